@@ -1,0 +1,236 @@
+import path from 'node:path'
+import type { Node } from 'node-red'
+import { RedoxError } from '../../src/errors'
+import type { FhirSender } from '../../src/message/fhir'
+import { RedoxClient } from '../../src/redox/client'
+import {
+  DEFAULT_HTTP,
+  DEFAULT_LIMITS,
+  ENVIRONMENTS,
+  hostsFor,
+  referenceOrigins,
+  type BinaryForm,
+  type Environment,
+  type Hosts,
+  type RedoxSettings,
+  type Region,
+} from '../../src/redox/settings'
+import type { Credentials } from '../../src/auth/credentials'
+import type { Sandbox } from '../../src/sandbox'
+
+/** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
+export interface ConnectionConfig {
+  environment?: string
+  auth?: string
+  clientId?: string
+  keyId?: string
+  scope?: string
+  sourceId?: string
+  sourceName?: string
+  testFlag?: string
+  region?: string
+  apiBase?: string
+  blobUploadUrl?: string
+  fhirBase?: string
+  binaryUploadBase?: string
+  audience?: string
+  binaryForm?: string
+  embedBySelfKb?: string | number
+  dataModelEmbedMb?: string | number
+  requestMb?: string | number
+  uploadMb?: string | number
+  answerTimeout?: string | number
+  connectTimeout?: string | number
+  sendsAtOnce?: string | number
+  folders?: string
+}
+
+export interface ConnectionSecrets {
+  privateKey?: string
+  apiKey?: string
+  secret?: string
+}
+
+/** A configured way to Redox, as the nodes use it. */
+export interface Connection {
+  client: RedoxClient
+  /** `sandbox`, or the environment's name: what statuses and `msg.redox.environment` say */
+  environment: string
+  sender: FhirSender
+  /** origins that file references may point to */
+  origins: string[]
+  /** folders that files may be read from, absolute */
+  folders: string[]
+}
+
+/** The redox-config node, as the other nodes find it behind their `connection` property. */
+export interface RedoxConfigNode extends Node<ConnectionSecrets> {
+  /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
+  connection(): Promise<Connection>
+}
+
+const configuration = (message: string): RedoxError => new RedoxError('REDOX_CONFIGURATION', message)
+
+export type TargetEnvironment = Environment | 'Sandbox'
+
+/** @throws RedoxError REDOX_CONFIGURATION for a name that is none, so that nothing goes to the wrong place */
+export function environmentOf(value: unknown): TargetEnvironment {
+  const wanted = String(value ?? '')
+    .trim()
+    .toLowerCase()
+  const found = [...ENVIRONMENTS, 'Sandbox' as const].find((name) => name.toLowerCase() === wanted)
+  if (found) return found
+  throw configuration(
+    'The environment of the redox-config node is none of Development, Staging, Production and Sandbox ' +
+      '(is the environment variable set that it names?).',
+  )
+}
+
+/**
+ * @param userDir what relative folders count from
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
+export function openConnection(
+  config: ConnectionConfig,
+  secrets: ConnectionSecrets,
+  target: TargetEnvironment,
+  sandbox: Sandbox | undefined,
+  userDir: string,
+): Connection {
+  const settings = settingsOf(config, secrets, target, sandbox)
+  const { environment, hosts, source, test } = settings
+  return {
+    client: new RedoxClient(settings),
+    environment: sandbox ? 'sandbox' : environment,
+    sender: {
+      ...(source.id !== undefined && { sourceId: source.id }),
+      ...(source.name !== undefined && { sourceName: source.name }),
+      test,
+      fhirBase: hosts.fhirBase,
+      environment,
+    },
+    origins: referenceOrigins(hosts),
+    folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
+  }
+}
+
+const folderList = (folders: string | undefined): string[] =>
+  (folders ?? '').split(/[\n,;]/).flatMap((folder) => (folder.trim() === '' ? [] : [folder.trim()]))
+
+function settingsOf(
+  config: ConnectionConfig,
+  secrets: ConnectionSecrets,
+  target: TargetEnvironment,
+  sandbox: Sandbox | undefined,
+): RedoxSettings {
+  // The sandbox plays the Development environment of a paid account.
+  const environment = target === 'Sandbox' ? 'Development' : target
+  const region = choice<Region>(config.region, ['US', 'CA'], 'region')
+  const hosts = sandbox ? sandbox.endpoints : hostsFor(region, setHosts(config))
+  return {
+    environment,
+    hosts,
+    credentials: sandbox ? sandboxCredentials(config, hosts, sandbox) : credentialsOf(config, secrets, hosts),
+    source: sourceOf(config),
+    test: testFlag(config.testFlag, environment),
+    binaryForm: choice<BinaryForm>(config.binaryForm, ['raw', 'fhir-json', 'multipart'], 'Binary body form'),
+    limits: {
+      embedBySelf: amount(config.embedBySelfKb, DEFAULT_LIMITS.embedBySelf / 1_000, 'embed limit') * 1_000,
+      dataModelEmbed: megabytes(
+        config.dataModelEmbedMb,
+        DEFAULT_LIMITS.dataModelEmbed,
+        'Data Model embed limit',
+      ),
+      request: megabytes(config.requestMb, DEFAULT_LIMITS.request, 'request limit'),
+      upload: megabytes(config.uploadMb, DEFAULT_LIMITS.upload, 'upload limit'),
+    },
+    http: {
+      answerTimeoutSeconds: amount(
+        config.answerTimeout,
+        DEFAULT_HTTP.answerTimeoutSeconds,
+        'answer time-out',
+      ),
+      connectTimeoutSeconds: amount(
+        config.connectTimeout,
+        DEFAULT_HTTP.connectTimeoutSeconds,
+        'connect time-out',
+      ),
+      sendsAtOnce: Math.max(
+        1,
+        Math.floor(amount(config.sendsAtOnce, DEFAULT_HTTP.sendsAtOnce, 'sends at once')),
+      ),
+    },
+  }
+}
+
+function setHosts({ apiBase, blobUploadUrl, fhirBase, binaryUploadBase }: ConnectionConfig): Partial<Hosts> {
+  const trimmed = { apiBase, blobUploadUrl, fhirBase, binaryUploadBase }
+  return Object.fromEntries(
+    Object.entries(trimmed).flatMap(([name, url]) => (url?.trim() ? [[name, url.trim()]] : [])),
+  )
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+function sourceOf({ sourceId, sourceName }: ConnectionConfig): RedoxSettings['source'] {
+  const id = sourceId?.trim() || undefined
+  const name = sourceName?.trim() || undefined
+  if (id !== undefined && !UUID.test(id)) {
+    throw configuration(
+      'The source ID in the redox-config node is not a UUID. Copy it from the Redox dashboard.',
+    )
+  }
+  return { ...(id !== undefined && { id }), ...(name !== undefined && { name }) }
+}
+
+function credentialsOf(config: ConnectionConfig, secrets: ConnectionSecrets, hosts: Hosts): Credentials {
+  if (config.auth === 'legacy') return legacy(secrets.apiKey ?? '', secrets.secret ?? '', hosts)
+  const tokenUrl = tokenUrlOf(hosts)
+  return {
+    kind: 'oauth',
+    clientId: config.clientId ?? '',
+    keyId: config.keyId?.trim() ?? '',
+    privateKey: secrets.privateKey ?? '',
+    ...(config.scope?.trim() && { scope: config.scope.trim() }),
+    tokenUrl,
+    audience: config.audience?.trim() || tokenUrl,
+  }
+}
+
+// The sandbox has keys of its own: real secrets are not used where they are not needed.
+function sandboxCredentials(config: ConnectionConfig, hosts: Hosts, sandbox: Sandbox): Credentials {
+  if (config.auth === 'legacy') return legacy(sandbox.legacyKey.apiKey, sandbox.legacyKey.secret, hosts)
+  return { kind: 'oauth', ...sandbox.oauthKey, tokenUrl: tokenUrlOf(hosts), audience: tokenUrlOf(hosts) }
+}
+
+const tokenUrlOf = ({ apiBase }: Hosts): string => `${apiBase}/v2/auth/token`
+
+const legacy = (apiKey: string, secret: string, { apiBase }: Hosts): Credentials => ({
+  kind: 'legacy',
+  apiKey,
+  secret,
+  authenticateUrl: `${apiBase}/auth/authenticate`,
+  refreshUrl: `${apiBase}/auth/refreshToken`,
+})
+
+function choice<T extends string>(value: string | undefined, values: [T, ...T[]], label: string): T {
+  if (value === undefined || value.trim() === '') return values[0]
+  const found = values.find((one) => one.toLowerCase() === value.trim().toLowerCase())
+  if (found) return found
+  throw configuration(`The ${label} of the redox-config node is none of ${values.join(', ')}.`)
+}
+
+function testFlag(value: string | undefined, environment: Environment): boolean {
+  const wanted = choice<'auto' | 'true' | 'false'>(value, ['auto', 'true', 'false'], 'Meta.Test setting')
+  return wanted === 'auto' ? environment !== 'Production' : wanted === 'true'
+}
+
+function amount(value: string | number | undefined, fallback: number, label: string): number {
+  if (value === undefined || value === '') return fallback
+  const number = Number(value)
+  if (Number.isFinite(number) && number > 0) return number
+  throw configuration(`The ${label} of the redox-config node is not a number above 0.`)
+}
+
+const megabytes = (value: string | number | undefined, fallback: number, label: string): number =>
+  amount(value, fallback / 1_000_000, label) * 1_000_000

@@ -1,0 +1,140 @@
+import type { NodeAPI } from 'node-red'
+import { badInput } from '../../src/errors'
+import { readText, type MessageFile } from '../../src/file/file'
+import { getAt } from '../../src/message/json'
+import { assertEmbeddable } from '../../src/message/prepared'
+import { prepareDataModel, type DataModel, type FieldValue } from '../../src/message/datamodel'
+import { placeFiles, takeFiles } from './file-input'
+import { answerOf, registerSendNode, type Done, type Task } from './send-node'
+
+/** A typed input of a node and the place in the message that it fills. */
+export interface Field {
+  name: string
+  path: string
+  /** filled only together with that other input (a type without its id says nothing) */
+  with?: string
+}
+
+/** Fields that all three data models have (facts 5.2, 5.4). */
+export const PATIENT_FIELDS: Field[] = [
+  { name: 'patientId', path: 'Patient.Identifiers[0].ID' },
+  { name: 'typeOfPatientId', path: 'Patient.Identifiers[0].IDType', with: 'patientId' },
+  { name: 'firstName', path: 'Patient.Demographics.FirstName' },
+  { name: 'lastName', path: 'Patient.Demographics.LastName' },
+  { name: 'dob', path: 'Patient.Demographics.DOB' },
+  { name: 'sex', path: 'Patient.Demographics.Sex' },
+  { name: 'visitNumber', path: 'Visit.VisitNumber' },
+]
+
+/** The document fields that Notes and Media have alike (facts 5.5, 5.6). */
+export const documentFields = (part: 'Note' | 'Media'): Field[] => [
+  { name: 'documentType', path: `${part}.DocumentType` },
+  { name: 'documentId', path: `${part}.DocumentID` },
+  { name: 'documentDescription', path: `${part}.DocumentDescription` },
+  { name: 'originalDocumentId', path: `${part}.OriginalDocumentID` },
+  { name: 'providerId', path: `${part}.Provider.ID` },
+  { name: 'typeOfProviderId', path: `${part}.Provider.IDType`, with: 'providerId' },
+  { name: 'availability', path: `${part}.Availability` },
+]
+
+interface DataModelNode {
+  model: DataModel
+  fields: Field[]
+  /** Results take several files: one result each */
+  severalFiles: boolean
+  /** what the inputs for a file's name and type fill when there is no file (Delete, text): then nothing else does */
+  describedBy?: Field[]
+}
+
+/** Registers a node that sends one data model. */
+export function registerDataModelNode(RED: NodeAPI, type: string, node: DataModelNode): void {
+  registerSendNode(RED, type, (task) => send(task, node))
+}
+
+async function send(
+  task: Task,
+  { model, fields, severalFiles, describedBy = [] }: DataModelNode,
+): Promise<Done> {
+  const { inputs, connection, signal } = task
+  const eventType = inputs.setting('eventType') || 'New'
+  const deletes = eventType === 'Delete'
+  const data = await inputs.value('data')
+  const values = await fieldValues(task, fields)
+  const content: Content = deletes
+    ? { files: [] }
+    : await contentOf(task, severalFiles, noteContentType(values, data))
+  if (content.files.length === 0) values.push(...(await fieldValues(task, describedBy)))
+  const placed = placeFiles(task, content.files, 'datamodel')
+  const message = prepareDataModel(
+    {
+      model,
+      eventType,
+      destinations: destinationIds(await inputs.value('destination')),
+      data,
+      fields: withoutForeign(values, eventType),
+      files: placed,
+      ...(content.text !== undefined && { text: content.text }),
+      now: new Date(),
+    },
+    connection.sender,
+  )
+  const delivery = await connection.client.deliver(message, content.files, signal)
+  return answerOf(message.operation, delivery)
+}
+
+/** The values of a node's filled fields. */
+export async function fieldValues({ inputs }: Task, fields: Field[]): Promise<FieldValue[]> {
+  const values: FieldValue[] = []
+  for (const { name, path, with: other } of fields) {
+    if (other !== undefined && (await inputs.value(other)) === undefined) continue
+    const value = await inputs.value(name)
+    if (value !== undefined) values.push({ path, value })
+  }
+  return values
+}
+
+// A field that the form hides for this event type keeps what was typed, and is not sent.
+const withoutForeign = (values: FieldValue[], eventType: string): FieldValue[] =>
+  eventType === 'Replace' ? values : values.filter(({ path }) => !path.endsWith('.OriginalDocumentID'))
+
+const noteContentType = (values: FieldValue[], data: unknown): unknown =>
+  values.find(({ path }) => path === 'Note.ContentType')?.value ??
+  getAt(data as never, ['Note', 'ContentType'])
+
+interface Content {
+  files: MessageFile[]
+  text?: string
+}
+
+/** Notes of Plain Text or Rich Text carry the text itself, unless it is uploaded (facts 5.5, 9.3). */
+async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<Content> {
+  const { inputs } = task
+  const isText = contentType === 'Plain Text' || contentType === 'Rich Text'
+  if (!isText || inputs.setting('way') === 'upload') return { files: await takeFiles(task, several) }
+  if (inputs.setting('fileFrom') !== 'path') {
+    const value = await inputs.value('file')
+    if (typeof value === 'string' && !/^(data:|https?:\/\/\S+$)/i.test(value)) return textContent(task, value)
+  }
+  const files = await takeFiles(task, several)
+  const [file] = files
+  if (file === undefined || file.kind === 'reference') return { files }
+  placeFiles(task, files, 'datamodel')
+  return textContent(task, await readText(file, inputs.where('file')))
+}
+
+function textContent({ connection }: Task, text: string): Content {
+  assertEmbeddable(Buffer.byteLength(text), 'datamodel', connection.client.settings.limits)
+  return { files: [], text }
+}
+
+/** One ID, several separated by commas or spaces, an array of them, or of `{ID}`. */
+function destinationIds(value: unknown): string[] {
+  if (value === undefined) return []
+  if (typeof value === 'string') return value.split(/[\s,;]+/).filter((id) => id !== '')
+  const list = Array.isArray(value) ? value : [value]
+  return list.map((item) => {
+    const id: unknown = typeof item === 'object' && item !== null ? (item as { ID?: unknown }).ID : item
+    if (typeof id === 'string' && id !== '') return id
+    throw badInput('The destination is not an ID, a list of IDs, or a list of objects with an ID.')
+  })
+}

@@ -1,0 +1,77 @@
+import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
+import { badInput } from '../../src/errors'
+
+/** A node's saved properties: `name` and `nameType` for each typed input. */
+export type NodeConfig = Record<string, unknown>
+
+const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
+
+/**
+ * Values of a node's typed inputs for one message. An input that is empty, or whose message property is not
+ * there, is `undefined`: it is then left out.
+ */
+export class Inputs {
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly node: Node,
+    private readonly config: NodeConfig,
+    private readonly msg: NodeMessageInFlow,
+  ) {}
+
+  /** What the node is set to, e.g. `msg.payload`, for error texts. */
+  where(name: string): string {
+    const value = text(this.config[name])
+    const type = this.#type(name)
+    if (type === 'msg' || type === 'flow' || type === 'global') return `${type}.${value}`
+    return type === 'jsonata' ? 'the result of a JSONata expression' : 'the node'
+  }
+
+  /** A plain setting, such as a choice from a list. */
+  setting(name: string): string {
+    return text(this.config[name])
+  }
+
+  async value(name: string): Promise<unknown> {
+    const setting = text(this.config[name])
+    if (setting === '') return undefined
+    const value = await this.#evaluate(name, setting, this.#type(name))
+    return value === null || value === '' ? undefined : value
+  }
+
+  /** Numbers and booleans are written as text; anything else is refused. */
+  async text(name: string): Promise<string | undefined> {
+    const value = await this.value(name)
+    if (value === undefined || typeof value === 'string') return value
+    if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+    throw badInput(
+      `The field "${name}" needs a text, but ${this.where(name)} is ${Array.isArray(value) ? 'an array' : `a ${typeof value}`}.`,
+    )
+  }
+
+  #type(name: string): string {
+    return text(this.config[`${name}Type`]) || 'str'
+  }
+
+  #evaluate(name: string, value: string, type: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const finish = (error: unknown, result: unknown): void => {
+        if (error) reject(this.#unusable(name, type, error))
+        else resolve(result)
+      }
+      try {
+        this.RED.util.evaluateNodeProperty(value, type, this.node, this.msg, finish)
+      } catch (error) {
+        finish(error, undefined)
+      }
+    })
+  }
+
+  // The reason's text is left out: JSONata and JSON errors repeat what they stumbled over.
+  #unusable(name: string, type: string, error: unknown): Error {
+    const code = (error as { code?: unknown }).code
+    const which = typeof code === 'string' ? ` (${code})` : ''
+    return badInput(
+      `The field "${name}" (${type}) cannot be evaluated${which}. Check what the node is set to there.`,
+    )
+  }
+}

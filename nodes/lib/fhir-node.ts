@@ -1,0 +1,54 @@
+import type { NodeAPI } from 'node-red'
+import { prepareFhir, type FhirOperation } from '../../src/message/fhir'
+import { fieldValues, type Field } from './datamodel-node'
+import { placeFiles, takeFiles } from './file-input'
+import { answerOf, oneOf, registerSendNode, type Done, type Task } from './send-node'
+
+/** Fields of the Patient entry (facts 3.3). */
+export const FHIR_PATIENT_FIELDS: Field[] = [
+  { name: 'patientId', path: 'Patient.identifier[0].value' },
+  { name: 'patientIdSystem', path: 'Patient.identifier[0].system', with: 'patientId' },
+  { name: 'family', path: 'Patient.name[0].family' },
+  { name: 'given', path: 'Patient.name[0].given[0]' },
+  { name: 'birthDate', path: 'Patient.birthDate' },
+  { name: 'gender', path: 'Patient.gender' },
+]
+
+/** Fields that every main resource has. */
+export const resourceFields = (code: 'code' | 'type'): Field[] => [
+  { name: 'status', path: 'main.status' },
+  { name: 'code', path: `main.${code}.coding[0].code` },
+  { name: 'codeSystem', path: `main.${code}.coding[0].system`, with: 'code' },
+  { name: 'codeDisplay', path: `main.${code}.coding[0].display`, with: 'code' },
+  { name: 'category', path: 'main.category[0].coding[0].code' },
+  { name: 'identifier', path: 'main.identifier[0].value' },
+  { name: 'identifierSystem', path: 'main.identifier[0].system', with: 'identifier' },
+]
+
+interface FhirNode {
+  operations: readonly [FhirOperation, ...FhirOperation[]]
+  fields: Field[]
+}
+
+/** Registers a node that sends one of Redox's FHIR operations. */
+export function registerFhirNode(RED: NodeAPI, type: string, node: FhirNode): void {
+  registerSendNode(RED, type, (task) => send(task, node))
+}
+
+async function send(task: Task, { operations, fields }: FhirNode): Promise<Done> {
+  const { inputs, connection, signal } = task
+  const files = await takeFiles(task, true)
+  const message = prepareFhir(
+    {
+      operation: oneOf(inputs, 'operation', operations),
+      slug: (await inputs.text('destination'))?.trim() ?? '',
+      data: await inputs.value('data'),
+      fields: await fieldValues(task, [...fields, ...FHIR_PATIENT_FIELDS]),
+      files: placeFiles(task, files, 'fhir'),
+      place: inputs.setting('place').trim(),
+      now: new Date(),
+    },
+    connection.sender,
+  )
+  return answerOf(message.operation, await connection.client.deliver(message, files, signal))
+}

@@ -1,0 +1,44 @@
+import type { Sandbox } from '../../src/sandbox'
+
+// One sandbox serves all config nodes of the process. It outlives a deploy, so that what it received is still
+// there to look at, and ends when nobody has used it for a while.
+const LINGER_MS = 60_000
+
+let sandbox: Promise<Sandbox> | undefined
+let users = 0
+let linger: NodeJS.Timeout | undefined
+
+/** The process's sandbox, started when the first config node asks. Give it back with {@link releaseSandbox}. */
+export function acquireSandbox(): Promise<Sandbox> {
+  users++
+  clearTimeout(linger)
+  sandbox ??= start()
+  return sandbox
+}
+
+async function start(): Promise<Sandbox> {
+  // Loaded here: a flow that talks to Redox itself never needs it.
+  const { startSandbox } = await import('../../src/sandbox/index.js')
+  const started = await startSandbox()
+  started.unref()
+  return started
+}
+
+export function releaseSandbox(): void {
+  users--
+  if (users > 0) return
+  linger = setTimeout(() => void stopSandbox(), LINGER_MS)
+  linger.unref()
+}
+
+/** Ends the sandbox now, if it runs and nobody uses it. */
+export async function stopSandbox(): Promise<void> {
+  if (users > 0 || sandbox === undefined) return
+  const ending = sandbox
+  sandbox = undefined
+  clearTimeout(linger)
+  await (await ending).close()
+}
+
+/** The running sandbox, for those who look at what it received. */
+export const runningSandbox = (): Promise<Sandbox> | undefined => sandbox

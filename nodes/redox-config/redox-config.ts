@@ -1,0 +1,61 @@
+import type { NodeAPI, NodeDef } from 'node-red'
+import {
+  environmentOf,
+  openConnection,
+  type Connection,
+  type ConnectionConfig,
+  type ConnectionSecrets,
+  type RedoxConfigNode,
+} from '../lib/connection'
+import { acquireSandbox, releaseSandbox } from '../lib/sandbox-host'
+
+type ConfigNodeDef = NodeDef & ConnectionConfig & { environmentType?: string }
+
+export = function register(RED: NodeAPI): void {
+  function RedoxConfig(this: RedoxConfigNode, config: ConfigNodeDef): void {
+    RED.nodes.createNode(this, config)
+    let opened: Promise<Connection> | undefined
+    let usesSandbox = false
+
+    const open = async (): Promise<Connection> => {
+      const fromEnv = config.environmentType === 'env' && config.environment !== undefined
+      const name: unknown = fromEnv
+        ? RED.util.evaluateNodeProperty(config.environment!, 'env', this, {})
+        : config.environment
+      const target = environmentOf(name)
+      usesSandbox = target === 'Sandbox'
+      const sandbox = usesSandbox ? await acquireSandbox() : undefined
+      return openConnection(
+        config,
+        this.credentials ?? {},
+        target,
+        sandbox,
+        RED.settings.userDir ?? process.cwd(),
+      )
+    }
+
+    this.connection = () => (opened ??= open())
+
+    this.on('close', (_removed: boolean, done: () => void) => {
+      const closing = opened?.then(({ client }) => client.close()) ?? Promise.resolve()
+      closing
+        .catch(() => undefined)
+        .finally(() => {
+          if (usesSandbox) releaseSandbox()
+          done()
+        })
+    })
+  }
+
+  RED.nodes.registerType<RedoxConfigNode, ConfigNodeDef, object, ConnectionSecrets>(
+    'redox-config',
+    RedoxConfig as never,
+    {
+      credentials: {
+        privateKey: { type: 'password' },
+        apiKey: { type: 'password' },
+        secret: { type: 'password' },
+      },
+    },
+  )
+}

@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto'
+import { RedoxError } from '../errors'
+import { textBody, type RequestBody } from '../transport/body'
+import type { HttpAnswer } from '../transport/http'
+import { readPrivateKey } from './private-key'
+import type { AccessToken, FetchToken } from './tokens'
+
+/** OAuth API key: private-key JWT (facts 2.3). */
+export interface OAuthCredentials {
+  kind: 'oauth'
+  clientId: string
+  /** `kid` of the registered public key; may be left out when the private key is a JWK with a `kid` */
+  keyId?: string
+  /** PKCS#8 PEM or JWK */
+  privateKey: string
+  scope?: string
+  tokenUrl: string
+  /** `aud` of the assertion; the token URL unless a region wants another (facts 9.6) */
+  audience: string
+}
+
+/** Legacy API key (facts 2.2). */
+export interface LegacyCredentials {
+  kind: 'legacy'
+  apiKey: string
+  secret: string
+  authenticateUrl: string
+  refreshUrl: string
+}
+
+export type Credentials = OAuthCredentials | LegacyCredentials
+
+/** One token request; throws the mapped RedoxError for anything but a 2xx. */
+export type PostForToken = (url: string, body: RequestBody) => Promise<HttpAnswer>
+
+/** The way to a token for the given credentials. Secrets are named when missing, never shown. */
+export function tokenFetcher(credentials: Credentials, post: PostForToken): FetchToken {
+  return credentials.kind === 'oauth' ? oauthFetcher(credentials, post) : legacyFetcher(credentials, post)
+}
+
+function required(value: string | undefined, label: string): string {
+  if (value !== undefined && value.trim() !== '') return value.trim()
+  throw new RedoxError(
+    'REDOX_CONFIGURATION',
+    `The redox-config node has no ${label}. Fill it in (or set the environment variable it names).`,
+  )
+}
+
+// RFC 7523 assertions live 300 s in every client seen (facts 2.3, `exp`).
+const ASSERTION_LIFETIME_SECONDS = 300
+
+function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchToken {
+  return async () => {
+    const assertion = await signAssertion(credentials)
+    const form = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: assertion,
+      ...(credentials.scope && { scope: credentials.scope }),
+    })
+    const obtainedAt = Date.now()
+    const answer = await post(
+      credentials.tokenUrl,
+      textBody('application/x-www-form-urlencoded', form.toString()),
+    )
+    const { access_token: token, expires_in: seconds } = fields(answer)
+    if (typeof token !== 'string') throw unusable(answer, 'access_token')
+    const lifetime = Number.isFinite(Number(seconds)) ? Number(seconds) : 300
+    return { token, obtainedAt, expiresAt: obtainedAt + lifetime * 1000 }
+  }
+}
+
+async function signAssertion(credentials: OAuthCredentials): Promise<string> {
+  const clientId = required(credentials.clientId, 'client ID')
+  const signing = readPrivateKey(required(credentials.privateKey, 'private key'))
+  const keyId = required(credentials.keyId || signing.keyId, 'key ID')
+  // Loaded here: jose is an ES module, which Node 22.9 cannot require, and no flow needs it before a send.
+  const { SignJWT } = await import('jose')
+  return new SignJWT(credentials.scope ? { scope: credentials.scope } : {})
+    .setProtectedHeader({ alg: signing.algorithm, kid: keyId, typ: 'JWT' })
+    .setIssuer(clientId)
+    .setSubject(clientId)
+    .setAudience(credentials.audience)
+    .setIssuedAt()
+    .setExpirationTime(`${ASSERTION_LIFETIME_SECONDS}s`)
+    .setJti(randomUUID())
+    .sign(signing.key)
+}
+
+function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): FetchToken {
+  const authenticate = (): Promise<HttpAnswer> =>
+    post(
+      credentials.authenticateUrl,
+      json({
+        apiKey: required(credentials.apiKey, 'API key'),
+        secret: required(credentials.secret, 'secret'),
+      }),
+    )
+  const refresh = (refreshToken: string): Promise<HttpAnswer> =>
+    post(credentials.refreshUrl, json({ apiKey: credentials.apiKey, refreshToken }))
+
+  return async (previous) => {
+    const obtainedAt = Date.now()
+    // How long a refresh token lives is not known (facts 9.4): when it is refused, authenticate anew. A token
+    // that the server refused before its end is not worth refreshing: its refresh may give the same one again.
+    const refreshable = previous?.refreshToken !== undefined && previous.expiresAt > 0
+    const answer = refreshable
+      ? await refresh(previous.refreshToken!).catch((error: unknown) => {
+          if (error instanceof RedoxError && error.code === 'REDOX_AUTHENTICATION') return authenticate()
+          throw error
+        })
+      : await authenticate()
+    return legacyToken(answer, obtainedAt)
+  }
+}
+
+function legacyToken(answer: HttpAnswer, obtainedAt: number): AccessToken {
+  const { accessToken, expires, refreshToken } = fields(answer)
+  if (typeof accessToken !== 'string') throw unusable(answer, 'accessToken')
+  const expiresAt = typeof expires === 'string' ? Date.parse(expires) : NaN
+  if (Number.isNaN(expiresAt)) throw unusable(answer, 'expires')
+  return {
+    token: accessToken,
+    obtainedAt,
+    expiresAt,
+    ...(typeof refreshToken === 'string' && { refreshToken }),
+  }
+}
+
+const json = (value: unknown): RequestBody => textBody('application/json', JSON.stringify(value))
+
+const fields = ({ body }: HttpAnswer): Record<string, unknown> =>
+  typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {}
+
+const unusable = (answer: HttpAnswer, field: string): RedoxError =>
+  new RedoxError(
+    'REDOX_AUTHENTICATION',
+    `The token endpoint answered ${answer.status} without a usable "${field}". ` +
+      'Check the API base and token URL in the redox-config node.',
+    { operation: 'token', status: answer.status },
+  )

@@ -1,0 +1,56 @@
+import { badInput } from '../errors'
+import { sniffContentType } from './content-types'
+
+const decoded = (text: string): Buffer | undefined => {
+  // Line breaks, spaces and the url-safe alphabet are all seen in practice (HL7's own examples have spaces).
+  const compact = /[\s_-]/.test(text) ? text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/') : text
+  const padded = compact.endsWith('=') ? compact.length % 4 === 0 : compact.length % 4 !== 1
+  if (!padded || !/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) return undefined
+  return Buffer.from(compact, 'base64')
+}
+
+/**
+ * Bytes of a base64 text. Line breaks, spaces, missing padding and the url-safe alphabet are accepted; what we
+ * send is always encoded anew, so it is canonical.
+ * @throws RedoxError REDOX_BAD_INPUT when the text is not base64
+ */
+export function decodeBase64(text: string, where: string): Buffer {
+  const bytes = decoded(text)
+  if (bytes === undefined) {
+    throw badInput(
+      `${where} is a text, but not base64. Pass the file as a Buffer, as base64 text or as a data: URI ` +
+        '(a "file in" node set to "a single Buffer object" gives a Buffer).',
+    )
+  }
+  return bytes
+}
+
+/**
+ * The file inside a base64 text that was given as bytes (encoded twice, or a Buffer of base64 text), if its
+ * first bytes prove that there is one.
+ */
+export function decodeTwice(bytes: Buffer): Buffer | undefined {
+  const head = decoded(bytes.toString('latin1', 0, 512).replace(/\s+/g, '').slice(0, 256))
+  if (head === undefined || sniffContentType(head) === undefined) return undefined
+  return decoded(bytes.toString('latin1').trim())
+}
+
+/** Media type and bytes of a `data:` URI (RFC 2397), base64 or percent-encoded. */
+export function decodeDataUri(uri: string, where: string): { bytes: Buffer; contentType?: string } {
+  const comma = uri.indexOf(',')
+  if (comma < 0) throw badInput(`${where} is a data: URI without a comma: nothing can be read from it.`)
+  const parameters = uri.slice(5, comma)
+  const base64 = /;\s*base64\s*$/i.test(parameters)
+  const contentType = parameters.replace(/;\s*base64\s*$/i, '').trim()
+  const content = uri.slice(comma + 1)
+  const bytes = base64 ? decodeBase64(content, where) : percentDecoded(content, where)
+  return { bytes, ...(contentType !== '' && !contentType.startsWith(';') && { contentType }) }
+}
+
+function percentDecoded(text: string, where: string): Buffer {
+  try {
+    return Buffer.from(decodeURIComponent(text), 'utf8')
+  } catch {
+    throw badInput(`${where} is a data: URI whose percent-encoding is broken.`)
+  }
+}

@@ -1,0 +1,322 @@
+import { open, realpath, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { badInput } from '../errors'
+import { decodeBase64, decodeDataUri, decodeTwice } from './base64'
+import {
+  contentTypeOfName,
+  detectContentType,
+  extensionFor,
+  fileTypeOf,
+  HEAD_LENGTH,
+  isContentType,
+} from './content-types'
+
+/** What is known of a file without reading all of it. Sizes in bytes. */
+export interface FileDescription {
+  contentType: string
+  /** Redox `FileType`, e.g. `PDF` (facts section 7) */
+  fileType?: string
+  /** base name, no path parts, no control characters */
+  name: string
+}
+
+/** A file whose bytes can be read, as often as needed: a repeated request reads them again. */
+export interface FileSource extends FileDescription {
+  kind: 'file'
+  size: number
+  /** Pieces of the file; each but the last has exactly `pieceSize` bytes. */
+  read(pieceSize: number): AsyncIterable<Buffer>
+}
+
+/** A file that was uploaded before: what `redox-upload` puts into `msg.payload`. Plain data. */
+export interface FileReference extends FileDescription {
+  kind: 'reference'
+  /** the reference as Redox gave it: blob `URI` or Binary `Location` */
+  url: string
+  size?: number
+  sha256?: string
+  /** which upload made it */
+  upload?: 'blob' | 'binary'
+}
+
+export type MessageFile = FileSource | FileReference
+
+/** What a node's settings and the message say of a file, beside the file itself. */
+export interface FileHints {
+  filename?: string
+  contentType?: string
+  fileType?: string
+  /** where the file was taken from, for error texts, e.g. `msg.payload` */
+  where: string
+}
+
+export interface IntakeResult<T extends MessageFile = MessageFile> {
+  file: T
+  /** worth telling, not worth stopping for; without patient data */
+  warnings: string[]
+}
+
+/**
+ * Base name without path parts: `msg.filename` of a "file in" node is a whole path, and a path must not
+ * travel into a chart or a multipart header.
+ */
+export function cleanFileName(name: string, where: string): string {
+  if (/[\0-\x1f\x7f]/.test(name)) {
+    throw badInput(
+      `The file name for ${where} has control characters (such as a line break). Give a plain name.`,
+    )
+  }
+  return name.split(/[\\/]/).pop()?.trim() ?? ''
+}
+
+interface Described {
+  description: FileDescription
+  warnings: string[]
+}
+
+function describe(head: Buffer, hints: FileHints, declaredByFile?: string): Described {
+  const given = hints.filename === undefined ? '' : cleanFileName(hints.filename, hints.where)
+  const declared = hints.contentType ?? declaredByFile
+  if (declared !== undefined && !isContentType(declared)) {
+    throw badInput(
+      `The content type given for ${hints.where} is not a MIME type. Write one like application/pdf, or leave it empty.`,
+    )
+  }
+  const detected = detectContentType(head, given || undefined, declared)
+  if (detected.contradiction !== undefined) {
+    throw badInput(
+      `${hints.where} is declared as ${declared}, but its first bytes are ${detected.contradiction}. ` +
+        'Correct the content type, or leave it empty to have it detected.',
+    )
+  }
+  const contentType = detected.contentType
+  const fileType = hints.fileType ?? fileTypeOf(contentType, given)
+  return {
+    description: {
+      contentType,
+      ...(fileType !== undefined && { fileType }),
+      name: given || `document.${extensionFor(contentType)}`,
+    },
+    warnings: detected.warning === undefined ? [] : [detected.warning],
+  }
+}
+
+/** A file in memory. Pieces are views: the bytes are never copied. */
+function bufferSource(bytes: Buffer, description: FileDescription): FileSource {
+  return {
+    kind: 'file',
+    ...description,
+    size: bytes.length,
+    async *read(pieceSize) {
+      for (let at = 0; at < bytes.length; at += pieceSize) yield bytes.subarray(at, at + pieceSize)
+    },
+  }
+}
+
+/**
+ * A file out of a message: Buffer, base64 text, `data:` URI or reference. The kind is decided by the value's
+ * type alone.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
+export function takeFile(value: unknown, hints: FileHints): IntakeResult {
+  if (value === undefined || value === null) {
+    throw badInput(`There is no file in ${hints.where}. Set the node's File field to where the file is.`)
+  }
+  if (typeof value === 'string') return takeText(value, hints)
+  if (value instanceof Uint8Array) return takeBytes(asBuffer(value), hints)
+  if (typeof value === 'object' && 'url' in value && typeof value.url === 'string') {
+    return takeReference(value as Record<string, unknown> & { url: string }, hints)
+  }
+  throw badInput(
+    `${hints.where} is ${describeKind(value)}, which is not a file. ` +
+      'Pass a Buffer, base64 text, a data: URI, or the file reference that a redox-upload node emits.',
+  )
+}
+
+// A Uint8Array is only a view to us: same memory, no copy.
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+const describeKind = (value: unknown): string =>
+  Array.isArray(value)
+    ? 'an array'
+    : typeof value === 'object'
+      ? 'an object without a url'
+      : `a ${typeof value}`
+
+function takeText(text: string, hints: FileHints): IntakeResult {
+  const trimmed = text.trim()
+  if (trimmed === '') throw empty(hints)
+  if (/^data:/i.test(trimmed)) {
+    const { bytes, contentType } = decodeDataUri(trimmed, hints.where)
+    return takeBytes(bytes, hints, contentType)
+  }
+  if (/^https?:\/\//i.test(trimmed)) return takeReference({ url: trimmed }, hints)
+  return takeBytes(decodeBase64(trimmed, hints.where), hints)
+}
+
+function takeBytes(bytes: Buffer, hints: FileHints, declaredByFile?: string): IntakeResult<FileSource> {
+  if (bytes.length === 0) throw empty(hints)
+  const inner = decodeTwice(bytes)
+  const content = inner ?? bytes
+  const { description, warnings } = describe(content.subarray(0, HEAD_LENGTH), hints, declaredByFile)
+  return {
+    file: bufferSource(content, description),
+    warnings: inner
+      ? [`${hints.where} held base64 text instead of the file's bytes: it was decoded once more`, ...warnings]
+      : warnings,
+  }
+}
+
+const empty = (hints: FileHints): Error =>
+  badInput(`The file in ${hints.where} is empty (0 bytes). Nothing was sent.`)
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined
+
+function takeReference(
+  value: Record<string, unknown> & { url: string },
+  hints: FileHints,
+): IntakeResult<FileReference> {
+  const filename = hints.filename ?? text(value.name)
+  const contentType = hints.contentType ?? text(value.contentType)
+  const fileType = hints.fileType ?? text(value.fileType)
+  if (contentType === undefined && contentTypeOfName(filename) === undefined) {
+    throw badInput(
+      `The reference in ${hints.where} comes without a content type. Set the node's Content type, e.g. application/pdf.`,
+    )
+  }
+  const { description, warnings } = describe(Buffer.alloc(0), {
+    ...hints,
+    ...(filename !== undefined && { filename }),
+    ...(contentType !== undefined && { contentType }),
+    ...(fileType !== undefined && { fileType }),
+  })
+  const { size, sha256, upload } = value
+  return {
+    file: {
+      kind: 'reference',
+      ...description,
+      url: value.url,
+      ...(typeof size === 'number' && { size }),
+      ...(typeof sha256 === 'string' && { sha256 }),
+      ...((upload === 'blob' || upload === 'binary') && { upload }),
+    },
+    warnings,
+  }
+}
+
+/**
+ * A file on this machine, read piece by piece when it is sent.
+ * @param filePath absolute, or relative to one of the folders
+ * @param folders the only folders that files may come from; absolute. None: no path is accepted.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
+export async function takePath(
+  filePath: unknown,
+  hints: FileHints,
+  folders: string[],
+): Promise<IntakeResult<FileSource>> {
+  if (typeof filePath !== 'string' || filePath === '') {
+    throw badInput(
+      `${hints.where} holds no path. The node is set to read its file from a path on this machine.`,
+    )
+  }
+  if (folders.length === 0) {
+    throw badInput(
+      'Files can be read from a path only inside the folders named in the redox-config node, and none is named. ' +
+        'Add the folder there (section "Files on this machine").',
+    )
+  }
+  const real = await resolveInside(filePath, hints.where, folders)
+  const before = await stat(real)
+  if (!before.isFile()) throw badInput(`The path in ${hints.where} is not a regular file.`)
+  if (before.size === 0) throw empty(hints)
+  const { description, warnings } = describe(await readHead(real), {
+    ...hints,
+    filename: hints.filename ?? path.basename(filePath),
+  })
+  return { file: pathSource(real, before, description), warnings }
+}
+
+async function resolveInside(filePath: string, where: string, folders: string[]): Promise<string> {
+  for (const folder of folders) {
+    const real = await realpath(path.resolve(folder, filePath)).catch(() => undefined)
+    const base = await realpath(folder).catch(() => undefined)
+    if (real === undefined || base === undefined) continue
+    const inside = path.relative(base, real)
+    if (inside !== '' && !inside.startsWith('..') && !path.isAbsolute(inside)) return real
+  }
+  // One answer for "does not exist" and "lies elsewhere", so that a message cannot probe the disk.
+  throw badInput(`The path in ${where} is no file inside the folders that the redox-config node allows.`)
+}
+
+async function readHead(file: string): Promise<Buffer> {
+  const handle = await open(file, 'r')
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_LENGTH), 0, HEAD_LENGTH, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+function pathSource(
+  file: string,
+  before: { size: number; mtimeMs: number },
+  description: FileDescription,
+): FileSource {
+  return {
+    kind: 'file',
+    ...description,
+    size: before.size,
+    async *read(pieceSize) {
+      const handle = await open(file, 'r')
+      let last: Buffer
+      try {
+        let at = 0
+        for (; before.size - at > pieceSize; at += pieceSize) yield await readPiece(handle, at, pieceSize)
+        last = await readPiece(handle, at, before.size - at)
+        // Looked at before the last piece leaves: a request that lacks bytes is never taken for complete.
+        await assertUnchanged(handle, before)
+      } finally {
+        await handle.close()
+      }
+      // Closed before the last piece: a body that still runs when the answer comes costs the kept-alive socket.
+      yield last
+    },
+  }
+}
+
+type FileHandle = Awaited<ReturnType<typeof open>>
+
+async function readPiece(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const piece = Buffer.allocUnsafe(length)
+  for (let filled = 0; filled < length;) {
+    const { bytesRead } = await handle.read(piece, filled, length - filled, position + filled)
+    if (bytesRead === 0) throw changed()
+    filled += bytesRead
+  }
+  return piece
+}
+
+async function assertUnchanged(handle: FileHandle, before: { size: number; mtimeMs: number }): Promise<void> {
+  const after = await handle.stat()
+  if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) throw changed()
+}
+
+const changed = (): Error =>
+  badInput('The file changed on the disk while it was read, so it was not sent. Send it when it is complete.')
+
+/** The whole of a text file, for notes that carry text instead of a file. */
+export async function readText(file: FileSource, where: string): Promise<string> {
+  const pieces: Buffer[] = []
+  for await (const piece of file.read(file.size)) pieces.push(piece)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces))
+  } catch {
+    throw badInput(
+      `${where} is sent as text, but is not UTF-8 text. Convert it, or send it as Base64 Encoded.`,
+    )
+  }
+}

@@ -1,0 +1,76 @@
+import { badInput } from '../errors'
+import { getAt, isObject, parsePath, type JsonObject, type Path } from './json'
+
+/**
+ * Where the files of a message go: an Attachment of some entry (seed 1 allows every resource that has one).
+ *
+ * `presentedForm[]` - in the resource that the message is about
+ * `DocumentReference.content[].attachment` - in the first resource of that type
+ * `Media[1].content` - in the second one
+ * `entry[3].resource.photo[]` - in that entry of the Bundle sent, counted from 0
+ *
+ * `[]` is a list that takes one element for each file.
+ */
+export interface AttachmentPlace {
+  entry: { kind: 'main' } | { kind: 'type'; type: string; nth: number } | { kind: 'index'; index: number }
+  /** before the list, and what follows inside its element */
+  list?: { before: Path; after: Path }
+  /** without a list: the one Attachment */
+  element?: Path
+}
+
+const shape = (text: string): Error =>
+  badInput(
+    `"${text}" is no place for an Attachment. Write e.g. presentedForm[] or DocumentReference.content[].attachment.`,
+  )
+
+/** @throws RedoxError REDOX_BAD_INPUT */
+export function parsePlace(text: string): AttachmentPlace {
+  const byIndex = /^entry\[(\d+)\]\.resource\.(.+)$/.exec(text)
+  const byType = /^([A-Z][A-Za-z]*)(?:\[(\d+)\])?\.(.+)$/.exec(text)
+  if (byIndex) return { entry: { kind: 'index', index: Number(byIndex[1]) }, ...element(byIndex[2]!, text) }
+  if (byType) {
+    return {
+      entry: { kind: 'type', type: byType[1]!, nth: Number(byType[2] ?? 0) },
+      ...element(byType[3]!, text),
+    }
+  }
+  return { entry: { kind: 'main' }, ...element(text, text) }
+}
+
+function element(path: string, whole: string): Pick<AttachmentPlace, 'list' | 'element'> {
+  const [before, after, ...more] = path.split('[]')
+  if (before === undefined || before === '' || more.length > 0) throw shape(whole)
+  if (after === undefined) return { element: parsePath(before) }
+  if (after !== '' && !after.startsWith('.')) throw shape(whole)
+  return { list: { before: parsePath(before), after: after === '' ? [] : parsePath(after.slice(1)) } }
+}
+
+const isFilled = (attachment: unknown): boolean =>
+  isObject(attachment) && (attachment.data !== undefined || attachment.url !== undefined)
+
+/**
+ * Paths inside a resource for `count` files: list elements without data or url first, then new ones. What is
+ * there already is never replaced.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
+export function attachmentPaths(resource: JsonObject, place: AttachmentPlace, count: number): Path[] {
+  if (place.element) {
+    if (count > 1) {
+      throw badInput(
+        `${count} files need a list of Attachments; the place set in the node takes one. Write e.g. presentedForm[].`,
+      )
+    }
+    if (isFilled(getAt(resource, place.element)))
+      throw badInput('The Attachment that the file should fill already has data or a url.')
+    return [place.element]
+  }
+  const { before, after } = place.list!
+  const elements = getAt(resource, before)
+  const length = Array.isArray(elements) ? elements.length : 0
+  const free = Array.from({ length }, (_, index): Path => [...before, index, ...after]).filter(
+    (path) => !isFilled(getAt(resource, path)),
+  )
+  const added = Array.from({ length: count }, (_, index): Path => [...before, length + index, ...after])
+  return [...free, ...added].slice(0, count)
+}

@@ -1,0 +1,231 @@
+import { z } from 'zod'
+
+// Field names, types and required flags: facts section 5. Enums only where the facts are certain (`[C]`);
+// other value sets are suggestions in the editor (facts 9.16). Unknown fields are allowed.
+
+const text = z.string().nullish()
+const required = z.string().min(1)
+const texts = z.array(z.string()).optional()
+const dateTime = z.iso
+  .datetime({ offset: true, message: 'Write it like 2026-01-31T10:00:00.000Z.' })
+  .nullish()
+const uuid = z
+  .string()
+  .regex(
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+    'Give the ID (a UUID) from the Redox dashboard, not the slug.',
+  )
+
+const address = z
+  .looseObject({ StreetAddress: text, City: text, State: text, ZIP: text, County: text, Country: text })
+  .optional()
+const identifier = z.looseObject({ ID: text, IDType: text })
+const providerLocation = z.looseObject({
+  Type: text,
+  Facility: text,
+  FacilityIdentifiers: z.array(identifier).optional(),
+  Department: text,
+  DepartmentIdentifiers: z.array(identifier).optional(),
+  Room: text,
+})
+const provider = z.looseObject({
+  ID: text,
+  IDType: text,
+  FirstName: text,
+  LastName: text,
+  Credentials: texts,
+  Address: address,
+  EmailAddresses: texts,
+  PhoneNumber: z.looseObject({ Office: text }).optional(),
+  Location: providerLocation.optional(),
+})
+const providerWithId = provider.extend({ ID: required })
+const providerWithNpi = provider.extend({ NPI: text })
+const codeset = z.looseObject({ Code: text, Codeset: text, Description: text })
+
+const meta = (dataModel: string, eventType: string) =>
+  z.looseObject({
+    DataModel: z.literal(dataModel),
+    EventType: z.literal(eventType),
+    EventDateTime: dateTime,
+    Test: z.boolean().nullish(),
+    Source: z.looseObject({ ID: text, Name: text }).optional(),
+    Destinations: z.array(z.looseObject({ ID: uuid, Name: text })).min(1),
+    FacilityCode: text,
+  })
+
+const phones = z.looseObject({ Home: text, Office: text, Mobile: text }).optional()
+const patient = z.looseObject({
+  Identifiers: z.array(z.looseObject({ ID: required, IDType: required })).min(1),
+  Demographics: z
+    .looseObject({
+      FirstName: text,
+      MiddleName: text,
+      LastName: text,
+      DOB: z
+        .string()
+        .regex(/^\d{4}-\d{2}-\d{2}$/, 'Write it as YYYY-MM-DD.')
+        .nullish(),
+      SSN: text,
+      Sex: text,
+      Race: text,
+      IsHispanic: z.boolean().nullish(),
+      Religion: text,
+      MaritalStatus: text,
+      IsDeceased: z.boolean().nullish(),
+      DeathDateTime: dateTime,
+      PhoneNumber: phones,
+      EmailAddresses: texts,
+      Language: text,
+      Citizenship: texts,
+      Address: address,
+    })
+    .optional(),
+  Notes: texts,
+  Contacts: z
+    .array(z.looseObject({ FirstName: text, LastName: text, PhoneNumber: phones, Address: address }))
+    .optional(),
+})
+
+const visit = z
+  .looseObject({
+    VisitNumber: text,
+    AccountNumber: text,
+    VisitDateTime: text,
+    PatientClass: text,
+    Location: providerLocation.extend({ Bed: text }).optional(),
+    AdditionalStaff: z.array(provider.extend({ Role: codeset.optional() })).optional(),
+    AttendingProvider: provider.optional(),
+    ReferringProvider: provider.optional(),
+  })
+  .optional()
+const orderNames = z.array(z.looseObject({ ID: text, Name: text })).optional()
+
+export const AVAILABILITY = ['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled'] as const
+export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] as const
+
+const note = z.looseObject({
+  ContentType: z.enum(NOTE_CONTENT_TYPES),
+  FileContents: required,
+  FileName: text,
+  FileType: text,
+  DocumentType: required,
+  DocumentID: required,
+  DocumentDescription: text,
+  ServiceDateTime: dateTime,
+  DocumentationDateTime: dateTime,
+  Status: text,
+  Availability: text,
+  Provider: providerWithId,
+  Authenticator: provider.optional(),
+  Notifications: z.array(provider).optional(),
+  Components: z.array(z.looseObject({ ID: text, Name: text, Value: text, Comments: text })).optional(),
+})
+
+const media = z.looseObject({
+  FileType: required,
+  FileName: required,
+  FileContents: required,
+  DocumentType: required,
+  DocumentID: required,
+  DocumentDescription: text,
+  CreationDateTime: dateTime,
+  ServiceDateTime: dateTime,
+  DirectAddressFrom: text,
+  DirectAddressTo: text,
+  Provider: providerWithId,
+  Authenticated: text,
+  Authenticator: provider.optional(),
+  Availability: z.enum(AVAILABILITY),
+  Notifications: z.array(provider).optional(),
+})
+
+const result = z
+  .looseObject({
+    Code: required,
+    Codeset: text,
+    Description: text,
+    RelatedGroupID: text,
+    Specimen: z.looseObject({ Source: text, BodySite: text, ID: text }).optional(),
+    Value: required,
+    ValueType: required,
+    FileType: text,
+    CompletionDateTime: text,
+    Units: text,
+    Notes: texts,
+    AbnormalFlag: text,
+    Status: text,
+    PrimaryResultsInterpreter: providerWithNpi.optional(),
+    Producer: z.looseObject({ ID: text, IDType: text, Name: text, Address: address }).optional(),
+    Performer: provider.optional(),
+    ReferenceRange: z
+      .looseObject({ Low: z.number().nullish(), High: z.number().nullish(), Text: text })
+      .optional(),
+    ObservationMethod: codeset.optional(),
+  })
+  .refine(({ ValueType, FileType }) => ValueType !== 'Encapsulated Data' || !!FileType, {
+    path: ['FileType'],
+    message: 'Give the FileType (e.g. PDF): Encapsulated Data needs one.',
+  })
+
+const order = z.looseObject({
+  ID: required,
+  ApplicationOrderID: text,
+  TransactionDateTime: text,
+  CollectionDateTime: text,
+  CompletionDateTime: text,
+  Notes: texts,
+  ResultsStatus: text,
+  Procedure: codeset.optional(),
+  Provider: providerWithNpi.optional(),
+  ResultCopyProviders: z.array(provider).optional(),
+  Status: required,
+  ResponseFlag: text,
+  Priority: text,
+  Results: z.array(result).min(1),
+})
+
+const notesMessage = (eventType: string, content: z.ZodType) =>
+  z.looseObject({
+    Meta: meta('Notes', eventType),
+    Patient: patient,
+    Visit: visit,
+    Note: content,
+    Orders: orderNames,
+  })
+const mediaMessage = (eventType: string, content: z.ZodType) =>
+  z.looseObject({
+    Meta: meta('Media', eventType),
+    Patient: patient,
+    Visit: visit,
+    Media: content,
+    Orders: orderNames,
+  })
+const resultsMessage = (eventType: string, one: z.ZodType) =>
+  z.looseObject({
+    Meta: meta('Results', eventType),
+    Patient: patient,
+    Visit: visit,
+    Orders: z.array(one).min(1),
+  })
+
+/** The messages that carry files: data model and event type (facts 4.1, 5.5 to 5.7). */
+export const DATA_MODEL_SCHEMAS = {
+  Notes: {
+    New: notesMessage('New', note),
+    Replace: notesMessage('Replace', note.extend({ OriginalDocumentID: required })),
+    Delete: notesMessage('Delete', note.omit({ FileContents: true })),
+  },
+  Results: {
+    New: resultsMessage('New', order),
+    NewUnsolicited: resultsMessage(
+      'NewUnsolicited',
+      order.extend({ ID: text, ApplicationOrderID: required }),
+    ),
+  },
+  Media: {
+    New: mediaMessage('New', media),
+    Replace: mediaMessage('Replace', media.extend({ OriginalDocumentID: required })),
+    Delete: mediaMessage('Delete', media.omit({ FileContents: true })),
+  },
+} satisfies Record<string, Record<string, z.ZodType>>

@@ -1,0 +1,117 @@
+import { z } from 'zod'
+
+// FHIR R4 (hl7.org/fhir/R4): what Redox's operations need and what FHIR itself requires. Redox takes every
+// valid R4 field (facts 3.2), so unknown elements are allowed; value sets are those with a required binding.
+
+const text = z.string().min(1)
+const optionalText = text.optional()
+const id = z
+  .string()
+  .regex(/^[A-Za-z0-9\-.]{1,64}$/, 'A FHIR id has 1 to 64 letters, digits, "-" or ".".')
+  .optional()
+const dateTime = z
+  .string()
+  .regex(
+    /^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?$/,
+    'Write it like 2026-01-31 or 2026-01-31T10:00:00Z.',
+  )
+  .optional()
+const instant = z.iso.datetime({ offset: true, message: 'Write it like 2026-01-31T10:00:00Z.' }).optional()
+const reference = z.looseObject({ reference: optionalText }).optional()
+const coding = z.looseObject({ system: optionalText, code: optionalText, display: optionalText })
+const concept = z
+  .looseObject({ coding: z.array(coding).min(1).optional(), text: optionalText })
+  .refine(({ coding, text }) => text !== undefined || coding?.some(({ code }) => code !== undefined), {
+    message: 'Give a code (coding[0].code) or a text.',
+  })
+const identifiers = z.array(z.looseObject({ system: optionalText, value: optionalText })).optional()
+const attachment = z.looseObject({
+  contentType: optionalText,
+  data: optionalText,
+  url: optionalText,
+  title: optionalText,
+})
+
+const REPORT_STATUS = [
+  'registered',
+  'partial',
+  'preliminary',
+  'final',
+  'amended',
+  'corrected',
+  'appended',
+  'cancelled',
+  'entered-in-error',
+  'unknown',
+]
+const OBSERVATION_STATUS = [
+  'registered',
+  'preliminary',
+  'final',
+  'amended',
+  'corrected',
+  'cancelled',
+  'entered-in-error',
+  'unknown',
+]
+
+const base = { id, identifier: identifiers }
+
+/** What is checked of the resources that Redox's operations are about; others pass as they are. */
+export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
+  DiagnosticReport: z.looseObject({
+    ...base,
+    status: z.enum(REPORT_STATUS),
+    category: z.array(concept).optional(),
+    code: concept,
+    subject: reference,
+    effectiveDateTime: dateTime,
+    issued: instant,
+    presentedForm: z.array(attachment).optional(),
+  }),
+  Observation: z.looseObject({
+    ...base,
+    status: z.enum(OBSERVATION_STATUS),
+    category: z.array(concept).optional(),
+    code: concept,
+    subject: reference,
+    effectiveDateTime: dateTime,
+    issued: instant,
+    // Not in R4: where Redox documents the file of an Observation (seed 1; facts 9.2).
+    presentedForm: z.array(attachment).optional(),
+  }),
+  DocumentReference: z.looseObject({
+    ...base,
+    status: z.enum(['current', 'superseded', 'entered-in-error']),
+    type: concept.optional(),
+    subject: reference,
+    date: instant,
+    content: z.array(z.looseObject({ attachment })).min(1),
+  }),
+  Patient: z.looseObject({
+    ...base,
+    name: z.array(z.looseObject({ family: optionalText, given: z.array(text).optional() })).optional(),
+    gender: z.enum(['male', 'female', 'other', 'unknown']).optional(),
+    birthDate: z
+      .string()
+      .regex(/^\d{4}(-\d{2}(-\d{2})?)?$/, 'Write it as YYYY-MM-DD.')
+      .optional(),
+  }),
+  MessageHeader: z.looseObject({
+    id,
+    eventUri: text,
+    source: z.looseObject({ name: optionalText, endpoint: text }),
+    focus: z.array(z.looseObject({ reference: text })).min(1),
+  }),
+}
+
+/** The Bundle around them; each `resource` is checked by {@link RESOURCE_SCHEMAS}. */
+export const BUNDLE_SCHEMA = z.looseObject({
+  resourceType: z.literal('Bundle'),
+  id,
+  type: z.literal('message'),
+  timestamp: instant,
+  entry: z
+    .array(z.looseObject({ fullUrl: optionalText, resource: z.looseObject({ resourceType: text, id }) }))
+    .min(1),
+})

@@ -1,0 +1,102 @@
+import type { FileReference, FileSource, MessageFile } from '../file/file'
+import { base64Length } from '../transport/body'
+import { badInput, formatSize, RedoxError } from '../errors'
+import type { JsonObject, Path } from './json'
+
+/** How a file travels: inside the message, uploaded first and referenced, or referenced as it came. */
+export type Way = 'embed' | 'upload' | 'reference'
+
+/**
+ * One exact Redox request, before any I/O. Plain and serialisable: what stands between preparing and
+ * delivering can be stored.
+ */
+export interface PreparedMessage {
+  api: 'datamodel' | 'fhir'
+  /** `Notes:New`, `DiagnosticReport/$diagnosticreport-create` */
+  operation: string
+  /** FHIR: destination slug, a part of the URL. Data Model destinations stand in the body. */
+  slug?: string
+  /** the message, with the files still missing except for references */
+  body: JsonObject
+  /** one for each file, in order: where its base64 text or URL goes */
+  files: { way: Way; path: Path }[]
+}
+
+/** Sizes in bytes; 1 MB = 1 000 000 (facts 6.1, 9.7). */
+export interface Limits {
+  /** a file up to this size is embedded when the way is `auto` */
+  embedBySelf: number
+  /** Data Model API: an embedded file must be smaller than this */
+  dataModelEmbed: number
+  /** a whole request with its embedded files, at most */
+  request: number
+  /** an uploaded file, at most */
+  upload: number
+}
+
+export interface PlacedFile {
+  file: MessageFile
+  way: Way
+}
+
+/**
+ * Decides how a file travels and refuses what is too large, before anything is read or sent.
+ * @param wanted the node's setting
+ * @throws RedoxError REDOX_TOO_LARGE
+ */
+export function chooseWay(
+  file: MessageFile,
+  wanted: 'auto' | 'embed' | 'upload',
+  api: 'datamodel' | 'fhir',
+  limits: Limits,
+): PlacedFile {
+  if (file.kind === 'reference') return { file, way: 'reference' }
+  const way = wanted === 'auto' ? (file.size <= limits.embedBySelf ? 'embed' : 'upload') : wanted
+  if (way === 'upload') assertUploadable(file, limits)
+  else assertEmbeddable(file.size, api, limits)
+  return { file, way }
+}
+
+/** @throws RedoxError REDOX_TOO_LARGE */
+export function assertUploadable(file: FileSource, limits: Limits): void {
+  if (file.size <= limits.upload) return
+  throw tooLarge(
+    `The file has ${formatSize(file.size)}; an upload may have at most ${formatSize(limits.upload)}. ` +
+      'Make it smaller or split it.',
+  )
+}
+
+/** @throws RedoxError REDOX_TOO_LARGE */
+export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits: Limits): void {
+  if (api === 'datamodel' && size >= limits.dataModelEmbed) {
+    throw tooLarge(
+      `The file has ${formatSize(size)}; embedded in a Data Model message it must be smaller than ` +
+        `${formatSize(limits.dataModelEmbed)}. Set the node's way to "upload" or "auto".`,
+    )
+  }
+  assertRequestSize(base64Length(size), limits)
+}
+
+/** @throws RedoxError REDOX_TOO_LARGE */
+export function assertRequestSize(length: number, limits: Limits): void {
+  if (length <= limits.request) return
+  throw tooLarge(
+    `With its embedded file the request has ${formatSize(length)}; Redox takes at most ${formatSize(limits.request)}. ` +
+      'Set the node\'s way to "upload" or "auto".',
+  )
+}
+
+const tooLarge = (message: string): RedoxError => new RedoxError('REDOX_TOO_LARGE', message)
+
+/**
+ * A reference is put into a message only if it points to a configured Redox host: anything else would send the
+ * receiver to a stranger's server.
+ */
+export function assertKnownHost(reference: FileReference, where: string, allowedOrigins: string[]): void {
+  const origin = URL.canParse(reference.url) ? new URL(reference.url).origin : undefined
+  if (origin !== undefined && allowedOrigins.includes(origin) && !/[\0-\x20]/.test(reference.url)) return
+  throw badInput(
+    `The file reference in ${where} does not point to this connection's Redox hosts. ` +
+      'Use the reference that a redox-upload node with the same redox-config emitted.',
+  )
+}

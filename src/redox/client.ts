@@ -1,0 +1,389 @@
+import { tokenFetcher } from '../auth/credentials'
+import { TokenCache } from '../auth/tokens'
+import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
+import type { FileReference, FileSource, MessageFile } from '../file/file'
+import { isObject, withValueAt, type JsonObject } from '../message/json'
+import { assertRequestSize, assertUploadable, type PreparedMessage, type Way } from '../message/prepared'
+import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
+import { Http, HttpFault, type HttpAnswer } from '../transport/http'
+import { classify, type Purpose } from '../transport/outcomes'
+import { assertDelivered, failureDetail, lookUp, readAnswer, spoken, type AnswerFacts } from './answers'
+import { Gate } from './gate'
+import type { RedoxSettings } from './settings'
+
+export type UploadKind = 'blob' | 'binary'
+
+export interface Uploaded {
+  /** the reference, exactly as Redox gave it */
+  url: string
+  status: number
+  headers: HttpAnswer['headers']
+  sha256: string
+  attempts: number
+}
+
+export interface DeliveredFile {
+  way: Way
+  size?: number
+  sha256?: string
+  url?: string
+}
+
+export interface Delivery {
+  status: number
+  headers: HttpAnswer['headers']
+  /** the answer's body, parsed */
+  body: unknown
+  facts: AnswerFacts
+  files: DeliveredFile[]
+  /** requests made for uploads and the message together, replays included, token calls not */
+  attempts: number
+}
+
+interface Step {
+  purpose: Purpose
+  /** for error texts and `cause.operation` */
+  operation: string
+  url: string
+  headers: Record<string, string>
+  body: RequestBody
+  /** what must not be repeated in error texts */
+  sent?: JsonObject
+  /** what identifies the message when its outcome is unknown */
+  identifiers?: Record<string, string>
+}
+
+/**
+ * One connection to Redox: its token, its sockets, its limits. The only place that knows the shapes of the
+ * APIs. `upload` and `deliver` do all I/O; messages come in prepared (src/message).
+ */
+export class RedoxClient {
+  readonly settings: RedoxSettings
+  readonly #http: Http
+  readonly #tokens: TokenCache
+  readonly #gate: Gate
+  readonly #closing = new AbortController()
+
+  constructor(settings: RedoxSettings) {
+    this.settings = settings
+    this.#http = new Http(settings.http)
+    this.#gate = new Gate(settings.http.sendsAtOnce)
+    this.#tokens = new TokenCache(
+      tokenFetcher(settings.credentials, (url, body) =>
+        this.#attempt(tokenStep(url, body), {}, this.#closing.signal),
+      ),
+    )
+  }
+
+  /** messages that wait for their turn (`sendsAtOnce`) */
+  get waiting(): number {
+    return this.#gate.waiting
+  }
+
+  /**
+   * Uploads a file (facts 3.5, 4.2).
+   * @throws RedoxError
+   */
+  upload(file: FileSource, kind: UploadKind, signal: AbortSignal): Promise<Uploaded> {
+    return this.#inTurn('upload', signal, (both) => this.#upload(file, kind, both))
+  }
+
+  /**
+   * Uploads what is to be uploaded, then sends the message.
+   * @param files in the order of `message.files`
+   * @throws RedoxError
+   */
+  deliver(message: PreparedMessage, files: MessageFile[], signal: AbortSignal): Promise<Delivery> {
+    return this.#inTurn(message.operation, signal, (both) => this.#deliver(message, files, both))
+  }
+
+  /** Stops what is under way and closes the sockets. */
+  async close(): Promise<void> {
+    this.#closing.abort(new DOMException('closed', 'AbortError'))
+    await this.#http.close()
+  }
+
+  async #inTurn<T>(
+    operation: string,
+    signal: AbortSignal,
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const both = AbortSignal.any([signal, this.#closing.signal])
+    try {
+      return await this.#gate.pass(() => task(both), both)
+    } catch (error) {
+      if (error instanceof RedoxError || !both.aborted) throw error
+      throw failure({ fault: 'aborted', sent: false }, 'send', operation, {})
+    }
+  }
+
+  async #upload(file: FileSource, kind: UploadKind, signal: AbortSignal): Promise<Uploaded> {
+    assertUploadable(file, this.settings.limits)
+    const step = this.#uploadStep(file, kind)
+    const { answer, attempts } = await this.#authorised(step, signal)
+    return {
+      url: referenceOf(answer, step.url),
+      status: answer.status,
+      headers: answer.headers,
+      sha256: step.body.sha256()[0]!,
+      attempts,
+    }
+  }
+
+  #uploadStep(file: FileSource, kind: UploadKind): Step {
+    const { hosts, environment, binaryForm } = this.settings
+    const binaryBody = { raw: rawBody, 'fhir-json': fhirBinaryBody, multipart: multipartBody }[binaryForm]
+    const url =
+      kind === 'blob' ? hosts.blobUploadUrl : `${hosts.binaryUploadBase}/redox/${environment}/Binary`
+    return {
+      purpose: 'upload',
+      operation: 'upload',
+      url,
+      headers: {
+        ...this.#sourceHeader(),
+        accept: kind === 'blob' ? 'application/json' : 'application/fhir+json',
+      },
+      body: kind === 'blob' ? multipartBody(file) : binaryBody(file),
+      sent: { name: file.name },
+    }
+  }
+
+  async #deliver(message: PreparedMessage, files: MessageFile[], signal: AbortSignal): Promise<Delivery> {
+    const delivered: DeliveredFile[] = []
+    let body = message.body
+    let attempts = 0
+    for (const [index, { way, path }] of message.files.entries()) {
+      const file = files[index]!
+      if (way !== 'upload' || file.kind !== 'file') {
+        delivered.push({ way, ...describeSent(file) })
+        continue
+      }
+      const uploaded = await this.#upload(file, message.api === 'fhir' ? 'binary' : 'blob', signal)
+      attempts += uploaded.attempts
+      body = withValueAt(body, path, uploaded.url)
+      delivered.push({ way, size: file.size, sha256: uploaded.sha256, url: uploaded.url })
+    }
+    const step = this.#sendStep(message, body, files)
+    assertRequestSize(step.body.length, this.settings.limits)
+    try {
+      const sent = await this.#authorised(step, signal)
+      const facts = readAnswer(sent.answer)
+      assertDelivered({ ...message, body }, sent.answer, facts)
+      fillDigests(delivered, step.body.sha256())
+      const { status, headers } = sent.answer
+      return {
+        status,
+        headers,
+        body: sent.answer.body,
+        facts,
+        files: delivered,
+        attempts: attempts + sent.attempts,
+      }
+    } catch (error) {
+      throw error instanceof RedoxError ? withFiles(error, delivered, step.body.sha256()) : error
+    }
+  }
+
+  #sendStep(message: PreparedMessage, body: JsonObject, files: MessageFile[]): Step {
+    const { hosts, environment } = this.settings
+    const fhir = message.api === 'fhir'
+    const contentType = fhir ? 'application/fhir+json' : 'application/json'
+    const embeddings = message.files.flatMap(({ way, path }, index) => {
+      const file = files[index]!
+      return way === 'embed' && file.kind === 'file' ? [{ path, file }] : []
+    })
+    return {
+      purpose: 'send',
+      operation: message.operation,
+      url: fhir
+        ? `${hosts.fhirBase}/${message.slug}/${environment}/${message.operation}`
+        : `${hosts.apiBase}/endpoint`,
+      headers: { ...this.#sourceHeader(), accept: contentType },
+      body: jsonBody(contentType, body, embeddings, withValueAt),
+      sent: body,
+      identifiers: identifiersOf(body),
+    }
+  }
+
+  #sourceHeader(): Record<string, string> {
+    const { id } = this.settings.source
+    return id === undefined ? {} : { 'redox-source-id': id }
+  }
+
+  /** With the shared token; refused once, it is renewed and the request replayed (design/SAFETY). */
+  async #authorised(step: Step, signal: AbortSignal): Promise<{ answer: HttpAnswer; attempts: number }> {
+    const token = await this.#tokens.get()
+    try {
+      return { answer: await this.#attempt(step, bearer(token), signal), attempts: 1 }
+    } catch (error) {
+      if (!(error instanceof RedoxError) || error.code !== 'REDOX_AUTHENTICATION') throw error
+      this.#tokens.invalidate(token)
+    }
+    const renewed = await this.#tokens.get()
+    try {
+      return { answer: await this.#attempt(step, bearer(renewed), signal), attempts: 2 }
+    } catch (error) {
+      throw error instanceof RedoxError ? error.with({ attempts: 2 }) : error
+    }
+  }
+
+  /** One request; anything but a 2xx becomes the error that the table of outcomes names. */
+  async #attempt(step: Step, headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
+    const at = new Date().toISOString()
+    let answer: HttpAnswer
+    try {
+      answer = await this.#http.post(step.url, { ...step.headers, ...headers }, step.body, signal)
+    } catch (error) {
+      if (!(error instanceof HttpFault)) throw error
+      throw failure(error.ending, step.purpose, step.operation, {
+        fault: error.systemCode,
+        attempts: 1,
+        at,
+        ...(step.identifiers && { identifiers: step.identifiers }),
+      })
+    }
+    // An empty 2xx is an acceptance (facts 9.12); a page of HTML is something between us and Redox.
+    const unreadable = step.purpose === 'send' && answer.text !== '' && !isObject(answer.body)
+    if (answer.status >= 200 && answer.status < 300 && !unreadable) return answer
+    const detail = {
+      ...failureDetail(step.operation, answer, readAnswer(answer), step.sent),
+      attempts: 1,
+      at,
+      ...(step.identifiers && { identifiers: step.identifiers }),
+    }
+    const ending =
+      answer.status < 300 ? { fault: 'unreadable' as const, sent: true } : { status: answer.status }
+    throw failure(ending, step.purpose, step.operation, detail)
+  }
+}
+
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
+
+const tokenStep = (url: string, body: RequestBody): Step => ({
+  purpose: 'token',
+  operation: 'token',
+  url,
+  headers: { accept: 'application/json' },
+  body,
+})
+
+const describeSent = (file: MessageFile): Omit<DeliveredFile, 'way'> =>
+  file.kind === 'reference'
+    ? {
+        url: file.url,
+        ...(file.size !== undefined && { size: file.size }),
+        ...(file.sha256 !== undefined && { sha256: file.sha256 }),
+      }
+    : { size: file.size }
+
+function fillDigests(delivered: DeliveredFile[], digests: string[]): void {
+  const embedded = delivered.filter(({ way }) => way === 'embed')
+  embedded.forEach((file, index) => (file.sha256 = digests[index]!))
+}
+
+function withFiles(error: RedoxError, delivered: DeliveredFile[], digests: string[]): RedoxError {
+  fillDigests(delivered, digests)
+  const uploaded = delivered.flatMap(({ way, url }) => (way === 'upload' && url !== undefined ? [url] : []))
+  const sha256 = delivered.flatMap((file) => (file.sha256 === undefined ? [] : [file.sha256]))
+  return error.with({ ...(uploaded.length > 0 && { uploaded }), ...(sha256.length > 0 && { sha256 }) })
+}
+
+/** What finds a message again in Redox's log: the ids that the flow or the builder gave it. */
+function identifiersOf(body: JsonObject): Record<string, string> {
+  const document = isObject(body.Note) ? body.Note : isObject(body.Media) ? body.Media : {}
+  const order = Array.isArray(body.Orders) && isObject(body.Orders[0]) ? body.Orders[0] : {}
+  const found: Record<string, unknown> = {
+    DocumentID: document.DocumentID,
+    OrderID: order.ID,
+    ApplicationOrderID: order.ApplicationOrderID,
+    BundleID: body.resourceType === 'Bundle' ? body.id : undefined,
+  }
+  return Object.fromEntries(
+    Object.entries(found).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+  )
+}
+
+/**
+ * The reference in an upload's answer, as Redox gave it: `Location` of a Binary, `URI` of a blob, else what
+ * comes near (facts 9.1).
+ */
+function referenceOf(answer: HttpAnswer, requestUrl: string): string {
+  const body = isObject(answer.body) ? answer.body : {}
+  const candidates = [answer.headers.location, body.URI, body.url, body.fullUrl, body.id]
+  const found = candidates.find((value): value is string => typeof value === 'string' && value !== '')
+  if (found === undefined) {
+    throw new RedoxError(
+      'REDOX_REJECTED',
+      `The upload was answered with ${answer.status}, but without a reference to the file (no Location header, no ` +
+        'URI in the body). Check the upload URL and the body form in the redox-config node.',
+      { operation: 'upload', status: answer.status },
+    )
+  }
+  if (URL.canParse(found)) return found
+  return new URL(found, found === body.id ? `${requestUrl}/` : requestUrl).href
+}
+
+const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
+  REDOX_AUTHENTICATION:
+    'Check the credentials in the redox-config node and that the key is active in the Redox dashboard.',
+  REDOX_FORBIDDEN:
+    'Free accounts cannot upload files in Development: embed the file, use Staging, or ask Redox for an upgrade. ' +
+    'Otherwise check destination, environment and permissions of the key.',
+  REDOX_TOO_LARGE: 'Set the way to "upload", or make the file smaller.',
+  REDOX_RATE_LIMITED: 'Wait, then send again.',
+  REDOX_UNAVAILABLE: 'Try again later.',
+  REDOX_NETWORK: 'Check the network, the proxy and the hosts in the redox-config node.',
+  REDOX_TIMEOUT: 'Try again later, or raise the time-out in the redox-config node.',
+  REDOX_OUTCOME_UNKNOWN:
+    'It may have been delivered: look it up in the Redox dashboard before you send it again (the identifiers are in error.cause).',
+  REDOX_ABORTED: 'The flow was stopped or deployed anew. Send it again.',
+}
+
+function failure(
+  ending: Parameters<typeof classify>[0],
+  purpose: Purpose,
+  operation: string,
+  detail: RedoxErrorDetail,
+): RedoxError {
+  const { code, says } = classify(ending, purpose)
+  const what = { token: 'The request for an access token', upload: 'The upload', send: operation }[purpose]
+  const how =
+    'status' in ending ? ` (HTTP ${ending.status})` : detail.fault === undefined ? '' : ` (${detail.fault})`
+  const reasons = 'status' in ending ? ` ${spoken(detail.reasons)}` : ''
+  const where = lookUp(detail)
+  const wait =
+    detail.retryAfterSeconds === undefined ? '' : ` Redox asks to wait ${detail.retryAfterSeconds} s.`
+  const action = ACTIONS[code] ?? (ending && 'status' in ending && ending.status === 404 ? NOT_FOUND : '')
+  const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
+    (part) => part !== '',
+  )
+  return new RedoxError(code, text.join(' '), { operation, ...detail })
+}
+
+// Facts 6.3: Redox answers 404 for these three.
+const NOT_FOUND = 'Check the destination slug, the environment and the operation.'
+
+/** The file reference that `redox-upload` emits (plain data, for `msg.payload`). */
+export function referenceFor(
+  file: FileSource,
+  uploaded: Uploaded,
+  kind: UploadKind,
+): Omit<FileReference, 'kind'> {
+  const { contentType, fileType, name, size } = file
+  const { url, sha256 } = uploaded
+  return { url, contentType, ...(fileType !== undefined && { fileType }), name, size, sha256, upload: kind }
+}
+
+/** @throws RedoxError when a file reference was made by an upload for the other API */
+export function assertReferenceKind(
+  reference: FileReference,
+  api: PreparedMessage['api'],
+  where: string,
+): void {
+  const wanted = api === 'fhir' ? 'binary' : 'blob'
+  if (reference.upload === undefined || reference.upload === wanted) return
+  throw badInput(
+    `The file reference in ${where} is a ${reference.upload} upload, but this node's API takes ${wanted} uploads. ` +
+      `Set the redox-upload node to "${api === 'fhir' ? 'FHIR API' : 'Data Model API'}".`,
+  )
+}

@@ -1,0 +1,94 @@
+import { RedoxError } from '../errors'
+import type { Credentials } from '../auth/credentials'
+import type { Limits } from '../message/prepared'
+import type { HttpOptions } from '../transport/http'
+
+export const ENVIRONMENTS = ['Development', 'Staging', 'Production'] as const
+export type Environment = (typeof ENVIRONMENTS)[number]
+export type Region = 'US' | 'CA'
+/** How the bytes travel to the Binary endpoint (facts 9.1). */
+export type BinaryForm = 'raw' | 'fhir-json' | 'multipart'
+
+/** Where requests go. No trailing slashes. */
+export interface Hosts {
+  /** `/v2/auth/token`, `/auth/...` and `/endpoint` hang here */
+  apiBase: string
+  blobUploadUrl: string
+  fhirBase: string
+  /** the Binary upload is `<binaryUploadBase>/redox/<environment>/Binary` */
+  binaryUploadBase: string
+}
+
+/** Everything that a connection to Redox needs. Made from a redox-config node, or by hand in a script. */
+export interface RedoxSettings {
+  environment: Environment
+  hosts: Hosts
+  credentials: Credentials
+  source: { id?: string; name?: string }
+  /** `Meta.Test` of Data Model messages */
+  test: boolean
+  binaryForm: BinaryForm
+  limits: Limits
+  http: HttpOptions
+}
+
+// Hosts as of 2026-11 (facts section 1). The Canadian ones beside the token URL are by analogy (facts 9.17).
+const REGION_HOSTS: Record<Region, { apiBase: string; blobUploadUrl: string }> = {
+  US: { apiBase: 'https://api.redoxengine.com', blobUploadUrl: 'https://blob.redoxengine.com/upload' },
+  CA: { apiBase: 'https://api.ca.redoxengine.com', blobUploadUrl: 'https://blob.ca.redoxengine.com/upload' },
+}
+
+/** Limits as of 2026-11 (facts 6.1, 9.7), in bytes. */
+export const DEFAULT_LIMITS: Limits = {
+  embedBySelf: 200_000,
+  dataModelEmbed: 10_000_000,
+  request: 40_000_000,
+  upload: 30_000_000,
+}
+
+/** Redox may take 120 s for an answer (facts 6.2). */
+export const DEFAULT_HTTP: HttpOptions = {
+  answerTimeoutSeconds: 150,
+  connectTimeoutSeconds: 10,
+  sendsAtOnce: 8,
+}
+
+/**
+ * The hosts of a region, with those replaced that were set by hand.
+ * @throws RedoxError REDOX_CONFIGURATION for a URL that is none, or that would send a token in the clear
+ */
+export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
+  const defaults = REGION_HOSTS[region]
+  const apiBase = checkedUrl(set.apiBase || defaults.apiBase, 'API base')
+  const fhirBase = checkedUrl(set.fhirBase || `${apiBase}/fhir/R4`, 'FHIR base')
+  return {
+    apiBase,
+    fhirBase,
+    blobUploadUrl: checkedUrl(set.blobUploadUrl || defaults.blobUploadUrl, 'Blob upload URL'),
+    binaryUploadBase: checkedUrl(set.binaryUploadBase || fhirBase, 'Binary upload base'),
+  }
+}
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+function checkedUrl(text: string, label: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const problem =
+    url === undefined
+      ? 'is not a URL'
+      : url.username || url.password
+        ? 'must not carry a user name or password'
+        : url.protocol !== 'https:' && !(url.protocol === 'http:' && LOOPBACK.has(url.hostname))
+          ? 'must begin with https:// (http:// is only for this machine itself)'
+          : url.search || url.hash
+            ? 'must not have a query or a fragment'
+            : undefined
+  if (problem)
+    throw new RedoxError('REDOX_CONFIGURATION', `The ${label} in the redox-config node ${problem}.`)
+  return text.replace(/\/+$/, '')
+}
+
+/** Origins whose file references a message may carry. */
+export const referenceOrigins = ({ blobUploadUrl, fhirBase, binaryUploadBase, apiBase }: Hosts): string[] => [
+  ...new Set([blobUploadUrl, fhirBase, binaryUploadBase, apiBase].map((url) => new URL(url).origin)),
+]

@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/** `redox-sandbox`: starts one sandbox alone and says what it receives, without patient data. */
+import { parseArgs } from 'node:util'
+import { startSandbox } from './index'
+import type { ReceivedMessage, Sandbox, SandboxOptions } from './index'
+
+const USAGE = `Usage: redox-sandbox [--port <number>] [--account free]
+
+Plays Redox on 127.0.0.1: checks and keeps what is sent, delivers nothing. Ends with Ctrl+C.
+
+  --port <number>   port to listen on (default: a free one)
+  --account free    refuse uploads in Development, as Redox does for free accounts
+  --help            this text
+`
+
+const say = (text: string): boolean => process.stdout.write(`${text}\n`)
+
+function optionsOf(args: string[]): SandboxOptions | 'help' {
+  const { values } = parseArgs({
+    args,
+    options: { port: { type: 'string' }, account: { type: 'string' }, help: { type: 'boolean' } },
+  })
+  if (values.help) return 'help'
+  const { port = '0', account = 'paid' } = values
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Error(`Not a port: ${port}`)
+  if (account !== 'paid' && account !== 'free') throw new Error(`Not an account: ${account}`)
+  return { port: Number(port), account }
+}
+
+const introduction = ({ url, endpoints, oauthKey, legacyKey }: Sandbox): string => `Redox sandbox at ${url}
+
+API base URL         ${endpoints.apiBase}
+Blob upload URL      ${endpoints.blobUploadUrl}
+FHIR base URL        ${endpoints.fhirBase}
+Binary upload base   ${endpoints.binaryUploadBase}
+
+Demo keys of this run, of no use anywhere else
+OAuth client ID      ${oauthKey.clientId}
+OAuth key ID (kid)   ${oauthKey.keyId}
+OAuth private key
+${oauthKey.privateKey}
+Legacy API key       ${legacyKey.apiKey}
+Legacy secret        ${legacyKey.secret}
+`
+
+/** File names and identifiers may tell who the patient is, so only counts and types are shown. */
+function lineOf({ at, operation, destinations, files }: ReceivedMessage): string {
+  const list = files.map(
+    (file) => `${file.contentType ?? file.fileType ?? 'file'} ${file.size} bytes ${file.way}`,
+  )
+  return `${at} ${operation} to ${destinations.join(', ')}: ${list.join(', ') || 'no file'}`
+}
+
+async function main(): Promise<void> {
+  const options = optionsOf(process.argv.slice(2))
+  if (options === 'help') {
+    say(USAGE)
+    return
+  }
+  const sandbox = await startSandbox(options)
+  say(introduction(sandbox))
+  sandbox.onReceived((message) => say(lineOf(message)))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sandbox.close())
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n\n${USAGE}`)
+  process.exitCode = 1
+})

@@ -1,0 +1,215 @@
+/** `POST /endpoint`: Notes, Results and Media of the Data Model API (facts 4, 5, 6.4). */
+import { randomInt, randomUUID } from 'node:crypto'
+import { checkMessage, EVENTS, META } from './fields'
+import type { Report } from './fields'
+import {
+  decodeBase64,
+  isUuid,
+  isWebUrl,
+  mediaType,
+  objectOf,
+  objectsOf,
+  parseJson,
+  readBody,
+  Refusal,
+  REQUEST_LIMIT,
+  textOf,
+  tooLarge,
+} from './http'
+import type { Answer, Call, Json } from './http'
+import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
+import type { DeliveredFile, Inbox } from './inbox'
+import { sourceOf } from './tokens'
+import type { Grant } from './tokens'
+import type { Uploads } from './uploads'
+
+/** An embedded file must be smaller than this, in bytes before base64 (facts 6.1, 9.7). */
+const EMBED_LIMIT = 10_000_000
+
+// ---- Files --------------------------------------------------------------------------------------------
+
+/** A field of the message that may hold a file or a reference to one (facts 4.3). */
+interface FilePlace {
+  holder: Json
+  field: 'FileContents' | 'Value'
+  /** What `holder` is in the message. */
+  at: string
+  encoding: 'base64' | 'text'
+  /** Fields beside it that a file needs, beyond those that are required anyway. */
+  needed: string[]
+}
+
+function filePlaces(body: Json): FilePlace[] {
+  const model = objectOf(body['Meta'])['DataModel']
+  if (model === 'Notes') return [notePlace(objectOf(body['Note']))]
+  if (model === 'Media') {
+    const holder = objectOf(body['Media'])
+    return [{ holder, field: 'FileContents', at: 'Media', encoding: 'base64', needed: [] }]
+  }
+  return objectsOf(body['Orders']).flatMap((order, index) => resultPlaces(order, `Orders[${index}]`))
+}
+
+/** `FileName` as the how-to has it; `FileType` says what a reference leads to. */
+function notePlace(holder: Json): FilePlace {
+  const encoding = holder['ContentType'] === 'Base64 Encoded' ? 'base64' : 'text'
+  const isReference = isWebUrl(textOf(holder['FileContents']) ?? '')
+  const needed = isReference ? ['FileName', 'FileType'] : encoding === 'base64' ? ['FileName'] : []
+  return { holder, field: 'FileContents', at: 'Note', encoding, needed }
+}
+
+const resultPlaces = (order: Json, at: string): FilePlace[] =>
+  objectsOf(order['Results'])
+    .map((holder, index): FilePlace => {
+      const here = `${at}.Results[${index}]`
+      return { holder, field: 'Value', at: here, encoding: 'base64', needed: ['FileType'] }
+    })
+    .filter(({ holder }) => holder['ValueType'] === 'Encapsulated Data')
+
+const pathOf = ({ at, field }: FilePlace): string => `${at}.${field}`
+
+function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Report): DeliveredFile[] {
+  const { holder, field, at, encoding, needed } = place
+  const path = pathOf(place)
+  const contents = textOf(holder[field])
+  if (contents === undefined) return []
+  for (const name of needed) if (!textOf(holder[name])) report('Required field missing', `${at}.${name}`)
+  const fields = { fileType: textOf(holder['FileType']), name: textOf(holder['FileName']) }
+  if (isWebUrl(contents)) {
+    const file = uploads.find(contents, source)
+    if (file?.kind !== 'blob') {
+      report('Referenced file not found', path)
+      return []
+    }
+    const name = fields.name ?? file.name
+    return [deliveredFile(path, 'referenced', file.bytes, { ...fields, contentType: file.contentType, name })]
+  }
+  const bytes = encoding === 'text' ? Buffer.from(contents) : decodeBase64(contents)
+  if (!bytes) {
+    report('Invalid base64', path)
+    return []
+  }
+  if (bytes.length >= EMBED_LIMIT) throw tooLarge(EMBED_LIMIT)
+  return [deliveredFile(path, 'embedded', bytes, fields)]
+}
+
+// ---- The endpoint -------------------------------------------------------------------------------------
+
+/** Failure body of the Data Model API (facts 6.4). */
+export const dataModelErrors = (refusal: Refusal): Json => ({
+  Meta: {
+    ...refusal.echo,
+    Errors: refusal.problems.map(({ text }) => ({
+      ID: randomInt(100_000, 1_000_000),
+      Text: text,
+      Type: 'message',
+      Module: 'DataModels',
+    })),
+  },
+})
+
+export async function receiveDataModel(
+  call: Call,
+  grant: Grant,
+  uploads: Uploads,
+  inbox: Inbox,
+): Promise<Answer> {
+  const { request } = call
+  if (mediaType(request) !== 'application/json') {
+    throw new Refusal(400, 'application/json content-type required')
+  }
+  const body = parseJson(await readBody(request, REQUEST_LIMIT))
+  const { operation, files, source } = judge(body, grant, request, uploads)
+  const destinations = objectsOf(objectOf(body['Meta'])['Destinations'])
+  const logs = destinations.map(() => ({ ID: randomUUID(), AttemptID: randomUUID() }))
+  inbox.add({
+    api: 'datamodel',
+    operation,
+    environment: 'Development',
+    destinations: destinations.map(({ ID }) => String(ID)),
+    source,
+    logIds: logs.map(({ ID }) => ID),
+    locations: [],
+    ...bodiesToKeep(call, body, files),
+    files,
+    ...summaries(body),
+  })
+  const Source = { Name: 'Sandbox', ...objectOf(objectOf(body['Meta'])['Source']), ID: source }
+  return {
+    status: 200,
+    body: { Meta: { ...echo(body), Logs: logs, Message: { ID: randomInt(1e9) }, Source } },
+  }
+}
+
+interface Judgement {
+  operation: string
+  source: string
+  files: DeliveredFile[]
+}
+
+/** Finds everything that is wrong with a message at once; only a size or a source ends the search early. */
+function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uploads): Judgement {
+  const meta = objectOf(body['Meta'])
+  const [model, event] = [textOf(meta['DataModel']), textOf(meta['EventType'])]
+  const operation = `${model}:${event}`
+  const fields = EVENTS.get(operation)
+  const problems: { text: string }[] = []
+  // Before both names are known to be good they may be anything, so they are not repeated.
+  const report: Report = (problem, path) =>
+    problems.push({ text: `${problem} - ${path}${fields ? ` in ${operation}` : ''}` })
+  try {
+    const named = objectOf(meta['Source'])['ID']
+    const source = sourceOf(grant, request, isUuid(named) ? named : undefined)
+    if (model && event && !fields) report('Data model or event type not supported', 'Meta')
+    checkMessage(body, fields ?? META, report)
+    const files = filePlaces(body).flatMap((place) =>
+      event === 'Delete' ? [] : fileIn(place, source, uploads, report),
+    )
+    if (problems.length > 0) throw new Refusal(400, problems)
+    return { operation, source, files }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    throw new Refusal(error.status, error.problems, fields ? echo(body) : {})
+  }
+}
+
+/** What an answer repeats of the request's `Meta`. */
+function echo(body: Json): Json {
+  const meta = objectOf(body['Meta'])
+  const names = ['DataModel', 'EventType', 'EventDateTime', 'Test', 'Source', 'Destinations']
+  return Object.fromEntries(names.filter((name) => name in meta).map((name) => [name, meta[name]]))
+}
+
+/** The message as it came and as Redox delivers it: files always as if embedded (facts 4.2). */
+function bodiesToKeep({ request, path }: Call, body: Json, files: DeliveredFile[]) {
+  const embedded = files.filter(({ way }) => way === 'embedded')
+  setContents(body, embedded)
+  const delivered = structuredClone(body)
+  setContents(delivered, files)
+  return { request: { method: 'POST', path, headers: safeHeaders(request), body }, delivered }
+}
+
+function setContents(body: Json, files: DeliveredFile[]): void {
+  const places = new Map(filePlaces(body).map((place) => [pathOf(place), place]))
+  for (const { place, way, bytes } of files) {
+    const { holder, field, encoding } = places.get(place)!
+    holder[field] = shortened(bytes, way === 'embedded' ? encoding : 'base64')
+  }
+}
+
+function summaries(body: Json): { patient: string; document: string } {
+  const patient = objectOf(body['Patient'])
+  const { FirstName, LastName, DOB } = objectOf(patient['Demographics'])
+  const [identifier] = objectsOf(patient['Identifiers'])
+  const name = [LastName, FirstName].filter(Boolean).join(', ')
+  const document = objectOf(body['Note'] ?? body['Media'])
+  const results = objectsOf(body['Orders']).flatMap((order) => objectsOf(order['Results']))
+  return {
+    patient: oneLine(name, DOB, `${identifier?.['IDType']} ${identifier?.['ID']}`),
+    document: oneLine(
+      document['DocumentType'],
+      document['FileName'],
+      document['DocumentID'],
+      ...results.map((result) => result['Description'] ?? result['Code']),
+    ),
+  }
+}

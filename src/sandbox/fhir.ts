@@ -1,0 +1,329 @@
+/** The create, amend and update operations of the FHIR API that carry files (facts 3). */
+import { randomUUID } from 'node:crypto'
+import {
+  decodeBase64,
+  isMimeType,
+  isObject,
+  isUuid,
+  mediaType,
+  objectOf,
+  objectsOf,
+  parseJson,
+  readBody,
+  Refusal,
+  REQUEST_LIMIT,
+  textOf,
+} from './http'
+import type { Answer, Call, Json, Problem } from './http'
+import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
+import type { DeliveredFile, Inbox } from './inbox'
+import { sourceOf } from './tokens'
+import type { Grant } from './tokens'
+import type { Uploads } from './uploads'
+
+const EVENT_DEFINITION = 'https://fhir.redoxengine.com/EventDefinition/'
+const ENVIRONMENTS = ['Development', 'Staging', 'Production']
+const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/i
+const LOCAL_REFERENCE = /^([A-Z][A-Za-z]+\/[A-Za-z0-9.-]{1,64}|urn:uuid:.*)$/
+const OTHER_REFERENCE = /^(https?:\/\/|urn:oid:|#)/
+const ATTACHMENT_KEY = /^(presentedForm|photo|attachment|\w+Attachment)$/
+
+const OBSERVATION_STATUS = ['registered', 'preliminary', 'final', 'amended', 'corrected', 'cancelled']
+/** FHIR R4 value sets of `status`, a required binding. */
+const STATUS = new Map([
+  ['DiagnosticReport', [...OBSERVATION_STATUS, 'partial', 'appended', 'entered-in-error', 'unknown']],
+  ['Observation', [...OBSERVATION_STATUS, 'entered-in-error', 'unknown']],
+  ['DocumentReference', ['current', 'superseded', 'entered-in-error']],
+])
+
+/** `{ResourceType}/{$operation}` of the path, and the event its MessageHeader must name (facts 3.2). */
+const EVENTS = new Map([
+  ['DiagnosticReport/$diagnosticreport-create', 'DiagnosticReportCreate'],
+  ['DiagnosticReport/$diagnosticreport-amend', 'DiagnosticReportAmend'],
+  ['Observation/$observation-create', 'ObservationCreate'],
+  ['Observation/$observation-update', 'ObservationUpdate'],
+  ['DocumentReference/$documentreference-create', 'DocumentReferenceCreate'],
+])
+
+type Report = (path: string, text: string, code?: string) => void
+
+/** One entry of the Bundle that has a resource. */
+interface Entry {
+  resource: Json
+  type: string
+  /** `entry[1].resource` */
+  path: string
+  /** What references may call it: its fullUrl and `Type/id`. */
+  names: string[]
+}
+
+/** Failure body of the FHIR API (facts 3.4). */
+export const operationOutcome = (refusal: Refusal): Json => ({
+  resourceType: 'OperationOutcome',
+  issue: refusal.problems.map(({ text, path, code }) => ({
+    severity: 'error',
+    code: code ?? 'invalid',
+    details: { text },
+    ...(path !== undefined && { diagnostics: `${path}: ${text}`, expression: [`Bundle.${path}`] }),
+  })),
+})
+
+/** Whether the slug and environment of a FHIR path are there at all (facts 3.1); `redox` is for uploads. */
+export function checkAddress(slug: string, environment: string, forUpload: boolean): void {
+  const slugFits = forUpload ? slug === 'redox' : slug !== 'redox' && SLUG.test(slug) && !isUuid(slug)
+  if (!slugFits) throw notFound('Destination not found')
+  if (!ENVIRONMENTS.includes(environment)) throw notFound('Environment not found')
+}
+
+const notFound = (text: string): Refusal => new Refusal(404, [{ text, code: 'not-found' }])
+
+/** `POST /fhir/R4/{slug}/{Environment}/{Type}/{$operation}`, `params` being those three parts. */
+export async function receiveOperation(
+  call: Call,
+  grant: Grant,
+  uploads: Uploads,
+  inbox: Inbox,
+): Promise<Answer> {
+  const { request, origin, path } = call
+  const [slug, environment, operation] = call.params as [string, string, string]
+  checkAddress(slug, environment, false)
+  const event = EVENTS.get(operation)
+  if (!event) throw notFound('Operation not found')
+  const source = sourceOf(grant, request)
+  if (!['application/fhir+json', 'application/json'].includes(mediaType(request))) {
+    throw new Refusal(400, 'application/fhir+json content-type required')
+  }
+  const bundle = parseJson(await readBody(request, REQUEST_LIMIT))
+  const mainType = operation.split('/')[0]!
+  const { entries, files } = judge(bundle, mainType, event, uploads, source)
+  const base = `${origin}/fhir-sandbox`
+  const locations = entries
+    .filter(({ type }) => type !== 'MessageHeader')
+    .map(({ type }) => `${base}/${type}/${randomUUID()}/_history/1`)
+  const delivered = keepShort(bundle, files)
+  inbox.add({
+    api: 'fhir',
+    operation,
+    environment,
+    destinations: [slug],
+    source,
+    logIds: [],
+    locations,
+    request: { method: 'POST', path, headers: safeHeaders(request), body: bundle },
+    delivered,
+    files,
+    patient: patientLine(entries),
+    document: documentLine(entries, mainType, files),
+  })
+  const created = locations.map((location) => ({ response: { status: '201 Created', location } }))
+  return {
+    status: 200,
+    headers: { 'redox-trace-id': randomUUID() },
+    body: { resourceType: 'Bundle', type: 'transaction-response', entry: created },
+  }
+}
+
+// ---- The checks ---------------------------------------------------------------------------------------
+
+/** Finds everything that is wrong with a message Bundle at once (facts 3.3). */
+function judge(
+  bundle: Json,
+  mainType: string,
+  event: string,
+  uploads: Uploads,
+  source: string,
+): { entries: Entry[]; files: DeliveredFile[] } {
+  const problems: Problem[] = []
+  const report: Report = (path, text, code = 'invalid') => problems.push({ path, text, code })
+  const entries = checkBundle(bundle, report)
+  checkHeader(entries, mainType, event, report)
+  for (const type of ['Patient', mainType]) {
+    const isThere = entries.some((entry) => entry.type === type)
+    if (!isThere) report('entry', `${type} entry is required`, 'required')
+  }
+  for (const entry of entries) {
+    if (entry.type === 'Patient') checkPatient(entry, report)
+    if (STATUS.has(entry.type)) checkClinical(entry, report)
+    checkReferences(entry, entries, report)
+  }
+  const files = attachmentsIn(bundle).flatMap((found) => fileIn(found, uploads, source, report))
+  if (problems.length > 0) throw new Refusal(400, problems)
+  return { entries, files }
+}
+
+function checkBundle(bundle: Json, report: Report): Entry[] {
+  if (bundle['resourceType'] !== 'Bundle') report('resourceType', 'Resource must be a Bundle', 'structure')
+  if (bundle['type'] !== 'message') report('type', 'Bundle type must be message', 'value')
+  const list = Array.isArray(bundle['entry']) ? bundle['entry'].map(objectOf) : []
+  if (list.length === 0) report('entry', 'Bundle must have entries', 'required')
+  const fullUrls = new Set<unknown>()
+  return list.flatMap(({ resource, fullUrl }, index) => {
+    const path = `entry[${index}]`
+    if (fullUrl !== undefined) checkFullUrl(fullUrl, fullUrls, `${path}.fullUrl`, report)
+    const type = textOf(objectOf(resource)['resourceType'])
+    if (!isObject(resource) || !type) {
+      report(`${path}.resource`, 'Entry must have a resource', 'required')
+      return []
+    }
+    const id = textOf(resource['id'])
+    const names = [textOf(fullUrl), id && `${type}/${id}`].filter((name) => name !== undefined)
+    return [{ resource, type, path: `${path}.resource`, names }]
+  })
+}
+
+function checkFullUrl(fullUrl: unknown, seen: Set<unknown>, path: string, report: Report): void {
+  if (seen.has(fullUrl)) report(path, 'fullUrl must be unique', 'duplicate')
+  seen.add(fullUrl)
+  const url = textOf(fullUrl) ?? ''
+  const isAbsolute = url.startsWith('urn:uuid:') ? isUuid(url.slice(9)) : /^(https?:\/\/|urn:oid:)./.test(url)
+  if (!isAbsolute) report(path, 'fullUrl must be absolute', 'value')
+}
+
+function checkHeader(entries: Entry[], mainType: string, event: string, report: Report): void {
+  const [header] = entries
+  if (header?.type !== 'MessageHeader' || header.path !== 'entry[0].resource') {
+    report('entry[0].resource', 'First entry must be a MessageHeader', 'structure')
+    return
+  }
+  const { resource, path } = header
+  if (resource['eventUri'] !== EVENT_DEFINITION + event) {
+    report(`${path}.eventUri`, 'eventUri does not match the operation', 'value')
+  }
+  if (!textOf(objectOf(resource['source'])['endpoint'])) {
+    report(`${path}.source.endpoint`, 'source.endpoint is required', 'required')
+  }
+  const focus = textOf(objectsOf(resource['focus'])[0]?.['reference'])
+  if (!focus) report(`${path}.focus`, 'focus is required', 'required')
+  else if (!entries.some(({ type, names }) => type === mainType && names.includes(focus))) {
+    report(`${path}.focus[0].reference`, `focus must be the ${mainType} of the Bundle`, 'value')
+  }
+}
+
+function checkPatient({ resource, path }: Entry, report: Report): void {
+  const identifiers = objectsOf(resource['identifier'])
+  if (identifiers.length === 0) report(`${path}.identifier`, 'Patient identifier is required', 'required')
+  identifiers.forEach((identifier, index) => {
+    if (!textOf(identifier['value'])) {
+      report(`${path}.identifier[${index}].value`, 'identifier value is required', 'required')
+    }
+  })
+}
+
+function checkClinical({ resource, type, path }: Entry, report: Report): void {
+  const { status, code, content, presentedForm } = resource
+  if (!textOf(status)) report(`${path}.status`, 'status is required', 'required')
+  else if (!STATUS.get(type)!.includes(status as string)) {
+    report(`${path}.status`, `status is not in the value set of ${type}`, 'code-invalid')
+  }
+  if (type === 'DocumentReference') {
+    if (!Array.isArray(content) || content.length === 0) {
+      report(`${path}.content`, 'content is required', 'required')
+    }
+    objectsOf(content).forEach((item, index) => {
+      if (isObject(item['attachment'])) return
+      report(`${path}.content[${index}].attachment`, 'attachment is required', 'required')
+    })
+    return
+  }
+  const codings = objectsOf(objectOf(code)['coding'])
+  if (!textOf(objectOf(code)['text']) && !codings.some((coding) => textOf(coding['code']))) {
+    report(`${path}.code`, 'code with coding or text is required', 'required')
+  }
+  if (presentedForm !== undefined && !Array.isArray(presentedForm)) {
+    report(`${path}.presentedForm`, 'presentedForm must be an array', 'structure')
+  }
+}
+
+function checkReferences({ resource, path }: Entry, entries: Entry[], report: Report): void {
+  for (const found of objectsIn(resource, path)) {
+    const { reference } = found.element
+    if (reference === undefined || entries.some(({ names }) => names.includes(reference as string))) continue
+    const where = `${found.path}.reference`
+    if (typeof reference !== 'string') report(where, 'reference must be a string', 'structure')
+    else if (LOCAL_REFERENCE.test(reference)) report(where, 'reference is not in the Bundle', 'not-found')
+    else if (!OTHER_REFERENCE.test(reference)) report(where, 'reference is malformed', 'value')
+  }
+}
+
+// ---- Attachments --------------------------------------------------------------------------------------
+
+interface Found {
+  element: Json
+  path: string
+  /** Name of the property that holds the element, or the list it is in. */
+  key: string
+}
+
+/** Every object inside a value, in document order. */
+function* objectsIn(value: unknown, path: string, key = ''): Generator<Found> {
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* objectsIn(item, `${path}[${index}]`, key)
+  } else if (isObject(value)) {
+    yield { element: value, path, key }
+    for (const [name, child] of Object.entries(value)) {
+      yield* objectsIn(child, path === '' ? name : `${path}.${name}`, name)
+    }
+  }
+}
+
+/** Redox takes a file in any resource that has an Attachment (facts 3.3), so they are told by their shape. */
+const attachmentsIn = (bundle: Json): Found[] =>
+  [...objectsIn(bundle, '')].filter(
+    ({ element, key }) =>
+      ATTACHMENT_KEY.test(key) || ('contentType' in element && ('data' in element || 'url' in element)),
+  )
+
+function fileIn({ element, path }: Found, uploads: Uploads, source: string, report: Report): DeliveredFile[] {
+  const { contentType, data, url, title } = element
+  if (!isMimeType(contentType)) report(`${path}.contentType`, 'contentType must be a MIME type', 'value')
+  if ((data === undefined) === (url === undefined)) {
+    report(path, 'Attachment must have either data or url', 'structure')
+    return []
+  }
+  const upload = typeof url === 'string' ? uploads.find(url, source) : undefined
+  const bytes = upload?.bytes ?? (typeof data === 'string' && data !== '' ? decodeBase64(data) : undefined)
+  if (!bytes) {
+    if (url !== undefined) report(`${path}.url`, 'Referenced file not found', 'not-found')
+    else report(`${path}.data`, 'data must be base64', 'value')
+    return []
+  }
+  const name = textOf(title) ?? upload?.name
+  const description = { contentType: textOf(contentType), name }
+  return [deliveredFile(path, upload ? 'referenced' : 'embedded', bytes, description)]
+}
+
+/** Shortens the Bundle in place and returns it as Redox delivers it: every file as if embedded. */
+function keepShort(bundle: Json, files: DeliveredFile[]): Json {
+  const embedded = files.filter(({ way }) => way === 'embedded')
+  setData(bundle, embedded)
+  const delivered = structuredClone(bundle)
+  setData(delivered, files)
+  return delivered
+}
+
+function setData(bundle: Json, files: DeliveredFile[]): void {
+  const attachments = new Map(attachmentsIn(bundle).map(({ element, path }) => [path, element]))
+  for (const { place, bytes } of files) {
+    const attachment = attachments.get(place)!
+    attachment['data'] = shortened(bytes)
+    delete attachment['url']
+  }
+}
+
+// ---- Lines for an inbox -------------------------------------------------------------------------------
+
+function patientLine(entries: Entry[]): string {
+  const patient = objectOf(entries.find(({ type }) => type === 'Patient')?.resource)
+  const [name, identifier] = [objectsOf(patient['name'])[0], objectsOf(patient['identifier'])[0]]
+  const given = Array.isArray(name?.['given']) ? name['given'] : []
+  const fullName = [name?.['family'], given.join(' ')].filter(Boolean).join(', ')
+  return oneLine(fullName, patient['birthDate'], identifier?.['value'])
+}
+
+function documentLine(entries: Entry[], mainType: string, files: DeliveredFile[]): string {
+  const { code, type, description } = objectOf(entries.find((entry) => entry.type === mainType)?.resource)
+  const concept = objectOf(code ?? type)
+  const coding = objectsOf(concept['coding'])[0]
+  const label = concept['text'] ?? coding?.['display'] ?? coding?.['code']
+  return oneLine(label, description, ...files.map(({ name }) => name))
+}

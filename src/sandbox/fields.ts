@@ -1,0 +1,230 @@
+/** What messages of the Data Model API look like, as tables, and the checker that walks them (facts 5). */
+import { isObject, isUuid } from './http'
+import type { Json } from './http'
+
+/** What one value must be. `problem` is how its refusal reads. */
+class Kind {
+  constructor(
+    readonly problem: string,
+    readonly accepts: (value: unknown) => boolean,
+  ) {}
+}
+/** Fields beyond these are allowed. A name that ends in `!` is required. */
+export interface Fields {
+  [name: string]: Spec
+}
+type Spec = Kind | Fields | [Spec]
+
+const expected = (what: string, accepts: (value: unknown) => boolean): Kind =>
+  new Kind(`Invalid value, expected ${what}`, accepts)
+const text = expected('a string', (value) => typeof value === 'string')
+const flag = expected('a boolean', (value) => typeof value === 'boolean')
+const number = expected('a number', (value) => typeof value === 'number')
+const uuid = expected('a UUID', isUuid)
+const date = expected('a date (YYYY-MM-DD)', (value) => typeof value === 'string' && isDay(value))
+const datetime = expected('an ISO 8601 date and time', isDateTime)
+const absent = new Kind('Field not allowed', () => false)
+/** Only value sets that are certain and closed are enforced (facts 9.16). */
+const oneOf = (...values: string[]): Kind =>
+  expected(`one of ${values.join(', ')}`, (value) => typeof value === 'string' && values.includes(value))
+
+/** Fields of one kind, their names separated by spaces. */
+const all = (kind: Kind, names: string): Fields =>
+  Object.fromEntries(names.split(' ').map((name) => [name, kind]))
+const strings = (names: string): Fields => all(text, names)
+const datetimes = (names: string): Fields => all(datetime, names)
+
+const AVAILABILITY = oneOf('Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled')
+const ADDRESS = strings('StreetAddress City State ZIP County Country')
+const PHONES = strings('Home Office Mobile')
+const IDENTIFIERS: Spec = [strings('ID IDType')]
+const CODESET = strings('Code Codeset Description')
+const PROVIDER_LOCATION: Fields = {
+  ...strings('Type Facility Department Room'),
+  FacilityIdentifiers: IDENTIFIERS,
+  DepartmentIdentifiers: IDENTIFIERS,
+}
+const PERSON: Fields = {
+  ...strings('IDType FirstName LastName'),
+  Credentials: [text],
+  Address: ADDRESS,
+  EmailAddresses: [text],
+  PhoneNumber: strings('Office'),
+  Location: PROVIDER_LOCATION,
+}
+const PROVIDER: Fields = { ID: text, ...PERSON }
+const KNOWN_PROVIDER: Fields = { 'ID!': text, ...PERSON }
+const PROVIDER_WITH_NPI: Fields = { NPI: text, ...PROVIDER }
+
+/** The same in all models (facts 5.1); checked alone when the model is not known. */
+export const META: Fields = {
+  'Meta!': {
+    ...strings('DataModel! EventType! FacilityCode'),
+    EventDateTime: datetime,
+    Test: flag,
+    Source: { ID: uuid, Name: text },
+    'Destinations!': [{ 'ID!': uuid, Name: text }],
+    Logs: [strings('ID AttemptID')],
+    Message: { ID: number },
+    Transmission: { ID: number },
+  },
+}
+const PATIENT: Fields = {
+  'Identifiers!': [strings('ID! IDType!')],
+  Demographics: {
+    ...strings('FirstName MiddleName LastName SSN Sex Race Religion MaritalStatus Language'),
+    ...all(flag, 'IsHispanic IsDeceased'),
+    DOB: date,
+    DeathDateTime: datetime,
+    PhoneNumber: PHONES,
+    EmailAddresses: [text],
+    Citizenship: [text],
+    Address: ADDRESS,
+  },
+  Notes: [text],
+}
+const CONTACT: Fields = {
+  ...strings('FirstName MiddleName LastName RelationToPatient'),
+  Address: ADDRESS,
+  PhoneNumber: PHONES,
+  EmailAddresses: [text],
+  Roles: [text],
+}
+const VISIT: Fields = {
+  ...strings('VisitNumber AccountNumber'),
+  Location: { ...PROVIDER_LOCATION, Bed: text },
+}
+const STAFFED_VISIT: Fields = {
+  ...VISIT,
+  VisitDateTime: datetime,
+  PatientClass: text,
+  AdditionalStaff: [{ ...PROVIDER, Role: CODESET }],
+}
+
+const note = (ofEvent: Fields): Fields => ({
+  ...META,
+  'Patient!': PATIENT,
+  Visit: STAFFED_VISIT,
+  'Note!': {
+    'ContentType!': oneOf('Plain Text', 'Rich Text', 'Base64 Encoded'),
+    ...strings('FileName FileType DocumentType! DocumentID! DocumentDescription Status'),
+    ...datetimes('ServiceDateTime DocumentationDateTime'),
+    Availability: AVAILABILITY,
+    'Provider!': KNOWN_PROVIDER,
+    Authenticator: PROVIDER,
+    Notifications: [PROVIDER],
+    Components: [strings('ID Name Value Comments')],
+    ...ofEvent,
+  },
+  Orders: [strings('ID Name')],
+})
+
+const media = (ofEvent: Fields): Fields => ({
+  ...META,
+  'Patient!': PATIENT,
+  Visit: VISIT,
+  'Media!': {
+    ...strings('FileType! FileName! DocumentType! DocumentID! DocumentDescription'),
+    ...strings('DirectAddressFrom DirectAddressTo Authenticated'),
+    ...datetimes('CreationDateTime ServiceDateTime'),
+    'Availability!': AVAILABILITY,
+    'Provider!': KNOWN_PROVIDER,
+    Authenticator: PROVIDER,
+    Notifications: [PROVIDER],
+    ...ofEvent,
+  },
+  Orders: [strings('ID Name')],
+})
+
+const RESULT: Fields = {
+  ...strings('Code! Codeset Description RelatedGroupID Value! ValueType! FileType Units AbnormalFlag Status'),
+  CompletionDateTime: datetime,
+  Specimen: strings('Source BodySite ID'),
+  Notes: [text],
+  PrimaryResultsInterpreter: PROVIDER_WITH_NPI,
+  Producer: { ...strings('ID IDType Name'), Address: ADDRESS },
+  Performer: PROVIDER,
+  ReferenceRange: { ...all(number, 'Low High'), Text: text },
+  ObservationMethod: CODESET,
+}
+const results = (ofEvent: Fields): Fields => ({
+  ...META,
+  'Patient!': { ...PATIENT, Contacts: [CONTACT] },
+  'Orders!': [
+    {
+      ...strings('ResultsStatus Status! ResponseFlag Priority'),
+      ...datetimes('TransactionDateTime CollectionDateTime CompletionDateTime'),
+      Notes: [text],
+      Procedure: CODESET,
+      Provider: PROVIDER_WITH_NPI,
+      ResultCopyProviders: [PROVIDER],
+      'Results!': [RESULT],
+      ...ofEvent,
+    },
+  ],
+  Visit: { ...STAFFED_VISIT, AttendingProvider: PROVIDER, ReferringProvider: PROVIDER },
+})
+
+/** `DataModel:EventType`, as Redox writes it in its errors, and what such a message must look like. */
+export const EVENTS = new Map([
+  ['Notes:New', note({ FileContents: text })],
+  ['Notes:Replace', note({ FileContents: text, 'OriginalDocumentID!': text })],
+  ['Notes:Delete', note({ FileContents: absent })],
+  ['Media:New', media({ 'FileContents!': text })],
+  ['Media:Replace', media({ 'FileContents!': text, 'OriginalDocumentID!': text })],
+  ['Media:Delete', media({ FileContents: absent })],
+  ['Results:New', results(strings('ID! ApplicationOrderID'))],
+  ['Results:NewUnsolicited', results(strings('ID ApplicationOrderID!'))],
+])
+
+export type Report = (problem: string, path: string) => void
+
+/** Reports everything in which a message differs from its table. */
+export const checkMessage = (message: Json, fields: Fields, report: Report): void =>
+  checkFields(message, fields, '', report)
+
+function check(value: unknown, spec: Spec, path: string, report: Report): void {
+  if (spec instanceof Kind) {
+    if (!spec.accepts(value)) report(spec.problem, path)
+  } else if (Array.isArray(spec)) {
+    if (!Array.isArray(value)) report('Invalid value, expected an array', path)
+    else value.forEach((item, index) => check(item, spec[0], `${path}[${index}]`, report))
+  } else if (!isObject(value)) report('Invalid value, expected an object', path)
+  else checkFields(value, spec, `${path}.`, report)
+}
+
+function checkFields(value: Json, fields: Fields, prefix: string, report: Report): void {
+  for (const [key, spec] of Object.entries(fields)) {
+    const required = key.endsWith('!')
+    const name = required ? key.slice(0, -1) : key
+    const child = value[name]
+    if (!isBlank(child, spec)) check(child, spec, prefix + name, report)
+    else if (required) reportMissing(spec, prefix + name, report)
+  }
+}
+
+/** Optional scalars may be null (facts 5) or an empty string; a required list needs an item. */
+function isBlank(value: unknown, spec: Spec): boolean {
+  if (spec instanceof Kind) return value === undefined || value === null || value === ''
+  return value === undefined || (Array.isArray(value) && value.length === 0)
+}
+
+/** Names the required fields inside a missing object, as Redox does (`Device.ID in Device:New`). */
+function reportMissing(spec: Spec, path: string, report: Report): void {
+  if (spec instanceof Kind || Array.isArray(spec)) report('Required field missing', path)
+  else checkFields({}, spec, `${path}.`, report)
+}
+
+function isDay(value: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(value)) return false
+  const midnight = new Date(`${value}T00:00:00Z`)
+  // JavaScript turns February 30 into March 2.
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(value)
+}
+
+function isDateTime(value: unknown): boolean {
+  if (typeof value !== 'string') return false
+  const [day, time] = [value.slice(0, 10), value.slice(10)]
+  const clock = /^T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$/
+  return isDay(day) && (time === '' || clock.test(time))
+}

@@ -1,0 +1,244 @@
+/** Keys, access tokens and sources (facts 2). */
+import { createPublicKey, generateKeyPair, randomBytes, randomUUID } from 'node:crypto'
+import type { JsonWebKey, KeyObject } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { promisify } from 'node:util'
+import type { JWTPayload } from 'jose' with { 'resolution-mode': 'import' }
+import { isUuid, mediaType, parseJson, readBody, Refusal } from './http'
+import type { Answer, Call, Json } from './http'
+
+const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const ERROR_URI = 'https://docs.redoxengine.com/permalink/7sEi7MTFssZ1JuHpUYLeYJ'
+const TOKEN_REQUEST_LIMIT = 100_000
+const MAX_KEPT_GRANTS = 10_000
+/** Seconds: how old `iat` may be, and how far clocks may differ (facts 2.3). */
+const MAX_ASSERTION_AGE = 300
+const CLOCK_SKEW = 10
+
+export interface OAuthKey {
+  clientId: string
+  keyId: string
+  /** PKCS#8 PEM. */
+  privateKey: string
+}
+
+export interface LegacyKey {
+  /** Also the id of the one source the key is tied to (facts 2.1). */
+  apiKey: string
+  secret: string
+}
+
+/** What an access token lets its holder do. */
+export interface Grant {
+  accessToken: string
+  kind: 'oauth' | 'legacy'
+  /** UUID of the source that speaks when a request names none. */
+  source: string
+  /** Milliseconds since 1970. */
+  expiresAt: number
+}
+
+/** A new RSA key pair for signing assertions with RS384. */
+export async function createOAuthKey(): Promise<{ key: OAuthKey; publicKey: JsonWebKey }> {
+  const pair = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
+  const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  return {
+    key: { clientId: randomUUID(), keyId: 'sandbox-key', privateKey },
+    publicKey: pair.publicKey.export({ format: 'jwk' }),
+  }
+}
+
+export class Tokens {
+  readonly legacyKey: LegacyKey = { apiKey: randomUUID(), secret: randomBytes(24).toString('base64url') }
+  #clients = new Map<string, { source: string; keys: Map<string, KeyObject> }>()
+  #grants = new Map<string, Grant>()
+  #refreshable = new Map<string, Grant>()
+  #seenJtis = new Map<string, number>()
+  #signingKey = randomBytes(32)
+
+  constructor(private readonly lifetimeSeconds: number) {}
+
+  register(clientId: string, keyId: string, publicKey: JsonWebKey): void {
+    const client = this.#clients.get(clientId) ?? { source: randomUUID(), keys: new Map() }
+    client.keys.set(keyId, createPublicKey({ key: publicKey, format: 'jwk' }))
+    this.#clients.set(clientId, client)
+  }
+
+  /** `POST /v2/auth/token`: client credentials with a private-key JWT (facts 2.3). */
+  async oauthToken({ request, origin, path }: Call): Promise<Answer> {
+    const form = await tokenForm(request)
+    const assertion = form.get('client_assertion')!
+    const { key, source } = await this.#keyOf(assertion)
+    const claims = await verify(assertion, key, origin + path)
+    this.#useOnce(claims)
+    const scope = form.get('scope') ?? claims['scope']
+    const accessToken = await this.#accessToken(claims.iss!, origin)
+    this.#keep({ accessToken, kind: 'oauth', source, expiresAt: this.#expiry() })
+    return {
+      status: 200,
+      body: {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: this.lifetimeSeconds,
+        ...(typeof scope === 'string' && { scope }),
+      },
+    }
+  }
+
+  /** `POST /auth/authenticate` (facts 2.2). */
+  async authenticate({ request }: Call): Promise<Answer> {
+    const { apiKey, secret } = await legacyBody(request)
+    if (apiKey !== this.legacyKey.apiKey) throw new Refusal(401, 'Invalid request')
+    if (secret !== this.legacyKey.secret) throw new Refusal(401, 'Invalid source secret')
+    const grant: Grant = { accessToken: randomUUID(), kind: 'legacy', source: apiKey, expiresAt: 0 }
+    const refreshToken = randomUUID()
+    remember(this.#refreshable, refreshToken, grant)
+    return this.#legacyToken(grant, refreshToken)
+  }
+
+  /** `POST /auth/refreshToken`: the same access and refresh token, valid for longer (facts 2.2). */
+  async refresh({ request }: Call): Promise<Answer> {
+    const { apiKey, refreshToken } = await legacyBody(request)
+    const grant = typeof refreshToken === 'string' ? this.#refreshable.get(refreshToken) : undefined
+    if (!grant || grant.source !== apiKey) throw new Refusal(401, 'Invalid request')
+    return this.#legacyToken(grant, refreshToken as string)
+  }
+
+  /** The grant behind the request's Bearer token. */
+  grantOf(request: IncomingMessage): Grant {
+    const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const grant = token === undefined ? undefined : this.#grants.get(token)
+    if (!grant || grant.expiresAt <= Date.now()) throw new Refusal(401, 'Unauthorized')
+    return grant
+  }
+
+  async #keyOf(assertion: string): Promise<{ key: KeyObject; source: string }> {
+    const { decodeJwt, decodeProtectedHeader } = await import('jose')
+    const { kid, iss } = readable(() => ({
+      kid: decodeProtectedHeader(assertion).kid,
+      iss: decodeJwt(assertion).iss,
+    }))
+    if (!kid) throw new Refusal(400, 'JWT header kid property is required')
+    const client = this.#clients.get(iss ?? '')
+    const key = client?.keys.get(kid)
+    if (!client || !key) {
+      throw new Refusal(401, 'Public key not found, check client_id, kid and Redox dashboard settings')
+    }
+    return { key, source: client.source }
+  }
+
+  /** Clients may leave `jti` out (facts 2.3); one that is there counts once. */
+  #useOnce({ iss, jti }: JWTPayload): void {
+    if (jti === undefined) return
+    const now = Date.now()
+    for (const [seen, until] of this.#seenJtis) if (until < now) this.#seenJtis.delete(seen)
+    const id = JSON.stringify([iss, jti])
+    if (typeof jti !== 'string' || jti === '' || this.#seenJtis.has(id)) throw unexpectedClaim('jti')
+    this.#seenJtis.set(id, now + (MAX_ASSERTION_AGE + 2 * CLOCK_SKEW) * 1000)
+  }
+
+  async #accessToken(subject: string, issuer: string): Promise<string> {
+    const { SignJWT } = await import('jose')
+    return new SignJWT({ sub: subject, iss: issuer, jti: randomUUID() })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setExpirationTime(new Date(this.#expiry()))
+      .sign(this.#signingKey)
+  }
+
+  #legacyToken(grant: Grant, refreshToken: string): Answer {
+    grant.expiresAt = this.#expiry()
+    this.#keep(grant)
+    const expires = new Date(grant.expiresAt).toISOString()
+    return { status: 200, body: { accessToken: grant.accessToken, expires, refreshToken } }
+  }
+
+  #expiry(): number {
+    return Date.now() + this.lifetimeSeconds * 1000
+  }
+
+  #keep(grant: Grant): void {
+    remember(this.#grants, grant.accessToken, grant)
+  }
+}
+
+/**
+ * The source a request speaks for: the `Redox-Source-Id` header, or the source its body names, or the
+ * key's own (facts 2.1, 9.9).
+ */
+export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string): string {
+  const inHeader = request.headers['redox-source-id']
+  const named = [inHeader, inBody].filter((id) => id !== undefined)
+  if (!named.every(isUuid)) throw new Refusal(400, 'Source ID must be a UUID')
+  const [source, ...others] = named.map((id) => id.toLowerCase())
+  if (source === undefined) return grant.source
+  if (others.some((other) => other !== source)) {
+    throw new Refusal(400, 'Source ID in the header and in the body differ')
+  }
+  if (grant.kind === 'legacy' && source !== grant.source) {
+    throw new Refusal(401, 'This source is not authorized.')
+  }
+  return source
+}
+
+/** OAuth error JSON (facts 2.3). */
+export const oauthError = (refusal: Refusal): Json => ({
+  error: 'invalid_request',
+  error_description: refusal.text,
+  error_uri: ERROR_URI,
+})
+
+async function tokenForm(request: IncomingMessage): Promise<URLSearchParams> {
+  if (mediaType(request) !== 'application/x-www-form-urlencoded') {
+    throw new Refusal(400, 'x-www-form-urlencoded content-type required')
+  }
+  const form = new URLSearchParams((await readBody(request, TOKEN_REQUEST_LIMIT)).toString())
+  const [grantType, assertionType] = [form.get('grant_type'), form.get('client_assertion_type')]
+  if (!grantType) throw new Refusal(400, 'Missing grant_type parameter')
+  if (grantType !== 'client_credentials') {
+    throw new Refusal(400, "The grant_type parameter should equal 'client_credentials'")
+  }
+  if (!assertionType) throw new Refusal(400, 'Missing client assertion type')
+  if (assertionType !== ASSERTION_TYPE) throw new Refusal(400, 'Invalid client assertion type')
+  if (!form.get('client_assertion')) throw new Refusal(400, 'Missing client assertion')
+  return form
+}
+
+async function verify(assertion: string, key: KeyObject, audience: string): Promise<JWTPayload> {
+  const { decodeJwt, jwtVerify } = await import('jose')
+  const { iss, aud } = decodeJwt(assertion)
+  try {
+    await jwtVerify(assertion, key, {
+      algorithms: ['RS384', 'ES384'],
+      subject: iss!,
+      maxTokenAge: MAX_ASSERTION_AGE,
+      clockTolerance: CLOCK_SKEW,
+    })
+  } catch (error) {
+    const claim = (error as { claim?: unknown }).claim
+    // A wrong signature or algorithm is one of the faults Redox leaves without a description.
+    throw typeof claim === 'string' ? unexpectedClaim(claim) : new Refusal(401, '')
+  }
+  if (aud !== undefined && ![aud].flat().includes(audience)) throw unexpectedClaim('aud')
+  return decodeJwt(assertion)
+}
+
+const unexpectedClaim = (claim: string): Refusal => new Refusal(401, `Unexpected ${claim} claim value`)
+
+function readable<T>(decode: () => T): T {
+  try {
+    return decode()
+  } catch {
+    throw new Refusal(400, '')
+  }
+}
+
+async function legacyBody(request: IncomingMessage): Promise<Json> {
+  if (mediaType(request) !== 'application/json') throw new Refusal(400, 'Invalid request')
+  return parseJson(await readBody(request, TOKEN_REQUEST_LIMIT))
+}
+
+/** Sets an entry and drops the oldest one when there are too many. */
+function remember<T>(entries: Map<string, T>, id: string, entry: T): void {
+  entries.set(id, entry)
+  if (entries.size > MAX_KEPT_GRANTS) entries.delete(entries.keys().next().value!)
+}

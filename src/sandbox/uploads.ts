@@ -1,0 +1,166 @@
+/** The two upload endpoints and the files they keep (facts 3.5, 4.2, 9.1). */
+import { randomInt, randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { Busboy } from '@fastify/busboy'
+import type { BusboyInstance } from '@fastify/busboy'
+import {
+  decodeBase64,
+  FILE_LIMIT,
+  isMimeType,
+  mediaType,
+  parseJson,
+  readBody,
+  Refusal,
+  refuseAnnouncedLength,
+  REQUEST_LIMIT,
+  tooLarge,
+} from './http'
+import type { Answer, Call, Json } from './http'
+
+const MAX_FILES = 64
+const MAX_BYTES = 256_000_000
+/** Room for what surrounds a file of the full size: part headers, or the other fields of a Binary. */
+const ENVELOPE = 64_000
+
+interface FileBody {
+  bytes: Buffer
+  contentType: string
+  name?: string | undefined
+}
+
+export interface UploadedFile extends FileBody {
+  kind: 'blob' | 'binary'
+  /** UUID of the source that uploaded it, the only one that may refer to it. */
+  source: string
+}
+
+export class Uploads {
+  #files = new Map<string, UploadedFile>()
+  #bytes = 0
+  #nextBlob = randomInt(10_000_000, 90_000_000)
+
+  /** `origins`: every `http://host:port` that means this server. */
+  constructor(
+    private readonly origins: string[],
+    private readonly account: 'paid' | 'free',
+  ) {}
+
+  /** `POST /upload` (facts 4.2). The blob host has no environment in its path; it is played in Development. */
+  async receiveBlob({ request, origin }: Call, source: string): Promise<Answer> {
+    this.#refuseFreeAccount('Development')
+    const path = `/${this.#nextBlob++}`
+    this.#keep(path, { ...(await readMultipart(request)), kind: 'blob', source })
+    return { status: 201, body: { URI: origin + path } }
+  }
+
+  /** `POST /fhir/R4/redox/{Environment}/Binary` (facts 3.5): raw bytes, a FHIR Binary, or multipart. */
+  async receiveBinary({ request, origin, path }: Call, environment: string, source: string): Promise<Answer> {
+    this.#refuseFreeAccount(environment)
+    const file = await readBinary(request)
+    const id = randomUUID()
+    this.#keep(`${path}/${id}`, { ...file, kind: 'binary', source })
+    return {
+      status: 201,
+      headers: { location: `${origin}${path}/${id}` },
+      body: { resourceType: 'Binary', id, contentType: file.contentType },
+    }
+  }
+
+  /** The file behind an unchanged reference, if this source may use it. */
+  find(reference: string, source: string): UploadedFile | undefined {
+    const origin = this.origins.find((candidate) => reference.startsWith(`${candidate}/`))
+    const file = origin === undefined ? undefined : this.#files.get(reference.slice(origin.length))
+    return file?.source === source ? file : undefined
+  }
+
+  #refuseFreeAccount(environment: string): void {
+    if (this.account === 'free' && environment === 'Development') {
+      throw new Refusal(403, [{ text: 'File upload is not available for free accounts', code: 'forbidden' }])
+    }
+  }
+
+  #keep(path: string, file: UploadedFile): void {
+    this.#files.set(path, file)
+    this.#bytes += file.bytes.length
+    for (const [oldest, { bytes }] of this.#files) {
+      if (this.#files.size <= MAX_FILES && this.#bytes <= MAX_BYTES) return
+      this.#files.delete(oldest)
+      this.#bytes -= bytes.length
+    }
+  }
+}
+
+/** Failure body of the blob host (facts 4.2, 6.4). */
+export const blobError = (refusal: Refusal): Json => ({ errorDetail: refusal.text })
+
+async function readBinary(request: IncomingMessage): Promise<FileBody> {
+  const type = mediaType(request)
+  if (type === 'multipart/form-data') return readMultipart(request)
+  if (!isMimeType(type)) throw new Refusal(400, 'Content-Type must be the MIME type of the file')
+  if (type === 'application/fhir+json') {
+    return binaryResource(parseJson(await readBody(request, REQUEST_LIMIT + ENVELOPE)))
+  }
+  return usable({ bytes: await readBody(request, FILE_LIMIT), contentType: type })
+}
+
+function binaryResource({ resourceType, contentType, data }: Json): FileBody {
+  if (resourceType !== 'Binary') throw new Refusal(400, 'Resource must be a Binary')
+  if (!isMimeType(contentType)) throw new Refusal(400, 'Binary.contentType must be a MIME type')
+  const bytes = typeof data === 'string' ? decodeBase64(data) : undefined
+  if (!bytes) throw new Refusal(400, 'Binary.data must be base64')
+  return usable({ bytes, contentType })
+}
+
+function usable(file: FileBody): FileBody {
+  if (file.bytes.length > FILE_LIMIT) throw tooLarge(FILE_LIMIT)
+  if (file.bytes.length === 0) throw new Refusal(400, 'The file is empty')
+  return file
+}
+
+/** The one file of a form, which must be its only part and be named `file`. */
+async function readMultipart(request: IncomingMessage): Promise<FileBody> {
+  refuseAnnouncedLength(request, FILE_LIMIT + ENVELOPE)
+  const parser = multipartParser(request)
+  const files: FileBody[] = []
+  let strangers = 0
+  await new Promise<void>((resolve, reject) => {
+    const fail = (refusal: Error): void => {
+      request.unpipe(parser)
+      reject(refusal)
+    }
+    const malformed = (): void => fail(new Refusal(400, 'Malformed multipart body'))
+    parser.on('field', () => strangers++)
+    parser.on('file', (field, stream, name, _encoding, contentType) => {
+      const chunks: Buffer[] = []
+      if (field !== 'file') strangers++
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+      stream.on('limit', () => fail(tooLarge(FILE_LIMIT)))
+      stream.on('error', malformed)
+      stream.on('end', () => files.push({ bytes: Buffer.concat(chunks), contentType, name }))
+    })
+    parser.on('filesLimit', () => fail(new Refusal(400, 'One file per request')))
+    parser.on('error', malformed)
+    parser.on('finish', resolve)
+    request.once('error', reject)
+    request.pipe(parser)
+  })
+  const [file] = files
+  if (!file || strangers > 0) throw new Refusal(400, 'The form must have one part, a file named "file"')
+  return usable(file)
+}
+
+function multipartParser(request: IncomingMessage): BusboyInstance {
+  const contentType = request.headers['content-type'] ?? ''
+  if (mediaType(request) !== 'multipart/form-data') {
+    throw new Refusal(400, 'multipart/form-data content-type required')
+  }
+  try {
+    return new Busboy({
+      headers: { ...request.headers, 'content-type': contentType },
+      isPartAFile: (_field, _type, fileName) => fileName !== undefined,
+      limits: { fileSize: FILE_LIMIT, files: 1, fieldSize: 1000, parts: 10 },
+    })
+  } catch {
+    throw new Refusal(400, 'Malformed multipart header')
+  }
+}

@@ -1,0 +1,135 @@
+import { Agent, request as undiciRequest } from 'undici'
+import type { RequestBody } from './body'
+import type { Ending } from './outcomes'
+
+export interface HttpAnswer {
+  status: number
+  /** lower-case names; cookies left out, they are secrets */
+  headers: Record<string, string | string[]>
+  /** parsed JSON, or the text when it is not JSON */
+  body: unknown
+  text: string
+}
+
+/** An attempt that ended without an answer. The message names the system's code only, never an address. */
+export class HttpFault extends Error {
+  constructor(
+    readonly ending: Extract<Ending, { fault: unknown }>,
+    /** e.g. `ECONNREFUSED`, `UND_ERR_HEADERS_TIMEOUT`, `CERT_HAS_EXPIRED` */
+    readonly systemCode: string,
+  ) {
+    super(systemCode)
+  }
+}
+
+export interface HttpOptions {
+  /** seconds to wait for an answer after the last byte of the request; Redox may take 120 (facts 6.2) */
+  answerTimeoutSeconds: number
+  connectTimeoutSeconds: number
+  /** requests at once; more wait, first in, first out */
+  sendsAtOnce: number
+}
+
+// Answers are small. A larger one is a mistake or an attack, and must not fill the memory.
+const MAX_ANSWER_BYTES = 10_000_000
+
+/** POSTs to Redox over kept-alive connections. One per connection settings; `close` ends its sockets. */
+export class Http {
+  readonly #agent: Agent
+
+  constructor(options: HttpOptions) {
+    this.#agent = new Agent({
+      connections: options.sendsAtOnce,
+      connect: { timeout: options.connectTimeoutSeconds * 1000 },
+      headersTimeout: options.answerTimeoutSeconds * 1000,
+      bodyTimeout: options.answerTimeoutSeconds * 1000,
+      maxResponseSize: MAX_ANSWER_BYTES,
+    })
+  }
+
+  /**
+   * One attempt. Redirects are not followed: the token goes to the configured hosts only.
+   * @throws HttpFault when no complete answer came
+   */
+  async post(
+    url: string,
+    headers: Record<string, string>,
+    body: RequestBody,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    let sent = false
+    let head: { statusCode: number; headers: HttpAnswer['headers'] } | undefined
+    const pieces: AsyncIterable<Buffer> = {
+      async *[Symbol.asyncIterator]() {
+        // undici opens the body only once it writes to a connected socket: before that nothing has left.
+        sent = true
+        yield* body.open()
+      },
+    }
+    try {
+      const answer = await undiciRequest(url, {
+        dispatcher: this.#agent,
+        method: 'POST',
+        headers: { ...headers, 'content-type': body.contentType, 'content-length': String(body.length) },
+        body: pieces as never,
+        signal,
+      })
+      head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
+      const text = await answer.body.text()
+      return { status: head.statusCode, headers: head.headers, body: parse(text), text }
+    } catch (error) {
+      if (isOwnError(error)) throw error
+      // A refusal whose text is cut short is still a refusal.
+      const refused = head && head.statusCode >= 300 && !signal.aborted
+      if (refused) return { status: head!.statusCode, headers: head!.headers, body: '', text: '' }
+      throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCode(error))
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+}
+
+// An error of ours thrown while the body was read (the file changed on the disk) is not a network fault.
+const isOwnError = (error: unknown): boolean => error instanceof Error && error.name === 'RedoxError'
+
+function endingOf(
+  error: unknown,
+  signal: AbortSignal,
+  sent: boolean,
+  answered: boolean,
+): Extract<Ending, { fault: unknown }> {
+  if (signal.aborted) return { fault: 'aborted', sent }
+  if (answered) return { fault: 'unreadable', sent }
+  const code = systemCode(error)
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') return { fault: 'timeout', sent: false }
+  if (code.endsWith('TIMEOUT') || code === 'ETIMEDOUT') return { fault: 'timeout', sent }
+  return { fault: sent ? 'network' : 'connect', sent }
+}
+
+/** The first code found in an error, its causes and the parts of an AggregateError. */
+function systemCode(error: unknown): string {
+  if (!(error instanceof Error)) return 'UNKNOWN'
+  const { code } = error as Error & { code?: unknown }
+  if (typeof code === 'string' && code !== 'UND_ERR_SOCKET') return code
+  if (error instanceof AggregateError && error.errors.length > 0) return systemCode(error.errors[0])
+  if (error.cause instanceof Error) return systemCode(error.cause)
+  return typeof code === 'string' ? code : error.name
+}
+
+function plainHeaders(headers: Record<string, string | string[] | undefined>): HttpAnswer['headers'] {
+  const plain: HttpAnswer['headers'] = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && name !== 'set-cookie') plain[name] = value
+  }
+  return plain
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
