@@ -79,7 +79,8 @@ async function send(
     connection.sender,
   )
   const delivery = await connection.client.deliver(message, content.files, signal)
-  return answerOf(message.operation, delivery)
+  const done = answerOf(message.operation, delivery)
+  return content.text === undefined ? done : { ...done, redox: { ...done.redox, way: 'text' } }
 }
 
 /** The values of a node's filled fields. */

@@ -1,0 +1,151 @@
+// `npm start`: a real Node-RED with the example flows on the built-in sandbox. Sends one file by each way,
+// prints the answers, and keeps running (`-- --once`: ends with 0 when every answer is right).
+import { createServer } from 'node:http'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const require = createRequire(import.meta.url)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const once = process.argv.includes('--once')
+// A run that ends by itself must not meet an editor that is open already.
+const port = once ? 0 : Number(process.env.PORT || 1880)
+const userDir = path.join(root, '.node-red')
+
+// The buttons of the example flows and what pressing them must lead to: node type and HTTP status of its answer.
+const STEPS = [
+  {
+    button: 'redoxex1i',
+    answers: [
+      { type: 'redox-upload', status: 201, what: 'Upload (FHIR Binary)' },
+      { type: 'redox-fhir-result', status: 200, what: 'DiagnosticReport' },
+    ],
+  },
+  { button: 'redoxex2i', answers: [{ type: 'redox-fhir-result', status: 200, what: 'Observation' }] },
+  { button: 'redoxex3i', answers: [{ type: 'redox-datamodel-note', status: 200, what: 'Notes' }] },
+  {
+    button: 'redoxex4i',
+    answers: [{ type: 'redox-datamodel-note', status: 200, what: 'Notes, plain text' }],
+  },
+  { button: 'redoxex5i', answers: [{ type: 'redox-datamodel-results', status: 200, what: 'Results' }] },
+  { button: 'redoxex6i', answers: [{ type: 'redox-datamodel-media', status: 200, what: 'Media' }] },
+  { button: 'redoxex7i', answers: [{ type: 'redox-fhir-document', status: 200, what: 'DocumentReference' }] },
+]
+const ANSWERS_WITHIN_MS = 15_000
+
+await prepareUserDir()
+const { RED, address } = await startNodeRed()
+let wrong = 0
+for (const { button, answers } of STEPS) {
+  const node = RED.nodes.getNode(button)
+  // In the editor people change the example flows: what is gone is not sent.
+  if (!node && !once) continue
+  const missing = node ? await press(RED, node, answers) : answers
+  for (const { what, type } of missing) console.error(`MISSING  ${what} (${type})`)
+  wrong += missing.length
+}
+console.log(
+  wrong === 0
+    ? '\nThe answers come from the built-in sandbox: nothing left this machine.'
+    : `\n${wrong} answers are missing or wrong.`,
+)
+
+if (once) {
+  await RED.stop()
+  process.exit(wrong === 0 ? 0 : 1)
+}
+console.log(`The editor: ${address}   (Ctrl+C ends it)`)
+
+/** Own user directory: the package linked in, the examples as flows unless somebody has changed them since. */
+async function prepareUserDir() {
+  const modules = path.join(userDir, 'node_modules', '@ehr-flows')
+  await mkdir(modules, { recursive: true })
+  const link = path.join(modules, 'node-red-redox')
+  if (!existsSync(link)) await symlink(root, link, 'junction')
+  const flows = path.join(userDir, flowFile())
+  if (once || !existsSync(flows)) await writeFile(flows, JSON.stringify(await exampleFlows(), null, 2))
+}
+
+// A run that checks itself takes the examples as they are; the editor keeps what people made of them.
+function flowFile() {
+  return once ? 'flows-once.json' : 'flows.json'
+}
+
+async function exampleFlows() {
+  const nodes = new Map()
+  for (const file of (await readdir(path.join(root, 'examples')))
+    .filter((name) => name.endsWith('.json'))
+    .sort()) {
+    // The examples share their connection: the same id in each.
+    for (const node of JSON.parse(await readFile(path.join(root, 'examples', file), 'utf8')))
+      nodes.set(node.id, node)
+  }
+  return [...nodes.values()]
+}
+
+async function startNodeRed() {
+  const RED = require('node-red')
+  const server = createServer((request, response) =>
+    RED.httpAdmin(request, response, () => RED.httpNode(request, response)),
+  )
+  RED.init(server, {
+    userDir,
+    flowFile: flowFile(),
+    credentialSecret: 'only-the-sandbox',
+    telemetry: { enabled: false },
+    editorTheme: { tours: false },
+    logging: { console: { level: 'error', metrics: false, audit: false } },
+  })
+  await new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(explain(error)))
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  const started = new Promise((resolve) => RED.events.once('flows:started', resolve))
+  await RED.start()
+  await started
+  return { RED, address: `http://127.0.0.1:${server.address().port}/` }
+}
+
+function explain(error) {
+  if (error.code !== 'EADDRINUSE') return error
+  return new Error(`Port ${port} is taken. Choose another one: PORT=1881 npm start`)
+}
+
+/** Presses a button of a flow and prints a line for each answer; gives back those that did not come or were wrong. */
+async function press(RED, button, answers) {
+  const open = new Set(answers)
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, ANSWERS_WITHIN_MS)
+    const finish = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    RED.hooks.add('onSend.redox-start', (events) => {
+      for (const { msg, source } of events) {
+        const answer = [...open].find(
+          ({ type, status }) =>
+            source.node.z === button.z && source.node.type === type && msg.statusCode === status,
+        )
+        if (answer === undefined) continue
+        open.delete(answer)
+        console.log(line(answer, msg))
+      }
+      if (open.size === 0) finish()
+    })
+    RED.hooks.add('onComplete.redox-start', ({ error, node }) => {
+      if (!error || node.node.z !== button.z) return
+      console.error(`FAILED   ${node.node.type}: ${error.message}`)
+      finish()
+    })
+    button.receive()
+  })
+  RED.hooks.remove('*.redox-start')
+  return [...open]
+}
+
+function line({ what, type }, { statusCode, redox }) {
+  const found = redox.logIds?.[0] ? `log ${redox.logIds[0]}` : (redox.locations?.[0] ?? redox.files[0].url)
+  return `${what.padEnd(21)} ${redox.way.padEnd(9)} ${type.padEnd(23)} HTTP ${statusCode}  ${found}`
+}
