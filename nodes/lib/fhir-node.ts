@@ -37,6 +37,12 @@ export function registerFhirNode(RED: NodeAPI, type: string, node: FhirNode): vo
 
 async function send(task: Task, { operations, fields }: FhirNode): Promise<Done> {
   const { inputs, connection, signal } = task
+  // Facts 9.5: documented as not supported, seen to work.
+  if (connection.client.settings.credentials.kind === 'legacy') {
+    task.warn(
+      'The connection has a legacy API key, which Redox documents for the Data Model API only: use an OAuth key.',
+    )
+  }
   const files = await takeFiles(task, true)
   const message = prepareFhir(
     {

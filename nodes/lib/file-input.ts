@@ -67,11 +67,19 @@ async function takeOne(task: Task, value: unknown, hints: FileHints, from: strin
 export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {
   const way = oneOf(task.inputs, 'way', ['auto', 'embed', 'upload'])
   const where = task.inputs.where('file')
+  const { limits } = task.connection.client.settings
   return files.map((file) => {
     if (file.kind === 'reference') {
       assertKnownHost(file, where, task.connection.origins)
       assertReferenceKind(file, api, where)
     }
-    return chooseWay(file, way, api, task.connection.client.settings.limits)
+    const placed = chooseWay(file, way, api, limits)
+    if (placed.way === 'embed' && file.kind === 'file' && file.size > limits.embedBySelf)
+      task.warn(EMBEDDED_LARGE)
+    return placed
   })
 }
+
+// Redox's advice (seed 1, facts 6.1).
+const EMBEDDED_LARGE =
+  'The file is embedded although it is larger than Redox advises (200 KB). Way "auto" uploads it instead.'

@@ -11,7 +11,7 @@ export interface Task {
   inputs: Inputs
   /** ends when the node is closed */
   signal: AbortSignal
-  /** for the user's eyes; no patient data */
+  /** for `msg.redox.warnings`, and the first time for the debug sidebar; no patient data */
   warn(warning: string): void
 }
 
@@ -40,6 +40,7 @@ export function registerSendNode(RED: NodeAPI, type: string, run: (task: Task) =
     const status = new Status(RED, this)
     const closing = new AbortController()
     const underWay = new Set<Promise<void>>()
+    const warned = new Set<string>()
 
     const handle = async (msg: NodeMessageInFlow): Promise<NodeMessageInFlow> => {
       const began = Date.now()
@@ -58,7 +59,8 @@ export function registerSendNode(RED: NodeAPI, type: string, run: (task: Task) =
           signal: closing.signal,
           warn: (warning) => warnings.push(warning),
         })
-        for (const warning of warnings) this.warn(warning)
+        warnings.filter((warning) => !warned.has(warning)).forEach((warning) => this.warn(warning))
+        warnings.forEach((warning) => warned.add(warning))
         status.sent(environment, done.statusCode, done.id)
         return Object.assign(msg, {
           payload: done.payload,
