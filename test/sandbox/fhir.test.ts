@@ -1,0 +1,463 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import type { Json } from './support'
+import * as support from './support'
+import {
+  bearer,
+  bundle,
+  legacyToken,
+  PDF,
+  PDF_DATA,
+  postJson,
+  put,
+  sandbox,
+  sha256,
+  token,
+  uploadBinary,
+  uploadBlob,
+} from './support'
+
+const REPORT_CREATE = 'DiagnosticReport/$diagnosticreport-create'
+const OPERATIONS = {
+  [REPORT_CREATE]: 'DiagnosticReportCreate',
+  'DiagnosticReport/$diagnosticreport-amend': 'DiagnosticReportAmend',
+  'Observation/$observation-create': 'ObservationCreate',
+  'Observation/$observation-update': 'ObservationUpdate',
+  'DocumentReference/$documentreference-create': 'DocumentReferenceCreate',
+}
+const AT_SANDBOX = 'redox-fhir-sandbox/Development'
+const FHIR_JSON = { 'content-type': 'application/fhir+json' }
+
+const post = async (
+  body: unknown,
+  operation = REPORT_CREATE,
+  address = AT_SANDBOX,
+  headers: Record<string, string> = {},
+) =>
+  postJson(`/fhir/R4/${address}/${operation}`, body, { ...bearer(await token()), ...FHIR_JSON, ...headers })
+
+async function accepted(body: unknown, operation?: string, headers?: Record<string, string>): Promise<Json> {
+  const answer = await post(body, operation, AT_SANDBOX, headers)
+  const text = await answer.text()
+  assert.equal(answer.status, 200, text)
+  return JSON.parse(text) as Json
+}
+
+/** What the refusal complains of, as `path: text`; it must keep nothing. */
+async function refused(body: unknown, operation?: string): Promise<string[]> {
+  const answer = await post(body, operation)
+  const text = await answer.text()
+  assert.equal(answer.status, 400, text)
+  assert.equal(sandbox().received.length, 0)
+  const outcome = JSON.parse(text) as Json
+  assert.equal(outcome['resourceType'], 'OperationOutcome')
+  return outcome['issue'].map(({ severity, details, diagnostics, expression }: Json) => {
+    assert.equal(severity, 'error')
+    if (diagnostics === undefined) return details.text
+    assert.equal(diagnostics, `${expression[0].replace(/^Bundle\./, '')}: ${details.text}`)
+    return diagnostics
+  })
+}
+
+describe('sandbox: FHIR API', () => {
+  support.useSandbox()
+
+  for (const [operation, event] of Object.entries(OPERATIONS)) {
+    it(`delivers ${operation}`, async () => {
+      const answer = await post(bundle(event), operation)
+      assert.equal(answer.status, 200)
+      assert.match(answer.headers.get('content-type')!, /^application\/fhir\+json/)
+      assert.match(answer.headers.get('redox-trace-id')!, /^[0-9a-f-]{36}$/)
+      const body = (await answer.json()) as Json
+      assert.equal(body['resourceType'], 'Bundle')
+      const responses: Json[] = body['entry'].map(({ response }: Json) => response)
+      assert.deepEqual(
+        responses.map(({ status }) => status),
+        ['201 Created', '201 Created'],
+      )
+      const type = operation.split('/')[0]!
+      assert.match(
+        responses[0]!['location'],
+        new RegExp(`^${sandbox().url}/.+/${type}/[0-9a-f-]{36}/_history/1$`),
+      )
+      const [received] = sandbox().received
+      assert.deepEqual([received!.api, received!.operation], ['fhir', operation])
+      assert.deepEqual(
+        [received!.environment, received!.destinations],
+        ['Development', ['redox-fhir-sandbox']],
+      )
+      assert.deepEqual(
+        received!.locations,
+        responses.map(({ location }) => location),
+      )
+      assert.equal(received!.patient, 'Doe, Jane · 1990-01-01 · 0000000001')
+      assert.match(received!.document, /report\.pdf$/)
+      const at = type === 'DocumentReference' ? 'content[0].attachment' : 'presentedForm[0]'
+      const [file, ...others] = received!.files
+      assert.deepEqual(others, [])
+      assert.equal(file!.place, `entry[1].resource.${at}`)
+      assert.deepEqual(
+        [file!.way, file!.contentType, file!.name],
+        ['embedded', 'application/pdf', 'report.pdf'],
+      )
+      assert.deepEqual([file!.size, file!.sha256, file!.bytes], [PDF.length, sha256(PDF), PDF])
+    })
+
+    it(`wants the eventUri of ${operation}`, async () => {
+      const wrong = put(
+        bundle(event),
+        'entry.0.resource.eventUri',
+        'https://fhir.redoxengine.com/EventDefinition/Other',
+      )
+      const text = 'entry[0].resource.eventUri: eventUri does not match the operation'
+      assert.deepEqual(await refused(wrong, operation), [text])
+    })
+  }
+
+  it('resolves Binary and blob references', async () => {
+    const urls = [await uploadBinary(PDF), await uploadBlob(PDF)]
+    const message = bundle()
+    message['entry'][1].resource.presentedForm = urls.map((url) => ({ contentType: 'application/pdf', url }))
+    await accepted(message)
+    const { files, request, delivered } = sandbox().received[0]!
+    assert.deepEqual(
+      files.map(({ way, sha256 }) => [way, sha256]),
+      Array(2).fill(['referenced', sha256(PDF)]),
+    )
+    assert.deepEqual(
+      files.map(({ name }) => name),
+      [undefined, 'report.pdf'],
+    )
+    const forms = (body: unknown): unknown => (body as Json)['entry'][1].resource.presentedForm
+    assert.deepEqual(
+      forms(request.body),
+      urls.map((url) => ({ contentType: 'application/pdf', url })),
+    )
+    const asData = { contentType: 'application/pdf', data: `<base64, ${PDF.length} bytes>` }
+    assert.deepEqual(forms(delivered), [asData, asData])
+  })
+
+  it('keeps no file contents in its bodies', async () => {
+    await accepted(bundle())
+    const { request, delivered } = sandbox().received[0]!
+    assert.ok(!JSON.stringify([request, delivered]).includes(PDF_DATA['data']))
+    assert.equal(request.headers['authorization'], undefined)
+  })
+
+  it('refuses references of other sources, other hosts and other files', async () => {
+    const own = await uploadBinary(PDF)
+    const urls = [
+      await uploadBinary(PDF, randomUUID()),
+      `${own}/`,
+      own.replace('127.0.0.1', 'example.org'),
+      'https://api.redoxengine.com/fhir/R4/redox/Development/Binary/1',
+      7,
+    ]
+    for (const url of urls) {
+      const message = bundle('DiagnosticReportCreate', { contentType: 'application/pdf', url })
+      assert.deepEqual(await refused(message), [
+        'entry[1].resource.presentedForm[0].url: Referenced file not found',
+      ])
+    }
+  })
+
+  it('speaks for the source in the header', async () => {
+    const source = randomUUID()
+    const message = bundle('DiagnosticReportCreate', {
+      contentType: 'application/pdf',
+      url: await uploadBinary(PDF, source),
+    })
+    await accepted(message, REPORT_CREATE, { 'redox-source-id': source })
+    assert.equal(sandbox().received[0]!.source, source)
+    const answer = await post(message, REPORT_CREATE, AT_SANDBOX, { 'redox-source-id': 'mine' })
+    assert.equal(answer.status, 400)
+    assert.equal(((await answer.json()) as Json)['resourceType'], 'OperationOutcome')
+  })
+
+  it('holds a legacy key to its one source', async () => {
+    const { accessToken } = await legacyToken()
+    assert.equal((await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken))).status, 200)
+    const answer = await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken, randomUUID()))
+    assert.equal(answer.status, 401)
+    assert.equal(await answer.text(), 'This source is not authorized.')
+  })
+
+  it('takes application/json, further entries and further attachments anywhere', async () => {
+    const message = bundle()
+    const photo = { contentType: 'image/png', data: 'AAAA' }
+    message['entry'].push(
+      { resource: { resourceType: 'Patient', identifier: [{ value: '2' }], photo: [photo] } },
+      { resource: { resourceType: 'Binary', ...photo } },
+      { resource: { resourceType: 'Communication', payload: [{ contentAttachment: photo }] } },
+    )
+    await accepted(message, REPORT_CREATE, { 'content-type': 'application/json' })
+    const places = sandbox().received[0]!.files.map(({ place }) => place.replace('.resource', ''))
+    const added = ['entry[3].photo[0]', 'entry[4]', 'entry[5].payload[0].contentAttachment']
+    assert.deepEqual(places, ['entry[1].presentedForm[0]', ...added])
+  })
+
+  it('takes urn:uuid: names, outside references and a message without a file', async () => {
+    const message = bundle()
+    const [patient, report] = [`urn:uuid:${randomUUID()}`, `urn:uuid:${randomUUID()}`]
+    put(put(message, 'entry.2.fullUrl', patient), 'entry.1.resource.subject.reference', patient)
+    put(put(message, 'entry.1.fullUrl', report), 'entry.0.resource.focus.0.reference', report)
+    message['entry'][1].resource.performer = [{ reference: 'https://example.org/Organization/1' }]
+    message['entry'][1].resource.code = { text: 'Report' }
+    delete message['entry'][1].resource.presentedForm
+    await accepted(message)
+    assert.deepEqual(sandbox().received[0]!.files, [])
+  })
+
+  const main = 'entry[1].resource'
+  const wrong: [string, string, unknown, string[]][] = [
+    ['another resource', 'resourceType', 'Patient', ['resourceType: Resource must be a Bundle']],
+    ['another type', 'type', 'transaction', ['type: Bundle type must be message']],
+    [
+      'no source.endpoint',
+      'entry.0.resource.source',
+      { name: 'x' },
+      ['entry[0].resource.source.endpoint: source.endpoint is required'],
+    ],
+    ['no focus', 'entry.0.resource.focus', [], ['entry[0].resource.focus: focus is required']],
+    [
+      'a focus on the patient',
+      'entry.0.resource.focus',
+      [{ reference: 'Patient/patient-1' }],
+      ['entry[0].resource.focus[0].reference: focus must be the DiagnosticReport of the Bundle'],
+    ],
+    [
+      'a focus on nothing',
+      'entry.0.resource.focus',
+      [{ reference: 'DiagnosticReport/x' }],
+      [
+        'entry[0].resource.focus[0].reference: focus must be the DiagnosticReport of the Bundle',
+        'entry[0].resource.focus[0].reference: reference is not in the Bundle',
+      ],
+    ],
+    ['no status', 'entry.1.resource.status', undefined, [`${main}.status: status is required`]],
+    [
+      'another status',
+      'entry.1.resource.status',
+      'done',
+      [`${main}.status: status is not in the value set of DiagnosticReport`],
+    ],
+    ['no code', 'entry.1.resource.code', undefined, [`${main}.code: code with coding or text is required`]],
+    [
+      'an empty code',
+      'entry.1.resource.code',
+      { coding: [] },
+      [`${main}.code: code with coding or text is required`],
+    ],
+    [
+      'presentedForm that is no list',
+      'entry.1.resource.presentedForm',
+      PDF_DATA,
+      [`${main}.presentedForm: presentedForm must be an array`],
+    ],
+    [
+      'no identifier',
+      'entry.2.resource.identifier',
+      undefined,
+      ['entry[2].resource.identifier: Patient identifier is required'],
+    ],
+    [
+      'an identifier without value',
+      'entry.2.resource.identifier',
+      [{ system: 'x', value: '' }],
+      ['entry[2].resource.identifier[0].value: identifier value is required'],
+    ],
+    [
+      'a reference to nothing',
+      'entry.1.resource.subject.reference',
+      'Patient/other',
+      [`${main}.subject.reference: reference is not in the Bundle`],
+    ],
+    [
+      'a urn:uuid: to nothing',
+      'entry.1.resource.subject.reference',
+      'urn:uuid:x',
+      [`${main}.subject.reference: reference is not in the Bundle`],
+    ],
+    [
+      'a reference without type',
+      'entry.1.resource.subject.reference',
+      'patient-1',
+      [`${main}.subject.reference: reference is malformed`],
+    ],
+    [
+      'a reference that is no text',
+      'entry.1.resource.subject.reference',
+      7,
+      [`${main}.subject.reference: reference must be a string`],
+    ],
+    [
+      'a malformed urn:uuid: fullUrl',
+      'entry.2.fullUrl',
+      'urn:uuid:patient',
+      ['entry[2].fullUrl: fullUrl must be absolute'],
+    ],
+    [
+      'a relative fullUrl',
+      'entry.2.fullUrl',
+      'Patient/patient-1',
+      ['entry[2].fullUrl: fullUrl must be absolute'],
+    ],
+    [
+      'no contentType',
+      'entry.1.resource.presentedForm.0.contentType',
+      undefined,
+      [`${main}.presentedForm[0].contentType: contentType must be a MIME type`],
+    ],
+    [
+      'a contentType that is none',
+      'entry.1.resource.presentedForm.0.contentType',
+      'PDF',
+      [`${main}.presentedForm[0].contentType: contentType must be a MIME type`],
+    ],
+    [
+      'neither data nor url',
+      'entry.1.resource.presentedForm.0.data',
+      undefined,
+      [`${main}.presentedForm[0]: Attachment must have either data or url`],
+    ],
+    [
+      'data and url',
+      'entry.1.resource.presentedForm.0.url',
+      'https://example.org',
+      [`${main}.presentedForm[0]: Attachment must have either data or url`],
+    ],
+    [
+      'data with a line break',
+      'entry.1.resource.presentedForm.0.data',
+      'AAAA\n',
+      [`${main}.presentedForm[0].data: data must be base64`],
+    ],
+    [
+      'empty data',
+      'entry.1.resource.presentedForm.0.data',
+      '',
+      [`${main}.presentedForm[0].data: data must be base64`],
+    ],
+    [
+      'data that is no text',
+      'entry.1.resource.presentedForm.0.data',
+      7,
+      [`${main}.presentedForm[0].data: data must be base64`],
+    ],
+  ]
+  for (const [what, place, value, texts] of wrong) {
+    it(`refuses ${what}`, async () => assert.deepEqual(await refused(put(bundle(), place, value)), texts))
+  }
+
+  it('refuses a fullUrl that is there twice', async () => {
+    const message = bundle()
+    message['entry'][2].fullUrl = message['entry'][1].fullUrl
+    assert.deepEqual(await refused(message), ['entry[2].fullUrl: fullUrl must be unique'])
+  })
+
+  it('wants a MessageHeader first, a patient and the main resource', async () => {
+    const turned = bundle()
+    turned['entry'].reverse()
+    assert.deepEqual(await refused(turned), ['entry[0].resource: First entry must be a MessageHeader'])
+    for (const [operation, event] of Object.entries(OPERATIONS)) {
+      const type = operation.split('/')[0]!
+      const [noPatient, noMain] = [bundle(event), bundle(event)]
+      noPatient['entry'].splice(2, 1)
+      noMain['entry'].splice(1, 1)
+      assert.ok((await refused(noPatient, operation)).includes('entry: Patient entry is required'))
+      assert.ok((await refused(noMain, operation)).includes(`entry: ${type} entry is required`))
+    }
+    assert.ok((await refused(put(bundle(), 'entry', []))).includes('entry: Bundle must have entries'))
+    const late = bundle()
+    late['entry'].unshift({})
+    assert.deepEqual(await refused(late), [
+      'entry[0].resource: Entry must have a resource',
+      'entry[0].resource: First entry must be a MessageHeader',
+    ])
+    const hollow = bundle()
+    hollow['entry'].push({ fullUrl: 'urn:oid:1.2' }, 7, { resource: {} })
+    const texts = [3, 4, 5].map((index) => `entry[${index}].resource: Entry must have a resource`)
+    assert.deepEqual(await refused(hollow), texts)
+  })
+
+  it('checks Observations and DocumentReferences too', async () => {
+    const [observation, document] = [bundle('ObservationCreate'), bundle('DocumentReferenceCreate')]
+    put(put(observation, `entry.1.resource.status`, 'partial'), 'entry.1.resource.code', {})
+    assert.deepEqual(await refused(observation, 'Observation/$observation-create'), [
+      `${main}.status: status is not in the value set of Observation`,
+      `${main}.code: code with coding or text is required`,
+    ])
+    const create = 'DocumentReference/$documentreference-create'
+    put(put(document, `entry.1.resource.status`, 'final'), 'entry.1.resource.content', [{}])
+    assert.deepEqual(await refused(document, create), [
+      `${main}.status: status is not in the value set of DocumentReference`,
+      `${main}.content[0].attachment: attachment is required`,
+    ])
+    const empty = put(bundle('DocumentReferenceCreate'), 'entry.1.resource.content', [])
+    assert.deepEqual(await refused(empty, create), [`${main}.content: content is required`])
+  })
+
+  it('echoes no values in a refusal', async () => {
+    const message = bundle()
+    const changes: [string, unknown][] = [
+      ['entry.1.resource.status', 'CANARY'],
+      ['entry.1.resource.subject.reference', 'Patient/CANARY'],
+      ['entry.1.resource.presentedForm.0.contentType', 'CANARY'],
+      ['entry.1.resource.presentedForm.0.data', 'CANARY'],
+      ['entry.2.fullUrl', 'CANARY'],
+      ['entry.2.resource.identifier', ['CANARY']],
+      ['entry.0.resource.eventUri', 'CANARY'],
+    ]
+    for (const [place, value] of changes) put(message, place, value)
+    const text = await (await post(message)).text()
+    assert.equal((JSON.parse(text) as Json)['issue'].length, changes.length)
+    assert.ok(!text.includes('CANARY'))
+  })
+
+  it('refuses what is not FHIR JSON', async () => {
+    for (const body of ['{', '', '[]', 'null']) await refused(body)
+    const asText = await post(bundle(), REPORT_CREATE, AT_SANDBOX, { 'content-type': 'text/plain' })
+    assert.equal(asText.status, 400)
+  })
+
+  const nowhere = {
+    'the slug redox': `redox/Development/${REPORT_CREATE}`,
+    'a UUID as slug': `${randomUUID()}/Development/${REPORT_CREATE}`,
+    'a slug with a dot': `a.b/Development/${REPORT_CREATE}`,
+    'an environment spelled otherwise': `redox-fhir-sandbox/development/${REPORT_CREATE}`,
+    'an environment that is none': `redox-fhir-sandbox/Test/${REPORT_CREATE}`,
+    'an unknown operation': `${AT_SANDBOX}/DiagnosticReport/$write`,
+    'an operation of another type': `${AT_SANDBOX}/Observation/$diagnosticreport-create`,
+    'an encoded $': `${AT_SANDBOX}/DiagnosticReport/%24diagnosticreport-create`,
+    'no operation': `${AT_SANDBOX}/DiagnosticReport`,
+    'a slash at the end': `${AT_SANDBOX}/${REPORT_CREATE}/`,
+  }
+  for (const [what, path] of Object.entries(nowhere)) {
+    it(`answers 404 to ${what}`, async () => {
+      const answer = await postJson(`/fhir/R4/${path}`, bundle(), bearer(await token()))
+      assert.equal(answer.status, 404)
+      assert.equal(((await answer.json()) as Json)['issue'][0].code, 'not-found')
+    })
+  }
+
+  it('refuses a request of more than 40 MB, takes exactly 40 MB', async () => {
+    const padded = (bytes: number): string => {
+      const message = JSON.stringify({ ...bundle(), id: '' })
+      return message.replace('"id":""', `"id":"${'x'.repeat(bytes - Buffer.byteLength(message))}"`)
+    }
+    assert.equal((await post(padded(40_000_000))).status, 200)
+    const answer = await post(padded(40_000_001))
+    assert.equal(answer.status, 413)
+    assert.equal(((await answer.json()) as Json)['issue'][0].code, 'too-long')
+  })
+
+  it('takes an embedded file as large as the request may be', async () => {
+    await accepted(
+      bundle('DiagnosticReportCreate', {
+        contentType: 'image/png',
+        data: Buffer.alloc(29_000_000).toString('base64'),
+      }),
+    )
+    assert.equal(sandbox().received[0]!.files[0]!.size, 29_000_000)
+  })
+})
