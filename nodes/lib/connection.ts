@@ -135,7 +135,7 @@ function settingsOf(
     test: testFlag(config.testFlag, environment),
     binaryForm: choice<BinaryForm>(config.binaryForm, ['raw', 'fhir-json', 'multipart'], 'Binary body form'),
     limits: {
-      embedBySelf: amount(config.embedBySelfKb, DEFAULT_LIMITS.embedBySelf / 1_000, 'embed limit') * 1_000,
+      embedBySelf: bytes(config.embedBySelfKb, 1_000, DEFAULT_LIMITS.embedBySelf, 'embed limit'),
       dataModelEmbed: megabytes(
         config.dataModelEmbedMb,
         DEFAULT_LIMITS.dataModelEmbed,
@@ -233,4 +233,8 @@ function amount(value: string | number | undefined, fallback: number, label: str
 }
 
 const megabytes = (value: string | number | undefined, fallback: number, label: string): number =>
-  amount(value, fallback / 1_000_000, label) * 1_000_000
+  bytes(value, 1_000_000, fallback, label)
+
+// Rounded: 1.005 KB are 1005 bytes, although 1.005 * 1000 is a little less.
+const bytes = (value: string | number | undefined, unit: number, fallback: number, label: string): number =>
+  Math.round(amount(value, fallback / unit, label) * unit)

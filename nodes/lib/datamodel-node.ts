@@ -111,12 +111,15 @@ interface Content {
 async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<Content> {
   const { inputs } = task
   const isText = contentType === 'Plain Text' || contentType === 'Rich Text'
-  if (!isText || inputs.setting('way') === 'upload') return { files: await takeFiles(task, several) }
-  if (inputs.setting('fileFrom') !== 'path') {
-    const value = await inputs.value('file')
-    if (typeof value === 'string' && !/^(data:|https?:\/\/\S+$)/i.test(value)) return textContent(task, value)
-  }
-  const files = await takeFiles(task, several)
+  if (!isText) return { files: await takeFiles(task, several) }
+  const uploads = inputs.setting('way') === 'upload'
+  const value =
+    (inputs.setting('fileFrom') || 'message') === 'message' ? await inputs.value('file') : undefined
+  const isItself = typeof value === 'string' && !/^(data:|https?:\/\/\S+$)/i.test(value)
+  if (isItself && !uploads) return textContent(task, value)
+  // Never read as base64: "Patient well" would be nine bytes of noise.
+  const files = await takeFiles(task, several, isItself ? Buffer.from(value) : value)
+  if (uploads) return { files }
   const [file] = files
   if (file === undefined || file.kind === 'reference') return { files }
   placeFiles(task, files, 'datamodel')

@@ -8,12 +8,13 @@ import { oneOf, type Task } from './send-node'
  * The files of one message, described but not read. What kind of source they are is the node's setting
  * (`fileFrom`) and the value's type; nothing in a message can change it.
  * @param several whether an array of files is taken
+ * @param given the file, when the caller has looked at it already
  */
-export async function takeFiles(task: Task, several: boolean): Promise<MessageFile[]> {
+export async function takeFiles(task: Task, several: boolean, given?: unknown): Promise<MessageFile[]> {
   const { inputs } = task
   const from = oneOf(inputs, 'fileFrom', ['message', 'path', 'none'])
   if (from === 'none') return []
-  const value = await inputs.value('file')
+  const value = given ?? (await inputs.value('file'))
   const hints = await hintsOf(task)
   if (!Array.isArray(value)) return [await takeOne(task, value, hints, from)]
   if (!several) throw badInput(`${hints.where} is an array, but this node takes one file. Split it first.`)
@@ -36,11 +37,14 @@ async function hintsOf({ inputs }: Task): Promise<FileHints> {
   }
 }
 
-/** One element of an array: the file itself, or `{file, filename, contentType, fileType}`. */
+/**
+ * One element of an array: the file itself, or `{file, filename, contentType, fileType}`. The node's own type
+ * holds for those that bring none; its file name can only be the name of one.
+ */
 function takeItem(
   task: Task,
   item: unknown,
-  { where }: FileHints,
+  common: FileHints,
   index: number,
   from: string,
 ): Promise<MessageFile> {
@@ -48,7 +52,8 @@ function takeItem(
     typeof item === 'object' && item !== null && 'file' in item
       ? (item as Record<string, unknown>)
       : { file: item }
-  const hints: FileHints = { where: `${where}[${index}]` }
+  const hints: FileHints = { ...common, where: `${common.where}[${index}]` }
+  delete hints.filename
   for (const name of ['filename', 'contentType', 'fileType'] as const) {
     const value = wrapped[name]
     if (typeof value === 'string' && value !== '') hints[name] = value
