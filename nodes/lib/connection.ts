@@ -131,7 +131,7 @@ function settingsOf(
     environment,
     hosts,
     credentials: sandbox ? sandboxCredentials(config, hosts, sandbox) : credentialsOf(config, secrets, hosts),
-    source: sourceOf(config),
+    source: sandbox && config.auth === 'legacy' ? sandboxSource(config, sandbox) : sourceOf(config),
     test: testFlag(config.testFlag, environment),
     binaryForm: choice<BinaryForm>(config.binaryForm, ['raw', 'fhir-json', 'multipart'], 'Binary body form'),
     limits: {
@@ -201,6 +201,12 @@ function credentialsOf(config: ConnectionConfig, secrets: ConnectionSecrets, hos
 function sandboxCredentials(config: ConnectionConfig, hosts: Hosts, sandbox: Sandbox): Credentials {
   if (config.auth === 'legacy') return legacy(sandbox.legacyKey.apiKey, sandbox.legacyKey.secret, hosts)
   return { kind: 'oauth', ...sandbox.oauthKey, tokenUrl: tokenUrlOf(hosts), audience: tokenUrlOf(hosts) }
+}
+
+// A legacy key is tied to one source (facts 2.1), here to that of the sandbox's own key.
+function sandboxSource(config: ConnectionConfig, sandbox: Sandbox): RedoxSettings['source'] {
+  const { id, name } = sourceOf(config)
+  return { ...(id !== undefined && { id: sandbox.legacyKey.apiKey }), ...(name !== undefined && { name }) }
 }
 
 const tokenUrlOf = ({ apiBase }: Hosts): string => `${apiBase}/v2/auth/token`

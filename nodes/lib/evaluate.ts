@@ -35,7 +35,8 @@ export class Inputs {
     const setting = text(this.config[name])
     if (setting === '') return undefined
     const value = await this.#evaluate(name, setting, this.#type(name))
-    return value === null || value === '' ? undefined : value
+    const isBlank = value === null || (typeof value === 'string' && value.trim() === '')
+    return isBlank ? undefined : value
   }
 
   /** Numbers and booleans are written as text; anything else is refused. */

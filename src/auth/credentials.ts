@@ -76,13 +76,14 @@ async function signAssertion(credentials: OAuthCredentials): Promise<string> {
   const keyId = required(credentials.keyId || signing.keyId, 'key ID')
   // Loaded here: jose is an ES module, which Node 22.9 cannot require, and no flow needs it before a send.
   const { SignJWT } = await import('jose')
+  const now = Math.floor(Date.now() / 1000)
   return new SignJWT(credentials.scope ? { scope: credentials.scope } : {})
     .setProtectedHeader({ alg: signing.algorithm, kid: keyId, typ: 'JWT' })
     .setIssuer(clientId)
     .setSubject(clientId)
     .setAudience(credentials.audience)
-    .setIssuedAt()
-    .setExpirationTime(`${ASSERTION_LIFETIME_SECONDS}s`)
+    .setIssuedAt(now)
+    .setExpirationTime(now + ASSERTION_LIFETIME_SECONDS)
     .setJti(randomUUID())
     .sign(signing.key)
 }

@@ -43,9 +43,11 @@ function fromJwk(text: string): SigningKey {
 }
 
 function fromPem(text: string): SigningKey {
-  const match = /-----BEGIN ([A-Z ]+)-----([\s\S]*?)-----END \1-----/.exec(
-    text.replace(/\\r/g, '').replace(/\\n/g, '\n'),
-  )
+  const unescaped = text.replace(/\\r/g, '').replace(/\\n/g, '\n')
+  // A private key goes first: openssl writes a block of EC PARAMETERS before it.
+  const match =
+    /-----BEGIN ([A-Z ]*PRIVATE KEY)-----([\s\S]*?)-----END \1-----/.exec(unescaped) ??
+    /-----BEGIN ([A-Z ]+)-----([\s\S]*?)-----END \1-----/.exec(unescaped)
   if (!match) {
     throw invalid(
       'it is neither PEM ("-----BEGIN PRIVATE KEY-----" to "-----END PRIVATE KEY-----") nor a JWK.',

@@ -1,7 +1,19 @@
 import { badInput } from '../errors'
 import { sniffContentType } from './content-types'
 
+/** Whether white space stands between lines of one length. Words are no base64: they would become noise. */
+function isInLines(text: string): boolean {
+  const lines = text.trim().split(/\s+/)
+  const last = lines.pop()!
+  const { length } = lines[0] ?? ''
+  return (
+    lines.length === 0 ||
+    (length >= 16 && last.length <= length && lines.every((line) => line.length === length))
+  )
+}
+
 const decoded = (text: string): Buffer | undefined => {
+  if (!isInLines(text)) return undefined
   // Line breaks, spaces and the url-safe alphabet are all seen in practice (HL7's own examples have spaces).
   const compact = /[\s_-]/.test(text) ? text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/') : text
   const padded = compact.endsWith('=') ? compact.length % 4 === 0 : compact.length % 4 !== 1
@@ -48,9 +60,10 @@ export function decodeDataUri(uri: string, where: string): { bytes: Buffer; cont
 }
 
 function percentDecoded(text: string, where: string): Buffer {
-  try {
-    return Buffer.from(decodeURIComponent(text), 'utf8')
-  } catch {
+  if (/%(?![0-9a-f]{2})/i.test(text))
     throw badInput(`${where} is a data: URI whose percent-encoding is broken.`)
-  }
+  // Any byte may be encoded, not only those of UTF-8 text.
+  const octets = Buffer.from(text, 'utf8').toString('latin1')
+  const decode = (_: string, hex: string): string => String.fromCharCode(parseInt(hex, 16))
+  return Buffer.from(octets.replace(/%([0-9a-f]{2})/gi, decode), 'latin1')
 }

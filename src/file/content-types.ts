@@ -148,6 +148,6 @@ export const extensionFor = (contentType: string): string => extensionOf(content
 
 /** A MIME type as RFC 2045 writes it; parameters allowed. */
 export const isContentType = (text: string): boolean =>
-  /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(\s*;\s*[a-z0-9!#$&^_.+-]+=("[^"\r\n]*"|[a-z0-9!#$&^_.+-]+))*$/i.test(
+  /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(\s*;\s*[a-z0-9!#$&^_.+-]+=("[ !#-~]*"|[a-z0-9!#$&^_.+-]+))*$/i.test(
     text,
   )

@@ -271,7 +271,9 @@ function pathSource(
     ...description,
     size: before.size,
     async *read(pieceSize) {
-      const handle = await open(file, 'r')
+      const handle = await open(file, 'r').catch(() => {
+        throw changed()
+      })
       let last: Buffer
       try {
         let at = 0

@@ -95,8 +95,8 @@ function setField(body: JsonObject, { path, value }: FieldValue): void {
   setAt(body, parsePath(path), fieldValue(value, path))
 }
 
-// Every field of the forms is a text in Redox's schemas: a number from a message (an order id) is written as one.
-const fieldValue = (value: unknown, path: string): Json =>
+/** Every field of the forms is a text to Redox: a number from a message (an order id) is written as one. */
+export const fieldValue = (value: unknown, path: string): Json =>
   typeof value === 'number' && Number.isFinite(value) ? String(value) : copyJson(value, path)
 
 // Facts 5.6 and 5.7. `Results[].Status` was required until 2023: sent always.
@@ -168,10 +168,14 @@ function setFileFields(
   }
 }
 
-function check(schema: z.ZodType, body: JsonObject, { model, eventType }: DataModelInput): void {
+function check(schema: z.ZodType, body: JsonObject, { model, eventType, files }: DataModelInput): void {
   const checked = schema.safeParse(body, { reportInput: true })
-  if (checked.success) return
-  throw invalidMessage(`The ${model} message (${eventType})`, problemsOf(checked.error, HINTS))
+  const problems = checked.success ? [] : problemsOf(checked.error, HINTS)
+  // Facts 9.3: a reference in a note says nothing of what it leads to.
+  const refers = model === 'Notes' && files.some(({ way }) => way !== 'embed')
+  if (refers && !getAt(body, ['Note', 'FileType']))
+    problems.push({ path: 'Note.FileType', problem: 'is missing', fix: 'Fill in the file type, e.g. PDF.' })
+  if (problems.length > 0) throw invalidMessage(`The ${model} message (${eventType})`, problems)
 }
 
 const PATIENT_HINT = "Fill in the node's Patient ID field, or give Patient.Identifiers in the data object."

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { badInput, invalidMessage, type Problem } from '../errors'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
-import type { FieldValue, Sender } from './datamodel'
+import { fieldValue, type FieldValue, type Sender } from './datamodel'
 import { BUNDLE_SCHEMA, RESOURCE_SCHEMAS } from './fhir-schemas'
 import { copyJson, getAt, isObject, parsePath, setAt, type Json, type JsonObject, type Path } from './json'
 import type { PlacedFile, PreparedMessage } from './prepared'
@@ -84,7 +84,12 @@ export function prepareFhir(input: FhirInput, sender: FhirSender): PreparedMessa
   const main = mainResource(entries, operation.type)
   const patient = layFields(entries, main, input.fields)
   setMainDefaults(main, operation)
-  if (patient !== undefined) main.subject ??= { reference: referenceTo(entries, patient) }
+  if (patient !== undefined) {
+    // A report that names its patient, and a Patient out of the form: they are one.
+    const named = /^Patient\/(.+)$/.exec(String(getAt(main, ['subject', 'reference'])))?.[1]
+    if (named !== undefined) patient.id ??= named
+    main.subject ??= { reference: referenceTo(entries, patient) }
+  }
   setMessageHeader(entries, main, operation, sender)
   setIdentity(bundle, entries, input, sender)
   const files = placeFiles(entries, main, input, parsePlace(input.place || operation.place))
@@ -168,7 +173,7 @@ function layFields(entries: JsonObject[], main: JsonObject, fields: FieldValue[]
       patient = { resourceType: 'Patient' }
       entries.push({ resource: patient })
     }
-    setAt(target === 'Patient' ? patient! : main, rest, copyJson(value, path))
+    setAt(target === 'Patient' ? patient! : main, rest, fieldValue(value, path))
   }
   return patient
 }
@@ -224,6 +229,8 @@ function setMessageHeader(
   entries.unshift(entry!)
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
 /** Ids and URLs by which entries find each other; given ones are kept. */
 function setIdentity(
   bundle: JsonObject,
@@ -234,11 +241,11 @@ function setIdentity(
   bundle.id ??= randomUUID()
   bundle.timestamp ??= now.toISOString()
   entries.forEach((entry, index) => {
-    const resource = resourceOf(entry)
-    const given = resource.id !== undefined && resource.resourceType !== 'MessageHeader'
-    const fullUrl = given
-      ? `${sender.fhirBase}/${slug}/${sender.environment}/${String(resource.resourceType)}/${String(resource.id)}`
-      : `urn:uuid:${resource.id === undefined ? randomUUID() : String(resource.id)}`
+    const { resourceType, id } = resourceOf(entry)
+    const byUuid = id === undefined || (resourceType === 'MessageHeader' && UUID.test(String(id)))
+    const fullUrl = byUuid
+      ? `urn:uuid:${id === undefined ? randomUUID() : String(id)}`
+      : `${sender.fhirBase}/${slug}/${sender.environment}/${String(resourceType)}/${String(id)}`
     // In the order of FHIR's own examples: the address before the content.
     entries[index] = { fullUrl, ...entry }
   })

@@ -41,7 +41,7 @@ export function readAnswer({
 
 function reasonsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
-    ...list(meta.Errors).flatMap(({ Text }) => words(Text)),
+    ...errors(meta.Errors),
     ...issues(json),
     ...list(json.entry).flatMap((entry) =>
       issues(isObject(entry.response) && isObject(entry.response.outcome) ? entry.response.outcome : {}),
@@ -53,13 +53,19 @@ function reasonsOf(json: Record<string, unknown>, meta: Record<string, unknown>)
   ]
 }
 
+// An error without words is an error all the same: it must not be taken for a delivery.
+const WORDLESS = 'an error without a text'
+
+const errors = (found: unknown): string[] =>
+  [found ?? []].flat().map((error: unknown) => words(isObject(error) ? error.Text : error)[0] ?? WORDLESS)
+
 /** Errors of an OperationOutcome: `details.text`, else `diagnostics` (facts 3.4). */
 const issues = (json: Record<string, unknown>): string[] =>
   list(json.issue)
     .filter(isFailure)
-    .flatMap(({ details, diagnostics, code }) => {
-      const text = words(isObject(details) ? details.text : undefined)
-      return text.length > 0 ? text : words(diagnostics).length > 0 ? words(diagnostics) : words(code)
+    .map(({ details, diagnostics, code }) => {
+      const found = [isObject(details) ? details.text : undefined, diagnostics, code].flatMap(words)
+      return found[0] ?? WORDLESS
     })
 
 const isFailure = ({ severity }: Record<string, unknown>): boolean =>
@@ -184,7 +190,7 @@ function retryAfterSeconds(header: string | string[] | undefined): number | unde
 export const spoken = (reasons: string[] | undefined): string =>
   reasons === undefined || reasons.length === 0
     ? 'Redox gave no reason.'
-    : `Redox says: ${reasons.slice(0, 5).join(' | ')}`
+    : `Redox says: ${reasons.slice(0, 5).join(' | ')}`.replace(/[^.!?]$/, '$&.')
 
 /** Where to look the request up. */
 export const lookUp = ({ logIds, traceId }: RedoxErrorDetail): string =>

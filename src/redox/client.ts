@@ -122,7 +122,7 @@ export class RedoxClient {
     const step = this.#uploadStep(file, kind)
     const { answer, attempts } = await this.#authorised(step, signal)
     return {
-      url: referenceOf(answer, step.url),
+      url: referenceOf(answer, step.url, kind),
       status: answer.status,
       headers: answer.headers,
       sha256: step.body.sha256()[0]!,
@@ -152,13 +152,18 @@ export class RedoxClient {
     const delivered: DeliveredFile[] = []
     let body = message.body
     let attempts = 0
+    // Before anything is uploaded for it: the references will only make it a little longer.
+    assertRequestSize(this.#sendStep(message, body, files).body.length, this.settings.limits)
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') {
         delivered.push({ way, ...describeSent(file) })
         continue
       }
-      const uploaded = await this.#upload(file, message.api === 'fhir' ? 'binary' : 'blob', signal)
+      const kind = message.api === 'fhir' ? 'binary' : 'blob'
+      const uploaded = await this.#upload(file, kind, signal).catch((error: unknown) => {
+        throw error instanceof RedoxError ? withFiles(error, delivered, []) : error
+      })
       attempts += uploaded.attempts
       body = withValueAt(body, path, uploaded.url)
       delivered.push({ way, size: file.size, sha256: uploaded.sha256, url: uploaded.url })
@@ -212,14 +217,14 @@ export class RedoxClient {
 
   /** With the shared token; refused once, it is renewed and the request replayed (design/SAFETY). */
   async #authorised(step: Step, signal: AbortSignal): Promise<{ answer: HttpAnswer; attempts: number }> {
-    const token = await this.#tokens.get()
+    const token = await unlessStopped(this.#tokens.get(), signal)
     try {
       return { answer: await this.#attempt(step, bearer(token), signal), attempts: 1 }
     } catch (error) {
       if (!(error instanceof RedoxError) || error.code !== 'REDOX_AUTHENTICATION') throw error
       this.#tokens.invalidate(token)
     }
-    const renewed = await this.#tokens.get()
+    const renewed = await unlessStopped(this.#tokens.get(), signal)
     try {
       return { answer: await this.#attempt(step, bearer(renewed), signal), attempts: 2 }
     } catch (error) {
@@ -255,6 +260,16 @@ export class RedoxClient {
       answer.status < 300 ? { fault: 'unreadable' as const, sent: true } : { status: answer.status }
     throw failure(ending, step.purpose, step.operation, detail)
   }
+}
+
+/** A wait for what others wait for, too: whoever is stopped leaves, and the rest goes on. */
+function unlessStopped<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
 }
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
@@ -307,9 +322,11 @@ function identifiersOf(body: JsonObject): Record<string, string> {
  * The reference in an upload's answer, as Redox gave it: `Location` of a Binary, `URI` of a blob, else what
  * comes near (facts 9.1).
  */
-function referenceOf(answer: HttpAnswer, requestUrl: string): string {
+function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): string {
   const body = isObject(answer.body) ? answer.body : {}
-  const candidates = [answer.headers.location, body.URI, body.url, body.fullUrl, body.id]
+  const { location } = answer.headers
+  const first = kind === 'blob' ? [body.URI, location] : [location, body.URI]
+  const candidates = [...first, body.url, body.fullUrl, body.id]
   const found = candidates.find((value): value is string => typeof value === 'string' && value !== '')
   if (found === undefined) {
     throw new RedoxError(

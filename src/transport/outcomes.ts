@@ -68,8 +68,8 @@ export const OUTCOMES: readonly Row[] = [
     says: 'was accepted by the server, but its answer cannot be read',
   },
   { when: fault('unreadable'), code: 'REDOX_UNAVAILABLE', says: 'got an answer that cannot be read' },
+  { when: status(400, 401, 403), purpose: 'token', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
   { when: status(401), code: 'REDOX_AUTHENTICATION', says: 'was refused: the access token was not accepted' },
-  { when: status(400, 403), purpose: 'token', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
   { when: status(403), code: 'REDOX_FORBIDDEN', says: 'was forbidden' },
   { when: status(413), code: 'REDOX_TOO_LARGE', says: 'was refused as too large' },
   {

@@ -1,0 +1,80 @@
+import js from '@eslint/js'
+import { defineConfig, globalIgnores } from 'eslint/config'
+import html from 'eslint-plugin-html'
+import globals from 'globals'
+import tseslint from 'typescript-eslint'
+
+const onlyMessage = 'It would silence every other test, and nobody sees that in the dots.'
+
+export default defineConfig(
+  globalIgnores(['dist/', '.node-red/', 'test/fixtures/', 'test/contract/schemas/']),
+  js.configs.recommended,
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      // File names are cleaned of control characters, and files are known by them.
+      'no-control-regex': 'off',
+    },
+  },
+
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      // One promise that nobody handles ends the whole Node-RED process, with everybody's flows.
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      // As in tsc, an underscore says that it is left out on purpose.
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_' },
+      ],
+      // `async` is also there to turn what is thrown into a rejection.
+      '@typescript-eslint/require-await': 'off',
+      // Messages are foreign JSON: whatever stands in a place for a text is written into the error as it is.
+      '@typescript-eslint/no-base-to-string': 'off',
+      '@typescript-eslint/restrict-template-expressions': 'off',
+    },
+  },
+  {
+    // The code below the nodes can be used without Node-RED.
+    files: ['src/**'],
+    rules: {
+      'no-restricted-imports': ['error', { patterns: ['node-red', '@node-red/*', '**/nodes/**'] }],
+      'no-restricted-globals': ['error', 'RED'],
+    },
+  },
+  {
+    // The sandbox judges by the contract alone; what it shared with the client, it could not find wrong.
+    files: ['src/sandbox/**'],
+    rules: { 'no-restricted-imports': ['error', { patterns: ['../*', 'node-red', '@node-red/*'] }] },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...['describe', 'it'].map((object) => ({ object, property: 'only', message: onlyMessage })),
+      ],
+      // Tests take apart what came back as JSON, and hand in what no caller may.
+      '@typescript-eslint/no-explicit-any': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+    },
+  },
+
+  { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
+  {
+    // What the editor runs: plain scripts, no modules, no build.
+    files: ['nodes/**/*.html', 'resources/*.js'],
+    plugins: { html },
+    languageOptions: {
+      sourceType: 'script',
+      globals: { ...globals.browser, RED: 'readonly', $: 'readonly', RedoxEditor: 'readonly' },
+    },
+  },
+)

@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { runInNewContext } from 'node:vm'
+import type { Node, NodeAPI } from 'node-red'
+import helper from 'node-red-node-test-helper'
+import redoxConfig from '../../nodes/redox-config/redox-config'
+import datamodelMedia from '../../nodes/redox-datamodel-media/redox-datamodel-media'
+import datamodelNote from '../../nodes/redox-datamodel-note/redox-datamodel-note'
+import datamodelResults from '../../nodes/redox-datamodel-results/redox-datamodel-results'
+import fhirDocument from '../../nodes/redox-fhir-document/redox-fhir-document'
+import fhirResult from '../../nodes/redox-fhir-result/redox-fhir-result'
+import redoxUpload from '../../nodes/redox-upload/redox-upload'
+import { runningSandbox, stopSandbox } from '../../nodes/lib/sandbox-host'
+import type { RedoxErrorDetail } from '../../src/errors'
+import type { ReceivedMessage, Sandbox } from '../../src/sandbox'
+
+helper.init(require.resolve('node-red'))
+
+const REGISTER = [
+  redoxConfig,
+  redoxUpload,
+  fhirResult,
+  fhirDocument,
+  datamodelNote,
+  datamodelResults,
+  datamodelMedia,
+]
+const NODES = path.join(__dirname, '../../../nodes')
+const source = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
+
+export type Settings = Record<string, unknown>
+// What tests read out of messages and answers is whatever they say is there.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Message = Record<string, any>
+export interface CaughtError {
+  message: string
+  code: string
+  cause: RedoxErrorDetail
+}
+
+interface Outcome {
+  id: string
+  answer: Message | undefined
+  caught: Message | undefined
+  error: CaughtError | undefined
+}
+
+/** What must be in no error text, no status and no log: all test messages are about this person. */
+export const PATIENT = { id: 'ZX81-7745', first: 'Zebedina', last: 'Quuxworth', dob: '1931-07-19' }
+const CANARIES = Object.values(PATIENT)
+
+export function assertNoPatient(text: string, where: string): void {
+  const found = CANARIES.filter((canary) => text.toLowerCase().includes(canary.toLowerCase()))
+  assert.deepEqual(found, [], `patient data in ${where}: ${text}`)
+}
+
+/** For connections whose server does not check signatures. */
+export const PRIVATE_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+}) as string
+
+export const pathsOf = ({ cause }: CaughtError): string[] => cause.problems!.map(({ path }) => path)
+
+// ---- What the editor knows ----------------------------------------------------------------------------
+
+const anything: unknown = new Proxy(() => anything, { get: () => anything })
+
+/** The saved properties of a node that was just dropped: out of its own editor file. */
+function defaultsOf(type: string): Settings {
+  let defaults: Record<string, { value: unknown }> = {}
+  const registerType = (_type: string, definition: { defaults: typeof defaults }): void => {
+    defaults = definition.defaults
+  }
+  const [, script] = /<script type="text\/javascript">([\s\S]*?)<\/script>/.exec(
+    source(`${type}/${type}.html`),
+  )!
+  runInNewContext(script!, { RED: { nodes: { registerType }, validators: anything }, RedoxEditor: anything })
+  return Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]))
+}
+
+const catalogue = JSON.parse(source('redox-config/locales/en-US/redox-config.json')) as Message
+
+/** The test helper's own `RED._` gives back the key; a status is only worth a test in words. */
+function translate(key: string): string {
+  const [, steps] = /^@ehr-flows\/node-red-redox\/redox-config:(.+)$/.exec(key)!
+  const text: unknown = steps!.split('.').reduce((part, step) => part[step] as Message, catalogue)
+  assert.equal(typeof text, 'string', `${key} is not in the catalogue`)
+  return text as string
+}
+
+// ---- Flows --------------------------------------------------------------------------------------------
+
+export interface FlowOptions {
+  type: string
+  /** laid over what a freshly dropped node has */
+  node?: Settings
+  config?: Settings
+  secrets?: Record<string, string>
+  /** environment of the tab */
+  env?: Record<string, string>
+  /** false: no Catch node */
+  catches?: boolean
+}
+
+type NodeDefinition = helper.TestFlows[number]
+
+const onTab = (definition: Settings & { id: string; type: string }): NodeDefinition => ({
+  ...{ z: 'tab', x: 100, y: 100 },
+  ...definition,
+})
+const watch = (type: string, scope: string[] | null): NodeDefinition[] => [
+  onTab({ id: type, type, scope, wires: [[`${type}-out`]] }),
+  onTab({ id: `${type}-out`, type: 'helper' }),
+]
+
+/** A tab with one node, and everything that comes out of it and that Catch, Complete and Status say of it. */
+export class Flow {
+  readonly emitted: Message[] = []
+  readonly caught: Message[] = []
+  readonly completed: Message[] = []
+  readonly statuses: string[] = []
+  readonly #ended = new EventEmitter().setMaxListeners(0)
+  #sent = 0
+  #clone: (message: Message) => Message = (message) => message
+  readonly #definition: NodeDefinition[]
+
+  constructor({ type, node, config, env = {}, catches = true }: FlowOptions) {
+    const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
+    this.#definition = [
+      { id: 'tab', type: 'tab', env: variables } as NodeDefinition,
+      { id: 'config', type: 'redox-config', ...defaultsOf('redox-config'), ...config },
+      onTab({ id: 'node', type, ...defaultsOf(type), connection: 'config', ...node, wires: [['emitted']] }),
+      onTab({ id: 'emitted', type: 'helper' }),
+      ...(catches ? watch('catch', null) : []),
+      ...watch('complete', ['node']),
+      ...watch('status', ['node']),
+    ]
+  }
+
+  get node(): Node {
+    return helper.getNode('node')
+  }
+
+  get status(): string {
+    return this.statuses.at(-1) ?? ''
+  }
+
+  async load(secrets: Record<string, string>): Promise<void> {
+    const prepare = (RED: NodeAPI): void => {
+      RED._ = translate as NodeAPI['_']
+      this.#clone = (message) => RED.util.cloneMessage(message)
+    }
+    await helper.load([prepare, ...REGISTER] as never, this.#definition, { config: secrets })
+    const listen = (id: string, list: Message[]): void =>
+      void helper.getNode(id).on('input', (msg) => {
+        list.push(msg)
+        this.#ended.emit('one')
+      })
+    listen('emitted', this.emitted)
+    if (helper.getNode('catch-out')) listen('catch-out', this.caught)
+    listen('complete-out', this.completed)
+    helper.getNode('status-out').on('input', (msg) => {
+      const { text } = (msg as Message)['status']
+      if (text !== undefined) this.statuses.push(text)
+    })
+  }
+
+  /** Deploys the node under test again, as "modified nodes" does; all others go on. */
+  async redeploy(): Promise<void> {
+    const changed = this.#definition.map((node) => (node.id === 'node' ? { ...node, name: 'changed' } : node))
+    await helper.setFlows(changed, 'nodes')
+  }
+
+  stop(): Promise<void> {
+    return helper.clearFlows()
+  }
+
+  /** Sends a message that is expected to be delivered. */
+  async send(message: Message): Promise<Message> {
+    const { answer, error, id } = await this.outcome(message)
+    assert.ok(answer, `${error?.code}: ${error?.message}`)
+    const { payload, statusCode, redox } = answer
+    assert.deepEqual(answer, { ...message, _msgid: id, payload, statusCode, redox }, 'the other properties')
+    assert.ok(payload !== undefined && payload !== message['payload'] && statusCode >= 200)
+    assertPlain(redox, 'msg.redox')
+    return answer
+  }
+
+  /** Sends a message that is expected to end at the Catch node with that code. */
+  async fail(message: Message, code: string): Promise<CaughtError> {
+    const { answer, error, caught, id } = await this.outcome(message)
+    assert.equal(answer, undefined, `delivered, but expected ${code}`)
+    assert.equal(error!.code, code, error!.message)
+    assert.deepEqual(caught, { ...message, _msgid: id, error }, 'the properties of the message')
+    assert.ok(error!.message.startsWith('RedoxError: '), error!.message)
+    const { answer: _answer, ...cause } = error!.cause
+    assertPlain(cause, 'error.cause')
+    assertNoPatient(`${error!.message} ${JSON.stringify(cause)}`, 'the error')
+    assert.ok(this.status.endsWith(code), this.status)
+    return error!
+  }
+
+  /** Sends a message and waits until it ended one way or the other. */
+  async outcome(message: Message): Promise<Outcome> {
+    const id = `message-${++this.#sent}`
+    const isThis = ({ _msgid }: Message): boolean => _msgid === id
+    this.node.receive(this.#clone({ ...message, _msgid: id }))
+    while (![...this.completed, ...this.caught].some(isThis)) await once(this.#ended, 'one')
+    for (let turn = 0; turn < 3; turn++) await nextTurn()
+    const caught = this.caught.find(isThis)
+    return { id, answer: this.emitted.find(isThis), caught, error: caught?.['error'] }
+  }
+
+  /** Every message ended exactly once: emitted and complete, or caught. */
+  assertDoneOnce(): void {
+    const count = (list: Message[]): Record<string, number> =>
+      list.reduce<Record<string, number>>((sum, { _msgid: id }) => ({ ...sum, [id]: (sum[id] ?? 0) + 1 }), {})
+    assert.deepEqual(count(this.completed), count(this.emitted), 'done() without an answer, or the reverse')
+    const ended = count([...this.completed, ...this.caught])
+    assert.ok(
+      Object.values(ended).every((times) => times === 1),
+      'done() more than once',
+    )
+  }
+}
+
+/** Plain data that survives JSON, and that lets nobody in. */
+function assertPlain(value: unknown, where: string): void {
+  const text = JSON.stringify(value)
+  assert.deepEqual(JSON.parse(text), value, `${where} is not plain data`)
+  assert.doesNotMatch(text, /authorization|bearer|cookie|PRIVATE KEY|token-\d/i, where)
+}
+
+let current: Flow | undefined
+
+export async function startFlow(options: FlowOptions): Promise<Flow> {
+  if (current) await endFlow()
+  current = new Flow(options)
+  await current.load(options.secrets ?? {})
+  return current
+}
+
+/** A flow whose connection leads to a server of our own. */
+export function startFlowTo(url: string, { config, secrets, ...options }: FlowOptions): Promise<Flow> {
+  const hosts = { environment: 'Development', apiBase: url, blobUploadUrl: `${url}/upload` }
+  return startFlow({
+    ...options,
+    config: { ...hosts, clientId: 'client-1', keyId: 'key-1', ...config },
+    secrets: { privateKey: PRIVATE_KEY, ...secrets },
+  })
+}
+
+export const logged = (): string[] =>
+  helper.log().args.map(([event]: { msg?: unknown }[]) => String(event?.msg))
+
+async function endFlow(): Promise<void> {
+  current?.assertDoneOnce()
+  assertNoPatient([...logged(), ...(current?.statuses ?? [])].join('\n'), 'log or status')
+  current = undefined
+  await helper.unload()
+}
+
+/** The runtime for the tests of the enclosing suite. Leaves nothing running. */
+export function useNodeRed(): void {
+  before(async () => {
+    await (helper.startServer() as unknown as Promise<void>)
+  })
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') current = undefined
+    await (current ? endFlow() : helper.unload())
+    ;(await runningSandbox())?.clear()
+  })
+  after(async () => {
+    await (helper.stopServer() as unknown as Promise<void>)
+    await stopSandbox()
+  })
+}
+
+/** The sandbox that the config nodes use; there is one once a message was sent. */
+export const sandbox = async (): Promise<Sandbox> => (await runningSandbox())!
+
+export async function lastReceived(): Promise<ReceivedMessage> {
+  const message = (await sandbox()).received.at(-1)
+  assert.ok(message, 'the sandbox has received nothing')
+  return message
+}

@@ -1,0 +1,165 @@
+/** Real HTTP on loopback for the contract and unit tests: a scripted server, and a wire that records. */
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { request as forward } from 'undici'
+import {
+  environmentOf,
+  openConnection,
+  type Connection,
+  type ConnectionConfig,
+} from '../../nodes/lib/connection'
+import { RedoxError, type RedoxErrorCode } from '../../src/errors'
+import type { Sandbox } from '../../src/sandbox'
+
+/** One request, exactly as it came over the wire. */
+export interface Recorded {
+  path: string
+  headers: IncomingHttpHeaders
+  body: Buffer
+}
+
+/** An answer (an object is sent as JSON), or what is done to the response instead of one. */
+export type Reply =
+  | { status?: number; headers?: Record<string, string>; body?: unknown }
+  | ((response: ServerResponse, request: IncomingMessage) => void)
+
+export interface Server {
+  url: string
+  /** in the order of arrival */
+  requests: Recorded[]
+  /** the requests for a path */
+  to(path: string): Recorded[]
+  close(): Promise<void>
+}
+
+export async function serve(reply: (request: Recorded) => Reply | Promise<Reply>): Promise<Server> {
+  const requests: Recorded[] = []
+  const server = createServer((request, response) => {
+    void (async () => {
+      const pieces: Buffer[] = []
+      for await (const piece of request) pieces.push(piece as Buffer)
+      const recorded = { path: request.url!, headers: request.headers, body: Buffer.concat(pieces) }
+      requests.push(recorded)
+      const answer = await reply(recorded)
+      if (typeof answer === 'function') return answer(response, request)
+      const { status = 200, headers = {}, body = '' } = answer
+      response.writeHead(status, headers)
+      response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body))
+    })().catch(() => response.destroy())
+  })
+  server.keepAliveTimeout = 60_000
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    to: (path) => requests.filter((request) => request.path === path),
+    close: async () => {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+const NOT_FORWARDED = new Set(['host', 'connection', 'content-length', 'keep-alive', 'transfer-encoding'])
+
+/**
+ * Stands before the sandbox, which shortens what it keeps, and records what was really emitted. Uploads get
+ * their references on Redox's public hosts, so that messages look as they do in production; on the way to the
+ * sandbox they are turned back.
+ */
+export async function wireTo(sandbox: Sandbox): Promise<Server> {
+  const local = new Map<string, string>()
+  const publish = (url: string, host: string): string => {
+    const open = url.replace(sandbox.url, host)
+    local.set(open, url)
+    return open
+  }
+  return serve(async ({ path, headers, body }) => {
+    let forwarded = body
+    // A body of this size has its files inside.
+    for (const [open, url] of body.length > 10_000_000 ? [] : local) {
+      if (forwarded.includes(open))
+        forwarded = Buffer.from(forwarded.toString('latin1').replaceAll(open, url), 'latin1')
+    }
+    const kept = Object.entries(headers).filter(([name]) => !NOT_FORWARDED.has(name))
+    // A connection of its own: one kept alive may end while a large file keeps this process busy.
+    const answer = await forward(sandbox.url + path, {
+      method: 'POST',
+      headers: Object.fromEntries(kept) as Record<string, string>,
+      body: forwarded,
+      reset: true,
+    })
+    const status = answer.statusCode
+    const text = await answer.body.text()
+    const given = Object.entries(answer.headers).filter(([name]) => !NOT_FORWARDED.has(name))
+    const plain = Object.fromEntries(given) as Record<string, string>
+    if (status !== 201) return { status, headers: plain, body: text }
+    const { URI, ...rest } = JSON.parse(text) as { URI?: string }
+    if (plain.location) plain.location = publish(plain.location, 'https://api.redoxengine.com')
+    const reference = URI === undefined ? {} : { URI: publish(URI, 'https://blob.redoxengine.com') }
+    return { status, headers: plain, body: { ...rest, ...reference } }
+  })
+}
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+export const TEST_KEY = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+
+/** A connection as a redox-config node opens it, with all hosts at one address. */
+export function connectTo(
+  url: string,
+  config: ConnectionConfig = {},
+  secrets: { privateKey?: string; apiKey?: string; secret?: string } = { privateKey: TEST_KEY },
+): Connection {
+  const hosts = { apiBase: url, fhirBase: `${url}/fhir/R4`, blobUploadUrl: `${url}/upload` }
+  const filled = { auth: 'oauth', clientId: 'client-1', keyId: 'key-1', ...hosts, ...config }
+  const target = environmentOf(config.environment ?? 'Development')
+  return openConnection(filled, secrets, target, undefined, process.cwd())
+}
+
+/** The sandbox's own key, over a wire that goes to it. */
+export const connectBy = (wire: Server, sandbox: Sandbox, config: ConnectionConfig = {}): Connection =>
+  connectTo(
+    wire.url,
+    { ...sandbox.oauthKey, audience: `${sandbox.url}/v2/auth/token`, ...config },
+    sandbox.oauthKey,
+  )
+
+export const TOKEN_PATH = '/v2/auth/token'
+export const isToken = ({ path }: Recorded): boolean => path === TOKEN_PATH
+
+/** Answers token calls with a good token; everything else as the script says. */
+export const withToken =
+  (reply: (request: Recorded) => Reply | Promise<Reply>) =>
+  (request: Recorded): Reply | Promise<Reply> =>
+    isToken(request) ? { body: { access_token: 'token', expires_in: 300 } } : reply(request)
+
+export const never = (): AbortSignal => new AbortController().signal
+
+/** The RedoxError of a call that has to fail with this code. */
+export async function failing(
+  code: RedoxErrorCode,
+  call: () => unknown,
+  text: RegExp = /./,
+): Promise<RedoxError> {
+  try {
+    await call()
+  } catch (error) {
+    assert.ok(error instanceof RedoxError, `not an error of ours: ${String((error as Error).stack)}`)
+    assert.equal(error.code, code, error.message)
+    assert.match(error.message, text)
+    return error
+  }
+  assert.fail(`${code} was expected, but nothing failed`)
+}
+
+export async function bytesOf(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = []
+  for await (const piece of pieces) all.push(Buffer.from(piece))
+  return Buffer.concat(all)
+}

@@ -1,0 +1,100 @@
+/** A server of our own that fails as a node test tells it; untold, it takes everything. */
+import { EventEmitter, once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import { serve, type Recorded, type Reply, type Server } from './redox'
+
+/** What a request to Redox is for. */
+export type Purpose = 'token' | 'upload' | 'send'
+
+const purposeOf = ({ path }: Recorded): Purpose =>
+  path.includes('/auth/') ? 'token' : /\/(upload|Binary)$/.test(path) ? 'upload' : 'send'
+
+export const reply = (
+  status: number,
+  body: object | string,
+  headers: Record<string, string> = {},
+): Reply => ({
+  status,
+  headers: { 'content-type': typeof body === 'string' ? 'text/html' : 'application/json', ...headers },
+  body,
+})
+export const silence: Reply = () => undefined
+export const reset: Reply = (response) => void response.socket?.resetAndDestroy()
+/** Headers that promise more than comes before the connection ends. */
+export const cutShort: Reply = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
+  response.write('{"Meta":{', () => response.destroy())
+}
+
+export class ScriptedServer extends EventEmitter {
+  /** messages that wait for their answer, and the most there were at a time */
+  busy = 0
+  busiest = 0
+  /** milliseconds before each answer */
+  delay = 0
+  #tokens = 0
+  readonly #scripts = new Map<Purpose, Reply[]>()
+  #server!: Server
+
+  static async start(): Promise<ScriptedServer> {
+    const scripted = new ScriptedServer()
+    scripted.#server = await serve((request) => scripted.#reply(request))
+    return scripted
+  }
+
+  get url(): string {
+    return this.#server.url
+  }
+
+  get requests(): Recorded[] {
+    return this.#server.requests
+  }
+
+  of(purpose: Purpose): Recorded[] {
+    return this.requests.filter((request) => purposeOf(request) === purpose)
+  }
+
+  /** One reply for each request of that purpose; the last one stays. */
+  script(purpose: Purpose, ...replies: Reply[]): this {
+    this.#scripts.set(purpose, replies)
+    return this
+  }
+
+  async until(purpose: Purpose, count: number): Promise<void> {
+    while (this.of(purpose).length < count) await once(this, 'request')
+  }
+
+  async untilIdle(): Promise<void> {
+    while (this.busy > 0) await once(this, 'left')
+  }
+
+  close(): Promise<void> {
+    return this.#server.close()
+  }
+
+  #reply(request: Recorded): Reply {
+    const purpose = purposeOf(request)
+    const script = this.#scripts.get(purpose) ?? []
+    const next = (script.length > 1 ? script.shift() : script[0]) ?? this.#acceptance(purpose, request.path)
+    this.emit('request')
+    return async (response, incoming) => {
+      if (purpose === 'send') {
+        this.busiest = Math.max(this.busiest, ++this.busy)
+        response.once('close', () => this.emit('left', this.busy--))
+      }
+      if (this.delay > 0) await pause(this.delay)
+      if (typeof next === 'function') return next(response, incoming)
+      response.writeHead(next.status!, next.headers)
+      response.end(typeof next.body === 'string' ? next.body : JSON.stringify(next.body))
+    }
+  }
+
+  #acceptance(purpose: Purpose, path: string): Reply {
+    if (purpose === 'token') return reply(200, { access_token: `token-${++this.#tokens}`, expires_in: 300 })
+    const file = `${this.url}/files/${this.requests.length}`
+    if (purpose === 'upload') return reply(201, { URI: file }, { location: file })
+    if (path === '/endpoint') return reply(200, { Meta: { Logs: [{ ID: 'log-1' }] } })
+    const location = `${this.url}/DiagnosticReport/1/_history/1`
+    return reply(200, { resourceType: 'Bundle', entry: [{ response: { status: '201 Created', location } }] })
+  }
+}

@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import type { EventEmitter } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox'
+import { PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
+import { ScriptedServer, silence } from '../lib/scripted-server'
+import {
+  ALL_NODES,
+  FHIR_RESULT,
+  fileMessage,
+  NOTE,
+  PHOTO,
+  SEND_NODES,
+  start,
+  startTo,
+} from '../lib/send-nodes'
+import { UPLOAD, type SendNode } from '../lib/send-nodes'
+
+const SOURCE = '11111111-2222-4333-8444-555555555555'
+
+let server: ScriptedServer
+const useServer = (): void => {
+  beforeEach(async () => void (server = await ScriptedServer.start()))
+  afterEach(() => server.close())
+}
+const photo = fileMessage.bind(undefined, PHOTO)
+
+const rsa = createPrivateKey(PRIVATE_KEY)
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey
+const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }) as string
+const jwk = (key: KeyObject): string => JSON.stringify({ ...key.export({ format: 'jwk' }), kid: 'key-1' })
+
+describe('a connection that cannot be used', () => {
+  useNodeRed()
+  useServer()
+
+  for (const node of ALL_NODES) {
+    it(`${node.type} (${node.api}): none, or one that is gone: REDOX_CONFIGURATION`, async () => {
+      for (const connection of ['', 'gone', 'emitted']) {
+        const flow = await start(node, { connection })
+        const { message } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
+        assert.match(message, /no connection/)
+        assert.equal(flow.status, 'REDOX_CONFIGURATION')
+      }
+    })
+  }
+
+  const otherCurve = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  const publicKey = createPublicKey(rsa).export({ type: 'spki', format: 'pem' }) as string
+  const WRONG: [title: string, config: Settings, secrets?: Record<string, string>][] = [
+    ['an unknown environment', { environment: 'Prod' }],
+    ['no environment', { environment: '' }],
+    ['an environment variable that is not set', { environment: '${REDOX_TEST_UNSET}' }],
+    ['an environment setting that is not set', { environment: 'REDOX_TEST_UNSET', environmentType: 'env' }],
+    ['no client ID', { clientId: '' }],
+    ['no key ID', { keyId: '' }],
+    ['a source ID that is no UUID', { sourceId: 'my-clinic' }],
+    ['http to another machine', { apiBase: 'http://redox.example.com' }],
+    ['a URL with a password', { fhirBase: 'https://me:hunter2@example.com' }],
+    ['an unknown region', { region: 'EU' }],
+    ['a limit of nothing', { uploadMb: '0' }],
+    ['a time-out that is no number', { answerTimeout: 'long' }],
+    ['no private key', {}, { privateKey: '' }],
+    ['a private key that is none', {}, { privateKey: 'hunter2' }],
+    ['a public key', {}, { privateKey: publicKey }],
+    [
+      'a private key cut short',
+      {},
+      { privateKey: `${PRIVATE_KEY.slice(0, 500)}\n-----END PRIVATE KEY-----` },
+    ],
+    ['a key on another curve', {}, { privateKey: pem(otherCurve) }],
+    ['no legacy secret', { auth: 'legacy' }, { apiKey: 'a' }],
+  ]
+
+  for (const [title, config, secrets = {}] of WRONG) {
+    it(`${title}: REDOX_CONFIGURATION, and nothing is sent`, async () => {
+      const flow = await startFlowTo(server.url, { type: NOTE.type, node: NOTE.node, config, secrets })
+      const error = await flow.fail(photo(), 'REDOX_CONFIGURATION')
+      assert.match(error.message, /redox-config/)
+      const key = secrets['privateKey']?.slice(30, 90) || 'hunter2'
+      assert.ok(!JSON.stringify(error).includes(key), 'a part of a secret')
+      assert.deepEqual(server.requests, [])
+    })
+  }
+})
+
+describe('the environment', () => {
+  useNodeRed()
+  useServer()
+  after(() => void delete process.env['REDOX_TEST_ENVIRONMENT'])
+
+  for (const config of [
+    { environment: '${REDOX_TEST_ENVIRONMENT}' },
+    { environment: 'REDOX_TEST_ENVIRONMENT', environmentType: 'env' },
+  ]) {
+    it(`can come from an environment variable: ${JSON.stringify(config)}`, async () => {
+      process.env['REDOX_TEST_ENVIRONMENT'] = 'sandbox'
+      const inSandbox = await (await start(FHIR_RESULT, {}, config)).send(photo())
+      assert.equal(inSandbox['redox'].environment, 'sandbox')
+      process.env['REDOX_TEST_ENVIRONMENT'] = 'Staging'
+      const inStaging = await (await startTo(server, FHIR_RESULT, {}, config)).send(photo())
+      assert.equal(inStaging['redox'].environment, 'Staging')
+      assert.match(server.of('send')[0]!.path, /^\/fhir\/R4\/redox-fhir-sandbox\/Staging\//)
+    })
+  }
+
+  it('is a part of the upload URL of the FHIR API', async () => {
+    const config = { environment: 'production', binaryUploadBase: `${server.url}/other` }
+    await (await startTo(server, UPLOAD, {}, config)).send(photo())
+    assert.equal(server.of('upload')[0]!.path, '/other/redox/Production/Binary')
+  })
+
+  it('of a freshly dropped connection is the sandbox, whatever else is set', async () => {
+    for (const config of [
+      {},
+      { auth: 'legacy' },
+      { sourceId: SOURCE },
+      { auth: 'legacy', sourceId: SOURCE },
+    ]) {
+      const { redox } = await (await start(NOTE, {}, { apiBase: server.url, ...config })).send(photo())
+      assert.equal(redox.environment, 'sandbox')
+    }
+    assert.deepEqual(server.requests, [])
+  })
+})
+
+describe('the status', () => {
+  useNodeRed()
+  useServer()
+
+  it('begins with sandbox while the sandbox is used, whatever happens', async () => {
+    for (const node of ALL_NODES) {
+      const flow = await start(node)
+      const { redox, statusCode } = await flow.send(photo())
+      await flow.fail(fileMessage(7), 'REDOX_BAD_INPUT')
+      const location = redox.locations?.[0]?.split('/').at(-3)
+      const id = redox.logIds?.[0] ?? location ?? redox.files[0].sha256
+      const sent = `sandbox ${statusCode} ${id.slice(0, 8)}`
+      assert.deepEqual(flow.statuses, ['sandbox sending', sent, 'sandbox sending', 'sandbox REDOX_BAD_INPUT'])
+    }
+  })
+
+  it('names no environment when it is a real one, and counts what is under way', async () => {
+    const flow = await startTo(server, NOTE)
+    await Promise.all([flow.send(photo()), flow.send(photo())])
+    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 log-1', '200 log-1'])
+  })
+})
+
+describe('keys', () => {
+  useNodeRed()
+  let redox: Sandbox
+  const useRedox = async (options: SandboxOptions = {}): Promise<Sandbox> => {
+    await redox?.close()
+    return (redox = await startSandbox(options))
+  }
+  beforeEach(() => useRedox())
+  after(() => redox.close())
+  after(() => ['REDOX_TEST_KEY', 'REDOX_TEST_CLIENT'].forEach((name) => delete process.env[name]))
+
+  const startWith = (
+    config: Settings,
+    secrets: Record<string, string>,
+    { type, node }: SendNode = NOTE,
+  ): Promise<Flow> => startFlowTo(redox.url, { type, node, config, secrets })
+
+  const FORMS: [title: string, key: KeyObject, privateKey: string, config?: Settings][] = [
+    ['PEM', rsa, pem(rsa)],
+    ['PEM with \\n written out', rsa, pem(rsa).replaceAll('\n', '\\n')],
+    ['PEM in one line', rsa, pem(rsa).replaceAll('\n', ' ')],
+    ['PEM in one line without spaces', rsa, pem(rsa).replaceAll('\n', '')],
+    ['JWK', rsa, jwk(rsa)],
+    ['JWK that brings the key ID', rsa, jwk(rsa), { keyId: '' }],
+    ['EC PEM (P-384)', ec, pem(ec)],
+    ['EC PEM in one line', ec, pem(ec).replaceAll('\n', '')],
+    ['EC JWK', ec, jwk(ec)],
+  ]
+
+  for (const [title, key, privateKey, config = {}] of FORMS) {
+    it(`OAuth: ${title}`, async () => {
+      const publicKey = createPublicKey(key).export({ format: 'jwk' })
+      redox.registerOAuthKey({ clientId: 'client-1', keyId: 'key-1', publicKey })
+      await (await startWith(config, { privateKey })).send(photo())
+      assert.equal(redox.received.length, 1)
+    })
+  }
+
+  it('OAuth: everything out of environment variables', async () => {
+    const { clientId, keyId, privateKey } = redox.oauthKey
+    Object.assign(process.env, { REDOX_TEST_CLIENT: clientId, REDOX_TEST_KEY: privateKey })
+    const flow = await startWith(
+      { clientId: '${REDOX_TEST_CLIENT}', keyId },
+      { privateKey: '${REDOX_TEST_KEY}' },
+    )
+    await flow.send(photo())
+  })
+
+  it("OAuth: refused: REDOX_AUTHENTICATION in Redox's words", async () => {
+    const unknown = await (await startWith({}, {})).fail(photo(), 'REDOX_AUTHENTICATION')
+    assert.match(unknown.message, /Public key not found/)
+    const { privateKey, ...key } = redox.oauthKey
+    const flow = await startWith({ ...key, audience: 'https://other.example.com' }, { privateKey })
+    const { message } = await flow.fail(photo(), 'REDOX_AUTHENTICATION')
+    assert.match(message, /Unexpected aud claim value/)
+  })
+
+  it('legacy: key and secret, then the refresh token', async () => {
+    await useRedox({ tokenLifetimeSeconds: 1 })
+    const flow = await startWith({ auth: 'legacy' }, { ...redox.legacyKey })
+    await flow.send(photo())
+    await pause(900)
+    await flow.send(photo())
+    const paths = redox.requests.map(({ path }) => path)
+    assert.deepEqual(paths, ['/auth/authenticate', '/endpoint', '/auth/refreshToken', '/endpoint'])
+    assert.ok(redox.received.every(({ source }) => source === redox.legacyKey.apiKey))
+  })
+
+  it("legacy: refused: REDOX_AUTHENTICATION in Redox's words", async () => {
+    const flow = await startWith({ auth: 'legacy' }, { ...redox.legacyKey, secret: 'wrong' })
+    const { message } = await flow.fail(photo(), 'REDOX_AUTHENTICATION')
+    assert.match(message, /Invalid source secret/)
+  })
+
+  it('of a free account embed, but cannot upload in Development: REDOX_FORBIDDEN says so', async () => {
+    await useRedox({ account: 'free' })
+    const { privateKey, ...key } = redox.oauthKey
+    for (const node of ALL_NODES) {
+      const uploading = { ...node, node: { ...node.node, way: 'upload' } }
+      const flow = await startWith(key, { privateKey }, uploading)
+      const { message } = await flow.fail(photo(), 'REDOX_FORBIDDEN')
+      assert.match(message, /Free accounts cannot upload files in Development/)
+      if (SEND_NODES.includes(node)) await (await startWith(key, { privateKey }, node)).send(photo())
+    }
+  })
+})
+
+describe('many messages at once', () => {
+  useNodeRed()
+  useServer()
+
+  for (const node of SEND_NODES) {
+    it(`${node.type}: 50: one token, 8 at the server at a time, each with its own answer`, async () => {
+      server.delay = 5
+      const flow = await startTo(server, node)
+      const files = Array.from({ length: 50 }, (_, index) => Buffer.from(`%PDF-1.7 ${'x'.repeat(index)}`))
+      const answers = await Promise.all(files.map((file) => flow.send(fileMessage(file))))
+      assert.deepEqual([server.of('token').length, server.of('send').length, server.busiest], [1, 50, 8])
+      const sizes = answers.map(({ redox }) => redox.files[0].size)
+      assert.deepEqual(
+        sizes,
+        files.map(({ length }) => length),
+      )
+    })
+  }
+
+  it('as many at a time as the connection says', async () => {
+    server.delay = 5
+    const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '3' })
+    await Promise.all(Array.from({ length: 9 }, () => flow.send(photo())))
+    assert.equal(server.busiest, 3)
+  })
+})
+
+describe('a node that is deployed anew', () => {
+  useNodeRed()
+  useServer()
+
+  const codes = (flow: Flow): string[] => flow.caught.map(({ error }) => error.code).sort()
+
+  it('ends what is under way as unknown, and what waits as aborted', async () => {
+    server.script('send', silence)
+    const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '1' })
+    const outcomes = [1, 2, 3].map(() => flow.outcome(photo()))
+    await server.until('send', 1)
+    await flow.redeploy()
+    await Promise.all(outcomes)
+    assert.deepEqual(codes(flow), ['REDOX_ABORTED', 'REDOX_ABORTED', 'REDOX_OUTCOME_UNKNOWN'])
+    assert.equal(server.of('send').length, 1)
+  })
+
+  for (const purpose of ['upload', 'token'] as const) {
+    it(`ends the wait for the ${purpose} as aborted, without waiting`, async () => {
+      server.script(purpose, silence)
+      const flow = await startTo(server, NOTE, { way: 'upload' })
+      void flow.outcome(photo())
+      await server.until(purpose, 1)
+      await flow.redeploy()
+      assert.deepEqual(codes(flow), ['REDOX_ABORTED'])
+      assert.deepEqual(server.of('send'), [])
+    })
+  }
+
+  it('goes on with the next message, and with the same connection', async () => {
+    const flow = await startTo(server, NOTE)
+    await flow.send(photo())
+    await flow.redeploy()
+    await flow.send(photo())
+    assert.equal(server.of('token').length, 1)
+  })
+
+  it('leaves no request behind when all of Node-RED stops', async () => {
+    server.script('send', silence)
+    const flow = await startTo(server, NOTE)
+    const errors: string[] = []
+    const spy = flow.node as unknown as EventEmitter
+    spy.on('call:error', ({ args }: { args: { code: string }[] }) => errors.push(args[0]!.code))
+    flow.node.receive(photo())
+    await server.until('send', 1)
+    await flow.stop()
+    assert.deepEqual(errors, ['REDOX_OUTCOME_UNKNOWN'])
+    await server.untilIdle()
+  })
+})

@@ -1,0 +1,332 @@
+import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { sha256 } from '../lib/fixtures'
+import { assertNoPatient, logged, pathsOf, PATIENT, startFlowTo, useNodeRed } from '../lib/flow'
+import type { CaughtError, Message, Settings } from '../lib/flow'
+import type { Reply } from '../lib/redox'
+import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
+import { ALL_NODES, DESTINATION, FHIR_RESULT, fileMessage, MEDIA, NOTE, PHOTO } from '../lib/send-nodes'
+import { OTHER_DESTINATION, purposeOf, RESULTS, SEND_NODES, start, startTo, UPLOAD } from '../lib/send-nodes'
+import type { SendNode } from '../lib/send-nodes'
+
+let server: ScriptedServer
+const useServer = (): void => {
+  beforeEach(async () => void (server = await ScriptedServer.start()))
+  afterEach(() => server.close())
+}
+const photo = (): Message => ({ ...fileMessage(PHOTO), filename: `${PATIENT.last}.jpg` })
+const fail = async (
+  code: string,
+  node: SendNode,
+  settings?: Settings,
+  config?: Settings,
+): Promise<CaughtError> => (await startTo(server, node, settings, config)).fail(photo(), code)
+
+/** What Redox may say about the person in the message; of an upload it knows the file's name only. */
+const FILE = `file ${PATIENT.last.toUpperCase()}.JPG not found in department 7`
+const WORDS = `${PATIENT.first} ${PATIENT.last} (${PATIENT.dob}), MR ${PATIENT.id.toLowerCase()}, ${FILE}`
+const metaErrors = (Text = WORDS): object => ({
+  Meta: { Logs: [{ ID: 'log-7' }], Errors: [{ ID: 1, Text, Type: 'message', Module: 'Send' }] },
+})
+const outcome = (text = WORDS, severity = 'error'): object => ({
+  resourceType: 'OperationOutcome',
+  issue: [{ severity, code: 'invalid', details: { text }, diagnostics: text }],
+})
+
+describe('answers that are failures', () => {
+  useNodeRed()
+  useServer()
+
+  type Check = (error: CaughtError) => void
+  type Failure = [
+    answer: string,
+    reply: (words: string) => Reply,
+    /** the code for a message, and for an upload, which can double nothing */
+    send: string,
+    upload: string,
+    check?: Check,
+  ]
+  const saysWhy: Check = ({ message, cause }) => {
+    assert.match(message, /not found in department 7\./)
+    assert.match(cause.reasons!.join(), /not found in department 7/)
+    assert.match(JSON.stringify(cause.answer), /QUUXWORTH/, 'the raw answer is in cause.answer')
+  }
+  const json = { 'content-type': 'application/json' }
+  const gateway = '<html><head><title>x</title></head><h1>Bad Gateway</h1>'
+
+  // prettier-ignore
+  const FAILURES: Failure[] = [
+    ['400 with Meta.Errors', (words) => reply(400, metaErrors(words)), 'REDOX_REJECTED', 'REDOX_REJECTED', (error) => {
+      saysWhy(error)
+      assert.deepEqual(error.cause.logIds, ['log-7'])
+      assert.match(error.message, /log-7/)
+    }],
+    ['400 with an OperationOutcome', (words) => reply(400, outcome(words)), 'REDOX_REJECTED', 'REDOX_REJECTED', saysWhy],
+    ['400 with an errorDetail', (errorDetail) => reply(400, { errorDetail }), 'REDOX_REJECTED', 'REDOX_REJECTED', saysWhy],
+    ['404 as text', (words) => reply(404, words), 'REDOX_REJECTED', 'REDOX_REJECTED', saysWhy],
+    ['403', (words) => reply(403, words), 'REDOX_FORBIDDEN', 'REDOX_FORBIDDEN', (error) => {
+      saysWhy(error)
+      assert.match(error.message, /free accounts/i)
+    }],
+    ['413', (words) => reply(413, words), 'REDOX_TOO_LARGE', 'REDOX_TOO_LARGE', saysWhy],
+    ['429', () => reply(429, '', { 'retry-after': '7' }), 'REDOX_RATE_LIMITED', 'REDOX_RATE_LIMITED', (error) => {
+      assert.equal(error.cause.retryAfterSeconds, 7)
+      assert.match(error.message, /wait 7 s/)
+    }],
+    ['502 of a gateway', (words) => reply(502, gateway + words), 'REDOX_UNAVAILABLE', 'REDOX_UNAVAILABLE', saysWhy],
+    ['503', () => reply(503, ''), 'REDOX_UNAVAILABLE', 'REDOX_UNAVAILABLE'],
+    ['500', (words) => reply(500, words), 'REDOX_OUTCOME_UNKNOWN', 'REDOX_UNAVAILABLE', saysWhy],
+    ['504', () => reply(504, ''), 'REDOX_OUTCOME_UNKNOWN', 'REDOX_UNAVAILABLE'],
+    ['a reset', () => reset, 'REDOX_OUTCOME_UNKNOWN', 'REDOX_NETWORK'],
+    ['headers cut short', () => cutShort, 'REDOX_OUTCOME_UNKNOWN', 'REDOX_UNAVAILABLE'],
+    ['200 with half a JSON', () => reply(200, '{"Meta":{', json), 'REDOX_OUTCOME_UNKNOWN', 'REDOX_REJECTED'],
+    ['200 of a proxy', (words) => reply(200, words), 'REDOX_OUTCOME_UNKNOWN', 'REDOX_REJECTED'],
+  ]
+
+  for (const [answer, failure, send, upload, check] of FAILURES) {
+    it(`${answer}: ${send}, for an upload ${upload}; asked once`, async () => {
+      server.script('send', failure(WORDS)).script('upload', failure(FILE))
+      for (const node of ALL_NODES) {
+        const isUpload = purposeOf(node) === 'upload'
+        server.requests.length = 0
+        const error = await fail(isUpload ? upload : send, node)
+        check?.(error)
+        assert.equal(server.of(purposeOf(node)).length, 1)
+        assert.equal(error.cause.operation, node.operation)
+        assert.equal(error.cause.status, /^\d/.test(answer) ? parseInt(answer) : undefined)
+        if (error.code === 'REDOX_OUTCOME_UNKNOWN') assertCanBeLookedUp(error, node)
+      }
+    })
+  }
+
+  const IDENTIFIER: Message = {
+    [NOTE.type]: 'DocumentID',
+    [MEDIA.type]: 'DocumentID',
+    [RESULTS.type]: 'OrderID',
+  }
+
+  function assertCanBeLookedUp({ message, cause }: CaughtError, { type }: SendNode): void {
+    assert.match(message, /before you send it again/)
+    assert.deepEqual(cause.sha256, [sha256(PHOTO)])
+    assert.ok(Date.parse(cause.at!) > 0)
+    assert.deepEqual(Object.keys(cause.identifiers!), [IDENTIFIER[type] ?? 'BundleID'])
+  }
+
+  it('302: REDOX_REJECTED, not followed', async () => {
+    const stranger = await ScriptedServer.start()
+    for (const node of ALL_NODES) {
+      server.script(purposeOf(node), reply(302, '', { location: `${stranger.url}/endpoint` }))
+      await fail('REDOX_REJECTED', node)
+    }
+    assert.deepEqual(stranger.requests, [])
+    await stranger.close()
+  })
+
+  it('no answer: REDOX_OUTCOME_UNKNOWN, for an upload REDOX_TIMEOUT', async () => {
+    server.script('send', silence).script('upload', silence)
+    for (const [node, code] of [
+      [UPLOAD, 'REDOX_TIMEOUT'],
+      [NOTE, 'REDOX_OUTCOME_UNKNOWN'],
+      [FHIR_RESULT, 'REDOX_OUTCOME_UNKNOWN'],
+    ] as const) {
+      const error = await fail(code, node, {}, { answerTimeout: '1' })
+      if (node !== UPLOAD) assertCanBeLookedUp(error, node)
+    }
+  })
+
+  it('a port that nobody listens on: REDOX_NETWORK', async () => {
+    await server.close()
+    for (const node of ALL_NODES) {
+      const { cause } = await fail('REDOX_NETWORK', node)
+      assert.equal(cause.fault, 'ECONNREFUSED')
+    }
+  })
+
+  it('a failed send tells what was uploaded for it', async () => {
+    server.script('send', reply(400, metaErrors()))
+    for (const node of SEND_NODES) {
+      const { cause } = await fail('REDOX_REJECTED', node, { way: 'upload' })
+      assert.ok(cause.uploaded![0]!.startsWith(server.url))
+      assert.deepEqual(cause.sha256, [sha256(PHOTO)])
+    }
+  })
+
+  it('an upload that gives no reference: REDOX_REJECTED, and no message is sent', async () => {
+    server.script('upload', reply(201, {}))
+    for (const node of ALL_NODES) await fail('REDOX_REJECTED', node, { way: 'upload' })
+    assert.deepEqual(server.of('send'), [])
+  })
+})
+
+describe('an access token', () => {
+  useNodeRed()
+  useServer()
+
+  const acceptance = (node: SendNode): Reply =>
+    purposeOf(node) === 'upload' ? reply(201, { URI: `${server.url}/1` }) : reply(200, { Meta: {} })
+
+  it('refused once is renewed, and the request replayed', async () => {
+    for (const node of ALL_NODES) {
+      server.requests.length = 0
+      server.script(purposeOf(node), reply(401, 'Unauthorized'), acceptance(node))
+      const answer = await (await startTo(server, node)).send(photo())
+      assert.equal(answer['redox'].attempts, 2)
+      assert.equal(answer['redox'].files[0].sha256, sha256(PHOTO))
+      const [first, second] = server.of(purposeOf(node))
+      assert.notEqual(first!.headers.authorization, second!.headers.authorization)
+      assert.equal(server.of('token').length, 2)
+      assert.equal(first!.body.length, second!.body.length)
+    }
+  })
+
+  it('refused twice: REDOX_AUTHENTICATION after exactly two requests', async () => {
+    for (const node of ALL_NODES) {
+      server.requests.length = 0
+      server.script(purposeOf(node), reply(401, 'Unauthorized'))
+      const { cause } = await fail('REDOX_AUTHENTICATION', node)
+      assert.deepEqual([cause.status, cause.attempts], [401, 2])
+      assert.equal(server.of(purposeOf(node)).length, 2)
+      assert.equal(server.of('token').length, 2)
+    }
+  })
+
+  // prettier-ignore
+  const REFUSALS: [title: string, reply: Reply, code: string, says: RegExp][] = [
+    ['400', reply(400, { error: 'invalid_request', error_description: 'Missing kid' }), 'REDOX_AUTHENTICATION', /Missing kid/],
+    ['401', reply(401, { error: 'invalid_request', error_description: '' }), 'REDOX_AUTHENTICATION', /invalid_request/],
+    ['401 as text', reply(401, 'Invalid source secret'), 'REDOX_AUTHENTICATION', /Invalid source secret/],
+    ['403', reply(403, ''), 'REDOX_AUTHENTICATION', /credentials/],
+    ['200 without a token', reply(200, {}), 'REDOX_AUTHENTICATION', /access_token/],
+    ['429', reply(429, ''), 'REDOX_RATE_LIMITED', /access token/],
+    ['500', reply(500, ''), 'REDOX_UNAVAILABLE', /access token/],
+    ['a reset', reset, 'REDOX_NETWORK', /access token/],
+  ]
+
+  for (const [title, refusal, code, says] of REFUSALS) {
+    it(`that is not given (${title}): ${code}, and nothing else is sent`, async () => {
+      server.script('token', refusal)
+      for (const node of [UPLOAD, NOTE, FHIR_RESULT]) {
+        const { message, cause } = await fail(code, node)
+        assert.match(message, says)
+        assert.equal(cause.operation, 'token')
+      }
+      assert.equal(server.of('token').length, server.requests.length)
+    })
+  }
+
+  it('is asked for again by the next message', async () => {
+    server.script('token', reply(500, ''), reply(200, { access_token: 'token-x', expires_in: 300 }))
+    const flow = await startTo(server, NOTE)
+    await flow.fail(photo(), 'REDOX_UNAVAILABLE')
+    await flow.send(photo())
+  })
+})
+
+describe('answers of 200', () => {
+  useNodeRed()
+  useServer()
+
+  const entries = (...statuses: (string | object)[]): object => ({
+    resourceType: 'Bundle',
+    entry: statuses.map((one) => ({ response: typeof one === 'string' ? { status: one } : one })),
+  })
+  const BOTH = `${DESTINATION},${OTHER_DESTINATION}`
+  const TO_BOTH = { ...NOTE, node: { ...NOTE.node, destination: BOTH } }
+  const failed = { status: '422 Unprocessable', outcome: outcome() }
+
+  const REFUSED: [title: string, node: SendNode, answer: object][] = [
+    ['Meta.Errors', NOTE, metaErrors()],
+    ['Meta.Errors that name no destination', TO_BOTH, metaErrors()],
+    ['an OperationOutcome', FHIR_RESULT, outcome()],
+    ['entries that all failed', FHIR_RESULT, entries(failed, '400 Bad Request')],
+  ]
+
+  for (const [title, node, answer] of REFUSED) {
+    it(`with ${title}: REDOX_REJECTED`, async () => {
+      server.script('send', reply(200, answer))
+      const { message, cause } = await fail('REDOX_REJECTED', node)
+      assert.match(message, /department 7/)
+      assert.deepEqual([cause.status, cause.parts], [200, undefined])
+    })
+  }
+
+  it('with one failed entry: REDOX_PARTIAL that says which', async () => {
+    server.script('send', reply(200, entries('201 Created', failed, '201')))
+    const { message, cause } = await fail('REDOX_PARTIAL', FHIR_RESULT)
+    assert.match(message, /entry\[0\], entry\[2\] yes; entry\[1\] no/)
+    assert.deepEqual(cause.parts, [
+      { part: 'entry[0]', delivered: true, status: 201 },
+      { part: 'entry[1]', delivered: false, status: 422 },
+      { part: 'entry[2]', delivered: true, status: 201 },
+    ])
+  })
+
+  it('with one failed destination: REDOX_PARTIAL that says which', async () => {
+    server.script('send', reply(200, metaErrors(`${WORDS}, destination ${OTHER_DESTINATION}`)))
+    const { message, cause } = await fail('REDOX_PARTIAL', TO_BOTH)
+    assert.match(message, new RegExp(`${DESTINATION} yes; destination ${OTHER_DESTINATION} no`))
+    assert.ok(cause.parts![0]!.delivered && !cause.parts![1]!.delivered)
+  })
+
+  it('with nothing but information, or with no body at all, are deliveries', async () => {
+    const cookie = { 'set-cookie': 'session=1' }
+    server.script('send', reply(200, outcome(WORDS, 'information'), cookie), reply(202, ''))
+    const flow = await startTo(server, FHIR_RESULT)
+    assert.equal((await flow.send(photo()))['statusCode'], 200)
+    const accepted = await flow.send(photo())
+    assert.deepEqual([accepted['statusCode'], accepted['payload']], [202, ''])
+  })
+})
+
+describe('messages that lack something', () => {
+  useNodeRed()
+
+  const document = (part: string): string[] =>
+    ['DocumentType', 'DocumentID', 'Provider'].map((name) => `${part}.${name}`)
+  const LACKING: [SendNode, Settings, string[]][] = [
+    [NOTE, {}, ['Meta.Destinations', 'Patient', ...document('Note')]],
+    [MEDIA, {}, ['Meta.Destinations', 'Patient', ...document('Media')]],
+    [RESULTS, {}, ['Meta.Destinations', 'Patient', 'Orders[0].ID', 'Orders[0].Results[0].Code']],
+    [FHIR_RESULT, { destination: 'x' }, ['entry[1].resource.code (DiagnosticReport)', 'entry']],
+    [
+      NOTE,
+      { ...NOTE.node, dob: '19.7.1931', availability: 'here', patientId: '' },
+      ['Patient.Demographics.DOB', 'Patient.Identifiers'],
+    ],
+    [
+      FHIR_RESULT,
+      { ...FHIR_RESULT.node, birthDate: PATIENT.last, gender: PATIENT.last, status: PATIENT.last },
+      [
+        'entry[1].resource.status (DiagnosticReport)',
+        'entry[2].resource.gender (Patient)',
+        'entry[2].resource.birthDate (Patient)',
+      ],
+    ],
+  ]
+
+  for (const [{ type }, node, expected] of LACKING) {
+    it(`${type}: REDOX_INVALID_MESSAGE names all ${expected.length} places at once: ${expected[0]} …`, async () => {
+      const flow = await start({ ...NOTE, type, node })
+      const error = await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
+      assert.deepEqual(pathsOf(error).sort(), [...expected].sort())
+      for (const { path, problem, fix } of error.cause.problems!) {
+        assert.ok(problem.length > 0 && fix.length > 0)
+        assert.ok(error.message.includes(`${path}: ${problem}. ${fix}`))
+      }
+    })
+  }
+})
+
+describe('an error that no Catch node takes', () => {
+  useNodeRed()
+  useServer()
+
+  it('leaves no patient data in the log', async () => {
+    server.script('send', reply(400, metaErrors()))
+    const { type, node } = NOTE
+    const flow = await startFlowTo(server.url, { type, node, catches: false })
+    flow.node.receive(photo())
+    while (!logged().some((line) => line.includes('department 7'))) await nextTurn()
+    assertNoPatient(logged().join(), 'the log')
+  })
+})

@@ -1,0 +1,338 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'
+import { lastReceived, PATIENT, sandbox, useNodeRed, type Flow, type Message } from '../lib/flow'
+import { ALL_NODES, FHIR_DOCUMENT, fileMessage, FHIR_RESULT, NOTE, PDF, PHOTO } from '../lib/send-nodes'
+import { RESULTS, start, UPLOAD_BLOB, type SendNode } from '../lib/send-nodes'
+
+const BASE64 = PDF.toString('base64')
+
+/** The sha256 of the file as it arrived. */
+const arrived = async ({ redox, payload }: Message): Promise<string> =>
+  redox.operation === 'upload' ? payload.sha256 : (await lastReceived()).files[0]!.sha256
+
+const assertNothingSent = async (): Promise<void> => assert.deepEqual((await sandbox()).requests, [])
+
+describe('a file in a message', () => {
+  useNodeRed()
+
+  const KINDS: [title: string, payload: unknown][] = [
+    ['a Buffer', PDF],
+    ['a Uint8Array', new Uint8Array(PDF)],
+    ['base64 text', BASE64],
+    ['base64 text with line breaks', BASE64.replace(/.{76}/g, '$&\r\n')],
+    ['url-safe base64 text without padding', PDF.toString('base64url')],
+    ['base64 text without padding', BASE64.replace(/=+$/, '')],
+    ['a data: URI', `data:application/pdf;base64,${BASE64}`],
+    ['base64 text that was encoded twice', Buffer.from(BASE64).toString('base64')],
+    ['a Buffer of base64 text with line breaks', Buffer.from(BASE64.replace(/.{76}/g, '$&\n'))],
+  ]
+
+  const UNUSABLE: Message[] = [
+    { payload: undefined },
+    { payload: null },
+    { payload: '' },
+    { payload: ' \n' },
+    { payload: Buffer.alloc(0) },
+    { payload: `${PATIENT.first}, how are you?` },
+    { payload: BASE64.slice(0, 8001) },
+    { payload: 'data:application/pdf;base64' },
+    { payload: 42 },
+    { payload: { name: PATIENT.first } },
+    { payload: { path: '/etc/passwd', file: '/etc/passwd' } },
+    { payload: [] },
+    { payload: [{ filename: 'a.pdf' }] },
+    { filename: `${PATIENT.last}\r\nX-Header: 1.pdf` },
+    { filename: 'a.pdf\0.exe' },
+    { filename: { name: PATIENT.last } },
+  ]
+
+  for (const node of ALL_NODES) {
+    describe(`${node.type} (${node.api})`, () => {
+      for (const [title, payload] of KINDS) {
+        it(`takes ${title}`, async () => {
+          const answer = await (await start(node)).send({ ...fileMessage(payload), filename: 'scan.pdf' })
+          assert.equal(await arrived(answer), sha256(PDF))
+        })
+      }
+
+      it('refuses what is no file, before anything is sent', async () => {
+        const flow = await start(node)
+        for (const message of UNUSABLE) await flow.fail({ ...fileMessage(), ...message }, 'REDOX_BAD_INPUT')
+        await assertNothingSent()
+      })
+
+      it('refuses a declared type that the first bytes contradict', async () => {
+        const flow = await start(node, { contentType: 'image/png' })
+        const { message } = await flow.fail(fileMessage(), 'REDOX_BAD_INPUT')
+        assert.match(message, /image\/png.*application\/pdf/)
+      })
+    })
+  }
+
+  it('that was encoded twice is told of', async () => {
+    const { redox } = await (await start(NOTE)).send(fileMessage(Buffer.from(BASE64)))
+    assert.match(redox.warnings.join(), /decoded once more/)
+  })
+
+  it('is taken from where the node is set to', async () => {
+    const flow = await start(NOTE, { file: 'req.files[0].buffer' })
+    await flow.send({ ...fileMessage('not this'), req: { files: [{ buffer: PDF }] } })
+    assert.equal((await lastReceived()).files[0]!.sha256, sha256(PDF))
+  })
+
+  it('is no array where one file is taken', async () => {
+    for (const node of ALL_NODES.filter(({ severalFiles }) => !severalFiles))
+      await (await start(node)).fail(fileMessage([PDF]), 'REDOX_BAD_INPUT')
+  })
+})
+
+describe('name and type of a file', () => {
+  useNodeRed()
+
+  const docx = Buffer.from('PK\x03\x04zipped')
+  const word = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+  const dirty = 'C:\\scans\\..\\x/Müller "1".pdf'
+  const zip = { contentType: 'application/zip', redoxFileType: 'ZIPPED' }
+  type Row = [from: string, file: Buffer, filename: string | undefined, settings: Message, expected: string[]]
+  const ROWS: Row[] = [
+    ['first bytes', PHOTO, undefined, {}, ['document.jpg', 'image/jpeg', 'JPG']],
+    ['first bytes over the name', PHOTO, 'a.pdf', {}, ['a.pdf', 'image/jpeg', 'JPG']],
+    ['the name', docx, 'a.docx', {}, ['a.docx', word, 'DOCX']],
+    ['first bytes of a TIFF', fixture('scan.tiff'), undefined, {}, ['document.tif', 'image/tiff', 'TIFF']],
+    [
+      'first bytes of an RTF',
+      fixture('letter.rtf'),
+      undefined,
+      {},
+      ['document.rtf', 'application/rtf', 'RTF'],
+    ],
+    ['text', fixture('note.txt'), undefined, {}, ['document.txt', 'text/plain', 'TEXT']],
+    ['settings', docx, 'a.docx', zip, ['a.docx', 'application/zip', 'ZIPPED']],
+    ['a name without its path', PDF, dirty, {}, ['Müller "1".pdf', 'application/pdf', 'PDF']],
+  ]
+
+  for (const [from, file, filename, settings, [name, contentType, fileType]] of ROWS) {
+    it(`come from ${from}`, async () => {
+      const message = { ...fileMessage(file), filename }
+      await (await start(NOTE, settings)).send(message)
+      const [note] = (await lastReceived()).files
+      assert.deepEqual([note!.name, note!.fileType], [name, fileType])
+      await (await start(FHIR_RESULT, settings)).send(message)
+      const [attachment] = (await lastReceived()).files
+      assert.deepEqual([attachment!.name, attachment!.contentType], [name, contentType])
+      const { payload } = await (await start(UPLOAD_BLOB, settings)).send(message)
+      assert.deepEqual([payload.name, payload.contentType, payload.fileType], [name, contentType, fileType])
+    })
+  }
+})
+
+describe('several files', () => {
+  useNodeRed()
+
+  const contents = [fixture('encrypted.pdf'), PHOTO, sizedFile(300_000), fixture('note.txt')]
+  const [first, photo, large, text] = contents as [Buffer, Buffer, Buffer, Buffer]
+  const files = [
+    first,
+    { file: photo.toString('base64'), filename: 'photo.jpg', contentType: 'image/jpeg' },
+    { file: large, filename: 'large.pdf' },
+    { file: text, filename: 'x.dat', contentType: 'text/plain', fileType: 'TXT' },
+  ]
+  const hashes = contents.map(sha256)
+
+  it('make several results of one order', async () => {
+    const flow = await start(RESULTS, { resultDescription: 'Report' })
+    const { redox } = await flow.send(fileMessage(files))
+    const { files: received, delivered } = await lastReceived()
+    const digests = received.map((file) => file.sha256)
+    assert.deepEqual(digests, hashes)
+    const { Orders } = delivered as Message
+    const common = { Code: '11502-2', Description: 'Report', ValueType: 'Encapsulated Data', Status: 'Final' }
+    const results = Orders[0].Results.map(({ Value: _value, ...result }: Message) => result)
+    const expected = ['PDF', 'JPG', 'PDF', 'TXT'].map((FileType) => ({ ...common, FileType }))
+    assert.deepEqual([Orders.length, results], [1, expected])
+    assert.equal(redox.way, 'mixed')
+    const ways = redox.files.map((file: Message) => [file['way'], file['sha256']])
+    const [embed, upload] = ['embed', 'upload']
+    assert.deepEqual(ways, [
+      [embed, hashes[0]],
+      [embed, hashes[1]],
+      [upload, hashes[2]],
+      [embed, hashes[3]],
+    ])
+  })
+
+  for (const node of [FHIR_RESULT, FHIR_DOCUMENT]) {
+    it(`make several Attachments in ${node.type}`, async () => {
+      const { redox } = await (await start(node)).send(fileMessage(files))
+      const received = (await lastReceived()).files
+      assert.deepEqual(
+        received.map((file) => [file.name, file.contentType, file.sha256]),
+        [
+          ['document.pdf', 'application/pdf', hashes[0]],
+          ['photo.jpg', 'image/jpeg', hashes[1]],
+          ['large.pdf', 'application/pdf', hashes[2]],
+          ['x.dat', 'text/plain', hashes[3]],
+        ],
+      )
+      assert.equal(redox.attempts, 2)
+    })
+  }
+
+  it("take the node's content type unless they bring their own", async () => {
+    const csv = Buffer.from('a;b\n1;2\n')
+    const flow = await start(FHIR_RESULT, { contentType: 'text/csv' })
+    await flow.send(fileMessage([csv, { file: csv, contentType: 'text/plain' }]))
+    const types = (await lastReceived()).files.map(({ contentType }) => contentType)
+    assert.deepEqual(types, ['text/csv', 'text/plain'])
+  })
+
+  it('say which one is wrong', async () => {
+    const { message } = await (await start(RESULTS)).fail(fileMessage([PDF, { file: 7 }]), 'REDOX_BAD_INPUT')
+    assert.match(message, /msg\.payload\[1\]/)
+  })
+})
+
+describe('a file on this machine', () => {
+  useNodeRed()
+  let root: string
+  let inside: string
+
+  before(() => {
+    root = mkdtempSync(path.join(tmpdir(), 'redox-nodes-'))
+    inside = path.join(root, 'inside')
+    mkdirSync(path.join(inside, 'deep'), { recursive: true })
+    mkdirSync(path.join(root, 'inside-not'))
+    for (const file of ['inside/a.pdf', 'inside/deep/b.pdf', 'outside.pdf', 'inside-not/c.pdf'])
+      writeFileSync(path.join(root, file), PDF)
+    writeFileSync(path.join(inside, 'empty.pdf'), '')
+    symlinkSync('../outside.pdf', path.join(inside, 'link-out.pdf'))
+    symlinkSync('deep/b.pdf', path.join(inside, 'link-in.pdf'))
+    symlinkSync('..', path.join(inside, 'up'))
+  })
+  after(() => rmSync(root, { recursive: true }))
+
+  const startIn = (node: SendNode, folders: string, settings: Message = {}): Promise<Flow> =>
+    start(node, { fileFrom: 'path', ...settings }, { folders })
+
+  for (const node of ALL_NODES) {
+    it(`is read by ${node.type} (${node.api}), by absolute and by relative path`, async () => {
+      const flow = await startIn(node, `/nowhere\n${inside}`)
+      for (const file of [path.join(inside, 'a.pdf'), 'a.pdf', './deep/../a.pdf', 'link-in.pdf'])
+        assert.equal(await arrived(await flow.send(fileMessage(file))), sha256(PDF), file)
+    })
+  }
+
+  it('is refused unless it is a regular file inside a folder of the connection', async () => {
+    const outside = ['../outside.pdf', 'link-out.pdf', 'up/outside.pdf', '../inside-not/c.pdf', '/dev/null']
+    const others = ['deep', '.', inside, 'empty.pdf', 'a.pdf\0', '', PDF, { path: 'a.pdf' }]
+    for (const node of ALL_NODES) {
+      const flow = await startIn(node, inside)
+      const { message: missing } = await flow.fail(fileMessage('missing.pdf'), 'REDOX_BAD_INPUT')
+      for (const file of [path.join(root, 'outside.pdf'), ...outside]) {
+        const { message } = await flow.fail(fileMessage(file), 'REDOX_BAD_INPUT')
+        assert.equal(message, missing, 'a message must not find out what lies on the disk')
+      }
+      for (const file of others) await flow.fail(fileMessage(file), 'REDOX_BAD_INPUT')
+      await assertNothingSent()
+    }
+  })
+
+  it('is refused when the connection names no folder', async () => {
+    const flow = await startIn(NOTE, '')
+    const { message } = await flow.fail(fileMessage(path.join(inside, 'a.pdf')), 'REDOX_BAD_INPUT')
+    assert.match(message, /redox-config/)
+  })
+
+  it('is embedded and uploaded, with its own name', async () => {
+    for (const way of ['embed', 'upload']) {
+      await (await startIn(NOTE, inside, { way })).send({ payload: 'deep/b.pdf' })
+      const [file] = (await lastReceived()).files
+      assert.deepEqual([file!.name, file!.sha256], ['b.pdf', sha256(PDF)])
+    }
+  })
+
+  it('is never read because a message says so', async () => {
+    const flow = await startIn(NOTE, inside, { fileFrom: 'message' })
+    const tricks = { fileFrom: 'path', fileType: 'str', path: 'a.pdf', file: 'a.pdf' }
+    await flow.fail({ ...fileMessage('deep/b.pdf.'), ...tricks }, 'REDOX_BAD_INPUT')
+    await flow.fail(fileMessage({ kind: 'file', path: 'a.pdf', size: 9 }), 'REDOX_BAD_INPUT')
+    await assertNothingSent()
+  })
+})
+
+describe('a note of text', () => {
+  useNodeRed()
+
+  const text = `${PATIENT.first} is well.\nSee you "soon" \\ naïve € 😀`
+  type Row = [title: string, noteContentType: string, payload: unknown, expected?: string]
+  const ROWS: Row[] = [
+    ['Plain Text of a string', 'Plain Text', text],
+    ['Plain Text that looks like base64', 'Plain Text', 'Patient well'],
+    ['Plain Text of a Buffer', 'Plain Text', fixture('note.txt')],
+    ['Plain Text of a data: URI', 'Plain Text', 'data:text/plain;base64,SGVsbG8=', 'Hello'],
+    ['Rich Text of a Buffer', 'Rich Text', fixture('letter.rtf')],
+    ['Rich Text of a string', 'Rich Text', '{\\rtf1 hello}'],
+  ]
+
+  for (const [title, noteContentType, payload, expected = String(payload)] of ROWS) {
+    it(`carries the text itself: ${title}`, async () => {
+      const { redox } = await (await start(NOTE, { noteContentType })).send(fileMessage(payload))
+      const { files, delivered } = await lastReceived()
+      assert.equal((delivered as Message)['Note'].ContentType, noteContentType)
+      assert.equal(files[0]!.bytes.toString(), expected)
+      assert.deepEqual([redox.way, redox.files], ['text', []])
+    })
+
+    it(`uploads the text when the way says so: ${title}`, async () => {
+      const flow = await start(NOTE, { noteContentType, way: 'upload' })
+      await flow.send({ ...fileMessage(payload), filename: 'note.txt' })
+      const [file] = (await lastReceived()).files
+      assert.deepEqual([file!.way, file!.bytes.toString()], ['referenced', expected])
+    })
+  }
+
+  const OTHER_SOURCES: [title: string, settings: Message, message: Message, expected: string][] = [
+    [
+      'a path',
+      { noteContentType: 'Plain Text', fileFrom: 'path' },
+      fileMessage('note.txt'),
+      fixture('note.txt').toString(),
+    ],
+    [
+      'the data object',
+      { fileFrom: 'none' },
+      { ...fileMessage('not this'), data: { Note: { ContentType: 'Plain Text', FileContents: text } } },
+      text,
+    ],
+    [
+      'a node whose data object says Plain Text',
+      {},
+      { ...fileMessage(text), data: { Note: { ContentType: 'Plain Text' } } },
+      text,
+    ],
+  ]
+
+  for (const [title, settings, message, expected] of OTHER_SOURCES) {
+    it(`comes from ${title}`, async () => {
+      await (await start(NOTE, settings, { folders: fixturePath('.') })).send(message)
+      assert.equal((await lastReceived()).files[0]!.bytes.toString(), expected)
+    })
+  }
+
+  it('is refused when its bytes are no text', async () => {
+    await (await start(NOTE, { noteContentType: 'Plain Text' })).fail(fileMessage(PHOTO), 'REDOX_BAD_INPUT')
+  })
+
+  it('may be a reference, with the ContentType that the node is set to', async () => {
+    const { payload } = await (await start(UPLOAD_BLOB)).send(fileMessage())
+    for (const noteContentType of ['Plain Text', '']) {
+      await (await start(NOTE, { noteContentType })).send(fileMessage(payload))
+      const { ContentType, FileContents, FileType } = ((await lastReceived()).request.body as Message)['Note']
+      const expected = [noteContentType || 'Base64 Encoded', payload.url, 'PDF']
+      assert.deepEqual([ContentType, FileContents, FileType], expected)
+    }
+  })
+})

@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict'
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { decodeBase64, decodeDataUri } from '../../src/file/base64'
+import { detectContentType, fileTypeOf, isContentType, looksLikeText } from '../../src/file/content-types'
+import {
+  cleanFileName,
+  readText,
+  takeFile,
+  takePath,
+  type FileHints,
+  type FileSource,
+} from '../../src/file/file'
+import { fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'
+import { bytesOf, failing } from '../lib/redox'
+
+const HINTS: FileHints = { where: 'msg.payload' }
+const PDF = fixture('gingival-mass.pdf')
+
+function taken(value: unknown, hints: Partial<FileHints> = {}): FileSource {
+  const { file } = takeFile(value, { ...HINTS, ...hints })
+  assert.ok(file.kind === 'file')
+  return file
+}
+
+describe('file intake', () => {
+  const text = PDF.toString('base64')
+  const values: [string, unknown][] = [
+    ['a Buffer', PDF],
+    [
+      'a Uint8Array that is a view into something larger',
+      new Uint8Array(Buffer.concat([PDF, PDF]).buffer, 0, 0),
+    ],
+    ['base64', text],
+    ['base64 with line breaks of 76 characters', text.replace(/.{76}/g, '$&\r\n')],
+    ["base64 with the spaces of HL7's example", text.replace(/.{76}/g, '$& ')],
+    ['base64 with white space around it', `\n  ${text}\n`],
+    ['base64 without padding', text.replace(/=+$/, '')],
+    ['base64 in the url-safe alphabet', PDF.toString('base64url')],
+    ['a data: URI', `data:application/pdf;base64,${text}`],
+    ['a data: URI without a type', `DATA:;base64,${text}`],
+    ['base64 that was encoded twice', Buffer.from(text).toString('base64')],
+    ['a Buffer of base64 text', Buffer.from(text)],
+    ['a Buffer of base64 text in lines', Buffer.from(text.replace(/.{64}/g, '$&\n'))],
+  ]
+  const inner = Buffer.concat([Buffer.from('before'), PDF, Buffer.from('after')])
+  values[1]![1] = new Uint8Array(inner.buffer, inner.byteOffset + 6, PDF.length)
+  for (const [what, value] of values) {
+    it(`takes ${what}`, async () => {
+      const file = taken(value, { filename: 'report.pdf' })
+      assert.equal(sha256(await bytesOf(file.read(1000))), sha256(PDF))
+      assert.deepEqual(
+        [file.size, file.contentType, file.fileType, file.name],
+        [PDF.length, 'application/pdf', 'PDF', 'report.pdf'],
+      )
+    })
+  }
+
+  it('warns when it had to decode twice, and not otherwise', () => {
+    assert.match(takeFile(Buffer.from(text), HINTS).warnings.join(), /base64 text/)
+    assert.deepEqual(takeFile(PDF, HINTS).warnings, [])
+  })
+
+  const refused: [string, unknown, RegExp, Partial<FileHints>?][] = [
+    ['nothing', undefined, /There is no file in msg\.payload/],
+    ['null', null, /There is no file/],
+    ['an empty Buffer', Buffer.alloc(0), /empty \(0 bytes\)/],
+    ['an empty text', ' \n', /empty/],
+    ['an empty data: URI', 'data:application/pdf;base64,', /empty/],
+    ['text that is not base64', 'Dear colleague, thank you.', /not base64/],
+    ['words that could be base64', 'Patient is well today', /not base64/],
+    ['two words of one length', 'Patients improved', /not base64/],
+    ['base64 of a length that none has', 'JVBER', /not base64/],
+    ['padding in the middle', 'JVBE=Ri0', /not base64/],
+    ['a data: URI without a comma', 'data:application/pdf;base64', /without a comma/],
+    ['a data: URI with broken percent-encoding', 'data:text/plain,100%', /percent-encoding/],
+    ['a number', 7, /a number, which is not a file/],
+    ['an array', [PDF], /an array/],
+    ['an object', { file: PDF }, /an object without a url/],
+    ['a Buffer that came as JSON', { type: 'Buffer', data: [37] }, /an object without a url/],
+    ['a content type that is none', PDF, /not a MIME type/, { contentType: 'PDF' }],
+    ['a content type with a line break', PDF, /not a MIME type/, { contentType: 'text/plain\r\nX: 1' }],
+    ['a content type with a NUL in quotes', PDF, /not a MIME type/, { contentType: 'text/plain; a="\0"' }],
+    ['a content type that the bytes contradict', PDF, /first bytes are/, { contentType: 'image/png' }],
+    ['a data: URI that its bytes contradict', `data:image/png;base64,${text}`, /first bytes are/],
+    ['a file name with a line break', PDF, /control characters/, { filename: 'a\r\n.pdf' }],
+    ['a file name with a NUL', PDF, /control characters/, { filename: 'a\0.pdf' }],
+    ['a reference without a content type', 'https://blob.redoxengine.com/1', /without a content type/],
+  ]
+  for (const [what, value, words, hints] of refused) {
+    it(`refuses ${what}`, () =>
+      failing('REDOX_BAD_INPUT', () => takeFile(value, { ...HINTS, ...hints }), words).then(({ message }) =>
+        assert.doesNotMatch(message, /colleague|JVBE|a\.pdf/),
+      ))
+  }
+
+  it('reads percent-encoded data: URIs, text and bytes', async () => {
+    assert.equal(decodeDataUri('data:,Gr%C3%BC%C3%9Fe%20ü', 'x').bytes.toString(), 'Grüße ü')
+    assert.deepEqual(decodeDataUri('data:image/gif,GIF89a%FF%00', 'x'), {
+      bytes: Buffer.from('GIF89a\xff\0', 'latin1'),
+      contentType: 'image/gif',
+    })
+  })
+
+  it('decodes base64 to the same bytes however it is written, and encodes canonically', () => {
+    const left = decodeBase64('ABCDEF==', 'x')
+    assert.equal(left.toString('base64'), 'ABCDEA==')
+    assert.deepEqual(decodeBase64('-_-_', 'x'), decodeBase64('+/+/', 'x'))
+  })
+
+  it('takes a reference as redox-upload emits it, with its own description', () => {
+    const payload = {
+      url: 'https://blob.redoxengine.com/14652614',
+      contentType: 'application/pdf',
+      fileType: 'PDF',
+      name: 'report.pdf',
+      size: 12,
+      sha256: 'ab',
+      upload: 'blob',
+    }
+    assert.deepEqual(takeFile(payload, HINTS), { file: { kind: 'reference', ...payload }, warnings: [] })
+    const named = { ...HINTS, filename: 'other.png', contentType: 'image/png' }
+    const { file } = takeFile({ ...payload, upload: 'elsewhere', size: '12' }, named)
+    assert.deepEqual([file.name, file.contentType, 'size' in file], ['other.png', 'image/png', false])
+    assert.ok(file.kind === 'reference' && file.upload === undefined)
+  })
+
+  it("goes by the node's content type before that of a data: URI", () => {
+    const uri = `data:application/x-pdf;base64,${text}`
+    assert.equal(taken(uri).contentType, 'application/x-pdf')
+    assert.equal(taken(uri, { contentType: 'application/pdf' }).contentType, 'application/pdf')
+  })
+
+  it('pieces are exact, and a second reading gives the same', async () => {
+    const file = taken(sizedFile(1001))
+    for (let pass = 0; pass < 2; pass++) {
+      const sizes: number[] = []
+      for await (const piece of file.read(250)) sizes.push(piece.length)
+      assert.deepEqual(sizes, [250, 250, 250, 250, 1])
+    }
+  })
+
+  it('names are base names', () => {
+    const names: [string, string][] = [
+      ['/home/anna/report.pdf', 'report.pdf'],
+      ['C:\\Users\\anna\\report.pdf', 'report.pdf'],
+      ['../../etc/passwd', 'passwd'],
+      ['Befund "Müller" 日本.pdf', 'Befund "Müller" 日本.pdf'],
+      ['folder/', ''],
+    ]
+    for (const [given, name] of names) assert.equal(cleanFileName(given, 'x'), name)
+    assert.equal(taken(PDF, { filename: 'folder/' }).name, 'document.pdf')
+    assert.equal(taken(fixture('photo.jpg')).name, 'document.jpg')
+  })
+
+  it('text of a note is UTF-8 or refused', async () => {
+    const note = taken(fixture('note.txt'))
+    assert.equal(await readText(note, 'x'), fixture('note.txt').toString('utf8'))
+    await failing('REDOX_BAD_INPUT', () => readText(taken(PDF), 'msg.payload'), /not UTF-8/)
+  })
+})
+
+describe('content types', () => {
+  const files: [name: string, contentType: string, fileType: string | undefined][] = [
+    ['gingival-mass.pdf', 'application/pdf', 'PDF'],
+    ['encrypted.pdf', 'application/pdf', 'PDF'],
+    ['photo.jpg', 'image/jpeg', 'JPG'],
+    ['chart.png', 'image/png', 'PNG'],
+    ['scan.tiff', 'image/tiff', 'TIFF'],
+    ['letter.rtf', 'application/rtf', 'RTF'],
+    ['note.txt', 'text/plain', 'TEXT'],
+  ]
+  for (const [name, contentType, fileType] of files) {
+    it(`${name} is ${contentType}, by its bytes alone`, () => {
+      assert.deepEqual(detectContentType(fixture(name).subarray(0, 512)), { contentType })
+      assert.equal(fileTypeOf(contentType), fileType)
+    })
+  }
+
+  const types: [contentType: string, name: string | undefined, fileType: string | undefined][] = [
+    ['application/vnd.openxmlformats-officedocument.wordprocessingml.document', undefined, 'DOCX'],
+    ['application/dicom', undefined, 'DCM'],
+    ['text/html; charset=utf-8', undefined, 'HTML'],
+    ['Application/PDF', undefined, 'PDF'],
+    ['audio/wav', 'heart.wav', 'WAV'],
+    ['application/octet-stream', 'data.xyz', 'XYZ'],
+    ['application/octet-stream', undefined, undefined],
+  ]
+  for (const [contentType, name, fileType] of types) {
+    it(`FileType of ${contentType}${name ? ` named ${name}` : ''} is ${fileType}`, () =>
+      assert.equal(fileTypeOf(contentType, name), fileType))
+  }
+
+  it('what is declared goes first, then the bytes, then the name, then text or octets', () => {
+    const zip = Buffer.from('PK\x03\x04')
+    const docx = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+    assert.equal(
+      detectContentType(PDF, 'a.png', 'application/octet-stream').contentType,
+      'application/octet-stream',
+    )
+    assert.equal(detectContentType(PDF, 'a.pdf', 'application/x-pdf').contradiction, undefined)
+    assert.match(detectContentType(PDF, 'a.png').warning!, /first bytes are application\/pdf/)
+    assert.equal(detectContentType(zip, 'letter.docx').contentType, docx)
+    assert.equal(detectContentType(zip).contentType, 'application/zip')
+    assert.equal(detectContentType(Buffer.from('a;b'), 'a.csv').contentType, 'text/csv')
+    assert.equal(detectContentType(Buffer.from('Grüße')).contentType, 'text/plain')
+    assert.equal(detectContentType(Buffer.from([0, 1, 2])).contentType, 'application/octet-stream')
+  })
+
+  it('text may be cut inside a character', () => {
+    assert.ok(looksLikeText(Buffer.from('Grüße 🙂').subarray(0, -1)))
+    assert.ok(!looksLikeText(Buffer.from([0x61, 0xff, 0x61, 0x61, 0x61, 0x61])))
+  })
+
+  it('a MIME type is what RFC 2045 says', () => {
+    for (const good of ['application/pdf', 'image/svg+xml', 'text/plain; charset=utf-8', 'a/b;c="d e"'])
+      assert.ok(isContentType(good), good)
+    for (const bad of ['', 'pdf', 'a/b/c', 'a/b;', 'a b/c', 'a/b\n', 'a/b; c="ü"', 'a/b; c="\x01"'])
+      assert.ok(!isContentType(bad), bad)
+  })
+})
+
+describe('a path on this machine', () => {
+  let folder: string
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'redox-'))
+    mkdirSync(path.join(folder, 'sub'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  const write = (name: string, content = PDF): string => {
+    writeFileSync(path.join(folder, name), content)
+    return path.join(folder, name)
+  }
+
+  it('is absolute or relative to a folder, and names the file', async () => {
+    write('sub/report.pdf')
+    for (const name of [path.join(folder, 'sub/report.pdf'), 'sub/report.pdf', 'sub/../sub/report.pdf']) {
+      const { file } = await takePath(name, HINTS, ['/does/not/exist', folder])
+      assert.deepEqual(
+        [file.name, file.size, file.contentType],
+        ['report.pdf', PDF.length, 'application/pdf'],
+      )
+      assert.equal(sha256(await bytesOf(file.read(64 * 1024))), sha256(PDF))
+    }
+  })
+
+  it('leads only to regular files inside the folders', async () => {
+    symlinkSync(fixturePath('photo.jpg'), path.join(folder, 'link.jpg'))
+    symlinkSync(fixturePath('.'), path.join(folder, 'linked'))
+    const paths = ['link.jpg', 'linked/photo.jpg', fixturePath('photo.jpg'), '../x', '.', 'none', 'a\0b']
+    const texts = new Set<string>()
+    for (const one of paths) {
+      const { message } = await failing('REDOX_BAD_INPUT', () => takePath(one, HINTS, [folder]))
+      texts.add(message)
+    }
+    assert.equal(texts.size, 1, 'the texts tell what is on the disk')
+    await failing('REDOX_BAD_INPUT', () => takePath('sub', HINTS, [folder]), /not a regular file/)
+    await failing('REDOX_BAD_INPUT', () => takePath('sub', HINTS, []), /none is named/)
+    await failing('REDOX_BAD_INPUT', () => takePath(PDF, HINTS, [folder]), /holds no path/)
+  })
+
+  const changes: [string, (file: string) => void][] = [
+    ['shrinks', (file) => truncateSync(file, 1000)],
+    ['grows', (file) => appendFileSync(file, 'more')],
+    ['changes', (file) => (writeFileSync(file, sizedFile(PDF.length)), utimesSync(file, 1, 1))],
+    ['vanishes', (file) => rmSync(file)],
+  ]
+  for (const [what, change] of changes) {
+    it(`is refused when the file ${what} before it is read`, async () => {
+      const name = write(`${what}.pdf`)
+      const { file } = await takePath(name, HINTS, [folder])
+      change(name)
+      await failing('REDOX_BAD_INPUT', () => bytesOf(file.read(50_000)), /changed on the disk/)
+    })
+    if (what === 'vanishes') continue
+    it(`is refused when the file ${what} while it is read`, async () => {
+      const name = write(`${what}.pdf`)
+      const { file } = await takePath(name, HINTS, [folder])
+      const reading = file.read(50_000)[Symbol.asyncIterator]()
+      await reading.next()
+      change(name)
+      const rest = { [Symbol.asyncIterator]: () => reading }
+      await failing('REDOX_BAD_INPUT', () => bytesOf(rest), /changed on the disk/)
+    })
+  }
+})

@@ -1,0 +1,320 @@
+/** What becomes of an answer: shapes of bodies, the table of outcomes in design/SAFETY, masked words. */
+import assert from 'node:assert/strict'
+import type { Connection } from '../../nodes/lib/connection'
+import type { RedoxErrorCode } from '../../src/errors'
+import { takeFile, type FileSource } from '../../src/file/file'
+import { prepareDataModel } from '../../src/message/datamodel'
+import { prepareFhir } from '../../src/message/fhir'
+import { readAnswer } from '../../src/redox/answers'
+import { fhirFixture } from '../lib/fixtures'
+import { connectTo, failing, isToken, never, serve, withToken, type Reply, type Server } from '../lib/redox'
+
+const ERROR = { ID: 531829, Text: 'Required field missing - Device.ID in Device:New', Type: 'message' }
+const refusal = { severity: 'error', code: 'invalid', details: { text: 'No' }, diagnostics: 'deep' }
+const OUTCOME = { resourceType: 'OperationOutcome', issue: [refusal] }
+const LOCATION = 'https://fhir.example/DiagnosticReport/1/_history/1'
+const CREATED = { response: { status: '201 Created', location: LOCATION } }
+const REFUSED = {
+  response: { status: '422', outcome: { issue: [{ severity: 'error', diagnostics: 'bad' }] } },
+}
+const GATEWAY = '<html><head><title>x</title></head><body><h1>502</h1>Bad\nGateway</body></html>'
+
+const read = (body: unknown, headers: Record<string, string> = {}) => {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  return readAnswer({ body, headers, text })
+}
+
+describe('the words of an answer', () => {
+  const shapes: [string, unknown, string[]][] = [
+    ['Meta.Errors', { Meta: { Errors: [ERROR, { Text: 'two' }] } }, [ERROR.Text, 'two']],
+    ['errorDetail', { errorDetail: 'no file' }, ['no file']],
+    ['an OAuth error', { error: 'invalid_request', error_description: 'No kid' }, ['No kid']],
+    ['an OAuth error alone', { error: 'invalid_request', error_description: '' }, ['invalid_request']],
+    ['plain text', ' Invalid request\n', ['Invalid request']],
+    ['HTML', GATEWAY, ['502 Bad Gateway']],
+    ['nothing', '', []],
+    ['a JSON list', [1], ['[1]']],
+    ['an OperationOutcome', OUTCOME, ['No']],
+    ['one with diagnostics', { issue: [{ ...refusal, details: {} }] }, ['deep']],
+    ['one with a code alone', { issue: [{ severity: 'fatal', code: 'processing' }] }, ['processing']],
+    ['one that only informs', { issue: [{ ...refusal, severity: 'warning' }] }, []],
+    ['an outcome of one entry', { entry: [CREATED, REFUSED] }, ['bad']],
+    [
+      "HL7's example",
+      fhirFixture('OperationOutcome-validationfail'),
+      ['Error parsing resource XML (Unknown Content "label"'],
+    ],
+  ]
+  for (const [what, body, reasons] of shapes)
+    it(`are found in ${what}`, () => assert.deepEqual(read(body).reasons, reasons))
+
+  const wordless: [string, unknown][] = [
+    ['Meta.Errors without Text', { Meta: { Errors: [{ ID: 531829, Module: 'Send' }] } }],
+    ['Meta.Errors that are texts', { Meta: { Errors: ['no'] } }],
+    ['an issue without words', { issue: [{ severity: 'error' }] }],
+  ]
+  for (const [what, body] of wordless)
+    it(`are made up for ${what}: an error is never overlooked`, () =>
+      assert.equal(read(body).reasons.length, 1))
+
+  it('come with ids, locations, entries and trace', () => {
+    assert.deepEqual(read({ Meta: { Logs: [{ ID: 'a' }, { ID: 7 }, {}] } }).logIds, ['a', '7'])
+    const facts = read({ entry: [CREATED, REFUSED, {}, { response: {} }] }, { 'redox-trace-id': 't' })
+    assert.deepEqual([facts.locations, facts.traceId], [[LOCATION], 't'])
+    assert.deepEqual(
+      facts.entries.map(({ part, status, delivered }) => [part, status, delivered]),
+      [
+        ['entry[0]', 201, true],
+        ['entry[1]', 422, false],
+        ['entry[3]', undefined, false],
+      ],
+    )
+  })
+})
+
+// ---- Outcomes over real HTTP ---------------------------------------------------------------------------
+
+const CANARIES = [
+  'MRN-7731-canary',
+  'Zebedina',
+  'Quuxworth-Müller',
+  '1931-07-19',
+  '90871234',
+  'befund-quux.pdf',
+]
+const [ID, FirstName, LastName, DOB, number, filename] = CANARIES as [string, ...string[]] & { 5: string }
+const DESTINATIONS = ['af394f14-b34a-464f-8d24-895f370af4c9', '7ce6f387-c33c-417d-8682-81e83628cbd9']
+const FILE = takeFile(Buffer.from('%PDF-1.7'), { where: 'x', filename }).file as FileSource
+const PATIENT = { Identifiers: [{ ID, IDType: 'MR' }], Demographics: { FirstName, LastName, DOB } }
+const NOTE = { DocumentType: 'Consent Form', DocumentID: 'doc-4711', Provider: { ID: '4356789876' } }
+const MESSAGE = { eventType: 'New', destinations: DESTINATIONS, fields: [], now: new Date() }
+const REPORT = { resourceType: 'DiagnosticReport', code: { text: 'x' } }
+
+let server: Server
+let connection: Connection
+let script: (path: string) => Reply
+
+const note = () => {
+  const data = { Patient: PATIENT, Visit: { VisitNumber: number }, Note: NOTE }
+  const files = [{ file: FILE, way: 'embed' as const }]
+  return prepareDataModel({ ...MESSAGE, model: 'Notes', data, files }, connection.sender)
+}
+const report = () => {
+  const data = [REPORT, { resourceType: 'Patient', identifier: [{ value: ID }] }]
+  const operation = 'DiagnosticReport/$diagnosticreport-create'
+  return prepareFhir(
+    { ...MESSAGE, operation, slug: 'redox-fhir-sandbox', data, files: [] },
+    connection.sender,
+  )
+}
+const send = (client = connection.client) => client.deliver(note(), [FILE], never())
+const sendFhir = () => connection.client.deliver(report(), [], never())
+const upload = (client = connection.client) => client.upload(FILE, 'blob', never())
+
+const reset: Reply = (response) => void response.socket!.resetAndDestroy()
+const silence: Reply = () => undefined
+const cutShort: Reply = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 })
+  response.write('{"Meta":{', () => response.socket!.destroy())
+}
+const status = (code: number, body: unknown = { errorDetail: 'so it is' }): Reply => ({ status: code, body })
+
+describe('outcomes of a send, row by row', () => {
+  beforeEach(async () => {
+    script = () => status(200, { Meta: { Logs: [{ ID: 'log-1' }] } })
+    server = await serve(withToken(({ path }) => script(path)))
+    connection = connectTo(server.url, { answerTimeout: 0.5 })
+  })
+  afterEach(async () => {
+    await connection.client.close()
+    await server.close()
+  })
+
+  it('delivered: 2xx and the body says so', async () => {
+    const { facts, attempts, status: code } = await send()
+    assert.deepEqual([facts.logIds, attempts, code], [['log-1'], 1, 200])
+    script = () => status(200, { resourceType: 'Bundle', entry: [CREATED] })
+    assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
+    script = () => status(202, '')
+    assert.equal((await send()).status, 202)
+  })
+
+  type Code = RedoxErrorCode extends `REDOX_${infer Name}` ? Name : never
+  const elsewhere = { location: 'http://127.0.0.1:1/elsewhere' }
+
+  /** What a send and an upload become; a third code where a token call differs from an upload. */
+  const rows: [string, Reply, send: Code, upload: Code, token?: Code][] = [
+    ['302', { status: 302, headers: elsewhere }, 'REJECTED', 'REJECTED'],
+    ['307', { status: 307, headers: elsewhere }, 'REJECTED', 'REJECTED'],
+    ['400', status(400, { Meta: { Errors: [ERROR] } }), 'REJECTED', 'REJECTED', 'AUTHENTICATION'],
+    ['403', status(403), 'FORBIDDEN', 'FORBIDDEN', 'AUTHENTICATION'],
+    ['404', status(404), 'REJECTED', 'REJECTED'],
+    ['413', status(413), 'TOO_LARGE', 'TOO_LARGE'],
+    ['422', status(422), 'REJECTED', 'REJECTED'],
+    ['429', status(429, ''), 'RATE_LIMITED', 'RATE_LIMITED'],
+    ['502 with HTML', status(502, GATEWAY), 'UNAVAILABLE', 'UNAVAILABLE'],
+    ['503', status(503, ''), 'UNAVAILABLE', 'UNAVAILABLE'],
+    ['408', status(408), 'OUTCOME_UNKNOWN', 'REJECTED'],
+    ['500', status(500), 'OUTCOME_UNKNOWN', 'UNAVAILABLE'],
+    ['504 with HTML', status(504, GATEWAY), 'OUTCOME_UNKNOWN', 'UNAVAILABLE'],
+    ['599', status(599), 'OUTCOME_UNKNOWN', 'UNAVAILABLE'],
+    ['a reset', reset, 'OUTCOME_UNKNOWN', 'NETWORK'],
+    ['no answer in time', silence, 'OUTCOME_UNKNOWN', 'TIMEOUT'],
+    ['a 200 cut short', cutShort, 'OUTCOME_UNKNOWN', 'UNAVAILABLE'],
+  ]
+  for (const [what, reply, sent, uploaded, token = uploaded] of rows) {
+    it(`${what}: a send is ${sent}, an upload ${uploaded}, a token call ${token}`, async () => {
+      script = () => reply
+      const { cause, message } = await failing(`REDOX_${sent}`, () => send())
+      assert.equal(cause.operation, 'Notes:New')
+      if (sent === 'OUTCOME_UNKNOWN' || sent === 'REJECTED') assert.equal(server.to('/endpoint').length, 1)
+      if (sent === 'OUTCOME_UNKNOWN') {
+        assert.deepEqual(cause.identifiers, { DocumentID: 'doc-4711' })
+        assert.match(message, /look it up in the Redox dashboard/)
+      }
+      await failing(`REDOX_${uploaded}`, () => upload())
+
+      const other = await serve(() => reply)
+      const { client } = connectTo(other.url, { answerTimeout: 0.5 })
+      try {
+        const refused = await failing(`REDOX_${token}`, () => send(client))
+        assert.equal(refused.cause.operation, 'token')
+        assert.ok(other.requests.every(isToken))
+      } finally {
+        await client.close()
+        await other.close()
+      }
+    })
+  }
+
+  it('a 200 of HTML is unknown for a send: something between us and Redox spoke', async () => {
+    script = () => status(200, '<html>login</html>')
+    await failing('REDOX_OUTCOME_UNKNOWN', () => send())
+  })
+
+  const disguised: [string, unknown, () => Promise<unknown>][] = [
+    ['Meta.Errors', { Meta: { Errors: [ERROR] } }, send],
+    ['Meta.Errors without a text', { Meta: { Errors: [{ ID: 1 }] } }, send],
+    ['errorDetail', { errorDetail: 'no' }, send],
+    ['an OperationOutcome', OUTCOME, sendFhir],
+    ['an issue beside the entries', { ...OUTCOME, entry: [CREATED] }, sendFhir],
+    ['every entry refused', { resourceType: 'Bundle', entry: [REFUSED, REFUSED] }, sendFhir],
+  ]
+  for (const [what, body, sending] of disguised) {
+    it(`rejected: a 200 with ${what}`, async () => {
+      script = () => status(200, body)
+      await failing('REDOX_REJECTED', () => sending(), /although the HTTP status is 200/)
+      assert.equal(server.requests.filter((request) => !isToken(request)).length, 1)
+    })
+  }
+
+  it('partial: some destinations, told by name', async () => {
+    const refused = { ...ERROR, Text: `Destination ${DESTINATIONS[1]} refused`, DestinationStatusCode: 422 }
+    script = () => status(200, { Meta: { Logs: [{ ID: 'log-1' }], Errors: [refused] } })
+    const { cause } = await failing('REDOX_PARTIAL', () => send(), /log-1/)
+    assert.deepEqual(cause.parts, [
+      { part: `destination ${DESTINATIONS[0]}`, delivered: true },
+      { part: `destination ${DESTINATIONS[1]}`, delivered: false, status: 422 },
+    ])
+  })
+
+  it('partial: some entries of a Bundle', async () => {
+    script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, REFUSED] })
+    const { cause } = await failing('REDOX_PARTIAL', () => sendFhir(), /entry\[0\] yes; entry\[1\] no/)
+    assert.deepEqual(cause.parts, [
+      { part: 'entry[0]', delivered: true, status: 201 },
+      { part: 'entry[1]', delivered: false, status: 422 },
+    ])
+  })
+
+  it('unauthorised: one fresh token, one replay with the same bytes, then an error', async () => {
+    let refusals = 1
+    script = () => (refusals-- > 0 ? status(401, 'Unauthorized') : status(200, { Meta: { Logs: [] } }))
+    assert.equal((await send()).attempts, 2)
+    const [first, second, ...more] = server.to('/endpoint')
+    assert.ok(first!.body.equals(second!.body) && more.length === 0)
+
+    refusals = 100
+    const { cause } = await failing('REDOX_AUTHENTICATION', () => send(), /access token was not accepted/)
+    assert.deepEqual([cause.attempts, server.to('/endpoint').length], [2, 4])
+  })
+
+  it('not processed: nobody there, a name that is none, and no TLS, are a network error', async () => {
+    const gone = await serve(() => status(200))
+    await gone.close()
+    const urls = [gone.url, 'https://redox.invalid', server.url.replace('http:', 'https:')]
+    for (const url of urls) {
+      const { client } = connectTo(url, { connectTimeout: 2 })
+      const { cause } = await failing('REDOX_NETWORK', () => send(client), /could not reach the server/)
+      assert.ok(cause.fault, url)
+      await client.close()
+    }
+    assert.equal(server.requests.length, 0)
+  })
+
+  it('429 tells how long to wait, when Redox says it in a way that can be read', async () => {
+    const waits: [header: string, seconds: number | undefined][] = [
+      ['17', 17],
+      [new Date(Date.now() + 60_000).toUTCString(), 60],
+      ['soon', undefined],
+    ]
+    for (const [header, seconds = NaN] of waits) {
+      script = () => ({ status: 429, headers: { 'retry-after': header } })
+      const { retryAfterSeconds: wait = NaN } = (await failing('REDOX_RATE_LIMITED', () => send())).cause
+      assert.ok(Object.is(wait, seconds) || Math.abs(wait - seconds) < 10, `${header}: ${wait}`)
+    }
+  })
+
+  it('403 of an upload hints at free accounts; 404 at slug, environment and operation', async () => {
+    script = () => status(403)
+    await failing('REDOX_FORBIDDEN', () => upload(), /Free accounts cannot upload files in Development/)
+    script = () => status(404)
+    await failing('REDOX_REJECTED', () => send(), /destination slug, the environment and the operation/)
+  })
+
+  it('a failed send tells which files were uploaded before it, also when a later upload fails', async () => {
+    const url = 'https://blob.redoxengine.com/1'
+    const files = [FILE, FILE].map((file) => ({ file, way: 'upload' as const }))
+    const Orders = [{ ID: '1', Results: [{ Code: 'x' }] }]
+    const input = { ...MESSAGE, model: 'Results' as const, data: { Patient: PATIENT, Orders }, files }
+    const message = () => prepareDataModel(input, connection.sender)
+    const deliver = () => connection.client.deliver(message(), [FILE, FILE], never())
+    script = (path) => (path === '/upload' ? status(201, { URI: url }) : status(400))
+    assert.deepEqual((await failing('REDOX_REJECTED', deliver)).cause.uploaded, [url, url])
+    let uploads = 0
+    script = () => (uploads++ ? status(500) : status(201, { URI: url }))
+    assert.deepEqual((await failing('REDOX_UNAVAILABLE', deliver)).cause.uploaded, [url])
+  })
+
+  it("masks what stood in the message in Redox's words", async () => {
+    const said = CANARIES.map((value) => `Bad value '${value}' (${value.toUpperCase()})`)
+    script = () => status(400, { Meta: { Errors: said.map((Text) => ({ Text })), Logs: [{ ID: 'log-9' }] } })
+    const { message, cause } = await failing('REDOX_REJECTED', () => send(), /Redox says: Bad value '\[…\]'/)
+    const texts = JSON.stringify([message, cause.reasons]).toLowerCase()
+    for (const value of CANARIES) assert.ok(!texts.includes(value.toLowerCase()), value)
+    assert.deepEqual(cause.logIds, ['log-9'])
+
+    script = () => status(400, { errorDetail: `cannot store ${filename}` })
+    await failing('REDOX_REJECTED', () => upload(), /cannot store \[…\]/)
+  })
+
+  it('keeps words readable that say nothing about a person', async () => {
+    const Text = `${ERROR.Text}, Notes to ${DESTINATIONS[0]}: Base64 Encoded is final`
+    script = () => status(400, { Meta: { Errors: [{ Text }] } })
+    assert.deepEqual((await failing('REDOX_REJECTED', () => send())).cause.reasons, [Text])
+  })
+
+  it('aborted: before the send nothing leaves, during it the outcome is unknown', async () => {
+    const stopped = AbortSignal.abort(new DOMException('closed', 'AbortError'))
+    await failing('REDOX_ABORTED', () => connection.client.deliver(note(), [FILE], stopped))
+    assert.equal(server.to('/endpoint').length, 0)
+    const stop = new AbortController()
+    script = () => {
+      setImmediate(() => stop.abort(new DOMException('closed', 'AbortError')))
+      return silence
+    }
+    const deliver = () => connection.client.deliver(note(), [FILE], stop.signal)
+    const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', deliver, /stopped while it was under way/)
+    assert.deepEqual(cause.identifiers, { DocumentID: 'doc-4711' })
+  })
+})
