@@ -27,7 +27,7 @@
   function openFilledSections(form, node, definition) {
     form.find('details:not([open])').each(function () {
       const filled = $(this)
-        .find('input[id], select[id]')
+        .find('input[id], select[id], textarea[id]')
         .toArray()
         .some((input) => {
           const name = input.id.replace(/^node-(config-)?input-/, '')

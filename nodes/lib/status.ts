@@ -49,6 +49,6 @@ export class Status {
   #show(look: NodeStatus, environment: string, text: string): void {
     if (this.#closed) return
     const prefix = environment === 'sandbox' ? `${this.RED._(`${CATALOGUE}sandbox`)} ` : ''
-    this.node.status({ ...look, text: prefix + text } as NodeStatus)
+    this.node.status({ ...look, text: prefix + text })
   }
 }

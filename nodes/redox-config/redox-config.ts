@@ -49,7 +49,7 @@ export = function register(RED: NodeAPI): void {
 
   RED.nodes.registerType<RedoxConfigNode, ConfigNodeDef, object, ConnectionSecrets>(
     'redox-config',
-    RedoxConfig as never,
+    RedoxConfig,
     {
       credentials: {
         privateKey: { type: 'password' },

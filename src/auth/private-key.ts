@@ -27,7 +27,7 @@ export function readPrivateKey(text: string): SigningKey {
 function fromJwk(text: string): SigningKey {
   let jwk: JsonWebKey & { kid?: unknown; keys?: unknown }
   try {
-    jwk = JSON.parse(text)
+    jwk = JSON.parse(text) as typeof jwk
   } catch {
     throw invalid('it begins like a JWK, but is not valid JSON.')
   }

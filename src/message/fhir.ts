@@ -220,7 +220,7 @@ function setMessageHeader(
   const header = resourceOf(entry!)
   header.id ??= randomUUID()
   if (header.eventCoding === undefined) header.eventUri ??= EVENT_BASE + operation.event
-  const source = isObject(header.source) ? (header.source as JsonObject) : {}
+  const source = isObject(header.source) ? header.source : {}
   if (sender.sourceName !== undefined) source.name = sender.sourceName
   if (sender.sourceId !== undefined) source.endpoint = `urn:uuid:${sender.sourceId}`
   source.endpoint ??= 'urn:node-red:redox'
@@ -269,7 +269,7 @@ function placeFiles(
       contentType: file.contentType,
       [leaf]: file.kind === 'reference' ? file.url : 'file',
       title: getAt(existing, ['title']) ?? file.name,
-    } as JsonObject)
+    })
     return { way, path: ['entry', index, 'resource', ...path, leaf] }
   })
 }

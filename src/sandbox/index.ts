@@ -23,6 +23,11 @@ export type { LegacyKey, OAuthKey } from './tokens'
 const MAX_KEPT_REQUESTS = 1000
 /** How long a client may go on sending a body that was already refused, in milliseconds. */
 const DRAIN_TIME = 10_000
+/**
+ * How long an idle connection stays open, in milliseconds. Node's 5 s are too short in a busy process that
+ * holds client and sandbox: the client would write to a socket that is being closed.
+ */
+const KEEP_ALIVE_TIME = 60_000
 
 export interface SandboxOptions {
   /** 0, the default, takes a free one. The server is always bound to 127.0.0.1. */
@@ -86,6 +91,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const requests: RequestRecord[] = []
 
   const server = createServer()
+  server.keepAliveTimeout = KEEP_ALIVE_TIME
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -15,7 +15,7 @@ import { connect, connection, DESTINATION, DOCUMENT, emit, fileOf, OBSERVATION, 
 import { prepareData, prepareResource, referenceTo, REPORT, sandbox, SOURCE, uploadKind } from './sending'
 import { useWire, wire, type Api } from './sending'
 
-type Json = any // eslint-disable-line @typescript-eslint/no-explicit-any
+type Json = any
 
 const PDF = fixture('gingival-mass.pdf')
 const BASE64 = PDF.toString('base64')

@@ -34,7 +34,7 @@ const source = (file: string): string => readFileSync(path.join(NODES, file), 'u
 
 export type Settings = Record<string, unknown>
 // What tests read out of messages and answers is whatever they say is there.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
+
 export type Message = Record<string, any>
 export interface CaughtError {
   message: string
@@ -152,7 +152,7 @@ export class Flow {
 
   async load(secrets: Record<string, string>): Promise<void> {
     const prepare = (RED: NodeAPI): void => {
-      RED._ = translate as NodeAPI['_']
+      RED._ = translate
       this.#clone = (message) => RED.util.cloneMessage(message)
     }
     await helper.load([prepare, ...REGISTER] as never, this.#definition, { config: secrets })

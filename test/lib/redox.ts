@@ -24,7 +24,7 @@ export interface Recorded {
 /** An answer (an object is sent as JSON), or what is done to the response instead of one. */
 export type Reply =
   | { status?: number; headers?: Record<string, string>; body?: unknown }
-  | ((response: ServerResponse, request: IncomingMessage) => void)
+  | ((response: ServerResponse, request: IncomingMessage) => void | Promise<void>)
 
 export interface Server {
   url: string

@@ -260,6 +260,15 @@ describe('many messages at once', () => {
     await Promise.all(Array.from({ length: 9 }, () => flow.send(photo())))
     assert.equal(server.busiest, 3)
   })
+
+  it('upload nothing before it is their turn', async () => {
+    server.script('send', silence)
+    const flow = await startTo(server, NOTE, { way: 'upload' }, { sendsAtOnce: '2' })
+    for (let message = 0; message < 5; message++) flow.node.receive(photo())
+    await server.until('send', 2)
+    await pause(50)
+    assert.equal(server.of('upload').length, 2)
+  })
 })
 
 describe('a node that is deployed anew', () => {

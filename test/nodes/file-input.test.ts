@@ -243,7 +243,7 @@ describe('a file on this machine', () => {
   it('is refused when the connection names no folder', async () => {
     const flow = await startIn(NOTE, '')
     const { message } = await flow.fail(fileMessage(path.join(inside, 'a.pdf')), 'REDOX_BAD_INPUT')
-    assert.match(message, /redox-config/)
+    assert.match(message, /none is named/)
   })
 
   it('is embedded and uploaded, with its own name', async () => {

@@ -1,0 +1,171 @@
+// What would be published: exactly the listed files, small enough, and dialogs that the Flow Library can read.
+// Looks at what is built; `--update` writes the list anew.
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { readDialog } from './lib/dialog.mjs'
+
+const MAX_BYTES = 300_000
+const LIST = 'scripts/package-files.txt'
+const root = fileURLToPath(new URL('..', import.meta.url))
+const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'))
+const declared = manifest['node-red'].nodes
+let failed = false
+
+const missing = Object.values(declared).filter((file) => !existsSync(path.join(root, file)))
+if (missing.length > 0) throw new Error(`Not built: ${missing.join(', ')}. Run npm run build first.`)
+
+const pack = packed()
+const files = pack.files.map((file) => file.path).sort()
+if (process.argv.includes('--update')) await writeFile(path.join(root, LIST), `${files.join('\n')}\n`)
+
+report('files', await listProblems(), `${files.length}, as listed`)
+report('tarball', tarballProblems(), `${pack.size} of at most ${MAX_BYTES} bytes`)
+const dialogs = await Promise.all(Object.keys(declared).map(async (set) => [set, await dialogOf(set)]))
+report('registrations', registrationProblems(), `${dialogs.length} types, all readable`)
+for (const [type, dialog] of dialogs) report(`dialog ${type}`, dialogProblems(type, dialog), sizeOf(dialog))
+process.exitCode = failed ? 1 : 0
+
+function report(group, problems, summary) {
+  failed ||= problems.length > 0
+  console.log(
+    `${problems.length === 0 ? 'ok ' : 'NOT'} ${group}${problems.length === 0 ? `: ${summary}` : ''}`,
+  )
+  for (const problem of problems) console.log(`    ${problem}`)
+}
+
+// ---- The tarball --------------------------------------------------------------------------------------
+
+/** Without its scripts: building is the caller's, and somebody may be using dist/ right now. */
+function packed() {
+  const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
+  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
+  return JSON.parse(execFileSync('npm', args, options))[0]
+}
+
+async function listProblems() {
+  const listed = (await readFile(path.join(root, LIST), 'utf8').catch(() => '')).split('\n').filter(Boolean)
+  const found = [
+    ...files.filter((file) => !listed.includes(file)).map((file) => `+ ${file}`),
+    ...listed.filter((file) => !files.includes(file)).map((file) => `- ${file}`),
+  ]
+  if (found.length > 0) found.push('Meant? Then: node scripts/check-package.mjs --update')
+  return found
+}
+
+function tarballProblems() {
+  const has = (pattern) => files.some((file) => pattern.test(file))
+  const wanted = { 'README.md': /^README\.md$/, LICENSE: /^LICENSE$/, examples: /^examples\/.*\.json$/ }
+  const unwanted = { 'source maps': /\.map$/, tests: /(^|\/)tests?\// }
+  return [
+    ...(pack.size < MAX_BYTES ? [] : [`${pack.size} bytes are too many (${MAX_BYTES})`]),
+    ...Object.entries({ ...wanted, resources: /^resources\/./ })
+      .filter(([, pattern]) => !has(pattern))
+      .map(([name]) => `no ${name} in it`),
+    ...Object.entries(unwanted)
+      .filter(([, pattern]) => has(pattern))
+      .map(([name]) => `${name} in it`),
+    // The scorecard's own check of this passes in any case.
+    ...(manifest.keywords.includes('node-red') ? [] : ['package.json lacks the keyword node-red']),
+  ]
+}
+
+// ---- The dialogs --------------------------------------------------------------------------------------
+
+async function dialogOf(set) {
+  return readDialog(await readFile(path.join(root, declared[set].replace(/\.js$/, '.html')), 'utf8'))
+}
+
+function registrationProblems() {
+  return dialogs.flatMap(([set, { registrations, templates }]) => {
+    const types = registrations.map(({ type }) => type)
+    return [
+      ...(types.length === 1 && types[0] === set
+        ? []
+        : [`${set} registers ${types.join(', ') || 'nothing'}`]),
+      ...(templates.has(set) ? [] : [`${set} has no template`]),
+    ]
+  })
+}
+
+function dialogProblems(type, { registrations: [registration], templates }) {
+  if (!registration?.defaults) return [`${type} has no inline defaults`]
+  const template = templates.get(type) ?? { inputs: [], labels: [], conditions: [] }
+  return [
+    ...literalProblems(registration),
+    ...nameProblems(registration, template),
+    ...typedInputProblems(registration, template),
+    ...choiceProblems(registration, template),
+  ]
+}
+
+/** The Flow Library takes from a definition what stands there literally. */
+function literalProblems({ literals }) {
+  const isConfig = literals.category === 'config'
+  const wanted = ['category', 'color', 'icon', ...(isConfig ? [] : ['inputs', 'outputs'])]
+  return [
+    ...wanted.filter((name) => literals[name] === undefined).map((name) => `${name} is no literal`),
+    ...(isConfig && 'inputs' in literals ? ['a config node has no inputs'] : []),
+  ]
+}
+
+/** Every saved property has its input, every input its saved property and its label, each once. */
+function nameProblems({ defaults, credentials, literals }, { inputs, labels }) {
+  const saved = [...defaults, ...credentials].map(([name]) => name)
+  const ids = inputs.map(({ id }) => id)
+  const wanted = saved.map((name) => idOf(literals, name))
+  const unlabelled = inputs.filter(({ id, type }) => type !== 'hidden' && !labels.includes(id))
+  return [
+    ...twice(saved).map((name) => `${name} stands twice in defaults: the last one wins`),
+    ...twice(ids).map((id) => `id ${id} stands twice in the template`),
+    ...wanted.filter((id) => !ids.includes(id)).map((id) => `no input ${id} in the template`),
+    ...ids.filter((id) => !wanted.includes(id)).map((id) => `input ${id} is saved nowhere`),
+    ...unlabelled.map(({ id }) => `input ${id} has no label`),
+  ]
+}
+
+function twice(names) {
+  return [...new Set(names.filter((name, index) => names.indexOf(name) !== index))]
+}
+
+function idOf({ category }, name) {
+  return `node-${category === 'config' ? 'config-' : ''}input-${name}`
+}
+
+/** A typed input needs a hidden input that keeps its type, and a first type that it offers. */
+function typedInputProblems({ defaults, literals }, { inputs }) {
+  const standard = new Map(defaults)
+  return defaults.flatMap(([name]) => {
+    const input = inputs.find(({ id }) => id === idOf(literals, name))
+    if (input?.['data-types'] === undefined) return []
+    const keeper = inputs.find(({ id }) => id === idOf(literals, `${name}Type`))
+    const type = standard.get(`${name}Type`)?.value
+    const offered = input['data-types'].split(',')
+    return [
+      ...(keeper?.type === 'hidden' ? [] : [`${name} is typed, but has no hidden input ${name}Type`]),
+      ...(offered.includes(type) ? [] : [`${name} does not offer its default type ${type}`]),
+    ]
+  })
+}
+
+/** What is chosen at first can be chosen, and rows depend on choices that exist. */
+function choiceProblems({ defaults, literals }, { inputs, conditions }) {
+  const selects = inputs.filter(({ kind }) => kind === 'select')
+  const optionsOf = (name) => selects.find(({ id }) => id === idOf(literals, name))?.options
+  const unknownDefault = defaults.filter(([name, { value }]) => optionsOf(name)?.includes(value) === false)
+  const unknownCondition = conditions.filter((condition) => {
+    const [name, values] = condition.split('=')
+    return !values?.split(',').every((value) => optionsOf(name)?.includes(value))
+  })
+  return [
+    ...unknownDefault.map(([name, { value }]) => `${name} has no option ${value}, its default`),
+    ...unknownCondition.map((condition) => `data-when="${condition}" can never be decided`),
+  ]
+}
+
+function sizeOf({ registrations: [registration] }) {
+  const { defaults = [], credentials = [] } = registration ?? {}
+  return `${defaults.length + credentials.length} properties, each with its input`
+}
