@@ -38,7 +38,9 @@ const ANSWERS_WITHIN_MS = 15_000
 await prepareUserDir()
 const { RED, address } = await startNodeRed()
 let wrong = 0
-for (const { button, answers } of STEPS) {
+// People put their own key into the connection of an example: then nothing is sent unasked.
+const onSandbox = usesOnlySandbox(RED)
+for (const { button, answers } of onSandbox ? STEPS : []) {
   const node = RED.nodes.getNode(button)
   // In the editor people change the example flows: what is gone is not sent.
   if (!node && !once) continue
@@ -47,9 +49,11 @@ for (const { button, answers } of STEPS) {
   wrong += missing.length
 }
 console.log(
-  wrong === 0
-    ? '\nThe answers come from the built-in sandbox: nothing left this machine.'
-    : `\n${wrong} answers are missing or wrong.`,
+  !onSandbox
+    ? 'The flows have a connection that is not the built-in sandbox: no button was pressed, nothing was sent.'
+    : wrong === 0
+      ? '\nThe answers come from the built-in sandbox: nothing left this machine.'
+      : `\n${wrong} answers are missing or wrong.`,
 )
 
 if (once) {
@@ -93,7 +97,6 @@ async function startNodeRed() {
   RED.init(server, {
     userDir,
     flowFile: flowFile(),
-    credentialSecret: 'only-the-sandbox',
     telemetry: { enabled: false },
     editorTheme: { tours: false },
     logging: { console: { level: 'error', metrics: false, audit: false } },
@@ -106,6 +109,14 @@ async function startNodeRed() {
   await RED.start()
   await started
   return { RED, address: `http://127.0.0.1:${server.address().port}/` }
+}
+
+function usesOnlySandbox(RED) {
+  let only = true
+  RED.nodes.eachNode(({ type, environment, environmentType }) => {
+    if (type === 'redox-config' && (environment !== 'Sandbox' || environmentType === 'env')) only = false
+  })
+  return only
 }
 
 function explain(error) {

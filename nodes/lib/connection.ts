@@ -17,6 +17,7 @@ import {
 } from '../../src/redox/settings'
 import type { Credentials } from '../../src/auth/credentials'
 import type { Sandbox } from '../../src/sandbox'
+import { unsetVariable } from './evaluate'
 
 /** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
 export interface ConnectionConfig {
@@ -97,6 +98,7 @@ export function openConnection(
   sandbox: Sandbox | undefined,
   userDir: string,
 ): Connection {
+  if (sandbox === undefined) assertVariablesSet({ ...config, ...secrets })
   const settings = settingsOf(config, secrets, target, sandbox)
   const { environment, hosts, source, test } = settings
   return {
@@ -111,6 +113,16 @@ export function openConnection(
     },
     origins: referenceOrigins(hosts),
     folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
+  }
+}
+
+function assertVariablesSet(values: object): void {
+  for (const [name, value] of Object.entries(values)) {
+    const unset = unsetVariable(value)
+    if (unset === undefined) continue
+    throw configuration(
+      `The field "${name}" of the redox-config node names the environment variable ${unset}, which is not set.`,
+    )
   }
 }
 

@@ -6,6 +6,10 @@ export type NodeConfig = Record<string, unknown>
 
 const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
 
+/** Node-RED replaces a value `${NAME}` at start; what still looks like one names a variable that is not set. */
+export const unsetVariable = (value: unknown): string | undefined =>
+  typeof value === 'string' ? /^\$\{([^}]+)\}$/.exec(value.trim())?.[1] : undefined
+
 /**
  * Values of a node's typed inputs for one message. An input that is empty, or whose message property is not
  * there, is `undefined`: it is then left out.
@@ -34,6 +38,10 @@ export class Inputs {
   async value(name: string): Promise<unknown> {
     const setting = text(this.config[name])
     if (setting === '') return undefined
+    const unset = unsetVariable(setting)
+    if (unset !== undefined && this.#type(name) === 'str') {
+      throw badInput(`The field "${name}" names the environment variable ${unset}, which is not set.`)
+    }
     const value = await this.#evaluate(name, setting, this.#type(name))
     const isBlank = value === null || (typeof value === 'string' && value.trim() === '')
     return isBlank ? undefined : value

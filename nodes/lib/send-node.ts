@@ -79,13 +79,12 @@ export function registerSendNode(RED: NodeAPI, type: string, run: (task: Task) =
     }
 
     this.on('input', (msg, send, done) => {
-      const work = handle(msg).then(
-        (answer) => {
-          send(answer)
-          done()
-        },
-        (error: unknown) => done(forCatch(error)),
-      )
+      const work = handle(msg)
+        .then(send)
+        .then(
+          () => done(),
+          (error: unknown) => done(forCatch(error)),
+        )
       underWay.add(work)
       void work.finally(() => underWay.delete(work))
     })
@@ -140,7 +139,7 @@ const timer = (milliseconds: number): Promise<void> =>
 /** The part of `msg.redox` and `msg.statusCode` that a delivered message has. */
 export function answerOf(operation: string, delivery: Delivery): Done {
   const { status, headers, body, facts, files, attempts } = delivery
-  const id = facts.logIds[0] ?? idOfLocation(facts.locations[0]) ?? facts.traceId
+  const id = facts.logIds[0] ?? mainId(operation, facts.locations) ?? facts.traceId
   return {
     payload: body,
     statusCode: status,
@@ -161,9 +160,12 @@ export function answerOf(operation: string, delivery: Delivery): Done {
 const wayOf = (ways: string[]): string =>
   ways.length === 0 ? 'none' : new Set(ways).size > 1 ? 'mixed' : ways[0]!
 
-/** `…/DiagnosticReport/0b9f/_history/1`: the id in it. */
-const idOfLocation = (location: string | undefined): string | undefined =>
-  location === undefined ? undefined : /\/([^/]+)(?:\/_history\/[^/]*)?$/.exec(location)?.[1]
+/** The id in `…/DiagnosticReport/0b9f/_history/1`, of the resource that the operation is about and no other. */
+function mainId(operation: string, locations: string[]): string | undefined {
+  const [type] = operation.split('/')
+  const found = locations.map((location) => new RegExp(`/${type}/([^/]+)`).exec(location)?.[1])
+  return found.find((id) => id !== undefined)
+}
 
 /** The choice of a setting, checked: a flow may have been made by hand. */
 export function oneOf<T extends string>(inputs: Inputs, name: string, values: readonly [T, ...T[]]): T {

@@ -18,6 +18,8 @@ export interface FileDescription {
   fileType?: string
   /** base name, no path parts, no control characters */
   name: string
+  /** nobody named the file: `name` is made up */
+  unnamed?: true
 }
 
 /** A file whose bytes can be read, as often as needed: a repeated request reads them again. */
@@ -95,7 +97,9 @@ function describe(head: Buffer, hints: FileHints, declaredByFile?: string): Desc
     description: {
       contentType,
       ...(fileType !== undefined && { fileType }),
-      name: given || `document.${extensionFor(contentType)}`,
+      ...(given === ''
+        ? { name: `document.${extensionFor(contentType)}`, unnamed: true as const }
+        : { name: given }),
     },
     warnings: detected.warning === undefined ? [] : [detected.warning],
   }
@@ -229,14 +233,19 @@ export async function takePath(
     )
   }
   const real = await resolveInside(filePath, hints.where, folders)
-  const before = await stat(real)
+  const before = await stat(real).catch(unreadable)
   if (!before.isFile()) throw badInput(`The path in ${hints.where} is not a regular file.`)
   if (before.size === 0) throw empty(hints)
-  const { description, warnings } = describe(await readHead(real), {
+  const { description, warnings } = describe(await readHead(real).catch(unreadable), {
     ...hints,
     filename: hints.filename ?? path.basename(filePath),
   })
   return { file: pathSource(real, before, description), warnings }
+}
+
+const unreadable = (error: unknown): never => {
+  const { code } = error as { code?: unknown }
+  throw badInput(`The file at the path cannot be read (${String(code)}). Check its permissions.`)
 }
 
 async function resolveInside(filePath: string, where: string, folders: string[]): Promise<string> {

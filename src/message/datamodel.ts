@@ -164,7 +164,8 @@ function setFileFields(
   const values = { FileName: file.name, FileType: file.fileType }
   for (const name of names) {
     const value = values[name]
-    if (value !== undefined) setAt(body, [...at, name], value)
+    const isMadeUp = name === 'FileName' && file.unnamed && !!getAt(body, [...at, name])
+    if (value !== undefined && !isMadeUp) setAt(body, [...at, name], value)
   }
 }
 

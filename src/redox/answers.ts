@@ -222,15 +222,26 @@ const PUBLIC_KEYS = new Set([
 const PUBLIC_WORDS = new Set(['message', 'patient', 'final', 'resulted', 'available', 'unknown', 'other'])
 const MIN_MASKED_LENGTH = 2
 
-function collectValues(value: unknown, into: Set<string>): void {
+const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'given'])
+
+/** How an answer may repeat a value: a name by one of its words, a date without its hyphens. */
+function spellings(text: string, key: string): string[] {
+  const date = /^(\d{4})-(\d{2})-(\d{2})/.exec(text)
+  if (date) return [text, date.slice(1).join('')]
+  return NAME_KEYS.has(key) ? [text, ...text.split(/[\s,]+/)] : [text]
+}
+
+function collectValues(value: unknown, into: Set<string>, key = ''): void {
   if (typeof value === 'string' || typeof value === 'number') {
-    const text = String(value)
-    const worth =
-      text.length >= MIN_MASKED_LENGTH && text.length <= 500 && !PUBLIC_WORDS.has(text.toLowerCase())
-    if (worth) into.add(text)
-  } else if (Array.isArray(value)) value.forEach((item) => collectValues(item, into))
+    for (const text of spellings(String(value), key)) {
+      const worth =
+        text.length >= MIN_MASKED_LENGTH && text.length <= 500 && !PUBLIC_WORDS.has(text.toLowerCase())
+      if (worth) into.add(text)
+    }
+  } else if (Array.isArray(value)) value.forEach((item) => collectValues(item, into, key))
   else if (isObject(value)) {
-    for (const [key, item] of Object.entries(value)) if (!PUBLIC_KEYS.has(key)) collectValues(item, into)
+    for (const [name, item] of Object.entries(value))
+      if (!PUBLIC_KEYS.has(name)) collectValues(item, into, name)
   }
 }
 

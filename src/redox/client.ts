@@ -108,12 +108,14 @@ export class RedoxClient {
     signal: AbortSignal,
     task: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const both = AbortSignal.any([signal, this.#closing.signal])
+    const { signal: either, release } = eitherSignal(signal, this.#closing.signal)
     try {
-      return await this.#gate.pass(() => task(both), both)
+      return await this.#gate.pass(() => task(either), either)
     } catch (error) {
-      if (error instanceof RedoxError || !both.aborted) throw error
+      if (error instanceof RedoxError || !either.aborted) throw error
       throw failure({ fault: 'aborted', sent: false }, 'send', operation, {})
+    } finally {
+      release()
     }
   }
 
@@ -272,6 +274,24 @@ function unlessStopped<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
+/**
+ * Aborted when one of the two is. Not `AbortSignal.any`: on Node 20 each call leaves something behind in a
+ * signal that lives on, and these live as long as the connection.
+ */
+function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSignal; release: () => void } {
+  const controller = new AbortController()
+  const abort = (): void => controller.abort(new DOMException('closed', 'AbortError'))
+  const both = [one, other]
+  for (const signal of both) {
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort)
+  }
+  return {
+    signal: controller.signal,
+    release: () => both.forEach((signal) => signal.removeEventListener('abort', abort)),
+  }
+}
+
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
 
 const tokenStep = (url: string, body: RequestBody): Step => ({
@@ -349,7 +369,7 @@ const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
   REDOX_TOO_LARGE: 'Set the way to "upload", or make the file smaller.',
   REDOX_RATE_LIMITED: 'Wait, then send again.',
   REDOX_UNAVAILABLE: 'Try again later.',
-  REDOX_NETWORK: 'Check the network, the proxy and the hosts in the redox-config node.',
+  REDOX_NETWORK: 'Check the network and the hosts in the redox-config node.',
   REDOX_TIMEOUT: 'Try again later, or raise the time-out in the redox-config node.',
   REDOX_OUTCOME_UNKNOWN:
     'It may have been delivered: look it up in the Redox dashboard before you send it again (the identifiers are in error.cause).',
@@ -370,7 +390,7 @@ function failure(
   const where = lookUp(detail)
   const wait =
     detail.retryAfterSeconds === undefined ? '' : ` Redox asks to wait ${detail.retryAfterSeconds} s.`
-  const action = ACTIONS[code] ?? (ending && 'status' in ending && ending.status === 404 ? NOT_FOUND : '')
+  const action = actionFor(code, purpose, 'status' in ending ? ending.status : undefined)
   const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
     (part) => part !== '',
   )
@@ -378,7 +398,16 @@ function failure(
 }
 
 // Facts 6.3: Redox answers 404 for these three.
-const NOT_FOUND = 'Check the destination slug, the environment and the operation.'
+const NOT_FOUND: Record<Purpose, string> = {
+  token: 'Check the API base in the redox-config node.',
+  upload: 'Check the upload URL and the environment in the redox-config node.',
+  send: 'Check the destination slug, the environment and the operation.',
+}
+
+function actionFor(code: RedoxError['code'], purpose: Purpose, status: number | undefined): string {
+  if (code === 'REDOX_TOO_LARGE' && purpose === 'upload') return 'Make the file smaller or split it.'
+  return ACTIONS[code] ?? (status === 404 ? NOT_FOUND[purpose] : '')
+}
 
 /** The file reference that `redox-upload` emits (plain data, for `msg.payload`). */
 export function referenceFor(

@@ -1,5 +1,6 @@
 /** A server of our own that fails as a node test tells it; untold, it takes everything. */
 import { EventEmitter, once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { serve, type Recorded, type Reply, type Server } from './redox'
 
@@ -30,8 +31,8 @@ export class ScriptedServer extends EventEmitter {
   /** messages that wait for their answer, and the most there were at a time */
   busy = 0
   busiest = 0
-  /** milliseconds before each answer */
-  delay = 0
+  /** so many messages have to be there at once before any is answered */
+  gather = 0
   #tokens = 0
   readonly #scripts = new Map<Purpose, Reply[]>()
   #server!: Server
@@ -78,15 +79,20 @@ export class ScriptedServer extends EventEmitter {
     const next = (script.length > 1 ? script.shift() : script[0]) ?? this.#acceptance(purpose, request.path)
     this.emit('request')
     return async (response, incoming) => {
-      if (purpose === 'send') {
-        this.busiest = Math.max(this.busiest, ++this.busy)
-        response.once('close', () => this.emit('left', this.busy--))
-      }
-      if (this.delay > 0) await pause(this.delay)
+      if (purpose === 'send') await this.#meet(response)
       if (typeof next === 'function') return next(response, incoming)
       response.writeHead(next.status!, next.headers)
       response.end(typeof next.body === 'string' ? next.body : JSON.stringify(next.body))
     }
+  }
+
+  async #meet(response: ServerResponse): Promise<void> {
+    response.once('close', () => this.emit('left', this.busy--))
+    this.busiest = Math.max(this.busiest, ++this.busy)
+    this.emit('arrived')
+    while (this.busiest < this.gather) await once(this, 'arrived')
+    // Time for one more than there should be.
+    if (this.gather > 0) await pause(20)
   }
 
   #acceptance(purpose: Purpose, path: string): Reply {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox'
+import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
 import { ScriptedServer, silence } from '../lib/scripted-server'
 import {
@@ -15,7 +15,7 @@ import {
   start,
   startTo,
 } from '../lib/send-nodes'
-import { UPLOAD, type SendNode } from '../lib/send-nodes'
+import { UPLOAD } from '../lib/send-nodes'
 
 const SOURCE = '11111111-2222-4333-8444-555555555555'
 
@@ -151,19 +151,17 @@ describe('the status', () => {
 describe('keys', () => {
   useNodeRed()
   let redox: Sandbox
-  const useRedox = async (options: SandboxOptions = {}): Promise<Sandbox> => {
-    await redox?.close()
-    return (redox = await startSandbox(options))
-  }
-  beforeEach(() => useRedox())
+  before(async () => void (redox = await startSandbox()))
+  beforeEach(() => redox.clear())
   after(() => redox.close())
   after(() => ['REDOX_TEST_KEY', 'REDOX_TEST_CLIENT'].forEach((name) => delete process.env[name]))
 
   const startWith = (
     config: Settings,
     secrets: Record<string, string>,
-    { type, node }: SendNode = NOTE,
-  ): Promise<Flow> => startFlowTo(redox.url, { type, node, config, secrets })
+    { type, node } = NOTE,
+    { url } = redox,
+  ): Promise<Flow> => startFlowTo(url, { type, node, config, secrets })
 
   const FORMS: [title: string, key: KeyObject, privateKey: string, config?: Settings][] = [
     ['PEM', rsa, pem(rsa)],
@@ -197,7 +195,7 @@ describe('keys', () => {
   })
 
   it("OAuth: refused: REDOX_AUTHENTICATION in Redox's words", async () => {
-    const unknown = await (await startWith({}, {})).fail(photo(), 'REDOX_AUTHENTICATION')
+    const unknown = await (await startWith({ keyId: 'unknown' }, {})).fail(photo(), 'REDOX_AUTHENTICATION')
     assert.match(unknown.message, /Public key not found/)
     const { privateKey, ...key } = redox.oauthKey
     const flow = await startWith({ ...key, audience: 'https://other.example.com' }, { privateKey })
@@ -206,14 +204,15 @@ describe('keys', () => {
   })
 
   it('legacy: key and secret, then the refresh token', async () => {
-    await useRedox({ tokenLifetimeSeconds: 1 })
-    const flow = await startWith({ auth: 'legacy' }, { ...redox.legacyKey })
+    const brief = await startSandbox({ tokenLifetimeSeconds: 2 })
+    const flow = await startWith({ auth: 'legacy' }, { ...brief.legacyKey }, NOTE, brief)
     await flow.send(photo())
-    await pause(900)
+    await pause(1700)
     await flow.send(photo())
-    const paths = redox.requests.map(({ path }) => path)
+    const paths = brief.requests.map(({ path }) => path)
     assert.deepEqual(paths, ['/auth/authenticate', '/endpoint', '/auth/refreshToken', '/endpoint'])
-    assert.ok(redox.received.every(({ source }) => source === redox.legacyKey.apiKey))
+    assert.ok(brief.received.every(({ source }) => source === brief.legacyKey.apiKey))
+    await brief.close()
   })
 
   it("legacy: refused: REDOX_AUTHENTICATION in Redox's words", async () => {
@@ -223,15 +222,16 @@ describe('keys', () => {
   })
 
   it('of a free account embed, but cannot upload in Development: REDOX_FORBIDDEN says so', async () => {
-    await useRedox({ account: 'free' })
-    const { privateKey, ...key } = redox.oauthKey
+    const free = await startSandbox({ account: 'free' })
+    const { privateKey, ...key } = free.oauthKey
     for (const node of ALL_NODES) {
       const uploading = { ...node, node: { ...node.node, way: 'upload' } }
-      const flow = await startWith(key, { privateKey }, uploading)
+      const flow = await startWith(key, { privateKey }, uploading, free)
       const { message } = await flow.fail(photo(), 'REDOX_FORBIDDEN')
       assert.match(message, /Free accounts cannot upload files in Development/)
-      if (SEND_NODES.includes(node)) await (await startWith(key, { privateKey }, node)).send(photo())
+      if (SEND_NODES.includes(node)) await (await startWith(key, { privateKey }, node, free)).send(photo())
     }
+    await free.close()
   })
 })
 
@@ -241,7 +241,7 @@ describe('many messages at once', () => {
 
   for (const node of SEND_NODES) {
     it(`${node.type}: 50: one token, 8 at the server at a time, each with its own answer`, async () => {
-      server.delay = 5
+      server.gather = 8
       const flow = await startTo(server, node)
       const files = Array.from({ length: 50 }, (_, index) => Buffer.from(`%PDF-1.7 ${'x'.repeat(index)}`))
       const answers = await Promise.all(files.map((file) => flow.send(fileMessage(file))))
@@ -255,7 +255,7 @@ describe('many messages at once', () => {
   }
 
   it('as many at a time as the connection says', async () => {
-    server.delay = 5
+    server.gather = 3
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '3' })
     await Promise.all(Array.from({ length: 9 }, () => flow.send(photo())))
     assert.equal(server.busiest, 3)

@@ -24,7 +24,9 @@ const fail = async (
 
 /** What Redox may say about the person in the message; of an upload it knows the file's name only. */
 const FILE = `file ${PATIENT.last.toUpperCase()}.JPG not found in department 7`
-const WORDS = `${PATIENT.first} ${PATIENT.last} (${PATIENT.dob}), MR ${PATIENT.id.toLowerCase()}, ${FILE}`
+const WORDS =
+  `${PATIENT.first} ${PATIENT.last} (${PATIENT.dob}), MR ${PATIENT.id.toLowerCase()}, alias ZEBEDINA, ` +
+  `born 19310719: ${FILE}`
 const metaErrors = (Text = WORDS): object => ({
   Meta: { Logs: [{ ID: 'log-7' }], Errors: [{ ID: 1, Text, Type: 'message', Module: 'Send' }] },
 })
@@ -68,7 +70,11 @@ describe('answers that are failures', () => {
       saysWhy(error)
       assert.match(error.message, /free accounts/i)
     }],
-    ['413', (words) => reply(413, words), 'REDOX_TOO_LARGE', 'REDOX_TOO_LARGE', saysWhy],
+    ['413', (words) => reply(413, words), 'REDOX_TOO_LARGE', 'REDOX_TOO_LARGE', (error) => {
+      saysWhy(error)
+      const isUpload = error.cause.operation === 'upload'
+      assert.match(error.message, isUpload ? /Make the file smaller/ : /Set the way to "upload"/)
+    }],
     ['429', () => reply(429, '', { 'retry-after': '7' }), 'REDOX_RATE_LIMITED', 'REDOX_RATE_LIMITED', (error) => {
       assert.equal(error.cause.retryAfterSeconds, 7)
       assert.match(error.message, /wait 7 s/)
@@ -197,6 +203,7 @@ describe('an access token', () => {
     ['401 as text', reply(401, 'Invalid source secret'), 'REDOX_AUTHENTICATION', /Invalid source secret/],
     ['403', reply(403, ''), 'REDOX_AUTHENTICATION', /credentials/],
     ['200 without a token', reply(200, {}), 'REDOX_AUTHENTICATION', /access_token/],
+    ['404', reply(404, 'Not Found'), 'REDOX_REJECTED', /API base/],
     ['429', reply(429, ''), 'REDOX_RATE_LIMITED', /access token/],
     ['500', reply(500, ''), 'REDOX_UNAVAILABLE', /access token/],
     ['a reset', reset, 'REDOX_NETWORK', /access token/],

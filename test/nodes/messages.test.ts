@@ -281,6 +281,13 @@ describe('a data object under the fields', () => {
     assert.deepEqual(body['Orders'], data.Orders)
   })
 
+  it('names the file when neither the form nor the message does', async () => {
+    const named = await sent(NOTE, {}, { filename: undefined, data: { Note: { FileName: 'under.pdf' } } })
+    assert.equal(named['Note'].FileName, 'under.pdf')
+    const unnamed = await sent(NOTE, {}, { filename: undefined })
+    assert.equal(unnamed['Note'].FileName, 'document.pdf')
+  })
+
   it('keeps the results and orders that are there', async () => {
     const second = { Code: 'second', Value: '7', ValueType: 'Numeric' }
     const other = { ID: 'o-2', Status: 'New', Results: [second] }
