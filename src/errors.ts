@@ -60,8 +60,8 @@ export interface RedoxErrorDetail {
   attempts?: number
   /** when the last attempt began, ISO 8601 */
   at?: string
-  /** parts of a partial delivery: which arrived and which did not */
-  parts?: { part: string; delivered: boolean; status?: number }[]
+  /** parts of a partial delivery: which arrived and which did not; without `delivered`: Redox does not say */
+  parts?: { part: string; delivered?: boolean; status?: number }[]
   /**
    * The answer's body as Redox gave it. It may repeat patient data: it is here for flows that handle errors,
    * and is in no message text and in no log.

@@ -72,10 +72,11 @@ async function takeOne(task: Task, value: unknown, hints: FileHints, from: strin
 export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {
   const way = oneOf(task.inputs, 'way', ['auto', 'embed', 'upload'])
   const where = task.inputs.where('file')
-  const { limits } = task.connection.client.settings
+  const { client, origins } = task.connection
+  const { limits } = client.settings
   return files.map((file) => {
     if (file.kind === 'reference') {
-      assertKnownHost(file, where, task.connection.origins)
+      assertKnownHost(file, where, [...origins, ...client.uploadOrigins])
       assertReferenceKind(file, api, where)
     }
     const placed = chooseWay(file, way, api, limits)

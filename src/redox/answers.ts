@@ -102,10 +102,12 @@ export function assertDelivered(message: PreparedMessage, answer: HttpAnswer, fa
   const failedEntries = facts.entries.filter(({ delivered }) => !delivered)
   if (facts.reasons.length === 0 && failedEntries.length === 0) return
   const detail = failureDetail(message.operation, answer, facts, message.body)
-  const parts = message.api === 'fhir' ? facts.entries : destinationOutcomes(message.body, answer.body)
-  const delivered = parts.filter((part) => part.delivered)
-  const failed = parts.filter((part) => !part.delivered)
-  if (delivered.length === 0 || failed.length === 0) {
+  const parts: PartOutcome[] =
+    message.api === 'fhir' ? facts.entries : destinationOutcomes(message.body, answer.body)
+  const arrived = parts.filter(({ delivered }) => delivered === true)
+  const failed = parts.filter(({ delivered }) => delivered === false)
+  const unclear = parts.filter(({ delivered }) => delivered === undefined)
+  if (arrived.length === 0 && unclear.length === 0) {
     throw new RedoxError(
       'REDOX_REJECTED',
       `${message.operation} was refused, although the HTTP status is ${answer.status}: ` +
@@ -115,41 +117,48 @@ export function assertDelivered(message: PreparedMessage, answer: HttpAnswer, fa
   }
   throw new RedoxError(
     'REDOX_PARTIAL',
-    `${message.operation} arrived only in part: ${delivered.map(({ part }) => part).join(', ')} yes; ` +
-      `${failed.map(({ part }) => part).join(', ')} no. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
-      'Repeat only what did not arrive.',
+    `${message.operation} did not arrive everywhere. Arrived: ${named(arrived)}. Refused: ${named(failed)}. ` +
+      `Not told by Redox: ${named(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
+      'Look it up in the Redox dashboard and repeat only what did not arrive.',
     {
       ...detail,
       parts: parts.map(({ part, delivered, status }) => ({
         part,
-        delivered,
+        ...(delivered !== undefined && { delivered }),
         ...(status !== undefined && { status }),
       })),
     },
   )
 }
 
+const named = (parts: { part: string }[]): string => parts.map(({ part }) => part).join(', ') || 'none'
+
+interface PartOutcome {
+  part: string
+  /** undefined: Redox does not say */
+  delivered?: boolean
+  status?: number
+}
+
 /**
- * Which destinations of a Data Model message failed. Redox documents one log per destination and no way to
- * tell which error belongs to which: an error that names a destination speaks for that one, and fewer errors
- * than destinations for the rest by their order in Meta.Logs cannot be told, so all are then called failed.
+ * Which destinations of a Data Model message failed. Redox documents no way to tell which error belongs to
+ * which destination: an error that names one speaks for that one, and an error that names none leaves open
+ * what became of the others, unless there is only one.
  */
-function destinationOutcomes(
-  sent: JsonObject,
-  body: unknown,
-): { part: string; delivered: boolean; status?: number }[] {
+function destinationOutcomes(sent: JsonObject, body: unknown): PartOutcome[] {
   const meta = isObject(sent.Meta) ? sent.Meta : {}
   const ids = list(meta.Destinations).map(({ ID }) => String(ID))
   const answered = isObject(body) && isObject(body.Meta) ? body.Meta : {}
   const errors = list(answered.Errors)
-  const named = errors.map((error) => destinationOf(error, ids))
-  const unclear = named.includes(undefined)
-  return ids.map((id) => {
-    const error = errors[named.indexOf(id)]
+  const speakFor = errors.map((error) => (ids.length === 1 ? ids[0] : destinationOf(error, ids)))
+  const allNamed = errors.length > 0 && !speakFor.includes(undefined)
+  return ids.map((id): PartOutcome => {
+    const error = errors[speakFor.indexOf(id)]
     const status = error?.DestinationStatusCode
+    if (error === undefined && !allNamed && ids.length > 1) return { part: `destination ${id}` }
     return {
       part: `destination ${id}`,
-      delivered: !unclear && error === undefined,
+      delivered: error === undefined && allNamed,
       ...(typeof status === 'number' && { status }),
     }
   })
@@ -167,12 +176,15 @@ export function failureDetail(
   { status, headers, body }: HttpAnswer,
   facts: AnswerFacts,
   sent?: JsonObject,
+  secrets: string[] = [],
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers['retry-after'])
   return {
     operation,
     status,
-    ...(facts.reasons.length > 0 && { reasons: facts.reasons.map((reason) => masked(reason, sent)) }),
+    ...(facts.reasons.length > 0 && {
+      reasons: facts.reasons.map((reason) => masked(reason, sent, secrets)),
+    }),
     ...(facts.logIds.length > 0 && { logIds: facts.logIds }),
     ...(facts.traceId !== undefined && { traceId: facts.traceId }),
     ...(wait !== undefined && { retryAfterSeconds: wait }),
@@ -196,17 +208,34 @@ export const spoken = (reasons: string[] | undefined): string =>
 export const lookUp = ({ logIds, traceId }: RedoxErrorDetail): string =>
   logIds?.length ? `(log ${logIds.join(', ')})` : traceId === undefined ? '' : `(trace ${traceId})`
 
+// Enough for a reason, too little for a message that a server repeats.
+const MAX_REASON_LENGTH = 300
+const HIDDEN = '[…]'
+
 /**
  * Redox's words without anything that stood in the message: an answer may repeat a name or an id, and error
  * texts end in logs. What says nothing about a person (Meta, codes of the models) stays readable.
+ * @param secrets what must never be repeated, whatever its length
  */
-function masked(reason: string, sent: JsonObject | undefined): string {
-  if (sent === undefined) return reason
-  const values = new Set<string>()
-  collectValues(sent, values)
-  let text = reason
+function masked(reason: string, sent: JsonObject | undefined, secrets: string[]): string {
+  const values = new Set(secrets.filter((secret) => secret !== ''))
+  const long: string[] = []
+  if (sent !== undefined) collectValues(sent, values, long)
+  let text = reason.slice(0, 10 * MAX_REASON_LENGTH)
   for (const value of [...values].sort((a, b) => b.length - a.length)) text = replaceAllNoCase(text, value)
-  return text
+  // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
+  text = text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH)
+  return long.some((value) => quotes(text, value)) ? `${HIDDEN} (the reason repeats the message)` : text
+}
+
+const QUOTE_LENGTH = 16
+
+/** Whether a reason has a piece of a long text, such as a note. */
+function quotes(reason: string, long: string): boolean {
+  for (let at = 0; at + QUOTE_LENGTH <= reason.length; at++) {
+    if (long.includes(reason.slice(at, at + QUOTE_LENGTH))) return true
+  }
+  return false
 }
 
 const PUBLIC_KEYS = new Set([
@@ -221,31 +250,37 @@ const PUBLIC_KEYS = new Set([
 ])
 const PUBLIC_WORDS = new Set(['message', 'patient', 'final', 'resulted', 'available', 'unknown', 'other'])
 const MIN_MASKED_LENGTH = 2
+const LONG_TEXT = 200
 
 const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'given'])
 
 /** How an answer may repeat a value: a name by one of its words, a date without its hyphens. */
 function spellings(text: string, key: string): string[] {
   const date = /^(\d{4})-(\d{2})-(\d{2})/.exec(text)
-  if (date) return [text, date.slice(1).join('')]
+  if (date) {
+    const [, year, month, day] = date as unknown as [string, string, string, string]
+    const us = [`${month}/${day}/${year}`, `${Number(month)}/${Number(day)}/${year}`]
+    return [text, `${year}-${month}-${day}`, year + month + day, `${year}/${month}/${day}`, ...us]
+  }
   return NAME_KEYS.has(key) ? [text, ...text.split(/[\s,]+/)] : [text]
 }
 
-function collectValues(value: unknown, into: Set<string>, key = ''): void {
+function collectValues(value: unknown, into: Set<string>, long: string[], key = ''): void {
   if (typeof value === 'string' || typeof value === 'number') {
-    for (const text of spellings(String(value), key)) {
-      const worth =
-        text.length >= MIN_MASKED_LENGTH && text.length <= 500 && !PUBLIC_WORDS.has(text.toLowerCase())
-      if (worth) into.add(text)
-    }
-  } else if (Array.isArray(value)) value.forEach((item) => collectValues(item, into, key))
+    const whole = String(value)
+    if (whole.length > LONG_TEXT) long.push(whole)
+    else for (const text of spellings(whole, key)) if (isWorthMasking(text)) into.add(text)
+  } else if (Array.isArray(value)) value.forEach((item) => collectValues(item, into, long, key))
   else if (isObject(value)) {
     for (const [name, item] of Object.entries(value))
-      if (!PUBLIC_KEYS.has(name)) collectValues(item, into, name)
+      if (!PUBLIC_KEYS.has(name)) collectValues(item, into, long, name)
   }
 }
 
+const isWorthMasking = (text: string): boolean =>
+  text.length >= MIN_MASKED_LENGTH && !PUBLIC_WORDS.has(text.toLowerCase())
+
 function replaceAllNoCase(text: string, value: string): string {
   const pattern = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return text.replace(new RegExp(`(?<![A-Za-z0-9])${pattern}(?![A-Za-z0-9])`, 'gi'), '[…]')
+  return text.replace(new RegExp(`(?<![A-Za-z0-9])${pattern}(?![A-Za-z0-9])`, 'gi'), HIDDEN)
 }

@@ -63,6 +63,8 @@ export class RedoxClient {
   readonly #tokens: TokenCache
   readonly #gate: Gate
   readonly #closing = new AbortController()
+  /** Origins that uploads of this connection answered with: which host they name is not documented (facts 9.1). */
+  readonly uploadOrigins = new Set<string>()
 
   constructor(settings: RedoxSettings) {
     this.settings = settings
@@ -123,8 +125,10 @@ export class RedoxClient {
     assertUploadable(file, this.settings.limits)
     const step = this.#uploadStep(file, kind)
     const { answer, attempts } = await this.#authorised(step, signal)
+    const url = referenceOf(answer, step.url, kind)
+    this.uploadOrigins.add(new URL(url).origin)
     return {
-      url: referenceOf(answer, step.url, kind),
+      url,
       status: answer.status,
       headers: answer.headers,
       sha256: step.body.sha256()[0]!,
@@ -252,8 +256,15 @@ export class RedoxClient {
     // An empty 2xx is an acceptance (facts 9.12); a page of HTML is something between us and Redox.
     const unreadable = step.purpose === 'send' && answer.text !== '' && !isObject(answer.body)
     if (answer.status >= 200 && answer.status < 300 && !unreadable) return answer
+    const secrets = [
+      ...secretsOf(this.settings.credentials),
+      headers.authorization?.slice('Bearer '.length) ?? '',
+    ]
+    const told = failureDetail(step.operation, answer, readAnswer(answer), step.sent, secrets)
+    // What a token endpoint says may repeat the assertion or the secret.
+    if (step.purpose === 'token') delete told.answer
     const detail = {
-      ...failureDetail(step.operation, answer, readAnswer(answer), step.sent),
+      ...told,
       attempts: 1,
       at,
       ...(step.identifiers && { identifiers: step.identifiers }),
@@ -291,6 +302,9 @@ function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSign
     release: () => both.forEach((signal) => signal.removeEventListener('abort', abort)),
   }
 }
+
+const secretsOf = (credentials: RedoxSettings['credentials']): string[] =>
+  credentials.kind === 'oauth' ? [credentials.privateKey] : [credentials.apiKey, credentials.secret]
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
 

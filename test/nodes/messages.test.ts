@@ -399,6 +399,7 @@ describe('fields', () => {
     ['jsonata', '$error(secret)'],
     ['json', `{"${PATIENT.last}": `],
     ['msg', 'secret['],
+    ['str', '${REDOX_TEST_UNSET}'],
   ]
 
   for (const [type, documentId] of BROKEN) {

@@ -94,10 +94,10 @@ let server: Server
 let connection: Connection
 let script: (path: string) => Reply
 
-const note = () => {
+const note = (destinations = DESTINATIONS) => {
   const data = { Patient: PATIENT, Visit: { VisitNumber: number }, Note: NOTE }
   const files = [{ file: FILE, way: 'embed' as const }]
-  return prepareDataModel({ ...MESSAGE, model: 'Notes', data, files }, connection.sender)
+  return prepareDataModel({ ...MESSAGE, destinations, model: 'Notes', data, files }, connection.sender)
 }
 const report = () => {
   const data = [REPORT, { resourceType: 'Patient', identifier: [{ value: ID }] }]
@@ -108,6 +108,7 @@ const report = () => {
   )
 }
 const send = (client = connection.client) => client.deliver(note(), [FILE], never())
+const sendToOne = () => connection.client.deliver(note(DESTINATIONS.slice(0, 1)), [FILE], never())
 const sendFhir = () => connection.client.deliver(report(), [], never())
 const upload = (client = connection.client) => client.upload(FILE, 'blob', never())
 
@@ -187,17 +188,36 @@ describe('outcomes of a send, row by row', () => {
     })
   }
 
+  it('a reason is cut short, and tokens, base64 and pieces of a long text stay out of it', async () => {
+    const Text = `${'A1b2'.repeat(20)} refused: ${'long '.repeat(500)}`
+    script = () => status(400, { Meta: { Errors: [{ Text }] } })
+    const { message, cause } = await failing('REDOX_REJECTED', () => sendToOne(), /\[…\] refused: long/)
+    assert.ok(message.length < 600 && !message.includes('A1b2'))
+    assert.equal(cause.reasons![0]!.length, 300)
+
+    script = () => status(400, { Meta: { Errors: [{ Text: 'Bad text: seen today for a routine check' }] } })
+    const long = {
+      ...note(),
+      body: { ...note().body, Comment: `Was seen today for a routine check. ${'x '.repeat(200)}` },
+    }
+    const quoted = await failing(
+      'REDOX_REJECTED',
+      () => connection.client.deliver(long, [FILE], never()),
+      /./,
+    )
+    assert.ok(!quoted.message.includes('routine'))
+  })
+
   it('a 200 of HTML is unknown for a send: something between us and Redox spoke', async () => {
     script = () => status(200, '<html>login</html>')
     await failing('REDOX_OUTCOME_UNKNOWN', () => send())
   })
 
   const disguised: [string, unknown, () => Promise<unknown>][] = [
-    ['Meta.Errors', { Meta: { Errors: [ERROR] } }, send],
-    ['Meta.Errors without a text', { Meta: { Errors: [{ ID: 1 }] } }, send],
-    ['errorDetail', { errorDetail: 'no' }, send],
+    ['Meta.Errors', { Meta: { Errors: [ERROR] } }, sendToOne],
+    ['Meta.Errors without a text', { Meta: { Errors: [{ ID: 1 }] } }, sendToOne],
+    ['errorDetail', { errorDetail: 'no' }, sendToOne],
     ['an OperationOutcome', OUTCOME, sendFhir],
-    ['an issue beside the entries', { ...OUTCOME, entry: [CREATED] }, sendFhir],
     ['every entry refused', { resourceType: 'Bundle', entry: [REFUSED, REFUSED] }, sendFhir],
   ]
   for (const [what, body, sending] of disguised) {
@@ -218,9 +238,27 @@ describe('outcomes of a send, row by row', () => {
     ])
   })
 
+  it('partial: an error that names none of several destinations leaves all of them open', async () => {
+    script = () => status(200, { Meta: { Errors: [ERROR] } })
+    const { cause } = await failing('REDOX_PARTIAL', () => send(), /Not told by Redox: destination/)
+    assert.deepEqual(
+      cause.parts,
+      DESTINATIONS.map((id) => ({ part: `destination ${id}` })),
+    )
+  })
+
+  it('partial: an issue beside entries that were all created', async () => {
+    script = () => status(200, { ...OUTCOME, entry: [CREATED] })
+    await failing('REDOX_PARTIAL', () => sendFhir(), /Arrived: entry\[0\]\. Refused: none/)
+  })
+
   it('partial: some entries of a Bundle', async () => {
     script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, REFUSED] })
-    const { cause } = await failing('REDOX_PARTIAL', () => sendFhir(), /entry\[0\] yes; entry\[1\] no/)
+    const { cause } = await failing(
+      'REDOX_PARTIAL',
+      () => sendFhir(),
+      /Arrived: entry\[0\]\. Refused: entry\[1\]/,
+    )
     assert.deepEqual(cause.parts, [
       { part: 'entry[0]', delivered: true, status: 201 },
       { part: 'entry[1]', delivered: false, status: 422 },

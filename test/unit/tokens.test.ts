@@ -325,3 +325,19 @@ describe('token cache', () => {
     assert.equal(await cache.get(), 'token-2')
   })
 })
+
+describe('settings that name an environment variable which is not set', () => {
+  const UNSET: [string, Parameters<typeof connectTo>[1], Parameters<typeof connectTo>[2]][] = [
+    ['a client ID', { clientId: '${REDOX_UNSET}' }, { privateKey: TEST_KEY }],
+    ['a secret', { auth: 'legacy' }, { apiKey: 'key', secret: '${REDOX_UNSET}' }],
+  ]
+  for (const [what, config, secrets] of UNSET) {
+    it(`are named, and nothing is sent: ${what}`, async () => {
+      await failing(
+        'REDOX_CONFIGURATION',
+        async () => connectTo('http://127.0.0.1:1', config, secrets),
+        /REDOX_UNSET/,
+      )
+    })
+  }
+})

@@ -160,6 +160,18 @@ describe('the reference of an upload', () => {
       await client.close()
     }
   }
+  it('makes its host known, so that a message of the same connection may carry it', async () => {
+    reply = made({ Location: 'https://files.example.com/1' })
+    const { client } = connectTo(server.url)
+    try {
+      assert.deepEqual([...client.uploadOrigins], [])
+      await client.upload(source(sizedFile(100)), 'binary', never())
+      assert.deepEqual([...client.uploadOrigins], ['https://files.example.com'])
+    } finally {
+      await client.close()
+    }
+  })
+
   const GIVEN = 'https://api.redoxengine.com/fhir/R4/redox/Development/Binary/4a?x=%20#y'
   const BLOB = 'https://blob.redoxengine.com/14652614'
   const made = (headers: Record<string, string>, body: unknown = '') => ({ status: 201, headers, body })
