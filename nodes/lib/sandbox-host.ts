@@ -12,7 +12,11 @@ let linger: NodeJS.Timeout | undefined
 export function acquireSandbox(): Promise<Sandbox> {
   users++
   clearTimeout(linger)
-  sandbox ??= start()
+  // A start that failed is tried again by the next one who asks.
+  sandbox ??= start().catch((error: unknown) => {
+    sandbox = undefined
+    throw error
+  })
   return sandbox
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache } from '../auth/tokens'
 import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
@@ -293,6 +294,8 @@ function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSign
   const controller = new AbortController()
   const abort = (): void => controller.abort(new DOMException('closed', 'AbortError'))
   const both = [one, other]
+  // One listener for each message that waits or is under way: many are no leak here.
+  setMaxListeners(0, ...both)
   for (const signal of both) {
     if (signal.aborted) abort()
     signal.addEventListener('abort', abort)
