@@ -159,8 +159,9 @@ export class RedoxClient {
     const delivered: DeliveredFile[] = []
     let body = message.body
     let attempts = 0
+    let step = this.#sendStep(message, body, files)
     // Before anything is uploaded for it: the references will only make it a little longer.
-    assertRequestSize(this.#sendStep(message, body, files).body.length, this.settings.limits)
+    assertRequestSize(step.body.length, this.settings.limits)
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') {
@@ -175,8 +176,10 @@ export class RedoxClient {
       body = withValueAt(body, path, uploaded.url)
       delivered.push({ way, size: file.size, sha256: uploaded.sha256, url: uploaded.url })
     }
-    const step = this.#sendStep(message, body, files)
-    assertRequestSize(step.body.length, this.settings.limits)
+    if (body !== message.body) {
+      step = this.#sendStep(message, body, files)
+      assertRequestSize(step.body.length, this.settings.limits)
+    }
     try {
       const sent = await this.#authorised(step, signal)
       const facts = readAnswer(sent.answer)
