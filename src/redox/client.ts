@@ -78,11 +78,6 @@ export class RedoxClient {
     )
   }
 
-  /** messages that wait for their turn (`sendsAtOnce`) */
-  get waiting(): number {
-    return this.#gate.waiting
-  }
-
   /**
    * Uploads a file (facts 3.5, 4.2).
    * @throws RedoxError
