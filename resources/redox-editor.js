@@ -1,26 +1,92 @@
-// What the dialogs of all redox nodes share. Loaded by redox-config.html; plain script, no build.
+// What the dialogs of all redox nodes share. Loaded by every node's HTML; plain script, no build.
 ;(function () {
   'use strict'
+  if (window.RedoxEditor) return
 
-  // Shown once the choice that a row belongs to is made: data-when="eventType=Replace,Delete".
-  function showRows(form, prefix) {
+  const { text, opened, holds, reader, STORED } = window.RedoxValidators
+  const ENVIRONMENTS = ['Sandbox', 'Development', 'Staging', 'Production']
+
+  // Value sets of facts section 5 and of FHIR: offered, never forced.
+  const AVAILABILITY = ['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled']
+  const FILE_TYPES = ['PDF', 'JPG', 'PNG', 'TIFF', 'GIF', 'TEXT', 'RTF', 'XML', 'DOCX', 'DCM']
+  const STATUS = ['final', 'preliminary', 'amended', 'corrected', 'cancelled', 'entered-in-error']
+  const SUGGESTIONS = {
+    typeOfPatientId: ['MR', 'MRN', 'EHRID', 'NIST', 'EPI'],
+    typeOfProviderId: ['NPI'],
+    sex: ['Female', 'Male', 'Nonbinary', 'Other', 'Unknown'],
+    gender: ['female', 'male', 'other', 'unknown'],
+    documentType: ['Consent Form', 'Treatment Plan', 'Progress Note', 'Discharge Summary', 'Lab Report'],
+    availability: AVAILABILITY,
+    redoxFileType: FILE_TYPES,
+    contentType: [
+      'application/pdf',
+      'image/jpeg',
+      'image/png',
+      'image/tiff',
+      'text/plain',
+      'application/rtf',
+    ],
+    noteContentType: ['Base64 Encoded', 'Plain Text', 'Rich Text'],
+    orderStatus: ['Resulted', 'New', 'Update', 'Cancel'],
+    resultsStatus: ['Final', 'Preliminary', 'In Process', 'Corrected', 'Canceled', 'Unavailable'],
+    resultStatus: ['Final', 'Preliminary', 'Corrected', 'Incomplete'],
+    resultCodeset: ['LOINC', 'SNOMED', 'CPT', 'HCPCS'],
+    codeSystem: ['http://loinc.org', 'http://snomed.info/sct'],
+    'redox-fhir-result.status': STATUS,
+    'redox-fhir-document.status': ['current', 'superseded', 'entered-in-error'],
+    category: ['LAB', 'RAD', 'CG', 'PAT', 'vital-signs', 'laboratory', 'imaging'],
+    'redox-fhir-result.place': ['presentedForm[]', 'Media[0].content'],
+    'redox-fhir-document.place': ['content[].attachment'],
+  }
+
+  // ---- Rows ----------------------------------------------------------------------------------------------
+
+  function showRows(form, read) {
     form.find('[data-when]').each(function () {
-      const [name, values] = $(this).attr('data-when').split('=')
-      $(this).toggle(values.split(',').includes(form.find(`#${prefix}-${name}`).val()))
+      $(this).toggle(holds($(this).attr('data-when'), read))
     })
   }
 
-  // <input data-types="msg,str,…"> with a hidden <input id="…Type"> beside it.
-  function makeTypedInputs(form) {
+  /** The typed input puts an input of its own beside ours: label, hint and suggestions belong to that one. */
+  function makeTypedInputs(form, type) {
     form.find('input[data-types]').each(function () {
-      const placeholder = $(this).attr('placeholder')
-      const types = $(this).attr('data-types').split(',')
-      $(this).typedInput({ types, default: types[0], typeField: `#${this.id}Type` })
-      $(this)
-        .siblings('.red-ui-typedInput-container')
-        .find('.red-ui-typedInput-input')
-        .attr('placeholder', placeholder)
+      const own = $(this)
+      const types = own.attr('data-types').split(',').map(inputType)
+      const [first] = types
+      own.typedInput({ types, default: first.value ?? first, typeField: `#${this.id}Type` })
+      const inner = own.siblings('.red-ui-typedInput-container').find('.red-ui-typedInput-input')
+      inner.attr({
+        id: `${this.id}-typed`,
+        placeholder: own.attr('placeholder') ?? null,
+        'aria-describedby': own.attr('aria-describedby') ?? null,
+      })
+      form.find(`label[for="${this.id}"]`).attr('for', `${this.id}-typed`)
+      const list = suggestionList(form, this.id, type)
+      if (list === undefined) return
+      const suggest = () => inner.attr('list', own.typedInput('type') === 'str' ? list : null)
+      own.on('change', suggest)
+      suggest()
     })
+  }
+
+  const inputType = (type) =>
+    type === 'environment'
+      ? {
+          value: 'environment',
+          label: text('label.environment'),
+          showLabel: false,
+          options: ENVIRONMENTS.map((value) => ({ value, label: text(`option.environment.${value}`) })),
+        }
+      : type
+
+  function suggestionList(form, inputId, type) {
+    const name = inputId.replace(/^node-(config-)?input-/, '')
+    const values = SUGGESTIONS[`${type}.${name}`] ?? SUGGESTIONS[name]
+    if (values === undefined) return undefined
+    const id = `${inputId}-values`
+    const options = values.map((value) => $('<option>').attr('value', value))
+    $('<datalist>').attr('id', id).append(options).appendTo(form)
+    return id
   }
 
   // A section that holds something is opened, so that nothing set is out of sight.
@@ -38,13 +104,201 @@
     })
   }
 
-  function prepare(node, prefix = 'node-input') {
-    const scope = $(`#${prefix}-name`).closest('form').addClass('redox-form')
-    makeTypedInputs(scope)
-    scope.find('select').on('change', () => showRows(scope, prefix))
-    showRows(scope, prefix)
-    openFilledSections(scope, node, node._def)
+  function prepare(node, prefix) {
+    const form = $(`#${prefix}-name`).closest('form').addClass('redox-form')
+    opened(node, prefix, form)
+    makeTypedInputs(form, node.type)
+    const read = reader(node)
+    form.find('select').on('change', () => showRows(form, read))
+    showRows(form, read)
+    openFilledSections(form, node, node._def)
+    return form
   }
 
-  window.RedoxEditor = { prepare }
+  /** What the form holds now, by property. */
+  function formValues(node) {
+    const read = reader(node)
+    return Object.fromEntries(Object.keys(node._def.defaults).map((name) => [name, read(name)]))
+  }
+
+  // ---- Environment ---------------------------------------------------------------------------------------
+
+  /** Says where messages go; Production looks like nothing else. */
+  function showEnvironment(form, environment, type) {
+    const key = type === 'env' ? 'env' : ENVIRONMENTS.includes(environment) ? environment : 'none'
+    form
+      .find('.redox-banner')
+      .attr('data-environment', key)
+      .text(text(`banner.${key}`, { name: environment }))
+  }
+
+  // ---- Asking the runtime ----------------------------------------------------------------------------------
+
+  function ask(path, body) {
+    return new Promise((resolve, reject) => {
+      $.ajax({ url: path, method: 'POST', contentType: 'application/json', data: JSON.stringify(body) }).then(
+        resolve,
+        ({ status }) => reject(status === 401 || status === 403 ? 'forbidden' : 'failed'),
+      )
+    })
+  }
+
+  // ---- Send nodes ----------------------------------------------------------------------------------------
+
+  function prepareSender(node) {
+    const form = prepare(node, 'node-input')
+    const connection = () => RED.nodes.node(form.find('#node-input-connection').val())
+    const tell = () => {
+      const { environment, environmentType } = connection() ?? {}
+      showEnvironment(form, environment, environmentType)
+    }
+    form.on('change', '#node-input-connection', tell)
+    tell()
+    preparePreview(form, node, connection)
+  }
+
+  function preparePreview(form, node, connection) {
+    const section = form.find('.redox-preview')
+    const result = section.find('.redox-preview-result')
+    async function show() {
+      const config = connection()
+      if (!config) return result.empty().append(line('', text('preview.empty')))
+      result.empty().append(line('', text('preview.working')))
+      const saved = Object.keys(config._def.defaults).map((name) => [name, config[name]])
+      try {
+        const preview = await ask('redox/preview', {
+          id: node.id,
+          type: node.type,
+          config: formValues(node),
+          connectionId: config.id,
+          connection: Object.fromEntries(saved),
+        })
+        result.empty().append(previewParts(preview))
+      } catch (reason) {
+        result.empty().append(line('redox-bad', text(`test.${reason}`)))
+      }
+    }
+    section.on('toggle', () => section[0].open && show())
+    section.find('.redox-preview-refresh').on('click', show)
+  }
+
+  const line = (className, content) => $('<div>').addClass(className).text(content)
+
+  function previewParts({ requests, problems, warnings, error }) {
+    const faults = error
+      ? [error.message]
+      : problems.map(({ path, problem, fix }) => `${path} ${problem}. ${fix}`)
+    return [
+      faults.length === 0
+        ? line('redox-good', text('preview.noProblems'))
+        : list('redox-bad', text('preview.problems'), faults),
+      ...(warnings.length === 0 ? [] : [list('', text('preview.warnings'), warnings)]),
+      ...requests.map(requestPart),
+    ]
+  }
+
+  const list = (className, title, items) =>
+    $('<div>')
+      .append(line(className, title))
+      .append($('<ul>').append(items.map((item) => $('<li>').text(item))))
+
+  function requestPart({ method, url, headers, body }) {
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+    return $('<pre>')
+      .attr('tabindex', 0)
+      .text([`${method} ${url}`, ...lines, '', indented(body)].join('\n'))
+  }
+
+  function indented(body) {
+    try {
+      return JSON.stringify(JSON.parse(body), null, 2)
+    } catch {
+      return body
+    }
+  }
+
+  // ---- The connection --------------------------------------------------------------------------------------
+
+  function prepareConnection(node) {
+    const form = prepare(node, 'node-config-input')
+    const environment = form.find('#node-config-input-environment')
+    const tell = () => {
+      showEnvironment(form, environment.typedInput('value'), environment.typedInput('type'))
+      form.find('#node-config-input-clientId').trigger('change.redox')
+    }
+    environment.on('change', tell)
+    tell()
+    form.find('.redox-test').on('click', () => test(node, form))
+    form.find('.redox-generate').on('click', () => generate(form))
+    form.find('.redox-key-copy').on('click', function () {
+      RED.clipboard.copyText(form.find('.redox-key-jwk').val(), $(this), text('key.copied'))
+    })
+  }
+
+  async function test(node, form) {
+    const { config, secrets } = connectionValues(node)
+    tellResult(form, '', text('test.running'))
+    form.find('.redox-at-fault').removeClass('redox-at-fault')
+    try {
+      const result = await ask('redox/test', { id: node.id, config, secrets })
+      tellResult(form, result.ok ? 'redox-good' : 'redox-bad', resultText(result))
+      markField(form, result.field)
+    } catch (reason) {
+      tellResult(form, 'redox-bad', text(`test.${reason}`))
+    }
+  }
+
+  /** A secret that was not typed is left out: the runtime takes the stored one. */
+  function connectionValues(node) {
+    const read = reader(node)
+    const secrets = Object.keys(node._def.credentials).flatMap((name) => {
+      const value = read(name)
+      return value === STORED ? [] : [[name, value]]
+    })
+    return { config: formValues(node), secrets: Object.fromEntries(secrets) }
+  }
+
+  const resultText = ({ ok, reason, field, message, environment, clockSkewSeconds }) =>
+    text(`test.${ok ? 'ok' : reason}`, {
+      environment: environment && text(`option.environment.${environment}`),
+      field: field && text(`label.${field}`),
+      message,
+      seconds: Math.abs(clockSkewSeconds ?? 0),
+    })
+
+  function tellResult(form, className, content) {
+    form.find('.redox-test-result').empty().append(line(className, content))
+  }
+
+  function markField(form, field) {
+    if (field === undefined) return
+    const input = form.find(`#node-config-input-${field}`)
+    input.closest('details').prop('open', true)
+    input.addClass('redox-at-fault').trigger('focus')
+    input.one('input', () => input.removeClass('redox-at-fault'))
+  }
+
+  async function generate(form) {
+    try {
+      const { privateKey, publicJwk } = await ask('redox/key-pair', {})
+      form.find('#node-config-input-privateKey').val(privateKey).trigger('change')
+      form.find('#node-config-input-keyId').val(publicJwk.kid).trigger('change')
+      form.find('.redox-key-jwk').val(JSON.stringify(publicJwk, null, 2))
+      form.find('.redox-key').show()
+    } catch (reason) {
+      tellResult(form, 'redox-bad', text(`test.${reason}`))
+    }
+  }
+
+  // ---- Older flows -----------------------------------------------------------------------------------------
+
+  // Nodes that an earlier release saved come in with the flow: they are changed before anybody opens them.
+  RED.events.on('nodes:add', (node) => {
+    if (!/^redox-/.test(node.type) || !node._def?.set?.module?.endsWith('/node-red-redox')) return
+    const migrated = window.RedoxMigrations.migrate(node.type, node)
+    if (migrated !== node) Object.assign(node, migrated)
+    node.version ??= window.RedoxMigrations.currentVersion(node.type)
+  })
+
+  window.RedoxEditor = { prepareSender, prepareConnection, label: (name) => text(`label.${name}`) }
 })()

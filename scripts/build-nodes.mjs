@@ -1,62 +1,90 @@
 // Node-RED finds a node's dialog, help, texts and icon only beside its built .js file. Copies them there and
-// expands two directives, so that what several nodes share is written once:
+// expands directives, so that what several nodes share is written once:
 //
-//   <!-- include: dialog/way -->                        nodes/lib/dialog/way.html stands here
-//   <!-- field: NAME icon=tag types=msg,str when=X=Y --> a typed input: row, label, hint, hidden type
+//   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here
+//   <!-- field: NAME icon=tag when=X=Y -->   a row of a dialog (scripts/lib/rows.mjs)
+//   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { rows } from './lib/rows.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const from = path.join(root, 'nodes')
 const to = path.join(root, 'dist', 'nodes')
-const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox'
-const FIELD_TYPES = 'msg,flow,global,str,jsonata,env'
+const DIRECTIVE = new RegExp(`(<!-- (?:include|fields|${Object.keys(rows).join('|')})(?:: [^>]*?)? -->)`)
+const CONFIG = 'redox-config'
+const { redox: texts } = JSON.parse(
+  await readFile(path.join(from, CONFIG, 'locales', 'en-US', `${CONFIG}.json`), 'utf8'),
+)
 
 for (const type of await readdir(from)) {
   if (!existsSync(path.join(from, type, `${type}.html`))) continue
-  await expand(path.join(type, `${type}.html`))
+  await expand(type, path.join(type, `${type}.html`))
   for (const language of await readdir(path.join(from, type, 'locales'))) {
     const folder = path.join(type, 'locales', language)
-    for (const file of await readdir(path.join(from, folder))) await expand(path.join(folder, file))
+    for (const file of await readdir(path.join(from, folder))) await expand(type, path.join(folder, file))
   }
   await mkdir(path.join(to, type, 'icons'), { recursive: true })
   await cp(path.join(root, 'icons', `${type}.svg`), path.join(to, type, 'icons', `${type}.svg`))
 }
 
-async function expand(file) {
+async function expand(type, file) {
   const source = await readFile(path.join(from, file), 'utf8')
   await mkdir(path.dirname(path.join(to, file)), { recursive: true })
-  await writeFile(path.join(to, file), await directives(source))
+  await writeFile(path.join(to, file), await directives(type, source))
 }
 
-async function directives(source) {
-  const parts = await Promise.all(
-    source.split(/(<!-- (?:include|field): [^>]*? -->)/).map((part) => {
-      const [, kind, words] = /^<!-- (include|field): (.*) -->$/.exec(part) ?? []
-      if (kind === 'include') return readFile(path.join(from, 'lib', `${words}.html`), 'utf8')
-      return kind === 'field' ? field(words.split(/\s+/)) : part
-    }),
-  )
+async function directives(type, source) {
+  const parts = await Promise.all(source.split(DIRECTIVE).map((part) => directive(type, part)))
   return parts.join('')
 }
 
-function field([name, ...options]) {
-  const {
-    icon = 'tag',
-    types = FIELD_TYPES,
-    when,
-  } = Object.fromEntries(options.map((option) => splitOnce(option)))
-  const condition = when === undefined ? '' : ` data-when="${when}"`
-  return `<div class="form-row"${condition}>
-      <label for="node-input-${name}"><i class="fa fa-${icon}"></i> <span data-i18n="${CATALOGUE}.label.${name}"></span></label>
-      <input type="text" id="node-input-${name}" data-types="${types}" data-i18n="[placeholder]${CATALOGUE}.hint.${name}">
-      <input type="hidden" id="node-input-${name}Type">
-    </div>`
+async function directive(type, part) {
+  const [, kind, words = ''] = /^<!-- (\w+)(?:: (.*))? -->$/.exec(part) ?? []
+  if (kind === 'include') return included(type, words)
+  if (kind === 'fields') return fieldList(type)
+  if (rows[kind] === undefined) return part
+  const [name, ...options] = words.split(/\s+/)
+  return rows[kind](name, Object.fromEntries(options.map(splitOnce)), prefixOf(type), texts)
+}
+
+function prefixOf(type) {
+  return type === CONFIG ? 'node-config-input' : 'node-input'
+}
+
+async function included(type, name) {
+  return directives(type, await readFile(path.join(from, 'lib', `${name}.html`), 'utf8'))
 }
 
 function splitOnce(option) {
   const at = option.indexOf('=')
-  return [option.slice(0, at), option.slice(at + 1)]
+  return at < 0 ? [option, true] : [option.slice(0, at), option.slice(at + 1)]
+}
+
+/** What the dialog itself says of its fields, so that the help cannot say anything else. */
+async function fieldList(type) {
+  const dialog = await directives(type, await readFile(path.join(from, type, `${type}.html`), 'utf8'))
+  const found = [...dialog.matchAll(/<div class="form-row"[^]*?\n<\/div>/g)].map(([row]) => ({
+    label: key(row, 'label'),
+    hint: key(row, 'hint'),
+    kind: row.includes('data-types') ? 'typed input' : row.includes('<select') ? 'choice' : 'text',
+  }))
+  const items = found
+    .filter(({ label }) => label !== 'name')
+    .map(
+      ({ label, hint, kind }) =>
+        `<dt>${escaped(texts.label[label])} <span class="property-type">${kind}</span></dt>\n` +
+        `<dd>${hint === undefined ? '' : `${escaped(texts.hint[hint])}.`}</dd>`,
+    )
+  return `<dl class="message-properties">\n${items.join('\n')}\n</dl>`
+}
+
+function key(row, kind) {
+  return new RegExp(`:redox\\.${kind}\\.(\\w+)"`).exec(row)?.[1]
+}
+
+function escaped(text) {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;')
 }

@@ -36,6 +36,10 @@ export type RedoxErrorCode =
 export interface RedoxErrorDetail {
   /** what was being done: `token`, `upload`, or the operation sent */
   operation?: string
+  /** the field of the redox-config node that is at fault, as the node saves it, e.g. `keyId` */
+  field?: string
+  /** seconds that this machine's clock is ahead of the token server's (behind: negative), when that matters */
+  clockSkewSeconds?: number
   /** HTTP status of the answer */
   status?: number
   /** every problem found, for REDOX_INVALID_MESSAGE */

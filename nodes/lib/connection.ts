@@ -22,6 +22,7 @@ import { unsetVariable } from './evaluate'
 /** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
 export interface ConnectionConfig {
   environment?: string
+  environmentType?: string
   auth?: string
   clientId?: string
   keyId?: string
@@ -66,11 +67,14 @@ export interface Connection {
 
 /** The redox-config node, as the other nodes find it behind their `connection` property. */
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
+  /** what is deployed, environment variables filled in; no secrets */
+  saved: ConnectionConfig
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
 }
 
-const configuration = (message: string): RedoxError => new RedoxError('REDOX_CONFIGURATION', message)
+const configuration = (message: string, field?: string): RedoxError =>
+  new RedoxError('REDOX_CONFIGURATION', message, field === undefined ? {} : { field })
 
 export type TargetEnvironment = Environment | 'Sandbox'
 
@@ -84,6 +88,7 @@ export function environmentOf(value: unknown): TargetEnvironment {
   throw configuration(
     'The environment of the redox-config node is none of Development, Staging, Production and Sandbox ' +
       '(is the environment variable set that it names?).',
+    'environment',
   )
 }
 
@@ -122,9 +127,20 @@ function assertVariablesSet(values: object): void {
     if (unset === undefined) continue
     throw configuration(
       `The field "${name}" of the redox-config node names the environment variable ${unset}, which is not set.`,
+      name,
     )
   }
 }
+
+/** Where the secrets of a connection go: the token endpoint, and whom an assertion is made for. */
+export function tokenTarget(config: ConnectionConfig): string[] {
+  const credentials = credentialsOf(config, {}, hostsFor(regionOf(config), setHosts(config)))
+  return credentials.kind === 'oauth'
+    ? [credentials.tokenUrl, credentials.audience]
+    : [credentials.authenticateUrl, credentials.refreshUrl]
+}
+
+const regionOf = ({ region }: ConnectionConfig): Region => choice<Region>(region, ['US', 'CA'], 'region')
 
 const folderList = (folders: string | undefined): string[] =>
   (folders ?? '').split(/[\n,;]/).flatMap((folder) => (folder.trim() === '' ? [] : [folder.trim()]))
@@ -137,8 +153,7 @@ function settingsOf(
 ): RedoxSettings {
   // The sandbox plays the Development environment of a paid account.
   const environment = target === 'Sandbox' ? 'Development' : target
-  const region = choice<Region>(config.region, ['US', 'CA'], 'region')
-  const hosts = sandbox ? sandbox.endpoints : hostsFor(region, setHosts(config))
+  const hosts = sandbox ? sandbox.endpoints : hostsFor(regionOf(config), setHosts(config))
   return {
     environment,
     hosts,
@@ -190,6 +205,7 @@ function sourceOf({ sourceId, sourceName }: ConnectionConfig): RedoxSettings['so
   if (id !== undefined && !UUID.test(id)) {
     throw configuration(
       'The source ID in the redox-config node is not a UUID. Copy it from the Redox dashboard.',
+      'sourceId',
     )
   }
   return { ...(id !== undefined && { id }), ...(name !== undefined && { name }) }

@@ -3,9 +3,9 @@ import { badInput } from '../../src/errors'
 import { readText, type MessageFile } from '../../src/file/file'
 import { getAt } from '../../src/message/json'
 import { assertEmbeddable } from '../../src/message/prepared'
-import { prepareDataModel, type DataModel, type FieldValue } from '../../src/message/datamodel'
+import { draftDataModel, type DataModel, type FieldValue } from '../../src/message/datamodel'
 import { placeFiles, takeFiles } from './file-input'
-import { answerOf, registerSendNode, type Done, type Task } from './send-node'
+import { registerSendNode, type Prepared, type Task } from './send-node'
 
 /** A typed input of a node and the place in the message that it fills. */
 export interface Field {
@@ -48,14 +48,14 @@ interface DataModelNode {
 
 /** Registers a node that sends one data model. */
 export function registerDataModelNode(RED: NodeAPI, type: string, node: DataModelNode): void {
-  registerSendNode(RED, type, (task) => send(task, node))
+  registerSendNode(RED, type, (task) => prepare(task, node))
 }
 
-async function send(
+async function prepare(
   task: Task,
   { model, fields, severalFiles, describedBy = [] }: DataModelNode,
-): Promise<Done> {
-  const { inputs, connection, signal } = task
+): Promise<Prepared> {
+  const { inputs, connection } = task
   const eventType = inputs.setting('eventType') || 'New'
   const deletes = eventType === 'Delete'
   const data = await inputs.value('data')
@@ -65,7 +65,7 @@ async function send(
     : await contentOf(task, severalFiles, noteContentType(values, data))
   if (content.files.length === 0) values.push(...(await fieldValues(task, describedBy)))
   const placed = placeFiles(task, content.files, 'datamodel')
-  const message = prepareDataModel(
+  const draft = draftDataModel(
     {
       model,
       eventType,
@@ -78,9 +78,7 @@ async function send(
     },
     connection.sender,
   )
-  const delivery = await connection.client.deliver(message, content.files, signal)
-  const done = answerOf(message.operation, delivery)
-  return content.text === undefined ? done : { ...done, redox: { ...done.redox, way: 'text' } }
+  return { kind: 'message', draft, files: content.files, isText: content.text !== undefined }
 }
 
 /** The values of a node's filled fields. */

@@ -1,8 +1,8 @@
 import type { NodeAPI } from 'node-red'
-import { prepareFhir, type FhirOperation } from '../../src/message/fhir'
+import { draftFhir, type FhirOperation } from '../../src/message/fhir'
 import { fieldValues, type Field } from './datamodel-node'
 import { placeFiles, takeFiles } from './file-input'
-import { answerOf, oneOf, registerSendNode, type Done, type Task } from './send-node'
+import { oneOf, registerSendNode, type Prepared, type Task } from './send-node'
 
 /** Fields of the Patient entry (facts 3.3). */
 export const FHIR_PATIENT_FIELDS: Field[] = [
@@ -32,11 +32,11 @@ interface FhirNode {
 
 /** Registers a node that sends one of Redox's FHIR operations. */
 export function registerFhirNode(RED: NodeAPI, type: string, node: FhirNode): void {
-  registerSendNode(RED, type, (task) => send(task, node))
+  registerSendNode(RED, type, (task) => prepare(task, node))
 }
 
-async function send(task: Task, { operations, fields }: FhirNode): Promise<Done> {
-  const { inputs, connection, signal } = task
+async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Prepared> {
+  const { inputs, connection } = task
   // Facts 9.5: documented as not supported, seen to work.
   if (connection.client.settings.credentials.kind === 'legacy') {
     task.warn(
@@ -44,7 +44,7 @@ async function send(task: Task, { operations, fields }: FhirNode): Promise<Done>
     )
   }
   const files = await takeFiles(task, true)
-  const message = prepareFhir(
+  const draft = draftFhir(
     {
       operation: oneOf(inputs, 'operation', operations),
       slug: (await inputs.text('destination'))?.trim() ?? '',
@@ -56,5 +56,5 @@ async function send(task: Task, { operations, fields }: FhirNode): Promise<Done>
     },
     connection.sender,
   )
-  return answerOf(message.operation, await connection.client.deliver(message, files, signal))
+  return { kind: 'message', draft, files, isText: false }
 }

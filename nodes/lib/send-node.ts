@@ -1,25 +1,47 @@
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { badInput, RedoxError } from '../../src/errors'
-import type { Delivery } from '../../src/redox/client'
+import type { FileSource, MessageFile } from '../../src/file/file'
+import { checked, type Draft } from '../../src/message/prepared'
+import {
+  referenceFor,
+  type Delivery,
+  type OnProgress,
+  type RedoxClient,
+  type UploadKind,
+} from '../../src/redox/client'
 import type { Connection, RedoxConfigNode } from './connection'
 import { Inputs, type NodeConfig } from './evaluate'
+import { migrated } from './migrations'
 import { Status } from './status'
 
-/** What one message gives a node's `run`. */
+/** What one message gives a node's `prepare`. */
 export interface Task {
   connection: Connection
   inputs: Inputs
-  /** ends when the node is closed */
-  signal: AbortSignal
   /** for `msg.redox.warnings`, and the first time for the debug sidebar; no patient data */
   warn(warning: string): void
 }
 
-/** What `run` did. */
-export interface Done {
+/** What a message asks of Redox, before anything is sent. */
+export type Prepared =
+  | {
+      kind: 'message'
+      draft: Draft
+      /** in the order of `draft.message.files` */
+      files: MessageFile[]
+      /** the message's text is the document: it has no file */
+      isText: boolean
+    }
+  | { kind: 'upload'; file: FileSource; uploadKind: UploadKind }
+
+/** Reads a node's inputs for one message and builds what is to be sent. No I/O but reading the file's head. */
+export type Prepare = (task: Task) => Promise<Prepared>
+
+/** What was done. */
+interface Done {
   payload: unknown
   /** all but what the skeleton adds, plain data that anyone can log */
-  redox: Record<string, unknown>
+  redox: Record<string, unknown> & { way: string }
   statusCode: number
   /** log id, trace id or location: the end of the status line */
   id?: string
@@ -30,38 +52,43 @@ const CLOSE_WITHIN_MS = 12_000
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 
+const prepares = new Map<string, Prepare>()
+
+/** How the nodes of a type prepare a message, for the preview. */
+export const prepareOf = (type: string): Prepare | undefined => prepares.get(type)
+
 /**
  * Registers a node that takes a message, does one piece of work at Redox and emits the answer. All that the
  * send nodes share is here: connection, status, `done` exactly once, errors for Catch, closing.
  */
-export function registerSendNode(RED: NodeAPI, type: string, run: (task: Task) => Promise<Done>): void {
-  function SendNode(this: Node, config: SendNodeDef): void {
-    RED.nodes.createNode(this, config)
+export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): void {
+  function SendNode(this: Node, saved: SendNodeDef): void {
+    RED.nodes.createNode(this, saved)
     const status = new Status(RED, this)
     const closing = new AbortController()
     const underWay = new Set<Promise<void>>()
     const warned = new Set<string>()
 
+    const warn = (warnings: string[]): void => {
+      warnings.filter((warning) => !warned.has(warning)).forEach((warning) => this.warn(warning))
+      warnings.forEach((warning) => warned.add(warning))
+    }
+
     const handle = async (msg: NodeMessageInFlow): Promise<NodeMessageInFlow> => {
       const began = Date.now()
-      let environment = ''
-      const connection = await connectionOf(RED, config.connection).catch((error: unknown) => {
-        status.refused(environment, codeOf(error))
+      const { config, connection } = await ready(RED, type, saved).catch((error: unknown) => {
+        status.refused(codeOf(error))
         throw error
       })
-      environment = connection.environment
-      status.sending(environment)
+      const { environment } = connection
+      const ticket = status.begin(environment)
       try {
         const warnings: string[] = []
-        const done = await run({
-          connection,
-          inputs: new Inputs(RED, this, config, msg),
-          signal: closing.signal,
-          warn: (warning) => warnings.push(warning),
-        })
-        warnings.filter((warning) => !warned.has(warning)).forEach((warning) => this.warn(warning))
-        warnings.forEach((warning) => warned.add(warning))
-        status.sent(environment, done.statusCode, done.id)
+        const inputs = new Inputs(RED, this, config, msg)
+        const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
+        const done = await deliver(prepared, connection.client, closing.signal, ticket.progress)
+        warn(warnings)
+        ticket.sent(done.statusCode, done.redox.way, done.id)
         return Object.assign(msg, {
           payload: done.payload,
           statusCode: done.statusCode,
@@ -73,7 +100,7 @@ export function registerSendNode(RED: NodeAPI, type: string, run: (task: Task) =
           },
         })
       } catch (error) {
-        status.failed(environment, codeOf(error))
+        ticket.failed(codeOf(error))
         throw error
       }
     }
@@ -99,7 +126,17 @@ export function registerSendNode(RED: NodeAPI, type: string, run: (task: Task) =
     })
   }
 
+  prepares.set(type, prepare)
   RED.nodes.registerType(type, SendNode as never)
+}
+
+async function ready(
+  RED: NodeAPI,
+  type: string,
+  saved: SendNodeDef,
+): Promise<{ config: NodeConfig; connection: Connection }> {
+  const config = migrated(type, saved)
+  return { config, connection: await connectionOf(RED, saved.connection) }
 }
 
 async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
@@ -136,8 +173,52 @@ const frames = (stack: string): string =>
 const timer = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => void setTimeout(resolve, milliseconds).unref())
 
-/** The part of `msg.redox` and `msg.statusCode` that a delivered message has. */
-export function answerOf(operation: string, delivery: Delivery): Done {
+/** Does what was prepared. */
+function deliver(
+  prepared: Prepared,
+  client: RedoxClient,
+  signal: AbortSignal,
+  onProgress: OnProgress,
+): Promise<Done> {
+  return prepared.kind === 'upload'
+    ? upload(prepared, client, signal, onProgress)
+    : send(prepared, client, signal, onProgress)
+}
+
+async function upload(
+  { file, uploadKind }: Extract<Prepared, { kind: 'upload' }>,
+  client: RedoxClient,
+  signal: AbortSignal,
+  onProgress: OnProgress,
+): Promise<Done> {
+  const uploaded = await client.upload(file, uploadKind, signal, onProgress)
+  const { status, headers, sha256, url, attempts } = uploaded
+  return {
+    payload: referenceFor(file, uploaded, uploadKind),
+    statusCode: status,
+    id: sha256,
+    redox: {
+      operation: 'upload',
+      way: 'upload',
+      files: [{ way: 'upload', size: file.size, sha256, url }],
+      headers,
+      attempts,
+    },
+  }
+}
+
+async function send(
+  { draft, files, isText }: Extract<Prepared, { kind: 'message' }>,
+  client: RedoxClient,
+  signal: AbortSignal,
+  onProgress: OnProgress,
+): Promise<Done> {
+  const message = checked(draft)
+  const delivery = await client.deliver(message, files, signal, onProgress)
+  return answerOf(message.operation, delivery, isText)
+}
+
+function answerOf(operation: string, delivery: Delivery, isText: boolean): Done {
   const { status, headers, body, facts, files, attempts } = delivery
   const id = facts.logIds[0] ?? mainId(operation, facts.locations) ?? facts.traceId
   return {
@@ -146,7 +227,7 @@ export function answerOf(operation: string, delivery: Delivery): Done {
     ...(id !== undefined && { id }),
     redox: {
       operation,
-      way: wayOf(files.map(({ way }) => way)),
+      way: isText ? 'text' : wayOf(files.map(({ way }) => way)),
       files,
       logIds: facts.logIds,
       locations: facts.locations,

@@ -1,10 +1,35 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
+import type { Progress } from '../../src/redox/client'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
+// Status nodes and every open editor hear of each change.
+const EVERY_MS = 1000
+// The begin and the end of a lone message are both seen at once.
+const AT_ONCE = 2
+// Smaller uploads are over before anybody could read a percentage.
+const PERCENT_FROM_BYTES = 1_000_000
+// What fits into the line: the first group of a UUID.
+const SHORT_ID = 8
 
-/** The status line of a send node: how many are under way, how the last one ended, and where it went. */
+/** One message on its way through a node, as the status sees it. */
+export interface Ticket {
+  progress(progress: Progress): void
+  sent(statusCode: number, way: string, id: string | undefined): void
+  failed(code: string): void
+}
+
+/**
+ * The status line of a send node: how many wait and are under way, how far an upload is, how the last message
+ * ended, and whether it went to the sandbox. At most one change a second, apart from the first ones.
+ */
 export class Status {
-  #underWay = 0
+  readonly #underWay = new Map<Ticket, Progress>()
+  #environment = ''
+  #ended: { failed: boolean; text: string } | undefined
+  #shown = ''
+  #credit = AT_ONCE
+  #creditAt = Date.now()
+  #timer: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(
@@ -13,42 +38,94 @@ export class Status {
   ) {}
 
   /** @param environment `sandbox` stands in front, so that nobody takes it for a delivery */
-  sending(environment: string): void {
-    this.#underWay++
-    this.#show({ fill: 'blue', shape: 'dot' }, environment, this.#sendingText())
+  begin(environment: string): Ticket {
+    this.#environment = environment
+    const ticket: Ticket = {
+      progress: (progress) => {
+        this.#underWay.set(ticket, progress)
+        this.#changed()
+      },
+      sent: (statusCode, way, id) => {
+        const text = [String(statusCode), this.#word(`way.${way}`), id?.slice(0, SHORT_ID)]
+        this.#end(ticket, false, text.filter(Boolean).join(' '))
+      },
+      failed: (code) => this.#end(ticket, true, code),
+    }
+    this.#underWay.set(ticket, { phase: 'send', sent: 0, total: 0 })
+    this.#changed()
+    return ticket
   }
 
-  /** @param id short id to look the message up by */
-  sent(environment: string, statusCode: number, id: string | undefined): void {
-    this.#underWay--
-    const text = [String(statusCode), id?.slice(0, 8)].filter(Boolean).join(' ')
-    this.#show({ fill: 'green', shape: 'dot' }, environment, text)
-  }
-
-  /** A message that failed after {@link sending}. */
-  failed(environment: string, code: string): void {
-    this.#underWay--
-    this.refused(environment, code)
-  }
-
-  /** A message that never got as far as being sent. */
-  refused(environment: string, code: string): void {
-    this.#show({ fill: 'red', shape: 'ring' }, environment, code)
+  /** A message that never got as far as a connection. */
+  refused(code: string): void {
+    this.#ended = { failed: true, text: code }
+    this.#changed()
   }
 
   close(): void {
     this.#closed = true
+    clearTimeout(this.#timer)
     this.node.status({})
   }
 
-  #sendingText(): string {
-    const sending = this.RED._(`${CATALOGUE}sending`)
-    return this.#underWay > 1 ? `${sending} ${this.#underWay}` : sending
+  #end(ticket: Ticket, failed: boolean, text: string): void {
+    this.#underWay.delete(ticket)
+    this.#ended = { failed, text }
+    this.#changed()
   }
 
-  #show(look: NodeStatus, environment: string, text: string): void {
-    if (this.#closed) return
-    const prefix = environment === 'sandbox' ? `${this.RED._(`${CATALOGUE}sandbox`)} ` : ''
-    this.node.status({ ...look, text: prefix + text })
+  #changed(): void {
+    if (this.#closed || this.#timer) return
+    const now = Date.now()
+    this.#credit = Math.min(AT_ONCE, this.#credit + (now - this.#creditAt) / EVERY_MS)
+    this.#creditAt = now
+    if (this.#credit >= 1) return this.#show()
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#changed()
+      },
+      Math.ceil((1 - this.#credit) * EVERY_MS),
+    ).unref()
+  }
+
+  #show(): void {
+    const status = this.#line()
+    const shown = JSON.stringify(status)
+    if (shown === this.#shown) return
+    this.#shown = shown
+    this.#credit--
+    this.node.status(status)
+  }
+
+  #line(): NodeStatus {
+    const failed = this.#ended?.failed === true
+    const all = [...this.#underWay.values()]
+    const moving = all.filter(({ phase }) => phase !== 'wait')
+    const isBusy = all.length > 0
+    const busy = [this.#movingText(moving), this.#waitingText(all.length - moving.length)]
+    const parts = isBusy ? [...busy, failed ? this.#ended!.text : ''] : [this.#ended?.text ?? '']
+    const prefix = this.#environment === 'sandbox' ? `${this.#word('sandbox')} ` : ''
+    return {
+      fill: failed ? 'red' : isBusy ? 'blue' : 'green',
+      shape: failed ? 'ring' : 'dot',
+      text: prefix + parts.filter((part) => part !== '').join(' · '),
+    }
+  }
+
+  #movingText(moving: Progress[]): string {
+    const [one, ...others] = moving
+    if (one === undefined) return ''
+    if (others.length > 0) return `${this.#word('sending')} ${moving.length}`
+    if (one.phase === 'send' || one.total < PERCENT_FROM_BYTES) return this.#word('sending')
+    return `${this.#word('uploading')} ${Math.floor((one.sent / one.total) * 100)} %`
+  }
+
+  #waitingText(count: number): string {
+    return count === 0 ? '' : `${this.#word('waiting')} ${count}`
+  }
+
+  #word(key: string): string {
+    return this.RED._(`${CATALOGUE}${key}`)
   }
 }

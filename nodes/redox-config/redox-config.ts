@@ -7,17 +7,19 @@ import {
   type ConnectionSecrets,
   type RedoxConfigNode,
 } from '../lib/connection'
+import { registerEditorRoutes } from '../lib/editor-routes'
+import { migrated } from '../lib/migrations'
 import { acquireSandbox, releaseSandbox } from '../lib/sandbox-host'
 
-type ConfigNodeDef = NodeDef & ConnectionConfig & { environmentType?: string }
-
 export = function register(RED: NodeAPI): void {
-  function RedoxConfig(this: RedoxConfigNode, config: ConfigNodeDef): void {
-    RED.nodes.createNode(this, config)
+  function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
+    RED.nodes.createNode(this, saved)
+    this.saved = saved
     let opened: Promise<Connection> | undefined
     let usesSandbox = false
 
     const open = async (): Promise<Connection> => {
+      const config = migrated('redox-config', saved)
       const fromEnv = config.environmentType === 'env' && config.environment !== undefined
       const name: unknown = fromEnv
         ? RED.util.evaluateNodeProperty(config.environment!, 'env', this, {})
@@ -47,7 +49,7 @@ export = function register(RED: NodeAPI): void {
     })
   }
 
-  RED.nodes.registerType<RedoxConfigNode, ConfigNodeDef, object, ConnectionSecrets>(
+  RED.nodes.registerType<RedoxConfigNode, NodeDef & ConnectionConfig, object, ConnectionSecrets>(
     'redox-config',
     RedoxConfig,
     {
@@ -58,4 +60,5 @@ export = function register(RED: NodeAPI): void {
       },
     },
   )
+  registerEditorRoutes(RED)
 }

@@ -38,11 +38,12 @@ export function tokenFetcher(credentials: Credentials, post: PostForToken): Fetc
   return credentials.kind === 'oauth' ? oauthFetcher(credentials, post) : legacyFetcher(credentials, post)
 }
 
-function required(value: string | undefined, label: string): string {
+function required(value: string | undefined, field: string, label: string): string {
   if (value !== undefined && value.trim() !== '') return value.trim()
   throw new RedoxError(
     'REDOX_CONFIGURATION',
     `The redox-config node has no ${label}. Fill it in (or set the environment variable it names).`,
+    { field },
   )
 }
 
@@ -71,9 +72,9 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
 }
 
 async function signAssertion(credentials: OAuthCredentials): Promise<string> {
-  const clientId = required(credentials.clientId, 'client ID')
-  const signing = readPrivateKey(required(credentials.privateKey, 'private key'))
-  const keyId = required(credentials.keyId || signing.keyId, 'key ID')
+  const clientId = required(credentials.clientId, 'clientId', 'client ID')
+  const signing = readPrivateKey(required(credentials.privateKey, 'privateKey', 'private key'))
+  const keyId = required(credentials.keyId || signing.keyId, 'keyId', 'key ID')
   // Loaded here: jose is an ES module, which Node 22.9 cannot require, and no flow needs it before a send.
   const { SignJWT } = await import('jose')
   const now = Math.floor(Date.now() / 1000)
@@ -93,8 +94,8 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
     post(
       credentials.authenticateUrl,
       json({
-        apiKey: required(credentials.apiKey, 'API key'),
-        secret: required(credentials.secret, 'secret'),
+        apiKey: required(credentials.apiKey, 'apiKey', 'API key'),
+        secret: required(credentials.secret, 'secret', 'secret'),
       }),
     )
   const refresh = (refreshToken: string): Promise<HttpAnswer> =>

@@ -10,7 +10,13 @@ export interface SigningKey {
 }
 
 const invalid = (problem: string): RedoxError =>
-  new RedoxError('REDOX_CONFIGURATION', `The private key in the redox-config node cannot be used: ${problem}`)
+  new RedoxError(
+    'REDOX_CONFIGURATION',
+    `The private key in the redox-config node cannot be used: ${problem}`,
+    {
+      field: 'privateKey',
+    },
+  )
 
 /**
  * A private key as people paste it: PEM with real line breaks, with `\n` written out, or with the line breaks

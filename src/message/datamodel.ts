@@ -1,8 +1,8 @@
 import type { z } from 'zod'
-import { badInput, invalidMessage } from '../errors'
+import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
 import { copyJson, getAt, isObject, parsePath, setAt, type Json, type JsonObject, type Path } from './json'
-import type { PlacedFile, PreparedMessage } from './prepared'
+import { checked, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
 import { problemsOf } from './problems'
 
 export type DataModel = keyof typeof DATA_MODEL_SCHEMAS
@@ -41,10 +41,16 @@ export interface DataModelInput {
 
 /**
  * Builds and checks one message of the Data Model API (facts sections 4 and 5).
- * Precedence: a filled field, the data object, the default.
  * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
  */
-export function prepareDataModel(input: DataModelInput, sender: Sender): PreparedMessage {
+export const prepareDataModel = (input: DataModelInput, sender: Sender): PreparedMessage =>
+  checked(draftDataModel(input, sender))
+
+/**
+ * The message as far as it can be built. Precedence: a filled field, the data object, the default.
+ * @throws RedoxError REDOX_BAD_INPUT for input that no message can be built of
+ */
+export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const events: Record<string, z.ZodType> = DATA_MODEL_SCHEMAS[input.model]
   const schema = events[input.eventType]
   if (schema === undefined) {
@@ -55,8 +61,11 @@ export function prepareDataModel(input: DataModelInput, sender: Sender): Prepare
   for (const field of input.fields) setField(body, field)
   const files = PLACE[input.model](body, input)
   setDefaults(body, DEFAULTS[input.model])
-  check(schema, body, input)
-  return { api: 'datamodel', operation: `${input.model}:${input.eventType}`, body, files }
+  return {
+    message: { api: 'datamodel', operation: `${input.model}:${input.eventType}`, body, files },
+    title: `The ${input.model} message (${input.eventType})`,
+    problems: problemsIn(schema, body, input),
+  }
 }
 
 function ownCopy(data: unknown): JsonObject {
@@ -169,14 +178,14 @@ function setFileFields(
   }
 }
 
-function check(schema: z.ZodType, body: JsonObject, { model, eventType, files }: DataModelInput): void {
-  const checked = schema.safeParse(body, { reportInput: true })
-  const problems = checked.success ? [] : problemsOf(checked.error, HINTS)
+function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataModelInput): Problem[] {
+  const parsed = schema.safeParse(body, { reportInput: true })
+  const problems = parsed.success ? [] : problemsOf(parsed.error, HINTS)
   // Facts 9.3: a reference in a note says nothing of what it leads to.
   const refers = model === 'Notes' && files.some(({ way }) => way !== 'embed')
   if (refers && !getAt(body, ['Note', 'FileType']))
     problems.push({ path: 'Note.FileType', problem: 'is missing', fix: 'Fill in the file type, e.g. PDF.' })
-  if (problems.length > 0) throw invalidMessage(`The ${model} message (${eventType})`, problems)
+  return problems
 }
 
 const PATIENT_HINT = "Fill in the node's Patient ID field, or give Patient.Identifiers in the data object."

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { badInput, invalidMessage, type Problem } from '../errors'
+import { badInput, type Problem } from '../errors'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
 import { fieldValue, type FieldValue, type Sender } from './datamodel'
 import { BUNDLE_SCHEMA, RESOURCE_SCHEMAS } from './fhir-schemas'
 import { copyJson, getAt, isObject, parsePath, setAt, type Json, type JsonObject, type Path } from './json'
-import type { PlacedFile, PreparedMessage } from './prepared'
+import { checked, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
 import { problemsOf } from './problems'
 
 interface Operation {
@@ -73,10 +73,16 @@ const EVENT_BASE = 'https://fhir.redoxengine.com/EventDefinition/'
 
 /**
  * Builds and checks the Bundle of type `message` for one of Redox's FHIR operations (facts 3.3).
- * Precedence: a filled field, the data, the default.
  * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
  */
-export function prepareFhir(input: FhirInput, sender: FhirSender): PreparedMessage {
+export const prepareFhir = (input: FhirInput, sender: FhirSender): PreparedMessage =>
+  checked(draftFhir(input, sender))
+
+/**
+ * The Bundle as far as it can be built. Precedence: a filled field, the data, the default.
+ * @throws RedoxError REDOX_BAD_INPUT for input that no Bundle can be built of
+ */
+export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   const operation: Operation = FHIR_OPERATIONS[input.operation]
   assertSlug(input.slug)
   const bundle = takeBundle(input.data)
@@ -93,8 +99,11 @@ export function prepareFhir(input: FhirInput, sender: FhirSender): PreparedMessa
   setMessageHeader(entries, main, operation, sender)
   setIdentity(bundle, entries, input, sender)
   const files = placeFiles(entries, main, input, parsePlace(input.place || operation.place))
-  check(bundle, operation, input.operation)
-  return { api: 'fhir', operation: input.operation, slug: input.slug, body: bundle, files }
+  return {
+    message: { api: 'fhir', operation: input.operation, slug: input.slug, body: bundle, files },
+    title: `The Bundle for ${input.operation}`,
+    problems: problemsIn(bundle, operation),
+  }
 }
 
 function assertSlug(slug: string): void {
@@ -291,15 +300,14 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   throw badInput(`The place for the file is in a ${wanted.type}, but the message has no such resource.`)
 }
 
-function check(bundle: JsonObject, operation: Operation, name: string): void {
+function problemsIn(bundle: JsonObject, operation: Operation): Problem[] {
   const entries = Array.isArray(bundle.entry) ? (bundle.entry as JsonObject[]) : []
-  const checked = BUNDLE_SCHEMA.safeParse(bundle, { reportInput: true })
-  const problems = [
-    ...(checked.success ? [] : problemsOf(checked.error)),
+  const parsed = BUNDLE_SCHEMA.safeParse(bundle, { reportInput: true })
+  return [
+    ...(parsed.success ? [] : problemsOf(parsed.error)),
     ...entries.flatMap((entry, index) => resourceProblems(resourceOf(entry), index)),
     ...entryProblems(entries, operation),
   ]
-  if (problems.length > 0) throw invalidMessage(`The Bundle for ${name}`, problems)
 }
 
 function resourceProblems(resource: JsonObject, index: number): Problem[] {

@@ -1,6 +1,6 @@
 import type { FileReference, FileSource, MessageFile } from '../file/file'
 import { base64Length } from '../transport/body'
-import { badInput, formatSize, RedoxError } from '../errors'
+import { badInput, formatSize, invalidMessage, RedoxError, type Problem } from '../errors'
 import type { JsonObject, Path } from './json'
 
 /** How a file travels: inside the message, uploaded first and referenced, or referenced as it came. */
@@ -20,6 +20,23 @@ export interface PreparedMessage {
   body: JsonObject
   /** one for each file, in order: where its base64 text or URL goes */
   files: { way: Way; path: Path }[]
+}
+
+/** A message as it was built, with everything that is wrong with it. */
+export interface Draft {
+  message: PreparedMessage
+  /** what it is, for the error text */
+  title: string
+  problems: Problem[]
+}
+
+/**
+ * The message of a draft without problems.
+ * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
+ */
+export function checked({ message, title, problems }: Draft): PreparedMessage {
+  if (problems.length > 0) throw invalidMessage(title, problems)
+  return message
 }
 
 /** Sizes in bytes; 1 MB = 1 000 000 (facts 6.1, 9.7). */

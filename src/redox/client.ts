@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { tokenFetcher } from '../auth/credentials'
-import { TokenCache } from '../auth/tokens'
+import { TokenCache, type FetchToken } from '../auth/tokens'
 import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
 import type { FileReference, FileSource, MessageFile } from '../file/file'
 import { isObject, withValueAt, type JsonObject } from '../message/json'
@@ -28,6 +28,27 @@ export interface DeliveredFile {
   size?: number
   sha256?: string
   url?: string
+}
+
+/** How far a message is. */
+export interface Progress {
+  /** `wait`: as many as may are under way before it */
+  phase: 'wait' | 'upload' | 'send'
+  /** bytes of the request's body */
+  sent: number
+  total: number
+}
+
+export type OnProgress = (progress: Progress) => void
+
+/** A request that would be made, for people to read. */
+export interface RequestPreview {
+  method: 'POST'
+  url: string
+  /** without the token */
+  headers: Record<string, string>
+  /** files stand as `<base64, 12345 bytes>` */
+  body: string
 }
 
 export interface Delivery {
@@ -61,6 +82,7 @@ interface Step {
 export class RedoxClient {
   readonly settings: RedoxSettings
   readonly #http: Http
+  readonly #fetchToken: FetchToken
   readonly #tokens: TokenCache
   readonly #gate: Gate
   readonly #closing = new AbortController()
@@ -71,19 +93,23 @@ export class RedoxClient {
     this.settings = settings
     this.#http = new Http(settings.http)
     this.#gate = new Gate(settings.http.sendsAtOnce)
-    this.#tokens = new TokenCache(
-      tokenFetcher(settings.credentials, (url, body) =>
-        this.#attempt(tokenStep(url, body), {}, this.#closing.signal),
-      ),
+    this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
+      this.#attempt(tokenStep(url, body), {}, this.#closing.signal),
     )
+    this.#tokens = new TokenCache(this.#fetchToken)
   }
 
   /**
    * Uploads a file (facts 3.5, 4.2).
    * @throws RedoxError
    */
-  upload(file: FileSource, kind: UploadKind, signal: AbortSignal): Promise<Uploaded> {
-    return this.#inTurn('upload', signal, (both) => this.#upload(file, kind, both))
+  upload(
+    file: FileSource,
+    kind: UploadKind,
+    signal: AbortSignal,
+    onProgress?: OnProgress,
+  ): Promise<Uploaded> {
+    return this.#inTurn('upload', signal, onProgress, (both) => this.#upload(file, kind, both, onProgress))
   }
 
   /**
@@ -91,8 +117,41 @@ export class RedoxClient {
    * @param files in the order of `message.files`
    * @throws RedoxError
    */
-  deliver(message: PreparedMessage, files: MessageFile[], signal: AbortSignal): Promise<Delivery> {
-    return this.#inTurn(message.operation, signal, (both) => this.#deliver(message, files, both))
+  deliver(
+    message: PreparedMessage,
+    files: MessageFile[],
+    signal: AbortSignal,
+    onProgress?: OnProgress,
+  ): Promise<Delivery> {
+    return this.#inTurn(message.operation, signal, onProgress, (both) =>
+      this.#deliver(message, files, both, onProgress),
+    )
+  }
+
+  /**
+   * Fetches a token that nobody will use, to see whether the credentials are right.
+   * @throws RedoxError
+   */
+  async authenticate(): Promise<void> {
+    await this.#fetchToken(undefined)
+  }
+
+  /** The requests that {@link deliver} would make. Nothing is sent, no file is read. */
+  preview(message: PreparedMessage, files: MessageFile[]): RequestPreview[] {
+    const uploads: RequestPreview[] = []
+    let body = message.body
+    for (const [index, { way, path }] of message.files.entries()) {
+      const file = files[index]!
+      if (way !== 'upload' || file.kind !== 'file') continue
+      uploads.push(...this.previewUpload(file, uploadKind(message.api)))
+      body = withValueAt(body, path, '<reference that the upload is answered with>')
+    }
+    return [...uploads, previewOf(this.#sendStep(message, body, files))]
+  }
+
+  /** The request that {@link upload} would make. */
+  previewUpload(file: FileSource, kind: UploadKind): RequestPreview[] {
+    return [previewOf(this.#uploadStep(file, kind))]
   }
 
   /** Stops what is under way and closes the sockets. */
@@ -104,11 +163,16 @@ export class RedoxClient {
   async #inTurn<T>(
     operation: string,
     signal: AbortSignal,
+    onProgress: OnProgress = () => undefined,
     task: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { signal: either, release } = eitherSignal(signal, this.#closing.signal)
     try {
-      return await this.#gate.pass(() => task(either), either)
+      return await this.#gate.pass(
+        () => task(either),
+        either,
+        () => onProgress(WAITING),
+      )
     } catch (error) {
       if (error instanceof RedoxError || !either.aborted) throw error
       throw failure({ fault: 'aborted', sent: false }, 'send', operation, {})
@@ -117,10 +181,15 @@ export class RedoxClient {
     }
   }
 
-  async #upload(file: FileSource, kind: UploadKind, signal: AbortSignal): Promise<Uploaded> {
+  async #upload(
+    file: FileSource,
+    kind: UploadKind,
+    signal: AbortSignal,
+    onProgress?: OnProgress,
+  ): Promise<Uploaded> {
     assertUploadable(file, this.settings.limits)
     const step = this.#uploadStep(file, kind)
-    const { answer, attempts } = await this.#authorised(step, signal)
+    const { answer, attempts } = await this.#authorised(step, signal, onProgress)
     const url = referenceOf(answer, step.url, kind)
     this.uploadOrigins.add(new URL(url).origin)
     return {
@@ -150,7 +219,12 @@ export class RedoxClient {
     }
   }
 
-  async #deliver(message: PreparedMessage, files: MessageFile[], signal: AbortSignal): Promise<Delivery> {
+  async #deliver(
+    message: PreparedMessage,
+    files: MessageFile[],
+    signal: AbortSignal,
+    onProgress?: OnProgress,
+  ): Promise<Delivery> {
     const delivered: DeliveredFile[] = []
     let body = message.body
     let attempts = 0
@@ -163,8 +237,8 @@ export class RedoxClient {
         delivered.push({ way, ...describeSent(file) })
         continue
       }
-      const kind = message.api === 'fhir' ? 'binary' : 'blob'
-      const uploaded = await this.#upload(file, kind, signal).catch((error: unknown) => {
+      const kind = uploadKind(message.api)
+      const uploaded = await this.#upload(file, kind, signal, onProgress).catch((error: unknown) => {
         throw error instanceof RedoxError ? withFiles(error, delivered, []) : error
       })
       attempts += uploaded.attempts
@@ -176,7 +250,7 @@ export class RedoxClient {
       assertRequestSize(step.body.length, this.settings.limits)
     }
     try {
-      const sent = await this.#authorised(step, signal)
+      const sent = await this.#authorised(step, signal, onProgress)
       const facts = readAnswer(sent.answer)
       assertDelivered({ ...message, body }, sent.answer, facts)
       fillDigests(delivered, step.body.sha256())
@@ -221,28 +295,41 @@ export class RedoxClient {
   }
 
   /** With the shared token; refused once, it is renewed and the request replayed (design/SAFETY). */
-  async #authorised(step: Step, signal: AbortSignal): Promise<{ answer: HttpAnswer; attempts: number }> {
+  async #authorised(
+    step: Step,
+    signal: AbortSignal,
+    onProgress: OnProgress = () => undefined,
+  ): Promise<{ answer: HttpAnswer; attempts: number }> {
+    onProgress({ phase: phaseOf(step), sent: 0, total: step.body.length })
     const token = await unlessStopped(this.#tokens.get(), signal)
     try {
-      return { answer: await this.#attempt(step, bearer(token), signal), attempts: 1 }
+      return { answer: await this.#attempt(step, bearer(token), signal, onProgress), attempts: 1 }
     } catch (error) {
       if (!(error instanceof RedoxError) || error.code !== 'REDOX_AUTHENTICATION') throw error
       this.#tokens.invalidate(token)
     }
     const renewed = await unlessStopped(this.#tokens.get(), signal)
     try {
-      return { answer: await this.#attempt(step, bearer(renewed), signal), attempts: 2 }
+      return { answer: await this.#attempt(step, bearer(renewed), signal, onProgress), attempts: 2 }
     } catch (error) {
       throw error instanceof RedoxError ? error.with({ attempts: 2 }) : error
     }
   }
 
   /** One request; anything but a 2xx becomes the error that the table of outcomes names. */
-  async #attempt(step: Step, headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
+  async #attempt(
+    step: Step,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+    onProgress?: OnProgress,
+  ): Promise<HttpAnswer> {
     const at = new Date().toISOString()
+    let sent = 0
+    const onSent = (bytes: number): void =>
+      onProgress?.({ phase: phaseOf(step), sent: (sent += bytes), total: step.body.length })
     let answer: HttpAnswer
     try {
-      answer = await this.#http.post(step.url, { ...step.headers, ...headers }, step.body, signal)
+      answer = await this.#http.post(step.url, { ...step.headers, ...headers }, step.body, signal, onSent)
     } catch (error) {
       if (!(error instanceof HttpFault)) throw error
       throw failure(error.ending, step.purpose, step.operation, {
@@ -262,8 +349,10 @@ export class RedoxClient {
     const told = failureDetail(step.operation, answer, readAnswer(answer), step.sent, secrets)
     // What a token endpoint says may repeat the assertion or the secret.
     if (step.purpose === 'token') delete told.answer
+    const skew = step.purpose === 'token' ? clockSkew(answer) : undefined
     const detail = {
       ...told,
+      ...(skew !== undefined && { clockSkewSeconds: skew }),
       attempts: 1,
       at,
       ...(step.identifiers && { identifiers: step.identifiers }),
@@ -302,6 +391,33 @@ function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSign
     signal: controller.signal,
     release: () => both.forEach((signal) => signal.removeEventListener('abort', abort)),
   }
+}
+
+const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
+
+const uploadKind = (api: PreparedMessage['api']): UploadKind => (api === 'fhir' ? 'binary' : 'blob')
+
+const previewOf = ({ url, headers, body }: Step): RequestPreview => ({
+  method: 'POST',
+  url,
+  headers: {
+    authorization: 'Bearer …',
+    ...headers,
+    'content-type': body.contentType,
+    'content-length': String(body.length),
+  },
+  body: body.shortened(),
+})
+
+const phaseOf = ({ purpose }: Step): Progress['phase'] => (purpose === 'upload' ? 'upload' : 'send')
+
+// Redox allows 10 s of difference (facts 2.3, `iat`).
+const CLOCK_TOLERANCE_SECONDS = 10
+
+/** Seconds that this machine's clock is ahead of the server's (behind: negative), when that is too much. */
+function clockSkew({ headers }: HttpAnswer): number | undefined {
+  const skew = Math.round((Date.now() - Date.parse(String(headers.date))) / 1000)
+  return Math.abs(skew) > CLOCK_TOLERANCE_SECONDS ? skew : undefined
 }
 
 const secretsOf = (credentials: RedoxSettings['credentials']): string[] =>
@@ -405,12 +521,18 @@ function failure(
   const where = lookUp(detail)
   const wait =
     detail.retryAfterSeconds === undefined ? '' : ` Redox asks to wait ${detail.retryAfterSeconds} s.`
-  const action = actionFor(code, purpose, 'status' in ending ? ending.status : undefined)
+  const action =
+    detail.clockSkewSeconds === undefined
+      ? actionFor(code, purpose, 'status' in ending ? ending.status : undefined)
+      : clockAction(detail.clockSkewSeconds)
   const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
     (part) => part !== '',
   )
   return new RedoxError(code, text.join(' '), { operation, ...detail })
 }
+
+const clockAction = (skew: number): string =>
+  `This machine's clock is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the server's: set it right.`
 
 // Facts 6.3: Redox answers 404 for these three.
 const NOT_FOUND: Record<Purpose, string> = {

@@ -12,10 +12,16 @@ export class Gate {
     return this.#waiting.length
   }
 
-  /** @param signal ends the wait of one who no longer wants to pass; the task then never runs */
-  async pass<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    if (this.#inside >= this.#width) await this.#turn(signal)
-    else this.#inside++
+  /**
+   * @param signal ends the wait of one who no longer wants to pass; the task then never runs
+   * @param onWait hears that there is no place yet
+   */
+  async pass<T>(task: () => Promise<T>, signal: AbortSignal, onWait?: () => void): Promise<T> {
+    if (this.#inside < this.#width) this.#inside++
+    else {
+      onWait?.()
+      await this.#turn(signal)
+    }
     try {
       signal.throwIfAborted()
       return await task()

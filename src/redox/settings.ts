@@ -59,19 +59,23 @@ export const DEFAULT_HTTP: HttpOptions = {
  */
 export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
   const defaults = REGION_HOSTS[region]
-  const apiBase = checkedUrl(set.apiBase || defaults.apiBase, 'API base')
-  const fhirBase = checkedUrl(set.fhirBase || `${apiBase}/fhir/R4`, 'FHIR base')
+  const apiBase = checkedUrl(set.apiBase || defaults.apiBase, 'apiBase', 'API base')
+  const fhirBase = checkedUrl(set.fhirBase || `${apiBase}/fhir/R4`, 'fhirBase', 'FHIR base')
   return {
     apiBase,
     fhirBase,
-    blobUploadUrl: checkedUrl(set.blobUploadUrl || defaults.blobUploadUrl, 'Blob upload URL'),
-    binaryUploadBase: checkedUrl(set.binaryUploadBase || fhirBase, 'Binary upload base'),
+    blobUploadUrl: checkedUrl(
+      set.blobUploadUrl || defaults.blobUploadUrl,
+      'blobUploadUrl',
+      'Blob upload URL',
+    ),
+    binaryUploadBase: checkedUrl(set.binaryUploadBase || fhirBase, 'binaryUploadBase', 'Binary upload base'),
   }
 }
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-function checkedUrl(text: string, label: string): string {
+function checkedUrl(text: string, field: keyof Hosts, label: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const problem =
     url === undefined
@@ -84,7 +88,9 @@ function checkedUrl(text: string, label: string): string {
             ? 'must not have a query or a fragment'
             : undefined
   if (problem)
-    throw new RedoxError('REDOX_CONFIGURATION', `The ${label} in the redox-config node ${problem}.`)
+    throw new RedoxError('REDOX_CONFIGURATION', `The ${label} in the redox-config node ${problem}.`, {
+      field,
+    })
   return text.replace(/\/+$/, '')
 }
 

@@ -10,6 +10,8 @@ export interface RequestBody {
   length: number
   contentType: string
   open(): AsyncIterable<Buffer>
+  /** the body as a person reads it: files stand as `<base64, 12345 bytes>` */
+  shortened(): string
   /** sha256 (hex) of each file in the body, as it was sent by the last complete pass */
   sha256(): string[]
 }
@@ -32,12 +34,18 @@ const partLength = (part: Part): number =>
       ? base64Length(part.file.size)
       : part.file.size
 
+const partText = (part: Part): string =>
+  Buffer.isBuffer(part)
+    ? part.toString('utf8')
+    : `<${part.encoding === 'base64' ? 'base64, ' : ''}${part.file.size} bytes>`
+
 function bodyOf(contentType: string, parts: Part[]): RequestBody {
   let digests: string[] = []
   return {
     contentType,
     length: parts.reduce((sum, part) => sum + partLength(part), 0),
     sha256: () => digests,
+    shortened: () => parts.map(partText).join(''),
     async *open() {
       const found: string[] = []
       for (const part of parts) {

@@ -49,6 +49,7 @@ export class Http {
 
   /**
    * One attempt. Redirects are not followed: the token goes to the configured hosts only.
+   * @param onSent hears of every piece of the body that was handed to the socket
    * @throws HttpFault when no complete answer came
    */
   async post(
@@ -56,6 +57,7 @@ export class Http {
     headers: Record<string, string>,
     body: RequestBody,
     signal: AbortSignal,
+    onSent: (bytes: number) => void = () => undefined,
   ): Promise<HttpAnswer> {
     let sent = false
     let head: { statusCode: number; headers: HttpAnswer['headers'] } | undefined
@@ -63,7 +65,10 @@ export class Http {
       async *[Symbol.asyncIterator]() {
         // undici opens the body only once it writes to a connected socket: before that nothing has left.
         sent = true
-        yield* body.open()
+        for await (const piece of body.open()) {
+          yield piece
+          onSent(piece.length)
+        }
       },
     }
     try {

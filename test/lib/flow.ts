@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
 import type { Node, NodeAPI } from 'node-red'
 import helper from 'node-red-node-test-helper'
@@ -78,7 +78,11 @@ function defaultsOf(type: string): Settings {
   const [, script] = /<script type="text\/javascript">([\s\S]*?)<\/script>/.exec(
     source(`${type}/${type}.html`),
   )!
-  runInNewContext(script!, { RED: { nodes: { registerType }, validators: anything }, RedoxEditor: anything })
+  runInNewContext(script!, {
+    RED: { nodes: { registerType } },
+    RedoxEditor: anything,
+    RedoxValidators: anything,
+  })
   return Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]))
 }
 
@@ -200,7 +204,7 @@ export class Flow {
     const { answer: _answer, ...cause } = error!.cause
     assertPlain(cause, 'error.cause')
     assertNoPatient(`${error!.message} ${JSON.stringify(cause)}`, 'the error')
-    assert.ok(this.status.endsWith(code), this.status)
+    await this.showsStatus((text) => text.endsWith(code))
     return error!
   }
 
@@ -213,6 +217,13 @@ export class Flow {
     for (let turn = 0; turn < 3; turn++) await nextTurn()
     const caught = this.caught.find(isThis)
     return { id, answer: this.emitted.find(isThis), caught, error: caught?.['error'] }
+  }
+
+  /** Statuses change at most once a second, apart from the first ones. */
+  async showsStatus(isWanted: (text: string) => boolean): Promise<void> {
+    const until = Date.now() + 3000
+    while (!isWanted(this.status) && Date.now() < until) await sleep(20)
+    assert.ok(isWanted(this.status), this.statuses.join(' | '))
   }
 
   /** Every message ended exactly once: emitted and complete, or caught. */

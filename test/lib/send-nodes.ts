@@ -91,12 +91,15 @@ export const ALL_NODES = [UPLOAD, UPLOAD_BLOB, ...SEND_NODES]
 
 export const purposeOf = ({ operation }: SendNode): Purpose => (operation === 'upload' ? 'upload' : 'send')
 
+// A node takes an object from the message only where it is told to; most tests want it to.
+const TAKES_DATA = { data: 'data' }
+
 /** A flow with that node on the built-in sandbox. */
 export const start = (
   { type, node }: SendNode,
   settings: Settings = {},
   config: Settings = {},
-): Promise<Flow> => startFlow({ type, node: { ...node, ...settings }, config })
+): Promise<Flow> => startFlow({ type, node: { ...TAKES_DATA, ...node, ...settings }, config })
 
 /** A flow with that node on a server of our own. */
 export const startTo = (
@@ -104,7 +107,7 @@ export const startTo = (
   { type, node }: SendNode,
   settings: Settings = {},
   config: Settings = {},
-): Promise<Flow> => startFlowTo(server.url, { type, node: { ...node, ...settings }, config })
+): Promise<Flow> => startFlowTo(server.url, { type, node: { ...TAKES_DATA, ...node, ...settings }, config })
 
 /** A message as a flow has it: with a file, and with things that are none of our business. */
 export const fileMessage = (payload: unknown = PDF): Message => ({

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import type { EventEmitter } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
@@ -15,7 +17,34 @@ import {
   start,
   startTo,
 } from '../lib/send-nodes'
-import { UPLOAD } from '../lib/send-nodes'
+import { UPLOAD, UPLOAD_BLOB } from '../lib/send-nodes'
+
+/** Takes half of an upload, and the rest when it is told to. */
+async function startSlowServer(): Promise<{ url: string; goOn: () => void; close: () => Promise<void> }> {
+  let goOn = (): void => undefined
+  const told = new Promise<void>((resolve) => void (goOn = resolve))
+  const slow = createServer((request, response) => {
+    void (async () => {
+      let taken = 0
+      for await (const piece of request) {
+        taken += (piece as Buffer).length
+        if (taken > 8_000_000) await told
+      }
+      const isToken = request.url!.includes('token')
+      response.writeHead(isToken ? 200 : 201, { 'content-type': 'application/json' })
+      response.end(
+        JSON.stringify(isToken ? { access_token: 'token', expires_in: 300 } : { URI: 'http://x/file' }),
+      )
+    })()
+  })
+  slow.listen(0, '127.0.0.1')
+  await once(slow, 'listening')
+  const close = async (): Promise<void> => {
+    slow.closeAllConnections()
+    await new Promise((resolve) => slow.close(resolve))
+  }
+  return { url: `http://127.0.0.1:${(slow.address() as AddressInfo).port}`, goOn: () => goOn(), close }
+}
 
 const SOURCE = '11111111-2222-4333-8444-555555555555'
 
@@ -136,15 +165,51 @@ describe('the status', () => {
       await flow.fail(fileMessage(7), 'REDOX_BAD_INPUT')
       const location = redox.locations?.[0]?.split('/').at(-3)
       const id = redox.logIds?.[0] ?? location ?? redox.files[0].sha256
-      const sent = `sandbox ${statusCode} ${id.slice(0, 8)}`
-      assert.deepEqual(flow.statuses, ['sandbox sending', sent, 'sandbox sending', 'sandbox REDOX_BAD_INPUT'])
+      const sent = `sandbox ${statusCode} ${redox.way} ${id.slice(0, 8)}`
+      // The second "sending" is over before a second has passed.
+      assert.deepEqual(flow.statuses, ['sandbox sending', sent, 'sandbox REDOX_BAD_INPUT'])
     }
   })
 
   it('names no environment when it is a real one, and counts what is under way', async () => {
     const flow = await startTo(server, NOTE)
     await Promise.all([flow.send(photo()), flow.send(photo())])
-    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 log-1', '200 log-1'])
+    await flow.showsStatus((text) => text.startsWith('200'))
+    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 embed log-1'])
+  })
+
+  it('counts who waits, and changes at most once a second', async () => {
+    const answers: (() => void)[] = []
+    server.script('send', (response) => void answers.push(() => response.end('{}')))
+    const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
+    const began = Date.now()
+    const all = Array.from({ length: 5 }, () => flow.send(photo()))
+    await flow.showsStatus((text) => text === 'sending 2 · waiting 3')
+    while (answers.length < 5) {
+      answers.at(-1)?.()
+      await server.until('send', answers.length)
+      await pause(10)
+    }
+    answers.forEach((answer) => answer())
+    await Promise.all(all)
+    await flow.showsStatus((text) => text.startsWith('200'))
+    const most = 2 + Math.ceil((Date.now() - began) / 1000)
+    assert.ok(flow.statuses.length <= most, flow.statuses.join(' | '))
+  })
+
+  it('tells how far an upload is', async () => {
+    const slow = await startSlowServer()
+    try {
+      const flow = await startFlowTo(slow.url, { ...UPLOAD_BLOB, config: {} })
+      const sent = flow.outcome(fileMessage(Buffer.alloc(20_000_000, '%PDF-1.4 ')))
+      await flow.showsStatus((text) => /^uploading [1-9]\d? %$/.test(text))
+      slow.goOn()
+      const { answer } = await sent
+      assert.equal(answer?.['statusCode'], 201)
+      await flow.showsStatus((text) => text.startsWith('201 upload '))
+    } finally {
+      await slow.close()
+    }
   })
 })
 

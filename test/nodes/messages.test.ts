@@ -303,6 +303,13 @@ describe('a data object under the fields', () => {
     await (await start(RESULTS)).fail({ ...fileMessage(), data }, 'REDOX_BAD_INPUT')
   })
 
+  it('is taken only where the node is told to: a stray msg.data changes nothing', async () => {
+    const stray = { Note: { DocumentID: 'stray' }, Visit: { VisitNumber: 'stray' }, Extra: 'stray' }
+    const flow = await startFlow({ type: NOTE.type, node: NOTE.node })
+    await flow.send({ ...fileMessage(), data: stray })
+    assert.doesNotMatch(JSON.stringify((await lastReceived()).delivered), /stray/)
+  })
+
   it('must be one, and of plain data', async () => {
     const flow = await start(NOTE)
     for (const data of [[], 'x', 7, { Note: { FileContents: PDF } }, { a: NaN }, { a: () => 1 }])

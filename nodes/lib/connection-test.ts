@@ -1,0 +1,137 @@
+import type { Node, NodeAPI } from 'node-red'
+import { diagnose, type DiagnosisReason } from '../../src/auth/diagnosis'
+import { RedoxError } from '../../src/errors'
+import {
+  environmentOf,
+  openConnection,
+  tokenTarget,
+  type ConnectionConfig,
+  type ConnectionSecrets,
+  type RedoxConfigNode,
+  type TargetEnvironment,
+} from './connection'
+import { acquireSandbox, releaseSandbox } from './sandbox-host'
+
+/** What stands in the form of a redox-config node, deployed or not. */
+export interface ConnectionForm {
+  id: string
+  config: Record<string, unknown>
+  /** what was typed; a secret that is left out is the stored one */
+  secrets: { [name in keyof ConnectionSecrets]?: string | undefined }
+}
+
+export interface ConnectionTestResult {
+  ok: boolean
+  /** environment that the token is for, `Sandbox` included */
+  environment?: TargetEnvironment
+  reason?: DiagnosisReason | 'secretElsewhere'
+  /** the field at fault, as the node saves it */
+  field?: string
+  /** the error's own words, in English */
+  message?: string
+  /** seconds that this machine is ahead of the server */
+  clockSkewSeconds?: number
+}
+
+const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const
+
+/**
+ * Fetches a token with what is in the form now. A secret that nobody typed, because it is stored or comes from
+ * an environment variable, goes to no other place than the deployed node or Redox itself.
+ */
+export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promise<ConnectionTestResult> {
+  const deployed = RED.nodes.getNode(form.id) as RedoxConfigNode | null
+  const config = withVariables(RED, deployed, form.config) as ConnectionConfig
+  const kind = config.auth === 'legacy' ? 'legacy' : 'oauth'
+  try {
+    const target = environmentOf(config.environment)
+    const secrets = secretsOf(RED, deployed, form, kind)
+    if (target !== 'Sandbox' && !mayGo(secrets, deployed, config)) {
+      return { ok: false, reason: 'secretElsewhere', field: SECRETS[kind].at(-1)! }
+    }
+    await authenticate(RED, config, secrets.values, target)
+    return { ok: true, environment: target }
+  } catch (error) {
+    if (!(error instanceof RedoxError)) throw error
+    const skew = error.cause.clockSkewSeconds
+    return {
+      ok: false,
+      ...diagnose(error, kind),
+      message: error.message,
+      ...(skew !== undefined && { clockSkewSeconds: skew }),
+    }
+  }
+}
+
+/** `${NAME}` in a form is what Node-RED would replace at the next deploy. An unset one stays, and is reported. */
+export function withVariables(
+  RED: NodeAPI,
+  node: Node | null,
+  values: Record<string, unknown>,
+): Record<string, unknown> {
+  const filled = Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, variable(RED, node, value)]),
+  )
+  if (values.environmentType === 'env') {
+    filled.environment = valueOf(RED, node, String(values.environment))
+  }
+  return filled
+}
+
+const valueOf = (RED: NodeAPI, node: Node | null, name: string): unknown =>
+  RED.util.evaluateNodeProperty(name, 'env', node as never, {})
+
+function variable(RED: NodeAPI, node: Node | null, value: unknown): unknown {
+  const name = typeof value === 'string' ? /^\$\{([^}]+)\}$/.exec(value)?.[1] : undefined
+  return name === undefined ? value : (valueOf(RED, node, name) ?? value)
+}
+
+interface Secrets {
+  values: ConnectionSecrets
+  /** one is stored in the deployed node */
+  stored: boolean
+  /** one comes from an environment variable */
+  fromVariable: boolean
+}
+
+function secretsOf(
+  RED: NodeAPI,
+  deployed: RedoxConfigNode | null,
+  { secrets }: ConnectionForm,
+  kind: keyof typeof SECRETS,
+): Secrets {
+  const found: Secrets = { values: {}, stored: false, fromVariable: false }
+  for (const name of SECRETS[kind]) {
+    const typed = secrets[name]
+    const value = typed === undefined ? deployed?.credentials?.[name] : variable(RED, deployed, typed)
+    if (typeof value !== 'string') continue
+    found.values[name] = value
+    found.stored ||= typed === undefined
+    found.fromVariable ||= typed !== undefined && value !== typed
+  }
+  return found
+}
+
+function mayGo(secrets: Secrets, deployed: RedoxConfigNode | null, config: ConnectionConfig): boolean {
+  const target = tokenTarget(config).join()
+  const { auth = 'oauth', region = 'US' } = config
+  if (deployed && tokenTarget({ ...deployed.saved, auth }).join() === target) return true
+  const isRedox = tokenTarget({ auth, region }).join() === target
+  return !secrets.stored && (!secrets.fromVariable || isRedox)
+}
+
+async function authenticate(
+  RED: NodeAPI,
+  config: ConnectionConfig,
+  secrets: ConnectionSecrets,
+  target: TargetEnvironment,
+): Promise<void> {
+  const sandbox = target === 'Sandbox' ? await acquireSandbox() : undefined
+  try {
+    const userDir = RED.settings.userDir ?? process.cwd()
+    const { client } = openConnection(config, secrets, target, sandbox, userDir)
+    await client.authenticate().finally(() => client.close())
+  } finally {
+    if (sandbox) releaseSandbox()
+  }
+}

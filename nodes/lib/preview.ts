@@ -1,0 +1,151 @@
+import type { Node, NodeAPI } from 'node-red'
+import { RedoxError, type Problem } from '../../src/errors'
+import type { RequestPreview } from '../../src/redox/client'
+import {
+  environmentOf,
+  openConnection,
+  type Connection,
+  type ConnectionConfig,
+  type TargetEnvironment,
+} from './connection'
+import { withVariables } from './connection-test'
+import { Inputs, type NodeConfig } from './evaluate'
+import { acquireSandbox, releaseSandbox } from './sandbox-host'
+import { prepareOf } from './send-node'
+
+/** A send node and its connection, as their forms are now. */
+export interface PreviewForm {
+  id: string
+  type: string
+  config: NodeConfig
+  connectionId: string
+  connection: Record<string, unknown>
+}
+
+export interface Preview {
+  environment?: TargetEnvironment
+  /** the requests in their order; none when the message cannot be built at all */
+  requests: RequestPreview[]
+  problems: Problem[]
+  warnings: string[]
+  /** why the message cannot be built */
+  error?: { code: string; message: string }
+}
+
+/** The requests that a node would make for a small PDF and an invented patient. Nothing is sent. */
+export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview> {
+  const warnings: string[] = []
+  try {
+    return await withConnection(RED, form, async (connection, environment) => {
+      const inputs = new SampleInputs(RED, RED.nodes.getNode(form.id), form)
+      const prepare = prepareOf(form.type)
+      if (prepare === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
+      const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
+      const { client } = connection
+      if (prepared.kind === 'upload') {
+        const requests = client.previewUpload(prepared.file, prepared.uploadKind)
+        return { environment, requests, problems: [], warnings }
+      }
+      const { message, problems } = prepared.draft
+      return { environment, requests: client.preview(message, prepared.files), problems, warnings }
+    })
+  } catch (error) {
+    if (!(error instanceof RedoxError)) throw error
+    const { code, message } = error
+    return { requests: [], problems: [], warnings, error: { code, message } }
+  }
+}
+
+async function withConnection(
+  RED: NodeAPI,
+  { connectionId, connection: form }: PreviewForm,
+  look: (connection: Connection, environment: TargetEnvironment) => Promise<Preview>,
+): Promise<Preview> {
+  const config: ConnectionConfig = withVariables(RED, RED.nodes.getNode(connectionId), form)
+  const environment = environmentOf(config.environment)
+  const sandbox = environment === 'Sandbox' ? await acquireSandbox() : undefined
+  try {
+    const userDir = RED.settings.userDir ?? process.cwd()
+    const connection = openConnection(config, {}, environment, sandbox, userDir)
+    return await look(connection, environment).finally(() => connection.client.close())
+  } finally {
+    if (sandbox) releaseSandbox()
+  }
+}
+
+const TEXT_NOTE = new Set(['Plain Text', 'Rich Text'])
+const DYNAMIC = new Set(['msg', 'flow', 'global', 'jsonata'])
+
+/** A form's own values, and samples where it points to a message or to context. */
+class SampleInputs extends Inputs {
+  readonly #form: PreviewForm
+
+  constructor(RED: NodeAPI, node: Node | null, form: PreviewForm) {
+    super(RED, node as Node, { ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) }, {
+      _msgid: 'sample',
+    } as never)
+    this.#form = form
+  }
+
+  override async value(name: string): Promise<unknown> {
+    const { config, type } = this.#form
+    const isFile = name === 'file'
+    if (isFile || DYNAMIC.has(String(config[`${name}Type`]))) {
+      if (isFile && TEXT_NOTE.has(String(config.noteContentType))) return 'A sample text.'
+      return isFile || config[name] ? sampleOf(name, type) : undefined
+    }
+    return super.value(name)
+  }
+}
+
+// Paths are not read for a look at a form.
+const FROM_MESSAGE = { fileFrom: 'message' }
+
+// The smallest file that every reader takes for a PDF.
+const PDF = Buffer.from(
+  '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n' +
+    '3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n',
+  'latin1',
+)
+const SAMPLE_ID = '00000000-0000-4000-8000-000000000000'
+const PATIENT = {
+  Identifiers: [{ ID: '0000000001', IDType: 'MR' }],
+  Demographics: { FirstName: 'Sample', LastName: 'Patient', DOB: '2000-01-31', Sex: 'Unknown' },
+}
+const FHIR_PATIENT = {
+  resourceType: 'Patient',
+  identifier: [{ value: '0000000001' }],
+  name: [{ family: 'Patient', given: ['Sample'] }],
+  birthDate: '2000-01-31',
+  gender: 'unknown',
+}
+const TIME = '2026-01-31T09:00:00Z'
+/** Samples of fields whose values have a form of their own. `undefined`: as if the message did not have it. */
+const SAMPLES: Record<string, unknown> = {
+  file: PDF,
+  filename: 'sample.pdf',
+  contentType: undefined,
+  redoxFileType: undefined,
+  noteContentType: undefined,
+  patientId: '0000000001',
+  typeOfPatientId: 'MR',
+  firstName: 'Sample',
+  given: 'Sample',
+  lastName: 'Patient',
+  family: 'Patient',
+  dob: '2000-01-31',
+  birthDate: '2000-01-31',
+  sex: 'Unknown',
+  gender: 'unknown',
+  availability: undefined,
+  status: undefined,
+  effective: TIME,
+  date: TIME,
+}
+
+function sampleOf(name: string, type: string): unknown {
+  const isFhir = type.startsWith('redox-fhir')
+  if (name === 'data') return isFhir ? FHIR_PATIENT : { Patient: PATIENT }
+  if (name === 'destination') return isFhir ? 'sample-destination' : SAMPLE_ID
+  return name in SAMPLES ? SAMPLES[name] : `sample-${name}`
+}

@@ -1,0 +1,189 @@
+// What the dialogs check while people fill them in, and the sentences of the red triangle. Loaded by every node's
+// HTML, so that it is there whichever comes first; the runtime checks everything again, in its own words.
+;(function () {
+  'use strict'
+  if (window.RedoxValidators) return
+
+  const TEXTS = '@ehr-flows/node-red-redox/redox-config:redox'
+  const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+  const VARIABLE = /^\$\{[^}]+\}$/
+  const STORED = '__PWRD__'
+  const REPORT_STATUS = ['registered', 'partial', 'preliminary', 'final', 'amended', 'corrected', 'appended']
+  const OBSERVATION_STATUS = ['registered', 'preliminary', 'final', 'amended', 'corrected']
+  const ENDED = ['cancelled', 'entered-in-error', 'unknown']
+
+  const text = (key, values) => RED._(`${TEXTS}.${key}`, values)
+
+  // ---- Values --------------------------------------------------------------------------------------------
+
+  // The form that is open, so that a field can look at its neighbours as they are now.
+  let open
+
+  /** @param node whose form was opened  @param prefix `node-input` or `node-config-input` */
+  function opened(node, prefix, form) {
+    open = { node, prefix, form }
+  }
+
+  /** How to read a property of a node: from its open form, else as it is saved. */
+  function reader(node) {
+    const isOpen = open && open.node === node && document.contains(open.form[0])
+    return (name) => {
+      const input = isOpen ? open.form.find(`[id="${open.prefix}-${name}"]`) : $()
+      return String((input.length > 0 ? input.val() : node[name]) ?? '')
+    }
+  }
+
+  /** Whether a condition such as `eventType=New,Replace;fileFrom=message` is true. */
+  const holds = (condition, read) =>
+    condition.split(';').every((part) => {
+      const at = part.indexOf('=')
+      return part
+        .slice(at + 1)
+        .split(',')
+        .includes(read(part.slice(0, at)))
+    })
+
+  // ---- Rules: (value, read, name) => undefined, or the key of a sentence with its values -------------------
+
+  const isBlank = (value) => value.trim() === ''
+  const needed = (value) => (isBlank(value) ? ['needed'] : undefined)
+  const matching = (pattern, key) => (value) =>
+    isBlank(value) || pattern.test(value.trim()) ? undefined : [key]
+  const oneOf = (values) => (value) =>
+    isBlank(value) || values.includes(value.trim()) ? undefined : ['oneOf', { values: values.join(', ') }]
+
+  function slug(value) {
+    const found = value.trim()
+    if (found === '') return undefined
+    if (UUID.test(found)) return ['slug']
+    if (found === 'redox') return ['slugUpload']
+    return /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(found) ? undefined : ['slugShape']
+  }
+
+  const destinationId = (value) =>
+    value.split(/[\s,;]+/).every((id) => id === '' || UUID.test(id) || VARIABLE.test(id))
+      ? undefined
+      : ['destinationId']
+
+  const amount = (value) => (isBlank(value) || Number(value) > 0 ? undefined : ['amount'])
+
+  function url(value) {
+    if (isBlank(value)) return undefined
+    const parsed = URL.canParse(value.trim()) ? new URL(value.trim()) : undefined
+    const isHere = parsed && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(parsed.hostname)
+    return parsed && (parsed.protocol === 'https:' || (parsed.protocol === 'http:' && isHere))
+      ? undefined
+      : ['url']
+  }
+
+  const MB = { embedBySelfKb: 0.001, dataModelEmbedMb: 1, requestMb: 1, uploadMb: 1 }
+  const NOT_ABOVE = { embedBySelfKb: ['dataModelEmbedMb', 'uploadMb'], dataModelEmbedMb: ['requestMb'] }
+
+  /** An empty limit is the default that its field shows. */
+  function limits(value, read, name) {
+    const megabytes = (field) => Number(read(field) || text(`example.${field}`)) * MB[field]
+    const above = NOT_ABOVE[name].find((other) => megabytes(name) > megabytes(other))
+    if (above === undefined) return undefined
+    return ['limits', { other: text(`label.${above}`), limit: megabytes(above) }]
+  }
+
+  const hasKey = (node, read) => {
+    const typed = read('privateKey')
+    if (typed !== '') return typed
+    return node.credentials?.privateKey || (node.credentials?.has_privateKey ? STORED : '')
+  }
+
+  /** The shape of a private key, as far as one sees it; `STORED` stands for one that the editor never sees. */
+  function keyShape(value) {
+    const key = value.trim()
+    if (key === '' || key === STORED || VARIABLE.test(key)) return undefined
+    if (/ENCRYPTED/.test(key)) return ['encryptedKey']
+    if (key.startsWith('{')) return jwkShape(key)
+    if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) return undefined
+    return /-----BEGIN ([A-Z ]*PUBLIC KEY|CERTIFICATE)-----/.test(key) ? ['publicKey'] : ['keyShape']
+  }
+
+  function jwkShape(key) {
+    try {
+      return JSON.parse(key).d === undefined ? ['publicKey'] : undefined
+    } catch {
+      return ['keyShape']
+    }
+  }
+
+  const rules = {
+    needed,
+    /** a field that the Data may bring, too */
+    required: (value, read) => (isBlank(read('data')) && isBlank(value) ? ['required'] : undefined),
+    slug,
+    destinationId,
+    uuid: matching(UUID, 'uuid'),
+    date: matching(/^\d{4}-\d{2}-\d{2}$/, 'date'),
+    dateTime: matching(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/, 'dateTime'),
+    gender: oneOf(['female', 'male', 'other', 'unknown']),
+    status: (value, read) =>
+      oneOf([...(read('operation').startsWith('Obs') ? OBSERVATION_STATUS : REPORT_STATUS), ...ENDED])(value),
+    documentStatus: oneOf(['current', 'superseded', 'entered-in-error']),
+    noteContentType: oneOf(['Base64 Encoded', 'Plain Text', 'Rich Text']),
+    availability: oneOf(['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled']),
+    amount,
+    url,
+    limits,
+  }
+
+  // What is right for a text that was typed in, and means nothing for a path into the message.
+  const FOR_ANY_TYPE = new Set(['needed', 'required'])
+
+  /**
+   * A validator of Node-RED for one property.
+   * @param names of rules; the first that is broken speaks
+   * @param when the property counts only then, see holds()
+   */
+  function valid(name, names = [], when) {
+    return function (value, _options) {
+      const read = reader(this)
+      if (when !== undefined && !holds(when, read)) return true
+      const type = read(`${name}Type`)
+      const typeFault = isBlank(String(value ?? '')) ? undefined : typed(value, type)
+      const applied = names.filter((rule) => FOR_ANY_TYPE.has(rule) || type === '' || type === 'str')
+      const faults = applied.map((rule) => rules[rule](String(value ?? ''), read, name))
+      return sentence(name, typeFault ?? faults.find((fault) => fault !== undefined))
+    }
+  }
+
+  function typed(value, type) {
+    if (!['msg', 'flow', 'global', 'json', 'jsonata'].includes(type)) return undefined
+    const result = RED.utils.validateTypedProperty(value, type, {})
+    return result === true ? undefined : ['expression', { reason: result || type }]
+  }
+
+  const sentence = (name, fault) =>
+    fault === undefined || text(`invalid.${fault[0]}`, { label: text(`label.${name}`), ...fault[1] })
+
+  /** For the credential itself: marks the field while the form is open. */
+  function validPrivateKey(value, _options) {
+    const read = reader(this)
+    if (read('auth') === 'legacy') return true
+    return sentence('privateKey', keyShape(String(value ?? '')))
+  }
+
+  /** For the triangle: the editor validates credentials only in the form. */
+  function validKeys(_value, _options) {
+    const read = reader(this)
+    const fromVariable = read('environmentType') === 'env'
+    if (read('auth') === 'legacy' || fromVariable || read('environment') === 'Sandbox') return true
+    const key = hasKey(this, read)
+    const isKnown = this.credentials !== undefined || open?.node === this
+    const isJwk = key.trim().startsWith('{')
+    const faults = [
+      ['clientId', needed(read('clientId'))],
+      ['privateKey', keyShape(key)],
+      ['privateKey', isKnown && key === '' && read('keyId') !== '' ? ['keyWithoutId'] : undefined],
+      ['keyId', key !== '' && !isJwk && isBlank(read('keyId')) ? ['idWithoutKey'] : undefined],
+    ]
+    const found = faults.filter(([, fault]) => fault !== undefined)
+    return found.length === 0 || found.map(([name, fault]) => sentence(name, fault))
+  }
+
+  window.RedoxValidators = { text, opened, holds, reader, valid, validPrivateKey, validKeys, STORED }
+})()

@@ -1,0 +1,82 @@
+import type { RedoxError } from '../errors'
+
+/** Why no token came, as people fix it. The editor has a sentence for each. */
+export type DiagnosisReason =
+  | 'incomplete'
+  | 'privateKey'
+  | 'clock'
+  | 'unknownKey'
+  | 'keyId'
+  | 'audience'
+  | 'subject'
+  | 'claim'
+  | 'someClaim'
+  | 'apiKey'
+  | 'secret'
+  | 'notRedox'
+  | 'unavailable'
+  | 'rateLimited'
+  | 'dns'
+  | 'refused'
+  | 'tls'
+  | 'timeout'
+  | 'network'
+  | 'other'
+
+export interface Diagnosis {
+  reason: DiagnosisReason
+  /** the field of the redox-config node that is at fault, if it is one */
+  field?: string
+}
+
+const is = (reason: DiagnosisReason, field?: string): Diagnosis => ({
+  reason,
+  ...(field !== undefined && { field }),
+})
+
+/** Names the wrong field of a token request that failed (facts 2.2, 2.3). */
+export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis {
+  const { field, fault, status, clockSkewSeconds } = error.cause
+  if (error.code === 'REDOX_CONFIGURATION') return configuration(error, field)
+  if (fault !== undefined) return network(fault)
+  if (status === undefined) return is('other')
+  if (status === 429) return is('rateLimited')
+  if (status >= 500) return is('unavailable')
+  if (status !== 400 && status !== 401) return is('notRedox', 'apiBase')
+  // A clock that is wrong makes every claim wrong: nothing else is worth looking at before it is right.
+  if (kind === 'oauth' && clockSkewSeconds !== undefined) return is('clock')
+  const reason = error.cause.reasons?.[0] ?? ''
+  return kind === 'oauth' ? oauth(reason) : legacy(reason)
+}
+
+function configuration(error: RedoxError, field: string | undefined): Diagnosis {
+  const isAboutTheKey = field === 'privateKey' && error.message.includes('cannot be used')
+  return is(isAboutTheKey ? 'privateKey' : field === undefined ? 'other' : 'incomplete', field)
+}
+
+// OpenSSL's and Node's codes of certificates that do not hold.
+const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|EPROTO/
+
+function network(fault: string): Diagnosis {
+  if (fault === 'ENOTFOUND' || fault === 'EAI_AGAIN') return is('dns', 'apiBase')
+  if (fault === 'ECONNREFUSED') return is('refused', 'apiBase')
+  if (TLS.test(fault)) return is('tls', 'apiBase')
+  if (fault.includes('TIMEOUT') || fault === 'ETIMEDOUT') return is('timeout', 'apiBase')
+  return is('network', 'apiBase')
+}
+
+function oauth(reason: string): Diagnosis {
+  if (reason.startsWith('Public key not found')) return is('unknownKey', 'keyId')
+  if (reason.includes('kid')) return is('keyId', 'keyId')
+  const claim = /^Unexpected (\w+) claim value/.exec(reason)?.[1]
+  if (claim === 'aud') return is('audience', 'audience')
+  if (claim === 'iss' || claim === 'sub') return is('subject', 'clientId')
+  if (claim === 'iat' || claim === 'exp' || claim === 'nbf') return is('clock')
+  if (claim !== undefined) return is('claim')
+  // An error without a description has its name alone.
+  return is(reason === 'invalid_request' || reason === '' ? 'someClaim' : 'other')
+}
+
+function legacy(reason: string): Diagnosis {
+  return reason.startsWith('Invalid source secret') ? is('secret', 'secret') : is('apiKey', 'apiKey')
+}
