@@ -14,6 +14,9 @@ const QUIET_FOLDER_MS = 2_500
 
 const NOTE = 'Notes:New for af394f14'
 const REPORT = 'lab-report.pdf'
+const TEXT = 'the text of the button (Plain Text, embedded)'
+
+const PRODUCTION = 'c1e5d2a0-3b7f-4d96-8e24-5f60a9b8c713'
 
 /**
  * By the number in an example's file name.
@@ -51,15 +54,15 @@ const COURSE = {
   },
   6: {
     press: ['a', 'b', 'e', 'g', 'h'],
-    arrives: [`${NOTE}: the text of the button (Plain Text)`, `${NOTE}: the text of the button (Plain Text)`],
+    arrives: [`${NOTE}: ${TEXT}`, `${NOTE}: ${TEXT}`],
     reaches: { d: 2, w: 5, y: 1, u: 1, x: 1, z: 2 },
     speaks: ['q'],
   },
   7: {
     press: ['i', 'j', 'k'],
     arrives: [
-      `${NOTE}: the text of the button (Plain Text)`,
-      'Notes:Replace for af394f14: the text of the button (Plain Text)',
+      `${NOTE}: ${TEXT}`,
+      `Notes:Replace for af394f14: ${TEXT}`,
       'Notes:Delete for af394f14: nothing',
     ],
     reaches: { d: 3 },
@@ -71,12 +74,12 @@ const COURSE = {
   },
   9: {
     run: switchToProduction,
-    arrives: [`${NOTE}: the text of the button (Plain Text)`],
-    reaches: { d: 1, x: 1 },
+    arrives: [`${NOTE}: ${TEXT}`, `Notes:New for ${PRODUCTION.slice(0, 8)}: ${TEXT}`],
+    reaches: { d: 2, x: 1 },
   },
   10: {
     press: ['i'],
-    arrives: [`${NOTE}: the text of the button (Plain Text)`],
+    arrives: [`${NOTE}: ${TEXT}`],
     reaches: { d: 1 },
   },
   11: {
@@ -191,18 +194,15 @@ async function describeAll(host, flow, messages) {
   const known = await knownContents(host, flow)
   return messages.map(({ operation, destinations, files, delivered }) => {
     const to = destinations.map((one) => (UUID.test(one) ? one.slice(0, 8) : one)).join(', ')
-    const contents = files.map((file) => describeFile(file, known))
-    const { ContentType, FileContents } = delivered.Note ?? {}
-    if (files.length === 0 && FileContents !== undefined)
-      contents.push(`${known.get(hash(FileContents)) ?? 'another text'} (${ContentType})`)
+    const contents = files.map((file) => describeFile(file, known, delivered.Note?.ContentType))
     return `${operation} for ${to}: ${contents.join(', ') || 'nothing'}`
   })
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-function describeFile({ sha256, contentType, fileType, way }, known) {
-  return `${known.get(sha256) ?? 'other bytes'} (${[fileType ?? contentType, way].filter(Boolean).join(', ')})`
+function describeFile({ sha256, contentType, fileType, way }, known, noteType) {
+  return `${known.get(sha256) ?? 'other bytes'} (${fileType ?? contentType ?? noteType}, ${way})`
 }
 
 /** Contents by their hash: the files beside the examples, and the texts that the buttons inject. */
@@ -224,7 +224,7 @@ const hash = (content) => createHash('sha256').update(content).digest('hex')
 /** Example 4: opens the page, sends a form, forgets the file, forgets the patient. */
 async function fillInTheForm({ pages, folder }) {
   const address = `${pages}/redox-consent`
-  const file = new File([await readFile(path.join(folder, REPORT))], '<b>für</b> Sam.pdf', {
+  const file = new File([await readFile(path.join(folder, REPORT))], '<b>für Sam.pdf', {
     type: 'application/pdf',
   })
   const send = async (fields) => {
@@ -238,7 +238,7 @@ async function fillInTheForm({ pages, folder }) {
   const withoutPatient = await send({ file, patientId: '' })
   return [
     expected('the form', form, 200, ['<form method="post" enctype="multipart/form-data">', 'type="file"']),
-    expected('the page after sending', sent, 200, ['&lt;b&gt;für&lt;&#x2F;b&gt; Sam.pdf', 'log ID: ']),
+    expected('the page after sending', sent, 200, ['&lt;b&gt;für Sam.pdf', 'log ID: ']),
     expected('the page without a file', withoutFile, 400, ['REDOX_BAD_INPUT']),
     expected('the page without a patient', withoutPatient, 400, ['REDOX_INVALID_MESSAGE']),
     ...[sent, withoutFile, withoutPatient].map(({ text }) =>
@@ -272,7 +272,7 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
   const bytes = await readFile(path.join(folder, REPORT))
   await press(`${prefix}i`)
   await writeFile(into('0000000002_slow.pdf'), bytes.subarray(0, 2000))
-  await writeFile(into('0000000003_no-such-type.xyz'), 'neither an image nor a PDF')
+  await writeFile(into('_patient-forgotten.pdf'), bytes)
   for (let from = 2000; from < bytes.length; from += 1500) {
     await wait(700)
     await appendFile(into('0000000002_slow.pdf'), bytes.subarray(from, from + 1500))
@@ -287,7 +287,7 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
     ...(sent.length === 2 && /^0000000001_page-\d+\.png,0000000002_slow\.pdf$/.test(sent.join())
       ? []
       : [`in "sent" lies ${sent.join(', ') || 'nothing'}`]),
-    ...(failed.join() === '0000000003_no-such-type.xyz'
+    ...(failed.join() === '_patient-forgotten.pdf'
       ? []
       : [`in "failed" lies ${failed.join(', ') || 'nothing'}`]),
     ...left.map((name) => `${name} was left in the folder`),
@@ -296,26 +296,40 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
 
 const namesIn = async (folder) => (await readdir(folder).catch(() => [])).sort()
 
-/** Example 9: on the sandbox; then as production, for which no key is set: nothing may leave the machine. */
-async function switchToProduction({ RED, press, deploy }, { prefix, flow, visits }) {
+/**
+ * Example 9: on the sandbox; as production without a key; as production with a key. The hosts of that production
+ * are the sandbox's, so that nothing can leave this machine.
+ */
+async function switchToProduction({ RED, sandbox, press, deploy }, { prefix, flow, visits }) {
   await press(`${prefix}i`)
   await until(() => visits.ofAll(prefix, { d: 1 }))
   const ends = []
   RED.hooks.add('onComplete.redox-course', ({ node, error }) => {
-    if (node.id === `${prefix}n`) ends.push(error?.code)
+    if (node.id === `${prefix}n`) ends.push(error ? error.code : 'sent')
   })
-  process.env.REDOX_STAGE = 'production'
-  try {
-    await deploy(flow)
-    const { environment } = flow.find(({ type }) => type === 'redox-config')
-    const chosen = RED.util.evaluateNodeProperty(environment, 'env', RED.nodes.getNode(`${prefix}conf`), {})
-    await press(`${prefix}i`)
-    await until(() => ends.length > 0)
-    return [
-      ...(chosen === 'Production' ? [] : [`the environment is "${chosen}" instead of Production`]),
-      ...(ends.join() === 'REDOX_CONFIGURATION' ? [] : [`production without a key ended as ${ends.join()}`]),
-    ]
-  } finally {
-    delete process.env.REDOX_STAGE
+  const { endpoints, oauthKey } = await sandbox()
+  const credentials = { privateKey: '${REDOX_PRIVATE_KEY}' }
+  const production = flow.map((node) =>
+    node.type === 'redox-config' ? { ...node, ...endpoints, credentials } : node,
+  )
+  const variables = { STAGE: 'production', PRODUCTION_DESTINATION: PRODUCTION }
+  const key = {
+    PRODUCTION_CLIENT_ID: oauthKey.clientId,
+    PRODUCTION_KEY_ID: oauthKey.keyId,
+    PRODUCTION_PRIVATE_KEY: oauthKey.privateKey,
   }
+  const names = Object.keys({ ...variables, ...key }).map((name) => `REDOX_${name}`)
+  try {
+    for (const [index, values] of [variables, key].entries()) {
+      for (const [name, value] of Object.entries(values)) process.env[`REDOX_${name}`] = value
+      await deploy(production)
+      await press(`${prefix}i`)
+      await until(() => ends.length > index)
+    }
+  } finally {
+    for (const name of names) delete process.env[name]
+  }
+  return ends.join() === 'REDOX_CONFIGURATION,sent'
+    ? []
+    : [`production ended as ${ends.join() || 'nothing'}, without a key and with one`]
 }
