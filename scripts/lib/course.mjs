@@ -37,7 +37,7 @@ const COURSE = {
   3: {
     press: ['i'],
     arrives: [
-      `Results:New for af394f14: ${REPORT} (PDF, embedded), ecg.png (PNG, embedded)`,
+      `Results:New for af394f14: ${REPORT} (PDF, referenced), ecg.png (PNG, referenced)`,
       `Observation/$observation-create for redox-fhir-sandbox: ${REPORT} (application/pdf, embedded), ecg.png (image/png, embedded)`,
     ],
     reaches: { d: 1, e: 1 },
