@@ -16,6 +16,7 @@ const NOTE = 'Notes:New for af394f14'
 const REPORT = 'lab-report.pdf'
 const TEXT = 'the text of the button (Plain Text, embedded)'
 
+const USUAL_PATIENT = '0000000001'
 const PRODUCTION = 'c1e5d2a0-3b7f-4d96-8e24-5f60a9b8c713'
 
 /**
@@ -42,12 +43,16 @@ const COURSE = {
     ],
     reaches: { d: 1, e: 1 },
   },
-  4: { run: fillInTheForm, arrives: [`${NOTE}: ${REPORT} (PDF, embedded)`], reaches: { d: 1, a: 3, x: 2 } },
+  4: {
+    run: fillInTheForm,
+    arrives: [`${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`],
+    reaches: { d: 1, a: 3, x: 2 },
+  },
   5: {
     run: scanIntoTheFolder,
     arrives: [
       'Media:New for af394f14: ecg.png (PNG, embedded)',
-      `Media:New for af394f14: ${REPORT} (PDF, embedded)`,
+      `Media:New for af394f14: ${REPORT} (PDF, embedded) about 0000000002`,
     ],
     reaches: { m: 3, d: 3 },
     quiet: QUIET_FOLDER_MS,
@@ -61,9 +66,9 @@ const COURSE = {
   7: {
     press: ['i', 'j', 'k'],
     arrives: [
-      `${NOTE}: ${TEXT}`,
-      `Notes:Replace for af394f14: ${TEXT}`,
-      'Notes:Delete for af394f14: nothing',
+      `${NOTE}: ${TEXT} as visit-4711-note-1`,
+      `Notes:Replace for af394f14: ${TEXT} as visit-4711-note-2 instead of visit-4711-note-1`,
+      'Notes:Delete for af394f14: nothing as visit-4711-note-2',
     ],
     reaches: { d: 3 },
   },
@@ -195,8 +200,19 @@ async function describeAll(host, flow, messages) {
   return messages.map(({ operation, destinations, files, delivered }) => {
     const to = destinations.map((one) => (UUID.test(one) ? one.slice(0, 8) : one)).join(', ')
     const contents = files.map((file) => describeFile(file, known, delivered.Note?.ContentType))
-    return `${operation} for ${to}: ${contents.join(', ') || 'nothing'}`
+    return `${operation} for ${to}: ${contents.join(', ') || 'nothing'}${identifiers(delivered, flow)}`
   })
+}
+
+/** The identifiers that a Data Model message gets from the flow, as far as they are not made up anew each time. */
+function identifiers({ Patient, Note, Media }, flow) {
+  const { DocumentID, OriginalDocumentID } = Note ?? Media ?? {}
+  const patient = Patient?.Identifiers[0].ID ?? USUAL_PATIENT
+  return [
+    ...(JSON.stringify(flow).includes(`"${DocumentID}"`) ? [` as ${DocumentID}`] : []),
+    ...(OriginalDocumentID ? [` instead of ${OriginalDocumentID}`] : []),
+    ...(patient === USUAL_PATIENT ? [] : [` about ${patient}`]),
+  ].join('')
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -233,8 +249,8 @@ async function fillInTheForm({ pages, folder }) {
     return pageOf(await fetch(address, { method: 'POST', body }))
   }
   const form = await pageOf(await fetch(address))
-  const sent = await send({ file, patientId: '0000000001' })
-  const withoutFile = await send({ file: new File([], ''), patientId: '0000000001' })
+  const sent = await send({ file, patientId: '0000000004' })
+  const withoutFile = await send({ file: new File([], ''), patientId: '0000000004' })
   const withoutPatient = await send({ file, patientId: '' })
   return [
     expected('the form', form, 200, ['<form method="post" enctype="multipart/form-data">', 'type="file"']),
@@ -242,7 +258,7 @@ async function fillInTheForm({ pages, folder }) {
     expected('the page without a file', withoutFile, 400, ['REDOX_BAD_INPUT']),
     expected('the page without a patient', withoutPatient, 400, ['REDOX_INVALID_MESSAGE']),
     ...[sent, withoutFile, withoutPatient].map(({ text }) =>
-      /0000000001|<b>/.test(text) ? 'a page says more than it should' : undefined,
+      /0000000004|<b>/.test(text) ? 'a page says more than it should' : undefined,
     ),
     // Pages may lie under any httpNodeRoot.
     ...[form, sent, withoutFile].map(({ text }) =>
@@ -273,9 +289,9 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
   await press(`${prefix}i`)
   await writeFile(into('0000000002_slow.pdf'), bytes.subarray(0, 2000))
   await writeFile(into('_patient-forgotten.pdf'), bytes)
-  for (let from = 2000; from < bytes.length; from += 1500) {
-    await wait(700)
-    await appendFile(into('0000000002_slow.pdf'), bytes.subarray(from, from + 1500))
+  for (let from = 2000; from < bytes.length; from += 500) {
+    await wait(300)
+    await appendFile(into('0000000002_slow.pdf'), bytes.subarray(from, from + 500))
   }
   await until(() => visits.ofAll(prefix, { d: 3 }))
   const sent = await namesIn(into('sent'))
