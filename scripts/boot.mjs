@@ -2,33 +2,30 @@
 // built-in sandbox and looks at what arrived. Ends with 0 when all is true.
 //
 //   node scripts/boot.mjs <folder whose node_modules has node-red and the package>
+//   node scripts/boot.mjs .     this package as it is built here, with the Node-RED of its node_modules
 //
 // Node-RED runs inside this process: the sandbox does too, and only there can one see what it received.
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { rmSync } from 'node:fs'
-import { mkdtemp, readFile, readdir } from 'node:fs/promises'
+import { existsSync, rmSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, readdir, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
+import { courseProblems, runExample } from './lib/course.mjs'
 
 const MODULE = '@ehr-flows/node-red-redox'
-// The operation of the one node that has no choice of operations.
-const DOCUMENT = 'DocumentReference/$documentreference-create'
 const WITHIN_MS = 30_000
 // Types that are known to every Node-RED without a node of that name.
 const BUILT_IN = ['tab', 'group', 'subflow', 'junction', 'global-config']
-const MODELS = {
-  'redox-datamodel-note': 'Notes',
-  'redox-datamodel-results': 'Results',
-  'redox-datamodel-media': 'Media',
-}
+// Pages of the flows do not always lie at the root.
+const PAGES = '/pages'
 
 const folder = process.argv[2]
 if (folder === undefined) throw new Error('Which folder? node scripts/boot.mjs <folder with node_modules>')
 const install = createRequire(path.join(path.resolve(folder), 'package.json'))
-const packageDir = path.join(path.resolve(folder), 'node_modules', MODULE)
+const installed = path.join(path.resolve(folder), 'node_modules', MODULE)
+const packageDir = existsSync(installed) ? installed : path.resolve(folder)
 const manifest = JSON.parse(await readFile(path.join(packageDir, 'package.json'), 'utf8'))
 const types = Object.keys(manifest['node-red'].nodes)
 // What every Node-RED says that starts with an empty user directory.
@@ -37,6 +34,7 @@ const problems = []
 
 const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-boot-'))
 process.once('exit', () => rmSync(userDir, { recursive: true, force: true }))
+if (packageDir !== installed) await linkPackage()
 const { RED, base, warnings, stop } = await startNodeRed()
 try {
   report('versions', [], versions())
@@ -46,8 +44,11 @@ try {
   const examples = await exampleList()
   const known = await knownTypes()
   report('examples', importProblems(examples, known), `${examples.length} importable, all types known`)
+  const host = courseHost()
   for (const { name, flow } of examples) {
-    if (flow?.every(({ type }) => known.has(type))) await runExample(name, flow)
+    if (!flow?.every(({ type }) => known.has(type))) continue
+    const { arrived, problems: found } = await runExample(host, name, flow)
+    report(`example "${name}"`, found, arrived.join('; '))
   }
   report('warnings', unexpected(warnings), 'none but those of an empty user directory')
 } finally {
@@ -84,10 +85,12 @@ async function startNodeRed() {
     userDir,
     flowFile: 'flows.json',
     credentialSecret: 'nothing secret here',
+    httpNodeRoot: PAGES,
     telemetry: { enabled: false },
     editorTheme: { projects: { enabled: false } },
     logging: { remember: { level: 'warn', metrics: false, audit: false, handler: () => remember } },
   })
+  app.use(PAGES, RED.httpNode)
   app.use('/', RED.httpAdmin)
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const started = next(RED, 'flows:started')
@@ -100,6 +103,13 @@ async function startNodeRed() {
     await new Promise((resolve) => server.close(resolve))
   }
   return { RED, base: `http://127.0.0.1:${server.address().port}`, warnings, stop }
+}
+
+/** Where Node-RED looks for packages that people have added. */
+async function linkPackage() {
+  const link = path.join(userDir, 'node_modules', MODULE)
+  await mkdir(path.dirname(link), { recursive: true })
+  await symlink(packageDir, link, 'junction')
 }
 
 /** Rejects when it does not come: flows with missing types are never started. */
@@ -184,25 +194,23 @@ function importProblems(examples, known) {
     flow.filter(({ type }) => !known.has(type)).map(({ type }) => `${name}: type ${type} is not known`)
   return [
     ...(examples.length === 0 ? ['the package has no examples'] : []),
+    ...courseProblems(examples.map(({ name }) => name)),
     ...examples.filter(({ flow }) => !flow).map(({ name }) => `${name} cannot be imported`),
     ...examples.flatMap(strange),
   ]
 }
 
-/** Deploys an example alone, presses its buttons, and compares what the sandbox got with what it sends. */
-async function runExample(name, flow) {
-  const group = `example "${name}"`
-  await deploy(flow)
-  const sandbox = await sandboxHost().runningSandbox()
-  sandbox?.clear()
-  const senders = flow.filter(({ type }) => types.includes(type) && type !== 'redox-config')
-  const outcomes = watchOutcomes(senders)
-  for (const { id } of flow.filter(({ type }) => type === 'inject'))
-    await ask(`/inject/${id}`, { method: 'POST' })
-  const results = await outcomes
-  const found = senders.flatMap((sender) => senderProblems(sender, results.get(sender.id), flow))
-  const { lines, problems: unlike } = await received(senders, results, flow)
-  report(group, [...found, ...unlike], lines.join(', '))
+/** What the runner of the course needs of this Node-RED. */
+function courseHost() {
+  return {
+    RED,
+    folder: path.join(packageDir, 'examples'),
+    pages: base + PAGES,
+    scratch: userDir,
+    deploy,
+    press: (id) => ask(`/inject/${id}`, { method: 'POST' }),
+    sandbox: () => sandboxHost().runningSandbox(),
+  }
 }
 
 async function deploy(flow) {
@@ -213,87 +221,6 @@ async function deploy(flow) {
     body: JSON.stringify(flow),
   })
   await started
-}
-
-/** How the first message of each sender ended: node id to `{ error }`. Stops early when no more can come. */
-function watchOutcomes(senders) {
-  const results = new Map()
-  const wanted = new Set(senders.map(({ id }) => id))
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer)
-      RED.hooks.remove('*.redox-boot')
-      resolve(results)
-    }
-    const timer = setTimeout(end, WITHIN_MS)
-    RED.hooks.add('onComplete.redox-boot', ({ node, error }) => {
-      if (!wanted.has(node.id)) return
-      results.set(node.id, { error })
-      if (results.size === wanted.size) end()
-    })
-  })
-}
-
-// An example with a Catch node is there to show errors; they have to be the coded ones then.
-function senderProblems({ type, id }, result, flow) {
-  if (!result) return [`${type} ${id} got no message, or never said that it was done`]
-  const { error } = result
-  const showsErrors = flow.some((node) => node.type === 'catch')
-  if (!error || (showsErrors && String(error.code).startsWith('REDOX_'))) return []
-  return [`${type} ${id} failed: ${error.code ?? ''} ${error.message}`]
-}
-
-async function received(senders, results, flow) {
-  const sandbox = await sandboxHost().runningSandbox()
-  const inbox = [...(sandbox?.received ?? [])]
-  const hashes = hashesOf(flow)
-  const lines = []
-  const found = []
-  for (const sender of senders.filter(({ id }) => results.get(id) && !results.get(id).error)) {
-    const what = expectation(sender)
-    const problem = what.upload ? uploadProblem(sandbox, what.upload) : messageProblem(inbox, what, hashes)
-    if (problem) found.push(problem)
-    lines.push(what.operation ?? `upload to ${what.upload}`)
-  }
-  const refused = (sandbox?.requests ?? []).filter(({ status }) => status >= 400)
-  found.push(...refused.map(({ path: place, status }) => `the sandbox answered ${status} to ${place}`))
-  return { lines: lines.length > 0 ? lines : ['refused before anything was sent'], problems: found }
-}
-
-/** What a node's settings say that Redox gets. */
-function expectation({ type, operation, eventType, api, fileFrom, destination, destinationType }) {
-  if (type === 'redox-upload') return { upload: api === 'datamodel' ? '/upload' : '/Binary' }
-  return {
-    operation: MODELS[type] ? `${MODELS[type]}:${eventType}` : (operation ?? DOCUMENT),
-    withFile: fileFrom !== 'none' && eventType !== 'Delete',
-    ...(destinationType === 'str' && { destination }),
-  }
-}
-
-function uploadProblem(sandbox, end) {
-  const done = sandbox?.requests.some(({ path: place, status }) => place.endsWith(end) && status === 201)
-  return done ? undefined : `the sandbox got no upload to ${end}`
-}
-
-/** Takes the message out of the inbox, so that each node has to have sent one of its own. */
-function messageProblem(inbox, { operation, destination, withFile }, hashes) {
-  const index = inbox.findIndex(
-    (one) =>
-      one.operation === operation && (destination === undefined || one.destinations.includes(destination)),
-  )
-  if (index < 0) return `the sandbox got no ${operation}${destination ? ` for ${destination}` : ''}`
-  const [{ files }] = inbox.splice(index, 1)
-  const exact = !withFile || files.some(({ size, sha256 }) => size > 0 && hashes.has(sha256))
-  return exact ? undefined : `the file of ${operation} is not, byte for byte, the one that was injected`
-}
-
-/** Of everything that the buttons inject, as base64 and as text. */
-function hashesOf(flow) {
-  const values = flow
-    .flatMap(({ props = [] }) => props.map(({ v }) => v))
-    .filter((v) => typeof v === 'string')
-  const bytes = values.flatMap((value) => [Buffer.from(value, 'base64'), Buffer.from(value, 'utf8')])
-  return new Set(bytes.map((one) => createHash('sha256').update(one).digest('hex')))
 }
 
 /** Whatever still holds the process when all is stopped was left behind; this timer itself holds nothing. */

@@ -1,7 +1,7 @@
 // `npm start`: a real Node-RED with the example flows on the built-in sandbox. Sends one file by each way,
 // prints the answers, and keeps running (`-- --once`: ends with 0 when every answer is right).
 import { createServer } from 'node:http'
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -16,22 +16,30 @@ const userDir = path.join(root, '.node-red')
 
 // The buttons of the example flows and what pressing them must lead to: node type and HTTP status of its answer.
 const STEPS = [
+  { button: 'redoxex1i', answers: [{ type: 'redox-datamodel-note', status: 200, what: 'Notes' }] },
   {
-    button: 'redoxex1i',
+    button: 'redoxex2i',
     answers: [
       { type: 'redox-upload', status: 201, what: 'Upload (FHIR Binary)' },
       { type: 'redox-fhir-result', status: 200, what: 'DiagnosticReport' },
     ],
   },
-  { button: 'redoxex2i', answers: [{ type: 'redox-fhir-result', status: 200, what: 'Observation' }] },
-  { button: 'redoxex3i', answers: [{ type: 'redox-datamodel-note', status: 200, what: 'Notes' }] },
   {
-    button: 'redoxex4i',
+    button: 'redoxex3i',
+    answers: [
+      { type: 'redox-datamodel-results', status: 200, what: 'Results' },
+      { type: 'redox-fhir-result', status: 200, what: 'Observation' },
+    ],
+  },
+  { button: 'redoxex5i', answers: [{ type: 'redox-datamodel-media', status: 200, what: 'Media' }] },
+  {
+    button: 'redoxex10i',
     answers: [{ type: 'redox-datamodel-note', status: 200, what: 'Notes, plain text' }],
   },
-  { button: 'redoxex5i', answers: [{ type: 'redox-datamodel-results', status: 200, what: 'Results' }] },
-  { button: 'redoxex6i', answers: [{ type: 'redox-datamodel-media', status: 200, what: 'Media' }] },
-  { button: 'redoxex7i', answers: [{ type: 'redox-fhir-document', status: 200, what: 'DocumentReference' }] },
+  {
+    button: 'redoxex11i',
+    answers: [{ type: 'redox-fhir-document', status: 200, what: 'DocumentReference' }],
+  },
 ]
 const ANSWERS_WITHIN_MS = 15_000
 
@@ -39,7 +47,7 @@ await prepareUserDir()
 const { RED, address } = await startNodeRed()
 let wrong = 0
 // People put their own key into the connection of an example: then nothing is sent unasked.
-const onSandbox = usesOnlySandbox(RED)
+const onSandbox = await usesOnlySandbox(RED)
 for (const { button, answers } of onSandbox ? STEPS : []) {
   const node = RED.nodes.getNode(button)
   // In the editor people change the example flows: what is gone is not sent.
@@ -69,7 +77,14 @@ async function prepareUserDir() {
   const link = path.join(modules, 'node-red-redox')
   if (!existsSync(link)) await symlink(root, link, 'junction')
   const flows = path.join(userDir, flowFile())
+  if (once) await ownScansFolder()
   if (once || !existsSync(flows)) await writeFile(flows, JSON.stringify(await exampleFlows(), null, 2))
+}
+
+// The example that looks into a folder would send what another Node-RED on this machine finds there too.
+async function ownScansFolder() {
+  process.env.TMPDIR = userDir
+  await rm(path.join(userDir, 'redox-scans'), { recursive: true, force: true })
 }
 
 // A run that checks itself takes the examples as they are; the editor keeps what people made of them.
@@ -111,12 +126,16 @@ async function startNodeRed() {
   return { RED, address: `http://127.0.0.1:${server.address().port}/` }
 }
 
-function usesOnlySandbox(RED) {
-  let only = true
-  RED.nodes.eachNode(({ type, environment, environmentType }) => {
-    if (type === 'redox-config' && (environment !== 'Sandbox' || environmentType === 'env')) only = false
+/** Asks the connections themselves: where they lead may depend on environment variables. */
+async function usesOnlySandbox(RED) {
+  const connections = []
+  RED.nodes.eachNode(({ id, type }) => {
+    if (type === 'redox-config') connections.push(RED.nodes.getNode(id)?.connection())
   })
-  return only
+  const opened = await Promise.allSettled(connections)
+  return opened.every(
+    ({ status, value }) => status === 'fulfilled' && (value?.environment ?? 'sandbox') === 'sandbox',
+  )
 }
 
 function explain(error) {

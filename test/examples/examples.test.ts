@@ -6,7 +6,11 @@ import { promisify } from 'node:util'
 
 const ROOT = path.join(__dirname, '../../..')
 const FOLDER = path.join(ROOT, 'examples')
-const CORE_TYPES = ['tab', 'comment', 'inject', 'debug', 'change', 'switch', 'catch']
+// Each is in Node-RED 4.1 and 5.
+const CORE_TYPES = [
+  ...['tab', 'comment', 'inject', 'debug', 'catch', 'complete', 'status'],
+  ...['change', 'switch', 'function', 'template', 'delay', 'file', 'http in', 'http response'],
+]
 
 interface FlowNode {
   id: string
@@ -23,12 +27,33 @@ const declared = Object.keys(
   ].nodes,
 )
 
-/** Base64 texts that the buttons of an example put into msg.payload. */
+/** Base64 texts that the buttons of an example put into messages. */
 const payloads = (nodes: FlowNode[]): string[] =>
   nodes
     .filter(({ type }) => type === 'inject')
-    .flatMap(({ props }) => props as { p: string; v?: string }[])
-    .flatMap(({ p, v }) => (p === 'payload' && v !== undefined && v.length > 500 ? [v] : []))
+    .flatMap(({ props }) => props as { v?: string }[])
+    .flatMap(({ v }) => (v !== undefined && v.length > 500 ? [v] : []))
+
+interface Placed extends FlowNode {
+  x: number
+  y: number
+}
+
+/** As the editor draws it, about: by the length of the label. */
+const widthOf = ({ name, type }: FlowNode): number => Math.max(100, 50 + 7 * String(name || type).length)
+
+const overlap = (one: Placed, other: Placed): boolean =>
+  Math.abs(one.x - other.x) < (widthOf(one) + widthOf(other)) / 2 && Math.abs(one.y - other.y) < 40
+
+const numberOf = (name: string): number => Number(/^(\d\d) - /.exec(name)![1])
+const start = async (script: string, argument: string): Promise<string> => {
+  const file = path.join(ROOT, 'scripts', script)
+  const ran = promisify(execFile)(process.execPath, ['--unhandled-rejections=strict', file, argument], {
+    cwd: ROOT,
+  })
+  const { stdout } = await ran.catch((error: unknown) => error as { stdout: string })
+  return stdout
+}
 
 describe('Example flows', () => {
   it('show every node type of the package', () => {
@@ -39,6 +64,13 @@ describe('Example flows', () => {
     )
   })
 
+  it('are a course without gaps, in order in the import menu', () => {
+    assert.deepEqual(
+      [...files].sort().map(numberOf),
+      files.map((_name, index) => index + 1),
+    )
+  })
+
   it('share no ids but the connection, so that all of them can be imported', () => {
     const ids = files.flatMap((name) => read(name).map(({ id }) => id))
     const doubled = ids.filter((id, index) => ids.indexOf(id) !== index)
@@ -46,12 +78,26 @@ describe('Example flows', () => {
   })
 
   for (const name of files) {
-    it(`"${name}" has a comment, needs no other package, and sends to the sandbox`, () => {
+    it(`"${name}" says what to do, needs no other package, has its connection, and is drawn tidily`, () => {
       const nodes = read(name)
-      assert.ok(nodes.some(({ type }) => type === 'comment'))
+      const [comment, ...more] = nodes.filter(({ type }) => type === 'comment')
+      assert.equal(more.length, 0)
+      for (const part of ['**Look at**', '**For your own use**', 'Redox sandbox'])
+        assert.ok(String(comment?.info).includes(part), `the comment lacks ${part}`)
       const foreign = nodes.filter(({ type }) => !CORE_TYPES.includes(type) && !declared.includes(type))
       assert.deepEqual(foreign, [])
-      assert.equal(nodes.find(({ type }) => type === 'redox-config')?.environment, 'Sandbox')
+      const [connection, ...others] = nodes.filter(({ type }) => type === 'redox-config')
+      assert.equal(others.length, 0)
+      const users = nodes.filter((node) => node.connection !== undefined)
+      assert.deepEqual([...new Set(users.map((node) => node.connection))], [connection?.id])
+      const drawn = nodes.filter((node): node is Placed => typeof node.x === 'number')
+      const pairs = drawn.flatMap((one, index) =>
+        drawn.slice(index + 1).map((other) => [one, other] as const),
+      )
+      assert.deepEqual(
+        pairs.flatMap(([one, other]) => (overlap(one, other) ? [`${one.id} and ${other.id}`] : [])),
+        [],
+      )
     })
   }
 
@@ -64,10 +110,35 @@ describe('Example flows', () => {
   })
 
   it('give the right answers when their buttons are pressed (npm start -- --once)', async () => {
-    const start = path.join(ROOT, 'scripts', 'start.mjs')
-    const { stdout } = await promisify(execFile)(process.execPath, [start, '--once'], { cwd: ROOT })
+    const stdout = await start('start.mjs', '--once')
     const answers = stdout.split('\n').filter((line) => line.includes(' HTTP '))
     assert.equal(answers.length, 8, stdout)
     assert.match(stdout, /nothing left this machine/)
+  })
+
+  describe('deployed one by one in a real Node-RED (scripts/boot.mjs)', () => {
+    let report: string[] = []
+
+    before('run the course', async function () {
+      this.timeout(120_000)
+      report = (await start('boot.mjs', '.')).split('\n')
+    })
+
+    for (const name of files) {
+      it(`"${name}" leads to exactly these messages in the sandbox, and to no others`, () => {
+        const title = `example "${path.basename(name, '.json')}"`
+        const from = report.findIndex((line) => /^(ok|NOT) /.test(line) && line.includes(title))
+        const problems = report.slice(from).findIndex((line, index) => index > 0 && !line.startsWith('    '))
+        assert.ok(report[from]?.startsWith('ok '), report.slice(from, from + problems).join('\n'))
+      })
+    }
+
+    it('leave no warning in the log, and nothing else was wrong', () => {
+      assert.deepEqual(
+        report.filter((line) => line.startsWith('NOT')),
+        [],
+      )
+      assert.ok(report.some((line) => line.startsWith('ok  warnings')))
+    })
   })
 })
