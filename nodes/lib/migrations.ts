@@ -2,9 +2,9 @@ import path from 'node:path'
 import { RedoxError } from '../../src/errors'
 
 interface Migrations {
-  currentVersion(type: string): number
-  versionOf(saved: object): number
-  migrate<T extends object>(type: string, saved: T): T
+  currentVersion: (type: string) => number
+  versionOf: (saved: object) => number
+  migrate: <T extends object>(type: string, saved: T) => T
 }
 
 // A resource of the editor too: it stands outside of dist, as plain JavaScript.

@@ -83,7 +83,7 @@ class SampleInputs extends Inputs {
   constructor(RED: NodeAPI, node: Node | null, form: PreviewForm) {
     super(RED, node as Node, { ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) }, {
       _msgid: 'sample',
-    } as never)
+    })
     this.#form = form
   }
 

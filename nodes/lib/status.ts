@@ -13,9 +13,9 @@ const SHORT_ID = 8
 
 /** One message on its way through a node, as the status sees it. */
 export interface Ticket {
-  progress(progress: Progress): void
-  sent(statusCode: number, way: string, id: string | undefined): void
-  failed(code: string): void
+  progress: (progress: Progress) => void
+  sent: (statusCode: number, way: string, id: string | undefined) => void
+  failed: (code: string) => void
 }
 
 /**

@@ -16,7 +16,7 @@ export async function generateKeys(): Promise<KeyPair> {
   const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: MODULUS_BITS })
   const jwk = publicKey.export({ format: 'jwk' })
   const { calculateJwkThumbprint } = await import('jose')
-  const kid = await calculateJwkThumbprint(jwk as Parameters<typeof calculateJwkThumbprint>[0])
+  const kid = await calculateJwkThumbprint(jwk)
   return {
     privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     publicJwk: { kty: jwk.kty, kid, alg: 'RS384', use: 'sig', n: jwk.n, e: jwk.e } as KeyPair['publicJwk'],
