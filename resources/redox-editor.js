@@ -3,7 +3,10 @@
   'use strict'
   if (window.RedoxEditor) return
 
-  const { text, opened, holds, reader, STORED } = window.RedoxValidators
+  // Named when they are needed: the editor loads scripts in no fixed order, but all before the first dialog.
+  const validators = () => window.RedoxValidators
+  const text = (key, values) => validators().text(key, values)
+  const reader = (node) => validators().reader(node)
   const ENVIRONMENTS = ['Sandbox', 'Development', 'Staging', 'Production']
 
   // Value sets of facts section 5 and of FHIR: offered, never forced.
@@ -43,7 +46,7 @@
 
   function showRows(form, read) {
     form.find('[data-when]').each(function () {
-      $(this).toggle(holds($(this).attr('data-when'), read))
+      $(this).toggle(validators().holds($(this).attr('data-when'), read))
     })
   }
 
@@ -106,7 +109,7 @@
 
   function prepare(node, prefix) {
     const form = $(`#${prefix}-name`).closest('form').addClass('redox-form')
-    opened(node, prefix, form)
+    validators().opened(node, prefix, form)
     makeTypedInputs(form, node.type)
     const read = reader(node)
     form.find('select').on('change', () => showRows(form, read))
@@ -253,7 +256,7 @@
     const read = reader(node)
     const secrets = Object.keys(node._def.credentials).flatMap((name) => {
       const value = read(name)
-      return value === STORED ? [] : [[name, value]]
+      return value === validators().STORED ? [] : [[name, value]]
     })
     return { config: formValues(node), secrets: Object.fromEntries(secrets) }
   }
