@@ -35,8 +35,8 @@
     resultStatus: ['Final', 'Preliminary', 'Corrected', 'Incomplete'],
     resultCodeset: ['LOINC', 'SNOMED', 'CPT', 'HCPCS'],
     codeSystem: ['http://loinc.org', 'http://snomed.info/sct'],
-    'redox-fhir-result.status': STATUS,
-    'redox-fhir-document.status': ['current', 'superseded', 'entered-in-error'],
+    'redox-fhir-result.resourceStatus': STATUS,
+    'redox-fhir-document.resourceStatus': ['current', 'superseded', 'entered-in-error'],
     category: ['LAB', 'RAD', 'CG', 'PAT', 'vital-signs', 'laboratory', 'imaging'],
     'redox-fhir-result.place': ['presentedForm[]', 'Media[0].content'],
     'redox-fhir-document.place': ['content[].attachment'],
@@ -295,12 +295,17 @@
 
   // ---- Older flows -----------------------------------------------------------------------------------------
 
-  // Nodes that an earlier release saved come in with the flow: they are changed before anybody opens them.
+  // Nodes that an earlier release saved are changed as they come in, before anybody opens them. The editor takes over
+  // only properties of today, so what a flow file really had is looked up; an import by hand brings those alone.
   RED.events.on('nodes:add', (node) => {
-    if (!/^redox-/.test(node.type) || !node._def?.set?.module?.endsWith('/node-red-redox')) return
-    const migrated = window.RedoxMigrations.migrate(node.type, node)
-    if (migrated !== node) Object.assign(node, migrated)
-    node.version ??= window.RedoxMigrations.currentVersion(node.type)
+    if (node._def?.set?.module !== '@ehr-flows/node-red-redox') return
+    const { versionOf, currentVersion, migrate } = window.RedoxMigrations
+    if (versionOf(node) < currentVersion(node.type)) {
+      const saved = (RED.nodes.originalFlow() ?? []).find(({ id }) => id === node.id) ?? node
+      const migrated = migrate(node.type, saved)
+      for (const name of Object.keys(node._def.defaults)) node[name] = migrated[name]
+    }
+    node.version ??= currentVersion(node.type)
   })
 
   window.RedoxEditor = { prepareSender, prepareConnection, label: (name) => text(`label.${name}`) }

@@ -5,7 +5,16 @@
 
   // steps[type][n - 1] gives the properties of version n + 1, from those of version n (a plain object that it
   // may change). Released steps are never changed; a new one comes with a fixture flow in test/fixtures/flows.
-  const steps = {}
+  const steps = {
+    'redox-fhir-result': [renameStatus],
+    'redox-fhir-document': [renameStatus],
+  }
+
+  // The editor keeps what a node shows beneath it in its property `status`: it took the place of what was typed.
+  function renameStatus({ status, statusType, ...others }) {
+    const typed = typeof status === 'string' && status !== '[object Object]' ? status : ''
+    return { ...others, resourceStatus: typed, resourceStatusType: statusType || 'str' }
+  }
 
   const stepsOf = (type) => steps[type] ?? []
   const currentVersion = (type) => stepsOf(type).length + 1

@@ -16,7 +16,7 @@ export const FHIR_PATIENT_FIELDS: Field[] = [
 
 /** Fields that every main resource has. */
 export const resourceFields = (code: 'code' | 'type'): Field[] => [
-  { name: 'status', path: 'main.status' },
+  { name: 'resourceStatus', path: 'main.status' },
   { name: 'code', path: `main.${code}.coding[0].code` },
   { name: 'codeSystem', path: `main.${code}.coding[0].system`, with: 'code' },
   { name: 'codeDisplay', path: `main.${code}.coding[0].display`, with: 'code' },

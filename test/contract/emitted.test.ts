@@ -102,7 +102,7 @@ const VALUES: Record<string, unknown> = {
   birthDate: '1990-01-01',
   gender: 'female',
   availability: 'Available',
-  status: 'final',
+  resourceStatus: 'final',
   patientIdSystem: 'urn:redox:redox-fhir-sandbox:MR',
   codeSystem: 'http://loinc.org',
   identifierSystem: 'urn:example:reports',
@@ -258,7 +258,7 @@ function formFor(operation: FhirOperation): FieldValue[] {
   const when = isDocument
     ? { path: 'main.date', value: new Date(0) }
     : { path: 'main.effectiveDateTime', value: '2026-01-31T09:00:00+01:00' }
-  return [...filled(fields, { ...VALUES, status: isDocument ? 'current' : 'corrected' }), when]
+  return [...filled(fields, { ...VALUES, resourceStatus: isDocument ? 'current' : 'corrected' }), when]
 }
 
 function fhirCases(): void {

@@ -304,7 +304,7 @@ describe('messages that lack something', () => {
     ],
     [
       FHIR_RESULT,
-      { ...FHIR_RESULT.node, birthDate: PATIENT.last, gender: PATIENT.last, status: PATIENT.last },
+      { ...FHIR_RESULT.node, birthDate: PATIENT.last, gender: PATIENT.last, resourceStatus: PATIENT.last },
       [
         'entry[1].resource.status (DiagnosticReport)',
         'entry[2].resource.gender (Patient)',

@@ -115,7 +115,7 @@ describe('FHIR operations', () => {
   })
 
   it('send without a file when the node is set to none', async () => {
-    const body = await sent(FHIR_RESULT, { fileFrom: 'none', status: 'registered' })
+    const body = await sent(FHIR_RESULT, { fileFrom: 'none', resourceStatus: 'registered' })
     assert.ok(!('presentedForm' in resource(body, 'DiagnosticReport')))
   })
 })
@@ -195,7 +195,7 @@ describe('FHIR data', () => {
       assert.equal(resourcesOf(body)[0]!['resourceType'], 'MessageHeader')
       assert.deepEqual(resource(body, 'DiagnosticReport'), { ...report, presentedForm: [first, added] })
     }
-    const body = await sentWith(report, { patientId: 'p-1', code: '1-8', status: 'final' })
+    const body = await sentWith(report, { patientId: 'p-1', code: '1-8', resourceStatus: 'final' })
     const { code, status } = resource(body, 'DiagnosticReport')
     assert.deepEqual(code, { text: 'Biopsy', coding: [{ code: '1-8', system: 'http://loinc.org' }] })
     assert.equal(status, 'final')
