@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const from = path.join(root, 'nodes')
 const to = path.join(root, 'dist', 'nodes')
+const plugins = path.join(root, 'plugins')
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox'
 const FIELD_TYPES = 'msg,flow,global,str,jsonata,env'
 
@@ -24,6 +25,12 @@ for (const type of await readdir(from)) {
   await mkdir(path.join(to, type, 'icons'), { recursive: true })
   await cp(path.join(root, 'icons', `${type}.svg`), path.join(to, type, 'icons', `${type}.svg`))
 }
+
+// A plugin's editor part and texts stand beside its built .js too; directives are for dialogs only.
+await cp(plugins, path.join(root, 'dist', 'plugins'), {
+  recursive: true,
+  filter: (file) => path.extname(file) !== '.ts',
+})
 
 async function expand(file) {
   const source = await readFile(path.join(from, file), 'utf8')
