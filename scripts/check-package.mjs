@@ -14,7 +14,8 @@ const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf
 const declared = manifest['node-red'].nodes
 let failed = false
 
-const missing = Object.values(declared).filter((file) => !existsSync(path.join(root, file)))
+const wanted = [...Object.values(declared), ...Object.values(manifest['node-red'].plugins)]
+const missing = wanted.filter((file) => !existsSync(path.join(root, file)))
 if (missing.length > 0) throw new Error(`Not built: ${missing.join(', ')}. Run npm run build first.`)
 
 const pack = packed()

@@ -296,15 +296,16 @@ async function countUrls(page: Page): Promise<void> {
   await page.evaluate(() => {
     if (window.__urls) return
     const urls = (window.__urls = new Set<string>())
-    const { createObjectURL, revokeObjectURL } = URL
+    const create = URL.createObjectURL.bind(URL)
+    const revoke = URL.revokeObjectURL.bind(URL)
     URL.createObjectURL = (blob: Blob) => {
-      const url = createObjectURL.call(URL, blob)
+      const url = create(blob)
       urls.add(url)
       return url
     }
     URL.revokeObjectURL = (url) => {
       urls.delete(url)
-      revokeObjectURL.call(URL, url)
+      revoke(url)
     }
   })
 }

@@ -1,5 +1,7 @@
 /** The admin API of the sandbox inbox: who may ask, what a file is served as, and what open editors hear. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NodeAPI } from 'node-red'
 import { stopSandbox } from '../../nodes/lib/sandbox-host'
@@ -12,6 +14,7 @@ import { InboxClient, type InboxMessage, type Parcel } from '../lib/inbox'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { fileMessage, NOTE, start } from '../lib/send-nodes'
 
+const PLUGIN = path.join(__dirname, '../../../plugins/redox-inbox')
 const PASSWORD = 'open sesame'
 const USERS = { admin: '*', nobody: 'flows.read', reader: 'redox-inbox.read', clearer: 'redox-inbox.write' }
 const HASH = '$2b$04$8ddg.lNXEu9rQdjQlw4B1.I7Nd5X7w.VlQzeh4G74GcuXCb9MefIO'
@@ -236,6 +239,17 @@ describe('sandbox inbox', function () {
       it(`is ${what}`, () => assert.equal(shownType(file as DeliveredFile), type))
   })
 
+  it('says the same in every language', () => {
+    const keysOf = (texts: object, path = ''): string[] =>
+      Object.entries(texts).flatMap(([key, text]: [string, object | string]) =>
+        typeof text === 'string'
+          ? [`${path}${key} ${text.match(/__\w+__/g) ?? ''}`]
+          : keysOf(text, `${path}${key}.`),
+      )
+    const [english, german] = ['en-US', 'de'].map((language) => keysOf(catalogue(language)))
+    assert.deepEqual(german, english)
+  })
+
   describe('what open editors hear', () => {
     useNodeRed()
     let heard: { topic: string; data: { count: number; news: boolean } }[]
@@ -302,6 +316,9 @@ describe('sandbox inbox', function () {
     })
   })
 })
+
+const catalogue = (language: string): object =>
+  JSON.parse(readFileSync(path.join(PLUGIN, 'locales', language, 'redox-inbox.json'), 'utf8')) as object
 
 async function login(url: string, username: string): Promise<string> {
   const fields = {
