@@ -147,8 +147,8 @@ async function pluginProblems() {
   const found = sets.filter(({ err }) => err).map(({ id, err }) => `${id}: ${err.message ?? err}`)
   for (const name of plugins) {
     const set = sets.find((one) => one.name === name)
-    // A plugin that registers nothing is loaded all the same.
-    if (!set?.enabled || !set.loaded) found.push(`plugin ${name} is not loaded`)
+    if (!set?.enabled) found.push(`plugin ${name} is not enabled`)
+    // A set without an error may have registered nothing.
     if (!set?.plugins.some(({ id }) => id === name)) found.push(`plugin ${name} is not registered`)
     if (!html.includes(`[red-plugin:${MODULE}/${name}]`))
       found.push(`plugin ${name} has no part in the editor`)
