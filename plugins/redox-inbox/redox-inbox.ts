@@ -116,12 +116,10 @@ function described(file: DeliveredFile): object {
 
 // ---- Headers of a file --------------------------------------------------------------------------------
 
-/** Chromium shows no PDF in a sandbox, and its viewer has a style of its own. */
+/** For those who open the address itself; Chromium shows no PDF in a sandbox. */
 function policyOf(type: string | undefined): string {
   const nothing = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-  return type === 'application/pdf'
-    ? `${nothing}; object-src 'self'; style-src 'unsafe-inline'`
-    : `${nothing}; sandbox`
+  return type === 'application/pdf' ? nothing : `${nothing}; sandbox`
 }
 
 /** File name parameters of a Content-Disposition (RFC 6266, RFC 5987): a base name that no header can break. */

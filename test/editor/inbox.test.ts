@@ -24,6 +24,7 @@ declare const RED: {
   actions: { invoke(name: string): void }
   sidebar: { show(id: string): void }
   settings: { setLocal(name: string, value: string): void }
+  user: { hasPermission(permission: string): boolean }
 }
 declare global {
   interface Window {
@@ -109,6 +110,14 @@ describe('inbox in the editor', function () {
     assert.equal(await line(page, 'second.pdf').getAttribute('aria-expanded'), 'false')
     assert.equal(await tab(page).locator('.redox-inbox-details').count(), 0)
     assert.equal(await openUrls(page), 0)
+  })
+
+  it('shows a PDF by its address too, with the headers of the file', async () => {
+    const [message] = (await client.list()).messages
+    const other = await page.context().browser()!.newPage()
+    await other.goto(`${editor.url}redox/inbox/${message!.id}/files/0`)
+    await until(() => isPainted(page, other.locator('body')), 'the PDF is painted')
+    await other.close()
   })
 
   it('shows an image, and keeps it while more arrives', async () => {
@@ -235,6 +244,16 @@ describe('inbox in the editor', function () {
     assert.ok(await clearButton(page).isDisabled())
     await checkContrast(page, '.redox-inbox-notice')
     await editor.screenshot('inbox-empty')
+  })
+
+  it('has no button for those who may not clear', async () => {
+    await page.evaluate(() => (RED.user.hasPermission = (permission) => permission !== 'redox-inbox.write'))
+    await client.press({ bytes: PNG, filename: 'kept.png' })
+    await line(page, 'kept.png').waitFor()
+    assert.ok(await clearButton(page).isHidden())
+    await page.evaluate(() => (RED.user.hasPermission = () => true))
+    await client.press({ bytes: PNG, filename: 'more.png' })
+    await clearButton(page).waitFor()
   })
 
   it('tells who lacks the permission, and shows nothing more of it', async () => {
