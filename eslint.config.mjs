@@ -73,7 +73,7 @@ export default defineConfig(
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
   {
     // What the editor runs: plain scripts, no modules, no build.
-    files: ['nodes/**/*.html', 'resources/*.js'],
+    files: ['nodes/**/*.html', 'plugins/**/*.html', 'resources/*.js'],
     plugins: { html },
     languageOptions: {
       sourceType: 'script',

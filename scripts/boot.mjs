@@ -16,6 +16,8 @@ import { courseProblems, runExample } from './lib/course.mjs'
 
 const MODULE = '@ehr-flows/node-red-redox'
 const WITHIN_MS = 30_000
+/** Of the plugins' texts. */
+const LANGUAGES = ['en-US', 'de']
 // Types that are known to every Node-RED without a node of that name.
 const BUILT_IN = ['tab', 'group', 'subflow', 'junction', 'global-config']
 // Pages of the flows do not always lie at the root.
@@ -28,6 +30,7 @@ const installed = path.join(path.resolve(folder), 'node_modules', MODULE)
 const packageDir = existsSync(installed) ? installed : path.resolve(folder)
 const manifest = JSON.parse(await readFile(path.join(packageDir, 'package.json'), 'utf8'))
 const types = Object.keys(manifest['node-red'].nodes)
+const plugins = Object.keys(manifest['node-red'].plugins)
 // What every Node-RED says that starts with an empty user directory.
 const USUAL_WARNINGS = [/^runtime: Projects disabled/, /^runtime: Encrypted credentials not found/]
 const problems = []
@@ -39,6 +42,7 @@ const { RED, base, warnings, stop } = await startNodeRed()
 try {
   report('versions', [], versions())
   report('nodes', await nodeProblems(), `${types.length} types, no errors`)
+  report('plugins', await pluginProblems(), `${plugins.length}, with texts in ${LANGUAGES.join(' and ')}`)
   report('icons', await iconProblems(), 'every icon is found')
   report('texts', await textProblems(), 'catalogue and help of every type')
   const examples = await exampleList()
@@ -145,6 +149,27 @@ async function nodeProblems() {
     ...sets.filter(({ err }) => err).map(({ id, err }) => `${id}: ${err.message ?? err}`),
     ...types.filter((type) => !registered.includes(type)).map((type) => `${type} is not registered`),
   ]
+}
+
+async function pluginProblems() {
+  const sets = (await askJson('/plugins')).filter(({ module }) => module === MODULE)
+  const html = await askHtml('/plugins')
+  const found = sets.filter(({ err }) => err).map(({ id, err }) => `${id}: ${err.message ?? err}`)
+  for (const name of plugins) {
+    const set = sets.find((one) => one.name === name)
+    if (!set?.enabled) found.push(`plugin ${name} is not enabled`)
+    // A set without an error may have registered nothing.
+    if (!set?.plugins.some(({ id }) => id === name)) found.push(`plugin ${name} is not registered`)
+    if (!html.includes(`[red-plugin:${MODULE}/${name}]`))
+      found.push(`plugin ${name} has no part in the editor`)
+  }
+  for (const language of LANGUAGES) {
+    const texts = await askJson(`/plugins/messages?lng=${language}`)
+    for (const name of plugins)
+      if (Object.keys(texts[`${MODULE}/${name}`] ?? {}).length === 0)
+        found.push(`plugin ${name} has no texts in ${language}`)
+  }
+  return found
 }
 
 // Asking for the image itself proves nothing: a missing one is answered with 200 and a stock arrow.

@@ -18,6 +18,7 @@ const CONFIG = 'redox-config'
 const { redox: texts } = JSON.parse(
   await readFile(path.join(from, CONFIG, 'locales', 'en-US', `${CONFIG}.json`), 'utf8'),
 )
+const plugins = path.join(root, 'plugins')
 
 for (const type of await readdir(from)) {
   if (!existsSync(path.join(from, type, `${type}.html`))) continue
@@ -29,6 +30,12 @@ for (const type of await readdir(from)) {
   await mkdir(path.join(to, type, 'icons'), { recursive: true })
   await cp(path.join(root, 'icons', `${type}.svg`), path.join(to, type, 'icons', `${type}.svg`))
 }
+
+// A plugin's editor part and texts stand beside its built .js too; directives are for dialogs only.
+await cp(plugins, path.join(root, 'dist', 'plugins'), {
+  recursive: true,
+  filter: (file) => path.extname(file) !== '.ts',
+})
 
 async function expand(type, file) {
   const source = await readFile(path.join(from, file), 'utf8')

@@ -3,18 +3,27 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readDialog } from './lib/dialog.mjs'
 
 const MAX_BYTES = 300_000
+// What the editor keeps on a node for itself, and would write over: `status` is what a node shows beneath it.
+const EDITORS_OWN = new Set(
+  'id type z x y w h g d l _ _def status icon info users valid changed dirty moved selected highlighted resize ports'
+    .concat(' wires inputs outputs validationErrors inputLabels outputLabels dirtyStatus')
+    .split(' '),
+)
 const LIST = 'scripts/package-files.txt'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'))
 const declared = manifest['node-red'].nodes
+const migrations = createRequire(import.meta.url)(path.join(root, 'resources/redox-migrations.js'))
 let failed = false
 
-const missing = Object.values(declared).filter((file) => !existsSync(path.join(root, file)))
+const wanted = [...Object.values(declared), ...Object.values(manifest['node-red'].plugins)]
+const missing = wanted.filter((file) => !existsSync(path.join(root, file)))
 if (missing.length > 0) throw new Error(`Not built: ${missing.join(', ')}. Run npm run build first.`)
 
 const pack = packed()
@@ -98,6 +107,7 @@ function dialogProblems(type, { registrations: [registration], templates }) {
     ...nameProblems(registration, template),
     ...typedInputProblems(registration, template),
     ...choiceProblems(registration, template),
+    ...versionProblems(registration),
   ]
 }
 
@@ -115,9 +125,13 @@ function literalProblems({ literals }) {
 function nameProblems({ defaults, credentials, literals }, { inputs, labels }) {
   const saved = [...defaults, ...credentials].map(([name]) => name)
   const ids = inputs.map(({ id }) => id)
-  const wanted = saved.map((name) => idOf(literals, name))
+  // Nobody types a version in.
+  const wanted = saved.filter((name) => name !== 'version').map((name) => idOf(literals, name))
   const unlabelled = inputs.filter(({ id, type }) => type !== 'hidden' && !labels.includes(id))
   return [
+    ...saved
+      .filter((name) => EDITORS_OWN.has(name))
+      .map((name) => `${name} is a property of the editor itself`),
     ...twice(saved).map((name) => `${name} stands twice in defaults: the last one wins`),
     ...twice(ids).map((id) => `id ${id} stands twice in the template`),
     ...wanted.filter((id) => !ids.includes(id)).map((id) => `no input ${id} in the template`),
@@ -155,14 +169,23 @@ function choiceProblems({ defaults, literals }, { inputs, conditions }) {
   const selects = inputs.filter(({ kind }) => kind === 'select')
   const optionsOf = (name) => selects.find(({ id }) => id === idOf(literals, name))?.options
   const unknownDefault = defaults.filter(([name, { value }]) => optionsOf(name)?.includes(value) === false)
-  const unknownCondition = conditions.filter((condition) => {
-    const [name, values] = condition.split('=')
-    return !values?.split(',').every((value) => optionsOf(name)?.includes(value))
-  })
+  const unknownCondition = conditions
+    .flatMap((condition) => condition.split(';'))
+    .filter((condition) => {
+      const [name, values] = condition.split('=')
+      return !values?.split(',').every((value) => optionsOf(name)?.includes(value))
+    })
   return [
     ...unknownDefault.map(([name, { value }]) => `${name} has no option ${value}, its default`),
     ...unknownCondition.map((condition) => `data-when="${condition}" can never be decided`),
   ]
+}
+
+/** A node that is dropped today needs no migration. */
+function versionProblems({ type, defaults }) {
+  const [, { value } = {}] = defaults.find(([name]) => name === 'version') ?? []
+  const current = migrations.currentVersion(type)
+  return value === current ? [] : [`its version is ${value}, redox-migrations.js says ${current}`]
 }
 
 function sizeOf({ registrations: [registration] }) {

@@ -8,6 +8,22 @@ let sandbox: Promise<Sandbox> | undefined
 let users = 0
 let linger: NodeJS.Timeout | undefined
 
+export type SandboxChange = 'started' | 'received' | 'ended'
+const listeners = new Set<(change: SandboxChange) => void>()
+
+/**
+ * Tells of the sandbox that runs and of every one that is started later, so that whoever looks at it need not
+ * start one. The listener must not throw. Returns how to stop.
+ */
+export function onSandboxChange(listener: (change: SandboxChange) => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+function tell(change: SandboxChange): void {
+  for (const listener of listeners) listener(change)
+}
+
 /** The process's sandbox, started when the first config node asks. Give it back with {@link releaseSandbox}. */
 export function acquireSandbox(): Promise<Sandbox> {
   users++
@@ -25,6 +41,9 @@ async function start(): Promise<Sandbox> {
   const { startSandbox } = await import('../../src/sandbox/index.js')
   const started = await startSandbox()
   started.unref()
+  // It goes with the sandbox: nobody has to take it off again.
+  started.onReceived(() => tell('received'))
+  tell('started')
   return started
 }
 
@@ -42,6 +61,7 @@ export async function stopSandbox(): Promise<void> {
   sandbox = undefined
   clearTimeout(linger)
   await (await ending).close()
+  tell('ended')
 }
 
 /** The running sandbox, for those who look at what it received. */

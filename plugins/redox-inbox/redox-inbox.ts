@@ -1,0 +1,174 @@
+/**
+ * The sandbox inbox: what the imaginary EHR behind the built-in sandbox received, for a sidebar tab of the
+ * editor. Only ever looks at a sandbox that runs; looking does not start one.
+ */
+import type { Request, RequestHandler, Response } from 'express'
+import type { NodeAPI } from 'node-red'
+import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/sandbox-host'
+import type { DeliveredFile, ReceivedMessage, Sandbox } from '../../src/sandbox'
+import { shownType } from './shown-type'
+
+const TOPIC = 'redox/inbox'
+/** At most so often, in milliseconds, the editors hear that something changed, however much is sent. */
+const TELL_EVERY = 300
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const INDEX = /^\d{1,4}$/
+
+// Node-RED can be started again in one process, with another RED: the earlier one must not go on telling.
+let stopTelling = (): void => undefined
+
+export = function register(RED: NodeAPI): void {
+  addRoutes(RED)
+  stopTelling()
+  stopTelling = tellEditors(RED)
+  RED.plugins.registerPlugin('redox-inbox', { type: 'redox-inbox', ...{ onremove: () => stopTelling() } })
+}
+
+// ---- Routes -------------------------------------------------------------------------------------------
+
+type Handler = (request: Request, response: Response, sandbox: Sandbox | undefined) => void
+
+function addRoutes({ httpAdmin, auth, comms }: NodeAPI): void {
+  const mayRead = [neverStored, auth.needsPermission('redox-inbox.read')]
+  const mayClear = [neverStored, auth.needsPermission('redox-inbox.write')]
+  httpAdmin.get('/redox/inbox', mayRead, withSandbox(list))
+  httpAdmin.get('/redox/inbox/:id', mayRead, withSandbox(one))
+  httpAdmin.get('/redox/inbox/:id/files/:index', mayRead, withSandbox(content))
+  const clear: Handler = (_request, response, sandbox) => {
+    sandbox?.clear()
+    comms.publish(TOPIC, { count: 0, news: false }, false)
+    response.status(204).end()
+  }
+  httpAdmin.delete('/redox/inbox', mayClear, withSandbox(clear))
+}
+
+const neverStored: RequestHandler = (_request, response, next) => {
+  response.set('Cache-Control', 'no-store')
+  next()
+}
+
+const withSandbox =
+  (handle: Handler): RequestHandler =>
+  (request, response, next) => {
+    running()
+      .then((sandbox) => handle(request, response, sandbox))
+      .catch(next)
+  }
+
+/** One that could not be started is none; who wanted it has the error. */
+async function running(): Promise<Sandbox | undefined> {
+  return runningSandbox()?.catch(() => undefined)
+}
+
+/** `{ running, messages }`, newest first; what stands in a line of the list, without any bytes. */
+const list: Handler = (_request, response, sandbox) => {
+  const messages = [...(sandbox?.received ?? [])].reverse().map(summary)
+  response.json({ running: sandbox !== undefined, messages })
+}
+
+/** A message with all that is known of it, except the bytes of its files. */
+const one: Handler = (request, response, sandbox) => {
+  const message = messageOf(request, sandbox)
+  if (!message) return notFound(response)
+  const { source, logIds, locations, request: sent, delivered } = message
+  response.json({ ...summary(message), source, logIds, locations, request: sent, delivered })
+}
+
+/** The bytes of one file, with a type that can run nothing in the editor's origin. */
+const content: Handler = (request, response, sandbox) => {
+  const index = request.params['index'] as string
+  const file = INDEX.test(index) ? messageOf(request, sandbox)?.files[Number(index)] : undefined
+  if (!file) return notFound(response)
+  const type = shownType(file)
+  const name = safeName(file, Number(index))
+  // Not res.send(): it would answer "not modified", and add a charset of its own.
+  response.writeHead(200, {
+    'Content-Type':
+      type === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? 'application/octet-stream'),
+    'Content-Length': file.size,
+    'Content-Disposition': `${type ? 'inline' : 'attachment'}; ${name}`,
+    'Content-Security-Policy': policyOf(type),
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'X-Content-Type-Options': 'nosniff',
+  })
+  response.end(file.bytes)
+}
+
+function messageOf({ params }: Request, sandbox: Sandbox | undefined): ReceivedMessage | undefined {
+  const id = params['id'] as string
+  return UUID.test(id) ? sandbox?.received.find((message) => message.id === id) : undefined
+}
+
+function notFound(response: Response): void {
+  response.status(404).json({ code: 'not_found' })
+}
+
+function summary({ id, at, api, operation, environment, destinations, ...rest }: ReceivedMessage): object {
+  const { patient, document, files } = rest
+  return { id, at, api, operation, environment, destinations, patient, document, files: files.map(described) }
+}
+
+/** `shown`: the type it may be shown as, null when it is only to be downloaded. */
+function described(file: DeliveredFile): object {
+  const { bytes: _bytes, ...description } = file
+  return { ...description, shown: shownType(file) ?? null }
+}
+
+// ---- Headers of a file --------------------------------------------------------------------------------
+
+/** For those who open the address itself; Chromium shows no PDF in a sandbox. */
+function policyOf(type: string | undefined): string {
+  const nothing = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+  return type === 'application/pdf' ? nothing : `${nothing}; sandbox`
+}
+
+/** File name parameters of a Content-Disposition (RFC 6266, RFC 5987): a base name that no header can break. */
+function safeName({ name }: DeliveredFile, index: number): string {
+  const base = Buffer.from(name ?? '')
+    .toString()
+    .split(/[/\\]/)
+    .at(-1)!
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
+    .replace(/^[\s.]+/, '')
+  const safe = [...base].slice(-150).join('') || `file-${index + 1}`
+  const ascii = safe.replace(/[^\w. -]/g, '_')
+  const encoded = encodeURIComponent(safe).replace(
+    /['()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  return `filename="${ascii}"; filename*=UTF-8''${encoded}`
+}
+
+// ---- Live ---------------------------------------------------------------------------------------------
+
+/**
+ * Tells open editors that something changed: `{ count, news }`, how many messages there are and whether one of
+ * them is new. Nothing else, for every logged-in user hears it, whatever the permissions. Returns how to stop.
+ */
+function tellEditors({ comms }: NodeAPI): () => void {
+  let timer: NodeJS.Timeout | undefined
+  let changed = false
+  let news = false
+
+  const publish = async (): Promise<void> => {
+    const isNews = news
+    changed = news = false
+    comms.publish(TOPIC, { count: (await running())?.received.length ?? 0, news: isNews }, false)
+  }
+  const tick = (): void => {
+    timer = undefined
+    if (!changed) return
+    timer = setTimeout(tick, TELL_EVERY).unref()
+    // A promise that nobody handles would end Node-RED.
+    publish().catch(() => undefined)
+  }
+  const stop = onSandboxChange((change: SandboxChange) => {
+    changed = true
+    news ||= change === 'received'
+    if (timer === undefined) tick()
+  })
+  return () => {
+    stop()
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,374 @@
+/** The sandbox inbox, as people use it: in a browser, on a real Node-RED, with files that mean no good. */
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import type { Locator, Page } from 'playwright-core'
+import { fixture, sha256 } from '../lib/fixtures'
+import { InboxClient } from '../lib/inbox'
+import { hasChromium, howToRunEditor, openEditor, type Editor } from './editor'
+
+const PDF = fixture('gingival-mass.pdf')
+const PNG = fixture('chart.png')
+const PWN = "window.__pwned = (window.__pwned || '') + 'x'"
+const IN_NAME = `<img src=x onerror="${PWN}">`
+const HTML = Buffer.from(`<!DOCTYPE html><html><body onload="${PWN}"><script>${PWN}</script></body></html>`)
+const SVG = Buffer.from(
+  `<svg xmlns="http://www.w3.org/2000/svg" onload="${PWN}"><script>${PWN}</script></svg>`,
+)
+const TEXT = Buffer.from(`Grüße\n<script>${PWN}</script>\n${IN_NAME}\n`)
+/** Keys of the catalogue; one that is seen was not translated. */
+const RAW_KEY = /\binbox\.\w/
+/** What people with poor eyes need between text and background (WCAG 2, AA). */
+const CONTRAST = 4.5
+
+declare const RED: {
+  actions: { invoke(name: string): void }
+  sidebar: { show(id: string): void }
+  settings: { setLocal(name: string, value: string): void }
+  user: { hasPermission(permission: string): boolean }
+}
+declare global {
+  interface Window {
+    __pwned?: string
+    __urls?: Set<string>
+  }
+}
+
+describe('inbox in the editor', function () {
+  this.timeout(120_000)
+  let editor: Editor
+  let page: Page
+  let client: InboxClient
+
+  before(async function () {
+    if (!hasChromium && !process.env['CI']) {
+      console.log(`editor tests: skipped; ${howToRunEditor}`)
+      this.skip()
+    }
+    assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
+    editor = await openEditor()
+    page = editor.page
+    client = new InboxClient(editor.url)
+    await client.deploy()
+    await reload(page)
+  })
+  after(() => editor?.close())
+  afterEach(async () => {
+    for (const frame of page.frames())
+      assert.equal(await frame.evaluate(() => window.__pwned).catch(() => undefined), undefined, frame.url())
+    assert.deepEqual(editor.complaints.splice(0), [])
+  })
+
+  it('says that no sandbox runs', async () => {
+    await show(page)
+    await tab(page).getByText('The sandbox is not running').waitFor()
+    assert.ok(await clearButton(page).isDisabled())
+    assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
+    await editor.screenshot('inbox-not-running')
+  })
+
+  it('shows what arrives while it is open, newest first', async () => {
+    await client.press({ bytes: PNG, filename: 'first.png' })
+    await line(page, 'first.png').waitFor()
+    await client.press({ bytes: PDF, filename: 'second.pdf' })
+    await line(page, 'second.pdf').waitFor()
+    const lines = await tab(page).locator('.redox-inbox-line').allInnerTexts()
+    assert.deepEqual(
+      lines.map((text) => /\w+\.\w{3}\b/.exec(text)?.[0]),
+      ['second.pdf', 'first.png'],
+    )
+    for (const text of lines)
+      assert.match(text, /Quuxworth.*1931-07-19.*ZX81-7745[^]*documentreference-create/)
+    assert.equal(await tab(page).locator('.redox-inbox-count').innerText(), 'Received: 2')
+    await editor.screenshot('inbox-list')
+  })
+
+  it('shows a PDF, opened with the keyboard, and gives its URL back', async () => {
+    await countUrls(page)
+    await line(page, 'second.pdf').focus()
+    await page.keyboard.press('Enter')
+    assert.equal(await line(page, 'second.pdf').getAttribute('aria-expanded'), 'true')
+    const frame = details(page).locator('iframe')
+    await frame.waitFor()
+    assert.match((await frame.getAttribute('src'))!, /^blob:/)
+    await frame.scrollIntoViewIfNeeded()
+    // The viewer is there, with all its frames, before it paints anything, and when it cannot.
+    await until(() => isPainted(page, frame), 'the PDF is painted')
+    const text = await details(page).innerText()
+    for (const part of [
+      'second.pdf',
+      'application/pdf',
+      '552 kB',
+      sha256(PDF).slice(0, 12),
+      'redox-fhir-sandbox',
+    ])
+      assert.ok(text.includes(part), part)
+    assert.doesNotMatch(text, RAW_KEY)
+    await editor.screenshot('inbox-pdf')
+
+    assert.equal(await openUrls(page), 1)
+    await page.keyboard.press('Space')
+    assert.equal(await line(page, 'second.pdf').getAttribute('aria-expanded'), 'false')
+    assert.equal(await tab(page).locator('.redox-inbox-details').count(), 0)
+    assert.equal(await openUrls(page), 0)
+  })
+
+  it('shows a PDF by its address too, with the headers of the file', async () => {
+    const [message] = (await client.list()).messages
+    const other = await page.context().browser()!.newPage()
+    await other.goto(`${editor.url}redox/inbox/${message!.id}/files/0`)
+    await until(() => isPainted(page, other.locator('body')), 'the PDF is painted')
+    await other.close()
+  })
+
+  it('shows an image, and keeps it while more arrives', async () => {
+    await line(page, 'first.png').click()
+    const image = details(page).locator('img')
+    await until(() => image.evaluate((one: HTMLImageElement) => one.naturalWidth > 0), 'the image is shown')
+    await image.evaluate((one) => (one.id = 'the-same'))
+    await client.press({ bytes: TEXT, filename: 'third.txt', contentType: 'text/plain' })
+    await line(page, 'third.txt').waitFor()
+    assert.equal(await details(page).locator('#the-same').count(), 1)
+    await editor.screenshot('inbox-image')
+    await line(page, 'first.png').click()
+  })
+
+  it('shows text as text', async () => {
+    await line(page, 'third.txt').click()
+    const shown = details(page).locator('.redox-inbox-shown pre')
+    assert.equal(await shown.textContent(), TEXT.toString())
+    await editor.screenshot('inbox-text')
+    await line(page, 'third.txt').click()
+  })
+
+  it('shows the request and what Redox delivers', async () => {
+    await line(page, 'first.png').click()
+    await details(page).getByText('Request', { exact: true }).click()
+    const request = (await details(page).locator('.redox-inbox-request pre').innerText()).split('\n')
+    assert.match(request[0]!, /^POST \/fhir\/R4\/redox-fhir-sandbox\/Development\/DocumentReference\/\$/)
+    assert.ok(request.some((header) => /^content-type: application\//.test(header)))
+    assert.ok(!request.some((header) => /^authorization/i.test(header)))
+    const body = JSON.parse(request.slice(request.indexOf('')).join('\n')) as { resourceType: string }
+    assert.equal(body.resourceType, 'Bundle')
+    await details(page).getByText('What Redox delivers').click()
+    const delivered = await details(page).locator('.redox-inbox-delivered pre').innerText()
+    assert.ok(delivered.includes(`<base64, ${PNG.length} bytes>`))
+    await editor.screenshot('inbox-request')
+    await line(page, 'first.png').click()
+  })
+
+  for (const [name, bytes, contentType] of [
+    ['page.html', HTML, 'text/html'],
+    ['drawing.svg', SVG, 'image/svg+xml'],
+    ['fake.pdf', HTML, 'application/pdf'],
+  ] as const) {
+    it(`offers ${name} as a download only, and runs nothing`, async () => {
+      await client.press({ bytes, filename: name, contentType, family: IN_NAME })
+      await line(page, name).click()
+      await details(page).getByText('Files of this type are not shown here').waitFor()
+      assert.equal(await details(page).locator('iframe, img, embed, object, svg').count(), 0)
+      assert.ok((await line(page, name).innerText()).includes(IN_NAME), 'the patient is shown as named')
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        details(page).getByText('Download', { exact: true }).click(),
+      ])
+      assert.equal(download.suggestedFilename(), name)
+      assert.equal(sha256(await readFile(await download.path())), sha256(bytes))
+      await editor.screenshot(`inbox-${name}`)
+      await line(page, name).click()
+    })
+  }
+
+  it('shows hostile names as they are', async () => {
+    const filename = `${IN_NAME} x.pdf`
+    await client.press({ bytes: PDF, filename, family: `<script>${PWN}</script>` })
+    await line(page, 'x.pdf').click()
+    const frame = details(page).locator('iframe')
+    await frame.waitFor()
+    await frame.scrollIntoViewIfNeeded()
+    await until(() => isPainted(page, frame), 'the PDF is painted')
+    assert.equal(await details(page).locator('.redox-inbox-name').textContent(), filename)
+    assert.equal(await tab(page).locator('img, script').count(), 0)
+    await editor.screenshot('inbox-hostile')
+    await line(page, 'x.pdf').click()
+  })
+
+  it('marks its tab when something arrives that nobody sees', async () => {
+    const marked = page.locator('.redox-inbox-news:visible')
+    assert.equal(await marked.count(), 0)
+    await page.evaluate(() => RED.sidebar.show('info'))
+    await tab(page).waitFor({ state: 'hidden' })
+    await client.press({ bytes: PNG, filename: 'unseen.png' })
+    await marked.first().waitFor()
+    await editor.screenshot('inbox-news')
+    await show(page)
+    await line(page, 'unseen.png').waitFor()
+    assert.equal(await marked.count(), 0)
+  })
+
+  it('is readable in every theme and width, also in German', async () => {
+    for (const theme of ['light', 'dark']) {
+      await page.evaluate((name) => RED.settings.setLocal('view-dark-theme', name), theme)
+      await reload(page)
+      await show(page)
+      await line(page, 'first.png').click()
+      await details(page).locator('img').waitFor()
+      for (const width of [280, 400]) {
+        await setWidth(page, width)
+        await checkLooks(page)
+        await editor.screenshot(`inbox-${theme}-${width}`)
+      }
+    }
+    await page.evaluate(() => localStorage.setItem('editor-language', 'de'))
+    await reload(page)
+    await show(page)
+    await line(page, 'first.png').click()
+    await details(page).getByText('Herunterladen').waitFor()
+    assert.match(await tab(page).locator('.redox-inbox-count').innerText(), /^Empfangen: \d+$/)
+    assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
+    await editor.screenshot('inbox-german')
+    await page.evaluate(() => localStorage.removeItem('editor-language'))
+    await reload(page)
+  })
+
+  it('is cleared by a button, and gives all URLs back', async () => {
+    await show(page)
+    await countUrls(page)
+    await line(page, 'first.png').click()
+    await details(page).locator('img').waitFor()
+    assert.equal(await openUrls(page), 1)
+    await clearButton(page).click()
+    await tab(page).getByText('Nothing received yet').waitFor()
+    assert.equal(await tab(page).locator('.redox-inbox-line').count(), 0)
+    assert.equal(await openUrls(page), 0)
+    assert.deepEqual((await client.list()).messages, [])
+    assert.ok(await clearButton(page).isDisabled())
+    await checkContrast(page, '.redox-inbox-notice')
+    await editor.screenshot('inbox-empty')
+  })
+
+  it('has no button for those who may not clear', async () => {
+    await page.evaluate(() => (RED.user.hasPermission = (permission) => permission !== 'redox-inbox.write'))
+    await client.press({ bytes: PNG, filename: 'kept.png' })
+    await line(page, 'kept.png').waitFor()
+    assert.ok(await clearButton(page).isHidden())
+    await page.evaluate(() => (RED.user.hasPermission = () => true))
+    await client.press({ bytes: PNG, filename: 'more.png' })
+    await clearButton(page).waitFor()
+  })
+
+  it('tells who lacks the permission, and shows nothing more of it', async () => {
+    await client.press({ bytes: PNG, filename: 'before.png' })
+    await line(page, 'before.png').waitFor()
+    await page.route('**/redox/inbox**', (route) => route.fulfill({ status: 401 }))
+    await client.press({ bytes: PNG, filename: 'after.png' })
+    await tab(page).getByText('No permission to see').waitFor()
+    assert.equal(await tab(page).locator('.redox-inbox-line').count(), 0)
+    await editor.screenshot('inbox-no-permission')
+    await page.unroute('**/redox/inbox**')
+    // The browser itself writes a refused request to its console.
+    for (const complaint of editor.complaints.splice(0)) assert.match(complaint, /status of 401/)
+  })
+})
+
+const tab = (page: Page): Locator => page.locator('.redox-inbox')
+const line = (page: Page, part: string): Locator => page.locator('.redox-inbox-line', { hasText: part })
+const details = (page: Page): Locator => page.locator('.redox-inbox-details')
+const clearButton = (page: Page): Locator => tab(page).getByRole('button', { name: 'Clear' })
+
+async function show(page: Page): Promise<void> {
+  await page.evaluate(() => RED.actions.invoke('redox:show-inbox'))
+  await tab(page).waitFor({ state: 'visible' })
+}
+
+async function reload(page: Page): Promise<void> {
+  await page.reload()
+  await page.locator('.red-ui-palette-node').first().waitFor()
+}
+
+async function until(isTrue: () => Promise<boolean>, what: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    if (await isTrue().catch(() => false)) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  assert.fail(`not so: ${what}`)
+}
+
+/** Whether the pale blue is seen there that stands in the heading of the test's PDF, and nowhere in an editor. */
+async function isPainted(page: Page, frame: Locator): Promise<boolean> {
+  const picture = (await frame.screenshot()).toString('base64')
+  const pixels = await page.evaluate(async (base64) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob())
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!
+    context.drawImage(bitmap, 0, 0)
+    const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height)
+    const near = (value: number, wanted: number): boolean => Math.abs(value - wanted) < 4
+    let count = 0
+    for (let at = 0; at < data.length; at += 4)
+      if (near(data[at]!, 218) && near(data[at + 1]!, 238) && near(data[at + 2]!, 243)) count++
+    return count
+  }, picture)
+  return pixels > 1000
+}
+
+/** From now on the page remembers which blob: URLs it made and has not given back. */
+async function countUrls(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    if (window.__urls) return
+    const urls = (window.__urls = new Set<string>())
+    const create = URL.createObjectURL.bind(URL)
+    const revoke = URL.revokeObjectURL.bind(URL)
+    URL.createObjectURL = (blob: Blob) => {
+      const url = create(blob)
+      urls.add(url)
+      return url
+    }
+    URL.revokeObjectURL = (url) => {
+      urls.delete(url)
+      revoke(url)
+    }
+  })
+}
+
+const openUrls = (page: Page): Promise<number> => page.evaluate(() => window.__urls!.size)
+
+// ---- Looks --------------------------------------------------------------------------------------------
+
+/** The sidebar is as wide as people drag it. */
+async function setWidth(page: Page, width: number): Promise<void> {
+  await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
+    sidebar.style.width = `${pixels}px`
+    window.dispatchEvent(new Event('resize'))
+  }, width)
+}
+
+async function checkLooks(page: Page): Promise<void> {
+  const tooWide = await tab(page).evaluate((root) =>
+    [root, ...root.querySelectorAll('*')]
+      .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
+      .map((one) => `${one.tagName}.${one.className}`),
+  )
+  assert.deepEqual(tooWide, [])
+  for (const part of ['line', 'small', 'name', 'count']) await checkContrast(page, `.redox-inbox-${part}`)
+  for (const part of ['dt', 'dd', 'summary']) await checkContrast(page, `.redox-inbox-details ${part}`)
+}
+
+async function checkContrast(page: Page, selector: string): Promise<void> {
+  const ratio = await tab(page).locator(selector).first().evaluate(contrastOf)
+  assert.ok(ratio >= CONTRAST, `${selector} has a contrast of ${ratio.toFixed(2)}`)
+}
+
+/** Of the text and the first background behind it; runs in the page. */
+function contrastOf(text: Element): number {
+  const luminance = (colour: string): number => {
+    const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {
+      const value = Number(part) / 255
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+    }) as [number, number, number]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+  }
+  let behind: Element | null = text
+  while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
+    behind = behind.parentElement
+  const pair = [getComputedStyle(text).color, getComputedStyle(behind!).backgroundColor].map(luminance)
+  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)
+}

@@ -1,0 +1,347 @@
+/** The admin API of the sandbox inbox: who may ask, what a file is served as, and what open editors hear. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { NodeAPI } from 'node-red'
+import { stopSandbox } from '../../nodes/lib/sandbox-host'
+import register from '../../plugins/redox-inbox/redox-inbox'
+import { shownType } from '../../plugins/redox-inbox/shown-type'
+import type { DeliveredFile } from '../../src/sandbox'
+import { fixture, sha256 } from '../lib/fixtures'
+import { assertNoPatient, startFlow, useNodeRed, type Flow } from '../lib/flow'
+import { InboxClient, type InboxMessage, type Parcel } from '../lib/inbox'
+import { startNodeRed, type NodeRed } from '../lib/node-red'
+import { fileMessage, NOTE, start } from '../lib/send-nodes'
+
+const PLUGIN = path.join(__dirname, '../../../plugins/redox-inbox')
+const PASSWORD = 'open sesame'
+const USERS = { admin: '*', nobody: 'flows.read', reader: 'redox-inbox.read', clearer: 'redox-inbox.write' }
+const HASH = '$2b$04$8ddg.lNXEu9rQdjQlw4B1.I7Nd5X7w.VlQzeh4G74GcuXCb9MefIO'
+const UNKNOWN = '00000000-0000-4000-8000-000000000000'
+const OCTETS = 'application/octet-stream'
+
+const HTML = Buffer.from('<!DOCTYPE html><script>window.__pwned = "html"</script>')
+const SVG = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" onload="window.__pwned = 1"/>')
+const TEXT = Buffer.from('Grüße: <script>window.__pwned = "text"</script>\n')
+const PDF = fixture('gingival-mass.pdf')
+const PNG = fixture('chart.png')
+
+describe('sandbox inbox', function () {
+  this.timeout(60_000)
+
+  describe('admin API', () => {
+    let nodeRed: NodeRed
+    const users = {} as Record<keyof typeof USERS, InboxClient>
+    let stranger: InboxClient
+
+    before(async () => {
+      const accounts = Object.entries(USERS).map(([username, permissions]) => ({
+        ...{ username, permissions, password: HASH },
+      }))
+      nodeRed = await startNodeRed({ adminAuth: { type: 'credentials', users: accounts } })
+      stranger = new InboxClient(nodeRed.url)
+      for (const name of Object.keys(USERS) as (keyof typeof USERS)[])
+        users[name] = new InboxClient(nodeRed.url, await login(nodeRed.url, name))
+    })
+    after(() => nodeRed?.stop())
+
+    const clear = (user: InboxClient): Promise<Response> => user.ask('redox/inbox', { method: 'DELETE' })
+    const fileOf = ({ id }: InboxMessage, index: number | string = 0): string =>
+      `redox/inbox/${id}/files/${index}`
+
+    it('says that no sandbox runs, and starts none', async () => {
+      await users.admin.deploy()
+      for (let time = 0; time < 2; time++)
+        assert.deepEqual(await users.reader.list(), { running: false, messages: [] })
+      assert.equal((await clear(users.clearer)).status, 204)
+      assert.equal((await users.reader.list()).running, false)
+    })
+
+    it('lists what arrived, newest first, without any bytes', async () => {
+      await users.admin.send({ bytes: PDF, filename: 'first.pdf' })
+      await users.admin.send({ bytes: PNG, filename: 'second.png' })
+      const answer = await users.reader.ask('redox/inbox')
+      assert.equal(answer.headers.get('cache-control'), 'no-store')
+      const { running, messages } = (await answer.json()) as { running: boolean; messages: InboxMessage[] }
+      assert.equal(running, true)
+      assert.deepEqual(
+        messages.map(({ files }) => files.map(({ name }) => name)),
+        [['second.png'], ['first.pdf']],
+      )
+      const [{ files, ...line }] = messages as [InboxMessage]
+      assert.deepEqual(Object.keys(line).sort(), [
+        ...['api', 'at', 'destinations', 'document', 'environment', 'id', 'operation', 'patient'],
+      ])
+      assert.match(line.patient, /Quuxworth.*1931-07-19.*ZX81-7745/)
+      assert.match(line.document, /second\.png/)
+      const { size, sha256: hash, shown, way } = files[0]!
+      assert.deepEqual(
+        { size, hash, shown, way },
+        {
+          ...{ size: PNG.length, hash: sha256(PNG), shown: 'image/png', way: 'embedded' },
+        },
+      )
+      assert.ok(!('bytes' in files[0]!))
+    })
+
+    it('gives one message with the request and what Redox would deliver', async () => {
+      const { id } = await users.admin.send({ bytes: PDF, filename: 'one.pdf' })
+      const answer = await users.reader.ask(`redox/inbox/${id}`)
+      assert.equal(answer.headers.get('cache-control'), 'no-store')
+      const message = (await answer.json()) as InboxMessage & { request: any; delivered: any }
+      assert.equal(message.id, id)
+      assert.equal(message.request.method, 'POST')
+      assert.equal(message.request.headers.authorization, undefined)
+      assert.equal(message.request.body.resourceType, 'Bundle')
+      assert.equal(message.delivered.resourceType, 'Bundle')
+      const text = JSON.stringify(message)
+      assert.ok(text.includes(`<base64, ${PDF.length} bytes>`))
+      assert.ok(!text.includes(PDF.subarray(0, 60).toString('base64')) && text.length < 20_000)
+    })
+
+    it('answers nobody without the permission, and tells reading from clearing', async () => {
+      const message = await users.admin.send({ bytes: PDF, filename: 'secret.pdf' })
+      const places = ['redox/inbox', `redox/inbox/${message.id}`, fileOf(message)]
+      for (const place of places) {
+        for (const user of [stranger, users.nobody, users.clearer]) {
+          const answer = await user.ask(place)
+          assert.equal(answer.status, 401, place)
+          assert.doesNotMatch(await answer.text(), /Quuxworth|%PDF/)
+        }
+        assert.equal((await users.reader.ask(place)).status, 200, place)
+      }
+      for (const user of [stranger, users.nobody, users.reader]) assert.equal((await clear(user)).status, 401)
+      assert.equal((await users.reader.list()).messages[0]!.id, message.id)
+      assert.equal((await clear(users.clearer)).status, 204)
+      assert.deepEqual(await users.reader.list(), { running: true, messages: [] })
+      assert.equal((await users.reader.ask(fileOf(message))).status, 404)
+    })
+
+    it('answers 404 to whatever is no message and no file', async () => {
+      const message = await users.admin.send({ bytes: PDF, filename: 'here.pdf' })
+      const places = [
+        ...[UNKNOWN, message.id.toUpperCase(), '__proto__', 'constructor', '*', "'", '%00', 'a'.repeat(5000)],
+        ...['..%2f..%2fsettings', '%2e%2e%2fflows', `${message.id}%2ffiles%2f0`, `${message.id}%20`],
+      ].map((id) => `redox/inbox/${id}`)
+      const indexes = [
+        '1',
+        '-1',
+        '0.0',
+        '00000',
+        '1e1',
+        '9'.repeat(30),
+        'length',
+        '__proto__',
+        '..%2f0',
+        '%2f0',
+      ]
+      for (const place of [...places, ...indexes.map((index) => fileOf(message, index))]) {
+        const answer = await users.reader.ask(place)
+        assert.equal(answer.status, 404, place)
+        assert.deepEqual(await answer.json(), { code: 'not_found' }, place)
+        assert.equal(answer.headers.get('cache-control'), 'no-store')
+      }
+      assert.equal((await users.reader.ask('redox/inbox/%E0%A4%A')).status, 400)
+    })
+
+    const served: [string, Parcel, string][] = [
+      ['a PDF', { bytes: PDF, filename: 'a.pdf' }, 'application/pdf'],
+      ['a PNG', { bytes: PNG, filename: 'a.png' }, 'image/png'],
+      ['a JPEG', { bytes: fixture('photo.jpg'), filename: 'a.jpg' }, 'image/jpeg'],
+      ['text', { bytes: TEXT, filename: 'a.txt', contentType: 'text/plain' }, 'text/plain; charset=utf-8'],
+      [
+        'text of another encoding',
+        {
+          bytes: Buffer.from('Gr\xfc\xdfe', 'latin1'),
+          filename: 'b.txt',
+          contentType: 'text/plain; charset=iso-8859-1',
+        },
+        OCTETS,
+      ],
+      ['HTML', { bytes: HTML, filename: 'a.html', contentType: 'text/html' }, OCTETS],
+      ['SVG', { bytes: SVG, filename: 'a.svg', contentType: 'image/svg+xml' }, OCTETS],
+      [
+        'XML',
+        {
+          bytes: Buffer.from('<?xml version="1.0"?><a/>'),
+          filename: 'a.xml',
+          contentType: 'application/xml',
+        },
+        OCTETS,
+      ],
+      ['TIFF, which no browser shows', { bytes: fixture('scan.tiff'), filename: 'a.tiff' }, OCTETS],
+      [
+        'HTML that is declared as PDF',
+        { bytes: HTML, filename: 'a.pdf', contentType: 'application/pdf' },
+        OCTETS,
+      ],
+      ['SVG that is declared as PNG', { bytes: SVG, filename: 'a.png', contentType: 'image/png' }, OCTETS],
+      [
+        'what nobody knows',
+        { bytes: Buffer.from([0, 1, 2, 255]), filename: 'a.xyz', contentType: 'x-odd/thing' },
+        OCTETS,
+      ],
+    ]
+    for (const [what, parcel, type] of served) {
+      it(`serves ${what} as ${type}`, async () => {
+        const message = await users.admin.send(parcel)
+        const answer = await users.reader.ask(fileOf(message))
+        assert.equal(answer.headers.get('content-type'), type)
+        assert.equal(message.files[0]!.shown, type === OCTETS ? null : type.split(';')[0])
+        assert.equal(sha256(Buffer.from(await answer.arrayBuffer())), sha256(parcel.bytes))
+        assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
+        assert.equal(answer.headers.get('cache-control'), 'no-store')
+        assert.equal(answer.headers.get('cross-origin-resource-policy'), 'same-origin')
+        const policy = answer.headers.get('content-security-policy')!
+        assert.match(policy, /^default-src 'none';/)
+        assert.doesNotMatch(policy, /script-src|unsafe-eval/)
+        assert.equal(/; sandbox$/.test(policy), type !== 'application/pdf')
+        assert.match(
+          answer.headers.get('content-disposition')!,
+          type === OCTETS ? /^attachment; / : /^inline; /,
+        )
+      })
+    }
+
+    it('gives hostile file names as harmless parameters', async () => {
+      const filename = 'Röntgen "x"; filename=evil.html\u202E.pdf'
+      const message = await users.admin.send({ bytes: PDF, filename })
+      const header = (await users.reader.ask(fileOf(message))).headers.get('content-disposition')!
+      assert.match(header, /^inline; filename="[\w. -]+"; filename\*=UTF-8''[\w.%!~-]+$/)
+      assert.match(header, /R%C3%B6ntgen%20%22x%22%3B%20filename%3Devil.html.pdf$/)
+    })
+  })
+
+  describe('what a file may be shown as', () => {
+    const cases: [string, Partial<DeliveredFile> & { bytes: Buffer }, string | undefined][] = [
+      ['its FileType', { bytes: PDF, fileType: 'PDF' }, 'application/pdf'],
+      ['its FileType, in other letters', { bytes: PNG, fileType: 'Png' }, 'image/png'],
+      ['its name', { bytes: PDF, name: 'a.b.PDF' }, 'application/pdf'],
+      [
+        'its name, where an upload says nothing',
+        { bytes: PNG, name: 'a.png', contentType: OCTETS },
+        'image/png',
+      ],
+      ['its bytes, where nothing is declared', { bytes: PDF }, 'application/pdf'],
+      ['text, as that of a note', { bytes: TEXT }, 'text/plain'],
+      ['another spelling', { bytes: fixture('photo.jpg'), contentType: 'Image/JPG; q=1' }, 'image/jpeg'],
+      ['a bitmap', { bytes: Buffer.from('BM..'), fileType: 'BMP' }, 'image/bmp'],
+      ['a GIF', { bytes: Buffer.from('GIF89a..'), fileType: 'GIF' }, 'image/gif'],
+      ['a WebP', { bytes: Buffer.from('RIFF1234WEBP'), fileType: 'WEBP' }, 'image/webp'],
+      ['nothing, if declared as HTML', { bytes: PDF, contentType: 'text/html' }, undefined],
+      ['nothing, if its name is one of HTML', { bytes: TEXT, name: 'a.html' }, undefined],
+      ['nothing, if declared as an object', { bytes: TEXT, contentType: '__proto__' }, undefined],
+      ['nothing, if the bytes say otherwise', { bytes: PNG, fileType: 'PDF' }, undefined],
+      ['nothing, if it is no text', { bytes: Buffer.from([0, 1, 2]) }, undefined],
+    ]
+    for (const [what, file, type] of cases)
+      it(`is ${what}`, () => assert.equal(shownType(file as DeliveredFile), type))
+  })
+
+  it('says the same in every language', () => {
+    const keysOf = (texts: object, path = ''): string[] =>
+      Object.entries(texts).flatMap(([key, text]: [string, object | string]) =>
+        typeof text === 'string'
+          ? [`${path}${key} ${text.match(/__\w+__/g) ?? ''}`]
+          : keysOf(text, `${path}${key}.`),
+      )
+    const [english, german] = ['en-US', 'de'].map((language) => keysOf(catalogue(language)))
+    assert.deepEqual(german, english)
+  })
+
+  describe('what open editors hear', () => {
+    useNodeRed()
+    let heard: { topic: string; data: { count: number; news: boolean } }[]
+    let stop: () => void
+
+    beforeEach(() => {
+      heard = []
+      stop = listen(heard)
+    })
+    afterEach(() => stop())
+
+    /** Longer than two things heard are apart. */
+    const settle = (): Promise<void> => sleep(700)
+
+    const sendMany = (flow: Flow, times: number): Promise<unknown> =>
+      Promise.all(Array.from({ length: times }, () => flow.outcome(fileMessage())))
+
+    it('is that something came, and nothing of it', async () => {
+      await (await start(NOTE)).send(fileMessage())
+      await settle()
+      assert.deepEqual(heard.at(-1), { topic: 'redox/inbox', data: { count: 1, news: true } })
+      for (const { data } of heard) assert.deepEqual(Object.keys(data), ['count', 'news'])
+      assertNoPatient(JSON.stringify(heard), 'what every editor hears')
+    })
+
+    it('is a few words a second, however much is sent', async () => {
+      const flow = await start(NOTE)
+      const began = Date.now()
+      await sendMany(flow, 150)
+      await settle()
+      const most = (Date.now() - began) / 300 + 2
+      assert.ok(heard.length >= 1 && heard.length <= most, `${heard.length} times, at most ${most}`)
+      assert.deepEqual(heard.at(-1)!.data, { count: 100, news: true })
+    })
+
+    it('comes once, also after Node-RED was started again in this process', async () => {
+      await settle()
+      const again: typeof heard = []
+      const stopAgain = listen(again)
+      await (await start(NOTE)).send(fileMessage())
+      await settle()
+      stopAgain()
+      assert.deepEqual(heard, [])
+      assert.ok(again.length >= 1)
+    })
+
+    it('ends when the plugin is removed', async () => {
+      stop()
+      await (await start(NOTE)).send(fileMessage())
+      await settle()
+      assert.deepEqual(heard, [])
+    })
+
+    it('goes on with the next sandbox, and tells of the end of one', async () => {
+      await (await start(NOTE)).send(fileMessage())
+      // Nobody uses the sandbox any more.
+      await startFlow({ type: NOTE.type, config: { environment: 'Staging' } })
+      await stopSandbox()
+      await settle()
+      assert.deepEqual(heard.splice(0).at(-1)!.data, { count: 0, news: false })
+      await (await start(NOTE)).send(fileMessage())
+      await settle()
+      assert.deepEqual(heard.at(-1)!.data, { count: 1, news: true })
+    })
+  })
+})
+
+const catalogue = (language: string): object =>
+  JSON.parse(readFileSync(path.join(PLUGIN, 'locales', language, 'redox-inbox.json'), 'utf8')) as object
+
+async function login(url: string, username: string): Promise<string> {
+  const fields = {
+    client_id: 'node-red-admin',
+    grant_type: 'password',
+    scope: '',
+    username,
+    password: PASSWORD,
+  }
+  const answer = await fetch(`${url}auth/token`, { method: 'POST', body: new URLSearchParams(fields) })
+  assert.equal(answer.status, 200)
+  return ((await answer.json()) as { access_token: string }).access_token
+}
+
+/** The plugin, on a runtime that only writes down what it is told to publish. Returns how to remove it. */
+function listen(heard: object[]): () => void {
+  let remove = (): void => undefined
+  const ignore = (): void => undefined
+  register({
+    httpAdmin: { get: ignore, delete: ignore },
+    auth: { needsPermission: () => ignore },
+    comms: { publish: (topic: string, data: unknown) => heard.push({ topic, data }) },
+    plugins: { registerPlugin: (_id: string, { onremove }: { onremove: () => void }) => (remove = onremove) },
+  } as unknown as NodeAPI)
+  return () => remove()
+}

@@ -1,0 +1,115 @@
+/** Message catalogues: complete in both languages, nothing missing, nothing left over. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+
+const ROOT = path.join(__dirname, '../../..')
+const LANGUAGES = ['en-US', 'de']
+const NAMESPACE = /^@ehr-flows\/node-red-redox\/([\w-]+):(.+)$/
+
+const read = (...parts: string[]): string => readFileSync(path.join(ROOT, ...parts), 'utf8')
+const listed = (folder: string): string[] =>
+  readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
+    path.join(folder, name),
+  )
+
+/** Sets of nodes and plugins, by the folder that they are in. */
+const sets = ['nodes', 'plugins'].flatMap((folder) =>
+  readdirSync(path.join(ROOT, folder))
+    .filter((set) => existsSync(path.join(ROOT, folder, set, 'locales')))
+    .map((set) => ({ set, folder: path.join(folder, set) })),
+)
+
+type Catalogue = Record<string, string>
+
+function flat(value: unknown, at = ''): Catalogue {
+  if (typeof value === 'string') return { [at]: value }
+  return Object.assign(
+    {},
+    ...Object.entries(value as object).map(([key, one]) => flat(one, at ? `${at}.${key}` : key)),
+  ) as Catalogue
+}
+
+const catalogue = (folder: string, set: string, language: string): Catalogue =>
+  flat(JSON.parse(read(folder, 'locales', language, `${set}.json`)))
+
+const keysOf = (set: string): string[] =>
+  Object.keys(catalogue(sets.find((one) => one.set === set)!.folder, set, 'en-US'))
+
+// ---- Where texts are asked for -------------------------------------------------------------------------
+
+/** What the editor loads, as it is built. */
+const html = sets.map(({ set, folder }) => ({ set, source: read('dist', folder, `${set}.html`) }))
+const code = [
+  ...html.map(({ source }) => source.replace(/<script type="text\/html"[^]*?<\/script>/g, '')),
+  ...[...listed('resources'), ...listed('nodes'), ...listed('plugins'), ...listed('src')]
+    .filter((file) => /\.(ts|js)$/.test(file))
+    .map((file) => read(file)),
+]
+  .join('\n')
+  .replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
+
+/** `data-i18n="[placeholder]key"`: the keys with their set. */
+const inTemplates = html.flatMap(({ set, source }) =>
+  [...source.matchAll(/data-i18n="([^"]+)"/g)].flatMap(([, list]) =>
+    list!.split(';').map((one) => {
+      const key = one.replace(/^\[[^\]]*\]/, '')
+      const [, otherSet, rest] = NAMESPACE.exec(key) ?? []
+      return { set: otherSet ?? set, key: rest ?? key }
+    }),
+  ),
+)
+
+/** Ends of keys in calls: `text('test.ok')`, `this._('redox-upload.label')`, `text(`banner.${key}`)`. */
+const inCalls = [...code.matchAll(/\b(?:text|_|#word)\(\s*(['`])((?:\$\{[^}]*\}|(?!\1).)*)\1/g)].map(
+  ([, , key]) => key!.replace(/^.*?\$\{(?:TEXTS|CATALOGUE)\}\.?/, ''),
+)
+const patterns = inCalls
+  .filter((key) => !/^\$\{[^}]*\}$/.test(key))
+  .map(
+    (key) =>
+      new RegExp(`(^|\\.)${key.replace(/[.*+?^()|[\]\\]/g, '\\$&').replace(/\$\{[^}]*\}/g, '[^.]+')}$`),
+  )
+const isWord = (segment: string): boolean => new RegExp(`(['"\`=,]|\\b)${segment}\\b`).test(code)
+
+describe('message catalogues', () => {
+  for (const { set, folder } of sets) {
+    it(`of ${set} say the same in every language`, () => {
+      const [english, ...others] = LANGUAGES.map((language) => catalogue(folder, set, language))
+      for (const other of others) {
+        assert.deepEqual(Object.keys(other).sort(), Object.keys(english!).sort())
+        for (const [key, text] of Object.entries(other)) {
+          assert.ok(text.trim() !== '', key)
+          assert.deepEqual(parameters(text), parameters(english![key]!), key)
+        }
+      }
+    })
+  }
+
+  it('have every text that a template asks for', () => {
+    const missing = inTemplates.filter(({ set, key }) => !keysOf(set).includes(key))
+    assert.ok(inTemplates.length > 300, 'templates were read')
+    assert.deepEqual(missing, [])
+  })
+
+  it('have every text that code asks for', () => {
+    const all = sets.flatMap(({ set }) => keysOf(set))
+    const missing = patterns.filter((pattern) => !all.some((key) => pattern.test(key)))
+    assert.ok(patterns.length > 50, 'calls were read')
+    assert.deepEqual(missing.map(String), [])
+  })
+
+  for (const { set } of sets) {
+    it(`of ${set} have no text that nobody asks for`, () => {
+      const asked = new Set(inTemplates.filter((one) => one.set === set).map(({ key }) => key))
+      const unused = keysOf(set).filter((key) => {
+        if (asked.has(key)) return false
+        // A key made out of a variable: its last part stands somewhere as a word.
+        return !patterns.some((pattern) => pattern.test(key)) || !isWord(key.split('.').at(-1)!)
+      })
+      assert.deepEqual(unused, [])
+    })
+  }
+})
+
+const parameters = (text: string): string[] => (text.match(/__\w+?__/g) ?? []).sort()
