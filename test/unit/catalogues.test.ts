@@ -61,7 +61,7 @@ const inTemplates = html.flatMap(({ set, source }) =>
 )
 
 /** Ends of keys in calls: `text('test.ok')`, `this._('redox-upload.label')`, `text(`banner.${key}`)`. */
-const inCalls = [...code.matchAll(/\b(?:text|_|#word)\(\s*(['`])((?:\$\{[^}]*\}|(?!\1).)*)\1/g)].map(
+const inCalls = [...code.matchAll(/(?:\btext|\b_|#word)\(\s*(['`])((?:\$\{[^}]*\}|(?!\1).)*)\1/g)].map(
   ([, , key]) => key!.replace(/^.*?\$\{(?:TEXTS|CATALOGUE)\}\.?/, ''),
 )
 const patterns = inCalls
