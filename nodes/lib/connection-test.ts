@@ -7,7 +7,6 @@ import {
   tokenTarget,
   type ConnectionConfig,
   type ConnectionSecrets,
-  type RedoxConfigNode,
   type TargetEnvironment,
 } from './connection'
 import { acquireSandbox, releaseSandbox } from './sandbox-host'
@@ -40,13 +39,13 @@ const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const
  * an environment variable, goes to no other place than the deployed node or Redox itself.
  */
 export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promise<ConnectionTestResult> {
-  const deployed = RED.nodes.getNode(form.id) as RedoxConfigNode | null
-  const config = withVariables(RED, deployed, form.config) as ConnectionConfig
+  const node = RED.nodes.getNode(form.id)
+  const config: ConnectionConfig = withVariables(RED, node, form.config)
   const kind = config.auth === 'legacy' ? 'legacy' : 'oauth'
   try {
     const target = environmentOf(config.environment)
-    const secrets = secretsOf(RED, deployed, form, kind)
-    if (target !== 'Sandbox' && !mayGo(secrets, deployed, config)) {
+    const secrets = secretsOf(RED, node, form, kind)
+    if (target !== 'Sandbox' && !mayGo(secrets, deployedConfig(RED, form.id), config)) {
       return { ok: false, reason: 'secretElsewhere', field: SECRETS[kind].at(-1)! }
     }
     await authenticate(RED, config, secrets.values, target)
@@ -63,13 +62,22 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
   }
 }
 
+/** As it is in the flows: Node-RED makes no node of a connection that nobody uses yet. */
+function deployedConfig(RED: NodeAPI, id: string): ConnectionConfig | undefined {
+  let found: ConnectionConfig | undefined
+  RED.nodes.eachNode((definition) => {
+    if (definition.id === id) found = withVariables(RED, RED.nodes.getNode(id), { ...definition })
+  })
+  return found
+}
+
 /** `${NAME}` in a form is what Node-RED would replace at the next deploy. An unset one stays, and is reported. */
 export function withVariables(
   RED: NodeAPI,
   node: Node | null,
   values: Record<string, unknown>,
-): Record<string, unknown> {
-  const filled = Object.fromEntries(
+): ConnectionConfig {
+  const filled: Record<string, unknown> = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [name, variable(RED, node, value)]),
   )
   if (values.environmentType === 'env') {
@@ -96,14 +104,15 @@ interface Secrets {
 
 function secretsOf(
   RED: NodeAPI,
-  deployed: RedoxConfigNode | null,
-  { secrets }: ConnectionForm,
+  node: Node | null,
+  { id, secrets }: ConnectionForm,
   kind: keyof typeof SECRETS,
 ): Secrets {
+  const stored = (RED.nodes.getCredentials(id) ?? {}) as ConnectionSecrets
   const found: Secrets = { values: {}, stored: false, fromVariable: false }
   for (const name of SECRETS[kind]) {
     const typed = secrets[name]
-    const value = typed === undefined ? deployed?.credentials?.[name] : variable(RED, deployed, typed)
+    const value = variable(RED, node, typed ?? stored[name])
     if (typeof value !== 'string') continue
     found.values[name] = value
     found.stored ||= typed === undefined
@@ -112,10 +121,10 @@ function secretsOf(
   return found
 }
 
-function mayGo(secrets: Secrets, deployed: RedoxConfigNode | null, config: ConnectionConfig): boolean {
+function mayGo(secrets: Secrets, deployed: ConnectionConfig | undefined, config: ConnectionConfig): boolean {
   const target = tokenTarget(config).join()
   const { auth = 'oauth', region = 'US' } = config
-  if (deployed && tokenTarget({ ...deployed.saved, auth }).join() === target) return true
+  if (deployed && tokenTarget({ ...deployed, auth }).join() === target) return true
   const isRedox = tokenTarget({ auth, region }).join() === target
   return !secrets.stored && (!secrets.fromVariable || isRedox)
 }

@@ -67,8 +67,6 @@ export interface Connection {
 
 /** The redox-config node, as the other nodes find it behind their `connection` property. */
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
-  /** what is deployed, environment variables filled in; no secrets */
-  saved: ConnectionConfig
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
 }

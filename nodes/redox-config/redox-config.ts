@@ -14,7 +14,6 @@ import { acquireSandbox, releaseSandbox } from '../lib/sandbox-host'
 export = function register(RED: NodeAPI): void {
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
     RED.nodes.createNode(this, saved)
-    this.saved = saved
     let opened: Promise<Connection> | undefined
     let usesSandbox = false
 

@@ -11,13 +11,11 @@ import type { DeliveredFile } from '../../src/sandbox'
 import { fixture, sha256 } from '../lib/fixtures'
 import { assertNoPatient, startFlow, useNodeRed, type Flow } from '../lib/flow'
 import { InboxClient, type InboxMessage, type Parcel } from '../lib/inbox'
-import { startNodeRed, type NodeRed } from '../lib/node-red'
+import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { fileMessage, NOTE, start } from '../lib/send-nodes'
 
 const PLUGIN = path.join(__dirname, '../../../plugins/redox-inbox')
-const PASSWORD = 'open sesame'
 const USERS = { admin: '*', nobody: 'flows.read', reader: 'redox-inbox.read', clearer: 'redox-inbox.write' }
-const HASH = '$2b$04$8ddg.lNXEu9rQdjQlw4B1.I7Nd5X7w.VlQzeh4G74GcuXCb9MefIO'
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 const OCTETS = 'application/octet-stream'
 
@@ -31,18 +29,15 @@ describe('sandbox inbox', function () {
   this.timeout(60_000)
 
   describe('admin API', () => {
-    let nodeRed: NodeRed
+    let nodeRed: GuardedNodeRed<keyof typeof USERS>
     const users = {} as Record<keyof typeof USERS, InboxClient>
     let stranger: InboxClient
 
     before(async () => {
-      const accounts = Object.entries(USERS).map(([username, permissions]) => ({
-        ...{ username, permissions, password: HASH },
-      }))
-      nodeRed = await startNodeRed({ adminAuth: { type: 'credentials', users: accounts } })
+      nodeRed = await startWithUsers(USERS)
       stranger = new InboxClient(nodeRed.url)
       for (const name of Object.keys(USERS) as (keyof typeof USERS)[])
-        users[name] = new InboxClient(nodeRed.url, await login(nodeRed.url, name))
+        users[name] = new InboxClient(nodeRed.url, nodeRed.tokens[name])
     })
     after(() => nodeRed?.stop())
 
@@ -319,19 +314,6 @@ describe('sandbox inbox', function () {
 
 const catalogue = (language: string): object =>
   JSON.parse(readFileSync(path.join(PLUGIN, 'locales', language, 'redox-inbox.json'), 'utf8')) as object
-
-async function login(url: string, username: string): Promise<string> {
-  const fields = {
-    client_id: 'node-red-admin',
-    grant_type: 'password',
-    scope: '',
-    username,
-    password: PASSWORD,
-  }
-  const answer = await fetch(`${url}auth/token`, { method: 'POST', body: new URLSearchParams(fields) })
-  assert.equal(answer.status, 200)
-  return ((await answer.json()) as { access_token: string }).access_token
-}
 
 /** The plugin, on a runtime that only writes down what it is told to publish. Returns how to remove it. */
 function listen(heard: object[]): () => void {

@@ -1,0 +1,38 @@
+/** A Node-RED that asks who one is, and its users. */
+import assert from 'node:assert/strict'
+import { startNodeRed, type NodeRed } from './node-red'
+
+const PASSWORD = 'open sesame'
+const HASH = '$2b$04$8ddg.lNXEu9rQdjQlw4B1.I7Nd5X7w.VlQzeh4G74GcuXCb9MefIO'
+
+export interface GuardedNodeRed<Name extends string> extends NodeRed {
+  /** access tokens for its admin API, by user */
+  tokens: Record<Name, string>
+}
+
+/** @param permissions by user, e.g. `*` or `redox-inbox.read` */
+export async function startWithUsers<Name extends string>(
+  permissions: Record<Name, string>,
+): Promise<GuardedNodeRed<Name>> {
+  const names = Object.keys(permissions) as Name[]
+  const users = names.map((username) => ({
+    ...{ username, permissions: permissions[username], password: HASH },
+  }))
+  const nodeRed = await startNodeRed({ adminAuth: { type: 'credentials', users } })
+  const tokens = {} as Record<Name, string>
+  for (const name of names) tokens[name] = await login(nodeRed.url, name)
+  return { ...nodeRed, tokens }
+}
+
+async function login(url: string, username: string): Promise<string> {
+  const fields = {
+    client_id: 'node-red-admin',
+    grant_type: 'password',
+    scope: '',
+    username,
+    password: PASSWORD,
+  }
+  const answer = await fetch(`${url}auth/token`, { method: 'POST', body: new URLSearchParams(fields) })
+  assert.equal(answer.status, 200)
+  return ((await answer.json()) as { access_token: string }).access_token
+}
