@@ -102,6 +102,8 @@ export interface FlowOptions {
   type: string
   /** laid over what a freshly dropped node has */
   node?: Settings
+  /** a node that has nothing but `node`, as an earlier release saved it; its connection likewise */
+  bare?: boolean
   config?: Settings
   secrets?: Record<string, string>
   /** environment of the tab */
@@ -132,12 +134,20 @@ export class Flow {
   #clone: (message: Message) => Message = (message) => message
   readonly #definition: NodeDefinition[]
 
-  constructor({ type, node, config, env = {}, catches = true }: FlowOptions) {
+  constructor({ type, node, config, env = {}, bare = false, catches = true }: FlowOptions) {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     this.#definition = [
       { id: 'tab', type: 'tab', env: variables } as NodeDefinition,
-      { id: 'config', type: 'redox-config', ...defaultsOf('redox-config'), ...config },
-      onTab({ id: 'node', type, ...defaultsOf(type), connection: 'config', ...node, wires: [['emitted']] }),
+      {
+        id: 'config',
+        type: 'redox-config',
+        ...(bare && config ? {} : defaultsOf('redox-config')),
+        ...config,
+      },
+      onTab({
+        ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
+        ...{ z: 'tab', wires: [['emitted']] },
+      }),
       onTab({ id: 'emitted', type: 'helper' }),
       ...(catches ? watch('catch', null) : []),
       ...watch('complete', ['node']),

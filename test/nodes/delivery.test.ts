@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { fixture, sha256, sizedFile } from '../lib/fixtures'
 import { lastReceived, sandbox, startFlow, useNodeRed, type Message } from '../lib/flow'
 import {
+  ALL_NODES,
   FHIR_RESULT,
   fileMessage,
   NOTE,
@@ -128,5 +131,22 @@ describe('nodes that send', () => {
     const res = { send: () => undefined }
     const { answer } = await (await start(NOTE)).outcome({ ...fileMessage(), res })
     assert.equal(answer!['res'], res)
+  })
+})
+
+describe('msg.redox', () => {
+  useNodeRed()
+
+  it('has what the help says, and nothing else', async () => {
+    const help = path.join(__dirname, '../../../nodes/lib/help/redox.html')
+    const told = [...readFileSync(help, 'utf8').matchAll(/<code>(\w+)<\/code>/g)].map(([, key]) => key!)
+    const seen = new Set<string>()
+    for (const node of ALL_NODES) {
+      const { redox } = await (await start(node, { way: 'embed' })).send(fileMessage(sizedFile(300_000)))
+      Object.keys(redox).forEach((key) => seen.add(key))
+    }
+    // Not every server gives one.
+    seen.add('traceId')
+    assert.deepEqual([...seen].sort(), told.sort())
   })
 })
