@@ -127,7 +127,7 @@ describe('routes of the dialogs', function () {
       const [{ privateKey, publicJwk }] = pairs as [(typeof pairs)[0]]
       const config = { ...hosts(sandbox.url), clientId: 'generated', keyId: publicJwk.kid }
       assert.equal((await test(config, { privateKey })).reason, 'unknownKey')
-      sandbox.registerOAuthKey({ clientId: 'generated', keyId: publicJwk.kid, publicKey: publicJwk as never })
+      sandbox.registerOAuthKey({ clientId: 'generated', keyId: publicJwk.kid, publicKey: publicJwk })
       assert.deepEqual(await test(config, { privateKey }), { ok: true, environment: 'Development' })
     })
   })
