@@ -82,7 +82,7 @@ describe('Example flows', () => {
       const nodes = read(name)
       const [comment, ...more] = nodes.filter(({ type }) => type === 'comment')
       assert.equal(more.length, 0)
-      for (const part of ['**Look at**', '**For your own use**', 'Redox sandbox'])
+      for (const part of ['**Look at**', '**For your own use**', 'Sandbox inbox'])
         assert.ok(String(comment?.info).includes(part), `the comment lacks ${part}`)
       const foreign = nodes.filter(({ type }) => !CORE_TYPES.includes(type) && !declared.includes(type))
       assert.deepEqual(foreign, [])
