@@ -81,9 +81,14 @@ class SampleInputs extends Inputs {
   readonly #form: PreviewForm
 
   constructor(RED: NodeAPI, node: Node | null, form: PreviewForm) {
-    super(RED, node as Node, { ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) }, {
-      _msgid: 'sample',
-    })
+    super(
+      RED,
+      node as Node,
+      { ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) },
+      {
+        _msgid: 'sample',
+      },
+    )
     this.#form = form
   }
 

@@ -1,18 +1,12 @@
-/** Starts a real Node-RED with the package as it was built, and opens its editor in Chromium. */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
-import os from 'node:os'
+/** Opens the editor of a real Node-RED in Chromium. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import { chromium, type ConsoleMessage, type Page } from 'playwright-core'
+import { startNodeRed } from '../lib/node-red'
+import { closeDialogs } from './dialogs'
 
-const MODULE = '@ehr-flows/node-red-redox'
-const ROOT = path.join(__dirname, '../../..')
 const CHROMIUM = process.env['REDOX_TEST_CHROMIUM'] ?? '/usr/bin/chromium'
-/** Another Node-RED than the one of devDependencies: a folder whose node_modules has it. */
-const NODE_RED = process.env['REDOX_TEST_NODE_RED'] ?? ROOT
 const SCREENSHOTS = process.env['REDOX_SCREENSHOTS']
 
 export const hasChromium = existsSync(CHROMIUM)
@@ -20,26 +14,44 @@ export const howToRunEditor = `install Chromium (apt-get install chromium), or s
 
 export interface Editor {
   page: Page
-  /** What the page complained of so far: exceptions and console errors. */
+  /** Of Node-RED, with a slash at its end. */
+  url: string
+  /** What the page complained of so far: exceptions, and errors and warnings in the console. */
   complaints: string[]
   screenshot(name: string): Promise<void>
+  /** The editor anew, with these flows deployed and in this language and theme. */
+  reload(options?: { flows?: object[]; language?: string; theme?: 'light' | 'dark' }): Promise<void>
   close(): Promise<void>
 }
 
-export async function openEditor(): Promise<Editor> {
-  const nodeRed = await startNodeRed()
+/** @param env variables for Node-RED's process */
+export async function openEditor(env: object = {}): Promise<Editor> {
+  const nodeRed = await startNodeRed({}, env)
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } })
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
-  page.on(
-    'console',
-    (message) => message.type() === 'error' && complaints.push(`${message.text()} ${message.location().url}`),
-  )
+  page.on('console', (message) => {
+    if (isComplaint(message)) complaints.push(`${message.text()} ${message.location().url}`)
+  })
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
-  return { page, complaints, screenshot: screenshots(page), close: () => closeAll(browser, nodeRed) }
+  const close = async (): Promise<void> => {
+    await browser.close()
+    await nodeRed.stop()
+  }
+  return {
+    page,
+    url: nodeRed.url,
+    complaints,
+    screenshot: screenshots(page),
+    reload: (options = {}) => reload(page, nodeRed.url, options),
+    close,
+  }
 }
+
+// Nothing of Node-RED's own is let through: with these settings it asks nobody on the network.
+const isComplaint = (message: ConsoleMessage): boolean => ['error', 'warning'].includes(message.type())
 
 function screenshots(page: Page): Editor['screenshot'] {
   return async (name) => {
@@ -49,72 +61,65 @@ function screenshots(page: Page): Editor['screenshot'] {
   }
 }
 
-async function closeAll(browser: Browser, { child, userDir }: NodeRed): Promise<void> {
-  await browser.close()
-  child.kill()
-  if (child.exitCode === null) await once(child, 'exit')
-  await rm(userDir, { recursive: true, force: true })
+async function reload(
+  page: Page,
+  url: string,
+  { flows, language = 'en-US', theme = 'light' }: { flows?: object[]; language?: string; theme?: string },
+): Promise<void> {
+  if (flows !== undefined) {
+    const headers = { 'content-type': 'application/json', 'node-red-api-version': 'v1' }
+    const answer = await fetch(`${url}flows`, { method: 'POST', headers, body: JSON.stringify(flows) })
+    assert.equal(answer.status, 204)
+  }
+  await page.evaluate(
+    ([name, choice]) => {
+      localStorage.setItem('editor-language', name!)
+      RED.settings.setLocal('view-dark-theme', choice)
+      // Nobody is asked whether to leave what is not deployed.
+      RED.nodes.dirty(false)
+    },
+    [language, theme],
+  )
+  await page.reload()
+  await page.locator('.red-ui-palette-node').first().waitFor()
+  await page.waitForFunction(
+    (wanted) => {
+      let count = 0
+      const add = (): boolean => (count++, true)
+      RED.nodes.eachNode(add)
+      RED.nodes.eachConfig(add)
+      return count >= wanted
+    },
+    flows?.filter((node) => 'type' in node && node.type !== 'tab').length ?? 0,
+  )
 }
 
-// ---- Node-RED -----------------------------------------------------------------------------------------
+// ---- One editor for all files of tests ------------------------------------------------------------------
 
-interface NodeRed {
-  url: string
-  child: ChildProcess
-  userDir: string
-}
+/** A secret that only Node-RED's process knows. */
+export const SECRET_VARIABLE = 'REDOX_EDITOR_TEST_SECRET'
 
-async function startNodeRed(): Promise<NodeRed> {
-  const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-editor-'))
-  linkPackage(userDir)
-  const port = await freePort()
-  const settings = path.join(userDir, 'settings.js')
-  await writeFile(settings, `module.exports = ${JSON.stringify(settingsOf(port))}`)
-  const red = path.join(NODE_RED, 'node_modules/node-red/red.js')
-  // A process of its own: Node-RED is a singleton, and the tests of the nodes have theirs in this process.
-  const child = spawn(process.execPath, [red, '-u', userDir, '-s', settings], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  await started(child)
-  return { url: `http://127.0.0.1:${port}/`, child, userDir }
-}
+let shared: Promise<Editor> | undefined
+// Of mocha itself, when all files are through.
+after(async () => (await shared)?.close())
 
-const settingsOf = (uiPort: number): object => ({
-  uiHost: '127.0.0.1',
-  uiPort,
-  flowFile: 'flows.json',
-  credentialSecret: 'nothing secret here',
-  telemetry: { enabled: false, updateNotification: false },
-  // The palette manager would ask the Flow Library for its catalogue.
-  editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
-})
-
-/** As npm would link a folder into the user directory; not needed where the package is installed already. */
-function linkPackage(userDir: string): void {
-  if (existsSync(path.join(NODE_RED, 'node_modules', MODULE))) return
-  const link = path.join(userDir, 'node_modules', MODULE)
-  mkdirSync(path.dirname(link), { recursive: true })
-  symlinkSync(ROOT, link, 'junction')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function started(child: ChildProcess): Promise<void> {
-  let output = ''
-  await new Promise<void>((resolve, reject) => {
-    const listen = (chunk: Buffer): void => {
-      output += chunk.toString('utf8')
-      if (output.includes('Started flows')) resolve()
+/** The hooks of a `describe` that needs the editor; it comes without flows. */
+export function useEditor(): () => Editor {
+  let editor: Editor
+  before(async function () {
+    if (!hasChromium && !process.env['CI']) {
+      console.log(`editor tests: skipped; ${howToRunEditor}`)
+      this.skip()
     }
-    child.stdout?.on('data', listen)
-    child.stderr?.on('data', listen)
-    child.once('exit', () => reject(new Error(`Node-RED ended:\n${output}`)))
+    assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
+    shared ??= openEditor({ [SECRET_VARIABLE]: 'a secret of the machine' })
+    editor = await shared
+    await editor.reload({ flows: [] })
   })
+  afterEach(async () => {
+    if (editor === undefined) return
+    await closeDialogs(editor.page)
+    assert.deepEqual(editor.complaints.splice(0), [])
+  })
+  return () => editor
 }
