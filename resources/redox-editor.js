@@ -284,8 +284,12 @@
     return { config: formValues(node), secrets: Object.fromEntries(secrets) }
   }
 
-  const resultText = ({ ok, reason, field, message, environment, clockSkewSeconds }) =>
-    text(`test.${ok ? 'ok' : reason}`, {
+  // A server may refuse the times of a request without telling its own.
+  const keyOf = ({ ok, reason, clockSkewSeconds }) =>
+    ok ? 'ok' : reason === 'clock' && clockSkewSeconds === undefined ? 'time' : reason
+
+  const resultText = ({ field, message, environment, clockSkewSeconds, ...result }) =>
+    text(`test.${keyOf({ clockSkewSeconds, ...result })}`, {
       environment: environment && text(`option.environment.${environment}`),
       field: field && text(`label.${field}`),
       message,

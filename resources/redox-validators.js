@@ -82,7 +82,8 @@
   /** An empty limit is the default that its field shows. */
   function limits(value, read, name) {
     const megabytes = (field) => Number(read(field) || text(`example.${field}`)) * MB[field]
-    const above = NOT_ABOVE[name].find((other) => megabytes(name) > megabytes(other))
+    const isOver = (other) => megabytes(other) > 0 && megabytes(name) > megabytes(other)
+    const above = NOT_ABOVE[name].find(isOver)
     if (above === undefined) return undefined
     return ['limits', { other: text(`label.${above}`), limit: megabytes(above) }]
   }
@@ -166,7 +167,7 @@
   const asksFor = (auth, read) =>
     (read('auth') === 'legacy' ? 'legacy' : 'oauth') === auth &&
     read('environmentType') !== 'env' &&
-    read('environment') !== 'Sandbox'
+    !['', 'Sandbox'].includes(read('environment'))
 
   const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] }
 

@@ -69,7 +69,8 @@ export async function opened(page: Page, dialog: string): Promise<void> {
     const right = (): number => trays[0]!.getBoundingClientRect().right
     const before = right()
     await new Promise((resolve) => setTimeout(resolve, 60))
-    return trays.length === 1 && right() === before
+    // Last of all the editor puts the focus into the dialog.
+    return trays.length === 1 && right() === before && trays[0]!.contains(document.activeElement)
   })
 }
 
