@@ -15,7 +15,7 @@ const COMPLETE: Record<
   'redox-upload': {
     values: { api: 'fhir' },
     path: /\/redox\/Development\/Binary$/,
-    body: /%PDF|PDF/,
+    body: /<\d+ bytes>$/,
     uploads: /./,
   },
   'redox-fhir-result': {
