@@ -1,4 +1,4 @@
-/** The course of examples, as people meet it: import dialog, Deploy, inject buttons, status of the nodes. */
+/** The course of examples, as people meet it: import dialog and Deploy. Their buttons are pressed elsewhere. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -11,14 +11,10 @@ const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'))
 interface FlowNode {
   id: string
   type: string
-  once?: boolean
   [property: string]: unknown
 }
 const read = (name: string): FlowNode[] =>
   JSON.parse(readFileSync(path.join(FOLDER, name), 'utf8')) as FlowNode[]
-
-/** Examples whose buttons lead to something else than a send: which node ends with an error. */
-const ENDS: Record<string, RegExp> = { '06': /./ }
 
 describe('examples in the editor', function () {
   this.timeout(120_000)
@@ -26,7 +22,7 @@ describe('examples in the editor', function () {
   const page = (): Editor['page'] => editor().page
 
   for (const name of files) {
-    it(`"${name}" is imported from the menu, deployed, and its buttons send`, async () => {
+    it(`"${name}" is imported from the menu, has nothing wrong, and is deployed`, async () => {
       await editor().reload({ flows: [] })
       const nodes = read(name)
       await importExample(editor(), path.basename(name, '.json'))
@@ -35,24 +31,6 @@ describe('examples in the editor', function () {
         if (type.startsWith('redox-')) assert.deepEqual(found, [], `${id} in the editor`)
       }
       await deploy(page())
-      const buttons = nodes.filter(({ type, once }) => type === 'inject' && !once)
-      const senders = nodes.filter(({ type }) => type.startsWith('redox-') && type !== 'redox-config')
-      for (const { id } of buttons) await press(editor(), id)
-      if (buttons.length === 0) return
-      for (const { id } of senders) {
-        const status = page().locator(`[id="${id}"] .red-ui-flow-node-status-label`)
-        const ends = ENDS[name.slice(0, 2)] ?? /sandbox/
-        await page().waitForFunction(
-          ([nodeId, wanted]) => {
-            const { status } = RED.nodes.node(nodeId!) as unknown as {
-              status?: { text?: string; fill?: string }
-            }
-            return status?.fill !== 'blue' && new RegExp(wanted!, 'i').test(status?.text ?? '')
-          },
-          [id, ends.source],
-        )
-        assert.notEqual(await status.textContent(), '')
-      }
       await editor().screenshot(`example-${name.slice(0, 2)}`)
     })
   }
@@ -67,8 +45,4 @@ async function importExample({ page }: Editor, title: string): Promise<void> {
   await dialog.getByText(title, { exact: true }).click()
   await page.locator('#red-ui-clipboard-dialog-ok').click()
   await page.waitForFunction(() => RED.nodes.dirty())
-}
-
-async function press({ page }: Editor, id: string): Promise<void> {
-  await page.locator(`[id="${id}"] .red-ui-flow-node-button-button`).click()
 }
