@@ -50,25 +50,32 @@
     })
   }
 
-  /** The typed input puts an input of its own beside ours: label, hint and suggestions belong to that one. */
+  /** The typed input puts controls of its own beside ours: label, hint and suggestions belong to those. */
   function makeTypedInputs(form, type) {
     form.find('input[data-types]').each(function () {
       const own = $(this)
       const types = own.attr('data-types').split(',').map(inputType)
       const [first] = types
       own.typedInput({ types, default: first.value ?? first, typeField: `#${this.id}Type` })
-      const inner = own.siblings('.red-ui-typedInput-container').find('.red-ui-typedInput-input')
+      const controls = own.siblings('.red-ui-typedInput-container')
+      const inner = controls.find('.red-ui-typedInput-input')
+      const choice = controls.find('.red-ui-typedInput-option-trigger')
+      const described = own.attr('aria-describedby') ?? null
       inner.attr({
         id: `${this.id}-typed`,
         placeholder: own.attr('placeholder') ?? null,
-        'aria-describedby': own.attr('aria-describedby') ?? null,
+        'aria-describedby': described,
       })
-      form.find(`label[for="${this.id}"]`).attr('for', `${this.id}-typed`)
+      choice.attr({ id: `${this.id}-choice`, 'aria-describedby': described })
+      const label = form.find(`label[for="${this.id}"]`)
       const list = suggestionList(form, this.id, type)
-      if (list === undefined) return
-      const suggest = () => inner.attr('list', own.typedInput('type') === 'str' ? list : null)
-      own.on('change', suggest)
-      suggest()
+      const follow = () => {
+        const chosen = own.typedInput('type')
+        label.attr('for', `${this.id}-${chosen === 'environment' ? 'choice' : 'typed'}`)
+        inner.attr('list', chosen === 'str' ? (list ?? null) : null)
+      }
+      own.on('change', follow)
+      follow()
     })
   }
 
@@ -107,6 +114,22 @@
     })
   }
 
+  // What a field may hold depends on others: all marks follow each change.
+  function checkTogether(form, { _def: { defaults, credentials } }) {
+    const properties = Object.entries({ ...defaults, ...credentials })
+    const ruled = properties.filter(([, { validate }]) => validate).map(([name]) => `[id$="-input-${name}"]`)
+    const inputs = form.find(ruled.join())
+    let isPlanned = false
+    const check = () => {
+      inputs.each((_index, input) => $(input).triggerHandler('change'))
+      isPlanned = false
+    }
+    form.on('change', () => {
+      if (!isPlanned) setTimeout(check)
+      isPlanned = true
+    })
+  }
+
   function prepare(node, prefix) {
     const form = $(`#${prefix}-name`).closest('form').addClass('redox-form')
     validators().opened(node, prefix, form)
@@ -114,6 +137,7 @@
     const read = reader(node)
     form.find('select').on('change', () => showRows(form, read))
     showRows(form, read)
+    checkTogether(form, node)
     openFilledSections(form, node, node._def)
     return form
   }
@@ -150,6 +174,8 @@
 
   function prepareSender(node) {
     const form = prepare(node, 'node-input')
+    // The editor has put a list of its own in the place of the input.
+    form.find('#node-input-connection').attr('aria-describedby', 'node-input-connection-hint')
     const connection = () => RED.nodes.node(form.find('#node-input-connection').val())
     const tell = () => {
       const { environment, environmentType } = connection() ?? {}
@@ -225,10 +251,7 @@
   function prepareConnection(node) {
     const form = prepare(node, 'node-config-input')
     const environment = form.find('#node-config-input-environment')
-    const tell = () => {
-      showEnvironment(form, environment.typedInput('value'), environment.typedInput('type'))
-      form.find('#node-config-input-clientId').trigger('change.redox')
-    }
+    const tell = () => showEnvironment(form, environment.typedInput('value'), environment.typedInput('type'))
     environment.on('change', tell)
     tell()
     form.find('.redox-test').on('click', () => test(node, form))
@@ -261,8 +284,12 @@
     return { config: formValues(node), secrets: Object.fromEntries(secrets) }
   }
 
-  const resultText = ({ ok, reason, field, message, environment, clockSkewSeconds }) =>
-    text(`test.${ok ? 'ok' : reason}`, {
+  // A server may refuse the times of a request without telling its own.
+  const keyOf = ({ ok, reason, clockSkewSeconds }) =>
+    ok ? 'ok' : reason === 'clock' && clockSkewSeconds === undefined ? 'time' : reason
+
+  const resultText = ({ field, message, environment, clockSkewSeconds, ...result }) =>
+    text(`test.${keyOf({ clockSkewSeconds, ...result })}`, {
       environment: environment && text(`option.environment.${environment}`),
       field: field && text(`label.${field}`),
       message,

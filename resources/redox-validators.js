@@ -82,15 +82,18 @@
   /** An empty limit is the default that its field shows. */
   function limits(value, read, name) {
     const megabytes = (field) => Number(read(field) || text(`example.${field}`)) * MB[field]
-    const above = NOT_ABOVE[name].find((other) => megabytes(name) > megabytes(other))
+    const isOver = (other) => megabytes(other) > 0 && megabytes(name) > megabytes(other)
+    const above = NOT_ABOVE[name].find(isOver)
     if (above === undefined) return undefined
     return ['limits', { other: text(`label.${above}`), limit: megabytes(above) }]
   }
 
-  const hasKey = (node, read) => {
-    const typed = read('privateKey')
-    if (typed !== '') return typed
-    return node.credentials?.privateKey || (node.credentials?.has_privateKey ? STORED : '')
+  /** A secret as far as it is known here: typed, stored, missing (''), or undefined before the form was opened. */
+  function secretOf(node, read, name) {
+    const typed = read(name)
+    if (typed !== '' || open?.node === node) return typed
+    if (node.credentials === undefined) return undefined
+    return node.credentials[name] || (node.credentials[`has_${name}`] ? STORED : '')
   }
 
   /** The shape of a private key, as far as one sees it; `STORED` stands for one that the editor never sees. */
@@ -160,30 +163,54 @@
   const sentence = (name, fault) =>
     fault === undefined || text(`invalid.${fault[0]}`, { label: text(`label.${name}`), ...fault[1] })
 
-  /** For the credential itself: marks the field while the form is open. */
-  function validPrivateKey(value, _options) {
-    const read = reader(this)
-    if (read('auth') === 'legacy') return true
-    return sentence('privateKey', keyShape(String(value ?? '')))
+  // The built-in sandbox has keys of its own, and what a variable says is known to the runtime only.
+  const asksFor = (auth, read) =>
+    (read('auth') === 'legacy' ? 'legacy' : 'oauth') === auth &&
+    read('environmentType') !== 'env' &&
+    !['', 'Sandbox'].includes(read('environment'))
+
+  const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] }
+
+  function secretFault(node, read, name) {
+    const secret = secretOf(node, read, name)
+    if (secret === '') return name === 'privateKey' && !isBlank(read('keyId')) ? ['keyWithoutId'] : ['needed']
+    return name === 'privateKey' && secret !== undefined ? keyShape(secret) : undefined
+  }
+
+  function keyIdFault(node, read) {
+    const key = secretOf(node, read, 'privateKey') ?? ''
+    const namesItself = key.trim().startsWith('{') && /"kid"\s*:/.test(key)
+    return key !== '' && !namesItself && isBlank(read('keyId')) ? ['idWithoutKey'] : undefined
+  }
+
+  /** A validator for the Client ID or the Key ID. */
+  function validId(name) {
+    return function (value, _options) {
+      const read = reader(this)
+      if (!asksFor('oauth', read)) return true
+      return sentence(name, name === 'keyId' ? keyIdFault(this, read) : needed(String(value ?? '')))
+    }
+  }
+
+  /** A validator for a credential: it marks the field while the form is open. */
+  function validSecret(name) {
+    return function (_value, _options) {
+      const read = reader(this)
+      const auth = SECRETS.legacy.includes(name) ? 'legacy' : 'oauth'
+      return !asksFor(auth, read) || sentence(name, secretFault(this, read, name))
+    }
   }
 
   /** For the triangle: the editor validates credentials only in the form. */
-  function validKeys(_value, _options) {
+  function validSecrets(_value, _options) {
     const read = reader(this)
-    const fromVariable = read('environmentType') === 'env'
-    if (read('auth') === 'legacy' || fromVariable || read('environment') === 'Sandbox') return true
-    const key = hasKey(this, read)
-    const isKnown = this.credentials !== undefined || open?.node === this
-    const isJwk = key.trim().startsWith('{')
-    const faults = [
-      ['clientId', needed(read('clientId'))],
-      ['privateKey', keyShape(key)],
-      ['privateKey', isKnown && key === '' && read('keyId') !== '' ? ['keyWithoutId'] : undefined],
-      ['keyId', key !== '' && !isJwk && isBlank(read('keyId')) ? ['idWithoutKey'] : undefined],
-    ]
-    const found = faults.filter(([, fault]) => fault !== undefined)
-    return found.length === 0 || found.map(([name, fault]) => sentence(name, fault))
+    const found = Object.keys(SECRETS)
+      .filter((auth) => asksFor(auth, read))
+      .flatMap((auth) => SECRETS[auth])
+      .map((name) => sentence(name, secretFault(this, read, name)))
+      .filter((result) => result !== true)
+    return found.length === 0 || found
   }
 
-  window.RedoxValidators = { text, opened, holds, reader, valid, validPrivateKey, validKeys, STORED }
+  window.RedoxValidators = { text, opened, holds, reader, valid, validId, validSecret, validSecrets, STORED }
 })()

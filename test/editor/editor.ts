@@ -1,8 +1,10 @@
 /** Opens the editor of a real Node-RED in Chromium. */
+import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type ConsoleMessage, type Page } from 'playwright-core'
 import { startNodeRed } from '../lib/node-red'
+import { closeDialogs } from './dialogs'
 
 const CHROMIUM = process.env['REDOX_TEST_CHROMIUM'] ?? '/usr/bin/chromium'
 const SCREENSHOTS = process.env['REDOX_SCREENSHOTS']
@@ -14,30 +16,43 @@ export interface Editor {
   page: Page
   /** Of Node-RED, with a slash at its end. */
   url: string
-  /** What the page complained of so far: exceptions and console errors. */
+  /** What the page complained of so far: exceptions, and errors and warnings in the console. */
   complaints: string[]
   screenshot(name: string): Promise<void>
+  /** The editor anew, with these flows deployed and in this language and theme. */
+  reload(options?: { flows?: object[]; language?: string; theme?: 'light' | 'dark' }): Promise<void>
   close(): Promise<void>
 }
 
-export async function openEditor(): Promise<Editor> {
-  const nodeRed = await startNodeRed()
+/** @param env variables for Node-RED's process */
+export async function openEditor(env: object = {}): Promise<Editor> {
+  const nodeRed = await startNodeRed({}, env)
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } })
+  page.setDefaultTimeout(10_000)
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
-  page.on(
-    'console',
-    (message) => message.type() === 'error' && complaints.push(`${message.text()} ${message.location().url}`),
-  )
+  page.on('console', (message) => {
+    if (isComplaint(message)) complaints.push(`${message.text()} ${message.location().url}`)
+  })
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
   const close = async (): Promise<void> => {
     await browser.close()
     await nodeRed.stop()
   }
-  return { page, url: nodeRed.url, complaints, screenshot: screenshots(page), close }
+  return {
+    page,
+    url: nodeRed.url,
+    complaints,
+    screenshot: screenshots(page),
+    reload: (options = {}) => reload(page, nodeRed.url, options),
+    close,
+  }
 }
+
+// Nothing of Node-RED's own is let through: with these settings it asks nobody on the network.
+const isComplaint = (message: ConsoleMessage): boolean => ['error', 'warning'].includes(message.type())
 
 function screenshots(page: Page): Editor['screenshot'] {
   return async (name) => {
@@ -45,4 +60,67 @@ function screenshots(page: Page): Editor['screenshot'] {
     mkdirSync(SCREENSHOTS, { recursive: true })
     await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) })
   }
+}
+
+async function reload(
+  page: Page,
+  url: string,
+  { flows, language = 'en-US', theme = 'light' }: { flows?: object[]; language?: string; theme?: string },
+): Promise<void> {
+  if (flows !== undefined) {
+    const headers = { 'content-type': 'application/json', 'node-red-api-version': 'v1' }
+    const answer = await fetch(`${url}flows`, { method: 'POST', headers, body: JSON.stringify(flows) })
+    assert.equal(answer.status, 204)
+  }
+  await page.evaluate(
+    ([name, choice]) => {
+      localStorage.setItem('editor-language', name!)
+      RED.settings.setLocal('view-dark-theme', choice)
+      // Nobody is asked whether to leave what is not deployed.
+      RED.nodes.dirty(false)
+    },
+    [language, theme],
+  )
+  await page.reload()
+  await page.locator('.red-ui-palette-node').first().waitFor()
+  await page.waitForFunction(
+    (wanted) => {
+      let count = 0
+      const add = (): boolean => (count++, true)
+      RED.nodes.eachNode(add)
+      RED.nodes.eachConfig(add)
+      return count >= wanted
+    },
+    flows?.filter((node) => 'type' in node && node.type !== 'tab').length ?? 0,
+  )
+}
+
+// ---- One editor for all files of tests ------------------------------------------------------------------
+
+/** A secret that only Node-RED's process knows. */
+export const SECRET_VARIABLE = 'REDOX_EDITOR_TEST_SECRET'
+
+let shared: Promise<Editor> | undefined
+// Of mocha itself, when all files are through.
+after(async () => (await shared)?.close())
+
+/** The hooks of a `describe` that needs the editor; it comes without flows. */
+export function useEditor(): () => Editor {
+  let editor: Editor
+  before(async function () {
+    if (!hasChromium && !process.env['CI']) {
+      console.log(`editor tests: skipped; ${howToRunEditor}`)
+      this.skip()
+    }
+    assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
+    shared ??= openEditor({ [SECRET_VARIABLE]: 'a secret of the machine' })
+    editor = await shared
+    await editor.reload({ flows: [] })
+  })
+  afterEach(async () => {
+    if (editor === undefined) return
+    await closeDialogs(editor.page)
+    assert.deepEqual(editor.complaints.splice(0), [])
+  })
+  return () => editor
 }

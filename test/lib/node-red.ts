@@ -18,8 +18,11 @@ export interface NodeRed {
   stop(): Promise<void>
 }
 
-/** @param settings laid over those of the tests; plain data */
-export async function startNodeRed(settings: object = {}): Promise<NodeRed> {
+/**
+ * @param settings laid over those of the tests; plain data
+ * @param env further variables of the process
+ */
+export async function startNodeRed(settings: object = {}, env: object = {}): Promise<NodeRed> {
   const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-editor-'))
   linkPackage(userDir)
   const port = await freePort()
@@ -29,6 +32,7 @@ export async function startNodeRed(settings: object = {}): Promise<NodeRed> {
   // A process of its own: Node-RED is a singleton, and the tests of the nodes have theirs in this process.
   const child = spawn(process.execPath, [red, '-u', userDir, '-s', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   await started(child)
   const stop = async (): Promise<void> => {

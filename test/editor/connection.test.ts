@@ -1,0 +1,328 @@
+/** Test connection and Generate key pair, against real servers on this machine. */
+import assert from 'node:assert/strict'
+import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
+import { startSandbox, type Sandbox } from '../../src/sandbox'
+import { reply, ScriptedServer, silence } from '../lib/scripted-server'
+import { deploy, done, field, form, openConfig, openSections, setValues } from './dialogs'
+import { SECRET_VARIABLE, useEditor, type Editor } from './editor'
+
+const NOT_SENT =
+  'The stored secret is not sent to a host that was changed here. Type the secret again, or deploy first.'
+const OTHER_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+}) as string
+/** How Redox refuses a token request (facts 2.3). */
+const refusal = (status: number, description: string): ReturnType<typeof reply> =>
+  reply(status, { error: 'invalid_request', error_description: description })
+
+describe('connection in the editor', function () {
+  this.timeout(120_000)
+  const editor = useEditor()
+  const page = (): Editor['page'] => editor().page
+  let sandbox: Sandbox
+  let server: ScriptedServer
+
+  before(async () => {
+    sandbox = await startSandbox()
+    server = await ScriptedServer.start()
+    await editor().reload({ flows: [connectionNode({})] })
+  })
+  after(async () => {
+    await sandbox?.close()
+    await server?.close()
+  })
+  beforeEach(() => void server.requests.splice(0))
+
+  const oauth = (): Record<string, string> => ({
+    environment: 'Development',
+    auth: 'oauth',
+    apiBase: sandbox.url,
+    ...sandbox.oauthKey,
+  })
+  const legacy = (): Record<string, string> => ({
+    environment: 'Staging',
+    auth: 'legacy',
+    apiBase: sandbox.url,
+    ...sandbox.legacyKey,
+  })
+  const scripted = (...answers: Parameters<ScriptedServer['script']>[1][]): Record<string, string> => {
+    server.script('token', ...answers)
+    return { ...oauth(), apiBase: server.url }
+  }
+  const skewed = (status: number): Parameters<ScriptedServer['script']>[1] =>
+    reply(status, { error: 'x' }, { date: new Date(Date.now() - 3_600_000).toUTCString() })
+
+  /** What it says and which field is marked, for what is in the form. */
+  const REASONS: [
+    what: string,
+    values: () => Record<string, string>,
+    says: string | RegExp,
+    field?: string,
+  ][] = [
+    ['a right OAuth key', oauth, 'Connected: a token came back (Development).'],
+    ['a right legacy key', legacy, 'Connected: a token came back (Staging).'],
+    [
+      'the built-in sandbox, without credentials',
+      () => ({ environment: 'Sandbox' }),
+      'Connected: a token came back (Built-in sandbox).',
+    ],
+    [
+      'an unknown client',
+      () => ({ ...oauth(), clientId: 'nobody' }),
+      /^Redox does not know this key: /,
+      'keyId',
+    ],
+    ['an unknown key ID', () => ({ ...oauth(), keyId: 'other' }), /^Redox does not know this key: /, 'keyId'],
+    [
+      'another private key',
+      () => ({ ...oauth(), privateKey: OTHER_KEY }),
+      /^Redox refused the signed request without a reason: /,
+    ],
+    [
+      'another audience',
+      () => ({ ...oauth(), audience: 'https://x.example' }),
+      /^The Token audience is wrong\./,
+      'audience',
+    ],
+    [
+      'an unknown API key',
+      () => ({ ...legacy(), apiKey: sandbox.oauthKey.clientId }),
+      'The API key is not accepted.',
+      'apiKey',
+    ],
+    ['a wrong secret', () => ({ ...legacy(), secret: 'x' }), 'The Secret is wrong.', 'secret'],
+    [
+      'no client ID',
+      () => ({ ...oauth(), clientId: '' }),
+      'Client ID is missing, or names an environment variable that is not set.',
+      'clientId',
+    ],
+    ['no private key', () => ({ ...oauth(), privateKey: '' }), /^Private key is missing, or /, 'privateKey'],
+    [
+      'a variable that is not set',
+      () => ({ ...oauth(), privateKey: '${REDOX_NOT_SET}' }),
+      /^Private key is missing, or /,
+      'privateKey',
+    ],
+    ['no key ID', () => ({ ...oauth(), keyId: '' }), /^Key ID \(kid\) is missing, or /, 'keyId'],
+    ['no legacy key', () => ({ ...legacy(), apiKey: '' }), /^API key is missing, or /, 'apiKey'],
+    [
+      'a damaged private key',
+      () => ({ ...oauth(), privateKey: OTHER_KEY.slice(0, 300) }),
+      /^The private key cannot be used\. .+/,
+      'privateKey',
+    ],
+    [
+      'a request without kid',
+      () => scripted(refusal(400, 'JWT header kid property is required')),
+      'The Key ID (kid) is missing or wrong.',
+      'keyId',
+    ],
+    ...['iss', 'sub'].map((claim): (typeof REASONS)[number] => [
+      `a wrong ${claim}`,
+      () => scripted(refusal(401, `Unexpected ${claim} claim value`)),
+      'The Client ID is not accepted.',
+      'clientId',
+    ]),
+    ...['iat', 'exp'].map((claim): (typeof REASONS)[number] => [
+      `a wrong ${claim}`,
+      () => scripted(refusal(401, `Unexpected ${claim} claim value`)),
+      'Redox did not accept the time of the signed request: check the clock of this machine.',
+    ]),
+    [
+      'a wrong aud',
+      () => scripted(refusal(401, 'Unexpected aud claim value')),
+      /^The Token audience is wrong\./,
+      'audience',
+    ],
+    [
+      'another claim',
+      () => scripted(refusal(401, 'Unexpected jti claim value')),
+      /^Redox did not accept the signed request\. .*jti/,
+    ],
+    [
+      'no description',
+      () => scripted(refusal(401, '')),
+      /^Redox refused the signed request without a reason: /,
+    ],
+    [
+      'a reason that is new',
+      () => scripted(refusal(401, 'The key has been retired')),
+      /The key has been retired/,
+    ],
+    [
+      'a page that is not Redox',
+      () => scripted(reply(404, '<html>Not here</html>')),
+      /^What answered at the API base is not the token service of Redox/,
+      'apiBase',
+    ],
+    ['too many requests', () => scripted(reply(429, 'Too many')), 'Too many requests. Wait a few minutes.'],
+    [
+      'an outage',
+      () => scripted(reply(503, 'Down')),
+      'Redox is not available at the moment. Try again later.',
+    ],
+    [
+      'a clock that is an hour off',
+      () => scripted(skewed(401)),
+      /^This machine's clock is wrong by 3\d\d\d s compared/,
+    ],
+    [
+      'a closed port',
+      () => ({ ...oauth(), apiBase: 'http://127.0.0.1:1' }),
+      /^The host of the API base refuses the connection/,
+      'apiBase',
+    ],
+    [
+      'an unknown host',
+      () => ({ ...oauth(), apiBase: 'https://redox.invalid' }),
+      /^The host of the API base is not known/,
+      'apiBase',
+    ],
+    [
+      'a host without TLS',
+      () => ({ ...oauth(), apiBase: server.url.replace('http:', 'https:') }),
+      /^The certificate of the host does not hold, or TLS failed\./,
+      'apiBase',
+    ],
+    [
+      'a host that is silent',
+      () => ({ ...scripted(silence), answerTimeout: '1' }),
+      /^The host of the API base did not answer in time/,
+      'apiBase',
+    ],
+    ['a URL that is none', () => ({ ...oauth(), apiBase: 'ftp://x' }), /API base/, 'apiBase'],
+  ]
+
+  describe('test connection, with what is in the form', () => {
+    for (const [what, values, says, at] of REASONS) {
+      it(`names the fault: ${what}`, async () => {
+        await openConfig(page(), 'connection')
+        await setValues(page(), values())
+        await test(editor(), says, at)
+      })
+    }
+
+    it('shows it at the button', async () => {
+      await openConfig(page(), 'connection')
+      await setValues(page(), { ...legacy(), secret: 'x' })
+      await test(editor(), 'The Secret is wrong.', 'secret')
+      await editor().screenshot('test-connection-refused')
+      await setValues(page(), legacy())
+      await test(editor(), 'Connected: a token came back (Staging).')
+      await editor().screenshot('test-connection-accepted')
+    })
+  })
+
+  describe('a secret that is stored', () => {
+    it('goes where it was deployed to, and to no host that was changed in the form', async () => {
+      await openConfig(page(), 'connection')
+      await setValues(page(), oauth())
+      await done(page())
+      await deploy(page())
+      await editor().reload()
+      await openConfig(page(), 'connection')
+      assert.equal(await field(page(), 'privateKey').inputValue(), '__PWRD__')
+      await test(editor(), 'Connected: a token came back (Development).')
+      await setValues(page(), { apiBase: server.url })
+      await test(editor(), NOT_SENT, 'privateKey')
+      await setValues(page(), { apiBase: sandbox.url, audience: `${server.url}/v2/auth/token` })
+      await test(editor(), NOT_SENT, 'privateKey')
+      assert.deepEqual(server.requests, [])
+      server.script('token')
+      // What is typed again may go: whoever types it knows it.
+      await setValues(page(), { apiBase: server.url, audience: '', privateKey: sandbox.oauthKey.privateKey })
+      await test(editor(), 'Connected: a token came back (Development).')
+      assert.equal(server.requests.length, 1)
+    })
+
+    it('stays here too when it comes from an environment variable', async () => {
+      await openConfig(page(), 'connection')
+      const variable = '${' + SECRET_VARIABLE + '}'
+      await setValues(page(), { ...legacy(), apiBase: server.url, apiKey: 'key', secret: variable })
+      await test(editor(), NOT_SENT, 'secret')
+      await setValues(page(), { ...oauth(), apiBase: server.url, privateKey: variable })
+      await test(editor(), NOT_SENT, 'privateKey')
+      assert.deepEqual(server.requests, [])
+    })
+  })
+
+  it('makes a key pair that is accepted when its public key is registered, and stores it', async () => {
+    await page().context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await openConfig(page(), 'connection')
+    const values = { ...oauth(), clientId: 'a-client-of-the-dashboard', privateKey: '', keyId: '' }
+    await setValues(page(), values)
+    await form(page()).locator('.redox-generate').click()
+    const shown = form(page()).locator('.redox-key-jwk')
+    await shown.waitFor()
+    const publicKey = JSON.parse(await shown.inputValue()) as JsonWebKey & { kid: string }
+    assert.deepEqual(Object.keys(publicKey).sort(), ['alg', 'e', 'kid', 'kty', 'n', 'use'])
+    assert.match(await field(page(), 'privateKey').inputValue(), /^-----BEGIN PRIVATE KEY-----/)
+    assert.equal(await field(page(), 'keyId').inputValue(), publicKey.kid)
+    await editor().screenshot('key-pair')
+    await form(page()).locator('.redox-key-copy').click()
+    const copied = await page().evaluate(() => navigator.clipboard.readText())
+    assert.deepEqual(JSON.parse(copied), publicKey)
+
+    await test(editor(), /^Redox does not know this key: /, 'keyId')
+    sandbox.registerOAuthKey({ clientId: values.clientId, keyId: publicKey.kid, publicKey })
+    await test(editor(), 'Connected: a token came back (Development).')
+    await done(page())
+    await deploy(page())
+    await editor().reload()
+    await openConfig(page(), 'connection')
+    assert.equal(await field(page(), 'privateKey').inputValue(), '__PWRD__')
+    await test(editor(), 'Connected: a token came back (Development).')
+  })
+
+  it('says when Node-RED gives no permission, or no answer', async () => {
+    await openConfig(page(), 'connection')
+    for (const [status, says] of [
+      [401, 'You have no permission to do this.'],
+      [500, 'Node-RED did not answer as expected.'],
+    ] as const) {
+      await page().route('**/redox/test', (route) => route.fulfill({ status }))
+      await test(editor(), says)
+      await page().unroute('**/redox/test')
+      // The browser itself writes a refused request to its console.
+      for (const complaint of editor().complaints.splice(0)) assert.match(complaint, /status of (401|500)/)
+    }
+  })
+})
+
+const connectionNode = (values: object): object => ({
+  id: 'connection',
+  type: 'redox-config',
+  version: 1,
+  name: '',
+  environment: 'Sandbox',
+  environmentType: 'environment',
+  auth: 'oauth',
+  region: 'US',
+  binaryForm: 'raw',
+  testFlag: 'auto',
+  ...values,
+})
+
+/** Presses the button, and looks what is said, and that the field at fault is marked, shown, and has the focus. */
+async function test({ page }: Editor, says: string | RegExp, at?: string): Promise<void> {
+  await openSections(page)
+  const result = form(page).locator('.redox-test-result')
+  await result.evaluate((element) => element.replaceChildren())
+  await form(page).locator('.redox-test').click()
+  await result
+    .getByText(says, { exact: true })
+    .waitFor({ timeout: 10_000 })
+    .catch(() => undefined)
+  const text = await result.innerText()
+  if (typeof says === 'string') assert.equal(text, says)
+  else assert.match(text, says)
+  const marked = await form(page)
+    .locator('.redox-at-fault')
+    .evaluateAll((inputs) => inputs.map(({ id }) => id.replace('node-config-input-', '')))
+  assert.deepEqual(marked, at === undefined ? [] : [at])
+  if (at === undefined) return
+  assert.ok(await field(page, at).isVisible())
+  assert.ok(await field(page, at).evaluate((input) => input === document.activeElement))
+}

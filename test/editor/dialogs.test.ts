@@ -1,0 +1,448 @@
+/** The dialogs, as people use them: in a browser, on a real Node-RED. */
+import assert from 'node:assert/strict'
+import {
+  cancel,
+  chooseType,
+  CONFIG_FORM,
+  configs,
+  done,
+  drop,
+  field,
+  fieldsOf,
+  form,
+  inputOf,
+  nodeOf,
+  openConfig,
+  opened,
+  openNode,
+  openSections,
+  rowOf,
+  RAW_KEY,
+  SENDERS,
+  setValues,
+  type,
+  TYPES,
+  valuesIn,
+  type Field,
+} from './dialogs'
+import { useEditor, type Editor } from './editor'
+
+/** Every choice that rows depend on, and some rows that it shows and hides. */
+const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[], hidden: string[]][] = [
+  ['redox-config', { auth: 'oauth' }, ['clientId', 'keyId', 'privateKey', 'audience'], ['apiKey', 'secret']],
+  ['redox-config', { auth: 'legacy' }, ['apiKey', 'secret'], ['clientId', 'keyId', 'privateKey', 'scope']],
+  ['redox-upload', { fileFrom: 'path' }, ['file', 'filename'], []],
+  [
+    'redox-fhir-result',
+    { fileFrom: 'none' },
+    ['patientId'],
+    ['file', 'filename', 'way', 'contentType', 'place'],
+  ],
+  ['redox-fhir-result', { fileFrom: 'path' }, ['file', 'filename', 'way', 'contentType', 'place'], []],
+  [
+    'redox-fhir-document',
+    { fileFrom: 'none' },
+    ['code'],
+    ['file', 'filename', 'way', 'contentType', 'place'],
+  ],
+  [
+    'redox-datamodel-note',
+    { eventType: 'New', fileFrom: 'message' },
+    ['file', 'way'],
+    ['originalDocumentId'],
+  ],
+  [
+    'redox-datamodel-note',
+    { eventType: 'Replace', fileFrom: 'path' },
+    ['originalDocumentId', 'file', 'way'],
+    [],
+  ],
+  [
+    'redox-datamodel-note',
+    { eventType: 'New', fileFrom: 'none' },
+    ['fileFrom'],
+    ['file', 'way', 'contentType'],
+  ],
+  [
+    'redox-datamodel-note',
+    { eventType: 'Delete', fileFrom: 'message' },
+    ['documentId'],
+    ['fileFrom', 'file', 'way', 'originalDocumentId'],
+  ],
+  [
+    'redox-datamodel-media',
+    { eventType: 'Delete', fileFrom: 'path' },
+    ['documentId'],
+    ['fileFrom', 'file', 'way', 'originalDocumentId'],
+  ],
+  [
+    'redox-datamodel-media',
+    { eventType: 'Replace', fileFrom: 'message' },
+    ['originalDocumentId', 'file'],
+    [],
+  ],
+  [
+    'redox-datamodel-results',
+    { fileFrom: 'none' },
+    ['orderId'],
+    ['file', 'filename', 'way', 'redoxFileType'],
+  ],
+]
+
+/** A value of each type of typed inputs that the editor takes as valid. */
+const OF_TYPE: Record<string, (name: string) => string> = {
+  str: (name) => `${name} <b>"Ü"</b>`,
+  msg: (name) => `payload.${name}["a b"][0]`,
+  flow: (name) => `flow_${name}`,
+  global: (name) => `global_${name}`,
+  json: (name) => `{"${name}":[1]}`,
+  jsonata: (name) => `$uppercase(payload.${name} & "<Ü>")`,
+  env: (name) => `ENV_${name}`,
+  environment: () => 'Staging',
+}
+/** Each field gets another type in each; all dialogs together try every type in many fields. */
+const ROUNDS = 3
+
+describe('dialogs in the editor', function () {
+  this.timeout(120_000)
+  const editor = useEditor()
+  const page = (): Editor['page'] => editor().page
+  const ids = new Map<string, string>()
+  const open = (type: string): Promise<void> =>
+    type === 'redox-config' ? openConfig(page(), ids.get(type)!) : openNode(page(), ids.get(type)!)
+
+  it('show the six senders in the palette, and all types can be dragged in and added', async () => {
+    const palette = page().locator('.red-ui-palette-node[data-palette-type^="redox-"]')
+    const shown = await palette.evaluateAll((nodes) => nodes.map((node) => node.dataset['paletteType']))
+    assert.deepEqual(shown.sort(), [...SENDERS].sort())
+    for (const text of await palette.allInnerTexts()) assert.doesNotMatch(text, RAW_KEY)
+    await editor().screenshot('palette')
+    for (const [index, type] of SENDERS.entries()) ids.set(type, await drop(page(), type, index))
+    await openNode(page(), ids.get('redox-upload')!)
+    await page().locator('#node-input-btn-connection-add').click()
+    await opened(page(), CONFIG_FORM)
+    await type(page(), 'name', 'Test key')
+    await done(page())
+    const [connection] = await configs(page())
+    assert.equal(await field(page(), 'connection').inputValue(), connection)
+    await done(page())
+    assert.equal((await nodeOf(page(), ids.get('redox-upload')!))['connection'], connection)
+    ids.set('redox-config', connection!)
+  })
+
+  for (const name of TYPES) {
+    describe(name, () => {
+      it('is translated, and labels, hints and suggestions belong to their inputs', async () => {
+        await open(name)
+        await checkTexts(editor())
+        await editor().screenshot(name)
+        await openSections(page())
+        await editor().screenshot(`${name}-sections`)
+        await checkLabels(editor())
+        await checkSuggestions(editor())
+      })
+
+      it('shows what belongs to each choice, and loses nothing when a choice is changed', async () => {
+        await open(name)
+        await checkConditions(editor())
+        for (const [of, choice, shown, hidden] of CONDITIONS.filter(([type]) => type === name)) {
+          await openSections(page())
+          await setValues(page(), choice)
+          for (const row of shown) assert.ok(await rowOf(page(), row).isVisible(), `${of} ${row}`)
+          for (const row of hidden) assert.ok(await rowOf(page(), row).isHidden(), `${of} ${row}`)
+        }
+      })
+
+      it('is reached by the keyboard: every control with Tab, sections with Enter', async () => {
+        await open(name)
+        const summaries = form(page()).locator('summary')
+        for (const summary of await summaries.all()) {
+          const section = summary.locator('xpath=..')
+          if ((await section.getAttribute('open')) !== null) continue
+          await summary.focus()
+          await page().keyboard.press('Enter')
+          assert.equal(await section.evaluate((one) => (one as HTMLDetailsElement).open), true)
+        }
+        await checkTabOrder(editor())
+      })
+
+      it('keeps what is typed, and what is typed into a new dialog again', async () => {
+        await open(name)
+        await openSections(page())
+        if (name !== 'redox-config') await setValues(page(), { connection: ids.get('redox-config')! })
+        const filled = await typeEverything(editor())
+        await editor().screenshot(`${name}-filled`)
+        await checkKept(editor(), name, ids.get(name)!, filled, open)
+        await editor().screenshot(`${name}-reopened`)
+      })
+
+      it('keeps the values of every type of input and of every choice, hidden ones too', async () => {
+        const connection = ids.get('redox-config')!
+        await open(name)
+        for (let round = 0; round < ROUNDS; round++) {
+          const values = roundOf(await fieldsOf(page()), round + TYPES.indexOf(name), connection)
+          await setValues(page(), values)
+          assert.deepEqual(await valuesIn(page()), values)
+          await checkKept(editor(), name, ids.get(name)!, values, open)
+        }
+      })
+    })
+  }
+
+  describe('all of them', () => {
+    it('offers every type of a typed input in its menu, and a suggestion never forces', async () => {
+      await open('redox-datamodel-note')
+      const labels = await chooseType(page(), 'documentType', 'msg.')
+      assert.equal(labels.length, 6, labels.join())
+      await type(page(), 'documentType', 'payload.kind')
+      await chooseType(page(), 'documentType', 'string')
+      await type(page(), 'documentType', 'A kind of its own')
+      await done(page())
+      const node = await nodeOf(page(), ids.get('redox-datamodel-note')!)
+      assert.deepEqual([node['documentType'], node['documentTypeType']], ['A kind of its own', 'str'])
+    })
+
+    it('tells for each environment where messages go, and Production looks different', async () => {
+      await openConfig(page(), ids.get('redox-config')!)
+      const looks = new Map<string, { text: string; environment: string; border: string; color: string }>()
+      for (const environment of ['Sandbox', 'Development', 'Staging', 'Production']) {
+        await setValues(page(), { environment, environmentType: 'environment' })
+        looks.set(environment, await banner(editor()))
+        assert.equal(looks.get(environment)!.environment, environment)
+        await editor().screenshot(`redox-config-${environment}`)
+      }
+      assert.match(looks.get('Sandbox')!.text, /nothing leaves this machine/)
+      assert.equal(looks.get('Staging')!.text, 'Staging: test data only.')
+      assert.equal(looks.get('Production')!.text, 'PRODUCTION: real patients.')
+      for (const environment of ['Sandbox', 'Development', 'Staging']) {
+        assert.notEqual(looks.get(environment)!.border, looks.get('Production')!.border)
+        assert.notEqual(looks.get(environment)!.color, looks.get('Production')!.color)
+      }
+      await setValues(page(), { environmentType: 'env', environment: 'REDOX_STAGE' })
+      assert.equal((await banner(editor())).text, 'The environment comes from the variable REDOX_STAGE.')
+      await setValues(page(), { environmentType: 'environment', environment: 'Production' })
+      await done(page())
+      for (const name of SENDERS) {
+        await open(name)
+        await field(page(), 'connection').selectOption(ids.get('redox-config')!)
+        assert.deepEqual(await banner(editor()), looks.get('Production'), name)
+        await field(page(), 'connection').selectOption('_ADD_')
+        assert.equal((await banner(editor())).environment, 'none')
+        await cancel(page())
+      }
+    })
+
+    it('keeps everything in a deploy and a reload', async () => {
+      const saved = (): Promise<unknown> =>
+        page().evaluate(() => RED.nodes.createCompleteNodeSet({ credentials: false }))
+      const before = await saved()
+      await page().locator('#red-ui-header-button-deploy').click()
+      // Node-RED asks about nodes that the editor marks as wrong: values of this test are only words.
+      await page().locator('.red-ui-notification').getByText('Confirm deploy').click()
+      await page().waitForFunction(() => !RED.nodes.dirty())
+      await editor().reload()
+      await page().waitForFunction(() => RED.nodes.filterNodes({ type: 'redox-upload' }).length > 0)
+      assert.deepEqual(await saved(), before)
+      await openConfig(page(), ids.get('redox-config')!)
+      assert.equal(await field(page(), 'secret').inputValue(), '__PWRD__')
+    })
+  })
+})
+
+// ---- What a dialog has to be ------------------------------------------------------------------------------
+
+/** No key of the catalogue is left to see, and no label is empty. */
+async function checkTexts({ page }: Editor): Promise<void> {
+  const texts = await form(page).evaluate((element) => [
+    element.textContent ?? '',
+    ...[...element.querySelectorAll<HTMLInputElement>('[placeholder]')].map((input) => input.placeholder),
+    ...[...element.querySelectorAll('[aria-label]')].map((one) => one.getAttribute('aria-label')!),
+    ...[...element.querySelectorAll('option')].map((option) => option.text),
+  ])
+  for (const text of texts) assert.doesNotMatch(text, RAW_KEY)
+  const empty = await form(page).evaluate((element) =>
+    [...element.querySelectorAll('label, summary, select > option')]
+      .filter((one) => one.textContent.trim() === '')
+      .map((one) => one.outerHTML),
+  )
+  assert.deepEqual(empty, [])
+}
+
+/** A click on a label goes into the control beside it, and that control is described by the hint. */
+async function checkLabels({ page }: Editor): Promise<void> {
+  let count = 0
+  for (const row of await form(page).locator('.form-row:visible').all()) {
+    const label = row.locator(':scope > label')
+    const text = await label.innerText()
+    await label.click()
+    const found = await row.evaluate((element) => {
+      // A click on the label of a list of the editor's own opens it.
+      const isMenu = document.activeElement!.closest('.red-ui-typedInput-options') !== null
+      const active = isMenu
+        ? element.querySelector('.red-ui-typedInput-option-trigger')!
+        : document.activeElement!
+      const hint = element.querySelector('.redox-hint')
+      const described = active.getAttribute('aria-describedby')
+      return { isInRow: element.contains(active), described, hint: hint?.id ?? null, says: hint?.textContent }
+    })
+    if (await page.locator('.red-ui-typedInput-options:visible').count()) await page.keyboard.press('Escape')
+    assert.ok(found.isInRow, `The label "${text}" leads nowhere`)
+    assert.equal(found.described, found.hint, `The hint of "${text}" is not bound`)
+    assert.notEqual(found.says, '')
+    count++
+  }
+  assert.ok(count > 4)
+}
+
+/** Suggestions are there for typed words only. */
+async function checkSuggestions({ page }: Editor): Promise<void> {
+  const found = await form(page).evaluate((element) =>
+    [...element.querySelectorAll('datalist')].map((list) => {
+      const own: any = $(element).find(`[id="${list.id.replace(/-values$/, '')}"]`)
+      const inner = own
+        .siblings('.red-ui-typedInput-container')
+        .find('.red-ui-typedInput-input')[0] as HTMLElement
+      const before = [own.typedInput('type'), own.typedInput('value')]
+      own.typedInput('type', 'str')
+      const forWords = inner.getAttribute('list') === list.id
+      own.typedInput('type', 'msg')
+      const forPaths = inner.getAttribute('list') !== null
+      own.typedInput('type', before[0])
+      own.typedInput('value', before[1])
+      return { list: list.id, forWords, forPaths, hasOptions: list.options.length > 0 }
+    }),
+  )
+  for (const { list, ...rest } of found)
+    assert.deepEqual(rest, { forWords: true, forPaths: false, hasOptions: true }, list)
+}
+
+/** Makes every combination of choices that rows depend on, looks which rows are there, and that nothing is lost. */
+async function checkConditions({ page }: Editor): Promise<void> {
+  const result = await form(page).evaluate((element) => {
+    const find = (name: string): any =>
+      $(element).find(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
+    const rows = [...element.querySelectorAll<HTMLElement>('[data-when]')]
+    const partsOf = (row: HTMLElement): [string, string[]][] =>
+      row.dataset['when']!.split(';').map((part) => [part.split('=')[0]!, part.split('=')[1]!.split(',')])
+    const names = [...new Set(rows.flatMap((row) => partsOf(row).map(([name]) => name)))]
+    const values = (): string =>
+      [...element.querySelectorAll<HTMLInputElement>('input, select, textarea')]
+        .filter(({ id }) => !names.some((name) => id.endsWith(`-${name}`)))
+        .map(({ id, value }) => `${id}=${value}`)
+        .join('\n')
+    const optionsOf = (name: string): string[] =>
+      [...(find(name)[0] as HTMLSelectElement).options].map(({ value }) => value)
+    const first = names.map((name) => find(name).val() as string)
+    const before = values()
+    let combinations: string[][] = [[]]
+    for (const name of names)
+      combinations = combinations.flatMap((one) => optionsOf(name).map((v) => [...one, v]))
+    const wrong: string[] = []
+    for (const combination of [...combinations, first]) {
+      names.forEach((name, index) => find(name).val(combination[index]).trigger('change'))
+      for (const row of rows) {
+        const wanted = partsOf(row).every(([name, wants]) => wants.includes(find(name).val()))
+        if ((row.style.display !== 'none') !== wanted)
+          wrong.push(`${row.dataset['when']} at ${combination.join()}`)
+      }
+    }
+    return { wrong, kept: values() === before, combinations: combinations.length, rows: rows.length }
+  })
+  assert.deepEqual(result.wrong, [])
+  assert.ok(result.kept)
+  assert.ok(result.rows === 0 || result.combinations > 1)
+}
+
+/** Presses Tab from the first control on, until the dialog is left. */
+async function checkTabOrder({ page }: Editor): Promise<void> {
+  const wanted = await form(page).evaluate((element) => {
+    const controls = [...element.querySelectorAll<HTMLElement>('input, select, textarea, button, summary')]
+    const shown = controls.filter(
+      (one) => one.checkVisibility() && one.getAttribute('type') !== 'hidden' && one.tabIndex >= 0,
+    )
+    shown.forEach((one, index) => (one.dataset['testStop'] = String(index)))
+    shown[0]!.focus()
+    return shown.length
+  })
+  const visited = new Set<string>()
+  for (let presses = 0; presses < 2 * wanted + 20; presses++) {
+    const stop = await form(page).evaluate((element) => {
+      const active = document.activeElement as HTMLElement
+      return element.contains(active) ? (active.dataset['testStop'] ?? '') : undefined
+    })
+    if (stop === undefined) break
+    if (stop !== '') visited.add(stop)
+    await page.keyboard.press('Tab')
+  }
+  const missed = await form(page).evaluate(
+    (element, reached) =>
+      [...element.querySelectorAll<HTMLElement>('[data-test-stop]')]
+        .filter((one) => !reached.includes(one.dataset['testStop']!))
+        .map((one) => one.id || one.outerHTML.slice(0, 100)),
+    [...visited],
+  )
+  assert.deepEqual(missed, [])
+  assert.ok(wanted > 5)
+}
+
+async function banner({
+  page,
+}: Editor): Promise<Record<'text' | 'environment' | 'border' | 'color', string>> {
+  return form(page)
+    .locator('.redox-banner')
+    .evaluate((element) => {
+      const { borderTopWidth, borderLeftColor, color } = getComputedStyle(element)
+      return {
+        text: element.textContent ?? '',
+        environment: element.getAttribute('data-environment') ?? '',
+        border: `${borderTopWidth} ${borderLeftColor}`,
+        color,
+      }
+    })
+}
+
+// ---- Values -----------------------------------------------------------------------------------------------
+
+/** Types a word into every field that is shown, and returns what all fields hold then. */
+async function typeEverything({ page }: Editor): Promise<Record<string, string>> {
+  for (const { name, kind, type: inputType } of await fieldsOf(page)) {
+    if (kind === 'select' || !(await inputOf(page, name).isVisible())) continue
+    const value = (OF_TYPE[inputType] ?? OF_TYPE['str']!)(name)
+    await type(page, name, value)
+    const now = await fieldsOf(page)
+    assert.equal(now.find((one) => one.name === name)?.value, value, name)
+  }
+  return valuesIn(page)
+}
+
+/** Another type for every typed input and another choice of every list in each round. */
+function roundOf(fields: Field[], round: number, connection: string): Record<string, string> {
+  return Object.fromEntries(
+    fields.flatMap(({ name, kind, types, options }, index) => {
+      if (name === 'connection') return [[name, connection] as const]
+      if (kind === 'select') return [[name, options[round % options.length]!] as const]
+      if (kind === 'text') return [[name, `${name} ${round} <b>"Ü"</b>`] as const]
+      const chosen = types[(round + index) % types.length]!
+      return [[name, OF_TYPE[chosen]!(name)] as const, [`${name}Type`, chosen] as const]
+    }),
+  )
+}
+
+/** Done; what is saved, what a new dialog shows, and that nothing of it is out of sight there. */
+async function checkKept(
+  { page }: Editor,
+  type: string,
+  id: string,
+  values: Record<string, string>,
+  open: (type: string) => Promise<void>,
+): Promise<void> {
+  await done(page)
+  const node = await nodeOf(page, id)
+  for (const [name, value] of Object.entries(values)) if (name in node) assert.equal(node[name], value, name)
+  await open(type)
+  assert.deepEqual(await valuesIn(page), values)
+  assert.deepEqual(
+    await form(page).locator('details:not([open]):not(.redox-preview) > summary').allInnerTexts(),
+    [],
+  )
+}

@@ -1,0 +1,223 @@
+/** What people do in a dialog, and what they see there. */
+import assert from 'node:assert/strict'
+import type { Locator, Page } from 'playwright-core'
+import './red'
+import type { EditorNode } from './red'
+
+export const SENDERS = [
+  'redox-upload',
+  'redox-fhir-result',
+  'redox-fhir-document',
+  'redox-datamodel-note',
+  'redox-datamodel-results',
+  'redox-datamodel-media',
+]
+export const TYPES = [...SENDERS, 'redox-config']
+/** Keys of the catalogue; one that is seen was not translated. */
+export const RAW_KEY = /\bredox[\w-]*\.(label|hint|example|option|section|tip|banner|button|status|output)\b/
+
+/** The dialog on top. */
+export const form = (page: Page): Locator => page.locator('.red-ui-tray form.redox-form').last()
+export const field = (page: Page, name: string): Locator =>
+  form(page).locator(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
+/** Where people type: the typed input has an input of its own. */
+export const inputOf = (page: Page, name: string): Locator =>
+  form(page).locator(
+    [`node-input-${name}`, `node-config-input-${name}`]
+      .flatMap((id) => [`[id="${id}-typed"]`, `[id="${id}"]:not([data-types])`])
+      .join(', '),
+  )
+export const rowOf = (page: Page, name: string): Locator =>
+  form(page).locator(`.form-row:has(:is([id="node-input-${name}"], [id="node-config-input-${name}"]))`)
+
+// ---- Open and close -------------------------------------------------------------------------------------
+
+/** Drags it from the palette. */
+export async function drop(page: Page, type: string, index: number): Promise<string> {
+  const workspace = page.locator('#red-ui-workspace-chart')
+  await page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`).dragTo(workspace, {
+    targetPosition: { x: 250, y: 100 + index * 60 },
+  })
+  const ids = await page.evaluate(
+    (wanted) => RED.nodes.filterNodes({ type: wanted }).map(({ id }) => id),
+    type,
+  )
+  assert.equal(ids.length, 1)
+  return ids[0]!
+}
+
+/** @param id `_ADD_` for a new one */
+export async function openConfig(page: Page, id: string): Promise<void> {
+  await page.evaluate((nodeId) => RED.editor.editConfig('', 'redox-config', nodeId), id)
+  await opened(page, CONFIG_FORM)
+}
+
+/** With a double click, as people do. */
+export async function openNode(page: Page, id: string): Promise<void> {
+  await page.locator(`[id="${id}"] .red-ui-flow-node`).dblclick()
+  await opened(page, SENDER_FORM)
+}
+
+export const SENDER_FORM = '#dialog-form.redox-form'
+export const CONFIG_FORM = '#node-config-dialog-edit-form.redox-form'
+
+/** The tray slides in; one that was open before waits outside of the page. */
+export async function opened(page: Page, dialog: string): Promise<void> {
+  await page.locator(dialog).waitFor()
+  await page.waitForFunction(async () => {
+    const trays = document.querySelectorAll('.red-ui-tray')
+    const right = (): number => trays[0]!.getBoundingClientRect().right
+    const before = right()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    // Last of all the editor puts the focus into the dialog.
+    return trays.length === 1 && right() === before && trays[0]!.contains(document.activeElement)
+  })
+}
+
+/** What is on top ends; a dialog below comes back. */
+async function end(page: Page, button: 'ok' | 'cancel'): Promise<void> {
+  const isConfig = (await page.locator(CONFIG_FORM).count()) > 0
+  await page.locator(isConfig ? `#node-config-dialog-${button}` : `#node-dialog-${button}`).click()
+  await page.locator(isConfig ? CONFIG_FORM : SENDER_FORM).waitFor({ state: 'detached' })
+  await page.waitForFunction(() => document.querySelectorAll('.red-ui-tray').length <= 1)
+}
+
+export const done = (page: Page): Promise<void> => end(page, 'ok')
+export const cancel = (page: Page): Promise<void> => end(page, 'cancel')
+
+/** Whether a test came to its end or not, the next one finds no dialog. */
+export async function closeDialogs(page: Page): Promise<void> {
+  while ((await page.locator('.red-ui-tray').count()) > 0) {
+    await cancel(page)
+    await page.waitForTimeout(300)
+  }
+}
+
+export async function openSections(page: Page): Promise<void> {
+  await form(page).evaluate((element) =>
+    element
+      .querySelectorAll('details:not(.redox-preview)')
+      .forEach((one) => ((one as HTMLDetailsElement).open = true)),
+  )
+}
+
+// ---- Values ---------------------------------------------------------------------------------------------
+
+export interface Field {
+  name: string
+  kind: 'select' | 'typed' | 'text'
+  /** of a typed input: all that are offered, and the chosen one */
+  types: string[]
+  type: string
+  /** of a select */
+  options: string[]
+  value: string
+}
+
+/** Every field of the dialog that is saved, shown or not. */
+export function fieldsOf(page: Page): Promise<Field[]> {
+  return form(page).evaluate((element) => {
+    const inputs = [
+      ...element.querySelectorAll<HTMLInputElement>(
+        ':is(input, select, textarea):is([id^="node-input-"], [id^="node-config-input-"])',
+      ),
+    ]
+    const own = inputs.filter(
+      ({ id, type }) => type !== 'hidden' || element.querySelector(`[id="${id}"][data-types]`),
+    )
+    return own
+      .filter(({ id }) => !id.endsWith('-typed'))
+      .map((input) => {
+        const name = input.id.replace(/^node-(config-)?input-/, '')
+        const types = input.dataset['types']?.split(',') ?? []
+        return {
+          name,
+          kind:
+            types.length > 0
+              ? ('typed' as const)
+              : input.tagName === 'SELECT'
+                ? ('select' as const)
+                : ('text' as const),
+          types,
+          type: types.length > 0 ? String($(input).typedInput('type')) : '',
+          options: input instanceof HTMLSelectElement ? [...input.options].map(({ value }) => value) : [],
+          value: types.length > 0 ? String($(input).typedInput('value')) : input.value,
+        }
+      })
+  })
+}
+
+/** All values by property, the types of typed inputs too. */
+export async function valuesIn(page: Page): Promise<Record<string, string>> {
+  const fields = await fieldsOf(page)
+  return Object.fromEntries(
+    fields.flatMap(({ name, kind, type, value }) => [
+      [name, value] as const,
+      ...(kind === 'typed' ? [[`${name}Type`, type] as const] : []),
+    ]),
+  )
+}
+
+/** Sets fields, shown or not, as their own widgets do it; `nameType` sets a typed input's type. */
+export async function setValues(page: Page, values: Record<string, string>): Promise<void> {
+  await form(page).evaluate((element, wanted) => {
+    const find = (name: string): any =>
+      $(element).find(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
+    for (const [name, value] of Object.entries(wanted)) {
+      const isType = name.endsWith('Type') && find(name.slice(0, -4)).is('[data-types]')
+      if (isType) find(name.slice(0, -4)).typedInput('type', value)
+    }
+    for (const [name, value] of Object.entries(wanted)) {
+      const input = find(name)
+      if (input.is('[data-types]')) input.typedInput('value', value)
+      else if (!input.is('[type=hidden]')) input.val(value).trigger('input').trigger('change')
+    }
+  }, values)
+}
+
+/** Types it where people type. */
+export async function type(page: Page, name: string, value: string): Promise<void> {
+  const input = inputOf(page, name)
+  await input.fill(value)
+  await input.blur()
+}
+
+/** What a typed input's menu offers, by clicks; the one that is named is chosen. */
+export async function chooseType(page: Page, name: string, label: string): Promise<string[]> {
+  await rowOf(page, name).locator('.red-ui-typedInput-type-select').click()
+  const menu = page.locator('.red-ui-typedInput-options:visible')
+  const offered = await menu.locator('a').allInnerTexts()
+  await menu.locator('a').filter({ hasText: label }).first().click()
+  return offered.map((text) => text.trim())
+}
+
+export const nodeOf = (page: Page, id: string): Promise<Record<string, any>> =>
+  page.evaluate((nodeId) => {
+    const node = RED.nodes.node(nodeId)!
+    const { valid, validationErrors, changed } = node
+    const saved = Object.keys(node._def.defaults).map((name) => [name, node[name]])
+    return { id: nodeId, valid, validationErrors, changed, ...Object.fromEntries(saved) }
+  }, id)
+
+export const configs = (page: Page): Promise<string[]> =>
+  page.evaluate(() => {
+    const found: string[] = []
+    RED.nodes.eachConfig((node: EditorNode) => {
+      if (node.type === 'redox-config') found.push(node.id)
+      return true
+    })
+    return found
+  })
+
+export async function deploy(page: Page): Promise<void> {
+  await page.locator('#red-ui-header-button-deploy').click()
+  // Node-RED asks before it deploys what is marked as invalid.
+  const confirm = page
+    .locator('#node-dialog-confirm-deploy-deploy, .red-ui-notification button.primary')
+    .first()
+  await Promise.race([
+    page.waitForFunction(() => !RED.nodes.dirty()),
+    confirm.click({ timeout: 10_000 }).catch(() => undefined),
+  ])
+  await page.waitForFunction(() => !RED.nodes.dirty())
+}

@@ -1,0 +1,183 @@
+/** The dialogs in both themes, in German, in a narrow tray; and nodes that an earlier release saved. */
+import assert from 'node:assert/strict'
+import {
+  form,
+  nodeOf,
+  openConfig,
+  openNode,
+  openSections,
+  RAW_KEY,
+  SENDERS,
+  setValues,
+  TYPES,
+} from './dialogs'
+import { useEditor, type Editor } from './editor'
+
+/** What people with poor eyes need between text and background (WCAG 2, AA); Node-RED's own hints have less. */
+const CONTRAST = 4.5
+const NARROW = 400
+
+describe('looks of the dialogs', function () {
+  this.timeout(120_000)
+  const editor = useEditor()
+  const page = (): Editor['page'] => editor().page
+  const flows = [
+    { id: 'tab', type: 'tab', label: 'Looks' },
+    { id: 'redox-config', type: 'redox-config', name: '', environment: 'Production', auth: 'oauth' },
+    ...SENDERS.map((type, index) => ({
+      ...{ id: type, type, z: 'tab', x: 200, y: 60 + 60 * index, wires: [[]], name: '' },
+      ...{ connection: 'redox-config', fileFrom: 'message', eventType: 'New', api: 'fhir', way: 'auto' },
+      operation: 'DiagnosticReport/$diagnosticreport-create',
+    })),
+  ]
+
+  for (const [theme, language] of [
+    ['light', 'en-US'],
+    ['dark', 'en-US'],
+    ['light', 'de'],
+  ] as const) {
+    describe(`${theme}, ${language}`, () => {
+      before(async function () {
+        await editor().reload({ flows, language, theme })
+        const isDark = await page().evaluate(() =>
+          document.documentElement.classList.contains('nr-theme-dark'),
+        )
+        if (isDark === (theme === 'dark')) return
+        console.log('      this Node-RED has no dark theme: skipped')
+        this.skip()
+      })
+      after(() => editor().reload({ flows: [] }))
+
+      for (const type of TYPES) {
+        it(`${type}: nothing is cut off, hints can be read`, async () => {
+          if (type === 'redox-config') await openConfig(page(), type)
+          else await openNode(page(), type)
+          await editor().screenshot(`${type}-${theme}-${language}`)
+          await openSections(page())
+          await checkWidths(editor())
+          await setWidth(editor(), NARROW)
+          await checkWidths(editor())
+          await editor().screenshot(`${type}-${theme}-${language}-narrow`)
+          if (type === 'redox-config') {
+            await setValues(page(), { auth: 'legacy' })
+            await checkWidths(editor())
+          }
+          await checkContrast(editor())
+          assert.doesNotMatch(await form(page()).innerText(), RAW_KEY)
+          if (language === 'de') assert.match(await form(page()).innerText(), /Umgebung|Verbindung/)
+        })
+      }
+    })
+  }
+
+  it('nodes of version 1, and of none, come in migrated; a new node has the current version', async () => {
+    await editor().reload({ flows: [] })
+    await page().evaluate(() => {
+      RedoxMigrations.steps['redox-upload'] = [
+        (saved) => ({ ...saved, name: `${saved['name'] as string} migrated` }),
+      ]
+    })
+    await page().evaluate(() => {
+      const old = {
+        type: 'redox-upload',
+        x: 100,
+        y: 100,
+        z: 'old',
+        wires: [],
+        connection: '',
+        file: 'payload',
+      }
+      RED.view.importNodes(
+        [
+          { id: 'old', type: 'tab', label: 'Old' },
+          { ...old, id: 'one', name: 'one', version: 1 },
+          { ...old, id: 'none', name: 'none' },
+          { ...old, id: 'two', name: 'two', version: 2 },
+        ],
+        { addFlow: false },
+      )
+    })
+    const found = await page().evaluate(() =>
+      RED.nodes
+        .filterNodes({ type: 'redox-upload' })
+        .map((node) => `${node['name'] as string}: ${node['version'] as number}`)
+        .sort(),
+    )
+    assert.deepEqual(found, ['none migrated: 2', 'one migrated: 2', 'two: 2'])
+    await page()
+      .locator('.red-ui-palette-node[data-palette-type="redox-upload"]')
+      .dragTo(page().locator('#red-ui-workspace-chart'), { targetPosition: { x: 400, y: 300 } })
+    const ids = await page().evaluate(() =>
+      RED.nodes.filterNodes({ type: 'redox-upload' }).map(({ id }) => id),
+    )
+    const versions = await Promise.all(
+      ids.map(async (id) => (await nodeOf(page(), id))['version'] as unknown),
+    )
+    assert.deepEqual(versions, [2, 2, 2, 2])
+  })
+})
+
+/** As narrow as the tray's handle allows, and the editor lays out the dialog again. */
+async function setWidth({ page }: Editor, width: number): Promise<void> {
+  await page.locator('.red-ui-tray').evaluate((tray, wanted) => {
+    tray.style.width = `${wanted}px`
+    window.dispatchEvent(new Event('resize'))
+  }, width)
+}
+
+/** No label, hint or banner is cut, no control leaves its row. */
+async function checkWidths({ page }: Editor): Promise<void> {
+  const wrong = await form(page).evaluate((element) => {
+    const shown = (selector: string): HTMLElement[] =>
+      [...element.querySelectorAll<HTMLElement>(selector)].filter((one) => one.checkVisibility())
+    const cut = shown('label, .redox-hint, summary, .redox-banner, .form-tips, button.red-ui-button')
+      .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
+      .map((one) => `cut: ${one.textContent.trim()} ${one.scrollWidth} > ${one.clientWidth}`)
+    const out = shown('.form-row').flatMap((row) => {
+      const { left, right } = row.getBoundingClientRect()
+      return [...row.children]
+        .filter((one) => (one as HTMLElement).checkVisibility())
+        .filter(
+          (one) =>
+            one.getBoundingClientRect().right > right + 1 || one.getBoundingClientRect().left < left - 1,
+        )
+        .map((one) => `leaves its row: ${row.textContent.trim().slice(0, 60)} ${one.outerHTML.slice(0, 60)}`)
+    })
+    const { scrollWidth, clientWidth } = element
+    return [
+      ...cut,
+      ...out,
+      ...(scrollWidth > clientWidth + 1 ? [`the form: ${scrollWidth} > ${clientWidth}`] : []),
+    ]
+  })
+  assert.deepEqual(wrong, [])
+}
+
+async function checkContrast({ page }: Editor): Promise<void> {
+  const ratios = await form(page).evaluate((element) => {
+    const channels = (color: string): number[] => color.match(/[\d.]+/g)!.map(Number)
+    const light = (color: string): number => {
+      const [r, g, b] = channels(color)
+        .slice(0, 3)
+        .map((value) =>
+          value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4,
+        )
+      return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!
+    }
+    const behind = (one: Element): string => {
+      const { backgroundColor } = getComputedStyle(one)
+      return (channels(backgroundColor)[3] ?? 1) > 0 || !one.parentElement
+        ? backgroundColor
+        : behind(one.parentElement)
+    }
+    const texts = ['label', '.redox-hint', '.redox-banner', 'summary', '.form-tips']
+    return texts.flatMap((selector) => {
+      const one = [...element.querySelectorAll(selector)].find((candidate) => candidate.checkVisibility())
+      if (!one) return []
+      const [high, low] = [light(getComputedStyle(one).color), light(behind(one))].sort((a, b) => b - a)
+      return [[selector, (high! + 0.05) / (low! + 0.05)] as const]
+    })
+  })
+  for (const [selector, ratio] of ratios)
+    assert.ok(ratio >= CONTRAST, `${selector}: contrast ${ratio.toFixed(2)}`)
+}

@@ -1,0 +1,139 @@
+/** The preview of the send nodes: what it shows, and that nothing is sent for it. */
+import assert from 'node:assert/strict'
+import { ScriptedServer } from '../lib/scripted-server'
+import { drop, field, form, openNode, SENDERS, setValues, type } from './dialogs'
+import { useEditor, type Editor } from './editor'
+
+const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
+const REQUEST = /^POST (\S+)\n[^]*\n\n/
+
+/** What makes a message complete, where it goes, and something that its body has. */
+const COMPLETE: Record<
+  string,
+  { values: Record<string, string>; path: RegExp; body: RegExp; uploads: RegExp }
+> = {
+  'redox-upload': {
+    values: { api: 'fhir' },
+    path: /\/redox\/Development\/Binary$/,
+    body: /<\d+ bytes>$/,
+    uploads: /./,
+  },
+  'redox-fhir-result': {
+    values: { destination: 'redox-fhir-sandbox', patientId: '1', code: '11502-2' },
+    path: /\/redox-fhir-sandbox\/Development\/DiagnosticReport\/\$diagnosticreport-create$/,
+    body: /"resourceType": "DiagnosticReport"/,
+    uploads: /\/redox\/Development\/Binary$/,
+  },
+  'redox-fhir-document': {
+    values: { destination: 'redox-fhir-sandbox', patientId: '1' },
+    path: /\/DocumentReference\/\$documentreference-create$/,
+    body: /"resourceType": "DocumentReference"/,
+    uploads: /\/redox\/Development\/Binary$/,
+  },
+  'redox-datamodel-note': {
+    values: { destination: UUID, patientId: '1', documentType: 'A', documentId: '2', providerId: '3' },
+    path: /\/endpoint$/,
+    body: /"DataModel": "Notes"/,
+    uploads: /\/upload$/,
+  },
+  'redox-datamodel-results': {
+    values: { destination: UUID, patientId: '1', orderId: '2', resultCode: '3' },
+    path: /\/endpoint$/,
+    body: /"DataModel": "Results"/,
+    uploads: /\/upload$/,
+  },
+  'redox-datamodel-media': {
+    values: { destination: UUID, patientId: '1', documentType: 'A', documentId: '2', providerId: '3' },
+    path: /\/endpoint$/,
+    body: /"DataModel": "Media"/,
+    uploads: /\/upload$/,
+  },
+}
+
+describe('preview in the editor', function () {
+  this.timeout(120_000)
+  const editor = useEditor()
+  const page = (): Editor['page'] => editor().page
+  let server: ScriptedServer
+  const ids = new Map<string, string>()
+
+  before(async () => {
+    server = await ScriptedServer.start()
+    const connection = {
+      ...{ id: 'connection', type: 'redox-config', version: 1, name: 'Loopback', auth: 'oauth' },
+      ...{
+        environment: 'Development',
+        environmentType: 'environment',
+        clientId: 'a',
+        keyId: 'b',
+        region: 'US',
+      },
+      ...{ apiBase: server.url, blobUploadUrl: `${server.url}/upload` },
+      credentials: { privateKey: 'very-secret' },
+    }
+    await editor().reload({ flows: [{ id: 'tab', type: 'tab', label: 'Preview' }, connection] })
+    for (const [index, name] of SENDERS.entries()) ids.set(name, await drop(page(), name, index))
+  })
+  after(() => server?.close())
+  afterEach(() => assert.deepEqual(server.requests, []))
+
+  for (const name of SENDERS) {
+    it(`of ${name} follows the form: connection, what is missing, the requests, two for an upload`, async () => {
+      const { values, path, body, uploads } = COMPLETE[name]!
+      await openNode(page(), ids.get(name)!)
+      const section = form(page()).locator('.redox-preview')
+      await section.locator('summary').click()
+      await section.getByText('Choose a connection first.').waitFor()
+      await setValues(page(), { connection: 'connection' })
+      if (name !== 'redox-upload') {
+        await refresh(editor(), name.startsWith('redox-fhir') ? /destination|slug/i : 'To be put right:')
+        assert.ok(
+          (await section.locator('li').count()) > 0 || (await section.locator('.redox-bad').count()) > 0,
+        )
+        await editor().screenshot(`preview-${name}-problems`)
+      }
+      await setValues(page(), values)
+      await refresh(editor(), 'Nothing is missing.')
+      const [only, ...others] = await section.locator('pre').allInnerTexts()
+      assert.deepEqual(others, [])
+      checkRequest(only!, path)
+      assert.match(only!, body)
+      assert.ok(only!.length < 20_000, 'the body is shortened')
+      await editor().screenshot(`preview-${name}`)
+      if (name === 'redox-upload') {
+        await setValues(page(), { api: 'datamodel' })
+        await refresh(editor(), 'Nothing is missing.')
+        checkRequest(await section.locator('pre').innerText(), /\/upload$/)
+        return
+      }
+      await type(page(), 'patientId', 'typed-just-now')
+      await setValues(page(), { way: 'upload' })
+      await refresh(editor(), 'Nothing is missing.')
+      const [upload, send, ...more] = await section.locator('pre').allInnerTexts()
+      assert.deepEqual(more, [])
+      checkRequest(upload!, uploads)
+      checkRequest(send!, path)
+      assert.match(send!, /reference that the upload is answered with/)
+      assert.match(send!, /typed-just-now/)
+      assert.equal(await field(page(), 'way').inputValue(), 'upload')
+    })
+  }
+})
+
+function checkRequest(text: string, path: RegExp): void {
+  const [, url] = REQUEST.exec(text) ?? assert.fail(text)
+  assert.match(url!, path)
+  assert.match(text, /\nauthorization: Bearer …\n/)
+  assert.match(text, /\ncontent-type: \S/)
+  assert.doesNotMatch(text, /very-secret/)
+}
+
+async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
+  const section = form(page).locator('.redox-preview')
+  const result = section.locator('.redox-preview-result')
+  await result.evaluate((element) => element.replaceChildren())
+  await section.locator('.redox-preview-refresh').click()
+  await result.locator(':scope > *').first().waitFor()
+  await result.getByText('Building…').waitFor({ state: 'detached' })
+  assert.match(await result.innerText(), typeof says === 'string' ? new RegExp(says) : says)
+}

@@ -1,0 +1,36 @@
+/** The part of the editor's own API that the tests call, inside the page. */
+
+export interface EditorNode extends Record<string, unknown> {
+  id: string
+  type: string
+  valid: boolean
+  changed: boolean
+  validationErrors: string[]
+  _def: { defaults: Record<string, { value: unknown }>; credentials?: object }
+}
+
+declare global {
+  const RED: {
+    nodes: {
+      getType(type: string): unknown
+      node(id: string): EditorNode | null
+      filterNodes(filter: { type: string }): EditorNode[]
+      eachNode(visit: (node: EditorNode) => boolean): void
+      eachConfig(visit: (node: EditorNode) => boolean): void
+      dirty(value?: boolean): boolean
+      createCompleteNodeSet(options: { credentials: boolean }): EditorNode[]
+    }
+    editor: {
+      edit(node: EditorNode | null): void
+      editConfig(name: string, type: string, id: string): void
+      validateNode(node: EditorNode): boolean
+    }
+    view: { importNodes(nodes: object[], options: object): void; reveal(id: string): void }
+    actions: { invoke(name: string): void }
+    settings: { setLocal(name: string, value: unknown): void }
+    clipboard: { copyText(...values: unknown[]): void }
+  }
+  const RedoxMigrations: {
+    steps: Record<string, ((saved: Record<string, unknown>) => Record<string, unknown>)[]>
+  }
+}

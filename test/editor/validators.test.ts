@@ -1,0 +1,439 @@
+/** What the dialogs say of wrong values: the field is marked, and the red triangle has the sentence. */
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { done, field, form, nodeOf, openConfig, openNode, SENDERS, setValues, TYPES } from './dialogs'
+import { useEditor, type Editor } from './editor'
+
+const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
+const DATA = { data: 'payload.data' }
+const REPLACE = { eventType: 'Replace' }
+const UNSOLICITED = { eventType: 'NewUnsolicited' }
+
+/** Nodes that nothing is wrong with, beside their defaults. */
+const RIGHT: Record<string, Record<string, string>> = {
+  'redox-config': {},
+  'redox-upload': {},
+  'redox-fhir-result': { destination: 'redox-fhir-sandbox', patientId: '1', code: '11502-2' },
+  'redox-fhir-document': { destination: 'redox-fhir-sandbox', patientId: '1' },
+  'redox-datamodel-note': {
+    destination: UUID,
+    patientId: '1',
+    documentType: 'A',
+    documentId: '2',
+    providerId: '3',
+  },
+  'redox-datamodel-results': { destination: UUID, patientId: '1', orderId: '2', resultCode: '3' },
+  'redox-datamodel-media': {
+    destination: UUID,
+    patientId: '1',
+    documentType: 'A',
+    documentId: '2',
+    providerId: '3',
+  },
+}
+
+const missing = (label: string): string => `${label} is missing: fill it in, or let the Data field bring it.`
+const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API takes the slug, such as redox-fhir-sandbox.'
+const NOT_ID =
+  'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Several are separated by commas.'
+const URL_RULE = (label: string): string =>
+  `${label} must be a URL that begins with https:// (http:// only for this machine).`
+
+/** Type, what is changed of the right node, the field at fault, what is said; no sentence: nothing is wrong. */
+const RULES: [type: string, values: Record<string, string>, field?: string, sentence?: string | RegExp][] = [
+  ...TYPES.map((type): [string, Record<string, string>] => [type, {}]),
+  ...SENDERS.map((type): [string, Record<string, string>, string, RegExp] => [
+    type,
+    { connection: '' },
+    'connection',
+    /Connection/,
+  ]),
+
+  // Destinations
+  ['redox-fhir-result', { destination: UUID }, 'destination', NOT_SLUG],
+  ['redox-fhir-document', { destination: UUID.toUpperCase() }, 'destination', NOT_SLUG],
+  [
+    'redox-fhir-result',
+    { destination: 'a slug' },
+    'destination',
+    'Destination has characters that no slug has. Copy it from the Redox dashboard.',
+  ],
+  [
+    'redox-fhir-result',
+    { destination: 'redox' },
+    'destination',
+    '“redox” is the slug for uploads, not a destination.',
+  ],
+  ['redox-fhir-result', { destination: '', ...DATA }, 'destination', 'Destination is missing.'],
+  ['redox-fhir-document', { destination: ' ' }, 'destination', 'Destination is missing.'],
+  ['redox-fhir-result', { destination: '${REDOX_SLUG}' }],
+  [
+    'redox-fhir-result',
+    { destination: 'to[', destinationType: 'msg' },
+    'destination',
+    /^Destination cannot be read: /,
+  ],
+  ['redox-fhir-result', { destination: 'payload.to', destinationType: 'msg' }],
+  ...['note', 'results', 'media'].flatMap((kind): typeof RULES => [
+    [`redox-datamodel-${kind}`, { destination: 'redox-fhir-sandbox' }, 'destination', NOT_ID],
+    [`redox-datamodel-${kind}`, { destination: UUID.slice(0, -1) }, 'destination', NOT_ID],
+    [`redox-datamodel-${kind}`, { destination: `${UUID}, ${UUID}` }],
+    [`redox-datamodel-${kind}`, { destination: `${UUID}, other` }, 'destination', NOT_ID],
+    [`redox-datamodel-${kind}`, { destination: '${REDOX_TO}' }],
+    [`redox-datamodel-${kind}`, { destination: '' }, 'destination', missing('Destination')],
+    [`redox-datamodel-${kind}`, { destination: '', ...DATA }],
+    [`redox-datamodel-${kind}`, { patientId: '' }, 'patientId', missing('Patient ID')],
+    [`redox-datamodel-${kind}`, { patientId: '', ...DATA }],
+    [`redox-datamodel-${kind}`, { dob: '31.01.1990' }, 'dob', 'DOB must be written as YYYY-MM-DD.'],
+    [`redox-datamodel-${kind}`, { dob: '1990-01-31' }],
+    [`redox-datamodel-${kind}`, { dob: 'payload.dob', dobType: 'msg' }],
+  ]),
+
+  // Required fields, with and without Data
+  ...['note', 'media'].flatMap((kind): typeof RULES => [
+    [`redox-datamodel-${kind}`, { documentType: '' }, 'documentType', missing('DocumentType')],
+    [`redox-datamodel-${kind}`, { documentId: '' }, 'documentId', missing('DocumentID')],
+    [
+      `redox-datamodel-${kind}`,
+      { documentId: '', documentIdType: 'msg' },
+      'documentId',
+      missing('DocumentID'),
+    ],
+    [`redox-datamodel-${kind}`, { providerId: '' }, 'providerId', missing('Provider ID')],
+    [`redox-datamodel-${kind}`, { documentType: '', documentId: '', providerId: '', ...DATA }],
+    [`redox-datamodel-${kind}`, { ...REPLACE }, 'originalDocumentId', missing('Original DocumentID')],
+    [`redox-datamodel-${kind}`, { ...REPLACE, ...DATA }],
+    [`redox-datamodel-${kind}`, { ...REPLACE, originalDocumentId: '1' }],
+    [`redox-datamodel-${kind}`, { file: '' }, 'file', 'File is missing.'],
+    [`redox-datamodel-${kind}`, { file: '', eventType: 'Delete' }],
+    [`redox-datamodel-${kind}`, { file: '', fileFrom: 'none' }],
+  ]),
+  ['redox-datamodel-results', { orderId: '' }, 'orderId', missing('Order ID')],
+  ['redox-datamodel-results', { orderId: '', ...DATA }],
+  [
+    'redox-datamodel-results',
+    { orderId: '', ...UNSOLICITED },
+    'applicationOrderId',
+    missing('Filler order ID'),
+  ],
+  ['redox-datamodel-results', { orderId: '', applicationOrderId: '1', ...UNSOLICITED }],
+  ['redox-datamodel-results', { resultCode: '' }, 'resultCode', missing('Result Code')],
+  ['redox-fhir-result', { patientId: '' }, 'patientId', missing('Patient ID')],
+  ['redox-fhir-result', { code: '' }, 'code', missing('Code')],
+  ['redox-fhir-result', { patientId: '', code: '', ...DATA }],
+  ['redox-fhir-document', { patientId: '' }, 'patientId', missing('Patient ID')],
+  ['redox-upload', { file: '' }, 'file', 'File is missing.'],
+
+  // Dates, words of a list, paths
+  ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must be written as YYYY-MM-DD.'],
+  [
+    'redox-fhir-result',
+    { effective: '2026-01-31' },
+    'effective',
+    'Effective time must be written like 2026-01-31T09:00:00Z.',
+  ],
+  ['redox-fhir-result', { effective: '2026-01-31T09:00:00.5+01:00' }],
+  ['redox-fhir-document', { date: 'today' }, 'date', 'Date must be written like 2026-01-31T09:00:00Z.'],
+  [
+    'redox-fhir-result',
+    { gender: 'Female' },
+    'gender',
+    'Gender must be one of: female, male, other, unknown.',
+  ],
+  [
+    'redox-fhir-result',
+    { status: 'current' },
+    'status',
+    /^Status must be one of: registered, partial, .*final/,
+  ],
+  ['redox-fhir-result', { status: 'appended' }],
+  [
+    'redox-fhir-result',
+    { status: 'appended', operation: 'Observation/$observation-create' },
+    'status',
+    /^Status must be one of/,
+  ],
+  [
+    'redox-fhir-document',
+    { status: 'final' },
+    'status',
+    'Status must be one of: current, superseded, entered-in-error.',
+  ],
+  [
+    'redox-datamodel-media',
+    { availability: 'yes' },
+    'availability',
+    'Availability must be one of: Available, Unavailable, Obsolete, Deleted, Cancelled.',
+  ],
+  [
+    'redox-datamodel-note',
+    { noteContentType: 'HTML' },
+    'noteContentType',
+    'ContentType must be one of: Base64 Encoded, Plain Text, Rich Text.',
+  ],
+  ['redox-datamodel-note', { noteContentType: 'payload.kind', noteContentTypeType: 'msg' }],
+  ['redox-datamodel-note', { data: '{"a":', dataType: 'json' }, 'data', /^Data cannot be read: /],
+  ['redox-datamodel-note', { data: '$uppercase(', dataType: 'jsonata' }, 'data', /^Data cannot be read: /],
+  ['redox-datamodel-note', { data: 'payload[', dataType: 'msg' }, 'data', /^Data cannot be read: /],
+  ['redox-datamodel-note', { data: '{"a":1}', dataType: 'json' }],
+  ['redox-datamodel-note', { data: '$merge([payload])', dataType: 'jsonata' }],
+  ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File cannot be read: /],
+
+  // The connection
+  ['redox-config', { environment: '' }, 'environment', 'Environment is missing.'],
+  [
+    'redox-config',
+    { sourceId: 'my source' },
+    'sourceId',
+    'Source ID must be a UUID. Copy it from the Redox dashboard.',
+  ],
+  ['redox-config', { sourceId: '${REDOX_SOURCE}' }],
+  ['redox-config', { sourceId: UUID }],
+  ...['apiBase', 'blobUploadUrl', 'fhirBase', 'binaryUploadBase'].flatMap((name): typeof RULES => [
+    ['redox-config', { [name]: 'api.redoxengine.com' }, name, /must be a URL that begins with https/],
+    ['redox-config', { [name]: 'https://api.example.org/x' }],
+  ]),
+  ['redox-config', { apiBase: 'http://api.redoxengine.com' }, 'apiBase', URL_RULE('API base')],
+  ['redox-config', { apiBase: 'http://127.0.0.1:1880' }],
+  ['redox-config', { apiBase: '${REDOX_API}' }],
+  ...[
+    'embedBySelfKb',
+    'dataModelEmbedMb',
+    'requestMb',
+    'uploadMb',
+    'answerTimeout',
+    'connectTimeout',
+    'sendsAtOnce',
+  ].flatMap((name): typeof RULES => [
+    ['redox-config', { [name]: '0' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: 'two' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: '${REDOX_NUMBER}' }],
+  ]),
+  [
+    'redox-config',
+    { embedBySelfKb: '20000' },
+    'embedBySelfKb',
+    'Embed up to (KB) must not be more than Embed below (MB) (10 MB).',
+  ],
+  ['redox-config', { embedBySelfKb: '20000', dataModelEmbedMb: '20' }],
+  [
+    'redox-config',
+    { embedBySelfKb: '150', uploadMb: '0.1' },
+    'embedBySelfKb',
+    'Embed up to (KB) must not be more than Upload up to (MB) (0.1 MB).',
+  ],
+  [
+    'redox-config',
+    { dataModelEmbedMb: '50' },
+    'dataModelEmbedMb',
+    'Embed below (MB) must not be more than Request up to (MB) (40 MB).',
+  ],
+]
+
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const PEM = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+const PUBLIC_PEM = pair.publicKey.export({ type: 'spki', format: 'pem' }) as string
+const ENCRYPTED = pair.privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+  cipher: 'aes-256-cbc',
+  passphrase: 'x',
+}) as string
+const JWK = pair.privateKey.export({ format: 'jwk' })
+const PUBLIC_KEY = 'Private key is a public key or a certificate. Paste the private key that belongs to it.'
+const SHAPE = 'Private key is neither PEM (BEGIN PRIVATE KEY to END PRIVATE KEY) nor a JWK.'
+const NO_KID =
+  'Key ID (kid) is missing: the private key needs the kid under which its public key is registered.'
+const OAUTH = {
+  environment: 'Development',
+  auth: 'oauth',
+  clientId: 'client',
+  keyId: 'kid',
+  privateKey: PEM,
+  apiKey: '',
+  secret: '',
+}
+const LEGACY = {
+  ...OAUTH,
+  auth: 'legacy',
+  clientId: '',
+  keyId: '',
+  privateKey: '',
+  apiKey: UUID,
+  secret: 'secret',
+}
+
+/** What stands in the form, the fields at fault, what the triangle says. */
+const KEYS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
+  [OAUTH, [], []],
+  [{ ...OAUTH, privateKey: JSON.stringify({ ...JWK, kid: 'own' }), keyId: '' }, [], []],
+  [{ ...OAUTH, privateKey: '${REDOX_KEY}' }, [], []],
+  [{ ...OAUTH, clientId: '' }, ['clientId'], ['Client ID is missing.']],
+  [{ ...OAUTH, privateKey: PUBLIC_PEM }, ['privateKey'], [PUBLIC_KEY]],
+  [
+    { ...OAUTH, privateKey: PUBLIC_PEM.replaceAll('PUBLIC KEY', 'CERTIFICATE') },
+    ['privateKey'],
+    [PUBLIC_KEY],
+  ],
+  [
+    { ...OAUTH, privateKey: JSON.stringify(pair.publicKey.export({ format: 'jwk' })) },
+    ['privateKey'],
+    [PUBLIC_KEY],
+  ],
+  [
+    { ...OAUTH, privateKey: ENCRYPTED },
+    ['privateKey'],
+    ['Private key is protected by a passphrase. Export it without one.'],
+  ],
+  [{ ...OAUTH, privateKey: 'my key' }, ['privateKey'], [SHAPE]],
+  [{ ...OAUTH, privateKey: '{"kty":' }, ['privateKey'], [SHAPE]],
+  [
+    { ...OAUTH, privateKey: '' },
+    ['privateKey'],
+    ['Private key is missing: the Key ID says which key it is, but there is no key.'],
+  ],
+  [{ ...OAUTH, privateKey: '', keyId: '' }, ['privateKey'], ['Private key is missing.']],
+  [{ ...OAUTH, keyId: '' }, ['keyId'], [NO_KID]],
+  [{ ...OAUTH, privateKey: JSON.stringify(JWK), keyId: '' }, ['keyId'], [NO_KID]],
+  [LEGACY, [], []],
+  [
+    { ...LEGACY, apiKey: '', secret: '' },
+    ['apiKey', 'secret'],
+    ['API key is missing.', 'Secret is missing.'],
+  ],
+  [{ ...OAUTH, environment: 'Sandbox', clientId: '', keyId: '', privateKey: '' }, [], []],
+]
+
+describe('validators in the editor', function () {
+  this.timeout(120_000)
+  const editor = useEditor()
+  const page = (): Editor['page'] => editor().page
+  const idOf = (index: number): string => `case${index}`
+  let defaults: Record<string, Record<string, unknown>>
+
+  before(async () => {
+    defaults = await page().evaluate((types) => {
+      const entries = types.map((type) => {
+        const { defaults } = RED.nodes.getType(type) as { defaults: Record<string, { value: unknown }> }
+        return [type, Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]))]
+      })
+      return Object.fromEntries(entries)
+    }, TYPES)
+  })
+
+  const caseOf = ([type, values]: (typeof RULES)[number], index: number): object => ({
+    id: idOf(index),
+    type,
+    ...defaults[type],
+    ...(type !== 'redox-config' && {
+      connection: 'connection',
+      z: 'tab',
+      x: 200,
+      y: 40 + 30 * index,
+      wires: [[]],
+    }),
+    ...RIGHT[type],
+    ...values,
+  })
+  const flows = (): object[] => [
+    { id: 'tab', type: 'tab', label: 'Cases' },
+    { id: 'connection', type: 'redox-config', ...defaults['redox-config'] },
+    ...RULES.map(caseOf),
+  ]
+
+  it('put each sentence at the red triangle, and nothing at a node that is right', async () => {
+    await editor().reload({ flows: flows() })
+    const wrong: unknown[] = []
+    for (const [index, rule] of RULES.entries()) {
+      const [type, values, , sentence] = rule
+      const { valid, validationErrors } = await nodeOf(page(), idOf(index))
+      const fits =
+        sentence === undefined
+          ? valid && validationErrors.length === 0
+          : !valid &&
+            validationErrors.length === 1 &&
+            (typeof sentence === 'string'
+              ? validationErrors[0] === sentence
+              : sentence.test(validationErrors[0]))
+      if (!fits) wrong.push({ type, values, wanted: sentence, valid, validationErrors })
+      if (type === 'redox-config') continue
+      const triangle = page().locator(`[id="${idOf(index)}"] .red-ui-flow-node-error`)
+      const shown = (await triangle.getAttribute('class'))?.includes('hide') === false
+      if (shown !== (sentence !== undefined))
+        wrong.push(`triangle of ${type} ${JSON.stringify(values)}: ${shown}`)
+    }
+    assert.deepEqual(wrong, [])
+    await editor().screenshot('red-triangles')
+  })
+
+  for (const type of TYPES) {
+    it(`mark the fields of ${type} while people type`, async () => {
+      const index = RULES.findIndex(([of]) => of === type)
+      if (type === 'redox-config') await openConfig(page(), idOf(index))
+      else await openNode(page(), idOf(index))
+      const start = { ...defaults[type], connection: 'connection', ...RIGHT[type] } as Record<string, string>
+      const wrong: unknown[] = []
+      for (const [of, values, at] of RULES) {
+        if (of !== type) continue
+        const before = Object.fromEntries(Object.keys(values).map((name) => [name, start[name]!]))
+        await setValues(page(), values)
+        const expected = at === undefined ? [] : [at]
+        if (!(await isMarked(editor(), expected))) wrong.push({ values, marked: await marked(editor()) })
+        await setValues(page(), before)
+        if (!(await isMarked(editor(), []))) wrong.push({ values, afterwards: await marked(editor()) })
+      }
+      assert.deepEqual(wrong, [])
+    })
+  }
+
+  it('look at keys: marks while people type, sentences after Done', async () => {
+    await editor().reload({ flows: flows().slice(0, 2) })
+    for (const [values, fields, sentences] of KEYS) {
+      await openConfig(page(), 'connection')
+      await setValues(page(), values)
+      assert.ok(await isMarked(editor(), fields), `${JSON.stringify(values)} marks ${await marked(editor())}`)
+      await done(page())
+      const { valid, validationErrors } = await nodeOf(page(), 'connection')
+      assert.deepEqual(validationErrors, sentences)
+      assert.equal(valid, sentences.length === 0)
+    }
+  })
+
+  it('say it at the field too, when the mouse is over it', async () => {
+    await openConfig(page(), 'connection')
+    await setValues(page(), { apiBase: 'ftp://x' })
+    await form(page())
+      .locator('details')
+      .last()
+      .evaluate((one) => ((one as HTMLDetailsElement).open = true))
+    await field(page(), 'apiBase').hover()
+    await page().locator('.red-ui-popover').getByText(URL_RULE('API base')).waitFor()
+  })
+
+  it('speak German', async () => {
+    await editor().reload({ flows: flows(), language: 'de' })
+    const index = RULES.findIndex(([, { gender }]) => gender === 'Female')
+    assert.deepEqual((await nodeOf(page(), idOf(index)))['validationErrors'], [
+      'Geschlecht muss eines davon sein: female, male, other, unknown.',
+    ])
+    await editor().reload()
+  })
+})
+
+const marked = ({ page }: Editor): Promise<string[]> =>
+  form(page).evaluate((element) =>
+    [...element.querySelectorAll<HTMLElement>(':is(input, select, textarea).input-error[id*="-input-"]')]
+      .filter(({ id }) => !id.endsWith('-typed'))
+      .map(({ id }) => id.replace(/^node-(config-)?input-/, ''))
+      .sort(),
+  )
+
+/** The marks follow a moment later. */
+async function isMarked(editor: Editor, fields: string[]): Promise<boolean> {
+  const wanted = [...fields].sort().join()
+  for (let tries = 0; tries < 20; tries++) {
+    if ((await marked(editor)).join() === wanted) return true
+    await editor.page.waitForTimeout(10)
+  }
+  return false
+}
