@@ -288,13 +288,16 @@
   const keyOf = ({ ok, reason, clockSkewSeconds }) =>
     ok ? 'ok' : reason === 'clock' && clockSkewSeconds === undefined ? 'time' : reason
 
-  const resultText = ({ field, message, environment, clockSkewSeconds, ...result }) =>
-    text(`test.${keyOf({ clockSkewSeconds, ...result })}`, {
+  function resultText(result) {
+    const { field, message, environment, clockSkewSeconds } = result
+    const key = keyOf(result)
+    return text(`test.${key}`, {
       environment: environment && text(`option.environment.${environment}`),
       field: field && text(`label.${field}`),
       message,
       seconds: Math.abs(clockSkewSeconds ?? 0),
     })
+  }
 
   function tellResult(form, className, content) {
     form.find('.redox-test-result').empty().append(line(className, content))

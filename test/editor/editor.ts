@@ -35,6 +35,7 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   page.on('console', (message) => {
     if (isComplaint(message)) complaints.push(`${message.text()} ${message.location().url}`)
   })
+  await page.addInitScript(withoutAnimations)
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
   const close = async (): Promise<void> => {
@@ -49,6 +50,18 @@ export async function openEditor(env: object = {}): Promise<Editor> {
     reload: (options = {}) => reload(page, nodeRed.url, options),
     close,
   }
+}
+
+/** Trays that slide in take most of the time of a test, and prove nothing. */
+function withoutAnimations(): void {
+  addEventListener('DOMContentLoaded', () => {
+    const style = document.createElement('style')
+    style.textContent = '*, ::before, ::after { transition: none !important; animation: none !important; }'
+    document.head.append(style)
+    // The frame of a PDF has none.
+    const { jQuery } = window as unknown as { jQuery?: { fx: { off: boolean } } }
+    if (jQuery) jQuery.fx.off = true
+  })
 }
 
 // Nothing of Node-RED's own is let through: with these settings it asks nobody on the network.

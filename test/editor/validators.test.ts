@@ -142,21 +142,21 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
   ],
   [
     'redox-fhir-result',
-    { status: 'current' },
-    'status',
+    { resourceStatus: 'current' },
+    'resourceStatus',
     /^Status must be one of: registered, partial, .*final/,
   ],
-  ['redox-fhir-result', { status: 'appended' }],
+  ['redox-fhir-result', { resourceStatus: 'appended' }],
   [
     'redox-fhir-result',
-    { status: 'appended', operation: 'Observation/$observation-create' },
-    'status',
+    { resourceStatus: 'appended', operation: 'Observation/$observation-create' },
+    'resourceStatus',
     /^Status must be one of/,
   ],
   [
     'redox-fhir-document',
-    { status: 'final' },
-    'status',
+    { resourceStatus: 'final' },
+    'resourceStatus',
     'Status must be one of: current, superseded, entered-in-error.',
   ],
   [

@@ -1,0 +1,49 @@
+// `npm test`: the tests in a few mocha processes side by side. Those of the editor wait for a browser most of the
+// time. Each process has to end by itself: what a test leaves behind would keep it.
+//
+//   node scripts/test.mjs            all
+//   node scripts/test.mjs editor     those in the browser alone
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const within = (folder) => path.join('dist', 'test', folder)
+const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
+
+// Of about the same length.
+const EDITOR = [['dialogs'], ['validators', 'inbox'], ['connection', 'preview', 'examples', 'looks']]
+const forgotten = testsIn('editor').filter((file) => !EDITOR.flat().map(editorFile).includes(file))
+if (forgotten.length > 0) throw new Error(`In no group of scripts/test.mjs: ${forgotten.join(', ')}`)
+
+const others = readdirSync(path.join(root, within('.')), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.js') && !file.startsWith('editor'))
+  .map(within)
+const groups = [
+  ...EDITOR.map((names) => names.map(editorFile)),
+  ...(process.argv[2] === 'editor' ? [] : [others.sort()]),
+]
+
+const results = await Promise.all(groups.map(run))
+process.exitCode = results.every((code) => code === 0) ? 0 : 1
+
+function testsIn(folder) {
+  return readdirSync(path.join(root, within(folder)))
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => path.join(within(folder), file))
+}
+
+/** The output of a group stays together. */
+async function run(files) {
+  const mocha = path.join('node_modules', 'mocha', 'bin', 'mocha.js')
+  const args = ['--unhandled-rejections=strict', mocha, '--no-package', ...files]
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => (output += chunk.toString('utf8')))
+  const [code] = await once(child, 'close')
+  console.log(`\n${files.length === 1 ? files[0] : `${files[0]} and ${files.length - 1} more`}\n${output}`)
+  return code
+}
