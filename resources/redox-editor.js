@@ -7,6 +7,8 @@
   const validators = () => window.RedoxValidators
   const text = (key, values) => validators().text(key, values)
   const reader = (node) => validators().reader(node)
+  // Long enough for a word to be typed.
+  const PREVIEW_AFTER_MS = 500
   const ENVIRONMENTS = ['Sandbox', 'Development', 'Staging', 'Production']
 
   // Value sets of facts section 5 and of FHIR: offered, never forced.
@@ -90,7 +92,7 @@
       : type
 
   function suggestionList(form, inputId, type) {
-    const name = inputId.replace(/^node-(config-)?input-/, '')
+    const name = nameOf({ id: inputId })
     const values = SUGGESTIONS[`${type}.${name}`] ?? SUGGESTIONS[name]
     if (values === undefined) return undefined
     const id = `${inputId}-values`
@@ -106,7 +108,7 @@
         .find('input[id], select[id], textarea[id]')
         .toArray()
         .some((input) => {
-          const name = input.id.replace(/^node-(config-)?input-/, '')
+          const name = nameOf(input)
           const standard = definition.defaults[name]
           return standard && node[name] !== undefined && String(node[name]) !== String(standard.value)
         })
@@ -115,20 +117,48 @@
   }
 
   // What a field may hold depends on others: all marks follow each change.
-  function checkTogether(form, { _def: { defaults, credentials } }) {
-    const properties = Object.entries({ ...defaults, ...credentials })
+  function checkTogether(form, node) {
+    const properties = Object.entries({ ...node._def.defaults, ...node._def.credentials })
     const ruled = properties.filter(([, { validate }]) => validate).map(([name]) => `[id$="-input-${name}"]`)
     const inputs = form.find(ruled.join())
     let isPlanned = false
     const check = () => {
-      inputs.each((_index, input) => $(input).triggerHandler('change'))
+      inputs.each((_index, input) => {
+        $(input).triggerHandler('change')
+        tellFault(node, $(input))
+      })
       isPlanned = false
     }
-    form.on('change', () => {
+    const plan = () => {
       if (!isPlanned) setTimeout(check)
       isPlanned = true
+    }
+    form.on('change', plan)
+    // An empty field is nothing to complain of before somebody was there.
+    form.on('focusout', (event) => {
+      $(event.target).closest('.form-row').addClass('redox-visited')
+      plan()
     })
+    plan()
   }
+
+  /** The sentence of the red triangle, beneath the field that it is about. */
+  function tellFault(node, input) {
+    const row = input.closest('.form-row')
+    const isBlank = String(input.val() ?? '').trim() === ''
+    const [fault] = isBlank && !row.hasClass('redox-visited') ? [] : faultsOf(node, nameOf(input[0]))
+    row.find('.redox-fault').remove()
+    if (fault !== undefined) row.append(line('redox-fault redox-bad', fault))
+  }
+
+  /** What is wrong with one property of a form, in sentences. */
+  function faultsOf(node, name) {
+    const { validate } = { ...node._def.defaults, ...node._def.credentials }[name]
+    const result = validate ? validate.call(node, reader(node)(name), {}) : true
+    return [result].flat().filter((one) => typeof one === 'string')
+  }
+
+  const nameOf = ({ id }) => id.replace(/^node-(config-)?input-/, '')
 
   function prepare(node, prefix) {
     const form = $(`#${prefix}-name`).closest('form').addClass('redox-form')
@@ -202,21 +232,31 @@
           connectionId: config.id,
           connection: Object.fromEntries(saved),
         })
-        result.empty().append(previewParts(preview))
+        result.empty().append(previewParts(preview, formFaults(node)))
       } catch (reason) {
         result.empty().append(line('redox-bad', text(`test.${reason}`)))
       }
     }
+    let planned
+    const showSoon = () => {
+      clearTimeout(planned)
+      planned = setTimeout(() => section[0].isConnected && section[0].open && show(), PREVIEW_AFTER_MS)
+    }
     section.on('toggle', () => section[0].open && show())
+    form.on('change', showSoon)
     section.find('.redox-preview-refresh').on('click', show)
   }
 
   const line = (className, content) => $('<div>').addClass(className).text(content)
 
-  function previewParts({ requests, problems, warnings, error }) {
-    const faults = error
+  const formFaults = (node) => Object.keys(node._def.defaults).flatMap((name) => faultsOf(node, name))
+
+  /** What the form says of its own fields comes first: it has their names. */
+  function previewParts({ requests, problems, warnings, error }, inForm) {
+    const found = error
       ? [error.message]
       : problems.map(({ path, problem, fix }) => `${path} ${problem}. ${fix}`)
+    const faults = [...inForm, ...found]
     return [
       faults.length === 0
         ? line('redox-good', text('preview.noProblems'))
@@ -256,6 +296,8 @@
     tell()
     form.find('.redox-test').on('click', () => test(node, form))
     form.find('.redox-generate').on('click', () => generate(form))
+    // Another key was typed: what is shown of the generated one no longer belongs to it.
+    form.find('#node-config-input-privateKey').on('input', () => form.find('.redox-key').hide())
     form.find('.redox-key-copy').on('click', function () {
       RED.clipboard.copyText(form.find('.redox-key-jwk').val(), $(this), text('key.copied'))
     })
@@ -285,8 +327,10 @@
   }
 
   // A server may refuse the times of a request without telling its own.
-  const keyOf = ({ ok, reason, clockSkewSeconds }) =>
-    ok ? 'ok' : reason === 'clock' && clockSkewSeconds === undefined ? 'time' : reason
+  function keyOf({ ok, environment, reason, clockSkewSeconds }) {
+    if (ok) return environment === 'Sandbox' ? 'okSandbox' : 'ok'
+    return reason === 'clock' && clockSkewSeconds === undefined ? 'time' : reason
+  }
 
   function resultText(result) {
     const { field, message, environment, clockSkewSeconds } = result

@@ -43,6 +43,7 @@ const STEPS = [
 ]
 const ANSWERS_WITHIN_MS = 15_000
 
+console.log('Starting Node-RED with the example flows…')
 await prepareUserDir()
 const { RED, address } = await startNodeRed()
 let wrong = 0

@@ -30,8 +30,8 @@ export function decodeBase64(text: string, where: string): Buffer {
   const bytes = decoded(text)
   if (bytes === undefined) {
     throw badInput(
-      `${where} is a text, but not base64. Pass the file as a Buffer, as base64 text or as a data: URI ` +
-        '(a "file in" node set to "a single Buffer object" gives a Buffer).',
+      `${where} is a text and no file: set the "read file" node to "a single Buffer object". (It is not base64. ` +
+        'A file comes as a Buffer, as base64 text or as a data: URI.)',
     )
   }
   return bytes

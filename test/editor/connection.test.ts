@@ -65,7 +65,7 @@ describe('connection in the editor', function () {
     [
       'the built-in sandbox, without credentials',
       () => ({ environment: 'Sandbox' }),
-      'Connected: a token came back (Built-in sandbox).',
+      'The built-in sandbox answers. Your own key was not checked: choose another environment for that.',
     ],
     [
       'an unknown client',
@@ -110,7 +110,7 @@ describe('connection in the editor', function () {
     [
       'a damaged private key',
       () => ({ ...oauth(), privateKey: OTHER_KEY.slice(0, 300) }),
-      /^The private key cannot be used\. .+/,
+      /^The private key in the redox-config node cannot be used: .+/,
       'privateKey',
     ],
     [
@@ -177,7 +177,7 @@ describe('connection in the editor', function () {
     [
       'an unknown host',
       () => ({ ...oauth(), apiBase: 'https://redox.invalid' }),
-      /^The host of the API base is not known/,
+      /^The host of the API base is not found/,
       'apiBase',
     ],
     [

@@ -32,7 +32,8 @@ const RIGHT: Record<string, Record<string, string>> = {
   },
 }
 
-const missing = (label: string): string => `${label} is missing: fill it in, or let the Data field bring it.`
+const missing = (label: string): string =>
+  `${label} is missing: fill it in, or let Data (under “Everything else”) bring it.`
 const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API takes the slug, such as redox-fhir-sandbox.'
 const NOT_ID =
   'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Several are separated by commas.'

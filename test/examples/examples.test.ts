@@ -109,7 +109,8 @@ describe('Example flows', () => {
     assert.deepEqual([...sent].sort(), shipped.sort())
   })
 
-  it('give the right answers when their buttons are pressed (npm start -- --once)', async () => {
+  it('give the right answers when their buttons are pressed (npm start -- --once)', async function () {
+    this.timeout(180_000)
     const stdout = await start('start.mjs', '--once')
     const answers = stdout.split('\n').filter((line) => line.includes(' HTTP '))
     assert.equal(answers.length, 8, stdout)
