@@ -4,8 +4,10 @@ import { RedoxError } from '../../src/errors'
 import type { FhirSender } from '../../src/message/fhir'
 import { RedoxClient } from '../../src/redox/client'
 import {
+  DEFAULT_GATE,
   DEFAULT_HTTP,
   DEFAULT_LIMITS,
+  DEFAULT_RETRY,
   ENVIRONMENTS,
   hostsFor,
   referenceOrigins,
@@ -44,6 +46,12 @@ export interface ConnectionConfig {
   answerTimeout?: string | number
   connectTimeout?: string | number
   sendsAtOnce?: string | number
+  attempts?: string | number
+  retryFor?: string | number
+  repeatUnknown?: string
+  perFiveMinutes?: string | number
+  waiting?: string | number
+  waitingMb?: string | number
   folders?: string
 }
 
@@ -180,13 +188,24 @@ function settingsOf(
         DEFAULT_HTTP.connectTimeoutSeconds,
         'connect time-out',
       ),
-      sendsAtOnce: Math.max(
-        1,
-        Math.floor(amount(config.sendsAtOnce, DEFAULT_HTTP.sendsAtOnce, 'sends at once')),
-      ),
+      connections: sendsAtOnceOf(config),
     },
+    retry: {
+      attempts: count(config.attempts, DEFAULT_RETRY.attempts, 'number of attempts'),
+      deadlineSeconds: amount(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'time for retries'),
+      repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'setting for unknown outcomes') === 'yes',
+    },
+    gate: {
+      width: sendsAtOnceOf(config),
+      waiting: count(config.waiting, DEFAULT_GATE.waiting, 'number of messages that wait'),
+      waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'size of the files that wait'),
+    },
+    perFiveMinutes: config.perFiveMinutes ? count(config.perFiveMinutes, 1, 'requests per 5 minutes') : 0,
   }
 }
+
+const sendsAtOnceOf = ({ sendsAtOnce }: ConnectionConfig): number =>
+  count(sendsAtOnce, DEFAULT_GATE.width, 'number of sends at once')
 
 function setHosts({ apiBase, blobUploadUrl, fhirBase, binaryUploadBase }: ConnectionConfig): Partial<Hosts> {
   const trimmed = { apiBase, blobUploadUrl, fhirBase, binaryUploadBase }
@@ -263,6 +282,9 @@ function amount(value: string | number | undefined, fallback: number, label: str
   if (Number.isFinite(number) && number > 0) return number
   throw configuration(`The ${label} of the redox-config node is not a number above 0.`)
 }
+
+const count = (value: string | number | undefined, fallback: number, label: string): number =>
+  Math.max(1, Math.floor(amount(value, fallback, label)))
 
 const megabytes = (value: string | number | undefined, fallback: number, label: string): number =>
   bytes(value, 1_000_000, fallback, label)

@@ -117,6 +117,7 @@ export class Status {
     const [one, ...others] = moving
     if (one === undefined) return ''
     if (others.length > 0) return `${this.#word('sending')} ${moving.length}`
+    if (one.phase === 'retry') return this.#word('retrying')
     if (one.phase === 'send' || one.total < PERCENT_FROM_BYTES) return this.#word('sending')
     return `${this.#word('uploading')} ${Math.floor((one.sent / one.total) * 100)} %`
   }

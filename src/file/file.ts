@@ -26,6 +26,8 @@ export interface FileDescription {
 export interface FileSource extends FileDescription {
   kind: 'file'
   size: number
+  /** its bytes are held in memory, not on the disk */
+  inMemory: boolean
   /** Pieces of the file; each but the last has exactly `pieceSize` bytes. */
   read(pieceSize: number): AsyncIterable<Buffer>
 }
@@ -111,6 +113,7 @@ function bufferSource(bytes: Buffer, description: FileDescription): FileSource {
     kind: 'file',
     ...description,
     size: bytes.length,
+    inMemory: true,
     async *read(pieceSize) {
       for (let at = 0; at < bytes.length; at += pieceSize) yield bytes.subarray(at, at + pieceSize)
     },
@@ -279,6 +282,7 @@ function pathSource(
     kind: 'file',
     ...description,
     size: before.size,
+    inMemory: false,
     async *read(pieceSize) {
       const handle = await open(file, 'r').catch(() => {
         throw changed()

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
 import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
@@ -7,7 +8,8 @@ import { isObject, withValueAt, type JsonObject } from '../message/json'
 import { assertRequestSize, assertUploadable, type PreparedMessage, type Way } from '../message/prepared'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
 import { Http, HttpFault, type HttpAnswer } from '../transport/http'
-import { classify, type Purpose } from '../transport/outcomes'
+import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
+import { backoff, isRetried, Pace } from '../transport/retry'
 import { assertDelivered, failureDetail, lookUp, readAnswer, spoken, type AnswerFacts } from './answers'
 import { Gate } from './gate'
 import type { RedoxSettings } from './settings'
@@ -32,8 +34,8 @@ export interface DeliveredFile {
 
 /** How far a message is. */
 export interface Progress {
-  /** `wait`: as many as may are under way before it */
-  phase: 'wait' | 'upload' | 'send'
+  /** `wait`: as many as may are under way before it; `retry`: until the next attempt */
+  phase: 'wait' | 'upload' | 'send' | 'retry'
   /** bytes of the request's body */
   sent: number
   total: number
@@ -85,6 +87,7 @@ export class RedoxClient {
   readonly #fetchToken: FetchToken
   readonly #tokens: TokenCache
   readonly #gate: Gate
+  readonly #pace: Pace
   readonly #closing = new AbortController()
   /** Origins that uploads of this connection answered with: which host they name is not documented (facts 9.1). */
   readonly uploadOrigins = new Set<string>()
@@ -92,9 +95,10 @@ export class RedoxClient {
   constructor(settings: RedoxSettings) {
     this.settings = settings
     this.#http = new Http(settings.http)
-    this.#gate = new Gate(settings.http.sendsAtOnce)
+    this.#gate = new Gate(settings.gate)
+    this.#pace = new Pace(settings.perFiveMinutes)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
-      this.#attempt(tokenStep(url, body), {}, this.#closing.signal),
+      this.#request(tokenStep(url, body), this.#closing.signal).then(({ answer }) => answer),
     )
     this.#tokens = new TokenCache(this.#fetchToken)
   }
@@ -109,7 +113,9 @@ export class RedoxClient {
     signal: AbortSignal,
     onProgress?: OnProgress,
   ): Promise<Uploaded> {
-    return this.#inTurn('upload', signal, onProgress, (both) => this.#upload(file, kind, both, onProgress))
+    return this.#inTurn('upload', [file], signal, onProgress, (both) =>
+      this.#upload(file, kind, both, onProgress),
+    )
   }
 
   /**
@@ -123,7 +129,7 @@ export class RedoxClient {
     signal: AbortSignal,
     onProgress?: OnProgress,
   ): Promise<Delivery> {
-    return this.#inTurn(message.operation, signal, onProgress, (both) =>
+    return this.#inTurn(message.operation, files, signal, onProgress, (both) =>
       this.#deliver(message, files, both, onProgress),
     )
   }
@@ -162,17 +168,17 @@ export class RedoxClient {
 
   async #inTurn<T>(
     operation: string,
+    files: MessageFile[],
     signal: AbortSignal,
     onProgress: OnProgress = () => undefined,
     task: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { signal: either, release } = eitherSignal(signal, this.#closing.signal)
     try {
-      return await this.#gate.pass(
-        () => task(either),
-        either,
-        () => onProgress(WAITING),
-      )
+      return await this.#gate.pass(() => task(either), either, {
+        bytes: heldBytes(files),
+        onWait: () => onProgress(WAITING),
+      })
     } catch (error) {
       if (error instanceof RedoxError || !either.aborted) throw error
       throw failure({ fault: 'aborted', sent: false }, 'send', operation, {})
@@ -189,7 +195,7 @@ export class RedoxClient {
   ): Promise<Uploaded> {
     assertUploadable(file, this.settings.limits)
     const step = this.#uploadStep(file, kind)
-    const { answer, attempts } = await this.#authorised(step, signal, onProgress)
+    const { answer, attempts } = await this.#request(step, signal, onProgress)
     const url = referenceOf(answer, step.url, kind)
     this.uploadOrigins.add(new URL(url).origin)
     return {
@@ -250,7 +256,7 @@ export class RedoxClient {
       assertRequestSize(step.body.length, this.settings.limits)
     }
     try {
-      const sent = await this.#authorised(step, signal, onProgress)
+      const sent = await this.#request(step, signal, onProgress)
       const facts = readAnswer(sent.answer)
       assertDelivered({ ...message, body }, sent.answer, facts)
       fillDigests(delivered, step.body.sha256())
@@ -294,74 +300,127 @@ export class RedoxClient {
     return id === undefined ? {} : { 'redox-source-id': id }
   }
 
-  /** With the shared token; refused once, it is renewed and the request replayed (design/SAFETY). */
-  async #authorised(
+  /**
+   * One request of any kind, until it is answered, refused for good, or given up: the one place where the table of
+   * outcomes turns into retries. A token that is refused is renewed once, and the request replayed.
+   */
+  async #request(
     step: Step,
     signal: AbortSignal,
     onProgress: OnProgress = () => undefined,
   ): Promise<{ answer: HttpAnswer; attempts: number }> {
+    const giveUpAt = Date.now() + this.settings.retry.deadlineSeconds * 1000
+    let replayed = false
+    // Once an attempt may have been delivered, no later failure can take that back.
+    let unknown: RedoxError | undefined
+    for (let attempts = 1; ; attempts++) {
+      const result = await this.#turn(step, giveUpAt, signal, onProgress).catch((error: unknown) => {
+        throw unknown ?? error
+      })
+      if ('answer' in result) return { answer: result.answer, attempts }
+      if (result.outcome === 'unknown') unknown = result.error
+      const error = (unknown ?? result.error).with({ attempts })
+      unknown &&= error
+      if (result.outcome === 'unauthorised' && !replayed) {
+        replayed = true
+        continue
+      }
+      const wait = this.#waitAfter(result, replayed ? attempts - 1 : attempts, giveUpAt)
+      if (wait === undefined) throw error
+      onProgress({ phase: 'retry', sent: 0, total: 0 })
+      await sleep(wait, undefined, { signal }).catch(() => {
+        throw error
+      })
+    }
+  }
+
+  /** One attempt when it may be made, with the shared token. */
+  async #turn(
+    step: Step,
+    giveUpAt: number,
+    signal: AbortSignal,
+    onProgress: OnProgress,
+  ): Promise<{ answer: HttpAnswer } | Failure> {
     onProgress({ phase: phaseOf(step), sent: 0, total: step.body.length })
-    const token = await unlessStopped(this.#tokens.get(), signal)
-    try {
-      return { answer: await this.#attempt(step, bearer(token), signal, onProgress), attempts: 1 }
-    } catch (error) {
-      if (!(error instanceof RedoxError) || error.code !== 'REDOX_AUTHENTICATION') throw error
-      this.#tokens.invalidate(token)
-    }
-    const renewed = await unlessStopped(this.#tokens.get(), signal)
-    try {
-      return { answer: await this.#attempt(step, bearer(renewed), signal, onProgress), attempts: 2 }
-    } catch (error) {
-      throw error instanceof RedoxError ? error.with({ attempts: 2 }) : error
-    }
+    const token = step.purpose === 'token' ? undefined : await unlessStopped(this.#tokens.get(), signal)
+    const wait = this.#pace.wait()
+    if (Date.now() + wait > giveUpAt) throw paused(step, wait)
+    await this.#pace.turn(signal)
+    const result = await this.#attempt(step, token, signal, onProgress)
+    if ('outcome' in result && result.outcome === 'unauthorised') this.#tokens.invalidate(token!)
+    return result
+  }
+
+  /** Milliseconds until the next attempt; undefined: there is none. */
+  #waitAfter({ error, outcome }: Failure, attempts: number, giveUpAt: number): number | undefined {
+    const { retry } = this.settings
+    const wait = backoff(attempts, error.cause.retryAfterSeconds)
+    // Whoever is told to slow down speaks for all who send over this connection.
+    if (error.code === 'REDOX_RATE_LIMITED') this.#pace.pause(wait)
+    const isLast = attempts >= retry.attempts || Date.now() + wait > giveUpAt
+    return isLast || !isRetried(outcome, retry) ? undefined : wait
   }
 
   /** One request; anything but a 2xx becomes the error that the table of outcomes names. */
   async #attempt(
     step: Step,
-    headers: Record<string, string>,
+    token: string | undefined,
     signal: AbortSignal,
-    onProgress?: OnProgress,
-  ): Promise<HttpAnswer> {
+    onProgress: OnProgress,
+  ): Promise<{ answer: HttpAnswer } | Failure> {
     const at = new Date().toISOString()
+    const headers = { ...step.headers, ...(token !== undefined && bearer(token)) }
     let sent = 0
     const onSent = (bytes: number): void =>
-      onProgress?.({ phase: phaseOf(step), sent: (sent += bytes), total: step.body.length })
+      onProgress({ phase: phaseOf(step), sent: (sent += bytes), total: step.body.length })
     let answer: HttpAnswer
     try {
-      answer = await this.#http.post(step.url, { ...step.headers, ...headers }, step.body, signal, onSent)
+      answer = await this.#http.post(step.url, headers, step.body, signal, onSent)
     } catch (error) {
       if (!(error instanceof HttpFault)) throw error
-      throw failure(error.ending, step.purpose, step.operation, {
-        fault: error.systemCode,
-        attempts: 1,
-        at,
-        ...(step.identifiers && { identifiers: step.identifiers }),
-      })
+      return failed(step, error.ending, { fault: error.systemCode, at })
     }
     // An empty 2xx is an acceptance (facts 9.12); a page of HTML is something between us and Redox.
     const unreadable = step.purpose === 'send' && answer.text !== '' && !isObject(answer.body)
-    if (answer.status >= 200 && answer.status < 300 && !unreadable) return answer
-    const secrets = [
-      ...secretsOf(this.settings.credentials),
-      headers.authorization?.slice('Bearer '.length) ?? '',
-    ]
+    if (answer.status >= 200 && answer.status < 300 && !unreadable) return { answer }
+    const secrets = [...secretsOf(this.settings.credentials), token ?? '']
     const told = failureDetail(step.operation, answer, readAnswer(answer), step.sent, secrets)
     // What a token endpoint says may repeat the assertion or the secret.
     if (step.purpose === 'token') delete told.answer
     const skew = step.purpose === 'token' ? clockSkew(answer) : undefined
-    const detail = {
-      ...told,
-      ...(skew !== undefined && { clockSkewSeconds: skew }),
-      attempts: 1,
-      at,
-      ...(step.identifiers && { identifiers: step.identifiers }),
-    }
-    const ending =
-      answer.status < 300 ? { fault: 'unreadable' as const, sent: true } : { status: answer.status }
-    throw failure(ending, step.purpose, step.operation, detail)
+    const ending: Ending =
+      answer.status < 300 ? { fault: 'unreadable', sent: true } : { status: answer.status }
+    return failed(step, ending, { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) })
   }
 }
+
+interface Failure {
+  error: RedoxError
+  outcome: Outcome
+}
+
+function failed(step: Step, ending: Ending, detail: RedoxErrorDetail): Failure {
+  const known = { ...detail, attempts: 1, ...(step.identifiers && { identifiers: step.identifiers }) }
+  return {
+    error: failure(ending, step.purpose, step.operation, known),
+    outcome: classify(ending, step.purpose).outcome,
+  }
+}
+
+/** A pause that outlasts the time for retries: better told now than after the wait. */
+function paused({ operation }: Step, milliseconds: number): RedoxError {
+  const seconds = Math.ceil(milliseconds / 1000)
+  return new RedoxError(
+    'REDOX_RATE_LIMITED',
+    `Nothing was sent: the limit of requests is reached, and the next may be made in ${seconds} s, which is longer ` +
+      'than the redox-config node lets a message wait. Send it again later.',
+    { operation, retryAfterSeconds: seconds },
+  )
+}
+
+/** What a message holds in memory while it waits. */
+const heldBytes = (files: MessageFile[]): number =>
+  files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 
 /** A wait for what others wait for, too: whoever is stopped leaves, and the rest goes on. */
 function unlessStopped<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -507,12 +566,7 @@ const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
   REDOX_ABORTED: 'The flow was stopped or deployed anew. Send it again.',
 }
 
-function failure(
-  ending: Parameters<typeof classify>[0],
-  purpose: Purpose,
-  operation: string,
-  detail: RedoxErrorDetail,
-): RedoxError {
+function failure(ending: Ending, purpose: Purpose, operation: string, detail: RedoxErrorDetail): RedoxError {
   const { code, says } = classify(ending, purpose)
   const what = { token: 'The request for an access token', upload: 'The upload', send: operation }[purpose]
   const how =

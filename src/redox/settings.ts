@@ -2,6 +2,8 @@ import { RedoxError } from '../errors'
 import type { Credentials } from '../auth/credentials'
 import type { Limits } from '../message/prepared'
 import type { HttpOptions } from '../transport/http'
+import type { RetryPolicy } from '../transport/retry'
+import type { GateLimits } from './gate'
 
 export const ENVIRONMENTS = ['Development', 'Staging', 'Production'] as const
 export type Environment = (typeof ENVIRONMENTS)[number]
@@ -30,6 +32,11 @@ export interface RedoxSettings {
   binaryForm: BinaryForm
   limits: Limits
   http: HttpOptions
+  retry: RetryPolicy
+  /** messages under way and waiting */
+  gate: GateLimits
+  /** requests in any five minutes, tokens included; 0: as many as come */
+  perFiveMinutes: number
 }
 
 // Hosts as of 2026-11 (facts section 1). The Canadian ones beside the token URL are by analogy (facts 9.17).
@@ -50,8 +57,12 @@ export const DEFAULT_LIMITS: Limits = {
 export const DEFAULT_HTTP: HttpOptions = {
   answerTimeoutSeconds: 150,
   connectTimeoutSeconds: 10,
-  sendsAtOnce: 8,
+  connections: 8,
 }
+
+export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, repeatUnknown: false }
+
+export const DEFAULT_GATE: GateLimits = { width: 8, waiting: 1000, waitingBytes: 256_000_000 }
 
 /**
  * The hosts of a region, with those replaced that were set by hand.

@@ -26,8 +26,8 @@ export interface HttpOptions {
   /** seconds to wait for an answer after the last byte of the request; Redox may take 120 (facts 6.2) */
   answerTimeoutSeconds: number
   connectTimeoutSeconds: number
-  /** requests at once; more wait, first in, first out */
-  sendsAtOnce: number
+  /** sockets at once */
+  connections: number
 }
 
 // Answers are small. A larger one is a mistake or an attack, and must not fill the memory.
@@ -39,7 +39,7 @@ export class Http {
 
   constructor(options: HttpOptions) {
     this.#agent = new Agent({
-      connections: options.sendsAtOnce,
+      connections: options.connections,
       connect: { timeout: options.connectTimeoutSeconds * 1000 },
       headersTimeout: options.answerTimeoutSeconds * 1000,
       bodyTimeout: options.answerTimeoutSeconds * 1000,

@@ -117,7 +117,12 @@ export function connectTo(
   secrets: { privateKey?: string; apiKey?: string; secret?: string } = { privateKey: TEST_KEY },
 ): Connection {
   const hosts = { apiBase: url, fhirBase: `${url}/fhir/R4`, blobUploadUrl: `${url}/upload` }
-  const filled = { auth: 'oauth', clientId: 'client-1', keyId: 'key-1', ...hosts, ...config }
+  // What is tested once needs no repetition; tests of retries say how many.
+  const filled = {
+    ...{ auth: 'oauth', clientId: 'client-1', keyId: 'key-1', attempts: 1 },
+    ...hosts,
+    ...config,
+  }
   const target = environmentOf(config.environment ?? 'Development')
   return openConnection(filled, secrets, target, undefined, process.cwd())
 }

@@ -16,11 +16,13 @@ import { bytesOf, connectTo, failing, never, serve, withToken, type Reply, type 
 const source = (content: Buffer, filename = 'report.pdf'): FileSource =>
   takeFile(content, { where: 'x', filename }).file as FileSource
 
+const wide = (width: number) => ({ width, waiting: 1000, waitingBytes: 1_000_000 })
+
 describe('gate', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve))
 
   it('lets its width pass at once, the others first in, first out', async () => {
-    const gate = new Gate(3)
+    const gate = new Gate(wide(3))
     const [order, leave]: [number[], (() => void)[]] = [[], []]
     let [inside, most] = [0, 0]
     const all = Array.from({ length: 20 }, (_, n) =>
@@ -44,7 +46,7 @@ describe('gate', () => {
   })
 
   it('gives the place back after a failure, and takes none from one who gave up', async () => {
-    const gate = new Gate(1)
+    const gate = new Gate(wide(1))
     let leave: () => void = () => undefined
     const first = gate.pass(() => new Promise<void>((resolve) => (leave = resolve)), never())
     const stop = new AbortController()
@@ -66,6 +68,53 @@ describe('gate', () => {
       /before/,
     )
     assert.equal(await gate.pass(async () => 'still open', never()), 'still open')
+  })
+})
+
+describe('gate with bounds', () => {
+  const full = { code: 'REDOX_QUEUE_FULL' }
+
+  it('lets so many wait, and refuses the next at once; a place is free again when one went in', async () => {
+    const gate = new Gate({ ...wide(1), waiting: 2 })
+    const leave: (() => void)[] = []
+    const task = () => new Promise<void>((resolve) => leave.push(resolve))
+    const all = [1, 2, 3].map(() => gate.pass(task, never()))
+    await assert.rejects(gate.pass(task, never()), full)
+    assert.equal(gate.waiting, 2)
+    leave[0]!()
+    await all[0]
+    const fourth = gate.pass(task, never())
+    await assert.rejects(gate.pass(task, never()), full)
+    for (let n = 1; n < 4; n++) {
+      while (leave.length <= n) await new Promise((resolve) => setImmediate(resolve))
+      leave[n]!()
+    }
+    await Promise.all([...all, fourth])
+  })
+
+  it('counts the bytes of those who wait, and gives them back to those who gave up', async () => {
+    const gate = new Gate({ ...wide(1), waitingBytes: 100 })
+    let leave: () => void = () => undefined
+    const first = gate.pass(() => new Promise<void>((resolve) => (leave = resolve)), never(), { bytes: 500 })
+    const stop = new AbortController()
+    const waited: string[] = []
+    const entry = { bytes: 60, onWait: () => waited.push('told') }
+    const second = gate.pass(async () => 'second', stop.signal, entry)
+    await assert.rejects(
+      gate.pass(async () => 'third', never(), entry),
+      full,
+    )
+    assert.deepEqual(waited, ['told'])
+    const text = await gate
+      .pass(async () => '', never(), { bytes: 41 })
+      .catch((error: Error) => error.message)
+    assert.match(text, /1 messages? with 60 bytes/)
+    stop.abort(new Error('gave up'))
+    await assert.rejects(second, /gave up/)
+    const third = gate.pass(async () => 'third', never(), { bytes: 100 })
+    leave()
+    await first
+    assert.equal(await third, 'third')
   })
 })
 

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Outcome } from './outcomes'
+
+export interface RetryPolicy {
+  /** requests for one upload or message at most; replays with a fresh token are not counted */
+  attempts: number
+  /** seconds after which no new attempt begins */
+  deadlineSeconds: number
+  /** a message whose outcome is unknown is sent again: it may then arrive twice */
+  repeatUnknown: boolean
+}
+
+const BASE_MS = 1000
+const CAP_MS = 300_000
+
+/** Whether an attempt that ended so may be made again. */
+export const isRetried = (outcome: Outcome, { repeatUnknown }: RetryPolicy): boolean =>
+  outcome === 'again' || (outcome === 'unknown' && repeatUnknown)
+
+/**
+ * Milliseconds to wait after a failed attempt: full jitter (a random part of a wait that doubles), so that many who
+ * failed together do not come back together; never less than the server asked for.
+ * @param attempt the one that failed, counted from 1
+ */
+export const backoff = (attempt: number, retryAfterSeconds = 0): number =>
+  Math.max(Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** (attempt - 1)), retryAfterSeconds * 1000)
+
+const WINDOW_MS = 300_000
+
+/**
+ * When the next request may be made: after the pause that a 429 asked for, which holds for everybody on the
+ * connection, and not more than so many in any five minutes (facts 6.2).
+ */
+export class Pace {
+  #pausedUntil = 0
+  /** when each of the last requests was made, oldest first */
+  readonly #made: number[] = []
+
+  /** @param perWindow requests in any five minutes; 0: as many as come */
+  constructor(private readonly perWindow: number) {}
+
+  pause(milliseconds: number): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + milliseconds)
+  }
+
+  /** Resolves when a request may be made, and counts it. Rejects when the signal is aborted. */
+  async turn(signal: AbortSignal): Promise<void> {
+    for (let wait = this.wait(); wait > 0; wait = this.wait()) await sleep(wait, undefined, { signal })
+    if (this.perWindow === 0) return
+    this.#made.push(Date.now())
+  }
+
+  /** Milliseconds until a request may be made; 0 or less: now. */
+  wait(): number {
+    const now = Date.now()
+    while (this.#made.length > 0 && this.#made[0]! <= now - WINDOW_MS) this.#made.shift()
+    const isFull = this.perWindow > 0 && this.#made.length >= this.perWindow
+    return Math.max(this.#pausedUntil - now, isFull ? this.#made[0]! + WINDOW_MS - now : 0)
+  }
+}
