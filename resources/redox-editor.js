@@ -130,7 +130,7 @@
       isPlanned = false
     }
     const plan = () => {
-      if (!isPlanned) setTimeout(check)
+      if (!isPlanned) afterPress(check)
       isPlanned = true
     }
     form.on('change', plan)
@@ -140,6 +140,18 @@
       plan()
     })
     plan()
+  }
+
+  // A line that appears while a mouse button is down would move what is about to be clicked.
+  let isPressed = false
+  document.addEventListener('pointerdown', () => (isPressed = true), true)
+  for (const end of ['pointerup', 'pointercancel'])
+    document.addEventListener(end, () => (isPressed = false), true)
+
+  function afterPress(action) {
+    if (isPressed)
+      document.addEventListener('pointerup', () => setTimeout(action), { once: true, capture: true })
+    else setTimeout(action)
   }
 
   /** The sentence of the red triangle, beneath the field that it is about. */

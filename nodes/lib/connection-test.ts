@@ -138,7 +138,9 @@ async function authenticate(
   const sandbox = target === 'Sandbox' ? await acquireSandbox() : undefined
   try {
     const userDir = RED.settings.userDir ?? process.cwd()
-    const { client } = openConnection(config, secrets, target, sandbox, userDir)
+    // Whoever waits in front of a dialog wants to know now.
+    const once = { ...config, attempts: 1 }
+    const { client } = openConnection(once, secrets, target, sandbox, userDir)
     await client.authenticate().finally(() => client.close())
   } finally {
     if (sandbox) releaseSandbox()
