@@ -160,7 +160,8 @@
     const isBlank = String(input.val() ?? '').trim() === ''
     const [fault] = isBlank && !row.hasClass('redox-visited') ? [] : faultsOf(node, nameOf(input[0]))
     row.find('.redox-fault').remove()
-    if (fault !== undefined) row.append(line('redox-fault redox-bad', fault))
+    // What is wrong with the key stands beneath its own fields.
+    if (fault !== undefined && nameOf(input[0]) !== 'auth') row.append(line('redox-fault redox-bad', fault))
   }
 
   /** What is wrong with one property of a form, in sentences. */
@@ -362,6 +363,8 @@
   function markField(form, field) {
     if (field === undefined) return
     const input = form.find(`#node-config-input-${field}`)
+    // A host that nobody typed in is right: what cannot be reached is something else.
+    if (field === 'apiBase' && input.val() === '') return
     input.closest('details').prop('open', true)
     input.addClass('redox-at-fault').trigger('focus')
     input.one('input', () => input.removeClass('redox-at-fault'))
@@ -374,6 +377,7 @@
       form.find('#node-config-input-keyId').val(publicJwk.kid).trigger('change')
       form.find('.redox-key-jwk').val(JSON.stringify(publicJwk, null, 2))
       form.find('.redox-key').show()
+      form.find('.redox-test-result').empty()
     } catch (reason) {
       tellResult(form, 'redox-bad', text(`test.${reason}`))
     }

@@ -49,6 +49,8 @@
   const needed = (value) => (isBlank(value) ? ['needed'] : undefined)
   const matching = (pattern, key) => (value) =>
     isBlank(value) || pattern.test(value.trim()) ? undefined : [key]
+  const isDay = (day) =>
+    /^\d{4}-\d{2}-\d{2}$/.test(day) && new Date(Date.parse(day) || 0).toISOString().startsWith(day)
   const oneOf = (values) => (value) =>
     isBlank(value) || values.includes(value.trim()) ? undefined : ['oneOf', { values: values.join(', ') }]
 
@@ -121,7 +123,7 @@
     slug,
     destinationId,
     uuid: matching(UUID, 'uuid'),
-    date: matching(/^\d{4}-\d{2}-\d{2}$/, 'date'),
+    date: (value) => (isBlank(value) || isDay(value.trim()) ? undefined : ['date']),
     dateTime: matching(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/, 'dateTime'),
     gender: oneOf(['female', 'male', 'other', 'unknown']),
     status: (value, read) =>
