@@ -3,13 +3,12 @@ import { diagnose, type DiagnosisReason } from '../../src/auth/diagnosis'
 import { RedoxError } from '../../src/errors'
 import {
   environmentOf,
-  openConnection,
   tokenTarget,
   type ConnectionConfig,
   type ConnectionSecrets,
   type TargetEnvironment,
 } from './connection'
-import { acquireSandbox, releaseSandbox } from './sandbox-host'
+import { variable, withConnection, withVariables } from './form-connection'
 
 /** What stands in the form of a redox-config node, deployed or not. */
 export interface ConnectionForm {
@@ -48,7 +47,9 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     if (target !== 'Sandbox' && !mayGo(secrets, deployedConfig(RED, form.id), config)) {
       return { ok: false, reason: 'secretElsewhere', field: SECRETS[kind].at(-1)! }
     }
-    await authenticate(RED, config, secrets.values, target)
+    // Whoever waits in front of a dialog wants to know now: one attempt.
+    const once = { ...config, attempts: 1 }
+    await withConnection(RED, once, secrets.values, target, ({ client }) => client.authenticate())
     return { ok: true, environment: target }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -69,29 +70,6 @@ function deployedConfig(RED: NodeAPI, id: string): ConnectionConfig | undefined 
     if (definition.id === id) found = withVariables(RED, RED.nodes.getNode(id), { ...definition })
   })
   return found
-}
-
-/** `${NAME}` in a form is what Node-RED would replace at the next deploy. An unset one stays, and is reported. */
-export function withVariables(
-  RED: NodeAPI,
-  node: Node | null,
-  values: Record<string, unknown>,
-): ConnectionConfig {
-  const filled: Record<string, unknown> = Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [name, variable(RED, node, value)]),
-  )
-  if (values.environmentType === 'env') {
-    filled.environment = valueOf(RED, node, String(values.environment))
-  }
-  return filled
-}
-
-const valueOf = (RED: NodeAPI, node: Node | null, name: string): unknown =>
-  RED.util.evaluateNodeProperty(name, 'env', node as never, {})
-
-function variable(RED: NodeAPI, node: Node | null, value: unknown): unknown {
-  const name = typeof value === 'string' ? /^\$\{([^}]+)\}$/.exec(value)?.[1] : undefined
-  return name === undefined ? value : (valueOf(RED, node, name) ?? value)
 }
 
 interface Secrets {
@@ -122,27 +100,18 @@ function secretsOf(
 }
 
 function mayGo(secrets: Secrets, deployed: ConnectionConfig | undefined, config: ConnectionConfig): boolean {
+  if (!secrets.stored && !secrets.fromVariable) return true
   const target = tokenTarget(config).join()
   const { auth = 'oauth', region = 'US' } = config
-  if (deployed && tokenTarget({ ...deployed, auth }).join() === target) return true
-  const isRedox = tokenTarget({ auth, region }).join() === target
-  return !secrets.stored && (!secrets.fromVariable || isRedox)
+  if (deployed && deployedTarget({ ...deployed, auth }) === target) return true
+  return !secrets.stored && tokenTarget({ auth, region }).join() === target
 }
 
-async function authenticate(
-  RED: NodeAPI,
-  config: ConnectionConfig,
-  secrets: ConnectionSecrets,
-  target: TargetEnvironment,
-): Promise<void> {
-  const sandbox = target === 'Sandbox' ? await acquireSandbox() : undefined
+// A deployed connection with a wrong URL leads nowhere; it is the form's own faults that are told.
+function deployedTarget(deployed: ConnectionConfig): string | undefined {
   try {
-    const userDir = RED.settings.userDir ?? process.cwd()
-    // Whoever waits in front of a dialog wants to know now.
-    const once = { ...config, attempts: 1 }
-    const { client } = openConnection(once, secrets, target, sandbox, userDir)
-    await client.authenticate().finally(() => client.close())
-  } finally {
-    if (sandbox) releaseSandbox()
+    return tokenTarget(deployed).join()
+  } catch {
+    return undefined
   }
 }

@@ -188,7 +188,6 @@ function settingsOf(
         DEFAULT_HTTP.connectTimeoutSeconds,
         'connect time-out',
       ),
-      connections: sendsAtOnceOf(config),
     },
     retry: {
       attempts: count(config.attempts, DEFAULT_RETRY.attempts, 'number of attempts'),
@@ -196,16 +195,13 @@ function settingsOf(
       repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'setting for unknown outcomes') === 'yes',
     },
     gate: {
-      width: sendsAtOnceOf(config),
+      width: count(config.sendsAtOnce, DEFAULT_GATE.width, 'number of sends at once'),
       waiting: count(config.waiting, DEFAULT_GATE.waiting, 'number of messages that wait'),
       waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'size of the files that wait'),
     },
     perFiveMinutes: config.perFiveMinutes ? count(config.perFiveMinutes, 1, 'requests per 5 minutes') : 0,
   }
 }
-
-const sendsAtOnceOf = ({ sendsAtOnce }: ConnectionConfig): number =>
-  count(sendsAtOnce, DEFAULT_GATE.width, 'number of sends at once')
 
 function setHosts({ apiBase, blobUploadUrl, fhirBase, binaryUploadBase }: ConnectionConfig): Partial<Hosts> {
   const trimmed = { apiBase, blobUploadUrl, fhirBase, binaryUploadBase }

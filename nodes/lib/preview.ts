@@ -1,16 +1,9 @@
 import type { Node, NodeAPI } from 'node-red'
 import { RedoxError, type Problem } from '../../src/errors'
 import type { RequestPreview } from '../../src/redox/client'
-import {
-  environmentOf,
-  openConnection,
-  type Connection,
-  type ConnectionConfig,
-  type TargetEnvironment,
-} from './connection'
-import { withVariables } from './connection-test'
+import { environmentOf, type TargetEnvironment } from './connection'
 import { Inputs, type NodeConfig } from './evaluate'
-import { acquireSandbox, releaseSandbox } from './sandbox-host'
+import { withConnection, withVariables } from './form-connection'
 import { prepareOf } from './send-node'
 
 /** A send node and its connection, as their forms are now. */
@@ -36,7 +29,10 @@ export interface Preview {
 export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview> {
   const warnings: string[] = []
   try {
-    return await withConnection(RED, form, async (connection, environment) => {
+    const node = RED.nodes.getNode(form.connectionId)
+    const config = withVariables(RED, node, form.connection)
+    const environment = environmentOf(config.environment)
+    return await withConnection(RED, config, {}, environment, async (connection) => {
       const inputs = new SampleInputs(RED, RED.nodes.getNode(form.id), form)
       const prepare = prepareOf(form.type)
       if (prepare === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
@@ -53,23 +49,6 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
     if (!(error instanceof RedoxError)) throw error
     const { code, message } = error
     return { requests: [], problems: [], warnings, error: { code, message } }
-  }
-}
-
-async function withConnection(
-  RED: NodeAPI,
-  { connectionId, connection: form }: PreviewForm,
-  look: (connection: Connection, environment: TargetEnvironment) => Promise<Preview>,
-): Promise<Preview> {
-  const config: ConnectionConfig = withVariables(RED, RED.nodes.getNode(connectionId), form)
-  const environment = environmentOf(config.environment)
-  const sandbox = environment === 'Sandbox' ? await acquireSandbox() : undefined
-  try {
-    const userDir = RED.settings.userDir ?? process.cwd()
-    const connection = openConnection(config, {}, environment, sandbox, userDir)
-    return await look(connection, environment).finally(() => connection.client.close())
-  } finally {
-    if (sandbox) releaseSandbox()
   }
 }
 

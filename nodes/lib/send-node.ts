@@ -74,9 +74,16 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
       warnings.forEach((warning) => warned.add(warning))
     }
 
+    // Once, and not before a message needs it: what cannot be used is an error for Catch.
+    let config: NodeConfig | undefined
+    const ready = async (): Promise<{ config: NodeConfig; connection: Connection }> => ({
+      config: (config ??= migrated(type, saved)),
+      connection: await connectionOf(RED, saved.connection),
+    })
+
     const handle = async (msg: NodeMessageInFlow): Promise<NodeMessageInFlow> => {
       const began = Date.now()
-      const { config, connection } = await ready(RED, type, saved).catch((error: unknown) => {
+      const { config, connection } = await ready().catch((error: unknown) => {
         status.refused(codeOf(error))
         throw error
       })
@@ -128,15 +135,6 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
 
   prepares.set(type, prepare)
   RED.nodes.registerType(type, SendNode as never)
-}
-
-async function ready(
-  RED: NodeAPI,
-  type: string,
-  saved: SendNodeDef,
-): Promise<{ config: NodeConfig; connection: Connection }> {
-  const config = migrated(type, saved)
-  return { config, connection: await connectionOf(RED, saved.connection) }
 }
 
 async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {

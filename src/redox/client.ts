@@ -94,7 +94,7 @@ export class RedoxClient {
 
   constructor(settings: RedoxSettings) {
     this.settings = settings
-    this.#http = new Http(settings.http)
+    this.#http = new Http(settings.http, settings.gate.width)
     this.#gate = new Gate(settings.gate)
     this.#pace = new Pace(settings.perFiveMinutes)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>

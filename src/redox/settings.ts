@@ -57,7 +57,6 @@ export const DEFAULT_LIMITS: Limits = {
 export const DEFAULT_HTTP: HttpOptions = {
   answerTimeoutSeconds: 150,
   connectTimeoutSeconds: 10,
-  connections: 8,
 }
 
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, repeatUnknown: false }

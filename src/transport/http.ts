@@ -26,8 +26,6 @@ export interface HttpOptions {
   /** seconds to wait for an answer after the last byte of the request; Redox may take 120 (facts 6.2) */
   answerTimeoutSeconds: number
   connectTimeoutSeconds: number
-  /** sockets at once */
-  connections: number
 }
 
 // Answers are small. A larger one is a mistake or an attack, and must not fill the memory.
@@ -37,9 +35,10 @@ const MAX_ANSWER_BYTES = 10_000_000
 export class Http {
   readonly #agent: Agent
 
-  constructor(options: HttpOptions) {
+  /** @param connections sockets at once */
+  constructor(options: HttpOptions, connections: number) {
     this.#agent = new Agent({
-      connections: options.connections,
+      connections,
       connect: { timeout: options.connectTimeoutSeconds * 1000 },
       headersTimeout: options.answerTimeoutSeconds * 1000,
       bodyTimeout: options.answerTimeoutSeconds * 1000,

@@ -1,0 +1,50 @@
+import type { Node, NodeAPI } from 'node-red'
+import {
+  openConnection,
+  type Connection,
+  type ConnectionConfig,
+  type ConnectionSecrets,
+  type TargetEnvironment,
+} from './connection'
+import { acquireSandbox, releaseSandbox } from './sandbox-host'
+
+/** `${NAME}` in a form is what Node-RED would replace at the next deploy. An unset one stays, and is reported. */
+export function withVariables(
+  RED: NodeAPI,
+  node: Node | null,
+  values: Record<string, unknown>,
+): ConnectionConfig {
+  const filled: Record<string, unknown> = Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, variable(RED, node, value)]),
+  )
+  if (values.environmentType === 'env') {
+    filled.environment = valueOf(RED, node, String(values.environment))
+  }
+  return filled
+}
+
+const valueOf = (RED: NodeAPI, node: Node | null, name: string): unknown =>
+  RED.util.evaluateNodeProperty(name, 'env', node as never, {})
+
+export function variable(RED: NodeAPI, node: Node | null, value: unknown): unknown {
+  const name = typeof value === 'string' ? /^\$\{([^}]+)\}$/.exec(value)?.[1] : undefined
+  return name === undefined ? value : (valueOf(RED, node, name) ?? value)
+}
+
+/** Opens the connection of a form for a moment, whether it is deployed or not. */
+export async function withConnection<T>(
+  RED: NodeAPI,
+  config: ConnectionConfig,
+  secrets: ConnectionSecrets,
+  target: TargetEnvironment,
+  use: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const sandbox = target === 'Sandbox' ? await acquireSandbox() : undefined
+  try {
+    const userDir = RED.settings.userDir ?? process.cwd()
+    const connection = openConnection(config, secrets, target, sandbox, userDir)
+    return await use(connection).finally(() => connection.client.close())
+  } finally {
+    if (sandbox) releaseSandbox()
+  }
+}
