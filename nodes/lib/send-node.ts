@@ -2,17 +2,14 @@ import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { badInput, RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
 import { checked, type Draft } from '../../src/message/prepared'
-import {
-  referenceFor,
-  type Delivery,
-  type OnProgress,
-  type RedoxClient,
-  type UploadKind,
-} from '../../src/redox/client'
+import { referenceFor, type Delivery, type RedoxClient, type UploadKind } from '../../src/redox/client'
+import { closeWithinMs, timer } from './closing'
 import type { Connection, RedoxConfigNode } from './connection'
 import { Inputs, type NodeConfig } from './evaluate'
 import { migrated } from './migrations'
 import { Status } from './status'
+import { bequeath, followFlows, inheritedWork, isDeploying, succeed } from './succession'
+import { codeOf, Work, type Answer } from './work'
 
 /** What one message gives a node's `prepare`. */
 export interface Task {
@@ -37,19 +34,6 @@ export type Prepared =
 /** Reads a node's inputs for one message and builds what is to be sent. No I/O but reading the file's head. */
 export type Prepare = (task: Task) => Promise<Prepared>
 
-/** What was done. */
-interface Done {
-  payload: unknown
-  /** all but what the skeleton adds, plain data that anyone can log */
-  redox: Record<string, unknown> & { way: string }
-  statusCode: number
-  /** log id, trace id or location: the end of the status line */
-  id?: string
-}
-
-// Node-RED waits 15 s for a node to close (handbook A2).
-const CLOSE_WITHIN_MS = 12_000
-
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 
 const prepares = new Map<string, Prepare>()
@@ -59,14 +43,15 @@ export const prepareOf = (type: string): Prepare | undefined => prepares.get(typ
 
 /**
  * Registers a node that takes a message, does one piece of work at Redox and emits the answer. All that the
- * send nodes share is here: connection, status, `done` exactly once, errors for Catch, closing.
+ * send nodes share is here: connection, status, `done` exactly once, errors for Catch, deploys.
  */
 export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): void {
+  followFlows(RED)
+
   function SendNode(this: Node, saved: SendNodeDef): void {
     RED.nodes.createNode(this, saved)
     const status = new Status(RED, this)
-    const closing = new AbortController()
-    const underWay = new Set<Promise<void>>()
+    const works = new Set<Work>()
     const warned = new Set<string>()
 
     const warn = (warnings: string[]): void => {
@@ -81,60 +66,74 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
       connection: await connectionOf(RED, saved.connection),
     })
 
-    const handle = async (msg: NodeMessageInFlow): Promise<NodeMessageInFlow> => {
+    const run = async (work: Work): Promise<Answer> => {
       const began = Date.now()
-      const { config, connection } = await ready().catch((error: unknown) => {
-        status.refused(codeOf(error))
-        throw error
-      })
-      const { environment } = connection
-      const ticket = status.begin(environment)
-      try {
-        const warnings: string[] = []
-        const inputs = new Inputs(RED, this, config, msg)
-        const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
-        const done = await deliver(prepared, connection.client, closing.signal, ticket.progress)
-        warn(warnings)
-        ticket.sent(done.statusCode, done.redox.way, done.id)
-        return Object.assign(msg, {
-          payload: done.payload,
-          statusCode: done.statusCode,
-          redox: {
-            environment,
-            ...done.redox,
-            milliseconds: Date.now() - began,
-            ...(warnings.length > 0 && { warnings }),
-          },
-        })
-      } catch (error) {
-        ticket.failed(codeOf(error))
-        throw error
-      }
+      const { config, connection } = await ready()
+      const { environment, client } = connection
+      work.begin(environment)
+      const warnings: string[] = []
+      const inputs = new Inputs(RED, this, config, work.msg)
+      const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
+      const { redox, ...done } = await deliver(prepared, client, work)
+      const milliseconds = Date.now() - began
+      const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
+      return { ...done, redox: told, warnings }
     }
 
     this.on('input', (msg, send, done) => {
-      const work = handle(msg)
-        .then(send)
-        .then(
-          () => done(),
-          (error: unknown) => done(forCatch(error)),
-        )
-      underWay.add(work)
-      void work.finally(() => underWay.delete(work))
-    })
-
-    this.on('close', (_removed: boolean, done: () => void) => {
-      closing.abort(new DOMException('closed', 'AbortError'))
-      const settled = Promise.allSettled(underWay)
-      void Promise.race([settled, timer(CLOSE_WITHIN_MS)]).then(() => {
-        status.close()
+      const work = inheritedWork(msg) ?? new Work(msg, run)
+      const ticket = status.ticket()
+      work.showIn(ticket)
+      works.add(work)
+      void work.ended.then((outcome) => {
+        // Left to the successor when the node was closed meanwhile.
+        if (!works.delete(work)) return
+        if ('error' in outcome) {
+          ticket.failed(codeOf(outcome.error))
+          return done(forCatch(outcome.error))
+        }
+        const { answer } = outcome
+        warn(answer.warnings)
+        ticket.sent(answer.statusCode, answer.redox.way, answer.id)
+        send(withAnswer(msg, answer))
         done()
       })
     })
+
+    this.on('close', (_removed: boolean, done: () => void) => {
+      const left = [...works]
+      works.clear()
+      status.close()
+      // What waits costs nothing to begin anew; what is under way must not be torn apart.
+      left.filter(({ isUnderWay }) => !isUnderWay).forEach((work) => work.stop())
+      bequeath(this, left)
+      void (isDeploying() ? Promise.resolve() : ended(left, closeWithinMs(RED))).then(done)
+    })
+
+    succeed(this)
   }
 
   prepares.set(type, prepare)
   RED.nodes.registerType(type, SendNode as never)
+}
+
+/** Resolves when all has ended; what has not by then is stopped. */
+async function ended(works: Work[], withinMs: number): Promise<void> {
+  const all = Promise.all(works.map((work) => work.ended))
+  const late = Symbol('late')
+  if ((await Promise.race([all, timer(withinMs, late)])) !== late) return
+  works.forEach((work) => work.stop())
+  await all
+}
+
+// A message that is frozen cannot carry its answer; what was delivered must be told all the same.
+function withAnswer(msg: NodeMessageInFlow, { payload, statusCode, redox }: Answer): NodeMessageInFlow {
+  const answer = { payload, statusCode, redox }
+  try {
+    return Object.assign(msg, answer)
+  } catch {
+    return { ...msg, ...answer }
+  }
 }
 
 async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
@@ -145,8 +144,6 @@ async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
     'The node has no connection (or it is disabled). Choose a redox-config node in its Connection field.',
   )
 }
-
-const codeOf = (error: unknown): string => (error instanceof RedoxError ? error.code : 'REDOX_INTERNAL')
 
 /**
  * What Catch gets. A fault of our own gets a code too; its text may hold anything, so only its kind is told.
@@ -168,26 +165,17 @@ const frames = (stack: string): string =>
     .filter((line) => /^\s+at /.test(line))
     .join('\n')
 
-const timer = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => void setTimeout(resolve, milliseconds).unref())
+type Done = Omit<Answer, 'warnings'>
 
 /** Does what was prepared. */
-function deliver(
-  prepared: Prepared,
-  client: RedoxClient,
-  signal: AbortSignal,
-  onProgress: OnProgress,
-): Promise<Done> {
-  return prepared.kind === 'upload'
-    ? upload(prepared, client, signal, onProgress)
-    : send(prepared, client, signal, onProgress)
+function deliver(prepared: Prepared, client: RedoxClient, work: Work): Promise<Done> {
+  return prepared.kind === 'upload' ? upload(prepared, client, work) : send(prepared, client, work)
 }
 
 async function upload(
   { file, uploadKind }: Extract<Prepared, { kind: 'upload' }>,
   client: RedoxClient,
-  signal: AbortSignal,
-  onProgress: OnProgress,
+  { signal, onProgress }: Work,
 ): Promise<Done> {
   const uploaded = await client.upload(file, uploadKind, signal, onProgress)
   const { status, headers, sha256, url, attempts } = uploaded
@@ -208,8 +196,7 @@ async function upload(
 async function send(
   { draft, files, isText }: Extract<Prepared, { kind: 'message' }>,
   client: RedoxClient,
-  signal: AbortSignal,
-  onProgress: OnProgress,
+  { signal, onProgress }: Work,
 ): Promise<Done> {
   const message = checked(draft)
   const delivery = await client.deliver(message, files, signal, onProgress)

@@ -13,6 +13,8 @@ const SHORT_ID = 8
 
 /** One message on its way through a node, as the status sees it. */
 export interface Ticket {
+  /** @param environment `sandbox` stands in front, so that nobody takes it for a delivery */
+  begin: (environment: string) => void
   progress: (progress: Progress) => void
   sent: (statusCode: number, way: string, id: string | undefined) => void
   failed: (code: string) => void
@@ -37,10 +39,13 @@ export class Status {
     private readonly node: Node,
   ) {}
 
-  /** @param environment `sandbox` stands in front, so that nobody takes it for a delivery */
-  begin(environment: string): Ticket {
-    this.#environment = environment
+  /** A message's place in the status; shown once it begins. */
+  ticket(): Ticket {
     const ticket: Ticket = {
+      begin: (environment) => {
+        this.#environment = environment
+        ticket.progress({ phase: 'send', sent: 0, total: 0 })
+      },
       progress: (progress) => {
         this.#underWay.set(ticket, progress)
         this.#changed()
@@ -51,15 +56,7 @@ export class Status {
       },
       failed: (code) => this.#end(ticket, true, code),
     }
-    this.#underWay.set(ticket, { phase: 'send', sent: 0, total: 0 })
-    this.#changed()
     return ticket
-  }
-
-  /** A message that never got as far as a connection. */
-  refused(code: string): void {
-    this.#ended = { failed: true, text: code }
-    this.#changed()
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import type { NodeAPI, NodeDef } from 'node-red'
+import { closeWithinMs, timer } from '../lib/closing'
 import {
   environmentOf,
   openConnection,
@@ -10,6 +11,7 @@ import {
 import { registerEditorRoutes } from '../lib/editor-routes'
 import { migrated } from '../lib/migrations'
 import { acquireSandbox, releaseSandbox } from '../lib/sandbox-host'
+import { isDeploying } from '../lib/succession'
 
 export = function register(RED: NodeAPI): void {
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
@@ -38,13 +40,13 @@ export = function register(RED: NodeAPI): void {
     this.connection = () => (opened ??= open())
 
     this.on('close', (_removed: boolean, done: () => void) => {
-      const closing = opened?.then(({ client }) => client.close()) ?? Promise.resolve()
-      closing
+      // The nodes that send decide how long their work goes on; sockets and sandbox stay as long.
+      const ended = (opened?.then(({ client }) => client.end()) ?? Promise.resolve())
         .catch(() => undefined)
-        .finally(() => {
-          if (usesSandbox) releaseSandbox()
-          done()
-        })
+        .finally(() => usesSandbox && releaseSandbox())
+      void (
+        isDeploying() ? Promise.resolve() : Promise.race([ended, timer(closeWithinMs(RED), undefined)])
+      ).then(done)
     })
   }
 

@@ -160,6 +160,12 @@ export class RedoxClient {
     return [previewOf(this.#uploadStep(file, kind))]
   }
 
+  /** Closes the sockets once all that was given to it has ended. */
+  async end(): Promise<void> {
+    await this.#gate.empty()
+    await this.close()
+  }
+
   /** Stops what is under way and closes the sockets. */
   async close(): Promise<void> {
     this.#closing.abort(new DOMException('closed', 'AbortError'))
@@ -328,8 +334,8 @@ export class RedoxClient {
       const wait = this.#waitAfter(result, replayed ? attempts - 1 : attempts, giveUpAt)
       if (wait === undefined) throw error
       onProgress({ phase: 'retry', sent: 0, total: 0 })
-      await sleep(wait, undefined, { signal }).catch(() => {
-        throw error
+      await sleep(wait, undefined, { signal }).catch((stopped: unknown) => {
+        throw unknown ?? stopped
       })
     }
   }
@@ -341,11 +347,12 @@ export class RedoxClient {
     signal: AbortSignal,
     onProgress: OnProgress,
   ): Promise<{ answer: HttpAnswer } | Failure> {
-    onProgress({ phase: phaseOf(step), sent: 0, total: step.body.length })
     const token = step.purpose === 'token' ? undefined : await unlessStopped(this.#tokens.get(), signal)
     const wait = this.#pace.wait()
     if (Date.now() + wait > giveUpAt) throw paused(step, wait)
+    if (wait > 0) onProgress(WAITING)
     await this.#pace.turn(signal)
+    onProgress({ phase: phaseOf(step), sent: 0, total: step.body.length })
     const result = await this.#attempt(step, token, signal, onProgress)
     if ('outcome' in result && result.outcome === 'unauthorised') this.#tokens.invalidate(token!)
     return result

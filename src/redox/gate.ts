@@ -27,6 +27,7 @@ export class Gate {
   #inside = 0
   #waitingBytes = 0
   readonly #waiting: Waiting[] = []
+  readonly #onEmpty: (() => void)[] = []
 
   constructor(limits: GateLimits) {
     this.#limits = limits
@@ -51,11 +52,17 @@ export class Gate {
     }
   }
 
+  /** Resolves when nobody is inside: then nobody waits either. */
+  async empty(): Promise<void> {
+    if (this.#inside > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve))
+  }
+
   // Whoever leaves hands the place on, so that nobody who comes later slips in before.
   #leave(): void {
     const next = this.#waiting.shift()
     if (next === undefined) {
       this.#inside--
+      if (this.#inside === 0) this.#onEmpty.splice(0).forEach((resolve) => resolve())
       return
     }
     this.#waitingBytes -= next.bytes

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
-import type { Node, NodeAPI } from 'node-red'
+import type { Node, NodeAPI, NodeDef } from 'node-red'
 import helper from 'node-red-node-test-helper'
 import redoxConfig from '../../nodes/redox-config/redox-config'
 import datamodelMedia from '../../nodes/redox-datamodel-media/redox-datamodel-media'
@@ -70,7 +70,7 @@ export const pathsOf = ({ cause }: CaughtError): string[] => cause.problems!.map
 const anything: unknown = new Proxy(() => anything, { get: () => anything })
 
 /** The saved properties of a node that was just dropped: out of its own editor file. */
-function defaultsOf(type: string): Settings {
+export function defaultsOf(type: string): Settings {
   let defaults: Record<string, { value: unknown }> = {}
   const registerType = (_type: string, definition: { defaults: typeof defaults }): void => {
     defaults = definition.defaults
@@ -110,6 +110,8 @@ export interface FlowOptions {
   env?: Record<string, string>
   /** false: no Catch node */
   catches?: boolean
+  /** the node is inside a subflow that has one instance in the tab */
+  inSubflow?: boolean
 }
 
 type NodeDefinition = helper.TestFlows[number]
@@ -120,8 +122,28 @@ const onTab = (definition: Settings & { id: string; type: string }): NodeDefinit
 })
 const watch = (type: string, scope: string[] | null): NodeDefinition[] => [
   onTab({ id: type, type, scope, wires: [[`${type}-out`]] }),
-  onTab({ id: `${type}-out`, type: 'helper' }),
+  onTab({ id: `${type}-out`, type: 'collector' }),
 ]
+
+/** Those nodes in a subflow, with one instance in the tab that takes and emits for the node under test. */
+function subflowOf(nodes: NodeDefinition[]): NodeDefinition[] {
+  const subflow = {
+    ...{ id: 'subflow', type: 'subflow', in: [{ wires: [{ id: 'node' }] }] },
+    out: [{ wires: [{ id: 'node', port: 0 }] }],
+  }
+  const inside = nodes.map((node) => ({ ...node, z: 'subflow', ...(node.id === 'node' && { wires: [[]] }) }))
+  const instance = onTab({ id: 'instance', type: 'subflow:subflow', wires: [['emitted']] })
+  return [subflow, ...inside, instance]
+}
+
+/** A node that keeps nothing to itself, over deploys too. */
+const collectorOf = (RED: NodeAPI, collect: (id: string, msg: Message) => void) =>
+  function Collector(this: Node, definition: NodeDef): void {
+    RED.nodes.createNode(this, definition)
+    // Inside a subflow the id is another with each start.
+    const { _alias = this.id } = this as Node & { _alias?: string }
+    this.on('input', (msg) => collect(_alias, msg))
+  }
 
 /** A tab with one node, and everything that comes out of it and that Catch, Complete and Status say of it. */
 export class Flow {
@@ -131,11 +153,20 @@ export class Flow {
   readonly statuses: string[] = []
   readonly #ended = new EventEmitter().setMaxListeners(0)
   #sent = 0
+  #deploys = 0
+  #secrets: Record<string, string> = {}
   #clone: (message: Message) => Message = (message) => message
   readonly #definition: NodeDefinition[]
+  readonly #receiver: string
 
-  constructor({ type, node, config, env = {}, bare = false, catches = true }: FlowOptions) {
+  constructor({ type, node, config, env = {}, bare = false, catches = true, inSubflow }: FlowOptions) {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
+    const tested = {
+      ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
+      wires: [['emitted']],
+    }
+    const observed = [onTab(tested), ...watch('complete', ['node']), ...watch('status', ['node'])]
+    this.#receiver = inSubflow ? 'instance' : 'node'
     this.#definition = [
       { id: 'tab', type: 'tab', env: variables } as NodeDefinition,
       {
@@ -144,19 +175,14 @@ export class Flow {
         ...(bare && config ? {} : defaultsOf('redox-config')),
         ...config,
       },
-      onTab({
-        ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
-        ...{ z: 'tab', wires: [['emitted']] },
-      }),
-      onTab({ id: 'emitted', type: 'helper' }),
+      ...(inSubflow ? subflowOf(observed) : observed),
+      onTab({ id: 'emitted', type: 'collector' }),
       ...(catches ? watch('catch', null) : []),
-      ...watch('complete', ['node']),
-      ...watch('status', ['node']),
     ]
   }
 
   get node(): Node {
-    return helper.getNode('node')
+    return helper.getNode(this.#receiver)
   }
 
   get status(): string {
@@ -164,33 +190,52 @@ export class Flow {
   }
 
   async load(secrets: Record<string, string>): Promise<void> {
+    this.#secrets = secrets
     const prepare = (RED: NodeAPI): void => {
       RED._ = translate
       this.#clone = (message) => RED.util.cloneMessage(message)
+      RED.nodes.registerType(
+        'collector',
+        collectorOf(RED, (id, msg) => this.#collect(id, msg)),
+      )
     }
     await helper.load([prepare, ...REGISTER] as never, this.#definition, { config: secrets })
-    const listen = (id: string, list: Message[]): void =>
-      void helper.getNode(id).on('input', (msg) => {
-        list.push(msg)
-        this.#ended.emit('one')
-      })
-    listen('emitted', this.emitted)
-    if (helper.getNode('catch-out')) listen('catch-out', this.caught)
-    listen('complete-out', this.completed)
-    helper.getNode('status-out').on('input', (msg) => {
-      const { text } = (msg as Message)['status']
-      if (text !== undefined) this.statuses.push(text)
-    })
   }
 
-  /** Deploys the node under test again, as "modified nodes" does; all others go on. */
-  async redeploy(): Promise<void> {
-    const changed = this.#definition.map((node) => (node.id === 'node' ? { ...node, name: 'changed' } : node))
-    await helper.setFlows(changed, 'nodes')
+  #collect(id: string, msg: Message): void {
+    if (id === 'status-out') {
+      const { text } = msg['status']
+      if (text !== undefined) this.statuses.push(text)
+      return
+    }
+    const lists = { emitted: this.emitted, 'catch-out': this.caught, 'complete-out': this.completed }
+    lists[id as keyof typeof lists].push(msg)
+    this.#ended.emit('one')
+  }
+
+  /**
+   * Deploys with some nodes changed; by default the node under test as "modified nodes" does, all others go on.
+   * @param changes by node id; null removes the node
+   */
+  async redeploy(
+    type: 'full' | 'flows' | 'nodes' = 'nodes',
+    changes: Record<string, Settings | null> = { node: { name: `deployed ${++this.#deploys}` } },
+  ): Promise<void> {
+    const flows = this.#definition.flatMap((node) => {
+      const change = changes[node.id]
+      return change === null ? [] : [{ ...node, ...change }]
+    })
+    await helper.setFlows(flows, type, { config: this.#secrets })
   }
 
   stop(): Promise<void> {
     return helper.clearFlows()
+  }
+
+  /** Starts it again after a stop. */
+  async start(): Promise<void> {
+    const { _redNodes: runtime } = helper as unknown as { _redNodes: { startFlows(): Promise<void> } }
+    await runtime.startFlows()
   }
 
   /** Sends a message that is expected to be delivered. */

@@ -15,6 +15,9 @@ const NODE_RED = process.env['REDOX_TEST_NODE_RED'] ?? ROOT
 export interface NodeRed {
   /** With a slash at its end. */
   url: string
+  /** what it has printed */
+  log(): string
+  /** Asks it to end, as a service manager does, and waits until it has. */
   stop(): Promise<void>
 }
 
@@ -34,13 +37,13 @@ export async function startNodeRed(settings: object = {}, env: object = {}): Pro
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
-  await started(child)
+  const log = await started(child)
   const stop = async (): Promise<void> => {
     child.kill()
     if (child.exitCode === null) await once(child, 'exit')
     await rm(userDir, { recursive: true, force: true })
   }
-  return { url: `http://127.0.0.1:${port}/`, stop }
+  return { url: `http://127.0.0.1:${port}/`, log, stop }
 }
 
 const settingsOf = (uiPort: number): object => ({
@@ -70,7 +73,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function started(child: ChildProcess): Promise<void> {
+/** Waits until the flows run, and gives what reads the output from then on. */
+async function started(child: ChildProcess): Promise<() => string> {
   let output = ''
   await new Promise<void>((resolve, reject) => {
     const listen = (chunk: Buffer): void => {
@@ -81,4 +85,5 @@ async function started(child: ChildProcess): Promise<void> {
     child.stderr?.on('data', listen)
     child.once('exit', () => reject(new Error(`Node-RED ended:\n${output}`)))
   })
+  return () => output
 }

@@ -1,5 +1,13 @@
 import { fixture } from './fixtures'
-import { PATIENT, startFlow, startFlowTo, type Flow, type Message, type Settings } from './flow'
+import {
+  PATIENT,
+  startFlow,
+  startFlowTo,
+  type Flow,
+  type FlowOptions,
+  type Message,
+  type Settings,
+} from './flow'
 import type { Purpose, ScriptedServer } from './scripted-server'
 
 export const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
@@ -107,7 +115,9 @@ export const startTo = (
   { type, node }: SendNode,
   settings: Settings = {},
   config: Settings = {},
-): Promise<Flow> => startFlowTo(server.url, { type, node: { ...TAKES_DATA, ...node, ...settings }, config })
+  options: Partial<FlowOptions> = {},
+): Promise<Flow> =>
+  startFlowTo(server.url, { type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 
 /** A message as a flow has it: with a file, and with things that are none of our business. */
 export const fileMessage = (payload: unknown = PDF): Message => ({

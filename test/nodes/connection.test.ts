@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { once, type EventEmitter } from 'node:events'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -333,56 +333,5 @@ describe('many messages at once', () => {
     await server.until('send', 2)
     await pause(50)
     assert.equal(server.of('upload').length, 2)
-  })
-})
-
-describe('a node that is deployed anew', () => {
-  useNodeRed()
-  useServer()
-
-  const codes = (flow: Flow): string[] => flow.caught.map(({ error }) => error.code).sort()
-
-  it('ends what is under way as unknown, and what waits as aborted', async () => {
-    server.script('send', silence)
-    const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '1' })
-    const outcomes = [1, 2, 3].map(() => flow.outcome(photo()))
-    await server.until('send', 1)
-    await flow.redeploy()
-    await Promise.all(outcomes)
-    assert.deepEqual(codes(flow), ['REDOX_ABORTED', 'REDOX_ABORTED', 'REDOX_OUTCOME_UNKNOWN'])
-    assert.equal(server.of('send').length, 1)
-  })
-
-  for (const purpose of ['upload', 'token'] as const) {
-    it(`ends the wait for the ${purpose} as aborted, without waiting`, async () => {
-      server.script(purpose, silence)
-      const flow = await startTo(server, NOTE, { way: 'upload' })
-      void flow.outcome(photo())
-      await server.until(purpose, 1)
-      await flow.redeploy()
-      assert.deepEqual(codes(flow), ['REDOX_ABORTED'])
-      assert.deepEqual(server.of('send'), [])
-    })
-  }
-
-  it('goes on with the next message, and with the same connection', async () => {
-    const flow = await startTo(server, NOTE)
-    await flow.send(photo())
-    await flow.redeploy()
-    await flow.send(photo())
-    assert.equal(server.of('token').length, 1)
-  })
-
-  it('leaves no request behind when all of Node-RED stops', async () => {
-    server.script('send', silence)
-    const flow = await startTo(server, NOTE)
-    const errors: string[] = []
-    const spy = flow.node as unknown as EventEmitter
-    spy.on('call:error', ({ args }: { args: { code: string }[] }) => errors.push(args[0]!.code))
-    flow.node.receive(photo())
-    await server.until('send', 1)
-    await flow.stop()
-    assert.deepEqual(errors, ['REDOX_OUTCOME_UNKNOWN'])
-    await server.untilIdle()
   })
 })

@@ -1,0 +1,15 @@
+import type { NodeAPI } from 'node-red'
+
+// Node-RED waits 15 s for a node to close, or what the settings say (handbook A2).
+const NODE_RED_WAITS_MS = 15_000
+const PART_OF_IT = 0.8
+
+/** Milliseconds that a node may take to close. */
+export function closeWithinMs(RED: NodeAPI): number {
+  const { nodeCloseTimeout } = RED.settings as { nodeCloseTimeout?: number }
+  return PART_OF_IT * (nodeCloseTimeout ?? NODE_RED_WAITS_MS)
+}
+
+/** Resolves with the value after so long. Does not keep the process alive. */
+export const timer = <T>(milliseconds: number, value: T): Promise<T> =>
+  new Promise((resolve) => void setTimeout(resolve, milliseconds, value).unref())

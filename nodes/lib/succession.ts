@@ -1,0 +1,120 @@
+import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
+import { RedoxError } from '../../src/errors'
+import { codeOf, type Work } from './work'
+
+/**
+ * What a deploy makes of work that has not ended: Node-RED closes a node and makes a new one with the same id,
+ * which knows nothing of the old one's messages; and what the old one emits goes nowhere. So the work is left here,
+ * and the successor receives the messages once more, with what became of them.
+ */
+
+interface Estate {
+  /** of the node that left it, as `type id`, for the log */
+  from: string
+  heir: string
+  work: Work
+}
+
+interface FlowsEvent {
+  /** the configuration that runs, or that will */
+  config?: object
+}
+interface RuntimeEvent {
+  id?: string
+  payload?: { state?: string; deploy?: boolean }
+}
+
+const nodes = new Map<string, Node>()
+const inherited = new WeakMap<object, Work>()
+const estates: Estate[] = []
+let isRunning = false
+let isDeploy = false
+let started: object | undefined
+const watched = new WeakSet<object>()
+
+/**
+ * What a node and its successor have in common: type and id, which last over deploys. Nodes inside a subflow get a new id each time they are
+ * started; their path through the flows stays.
+ */
+const lastingId = (node: Node): string =>
+  `${node.type} ${(node as Node & { _path?: string })._path ?? node.id}`
+
+/** The node is there to receive what its predecessor left. */
+export function succeed(node: Node): void {
+  nodes.set(lastingId(node), node)
+}
+
+/** What a predecessor has begun for this message, when it is one that it left. */
+export function inheritedWork(msg: NodeMessageInFlow): Work | undefined {
+  const work = inherited.get(msg)
+  inherited.delete(msg)
+  return work
+}
+
+/** Whether nodes are closed for new ones to follow, and not because the flows end. */
+export const isDeploying = (): boolean => isDeploy
+
+/** Leaves the work of a node that closes to its successor. */
+export function bequeath(node: Node, works: Iterable<Work>): void {
+  const heir = lastingId(node)
+  if (nodes.get(heir) === node) nodes.delete(heir)
+  for (const work of works) estates.push({ from: `${node.type} ${node.id}`, heir, work })
+}
+
+/** Follows the flows of a runtime as they stop and start. */
+export function followFlows(RED: NodeAPI): void {
+  if (watched.has(RED.events)) return
+  watched.add(RED.events)
+  RED.events.on('flows:stopping', ({ config }: FlowsEvent) => {
+    isRunning = false
+    // A deploy stops the flows when it has the new configuration already.
+    isDeploy = started !== undefined && config !== started
+  })
+  RED.events.on('flows:started', ({ config }: FlowsEvent) => {
+    isRunning = true
+    started = config
+    for (const estate of estates.splice(0)) void handOver(RED, estate)
+  })
+  RED.events.on('runtime-event', ({ id, payload }: RuntimeEvent) => {
+    const staysStopped = id === 'runtime-state' && payload?.state === 'stop' && payload.deploy !== true
+    if (staysStopped) for (const estate of estates) report(RED, estate)
+  })
+}
+
+async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
+  const { work, heir } = estate
+  // What was stopped before it was sent begins anew, with the settings that are deployed now.
+  if (!work.isUnderWay) await work.ended
+  if (!isRunning) {
+    estates.push(estate)
+    return
+  }
+  const node = nodes.get(heir)
+  if (node === undefined) return report(RED, estate)
+  if (!work.isUnsent) inherited.set(work.msg, work)
+  node.receive(work.msg)
+}
+
+/** Nobody in the flows can hear of it: the runtime's log is what is left. */
+function report(RED: NodeAPI, { from, work }: Estate): void {
+  const tell = (): void => RED.log.warn(`${from}: the message ${work.msg._msgid} ${fate(work)}`)
+  if (work.outcome) tell()
+  else void work.ended.then(tell)
+}
+
+function fate({ outcome, isUnsent }: Work): string {
+  if (isUnsent) return 'was not sent (REDOX_ABORTED): its node was stopped or removed before its turn came.'
+  if ('answer' in outcome!) {
+    const { statusCode, redox } = outcome.answer
+    return `was delivered (HTTP ${statusCode}${ids(redox)}), but its node is stopped or gone: no answer was emitted.`
+  }
+  const { error } = outcome!
+  const known = error instanceof RedoxError ? ids(error.cause) : ''
+  return `ended with ${codeOf(error)}${known}, and its node is stopped or gone: no Catch node has heard of it.`
+}
+
+/** What finds a message in the Redox dashboard. */
+function ids({ logIds = [], traceId }: { logIds?: string[]; traceId?: string }): string {
+  if (logIds.length > 0) return `, log id ${logIds.join(', ')}`
+  return traceId === undefined ? '' : `, trace id ${traceId}`
+}

@@ -1,0 +1,81 @@
+import type { NodeMessageInFlow } from 'node-red'
+import { RedoxError } from '../../src/errors'
+import type { Progress } from '../../src/redox/client'
+import type { Ticket } from './status'
+
+/** What becomes of a message that was delivered: these properties are set on it. */
+export interface Answer {
+  payload: unknown
+  statusCode: number
+  /** plain data that anyone can log */
+  redox: Record<string, unknown> & { way: string; logIds?: string[]; traceId?: string }
+  /** log id, trace id or location: the end of the status line */
+  id?: string
+  /** for `node.warn`, no patient data */
+  warnings: string[]
+}
+
+export type Outcome = { answer: Answer } | { error: unknown }
+
+/** One message on its way to Redox. It may outlive the node that it came to (see succession.ts). */
+export class Work {
+  /** settles when the message was delivered, refused or stopped; never rejects */
+  readonly ended: Promise<Outcome>
+  /** once it has ended */
+  outcome: Outcome | undefined
+  /** `''` until the connection is open */
+  environment = ''
+  #ticket: Ticket | undefined
+  #isUnderWay = false
+  readonly #stop = new AbortController()
+
+  constructor(
+    readonly msg: NodeMessageInFlow,
+    run: (work: Work) => Promise<Answer>,
+  ) {
+    this.ended = run(this)
+      .then(
+        (answer) => ({ answer }),
+        (error: unknown) => ({ error }),
+      )
+      .then((outcome) => (this.outcome = outcome))
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** Whether requests of it are on their way, so that it must not be stopped without need. */
+  get isUnderWay(): boolean {
+    return this.#isUnderWay
+  }
+
+  /** Whether it was stopped before anything of it can have been delivered: it may begin anew. */
+  get isUnsent(): boolean {
+    const { outcome } = this
+    return outcome !== undefined && 'error' in outcome && codeOf(outcome.error) === 'REDOX_ABORTED'
+  }
+
+  begin(environment: string): void {
+    this.environment = environment
+    this.#ticket?.begin(environment)
+  }
+
+  readonly onProgress = (progress: Progress): void => {
+    this.#isUnderWay = progress.phase === 'upload' || progress.phase === 'send'
+    this.#ticket?.progress(progress)
+  }
+
+  /** Shows it in the status of a node. */
+  showIn(ticket: Ticket): void {
+    this.#ticket = ticket
+    if (this.environment !== '') ticket.begin(this.environment)
+  }
+
+  stop(): void {
+    this.#stop.abort(new DOMException('stopped', 'AbortError'))
+  }
+}
+
+export const codeOf = (error: unknown): string =>
+  error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'

@@ -1,0 +1,302 @@
+/** Deploys, stops and ends of Node-RED while messages are on their way: none is lost, none doubled, none silent. */
+import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  defaultsOf,
+  logged,
+  PRIVATE_KEY,
+  useNodeRed,
+  type Flow,
+  type Message,
+  type Settings,
+} from '../lib/flow'
+import { startNodeRed, type NodeRed } from '../lib/node-red'
+import { reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
+import { ALL_NODES, fileMessage, NOTE, PHOTO, purposeOf, startTo } from '../lib/send-nodes'
+
+const IN_FLIGHT = 64
+const photo = (): Message => fileMessage(PHOTO)
+
+let server: ScriptedServer
+
+function useServer(): void {
+  beforeEach(async () => {
+    server = await ScriptedServer.start()
+  })
+  afterEach(() => server.close())
+}
+
+/** Answers once it is told to. */
+function heldBack(): { reply: (answer?: object) => void; held: Parameters<ScriptedServer['script']>[1] } {
+  let go!: (answer?: object) => void
+  const told = new Promise<object | undefined>((resolve) => (go = resolve))
+  return {
+    reply: go,
+    held: async (response) => {
+      const answer = (await told) ?? { Meta: { Logs: [{ ID: 'log-1' }] } }
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(answer))
+    },
+  }
+}
+
+const ids = (messages: Message[]): string[] => messages.map(({ _msgid }) => _msgid as string)
+const codes = (flow: Flow): string[] => flow.caught.map(({ error }) => error.code)
+
+type Changes = Record<string, Settings | null>
+const DEPLOYS: [title: string, type: 'full' | 'flows' | 'nodes', changes: Changes | undefined][] = [
+  ['a full deploy', 'full', {}],
+  ['a deploy of modified flows', 'flows', { node: { name: 'changed' } }],
+  ['a deploy of modified nodes', 'nodes', { node: { name: 'changed' } }],
+  ['a deploy of the config node', 'nodes', { config: { name: 'changed' } }],
+  ['a deploy that rewires', 'flows', { node: { wires: [['emitted'], []] } }],
+]
+
+describe('a deploy', () => {
+  // The server first: its end ends what a failed test has left under way.
+  useServer()
+  useNodeRed()
+
+  for (const [title, type, changes] of DEPLOYS) {
+    for (const inSubflow of [false, true]) {
+      it(`${title}${inSubflow ? ', in a subflow' : ''}: 64 messages in flight, none lost, none doubled`, async () => {
+        const { held, reply: answerNow } = heldBack()
+        server.script('send', ...Array.from({ length: 8 }, () => held), reply(200, { Meta: { Logs: [] } }))
+        const flow = await startTo(server, NOTE, {}, {}, { inSubflow })
+        const outcomes = Array.from({ length: IN_FLIGHT }, () => flow.outcome(photo()))
+        await server.until('send', 8)
+        const first = server.of('send').length
+        await flow.redeploy(type, changes)
+        answerNow()
+        await Promise.all(outcomes)
+        assert.equal(first, 8)
+        assert.equal(server.of('send').length, IN_FLIGHT)
+        assert.equal(new Set(ids(flow.emitted)).size, IN_FLIGHT)
+        assert.equal(flow.emitted.length, IN_FLIGHT)
+        assert.deepEqual(codes(flow), [])
+      })
+    }
+  }
+
+  for (const node of ALL_NODES) {
+    it(`${node.type} (${node.api}): its successor emits the answer, with the message's properties`, async () => {
+      const { held, reply: answerNow } = heldBack()
+      const purpose = purposeOf(node)
+      server.script(purpose, held)
+      const flow = await startTo(server, node, { way: 'embed' })
+      const sent = flow.send(photo())
+      await server.until(purpose, 1)
+      await flow.redeploy()
+      answerNow(purpose === 'upload' ? { URI: `${server.url}/files/1` } : undefined)
+      const { redox } = await sent
+      assert.deepEqual([redox.attempts, server.of(purpose).length], [1, 1])
+      await flow.showsStatus((text) => text.startsWith('200'))
+    })
+  }
+
+  it('a failure that comes later reaches the new Catch node', async () => {
+    const { held, reply: answerNow } = heldBack()
+    server.script('send', held)
+    const flow = await startTo(server, NOTE)
+    const failed = flow.fail(photo(), 'REDOX_REJECTED')
+    await server.until('send', 1)
+    await flow.redeploy('full', {})
+    answerNow({ Meta: { Errors: [{ Text: 'no' }] } })
+    await failed
+  })
+
+  it('20 deploys in a row while a message is under way: it is sent once and answered once', async () => {
+    const { held, reply: answerNow } = heldBack()
+    server.script('send', held)
+    const flow = await startTo(server, NOTE)
+    const sent = flow.send(photo())
+    await server.until('send', 1)
+    for (let deploy = 0; deploy < 20; deploy++) await flow.redeploy(deploy % 2 === 0 ? 'full' : 'nodes')
+    answerNow()
+    await sent
+    assert.equal(server.of('send').length, 1)
+  })
+
+  it('what waits is sent with the settings that are deployed now', async () => {
+    const { held, reply: answerNow } = heldBack()
+    server.script('send', held, reply(200, { Meta: {} }))
+    const flow = await startTo(server, NOTE, { documentType: 'Before' }, { sendsAtOnce: '1' })
+    const both = [flow.send(photo()), flow.send(photo())]
+    await server.until('send', 1)
+    await flow.redeploy('nodes', { node: { documentType: 'After' } })
+    answerNow()
+    await Promise.all(both)
+    const types = server.of('send').map(({ body }) => JSON.parse(body.toString()).Note.DocumentType as string)
+    assert.deepEqual(types, ['Before', 'After'])
+  })
+
+  it('a retry that waits begins anew, so that a mended connection is used at once', async () => {
+    const other = await ScriptedServer.start()
+    server.script('send', reply(503, 'later', { 'retry-after': '60' }))
+    const flow = await startTo(server, NOTE, {}, { attempts: '5', retryFor: '120' })
+    const sent = flow.send(photo())
+    await flow.showsStatus((text) => text.includes('retrying'))
+    await flow.redeploy('nodes', { config: { apiBase: other.url } })
+    await sent
+    assert.deepEqual([server.of('send').length, other.of('send').length], [1, 1])
+    await other.close()
+  })
+
+  it('does not repeat what may have been delivered', async () => {
+    server.script('send', reset)
+    const flow = await startTo(server, NOTE, {}, { repeatUnknown: 'yes', attempts: '5' })
+    const failed = flow.fail(photo(), 'REDOX_OUTCOME_UNKNOWN')
+    await server.until('send', 1)
+    await flow.showsStatus((text) => text.includes('retrying'))
+    const made = server.of('send').length
+    await flow.redeploy('full', {})
+    await failed
+    assert.equal(server.of('send').length, made)
+  })
+
+  it('takes no longer because of what is under way', async () => {
+    const { held, reply: answerNow } = heldBack()
+    server.script('send', held)
+    const flow = await startTo(server, NOTE)
+    const sent = flow.send(photo())
+    await server.until('send', 1)
+    const began = Date.now()
+    await flow.redeploy('full', {})
+    assert.ok(Date.now() - began < 2000)
+    answerNow()
+    await sent
+  })
+
+  it('goes on with the next message, and with the same connection', async () => {
+    const flow = await startTo(server, NOTE)
+    await flow.send(photo())
+    await flow.redeploy()
+    await flow.send(photo())
+    assert.equal(server.of('token').length, 1)
+  })
+
+  for (const [how, change] of [
+    ['removed', null],
+    ['disabled', { d: true }],
+  ] as const) {
+    it(`a node that is ${how} leaves a line in the log for each message`, async () => {
+      const { held, reply: answerNow } = heldBack()
+      server.script('send', held, reset)
+      const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
+      flow.node.receive({ ...photo(), _msgid: 'delivered' })
+      await server.until('send', 1)
+      for (const id of ['lost', 'waiting']) flow.node.receive({ ...photo(), _msgid: id })
+      await server.until('send', 2)
+      await flow.redeploy('full', { node: change })
+      answerNow()
+      await server.untilIdle()
+      await pause(50)
+      const lines = logged().filter((line) => line.startsWith(`${NOTE.type} node: the message`))
+      assert.equal(lines.length, 3, lines.join('\n'))
+      assert.match(lines.join('\n'), /message delivered was delivered \(HTTP 200, log id log-1\)/)
+      assert.match(lines.join('\n'), /message lost ended with REDOX_OUTCOME_UNKNOWN/)
+      assert.match(lines.join('\n'), /message waiting was not sent \(REDOX_ABORTED\)/)
+      assert.equal(server.of('send').length, 2)
+    })
+  }
+})
+
+describe('flows that are stopped', () => {
+  useServer()
+  useNodeRed()
+
+  it('wait for what is under way, say what became of it, and emit it when they start again', async () => {
+    const { held, reply: answerNow } = heldBack()
+    server.script('send', held)
+    const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '1' })
+    const both = [flow.outcome(photo()), flow.outcome(photo())]
+    await server.until('send', 1)
+    const stopped = flow.stop()
+    await pause(100)
+    answerNow()
+    await stopped
+    const lines = logged().filter((line) => line.includes('the message message-'))
+    assert.match(lines.join('\n'), /message-1 was delivered \(HTTP 200, log id log-1\)/)
+    assert.match(lines.join('\n'), /message-2 was not sent/)
+    assert.deepEqual([flow.emitted, flow.caught], [[], []])
+    await flow.start()
+    await Promise.all(both)
+    assert.deepEqual(ids(flow.emitted).sort(), ['message-1', 'message-2'])
+    assert.equal(server.of('send').length, 2)
+  })
+})
+
+describe('Node-RED that is told to end', () => {
+  useServer()
+
+  /** A Node-RED of its own whose note node sends to that server, and that many messages in it. */
+  async function withMessages(count: number, settings: object = {}): Promise<NodeRed> {
+    const nodeRed = await startNodeRed(settings)
+    const onTab = { z: 'tab', x: 1, y: 1 }
+    const key = { clientId: 'client-1', keyId: 'key-1', credentials: { privateKey: PRIVATE_KEY } }
+    const connection = { apiBase: server.url, sendsAtOnce: '1', ...key }
+    const inject = {
+      type: 'inject',
+      once: true,
+      onceDelay: 0.1,
+      props: [{ p: 'payload' }],
+      payloadType: 'str',
+    }
+    const flows = [
+      { id: 'tab', type: 'tab' },
+      {
+        ...defaultsOf('redox-config'),
+        id: 'config',
+        type: 'redox-config',
+        ...connection,
+        environment: 'Staging',
+      },
+      {
+        ...onTab,
+        ...defaultsOf(NOTE.type),
+        ...NOTE.node,
+        id: 'node',
+        type: NOTE.type,
+        connection: 'config',
+        wires: [[]],
+      },
+      ...Array.from({ length: count }, (_, n) => ({
+        ...onTab,
+        ...inject,
+        id: `inject-${n}`,
+        payload: 'JVBERi0xLjcK',
+        wires: [['node']],
+      })),
+    ]
+    await fetch(`${nodeRed.url}flows`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(flows),
+    })
+    return nodeRed
+  }
+
+  it('waits for the answer', async () => {
+    const { held, reply: answerNow } = heldBack()
+    server.script('send', held)
+    const nodeRed = await withMessages(2)
+    await server.until('send', 1)
+    const ended = nodeRed.stop()
+    await pause(500)
+    answerNow()
+    await ended
+    assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log id log-1\)/)
+    assert.match(nodeRed.log(), /the message \w+ was not sent \(REDOX_ABORTED\)/)
+  })
+
+  it('but no longer than Node-RED lets it, and then says what could not finish', async () => {
+    server.script('send', silence)
+    const nodeRed = await withMessages(1, { nodeCloseTimeout: 2000 })
+    await server.until('send', 1)
+    const began = Date.now()
+    await nodeRed.stop()
+    assert.ok(Date.now() - began < 6000)
+    assert.match(nodeRed.log(), /the message \w+ ended with REDOX_OUTCOME_UNKNOWN/)
+    assert.doesNotMatch(nodeRed.log(), /timed out/i)
+  })
+})
