@@ -52,7 +52,7 @@ export const prepareDataModel = (input: DataModelInput, sender: Sender): Prepare
  */
 export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const events: Record<string, z.ZodType> = DATA_MODEL_SCHEMAS[input.model]
-  const schema = events[input.eventType]
+  const schema = Object.hasOwn(events, input.eventType) ? events[input.eventType] : undefined
   if (schema === undefined) {
     throw badInput(`${input.model} has no event type of that name. Choose ${Object.keys(events).join(', ')}.`)
   }
@@ -70,9 +70,9 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
 
 function ownCopy(data: unknown): JsonObject {
   if (data === undefined || data === null) return {}
-  if (!isObject(data))
-    throw badInput('The data object of the message is not an object. Pass an object, or leave it empty.')
-  return copyJson(data, '') as JsonObject
+  const copy = copyJson(data, '')
+  if (isObject(copy)) return copy
+  throw badInput('The data object of the message is not an object. Pass an object, or leave it empty.')
 }
 
 function setMeta(
@@ -140,7 +140,8 @@ function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | '
 }
 
 function placeResults(body: JsonObject, { files }: DataModelInput): Placed {
-  const pattern = { ...(getAt(body, ['Orders', 0, 'Results', 0]) as JsonObject | undefined) }
+  const first = getAt(body, ['Orders', 0, 'Results', 0])
+  const pattern = isObject(first) ? { ...first } : {}
   return files.map((placed, index) => {
     const result: Path = ['Orders', 0, 'Results', index]
     const value: Path = [...result, 'Value']
@@ -151,7 +152,7 @@ function placeResults(body: JsonObject, { files }: DataModelInput): Placed {
           'Leave out Value there, or move that result behind the files.',
       )
     }
-    if (!isObject(getAt(body, result))) setAt(body, result, { ...pattern })
+    if ((getAt(body, result) ?? null) === null) setAt(body, result, { ...pattern })
     setAt(body, value, valueFor(placed))
     setAt(body, [...result, 'ValueType'], 'Encapsulated Data')
     setFileFields(body, result, placed, ['FileType'])

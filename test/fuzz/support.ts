@@ -130,6 +130,9 @@ export const json = (leaf: fc.Arbitrary<unknown> = fc.constant(CANARY)): fc.Arbi
 
 const written = (value: unknown): string => JSON.stringify(value)
 
+/** Small to make and endless to copy; slow enough that they are tried a few times only. */
+export const MONSTERS = { circle, deep, shared, sparse }
+
 /** What only code can make, such as that of a Function node. */
 export const oddities: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything({
@@ -150,9 +153,7 @@ export const oddities: fc.Arbitrary<unknown> = fc.oneof(
       circle,
       throwing,
       proxy,
-      deep,
-      shared,
-      sparse,
+
       method,
       () => Symbol('x'),
       () => new Date(NaN),

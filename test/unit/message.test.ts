@@ -49,8 +49,8 @@ describe('paths into messages', () => {
   ])
     it(`"${bad}" is none`, () => failing('REDOX_BAD_INPUT', () => parsePath(bad), /not a path/))
 
-  it('make objects and arrays on the way, and replace scalars', () => {
-    const root: JsonObject = { a: 'scalar', b: null }
+  it('make objects and arrays on the way', () => {
+    const root: JsonObject = { b: null }
     setAt(root, ['a', 'b', 0, 'c'], 1)
     setAt(root, ['b', 'x'], 2)
     assert.deepEqual(root, { a: { b: [{ c: 1 }] }, b: { x: 2 } })
