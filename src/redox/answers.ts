@@ -266,7 +266,9 @@ const LONG_TEXT = 200
 
 const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'given'])
 
-/** How an answer may repeat a value: a name by one of its words, a date without its hyphens. */
+const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title'])
+
+/** How an answer may repeat a value: a name by one of its words, a date without its hyphens, a file by its stem. */
 function spellings(text: string, key: string): string[] {
   const date = /^(\d{4})-(\d{2})-(\d{2})/.exec(text)
   if (date) {
@@ -274,6 +276,7 @@ function spellings(text: string, key: string): string[] {
     const us = [`${month}/${day}/${year}`, `${Number(month)}/${Number(day)}/${year}`]
     return [text, `${year}-${month}-${day}`, year + month + day, `${year}/${month}/${day}`, ...us]
   }
+  if (FILE_NAME_KEYS.has(key)) return [text, text.replace(/\.\w{1,5}$/, '')]
   return NAME_KEYS.has(key) ? [text, ...text.split(/[\s,]+/)] : [text]
 }
 
