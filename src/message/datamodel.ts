@@ -2,7 +2,14 @@ import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
 import { copyJson, getAt, isObject, parsePath, setAt, type Json, type JsonObject, type Path } from './json'
-import { checked, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
+import {
+  assertEmbeddable,
+  checked,
+  type Draft,
+  type Limits,
+  type PlacedFile,
+  type PreparedMessage,
+} from './prepared'
 import { problemsOf } from './problems'
 
 export type DataModel = keyof typeof DATA_MODEL_SCHEMAS
@@ -164,6 +171,26 @@ function placeResults(body: JsonObject, { files }: DataModelInput): Placed {
 // The place of a file that is not there yet: checks see that something stands here, and never the bytes.
 const valueFor = ({ file, way }: PlacedFile): string =>
   way === 'reference' && file.kind === 'reference' ? file.url : 'file'
+
+/**
+ * Refuses files that the data brought embedded and that are too large; those of the node are checked before.
+ * @throws RedoxError REDOX_TOO_LARGE
+ */
+export function assertContentsEmbeddable(body: JsonObject, limits: Limits): void {
+  const orders = Array.isArray(body.Orders) ? body.Orders : []
+  const results = orders.flatMap((order) => getAt(order, ['Results']) ?? [])
+  const isText = ['Plain Text', 'Rich Text'].some((type) => type === getAt(body, ['Note', 'ContentType']))
+  assertContent(getAt(body, ['Note', 'FileContents']), isText, limits)
+  assertContent(getAt(body, ['Media', 'FileContents']), false, limits)
+  for (const result of results) assertContent(getAt(result, ['Value']), false, limits)
+}
+
+function assertContent(content: Json | undefined, isText: boolean, limits: Limits): void {
+  if (typeof content !== 'string') return
+  // Four characters of base64 stand for three bytes.
+  const size = isText ? Buffer.byteLength(content) : Math.floor((content.replace(/=+$/, '').length * 3) / 4)
+  assertEmbeddable(size, 'datamodel', limits)
+}
 
 function setFileFields(
   body: JsonObject,

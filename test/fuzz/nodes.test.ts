@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { serialize } from 'node:v8'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { useNodeRed, type Flow, type Message } from '../lib/flow'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { ALL_NODES, PDF, startTo, type SendNode } from '../lib/send-nodes'
-import { bytes, CANARY, contentTypes, fileNames, holds, json, keys, oddities, texts } from './support'
+import { bytes, CANARY, contentTypes, fileNames, holds, json, keys, texts } from './support'
+
+// Node-RED's own copy of a message, as it makes it for Catch: holes and `__proto__` keys in it are its matter.
+// eslint-disable-next-line @typescript-eslint/no-require-imports
+const { util } = require('@node-red/util') as { util: { cloneMessage(message: Message): Message } }
 
 /** Every field of the form that a message can fill is filled by it. */
 const FROM_MESSAGE = ['file', 'filename', 'contentType', 'redoxFileType', 'data', 'destination', 'documentId']
@@ -19,7 +23,19 @@ const settingsOf = ({ type }: SendNode): Message => ({
   ...(type === 'redox-datamodel-note' && { contentType: 'contentType', noteContentType: 'Base64 Encoded' }),
 })
 
-const anyValue = fc.oneof(json(), texts, oddities, fc.constant(undefined))
+// Node-RED copies a message for Catch, so it has to be one that can be copied.
+const anyValue = fc.oneof(
+  json(),
+  texts,
+  fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withNullPrototype: true,
+    withTypedArray: true,
+  }),
+  fc.constant(undefined),
+)
 const destination = fc.oneof(
   { arbitrary: fc.constantFrom('clinic', 'af394f14-b34a-464f-8d24-895f370af4c9'), weight: 4 },
   anyValue,
@@ -52,12 +68,12 @@ const messages = fc
     ),
     fc.array(
       fc.tuple(
-        keys.filter((key) => !['__proto__', '_msgid'].includes(key)),
+        keys.filter((key) => !['__proto__', '_msgid', 'hasOwnProperty'].includes(key)),
         json(),
       ),
       { maxLength: 2 },
     ),
-    fc.constantFrom('plain', 'plain', 'frozen', 'no prototype'),
+    fc.constantFrom('plain', 'plain', 'frozen'),
   )
   .map(([known, others, kind]) => ({ kind, message: { ...known, ...Object.fromEntries(others) } }))
 
@@ -71,14 +87,9 @@ const ANSWERS = [
 // What the node answers with, and what Node-RED adds to a caught message.
 const OWN = new Set(['payload', 'statusCode', 'redox', 'error', '_error', '_msgid'])
 
-/** What a message has besides, as bytes; undefined for what no copy can be made of. */
-function rest(message: Message): Buffer | undefined {
-  try {
-    return serialize(Object.entries(message).filter(([name]) => !OWN.has(name)))
-  } catch {
-    return undefined
-  }
-}
+/** What a message has besides. */
+const rest = (message: Message): Message =>
+  Object.fromEntries(Object.entries(message).filter(([name]) => !OWN.has(name)))
 
 describe('any message to a node', () => {
   useNodeRed()
@@ -88,19 +99,27 @@ describe('any message to a node', () => {
 
   /** Gives a message to the node as it is, without the copy that a wire makes. */
   async function assertEndsOnce(flow: Flow, id: string, kind: string, message: Message): Promise<void> {
-    const given: Message =
-      kind === 'no prototype' ? Object.assign(Object.create(null), message) : { ...message }
-    given['_msgid'] = id
-    const before = rest(given)
+    const given: Message = { ...message, _msgid: id }
+    // Copied on its way to Catch, and once more on the wire behind it.
+    const copy = util.cloneMessage(given)
+    const before = [given, copy, util.cloneMessage(copy)].map(rest)
     const mine = (list: Message[]): Message[] => list.filter(({ _msgid }) => _msgid === id)
     flow.node.receive(kind === 'frozen' ? Object.freeze(given) : given)
-    while (mine(flow.completed).length + mine(flow.caught).length === 0) await nextTurn()
+    const until = Date.now() + 10_000
+    while (mine(flow.completed).length + mine(flow.caught).length === 0) {
+      assert.ok(Date.now() < until, 'neither done nor failed')
+      await nextTurn()
+    }
     for (let turn = 0; turn < 3; turn++) await nextTurn()
 
     const [emitted, caught, completed] = [flow.emitted, flow.caught, flow.completed].map(mine) as Message[][]
     assert.equal(emitted!.length + caught!.length, 1, `${emitted!.length} emitted, ${caught!.length} caught`)
     assert.equal(completed!.length, emitted!.length, 'complete without an answer, or the reverse')
-    assert.deepEqual(rest(emitted![0] ?? caught![0]!), before, 'the other properties of the message')
+    const after = rest(emitted![0] ?? caught![0]!)
+    assert.ok(
+      before.some((one) => isDeepStrictEqual(one, after)),
+      'the other properties of the message',
+    )
     const code: string | undefined = caught![0]?.['error'].code
     // A frozen message cannot take the answer (nodes/lib/send-node).
     if (kind !== 'frozen') assert.notEqual(code, 'REDOX_INTERNAL', caught![0]?.['error'].message)
@@ -112,7 +131,7 @@ describe('any message to a node', () => {
     it(`${node.type} (${node.api}): exactly one end`, async () => {
       const flow = await startTo(server, node, settingsOf(node))
       let count = 0
-      await holds(120, fc.tuple(messages, fc.constantFrom(...ANSWERS)), ([{ kind, message }, answer]) => {
+      await holds(60, fc.tuple(messages, fc.constantFrom(...ANSWERS)), ([{ kind, message }, answer]) => {
         server.script('send', answer)
         return assertEndsOnce(flow, `fuzz-${++count}`, kind, message)
       })
