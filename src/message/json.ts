@@ -78,8 +78,8 @@ function copyObject(value: object, where: string, depth: number, budget: Budget)
     )
   }
   if (Array.isArray(value)) return copyArray(value, where, depth, budget)
-  if ('toJSON' in value && typeof value.toJSON === 'function')
-    return copyOf(value.toJSON(), where, depth + 1, budget)
+  const { toJSON } = value as { toJSON?: unknown }
+  if (typeof toJSON === 'function') return copyOf(Reflect.apply(toJSON, value, []), where, depth + 1, budget)
   const kind = Object.prototype.toString.call(value).slice(8, -1)
   if (kind !== 'Object') throw badInput(`${named(where)} is a ${kind}, which no message can carry.`)
   return copyPlain(value, where, depth, budget)

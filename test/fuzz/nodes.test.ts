@@ -4,7 +4,7 @@ import { inspect, isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { useNodeRed, type Flow, type Message } from '../lib/flow'
 import { reply, ScriptedServer } from '../lib/scripted-server'
-import { ALL_NODES, PDF, startTo, type SendNode } from '../lib/send-nodes'
+import { ALL_NODES, PDF, startTo } from '../lib/send-nodes'
 import { bytes, CANARY, contentTypes, fileNames, holds, json, keys, texts } from './support'
 
 // Node-RED's own copy of a message, as it makes it for Catch: holes and `__proto__` keys in it are its matter.
@@ -14,12 +14,11 @@ const { util } = require('@node-red/util') as { util: { cloneMessage(message: Me
 /** Every field of the form that a message can fill is filled by it. */
 const FROM_MESSAGE = ['file', 'filename', 'contentType', 'redoxFileType', 'data', 'destination', 'documentId']
 const settings: Message = Object.fromEntries(
-    FROM_MESSAGE.flatMap((name) => [
-      [name, name === 'file' ? 'payload' : name],
-      [`${name}Type`, 'msg'],
-    ]),
-  ),
-})
+  FROM_MESSAGE.flatMap((name) => [
+    [name, name === 'file' ? 'payload' : name],
+    [`${name}Type`, 'msg'],
+  ]),
+)
 
 // Node-RED copies a message for Catch, so it has to be one that can be copied.
 const anyValue = fc.oneof(
@@ -108,7 +107,7 @@ describe('any message to a node', () => {
     }
     for (let turn = 0; turn < 3; turn++) await nextTurn()
 
-    const [emitted, caught, completed] = [flow.emitted, flow.caught, flow.completed].map(mine) as Message[][]
+    const [emitted, caught, completed] = [flow.emitted, flow.caught, flow.completed].map(mine)
     assert.equal(emitted!.length + caught!.length, 1, `${emitted!.length} emitted, ${caught!.length} caught`)
     assert.equal(completed!.length, emitted!.length, 'complete without an answer, or the reverse')
     const after = rest(emitted![0] ?? caught![0]!)
@@ -125,9 +124,9 @@ describe('any message to a node', () => {
 
   for (const node of ALL_NODES) {
     it(`${node.type} (${node.api}): exactly one end`, async () => {
-      const flow = await startTo(server, node, settingsOf(node))
+      const flow = await startTo(server, node, settings)
       let count = 0
-      await holds(60, fc.tuple(messages, fc.constantFrom(...ANSWERS)), ([{ kind, message }, answer]) => {
+      await holds(150, fc.tuple(messages, fc.constantFrom(...ANSWERS)), ([{ kind, message }, answer]) => {
         server.script('send', answer)
         return assertEndsOnce(flow, `fuzz-${++count}`, kind, message)
       })
