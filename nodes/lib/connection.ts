@@ -103,12 +103,14 @@ export function environmentOf(value: unknown): TargetEnvironment {
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function openConnection(
-  config: ConnectionConfig,
-  secrets: ConnectionSecrets,
+  savedConfig: ConnectionConfig,
+  savedSecrets: ConnectionSecrets,
   target: TargetEnvironment,
   sandbox: Sandbox | undefined,
   userDir: string,
 ): Connection {
+  const config = asTexts(savedConfig)
+  const secrets = asTexts(savedSecrets)
   if (sandbox === undefined) assertVariablesSet({ ...config, ...secrets })
   const settings = settingsOf(config, secrets, target, sandbox)
   const { environment, hosts, source, test } = settings
@@ -127,6 +129,22 @@ export function openConnection(
   }
 }
 
+/** A variable of a tab has a type: `${NAME}` may stand for a number or a truth value. */
+function asTexts<T extends object>(values: T): T {
+  const texts = Object.entries(values).flatMap(([name, value]: [string, unknown]) => {
+    if (value === undefined || value === null) return []
+    if (['string', 'number', 'boolean'].includes(typeof value)) return [[name, String(value)]]
+    // Node-RED's own, such as `_users`.
+    if (name.startsWith('_') || name === 'credentials') return []
+    throw configuration(
+      `The field "${name}" of the redox-config node is neither a text nor a number (of what type is the environment ` +
+        'variable that it names?).',
+      name,
+    )
+  })
+  return Object.fromEntries(texts) as T
+}
+
 function assertVariablesSet(values: object): void {
   for (const [name, value] of Object.entries(values)) {
     const unset = unsetVariable(value)
@@ -139,7 +157,8 @@ function assertVariablesSet(values: object): void {
 }
 
 /** Where the secrets of a connection go: the token endpoint, and whom an assertion is made for. */
-export function tokenTarget(config: ConnectionConfig): string[] {
+export function tokenTarget(saved: ConnectionConfig): string[] {
+  const config = asTexts(saved)
   const credentials = credentialsOf(config, {}, hostsFor(regionOf(config), setHosts(config)))
   return credentials.kind === 'oauth'
     ? [credentials.tokenUrl, credentials.audience]
@@ -178,12 +197,12 @@ function settingsOf(
       upload: megabytes(config.uploadMb, DEFAULT_LIMITS.upload, 'upload limit'),
     },
     http: {
-      answerTimeoutSeconds: amount(
+      answerTimeoutSeconds: seconds(
         config.answerTimeout,
         DEFAULT_HTTP.answerTimeoutSeconds,
         'answer time-out',
       ),
-      connectTimeoutSeconds: amount(
+      connectTimeoutSeconds: seconds(
         config.connectTimeout,
         DEFAULT_HTTP.connectTimeoutSeconds,
         'connect time-out',
@@ -191,7 +210,7 @@ function settingsOf(
     },
     retry: {
       attempts: count(config.attempts, DEFAULT_RETRY.attempts, 'number of attempts'),
-      deadlineSeconds: amount(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'time for retries'),
+      deadlineSeconds: seconds(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'time for retries'),
       repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'setting for unknown outcomes') === 'yes',
     },
     gate: {
@@ -199,7 +218,10 @@ function settingsOf(
       waiting: count(config.waiting, DEFAULT_GATE.waiting, 'number of messages that wait'),
       waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'size of the files that wait'),
     },
-    perFiveMinutes: config.perFiveMinutes ? count(config.perFiveMinutes, 1, 'requests per 5 minutes') : 0,
+    perFiveMinutes:
+      Number(config.perFiveMinutes || 0) === 0
+        ? 0
+        : count(config.perFiveMinutes, 1, 'requests per 5 minutes'),
   }
 }
 
@@ -278,6 +300,12 @@ function amount(value: string | number | undefined, fallback: number, label: str
   if (Number.isFinite(number) && number > 0) return number
   throw configuration(`The ${label} of the redox-config node is not a number above 0.`)
 }
+
+// A timer of Node takes whole milliseconds of 31 bits, and fires at once when it gets more.
+const MAX_TIMER_SECONDS = 2_147_483
+
+const seconds = (value: string | number | undefined, fallback: number, label: string): number =>
+  Math.min(Math.max(0.001, amount(value, fallback, label)), MAX_TIMER_SECONDS)
 
 const count = (value: string | number | undefined, fallback: number, label: string): number =>
   Math.max(1, Math.floor(amount(value, fallback, label)))

@@ -3,7 +3,12 @@ import { badInput } from '../../src/errors'
 import { readText, type MessageFile } from '../../src/file/file'
 import { getAt } from '../../src/message/json'
 import { assertEmbeddable } from '../../src/message/prepared'
-import { draftDataModel, type DataModel, type FieldValue } from '../../src/message/datamodel'
+import {
+  assertContentsEmbeddable,
+  draftDataModel,
+  type DataModel,
+  type FieldValue,
+} from '../../src/message/datamodel'
 import { placeFiles, takeFiles } from './file-input'
 import { registerSendNode, type Prepared, type Task } from './send-node'
 
@@ -78,6 +83,7 @@ async function prepare(
     },
     connection.sender,
   )
+  assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
   return { kind: 'message', draft, files: content.files, isText: content.text !== undefined }
 }
 

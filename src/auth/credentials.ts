@@ -65,8 +65,9 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
       textBody('application/x-www-form-urlencoded', form.toString()),
     )
     const { access_token: token, expires_in: seconds } = fields(answer)
-    if (typeof token !== 'string') throw unusable(answer, 'access_token')
-    const lifetime = Number.isFinite(Number(seconds)) ? Number(seconds) : 300
+    if (!isToken(token)) throw unusable(answer, 'access_token')
+    const given = typeof seconds === 'string' ? Number(seconds) : seconds
+    const lifetime = typeof given === 'number' && Number.isFinite(given) ? given : 300
     return { token, obtainedAt, expiresAt: obtainedAt + lifetime * 1000 }
   }
 }
@@ -118,7 +119,7 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
 
 function legacyToken(answer: HttpAnswer, obtainedAt: number): AccessToken {
   const { accessToken, expires, refreshToken } = fields(answer)
-  if (typeof accessToken !== 'string') throw unusable(answer, 'accessToken')
+  if (!isToken(accessToken)) throw unusable(answer, 'accessToken')
   const expiresAt = typeof expires === 'string' ? Date.parse(expires) : NaN
   if (Number.isNaN(expiresAt)) throw unusable(answer, 'expires')
   return {
@@ -130,6 +131,9 @@ function legacyToken(answer: HttpAnswer, obtainedAt: number): AccessToken {
 }
 
 const json = (value: unknown): RequestBody => textBody('application/json', JSON.stringify(value))
+
+// It travels in a header: anything but visible ASCII would look like a fault of the network.
+const isToken = (value: unknown): value is string => typeof value === 'string' && /^[!-~]+$/.test(value)
 
 const fields = ({ body }: HttpAnswer): Record<string, unknown> =>
   typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {}

@@ -55,13 +55,22 @@ export function decodeDataUri(uri: string, where: string): { bytes: Buffer; cont
   const base64 = /;\s*base64\s*$/i.test(parameters)
   const contentType = parameters.replace(/;\s*base64\s*$/i, '').trim()
   const content = uri.slice(comma + 1)
-  const bytes = base64 ? decodeBase64(content, where) : percentDecoded(content, where)
+  // Base64 may be percent-encoded too: `%2B` and `%3D` are what some tools make of `+` and `=`.
+  const decode = (): Buffer => percentDecoded(content, where)
+  const bytes = !base64
+    ? decode()
+    : decodeBase64(content.includes('%') ? decode().toString('latin1') : content, where)
   return { bytes, ...(contentType !== '' && !contentType.startsWith(';') && { contentType }) }
 }
+
+/** Whether UTF-8 can carry a text: half a surrogate pair would become another character. */
+const isWellFormed = (text: string): boolean => Buffer.from(text, 'utf8').toString('utf8') === text
 
 function percentDecoded(text: string, where: string): Buffer {
   if (/%(?![0-9a-f]{2})/i.test(text))
     throw badInput(`${where} is a data: URI whose percent-encoding is broken.`)
+  if (!isWellFormed(text))
+    throw badInput(`${where} is a data: URI with half a character (a lone surrogate). Percent-encode it.`)
   // Any byte may be encoded, not only those of UTF-8 text.
   const octets = Buffer.from(text, 'utf8').toString('latin1')
   const decode = (_: string, hex: string): string => String.fromCharCode(parseInt(hex, 16))

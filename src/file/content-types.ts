@@ -86,14 +86,16 @@ export function looksLikeText(head: Buffer): boolean {
   return false
 }
 
+/** A content type without its parameters; they may hold a file name. */
+export const plainType = (contentType: string): string => contentType.split(';')[0]!.trim().toLowerCase()
+
 const knownType = (contentType: string): KnownType | undefined => {
-  const plain = contentType.split(';')[0]?.trim().toLowerCase() ?? ''
+  const plain = plainType(contentType)
   return KNOWN.find((type) => type.contentType === plain || type.aliases?.includes(plain))
 }
 
 const sameType = (one: string, other: string): boolean =>
-  (knownType(one)?.contentType ?? one.toLowerCase()) ===
-  (knownType(other)?.contentType ?? other.toLowerCase())
+  (knownType(one)?.contentType ?? plainType(one)) === (knownType(other)?.contentType ?? plainType(other))
 
 /** Content type that a file name's ending stands for. */
 export const contentTypeOfName = (name: string | undefined): string | undefined => {
@@ -117,7 +119,7 @@ export function detectContentType(head: Buffer, name?: string, declared?: string
   const named = contentTypeOfName(name)
   if (declared !== undefined) {
     const contradicts =
-      found && !found.family && !sameType(found.contentType, declared) && declared !== OCTETS
+      found && !found.family && !sameType(found.contentType, declared) && plainType(declared) !== OCTETS
     return { contentType: declared, ...(contradicts && { contradiction: found.contentType }) }
   }
   if (found === undefined) return { contentType: named ?? (looksLikeText(head) ? 'text/plain' : OCTETS) }
@@ -139,15 +141,16 @@ export function fileTypeOf(contentType: string, name?: string): string | undefin
   const known = knownType(contentType)
   if (known) return known.fileType
   const ending =
-    extensionOfName(name) ?? (contentType === OCTETS ? undefined : extensionOf(contentType) || undefined)
+    extensionOfName(name) ??
+    (plainType(contentType) === OCTETS ? undefined : extensionOf(contentType) || undefined)
   return ending?.toUpperCase()
 }
 
 /** Ending for a file that came without a name. */
 export const extensionFor = (contentType: string): string => extensionOf(contentType) || 'bin'
 
-/** A MIME type as RFC 2045 writes it; parameters allowed. */
+/** A MIME type as RFC 2045 writes it; parameters allowed, on one line: it travels in a header. */
 export const isContentType = (text: string): boolean =>
-  /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(\s*;\s*[a-z0-9!#$&^_.+-]+=("[ !#-~]*"|[a-z0-9!#$&^_.+-]+))*$/i.test(
+  /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+([ \t]*;[ \t]*[a-z0-9!#$&^_.+-]+=("[ !#-~]*"|[a-z0-9!#$&^_.+-]+))*$/i.test(
     text,
   )

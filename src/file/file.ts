@@ -1,5 +1,6 @@
 import { open, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { types } from 'node:util'
 import { badInput } from '../errors'
 import { decodeBase64, decodeDataUri, decodeTwice } from './base64'
 import {
@@ -9,6 +10,7 @@ import {
   fileTypeOf,
   HEAD_LENGTH,
   isContentType,
+  plainType,
 } from './content-types'
 
 /** What is known of a file without reading all of it. Sizes in bytes. */
@@ -65,12 +67,14 @@ export interface IntakeResult<T extends MessageFile = MessageFile> {
  * travel into a chart or a multipart header.
  */
 export function cleanFileName(name: string, where: string): string {
-  if (/[\0-\x1f\x7f]/.test(name)) {
+  if (/\p{Cc}/u.test(name)) {
     throw badInput(
       `The file name for ${where} has control characters (such as a line break). Give a plain name.`,
     )
   }
-  return name.split(/[\\/]/).pop()?.trim() ?? ''
+  const base = name.split(/[\\/]/).pop()!.trim()
+  // Half a surrogate pair has no UTF-8: it would have another name in each place that it travels to.
+  return /^\.{1,2}$/.test(base) ? '' : Buffer.from(base, 'utf8').toString('utf8')
 }
 
 interface Described {
@@ -89,7 +93,7 @@ function describe(head: Buffer, hints: FileHints, declaredByFile?: string): Desc
   const detected = detectContentType(head, given || undefined, declared)
   if (detected.contradiction !== undefined) {
     throw badInput(
-      `${hints.where} is declared as ${declared}, but its first bytes are ${detected.contradiction}. ` +
+      `${hints.where} is declared as ${plainType(detected.contentType)}, but its first bytes are ${detected.contradiction}. ` +
         'Correct the content type, or leave it empty to have it detected.',
     )
   }
@@ -130,10 +134,10 @@ export function takeFile(value: unknown, hints: FileHints): IntakeResult {
     throw badInput(`There is no file in ${hints.where}. Set the node's File field to where the file is.`)
   }
   if (typeof value === 'string') return takeText(value, hints)
-  if (value instanceof Uint8Array) return takeBytes(asBuffer(value), hints)
-  if (typeof value === 'object' && 'url' in value && typeof value.url === 'string') {
-    return takeReference(value as Record<string, unknown> & { url: string }, hints)
-  }
+  // Not `instanceof`: what a Function node makes is of another realm.
+  if (types.isUint8Array(value)) return takeBytes(asBuffer(value), hints)
+  const reference = readReference(value, hints.where)
+  if (reference !== undefined) return takeReference(reference, hints)
   throw badInput(
     `${hints.where} is ${describeKind(value)}, which is not a file. ` +
       'Pass a Buffer, base64 text, a data: URI, or the file reference that a redox-upload node emits.',
@@ -181,10 +185,20 @@ const empty = (hints: FileHints): Error =>
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
-function takeReference(
-  value: Record<string, unknown> & { url: string },
-  hints: FileHints,
-): IntakeResult<FileReference> {
+interface GivenReference extends Record<string, unknown> {
+  url: string
+}
+
+function readReference(value: unknown, where: string): GivenReference | undefined {
+  try {
+    const { url, name, contentType, fileType, size, sha256, upload } = value as Record<string, unknown>
+    return typeof url === 'string' ? { url, name, contentType, fileType, size, sha256, upload } : undefined
+  } catch {
+    throw badInput(`${where} is an object that cannot be read: one of its properties fails.`)
+  }
+}
+
+function takeReference(value: GivenReference, hints: FileHints): IntakeResult<FileReference> {
   const filename = hints.filename ?? text(value.name)
   const contentType = hints.contentType ?? text(value.contentType)
   const fileType = hints.fileType ?? text(value.fileType)

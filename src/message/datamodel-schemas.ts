@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isRealDate, NO_SUCH_DATE } from './dates'
 
 // Field names, types and required flags: facts section 5. Enums only where the facts are certain (`[C]`);
 // other value sets are suggestions in the editor (facts 9.16). Unknown fields are allowed.
@@ -64,7 +65,8 @@ const patient = z.looseObject({
       LastName: text,
       DOB: z
         .string()
-        .regex(/^\d{4}-\d{2}-\d{2}$/, 'Write it as YYYY-MM-DD.')
+        .regex(/^\d{4}-\d{2}-\d{2}$/, { message: 'Write it as YYYY-MM-DD.', abort: true })
+        .refine(isRealDate, NO_SUCH_DATE)
         .nullish(),
       SSN: text,
       Sex: text,

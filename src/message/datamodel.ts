@@ -2,7 +2,14 @@ import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
 import { copyJson, getAt, isObject, parsePath, setAt, type Json, type JsonObject, type Path } from './json'
-import { checked, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
+import {
+  assertEmbeddable,
+  checked,
+  type Draft,
+  type Limits,
+  type PlacedFile,
+  type PreparedMessage,
+} from './prepared'
 import { problemsOf } from './problems'
 
 export type DataModel = keyof typeof DATA_MODEL_SCHEMAS
@@ -52,7 +59,7 @@ export const prepareDataModel = (input: DataModelInput, sender: Sender): Prepare
  */
 export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const events: Record<string, z.ZodType> = DATA_MODEL_SCHEMAS[input.model]
-  const schema = events[input.eventType]
+  const schema = Object.hasOwn(events, input.eventType) ? events[input.eventType] : undefined
   if (schema === undefined) {
     throw badInput(`${input.model} has no event type of that name. Choose ${Object.keys(events).join(', ')}.`)
   }
@@ -70,9 +77,9 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
 
 function ownCopy(data: unknown): JsonObject {
   if (data === undefined || data === null) return {}
-  if (!isObject(data))
-    throw badInput('The data object of the message is not an object. Pass an object, or leave it empty.')
-  return copyJson(data, '') as JsonObject
+  const copy = copyJson(data, '')
+  if (isObject(copy)) return copy
+  throw badInput('The data object of the message is not an object. Pass an object, or leave it empty.')
 }
 
 function setMeta(
@@ -140,7 +147,8 @@ function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | '
 }
 
 function placeResults(body: JsonObject, { files }: DataModelInput): Placed {
-  const pattern = { ...(getAt(body, ['Orders', 0, 'Results', 0]) as JsonObject | undefined) }
+  const first = getAt(body, ['Orders', 0, 'Results', 0])
+  const pattern = isObject(first) ? { ...first } : {}
   return files.map((placed, index) => {
     const result: Path = ['Orders', 0, 'Results', index]
     const value: Path = [...result, 'Value']
@@ -151,7 +159,7 @@ function placeResults(body: JsonObject, { files }: DataModelInput): Placed {
           'Leave out Value there, or move that result behind the files.',
       )
     }
-    if (!isObject(getAt(body, result))) setAt(body, result, { ...pattern })
+    if ((getAt(body, result) ?? null) === null) setAt(body, result, { ...pattern })
     setAt(body, value, valueFor(placed))
     setAt(body, [...result, 'ValueType'], 'Encapsulated Data')
     setFileFields(body, result, placed, ['FileType'])
@@ -163,6 +171,26 @@ function placeResults(body: JsonObject, { files }: DataModelInput): Placed {
 // The place of a file that is not there yet: checks see that something stands here, and never the bytes.
 const valueFor = ({ file, way }: PlacedFile): string =>
   way === 'reference' && file.kind === 'reference' ? file.url : 'file'
+
+/**
+ * Refuses files that the data brought embedded and that are too large; those of the node are checked before.
+ * @throws RedoxError REDOX_TOO_LARGE
+ */
+export function assertContentsEmbeddable(body: JsonObject, limits: Limits): void {
+  const orders = Array.isArray(body.Orders) ? body.Orders : []
+  const results = orders.flatMap((order) => getAt(order, ['Results']) ?? [])
+  const isText = ['Plain Text', 'Rich Text'].some((type) => type === getAt(body, ['Note', 'ContentType']))
+  assertContent(getAt(body, ['Note', 'FileContents']), isText, limits)
+  assertContent(getAt(body, ['Media', 'FileContents']), false, limits)
+  for (const result of results) assertContent(getAt(result, ['Value']), false, limits)
+}
+
+function assertContent(content: Json | undefined, isText: boolean, limits: Limits): void {
+  if (typeof content !== 'string') return
+  // Four characters of base64 stand for three bytes.
+  const size = isText ? Buffer.byteLength(content) : Math.floor((content.replace(/=+$/, '').length * 3) / 4)
+  assertEmbeddable(size, 'datamodel', limits)
+}
 
 function setFileFields(
   body: JsonObject,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isRealDate, NO_SUCH_DATE } from './dates'
 
 // FHIR R4 (hl7.org/fhir/R4): what Redox's operations need and what FHIR itself requires. Redox takes every
 // valid R4 field (facts 3.2), so unknown elements are allowed; value sets are those with a required binding.
@@ -11,10 +12,11 @@ const id = z
   .optional()
 const dateTime = z
   .string()
-  .regex(
-    /^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?$/,
-    'Write it like 2026-01-31 or 2026-01-31T10:00:00Z.',
-  )
+  .regex(/^\d{4}(-\d{2}(-\d{2}(T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?$/, {
+    message: 'Write it like 2026-01-31 or 2026-01-31T10:00:00Z.',
+    abort: true,
+  })
+  .refine(isRealDate, NO_SUCH_DATE)
   .optional()
 const instant = z.iso.datetime({ offset: true, message: 'Write it like 2026-01-31T10:00:00Z.' }).optional()
 const reference = z.looseObject({ reference: optionalText }).optional()
@@ -94,7 +96,8 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
     gender: z.enum(['male', 'female', 'other', 'unknown']).optional(),
     birthDate: z
       .string()
-      .regex(/^\d{4}(-\d{2}(-\d{2})?)?$/, 'Write it as YYYY-MM-DD.')
+      .regex(/^\d{4}(-\d{2}(-\d{2})?)?$/, { message: 'Write it as YYYY-MM-DD.', abort: true })
+      .refine(isRealDate, NO_SUCH_DATE)
       .optional(),
   }),
   MessageHeader: z.looseObject({

@@ -3,7 +3,18 @@ import { badInput, type Problem } from '../errors'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
 import { fieldValue, type FieldValue, type Sender } from './datamodel'
 import { BUNDLE_SCHEMA, RESOURCE_SCHEMAS } from './fhir-schemas'
-import { copyJson, getAt, isObject, parsePath, setAt, type Json, type JsonObject, type Path } from './json'
+import {
+  asText,
+  copyJson,
+  formatPath,
+  getAt,
+  isObject,
+  parsePath,
+  setAt,
+  type Json,
+  type JsonObject,
+  type Path,
+} from './json'
 import { checked, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
 import { problemsOf } from './problems'
 
@@ -92,7 +103,7 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   setMainDefaults(main, operation)
   if (patient !== undefined) {
     // A report that names its patient, and a Patient out of the form: they are one.
-    const named = /^Patient\/(.+)$/.exec(String(getAt(main, ['subject', 'reference'])))?.[1]
+    const named = /^Patient\/(.+)$/.exec(asText(getAt(main, ['subject', 'reference'])))?.[1]
     if (named !== undefined) patient.id ??= named
     main.subject ??= { reference: referenceTo(entries, patient) }
   }
@@ -126,24 +137,27 @@ function assertSlug(slug: string): void {
 
 /** Bundle, resource or resources as a Bundle of our own. */
 function takeBundle(data: unknown): JsonObject {
-  if (isObject(data) && data.resourceType === 'Bundle') return ownBundle(copyJson(data, '') as JsonObject)
-  const resources = data === undefined || data === null ? [] : Array.isArray(data) ? data : [data]
-  const entry = resources.map((resource, index): JsonObject => {
+  const copy = copyJson(data ?? [], '')
+  if (isObject(copy) && copy.resourceType === 'Bundle') return ownBundle(copy)
+  const entry = (Array.isArray(copy) ? copy : [copy]).map((resource, index): JsonObject => {
     if (!isObject(resource) || typeof resource.resourceType !== 'string') {
       throw badInput(
         `The data of the message has something at [${index}] that is no FHIR resource (it has no resourceType). ` +
           'Pass a Bundle, a resource, or an array of resources.',
       )
     }
-    return { resource: copyJson(resource, String(resource.resourceType)) }
+    return { resource }
   })
   return { resourceType: 'Bundle', type: 'message', entry }
 }
 
 function ownBundle(bundle: JsonObject): JsonObject {
   const entries = bundle.entry ?? []
-  if (!Array.isArray(entries) || !entries.every((entry) => isObject(entry) && isObject(entry.resource))) {
-    throw badInput('The Bundle has an entry without a resource. Each entry of a message needs one.')
+  const isResource = (value: unknown): boolean => isObject(value) && typeof value.resourceType === 'string'
+  if (!Array.isArray(entries) || !entries.every((entry) => isObject(entry) && isResource(entry.resource))) {
+    throw badInput(
+      'The Bundle has an entry without a resource (or one without a resourceType). Each entry of a message needs one.',
+    )
   }
   return { ...bundle, type: bundle.type ?? 'message', entry: entries }
 }
@@ -169,7 +183,7 @@ const isReferredTo = (entry: JsonObject, reference: Json | undefined): boolean =
   const { resourceType, id } = resourceOf(entry)
   return (
     reference !== undefined &&
-    (entry.fullUrl === reference || `${String(resourceType)}/${String(id)}` === reference)
+    (entry.fullUrl === reference || `${asText(resourceType)}/${asText(id)}` === reference)
   )
 }
 
@@ -207,7 +221,7 @@ function referenceTo(entries: JsonObject[], resource: JsonObject): string {
   resource.id ??= randomUUID()
   return typeof fullUrl === 'string' && fullUrl.startsWith('urn:')
     ? fullUrl
-    : `${String(resource.resourceType)}/${String(resource.id)}`
+    : `${asText(resource.resourceType)}/${asText(resource.id)}`
 }
 
 function setDefaultSystem(resource: JsonObject, path: Path, system: string): void {
@@ -229,11 +243,10 @@ function setMessageHeader(
   const header = resourceOf(entry!)
   header.id ??= randomUUID()
   if (header.eventCoding === undefined) header.eventUri ??= EVENT_BASE + operation.event
-  const source = isObject(header.source) ? header.source : {}
-  if (sender.sourceName !== undefined) source.name = sender.sourceName
-  if (sender.sourceId !== undefined) source.endpoint = `urn:uuid:${sender.sourceId}`
-  source.endpoint ??= 'urn:node-red:redox'
-  header.source = source
+  if (sender.sourceName !== undefined) setAt(header, ['source', 'name'], sender.sourceName)
+  if (sender.sourceId !== undefined) setAt(header, ['source', 'endpoint'], `urn:uuid:${sender.sourceId}`)
+  if ((getAt(header, ['source', 'endpoint']) ?? null) === null)
+    setAt(header, ['source', 'endpoint'], 'urn:node-red:redox')
   header.focus ??= [{ reference: focus }]
   entries.unshift(entry!)
 }
@@ -251,10 +264,10 @@ function setIdentity(
   bundle.timestamp ??= now.toISOString()
   entries.forEach((entry, index) => {
     const { resourceType, id } = resourceOf(entry)
-    const byUuid = id === undefined || (resourceType === 'MessageHeader' && UUID.test(String(id)))
+    const byUuid = id === undefined || (resourceType === 'MessageHeader' && UUID.test(asText(id)))
     const fullUrl = byUuid
-      ? `urn:uuid:${id === undefined ? randomUUID() : String(id)}`
-      : `${sender.fhirBase}/${slug}/${sender.environment}/${String(resourceType)}/${String(id)}`
+      ? `urn:uuid:${id === undefined ? randomUUID() : asText(id)}`
+      : `${sender.fhirBase}/${slug}/${sender.environment}/${asText(resourceType)}/${asText(id)}`
     // In the order of FHIR's own examples: the address before the content.
     entries[index] = { fullUrl, ...entry }
   })
@@ -272,9 +285,13 @@ function placeFiles(
   return attachmentPaths(resource, place, files.length).map((path, number) => {
     const { file, way } = files[number]!
     const leaf = way === 'embed' ? 'data' : 'url'
-    const existing = getAt(resource, path)
+    const existing = getAt(resource, path) ?? {}
+    if (!isObject(existing))
+      throw badInput(
+        `${formatPath(path)} in the data is no Attachment; the file would replace it. Leave it out.`,
+      )
     setAt(resource, path, {
-      ...(isObject(existing) && existing),
+      ...existing,
       contentType: file.contentType,
       [leaf]: file.kind === 'reference' ? file.url : 'file',
       title: getAt(existing, ['title']) ?? file.name,
@@ -311,11 +328,13 @@ function problemsIn(bundle: JsonObject, operation: Operation): Problem[] {
 }
 
 function resourceProblems(resource: JsonObject, index: number): Problem[] {
-  const checked = RESOURCE_SCHEMAS[String(resource.resourceType)]?.safeParse(resource, { reportInput: true })
+  const type = asText(resource.resourceType)
+  const schema = Object.hasOwn(RESOURCE_SCHEMAS, type) ? RESOURCE_SCHEMAS[type] : undefined
+  const checked = schema?.safeParse(resource, { reportInput: true })
   if (checked === undefined || checked.success) return []
   return problemsOf(checked.error, HINTS).map((problem) => ({
     ...problem,
-    path: `entry[${index}].resource.${problem.path} (${String(resource.resourceType)})`,
+    path: `entry[${index}].resource.${problem.path} (${type})`,
   }))
 }
 
@@ -343,9 +362,9 @@ function entryProblems(entries: JsonObject[], operation: Operation): Problem[] {
       fix: `Refer to the ${operation.type} by Type/id or by its fullUrl, or leave focus out.`,
     })
   }
-  const fullUrls = entries.map(({ fullUrl }) => fullUrl)
-  fullUrls.forEach((fullUrl, index) => {
-    if (fullUrls.indexOf(fullUrl) === index) return
+  const fullUrls = new Set<Json | undefined>()
+  entries.forEach(({ fullUrl }, index) => {
+    if (!fullUrls.has(fullUrl)) return void fullUrls.add(fullUrl)
     problems.push({
       path: `entry[${index}].fullUrl`,
       problem: 'stands twice in the Bundle',

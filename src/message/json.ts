@@ -1,4 +1,5 @@
-import { badInput } from '../errors'
+import { types } from 'node:util'
+import { badInput, RedoxError } from '../errors'
 
 export type Json = null | boolean | number | string | Json[] | JsonObject
 export interface JsonObject {
@@ -9,6 +10,10 @@ export type Path = readonly (string | number)[]
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 const MAX_DEPTH = 64
+// More than a request of 40 MB holds. A few objects that refer to each other can stand for billions.
+const MAX_VALUES = 1_000_000
+// A longer list would be mostly holes, and each hole is a value to JSON.
+const MAX_INDEX = 9999
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -19,72 +24,123 @@ export const formatPath = (path: Path): string =>
     .map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`))
     .join('')
 
-/** The reverse of {@link formatPath}; throws for keys that could reach an object's prototype. */
+/** The reverse of {@link formatPath}; throws for keys that could reach an object's prototype, and endless lists. */
 export function parsePath(text: string): Path {
   const steps = text.split('.').flatMap((part) => {
     const match = /^([A-Za-z_][\w-]*)((?:\[\d+\])*)$/.exec(part)
     if (!match || FORBIDDEN_KEYS.has(match[1]!)) throw badInput(`"${text}" is not a path into a message.`)
     return [match[1]!, ...[...match[2]!.matchAll(/\d+/g)].map(([digits]) => Number(digits))]
   })
+  if (steps.some((step) => typeof step === 'number' && step > MAX_INDEX))
+    throw badInput(`"${text}" counts further than ${MAX_INDEX}: no message has a list of that length.`)
   return steps
 }
 
 /**
  * A copy of a message part as JSON will carry it: dates as ISO text, `undefined` left out. What JSON would
- * silently mangle (Buffers, cycles, NaN) is an error. Strings are shared, so a file inside costs nothing.
+ * silently mangle (Buffers, cycles, NaN, Maps) is an error. Strings are shared, so a file inside costs nothing.
+ * @throws RedoxError REDOX_BAD_INPUT
  */
-export function copyJson(value: unknown, where: string, depth = 0): Json {
-  if (depth > MAX_DEPTH) throw badInput(`${where} is nested too deeply or refers to itself.`)
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
-  if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw badInput(`${where} is not a finite number.`)
-    return value
-  }
-  if (value instanceof Date) return isoDate(value, where)
-  if (value instanceof Uint8Array) {
-    throw badInput(`${where} is a Buffer. Files go into the node's File field, not into its data object.`)
-  }
-  if (Array.isArray(value))
-    return value.map((item, index) => copyJson(item ?? null, `${where}[${index}]`, depth + 1))
-  if (typeof value === 'object') return copyObject(value, where, depth)
-  throw badInput(`${where} is a ${typeof value}, which no message can carry.`)
+export const copyJson = (value: unknown, where: string): Json => copyOf(value, where, 0, { left: MAX_VALUES })
+
+interface Budget {
+  left: number
 }
 
+function copyOf(value: unknown, where: string, depth: number, budget: Budget): Json {
+  if (depth > MAX_DEPTH) throw badInput(`${named(where)} is nested too deeply or refers to itself.`)
+  if (--budget.left < 0) throw badInput('The data of the message has too many values, or refers to itself.')
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw badInput(`${named(where)} is not a finite number.`)
+    return value
+  }
+  if (typeof value !== 'object') {
+    throw badInput(
+      `${named(where)} is ${value === undefined ? 'not there' : `a ${typeof value}`}, which no message can carry.`,
+    )
+  }
+  try {
+    return copyObject(value, where, depth, budget)
+  } catch (error) {
+    if (error instanceof RedoxError) throw error
+    // What a getter or a proxy throws may say anything.
+    throw badInput(`${named(where)} cannot be read: one of its properties fails.`)
+  }
+}
+
+// Checks of the kind go by what an object is, not by `instanceof`: a Date of a Function node is of another realm.
+function copyObject(value: object, where: string, depth: number, budget: Budget): Json {
+  if (types.isDate(value)) return isoDate(value, where)
+  if (types.isUint8Array(value)) {
+    throw badInput(
+      `${named(where)} is a Buffer. Files go into the node's File field, not into its data object.`,
+    )
+  }
+  if (Array.isArray(value)) return copyArray(value, where, depth, budget)
+  const { toJSON } = value as { toJSON?: unknown }
+  if (typeof toJSON === 'function') return copyOf(Reflect.apply(toJSON, value, []), where, depth + 1, budget)
+  const kind = Object.prototype.toString.call(value).slice(8, -1)
+  if (kind !== 'Object') throw badInput(`${named(where)} is a ${kind}, which no message can carry.`)
+  return copyPlain(value, where, depth, budget)
+}
+
+const named = (where: string): string => (where === '' ? 'The data of the message' : where)
+
 function isoDate(date: Date, where: string): string {
-  if (Number.isNaN(date.getTime())) throw badInput(`${where} is an invalid date.`)
+  if (Number.isNaN(date.getTime())) throw badInput(`${named(where)} is an invalid date.`)
   return date.toISOString()
 }
 
-function copyObject(value: object, where: string, depth: number): JsonObject {
+function copyArray(list: unknown[], where: string, depth: number, budget: Budget): Json[] {
+  if (list.length > budget.left) throw badInput(`${named(where)} is a list of too many values.`)
+  return Array.from(list, (item, index) => copyOf(item ?? null, `${where}[${index}]`, depth + 1, budget))
+}
+
+function copyPlain(value: object, where: string, depth: number, budget: Budget): JsonObject {
   const copy: JsonObject = {}
   for (const [key, item] of Object.entries(value)) {
-    if (FORBIDDEN_KEYS.has(key)) throw badInput(`${where} has a key that is not allowed (${key}).`)
-    if (item !== undefined) copy[key] = copyJson(item, where === '' ? key : `${where}.${key}`, depth + 1)
+    if (FORBIDDEN_KEYS.has(key)) throw badInput(`${named(where)} has a key that is not allowed (${key}).`)
+    if (item !== undefined)
+      copy[key] = copyOf(item, where === '' ? key : `${where}.${key}`, depth + 1, budget)
   }
   return copy
 }
 
 /**
  * Puts a value at a path, making objects and arrays on the way. Changes `root`: only for values that the
- * caller made itself.
+ * caller made itself. What stands on the way and is no object or list stays: it would be lost silently.
+ * @throws RedoxError REDOX_BAD_INPUT
  */
 export function setAt(root: JsonObject, path: Path, value: Json): void {
   let parent: JsonObject | Json[] = root
   path.slice(0, -1).forEach((step, index) => {
-    const next = child(parent, step)
-    if (typeof next === 'object' && next !== null) parent = next
-    else parent = put(parent, step, typeof path[index + 1] === 'number' ? [] : {}) as JsonObject | Json[]
+    const wantsList = typeof path[index + 1] === 'number'
+    const next = child(parent, step) ?? put(parent, step, wantsList ? [] : {})
+    if (typeof next !== 'object' || next === null || Array.isArray(next) !== wantsList) {
+      const is = Array.isArray(next) ? 'a list' : typeof next === 'object' ? 'an object' : `a ${typeof next}`
+      throw badInput(
+        `${formatPath(path.slice(0, index + 1))} in the data of the message is ${is}, but ${formatPath(path)} is to be ` +
+          `filled in: it has to be ${wantsList ? 'a list' : 'an object'}. Correct it, or leave it out.`,
+      )
+    }
+    parent = next
   })
   put(parent, path[path.length - 1]!, value)
 }
 
+// Its own: `toString` and the like are nothing that stands in a message.
 const child = (parent: JsonObject | Json[], step: string | number): Json | undefined =>
-  (parent as Record<string | number, Json>)[step]
+  Object.hasOwn(parent, step) ? (parent as Record<string | number, Json>)[step] : undefined
 
 function put(parent: JsonObject | Json[], step: string | number, value: Json): Json {
   ;(parent as Record<string | number, Json>)[step] = value
   return value
 }
+
+/** A text as it is, anything else as JSON: `String()` fails for an object with a `toString` of its own. */
+export const asText = (value: Json | undefined): string =>
+  typeof value === 'string' ? value : String(JSON.stringify(value))
 
 /** The value at a path, or undefined. */
 export function getAt(root: Json | undefined, path: Path): Json | undefined {

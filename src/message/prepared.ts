@@ -111,7 +111,14 @@ const tooLarge = (message: string): RedoxError => new RedoxError('REDOX_TOO_LARG
  */
 export function assertKnownHost(reference: FileReference, where: string, allowedOrigins: string[]): void {
   const origin = URL.canParse(reference.url) ? new URL(reference.url).origin : undefined
-  if (origin !== undefined && allowedOrigins.includes(origin) && !/[\0-\x20]/.test(reference.url)) return
+  // Of a URL without a host, such as `data:`, the origin is the text `null`, and would be like any other of them.
+  if (
+    origin !== undefined &&
+    origin !== 'null' &&
+    allowedOrigins.includes(origin) &&
+    !/[\0-\x20]/.test(reference.url)
+  )
+    return
   throw badInput(
     `The file reference in ${where} does not point to this connection's Redox hosts. ` +
       'Use the reference that a redox-upload node with the same redox-config emitted.',

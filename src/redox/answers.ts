@@ -18,6 +18,9 @@ export interface AnswerFacts {
 
 const list = (value: unknown): Record<string, unknown>[] =>
   Array.isArray(value) ? value.filter(isObject) : []
+// Anything else is not what its place is for, and `String()` may fail for it.
+const isScalar = (value: unknown): value is string | number =>
+  typeof value === 'string' || typeof value === 'number'
 const words = (value: unknown): string[] =>
   typeof value === 'string' && value.trim() !== '' ? [value.trim()] : []
 
@@ -31,7 +34,7 @@ export function readAnswer({
   const meta = isObject(json.Meta) ? json.Meta : {}
   const entries = list(json.entry).flatMap(entryOutcome)
   return {
-    logIds: list(meta.Logs).flatMap(({ ID }) => (ID === undefined || ID === null ? [] : [String(ID)])),
+    logIds: list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [String(ID)] : [])),
     locations: entries.flatMap(({ location }) => (location === undefined ? [] : [location])),
     reasons: isObject(body) ? reasonsOf(json, meta) : words(plainText(text)),
     entries,
@@ -74,7 +77,7 @@ const isFailure = ({ severity }: Record<string, unknown>): boolean =>
 function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFacts['entries'] {
   if (!isObject(entry.response)) return []
   const { status, location, outcome } = entry.response
-  const digits = /^\s*(\d{3})/.exec(String(status))?.[1]
+  const digits = isScalar(status) ? /^\s*(\d{3})/.exec(String(status))?.[1] : undefined
   const failed = isObject(outcome) && list(outcome.issue).some(isFailure)
   return [
     {
@@ -87,8 +90,10 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
 }
 
 // Plain text and HTML come from gateways (facts 2.2, 6.4): their words, without the markup.
+// Their beginning only: a search for the end of each of many tags takes hours in a large text.
 const plainText = (text: string): string =>
   text
+    .slice(0, 10_000)
     .replace(/<(style|script|head)[\s\S]*?<\/\1>/gi, ' ')
     .replace(/<[^>]*>/g, ' ')
     .replace(/\s+/g, ' ')
@@ -147,7 +152,7 @@ interface PartOutcome {
  */
 function destinationOutcomes(sent: JsonObject, body: unknown): PartOutcome[] {
   const meta = isObject(sent.Meta) ? sent.Meta : {}
-  const ids = list(meta.Destinations).map(({ ID }) => String(ID))
+  const ids = list(meta.Destinations).flatMap(({ ID }) => words(ID))
   const answered = isObject(body) && isObject(body.Meta) ? body.Meta : {}
   const errors = list(answered.Errors)
   const speakFor = errors.map((error) => (ids.length === 1 ? ids[0] : destinationOf(error, ids)))
@@ -179,14 +184,13 @@ export function failureDetail(
   secrets: string[] = [],
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers['retry-after'])
+  const hide = masking(sent, secrets)
   return {
     operation,
     status,
-    ...(facts.reasons.length > 0 && {
-      reasons: facts.reasons.map((reason) => masked(reason, sent, secrets)),
-    }),
-    ...(facts.logIds.length > 0 && { logIds: facts.logIds }),
-    ...(facts.traceId !== undefined && { traceId: facts.traceId }),
+    ...(facts.reasons.length > 0 && { reasons: facts.reasons.slice(0, MAX_REASONS).map(hide) }),
+    ...(facts.logIds.length > 0 && { logIds: facts.logIds.slice(0, MAX_REASONS).map(hide) }),
+    ...(facts.traceId !== undefined && { traceId: hide(facts.traceId) }),
     ...(wait !== undefined && { retryAfterSeconds: wait }),
     ...(body !== '' && { answer: body }),
   }
@@ -208,6 +212,8 @@ export const spoken = (reasons: string[] | undefined): string =>
 export const lookUp = ({ logIds, traceId }: RedoxErrorDetail): string =>
   logIds?.length ? `(log ${logIds.join(', ')})` : traceId === undefined ? '' : `(trace ${traceId})`
 
+// More than anyone reads; each costs time.
+const MAX_REASONS = 20
 // Enough for a reason, too little for a message that a server repeats.
 const MAX_REASON_LENGTH = 300
 const HIDDEN = '[…]'
@@ -217,15 +223,21 @@ const HIDDEN = '[…]'
  * texts end in logs. What says nothing about a person (Meta, codes of the models) stays readable.
  * @param secrets what must never be repeated, whatever its length
  */
-function masked(reason: string, sent: JsonObject | undefined, secrets: string[]): string {
-  const values = new Set(secrets.filter((secret) => secret !== ''))
+function masking(sent: JsonObject | undefined, secrets: string[]): (reason: string) => string {
+  const found = new Set(secrets.filter((secret) => secret !== ''))
   const long: string[] = []
-  if (sent !== undefined) collectValues(sent, values, long)
-  let text = reason.slice(0, 10 * MAX_REASON_LENGTH)
-  for (const value of [...values].sort((a, b) => b.length - a.length)) text = replaceAllNoCase(text, value)
-  // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
-  text = text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH)
-  return long.some((value) => quotes(text, value)) ? `${HIDDEN} (the reason repeats the message)` : text
+  if (sent !== undefined) collectValues(sent, found, long)
+  const values = [...found].sort((a, b) => b.length - a.length)
+  return (reason) => {
+    let text = reason.slice(0, 10 * MAX_REASON_LENGTH)
+    const lower = text.toLowerCase()
+    // A pattern is dear, and few of the values stand in any reason.
+    const repeated = values.filter((value) => lower.includes(value.toLowerCase()))
+    for (const value of repeated) text = replaceAllNoCase(text, value)
+    // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
+    text = text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH)
+    return long.some((value) => quotes(text, value)) ? `${HIDDEN} (the reason repeats the message)` : text
+  }
 }
 
 const QUOTE_LENGTH = 16
@@ -254,7 +266,9 @@ const LONG_TEXT = 200
 
 const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'given'])
 
-/** How an answer may repeat a value: a name by one of its words, a date without its hyphens. */
+const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title'])
+
+/** How an answer may repeat a value: a name by one of its words, a date without its hyphens, a file by its stem. */
 function spellings(text: string, key: string): string[] {
   const date = /^(\d{4})-(\d{2})-(\d{2})/.exec(text)
   if (date) {
@@ -262,6 +276,7 @@ function spellings(text: string, key: string): string[] {
     const us = [`${month}/${day}/${year}`, `${Number(month)}/${Number(day)}/${year}`]
     return [text, `${year}-${month}-${day}`, year + month + day, `${year}/${month}/${day}`, ...us]
   }
+  if (FILE_NAME_KEYS.has(key)) return [text, text.replace(/\.\w{1,5}$/, '')]
   return NAME_KEYS.has(key) ? [text, ...text.split(/[\s,]+/)] : [text]
 }
 

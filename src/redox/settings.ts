@@ -97,11 +97,12 @@ function checkedUrl(text: string, field: keyof Hosts, label: string): string {
           : url.search || url.hash
             ? 'must not have a query or a fragment'
             : undefined
-  if (problem)
+  if (url === undefined || problem)
     throw new RedoxError('REDOX_CONFIGURATION', `The ${label} in the redox-config node ${problem}.`, {
       field,
     })
-  return text.replace(/\/+$/, '')
+  // As it was understood: a line break or an empty query in the text would end up inside longer URLs.
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }
 
 /** Origins whose file references a message may carry. */

@@ -57,6 +57,17 @@ describe('limits', () => {
     })
   }
 
+  it('a file that the data bring embedded has to be smaller than 10 MB, too', async () => {
+    const note = (size: number): Settings => ({
+      Note: { FileName: 'a.pdf', FileType: 'PDF', FileContents: sizedFile(size).toString('base64') },
+    })
+    const flow = await start(NOTE, { fileFrom: 'none' })
+    await flow.send({ data: note(10 * MB - 1) })
+    ;(await sandbox()).clear()
+    await flow.fail({ data: note(10 * MB) }, 'REDOX_TOO_LARGE')
+    assert.deepEqual((await sandbox()).requests, [], 'something was sent')
+  })
+
   it('redox-upload: uploads up to 30 MB, refuses one byte more before anything is sent', async () => {
     for (const node of [UPLOAD, UPLOAD_BLOB]) {
       const flow = await start(node)

@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { runInNewContext } from 'node:vm'
 import { decodeBase64, decodeDataUri } from '../../src/file/base64'
 import { detectContentType, fileTypeOf, isContentType, looksLikeText } from '../../src/file/content-types'
 import {
@@ -48,6 +49,8 @@ describe('file intake', () => {
     ['base64 without padding', text.replace(/=+$/, '')],
     ['base64 in the url-safe alphabet', PDF.toString('base64url')],
     ['a data: URI', `data:application/pdf;base64,${text}`],
+    ['a data: URI whose base64 is percent-encoded', `data:;base64,${encodeURIComponent(text)}`],
+    ['a Uint8Array of a Function node', runInNewContext('Uint8Array.from(bytes)', { bytes: PDF })],
     ['a data: URI without a type', `DATA:;base64,${text}`],
     ['base64 that was encoded twice', Buffer.from(text).toString('base64')],
     ['a Buffer of base64 text', Buffer.from(text)],
@@ -71,6 +74,11 @@ describe('file intake', () => {
     assert.deepEqual(takeFile(PDF, HINTS).warnings, [])
   })
 
+  const unreadable = {
+    get url() {
+      throw new TypeError('colleague')
+    },
+  }
   const refused: [string, unknown, RegExp, Partial<FileHints>?][] = [
     ['nothing', undefined, /There is no file in msg\.payload/],
     ['null', null, /There is no file/],
@@ -92,6 +100,9 @@ describe('file intake', () => {
     ['a content type with a line break', PDF, /not a MIME type/, { contentType: 'text/plain\r\nX: 1' }],
     ['a content type with a NUL in quotes', PDF, /not a MIME type/, { contentType: 'text/plain; a="\0"' }],
     ['a content type that the bytes contradict', PDF, /first bytes are/, { contentType: 'image/png' }],
+    ['a content type over two lines', PDF, /not a MIME type/, { contentType: 'a/b;\r\n c=d' }],
+    ['a data: URI with half a character', 'data:text/plain,\ud800', /half a character/],
+    ['an object that cannot be read', unreadable, /cannot be read/],
     ['a data: URI that its bytes contradict', `data:image/png;base64,${text}`, /first bytes are/],
     ['a file name with a line break', PDF, /control characters/, { filename: 'a\r\n.pdf' }],
     ['a file name with a NUL', PDF, /control characters/, { filename: 'a\0.pdf' }],
@@ -135,6 +146,14 @@ describe('file intake', () => {
     assert.ok(file.kind === 'reference' && file.upload === undefined)
   })
 
+  it('tells of a contradiction without the parameters of the type, which may name the file', async () => {
+    const contentType = 'image/png; name="colleague.png"'
+    const { message } = await failing('REDOX_BAD_INPUT', () => taken(PDF, { contentType }), /image\/png, but/)
+    assert.doesNotMatch(message, /colleague/)
+    const octets = 'application/octet-stream; name=x'
+    assert.equal(taken(PDF, { contentType: octets }).contentType, octets)
+  })
+
   it("goes by the node's content type before that of a data: URI", () => {
     const uri = `data:application/x-pdf;base64,${text}`
     assert.equal(taken(uri).contentType, 'application/x-pdf')
@@ -157,6 +176,8 @@ describe('file intake', () => {
       ['../../etc/passwd', 'passwd'],
       ['Befund "Müller" 日本.pdf', 'Befund "Müller" 日本.pdf'],
       ['folder/', ''],
+      ['folder/..', ''],
+      ['a\ud800.pdf', 'a\ufffd.pdf'],
     ]
     for (const [given, name] of names) assert.equal(cleanFileName(given, 'x'), name)
     assert.equal(taken(PDF, { filename: 'folder/' }).name, 'document.pdf')

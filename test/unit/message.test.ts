@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { runInNewContext } from 'node:vm'
 import { takeFile } from '../../src/file/file'
 import { attachmentPaths, parsePlace } from '../../src/message/attachment-place'
 import { prepareDataModel } from '../../src/message/datamodel'
@@ -18,6 +19,18 @@ describe('copies of messages', () => {
     assert.equal(shared.a[0], 1)
   })
 
+  it('take dates of a Function node, and what says itself how it is written', () => {
+    const date = runInNewContext('new Date(0)') as Date
+    const copy = copyJson({ date, url: new URL('https://x.example') }, 'data')
+    assert.deepEqual(copy, { date: '1970-01-01T00:00:00.000Z', url: 'https://x.example/' })
+  })
+
+  const failingGetter = {
+    enumerable: true,
+    get: () => {
+      throw new TypeError('x')
+    },
+  }
   const circle: Record<string, unknown> = {}
   circle.self = circle
   const refused: [string, unknown, RegExp][] = [
@@ -26,6 +39,10 @@ describe('copies of messages', () => {
     ['NaN', { a: [NaN] }, /data\.a\[0\] is not a finite number/],
     ['an invalid date', { a: new Date(NaN) }, /invalid date/],
     ['a function', { a: () => 1 }, /a function/],
+    ['a Map', { a: new Map([[1, 2]]) }, /data\.a is a Map/],
+    ['a typed array', { a: new Uint16Array(2) }, /data\.a is a Uint16Array/],
+    ['a property that fails', { a: Object.defineProperty({}, 'b', failingGetter) }, /data\.a cannot be read/],
+    ['a list of holes', { a: Object.assign([], { length: 4_000_000_000 }) }, /data\.a is a list of too many/],
     ['a bigint', { a: 1n }, /a bigint/],
     ['the key __proto__', JSON.parse('{"a":{"__proto__":{"x":1}}}'), /not allowed/],
     ['the key constructor', { constructor: { prototype: {} } }, /not allowed/],
@@ -45,18 +62,34 @@ describe('paths into messages', () => {
   for (const bad of [
     '',
     'a b',
-    ...'. a..b a. [0] a[x] a[-1] a.__proto__.b constructor a.prototype'.split(' '),
+    ...'. a..b a. [0] a[x] a[-1] a[-2] a.__proto__.b constructor a.prototype'.split(' '),
   ])
     it(`"${bad}" is none`, () => failing('REDOX_BAD_INPUT', () => parsePath(bad), /not a path/))
 
-  it('make objects and arrays on the way, and replace scalars', () => {
-    const root: JsonObject = { a: 'scalar', b: null }
+  it('make objects and arrays on the way', () => {
+    const root: JsonObject = { b: null }
     setAt(root, ['a', 'b', 0, 'c'], 1)
     setAt(root, ['b', 'x'], 2)
     assert.deepEqual(root, { a: { b: [{ c: 1 }] }, b: { x: 2 } })
     assert.equal(getAt(root, ['a', 'b', 0, 'c']), 1)
     assert.equal(getAt(root, ['a', 'none', 0]), undefined)
   })
+
+  const lost: [JsonObject, string, RegExp][] = [
+    [{ a: 'text' }, 'a.b', /^a in the data of the message is a string, but a\.b is .* has to be an object/],
+    [{ a: [] }, 'a.b', /^a in .* is a list/],
+    [{ a: [{ b: {} }] }, 'a[0].b[0].c', /^a\[0\]\.b in .* is an object, .* has to be a list/],
+  ]
+  for (const [root, path, words] of lost)
+    it(`replace nothing that stands on the way to ${path}`, async () => {
+      const before = structuredClone(root)
+      const { message } = await failing('REDOX_BAD_INPUT', () => setAt(root, parsePath(path), 1), words)
+      assert.doesNotMatch(message, /text/)
+      assert.deepEqual(root, before)
+    })
+
+  it('do not count without end', () =>
+    failing('REDOX_BAD_INPUT', () => parsePath('a[4000000000].b'), /no message has a list/))
 
   it('change a copy and share the rest', () => {
     const root = { a: [{ b: 1 }], c: { d: 2 } }
@@ -165,8 +198,35 @@ describe('Data Model messages', () => {
     return failing('REDOX_BAD_INPUT', () => prepare({ model: 'Results', data, files }), /already has a Value/)
   })
 
+  it('tell of a date that does not exist', () =>
+    failing(
+      'REDOX_INVALID_MESSAGE',
+      () => prepare({ data: { Patient: { Demographics: { DOB: '1990-02-31' } } } }),
+      /Demographics\.DOB: is not valid\. Correct it: there is no such date/,
+    ))
+
+  it('are no Date and no Map', async () => {
+    for (const data of [new Date(0), new Map()]) await failing('REDOX_BAD_INPUT', () => prepare({ data }))
+  })
+
+  it('never replace a result that is no object', () => {
+    const files = [{ file: PDF, way: 'embed' as const }]
+    const data = { Orders: [{ ID: '1', Results: ['4.1'] }] }
+    return failing(
+      'REDOX_BAD_INPUT',
+      () => prepare({ model: 'Results', data, files }),
+      /Results\[0\] in the data/,
+    )
+  })
+
   it('know their event types', () =>
-    failing('REDOX_BAD_INPUT', () => prepare({ eventType: 'NewUnsolicited' }), /Choose New, Replace, Delete/))
+    failing('REDOX_BAD_INPUT', () => prepare({ eventType: 'constructor' }), /Choose New/).then(() =>
+      failing(
+        'REDOX_BAD_INPUT',
+        () => prepare({ eventType: 'NewUnsolicited' }),
+        /Choose New, Replace, Delete/,
+      ),
+    ))
 
   it('always have a FileType with a reference, or are not sent', () => {
     const { file } = takeFile(Buffer.from([1, 2, 0]), { where: 'x' })
@@ -215,6 +275,23 @@ describe('FHIR messages', () => {
       'Patient',
       '77',
     ])
+  })
+
+  it('tell of dates that do not exist, and of resources whose type means something to JavaScript', async () => {
+    const data = [
+      { resourceType: 'Patient', birthDate: '1990-02-31' },
+      { resourceType: 'DiagnosticReport', effectiveDateTime: '2026-04-31T10:00:00Z', id: { toString: 1 } },
+      { resourceType: 'constructor' },
+    ]
+    const { cause } = await failing('REDOX_INVALID_MESSAGE', () => prepare({ data }))
+    const fixes = cause.problems!.filter(({ fix }) => /no such date/.test(fix))
+    assert.equal(fixes.length, 2)
+  })
+
+  it('never replace what stands in the place of an Attachment', () => {
+    const data = { resourceType: 'DiagnosticReport', presentedForm: ['text'] }
+    const files = [{ file: PDF, way: 'embed' as const }]
+    return failing('REDOX_BAD_INPUT', () => prepare({ data, files }), /presentedForm\[0\] .* no Attachment/)
   })
 
   it('keep what an Attachment says already, and add the name of the file where it has no title', () => {
@@ -268,6 +345,8 @@ describe('references in a message', () => {
       'file:///etc/passwd',
       '/1',
     ]
+    // The origin of an upload that was answered with no address of a host.
+    origins.push('null')
     for (const url of strangers)
       await failing('REDOX_BAD_INPUT', () => assertKnownHost(reference(url), 'x', origins), /Redox hosts/)
   })

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { takeFile, type FileSource } from '../../src/file/file'
+import { withValueAt, type JsonObject } from '../../src/message/json'
+import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../../src/transport/body'
+import { sizedFile } from '../lib/fixtures'
+import { bytesOf } from '../lib/redox'
+import { bytes, contentTypes, fileNames, holds, json, settled } from './support'
+
+// Around the sizes at which bodies are cut into pieces.
+const sizes = fc
+  .constantFrom(48, 96, 256)
+  .chain((kib) => fc.integer({ min: kib * 1024 - 3, max: kib * 1024 + 3 }))
+
+const files: fc.Arbitrary<FileSource> = fc
+  .tuple(fc.oneof({ arbitrary: bytes, weight: 9 }, sizes.map(sizedFile)), fileNames, contentTypes)
+  .chain(([content, filename, contentType]) => {
+    const hints = { where: 'x', filename, ...(contentType !== undefined && { contentType }) }
+    try {
+      return fc.constant(takeFile(content, hints).file as FileSource)
+    } catch {
+      return fc.constant(takeFile(content, { where: 'x' }).file as FileSource)
+    }
+  })
+
+const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex')
+
+/** The bytes of a body, after what holds for every body was seen. */
+async function sent(body: RequestBody, fileBytes: Buffer[]): Promise<Buffer> {
+  const first = await bytesOf(body.open())
+  assert.equal(body.length, first.length, 'content-length')
+  assert.doesNotMatch(body.contentType, /[\r\n\0]/)
+  assert.deepEqual(body.sha256(), fileBytes.map(digest))
+  assert.deepEqual(await bytesOf(body.open()), first, 'a second pass')
+  assert.deepEqual(body.sha256(), fileBytes.map(digest))
+  assert.equal(typeof body.shortened(), 'string')
+  return first
+}
+
+const contentOf = (file: FileSource): Promise<Buffer> => bytesOf(file.read(10_000))
+
+/** Header lines of the one part. */
+const partHead = (body: Buffer): string[] =>
+  body.toString('utf8', 0, body.indexOf('\r\n\r\n')).split('\r\n').slice(1)
+
+describe('any body', () => {
+  it('multipart: a parser that is not ours finds the file, its name and its type', () =>
+    holds(400, files, async (file) => {
+      const content = await contentOf(file)
+      const body = multipartBody(file)
+      const whole = await sent(body, [content])
+      const head = partHead(whole)
+      assert.equal(head.length, 2, head.join('\n'))
+      for (const line of head) assert.doesNotMatch(line, /[\p{Cc}]/u)
+      const response = new Response(new Uint8Array(whole), { headers: { 'content-type': body.contentType } })
+      const fields = [...(await response.formData())]
+      assert.equal(fields.length, 1)
+      const [[name, found]] = fields as [[string, File]]
+      assert.equal(name, 'file')
+      // WHATWG: what a name has of these sequences by itself cannot be told from an escaped character.
+      assert.equal(found.name, file.name.replace(/%22/g, '"').replace(/%0D/gi, '\r').replace(/%0A/gi, '\n'))
+      assert.deepEqual(Buffer.from(await found.arrayBuffer()), content)
+    }))
+
+  it('raw and FHIR Binary: the bytes and the type are the file', () =>
+    holds(200, files, async (file) => {
+      const content = await contentOf(file)
+      assert.deepEqual(await sent(rawBody(file), [content]), content)
+      const binary: unknown = JSON.parse((await sent(fhirBinaryBody(file), [content])).toString())
+      const { contentType } = file
+      assert.deepEqual(binary, { resourceType: 'Binary', contentType, data: content.toString('base64') })
+    }))
+
+  it('JSON: parsed back it is the value, with the files in their places', () =>
+    holds(600, fc.tuple(json(), fc.array(files, { maxLength: 3 })), async ([value, embedded]) => {
+      const whole: JsonObject = { value, files: embedded.map(() => 'file') }
+      const places = embedded.map((file, index) => ({ path: ['files', index], file }))
+      const contents = await Promise.all(embedded.map(contentOf))
+      const body = await sent(jsonBody('application/json', whole, places, withValueAt), contents)
+      const expected = { value, files: contents.map((content) => content.toString('base64')) }
+      assert.deepEqual(JSON.parse(body.toString()), JSON.parse(JSON.stringify(expected)))
+    }))
+
+  it('a file name that cannot travel is refused before', () =>
+    holds(1000, fileNames, async (filename) => {
+      const result = await settled(() => takeFile(Buffer.from('x'), { where: 'x', filename }))
+      if (/[\0\r\n]/.test(filename)) assert.ok('error' in result)
+    }))
+})

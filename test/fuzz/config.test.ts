@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import {
+  environmentOf,
+  openConnection,
+  tokenTarget,
+  type ConnectionConfig,
+  type ConnectionSecrets,
+} from '../../nodes/lib/connection'
+import { takeFile, type FileSource } from '../../src/file/file'
+import { never, TEST_KEY } from '../lib/redox'
+import { holds, settled, texts } from './support'
+
+const numbers = fc.constantFrom(
+  ...[
+    '',
+    '0',
+    '-1',
+    '1',
+    '1.005',
+    '0.0001',
+    '1e300',
+    '1e-300',
+    'Infinity',
+    'NaN',
+    '0x10',
+    ' 5 ',
+    '1,5',
+    '9'.repeat(20),
+  ],
+)
+const urls = fc.constantFrom(
+  ...[
+    '',
+    'https://x.example',
+    'https://X.example:443//',
+    'https://x.example?',
+    'https://x.example/#',
+    'https:x.example',
+  ],
+  ...[
+    'https://x\n.example',
+    'http://localhost:1',
+    'http://127.1:1',
+    'https://[::1]',
+    'https://',
+    '//x.example',
+    'file:///x',
+  ],
+  ...['https://x.example/a b', 'https://\u00fc.example', 'https://a:b@x.example', 'javascript:alert(1)'],
+)
+const choices = fc.constantFrom(
+  '',
+  'legacy',
+  'oauth',
+  'yes',
+  'no',
+  'CA',
+  'us',
+  'auto',
+  'true',
+  'multipart',
+  'fhir-json',
+)
+const uuid = fc.constantFrom('', 'af394f14-b34a-464f-8d24-895f370af4c9', 'x\r\ny')
+
+/** What Node-RED makes of `${NAME}` when the tab or subflow gives the variable a type. */
+const typed = fc.constantFrom<unknown>(5, 0, true, false, null, undefined, ['x'], { a: 1 }, NaN)
+
+const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
+  environment: texts,
+  environmentType: texts,
+  auth: choices,
+  clientId: texts,
+  keyId: texts,
+  scope: texts,
+  sourceId: uuid,
+  sourceName: texts,
+  testFlag: choices,
+  region: choices,
+  apiBase: urls,
+  blobUploadUrl: urls,
+  fhirBase: urls,
+  binaryUploadBase: urls,
+  audience: urls,
+  binaryForm: choices,
+  embedBySelfKb: numbers,
+  dataModelEmbedMb: numbers,
+  requestMb: numbers,
+  uploadMb: numbers,
+  answerTimeout: numbers,
+  connectTimeout: numbers,
+  sendsAtOnce: numbers,
+  attempts: numbers,
+  retryFor: numbers,
+  repeatUnknown: choices,
+  perFiveMinutes: numbers,
+  waiting: numbers,
+  waitingMb: numbers,
+  folders: texts,
+}
+
+/** A few fields with values of their kind or of none, the others as a new node has them. */
+const configs = fc
+  .array(
+    fc
+      .constantFrom(...Object.entries(CONFIG))
+      .chain(([name, values]) =>
+        fc.tuple(fc.constant(name), fc.oneof({ arbitrary: values, weight: 5 }, texts, typed)),
+      ),
+    { maxLength: 6 },
+  )
+  .map((fields) => Object.fromEntries(fields) as ConnectionConfig)
+
+const secrets = fc.oneof(
+  fc.constant({ privateKey: TEST_KEY }),
+  fc.record({
+    privateKey: fc.oneof(
+      texts,
+      fc.constantFrom('{}', '{"d":1}', '{"keys":[]}', '{"kty":"RSA","d":"x"}', TEST_KEY.slice(0, 300)),
+      fc.constant(TEST_KEY.replace(/\n/g, '\\n')),
+    ),
+    apiKey: texts,
+    secret: texts,
+  }),
+) as fc.Arbitrary<ConnectionSecrets>
+
+const FILE = takeFile(Buffer.from('%PDF-1.7'), { where: 'x' }).file as FileSource
+const stopped = AbortSignal.abort()
+
+describe('any configuration', () => {
+  it('is a connection or REDOX_CONFIGURATION', () =>
+    holds(3000, fc.tuple(configs, secrets), async ([config, keys]) => {
+      const result = await settled(() => openConnection(config, keys, 'Development', undefined, '/'))
+      await settled(() => tokenTarget(config))
+      if ('error' in result) return assert.equal(result.error.code, 'REDOX_CONFIGURATION')
+      const { client, sender, origins } = result.value
+      for (const url of [sender.fhirBase, ...Object.values(client.settings.hosts)]) {
+        assert.ok(URL.canParse(`${url}/x`) && !/[?#\s]/.test(url), url)
+        assert.ok(new URL(`${url}/x`).pathname.endsWith('/x'), url)
+      }
+      assert.ok(
+        origins.every((origin) => /^https?:/.test(origin)),
+        origins.join(),
+      )
+      // Nothing is sent: what the settings make of a request and of a stop is all that is seen.
+      assert.equal(client.previewUpload(FILE, 'binary').length, 1)
+      assert.ok('error' in (await settled(() => client.upload(FILE, 'blob', stopped))))
+      await client.close()
+    }))
+
+  // A server that nobody listens at: the request is tried with these settings.
+  const NOWHERE = 'http://127.0.0.1:1'
+  // Fractions of a millisecond are a matter of src/transport/http.
+  const seconds = numbers.filter((text) => text !== '1.005')
+  const limits = fc.record({
+    answerTimeout: seconds,
+    connectTimeout: seconds,
+    retryFor: fc.constant('0.01'),
+    sendsAtOnce: numbers,
+    perFiveMinutes: fc.constantFrom('', '1'),
+    waitingMb: numbers,
+    clientId: fc.constant('x'),
+    keyId: fc.constant('x'),
+    apiBase: fc.constant(NOWHERE),
+    blobUploadUrl: fc.constant(NOWHERE),
+  })
+  it('lets a request end', () =>
+    holds(150, limits, async (config) => {
+      const result = await settled(() =>
+        openConnection(config, { privateKey: TEST_KEY }, 'Development', undefined, '/'),
+      )
+      if ('error' in result) return
+      const { client } = result.value
+      const sent = await settled(() => client.upload(FILE, 'blob', never()))
+      assert.ok('error' in sent)
+      assert.notEqual(sent.error.cause.fault, 'UND_ERR_INVALID_ARG')
+      await client.close()
+    }))
+
+  it('names an environment or is refused', () =>
+    holds(300, fc.oneof(texts, typed), async (value) => {
+      const result = await settled(() => environmentOf(value))
+      if ('error' in result) assert.equal(result.error.code, 'REDOX_CONFIGURATION')
+    }))
+})

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { inspect, isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import { useNodeRed, type Flow, type Message } from '../lib/flow'
+import { reply, ScriptedServer } from '../lib/scripted-server'
+import { ALL_NODES, PDF, startTo } from '../lib/send-nodes'
+import { bytes, CANARY, contentTypes, fileNames, holds, json, keys, texts } from './support'
+
+// Node-RED's own copy of a message, as it makes it for Catch: holes and `__proto__` keys in it are its matter.
+// eslint-disable-next-line @typescript-eslint/no-require-imports
+const { util } = require('@node-red/util') as { util: { cloneMessage(message: Message): Message } }
+
+/** Every field of the form that a message can fill is filled by it. */
+const FROM_MESSAGE = ['file', 'filename', 'contentType', 'redoxFileType', 'data', 'destination', 'documentId']
+const settings: Message = Object.fromEntries(
+  FROM_MESSAGE.flatMap((name) => [
+    [name, name === 'file' ? 'payload' : name],
+    [`${name}Type`, 'msg'],
+  ]),
+)
+
+// Node-RED copies a message for Catch, so it has to be one that can be copied.
+const anyValue = fc.oneof(
+  json(),
+  texts,
+  fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withNullPrototype: true,
+    withTypedArray: true,
+  }),
+  fc.constant(undefined),
+)
+const destination = fc.oneof(
+  { arbitrary: fc.constantFrom('clinic', 'af394f14-b34a-464f-8d24-895f370af4c9'), weight: 4 },
+  anyValue,
+)
+const file = fc.oneof(fc.constant(PDF), bytes, fc.array(bytes, { maxLength: 3 }), fileNames, anyValue)
+const messages = fc
+  .tuple(
+    fc.record(
+      {
+        payload: fc.oneof(
+          { arbitrary: file, weight: 4 },
+          fc.record({ file, filename: fileNames, contentType: anyValue }),
+        ),
+        filename: fc.oneof(fileNames, anyValue),
+        contentType: fc.oneof({ arbitrary: contentTypes, weight: 4 }, anyValue),
+        destination,
+        documentId: fc.oneof(texts, anyValue),
+        data: fc.oneof(
+          fc.record({ Note: json(), Patient: json(), resourceType: texts }, { requiredKeys: [] }),
+          anyValue,
+        ),
+        topic: anyValue,
+        headers: anyValue,
+        redox: anyValue,
+        statusCode: anyValue,
+        error: json(),
+        req: fc.constant({ socket: 1 }),
+      },
+      { requiredKeys: [] },
+    ),
+    fc.array(
+      fc.tuple(
+        keys.filter((key) => !['__proto__', '_msgid', 'hasOwnProperty'].includes(key)),
+        json(),
+      ),
+      { maxLength: 2 },
+    ),
+    fc.constantFrom('plain', 'plain', 'frozen'),
+  )
+  .map(([known, others, kind]) => ({ kind, message: { ...known, ...Object.fromEntries(others) } }))
+
+const ANSWERS = [
+  reply(200, { Meta: { Logs: [{ ID: 'log-1' }] } }),
+  reply(400, { Meta: { Errors: [{ Text: `No ${CANARY}` }] } }),
+  reply(500, '<html>'),
+  reply(200, 'garbage'),
+]
+
+// What the node answers with, and what Node-RED adds to a caught message.
+const OWN = new Set(['payload', 'statusCode', 'redox', 'error', '_error', '_msgid'])
+
+/** What a message has besides. */
+const rest = (message: Message): Message =>
+  Object.fromEntries(Object.entries(message).filter(([name]) => !OWN.has(name)))
+
+describe('any message to a node', () => {
+  useNodeRed()
+  let server: ScriptedServer
+  before(async () => void (server = await ScriptedServer.start()))
+  after(() => server.close())
+
+  /** Gives a message to the node as it is, without the copy that a wire makes. */
+  async function assertEndsOnce(flow: Flow, id: string, kind: string, message: Message): Promise<void> {
+    const given: Message = { ...message, _msgid: id }
+    const before = [given, util.cloneMessage(given)].map(rest)
+    const mine = (list: Message[]): Message[] => list.filter(({ _msgid }) => _msgid === id)
+    flow.node.receive(kind === 'frozen' ? Object.freeze(given) : given)
+    const until = Date.now() + 10_000
+    while (mine(flow.completed).length + mine(flow.caught).length === 0) {
+      assert.ok(Date.now() < until, 'neither done nor failed')
+      await nextTurn()
+    }
+    for (let turn = 0; turn < 3; turn++) await nextTurn()
+
+    const [emitted, caught, completed] = [flow.emitted, flow.caught, flow.completed].map(mine)
+    assert.equal(emitted!.length + caught!.length, 1, `${emitted!.length} emitted, ${caught!.length} caught`)
+    assert.equal(completed!.length, emitted!.length, 'complete without an answer, or the reverse')
+    const after = rest(emitted![0] ?? caught![0]!)
+    // Node-RED's copy of a key `__proto__` is another one each time.
+    const isComparable = !inspect(message, { depth: null }).includes('__proto__')
+    const isKept = before.some((one) => isDeepStrictEqual(one, after))
+    assert.ok(isKept || !isComparable, 'the other properties of the message')
+    const code: string | undefined = caught![0]?.['error'].code
+    // A frozen message cannot take the answer (nodes/lib/send-node).
+    if (kind !== 'frozen') assert.notEqual(code, 'REDOX_INTERNAL', caught![0]?.['error'].message)
+    for (const list of [flow.emitted, flow.caught, flow.completed, flow.statuses, server.requests])
+      list.length = 0
+  }
+
+  for (const node of ALL_NODES) {
+    it(`${node.type} (${node.api}): exactly one end`, async () => {
+      const flow = await startTo(server, node, settings)
+      let count = 0
+      await holds(150, fc.tuple(messages, fc.constantFrom(...ANSWERS)), ([{ kind, message }, answer]) => {
+        server.script('send', answer)
+        return assertEndsOnce(flow, `fuzz-${++count}`, kind, message)
+      })
+    })
+  }
+})
