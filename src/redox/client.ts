@@ -7,6 +7,7 @@ import type { FileReference, FileSource, MessageFile } from '../file/file'
 import { isObject, withValueAt, type JsonObject } from '../message/json'
 import { assertRequestSize, assertUploadable, type PreparedMessage, type Way } from '../message/prepared'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
+import { adviceOn } from '../transport/faults'
 import { Http, HttpFault, type HttpAnswer } from '../transport/http'
 import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
 import { backoff, isRetried, Pace } from '../transport/retry'
@@ -575,9 +576,10 @@ function failure(ending: Ending, purpose: Purpose, operation: string, detail: Re
   const where = lookUp(detail)
   const wait =
     detail.retryAfterSeconds === undefined ? '' : ` Redox asks to wait ${detail.retryAfterSeconds} s.`
+  const advice = 'sent' in ending ? adviceOn(detail.fault ?? '', ending.sent) : undefined
   const action =
     detail.clockSkewSeconds === undefined
-      ? actionFor(code, purpose, 'status' in ending ? ending.status : undefined)
+      ? (advice ?? actionFor(code, purpose, 'status' in ending ? ending.status : undefined))
       : clockAction(detail.clockSkewSeconds)
   const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
     (part) => part !== '',
