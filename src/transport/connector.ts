@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
@@ -43,7 +44,15 @@ export function connector(
   tls: TlsOptions | undefined,
   proxy: Proxy | undefined,
 ): buildConnector.connector {
-  const connect = buildConnector({ timeout, ...(tls && secured(tls)) })
+  const build = buildConnector({ timeout, ...(tls && secured(tls)) })
+  const connect: buildConnector.connector = (options, callback) =>
+    build(options, (...result) => {
+      const [, socket] = result
+      // Ended by its first fault: else undici puts "other side closed" in place of the alert that a server sends
+      // when it does not accept our certificate.
+      socket?.once('error', (error) => socket.destroy(error))
+      callback(...result)
+    })
   if (proxy === undefined) return connect
   return (options, callback) => {
     if (!isProxied(options, proxy)) return connect(options, callback)
@@ -62,6 +71,8 @@ function secured({ ca, cert, key, passphrase, servername, rejectUnauthorized }: 
   rejectUnauthorized: boolean
 } {
   try {
+    // OpenSSL passes over what it cannot read here.
+    if (ca !== undefined) new X509Certificate(ca)
     return {
       secureContext: createSecureContext({ ca, cert, key, passphrase }),
       ...(servername !== undefined && { servername }),

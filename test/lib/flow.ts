@@ -29,6 +29,11 @@ const REGISTER = [
   datamodelResults,
   datamodelMedia,
 ]
+/** Config nodes of Node-RED itself that a connection may name. */
+// eslint-disable-next-line @typescript-eslint/no-require-imports
+const CORE = ['05-tls', '06-httpproxy'].map(
+  (name) => require(`@node-red/nodes/core/network/${name}.js`) as unknown,
+)
 const NODES = path.join(__dirname, '../../../nodes')
 const source = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
 
@@ -106,6 +111,9 @@ export interface FlowOptions {
   bare?: boolean
   config?: Settings
   secrets?: Record<string, string>
+  /** further config nodes, with their credentials by id */
+  others?: (Settings & { id: string; type: string })[]
+  otherSecrets?: Record<string, Record<string, string>>
   /** environment of the tab */
   env?: Record<string, string>
   /** false: no Catch node */
@@ -134,7 +142,7 @@ export class Flow {
   #clone: (message: Message) => Message = (message) => message
   readonly #definition: NodeDefinition[]
 
-  constructor({ type, node, config, env = {}, bare = false, catches = true }: FlowOptions) {
+  constructor({ type, node, config, others = [], env = {}, bare = false, catches = true }: FlowOptions) {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     this.#definition = [
       { id: 'tab', type: 'tab', env: variables } as NodeDefinition,
@@ -144,6 +152,7 @@ export class Flow {
         ...(bare && config ? {} : defaultsOf('redox-config')),
         ...config,
       },
+      ...(others as NodeDefinition[]),
       onTab({
         ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
         ...{ z: 'tab', wires: [['emitted']] },
@@ -163,12 +172,12 @@ export class Flow {
     return this.statuses.at(-1) ?? ''
   }
 
-  async load(secrets: Record<string, string>): Promise<void> {
+  async load(credentials: Record<string, Record<string, string>>): Promise<void> {
     const prepare = (RED: NodeAPI): void => {
       RED._ = translate
       this.#clone = (message) => RED.util.cloneMessage(message)
     }
-    await helper.load([prepare, ...REGISTER] as never, this.#definition, { config: secrets })
+    await helper.load([prepare, ...REGISTER, ...CORE] as never, this.#definition, credentials)
     const listen = (id: string, list: Message[]): void =>
       void helper.getNode(id).on('input', (msg) => {
         list.push(msg)
@@ -183,9 +192,9 @@ export class Flow {
     })
   }
 
-  /** Deploys the node under test again, as "modified nodes" does; all others go on. */
-  async redeploy(): Promise<void> {
-    const changed = this.#definition.map((node) => (node.id === 'node' ? { ...node, name: 'changed' } : node))
+  /** Deploys one node again, changed, as "modified nodes" does; all that do not depend on it go on. */
+  async redeploy(id = 'node', values: Settings = { name: 'changed' }): Promise<void> {
+    const changed = this.#definition.map((node) => (node.id === id ? { ...node, ...values } : node))
     await helper.setFlows(changed, 'nodes')
   }
 
@@ -261,7 +270,7 @@ let current: Flow | undefined
 export async function startFlow(options: FlowOptions): Promise<Flow> {
   if (current) await endFlow()
   current = new Flow(options)
-  await current.load(options.secrets ?? {})
+  await current.load({ config: options.secrets ?? {}, ...options.otherSecrets })
   return current
 }
 
