@@ -50,7 +50,7 @@ export function connector(
       const [, socket] = result
       // Ended by its first fault: else undici puts "other side closed" in place of the alert that a server sends
       // when it does not accept our certificate.
-      socket?.once('error', (error) => socket.destroy(error))
+      socket?.once('error', (error: Error) => socket.destroy(error))
       callback(...result)
     })
   if (proxy === undefined) return connect

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
@@ -29,10 +30,10 @@ const REGISTER = [
   datamodelResults,
   datamodelMedia,
 ]
-/** Config nodes of Node-RED itself that a connection may name. */
-// eslint-disable-next-line @typescript-eslint/no-require-imports
-const CORE = ['05-tls', '06-httpproxy'].map(
-  (name) => require(`@node-red/nodes/core/network/${name}.js`) as unknown,
+/** Config nodes of Node-RED itself that a connection may name; without types, and by no other way to load. */
+const loadCore = createRequire(require.resolve('node-red'))
+const CORE = ['05-tls', '06-httpproxy'].map((name): unknown =>
+  loadCore(`@node-red/nodes/core/network/${name}.js`),
 )
 const NODES = path.join(__dirname, '../../../nodes')
 const source = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
