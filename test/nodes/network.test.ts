@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { logged, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
 import { fixturePath, sizedFile } from '../lib/fixtures'
 import { basic, CA, certified, CLIENT, ConnectProxy } from '../lib/proxy'
-import { serve, withToken, type Server } from '../lib/redox'
+import { startNodeRed, type NodeRed } from '../lib/node-red'
+import { serve, TEST_KEY, withToken, type Server } from '../lib/redox'
 import { fileMessage, NOTE } from '../lib/send-nodes'
 
 const TLS = {
@@ -164,5 +165,109 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
     await flow.redeploy('own-tls', { ca: fixturePath('tls/self-signed.pem') })
     const { cause } = await flow.fail(fileMessage(sizedFile(1000)), 'REDOX_TLS')
     assert.equal(cause.fault, 'SELF_SIGNED_CERT_IN_CHAIN')
+  })
+})
+
+describe('the test of a connection, with TLS and proxy', function () {
+  this.timeout(60_000)
+  let server: Server
+  let proxy: ConnectProxy
+  let secureProxy: ConnectProxy
+  let nodeRed: NodeRed
+
+  before(async () => {
+    server = await serve(
+      withToken(() => ({})),
+      certified('server'),
+    )
+    proxy = await ConnectProxy.start()
+    secureProxy = await ConnectProxy.start(certified('server'))
+    // What comes from outside: the authorities that Node.js trusts, and a proxy that is spoken to over TLS.
+    nodeRed = await startNodeRed(
+      {},
+      {
+        NODE_EXTRA_CA_CERTS: fixturePath('tls/ca.pem'),
+        HTTPS_PROXY: `https://me:hunter2@localhost:${secureProxy.port}`,
+      },
+    )
+    await ask('flows', [
+      { ...TLS, ca: fixturePath('tls/self-signed.pem') },
+      { ...proxyTo(), credentials: LOGIN },
+      { id: 'deployed', type: 'redox-config', name: '', ...form(), tls: 'own-tls', proxy: 'own-proxy' },
+    ])
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await Promise.all([server, proxy, secureProxy].map((one) => one?.close()))
+  })
+  beforeEach(() => {
+    server.requests.splice(0)
+    for (const one of [proxy, secureProxy]) one.tunnels.splice(0)
+    proxy.login = 'me:hunter2'
+  })
+
+  const proxyTo = (): object => ({ id: 'own-proxy', type: 'http proxy', url: proxy.url, noproxy: [] })
+  const form = (): object => ({
+    ...{ environment: 'Development', environmentType: 'environment', auth: 'oauth' },
+    ...{ clientId: 'a', keyId: 'b', apiBase: server.url.replace('localhost', 'redox.test') },
+  })
+  const ask = (path: string, body: unknown): Promise<Response> =>
+    fetch(nodeRed.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  const test = async (config: object): Promise<Record<string, unknown>> => {
+    const body = { id: 'new', config: { ...form(), ...config }, secrets: { privateKey: TEST_KEY } }
+    return (await (await ask('redox/test', body)).json()) as Record<string, unknown>
+  }
+
+  it('uses the environment where no node is chosen: a proxy over TLS, and NODE_EXTRA_CA_CERTS', async () => {
+    assert.deepEqual(await test({}), { ok: true, environment: 'Development' })
+    assert.deepEqual(
+      secureProxy.tunnels.map(({ authorization }) => authorization),
+      [basic('me:hunter2')],
+    )
+    assert.equal(server.requests.length, 1)
+  })
+
+  it('uses the chosen nodes as they are deployed', async () => {
+    assert.deepEqual(await test({ proxy: 'own-proxy' }), { ok: true, environment: 'Development' })
+    assert.deepEqual([proxy.tunnels.length, secureProxy.tunnels.length], [1, 0])
+    const { ok, reason, field } = await test({ proxy: 'own-proxy', tls: 'own-tls' })
+    assert.deepEqual({ ok, reason, field }, { ok: false, reason: 'tlsAuthority', field: 'tls' })
+  })
+
+  it('names a proxy that refuses the login, or that cannot be reached', async () => {
+    proxy.login = 'me:right'
+    const refused = await test({ proxy: 'own-proxy' })
+    assert.deepEqual([refused['reason'], refused['field']], ['proxyLogin', 'proxy'])
+    proxy.login = undefined
+    for (const [behaviour, reason] of [
+      [403, 'proxyRefused'],
+      [502, 'proxy'],
+    ] as const) {
+      proxy.behaviour = behaviour
+      assert.equal((await test({ proxy: 'own-proxy' }))['reason'], reason)
+    }
+    proxy.behaviour = 'open'
+    assert.doesNotMatch(JSON.stringify(refused), /hunter2/)
+  })
+
+  it('says that a node has to be deployed first, and so does the preview', async () => {
+    for (const field of ['tls', 'proxy']) {
+      const result = await test({ [field]: 'not-deployed' })
+      assert.deepEqual([result['ok'], result['reason'], result['field']], [false, 'other', field])
+      assert.match(String(result['message']), /not deployed yet/)
+      const connection = { ...form(), [field]: 'not-deployed' }
+      const { id, type, config } = { id: 'new', type: 'redox-upload', config: { api: 'fhir' } }
+      const preview = await ask('redox/preview', { id, type, config, connectionId: 'new', connection })
+      assert.match(await preview.text(), /not deployed yet/)
+    }
+    assert.deepEqual([server.requests, proxy.tunnels, secureProxy.tunnels], [[], [], []])
+  })
+
+  it('needs neither for the sandbox', async () => {
+    assert.equal((await test({ environment: 'Sandbox', tls: 'x', proxy: 'y' }))['ok'], true)
   })
 })
