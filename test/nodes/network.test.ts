@@ -111,7 +111,7 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
     ['gone', { tls: 'gone' }, [], /tls-config node.*not there/],
     ['gone', { proxy: 'gone' }, [], /http proxy node.*not there/],
     ['disabled', { tls: 'own-tls' }, [{ ...TLS, d: true }], /tls-config node.*disabled/],
-    ['of another type', { proxy: 'own-tls' }, [TLS], /http proxy node/],
+    ['of another type', { proxy: 'own-tls' }, [TLS], /http proxy node.*not there/],
     ['without its file', { tls: 'own-tls' }, [{ ...TLS, ca: 'no/such/file.pem' }], /cannot be read/],
     [
       'without a URL',
