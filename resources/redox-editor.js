@@ -81,6 +81,13 @@
     })
   }
 
+  /** For a config node the editor puts a list of its own in place of our input, without the hint. */
+  function describeNodeLists(form) {
+    form.find('.form-row:has(> .redox-hint) select:not([aria-describedby])').each(function () {
+      $(this).attr('aria-describedby', `${this.id}-hint`)
+    })
+  }
+
   const inputType = (type) =>
     type === 'environment'
       ? {
@@ -177,6 +184,7 @@
     const form = $(`#${prefix}-name`).closest('form').addClass('redox-form')
     validators().opened(node, prefix, form)
     makeTypedInputs(form, node.type)
+    describeNodeLists(form)
     const read = reader(node)
     form.find('select').on('change', () => showRows(form, read))
     showRows(form, read)
@@ -218,7 +226,6 @@
   function prepareSender(node) {
     const form = prepare(node, 'node-input')
     // The editor has put a list of its own in the place of the input.
-    form.find('#node-input-connection').attr('aria-describedby', 'node-input-connection-hint')
     const connection = () => RED.nodes.node(form.find('#node-input-connection').val())
     const tell = () => {
       const { environment, environmentType } = connection() ?? {}

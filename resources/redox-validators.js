@@ -29,7 +29,9 @@
     const isOpen = open && open.node === node && document.contains(open.form[0])
     return (name) => {
       const input = isOpen ? open.form.find(`[id="${open.prefix}-${name}"]`) : $()
-      return String((input.length > 0 ? input.val() : node[name]) ?? '')
+      const value = String((input.length > 0 ? input.val() : node[name]) ?? '')
+      // How the editor's own list of config nodes says that none is chosen.
+      return value === '_ADD_' ? '' : value
     }
   }
 

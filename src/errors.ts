@@ -25,6 +25,7 @@ export type RedoxErrorCode =
   | 'REDOX_RATE_LIMITED'
   | 'REDOX_UNAVAILABLE'
   | 'REDOX_NETWORK'
+  | 'REDOX_TLS'
   | 'REDOX_TIMEOUT'
   | 'REDOX_OUTCOME_UNKNOWN'
   | 'REDOX_ABORTED'
@@ -59,7 +60,7 @@ export interface RedoxErrorDetail {
   identifiers?: Record<string, string>
   /** sha256 of the files, hex, in the order of the message */
   sha256?: string[]
-  /** the system's code of a network fault, e.g. `ECONNREFUSED` */
+  /** the system's code of a network fault, e.g. `ECONNREFUSED`; what the proxy caused begins with `PROXY_` */
   fault?: string
   /** requests made, replays included */
   attempts?: number

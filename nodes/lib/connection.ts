@@ -20,9 +20,10 @@ import {
 import type { Credentials } from '../../src/auth/credentials'
 import type { Sandbox } from '../../src/sandbox'
 import { unsetVariable } from './evaluate'
+import type { Network, NetworkConfig } from './network'
 
 /** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
-export interface ConnectionConfig {
+export interface ConnectionConfig extends NetworkConfig {
   environment?: string
   environmentType?: string
   auth?: string
@@ -100,6 +101,7 @@ export function environmentOf(value: unknown): TargetEnvironment {
 
 /**
  * @param userDir what relative folders count from
+ * @param network how Redox is reached; the sandbox is on this machine, and needs none
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function openConnection(
@@ -108,11 +110,12 @@ export function openConnection(
   target: TargetEnvironment,
   sandbox: Sandbox | undefined,
   userDir: string,
+  network: Network = {},
 ): Connection {
   const config = asTexts(savedConfig)
   const secrets = asTexts(savedSecrets)
   if (sandbox === undefined) assertVariablesSet({ ...config, ...secrets })
-  const settings = settingsOf(config, secrets, target, sandbox)
+  const settings = settingsOf(config, secrets, target, sandbox, network)
   const { environment, hosts, source, test } = settings
   return {
     client: new RedoxClient(settings),
@@ -175,6 +178,7 @@ function settingsOf(
   secrets: ConnectionSecrets,
   target: TargetEnvironment,
   sandbox: Sandbox | undefined,
+  network: Network,
 ): RedoxSettings {
   // The sandbox plays the Development environment of a paid account.
   const environment = target === 'Sandbox' ? 'Development' : target
@@ -207,6 +211,7 @@ function settingsOf(
         DEFAULT_HTTP.connectTimeoutSeconds,
         'connect time-out',
       ),
+      ...network,
     },
     retry: {
       attempts: count(config.attempts, DEFAULT_RETRY.attempts, 'number of attempts'),

@@ -6,6 +6,7 @@ import {
   type ConnectionSecrets,
   type TargetEnvironment,
 } from './connection'
+import { networkOf } from './network'
 import { acquireSandbox, releaseSandbox } from './sandbox-host'
 
 /** `${NAME}` in a form is what Node-RED would replace at the next deploy. An unset one stays, and is reported. */
@@ -42,7 +43,8 @@ export async function withConnection<T>(
   const sandbox = target === 'Sandbox' ? await acquireSandbox() : undefined
   try {
     const userDir = RED.settings.userDir ?? process.cwd()
-    const connection = openConnection(config, secrets, target, sandbox, userDir)
+    const network = sandbox ? {} : networkOf(RED, config)
+    const connection = openConnection(config, secrets, target, sandbox, userDir, network)
     return await use(connection).finally(() => connection.client.close())
   } finally {
     if (sandbox) releaseSandbox()

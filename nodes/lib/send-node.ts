@@ -8,8 +8,8 @@ import type { Connection, RedoxConfigNode } from './connection'
 import { Inputs, type NodeConfig } from './evaluate'
 import { migrated } from './migrations'
 import { Status } from './status'
-import { bequeath, followFlows, inheritedWork, isDeploying, succeed } from './succession'
-import { codeOf, Work, type Answer } from './work'
+import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
+import { codeOf, Work, type Answer, type Outcome } from './work'
 
 /** What one message gives a node's `prepare`. */
 export interface Task {
@@ -85,7 +85,7 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
       const ticket = status.ticket()
       work.showIn(ticket)
       works.add(work)
-      void work.ended.then((outcome) => {
+      const tell = (outcome: Outcome): void => {
         // Left to the successor when the node was closed meanwhile.
         if (!works.delete(work)) return
         if ('error' in outcome) {
@@ -97,7 +97,9 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
         ticket.sent(answer.statusCode, answer.redox.way, answer.id)
         send(withAnswer(msg, answer))
         done()
-      })
+      }
+      // Node-RED fails over some messages when it copies them (no prototype, values that cannot be cloned).
+      void work.ended.then(tell).catch(() => reportUntold(RED, this, work))
     })
 
     this.on('close', (_removed: boolean, done: () => void) => {

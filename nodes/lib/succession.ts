@@ -9,8 +9,7 @@ import { codeOf, type Work } from './work'
  */
 
 interface Estate {
-  /** of the node that left it, as `type id`, for the log */
-  from: string
+  /** `type id` of the node that left it, and of its successor */
   heir: string
   work: Work
 }
@@ -32,12 +31,8 @@ let isDeploy = false
 let started: object | undefined
 const watched = new WeakSet<object>()
 
-/**
- * What a node and its successor have in common: type and id, which last over deploys. Nodes inside a subflow get a new id each time they are
- * started; their path through the flows stays.
- */
-const lastingId = (node: Node): string =>
-  `${node.type} ${(node as Node & { _path?: string })._path ?? node.id}`
+/** What a node and its successor have in common: type and id last over deploys, inside subflows too. */
+const lastingId = ({ type, id }: Node): string => `${type} ${id}`
 
 /** The node is there to receive what its predecessor left. */
 export function succeed(node: Node): void {
@@ -58,7 +53,7 @@ export const isDeploying = (): boolean => isDeploy
 export function bequeath(node: Node, works: Iterable<Work>): void {
   const heir = lastingId(node)
   if (nodes.get(heir) === node) nodes.delete(heir)
-  for (const work of works) estates.push({ from: `${node.type} ${node.id}`, heir, work })
+  for (const work of works) estates.push({ heir, work })
 }
 
 /** Follows the flows of a runtime as they stop and start. */
@@ -96,21 +91,27 @@ async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
 }
 
 /** Nobody in the flows can hear of it: the runtime's log is what is left. */
-function report(RED: NodeAPI, { from, work }: Estate): void {
-  const tell = (): void => RED.log.warn(`${from}: the message ${work.msg._msgid} ${fate(work)}`)
+function report(RED: NodeAPI, { heir, work }: Estate): void {
+  const tell = (): void =>
+    RED.log.warn(`${heir}: ${fate(work)}, and its node is stopped or gone: nothing was emitted.`)
   if (work.outcome) tell()
   else void work.ended.then(tell)
 }
 
-function fate({ outcome, isUnsent }: Work): string {
-  if (isUnsent) return 'was not sent (REDOX_ABORTED): its node was stopped or removed before its turn came.'
+/** For a message that Node-RED could not pass on. */
+export function reportUntold(RED: NodeAPI, { type, id }: Node, work: Work): void {
+  RED.log.error(`${type} ${id}: ${fate(work)}, but Node-RED failed when the message was passed on.`)
+}
+
+function fate({ msg, outcome, isUnsent }: Work): string {
+  const message = `the message ${msg._msgid}`
+  if (isUnsent) return `${message} was not sent (REDOX_ABORTED)`
   if ('answer' in outcome!) {
     const { statusCode, redox } = outcome.answer
-    return `was delivered (HTTP ${statusCode}${ids(redox)}), but its node is stopped or gone: no answer was emitted.`
+    return `${message} was delivered (HTTP ${statusCode}${ids(redox)})`
   }
   const { error } = outcome!
-  const known = error instanceof RedoxError ? ids(error.cause) : ''
-  return `ended with ${codeOf(error)}${known}, and its node is stopped or gone: no Catch node has heard of it.`
+  return `${message} ended with ${codeOf(error)}${error instanceof RedoxError ? ids(error.cause) : ''}`
 }
 
 /** What finds a message in the Redox dashboard. */

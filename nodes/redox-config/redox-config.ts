@@ -10,6 +10,7 @@ import {
 } from '../lib/connection'
 import { registerEditorRoutes } from '../lib/editor-routes'
 import { migrated } from '../lib/migrations'
+import { networkOf, UNVERIFIED } from '../lib/network'
 import { acquireSandbox, releaseSandbox } from '../lib/sandbox-host'
 import { isDeploying } from '../lib/succession'
 
@@ -28,12 +29,15 @@ export = function register(RED: NodeAPI): void {
       const target = environmentOf(name)
       usesSandbox = target === 'Sandbox'
       const sandbox = usesSandbox ? await acquireSandbox() : undefined
+      const network = usesSandbox ? {} : networkOf(RED, config)
+      if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       return openConnection(
         config,
         this.credentials ?? {},
         target,
         sandbox,
         RED.settings.userDir ?? process.cwd(),
+        network,
       )
     }
 

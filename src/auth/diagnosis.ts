@@ -1,4 +1,5 @@
 import type { RedoxError } from '../errors'
+import { proxyFault, tlsFault, type ProxyFault, type TlsFault } from '../transport/faults'
 
 /** Why no token came, as people fix it. The editor has a sentence for each. */
 export type DiagnosisReason =
@@ -19,6 +20,13 @@ export type DiagnosisReason =
   | 'dns'
   | 'refused'
   | 'tls'
+  | 'tlsAuthority'
+  | 'tlsHost'
+  | 'tlsTime'
+  | 'tlsClient'
+  | 'proxy'
+  | 'proxyLogin'
+  | 'proxyRefused'
   | 'timeout'
   | 'network'
   | 'other'
@@ -37,8 +45,8 @@ const is = (reason: DiagnosisReason, field?: string): Diagnosis => ({
 /** Names the wrong field of a token request that failed (facts 2.2, 2.3). */
 export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis {
   const { field, fault, status, clockSkewSeconds } = error.cause
-  if (error.code === 'REDOX_CONFIGURATION') return configuration(error, field)
   if (fault !== undefined) return network(fault)
+  if (error.code === 'REDOX_CONFIGURATION') return configuration(error, field)
   if (status === undefined) return is('other')
   if (status === 429) return is('rateLimited')
   if (status >= 500) return is('unavailable')
@@ -50,14 +58,32 @@ export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis
 }
 
 function configuration(error: RedoxError, field: string | undefined): Diagnosis {
+  // What is wrong with a config node beside ours has more forms than one: its own words tell.
+  if (field === 'tls' || field === 'proxy') return is('other', field)
   const isAboutTheKey = field === 'privateKey' && error.message.includes('cannot be used')
   return is(isAboutTheKey ? 'privateKey' : field === undefined ? 'other' : 'incomplete', field)
 }
 
-// OpenSSL's and Node's codes of certificates that do not hold.
+const OF_PROXY: Record<ProxyFault, Diagnosis> = {
+  unreachable: is('proxy', 'proxy'),
+  login: is('proxyLogin', 'proxy'),
+  refused: is('proxyRefused', 'proxy'),
+}
+const OF_TLS: Record<TlsFault, Diagnosis> = {
+  authority: is('tlsAuthority', 'tls'),
+  host: is('tlsHost', 'apiBase'),
+  time: is('tlsTime'),
+  client: is('tlsClient', 'tls'),
+  protocol: is('tls', 'apiBase'),
+}
+// What else has to do with TLS, although it may heal by itself.
 const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|EPROTO/
 
 function network(fault: string): Diagnosis {
+  const proxy = proxyFault(fault)
+  if (proxy !== undefined) return OF_PROXY[proxy]
+  const tls = tlsFault(fault, false)
+  if (tls !== undefined) return OF_TLS[tls]
   if (fault === 'ENOTFOUND' || fault === 'EAI_AGAIN') return is('dns', 'apiBase')
   if (fault === 'ECONNREFUSED') return is('refused', 'apiBase')
   if (TLS.test(fault)) return is('tls', 'apiBase')

@@ -7,6 +7,7 @@ import type { FileReference, FileSource, MessageFile } from '../file/file'
 import { isObject, withValueAt, type JsonObject } from '../message/json'
 import { assertRequestSize, assertUploadable, type PreparedMessage, type Way } from '../message/prepared'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
+import { adviceOn } from '../transport/faults'
 import { Http, HttpFault, type HttpAnswer } from '../transport/http'
 import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
 import { backoff, isRetried, Pace } from '../transport/retry'
@@ -544,17 +545,18 @@ function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): 
   const { location } = answer.headers
   const first = kind === 'blob' ? [body.URI, location] : [location, body.URI]
   const candidates = [...first, body.url, body.fullUrl, body.id]
-  const found = candidates.find((value): value is string => typeof value === 'string' && value !== '')
-  if (found === undefined) {
-    throw new RedoxError(
-      'REDOX_REJECTED',
-      `The upload was answered with ${answer.status}, but without a reference to the file (no Location header, no ` +
-        'URI in the body). Check the upload URL and the body form in the redox-config node.',
-      { operation: 'upload', status: answer.status },
-    )
+  for (const found of candidates) {
+    if (typeof found !== 'string' || found === '') continue
+    if (URL.canParse(found)) return found
+    const base = found === body.id ? `${requestUrl}/` : requestUrl
+    if (URL.canParse(found, base)) return new URL(found, base).href
   }
-  if (URL.canParse(found)) return found
-  return new URL(found, found === body.id ? `${requestUrl}/` : requestUrl).href
+  throw new RedoxError(
+    'REDOX_REJECTED',
+    `The upload was answered with ${answer.status}, but without a reference to the file (no Location header, no URI ` +
+      'in the body). Check the upload URL and the body form in the redox-config node.',
+    { operation: 'upload', status: answer.status },
+  )
 }
 
 const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
@@ -582,9 +584,10 @@ function failure(ending: Ending, purpose: Purpose, operation: string, detail: Re
   const where = lookUp(detail)
   const wait =
     detail.retryAfterSeconds === undefined ? '' : ` Redox asks to wait ${detail.retryAfterSeconds} s.`
+  const advice = 'sent' in ending ? adviceOn(detail.fault ?? '', ending.sent) : undefined
   const action =
     detail.clockSkewSeconds === undefined
-      ? actionFor(code, purpose, 'status' in ending ? ending.status : undefined)
+      ? (advice ?? actionFor(code, purpose, 'status' in ending ? ending.status : undefined))
       : clockAction(detail.clockSkewSeconds)
   const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
     (part) => part !== '',

@@ -1,6 +1,9 @@
 import { Agent, request as undiciRequest } from 'undici'
 import type { RequestBody } from './body'
+import { connector, type TlsOptions } from './connector'
+import { proxyFault, tlsFault } from './faults'
 import type { Ending } from './outcomes'
+import type { Proxy } from './proxy'
 
 export interface HttpAnswer {
   status: number
@@ -15,7 +18,7 @@ export interface HttpAnswer {
 export class HttpFault extends Error {
   constructor(
     readonly ending: Extract<Ending, { fault: unknown }>,
-    /** e.g. `ECONNREFUSED`, `UND_ERR_HEADERS_TIMEOUT`, `CERT_HAS_EXPIRED` */
+    /** e.g. `ECONNREFUSED`, `UND_ERR_HEADERS_TIMEOUT`, `CERT_HAS_EXPIRED`, `PROXY_407` */
     readonly systemCode: string,
   ) {
     super(systemCode)
@@ -26,22 +29,30 @@ export interface HttpOptions {
   /** seconds to wait for an answer after the last byte of the request; Redox may take 120 (facts 6.2) */
   answerTimeoutSeconds: number
   connectTimeoutSeconds: number
+  tls?: TlsOptions
+  proxy?: Proxy
 }
 
 // Answers are small. A larger one is a mistake or an attack, and must not fill the memory.
 const MAX_ANSWER_BYTES = 10_000_000
 
+// undici takes whole milliseconds only.
+const milliseconds = (seconds: number): number => Math.round(seconds * 1000)
+
 /** POSTs to Redox over kept-alive connections. One per connection settings; `close` ends its sockets. */
 export class Http {
   readonly #agent: Agent
 
-  /** @param connections sockets at once */
+  /**
+   * @param connections sockets at once
+   * @throws RedoxError REDOX_CONFIGURATION for certificates or keys that cannot be used
+   */
   constructor(options: HttpOptions, connections: number) {
     this.#agent = new Agent({
       connections,
-      connect: { timeout: options.connectTimeoutSeconds * 1000 },
-      headersTimeout: options.answerTimeoutSeconds * 1000,
-      bodyTimeout: options.answerTimeoutSeconds * 1000,
+      connect: connector(milliseconds(options.connectTimeoutSeconds), options.tls, options.proxy),
+      headersTimeout: milliseconds(options.answerTimeoutSeconds),
+      bodyTimeout: milliseconds(options.answerTimeoutSeconds),
       maxResponseSize: MAX_ANSWER_BYTES,
     })
   }
@@ -107,6 +118,9 @@ function endingOf(
   if (signal.aborted) return { fault: 'aborted', sent }
   if (answered) return { fault: 'unreadable', sent }
   const code = systemCode(error)
+  const proxy = proxyFault(code)
+  if (proxy !== undefined) return { fault: proxy === 'unreachable' ? 'proxy' : 'proxyRefused', sent }
+  if (tlsFault(code, sent) !== undefined) return { fault: 'tls', sent }
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return { fault: 'timeout', sent: false }
   if (code.endsWith('TIMEOUT') || code === 'ETIMEDOUT') return { fault: 'timeout', sent }
   return { fault: sent ? 'network' : 'connect', sent }

@@ -39,8 +39,9 @@ export class Pace {
   /** @param perWindow requests in any five minutes; 0: as many as come */
   constructor(private readonly perWindow: number) {}
 
+  /** At most as long as the window that Redox counts in: no more is needed, whatever a server says. */
   pause(milliseconds: number): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + milliseconds)
+    this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + Math.min(milliseconds, WINDOW_MS))
   }
 
   /** Resolves when a request may be made, and counts it. Rejects when the signal is aborted. */

@@ -130,6 +130,29 @@ describe('dialogs in the editor', function () {
     ids.set('redox-config', connection!)
   })
 
+  it("offers Node-RED's own config nodes for TLS and proxy, and saves which are chosen", async () => {
+    await open('redox-config')
+    await openSections(page())
+    for (const [name, url] of [
+      ['tls', undefined],
+      ['proxy', 'http://proxy.example:3128'],
+    ] as const) {
+      assert.equal(await field(page(), name).inputValue(), '_ADD_')
+      await page().locator(`#node-config-input-btn-${name}-add`).click()
+      const own = page().locator('#node-config-dialog-edit-form:not(.redox-form)')
+      await own.waitFor()
+      if (url !== undefined) await own.locator('#node-config-input-url').fill(url)
+      await page().locator('#node-config-dialog-ok').last().click()
+      await own.waitFor({ state: 'detached' })
+      ids.set(name, await field(page(), name).inputValue())
+    }
+    await done(page())
+    const { tls, proxy } = await nodeOf(page(), ids.get('redox-config')!)
+    assert.deepEqual([tls, proxy], [ids.get('tls'), ids.get('proxy')])
+    const types = [tls, proxy].map((id) => page().evaluate((one: string) => RED.nodes.node(one)!.type, id))
+    assert.deepEqual(await Promise.all(types), ['tls-config', 'http proxy'])
+  })
+
   for (const name of TYPES) {
     describe(name, () => {
       it('is translated, and labels, hints and suggestions belong to their inputs', async () => {
@@ -178,10 +201,14 @@ describe('dialogs in the editor', function () {
       })
 
       it('keeps the values of every type of input and of every choice, hidden ones too', async () => {
-        const connection = ids.get('redox-config')!
+        const references = {
+          connection: ids.get('redox-config')!,
+          tls: ids.get('tls')!,
+          proxy: ids.get('proxy')!,
+        }
         await open(name)
         for (let round = 0; round < ROUNDS; round++) {
-          const values = roundOf(await fieldsOf(page()), round + TYPES.indexOf(name), connection)
+          const values = roundOf(await fieldsOf(page()), round + TYPES.indexOf(name), references)
           await setValues(page(), values)
           assert.deepEqual(await valuesIn(page()), values)
           await checkKept(editor(), name, ids.get(name)!, values, open)
@@ -417,10 +444,10 @@ async function typeEverything({ page }: Editor): Promise<Record<string, string>>
 }
 
 /** Another type for every typed input and another choice of every list in each round. */
-function roundOf(fields: Field[], round: number, connection: string): Record<string, string> {
+function roundOf(fields: Field[], round: number, references: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     fields.flatMap(({ name, kind, types, options }, index) => {
-      if (name === 'connection') return [[name, connection] as const]
+      if (name in references) return [[name, references[name]!] as const]
       if (kind === 'select') return [[name, options[round % options.length]!] as const]
       if (kind === 'text') return [[name, `${name} ${round} <b>"Ü"</b>`] as const]
       const chosen = types[(round + index) % types.length]!

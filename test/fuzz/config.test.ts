@@ -70,6 +70,9 @@ const typed = fc.constantFrom<unknown>(5, 0, true, false, null, undefined, ['x']
 const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   environment: texts,
   environmentType: texts,
+  // References to other nodes, which are looked up elsewhere.
+  tls: fc.constant(''),
+  proxy: fc.constant(''),
   auth: choices,
   clientId: texts,
   keyId: texts,

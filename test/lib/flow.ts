@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
@@ -29,6 +30,11 @@ const REGISTER = [
   datamodelResults,
   datamodelMedia,
 ]
+/** Config nodes of Node-RED itself that a connection may name; without types, and by no other way to load. */
+const loadCore = createRequire(require.resolve('node-red'))
+const CORE = ['05-tls', '06-httpproxy'].map((name): unknown =>
+  loadCore(`@node-red/nodes/core/network/${name}.js`),
+)
 const NODES = path.join(__dirname, '../../../nodes')
 const source = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
 
@@ -106,6 +112,9 @@ export interface FlowOptions {
   bare?: boolean
   config?: Settings
   secrets?: Record<string, string>
+  /** further config nodes, with their credentials by id */
+  others?: (Settings & { id: string; type: string })[]
+  otherSecrets?: Record<string, Record<string, string>>
   /** environment of the tab */
   env?: Record<string, string>
   /** false: no Catch node */
@@ -154,12 +163,21 @@ export class Flow {
   readonly #ended = new EventEmitter().setMaxListeners(0)
   #sent = 0
   #deploys = 0
-  #secrets: Record<string, string> = {}
+  #credentials: Record<string, Record<string, string>> = {}
   #clone: (message: Message) => Message = (message) => message
   readonly #definition: NodeDefinition[]
   readonly #receiver: string
 
-  constructor({ type, node, config, env = {}, bare = false, catches = true, inSubflow }: FlowOptions) {
+  constructor({
+    type,
+    node,
+    config,
+    others = [],
+    env = {},
+    bare = false,
+    catches = true,
+    inSubflow,
+  }: FlowOptions) {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     const tested = {
       ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
@@ -175,6 +193,7 @@ export class Flow {
         ...(bare && config ? {} : defaultsOf('redox-config')),
         ...config,
       },
+      ...(others as NodeDefinition[]),
       ...(inSubflow ? subflowOf(observed) : observed),
       onTab({ id: 'emitted', type: 'collector' }),
       ...(catches ? watch('catch', null) : []),
@@ -189,8 +208,8 @@ export class Flow {
     return this.statuses.at(-1) ?? ''
   }
 
-  async load(secrets: Record<string, string>): Promise<void> {
-    this.#secrets = secrets
+  async load(credentials: Record<string, Record<string, string>>): Promise<void> {
+    this.#credentials = credentials
     const prepare = (RED: NodeAPI): void => {
       RED._ = translate
       this.#clone = (message) => RED.util.cloneMessage(message)
@@ -199,7 +218,7 @@ export class Flow {
         collectorOf(RED, (id, msg) => this.#collect(id, msg)),
       )
     }
-    await helper.load([prepare, ...REGISTER] as never, this.#definition, { config: secrets })
+    await helper.load([prepare, ...REGISTER, ...CORE] as never, this.#definition, credentials)
   }
 
   #collect(id: string, msg: Message): void {
@@ -225,7 +244,7 @@ export class Flow {
       const change = changes[node.id]
       return change === null ? [] : [{ ...node, ...change }]
     })
-    await helper.setFlows(flows, type, { config: this.#secrets })
+    await helper.setFlows(flows, type, this.#credentials)
   }
 
   stop(): Promise<void> {
@@ -306,7 +325,7 @@ let current: Flow | undefined
 export async function startFlow(options: FlowOptions): Promise<Flow> {
   if (current) await endFlow()
   current = new Flow(options)
-  await current.load(options.secrets ?? {})
+  await current.load({ config: options.secrets ?? {}, ...options.otherSecrets })
   return current
 }
 

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { request as forward } from 'undici'
 import {
   environmentOf,
@@ -11,6 +13,7 @@ import {
   type Connection,
   type ConnectionConfig,
 } from '../../nodes/lib/connection'
+import type { Network } from '../../nodes/lib/network'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { Sandbox } from '../../src/sandbox'
 
@@ -19,6 +22,9 @@ export interface Recorded {
   path: string
   headers: IncomingHttpHeaders
   body: Buffer
+  /** over TLS: the name that was asked for, and whose certificate the client has */
+  servername?: string | false
+  client?: string
 }
 
 /** An answer (an object is sent as JSON), or what is done to the response instead of one. */
@@ -35,13 +41,18 @@ export interface Server {
   close(): Promise<void>
 }
 
-export async function serve(reply: (request: Recorded) => Reply | Promise<Reply>): Promise<Server> {
+/** @param tls certificate and what else a server over TLS has */
+export async function serve(
+  reply: (request: Recorded) => Reply | Promise<Reply>,
+  tls?: ServerOptions,
+): Promise<Server> {
   const requests: Recorded[] = []
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
     void (async () => {
       const pieces: Buffer[] = []
       for await (const piece of request) pieces.push(piece as Buffer)
-      const recorded = { path: request.url!, headers: request.headers, body: Buffer.concat(pieces) }
+      const { url, headers: given } = request
+      const recorded = { path: url!, headers: given, body: Buffer.concat(pieces), ...tlsFacts(request, tls) }
       requests.push(recorded)
       const answer = await reply(recorded)
       if (typeof answer === 'function') return answer(response, request)
@@ -49,12 +60,13 @@ export async function serve(reply: (request: Recorded) => Reply | Promise<Reply>
       response.writeHead(status, headers)
       response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body))
     })().catch(() => response.destroy())
-  })
+  }
+  const server = tls ? createTlsServer(tls, listener) : createServer(listener)
   server.keepAliveTimeout = 60_000
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}`,
     requests,
     to: (path) => requests.filter((request) => request.path === path),
     close: async () => {
@@ -64,6 +76,13 @@ export async function serve(reply: (request: Recorded) => Reply | Promise<Reply>
       await closed
     },
   }
+}
+
+function tlsFacts({ socket }: IncomingMessage, tls: ServerOptions | undefined): Partial<Recorded> {
+  if (tls === undefined) return {}
+  const secure = socket as TLSSocket & { servername: string | false }
+  const name = secure.getPeerCertificate().subject?.CN
+  return { servername: secure.servername, ...(typeof name === 'string' && { client: name }) }
 }
 
 const NOT_FORWARDED = new Set(['host', 'connection', 'content-length', 'keep-alive', 'transfer-encoding'])
@@ -115,6 +134,7 @@ export function connectTo(
   url: string,
   config: ConnectionConfig = {},
   secrets: { privateKey?: string; apiKey?: string; secret?: string } = { privateKey: TEST_KEY },
+  network: Network = {},
 ): Connection {
   const hosts = { apiBase: url, fhirBase: `${url}/fhir/R4`, blobUploadUrl: `${url}/upload` }
   // What is tested once needs no repetition; tests of retries say how many.
@@ -124,7 +144,7 @@ export function connectTo(
     ...config,
   }
   const target = environmentOf(config.environment ?? 'Development')
-  return openConnection(filled, secrets, target, undefined, process.cwd())
+  return openConnection(filled, secrets, target, undefined, process.cwd(), network)
 }
 
 /** The sandbox's own key, over a wire that goes to it. */

@@ -277,13 +277,17 @@ describe('outcomes of a send, row by row', () => {
     assert.deepEqual([cause.attempts, server.to('/endpoint').length], [2, 4])
   })
 
-  it('not processed: nobody there, a name that is none, and no TLS, are a network error', async () => {
+  it('not processed: nobody there, and a name that is none, are a network error; no TLS is its own', async () => {
     const gone = await serve(() => status(200))
     await gone.close()
-    const urls = [gone.url, 'https://redox.invalid', server.url.replace('http:', 'https:')]
-    for (const url of urls) {
+    const urls = [
+      [gone.url, 'REDOX_NETWORK', /could not reach the server/],
+      ['https://redox.invalid', 'REDOX_NETWORK', /could not reach the server/],
+      [server.url.replace('http:', 'https:'), 'REDOX_TLS', /does not speak TLS/],
+    ] as const
+    for (const [url, code, text] of urls) {
       const { client } = connectTo(url, { connectTimeout: 2 })
-      const { cause } = await failing('REDOX_NETWORK', () => send(client), /could not reach the server/)
+      const { cause } = await failing(code, () => send(client), text)
       assert.ok(cause.fault, url)
       await client.close()
     }
