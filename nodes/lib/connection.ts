@@ -18,8 +18,10 @@ import {
   type Region,
 } from '../../src/redox/settings'
 import type { Credentials } from '../../src/auth/credentials'
-import type { Sandbox } from '../../src/sandbox'
 import { unsetVariable } from './evaluate'
+import type { SandboxEntry } from './sandbox-host'
+
+type Sandbox = SandboxEntry['sandbox']
 
 /** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
 export interface ConnectionConfig {
@@ -53,6 +55,7 @@ export interface ConnectionConfig {
   waiting?: string | number
   waitingMb?: string | number
   folders?: string
+  faults?: string
 }
 
 export interface ConnectionSecrets {

@@ -9,13 +9,13 @@ import {
 } from '../lib/connection'
 import { registerEditorRoutes } from '../lib/editor-routes'
 import { migrated } from '../lib/migrations'
-import { acquireSandbox, releaseSandbox } from '../lib/sandbox-host'
+import { enterSandbox, type SandboxEntry } from '../lib/sandbox-host'
 
 export = function register(RED: NodeAPI): void {
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
     RED.nodes.createNode(this, saved)
     let opened: Promise<Connection> | undefined
-    let usesSandbox = false
+    let entry: SandboxEntry | undefined
 
     const open = async (): Promise<Connection> => {
       const config = migrated('redox-config', saved)
@@ -24,13 +24,12 @@ export = function register(RED: NodeAPI): void {
         ? RED.util.evaluateNodeProperty(config.environment!, 'env', this, {})
         : config.environment
       const target = environmentOf(name)
-      usesSandbox = target === 'Sandbox'
-      const sandbox = usesSandbox ? await acquireSandbox() : undefined
+      if (target === 'Sandbox') entry = await enterSandbox(config.faults)
       return openConnection(
         config,
         this.credentials ?? {},
         target,
-        sandbox,
+        entry?.sandbox,
         RED.settings.userDir ?? process.cwd(),
       )
     }
@@ -40,11 +39,9 @@ export = function register(RED: NodeAPI): void {
     this.on('close', (_removed: boolean, done: () => void) => {
       const closing = opened?.then(({ client }) => client.close()) ?? Promise.resolve()
       closing
+        .finally(() => entry?.leave())
         .catch(() => undefined)
-        .finally(() => {
-          if (usesSandbox) releaseSandbox()
-          done()
-        })
+        .finally(done)
     })
   }
 
