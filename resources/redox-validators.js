@@ -121,7 +121,7 @@
   const FAULTS = [
     ...['reset-before-body', 'reset-mid-body', 'reset-after-body', 'reset-after-accept', 'half-open'],
     ...['slow-reader', 'cut-short', 'truncated-json', 'not-json', 'gzip', 'errors-inside', 'partial'],
-    ...['no-location', 'redirect'],
+    ...['no-location', 'redirect', 'none'],
   ]
   const FAULTS_WITH_VALUE = ['late=2', 'refuse=2', '503', '429-retry-after=2', '504-after-accept']
   const WITH_SECONDS = /^(late|refuse|[345]\d\d-retry-after)=(\d+(?:\.\d+)?)$/i

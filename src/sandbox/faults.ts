@@ -70,7 +70,8 @@ export class FaultPlanError extends Error {
 
 interface Rule {
   hits(api: Api, path: string): boolean
-  fault: Fault
+  /** Undefined: the requests that it takes go through as they should. */
+  fault: Fault | undefined
   /** Whether it is its turn; asked once for each request that no rule before took. */
   fires(): boolean
 }
@@ -138,12 +139,13 @@ function ruleOf({ number, words }: Line, draw: () => number): Rule {
   }
   const place =
     placeOf(where!) ?? fail(`"${where}" is no place. Places: ${PLACES}, or a path such as /fhir/*`)
-  if (what === undefined) fail(`a fault is missing after "${where}". Faults: ${NAMES}`)
-  const fault = faultOf(what!) ?? fail(`"${what}" is no fault. Faults: ${NAMES}`)
+  if (what === undefined) return fail(`a fault is missing after "${where}". Faults: ${NAMES}`)
+  const isNone = what.toLowerCase() === NONE
+  const fault = isNone ? undefined : (faultOf(what) ?? fail(`"${what}" is no fault. Faults: ${NAMES}`))
   const fires =
     turnsOf(often, draw) ??
     fail(`"${often.join(' ')}" is no count. Counts: once, 3x, 20%, or nothing for always`)
-  const { apis }: FaultRow = FAULTS[fault.kind]
+  const { apis }: Partial<FaultRow> = fault ? FAULTS[fault.kind] : {}
   if (apis && place.apis && !place.apis.some((api) => apis.includes(api))) {
     fail(`"${what}" cannot happen to ${where}, only to ${apis.join(', ')}`)
   }
@@ -192,7 +194,9 @@ const written = (kind: FaultKind): string => {
   if (kind === 'redirect') return 'redirect or redirect=URL'
   return kind.replace('status', '503') + (value === undefined ? '' : '=SECONDS')
 }
-const NAMES = `a status such as ${(Object.keys(FAULTS) as FaultKind[]).map(written).join(', ')}`
+/** Lets requests through between two faults. */
+const NONE = 'none'
+const NAMES = `a status such as ${(Object.keys(FAULTS) as FaultKind[]).map(written).join(', ')}, ${NONE}`
 
 function faultOf(word: string): Fault | undefined {
   const [name, value] = partsOf(word.toLowerCase(), word)

@@ -22,6 +22,7 @@ export interface InboxMessage {
 export interface InboxList {
   running: boolean
   messages: InboxMessage[]
+  faults: { at: string; api: string; fault: string; accepted: boolean }[]
 }
 
 /** What a test sends: a file with what is said of it, about somebody. */
@@ -84,8 +85,11 @@ export class InboxClient {
     return fetch(this.url + place, { ...options, headers: { ...access, ...options.headers } })
   }
 
-  async deploy(): Promise<void> {
-    const body = JSON.stringify(FLOW)
+  /** @param faults that the connection plays */
+  async deploy(faults = ''): Promise<void> {
+    const body = JSON.stringify(
+      FLOW.map((node) => (node.type === 'redox-config' ? { ...node, faults, attempts: '1' } : node)),
+    )
     const answer = await this.ask('flows', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

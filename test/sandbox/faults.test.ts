@@ -530,6 +530,12 @@ describe('sandbox: fault plans', () => {
     assert.equal(names('token 503\nany late=1', 1), 'late=1')
   })
 
+  it('lets requests through where it says none', () => {
+    assert.equal(names('any none 2x\nany 503 once\nany None once\nany gzip', 6), '- - 503 - gzip gzip')
+    assert.equal(names('token none\nany 503', 2, 'token'), '- -')
+    assert.equal(names('token none\nany 503', 2), '503 503')
+  })
+
   it('plays chances again by their seed', () => {
     const plan = (seed: string): string => names(`${seed}\nendpoint 503 30%`, 200)
     assert.equal(plan('seed 42'), plan('seed 42'))

@@ -23,7 +23,15 @@ const WORDS = [
   ...Object.keys(FAULTS).flatMap((kind) => [kind, `${kind}=2`, `${kind}=x`, kind.toUpperCase()]),
   ...['200', '300', '503', '599', '600', '503=2', '50', '5033', '429-retry-after=0.5', '429-RETRY-AFTER=1'],
   ...['429-retry-after', '429-retry-after=', '504-after-accept', '504-after-accept=1', 'constructor', ''],
-  ...['redirect=http://other:80', 'redirect=other', 'redirect=http://a/b', 'redirect='],
+  ...[
+    'none',
+    'NONE',
+    'none=1',
+    'redirect=http://other:80',
+    'redirect=other',
+    'redirect=http://a/b',
+    'redirect=',
+  ],
   ...['late=86400', 'late=86401', 'late=-1', 'late=1.', 'late=1e3', 'LATE=1.5'],
 ]
 const PLANS = [
