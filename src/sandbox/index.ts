@@ -34,7 +34,7 @@ export interface SandboxOptions {
   maxKeptMessages?: number
   /** File bytes of all kept messages together; the oldest messages go first. Default 64 000 000. */
   maxKeptBytes?: number
-  /** Which requests fail how, see docs/sandbox-faults.md. Default: none. */
+  /** A plan of which requests fail how, see docs/sandbox-faults.md. Default: none do. */
   faults?: string
 }
 

@@ -1,8 +1,10 @@
 /** Every fault on every API: what a plain client sees, and what the sandbox kept. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { FaultPlan, FaultPlanError, FAULTS, startSandbox } from '../../src/sandbox'
@@ -335,6 +337,17 @@ describe('sandbox: faults', () => {
   it('are all walked here', () => {
     const walked = new Set(EXPECTED.map(({ kind }) => kind))
     assert.deepEqual([...walked].sort(), Object.keys(FAULTS).sort())
+  })
+
+  it('are all in docs/sandbox-faults.md, with whether they are accepted', () => {
+    const text = readFileSync(join(__dirname, '../../../docs/sandbox-faults.md'), 'utf8')
+    const rows = [...text.matchAll(/^\| `([^`]+)`[^|]*\| +(no|\*\*yes\*\*) +\|/gm)]
+    const told = rows.map(([, name, accepted]): [string, boolean] => [
+      name!.replace(/=.*/, '').replace(/^\d{3}/, 'status'),
+      accepted !== 'no',
+    ])
+    const all = Object.entries(FAULTS).map(([kind, { accepted }]): [string, boolean] => [kind, accepted])
+    assert.deepEqual(told.sort(), [...all, ['none', true] as [string, boolean]].sort())
   })
 
   for (const { plan, kind, apis = APIS, patience, check } of EXPECTED) {
