@@ -123,7 +123,13 @@ export class InboxClient {
       .map(([p, v]) => ({ p, v, vt: 'str' }))
     const body = JSON.stringify({ __user_inject_props__: props })
     const headers = { 'content-type': 'application/json' }
-    const answer = await this.ask('inject/inboxbutton', { method: 'POST', headers, body })
+    const inject = (): Promise<Response> => this.ask('inject/inboxbutton', { method: 'POST', headers, body })
+    let answer = await inject()
+    // A deploy is answered before the nodes are there.
+    for (let waited = 0; answer.status === 404 && waited < WITHIN_MS; waited += 50) {
+      await sleep(50)
+      answer = await inject()
+    }
     assert.equal(answer.status, 200)
   }
 }
