@@ -118,6 +118,59 @@
     }
   }
 
+  // The words of src/sandbox/faults.ts; a test holds both against the same plans.
+  const PLACES = ['token', 'upload', 'blob', 'Binary', 'endpoint', 'fhir', 'any']
+  const FAULTS = [
+    ...['reset-before-body', 'reset-mid-body', 'reset-after-body', 'reset-after-accept', 'half-open'],
+    ...['slow-reader', 'cut-short', 'truncated-json', 'not-json', 'gzip', 'errors-inside', 'partial'],
+    ...['no-location', 'redirect', 'none'],
+  ]
+  const FAULTS_WITH_VALUE = ['late=2', 'refuse=2', '503', '429-retry-after=2', '504-after-accept']
+  const WITH_SECONDS = /^(late|refuse|[345]\d\d-retry-after)=(\d+(?:\.\d+)?)$/i
+  const OTHER_FAULT = /^([345]\d\d(-after-accept)?|redirect=https?:\/\/[^/]+)$/i
+
+  const knows = (list, word) => list.some((known) => known.toLowerCase() === word.toLowerCase())
+  const isFault = (word, place) => {
+    const seconds = WITH_SECONDS.exec(word)?.[2]
+    if (seconds !== undefined) return Number(seconds) <= 86400
+    if (word.toLowerCase() === 'partial') return !/^(token|upload|blob|binary)$/i.test(place)
+    return knows(FAULTS, word) || OTHER_FAULT.test(word)
+  }
+  const isCount = (words) => {
+    const percent = /^(\d{1,3}(?:\.\d+)?)%$/.exec(words)?.[1]
+    return percent === undefined ? /^(once|\d{1,9}x)?$/i.test(words) : Number(percent) <= 100
+  }
+
+  function faultRule(line, words) {
+    const [place, fault = '', ...count] = words
+    if (place.toLowerCase() === 'seed') {
+      return /^seed \d{1,9}$/i.test(words.join(' ')) ? undefined : ['faultSeed', { line }]
+    }
+    if (!place.startsWith('/') && !knows(PLACES, place)) {
+      return ['faultPlace', { line, word: place, values: PLACES.join(', ') }]
+    }
+    if (!isFault(fault, place)) {
+      return ['faultKind', { line, word: fault, values: [...FAULTS_WITH_VALUE, ...FAULTS].join(', ') }]
+    }
+    return isCount(count.join('')) ? undefined : ['faultCount', { line, word: count.join(' ') }]
+  }
+
+  /** A fault plan of the sandbox; the line at fault is named. */
+  function faultPlan(value) {
+    if (VARIABLE.test(value.trim())) return undefined
+    const lines = value.split(/\r\n|\r|\n/).flatMap((line, index) =>
+      line
+        .replace(/(^|\s)#.*/, '')
+        .split(';')
+        .map((rule) => [index + 1, rule.trim().split(/\s+/)])
+        .filter(([, [first]]) => first !== ''),
+    )
+    const isSeed = ([, [first]]) => first.toLowerCase() === 'seed'
+    const secondSeed = lines.filter(isSeed)[1]
+    if (secondSeed) return ['faultSeed', { line: secondSeed[0] }]
+    return lines.map(([line, words]) => faultRule(line, words)).find((fault) => fault !== undefined)
+  }
+
   const rules = {
     needed,
     /** a field that the Data may bring, too */
@@ -136,6 +189,7 @@
     amount,
     url,
     limits,
+    faultPlan,
   }
 
   // What is right for a text that was typed in, and means nothing for a path into the message.

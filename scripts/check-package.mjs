@@ -168,12 +168,16 @@ function typedInputProblems({ defaults, literals }, { inputs }) {
 function choiceProblems({ defaults, literals }, { inputs, conditions }) {
   const selects = inputs.filter(({ kind }) => kind === 'select')
   const optionsOf = (name) => selects.find(({ id }) => id === idOf(literals, name))?.options
+  const typesOf = (name) => inputs.find(({ id }) => id === idOf(literals, name))?.['data-types']?.split(',')
+  // A typed input may hold anything; of what type, is known.
+  const canBe = (name, value) =>
+    optionsOf(name)?.includes(value) ?? typesOf(name.replace(/Type$/, ''))?.includes(value) ?? false
   const unknownDefault = defaults.filter(([name, { value }]) => optionsOf(name)?.includes(value) === false)
   const unknownCondition = conditions
     .flatMap((condition) => condition.split(';'))
     .filter((condition) => {
       const [name, values] = condition.split('=')
-      return !values?.split(',').every((value) => optionsOf(name)?.includes(value))
+      return typesOf(name) === undefined && !values?.split(',').every((value) => canBe(name, value))
     })
   return [
     ...unknownDefault.map(([name, { value }]) => `${name} has no option ${value}, its default`),

@@ -18,9 +18,11 @@ import {
   type Region,
 } from '../../src/redox/settings'
 import type { Credentials } from '../../src/auth/credentials'
-import type { Sandbox } from '../../src/sandbox'
 import { unsetVariable } from './evaluate'
 import type { Network, NetworkConfig } from './network'
+import type { SandboxEntry } from './sandbox-host'
+
+type Sandbox = SandboxEntry['sandbox']
 
 /** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
 export interface ConnectionConfig extends NetworkConfig {
@@ -54,6 +56,7 @@ export interface ConnectionConfig extends NetworkConfig {
   waiting?: string | number
   waitingMb?: string | number
   folders?: string
+  faults?: string
 }
 
 export interface ConnectionSecrets {

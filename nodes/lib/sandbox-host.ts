@@ -1,4 +1,5 @@
-import type { Sandbox } from '../../src/sandbox'
+import { RedoxError } from '../../src/errors'
+import type { Door, Sandbox } from '../../src/sandbox'
 
 // One sandbox serves all config nodes of the process. It outlives a deploy, so that what it received is still
 // there to look at, and ends when nobody has used it for a while.
@@ -8,7 +9,7 @@ let sandbox: Promise<Sandbox> | undefined
 let users = 0
 let linger: NodeJS.Timeout | undefined
 
-export type SandboxChange = 'started' | 'received' | 'ended'
+export type SandboxChange = 'started' | 'received' | 'fault' | 'ended'
 const listeners = new Set<(change: SandboxChange) => void>()
 
 /**
@@ -43,6 +44,7 @@ async function start(): Promise<Sandbox> {
   started.unref()
   // It goes with the sandbox: nobody has to take it off again.
   started.onReceived(() => tell('received'))
+  started.onFault(() => tell('fault'))
   tell('started')
   return started
 }
@@ -52,6 +54,43 @@ export function releaseSandbox(): void {
   if (users > 0) return
   linger = setTimeout(() => void stopSandbox(), LINGER_MS)
   linger.unref()
+}
+
+/** The process's sandbox as one config node sees it. */
+export interface SandboxEntry {
+  sandbox: Pick<Sandbox, 'endpoints' | 'oauthKey' | 'legacyKey'>
+  leave(): Promise<void>
+}
+
+/**
+ * Like {@link acquireSandbox}, by a door of its own where faults are to be played: they hit nobody else.
+ * @throws RedoxError REDOX_CONFIGURATION for a plan that cannot be read
+ */
+export async function enterSandbox(faults = ''): Promise<SandboxEntry> {
+  try {
+    const sandbox = await acquireSandbox()
+    if (faults.trim() === '') return { sandbox, leave: async () => releaseSandbox() }
+    const door = await openDoor(sandbox, faults)
+    const { oauthKey, legacyKey } = sandbox
+    return { sandbox: { endpoints: door.endpoints, oauthKey, legacyKey }, leave: () => leaveBy(door) }
+  } catch (error) {
+    releaseSandbox()
+    throw error
+  }
+}
+
+async function openDoor(sandbox: Sandbox, faults: string): Promise<Door> {
+  const { FaultPlanError } = await import('../../src/sandbox/index.js')
+  return sandbox.openDoor(faults).catch((error: unknown) => {
+    if (!(error instanceof FaultPlanError)) throw error
+    const message = `The sandbox faults of the redox-config node cannot be read. ${error.message}`
+    throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'faults' })
+  })
+}
+
+async function leaveBy(door: Door): Promise<void> {
+  await door.close()
+  releaseSandbox()
 }
 
 /** Ends the sandbox now, if it runs and nobody uses it. */

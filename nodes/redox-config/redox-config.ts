@@ -11,14 +11,14 @@ import {
 import { registerEditorRoutes } from '../lib/editor-routes'
 import { migrated } from '../lib/migrations'
 import { networkOf, UNVERIFIED } from '../lib/network'
-import { acquireSandbox, releaseSandbox } from '../lib/sandbox-host'
+import { enterSandbox, type SandboxEntry } from '../lib/sandbox-host'
 import { isDeploying } from '../lib/succession'
 
 export = function register(RED: NodeAPI): void {
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
     RED.nodes.createNode(this, saved)
     let opened: Promise<Connection> | undefined
-    let usesSandbox = false
+    let entry: SandboxEntry | undefined
 
     const open = async (): Promise<Connection> => {
       const config = migrated('redox-config', saved)
@@ -27,15 +27,14 @@ export = function register(RED: NodeAPI): void {
         ? RED.util.evaluateNodeProperty(config.environment!, 'env', this, {})
         : config.environment
       const target = environmentOf(name)
-      usesSandbox = target === 'Sandbox'
-      const sandbox = usesSandbox ? await acquireSandbox() : undefined
-      const network = usesSandbox ? {} : networkOf(RED, config)
+      if (target === 'Sandbox') entry = await enterSandbox(config.faults)
+      const network = entry ? {} : networkOf(RED, config)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       return openConnection(
         config,
         this.credentials ?? {},
         target,
-        sandbox,
+        entry?.sandbox,
         RED.settings.userDir ?? process.cwd(),
         network,
       )
@@ -46,8 +45,8 @@ export = function register(RED: NodeAPI): void {
     this.on('close', (_removed: boolean, done: () => void) => {
       // The nodes that send decide how long their work goes on; sockets and sandbox stay as long.
       const ended = (opened?.then(({ client }) => client.end()) ?? Promise.resolve())
+        .finally(() => entry?.leave())
         .catch(() => undefined)
-        .finally(() => usesSandbox && releaseSandbox())
       void (
         isDeploying() ? Promise.resolve() : Promise.race([ended, timer(closeWithinMs(RED), undefined)])
       ).then(done)

@@ -5,12 +5,14 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
 import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/sandbox-host'
-import type { DeliveredFile, ReceivedMessage, Sandbox } from '../../src/sandbox'
+import type { DeliveredFile, ReceivedMessage, RequestRecord, Sandbox } from '../../src/sandbox'
 import { shownType } from './shown-type'
 
 const TOPIC = 'redox/inbox'
 /** At most so often, in milliseconds, the editors hear that something changed, however much is sent. */
 const TELL_EVERY = 300
+/** Of the faults that were played, the newest. */
+const MAX_FAULTS = 50
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const INDEX = /^\d{1,4}$/
 
@@ -60,11 +62,16 @@ async function running(): Promise<Sandbox | undefined> {
   return runningSandbox()?.catch(() => undefined)
 }
 
-/** `{ running, messages }`, newest first; what stands in a line of the list, without any bytes. */
+/** `{ running, messages, faults }`, newest first; what stands in a line of the list, without any bytes. */
 const list: Handler = (_request, response, sandbox) => {
   const messages = [...(sandbox?.received ?? [])].reverse().map(summary)
-  response.json({ running: sandbox !== undefined, messages })
+  const hit = (sandbox?.requests ?? []).filter(({ fault }) => fault !== undefined)
+  const faults = hit.slice(-MAX_FAULTS).reverse().map(played)
+  response.json({ running: sandbox !== undefined, messages, faults })
 }
+
+/** No path and no header: what was asked for may name a patient. */
+const played = ({ at, api, fault, accepted }: RequestRecord): object => ({ at, api, fault, accepted })
 
 /** A message with all that is known of it, except the bytes of its files. */
 const one: Handler = (request, response, sandbox) => {
@@ -104,8 +111,9 @@ function notFound(response: Response): void {
 }
 
 function summary({ id, at, api, operation, environment, destinations, ...rest }: ReceivedMessage): object {
-  const { patient, document, files } = rest
-  return { id, at, api, operation, environment, destinations, patient, document, files: files.map(described) }
+  const { patient, document, files, fault } = rest
+  const line = { id, at, api, operation, environment, destinations, patient, document, fault }
+  return { ...line, files: files.map(described) }
 }
 
 /** `shown`: the type it may be shown as, null when it is only to be downloaded. */

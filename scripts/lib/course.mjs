@@ -58,8 +58,8 @@ const COURSE = {
     quiet: QUIET_FOLDER_MS,
   },
   6: {
-    press: ['a', 'b', 'e', 'g', 'h'],
-    arrives: [`${NOTE}: ${TEXT}`, `${NOTE}: ${TEXT}`],
+    run: meetTheFaults,
+    arrives: [`${NOTE}: ${TEXT}`, `${NOTE}: ${TEXT}`, `${NOTE}: ${TEXT}`],
     reaches: { d: 2, w: 5, y: 1, u: 1, x: 1, z: 2 },
     speaks: ['q'],
   },
@@ -170,7 +170,7 @@ function unlike(arrived, wanted) {
 async function refusals(host) {
   const { requests = [] } = (await host.sandbox()) ?? {}
   return requests
-    .filter(({ status }) => status >= 400)
+    .filter(({ status, fault }) => status >= 400 && fault === undefined)
     .map(({ path: place, status }) => `the sandbox answered ${status} to ${place}`)
 }
 
@@ -311,6 +311,28 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
 }
 
 const namesIn = async (folder) => (await readdir(folder).catch(() => [])).sort()
+
+/** Example 6: a note for each part of the fault plan, once the one before has come to its end, and a wrong one. */
+async function meetTheFaults({ press, sandbox }, { prefix, visits }) {
+  const ends = [
+    ['a', { z: 1 }],
+    ['a', { u: 1 }],
+    ['a', { y: 1 }],
+    ['a', { z: 2 }],
+    ['b', { x: 1 }],
+  ]
+  for (const [button, end] of ends) {
+    await press(prefix + button)
+    await until(() => visits.ofAll(prefix, end))
+  }
+  const { requests, received } = await sandbox()
+  const played = requests.flatMap(({ fault }) => fault ?? [])
+  const marked = received.map(({ fault }) => fault ?? 'none')
+  return [
+    ...(`${played}` === '503,503,reset-after-accept,503,503,503,503' ? [] : [`faults played: ${played}`]),
+    ...(`${marked}` === 'none,reset-after-accept,none' ? [] : [`faults of what arrived: ${marked}`]),
+  ]
+}
 
 /**
  * Example 9: on the sandbox; as production without a key; as production with a key. The hosts of that production

@@ -34,10 +34,11 @@ export const rows = {
     row(name, options, prefix, texts, ({ id, described }) => [
       `<input type="text" id="${id}" style="width: 100%"${described}>`,
     ]),
-  section: (name, { open }) =>
-    [`<details${open ? ' open' : ''}>`, `<summary data-i18n="${CATALOGUE}.section.${name}"></summary>`].join(
-      '\n',
-    ),
+  section: (name, { open, when }) =>
+    [
+      `<details${open ? ' open' : ''}${condition(when)}>`,
+      `<summary data-i18n="${CATALOGUE}.section.${name}"></summary>`,
+    ].join('\n'),
   end: () => '</details>',
   tip: (name, { when }) =>
     `<div class="form-tips"${condition(when)} data-i18n="${CATALOGUE}.tip.${name}"></div>`,

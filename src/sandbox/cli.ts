@@ -2,14 +2,16 @@
 /** `redox-sandbox`: starts one sandbox alone and says what it receives, without patient data. */
 import { parseArgs } from 'node:util'
 import { startSandbox } from './index'
-import type { ReceivedMessage, Sandbox, SandboxOptions } from './index'
+import type { ReceivedMessage, RequestRecord, Sandbox, SandboxOptions } from './index'
 
-const USAGE = `Usage: redox-sandbox [--port <number>] [--account free]
+const USAGE = `Usage: redox-sandbox [--port <number>] [--account free] [--faults <plan>]
 
 Plays Redox on 127.0.0.1: checks and keeps what is sent, delivers nothing. Ends with Ctrl+C.
 
   --port <number>   port to listen on (default: a free one)
   --account free    refuse uploads in Development, as Redox does for free accounts
+  --faults <plan>   which requests fail how: rules of where, what and how often, separated by ";" or line breaks,
+                    such as: --faults "token 503 2x; endpoint reset-after-accept 20%"
   --help            this text
 `
 
@@ -18,13 +20,18 @@ const say = (text: string): boolean => process.stdout.write(`${text}\n`)
 function optionsOf(args: string[]): SandboxOptions | 'help' {
   const { values } = parseArgs({
     args,
-    options: { port: { type: 'string' }, account: { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      port: { type: 'string' },
+      account: { type: 'string' },
+      faults: { type: 'string' },
+      help: { type: 'boolean' },
+    },
   })
   if (values.help) return 'help'
-  const { port = '0', account = 'paid' } = values
+  const { port = '0', account = 'paid', faults = '' } = values
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Error(`Not a port: ${port}`)
   if (account !== 'paid' && account !== 'free') throw new Error(`Not an account: ${account}`)
-  return { port: Number(port), account }
+  return { port: Number(port), account, faults }
 }
 
 const introduction = ({ url, endpoints, oauthKey, legacyKey }: Sandbox): string => `Redox sandbox at ${url}
@@ -51,6 +58,10 @@ function lineOf({ at, operation, destinations, files }: ReceivedMessage): string
   return `${at} ${operation} to ${destinations.join(', ')}: ${list.join(', ') || 'no file'}`
 }
 
+/** No path: what somebody asks for may be anything. */
+const faultLineOf = ({ at, api, fault, accepted }: RequestRecord): string =>
+  `${at} fault ${fault} on ${api}, ${accepted ? 'accepted' : 'not accepted'}`
+
 async function main(): Promise<void> {
   const options = optionsOf(process.argv.slice(2))
   if (options === 'help') {
@@ -60,6 +71,7 @@ async function main(): Promise<void> {
   const sandbox = await startSandbox(options)
   say(introduction(sandbox))
   sandbox.onReceived((message) => say(lineOf(message)))
+  sandbox.onFault((request) => say(faultLineOf(request)))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sandbox.close())
 }
 

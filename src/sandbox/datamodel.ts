@@ -132,6 +132,7 @@ export async function receiveDataModel(
     ...bodiesToKeep(call, body, files),
     files,
     ...summaries(body),
+    ...(call.fault !== undefined && { fault: call.fault }),
   })
   const Source = { Name: 'Sandbox', ...objectOf(objectOf(body['Meta'])['Source']), ID: source }
   return {

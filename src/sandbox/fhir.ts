@@ -114,6 +114,7 @@ export async function receiveOperation(
     files,
     patient: patientLine(entries),
     document: documentLine(entries, mainType, files),
+    ...(call.fault !== undefined && { fault: call.fault }),
   })
   const created = locations.map((location) => ({ response: { status: '201 Created', location } }))
   return {

@@ -22,6 +22,8 @@ export interface Call {
   params: string[]
   /** `http://host:port` under which the client reached this server. */
   origin: string
+  /** The fault that is played on it, as the plan names it. */
+  fault?: string
 }
 
 export interface Answer {
@@ -29,6 +31,8 @@ export interface Answer {
   /** An object is sent as JSON (a FHIR resource as such), a string as the plain text Redox marks as HTML. */
   body: Json | string
   headers?: Record<string, string>
+  /** The bytes that are sent, when a fault makes them others than those of the body. */
+  payload?: Buffer
 }
 
 /** One thing that is wrong with a request. Texts never repeat values of the request. */

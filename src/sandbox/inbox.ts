@@ -46,6 +46,8 @@ export interface ReceivedMessage {
   patient: string
   /** One line for an inbox. */
   document: string
+  /** The fault that was played on its request, as the plan names it. */
+  fault?: string
 }
 
 export type FileDescription = Partial<Record<'contentType' | 'fileType' | 'name', string | undefined>>

@@ -39,9 +39,9 @@ export class Uploads {
   #bytes = 0
   #nextBlob = randomInt(10_000_000, 90_000_000)
 
-  /** `origins`: every `http://host:port` that means this server. */
+  /** `origins`: every `http://host:port` that means this server, as of now. */
   constructor(
-    private readonly origins: string[],
+    private readonly origins: ReadonlySet<string>,
     private readonly account: 'paid' | 'free',
   ) {}
 
@@ -68,7 +68,7 @@ export class Uploads {
 
   /** The file behind an unchanged reference, if this source may use it. */
   find(reference: string, source: string): UploadedFile | undefined {
-    const origin = this.origins.find((candidate) => reference.startsWith(`${candidate}/`))
+    const origin = [...this.origins].find((candidate) => reference.startsWith(`${candidate}/`))
     const file = origin === undefined ? undefined : this.#files.get(reference.slice(origin.length))
     return file?.source === source ? file : undefined
   }

@@ -248,6 +248,17 @@ describe('connection in the editor', function () {
     })
   })
 
+  it('offers faults for the sandbox alone', async () => {
+    await editor().reload({ flows: [connectionNode({ environment: 'Sandbox' })] })
+    await openConfig(page(), 'connection')
+    const section = form(page()).locator('details', { has: page().locator('[id$="-input-faults"]') })
+    assert.ok(await section.isVisible())
+    await setValues(page(), { environment: 'Development' })
+    await section.waitFor({ state: 'hidden' })
+    await done(page())
+    await editor().reload({ flows: [connectionNode({})] })
+  })
+
   it('makes a key pair that is accepted when its public key is registered, and stores it', async () => {
     await page().context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await openConfig(page(), 'connection')

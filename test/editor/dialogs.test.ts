@@ -349,9 +349,12 @@ async function checkConditions({ page }: Editor): Promise<void> {
   const result = await form(page).evaluate((element) => {
     const find = (name: string): any =>
       $(element).find(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
-    const rows = [...element.querySelectorAll<HTMLElement>('[data-when]')]
     const partsOf = (row: HTMLElement): [string, string[]][] =>
       row.dataset['when']!.split(';').map((part) => [part.split('=')[0]!, part.split('=')[1]!.split(',')])
+    // What depends on a typed input has a test of its own.
+    const rows = [...element.querySelectorAll<HTMLElement>('[data-when]')].filter((row) =>
+      partsOf(row).every(([name]) => find(name).is('select')),
+    )
     const names = [...new Set(rows.flatMap((row) => partsOf(row).map(([name]) => name)))]
     const values = (): string =>
       [...element.querySelectorAll<HTMLInputElement>('input, select, textarea')]

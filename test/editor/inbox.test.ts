@@ -230,6 +230,25 @@ describe('inbox in the editor', function () {
     await reload(page)
   })
 
+  it('lists faults that were played, and marks the message that one hit', async () => {
+    await client.deploy('fhir 503 once; fhir reset-after-accept once')
+    await show(page)
+    const faults = tab(page).locator('.redox-inbox-faults')
+    assert.ok(await faults.isHidden())
+    await client.press({ bytes: PNG, filename: 'lost.png' })
+    await faults.getByText('Faults played: 1').click()
+    await client.press({ bytes: PNG, filename: 'hit.png' })
+    await line(page, 'hit.png').getByText('Fault: reset-after-accept').waitFor()
+    await faults.getByText('Faults played: 2').waitFor()
+    const [newest, oldest] = await faults.locator('li').allInnerTexts()
+    assert.match(newest!, / · fhir · reset-after-accept · accepted$/)
+    assert.match(oldest!, / · fhir · 503 · not accepted$/)
+    for (const part of ['summary', 'li']) await checkContrast(page, `.redox-inbox-faults ${part}`)
+    assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
+    await editor.screenshot('inbox-faults')
+    await client.deploy()
+  })
+
   it('is cleared by a button, and gives all URLs back', async () => {
     await show(page)
     await countUrls(page)
@@ -238,6 +257,7 @@ describe('inbox in the editor', function () {
     assert.equal(await openUrls(page), 1)
     await clearButton(page).click()
     await tab(page).getByText('Nothing received yet').waitFor()
+    assert.ok(await tab(page).locator('.redox-inbox-faults').isHidden())
     assert.equal(await tab(page).locator('.redox-inbox-line').count(), 0)
     assert.equal(await openUrls(page), 0)
     assert.deepEqual((await client.list()).messages, [])

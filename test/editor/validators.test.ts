@@ -229,6 +229,19 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'dataModelEmbedMb',
     'Embed below (MB) must not be more than Request up to (MB) (40 MB).',
   ],
+
+  // Faults of the sandbox: as many sentences as parts of a rule; each plan is compared in test/unit
+  ['redox-config', { faults: '# all of them\nseed 42\nendpoint 503 2x' }],
+  [
+    'redox-config',
+    { faults: 'endpoint 503\nhere 503' },
+    'faults',
+    /^Faults to play, line 2: “here” is no place/,
+  ],
+  ['redox-config', { faults: 'endpoint 200' }, 'faults', /line 1: “200” is no fault.*half-open/],
+  ['redox-config', { faults: 'endpoint 503 often' }, 'faults', /“often” is no count. Counts: once, 3x, 20%,/],
+  ['redox-config', { faults: 'seed x' }, 'faults', /a seed is one whole number/],
+  ['redox-config', { faults: 'nonsense', environment: 'REDOX_STAGE', environmentType: 'env' }],
 ]
 
 const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })

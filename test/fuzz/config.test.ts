@@ -73,6 +73,8 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   // References to other nodes, which are looked up elsewhere.
   tls: fc.constant(''),
   proxy: fc.constant(''),
+  // Read by the sandbox only, which has tests of its own.
+  faults: fc.constant(''),
   auth: choices,
   clientId: texts,
   keyId: texts,

@@ -181,7 +181,8 @@ export class Flow {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     const tested = {
       ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
-      wires: [['emitted']],
+      // A saved node has its own.
+      ...{ z: 'tab', wires: [['emitted']] },
     }
     const observed = [onTab(tested), ...watch('complete', ['node']), ...watch('status', ['node'])]
     this.#receiver = inSubflow ? 'instance' : 'node'

@@ -22,6 +22,7 @@ export interface InboxMessage {
 export interface InboxList {
   running: boolean
   messages: InboxMessage[]
+  faults: { at: string; api: string; fault: string; accepted: boolean }[]
 }
 
 /** What a test sends: a file with what is said of it, about somebody. */
@@ -84,8 +85,11 @@ export class InboxClient {
     return fetch(this.url + place, { ...options, headers: { ...access, ...options.headers } })
   }
 
-  async deploy(): Promise<void> {
-    const body = JSON.stringify(FLOW)
+  /** @param faults that the connection plays */
+  async deploy(faults = ''): Promise<void> {
+    const body = JSON.stringify(
+      FLOW.map((node) => (node.type === 'redox-config' ? { ...node, faults, attempts: '1' } : node)),
+    )
     const answer = await this.ask('flows', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -119,7 +123,13 @@ export class InboxClient {
       .map(([p, v]) => ({ p, v, vt: 'str' }))
     const body = JSON.stringify({ __user_inject_props__: props })
     const headers = { 'content-type': 'application/json' }
-    const answer = await this.ask('inject/inboxbutton', { method: 'POST', headers, body })
+    const inject = (): Promise<Response> => this.ask('inject/inboxbutton', { method: 'POST', headers, body })
+    let answer = await inject()
+    // A deploy is answered before the nodes are there.
+    for (let waited = 0; answer.status === 404 && waited < WITHIN_MS; waited += 50) {
+      await sleep(50)
+      answer = await inject()
+    }
     assert.equal(answer.status, 200)
   }
 }

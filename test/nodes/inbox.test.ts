@@ -48,7 +48,7 @@ describe('sandbox inbox', function () {
     it('says that no sandbox runs, and starts none', async () => {
       await users.admin.deploy()
       for (let time = 0; time < 2; time++)
-        assert.deepEqual(await users.reader.list(), { running: false, messages: [] })
+        assert.deepEqual(await users.reader.list(), { running: false, messages: [], faults: [] })
       assert.equal((await clear(users.clearer)).status, 204)
       assert.equal((await users.reader.list()).running, false)
     })
@@ -80,6 +80,27 @@ describe('sandbox inbox', function () {
       assert.ok(!('bytes' in files[0]!))
     })
 
+    it('lists the faults that were played, newest first, without anything of the message', async () => {
+      assert.equal((await clear(users.clearer)).status, 204)
+      await users.admin.deploy('fhir 503 once; fhir reset-after-accept once')
+      await users.admin.press({ bytes: PDF, filename: 'lost.pdf' })
+      while ((await users.reader.list()).faults.length === 0) await sleep(50)
+      const { fault } = await users.admin.send({ bytes: PDF, filename: 'kept.pdf' })
+      assert.equal(fault, 'reset-after-accept')
+      const { faults, messages } = await users.reader.list()
+      assert.equal(messages.length, 1)
+      assert.deepEqual(
+        faults.map(({ at, ...rest }) => [!Number.isNaN(Date.parse(at)), rest]),
+        [
+          [true, { api: 'fhir', fault: 'reset-after-accept', accepted: true }],
+          [true, { api: 'fhir', fault: '503', accepted: false }],
+        ],
+      )
+      assert.equal((await clear(users.clearer)).status, 204)
+      assert.deepEqual((await users.reader.list()).faults, [])
+      await users.admin.deploy()
+    })
+
     it('gives one message with the request and what Redox would deliver', async () => {
       const { id } = await users.admin.send({ bytes: PDF, filename: 'one.pdf' })
       const answer = await users.reader.ask(`redox/inbox/${id}`)
@@ -109,7 +130,7 @@ describe('sandbox inbox', function () {
       for (const user of [stranger, users.nobody, users.reader]) assert.equal((await clear(user)).status, 401)
       assert.equal((await users.reader.list()).messages[0]!.id, message.id)
       assert.equal((await clear(users.clearer)).status, 204)
-      assert.deepEqual(await users.reader.list(), { running: true, messages: [] })
+      assert.deepEqual(await users.reader.list(), { running: true, messages: [], faults: [] })
       assert.equal((await users.reader.ask(fileOf(message))).status, 404)
     })
 
@@ -289,6 +310,13 @@ describe('sandbox inbox', function () {
       stopAgain()
       assert.deepEqual(heard, [])
       assert.ok(again.length >= 1)
+    })
+
+    it('comes for a fault, too, without being news', async () => {
+      const flow = await start(NOTE, {}, { attempts: '1', faults: 'endpoint 503' })
+      await flow.fail(fileMessage(), 'REDOX_UNAVAILABLE')
+      await settle()
+      assert.deepEqual(heard.at(-1)!.data, { count: 0, news: false })
     })
 
     it('ends when the plugin is removed', async () => {

@@ -235,7 +235,14 @@ describe('redox-sandbox', () => {
   })
 
   it('refuses what it does not understand', async () => {
-    for (const args of [['--port', 'x'], ['--port', '70000'], ['--account', 'rich'], ['--other'], ['word']]) {
+    for (const args of [
+      ['--port', 'x'],
+      ['--port', '70000'],
+      ['--account', 'rich'],
+      ['--faults', 'any'],
+      ['--other'],
+      ['word'],
+    ]) {
       const { code, err } = await run(...args)
       assert.equal(code, 1)
       assert.match(err, /Usage: redox-sandbox/)
@@ -291,6 +298,23 @@ describe('redox-sandbox', () => {
       assert.deepEqual([code, killedBy], [0, null])
     })
   }
+
+  it('plays faults and says which', async () => {
+    const child = spawn(process.execPath, [CLI, '--faults', 'blob 429 once; token 503'])
+    serving = child
+    let out = ''
+    child.stdout.on('data', (data: Buffer) => (out += data.toString()))
+    const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
+      for (;;) {
+        const match = pattern.exec(out)
+        if (match) return match
+        await once(child.stdout, 'data')
+      }
+    }
+    const [, url] = await until(/Redox sandbox at (\S+)[^]*Legacy secret/)
+    assert.equal((await fetch(`${url}/auth/authenticate`, { method: 'POST' })).status, 503)
+    await until(/\n\S+Z fault 503 on token, not accepted\n/)
+  })
 
   it('lets a process end when unreferenced, with a connection open', async () => {
     const script = `require(${JSON.stringify(join(CLI, '../index.js'))}).startSandbox().then((sandbox) => {

@@ -287,8 +287,9 @@ describe('retries', function () {
     fails.upload = [{ status: 429, headers: { 'retry-after': '3600' } }]
     await failing('REDOX_RATE_LIMITED', deliver)
     const began = Date.now()
-    const error = await failing('REDOX_RATE_LIMITED', deliver, /3[56]\d\d s/)
-    assert.ok(error.cause.retryAfterSeconds! > 3500)
+    const error = await failing('REDOX_RATE_LIMITED', deliver, /(29\d|300) s/)
+    // No longer than the window that Redox counts in, whatever the server says.
+    assert.ok(error.cause.retryAfterSeconds! > 290)
     assert.ok(Date.now() - began < 500)
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 0 })
   })
@@ -303,16 +304,16 @@ describe('retries', function () {
     assert.equal(counted().send, 4)
   })
 
-  it('a stop while it waits to try again ends it with what happened', async () => {
+  it('a stop while it waits to try again ends it as not sent: nothing of it was processed', async () => {
     connect()
     fails.send = [{ status: 503, headers: { 'retry-after': '20' } }]
     const stop = new AbortController()
-    const error = await failing('REDOX_UNAVAILABLE', () =>
+    await failing('REDOX_ABORTED', () =>
       connection.client.deliver(message, [file], stop.signal, ({ phase }) => {
         if (phase === 'retry') setTimeout(() => stop.abort(), 20)
       }),
     )
-    assert.equal(error.cause.status, 503)
+    assert.equal(counted().send, 1)
   })
 
   it('a thousand at once: one token, all delivered, none twice', async () => {

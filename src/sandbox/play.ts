@@ -1,0 +1,222 @@
+/** How the faults look on the wire. */
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
+import type { Fault, KeptFault, LostFault } from './faults'
+import { FAULTS } from './faults'
+import { objectOf, objectsOf, Refusal } from './http'
+import type { Answer, Json } from './http'
+
+/** Between two pieces of a body that is read slowly, in milliseconds; a piece is at most 64 KiB. */
+const READ_PAUSE = 100
+
+/** A request that a fault hits. */
+export interface Stage {
+  fault: Fault
+  request: IncomingMessage
+  response: ServerResponse
+  path: string
+  /** How the API words a refusal. */
+  failure: (refusal: Refusal) => Json | string
+  /** Hears no new connections for a while. */
+  refuse: (seconds: number) => void
+  /** Hears when it is known whether the API takes the request. */
+  judged: () => void
+}
+
+/** What is sent in place of an answer of the API; `undefined`: nothing, and the connection is as it should be. */
+type Instead = (stage: Stage) => Promise<Answer | undefined>
+
+const INSTEAD: Record<LostFault, Instead> = {
+  status: whole((stage) => statusAnswer(stage)),
+  'status-retry-after': whole((stage) => {
+    const answer = statusAnswer(stage)
+    return { ...answer, headers: { ...answer.headers, 'retry-after': String(stage.fault.seconds) } }
+  }),
+  redirect: whole(({ fault, path }) => ({
+    status: 307,
+    headers: { location: fault.url + path },
+    body: page(307),
+  })),
+  'not-json': whole(() => ({ status: 200, body: page(200) })),
+  'errors-inside': whole(({ failure }) => ({
+    status: 200,
+    body: failure(new Refusal(400, 'The destination refused the message')),
+  })),
+  'half-open': whole(() => undefined),
+  'reset-after-body': whole(({ request }) => reset(request)),
+  async 'reset-before-body'({ request }) {
+    return reset(request)
+  },
+  async 'reset-mid-body'({ request }) {
+    await halfOfBody(request)
+    return reset(request)
+  },
+  async refuse({ request, refuse, fault }) {
+    refuse(fault.seconds)
+    return reset(request)
+  },
+}
+
+/** What becomes of the API's answer; it is sent by the one who has taken it. */
+type Afterwards = (answer: Answer, stage: Stage) => Answer | undefined | Promise<Answer | undefined>
+
+const AFTERWARDS: Record<KeptFault, Afterwards> = {
+  'status-after-accept': (_answer, stage) => statusAnswer(stage),
+  'reset-after-accept': (_answer, { request }) => reset(request),
+  'slow-reader': (answer) => answer,
+  async late(answer, { fault }) {
+    await wait(fault.seconds * 1000, undefined, { ref: false })
+    return answer
+  },
+  'cut-short'(answer, { response, request }) {
+    const { status, headers, payload } = wire(answer)
+    response.writeHead(status, headers)
+    // Ended, not reset: a reset could take away the half that is already on its way.
+    response.write(half(payload), () => request.socket.destroySoon())
+    return undefined
+  },
+  'truncated-json': (answer) => ({ ...answer, payload: half(wire(answer).payload) }),
+  gzip: (answer) => ({
+    ...answer,
+    payload: gzipSync(wire(answer).payload),
+    headers: { ...answer.headers, 'content-encoding': 'gzip' },
+  }),
+  partial: (answer) => ({ ...answer, body: partly(objectOf(answer.body)) }),
+  'no-location': ({ status, body }) => ({ status, body: withoutAddress(objectOf(body)) }),
+}
+
+const isKept = (kind: Fault['kind']): kind is KeptFault => FAULTS[kind].accepted
+
+/**
+ * Handles a request with its fault. `handle` is what the API does; a fault that the API never hears of leaves it
+ * out. Returns what is to be sent, if anything.
+ */
+export async function play(stage: Stage, handle: () => Promise<Answer>): Promise<Answer | undefined> {
+  const { kind } = stage.fault
+  if (!isKept(kind)) {
+    stage.judged()
+    return INSTEAD[kind](stage)
+  }
+  if (kind === 'slow-reader') readSlowly(stage.request)
+  const answer = await handle()
+  stage.judged()
+  // A refusal is what it is: only an answer to something that was taken can be half of one.
+  const isShaped = kind === 'partial' || kind === 'no-location'
+  return isShaped && answer.status >= 300 ? answer : AFTERWARDS[kind](answer, stage)
+}
+
+/** What of an answer goes onto the wire. */
+export function wire({ status, body, headers, payload }: Answer) {
+  const bytes = payload ?? Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+  return {
+    status,
+    payload: bytes,
+    headers: {
+      'content-type': contentTypeOf(body),
+      'content-length': bytes.length,
+      'cache-control': 'private, no-cache, no-store, must-revalidate',
+      ...headers,
+    },
+  }
+}
+
+function contentTypeOf(body: Answer['body']): string {
+  if (typeof body === 'string') return 'text/html; charset=utf-8'
+  return `application/${'resourceType' in body ? 'fhir+json' : 'json'}; charset=utf-8`
+}
+
+// ---- Connections --------------------------------------------------------------------------------------
+
+function whole(then: (stage: Stage) => Answer | undefined): Instead {
+  return async (stage) => {
+    await endOfBody(stage.request)
+    return then(stage)
+  }
+}
+
+async function endOfBody(request: IncomingMessage): Promise<void> {
+  request.resume()
+  if (!request.complete && !request.destroyed) await Promise.race([once(request, 'end'), closed(request)])
+}
+
+async function halfOfBody(request: IncomingMessage): Promise<void> {
+  const wanted = Number(request.headers['content-length'] ?? 0) / 2
+  let size = 0
+  const enough = new Promise<void>((resolve) => {
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size >= wanted) resolve()
+    })
+  })
+  await Promise.race([enough, endOfBody(request)])
+}
+
+const closed = (request: IncomingMessage): Promise<void> =>
+  new Promise((resolve) => request.once('close', () => resolve()))
+
+function reset(request: IncomingMessage): undefined {
+  request.socket.resetAndDestroy()
+}
+
+function readSlowly(request: IncomingMessage): void {
+  request.on('data', () => {
+    request.pause()
+    setTimeout(() => request.resume(), READ_PAUSE).unref()
+  })
+}
+
+// ---- Answers ------------------------------------------------------------------------------------------
+
+/** As the API words it; gateways have a page, and who is not let in or too fast gets plain text (facts 6). */
+function statusAnswer({ fault: { status }, failure }: Stage): Answer {
+  const text = STATUS_CODES[status] ?? 'Unknown'
+  if (status < 400 || [502, 503, 504].includes(status)) return { status, body: page(status) }
+  if (status === 401) return { status, body: text }
+  if (status === 429) return { status, body: text, headers: { 'x-ratelimit-limit': '7500' } }
+  return { status, body: failure(new Refusal(status, text)) }
+}
+
+const page = (status: number): string =>
+  `<!DOCTYPE html>\n<html><head><title>${status}</title></head><body><h1>${status} ${STATUS_CODES[status]}</h1></body></html>\n`
+
+const half = (bytes: Buffer): Buffer => bytes.subarray(0, Math.floor(bytes.length / 2))
+
+/** The last destination, or the last entry, failed. */
+function partly(body: Json): Json {
+  if ('entry' in body) {
+    const outcome = {
+      resourceType: 'OperationOutcome',
+      issue: [
+        { severity: 'error', code: 'processing', details: { text: 'The destination refused the entry' } },
+      ],
+    }
+    const refused = { response: { status: '422 Unprocessable Entity', outcome } }
+    return { ...body, entry: [...objectsOf(body['entry']).slice(0, -1), refused] }
+  }
+  const meta = objectOf(body['Meta'])
+  const error = {
+    ID: randomInt(100_000, 1_000_000),
+    Text: 'The destination refused the message',
+    Type: 'transmission',
+    Module: 'Send',
+  }
+  return { Meta: { ...meta, Logs: objectsOf(meta['Logs']).slice(0, -1), Errors: [error] } }
+}
+
+/** An answer without what the client has to take from it: token, reference, log ids, locations. */
+function withoutAddress(body: Json): Json {
+  const { access_token: _a, accessToken: _b, URI: _c, id: _d, ...rest } = body
+  if ('entry' in rest) {
+    const entry = objectsOf(rest['entry']).map(({ response }) => ({
+      response: { status: objectOf(response)['status'] },
+    }))
+    return { ...rest, entry }
+  }
+  if (!('Meta' in rest)) return rest
+  const { Logs: _logs, ...meta } = objectOf(rest['Meta'])
+  return { ...rest, Meta: meta }
+}
