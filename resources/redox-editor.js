@@ -73,7 +73,7 @@
       const list = suggestionList(form, this.id, type)
       const follow = () => {
         const chosen = own.typedInput('type')
-        label.attr('for', `${this.id}-${chosen === 'environment' ? 'choice' : 'typed'}`)
+        label.attr('for', `${this.id}-${chosen in OWN_TYPES ? 'choice' : 'typed'}`)
         inner.attr('list', chosen === 'str' ? (list ?? null) : null)
       }
       own.on('change', follow)
@@ -88,15 +88,22 @@
     })
   }
 
-  const inputType = (type) =>
-    type === 'environment'
-      ? {
-          value: 'environment',
-          label: text('label.environment'),
-          showLabel: false,
-          options: ENVIRONMENTS.map((value) => ({ value, label: text(`option.environment.${value}`) })),
-        }
-      : type
+  // Types of a typed input that only these nodes have.
+  const OWN_TYPES = {
+    environment: () => ({
+      value: 'environment',
+      label: text('label.environment'),
+      showLabel: false,
+      options: ENVIRONMENTS.map((value) => ({ value, label: text(`option.environment.${value}`) })),
+    }),
+    content: () => ({
+      value: 'content',
+      label: text('option.documentId.content'),
+      icon: 'fa fa-magic',
+      hasValue: false,
+    }),
+  }
+  const inputType = (type) => OWN_TYPES[type]?.() ?? type
 
   function suggestionList(form, inputId, type) {
     const name = nameOf({ id: inputId })

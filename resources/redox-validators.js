@@ -173,8 +173,14 @@
 
   const rules = {
     needed,
+    /** an ID that may be made from the file: a Delete has none */
+    madeOfFile: (_value, read, name) =>
+      read(`${name}Type`) === 'content' && read('eventType') === 'Delete' ? ['noFile'] : undefined,
     /** a field that the Data may bring, too */
-    required: (value, read) => (isBlank(read('data')) && isBlank(value) ? ['required'] : undefined),
+    required: (value, read, name) => {
+      const isThere = !isBlank(value) || !isBlank(read('data')) || read(`${name}Type`) === 'content'
+      return isThere ? undefined : ['required']
+    },
     slug,
     destinationId,
     uuid: matching(UUID, 'uuid'),
@@ -193,7 +199,7 @@
   }
 
   // What is right for a text that was typed in, and means nothing for a path into the message.
-  const FOR_ANY_TYPE = new Set(['needed', 'required'])
+  const FOR_ANY_TYPE = new Set(['needed', 'required', 'madeOfFile'])
 
   /**
    * A validator of Node-RED for one property.

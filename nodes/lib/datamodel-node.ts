@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto'
 import type { NodeAPI } from 'node-red'
 import { badInput } from '../../src/errors'
-import { readText, type MessageFile } from '../../src/file/file'
+import { readText, sha256Of, type MessageFile } from '../../src/file/file'
 import { getAt } from '../../src/message/json'
 import { assertEmbeddable } from '../../src/message/prepared'
 import {
@@ -70,6 +71,7 @@ async function prepare(
     : await contentOf(task, severalFiles, noteContentType(values, data))
   if (content.files.length === 0) values.push(...(await fieldValues(task, describedBy)))
   const placed = placeFiles(task, content.files, 'datamodel')
+  const digest = inputs.isMadeOfContent('documentId') ? await digestOf(content, deletes) : undefined
   const draft = draftDataModel(
     {
       model,
@@ -79,6 +81,7 @@ async function prepare(
       fields: withoutForeign(values, eventType),
       files: placed,
       ...(content.text !== undefined && { text: content.text }),
+      ...(digest !== undefined && { documentDigest: digest }),
       now: new Date(),
     },
     connection.sender,
@@ -133,6 +136,20 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
 function textContent({ connection }: Task, text: string): Content {
   assertEmbeddable(Buffer.byteLength(text), 'datamodel', connection.client.settings.limits)
   return { files: [], text }
+}
+
+/** sha256 (hex) of what a document consists of. A second pass over a file, only for an ID that is made from it. */
+async function digestOf({ files: [file], text }: Content, deletes: boolean): Promise<string> {
+  if (text !== undefined) return createHash('sha256').update(text).digest('hex')
+  if (file?.kind === 'file') return sha256Of(file)
+  if (file?.sha256 !== undefined) return file.sha256
+  throw badInput(
+    deletes
+      ? 'The DocumentID is set to be made from the file, and a Delete has none. Give the DocumentID of the document ' +
+          'that is to be deleted.'
+      : 'The DocumentID is set to be made from the file, but there is no file, or only a reference without its ' +
+          'sha256. Give the file itself, the reference that a redox-upload node emitted, or a DocumentID.',
+  )
 }
 
 /** One ID, several separated by commas or spaces, an array of them, or of `{ID}`. */

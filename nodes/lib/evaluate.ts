@@ -36,6 +36,8 @@ export class Inputs {
   }
 
   async value(name: string): Promise<unknown> {
+    // No value at all: the node makes one.
+    if (this.isMadeOfContent(name)) return undefined
     const setting = text(this.config[name])
     if (setting === '') return undefined
     const unset = unsetVariable(setting)
@@ -45,6 +47,11 @@ export class Inputs {
     const value = await this.#evaluate(name, setting, this.#type(name))
     const isBlank = value === null || (typeof value === 'string' && value.trim() === '')
     return isBlank ? undefined : value
+  }
+
+  /** Whether the field is set to be made from the content of the message. */
+  isMadeOfContent(name: string): boolean {
+    return this.#type(name) === 'content'
   }
 
   /** Numbers and booleans are written as text; anything else is refused. */

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { open, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { types } from 'node:util'
 import { badInput } from '../errors'
 import { decodeBase64, decodeDataUri, decodeTwice } from './base64'
@@ -348,4 +350,16 @@ export async function readText(file: FileSource, where: string): Promise<string>
       `${where} is sent as text, but is not UTF-8 text. Convert it, or send it as Base64 Encoded.`,
     )
   }
+}
+
+const DIGEST_PIECE = 512 * 1024
+
+/** sha256 (hex) of all of a file. Other work in the process gets its turn meanwhile. */
+export async function sha256Of(file: FileSource): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of file.read(DIGEST_PIECE)) {
+    hash.update(piece)
+    await nextTurn()
+  }
+  return hash.digest('hex')
 }

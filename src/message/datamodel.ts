@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
@@ -42,6 +43,8 @@ export interface DataModelInput {
   files: PlacedFile[]
   /** Notes of content type Plain Text or Rich Text: the text itself */
   text?: string
+  /** sha256 (hex) of the file or text, when `DocumentID` is to be made from it */
+  documentDigest?: string
   /** `Meta.EventDateTime` */
   now: Date
 }
@@ -66,6 +69,7 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const body = ownCopy(input.data)
   setMeta(body, input, sender)
   for (const field of input.fields) setField(body, field)
+  if (input.documentDigest !== undefined) setDocumentId(body, input.model, input.documentDigest)
   const files = PLACE[input.model](body, input)
   setDefaults(body, DEFAULTS[input.model])
   return {
@@ -114,6 +118,23 @@ function setField(body: JsonObject, { path, value }: FieldValue): void {
 /** Every field of the forms is a text to Redox: a number from a message (an order id) is written as one. */
 export const fieldValue = (value: unknown, path: string): Json =>
   typeof value === 'number' && Number.isFinite(value) ? String(value) : copyJson(value, path)
+
+/**
+ * The same document of the same patient has the same ID whenever it is sent, so that a repeat can be known as one.
+ * A hash: neither patient nor file can be read from it. Shaped as a UUID of version 8 (RFC 9562), which systems take
+ * that want one.
+ */
+function setDocumentId(body: JsonObject, model: DataModel, digest: string): void {
+  const part = model === 'Media' ? 'Media' : 'Note'
+  const patient = getAt(body, ['Patient', 'Identifiers', 0])
+  const { ID = null, IDType = null } = isObject(patient) ? patient : {}
+  const type = getAt(body, [part, 'DocumentType']) ?? null
+  const hash = createHash('sha256')
+    .update(JSON.stringify([ID, IDType, type, digest]))
+    .digest('hex')
+  const uuid = hash.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-8$3-8$4-$5')
+  setAt(body, [part, 'DocumentID'], uuid)
+}
 
 // Facts 5.6 and 5.7. `Results[].Status` was required until 2023: sent always.
 const DEFAULTS: Record<DataModel, [Path, Json][]> = {

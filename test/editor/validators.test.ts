@@ -100,6 +100,13 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
       'documentId',
       missing('DocumentID'),
     ],
+    [`redox-datamodel-${kind}`, { documentId: '', documentIdType: 'content' }],
+    [
+      `redox-datamodel-${kind}`,
+      { documentId: '', documentIdType: 'content', eventType: 'Delete' },
+      'documentId',
+      'DocumentID cannot be made from the file: a Delete has none. Give the DocumentID of the document to delete.',
+    ],
     [`redox-datamodel-${kind}`, { providerId: '' }, 'providerId', missing('Provider ID')],
     [`redox-datamodel-${kind}`, { documentType: '', documentId: '', providerId: '', ...DATA }],
     [`redox-datamodel-${kind}`, { ...REPLACE }, 'originalDocumentId', missing('Original DocumentID')],
