@@ -1,9 +1,19 @@
 /** Every fault of the sandbox on every API: what the sender is told, and what the server counted. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
 import { RedoxError } from '../../src/errors'
+import { takePath } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
 import { prepareDataModel } from '../../src/message/datamodel'
 import { prepareFhir } from '../../src/message/fhir'
@@ -15,6 +25,7 @@ import {
   type RequestRecord,
   type Sandbox,
 } from '../../src/sandbox'
+import { sha256, sizedFile } from '../lib/fixtures'
 import { connectTo, isToken, never, serve } from '../lib/redox'
 import { APIS, FAULT_CASES, type Ending, type Endings, type FaultCase, type FaultyApi } from './fault-table'
 import { DESTINATION, fileOf, REPORT, SLUG, SOURCE } from './sending'
@@ -46,15 +57,24 @@ async function openSandboxes(): Promise<void> {
   await Promise.all(APIS.map(async (api) => sandboxes.set(api, await open())))
 }
 
+const closeSandboxes = (): Promise<unknown> =>
+  Promise.all([...sandboxes.values()].map((sandbox) => sandbox.close()))
+
+const codeOf = (error: unknown): string => {
+  if (!(error instanceof RedoxError)) throw error
+  return error.code.replace('REDOX_', '')
+}
+
 function message(
   api: FaultyApi,
   id: string,
   destinations: string[],
   { sender }: Connection,
+  file = FILE,
 ): PreparedMessage {
   const common = { eventType: 'New', destinations, fields: [], now: new Date() }
   const way = api === 'blob' || api === 'Binary' ? ('upload' as const) : ('embed' as const)
-  const files = [{ file: FILE, way }]
+  const files = [{ file, way }]
   if (api === 'Binary' || api === 'fhir') {
     const patient = { resourceType: 'Patient', identifier: [{ system: 'urn:x', value: id }] }
     const data = [{ resourceType: 'DiagnosticReport', code: { text: 'x' } }, patient]
@@ -81,10 +101,7 @@ async function run(api: FaultyApi, door: Door, partial = false, config: Connecti
   const prepared = message(api, id, destinations, connection)
   const result = await connection.client.deliver(prepared, [FILE], never()).then(
     ({ attempts }) => ({ told: 'delivered', attempts }),
-    (error: unknown) => {
-      if (!(error instanceof RedoxError)) throw error
-      return { told: error.code.replace('REDOX_', ''), attempts: error.cause.attempts }
-    },
+    (error: unknown) => ({ told: codeOf(error), attempts: (error as RedoxError).cause.attempts }),
   )
   await connection.client.close()
   return {
@@ -166,7 +183,7 @@ describe('every fault on every API', function () {
   after(async () => {
     Math.random = random
     await Promise.allSettled(runs.values())
-    await Promise.all([...sandboxes.values()].map((sandbox) => sandbox.close()))
+    await closeSandboxes()
   })
 
   it('is in the table', () => {
@@ -220,11 +237,10 @@ describe('faults around a connection', function () {
   this.timeout(20_000)
   const api = 'endpoint'
   before(openSandboxes)
-  after(() => Promise.all([...sandboxes.values()].map((sandbox) => sandbox.close())))
+  after(closeSandboxes)
 
   const deliverBy = (connection: Connection, id: string) =>
     connection.client.deliver(message(api, id, [DESTINATION], connection), [FILE], never())
-  const codeOf = (error: unknown): string => (error as RedoxError).code
   const countOf = (door: Door, name: string): number =>
     sandboxes
       .get(api)!
@@ -283,7 +299,7 @@ describe('faults around a connection', function () {
 
   it('a storm of 401: each message is replayed once, and all share the new tokens', async () => {
     const found = await storm(`${api} 401`, 40)
-    assert.deepEqual([found.told, found.requests, found.copies], [['REDOX_AUTHENTICATION'], 80, 0])
+    assert.deepEqual([found.told, found.requests, found.copies], [['AUTHENTICATION'], 80, 0])
     // Each fetch serves all who wait for it; those who come later may find their new token refused already.
     assert.ok(found.tokens >= 2 && found.tokens <= 10, `${found.tokens} token calls`)
   })
@@ -303,6 +319,78 @@ describe('faults around a connection', function () {
     const [, other] = await Promise.all([storm(`${api} 429-retry-after=2 once`, 1), storm(`${api} none`, 1)])
     assert.ok(other.milliseconds < 2000)
   })
+})
+
+// ---- Files ---------------------------------------------------------------------------------------------
+
+describe('a file on the disk that does not stay as it was', function () {
+  this.timeout(20_000)
+  const CONTENT = sizedFile(3_000_000)
+  let folder: string
+
+  before(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), 'redox-'))
+    await openSandboxes()
+  })
+  after(async () => {
+    rmSync(folder, { recursive: true })
+    await closeSandboxes()
+  })
+
+  const rewritten = (file: string): void => {
+    writeFileSync(file, Buffer.from(CONTENT).reverse())
+    utimesSync(file, 1, 1)
+  }
+  type Row = [what: string, change: (file: string) => void, before: string, during: string]
+  const CHANGES: Row[] = [
+    ['stays', () => undefined, 'delivered', 'delivered'],
+    ['shrinks', (file) => truncateSync(file, 2_000_000), 'BAD_INPUT', 'BAD_INPUT'],
+    ['grows', (file) => appendFileSync(file, 'more'), 'BAD_INPUT', 'BAD_INPUT'],
+    ['is rewritten in the same size', rewritten, 'BAD_INPUT', 'BAD_INPUT'],
+    // What is open stays whole until it is closed.
+    ['vanishes', (file) => rmSync(file), 'BAD_INPUT', 'delivered'],
+  ]
+
+  /** Sends it by this API, and changes it before or while it is read; what is told, and what arrived. */
+  async function sendChanged(api: FaultyApi, change: Row[1], when: 'before' | 'during') {
+    const sandbox = sandboxes.get(api)!
+    const name = path.join(folder, `${api}-${ids++}.pdf`)
+    writeFileSync(name, CONTENT)
+    const { file } = await takePath(name, { where: 'x' }, [folder])
+    const connection = connectTo(sandbox.url, { ...sandbox.oauthKey, attempts: 3 }, sandbox.oauthKey)
+    let isChanged = false
+    const changeOnce = (): void => {
+      if (!isChanged) change(name)
+      isChanged = true
+    }
+    if (when === 'before') changeOnce()
+    sandbox.clear()
+    const told = await connection.client
+      .deliver(message(api, name, [DESTINATION], connection, file), [file], never(), ({ sent }) => {
+        // Before that, the file may not be open yet: what stands around it comes first.
+        if (sent > 10_000) changeOnce()
+      })
+      .then(
+        ({ files }) => ['delivered', files[0]!.sha256],
+        (error: unknown) => [codeOf(error)],
+      )
+    await connection.client.close()
+    assert.ok(isChanged)
+    return { told, arrived: sandbox.received.flatMap(({ files }) => files.map(({ sha256: hash }) => hash)) }
+  }
+
+  for (const [what, change, ...expected] of CHANGES) {
+    for (const api of APIS.filter((one) => one !== 'token')) {
+      it(`${what} (${api}): ${expected.join(' if before it is read, ')} if meanwhile`, async () => {
+        for (const [index, when] of (['before', 'during'] as const).entries()) {
+          const { told, arrived } = await sendChanged(api, change, when)
+          const isDelivered = expected[index] === 'delivered'
+          assert.deepEqual(told, isDelivered ? ['delivered', sha256(CONTENT)] : ['BAD_INPUT'], when)
+          assert.deepEqual(arrived, isDelivered ? [sha256(CONTENT)] : [], when)
+        }
+      })
+    }
+  }
 })
 
 // ---- The documentation ---------------------------------------------------------------------------------

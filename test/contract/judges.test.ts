@@ -373,7 +373,7 @@ describe('fixtures', () => {
         readdirSync(fixturePath(folder)).map((name) => `${folder}/${name}`),
       ),
     ]
-    const expected = files.filter((name) => !/^(README\.md|fhir|flows|\.gitattributes)$/.test(name))
+    const expected = files.filter((name) => !/^(README\.md|fhir|flows|tls|\.gitattributes)$/.test(name))
     assert.deepEqual(described, Object.fromEntries(expected.map((name) => [name, sha256(fixture(name))])))
   })
 
