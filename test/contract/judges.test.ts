@@ -369,7 +369,7 @@ describe('fixtures', () => {
     const described = Object.fromEntries<unknown>(rows.map(([, name = '', hash]) => [name, hash]))
     const files = [
       ...readdirSync(fixturePath('.')),
-      ...['fhir', 'flows'].flatMap((folder) =>
+      ...['fhir', 'flows', 'tls'].flatMap((folder) =>
         readdirSync(fixturePath(folder)).map((name) => `${folder}/${name}`),
       ),
     ]
