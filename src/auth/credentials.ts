@@ -30,8 +30,14 @@ export interface LegacyCredentials {
 
 export type Credentials = OAuthCredentials | LegacyCredentials
 
-/** One token request; throws the mapped RedoxError for anything but a 2xx. */
-export type PostForToken = (url: string, body: RequestBody) => Promise<HttpAnswer>
+/**
+ * One token request; throws the mapped RedoxError for anything but a 2xx. The body is made anew for every attempt: an
+ * assertion is taken once only, also by a server whose answer got lost.
+ */
+export type PostForToken = (
+  url: string,
+  body: () => RequestBody | Promise<RequestBody>,
+) => Promise<HttpAnswer>
 
 /** The way to a token for the given credentials. Secrets are named when missing, never shown. */
 export function tokenFetcher(credentials: Credentials, post: PostForToken): FetchToken {
@@ -51,19 +57,18 @@ function required(value: string | undefined, field: string, label: string): stri
 const ASSERTION_LIFETIME_SECONDS = 300
 
 function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchToken {
-  return async () => {
-    const assertion = await signAssertion(credentials)
+  const body = async (): Promise<RequestBody> => {
     const form = new URLSearchParams({
       grant_type: 'client_credentials',
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-      client_assertion: assertion,
+      client_assertion: await signAssertion(credentials),
       ...(credentials.scope && { scope: credentials.scope }),
     })
+    return textBody('application/x-www-form-urlencoded', form.toString())
+  }
+  return async () => {
     const obtainedAt = Date.now()
-    const answer = await post(
-      credentials.tokenUrl,
-      textBody('application/x-www-form-urlencoded', form.toString()),
-    )
+    const answer = await post(credentials.tokenUrl, body)
     const { access_token: token, expires_in: seconds } = fields(answer)
     if (!isToken(token)) throw unusable(answer, 'access_token')
     const given = typeof seconds === 'string' ? Number(seconds) : seconds
@@ -92,15 +97,14 @@ async function signAssertion(credentials: OAuthCredentials): Promise<string> {
 
 function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): FetchToken {
   const authenticate = (): Promise<HttpAnswer> =>
-    post(
-      credentials.authenticateUrl,
+    post(credentials.authenticateUrl, () =>
       json({
         apiKey: required(credentials.apiKey, 'apiKey', 'API key'),
         secret: required(credentials.secret, 'secret', 'secret'),
       }),
     )
   const refresh = (refreshToken: string): Promise<HttpAnswer> =>
-    post(credentials.refreshUrl, json({ apiKey: credentials.apiKey, refreshToken }))
+    post(credentials.refreshUrl, () => json({ apiKey: credentials.apiKey, refreshToken }))
 
   return async (previous) => {
     const obtainedAt = Date.now()

@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { types } from 'node:util'
 import { badInput } from '../errors'
 import { decodeBase64, decodeDataUri, decodeTwice } from './base64'
+import { END_LENGTH, endWarnings, tablePosition, type Ends } from './completeness'
 import {
   contentTypeOfName,
   detectContentType,
@@ -84,7 +85,7 @@ interface Described {
   warnings: string[]
 }
 
-function describe(head: Buffer, hints: FileHints, declaredByFile?: string): Described {
+function describe(ends: Ends, hints: FileHints, declaredByFile?: string): Described {
   const given = hints.filename === undefined ? '' : cleanFileName(hints.filename, hints.where)
   const declared = hints.contentType ?? declaredByFile
   if (declared !== undefined && !isContentType(declared)) {
@@ -92,6 +93,7 @@ function describe(head: Buffer, hints: FileHints, declaredByFile?: string): Desc
       `The content type given for ${hints.where} is not a MIME type. Write one like application/pdf, or leave it empty.`,
     )
   }
+  const head = ends.start.subarray(0, HEAD_LENGTH)
   const detected = detectContentType(head, given || undefined, declared)
   if (detected.contradiction !== undefined) {
     throw badInput(
@@ -109,8 +111,15 @@ function describe(head: Buffer, hints: FileHints, declaredByFile?: string): Desc
         ? { name: `document.${extensionFor(contentType)}`, unnamed: true as const }
         : { name: given }),
     },
-    warnings: detected.warning === undefined ? [] : [detected.warning],
+    warnings: [detected.warning ?? [], endWarnings(ends, hints.where)].flat(),
   }
+}
+
+/** Views: nothing is copied. */
+function endsOf(bytes: Buffer): Ends {
+  const ends = { start: bytes.subarray(0, END_LENGTH), end: bytes.subarray(-END_LENGTH) }
+  const at = tablePosition(ends)
+  return at === undefined ? ends : { ...ends, table: bytes.subarray(at, at + END_LENGTH) }
 }
 
 /** A file in memory. Pieces are views: the bytes are never copied. */
@@ -172,7 +181,7 @@ function takeBytes(bytes: Buffer, hints: FileHints, declaredByFile?: string): In
   if (bytes.length === 0) throw empty(hints)
   const inner = decodeTwice(bytes)
   const content = inner ?? bytes
-  const { description, warnings } = describe(content.subarray(0, HEAD_LENGTH), hints, declaredByFile)
+  const { description, warnings } = describe(endsOf(content), hints, declaredByFile)
   return {
     file: bufferSource(content, description),
     warnings: inner
@@ -209,7 +218,7 @@ function takeReference(value: GivenReference, hints: FileHints): IntakeResult<Fi
       `The reference in ${hints.where} comes without a content type. Set the node's Content type, e.g. application/pdf.`,
     )
   }
-  const { description, warnings } = describe(Buffer.alloc(0), {
+  const { description, warnings } = describe(endsOf(Buffer.alloc(0)), {
     ...hints,
     ...(filename !== undefined && { filename }),
     ...(contentType !== undefined && { contentType }),
@@ -255,7 +264,7 @@ export async function takePath(
   const before = await stat(real).catch(unreadable)
   if (!before.isFile()) throw badInput(`The path in ${hints.where} is not a regular file.`)
   if (before.size === 0) throw empty(hints)
-  const { description, warnings } = describe(await readHead(real).catch(unreadable), {
+  const { description, warnings } = describe(await readEnds(real, before.size).catch(unreadable), {
     ...hints,
     filename: hints.filename ?? path.basename(filePath),
   })
@@ -273,17 +282,23 @@ async function resolveInside(filePath: string, where: string, folders: string[])
     const base = await realpath(folder).catch(() => undefined)
     if (real === undefined || base === undefined) continue
     const inside = path.relative(base, real)
-    if (inside !== '' && !inside.startsWith('..') && !path.isAbsolute(inside)) return real
+    const isOutside = inside.split(path.sep)[0] === '..' || path.isAbsolute(inside)
+    if (inside !== '' && !isOutside) return real
   }
   // One answer for "does not exist" and "lies elsewhere", so that a message cannot probe the disk.
   throw badInput(`The path in ${where} is no file inside the folders that the redox-config node allows.`)
 }
 
-async function readHead(file: string): Promise<Buffer> {
+async function readEnds(file: string, size: number): Promise<Ends> {
   const handle = await open(file, 'r')
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_LENGTH), 0, HEAD_LENGTH, 0)
+  const readAt = async (position: number): Promise<Buffer> => {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(END_LENGTH), 0, END_LENGTH, position)
     return buffer.subarray(0, bytesRead)
+  }
+  try {
+    const ends = { start: await readAt(0), end: await readAt(Math.max(0, size - END_LENGTH)) }
+    const at = tablePosition(ends)
+    return at === undefined ? ends : { ...ends, table: await readAt(at) }
   } finally {
     await handle.close()
   }

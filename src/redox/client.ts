@@ -99,7 +99,9 @@ export class RedoxClient {
     this.#gate = new Gate(settings.gate)
     this.#pace = new Pace(settings.perFiveMinutes)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
-      this.#request(tokenStep(url, body), this.#closing.signal).then(({ answer }) => answer),
+      this.#request(async () => tokenStep(url, await body()), this.#closing.signal).then(
+        ({ answer }) => answer,
+      ),
     )
     this.#tokens = new TokenCache(this.#fetchToken)
   }
@@ -202,8 +204,8 @@ export class RedoxClient {
   ): Promise<Uploaded> {
     assertUploadable(file, this.settings.limits)
     const step = this.#uploadStep(file, kind)
-    const { answer, attempts } = await this.#request(step, signal, onProgress)
-    const url = referenceOf(answer, step.url, kind)
+    const { answer, attempts } = await this.#request(() => step, signal, onProgress)
+    const url = counting(attempts, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
     return {
       url,
@@ -263,9 +265,9 @@ export class RedoxClient {
       assertRequestSize(step.body.length, this.settings.limits)
     }
     try {
-      const sent = await this.#request(step, signal, onProgress)
+      const sent = await this.#request(() => step, signal, onProgress)
       const facts = readAnswer(sent.answer)
-      assertDelivered({ ...message, body }, sent.answer, facts)
+      counting(sent.attempts, () => assertDelivered({ ...message, body }, sent.answer, facts))
       fillDigests(delivered, step.body.sha256())
       const { status, headers } = sent.answer
       return {
@@ -310,9 +312,10 @@ export class RedoxClient {
   /**
    * One request of any kind, until it is answered, refused for good, or given up: the one place where the table of
    * outcomes turns into retries. A token that is refused is renewed once, and the request replayed.
+   * @param stepOf asked before every attempt
    */
   async #request(
-    step: Step,
+    stepOf: () => Step | Promise<Step>,
     signal: AbortSignal,
     onProgress: OnProgress = () => undefined,
   ): Promise<{ answer: HttpAnswer; attempts: number }> {
@@ -321,6 +324,7 @@ export class RedoxClient {
     // Once an attempt may have been delivered, no later failure can take that back.
     let unknown: RedoxError | undefined
     for (let attempts = 1; ; attempts++) {
+      const step = await stepOf()
       const result = await this.#turn(step, giveUpAt, signal, onProgress).catch((error: unknown) => {
         throw unknown ?? error
       })
@@ -512,6 +516,15 @@ const describeSent = (file: MessageFile): Omit<DeliveredFile, 'way'> =>
 function fillDigests(delivered: DeliveredFile[], digests: string[]): void {
   const embedded = delivered.filter(({ way }) => way === 'embed')
   embedded.forEach((file, index) => (file.sha256 = digests[index]!))
+}
+
+/** An error about an answer tells how many requests it took to get it. */
+function counting<T>(attempts: number, judge: () => T): T {
+  try {
+    return judge()
+  } catch (error) {
+    throw error instanceof RedoxError ? error.with({ attempts }) : error
+  }
 }
 
 function withFiles(error: RedoxError, delivered: DeliveredFile[], digests: string[]): RedoxError {

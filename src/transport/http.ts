@@ -1,3 +1,5 @@
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { Agent, request as undiciRequest } from 'undici'
 import type { RequestBody } from './body'
 import { connector, type TlsOptions } from './connector'
@@ -85,12 +87,17 @@ export class Http {
       const answer = await undiciRequest(url, {
         dispatcher: this.#agent,
         method: 'POST',
-        headers: { ...headers, 'content-type': body.contentType, 'content-length': String(body.length) },
+        headers: {
+          ...headers,
+          'accept-encoding': 'identity',
+          'content-type': body.contentType,
+          'content-length': String(body.length),
+        },
         body: pieces as never,
         signal,
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
-      const text = await answer.body.text()
+      const text = await textOf(Buffer.from(await answer.body.arrayBuffer()), head.headers)
       return { status: head.statusCode, headers: head.headers, body: parse(text), text }
     } catch (error) {
       if (isOwnError(error)) throw error
@@ -134,6 +141,26 @@ function systemCode(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return systemCode(error.errors[0])
   if (error.cause instanceof Error) return systemCode(error.cause)
   return typeof code === 'string' ? code : error.name
+}
+
+// What servers and gateways are known to use, asked for or not.
+type Decode = (bytes: Buffer, bound: { maxOutputLength: number }) => Promise<Buffer>
+const DECODERS = new Map<string, Decode>([
+  ['gzip', promisify(gunzip)],
+  ['x-gzip', promisify(gunzip)],
+  ['deflate', promisify(inflate)],
+  ['br', promisify(brotliDecompress)],
+])
+
+/**
+ * The text of an answer. One that came compressed although nobody asked for it is read all the same: else what was
+ * delivered would be taken for unknown.
+ */
+async function textOf(bytes: Buffer, headers: HttpAnswer['headers']): Promise<string> {
+  const decode = DECODERS.get(String(headers['content-encoding']).trim().toLowerCase())
+  const plain =
+    decode && bytes.length > 0 ? await decode(bytes, { maxOutputLength: MAX_ANSWER_BYTES }) : bytes
+  return new TextDecoder().decode(plain)
 }
 
 function plainHeaders(headers: Record<string, string | string[] | undefined>): HttpAnswer['headers'] {

@@ -369,11 +369,11 @@ describe('fixtures', () => {
     const described = Object.fromEntries<unknown>(rows.map(([, name = '', hash]) => [name, hash]))
     const files = [
       ...readdirSync(fixturePath('.')),
-      ...['fhir', 'flows'].flatMap((folder) =>
+      ...['fhir', 'flows', 'tls'].flatMap((folder) =>
         readdirSync(fixturePath(folder)).map((name) => `${folder}/${name}`),
       ),
     ]
-    const expected = files.filter((name) => !/^(README\.md|fhir|flows|\.gitattributes)$/.test(name))
+    const expected = files.filter((name) => !/^(README\.md|fhir|flows|tls|\.gitattributes)$/.test(name))
     assert.deepEqual(described, Object.fromEntries(expected.map((name) => [name, sha256(fixture(name))])))
   })
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import helper from 'node-red-node-test-helper'
 import { fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'
-import { lastReceived, PATIENT, sandbox, useNodeRed, type Flow, type Message } from '../lib/flow'
+import { lastReceived, logged, PATIENT, sandbox, useNodeRed, type Flow, type Message } from '../lib/flow'
 import { ALL_NODES, FHIR_DOCUMENT, fileMessage, FHIR_RESULT, NOTE, PDF, PHOTO } from '../lib/send-nodes'
 import { RESULTS, start, UPLOAD_BLOB, type SendNode } from '../lib/send-nodes'
 
@@ -75,6 +76,27 @@ describe('a file in a message', () => {
   it('that was encoded twice is told of', async () => {
     const { redox } = await (await start(NOTE)).send(fileMessage(Buffer.from(BASE64)))
     assert.match(redox.warnings.join(), /decoded once more/)
+  })
+
+  it('that is encrypted or cut short is sent, and told of: in each answer, and once in the log', async () => {
+    for (const node of [NOTE, FHIR_RESULT, UPLOAD_BLOB]) {
+      const flow = await start(node)
+      const warnings = (): string[] =>
+        logged().filter((line) => /is encrypted|is missing at its end/.test(line))
+      const before = warnings().length
+      for (let time = 0; time < 2; time++) {
+        const { redox } = await flow.send({
+          ...fileMessage(fixture('encrypted.pdf')),
+          filename: `${PATIENT.last}.pdf`,
+        })
+        assert.match(redox.warnings.join(), /^the PDF in msg\.payload is encrypted/)
+      }
+      const { redox } = await flow.send(fileMessage(PDF.subarray(0, -8)))
+      assert.match(redox.warnings.join(), /^the PDF in msg\.payload seems to be cut short/)
+      assert.equal(warnings().length - before, 2)
+      const right = await flow.send(fileMessage(PDF))
+      assert.doesNotMatch(String(right['redox'].warnings), /encrypted|cut short/)
+    }
   })
 
   it('is taken from where the node is set to', async () => {
@@ -237,6 +259,20 @@ describe('a file on this machine', () => {
       }
       for (const file of others) await flow.fail(fileMessage(file), 'REDOX_BAD_INPUT')
       await assertNothingSent()
+    }
+  })
+
+  it("is in a folder that counts from Node-RED's user directory", async () => {
+    try {
+      helper.settings({ userDir: root })
+      for (const folders of ['inside', './inside/deep/..'])
+        assert.equal(
+          await arrived(await (await startIn(NOTE, folders)).send(fileMessage('a.pdf'))),
+          sha256(PDF),
+        )
+      await (await startIn(NOTE, 'inside/deep')).fail(fileMessage('../a.pdf'), 'REDOX_BAD_INPUT')
+    } finally {
+      helper.settings({})
     }
   })
 

@@ -191,6 +191,80 @@ describe('file intake', () => {
   })
 })
 
+describe('the ends of a file', () => {
+  let folder: string
+  before(() => (folder = mkdtempSync(path.join(tmpdir(), 'redox-'))))
+  after(() => rmSync(folder, { recursive: true }))
+
+  const cut = (kind: string): RegExp => new RegExp(`^the ${kind} in msg\\.payload seems to be cut short: `)
+  const locked = /^the PDF in msg\.payload is encrypted: /
+  const pdf = (...parts: string[]): Buffer => Buffer.from(`%PDF-1.7\n${parts.join('\n')}`, 'latin1')
+  const noise = sizedFile(20_000).subarray(16).toString('latin1')
+  const end = (position = 9): string => `startxref\n${position}\n%%EOF`
+  const trailer = (entry: string): string => `trailer << /Size 10 ${entry} >>`
+  const encryption = '/Encrypt 9 0 R'
+
+  /** A table of objects that is a stream: too long for the entry to stand near the end. */
+  const streamed = (entry: string): Buffer => {
+    const before = pdf(noise)
+    const table = `12 0 obj << /Type /XRef ${entry} >> stream ${noise}`
+    return Buffer.concat([before, Buffer.from(`${table}\n${end(before.length)}\n`, 'latin1')])
+  }
+
+  const FILES: [what: string, bytes: Buffer, warnings: RegExp[]][] = [
+    ['a real PDF', PDF, []],
+    ['an encrypted PDF', fixture('encrypted.pdf'), [locked]],
+    ['a PDF without its last half', PDF.subarray(0, PDF.length / 2), [cut('PDF')]],
+    ['a PDF without its last bytes', PDF.subarray(0, -8), [cut('PDF')]],
+    [
+      'an encrypted PDF without its last bytes',
+      fixture('encrypted.pdf').subarray(0, -8),
+      [locked, cut('PDF')],
+    ],
+    ['a PDF with something behind it', Buffer.concat([PDF, Buffer.alloc(1000)]), []],
+    ['a PDF of a few bytes', pdf(end()), []],
+    ['a PDF of its first bytes', Buffer.from('%PDF-1.7'), [cut('PDF')]],
+    ['a dictionary in the trailer', pdf(trailer('/Encrypt << /V 5 >>'), end()), [locked]],
+    ['encryption told at the start (linearized)', pdf(trailer(encryption), end(0), noise, end(30)), [locked]],
+    ['encryption told in a stream', streamed(encryption), [locked]],
+    ['a stream without encryption', streamed('/Root 1 0 R'), []],
+    ['a table that is not there', pdf(noise, end(999_999_999)), []],
+    ['another word', pdf(trailer('/EncryptMetadata false /Encrypted 9 0 R'), end()), []],
+    ['a real PNG', fixture('chart.png'), []],
+    ['a PNG without its last bytes', fixture('chart.png').subarray(0, -12), [cut('PNG')]],
+    ['a JPEG, however it ends', fixture('photo.jpg').subarray(0, -100), []],
+    ['text about encryption', Buffer.from(`${encryption} %PDF-`), []],
+  ]
+  for (const [what, bytes, expected] of FILES) {
+    it(`are looked at, in memory and on the disk: ${what}`, async () => {
+      const file = path.join(folder, 'Quuxworth.pdf')
+      writeFileSync(file, bytes)
+      const hints = { ...HINTS, contentType: 'application/octet-stream' }
+      const taken = [takeFile(bytes, hints), await takePath(file, hints, [folder])]
+      for (const { warnings } of taken) {
+        assert.equal(warnings.length, expected.length, warnings.join())
+        for (const text of expected)
+          assert.ok(
+            warnings.some((warning) => text.test(warning)),
+            warnings.join(),
+          )
+        assert.ok(!warnings.join().includes('Quuxworth'))
+      }
+    })
+  }
+
+  it('are all that is read of a file on the disk before it is sent', async () => {
+    // A hole: nothing of it is on the disk, and reading all of it would take seconds.
+    const file = path.join(folder, 'large.pdf')
+    writeFileSync(file, '%PDF-1.7')
+    truncateSync(file, 20_000_000_000)
+    const began = Date.now()
+    const { warnings } = await takePath(file, HINTS, [folder])
+    assert.match(warnings.join(), cut('PDF'))
+    assert.ok(Date.now() - began < 500)
+  })
+})
+
 describe('content types', () => {
   const files: [name: string, contentType: string, fileType: string | undefined][] = [
     ['gingival-mass.pdf', 'application/pdf', 'PDF'],
@@ -276,10 +350,28 @@ describe('a path on this machine', () => {
     }
   })
 
+  it('may be a name that begins with two dots', async () => {
+    mkdirSync(path.join(folder, '..scans'))
+    for (const name of ['..report.pdf', '...', '..scans/a.pdf']) {
+      const absolute = write(name)
+      for (const one of [name, absolute])
+        assert.equal((await takePath(one, HINTS, [folder])).file.size, PDF.length, one)
+    }
+  })
+
   it('leads only to regular files inside the folders', async () => {
     symlinkSync(fixturePath('photo.jpg'), path.join(folder, 'link.jpg'))
     symlinkSync(fixturePath('.'), path.join(folder, 'linked'))
-    const paths = ['link.jpg', 'linked/photo.jpg', fixturePath('photo.jpg'), '../x', '.', 'none', 'a\0b']
+    const paths = [
+      'link.jpg',
+      'linked/photo.jpg',
+      fixturePath('photo.jpg'),
+      '../x',
+      '..',
+      '.',
+      'none',
+      'a\0b',
+    ]
     const texts = new Set<string>()
     for (const one of paths) {
       const { message } = await failing('REDOX_BAD_INPUT', () => takePath(one, HINTS, [folder]))

@@ -161,6 +161,17 @@ describe('access tokens', () => {
     assert.equal(new Set(ids).size, 20)
   })
 
+  it('are asked for with another jti when an answer got lost: a server takes each once', async () => {
+    connection = connectTo(server.url, { attempts: 3 })
+    let lost = 2
+    const normal = script
+    script = (request) => (request.path === TOKEN_PATH && lost-- > 0 ? { status: 503 } : normal(request))
+    await upload(connection)
+    const key = readPrivateKey(TEST_KEY).key
+    const claims = server.to(TOKEN_PATH).map((request) => assertionOf(request, key).claims)
+    assert.equal(new Set(claims.map(({ jti }) => jti)).size, 3)
+  })
+
   it('are fetched once for 100 uploads at the same time', async () => {
     connection = connectTo(server.url, { sendsAtOnce: 100 })
     await Promise.all(Array.from({ length: 100 }, () => upload(connection)))

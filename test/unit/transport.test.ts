@@ -3,6 +3,7 @@ import { Busboy } from '@fastify/busboy'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { takeFile, takePath, type FileSource } from '../../src/file/file'
 import { withValueAt } from '../../src/message/json'
 import { Gate } from '../../src/redox/gate'
@@ -266,6 +267,61 @@ describe('a file on the disk', () => {
       rmSync(folder, { recursive: true })
     }
   })
+})
+
+// ---- Compressed answers --------------------------------------------------------------------------------
+
+describe('an answer that is compressed although nobody asked for it', () => {
+  const URL = 'https://blob.redoxengine.com/ü'
+  const answer = Buffer.from(JSON.stringify({ URI: URL }))
+  let server: Server
+  let reply: Reply
+  before(async () => {
+    server = await serve(withToken(() => reply))
+  })
+  after(() => server.close())
+
+  const upload = async (status: number, encoding: string, body: Buffer) => {
+    reply = { status, headers: { 'content-encoding': encoding }, body }
+    const { client } = connectTo(server.url)
+    return client.upload(source(sizedFile(100)), 'blob', never()).finally(() => client.close())
+  }
+
+  const CODINGS: [encoding: string, body: Buffer][] = [
+    ['gzip', gzipSync(answer)],
+    ['GZIP ', gzipSync(answer)],
+    ['x-gzip', gzipSync(answer)],
+    ['deflate', deflateSync(answer)],
+    ['br', brotliCompressSync(answer)],
+    ['identity', answer],
+    ['constructor', answer],
+  ]
+  for (const [encoding, body] of CODINGS)
+    it(`is read: ${encoding}`, async () => assert.equal((await upload(201, encoding, body)).url, URL))
+
+  it('is not asked for', async () => {
+    await upload(201, 'identity', answer)
+    for (const { headers } of server.requests) assert.equal(headers['accept-encoding'], 'identity')
+  })
+
+  const BROKEN: [what: string, body: Buffer][] = [
+    ['cut short', gzipSync(answer).subarray(0, -10)],
+    ['no gzip', answer],
+    // 20 kB that would be 20 MB.
+    ['larger than any answer may be', gzipSync(Buffer.alloc(20_000_000, ' '))],
+  ]
+  for (const [what, body] of BROKEN) {
+    it(`and ${what} cannot be read; a refusal stays one`, async () => {
+      await failing('REDOX_UNAVAILABLE', () => upload(201, 'gzip', body), /cannot be read/)
+      await failing('REDOX_REJECTED', () => upload(400, 'gzip', body))
+    })
+  }
+
+  it('and refuses tells its reason', () =>
+    failing('REDOX_REJECTED', () => upload(400, 'gzip', gzipSync('{"errorDetail":"so it is"}')), /so it is/))
+
+  it('may be compressed and empty', () =>
+    failing('REDOX_REJECTED', () => upload(201, 'gzip', Buffer.alloc(0)), /without a reference/))
 })
 
 // ---- Hosts ---------------------------------------------------------------------------------------------

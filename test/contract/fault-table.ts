@@ -1,0 +1,113 @@
+/**
+ * What becomes of a message when a request for it fails: the specification (design/SAFETY) as data, with what the
+ * server counts. Written by hand; nothing here comes from the table that the client decides by.
+ */
+
+export const APIS = ['token', 'blob', 'Binary', 'endpoint', 'fhir'] as const
+export type FaultyApi = (typeof APIS)[number]
+
+export interface Ending {
+  /** `delivered`, or the error code without `REDOX_` */
+  told: string
+  /** requests for this API that reached the server, and how many of them it took */
+  requests: number
+  accepted: number
+  /** requests by the client's own count, when it is another: some found nobody listening */
+  attempts: number
+}
+
+/** How a message ends when the fault hits the first request only, and when it hits every one. Two attempts are set. */
+export interface Endings {
+  once: Ending
+  always: Ending
+}
+
+export interface FaultCase {
+  plan: string
+  /** for people, where the name of the fault says too little */
+  words?: string
+  endings: Partial<Record<FaultyApi, Endings>>
+  /** Whoever trusts the documented contract sends it twice when a server breaks it. */
+  breaksContract?: true
+}
+
+const ending = (told: string, requests: number, accepted: number, attempts = requests): Ending => ({
+  told,
+  requests,
+  accepted,
+  attempts,
+})
+const both = (one: Ending): Endings => ({ once: one, always: one })
+
+const delivered = both(ending('delivered', 1, 1))
+/** Told at once: repeating changes nothing. */
+const final = (code: string, accepted = 0) => both(ending(code, 1, accepted))
+/** Not processed, or nothing that could reach a chart. */
+const again = (code: string): Endings => ({ once: ending('delivered', 2, 1), always: ending(code, 2, 0) })
+/** The server took it and said otherwise: a token or an upload too many does no harm. */
+const taken = (code: string): Endings => ({ once: ending('delivered', 2, 2), always: ending(code, 2, 2) })
+const replayed: Endings = { once: ending('delivered', 2, 1), always: ending('AUTHENTICATION', 2, 0) }
+const gone = both(ending('NETWORK', 1, 0, 2))
+const unknown = final('OUTCOME_UNKNOWN')
+const unknownButThere = final('OUTCOME_UNKNOWN', 1)
+
+type Cell = Endings | { blob: Endings; Binary: Endings } | undefined
+type Options = Pick<FaultCase, 'words' | 'breaksContract'>
+
+function row(plan: string, token: Cell, upload: Cell, send: Cell, options: Options = {}): FaultCase {
+  const cells: [FaultyApi, Cell][] = [
+    ['token', token],
+    ['blob', upload && 'blob' in upload ? upload.blob : upload],
+    ['Binary', upload && 'blob' in upload ? upload.Binary : upload],
+    ['endpoint', send],
+    ['fhir', send],
+  ]
+  const endings = Object.fromEntries(cells.filter(([, cell]) => cell !== undefined))
+  return { plan, ...options, endings }
+}
+
+// prettier-ignore
+export const FAULT_CASES: FaultCase[] = [
+  //                     token                     upload                 send
+  row('302',             final('REJECTED'),        final('REJECTED'),     final('REJECTED')),
+  row('400',             final('AUTHENTICATION'),  final('REJECTED'),     final('REJECTED')),
+  row('401',             final('AUTHENTICATION'),  replayed,              replayed),
+  row('403',             final('AUTHENTICATION'),  final('FORBIDDEN'),    final('FORBIDDEN')),
+  row('404',             final('REJECTED'),        final('REJECTED'),     final('REJECTED')),
+  row('408',             again('TIMEOUT'),         again('TIMEOUT'),      unknown),
+  row('409',             final('REJECTED'),        final('REJECTED'),     final('REJECTED')),
+  row('413',             final('TOO_LARGE'),       final('TOO_LARGE'),    final('TOO_LARGE')),
+  row('422',             final('REJECTED'),        final('REJECTED'),     final('REJECTED')),
+  row('429',             again('RATE_LIMITED'),    again('RATE_LIMITED'), again('RATE_LIMITED')),
+  row('429-retry-after=1', again('RATE_LIMITED'),  again('RATE_LIMITED'), again('RATE_LIMITED')),
+  row('500',             again('UNAVAILABLE'),     again('UNAVAILABLE'),  unknown),
+  row('501',             again('UNAVAILABLE'),     again('UNAVAILABLE'),  unknown),
+  row('502',             again('UNAVAILABLE'),     again('UNAVAILABLE'),  again('UNAVAILABLE')),
+  row('503',             again('UNAVAILABLE'),     again('UNAVAILABLE'),  again('UNAVAILABLE')),
+  row('503-retry-after=1', again('UNAVAILABLE'),   again('UNAVAILABLE'),  again('UNAVAILABLE')),
+  row('504',             again('UNAVAILABLE'),     again('UNAVAILABLE'),  unknown),
+  row('599',             again('UNAVAILABLE'),     again('UNAVAILABLE'),  unknown),
+  row('500-after-accept', taken('UNAVAILABLE'),    taken('UNAVAILABLE'),  unknownButThere, { words: 'Redox worked on' }),
+  row('504-after-accept', taken('UNAVAILABLE'),    taken('UNAVAILABLE'),  unknownButThere, { words: 'Redox worked on' }),
+  row('502-after-accept', taken('UNAVAILABLE'),    taken('UNAVAILABLE'),  taken('UNAVAILABLE'),
+    { words: 'against the contract: Redox documents 502 as dropped', breaksContract: true }),
+  row('redirect',        final('REJECTED'),        final('REJECTED'),     final('REJECTED'), { words: 'never followed' }),
+  row('reset-before-body', again('NETWORK'),       again('NETWORK'),      unknown),
+  row('reset-mid-body',  again('NETWORK'),         again('NETWORK'),      unknown),
+  row('reset-after-body', again('NETWORK'),        again('NETWORK'),      unknown),
+  row('reset-after-accept', taken('NETWORK'),      taken('NETWORK'),      unknownButThere),
+  row('half-open',       again('TIMEOUT'),         again('TIMEOUT'),      unknown, { words: 'no answer at all' }),
+  row('refuse=0.2',      again('NETWORK'),         again('NETWORK'),      unknown, { words: 'broken, then nobody there for a moment' }),
+  row('refuse=60',       gone,                     gone,                  unknown, { words: 'broken, then nobody there' }),
+  row('slow-reader',     delivered,                delivered,             delivered),
+  row('late=0.2',        delivered,                delivered,             delivered, { words: 'before the time-out' }),
+  row('late=6',          taken('TIMEOUT'),         taken('TIMEOUT'),      unknownButThere, { words: 'after the time-out' }),
+  row('cut-short',       taken('UNAVAILABLE'),     taken('UNAVAILABLE'),  unknownButThere),
+  // The reference of a Binary is a header.
+  row('truncated-json',  final('AUTHENTICATION', 1), { blob: final('REJECTED', 1), Binary: delivered }, unknownButThere),
+  row('not-json',        final('AUTHENTICATION'),  final('REJECTED'),     unknown, { words: '200 with a page of HTML' }),
+  row('gzip',            delivered,                delivered,             delivered, { words: 'compressed, though not asked for' }),
+  row('errors-inside',   final('AUTHENTICATION'),  final('REJECTED'),     final('REJECTED'), { words: '200 that carries errors' }),
+  row('partial',         undefined,                undefined,             final('PARTIAL', 1)),
+  row('no-location',     final('AUTHENTICATION', 1), final('REJECTED', 1), delivered, { words: 'a success without token or reference' }),
+]
