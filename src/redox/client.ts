@@ -11,7 +11,16 @@ import { adviceOn } from '../transport/faults'
 import { Http, HttpFault, type HttpAnswer } from '../transport/http'
 import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
 import { backoff, isRetried, Pace } from '../transport/retry'
-import { assertDelivered, failureDetail, lookUp, readAnswer, spoken, type AnswerFacts } from './answers'
+import {
+  assertDelivered,
+  failureDetail,
+  keepingSecrets,
+  lookUp,
+  openly,
+  readAnswer,
+  spoken,
+  type AnswerFacts,
+} from './answers'
 import { Gate } from './gate'
 import type { RedoxSettings } from './settings'
 
@@ -205,10 +214,11 @@ export class RedoxClient {
     const { answer, attempts } = await this.#request(step, signal, onProgress)
     const url = referenceOf(answer, step.url, kind)
     this.uploadOrigins.add(new URL(url).origin)
+    const { headers } = openly(readAnswer(answer), answer.headers, step.sent)
     return {
       url,
       status: answer.status,
-      headers: answer.headers,
+      headers,
       sha256: step.body.sha256()[0]!,
       attempts,
     }
@@ -264,10 +274,11 @@ export class RedoxClient {
     }
     try {
       const sent = await this.#request(step, signal, onProgress)
-      const facts = readAnswer(sent.answer)
-      assertDelivered({ ...message, body }, sent.answer, facts)
+      const found = readAnswer(sent.answer)
+      assertDelivered({ ...message, body }, sent.answer, found)
       fillDigests(delivered, step.body.sha256())
-      const { status, headers } = sent.answer
+      const { status } = sent.answer
+      const { facts, headers } = openly(found, sent.answer.headers, body)
       return {
         status,
         headers,
@@ -384,6 +395,8 @@ export class RedoxClient {
     let answer: HttpAnswer
     try {
       answer = await this.#http.post(step.url, headers, step.body, signal, onSent)
+      // What comes back goes to messages and errors.
+      if (step.purpose !== 'token') answer = keepingSecrets(answer, this.#secrets())
     } catch (error) {
       if (!(error instanceof HttpFault)) throw error
       return failed(step, error.ending, { fault: error.systemCode, at })
@@ -391,14 +404,18 @@ export class RedoxClient {
     // An empty 2xx is an acceptance (facts 9.12); a page of HTML is something between us and Redox.
     const unreadable = step.purpose === 'send' && answer.text !== '' && !isObject(answer.body)
     if (answer.status >= 200 && answer.status < 300 && !unreadable) return { answer }
-    const secrets = [...secretsOf(this.settings.credentials), token ?? '']
-    const told = failureDetail(step.operation, answer, readAnswer(answer), step.sent, secrets)
+    const told = failureDetail(step.operation, answer, readAnswer(answer), step.sent, this.#secrets())
     // What a token endpoint says may repeat the assertion or the secret.
     if (step.purpose === 'token') delete told.answer
     const skew = step.purpose === 'token' ? clockSkew(answer) : undefined
     const ending: Ending =
       answer.status < 300 ? { fault: 'unreadable', sent: true } : { status: answer.status }
     return failed(step, ending, { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) })
+  }
+
+  /** All that a server could repeat, if it wanted to. */
+  #secrets(): string[] {
+    return [...secretsOf(this.settings.credentials), ...this.#tokens.secrets()]
   }
 }
 
