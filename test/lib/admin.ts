@@ -10,9 +10,9 @@ export interface GuardedNodeRed<Name extends string> extends NodeRed {
   tokens: Record<Name, string>
 }
 
-/** @param permissions by user, e.g. `*` or `redox-inbox.read` */
+/** @param permissions by user, e.g. `*`, `redox-inbox.read`, or several */
 export async function startWithUsers<Name extends string>(
-  permissions: Record<Name, string>,
+  permissions: Record<Name, string | readonly string[]>,
 ): Promise<GuardedNodeRed<Name>> {
   const names = Object.keys(permissions) as Name[]
   const users = names.map((username) => ({
