@@ -100,28 +100,35 @@ const plainText = (text: string): string =>
     .replace(/\s+/g, ' ')
     .slice(0, 300)
 
+/** A 200 is a success only if its body says so (facts 3.4, 6.3; design/SAFETY). */
+export const hasFailed = ({ reasons, entries }: AnswerFacts): boolean =>
+  reasons.length > 0 || entries.some(({ delivered }) => !delivered)
+
 /**
- * A 200 is a success only if its body says so (facts 3.4, 6.3; design/SAFETY).
- * @throws RedoxError REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not
+ * The error of such a 200: REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not.
+ * @param sent what its words must not repeat
  */
-export function assertDelivered(message: PreparedMessage, answer: HttpAnswer, facts: AnswerFacts): void {
-  const failedEntries = facts.entries.filter(({ delivered }) => !delivered)
-  if (facts.reasons.length === 0 && failedEntries.length === 0) return
-  const detail = failureDetail(message.operation, answer, facts, message.body)
+export function undelivered(
+  message: PreparedMessage,
+  answer: HttpAnswer,
+  facts: AnswerFacts,
+  sent: JsonObject | undefined,
+): RedoxError {
+  const detail = failureDetail(message.operation, answer, facts, sent)
   const parts: PartOutcome[] =
     message.api === 'fhir' ? facts.entries : destinationOutcomes(message.body, answer.body)
   const arrived = parts.filter(({ delivered }) => delivered === true)
   const failed = parts.filter(({ delivered }) => delivered === false)
   const unclear = parts.filter(({ delivered }) => delivered === undefined)
   if (arrived.length === 0 && unclear.length === 0) {
-    throw new RedoxError(
+    return new RedoxError(
       'REDOX_REJECTED',
       `${message.operation} was refused, although the HTTP status is ${answer.status}: ` +
         `${spoken(detail.reasons)} ${lookUp(detail)}`,
       detail,
     )
   }
-  throw new RedoxError(
+  return new RedoxError(
     'REDOX_PARTIAL',
     `${message.operation} did not arrive everywhere. Arrived: ${named(arrived)}. Refused: ${named(failed)}. ` +
       `Not told by Redox: ${named(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +

@@ -12,13 +12,14 @@ import { Http, HttpFault, type HttpAnswer } from '../transport/http'
 import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
 import { backoff, isRetried, Pace } from '../transport/retry'
 import {
-  assertDelivered,
   failureDetail,
+  hasFailed,
   keepingSecrets,
   lookUp,
   openly,
   readAnswer,
   spoken,
+  undelivered,
   type AnswerFacts,
 } from './answers'
 import { Gate } from './gate'
@@ -81,8 +82,9 @@ interface Step {
   url: string
   headers: Record<string, string>
   body: RequestBody
-  /** what must not be repeated in error texts */
+  /** what must not be repeated in error texts: the message, and the files in it */
   sent?: JsonObject
+  files?: FileSource[]
   /** what identifies the message when its outcome is unknown */
   identifiers?: Record<string, string>
 }
@@ -239,6 +241,7 @@ export class RedoxClient {
       },
       body: kind === 'blob' ? multipartBody(file) : binaryBody(file),
       sent: { name: file.name },
+      files: [file],
     }
   }
 
@@ -275,7 +278,7 @@ export class RedoxClient {
     try {
       const sent = await this.#request(step, signal, onProgress)
       const found = readAnswer(sent.answer)
-      assertDelivered({ ...message, body }, sent.answer, found)
+      if (hasFailed(found)) throw undelivered({ ...message, body }, sent.answer, found, await allSent(step))
       fillDigests(delivered, step.body.sha256())
       const { status } = sent.answer
       const { facts, headers } = openly(found, sent.answer.headers, body)
@@ -309,6 +312,7 @@ export class RedoxClient {
       headers: { ...this.#sourceHeader(), accept: contentType },
       body: jsonBody(contentType, body, embeddings, withValueAt),
       sent: body,
+      files: embeddings.map(({ file }) => file),
       identifiers: identifiersOf(body),
     }
   }
@@ -404,7 +408,8 @@ export class RedoxClient {
     // An empty 2xx is an acceptance (facts 9.12); a page of HTML is something between us and Redox.
     const unreadable = step.purpose === 'send' && answer.text !== '' && !isObject(answer.body)
     if (answer.status >= 200 && answer.status < 300 && !unreadable) return { answer }
-    const told = failureDetail(step.operation, answer, readAnswer(answer), step.sent, this.#secrets())
+    const hidden = await allSent(step)
+    const told = failureDetail(step.operation, answer, readAnswer(answer), hidden, this.#secrets())
     // What a token endpoint says may repeat the assertion or the secret.
     if (step.purpose === 'token') delete told.answer
     const skew = step.purpose === 'token' ? clockSkew(answer) : undefined
@@ -475,6 +480,25 @@ function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSign
     signal: controller.signal,
     release: () => both.forEach((signal) => signal.removeEventListener('abort', abort)),
   }
+}
+
+// An answer that repeats a file begins where it begins.
+const HEAD = 48_000
+
+/** What an answer must not repeat in its words. */
+async function allSent({ sent, files = [] }: Step): Promise<JsonObject | undefined> {
+  if (sent === undefined) return undefined
+  const heads = await Promise.all(files.map(headOf))
+  return { ...sent, heads: heads.flatMap((head) => [head.toString(), head.toString('base64')]) }
+}
+
+async function headOf(file: FileSource): Promise<Buffer> {
+  try {
+    for await (const piece of file.read(HEAD)) return piece
+  } catch {
+    // It has changed on the disk: whoever sends it is told so.
+  }
+  return Buffer.alloc(0)
 }
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
