@@ -216,7 +216,7 @@ export class RedoxClient {
     const { answer, attempts } = await this.#request(step, signal, onProgress)
     const url = referenceOf(answer, step.url, kind)
     this.uploadOrigins.add(new URL(url).origin)
-    const { headers } = openly(readAnswer(answer), answer.headers, step.sent)
+    const { headers } = openly(readAnswer(answer), answer.headers, await allSent(step))
     return {
       url,
       status: answer.status,
@@ -278,10 +278,11 @@ export class RedoxClient {
     try {
       const sent = await this.#request(step, signal, onProgress)
       const found = readAnswer(sent.answer)
-      if (hasFailed(found)) throw undelivered({ ...message, body }, sent.answer, found, await allSent(step))
+      const hidden = await allSent(step)
+      if (hasFailed(found)) throw undelivered({ ...message, body }, sent.answer, found, hidden)
       fillDigests(delivered, step.body.sha256())
       const { status } = sent.answer
-      const { facts, headers } = openly(found, sent.answer.headers, body)
+      const { facts, headers } = openly(found, sent.answer.headers, hidden)
       return {
         status,
         headers,
@@ -596,7 +597,7 @@ function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): 
     'REDOX_REJECTED',
     `The upload was answered with ${answer.status}, but without a reference to the file (no Location header, no URI ` +
       'in the body). Check the upload URL and the body form in the redox-config node.',
-    { operation: 'upload', status: answer.status },
+    { operation: 'upload', status: answer.status, ...(answer.body !== '' && { answer: answer.body }) },
   )
 }
 

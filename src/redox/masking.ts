@@ -14,7 +14,8 @@ const MAX_TEXT = 1000
  * @param secrets what must never be repeated, wherever it stands
  */
 export function masked(texts: string[], sent: JsonObject | undefined, secrets: string[] = []): string[] {
-  const cut = texts.map((text) => text.slice(0, MAX_TEXT))
+  const given = texts.map((text) => text.slice(0, MAX_TEXT))
+  const cut = given.map(unescaped)
   const pieces = new Pieces(cut)
   const repeated = new Set<string>()
   for (const secret of secrets.flatMap(secretSpellings)) if (pieces.mayHold(secret)) repeated.add(secret)
@@ -24,17 +25,27 @@ export function masked(texts: string[], sent: JsonObject | undefined, secrets: s
   const values = [...repeated].sort((a, b) => b.length - a.length)
   const short = cut.map((text) => values.reduce(replaceAllNoCase, text))
   const quoting = quotingTexts(short, long)
-  return short.map((text, index) => (quoting.has(index) ? REPEATS : text))
+  return short.map((text, index) => {
+    if (quoting.has(index)) return REPEATS
+    return text === cut[index] ? given[index]! : text
+  })
 }
+
+const unescaped = (text: string): string =>
+  text.replace(/(%[0-9a-f]{2})+/gi, (escapes) => {
+    try {
+      return decodeURIComponent(escapes)
+    } catch {
+      return escapes
+    }
+  })
 
 /** A text without those secrets, spelled as they are; the rest stays as it is, whatever its length. */
 export const withoutSecrets = (text: string, secrets: string[]): string =>
   secrets.filter((secret) => secret !== '').reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text)
 
 const secretSpellings = (secret: string): string[] =>
-  secret === ''
-    ? []
-    : [secret, encodeURIComponent(wellFormed(secret)), Buffer.from(secret).toString('base64')]
+  secret === '' ? [] : [secret, Buffer.from(secret).toString('base64')]
 
 // ---- Values ---------------------------------------------------------------------------------------------
 
@@ -119,13 +130,8 @@ function spellings(text: string, key: string): string[] {
   if (TEXT_KEYS.has(key)) found.push(...words(text).filter(({ length }) => length >= MIN_TEXT_WORD))
   // Phone numbers and ids come back without their hyphens.
   if (/^[\d\s()+./-]{7,}$/.test(text)) found.push(text.replace(/\D/g, ''))
-  // eslint-disable-next-line no-control-regex
-  if (/[^\x21-\x7e]/.test(text)) found.push(encodeURIComponent(wellFormed(text)))
   return found
 }
-
-// Half a surrogate pair cannot be encoded.
-const wellFormed = (text: string): string => Buffer.from(text).toString()
 
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July'].concat(
   'August',
@@ -163,8 +169,8 @@ function dateSpellings(year: string, month: string, day: string): string[] {
 
 // Shorter ones stand in other words by chance.
 const MASKED_ANYWHERE_LENGTH = 6
-/** Before a word: no letter or digit, or one that belongs to an escape (`%22`, `\n`). */
-const BEGINS = '(?:(?<![A-Za-z0-9])|(?<=%[0-9a-f]{2})|(?<=\\\\[nrt]))'
+/** Before a word: no letter or digit, or one that belongs to an escape (`\n`). */
+const BEGINS = '(?:(?<![A-Za-z0-9])|(?<=\\\\[nrt]))'
 
 function replaceAllNoCase(text: string, value: string): string {
   const pattern = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
