@@ -103,11 +103,14 @@ function collectRepeated(value: unknown, found: Found, key = ''): void {
 }
 
 function collectValue(whole: string, { pieces, repeated, long }: Found, key: string): void {
-  if (whole.length > LONG_TEXT || (whole.length >= QUOTE_LENGTH && whole.includes(' '))) long.push(whole)
+  if (whole.length > LONG_TEXT || (whole.length >= QUOTE_LENGTH && isContent(whole))) long.push(whole)
   if (whole.length > LONG_TEXT) return
   for (const text of spellings(whole, key))
     if (isWorthMasking(text) && pieces.mayHold(text)) repeated.add(text)
 }
+
+// Words, or base64; not an address, of which others begin alike.
+const isContent = (text: string): boolean => text.includes(' ') || !/[:-]/.test(text)
 
 const isWorthMasking = (text: string): boolean =>
   text.length >= MIN_MASKED_LENGTH && !PUBLIC_WORDS.has(text.toLowerCase())

@@ -12,7 +12,7 @@ import { serve, type Recorded, type Reply, type Server } from '../lib/redox'
 import { cutShort, reset, silence } from '../lib/scripted-server'
 import { DESTINATION, MEDIA, RESULTS, SLUG } from '../lib/send-nodes'
 
-const canaries = new Canaries([PRIVATE_KEY, CLIENT.key as string])
+const canaries = new Canaries([PRIVATE_KEY, CLIENT.key])
 
 // ---- Messages with markers everywhere -------------------------------------------------------------------
 
@@ -295,7 +295,7 @@ describe('canaries', function () {
           script = { [purpose]: () => fault }
           await fails(flow, message, kind)
           script = { [purpose]: () => silence }
-          flow.node.receive({ ...message, _msgid: 'gone' } as never)
+          flow.node.receive({ ...message, _msgid: 'gone' })
           await sleep(50)
           // Its node is removed, or all is stopped: the log is what is left.
           if (fault === silence) await flow.stop()
@@ -375,7 +375,7 @@ describe('canaries', function () {
   ]
   for (const [what, fields, message, code = 'REDOX_BAD_INPUT'] of BAD_INPUT) {
     it(`not in the error for ${what}`, async () => {
-      const flow = await begin(NOTE_CASE, { node: { way: 'embed', ...fields } as never })
+      const flow = await begin(NOTE_CASE, { node: { way: 'embed', ...fields } })
       const found = await fails(flow, { ...NOTE_CASE.message, ...message }, what)
       if (code !== '') assert.equal(found, code)
       assertSilent(flow, what)
@@ -398,7 +398,7 @@ describe('canaries', function () {
     ['a number that is none', { config: { attempts: SECRETS.secret } }],
     ['a source that is none', { config: { sourceId: PERSON.last } }],
     ['a proxy URL with a password', { config: { proxy: 'proxy' }, others: [{ ...OTHERS.proxy, url: `gopher://me:${SECRETS.proxyPassword}@example.com` }] }],
-    ['a TLS key with a wrong passphrase', { config: { tls: 'tls' }, others: [{ ...OTHERS.tls, cert: '', key: '' }], otherSecrets: { tls: { certdata: CLIENT.cert as string, keydata: (CLIENT.key as string).slice(0, 300), passphrase: SECRETS.passphrase } } }],
+    ['a TLS key with a wrong passphrase', { config: { tls: 'tls' }, others: [{ ...OTHERS.tls, cert: '', key: '' }], otherSecrets: { tls: { certdata: CLIENT.cert, keydata: (CLIENT.key).slice(0, 300), passphrase: SECRETS.passphrase } } }],
     ['a node of a newer release', { node: { version: 99 }, config: { version: 99 } }],
     ['an odd node', { bare: true, node: { destination: { a: PERSON.last }, status: { text: PERSON.last } } }],
     ['faults that are no plan', { config: { environment: 'Sandbox', faults: 'sometimes' } }],
@@ -431,8 +431,7 @@ describe('canaries', function () {
   it('not in REDOX_QUEUE_FULL, nor in the log when nothing catches an error', async () => {
     const flow = await begin(NOTE_CASE, { config: { sendsAtOnce: '1', waiting: '1' }, catches: false })
     script = { send: () => silence }
-    for (let times = 0; times < 6; times++)
-      flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` } as never)
+    for (let times = 0; times < 6; times++) flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` })
     const printedLog = (): string =>
       (helper.log().args as { msg?: unknown }[][]).map(([event]) => printed(event!)).join()
     while (!/wait already|too many/i.test(printedLog())) await sleep(20)
@@ -448,12 +447,12 @@ describe('canaries', function () {
     const flow = await begin(NOTE_CASE)
     // Something of ours that nobody expects to fail.
     const { RedoxClient } = await import('../../src/redox/client.js')
-    const { deliver } = RedoxClient.prototype
+    const delivering = Object.getOwnPropertyDescriptor(RedoxClient.prototype, 'deliver')!
     RedoxClient.prototype.deliver = () => Promise.reject(thrown)
     try {
       assert.equal(await fails(flow, NOTE_CASE.message, 'internal'), 'REDOX_INTERNAL')
     } finally {
-      RedoxClient.prototype.deliver = deliver
+      Object.defineProperty(RedoxClient.prototype, 'deliver', delivering)
     }
     assertSilent(flow, 'internal')
   })
