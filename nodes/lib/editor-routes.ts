@@ -5,10 +5,15 @@ import { generateKeys } from '../../src/auth/key-pair'
 import { testConnection } from './connection-test'
 import { preview } from './preview'
 
-// One permission for all: whoever may ask for these may deploy anyway, and nobody else gets anything.
-const PERMISSION = 'redox.write'
+// For all of them: with a form of one's own, variables of the environment can be read and hosts be called. Only who
+// may deploy can do that anyway.
+const PERMISSIONS = ['redox.write', 'flows.write']
 
-const properties = z.record(z.string(), z.unknown())
+/** What stands in the fields of a form. */
+const properties = z.record(
+  z.string().max(100),
+  z.union([z.string().max(100_000), z.number(), z.boolean(), z.null()]).optional(),
+)
 const secret = z.string().max(100_000).optional()
 const TEST = z.strictObject({
   id: z.string().max(100),
@@ -27,9 +32,12 @@ const PREVIEW = z.strictObject({
 /** What the dialogs ask the runtime: `POST redox/test`, `redox/key-pair`, `redox/preview`. */
 export function registerEditorRoutes(RED: NodeAPI): void {
   const route = <T>(path: string, schema: z.ZodType<T>, answer: (input: T) => Promise<unknown>): void => {
-    RED.httpAdmin.post(path, RED.auth.needsPermission(PERMISSION), (request: Request, response: Response) => {
-      const input = schema.safeParse(request.body)
+    // Node-RED takes a list and asks for each; its types say otherwise.
+    const guard = RED.auth.needsPermission(PERMISSIONS as unknown as string)
+    RED.httpAdmin.post(path, guard, (request: Request, response: Response) => {
       response.set('cache-control', 'no-store')
+      // Other types are what a page of a stranger can post without asking the browser first.
+      const input = schema.safeParse(request.is('application/json') ? request.body : undefined)
       if (!input.success) {
         response.status(400).json({ code: 'bad_request' })
         return

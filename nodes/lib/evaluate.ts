@@ -4,6 +4,9 @@ import { badInput } from '../../src/errors'
 /** A node's saved properties: `name` and `nameType` for each typed input. */
 export type NodeConfig = Record<string, unknown>
 
+/** Codes of JSONata and of Node-RED. */
+const OWN_CODE = /^([A-Z]\d{4}|INVALID_[A-Z]+)$/
+
 const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
 
 /** Node-RED replaces a value `${NAME}` at start; what still looks like one names a variable that is not set. */
@@ -85,7 +88,7 @@ export class Inputs {
   // The reason's text is left out: JSONata and JSON errors repeat what they stumbled over.
   #unusable(name: string, type: string, error: unknown): Error {
     const code = (error as { code?: unknown }).code
-    const which = typeof code === 'string' ? ` (${code})` : ''
+    const which = typeof code === 'string' && OWN_CODE.test(code) ? ` (${code})` : ''
     return badInput(
       `The field "${name}" (${type}) cannot be evaluated${which}. Check what the node is set to there.`,
     )

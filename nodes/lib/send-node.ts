@@ -152,19 +152,23 @@ async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
  */
 function forCatch(error: unknown): Error {
   if (error instanceof RedoxError) return error
-  const kind = error instanceof Error ? error.name : typeof error
+  const kind = error instanceof Error ? kindOf(error) : typeof error
   const internal = new RedoxError(
     'REDOX_INTERNAL',
     `The node failed in a way that should not happen (${kind}). Please report it, with the stack of this error.`,
   )
-  if (error instanceof Error && error.stack) internal.stack = frames(error.stack)
+  internal.stack = `${String(internal)}\n${error instanceof Error ? frames(error) : ''}`
   return internal
 }
 
-const frames = (stack: string): string =>
-  stack
+// Whoever makes an error may name it after anything.
+const kindOf = ({ name }: Error): string => (/^[A-Z][a-z]{1,9}Error$/.test(name) ? name : 'Error')
+
+const frames = ({ stack, message }: Error): string =>
+  String(stack)
+    .replace(message, () => '')
     .split('\n')
-    .filter((line) => /^\s+at /.test(line))
+    .filter((line) => /^ +at .*:\d+:\d+\)?$/.test(line))
     .join('\n')
 
 type Done = Omit<Answer, 'warnings'>

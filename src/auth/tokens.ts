@@ -20,6 +20,7 @@ const RENEW_AHEAD_SHARE = 0.2
  */
 export class TokenCache {
   #current: AccessToken | undefined
+  #previous: AccessToken | undefined
   #pending: Promise<AccessToken> | undefined
   readonly #fetch: FetchToken
 
@@ -37,9 +38,19 @@ export class TokenCache {
     if (this.#current?.token === token) this.#current = { ...this.#current, expiresAt: 0 }
   }
 
+  /** What it holds and has held last: a request may still be under way with the one before. */
+  secrets(): string[] {
+    return [this.#current, this.#previous].flatMap((known) =>
+      known ? [known.token, known.refreshToken ?? ''] : [],
+    )
+  }
+
   #renew(): Promise<AccessToken> {
     this.#pending ??= this.#fetch(this.#current)
-      .then((token) => (this.#current = token))
+      .then((token) => {
+        this.#previous = this.#current
+        return (this.#current = token)
+      })
       .finally(() => (this.#pending = undefined))
     return this.#pending
   }

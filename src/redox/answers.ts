@@ -1,7 +1,9 @@
 import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
-import type { HttpAnswer } from '../transport/http'
+import type { RequestBody } from '../transport/body'
+import { answerOf, type HttpAnswer } from '../transport/http'
+import { HIDDEN, masked, withoutSecrets } from './masking'
 
 /** What an answer of Redox says, whatever shape it has (facts 3.4, 4.1, 6.4). */
 export interface AnswerFacts {
@@ -99,28 +101,35 @@ const plainText = (text: string): string =>
     .replace(/\s+/g, ' ')
     .slice(0, 300)
 
+/** A 200 is a success only if its body says so (facts 3.4, 6.3; design/SAFETY). */
+export const hasFailed = ({ reasons, entries }: AnswerFacts): boolean =>
+  reasons.length > 0 || entries.some(({ delivered }) => !delivered)
+
 /**
- * A 200 is a success only if its body says so (facts 3.4, 6.3; design/SAFETY).
- * @throws RedoxError REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not
+ * The error of such a 200: REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not.
+ * @param sent what its words must not repeat
  */
-export function assertDelivered(message: PreparedMessage, answer: HttpAnswer, facts: AnswerFacts): void {
-  const failedEntries = facts.entries.filter(({ delivered }) => !delivered)
-  if (facts.reasons.length === 0 && failedEntries.length === 0) return
-  const detail = failureDetail(message.operation, answer, facts, message.body)
+export function undelivered(
+  message: PreparedMessage,
+  answer: HttpAnswer,
+  facts: AnswerFacts,
+  sent: JsonObject | undefined,
+): RedoxError {
+  const detail = failureDetail(message.operation, answer, facts, sent)
   const parts: PartOutcome[] =
     message.api === 'fhir' ? facts.entries : destinationOutcomes(message.body, answer.body)
   const arrived = parts.filter(({ delivered }) => delivered === true)
   const failed = parts.filter(({ delivered }) => delivered === false)
   const unclear = parts.filter(({ delivered }) => delivered === undefined)
   if (arrived.length === 0 && unclear.length === 0) {
-    throw new RedoxError(
+    return new RedoxError(
       'REDOX_REJECTED',
       `${message.operation} was refused, although the HTTP status is ${answer.status}: ` +
         `${spoken(detail.reasons)} ${lookUp(detail)}`,
       detail,
     )
   }
-  throw new RedoxError(
+  return new RedoxError(
     'REDOX_PARTIAL',
     `${message.operation} did not arrive everywhere. Arrived: ${named(arrived)}. Refused: ${named(failed)}. ` +
       `Not told by Redox: ${named(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
@@ -184,13 +193,13 @@ export function failureDetail(
   secrets: string[] = [],
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers['retry-after'])
-  const hide = masking(sent, secrets)
+  const { reasons, logIds, traceId } = told(facts, sent, secrets)
   return {
     operation,
     status,
-    ...(facts.reasons.length > 0 && { reasons: facts.reasons.slice(0, MAX_REASONS).map(hide) }),
-    ...(facts.logIds.length > 0 && { logIds: facts.logIds.slice(0, MAX_REASONS).map(hide) }),
-    ...(facts.traceId !== undefined && { traceId: hide(facts.traceId) }),
+    ...(reasons.length > 0 && { reasons }),
+    ...(logIds.length > 0 && { logIds }),
+    ...(traceId !== undefined && { traceId }),
     ...(wait !== undefined && { retryAfterSeconds: wait }),
     ...(body !== '' && { answer: body }),
   }
@@ -216,86 +225,80 @@ export const lookUp = ({ logIds, traceId }: RedoxErrorDetail): string =>
 const MAX_REASONS = 20
 // Enough for a reason, too little for a message that a server repeats.
 const MAX_REASON_LENGTH = 300
-const HIDDEN = '[…]'
+
+type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'traceId'>
+
+/** Redox's words, fit for a log. */
+function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): Words {
+  const reasons = facts.reasons.slice(0, MAX_REASONS)
+  const logIds = facts.logIds.slice(0, MAX_REASONS)
+  const { traceId } = facts
+  // All at once: the message is walked through for each call.
+  const texts = masked([...reasons, ...logIds, traceId ?? ''], sent, secrets).map((text) =>
+    // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
+    text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH),
+  )
+  return {
+    reasons: texts.slice(0, reasons.length),
+    logIds: texts.slice(reasons.length, -1),
+    ...(traceId !== undefined && { traceId: texts.at(-1)! }),
+  }
+}
+
+/** An answer that repeats no token and no key: a page that shows the request is an answer, too. */
+export function keepingSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswer {
+  const whole = JSON.stringify(answer.headers) + answer.text
+  const repeated = secrets.filter((secret) => secret !== '' && whole.includes(secret))
+  if (repeated.length === 0) return answer
+  const hide = (text: string): string => withoutSecrets(text, repeated)
+  const headers = Object.entries(answer.headers).map(([name, value]): [string, string | string[]] => [
+    name,
+    Array.isArray(value) ? value.map(hide) : hide(value),
+  ])
+  return answerOf(answer.status, Object.fromEntries(headers), hide(answer.text))
+}
+
+// What the server says of itself, and references that flows need.
+const TELLS_NOTHING =
+  /^(age|connection|content-(encoding|length|location|type)|date|expires|keep-alive|last-modified|location|transfer-encoding)$/
 
 /**
- * Redox's words without anything that stood in the message: an answer may repeat a name or an id, and error
- * texts end in logs. What says nothing about a person (Meta, codes of the models) stays readable.
- * @param secrets what must never be repeated, whatever its length
+ * What is told of a success beside its body (status, log, `msg.redox`): ids and headers without the words of the
+ * message. Looked up in the request as it was sent, which costs next to nothing: most answers repeat none.
  */
-function masking(sent: JsonObject | undefined, secrets: string[]): (reason: string) => string {
-  const found = new Set(secrets.filter((secret) => secret !== ''))
-  const long: string[] = []
-  if (sent !== undefined) collectValues(sent, found, long)
-  const values = [...found].sort((a, b) => b.length - a.length)
-  return (reason) => {
-    let text = reason.slice(0, 10 * MAX_REASON_LENGTH)
-    const lower = text.toLowerCase()
-    // A pattern is dear, and few of the values stand in any reason.
-    const repeated = values.filter((value) => lower.includes(value.toLowerCase()))
-    for (const value of repeated) text = replaceAllNoCase(text, value)
-    // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
-    text = text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH)
-    return long.some((value) => quotes(text, value)) ? `${HIDDEN} (the reason repeats the message)` : text
+export function openly(
+  facts: AnswerFacts,
+  headers: HttpAnswer['headers'],
+  request: RequestBody,
+): { facts: AnswerFacts; headers: HttpAnswer['headers'] } {
+  const open = (text: string): string => withoutRepeats(text, request)
+  const { traceId } = facts
+  return {
+    facts: {
+      ...facts,
+      logIds: facts.logIds.map(open),
+      ...(traceId !== undefined && { traceId: open(traceId) }),
+    },
+    headers: Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => {
+        if (TELLS_NOTHING.test(name)) return [name, value]
+        return [name, Array.isArray(value) ? value.map(open) : open(value)]
+      }),
+    ),
   }
 }
 
-const QUOTE_LENGTH = 16
+// Longer ones are no ids, and could be a part of a file.
+const MAX_SHOWN = 200
+const MIN_WORD = 4
+// A server's own id: a group of it stands in others by chance, all of it does not.
+const RANDOM_ID = /^[0-9a-f-]{16,}$/i
 
-/** Whether a reason has a piece of a long text, such as a note. */
-function quotes(reason: string, long: string): boolean {
-  for (let at = 0; at + QUOTE_LENGTH <= reason.length; at++) {
-    if (long.includes(reason.slice(at, at + QUOTE_LENGTH))) return true
-  }
-  return false
-}
-
-const PUBLIC_KEYS = new Set([
-  'Meta',
-  'resourceType',
-  'eventUri',
-  'fullUrl',
-  'ContentType',
-  'ValueType',
-  'contentType',
-  'system',
-])
-const PUBLIC_WORDS = new Set(['message', 'patient', 'final', 'resulted', 'available', 'unknown', 'other'])
-const MIN_MASKED_LENGTH = 2
-const LONG_TEXT = 200
-
-const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'given'])
-
-const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title'])
-
-/** How an answer may repeat a value: a name by one of its words, a date without its hyphens, a file by its stem. */
-function spellings(text: string, key: string): string[] {
-  const date = /^(\d{4})-(\d{2})-(\d{2})/.exec(text)
-  if (date) {
-    const [, year, month, day] = date as unknown as [string, string, string, string]
-    const us = [`${month}/${day}/${year}`, `${Number(month)}/${Number(day)}/${year}`]
-    return [text, `${year}-${month}-${day}`, year + month + day, `${year}/${month}/${day}`, ...us]
-  }
-  if (FILE_NAME_KEYS.has(key)) return [text, text.replace(/\.\w{1,5}$/, '')]
-  return NAME_KEYS.has(key) ? [text, ...text.split(/[\s,]+/)] : [text]
-}
-
-function collectValues(value: unknown, into: Set<string>, long: string[], key = ''): void {
-  if (typeof value === 'string' || typeof value === 'number') {
-    const whole = String(value)
-    if (whole.length > LONG_TEXT) long.push(whole)
-    else for (const text of spellings(whole, key)) if (isWorthMasking(text)) into.add(text)
-  } else if (Array.isArray(value)) value.forEach((item) => collectValues(item, into, long, key))
-  else if (isObject(value)) {
-    for (const [name, item] of Object.entries(value))
-      if (!PUBLIC_KEYS.has(name)) collectValues(item, into, long, name)
-  }
-}
-
-const isWorthMasking = (text: string): boolean =>
-  text.length >= MIN_MASKED_LENGTH && !PUBLIC_WORDS.has(text.toLowerCase())
-
-function replaceAllNoCase(text: string, value: string): string {
-  const pattern = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return text.replace(new RegExp(`(?<![A-Za-z0-9])${pattern}(?![A-Za-z0-9])`, 'gi'), HIDDEN)
+function withoutRepeats(text: string, request: RequestBody): string {
+  if (text.length > MAX_SHOWN) return HIDDEN
+  const words = text.split(/[^\p{L}\p{N}]+/u).filter(({ length }) => length >= MIN_WORD)
+  const parts = RANDOM_ID.test(text) ? [text] : [text, ...words]
+  const isRepeated = (part: string): boolean =>
+    [part, part.toLowerCase(), part.toUpperCase()].some((spelling) => request.repeats(spelling))
+  return parts.filter(isRepeated).reduce((rest, part) => rest.replaceAll(part, HIDDEN), text)
 }

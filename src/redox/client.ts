@@ -11,7 +11,17 @@ import { adviceOn } from '../transport/faults'
 import { Http, HttpFault, type HttpAnswer } from '../transport/http'
 import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
 import { backoff, isRetried, Pace } from '../transport/retry'
-import { assertDelivered, failureDetail, lookUp, readAnswer, spoken, type AnswerFacts } from './answers'
+import {
+  failureDetail,
+  hasFailed,
+  keepingSecrets,
+  lookUp,
+  openly,
+  readAnswer,
+  spoken,
+  undelivered,
+  type AnswerFacts,
+} from './answers'
 import { Gate } from './gate'
 import type { RedoxSettings } from './settings'
 
@@ -72,8 +82,9 @@ interface Step {
   url: string
   headers: Record<string, string>
   body: RequestBody
-  /** what must not be repeated in error texts */
+  /** what must not be repeated in error texts: the message, and the files in it */
   sent?: JsonObject
+  files?: FileSource[]
   /** what identifies the message when its outcome is unknown */
   identifiers?: Record<string, string>
 }
@@ -207,10 +218,11 @@ export class RedoxClient {
     const { answer, attempts } = await this.#request(() => step, signal, onProgress)
     const url = counting(attempts, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
+    const { headers } = openly(readAnswer(answer), answer.headers, step.body)
     return {
       url,
       status: answer.status,
-      headers: answer.headers,
+      headers,
       sha256: step.body.sha256()[0]!,
       attempts,
     }
@@ -231,6 +243,7 @@ export class RedoxClient {
       },
       body: kind === 'blob' ? multipartBody(file) : binaryBody(file),
       sent: { name: file.name },
+      files: [file],
     }
   }
 
@@ -266,10 +279,15 @@ export class RedoxClient {
     }
     try {
       const sent = await this.#request(() => step, signal, onProgress)
-      const facts = readAnswer(sent.answer)
-      counting(sent.attempts, () => assertDelivered({ ...message, body }, sent.answer, facts))
+      const found = readAnswer(sent.answer)
+      if (hasFailed(found)) {
+        throw undelivered({ ...message, body }, sent.answer, found, await allSent(step)).with({
+          attempts: sent.attempts,
+        })
+      }
       fillDigests(delivered, step.body.sha256())
-      const { status, headers } = sent.answer
+      const { status } = sent.answer
+      const { facts, headers } = openly(found, sent.answer.headers, step.body)
       return {
         status,
         headers,
@@ -300,6 +318,7 @@ export class RedoxClient {
       headers: { ...this.#sourceHeader(), accept: contentType },
       body: jsonBody(contentType, body, embeddings, withValueAt),
       sent: body,
+      files: embeddings.map(({ file }) => file),
       identifiers: identifiersOf(body),
     }
   }
@@ -388,6 +407,8 @@ export class RedoxClient {
     let answer: HttpAnswer
     try {
       answer = await this.#http.post(step.url, headers, step.body, signal, onSent)
+      // What comes back goes to messages and errors.
+      if (step.purpose !== 'token') answer = keepingSecrets(answer, this.#secrets())
     } catch (error) {
       if (!(error instanceof HttpFault)) throw error
       return failed(step, error.ending, { fault: error.systemCode, at })
@@ -395,14 +416,19 @@ export class RedoxClient {
     // An empty 2xx is an acceptance (facts 9.12); a page of HTML is something between us and Redox.
     const unreadable = step.purpose === 'send' && answer.text !== '' && !isObject(answer.body)
     if (answer.status >= 200 && answer.status < 300 && !unreadable) return { answer }
-    const secrets = [...secretsOf(this.settings.credentials), token ?? '']
-    const told = failureDetail(step.operation, answer, readAnswer(answer), step.sent, secrets)
+    const hidden = await allSent(step)
+    const told = failureDetail(step.operation, answer, readAnswer(answer), hidden, this.#secrets())
     // What a token endpoint says may repeat the assertion or the secret.
     if (step.purpose === 'token') delete told.answer
     const skew = step.purpose === 'token' ? clockSkew(answer) : undefined
     const ending: Ending =
       answer.status < 300 ? { fault: 'unreadable', sent: true } : { status: answer.status }
     return failed(step, ending, { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) })
+  }
+
+  /** All that a server could repeat, if it wanted to. */
+  #secrets(): string[] {
+    return [...secretsOf(this.settings.credentials), ...this.#tokens.secrets()]
   }
 }
 
@@ -462,6 +488,25 @@ function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSign
     signal: controller.signal,
     release: () => both.forEach((signal) => signal.removeEventListener('abort', abort)),
   }
+}
+
+// An answer that repeats a file begins where it begins.
+const HEAD = 48_000
+
+/** What an answer must not repeat in its words. */
+async function allSent({ sent, files = [] }: Step): Promise<JsonObject | undefined> {
+  if (sent === undefined) return undefined
+  const heads = await Promise.all(files.map(headOf))
+  return { ...sent, heads: heads.flatMap((head) => [head.toString(), head.toString('base64')]) }
+}
+
+async function headOf(file: FileSource): Promise<Buffer> {
+  try {
+    for await (const piece of file.read(HEAD)) return piece
+  } catch {
+    // It has changed on the disk: whoever sends it is told so.
+  }
+  return Buffer.alloc(0)
 }
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
@@ -568,7 +613,7 @@ function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): 
     'REDOX_REJECTED',
     `The upload was answered with ${answer.status}, but without a reference to the file (no Location header, no URI ` +
       'in the body). Check the upload URL and the body form in the redox-config node.',
-    { operation: 'upload', status: answer.status },
+    { operation: 'upload', status: answer.status, ...(answer.body !== '' && { answer: answer.body }) },
   )
 }
 

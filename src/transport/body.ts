@@ -12,6 +12,8 @@ export interface RequestBody {
   open(): AsyncIterable<Buffer>
   /** the body as a person reads it: files stand as `<base64, 12345 bytes>` */
   shortened(): string
+  /** whether the text stands in the body, outside of the files */
+  repeats(text: string): boolean
   /** sha256 (hex) of each file in the body, as it was sent by the last complete pass */
   sha256(): string[]
 }
@@ -46,6 +48,7 @@ function bodyOf(contentType: string, parts: Part[]): RequestBody {
     length: parts.reduce((sum, part) => sum + partLength(part), 0),
     sha256: () => digests,
     shortened: () => parts.map(partText).join(''),
+    repeats: (text) => text !== '' && parts.some((part) => Buffer.isBuffer(part) && part.includes(text)),
     async *open() {
       const found: string[] = []
       for (const part of parts) {

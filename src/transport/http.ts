@@ -98,7 +98,7 @@ export class Http {
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
       const text = await textOf(Buffer.from(await answer.body.arrayBuffer()), head.headers)
-      return { status: head.statusCode, headers: head.headers, body: parse(text), text }
+      return answerOf(head.statusCode, head.headers, text)
     } catch (error) {
       if (isOwnError(error)) throw error
       // A refusal whose text is cut short is still a refusal.
@@ -170,6 +170,13 @@ function plainHeaders(headers: Record<string, string | string[] | undefined>): H
   }
   return plain
 }
+
+export const answerOf = (status: number, headers: HttpAnswer['headers'], text: string): HttpAnswer => ({
+  status,
+  headers,
+  body: parse(text),
+  text,
+})
 
 function parse(text: string): unknown {
   try {
