@@ -247,4 +247,21 @@ describe('any answer', () => {
       return assertSettled(() => deliver({ ...BUNDLE, body: { ...BUNDLE.body, many } }))
     }).timeout(5000)
   }
+
+  it('to a note of 10 MB is told soon, and quotes nothing of it', async () => {
+    const text = 'She is well, and has no complaints today. '.repeat(240_000)
+    const Errors = Array.from({ length: 20 }, (_, index) => ({
+      Text: `field ${index} of the message is missing`,
+    }))
+    const quote = { Text: text.slice(20, 50).toUpperCase() }
+    const body = Buffer.from(JSON.stringify({ Meta: { Errors: [quote, ...Errors] } }))
+    script = { send: { status: 400, headers: [], body } }
+    const began = performance.now()
+    const { error } = (await settled(() => deliver({ ...BUNDLE, body: { ...BUNDLE.body, text } }))) as {
+      error: { cause: { reasons: string[] } }
+    }
+    assert.ok(performance.now() - began < 3000, 'the event loop was blocked')
+    assert.match(error.cause.reasons[0]!, /repeats the message/)
+    assert.equal(error.cause.reasons[1], 'field 0 of the message is missing')
+  }).timeout(10_000)
 })

@@ -179,7 +179,10 @@ describe('admin routes', function () {
       for (const [what, init] of hostile) {
         const answer = await ask('POST', route.place(), nodeRed.tokens.admin, init)
         const text = await answer.text()
-        assert.ok(answer.status >= 400 && answer.status < 500, `${what}: ${answer.status} ${text}`)
+        assert.ok(
+          answer.status >= 400 && answer.status < 500,
+          `${what}: ${answer.status} ${text.slice(0, 80)}`,
+        )
         assert.ok(!text.includes(CANARY), `${what}: ${text}`)
       }
       assert.equal(({} as Record<string, unknown>)['isAdmin'], undefined)
