@@ -258,47 +258,52 @@ export function keepingSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswe
   return answerOf(answer.status, Object.fromEntries(headers), hide(answer.text))
 }
 
-// What the server says of itself, and references that flows need.
-const TELLS_NOTHING =
-  /^(age|connection|content-(encoding|length|location|type)|date|expires|keep-alive|last-modified|location|transfer-encoding)$/
+// Headers that say nothing of a message, and references that flows need.
+const USUAL =
+  /^(access-control-.*|age|alt-svc|cache-control|connection|content-(encoding|length|location|type)|date|etag|expires|keep-alive|last-modified|location|pragma|retry-after|server|strict-transport-security|transfer-encoding|vary|via|x-powered-by|x-ratelimit-.*)$/
+const RANDOM_ID = /^[0-9a-f-]{16,}$/i
 
 /**
- * What is told of a success beside its body (status, log, `msg.redox`): ids and headers without the words of the
- * message. Looked up in the request as it was sent, which costs next to nothing: most answers repeat none.
+ * Whether what is told of a success (status, log, `msg.redox`) can be told as it is: usual headers, and random ids
+ * that are none of the message's. Nearly always so, and found out at next to no cost.
+ */
+export function isOrdinary(
+  facts: AnswerFacts,
+  headers: HttpAnswer['headers'],
+  request: RequestBody,
+): boolean {
+  const { logIds, traceId = [] } = facts
+  const others = Object.entries(headers).flatMap(([name, value]) => (USUAL.test(name) ? [] : value))
+  return [...logIds, ...[traceId].flat(), ...others].every((id) => RANDOM_ID.test(id) && !request.repeats(id))
+}
+
+// What the server says of itself: dates of today are no patient's.
+const TECHNICAL =
+  /^(age|connection|content-(encoding|length)|date|expires|keep-alive|last-modified|transfer-encoding)$/
+
+/**
+ * What is told of a success beside its body (status, log, `msg.redox`): ids and headers, without anything of the
+ * message. Locations are references that flows need, and stay.
  */
 export function openly(
   facts: AnswerFacts,
   headers: HttpAnswer['headers'],
-  request: RequestBody,
+  sent: JsonObject | undefined,
 ): { facts: AnswerFacts; headers: HttpAnswer['headers'] } {
-  const open = (text: string): string => withoutRepeats(text, request)
-  const { traceId } = facts
+  const { logIds, traceId } = facts
+  const given = Object.entries(headers).filter(([name]) => !TECHNICAL.test(name))
+  const texts = given.map(([, value]) => [value].flat().join(', '))
+  const safe = masked([...logIds, traceId ?? '', ...texts], sent)
+  const safeHeaders = safe.slice(logIds.length + 1)
+  const changed = given.flatMap(([name], at) =>
+    safeHeaders[at] === texts[at] ? [] : [[name, safeHeaders[at]!] as const],
+  )
   return {
     facts: {
       ...facts,
-      logIds: facts.logIds.map(open),
-      ...(traceId !== undefined && { traceId: open(traceId) }),
+      logIds: safe.slice(0, logIds.length),
+      ...(traceId !== undefined && { traceId: safe[logIds.length]! }),
     },
-    headers: Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => {
-        if (TELLS_NOTHING.test(name)) return [name, value]
-        return [name, Array.isArray(value) ? value.map(open) : open(value)]
-      }),
-    ),
+    headers: { ...headers, ...Object.fromEntries(changed) },
   }
-}
-
-// Longer ones are no ids, and could be a part of a file.
-const MAX_SHOWN = 200
-const MIN_WORD = 4
-// A server's own id: a group of it stands in others by chance, all of it does not.
-const RANDOM_ID = /^[0-9a-f-]{16,}$/i
-
-function withoutRepeats(text: string, request: RequestBody): string {
-  if (text.length > MAX_SHOWN) return HIDDEN
-  const words = text.split(/[^\p{L}\p{N}]+/u).filter(({ length }) => length >= MIN_WORD)
-  const parts = RANDOM_ID.test(text) ? [text] : [text, ...words]
-  const isRepeated = (part: string): boolean =>
-    [part, part.toLowerCase(), part.toUpperCase()].some((spelling) => request.repeats(spelling))
-  return parts.filter(isRepeated).reduce((rest, part) => rest.replaceAll(part, HIDDEN), text)
 }

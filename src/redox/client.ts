@@ -14,6 +14,7 @@ import { backoff, isRetried, Pace } from '../transport/retry'
 import {
   failureDetail,
   hasFailed,
+  isOrdinary,
   keepingSecrets,
   lookUp,
   openly,
@@ -218,7 +219,7 @@ export class RedoxClient {
     const { answer, attempts } = await this.#request(() => step, signal, onProgress)
     const url = counting(attempts, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
-    const { headers } = openly(readAnswer(answer), answer.headers, step.body)
+    const { headers } = await toldOf(answer, step)
     return {
       url,
       status: answer.status,
@@ -287,7 +288,7 @@ export class RedoxClient {
       }
       fillDigests(delivered, step.body.sha256())
       const { status } = sent.answer
-      const { facts, headers } = openly(found, sent.answer.headers, step.body)
+      const { facts, headers } = await toldOf(sent.answer, step, found)
       return {
         status,
         headers,
@@ -492,6 +493,18 @@ function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSign
 
 // An answer that repeats a file begins where it begins.
 const HEAD = 48_000
+
+/** Ids and headers of a success, without anything of what was sent. */
+async function toldOf(
+  answer: HttpAnswer,
+  step: Step,
+  facts = readAnswer(answer),
+): Promise<Pick<HttpAnswer, 'headers'> & { facts: AnswerFacts }> {
+  const { headers } = answer
+  return isOrdinary(facts, headers, step.body)
+    ? { facts, headers }
+    : openly(facts, headers, await allSent(step))
+}
 
 /** What an answer must not repeat in its words. */
 async function allSent({ sent, files = [] }: Step): Promise<JsonObject | undefined> {
