@@ -12,7 +12,8 @@ const MODULE = '@ehr-flows/node-red-redox'
 const DEPLOYS = ['full', 'nodes', 'flows', 'config']
 
 /**
- * @param keys OAuth key of the sandbox and the endpoints of two of its doors: `door` fails, `main` does not
+ * @param keys OAuth key of the sandbox and the endpoints of its doors: `door` fails, `away` is gone at times, `main`
+ *   does neither
  * @param answerTimeout seconds
  */
 export async function startNodeRed(keys, answerTimeout) {
@@ -120,9 +121,10 @@ const NODES = {
   'fhir-result': { type: 'redox-fhir-result', ...FHIR },
   'fhir-document': { type: 'redox-fhir-document', ...FHIR, ...text('code', '34133-9') },
   burst: { type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT, connection: 'main' },
+  away: { type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT, connection: 'absent' },
 }
 
-function flowOf({ clientId, keyId, privateKey, door, main }, answerTimeout) {
+function flowOf({ clientId, keyId, privateKey, door, away, main }, answerTimeout) {
   const connection = {
     type: 'redox-config',
     environment: 'Development',
@@ -133,6 +135,7 @@ function flowOf({ clientId, keyId, privateKey, door, main }, answerTimeout) {
   return [
     { id: 'tab', type: 'tab', label: 'soak' },
     { id: 'door', ...connection, ...door, answerTimeout: String(answerTimeout), sendsAtOnce: '64' },
+    { id: 'absent', ...connection, ...away },
     { id: 'main', ...connection, ...main, waiting: '10000' },
     ...Object.entries(NODES).map(([id, node], index) => ({
       ...{ id, z: 'tab', x: 200, y: 40 * index, connection: 'door', wires: [['answers']] },
