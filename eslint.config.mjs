@@ -71,7 +71,7 @@ export default defineConfig(
   },
 
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
-  { files: ['soak/**/*.js'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
+  { files: ['{soak,bench}/**/*.js'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
   {
     // What the editor runs: plain scripts, no modules, no build.
     files: ['nodes/**/*.html', 'plugins/**/*.html', 'resources/*.js'],

@@ -21,9 +21,13 @@ if (forgotten.length > 0) throw new Error(`In no group of scripts/test.mjs: ${fo
 const others = readdirSync(path.join(root, within('.')), { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.js') && !file.startsWith('editor'))
   .map(within)
+  .sort()
+const isOfNodes = (file) => file.startsWith(within('nodes'))
 const groups = [
   ...EDITOR.map((names) => names.map(editorFile)),
-  ...(process.argv[2] === 'editor' ? [] : [others.sort()]),
+  ...(process.argv[2] === 'editor'
+    ? []
+    : [others.filter(isOfNodes), others.filter((file) => !isOfNodes(file))]),
 ]
 
 const results = await Promise.all(groups.map(run))

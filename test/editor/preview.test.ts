@@ -1,5 +1,7 @@
 /** The preview of the send nodes: what it shows, and that nothing is sent for it. */
 import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Locator } from 'playwright-core'
 import { ScriptedServer } from '../lib/scripted-server'
 import { drop, field, form, openNode, SENDERS, setValues, type } from './dialogs'
 import { useEditor, type Editor } from './editor'
@@ -94,7 +96,7 @@ describe('preview in the editor', function () {
       }
       await setValues(page(), values)
       await refresh(editor(), 'Nothing is missing.')
-      const [only, ...others] = await section.locator('pre').allInnerTexts()
+      const [only, ...others] = await requests(section)
       assert.deepEqual(others, [])
       checkRequest(only!, path)
       assert.match(only!, body)
@@ -103,13 +105,13 @@ describe('preview in the editor', function () {
       if (name === 'redox-upload') {
         await setValues(page(), { api: 'datamodel' })
         await refresh(editor(), 'Nothing is missing.')
-        checkRequest(await section.locator('pre').innerText(), /\/upload$/)
+        checkRequest((await requests(section))[0]!, /\/upload$/)
         return
       }
       await type(page(), 'patientId', 'typed-just-now')
       await setValues(page(), { way: 'upload' })
       await refresh(editor(), 'Nothing is missing.')
-      const [upload, send, ...more] = await section.locator('pre').allInnerTexts()
+      const [upload, send, ...more] = await requests(section)
       assert.deepEqual(more, [])
       checkRequest(upload!, uploads)
       checkRequest(send!, path)
@@ -119,6 +121,15 @@ describe('preview in the editor', function () {
     })
   }
 })
+
+/** The requests shown. The preview follows the form, and may be built once more after it was looked at. */
+async function requests(section: Locator): Promise<string[]> {
+  for (;;) {
+    const texts = await section.locator('pre').allInnerTexts()
+    if (texts.length > 0) return texts
+    await pause(50)
+  }
+}
 
 function checkRequest(text: string, path: RegExp): void {
   const [, url] = REQUEST.exec(text) ?? assert.fail(text)
