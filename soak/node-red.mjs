@@ -6,6 +6,8 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const ROOT = path.join(import.meta.dirname, '..')
 const MODULE = '@ehr-flows/node-red-redox'
@@ -36,11 +38,11 @@ export async function startNodeRed(keys, answerTimeout) {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines = []
-  child.stdout.on('data', (chunk) => lines.push(...chunk.toString('utf8').split('\n')))
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
   const until = async (text, from = 0) => {
     while (!lines.slice(from).some((line) => line.includes(text))) {
       if (child.exitCode !== null) throw new Error(`Node-RED ended:\n${lines.join('\n')}`)
-      await once(child.stdout, 'data')
+      await sleep(10)
     }
   }
   await until('Started flows')

@@ -125,7 +125,8 @@ async function ended(works: Work[], withinMs: number): Promise<void> {
   const late = Symbol('late')
   if ((await Promise.race([all, timer(withinMs, late)])) !== late) return
   works.forEach((work) => work.stop())
-  await all
+  // What hangs before it is sent, such as a file on a share that is gone, cannot be stopped.
+  await Promise.race([all, timer(withinMs / 10, late)])
 }
 
 // A message that is frozen cannot carry its answer; what was delivered must be told all the same.

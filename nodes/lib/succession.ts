@@ -26,6 +26,8 @@ interface RuntimeEvent {
 const nodes = new Map<string, Node>()
 const inherited = new WeakMap<object, Work>()
 const estates: Estate[] = []
+/** without a successor, and not ended yet */
+const untold = new Set<Estate>()
 let isRunning = false
 let isDeploy = false
 let started: object | undefined
@@ -72,7 +74,12 @@ export function followFlows(RED: NodeAPI): void {
   })
   RED.events.on('runtime-event', ({ id, payload }: RuntimeEvent) => {
     const staysStopped = id === 'runtime-state' && payload?.state === 'stop' && payload.deploy !== true
-    if (staysStopped) for (const estate of estates) report(RED, estate)
+    if (!staysStopped) return
+    for (const estate of estates)
+      tell(RED, estate, 'It will go on when the flows start again, unless Node-RED ends.')
+    // Node-RED may end now, and who has no successor would be told of later.
+    for (const estate of untold) tell(RED, estate, GONE)
+    untold.clear()
   })
 }
 
@@ -91,26 +98,32 @@ async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
 }
 
 /** Nobody in the flows can hear of it: the runtime's log is what is left. */
-function report(RED: NodeAPI, { heir, work }: Estate): void {
-  const tell = (): void =>
-    RED.log.warn(`${heir}: ${fate(work)}, and its node is stopped or gone: nothing was emitted.`)
-  if (work.outcome) tell()
-  else void work.ended.then(tell)
+async function report(RED: NodeAPI, estate: Estate): Promise<void> {
+  untold.add(estate)
+  await estate.work.ended
+  if (untold.delete(estate)) tell(RED, estate, GONE)
+}
+
+const GONE = 'Its node is gone: nothing was emitted.'
+
+function tell(RED: NodeAPI, { heir, work }: Estate, next: string): void {
+  RED.log.warn(`${heir}: ${fate(work)}. ${next}`)
 }
 
 /** For a message that Node-RED could not pass on. */
 export function reportUntold(RED: NodeAPI, { type, id }: Node, work: Work): void {
-  RED.log.error(`${type} ${id}: ${fate(work)}, but Node-RED failed when the message was passed on.`)
+  RED.log.error(`${type} ${id}: ${fate(work)}. Node-RED failed when the message was passed on.`)
 }
 
-function fate({ msg, outcome, isUnsent }: Work): string {
+function fate({ msg, outcome, isUnsent, isUnderWay }: Work): string {
   const message = `the message ${msg._msgid}`
-  if (isUnsent) return `${message} was not sent (REDOX_ABORTED)`
-  if ('answer' in outcome!) {
+  if (isUnsent || (!outcome && !isUnderWay)) return `${message} was not sent so far (REDOX_ABORTED)`
+  if (!outcome) return `${message} is still under way and may be delivered (REDOX_OUTCOME_UNKNOWN)`
+  if ('answer' in outcome) {
     const { statusCode, redox } = outcome.answer
     return `${message} was delivered (HTTP ${statusCode}${ids(redox)})`
   }
-  const { error } = outcome!
+  const { error } = outcome
   return `${message} ended with ${codeOf(error)}${error instanceof RedoxError ? ids(error.cause) : ''}`
 }
 

@@ -13,6 +13,8 @@ export interface AnswerFacts {
   locations: string[]
   /** Redox's own words about what went wrong; may repeat patient data */
   reasons: string[]
+  /** how many of them stand where a success has none: `Meta.Errors`, issues of severity error (facts 6.3, 6.4) */
+  refusals: number
   /** FHIR: the outcome of each entry */
   entries: { part: string; status?: number; delivered: boolean; location?: string }[]
   traceId?: string
@@ -35,16 +37,18 @@ export function readAnswer({
   const json = isObject(body) ? body : {}
   const meta = isObject(json.Meta) ? json.Meta : {}
   const entries = list(json.entry).flatMap(entryOutcome)
+  const refusals = refusalsOf(json, meta)
   return {
     logIds: list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [String(ID)] : [])),
     locations: entries.flatMap(({ location }) => (location === undefined ? [] : [location])),
-    reasons: isObject(body) ? reasonsOf(json, meta) : words(plainText(text)),
+    reasons: isObject(body) ? [...refusals, ...wordsOf(json)] : words(plainText(text)),
+    refusals: refusals.length,
     entries,
     ...(typeof traceId === 'string' && { traceId }),
   }
 }
 
-function reasonsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
+function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
     ...errors(meta.Errors),
     ...issues(json),
@@ -52,6 +56,11 @@ function reasonsOf(json: Record<string, unknown>, meta: Record<string, unknown>)
       issues(isObject(entry.response) && isObject(entry.response.outcome) ? entry.response.outcome : {}),
     ),
     ...words(json.errorDetail),
+  ]
+}
+
+function wordsOf(json: Record<string, unknown>): string[] {
+  return [
     ...words(json.error_description),
     ...(words(json.error_description).length === 0 ? words(json.error) : []),
     ...words(json.message),
@@ -102,8 +111,18 @@ const plainText = (text: string): string =>
     .slice(0, 300)
 
 /** A 200 is a success only if its body says so (facts 3.4, 6.3; design/SAFETY). */
-export const hasFailed = ({ reasons, entries }: AnswerFacts): boolean =>
-  reasons.length > 0 || entries.some(({ delivered }) => !delivered)
+export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
+  refusals > 0 || entries.some(({ delivered }) => !delivered)
+
+/**
+ * Whether a 200 is an answer of Redox to a message: empty (facts 9.12), or an object that is not only words, such as
+ * `{"error": "…"}` of a gateway, which says neither yes nor no.
+ */
+export function isReadable({ text, body }: Pick<HttpAnswer, 'text' | 'body'>): boolean {
+  if (text === '') return true
+  if (!isObject(body)) return false
+  return 'Meta' in body || 'resourceType' in body || wordsOf(body).length === 0
+}
 
 /**
  * The error of such a 200: REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not.

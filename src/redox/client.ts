@@ -15,6 +15,7 @@ import {
   failureDetail,
   hasFailed,
   isOrdinary,
+  isReadable,
   keepingSecrets,
   lookUp,
   openly,
@@ -128,7 +129,7 @@ export class RedoxClient {
     signal: AbortSignal,
     onProgress?: OnProgress,
   ): Promise<Uploaded> {
-    return this.#inTurn('upload', [file], signal, onProgress, (both) =>
+    return this.#inTurn('upload', heldBytes([file]), signal, onProgress, (both) =>
       this.#upload(file, kind, both, onProgress),
     )
   }
@@ -144,8 +145,12 @@ export class RedoxClient {
     signal: AbortSignal,
     onProgress?: OnProgress,
   ): Promise<Delivery> {
-    return this.#inTurn(message.operation, files, signal, onProgress, (both) =>
-      this.#deliver(message, files, both, onProgress),
+    return this.#inTurn(
+      message.operation,
+      heldBytes(files) + textLength(message.body),
+      signal,
+      onProgress,
+      (both) => this.#deliver(message, files, both, onProgress),
     )
   }
 
@@ -189,7 +194,7 @@ export class RedoxClient {
 
   async #inTurn<T>(
     operation: string,
-    files: MessageFile[],
+    bytes: number,
     signal: AbortSignal,
     onProgress: OnProgress = () => undefined,
     task: (signal: AbortSignal) => Promise<T>,
@@ -197,7 +202,7 @@ export class RedoxClient {
     const { signal: either, release } = eitherSignal(signal, this.#closing.signal)
     try {
       return await this.#gate.pass(() => task(either), either, {
-        bytes: heldBytes(files),
+        bytes,
         onWait: () => onProgress(WAITING),
       })
     } catch (error) {
@@ -343,15 +348,19 @@ export class RedoxClient {
     let replayed = false
     // Once an attempt may have been delivered, no later failure can take that back.
     let unknown: RedoxError | undefined
+    let last: RedoxError | undefined
     for (let attempts = 1; ; attempts++) {
       const step = await stepOf()
       const result = await this.#turn(step, giveUpAt, signal, onProgress).catch((error: unknown) => {
-        throw unknown ?? error
+        // A pause that is too long says less than the failure before it.
+        const isPause = error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED'
+        throw unknown ?? (isPause ? last : undefined) ?? error
       })
       if ('answer' in result) return { answer: result.answer, attempts }
       if (result.outcome === 'unknown') unknown = result.error
       const error = (unknown ?? result.error).with({ attempts })
       unknown &&= error
+      last = error
       if (result.outcome === 'unauthorised' && !replayed) {
         replayed = true
         continue
@@ -372,11 +381,14 @@ export class RedoxClient {
     signal: AbortSignal,
     onProgress: OnProgress,
   ): Promise<{ answer: HttpAnswer } | Failure> {
-    const token = step.purpose === 'token' ? undefined : await unlessStopped(this.#tokens.get(), signal)
-    const wait = this.#pace.wait()
-    if (Date.now() + wait > giveUpAt) throw paused(step, wait)
-    if (wait > 0) onProgress(WAITING)
-    await this.#pace.turn(signal)
+    const tokenFor = async (): Promise<string | undefined> =>
+      step.purpose === 'token' ? undefined : unlessStopped(this.#tokens.get(), signal)
+    await tokenFor()
+    if (this.#pace.wait() > 0) onProgress(WAITING)
+    const wait = await this.#pace.turn(signal, giveUpAt)
+    if (wait > 0) throw paused(step, wait)
+    // It may have run out in the pause.
+    const token = await tokenFor()
     onProgress({ phase: phaseOf(step), sent: 0, total: step.body.length })
     const result = await this.#attempt(step, token, signal, onProgress)
     if ('outcome' in result && result.outcome === 'unauthorised') this.#tokens.invalidate(token!)
@@ -414,8 +426,7 @@ export class RedoxClient {
       if (!(error instanceof HttpFault)) throw error
       return failed(step, error.ending, { fault: error.systemCode, at })
     }
-    // An empty 2xx is an acceptance (facts 9.12); a page of HTML is something between us and Redox.
-    const unreadable = step.purpose === 'send' && answer.text !== '' && !isObject(answer.body)
+    const unreadable = step.purpose === 'send' && !isReadable(answer)
     if (answer.status >= 200 && answer.status < 300 && !unreadable) return { answer }
     const hidden = await allSent(step)
     const told = failureDetail(step.operation, answer, readAnswer(answer), hidden, this.#secrets())
@@ -457,7 +468,14 @@ function paused({ operation }: Step, milliseconds: number): RedoxError {
   )
 }
 
-/** What a message holds in memory while it waits. */
+/** What the texts of a message hold, such as a note that is a text itself. */
+function textLength(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.values(value).reduce((sum: number, one) => sum + textLength(one), 0)
+}
+
+/** What the files of a message hold in memory while it waits. */
 const heldBytes = (files: MessageFile[]): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 

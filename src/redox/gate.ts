@@ -42,6 +42,7 @@ export class Gate {
    * @throws RedoxError REDOX_QUEUE_FULL
    */
   async pass<T>(task: () => Promise<T>, signal: AbortSignal, entry: Entry = { bytes: 0 }): Promise<T> {
+    signal.throwIfAborted()
     if (this.#inside < this.#limits.width) this.#inside++
     else await this.#turn(signal, entry)
     try {

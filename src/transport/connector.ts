@@ -44,7 +44,7 @@ export function connector(
   tls: TlsOptions | undefined,
   proxy: Proxy | undefined,
 ): buildConnector.connector {
-  const build = buildConnector({ timeout, ...(tls && secured(tls)) })
+  const build = buildConnector({ timeout, allowH2: false, ...(tls && secured(tls)) })
   const connect: buildConnector.connector = (options, callback) =>
     build(options, (...result) => {
       const [, socket] = result

@@ -52,6 +52,8 @@ export class Http {
   constructor(options: HttpOptions, connections: number) {
     this.#agent = new Agent({
       connections,
+      // undici 8 would take HTTP/2: all messages on one socket, which takes them all along when it breaks.
+      allowH2: false,
       connect: connector(milliseconds(options.connectTimeoutSeconds), options.tls, options.proxy),
       headersTimeout: milliseconds(options.answerTimeoutSeconds),
       bodyTimeout: milliseconds(options.answerTimeoutSeconds),
@@ -72,12 +74,15 @@ export class Http {
     onSent: (bytes: number) => void = () => undefined,
   ): Promise<HttpAnswer> {
     let sent = false
+    let handed = 0
     let head: { statusCode: number; headers: HttpAnswer['headers'] } | undefined
     const pieces: AsyncIterable<Buffer> = {
       async *[Symbol.asyncIterator]() {
         // undici opens the body only once it writes to a connected socket: before that nothing has left.
         sent = true
         for await (const piece of body.open()) {
+          // Counted before: after the last one nobody need come back here.
+          handed += piece.length
           yield piece
           onSent(piece.length)
         }
@@ -97,6 +102,8 @@ export class Http {
         signal,
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
+      // Whoever says yes before all was there has not seen it.
+      if (head.statusCode < 300 && handed < body.length) throw new EarlyAnswer('EARLY_ANSWER')
       const text = await textOf(Buffer.from(await answer.body.arrayBuffer()), head.headers)
       return answerOf(head.statusCode, head.headers, text)
     } catch (error) {
@@ -110,6 +117,12 @@ export class Http {
 
   async close(): Promise<void> {
     await this.#agent.destroy()
+  }
+}
+
+class EarlyAnswer extends Error {
+  get code(): string {
+    return this.message
   }
 }
 

@@ -44,11 +44,18 @@ export class Pace {
     this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + Math.min(milliseconds, WINDOW_MS))
   }
 
-  /** Resolves when a request may be made, and counts it. Rejects when the signal is aborted. */
-  async turn(signal: AbortSignal): Promise<void> {
-    for (let wait = this.wait(); wait > 0; wait = this.wait()) await sleep(wait, undefined, { signal })
-    if (this.perWindow === 0) return
-    this.#made.push(Date.now())
+  /**
+   * Waits until a request may be made, and counts it. Rejects when the signal is aborted.
+   * @param until nobody waits longer (milliseconds since 1970)
+   * @returns 0; or, at once, the milliseconds that would be left to wait then: the request may not be made
+   */
+  async turn(signal: AbortSignal, until = Infinity): Promise<number> {
+    for (let wait = this.wait(); wait > 0; wait = this.wait()) {
+      if (Date.now() + wait > until) return wait
+      await sleep(wait, undefined, { signal })
+    }
+    if (this.perWindow > 0) this.#made.push(Date.now())
+    return 0
   }
 
   /** Milliseconds until a request may be made; 0 or less: now. */

@@ -228,6 +228,18 @@ describe('outcomes of a send, row by row', () => {
     })
   }
 
+  it('delivered: a 200 with log ids and a friendly word', async () => {
+    script = () => status(200, { Meta: { Logs: [{ ID: 'log-1' }] }, message: 'Accepted' })
+    assert.deepEqual((await sendToOne()).facts.logIds, ['log-1'])
+  })
+
+  for (const body of [{ message: 'Accepted' }, { error: 'upstream' }]) {
+    it(`unknown: a 200 with words and no answer of Redox: ${JSON.stringify(body)}`, async () => {
+      script = () => status(200, body)
+      await failing('REDOX_OUTCOME_UNKNOWN', () => send())
+    })
+  }
+
   it('partial: some destinations, told by name', async () => {
     const refused = { ...ERROR, Text: `Destination ${DESTINATIONS[1]} refused`, DestinationStatusCode: 422 }
     script = () => status(200, { Meta: { Logs: [{ ID: 'log-1' }], Errors: [refused] } })

@@ -106,6 +106,14 @@ describe('the pace', () => {
     for (let n = 0; n < 10_000; n++) await free.turn(never())
   })
 
+  it('lets nobody wait beyond the time for retries', async () => {
+    const pace = new Pace(1)
+    assert.equal(await pace.turn(never()), 0)
+    const began = Date.now()
+    assert.ok((await pace.turn(never(), Date.now() + 1000)) > 299_000)
+    assert.ok(Date.now() - began < 500)
+  })
+
   it('holds everybody during a pause', async () => {
     const pace = new Pace(0)
     pace.pause(200)
@@ -302,6 +310,18 @@ describe('retries', function () {
     fails.send = [{ status: 401 }, { status: 401 }, { status: 401 }]
     await failing('REDOX_AUTHENTICATION', deliver)
     assert.equal(counted().send, 4)
+  })
+
+  it('a token that takes longer than the time for retries is not told as a limit', async () => {
+    connect({ retryFor: 0.2 })
+    fails.token = [
+      async (response) => {
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ access_token: 't', expires_in: 300 }))
+      },
+    ]
+    await deliver()
   })
 
   it('a stop while it waits to try again ends it as not sent: nothing of it was processed', async () => {

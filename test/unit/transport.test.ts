@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { Busboy } from '@fastify/busboy'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -44,6 +46,17 @@ describe('gate', () => {
     }
     assert.deepEqual(await Promise.all(all), order)
     assert.deepEqual([order, most, gate.waiting], [Array.from({ length: 20 }, (_, n) => n), 3, 0])
+  })
+
+  it('does not let one wait who was stopped before', async () => {
+    const gate = new Gate(wide(1))
+    void gate.pass(() => new Promise(() => undefined), never())
+    const stopped = AbortSignal.abort(new Error('gave up'))
+    await assert.rejects(
+      gate.pass(async () => undefined, stopped),
+      /gave up/,
+    )
+    assert.equal(gate.waiting, 0)
   })
 
   it('gives the place back after a failure, and takes none from one who gave up', async () => {
@@ -325,6 +338,35 @@ describe('an answer that is compressed although nobody asked for it', () => {
 })
 
 // ---- Hosts ---------------------------------------------------------------------------------------------
+
+describe('a server that says yes before it has all of the message', () => {
+  it('is not believed', async () => {
+    const early = createServer((socket) => {
+      socket.on('error', () => undefined)
+      // Token calls are small: they are there at once.
+      socket.once('data', (head) => {
+        const isToken = head.toString('latin1').includes('/v2/auth/token')
+        const body = isToken ? '{"access_token":"t","expires_in":300}' : '{"Meta":{"Logs":[{"ID":"1"}]}}'
+        socket.write(
+          `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+        )
+        if (!isToken) socket.pause()
+      })
+    }).listen(0, '127.0.0.1')
+    await once(early, 'listening')
+    const { client } = connectTo(`http://127.0.0.1:${(early.address() as AddressInfo).port}`)
+    const message = {
+      api: 'datamodel' as const,
+      operation: 'Notes:New',
+      body: { Note: {} },
+      files: [{ way: 'embed' as const, path: ['Note', 'FileContents'] }],
+    }
+    const file = source(sizedFile(9_000_000))
+    await failing('REDOX_OUTCOME_UNKNOWN', () => client.deliver(message, [file], never()))
+    await client.close()
+    early.close()
+  })
+})
 
 describe('hosts', () => {
   for (const [region, infix] of [
