@@ -28,7 +28,10 @@ export async function flowSender({ contestant, cell, url, file, path: filePath, 
   const started = new Promise((resolve) => RED.events.once('flows:started', resolve))
   await RED.start()
   await started
-  const flow = contestant === 'ours' ? ourFlow(cell, url, tls) : coreFlow(cell, url, tls)
+  // Without a place on the canvas Node-RED takes a node for a config node.
+  const flow = (contestant === 'ours' ? ourFlow : coreFlow)(cell, url, tls).map((node) =>
+    node.z ? { x: 1, y: 1, ...node } : node,
+  )
   const deployed = new Promise((resolve) => RED.events.once('flows:started', resolve))
   await RED.runtime.flows.setFlows({ flows: { flows: flow }, deploymentType: 'full' })
   await deployed
