@@ -26,10 +26,8 @@ export function countOf({ size, inFlight }, isQuick) {
 export const nameOf = ({ way, from, size, inFlight }) =>
   `${way}${from === 'disk' ? ' from disk' : ''} ${size < MB ? `${size / KB} KB` : `${size / MB} MB`}, ${inFlight} in flight`
 
-const CORE = { isBy: 'core' }
-const RAW = { isBy: 'lean' }
 const at = (way, from, low, high, goals) => ({ way, from, low, high, goals })
-const ratio = (column, most, by = CORE) => ({ column, most, by: by.isBy, isRatio: true })
+const ratio = (column, most, by = 'core') => ({ column, most, by, isRatio: true })
 const rate = (least) => ({ column: 'perSecond', least, by: 'core', isRatio: true })
 const absolute = (column, most) => ({ column, most })
 const beside = (column, extra) => ({ column, extra, by: 'core' })
@@ -81,9 +79,9 @@ export const GOALS = [
     absolute('growthMb', 15),
   ]),
   at('embed', 'disk', 10 * MB, 10 * MB, [absolute('growthMb', 15)]),
-  at('embed', 'memory', MB, 10 * MB, [ratio('cpuMs', 1.5, RAW)]),
-  at('upload', 'memory', 10 * MB, 30 * MB, [ratio('cpuMs', 1.5, RAW)]),
-  at('upload', 'disk', 10 * MB, 30 * MB, [ratio('cpuMs', 1.5, RAW)]),
-  at('embed', 'memory', 50 * KB, 200 * KB, [ratio('cpuMs', 2.5, RAW)]),
-  at('upload', 'memory', 200 * KB, 200 * KB, [ratio('cpuMs', 2.5, RAW)]),
+  at('embed', 'memory', MB, 10 * MB, [ratio('cpuMs', 1.5, 'lean')]),
+  at('upload', 'memory', 10 * MB, 30 * MB, [ratio('cpuMs', 1.5, 'lean')]),
+  at('upload', 'disk', 10 * MB, 30 * MB, [ratio('cpuMs', 1.5, 'lean')]),
+  at('embed', 'memory', 50 * KB, 200 * KB, [ratio('cpuMs', 2.5, 'lean')]),
+  at('upload', 'memory', 200 * KB, 200 * KB, [ratio('cpuMs', 2.5, 'lean')]),
 ]
