@@ -94,6 +94,8 @@ async function prepare(
 export async function fieldValues({ inputs }: Task, fields: Field[]): Promise<FieldValue[]> {
   const values: FieldValue[] = []
   for (const { name, path, with: other } of fields) {
+    // Most are not, and each wait for nothing costs.
+    if (!inputs.isSet(name)) continue
     if (other !== undefined && (await inputs.value(other)) === undefined) continue
     const value = await inputs.value(name)
     if (value !== undefined) values.push({ path, value })

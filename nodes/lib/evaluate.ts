@@ -38,11 +38,14 @@ export class Inputs {
     return text(this.config[name])
   }
 
+  /** Whether anything is set at all, so that there can be a value. */
+  isSet(name: string): boolean {
+    return text(this.config[name]) !== '' && !this.isMadeOfContent(name)
+  }
+
   async value(name: string): Promise<unknown> {
-    // No value at all: the node makes one.
-    if (this.isMadeOfContent(name)) return undefined
+    if (!this.isSet(name)) return undefined
     const setting = text(this.config[name])
-    if (setting === '') return undefined
     const unset = unsetVariable(setting)
     if (unset !== undefined && this.#type(name) === 'str') {
       throw badInput(`The field "${name}" names the environment variable ${unset}, which is not set.`)
@@ -52,7 +55,7 @@ export class Inputs {
     return isBlank ? undefined : value
   }
 
-  /** Whether the field is set to be made from the content of the message. */
+  /** Whether the field is set to be made from the content of the message: then it has no value of its own. */
   isMadeOfContent(name: string): boolean {
     return this.#type(name) === 'content'
   }

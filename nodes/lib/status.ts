@@ -20,6 +20,12 @@ export interface Ticket {
   failed: (code: string) => void
 }
 
+/** How the last message ended. */
+interface Ended {
+  failed: boolean
+  text: () => string
+}
+
 /**
  * The status line of a send node: how many wait and are under way, how far an upload is, how the last message
  * ended, and whether it went to the sandbox. At most one change a second, apart from the first ones.
@@ -27,7 +33,7 @@ export interface Ticket {
 export class Status {
   readonly #underWay = new Map<Ticket, Progress>()
   #environment = ''
-  #ended: { failed: boolean; text: string } | undefined
+  #ended: Ended | undefined
   #shown = ''
   #credit = AT_ONCE
   #creditAt = Date.now()
@@ -51,10 +57,12 @@ export class Status {
         this.#changed()
       },
       sent: (statusCode, way, id) => {
-        const text = [String(statusCode), this.#word(`way.${way}`), id?.slice(0, SHORT_ID)]
-        this.#end(ticket, false, text.filter(Boolean).join(' '))
+        // Put into words only if it is shown: translating costs as much as building the message.
+        const text = (): string =>
+          [String(statusCode), this.#word(`way.${way}`), id?.slice(0, SHORT_ID)].filter(Boolean).join(' ')
+        this.#end(ticket, { failed: false, text })
       },
-      failed: (code) => this.#end(ticket, true, code),
+      failed: (code) => this.#end(ticket, { failed: true, text: () => code }),
     }
     return ticket
   }
@@ -65,9 +73,9 @@ export class Status {
     this.node.status({})
   }
 
-  #end(ticket: Ticket, failed: boolean, text: string): void {
+  #end(ticket: Ticket, ended: Ended): void {
     this.#underWay.delete(ticket)
-    this.#ended = { failed, text }
+    this.#ended = ended
     this.#changed()
   }
 
@@ -101,7 +109,7 @@ export class Status {
     const moving = all.filter(({ phase }) => phase !== 'wait')
     const isBusy = all.length > 0
     const busy = [this.#movingText(moving), this.#waitingText(all.length - moving.length)]
-    const parts = isBusy ? [...busy, failed ? this.#ended!.text : ''] : [this.#ended?.text ?? '']
+    const parts = isBusy ? [...busy, failed ? this.#ended!.text() : ''] : [this.#ended?.text() ?? '']
     const prefix = this.#environment === 'sandbox' ? `${this.#word('sandbox')} ` : ''
     return {
       fill: failed ? 'red' : isBusy ? 'blue' : 'green',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
-import { copyJson, getAt, isObject, parsePath, setAt, type Json, type JsonObject, type Path } from './json'
+import { copyJson, getAt, isObject, fieldPath, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,
   checked,
@@ -112,7 +112,7 @@ function setDefaults(body: JsonObject, defaults: [Path, Json][]): void {
 }
 
 function setField(body: JsonObject, { path, value }: FieldValue): void {
-  setAt(body, parsePath(path), fieldValue(value, path))
+  setAt(body, fieldPath(path), fieldValue(value, path))
 }
 
 /** Every field of the forms is a text to Redox: a number from a message (an order id) is written as one. */

@@ -9,7 +9,7 @@ import {
   formatPath,
   getAt,
   isObject,
-  parsePath,
+  fieldPath,
   setAt,
   type Json,
   type JsonObject,
@@ -191,7 +191,7 @@ const isReferredTo = (entry: JsonObject, reference: Json | undefined): boolean =
 function layFields(entries: JsonObject[], main: JsonObject, fields: FieldValue[]): JsonObject | undefined {
   let patient = ofType(entries, 'Patient')[0]
   for (const { path, value } of fields) {
-    const [target, ...rest] = parsePath(path)
+    const [target, ...rest] = fieldPath(path)
     if (target === 'Patient' && patient === undefined) {
       patient = { resourceType: 'Patient' }
       entries.push({ resource: patient })

@@ -36,6 +36,15 @@ export function parsePath(text: string): Path {
   return steps
 }
 
+const fieldPaths = new Map<string, Path>()
+
+/** {@link parsePath} for the paths of the forms' fields: few, and the same for every message. */
+export function fieldPath(text: string): Path {
+  const known = fieldPaths.get(text) ?? parsePath(text)
+  fieldPaths.set(text, known)
+  return known
+}
+
 /**
  * A copy of a message part as JSON will carry it: dates as ISO text, `undefined` left out. What JSON would
  * silently mangle (Buffers, cycles, NaN, Maps) is an error. Strings are shared, so a file inside costs nothing.

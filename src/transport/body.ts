@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FileSource } from '../file/file'
+import { DRAINED_FROM, Scratch } from '../file/scratch'
+import { turn } from '../file/turns'
 
 /**
  * A request body that can be made again: a replayed request carries every byte again. `length` is exact and
@@ -9,7 +10,11 @@ import type { FileSource } from '../file/file'
 export interface RequestBody {
   length: number
   contentType: string
-  open(): AsyncIterable<Buffer>
+  /**
+   * Its bytes. A piece is good until the next one is asked for, and that is to be done after the socket has drained.
+   * @param onPiece hears of each piece before it is handed over: after the last one nobody need come back
+   */
+  open(onPiece?: OnPiece): AsyncIterable<Buffer>
   /** the body as a person reads it: files stand as `<base64, 12345 bytes>` */
   shortened(): string
   /** whether the text stands in the body, outside of the files */
@@ -18,67 +23,152 @@ export interface RequestBody {
   sha256(): string[]
 }
 
-// 48 KiB of file make 64 KiB of base64; longer strings cross V8's large-object limit and cost twice the CPU
-// (design/PERFORMANCE). A multiple of three, so that pieces join without padding between them.
-const EMBED_PIECE = 48 * 1024
-const UPLOAD_PIECE = 256 * 1024
-// A drained socket resolves in microtasks: without a turn of the loop a big body would hold it to the end.
-const BYTES_PER_TURN = 512 * 1024
+type OnPiece = (bytes: number) => void
+
+// The path of a file's byte, and where it is copied:
+// 1. From the disk into pooled scratch (src/file): there is no other way to get hold of it. A file in memory is not
+//    copied, its pieces are views. Either way sha256 reads a piece while it is in the processor's cache.
+// 2. Embedded: as base64 into a string, because V8 encodes into strings only, and from there into pooled scratch,
+//    because a socket takes bytes. The JSON around it goes into the same scratch: a copy is cheaper than a write.
+//    Uploaded: not at all, the socket gets the piece itself.
+// 3. By the socket into the kernel's memory; with TLS before that, encrypted, into OpenSSL's.
+
+// Base64 that is handed over at once. Above what a socket holds back (see scratch.ts), and below V8's limit for large
+// objects (128 KiB): strings beyond it cost twice the CPU (design/PERFORMANCE).
+const PACK = 80 * 1024
+const packs = new Scratch(PACK)
 
 export const base64Length = (size: number): number => Math.ceil(size / 3) * 4
 
-type Part = Buffer | { file: FileSource; encoding: 'base64' | 'binary' }
+const unheard: OnPiece = () => undefined
 
-const partLength = (part: Part): number =>
-  Buffer.isBuffer(part)
-    ? part.length
-    : part.encoding === 'base64'
-      ? base64Length(part.file.size)
-      : part.file.size
-
-const partText = (part: Part): string =>
-  Buffer.isBuffer(part)
-    ? part.toString('utf8')
-    : `<${part.encoding === 'base64' ? 'base64, ' : ''}${part.file.size} bytes>`
-
-function bodyOf(contentType: string, parts: Part[]): RequestBody {
+/** Texts with files between them, as base64. There is one text more than files. */
+function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[] = []): RequestBody {
+  const sizes = [...texts.map((text) => text.length), ...files.map(({ size }) => base64Length(size))]
+  const length = sizes.reduce((sum, size) => sum + size)
   let digests: string[] = []
   return {
     contentType,
-    length: parts.reduce((sum, part) => sum + partLength(part), 0),
+    length,
     sha256: () => digests,
-    shortened: () => parts.map(partText).join(''),
-    repeats: (text) => text !== '' && parts.some((part) => Buffer.isBuffer(part) && part.includes(text)),
-    async *open() {
+    shortened: () =>
+      texts.map((text, at) => `${text}${files[at] ? `<base64, ${files[at].size} bytes>` : ''}`).join(''),
+    repeats: (text) => isIn(texts, text),
+    async *open(onPiece = unheard) {
       const found: string[] = []
-      for (const part of parts) {
-        if (Buffer.isBuffer(part)) yield part
-        else yield* filePieces(part, (digest) => found.push(digest))
-        digests = found
+      const packer = new Packer(length)
+      for (const [at, text] of texts.entries()) {
+        for (let done = 0; done < text.length;) {
+          done += packer.add(text, done)
+          if (packer.isFull) yield packer.take(onPiece)
+        }
+        const file = files[at]
+        if (file === undefined) continue
+        const hash = createHash('sha256')
+        for await (const piece of file.read()) {
+          await turn(piece.length)
+          hash.update(piece)
+          for (let done = 0; done < piece.length;) {
+            done += packer.encode(piece, done)
+            if (packer.isFull) yield packer.take(onPiece)
+          }
+        }
+        found.push(hash.digest('hex'))
+        if (found.length === files.length) digests = found
       }
+      if (!packer.isEmpty) yield packer.takeLast(onPiece)
+      packer.end()
     },
   }
 }
 
-async function* filePieces(
-  { file, encoding }: Exclude<Part, Buffer>,
-  onDigest: (sha256: string) => void,
-): AsyncGenerator<Buffer> {
-  const hash = createHash('sha256')
-  let sinceTurn = 0
-  let read = 0
-  for await (const piece of file.read(encoding === 'base64' ? EMBED_PIECE : UPLOAD_PIECE)) {
-    hash.update(piece)
-    read += piece.length
-    sinceTurn += piece.length
-    if (read === file.size) onDigest(hash.digest('hex'))
-    // base64: one string and one buffer a piece, because undici writes bytes, not strings. binary: a view.
-    yield encoding === 'base64' ? Buffer.from(piece.toString('base64'), 'latin1') : piece
-    if (sinceTurn >= BYTES_PER_TURN) {
-      sinceTurn = 0
-      await nextTurn()
-    }
+const isIn = (texts: Buffer[], text: string): boolean =>
+  text !== '' && texts.some((one) => one.includes(text))
+
+/** Packs texts and base64 close together. A body that fits into one pack has memory of its own and is one piece. */
+class Packer {
+  readonly #pack: Buffer
+  readonly #isPooled: boolean
+  #used = 0
+
+  constructor(length: number) {
+    this.#isPooled = length > PACK - MARGIN
+    this.#pack = this.#isPooled ? packs.take() : Buffer.allocUnsafeSlow(length + MARGIN)
   }
+
+  get isEmpty(): boolean {
+    return this.#used === 0
+  }
+
+  get isFull(): boolean {
+    return this.#pack.length - this.#used < MARGIN
+  }
+
+  /** @returns how many bytes found room */
+  add(text: Buffer, from: number): number {
+    const copied = text.copy(this.#pack, this.#used, from)
+    this.#used += copied
+    return copied
+  }
+
+  /** @returns how many bytes found room as base64: a multiple of 3, up to the piece's end */
+  encode(piece: Buffer, from: number): number {
+    const room = Math.floor((this.#pack.length - this.#used) / 4) * 3
+    const end = Math.min(piece.length, from + room)
+    this.#used += this.#pack.write(piece.toString('base64', from, end), this.#used, 'latin1')
+    return end - from
+  }
+
+  take(onPiece: OnPiece): Buffer {
+    const piece = this.#pack.subarray(0, this.#used)
+    this.#used = 0
+    onPiece(piece.length)
+    return piece
+  }
+
+  /** Too short to be drained: not in memory that somebody else may get. */
+  takeLast(onPiece: OnPiece): Buffer {
+    const piece = this.take(onPiece)
+    return this.#isPooled && piece.length < DRAINED_FROM ? Buffer.from(piece) : piece
+  }
+
+  /** All was handed over, and the socket has drained. */
+  end(): void {
+    if (this.#isPooled) packs.give(this.#pack)
+  }
+}
+
+// What four characters of base64 may find too little.
+const MARGIN = 4
+
+/** A file's own bytes with texts around them. */
+function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buffer): RequestBody {
+  let digests: string[] = []
+  return {
+    contentType,
+    length: head.length + file.size + tail.length,
+    sha256: () => digests,
+    shortened: () => `${head}<${file.size} bytes>${tail}`,
+    repeats: (text) => isIn([head, tail], text),
+    async *open(onPiece = unheard) {
+      if (head.length > 0) yield told(head, onPiece)
+      const hash = createHash('sha256')
+      let read = 0
+      for await (const piece of file.read()) {
+        await turn(piece.length)
+        hash.update(piece)
+        read += piece.length
+        if (read === file.size) digests = [hash.digest('hex')]
+        yield told(piece, onPiece)
+      }
+      if (tail.length > 0) yield told(tail, onPiece)
+    },
+  }
+}
+
+function told(piece: Buffer, onPiece: OnPiece): Buffer {
+  onPiece(piece.length)
+  return piece
 }
 
 /** Where a file goes into a JSON body: path of object keys and array indexes. */
@@ -98,34 +188,31 @@ export function jsonBody(
   embeddings: Embedding[],
   set: (value: unknown, path: readonly (string | number)[], leaf: string) => unknown,
 ): RequestBody {
-  const marker = randomUUID()
-  const marked = embeddings.reduce((json, { path }, index) => set(json, path, `${marker}:${index}`), value)
-  const pieces = JSON.stringify(marked).split(new RegExp(`${marker}:(\\d+)`))
-  return bodyOf(
-    contentType,
-    pieces.map((piece, index): Part => {
-      if (index % 2 === 0) return Buffer.from(piece, 'utf8')
-      return { file: embeddings[Number(piece)]!.file, encoding: 'base64' }
-    }),
-  )
+  const marked = embeddings.reduce((json, { path }, index) => set(json, path, `${MARKER}:${index}`), value)
+  const pieces = JSON.stringify(marked).split(MARKED)
+  const texts = pieces.filter((_, at) => at % 2 === 0).map((text) => Buffer.from(text, 'utf8'))
+  const files = pieces.filter((_, at) => at % 2 === 1).map((index) => embeddings[Number(index)]!.file)
+  return embeddingBody(contentType, texts, files)
 }
 
+// In no message: it is made up anew in each process, and never leaves it.
+const MARKER = randomUUID()
+const MARKED = new RegExp(`${MARKER}:(\\d+)`)
+
+const NOTHING = Buffer.alloc(0)
+
 /** The file's own bytes. */
-export const rawBody = (file: FileSource): RequestBody =>
-  bodyOf(file.contentType, [{ file, encoding: 'binary' }])
+export const rawBody = (file: FileSource): RequestBody => fileBody(file.contentType, NOTHING, file, NOTHING)
 
 /** FHIR JSON `Binary` (facts 9.1, second form). */
 export const fhirBinaryBody = (file: FileSource): RequestBody => {
-  const [head, tail] = JSON.stringify({
-    resourceType: 'Binary',
-    contentType: file.contentType,
-    data: '|',
-  }).split('"|"') as [string, string]
-  return bodyOf('application/fhir+json', [
-    Buffer.from(`${head}"`, 'utf8'),
-    { file, encoding: 'base64' },
-    Buffer.from(`"${tail}`, 'utf8'),
-  ])
+  const { contentType } = file
+  const [head, tail] = JSON.stringify({ resourceType: 'Binary', contentType, data: '|' }).split('"|"') as [
+    string,
+    string,
+  ]
+  const texts = [`${head}"`, `"${tail}`].map((text) => Buffer.from(text, 'utf8'))
+  return embeddingBody('application/fhir+json', texts, [file])
 }
 
 /** `multipart/form-data` with the one part `file` (facts 4.2). */
@@ -134,11 +221,13 @@ export function multipartBody(file: FileSource): RequestBody {
   const head =
     `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${multipartName(file.name)}"\r\n` +
     `Content-Type: ${file.contentType}\r\n\r\n`
-  return bodyOf(`multipart/form-data; boundary=${boundary}`, [
+  const contentType = `multipart/form-data; boundary=${boundary}`
+  return fileBody(
+    contentType,
     Buffer.from(head, 'utf8'),
-    { file, encoding: 'binary' },
+    file,
     Buffer.from(`\r\n--${boundary}--\r\n`, 'latin1'),
-  ])
+  )
 }
 
 // RFC 7578 section 4.2: UTF-8 as it is, quotes and line breaks percent-encoded.
@@ -147,4 +236,4 @@ const multipartName = (name: string): string =>
 
 /** A small body that is known as text. */
 export const textBody = (contentType: string, text: string): RequestBody =>
-  bodyOf(contentType, [Buffer.from(text, 'utf8')])
+  embeddingBody(contentType, [Buffer.from(text, 'utf8')])

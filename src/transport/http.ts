@@ -63,7 +63,7 @@ export class Http {
 
   /**
    * One attempt. Redirects are not followed: the token goes to the configured hosts only.
-   * @param onSent hears of every piece of the body that was handed to the socket
+   * @param onSent hears of every piece of the body that is handed to the socket
    * @throws HttpFault when no complete answer came
    */
   async post(
@@ -76,16 +76,15 @@ export class Http {
     let sent = false
     let handed = 0
     let head: { statusCode: number; headers: HttpAnswer['headers'] } | undefined
+    const onPiece = (bytes: number): void => {
+      handed += bytes
+      onSent(bytes)
+    }
     const pieces: AsyncIterable<Buffer> = {
-      async *[Symbol.asyncIterator]() {
+      [Symbol.asyncIterator]() {
         // undici opens the body only once it writes to a connected socket: before that nothing has left.
         sent = true
-        for await (const piece of body.open()) {
-          // Counted before: after the last one nobody need come back here.
-          handed += piece.length
-          yield piece
-          onSent(piece.length)
-        }
+        return body.open(onPiece)[Symbol.asyncIterator]()
       },
     }
     try {

@@ -38,7 +38,7 @@ async function sent(body: RequestBody, fileBytes: Buffer[]): Promise<Buffer> {
   return first
 }
 
-const contentOf = (file: FileSource): Promise<Buffer> => bytesOf(file.read(10_000))
+const contentOf = (file: FileSource): Promise<Buffer> => bytesOf(file.read())
 
 /** Header lines of the one part. */
 const partHead = (body: Buffer): string[] =>

@@ -134,7 +134,8 @@ describe('gate with bounds', () => {
 
 // ---- Bodies --------------------------------------------------------------------------------------------
 
-const SIZES = [1, 2, 3, 48 * 1024 - 1, 48 * 1024, 48 * 1024 + 1, 600_000]
+// Around what is packed together (80 KiB of base64), and around a piece of a file (510 KiB).
+const SIZES = [1, 2, 3, 61_300, 61_438, 61_439, 61_440, 61_441, 522_239, 522_240, 522_241, 1_044_481, 1_700_000]
 
 describe('request bodies', () => {
   const forms: [string, (file: FileSource) => RequestBody][] = [
