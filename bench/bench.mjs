@@ -11,7 +11,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { CELLS, countOf, GOALS, nameOf, QUICK } from './cells.mjs'
-import { digestOf, fileOf } from './file.mjs'
+import { fileOf } from './file.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -31,13 +31,8 @@ const cells = (values.quick ? QUICK : CELLS).filter((cell) => nameOf(cell).inclu
 const files = new Map()
 for (const { size } of cells) {
   if (files.has(size)) continue
-  const file = fileOf(size)
-  const filePath = path.join(folder, `${size}.pdf`)
-  await writeFile(filePath, file)
-  files.set(size, {
-    path: filePath,
-    digests: { embed: digestOf(file, 'embed'), upload: digestOf(file, 'upload') },
-  })
+  files.set(size, path.join(folder, `${size}.pdf`))
+  await writeFile(files.get(size), fileOf(size))
 }
 const server = fork(path.join(import.meta.dirname, 'server.mjs'), [
   JSON.stringify({ tls: values.tls, latency: Number(values.latency) }),
@@ -75,8 +70,8 @@ if (values.json)
 async function run(cell, contestant) {
   const count = countOf(cell, values.quick)
   const warmUp = Math.max(cell.inFlight, Math.ceil(count / 10))
-  const { path: filePath, digests } = files.get(cell.size)
-  server.send({ expect: digests[cell.way] })
+  const filePath = files.get(cell.size)
+  server.send({ expect: { way: cell.way, path: filePath } })
   await once(server, 'message')
   const spec = { contestant, cell: { ...cell, count, warmUp }, url, path: filePath, tls: values.tls }
   const child = fork(path.join(import.meta.dirname, 'contestant.mjs'), [JSON.stringify(spec)], {

@@ -1,6 +1,4 @@
 // The file of a cell: the same for everybody, in memory or on the disk.
-import { createHash } from 'node:crypto'
-
 const PDF = Buffer.from('%PDF-1.7\n')
 
 /** Bytes that do not repeat, so that nothing in between can do less. The same for the same size. */
@@ -17,8 +15,3 @@ export function fileOf(size) {
   file.write('\n%%EOF\n', size - 7)
   return file
 }
-
-export const digestOf = (file, way) =>
-  createHash('sha256')
-    .update(way === 'embed' ? file.toString('base64') : file)
-    .digest('hex')

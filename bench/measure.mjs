@@ -1,7 +1,7 @@
 // What a contestant's process measures of itself.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-const SAMPLE_MS = 5
+const SAMPLE_MS = 10
 const ms = (nanoseconds) => nanoseconds / 1e6
 
 /**

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
 const EMBED_PIECE = 48 * 1024
-const READ_PIECE = 512 * 1024
+const READ_PIECE = 480 * 1024
 const TURN = 512 * 1024
 const BOUNDARY = 'bench-boundary'
 const MULTIPART = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="scan.pdf"\r\nContent-Type: application/pdf\r\n\r\n`
@@ -31,7 +31,7 @@ export async function rawSender({ contestant, cell, url, file, path: filePath, t
       ? Buffer.concat([head, isEmbed ? Buffer.from(file.toString('base64')) : file, tail])
       : undefined
   const pieces =
-    cell.from === 'disk' ? () => diskPieces(filePath, isEmbed) : () => bufferPieces(file, isEmbed, tls)
+    cell.from === 'disk' ? () => diskPieces(filePath, isEmbed) : () => bufferPieces(file, isEmbed)
   const body = () =>
     whole ??
     iterable(async function* () {
@@ -65,45 +65,58 @@ function jsonParts() {
     .map((part) => Buffer.from(part))
 }
 
-async function* bufferPieces(file, isEmbed, tls) {
-  if (isEmbed) yield* encoded([file])
-  else if (!tls) yield file
-  else for (let at = 0; at < file.length; at += READ_PIECE) yield file.subarray(at, at + READ_PIECE)
+// All of lean's bodies know the sha256 of the file, as ours have to.
+
+async function* bufferPieces(file, isEmbed) {
+  yield* isEmbed ? encoded([file]) : hashed(slices(file, READ_PIECE))
 }
 
 async function* diskPieces(filePath, isEmbed) {
-  const read = readPieces(filePath, isEmbed ? EMBED_PIECE * 10 : READ_PIECE)
-  if (isEmbed) yield* encoded(read)
-  else yield* read
+  yield* isEmbed ? encoded(readPieces(filePath)) : hashed(readPieces(filePath))
 }
 
-async function* readPieces(filePath, size) {
+function* slices(file, size) {
+  for (let at = 0; at < file.length; at += size) yield file.subarray(at, at + size)
+}
+
+// Two are in turns read into and sent.
+const scratch = []
+
+async function* readPieces(filePath) {
   const handle = await open(filePath)
+  const buffers = scratch.pop() ?? [Buffer.allocUnsafeSlow(READ_PIECE), Buffer.allocUnsafeSlow(READ_PIECE)]
   try {
-    const buffers = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)]
     for (let turn = 0; ; turn++) {
-      const { bytesRead } = await handle.read(buffers[turn % 2], 0, size)
-      if (bytesRead === 0) return
+      const { bytesRead } = await handle.read(buffers[turn % 2], 0, READ_PIECE)
+      if (bytesRead === 0) break
       yield buffers[turn % 2].subarray(0, bytesRead)
     }
   } finally {
     await handle.close()
   }
+  scratch.push(buffers)
 }
 
-async function* encoded(files) {
+async function* hashed(pieces) {
   const hash = createHash('sha256')
+  for await (const piece of pieces) {
+    hash.update(piece)
+    yield piece
+  }
+  hash.digest('hex')
+}
+
+async function* encoded(pieces) {
   let since = 0
-  for await (const file of files) {
-    for (let at = 0; at < file.length; at += EMBED_PIECE) {
-      const piece = file.subarray(at, at + EMBED_PIECE)
-      hash.update(piece)
-      yield Buffer.from(piece.toString('base64'), 'latin1')
-      if ((since += piece.length) >= TURN) {
+  const text = Buffer.allocUnsafe(EMBED_PIECE * (4 / 3))
+  for await (const piece of hashed(pieces)) {
+    for (const slice of slices(piece, EMBED_PIECE)) {
+      const length = text.latin1Write(slice.base64Slice(), 0)
+      yield length < text.length ? Buffer.from(text.subarray(0, length)) : text
+      if ((since += slice.length) >= TURN) {
         since = 0
         await nextTurn()
       }
     }
   }
-  hash.digest('hex')
 }

@@ -4,6 +4,26 @@ import { badInput } from '../../src/errors'
 /** A node's saved properties: `name` and `nameType` for each typed input. */
 export type NodeConfig = Record<string, unknown>
 
+/** The same, looked through once for all messages. */
+export type Fields = ReadonlyMap<string, Field>
+
+interface Field {
+  value: string
+  /** of a typed input */
+  type: string
+}
+
+const MADE_OF_CONTENT = 'content'
+const UNSET: Field = { value: '', type: 'str' }
+
+export const fieldsOf = (config: NodeConfig): Fields =>
+  new Map(
+    Object.keys(config).map((name) => [
+      name,
+      { value: text(config[name]), type: text(config[`${name}Type`]) || UNSET.type },
+    ]),
+  )
+
 /** Codes of JSONata and of Node-RED. */
 const OWN_CODE = /^([A-Z]\d{4}|INVALID_[A-Z]+)$/
 
@@ -21,43 +41,43 @@ export class Inputs {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
-    private readonly config: NodeConfig,
+    private readonly fields: Fields,
     private readonly msg: NodeMessageInFlow,
   ) {}
 
   /** What the node is set to, e.g. `msg.payload`, for error texts. */
   where(name: string): string {
-    const value = text(this.config[name])
-    const type = this.#type(name)
+    const { value, type } = this.#field(name)
     if (type === 'msg' || type === 'flow' || type === 'global') return `${type}.${value}`
     return type === 'jsonata' ? 'the result of a JSONata expression' : 'the node'
   }
 
   /** A plain setting, such as a choice from a list. */
   setting(name: string): string {
-    return text(this.config[name])
+    return this.#field(name).value
   }
 
   /** Whether anything is set at all, so that there can be a value. */
   isSet(name: string): boolean {
-    return text(this.config[name]) !== '' && !this.isMadeOfContent(name)
+    const { value, type } = this.#field(name)
+    return value !== '' && type !== MADE_OF_CONTENT
   }
 
   async value(name: string): Promise<unknown> {
     if (!this.isSet(name)) return undefined
-    const setting = text(this.config[name])
+    const { value: setting, type } = this.#field(name)
     const unset = unsetVariable(setting)
-    if (unset !== undefined && this.#type(name) === 'str') {
+    if (unset !== undefined && type === 'str') {
       throw badInput(`The field "${name}" names the environment variable ${unset}, which is not set.`)
     }
-    const value = await this.#evaluate(name, setting, this.#type(name))
+    const value = type === 'str' ? setting : await this.#evaluate(name, setting, type)
     const isBlank = value === null || (typeof value === 'string' && value.trim() === '')
     return isBlank ? undefined : value
   }
 
   /** Whether the field is set to be made from the content of the message: then it has no value of its own. */
   isMadeOfContent(name: string): boolean {
-    return this.#type(name) === 'content'
+    return this.#field(name).type === MADE_OF_CONTENT
   }
 
   /** Numbers and booleans are written as text; anything else is refused. */
@@ -70,8 +90,8 @@ export class Inputs {
     )
   }
 
-  #type(name: string): string {
-    return text(this.config[`${name}Type`]) || 'str'
+  #field(name: string): Field {
+    return this.fields.get(name) ?? UNSET
   }
 
   #evaluate(name: string, value: string, type: string): Promise<unknown> {

@@ -2,7 +2,7 @@ import type { Node, NodeAPI } from 'node-red'
 import { RedoxError, type Problem } from '../../src/errors'
 import type { RequestPreview } from '../../src/redox/client'
 import { environmentOf, type TargetEnvironment } from './connection'
-import { Inputs, type NodeConfig } from './evaluate'
+import { fieldsOf, Inputs, type NodeConfig } from './evaluate'
 import { withConnection, withVariables } from './form-connection'
 import { prepareOf } from './send-node'
 
@@ -63,10 +63,8 @@ class SampleInputs extends Inputs {
     super(
       RED,
       node as Node,
-      { ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) },
-      {
-        _msgid: 'sample',
-      },
+      fieldsOf({ ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) }),
+      { _msgid: 'sample' },
     )
     this.#form = form
   }

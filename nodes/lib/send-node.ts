@@ -5,7 +5,7 @@ import { checked, type Draft } from '../../src/message/prepared'
 import { referenceFor, type Delivery, type RedoxClient, type UploadKind } from '../../src/redox/client'
 import { closeWithinMs, timer } from './closing'
 import type { Connection, RedoxConfigNode } from './connection'
-import { Inputs, type NodeConfig } from './evaluate'
+import { fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
 import { migrated } from './migrations'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
@@ -60,19 +60,19 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
     }
 
     // Once, and not before a message needs it: what cannot be used is an error for Catch.
-    let config: NodeConfig | undefined
-    const ready = async (): Promise<{ config: NodeConfig; connection: Connection }> => ({
-      config: (config ??= migrated(type, saved)),
+    let fields: Fields | undefined
+    const ready = async (): Promise<{ fields: Fields; connection: Connection }> => ({
+      fields: (fields ??= fieldsOf(migrated(type, saved))),
       connection: await connectionOf(RED, saved.connection),
     })
 
     const run = async (work: Work): Promise<Answer> => {
       const began = Date.now()
-      const { config, connection } = await ready()
+      const { fields, connection } = await ready()
       const { environment, client } = connection
       work.begin(environment)
       const warnings: string[] = []
-      const inputs = new Inputs(RED, this, config, work.msg)
+      const inputs = new Inputs(RED, this, fields, work.msg)
       const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
       const { redox, ...done } = await deliver(prepared, client, work)
       const milliseconds = Date.now() - began

@@ -28,9 +28,13 @@ export class TokenCache {
     this.#fetch = fetch
   }
 
+  /** The token, if it can still be used for a while. */
+  get fresh(): string | undefined {
+    return this.#current && Date.now() < renewAt(this.#current) ? this.#current.token : undefined
+  }
+
   async get(): Promise<string> {
-    if (this.#current && Date.now() < renewAt(this.#current)) return this.#current.token
-    return (await this.#renew()).token
+    return this.fresh ?? (await this.#renew()).token
   }
 
   /** A server refused this token. Others may have renewed it meanwhile: then theirs stays. */

@@ -42,7 +42,10 @@ export function decodeBase64(text: string, where: string): Buffer {
  * first bytes prove that there is one.
  */
 export function decodeTwice(bytes: Buffer): Buffer | undefined {
-  const head = decoded(bytes.toString('latin1', 0, 512).replace(/\s+/g, '').slice(0, 256))
+  const start = bytes.toString('latin1', 0, 512)
+  // Of nearly all files the first byte tells.
+  if (!/^[\sA-Za-z0-9+/=_-]*$/.test(start)) return undefined
+  const head = decoded(start.replace(/\s+/g, '').slice(0, 256))
   if (head === undefined || sniffContentType(head) === undefined) return undefined
   return decoded(bytes.toString('latin1').trim())
 }

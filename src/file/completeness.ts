@@ -33,7 +33,9 @@ export function endWarnings(ends: Ends, where: string): string[] {
   const { start, end, table } = ends
   const known = END_MARKS.find((one) => start.indexOf(one.start) === 0)
   const isCutShort = known !== undefined && !end.includes(known.mark)
-  const isEncrypted = isPdf(start) && [start, end, table].some((part) => part && ENCRYPTED.test(text(part)))
+  const isEncrypted =
+    isPdf(start) &&
+    [start, end, table].some((part) => part?.includes('/Encrypt') && ENCRYPTED.test(text(part)))
   return [
     ...(isCutShort
       ? [`the ${known.what} in ${where} seems to be cut short: ${known.mark} is missing at its end`]

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
@@ -103,6 +102,8 @@ export class RedoxClient {
   readonly #gate: Gate
   readonly #pace: Pace
   readonly #closing = new AbortController()
+  /** stops each message that waits or is under way */
+  readonly #underWay = new Set<() => void>()
   /** Origins that uploads of this connection answered with: which host they name is not documented (facts 9.1). */
   readonly uploadOrigins = new Set<string>()
 
@@ -189,6 +190,7 @@ export class RedoxClient {
   /** Stops what is under way and closes the sockets. */
   async close(): Promise<void> {
     this.#closing.abort(new DOMException('closed', 'AbortError'))
+    this.#underWay.forEach((abort) => abort())
     await this.#http.close()
   }
 
@@ -199,7 +201,13 @@ export class RedoxClient {
     onProgress: OnProgress = () => undefined,
     task: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { signal: either, release } = eitherSignal(signal, this.#closing.signal)
+    const stop = new AbortController()
+    const abort = (): void => stop.abort(new DOMException('closed', 'AbortError'))
+    const either = stop.signal
+    if (signal.aborted || this.#closing.signal.aborted) abort()
+    // Not `AbortSignal.any`: on Node 20 each call leaves something behind in a signal that lives on.
+    signal.addEventListener('abort', abort)
+    this.#underWay.add(abort)
     try {
       return await this.#gate.pass(() => task(either), either, {
         bytes,
@@ -209,7 +217,8 @@ export class RedoxClient {
       if (error instanceof RedoxError || !either.aborted) throw error
       throw failure({ fault: 'aborted', sent: false }, 'send', operation, {})
     } finally {
-      release()
+      signal.removeEventListener('abort', abort)
+      this.#underWay.delete(abort)
     }
   }
 
@@ -382,7 +391,7 @@ export class RedoxClient {
     onProgress: OnProgress,
   ): Promise<{ answer: HttpAnswer } | Failure> {
     const tokenFor = async (): Promise<string | undefined> =>
-      step.purpose === 'token' ? undefined : unlessStopped(this.#tokens.get(), signal)
+      step.purpose === 'token' ? undefined : (this.#tokens.fresh ?? unlessStopped(this.#tokens.get(), signal))
     await tokenFor()
     if (this.#pace.wait() > 0) onProgress(WAITING)
     const wait = await this.#pace.turn(signal, giveUpAt)
@@ -487,26 +496,6 @@ function unlessStopped<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', stop, { once: true })
     void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
-}
-
-/**
- * Aborted when one of the two is. Not `AbortSignal.any`: on Node 20 each call leaves something behind in a
- * signal that lives on, and these live as long as the connection.
- */
-function eitherSignal(one: AbortSignal, other: AbortSignal): { signal: AbortSignal; release: () => void } {
-  const controller = new AbortController()
-  const abort = (): void => controller.abort(new DOMException('closed', 'AbortError'))
-  const both = [one, other]
-  // One listener for each message that waits or is under way: many are no leak here.
-  setMaxListeners(0, ...both)
-  for (const signal of both) {
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort)
-  }
-  return {
-    signal: controller.signal,
-    release: () => both.forEach((signal) => signal.removeEventListener('abort', abort)),
-  }
 }
 
 // An answer that repeats a file begins where it begins.

@@ -85,14 +85,14 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
 const isIn = (texts: Buffer[], text: string): boolean =>
   text !== '' && texts.some((one) => one.includes(text))
 
-/** Packs texts and base64 close together. A body that fits into one pack has memory of its own and is one piece. */
+/** Packs texts and base64 close together. What is too short to be drained is one piece in memory of its own. */
 class Packer {
   readonly #pack: Buffer
   readonly #isPooled: boolean
   #used = 0
 
   constructor(length: number) {
-    this.#isPooled = length > PACK - MARGIN
+    this.#isPooled = length >= DRAINED_FROM
     this.#pack = this.#isPooled ? packs.take() : Buffer.allocUnsafeSlow(length + MARGIN)
   }
 
