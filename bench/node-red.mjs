@@ -36,19 +36,19 @@ export async function flowSender({ contestant, cell, url, file, path: filePath, 
   await RED.runtime.flows.setFlows({ flows: { flows: flow }, deploymentType: 'full' })
   await deployed
   const waiting = new Map()
-  globalThis.benchEnd = (msg) => {
-    if (msg.statusCode < 200 || msg.statusCode > 299 || msg.error)
-      throw new Error(JSON.stringify(msg.error ?? msg.statusCode))
-    waiting.get(msg._msgid)()
-    waiting.delete(msg._msgid)
+  globalThis.benchEnd = ({ _msgid, statusCode, error }) => {
+    const { resolve, reject } = waiting.get(_msgid)
+    waiting.delete(_msgid)
+    if (statusCode >= 200 && statusCode < 300 && !error) resolve()
+    else reject(new Error(error?.message ?? `HTTP ${statusCode}`))
   }
   const entry = RED.nodes.getNode('entry')
   const content = cell.from === 'disk' ? { filename: filePath } : { payload: file, filename: 'scan.pdf' }
   let sent = 0
   return () =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const _msgid = `m${++sent}`
-      waiting.set(_msgid, resolve)
+      waiting.set(_msgid, { resolve, reject })
       entry.receive({ ...content, _msgid })
     })
 }
@@ -58,13 +58,17 @@ const END = [
   { id: 'catch', type: 'catch', z: 'tab', wires: [['end']] },
 ]
 
+const TLS_CONFIG = {
+  ...{ id: 'tls', type: 'tls-config', cert: '', key: '', ca: path.join(ROOT, 'test/fixtures/tls/ca.pem') },
+  ...{ certname: '', keyname: '', caname: '', servername: '', alpnprotocol: '', verifyservercert: true },
+}
+
 function ourFlow(cell, url, tls) {
   const { privateKey } = require('node:crypto').generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   })
-  const fixtures = path.join(ROOT, 'test/fixtures/tls')
   const text = (name, value) => ({ [name]: value, [`${name}Type`]: 'str' })
   const source =
     cell.from === 'disk'
@@ -87,9 +91,7 @@ function ourFlow(cell, url, tls) {
         }
   return [
     { id: 'tab', type: 'tab' },
-    ...(tls
-      ? [{ id: 'tls', type: 'tls-config', ca: path.join(fixtures, 'ca.pem'), verifyservercert: true }]
-      : []),
+    ...(tls ? [TLS_CONFIG] : []),
     {
       ...{ id: 'config', type: 'redox-config', environment: 'Development', clientId: 'a', keyId: 'b' },
       ...{ apiBase: url, blobUploadUrl: `${url}/upload`, dataModelEmbedMb: '20', folders: os.tmpdir() },
@@ -122,16 +124,7 @@ function coreFlow(cell, url, tls) {
   const isDisk = cell.from === 'disk'
   return [
     { id: 'tab', type: 'tab' },
-    ...(tls
-      ? [
-          {
-            id: 'tls',
-            type: 'tls-config',
-            ca: path.join(ROOT, 'test/fixtures/tls/ca.pem'),
-            verifyservercert: true,
-          },
-        ]
-      : []),
+    ...(tls ? [TLS_CONFIG] : []),
     ...(isDisk
       ? [
           {

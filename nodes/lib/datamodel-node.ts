@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { NodeAPI } from 'node-red'
 import { badInput } from '../../src/errors'
 import { readText, sha256Of, type MessageFile } from '../../src/file/file'
 import { getAt } from '../../src/message/json'
@@ -11,7 +10,7 @@ import {
   type FieldValue,
 } from '../../src/message/datamodel'
 import { placeFiles, takeFiles } from './file-input'
-import { registerSendNode, type Prepared, type Task } from './send-node'
+import type { Prepare, Prepared, Task } from './send-node'
 
 /** A typed input of a node and the place in the message that it fills. */
 export interface Field {
@@ -52,10 +51,11 @@ interface DataModelNode {
   describedBy?: Field[]
 }
 
-/** Registers a node that sends one data model. */
-export function registerDataModelNode(RED: NodeAPI, type: string, node: DataModelNode): void {
-  registerSendNode(RED, type, (task) => prepare(task, node))
-}
+/** How a node prepares messages of one data model. */
+export const dataModelNode =
+  (node: DataModelNode): Prepare =>
+  (task) =>
+    prepare(task, node)
 
 async function prepare(
   task: Task,

@@ -117,3 +117,12 @@ export class Inputs {
     )
   }
 }
+
+/** The choice of a setting, checked: a flow may have been made by hand. */
+export function oneOf<T extends string>(inputs: Inputs, name: string, values: readonly [T, ...T[]]): T {
+  const value = inputs.setting(name) || values[0]
+  const found = values.find((one) => one === value)
+  if (found === undefined)
+    throw badInput(`The setting "${name}" of the node is none of ${values.join(', ')}.`)
+  return found
+}

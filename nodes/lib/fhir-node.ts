@@ -1,8 +1,8 @@
-import type { NodeAPI } from 'node-red'
 import { draftFhir, type FhirOperation } from '../../src/message/fhir'
 import { fieldValues, type Field } from './datamodel-node'
 import { placeFiles, takeFiles } from './file-input'
-import { oneOf, registerSendNode, type Prepared, type Task } from './send-node'
+import { oneOf } from './evaluate'
+import type { Prepare, Prepared, Task } from './send-node'
 
 /** Fields of the Patient entry (facts 3.3). */
 export const FHIR_PATIENT_FIELDS: Field[] = [
@@ -30,10 +30,11 @@ interface FhirNode {
   fields: Field[]
 }
 
-/** Registers a node that sends one of Redox's FHIR operations. */
-export function registerFhirNode(RED: NodeAPI, type: string, node: FhirNode): void {
-  registerSendNode(RED, type, (task) => prepare(task, node))
-}
+/** How a node prepares messages for one of Redox's FHIR operations. */
+export const fhirNode =
+  (node: FhirNode): Prepare =>
+  (task) =>
+    prepare(task, node)
 
 async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Prepared> {
   const { inputs, connection } = task

@@ -2,7 +2,8 @@ import { badInput } from '../../src/errors'
 import { takeFile, takePath, type FileHints, type IntakeResult, type MessageFile } from '../../src/file/file'
 import { assertKnownHost, chooseWay, type PlacedFile } from '../../src/message/prepared'
 import { assertReferenceKind } from '../../src/redox/client'
-import { oneOf, type Task } from './send-node'
+import { oneOf } from './evaluate'
+import type { Task } from './send-node'
 
 /**
  * The files of one message, described but not read. What kind of source they are is the node's setting

@@ -34,7 +34,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
     const environment = environmentOf(config.environment)
     return await withConnection(RED, config, {}, environment, async (connection) => {
       const inputs = new SampleInputs(RED, RED.nodes.getNode(form.id), form)
-      const prepare = prepareOf(form.type)
+      const prepare = await prepareOf(form.type)
       if (prepare === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
       const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
       const { client } = connection

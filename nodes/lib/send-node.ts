@@ -1,8 +1,8 @@
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
-import { badInput, RedoxError } from '../../src/errors'
+import { RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
-import { checked, type Draft } from '../../src/message/prepared'
-import { referenceFor, type Delivery, type RedoxClient, type UploadKind } from '../../src/redox/client'
+import type { Draft } from '../../src/message/prepared'
+import type { UploadKind } from '../../src/redox/client'
 import { closeWithinMs, timer } from './closing'
 import type { Connection, RedoxConfigNode } from './connection'
 import { fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
@@ -36,16 +36,17 @@ export type Prepare = (task: Task) => Promise<Prepared>
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 
-const prepares = new Map<string, Prepare>()
+const loaders = new Map<string, () => Promise<Prepare>>()
 
 /** How the nodes of a type prepare a message, for the preview. */
-export const prepareOf = (type: string): Prepare | undefined => prepares.get(type)
+export const prepareOf = async (type: string): Promise<Prepare | undefined> => loaders.get(type)?.()
 
 /**
  * Registers a node that takes a message, does one piece of work at Redox and emits the answer. All that the
  * send nodes share is here: connection, status, `done` exactly once, errors for Catch, deploys.
+ * @param load what is called with the first node in a flow: most of the package, which nobody else needs to wait for
  */
-export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): void {
+export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise<Prepare>): void {
   followFlows(RED)
 
   function SendNode(this: Node, saved: SendNodeDef): void {
@@ -53,6 +54,9 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
     const status = new Status(RED, this)
     const works = new Set<Work>()
     const warned = new Set<string>()
+    const loaded = Promise.all([load(), import('./deliver.js')])
+    // Told to the first message.
+    loaded.catch(() => undefined)
 
     const warn = (warnings: string[]): void => {
       warnings.filter((warning) => !warned.has(warning)).forEach((warning) => this.warn(warning))
@@ -68,6 +72,7 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
 
     const run = async (work: Work): Promise<Answer> => {
       const began = Date.now()
+      const [prepare, { deliver }] = await loaded
       const { fields, connection } = await ready()
       const { environment, client } = connection
       work.begin(environment)
@@ -115,7 +120,7 @@ export function registerSendNode(RED: NodeAPI, type: string, prepare: Prepare): 
     succeed(this)
   }
 
-  prepares.set(type, prepare)
+  loaders.set(type, load)
   RED.nodes.registerType(type, SendNode as never)
 }
 
@@ -171,80 +176,3 @@ const frames = ({ stack, message }: Error): string =>
     .split('\n')
     .filter((line) => /^ +at .*:\d+:\d+\)?$/.test(line))
     .join('\n')
-
-type Done = Omit<Answer, 'warnings'>
-
-/** Does what was prepared. */
-function deliver(prepared: Prepared, client: RedoxClient, work: Work): Promise<Done> {
-  return prepared.kind === 'upload' ? upload(prepared, client, work) : send(prepared, client, work)
-}
-
-async function upload(
-  { file, uploadKind }: Extract<Prepared, { kind: 'upload' }>,
-  client: RedoxClient,
-  { signal, onProgress }: Work,
-): Promise<Done> {
-  const uploaded = await client.upload(file, uploadKind, signal, onProgress)
-  const { status, headers, sha256, url, attempts } = uploaded
-  return {
-    payload: referenceFor(file, uploaded, uploadKind),
-    statusCode: status,
-    id: sha256,
-    redox: {
-      operation: 'upload',
-      way: 'upload',
-      files: [{ way: 'upload', size: file.size, sha256, url }],
-      headers,
-      attempts,
-    },
-  }
-}
-
-async function send(
-  { draft, files, isText }: Extract<Prepared, { kind: 'message' }>,
-  client: RedoxClient,
-  { signal, onProgress }: Work,
-): Promise<Done> {
-  const message = checked(draft)
-  const delivery = await client.deliver(message, files, signal, onProgress)
-  return answerOf(message.operation, delivery, isText)
-}
-
-function answerOf(operation: string, delivery: Delivery, isText: boolean): Done {
-  const { status, headers, body, facts, files, attempts } = delivery
-  const id = facts.logIds[0] ?? mainId(operation, facts.locations) ?? facts.traceId
-  return {
-    payload: body,
-    statusCode: status,
-    ...(id !== undefined && { id }),
-    redox: {
-      operation,
-      way: isText ? 'text' : wayOf(files.map(({ way }) => way)),
-      files,
-      logIds: facts.logIds,
-      locations: facts.locations,
-      ...(facts.traceId !== undefined && { traceId: facts.traceId }),
-      headers,
-      attempts,
-    },
-  }
-}
-
-const wayOf = (ways: string[]): string =>
-  ways.length === 0 ? 'none' : new Set(ways).size > 1 ? 'mixed' : ways[0]!
-
-/** The id in `…/DiagnosticReport/0b9f/_history/1`, of the resource that the operation is about and no other. */
-function mainId(operation: string, locations: string[]): string | undefined {
-  const [type] = operation.split('/')
-  const found = locations.map((location) => new RegExp(`/${type}/([^/]+)`).exec(location)?.[1])
-  return found.find((id) => id !== undefined)
-}
-
-/** The choice of a setting, checked: a flow may have been made by hand. */
-export function oneOf<T extends string>(inputs: Inputs, name: string, values: readonly [T, ...T[]]): T {
-  const value = inputs.setting(name) || values[0]
-  const found = values.find((one) => one === value)
-  if (found === undefined)
-    throw badInput(`The setting "${name}" of the node is none of ${values.join(', ')}.`)
-  return found
-}

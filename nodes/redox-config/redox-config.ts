@@ -1,13 +1,6 @@
 import type { NodeAPI, NodeDef } from 'node-red'
 import { closeWithinMs, timer } from '../lib/closing'
-import {
-  environmentOf,
-  openConnection,
-  type Connection,
-  type ConnectionConfig,
-  type ConnectionSecrets,
-  type RedoxConfigNode,
-} from '../lib/connection'
+import type { Connection, ConnectionConfig, ConnectionSecrets, RedoxConfigNode } from '../lib/connection'
 import { registerEditorRoutes } from '../lib/editor-routes'
 import { migrated } from '../lib/migrations'
 import { networkOf, UNVERIFIED } from '../lib/network'
@@ -21,6 +14,7 @@ export = function register(RED: NodeAPI): void {
     let entry: SandboxEntry | undefined
 
     const open = async (): Promise<Connection> => {
+      const { environmentOf, openConnection } = await import('../lib/connection.js')
       const config = migrated('redox-config', saved)
       const fromEnv = config.environmentType === 'env' && config.environment !== undefined
       const name: unknown = fromEnv

@@ -1,14 +1,17 @@
 import type { NodeAPI } from 'node-red'
-import { documentFields, PATIENT_FIELDS, registerDataModelNode } from '../lib/datamodel-node'
+import { registerSendNode } from '../lib/send-node'
 
 export = function register(RED: NodeAPI): void {
-  registerDataModelNode(RED, 'redox-datamodel-media', {
-    model: 'Media',
-    fields: [...PATIENT_FIELDS, ...documentFields('Media')],
-    severalFiles: false,
-    describedBy: [
-      { name: 'filename', path: 'Media.FileName' },
-      { name: 'redoxFileType', path: 'Media.FileType' },
-    ],
+  registerSendNode(RED, 'redox-datamodel-media', async () => {
+    const { dataModelNode, documentFields, PATIENT_FIELDS } = await import('../lib/datamodel-node.js')
+    return dataModelNode({
+      model: 'Media',
+      fields: [...PATIENT_FIELDS, ...documentFields('Media')],
+      severalFiles: false,
+      describedBy: [
+        { name: 'filename', path: 'Media.FileName' },
+        { name: 'redoxFileType', path: 'Media.FileType' },
+      ],
+    })
   })
 }

@@ -1,18 +1,21 @@
 import type { NodeAPI } from 'node-red'
-import { documentFields, PATIENT_FIELDS, registerDataModelNode } from '../lib/datamodel-node'
+import { registerSendNode } from '../lib/send-node'
 
 export = function register(RED: NodeAPI): void {
-  registerDataModelNode(RED, 'redox-datamodel-note', {
-    model: 'Notes',
-    fields: [
-      ...PATIENT_FIELDS,
-      ...documentFields('Note'),
-      { name: 'noteContentType', path: 'Note.ContentType' },
-    ],
-    severalFiles: false,
-    describedBy: [
-      { name: 'filename', path: 'Note.FileName' },
-      { name: 'redoxFileType', path: 'Note.FileType' },
-    ],
+  registerSendNode(RED, 'redox-datamodel-note', async () => {
+    const { dataModelNode, documentFields, PATIENT_FIELDS } = await import('../lib/datamodel-node.js')
+    return dataModelNode({
+      model: 'Notes',
+      fields: [
+        ...PATIENT_FIELDS,
+        ...documentFields('Note'),
+        { name: 'noteContentType', path: 'Note.ContentType' },
+      ],
+      severalFiles: false,
+      describedBy: [
+        { name: 'filename', path: 'Note.FileName' },
+        { name: 'redoxFileType', path: 'Note.FileType' },
+      ],
+    })
   })
 }

@@ -1,13 +1,16 @@
 import type { NodeAPI } from 'node-red'
-import { registerFhirNode, resourceFields } from '../lib/fhir-node'
+import { registerSendNode } from '../lib/send-node'
 
 export = function register(RED: NodeAPI): void {
-  registerFhirNode(RED, 'redox-fhir-document', {
-    operations: ['DocumentReference/$documentreference-create'],
-    fields: [
-      ...resourceFields('type'),
-      { name: 'date', path: 'main.date' },
-      { name: 'description', path: 'main.description' },
-    ],
+  registerSendNode(RED, 'redox-fhir-document', async () => {
+    const { fhirNode, resourceFields } = await import('../lib/fhir-node.js')
+    return fhirNode({
+      operations: ['DocumentReference/$documentreference-create'],
+      fields: [
+        ...resourceFields('type'),
+        { name: 'date', path: 'main.date' },
+        { name: 'description', path: 'main.description' },
+      ],
+    })
   })
 }

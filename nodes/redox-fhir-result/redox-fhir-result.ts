@@ -1,13 +1,16 @@
 import type { NodeAPI } from 'node-red'
-import { registerFhirNode, resourceFields } from '../lib/fhir-node'
+import { registerSendNode } from '../lib/send-node'
 
 export = function register(RED: NodeAPI): void {
-  registerFhirNode(RED, 'redox-fhir-result', {
-    operations: [
-      'DiagnosticReport/$diagnosticreport-create',
-      'DiagnosticReport/$diagnosticreport-amend',
-      'Observation/$observation-create',
-    ],
-    fields: [...resourceFields('code'), { name: 'effective', path: 'main.effectiveDateTime' }],
+  registerSendNode(RED, 'redox-fhir-result', async () => {
+    const { fhirNode, resourceFields } = await import('../lib/fhir-node.js')
+    return fhirNode({
+      operations: [
+        'DiagnosticReport/$diagnosticreport-create',
+        'DiagnosticReport/$diagnosticreport-amend',
+        'Observation/$observation-create',
+      ],
+      fields: [...resourceFields('code'), { name: 'effective', path: 'main.effectiveDateTime' }],
+    })
   })
 }

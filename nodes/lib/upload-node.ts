@@ -1,0 +1,17 @@
+import { badInput } from '../../src/errors'
+import { oneOf } from './evaluate'
+import { takeFiles } from './file-input'
+import type { Prepared, Task } from './send-node'
+
+/** Takes one file, to be uploaded. */
+export async function prepareUpload(task: Task): Promise<Prepared> {
+  const { inputs } = task
+  const uploadKind = oneOf(inputs, 'api', ['fhir', 'datamodel']) === 'fhir' ? 'binary' : 'blob'
+  const [file] = await takeFiles(task, false)
+  if (file === undefined || file.kind === 'reference') {
+    throw badInput(
+      `${inputs.where('file')} is no file that can be uploaded (a reference is one that was already).`,
+    )
+  }
+  return { kind: 'upload', file, uploadKind }
+}
