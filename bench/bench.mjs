@@ -1,19 +1,24 @@
 // Our nodes, the core nodes, raw undici and the leanest undici, in one run: every measurement in a fresh process,
 // shuffled, medians of three, each verified at the server. Tells which goals are met.
 //
-//   npm run bench                 all cells (about half an hour)
-//   npm run bench -- --quick      8 in flight only, once each
-//   npm run bench -- --tls --latency 20 --json result.json
+//   npm run bench                          all (about 45 minutes), written to bench/results and docs/cost.svg
+//   npm run bench -- --quick               8 in flight only, once each (5 minutes)
+//   npm run bench -- --tls --latency 20    over TLS, with a server that answers 20 ms later
+//   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `start-up`
+//   npm run bench -- --json result.json    also writes the figures to a file
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { CELLS, countOf, GOALS, nameOf, QUICK } from './cells.mjs'
+import { CELLS, CONTESTANTS, countOf, CROWDS, CURVES, nameOf, warmUpOf } from './cells.mjs'
 import { fileOf } from './file.mjs'
+import { plot } from './plot.mjs'
+import { COLUMNS, goalsOf, markdown } from './report.mjs'
+import { startUp } from './start-up.mjs'
 
-const { values } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     tls: { type: 'boolean', default: false },
@@ -22,61 +27,83 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 })
-const CONTESTANTS = ['ours', 'core', 'raw', 'lean']
-const ROUNDS = values.quick ? 1 : 3
-const COLUMNS = ['perSecond', 'cpuMs', 'peakMb', 'growthMb', 'delayP99Ms', 'delayMaxMs', 'connections']
+const { quick, tls, only } = options
+const ROUNDS = quick ? 1 : 3
+const STARTS = quick ? 5 : 15
+const HERE = import.meta.dirname
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'redox-bench-files-'))
-const cells = (values.quick ? QUICK : CELLS).filter((cell) => nameOf(cell).includes(values.only ?? ''))
-const files = new Map()
-for (const { size } of cells) {
-  if (files.has(size)) continue
-  files.set(size, path.join(folder, `${size}.pdf`))
-  await writeFile(files.get(size), fileOf(size))
-}
-const server = fork(path.join(import.meta.dirname, 'server.mjs'), [
-  JSON.stringify({ tls: values.tls, latency: Number(values.latency) }),
+const server = fork(path.join(HERE, 'server.mjs'), [
+  JSON.stringify({ tls, latency: Number(options.latency) }),
 ])
 const [{ port }] = await once(server, 'message')
-const url = `${values.tls ? 'https' : 'http'}://127.0.0.1:${port}`
+const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
 
-const runs = shuffled(
-  cells.flatMap((cell) =>
-    CONTESTANTS.flatMap((contestant) => Array.from({ length: ROUNDS }, () => ({ cell, contestant }))),
-  ),
+// What grows and what starts is the same over TLS.
+const isWanted = (part) => (only === undefined ? !tls : only === part)
+const cells = (quick ? CELLS.filter(({ inFlight }) => inFlight === 8) : CELLS).filter(
+  (cell) => only === undefined || nameOf(cell).includes(only),
 )
-const results = new Map()
-for (const [index, { cell, contestant }] of runs.entries()) {
-  process.stderr.write(`\r${index + 1}/${runs.length} ${contestant} ${nameOf(cell)}                    `)
-  const key = `${nameOf(cell)} ${contestant}`
-  results.set(key, [...(results.get(key) ?? []), await run(cell, contestant)])
-}
+const results = await measureParts().finally(async () => {
+  server.kill()
+  await rm(folder, { recursive: true })
+})
 process.stderr.write('\n')
-server.disconnect()
-server.kill()
-await rm(folder, { recursive: true })
 
-const table = cells.map((cell) => ({
-  cell: nameOf(cell),
-  ...Object.fromEntries(
-    CONTESTANTS.map((contestant) => [contestant, medians(results.get(`${nameOf(cell)} ${contestant}`))]),
-  ),
-}))
-const goals = cells.flatMap((cell, index) => goalsOf(cell, table[index]))
-console.log(markdown())
-if (values.json)
-  await writeFile(values.json, `${JSON.stringify({ versions: versions(), table, goals }, null, 2)}\n`)
+const goals = goalsOf(results)
+const report = markdown(results, goals)
+console.log(report)
+if (options.json) await writeFile(options.json, figures())
+if (!quick && only === undefined) await keep()
 
-async function run(cell, contestant) {
-  const count = countOf(cell, values.quick)
-  const warmUp = Math.max(cell.inFlight, Math.ceil(count / 10))
-  const filePath = files.get(cell.size)
+async function measureParts() {
+  return {
+    command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(
+      ' ',
+    ),
+    versions: await versions(),
+    tls,
+    rows: await measureAll(cells, CONTESTANTS),
+    crowds: only === undefined || isWanted('crowds') ? await measureAll(CROWDS, ['ours']) : [],
+    ...(isWanted('curves') && { curves: await measureCurves() }),
+    ...(isWanted('start-up') && { startUp: await startUp(STARTS, median) }),
+  }
+}
+
+async function measureAll(wanted, contestants) {
+  const runs = wanted.flatMap((cell) =>
+    contestants.flatMap((contestant) => Array.from({ length: ROUNDS }, () => ({ cell, contestant }))),
+  )
+  const found = new Map(wanted.map((cell) => [cell, new Map(contestants.map((one) => [one, []]))]))
+  for (const [index, { cell, contestant }] of shuffled(runs).entries()) {
+    process.stderr.write(`\r${`${index + 1}/${runs.length} ${contestant} ${nameOf(cell)}`.padEnd(60)}`)
+    found
+      .get(cell)
+      .get(contestant)
+      .push(await measure(cell, contestant))
+  }
+  return wanted.map((cell) => ({
+    cell,
+    ...Object.fromEntries([...found.get(cell)].map(([contestant, list]) => [contestant, medians(list)])),
+  }))
+}
+
+async function measureCurves() {
+  return {
+    size: await measureAll(CURVES.size, ['ours']),
+    waiting: await measureAll(CURVES.waiting, ['ours']),
+  }
+}
+
+/** One contestant and one cell in a fresh process. */
+async function measure(cell, contestant) {
+  const count = countOf(cell, quick)
+  const warmUp = warmUpOf(cell, count)
+  const filePath = await fileFor(cell)
   server.send({ expect: { way: cell.way, path: filePath } })
   await once(server, 'message')
-  const spec = { contestant, cell: { ...cell, count, warmUp }, url, path: filePath, tls: values.tls }
-  const child = fork(path.join(import.meta.dirname, 'contestant.mjs'), [JSON.stringify(spec)], {
-    execArgv: ['--expose-gc'],
-  })
+  const spec = { contestant, cell: { ...cell, count, warmUp }, url, path: filePath, tls }
+  const child = fork(path.join(HERE, 'contestant.mjs'), [JSON.stringify(spec)], { execArgv: ['--expose-gc'] })
   const ended = once(child, 'exit')
   const [result] = await Promise.race([
     once(child, 'message'),
@@ -93,6 +120,14 @@ async function run(cell, contestant) {
   return { ...result, connections: seen.connections }
 }
 
+async function fileFor({ size }) {
+  const file = path.join(folder, `${size}.pdf`)
+  await writeFile(file, fileOf(size), { flag: 'wx' }).catch((error) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  return file
+}
+
 function shuffled(list) {
   return list
     .map((one) => ({ one, at: Math.random() }))
@@ -100,77 +135,41 @@ function shuffled(list) {
     .map(({ one }) => one)
 }
 
+function median(numbers) {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
+}
+
 function medians(list) {
-  const middle = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
-  return Object.fromEntries(COLUMNS.map((column) => [column, middle(list.map((result) => result[column]))]))
+  const columns = Object.keys(COLUMNS)
+  return Object.fromEntries(columns.map((column) => [column, median(list.map((result) => result[column]))]))
 }
 
-// ---- Goals and output ---------------------------------------------------------------------------------
-
-function goalsOf(cell, row) {
-  return GOALS.filter(
-    ({ way, from, low, high }) =>
-      way === cell.way && from === cell.from && low <= cell.size && cell.size <= high,
-  )
-    .flatMap(({ goals }) => goals)
-    .map((goal) => judged(goal, cell, row))
-}
-
-function judged({ column, most, least, extra, by, isRatio }, cell, row) {
-  const value = isRatio ? row.ours[column] / row[by][column] : row.ours[column]
-  const limit = extra !== undefined ? row[by][column] + extra : (most ?? least)
-  const isMet = least !== undefined ? value >= limit : value <= limit
-  const what = `${column}${isRatio ? ` × ${by}` : ''}`
-  return { cell: nameOf(cell), what, value, [least !== undefined ? 'least' : 'most']: limit, isMet }
-}
-
-function versions() {
+async function versions() {
+  const version = async (name) =>
+    JSON.parse(await readFile(path.join(HERE, '../node_modules', name, 'package.json'), 'utf8')).version
   return {
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
-    cpus: os.cpus().length,
-    tls: values.tls,
-    latencyMs: Number(values.latency),
+    ...{ date: new Date().toISOString().slice(0, 10), Node: process.version, processors: os.cpus().length },
+    ...{ 'Node-RED': await version('node-red'), undici: await version('undici') },
   }
 }
 
-function markdown() {
-  const number = (value) =>
-    Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
-  const heads = [
-    'cell',
-    'who',
-    'messages/s',
-    'CPU ms',
-    'peak MB',
-    'growth MB',
-    'delay p99 ms',
-    'delay max ms',
-    'connections',
-  ]
-  const lines = table.flatMap(({ cell, ...by }) =>
-    CONTESTANTS.map((contestant) => [
-      cell,
-      contestant,
-      ...COLUMNS.map((column) => number(by[contestant][column])),
-    ]),
-  )
-  const met = goals.filter(({ isMet }) => isMet).length
-  const told = goals.map(({ cell, what, value, most, least, isMet }) => [
-    isMet ? 'met' : '**missed**',
-    cell,
-    what,
-    number(value),
-    most !== undefined ? `≤ ${number(most)}` : `≥ ${number(least)}`,
-  ])
-  const asTable = (head, rows) =>
-    [head, head.map(() => '---'), ...rows].map((cellsOf) => `| ${cellsOf.join(' | ')} |`).join('\n')
-  return [
-    `${Object.entries(versions())
-      .map((pair) => pair.join(' '))
-      .join(', ')}`,
-    asTable(heads, lines),
-    `${met} of ${goals.length} goals met`,
-    asTable(['', 'cell', 'what', 'is', 'goal'], told),
-  ].join('\n\n')
+function figures() {
+  return `${JSON.stringify({ ...results, goals }, null, 1)}\n`
+}
+
+/** For people to look at: in git, with the date. */
+async function keep() {
+  const name = tls ? `tls-${options.latency}-ms` : 'http'
+  await mkdir(path.join(HERE, 'results'), { recursive: true })
+  await writeFile(path.join(HERE, 'results', `${name}.json`), figures())
+  await writeFile(path.join(HERE, 'results', `${name}.md`), `${report}\n`)
+  const { curves, versions } = results
+  if (curves)
+    await writeFile(
+      path.join(HERE, '../docs/cost.svg'),
+      plot(
+        curves,
+        `npm run bench, ${versions.date}, Node ${versions.Node}, ${versions.processors} processors`,
+      ),
+    )
 }

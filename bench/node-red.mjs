@@ -1,6 +1,6 @@
 // A real Node-RED with our nodes, or with the flow of core nodes that a user would build without them.
 import { createServer } from 'node:http'
-import { mkdir, mkdtemp, symlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
@@ -9,32 +9,42 @@ const ROOT = path.join(import.meta.dirname, '..')
 const MODULE = '@ehr-flows/node-red-redox'
 const require = createRequire(import.meta.url)
 
-/** @returns one who sends the cell's file once, through a flow */
-export async function flowSender({ contestant, cell, url, file, path: filePath, tls }) {
+// Without a place on the canvas Node-RED takes a node for a config node.
+export const deployed = (flow) => flow.map((node) => (node.z ? { x: 1, y: 1, ...node } : node))
+
+/** Node-RED in this process, with a flow that runs. */
+export async function startNodeRed({ withPackage, flow, withEditor = false }) {
   const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-bench-'))
-  const link = path.join(userDir, 'node_modules', MODULE)
-  await mkdir(path.dirname(link), { recursive: true })
-  await symlink(ROOT, link, 'junction')
+  if (withPackage) {
+    const link = path.join(userDir, 'node_modules', MODULE)
+    await mkdir(path.dirname(link), { recursive: true })
+    await symlink(ROOT, link, 'junction')
+  }
+  await writeFile(path.join(userDir, 'flows.json'), JSON.stringify(flow))
   const RED = require('node-red')
   RED.init(createServer(), {
     userDir,
+    flowFile: 'flows.json',
     nodesDir: path.join(import.meta.dirname, 'end'),
-    httpAdminRoot: false,
+    ...(withEditor ? {} : { httpAdminRoot: false }),
     httpNodeRoot: false,
-    credentialSecret: 'nothing secret here',
+    credentialSecret: false,
     logging: { console: { level: 'error' } },
     telemetry: { enabled: false },
   })
   const started = new Promise((resolve) => RED.events.once('flows:started', resolve))
   await RED.start()
   await started
-  // Without a place on the canvas Node-RED takes a node for a config node.
-  const flow = (contestant === 'ours' ? ourFlow : coreFlow)(cell, url, tls).map((node) =>
-    node.z ? { x: 1, y: 1, ...node } : node,
-  )
-  const deployed = new Promise((resolve) => RED.events.once('flows:started', resolve))
-  await RED.runtime.flows.setFlows({ flows: { flows: flow }, deploymentType: 'full' })
-  await deployed
+  return RED
+}
+
+/** @returns one who sends the cell's file once, through a flow */
+export async function flowSender({ contestant, cell, url, file, path: filePath, tls }) {
+  const RED = await startNodeRed({ withPackage: contestant === 'ours', flow: [] })
+  const running = new Promise((resolve) => RED.events.once('flows:started', resolve))
+  const flow = (contestant === 'ours' ? ourFlow : coreFlow)(cell, url, tls)
+  await RED.runtime.flows.setFlows({ flows: { flows: deployed(flow) }, deploymentType: 'full' })
+  await running
   const waiting = new Map()
   globalThis.benchEnd = ({ _msgid, statusCode, error }) => {
     const { resolve, reject } = waiting.get(_msgid)
@@ -95,7 +105,12 @@ function ourFlow(cell, url, tls) {
     {
       ...{ id: 'config', type: 'redox-config', environment: 'Development', clientId: 'a', keyId: 'b' },
       ...{ apiBase: url, blobUploadUrl: `${url}/upload`, dataModelEmbedMb: '20', folders: os.tmpdir() },
-      ...{ sendsAtOnce: String(cell.inFlight), tls: tls ? 'tls' : '', credentials: { privateKey } },
+      ...{ waiting: '10000', waitingMb: '1000' },
+      ...{
+        sendsAtOnce: String(cell.sendsAtOnce ?? cell.inFlight),
+        tls: tls ? 'tls' : '',
+        credentials: { privateKey },
+      },
     },
     { id: 'entry', z: 'tab', connection: 'config', version: 1, ...source, ...node, wires: [['end']] },
     ...END,

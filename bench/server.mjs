@@ -103,3 +103,5 @@ process.on('message', (message) => {
     process.send({ ready: true })
   } else process.send({ seen })
 })
+
+process.on('disconnect', () => process.exit())

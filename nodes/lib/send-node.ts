@@ -2,6 +2,7 @@ import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
 import type { Draft } from '../../src/message/prepared'
+import { Turns } from '../../src/file/turns'
 import type { UploadKind } from '../../src/redox/client'
 import { closeWithinMs, timer } from './closing'
 import type { Connection, RedoxConfigNode } from './connection'
@@ -35,6 +36,9 @@ export type Prepared =
 export type Prepare = (task: Task) => Promise<Prepared>
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
+
+// Building and checking one takes a part of a millisecond; thousands may come at once.
+const messages = new Turns(8)
 
 const loaders = new Map<string, () => Promise<Prepare>>()
 
@@ -73,6 +77,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     const run = async (work: Work): Promise<Answer> => {
       const began = Date.now()
       const [prepare, { deliver }] = await loaded
+      await messages.take(1)
       const { fields, connection } = await ready()
       const { environment, client } = connection
       work.begin(environment)

@@ -1,40 +1,56 @@
-// Node-RED is one event loop: hashing, encoding and encrypting a MB take 1 to 2 ms in which nothing else happens.
-const BYTES_PER_TURN = 512 * 1024
-
 interface Waiting {
-  bytes: number
+  amount: number
   go: () => void
 }
 
-const waiting: Waiting[] = []
-let left = BYTES_PER_TURN
-let isCounting = false
-
 /**
- * Waits, first in, first out, until so many bytes may be worked on: all who send share what one turn of the event
- * loop allows. Needed although every write waits for its socket: one that is drained answers without a turn, so that
- * a large body would hold the loop to its end.
- * @returns undefined when they may be worked on at once
+ * Shares out what one turn of the event loop allows. Node-RED is one event loop: whatever takes long without a turn
+ * is time in which nothing else happens, in no flow.
  */
-export function turn(bytes: number): Promise<void> | undefined {
-  if (!isCounting) {
-    isCounting = true
-    setImmediate(nextTurn)
+export class Turns {
+  readonly #waiting: Waiting[] = []
+  #left: number
+  #isCounting = false
+
+  /** @param perTurn what may be done in one turn; one more piece may begin before it is used up */
+  constructor(private readonly perTurn: number) {
+    this.#left = perTurn
   }
-  if (waiting.length === 0 && left > 0) {
-    left -= bytes
-    return undefined
+
+  /**
+   * Waits, first in, first out, until so much may be done.
+   * @returns undefined when it may be done at once
+   */
+  take(amount: number): Promise<void> | undefined {
+    if (!this.#isCounting) this.#count()
+    if (this.#waiting.length === 0 && this.#left > 0) {
+      this.#left -= amount
+      return undefined
+    }
+    return new Promise((go) => this.#waiting.push({ amount, go }))
   }
-  return new Promise((go) => waiting.push({ bytes, go }))
+
+  #count(): void {
+    this.#isCounting = true
+    setImmediate(() => this.#next())
+  }
+
+  #next(): void {
+    this.#left = this.perTurn
+    this.#isCounting = false
+    if (this.#waiting.length === 0) return
+    this.#count()
+    while (this.#left > 0 && this.#waiting.length > 0) {
+      const { amount, go } = this.#waiting.shift()!
+      this.#left -= amount
+      go()
+    }
+  }
 }
 
-function nextTurn(): void {
-  left = BYTES_PER_TURN
-  isCounting = waiting.length > 0
-  if (isCounting) setImmediate(nextTurn)
-  while (left > 0 && waiting.length > 0) {
-    const { bytes, go } = waiting.shift()!
-    left -= bytes
-    go()
-  }
-}
+// Hashing, encoding and encrypting a MB take 1 to 2 ms. They need a turn of their own although every write waits for
+// its socket: one that is drained answers without a turn, so that a large body would hold the loop to its end.
+const bytes = new Turns(512 * 1024)
+
+/** Waits until so many bytes of a file may be worked on: all who send share one budget. */
+export const turn = (size: number): Promise<void> | undefined => bytes.take(size)
