@@ -109,8 +109,8 @@ class LateSocket extends Writable {
 }
 
 /** As undici writes a body; whether it has arrived nobody asks before the last piece was handed over. */
-async function write({ open }: RequestBody, socket: LateSocket): Promise<void> {
-  for await (const piece of open()) if (!socket.write(piece)) await once(socket, 'drain')
+async function write(body: RequestBody, socket: LateSocket): Promise<void> {
+  for await (const piece of body.open()) if (!socket.write(piece)) await once(socket, 'drain')
 }
 
 // Around what is packed (80 KiB of base64 are 60 KiB), what is drained (64 KiB), and a piece of the disk (510 KiB).
@@ -128,26 +128,35 @@ describe('memory that is used again', function () {
         it(`is left to a slow socket (${highWaterMark / KB} KiB): ${form} from ${from}`, async () => {
           const made = await Promise.all([...SIZES, ...SIZES].map((size) => sample(size, from)))
           const waiting = [...made]
-          const arrivals: Promise<void>[] = []
+          const faults: Promise<string[]>[] = []
           // Whoever is done begins the next one at once, and gets the memory that was given back last.
           const writer = async (): Promise<void> => {
             for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-              const { source, digest } = next
-              const [body, socket] = [make(source), new LateSocket(highWaterMark)]
+              const [body, socket] = [make(next.source), new LateSocket(highWaterMark)]
               await write(body, socket)
-              const check = async (): Promise<void> => {
-                const bytes = await socket.arrived()
-                assert.equal(bytes.length, body.length, `${source.size} bytes`)
-                const [found] = filesIn(body.contentType, bytes)
-                assert.deepEqual([sha256(found!), body.sha256()], [digest, [digest]], `${source.size} bytes`)
-              }
-              arrivals.push(check())
+              faults.push(faultsOf(next, body, socket))
             }
           }
           await Promise.all(Array.from({ length: 6 }, writer))
-          await Promise.all(arrivals)
+          assert.deepEqual((await Promise.all(faults)).flat(), [])
         })
 })
+
+/** What is wrong with what arrived. */
+async function faultsOf(
+  { source, digest }: Sample,
+  body: RequestBody,
+  socket: LateSocket,
+): Promise<string[]> {
+  const bytes = await socket.arrived()
+  try {
+    assert.equal(bytes.length, body.length)
+    assert.deepEqual([digestsIn(body.contentType, bytes), body.sha256()], [[digest], [digest]])
+    return []
+  } catch (error) {
+    return [`${source.size} bytes: ${(error as Error).name}`]
+  }
+}
 
 // ---- Over a client ---------------------------------------------------------------------------------------
 
@@ -456,7 +465,8 @@ describe('a turn of the event loop', function () {
       () => handed,
       async () => (sent = await Promise.all(Array.from({ length: 64 }, (_, at) => one(at)))),
     )
-    console.log('most', most)
+    // Generous, and 1/30 of all: what was granted may wait for its socket, and be handed over with the next.
+    assert.ok(most < 8_000_000, `${most} bytes in a turn`)
     assertUnharmed(sent)
   })
 })
