@@ -137,7 +137,7 @@ describe('memory that is used again', function () {
               faults.push(faultsOf(next, body, socket))
             }
           }
-          await Promise.all(Array.from({ length: 6 }, writer))
+          await Promise.all(Array.from({ length: 12 }, writer))
           assert.deepEqual((await Promise.all(faults)).flat(), [])
         })
 })
@@ -281,7 +281,7 @@ describe('many at once over one connection', function () {
 
   it('arrive as they are, round after round', async () => {
     await connect({ config })
-    for (let rounds = 0; rounds < 3; rounds++) await round(BY_CLIENT)
+    for (let rounds = 0; rounds < 2; rounds++) await round(BY_CLIENT)
   })
 
   it('arrive as they are over TLS', async () => {
@@ -289,7 +289,7 @@ describe('many at once over one connection', function () {
     for (let rounds = 0; rounds < 2; rounds++) await round(BY_CLIENT)
   })
 
-  it('arrive as they are at a server that reads slowly, so that all sockets are full', async () => {
+  it('arrive as they are at a server that reads slowly, so that sockets fill up', async () => {
     const reader = new SlowReader()
     await connect({ config, read: reader.read })
     let handed = 0
@@ -402,7 +402,7 @@ describe('one connection', function () {
 
   it('or two, where several may send: undici takes a socket for busy until the turn after its answer', async () => {
     await connect()
-    for (const [way, from] of RUNS) await sendOften(way, from)
+    for (const [way, from] of RUNS.slice(1, 4)) await sendOften(way, from)
     assert.ok(server.connections() <= 2, `${server.connections()} connections`)
   })
 })
@@ -450,23 +450,24 @@ describe('a turn of the event loop', function () {
     assert.deepEqual(granted, asked)
   })
 
-  it('is shared by all who send, however fast their sockets are', async () => {
-    await connect({ config: { sendsAtOnce: 64, requestMb: 100, waitingMb: 1000 } })
-    let handed = 0
-    const one = (at: number): Promise<Sent> => {
-      let before = 0
-      return send('embed', 3_000_000 + at, 'memory', never(), ({ sent }) => {
-        handed += sent - before
-        before = sent
-      })
-    }
-    let sent: Sent[] = []
-    const most = await mostInATurn(
-      () => handed,
-      async () => (sent = await Promise.all(Array.from({ length: 64 }, (_, at) => one(at)))),
-    )
-    // Generous, and 1/30 of all: what was granted may wait for its socket, and be handed over with the next.
-    assert.ok(most < 8_000_000, `${most} bytes in a turn`)
-    assertUnharmed(sent)
-  })
+  for (const way of ['embed', 'multipart'] as const)
+    it(`is shared by all who send, however fast their sockets are: ${way}`, async () => {
+      await connect({ config: { sendsAtOnce: 64, requestMb: 100, waitingMb: 1000 } })
+      let handed = 0
+      const one = (at: number): Promise<Sent> => {
+        let before = 0
+        return send(way, 3_000_000 + at, 'memory', never(), ({ sent }) => {
+          handed += sent - before
+          before = sent
+        })
+      }
+      let sent: Sent[] = []
+      const most = await mostInATurn(
+        () => handed,
+        async () => (sent = await Promise.all(Array.from({ length: 64 }, (_, at) => one(at)))),
+      )
+      // Generous, and 1/24 of all: what was granted may wait for its socket, and be handed over with the next.
+      assert.ok(most < 8_000_000, `${most} bytes in a turn`)
+      assertUnharmed(sent)
+    })
 })
