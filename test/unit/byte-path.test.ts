@@ -140,6 +140,21 @@ describe('memory that is used again', function () {
           await Promise.all(Array.from({ length: 12 }, writer))
           assert.deepEqual((await Promise.all(faults)).flat(), [])
         })
+
+  for (const [form, make] of Object.entries(FORMS))
+    for (const from of FROM)
+      it(`is not used again after a break, when a socket may still have it: ${form} from ${from}`, async () => {
+        const { source } = await sample(600 * KB, from)
+        let [broken, asItWas]: Buffer[] = []
+        for await (const piece of make(source).open()) {
+          broken = piece
+          asItWas = Buffer.from(piece)
+          if (piece.length >= 64 * KB) break
+        }
+        for (let others = 0; others < 10; others++)
+          await bytesOf(make((await sample(600 * KB, from)).source).open())
+        assert.ok(broken!.equals(asItWas!))
+      })
 })
 
 /** What is wrong with what arrived. */
