@@ -38,21 +38,26 @@ export interface Server {
   requests: Recorded[]
   /** the requests for a path */
   to(path: string): Recorded[]
+  /** that clients have opened so far */
+  connections(): number
   close(): Promise<void>
 }
 
-/** @param tls certificate and what else a server over TLS has */
+/**
+ * @param tls certificate and what else a server over TLS has
+ * @param read how it reads a body; untold, as fast as it comes. What it throws ends the connection.
+ */
 export async function serve(
   reply: (request: Recorded) => Reply | Promise<Reply>,
   tls?: ServerOptions,
+  read: (request: IncomingMessage) => Promise<Buffer> = bytesOf,
 ): Promise<Server> {
   const requests: Recorded[] = []
+  let connections = 0
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     void (async () => {
-      const pieces: Buffer[] = []
-      for await (const piece of request) pieces.push(piece as Buffer)
       const { url, headers: given } = request
-      const recorded = { path: url!, headers: given, body: Buffer.concat(pieces), ...tlsFacts(request, tls) }
+      const recorded = { path: url!, headers: given, body: await read(request), ...tlsFacts(request, tls) }
       requests.push(recorded)
       const answer = await reply(recorded)
       if (typeof answer === 'function') return answer(response, request)
@@ -63,12 +68,14 @@ export async function serve(
   }
   const server = tls ? createTlsServer(tls, listener) : createServer(listener)
   server.keepAliveTimeout = 60_000
+  server.on('connection', () => connections++)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `${tls ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}`,
     requests,
     to: (path) => requests.filter((request) => request.path === path),
+    connections: () => connections,
     close: async () => {
       const closed = once(server, 'close')
       server.close()

@@ -135,7 +135,9 @@ describe('gate with bounds', () => {
 // ---- Bodies --------------------------------------------------------------------------------------------
 
 // Around what is packed together (80 KiB of base64), and around a piece of a file (510 KiB).
-const SIZES = [1, 2, 3, 61_300, 61_438, 61_439, 61_440, 61_441, 522_239, 522_240, 522_241, 1_044_481, 1_700_000]
+const SIZES = [
+  1, 2, 3, 61_300, 61_438, 61_439, 61_440, 61_441, 522_239, 522_240, 522_241, 1_044_481, 1_700_000,
+]
 
 describe('request bodies', () => {
   const forms: [string, (file: FileSource) => RequestBody][] = [
