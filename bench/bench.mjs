@@ -28,14 +28,13 @@ const { values: options } = parseArgs({
   },
 })
 const { quick, tls, only } = options
+const latency = Number(options.latency)
 const ROUNDS = quick ? 1 : 3
 const STARTS = quick ? 5 : 15
 const HERE = import.meta.dirname
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'redox-bench-files-'))
-const server = fork(path.join(HERE, 'server.mjs'), [
-  JSON.stringify({ tls, latency: Number(options.latency) }),
-])
+const server = fork(path.join(HERE, 'server.mjs'), [JSON.stringify({ tls, latency })])
 const [{ port }] = await once(server, 'message')
 const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
 
@@ -97,7 +96,7 @@ async function measureCurves() {
 
 /** One contestant and one cell in a fresh process. */
 async function measure(cell, contestant) {
-  const count = countOf(cell, quick)
+  const count = countOf(cell, { quick, latency })
   const warmUp = warmUpOf(cell, count)
   const filePath = await fileFor(cell)
   server.send({ expect: { way: cell.way, path: filePath } })
@@ -159,7 +158,7 @@ function figures() {
 
 /** For people to look at: in git, with the date. */
 async function keep() {
-  const name = tls ? `tls-${options.latency}-ms` : 'http'
+  const name = tls ? `tls-${latency}-ms` : 'http'
   await mkdir(path.join(HERE, 'results'), { recursive: true })
   await writeFile(path.join(HERE, 'results', `${name}.json`), figures())
   await writeFile(path.join(HERE, 'results', `${name}.md`), `${report}\n`)

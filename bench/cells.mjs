@@ -41,9 +41,14 @@ export const CURVES = {
   })),
 }
 
-/** Enough messages to be measured, and not so many that nobody waits for it. */
-export function countOf({ size, inFlight }, isQuick) {
-  const wanted = Math.min(isQuick ? 600 : 2000, Math.ceil((isQuick ? 120 : 400) * (MB / size)))
+/**
+ * Enough messages to be measured, and not so many that nobody waits for it.
+ * @param latency milliseconds that the server lets each wait
+ */
+export function countOf({ size, inFlight }, { quick, latency }) {
+  const bySize = Math.ceil((quick ? 120 : 300) * (MB / size))
+  const inTime = latency > 0 ? Math.ceil(inFlight * (3000 / latency)) : Infinity
+  const wanted = Math.min(quick ? 600 : 2000, bySize, inTime)
   return Math.max(wanted, inFlight > 64 ? inFlight : 2 * inFlight)
 }
 
