@@ -15,7 +15,7 @@ import {
   plainType,
 } from './content-types'
 import { DRAINED_FROM, Scratch } from './scratch'
-import { turn } from './turns'
+import { turn } from '../turns'
 
 /** What is known of a file without reading all of it. Sizes in bytes. */
 export interface FileDescription {

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { FileSource } from '../file/file'
 import { DRAINED_FROM, Scratch } from '../file/scratch'
-import { turn } from '../file/turns'
+import { turn } from '../turns'
 
 /**
  * A request body that can be made again: a replayed request carries every byte again. `length` is exact and

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { Agent, request as undiciRequest } from 'undici'
@@ -104,6 +105,8 @@ export class Http {
       // Whoever says yes before all was there has not seen it.
       if (head.statusCode < 300 && handed < body.length) throw new EarlyAnswer('EARLY_ANSWER')
       const text = await textOf(Buffer.from(await answer.body.arrayBuffer()), head.headers)
+      // undici gives the socket back a moment later: whoever sends the next at once would open another one.
+      await nextTurn()
       return answerOf(head.statusCode, head.headers, text)
     } catch (error) {
       if (isOwnError(error)) throw error

@@ -14,7 +14,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
 import type { Network } from '../../nodes/lib/network'
 import { takeFile, takePath, type FileSource } from '../../src/file/file'
-import { turn } from '../../src/file/turns'
+import { turn } from '../../src/turns'
 import { withValueAt } from '../../src/message/json'
 import type { OnProgress } from '../../src/redox/client'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../../src/transport/body'
@@ -410,16 +410,10 @@ describe('one connection', function () {
 
   for (const [way, from] of RUNS)
     it(`serves the token and 50 sends one after the other: ${way} from ${from}`, async () => {
-      await connect({ config: { sendsAtOnce: 1 } })
+      await connect()
       await sendOften(way, from)
       assert.equal(server.connections(), 1)
     })
-
-  it('or two, where several may send: undici takes a socket for busy until the turn after its answer', async () => {
-    await connect()
-    for (const [way, from] of RUNS.slice(1, 4)) await sendOften(way, from)
-    assert.ok(server.connections() <= 2, `${server.connections()} connections`)
-  })
 })
 
 // ---- Turns of the event loop -----------------------------------------------------------------------------

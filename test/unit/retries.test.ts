@@ -4,6 +4,7 @@ import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
 import { takeFile, type FileSource } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
 import { checked } from '../../src/message/prepared'
+import type { OnProgress } from '../../src/redox/client'
 import { classify, OUTCOMES, type Ending, type Outcome, type Purpose } from '../../src/transport/outcomes'
 import { backoff, Pace } from '../../src/transport/retry'
 import { sha256, sizedFile } from '../lib/fixtures'
@@ -174,7 +175,7 @@ describe('retries', function () {
   })
   const connect = (config: ConnectionConfig = {}): void =>
     void (connection = connectTo(server.url, { attempts: 3, answerTimeout: 0.3, ...config }))
-  const deliver = () => connection.client.deliver(message, [file], never())
+  const deliver = (onProgress?: OnProgress) => connection.client.deliver(message, [file], never(), onProgress)
   const counted = (): Record<Purpose, number> => {
     const count = (purpose: Purpose) => server.requests.filter((one) => purposeOf(one) === purpose).length
     return { token: count('token'), upload: count('upload'), send: count('send') }
@@ -279,8 +280,10 @@ describe('retries', function () {
     connect()
     fails.upload = [{ status: 429, headers: { 'retry-after': '1' } }]
     const began = Date.now()
-    const first = deliver()
-    while (counted().upload === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    let first!: Promise<unknown>
+    await new Promise<void>((resolve) => {
+      first = deliver(({ phase }) => phase === 'retry' && resolve())
+    })
     const told = server.requests.length
     const second = deliver()
     await new Promise((resolve) => setTimeout(resolve, 500))
