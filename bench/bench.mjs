@@ -1,8 +1,8 @@
 // Our nodes, the core nodes, raw undici and the leanest undici, in one run: every measurement in a fresh process,
 // shuffled, medians of three, each verified at the server. Tells which goals are met.
 //
-//   npm run bench                          all (about 45 minutes), written to bench/results and docs/cost.svg
-//   npm run bench -- --quick               8 in flight only, once each (5 minutes)
+//   npm run bench                          all (half an hour), written to bench/results and docs/cost.svg
+//   npm run bench -- --quick               8 in flight only, once each (7 minutes)
 //   npm run bench -- --tls --latency 20    over TLS, with a server that answers 20 ms later
 //   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `start-up`
 //   npm run bench -- --json result.json    also writes the figures to a file
@@ -53,7 +53,7 @@ const goals = goalsOf(results)
 const report = markdown(results, goals)
 console.log(report)
 if (options.json) await writeFile(options.json, figures())
-if (!quick && only === undefined) await keep()
+if (only === undefined) await keep()
 
 async function measureParts() {
   return {
@@ -158,12 +158,12 @@ function figures() {
 
 /** For people to look at: in git, with the date. */
 async function keep() {
-  const name = tls ? `tls-${latency}-ms` : 'http'
+  const name = `${tls ? `tls-${latency}-ms` : 'http'}${quick ? '-quick' : ''}`
   await mkdir(path.join(HERE, 'results'), { recursive: true })
   await writeFile(path.join(HERE, 'results', `${name}.json`), figures())
   await writeFile(path.join(HERE, 'results', `${name}.md`), `${report}\n`)
   const { curves, versions } = results
-  if (curves)
+  if (curves && !quick)
     await writeFile(
       path.join(HERE, '../docs/cost.svg'),
       plot(

@@ -89,8 +89,7 @@ async function openDoor(sandbox: Sandbox, faults: string): Promise<Door> {
 }
 
 async function leaveBy(door: Door): Promise<void> {
-  await door.close()
-  releaseSandbox()
+  await door.close().finally(releaseSandbox)
 }
 
 /** Ends the sandbox now, if it runs and nobody uses it. */

@@ -13,10 +13,12 @@ export type FetchToken = (previous: AccessToken | undefined) => Promise<AccessTo
 // Clients in production renew 10 s to 5 min ahead (facts 2.2, 2.3). OAuth tokens live 300 s.
 const RENEW_AHEAD_MS = 60_000
 const RENEW_AHEAD_SHARE = 0.2
+/** The last part of that time nobody begins a request with the old one: it has to last until the request is there. */
+const WAIT_SHARE = 0.25
 
 /**
  * One access token for all who send over one connection: fetched once however many wait for it, renewed ahead
- * of its end.
+ * of its end. Nobody waits for that renewal, or fails with it, as long as the old one can be used.
  */
 export class TokenCache {
   #current: AccessToken | undefined
@@ -28,13 +30,18 @@ export class TokenCache {
     this.#fetch = fetch
   }
 
-  /** The token, if it can still be used for a while. */
-  get fresh(): string | undefined {
-    return this.#current && Date.now() < renewAt(this.#current) ? this.#current.token : undefined
+  /** The token, if there is one that can be used. */
+  get usable(): string | undefined {
+    if (this.#current === undefined) return undefined
+    const left = this.#current.expiresAt - Date.now()
+    const ahead = aheadOf(this.#current)
+    // A failure is told to those who wait, once nothing else is left.
+    if (left <= ahead) this.#renew().catch(() => undefined)
+    return left > ahead * WAIT_SHARE ? this.#current.token : undefined
   }
 
   async get(): Promise<string> {
-    return this.fresh ?? (await this.#renew()).token
+    return this.usable ?? (await this.#renew()).token
   }
 
   /** A server refused this token. Others may have renewed it meanwhile: then theirs stays. */
@@ -60,5 +67,6 @@ export class TokenCache {
   }
 }
 
-const renewAt = ({ obtainedAt, expiresAt }: AccessToken): number =>
-  expiresAt - Math.min(RENEW_AHEAD_MS, (expiresAt - obtainedAt) * RENEW_AHEAD_SHARE)
+/** How many milliseconds before its end a token is renewed. */
+const aheadOf = ({ obtainedAt, expiresAt }: AccessToken): number =>
+  Math.max(0, Math.min(RENEW_AHEAD_MS, (expiresAt - obtainedAt) * RENEW_AHEAD_SHARE))

@@ -315,6 +315,25 @@ describe('token cache', () => {
     })
   }
 
+  it('goes on with the old one while its renewal is slow or fails, and waits when it is at its end', async () => {
+    let fetches = 0
+    let renewal: () => Promise<AccessToken> = () => new Promise(() => undefined)
+    const cacheWith = (left: number): TokenCache => {
+      fetches = 0
+      return new TokenCache(async () => (fetches++ ? renewal() : secondsLeft(left, 300)))
+    }
+    const slow = cacheWith(30)
+    for (let turn = 0; turn < 3; turn++) assert.equal(await slow.get(), '30 of 300')
+    assert.equal(fetches, 2, 'one renewal at a time')
+    renewal = () => Promise.reject(new Error('down'))
+    const failing = cacheWith(30)
+    for (let turn = 0; turn < 3; turn++) assert.equal(await failing.get(), '30 of 300')
+    assert.ok(fetches > 2, 'tried again')
+    const late = cacheWith(10)
+    await late.get()
+    await assert.rejects(late.get(), /down/)
+  })
+
   it('tries again after a failure, which all who waited for it share', async () => {
     let fetches = 0
     const cache = new TokenCache(async () => {
