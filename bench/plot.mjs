@@ -2,7 +2,7 @@
 const MB = 1_000_000
 const WIDTH = 420
 const HEIGHT = 260
-const MARGIN = { left: 58, right: 14, top: 34, bottom: 44 }
+const MARGIN = { left: 58, right: 28, top: 34, bottom: 44 }
 const COLOURS = ['#8f1d21', '#1f5fa8', '#2d7d46']
 
 /** @param curves `{ size, waiting }`: rows of `{ cell, ours }` */

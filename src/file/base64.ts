@@ -12,13 +12,21 @@ function isInLines(text: string): boolean {
   )
 }
 
+const CANONICAL = /^[A-Za-z0-9+/]*={0,2}$/
+
 const decoded = (text: string): Buffer | undefined => {
-  if (!isInLines(text)) return undefined
-  // Line breaks, spaces and the url-safe alphabet are all seen in practice (HL7's own examples have spaces).
-  const compact = /[\s_-]/.test(text) ? text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/') : text
+  // Nearly always it is, and megabytes need not be looked through once more.
+  const compact = CANONICAL.test(text) ? text : canonical(text)
+  if (compact === undefined) return undefined
   const padded = compact.endsWith('=') ? compact.length % 4 === 0 : compact.length % 4 !== 1
-  if (!padded || !/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) return undefined
-  return Buffer.from(compact, 'base64')
+  return padded ? Buffer.from(compact, 'base64') : undefined
+}
+
+/** Line breaks, spaces and the url-safe alphabet are all seen in practice (HL7's own examples have spaces). */
+function canonical(text: string): string | undefined {
+  if (!isInLines(text)) return undefined
+  const compact = text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/')
+  return CANONICAL.test(compact) ? compact : undefined
 }
 
 /**

@@ -391,7 +391,9 @@ export class RedoxClient {
     onProgress: OnProgress,
   ): Promise<{ answer: HttpAnswer } | Failure> {
     const tokenFor = async (): Promise<string | undefined> =>
-      step.purpose === 'token' ? undefined : (this.#tokens.usable ?? unlessStopped(this.#tokens.get(), signal))
+      step.purpose === 'token'
+        ? undefined
+        : (this.#tokens.usable ?? unlessStopped(this.#tokens.get(), signal))
     await tokenFor()
     if (this.#pace.wait() > 0) onProgress(WAITING)
     const wait = await this.#pace.turn(signal, giveUpAt)

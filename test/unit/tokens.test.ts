@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, verify, type KeyObject } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Connection } from '../../nodes/lib/connection'
 import { readPrivateKey } from '../../src/auth/private-key'
 import { TokenCache, type AccessToken } from '../../src/auth/tokens'
@@ -327,7 +328,10 @@ describe('token cache', () => {
     assert.equal(fetches, 2, 'one renewal at a time')
     renewal = () => Promise.reject(new Error('down'))
     const failing = cacheWith(30)
-    for (let turn = 0; turn < 3; turn++) assert.equal(await failing.get(), '30 of 300')
+    for (let turn = 0; turn < 3; turn++) {
+      assert.equal(await failing.get(), '30 of 300')
+      await nextTurn()
+    }
     assert.ok(fetches > 2, 'tried again')
     const late = cacheWith(10)
     await late.get()
