@@ -346,9 +346,11 @@ describe('a server that says yes before it has all of the message', () => {
   it('is not believed', async () => {
     const early = createServer((socket) => {
       socket.on('error', () => undefined)
-      // Token calls are small: they are there at once.
-      socket.once('data', (head) => {
-        const isToken = head.toString('latin1').includes('/v2/auth/token')
+      // Token calls are small: they are there at once. The message may come over the same socket.
+      socket.on('data', (piece) => {
+        const head = piece.toString('latin1')
+        if (!head.startsWith('POST ')) return
+        const isToken = head.includes('/v2/auth/token')
         const body = isToken ? '{"access_token":"t","expires_in":300}' : '{"Meta":{"Logs":[{"ID":"1"}]}}'
         socket.write(
           `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
