@@ -147,6 +147,10 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
   const wanted = typeof says === 'string' ? new RegExp(says) : says
   // It follows the form: another one may be under way.
   const until = Date.now() + 20_000
-  while (!wanted.test(await result.innerText()) && Date.now() < until) await pause(50)
-  assert.match(await result.innerText(), wanted)
+  let text = await result.innerText()
+  while (!wanted.test(text) && Date.now() < until) {
+    await pause(50)
+    text = await result.innerText()
+  }
+  assert.match(text, wanted)
 }
