@@ -164,7 +164,9 @@ describe('a Node-RED with the package', function () {
       body: JSON.stringify(FLOW()),
     })
     assert.equal(answer.status, 204)
-    while (server.to('/endpoint').length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    const until = Date.now() + 30_000
+    while (server.to('/endpoint').length === 0 && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 20))
     const { own, packages } = await loadedBy(nodeRed)
     assert.deepEqual(
       own.filter((file) => file.startsWith('dist/src/sandbox/')),
