@@ -1,5 +1,5 @@
 // `npm test`: the tests in a few mocha processes side by side. Those of the editor wait for a browser most of the
-// time. Each process has to end by itself: what a test leaves behind would keep it.
+// time. Each process has to end by itself: what a test leaves behind keeps it, and fails it after a while.
 //
 //   node scripts/test.mjs            all
 //   node scripts/test.mjs editor     those in the browser alone
@@ -12,6 +12,8 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const within = (folder) => path.join('dist', 'test', folder)
 const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
+
+const LONGEST_MS = 600_000
 
 // Of about the same length.
 const EDITOR = [['dialogs'], ['validators', 'inbox', 'examples'], ['connection', 'preview', 'looks']]
@@ -50,11 +52,18 @@ function testsIn(folder) {
 async function run(files) {
   const mocha = path.join('node_modules', 'mocha', 'bin', 'mocha.js')
   const args = ['--unhandled-rejections=strict', mocha, '--no-package', ...files]
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LONGEST_MS,
+    killSignal: 'SIGKILL',
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk) => (output += chunk.toString('utf8')))
-  const [code] = await once(child, 'close')
+  const [code, signal] = await once(child, 'close')
+  if (signal)
+    output += `\nended after at most ${LONGEST_MS / 1000} s: a test waits or left something behind\n`
   console.log(`\n${files.length === 1 ? files[0] : `${files[0]} and ${files.length - 1} more`}\n${output}`)
   return code
 }
