@@ -20,6 +20,7 @@ import {
 import type { Credentials } from '../../src/auth/credentials'
 import { unsetVariable } from './evaluate'
 import type { Network, NetworkConfig } from './network'
+import type { Ended, Outbox, Place } from './outbox'
 import type { SandboxEntry } from './sandbox-host'
 
 type Sandbox = SandboxEntry['sandbox']
@@ -57,12 +58,20 @@ export interface ConnectionConfig extends NetworkConfig {
   waitingMb?: string | number
   folders?: string
   faults?: string
+  delivery?: string
+  store?: string
+  storeOrder?: string
+  storeRetryHours?: string | number
+  storeKeepHours?: string | number
+  storeLateMinutes?: string | number
 }
 
 export interface ConnectionSecrets {
   privateKey?: string
   apiKey?: string
   secret?: string
+  storeKey?: string
+  storeUrl?: string
 }
 
 /** A configured way to Redox, as the nodes use it. */
@@ -75,12 +84,16 @@ export interface Connection {
   origins: string[]
   /** folders that files may be read from, absolute */
   folders: string[]
+  /** durable delivery: messages are accepted here, and sent from here */
+  outbox?: Outbox
 }
 
 /** The redox-config node, as the other nodes find it behind their `connection` property. */
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
+  /** Durable delivery: tells a node what became of its messages. Returns how to stop. */
+  hear(owner: string, listener: (ended: Ended) => Promise<void>): () => void
 }
 
 const configuration = (message: string, field?: string): RedoxError =>
@@ -114,6 +127,7 @@ export function openConnection(
   sandbox: Sandbox | undefined,
   userDir: string,
   network: Network = {},
+  outbox?: Outbox,
 ): Connection {
   const config = asTexts(savedConfig)
   const secrets = asTexts(savedSecrets)
@@ -121,7 +135,8 @@ export function openConnection(
   const settings = settingsOf(config, secrets, target, sandbox, network)
   const { environment, hosts, source, test } = settings
   return {
-    client: new RedoxClient(settings),
+    client: new RedoxClient(settings, outbox?.pace(settings.perFiveMinutes)),
+    ...(outbox && { outbox }),
     environment: sandbox ? 'sandbox' : environment,
     sender: {
       ...(source.id !== undefined && { sourceId: source.id }),
@@ -133,6 +148,66 @@ export function openConnection(
     origins: referenceOrigins(hosts),
     folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
   }
+}
+
+/** How accepted messages are kept and delivered. Times in milliseconds. */
+export interface Durability {
+  place: Place
+  key: string
+  ordered: boolean
+  retryFor: number
+  keepFor: number
+  /** a message that waits for longer is late */
+  lateAfter: number
+}
+
+const HOUR = 3_600_000
+const KEY_LENGTH = 16
+
+/**
+ * @param id of the redox-config node
+ * @returns undefined for direct delivery
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
+export function durabilityOf(
+  savedConfig: ConnectionConfig,
+  savedSecrets: ConnectionSecrets,
+  id: string,
+  userDir: string,
+): Durability | undefined {
+  const config = asTexts(savedConfig)
+  if (choice(config.delivery, ['direct', 'durable'], 'delivery') === 'direct') return undefined
+  const { storeKey = '', storeUrl = '' } = asTexts(savedSecrets)
+  assertVariablesSet({ storeKey, storeUrl })
+  const key = storeKey.trim()
+  if (key.length < KEY_LENGTH)
+    throw configuration(
+      `The store key of the redox-config node has fewer than ${KEY_LENGTH} characters. What is accepted is encrypted ` +
+        'with it: let the dialog make one, or take one from an environment variable.',
+      'storeKey',
+    )
+  const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
+  return {
+    place: kind === 'embedded' ? embedded(id, userDir) : postgresql(storeUrl.trim(), id),
+    key,
+    ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',
+    retryFor: amount(config.storeRetryHours, 72, 'time for durable retries') * HOUR,
+    keepFor: amount(config.storeKeepHours, 24, 'time that delivered messages are kept') * HOUR,
+    lateAfter: amount(config.storeLateMinutes, 60, 'age that is late') * 60_000,
+  }
+}
+
+const embedded = (id: string, userDir: string): Place => ({
+  kind: 'embedded',
+  folder: path.join(userDir, 'redox-store', path.basename(id)),
+})
+
+function postgresql(url: string, queue: string): Place {
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql', url, queue }
+  throw configuration(
+    'The database of the redox-config node is not an address such as postgresql://user:password@host/database.',
+    'storeUrl',
+  )
 }
 
 /** A variable of a tab has a type: `${NAME}` may stand for a number or a truth value. */

@@ -1,20 +1,80 @@
+import type { NodeMessageInFlow } from 'node-red'
+import type { Ended } from '../../src/durable/courier'
+import { isObject, type JsonObject } from '../../src/message/json'
 import { checked } from '../../src/message/prepared'
 import { referenceFor, type Delivery, type RedoxClient } from '../../src/redox/client'
+import type { Connection } from './connection'
+import type { Outbox } from './outbox'
 import type { Prepared } from './send-node'
 import type { Answer, Work } from './work'
 
-type Done = Omit<Answer, 'warnings'>
+type Delivered = Omit<Answer, 'warnings'>
+type PreparedMessage = Extract<Prepared, { kind: 'message' }>
 
 /** Does what was prepared. */
-export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Promise<Done> {
+export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Promise<Delivered> {
   return prepared.kind === 'upload' ? upload(prepared, client, work) : send(prepared, client, work)
+}
+
+/**
+ * Leaves a message to the outbox, which sends it.
+ * @param owner the node that emits the answer
+ * @returns what the outbox calls it
+ */
+export function accept(
+  { draft, files, isText }: PreparedMessage,
+  { client, environment }: Connection,
+  outbox: Outbox,
+  owner: string,
+  msg: NodeMessageInFlow,
+): Promise<string> {
+  const message = checked(draft)
+  client.assertDeliverable(message, files)
+  return outbox.accept({ owner, message, files, isText, environment, msg: plainProperties(msg) })
+}
+
+/** The answer of a message that the outbox has sent. */
+export function answerOfOutbox({ id, acceptedAt, attempts, parcel }: Ended, delivery: Delivery): Delivered {
+  const answer = answerOf(parcel.message.operation, delivery, parcel.isText)
+  const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
+  return { ...answer, redox: { environment: parcel.environment, ...answer.redox, outbox } }
+}
+
+// Longer texts are files in disguise: the outbox keeps files apart.
+const LONGEST_TEXT = 100_000
+const DEEPEST = 20
+
+/**
+ * What of a message can be stored and brought back as it was: texts, numbers, truth values, null, arrays and plain
+ * objects. Buffers, functions and connections, such as `msg.req`, are left out.
+ */
+export function plainProperties(msg: NodeMessageInFlow): JsonObject {
+  const plain = plainOf(msg, 0)
+  return isObject(plain) ? (plain as JsonObject) : {}
+}
+
+function plainOf(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.length <= LONGEST_TEXT ? value : undefined
+  if (typeof value === 'boolean' || value === null) return value
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+  if (typeof value !== 'object' || depth > DEEPEST) return undefined
+  // Places in an array mean something.
+  if (Array.isArray(value)) return value.map((one) => plainOf(one, depth + 1) ?? null)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return undefined
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, one]) => {
+      const plain = plainOf(one, depth + 1)
+      return plain === undefined ? [] : [[name, plain]]
+    }),
+  )
 }
 
 async function upload(
   { file, uploadKind }: Extract<Prepared, { kind: 'upload' }>,
   client: RedoxClient,
   { signal, onProgress }: Work,
-): Promise<Done> {
+): Promise<Delivered> {
   const uploaded = await client.upload(file, uploadKind, signal, onProgress)
   const { status, headers, sha256, url, attempts } = uploaded
   return {
@@ -32,16 +92,16 @@ async function upload(
 }
 
 async function send(
-  { draft, files, isText }: Extract<Prepared, { kind: 'message' }>,
+  { draft, files, isText }: PreparedMessage,
   client: RedoxClient,
   { signal, onProgress }: Work,
-): Promise<Done> {
+): Promise<Delivered> {
   const message = checked(draft)
   const delivery = await client.deliver(message, files, signal, onProgress)
   return answerOf(message.operation, delivery, isText)
 }
 
-function answerOf(operation: string, delivery: Delivery, isText: boolean): Done {
+function answerOf(operation: string, delivery: Delivery, isText: boolean): Delivered {
   const { status, headers, body, facts, files, attempts } = delivery
   const id = facts.logIds[0] ?? mainId(operation, facts.locations) ?? facts.traceId
   return {

@@ -10,7 +10,8 @@ import { fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
 import { migrated } from './migrations'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
-import { codeOf, Work, type Answer, type Outcome } from './work'
+import type { Ended } from './outbox'
+import { codeOf, Work, type Answer, type Done, type Outcome } from './work'
 
 /** What one message gives a node's `prepare`. */
 export interface Task {
@@ -74,21 +75,42 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       connection: await connectionOf(RED, saved.connection),
     })
 
-    const run = async (work: Work): Promise<Answer> => {
+    const run = async (work: Work): Promise<Done> => {
       const began = Date.now()
-      const [prepare, { deliver }] = await loaded
+      const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
       const { fields, connection } = await ready()
-      const { environment, client } = connection
+      const { environment, client, outbox } = connection
       work.begin(environment)
       const warnings: string[] = []
       const inputs = new Inputs(RED, this, fields, work.msg)
       const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
+      if (outbox && prepared.kind === 'message') {
+        const id = await accept(prepared, connection, outbox, this.id, work.msg)
+        return { accepted: { id, warnings } }
+      }
       const { redox, ...done } = await deliver(prepared, client, work)
       const milliseconds = Date.now() - began
       const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
-      return { ...done, redox: told, warnings }
+      return { answer: { ...done, redox: told, warnings } }
     }
+
+    // An answer out of the outbox, maybe to a message of another run of Node-RED.
+    const hear = async (ended: Ended): Promise<void> => {
+      const [, { answerOfOutbox }] = await loaded
+      const { parcel, outcome } = ended
+      const msg = parcel.msg as unknown as NodeMessageInFlow
+      const ticket = status.ticket()
+      ticket.begin(parcel.environment)
+      if ('error' in outcome) {
+        ticket.failed(outcome.error.code)
+        return this.error(outcome.error, msg)
+      }
+      const answer = { ...answerOfOutbox(ended, outcome.delivery), warnings: [] }
+      ticket.sent(answer.statusCode, answer.redox.way, answer.id)
+      this.send(withAnswer(msg, answer))
+    }
+    const stopHearing = configNodeOf(RED, saved.connection)?.hear(this.id, hear)
 
     this.on('input', (msg, send, done) => {
       const work = inheritedWork(msg) ?? new Work(msg, run)
@@ -102,6 +124,11 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
           ticket.failed(codeOf(outcome.error))
           return done(forCatch(outcome.error))
         }
+        if ('accepted' in outcome) {
+          warn(outcome.accepted.warnings)
+          ticket.accepted(outcome.accepted.id)
+          return done()
+        }
         const { answer } = outcome
         warn(answer.warnings)
         ticket.sent(answer.statusCode, answer.redox.way, answer.id)
@@ -113,6 +140,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     })
 
     this.on('close', (_removed: boolean, done: () => void) => {
+      stopHearing?.()
       const left = [...works]
       works.clear()
       status.close()
@@ -149,9 +177,14 @@ function withAnswer(msg: NodeMessageInFlow, { payload, statusCode, redox }: Answ
   }
 }
 
-async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
+function configNodeOf(RED: NodeAPI, id: string): RedoxConfigNode | undefined {
   const node = RED.nodes.getNode(id) as RedoxConfigNode | null
-  if (node && typeof node.connection === 'function') return node.connection()
+  return node && typeof node.connection === 'function' ? node : undefined
+}
+
+async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
+  const node = configNodeOf(RED, id)
+  if (node) return node.connection()
   throw new RedoxError(
     'REDOX_CONFIGURATION',
     'The node has no connection (or it is disabled). Choose a redox-config node in its Connection field.',

@@ -17,6 +17,8 @@ export interface Ticket {
   begin: (environment: string) => void
   progress: (progress: Progress) => void
   sent: (statusCode: number, way: string, id: string | undefined) => void
+  /** for durable delivery */
+  accepted: (id: string) => void
   failed: (code: string) => void
 }
 
@@ -62,6 +64,11 @@ export class Status {
           [String(statusCode), this.#word(`way.${way}`), id?.slice(0, SHORT_ID)].filter(Boolean).join(' ')
         this.#end(ticket, { failed: false, text })
       },
+      accepted: (id) =>
+        this.#end(ticket, {
+          failed: false,
+          text: () => `${this.#word('accepted')} ${id.slice(0, SHORT_ID)}`,
+        }),
       failed: (code) => this.#end(ticket, { failed: true, text: () => code }),
     }
     return ticket

@@ -123,6 +123,7 @@ function fate({ msg, outcome, isUnsent, isUnderWay }: Work): string {
     const { statusCode, redox } = outcome.answer
     return `${message} was delivered (HTTP ${statusCode}${ids(redox)})`
   }
+  if ('accepted' in outcome) return `${message} was accepted as ${outcome.accepted.id}`
   const { error } = outcome
   return `${message} ended with ${codeOf(error)}${error instanceof RedoxError ? ids(error.cause) : ''}`
 }

@@ -15,11 +15,19 @@ export interface Answer {
   warnings: string[]
 }
 
-export type Outcome = { answer: Answer } | { error: unknown }
+/** What becomes of a message for durable delivery: its answer comes later. */
+export interface Accepted {
+  /** what the outbox calls it */
+  id: string
+  warnings: string[]
+}
+
+export type Done = { answer: Answer } | { accepted: Accepted }
+export type Outcome = Done | { error: unknown }
 
 /** One message on its way to Redox. It may outlive the node that it came to (see succession.ts). */
 export class Work {
-  /** settles when the message was delivered, refused or stopped; never rejects */
+  /** settles when the message was delivered, accepted, refused or stopped; never rejects */
   readonly ended: Promise<Outcome>
   /** once it has ended */
   outcome: Outcome | undefined
@@ -31,13 +39,10 @@ export class Work {
 
   constructor(
     readonly msg: NodeMessageInFlow,
-    run: (work: Work) => Promise<Answer>,
+    run: (work: Work) => Promise<Done>,
   ) {
     this.ended = run(this)
-      .then(
-        (answer) => ({ answer }),
-        (error: unknown) => ({ error }),
-      )
+      .catch((error: unknown) => ({ error }))
       .then((outcome) => (this.outcome = outcome))
   }
 

@@ -2,6 +2,7 @@ import type { NodeAPI, NodeDef } from 'node-red'
 import { closeWithinMs, timer } from '../lib/closing'
 import type { Connection, ConnectionConfig, ConnectionSecrets, RedoxConfigNode } from '../lib/connection'
 import { registerEditorRoutes } from '../lib/editor-routes'
+import { Delivery } from '../lib/delivery'
 import { migrated } from '../lib/migrations'
 import { networkOf, UNVERIFIED } from '../lib/network'
 import { enterSandbox, type SandboxEntry } from '../lib/sandbox-host'
@@ -12,38 +13,49 @@ export = function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, saved)
     let opened: Promise<Connection> | undefined
     let entry: SandboxEntry | undefined
+    const durable = new Delivery(RED, this, () => this.connection())
 
     const open = async (): Promise<Connection> => {
-      const { environmentOf, openConnection } = await import('../lib/connection.js')
+      const { durabilityOf, environmentOf, openConnection } = await import('../lib/connection.js')
       const config = migrated('redox-config', saved)
       const fromEnv = config.environmentType === 'env' && config.environment !== undefined
       const name: unknown = fromEnv
         ? RED.util.evaluateNodeProperty(config.environment!, 'env', this, {})
         : config.environment
       const target = environmentOf(name)
-      if (target === 'Sandbox') entry = await enterSandbox(config.faults)
+      const userDir = RED.settings.userDir ?? process.cwd()
+      const secrets = this.credentials ?? {}
+      const durability = durabilityOf(config, secrets, this.id, userDir)
+      const outbox = durability && (await durable.enter(durability))
+      if (target === 'Sandbox') entry ??= await enterSandbox(config.faults)
       const network = entry ? {} : networkOf(RED, config)
+      const connection = openConnection(config, secrets, target, entry?.sandbox, userDir, network, outbox)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
-      return openConnection(
-        config,
-        this.credentials ?? {},
-        target,
-        entry?.sandbox,
-        RED.settings.userDir ?? process.cwd(),
-        network,
-      )
+      if (durability) durable.begin(connection, durability)
+      return connection
     }
 
-    this.connection = () => (opened ??= open())
+    // What failed may work the next time: a database that starts, a variable that is set.
+    this.connection = () =>
+      (opened ??= open().catch((error: unknown) => {
+        opened = undefined
+        throw error
+      }))
+    this.hear = (owner, listener) => durable.hear(owner, listener)
+
+    if (saved.delivery === 'durable') durable.start()
 
     this.on('close', (_removed: boolean, done: () => void) => {
+      const within = isDeploying() ? undefined : closeWithinMs(RED)
       // The nodes that send decide how long their work goes on; sockets and sandbox stay as long.
-      const ended = (opened?.then(({ client }) => client.end()) ?? Promise.resolve())
+      const ended = durable
+        .leave(within)
+        .then(() => opened)
+        .then((connection) => connection?.client.end())
         .finally(() => entry?.leave())
         .catch(() => undefined)
-      void (
-        isDeploying() ? Promise.resolve() : Promise.race([ended, timer(closeWithinMs(RED), undefined)])
-      ).then(done)
+      const isLongEnough = within === undefined ? Promise.resolve() : timer(within, undefined)
+      void Promise.race([ended, isLongEnough]).then(done)
     })
   }
 
@@ -55,6 +67,8 @@ export = function register(RED: NodeAPI): void {
         privateKey: { type: 'password' },
         apiKey: { type: 'password' },
         secret: { type: 'password' },
+        storeKey: { type: 'password' },
+        storeUrl: { type: 'password' },
       },
     },
   )

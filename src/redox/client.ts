@@ -9,7 +9,7 @@ import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } fr
 import { adviceOn } from '../transport/faults'
 import { Http, HttpFault, type HttpAnswer } from '../transport/http'
 import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
-import { backoff, isRetried, Pace } from '../transport/retry'
+import { backoff, isRetried, Pace, type PaceKeeper } from '../transport/retry'
 import {
   failureDetail,
   hasFailed,
@@ -76,6 +76,15 @@ export interface Delivery {
   attempts: number
 }
 
+/** What is kept of a message while it is sent, so that another process can go on where this one ended. */
+export interface Journal {
+  /** uploads that were answered before, by the index of the file: they are not made again */
+  uploaded: Record<number, Uploaded>
+  onUploaded(index: number, uploaded: Uploaded): Promise<void>
+  /** the request with the message begins next: from now on it may have arrived */
+  onSending(): Promise<void>
+}
+
 interface Step {
   purpose: Purpose
   /** for error texts and `cause.operation` */
@@ -88,6 +97,10 @@ interface Step {
   files?: FileSource[]
   /** what identifies the message when its outcome is unknown */
   identifiers?: Record<string, string>
+  /** whoever asked repeats it later, if need be */
+  once?: boolean
+  /** waited for before every request */
+  onBegin?: () => Promise<void>
 }
 
 /**
@@ -100,18 +113,19 @@ export class RedoxClient {
   readonly #fetchToken: FetchToken
   readonly #tokens: TokenCache
   readonly #gate: Gate
-  readonly #pace: Pace
+  readonly #pace: PaceKeeper
   readonly #closing = new AbortController()
   /** stops each message that waits or is under way */
   readonly #underWay = new Set<() => void>()
   /** Origins that uploads of this connection answered with: which host they name is not documented (facts 9.1). */
   readonly uploadOrigins = new Set<string>()
 
-  constructor(settings: RedoxSettings) {
+  /** @param pace shared with whom? by itself with nobody */
+  constructor(settings: RedoxSettings, pace: PaceKeeper = new Pace(settings.perFiveMinutes)) {
     this.settings = settings
     this.#http = new Http(settings.http, settings.gate.width)
     this.#gate = new Gate(settings.gate)
-    this.#pace = new Pace(settings.perFiveMinutes)
+    this.#pace = pace
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
       this.#request(async () => tokenStep(url, await body()), this.#closing.signal).then(
         ({ answer }) => answer,
@@ -138,6 +152,7 @@ export class RedoxClient {
   /**
    * Uploads what is to be uploaded, then sends the message.
    * @param files in the order of `message.files`
+   * @param journal each request is made once: whoever keeps it decides what is repeated, and when
    * @throws RedoxError
    */
   deliver(
@@ -145,14 +160,24 @@ export class RedoxClient {
     files: MessageFile[],
     signal: AbortSignal,
     onProgress?: OnProgress,
+    journal?: Journal,
   ): Promise<Delivery> {
     return this.#inTurn(
       message.operation,
       heldBytes(files) + textLength(message.body),
       signal,
       onProgress,
-      (both) => this.#deliver(message, files, both, onProgress),
+      (both) => this.#deliver(message, files, both, onProgress, journal),
     )
+  }
+
+  /**
+   * Refuses what {@link deliver} would refuse before its first request.
+   * @throws RedoxError REDOX_TOO_LARGE
+   */
+  assertDeliverable(message: PreparedMessage, files: MessageFile[]): void {
+    // References of uploads will only make it a little longer.
+    assertRequestSize(this.#sendStep(message, message.body, files).body.length, this.settings.limits)
   }
 
   /**
@@ -227,9 +252,10 @@ export class RedoxClient {
     kind: UploadKind,
     signal: AbortSignal,
     onProgress?: OnProgress,
+    once = false,
   ): Promise<Uploaded> {
     assertUploadable(file, this.settings.limits)
-    const step = this.#uploadStep(file, kind)
+    const step = { ...this.#uploadStep(file, kind), once }
     const { answer, attempts } = await this.#request(() => step, signal, onProgress)
     const url = counting(attempts, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
@@ -267,6 +293,7 @@ export class RedoxClient {
     files: MessageFile[],
     signal: AbortSignal,
     onProgress?: OnProgress,
+    journal?: Journal,
   ): Promise<Delivery> {
     const delivered: DeliveredFile[] = []
     let body = message.body
@@ -280,11 +307,18 @@ export class RedoxClient {
         delivered.push({ way, ...describeSent(file) })
         continue
       }
-      const kind = uploadKind(message.api)
-      const uploaded = await this.#upload(file, kind, signal, onProgress).catch((error: unknown) => {
-        throw error instanceof RedoxError ? withFiles(error, delivered, []) : error
-      })
-      attempts += uploaded.attempts
+      const known = journal?.uploaded[index]
+      const uploaded =
+        known ??
+        (await this.#upload(file, uploadKind(message.api), signal, onProgress, journal !== undefined).catch(
+          (error: unknown) => {
+            throw error instanceof RedoxError ? withFiles(error, delivered, []) : error
+          },
+        ))
+      if (known === undefined) {
+        attempts += uploaded.attempts
+        await journal?.onUploaded(index, uploaded)
+      }
       body = withValueAt(body, path, uploaded.url)
       delivered.push({ way, size: file.size, sha256: uploaded.sha256, url: uploaded.url })
     }
@@ -292,6 +326,7 @@ export class RedoxClient {
       step = this.#sendStep(message, body, files)
       assertRequestSize(step.body.length, this.settings.limits)
     }
+    if (journal) step = { ...step, once: true, onBegin: () => journal.onSending() }
     try {
       const sent = await this.#request(() => step, signal, onProgress)
       const found = readAnswer(sent.answer)
@@ -375,7 +410,7 @@ export class RedoxClient {
         continue
       }
       const wait = this.#waitAfter(result, replayed ? attempts - 1 : attempts, giveUpAt)
-      if (wait === undefined) throw error
+      if (wait === undefined || step.once) throw error
       onProgress({ phase: 'retry', sent: 0, total: 0 })
       await sleep(wait, undefined, { signal }).catch((stopped: unknown) => {
         throw unknown ?? stopped
@@ -400,6 +435,7 @@ export class RedoxClient {
     if (wait > 0) throw paused(step, wait)
     // It may have run out in the pause.
     const token = await tokenFor()
+    await step.onBegin?.()
     onProgress({ phase: phaseOf(step), sent: 0, total: step.body.length })
     const result = await this.#attempt(step, token, signal, onProgress)
     if ('outcome' in result && result.outcome === 'unauthorised') this.#tokens.invalidate(token!)
@@ -602,7 +638,7 @@ function withFiles(error: RedoxError, delivered: DeliveredFile[], digests: strin
 }
 
 /** What finds a message again in Redox's log: the ids that the flow or the builder gave it. */
-function identifiersOf(body: JsonObject): Record<string, string> {
+export function identifiersOf(body: JsonObject): Record<string, string> {
   const document = isObject(body.Note) ? body.Note : isObject(body.Media) ? body.Media : {}
   const order = Array.isArray(body.Orders) && isObject(body.Orders[0]) ? body.Orders[0] : {}
   const found: Record<string, unknown> = {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {
   environmentOf,
+  durabilityOf,
   openConnection,
   tokenTarget,
   type ConnectionConfig,
@@ -103,6 +104,12 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   waiting: numbers,
   waitingMb: numbers,
   folders: texts,
+  delivery: fc.constantFrom('', 'direct', 'durable', 'x'),
+  store: fc.constantFrom('', 'embedded', 'postgresql', 'x'),
+  storeOrder: fc.constantFrom('', 'destination', 'none', 'x'),
+  storeRetryHours: numbers,
+  storeKeepHours: numbers,
+  storeLateMinutes: numbers,
 }
 
 /** A few fields with values of their kind or of none, the others as a new node has them. */
@@ -127,6 +134,8 @@ const secrets = fc.oneof(
     ),
     apiKey: texts,
     secret: texts,
+    storeKey: fc.oneof(texts, fc.constant('k'.repeat(40))),
+    storeUrl: fc.oneof(urls, fc.constant('postgresql://a:b@127.0.0.1:1/x')),
   }),
 ) as fc.Arbitrary<ConnectionSecrets>
 
@@ -138,6 +147,8 @@ describe('any configuration', () => {
     holds(3000, fc.tuple(configs, secrets), async ([config, keys]) => {
       const result = await settled(() => openConnection(config, keys, 'Development', undefined, '/'))
       await settled(() => tokenTarget(config))
+      const durability = await settled(() => durabilityOf(config, keys, 'x', '/'))
+      if ('error' in durability) assert.equal(durability.error.code, 'REDOX_CONFIGURATION')
       if ('error' in result) return assert.equal(result.error.code, 'REDOX_CONFIGURATION')
       const { client, sender, origins } = result.value
       for (const url of [sender.fhirBase, ...Object.values(client.settings.hosts)]) {

@@ -1,0 +1,173 @@
+import type { NodeAPI, NodeStatus } from 'node-red'
+import { RedoxError } from '../../src/errors'
+import type { MessageState } from '../../src/durable/store'
+import type { Connection, Durability, RedoxConfigNode } from './connection'
+import type { Depth, Ended, Outbox } from './outbox'
+
+const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
+const OPEN_AGAIN_MS = 5000
+
+/** Emitted by `RED.events` when the oldest accepted message becomes late, and when none is late any more. */
+export const LATE_EVENT = 'redox:outbox-late'
+
+/** What {@link LATE_EVENT} brings, and `msg.status.outbox` of a Status node. No patient data. */
+export interface OutboxState {
+  /** waiting, or being sent */
+  waiting: number
+  parked: number
+  /** seconds since the oldest that waits was accepted */
+  oldestSeconds: number
+  /** the oldest is older than the redox-config node allows */
+  isLate: boolean
+  /** destinations that nothing goes to, because a message to them is parked or a person has paused them */
+  stopped: string[]
+  /** why the store cannot be used */
+  code?: string
+}
+
+/** The durable side of a redox-config node: opens its outbox, tells its nodes what became of their messages. */
+export class Delivery {
+  #outbox: Outbox | undefined
+  #lateAfter = Infinity
+  #isLate = false
+  #isClosed = false
+  #shown = ''
+  #logged = ''
+  #again: NodeJS.Timeout | undefined
+  readonly #listeners = new Map<string, (ended: Ended) => Promise<void>>()
+  readonly #deaf = new Map<string, () => void>()
+  /** nodes hear of their messages once all flows have started: what is emitted before goes nowhere */
+  #isHeard = false
+
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly node: RedoxConfigNode,
+    private readonly connection: () => Promise<Connection>,
+  ) {}
+
+  /** Delivers what waits since Node-RED ran last, without a message that asks for it. */
+  start(): void {
+    this.RED.events.once('flows:started', this.#onStarted)
+  }
+
+  readonly #onStarted = (): void => {
+    this.#isHeard = true
+    void this.#open()
+  }
+
+  async #open(): Promise<void> {
+    try {
+      await this.connection()
+      this.#logged = ''
+      for (const [owner, listener] of this.#listeners) this.#attach(owner, listener)
+    } catch (error) {
+      if (this.#isClosed) return
+      const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
+      this.#show({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
+      this.#log(code, error instanceof RedoxError ? error.message : '')
+      this.#again = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
+    }
+  }
+
+  /** @throws RedoxError REDOX_STORE_… */
+  async enter({ place, key, lateAfter }: Durability): Promise<Outbox> {
+    const { Outbox } = await import('./outbox.js')
+    this.#lateAfter = lateAfter
+    const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
+      name: this.node.id,
+      onDepth: (depth) => this.#onDepth(depth),
+      onOrphan: (id, state, code) => this.#onOrphan(id, state, code),
+    }))
+    if (!this.#isClosed) return outbox
+    await this.leave()
+    throw new RedoxError('REDOX_ABORTED', 'The redox-config node was closed before its store was open.')
+  }
+
+  begin({ client, environment }: Connection, { ordered, retryFor, keepFor }: Durability): void {
+    if (!this.#isClosed) this.#outbox?.use({ client, environment, ordered, retryFor, keepFor })
+  }
+
+  hear(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
+    this.#listeners.set(owner, listener)
+    this.#attach(owner, listener)
+    return () => {
+      if (this.#listeners.get(owner) === listener) this.#listeners.delete(owner)
+      this.#deaf.get(owner)?.()
+    }
+  }
+
+  #attach(owner: string, listener: (ended: Ended) => Promise<void>): void {
+    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, listener))
+  }
+
+  /** @param withinMs what has not ended by then is stopped; undefined: it goes on */
+  async leave(withinMs?: number): Promise<void> {
+    this.#isClosed = true
+    this.RED.events.off('flows:started', this.#onStarted)
+    clearTimeout(this.#again)
+    this.#deaf.forEach((stop) => stop())
+    const outbox = this.#outbox
+    this.#outbox = undefined
+    await outbox?.leave(withinMs)
+  }
+
+  // ---- What people see --------------------------------------------------------------------------------
+
+  #onDepth({ counts, lanes, oldest, trouble }: Depth): void {
+    if (this.#isClosed) return
+    const age = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest)
+    const state: OutboxState = {
+      waiting: counts.waiting + counts.held,
+      parked: counts.parked,
+      oldestSeconds: Math.floor(age / 1000),
+      isLate: age > this.#lateAfter,
+      stopped: lanes.filter(({ paused, blockedBy }) => paused || blockedBy).map(({ lane }) => lane),
+      ...(trouble && { code: trouble.code }),
+    }
+    this.#show(state)
+    if (trouble) this.#log(trouble.code, trouble.message)
+    if (state.isLate === this.#isLate) return
+    this.#isLate = state.isLate
+    this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
+  }
+
+  #show(outbox: OutboxState): void {
+    const { waiting, parked, oldestSeconds, isLate, stopped, code } = outbox
+    const minutes = Math.floor(oldestSeconds / 60)
+    const parts = [
+      code ?? '',
+      waiting > 0 ? `${this.#word('waiting')} ${waiting}` : '',
+      minutes > 0 ? `${minutes} min` : '',
+      parked > 0 ? `${this.#word('parked')} ${parked}` : '',
+      stopped.length > 0 ? `${this.#word('stopped')} ${stopped.length}` : '',
+    ].filter((part) => part !== '')
+    const isBad = code !== undefined || stopped.length > 0
+    const status: NodeStatus = {
+      fill: isBad ? 'red' : isLate || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
+      shape: isBad || isLate ? 'ring' : 'dot',
+      text: parts.join(' · ') || this.#word('empty'),
+    }
+    const shown = JSON.stringify(status)
+    if (shown === this.#shown) return
+    this.#shown = shown
+    this.node.status({ ...status, outbox } as NodeStatus)
+  }
+
+  /** Each kind of trouble once, until there is none. */
+  #log(code: string, message: string): void {
+    if (this.#logged === code) return
+    this.#logged = code
+    this.RED.log.error(`redox-config ${this.node.id}: ${code}: ${message}`)
+  }
+
+  #onOrphan(id: string, state: MessageState, code?: string): void {
+    this.RED.log.warn(
+      `redox-config ${this.node.id}: the accepted message ${id} is ${state}${code ? ` (${code})` : ''}. ` +
+        'Its node is gone: nothing was emitted.',
+    )
+  }
+
+  #word(key: string): string {
+    return this.RED._(`${CATALOGUE}${key}`)
+  }
+}

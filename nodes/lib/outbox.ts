@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto'
+import path from 'node:path'
+import {
+  Courier,
+  type Delivering,
+  type Depth,
+  type Ended,
+  type Listener as CourierListener,
+  type Parcel,
+} from '../../src/durable/courier'
+import { Seal } from '../../src/durable/seal'
+import type { DeliveryStore } from '../../src/durable/store'
+import { RedoxError } from '../../src/errors'
+import type { PaceKeeper } from '../../src/transport/retry'
+import { timer } from './closing'
+
+/** Who runs an outbox. */
+export interface Listener extends CourierListener {
+  /** id of the redox-config node */
+  name: string
+}
+
+/** Where the accepted messages of a connection are kept. */
+export type Place =
+  | { kind: 'embedded'; folder: string }
+  | {
+      kind: 'postgresql'
+      /** with user and password */
+      url: string
+      /** whose messages, of those that share the database */
+      queue: string
+    }
+
+/**
+ * The accepted messages of one connection. It outlives the nodes of a deploy: what is under way goes on, and the next
+ * redox-config node of the same id takes over.
+ */
+export class Outbox {
+  /** how many redox-config nodes have it: two for a moment in a deploy */
+  #users = 0
+  #delivering: Delivering | undefined
+  #listener: Listener | undefined
+  readonly courier: Courier
+
+  private constructor(
+    readonly store: DeliveryStore,
+    private readonly place: string,
+    private readonly keyHash: string,
+    readonly seal: Seal,
+  ) {
+    this.courier = new Courier(store, seal, {
+      onDepth: (depth) => this.#listener?.onDepth(depth),
+      onOrphan: (...about) => this.#listener?.onOrphan(...about),
+    })
+  }
+
+  /**
+   * @param key seals what is stored
+   * @throws RedoxError REDOX_STORE_…
+   */
+  static async enter(place: Place, key: string, listener: Listener): Promise<Outbox> {
+    const name = nameOf(place)
+    await leaving.get(name)
+    const opening = (open.get(name) ?? Outbox.#open(place, name, key)) as Promise<Outbox>
+    open.set(name, opening)
+    const outbox = await opening.catch((error: unknown) => {
+      open.delete(name)
+      throw error
+    })
+    if (outbox.keyHash !== hashOf(key)) throw otherKey()
+    outbox.#users++
+    outbox.#listener = listener
+    return outbox
+  }
+
+  static async #open(place: Place, name: string, key: string): Promise<Outbox> {
+    const store = await storeOf(place)
+    try {
+      const seal = new Seal(key)
+      // What it says is of no matter: with another key it cannot be opened.
+      seal.open(await store.mark(seal.close('redox', MARK)), MARK)
+      return new Outbox(store, name, hashOf(key), seal)
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  }
+
+  pace(perFiveMinutes: number): PaceKeeper {
+    return this.store.pace(perFiveMinutes)
+  }
+
+  /** Begins to deliver, or goes on over another connection. */
+  use(delivering: Delivering): void {
+    this.#delivering = delivering
+    this.courier.use(delivering)
+  }
+
+  /** @throws RedoxError REDOX_STORE_… when it could not be stored; then nothing is sent */
+  accept(parcel: Parcel): Promise<string> {
+    return this.courier.accept(parcel, this.#delivering!)
+  }
+
+  /**
+   * Takes nothing more out of the store, unless another node has entered; closes it when what is under way has ended.
+   * @param withinMs what has not ended by then is stopped: it is parked if it may have arrived, else it waits;
+   *   undefined: nothing is
+   */
+  async leave(withinMs?: number): Promise<void> {
+    if (--this.#users > 0) return
+    this.courier.use(undefined)
+    const idle = this.courier.idle().then(() => true)
+    const isIdle = await (withinMs === undefined ? idle : Promise.race([idle, timer(withinMs, false)]))
+    if (this.#users > 0) return
+    if (!isIdle) this.courier.abort()
+    await this.courier.idle()
+    if (this.#users > 0 || leaving.has(this.place)) return
+    open.delete(this.place)
+    const closed = this.courier
+      .stop()
+      .then(() => this.store.close())
+      .finally(() => leaving.delete(this.place))
+    leaving.set(this.place, closed)
+    await closed
+  }
+}
+
+/** All that this process has open, for the Outbox in the editor. */
+const open = new Map<string, Promise<Outbox>>()
+const leaving = new Map<string, Promise<void>>()
+
+const MARK = 'mark'
+
+const nameOf = (place: Place): string =>
+  place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`
+
+const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex')
+
+async function storeOf(place: Place): Promise<DeliveryStore> {
+  if (place.kind === 'embedded') {
+    const { LevelStore } = await import('../../src/durable/level-store.js')
+    return LevelStore.open(place.folder)
+  }
+  const { PostgresStore } = await import('../../src/durable/postgres-store.js')
+  return PostgresStore.open(place)
+}
+
+const otherKey = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNREADABLE',
+    'The store key of the redox-config node was changed while messages are kept with the old one. Set the old key ' +
+      'again, or restart Node-RED once nothing waits any more.',
+  )
+
+export type { Depth, Ended }

@@ -1,0 +1,536 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { badInput, RedoxError, type RedoxErrorCode, type RedoxErrorDetail } from '../errors'
+import {
+  sha256Of,
+  type FileDescription,
+  type FileReference,
+  type FileSource,
+  type MessageFile,
+} from '../file/file'
+import { isObject, type JsonObject } from '../message/json'
+import type { PreparedMessage } from '../message/prepared'
+import { identifiersOf, type Delivery, type RedoxClient, type Uploaded } from '../redox/client'
+import { backoff } from '../transport/retry'
+import type { Seal } from './seal'
+import type { DeliveryStore, MessageState, LaneState, Settlement, StoredMessage } from './store'
+
+/** What is accepted: a message that was checked, with everything that its answer is to carry. */
+export interface Parcel {
+  /** id of the Node-RED node that emits the answer */
+  owner: string
+  message: PreparedMessage
+  /** in the order of `message.files` */
+  files: MessageFile[]
+  /** the message's text is the document: it has no file */
+  isText: boolean
+  /** where it may be sent to: nothing goes to Production that was accepted for another environment */
+  environment: string
+  /** the properties of the flow's message that are plain data */
+  msg: JsonObject
+}
+
+/** What became of a parcel. */
+export interface Ended {
+  id: string
+  acceptedAt: number
+  attempts: number
+  parcel: Omit<Parcel, 'files'>
+  outcome: { delivery: Delivery } | { error: RedoxError }
+}
+
+interface StoredFile extends FileDescription {
+  kind: 'stored'
+  /** its name in the store */
+  stored: string
+  size: number
+  sha256: string
+}
+
+/** What is sealed as `content`. */
+export interface Content extends Omit<Parcel, 'files'> {
+  files: (StoredFile | FileReference)[]
+}
+
+interface Failure {
+  code: RedoxErrorCode
+  message: string
+  cause: RedoxErrorDetail
+}
+
+/** What is sealed as `notes`. */
+export interface Notes {
+  /** by the index of the file */
+  uploaded: Record<number, Uploaded>
+  delivery?: Delivery
+  /** how the last attempt failed */
+  error?: Failure
+  /** an attempt that may have been delivered: no later failure can take that back */
+  unknown?: Failure
+}
+
+/** How the messages of a connection are sent. */
+export interface Delivering {
+  client: RedoxClient
+  /** of this connection, see {@link Parcel.environment} */
+  environment: string
+  /** first in, first out for each destination */
+  ordered: boolean
+  /** milliseconds for which a message is tried again */
+  retryFor: number
+  /** milliseconds that messages are kept after their delivery */
+  keepFor: number
+}
+
+/** How much there is to do. */
+export interface Depth {
+  counts: Record<MessageState, number>
+  lanes: LaneState[]
+  /** when the oldest that waits was accepted, milliseconds since 1970 */
+  oldest?: number
+  /** why the store cannot be used */
+  trouble?: RedoxError
+}
+
+/** What the courier tells whoever runs it. */
+export interface Listener {
+  onDepth(depth: Depth): void
+  /** ended, and the node that accepted it is gone; `code`: why it is parked */
+  onOrphan(id: string, state: MessageState, code?: string): void
+}
+
+// What may be over when it is tried again: nothing was processed, or the connection as a whole does not work. That a
+// key was withdrawn is no reason to park ten thousand messages.
+const PASSING = new Set<RedoxErrorCode>([
+  'REDOX_RATE_LIMITED',
+  'REDOX_QUEUE_FULL',
+  'REDOX_UNAVAILABLE',
+  'REDOX_NETWORK',
+  'REDOX_TIMEOUT',
+  'REDOX_TLS',
+  'REDOX_AUTHENTICATION',
+  'REDOX_CONFIGURATION',
+  'REDOX_ABORTED',
+  'REDOX_STORE_UNAVAILABLE',
+  'REDOX_STORE_FULL',
+])
+
+// A message is held so long, and its hold renewed three times as often: time for others to see that its holder is gone.
+const LEASE_MS = 30_000
+const LOOK_EVERY_MS = 1000
+const PURGE_EVERY_MS = 3_600_000
+const TOLD_AT_ONCE = 100
+
+/** Takes messages out of a store and sends them, until each was delivered or is parked for a person. */
+export class Courier {
+  readonly #holder = randomUUID()
+  readonly #underWay = new Map<string, Promise<void>>()
+  readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
+  /** lanes that nothing gets through to, and until when they are left alone (milliseconds since 1970) */
+  readonly #resting = new Map<string, number>()
+  readonly #stopping = new AbortController()
+  readonly #aborting = new AbortController()
+  readonly #running: Promise<unknown>
+  #delivering: Delivering | undefined
+  #isWoken = false
+  #endWait = (): void => undefined
+  #purgedAt = 0
+  #telling: Promise<void> | undefined
+  #trouble: RedoxError | undefined
+
+  constructor(
+    private readonly store: DeliveryStore,
+    private readonly seal: Seal,
+    private readonly listener: Listener,
+  ) {
+    this.#running = Promise.all([
+      this.#send(),
+      this.#every(LOOK_EVERY_MS, () => this.#look()),
+      this.#every(LEASE_MS / 3, () => this.#renew()),
+    ])
+    // Everything that is under way listens.
+    setMaxListeners(0, this.#aborting.signal)
+  }
+
+  /** Sends over this connection from now on, also what waited before; `undefined`: takes nothing more. */
+  use(delivering: Delivering | undefined): void {
+    this.#delivering = delivering
+    // Another connection may get through.
+    this.#resting.clear()
+    this.#wake()
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay.values())
+  }
+
+  /** Stops what is under way: what may have arrived is parked, the rest waits. */
+  abort(): void {
+    this.#aborting.abort(new DOMException('closed', 'AbortError'))
+  }
+
+  /** Ends, when what is under way has ended. */
+  async stop(): Promise<void> {
+    this.use(undefined)
+    this.#stopping.abort()
+    await this.#running
+    await this.idle()
+    await this.#telling
+  }
+
+  // ---- Accepting --------------------------------------------------------------------------------------
+
+  /**
+   * Stores a parcel. Once it resolves the parcel outlives this process.
+   * @returns its id
+   * @throws RedoxError
+   */
+  async accept(parcel: Parcel, { ordered, retryFor }: Delivering): Promise<string> {
+    const id = randomUUID()
+    const now = Date.now()
+    const files = await Promise.all(parcel.files.map((file) => this.#keep(file)))
+    const content: Content = { ...parcel, files }
+    await this.store.accept({
+      id,
+      lane: laneOf(parcel.message),
+      ordered,
+      owner: parcel.owner,
+      acceptedAt: now,
+      deadline: now + retryFor,
+      files: files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
+      tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
+      content: this.seal.close(content, contentPlace(id)),
+    })
+    this.#wake()
+    return id
+  }
+
+  /** A file is stored once, however many parcels carry it. */
+  async #keep(file: MessageFile): Promise<StoredFile | FileReference> {
+    if (file.kind === 'reference') return file
+    const sha256 = await sha256Of(file)
+    const stored = this.seal.nameFor(sha256)
+    if (!(await this.store.hasFile(stored))) {
+      const chunks = this.seal.closeFile(unchanged(file, sha256), filePlace(stored))
+      await this.store.putFile(stored, chunks)
+    }
+    const { contentType, fileType, name, unnamed, size } = file
+    return {
+      ...{ kind: 'stored', stored, sha256, contentType, name, size },
+      ...(fileType !== undefined && { fileType }),
+      ...(unnamed && { unnamed }),
+    }
+  }
+
+  // ---- Sending ----------------------------------------------------------------------------------------
+
+  async #send(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      this.#isWoken = false
+      const wait = await this.#round().catch((error: unknown) => {
+        this.#trouble = asRedoxError(error)
+        return LOOK_EVERY_MS
+      })
+      if (wait > 0 && !this.#isWoken) await this.#wait(wait)
+    }
+  }
+
+  #wait(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds)
+      this.#endWait = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** There may be something to send. */
+  #wake(): void {
+    this.#isWoken = true
+    this.#endWait()
+  }
+
+  /** Begins to send what can be sent. Returns milliseconds after which there may be more. */
+  async #round(): Promise<number> {
+    const delivering = this.#delivering
+    const width = delivering?.client.settings.gate.width ?? 0
+    const limit = width - this.#underWay.size
+    if (!delivering || limit <= 0) return LOOK_EVERY_MS
+    const now = Date.now()
+    const except = this.#restingLanes(now)
+    const hold = { holder: this.#holder, now, until: now + LEASE_MS, limit }
+    const claimed = await this.store.claim({ ...hold, except })
+    this.#trouble = undefined
+    for (const stored of claimed) this.#begin(stored, delivering)
+    if (claimed.length > 0) return 0
+    const due = (await this.store.nextDue(now, except)) ?? Infinity
+    // What is due already waits for another of its lane, whose end is heard; or for another process.
+    return due <= now ? LOOK_EVERY_MS : Math.min(due - now, LOOK_EVERY_MS)
+  }
+
+  #restingLanes(now: number): string[] {
+    for (const [lane, until] of this.#resting) if (until <= now) this.#resting.delete(lane)
+    return [...this.#resting.keys()]
+  }
+
+  #begin(stored: StoredMessage, delivering: Delivering): void {
+    const sending = this.#attempt(stored, delivering)
+      .then((settlement) => this.#settle(stored, settlement))
+      // A store that cannot be written gives it to somebody when the lease ends.
+      .catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
+      .finally(() => {
+        this.#underWay.delete(stored.id)
+        this.#wake()
+      })
+    this.#underWay.set(stored.id, sending)
+  }
+
+  async #settle(stored: StoredMessage, settlement: Settlement): Promise<void> {
+    const { id, owner, lane } = stored
+    if (settlement.state === 'waiting') this.#resting.set(lane, settlement.dueAt)
+    else this.#resting.delete(lane)
+    await this.#insist(() => this.store.settle(id, this.#holder, settlement, Date.now()))
+    if (settlement.state === 'waiting') return
+    if (this.#owners.has(owner)) await this.#tell()
+    else
+      this.listener.onOrphan(
+        id,
+        settlement.state,
+        settlement.state === 'parked' ? settlement.reason : undefined,
+      )
+  }
+
+  /** What has happened has to be written down: of what is not, nobody would know later whether it arrived. */
+  async #insist(write: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await write()
+      } catch (error) {
+        const { code } = (this.#trouble = asRedoxError(error))
+        const mayPass = code === 'REDOX_STORE_UNAVAILABLE' || code === 'REDOX_STORE_FULL'
+        if (!mayPass || this.#aborting.signal.aborted) throw error
+        await timer(LOOK_EVERY_MS, this.#aborting.signal)
+      }
+    }
+  }
+
+  /** One attempt, and what is to become of the message after it. */
+  async #attempt(stored: StoredMessage, { client, environment }: Delivering): Promise<Settlement> {
+    const { id, attempts, deadline } = stored
+    const notes: Notes = { uploaded: {} }
+    const sealed = (): Buffer => this.seal.close(notes, notesPlace(id))
+    const { repeatUnknown } = client.settings.retry
+    try {
+      const { message, files, ...parcel } = this.contentOf(stored)
+      const { uploaded, error, unknown } = this.notesOf(stored)
+      Object.assign(notes, { uploaded })
+      // Before the first attempt there is nothing to know: a person has decided to send it again.
+      if (attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
+      if (stored.begun) notes.unknown ??= failureOf(interrupted(message))
+      if (notes.unknown && !repeatUnknown) return parked(notes, notes.unknown, sealed)
+      if (Date.now() > deadline) return parked(notes, notes.error ?? failureOf(late(message)), sealed)
+      if (parcel.environment !== environment)
+        return parked(notes, failureOf(otherEnvironment(parcel, environment)), sealed)
+      const sources = files.map((file) => (file.kind === 'stored' ? this.#source(file) : file))
+      const { signal } = this.#aborting
+      notes.delivery = await client.deliver(message, sources, signal, undefined, {
+        uploaded: notes.uploaded,
+        onUploaded: async (index, uploaded) => {
+          notes.uploaded[index] = uploaded
+          await this.store.note(id, this.#holder, sealed())
+        },
+        onSending: () => this.store.begin(id, this.#holder),
+      })
+      return { state: 'delivered', notes: sealed() }
+    } catch (thrown) {
+      const error = asRedoxError(thrown)
+      if (error.code === 'REDOX_STORE_LOST') throw error
+      const failure = failureOf(error)
+      notes.error = failure
+      const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
+      if (isUnknown) notes.unknown = failure
+      const dueAt = Date.now() + backoff(attempts + 1, error.cause.retryAfterSeconds)
+      const isRepeated = isUnknown ? repeatUnknown : PASSING.has(error.code)
+      if (isRepeated && dueAt < deadline)
+        return { state: 'waiting', dueAt, reason: error.code, notes: sealed() }
+      return parked(notes, notes.unknown ?? failure, sealed)
+    }
+  }
+
+  #source({ kind: _kind, stored, sha256: _sha256, ...described }: StoredFile): FileSource {
+    const read = (): AsyncIterable<Buffer> =>
+      this.seal.openFile(this.store.readFile(stored), filePlace(stored))
+    return { ...described, kind: 'file', inMemory: false, read }
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#underWay.size === 0) return
+    await this.store.renew(this.#holder, [...this.#underWay.keys()], Date.now() + LEASE_MS)
+  }
+
+  async #purge(): Promise<void> {
+    const now = Date.now()
+    if (!this.#delivering || now - this.#purgedAt < PURGE_EVERY_MS) return
+    this.#purgedAt = now
+    await this.store.purge(now - this.#delivering.keepFor, now)
+  }
+
+  // ---- Telling ----------------------------------------------------------------------------------------
+
+  /** Tells a node what became of its messages, from now on and since it was there last. Returns how to stop. */
+  attach(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
+    this.#owners.set(owner, listener)
+    void this.#tell().catch(() => undefined)
+    return () => {
+      if (this.#owners.get(owner) === listener) this.#owners.delete(owner)
+    }
+  }
+
+  /** One after the other; a caller that comes while it is told may have news, too. */
+  #tell(): Promise<void> {
+    const telling = (this.#telling ?? Promise.resolve()).then(() => this.#tellAll())
+    this.#telling = telling.catch(() => undefined)
+    return telling
+  }
+
+  /** Also what another process has sent. */
+  async #tellAll(): Promise<void> {
+    for (let isMore = this.#owners.size > 0; isMore;) {
+      const now = Date.now()
+      const hold = { holder: this.#holder, now, until: now + LEASE_MS, limit: TOLD_AT_ONCE }
+      const ended = await this.store.untold({ ...hold, owners: [...this.#owners.keys()] })
+      for (const stored of ended) {
+        // Told first: an answer may come twice when the power fails between the two, but none is left out.
+        if (await this.#tellOne(stored)) await this.store.markTold(stored.id)
+      }
+      isMore = ended.length === TOLD_AT_ONCE
+    }
+  }
+
+  async #tellOne(stored: StoredMessage): Promise<boolean> {
+    const listener = this.#owners.get(stored.owner)
+    if (!listener) return false
+    try {
+      await listener(this.#ended(stored))
+    } catch {
+      // One that cannot be read must not keep the others; the Outbox shows it.
+      this.listener.onOrphan(stored.id, stored.state, 'REDOX_STORE_UNREADABLE')
+    }
+    return true
+  }
+
+  #ended(stored: StoredMessage): Ended {
+    const { id, acceptedAt, attempts } = stored
+    const { files: _files, ...parcel } = this.contentOf(stored)
+    const { delivery, error, unknown } = this.notesOf(stored)
+    if (stored.state === 'delivered' && delivery)
+      return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
+    const { code, message, cause } = (unknown ?? error)!
+    return { id, acceptedAt, attempts, parcel, outcome: { error: new RedoxError(code, message, cause) } }
+  }
+
+  /** @throws RedoxError REDOX_STORE_UNREADABLE */
+  contentOf({ id, content }: StoredMessage): Content {
+    return this.seal.open(content, contentPlace(id)) as Content
+  }
+
+  /** @throws RedoxError REDOX_STORE_UNREADABLE */
+  notesOf({ id, notes }: StoredMessage): Notes {
+    return notes ? (this.seal.open(notes, notesPlace(id)) as Notes) : { uploaded: {} }
+  }
+
+  async #look(): Promise<void> {
+    await this.#tell()
+    const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
+    const times = lanes.flatMap(({ oldest }) => oldest ?? [])
+    this.listener.onDepth({
+      counts,
+      lanes,
+      ...(times.length > 0 && { oldest: Math.min(...times) }),
+      ...(this.#trouble && { trouble: this.#trouble }),
+    })
+    await this.#purge()
+  }
+
+  async #every(milliseconds: number, task: () => Promise<void>): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      await task().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
+      await timer(milliseconds, this.#stopping.signal)
+    }
+  }
+}
+
+/** What a parcel is found by: hashes of its files, and the ids that people know. */
+const tagsOf = ({ message, msg, files }: Content): string[] => [
+  ...new Set([
+    ...files.flatMap(({ sha256 }) => sha256 ?? []),
+    ...Object.values(identifiersOf(message.body)),
+    ...(typeof msg._msgid === 'string' ? [msg._msgid] : []),
+  ]),
+]
+
+/** Where a message goes: what has one order. */
+export const laneOf = ({ api, slug, body }: PreparedMessage): string =>
+  api === 'fhir' ? `fhir ${slug}` : `datamodel ${destinationsOf(body).sort().join(' ')}`
+
+function destinationsOf({ Meta }: JsonObject): string[] {
+  const { Destinations: found } = isObject(Meta) ? Meta : {}
+  return Array.isArray(found) ? found.flatMap((one) => (isObject(one) ? String(one.ID) : [])) : []
+}
+
+/** What is stored under a hash has to be what was hashed: a file may be written to meanwhile. */
+async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256')
+  for await (const piece of file.read()) {
+    hash.update(piece)
+    yield piece
+  }
+  if (hash.digest('hex') !== sha256)
+    throw badInput('The file changed while it was being stored. Send it when it is complete.')
+}
+
+function parked(notes: Notes, failure: Failure, sealed: () => Buffer): Settlement {
+  notes.error = failure
+  return { state: 'parked', reason: failure.code, notes: sealed() }
+}
+
+const failureOf = ({ code, message, cause }: RedoxError): Failure => ({ code, message, cause })
+
+function interrupted({ operation, body }: PreparedMessage): RedoxError {
+  return new RedoxError(
+    'REDOX_OUTCOME_UNKNOWN',
+    `Node-RED ended while ${operation} was being sent: it may have arrived. Look it up in the Redox dashboard, then ` +
+      'send it again, mark it as delivered or discard it in the outbox.',
+    { operation, identifiers: identifiersOf(body) },
+  )
+}
+
+const late = ({ operation }: PreparedMessage): RedoxError =>
+  new RedoxError(
+    'REDOX_TIMEOUT',
+    `${operation} was not sent in the time that the redox-config node sets for it. Send it again in the outbox, or discard it.`,
+    { operation },
+  )
+
+const otherEnvironment = (parcel: Pick<Parcel, 'environment'>, environment: string): RedoxError =>
+  new RedoxError(
+    'REDOX_CONFIGURATION',
+    `The message was accepted for ${parcel.environment}, and the redox-config node goes to ${environment} now. Set it ` +
+      'back and send the message again in the outbox, or discard it.',
+    { field: 'environment' },
+  )
+
+const asRedoxError = (error: unknown): RedoxError =>
+  error instanceof RedoxError
+    ? error
+    : new RedoxError('REDOX_INTERNAL', 'The message could not be sent, for a reason that should not be.')
+
+const contentPlace = (id: string): string => `content ${id}`
+const notesPlace = (id: string): string => `notes ${id}`
+const filePlace = (name: string): string => `file ${name}`
+
+const timer = (milliseconds: number, signal: AbortSignal): Promise<void> =>
+  sleep(milliseconds, undefined, { signal }).catch(() => undefined)

@@ -1,0 +1,677 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { BatchOperation, ClassicLevel } from 'classic-level'
+import { RedoxError, type RedoxErrorCode } from '../errors'
+import { Pace, type PaceKeeper } from '../transport/retry'
+import { CHUNK, sealedLength } from './seal'
+import {
+  STATES,
+  type Action,
+  type AuditLine,
+  type DeliveryStore,
+  type Hold,
+  type LaneState,
+  type MessageState,
+  type NewMessage,
+  type Query,
+  type Settlement,
+  type StoredMessage,
+} from './store'
+
+type Database = ClassicLevel<string, Buffer>
+type Change = BatchOperation<Database, string, Buffer>
+
+/** A message without what is stored beside it. */
+interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
+  /** its place in the order of acceptance */
+  sequence: string
+  /** who sends it, or tells of it, and until when */
+  holder?: string
+  heldUntil?: number
+}
+
+const VERSION = 1
+
+// Keys, each sorted as text. Numbers are padded, what anybody may choose is escaped.
+const digits = (number: number): string => String(Math.max(0, Math.floor(number))).padStart(16, '0')
+const escaped = (value: string): string => encodeURIComponent(value).replaceAll('!', '%21')
+const KEY = {
+  version: 'meta!version',
+  mark: 'meta!mark',
+  row: (id: string) => `row!${id}`,
+  content: (id: string) => `content!${id}`,
+  notes: (id: string) => `notes!${id}`,
+  /** what waits or is held, in the order of acceptance */
+  open: (lane: string, sequence: string) => `open!${escaped(lane)}!${sequence}`,
+  /** what is ordered and waits, is held or is parked: the first is the next, or blocks the others */
+  line: (lane: string, sequence: string) => `line!${escaped(lane)}!${sequence}`,
+  /** what has no order and waits, by when it is due */
+  due: (lane: string, dueAt: number, sequence: string) => `due!${escaped(lane)}!${digits(dueAt)}!${sequence}`,
+  parked: (lane: string, sequence: string) => `parked!${escaped(lane)}!${sequence}`,
+  state: (state: MessageState, sequence: string) => `state!${state}!${sequence}`,
+  tag: (tag: string, sequence: string) => `tag!${escaped(tag)}!${sequence}`,
+  untold: (owner: string, sequence: string) => `untold!${escaped(owner)}!${sequence}`,
+  /** what may be forgotten one day, by when it ended */
+  ended: (at: number, sequence: string) => `ended!${digits(at)}!${sequence}`,
+  file: (name: string, id: string) => `file!${name}!${id}`,
+  paused: (lane: string) => `paused!${escaped(lane)}`,
+  audit: (number: number) => `audit!${digits(number)}`,
+}
+const under = (prefix: string): { gt: string; lt: string } => ({ gt: `${prefix}!`, lt: `${prefix}"` })
+const text = (value: string): Buffer => Buffer.from(value, 'utf8')
+const json = (value: unknown): Buffer => text(JSON.stringify(value))
+const put = (key: string, value: Buffer): Change => ({ type: 'put', key, value })
+const del = (key: string): Change => ({ type: 'del', key })
+
+const isOpen = (state: MessageState): boolean => state === 'waiting' || state === 'held'
+const isForgettable = (state: MessageState): boolean => state === 'delivered' || state === 'discarded'
+
+/**
+ * The store of a single Node-RED: LevelDB for the messages, a folder for their files. One process has it open at a
+ * time; what another one held when it ended is there to be claimed at once.
+ */
+export class LevelStore implements DeliveryStore {
+  readonly #db: Database
+  readonly #files: string
+  readonly #counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
+  /** how many are open, by lane */
+  readonly #lanes = new Map<string, number>()
+  #sequence = 0
+  #auditLines = 0
+  #claims = 0
+  /** what reads and then writes goes one after the other */
+  #last: Promise<unknown> = Promise.resolve()
+
+  private constructor(db: Database, files: string) {
+    this.#db = db
+    this.#files = files
+  }
+
+  /**
+   * @param folder made if it is not there
+   * @throws RedoxError
+   */
+  static async open(folder: string): Promise<LevelStore> {
+    const files = path.join(folder, 'files')
+    await mkdir(files, { recursive: true, mode: 0o700 }).catch(failed)
+    const db: Database = new (await engine())(path.join(folder, 'messages'), { valueEncoding: 'buffer' })
+    await db.open().catch(failed)
+    const store = new LevelStore(db, files)
+    try {
+      await store.#recover()
+      return store
+    } catch (error) {
+      await db.close()
+      throw error
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const version = Number((await this.#get(KEY.version))?.toString() ?? VERSION)
+    if (version > VERSION) throw newer(version)
+    await this.#write([put(KEY.version, text(String(VERSION)))])
+    for (const state of STATES)
+      for await (const key of this.#keys(`state!${state}`)) {
+        this.#counts[state]++
+        this.#sequence = Math.max(this.#sequence, Number(lastOf(key)))
+      }
+    for await (const key of this.#keys('open')) this.#count(laneOf(key), 1)
+    const [lastLine] = await this.#db.keys({ ...under('audit'), reverse: true, limit: 1 }).all()
+    this.#auditLines = lastLine === undefined ? 0 : Number(lastOf(lastLine))
+    for (const row of await this.#rows('state!held')) await this.#move([[row, { ...row, heldUntil: 0 }]])
+    await this.#sweep(Date.now())
+  }
+
+  // ---- Accepting and sending --------------------------------------------------------------------------
+
+  mark(own: Buffer): Promise<Buffer> {
+    return this.#alone(async () => {
+      const known = await this.#get(KEY.mark)
+      if (known === undefined) await this.#write([put(KEY.mark, own)])
+      return known ?? own
+    })
+  }
+
+  accept({ content, ...known }: NewMessage): Promise<void> {
+    return this.#alone(async () => {
+      if (await this.#row(known.id)) return
+      for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
+      const sequence = digits(this.#sequence + 1)
+      const fresh = { attempts: 0, dueAt: 0, begun: false, told: false }
+      const row: Row = { ...known, ...fresh, state: 'waiting', sequence }
+      await this.#write([
+        put(KEY.row(row.id), json(row)),
+        put(KEY.content(row.id), content),
+        ...places(row).map((key) => put(key, text(row.id))),
+        ...row.tags.map((tag) => put(KEY.tag(tag, sequence), text(row.id))),
+        ...row.files.map((name) => put(KEY.file(name, row.id), text(row.id))),
+      ])
+      this.#sequence++
+      this.#counts.waiting++
+      this.#count(row.lane, 1)
+    })
+  }
+
+  claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
+    return this.#alone(async () => {
+      const rows = await this.#claimable(now, limit, except)
+      const held = rows.map((row): Row => ({ ...row, state: 'held', holder, heldUntil: until }))
+      // If this is forgotten in a power failure, they wait as before: what counts is written before a request begins.
+      await this.#move(
+        rows.map((row, at) => [row, held[at]!]),
+        { sync: false },
+      )
+      return Promise.all(held.map((row) => this.#whole(row)))
+    })
+  }
+
+  async #claimable(now: number, limit: number, except: string[]): Promise<Row[]> {
+    const found: Row[] = []
+    for (const lane of await this.#openLanes(except)) {
+      if (found.length >= limit) break
+      const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
+      if (first && (isDue(first, now) || isHeldTooLong(first, now))) found.push(first)
+      const range = { gt: `due!${escaped(lane)}!`, lt: `due!${escaped(lane)}!${digits(now)}"` }
+      found.push(...(await this.#rowsIn(range, limit - found.length)))
+      const late = await this.#rows('state!held')
+      found.push(...late.filter((row) => row.lane === lane && !row.ordered && isHeldTooLong(row, now)))
+    }
+    return found.slice(0, limit)
+  }
+
+  /** Each time another one comes first, so that none waits for ever behind one that is full. */
+  async #openLanes(except: string[]): Promise<string[]> {
+    const paused = await this.#pausedLanes()
+    const lanes = [...this.#lanes.keys()].filter((lane) => !except.includes(lane) && !paused.has(lane))
+    const first = lanes.length === 0 ? 0 : this.#claims++ % lanes.length
+    return [...lanes.slice(first), ...lanes.slice(0, first)]
+  }
+
+  renew(holder: string, ids: string[], until: number): Promise<void> {
+    return this.#alone(async () => {
+      const rows = await Promise.all(ids.map((id) => this.#row(id)))
+      const held = rows.filter((row) => row?.state === 'held' && row.holder === holder) as Row[]
+      await this.#write(
+        held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil: until }))),
+        { sync: false },
+      )
+    })
+  }
+
+  begin(id: string, holder: string): Promise<void> {
+    return this.#alone(async () => {
+      const row = await this.#held(id, holder)
+      await this.#write([put(KEY.row(id), json({ ...row, begun: true }))])
+    })
+  }
+
+  note(id: string, holder: string, notes: Buffer): Promise<void> {
+    return this.#alone(async () => {
+      await this.#held(id, holder)
+      await this.#write([put(KEY.notes(id), notes)])
+    })
+  }
+
+  settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
+    return this.#alone(async () => {
+      const row = await this.#held(id, holder)
+      const { notes, ...change } = settlement
+      const { reason: _reason, ...kept } = released(row)
+      const ended = change.state === 'waiting' ? {} : { endedAt: now, told: false }
+      const next = { ...kept, ...change, ...ended, begun: false, attempts: row.attempts + 1 }
+      await this.#move([[row, next]], { also: notes ? [put(KEY.notes(id), notes)] : [] })
+    })
+  }
+
+  async nextDue(now: number, except: string[]): Promise<number | undefined> {
+    const times: number[] = []
+    for (const lane of await this.#openLanes(except)) {
+      const firsts = [
+        ...(await this.#rows(`line!${escaped(lane)}`, 1)),
+        ...(await this.#rows(`due!${escaped(lane)}`, 1)),
+      ]
+      times.push(...firsts.filter(({ state }) => state === 'waiting').map(({ dueAt }) => dueAt))
+    }
+    return times.length === 0 ? undefined : Math.max(now, Math.min(...times))
+  }
+
+  // ---- Telling the nodes ------------------------------------------------------------------------------
+
+  untold({ holder, now, until, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
+    return this.#alone(async () => {
+      const rows: Row[] = []
+      for (const owner of owners) {
+        const untold = await this.#rows(`untold!${escaped(owner)}`)
+        rows.push(...untold.filter(({ heldUntil = 0 }) => heldUntil < now))
+      }
+      const taken = inOrder(rows, limit).map((row) => ({ ...row, holder, heldUntil: until }))
+      await this.#write(
+        taken.map((row) => put(KEY.row(row.id), json(row))),
+        { sync: false },
+      )
+      return Promise.all(taken.map((row) => this.#whole(row)))
+    })
+  }
+
+  markTold(id: string): Promise<void> {
+    return this.#alone(async () => {
+      const row = await this.#row(id)
+      if (row && !row.told) await this.#move([[row, { ...released(row), told: true }]])
+    })
+  }
+
+  // ---- Looking and deciding ---------------------------------------------------------------------------
+
+  async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
+    const rows = wanted.id === undefined ? await this.#search(wanted, limit) : [await this.#row(wanted.id)]
+    const found = rows.filter((row) => row !== undefined && isWanted(row, wanted)) as Row[]
+    return Promise.all(inOrder(found, limit).map((row) => this.#whole(row)))
+  }
+
+  async #search(wanted: Omit<Query, 'limit'>, limit: number): Promise<Row[]> {
+    const after = wanted.after === undefined ? undefined : (await this.#row(wanted.after))?.sequence
+    const rows: Row[] = []
+    for (const prefix of prefixesOf(wanted)) {
+      const { gt, lt } = under(prefix)
+      let found = 0
+      for await (const id of this.#db.values({ gt: after === undefined ? gt : `${prefix}!${after}`, lt })) {
+        const row = await this.#row(id.toString())
+        if (!row || !isWanted(row, wanted)) continue
+        rows.push(row)
+        if (++found >= limit) break
+      }
+    }
+    return rows
+  }
+
+  async lanes(): Promise<LaneState[]> {
+    const paused = await this.#pausedLanes()
+    const parked = await this.#lanesUnder('parked')
+    const lanes = new Set([...this.#lanes.keys(), ...parked, ...paused])
+    return Promise.all([...lanes].sort().map((lane) => this.#laneState(lane, paused.has(lane))))
+  }
+
+  async #laneState(lane: string, paused: boolean): Promise<LaneState> {
+    const [oldest] = await this.#rows(`open!${escaped(lane)}`, 1)
+    const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
+    return {
+      lane,
+      open: this.#lanes.get(lane) ?? 0,
+      paused,
+      ...(oldest && { oldest: oldest.acceptedAt }),
+      ...(first?.state === 'parked' && { blockedBy: { id: first.id, reason: first.reason ?? '' } }),
+    }
+  }
+
+  counts(): Promise<Record<MessageState, number>> {
+    return Promise.resolve({ ...this.#counts })
+  }
+
+  decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void> {
+    return this.#alone(async () => {
+      const row = await this.#row(id)
+      const isPossible =
+        action === 'resend' ? row && !isOpen(row.state) : row?.state === 'waiting' || row?.state === 'parked'
+      if (!row || !isPossible) throw lost(`The message ${id}`)
+      const also = [this.#auditLine({ at: now, who, action, subject: id, reason })]
+      await this.#move([[row, decided(row, action, now)]], { also })
+    })
+  }
+
+  pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
+    const key = KEY.paused(lane)
+    const line = { at: now, who, action: isPaused ? 'pause' : 'resume', subject: lane, reason } as const
+    return this.#alone(() => this.#write([isPaused ? put(key, text(lane)) : del(key), this.#auditLine(line)]))
+  }
+
+  looked(id: string, reason: string, who: string, now: number): Promise<void> {
+    return this.#alone(() =>
+      this.#write([this.#auditLine({ at: now, who, action: 'look', subject: id, reason })]),
+    )
+  }
+
+  #auditLine(line: AuditLine): Change {
+    return put(KEY.audit(++this.#auditLines), json(line))
+  }
+
+  async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
+    const range = { gt: KEY.audit(skip), lt: under('audit').lt, limit }
+    const lines = await this.#db.values(range).all().catch(failed)
+    return lines.map((line) => JSON.parse(line.toString()) as AuditLine)
+  }
+
+  // ---- Files ------------------------------------------------------------------------------------------
+
+  async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
+    if (await this.hasFile(name)) return
+    const draft = path.join(this.#files, `${UNFINISHED}${randomUUID()}`)
+    try {
+      const handle = await open(draft, 'wx', 0o600)
+      try {
+        await writeFile(handle, chunks)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(draft, this.#fileOf(name))
+      await syncFolder(this.#files)
+    } catch (error) {
+      await rm(draft, { force: true }).catch(() => undefined)
+      // Windows does not replace a file that is being read; it is the same file.
+      if (!(await this.hasFile(name))) failed(error)
+    }
+  }
+
+  hasFile(name: string): Promise<boolean> {
+    return stat(this.#fileOf(name)).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  async *readFile(name: string): AsyncGenerator<Buffer> {
+    const handle = await open(this.#fileOf(name), 'r').catch(failed)
+    try {
+      for (;;) {
+        const chunk = await readFully(handle)
+        if (chunk.length > 0) yield chunk
+        if (chunk.length < sealedLength(CHUNK)) return
+      }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  // Names come from the seal; none may lead elsewhere.
+  #fileOf(name: string): string {
+    return path.join(this.#files, path.basename(name))
+  }
+
+  // ---- Forgetting -------------------------------------------------------------------------------------
+
+  async purge(before: number, now: number): Promise<number> {
+    const range = { gt: 'ended!', lt: `ended!${digits(before)}` }
+    let purged = 0
+    for await (const id of this.#db.values(range)) {
+      await this.#alone(() => this.#forget(id.toString()))
+      purged++
+    }
+    await this.#sweep(now)
+    return purged
+  }
+
+  async #forget(id: string): Promise<void> {
+    const row = await this.#row(id)
+    if (row === undefined) return
+    await this.#write([
+      ...[KEY.row(row.id), KEY.content(row.id), KEY.notes(row.id)].map(del),
+      ...places(row).map(del),
+      ...row.tags.map((tag) => del(KEY.tag(tag, row.sequence))),
+      ...row.files.map((name) => del(KEY.file(name, row.id))),
+    ])
+    this.#counts[row.state]--
+    for (const name of row.files) await this.#removeUnused(name)
+  }
+
+  async #removeUnused(name: string): Promise<void> {
+    const [used] = await this.#db
+      .keys({ ...under(`file!${name}`), limit: 1 })
+      .all()
+      .catch(failed)
+    if (used === undefined) await rm(this.#fileOf(name), { force: true }).catch(failed)
+  }
+
+  /** Files that were never finished, or whose message was never accepted. */
+  async #sweep(now: number): Promise<void> {
+    for (const name of await readdir(this.#files).catch(failed)) {
+      const facts = await stat(this.#fileOf(name)).catch(() => undefined)
+      // One that was stored just now may belong to a message that is about to be accepted.
+      if (facts && facts.mtimeMs < now - NEW_FILE_MS) await this.#alone(() => this.#removeUnused(name))
+    }
+  }
+
+  pace(perFiveMinutes: number): PaceKeeper {
+    return new Pace(perFiveMinutes)
+  }
+
+  async close(): Promise<void> {
+    await this.#last
+    await this.#db.close().catch(failed)
+  }
+
+  // ---- Rows -------------------------------------------------------------------------------------------
+
+  #get(key: string): Promise<Buffer | undefined> {
+    return this.#db.get(key).catch(failed)
+  }
+
+  #keys(prefix: string): AsyncIterable<string> {
+    return this.#db.keys(under(prefix))
+  }
+
+  async #row(id: string): Promise<Row | undefined> {
+    const found = await this.#get(KEY.row(id))
+    return found && (JSON.parse(found.toString()) as Row)
+  }
+
+  #rows(prefix: string, limit = -1): Promise<Row[]> {
+    return this.#rowsIn(under(prefix), limit)
+  }
+
+  async #rowsIn(range: { gt: string; lt: string }, limit: number): Promise<Row[]> {
+    const ids = await this.#db
+      .values({ ...range, limit })
+      .all()
+      .catch(failed)
+    const rows = await Promise.all(ids.map((id) => this.#row(id.toString())))
+    return rows.filter((row) => row !== undefined)
+  }
+
+  async #whole({ sequence: _s, holder: _h, heldUntil: _u, ...row }: Row): Promise<StoredMessage> {
+    const [content, notes] = await this.#db.getMany([KEY.content(row.id), KEY.notes(row.id)]).catch(failed)
+    return { ...row, content: content!, ...(notes && { notes }) }
+  }
+
+  async #held(id: string, holder: string): Promise<Row> {
+    const row = await this.#row(id)
+    if (row?.state !== 'held' || row.holder !== holder) throw lost(`The message ${id}`)
+    return row
+  }
+
+  async #pausedLanes(): Promise<Set<string>> {
+    const lanes = await this.#db.values(under('paused')).all().catch(failed)
+    return new Set(lanes.map(String))
+  }
+
+  /** One look for each lane, however many messages it has. */
+  async #lanesUnder(index: string): Promise<string[]> {
+    const lanes: string[] = []
+    for (let { gt, lt } = under(index); ;) {
+      const [key] = await this.#db.keys({ gt, lt, limit: 1 }).all().catch(failed)
+      if (key === undefined) return lanes
+      lanes.push(laneOf(key))
+      gt = `${index}!${escaped(laneOf(key))}"`
+    }
+  }
+
+  async #move(
+    rows: [from: Row, to: Row][],
+    { also = [], sync = true }: { also?: Change[]; sync?: boolean } = {},
+  ): Promise<void> {
+    const changes = rows.flatMap(([from, to]) => [
+      ...places(from).map(del),
+      ...places(to).map((key) => put(key, text(to.id))),
+      put(KEY.row(to.id), json(to)),
+    ])
+    await this.#write([...changes, ...also], { sync })
+    for (const [from, to] of rows) {
+      this.#counts[from.state]--
+      this.#counts[to.state]++
+      this.#count(from.lane, Number(isOpen(to.state)) - Number(isOpen(from.state)))
+    }
+  }
+
+  #count(lane: string, more: number): void {
+    const open = (this.#lanes.get(lane) ?? 0) + more
+    if (open > 0) this.#lanes.set(lane, open)
+    else this.#lanes.delete(lane)
+  }
+
+  /** All or nothing, and on the disk when it resolves, if `sync`. */
+  async #write(changes: Change[], { sync = true } = {}): Promise<void> {
+    if (changes.length === 0) return
+    try {
+      await this.#db.batch(changes, { sync })
+    } catch (error) {
+      // After a failed write LevelDB refuses all others until it is opened anew.
+      await this.#db
+        .close()
+        .then(() => this.#db.open())
+        .catch(failed)
+      failed(error)
+    }
+  }
+
+  #alone<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(task)
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+}
+
+const UNFINISHED = 'unfinished-'
+const NEW_FILE_MS = 3_600_000
+
+/** Loaded when it is needed: whoever delivers directly needs no engine, and may be on a machine that it does not run on. */
+async function engine(): Promise<typeof ClassicLevel> {
+  try {
+    return (await import('classic-level')).ClassicLevel
+  } catch {
+    throw new RedoxError(
+      'REDOX_STORE_UNAVAILABLE',
+      'Durable delivery needs the package classic-level, which is not installed or does not run on this machine. ' +
+        'Install the nodes again with optional dependencies, or choose PostgreSQL as the store in the redox-config node.',
+    )
+  }
+}
+
+const lastOf = (key: string): string => key.slice(key.lastIndexOf('!') + 1)
+const laneOf = (key: string): string => decodeURIComponent(key.split('!')[1]!)
+
+const isDue = ({ state, dueAt }: Row, now: number): boolean => state === 'waiting' && dueAt <= now
+const isHeldTooLong = ({ state, heldUntil = 0 }: Row, now: number): boolean =>
+  state === 'held' && heldUntil < now
+
+/** Where a message stands, by what it can be found. */
+function places({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 0 }: Row): string[] {
+  return [
+    KEY.state(state, sequence),
+    ...(isOpen(state) ? [KEY.open(lane, sequence)] : []),
+    ...(ordered && !isForgettable(state) ? [KEY.line(lane, sequence)] : []),
+    ...(!ordered && state === 'waiting' ? [KEY.due(lane, dueAt, sequence)] : []),
+    ...(state === 'parked' ? [KEY.parked(lane, sequence)] : []),
+    ...(isForgettable(state) ? [KEY.ended(endedAt, sequence)] : []),
+    ...(!isOpen(state) && !told ? [KEY.untold(owner, sequence)] : []),
+  ]
+}
+
+const released = ({ holder: _holder, heldUntil: _until, ...row }: Row): Row => row
+
+function decided(row: Row, action: Action, now: number): Row {
+  const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
+  if (action === 'resend') {
+    const deadline = now + row.deadline - row.acceptedAt
+    return { ...kept, state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false, deadline }
+  }
+  const state = action === 'discard' ? 'discarded' : 'delivered'
+  return { ...kept, state, reason: action, endedAt: now, told: true }
+}
+
+function prefixesOf({ tag, state }: Omit<Query, 'limit'>): string[] {
+  if (tag !== undefined) return [`tag!${escaped(tag)}`]
+  return (state ? [state] : STATES).map((one) => `state!${one}`)
+}
+
+const isWanted = (row: Row, { state, lane, id, since = 0, till = Infinity }: Omit<Query, 'limit'>): boolean =>
+  (state === undefined || row.state === state) &&
+  (lane === undefined || row.lane === lane) &&
+  (id === undefined || row.id === id) &&
+  row.acceptedAt >= since &&
+  row.acceptedAt <= till
+
+const inOrder = (rows: Row[], limit: number): Row[] =>
+  rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1)).slice(0, limit)
+
+/** A chunk, or what is left of the file. */
+async function readFully(handle: Awaited<ReturnType<typeof open>>): Promise<Buffer> {
+  const chunk = Buffer.allocUnsafe(sealedLength(CHUNK))
+  let length = 0
+  while (length < chunk.length) {
+    const { bytesRead } = await handle.read(chunk, length, chunk.length - length).catch(failed)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return chunk.subarray(0, length)
+}
+
+/** Renaming is durable only when the folder is. Windows cannot and need not. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  await handle.sync().finally(() => handle.close())
+}
+
+const lost = (what: string): RedoxError =>
+  new RedoxError('REDOX_STORE_LOST', `${what} is not in the store, is being sent, or has ended otherwise.`)
+
+const newer = (version: number): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_NEWER',
+    `The store of accepted messages was written by a newer release of these nodes (its version is ${version}). ` +
+      'Install that release again; nothing was changed.',
+  )
+
+const FAILURES: [pattern: RegExp, code: RedoxErrorCode, message: string][] = [
+  [
+    /LEVEL_LOCKED/,
+    'REDOX_STORE_LOCKED',
+    'Another process has the store of accepted messages open. Only one Node-RED at a time may use it: end the other ' +
+      'one, or choose PostgreSQL as the store in the redox-config node.',
+  ],
+  [
+    /LEVEL_CORRUPTION/,
+    'REDOX_STORE_UNREADABLE',
+    'The store of accepted messages is damaged. Nothing of it was removed: copy its folder, then see the README on how ' +
+      'to repair it.',
+  ],
+  [
+    /ENOSPC|EDQUOT|No space left|quota exceeded/i,
+    'REDOX_STORE_FULL',
+    'The disk of the store of accepted messages is full. Make room; nothing that was accepted is lost.',
+  ],
+  [
+    /ENOENT/,
+    'REDOX_STORE_UNREADABLE',
+    'A file is missing in the store of accepted messages. Bring back its folder from where it was moved to.',
+  ],
+]
+
+function failed(error: unknown): never {
+  if (error instanceof RedoxError) throw error
+  const facts = factsOf(error)
+  const [, code, message] = FAILURES.find(([pattern]) => pattern.test(facts)) ?? []
+  throw new RedoxError(
+    code ?? 'REDOX_STORE_UNAVAILABLE',
+    message ??
+      `The store of accepted messages cannot be used. Check its folder in the Node-RED user directory.`,
+    { fault: /\b[A-Z_]{4,}\b/.exec(facts)?.[0] ?? 'unknown' },
+  )
+}
+
+/** Codes and words of an error and what caused it. */
+function factsOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  const { code } = error as { code?: unknown }
+  return `${String(code)} ${error.message} ${factsOf(error.cause)}`
+}

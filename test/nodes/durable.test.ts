@@ -1,0 +1,284 @@
+/** Durable delivery with the embedded store: accepted means delivered, or parked for a person. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import helper from 'node-red-node-test-helper'
+import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
+import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
+import {
+  DESTINATION,
+  fileMessage,
+  FHIR_RESULT,
+  NOTE,
+  OTHER_DESTINATION,
+  PDF,
+  SEND_NODES,
+  startTo,
+  type SendNode,
+} from '../lib/send-nodes'
+
+const KEY = 'a store key that nobody guesses'
+const DOWN = reply(503, { error: 'down' })
+
+let server: ScriptedServer
+let userDir: string
+
+beforeEach(async function () {
+  server = await ScriptedServer.start()
+})
+afterEach(() => server.close())
+
+/** Starts Node-RED with a durable connection; a second time: starts it again, on the same store. */
+function startDurable(
+  node: SendNode = NOTE,
+  config: Settings = {},
+  settings: Settings = {},
+  secrets: Record<string, string> = { storeKey: KEY },
+): Promise<Flow> {
+  return startTo(server, node, settings, { delivery: 'durable', ...config }, { secrets })
+}
+
+const payloads = (): unknown[] => server.of('send').map(({ body }) => JSON.parse(body.toString()) as unknown)
+const topics = (list: Message[]): unknown[] => list.map(({ topic }) => topic as unknown)
+
+async function eventually(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const until = Date.now() + 10_000
+  while (!(await isTrue())) {
+    assert.ok(Date.now() < until, what)
+    await pause(20)
+  }
+}
+
+async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
+}
+
+describe('durable delivery', () => {
+  useNodeRed()
+  beforeEach(async () => {
+    userDir = await mkdtemp(path.join(tmpdir(), 'redox-durable-'))
+    helper.settings({ userDir })
+  })
+  afterEach(async () => {
+    helper.settings({})
+    await rm(userDir, { recursive: true, force: true })
+  })
+
+  for (const node of SEND_NODES) {
+    it(`${node.type}: done() when it is accepted, the answer when it is delivered`, async () => {
+      let goOn!: () => void
+      const told = new Promise<void>((resolve) => (goOn = resolve))
+      server.script('send', DOWN, async (response) => {
+        await told
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+      })
+      const flow = await startDurable(node, {}, { way: 'embed' })
+      const { id, answer, error } = await flow.outcome(fileMessage())
+      assert.deepEqual([answer, error], [undefined, undefined])
+      await flow.showsStatus((text) => text.startsWith('accepted '))
+      goOn()
+      await eventually('no answer', () => flow.emitted.length === 1)
+      const [{ payload, statusCode, redox, ...rest }] = flow.emitted as [Message]
+      const { payload: _payload, ...sent } = fileMessage()
+      assert.deepEqual(rest, { ...sent, _msgid: id })
+      assert.deepEqual([typeof payload, statusCode], ['object', 200])
+      const { outbox, files, operation, environment } = redox
+      assert.deepEqual([operation, environment], [node.operation, 'Development'])
+      assert.equal(files[0].sha256, createHash('sha256').update(PDF).digest('hex'))
+      assert.ok(outbox.attempts === 2 && outbox.id && Date.parse(outbox.acceptedAt) <= Date.now())
+      assert.ok(JSON.stringify(payloads().at(-1)).includes(PDF.toString('base64')))
+    })
+  }
+
+  it('goes on after a restart, in the order of acceptance', async () => {
+    server.script('send', DOWN)
+    const before = await startDurable()
+    for (const topic of ['1', '2', '3']) await before.outcome({ ...fileMessage(), topic })
+    assert.deepEqual(before.emitted, [])
+    const after = await startDurable()
+    server.script('send')
+    await eventually('not delivered', () => after.emitted.length === 3)
+    assert.deepEqual(topics(after.emitted), ['1', '2', '3'])
+    assert.deepEqual(after.emitted[0]!.nested, { list: [1, { deep: true }] })
+    await pause(100)
+    assert.equal(after.emitted.length, 3)
+  })
+
+  it('uses a reference that was uploaded before the restart', async () => {
+    server.script('send', DOWN)
+    await (await startDurable(FHIR_RESULT, {}, { way: 'upload' })).outcome(fileMessage())
+    await server.until('send', 1)
+    const flow = await startDurable(FHIR_RESULT, {}, { way: 'upload' })
+    server.script('send')
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    assert.equal(server.of('upload').length, 1)
+    assert.ok(JSON.stringify(payloads().at(-1)).includes(flow.emitted[0]!.redox.files[0].url))
+  })
+
+  it('holds what follows to the same destination, and nothing else', async () => {
+    const flow = await startDurable(NOTE, {}, { destination: 'destination', destinationType: 'msg' })
+    const to = (destination: string, topic: string): Message => ({ ...fileMessage(), destination, topic })
+    server.script('send', DOWN, reply(200, { Meta: { Logs: [{ ID: 'log-1' }] } }))
+    for (const [destination, topic] of [
+      [DESTINATION, 'first'],
+      [DESTINATION, 'second'],
+      [OTHER_DESTINATION, 'other'],
+    ] as const)
+      await flow.outcome(to(destination, topic))
+    await eventually('not delivered', () => flow.emitted.length === 3)
+    const order = topics(flow.emitted)
+    assert.ok(order.indexOf('first') < order.indexOf('second'), String(order))
+    const sent = server.of('send').map(({ body }) => body.toString().includes(OTHER_DESTINATION))
+    assert.deepEqual(sent.indexOf(true), 1, 'the other destination waits for the first')
+  })
+
+  it('parks what is refused: Catch hears it, and what is behind it waits', async () => {
+    server.script('send', reply(400, { Meta: { Errors: [{ Text: 'no' }] } }))
+    const flow = await startDurable()
+    await flow.outcome({ ...fileMessage(), topic: '1' })
+    await flow.outcome({ ...fileMessage(), topic: '2' })
+    await eventually('nothing caught', () => flow.caught.length === 1)
+    const [{ error, topic }] = flow.caught as [Message]
+    assert.deepEqual([error.code, topic], ['REDOX_REJECTED', '1'])
+    await pause(300)
+    assert.equal(server.of('send').length, 1)
+  })
+
+  it('without order, goes on behind what is parked', async () => {
+    server.script('send', reply(400, {}), reply(200, { Meta: {} }))
+    const flow = await startDurable(NOTE, { storeOrder: 'none' })
+    await flow.outcome({ ...fileMessage(), topic: '1' })
+    await flow.outcome({ ...fileMessage(), topic: '2' })
+    await eventually('not both ended', () => flow.caught.length + flow.emitted.length === 2)
+  })
+
+  for (const [title, answer] of [
+    ['a connection that breaks', reset],
+    ['an answer that is cut short', cutShort],
+  ] as const)
+    it(`never repeats what may have arrived: ${title}`, async () => {
+      server.script('send', answer, reply(200, { Meta: {} }))
+      const flow = await startDurable()
+      await flow.outcome(fileMessage())
+      await eventually('nothing caught', () => flow.caught.length === 1)
+      assert.equal(flow.caught[0]!.error.code, 'REDOX_OUTCOME_UNKNOWN')
+      assert.ok(flow.caught[0]!.error.cause.identifiers)
+      await pause(1500)
+      const again = await startDurable()
+      await pause(300)
+      assert.deepEqual([server.of('send').length, again.caught.length], [1, 0])
+    })
+
+  it('repeats it where the connection says so', async () => {
+    server.script('send', reset, reply(200, { Meta: {} }))
+    const flow = await startDurable(NOTE, { repeatUnknown: 'yes' })
+    await flow.outcome(fileMessage())
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    const [first, second] = server.of('send').map(({ body }) => body.toString())
+    assert.equal(first, second)
+  })
+
+  it('gives up after its time, and parks', async () => {
+    server.script('send', DOWN)
+    const flow = await startDurable(NOTE, { storeRetryHours: String(0.5 / 3600) })
+    await flow.outcome(fileMessage())
+    await eventually('nothing caught', () => flow.caught.length === 1)
+    assert.equal(flow.caught[0]!.error.code, 'REDOX_UNAVAILABLE')
+  })
+
+  it('a message that is not right is never accepted', async () => {
+    const flow = await startDurable(NOTE, {}, { documentType: '' })
+    const { error } = await flow.outcome(fileMessage())
+    assert.equal(error?.code, 'REDOX_INVALID_MESSAGE')
+    assert.deepEqual(flow.completed, [])
+  })
+
+  it('stores a file once, and nothing of it or of the patient in clear', async () => {
+    server.script('send', DOWN)
+    const flow = await startDurable()
+    for (const topic of ['1', '2', '3']) await flow.outcome({ ...fileMessage(), topic })
+    const files = await filesUnder(userDir)
+    assert.equal(files.filter((file) => path.basename(path.dirname(file)) === 'files').length, 1)
+    for (const file of files) {
+      const content = (await readFile(file)).toString('latin1')
+      for (const clear of ['Quuxworth', 'Zebedina', 'ZX81-7745', '1931-07-19', '%PDF', 'doc-1'])
+        assert.ok(!content.includes(clear) && !file.includes(clear), `${clear} in ${path.basename(file)}`)
+      assert.ok(!content.includes(PDF.subarray(100, 130).toString('base64').slice(0, 30)))
+    }
+  })
+
+  it('forgets what was delivered, and its file, after its time', async () => {
+    const settings = { storeKeepHours: String(0.2 / 3600) }
+    const flow = await startDurable(NOTE, settings)
+    await flow.outcome(fileMessage())
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    await pause(300)
+    await startDurable(NOTE, settings)
+    const isFile = (file: string): boolean => path.basename(path.dirname(file)) === 'files'
+    await eventually('kept', async () => !(await filesUnder(userDir)).some(isFile))
+  })
+
+  it('is parked, not sent, when the connection goes to another environment now', async () => {
+    server.script('send', DOWN)
+    await (await startDurable()).outcome(fileMessage())
+    const flow = await startDurable(NOTE, { environment: 'Staging' })
+    server.script('send')
+    await eventually('nothing caught', () => flow.caught.length === 1)
+    assert.deepEqual([flow.caught[0]!.error.code, flow.emitted], ['REDOX_CONFIGURATION', []])
+  })
+
+  it('a deploy with 64 messages on their way loses none and doubles none', async () => {
+    const flow = await startDurable(NOTE, { storeOrder: 'none' })
+    const sent = Array.from({ length: 64 }, (_, index) =>
+      flow.outcome({ ...fileMessage(), topic: String(index) }),
+    )
+    await server.until('send', 5)
+    await flow.redeploy('full', {})
+    await server.until('send', 20)
+    await flow.redeploy('nodes', { config: { name: 'changed' } })
+    await Promise.all(sent)
+    await eventually('not delivered', () => flow.emitted.length === 64)
+    await pause(300)
+    assert.deepEqual([new Set(topics(flow.emitted)).size, flow.emitted.length], [64, 64])
+    assert.deepEqual([server.of('send').length, flow.caught], [64, []])
+  })
+
+  it('another key: REDOX_STORE_UNREADABLE, and the right one goes on', async () => {
+    server.script('send', DOWN)
+    await (await startDurable()).outcome(fileMessage())
+    const other = await startDurable(NOTE, {}, {}, { storeKey: 'quite another key of the store' })
+    const { error } = await other.outcome(fileMessage())
+    assert.equal(error?.code, 'REDOX_STORE_UNREADABLE')
+    assert.ok(logged().some((line) => line.includes('REDOX_STORE_UNREADABLE')))
+    server.script('send')
+    const right = await startDurable()
+    await eventually('not delivered', () => right.emitted.length === 1)
+  })
+
+  it('no key: REDOX_CONFIGURATION names the field', async () => {
+    const flow = await startDurable(NOTE, {}, {}, {})
+    const { error } = await flow.outcome(fileMessage())
+    assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
+  })
+
+  it('tells when the oldest is late, in the status and by an event', async () => {
+    server.script('send', silence)
+    const heard: Message[] = []
+    const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
+    const listen = (state: Message): void => void heard.push(state)
+    events.on('redox:outbox-late', listen)
+    try {
+      const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
+      await flow.outcome(fileMessage())
+      await eventually('no event', () => heard.length === 1)
+      const { connection, waiting, isLate, oldestSeconds } = heard[0]!
+      assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
+    } finally {
+      events.off('redox:outbox-late', listen)
+    }
+  })
+})
