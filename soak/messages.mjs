@@ -21,7 +21,7 @@ export function messagesOf({ count, bytes, large, nodes, seed }) {
 }
 
 /** A small well-known generator, so that a run can be made again. */
-function mulberry32(seed) {
+export function mulberry32(seed) {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) | 0

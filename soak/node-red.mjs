@@ -79,7 +79,7 @@ export async function startNodeRed(keys, answerTimeout) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
@@ -111,19 +111,36 @@ const FHIR = {
   ...{ ...text('family', 'Test'), ...text('given', 'Soak'), ...text('birthDate', '1990-01-31') },
   ...text('code', '11502-2'),
 }
+/** Every node that sends, as it is saved. */
+export const SENDERS = Object.fromEntries(
+  Object.entries({
+    note: { type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT },
+    media: { type: 'redox-datamodel-media', ...DATA_MODEL, ...DOCUMENT },
+    results: {
+      type: 'redox-datamodel-results',
+      ...DATA_MODEL,
+      ...msg('orderId', 'id'),
+      ...text('resultCode', '11502-2'),
+    },
+    'fhir-result': { type: 'redox-fhir-result', ...FHIR },
+    'fhir-document': { type: 'redox-fhir-document', ...FHIR, ...text('code', '34133-9') },
+  }).map(([id, node]) => [
+    id,
+    {
+      ...{
+        version: node.type.startsWith('redox-fhir') ? 2 : 1,
+        file: 'payload',
+        fileType: 'msg',
+        way: 'auto',
+      },
+      ...node,
+    },
+  ]),
+)
 const NODES = {
-  note: { type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT },
-  media: { type: 'redox-datamodel-media', ...DATA_MODEL, ...DOCUMENT },
-  results: {
-    type: 'redox-datamodel-results',
-    ...DATA_MODEL,
-    ...msg('orderId', 'id'),
-    ...text('resultCode', '11502-2'),
-  },
-  'fhir-result': { type: 'redox-fhir-result', ...FHIR },
-  'fhir-document': { type: 'redox-fhir-document', ...FHIR, ...text('code', '34133-9') },
-  burst: { type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT, connection: 'main' },
-  away: { type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT, connection: 'absent' },
+  ...SENDERS,
+  burst: { ...SENDERS.note, connection: 'main' },
+  away: { ...SENDERS.note, connection: 'absent' },
 }
 
 function flowOf({ clientId, keyId, privateKey, door, away, main }, answerTimeout) {
@@ -141,12 +158,6 @@ function flowOf({ clientId, keyId, privateKey, door, away, main }, answerTimeout
     { id: 'main', ...connection, ...main, waiting: '10000' },
     ...Object.entries(NODES).map(([id, node], index) => ({
       ...{ id, z: 'tab', x: 200, y: 40 * index, connection: 'door', wires: [['answers']] },
-      ...{
-        version: node.type.startsWith('redox-fhir') ? 2 : 1,
-        file: 'payload',
-        fileType: 'msg',
-        way: 'auto',
-      },
       ...node,
     })),
     { id: 'answers', type: 'junction', z: 'tab', x: 400, y: 40, wires: [] },

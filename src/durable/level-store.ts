@@ -80,6 +80,7 @@ export class LevelStore implements DeliveryStore {
   #sequence = 0
   #auditLines = 0
   #claims = 0
+  #isBroken = false
   /** what reads and then writes goes one after the other */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -524,17 +525,21 @@ export class LevelStore implements DeliveryStore {
     try {
       await this.#db.batch(changes, { sync })
     } catch (error) {
-      // After a failed write LevelDB refuses all others until it is opened anew.
-      await this.#db
-        .close()
-        .then(() => this.#db.open())
-        .catch(failed)
+      this.#isBroken = true
       failed(error)
     }
   }
 
+  /** After a failed write LevelDB refuses all others until it is opened anew, which may fail as long as a disk is full. */
+  async #repair(): Promise<void> {
+    if (!this.#isBroken) return
+    await this.#db.close().catch(failed)
+    await this.#db.open().catch(failed)
+    this.#isBroken = false
+  }
+
   #alone<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(task)
+    const result = this.#last.then(() => this.#repair()).then(task)
     this.#last = result.catch(() => undefined)
     return result
   }

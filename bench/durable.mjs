@@ -1,0 +1,55 @@
+// What the embedded store costs: how many messages it accepts in a second, and how fast and with how much memory it is
+// there again with many waiting.
+//
+//   npm run build && node bench/durable.mjs [100000]
+import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LevelStore } from '../dist/src/durable/level-store.js'
+
+const CONTENT = Buffer.alloc(2000, 'x')
+const LANES = 20
+
+const message = (index) => ({
+  ...{ id: randomUUID(), lane: `lane ${index % LANES}`, ordered: true, owner: 'node' },
+  ...{ acceptedAt: Date.now(), deadline: 1e15, files: [], tags: [randomUUID()], content: CONTENT },
+})
+
+const [count = '100000', folder] = process.argv.slice(2)
+if (folder === undefined) await parent(Number(count))
+else await recover(folder)
+
+async function parent(messages) {
+  const store = mkdtempSync(path.join(os.tmpdir(), 'redox-bench-'))
+  try {
+    const full = await LevelStore.open(store)
+    const began = performance.now()
+    for (let index = 0; index < messages; index++) await full.accept(message(index))
+    const perSecond = Math.round((messages / (performance.now() - began)) * 1000)
+    await full.close()
+    console.log(`accepted one after the other, each on the disk: ${perSecond}/s`)
+    // A process of its own: what filled it has its memory still.
+    const script = fileURLToPath(import.meta.url)
+    process.stdout.write(execFileSync(process.execPath, [script, String(messages), store]))
+  } finally {
+    rmSync(store, { recursive: true, force: true })
+  }
+}
+
+async function recover(store) {
+  const idle = process.memoryUsage.rss()
+  const began = performance.now()
+  const again = await LevelStore.open(store)
+  const opened = performance.now()
+  const hold = { holder: 'bench', now: Date.now(), until: Date.now() + 1000, limit: 8, except: [] }
+  const claimed = await again.claim(hold)
+  const milliseconds = (from, to) => `${Math.round(to - from)} ms`
+  console.log(
+    `${(await again.counts()).waiting + claimed.length} waiting: open ${milliseconds(began, opened)}, first claim ` +
+      `${milliseconds(opened, performance.now())}, ${Math.round((process.memoryUsage.rss() - idle) / 1e6)} MB more`,
+  )
+  await again.close()
+}

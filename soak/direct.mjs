@@ -1,0 +1,174 @@
+// Thousands of messages through a real Node-RED, while the sandbox fails in every way it knows and the flow is
+// deployed again and again: nothing may be lost, and nothing may be in a chart twice. Ends with 0 when that is so.
+//
+//   npm run soak                                        10 000 messages, 2 GB, 20 deploys
+//   npm run soak -- --messages 500 --megabytes 50 --deploys 5 --seed 7
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { startSandbox } from '../dist/src/sandbox/index.js'
+import { messagesOf } from './messages.mjs'
+import { startNodeRed } from './node-red.mjs'
+
+const { values } = parseArgs({
+  options: {
+    messages: { type: 'string', default: '10000' },
+    megabytes: { type: 'string', default: '2000' },
+    deploys: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
+  },
+})
+const [MESSAGES, MEGABYTES, DEPLOYS, SEED] = ['messages', 'megabytes', 'deploys', 'seed'].map((name) =>
+  Number(values[name]),
+)
+const BURST = 10_000
+const AWAY = 500
+
+// How each fault ends when it hits a request that sends a message, by SAFETY.md and not by the client's table.
+// An answer that is late comes after the time-out.
+const UNKNOWN = [
+  ...['500', '504', '408', '504-after-accept', 'reset-before-body', 'reset-mid-body', 'reset-after-body'],
+  ...['reset-after-accept', 'half-open', 'late=15', 'cut-short', 'truncated-json', 'not-json'],
+]
+const REFUSED = ['400', '403', '404', '413', 'redirect', 'errors-inside', 'partial']
+const TRIED_AGAIN = ['401', '429', '429-retry-after=1', '502', '503']
+// After any other error a person sends the document again.
+const MAY_HAVE_ARRIVED = ['REDOX_OUTCOME_UNKNOWN', 'REDOX_PARTIAL']
+const HARMLESS = ['late=1', 'slow-reader', 'gzip', 'no-location']
+const ANSWER_TIMEOUT = 10
+/** Percent of all requests that fail. */
+const FAILING = 20
+
+/** Of the last requests, one in five fails, by each of the faults as often; token calls too. */
+function planOf(seed) {
+  const faults = [...UNKNOWN, ...REFUSED, ...TRIED_AGAIN, ...HARMLESS].filter((fault) => fault !== 'partial')
+  // Each rule sees what those before it have left over.
+  const share = (FAILING / faults.length).toFixed(2)
+  const rules = faults.map((fault) => `any ${fault} ${share}%`)
+  return [`seed ${seed}`, 'fhir partial 0.8%', ...rules].join('\n')
+}
+
+const sandbox = await startSandbox({ maxKeptMessages: 5 })
+const door = await sandbox.openDoor(planOf(SEED))
+// A server that goes away cuts requests off that it has not seen: no count of it could be exact. A run of its own.
+const away = await sandbox.openDoor('any refuse=1 1%')
+const accepted = new Map()
+const played = new Map()
+sandbox.onReceived(({ request, files }) => {
+  const id = /\b(?:soak|burst|away)-\d{6}\b/.exec(JSON.stringify(request.body))?.[0]
+  accepted.set(id, [...(accepted.get(id) ?? []), files[0]?.sha256])
+})
+sandbox.onFault(({ api, fault }) => {
+  const kind = api === 'endpoint' || api === 'fhir' ? `send ${fault}` : `other ${fault}`
+  played.set(kind, (played.get(kind) ?? 0) + 1)
+})
+const nodeRed = await startNodeRed(
+  { ...sandbox.oauthKey, door: door.endpoints, away: away.endpoints, main: sandbox.endpoints },
+  ANSWER_TIMEOUT,
+)
+try {
+  const burst = (await runBurst()) && (await runAway())
+  const soak = await runSoak()
+  process.exitCode = burst && soak ? 0 : 1
+} finally {
+  await nodeRed.stop()
+  await sandbox.close()
+}
+
+// ---- Runs ---------------------------------------------------------------------------------------------
+
+/** As many small messages as may wait, at once: all delivered, none twice, in bounded memory. */
+async function runBurst() {
+  const messages = messagesOf({ count: BURST, bytes: 2000 * BURST, large: 0, nodes: ['burst'], seed: SEED })
+  const { ends, files, mostRss, rssBefore } = await run('burst', messages, BURST)
+  const { lost, doubled, answered } = judge(ends, files)
+  const growth = Math.round((mostRss - rssBefore) / 1e6)
+  console.log(
+    `at once: ${BURST} small messages, answered ${answered}, lost ${lost}, doubled ${doubled}, ${growth} MB more`,
+  )
+  return lost + doubled === 0 && answered === BURST
+}
+
+/** A server that is away for a second, again and again. */
+async function runAway() {
+  const messages = messagesOf({ count: AWAY, bytes: 10_000 * AWAY, large: 0, nodes: ['away'], seed: SEED })
+  const { ends, files } = await run('away', messages, 32)
+  const { lost, doubled, answered, reported } = judge(ends, files)
+  const gone = (played.get('send refuse=1') ?? 0) + (played.get('other refuse=1') ?? 0)
+  console.log(
+    `server gone ${gone} times: sent ${AWAY}, answered ${answered}, reported ${reported}, lost ${lost}, doubled ${doubled}`,
+  )
+  return lost + doubled === 0 && answered + reported === AWAY && gone > 0
+}
+
+async function runSoak() {
+  const nodes = ['note', 'media', 'results', 'fhir-result', 'fhir-document']
+  const messages = messagesOf({ count: MESSAGES, bytes: MEGABYTES * 1e6, large: 0.05, nodes, seed: SEED })
+  const began = Date.now()
+  const { ends, files, mostRss } = await run('soak', messages, 256, deployAlong())
+  const seconds = Math.round((Date.now() - began) / 1000)
+  const { lost, doubled, denied, answered, reported, codes } = judge(ends, files)
+  const unknown = codes.REDOX_OUTCOME_UNKNOWN ?? 0
+  const unknownPlayed = UNKNOWN.reduce((sum, fault) => sum + (played.get(`send ${fault}`) ?? 0), 0)
+  const silent = nodeRed.log().filter((line) => /nothing was emitted|passed on/.test(line)).length
+  const kinds = [...played].sort().map(([kind, times]) => `${kind} ${times}`)
+  console.log(`faults played: ${kinds.join(', ')}`)
+  console.log(
+    `errors: ${Object.entries(codes)
+      .map((pair) => pair.join(' '))
+      .join(', ')}`,
+  )
+  console.log(
+    `${seconds} s, ${MEGABYTES} MB, ${DEPLOYS} deploys, Node-RED at most ${Math.round(mostRss / 1e6)} MB`,
+  )
+  console.log(
+    `outcome unknown: ${unknownPlayed} at the server, ${unknown} reported, ${unknownPlayed - unknown} repeated`,
+  )
+  console.log(`without a node to tell: ${silent}, told as not arrived although it had: ${denied}`)
+  console.log(
+    `sent ${MESSAGES}, answered ${answered}, reported ${reported}, lost ${lost}, doubled ${doubled}`,
+  )
+  return (
+    lost + doubled + denied + silent === 0 && answered + reported === MESSAGES && unknownPlayed === unknown
+  )
+}
+
+async function run(name, messages, atOnce, along = async () => undefined) {
+  await nodeRed.feed(name, { messages, atOnce })
+  for (;;) {
+    const state = await nodeRed.state(name)
+    if (state.ends) return state
+    await along(state)
+    await sleep(200)
+  }
+}
+
+/** Deploys of all kinds, evenly over the run. */
+function deployAlong() {
+  let made = 0
+  return async ({ ended, of }) => {
+    if (made >= DEPLOYS || ended < ((made + 0.5) * of) / DEPLOYS) return
+    await nodeRed.deploy(made++)
+  }
+}
+
+// ---- Judgement ----------------------------------------------------------------------------------------
+
+/** What Node-RED was told of each message against what the sandbox has accepted. */
+function judge(ends, files) {
+  const counts = { lost: 0, doubled: 0, denied: 0, answered: 0, reported: 0, codes: {} }
+  for (const [id, sha256] of Object.entries(files)) {
+    const [end, ...more] = ends[id] ?? []
+    const arrived = accepted.get(id) ?? []
+    if (end === undefined || more.length > 0) counts.lost++
+    else if (end.code !== undefined) {
+      counts.reported++
+      counts.codes[end.code] = (counts.codes[end.code] ?? 0) + 1
+      if (!MAY_HAVE_ARRIVED.includes(end.code) && arrived.length > 0) counts.denied++
+    } else {
+      counts.answered++
+      if (end.sha256 !== sha256 || arrived[0] !== sha256) counts.lost++
+    }
+    if (arrived.length > 1) counts.doubled++
+  }
+  return counts
+}
