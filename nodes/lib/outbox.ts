@@ -61,7 +61,7 @@ export class Outbox {
   static async enter(place: Place, key: string, listener: Listener): Promise<Outbox> {
     const name = nameOf(place)
     await leaving.get(name)
-    const opening = (open.get(name) ?? Outbox.#open(place, name, key)) as Promise<Outbox>
+    const opening = (open.get(name) ?? Outbox.#open(place, name, key))
     open.set(name, opening)
     const outbox = await opening.catch((error: unknown) => {
       open.delete(name)

@@ -323,6 +323,13 @@ export class Courier {
     const notes: Notes = { uploaded: {} }
     const sealed = (): Buffer => this.seal.close(notes, notesPlace(id))
     const { repeatUnknown } = client.settings.retry
+    // Somebody else holds it by now: whatever becomes of it is theirs.
+    let isLost = false
+    const mine = (written: Promise<void>): Promise<void> =>
+      written.catch((error: unknown) => {
+        isLost ||= asRedoxError(error).code === 'REDOX_STORE_LOST'
+        throw error
+      })
     try {
       const { message, files, ...parcel } = this.contentOf(stored)
       const { uploaded, error, unknown } = this.notesOf(stored)
@@ -340,14 +347,14 @@ export class Courier {
         uploaded: notes.uploaded,
         onUploaded: async (index, uploaded) => {
           notes.uploaded[index] = uploaded
-          await this.store.note(id, this.#holder, sealed())
+          await mine(this.store.note(id, this.#holder, sealed()))
         },
-        onSending: () => this.store.begin(id, this.#holder),
+        onSending: () => mine(this.store.begin(id, this.#holder)),
       })
       return { state: 'delivered', notes: sealed() }
     } catch (thrown) {
       const error = asRedoxError(thrown)
-      if (error.code === 'REDOX_STORE_LOST') throw error
+      if (isLost) throw error
       const failure = failureOf(error)
       notes.error = failure
       const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import type { BatchOperation, ClassicLevel } from 'classic-level'
 import { RedoxError, type RedoxErrorCode } from '../errors'
-import { Pace, type PaceKeeper } from '../transport/retry'
-import { CHUNK, sealedLength } from './seal'
+import { Pace, type PaceKeeper, type RequestLog } from '../transport/retry'
 import {
   STATES,
   type Action,
@@ -26,6 +25,8 @@ type Change = BatchOperation<Database, string, Buffer>
 interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
   /** its place in the order of acceptance */
   sequence: string
+  /** milliseconds from its acceptance to its deadline */
+  span: number
   /** who sends it, or tells of it, and until when */
   holder?: string
   heldUntil?: number
@@ -44,7 +45,7 @@ const KEY = {
   notes: (id: string) => `notes!${id}`,
   /** what waits or is held, in the order of acceptance */
   open: (lane: string, sequence: string) => `open!${escaped(lane)}!${sequence}`,
-  /** what is ordered and waits, is held or is parked: the first is the next, or blocks the others */
+  /** what waits or is held, and what is ordered and parked: whatever is ordered comes after all before it */
   line: (lane: string, sequence: string) => `line!${escaped(lane)}!${sequence}`,
   /** what has no order and waits, by when it is due */
   due: (lane: string, dueAt: number, sequence: string) => `due!${escaped(lane)}!${digits(dueAt)}!${sequence}`,
@@ -77,6 +78,7 @@ export class LevelStore implements DeliveryStore {
   readonly #counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
   /** how many are open, by lane */
   readonly #lanes = new Map<string, number>()
+  readonly #requests: RequestLog = { pausedUntil: 0, made: [] }
   #sequence = 0
   #auditLines = 0
   #claims = 0
@@ -140,7 +142,8 @@ export class LevelStore implements DeliveryStore {
       for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
       const sequence = digits(this.#sequence + 1)
       const fresh = { attempts: 0, dueAt: 0, begun: false, told: false }
-      const row: Row = { ...known, ...fresh, state: 'waiting', sequence }
+      const span = known.deadline - known.acceptedAt
+      const row: Row = { ...known, ...fresh, state: 'waiting', sequence, span }
       await this.#write([
         put(KEY.row(row.id), json(row)),
         put(KEY.content(row.id), content),
@@ -156,6 +159,7 @@ export class LevelStore implements DeliveryStore {
 
   claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
     return this.#alone(async () => {
+      await this.#releaseLate(now)
       const rows = await this.#claimable(now, limit, except)
       const held = rows.map((row): Row => ({ ...row, state: 'held', holder, heldUntil: until }))
       // If this is forgotten in a power failure, they wait as before: what counts is written before a request begins.
@@ -167,21 +171,44 @@ export class LevelStore implements DeliveryStore {
     })
   }
 
-  async #claimable(now: number, limit: number, except: string[]): Promise<Row[]> {
-    const found: Row[] = []
-    for (const lane of await this.#openLanes(except)) {
-      if (found.length >= limit) break
-      const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
-      if (first && (isDue(first, now) || isHeldTooLong(first, now))) found.push(first)
-      const range = { gt: `due!${escaped(lane)}!`, lt: `due!${escaped(lane)}!${digits(now)}"` }
-      found.push(...(await this.#rowsIn(range, limit - found.length)))
-      const late = await this.#rows('state!held')
-      found.push(...late.filter((row) => row.lane === lane && !row.ordered && isHeldTooLong(row, now)))
-    }
-    return found.slice(0, limit)
+  async #releaseLate(now: number): Promise<void> {
+    const held = await this.#rows('state!held')
+    const late = held.filter(({ heldUntil = 0 }) => heldUntil <= now)
+    await this.#move(
+      late.map((row) => [row, { ...released(row), state: 'waiting' }]),
+      { sync: false },
+    )
   }
 
-  /** Each time another one comes first, so that none waits for ever behind one that is full. */
+  /** A few of each lane in turn, so that none uses up the limit. */
+  async #claimable(now: number, limit: number, except: string[]): Promise<Row[]> {
+    const lanes = await this.#openLanes(except)
+    const busy = await this.#busyLanes()
+    const due = await Promise.all(lanes.map((lane) => this.#dueIn(lane, busy, now, limit)))
+    const inTurn = Array.from({ length: limit }, (_, at) => due.flatMap((rows) => rows[at] ?? [])).flat()
+    return inOrder(inTurn.slice(0, limit), limit)
+  }
+
+  async #dueIn(lane: string, busy: Set<string>, now: number, limit: number): Promise<Row[]> {
+    const next = busy.has(lane) ? undefined : await this.#nextOrdered(lane)
+    const range = { gt: `due!${escaped(lane)}!`, lt: `due!${escaped(lane)}!${digits(now)}"` }
+    const free = await this.#rowsIn(range, limit)
+    return [...(next && next.dueAt <= now ? [next] : []), ...free]
+  }
+
+  /** Lanes that an ordered message is being sent to. */
+  async #busyLanes(): Promise<Set<string>> {
+    const held = await this.#rows('state!held')
+    return new Set(held.flatMap(({ ordered, lane }) => (ordered ? [lane] : [])))
+  }
+
+  /** The ordered message that is to be sent next: nothing before it is open or parked. */
+  async #nextOrdered(lane: string): Promise<Row | undefined> {
+    const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
+    return first?.ordered && first.state === 'waiting' ? first : undefined
+  }
+
+  /** Each time another one comes first, so that none waits for ever behind others. */
   async #openLanes(except: string[]): Promise<string[]> {
     const paused = await this.#pausedLanes()
     const lanes = [...this.#lanes.keys()].filter((lane) => !except.includes(lane) && !paused.has(lane))
@@ -227,12 +254,11 @@ export class LevelStore implements DeliveryStore {
 
   async nextDue(now: number, except: string[]): Promise<number | undefined> {
     const times: number[] = []
+    const busy = await this.#busyLanes()
     for (const lane of await this.#openLanes(except)) {
-      const firsts = [
-        ...(await this.#rows(`line!${escaped(lane)}`, 1)),
-        ...(await this.#rows(`due!${escaped(lane)}`, 1)),
-      ]
-      times.push(...firsts.filter(({ state }) => state === 'waiting').map(({ dueAt }) => dueAt))
+      const next = busy.has(lane) ? undefined : await this.#nextOrdered(lane)
+      const [free] = await this.#rows(`due!${escaped(lane)}`, 1)
+      times.push(...[next, free].flatMap((row) => row?.dueAt ?? []))
     }
     return times.length === 0 ? undefined : Math.max(now, Math.min(...times))
   }
@@ -244,7 +270,7 @@ export class LevelStore implements DeliveryStore {
       const rows: Row[] = []
       for (const owner of owners) {
         const untold = await this.#rows(`untold!${escaped(owner)}`)
-        rows.push(...untold.filter(({ heldUntil = 0 }) => heldUntil < now))
+        rows.push(...untold.filter(({ heldUntil = 0 }) => heldUntil <= now))
       }
       const taken = inOrder(rows, limit).map((row) => ({ ...row, holder, heldUntil: until }))
       await this.#write(
@@ -347,10 +373,12 @@ export class LevelStore implements DeliveryStore {
   async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
     if (await this.hasFile(name)) return
     const draft = path.join(this.#files, `${UNFINISHED}${randomUUID()}`)
+    let broken: { error: unknown } | undefined
+    const framed = framesOf(chunks, (error) => (broken = { error }))
     try {
       const handle = await open(draft, 'wx', 0o600)
       try {
-        await writeFile(handle, chunks)
+        await writeFile(handle, framed)
         await handle.sync()
       } finally {
         await handle.close()
@@ -359,6 +387,8 @@ export class LevelStore implements DeliveryStore {
       await syncFolder(this.#files)
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined)
+      // No fault of the store.
+      if (broken) throw broken.error
       // Windows does not replace a file that is being read; it is the same file.
       if (!(await this.hasFile(name))) failed(error)
     }
@@ -372,12 +402,17 @@ export class LevelStore implements DeliveryStore {
   }
 
   async *readFile(name: string): AsyncGenerator<Buffer> {
-    const handle = await open(this.#fileOf(name), 'r').catch(failed)
+    const handle = await open(this.#fileOf(name), 'r').catch((error: unknown) =>
+      codeOf(error) === 'ENOENT' ? Promise.reject(lost('A file of the message')) : failed(error),
+    )
     try {
       for (;;) {
-        const chunk = await readFully(handle)
-        if (chunk.length > 0) yield chunk
-        if (chunk.length < sealedLength(CHUNK)) return
+        const header = await readFully(handle, HEADER)
+        if (header.length === 0) return
+        const length = header.length < HEADER ? Infinity : header.readUInt32BE()
+        const chunk = length > LONGEST_CHUNK ? header : await readFully(handle, length)
+        if (chunk.length !== length) throw damaged()
+        yield chunk
       }
     } finally {
       await handle.close()
@@ -433,7 +468,7 @@ export class LevelStore implements DeliveryStore {
   }
 
   pace(perFiveMinutes: number): PaceKeeper {
-    return new Pace(perFiveMinutes)
+    return new Pace(perFiveMinutes, this.#requests)
   }
 
   async close(): Promise<void> {
@@ -469,7 +504,7 @@ export class LevelStore implements DeliveryStore {
     return rows.filter((row) => row !== undefined)
   }
 
-  async #whole({ sequence: _s, holder: _h, heldUntil: _u, ...row }: Row): Promise<StoredMessage> {
+  async #whole({ sequence: _q, span: _s, holder: _h, heldUntil: _u, ...row }: Row): Promise<StoredMessage> {
     const [content, notes] = await this.#db.getMany([KEY.content(row.id), KEY.notes(row.id)]).catch(failed)
     return { ...row, content: content!, ...(notes && { notes }) }
   }
@@ -545,6 +580,9 @@ export class LevelStore implements DeliveryStore {
   }
 }
 
+const HEADER = 4
+/** More is no chunk of a file, but damage. */
+const LONGEST_CHUNK = 1_000_000
 const UNFINISHED = 'unfinished-'
 const NEW_FILE_MS = 3_600_000
 
@@ -564,16 +602,12 @@ async function engine(): Promise<typeof ClassicLevel> {
 const lastOf = (key: string): string => key.slice(key.lastIndexOf('!') + 1)
 const laneOf = (key: string): string => decodeURIComponent(key.split('!')[1]!)
 
-const isDue = ({ state, dueAt }: Row, now: number): boolean => state === 'waiting' && dueAt <= now
-const isHeldTooLong = ({ state, heldUntil = 0 }: Row, now: number): boolean =>
-  state === 'held' && heldUntil < now
-
 /** Where a message stands, by what it can be found. */
 function places({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 0 }: Row): string[] {
   return [
     KEY.state(state, sequence),
     ...(isOpen(state) ? [KEY.open(lane, sequence)] : []),
-    ...(ordered && !isForgettable(state) ? [KEY.line(lane, sequence)] : []),
+    ...(isOpen(state) || (ordered && state === 'parked') ? [KEY.line(lane, sequence)] : []),
     ...(!ordered && state === 'waiting' ? [KEY.due(lane, dueAt, sequence)] : []),
     ...(state === 'parked' ? [KEY.parked(lane, sequence)] : []),
     ...(isForgettable(state) ? [KEY.ended(endedAt, sequence)] : []),
@@ -586,7 +620,7 @@ const released = ({ holder: _holder, heldUntil: _until, ...row }: Row): Row => r
 function decided(row: Row, action: Action, now: number): Row {
   const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
   if (action === 'resend') {
-    const deadline = now + row.deadline - row.acceptedAt
+    const deadline = now + row.span
     return { ...kept, state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false, deadline }
   }
   const state = action === 'discard' ? 'discarded' : 'delivered'
@@ -608,16 +642,34 @@ const isWanted = (row: Row, { state, lane, id, since = 0, till = Infinity }: Omi
 const inOrder = (rows: Row[], limit: number): Row[] =>
   rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1)).slice(0, limit)
 
-/** A chunk, or what is left of the file. */
-async function readFully(handle: Awaited<ReturnType<typeof open>>): Promise<Buffer> {
-  const chunk = Buffer.allocUnsafe(sealedLength(CHUNK))
-  let length = 0
-  while (length < chunk.length) {
-    const { bytesRead } = await handle.read(chunk, length, chunk.length - length).catch(failed)
-    if (bytesRead === 0) break
-    length += bytesRead
+/** Each chunk behind its length, four bytes. */
+async function* framesOf(
+  chunks: AsyncIterable<Buffer>,
+  onBroken: (error: unknown) => void,
+): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of chunks) {
+      const header = Buffer.alloc(HEADER)
+      header.writeUInt32BE(chunk.length)
+      yield header
+      yield chunk
+    }
+  } catch (error) {
+    onBroken(error)
+    throw error
   }
-  return chunk.subarray(0, length)
+}
+
+/** So many bytes, or what is left of the file. */
+async function readFully(handle: FileHandle, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length)
+  let read = 0
+  while (read < length) {
+    const { bytesRead } = await handle.read(bytes, read, length - read).catch(failed)
+    if (bytesRead === 0) break
+    read += bytesRead
+  }
+  return bytes.subarray(0, read)
 }
 
 /** Renaming is durable only when the folder is. Windows cannot and need not. */
@@ -629,6 +681,9 @@ async function syncFolder(folder: string): Promise<void> {
 
 const lost = (what: string): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', `${what} is not in the store, is being sent, or has ended otherwise.`)
+
+const damaged = (): RedoxError =>
+  new RedoxError('REDOX_STORE_UNREADABLE', 'A file in the store of accepted messages is damaged.')
 
 const newer = (version: number): RedoxError =>
   new RedoxError(
@@ -655,11 +710,6 @@ const FAILURES: [pattern: RegExp, code: RedoxErrorCode, message: string][] = [
     'REDOX_STORE_FULL',
     'The disk of the store of accepted messages is full. Make room; nothing that was accepted is lost.',
   ],
-  [
-    /ENOENT/,
-    'REDOX_STORE_UNREADABLE',
-    'A file is missing in the store of accepted messages. Bring back its folder from where it was moved to.',
-  ],
 ]
 
 function failed(error: unknown): never {
@@ -674,9 +724,10 @@ function failed(error: unknown): never {
   )
 }
 
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
+
 /** Codes and words of an error and what caused it. */
 function factsOf(error: unknown): string {
   if (!(error instanceof Error)) return ''
-  const { code } = error as { code?: unknown }
-  return `${String(code)} ${error.message} ${factsOf(error.cause)}`
+  return `${String(codeOf(error))} ${error.message} ${factsOf(error.cause)}`
 }

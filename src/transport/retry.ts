@@ -47,17 +47,27 @@ export interface PaceKeeper {
   wait(): number
 }
 
+/** What one or more paces know of the requests that were made. */
+export interface RequestLog {
+  pausedUntil: number
+  /** when each of the last was made, oldest first */
+  made: number[]
+}
+
 /** The pace of one process. */
 export class Pace implements PaceKeeper {
-  #pausedUntil = 0
-  /** when each of the last requests was made, oldest first */
-  readonly #made: number[] = []
-
-  /** @param perWindow requests in any five minutes; 0: as many as come */
-  constructor(private readonly perWindow: number) {}
+  /**
+   * @param perWindow requests in any five minutes; 0: as many as come
+   * @param log shared with other paces
+   */
+  constructor(
+    private readonly perWindow: number,
+    private readonly log: RequestLog = { pausedUntil: 0, made: [] },
+  ) {}
 
   pause(milliseconds: number): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + Math.min(milliseconds, WINDOW_MS))
+    const until = Date.now() + Math.min(milliseconds, WINDOW_MS)
+    this.log.pausedUntil = Math.max(this.log.pausedUntil, until)
   }
 
   async turn(signal: AbortSignal, until = Infinity): Promise<number> {
@@ -65,14 +75,15 @@ export class Pace implements PaceKeeper {
       if (Date.now() + wait > until) return wait
       await sleep(wait, undefined, { signal })
     }
-    if (this.perWindow > 0) this.#made.push(Date.now())
+    if (this.perWindow > 0) this.log.made.push(Date.now())
     return 0
   }
 
   wait(): number {
+    const { made, pausedUntil } = this.log
     const now = Date.now()
-    while (this.#made.length > 0 && this.#made[0]! <= now - WINDOW_MS) this.#made.shift()
-    const isFull = this.perWindow > 0 && this.#made.length >= this.perWindow
-    return Math.max(this.#pausedUntil - now, isFull ? this.#made[0]! + WINDOW_MS - now : 0)
+    while (made.length > 0 && made[0]! <= now - WINDOW_MS) made.shift()
+    const isFull = this.perWindow > 0 && made.length >= this.perWindow
+    return Math.max(pausedUntil - now, isFull ? made[0]! + WINDOW_MS - now : 0)
   }
 }

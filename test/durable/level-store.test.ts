@@ -89,12 +89,12 @@ describe('embedded store on a disk', () => {
     assert.ok((await readdir(messages)).includes(manifest))
   })
 
-  it('a file that is missing: REDOX_STORE_UNREADABLE; other messages are not touched', async () => {
+  it('a file that is missing: REDOX_STORE_LOST; other messages are not touched', async () => {
     const first = await open()
     await first.putFile('f', chunksOf(Buffer.from('1')))
     await first.accept(message(undefined, ['f']))
     await rename(path.join(folder, 'files/f'), path.join(folder, 'moved'))
-    await fails(read(first.readFile('f')), 'REDOX_STORE_UNREADABLE')
+    await fails(read(first.readFile('f')), 'REDOX_STORE_LOST')
     await first.accept(message())
   })
 
@@ -114,8 +114,14 @@ describe('embedded store on a disk', () => {
     const whole = await readFile(stored)
     const changed = Buffer.from(whole)
     changed[300_000]! ^= 1
-    const lastChunk = whole.length - (whole.length % (255 * 1024 + 28))
-    for (const wrong of [whole.subarray(0, 1000), whole.subarray(0, lastChunk), changed]) {
+    // Behind its length, each with what the seal adds.
+    const chunk = 4 + 255 * 1024 + 28
+    for (const wrong of [
+      whole.subarray(0, 2),
+      whole.subarray(0, 1000),
+      whole.subarray(0, 2 * chunk),
+      changed,
+    ]) {
       await writeFile(stored, wrong)
       await fails(read(seal.openFile(first.readFile('f'), 'file f')), 'REDOX_STORE_UNREADABLE')
     }
