@@ -73,7 +73,7 @@ async function soak() {
   const marked = new Set()
   let killed = 0
   let deployed = 0
-  let parkedEver = 0
+  let decided = 0
   let downMs = 0
   let given = 0
   let isOver = false
@@ -85,24 +85,26 @@ async function soak() {
 
   /** One message after the other for each lane, so that the order of acceptance is known. */
   const feed = async ({ lane, node, destination }) => {
-    for (let number = 0; given < MESSAGES; number++) {
+    let tries = 0
+    while (given < MESSAGES) {
       // Spread over all kills.
       while (given > (MESSAGES * (killed + 1)) / (KILLS + 1)) await sleep(20)
       const { bytes } = plan[given++]
       const file = pdf(bytes)
-      for (let attempt = 0; ; attempt++) {
-        const id = `L${lane}-${String(number * 10 + attempt).padStart(6, '0')}`
+      for (let answer; answer !== 200;) {
         const up = alive()
         const instance = up[Math.floor(random() * up.length)]
-        const answer = instance ? await instance.post(`durable/${node}/${id}?lane=${destination}`, file) : 503
-        if (answer === 200) {
-          accepted.add(id)
-          break
+        if (!instance) {
+          await sleep(20)
+          continue
         }
-        // No answer: it may have been accepted just before the process was killed.
-        if (answer === undefined) unanswered.add(id)
+        const id = `L${lane}-${String(++tries).padStart(6, '0')}`
+        answer = await instance.post(`durable/${node}/${id}?lane=${destination}`, file)
+        if (answer === 200) accepted.add(id)
+        // It may have been accepted just before the process was killed.
+        else if (answer === undefined) unanswered.add(id)
         else refused[answer] = (refused[answer] ?? 0) + 1
-        await sleep(100)
+        if (answer !== 200) await sleep(100)
       }
     }
   }
@@ -145,22 +147,24 @@ async function soak() {
     for (;;) {
       await sleep(1000)
       const [one] = alive()
-      const parked = await one?.json(`${OUTBOX}/messages?state=parked&limit=50`).catch(() => undefined)
-      for (const { id, tag } of (parked?.messages ?? []).map((message) => ({
-        ...message,
-        tag: message.msgid,
-      }))) {
-        parkedEver++
-        const action = arrived.has(tag) ? 'mark-delivered' : 'resend'
-        if (action === 'mark-delivered') marked.add(tag)
-        await one.send(`${OUTBOX}/messages/${id}`, { action, reason: 'looked up' }).catch(() => undefined)
-      }
-      if (isOver && (await depth(one)) === 0) return
+      if (one) await decideAll(one).catch(() => undefined)
+      if (isOver && one && (await depth(one)) === 0) return
     }
   }
-  const depth = async (one) => {
-    const counts = (await one?.json(OUTBOX).catch(() => undefined))?.counts
-    return counts ? counts.waiting + counts.held + counts.parked : undefined
+  const decideAll = async (instance) => {
+    const { messages } = await instance.json(`${OUTBOX}/messages?state=parked&limit=50`)
+    for (const { id } of messages) {
+      const { msgid } = await instance.json(`${OUTBOX}/messages/${id}`)
+      const action = arrived.has(msgid) ? 'mark-delivered' : 'resend'
+      await instance.send(`${OUTBOX}/messages/${id}`, { action, reason: 'looked up' })
+      decided++
+      if (action === 'mark-delivered') marked.add(msgid)
+    }
+  }
+  const countsOf = async (instance) => (await instance.json('redox/outbox')).connections[0].counts
+  const depth = async (instance) => {
+    const { waiting, held, parked } = await countsOf(instance).catch(() => ({}))
+    return waiting + held + parked
   }
 
   const person = decide()
@@ -168,11 +172,11 @@ async function soak() {
   await Promise.all([...LANES.map(feed), kill(), deploy()])
   isOver = true
   line.mend()
-  await Promise.race([person, sleep(LONGEST_END_MS)])
+  await Promise.race([person, sleep(LONGEST_END_MS, undefined, { ref: false })])
   await failing
 
   const [one] = alive()
-  const parked = (await one.json(OUTBOX)).counts.parked
+  const { parked } = await countsOf(one)
   const delivered = [...accepted].filter((id) => arrived.has(id)).length
   const doubled = [...arrived.values()].filter((times) => times > 1).length
   const lost = accepted.size - delivered - parked
@@ -195,7 +199,7 @@ async function soak() {
   )
   console.log(`without an answer when killed: ${unanswered.size}, of these delivered ${maybe}`)
   console.log(
-    `parked for a person and decided: ${parkedEver}; answers emitted ${told.length}, missing ${silent}`,
+    `parked for a person and decided: ${decided}; answers emitted ${told.length}, missing ${silent}`,
   )
   console.log(`out of order: ${disordered}`)
   console.log(
@@ -206,7 +210,9 @@ async function soak() {
   )
 }
 
-const inversions = (ids) => ids.filter((id, index) => index > 0 && id < ids[index - 1]).length
+function inversions(ids) {
+  return ids.filter((id, index) => index > 0 && id < ids[index - 1]).length
+}
 
 function pdf(bytes) {
   const file = Buffer.allocUnsafe(bytes)
