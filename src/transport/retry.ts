@@ -25,13 +25,30 @@ export const isRetried = (outcome: Outcome, { repeatUnknown }: RetryPolicy): boo
 export const backoff = (attempt: number, retryAfterSeconds = 0): number =>
   Math.max(Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** (attempt - 1)), retryAfterSeconds * 1000)
 
-const WINDOW_MS = 300_000
+/** What Redox counts requests in, milliseconds (facts 6.2). */
+export const WINDOW_MS = 300_000
 
 /**
  * When the next request may be made: after the pause that a 429 asked for, which holds for everybody on the
  * connection, and not more than so many in any five minutes (facts 6.2).
  */
-export class Pace {
+export interface PaceKeeper {
+  /** At most as long as the window that Redox counts in: no more is needed, whatever a server says. */
+  pause(milliseconds: number): void
+
+  /**
+   * Waits until a request may be made, and counts it. Rejects when the signal is aborted.
+   * @param until nobody waits longer (milliseconds since 1970)
+   * @returns 0; or, at once, the milliseconds that would be left to wait then: the request may not be made
+   */
+  turn(signal: AbortSignal, until?: number): Promise<number>
+
+  /** Milliseconds until a request may be made, as far as is known; 0 or less: now. */
+  wait(): number
+}
+
+/** The pace of one process. */
+export class Pace implements PaceKeeper {
   #pausedUntil = 0
   /** when each of the last requests was made, oldest first */
   readonly #made: number[] = []
@@ -39,16 +56,10 @@ export class Pace {
   /** @param perWindow requests in any five minutes; 0: as many as come */
   constructor(private readonly perWindow: number) {}
 
-  /** At most as long as the window that Redox counts in: no more is needed, whatever a server says. */
   pause(milliseconds: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + Math.min(milliseconds, WINDOW_MS))
   }
 
-  /**
-   * Waits until a request may be made, and counts it. Rejects when the signal is aborted.
-   * @param until nobody waits longer (milliseconds since 1970)
-   * @returns 0; or, at once, the milliseconds that would be left to wait then: the request may not be made
-   */
   async turn(signal: AbortSignal, until = Infinity): Promise<number> {
     for (let wait = this.wait(); wait > 0; wait = this.wait()) {
       if (Date.now() + wait > until) return wait
@@ -58,7 +69,6 @@ export class Pace {
     return 0
   }
 
-  /** Milliseconds until a request may be made; 0 or less: now. */
   wait(): number {
     const now = Date.now()
     while (this.#made.length > 0 && this.#made[0]! <= now - WINDOW_MS) this.#made.shift()

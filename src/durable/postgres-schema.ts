@@ -1,0 +1,294 @@
+/** The version of what is below. Whoever finds a higher one in the database keeps its hands off. */
+export const VERSION = 1
+
+/** The lock of who makes the tables. Any number that no other program is likely to choose. */
+export const SETUP_LOCK = 7_363_620_417
+
+/** What is neither delivered nor discarded: an ordered message waits for all of these before it. */
+const OPEN = `state IN ('waiting', 'held', 'parked')`
+
+/**
+ * The lanes of queue `_queue` that something may be taken of: `usable (lane)`. Steps from lane to lane in the index,
+ * so that it costs the same however much waits in each. For `WITH RECURSIVE`; needs `_queue` and `_except`.
+ */
+const USABLE_LANES = `
+  step (lane) AS (
+    (SELECT lane FROM redox.message WHERE queue = _queue AND ${OPEN} ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT (SELECT m.lane FROM redox.message m WHERE m.queue = _queue AND m.lane > step.lane AND ${OPEN}
+            ORDER BY m.lane LIMIT 1)
+    FROM step WHERE step.lane IS NOT NULL
+  ),
+  usable AS (
+    SELECT lane FROM step
+    WHERE lane IS NOT NULL AND lane <> ALL (_except)
+      AND NOT EXISTS (SELECT FROM redox.paused p WHERE p.queue = _queue AND p.lane = step.lane)
+  )`
+
+/**
+ * What could be sent, and from when on: `candidate (sequence, lane, since)`. Of what is ordered the first of its lane,
+ * unless one behind it is held (the first was sent again by a person meanwhile). For each lane at most `_limit`.
+ */
+const CANDIDATES = `
+  head AS (
+    SELECT first.* FROM usable CROSS JOIN LATERAL (
+      SELECT * FROM redox.message m WHERE m.queue = _queue AND m.lane = usable.lane AND ${OPEN}
+      ORDER BY m.sequence LIMIT 1
+    ) first
+  ),
+  candidate AS (
+    SELECT sequence, lane, CASE state WHEN 'held' THEN held_until ELSE due_at END AS since
+    FROM head
+    WHERE ordered AND state <> 'parked' AND NOT EXISTS (
+      SELECT FROM redox.message other WHERE other.queue = _queue AND other.lane = head.lane
+        AND other.ordered AND other.state = 'held' AND other.sequence <> head.sequence)
+    UNION ALL
+    SELECT free.* FROM usable CROSS JOIN LATERAL (
+      SELECT m.sequence, m.lane, m.due_at FROM redox.message m
+      WHERE m.queue = _queue AND m.lane = usable.lane AND NOT m.ordered AND m.state = 'waiting'
+      ORDER BY m.due_at, m.sequence LIMIT _limit
+    ) free
+    UNION ALL
+    SELECT m.sequence, m.lane, m.held_until FROM redox.message m JOIN usable USING (lane)
+    WHERE m.queue = _queue AND NOT m.ordered AND m.state = 'held'
+  )`
+
+// The statistics lag behind when much was accepted at once; without these the planner then reads whole tables.
+const BY_INDEX = 'SET enable_seqscan TO off SET enable_bitmapscan TO off'
+
+/**
+ * Makes what is needed. What reads and then writes is a function: in one each statement sees what was committed before it, locks that it waited for included.
+ */
+export const SCHEMA = `
+CREATE SCHEMA IF NOT EXISTS redox;
+
+CREATE TABLE redox.version (version int PRIMARY KEY);
+INSERT INTO redox.version VALUES (${VERSION});
+
+CREATE TABLE redox.queue (
+  queue text PRIMARY KEY,
+  mark bytea,
+  lines bigint NOT NULL DEFAULT 0,
+  paused_until bigint NOT NULL DEFAULT 0
+);
+
+CREATE SEQUENCE redox.acceptance;
+
+CREATE TABLE redox.message (
+  queue text NOT NULL,
+  id text NOT NULL,
+  sequence bigint NOT NULL UNIQUE,
+  lane text NOT NULL,
+  ordered boolean NOT NULL,
+  owner text NOT NULL,
+  accepted_at bigint NOT NULL,
+  deadline bigint NOT NULL,
+  patience bigint NOT NULL,
+  files text[] NOT NULL,
+  tags text[] NOT NULL,
+  content bytea NOT NULL,
+  state text NOT NULL DEFAULT 'waiting',
+  attempts int NOT NULL DEFAULT 0,
+  due_at bigint NOT NULL,
+  begun boolean NOT NULL DEFAULT false,
+  reason text,
+  notes bytea,
+  told boolean NOT NULL DEFAULT false,
+  ended_at bigint,
+  holder text,
+  held_until bigint,
+  teller text,
+  telling_until bigint,
+  PRIMARY KEY (queue, id)
+);
+-- What is sealed does not compress. Kept out of the rows, it is not written again with each change of state.
+ALTER TABLE redox.message SET (toast_tuple_target = 128);
+ALTER TABLE redox.message ALTER content SET STORAGE EXTERNAL, ALTER notes SET STORAGE EXTERNAL;
+
+CREATE INDEX message_sequence ON redox.message (queue, sequence);
+CREATE INDEX message_state ON redox.message (queue, state, sequence);
+CREATE INDEX message_open ON redox.message (queue, lane, sequence) WHERE ${OPEN};
+CREATE INDEX message_in_order ON redox.message (queue, lane, sequence)
+  WHERE ordered AND state IN ('waiting', 'held');
+CREATE INDEX message_free ON redox.message (queue, lane, due_at, sequence)
+  WHERE NOT ordered AND state = 'waiting';
+CREATE INDEX message_held ON redox.message (queue, lane, sequence) WHERE state = 'held';
+CREATE INDEX message_parked ON redox.message (queue, lane, sequence) WHERE state = 'parked';
+CREATE INDEX message_untold ON redox.message (queue, owner, ended_at, sequence)
+  WHERE NOT told AND state IN ('parked', 'delivered');
+CREATE INDEX message_ended ON redox.message (queue, ended_at)
+  WHERE state IN ('delivered', 'discarded');
+CREATE INDEX message_tags ON redox.message USING gin (tags);
+CREATE INDEX message_files ON redox.message USING gin (files);
+
+CREATE TABLE redox.paused (queue text, lane text, PRIMARY KEY (queue, lane));
+
+CREATE TABLE redox.audit (
+  queue text,
+  number bigint,
+  at bigint NOT NULL,
+  who text NOT NULL,
+  action text NOT NULL,
+  subject text NOT NULL,
+  reason text NOT NULL,
+  PRIMARY KEY (queue, number)
+);
+
+CREATE TABLE redox.request (queue text NOT NULL, at bigint NOT NULL);
+CREATE INDEX request_at ON redox.request (queue, at);
+
+-- A file that is not complete has no chunks yet that count.
+CREATE TABLE redox.file (
+  file bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  queue text NOT NULL,
+  name text NOT NULL,
+  stored_at bigint NOT NULL,
+  chunks int
+);
+CREATE UNIQUE INDEX file_name ON redox.file (queue, name) WHERE chunks IS NOT NULL;
+CREATE INDEX file_stored ON redox.file (queue, stored_at);
+CREATE TABLE redox.chunk (
+  file bigint REFERENCES redox.file ON DELETE CASCADE,
+  number int,
+  bytes bytea NOT NULL,
+  PRIMARY KEY (file, number)
+);
+ALTER TABLE redox.chunk ALTER bytes SET STORAGE EXTERNAL;
+
+-- Accepts; false: a file of it is not there. Of a lane one at a time: a number that is taken earlier and committed
+-- later would stand before one that somebody may have taken already. Its files stay until it is there itself.
+CREATE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _owner text,
+  _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  IF _ordered THEN PERFORM pg_advisory_xact_lock(hashtextextended(_queue || ' ' || _lane, ${SETUP_LOCK})); END IF;
+  IF EXISTS (SELECT FROM redox.message WHERE queue = _queue AND id = _id) THEN RETURN true; END IF;
+  PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_files) AND chunks IS NOT NULL
+    ORDER BY name FOR KEY SHARE;
+  IF EXISTS (
+    SELECT FROM unnest(_files) wanted WHERE NOT EXISTS (
+      SELECT FROM redox.file WHERE queue = _queue AND name = wanted AND chunks IS NOT NULL)
+  ) THEN RETURN false; END IF;
+  INSERT INTO redox.message (queue, id, sequence, lane, ordered, owner, accepted_at, deadline, patience, files, tags,
+    content, due_at)
+  VALUES (_queue, _id, nextval('redox.acceptance'), _lane, _ordered, _owner, _accepted_at, _deadline,
+    _deadline - _accepted_at, _files, _tags, _content, _accepted_at)
+  ON CONFLICT (queue, id) DO NOTHING;
+  RETURN true;
+END $$;
+
+-- One claim of a queue at a time: who comes next sees what was taken. Of each lane the first ones go first, so that
+-- much in one does not hold up the others. What a person or a late holder changes just now is left out.
+CREATE FUNCTION redox.claim(_queue text, _holder text, _now bigint, _until bigint, _limit int,
+  _except text[])
+RETURNS SETOF redox.message LANGUAGE plpgsql ${BY_INDEX} AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended(_queue, ${SETUP_LOCK}));
+  -- Held too long, and something before it was sent again by a person: that goes first.
+  UPDATE redox.message late SET state = 'waiting', holder = NULL, held_until = NULL
+  WHERE queue = _queue AND state = 'held' AND ordered AND held_until <= _now AND EXISTS (
+    SELECT FROM redox.message earlier WHERE earlier.queue = _queue AND earlier.lane = late.lane
+      AND earlier.sequence < late.sequence AND ${OPEN.replace('state', 'earlier.state')});
+  RETURN QUERY
+  WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES},
+  ranked AS (
+    SELECT sequence, since, row_number() OVER (PARTITION BY lane ORDER BY since, sequence) AS place
+    FROM candidate WHERE since <= _now
+  ),
+  taken AS (
+    SELECT sequence FROM redox.message
+    WHERE sequence = ANY (ARRAY(SELECT sequence FROM ranked ORDER BY place, since, sequence LIMIT _limit))
+      AND (state = 'waiting' AND due_at <= _now OR state = 'held' AND held_until <= _now)
+    FOR UPDATE SKIP LOCKED
+  )
+  UPDATE redox.message m SET state = 'held', holder = _holder, held_until = _until
+  FROM taken WHERE m.sequence = taken.sequence
+  RETURNING m.*;
+END $$;
+
+-- When a claim would next get something.
+CREATE FUNCTION redox.next_due(_queue text, _except text[], _limit int DEFAULT 1)
+RETURNS bigint LANGUAGE plpgsql ${BY_INDEX} AS $$
+BEGIN
+  RETURN (WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES} SELECT min(since) FROM candidate);
+END $$;
+
+-- Numbers without gaps: whoever reads on after so many lines misses none that was written meanwhile.
+CREATE FUNCTION redox.write_line(_queue text, _at bigint, _who text, _action text, _subject text,
+  _reason text)
+RETURNS void LANGUAGE sql AS $$
+  WITH line AS (UPDATE redox.queue SET lines = lines + 1 WHERE queue = _queue RETURNING lines)
+  INSERT INTO redox.audit SELECT _queue, lines, _at, _who, _action, _subject, _reason FROM line;
+$$;
+
+-- A file is there from now on. Of several that were put at once, one stays. False: its row is not there any more.
+CREATE FUNCTION redox.complete(_queue text, _file bigint, _chunks int)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE redox.file SET chunks = _chunks WHERE queue = _queue AND file = _file;
+  RETURN FOUND;
+EXCEPTION WHEN unique_violation THEN
+  DELETE FROM redox.file WHERE queue = _queue AND file = _file;
+  RETURN true;
+END $$;
+
+-- Deletes those of the files that no message has. Locked first, so that what is accepted meanwhile is seen.
+CREATE FUNCTION redox.drop_unused(_queue text, _names text[])
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_names) AND chunks IS NOT NULL
+    ORDER BY name FOR UPDATE;
+  DELETE FROM redox.file f WHERE queue = _queue AND name = ANY (_names) AND chunks IS NOT NULL
+    AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name]);
+END $$;
+
+-- Forgets some of what ended before, and returns how many.
+CREATE FUNCTION redox.forget(_queue text, _before bigint, _limit int)
+RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  _gone int;
+  _names text[];
+BEGIN
+  WITH old AS (
+    SELECT sequence FROM redox.message
+    WHERE queue = _queue AND state IN ('delivered', 'discarded') AND ended_at < _before
+    ORDER BY ended_at LIMIT _limit FOR UPDATE SKIP LOCKED
+  ),
+  gone AS (DELETE FROM redox.message m USING old WHERE m.sequence = old.sequence RETURNING m.files)
+  SELECT (SELECT count(*) FROM gone), ARRAY(SELECT DISTINCT unnest(files) FROM gone) INTO _gone, _names;
+  PERFORM redox.drop_unused(_queue, _names);
+  RETURN _gone;
+END $$;
+
+-- Forgets files that were stored before and belong to no message, and what was left of unfinished ones.
+CREATE FUNCTION redox.forget_files(_queue text, _before bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM redox.file WHERE queue = _queue AND chunks IS NULL AND stored_at <= _before;
+  PERFORM redox.drop_unused(_queue, ARRAY(
+    SELECT name FROM redox.file f WHERE queue = _queue AND chunks IS NOT NULL AND stored_at <= _before
+      AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name])));
+END $$;
+
+-- Counts a request and returns 0, or the milliseconds until one may be made. By the clock of the database: it is the
+-- same for all. The row of the queue is locked first, so that two never count the same.
+CREATE FUNCTION redox.turn(_queue text, _per_window int, _window bigint)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  _now bigint;
+  _wait bigint;
+BEGIN
+  SELECT paused_until INTO _wait FROM redox.queue WHERE queue = _queue FOR UPDATE;
+  _now := redox.now();
+  _wait := greatest(0, _wait - _now, (
+    SELECT at + _window - _now FROM redox.request WHERE queue = _queue ORDER BY at DESC OFFSET _per_window - 1 LIMIT 1));
+  IF _wait > 0 THEN RETURN _wait; END IF;
+  DELETE FROM redox.request WHERE queue = _queue AND at <= _now - _window;
+  INSERT INTO redox.request VALUES (_queue, _now);
+  RETURN 0;
+END $$;
+
+CREATE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+$$;
+`

@@ -1,0 +1,599 @@
+import type { Pool, QueryResultRow } from 'pg'
+import { RedoxError, type RedoxErrorCode } from '../errors'
+import { WINDOW_MS, type PaceKeeper } from '../transport/retry'
+import { SharedPace } from './postgres-pace'
+import { SCHEMA, SETUP_LOCK, VERSION } from './postgres-schema'
+import {
+  STATES,
+  type Action,
+  type AuditLine,
+  type DeliveryStore,
+  type Hold,
+  type LaneState,
+  type MessageState,
+  type NewMessage,
+  type Query,
+  type Settlement,
+  type StoredMessage,
+} from './store'
+
+export interface PostgresOptions {
+  /** postgres://user:password@host:5432/database */
+  url: string
+  /** id of the redox-config node: each has its own messages, files, lanes and pace */
+  queue: string
+}
+
+/** A row of redox.message. The driver gives bigint as text. */
+interface MessageRow extends QueryResultRow {
+  id: string
+  sequence: string
+  lane: string
+  ordered: boolean
+  owner: string
+  accepted_at: string
+  deadline: string
+  files: string[]
+  tags: string[]
+  content: Buffer
+  state: MessageState
+  attempts: number
+  due_at: string
+  begun: boolean
+  reason: string | null
+  notes: Buffer | null
+  told: boolean
+  ended_at: string | null
+}
+
+// A statement takes milliseconds. What takes this long waits for something that does not come.
+const STATEMENT_MS = 30_000
+const CONNECT_MS = 10_000
+const CONNECTIONS = 4
+
+const AN_HOUR_MS = 3_600_000
+/** Messages that are forgotten in one statement; each may have a file of 30 MB. */
+const FORGOTTEN_AT_ONCE = 100
+
+/** From which states a person may take a message. */
+const DECIDED: Record<Action, MessageState[]> = {
+  resend: ['parked', 'delivered', 'discarded'],
+  'mark-delivered': ['waiting', 'parked'],
+  discard: ['waiting', 'parked'],
+}
+
+/**
+ * The store of several Node-RED that share a PostgreSQL database. Every call is one statement, so that no connection is
+ * kept between two of them, and none of their locks outlives a process or a network.
+ */
+export class PostgresStore implements DeliveryStore {
+  readonly #pool: Pool
+  readonly #queue: string
+  readonly #failed: (error: unknown) => never
+  /** by lane, what is being accepted last: the pool would not keep them in order, nor leave room for others */
+  readonly #accepting = new Map<string, Promise<void>>()
+  #closed: Promise<void> | undefined
+
+  private constructor(pool: Pool, { url, queue }: PostgresOptions) {
+    this.#pool = pool
+    this.#queue = queue
+    this.#failed = (error) => {
+      throw failure(error, placeOf(url))
+    }
+  }
+
+  /**
+   * Makes the tables if they are not there.
+   * @throws RedoxError
+   */
+  static async open(options: PostgresOptions): Promise<PostgresStore> {
+    const pool = makePool(await loadPool(), options.url)
+    const store = new PostgresStore(pool, options)
+    try {
+      await store.#prepare()
+      return store
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    // Looked at before anything is made: who runs it from day to day then need not be allowed to make tables.
+    const version = (await this.#version()) ?? (await this.#setUp())
+    if (version > VERSION)
+      throw new RedoxError(
+        'REDOX_STORE_NEWER',
+        `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
+          `${VERSION}). Update the package in this Node-RED.`,
+      )
+    await this.#ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
+  }
+
+  /** Of all who begin at once, one makes the tables, all or none of them; the others wait for it. */
+  async #setUp(): Promise<number> {
+    const client = await this.#pool.connect().catch(this.#failed)
+    client.on('error', () => undefined)
+    try {
+      await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${SETUP_LOCK})`)
+      const found = await this.#version(client)
+      if (found === undefined) await client.query(SCHEMA)
+      await client.query('COMMIT')
+      return found ?? VERSION
+    } catch (error) {
+      return this.#failed(error)
+    } finally {
+      // Closed, not given back: that also undoes what was left half done.
+      client.release(true)
+    }
+  }
+
+  async #version(database?: Pick<Pool, 'query'>): Promise<number | undefined> {
+    // Not by to_regclass: it remembers that a table was missing, also beyond the lock that was waited for.
+    const table = `SELECT FROM pg_tables WHERE schemaname = 'redox' AND tablename = 'version'`
+    if ((await this.#rows(table, [], database)).length === 0) return undefined
+    const versions = await this.#rows<{ version: number }>('SELECT version FROM redox.version', [], database)
+    return versions[0]?.version
+  }
+
+  async mark(own: Buffer): Promise<Buffer> {
+    const set = 'UPDATE redox.queue SET mark = coalesce(mark, $2) WHERE queue = $1 RETURNING mark'
+    return (await this.#ask<{ mark: Buffer }>(set, [own]))[0]!.mark
+  }
+
+  // ---- Accepting and sending --------------------------------------------------------------------------
+
+  async accept(message: NewMessage): Promise<void> {
+    if (!message.ordered) return this.#accept(message)
+    const { lane } = message
+    const before = this.#accepting.get(lane) ?? Promise.resolve()
+    const accepted = before.catch(() => undefined).then(() => this.#accept(message))
+    this.#accepting.set(lane, accepted)
+    try {
+      await accepted
+    } finally {
+      if (this.#accepting.get(lane) === accepted) this.#accepting.delete(lane)
+    }
+  }
+
+  async #accept(message: NewMessage): Promise<void> {
+    const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const [row] = await this.#ask<{ accept: boolean }>(
+      'SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+      [id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
+    )
+    if (row?.accept !== true)
+      throw new RedoxError('REDOX_STORE_LOST', `A file of the message ${id} is not in the store any more.`)
+  }
+
+  async claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
+    const claim = 'SELECT * FROM redox.claim($1, $2, $3, $4, $5, $6)'
+    return inOrder(await this.#ask<MessageRow>(claim, [holder, now, until, limit, except]))
+  }
+
+  async renew(holder: string, ids: string[], until: number): Promise<void> {
+    await this.#ask(
+      `UPDATE redox.message SET held_until = $4
+       WHERE queue = $1 AND holder = $2 AND id = ANY ($3) AND state = 'held'`,
+      [holder, ids, until],
+    )
+  }
+
+  async begin(id: string, holder: string): Promise<void> {
+    await this.#change(id, holder, 'begun = true', [])
+  }
+
+  async note(id: string, holder: string, notes: Buffer): Promise<void> {
+    await this.#change(id, holder, 'notes = $4', [notes])
+  }
+
+  async settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
+    const { state, notes } = settlement
+    const reason = state === 'delivered' ? null : settlement.reason
+    const dueAt = state === 'waiting' ? settlement.dueAt : null
+    const endedAt = state === 'waiting' ? null : now
+    await this.#change(
+      id,
+      holder,
+      `state = $4, reason = $5, due_at = coalesce($6, due_at), notes = coalesce($7, notes), ended_at = $8,
+       attempts = attempts + 1, begun = false, holder = NULL, held_until = NULL`,
+      [state, reason, dueAt, notes ?? null, endedAt],
+    )
+  }
+
+  /** Changes what this holder holds. */
+  async #change(id: string, holder: string, set: string, values: unknown[]): Promise<void> {
+    const changed = await this.#ask(
+      `UPDATE redox.message SET ${set} WHERE queue = $1 AND id = $2 AND holder = $3 AND state = 'held' RETURNING id`,
+      [id, holder, ...values],
+    )
+    if (changed.length === 0)
+      throw new RedoxError(
+        'REDOX_STORE_LOST',
+        `The message ${id} is not held any more: somebody else has it.`,
+      )
+  }
+
+  async nextDue(now: number, except: string[]): Promise<number | undefined> {
+    const rows = await this.#ask<{ due: string | null }>('SELECT redox.next_due($1, $2) AS due', [except])
+    const due = rows[0]?.due
+    return due == null ? undefined : Math.max(now, Number(due))
+  }
+
+  // ---- Telling the nodes ------------------------------------------------------------------------------
+
+  async untold({ holder, now, until, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
+    const rows = await this.#ask<MessageRow>(
+      `WITH taken AS (
+         SELECT sequence FROM redox.message
+         WHERE queue = $1 AND owner = ANY ($6) AND NOT told AND state IN ('parked', 'delivered')
+           AND (teller IS NULL OR teller = $2 OR telling_until <= $3)
+         ORDER BY ended_at, sequence LIMIT $5 FOR UPDATE SKIP LOCKED
+       )
+       UPDATE redox.message m SET teller = $2, telling_until = $4
+       FROM taken WHERE m.sequence = taken.sequence RETURNING m.*`,
+      [holder, now, until, limit, owners],
+    )
+    return inOrder(rows, ({ ended_at: endedAt }) => Number(endedAt))
+  }
+
+  async markTold(id: string): Promise<void> {
+    await this.#ask(
+      `UPDATE redox.message SET told = true, teller = NULL, telling_until = NULL
+       WHERE queue = $1 AND id = $2 AND state IN ('parked', 'delivered')`,
+      [id],
+    )
+  }
+
+  // ---- Looking and deciding ---------------------------------------------------------------------------
+
+  async find({ state, lane, id, tag, since, till, after, limit }: Query): Promise<StoredMessage[]> {
+    const values: unknown[] = [limit]
+    const conditions = ['queue = $1']
+    const where = (condition: string, value: unknown): void => {
+      if (value === undefined) return
+      values.push(value)
+      conditions.push(condition.replace('?', `$${values.length + 1}`))
+    }
+    where('state = ?', state)
+    where('lane = ?', lane)
+    where('id = ?', id)
+    where('accepted_at >= ?', since)
+    where('accepted_at <= ?', till)
+    where('sequence > (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)', after)
+    // Few have the same tag. By itself, so that the order does not tempt the planner to look through all.
+    where('sequence = ANY (ARRAY(SELECT sequence FROM redox.message WHERE tags @> ARRAY[?]))', tag)
+    const text = `SELECT * FROM redox.message WHERE ${conditions.join(' AND ')} ORDER BY sequence LIMIT $2`
+    return inOrder(await this.#ask<MessageRow>(text, values))
+  }
+
+  async lanes(): Promise<LaneState[]> {
+    const rows = await this.#ask<LaneRow>(LANES, [])
+    return rows.map(laneState)
+  }
+
+  async counts(): Promise<Record<MessageState, number>> {
+    const text = 'SELECT state, count(*) AS count FROM redox.message WHERE queue = $1 GROUP BY state'
+    const rows = await this.#ask<{ state: MessageState; count: string }>(text, [])
+    const counted = new Map(rows.map(({ state, count }) => [state, Number(count)]))
+    return Object.fromEntries(STATES.map((state) => [state, counted.get(state) ?? 0])) as Record<
+      MessageState,
+      number
+    >
+  }
+
+  async decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void> {
+    const set =
+      action === 'resend'
+        ? `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
+           ended_at = NULL`
+        : `state = '${action === 'discard' ? 'discarded' : 'delivered'}', told = true, ended_at = $3`
+    const lines = await this.#ask(
+      `WITH decided AS (
+         UPDATE redox.message SET ${set}, reason = $5, teller = NULL, telling_until = NULL
+         WHERE queue = $1 AND id = $2 AND state = ANY ($7) RETURNING id
+       )
+       SELECT redox.write_line($1, $3, $4, $5, id, $6) FROM decided`,
+      [id, now, who, action, reason, DECIDED[action]],
+    )
+    if (lines.length === 0)
+      throw new RedoxError(
+        'REDOX_STORE_LOST',
+        `The message ${id} is not there any more, or its state has changed. Look at it again.`,
+      )
+  }
+
+  async pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
+    const change = isPaused
+      ? 'INSERT INTO redox.paused VALUES ($1, $2) ON CONFLICT DO NOTHING'
+      : 'DELETE FROM redox.paused WHERE queue = $1 AND lane = $2'
+    await this.#ask(`WITH changed AS (${change}) SELECT redox.write_line($1, $3, $4, $5, $2, $6)`, [
+      ...[lane, now, who, isPaused ? 'pause' : 'resume', reason],
+    ])
+  }
+
+  async looked(id: string, reason: string, who: string, now: number): Promise<void> {
+    await this.#ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [now, who, id, reason])
+  }
+
+  async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
+    const rows = await this.#ask<Omit<AuditLine, 'at'> & { at: string }>(
+      `SELECT at, who, action, subject, reason FROM redox.audit
+       WHERE queue = $1 AND number > $2 ORDER BY number LIMIT $3`,
+      [skip, limit],
+    )
+    return rows.map((row) => ({ ...row, at: Number(row.at) }))
+  }
+
+  // ---- Files ------------------------------------------------------------------------------------------
+
+  async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
+    // A file that is put again is as new: nothing forgets it before its message is accepted.
+    const renew =
+      'UPDATE redox.file SET stored_at = $3 WHERE queue = $1 AND name = $2 AND chunks IS NOT NULL RETURNING file'
+    if ((await this.#ask(renew, [name, Date.now()])).length > 0) return
+    const add = 'INSERT INTO redox.file (queue, name, stored_at) VALUES ($1, $2, $3) RETURNING file'
+    const [draft] = await this.#ask<{ file: string }>(add, [name, Date.now()])
+    try {
+      await this.#fill(draft!.file, chunks)
+    } catch (error) {
+      // If the database is gone, purge forgets it.
+      await this.#rows('DELETE FROM redox.file WHERE file = $1', [draft!.file]).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #fill(file: string, chunks: AsyncIterable<Buffer>): Promise<void> {
+    let count = 0
+    for await (const chunk of chunks)
+      await this.#rows('INSERT INTO redox.chunk VALUES ($1, $2, $3)', [file, count++, chunk])
+    const [row] = await this.#ask<{ complete: boolean }>('SELECT redox.complete($1, $2, $3) AS complete', [
+      file,
+      count,
+    ])
+    if (row?.complete !== true)
+      throw new RedoxError(
+        'REDOX_STORE_LOST',
+        'A file took longer than an hour to be stored, and was forgotten.',
+      )
+  }
+
+  async hasFile(name: string): Promise<boolean> {
+    return (await this.#fileOf(name)) !== undefined
+  }
+
+  async *readFile(name: string): AsyncGenerator<Buffer> {
+    const found = await this.#fileOf(name)
+    if (!found) throw fileLost()
+    for (let number = 0; number < found.chunks; number++) {
+      const text = 'SELECT bytes FROM redox.chunk WHERE file = $1 AND number = $2'
+      const [chunk] = await this.#rows<{ bytes: Buffer }>(text, [found.file, number])
+      if (!chunk) throw fileLost()
+      yield chunk.bytes
+    }
+  }
+
+  async #fileOf(name: string): Promise<{ file: string; chunks: number } | undefined> {
+    const text = 'SELECT file, chunks FROM redox.file WHERE queue = $1 AND name = $2 AND chunks IS NOT NULL'
+    return (await this.#ask<{ file: string; chunks: number }>(text, [name]))[0]
+  }
+
+  // ---- Forgetting, pace -------------------------------------------------------------------------------
+
+  async purge(before: number, now: number): Promise<number> {
+    let purged = 0
+    for (let last = FORGOTTEN_AT_ONCE; last === FORGOTTEN_AT_ONCE; purged += last) {
+      const text = 'SELECT redox.forget($1, $2, $3) AS gone'
+      last = (await this.#ask<{ gone: number }>(text, [before, FORGOTTEN_AT_ONCE]))[0]!.gone
+    }
+    await this.#ask('SELECT redox.forget_files($1, $2)', [now - AN_HOUR_MS])
+    return purged
+  }
+
+  pace(perFiveMinutes: number): PaceKeeper {
+    const wait = async (text: string, values: unknown[]): Promise<number> =>
+      Number((await this.#ask<{ wait: string }>(text, values))[0]!.wait)
+    const paused = 'SELECT greatest(0, paused_until - redox.now()) AS wait FROM redox.queue WHERE queue = $1'
+    const pause = `UPDATE redox.queue SET paused_until = greatest(paused_until, redox.now() + $2) WHERE queue = $1`
+    return new SharedPace(
+      {
+        turn: (perWindow) => wait('SELECT redox.turn($1, $2, $3) AS wait', [perWindow, WINDOW_MS]),
+        paused: () => wait(paused, []),
+        pause: async (milliseconds) => void (await this.#ask(pause, [Math.ceil(milliseconds)])),
+      },
+      perFiveMinutes,
+    )
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#pool.end()
+    return this.#closed
+  }
+
+  // ---- The database -----------------------------------------------------------------------------------
+
+  /** A statement whose first parameter is the queue. */
+  #ask<T extends QueryResultRow>(text: string, values: unknown[]): Promise<T[]> {
+    return this.#rows<T>(text, [this.#queue, ...values])
+  }
+
+  async #rows<T extends QueryResultRow>(
+    text: string,
+    values: unknown[],
+    database: Pick<Pool, 'query'> = this.#pool,
+  ): Promise<T[]> {
+    try {
+      return (await database.query<T>(text, values)).rows
+    } catch (error) {
+      return this.#failed(error)
+    }
+  }
+}
+
+async function loadPool(): Promise<typeof Pool> {
+  try {
+    // Loaded here: whoever does not share a database does not need it.
+    return (await import('pg')).Pool
+  } catch {
+    throw new RedoxError(
+      'REDOX_STORE_UNAVAILABLE',
+      'The driver for PostgreSQL is missing: run `npm install pg` in the Node-RED user directory, then restart Node-RED.',
+    )
+  }
+}
+
+function makePool(Made: typeof Pool, url: string): Pool {
+  try {
+    const pool = new Made({
+      connectionString: url,
+      max: CONNECTIONS,
+      connectionTimeoutMillis: CONNECT_MS,
+      statement_timeout: STATEMENT_MS,
+      // Also over a connection that died without a word.
+      query_timeout: STATEMENT_MS + 5000,
+      keepAlive: true,
+      application_name: 'node-red-redox',
+    })
+    // An idle connection that is lost would otherwise end Node-RED. The pool makes a new one when it is needed.
+    return pool.on('error', () => undefined)
+  } catch (error) {
+    throw failure(error, '')
+  }
+}
+
+// ---- Rows -----------------------------------------------------------------------------------------------
+
+/** What comes back from an update has no order. */
+function inOrder(rows: MessageRow[], first: (row: MessageRow) => number = () => 0): StoredMessage[] {
+  const place = (row: MessageRow): number => Number(row.sequence)
+  return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(stored)
+}
+
+const stored = (row: MessageRow): StoredMessage => ({
+  id: row.id,
+  lane: row.lane,
+  ordered: row.ordered,
+  owner: row.owner,
+  acceptedAt: Number(row.accepted_at),
+  deadline: Number(row.deadline),
+  files: row.files,
+  tags: row.tags,
+  content: row.content,
+  state: row.state,
+  attempts: row.attempts,
+  dueAt: Number(row.due_at),
+  begun: row.begun,
+  told: row.told,
+  ...(row.reason !== null && { reason: row.reason }),
+  ...(row.notes !== null && { notes: row.notes }),
+  ...(row.ended_at !== null && { endedAt: Number(row.ended_at) }),
+})
+
+interface LaneRow extends QueryResultRow {
+  lane: string
+  open: string
+  oldest: string | null
+  paused: boolean
+  id: string | null
+  reason: string | null
+}
+
+const LANES = `
+  WITH used AS (
+    SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
+      min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
+    FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'held', 'parked') GROUP BY lane
+  ),
+  stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
+  SELECT lane, coalesce(open, 0) AS open, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
+  FROM used FULL JOIN stopped USING (lane)
+  LEFT JOIN LATERAL (
+    SELECT id, reason FROM redox.message parked
+    WHERE parked.queue = $1 AND parked.lane = used.lane AND state = 'parked' AND EXISTS (
+      SELECT FROM redox.message behind WHERE behind.queue = $1 AND behind.lane = used.lane AND behind.ordered
+        AND behind.state IN ('waiting', 'held') AND behind.sequence > parked.sequence)
+    ORDER BY sequence LIMIT 1
+  ) blocker ON true
+  ORDER BY lane`
+
+const laneState = ({ lane, open, oldest, paused, id, reason }: LaneRow): LaneState => ({
+  lane,
+  open: Number(open),
+  paused,
+  ...(oldest !== null && { oldest: Number(oldest) }),
+  ...(id !== null && { blockedBy: { id, reason: reason ?? '' } }),
+})
+
+// ---- Failures -------------------------------------------------------------------------------------------
+
+const fileLost = (): RedoxError =>
+  new RedoxError('REDOX_STORE_LOST', 'A file of the message is not in the store any more.')
+
+/** By the beginning of the SQLSTATE, or by the system's code; the first that fits. */
+const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
+  [
+    'ERR_INVALID_URL',
+    'REDOX_STORE_UNAVAILABLE',
+    'is not understood: it has to look like postgres://user:password@host:5432/database, with special characters of the password percent-encoded',
+  ],
+  ['28', 'REDOX_STORE_UNAVAILABLE', 'refuses the login: check user and password of its URL'],
+  [
+    '3D000',
+    'REDOX_STORE_UNAVAILABLE',
+    'has no database of that name: create it, or check the end of its URL',
+  ],
+  [
+    '42501',
+    'REDOX_STORE_UNAVAILABLE',
+    'does not allow its user to make or use the schema "redox": grant it CREATE on the database',
+  ],
+  [
+    '25006',
+    'REDOX_STORE_UNAVAILABLE',
+    'cannot be written: name the primary server in its URL, not a replica',
+  ],
+  [
+    '53300',
+    'REDOX_STORE_UNAVAILABLE',
+    `has no connection left: each Node-RED needs up to ${CONNECTIONS}, see its max_connections`,
+  ],
+  ['53100', 'REDOX_STORE_FULL', 'has no room left on its disk: make room; nothing that was accepted is lost'],
+  [
+    '57014',
+    'REDOX_STORE_UNAVAILABLE',
+    `did not answer within ${STATEMENT_MS / 1000} seconds: look at its load and locks`,
+  ],
+  ['XX001', 'REDOX_STORE_UNREADABLE', 'reports damaged data: restore it from a backup'],
+  ['XX002', 'REDOX_STORE_UNREADABLE', 'reports a damaged index: see REINDEX in its manual'],
+]
+const CONNECTION_CLASSES = ['08', '57P']
+
+/** The driver's own words are left out: they may hold what was written, or the password. */
+function failure(error: unknown, place: string): RedoxError {
+  if (error instanceof RedoxError) return error
+  const code = codeOf(error)
+  const known = FAILURES.find(([start]) => code?.startsWith(start))
+  const detail = code === undefined ? {} : { fault: code }
+  if (known) return new RedoxError(known[1], `The PostgreSQL of the store${place} ${known[2]}.`, detail)
+  const isAnswer =
+    /^(?!E)[0-9A-Z]{5}$/.test(code ?? '') && !CONNECTION_CLASSES.some((start) => code?.startsWith(start))
+  const text = isAnswer
+    ? `answered with the error ${code}: look it up in its log`
+    : `cannot be reached${code === undefined ? '' : ` (${code})`}: check that it runs, and the host and port of its URL`
+  return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${text}.`, detail)
+}
+
+function codeOf(error: unknown): string | undefined {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : undefined
+}
+
+/**
+ * Host and database of a URL, with a blank before them. Nothing where a password that was not percent-encoded may have
+ * been taken for one of them.
+ */
+function placeOf(url: string): string {
+  if (!URL.canParse(url)) return ''
+  const { host, pathname, username, search, hash } = new URL(url)
+  return username === '' || `${pathname}${search}${hash}`.includes('@') ? '' : ` (${host}${pathname})`
+}

@@ -1,0 +1,193 @@
+import type { PaceKeeper } from '../transport/retry'
+
+/**
+ * The contract of the stores that durable delivery keeps its messages in. Two keep it: one for a single Node-RED,
+ * one for several that share a database; one suite of tests holds for both.
+ *
+ * A store knows nothing of patients: `content` and `notes` come sealed, and what it is to find again comes as tags
+ * that cannot be read back. Whatever a store cannot do rejects with a RedoxError: REDOX_STORE_UNAVAILABLE, _LOCKED,
+ * _UNREADABLE, _NEWER, _FULL or _LOST.
+ *
+ * Times are milliseconds since 1970. They are given by whoever calls, so that a test can choose them.
+ */
+
+/**
+ * - `waiting`: to be sent, when it is due and when it is its turn
+ * - `held`: somebody is sending it
+ * - `parked`: a person has to decide: it was refused, or nobody knows whether it arrived
+ * - `delivered`, `discarded`: done, kept for a while to be looked up
+ */
+export const STATES = ['waiting', 'held', 'parked', 'delivered', 'discarded'] as const
+export type MessageState = (typeof STATES)[number]
+
+export interface NewMessage {
+  /** the same id is accepted once */
+  id: string
+  /** where it goes */
+  lane: string
+  /**
+   * It is sent after all that its lane has accepted before, and not while one of those is parked. Messages without
+   * order go as they come.
+   */
+  ordered: boolean
+  /** id of the Node-RED node that accepted it and emits the answer */
+  owner: string
+  acceptedAt: number
+  /** no attempt begins after it */
+  deadline: number
+  /** names of its files in the store */
+  files: string[]
+  /** what it can be found by */
+  tags: string[]
+  /** sealed; never changes */
+  content: Buffer
+}
+
+export interface StoredMessage extends NewMessage {
+  state: MessageState
+  /** attempts that ended */
+  attempts: number
+  /** when it may be sent next */
+  dueAt: number
+  /** a request with it has begun, and whoever began it has not told how it ended */
+  begun: boolean
+  /** a stable code: why it waits, why it is parked, or what a person decided */
+  reason?: string
+  /** sealed: what is known so far (uploaded files, outcome) */
+  notes?: Buffer
+  /** its node has emitted the outcome */
+  told: boolean
+  /** when it was delivered, parked or discarded */
+  endedAt?: number
+}
+
+/** A turn of holding messages: nobody else has them until then. */
+export interface Hold {
+  /** of one process; another one after each start */
+  holder: string
+  now: number
+  until: number
+  limit: number
+}
+
+/** What messages are looked up by. All that is given has to be true. */
+export interface Query {
+  state?: MessageState
+  lane?: string
+  /** exactly this one */
+  id?: string
+  tag?: string
+  /** accepted between these, both included */
+  since?: number
+  till?: number
+  /** in the order of acceptance, those after the message with this id */
+  after?: string
+  limit: number
+}
+
+/** What becomes of a message that is held. Notes that are not given stay as they are. */
+export type Settlement =
+  | { state: 'waiting'; dueAt: number; reason: string; notes?: Buffer }
+  | { state: 'parked'; reason: string; notes: Buffer }
+  | { state: 'delivered'; notes: Buffer }
+
+/** What a person decides about a message. */
+export type Action = 'resend' | 'mark-delivered' | 'discard'
+
+/** One line of the record of who did what. Only ever added to. */
+export interface AuditLine {
+  at: number
+  who: string
+  action: Action | 'pause' | 'resume' | 'look'
+  /** id of a message, or a lane */
+  subject: string
+  /** in the person's words */
+  reason: string
+}
+
+export interface LaneState {
+  lane: string
+  /** waiting or held */
+  open: number
+  /** when the oldest of these was accepted */
+  oldest?: number
+  /** a person has paused it */
+  paused: boolean
+  /** the parked message that those behind it wait for, and why it is parked */
+  blockedBy?: { id: string; reason: string }
+}
+
+export interface DeliveryStore {
+  /** Keeps the mark that the first one brought, for ever: whoever comes later can tell by it whether the key is the same. */
+  mark(own: Buffer): Promise<Buffer>
+
+  /** Durable once it resolves. Of messages with the same id the first is kept. */
+  accept(message: NewMessage): Promise<void>
+
+  /**
+   * Takes messages that are due: of what is ordered only the first of its lane, and nothing while that one is held,
+   * parked, or not due; nothing of a lane that is paused, or among `except`. Also takes what somebody held too long
+   * (`begun` then tells whether a request of theirs may have arrived).
+   */
+  claim(hold: Hold & { except: string[] }): Promise<StoredMessage[]>
+
+  /** Keeps what is held for longer. */
+  renew(holder: string, ids: string[], until: number): Promise<void>
+
+  /** A request with the message begins now. Durable once it resolves. */
+  begin(id: string, holder: string): Promise<void>
+
+  /** Durable once it resolves. */
+  note(id: string, holder: string, notes: Buffer): Promise<void>
+
+  /** Ends a turn of sending: one attempt more, and nothing has begun. Durable once it resolves. */
+  settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void>
+
+  /** When the next message will be due (now: at once), apart from lanes in `except`; undefined: nothing waits that could be. */
+  nextDue(now: number, except: string[]): Promise<number | undefined>
+
+  /**
+   * Takes ended messages (parked or delivered) of these nodes that nobody was told of, oldest first, unless somebody
+   * else holds them to tell.
+   */
+  untold(hold: Hold & { owners: string[] }): Promise<StoredMessage[]>
+  markTold(id: string): Promise<void>
+
+  /** In the order of acceptance. */
+  find(query: Query): Promise<StoredMessage[]>
+  /** Lanes that something waits, is held or is parked in, and those that are paused. */
+  lanes(): Promise<LaneState[]>
+  counts(): Promise<Record<MessageState, number>>
+
+  /**
+   * `resend`: waits again at its old place, due at once, with no attempts and as long a deadline as it had; from any
+   * state but held and waiting. `mark-delivered`, `discard`: of what is waiting or parked; its node is not told.
+   * Writes a line of the audit.
+   * @throws RedoxError REDOX_STORE_LOST for a message in another state, or that is not there
+   */
+  decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void>
+  /** Pauses or resumes a lane, and writes a line of the audit. */
+  pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void>
+  /** Writes a line of the audit: somebody looked at what is in a message. */
+  looked(id: string, reason: string, who: string, now: number): Promise<void>
+  /** Oldest first, lines after that many. */
+  audit(request: { skip: number; limit: number }): Promise<AuditLine[]>
+
+  /** Stores sealed chunks under a name, once; durable once it resolves. A file that is not complete is never seen. */
+  putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void>
+  hasFile(name: string): Promise<boolean>
+  /** The chunks as they were given. */
+  readFile(name: string): AsyncIterable<Buffer>
+
+  /**
+   * Forgets what was delivered or discarded before; and files that no message has any more, or that were stored an
+   * hour before `now` and belong to none.
+   * @returns how many messages
+   */
+  purge(before: number, now: number): Promise<number>
+
+  /** The limit of requests, for all who share the store. */
+  pace(perFiveMinutes: number): PaceKeeper
+
+  close(): Promise<void>
+}

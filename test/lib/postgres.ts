@@ -1,0 +1,106 @@
+/** A real PostgreSQL for tests: its own cluster in a temporary folder, on this machine's loopback only. */
+import { execFile } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Debian keeps its binaries out of the PATH. */
+const DEBIAN = '/usr/lib/postgresql'
+
+/** The folder of its binaries, of the newest version; undefined where none is installed. */
+export function postgresBinaries(): string | undefined {
+  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
+  const folders = [...versions.map((version) => path.join(DEBIAN, version, 'bin')), ...inPath()]
+  return folders.find((folder) => existsSync(path.join(folder, 'initdb')))
+}
+
+const inPath = (): string[] => (process.env.PATH ?? '').split(path.delimiter).filter(Boolean)
+
+/** Has to be percent-encoded in a URL. */
+export const PASSWORD = 'pässword/of@tests'
+
+export class Postgres {
+  private constructor(
+    readonly folder: string,
+    readonly port: number,
+    private readonly binaries: string,
+  ) {}
+
+  /** A new cluster that runs; fsync is on, as where it counts. */
+  static async start(): Promise<Postgres> {
+    const binaries = postgresBinaries()
+    if (binaries === undefined) throw new Error('PostgreSQL is not installed')
+    const folder = await mkdtemp(path.join(tmpdir(), 'redox-postgres-'))
+    const postgres = new Postgres(folder, await freePort(), binaries)
+    try {
+      await postgres.#create()
+      await postgres.resume()
+      return postgres
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  async #create(): Promise<void> {
+    // The server does not run as root. Whoever it runs as has to be able to reach the temporary folder.
+    if (isRoot) await run('chown', [USER, this.folder])
+    const secret = path.join(this.folder, 'password')
+    await writeFile(secret, PASSWORD, { mode: 0o644 })
+    const login = ['-U', 'redox', '-A', 'scram-sha-256', '--pwfile', secret]
+    await this.#asUser('initdb', ['-D', this.#data, ...login, '-E', 'UTF8', '--locale=C'])
+  }
+
+  get #data(): string {
+    return path.join(this.folder, 'data')
+  }
+
+  url(database = 'postgres', password = PASSWORD): string {
+    return `postgres://redox:${encodeURIComponent(password)}@127.0.0.1:${this.port}/${database}`
+  }
+
+  /** Starts the server again. */
+  async resume(): Promise<void> {
+    const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on`
+    await this.#control(['-o', options, '-l', path.join(this.folder, 'log'), '-t', '60', 'start'])
+  }
+
+  /** Stops the server; whoever is connected is cut off. */
+  async suspend(): Promise<void> {
+    await this.#control(['-m', 'fast', 'stop'])
+  }
+
+  async stop(): Promise<void> {
+    await this.#control(['-m', 'immediate', 'stop']).catch(() => undefined)
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  async #control(args: string[]): Promise<void> {
+    await this.#asUser('pg_ctl', ['-D', this.#data, '-w', ...args])
+  }
+
+  async #asUser(name: string, args: string[]): Promise<void> {
+    const command = path.join(this.binaries, name)
+    const options = { cwd: this.folder }
+    if (isRoot) await run('runuser', ['-u', USER, '--', command, ...args], options)
+    else await run(command, args, options)
+  }
+}
+
+const USER = 'postgres'
+const isRoot = process.getuid?.() === 0
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
