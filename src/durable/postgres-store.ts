@@ -261,9 +261,12 @@ export class PostgresStore implements DeliveryStore {
     where('accepted_at >= ?', since)
     where('accepted_at <= ?', till)
     where('sequence > (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)', after)
-    // Few have the same tag. By itself, so that the order does not tempt the planner to look through all.
-    where('sequence = ANY (ARRAY(SELECT sequence FROM redox.message WHERE tags @> ARRAY[?]))', tag)
-    const text = `SELECT * FROM redox.message WHERE ${conditions.join(' AND ')} ORDER BY sequence LIMIT $2`
+    where('tags @> ARRAY[?]', tag)
+    // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
+    // through all.
+    const fence = tag === undefined ? '' : ' OFFSET 0'
+    const text = `SELECT * FROM (SELECT * FROM redox.message WHERE ${conditions.join(' AND ')}${fence}) found
+      ORDER BY sequence LIMIT $2`
     return inOrder(await this.#ask<MessageRow>(text, values))
   }
 
@@ -594,6 +597,6 @@ function codeOf(error: unknown): string | undefined {
  */
 function placeOf(url: string): string {
   if (!URL.canParse(url)) return ''
-  const { host, pathname, username, search, hash } = new URL(url)
-  return username === '' || `${pathname}${search}${hash}`.includes('@') ? '' : ` (${host}${pathname})`
+  const { host, pathname, search, hash } = new URL(url)
+  return `${pathname}${search}${hash}`.includes('@') ? '' : ` (${host}${pathname})`
 }

@@ -26,6 +26,10 @@ const hold = (holder: string, limit = 10) => ({
 })
 const DELIVERED = { state: 'delivered', notes: Buffer.from('it arrived') } as const
 
+async function* chunksOf(...texts: string[]): AsyncGenerator<Buffer> {
+  for (const one of texts) yield Buffer.from(one)
+}
+
 /** The error, which has to have this code and to tell no secret. */
 async function failureOf(promise: Promise<unknown>, code: RedoxErrorCode): Promise<RedoxError> {
   const error: unknown = await promise.then(
@@ -43,6 +47,7 @@ async function failureOf(promise: Promise<unknown>, code: RedoxErrorCode): Promi
 describe('store of accepted messages: shared PostgreSQL', function () {
   this.timeout(60_000)
   const opened: PostgresStore[] = []
+  const clients: Client[] = []
   let queue: string
 
   before(async function () {
@@ -52,6 +57,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
   after(() => POSTGRES.stop())
   beforeEach(() => (queue = randomUUID()))
   afterEach(async () => {
+    await Promise.all(clients.splice(0).map((client) => client.end()))
     await Promise.all(opened.splice(0).map((store) => store.close()))
   })
 
@@ -63,10 +69,16 @@ describe('store of accepted messages: shared PostgreSQL', function () {
   const openMany = (count: number): Promise<PostgresStore[]> =>
     Promise.all(Array.from({ length: count }, () => open()))
 
-  /** Statements of somebody else. */
-  async function sql(text: string, database?: string): Promise<Record<string, unknown>[]> {
+  /** Somebody else in the database. */
+  async function connect(database?: string): Promise<Client> {
     const client = new Client({ connectionString: server().url(database) })
     await client.connect()
+    clients.push(client)
+    return client
+  }
+
+  async function sql(text: string, database?: string): Promise<Record<string, unknown>[]> {
+    const client = await connect(database)
     try {
       return (await client.query<Record<string, unknown>>(text)).rows
     } finally {
@@ -145,6 +157,54 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     )
   })
 
+  it('accepts nothing in a lane beside a message that will stand before it', async () => {
+    const store = await open()
+    const client = await connect()
+    await client.query('BEGIN')
+    await client.query(`SELECT redox.accept($1, 'first', 'a', true, 'node', 1, 2, '{}', '{}', '')`, [queue])
+    const accepting = store.accept(message('second', 'a'))
+    await store.accept(message('other', 'b'))
+    assert.deepEqual(
+      (await store.claim(hold('me'))).map(({ id }) => id),
+      ['other'],
+    )
+    await client.query('COMMIT')
+    await client.end()
+    await accepting
+    assert.deepEqual(
+      (await store.claim(hold('me'))).map(({ id }) => id),
+      ['first'],
+    )
+  })
+
+  it('accepts and claims without looking at all that waits, also when nothing waited at the start', async () => {
+    const url = await emptyDatabase()
+    const database = new URL(url).pathname.slice(1)
+    await open({ url })
+    const client = await connect(database)
+    const use = async (id: string): Promise<void> => {
+      await client.query(`SELECT redox.accept($1, $2, 'a', true, 'node', 1, 2, '{}', '{}', '')`, [queue, id])
+      await client.query(`SELECT FROM redox.claim($1, 'me', 1, 9, 10, '{}')`, [queue])
+      await client.query(`SELECT redox.next_due($1, '{}')`, [queue])
+    }
+    // So often that PostgreSQL would keep the plans.
+    for (let index = 0; index < 8; index++) await use(`early ${index}`)
+    await sql(
+      `INSERT INTO redox.message (queue, id, sequence, lane, ordered, owner, accepted_at, deadline, patience, files, tags,
+         content, due_at)
+       SELECT '${queue}', i, nextval('redox.acceptance'), 'lane ' || i % 4, i % 4 < 2, 'node', 1, 1, 1, '{}', '{}', '', 1
+       FROM generate_series(1, 20000) i`,
+      database,
+    )
+    await client.query('BEGIN')
+    await use('late')
+    const { rows } = await client.query<{ read: string }>(
+      `SELECT sum(seq_tup_read + idx_tup_fetch) AS read FROM pg_stat_xact_user_tables WHERE schemaname = 'redox'`,
+    )
+    const read = Number(rows[0]?.read)
+    assert.ok(read > 10 && read < 300, `${read} rows were read`)
+  })
+
   it('gives what has no order to one of many', async () => {
     const stores = await openMany(8)
     await Promise.all(
@@ -159,8 +219,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     const store = await open()
     await store.accept(message('locked', 'a'))
     await store.accept(message('free', 'b'))
-    const client = new Client({ connectionString: server().url() })
-    await client.connect()
+    const client = await connect()
     await client.query(
       `BEGIN; SELECT FROM redox.message WHERE id = 'locked' AND queue = '${queue}' FOR UPDATE`,
     )
@@ -177,12 +236,18 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     await failureOf(store.accept({ ...message('m', 'a'), files: ['nowhere'] }), 'REDOX_STORE_LOST')
     for (let round = 0; round < 20; round++) {
       const name = `f${round}`
-      await store.putFile(name, [Buffer.from('x')] as unknown as AsyncIterable<Buffer>)
+      await store.putFile(name, chunksOf('x'))
       const accepting = store.accept({ ...message(name, name), files: [name] }).catch(() => undefined)
       await Promise.all([accepting, other.purge(0, Date.now() + 2 * 3_600_000)])
       const [found] = await store.find({ id: name, limit: 1 })
       assert.equal(await store.hasFile(name), found !== undefined)
     }
+  })
+
+  it('keeps one of a file that several bring at the same time', async () => {
+    const stores = await openMany(4)
+    await Promise.all(stores.map((store) => store.putFile('f', chunksOf('a', 'b'))))
+    assert.equal((await sql(`SELECT FROM redox.file WHERE queue = '${queue}'`)).length, 1)
   })
 
   it('forgets what is left of a file that nobody finished', async () => {
@@ -197,7 +262,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     const [one, other] = [await open(), await open({ queue: randomUUID() })]
     await one.mark(Buffer.from('one'))
     assert.equal((await other.mark(Buffer.from('other'))).toString(), 'other')
-    await one.putFile('f', [Buffer.from('x')] as unknown as AsyncIterable<Buffer>)
+    await one.putFile('f', chunksOf('x'))
     await one.accept({ ...message('m', 'a'), tags: ['t'] })
     await one.pause('b', true, 'works', 'ann', 1)
     assert.equal(await other.hasFile('f'), false)
