@@ -190,19 +190,25 @@ export class Courier {
   async accept(parcel: Parcel, { ordered, retryFor }: Delivering): Promise<string> {
     const id = randomUUID()
     const now = Date.now()
-    const files = await Promise.all(parcel.files.map((file) => this.#keep(file)))
-    const content: Content = { ...parcel, files }
-    await this.store.accept({
-      id,
-      lane: laneOf(parcel.message),
-      ordered,
-      owner: parcel.owner,
-      acceptedAt: now,
-      deadline: now + retryFor,
-      files: files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
-      tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
-      content: this.seal.close(content, contentPlace(id)),
-    })
+    const store = async (): Promise<void> => {
+      const files = await Promise.all(parcel.files.map((file) => this.#keep(file)))
+      const content: Content = { ...parcel, files }
+      await this.store.accept({
+        id,
+        lane: laneOf(parcel.message),
+        ordered,
+        owner: parcel.owner,
+        acceptedAt: now,
+        deadline: now + retryFor,
+        files: files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
+        tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
+        content: this.seal.close(content, contentPlace(id)),
+      })
+    }
+    // A file that other messages had brought may be forgotten with them just now.
+    await store().catch((error: unknown) =>
+      asRedoxError(error).code === 'REDOX_STORE_LOST' ? store() : Promise.reject(error as Error),
+    )
     this.#wake()
     return id
   }

@@ -53,8 +53,10 @@ const CANDIDATES = `
     WHERE m.queue = _queue AND NOT m.ordered AND m.state = 'held'
   )`
 
-// The statistics lag behind when much was accepted at once; without these the planner then reads whole tables.
-const BY_INDEX = 'SET enable_seqscan TO off SET enable_bitmapscan TO off'
+// A function would keep plans that were made while its tables were empty, and read all of them when they have grown.
+const BY_INDEX = 'SET plan_cache_mode TO force_custom_plan SET enable_seqscan TO off'
+// The same for many rows of an index that are sorted after.
+const IN_ORDER = `${BY_INDEX} SET enable_bitmapscan TO off`
 
 /**
  * Makes what is needed. What reads and then writes is a function: in one each statement sees what was committed before it, locks that it waited for included.
@@ -161,7 +163,7 @@ ALTER TABLE redox.chunk ALTER bytes SET STORAGE EXTERNAL;
 -- later would stand before one that somebody may have taken already. Its files stay until it is there itself.
 CREATE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _owner text,
   _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea)
-RETURNS boolean LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
 BEGIN
   IF _ordered THEN PERFORM pg_advisory_xact_lock(hashtextextended(_queue || ' ' || _lane, ${SETUP_LOCK})); END IF;
   IF EXISTS (SELECT FROM redox.message WHERE queue = _queue AND id = _id) THEN RETURN true; END IF;
@@ -183,7 +185,7 @@ END $$;
 -- much in one does not hold up the others. What a person or a late holder changes just now is left out.
 CREATE FUNCTION redox.claim(_queue text, _holder text, _now bigint, _until bigint, _limit int,
   _except text[])
-RETURNS SETOF redox.message LANGUAGE plpgsql ${BY_INDEX} AS $$
+RETURNS SETOF redox.message LANGUAGE plpgsql ${IN_ORDER} AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(_queue, ${SETUP_LOCK}));
   -- Held too long, and something before it was sent again by a person: that goes first.
@@ -210,7 +212,7 @@ END $$;
 
 -- When a claim would next get something.
 CREATE FUNCTION redox.next_due(_queue text, _except text[], _limit int DEFAULT 1)
-RETURNS bigint LANGUAGE plpgsql ${BY_INDEX} AS $$
+RETURNS bigint LANGUAGE plpgsql ${IN_ORDER} AS $$
 BEGIN
   RETURN (WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES} SELECT min(since) FROM candidate);
 END $$;
@@ -225,7 +227,7 @@ $$;
 
 -- A file is there from now on. Of several that were put at once, one stays. False: its row is not there any more.
 CREATE FUNCTION redox.complete(_queue text, _file bigint, _chunks int)
-RETURNS boolean LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
 BEGIN
   UPDATE redox.file SET chunks = _chunks WHERE queue = _queue AND file = _file;
   RETURN FOUND;
@@ -236,7 +238,7 @@ END $$;
 
 -- Deletes those of the files that no message has. Locked first, so that what is accepted meanwhile is seen.
 CREATE FUNCTION redox.drop_unused(_queue text, _names text[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql ${BY_INDEX} AS $$
 BEGIN
   PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_names) AND chunks IS NOT NULL
     ORDER BY name FOR UPDATE;
@@ -246,7 +248,7 @@ END $$;
 
 -- Forgets some of what ended before, and returns how many.
 CREATE FUNCTION redox.forget(_queue text, _before bigint, _limit int)
-RETURNS int LANGUAGE plpgsql AS $$
+RETURNS int LANGUAGE plpgsql ${BY_INDEX} AS $$
 DECLARE
   _gone int;
   _names text[];
@@ -264,7 +266,7 @@ END $$;
 
 -- Forgets files that were stored before and belong to no message, and what was left of unfinished ones.
 CREATE FUNCTION redox.forget_files(_queue text, _before bigint)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql ${BY_INDEX} AS $$
 BEGIN
   DELETE FROM redox.file WHERE queue = _queue AND chunks IS NULL AND stored_at <= _before;
   PERFORM redox.drop_unused(_queue, ARRAY(
@@ -275,7 +277,7 @@ END $$;
 -- Counts a request and returns 0, or the milliseconds until one may be made. By the clock of the database: it is the
 -- same for all. The row of the queue is locked first, so that two never count the same.
 CREATE FUNCTION redox.turn(_queue text, _per_window int, _window bigint)
-RETURNS bigint LANGUAGE plpgsql AS $$
+RETURNS bigint LANGUAGE plpgsql ${BY_INDEX} AS $$
 DECLARE
   _now bigint;
   _wait bigint;

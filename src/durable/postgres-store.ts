@@ -597,6 +597,6 @@ function codeOf(error: unknown): string | undefined {
  */
 function placeOf(url: string): string {
   if (!URL.canParse(url)) return ''
-  const { host, pathname, username, search, hash } = new URL(url)
-  return username === '' || `${pathname}${search}${hash}`.includes('@') ? '' : ` (${host}${pathname})`
+  const { host, pathname, search, hash } = new URL(url)
+  return `${pathname}${search}${hash}`.includes('@') ? '' : ` (${host}${pathname})`
 }

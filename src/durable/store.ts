@@ -121,13 +121,16 @@ export interface DeliveryStore {
   /** Keeps the mark that the first one brought, for ever: whoever comes later can tell by it whether the key is the same. */
   mark(own: Buffer): Promise<Buffer>
 
-  /** Durable once it resolves. Of messages with the same id the first is kept. */
+  /**
+   * Durable once it resolves. Of messages with the same id the first is kept.
+   * @throws RedoxError REDOX_STORE_LOST when one of its files is not stored, or was just forgotten
+   */
   accept(message: NewMessage): Promise<void>
 
   /**
    * Takes messages that are due: of what is ordered only the first of its lane, and nothing while that one is held,
-   * parked, or not due; nothing of a lane that is paused, or among `except`. Also takes what somebody held too long
-   * (`begun` then tells whether a request of theirs may have arrived).
+   * parked, or not due; nothing of a lane that is paused, or among `except`. No lane uses up the limit while others
+   * wait. Also takes what somebody held too long (`begun` then tells whether a request of theirs may have arrived).
    */
   claim(hold: Hold & { except: string[] }): Promise<StoredMessage[]>
 
