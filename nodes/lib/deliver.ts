@@ -19,6 +19,7 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
 /**
  * Leaves a message to the outbox, which sends it.
  * @param owner the node that emits the answer
+ * @param before what came before it
  * @returns what the outbox calls it
  */
 export function accept(
@@ -26,11 +27,12 @@ export function accept(
   { client, environment }: Connection,
   outbox: Outbox,
   owner: string,
-  msg: NodeMessageInFlow,
+  { msg }: Work,
+  before: Promise<unknown>,
 ): Promise<string> {
   const message = checked(draft)
   client.assertDeliverable(message, files)
-  return outbox.accept({ owner, message, files, isText, environment, msg: plainProperties(msg) })
+  return outbox.accept({ owner, message, files, isText, environment, msg: plainProperties(msg) }, before)
 }
 
 /** The answer of a message that the outbox has sent. */

@@ -39,6 +39,9 @@ export class Outbox {
   /** how many redox-config nodes have it: two for a moment in a deploy */
   #users = 0
   #delivering: Delivering | undefined
+  /** that are being stored, and what their files hold in memory */
+  readonly #accepting = new Set<Promise<string>>()
+  #acceptingBytes = 0
   #listener: Listener | undefined
   readonly courier: Courier
 
@@ -61,7 +64,7 @@ export class Outbox {
   static async enter(place: Place, key: string, listener: Listener): Promise<Outbox> {
     const name = nameOf(place)
     await leaving.get(name)
-    const opening = (open.get(name) ?? Outbox.#open(place, name, key))
+    const opening = open.get(name) ?? Outbox.#open(place, name, key)
     open.set(name, opening)
     const outbox = await opening.catch((error: unknown) => {
       open.delete(name)
@@ -96,9 +99,26 @@ export class Outbox {
     this.courier.use(delivering)
   }
 
-  /** @throws RedoxError REDOX_STORE_… when it could not be stored; then nothing is sent */
-  accept(parcel: Parcel): Promise<string> {
-    return this.courier.accept(parcel, this.#delivering!)
+  /**
+   * @param before what has to be stored first
+   * @throws RedoxError REDOX_STORE_… when it could not be stored, REDOX_QUEUE_FULL when too much waits for the disk:
+   *   then nothing is sent
+   */
+  async accept(parcel: Parcel, before: Promise<unknown>): Promise<string> {
+    const delivering = this.#delivering!
+    const { waiting, waitingBytes } = delivering.client.settings.gate
+    const bytes = heldBytes(parcel)
+    if (this.#accepting.size >= waiting || this.#acceptingBytes + bytes > waitingBytes) throw tooMany()
+    const inOrder = delivering.ordered ? before : Promise.resolve()
+    const accepting = inOrder.then(() => this.courier.accept(parcel, delivering))
+    this.#accepting.add(accepting)
+    this.#acceptingBytes += bytes
+    try {
+      return await accepting
+    } finally {
+      this.#accepting.delete(accepting)
+      this.#acceptingBytes -= bytes
+    }
   }
 
   /**
@@ -114,6 +134,7 @@ export class Outbox {
     if (this.#users > 0) return
     if (!isIdle) this.courier.abort()
     await this.courier.idle()
+    await Promise.allSettled(this.#accepting)
     if (this.#users > 0 || leaving.has(this.place)) return
     open.delete(this.place)
     const closed = this.courier
@@ -144,6 +165,16 @@ async function storeOf(place: Place): Promise<DeliveryStore> {
   const { PostgresStore } = await import('../../src/durable/postgres-store.js')
   return PostgresStore.open(place)
 }
+
+const heldBytes = ({ files }: Parcel): number =>
+  files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
+
+const tooMany = (): RedoxError =>
+  new RedoxError(
+    'REDOX_QUEUE_FULL',
+    'The message was not accepted: the store cannot write as fast as messages come, and as many wait as the ' +
+      'redox-config node allows. Send it again later, or send fewer at once.',
+  )
 
 const otherKey = (): RedoxError =>
   new RedoxError(

@@ -75,7 +75,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       connection: await connectionOf(RED, saved.connection),
     })
 
-    const run = async (work: Work): Promise<Done> => {
+    const run = async (work: Work, before: Promise<unknown>): Promise<Done> => {
       const began = Date.now()
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
@@ -86,7 +86,8 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const inputs = new Inputs(RED, this, fields, work.msg)
       const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
       if (outbox && prepared.kind === 'message') {
-        const id = await accept(prepared, connection, outbox, this.id, work.msg)
+        if (work.signal.aborted) throw stopped()
+        const id = await accept(prepared, connection, outbox, this.id, work, before)
         return { accepted: { id, warnings } }
       }
       const { redox, ...done } = await deliver(prepared, client, work)
@@ -112,8 +113,13 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     }
     const stopHearing = configNodeOf(RED, saved.connection)?.hear(this.id, hear)
 
+    // Durable delivery accepts in the order in which messages come.
+    let latest: Promise<unknown> = Promise.resolve()
+
     this.on('input', (msg, send, done) => {
-      const work = inheritedWork(msg) ?? new Work(msg, run)
+      const before = latest
+      const work = inheritedWork(msg) ?? new Work(msg, (fresh) => run(fresh, before))
+      latest = work.ended
       const ticket = status.ticket()
       work.showIn(ticket)
       works.add(work)
@@ -156,6 +162,10 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
   loaders.set(type, load)
   RED.nodes.registerType(type, SendNode as never)
 }
+
+/** For what was stopped before it was stored: it begins anew in the node's successor. */
+const stopped = (): RedoxError =>
+  new RedoxError('REDOX_ABORTED', 'The node was closed before the message was accepted. Nothing was sent.')
 
 /** Resolves when all has ended; what has not by then is stopped. */
 async function ended(works: Work[], withinMs: number): Promise<void> {

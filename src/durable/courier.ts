@@ -119,6 +119,8 @@ const PASSING = new Set<RedoxErrorCode>([
 // A message is held so long, and its hold renewed three times as often: time for others to see that its holder is gone.
 const LEASE_MS = 30_000
 const LOOK_EVERY_MS = 1000
+/** An outage may last for hours; when it ends, nobody is to wait for long. */
+const LONGEST_REST_MS = 60_000
 const PURGE_EVERY_MS = 3_600_000
 const TOLD_AT_ONCE = 100
 
@@ -127,10 +129,10 @@ export class Courier {
   readonly #holder = randomUUID()
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
-  /** lanes that nothing gets through to, and until when they are left alone (milliseconds since 1970) */
-  readonly #resting = new Map<string, number>()
+  /** lanes that nothing gets through to: how often in a row, and until when they are left alone */
+  readonly #resting = new Map<string, { failures: number; until: number }>()
   readonly #stopping = new AbortController()
-  readonly #aborting = new AbortController()
+  #aborting = new AbortController()
   readonly #running: Promise<unknown>
   #delivering: Delivering | undefined
   #isWoken = false
@@ -146,11 +148,10 @@ export class Courier {
   ) {
     this.#running = Promise.all([
       this.#send(),
+      this.#every(LOOK_EVERY_MS, () => this.#tell()),
       this.#every(LOOK_EVERY_MS, () => this.#look()),
       this.#every(LEASE_MS / 3, () => this.#renew()),
     ])
-    // Everything that is under way listens.
-    setMaxListeners(0, this.#aborting.signal)
   }
 
   /** Sends over this connection from now on, also what waited before; `undefined`: takes nothing more. */
@@ -158,6 +159,9 @@ export class Courier {
     this.#delivering = delivering
     // Another connection may get through.
     this.#resting.clear()
+    if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
+    // Everything that is under way listens.
+    setMaxListeners(0, this.#aborting.signal)
     this.#wake()
   }
 
@@ -272,14 +276,29 @@ export class Courier {
     this.#trouble = undefined
     for (const stored of claimed) this.#begin(stored, delivering)
     if (claimed.length > 0) return 0
-    const due = (await this.store.nextDue(now, except)) ?? Infinity
+    const due = await this.store.nextDue(now, except)
+    const times = [...this.#resting.values()].map(({ until }) => until)
     // What is due already waits for another of its lane, whose end is heard; or for another process.
-    return due <= now ? LOOK_EVERY_MS : Math.min(due - now, LOOK_EVERY_MS)
+    const waits = [due ?? 0, ...times].filter((time) => time > now).map((time) => time - now)
+    return Math.min(...waits, LOOK_EVERY_MS)
   }
 
   #restingLanes(now: number): string[] {
-    for (const [lane, until] of this.#resting) if (until <= now) this.#resting.delete(lane)
-    return [...this.#resting.keys()]
+    return [...this.#resting].flatMap(([lane, { until }]) => (until > now ? [lane] : []))
+  }
+
+  /** It is kept in memory alone: who starts anew looks at once whether something gets through. */
+  #rest(lane: string, retryAfterSeconds = 0): number {
+    const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
+    const rest = Math.max(Math.min(backoff(failures), LONGEST_REST_MS), retryAfterSeconds * 1000)
+    this.#resting.set(lane, { failures, until: Date.now() + rest })
+    return rest
+  }
+
+  /** One got through, and others may now, too. */
+  #gotThrough(lane: string): void {
+    this.#resting.delete(lane)
+    for (const resting of this.#resting.values()) resting.until = 0
   }
 
   #begin(stored: StoredMessage, delivering: Delivering): void {
@@ -296,8 +315,7 @@ export class Courier {
 
   async #settle(stored: StoredMessage, settlement: Settlement): Promise<void> {
     const { id, owner, lane } = stored
-    if (settlement.state === 'waiting') this.#resting.set(lane, settlement.dueAt)
-    else this.#resting.delete(lane)
+    if (settlement.state === 'delivered') this.#gotThrough(lane)
     await this.#insist(() => this.store.settle(id, this.#holder, settlement, Date.now()))
     if (settlement.state === 'waiting') return
     if (this.#owners.has(owner)) await this.#tell()
@@ -325,7 +343,7 @@ export class Courier {
 
   /** One attempt, and what is to become of the message after it. */
   async #attempt(stored: StoredMessage, { client, environment }: Delivering): Promise<Settlement> {
-    const { id, attempts, deadline } = stored
+    const { id, attempts, deadline, lane, ordered } = stored
     const notes: Notes = { uploaded: {} }
     const sealed = (): Buffer => this.seal.close(notes, notesPlace(id))
     const { repeatUnknown } = client.settings.retry
@@ -365,10 +383,14 @@ export class Courier {
       notes.error = failure
       const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
       if (isUnknown) notes.unknown = failure
-      const dueAt = Date.now() + backoff(attempts + 1, error.cause.retryAfterSeconds)
-      const isRepeated = isUnknown ? repeatUnknown : PASSING.has(error.code)
-      if (isRepeated && dueAt < deadline)
-        return { state: 'waiting', dueAt, reason: error.code, notes: sealed() }
+      const { retryAfterSeconds = 0 } = error.cause
+      if (isUnknown ? repeatUnknown : PASSING.has(error.code)) {
+        const rest = this.#rest(lane, retryAfterSeconds)
+        // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
+        const dueAt = Date.now() + (ordered ? retryAfterSeconds * 1000 : rest)
+        const settled = { state: 'waiting', dueAt, reason: error.code, notes: sealed() } as const
+        if (Date.now() + rest < deadline) return settled
+      }
       return parked(notes, notes.unknown ?? failure, sealed)
     }
   }
@@ -456,7 +478,6 @@ export class Courier {
   }
 
   async #look(): Promise<void> {
-    await this.#tell()
     const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
     const times = lanes.flatMap(({ oldest }) => oldest ?? [])
     this.listener.onDepth({
@@ -468,10 +489,13 @@ export class Courier {
     await this.#purge()
   }
 
+  /** Again and again, and less often where it takes long: at most a twentieth of the time. */
   async #every(milliseconds: number, task: () => Promise<void>): Promise<void> {
     while (!this.#stopping.signal.aborted) {
+      const began = Date.now()
       await task().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
-      await timer(milliseconds, this.#stopping.signal)
+      const wait = Math.min(Math.max(milliseconds, 20 * (Date.now() - began)), LEASE_MS / 3)
+      await timer(wait, this.#stopping.signal)
     }
   }
 }
