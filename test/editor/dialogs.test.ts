@@ -31,6 +31,9 @@ import { useEditor, type Editor } from './editor'
 const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[], hidden: string[]][] = [
   ['redox-config', { auth: 'oauth' }, ['clientId', 'keyId', 'privateKey', 'audience'], ['apiKey', 'secret']],
   ['redox-config', { auth: 'legacy' }, ['apiKey', 'secret'], ['clientId', 'keyId', 'privateKey', 'scope']],
+  ['redox-config', { delivery: 'direct' }, ['delivery'], ['store', 'storeUrl', 'storeKey', 'storeKeepHours']],
+  ['redox-config', { delivery: 'durable', store: 'embedded' }, ['store', 'storeKey'], ['storeUrl']],
+  ['redox-config', { delivery: 'durable', store: 'postgresql' }, ['storeUrl', 'storeKeepHours'], []],
   ['redox-upload', { fileFrom: 'path' }, ['file', 'filename'], []],
   [
     'redox-fhir-result',
