@@ -106,7 +106,7 @@ const COURSE = {
   },
   13: {
     run: noteOverHttp,
-    arrives: [`${NOTE}: other bytes (Plain Text, embedded) as note-1`],
+    arrives: [`${NOTE}: other bytes (Plain Text, embedded)`],
     reaches: { n: 2, d: 1, o: 2, x: 0 },
   },
 }
