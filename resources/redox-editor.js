@@ -355,8 +355,9 @@
       } else if (!isDurable && key.val() === made) {
         key.val('').trigger('change')
       }
-      shown.toggle(isDurable && key.val() === made)
-      shown.find('input').val(made)
+      const isMade = isDurable && key.val() === made
+      shown.toggle(isMade)
+      shown.find('input').val(isMade ? made : '')
     }
     delivery.on('change', follow)
     key.on('change', follow)
