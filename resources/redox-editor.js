@@ -174,8 +174,9 @@
     const isBlank = String(input.val() ?? '').trim() === ''
     const [fault] = isBlank && !row.hasClass('redox-visited') ? [] : faultsOf(node, nameOf(input[0]))
     row.find('.redox-fault').remove()
-    // What is wrong with the key stands beneath its own fields.
-    if (fault !== undefined && nameOf(input[0]) !== 'auth') row.append(line('redox-fault redox-bad', fault))
+    // What is wrong with a secret stands beneath its own field.
+    const isOfSecrets = ['auth', 'delivery'].includes(nameOf(input[0]))
+    if (fault !== undefined && !isOfSecrets) row.append(line('redox-fault redox-bad', fault))
   }
 
   /** What is wrong with one property of a form, in sentences. */
@@ -193,11 +194,20 @@
     makeTypedInputs(form, node.type)
     describeNodeLists(form)
     const read = reader(node)
+    chooseDefaults(form, node._def)
     form.find('select').on('change', () => showRows(form, read))
     showRows(form, read)
     checkTogether(form, node)
     openFilledSections(form, node, node._def)
     return form
+  }
+
+  /** A node that an earlier release saved has no value for a newer list. */
+  function chooseDefaults(form, { defaults }) {
+    form.find('select').each(function () {
+      const standard = defaults[nameOf(this)]
+      if (this.selectedIndex < 0 && standard) $(this).val(standard.value)
+    })
   }
 
   /** What the form holds now, by property. */
@@ -328,7 +338,36 @@
     form.find('.redox-key-copy').on('click', function () {
       RED.clipboard.copyText(form.find('.redox-key-jwk').val(), $(this), text('key.copied'))
     })
+    prepareStoreKey(form)
   }
+
+  /** Durable delivery has a key from the beginning; one that was made here is shown until the dialog is closed. */
+  function prepareStoreKey(form) {
+    const delivery = form.find('#node-config-input-delivery')
+    const key = form.find('#node-config-input-storeKey')
+    const shown = form.find('.redox-store-key')
+    let made
+    const follow = () => {
+      const isDurable = delivery.val() === 'durable'
+      if (isDurable && key.val() === '') {
+        made = randomKey()
+        key.val(made).trigger('change')
+      } else if (!isDurable && key.val() === made) {
+        key.val('').trigger('change')
+      }
+      const isMade = isDurable && key.val() === made
+      shown.toggle(isMade)
+      shown.find('input').val(isMade ? made : '')
+    }
+    delivery.on('change', follow)
+    key.on('change', follow)
+    follow()
+    shown.find('.redox-store-key-copy').on('click', function () {
+      RED.clipboard.copyText(made, $(this), text('key.copied'))
+    })
+  }
+
+  const randomKey = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))
 
   async function test(node, form) {
     const { config, secrets } = connectionValues(node)
@@ -346,7 +385,7 @@
   /** A secret that was not typed is left out: the runtime takes the stored one. */
   function connectionValues(node) {
     const read = reader(node)
-    const secrets = Object.keys(node._def.credentials).flatMap((name) => {
+    const secrets = ['privateKey', 'apiKey', 'secret'].flatMap((name) => {
       const value = read(name)
       return value === validators().STORED ? [] : [[name, value]]
     })

@@ -256,25 +256,41 @@
     }
   }
 
+  // When a secret is asked for; the rest of what it may be is known to the runtime only.
+  const STORE_SECRETS = { storeKey: 'delivery=durable', storeUrl: 'delivery=durable;store=postgresql' }
+
+  function storeFault(node, read, name) {
+    const secret = secretOf(node, read, name)?.trim()
+    if (secret === '') return ['needed']
+    if (secret === undefined || secret === STORED || VARIABLE.test(secret)) return undefined
+    const isRight = name === 'storeKey' ? secret.length >= 16 : isDatabase(secret)
+    return isRight ? undefined : [name]
+  }
+
+  const isDatabase = (url) => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)
+
   /** A validator for a credential: it marks the field while the form is open. */
   function validSecret(name) {
     return function (_value, _options) {
       const read = reader(this)
+      const when = STORE_SECRETS[name]
+      if (when !== undefined) return !holds(when, read) || sentence(name, storeFault(this, read, name))
       const auth = SECRETS.legacy.includes(name) ? 'legacy' : 'oauth'
       return !asksFor(auth, read) || sentence(name, secretFault(this, read, name))
     }
   }
 
-  /** For the triangle: the editor validates credentials only in the form. */
-  function validSecrets(_value, _options) {
-    const read = reader(this)
-    const found = Object.keys(SECRETS)
-      .filter((auth) => asksFor(auth, read))
-      .flatMap((auth) => SECRETS[auth])
-      .map((name) => sentence(name, secretFault(this, read, name)))
-      .filter((result) => result !== true)
-    return found.length === 0 || found
-  }
+  // For the triangle: the editor validates credentials only in the form.
+  const together = (names) =>
+    function (_value, _options) {
+      const found = names.map((name) => validSecret(name).call(this)).filter((result) => result !== true)
+      return found.length === 0 || found
+    }
+  const validSecrets = together(Object.values(SECRETS).flat())
+  const validStore = together(Object.keys(STORE_SECRETS))
 
-  window.RedoxValidators = { text, opened, holds, reader, valid, validId, validSecret, validSecrets, STORED }
+  window.RedoxValidators = {
+    ...{ text, opened, holds, reader, STORED },
+    ...{ valid, validId, validSecret, validSecrets, validStore },
+  }
 })()

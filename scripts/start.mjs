@@ -40,6 +40,7 @@ const STEPS = [
     button: 'redoxex11i',
     answers: [{ type: 'redox-fhir-document', status: 200, what: 'DocumentReference' }],
   },
+  { button: 'redoxex12i', answers: [{ type: 'redox-datamodel-media', status: 200, what: 'Media, durable' }] },
 ]
 const ANSWERS_WITHIN_MS = 15_000
 
@@ -79,7 +80,15 @@ async function prepareUserDir() {
   if (!existsSync(link)) await symlink(root, link, 'junction')
   const flows = path.join(userDir, flowFile())
   if (once) await ownScansFolder()
-  if (once || !existsSync(flows)) await writeFile(flows, JSON.stringify(await exampleFlows(), null, 2))
+  if (once || !existsSync(flows)) await writeFlows(flows, await exampleFlows())
+}
+
+/** As Node-RED keeps them: credentials in a file of their own, which it encrypts. */
+async function writeFlows(file, nodes) {
+  const flows = nodes.map((node) => ({ ...node, credentials: undefined }))
+  const secrets = nodes.flatMap(({ id, credentials }) => (credentials ? [[id, credentials]] : []))
+  await writeFile(file, JSON.stringify(flows, null, 2))
+  await writeFile(file.replace(/\.json$/, '_cred.json'), JSON.stringify(Object.fromEntries(secrets)))
 }
 
 // The example that looks into a folder would send what another Node-RED on this machine finds there too.

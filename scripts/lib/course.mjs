@@ -94,6 +94,21 @@ const COURSE = {
     ],
     reaches: { d: 1 },
   },
+  12: {
+    run: scanDurably,
+    arrives: [
+      'Media:New for af394f14: ecg.png (PNG, embedded)',
+      `Media:New for af394f14: ${REPORT} (PDF, embedded) about 0000000002`,
+    ],
+    reaches: { n: 3, p: 2, d: 2, x: 1 },
+    speaks: ['y'],
+    quiet: QUIET_FOLDER_MS,
+  },
+  13: {
+    run: noteOverHttp,
+    arrives: [`${NOTE}: other bytes (Plain Text, embedded)`],
+    reaches: { n: 2, d: 1, o: 2, x: 0 },
+  },
 }
 
 /** @returns what does not fit between the files in `examples/` and the table above */
@@ -308,6 +323,56 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
       : [`in "failed" lies ${failed.join(', ') || 'nothing'}`]),
     ...left.map((name) => `${name} was left in the folder`),
   ]
+}
+
+/** Example 12: a scan that is there before, a button, a file that is empty, one that is no scan. */
+async function scanDurably({ scratch, folder, press, deploy }, { prefix, flow, visits }) {
+  const own = (names) => names.filter((name) => /^\d+_|^notes/.test(name))
+  await writeFile(path.join(scratch, '0000000002_early.pdf'), await readFile(path.join(folder, REPORT)))
+  await deploy(flow)
+  await press(`${prefix}i`)
+  await writeFile(path.join(scratch, '0000000003_empty.png'), '')
+  await writeFile(path.join(scratch, 'notes.txt'), 'no scan')
+  await until(() => visits.ofAll(prefix, { p: 2, d: 2, x: 1 }))
+  const left = own(await namesIn(scratch))
+  const accepted = (await namesIn(path.join(scratch, 'redox-accepted'))).join()
+  for (const name of left) await rm(path.join(scratch, name))
+  return [
+    ...(left.join() === '0000000003_empty.png,notes.txt'
+      ? []
+      : [`in the folder lies ${left.join(', ') || 'nothing'}`]),
+    ...(/^0000000001_page-\d+\.png,0000000002_early\.pdf$/.test(accepted)
+      ? []
+      : [`in "redox-accepted" lies ${accepted || 'nothing'}`]),
+  ]
+}
+
+/** Example 13: as it comes it does nothing. Without a database: one instance, on the embedded store. */
+async function noteOverHttp({ pages, sandbox, deploy }, { prefix, flow, visits }) {
+  const send = async (fields) => {
+    const answer = await fetch(`${pages}/redox-note`, { method: 'POST', body: new URLSearchParams(fields) })
+    return `${answer.status} ${answer.status === 404 ? '' : await answer.text()}`
+  }
+  const note = { patientId: '0000000001', id: 'note-1', text: 'Seen' }
+  const off = await send(note)
+  const isOff = (await sandbox()) === undefined || (await sandbox()).requests.length === 0
+  const alone = flow.map((node) => {
+    if (node.type === 'tab') return { ...node, disabled: false }
+    if (node.type !== 'redox-config') return node
+    return { ...node, store: 'embedded', credentials: { ...node.credentials, storeUrl: '' } }
+  })
+  process.env.REDOX_STORE_KEY = 'a key that only this run has'
+  try {
+    await deploy(alone)
+    const answers = [off, await send(note), await send({ ...note, patientId: '' })].join(', ')
+    await until(() => visits.ofAll(prefix, { d: 1 }))
+    return [
+      ...(answers === '404 , 202 accepted, 400 REDOX_INVALID_MESSAGE' ? [] : [`answers: ${answers}`]),
+      ...(isOff ? [] : ['something was sent while the tab is disabled']),
+    ]
+  } finally {
+    delete process.env.REDOX_STORE_KEY
+  }
 }
 
 const namesIn = async (folder) => (await readdir(folder).catch(() => [])).sort()

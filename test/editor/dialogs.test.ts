@@ -31,6 +31,9 @@ import { useEditor, type Editor } from './editor'
 const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[], hidden: string[]][] = [
   ['redox-config', { auth: 'oauth' }, ['clientId', 'keyId', 'privateKey', 'audience'], ['apiKey', 'secret']],
   ['redox-config', { auth: 'legacy' }, ['apiKey', 'secret'], ['clientId', 'keyId', 'privateKey', 'scope']],
+  ['redox-config', { delivery: 'direct' }, ['delivery'], ['store', 'storeUrl', 'storeKey', 'storeKeepHours']],
+  ['redox-config', { delivery: 'durable', store: 'embedded' }, ['store', 'storeKey'], ['storeUrl']],
+  ['redox-config', { delivery: 'durable', store: 'postgresql' }, ['storeUrl', 'storeKeepHours'], []],
   ['redox-upload', { fileFrom: 'path' }, ['file', 'filename'], []],
   [
     'redox-fhir-result',
@@ -194,7 +197,9 @@ describe('dialogs in the editor', function () {
       it('keeps what is typed, and what is typed into a new dialog again', async () => {
         await open(name)
         await openSections(page())
-        if (name !== 'redox-config') await setValues(page(), { connection: ids.get('redox-config')! })
+        // Of the connection most is to be typed with this.
+        const first = name === 'redox-config' ? { delivery: 'durable', store: 'postgresql' } : undefined
+        await setValues(page(), first ?? { connection: ids.get('redox-config')! })
         const filled = await typeEverything(editor())
         await editor().screenshot(`${name}-filled`)
         await checkKept(editor(), name, ids.get(name)!, filled, open)

@@ -32,7 +32,7 @@ describe('examples in the editor', function () {
       }
       await deploy(page())
       const button = nodes.find(({ type }) => type === 'inject')
-      // The page of one example, and the folder of another, send without a button.
+      // The page of one example, and the folder of another, send without a button; one needs a database.
       if (button?.['name'] !== undefined && !/^0[45]/.test(name)) {
         await showTab(editor(), nodes)
         await press(editor(), button.id)

@@ -59,7 +59,7 @@ describe('looks of the dialogs', function () {
           await checkWidths(editor())
           await editor().screenshot(`${type}-${theme}-${language}-narrow`)
           if (type === 'redox-config') {
-            await setValues(page(), { auth: 'legacy' })
+            await setValues(page(), { auth: 'legacy', delivery: 'durable', store: 'postgresql' })
             await checkWidths(editor())
           }
           await checkContrast(editor())

@@ -217,6 +217,13 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     ['redox-config', { [name]: 'two' }, name, / must be a number above 0\.$/],
     ['redox-config', { [name]: '${REDOX_NUMBER}' }],
   ]),
+  ...['storeRetryHours', 'storeKeepHours', 'storeLateMinutes'].flatMap((name): typeof RULES => [
+    ['redox-config', { [name]: '0', delivery: 'durable' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: 'two', delivery: 'durable' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: '${REDOX_NUMBER}', delivery: 'durable' }],
+    ['redox-config', { [name]: '0.5', delivery: 'durable' }],
+    ['redox-config', { [name]: '0' }],
+  ]),
   [
     'redox-config',
     { embedBySelfKb: '20000' },

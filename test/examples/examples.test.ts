@@ -9,7 +9,8 @@ const FOLDER = path.join(ROOT, 'examples')
 // Each is in Node-RED 4.1 and 5.
 const CORE_TYPES = [
   ...['tab', 'comment', 'inject', 'debug', 'catch', 'complete', 'status'],
-  ...['change', 'switch', 'function', 'template', 'delay', 'file', 'http in', 'http response'],
+  ...['change', 'switch', 'function', 'template', 'delay', 'trigger', 'file', 'watch'],
+  ...['http in', 'http response'],
 ]
 
 interface FlowNode {
@@ -113,7 +114,7 @@ describe('Example flows', () => {
     this.timeout(180_000)
     const stdout = await start('start.mjs', '--once')
     const answers = stdout.split('\n').filter((line) => line.includes(' HTTP '))
-    assert.equal(answers.length, 8, stdout)
+    assert.equal(answers.length, 9, stdout)
     assert.match(stdout, /nothing left this machine/)
   })
 
@@ -121,7 +122,7 @@ describe('Example flows', () => {
     let report: string[] = []
 
     before('run the course', async function () {
-      this.timeout(120_000)
+      this.timeout(180_000)
       report = (await start('boot.mjs', '.')).split('\n')
     })
 

@@ -1,0 +1,191 @@
+/** Durable delivery in the dialog of the connection: its fields, its store key, what is wrong with them. */
+import assert from 'node:assert/strict'
+import {
+  configs,
+  deploy,
+  done,
+  field,
+  form,
+  nodeOf,
+  openConfig,
+  openSections,
+  rowOf,
+  setValues,
+} from './dialogs'
+import { useEditor, type Editor } from './editor'
+
+const DURABLE = ['store', 'storeKey', 'storeOrder', 'storeRetryHours', 'storeKeepHours', 'storeLateMinutes']
+const KEY = /^[A-Za-z0-9+/]{43}=$/
+const SHORT = 'Store key needs at least 16 characters.'
+const NO_DATABASE = 'Database must be an address such as postgresql://user:password@host/database.'
+
+/** What stands in the form, the fields at fault, what the triangle says. */
+const SECRETS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
+  [{ storeKey: 'sixteen letters!' }, [], []],
+  [{ storeKey: 'fifteen letters' }, ['storeKey'], [SHORT]],
+  [{ storeKey: '${KEY}' }, [], []],
+  [{ storeKey: 'short', delivery: 'direct' }, [], []],
+  [{ store: 'postgresql', storeUrl: '' }, ['storeUrl'], ['Database is missing.']],
+  [{ store: 'postgresql', storeUrl: 'postgresql://user:p%40ss@db.example:5432/redox' }, [], []],
+  [{ store: 'postgresql', storeUrl: ' postgres://db.example/redox?sslmode=verify-full' }, [], []],
+  [{ store: 'postgresql', storeUrl: '${REDOX_STORE_URL}' }, [], []],
+  [{ store: 'postgresql', storeUrl: 'db.example/redox' }, ['storeUrl'], [NO_DATABASE]],
+  [{ store: 'postgresql', storeUrl: 'mysql://db.example/redox' }, ['storeUrl'], [NO_DATABASE]],
+  [{ store: 'postgresql', storeUrl: 'postgresql://db example' }, ['storeUrl'], [NO_DATABASE]],
+  [{ store: 'embedded', storeUrl: 'db.example/redox' }, [], []],
+  [{ store: 'postgresql', storeUrl: 'x', storeKey: 'short' }, ['storeKey', 'storeUrl'], [SHORT, NO_DATABASE]],
+]
+
+describe('durable delivery in the editor', function () {
+  this.timeout(120_000)
+  const editor = useEditor()
+  const page = (): Editor['page'] => editor().page
+  const key = (): Promise<string> => field(page(), 'storeKey').inputValue()
+  const shownKey = () => form(page()).locator('.redox-store-key')
+  const open = async (): Promise<void> => {
+    await openConfig(page(), connection)
+    await openSections(page())
+  }
+  let connection: string
+  let count = 0
+
+  beforeEach(async () => {
+    // Node-RED keeps the credentials of an id.
+    connection = `connection${++count}`
+    // As release 0.1.0 saved it: no word of delivery.
+    const old = { id: connection, type: 'redox-config', name: '', environment: 'Sandbox', auth: 'oauth' }
+    await editor().reload({ flows: [old] })
+  })
+
+  it('is off, for an older connection and for a new one, and shows one field then', async () => {
+    for (const id of [connection, '_ADD_']) {
+      await openConfig(page(), id)
+      await openSections(page())
+      assert.equal(await field(page(), 'delivery').inputValue(), 'direct')
+      for (const name of [...DURABLE, 'storeUrl']) assert.ok(await rowOf(page(), name).isHidden(), name)
+      assert.ok(await shownKey().isHidden())
+      assert.equal(await key(), '')
+      await done(page())
+    }
+    for (const id of await configs(page())) assert.equal((await nodeOf(page(), id))['delivery'], 'direct')
+  })
+
+  it('shows its fields when it is chosen, and the address of the database with PostgreSQL only', async () => {
+    await open()
+    await setValues(page(), { delivery: 'durable' })
+    for (const name of DURABLE) assert.ok(await rowOf(page(), name).isVisible(), name)
+    assert.ok(await rowOf(page(), 'storeUrl').isHidden())
+    await rowOf(page(), 'storeLateMinutes').scrollIntoViewIfNeeded()
+    await editor().screenshot('durable-embedded')
+    await setValues(page(), { store: 'postgresql' })
+    assert.ok(await rowOf(page(), 'storeUrl').isVisible())
+    await editor().screenshot('durable-postgresql')
+    for (const name of ['storeKey', 'storeUrl'])
+      assert.equal(await field(page(), name).getAttribute('type'), 'password')
+    await setValues(page(), { delivery: 'direct' })
+    for (const name of [...DURABLE, 'storeUrl']) assert.ok(await rowOf(page(), name).isHidden(), name)
+  })
+
+  it('makes a key once, of 32 random bytes, shows and copies it, and takes it back with direct', async () => {
+    await page().context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await open()
+    await setValues(page(), { delivery: 'durable' })
+    const first = await key()
+    assert.match(first, KEY)
+    assert.equal(await shownKey().locator('input').inputValue(), first)
+    assert.match(await shownKey().innerText(), /Keep it in a safe place: without it nothing that waits/)
+    await shownKey().locator('.redox-store-key-copy').click()
+    assert.equal(await page().evaluate(() => navigator.clipboard.readText()), first)
+    await setValues(page(), { delivery: 'direct' })
+    assert.equal(await key(), '')
+    assert.ok(await shownKey().isHidden())
+    await setValues(page(), { delivery: 'durable' })
+    assert.notEqual(await key(), first)
+    await setValues(page(), { storeKey: '${REDOX_STORE_KEY}' })
+    assert.ok(await shownKey().isHidden())
+    await setValues(page(), { delivery: 'direct' })
+    await setValues(page(), { delivery: 'durable' })
+    assert.equal(await key(), '${REDOX_STORE_KEY}')
+  })
+
+  it('keeps the key after Done and a deploy, and never shows it again', async () => {
+    await open()
+    await setValues(page(), { delivery: 'durable' })
+    const made = await key()
+    await done(page())
+    await open()
+    assert.equal(await key(), made)
+    assert.ok(await shownKey().isHidden())
+    await done(page())
+    await deploy(page())
+    await editor().reload()
+    await open()
+    assert.equal(await key(), '__PWRD__')
+    assert.ok(await shownKey().isHidden())
+    await setValues(page(), { delivery: 'direct' })
+    await setValues(page(), { delivery: 'durable' })
+    assert.equal(await key(), '__PWRD__')
+    const text = await page().evaluate(() => document.body.innerText + document.documentElement.innerHTML)
+    assert.ok(!text.includes(made))
+  })
+
+  it('looks at key and database: marks while people type, sentences after Done', async () => {
+    for (const [values, fields, sentences] of SECRETS) {
+      await open()
+      await setValues(page(), {
+        delivery: 'durable',
+        store: 'embedded',
+        storeUrl: '',
+        storeKey: 'k'.repeat(16),
+      })
+      await setValues(page(), values)
+      await page().waitForTimeout(50)
+      const marked = await form(page())
+        .locator('.input-error[id^="node-config-input-"]')
+        .evaluateAll((inputs) => inputs.map(({ id }) => id.replace('node-config-input-', '')).sort())
+      assert.deepEqual(marked, fields, JSON.stringify(values))
+      for (const name of fields) {
+        await field(page(), name).focus()
+        await field(page(), name).blur()
+        const said = rowOf(page(), name).locator('.redox-fault')
+        await said.waitFor()
+        assert.ok(sentences.includes(await said.innerText()), name)
+      }
+      await done(page())
+      const { valid, validationErrors } = await nodeOf(page(), connection)
+      assert.deepEqual(validationErrors, sentences)
+      assert.equal(valid, sentences.length === 0)
+    }
+  })
+
+  it('is left out of the test of the connection', async () => {
+    await open()
+    await setValues(page(), {
+      delivery: 'durable',
+      store: 'postgresql',
+      storeUrl: 'postgresql://user:word@host/x',
+    })
+    const asked = page().waitForRequest('**/redox/test')
+    await form(page()).locator('.redox-test').click()
+    const sent = (await asked).postData()!
+    assert.ok(!sent.includes(await key()) && !sent.includes('user:word'))
+    await form(page()).locator('.redox-test-result').getByText('The built-in sandbox answers.').waitFor()
+  })
+
+  it('speaks German', async () => {
+    await editor().reload({ language: 'de' })
+    await open()
+    await setValues(page(), { delivery: 'durable', store: 'postgresql' })
+    assert.match(await form(page()).innerText(), /Speicherschlüssel.*Sicher aufbewahren: Ohne ihn/s)
+    await rowOf(page(), 'storeLateMinutes').scrollIntoViewIfNeeded()
+    await editor().screenshot('durable-de')
+    await setValues(page(), { storeUrl: 'x', storeKey: 'short', storeRetryHours: '0' })
+    await done(page())
+    assert.deepEqual((await nodeOf(page(), connection))['validationErrors'], [
+      'Speicherschlüssel braucht mindestens 16 Zeichen.',
+      'Datenbank muss eine Adresse sein wie postgresql://user:password@host/database.',
+      'Versuchen für (h) muss eine Zahl über 0 sein.',
+    ])
+    await editor().reload()
+  })
+})

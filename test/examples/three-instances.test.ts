@@ -1,0 +1,76 @@
+/** Example 13 as it is meant: three instances, each a process of its own, behind one PostgreSQL. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { startNodeRed, type NodeRed } from '../lib/node-red'
+import { Postgres, postgresBinaries } from '../lib/postgres'
+
+const EXAMPLE = path.join(__dirname, '../../../examples/13 - Three instances behind one store.json')
+const NOTES = 12
+
+describe('Example 13 on a real PostgreSQL', function () {
+  this.timeout(120_000)
+  let postgres: Postgres
+  let instances: NodeRed[] = []
+
+  before(async function () {
+    if (postgresBinaries() === undefined && !process.env['CI']) {
+      console.log('example 13: skipped; install PostgreSQL')
+      this.skip()
+    }
+    postgres = await Postgres.start()
+    const env = { REDOX_STORE_URL: postgres.url(), REDOX_STORE_KEY: 'a key that only this run has' }
+    instances = await Promise.all([1, 2, 3].map(() => startNodeRed({}, env)))
+    await Promise.all(instances.map(deployExample))
+  })
+  after(async () => {
+    await Promise.all(instances.map((one) => one.stop()))
+    await postgres?.stop()
+  })
+
+  it('accepts at each, sends each note once, and goes on when one of them has ended', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: NOTES }, (_, index) => send(instances[index % 3]!, `note-${index}`)),
+    )
+    assert.deepEqual(new Set(answers), new Set(['202 accepted']))
+    await inboxesHold(NOTES)
+    const gone = instances.pop()!
+    const before = await countOf(gone)
+    await gone.stop()
+    for (const [index, one] of instances.entries()) await send(one, `later-${index}`)
+    await inboxesHold(NOTES - before + instances.length)
+  })
+
+  /** Each has a sandbox of its own: all of them together, and no more a moment later. */
+  async function inboxesHold(wanted: number): Promise<void> {
+    const count = async (): Promise<number> =>
+      (await Promise.all(instances.map(countOf))).reduce((sum, one) => sum + one, 0)
+    for (let tries = 0; tries < 200 && (await count()) < wanted; tries++) await pause(100)
+    await pause(500)
+    assert.equal(await count(), wanted, instances.map((one) => one.log()).join('\n'))
+  }
+})
+
+async function deployExample({ url }: NodeRed): Promise<void> {
+  const flow = JSON.parse(readFileSync(EXAMPLE, 'utf8')) as { type: string }[]
+  const enabled = flow.map((node) => (node.type === 'tab' ? { ...node, disabled: false } : node))
+  const headers = { 'content-type': 'application/json' }
+  const { status } = await fetch(`${url}flows`, { method: 'POST', headers, body: JSON.stringify(enabled) })
+  assert.equal(status, 204)
+}
+
+async function send({ url }: NodeRed, id: string): Promise<string> {
+  const body = new URLSearchParams({ patientId: '0000000001', id, text: 'Seen' })
+  for (let tries = 0; ; tries++) {
+    const answer = await fetch(`${url}redox-note`, { method: 'POST', body })
+    // The flow starts a moment after the deploy was answered.
+    if (answer.status !== 404 || tries === 50) return `${answer.status} ${await answer.text()}`
+    await pause(100)
+  }
+}
+
+async function countOf({ url }: NodeRed): Promise<number> {
+  const { messages } = (await (await fetch(`${url}redox/inbox`)).json()) as { messages: unknown[] }
+  return messages.length
+}

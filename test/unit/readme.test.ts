@@ -1,0 +1,35 @@
+/** What the README tells of codes and settings is what there is. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+
+const read = (file: string): string => readFileSync(path.join(__dirname, '../../..', file), 'utf8')
+const readme = read('README.md')
+const { redox } = JSON.parse(read('nodes/redox-config/locales/en-US/redox-config.json')) as {
+  redox: Record<'label' | 'example', Record<string, string>>
+}
+
+describe('README', () => {
+  it('lists every error code once, and no other', () => {
+    const codes = [...read('src/errors.ts').matchAll(/^ {2}\| '(REDOX_\w+)'/gm)].map(([, code]) => code)
+    const listed = [...readme.matchAll(/^\| `(REDOX_\w+)` /gm)].map(([, code]) => code)
+    assert.ok(codes.length > 20)
+    assert.deepEqual(listed.sort(), codes.sort())
+  })
+
+  it('has the settings of durable delivery as the dialog names them, with their defaults', () => {
+    const [, table] = /## Durable delivery[^]*?\n\| setting [^\n]*\n[^\n]*\n([^]*?)\n\n/.exec(readme)!
+    const rows = table!.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
+    const dialog = read('nodes/redox-config/redox-config.html')
+    const [, section] = /<!-- section: durable -->([^]*?)<!-- end -->/.exec(dialog)!
+    const names = [...section!.matchAll(/<!-- (?:choice|text): (\w+)/g)].map(([, name]) => name!)
+    assert.deepEqual(
+      rows.map(([, setting]) => setting),
+      names.map((name) => redox.label[name]),
+    )
+    for (const [, setting, value] of rows) {
+      const name = names.find((one) => redox.label[one] === setting)!
+      if (/Hours|Minutes/.test(name)) assert.equal(value, redox.example[name], setting)
+    }
+  })
+})
