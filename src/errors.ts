@@ -72,6 +72,8 @@ export interface RedoxErrorDetail {
   attempts?: number
   /** when the last attempt began, ISO 8601 */
   at?: string
+  /** durable delivery: the message was accepted, and is parked in the outbox under this id */
+  outbox?: { id: string; acceptedAt: string; attempts: number }
   /** parts of a partial delivery: which arrived and which did not; without `delivered`: Redox does not say */
   parts?: { part: string; delivered?: boolean; status?: number }[]
   /**

@@ -32,6 +32,8 @@ export class Delivery {
   #isLate = false
   #isClosed = false
   #shown = ''
+  /** that wait or are parked */
+  #left = 0
   #logged = ''
   #again: NodeJS.Timeout | undefined
   readonly #listeners = new Map<string, (ended: Ended) => Promise<void>>()
@@ -100,8 +102,11 @@ export class Delivery {
     if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, listener))
   }
 
-  /** @param withinMs what has not ended by then is stopped; undefined: it goes on */
-  async leave(withinMs?: number): Promise<void> {
+  /**
+   * @param withinMs what has not ended by then is stopped; undefined: it goes on
+   * @param isRemoved no successor will deliver what waits
+   */
+  async leave(withinMs?: number, isRemoved = false): Promise<void> {
     this.#isClosed = true
     this.RED.events.off('flows:started', this.#onStarted)
     clearTimeout(this.#again)
@@ -109,6 +114,11 @@ export class Delivery {
     const outbox = this.#outbox
     this.#outbox = undefined
     await outbox?.leave(withinMs)
+    if (isRemoved && this.#left > 0)
+      this.RED.log.warn(
+        `redox-config ${this.node.id}: removed with ${this.#left} accepted messages that were not delivered. They stay ` +
+          'in their store until there is a redox-config node with this id again.',
+      )
   }
 
   // ---- What people see --------------------------------------------------------------------------------
@@ -124,6 +134,7 @@ export class Delivery {
       stopped: lanes.filter(({ paused, blockedBy }) => paused || blockedBy).map(({ lane }) => lane),
       ...(trouble && { code: trouble.code }),
     }
+    this.#left = state.waiting + state.parked
     this.#show(state)
     if (trouble) this.#log(trouble.code, trouble.message)
     if (state.isLate === this.#isLate) return

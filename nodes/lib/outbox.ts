@@ -179,8 +179,8 @@ const tooMany = (): RedoxError =>
 const otherKey = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'The store key of the redox-config node was changed while messages are kept with the old one. Set the old key ' +
-      'again, or restart Node-RED once nothing waits any more.',
+    'The store key of the redox-config node was changed while its store was sealed with the old one. Set the old key ' +
+      'again; or, once nothing waits or is parked any more, stop Node-RED and move the store away.',
   )
 
 export type { Depth, Ended }

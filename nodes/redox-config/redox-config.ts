@@ -45,11 +45,11 @@ export = function register(RED: NodeAPI): void {
 
     if (saved.delivery === 'durable') durable.start()
 
-    this.on('close', (_removed: boolean, done: () => void) => {
+    this.on('close', (removed: boolean, done: () => void) => {
       const within = isDeploying() ? undefined : closeWithinMs(RED)
       // The nodes that send decide how long their work goes on; sockets and sandbox stay as long.
       const ended = durable
-        .leave(within)
+        .leave(within, removed)
         .then(() => opened)
         .then((connection) => connection?.client.end())
         .finally(() => entry?.leave())

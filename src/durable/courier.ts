@@ -464,7 +464,9 @@ export class Courier {
     if (stored.state === 'delivered' && delivery)
       return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
     const { code, message, cause } = (unknown ?? error)!
-    return { id, acceptedAt, attempts, parcel, outcome: { error: new RedoxError(code, message, cause) } }
+    const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
+    const parked = new RedoxError(code, message, { ...cause, outbox })
+    return { id, acceptedAt, attempts, parcel, outcome: { error: parked } }
   }
 
   /** @throws RedoxError REDOX_STORE_UNREADABLE */

@@ -144,6 +144,7 @@ describe('durable delivery', () => {
     await eventually('nothing caught', () => flow.caught.length === 1)
     const [{ error, topic }] = flow.caught as [Message]
     assert.deepEqual([error.code, topic], ['REDOX_REJECTED', '1'])
+    assert.deepEqual([error.cause.outbox.attempts, typeof error.cause.outbox.id], [1, 'string'])
     await pause(300)
     assert.equal(server.of('send').length, 1)
   })
