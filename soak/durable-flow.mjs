@@ -4,7 +4,7 @@ const NODES = ['note', 'media', 'results', 'fhir-result', 'fhir-document']
 const destination = (number) => `af394f14-b34a-464f-8d24-${String(number).padStart(12, '0')}`
 
 /** Destinations that messages are sent to, each in an order of its own. */
-export const LANES = Array.from({ length: 8 }, (_, lane) => {
+export const LANES = Array.from({ length: 20 }, (_, lane) => {
   const node = NODES[lane % NODES.length]
   return { lane, node, destination: node.startsWith('fhir') ? `slug-${lane}` : destination(lane) }
 })

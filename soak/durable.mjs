@@ -111,7 +111,7 @@ async function soak() {
 
   const kill = async () => {
     while (killed < KILLS) {
-      await sleep(between(300, count === 1 ? 4000 : 2500))
+      await sleep(between(500, count === 1 ? 9000 : 6000))
       const up = alive()
       const victim = up[Math.floor(random() * up.length)]
       if (!victim) continue
@@ -145,7 +145,7 @@ async function soak() {
   /** Does what a person would: looks whether it has arrived, and decides. */
   const decide = async () => {
     for (;;) {
-      await sleep(1000)
+      await sleep(250)
       const [one] = alive()
       if (one) await decideAll(one).catch(() => undefined)
       if (isOver && one && (await depth(one)) === 0) return

@@ -138,7 +138,8 @@ export class Courier {
   #isWoken = false
   #endWait = (): void => undefined
   #purgedAt = 0
-  #telling: Promise<void> | undefined
+  #telling: Promise<void> = Promise.resolve()
+  #nextTelling: Promise<void> | undefined
   #trouble: RedoxError | undefined
 
   constructor(
@@ -162,7 +163,7 @@ export class Courier {
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
-    this.#wake()
+    this.wake()
   }
 
   /** Resolves when nothing is under way any more. */
@@ -213,7 +214,7 @@ export class Courier {
     await store().catch((error: unknown) =>
       asRedoxError(error).code === 'REDOX_STORE_LOST' ? store() : Promise.reject(error as Error),
     )
-    this.#wake()
+    this.wake()
     return id
   }
 
@@ -258,7 +259,7 @@ export class Courier {
   }
 
   /** There may be something to send. */
-  #wake(): void {
+  wake(): void {
     this.#isWoken = true
     this.#endWait()
   }
@@ -308,7 +309,7 @@ export class Courier {
       .catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
       .finally(() => {
         this.#underWay.delete(stored.id)
-        this.#wake()
+        this.wake()
       })
     this.#underWay.set(stored.id, sending)
   }
@@ -424,11 +425,15 @@ export class Courier {
     }
   }
 
-  /** One after the other; a caller that comes while it is told may have news, too. */
+  /** One after the other. Whoever comes while it is told waits for the next time, together with others. */
   #tell(): Promise<void> {
-    const telling = (this.#telling ?? Promise.resolve()).then(() => this.#tellAll())
-    this.#telling = telling.catch(() => undefined)
-    return telling
+    this.#nextTelling ??= this.#telling.then(() => {
+      this.#nextTelling = undefined
+      const telling = this.#tellAll()
+      this.#telling = telling.catch(() => undefined)
+      return telling
+    })
+    return this.#nextTelling
   }
 
   /** Also what another process has sent. */

@@ -40,6 +40,7 @@ const escaped = (value: string): string => encodeURIComponent(value).replaceAll(
 const KEY = {
   version: 'meta!version',
   mark: 'meta!mark',
+  flushed: 'meta!flushed',
   row: (id: string) => `row!${id}`,
   content: (id: string) => `content!${id}`,
   notes: (id: string) => `notes!${id}`,
@@ -83,6 +84,8 @@ export class LevelStore implements DeliveryStore {
   #auditLines = 0
   #claims = 0
   #isBroken = false
+  #flushing: Promise<void> = Promise.resolve()
+  #nextFlush: Promise<void> | undefined
   /** what reads and then writes goes one after the other */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -129,32 +132,41 @@ export class LevelStore implements DeliveryStore {
   // ---- Accepting and sending --------------------------------------------------------------------------
 
   mark(own: Buffer): Promise<Buffer> {
-    return this.#alone(async () => {
+    return this.#durably(async () => {
       const known = await this.#get(KEY.mark)
       if (known === undefined) await this.#write([put(KEY.mark, own)])
       return known ?? own
     })
   }
 
-  accept({ content, ...known }: NewMessage): Promise<void> {
-    return this.#alone(async () => {
-      if (await this.#row(known.id)) return
-      for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
-      const sequence = digits(this.#sequence + 1)
-      const fresh = { attempts: 0, dueAt: 0, begun: false, told: false }
-      const span = known.deadline - known.acceptedAt
-      const row: Row = { ...known, ...fresh, state: 'waiting', sequence, span }
-      await this.#write([
-        put(KEY.row(row.id), json(row)),
-        put(KEY.content(row.id), content),
-        ...places(row).map((key) => put(key, text(row.id))),
-        ...row.tags.map((tag) => put(KEY.tag(tag, sequence), text(row.id))),
-        ...row.files.map((name) => put(KEY.file(name, row.id), text(row.id))),
-      ])
-      this.#sequence++
-      this.#counts.waiting++
-      this.#count(row.lane, 1)
-    })
+  async accept(message: NewMessage): Promise<void> {
+    await this.#alone(() => this.#add(message))
+    try {
+      await this.#flush()
+    } catch (error) {
+      // Whoever brought it hears that it was not accepted, and may bring it again.
+      await this.#alone(() => this.#forget(message.id)).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #add({ content, ...known }: NewMessage): Promise<void> {
+    if (await this.#row(known.id)) return
+    for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
+    const sequence = digits(this.#sequence + 1)
+    const fresh = { attempts: 0, dueAt: 0, begun: false, told: false }
+    const span = known.deadline - known.acceptedAt
+    const row: Row = { ...known, ...fresh, state: 'waiting', sequence, span }
+    await this.#write([
+      put(KEY.row(row.id), json(row)),
+      put(KEY.content(row.id), content),
+      ...places(row).map((key) => put(key, text(row.id))),
+      ...row.tags.map((tag) => put(KEY.tag(tag, sequence), text(row.id))),
+      ...row.files.map((name) => put(KEY.file(name, row.id), text(row.id))),
+    ])
+    this.#sequence++
+    this.#counts.waiting++
+    this.#count(row.lane, 1)
   }
 
   claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
@@ -163,10 +175,7 @@ export class LevelStore implements DeliveryStore {
       const rows = await this.#claimable(now, limit, except)
       const held = rows.map((row): Row => ({ ...row, state: 'held', holder, heldUntil: until }))
       // If this is forgotten in a power failure, they wait as before: what counts is written before a request begins.
-      await this.#move(
-        rows.map((row, at) => [row, held[at]!]),
-        { sync: false },
-      )
+      await this.#move(rows.map((row, at) => [row, held[at]!]))
       return Promise.all(held.map((row) => this.#whole(row)))
     })
   }
@@ -174,10 +183,7 @@ export class LevelStore implements DeliveryStore {
   async #releaseLate(now: number): Promise<void> {
     const held = await this.#rows('state!held')
     const late = held.filter(({ heldUntil = 0 }) => heldUntil <= now)
-    await this.#move(
-      late.map((row) => [row, { ...released(row), state: 'waiting' }]),
-      { sync: false },
-    )
+    await this.#move(late.map((row) => [row, { ...released(row), state: 'waiting' }]))
   }
 
   /** A few of each lane in turn, so that none uses up the limit. */
@@ -220,35 +226,32 @@ export class LevelStore implements DeliveryStore {
     return this.#alone(async () => {
       const rows = await Promise.all(ids.map((id) => this.#row(id)))
       const held = rows.filter((row) => row?.state === 'held' && row.holder === holder) as Row[]
-      await this.#write(
-        held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil: until }))),
-        { sync: false },
-      )
+      await this.#write(held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil: until }))))
     })
   }
 
   begin(id: string, holder: string): Promise<void> {
-    return this.#alone(async () => {
+    return this.#durably(async () => {
       const row = await this.#held(id, holder)
       await this.#write([put(KEY.row(id), json({ ...row, begun: true }))])
     })
   }
 
   note(id: string, holder: string, notes: Buffer): Promise<void> {
-    return this.#alone(async () => {
+    return this.#durably(async () => {
       await this.#held(id, holder)
       await this.#write([put(KEY.notes(id), notes)])
     })
   }
 
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
-    return this.#alone(async () => {
+    return this.#durably(async () => {
       const row = await this.#held(id, holder)
       const { notes, ...change } = settlement
       const { reason: _reason, ...kept } = released(row)
       const ended = change.state === 'waiting' ? {} : { endedAt: now, told: false }
       const next = { ...kept, ...change, ...ended, begun: false, attempts: row.attempts + 1 }
-      await this.#move([[row, next]], { also: notes ? [put(KEY.notes(id), notes)] : [] })
+      await this.#move([[row, next]], notes ? [put(KEY.notes(id), notes)] : [])
     })
   }
 
@@ -273,10 +276,7 @@ export class LevelStore implements DeliveryStore {
         rows.push(...untold.filter(({ heldUntil = 0 }) => heldUntil <= now))
       }
       const taken = inOrder(rows, limit).map((row) => ({ ...row, holder, heldUntil: until }))
-      await this.#write(
-        taken.map((row) => put(KEY.row(row.id), json(row))),
-        { sync: false },
-      )
+      await this.#write(taken.map((row) => put(KEY.row(row.id), json(row))))
       return Promise.all(taken.map((row) => this.#whole(row)))
     })
   }
@@ -336,24 +336,26 @@ export class LevelStore implements DeliveryStore {
   }
 
   decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void> {
-    return this.#alone(async () => {
+    return this.#durably(async () => {
       const row = await this.#row(id)
       const isPossible =
         action === 'resend' ? row && !isOpen(row.state) : row?.state === 'waiting' || row?.state === 'parked'
       if (!row || !isPossible) throw lost(`The message ${id}`)
       const also = [this.#auditLine({ at: now, who, action, subject: id, reason })]
-      await this.#move([[row, decided(row, action, now)]], { also })
+      await this.#move([[row, decided(row, action, now)]], also)
     })
   }
 
   pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
     const key = KEY.paused(lane)
     const line = { at: now, who, action: isPaused ? 'pause' : 'resume', subject: lane, reason } as const
-    return this.#alone(() => this.#write([isPaused ? put(key, text(lane)) : del(key), this.#auditLine(line)]))
+    return this.#durably(() =>
+      this.#write([isPaused ? put(key, text(lane)) : del(key), this.#auditLine(line)]),
+    )
   }
 
   looked(id: string, reason: string, who: string, now: number): Promise<void> {
-    return this.#alone(() =>
+    return this.#durably(() =>
       this.#write([this.#auditLine({ at: now, who, action: 'look', subject: id, reason })]),
     )
   }
@@ -447,6 +449,7 @@ export class LevelStore implements DeliveryStore {
       ...row.files.map((name) => del(KEY.file(name, row.id))),
     ])
     this.#counts[row.state]--
+    if (isOpen(row.state)) this.#count(row.lane, -1)
     for (const name of row.files) await this.#removeUnused(name)
   }
 
@@ -473,6 +476,7 @@ export class LevelStore implements DeliveryStore {
 
   async close(): Promise<void> {
     await this.#last
+    await this.#flush().catch(() => undefined)
     await this.#db.close().catch(failed)
   }
 
@@ -531,16 +535,13 @@ export class LevelStore implements DeliveryStore {
     }
   }
 
-  async #move(
-    rows: [from: Row, to: Row][],
-    { also = [], sync = true }: { also?: Change[]; sync?: boolean } = {},
-  ): Promise<void> {
+  async #move(rows: [from: Row, to: Row][], also: Change[] = []): Promise<void> {
     const changes = rows.flatMap(([from, to]) => [
       ...places(from).map(del),
       ...places(to).map((key) => put(key, text(to.id))),
       put(KEY.row(to.id), json(to)),
     ])
-    await this.#write([...changes, ...also], { sync })
+    await this.#write([...changes, ...also])
     for (const [from, to] of rows) {
       this.#counts[from.state]--
       this.#counts[to.state]++
@@ -554,15 +555,15 @@ export class LevelStore implements DeliveryStore {
     else this.#lanes.delete(lane)
   }
 
-  /** All or nothing, and on the disk when it resolves, if `sync`. */
-  async #write(changes: Change[], { sync = true } = {}): Promise<void> {
+  /** All or nothing. Survives this process at once, and a power failure after the next {@link #flush}. */
+  async #write(changes: Change[]): Promise<void> {
     if (changes.length === 0) return
-    try {
-      await this.#db.batch(changes, { sync })
-    } catch (error) {
-      this.#isBroken = true
-      failed(error)
-    }
+    await this.#db.batch(changes).catch((error: unknown) => this.#broken(error))
+  }
+
+  #broken(error: unknown): never {
+    this.#isBroken = true
+    return failed(error)
   }
 
   /** After a failed write LevelDB refuses all others until it is opened anew, which may fail as long as a disk is full. */
@@ -577,6 +578,30 @@ export class LevelStore implements DeliveryStore {
     const result = this.#last.then(() => this.#repair()).then(task)
     this.#last = result.catch(() => undefined)
     return result
+  }
+
+  /** As {@link #alone}, and on the disk when it resolves. */
+  async #durably<T>(task: () => Promise<T>): Promise<T> {
+    const result = await this.#alone(task)
+    await this.#flush()
+    return result
+  }
+
+  /**
+   * Waits for the disk, once for all who have written by then: the log is written in order, so that the last record
+   * of it brings all before it along. Nobody holds up others meanwhile.
+   */
+  #flush(): Promise<void> {
+    this.#nextFlush ??= this.#flushing
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextFlush = undefined
+        this.#flushing = this.#db
+          .batch([put(KEY.flushed, text(''))], { sync: true })
+          .catch((error: unknown) => this.#broken(error))
+        return this.#flushing
+      })
+    return this.#nextFlush
   }
 }
 
