@@ -157,6 +157,11 @@ export class Courier {
   use(delivering: Delivering | undefined): void {
     this.#delivering = delivering
     // Another connection may get through.
+    this.wake()
+  }
+
+  /** Somebody has decided something: looks at once, also where nothing got through before. */
+  wake(): void {
     this.#resting.clear()
     this.#wake()
   }
