@@ -112,20 +112,24 @@ export class OutboxClient {
   }
 
   /** Presses the button and waits until the message is in the store. Returns its line of the list. */
-  async accept({
-    documentId,
-    bytes = Buffer.from('%PDF-1.7'),
-    destination = DESTINATION,
-  }: Accepted): Promise<Json> {
-    const values = { payload: bytes.toString('base64'), filename: FILE_NAME, documentId, destination }
-    const props = Object.entries(values).map(([p, v]) => ({ p, v, vt: 'str' }))
-    assert.equal((await this.post('inject/outboxbutton', { __user_inject_props__: props })).status, 200)
+  async accept(accepted: Accepted): Promise<Json> {
+    await this.press(accepted)
     let found: Json | undefined
-    await eventually(`${documentId} is accepted`, async () => {
-      found = (await this.messages(`search=${documentId}`)).at(-1)
+    await eventually(`${accepted.documentId} is accepted`, async () => {
+      found = (await this.messages(`search=${accepted.documentId}`)).at(-1)
       return found !== undefined
     })
     return found!
+  }
+
+  async press({
+    documentId,
+    bytes = Buffer.from('%PDF-1.7'),
+    destination = DESTINATION,
+  }: Accepted): Promise<void> {
+    const values = { payload: bytes.toString('base64'), filename: FILE_NAME, documentId, destination }
+    const props = Object.entries(values).map(([p, v]) => ({ p, v, vt: 'str' }))
+    assert.equal((await this.post('inject/outboxbutton', { __user_inject_props__: props })).status, 200)
   }
 
   async until(id: string, state: string): Promise<Json> {
