@@ -269,7 +269,7 @@ describe('outbox in the editor', function () {
       await reload(page)
       await show(page)
       await tab(page).locator('.redox-outbox-line').first().click()
-      await details(page).locator('dl').waitFor()
+      await details(page).locator('dl').last().waitFor()
       for (const width of [280, 400]) {
         await setWidth(page, width)
         await checkLooks(page)
@@ -293,7 +293,7 @@ describe('outbox in the editor', function () {
   it('has no buttons for those who may not decide or see the content', async () => {
     await page.evaluate(() => (RED.user.hasPermission = (permission) => permission === 'redox-outbox.read'))
     await tab(page).locator('.redox-outbox-line').first().click()
-    await details(page).locator('dl').waitFor()
+    await details(page).locator('dl').last().waitFor()
     assert.deepEqual(await details(page).getByRole('button').allInnerTexts(), [' Show the node'])
     await tab(page)
       .getByRole('button', { name: /^Resume/ })
