@@ -263,6 +263,28 @@ describe('outbox in the editor', function () {
     assert.ok(await tab(page).getByRole('button', { name: 'More' }).isHidden())
   })
 
+  it('shows one connection of several', async () => {
+    const others = [
+      {
+        ...{ id: 'second', type: 'redox-config', name: 'Laboratory', environment: 'Sandbox' },
+        ...{ environmentType: 'environment', delivery: 'durable' },
+        credentials: { storeKey: 'another key that nobody guesses' },
+      },
+      { id: 'user', type: 'redox-upload', z: 'outboxtab', connection: 'second', x: 140, y: 160, wires: [[]] },
+    ]
+    await client.deploy(redox.url, {}, others)
+    const choice = tab(page).getByLabel('Connection', { exact: true })
+    await choice.selectOption('Laboratory')
+    await tab(page).getByText('Waiting 0').waitFor()
+    await count(page, 0)
+    await editor.screenshot('outbox-several')
+    await choice.selectOption('Hospital')
+    await tab(page).getByText('Waiting 61').waitFor()
+    await count(page, 50)
+    await client.deploy(redox.url)
+    await choice.waitFor({ state: 'hidden' })
+  })
+
   it('is readable in every theme and width, also in German', async () => {
     for (const theme of ['light', 'dark']) {
       await page.evaluate((name) => RED.settings.setLocal('view-dark-theme', name), theme)

@@ -205,14 +205,16 @@ describe('outbox', function () {
     }
   })
 
-  it('is sent at once, also to a destination that is left alone after a failure', async () => {
-    const { id } = await parked(REFUSED)
-    redox.script('send', DOWN)
-    await users.decider.decide(id, 'resend', 'again')
+  it('sends what is behind a discarded message at once, however long that one had to wait', async () => {
+    redox.script('send', reply(503, {}, { 'retry-after': '100' }))
+    const { id } = await users.admin.accept({ documentId: documentId() })
+    const behind = await users.admin.accept({ documentId: documentId() })
     await eventually('it failed', async () => (await users.reader.get(`messages/${id}`))['attempts'] === 1)
+    const { dueAt } = await users.reader.get(`messages/${id}`)
+    assert.ok(Date.parse(dueAt) - Date.now() > 30_000, dueAt)
     redox.script('send', TAKEN)
-    await users.decider.pause(LANE, 'resume', 'now it works')
-    await users.reader.until(id, 'delivered')
+    assert.equal((await users.decider.decide(id, 'discard', 'not needed')).status, 204)
+    await users.reader.until(behind.id, 'delivered')
   })
 
   for (const [action, state] of [
@@ -391,9 +393,17 @@ describe('outbox', function () {
         (await users.admin.post(`${at}/lanes`, { lane, action: 'pause', reason: 'x' })).status,
         400,
       )
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded'])
-      for (const place of [`messages/${id}`, 'lanes']) {
-        const init = { method: 'POST', headers: { 'content-type': type }, body: JSON.stringify(good) }
+    // What a page of a stranger can post: Node-RED reads forms, too.
+    const pause = { lane: LANE, action: 'pause', reason: 'x' }
+    for (const [place, fields] of [
+      [`messages/${id}`, good],
+      ['lanes', pause],
+    ] as const)
+      for (const [type, body] of [
+        ['text/plain', JSON.stringify(fields)],
+        ['application/x-www-form-urlencoded', new URLSearchParams(fields).toString()],
+      ] as const) {
+        const init = { method: 'POST', headers: { 'content-type': type }, body }
         assert.equal((await users.admin.ask(`${at}/${place}`, init)).status, 400, `${type} ${place}`)
       }
     assert.deepEqual(await audit(), before)
