@@ -16,7 +16,11 @@ const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 const LONGEST_MS = 600_000
 
 // Of about the same length.
-const EDITOR = [['dialogs'], ['validators', 'inbox', 'examples'], ['connection', 'preview', 'looks', 'outbox']]
+const EDITOR = [
+  ['dialogs'],
+  ['validators', 'inbox', 'examples'],
+  ['connection', 'preview', 'looks', 'outbox'],
+]
 const forgotten = testsIn('editor').filter((file) => !EDITOR.flat().map(editorFile).includes(file))
 if (forgotten.length > 0) throw new Error(`In no group of scripts/test.mjs: ${forgotten.join(', ')}`)
 
