@@ -17,9 +17,9 @@ const LONGEST_MS = 600_000
 
 // Of about the same length.
 const EDITOR = [
-  ['dialogs'],
+  ['dialogs', 'durable'],
   ['validators', 'inbox', 'examples'],
-  ['connection', 'durable', 'preview', 'looks'],
+  ['connection', 'outbox', 'preview', 'looks'],
 ]
 const forgotten = testsIn('editor').filter((file) => !EDITOR.flat().map(editorFile).includes(file))
 if (forgotten.length > 0) throw new Error(`In no group of scripts/test.mjs: ${forgotten.join(', ')}`)

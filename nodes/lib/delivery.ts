@@ -25,6 +25,10 @@ export interface OutboxState {
   code?: string
 }
 
+const deployed = new Map<string, Delivery>()
+/** The durable connections of this process, by the ids of their redox-config nodes. */
+export const deliveries: ReadonlyMap<string, Delivery> = deployed
+
 /** The durable side of a redox-config node: opens its outbox, tells its nodes what became of their messages. */
 export class Delivery {
   #outbox: Outbox | undefined
@@ -34,6 +38,7 @@ export class Delivery {
   #shown = ''
   /** that wait or are parked */
   #left = 0
+  #code: string | undefined
   #logged = ''
   #again: NodeJS.Timeout | undefined
   readonly #listeners = new Map<string, (ended: Ended) => Promise<void>>()
@@ -47,8 +52,24 @@ export class Delivery {
     private readonly connection: () => Promise<Connection>,
   ) {}
 
+  /** What people call the connection; empty if they do not. */
+  get name(): string {
+    return this.node.name ?? ''
+  }
+
+  /** Undefined while it is not open. */
+  get outbox(): Outbox | undefined {
+    return this.#outbox
+  }
+
+  /** Why the store cannot be used. */
+  get code(): string | undefined {
+    return this.#code
+  }
+
   /** Delivers what waits since Node-RED ran last, without a message that asks for it. */
   start(): void {
+    deployed.set(this.node.id, this)
     this.RED.events.once('flows:started', this.#onStarted)
   }
 
@@ -108,6 +129,8 @@ export class Delivery {
    */
   async leave(withinMs?: number, isRemoved = false): Promise<void> {
     this.#isClosed = true
+    // A successor may have taken its place.
+    if (deployed.get(this.node.id) === this) deployed.delete(this.node.id)
     this.RED.events.off('flows:started', this.#onStarted)
     clearTimeout(this.#again)
     this.#deaf.forEach((stop) => stop())
@@ -144,6 +167,7 @@ export class Delivery {
 
   #show(outbox: OutboxState): void {
     const { waiting, parked, oldestSeconds, isLate, stopped, code } = outbox
+    this.#code = code
     const minutes = Math.floor(oldestSeconds / 60)
     const parts = [
       code ?? '',

@@ -158,12 +158,17 @@ export class Courier {
   /** Sends over this connection from now on, also what waited before; `undefined`: takes nothing more. */
   use(delivering: Delivering | undefined): void {
     this.#delivering = delivering
-    // Another connection may get through.
-    this.#resting.clear()
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
+    // Another connection may get through.
     this.wake()
+  }
+
+  /** Looks at once, also where nothing got through before: somebody has decided something. */
+  wake(): void {
+    this.#resting.clear()
+    this.#wake()
   }
 
   /** Resolves when nothing is under way any more. */
@@ -214,7 +219,7 @@ export class Courier {
     await store().catch((error: unknown) =>
       asRedoxError(error).code === 'REDOX_STORE_LOST' ? store() : Promise.reject(error as Error),
     )
-    this.wake()
+    this.#wake()
     return id
   }
 
@@ -259,7 +264,7 @@ export class Courier {
   }
 
   /** There may be something to send. */
-  wake(): void {
+  #wake(): void {
     this.#isWoken = true
     this.#endWait()
   }
@@ -309,7 +314,7 @@ export class Courier {
       .catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
       .finally(() => {
         this.#underWay.delete(stored.id)
-        this.wake()
+        this.#wake()
       })
     this.#underWay.set(stored.id, sending)
   }

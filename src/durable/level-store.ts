@@ -61,8 +61,8 @@ const KEY = {
   audit: (number: number) => `audit!${digits(number)}`,
 }
 const under = (prefix: string): { gt: string; lt: string } => ({ gt: `${prefix}!`, lt: `${prefix}"` })
-const text = (value: string): Buffer => Buffer.from(value, 'utf8')
-const json = (value: unknown): Buffer => text(JSON.stringify(value))
+const bytes = (value: string): Buffer => Buffer.from(value, 'utf8')
+const json = (value: unknown): Buffer => bytes(JSON.stringify(value))
 const put = (key: string, value: Buffer): Change => ({ type: 'put', key, value })
 const del = (key: string): Change => ({ type: 'del', key })
 
@@ -116,7 +116,7 @@ export class LevelStore implements DeliveryStore {
   async #recover(): Promise<void> {
     const version = Number((await this.#get(KEY.version))?.toString() ?? VERSION)
     if (version > VERSION) throw newer(version)
-    await this.#write([put(KEY.version, text(String(VERSION)))])
+    await this.#write([put(KEY.version, bytes(String(VERSION)))])
     for (const state of STATES)
       for await (const key of this.#keys(`state!${state}`)) {
         this.#counts[state]++
@@ -160,9 +160,9 @@ export class LevelStore implements DeliveryStore {
     await this.#write([
       put(KEY.row(row.id), json(row)),
       put(KEY.content(row.id), content),
-      ...places(row).map((key) => put(key, text(row.id))),
-      ...row.tags.map((tag) => put(KEY.tag(tag, sequence), text(row.id))),
-      ...row.files.map((name) => put(KEY.file(name, row.id), text(row.id))),
+      ...places(row).map((key) => put(key, bytes(row.id))),
+      ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
+      ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
     ])
     this.#sequence++
     this.#counts.waiting++
@@ -350,7 +350,7 @@ export class LevelStore implements DeliveryStore {
     const key = KEY.paused(lane)
     const line = { at: now, who, action: isPaused ? 'pause' : 'resume', subject: lane, reason } as const
     return this.#durably(() =>
-      this.#write([isPaused ? put(key, text(lane)) : del(key), this.#auditLine(line)]),
+      this.#write([isPaused ? put(key, bytes(lane)) : del(key), this.#auditLine(line)]),
     )
   }
 
@@ -538,7 +538,7 @@ export class LevelStore implements DeliveryStore {
   async #move(rows: [from: Row, to: Row][], also: Change[] = []): Promise<void> {
     const changes = rows.flatMap(([from, to]) => [
       ...places(from).map(del),
-      ...places(to).map((key) => put(key, text(to.id))),
+      ...places(to).map((key) => put(key, bytes(to.id))),
       put(KEY.row(to.id), json(to)),
     ])
     await this.#write([...changes, ...also])
@@ -597,7 +597,7 @@ export class LevelStore implements DeliveryStore {
       .then(() => {
         this.#nextFlush = undefined
         this.#flushing = this.#db
-          .batch([put(KEY.flushed, text(''))], { sync: true })
+          .batch([put(KEY.flushed, bytes(''))], { sync: true })
           .catch((error: unknown) => this.#broken(error))
         return this.#flushing
       })

@@ -42,7 +42,7 @@ const typed = (values: Record<string, string>, type: 'str' | 'msg'): object =>
   )
 
 /** A button and a node that takes all that changes from the message. */
-const FLOW = [
+export const INBOX_FLOW = [
   { id: 'inboxtab', type: 'tab', label: 'inbox' },
   {
     id: 'inboxconfig',
@@ -88,7 +88,7 @@ export class InboxClient {
   /** @param faults that the connection plays */
   async deploy(faults = ''): Promise<void> {
     const body = JSON.stringify(
-      FLOW.map((node) => (node.type === 'redox-config' ? { ...node, faults, attempts: '1' } : node)),
+      INBOX_FLOW.map((node) => (node.type === 'redox-config' ? { ...node, faults, attempts: '1' } : node)),
     )
     const answer = await this.ask('flows', {
       method: 'POST',

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
-import { InboxClient } from '../lib/inbox'
+import { INBOX_FLOW, InboxClient } from '../lib/inbox'
+import { DESTINATION, OutboxClient } from '../lib/outbox'
+import { reply, ScriptedServer } from '../lib/scripted-server'
 
 const USERS = {
   admin: '*',
@@ -13,6 +15,9 @@ const USERS = {
   editor: ['flows.write', 'redox.write'],
   inboxReader: 'redox-inbox.read',
   inboxWriter: 'redox-inbox.write',
+  outboxReader: 'redox-outbox.read',
+  outboxWriter: 'redox-outbox.write',
+  outboxSeer: 'redox-outbox.content',
 } as const
 type User = keyof typeof USERS
 
@@ -31,6 +36,7 @@ interface Route {
 const CANARY = 'Quuxworth-8814'
 const CONNECTION = { environment: 'Sandbox', environmentType: 'environment' }
 let message: string
+let accepted: string
 
 const EDITORS: User[] = ['admin', 'editor']
 const READERS: User[] = ['admin', 'reader', 'inboxReader']
@@ -39,6 +45,13 @@ const PREVIEW = {
   ...{ id: 'new', type: 'redox-upload', config: { api: 'fhir' } },
   ...{ connectionId: '', connection: CONNECTION },
 }
+const OUTBOX = 'redox/outbox/outboxconfig'
+const OUTBOX_READERS: User[] = ['admin', 'reader', 'outboxReader']
+const OUTBOX_WRITERS: User[] = ['admin', 'outboxWriter']
+const PAUSE = { lane: `datamodel ${DESTINATION}`, action: 'pause', reason: 'a test' }
+// Of a message that is not there: it can be decided about as often as a test likes.
+const NOBODYS = '00000000-0000-4000-8000-000000000000'
+const DECISION = { action: 'discard', reason: 'a test' }
 // prettier-ignore
 const ROUTES: Route[] = [
   { method: 'POST', path: '/redox/test', place: () => 'redox/test', body: TEST, good: 200, allowed: EDITORS },
@@ -48,22 +61,39 @@ const ROUTES: Route[] = [
   { method: 'GET', path: '/redox/inbox/:id', place: () => `redox/inbox/${message}`, good: 200, allowed: READERS },
   { method: 'GET', path: '/redox/inbox/:id/files/:index', place: () => `redox/inbox/${message}/files/0`, good: 200, allowed: READERS },
   { method: 'DELETE', path: '/redox/inbox', place: () => 'redox/inbox', good: 204, allowed: ['admin', 'inboxWriter'] },
+  { method: 'GET', path: '/redox/outbox', place: () => 'redox/outbox', good: 200, allowed: OUTBOX_READERS },
+  { method: 'GET', path: '/redox/outbox/:connection/messages', place: () => `${OUTBOX}/messages`, good: 200, allowed: OUTBOX_READERS },
+  { method: 'GET', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${accepted}`, good: 200, allowed: OUTBOX_READERS },
+  { method: 'GET', path: '/redox/outbox/:connection/messages/:id/content', place: () => `${OUTBOX}/messages/${accepted}/content?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },
+  { method: 'POST', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${NOBODYS}`, body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
+  { method: 'POST', path: '/redox/outbox/:connection/lanes', place: () => `${OUTBOX}/lanes`, body: PAUSE, good: 204, allowed: OUTBOX_WRITERS },
+  { method: 'GET', path: '/redox/outbox/:connection/audit', place: () => `${OUTBOX}/audit`, good: 200, allowed: OUTBOX_READERS },
 ]
+// Registered together, by a function of their own.
+const OF_DIALOGS = ['/redox/test', '/redox/preview', '/redox/key-pair']
 const POSTS = ROUTES.filter(({ method }) => method === 'POST')
 
 describe('admin routes', function () {
   this.timeout(60_000)
   let nodeRed: GuardedNodeRed<User>
+  let redox: ScriptedServer
 
   before(async () => {
     nodeRed = await startWithUsers<User>(USERS)
+    redox = await ScriptedServer.start()
+    const outbox = new OutboxClient(nodeRed.url, nodeRed.tokens.admin)
+    await outbox.deploy(redox.script('send', reply(400, {})).url, {}, INBOX_FLOW)
+    accepted = (await outbox.accept({ documentId: 'doc-1' })).id
+    await outbox.until(accepted, 'parked')
     const admin = new InboxClient(nodeRed.url, nodeRed.tokens.admin)
-    await admin.deploy()
     message = (
       await admin.send({ bytes: Buffer.from('%PDF-1.7'), filename: `${CANARY}.pdf`, family: CANARY })
     ).id
   })
-  after(() => nodeRed?.stop())
+  after(async () => {
+    await nodeRed?.stop()
+    await redox?.close()
+  })
 
   const ask = (method: string, place: string, token?: string, init: RequestInit = {}): Promise<Response> =>
     fetch(nodeRed.url + place, {
@@ -95,7 +125,7 @@ describe('admin routes', function () {
     assert.deepEqual(found.sort(), ROUTES.map(({ method, path }) => `${method} ${path}`).sort())
     // None is registered in a way that the search does not see, and none where no permission is asked for.
     const calls = files.join('\n').match(/httpAdmin\.\w+\(|httpNode/g)
-    assert.equal(calls?.length, ROUTES.length - POSTS.length + 1)
+    assert.equal(calls?.length, ROUTES.length - OF_DIALOGS.length + 1)
   })
 
   for (const route of ROUTES) {
@@ -112,7 +142,7 @@ describe('admin routes', function () {
 
     it(`${name}: other methods are none of its own`, async () => {
       const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
-        (method) => !ROUTES.some((other) => other.method === method && other.place() === route.place()),
+        (method) => !ROUTES.some((other) => other.method === method && other.path === route.path),
       )
       for (const method of methods) {
         const answer = await ask(method, route.place(), nodeRed.tokens.admin)

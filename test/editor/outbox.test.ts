@@ -1,0 +1,416 @@
+/** The outbox, as people use it: in a browser, on a real Node-RED, with a Redox that refuses. */
+import assert from 'node:assert/strict'
+import type { Locator, Page } from 'playwright-core'
+import { DESTINATION, FILE_NAME, OTHER_DESTINATION, OUTBOX_PATIENT, OutboxClient } from '../lib/outbox'
+import { reply, ScriptedServer } from '../lib/scripted-server'
+import { hasChromium, howToRunEditor, openEditor, type Editor } from './editor'
+
+/** Keys of the catalogue; one that is seen was not translated. */
+const RAW_KEY = /\boutbox\.\w/
+/** What people with poor eyes need between text and background (WCAG 2, AA). */
+const CONTRAST = 4.5
+const PWN = `<img src=x onerror="window.__pwned = 'x'">`
+
+const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no such patient' }], Logs: [{ ID: 'log-1' }] } })
+const LANE = `datamodel ${DESTINATION}`
+
+declare const RED: {
+  actions: { invoke(name: string): void }
+  settings: { setLocal(name: string, value: string): void }
+  user: { hasPermission(permission: string): boolean }
+  view: { selection(): { nodes?: { id: string }[] }; reveal(id: string): void }
+}
+declare global {
+  interface Window {
+    __pwned?: string
+  }
+}
+
+describe('outbox in the editor', function () {
+  this.timeout(120_000)
+  let editor: Editor
+  let page: Page
+  let client: OutboxClient
+  let redox: ScriptedServer
+  let refused: string
+
+  before(async function () {
+    if (!hasChromium && !process.env['CI']) {
+      console.log(`editor tests: skipped; ${howToRunEditor}`)
+      this.skip()
+    }
+    assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
+    redox = await ScriptedServer.start()
+    editor = await openEditor()
+    page = editor.page
+    client = new OutboxClient(editor.url)
+  })
+  after(async () => {
+    await editor?.close()
+    await redox?.close()
+  })
+  afterEach(async () => {
+    assert.equal(await page.evaluate(() => window.__pwned), undefined)
+    assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
+    assert.deepEqual(editor.complaints.splice(0), [])
+  })
+
+  it('says what to do when no connection delivers durably', async () => {
+    await show(page)
+    await tab(page).getByText('No connection delivers durably').waitFor()
+    assert.equal(await tab(page).getByRole('searchbox').count(), 0)
+    await editor.screenshot('outbox-none')
+  })
+
+  it('shows counts, stopped destinations and first what is parked', async () => {
+    await client.deploy(redox.url)
+    // The debug sidebar fails over an error of a node that the editor does not know yet.
+    await reload(page)
+    redox.script('send', REFUSED)
+    refused = (await client.accept({ documentId: 'doc-1' })).id
+    await client.until(refused, 'parked')
+    await client.accept({ documentId: 'doc-2' })
+    await client.accept({ documentId: 'doc-3' })
+    redox.script('send')
+    const other = await client.accept({ documentId: 'doc-4', destination: OTHER_DESTINATION })
+    await client.until(other.id, 'delivered')
+    await reload(page)
+    await show(page)
+    await line(page, refused).waitFor()
+    assert.equal(await tab(page).locator('.redox-outbox-line').count(), 1)
+    assert.match(
+      await line(page, refused).innerText(),
+      /Parked · REDOX_REJECTED\s+Data Model af394f14[^]*attempts: 1/,
+    )
+    const filters = await tab(page).locator('.redox-outbox-filters button').allInnerTexts()
+    assert.deepEqual(filters, ['All', 'Waiting 2', 'Sending 0', 'Parked 1', 'Delivered 1', 'Discarded 0'])
+    assert.equal(await filter(page, 'Parked').getAttribute('aria-pressed'), 'true')
+    const lane = tab(page).locator('.redox-outbox-lane')
+    assert.equal(await lane.count(), 1)
+    assert.match(
+      await lane.innerText(),
+      /Stopped by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+open: 2 · \d/,
+    )
+    await editor.screenshot('outbox-list')
+  })
+
+  it('filters by state and destination, and finds by document id whatever became of it', async () => {
+    await filter(page, 'Waiting').click()
+    await count(page, 2)
+    await filter(page, 'Discarded').click()
+    await tab(page).getByText('No messages to show here').waitFor()
+    await filter(page, 'All').click()
+    await count(page, 4)
+    const lane = tab(page).getByRole('button', { name: `Data Model ${DESTINATION}`, exact: true })
+    await lane.click()
+    await count(page, 3)
+    assert.equal(await lane.getAttribute('aria-pressed'), 'true')
+    await lane.click()
+    await count(page, 4)
+    await search(page, 'doc-4')
+    await count(page, 1)
+    await tab(page).getByText('Delivered', { exact: true }).waitFor()
+    await search(page, OUTBOX_PATIENT.last)
+    await count(page, 0)
+    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await count(page, 4)
+    await tab(page).getByText('Time of acceptance').click()
+    await tab(page).getByLabel('From').fill('2999-01-01T00:00:00')
+    await tab(page).getByRole('button', { name: 'Search' }).click()
+    await count(page, 0)
+    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await count(page, 4)
+    await tab(page).getByText('Time of acceptance').click()
+  })
+
+  it('tells the outcome, opened with the keyboard, and nothing of the patient', async () => {
+    await filter(page, 'Parked').click()
+    await count(page, 1)
+    await line(page, refused).focus()
+    await page.keyboard.press('Enter')
+    assert.equal(await line(page, refused).getAttribute('aria-expanded'), 'true')
+    await details(page).getByText('Notes:New', { exact: true }).waitFor()
+    const text = await details(page).innerText()
+    for (const part of [
+      'REDOX_REJECTED',
+      '400',
+      'log-1',
+      'DocumentID: doc-1',
+      'application/pdf',
+      'sha256',
+      refused,
+    ])
+      assert.ok(text.includes(part), part)
+    for (const part of [...Object.values(OUTBOX_PATIENT), FILE_NAME])
+      assert.ok(!(await tab(page).innerText()).includes(part), part)
+    await editor.screenshot('outbox-detail')
+  })
+
+  it('shows the node in the workspace', async () => {
+    await details(page).getByRole('button', { name: 'Show the node' }).click()
+    await page.locator('#outboxsend.red-ui-flow-node-group').waitFor()
+  })
+
+  it('sends again, with a reason and the keyboard alone, and shows it as delivered', async () => {
+    const again = details(page).getByRole('button', { name: 'Send again' })
+    await again.focus()
+    await page.keyboard.press('Enter')
+    const reason = details(page).getByLabel('Reason (goes into the record)')
+    assert.ok(await reason.evaluate((one) => one === document.activeElement))
+    await page.keyboard.press('Escape')
+    assert.equal(await reason.count(), 0)
+    assert.ok(await again.evaluate((one) => one === document.activeElement))
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Enter')
+    // The server refuses it, too, and the browser would complain of that.
+    await page.keyboard.type('  ')
+    await page.keyboard.press('Enter')
+    assert.equal((await client.get(`messages/${refused}`))['state'], 'parked', 'sent without a reason')
+    await page.keyboard.type('patient is known now')
+    await editor.screenshot('outbox-reason')
+    await page.keyboard.press('Enter')
+    await page.getByText('The message is sent again.').waitFor()
+    await client.until(refused, 'delivered')
+    await line(page, refused).waitFor({ state: 'detached' })
+    await filter(page, 'Delivered').click()
+    await count(page, 4)
+    await line(page, refused).click()
+    await details(page).getByText('200').waitFor()
+    await details(page).getByText('REDOX_REJECTED').waitFor({ state: 'detached' })
+    await line(page, refused).click()
+  })
+
+  it('discards with a reason, which the record has', async () => {
+    redox.script('send', REFUSED)
+    const { id } = await client.accept({ documentId: 'doc-5' })
+    await client.until(id, 'parked')
+    await filter(page, 'Parked').click()
+    await line(page, id).click()
+    await details(page).getByRole('button', { name: 'Discard' }).click()
+    await details(page).getByLabel('Reason').fill(`wrong patient ${PWN}`)
+    await details(page).locator('form').getByRole('button', { name: 'Discard' }).click()
+    await line(page, id).waitFor({ state: 'detached' })
+    assert.equal((await client.get(`messages/${id}`))['state'], 'discarded')
+    await tab(page).getByText('Record: who did what').click()
+    const lines = tab(page).locator('.redox-outbox-record li')
+    await lines.first().waitFor()
+    assert.match(
+      (await lines.first().textContent())!,
+      /anonymous · discarded · [\da-f]{8} · wrong patient <img/,
+    )
+    await editor.screenshot('outbox-record')
+    await lines.first().getByRole('button').click()
+    await count(page, 1)
+    await line(page, id).getByText('Discarded · by a person').waitFor()
+    await tab(page).getByText('Record: who did what').click()
+    await tab(page).getByRole('button', { name: 'Clear' }).click()
+  })
+
+  it('pauses and resumes a destination', async () => {
+    redox.script('send', reply(503, {}))
+    const { id } = await client.accept({ documentId: 'doc-6' })
+    const lane = tab(page).locator('.redox-outbox-lane')
+    await lane.getByRole('button', { name: `Pause: Data Model ${DESTINATION}` }).click()
+    await lane.getByLabel('Reason').fill('maintenance')
+    await lane.locator('form').getByRole('button', { name: 'Pause' }).click()
+    await lane.getByText('Paused by a person').waitFor()
+    await editor.screenshot('outbox-paused')
+    const { lanes } = (await client.connection()) as { lanes: { lane: string; paused: boolean }[] }
+    assert.deepEqual(
+      lanes.map(({ lane: name, paused }) => [name, paused]),
+      [[LANE, true]],
+    )
+    redox.script('send')
+    await lane.getByRole('button', { name: 'Resume' }).click()
+    await lane.getByLabel('Reason').fill('over')
+    await lane.locator('form').getByRole('button', { name: 'Resume' }).click()
+    await client.until(id, 'delivered')
+    await lane.waitFor({ state: 'detached' })
+  })
+
+  it('shows the content after a reason was given, and no sooner', async () => {
+    await search(page, 'doc-6')
+    await count(page, 1)
+    await tab(page).locator('.redox-outbox-line').click()
+    assert.ok(!(await tab(page).innerText()).includes(OUTBOX_PATIENT.last))
+    await details(page).getByRole('button', { name: 'Show the content' }).click()
+    await details(page).getByText('Who looks at it, and why, is recorded').waitFor()
+    await details(page).getByLabel('Reason').fill('call of the ward')
+    await details(page).locator('form').getByRole('button', { name: 'Show the content' }).click()
+    const content = details(page).locator('pre')
+    await content.waitFor()
+    for (const part of [OUTBOX_PATIENT.last, FILE_NAME])
+      assert.ok((await content.innerText()).includes(part), part)
+    const { total } = await client.get('audit?limit=1')
+    const { lines } = await client.get(`audit?skip=${total - 1}`)
+    assert.deepEqual([lines[0].action, lines[0].reason], ['look', 'call of the ward'])
+    await editor.screenshot('outbox-content')
+    await tab(page).locator('.redox-outbox-line').click()
+    await tab(page).getByRole('button', { name: 'Clear' }).click()
+  })
+
+  it('gives more than a page when it is asked to', async () => {
+    await client.pause(LANE, 'pause', 'x').then(async ({ status }) => {
+      // Nothing waits there yet.
+      assert.equal(status, 404)
+      redox.script('send', reply(503, {}))
+      await client.accept({ documentId: 'many-0' })
+      assert.equal((await client.pause(LANE, 'pause', 'x')).status, 204)
+    })
+    for (let number = 1; number <= 60; number++) await client.press({ documentId: `many-${number}` })
+    await filter(page, 'Waiting').click()
+    await tab(page).getByText('Waiting 61').waitFor({ timeout: 30_000 })
+    await count(page, 50)
+    await tab(page).getByRole('button', { name: 'More' }).click()
+    await count(page, 61)
+    assert.ok(await tab(page).getByRole('button', { name: 'More' }).isHidden())
+  })
+
+  it('shows one connection of several', async () => {
+    const others = [
+      {
+        ...{ id: 'second', type: 'redox-config', name: 'Laboratory', environment: 'Sandbox' },
+        ...{ environmentType: 'environment', delivery: 'durable' },
+        credentials: { storeKey: 'another key that nobody guesses' },
+      },
+      { id: 'user', type: 'redox-upload', z: 'outboxtab', connection: 'second', x: 140, y: 160, wires: [[]] },
+    ]
+    await client.deploy(redox.url, {}, others)
+    const choice = tab(page).getByLabel('Connection', { exact: true })
+    await choice.selectOption('Laboratory')
+    await tab(page).getByText('Waiting 0').waitFor()
+    await count(page, 0)
+    await editor.screenshot('outbox-several')
+    await choice.selectOption('Hospital')
+    await tab(page).getByText('Waiting 61').waitFor()
+    await count(page, 50)
+    await client.deploy(redox.url)
+    await choice.waitFor({ state: 'hidden' })
+  })
+
+  it('is readable in every theme and width, also in German', async () => {
+    for (const theme of ['light', 'dark']) {
+      await page.evaluate((name) => RED.settings.setLocal('view-dark-theme', name), theme)
+      await reload(page)
+      await show(page)
+      await tab(page).locator('.redox-outbox-line').first().click()
+      await details(page).locator('dl').last().waitFor()
+      for (const width of [280, 400]) {
+        await setWidth(page, width)
+        await checkLooks(page)
+        await editor.screenshot(`outbox-${theme}-${width}`)
+      }
+    }
+    await page.evaluate(() => localStorage.setItem('editor-language', 'de'))
+    await reload(page)
+    await show(page)
+    await tab(page).getByText('Wartet 61').waitFor()
+    await tab(page).locator('.redox-outbox-line').first().click()
+    await details(page).getByRole('button', { name: 'Verwerfen' }).waitFor()
+    await tab(page).getByText('Von einer Person angehalten').waitFor()
+    assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
+    await editor.screenshot('outbox-german')
+    await page.evaluate(() => localStorage.removeItem('editor-language'))
+    await reload(page)
+    await show(page)
+  })
+
+  it('has no buttons for those who may not decide or see the content', async () => {
+    await page.evaluate(() => (RED.user.hasPermission = (permission) => permission === 'redox-outbox.read'))
+    await tab(page).locator('.redox-outbox-line').first().click()
+    await details(page).locator('dl').last().waitFor()
+    assert.deepEqual(await details(page).getByRole('button').allInnerTexts(), [' Show the node'])
+    await tab(page)
+      .getByRole('button', { name: /^Resume/ })
+      .waitFor({ state: 'hidden' })
+    await page.evaluate(() => (RED.user.hasPermission = () => true))
+    await tab(page)
+      .getByRole('button', { name: /^Resume/ })
+      .waitFor()
+  })
+
+  it('tells who lacks the permission, and shows nothing more of it', async () => {
+    await page.route('**/redox/outbox**', (route) => route.fulfill({ status: 401 }))
+    await tab(page).getByText('No permission to see the outbox').waitFor()
+    assert.equal(await tab(page).locator('.redox-outbox-line').count(), 0)
+    await editor.screenshot('outbox-no-permission')
+    await page.unroute('**/redox/outbox**')
+    await tab(page).locator('.redox-outbox-line').first().waitFor()
+    // The browser itself writes a refused request to its console.
+    for (const complaint of editor.complaints.splice(0)) assert.match(complaint, /status of 401/)
+  })
+})
+
+const tab = (page: Page): Locator => page.locator('.redox-outbox')
+const line = (page: Page, id: string): Locator =>
+  page.locator('.redox-outbox-line', { hasText: id.slice(0, 8) })
+const details = (page: Page): Locator => page.locator('.redox-outbox-details')
+const filter = (page: Page, state: string): Locator =>
+  tab(page).locator('.redox-outbox-filters').getByRole('button', { name: state })
+
+async function count(page: Page, wanted: number): Promise<void> {
+  await page.waitForFunction(
+    (number) => document.querySelectorAll('.redox-outbox-line').length === number,
+    wanted,
+  )
+}
+
+async function search(page: Page, text: string): Promise<void> {
+  await tab(page).getByRole('searchbox').fill(text)
+  await page.keyboard.press('Enter')
+}
+
+async function show(page: Page): Promise<void> {
+  await page.evaluate(() => RED.actions.invoke('redox:show-outbox'))
+  await tab(page).waitFor({ state: 'visible' })
+}
+
+async function reload(page: Page): Promise<void> {
+  await page.reload()
+  await page.locator('.red-ui-palette-node').first().waitFor()
+}
+
+// ---- Looks --------------------------------------------------------------------------------------------
+
+/** The sidebar is as wide as people drag it. */
+async function setWidth(page: Page, width: number): Promise<void> {
+  await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
+    sidebar.style.width = `${pixels}px`
+    window.dispatchEvent(new Event('resize'))
+  }, width)
+}
+
+async function checkLooks(page: Page): Promise<void> {
+  const tooWide = await tab(page).evaluate((root) =>
+    [root, ...root.querySelectorAll('*')]
+      .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
+      .filter((one) => one.clientWidth > 0 && one.tagName !== 'INPUT')
+      .map((one) => `${one.tagName}.${one.className}`),
+  )
+  assert.deepEqual(tooWide, [])
+  for (const part of ['line', 'small', 'state', 'name', 'stopped'])
+    await checkContrast(page, `.redox-outbox-${part}`)
+  for (const part of ['dt', 'dd', 'button']) await checkContrast(page, `.redox-outbox-details ${part}`)
+  for (const part of ['.redox-outbox-filters button', 'summary', 'label']) await checkContrast(page, part)
+}
+
+async function checkContrast(page: Page, selector: string): Promise<void> {
+  const ratio = await tab(page).locator(selector).first().evaluate(contrastOf)
+  assert.ok(ratio >= CONTRAST, `${selector} has a contrast of ${ratio.toFixed(2)}`)
+}
+
+/** Of the text and the first background behind it; runs in the page. */
+function contrastOf(text: Element): number {
+  const luminance = (colour: string): number => {
+    const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {
+      const value = Number(part) / 255
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+    }) as [number, number, number]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+  }
+  let behind: Element | null = text
+  while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
+    behind = behind.parentElement
+  const pair = [getComputedStyle(text).color, getComputedStyle(behind!).backgroundColor].map(luminance)
+  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)
+}

@@ -1,0 +1,159 @@
+/** Fills the outbox of a Node-RED that runs elsewhere, and asks its admin API. */
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const WITHIN_MS = 15_000
+
+export const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
+export const OTHER_DESTINATION = '7ce6f387-c33c-417d-8682-81e83628cbd9'
+/** Who all messages are about; found in a listing, it is a leak. */
+export const OUTBOX_PATIENT = { id: 'ZX81-7745', first: 'Zebedina', last: 'Quuxworth', dob: '1931-07-19' }
+export const FILE_NAME = 'befund-xylotomy.pdf'
+
+export type Json = Record<string, any>
+
+/** What a test has accepted. */
+export interface Accepted {
+  documentId: string
+  bytes?: Buffer
+  destination?: string
+}
+
+const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+}) as string
+
+const typed = (values: Record<string, string>, type: 'str' | 'msg'): object =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => [
+      [name, value],
+      [`${name}Type`, type],
+    ]),
+  )
+
+/** A durable connection to `redox`, and a button with a note behind it; what it emits is kept in the global context. */
+const flowTo = (redox: string, settings: object): object[] => [
+  { id: 'outboxtab', type: 'tab', label: 'outbox' },
+  {
+    ...{ id: 'outboxconfig', type: 'redox-config', name: 'Hospital', attempts: '1', apiBase: redox },
+    ...{ environment: 'Development', environmentType: 'environment', clientId: 'client', keyId: 'key' },
+    ...{ delivery: 'durable', ...settings },
+    credentials: { privateKey, storeKey: 'a store key that nobody guesses' },
+  },
+  { id: 'outboxbutton', type: 'inject', z: 'outboxtab', props: [], x: 140, y: 80, wires: [['outboxsend']] },
+  {
+    ...{ id: 'outboxsend', type: 'redox-datamodel-note', z: 'outboxtab', connection: 'outboxconfig' },
+    ...{ name: 'letters', fileFrom: 'message', way: 'embed', x: 340, y: 80, wires: [['outboxemitted']] },
+    ...typed({ patientId: OUTBOX_PATIENT.id, firstName: OUTBOX_PATIENT.first }, 'str'),
+    ...typed({ lastName: OUTBOX_PATIENT.last, dob: OUTBOX_PATIENT.dob, sex: 'Female' }, 'str'),
+    ...typed({ typeOfPatientId: 'MR', documentType: 'Letter', providerId: '4356789876' }, 'str'),
+    ...typed({ file: 'payload', filename: 'filename', documentId: 'documentId' }, 'msg'),
+    ...typed({ destination: 'destination' }, 'msg'),
+  },
+  {
+    ...{ id: 'outboxemitted', type: 'function', z: 'outboxtab', x: 540, y: 80, wires: [[]] },
+    func: "global.set('emitted', [...(global.get('emitted') || []), msg.redox.outbox.id])",
+  },
+]
+
+/** One Node-RED and one of its users. */
+export class OutboxClient {
+  constructor(
+    /** Of Node-RED, with a slash at its end. */
+    private readonly url: string,
+    private readonly token?: string,
+  ) {}
+
+  ask(place: string, options: RequestInit = {}): Promise<Response> {
+    const access = this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }
+    return fetch(this.url + place, { ...options, headers: { ...access, ...options.headers } })
+  }
+
+  post(place: string, body: unknown): Promise<Response> {
+    const headers = { 'content-type': 'application/json' }
+    return this.ask(place, { method: 'POST', headers, body: JSON.stringify(body) })
+  }
+
+  /** @param place below the outbox of the connection */
+  async get(place: string): Promise<Json> {
+    const answer = await this.ask(`redox/outbox/outboxconfig/${place}`)
+    assert.equal(answer.status, 200, `${place}: ${await answer.clone().text()}`)
+    return (await answer.json()) as Json
+  }
+
+  decide(id: string, action: string, reason: string): Promise<Response> {
+    return this.post(`redox/outbox/outboxconfig/messages/${id}`, { action, reason })
+  }
+
+  pause(lane: string, action: string, reason: string): Promise<Response> {
+    return this.post('redox/outbox/outboxconfig/lanes', { lane, action, reason })
+  }
+
+  /**
+   * @param redox where the connection leads
+   * @param settings of the connection
+   * @param others further nodes
+   */
+  async deploy(redox: string, settings: object = {}, others: object[] = []): Promise<void> {
+    const answer = await this.post('flows', [...flowTo(redox, settings), ...others])
+    assert.equal(answer.status, 204)
+    await eventually('the outbox is open', async () => 'counts' in (await this.connection()))
+  }
+
+  async connection(): Promise<Json> {
+    const { connections } = (await (await this.ask('redox/outbox')).json()) as { connections: Json[] }
+    return connections.find(({ id }) => id === 'outboxconfig') ?? {}
+  }
+
+  async messages(query = ''): Promise<Json[]> {
+    return (await this.get(`messages?${query}`))['messages'] as Json[]
+  }
+
+  /** Presses the button and waits until the message is in the store. Returns its line of the list. */
+  async accept(accepted: Accepted): Promise<Json> {
+    await this.press(accepted)
+    let found: Json | undefined
+    await eventually(`${accepted.documentId} is accepted`, async () => {
+      found = (await this.messages(`search=${accepted.documentId}`)).at(-1)
+      return found !== undefined
+    })
+    return found!
+  }
+
+  async press({
+    documentId,
+    bytes = Buffer.from('%PDF-1.7'),
+    destination = DESTINATION,
+  }: Accepted): Promise<void> {
+    const values = { payload: bytes.toString('base64'), filename: FILE_NAME, documentId, destination }
+    const props = Object.entries(values).map(([p, v]) => ({ p, v, vt: 'str' }))
+    assert.equal((await this.post('inject/outboxbutton', { __user_inject_props__: props })).status, 200)
+  }
+
+  async until(id: string, state: string): Promise<Json> {
+    let found: Json = {}
+    await eventually(`${id} is ${state}`, async () => {
+      found = await this.get(`messages/${id}`)
+      return found['state'] === state
+    })
+    return found
+  }
+
+  /** Ids of the messages whose answer the note has emitted. */
+  async emitted(): Promise<string[]> {
+    const answer = (await (await this.ask('context/global/emitted')).json()) as { msg?: string }
+    return answer.msg === undefined || answer.msg === '(undefined)'
+      ? []
+      : (JSON.parse(answer.msg) as string[])
+  }
+}
+
+export async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const until = Date.now() + WITHIN_MS
+  while (!(await isTrue())) {
+    assert.ok(Date.now() < until, `not so: ${what}`)
+    await sleep(50)
+  }
+}

@@ -1,0 +1,467 @@
+/** The admin API of the outbox: what it shows and to whom, what a person decides, and what is written down of it. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import {
+  DESTINATION,
+  eventually,
+  FILE_NAME,
+  OUTBOX_PATIENT,
+  OTHER_DESTINATION,
+  OutboxClient,
+  type Json,
+} from '../lib/outbox'
+import { reply, reset, ScriptedServer } from '../lib/scripted-server'
+
+const USERS = {
+  admin: '*',
+  nobody: ['flows.read', 'redox-inbox.read', 'redox-inbox.write'],
+  reader: 'redox-outbox.read',
+  decider: ['redox-outbox.read', 'redox-outbox.write'],
+  seer: 'redox-outbox.content',
+  all: ['read', 'write'],
+} as const
+type User = keyof typeof USERS
+
+const LANE = `datamodel ${DESTINATION}`
+const OTHER_LANE = `datamodel ${OTHER_DESTINATION}`
+const UNKNOWN = '00000000-0000-4000-8000-000000000000'
+const DOWN = reply(503, { error: 'down' })
+// Redox repeats what it was sent.
+const REFUSED = reply(400, {
+  Meta: { Errors: [{ Text: `no ${OUTBOX_PATIENT.last}` }], Logs: [{ ID: 'log-1' }] },
+})
+const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
+const CANARIES = [...Object.values(OUTBOX_PATIENT), FILE_NAME, 'befund', 'a store key']
+
+const assertSilent = (text: string, where: string): void => {
+  const lower = text.toLowerCase()
+  assert.deepEqual(
+    CANARIES.filter((canary) => lower.includes(canary.toLowerCase())),
+    [],
+    `in ${where}: ${text}`,
+  )
+}
+
+describe('outbox', function () {
+  this.timeout(60_000)
+  let nodeRed: GuardedNodeRed<User>
+  let redox: ScriptedServer
+  const users = {} as Record<User, OutboxClient>
+  let count = 0
+
+  before(async () => {
+    nodeRed = await startWithUsers<User>(USERS)
+    for (const name of Object.keys(USERS) as User[])
+      users[name] = new OutboxClient(nodeRed.url, nodeRed.tokens[name])
+    redox = await ScriptedServer.start()
+    await users.admin.deploy(redox.url)
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await redox?.close()
+  })
+  afterEach(async () => {
+    redox.script('send')
+    const { lanes } = (await users.admin.connection()) as { lanes: Json[] }
+    for (const { lane } of lanes.filter(({ paused }) => paused))
+      await users.admin.pause(lane, 'resume', 'end of test')
+    for (const { id } of await users.admin.messages('state=parked'))
+      await users.admin.decide(id, 'discard', 'end of test')
+    await eventually('all is sent', async () => {
+      const { counts } = (await users.admin.connection()) as { counts: Record<string, number> }
+      return counts['waiting']! + counts['held']! + counts['parked']! === 0
+    })
+  })
+
+  const documentId = (): string => `doc-${++count}-of-the-test`
+  const parked = async (answer = REFUSED, destination = DESTINATION): Promise<Json> => {
+    redox.script('send', answer)
+    const { id } = await users.admin.accept({ documentId: documentId(), destination })
+    return users.admin.until(id, 'parked')
+  }
+  const audit = async (): Promise<Json[]> => {
+    const { total } = await users.reader.get('audit?limit=1')
+    return (await users.reader.get(`audit?skip=${Math.max(0, total - 5)}`))['lines'] as Json[]
+  }
+  const lastLine = async (): Promise<Json> => (await audit()).at(-1)!
+  const errorOf = async (answer: Response): Promise<[number, string]> => {
+    const { code, message } = (await answer.json()) as { code: string; message: string }
+    assert.equal(typeof message, 'string')
+    assert.ok(message.length > 10, message)
+    return [answer.status, code]
+  }
+
+  it('shows depth, age and why a destination is stopped', async () => {
+    const first = await parked()
+    const second = await users.admin.accept({ documentId: documentId() })
+    const answer = await users.reader.ask('redox/outbox')
+    assert.equal(answer.headers.get('cache-control'), 'no-store')
+    const { connections } = (await answer.json()) as { connections: Json[] }
+    assert.equal(connections.length, 1)
+    const [{ id, name, counts, oldest, lanes, lanesInAll }] = connections as [Json]
+    assert.deepEqual([id, name, lanesInAll], ['outboxconfig', 'Hospital', 1])
+    assert.deepEqual([counts.waiting, counts.held, counts.parked], [1, 0, 1])
+    assert.equal(oldest, second.acceptedAt)
+    assert.deepEqual(lanes, [
+      {
+        ...{ lane: LANE, open: 1, oldest: second.acceptedAt, paused: false },
+        blockedBy: { id: first.id, reason: 'REDOX_REJECTED' },
+      },
+    ])
+  })
+
+  it('finds by id, document id, hash and message id, state, destination and time', async () => {
+    redox.script('send', DOWN)
+    await users.admin.pause(LANE, 'pause', 'x')
+    const bytes = Buffer.from('%PDF-1.7 found by its hash')
+    const here = { documentId: documentId(), bytes }
+    const there = { documentId: documentId(), destination: OTHER_DESTINATION }
+    const first = await users.admin.accept(here)
+    const second = await users.admin.accept(there)
+    const ids = async (query: string): Promise<string[]> =>
+      (await users.reader.messages(query)).map(({ id }) => id)
+    const hash = createHash('sha256').update(bytes).digest('hex')
+    assert.deepEqual(await ids(`search=${first.id}`), [first.id])
+    assert.deepEqual(await ids(`search=${here.documentId}`), [first.id])
+    assert.deepEqual(await ids(`search=${hash}`), [first.id])
+    assert.deepEqual(await ids(`search=${hash.toUpperCase()}`), [first.id])
+    assert.deepEqual(await ids(`search=${there.documentId}`), [second.id])
+    assert.deepEqual(await ids('search=doc-'), [])
+    assert.deepEqual(await ids(`search=${OUTBOX_PATIENT.last}`), [])
+    assert.deepEqual(await ids(`state=waiting&destination=${encodeURIComponent(OTHER_LANE)}`), [second.id])
+    assert.deepEqual(await ids(`search=${first.id}&state=parked`), [])
+    const { acceptedAt } = second
+    assert.deepEqual(await ids(`since=${acceptedAt}`), [second.id])
+    assert.deepEqual(await ids(`state=waiting&till=${Date.parse(acceptedAt) - 1}`), [first.id])
+  })
+
+  it('gives a list page by page', async () => {
+    await parked()
+    const accepted: string[] = []
+    for (let times = 0; times < 5; times++)
+      accepted.push((await users.admin.accept({ documentId: documentId() })).id)
+    const found: string[] = []
+    let after = ''
+    for (let pages = 1; ; pages++) {
+      const { messages, next } = await users.reader.get(`messages?state=waiting&limit=2${after}`)
+      found.push(...messages.map(({ id }: Json) => id as string))
+      if (next === undefined) {
+        assert.equal(pages, 3)
+        break
+      }
+      after = `&after=${next}`
+    }
+    assert.deepEqual(found, accepted)
+  })
+
+  it('tells what became of a message: refused, and delivered', async () => {
+    const refused = await parked()
+    const { operation, environment, identifiers, files, error, owner, attempts, destination, endedAt } =
+      refused
+    assert.deepEqual(
+      [operation, environment, owner, attempts, destination],
+      ['Notes:New', 'Development', 'outboxsend', 1, LANE],
+    )
+    assert.deepEqual(identifiers, { DocumentID: `doc-${count}-of-the-test` })
+    const sha256 = createHash('sha256').update('%PDF-1.7').digest('hex')
+    assert.deepEqual(files, [{ contentType: 'application/pdf', size: 8, sha256 }])
+    assert.equal(error.code, 'REDOX_REJECTED')
+    assert.deepEqual([error.cause.status, error.cause.logIds], [400, ['log-1']])
+    assert.ok(!('answer' in error.cause))
+    assert.ok(Date.parse(endedAt) >= Date.parse(refused.acceptedAt))
+
+    redox.script('send', TAKEN)
+    assert.equal((await users.decider.decide(refused.id, 'resend', 'mended')).status, 204)
+    const { delivery, error: gone } = await users.reader.until(refused.id, 'delivered')
+    assert.deepEqual([delivery.status, delivery.logIds, gone], [200, ['log-2'], undefined])
+  })
+
+  it('has a parked message sent again, and its node emits the answer', async () => {
+    for (const answer of [REFUSED, reset]) {
+      const { id, reason } = await parked(answer)
+      assert.equal(reason, answer === reset ? 'REDOX_OUTCOME_UNKNOWN' : 'REDOX_REJECTED')
+      const behind = await users.admin.accept({ documentId: documentId() })
+      redox.script('send', TAKEN)
+      const sent = redox.of('send').length
+      assert.equal((await users.decider.decide(id, 'resend', 'looked it up: not there')).status, 204)
+      await users.admin.until(behind.id, 'delivered')
+      await eventually('emitted', async () => (await users.admin.emitted()).includes(behind.id))
+      assert.equal((await users.admin.emitted()).filter((one) => one === id).length, 1)
+      const documents = redox
+        .of('send')
+        .slice(sent)
+        .map(({ body }) => JSON.parse(body.toString()).Note.DocumentID)
+      assert.deepEqual(documents, [`doc-${count - 1}-of-the-test`, `doc-${count}-of-the-test`])
+      const { at, ...line } = await lastLine()
+      assert.ok(Math.abs(Date.parse(at) - Date.now()) < 20_000)
+      assert.deepEqual(line, {
+        who: 'decider',
+        action: 'resend',
+        subject: id,
+        reason: 'looked it up: not there',
+      })
+    }
+  })
+
+  it('sends what is behind a discarded message at once, however long that one had to wait', async () => {
+    redox.script('send', reply(503, {}, { 'retry-after': '100' }))
+    const { id } = await users.admin.accept({ documentId: documentId() })
+    const behind = await users.admin.accept({ documentId: documentId() })
+    await eventually('it failed', async () => (await users.reader.get(`messages/${id}`))['attempts'] === 1)
+    const { dueAt } = await users.reader.get(`messages/${id}`)
+    assert.ok(Date.parse(dueAt) - Date.now() > 30_000, dueAt)
+    redox.script('send', TAKEN)
+    assert.equal((await users.decider.decide(id, 'discard', 'not needed')).status, 204)
+    await users.reader.until(behind.id, 'delivered')
+  })
+
+  for (const [action, state] of [
+    ['mark-delivered', 'delivered'],
+    ['discard', 'discarded'],
+  ] as const)
+    it(`${action}: nothing is sent, nothing emitted, and what is behind goes on`, async () => {
+      const { id } = await parked()
+      const behind = await users.admin.accept({ documentId: documentId() })
+      redox.script('send', TAKEN)
+      const sent = redox.of('send').length
+      assert.equal((await users.decider.decide(id, action, '  it is there  ')).status, 204)
+      assert.deepEqual((await users.reader.get(`messages/${id}`))['state'], state)
+      await users.admin.until(behind.id, 'delivered')
+      await eventually('emitted', async () => (await users.admin.emitted()).includes(behind.id))
+      assert.ok(!(await users.admin.emitted()).includes(id))
+      assert.equal(redox.of('send').length, sent + 1)
+      const { at: _at, ...line } = await lastLine()
+      assert.deepEqual(line, { who: 'decider', action, subject: id, reason: 'it is there' })
+      if (action === 'discard') return
+      assert.deepEqual(await errorOf(await users.decider.decide(id, 'discard', 'x')), [
+        409,
+        'REDOX_STORE_LOST',
+      ])
+    })
+
+  it('pauses a destination and no other, and resumes it', async () => {
+    redox.script('send', DOWN)
+    const waiting = await users.admin.accept({ documentId: documentId() })
+    assert.equal((await users.decider.pause(LANE, 'pause', 'maintenance')).status, 204)
+    const other = await users.admin.accept({ documentId: documentId(), destination: OTHER_DESTINATION })
+    redox.script('send', TAKEN)
+    await users.reader.until(other.id, 'delivered')
+    await sleep(2500)
+    assert.equal((await users.reader.get(`messages/${waiting.id}`))['state'], 'waiting')
+    const [lane] = (await users.reader.connection())['lanes']
+    assert.deepEqual([lane.lane, lane.paused, lane.open], [LANE, true, 1])
+    assert.equal((await users.decider.pause(LANE, 'resume', 'over')).status, 204)
+    await users.reader.until(waiting.id, 'delivered')
+    const lines = (await audit())
+      .slice(-2)
+      .map(({ who, action, subject, reason }) => [who, action, subject, reason])
+    assert.deepEqual(lines, [
+      ['decider', 'pause', LANE, 'maintenance'],
+      ['decider', 'resume', LANE, 'over'],
+    ])
+  })
+
+  it('gives the content to whom it may concern, and writes down who looked', async () => {
+    const { id } = await parked()
+    const content = await users.seer.get(
+      `messages/${id}/content?reason=${encodeURIComponent('call of Dr Ötzi')}`,
+    )
+    assert.equal(content['body'].Patient.Demographics.LastName, OUTBOX_PATIENT.last)
+    assert.deepEqual(content['files'], [FILE_NAME])
+    assert.match(JSON.stringify(content['answer']), /no Quuxworth/)
+    const { at: _at, ...line } = await lastLine()
+    assert.deepEqual(line, { who: 'seer', action: 'look', subject: id, reason: 'call of Dr Ötzi' })
+    for (const query of [
+      '',
+      '?reason=',
+      '?reason=%20',
+      '?reason=a%0Ab',
+      `?reason=${'x'.repeat(201)}`,
+      '?reason=a&b=c',
+    ])
+      assert.deepEqual(
+        await errorOf(await users.seer.ask(`redox/outbox/outboxconfig/messages/${id}/content${query}`)),
+        [400, 'bad_request'],
+        query,
+      )
+    assert.deepEqual(await lastLine(), { at: _at, ...line })
+  })
+
+  it('shows no patient, no file name and no secret to those who may not see the content', async () => {
+    const { id } = await parked()
+    const other = await parked(reset, OTHER_DESTINATION)
+    await users.admin.get(`messages/${id}/content?reason=why`)
+    const seen = await Promise.all(
+      [
+        'redox/outbox',
+        ...['messages', `messages/${id}`, `messages/${other['id']}`, 'audit?limit=500'].map(
+          (place) => `redox/outbox/outboxconfig/${place}`,
+        ),
+      ].map(async (place) => [place, await (await users.reader.ask(place)).text()] as const),
+    )
+    for (const [place, text] of seen) {
+      assert.ok(text.length > 100)
+      assertSilent(text, place)
+    }
+    assertSilent(nodeRed.log(), 'log')
+  })
+
+  it('tells each permission from the others', async () => {
+    const { id } = await parked()
+    const decision = { action: 'discard', reason: 'x' }
+    const pause = { lane: LANE, action: 'pause', reason: 'x' }
+    const at = 'redox/outbox/outboxconfig'
+    type Use = (user: OutboxClient) => Promise<Response>
+    const uses: [name: string, use: Use, allowed: User[]][] = [
+      ...['redox/outbox', `${at}/messages`, `${at}/messages/${id}`, `${at}/audit`].map(
+        (place): [string, Use, User[]] => [
+          place,
+          (user) => user.ask(place),
+          ['admin', 'reader', 'decider', 'all'],
+        ],
+      ),
+      ['content', (user) => user.ask(`${at}/messages/${id}/content?reason=x`), ['admin', 'seer']],
+      ['pause', (user) => user.post(`${at}/lanes`, pause), ['admin', 'decider', 'all']],
+      ['decide', (user) => user.post(`${at}/messages/${UNKNOWN}`, decision), ['admin', 'decider', 'all']],
+    ]
+    for (const [name, use, allowed] of uses)
+      for (const [user, client] of [
+        ...Object.entries(users),
+        ['stranger', new OutboxClient(nodeRed.url)] as const,
+      ]) {
+        const { status } = await use(client)
+        assert.equal(status === 401, !allowed.includes(user as User), `${name}, ${user}: ${status}`)
+      }
+    const before = await audit()
+    assert.equal((await users.reader.decide(id, 'discard', 'x')).status, 401)
+    assert.equal((await users.reader.pause(LANE, 'pause', 'x')).status, 401)
+    assert.equal((await users.all.ask(`${at}/messages/${id}/content?reason=x`)).status, 401)
+    assert.deepEqual(await audit(), before)
+    assert.equal((await users.reader.get(`messages/${id}`))['state'], 'parked')
+  })
+
+  it('refuses what is no question, and does nothing', async () => {
+    const { id } = await parked()
+    const at = 'redox/outbox/outboxconfig'
+    const before = await audit()
+    for (const query of [
+      ...[
+        'state=gone',
+        'state=waiting&state=parked',
+        'limit=0',
+        'limit=201',
+        'limit=-1',
+        'limit=x',
+        'stat=parked',
+      ],
+      ...[
+        'since=yesterday',
+        'till=',
+        'search=',
+        `search=${'x'.repeat(201)}`,
+        'search[a]=b',
+        '__proto__[a]=b&x=1',
+      ],
+    ])
+      assert.deepEqual(
+        await errorOf(await users.admin.ask(`${at}/messages?${query}`)),
+        [400, 'bad_request'],
+        query,
+      )
+    for (const query of ['skip=-1', 'limit=501', 'skip=1e3'])
+      assert.deepEqual(
+        await errorOf(await users.admin.ask(`${at}/audit?${query}`)),
+        [400, 'bad_request'],
+        query,
+      )
+    const good = { action: 'discard', reason: 'x' }
+    for (const body of [
+      ...[
+        { ...good, reason: '' },
+        { ...good, reason: ' ' },
+        { ...good, reason: 'x'.repeat(201) },
+        { action: 'discard' },
+      ],
+      ...['a\nb', 'a\u0000', 'a\u2028b', 'a\u202eb'].map((reason) => ({ ...good, reason })),
+      ...[{ ...good, action: 'delete' }, { ...good, more: 1 }, { ...good, reason: ['x'] }, [good], null, 7],
+    ])
+      assert.equal((await users.admin.post(`${at}/messages/${id}`, body)).status, 400, JSON.stringify(body))
+    for (const lane of ['', 7, null, 'x'.repeat(2001)])
+      assert.equal(
+        (await users.admin.post(`${at}/lanes`, { lane, action: 'pause', reason: 'x' })).status,
+        400,
+      )
+    // What a page of a stranger can post: Node-RED reads forms, too.
+    const pause = { lane: LANE, action: 'pause', reason: 'x' }
+    for (const [place, fields] of [
+      [`messages/${id}`, good],
+      ['lanes', pause],
+    ] as const)
+      for (const [type, body] of [
+        ['text/plain', JSON.stringify(fields)],
+        ['application/x-www-form-urlencoded', new URLSearchParams(fields).toString()],
+      ] as const) {
+        const init = { method: 'POST', headers: { 'content-type': type }, body }
+        assert.equal((await users.admin.ask(`${at}/${place}`, init)).status, 400, `${type} ${place}`)
+      }
+    assert.deepEqual(await audit(), before)
+    assert.equal((await users.reader.get(`messages/${id}`))['state'], 'parked')
+  })
+
+  it('knows no other messages, destinations and connections', async () => {
+    const cases = [
+      ...[UNKNOWN, '__proto__', '..%2f..', 'a'.repeat(5000)].map((id) =>
+        users.admin.ask(`redox/outbox/outboxconfig/messages/${id}`),
+      ),
+      users.admin.ask(`redox/outbox/outboxconfig/messages/${UNKNOWN}/content?reason=x`),
+      users.admin.decide(UNKNOWN, 'discard', 'x'),
+      users.admin.pause('datamodel elsewhere', 'pause', 'x'),
+      ...['outboxsend', '__proto__', 'constructor'].map((id) =>
+        users.admin.ask(`redox/outbox/${id}/messages`),
+      ),
+    ]
+    for (const answer of await Promise.all(cases)) assert.deepEqual(await errorOf(answer), [404, 'not_found'])
+  })
+
+  it('has nothing to show for a connection whose store is not open, but says why', async () => {
+    const closed = {
+      ...{
+        id: 'closed',
+        type: 'redox-config',
+        name: '',
+        environment: 'Sandbox',
+        environmentType: 'environment',
+      },
+      ...{ delivery: 'durable', credentials: { storeKey: 'too short' } },
+    }
+    const user = {
+      id: 'user',
+      type: 'redox-upload',
+      z: 'outboxtab',
+      connection: 'closed',
+      x: 1,
+      y: 1,
+      wires: [[]],
+    }
+    await users.admin.deploy(redox.url, {}, [closed, user])
+    await eventually('it says why', async () => {
+      const { connections } = (await (await users.reader.ask('redox/outbox')).json()) as {
+        connections: Json[]
+      }
+      const { code, counts } = connections.find(({ id }) => id === 'closed') ?? {}
+      return code === 'REDOX_CONFIGURATION' && counts === undefined
+    })
+    assert.deepEqual(await errorOf(await users.reader.ask('redox/outbox/closed/messages')), [
+      503,
+      'REDOX_CONFIGURATION',
+    ])
+    await users.admin.deploy(redox.url)
+    const { connections } = (await (await users.reader.ask('redox/outbox')).json()) as { connections: Json[] }
+    assert.deepEqual(
+      connections.map(({ id }) => id as string),
+      ['outboxconfig'],
+    )
+  })
+})
