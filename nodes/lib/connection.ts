@@ -93,7 +93,9 @@ export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
   /** Durable delivery: tells a node what became of its messages. Returns how to stop. */
-  hear(owner: string, listener: (ended: Ended) => Promise<void>): () => void
+  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void
+  /** by id: Node-RED takes the connection's status to the Status nodes that listen to these */
+  users: Record<string, Node>
 }
 
 const configuration = (message: string, field?: string): RedoxError =>

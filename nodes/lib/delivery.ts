@@ -1,4 +1,4 @@
-import type { NodeAPI, NodeStatus } from 'node-red'
+import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { MessageState } from '../../src/durable/store'
 import type { Connection, Durability, RedoxConfigNode } from './connection'
@@ -110,12 +110,15 @@ export class Delivery {
     if (!this.#isClosed) this.#outbox?.use({ client, environment, ordered, retryFor, keepFor })
   }
 
-  hear(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
-    this.#listeners.set(owner, listener)
-    this.#attach(owner, listener)
+  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void {
+    const { id } = user
+    this.#listeners.set(id, listener)
+    this.node.users[id] = user
+    this.#attach(id, listener)
     return () => {
-      if (this.#listeners.get(owner) === listener) this.#listeners.delete(owner)
-      this.#deaf.get(owner)?.()
+      if (this.#listeners.get(id) === listener) this.#listeners.delete(id)
+      if (this.node.users[id] === user) delete this.node.users[id]
+      this.#deaf.get(id)?.()
     }
   }
 

@@ -111,7 +111,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       ticket.sent(answer.statusCode, answer.redox.way, answer.id)
       this.send(withAnswer(msg, answer))
     }
-    const stopHearing = configNodeOf(RED, saved.connection)?.hear(this.id, hear)
+    const stopHearing = configNodeOf(RED, saved.connection)?.hear(this, hear)
 
     // Durable delivery accepts in the order in which messages come.
     let latest: Promise<unknown> = Promise.resolve()

@@ -41,7 +41,8 @@ export = function register(RED: NodeAPI): void {
         opened = undefined
         throw error
       }))
-    this.hear = (owner, listener) => durable.hear(owner, listener)
+    this.users = {}
+    this.hear = (user, listener) => durable.hear(user, listener)
 
     if (saved.delivery === 'durable') durable.start()
 

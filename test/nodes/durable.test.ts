@@ -1,7 +1,7 @@
 /** Durable delivery with the embedded store: accepted means delivered, or parked for a person. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -232,6 +232,54 @@ describe('durable delivery', () => {
     assert.deepEqual([flow.caught[0]!.error.code, flow.emitted], ['REDOX_CONFIGURATION', []])
   })
 
+  it('a removed connection says what it leaves, and one with its id goes on', async () => {
+    server.script('send', DOWN)
+    const flow = await startDurable()
+    await flow.outcome(fileMessage())
+    await eventually('not seen', () => flow.statuses.some((text) => text.includes('waiting 1')))
+    await flow.redeploy('full', { config: null })
+    await eventually('not told', () => logged().some((line) => line.includes('removed with 1 accepted')))
+    server.script('send')
+    const again = await startDurable()
+    await eventually('not delivered', () => again.emitted.length === 1)
+  })
+
+  it('a file that was changed in the store is not sent: the message is parked', async () => {
+    server.script('send', DOWN)
+    const before = await startDurable(NOTE, {}, { way: 'embed' })
+    await before.outcome(fileMessage())
+    const [file] = (await filesUnder(userDir)).filter((one) => path.basename(path.dirname(one)) === 'files')
+    const content = await readFile(file!)
+    content[content.length - 20]! ^= 1
+    await writeFile(file!, content)
+    server.script('send')
+    const flow = await startDurable(NOTE, {}, { way: 'embed' })
+    await eventually('nothing caught', () => before.caught.length + flow.caught.length === 1)
+    const [{ error }] = [...before.caught, ...flow.caught] as [Message]
+    assert.equal(error.code, 'REDOX_STORE_UNREADABLE')
+  })
+
+  it('accepts in the order in which messages come, also when a large file comes first', async () => {
+    server.script('send', DOWN)
+    const flow = await startDurable(NOTE, { waiting: '100' }, { way: 'upload' })
+    const large = Buffer.alloc(20_000_000, '%PDF-1.7 large')
+    const sent = [large, PDF, PDF].map((file, index) =>
+      flow.outcome({ ...fileMessage(file), topic: String(index) }),
+    )
+    await Promise.all(sent)
+    server.script('send')
+    await eventually('not delivered', () => flow.emitted.length === 3)
+    assert.deepEqual(topics(flow.emitted), ['0', '1', '2'])
+  })
+
+  it('takes no more than the connection lets wait: REDOX_QUEUE_FULL', async () => {
+    const flow = await startDurable(NOTE, { waiting: '2' })
+    await flow.outcome(fileMessage())
+    const ends = await Promise.all(Array.from({ length: 6 }, () => flow.outcome(fileMessage())))
+    const codes = ends.map(({ error }) => error?.code)
+    assert.ok(codes.includes('REDOX_QUEUE_FULL') && codes.includes(undefined), String(codes))
+  })
+
   it('a deploy with 64 messages on their way loses none and doubles none', async () => {
     const flow = await startDurable(NOTE, { storeOrder: 'none' })
     const sent = Array.from({ length: 64 }, (_, index) =>
@@ -276,6 +324,8 @@ describe('durable delivery', () => {
       const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
       await flow.outcome(fileMessage())
       await eventually('no event', () => heard.length === 1)
+      // Of the connection, by way of a Status node of the send node.
+      await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
       const { connection, waiting, isLate, oldestSeconds } = heard[0]!
       assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
     } finally {
