@@ -44,32 +44,47 @@ export function answerOfOutbox({ id, acceptedAt, attempts, parcel }: Ended, deli
 
 // Longer texts are files in disguise: the outbox keeps files apart.
 const LONGEST_TEXT = 100_000
-const DEEPEST = 20
+const MOST_VALUES = 10_000
 
 /**
  * What of a message can be stored and brought back as it was: texts, numbers, truth values, null, arrays and plain
- * objects. Buffers, functions and connections, such as `msg.req`, are left out.
+ * objects. Buffers, functions and connections, such as `msg.req`, are left out; so is what repeats itself without end,
+ * and what is beyond ten thousand values.
  */
 export function plainProperties(msg: NodeMessageInFlow): JsonObject {
-  const plain = plainOf(msg, 0)
+  const plain = new PlainCopy().of(msg)
   return isObject(plain) ? (plain as JsonObject) : {}
 }
 
-function plainOf(value: unknown, depth: number): unknown {
-  if (typeof value === 'string') return value.length <= LONGEST_TEXT ? value : undefined
-  if (typeof value === 'boolean' || value === null) return value
-  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
-  if (typeof value !== 'object' || depth > DEEPEST) return undefined
-  // Places in an array mean something.
-  if (Array.isArray(value)) return value.map((one) => plainOf(one, depth + 1) ?? null)
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return undefined
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([name, one]) => {
-      const plain = plainOf(one, depth + 1)
-      return plain === undefined ? [] : [[name, plain]]
-    }),
-  )
+class PlainCopy {
+  readonly #within = new Set<object>()
+  #left = MOST_VALUES
+
+  of(value: unknown): unknown {
+    if (this.#left-- <= 0) return undefined
+    if (typeof value === 'string') return value.length <= LONGEST_TEXT ? value : undefined
+    if (typeof value === 'boolean' || value === null) return value
+    if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+    if (typeof value !== 'object' || this.#within.has(value)) return undefined
+    this.#within.add(value)
+    const copy = this.#ofObject(value)
+    this.#within.delete(value)
+    return copy
+  }
+
+  #ofObject(value: object): unknown {
+    // Places in an array mean something.
+    if (Array.isArray(value))
+      return value.length > this.#left ? undefined : value.map((one) => this.of(one) ?? null)
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null) return undefined
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([name, one]) => {
+        const plain = this.of(one)
+        return plain === undefined ? [] : [[name, plain]]
+      }),
+    )
+  }
 }
 
 async function upload(

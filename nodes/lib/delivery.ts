@@ -29,6 +29,9 @@ const deployed = new Map<string, Delivery>()
 /** The durable connections of this process, by the ids of their redox-config nodes. */
 export const deliveries: ReadonlyMap<string, Delivery> = deployed
 
+/** What connections left in their stores when they were closed last, by the ids of their redox-config nodes. */
+const left = new Map<string, { place: string; count: number }>()
+
 /** The durable side of a redox-config node: opens its outbox, tells its nodes what became of their messages. */
 export class Delivery {
   #outbox: Outbox | undefined
@@ -38,6 +41,7 @@ export class Delivery {
   #shown = ''
   /** that wait or are parked */
   #left = 0
+  #place = ''
   #code: string | undefined
   #logged = ''
   #again: NodeJS.Timeout | undefined
@@ -73,6 +77,21 @@ export class Delivery {
     this.RED.events.once('flows:started', this.#onStarted)
   }
 
+  /** Nothing is delivered out of a store any more. */
+  stayDirect(): void {
+    this.#sayLeft('')
+  }
+
+  #sayLeft(place: string): void {
+    const behind = left.get(this.node.id)
+    left.delete(this.node.id)
+    if (behind === undefined || behind.count === 0 || behind.place === place) return
+    this.RED.log.error(
+      `redox-config ${this.node.id}: ${behind.count} accepted messages that were not delivered stay in the store that ` +
+        'it had before. Set its delivery and store back until they are delivered.',
+    )
+  }
+
   readonly #onStarted = (): void => {
     this.#isHeard = true
     void this.#open()
@@ -96,6 +115,8 @@ export class Delivery {
   async enter({ place, key, lateAfter }: Durability): Promise<Outbox> {
     const { Outbox } = await import('./outbox.js')
     this.#lateAfter = lateAfter
+    this.#place = JSON.stringify(place)
+    this.#sayLeft(this.#place)
     const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
       name: this.node.id,
       onDepth: (depth) => this.#onDepth(depth),
@@ -139,6 +160,7 @@ export class Delivery {
     this.#deaf.forEach((stop) => stop())
     const outbox = this.#outbox
     this.#outbox = undefined
+    if (outbox && !isRemoved) left.set(this.node.id, { place: this.#place, count: this.#left })
     await outbox?.leave(withinMs)
     if (isRemoved && this.#left > 0)
       this.RED.log.warn(
@@ -163,6 +185,7 @@ export class Delivery {
     this.#left = state.waiting + state.parked
     this.#show(state)
     if (trouble) this.#log(trouble.code, trouble.message)
+    else this.#logged = ''
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })

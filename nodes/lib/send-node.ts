@@ -41,6 +41,9 @@ type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 // Building and checking one takes a part of a millisecond; thousands may come at once.
 const messages = new Turns(8)
 
+// Durable delivery accepts in the order in which messages come, over deploys too.
+const latest = new Map<string, Promise<unknown>>()
+
 const loaders = new Map<string, () => Promise<Prepare>>()
 
 /** How the nodes of a type prepare a message, for the preview. */
@@ -113,13 +116,11 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     }
     const stopHearing = configNodeOf(RED, saved.connection)?.hear(this, hear)
 
-    // Durable delivery accepts in the order in which messages come.
-    let latest: Promise<unknown> = Promise.resolve()
-
+    const lasting = `${type} ${this.id}`
     this.on('input', (msg, send, done) => {
-      const before = latest
+      const before = latest.get(lasting) ?? Promise.resolve()
       const work = inheritedWork(msg) ?? new Work(msg, (fresh) => run(fresh, before))
-      latest = work.ended
+      latest.set(lasting, work.ended)
       const ticket = status.ticket()
       work.showIn(ticket)
       works.add(work)

@@ -44,7 +44,8 @@ export = function register(RED: NodeAPI): void {
     this.users = {}
     this.hear = (user, listener) => durable.hear(user, listener)
 
-    if (saved.delivery === 'durable') durable.start()
+    if (/^\s*durable\s*$/i.test(saved.delivery ?? '')) durable.start()
+    else durable.stayDirect()
 
     this.on('close', (removed: boolean, done: () => void) => {
       const within = isDeploying() ? undefined : closeWithinMs(RED)

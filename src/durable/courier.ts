@@ -123,6 +123,7 @@ const LOOK_EVERY_MS = 1000
 const LONGEST_REST_MS = 60_000
 const PURGE_EVERY_MS = 3_600_000
 const TOLD_AT_ONCE = 100
+const ACCEPT_TRIES = 3
 
 /** Takes messages out of a store and sends them, until each was delivered or is parked for a person. */
 export class Courier {
@@ -141,6 +142,7 @@ export class Courier {
   #telling: Promise<void> = Promise.resolve()
   #nextTelling: Promise<void> | undefined
   #trouble: RedoxError | undefined
+  #depth: Depth = { counts: { waiting: 0, held: 0, parked: 0, delivered: 0, discarded: 0 }, lanes: [] }
 
   constructor(
     private readonly store: DeliveryStore,
@@ -171,9 +173,9 @@ export class Courier {
     this.#wake()
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when what is under way now has ended. */
   async idle(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay.values())
+    await Promise.all(this.#underWay.values())
   }
 
   /** Stops what is under way: what may have arrived is parked, the rest waits. */
@@ -209,16 +211,25 @@ export class Courier {
         ordered,
         owner: parcel.owner,
         acceptedAt: now,
-        deadline: now + retryFor,
+        deadline: Math.ceil(now + retryFor),
         files: files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
         tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
         content: this.seal.close(content, contentPlace(id)),
       })
     }
-    // A file that other messages had brought may be forgotten with them just now.
-    await store().catch((error: unknown) =>
-      asRedoxError(error).code === 'REDOX_STORE_LOST' ? store() : Promise.reject(error as Error),
-    )
+    for (let tries = 1; ; tries++) {
+      try {
+        await store()
+        break
+      } catch (error) {
+        const { code } = asRedoxError(error)
+        // A file that other messages had brought may be forgotten with them just now. And a store that went away may
+        // have it all the same: with the same id it is accepted once.
+        const mayPass = code === 'REDOX_STORE_LOST' || code === 'REDOX_STORE_UNAVAILABLE'
+        if (!mayPass || tries === ACCEPT_TRIES) throw error
+        await sleep(code === 'REDOX_STORE_LOST' ? 0 : LOOK_EVERY_MS)
+      }
+    }
     this.#wake()
     return id
   }
@@ -280,8 +291,10 @@ export class Courier {
     const hold = { holder: this.#holder, now, until: now + LEASE_MS, limit }
     const claimed = await this.store.claim({ ...hold, except })
     this.#trouble = undefined
-    for (const stored of claimed) this.#begin(stored, delivering)
-    if (claimed.length > 0) return 0
+    // What this process is busy with itself comes back when the store was away for longer than the lease.
+    const fresh = claimed.filter(({ id }) => !this.#underWay.has(id))
+    for (const stored of fresh) this.#begin(stored, delivering)
+    if (fresh.length > 0) return 0
     const due = await this.store.nextDue(now, except)
     const times = [...this.#resting.values()].map(({ until }) => until)
     // What is due already waits for another of its lane, whose end is heard; or for another process.
@@ -296,7 +309,7 @@ export class Courier {
   /** It is kept in memory alone: who starts anew looks at once whether something gets through. */
   #rest(lane: string, retryAfterSeconds = 0): number {
     const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
-    const rest = Math.max(Math.min(backoff(failures), LONGEST_REST_MS), retryAfterSeconds * 1000)
+    const rest = Math.ceil(Math.max(Math.min(backoff(failures), LONGEST_REST_MS), retryAfterSeconds * 1000))
     this.#resting.set(lane, { failures, until: Date.now() + rest })
     return rest
   }
@@ -393,7 +406,7 @@ export class Courier {
       if (isUnknown ? repeatUnknown : PASSING.has(error.code)) {
         const rest = this.#rest(lane, retryAfterSeconds)
         // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
-        const dueAt = Date.now() + (ordered ? retryAfterSeconds * 1000 : rest)
+        const dueAt = Date.now() + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
         const settled = { state: 'waiting', dueAt, reason: error.code, notes: sealed() } as const
         if (Date.now() + rest < deadline) return settled
       }
@@ -416,7 +429,9 @@ export class Courier {
     const now = Date.now()
     if (!this.#delivering || now - this.#purgedAt < PURGE_EVERY_MS) return
     this.#purgedAt = now
-    await this.store.purge(now - this.#delivering.keepFor, now)
+    // Not before what ended while nobody was there is told.
+    await this.#tell()
+    await this.store.purge(Math.floor(now - this.#delivering.keepFor), now)
   }
 
   // ---- Telling ----------------------------------------------------------------------------------------
@@ -490,14 +505,15 @@ export class Courier {
   }
 
   async #look(): Promise<void> {
-    const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
-    const times = lanes.flatMap(({ oldest }) => oldest ?? [])
-    this.listener.onDepth({
-      counts,
-      lanes,
-      ...(times.length > 0 && { oldest: Math.min(...times) }),
-      ...(this.#trouble && { trouble: this.#trouble }),
-    })
+    try {
+      const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
+      const times = lanes.flatMap(({ oldest }) => oldest ?? [])
+      this.#depth = { counts, lanes, ...(times.length > 0 && { oldest: Math.min(...times) }) }
+    } catch (error) {
+      this.#trouble = asRedoxError(error)
+    }
+    // What was known last grows older also while the store cannot be asked.
+    this.listener.onDepth({ ...this.#depth, ...(this.#trouble && { trouble: this.#trouble }) })
     await this.#purge()
   }
 

@@ -41,6 +41,9 @@ const KEY = {
   version: 'meta!version',
   mark: 'meta!mark',
   flushed: 'meta!flushed',
+  /** sequence of the last message that was accepted, and how many were forgotten: what is left has to add up */
+  last: 'meta!last',
+  forgotten: 'meta!forgotten',
   row: (id: string) => `row!${id}`,
   content: (id: string) => `content!${id}`,
   notes: (id: string) => `notes!${id}`,
@@ -81,9 +84,15 @@ export class LevelStore implements DeliveryStore {
   readonly #lanes = new Map<string, number>()
   readonly #requests: RequestLog = { pausedUntil: 0, made: [] }
   #sequence = 0
+  #forgotten = 0
   #auditLines = 0
+  /** not on the disk yet, or not any more: nobody may send them */
+  readonly #unsure = new Map<string, 'writing' | 'failed'>()
+  /** files that have their names, but not on the disk yet */
+  readonly #unsynced = new Set<string>()
   #claims = 0
   #isBroken = false
+  #isClosed = false
   #flushing: Promise<void> = Promise.resolve()
   #nextFlush: Promise<void> | undefined
   /** what reads and then writes goes one after the other */
@@ -123,10 +132,15 @@ export class LevelStore implements DeliveryStore {
         this.#sequence = Math.max(this.#sequence, Number(lastOf(key)))
       }
     for await (const key of this.#keys('open')) this.#count(laneOf(key), 1)
+    // LevelDB leaves out what it cannot read of its log, without a word.
+    const number = async (key: string): Promise<number> => Number((await this.#get(key))?.toString() ?? 0)
+    this.#sequence = Math.max(this.#sequence, await number(KEY.last))
+    this.#forgotten = await number(KEY.forgotten)
+    const found = Object.values(this.#counts).reduce((sum, count) => sum + count)
+    if (found !== this.#sequence - this.#forgotten) throw missing(this.#sequence - this.#forgotten - found)
     const [lastLine] = await this.#db.keys({ ...under('audit'), reverse: true, limit: 1 }).all()
     this.#auditLines = lastLine === undefined ? 0 : Number(lastOf(lastLine))
     for (const row of await this.#rows('state!held')) await this.#move([[row, { ...row, heldUntil: 0 }]])
-    await this.#sweep(Date.now())
   }
 
   // ---- Accepting and sending --------------------------------------------------------------------------
@@ -140,13 +154,25 @@ export class LevelStore implements DeliveryStore {
   }
 
   async accept(message: NewMessage): Promise<void> {
-    await this.#alone(() => this.#add(message))
+    const { id } = message
+    this.#unsure.set(id, 'writing')
     try {
-      await this.#flush()
+      await this.#durably(() => this.#add(message))
+      this.#unsure.delete(id)
     } catch (error) {
       // Whoever brought it hears that it was not accepted, and may bring it again.
-      await this.#alone(() => this.#forget(message.id)).catch(() => undefined)
+      this.#unsure.set(id, 'failed')
+      await this.#alone(() => this.#forgetFailed()).catch(() => undefined)
       throw error
+    }
+  }
+
+  /** On a full disk it may take until there is room. */
+  async #forgetFailed(): Promise<void> {
+    for (const [id, state] of this.#unsure) {
+      if (state !== 'failed') continue
+      await this.#forget(id)
+      this.#unsure.delete(id)
     }
   }
 
@@ -160,6 +186,7 @@ export class LevelStore implements DeliveryStore {
     await this.#write([
       put(KEY.row(row.id), json(row)),
       put(KEY.content(row.id), content),
+      put(KEY.last, bytes(sequence)),
       ...places(row).map((key) => put(key, bytes(row.id))),
       ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
       ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
@@ -171,6 +198,7 @@ export class LevelStore implements DeliveryStore {
 
   claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
     return this.#alone(async () => {
+      await this.#forgetFailed()
       await this.#releaseLate(now)
       const rows = await this.#claimable(now, limit, except)
       const held = rows.map((row): Row => ({ ...row, state: 'held', holder, heldUntil: until }))
@@ -198,7 +226,7 @@ export class LevelStore implements DeliveryStore {
   async #dueIn(lane: string, busy: Set<string>, now: number, limit: number): Promise<Row[]> {
     const next = busy.has(lane) ? undefined : await this.#nextOrdered(lane)
     const range = { gt: `due!${escaped(lane)}!`, lt: `due!${escaped(lane)}!${digits(now)}"` }
-    const free = await this.#rowsIn(range, limit)
+    const free = (await this.#rowsIn(range, limit)).filter(({ id }) => !this.#unsure.has(id))
     return [...(next && next.dueAt <= now ? [next] : []), ...free]
   }
 
@@ -211,7 +239,7 @@ export class LevelStore implements DeliveryStore {
   /** The ordered message that is to be sent next: nothing before it is open or parked. */
   async #nextOrdered(lane: string): Promise<Row | undefined> {
     const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
-    return first?.ordered && first.state === 'waiting' ? first : undefined
+    return first?.ordered && first.state === 'waiting' && !this.#unsure.has(first.id) ? first : undefined
   }
 
   /** Each time another one comes first, so that none waits for ever behind others. */
@@ -385,6 +413,7 @@ export class LevelStore implements DeliveryStore {
       } finally {
         await handle.close()
       }
+      if (!(await this.#isThere(name))) this.#unsynced.add(name)
       await rename(draft, this.#fileOf(name))
       await syncFolder(this.#files)
     } catch (error) {
@@ -393,10 +422,16 @@ export class LevelStore implements DeliveryStore {
       if (broken) throw broken.error
       // Windows does not replace a file that is being read; it is the same file.
       if (!(await this.hasFile(name))) failed(error)
+    } finally {
+      this.#unsynced.delete(name)
     }
   }
 
-  hasFile(name: string): Promise<boolean> {
+  async hasFile(name: string): Promise<boolean> {
+    return !this.#unsynced.has(name) && this.#isThere(name)
+  }
+
+  #isThere(name: string): Promise<boolean> {
     return stat(this.#fileOf(name)).then(
       () => true,
       () => false,
@@ -443,11 +478,13 @@ export class LevelStore implements DeliveryStore {
     const row = await this.#row(id)
     if (row === undefined) return
     await this.#write([
+      put(KEY.forgotten, bytes(digits(this.#forgotten + 1))),
       ...[KEY.row(row.id), KEY.content(row.id), KEY.notes(row.id)].map(del),
       ...places(row).map(del),
       ...row.tags.map((tag) => del(KEY.tag(tag, row.sequence))),
       ...row.files.map((name) => del(KEY.file(name, row.id))),
     ])
+    this.#forgotten++
     this.#counts[row.state]--
     if (isOpen(row.state)) this.#count(row.lane, -1)
     for (const name of row.files) await this.#removeUnused(name)
@@ -463,7 +500,10 @@ export class LevelStore implements DeliveryStore {
 
   /** Files that were never finished, or whose message was never accepted. */
   async #sweep(now: number): Promise<void> {
+    const used = new Set<string>()
+    for await (const key of this.#keys('file')) used.add(key.split('!')[1]!)
     for (const name of await readdir(this.#files).catch(failed)) {
+      if (used.has(name)) continue
       const facts = await stat(this.#fileOf(name)).catch(() => undefined)
       // One that was stored just now may belong to a message that is about to be accepted.
       if (facts && facts.mtimeMs < now - NEW_FILE_MS) await this.#alone(() => this.#removeUnused(name))
@@ -476,6 +516,7 @@ export class LevelStore implements DeliveryStore {
 
   async close(): Promise<void> {
     await this.#last
+    this.#isClosed = true
     await this.#flush().catch(() => undefined)
     await this.#db.close().catch(failed)
   }
@@ -568,6 +609,7 @@ export class LevelStore implements DeliveryStore {
 
   /** After a failed write LevelDB refuses all others until it is opened anew, which may fail as long as a disk is full. */
   async #repair(): Promise<void> {
+    if (this.#isClosed) throw closed()
     if (!this.#isBroken) return
     await this.#db.close().catch(failed)
     await this.#db.open().catch(failed)
@@ -706,6 +748,19 @@ async function syncFolder(folder: string): Promise<void> {
 
 const lost = (what: string): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', `${what} is not in the store, is being sent, or has ended otherwise.`)
+
+const closed = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNAVAILABLE',
+    'The store of accepted messages was closed. Send the message again.',
+  )
+
+const missing = (messages: number): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNREADABLE',
+    `The store of accepted messages is damaged: ${messages} of them cannot be found. Nothing of it was removed: copy its ` +
+      'folder, then see the README on how to repair it.',
+  )
 
 const damaged = (): RedoxError =>
   new RedoxError('REDOX_STORE_UNREADABLE', 'A file in the store of accepted messages is damaged.')

@@ -107,7 +107,21 @@ export class PostgresStore implements DeliveryStore {
         `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
           `${VERSION}). Update the package in this Node-RED.`,
       )
+    await this.#compareClocks()
     await this.#ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
+  }
+
+  /** Who holds a message until when is told in this machine's time: one that is ahead would take what others hold. */
+  async #compareClocks(): Promise<void> {
+    const now = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'
+    const [row] = await this.#rows<{ now: string }>(now, [])
+    const seconds = Math.round((Date.now() - Number(row?.now)) / 1000)
+    if (Math.abs(seconds) <= CLOCK_TOLERANCE_SECONDS) return
+    throw new RedoxError(
+      'REDOX_STORE_UNAVAILABLE',
+      `The clock of this machine and that of the store's PostgreSQL are ${Math.abs(seconds)} s apart: set them right.`,
+      { clockSkewSeconds: seconds },
+    )
   }
 
   /** Of all who begin at once, one makes the tables, all or none of them; the others wait for it. */
@@ -566,9 +580,11 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
     'REDOX_STORE_UNAVAILABLE',
     `did not answer within ${STATEMENT_MS / 1000} seconds: look at its load and locks`,
   ],
+  ['22', 'REDOX_INTERNAL', 'does not take a value: please report it'],
   ['XX001', 'REDOX_STORE_UNREADABLE', 'reports damaged data: restore it from a backup'],
   ['XX002', 'REDOX_STORE_UNREADABLE', 'reports a damaged index: see REINDEX in its manual'],
 ]
+const CLOCK_TOLERANCE_SECONDS = 5
 const CONNECTION_CLASSES = ['08', '57P']
 
 /** The driver's own words are left out: they may hold what was written, or the password. */

@@ -89,6 +89,30 @@ describe('embedded store on a disk', () => {
     assert.ok((await readdir(messages)).includes(manifest))
   })
 
+  it('with a bit flipped in its log: REDOX_STORE_UNREADABLE, and no file is removed', async () => {
+    const first = await open()
+    await first.putFile('f', chunksOf(Buffer.from('1')))
+    for (let index = 0; index < 100; index++) await first.accept(message(randomBytes(1000), ['f']))
+    await first.close()
+    const messages = path.join(folder, 'messages')
+    const log = path.join(
+      messages,
+      (await readdir(messages)).find((name) => name.endsWith('.log'))!,
+    )
+    const content = await readFile(log)
+    content[Math.floor(content.length / 2)]! ^= 1
+    await writeFile(log, content)
+    await fails(LevelStore.open(folder), 'REDOX_STORE_UNREADABLE')
+    assert.deepEqual(await readdir(path.join(folder, 'files')), ['f'])
+  })
+
+  it('closed, it does not open itself again', async () => {
+    const first = await open()
+    await first.close()
+    await fails(first.accept(message()), 'REDOX_STORE_UNAVAILABLE')
+    await (await open()).accept(message())
+  })
+
   it('a file that is missing: REDOX_STORE_LOST; other messages are not touched', async () => {
     const first = await open()
     await first.putFile('f', chunksOf(Buffer.from('1')))

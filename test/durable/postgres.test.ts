@@ -348,7 +348,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
 
   it('tells nothing of what was written when the database refuses it', async () => {
     const store = await open()
-    await failureOf(store.accept(message('secret\0', 'a')), 'REDOX_STORE_UNAVAILABLE')
+    await failureOf(store.accept(message('secret\0', 'a')), 'REDOX_INTERNAL')
     await store.accept(message('m1', 'a'))
   })
 

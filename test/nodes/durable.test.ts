@@ -185,7 +185,7 @@ describe('durable delivery', () => {
 
   it('gives up after its time, and parks', async () => {
     server.script('send', DOWN)
-    const flow = await startDurable(NOTE, { storeRetryHours: String(0.5 / 3600) })
+    const flow = await startDurable(NOTE, { storeRetryHours: String(3 / 3600) })
     await flow.outcome(fileMessage())
     await eventually('nothing caught', () => flow.caught.length === 1)
     assert.equal(flow.caught[0]!.error.code, 'REDOX_UNAVAILABLE')
@@ -230,6 +230,32 @@ describe('durable delivery', () => {
     server.script('send')
     await eventually('nothing caught', () => flow.caught.length === 1)
     assert.deepEqual([flow.caught[0]!.error.code, flow.emitted], ['REDOX_CONFIGURATION', []])
+  })
+
+  it('keeps of a message what is plain data, however it refers to itself', async () => {
+    const tree: Message = { name: 'root', children: [] }
+    tree.children = Array.from({ length: 20 }, (_, index) => ({ index, parent: tree }))
+    const flow = await startDurable()
+    await flow.outcome({
+      ...fileMessage(),
+      tree,
+      buffer: Buffer.from('x'),
+      none: undefined,
+      when: new Date(),
+    })
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    const [{ tree: kept, ...rest }] = flow.emitted as [Message]
+    assert.deepEqual([kept.name, kept.children.length, kept.children[3]], ['root', 20, { index: 3 }])
+    assert.deepEqual([rest.buffer, rest.when, rest.topic], [undefined, undefined, 'scan'])
+  })
+
+  it('a connection that delivers directly now says what it leaves', async () => {
+    server.script('send', DOWN)
+    const flow = await startDurable()
+    await flow.outcome(fileMessage())
+    await eventually('not seen', () => flow.statuses.some((text) => text.includes('waiting 1')))
+    await flow.redeploy('full', { config: { delivery: 'direct' } })
+    await eventually('not told', () => logged().some((line) => line.includes('1 accepted messages')))
   })
 
   it('a removed connection says what it leaves, and one with its id goes on', async () => {

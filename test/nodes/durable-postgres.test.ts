@@ -1,0 +1,65 @@
+/** Durable delivery out of PostgreSQL, through the nodes. */
+import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
+import helper from 'node-red-node-test-helper'
+import { logged, useNodeRed, type Flow, type Settings } from '../lib/flow'
+import { Postgres, postgresBinaries } from '../lib/postgres'
+import { reply, ScriptedServer } from '../lib/scripted-server'
+import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
+
+const KEY = 'a store key that nobody guesses'
+const DOWN = reply(503, { error: 'down' })
+
+let postgres: Postgres
+let server: ScriptedServer
+
+const startDurable = (config: Settings = {}): Promise<Flow> => {
+  const secrets = { storeKey: KEY, storeUrl: postgres.url() }
+  return startTo(server, NOTE, {}, { delivery: 'durable', store: 'postgresql', ...config }, { secrets })
+}
+
+async function eventually(what: string, isTrue: () => boolean): Promise<void> {
+  const until = Date.now() + 20_000
+  while (!isTrue()) {
+    assert.ok(Date.now() < until, what)
+    await pause(20)
+  }
+}
+
+describe('durable delivery out of PostgreSQL', () => {
+  before(async function () {
+    // Where a release is tested it has to be there.
+    if (postgresBinaries() === undefined && process.env['CI'] !== 'true') this.skip()
+    postgres = await Postgres.start()
+  })
+  after(() => (postgres as Postgres | undefined)?.stop())
+  beforeEach(async () => void (server = await ScriptedServer.start()))
+  afterEach(() => server.close())
+  useNodeRed()
+
+  for (const storeOrder of ['destination', 'none'])
+    it(`goes on after an outage of Redox (order: ${storeOrder})`, async () => {
+      server.script('send', DOWN)
+      const flow = await startDurable({ storeOrder, sendsAtOnce: '2' })
+      for (let index = 0; index < 6; index++) await flow.outcome(fileMessage())
+      await server.until('send', 2)
+      server.script('send')
+      await eventually('not delivered', () => flow.emitted.length === 6)
+      assert.deepEqual(flow.caught, [])
+    })
+
+  it('says when the database goes away, accepts nothing then, and goes on when it is back', async () => {
+    server.script('send', DOWN)
+    const flow = await startDurable()
+    await flow.outcome(fileMessage())
+    await postgres.suspend()
+    const { error } = await flow.outcome(fileMessage())
+    assert.equal(error?.code, 'REDOX_STORE_UNAVAILABLE')
+    await eventually('no status', () => flow.statuses.some((text) => text.startsWith('REDOX_STORE_UNAV')))
+    await eventually('no log', () => logged().some((line) => line.includes('REDOX_STORE_UNAVAILABLE')))
+    server.script('send')
+    await postgres.resume()
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    await helper.clearFlows()
+  })
+})
