@@ -28,7 +28,7 @@ async function startSlowServer(): Promise<{ url: string; goOn: () => void; close
       let taken = 0
       for await (const piece of request) {
         taken += (piece as Buffer).length
-        if (taken > 8_000_000) await told
+        if (taken > 3_000_000) await told
       }
       const isToken = request.url!.includes('token')
       response.writeHead(isToken ? 200 : 201, { 'content-type': 'application/json' })
@@ -201,7 +201,7 @@ describe('the status', () => {
     const slow = await startSlowServer()
     try {
       const flow = await startFlowTo(slow.url, { ...UPLOAD_BLOB, config: {} })
-      const sent = flow.outcome(fileMessage(Buffer.alloc(20_000_000, '%PDF-1.4 ')))
+      const sent = flow.outcome(fileMessage(Buffer.alloc(29_000_000, '%PDF-1.4 ')))
       await flow.showsStatus((text) => /^uploading [1-9]\d? %$/.test(text))
       slow.goOn()
       const { answer } = await sent
