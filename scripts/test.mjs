@@ -38,10 +38,9 @@ const groups = [
 
 const codes = await Promise.all(groups.map(run))
 for (const [index, group] of groups.entries()) {
-  // Three browsers on two cores can starve each other. What fails by itself fails again.
-  const isOfEditor = index < EDITOR.length
-  if (codes[index] === 0 || !isOfEditor) continue
-  console.log(`\n${group.join(', ')}: failed beside others (see above), once more alone`)
+  // Five processes on two cores can starve each other. What fails by itself fails again.
+  if (codes[index] === 0) continue
+  console.log(`\n${nameOf(group)}: failed beside others (see above), once more alone`)
   codes[index] = await run(group)
 }
 process.exitCode = codes.every((code) => code === 0) ? 0 : 1
@@ -50,6 +49,10 @@ function testsIn(folder) {
   return readdirSync(path.join(root, within(folder)))
     .filter((file) => file.endsWith('.test.js'))
     .map((file) => path.join(within(folder), file))
+}
+
+function nameOf(files) {
+  return files.length === 1 ? files[0] : `${files[0]} and ${files.length - 1} more`
 }
 
 /** The output of a group stays together. */
@@ -68,6 +71,6 @@ async function run(files) {
   const [code, signal] = await once(child, 'close')
   if (signal)
     output += `\nended after at most ${LONGEST_MS / 1000} s: a test waits or left something behind\n`
-  console.log(`\n${files.length === 1 ? files[0] : `${files[0]} and ${files.length - 1} more`}\n${output}`)
+  console.log(`\n${nameOf(files)}\n${output}`)
   return code
 }
