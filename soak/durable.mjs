@@ -161,10 +161,14 @@ async function soak() {
       if (action === 'mark-delivered') marked.add(msgid)
     }
   }
-  const countsOf = async (instance) => (await instance.json('redox/outbox')).connections[0].counts
+  /** Undefined while its store is not open. */
+  const countsOf = async (instance) => {
+    const { connections } = await instance.json('redox/outbox').catch(() => ({ connections: [] }))
+    return connections[0]?.counts
+  }
   const depth = async (instance) => {
-    const { waiting, held, parked } = await countsOf(instance).catch(() => ({}))
-    return waiting + held + parked
+    const counts = await countsOf(instance)
+    return counts && counts.waiting + counts.held + counts.parked
   }
 
   const person = decide()
@@ -176,7 +180,8 @@ async function soak() {
   await failing
 
   const [one] = alive()
-  const { parked } = await countsOf(one)
+  // Undefined, and so no success, when it did not come to an end.
+  const parked = (await countsOf(one))?.parked
   const delivered = [...accepted].filter((id) => arrived.has(id)).length
   const doubled = [...arrived.values()].filter((times) => times > 1).length
   const lost = accepted.size - delivered - parked
