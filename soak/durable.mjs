@@ -89,6 +89,8 @@ async function soak() {
     while (given < MESSAGES) {
       // Spread over all kills.
       while (given > (MESSAGES * (killed + 1)) / (KILLS + 1)) await sleep(20)
+      // Others took the last ones meanwhile.
+      if (given >= MESSAGES) return
       const { bytes } = plan[given++]
       const file = pdf(bytes)
       for (let answer; answer !== 200;) {

@@ -5,7 +5,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { freePort } from './node-red.mjs'
+import { freePort, settingsOf } from './node-red.mjs'
 
 const ROOT = path.join(import.meta.dirname, '..')
 const DEPLOYS = ['full', 'nodes', 'flows']
@@ -24,14 +24,7 @@ export class Instance {
     mkdirSync(path.dirname(link), { recursive: true })
     symlinkSync(ROOT, link, 'junction')
     const uiPort = await freePort()
-    const settings = {
-      ...{ uiHost: '127.0.0.1', uiPort, flowFile: 'flows.json', credentialSecret: 'nothing secret here' },
-      nodesDir: path.join(import.meta.dirname, 'feeder'),
-      apiMaxLength: '50mb',
-      telemetry: { enabled: false, updateNotification: false },
-      editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
-    }
-    writeFileSync(path.join(userDir, 'settings.js'), `module.exports = ${JSON.stringify(settings)}`)
+    writeFileSync(path.join(userDir, 'settings.js'), `module.exports = ${JSON.stringify(settingsOf(uiPort))}`)
     const instance = new Instance(userDir, uiPort, flow, env)
     await instance.start()
     await instance.#deploy(flow, 'full')

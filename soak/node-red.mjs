@@ -24,15 +24,8 @@ export async function startNodeRed(keys, answerTimeout) {
   await mkdir(path.dirname(link), { recursive: true })
   await symlink(ROOT, link, 'junction')
   const uiPort = await freePort()
-  const settings = {
-    ...{ uiHost: '127.0.0.1', uiPort, flowFile: 'flows.json', credentialSecret: 'nothing secret here' },
-    nodesDir: path.join(import.meta.dirname, 'feeder'),
-    apiMaxLength: '50mb',
-    telemetry: { enabled: false, updateNotification: false },
-    editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
-  }
   const file = path.join(userDir, 'settings.js')
-  await writeFile(file, `module.exports = ${JSON.stringify(settings)}`)
+  await writeFile(file, `module.exports = ${JSON.stringify(settingsOf(uiPort))}`)
   const red = createRequire(import.meta.url).resolve('node-red/red.js')
   const child = spawn(process.execPath, [red, '-u', userDir, '-s', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -78,6 +71,15 @@ export async function startNodeRed(keys, answerTimeout) {
     },
   }
 }
+
+/** With the feeders among the nodes. */
+export const settingsOf = (uiPort) => ({
+  ...{ uiHost: '127.0.0.1', uiPort, flowFile: 'flows.json', credentialSecret: 'nothing secret here' },
+  nodesDir: path.join(import.meta.dirname, 'feeder'),
+  apiMaxLength: '50mb',
+  telemetry: { enabled: false, updateNotification: false },
+  editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
+})
 
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')

@@ -18,7 +18,7 @@ import type { DeliveryStore, MessageState, LaneState, Settlement, StoredMessage 
 
 /** What is accepted: a message that was checked, with everything that its answer is to carry. */
 export interface Parcel {
-  /** id of the Node-RED node that emits the answer */
+  /** id of the node that emits the answer */
   owner: string
   message: PreparedMessage
   /** in the order of `message.files` */
@@ -567,7 +567,7 @@ const failureOf = ({ code, message, cause }: RedoxError): Failure => ({ code, me
 function interrupted({ operation, body }: PreparedMessage): RedoxError {
   return new RedoxError(
     'REDOX_OUTCOME_UNKNOWN',
-    `Node-RED ended while ${operation} was being sent: it may have arrived. Look it up in the Redox dashboard, then ` +
+    `The process ended while ${operation} was being sent: it may have arrived. Look it up in the Redox dashboard, then ` +
       'send it again, mark it as delivered or discard it in the outbox.',
     { operation, identifiers: identifiersOf(body) },
   )

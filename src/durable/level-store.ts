@@ -73,7 +73,7 @@ const isOpen = (state: MessageState): boolean => state === 'waiting' || state ==
 const isForgettable = (state: MessageState): boolean => state === 'delivered' || state === 'discarded'
 
 /**
- * The store of a single Node-RED: LevelDB for the messages, a folder for their files. One process has it open at a
+ * The store of a single process: LevelDB for the messages, a folder for their files. One process has it open at a
  * time; what another one held when it ended is there to be claimed at once.
  */
 export class LevelStore implements DeliveryStore {
@@ -776,7 +776,7 @@ const FAILURES: [pattern: RegExp, code: RedoxErrorCode, message: string][] = [
   [
     /LEVEL_LOCKED/,
     'REDOX_STORE_LOCKED',
-    'Another process has the store of accepted messages open. Only one Node-RED at a time may use it: end the other ' +
+    'Another process has the store of accepted messages open. Only one at a time may use it: end the other ' +
       'one, or choose PostgreSQL as the store in the redox-config node.',
   ],
   [
@@ -798,8 +798,7 @@ function failed(error: unknown): never {
   const [, code, message] = FAILURES.find(([pattern]) => pattern.test(facts)) ?? []
   throw new RedoxError(
     code ?? 'REDOX_STORE_UNAVAILABLE',
-    message ??
-      `The store of accepted messages cannot be used. Check its folder in the Node-RED user directory.`,
+    message ?? `The store of accepted messages cannot be used. Check its folder.`,
     { fault: /\b[A-Z_]{4,}\b/.exec(facts)?.[0] ?? 'unknown' },
   )
 }

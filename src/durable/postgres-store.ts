@@ -63,7 +63,7 @@ const DECIDED: Record<Action, MessageState[]> = {
 }
 
 /**
- * The store of several Node-RED that share a PostgreSQL database. Every call is one statement, so that no connection is
+ * The store of several processes that share a PostgreSQL database. Every call is one statement, so that no connection is
  * kept between two of them, and none of their locks outlives a process or a network.
  */
 export class PostgresStore implements DeliveryStore {
@@ -105,7 +105,7 @@ export class PostgresStore implements DeliveryStore {
       throw new RedoxError(
         'REDOX_STORE_NEWER',
         `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
-          `${VERSION}). Update the package in this Node-RED.`,
+          `${VERSION}). Update the package here.`,
       )
     await this.#compareClocks()
     await this.#ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
@@ -454,7 +454,7 @@ async function loadPool(): Promise<typeof Pool> {
   } catch {
     throw new RedoxError(
       'REDOX_STORE_UNAVAILABLE',
-      'The driver for PostgreSQL is missing: run `npm install pg` in the Node-RED user directory, then restart Node-RED.',
+      'The driver for PostgreSQL is missing: run `npm install pg` where this package is installed, then start again.',
     )
   }
 }
@@ -471,7 +471,7 @@ function makePool(Made: typeof Pool, url: string): Pool {
       keepAlive: true,
       application_name: 'node-red-redox',
     })
-    // An idle connection that is lost would otherwise end Node-RED. The pool makes a new one when it is needed.
+    // An idle connection that is lost would otherwise end the process. The pool makes a new one when it is needed.
     return pool.on('error', () => undefined)
   } catch (error) {
     throw failure(error, '')
@@ -572,7 +572,7 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     '53300',
     'REDOX_STORE_UNAVAILABLE',
-    `has no connection left: each Node-RED needs up to ${CONNECTIONS}, see its max_connections`,
+    `has no connection left: each process needs up to ${CONNECTIONS}, see its max_connections`,
   ],
   ['53100', 'REDOX_STORE_FULL', 'has no room left on its disk: make room; nothing that was accepted is lost'],
   [

@@ -1,7 +1,7 @@
 import type { PaceKeeper } from '../transport/retry'
 
 /**
- * The contract of the stores that durable delivery keeps its messages in. Two keep it: one for a single Node-RED,
+ * The contract of the stores that durable delivery keeps its messages in. Two keep it: one for a single process,
  * one for several that share a database; one suite of tests holds for both.
  *
  * A store knows nothing of patients: `content` and `notes` come sealed, and what it is to find again comes as tags
@@ -30,7 +30,7 @@ export interface NewMessage {
    * order go as they come.
    */
   ordered: boolean
-  /** id of the Node-RED node that accepted it and emits the answer */
+  /** id of the node that accepted it and emits the answer */
   owner: string
   acceptedAt: number
   /** no attempt begins after it */
