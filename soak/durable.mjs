@@ -19,6 +19,8 @@ import { messagesOf, mulberry32 } from './messages.mjs'
 const HUGE = 30_000_000
 const OUTBOX = 'redox/outbox/connection'
 const LONGEST_END_MS = 600_000
+/** Longer than an instance that was killed holds what it was about to tell. */
+const LONGEST_TELLING_MS = 60_000
 
 const { values } = parseArgs({
   options: {
@@ -158,9 +160,10 @@ async function soak() {
     for (const { id } of messages) {
       const { msgid } = await instance.json(`${OUTBOX}/messages/${id}`)
       const action = arrived.has(msgid) ? 'mark-delivered' : 'resend'
+      // Before it is sent: an instance that is killed just then may have done it without an answer.
+      if (action === 'mark-delivered') marked.add(msgid)
       await instance.send(`${OUTBOX}/messages/${id}`, { action, reason: 'looked up' })
       decided++
-      if (action === 'mark-delivered') marked.add(msgid)
     }
   }
   /** Undefined while its store is not open. */
@@ -171,6 +174,16 @@ async function soak() {
   const depth = async (instance) => {
     const counts = await countsOf(instance)
     return counts && counts.waiting + counts.held + counts.parked
+  }
+
+  /** Waits for those that come late. */
+  const answersOf = async () => {
+    for (const until = Date.now() + LONGEST_TELLING_MS; ; await sleep(500)) {
+      const told = readFileSync(emitted, 'utf8').split('\n').filter(Boolean)
+      const heard = new Set([...told, ...marked])
+      const silent = [...accepted].filter((id) => !heard.has(id)).length
+      if (silent === 0 || Date.now() > until) return { told, silent }
+    }
   }
 
   const person = decide()
@@ -188,8 +201,7 @@ async function soak() {
   const doubled = [...arrived.values()].filter((times) => times > 1).length
   const lost = accepted.size - delivered - parked
   const disordered = [...order.values()].reduce((sum, ids) => sum + inversions(ids), 0)
-  const told = readFileSync(emitted, 'utf8').split('\n').filter(Boolean)
-  const silent = [...accepted].filter((id) => !marked.has(id) && !told.includes(id)).length
+  const { told, silent } = await answersOf()
   const maybe = [...unanswered].filter((id) => arrived.has(id)).length
   await Promise.all(instances.map((instance) => instance.stop()))
   await sandbox.close()

@@ -148,12 +148,13 @@ export class Courier {
     private readonly store: DeliveryStore,
     private readonly seal: Seal,
     private readonly listener: Listener,
+    private readonly leaseMs = LEASE_MS,
   ) {
     this.#running = Promise.all([
       this.#send(),
       this.#every(LOOK_EVERY_MS, () => this.#tell()),
       this.#every(LOOK_EVERY_MS, () => this.#look()),
-      this.#every(LEASE_MS / 3, () => this.#renew()),
+      this.#every(leaseMs / 3, () => this.#renew()),
     ])
   }
 
@@ -288,7 +289,7 @@ export class Courier {
     if (!delivering || limit <= 0) return LOOK_EVERY_MS
     const now = Date.now()
     const except = this.#restingLanes(now)
-    const hold = { holder: this.#holder, now, until: now + LEASE_MS, limit }
+    const hold = { holder: this.#holder, now, until: now + this.leaseMs, limit }
     const claimed = await this.store.claim({ ...hold, except })
     this.#trouble = undefined
     // What this process is busy with itself comes back when the store was away for longer than the lease.
@@ -422,7 +423,7 @@ export class Courier {
 
   async #renew(): Promise<void> {
     if (this.#underWay.size === 0) return
-    await this.store.renew(this.#holder, [...this.#underWay.keys()], Date.now() + LEASE_MS)
+    await this.store.renew(this.#holder, [...this.#underWay.keys()], Date.now() + this.leaseMs)
   }
 
   async #purge(): Promise<void> {
@@ -460,7 +461,7 @@ export class Courier {
   async #tellAll(): Promise<void> {
     for (let isMore = this.#owners.size > 0; isMore;) {
       const now = Date.now()
-      const hold = { holder: this.#holder, now, until: now + LEASE_MS, limit: TOLD_AT_ONCE }
+      const hold = { holder: this.#holder, now, until: now + this.leaseMs, limit: TOLD_AT_ONCE }
       const ended = await this.store.untold({ ...hold, owners: [...this.#owners.keys()] })
       for (const stored of ended) {
         // Told first: an answer may come twice when the power fails between the two, but none is left out.
@@ -522,7 +523,7 @@ export class Courier {
     while (!this.#stopping.signal.aborted) {
       const began = Date.now()
       await task().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
-      const wait = Math.min(Math.max(milliseconds, 20 * (Date.now() - began)), LEASE_MS / 3)
+      const wait = Math.min(Math.max(milliseconds, 20 * (Date.now() - began)), this.leaseMs / 3)
       await timer(wait, this.#stopping.signal)
     }
   }

@@ -6,6 +6,7 @@ import { RedoxError, type RedoxErrorCode } from '../errors'
 import { Pace, type PaceKeeper, type RequestLog } from '../transport/retry'
 import {
   STATES,
+  UNTOLD_MS,
   type Action,
   type AuditLine,
   type DeliveryStore,
@@ -27,7 +28,7 @@ interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
   sequence: string
   /** milliseconds from its acceptance to its deadline */
   span: number
-  /** who sends it, or tells of it, and until when */
+  /** who sends it, and until when */
   holder?: string
   heldUntil?: number
 }
@@ -88,6 +89,8 @@ export class LevelStore implements DeliveryStore {
   #auditLines = 0
   /** not on the disk yet, or not any more: nobody may send them */
   readonly #unsure = new Map<string, 'writing' | 'failed'>()
+  /** that somebody is telling of, and until when: whoever starts anew tells at once what is untold */
+  readonly #telling = new Map<string, number>()
   /** files that have their names, but not on the disk yet */
   readonly #unsynced = new Set<string>()
   #claims = 0
@@ -280,6 +283,7 @@ export class LevelStore implements DeliveryStore {
       const ended = change.state === 'waiting' ? {} : { endedAt: now, told: false }
       const next = { ...kept, ...change, ...ended, begun: false, attempts: row.attempts + 1 }
       await this.#move([[row, next]], notes ? [put(KEY.notes(id), notes)] : [])
+      this.#telling.delete(id)
     })
   }
 
@@ -296,23 +300,30 @@ export class LevelStore implements DeliveryStore {
 
   // ---- Telling the nodes ------------------------------------------------------------------------------
 
-  untold({ holder, now, until, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
+  untold({ now, until, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
     return this.#alone(async () => {
       const rows: Row[] = []
-      for (const owner of owners) {
-        const untold = await this.#rows(`untold!${escaped(owner)}`)
-        rows.push(...untold.filter(({ heldUntil = 0 }) => heldUntil <= now))
-      }
-      const taken = inOrder(rows, limit).map((row) => ({ ...row, holder, heldUntil: until }))
-      await this.#write(taken.map((row) => put(KEY.row(row.id), json(row))))
+      for (const owner of owners) rows.push(...(await this.#untoldOf(owner, now, limit)))
+      const taken = inOrder(rows, limit)
+      for (const { id } of taken) this.#telling.set(id, until)
       return Promise.all(taken.map((row) => this.#whole(row)))
     })
+  }
+
+  async #untoldOf(owner: string, now: number, limit: number): Promise<Row[]> {
+    const rows: Row[] = []
+    for await (const id of this.#db.values(under(`untold!${escaped(owner)}`))) {
+      const row = await this.#row(id.toString())
+      if (row && (this.#telling.get(row.id) ?? 0) <= now && rows.push(row) === limit) break
+    }
+    return rows
   }
 
   markTold(id: string): Promise<void> {
     return this.#alone(async () => {
       const row = await this.#row(id)
-      if (row && !row.told) await this.#move([[row, { ...released(row), told: true }]])
+      if (row && !row.told) await this.#move([[row, { ...row, told: true }]])
+      this.#telling.delete(id)
     })
   }
 
@@ -467,7 +478,9 @@ export class LevelStore implements DeliveryStore {
     const range = { gt: 'ended!', lt: `ended!${digits(before)}` }
     let purged = 0
     for await (const id of this.#db.values(range)) {
-      await this.#alone(() => this.#forget(id.toString()))
+      const row = await this.#row(id.toString())
+      if (!row || !(row.told || row.endedAt! < now - UNTOLD_MS)) continue
+      await this.#alone(() => this.#forget(row.id))
       purged++
     }
     await this.#sweep(now)

@@ -246,8 +246,8 @@ BEGIN
     AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name]);
 END $$;
 
--- Forgets some of what ended before, and returns how many.
-CREATE FUNCTION redox.forget(_queue text, _before bigint, _limit int)
+-- Forgets some of what ended before, and returns how many. What no node was told of has its own, earlier time.
+CREATE FUNCTION redox.forget(_queue text, _before bigint, _untold_before bigint, _limit int)
 RETURNS int LANGUAGE plpgsql ${BY_INDEX} AS $$
 DECLARE
   _gone int;
@@ -256,6 +256,7 @@ BEGIN
   WITH old AS (
     SELECT sequence FROM redox.message
     WHERE queue = _queue AND state IN ('delivered', 'discarded') AND ended_at < _before
+      AND (told OR ended_at < _untold_before)
     ORDER BY ended_at LIMIT _limit FOR UPDATE SKIP LOCKED
   ),
   gone AS (DELETE FROM redox.message m USING old WHERE m.sequence = old.sequence RETURNING m.files)

@@ -5,6 +5,7 @@ import { SharedPace } from './postgres-pace'
 import { SCHEMA, SETUP_LOCK, VERSION } from './postgres-schema'
 import {
   STATES,
+  UNTOLD_MS,
   type Action,
   type AuditLine,
   type DeliveryStore,
@@ -400,8 +401,9 @@ export class PostgresStore implements DeliveryStore {
   async purge(before: number, now: number): Promise<number> {
     let purged = 0
     for (let last = FORGOTTEN_AT_ONCE; last === FORGOTTEN_AT_ONCE; purged += last) {
-      const text = 'SELECT redox.forget($1, $2, $3) AS gone'
-      last = (await this.#ask<{ gone: number }>(text, [before, FORGOTTEN_AT_ONCE]))[0]!.gone
+      const text = 'SELECT redox.forget($1, $2, $3, $4) AS gone'
+      const values = [before, now - UNTOLD_MS, FORGOTTEN_AT_ONCE]
+      last = (await this.#ask<{ gone: number }>(text, values))[0]!.gone
     }
     await this.#ask('SELECT redox.forget_files($1, $2)', [now - AN_HOUR_MS])
     return purged

@@ -61,6 +61,9 @@ export interface StoredMessage extends NewMessage {
   endedAt?: number
 }
 
+/** A node may be disabled over a weekend, however soon after its delivery a message is to be forgotten. */
+export const UNTOLD_MS = 72 * 3_600_000
+
 /** A turn of holding messages: nobody else has them until then. */
 export interface Hold {
   /** of one process; another one after each start */
@@ -183,8 +186,8 @@ export interface DeliveryStore {
   readFile(name: string): AsyncIterable<Buffer>
 
   /**
-   * Forgets what was delivered or discarded before; and files that no message has any more, or that were stored an
-   * hour before `now` and belong to none.
+   * Forgets what was delivered or discarded before, but what its node was not told of only {@link UNTOLD_MS} after its
+   * end; and files that no message has any more, or that were stored an hour before `now` and belong to none.
    * @returns how many messages
    */
   purge(before: number, now: number): Promise<number>

@@ -49,6 +49,17 @@ const fails = (task: Promise<unknown>, code: RedoxErrorCode): Promise<void> =>
   })
 
 describe('embedded store on a disk', () => {
+  it('tells at once after a new start, whatever was being told when the process ended', async () => {
+    const hold = { holder: 'gone', now: 1, until: 1e15, limit: 1 }
+    const first = await open()
+    await first.accept(message())
+    const [taken] = await first.claim({ ...hold, except: [] })
+    await first.settle(taken!.id, 'gone', { state: 'delivered', notes: Buffer.from('x') }, 1)
+    assert.equal((await first.untold({ ...hold, owners: ['node'] })).length, 1)
+    await first.close()
+    assert.equal((await (await open()).untold({ ...hold, owners: ['node'] })).length, 1)
+  })
+
   it('open in another process: REDOX_STORE_LOCKED, and free again when that one is killed', async () => {
     const script = `require(${JSON.stringify(STORE)}).LevelStore.open(${JSON.stringify(folder)})
       .then(() => console.log('open'), (error) => console.log(error.code)); setTimeout(() => {}, 60_000)`

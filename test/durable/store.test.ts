@@ -624,12 +624,32 @@ for (const kind of STORES) {
       await store.settle('parked', 'me', PARKED, START)
       await store.settle('delivered', 'me', DELIVERED, START)
       await store.settle('recent', 'me', DELIVERED, START + 1)
+      for (const id of ['delivered', 'recent']) await store.markTold(id)
       assert.equal(await store.purge(START, START), 0)
       assert.equal(await store.purge(START + 1, START + 1), 2)
       const left = ['waiting', 'held', 'parked', 'recent']
       assert.deepEqual(idsOf(await store.find({ limit: 10 })), left)
       assert.deepEqual(idsOf(await store.find({ tag: 't', limit: 10 })), left)
       assert.deepEqual(await store.counts(), { waiting: 1, held: 1, parked: 1, delivered: 1, discarded: 0 })
+    })
+
+    it('keeps what its node was not told of for 72 hours more', async () => {
+      await accept(message('told'), message('untold', { lane: 'b' }), message('discarded', { lane: 'c' }))
+      await store.decide('discarded', 'discard', 'wrong', 'ann', START)
+      await claimed()
+      for (const id of ['told', 'untold']) await store.settle(id, 'me', DELIVERED, START)
+      await store.markTold('told')
+      assert.equal(await store.purge(START + 1, START + 72 * HOUR), 2)
+      assert.deepEqual(idsOf(await store.find({ limit: 10 })), ['untold'])
+      assert.equal(await store.purge(START + 1, START + 72 * HOUR + 1), 1)
+      assert.deepEqual(await store.find({ limit: 10 }), [])
+    })
+
+    it('keeps for longer than that what is to be kept for longer', async () => {
+      await accept(message('untold'))
+      await claimed()
+      await store.settle('untold', 'me', DELIVERED, START)
+      assert.equal(await store.purge(START, START + 100 * HOUR), 0)
     })
 
     it('forgets many at once', async () => {
@@ -650,10 +670,12 @@ for (const kind of STORES) {
       await claimed()
       await store.settle('m1', 'me', DELIVERED, START)
       await store.settle('m3', 'me', PARKED, START)
+      for (const id of ['m1', 'm3']) await store.markTold(id)
       await store.purge(START + 1, START)
       const there = async () => Promise.all(['shared', 'own', 'kept'].map((name) => store.hasFile(name)))
       assert.deepEqual(await there(), [true, false, true])
       await store.settle('m2', 'me', DELIVERED, START)
+      await store.markTold('m2')
       await store.purge(START + 1, START)
       assert.deepEqual(await there(), [false, false, true])
       assert.deepEqual(await readAll(store.readFile('kept')), ['kept'])
