@@ -1,5 +1,6 @@
 import type { Pool, QueryResultRow } from 'pg'
 import { RedoxError, type RedoxErrorCode } from '../errors'
+import { tlsFault } from '../transport/faults'
 import { WINDOW_MS, type PaceKeeper } from '../transport/retry'
 import { SharedPace } from './postgres-pace'
 import { SCHEMA, SETUP_LOCK, VERSION } from './postgres-schema'
@@ -555,6 +556,11 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
     'REDOX_STORE_UNAVAILABLE',
     'is not understood: it has to look like postgres://user:password@host:5432/database, with special characters of the password percent-encoded',
   ],
+  [
+    'ENOENT',
+    'REDOX_STORE_UNAVAILABLE',
+    'is not found: its URL names a socket or a file (sslrootcert, sslcert, sslkey) that is not there',
+  ],
   ['28', 'REDOX_STORE_UNAVAILABLE', 'refuses the login: check user and password of its URL'],
   [
     '3D000',
@@ -596,12 +602,26 @@ function failure(error: unknown, place: string): RedoxError {
   const known = FAILURES.find(([start]) => code?.startsWith(start))
   const detail = code === undefined ? {} : { fault: code }
   if (known) return new RedoxError(known[1], `The PostgreSQL of the store${place} ${known[2]}.`, detail)
+  const tls = tlsTrouble(error, code)
+  if (tls)
+    return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${tls}.`, detail)
   const isAnswer =
     /^(?!E)[0-9A-Z]{5}$/.test(code ?? '') && !CONNECTION_CLASSES.some((start) => code?.startsWith(start))
   const text = isAnswer
     ? `answered with the error ${code}: look it up in its log`
     : `cannot be reached${code === undefined ? '' : ` (${code})`}: check that it runs, and the host and port of its URL`
   return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${text}.`, detail)
+}
+
+function tlsTrouble(error: unknown, code = ''): string | undefined {
+  // The driver has no code for it.
+  if (error instanceof Error && error.message.includes('does not support SSL'))
+    return 'does not speak TLS, which its URL asks for: switch it on there'
+  if (tlsFault(code, false) === undefined) return undefined
+  return (
+    `shows a certificate that is not trusted (${code}): name the file of its authority in its URL ` +
+    '(&sslrootcert=…), and the host that the certificate is for'
+  )
 }
 
 function codeOf(error: unknown): string | undefined {

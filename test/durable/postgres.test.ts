@@ -1,8 +1,8 @@
 /** What only a database that several share can get wrong. What every store promises is in store.test.ts. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { execFile, execFileSync } from 'node:child_process'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +15,7 @@ import { PASSWORD } from '../lib/postgres'
 import { POSTGRES, server } from './stores'
 
 const LEASE = 60_000
+const TLS = path.join(__dirname, '../../../test/fixtures/tls')
 const never = new AbortController().signal
 
 const message = (id: string, lane: string, ordered = true): NewMessage => ({
@@ -28,6 +29,10 @@ const DELIVERED = { state: 'delivered', notes: Buffer.from('it arrived') } as co
 
 async function* chunksOf(...texts: string[]): AsyncGenerator<Buffer> {
   for (const one of texts) yield Buffer.from(one)
+}
+
+async function* noise(chunks: number): AsyncGenerator<Buffer> {
+  for (let index = 0; index < chunks; index++) yield await Promise.resolve(randomBytes(200_000))
 }
 
 /** The error, which has to have this code and to tell no secret. */
@@ -346,6 +351,78 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     await failing(guest.href, /GRANT|grant/)
   })
 
+  it('speaks TLS when asked to, with a server whose certificate it trusts', async () => {
+    const trusting = new URL(server().url())
+    trusting.hostname = 'localhost'
+    trusting.search = `?sslmode=verify-full&sslrootcert=${path.join(TLS, 'ca.pem')}`
+    const distrusting = new URL(trusting)
+    distrusting.search = '?sslmode=verify-full'
+    const words = async (url: URL) =>
+      (await failureOf(open({ url: url.href }), 'REDOX_STORE_UNAVAILABLE')).message
+    assert.match(await words(trusting), /does not speak TLS/)
+    await server().speakTls(path.join(TLS, 'server.pem'), path.join(TLS, 'key.pem'))
+    const store = await open({ url: trusting.href })
+    await store.accept(message('m1', 'a'))
+    const [row] = await sql(
+      'SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) ' +
+        "WHERE ssl AND application_name = 'node-red-redox'",
+    )
+    assert.notEqual(row!['count'], '0')
+    assert.match(await words(distrusting), /certificate.*not trusted.*UNABLE_TO_VERIFY_LEAF_SIGNATURE/)
+    const without = new URL(trusting)
+    without.search = '?sslmode=verify-full&sslrootcert=/nowhere/ca.pem'
+    assert.match(await words(without), /names a socket or a file/)
+    await server().speakTls(path.join(TLS, 'elsewhere.pem'), path.join(TLS, 'key.pem'))
+    assert.match(await words(trusting), /certificate.*not trusted.*ERR_TLS_CERT_ALTNAME_INVALID/)
+  })
+
+  it('asks for the primary when it may only read', async () => {
+    const url = await emptyDatabase()
+    await open({ url })
+    await sql(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
+    assert.match((await failureOf(open({ url }), 'REDOX_STORE_UNAVAILABLE')).message, /primary server/)
+  })
+
+  it('a full disk: REDOX_STORE_FULL, and it goes on when there is room', async function () {
+    const disk = path.join(server().folder, 'disk')
+    await mkdir(disk)
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m,mode=777', 'tmpfs', disk], { stdio: 'ignore' })
+    } catch {
+      // Only root may mount.
+      this.skip()
+    }
+    try {
+      const space = path.join(disk, 'space')
+      await mkdir(space)
+      await server().give(space)
+      await sql(`CREATE TABLESPACE small LOCATION '${space}'`)
+      await sql('CREATE DATABASE small TABLESPACE small')
+      const store = await open({ url: server().url('small') })
+      await store.accept(message('m1', 'a'))
+      const ballast = path.join(disk, 'ballast')
+      await writeFile(ballast, Buffer.alloc(10_000_000))
+      await failureOf(store.putFile('large', noise(200)), 'REDOX_STORE_FULL')
+      assert.equal(await store.hasFile('large'), false)
+      const fill = async (): Promise<void> => {
+        for (let index = 0; index < 500; index++)
+          await store.accept({ ...message(`fill ${index}`, 'b'), content: randomBytes(100_000) })
+      }
+      await failureOf(fill(), 'REDOX_STORE_FULL')
+      await rm(ballast)
+      await store.accept(message('m2', 'a'))
+      assert.deepEqual(
+        (await store.find({ lane: 'a', limit: 9 })).map(({ id }) => id),
+        ['m1', 'm2'],
+      )
+      await store.close()
+    } finally {
+      await sql('DROP DATABASE IF EXISTS small WITH (FORCE)')
+      await sql('DROP TABLESPACE IF EXISTS small')
+      execFileSync('umount', ['-l', disk])
+    }
+  })
+
   it('tells nothing of what was written when the database refuses it', async () => {
     const store = await open()
     await failureOf(store.accept(message('secret\0', 'a')), 'REDOX_INTERNAL')
@@ -359,7 +436,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
       await cp(path.join(__dirname, '../../src'), path.join(folder, 'src'), {
         recursive: true,
         filter: (from) =>
-          /(src|durable|transport|errors\.js|postgres-\w+\.js|store\.js|retry\.js)$/.test(from),
+          /(src|durable|transport|errors\.js|postgres-\w+\.js|store\.js|retry\.js|faults\.js)$/.test(from),
       })
       const script = `require('./src/durable/postgres-store').PostgresStore.open({ url: 'postgres://u@h/d', queue: 'q' })
         .catch(({ code, message }) => console.log(code, message))`

@@ -1,7 +1,7 @@
 /** A real PostgreSQL for tests: its own cluster in a temporary folder, on this machine's loopback only. */
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -49,7 +49,7 @@ export class Postgres {
 
   async #create(): Promise<void> {
     // The server does not run as root. Whoever it runs as has to be able to reach the temporary folder.
-    if (isRoot) await run('chown', [USER, this.folder])
+    await this.give(this.folder)
     const secret = path.join(this.folder, 'password')
     await writeFile(secret, PASSWORD, { mode: 0o644 })
     const login = ['-U', 'redox', '-A', 'scram-sha-256', '--pwfile', secret]
@@ -73,6 +73,23 @@ export class Postgres {
   /** Stops the server; whoever is connected is cut off. */
   async suspend(): Promise<void> {
     await this.#control(['-m', 'fast', 'stop'])
+  }
+
+  /** From now on, with whoever asks for it. */
+  async speakTls(certificate: string, key: string): Promise<void> {
+    for (const [name, from] of Object.entries({ 'server.crt': certificate, 'server.key': key })) {
+      const file = path.join(this.#data, name)
+      await copyFile(from, file)
+      await chmod(file, 0o600)
+      await this.give(file)
+    }
+    await writeFile(path.join(this.#data, 'postgresql.auto.conf'), 'ssl = on\n', { flag: 'a' })
+    await this.#control(['reload'])
+  }
+
+  /** To the user that the server runs as. */
+  async give(file: string): Promise<void> {
+    if (isRoot) await run('chown', [USER, file])
   }
 
   async stop(): Promise<void> {
