@@ -190,6 +190,7 @@ async function soak() {
   const failing = failRedox()
   await Promise.all([...LANES.map(feed), kill(), deploy()])
   isOver = true
+  const feedingSeconds = seconds(began)
   line.mend()
   await Promise.race([person, sleep(LONGEST_END_MS, undefined, { ref: false })])
   await failing
@@ -209,12 +210,11 @@ async function soak() {
   await database?.stop()
   rmSync(folder, { recursive: true, force: true })
 
-  const seconds = Math.round((Date.now() - began) / 1000)
   console.log(
-    `${store}, ${count} Node-RED, ${seconds} s, ${megabytes} MB, ${killed} kills, ${deployed} deploys`,
+    `${store}, ${count} Node-RED, ${seconds(began)} s, ${megabytes} MB, ${killed} kills, ${deployed} deploys`,
   )
   console.log(
-    `Redox was down for ${Math.round(downMs / 1000)} s; refused at the door: ${JSON.stringify(refused)}`,
+    `Redox was down for ${Math.round(downMs / 1000)} of ${feedingSeconds} s of accepting; refused at the door: ${JSON.stringify(refused)}`,
   )
   console.log(`without an answer when killed: ${unanswered.size}, of these delivered ${maybe}`)
   console.log(
@@ -227,6 +227,10 @@ async function soak() {
   return (
     lost === 0 && doubled === 0 && disordered === 0 && silent === 0 && killed >= KILLS && deployed >= DEPLOYS
   )
+}
+
+function seconds(since) {
+  return Math.round((Date.now() - since) / 1000)
 }
 
 function inversions(ids) {
