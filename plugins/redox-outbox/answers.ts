@@ -88,6 +88,7 @@ const MESSAGES = z.strictObject({
   since: time.optional(),
   till: time.optional(),
   after: z.string().max(100).optional(),
+  order: z.enum(['oldest', 'newest']).optional(),
   limit: count(1, MAX_MESSAGES).default(50),
 })
 const CONTENT = z.strictObject({ reason })
@@ -104,8 +105,8 @@ function read<T>(schema: z.ZodType<T>, input: unknown, what: string): T {
 
 const ASKED = {
   messages:
-    `Take state (${STATES.join(', ')}), destination, search, since and till (ISO 8601, or milliseconds), after, and ` +
-    `limit (at most ${MAX_MESSAGES}).`,
+    `Take state (${STATES.join(', ')}), destination, search, since and till (ISO 8601, or milliseconds), after, order ` +
+    `(oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Give a reason: up to 200 characters, on one line.',
   decide:
     'Send application/json: { "action": "resend", "mark-delivered" or "discard", "reason": up to 200 characters, on ' +
@@ -232,10 +233,10 @@ const laneShown = ({ oldest, ...lane }: LaneState): object => ({
 
 async function find(
   { store, seal }: Outbox,
-  { search, destination, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
+  { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
-  const given = { ...asked, lane: destination }
+  const given = { ...asked, lane: destination, newestFirst: order === 'newest' }
   const wanted = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   ) as Partial<Query>

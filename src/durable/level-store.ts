@@ -223,7 +223,7 @@ export class LevelStore implements DeliveryStore {
     const busy = await this.#busyLanes()
     const due = await Promise.all(lanes.map((lane) => this.#dueIn(lane, busy, now, limit)))
     const inTurn = Array.from({ length: limit }, (_, at) => due.flatMap((rows) => rows[at] ?? [])).flat()
-    return inOrder(inTurn.slice(0, limit), limit)
+    return inOrder(inTurn.slice(0, limit))
   }
 
   async #dueIn(lane: string, busy: Set<string>, now: number, limit: number): Promise<Row[]> {
@@ -304,7 +304,7 @@ export class LevelStore implements DeliveryStore {
     return this.#alone(async () => {
       const rows: Row[] = []
       for (const owner of owners) rows.push(...(await this.#untoldOf(owner, now, limit)))
-      const taken = inOrder(rows, limit)
+      const taken = inOrder(rows).slice(0, limit)
       for (const { id } of taken) this.#telling.set(id, until)
       return Promise.all(taken.map((row) => this.#whole(row)))
     })
@@ -332,16 +332,19 @@ export class LevelStore implements DeliveryStore {
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
     const rows = wanted.id === undefined ? await this.#search(wanted, limit) : [await this.#row(wanted.id)]
     const found = rows.filter((row) => row !== undefined && isWanted(row, wanted)) as Row[]
-    return Promise.all(inOrder(found, limit).map((row) => this.#whole(row)))
+    const sorted = inOrder(found)
+    if (wanted.newestFirst) sorted.reverse()
+    return Promise.all(sorted.slice(0, limit).map((row) => this.#whole(row)))
   }
 
   async #search(wanted: Omit<Query, 'limit'>, limit: number): Promise<Row[]> {
     const after = wanted.after === undefined ? undefined : (await this.#row(wanted.after))?.sequence
     const rows: Row[] = []
+    const reverse = wanted.newestFirst ?? false
     for (const prefix of prefixesOf(wanted)) {
-      const { gt, lt } = under(prefix)
+      const from = after === undefined ? {} : { [reverse ? 'lt' : 'gt']: `${prefix}!${after}` }
       let found = 0
-      for await (const id of this.#db.values({ gt: after === undefined ? gt : `${prefix}!${after}`, lt })) {
+      for await (const id of this.#db.values({ ...under(prefix), ...from, reverse })) {
         const row = await this.#row(id.toString())
         if (!row || !isWanted(row, wanted)) continue
         rows.push(row)
@@ -719,8 +722,7 @@ const isWanted = (row: Row, { state, lane, id, since = 0, till = Infinity }: Omi
   row.acceptedAt >= since &&
   row.acceptedAt <= till
 
-const inOrder = (rows: Row[], limit: number): Row[] =>
-  rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1)).slice(0, limit)
+const inOrder = (rows: Row[]): Row[] => rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))
 
 /** Each chunk behind its length, four bytes. */
 async function* framesOf(

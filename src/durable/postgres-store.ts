@@ -263,7 +263,9 @@ export class PostgresStore implements DeliveryStore {
 
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
-  async find({ state, lane, id, tag, since, till, after, limit }: Query): Promise<StoredMessage[]> {
+  async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
+    const { state, lane, id, tag, since, till, after, newestFirst } = wanted
+    const [behind, direction] = newestFirst ? ['<', 'DESC'] : ['>', 'ASC']
     const values: unknown[] = [limit]
     const conditions = ['queue = $1']
     const where = (condition: string, value: unknown): void => {
@@ -276,14 +278,14 @@ export class PostgresStore implements DeliveryStore {
     where('id = ?', id)
     where('accepted_at >= ?', since)
     where('accepted_at <= ?', till)
-    where('sequence > (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)', after)
+    where(`sequence ${behind} (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)`, after)
     where('tags @> ARRAY[?]', tag)
     // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
     // through all.
     const fence = tag === undefined ? '' : ' OFFSET 0'
     const text = `SELECT * FROM (SELECT * FROM redox.message WHERE ${conditions.join(' AND ')}${fence}) found
-      ORDER BY sequence LIMIT $2`
-    return inOrder(await this.#ask<MessageRow>(text, values))
+      ORDER BY sequence ${direction} LIMIT $2`
+    return (await this.#ask<MessageRow>(text, values)).map(stored)
   }
 
   async lanes(): Promise<LaneState[]> {

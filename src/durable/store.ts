@@ -83,8 +83,10 @@ export interface Query {
   /** accepted between these, both included */
   since?: number
   till?: number
-  /** in the order of acceptance, those after the message with this id */
+  /** those that come behind the message with this id */
   after?: string
+  /** against the order of acceptance */
+  newestFirst?: boolean
   limit: number
 }
 
@@ -159,7 +161,7 @@ export interface DeliveryStore {
   untold(hold: Hold & { owners: string[] }): Promise<StoredMessage[]>
   markTold(id: string): Promise<void>
 
-  /** In the order of acceptance. */
+  /** In the order of acceptance, unless the query says otherwise. */
   find(query: Query): Promise<StoredMessage[]>
   /** Lanes that something waits, is held or is parked in, and those that are paused. */
   lanes(): Promise<LaneState[]>

@@ -50,7 +50,7 @@ describe('courier', function () {
 
   async function start(
     queue: string,
-  ): Promise<{ told: Ended[]; accept(destination: string): Promise<string> }> {
+  ): Promise<{ told: Ended[]; accept: (destination: string) => Promise<string> }> {
     const store = await PostgresStore.open({ url: postgres().url(), queue })
     const { client } = connectTo(server.url)
     const told: Ended[] = []

@@ -394,6 +394,12 @@ for (const kind of STORES) {
       assert.deepEqual(await found({ tag: 'y', lane: 'a', state: 'delivered', after: 'm1' }), ['m3'])
       assert.deepEqual(await found({ tag: 'y', lane: 'b', state: 'delivered' }), [])
       assert.deepEqual(await found({ tag: 'x', after: 'm1', since: START, till: START + 30 }), ['m2'])
+      const newest = (query: object) => found({ newestFirst: true, ...query })
+      assert.deepEqual(await newest({}), ['m4', 'm3', 'm2', 'm1'])
+      assert.deepEqual(await newest({ limit: 2 }), ['m4', 'm3'])
+      assert.deepEqual(await newest({ after: 'm3', limit: 1 }), ['m2'])
+      assert.deepEqual(await newest({ lane: 'a', after: 'm4' }), ['m3', 'm1'])
+      assert.deepEqual(await newest({ tag: 'x', after: 'm2' }), ['m1'])
     })
 
     it('lists lanes: what is open, since when, and what blocks them', async () => {

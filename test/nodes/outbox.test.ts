@@ -142,18 +142,18 @@ describe('outbox', function () {
     const accepted: string[] = []
     for (let times = 0; times < 5; times++)
       accepted.push((await users.admin.accept({ documentId: documentId() })).id)
-    const found: string[] = []
-    let after = ''
-    for (let pages = 1; ; pages++) {
-      const { messages, next } = await users.reader.get(`messages?state=waiting&limit=2${after}`)
-      found.push(...messages.map(({ id }: Json) => id as string))
-      if (next === undefined) {
-        assert.equal(pages, 3)
-        break
+    const pages = async (order: string): Promise<string[][]> => {
+      const all: string[][] = []
+      for (let after = ''; ;) {
+        const { messages, next } = await users.reader.get(`messages?state=waiting&limit=2${order}${after}`)
+        all.push(messages.map(({ id }: Json) => id as string))
+        if (next === undefined) return all
+        after = `&after=${next}`
       }
-      after = `&after=${next}`
     }
-    assert.deepEqual(found, accepted)
+    const [a, b, c, d, e] = accepted as [string, string, string, string, string]
+    assert.deepEqual(await pages(''), [[a, b], [c, d], [e]])
+    assert.deepEqual(await pages('&order=newest'), [[e, d], [c, b], [a]])
   })
 
   it('tells what became of a message: refused, and delivered', async () => {
