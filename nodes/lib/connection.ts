@@ -2,7 +2,7 @@ import path from 'node:path'
 import type { Node } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { FhirSender } from '../../src/message/fhir'
-import { RedoxClient } from '../../src/redox/client'
+import { newSuccession, RedoxClient, type Succession } from '../../src/redox/client'
 import {
   DEFAULT_GATE,
   DEFAULT_HTTP,
@@ -120,6 +120,7 @@ export function environmentOf(value: unknown): TargetEnvironment {
 /**
  * @param userDir what relative folders count from
  * @param network how Redox is reached; the sandbox is on this machine, and needs none
+ * @param id of the redox-config node, whose connections follow one another in deploys
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function openConnection(
@@ -130,6 +131,7 @@ export function openConnection(
   userDir: string,
   network: Network = {},
   outbox?: Outbox,
+  id?: string,
 ): Connection {
   const config = asTexts(savedConfig)
   const secrets = asTexts(savedSecrets)
@@ -137,7 +139,7 @@ export function openConnection(
   const settings = settingsOf(config, secrets, target, sandbox, network)
   const { environment, hosts, source, test } = settings
   return {
-    client: new RedoxClient(settings, outbox?.pace(settings.perFiveMinutes)),
+    client: new RedoxClient(settings, successionOf(settings, id), outbox?.pace(settings.perFiveMinutes)),
     ...(outbox && { outbox }),
     environment: sandbox ? 'sandbox' : environment,
     sender: {
@@ -150,6 +152,20 @@ export function openConnection(
     origins: referenceOrigins(hosts),
     folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
   }
+}
+
+const successions = new Map<string, { account: string; succession: Succession }>()
+
+/** Another account has limits of its own. */
+function successionOf(settings: RedoxSettings, id: string | undefined): Succession {
+  if (id === undefined) return newSuccession(settings)
+  const { hosts, credentials } = settings
+  const account = `${hosts.apiBase} ${credentials.kind === 'oauth' ? credentials.clientId : ''}`
+  const known = successions.get(id)
+  if (known?.account === account) return known.succession
+  const succession = newSuccession(settings)
+  successions.set(id, { account, succession })
+  return succession
 }
 
 /** How accepted messages are kept and delivered. Times in milliseconds. */

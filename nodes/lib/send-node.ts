@@ -11,7 +11,7 @@ import { migrated } from './migrations'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
 import type { Ended } from './outbox'
-import { codeOf, Work, type Answer, type Done, type Outcome } from './work'
+import { codeOf, stopped, Work, type Answer, type Done, type Outcome } from './work'
 
 /** What one message gives a node's `prepare`. */
 export interface Task {
@@ -82,6 +82,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const began = Date.now()
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
+      if (work.signal.aborted) throw stopped()
       const { fields, connection } = await ready()
       const { environment, client, outbox } = connection
       work.begin(environment)
@@ -139,7 +140,11 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
         const { answer } = outcome
         warn(answer.warnings)
         ticket.sent(answer.statusCode, answer.redox.way, answer.id)
-        send(withAnswer(msg, answer))
+        try {
+          send(withAnswer(msg, answer))
+        } catch {
+          reportUntold(RED, this, work)
+        }
         done()
       }
       // Node-RED fails over some messages when it copies them (no prototype, values that cannot be cloned).
@@ -164,18 +169,14 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
   RED.nodes.registerType(type, SendNode as never)
 }
 
-/** For what was stopped before it was stored: it begins anew in the node's successor. */
-const stopped = (): RedoxError =>
-  new RedoxError('REDOX_ABORTED', 'The node was closed before the message was accepted. Nothing was sent.')
-
 /** Resolves when all has ended; what has not by then is stopped. */
 async function ended(works: Work[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
   const late = Symbol('late')
-  if ((await Promise.race([all, timer(withinMs, late)])) !== late) return
+  if ((await Promise.race([all, timer(0.9 * withinMs, late)])) !== late) return
   works.forEach((work) => work.stop())
   // What hangs before it is sent, such as a file on a share that is gone, cannot be stopped.
-  await Promise.race([all, timer(withinMs / 10, late)])
+  await Promise.race([all, timer(0.1 * withinMs, late)])
 }
 
 // A message that is frozen cannot carry its answer; what was delivered must be told all the same.

@@ -26,6 +26,8 @@ interface RuntimeEvent {
 const nodes = new Map<string, Node>()
 const inherited = new WeakMap<object, Work>()
 const estates: Estate[] = []
+/** that are being stopped, to be handed over then */
+const ending = new Set<Estate>()
 /** without a successor, and not ended yet */
 const untold = new Set<Estate>()
 let isRunning = false
@@ -75,7 +77,7 @@ export function followFlows(RED: NodeAPI): void {
   RED.events.on('runtime-event', ({ id, payload }: RuntimeEvent) => {
     const staysStopped = id === 'runtime-state' && payload?.state === 'stop' && payload.deploy !== true
     if (!staysStopped) return
-    for (const estate of estates)
+    for (const estate of [...estates, ...ending])
       tell(RED, estate, 'It will go on when the flows start again, unless Node-RED ends.')
     // Node-RED may end now, and who has no successor would be told of later.
     for (const estate of untold) tell(RED, estate, GONE)
@@ -86,7 +88,9 @@ export function followFlows(RED: NodeAPI): void {
 async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
   const { work, heir } = estate
   // What was stopped before it was sent begins anew, with the settings that are deployed now.
+  ending.add(estate)
   if (!work.isUnderWay) await work.ended
+  ending.delete(estate)
   if (!isRunning) {
     estates.push(estate)
     return

@@ -35,6 +35,7 @@ export class Work {
   environment = ''
   #ticket: Ticket | undefined
   #isUnderWay = false
+  #hasBegun = false
   readonly #stop = new AbortController()
 
   constructor(
@@ -42,7 +43,7 @@ export class Work {
     run: (work: Work) => Promise<Done>,
   ) {
     this.ended = run(this)
-      .catch((error: unknown) => ({ error }))
+      .catch((error: unknown) => ({ error: this.#isInTheWay(error) ? stopped() : error }))
       .then((outcome) => (this.outcome = outcome))
   }
 
@@ -66,8 +67,14 @@ export class Work {
     this.#ticket?.begin(environment)
   }
 
+  /** What fails between a stop and the first request fails because the flow is being taken down. */
+  #isInTheWay(error: unknown): boolean {
+    return this.signal.aborted && !this.#hasBegun && codeOf(error) !== 'REDOX_ABORTED'
+  }
+
   readonly onProgress = (progress: Progress): void => {
     this.#isUnderWay = progress.phase === 'upload' || progress.phase === 'send'
+    this.#hasBegun ||= this.#isUnderWay
     this.#ticket?.progress(progress)
   }
 
@@ -81,6 +88,10 @@ export class Work {
     this.#stop.abort(new DOMException('stopped', 'AbortError'))
   }
 }
+
+/** Of what was stopped before anything of it was sent: it begins anew in the node's successor. */
+export const stopped = (): RedoxError =>
+  new RedoxError('REDOX_ABORTED', 'The node was closed before the message was sent or accepted.')
 
 export const codeOf = (error: unknown): string =>
   error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'

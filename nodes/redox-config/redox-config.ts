@@ -29,7 +29,8 @@ export = function register(RED: NodeAPI): void {
       const outbox = durability && (await durable.enter(durability))
       if (target === 'Sandbox') entry ??= await enterSandbox(config.faults)
       const network = entry ? {} : networkOf(RED, config)
-      const connection = openConnection(config, secrets, target, entry?.sandbox, userDir, network, outbox)
+      const { sandbox } = entry ?? {}
+      const connection = openConnection(config, secrets, target, sandbox, userDir, network, outbox, this.id)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       if (durability) durable.begin(connection, durability)
       return connection

@@ -52,6 +52,8 @@ const SIGNATURES: Signature[] = [
   signature('image/png', '\x89PNG\r\n\x1a\n'),
   signature('image/tiff', 'II*\0'),
   signature('image/tiff', 'MM\0*'),
+  signature('image/tiff', 'II+\0'),
+  signature('image/tiff', 'MM\0+'),
   signature('image/gif', 'GIF87a'),
   signature('image/gif', 'GIF89a'),
   signature('application/dicom', 'DICM', 128),
@@ -67,11 +69,18 @@ const SIGNATURES: Signature[] = [
   signature('text/html', '<html', 0, true),
 ]
 
-/** Bytes needed from the start of a file to tell its type. */
-export const HEAD_LENGTH = 512
+/** Bytes needed from the start of a file to tell its type: a PDF may begin so late (ISO 32000-1, H.3.4.1). */
+export const HEAD_LENGTH = 1024
 
 const find = (head: Buffer): Signature | undefined =>
-  SIGNATURES.find(({ at, bytes }) => head.subarray(at, at + bytes.length).equals(bytes))
+  SIGNATURES.find(({ at, bytes }) => head.subarray(at, at + bytes.length).equals(bytes)) ??
+  SIGNATURES.find(({ contentType, bytes }) => contentType === 'application/pdf' && head.includes(bytes))
+
+/** What begins otherwise is not of these types, whatever it is called. */
+const PROVABLE = new Set([
+  ...['application/pdf', 'image/jpeg', 'image/png', 'image/tiff', 'image/gif', 'image/webp'],
+  'application/rtf',
+])
 
 /** Content type that the first bytes prove, if they prove one. */
 export const sniffContentType = (head: Buffer): string | undefined => find(head)?.contentType
@@ -94,6 +103,9 @@ const knownType = (contentType: string): KnownType | undefined => {
   return KNOWN.find((type) => type.contentType === plain || type.aliases?.includes(plain))
 }
 
+const isProvable = (contentType: string): boolean =>
+  PROVABLE.has(knownType(contentType)?.contentType ?? plainType(contentType))
+
 const sameType = (one: string, other: string): boolean =>
   (knownType(one)?.contentType ?? plainType(one)) === (knownType(other)?.contentType ?? plainType(other))
 
@@ -105,31 +117,33 @@ export const contentTypeOfName = (name: string | undefined): string | undefined 
 
 export interface DetectedType {
   contentType: string
-  /** the first bytes prove another type than the one declared */
+  /** what the first bytes are, when they cannot be of the type that is declared */
   contradiction?: string
   warning?: string
 }
 
 /**
- * Content type of a file: what is declared, else what the first bytes prove, else what the name says, else
- * text or octets.
+ * Content type of a file: what is declared, else what the first bytes prove, else what the name says (unless the
+ * first bytes would have to prove it), else text or octets.
  */
 export function detectContentType(head: Buffer, name?: string, declared?: string): DetectedType {
   const found = find(head)
   const named = contentTypeOfName(name)
+  const seen = found?.contentType ?? (looksLikeText(head) ? 'text/plain' : OCTETS)
+  const isPossible = (contentType: string): boolean =>
+    // Of a reference there are none.
+    head.length === 0 ||
+    sameType(seen, contentType) ||
+    (!isProvable(contentType) && (found === undefined || found.family === true))
   if (declared !== undefined) {
-    const contradicts =
-      found && !found.family && !sameType(found.contentType, declared) && plainType(declared) !== OCTETS
-    return { contentType: declared, ...(contradicts && { contradiction: found.contentType }) }
+    const contradicts = plainType(declared) !== OCTETS && !isPossible(declared)
+    return { contentType: declared, ...(contradicts && { contradiction: seen }) }
   }
-  if (found === undefined) return { contentType: named ?? (looksLikeText(head) ? 'text/plain' : OCTETS) }
-  if (found.family && named !== undefined) return { contentType: named }
-  const misnamed = named !== undefined && !sameType(named, found.contentType)
+  if (named === undefined) return { contentType: seen }
+  if (isPossible(named)) return { contentType: found && !found.family ? seen : named }
   return {
-    contentType: found.contentType,
-    ...(misnamed && {
-      warning: `the file's extension stands for ${named}, but its first bytes are ${found.contentType}: sent as ${found.contentType}`,
-    }),
+    contentType: seen,
+    warning: `the file's extension stands for ${named}, but its first bytes are ${seen}: sent as ${seen}`,
   }
 }
 

@@ -52,9 +52,10 @@ function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>
   return [
     ...errors(meta.Errors),
     ...issues(json),
-    ...list(json.entry).flatMap((entry) =>
-      issues(isObject(entry.response) && isObject(entry.response.outcome) ? entry.response.outcome : {}),
-    ),
+    ...list(json.entry).flatMap(({ response, resource }) => [
+      ...issues(isObject(response) && isObject(response.outcome) ? response.outcome : {}),
+      ...issues(isObject(resource) && resource.resourceType === 'OperationOutcome' ? resource : {}),
+    ]),
     ...words(json.errorDetail),
   ]
 }
@@ -116,10 +117,11 @@ export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
 
 /**
  * Whether a 200 is an answer of Redox to a message: empty (facts 9.12), or an object that is not only words, such as
- * `{"error": "…"}` of a gateway, which says neither yes nor no.
+ * `{"error": "…"}` of a gateway, which says neither yes nor no. Empty has to be said: without a length, an answer that
+ * was cut before its first byte looks the same.
  */
-export function isReadable({ text, body }: Pick<HttpAnswer, 'text' | 'body'>): boolean {
-  if (text === '') return true
+export function isReadable({ status, headers, text, body }: HttpAnswer): boolean {
+  if (text === '') return status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
   if (!isObject(body)) return false
   return 'Meta' in body || 'resourceType' in body || wordsOf(body).length === 0
 }

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
 import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
-import type { FileReference, FileSource, MessageFile } from '../file/file'
+import { sha256Of, type FileReference, type FileSource, type MessageFile } from '../file/file'
 import { isObject, withValueAt, type JsonObject } from '../message/json'
 import { assertRequestSize, assertUploadable, type PreparedMessage, type Way } from '../message/prepared'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
 import { adviceOn } from '../transport/faults'
 import { Http, HttpFault, type HttpAnswer } from '../transport/http'
 import { classify, type Ending, type Outcome, type Purpose } from '../transport/outcomes'
-import { backoff, isRetried, Pace, type PaceKeeper } from '../transport/retry'
+import { backoff, isRetried, Pace, type PaceKeeper, type RequestLog } from '../transport/retry'
 import {
   failureDetail,
   hasFailed,
@@ -85,6 +85,23 @@ export interface Journal {
   onSending(): Promise<void>
 }
 
+/**
+ * What clients have in common that follow one another: Redox counts what comes from all of them, and what one has
+ * begun goes on beside the next.
+ */
+export interface Succession {
+  gate: Gate
+  requests: RequestLog
+  /** Origins that uploads were answered with: which host they name is not documented (facts 9.1). */
+  uploadOrigins: Set<string>
+}
+
+export const newSuccession = ({ gate }: Pick<RedoxSettings, 'gate'>): Succession => ({
+  gate: new Gate(gate),
+  requests: { pausedUntil: 0, made: [] },
+  uploadOrigins: new Set(),
+})
+
 interface Step {
   purpose: Purpose
   /** for error texts and `cause.operation` */
@@ -117,15 +134,21 @@ export class RedoxClient {
   readonly #closing = new AbortController()
   /** stops each message that waits or is under way */
   readonly #underWay = new Set<() => void>()
-  /** Origins that uploads of this connection answered with: which host they name is not documented (facts 9.1). */
-  readonly uploadOrigins = new Set<string>()
+  #onIdle = (): void => undefined
+  /** see {@link Succession} */
+  readonly uploadOrigins: Set<string>
 
-  /** @param pace shared with whom? by itself with nobody */
-  constructor(settings: RedoxSettings, pace: PaceKeeper = new Pace(settings.perFiveMinutes)) {
+  /**
+   * @param succession of the clients before it
+   * @param pace where more than one process shares the limit of requests
+   */
+  constructor(settings: RedoxSettings, succession = newSuccession(settings), pace?: PaceKeeper) {
     this.settings = settings
     this.#http = new Http(settings.http, settings.gate.width)
-    this.#gate = new Gate(settings.gate)
-    this.#pace = pace
+    this.#gate = succession.gate
+    this.#gate.limits = settings.gate
+    this.uploadOrigins = succession.uploadOrigins
+    this.#pace = pace ?? new Pace(settings.perFiveMinutes, succession.requests)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
       this.#request(async () => tokenStep(url, await body()), this.#closing.signal).then(
         ({ answer }) => answer,
@@ -208,7 +231,7 @@ export class RedoxClient {
 
   /** Closes the sockets once all that was given to it has ended. */
   async end(): Promise<void> {
-    await this.#gate.empty()
+    if (this.#underWay.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     await this.close()
   }
 
@@ -244,6 +267,7 @@ export class RedoxClient {
     } finally {
       signal.removeEventListener('abort', abort)
       this.#underWay.delete(abort)
+      if (this.#underWay.size === 0) this.#onIdle()
     }
   }
 
@@ -347,7 +371,10 @@ export class RedoxClient {
         attempts: attempts + sent.attempts,
       }
     } catch (error) {
-      throw error instanceof RedoxError ? withFiles(error, delivered, step.body.sha256()) : error
+      if (!(error instanceof RedoxError)) throw error
+      // Whoever looks it up needs them, however little of the request was read.
+      const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
+      throw withFiles(error, delivered, isUnknown ? await digestsOf(step) : step.body.sha256())
     }
   }
 
@@ -616,9 +643,22 @@ const describeSent = (file: MessageFile): Omit<DeliveredFile, 'way'> =>
       }
     : { size: file.size }
 
-function fillDigests(delivered: DeliveredFile[], digests: string[]): void {
+type Digests = (string | undefined)[]
+
+function fillDigests(delivered: DeliveredFile[], digests: Digests): void {
   const embedded = delivered.filter(({ way }) => way === 'embed')
-  embedded.forEach((file, index) => (file.sha256 = digests[index]!))
+  embedded.forEach((file, index) => {
+    const sha256 = digests[index]
+    if (sha256 !== undefined) file.sha256 = sha256
+  })
+}
+
+/** Of the embedded files, also those that were not read to their ends; of one that is gone there is none. */
+function digestsOf({ body, files = [] }: Step): Promise<Digests> {
+  const known = body.sha256()
+  const digest = async (file: FileSource, index: number): Promise<string | undefined> =>
+    known[index] ?? sha256Of(file).catch(() => undefined)
+  return Promise.all(files.map(digest))
 }
 
 /** An error about an answer tells how many requests it took to get it. */
@@ -630,7 +670,7 @@ function counting<T>(attempts: number, judge: () => T): T {
   }
 }
 
-function withFiles(error: RedoxError, delivered: DeliveredFile[], digests: string[]): RedoxError {
+function withFiles(error: RedoxError, delivered: DeliveredFile[], digests: Digests): RedoxError {
   fillDigests(delivered, digests)
   const uploaded = delivered.flatMap(({ way, url }) => (way === 'upload' && url !== undefined ? [url] : []))
   const sha256 = delivered.flatMap((file) => (file.sha256 === undefined ? [] : [file.sha256]))
@@ -640,16 +680,33 @@ function withFiles(error: RedoxError, delivered: DeliveredFile[], digests: strin
 /** What finds a message again in Redox's log: the ids that the flow or the builder gave it. */
 export function identifiersOf(body: JsonObject): Record<string, string> {
   const document = isObject(body.Note) ? body.Note : isObject(body.Media) ? body.Media : {}
-  const order = Array.isArray(body.Orders) && isObject(body.Orders[0]) ? body.Orders[0] : {}
-  const found: Record<string, unknown> = {
-    DocumentID: document.DocumentID,
-    OrderID: order.ID,
-    ApplicationOrderID: order.ApplicationOrderID,
-    BundleID: body.resourceType === 'Bundle' ? body.id : undefined,
-  }
-  return Object.fromEntries(
-    Object.entries(found).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
-  )
+  const found: [name: string, value: unknown][] = [
+    ['DocumentID', document.DocumentID],
+    ...objectsIn(body.Orders).flatMap(orderIds),
+    ...(body.resourceType === 'Bundle' ? [['BundleID', body.id] as [string, unknown]] : []),
+    ...objectsIn(body.entry).flatMap(resourceIds),
+  ]
+  return Object.fromEntries(found.filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
+}
+
+const objectsIn = (value: unknown): Record<string, unknown>[] =>
+  Array.isArray(value) ? value.filter(isObject) : []
+
+function orderIds(order: Record<string, unknown>, index: number): [string, unknown][] {
+  const place = index === 0 ? '' : `Orders[${index}].`
+  return [
+    [index === 0 ? 'OrderID' : `${place}ID`, order.ID],
+    [`${place}ApplicationOrderID`, order.ApplicationOrderID],
+  ]
+}
+
+/** What is sent to be filed; the identifiers of a patient are none of these. */
+const FILED = new Set(['DiagnosticReport', 'Observation', 'DocumentReference'])
+
+function resourceIds({ resource }: Record<string, unknown>, entry: number): [string, unknown][] {
+  if (!isObject(resource) || !FILED.has(String(resource.resourceType))) return []
+  const place = `entry[${entry}].${String(resource.resourceType)}.identifier`
+  return objectsIn(resource.identifier).map(({ value }, index) => [`${place}[${index}]`, value])
 }
 
 /**

@@ -23,14 +23,22 @@ interface Waiting {
 
 /** Lets at most `width` pass at once; the others wait, first in, first out, and not without end. */
 export class Gate {
-  readonly #limits: GateLimits
+  #limits: GateLimits
   #inside = 0
   #waitingBytes = 0
   readonly #waiting: Waiting[] = []
-  readonly #onEmpty: (() => void)[] = []
 
   constructor(limits: GateLimits) {
     this.#limits = limits
+  }
+
+  /** Other limits from now on. */
+  set limits(limits: GateLimits) {
+    this.#limits = limits
+    while (this.#inside < limits.width && this.#waiting.length > 0) {
+      this.#inside++
+      this.#admitNext()
+    }
   }
 
   get waiting(): number {
@@ -53,19 +61,14 @@ export class Gate {
     }
   }
 
-  /** Resolves when nobody is inside: then nobody waits either. */
-  async empty(): Promise<void> {
-    if (this.#inside > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve))
-  }
-
   // Whoever leaves hands the place on, so that nobody who comes later slips in before.
   #leave(): void {
-    const next = this.#waiting.shift()
-    if (next === undefined) {
-      this.#inside--
-      if (this.#inside === 0) this.#onEmpty.splice(0).forEach((resolve) => resolve())
-      return
-    }
+    if (this.#inside > this.#limits.width || this.#waiting.length === 0) this.#inside--
+    else this.#admitNext()
+  }
+
+  #admitNext(): void {
+    const next = this.#waiting.shift()!
     this.#waitingBytes -= next.bytes
     next.enter()
   }

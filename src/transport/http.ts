@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
-import { Agent, request as undiciRequest } from 'undici'
+import { Agent, request as undiciRequest, type Dispatcher } from 'undici'
 import type { RequestBody } from './body'
 import { connector, type TlsOptions } from './connector'
 import { proxyFault, tlsFault } from './faults'
@@ -29,7 +29,10 @@ export class HttpFault extends Error {
 }
 
 export interface HttpOptions {
-  /** seconds to wait for an answer after the last byte of the request; Redox may take 120 (facts 6.2) */
+  /**
+   * seconds to wait for an answer after the last byte of the request, and from its first byte to its last; Redox may
+   * take 120 (facts 6.2)
+   */
   answerTimeoutSeconds: number
   connectTimeoutSeconds: number
   tls?: TlsOptions
@@ -45,19 +48,21 @@ const milliseconds = (seconds: number): number => Math.round(seconds * 1000)
 /** POSTs to Redox over kept-alive connections. One per connection settings; `close` ends its sockets. */
 export class Http {
   readonly #agent: Agent
+  readonly #answerMs: number
 
   /**
    * @param connections sockets at once
    * @throws RedoxError REDOX_CONFIGURATION for certificates or keys that cannot be used
    */
   constructor(options: HttpOptions, connections: number) {
+    this.#answerMs = milliseconds(options.answerTimeoutSeconds)
     this.#agent = new Agent({
       connections,
       // undici 8 would take HTTP/2: all messages on one socket, which takes them all along when it breaks.
       allowH2: false,
       connect: connector(milliseconds(options.connectTimeoutSeconds), options.tls, options.proxy),
-      headersTimeout: milliseconds(options.answerTimeoutSeconds),
-      bodyTimeout: milliseconds(options.answerTimeoutSeconds),
+      headersTimeout: this.#answerMs,
+      bodyTimeout: this.#answerMs,
       maxResponseSize: MAX_ANSWER_BYTES,
     })
   }
@@ -103,8 +108,8 @@ export class Http {
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
       // Whoever says yes before all was there has not seen it.
-      if (head.statusCode < 300 && handed < body.length) throw new EarlyAnswer('EARLY_ANSWER')
-      const text = await textOf(Buffer.from(await answer.body.arrayBuffer()), head.headers)
+      if (head.statusCode < 300 && handed < body.length) throw new BadAnswer('EARLY_ANSWER')
+      const text = await textOf(await this.#bytesOf(answer.body), head.headers)
       // undici gives the socket back a moment later: whoever sends the next at once would open another one.
       await nextTurn()
       return answerOf(head.statusCode, head.headers, text)
@@ -117,12 +122,22 @@ export class Http {
     }
   }
 
+  /** undici waits for each piece anew: an answer that drips would never end. */
+  async #bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
+    const late = setTimeout(() => body.destroy(new BadAnswer('LATE_ANSWER')), this.#answerMs)
+    try {
+      return Buffer.from(await body.arrayBuffer())
+    } finally {
+      clearTimeout(late)
+    }
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy()
   }
 }
 
-class EarlyAnswer extends Error {
+class BadAnswer extends Error {
   get code(): string {
     return this.message
   }

@@ -6,7 +6,7 @@ export type Purpose = 'token' | 'upload' | 'send'
 /** How an attempt ended that gave no usable 2xx. `sent` = bytes of the request left this machine. */
 export type Ending = { status: number } | { fault: Fault; sent: boolean }
 
-/** `tls` and `proxyRefused` stay until somebody changes something; with both, Redox has read nothing. */
+/** With `tls` and `proxyRefused` Redox has read nothing. */
 export type Fault =
   'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'aborted'
 
@@ -40,10 +40,10 @@ export const OUTCOMES: readonly Row[] = [
   { fault: 'aborted',                               outcome: 'stopped', code: 'REDOX_ABORTED', says: 'was stopped' },
 
   { fault: 'connect',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'could not reach the server' },
-  { fault: 'tls',                                   outcome: 'rejected', code: 'REDOX_TLS', says: 'was not sent: there is no TLS connection that can be trusted' },
+  { fault: 'tls', sent: false,                      outcome: 'again', code: 'REDOX_TLS', says: 'was not sent: there is no TLS connection that can be trusted' },
+  { fault: 'tls',                                   outcome: 'rejected', code: 'REDOX_TLS', says: 'was not sent: the server refused the TLS connection' },
   { fault: 'proxy',                                 outcome: 'again', code: 'REDOX_NETWORK', says: 'could not get through the proxy' },
   { fault: 'proxyRefused',                          outcome: 'rejected', code: 'REDOX_CONFIGURATION', says: 'was not sent: the proxy refused it' },
-  { fault: 'network', sent: false,                  outcome: 'again', code: 'REDOX_NETWORK', says: 'lost the connection before anything was sent' },
   { fault: 'network', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but the connection broke before the answer came' },
   { fault: 'network',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'lost the connection' },
   { fault: 'timeout', sent: false,                  outcome: 'again', code: 'REDOX_TIMEOUT', says: 'timed out before anything was sent' },

@@ -51,6 +51,7 @@ export async function serve(
   reply: (request: Recorded) => Reply | Promise<Reply>,
   tls?: ServerOptions,
   read: (request: IncomingMessage) => Promise<Buffer> = bytesOf,
+  port = 0,
 ): Promise<Server> {
   const requests: Recorded[] = []
   let connections = 0
@@ -69,7 +70,7 @@ export async function serve(
   const server = tls ? createTlsServer(tls, listener) : createServer(listener)
   server.keepAliveTimeout = 60_000
   server.on('connection', () => connections++)
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `${tls ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}`,

@@ -1,5 +1,7 @@
 /** Deploys, stops and ends of Node-RED while messages are on their way: none is lost, none doubled, none silent. */
 import assert from 'node:assert/strict'
+import files from 'node:fs/promises'
+import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   defaultsOf,
@@ -10,6 +12,9 @@ import {
   type Message,
   type Settings,
 } from '../lib/flow'
+import { Work } from '../../nodes/lib/work'
+import { RedoxError } from '../../src/errors'
+import { fixturePath } from '../lib/fixtures'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import { ALL_NODES, fileMessage, NOTE, PHOTO, purposeOf, startTo } from '../lib/send-nodes'
@@ -77,6 +82,49 @@ describe('a deploy', () => {
       })
     }
   }
+
+  for (const [title, type, changes] of DEPLOYS)
+    it(`${title}: of 200 messages that have just arrived none is refused`, async () => {
+      const flow = await startTo(server, NOTE)
+      const outcomes = Array.from({ length: 200 }, () => flow.outcome(photo()))
+      await flow.redeploy(type, changes)
+      await Promise.all(outcomes)
+      assert.deepEqual(codes(flow), [])
+      assert.equal(new Set(ids(flow.emitted)).size, 200)
+      assert.equal(server.of('send').length, 200)
+    })
+
+  it('no more are under way at once, however often somebody deploys', async () => {
+    const { held, reply: answerNow } = heldBack()
+    server.script('send', held)
+    const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
+    const outcomes = Array.from({ length: 8 }, () => flow.outcome(photo()))
+    await server.until('send', 2)
+    for (let deploy = 0; deploy < 3; deploy++) await flow.redeploy('full', {})
+    await pause(200)
+    assert.equal(server.of('send').length, 2)
+    answerNow()
+    await Promise.all(outcomes)
+    assert.equal(server.busiest, 2)
+    assert.equal(server.of('send').length, 8)
+  })
+
+  it('requests are counted, and a pause is kept, over deploys', async () => {
+    const flow = await startTo(server, NOTE, {}, { perFiveMinutes: '3', retryFor: '1' })
+    await flow.send(photo())
+    await flow.send(photo())
+    await flow.fail(photo(), 'REDOX_RATE_LIMITED')
+    await flow.redeploy('full', {})
+    await flow.fail(photo(), 'REDOX_RATE_LIMITED')
+    assert.equal(server.requests.length, 3)
+    await flow.redeploy('nodes', { config: { perFiveMinutes: '', retryFor: '2' } })
+    server.script('send', reply(429, 'slowly', { 'retry-after': '60' }))
+    await flow.fail(photo(), 'REDOX_RATE_LIMITED')
+    const made = server.requests.length
+    await flow.redeploy('full', {})
+    await flow.fail(photo(), 'REDOX_RATE_LIMITED')
+    assert.equal(server.requests.length, made)
+  })
 
   for (const node of ALL_NODES) {
     it(`${node.type} (${node.api}): its successor emits the answer, with the message's properties`, async () => {
@@ -204,6 +252,28 @@ describe('a deploy', () => {
   }
 })
 
+describe('work that is stopped', () => {
+  const work = (hasBegun: boolean): Work =>
+    new Work({ _msgid: 'm' }, async (own) => {
+      if (hasBegun) own.onProgress({ phase: 'send', sent: 0, total: 1 })
+      await pause(10)
+      // As when its connection is taken down before it.
+      throw new RedoxError('REDOX_CONFIGURATION', 'The node has no connection.')
+    })
+
+  it('begins anew when it fails before its first request, and not after it', async () => {
+    for (const hasBegun of [false, true]) {
+      const stopped = work(hasBegun)
+      stopped.stop()
+      await stopped.ended
+      assert.equal(stopped.isUnsent, !hasBegun)
+    }
+    const failed = work(false)
+    await failed.ended
+    assert.equal(failed.isUnsent, false)
+  })
+})
+
 describe('flows that are stopped', () => {
   useServer()
   useNodeRed()
@@ -229,6 +299,31 @@ describe('flows that are stopped', () => {
     await Promise.all(both)
     assert.deepEqual(ids(flow.emitted).sort(), ['message-1', 'message-2'])
     assert.equal(server.of('send').length, 2)
+  })
+
+  it('say what has hung since before a deploy, and go on with it', async () => {
+    const { realpath } = files
+    let goOn = (): void => undefined
+    const hung = new Promise<void>((resolve) => (goOn = resolve))
+    // A share that is gone for a while.
+    files.realpath = (async (name: string) => (await hung, realpath(name))) as typeof realpath
+    try {
+      const folder = path.dirname(fixturePath('photo.jpg'))
+      const flow = await startTo(server, NOTE, { fileFrom: 'path' }, { folders: folder })
+      const sent = flow.send({ ...photo(), payload: fixturePath('photo.jpg') })
+      await pause(50)
+      await flow.redeploy('full', {})
+      await flow.stop()
+      assert.match(logged().join('\n'), /message-1 was not sent so far \(REDOX_ABORTED\)\. It will go on/)
+      goOn()
+      await pause(50)
+      await flow.start()
+      await sent
+      assert.equal(server.of('send').length, 1)
+    } finally {
+      files.realpath = realpath
+      goOn()
+    }
   })
 })
 

@@ -312,10 +312,44 @@ describe('content types', () => {
     assert.equal(detectContentType(PDF, 'a.pdf', 'application/x-pdf').contradiction, undefined)
     assert.match(detectContentType(PDF, 'a.png').warning!, /first bytes are application\/pdf/)
     assert.equal(detectContentType(zip, 'letter.docx').contentType, docx)
+    assert.equal(detectContentType(zip, 'letter.docx', docx).contradiction, undefined)
     assert.equal(detectContentType(zip).contentType, 'application/zip')
     assert.equal(detectContentType(Buffer.from('a;b'), 'a.csv').contentType, 'text/csv')
     assert.equal(detectContentType(Buffer.from('Grüße')).contentType, 'text/plain')
     assert.equal(detectContentType(Buffer.from([0, 1, 2])).contentType, 'application/octet-stream')
+  })
+
+  const LOGIN_PAGE = Buffer.from('<!DOCTYPE html><title>Log in</title>')
+  const ZIP = Buffer.from('PK\x03\x04')
+  const WORDS = Buffer.from('hello world')
+  const OTHERS: [bytes: Buffer, type: string][] = [
+    [LOGIN_PAGE, 'text/html'],
+    [ZIP, 'application/zip'],
+    [WORDS, 'text/plain'],
+    [Buffer.from([0, 1, 2]), 'application/octet-stream'],
+  ]
+  for (const [bytes, type] of OTHERS)
+    it(`what begins as ${type} is no PDF and no picture, whatever it is called`, () => {
+      for (const [name, declared] of [
+        ['report.pdf', 'application/pdf'],
+        ['scan.png', 'image/png'],
+        ['scan.tif', 'image/tiff'],
+        ['scan.jpg', 'image/jpg'],
+        ['letter.rtf', 'text/rtf'],
+      ] as const) {
+        const named = detectContentType(bytes, name)
+        assert.equal(named.contentType, type)
+        assert.match(named.warning!, new RegExp(`first bytes are ${type}`))
+        assert.equal(detectContentType(bytes, name, declared).contradiction, type)
+        assert.equal(detectContentType(bytes, name, 'application/octet-stream').contradiction, undefined)
+      }
+    })
+
+  it('a PDF may begin a little later; an empty head says nothing', () => {
+    const late = Buffer.concat([Buffer.from('\ufeff\r\n'), PDF])
+    assert.deepEqual(detectContentType(late, 'a.pdf', 'application/pdf'), { contentType: 'application/pdf' })
+    assert.equal(detectContentType(late).contentType, 'application/pdf')
+    assert.deepEqual(detectContentType(Buffer.alloc(0), 'a.pdf'), { contentType: 'application/pdf' })
   })
 
   it('text may be cut inside a character', () => {

@@ -6,8 +6,19 @@ import { takeFile, type FileSource } from '../../src/file/file'
 import { prepareDataModel } from '../../src/message/datamodel'
 import { prepareFhir } from '../../src/message/fhir'
 import { readAnswer } from '../../src/redox/answers'
-import { fhirFixture } from '../lib/fixtures'
-import { connectTo, failing, isToken, never, serve, withToken, type Reply, type Server } from '../lib/redox'
+import { fhirFixture, sha256, sizedFile } from '../lib/fixtures'
+import {
+  bytesOf,
+  connectTo,
+  failing,
+  isToken,
+  never,
+  serve,
+  TOKEN_PATH,
+  withToken,
+  type Reply,
+  type Server,
+} from '../lib/redox'
 
 const ERROR = { ID: 531829, Text: 'Required field missing - Device.ID in Device:New', Type: 'message' }
 const refusal = { severity: 'error', code: 'invalid', details: { text: 'No' }, diagnostics: 'deep' }
@@ -39,6 +50,8 @@ describe('the words of an answer', () => {
     ['one with a code alone', { issue: [{ severity: 'fatal', code: 'processing' }] }, ['processing']],
     ['one that only informs', { issue: [{ ...refusal, severity: 'warning' }] }, []],
     ['an outcome of one entry', { entry: [CREATED, REFUSED] }, ['bad']],
+    ['an OperationOutcome among the entries', { entry: [CREATED, { resource: OUTCOME }] }, ['No']],
+    ['one among them that only informs', { entry: [{ resource: { ...OUTCOME, issue: [] } }] }, []],
     [
       "HL7's example",
       fhirFixture('OperationOutcome-validationfail'),
@@ -88,15 +101,19 @@ const FILE = takeFile(Buffer.from('%PDF-1.7'), { where: 'x', filename }).file as
 const PATIENT = { Identifiers: [{ ID, IDType: 'MR' }], Demographics: { FirstName, LastName, DOB } }
 const NOTE = { DocumentType: 'Consent Form', DocumentID: 'doc-4711', Provider: { ID: '4356789876' } }
 const MESSAGE = { eventType: 'New', destinations: DESTINATIONS, fields: [], now: new Date() }
-const REPORT = { resourceType: 'DiagnosticReport', code: { text: 'x' } }
+const REPORT = {
+  resourceType: 'DiagnosticReport',
+  identifier: [{ value: 'report-1' }],
+  code: { text: 'x' },
+}
 
 let server: Server
 let connection: Connection
 let script: (path: string) => Reply
 
-const note = (destinations = DESTINATIONS) => {
+const note = (destinations = DESTINATIONS, file = FILE) => {
   const data = { Patient: PATIENT, Visit: { VisitNumber: number }, Note: NOTE }
-  const files = [{ file: FILE, way: 'embed' as const }]
+  const files = [{ file, way: 'embed' as const }]
   return prepareDataModel({ ...MESSAGE, destinations, model: 'Notes', data, files }, connection.sender)
 }
 const report = () => {
@@ -138,6 +155,61 @@ describe('outcomes of a send, row by row', () => {
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
     script = () => status(202, '')
     assert.equal((await send()).status, 202)
+  })
+
+  it('unknown: an empty 200 that does not say that it is empty may have been cut', async () => {
+    script = () => (response) => void response.socket!.end('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n')
+    await failing('REDOX_OUTCOME_UNKNOWN', () => send())
+    script = () => ({ status: 200, headers: { 'content-length': '0' } })
+    assert.equal((await send()).status, 200)
+  })
+
+  it('unknown: an answer that drips is not waited for without end', async () => {
+    const drip: Reply = (response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const dripping = setInterval(() => response.write(' '), 50)
+      response.once('close', () => clearInterval(dripping))
+    }
+    script = () => drip
+    const began = Date.now()
+    const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', () => send())
+    assert.equal(cause.fault, 'LATE_ANSWER')
+    await failing('REDOX_UNAVAILABLE', () => upload())
+    assert.ok(Date.now() - began < 4000)
+  })
+
+  it('unknown: tells the sha256 of what was embedded also when nobody has read it to its end', async () => {
+    const bytes = sizedFile(9_000_000)
+    const file = takeFile(bytes, { where: 'x', filename }).file as FileSource
+    const deaf = await serve(
+      withToken(() => status(200)),
+      undefined,
+      (request) => (request.url === TOKEN_PATH ? bytesOf(request) : Promise.reject(new Error('deaf'))),
+    )
+    const { client } = connectTo(deaf.url)
+    try {
+      const sending = () => client.deliver(note(DESTINATIONS, file), [file], never())
+      const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', sending)
+      assert.deepEqual(cause.sha256, [sha256(bytes)])
+    } finally {
+      await client.close()
+      await deaf.close()
+    }
+  })
+
+  it('unknown: tells what the resources of a Bundle are called, and no id of a patient', async () => {
+    script = () => status(500)
+    const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', () => sendFhir())
+    const { BundleID, ...others } = cause.identifiers!
+    assert.match(BundleID!, /./)
+    assert.deepEqual(others, { 'entry[1].DiagnosticReport.identifier[0]': 'report-1' })
+  })
+
+  it('partial: an entry that is an OperationOutcome', async () => {
+    script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, { resource: OUTCOME }] })
+    await failing('REDOX_PARTIAL', () => sendFhir(), /Arrived: entry\[0\]/)
+    script = () => status(200, { resourceType: 'Bundle', entry: [{ resource: OUTCOME }] })
+    await failing('REDOX_REJECTED', () => sendFhir(), /Redox says: No/)
   })
 
   type Code = RedoxErrorCode extends `REDOX_${infer Name}` ? Name : never

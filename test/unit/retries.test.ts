@@ -1,9 +1,10 @@
 /** The table of outcomes, walked row by row, and what the client makes of it: counted at a real server. */
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
 import { takeFile, type FileSource } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
-import { checked } from '../../src/message/prepared'
+import { checked, type PreparedMessage } from '../../src/message/prepared'
 import type { OnProgress } from '../../src/redox/client'
 import { classify, OUTCOMES, type Ending, type Outcome, type Purpose } from '../../src/transport/outcomes'
 import { backoff, Pace } from '../../src/transport/retry'
@@ -27,11 +28,10 @@ const SPECIFIED: [ending: Ending, token: Outcome, upload: Outcome, send: Outcome
   [{ fault: 'aborted', sent: false }, 'stopped', 'stopped', 'stopped'],
   [{ fault: 'aborted', sent: true }, 'stopped', 'stopped', 'unknown'],
   [{ fault: 'connect', sent: false }, 'again', 'again', 'again'],
-  [{ fault: 'tls', sent: false }, 'rejected', 'rejected', 'rejected'],
+  [{ fault: 'tls', sent: false }, 'again', 'again', 'again'],
   [{ fault: 'tls', sent: true }, 'rejected', 'rejected', 'rejected'],
   [{ fault: 'proxy', sent: false }, 'again', 'again', 'again'],
   [{ fault: 'proxyRefused', sent: false }, 'rejected', 'rejected', 'rejected'],
-  [{ fault: 'network', sent: false }, 'again', 'again', 'again'],
   [{ fault: 'network', sent: true }, 'again', 'again', 'unknown'],
   [{ fault: 'timeout', sent: false }, 'again', 'again', 'again'],
   [{ fault: 'timeout', sent: true }, 'again', 'again', 'unknown'],
@@ -153,6 +153,14 @@ const message = checked(
   ),
 )
 
+const fhirMessage: PreparedMessage = {
+  api: 'fhir',
+  operation: 'DiagnosticReport/$diagnosticreport-create',
+  slug: 'redox-fhir-sandbox',
+  body: { resourceType: 'Bundle', id: 'b-1', entry: [] },
+  files: [],
+}
+
 describe('retries', function () {
   this.timeout(30_000)
   let server: Server
@@ -253,6 +261,77 @@ describe('retries', function () {
       if (phase === 'retry') stop.abort()
     })
     await failing('REDOX_OUTCOME_UNKNOWN', () => sending)
+  })
+
+  it('the limit in five minutes counts tokens, uploads and messages', async () => {
+    connect({ perFiveMinutes: 3, retryFor: 1 })
+    await deliver()
+    const { cause } = await failing('REDOX_RATE_LIMITED', deliver, /limit of requests is reached/)
+    assert.ok(cause.retryAfterSeconds! > 200)
+    assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
+  })
+
+  it('no more wait than the connection says, in number and in size', async () => {
+    for (const [limits, waits] of [
+      [{ waiting: 2 }, 2],
+      [{ waitingMb: 0.7 }, 2],
+      [{ waitingMb: 0.2 }, 0],
+    ] as const) {
+      connect({ sendsAtOnce: 1, answerTimeout: 5, ...limits })
+      let answer = (): void => undefined
+      const answered = new Promise<void>((resolve) => (answer = resolve))
+      fails = { token: [async (response) => (await answered, void response.destroy())] }
+      const sending = Array.from({ length: 1 + waits }, () => deliver())
+      await failing('REDOX_QUEUE_FULL', deliver)
+      answer()
+      await Promise.all(sending)
+      await connection.client.close()
+    }
+  })
+
+  /** Each host that a request goes to, by itself: the token is always to be had. */
+  const HOSTS: [what: string, field: string, path: string, api: 'datamodel' | 'fhir', Purpose][] = [
+    ['blob upload', 'blobUploadUrl', '/upload', 'datamodel', 'upload'],
+    ['Binary upload', 'binaryUploadBase', '', 'fhir', 'upload'],
+    ['FHIR message', 'fhirBase', '', 'fhir', 'send'],
+  ]
+  for (const [what, field, path, api, purpose] of HOSTS) {
+    const request = () =>
+      purpose === 'upload'
+        ? connection.client.upload(file, api === 'fhir' ? 'binary' : 'blob', never())
+        : connection.client.deliver(fhirMessage, [], never())
+    for (const [fault, url, code] of [
+      ['nobody listens', 'http://127.0.0.1:1', 'REDOX_NETWORK'],
+      ['a name that is none', 'https://redox.invalid', 'REDOX_NETWORK'],
+      ['no TLS', 'https', 'REDOX_TLS'],
+    ] as const)
+      it(`${what}, ${fault}: ${code} after all attempts, and nothing was sent`, async () => {
+        const host = url === 'https' ? server.url.replace('http:', 'https:') : url
+        connect({ attempts: 2, [field]: host + path })
+        const { cause } = await failing(code, request)
+        assert.equal(cause.attempts, 2)
+        assert.deepEqual(counted(), { token: 1, upload: 0, send: 0 })
+      })
+  }
+
+  it('a message waits for an endpoint that nobody is at for a while', async () => {
+    connect({ attempts: 6, answerTimeout: 5 })
+    await connection.client.deliver(fhirMessage, [], never())
+    const port = Number(new URL(server.url).port)
+    await server.close()
+    const sending = deliver()
+    await sleep(300)
+    const { attempts } = await serve(
+      ({ path }) => (path === '/upload' ? { status: 201, body: { URI: 'http://127.0.0.1/1' } } : ACCEPTED),
+      undefined,
+      undefined,
+      port,
+    ).then(async (back) => {
+      server = back
+      return sending
+    })
+    assert.ok(attempts > 2)
+    assert.deepEqual(counted(), { token: 0, upload: 1, send: 1 })
   })
 
   it('end after as many attempts as are set, with the last answer', async () => {
