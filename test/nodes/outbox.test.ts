@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import { eventually } from '../lib/client'
 import {
   DESTINATION,
-  eventually,
   FILE_NAME,
   OUTBOX_PATIENT,
   OTHER_DESTINATION,
