@@ -6,7 +6,7 @@ import { fixture, sha256 } from '../lib/fixtures'
 import { eventually } from '../lib/client'
 import { InboxClient } from '../lib/inbox'
 import { needChromium, openEditor, type Editor } from './editor'
-import { checkContrast, checkNothingIsCut, hideTab, newsMark, setWidth, showTab } from './tabs'
+import { checkContrast, checkNothingIsCut, hideTab, inEveryLook, newsMark, showTab } from './tabs'
 
 const PDF = fixture('gingival-mass.pdf')
 const PNG = fixture('chart.png')
@@ -196,17 +196,11 @@ describe('inbox in the editor', function () {
   })
 
   it('is readable in every theme and width, also in German', async () => {
-    for (const theme of ['light', 'dark'] as const) {
-      await editor.reload({ theme })
-      await showTab(page, 'inbox')
+    const open = async (): Promise<void> => {
       await line(page, 'first.png').click()
       await details(page).locator('img').waitFor()
-      for (const width of [280, 400]) {
-        await setWidth(page, width)
-        await checkLooks(page)
-        await editor.screenshot(`inbox-${theme}-${width}`)
-      }
     }
+    await inEveryLook(editor, 'inbox', open, () => checkLooks(page))
     await editor.reload({ language: 'de' })
     await showTab(page, 'inbox')
     await line(page, 'first.png').click()

@@ -4,7 +4,7 @@ import type { Locator, Page } from 'playwright-core'
 import { DESTINATION, FILE_NAME, OTHER_DESTINATION, OUTBOX_PATIENT, OutboxClient } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { needChromium, openEditor, type Editor } from './editor'
-import { checkContrast, checkNothingIsCut, setWidth, showTab } from './tabs'
+import { checkContrast, checkNothingIsCut, hideTab, inEveryLook, newsMark, showTab } from './tabs'
 
 /** Keys of the catalogue; one that is seen was not translated. */
 const RAW_KEY = /\boutbox\.\w/
@@ -195,6 +195,32 @@ describe('outbox in the editor', function () {
     await tab(page).getByRole('button', { name: 'Clear' }).click()
   })
 
+  it('marks its tab when a message is parked that nobody sees', async () => {
+    const marked = newsMark(page, 'outbox')
+    const park = async (documentId: string): Promise<string> => {
+      redox.script('send', REFUSED)
+      const { id } = await client.accept({ documentId })
+      await client.until(id, 'parked')
+      return id
+    }
+    const seen = await park('doc-seen')
+    await filter(page, 'Parked').click()
+    await line(page, seen).waitFor()
+    await client.decide(seen, 'discard', 'seen')
+    await line(page, seen).waitFor({ state: 'detached' })
+    await hideTab(page, 'outbox')
+    assert.equal(await marked.count(), 0)
+    const unseen = await park('doc-unseen')
+    await marked.first().waitFor()
+    await editor.screenshot('outbox-news')
+    await showTab(page, 'outbox')
+    await line(page, unseen).waitFor()
+    assert.equal(await marked.count(), 0)
+    await client.decide(unseen, 'discard', 'seen')
+    await line(page, unseen).waitFor({ state: 'detached' })
+    redox.script('send')
+  })
+
   it('pauses and resumes a destination', async () => {
     redox.script('send', reply(503, {}))
     const { id } = await client.accept({ documentId: 'doc-6' })
@@ -278,17 +304,11 @@ describe('outbox in the editor', function () {
   })
 
   it('is readable in every theme and width, also in German', async () => {
-    for (const theme of ['light', 'dark'] as const) {
-      await editor.reload({ theme })
-      await showTab(page, 'outbox')
+    const open = async (): Promise<void> => {
       await tab(page).locator('.redox-tab-line').first().click()
       await details(page).locator('dl').last().waitFor()
-      for (const width of [280, 400]) {
-        await setWidth(page, width)
-        await checkLooks(page)
-        await editor.screenshot(`outbox-${theme}-${width}`)
-      }
     }
+    await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
     await editor.reload({ language: 'de' })
     await showTab(page, 'outbox')
     await tab(page).getByText('Wartet 61').waitFor()

@@ -1,6 +1,7 @@
 /** What the sidebar tabs have in common for their tests. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
+import type { Editor } from './editor'
 
 /** What people with poor eyes need between text and background (WCAG 2, AA). */
 const CONTRAST = 4.5
@@ -21,8 +22,27 @@ export async function hideTab(page: Page, topic: string): Promise<void> {
 export const newsMark = (page: Page, topic: string): Locator =>
   page.locator(`.redox-tab-news-${topic}:visible`)
 
+/** @param check what has to hold in every theme and width; the tab is shown */
+export async function inEveryLook(
+  editor: Editor,
+  topic: string,
+  open: () => Promise<void>,
+  check: () => Promise<void>,
+): Promise<void> {
+  for (const theme of ['light', 'dark'] as const) {
+    await editor.reload({ theme })
+    await showTab(editor.page, topic)
+    await open()
+    for (const width of [280, 400]) {
+      await setWidth(editor.page, width)
+      await check()
+      await editor.screenshot(`${topic}-${theme}-${width}`)
+    }
+  }
+}
+
 /** The sidebar is as wide as people drag it. */
-export async function setWidth(page: Page, width: number): Promise<void> {
+async function setWidth(page: Page, width: number): Promise<void> {
   await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
     sidebar.style.width = `${pixels}px`
     window.dispatchEvent(new Event('resize'))
