@@ -208,6 +208,8 @@ describe('outbox in the editor', function () {
     await line(page, seen).waitFor()
     await client.decide(seen, 'discard', 'seen')
     await line(page, seen).waitFor({ state: 'detached' })
+    // The counts are looked at once a second: in between, one that goes and one that comes are no more.
+    await page.waitForTimeout(2500)
     await hideTab(page, 'outbox')
     assert.equal(await marked.count(), 0)
     const unseen = await park('doc-unseen')
