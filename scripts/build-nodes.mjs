@@ -1,7 +1,7 @@
-// Node-RED finds a node's dialog, help, texts and icon only beside its built .js file. Copies them there and
-// expands directives, so that what several nodes share is written once:
+// Node-RED finds the editor's part, help, texts and icon of a node or a plugin only beside its built .js file. Copies
+// them there and expands directives, so that what several of them share is written once:
 //
-//   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here
+//   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here; of a plugin, plugins/lib/…
 //   <!-- field: NAME icon=tag when=X=Y -->   a row of a dialog (scripts/lib/rows.mjs)
 //   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
@@ -11,58 +11,61 @@ import { fileURLToPath } from 'node:url'
 import { rows } from './lib/rows.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const from = path.join(root, 'nodes')
-const to = path.join(root, 'dist', 'nodes')
+const dist = path.join(root, 'dist')
 const DIRECTIVE = new RegExp(`(<!-- (?:include|fields|${Object.keys(rows).join('|')})(?:: [^>]*?)? -->)`)
 const CONFIG = 'redox-config'
 const { redox: texts } = JSON.parse(
-  await readFile(path.join(from, CONFIG, 'locales', 'en-US', `${CONFIG}.json`), 'utf8'),
+  await readFile(path.join(root, 'nodes', CONFIG, 'locales', 'en-US', `${CONFIG}.json`), 'utf8'),
 )
-const plugins = path.join(root, 'plugins')
 
-for (const type of await readdir(from)) {
-  if (!existsSync(path.join(from, type, `${type}.html`))) continue
-  await expand(type, path.join(type, `${type}.html`))
-  for (const language of await readdir(path.join(from, type, 'locales'))) {
-    const folder = path.join(type, 'locales', language)
-    for (const file of await readdir(path.join(from, folder))) await expand(type, path.join(folder, file))
+for (const from of ['nodes', 'plugins'])
+  for (const type of await readdir(path.join(root, from))) {
+    if (!existsSync(path.join(root, from, type, `${type}.html`))) continue
+    const set = { from, type }
+    await expand(set, `${type}.html`)
+    for (const language of await readdir(path.join(root, from, type, 'locales'))) {
+      const folder = path.join('locales', language)
+      for (const file of await readdir(path.join(root, from, type, folder)))
+        await expand(set, path.join(folder, file))
+    }
+    // A plugin has none: it is not in the palette.
+    if (from === 'nodes') await copyIcon(type)
   }
-  await mkdir(path.join(to, type, 'icons'), { recursive: true })
-  await cp(path.join(root, 'icons', `${type}.svg`), path.join(to, type, 'icons', `${type}.svg`))
+
+async function copyIcon(type) {
+  const icons = path.join(dist, 'nodes', type, 'icons')
+  await mkdir(icons, { recursive: true })
+  await cp(path.join(root, 'icons', `${type}.svg`), path.join(icons, `${type}.svg`))
 }
 
-// A plugin's editor part and texts stand beside its built .js too; directives are for dialogs only.
-await cp(plugins, path.join(root, 'dist', 'plugins'), {
-  recursive: true,
-  filter: (file) => path.extname(file) !== '.ts',
-})
-
-async function expand(type, file) {
-  const source = await readFile(path.join(from, file), 'utf8')
-  await mkdir(path.dirname(path.join(to, file)), { recursive: true })
-  await writeFile(path.join(to, file), await directives(type, source))
+async function expand(set, file) {
+  const { from, type } = set
+  const to = path.join(dist, from, type, file)
+  const source = await readFile(path.join(root, from, type, file), 'utf8')
+  await mkdir(path.dirname(to), { recursive: true })
+  await writeFile(to, await directives(set, source))
 }
 
-async function directives(type, source) {
-  const parts = await Promise.all(source.split(DIRECTIVE).map((part) => directive(type, part)))
+async function directives(set, source) {
+  const parts = await Promise.all(source.split(DIRECTIVE).map((part) => directive(set, part)))
   return parts.join('')
 }
 
-async function directive(type, part) {
+async function directive(set, part) {
   const [, kind, words = ''] = /^<!-- (\w+)(?:: (.*))? -->$/.exec(part) ?? []
-  if (kind === 'include') return included(type, words)
-  if (kind === 'fields') return fieldList(type)
+  if (kind === 'include') return included(set, words)
+  if (kind === 'fields') return fieldList(set)
   if (rows[kind] === undefined) return part
   const [name, ...options] = words.split(/\s+/)
-  return rows[kind](name, Object.fromEntries(options.map(splitOnce)), prefixOf(type), texts)
+  return rows[kind](name, Object.fromEntries(options.map(splitOnce)), prefixOf(set), texts)
 }
 
-function prefixOf(type) {
+function prefixOf({ type }) {
   return type === CONFIG ? 'node-config-input' : 'node-input'
 }
 
-async function included(type, name) {
-  return directives(type, await readFile(path.join(from, 'lib', `${name}.html`), 'utf8'))
+async function included(set, name) {
+  return directives(set, await readFile(path.join(root, set.from, 'lib', `${name}.html`), 'utf8'))
 }
 
 function splitOnce(option) {
@@ -71,8 +74,9 @@ function splitOnce(option) {
 }
 
 /** What the dialog itself says of its fields, so that the help cannot say anything else. */
-async function fieldList(type) {
-  const dialog = await directives(type, await readFile(path.join(from, type, `${type}.html`), 'utf8'))
+async function fieldList(set) {
+  const { from, type } = set
+  const dialog = await directives(set, await readFile(path.join(root, from, type, `${type}.html`), 'utf8'))
   const found = [...dialog.matchAll(/<div class="form-row"[^]*?\n<\/div>/g)].map(([row]) => ({
     label: key(row, 'label'),
     hint: key(row, 'hint'),

@@ -10,7 +10,10 @@ const OPEN_AGAIN_MS = 5000
 /** Emitted by `RED.events` when the oldest accepted message becomes late, and when none is late any more. */
 export const LATE_EVENT = 'redox:outbox-late'
 
-/** What {@link LATE_EVENT} brings, and `msg.status.outbox` of a Status node. No patient data. */
+/** Emitted by `RED.events` when more messages are parked than before. */
+export const PARKED_EVENT = 'redox:outbox-parked'
+
+/** What {@link LATE_EVENT} and {@link PARKED_EVENT} bring, and `msg.status.outbox` of a Status node. No patient data. */
 export interface OutboxState {
   /** waiting, or being sent */
   waiting: number
@@ -30,7 +33,7 @@ const deployed = new Map<string, Delivery>()
 export const deliveries: ReadonlyMap<string, Delivery> = deployed
 
 /** What connections left in their stores when they were closed last, by the ids of their redox-config nodes. */
-const left = new Map<string, { place: string; count: number }>()
+const left = new Map<string, { place: string; count: number; parked: number }>()
 
 /** The durable side of a redox-config node: opens its outbox, tells its nodes what became of their messages. */
 export class Delivery {
@@ -41,6 +44,7 @@ export class Delivery {
   #shown = ''
   /** that wait or are parked */
   #left = 0
+  #parked = 0
   #place = ''
   #code: string | undefined
   #logged = ''
@@ -79,15 +83,21 @@ export class Delivery {
 
   /** Nothing is delivered out of a store any more. */
   stayDirect(): void {
-    this.#sayLeft('')
+    this.#takeOver('')
   }
 
-  #sayLeft(place: string): void {
+  /** @param place empty: none */
+  #takeOver(place: string): void {
     const behind = left.get(this.node.id)
     left.delete(this.node.id)
-    if (behind === undefined || behind.count === 0 || behind.place === place) return
+    // What was parked before the deploy is no news.
+    if (behind?.place === place) this.#parked = behind.parked
+    else if (behind !== undefined && behind.count > 0) this.#sayLeft(behind.count)
+  }
+
+  #sayLeft(count: number): void {
     this.RED.log.error(
-      `redox-config ${this.node.id}: ${behind.count} accepted messages that were not delivered stay in the store that ` +
+      `redox-config ${this.node.id}: ${count} accepted messages that were not delivered stay in the store that ` +
         'it had before. Set its delivery and store back until they are delivered.',
     )
   }
@@ -116,7 +126,7 @@ export class Delivery {
     const { Outbox } = await import('./outbox.js')
     this.#lateAfter = lateAfter
     this.#place = JSON.stringify(place)
-    this.#sayLeft(this.#place)
+    this.#takeOver(this.#place)
     const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
       name: this.node.id,
       onDepth: (depth) => this.#onDepth(depth),
@@ -160,7 +170,8 @@ export class Delivery {
     this.#deaf.forEach((stop) => stop())
     const outbox = this.#outbox
     this.#outbox = undefined
-    if (outbox && !isRemoved) left.set(this.node.id, { place: this.#place, count: this.#left })
+    if (outbox && !isRemoved)
+      left.set(this.node.id, { place: this.#place, count: this.#left, parked: this.#parked })
     await outbox?.leave(withinMs)
     if (isRemoved && this.#left > 0)
       this.RED.log.warn(
@@ -185,10 +196,19 @@ export class Delivery {
     this.#left = state.waiting + state.parked
     this.#show(state)
     if (trouble) this.#log(trouble.code, trouble.message)
-    else this.#logged = ''
+    else {
+      this.#logged = ''
+      this.#tellParked(state)
+    }
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
+  }
+
+  #tellParked(state: OutboxState): void {
+    const isMore = state.parked > this.#parked
+    this.#parked = state.parked
+    if (isMore) this.RED.events.emit(PARKED_EVENT, { connection: this.node.id, ...state })
   }
 
   #show(outbox: OutboxState): void {

@@ -4,13 +4,31 @@
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
+import { PARKED_EVENT } from '../../nodes/lib/delivery'
 import type { Answer, Question } from './answers'
 
 type Answers = typeof import('./answers')
 
+const TOPIC = 'redox/outbox'
+
+// Node-RED can be started again in one process, with another RED: the earlier one must not go on telling.
+let stopTelling = (): void => undefined
+
 export = function register(RED: NodeAPI): void {
   addRoutes(RED)
-  RED.plugins.registerPlugin('redox-outbox', { type: 'redox-outbox' })
+  stopTelling()
+  stopTelling = tellEditors(RED)
+  RED.plugins.registerPlugin('redox-outbox', { type: 'redox-outbox', ...{ onremove: () => stopTelling() } })
+}
+
+/**
+ * Tells open editors that a message needs a person: `{ news }`. Nothing else, for every logged-in user hears it,
+ * whatever the permissions. Returns how to stop.
+ */
+function tellEditors({ comms, events }: NodeAPI): () => void {
+  const tell = (): void => comms.publish(TOPIC, { news: true }, false)
+  events.on(PARKED_EVENT, tell)
+  return () => events.off(PARKED_EVENT, tell)
 }
 
 function addRoutes({ httpAdmin, auth }: NodeAPI): void {

@@ -9,8 +9,8 @@ import { closeDialogs } from './dialogs'
 const CHROMIUM = process.env['REDOX_TEST_CHROMIUM'] ?? '/usr/bin/chromium'
 const SCREENSHOTS = process.env['REDOX_SCREENSHOTS']
 
-export const hasChromium = existsSync(CHROMIUM)
-export const howToRunEditor = `install Chromium (apt-get install chromium), or set REDOX_TEST_CHROMIUM`
+const hasChromium = existsSync(CHROMIUM)
+const howToRunEditor = `install Chromium (apt-get install chromium), or set REDOX_TEST_CHROMIUM`
 
 export interface Editor {
   page: Page
@@ -22,6 +22,15 @@ export interface Editor {
   /** The editor anew, with these flows deployed and in this language and theme. */
   reload(options?: { flows?: object[]; language?: string; theme?: 'light' | 'dark' }): Promise<void>
   close(): Promise<void>
+}
+
+/** Skips the tests of whoever has no browser; CI has to have one. */
+export function needChromium(context: Mocha.Context): void {
+  if (!hasChromium && !process.env['CI']) {
+    console.log(`editor tests: skipped; ${howToRunEditor}`)
+    context.skip()
+  }
+  assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
 }
 
 /** @param env variables for Node-RED's process */
@@ -121,11 +130,7 @@ after(async () => (await shared)?.close())
 export function useEditor(): () => Editor {
   let editor: Editor
   before(async function () {
-    if (!hasChromium && !process.env['CI']) {
-      console.log(`editor tests: skipped; ${howToRunEditor}`)
-      this.skip()
-    }
-    assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
+    needChromium(this)
     shared ??= openEditor({ [SECRET_VARIABLE]: 'a secret of the machine' })
     editor = await shared
     await editor.reload({ flows: [] })

@@ -47,8 +47,8 @@ describe('examples in the editor', function () {
     await deploy(page())
     await showTab(editor(), read('01 - First send.json'))
     await press(editor(), 'redoxex1i')
-    await page().locator('.redox-inbox-line').first().click()
-    await page().locator('.redox-inbox-details iframe').waitFor()
+    await page().locator('.redox-inbox .redox-tab-line').first().click()
+    await page().locator('.redox-inbox .redox-tab-details iframe').waitFor()
     // Its viewer paints a moment after it is there; what it paints is looked at in inbox.test.ts.
     await page().waitForTimeout(1500)
     await editor().screenshot('docs-inbox')
@@ -69,9 +69,9 @@ async function showTab({ page }: Editor, nodes: FlowNode[]): Promise<void> {
 async function press({ page, url }: Editor, id: string): Promise<void> {
   await fetch(`${url}redox/inbox`, { method: 'DELETE' })
   await page.evaluate(() => RED.actions.invoke('redox:show-inbox'))
-  await page.waitForFunction(() => document.querySelectorAll('.redox-inbox-line').length === 0)
+  await page.waitForFunction(() => document.querySelectorAll('.redox-inbox .redox-tab-line').length === 0)
   await page.locator(`[id="${id}"] .red-ui-flow-node-button-button`).click({ force: true })
-  await page.locator('.redox-inbox-line').first().waitFor()
+  await page.locator('.redox-inbox .redox-tab-line').first().waitFor()
   const status = page.locator('.red-ui-flow-node-status-label').filter({ hasText: 'sandbox' })
   await status.first().waitFor()
 }

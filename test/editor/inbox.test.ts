@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import type { Locator, Page } from 'playwright-core'
 import { fixture, sha256 } from '../lib/fixtures'
+import { eventually } from '../lib/client'
 import { InboxClient } from '../lib/inbox'
-import { hasChromium, howToRunEditor, openEditor, type Editor } from './editor'
+import { needChromium, openEditor, type Editor } from './editor'
+import { checkContrast, checkNothingIsCut, hideTab, inEveryLook, newsMark, showTab } from './tabs'
 
 const PDF = fixture('gingival-mass.pdf')
 const PNG = fixture('chart.png')
@@ -17,15 +19,6 @@ const SVG = Buffer.from(
 const TEXT = Buffer.from(`Grüße\n<script>${PWN}</script>\n${IN_NAME}\n`)
 /** Keys of the catalogue; one that is seen was not translated. */
 const RAW_KEY = /\binbox\.\w/
-/** What people with poor eyes need between text and background (WCAG 2, AA). */
-const CONTRAST = 4.5
-
-declare const RED: {
-  actions: { invoke(name: string): void }
-  sidebar: { show(id: string): void }
-  settings: { setLocal(name: string, value: string): void }
-  user: { hasPermission(permission: string): boolean }
-}
 declare global {
   interface Window {
     __pwned?: string
@@ -40,16 +33,12 @@ describe('inbox in the editor', function () {
   let client: InboxClient
 
   before(async function () {
-    if (!hasChromium && !process.env['CI']) {
-      console.log(`editor tests: skipped; ${howToRunEditor}`)
-      this.skip()
-    }
-    assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
+    needChromium(this)
     editor = await openEditor()
     page = editor.page
     client = new InboxClient(editor.url)
     await client.deploy()
-    await reload(page)
+    await editor.reload()
   })
   after(() => editor?.close())
   afterEach(async () => {
@@ -59,7 +48,7 @@ describe('inbox in the editor', function () {
   })
 
   it('says that no sandbox runs', async () => {
-    await show(page)
+    await showTab(page, 'inbox')
     await tab(page).getByText('The sandbox is not running').waitFor()
     assert.ok(await clearButton(page).isDisabled())
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
@@ -71,7 +60,7 @@ describe('inbox in the editor', function () {
     await line(page, 'first.png').waitFor()
     await client.press({ bytes: PDF, filename: 'second.pdf' })
     await line(page, 'second.pdf').waitFor()
-    const lines = await tab(page).locator('.redox-inbox-line').allInnerTexts()
+    const lines = await tab(page).locator('.redox-tab-line').allInnerTexts()
     assert.deepEqual(
       lines.map((text) => /\w+\.\w{3}\b/.exec(text)?.[0]),
       ['second.pdf', 'first.png'],
@@ -92,7 +81,7 @@ describe('inbox in the editor', function () {
     assert.match((await frame.getAttribute('src'))!, /^blob:/)
     await frame.scrollIntoViewIfNeeded()
     // The viewer is there, with all its frames, before it paints anything, and when it cannot.
-    await until(() => isPainted(page, frame), 'the PDF is painted')
+    await untilPainted(page, frame)
     const text = await details(page).innerText()
     for (const part of [
       'second.pdf',
@@ -108,7 +97,7 @@ describe('inbox in the editor', function () {
     assert.equal(await openUrls(page), 1)
     await page.keyboard.press('Space')
     assert.equal(await line(page, 'second.pdf').getAttribute('aria-expanded'), 'false')
-    assert.equal(await tab(page).locator('.redox-inbox-details').count(), 0)
+    assert.equal(await tab(page).locator('.redox-tab-details').count(), 0)
     assert.equal(await openUrls(page), 0)
   })
 
@@ -116,14 +105,16 @@ describe('inbox in the editor', function () {
     const [message] = (await client.list()).messages
     const other = await page.context().browser()!.newPage()
     await other.goto(`${editor.url}redox/inbox/${message!.id}/files/0`)
-    await until(() => isPainted(page, other.locator('body')), 'the PDF is painted')
+    await untilPainted(page, other.locator('body'))
     await other.close()
   })
 
   it('shows an image, and keeps it while more arrives', async () => {
     await line(page, 'first.png').click()
     const image = details(page).locator('img')
-    await until(() => image.evaluate((one: HTMLImageElement) => one.naturalWidth > 0), 'the image is shown')
+    await eventually('the image is shown', () =>
+      image.evaluate((one: HTMLImageElement) => one.naturalWidth > 0),
+    )
     await image.evaluate((one) => (one.id = 'the-same'))
     await client.press({ bytes: TEXT, filename: 'third.txt', contentType: 'text/plain' })
     await line(page, 'third.txt').waitFor()
@@ -185,7 +176,7 @@ describe('inbox in the editor', function () {
     const frame = details(page).locator('iframe')
     await frame.waitFor()
     await frame.scrollIntoViewIfNeeded()
-    await until(() => isPainted(page, frame), 'the PDF is painted')
+    await untilPainted(page, frame)
     assert.equal(await details(page).locator('.redox-inbox-name').textContent(), filename)
     assert.equal(await tab(page).locator('img, script').count(), 0)
     await editor.screenshot('inbox-hostile')
@@ -193,46 +184,36 @@ describe('inbox in the editor', function () {
   })
 
   it('marks its tab when something arrives that nobody sees', async () => {
-    const marked = page.locator('.redox-inbox-news:visible')
+    const marked = newsMark(page, 'inbox')
     assert.equal(await marked.count(), 0)
-    await page.evaluate(() => RED.sidebar.show('info'))
-    await tab(page).waitFor({ state: 'hidden' })
+    await hideTab(page, 'inbox')
     await client.press({ bytes: PNG, filename: 'unseen.png' })
     await marked.first().waitFor()
     await editor.screenshot('inbox-news')
-    await show(page)
+    await showTab(page, 'inbox')
     await line(page, 'unseen.png').waitFor()
     assert.equal(await marked.count(), 0)
   })
 
   it('is readable in every theme and width, also in German', async () => {
-    for (const theme of ['light', 'dark']) {
-      await page.evaluate((name) => RED.settings.setLocal('view-dark-theme', name), theme)
-      await reload(page)
-      await show(page)
+    const open = async (): Promise<void> => {
       await line(page, 'first.png').click()
       await details(page).locator('img').waitFor()
-      for (const width of [280, 400]) {
-        await setWidth(page, width)
-        await checkLooks(page)
-        await editor.screenshot(`inbox-${theme}-${width}`)
-      }
     }
-    await page.evaluate(() => localStorage.setItem('editor-language', 'de'))
-    await reload(page)
-    await show(page)
+    await inEveryLook(editor, 'inbox', open, () => checkLooks(page))
+    await editor.reload({ language: 'de' })
+    await showTab(page, 'inbox')
     await line(page, 'first.png').click()
     await details(page).getByText('Herunterladen').waitFor()
     assert.match(await tab(page).locator('.redox-inbox-count').innerText(), /^Empfangen: \d+$/)
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
     await editor.screenshot('inbox-german')
-    await page.evaluate(() => localStorage.removeItem('editor-language'))
-    await reload(page)
+    await editor.reload()
   })
 
   it('lists faults that were played, and marks the message that one hit', async () => {
     await client.deploy('fhir 503 once; fhir reset-after-accept once')
-    await show(page)
+    await showTab(page, 'inbox')
     const faults = tab(page).locator('.redox-inbox-faults')
     assert.ok(await faults.isHidden())
     await client.press({ bytes: PNG, filename: 'lost.png' })
@@ -243,14 +224,14 @@ describe('inbox in the editor', function () {
     const [newest, oldest] = await faults.locator('li').allInnerTexts()
     assert.match(newest!, / · fhir · reset-after-accept · accepted$/)
     assert.match(oldest!, / · fhir · 503 · not accepted$/)
-    for (const part of ['summary', 'li']) await checkContrast(page, `.redox-inbox-faults ${part}`)
+    await checkContrast(tab(page), '.redox-inbox-faults summary', '.redox-inbox-faults li')
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
     await editor.screenshot('inbox-faults')
     await client.deploy()
   })
 
   it('is cleared by a button, and gives all URLs back', async () => {
-    await show(page)
+    await showTab(page, 'inbox')
     await countUrls(page)
     await line(page, 'first.png').click()
     await details(page).locator('img').waitFor()
@@ -258,11 +239,11 @@ describe('inbox in the editor', function () {
     await clearButton(page).click()
     await tab(page).getByText('Nothing received yet').waitFor()
     assert.ok(await tab(page).locator('.redox-inbox-faults').isHidden())
-    assert.equal(await tab(page).locator('.redox-inbox-line').count(), 0)
+    assert.equal(await tab(page).locator('.redox-tab-line').count(), 0)
     assert.equal(await openUrls(page), 0)
     assert.deepEqual((await client.list()).messages, [])
     assert.ok(await clearButton(page).isDisabled())
-    await checkContrast(page, '.redox-inbox-notice')
+    await checkContrast(tab(page), '.redox-tab-notice')
     await editor.screenshot('inbox-empty')
   })
 
@@ -282,7 +263,7 @@ describe('inbox in the editor', function () {
     await page.route('**/redox/inbox**', (route) => route.fulfill({ status: 401 }))
     await client.press({ bytes: PNG, filename: 'after.png' })
     await tab(page).getByText('No permission to see').waitFor()
-    assert.equal(await tab(page).locator('.redox-inbox-line').count(), 0)
+    assert.equal(await tab(page).locator('.redox-tab-line').count(), 0)
     await editor.screenshot('inbox-no-permission')
     await page.unroute('**/redox/inbox**')
     // The browser itself writes a refused request to its console.
@@ -291,27 +272,12 @@ describe('inbox in the editor', function () {
 })
 
 const tab = (page: Page): Locator => page.locator('.redox-inbox')
-const line = (page: Page, part: string): Locator => page.locator('.redox-inbox-line', { hasText: part })
-const details = (page: Page): Locator => page.locator('.redox-inbox-details')
+const line = (page: Page, part: string): Locator => tab(page).locator('.redox-tab-line', { hasText: part })
+const details = (page: Page): Locator => tab(page).locator('.redox-tab-details')
 const clearButton = (page: Page): Locator => tab(page).getByRole('button', { name: 'Clear' })
 
-async function show(page: Page): Promise<void> {
-  await page.evaluate(() => RED.actions.invoke('redox:show-inbox'))
-  await tab(page).waitFor({ state: 'visible' })
-}
-
-async function reload(page: Page): Promise<void> {
-  await page.reload()
-  await page.locator('.red-ui-palette-node').first().waitFor()
-}
-
-async function until(isTrue: () => Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    if (await isTrue().catch(() => false)) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  assert.fail(`not so: ${what}`)
-}
+const untilPainted = (page: Page, frame: Locator): Promise<void> =>
+  eventually('the PDF is painted', () => isPainted(page, frame).catch(() => false))
 
 /** Whether the pale blue is seen there that stands in the heading of the test's PDF, and nowhere in an editor. */
 async function isPainted(page: Page, frame: Locator): Promise<boolean> {
@@ -351,44 +317,9 @@ async function countUrls(page: Page): Promise<void> {
 
 const openUrls = (page: Page): Promise<number> => page.evaluate(() => window.__urls!.size)
 
-// ---- Looks --------------------------------------------------------------------------------------------
-
-/** The sidebar is as wide as people drag it. */
-async function setWidth(page: Page, width: number): Promise<void> {
-  await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
-    sidebar.style.width = `${pixels}px`
-    window.dispatchEvent(new Event('resize'))
-  }, width)
-}
-
 async function checkLooks(page: Page): Promise<void> {
-  const tooWide = await tab(page).evaluate((root) =>
-    [root, ...root.querySelectorAll('*')]
-      .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
-      .map((one) => `${one.tagName}.${one.className}`),
-  )
-  assert.deepEqual(tooWide, [])
-  for (const part of ['line', 'small', 'name', 'count']) await checkContrast(page, `.redox-inbox-${part}`)
-  for (const part of ['dt', 'dd', 'summary']) await checkContrast(page, `.redox-inbox-details ${part}`)
-}
-
-async function checkContrast(page: Page, selector: string): Promise<void> {
-  const ratio = await tab(page).locator(selector).first().evaluate(contrastOf)
-  assert.ok(ratio >= CONTRAST, `${selector} has a contrast of ${ratio.toFixed(2)}`)
-}
-
-/** Of the text and the first background behind it; runs in the page. */
-function contrastOf(text: Element): number {
-  const luminance = (colour: string): number => {
-    const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {
-      const value = Number(part) / 255
-      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
-    }) as [number, number, number]
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-  }
-  let behind: Element | null = text
-  while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
-    behind = behind.parentElement
-  const pair = [getComputedStyle(text).color, getComputedStyle(behind!).backgroundColor].map(luminance)
-  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)
+  await checkNothingIsCut(tab(page))
+  const details = ['dt', 'dd', 'summary'].map((part) => `.redox-tab-details ${part}`)
+  const own = ['.redox-inbox-name', '.redox-inbox-count']
+  await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', ...own, ...details)
 }

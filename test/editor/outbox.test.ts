@@ -3,23 +3,16 @@ import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { DESTINATION, FILE_NAME, OTHER_DESTINATION, OUTBOX_PATIENT, OutboxClient } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
-import { hasChromium, howToRunEditor, openEditor, type Editor } from './editor'
+import { needChromium, openEditor, type Editor } from './editor'
+import { checkContrast, checkNothingIsCut, hideTab, inEveryLook, newsMark, showTab } from './tabs'
 
 /** Keys of the catalogue; one that is seen was not translated. */
 const RAW_KEY = /\boutbox\.\w/
-/** What people with poor eyes need between text and background (WCAG 2, AA). */
-const CONTRAST = 4.5
 const PWN = `<img src=x onerror="window.__pwned = 'x'">`
 
 const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no such patient' }], Logs: [{ ID: 'log-1' }] } })
 const LANE = `datamodel ${DESTINATION}`
 
-declare const RED: {
-  actions: { invoke(name: string): void }
-  settings: { setLocal(name: string, value: string): void }
-  user: { hasPermission(permission: string): boolean }
-  view: { selection(): { nodes?: { id: string }[] }; reveal(id: string): void }
-}
 declare global {
   interface Window {
     __pwned?: string
@@ -35,11 +28,7 @@ describe('outbox in the editor', function () {
   let refused: string
 
   before(async function () {
-    if (!hasChromium && !process.env['CI']) {
-      console.log(`editor tests: skipped; ${howToRunEditor}`)
-      this.skip()
-    }
-    assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
+    needChromium(this)
     redox = await ScriptedServer.start()
     editor = await openEditor()
     page = editor.page
@@ -56,7 +45,7 @@ describe('outbox in the editor', function () {
   })
 
   it('says what to do when no connection delivers durably', async () => {
-    await show(page)
+    await showTab(page, 'outbox')
     await tab(page).getByText('No connection delivers durably').waitFor()
     assert.equal(await tab(page).getByRole('searchbox').count(), 0)
     await editor.screenshot('outbox-none')
@@ -65,7 +54,7 @@ describe('outbox in the editor', function () {
   it('shows counts, stopped destinations and first what is parked', async () => {
     await client.deploy(redox.url)
     // The debug sidebar fails over an error of a node that the editor does not know yet.
-    await reload(page)
+    await editor.reload()
     redox.script('send', REFUSED)
     refused = (await client.accept({ documentId: 'doc-1' })).id
     await client.until(refused, 'parked')
@@ -74,10 +63,10 @@ describe('outbox in the editor', function () {
     redox.script('send')
     const other = await client.accept({ documentId: 'doc-4', destination: OTHER_DESTINATION })
     await client.until(other.id, 'delivered')
-    await reload(page)
-    await show(page)
+    await editor.reload()
+    await showTab(page, 'outbox')
     await line(page, refused).waitFor()
-    assert.equal(await tab(page).locator('.redox-outbox-line').count(), 1)
+    assert.equal(await tab(page).locator('.redox-tab-line').count(), 1)
     assert.match(
       await line(page, refused).innerText(),
       /Parked · REDOX_REJECTED\s+Data Model af394f14[^]*attempts: 1/,
@@ -206,6 +195,34 @@ describe('outbox in the editor', function () {
     await tab(page).getByRole('button', { name: 'Clear' }).click()
   })
 
+  it('marks its tab when a message is parked that nobody sees', async () => {
+    const marked = newsMark(page, 'outbox')
+    const park = async (documentId: string): Promise<string> => {
+      redox.script('send', REFUSED)
+      const { id } = await client.accept({ documentId })
+      await client.until(id, 'parked')
+      return id
+    }
+    const seen = await park('doc-seen')
+    await filter(page, 'Parked').click()
+    await line(page, seen).waitFor()
+    await client.decide(seen, 'discard', 'seen')
+    await line(page, seen).waitFor({ state: 'detached' })
+    // The counts are looked at once a second: in between, one that goes and one that comes are no more.
+    await page.waitForTimeout(2500)
+    await hideTab(page, 'outbox')
+    assert.equal(await marked.count(), 0)
+    const unseen = await park('doc-unseen')
+    await marked.first().waitFor()
+    await editor.screenshot('outbox-news')
+    await showTab(page, 'outbox')
+    await line(page, unseen).waitFor()
+    assert.equal(await marked.count(), 0)
+    await client.decide(unseen, 'discard', 'seen')
+    await line(page, unseen).waitFor({ state: 'detached' })
+    redox.script('send')
+  })
+
   it('pauses and resumes a destination', async () => {
     redox.script('send', reply(503, {}))
     const { id } = await client.accept({ documentId: 'doc-6' })
@@ -231,7 +248,7 @@ describe('outbox in the editor', function () {
   it('shows the content after a reason was given, and no sooner', async () => {
     await search(page, 'doc-6')
     await count(page, 1)
-    await tab(page).locator('.redox-outbox-line').click()
+    await tab(page).locator('.redox-tab-line').click()
     assert.ok(!(await tab(page).innerText()).includes(OUTBOX_PATIENT.last))
     await details(page).getByRole('button', { name: 'Show the content' }).click()
     await details(page).getByText('Who looks at it, and why, is recorded').waitFor()
@@ -245,7 +262,7 @@ describe('outbox in the editor', function () {
     const { lines } = await client.get(`audit?skip=${total - 1}`)
     assert.deepEqual([lines[0].action, lines[0].reason], ['look', 'call of the ward'])
     await editor.screenshot('outbox-content')
-    await tab(page).locator('.redox-outbox-line').click()
+    await tab(page).locator('.redox-tab-line').click()
     await tab(page).getByRole('button', { name: 'Clear' }).click()
   })
 
@@ -289,35 +306,26 @@ describe('outbox in the editor', function () {
   })
 
   it('is readable in every theme and width, also in German', async () => {
-    for (const theme of ['light', 'dark']) {
-      await page.evaluate((name) => RED.settings.setLocal('view-dark-theme', name), theme)
-      await reload(page)
-      await show(page)
-      await tab(page).locator('.redox-outbox-line').first().click()
+    const open = async (): Promise<void> => {
+      await tab(page).locator('.redox-tab-line').first().click()
       await details(page).locator('dl').last().waitFor()
-      for (const width of [280, 400]) {
-        await setWidth(page, width)
-        await checkLooks(page)
-        await editor.screenshot(`outbox-${theme}-${width}`)
-      }
     }
-    await page.evaluate(() => localStorage.setItem('editor-language', 'de'))
-    await reload(page)
-    await show(page)
+    await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
+    await editor.reload({ language: 'de' })
+    await showTab(page, 'outbox')
     await tab(page).getByText('Wartet 61').waitFor()
-    await tab(page).locator('.redox-outbox-line').first().click()
+    await tab(page).locator('.redox-tab-line').first().click()
     await details(page).getByRole('button', { name: 'Verwerfen' }).waitFor()
     await tab(page).getByText('Von einer Person angehalten').waitFor()
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
     await editor.screenshot('outbox-german')
-    await page.evaluate(() => localStorage.removeItem('editor-language'))
-    await reload(page)
-    await show(page)
+    await editor.reload()
+    await showTab(page, 'outbox')
   })
 
   it('has no buttons for those who may not decide or see the content', async () => {
     await page.evaluate(() => (RED.user.hasPermission = (permission) => permission === 'redox-outbox.read'))
-    await tab(page).locator('.redox-outbox-line').first().click()
+    await tab(page).locator('.redox-tab-line').first().click()
     await details(page).locator('dl').last().waitFor()
     assert.deepEqual(await details(page).getByRole('button').allInnerTexts(), [' Show the node'])
     await tab(page)
@@ -332,10 +340,10 @@ describe('outbox in the editor', function () {
   it('tells who lacks the permission, and shows nothing more of it', async () => {
     await page.route('**/redox/outbox**', (route) => route.fulfill({ status: 401 }))
     await tab(page).getByText('No permission to see the outbox').waitFor()
-    assert.equal(await tab(page).locator('.redox-outbox-line').count(), 0)
+    assert.equal(await tab(page).locator('.redox-tab-line').count(), 0)
     await editor.screenshot('outbox-no-permission')
     await page.unroute('**/redox/outbox**')
-    await tab(page).locator('.redox-outbox-line').first().waitFor()
+    await tab(page).locator('.redox-tab-line').first().waitFor()
     // The browser itself writes a refused request to its console.
     for (const complaint of editor.complaints.splice(0)) assert.match(complaint, /status of 401/)
   })
@@ -343,14 +351,14 @@ describe('outbox in the editor', function () {
 
 const tab = (page: Page): Locator => page.locator('.redox-outbox')
 const line = (page: Page, id: string): Locator =>
-  page.locator('.redox-outbox-line', { hasText: id.slice(0, 8) })
-const details = (page: Page): Locator => page.locator('.redox-outbox-details')
+  tab(page).locator('.redox-tab-line', { hasText: id.slice(0, 8) })
+const details = (page: Page): Locator => tab(page).locator('.redox-tab-details')
 const filter = (page: Page, state: string): Locator =>
   tab(page).locator('.redox-outbox-filters').getByRole('button', { name: state })
 
 async function count(page: Page, wanted: number): Promise<void> {
   await page.waitForFunction(
-    (number) => document.querySelectorAll('.redox-outbox-line').length === number,
+    (number) => document.querySelectorAll('.redox-outbox .redox-tab-line').length === number,
     wanted,
   )
 }
@@ -360,57 +368,17 @@ async function search(page: Page, text: string): Promise<void> {
   await page.keyboard.press('Enter')
 }
 
-async function show(page: Page): Promise<void> {
-  await page.evaluate(() => RED.actions.invoke('redox:show-outbox'))
-  await tab(page).waitFor({ state: 'visible' })
-}
-
-async function reload(page: Page): Promise<void> {
-  await page.reload()
-  await page.locator('.red-ui-palette-node').first().waitFor()
-}
-
-// ---- Looks --------------------------------------------------------------------------------------------
-
-/** The sidebar is as wide as people drag it. */
-async function setWidth(page: Page, width: number): Promise<void> {
-  await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
-    sidebar.style.width = `${pixels}px`
-    window.dispatchEvent(new Event('resize'))
-  }, width)
-}
-
 async function checkLooks(page: Page): Promise<void> {
-  const tooWide = await tab(page).evaluate((root) =>
-    [root, ...root.querySelectorAll('*')]
-      .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
-      .filter((one) => one.clientWidth > 0 && one.tagName !== 'INPUT')
-      .map((one) => `${one.tagName}.${one.className}`),
+  await checkNothingIsCut(tab(page))
+  const own = ['state', 'name', 'stopped', 'filters button'].map((part) => `.redox-outbox-${part}`)
+  const details = ['dt', 'dd', 'button'].map((part) => `.redox-tab-details ${part}`)
+  await checkContrast(
+    tab(page),
+    '.redox-tab-line',
+    '.redox-tab-small',
+    'summary',
+    'label',
+    ...own,
+    ...details,
   )
-  assert.deepEqual(tooWide, [])
-  for (const part of ['line', 'small', 'state', 'name', 'stopped'])
-    await checkContrast(page, `.redox-outbox-${part}`)
-  for (const part of ['dt', 'dd', 'button']) await checkContrast(page, `.redox-outbox-details ${part}`)
-  for (const part of ['.redox-outbox-filters button', 'summary', 'label']) await checkContrast(page, part)
-}
-
-async function checkContrast(page: Page, selector: string): Promise<void> {
-  const ratio = await tab(page).locator(selector).first().evaluate(contrastOf)
-  assert.ok(ratio >= CONTRAST, `${selector} has a contrast of ${ratio.toFixed(2)}`)
-}
-
-/** Of the text and the first background behind it; runs in the page. */
-function contrastOf(text: Element): number {
-  const luminance = (colour: string): number => {
-    const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {
-      const value = Number(part) / 255
-      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
-    }) as [number, number, number]
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-  }
-  let behind: Element | null = text
-  while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
-    behind = behind.parentElement
-  const pair = [getComputedStyle(text).color, getComputedStyle(behind!).backgroundColor].map(luminance)
-  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)
 }

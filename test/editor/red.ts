@@ -27,7 +27,9 @@ declare global {
     }
     view: { importNodes(nodes: object[], options: object): void; reveal(id: string): void }
     actions: { invoke(name: string): void }
+    sidebar: { show(id: string): void }
     settings: { setLocal(name: string, value: unknown): void }
+    user: { hasPermission(permission: string): boolean }
     clipboard: { copyText(...values: unknown[]): void }
   }
   const RedoxMigrations: {

@@ -1,8 +1,6 @@
 /** Fills the sandbox of a Node-RED that runs elsewhere, and asks what its inbox has. */
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
-
-const WITHIN_MS = 10_000
+import { AdminClient, eventually, typed } from './client'
 
 export interface InboxFile {
   name?: string
@@ -32,14 +30,6 @@ export interface Parcel {
   contentType?: string
   family?: string
 }
-
-const typed = (values: Record<string, string>, type: 'str' | 'msg'): object =>
-  Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) => [
-      [name, value],
-      [`${name}Type`, type],
-    ]),
-  )
 
 /** A button and a node that takes all that changes from the message. */
 export const INBOX_FLOW = [
@@ -71,31 +61,12 @@ export const INBOX_FLOW = [
   },
 ]
 
-/** One Node-RED and one of its users. */
-export class InboxClient {
-  constructor(
-    /** Of Node-RED, with a slash at its end. */
-    private readonly url: string,
-    private readonly token?: string,
-  ) {}
-
-  /** Anything of the admin API. */
-  ask(place: string, options: RequestInit = {}): Promise<Response> {
-    const access = this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }
-    return fetch(this.url + place, { ...options, headers: { ...access, ...options.headers } })
-  }
-
+export class InboxClient extends AdminClient {
   /** @param faults that the connection plays */
   async deploy(faults = ''): Promise<void> {
-    const body = JSON.stringify(
+    await this.deployFlows(
       INBOX_FLOW.map((node) => (node.type === 'redox-config' ? { ...node, faults, attempts: '1' } : node)),
     )
-    const answer = await this.ask('flows', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-    })
-    assert.equal(answer.status, 204)
   }
 
   async list(): Promise<InboxList> {
@@ -108,28 +79,15 @@ export class InboxClient {
   async send(parcel: Parcel): Promise<InboxMessage> {
     const { length } = (await this.list()).messages
     await this.press(parcel)
-    for (let waited = 0; waited < WITHIN_MS; waited += 50) {
-      const { messages } = await this.list()
-      if (messages.length > length) return messages[0]!
-      await sleep(50)
-    }
-    assert.fail(`${parcel.filename} did not arrive`)
+    let messages: InboxMessage[] = []
+    await eventually(`${parcel.filename} arrived`, async () => {
+      ;({ messages } = await this.list())
+      return messages.length > length
+    })
+    return messages[0]!
   }
 
-  async press({ bytes, filename, contentType, family = 'Quuxworth' }: Parcel): Promise<void> {
-    const values = { payload: bytes.toString('base64'), filename, contentType, family }
-    const props = Object.entries(values)
-      .filter(([, v]) => v !== undefined)
-      .map(([p, v]) => ({ p, v, vt: 'str' }))
-    const body = JSON.stringify({ __user_inject_props__: props })
-    const headers = { 'content-type': 'application/json' }
-    const inject = (): Promise<Response> => this.ask('inject/inboxbutton', { method: 'POST', headers, body })
-    let answer = await inject()
-    // A deploy is answered before the nodes are there.
-    for (let waited = 0; answer.status === 404 && waited < WITHIN_MS; waited += 50) {
-      await sleep(50)
-      answer = await inject()
-    }
-    assert.equal(answer.status, 200)
+  press({ bytes, filename, contentType, family = 'Quuxworth' }: Parcel): Promise<void> {
+    return this.inject('inboxbutton', { payload: bytes.toString('base64'), filename, contentType, family })
   }
 }

@@ -1,9 +1,7 @@
 /** Fills the outbox of a Node-RED that runs elsewhere, and asks its admin API. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-
-const WITHIN_MS = 15_000
+import { AdminClient, eventually, typed } from './client'
 
 export const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
 export const OTHER_DESTINATION = '7ce6f387-c33c-417d-8682-81e83628cbd9'
@@ -24,14 +22,6 @@ const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKe
   type: 'pkcs8',
   format: 'pem',
 }) as string
-
-const typed = (values: Record<string, string>, type: 'str' | 'msg'): object =>
-  Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) => [
-      [name, value],
-      [`${name}Type`, type],
-    ]),
-  )
 
 /** A durable connection to `redox`, and a button with a note behind it; what it emits is kept in the global context. */
 const flowTo = (redox: string, settings: object): object[] => [
@@ -58,24 +48,7 @@ const flowTo = (redox: string, settings: object): object[] => [
   },
 ]
 
-/** One Node-RED and one of its users. */
-export class OutboxClient {
-  constructor(
-    /** Of Node-RED, with a slash at its end. */
-    private readonly url: string,
-    private readonly token?: string,
-  ) {}
-
-  ask(place: string, options: RequestInit = {}): Promise<Response> {
-    const access = this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }
-    return fetch(this.url + place, { ...options, headers: { ...access, ...options.headers } })
-  }
-
-  post(place: string, body: unknown): Promise<Response> {
-    const headers = { 'content-type': 'application/json' }
-    return this.ask(place, { method: 'POST', headers, body: JSON.stringify(body) })
-  }
-
+export class OutboxClient extends AdminClient {
   /** @param place below the outbox of the connection */
   async get(place: string): Promise<Json> {
     const answer = await this.ask(`redox/outbox/outboxconfig/${place}`)
@@ -97,8 +70,7 @@ export class OutboxClient {
    * @param others further nodes
    */
   async deploy(redox: string, settings: object = {}, others: object[] = []): Promise<void> {
-    const answer = await this.post('flows', [...flowTo(redox, settings), ...others])
-    assert.equal(answer.status, 204)
+    await this.deployFlows([...flowTo(redox, settings), ...others])
     await eventually('the outbox is open', async () => 'counts' in (await this.connection()))
   }
 
@@ -127,9 +99,8 @@ export class OutboxClient {
     bytes = Buffer.from('%PDF-1.7'),
     destination = DESTINATION,
   }: Accepted): Promise<void> {
-    const values = { payload: bytes.toString('base64'), filename: FILE_NAME, documentId, destination }
-    const props = Object.entries(values).map(([p, v]) => ({ p, v, vt: 'str' }))
-    assert.equal((await this.post('inject/outboxbutton', { __user_inject_props__: props })).status, 200)
+    const payload = bytes.toString('base64')
+    await this.inject('outboxbutton', { payload, filename: FILE_NAME, documentId, destination })
   }
 
   async until(id: string, state: string): Promise<Json> {
@@ -147,13 +118,5 @@ export class OutboxClient {
     return answer.msg === undefined || answer.msg === '(undefined)'
       ? []
       : (JSON.parse(answer.msg) as string[])
-  }
-}
-
-export async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const until = Date.now() + WITHIN_MS
-  while (!(await isTrue())) {
-    assert.ok(Date.now() < until, `not so: ${what}`)
-    await sleep(50)
   }
 }

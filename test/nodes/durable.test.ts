@@ -52,6 +52,21 @@ async function eventually(what: string, isTrue: () => boolean | Promise<boolean>
   }
 }
 
+const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
+const listening: [string, (state: Message) => void][] = []
+afterEach(() => {
+  for (const [event, listen] of listening.splice(0)) events.off(event, listen)
+})
+
+/** What an event of Node-RED brings until the test is over. */
+function hear(event: string): Message[] {
+  const heard: Message[] = []
+  const listen = (state: Message): void => void heard.push(state)
+  listening.push([event, listen])
+  events.on(event, listen)
+  return heard
+}
+
 async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
@@ -342,20 +357,34 @@ describe('durable delivery', () => {
 
   it('tells when the oldest is late, in the status and by an event', async () => {
     server.script('send', silence)
-    const heard: Message[] = []
-    const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
-    const listen = (state: Message): void => void heard.push(state)
-    events.on('redox:outbox-late', listen)
-    try {
-      const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
-      await flow.outcome(fileMessage())
-      await eventually('no event', () => heard.length === 1)
-      // Of the connection, by way of a Status node of the send node.
-      await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
-      const { connection, waiting, isLate, oldestSeconds } = heard[0]!
-      assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
-    } finally {
-      events.off('redox:outbox-late', listen)
-    }
+    const heard = hear('redox:outbox-late')
+    const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
+    await flow.outcome(fileMessage())
+    await eventually('no event', () => heard.length === 1)
+    // Of the connection, by way of a Status node of the send node.
+    await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
+    const { connection, waiting, isLate, oldestSeconds } = heard[0]!
+    assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
+  })
+
+  it('tells by an event when more is parked, and not again after a deploy', async () => {
+    server.script('send', reply(400, {}))
+    const heard = hear('redox:outbox-parked')
+    const flow = await startDurable(NOTE, { storeOrder: 'none' })
+    await flow.outcome(fileMessage())
+    await eventually('no event', () => heard.length === 1)
+    await flow.redeploy('full', {})
+    // The counts are looked at once a second.
+    await pause(1500)
+    assert.equal(heard.length, 1)
+    await flow.outcome(fileMessage())
+    await eventually('no event', () => heard.length === 2)
+    assert.deepEqual(
+      heard.map(({ connection, parked }) => [connection, parked]),
+      [
+        ['config', 1],
+        ['config', 2],
+      ],
+    )
   })
 })

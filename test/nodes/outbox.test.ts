@@ -1,11 +1,15 @@
 /** The admin API of the outbox: what it shows and to whom, what a person decides, and what is written down of it. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { NodeAPI } from 'node-red'
+import { PARKED_EVENT } from '../../nodes/lib/delivery'
+import register from '../../plugins/redox-outbox/redox-outbox'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import { eventually } from '../lib/client'
 import {
   DESTINATION,
-  eventually,
   FILE_NAME,
   OUTBOX_PATIENT,
   OTHER_DESTINATION,
@@ -465,3 +469,43 @@ describe('outbox', function () {
     )
   })
 })
+
+describe('what open editors hear of the outbox', () => {
+  const state = { connection: 'outboxconfig', waiting: 0, parked: 1, stopped: [LANE] }
+
+  it('is that a message is parked, and nothing of it', () => {
+    const events = new EventEmitter()
+    const { heard, remove } = listen(events)
+    events.emit(PARKED_EVENT, state)
+    assert.deepEqual(heard, [{ topic: 'redox/outbox', data: { news: true }, retain: false }])
+    remove()
+    events.emit(PARKED_EVENT, state)
+    assert.equal(heard.length, 1)
+  })
+
+  it('comes once, also after Node-RED was started again in this process', () => {
+    const events = new EventEmitter()
+    const before = listen(events)
+    const { heard, remove } = listen(events)
+    events.emit(PARKED_EVENT, state)
+    remove()
+    assert.deepEqual([before.heard.length, heard.length], [0, 1])
+  })
+})
+
+/** The plugin, on a runtime that only writes down what it is told to publish. */
+function listen(events: EventEmitter): { heard: object[]; remove: () => void } {
+  const heard: object[] = []
+  let remove = (): void => undefined
+  const ignore = (): void => undefined
+  register({
+    httpAdmin: { get: ignore, post: ignore },
+    auth: { needsPermission: () => ignore },
+    comms: {
+      publish: (topic: string, data: unknown, retain: boolean) => heard.push({ topic, data, retain }),
+    },
+    events,
+    plugins: { registerPlugin: (_id: string, { onremove }: { onremove: () => void }) => (remove = onremove) },
+  } as unknown as NodeAPI)
+  return { heard, remove: () => remove() }
+}

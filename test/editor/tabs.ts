@@ -1,0 +1,83 @@
+/** What the sidebar tabs have in common for their tests. */
+import assert from 'node:assert/strict'
+import type { Locator, Page } from 'playwright-core'
+import type { Editor } from './editor'
+
+/** What people with poor eyes need between text and background (WCAG 2, AA). */
+const CONTRAST = 4.5
+
+/** @param topic `inbox` */
+export async function showTab(page: Page, topic: string): Promise<void> {
+  await page.evaluate((name) => RED.actions.invoke(`redox:show-${name}`), topic)
+  await page.locator(`.redox-${topic}`).waitFor({ state: 'visible' })
+}
+
+/** Shows another tab in its place. */
+export async function hideTab(page: Page, topic: string): Promise<void> {
+  await page.evaluate(() => RED.sidebar.show('info'))
+  await page.locator(`.redox-${topic}`).waitFor({ state: 'hidden' })
+}
+
+/** What says that something came while nobody looked. */
+export const newsMark = (page: Page, topic: string): Locator =>
+  page.locator(`.redox-tab-news-${topic}:visible`)
+
+/** @param check what has to hold in every theme and width; the tab is shown */
+export async function inEveryLook(
+  editor: Editor,
+  topic: string,
+  open: () => Promise<void>,
+  check: () => Promise<void>,
+): Promise<void> {
+  for (const theme of ['light', 'dark'] as const) {
+    await editor.reload({ theme })
+    await showTab(editor.page, topic)
+    await open()
+    for (const width of [280, 400]) {
+      await setWidth(editor.page, width)
+      await check()
+      await editor.screenshot(`${topic}-${theme}-${width}`)
+    }
+  }
+}
+
+/** The sidebar is as wide as people drag it. */
+async function setWidth(page: Page, width: number): Promise<void> {
+  await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
+    sidebar.style.width = `${pixels}px`
+    window.dispatchEvent(new Event('resize'))
+  }, width)
+}
+
+export async function checkNothingIsCut(tab: Locator): Promise<void> {
+  const tooWide = await tab.evaluate((root) =>
+    [root, ...root.querySelectorAll('*')]
+      .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
+      .filter((one) => one.clientWidth > 0 && one.tagName !== 'INPUT')
+      .map((one) => `${one.tagName}.${one.className}`),
+  )
+  assert.deepEqual(tooWide, [])
+}
+
+export async function checkContrast(tab: Locator, ...selectors: string[]): Promise<void> {
+  for (const selector of selectors) {
+    const ratio = await tab.locator(selector).first().evaluate(contrastOf)
+    assert.ok(ratio >= CONTRAST, `${selector} has a contrast of ${ratio.toFixed(2)}`)
+  }
+}
+
+/** Of the text and the first background behind it; runs in the page. */
+function contrastOf(text: Element): number {
+  const luminance = (colour: string): number => {
+    const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {
+      const value = Number(part) / 255
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+    }) as [number, number, number]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+  }
+  let behind: Element | null = text
+  while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)')
+    behind = behind.parentElement
+  const pair = [getComputedStyle(text).color, getComputedStyle(behind!).backgroundColor].map(luminance)
+  return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)
+}

@@ -1,0 +1,61 @@
+/** One Node-RED that runs elsewhere and one of its users, over the admin API; and flows to give to it. */
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const WITHIN_MS = 15_000
+
+export class AdminClient {
+  constructor(
+    /** Of Node-RED, with a slash at its end. */
+    private readonly url: string,
+    private readonly token?: string,
+  ) {}
+
+  ask(place: string, options: RequestInit = {}): Promise<Response> {
+    const access = this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }
+    return fetch(this.url + place, { ...options, headers: { ...access, ...options.headers } })
+  }
+
+  post(place: string, body: unknown): Promise<Response> {
+    const headers = { 'content-type': 'application/json' }
+    return this.ask(place, { method: 'POST', headers, body: JSON.stringify(body) })
+  }
+
+  async deployFlows(flows: object[]): Promise<void> {
+    assert.equal((await this.post('flows', flows)).status, 204)
+  }
+
+  /**
+   * Presses the button of an inject node.
+   * @param values properties of the message
+   */
+  async inject(id: string, values: Record<string, string | undefined>): Promise<void> {
+    const props = Object.entries(values)
+      .filter(([, v]) => v !== undefined)
+      .map(([p, v]) => ({ p, v, vt: 'str' }))
+    let status = 0
+    // A deploy is answered before the nodes are there.
+    await eventually(`the button ${id} is there`, async () => {
+      ;({ status } = await this.post(`inject/${id}`, { __user_inject_props__: props }))
+      return status !== 404
+    })
+    assert.equal(status, 200)
+  }
+}
+
+/** Properties of a node that are typed inputs, all of one type. */
+export const typed = (values: Record<string, string>, type: 'str' | 'msg'): object =>
+  Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => [
+      [name, value],
+      [`${name}Type`, type],
+    ]),
+  )
+
+export async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const until = Date.now() + WITHIN_MS
+  while (!(await isTrue())) {
+    assert.ok(Date.now() < until, `not so: ${what}`)
+    await sleep(50)
+  }
+}
