@@ -56,6 +56,8 @@ export async function startNodeRed(keys, answerTimeout) {
   return {
     feed: (name, plan) => ask(`/soak/${name}`, plan),
     state: async (name) => (await ask(`/soak/${name}`)).json(),
+    /** As {@link state}, of a run that does not end. */
+    stateNow: async (name) => (await ask(`/soak/${name}?all`)).json(),
     log: () => lines,
     /** One after the other: everything, the senders, their tab, their connection. */
     async deploy(number) {

@@ -24,7 +24,7 @@ module.exports = function register(RED) {
     response.sendStatus(202)
   })
   RED.httpAdmin.get('/soak/:name', (request, response) =>
-    response.json(stateOf(runs.get(request.params.name))),
+    response.json(stateOf(runs.get(request.params.name), 'all' in request.query)),
   )
 }
 
@@ -76,11 +76,14 @@ function ended(run, msg, error) {
   run.ends.set(id, [...(run.ends.get(id) ?? []), end])
 }
 
-const stateOf = ({ given, messages, ends, files, mostRss, rssBefore }) => ({
+const stateOf = ({ given, messages, ends, files, mostRss, rssBefore }, isAsked) => ({
   given,
   of: messages.length,
   ended: ends.size,
   mostRss,
   rssBefore,
-  ...(ends.size === messages.length && { ends: Object.fromEntries(ends), files: Object.fromEntries(files) }),
+  ...((isAsked || ends.size === messages.length) && {
+    ends: Object.fromEntries(ends),
+    files: Object.fromEntries(files),
+  }),
 })

@@ -83,6 +83,23 @@ describe('outbox in the editor', function () {
     await editor.screenshot('outbox-list')
   })
 
+  it('shows what waits in order, and what was done the newest first', async () => {
+    const order = async (name: string, rows: number): Promise<string[]> => {
+      await filter(page, name).click()
+      await count(page, rows)
+      return tab(page).locator('.redox-tab-line').allInnerTexts()
+    }
+    const short = (text: string): string => /\b[\da-f]{8} ·/.exec(text)![0]
+    const waiting = (await order('Waiting', 2)).map(short)
+    const all = (await order('All', 4)).map(short)
+    assert.deepEqual(
+      all.filter((id) => waiting.includes(id)),
+      waiting.toReversed(),
+    )
+    assert.equal(all.at(-1), `${refused.slice(0, 8)} ·`)
+    assert.deepEqual((await order('Waiting', 2)).map(short), waiting)
+  })
+
   it('filters by state and destination, and finds by document id whatever became of it', async () => {
     await filter(page, 'Waiting').click()
     await count(page, 2)
