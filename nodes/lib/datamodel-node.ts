@@ -9,6 +9,7 @@ import {
   type DataModel,
   type FieldValue,
 } from '../../src/message/datamodel'
+import { Gate } from '../../src/redox/gate'
 import { placeFiles, takeFiles } from './file-input'
 import type { Prepare, Prepared, Task } from './send-node'
 
@@ -132,8 +133,12 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
   const [file] = files
   if (file === undefined || file.kind === 'reference') return { files }
   placeFiles(task, files, 'datamodel')
-  return textContent(task, await readText(file, inputs.where('file')))
+  const text = await texts.pass(() => readText(file, inputs.where('file')), task.signal)
+  return textContent(task, text)
 }
+
+// A text is held whole from here on, and the connection's gate, which bounds what waits, comes behind it.
+const texts = new Gate({ width: 2, waiting: Infinity, waitingBytes: Infinity })
 
 function textContent({ connection }: Task, text: string): Content {
   assertEmbeddable(Buffer.byteLength(text), 'datamodel', connection.client.settings.limits)

@@ -36,7 +36,12 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
       const inputs = new SampleInputs(RED, RED.nodes.getNode(form.id), form)
       const prepare = await prepareOf(form.type)
       if (prepare === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
-      const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
+      const prepared = await prepare({
+        connection,
+        inputs,
+        signal: new AbortController().signal,
+        warn: (text) => warnings.push(text),
+      })
       const { client } = connection
       if (prepared.kind === 'upload') {
         const requests = client.previewUpload(prepared.file, prepared.uploadKind)

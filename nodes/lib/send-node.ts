@@ -17,6 +17,8 @@ import { codeOf, stopped, Work, type Answer, type Done, type Outcome } from './w
 export interface Task {
   connection: Connection
   inputs: Inputs
+  /** aborted when the message is not wanted any more */
+  signal: AbortSignal
   /** for `msg.redox.warnings`, and the first time for the debug sidebar; no patient data */
   warn(warning: string): void
 }
@@ -88,7 +90,8 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       work.begin(environment)
       const warnings: string[] = []
       const inputs = new Inputs(RED, this, fields, work.msg)
-      const prepared = await prepare({ connection, inputs, warn: (text) => warnings.push(text) })
+      const { signal } = work
+      const prepared = await prepare({ connection, inputs, signal, warn: (text) => warnings.push(text) })
       if (outbox && prepared.kind === 'message') {
         if (work.signal.aborted) throw stopped()
         const id = await accept(prepared, connection, outbox, this.id, work, before)
