@@ -156,11 +156,11 @@ export function openConnection(
 
 const successions = new Map<string, { account: string; succession: Succession }>()
 
-/** Another account has limits of its own. */
+/** Another account has limits of its own; and who mends a host must not wait for what hangs at the wrong one. */
 function successionOf(settings: RedoxSettings, id: string | undefined): Succession {
   if (id === undefined) return newSuccession(settings)
   const { hosts, credentials } = settings
-  const account = `${hosts.apiBase} ${credentials.kind === 'oauth' ? credentials.clientId : ''}`
+  const account = JSON.stringify([hosts, credentials.kind === 'oauth' ? credentials.clientId : ''])
   const known = successions.get(id)
   if (known?.account === account) return known.succession
   const succession = newSuccession(settings)

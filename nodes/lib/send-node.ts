@@ -122,15 +122,23 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
 
     const lasting = `${type} ${this.id}`
     this.on('input', (msg, send, done) => {
-      const before = latest.get(lasting) ?? Promise.resolve()
-      const work = inheritedWork(msg) ?? new Work(msg, (fresh) => run(fresh, before))
-      latest.set(lasting, work.ended)
       const ticket = status.ticket()
-      work.showIn(ticket)
-      works.add(work)
-      const tell = (outcome: Outcome): void => {
+      const begin = (): Work => {
+        const before = latest.get(lasting) ?? Promise.resolve()
+        return new Work(msg, (work) => run(work, before))
+      }
+      const follow = (work: Work): void => {
+        latest.set(lasting, work.ended)
+        work.showIn(ticket)
+        works.add(work)
+        // Node-RED fails over some messages when it copies them (no prototype, values that cannot be cloned).
+        void work.ended.then((outcome) => tell(work, outcome)).catch(() => reportUntold(RED, this, work))
+      }
+      const tell = (work: Work, outcome: Outcome): void => {
         // Left to the successor when the node was closed meanwhile.
         if (!works.delete(work)) return
+        // It was under way in a deploy, and has to be tried again.
+        if (work.isUnsent) return follow(begin())
         if ('error' in outcome) {
           ticket.failed(codeOf(outcome.error))
           return done(forCatch(outcome.error))
@@ -150,8 +158,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
         }
         done()
       }
-      // Node-RED fails over some messages when it copies them (no prototype, values that cannot be cloned).
-      void work.ended.then(tell).catch(() => reportUntold(RED, this, work))
+      follow(inheritedWork(msg) ?? begin())
     })
 
     this.on('close', (_removed: boolean, done: () => void) => {
@@ -159,8 +166,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const left = [...works]
       works.clear()
       status.close()
-      // What waits costs nothing to begin anew; what is under way must not be torn apart.
-      left.filter(({ isUnderWay }) => !isUnderWay).forEach((work) => work.stop())
+      left.forEach((work) => work.leave())
       bequeath(this, left)
       void (isDeploying() ? Promise.resolve() : ended(left, closeWithinMs(RED))).then(done)
     })

@@ -36,6 +36,7 @@ export class Work {
   #ticket: Ticket | undefined
   #isUnderWay = false
   #hasBegun = false
+  #isLeft = false
   readonly #stop = new AbortController()
 
   constructor(
@@ -76,6 +77,16 @@ export class Work {
     this.#isUnderWay = progress.phase === 'upload' || progress.phase === 'send'
     this.#hasBegun ||= this.#isUnderWay
     this.#ticket?.progress(progress)
+    if (this.#isLeft && !this.#isUnderWay) this.stop()
+  }
+
+  /**
+   * Its node is closed. What waits costs nothing to begin anew, with the settings that are deployed then; what is under
+   * way must not be torn apart, but is not tried again with settings that somebody may have mended.
+   */
+  leave(): void {
+    this.#isLeft = true
+    if (!this.#isUnderWay) this.stop()
   }
 
   /** Shows it in the status of a node. */

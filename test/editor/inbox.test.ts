@@ -147,13 +147,13 @@ describe('inbox in the editor', function () {
     await line(page, 'first.png').click()
   })
 
-  for (const [name, bytes, contentType] of [
-    ['page.html', HTML, 'text/html'],
-    ['drawing.svg', SVG, 'image/svg+xml'],
-    ['fake.pdf', HTML, 'application/pdf'],
+  for (const [name, bytes, contentType, inData] of [
+    ['page.html', HTML, 'text/html', {}],
+    ['drawing.svg', SVG, 'image/svg+xml', {}],
+    ['fake.pdf', HTML, 'application/pdf', { inData: true }],
   ] as const) {
     it(`offers ${name} as a download only, and runs nothing`, async () => {
-      await client.press({ bytes, filename: name, contentType, family: IN_NAME })
+      await client.press({ bytes, filename: name, contentType, family: IN_NAME, ...inData })
       await line(page, name).click()
       await details(page).getByText('Files of this type are not shown here').waitFor()
       assert.equal(await details(page).locator('iframe, img, embed, object, svg').count(), 0)

@@ -29,10 +29,12 @@ export class AdminClient {
    * Presses the button of an inject node.
    * @param values properties of the message
    */
-  async inject(id: string, values: Record<string, string | undefined>): Promise<void> {
+  async inject(id: string, values: Record<string, string | object | undefined>): Promise<void> {
     const props = Object.entries(values)
       .filter(([, v]) => v !== undefined)
-      .map(([p, v]) => ({ p, v, vt: 'str' }))
+      .map(([p, v]) =>
+        typeof v === 'string' ? { p, v, vt: 'str' } : { p, v: JSON.stringify(v), vt: 'json' },
+      )
     let status = 0
     // A deploy is answered before the nodes are there.
     await eventually(`the button ${id} is there`, async () => {

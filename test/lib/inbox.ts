@@ -29,10 +29,12 @@ export interface Parcel {
   filename: string
   contentType?: string
   family?: string
+  /** inside of a resource that the flow brings: the nodes believe what that says of it */
+  inData?: true
 }
 
-/** A button and a node that takes all that changes from the message. */
-export const INBOX_FLOW = [
+/** Buttons and nodes that take all that changes from the message. */
+export const INBOX_FLOW: object[] = [
   { id: 'inboxtab', type: 'tab', label: 'inbox' },
   {
     id: 'inboxconfig',
@@ -41,31 +43,35 @@ export const INBOX_FLOW = [
     environment: 'Sandbox',
     environmentType: 'environment',
   },
+  button('inboxbutton', 'inboxsend', 80),
   {
-    id: 'inboxbutton',
-    type: 'inject',
-    z: 'inboxtab',
-    name: '',
-    props: [],
-    x: 140,
-    y: 80,
-    wires: [['inboxsend']],
+    ...send('inboxsend', 'message', 80),
+    ...typed({ file: 'payload', filename: 'filename', contentType: 'contentType' }, 'msg'),
   },
-  {
-    ...{ id: 'inboxsend', type: 'redox-fhir-document', z: 'inboxtab', connection: 'inboxconfig' },
-    ...{ name: '', fileFrom: 'message', way: 'embed', place: '', x: 340, y: 80, wires: [[]] },
+  button('inboxdatabutton', 'inboxdatasend', 140),
+  { ...send('inboxdatasend', 'none', 140), ...typed({ data: 'data' }, 'msg') },
+]
+
+function button(id: string, to: string, y: number): object {
+  return { id, type: 'inject', z: 'inboxtab', name: '', props: [], x: 140, y, wires: [[to]] }
+}
+
+function send(id: string, fileFrom: string, y: number): object {
+  return {
+    ...{ id, type: 'redox-fhir-document', z: 'inboxtab', connection: 'inboxconfig' },
+    ...{ name: '', fileFrom, way: 'embed', place: '', x: 340, y, wires: [[]] },
     ...typed({ destination: 'redox-fhir-sandbox', code: '34133-9', patientId: 'ZX81-7745' }, 'str'),
     ...typed({ patientIdSystem: 'urn:redox:redox-fhir-sandbox:MR', given: 'Zebedina' }, 'str'),
     ...typed({ birthDate: '1931-07-19', gender: 'female' }, 'str'),
-    ...typed({ file: 'payload', filename: 'filename', contentType: 'contentType', family: 'family' }, 'msg'),
-  },
-]
+    ...typed({ family: 'family' }, 'msg'),
+  }
+}
 
 export class InboxClient extends AdminClient {
   /** @param faults that the connection plays */
   async deploy(faults = ''): Promise<void> {
     await this.deployFlows(
-      INBOX_FLOW.map((node) => (node.type === 'redox-config' ? { ...node, faults, attempts: '1' } : node)),
+      INBOX_FLOW.map((node) => ('environment' in node ? { ...node, faults, attempts: '1' } : node)),
     )
   }
 
@@ -87,7 +93,12 @@ export class InboxClient extends AdminClient {
     return messages[0]!
   }
 
-  press({ bytes, filename, contentType, family = 'Quuxworth' }: Parcel): Promise<void> {
+  press({ bytes, filename, contentType, family = 'Quuxworth', inData }: Parcel): Promise<void> {
+    if (inData) {
+      const attachment = { contentType, title: filename, data: bytes.toString('base64') }
+      const data = { resourceType: 'DocumentReference', content: [{ attachment }] }
+      return this.inject('inboxdatabutton', { data, family })
+    }
     return this.inject('inboxbutton', { payload: bytes.toString('base64'), filename, contentType, family })
   }
 }

@@ -190,6 +190,25 @@ describe('a deploy', () => {
     await other.close()
   })
 
+  it('what is under way and fails is tried again with the settings that are deployed then', async () => {
+    const other = await ScriptedServer.start()
+    let fail = (): void => undefined
+    const failed = new Promise<void>((resolve) => (fail = resolve))
+    server.script('send', async (response) => {
+      await failed
+      response.writeHead(503)
+      response.end()
+    })
+    const flow = await startTo(server, NOTE, {}, { attempts: '5', retryFor: '120' })
+    const sent = flow.send(photo())
+    await server.until('send', 1)
+    await flow.redeploy('nodes', { config: { apiBase: other.url } })
+    fail()
+    await sent
+    assert.deepEqual([server.of('send').length, other.of('send').length], [1, 1])
+    await other.close()
+  })
+
   it('does not repeat what may have been delivered', async () => {
     server.script('send', reset)
     const flow = await startTo(server, NOTE, {}, { repeatUnknown: 'yes', attempts: '5' })

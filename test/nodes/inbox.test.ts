@@ -189,10 +189,14 @@ describe('sandbox inbox', function () {
       ['TIFF, which no browser shows', { bytes: fixture('scan.tiff'), filename: 'a.tiff' }, OCTETS],
       [
         'HTML that is declared as PDF',
-        { bytes: HTML, filename: 'a.pdf', contentType: 'application/pdf' },
+        { bytes: HTML, filename: 'a.pdf', contentType: 'application/pdf', inData: true },
         OCTETS,
       ],
-      ['SVG that is declared as PNG', { bytes: SVG, filename: 'a.png', contentType: 'image/png' }, OCTETS],
+      [
+        'SVG that is declared as PNG',
+        { bytes: SVG, filename: 'a.png', contentType: 'image/png', inData: true },
+        OCTETS,
+      ],
       [
         'what nobody knows',
         { bytes: Buffer.from([0, 1, 2, 255]), filename: 'a.xyz', contentType: 'x-odd/thing' },
