@@ -1,5 +1,5 @@
-// `npm test`: the tests in a few mocha processes side by side. Those of the editor wait for a browser most of the
-// time. Each process has to end by itself: what a test leaves behind keeps it, and fails it after a while.
+// `npm test`: the tests in a few mocha processes side by side. Each process has to end by itself: what a test
+// leaves behind keeps it, and fails it after a while.
 //
 //   node scripts/test.mjs            all
 //   node scripts/test.mjs editor     those in the browser that another version of the editor could break
@@ -14,6 +14,8 @@ const within = (folder) => path.join('dist', 'test', folder)
 const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 
 const LONGEST_MS = 600_000
+/** Those in the browser wait most of the time, the others use a core each. */
+const AT_ONCE = 4
 
 // Of about the same length.
 const EDITOR = [
@@ -38,15 +40,24 @@ const isOfNodes = (file) => file.startsWith(within('nodes'))
 const groups =
   process.argv[2] === 'editor'
     ? DIFFERS.map((names) => names.map(editorFile))
-    : [
-        ...EDITOR.map((names) => names.map(editorFile)),
-        others.filter(isOfNodes),
-        others.filter((file) => !isOfNodes(file)),
-      ]
+    : mixed(
+        EDITOR.map((names) => names.map(editorFile)),
+        parts(others.filter(isOfNodes), 3),
+        parts(
+          others.filter((file) => !isOfNodes(file)),
+          3,
+        ),
+      )
 
-const codes = await Promise.all(groups.map(run))
+const codes = []
+const left = groups.map((group, index) => async () => (codes[index] = await run(group)))
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    for (let next = left.shift(); next; next = left.shift()) await next()
+  }),
+)
 for (const [index, group] of groups.entries()) {
-  // Five processes on two cores can starve each other. What fails by itself fails again.
+  // Several processes on two cores can starve each other. What fails by itself fails again.
   if (codes[index] === 0) continue
   console.log(`\n${nameOf(group)}: failed beside others (see above), once more alone`)
   codes[index] = await run(group)
@@ -57,6 +68,16 @@ function testsIn(folder) {
   return readdirSync(path.join(root, within(folder)))
     .filter((file) => file.endsWith('.test.js'))
     .map((file) => path.join(within(folder), file))
+}
+
+/** As many lists, files in turn: those of one name lie beside each other, and are about as long. */
+function parts(files, count) {
+  return Array.from({ length: count }, (_, part) => files.filter((_file, index) => index % count === part))
+}
+
+/** The first of each, then the second of each: what waits and what works runs side by side. */
+function mixed(...lists) {
+  return lists[0].flatMap((_group, index) => lists.map((list) => list[index]))
 }
 
 function nameOf(files) {
