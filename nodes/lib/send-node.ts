@@ -138,7 +138,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
         // Left to the successor when the node was closed meanwhile.
         if (!works.delete(work)) return
         // It was under way in a deploy, and has to be tried again.
-        if (work.isUnsent) return follow(begin())
+        if (work.isLeft && work.isUnsent) return follow(begin())
         if ('error' in outcome) {
           ticket.failed(codeOf(outcome.error))
           return done(forCatch(outcome.error))

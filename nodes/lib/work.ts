@@ -27,6 +27,8 @@ export type Outcome = Done | { error: unknown }
 
 /** One message on its way to Redox. It may outlive the node that it came to (see succession.ts). */
 export class Work {
+  /** its node was closed before it had ended */
+  isLeft = false
   /** settles when the message was delivered, accepted, refused or stopped; never rejects */
   readonly ended: Promise<Outcome>
   /** once it has ended */
@@ -36,7 +38,6 @@ export class Work {
   #ticket: Ticket | undefined
   #isUnderWay = false
   #hasBegun = false
-  #isLeft = false
   readonly #stop = new AbortController()
 
   constructor(
@@ -77,7 +78,7 @@ export class Work {
     this.#isUnderWay = progress.phase === 'upload' || progress.phase === 'send'
     this.#hasBegun ||= this.#isUnderWay
     this.#ticket?.progress(progress)
-    if (this.#isLeft && !this.#isUnderWay) this.stop()
+    if (this.isLeft && !this.#isUnderWay) this.stop()
   }
 
   /**
@@ -85,7 +86,7 @@ export class Work {
    * way must not be torn apart, but is not tried again with settings that somebody may have mended.
    */
   leave(): void {
-    this.#isLeft = true
+    this.isLeft = true
     if (!this.#isUnderWay) this.stop()
   }
 

@@ -111,8 +111,8 @@ describe('any message to a node', () => {
     assert.equal(emitted!.length + caught!.length, 1, `${emitted!.length} emitted, ${caught!.length} caught`)
     assert.equal(completed!.length, emitted!.length, 'complete without an answer, or the reverse')
     const after = rest(emitted![0] ?? caught![0]!)
-    // Node-RED's copy of a key `__proto__` is another one each time.
-    const isComparable = !inspect(message, { depth: null }).includes('__proto__')
+    // Node-RED's copy of a key `__proto__` is another one each time; to Node two invalid dates are never the same.
+    const isComparable = !/__proto__|Invalid Date/.test(inspect(message, { depth: null }))
     const isKept = before.some((one) => isDeepStrictEqual(one, after))
     assert.ok(isKept || !isComparable, 'the other properties of the message')
     const code: string | undefined = caught![0]?.['error'].code
