@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import path from 'node:path'
 import type { Node } from 'node-red'
 import { RedoxError } from '../../src/errors'
@@ -154,13 +155,16 @@ export function openConnection(
   }
 }
 
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
 const successions = new Map<string, { account: string; succession: Succession }>()
 
 /** Another account has limits of its own; and who mends a host must not wait for what hangs at the wrong one. */
 function successionOf(settings: RedoxSettings, id: string | undefined): Succession {
   if (id === undefined) return newSuccession(settings)
   const { hosts, credentials } = settings
-  const account = JSON.stringify([hosts, credentials.kind === 'oauth' ? credentials.clientId : ''])
+  const key = credentials.kind === 'oauth' ? credentials.clientId : sha256(credentials.apiKey)
+  const account = JSON.stringify([hosts, key])
   const known = successions.get(id)
   if (known?.account === account) return known.succession
   const succession = newSuccession(settings)

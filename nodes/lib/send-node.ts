@@ -94,6 +94,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const prepared = await prepare({ connection, inputs, signal, warn: (text) => warnings.push(text) })
       if (outbox && prepared.kind === 'message') {
         if (work.signal.aborted) throw stopped()
+        work.commit()
         const id = await accept(prepared, connection, outbox, this.id, work, before)
         return { accepted: { id, warnings } }
       }

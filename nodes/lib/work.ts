@@ -69,6 +69,11 @@ export class Work {
     this.#ticket?.begin(environment)
   }
 
+  /** From now on it may be kept or delivered, whatever is told of it: it does not begin anew. */
+  commit(): void {
+    this.#hasBegun = true
+  }
+
   /** What fails between a stop and the first request fails because the flow is being taken down. */
   #isInTheWay(error: unknown): boolean {
     return this.signal.aborted && !this.#hasBegun && codeOf(error) !== 'REDOX_ABORTED'

@@ -60,6 +60,8 @@ const SIGNATURES: Signature[] = [
   signature('application/rtf', '{\\rtf'),
   signature('image/webp', 'WEBP', 8),
   signature('audio/wav', 'WAVE', 8, true),
+  ...['heic', 'heix', 'mif1', 'msf1'].map((brand) => signature('image/heic', `ftyp${brand}`, 4)),
+  signature('image/avif', 'ftypavif', 4),
   signature('video/mp4', 'ftyp', 4, true),
   signature('audio/mpeg', 'ID3', 0, true),
   signature('application/zip', 'PK\x03\x04', 0, true),
@@ -72,9 +74,22 @@ const SIGNATURES: Signature[] = [
 /** Bytes needed from the start of a file to tell its type: a PDF may begin so late (ISO 32000-1, H.3.4.1). */
 export const HEAD_LENGTH = 1024
 
-const find = (head: Buffer): Signature | undefined =>
-  SIGNATURES.find(({ at, bytes }) => head.subarray(at, at + bytes.length).equals(bytes)) ??
-  SIGNATURES.find(({ contentType, bytes }) => contentType === 'application/pdf' && head.includes(bytes))
+function find(head: Buffer): Signature | undefined {
+  const has = ({ bytes }: Signature, at: number): boolean =>
+    head.subarray(at, at + bytes.length).equals(bytes)
+  const start = textStart(head)
+  return SIGNATURES.find((one) => has(one, one.at) || (MARKUP.has(one.contentType) && has(one, start)))
+}
+
+const MARKUP = new Set(['application/rtf', 'application/xml', 'text/html'])
+
+/** Behind a byte order mark and white space. */
+function textStart(head: Buffer): number {
+  let at = head.subarray(0, 3).equals(BOM) ? BOM.length : 0
+  while (' \t\r\n'.includes(String.fromCharCode(head[at] ?? 0))) at++
+  return at
+}
+const BOM = Buffer.from('\ufeff')
 
 /** What begins otherwise is not of these types, whatever it is called. */
 const PROVABLE = new Set([
@@ -129,11 +144,13 @@ export interface DetectedType {
 export function detectContentType(head: Buffer, name?: string, declared?: string): DetectedType {
   const found = find(head)
   const named = contentTypeOfName(name)
-  const seen = found?.contentType ?? (looksLikeText(head) ? 'text/plain' : OCTETS)
+  // A PDF that begins late; but so does a signed or packed one, and a text may speak of it.
+  const late = found === undefined && head.includes('%PDF-') ? 'application/pdf' : undefined
+  const seen = found?.contentType ?? (looksLikeText(head) ? 'text/plain' : (late ?? OCTETS))
   const isPossible = (contentType: string): boolean =>
     // Of a reference there are none.
     head.length === 0 ||
-    sameType(seen, contentType) ||
+    [seen, late].some((one) => one !== undefined && sameType(one, contentType)) ||
     (!isProvable(contentType) && (found === undefined || found.family === true))
   if (declared !== undefined) {
     const contradicts = plainType(declared) !== OCTETS && !isPossible(declared)

@@ -249,12 +249,14 @@ function takeReference(value: GivenReference, hints: FileHints): IntakeResult<Fi
  * A file on this machine, read piece by piece when it is sent.
  * @param filePath absolute, or relative to one of the folders
  * @param folders the only folders that files may come from; absolute. None: no path is accepted.
+ * @param readMs milliseconds that a piece of it may take
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export async function takePath(
   filePath: unknown,
   hints: FileHints,
   folders: string[],
+  readMs = READ_MS,
 ): Promise<IntakeResult<FileSource>> {
   if (typeof filePath !== 'string' || filePath === '') {
     throw badInput(
@@ -275,8 +277,11 @@ export async function takePath(
     ...hints,
     filename: hints.filename ?? path.basename(filePath),
   })
-  return { file: pathSource(real, before, description), warnings }
+  return { file: pathSource(real, before, description, readMs), warnings }
 }
+
+// Longer than any disk or share needs that works. One that is gone would hold a message, and its place, for ever.
+const READ_MS = 60_000
 
 const unreadable = (error: unknown): never => {
   const { code } = error as { code?: unknown }
@@ -315,6 +320,7 @@ function pathSource(
   file: string,
   before: { size: number; mtimeMs: number },
   description: FileDescription,
+  readMs: number,
 ): FileSource {
   return {
     kind: 'file',
@@ -322,29 +328,43 @@ function pathSource(
     size: before.size,
     inMemory: false,
     async *read() {
-      const handle = await open(file, 'r').catch(() => {
+      const opening = open(file, 'r').catch(() => {
         throw changed()
       })
+      const handle = await inTime(opening, readMs)
       const scratch = pieces.take()
+      const read = (piece: Buffer, position: number): Promise<Buffer> =>
+        inTime(readPiece(handle, piece, position), readMs)
       let last: Buffer
       try {
         let at = 0
-        for (; before.size - at > PIECE; at += PIECE) yield await readPiece(handle, scratch, at)
+        for (; before.size - at > PIECE; at += PIECE) yield await read(scratch, at)
         const rest = before.size - at
-        last = await readPiece(
-          handle,
-          rest < DRAINED_FROM ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest),
-          at,
-        )
+        last = await read(rest < DRAINED_FROM ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest), at)
         // Looked at before the last piece leaves: a request that lacks bytes is never taken for complete.
-        await assertUnchanged(handle, before)
+        await inTime(assertUnchanged(handle, before), readMs)
       } finally {
-        await handle.close()
+        // It waits for a read that hangs.
+        await inTime(handle.close(), CLOSE_MS).catch(() => undefined)
       }
       // Closed before the last piece: a body that still runs when the answer comes costs the kept-alive socket.
       yield last
       pieces.give(scratch)
     },
+  }
+}
+
+const CLOSE_MS = 1000
+
+async function inTime<T>(task: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(stalled()), milliseconds)
+  })
+  try {
+    return await Promise.race([task, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -366,6 +386,11 @@ async function assertUnchanged(handle: FileHandle, before: { size: number; mtime
   const after = await handle.stat()
   if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) throw changed()
 }
+
+const stalled = (): Error =>
+  badInput(
+    'The file could not be read on, so it was not sent: its disk or share does not answer. Send it when it does.',
+  )
 
 const changed = (): Error =>
   badInput('The file changed on the disk while it was read, so it was not sent. Send it when it is complete.')

@@ -52,10 +52,7 @@ function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>
   return [
     ...errors(meta.Errors),
     ...issues(json),
-    ...list(json.entry).flatMap(({ response, resource }) => [
-      ...issues(isObject(response) && isObject(response.outcome) ? response.outcome : {}),
-      ...issues(isObject(resource) && resource.resourceType === 'OperationOutcome' ? resource : {}),
-    ]),
+    ...list(json.entry).flatMap(outcomesOf).flatMap(issues),
     ...words(json.errorDetail),
   ]
 }
@@ -86,11 +83,17 @@ const issues = (json: Record<string, unknown>): string[] =>
 const isFailure = ({ severity }: Record<string, unknown>): boolean =>
   severity === 'error' || severity === 'fatal'
 
+/** The OperationOutcomes of an entry: of its response, and its resource if it is one. */
+const outcomesOf = ({ response, resource }: Record<string, unknown>): Record<string, unknown>[] => [
+  ...(isObject(response) && isObject(response.outcome) ? [response.outcome] : []),
+  ...(isObject(resource) && resource.resourceType === 'OperationOutcome' ? [resource] : []),
+]
+
 function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFacts['entries'] {
   if (!isObject(entry.response)) return []
-  const { status, location, outcome } = entry.response
+  const { status, location } = entry.response
   const digits = isScalar(status) ? /^\s*(\d{3})/.exec(String(status))?.[1] : undefined
-  const failed = isObject(outcome) && list(outcome.issue).some(isFailure)
+  const failed = outcomesOf(entry).some(({ issue }) => list(issue).some(isFailure))
   return [
     {
       part: `entry[${index}]`,

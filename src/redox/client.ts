@@ -653,12 +653,15 @@ function fillDigests(delivered: DeliveredFile[], digests: Digests): void {
   })
 }
 
-/** Of the embedded files, also those that were not read to their ends; of one that is gone there is none. */
+// Enough for 30 MB of a disk; what hangs must not keep an error from being told.
+const DIGEST_MS = 1000
+
+/** Of the embedded files, also those that were not read to their ends; of one that is gone or hangs there is none. */
 function digestsOf({ body, files = [] }: Step): Promise<Digests> {
   const known = body.sha256()
   const digest = async (file: FileSource, index: number): Promise<string | undefined> =>
     known[index] ?? sha256Of(file).catch(() => undefined)
-  return Promise.all(files.map(digest))
+  return Promise.race([Promise.all(files.map(digest)), sleep(DIGEST_MS, known, { ref: false })])
 }
 
 /** An error about an answer tells how many requests it took to get it. */

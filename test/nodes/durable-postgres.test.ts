@@ -48,6 +48,22 @@ describe('durable delivery out of PostgreSQL', () => {
       assert.deepEqual(flow.caught, [])
     })
 
+  it('what could not be accepted for sure does not begin anew in a deploy', async () => {
+    const flow = await startDurable()
+    await postgres.suspend()
+    try {
+      const failed = flow.fail(fileMessage(), 'REDOX_STORE_UNAVAILABLE')
+      await pause(500)
+      await flow.redeploy('full', {})
+      await failed
+    } finally {
+      await postgres.resume()
+    }
+    await pause(1000)
+    assert.deepEqual(server.of('send'), [])
+    await helper.clearFlows()
+  })
+
   it('says when the database goes away, accepts nothing then, and goes on when it is back', async () => {
     server.script('send', DOWN)
     const flow = await startDurable()

@@ -345,10 +345,32 @@ describe('content types', () => {
       }
     })
 
+  it('markup may begin behind a byte order mark and white space', () => {
+    for (const start of ['\ufeff', '\r\n', '\ufeff \t\n']) {
+      const rtf = Buffer.from(`${start}{\\rtf1 x}`)
+      assert.deepEqual(detectContentType(rtf, 'a.rtf', 'text/rtf'), { contentType: 'text/rtf' })
+      assert.equal(detectContentType(rtf).contentType, 'application/rtf')
+    }
+  })
+
+  it('a photo of a phone is no film, whatever it is called', () => {
+    const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1')
+    assert.equal(detectContentType(heic, 'IMG_1.jpg').contentType, 'image/heic')
+    assert.equal(detectContentType(heic, 'IMG_1.heic').contentType, 'image/heic')
+  })
+
   it('a PDF may begin a little later; an empty head says nothing', () => {
     const late = Buffer.concat([Buffer.from('\ufeff\r\n'), PDF])
     assert.deepEqual(detectContentType(late, 'a.pdf', 'application/pdf'), { contentType: 'application/pdf' })
-    assert.equal(detectContentType(late).contentType, 'application/pdf')
+    // What only speaks of one, or has one inside, is what it is declared or named.
+    for (const [bytes, name, type] of [
+      [Buffer.from('See the header %PDF-1.4 of it.'), 'note.txt', 'text/plain'],
+      [Buffer.from('\x30\x82\x00%PDF-1.4', 'latin1'), 'report.pdf.p7m', 'application/pkcs7-mime'],
+      [Buffer.from('name\0\0%PDF-1.4', 'latin1'), 'all.tar', 'application/x-tar'],
+    ] as const) {
+      assert.deepEqual(detectContentType(bytes, name), { contentType: type })
+      assert.deepEqual(detectContentType(bytes, name, type), { contentType: type })
+    }
     assert.deepEqual(detectContentType(Buffer.alloc(0), 'a.pdf'), { contentType: 'application/pdf' })
   })
 

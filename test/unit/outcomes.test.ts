@@ -197,6 +197,24 @@ describe('outcomes of a send, row by row', () => {
     }
   })
 
+  it('unknown: is told although the file that was embedded cannot be read again', async () => {
+    script = () => reset
+    let reads = 0
+    const hangs: FileSource = {
+      ...FILE,
+      async *read() {
+        if (reads++ > 0) await new Promise(() => undefined)
+        yield Buffer.from('%PDF')
+        throw new Error('gone')
+      },
+    }
+    const began = Date.now()
+    const sending = () => connection.client.deliver(note(DESTINATIONS, hangs), [hangs], never())
+    const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', sending)
+    assert.equal(cause.sha256, undefined)
+    assert.ok(Date.now() - began < 5000)
+  })
+
   it('unknown: tells what the resources of a Bundle are called, and no id of a patient', async () => {
     script = () => status(500)
     const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', () => sendFhir())
@@ -208,6 +226,11 @@ describe('outcomes of a send, row by row', () => {
   it('partial: an entry that is an OperationOutcome', async () => {
     script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, { resource: OUTCOME }] })
     await failing('REDOX_PARTIAL', () => sendFhir(), /Arrived: entry\[0\]/)
+    const refused = { response: { status: '200' }, resource: OUTCOME }
+    script = () => status(200, { resourceType: 'Bundle', entry: [refused] })
+    await failing('REDOX_REJECTED', () => sendFhir(), /Redox says: No/)
+    script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, refused] })
+    await failing('REDOX_PARTIAL', () => sendFhir(), /Refused: entry\[1\]/)
     script = () => status(200, { resourceType: 'Bundle', entry: [{ resource: OUTCOME }] })
     await failing('REDOX_REJECTED', () => sendFhir(), /Redox says: No/)
   })

@@ -3,6 +3,7 @@ import { Busboy } from '@fastify/busboy'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import files from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
@@ -13,7 +14,7 @@ import { hostsFor, referenceOrigins } from '../../src/redox/settings'
 import type { UploadKind } from '../../src/redox/client'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody } from '../../src/transport/body'
 import type { RequestBody } from '../../src/transport/body'
-import { sha256, sizedFile } from '../lib/fixtures'
+import { fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { bytesOf, connectTo, failing, never, serve, withToken, type Reply, type Server } from '../lib/redox'
 
 const source = (content: Buffer, filename = 'report.pdf'): FileSource =>
@@ -286,6 +287,24 @@ describe('a file on the disk', () => {
 })
 
 // ---- Compressed answers --------------------------------------------------------------------------------
+
+describe('a share that is gone', () => {
+  it('ends the read of a file that hangs, in time', async () => {
+    const { open } = files
+    const folder = path.dirname(fixturePath('photo.jpg'))
+    const { file } = await takePath(fixturePath('photo.jpg'), { where: 'x' }, [folder], 100)
+    files.open = (async (name: string, flags: string) => {
+      const handle = await open(name, flags)
+      handle.read = (() => new Promise(() => undefined)) as never
+      return handle
+    }) as typeof open
+    try {
+      await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /does not answer/)
+    } finally {
+      files.open = open
+    }
+  })
+})
 
 describe('an answer that is compressed although nobody asked for it', () => {
   const URL = 'https://blob.redoxengine.com/ü'
