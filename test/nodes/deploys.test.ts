@@ -272,16 +272,17 @@ describe('a deploy', () => {
 })
 
 describe('work that is stopped', () => {
-  const work = (hasBegun: boolean): Work =>
+  const work = (hasBegun: 'sending' | 'accepting' | false): Work =>
     new Work({ _msgid: 'm' }, async (own) => {
-      if (hasBegun) own.onProgress({ phase: 'send', sent: 0, total: 1 })
+      if (hasBegun === 'sending') own.onProgress({ phase: 'send', sent: 0, total: 1 })
+      if (hasBegun === 'accepting') own.commit()
       await pause(10)
       // As when its connection is taken down before it.
       throw new RedoxError('REDOX_CONFIGURATION', 'The node has no connection.')
     })
 
   it('begins anew when it fails before its first request, and not after it', async () => {
-    for (const hasBegun of [false, true]) {
+    for (const hasBegun of [false, 'sending', 'accepting'] as const) {
       const stopped = work(hasBegun)
       stopped.stop()
       await stopped.ended
