@@ -118,7 +118,7 @@ describe('outbox', function () {
 
   it('finds by id, document id, hash and message id, state, destination and time', async () => {
     redox.script('send', DOWN)
-    await users.admin.pause(LANE, 'pause', 'x')
+    for (const lane of [LANE, OTHER_LANE]) await users.admin.pause(lane, 'pause', 'x')
     const bytes = Buffer.from('%PDF-1.7 found by its hash')
     const here = { documentId: documentId(), bytes }
     const there = { documentId: documentId(), destination: OTHER_DESTINATION }
