@@ -76,8 +76,7 @@ class PlainCopy {
     // Places in an array mean something.
     if (Array.isArray(value))
       return value.length > this.#left ? undefined : value.map((one) => this.of(one) ?? null)
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype !== Object.prototype && prototype !== null) return undefined
+    if (!isPlainObject(value)) return undefined
     return Object.fromEntries(
       Object.entries(value).flatMap(([name, one]) => {
         const plain = this.of(one)
@@ -85,6 +84,15 @@ class PlainCopy {
       }),
     )
   }
+}
+
+/**
+ * Whether an object is `{…}` of any realm: what a Function node makes has the `Object.prototype` of its own vm context.
+ * Such a prototype is the end of its chain; that of a class or of `Object.create({…})` is not.
+ */
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 async function upload(

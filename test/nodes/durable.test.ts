@@ -123,6 +123,49 @@ describe('durable delivery', () => {
     assert.equal(after.emitted.length, 3)
   })
 
+  describe('of what a Function node made, whose objects are of another vm context', () => {
+    const MADE =
+      "return { payload: msg.payload, _msgid: msg._msgid, _linkSource: msg._linkSource, filename: 'a.pdf', " +
+      "order: { id: 'A-1', list: [{ deep: true }], none: Object.create(null) } }"
+    const made = { id: 'function', type: 'function', outputs: 1, func: MADE, wires: [['node']] }
+    const entry = { id: 'in', type: 'link in', links: [], wires: [['function']] }
+    const exit = { id: 'return', type: 'link out', mode: 'return', links: [], wires: [] }
+    const call = { id: 'call', type: 'link call', linkType: 'static', links: ['in'], wires: [['emitted']] }
+    const others = [made, entry, exit, { ...call, timeout: '20' }].map((node) => ({
+      ...{ z: 'tab', x: 100, y: 100 },
+      ...node,
+    }))
+    const startBehindFunction = (): Promise<Flow> =>
+      startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others })
+    const order = { id: 'A-1', list: [{ deep: true }], none: {} }
+
+    it('the answer has the properties of the message', async () => {
+      const flow = await startBehindFunction()
+      helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
+      await eventually('no answer', () => flow.emitted.length === 1)
+      assert.deepEqual(flow.emitted[0]!.order, order)
+      assert.equal(flow.emitted[0]!._msgid, 'from-function')
+    })
+
+    it('so has the error for Catch, when it is parked', async () => {
+      server.script('send', reply(400, { Meta: { Errors: [{ Text: 'no' }] } }))
+      const flow = await startBehindFunction()
+      helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
+      await eventually('no error', () => flow.caught.length === 1)
+      assert.deepEqual(flow.caught[0]!.order, order)
+      assert.equal(flow.caught[0]!._msgid, 'from-function')
+    })
+
+    it('a "link call" gets its answer', async () => {
+      const flow = await startBehindFunction()
+      await flow.redeploy('full', { node: { wires: [['return']] } })
+      helper.getNode('call').receive({ payload: PDF, _msgid: 'called' })
+      await eventually('no answer', () => flow.emitted.length === 1 || flow.caught.length === 1)
+      assert.deepEqual(flow.caught, [])
+      assert.deepEqual(flow.emitted[0]!.order, order)
+    })
+  })
+
   it('uses a reference that was uploaded before the restart', async () => {
     server.script('send', DOWN)
     await (await startDurable(FHIR_RESULT, {}, { way: 'upload' })).outcome(fileMessage())
