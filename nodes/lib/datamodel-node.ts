@@ -9,6 +9,7 @@ import {
   type DataModel,
   type FieldValue,
 } from '../../src/message/datamodel'
+import { withAbsent } from './evaluate'
 import { Gate } from '../../src/redox/gate'
 import { placeFiles, takeFiles } from './file-input'
 import type { Prepare, Prepared, Task } from './send-node'
@@ -88,7 +89,12 @@ async function prepare(
     connection.sender,
   )
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
-  return { kind: 'message', draft, files: content.files, isText: content.text !== undefined }
+  return {
+    kind: 'message',
+    draft: withAbsent(draft, inputs),
+    files: content.files,
+    isText: content.text !== undefined,
+  }
 }
 
 /** The values of a node's filled fields. */

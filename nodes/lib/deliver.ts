@@ -128,7 +128,7 @@ async function send(
 
 function answerOf(operation: string, delivery: Delivery, isText: boolean): Delivered {
   const { status, headers, body, facts, files, attempts } = delivery
-  const id = facts.logIds[0] ?? mainId(operation, facts.locations) ?? facts.traceId
+  const id = facts.logIds[0] ?? facts.messageId ?? mainId(operation, facts.locations) ?? facts.traceId
   return {
     payload: body,
     statusCode: status,
@@ -138,6 +138,7 @@ function answerOf(operation: string, delivery: Delivery, isText: boolean): Deliv
       way: isText ? 'text' : wayOf(files.map(({ way }) => way)),
       files,
       logIds: facts.logIds,
+      ...(facts.messageId !== undefined && { messageId: facts.messageId }),
       locations: facts.locations,
       ...(facts.traceId !== undefined && { traceId: facts.traceId }),
       headers,

@@ -1,7 +1,8 @@
+import { badInput } from '../../src/errors'
 import { draftFhir, type FhirOperation } from '../../src/message/fhir'
 import { fieldValues, type Field } from './datamodel-node'
 import { placeFiles, takeFiles } from './file-input'
-import { oneOf } from './evaluate'
+import { oneOf, withAbsent, type Inputs } from './evaluate'
 import type { Prepare, Prepared, Task } from './send-node'
 
 /** Fields of the Patient entry (facts 3.3). */
@@ -48,7 +49,7 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
   const draft = draftFhir(
     {
       operation: oneOf(inputs, 'operation', operations),
-      slug: (await inputs.text('destination'))?.trim() ?? '',
+      slug: await slugOf(inputs),
       data: await inputs.value('data'),
       fields: await fieldValues(task, [...fields, ...FHIR_PATIENT_FIELDS]),
       files: placeFiles(task, files, 'fhir'),
@@ -57,5 +58,13 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
     },
     connection.sender,
   )
-  return { kind: 'message', draft, files, isText: false }
+  return { kind: 'message', draft: withAbsent(draft, inputs), files, isText: false }
+}
+
+async function slugOf(inputs: Inputs): Promise<string> {
+  const slug = await inputs.text('destination')
+  if (slug !== undefined || !inputs.isSet('destination')) return slug?.trim() ?? ''
+  throw badInput(
+    `The destination is missing: ${inputs.where('destination')} is not there, or is empty. Set it before this node.`,
+  )
 }

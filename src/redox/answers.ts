@@ -9,6 +9,8 @@ import { HIDDEN, masked, withoutSecrets } from './masking'
 export interface AnswerFacts {
   /** ids for the dashboard's log search */
   logIds: string[]
+  /** Data Model API: the older id, which answers without log ids may have */
+  messageId?: string
   /** FHIR: locations of the resources made */
   locations: string[]
   /** Redox's own words about what went wrong; may repeat patient data */
@@ -34,19 +36,54 @@ export function readAnswer({
   text,
 }: Pick<HttpAnswer, 'body' | 'headers' | 'text'>): AnswerFacts {
   const traceId = headers['redox-trace-id']
-  const json = isObject(body) ? body : {}
+  const json = isObject(body) ? body : outcomeOfXml(text)
   const meta = isObject(json.Meta) ? json.Meta : {}
   const entries = list(json.entry).flatMap(entryOutcome)
   const refusals = refusalsOf(json, meta)
+  const logIds = list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [String(ID)] : []))
+  const messageId = isObject(meta.Message) && logIds.length === 0 ? meta.Message.ID : undefined
   return {
-    logIds: list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [String(ID)] : [])),
+    logIds,
+    ...(isScalar(messageId) && { messageId: String(messageId) }),
     locations: entries.flatMap(({ location }) => (location === undefined ? [] : [location])),
-    reasons: isObject(body) ? [...refusals, ...wordsOf(json)] : words(plainText(text)),
+    reasons: reasonsOf(refusals, body, text),
     refusals: refusals.length,
     entries,
     ...(typeof traceId === 'string' && { traceId }),
   }
 }
+
+function reasonsOf(refusals: string[], body: unknown, text: string): string[] {
+  if (isObject(body)) return [...refusals, ...wordsOf(body)]
+  return refusals.length > 0 ? refusals : words(plainText(text))
+}
+
+/**
+ * The issues of an OperationOutcome in XML, which some servers and gateways answer with whatever is asked for, in the
+ * shape of its JSON; an object without issues for any other text.
+ */
+function outcomeOfXml(text: string): Record<string, unknown> {
+  const head = text.slice(0, XML_LENGTH)
+  if (!/<(\w+:)?OperationOutcome[\s>]/.test(head)) return {}
+  const issue = [...head.matchAll(/<(?:\w+:)?issue>(.*?)<\/(?:\w+:)?issue>/gs)].map(([, inner]) => {
+    const values = (name: string): string[] =>
+      [...inner!.matchAll(new RegExp(`<(?:\\w+:)?${name} +value="([^"]*)"`, 'g'))].map(([, value]) =>
+        withoutEntities(value!),
+      )
+    const [severity, code, said, diagnostics] = ['severity', 'code', 'text', 'diagnostics'].map(
+      (name) => values(name)[0],
+    )
+    return { severity, code, details: { text: said }, diagnostics, expression: values('expression') }
+  })
+  return { issue }
+}
+
+// Of more, only the beginning is looked at: a search for the end of each of many elements takes long.
+const XML_LENGTH = 20_000
+
+const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
+const withoutEntities = (text: string): string =>
+  text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => ENTITIES[name]!)
 
 function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
@@ -62,7 +99,14 @@ function wordsOf(json: Record<string, unknown>): string[] {
     ...words(json.error_description),
     ...(words(json.error_description).length === 0 ? words(json.error) : []),
     ...words(json.message),
+    ...problemWords(json),
   ]
+}
+
+/** `application/problem+json` (RFC 9457): what happened, else what kind of problem it is. */
+function problemWords({ title, detail }: Record<string, unknown>): string[] {
+  const [found] = [detail, title].flatMap(words)
+  return found === undefined ? [] : [found]
 }
 
 // An error without words is an error all the same: it must not be taken for a delivery.
@@ -71,14 +115,16 @@ const WORDLESS = 'an error without a text'
 const errors = (found: unknown): string[] =>
   [found ?? []].flat().map((error: unknown) => words(isObject(error) ? error.Text : error)[0] ?? WORDLESS)
 
-/** Errors of an OperationOutcome: `details.text`, else `diagnostics` (facts 3.4). */
-const issues = (json: Record<string, unknown>): string[] =>
-  list(json.issue)
-    .filter(isFailure)
-    .map(({ details, diagnostics, code }) => {
-      const found = [isObject(details) ? details.text : undefined, diagnostics, code].flatMap(words)
-      return found[0] ?? WORDLESS
-    })
+/** Errors of an OperationOutcome: `details.text`, else `diagnostics`, else `code`, and where it is (facts 3.4). */
+const issues = (json: Record<string, unknown>): string[] => list(json.issue).filter(isFailure).map(issueWords)
+
+function issueWords({ details, diagnostics, code, expression, location }: Record<string, unknown>): string {
+  const [said = WORDLESS] = [isObject(details) ? details.text : undefined, diagnostics, code].flatMap(words)
+  // `location` is what `expression` was called before R4.
+  const places = [[expression ?? location ?? []].flat().flatMap(words).join(', '), ...words(diagnostics)]
+  const others = places.filter((place) => place !== '' && !said.includes(place))
+  return others.length === 0 ? said : `${said} (${others.join('; ')})`
+}
 
 const isFailure = ({ severity }: Record<string, unknown>): boolean =>
   severity === 'error' || severity === 'fatal'
@@ -217,12 +263,13 @@ export function failureDetail(
   secrets: string[] = [],
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers['retry-after'])
-  const { reasons, logIds, traceId } = told(facts, sent, secrets)
+  const { reasons, logIds, messageId, traceId } = told(facts, sent, secrets)
   return {
     operation,
     status,
     ...(reasons.length > 0 && { reasons }),
     ...(logIds.length > 0 && { logIds }),
+    ...(messageId !== undefined && { messageId }),
     ...(traceId !== undefined && { traceId }),
     ...(wait !== undefined && { retryAfterSeconds: wait }),
     ...(body !== '' && { answer: body }),
@@ -242,29 +289,34 @@ export const spoken = (reasons: string[] | undefined): string =>
     : `Redox says: ${reasons.slice(0, 5).join(' | ')}`.replace(/[^.!?]$/, '$&.')
 
 /** Where to look the request up. */
-export const lookUp = ({ logIds, traceId }: RedoxErrorDetail): string =>
-  logIds?.length ? `(log ${logIds.join(', ')})` : traceId === undefined ? '' : `(trace ${traceId})`
+export function lookUp({ logIds, messageId, traceId }: RedoxErrorDetail): string {
+  if (logIds?.length) return `(log ${logIds.join(', ')})`
+  if (messageId !== undefined) return `(message ${messageId})`
+  return traceId === undefined ? '' : `(trace ${traceId})`
+}
 
 // More than anyone reads; each costs time.
 const MAX_REASONS = 20
 // Enough for a reason, too little for a message that a server repeats.
 const MAX_REASON_LENGTH = 300
 
-type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'traceId'>
+type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'messageId' | 'traceId'>
 
 /** Redox's words, fit for a log. */
 function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): Words {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
   const logIds = facts.logIds.slice(0, MAX_REASONS)
-  const { traceId } = facts
+  const { messageId, traceId } = facts
   // All at once: the message is walked through for each call.
-  const texts = masked([...reasons, ...logIds, traceId ?? ''], sent, secrets).map((text) =>
+  const ids = [...logIds, messageId ?? '', traceId ?? '']
+  const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
     // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
     text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH),
   )
   return {
     reasons: texts.slice(0, reasons.length),
-    logIds: texts.slice(reasons.length, -1),
+    logIds: texts.slice(reasons.length, -2),
+    ...(messageId !== undefined && { messageId: texts.at(-2)! }),
     ...(traceId !== undefined && { traceId: texts.at(-1)! }),
   }
 }
@@ -296,8 +348,10 @@ export function isOrdinary(
   headers: HttpAnswer['headers'],
   request: RequestBody,
 ): boolean {
-  const { logIds, traceId = [] } = facts
+  const { logIds, messageId, traceId = [] } = facts
   const others = Object.entries(headers).flatMap(([name, value]) => (USUAL.test(name) ? [] : value))
+  // A number of a few digits may be one of the message's: it is looked for.
+  if (messageId !== undefined) return false
   return [...logIds, ...[traceId].flat(), ...others].every((id) => RANDOM_ID.test(id) && !request.repeats(id))
 }
 
@@ -314,11 +368,11 @@ export function openly(
   headers: HttpAnswer['headers'],
   sent: JsonObject | undefined,
 ): { facts: AnswerFacts; headers: HttpAnswer['headers'] } {
-  const { logIds, traceId } = facts
+  const { logIds, messageId, traceId } = facts
   const given = Object.entries(headers).filter(([name]) => !TECHNICAL.test(name))
   const texts = given.map(([, value]) => [value].flat().join(', '))
-  const safe = masked([...logIds, traceId ?? '', ...texts], sent)
-  const safeHeaders = safe.slice(logIds.length + 1)
+  const safe = masked([...logIds, messageId ?? '', traceId ?? '', ...texts], sent)
+  const safeHeaders = safe.slice(logIds.length + 2)
   const changed = given.flatMap(([name], at) =>
     safeHeaders[at] === texts[at] ? [] : [[name, safeHeaders[at]!] as const],
   )
@@ -326,7 +380,8 @@ export function openly(
     facts: {
       ...facts,
       logIds: safe.slice(0, logIds.length),
-      ...(traceId !== undefined && { traceId: safe[logIds.length]! }),
+      ...(messageId !== undefined && { messageId: safe[logIds.length]! }),
+      ...(traceId !== undefined && { traceId: safe[logIds.length + 1]! }),
     },
     headers: { ...headers, ...Object.fromEntries(changed) },
   }

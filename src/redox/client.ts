@@ -506,9 +506,13 @@ export class RedoxClient {
     const told = failureDetail(step.operation, answer, readAnswer(answer), hidden, this.#secrets())
     // What a token endpoint says may repeat the assertion or the secret.
     if (step.purpose === 'token') delete told.answer
-    const skew = step.purpose === 'token' ? clockSkew(answer) : undefined
+    // A legacy key is no matter of time: only an assertion has one in it.
+    const isAssertion = step.purpose === 'token' && this.settings.credentials.kind === 'oauth'
+    const skew = isAssertion && [400, 401, 403].includes(answer.status) ? clockSkew(answer) : undefined
     const ending: Ending =
-      answer.status < 300 ? { fault: 'unreadable', sent: true } : { status: answer.status }
+      answer.status < 300
+        ? { fault: 'unreadable', sent: true }
+        : { status: answer.status, ofSource: isOfSource(answer) }
     return failed(step, ending, { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) })
   }
 
@@ -593,6 +597,10 @@ async function headOf(file: FileSource): Promise<Buffer> {
   }
   return Buffer.alloc(0)
 }
+
+/** Facts 2.2: `This source is not authorized.` is another 401 than that of a token that has run out. */
+const isOfSource = ({ status, text }: HttpAnswer): boolean =>
+  status === 401 && /\bsource\b[^.]{0,40}\bnot authori[sz]ed\b/i.test(text.slice(0, HEAD))
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
 
@@ -763,7 +771,7 @@ function failure(ending: Ending, purpose: Purpose, operation: string, detail: Re
   const advice = 'sent' in ending ? adviceOn(detail.fault ?? '', ending.sent) : undefined
   const action =
     detail.clockSkewSeconds === undefined
-      ? (advice ?? actionFor(code, purpose, 'status' in ending ? ending.status : undefined))
+      ? (advice ?? actionFor(code, purpose, ending))
       : clockAction(detail.clockSkewSeconds)
   const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
     (part) => part !== '',
@@ -774,6 +782,10 @@ function failure(ending: Ending, purpose: Purpose, operation: string, detail: Re
 const clockAction = (skew: number): string =>
   `This machine's clock is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the server's: set it right.`
 
+const SOURCE_REFUSED =
+  'Check the source ID in the redox-config node, and in the Redox dashboard that the source belongs to this key and is ' +
+  'enabled.'
+
 // Facts 6.3: Redox answers 404 for these three.
 const NOT_FOUND: Record<Purpose, string> = {
   token: 'Check the API base in the redox-config node.',
@@ -781,7 +793,9 @@ const NOT_FOUND: Record<Purpose, string> = {
   send: 'Check the destination slug, the environment and the operation.',
 }
 
-function actionFor(code: RedoxError['code'], purpose: Purpose, status: number | undefined): string {
+function actionFor(code: RedoxError['code'], purpose: Purpose, ending: Ending): string {
+  const { status = undefined, ofSource = false } = 'status' in ending ? ending : {}
+  if (ofSource) return SOURCE_REFUSED
   if (code === 'REDOX_TOO_LARGE' && purpose === 'upload') return 'Make the file smaller or split it.'
   return ACTIONS[code] ?? (status === 404 ? NOT_FOUND[purpose] : '')
 }

@@ -89,7 +89,7 @@ function checkedUrl(text: string, field: keyof Hosts, label: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const problem =
     url === undefined
-      ? 'is not a URL'
+      ? 'is not a URL that begins with https://'
       : url.username || url.password
         ? 'must not carry a user name or password'
         : url.protocol !== 'https:' && !(url.protocol === 'http:' && LOOPBACK.has(url.hostname))

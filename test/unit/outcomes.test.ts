@@ -28,6 +28,10 @@ const CREATED = { response: { status: '201 Created', location: LOCATION } }
 const REFUSED = {
   response: { status: '422', outcome: { issue: [{ severity: 'error', diagnostics: 'bad' }] } },
 }
+const XML_OUTCOME = `<OperationOutcome xmlns="http://hl7.org/fhir"><issue><severity value="error"/><code value="invalid"/>
+  <details><text value="Not &quot;so&quot; &lt;here&gt;"/></details><diagnostics value="line 7"/>
+  <expression value="Bundle.entry[1]"/></issue><issue><severity value="warning"/><diagnostics value="old"/></issue>
+  <issue><severity value="fatal"/><diagnostics value="bad"/></issue></OperationOutcome>`
 const GATEWAY = '<html><head><title>x</title></head><body><h1>502</h1>Bad\nGateway</body></html>'
 
 const read = (body: unknown, headers: Record<string, string> = {}) => {
@@ -45,18 +49,40 @@ describe('the words of an answer', () => {
     ['HTML', GATEWAY, ['502 Bad Gateway']],
     ['nothing', '', []],
     ['a JSON list', [1], ['[1]']],
-    ['an OperationOutcome', OUTCOME, ['No']],
+    ['an OperationOutcome', OUTCOME, ['No (deep)']],
     ['one with diagnostics', { issue: [{ ...refusal, details: {} }] }, ['deep']],
     ['one with a code alone', { issue: [{ severity: 'fatal', code: 'processing' }] }, ['processing']],
     ['one that only informs', { issue: [{ ...refusal, severity: 'warning' }] }, []],
     ['an outcome of one entry', { entry: [CREATED, REFUSED] }, ['bad']],
-    ['an OperationOutcome among the entries', { entry: [CREATED, { resource: OUTCOME }] }, ['No']],
+    ['an OperationOutcome among the entries', { entry: [CREATED, { resource: OUTCOME }] }, ['No (deep)']],
     ['one among them that only informs', { entry: [{ resource: { ...OUTCOME, issue: [] } }] }, []],
     [
       "HL7's example",
       fhirFixture('OperationOutcome-validationfail'),
-      ['Error parsing resource XML (Unknown Content "label"'],
+      ['Error parsing resource XML (Unknown Content "label" (Patient.identifier)'],
     ],
+    [
+      'one that says where',
+      { issue: [{ ...refusal, diagnostics: 'No', expression: ['Patient.name[0]', 'Patient.gender'] }] },
+      ['No (Patient.name[0], Patient.gender)'],
+    ],
+    [
+      'one with a location of old',
+      { issue: [{ ...refusal, location: ['/f:Patient'] }] },
+      ['No (/f:Patient; deep)'],
+    ],
+    ['an OperationOutcome in XML', XML_OUTCOME, ['Not "so" <here> (Bundle.entry[1]; line 7)', 'bad']],
+    [
+      'one in XML with a prefix',
+      XML_OUTCOME.replaceAll(/<(\/?)/g, '<$1f:'),
+      ['Not "so" <here> (Bundle.entry[1]; line 7)', 'bad'],
+    ],
+    [
+      'problem+json',
+      { type: 'about:blank', title: 'Bad Request', detail: 'No source', status: 400 },
+      ['No source'],
+    ],
+    ['problem+json without a detail', { title: 'Bad Request', status: 400 }, ['Bad Request']],
   ]
   for (const [what, body, reasons] of shapes)
     it(`are found in ${what}`, () => assert.deepEqual(read(body).reasons, reasons))
@@ -382,6 +408,36 @@ describe('outcomes of a send, row by row', () => {
     refusals = 100
     const { cause } = await failing('REDOX_AUTHENTICATION', () => send(), /access token was not accepted/)
     assert.deepEqual([cause.attempts, server.to('/endpoint').length], [2, 4])
+  })
+
+  it('rejected: a 401 that refuses the source is no matter of the token', async () => {
+    for (const body of [
+      'This source is not authorized.',
+      { Meta: { Errors: [{ Text: 'Source not authorised' }] } },
+    ]) {
+      const before = server.to('/endpoint').length
+      script = () => status(401, body)
+      const { cause } = await failing(
+        'REDOX_AUTHENTICATION',
+        () => send(),
+        /source ID in the redox-config node/,
+      )
+      assert.deepEqual([cause.attempts, server.to('/endpoint').length - before], [1, 1])
+    }
+  })
+
+  it("tells the answer's Message.ID when it has no log ids", async () => {
+    const answer = { Meta: { Message: { ID: 42424242 } } }
+    script = () => status(200, answer)
+    assert.equal((await sendToOne()).facts.messageId, '42424242')
+    script = () => status(400, { Meta: { ...answer.Meta, Errors: [ERROR] } })
+    const { cause } = await failing('REDOX_REJECTED', () => sendToOne(), /\(message 42424242\)/)
+    assert.equal(cause.messageId, '42424242')
+    script = () => status(200, { Meta: { ...answer.Meta, Logs: [{ ID: 'log-1' }] } })
+    assert.equal((await sendToOne()).facts.messageId, undefined)
+    // An id of the patient is none of Redox's.
+    script = () => status(200, { Meta: { Message: { ID: Number(number) } } })
+    assert.ok(!(await sendToOne()).facts.messageId!.includes(number!))
   })
 
   it('not processed: nobody there, and a name that is none, are a network error; no TLS is its own', async () => {
