@@ -185,9 +185,12 @@ export interface Durability {
 
 const HOUR = 3_600_000
 const KEY_LENGTH = 16
+/** Store keys that the examples of this package show: each copy of the package opens what is sealed with them. */
+const PUBLISHED_KEYS = new Set(['known to everybody, for the sandbox only'])
 
 /**
  * @param id of the redox-config node
+ * @param target a key that was published is taken for the sandbox alone
  * @returns undefined for direct delivery
  * @throws RedoxError REDOX_CONFIGURATION
  */
@@ -196,6 +199,7 @@ export function durabilityOf(
   savedSecrets: ConnectionSecrets,
   id: string,
   userDir: string,
+  target: TargetEnvironment,
 ): Durability | undefined {
   const config = asTexts(savedConfig)
   if (choice(config.delivery, ['direct', 'durable'], 'delivery') === 'direct') return undefined
@@ -206,6 +210,12 @@ export function durabilityOf(
     throw configuration(
       `The store key of the redox-config node has fewer than ${KEY_LENGTH} characters. What is accepted is encrypted ` +
         'with it: let the dialog make one, or take one from an environment variable.',
+      'storeKey',
+    )
+  if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
+    throw configuration(
+      'The store key of the redox-config node is that of an example, which is published: it is taken for the sandbox only. ' +
+        'Let the dialog make a new one, and keep it in a safe place.',
       'storeKey',
     )
   const kind = choice(config.store, ['embedded', 'postgresql'], 'store')

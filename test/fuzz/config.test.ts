@@ -147,7 +147,7 @@ describe('any configuration', () => {
     holds(3000, fc.tuple(configs, secrets), async ([config, keys]) => {
       const result = await settled(() => openConnection(config, keys, 'Development', undefined, '/'))
       await settled(() => tokenTarget(config))
-      const durability = await settled(() => durabilityOf(config, keys, 'x', '/'))
+      const durability = await settled(() => durabilityOf(config, keys, 'x', '/', 'Development'))
       if ('error' in durability) assert.equal(durability.error.code, 'REDOX_CONFIGURATION')
       if ('error' in result) return assert.equal(result.error.code, 'REDOX_CONFIGURATION')
       const { client, sender, origins } = result.value

@@ -1,6 +1,7 @@
 /** Durable delivery with the embedded store: accepted means delivered, or parked for a person. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -122,6 +123,61 @@ describe('durable delivery', () => {
     await pause(100)
     assert.equal(after.emitted.length, 3)
   })
+
+  it('takes a key that an example shows for the sandbox alone', async () => {
+    const storeKey = 'known to everybody, for the sandbox only'
+    const example = readFileSync(
+      path.join(__dirname, '../../../examples/12 - Durable delivery of a folder.json'),
+    )
+    assert.ok(example.includes(JSON.stringify(storeKey)))
+    for (const environment of ['Development', 'Production']) {
+      const flow = await startDurable(NOTE, { environment }, {}, { storeKey: ` ${storeKey} ` })
+      const { error } = await flow.outcome(fileMessage())
+      assert.equal(error?.code, 'REDOX_CONFIGURATION')
+      assert.match(error.message, /store key .* is published/)
+    }
+    assert.equal(server.requests.length, 0)
+    const flow = await startDurable(NOTE, { environment: 'Sandbox' }, {}, { storeKey })
+    await flow.outcome(fileMessage())
+    await eventually('no answer', () => flow.emitted.length === 1)
+  })
+
+  for (const [name, folder] of [
+    ['05 - Watch a folder for scans', 'redox-scans'],
+    ['12 - Durable delivery of a folder', 'redox-durable-scans'],
+  ] as const) {
+    it(`example "${name}" takes no file outside of the sandbox from the folder that is for trying it`, async () => {
+      const example = readFileSync(path.join(__dirname, `../../../examples/${name}.json`), 'utf8')
+      const { func } = (JSON.parse(example) as Message[]).find(({ name }) => name === 'new scans')!
+      const scans = path.join(userDir, folder)
+      const startFor = (environment: string): Promise<Flow> => {
+        const libs = [{ var: 'fs', module: 'fs' }]
+        const look = { id: 'look', type: 'function', outputs: 1, func, libs, wires: [['catch-out']] }
+        const others = [{ ...{ z: 'tab', x: 100, y: 100 }, ...look }]
+        const env = { ENVIRONMENT: environment, SCANS: scans }
+        return startTo(server, NOTE, {}, {}, { env, others })
+      }
+      const flow = await startFor('Production')
+      for (const turn of [1, 2, 3]) helper.getNode('look').receive({ _msgid: `turn ${turn}` })
+      await eventually('not told', () => flow.caught.length > 0)
+      assert.match(flow.caught[0]!.error.message, /^Nothing is sent: SCANS/)
+      assert.deepEqual(await readdir(userDir), [])
+
+      const trying = await startFor('Sandbox')
+      helper.getNode('look').receive({ _msgid: 'the folder is made' })
+      await eventually('no folder', async () => (await readdir(userDir)).includes(folder))
+      await writeFile(path.join(scans, '0000000001_a.pdf'), PDF)
+      await writeFile(path.join(scans, 'invoice.pdf'), PDF)
+      await eventually('not taken', () => {
+        helper.getNode('look').receive({ _msgid: 'again' })
+        return trying.caught.length > 0
+      })
+      assert.deepEqual(await readdir(scans), ['invoice.pdf', 'taken'])
+      assert.deepEqual(await readdir(path.join(scans, 'taken')), ['0000000001_a.pdf'])
+      assert.equal(trying.caught.length, 1)
+      assert.equal(trying.caught[0]!.scan, path.join(scans, 'taken', '0000000001_a.pdf'))
+    })
+  }
 
   describe('of what a Function node made, whose objects are of another vm context', () => {
     const MADE =
