@@ -184,6 +184,23 @@ describe('durable delivery', () => {
     })
   })
 
+  it('parks an answer that says neither yes nor no, unless the connection takes it for a yes', async () => {
+    server.script('send', reply(200, { success: false }))
+    const flow = await startDurable()
+    await flow.outcome(fileMessage())
+    await eventually('no error', () => flow.caught.length === 1)
+    const { code, cause } = flow.caught[0]!.error
+    assert.deepEqual([code, cause.answer], ['REDOX_OUTCOME_UNKNOWN', { success: false }])
+    assert.ok(cause.outbox.id && cause.identifiers.DocumentID)
+    await pause(100)
+    assert.equal(server.of('send').length, 1)
+
+    const accepting = await startDurable(FHIR_RESULT, { otherAnswers: 'accepted' })
+    await accepting.outcome(fileMessage())
+    await eventually('no answer', () => accepting.emitted.length === 1)
+    assert.deepEqual(accepting.emitted[0]!.payload, { success: false })
+  })
+
   it('uses a reference that was uploaded before the restart', async () => {
     server.script('send', DOWN)
     await (await startDurable(FHIR_RESULT, {}, { way: 'upload' })).outcome(fileMessage())
