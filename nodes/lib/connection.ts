@@ -11,6 +11,7 @@ import {
   DEFAULT_RETRY,
   ENVIRONMENTS,
   hostsFor,
+  OTHER_ANSWERS,
   referenceOrigins,
   type BinaryForm,
   type Environment,
@@ -54,6 +55,7 @@ export interface ConnectionConfig extends NetworkConfig {
   attempts?: string | number
   retryFor?: string | number
   repeatUnknown?: string
+  otherAnswers?: string
   perFiveMinutes?: string | number
   waiting?: string | number
   waitingMb?: string | number
@@ -328,6 +330,7 @@ function settingsOf(
       deadlineSeconds: seconds(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'time for retries'),
       repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'setting for unknown outcomes') === 'yes',
     },
+    otherAnswers: choice(config.otherAnswers, [...OTHER_ANSWERS], 'setting for other 2xx answers'),
     gate: {
       width: count(config.sendsAtOnce, DEFAULT_GATE.width, 'number of sends at once'),
       waiting: count(config.waiting, DEFAULT_GATE.waiting, 'number of messages that wait'),

@@ -15,7 +15,7 @@ export interface AnswerFacts {
   locations: string[]
   /** Redox's own words about what went wrong; may repeat patient data */
   reasons: string[]
-  /** how many of them stand where a success has none: `Meta.Errors`, issues of severity error (facts 6.3, 6.4) */
+  /** how many of them stand where a success has none, such as `Meta.Errors` (facts 3.4, 6.3, 6.4) */
   refusals: number
   /** FHIR: the outcome of each entry */
   entries: { part: string; status?: number; delivered: boolean; location?: string }[]
@@ -85,12 +85,15 @@ const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'
 const withoutEntities = (text: string): string =>
   text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => ENTITIES[name]!)
 
+// Where Redox documents errors (facts 3.4, 6.4); `ErrorMessages` are of its older answers.
 function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
     ...errors(meta.Errors),
     ...issues(json),
     ...list(json.entry).flatMap(outcomesOf).flatMap(issues),
-    ...words(json.errorDetail),
+    ...errors(json.errorDetail),
+    ...errors(json.ErrorMessages),
+    ...errors(meta.ErrorMessages),
   ]
 }
 
@@ -112,22 +115,54 @@ function problemWords({ title, detail }: Record<string, unknown>): string[] {
 // An error without words is an error all the same: it must not be taken for a delivery.
 const WORDLESS = 'an error without a text'
 
+/** What stands in a place for several: a list, or one without it. */
+const severalAt = (found: unknown): unknown[] =>
+  found === undefined || found === null || found === '' || found === false ? [] : [found].flat()
+
 const errors = (found: unknown): string[] =>
-  [found ?? []].flat().map((error: unknown) => words(isObject(error) ? error.Text : error)[0] ?? WORDLESS)
+  severalAt(found).map((error) => words(isObject(error) ? named(error, 'text') : error)[0] ?? WORDLESS)
 
-/** Errors of an OperationOutcome: `details.text`, else `diagnostics`, else `code`, and where it is (facts 3.4). */
-const issues = (json: Record<string, unknown>): string[] => list(json.issue).filter(isFailure).map(issueWords)
+/** A property by its name in FHIR, which Redox's own page spells with a capital (facts 3.4). */
+const named = (object: Record<string, unknown>, name: string): unknown =>
+  object[name] ?? object[name.charAt(0).toUpperCase() + name.slice(1)]
 
-function issueWords({ details, diagnostics, code, expression, location }: Record<string, unknown>): string {
-  const [said = WORDLESS] = [isObject(details) ? details.text : undefined, diagnostics, code].flatMap(words)
+/** Errors of an OperationOutcome, and of what Redox's page calls `Issues` (facts 3.4). */
+const issues = (json: Record<string, unknown>): string[] =>
+  ['issue', 'issues']
+    .flatMap((name) => severalAt(named(json, name)))
+    .filter(isFailure)
+    .map(issueWords)
+
+/** `details.text`, else `text`, else `diagnostics`, else `code`, and where it is. */
+function issueWords(issue: unknown): string {
+  if (!isObject(issue)) return words(issue)[0] ?? WORDLESS
+  const at = (name: string): unknown => named(issue, name)
+  const details = at('details')
+  const texts = [
+    isObject(details) ? named(details, 'text') : undefined,
+    at('text'),
+    at('diagnostics'),
+    at('code'),
+  ]
+  const [said = WORDLESS] = texts.flatMap(words)
   // `location` is what `expression` was called before R4.
-  const places = [[expression ?? location ?? []].flat().flatMap(words).join(', '), ...words(diagnostics)]
+  const places = [
+    severalAt(at('expression') ?? at('location'))
+      .flatMap(words)
+      .join(', '),
+    ...words(at('diagnostics')),
+  ]
   const others = places.filter((place) => place !== '' && !said.includes(place))
   return others.length === 0 ? said : `${said} (${others.join('; ')})`
 }
 
-const isFailure = ({ severity }: Record<string, unknown>): boolean =>
-  severity === 'error' || severity === 'fatal'
+// An issue that does not say how severe it is may be the one that the message failed with.
+const HARMLESS = new Set(['warning', 'information', 'success'])
+
+function isFailure(issue: unknown): boolean {
+  const severity = isObject(issue) ? named(issue, 'severity') : undefined
+  return typeof severity !== 'string' || !HARMLESS.has(severity.trim().toLowerCase())
+}
 
 /** The OperationOutcomes of an entry: of its response, and its resource if it is one. */
 const outcomesOf = ({ response, resource }: Record<string, unknown>): Record<string, unknown>[] => [
@@ -139,7 +174,7 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   if (!isObject(entry.response)) return []
   const { status, location } = entry.response
   const digits = isScalar(status) ? /^\s*(\d{3})/.exec(String(status))?.[1] : undefined
-  const failed = outcomesOf(entry).some(({ issue }) => list(issue).some(isFailure))
+  const failed = outcomesOf(entry).flatMap(issues).length > 0
   return [
     {
       part: `entry[${index}]`,
@@ -165,15 +200,35 @@ export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
   refusals > 0 || entries.some(({ delivered }) => !delivered)
 
 /**
- * Whether a 200 is an answer of Redox to a message: empty (facts 9.12), or an object that is not only words, such as
- * `{"error": "…"}` of a gateway, which says neither yes nor no. Empty has to be said: without a length, an answer that
- * was cut before its first byte looks the same.
+ * What keeps a 2xx from being a yes or a no to a message (facts 3.4, 9.12, 9.21): `unreadable`: no JSON, or maybe cut;
+ * `unclear`: JSON that is neither an answer of Redox nor an error of it, such as `{"success": false}`.
  */
-export function isReadable({ status, headers, text, body }: HttpAnswer): boolean {
-  if (text === '') return status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
-  if (!isObject(body)) return false
-  return 'Meta' in body || 'resourceType' in body || wordsOf(body).length === 0
+export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefined {
+  const { status, headers, text, body } = answer
+  if (text.trim() === '') {
+    // Without a length, an answer that was cut before its first byte looks the same.
+    const isWhole = status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
+    return isWhole ? undefined : 'unreadable'
+  }
+  // Also in XML: a no is a no.
+  if (isEvident(body) || hasFailed(readAnswer(answer))) return undefined
+  // What cannot be parsed stays a text.
+  return body === text ? 'unreadable' : 'unclear'
 }
+
+const isEvident = (body: unknown): boolean =>
+  isObject(body) &&
+  (isObject(body.Meta) || words(body.resourceType).length > 0 || Object.keys(body).length === 0)
+
+/** What such an answer is, without its values. */
+export const shapeOf = (body: unknown): string =>
+  Array.isArray(body)
+    ? 'a list'
+    : isObject(body)
+      ? `an object with ${Object.keys(body).slice(0, 5).join(', ')}`
+      : body === null
+        ? 'null'
+        : `a ${typeof body}`
 
 /**
  * The error of such a 200: REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not.
@@ -191,18 +246,11 @@ export function undelivered(
   const arrived = parts.filter(({ delivered }) => delivered === true)
   const failed = parts.filter(({ delivered }) => delivered === false)
   const unclear = parts.filter(({ delivered }) => delivered === undefined)
-  if (arrived.length === 0 && unclear.length === 0) {
-    return new RedoxError(
-      'REDOX_REJECTED',
-      `${message.operation} was refused, although the HTTP status is ${answer.status}: ` +
-        `${spoken(detail.reasons)} ${lookUp(detail)}`,
-      detail,
-    )
-  }
+  if (arrived.length === 0 && unclear.length === 0) return refused(detail)
   return new RedoxError(
     'REDOX_PARTIAL',
-    `${message.operation} did not arrive everywhere. Arrived: ${named(arrived)}. Refused: ${named(failed)}. ` +
-      `Not told by Redox: ${named(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
+    `${message.operation} did not arrive everywhere. Arrived: ${listed(arrived)}. Refused: ${listed(failed)}. ` +
+      `Not told by Redox: ${listed(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
       'Look it up in the Redox dashboard and repeat only what did not arrive.',
     {
       ...detail,
@@ -215,7 +263,16 @@ export function undelivered(
   )
 }
 
-const named = (parts: { part: string }[]): string => parts.map(({ part }) => part).join(', ') || 'none'
+/** The error of a 2xx that carries errors, when nothing of it arrived. */
+export const refused = (detail: RedoxErrorDetail): RedoxError =>
+  new RedoxError(
+    'REDOX_REJECTED',
+    `${detail.operation} was refused, although the HTTP status is ${detail.status}: ` +
+      `${spoken(detail.reasons)} ${lookUp(detail)}`,
+    detail,
+  )
+
+const listed = (parts: { part: string }[]): string => parts.map(({ part }) => part).join(', ') || 'none'
 
 interface PartOutcome {
   part: string

@@ -11,6 +11,9 @@ export type Region = 'US' | 'CA'
 /** How the bytes travel to the Binary endpoint (facts 9.1). */
 export type BinaryForm = 'raw' | 'fhir-json' | 'multipart'
 
+export const OTHER_ANSWERS = ['unknown', 'accepted'] as const
+export type OtherAnswers = (typeof OTHER_ANSWERS)[number]
+
 /** Where requests go. No trailing slashes. */
 export interface Hosts {
   /** `/v2/auth/token`, `/auth/...` and `/endpoint` hang here */
@@ -33,6 +36,8 @@ export interface RedoxSettings {
   limits: Limits
   http: HttpOptions
   retry: RetryPolicy
+  /** what a 2xx with JSON is that is no answer of Redox (facts 9.21) */
+  otherAnswers: OtherAnswers
   /** messages under way and waiting */
   gate: GateLimits
   /** requests in any five minutes, tokens included; 0: as many as come */

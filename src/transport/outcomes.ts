@@ -9,9 +9,12 @@ export type Purpose = 'token' | 'upload' | 'send'
  */
 export type Ending = { status: number; ofSource?: boolean } | { fault: Fault; sent: boolean }
 
-/** With `tls` and `proxyRefused` Redox has read nothing. */
+/**
+ * With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx that say neither yes nor no:
+ * no JSON, and JSON that is no answer of Redox (of a message only).
+ */
 export type Fault =
-  'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'aborted'
+  'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'unclear' | 'aborted'
 
 /**
  * What becomes of a failed attempt (design/SAFETY):
@@ -55,6 +58,7 @@ export const OUTCOMES: readonly Row[] = [
   { fault: 'timeout', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but no answer came in time' },
   { fault: 'timeout',                               outcome: 'again', code: 'REDOX_TIMEOUT', says: 'got no answer in time' },
   { fault: 'unreadable', purpose: 'send',           outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was accepted by the server, but its answer cannot be read' },
+  { fault: 'unclear',                               outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but its answer says neither that it was taken nor that it was refused' },
   { fault: 'unreadable',                            outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'got an answer that cannot be read' },
 
   { status: 400, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused' },

@@ -100,6 +100,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   attempts: numbers,
   retryFor: numbers,
   repeatUnknown: choices,
+  otherAnswers: choices,
   perFiveMinutes: numbers,
   waiting: numbers,
   waitingMb: numbers,

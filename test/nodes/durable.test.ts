@@ -191,8 +191,8 @@ describe('durable delivery', () => {
       ...{ z: 'tab', x: 100, y: 100 },
       ...node,
     }))
-    const startBehindFunction = (): Promise<Flow> =>
-      startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others })
+    const startBehindFunction = (nodes = others): Promise<Flow> =>
+      startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others: nodes })
     const order = { id: 'A-1', list: [{ deep: true }], none: {} }
 
     it('the answer has the properties of the message', async () => {
@@ -202,6 +202,24 @@ describe('durable delivery', () => {
       assert.deepEqual(flow.emitted[0]!.order, order)
       assert.equal(flow.emitted[0]!._msgid, 'from-function')
     })
+
+    const kept: [what: string, func: string][] = [
+      ['of a class', 'class Scan {}\nreturn Object.assign(new Scan(), msg, { order: { id: 1 } })'],
+      [
+        'that begins with a large object',
+        'const many = Object.fromEntries([...Array(20000).keys()].map((n) => ["n" + n, n]))\n' +
+          'return { many, payload: msg.payload, _msgid: msg._msgid, order: { id: 1 } }',
+      ],
+    ]
+    for (const [what, func] of kept) {
+      it(`keeps the properties of a message ${what}`, async () => {
+        const flow = await startBehindFunction([{ ...others[0]!, func }])
+        helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
+        await eventually('no answer', () => flow.emitted.length === 1)
+        const [{ _msgid, order }] = flow.emitted as [Message]
+        assert.deepEqual([_msgid, order], ['from-function', { id: 1 }])
+      })
+    }
 
     it('so has the error for Catch, when it is parked', async () => {
       server.script('send', reply(400, { Meta: { Errors: [{ Text: 'no' }] } }))
@@ -220,6 +238,23 @@ describe('durable delivery', () => {
       assert.deepEqual(flow.caught, [])
       assert.deepEqual(flow.emitted[0]!.order, order)
     })
+  })
+
+  it('parks an answer that says neither yes nor no, unless the connection takes it for a yes', async () => {
+    server.script('send', reply(200, { success: false }))
+    const flow = await startDurable()
+    await flow.outcome(fileMessage())
+    await eventually('no error', () => flow.caught.length === 1)
+    const { code, cause } = flow.caught[0]!.error
+    assert.deepEqual([code, cause.answer], ['REDOX_OUTCOME_UNKNOWN', { success: false }])
+    assert.ok(cause.outbox.id && cause.identifiers.DocumentID)
+    await pause(100)
+    assert.equal(server.of('send').length, 1)
+
+    const accepting = await startDurable(FHIR_RESULT, { otherAnswers: 'accepted' })
+    await accepting.outcome(fileMessage())
+    await eventually('no answer', () => accepting.emitted.length === 1)
+    assert.deepEqual(accepting.emitted[0]!.payload, { success: false })
   })
 
   it('uses a reference that was uploaded before the restart', async () => {

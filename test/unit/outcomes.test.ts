@@ -50,6 +50,24 @@ describe('the words of an answer', () => {
     ['nothing', '', []],
     ['a JSON list', [1], ['[1]']],
     ['an OperationOutcome', OUTCOME, ['No (deep)']],
+    [
+      "Issues as Redox's page spells them",
+      { Issues: [{ Text: 'Destination refused' }] },
+      ['Destination refused'],
+    ],
+    ['issues with details', { issues: [{ severity: 'error', details: { text: 'refused' } }] }, ['refused']],
+    ['one issue without a list', { issue: { severity: 'fatal', diagnostics: 'deep' } }, ['deep']],
+    ['issues that are texts', { Issues: ['no', 'never'] }, ['no', 'never']],
+    ['Issues with capitals inside', { Issues: [{ Severity: 'Error', Details: { Text: 'No' } }] }, ['No']],
+    [
+      'Issues that only inform',
+      { Issues: [{ Severity: 'Warning', Text: 'hm' }, { severity: 'information' }] },
+      [],
+    ],
+    ['an issue without a severity', { issue: [{ diagnostics: 'deep' }] }, ['deep']],
+    ['ErrorMessages', { ErrorMessages: ['old', { Text: 'older' }] }, ['old', 'older']],
+    ['errorDetail that is a list', { errorDetail: ['one', { text: 'two' }] }, ['one', 'two']],
+    ['empty places for errors', { Meta: { Errors: [] }, Issues: [], issue: null, errorDetail: '' }, []],
     ['one with diagnostics', { issue: [{ ...refusal, details: {} }] }, ['deep']],
     ['one with a code alone', { issue: [{ severity: 'fatal', code: 'processing' }] }, ['processing']],
     ['one that only informs', { issue: [{ ...refusal, severity: 'warning' }] }, []],
@@ -335,6 +353,18 @@ describe('outcomes of a send, row by row', () => {
   })
 
   const disguised: [string, unknown, () => Promise<unknown>][] = [
+    [
+      'issues',
+      {
+        issues: [{ severity: 'error', details: { text: 'Destination refused' }, DestinationStatusCode: 400 }],
+      },
+      sendFhir,
+    ],
+    ['Issues without a severity', { Issues: [{ Text: 'no' }] }, sendFhir],
+    ['Issues beside Meta', { Meta: { Logs: [{ ID: 'log-1' }] }, Issues: [{ Text: 'no' }] }, sendToOne],
+    ['Issues beside a resourceType', { resourceType: 'Bundle', Issues: [{ severity: 'fatal' }] }, sendFhir],
+    ['ErrorMessages', { ErrorMessages: ['no'] }, sendToOne],
+    ['ErrorMessages in Meta', { Meta: { ErrorMessages: ['no'] } }, sendToOne],
     ['Meta.Errors', { Meta: { Errors: [ERROR] } }, sendToOne],
     ['Meta.Errors without a text', { Meta: { Errors: [{ ID: 1 }] } }, sendToOne],
     ['errorDetail', { errorDetail: 'no' }, sendToOne],
@@ -354,12 +384,95 @@ describe('outcomes of a send, row by row', () => {
     assert.deepEqual((await sendToOne()).facts.logIds, ['log-1'])
   })
 
-  for (const body of [{ message: 'Accepted' }, { error: 'upstream' }]) {
-    it(`unknown: a 200 with words and no answer of Redox: ${JSON.stringify(body)}`, async () => {
+  it('rejected: an error out of a 200 carries identifiers, sha256 and the time of the request', async () => {
+    const began = Date.now()
+    script = () => status(200, { Issues: [{ Text: 'no' }] })
+    const { cause } = await failing('REDOX_REJECTED', sendToOne, /no/)
+    assert.deepEqual(
+      [cause.identifiers, cause.sha256, cause.attempts],
+      [{ DocumentID: 'doc-4711' }, [sha256(Buffer.from('%PDF-1.7'))], 1],
+    )
+    assert.ok(Date.parse(cause.at!) >= began && Date.parse(cause.at!) <= Date.now())
+    script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, REFUSED] })
+    const partial = await failing('REDOX_PARTIAL', sendFhir)
+    assert.ok(partial.cause.identifiers!['entry[1].DiagnosticReport.identifier[0]'] && partial.cause.at)
+    script = () => status(201, {})
+    const unreferenced = await failing('REDOX_REJECTED', () => upload(), /without a reference/)
+    assert.ok(Date.parse(unreferenced.cause.at!) >= began)
+  })
+
+  it('rejected: an upload that was answered with a reference and an error', async () => {
+    script = () => status(201, { URI: 'https://blob.redoxengine.com/1', errorDetail: 'not stored' })
+    await failing('REDOX_REJECTED', () => upload(), /not stored/)
+  })
+
+  const evidence: [string, unknown][] = [
+    ['Meta without Errors', { Meta: {} }],
+    ['a Meta with an empty list of Errors', { Meta: { Errors: [] }, success: true }],
+    ['a resource', { resourceType: 'Bundle', type: 'transaction-response', entry: [] }],
+    ['an OperationOutcome without issues', { resourceType: 'OperationOutcome' }],
+    ['an OperationOutcome that informs', { ...OUTCOME, issue: [{ severity: 'information' }] }],
+    ['an empty object', {}],
+    ['a line break', '\r\n'],
+  ]
+  for (const [what, body] of evidence) {
+    it(`delivered: a 200 with ${what}`, async () => {
       script = () => status(200, body)
-      await failing('REDOX_OUTCOME_UNKNOWN', () => send())
+      assert.equal(((await sendFhir()) as { status: number }).status, 200)
     })
   }
+
+  const others: [body: unknown, shape: RegExp][] = [
+    [{ message: 'Accepted' }, /an object with message\)\. Redox says: Accepted\./],
+    [{ error: 'upstream' }, /an object with error\)\. Redox says: upstream\./],
+    [{ success: false }, /an object with success\)/],
+    [{ success: true }, /an object with success\)/],
+    [{ status: 'ok', id: 7 }, /an object with status, id\)/],
+    [{ Meta: 'x' }, /an object with Meta\)/],
+    [{ resourceType: '' }, /an object with resourceType\)/],
+    [{ Issues: [] }, /an object with Issues\)/],
+    [[], /a list\)/],
+    ['[{"resourceType":"Bundle"}]', /a list\)/],
+    ['true', /a boolean\)/],
+    ['null', /null\)/],
+    ['"OK"', /a string\)/],
+  ]
+  for (const [body, shape] of others) {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    it(`unknown: a 200 with other JSON, unless the connection takes it for a yes: ${text}`, async () => {
+      script = () => status(200, body)
+      const { message, cause } = await failing('REDOX_OUTCOME_UNKNOWN', sendFhir, shape)
+      assert.match(message, /set "Other 2xx answers" .* to "accepted"/)
+      assert.deepEqual([cause.answer, cause.status, cause.attempts], [JSON.parse(text), 200, 1])
+      assert.ok(cause.identifiers!.BundleID && cause.at)
+      assert.equal(server.requests.filter((request) => !isToken(request)).length, 1)
+      const { client } = connectTo(server.url, { otherAnswers: 'accepted' })
+      try {
+        const { body: told } = await client.deliver(report(), [], never())
+        assert.deepEqual(told, JSON.parse(text))
+      } finally {
+        await client.close()
+      }
+    })
+  }
+
+  it('the shape of an answer repeats nothing of the patient', async () => {
+    script = () => status(200, { [LastName!]: 1, [ID]: 2, ok: 3 })
+    const { message } = await failing('REDOX_OUTCOME_UNKNOWN', sendToOne, /ok\)/)
+    for (const canary of CANARIES) assert.ok(!message.includes(canary), message)
+  })
+
+  it('errors and pages of HTML are no yes, whatever the connection takes for one', async () => {
+    const { client } = connectTo(server.url, { otherAnswers: 'accepted' })
+    try {
+      script = () => status(200, { Issues: [{ Text: 'no' }] })
+      await failing('REDOX_REJECTED', () => client.deliver(report(), [], never()))
+      script = () => status(200, '<html>login</html>')
+      await failing('REDOX_OUTCOME_UNKNOWN', () => client.deliver(report(), [], never()))
+    } finally {
+      await client.close()
+    }
+  })
 
   it('partial: some destinations, told by name', async () => {
     const refused = { ...ERROR, Text: `Destination ${DESTINATIONS[1]} refused`, DestinationStatusCode: 422 }
