@@ -13,6 +13,7 @@ import {
   readBody,
   Refusal,
   REQUEST_LIMIT,
+  scalarOf,
   textOf,
   tooLarge,
 } from './http'
@@ -70,10 +71,12 @@ const pathOf = ({ at, field }: FilePlace): string => `${at}.${field}`
 function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Report): DeliveredFile[] {
   const { holder, field, at, encoding, needed } = place
   const path = pathOf(place)
+  // A number that stands for a text is no file.
+  if (field === 'Value' && typeof holder[field] === 'number') report('Invalid base64', path)
   const contents = textOf(holder[field])
   if (contents === undefined) return []
-  for (const name of needed) if (!textOf(holder[name])) report('Required field missing', `${at}.${name}`)
-  const fields = { fileType: textOf(holder['FileType']), name: textOf(holder['FileName']) }
+  for (const name of needed) if (!scalarOf(holder[name])) report('Required field missing', `${at}.${name}`)
+  const fields = { fileType: scalarOf(holder['FileType']), name: scalarOf(holder['FileName']) }
   if (isWebUrl(contents)) {
     const file = uploads.find(contents, source)
     if (file?.kind !== 'blob') {

@@ -123,6 +123,9 @@ export const objectsOf = (value: unknown): Json[] => (Array.isArray(value) ? val
 /** The value if it is a string with something in it. */
 export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
+/** The same for a field of the Data Model API, where a number stands for its text (facts 9.20). */
+export const scalarOf = (value: unknown): string | undefined =>
+  textOf(typeof value === 'number' ? String(value) : value)
 
 export const isUuid = (value: unknown): value is string => typeof value === 'string' && UUID.test(value)
 export const isMimeType = (value: unknown): value is string =>
@@ -131,10 +134,12 @@ export const isMimeType = (value: unknown): value is string =>
 export const isWebUrl = (value: string): boolean => WEB_URL.test(value)
 
 /**
- * The bytes of canonical base64 (facts 7): standard alphabet, padded, no white space, no `data:` prefix.
- * Node decodes leniently, so only a text that encodes back to itself counts.
+ * The bytes of base64 (facts 7, 9.20): standard alphabet, padded, no `data:` prefix, at least one byte; line breaks
+ * and other white space do not count. Node decodes leniently, so only a text that encodes back to itself is base64.
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')
-  return bytes.toString('base64') === text ? bytes : undefined
+  if (bytes.length === 0) return undefined
+  const encoded = bytes.toString('base64')
+  return encoded === text || encoded === text.replace(/\s+/g, '') ? bytes : undefined
 }
