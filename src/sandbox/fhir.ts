@@ -104,10 +104,7 @@ export async function receiveOperation(
   const bundle = parseJson(await readBody(request, REQUEST_LIMIT))
   const mainType = operation.split('/')[0]!
   const { entries, files } = judge(bundle, { mainType, event, isBare }, uploads, source)
-  const base = `${origin}/fhir-sandbox`
-  const locations = entries
-    .filter(({ type }) => type !== 'MessageHeader')
-    .map(({ type }) => `${base}/${type}/${randomUUID()}/_history/1`)
+  const locations = slug === FHIR_SANDBOX ? locationsOf(entries, origin) : []
   const main = mainOf(entries, mainType)
   const delivered = keepShort(bundle, files)
   inbox.add({
@@ -125,12 +122,19 @@ export async function receiveOperation(
     document: documentLine(main, files),
     ...(call.fault !== undefined && { fault: call.fault }),
   })
-  const created = locations.map((location) => ({ response: { status: '201 Created', location } }))
-  return {
-    status: 200,
-    headers: { 'redox-trace-id': randomUUID() },
-    body: { resourceType: 'Bundle', type: 'transaction-response', entry: created },
-  }
+  return { status: 200, headers: { 'redox-trace-id': randomUUID() }, body: answerBody(locations) }
+}
+
+const locationsOf = (entries: Entry[], origin: string): string[] =>
+  entries
+    .filter(({ type }) => type !== 'MessageHeader')
+    .map(({ type }) => `${origin}/fhir-sandbox/${type}/${randomUUID()}/_history/1`)
+
+/** Writebacks are asynchronous: only the FHIR sandbox says what it created, others answer a bare 200 (facts 3.4). */
+function answerBody(locations: string[]): Json | '' {
+  if (locations.length === 0) return ''
+  const entry = locations.map((location) => ({ response: { status: '201 Created', location } }))
+  return { resourceType: 'Bundle', type: 'transaction-response', entry }
 }
 
 // ---- The checks ---------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ export interface Call {
 
 export interface Answer {
   status: number
-  /** An object is sent as JSON (a FHIR resource as such), a string as the plain text Redox marks as HTML. */
+  /** An object is sent as JSON (a FHIR resource as such), a string as the plain text Redox marks as HTML, '' as nothing. */
   body: Json | string
   headers?: Record<string, string>
   /** The bytes that are sent, when a fault makes them others than those of the body. */

@@ -36,7 +36,7 @@ export interface ReceivedMessage {
   source: string
   /** Data Model API: one per destination. */
   logIds: string[]
-  /** FHIR API: `entry[].response.location` of the answer. */
+  /** FHIR API: `entry[].response.location` of the answer; only `redox-fhir-sandbox` has them. */
   locations: string[]
   /** As it came in; headers without authorization and cookies. */
   request: { method: string; path: string; headers: IncomingHttpHeaders; body: unknown }

@@ -164,6 +164,11 @@ export class Tokens {
   }
 }
 
+/** The FHIR API takes no legacy keys (facts 2.1, 9.5). */
+export function refuseLegacy({ kind }: Grant): void {
+  if (kind === 'legacy') throw new Refusal(401, 'Legacy API keys are not supported by the FHIR API.')
+}
+
 /**
  * The source a request speaks for: the `Redox-Source-Id` header, or the source its body names, or the
  * key's own (facts 2.1, 9.9).

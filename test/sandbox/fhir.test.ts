@@ -174,13 +174,27 @@ describe('sandbox: FHIR API', () => {
     assert.equal(((await answer.json()) as Json)['resourceType'], 'OperationOutcome')
   })
 
-  it('holds a legacy key to its one source', async () => {
+  it('takes no token of a legacy key', async () => {
     const { accessToken } = await legacyToken()
-    assert.equal((await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken))).status, 200)
-    const answer = await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken, randomUUID()))
+    const answer = await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken))
     assert.equal(answer.status, 401)
-    assert.equal(await answer.text(), 'This source is not authorized.')
+    assert.equal(await answer.text(), 'Legacy API keys are not supported by the FHIR API.')
+    assert.equal(sandbox().received.length, 0)
   })
+
+  for (const environment of ['Development', 'Staging', 'Production']) {
+    it(`answers a bare 200 for other destinations (${environment})`, async () => {
+      const answer = await post(bundle(), REPORT_CREATE, `my-ehr_2/${environment}`)
+      assert.deepEqual([answer.status, await answer.text()], [200, ''])
+      assert.deepEqual(
+        ['content-length', 'content-type'].map((name) => answer.headers.get(name)),
+        ['0', null],
+      )
+      assert.match(answer.headers.get('redox-trace-id')!, /^[0-9a-f-]{36}$/)
+      const [received] = sandbox().received
+      assert.deepEqual([received!.destinations, received!.locations], [['my-ehr_2'], []])
+    })
+  }
 
   it('takes application/json, further entries and further attachments anywhere', async () => {
     const message = bundle()

@@ -9,7 +9,7 @@ import { startSandbox } from '../../src/sandbox'
 import type { ReceivedMessage } from '../../src/sandbox'
 import type { Json } from './support'
 import * as support from './support'
-import { bearer, bundle, notes, PDF, postJson, sandbox, token } from './support'
+import { bearer, notes, PDF, postJson, sandbox, token } from './support'
 
 const send = async (bytes: Buffer, id = 'doc-1'): Promise<number> => {
   const message = support.put(notes(bytes.toString('base64')), 'Note.DocumentID', id)
@@ -279,12 +279,8 @@ describe('redox-sandbox', () => {
       const { accessToken } = (await (await post('/auth/authenticate', { apiKey, secret })).json()) as Json
       const headers = bearer(accessToken)
       const before = out.length
-      await post(
-        '/fhir/R4/redox-fhir-sandbox/Development/DiagnosticReport/$diagnosticreport-create',
-        bundle(),
-        headers,
-      )
-      await said(/\$diagnosticreport-create to redox-fhir-sandbox: application\/pdf \d+ bytes embedded\n/)
+      await post('/endpoint', notes(PDF.toString('base64')), headers)
+      await said(/Notes:New to [\w-]+: PDF \d+ bytes embedded\n/)
       assert.equal(
         (await fetch(`${url}/upload`, { method: 'POST', headers, body: support.multipart(PDF) })).status,
         403,
