@@ -6,6 +6,7 @@ import {
   isObject,
   isUuid,
   mediaType,
+  notPlayed,
   objectOf,
   objectsOf,
   parseJson,
@@ -19,6 +20,7 @@ import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
 import type { DeliveredFile, Inbox } from './inbox'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
+import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
 
 const EVENT_DEFINITION = 'https://fhir.redoxengine.com/EventDefinition/'
@@ -94,7 +96,7 @@ export async function receiveOperation(
   const [slug, environment, operation] = call.params as [string, string, string]
   checkAddress(slug, environment, false)
   const event = EVENTS.get(operation)
-  if (!event) throw notFound('Operation not found')
+  if (!event) throw notPlayed('This operation is')
   const source = sourceOf(grant, request)
   const isBare = operation === OBSERVATION_CREATE && slug === FHIR_SANDBOX
   const types = ['application/fhir+json', 'application/json', ...(isBare ? [''] : [])]
@@ -319,10 +321,11 @@ function fileIn({ element, path }: Found, uploads: Uploads, source: string, repo
     report(path, 'Attachment must have either data or url', 'structure')
     return []
   }
-  const upload = typeof url === 'string' ? uploads.find(url, source) : undefined
+  const found = typeof url === 'string' ? uploads.find(url, source) : undefined
+  const upload = found === OF_ANOTHER_SOURCE ? undefined : found
   const bytes = upload?.bytes ?? (typeof data === 'string' ? decodeBase64(data) : undefined)
   if (!bytes) {
-    if (url !== undefined) report(`${path}.url`, 'Referenced file not found', 'not-found')
+    if (url !== undefined) report(`${path}.url`, notFoundText(found), 'not-found')
     else report(`${path}.data`, 'data must be base64', 'value')
     return []
   }

@@ -66,6 +66,12 @@ export class Refusal extends Error {
 export const tooLarge = (limit: number): Refusal =>
   new Refusal(413, [{ text: `Payload too large, the limit is ${limit / 1_000_000} MB`, code: 'too-long' }])
 
+/** What Redox does besides sending files, or does not do at all: its absence here says nothing of Redox. */
+export const notPlayed = (what: string): Refusal =>
+  new Refusal(404, [
+    { text: `${what} not played here: this sandbox plays the sending of files alone`, code: 'not-supported' },
+  ])
+
 /** Fails at once if the announced length is over the limit, so that nothing of the body is kept. */
 export function refuseAnnouncedLength(request: IncomingMessage, limit: number): void {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)

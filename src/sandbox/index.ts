@@ -8,8 +8,8 @@ import { openDoor } from './door'
 import type { Door, House, RequestRecord, Route } from './door'
 import { FaultPlan } from './faults'
 import { checkAddress, operationOutcome, receiveOperation } from './fhir'
-import { Refusal } from './http'
-import type { Answer, Call } from './http'
+import { notPlayed } from './http'
+import type { Answer, Call, Refusal } from './http'
 import { Inbox } from './inbox'
 import type { ReceivedMessage } from './inbox'
 import { createOAuthKey, oauthError, refuseLegacy, sourceOf, Tokens } from './tokens'
@@ -195,10 +195,11 @@ function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
       failure: operationOutcome,
     },
     { api: 'fhir', path: /^\/fhir\/R4\//, handle: grantedFhir(nothingHere), failure: operationOutcome },
+    { api: 'other', path: /^\/query$/, handle: granted(nothingHere), failure: dataModelErrors },
     { api: 'other', path: /^/, handle: granted(nothingHere), failure: plainText },
   ]
 }
 
 async function nothingHere(): Promise<never> {
-  throw new Refusal(404, [{ text: 'Not Found', code: 'not-found' }])
+  throw notPlayed('This request is')
 }

@@ -134,11 +134,8 @@ describe('sandbox: Data Model API', () => {
     })
 
     it(`refuses other people's references in ${model}`, async () => {
-      const foreign = await uploadBlob(PDF, randomUUID())
       const own = await uploadBlob(PDF)
       const wrong = [
-        foreign,
-        await uploadBinary(PDF),
         `${own}0`,
         `${own}\n`,
         'https://blob.redoxengine.com/14652614',
@@ -149,6 +146,13 @@ describe('sandbox: Data Model API', () => {
         assert.match(text!, /^Referenced file not found - /)
         assert.deepEqual(others, [])
       }
+    })
+
+    it(`says in ${model} when the source is the cause that a file is not found, or the API`, async () => {
+      const [foreign] = await refused(make(await uploadBlob(PDF, randomUUID())))
+      assert.match(foreign!, /^Referenced file not found \(another source uploaded it: name the same source/)
+      const [binary] = await refused(make(await uploadBinary(PDF)))
+      assert.match(binary!, /^Referenced file not found \(it is a Binary of the FHIR API\) - /)
     })
   }
 
@@ -406,7 +410,7 @@ describe('sandbox: Data Model API', () => {
       ['Meta.DataModel', 'constructor'],
     ]) {
       assert.deepEqual(await refused(put(notes(BASE64), place!, value)), [
-        'Data model or event type not supported - Meta',
+        'Data model or event type not played here - Meta',
       ])
     }
     for (const place of ['Meta.DataModel', 'Meta.EventType']) {

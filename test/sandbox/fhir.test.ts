@@ -146,8 +146,16 @@ describe('sandbox: FHIR API', () => {
 
   it('refuses references of other sources, other hosts and other files', async () => {
     const own = await uploadBinary(PDF)
+    const foreign = {
+      contentType: 'application/pdf',
+      url: await uploadBinary(PDF, randomUUID()),
+    }
+    const [text] = await refused(bundle('DiagnosticReportCreate', foreign))
+    assert.match(
+      text!,
+      /presentedForm\[0\]\.url: Referenced file not found \(another source uploaded it: name/,
+    )
     const urls = [
-      await uploadBinary(PDF, randomUUID()),
       `${own}/`,
       own.replace('127.0.0.1', 'example.org'),
       'https://api.redoxengine.com/fhir/R4/redox/Development/Binary/1',
@@ -554,17 +562,40 @@ describe('sandbox: FHIR API', () => {
     'a slug with a dot': `a.b/Development/${REPORT_CREATE}`,
     'an environment spelled otherwise': `redox-fhir-sandbox/development/${REPORT_CREATE}`,
     'an environment that is none': `redox-fhir-sandbox/Test/${REPORT_CREATE}`,
-    'an unknown operation': `${AT_SANDBOX}/DiagnosticReport/$write`,
-    'an operation of another type': `${AT_SANDBOX}/Observation/$diagnosticreport-create`,
-    'an encoded $': `${AT_SANDBOX}/DiagnosticReport/%24diagnosticreport-create`,
-    'no operation': `${AT_SANDBOX}/DiagnosticReport`,
-    'a slash at the end': `${AT_SANDBOX}/${REPORT_CREATE}/`,
   }
   for (const [what, path] of Object.entries(nowhere)) {
     it(`answers 404 to ${what}`, async () => {
       const answer = await postJson(`/fhir/R4/${path}`, bundle(), bearer(await token()))
       assert.equal(answer.status, 404)
       assert.equal(((await answer.json()) as Json)['issue'][0].code, 'not-found')
+    })
+  }
+
+  const otherJobs = {
+    'an older operation': ['POST', `${AT_SANDBOX}/DiagnosticReport/$write`],
+    'an operation of another type': ['POST', `${AT_SANDBOX}/Observation/$diagnosticreport-create`],
+    'an encoded $': ['POST', `${AT_SANDBOX}/DiagnosticReport/%24diagnosticreport-create`],
+    'a slash at the end': ['POST', `${AT_SANDBOX}/${REPORT_CREATE}/`],
+    'an operation of another resource': ['POST', `${AT_SANDBOX}/Appointment/$appointment-create`],
+    'a create': ['POST', `${AT_SANDBOX}/DiagnosticReport`],
+    'a search by POST': ['POST', `${AT_SANDBOX}/Patient/_search`],
+    'a search': ['GET', `${AT_SANDBOX}/Patient?family=Doe`],
+    'a search for Binaries': ['GET', 'redox/Development/Binary?_id=1'],
+    'a read': ['GET', `${AT_SANDBOX}/DiagnosticReport/1`],
+    'an update': ['PUT', `${AT_SANDBOX}/DiagnosticReport/1`],
+    'the operation by GET': ['GET', `${AT_SANDBOX}/${REPORT_CREATE}`],
+  }
+  for (const [what, [method, path]] of Object.entries(otherJobs)) {
+    it(`says that ${what} is not played here`, async () => {
+      const url = `${sandbox().url}/fhir/R4/${path}`
+      const answer = await fetch(url, {
+        method: method!,
+        headers: { ...bearer(await token()), ...FHIR_JSON },
+      })
+      assert.equal(answer.status, 404)
+      const [issue] = ((await answer.json()) as Json)['issue']
+      assert.equal(issue.code, 'not-supported')
+      assert.match(issue.details.text, /is not played here: this sandbox plays the sending of files alone$/)
     })
   }
 

@@ -58,6 +58,19 @@ describe('sandbox: server', () => {
     assert.equal(await status('/v2/auth/token', { method: 'GET' }), 403)
   })
 
+  it('says of other jobs of Redox that they are not played here', async () => {
+    const headers = bearer(await token())
+    const jobs = ['/query', '/platform/v1/organizations/1/logs', '/oauth/token', '/nothing']
+    for (const path of jobs)
+      for (const method of ['POST', 'GET']) {
+        const answer = await fetch(sandbox().url + path, { method, headers })
+        assert.equal(answer.status, 404)
+        assert.match(await answer.text(), /This request is not played here/)
+      }
+    const { Meta } = (await (await postJson('/query', {}, headers)).json()) as Json
+    assert.match(Meta.Errors[0].Text, /not played here/)
+  })
+
   it('records every request without secrets', async () => {
     const accessToken = await token()
     const headers = { ...bearer(accessToken), cookie: 'session=x', 'X-Mine': 'y' }
@@ -68,7 +81,7 @@ describe('sandbox: server', () => {
       records.map(({ method, path, status, bytes }) => [method, path, status, bytes]).slice(1),
       [
         ['POST', '/endpoint', 400, 2],
-        ['GET', '/nothing', 403, 0],
+        ['GET', '/nothing', 404, 0],
       ],
     )
     const record = records[1]!
