@@ -1,6 +1,7 @@
 import { badInput } from '../../src/errors'
 import { draftFhir, type FhirOperation } from '../../src/message/fhir'
 import { fieldValues, type Field } from './datamodel-node'
+import { refuseLegacyKey } from './connection'
 import { placeFiles, takeFiles } from './file-input'
 import { oneOf, withAbsent, type Inputs } from './evaluate'
 import type { Prepare, Prepared, Task } from './send-node'
@@ -39,12 +40,7 @@ export const fhirNode =
 
 async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Prepared> {
   const { inputs, connection } = task
-  // Facts 9.5: documented as not supported, seen to work.
-  if (connection.client.settings.credentials.kind === 'legacy') {
-    task.warn(
-      'The connection has a legacy API key, which Redox documents for the Data Model API only: use an OAuth key.',
-    )
-  }
+  refuseLegacyKey(connection)
   const files = await takeFiles(task, true)
   const draft = draftFhir(
     {

@@ -9,6 +9,7 @@ import { PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '
 import { ScriptedServer, silence } from '../lib/scripted-server'
 import {
   ALL_NODES,
+  FHIR_DOCUMENT,
   FHIR_RESULT,
   fileMessage,
   NOTE,
@@ -288,6 +289,21 @@ describe('keys', () => {
     const flow = await startWith({ auth: 'legacy' }, { ...redox.legacyKey, secret: 'wrong' })
     const { message } = await flow.fail(photo(), 'REDOX_AUTHENTICATION')
     assert.match(message, /Invalid source secret/)
+  })
+
+  for (const node of [FHIR_RESULT, FHIR_DOCUMENT, UPLOAD]) {
+    it(`legacy: refused by ${node.type} before anything is sent`, async () => {
+      redox.clear()
+      const flow = await startWith({ auth: 'legacy' }, { ...redox.legacyKey }, node)
+      const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
+      assert.match(message, /legacy API key, which works with the Data Model API only/)
+      assert.equal((cause as { field?: string }).field, 'auth')
+      assert.deepEqual(redox.requests, [])
+    })
+  }
+
+  it('legacy: takes the upload of a Data Model file', async () => {
+    await (await startWith({ auth: 'legacy' }, { ...redox.legacyKey }, UPLOAD_BLOB)).send(photo())
   })
 
   it('of a free account embed, but cannot upload in Development: REDOX_FORBIDDEN says so', async () => {
