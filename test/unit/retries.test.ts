@@ -41,6 +41,7 @@ const SPECIFIED: [ending: Ending, token: Outcome, upload: Outcome, send: Outcome
   ...[300, 302, 307].map((status) => [{ status }, 'rejected', 'rejected', 'rejected'] as [Ending, Outcome, Outcome, Outcome]),
   [{ status: 400 }, 'rejected', 'rejected', 'rejected'],
   [{ status: 401 }, 'rejected', 'unauthorised', 'unauthorised'],
+  [{ status: 401, ofSource: true }, 'rejected', 'rejected', 'rejected'],
   [{ status: 403 }, 'rejected', 'rejected', 'rejected'],
   [{ status: 404 }, 'rejected', 'rejected', 'rejected'],
   [{ status: 408 }, 'again', 'again', 'unknown'],
