@@ -271,19 +271,6 @@ function assertVariablesSet(values: object): void {
   }
 }
 
-/**
- * The FHIR API takes no legacy keys (facts 2.1, 9.5).
- * @throws RedoxError REDOX_CONFIGURATION
- */
-export function refuseLegacyKey({ client }: Connection): void {
-  if (client.settings.credentials.kind === 'oauth') return
-  throw configuration(
-    'The redox-config node has a legacy API key, which works with the Data Model API only. Choose the authentication ' +
-      'OAuth API key there, or send with a Data Model node.',
-    'auth',
-  )
-}
-
 /** Where the secrets of a connection go: the token endpoint, and whom an assertion is made for. */
 export function tokenTarget(saved: ConnectionConfig): string[] {
   const config = asTexts(saved)

@@ -1,7 +1,7 @@
 import { badInput } from '../../src/errors'
 import { draftFhir, type FhirOperation } from '../../src/message/fhir'
+import { assertFhirKey } from '../../src/redox/settings'
 import { fieldValues, type Field } from './datamodel-node'
-import { refuseLegacyKey } from './connection'
 import { placeFiles, takeFiles } from './file-input'
 import { oneOf, withAbsent, type Inputs } from './evaluate'
 import type { Prepare, Prepared, Task } from './send-node'
@@ -40,7 +40,7 @@ export const fhirNode =
 
 async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Prepared> {
   const { inputs, connection } = task
-  refuseLegacyKey(connection)
+  assertFhirKey(connection.client.settings)
   const files = await takeFiles(task, true)
   const draft = draftFhir(
     {

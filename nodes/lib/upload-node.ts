@@ -1,5 +1,5 @@
 import { badInput } from '../../src/errors'
-import { refuseLegacyKey } from './connection'
+import { assertFhirKey } from '../../src/redox/settings'
 import { oneOf } from './evaluate'
 import { takeFiles } from './file-input'
 import type { Prepared, Task } from './send-node'
@@ -8,7 +8,7 @@ import type { Prepared, Task } from './send-node'
 export async function prepareUpload(task: Task): Promise<Prepared> {
   const { inputs, connection } = task
   const uploadKind = oneOf(inputs, 'api', ['fhir', 'datamodel']) === 'fhir' ? 'binary' : 'blob'
-  if (uploadKind === 'binary') refuseLegacyKey(connection)
+  if (uploadKind === 'binary') assertFhirKey(connection.client.settings)
   const [file] = await takeFiles(task, false)
   if (file === undefined || file.kind === 'reference') {
     throw badInput(

@@ -27,7 +27,7 @@ import {
 } from './answers'
 import { Gate } from './gate'
 import { masked } from './masking'
-import type { RedoxSettings } from './settings'
+import { assertFhirKey, type RedoxSettings } from './settings'
 
 export type UploadKind = 'blob' | 'binary'
 
@@ -199,9 +199,10 @@ export class RedoxClient {
 
   /**
    * Refuses what {@link deliver} would refuse before its first request.
-   * @throws RedoxError REDOX_TOO_LARGE
+   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
    */
   assertDeliverable(message: PreparedMessage, files: MessageFile[]): void {
+    if (message.api === 'fhir') assertFhirKey(this.settings)
     // References of uploads will only make it a little longer.
     assertRequestSize(this.#sendStep(message, message.body, files).body.length, this.settings.limits)
   }
@@ -281,6 +282,7 @@ export class RedoxClient {
     onProgress?: OnProgress,
     once = false,
   ): Promise<Uploaded> {
+    if (kind === 'binary') assertFhirKey(this.settings)
     assertUploadable(file, this.settings.limits)
     const step = { ...this.#uploadStep(file, kind), once }
     const { answer, attempts, at } = await this.#request(() => step, signal, onProgress)
@@ -330,9 +332,9 @@ export class RedoxClient {
     const delivered: DeliveredFile[] = []
     let body = message.body
     let attempts = 0
+    // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
+    this.assertDeliverable(message, files)
     let step = this.#sendStep(message, body, files)
-    // Before anything is uploaded for it: the references will only make it a little longer.
-    assertRequestSize(step.body.length, this.settings.limits)
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') {

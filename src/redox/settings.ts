@@ -88,6 +88,20 @@ export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
   }
 }
 
+/**
+ * The FHIR API takes no legacy keys (facts 2.1, 9.5).
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
+export function assertFhirKey({ credentials }: Pick<RedoxSettings, 'credentials'>): void {
+  if (credentials.kind === 'oauth') return
+  throw new RedoxError(
+    'REDOX_CONFIGURATION',
+    'The redox-config node has a legacy API key, which works with the Data Model API only. Choose the authentication ' +
+      'OAuth API key there, or send with a Data Model node.',
+    { field: 'auth' },
+  )
+}
+
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 function checkedUrl(text: string, field: keyof Hosts, label: string): string {

@@ -208,6 +208,26 @@ describe('outcomes of a send, row by row', () => {
     assert.equal((await send()).status, 200)
   })
 
+  // undici ends the connection: it takes no 100 that it has not asked for (docs/faults.md).
+  it('unknown: an unasked 100 Continue before the answer', async () => {
+    script = () => (response) => {
+      response.writeContinue()
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    }
+    const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', () => send())
+    assert.deepEqual([server.to('/endpoint').length, cause.fault], [1, 'UND_ERR_SOCKET'])
+    await failing('REDOX_NETWORK', () => upload())
+  })
+
+  it('rejected: a 200 with an OperationOutcome in XML that has an error', async () => {
+    script = () => ({
+      status: 200,
+      headers: { 'content-type': 'application/fhir+xml' },
+      body: `<?xml version="1.0"?>${XML_OUTCOME}`,
+    })
+    await failing('REDOX_REJECTED', sendFhir, /bad/)
+  })
+
   it('unknown: an answer that drips is not waited for without end', async () => {
     const drip: Reply = (response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
