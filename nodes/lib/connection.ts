@@ -60,6 +60,8 @@ export interface ConnectionConfig extends NetworkConfig {
   waiting?: string | number
   waitingMb?: string | number
   folders?: string
+  settleSeconds?: string | number
+  cutShort?: string
   faults?: string
   delivery?: string
   store?: string
@@ -77,6 +79,16 @@ export interface ConnectionSecrets {
   storeUrl?: string
 }
 
+/** What files are taken. */
+export interface FileSettings {
+  /** folders that files may be read from, absolute */
+  folders: string[]
+  /** milliseconds that a file at a path must have stood still for */
+  settleMs: number
+  /** what becomes of a file whose structure proves that bytes are missing */
+  cutShort: 'refuse' | 'warn'
+}
+
 /** A configured way to Redox, as the nodes use it. */
 export interface Connection {
   client: RedoxClient
@@ -85,8 +97,7 @@ export interface Connection {
   sender: FhirSender
   /** origins that file references may point to */
   origins: string[]
-  /** folders that files may be read from, absolute */
-  folders: string[]
+  files: FileSettings
   /** durable delivery: messages are accepted here, and sent from here */
   outbox?: Outbox
 }
@@ -153,7 +164,11 @@ export function openConnection(
       environment,
     },
     origins: referenceOrigins(hosts),
-    folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
+    files: {
+      folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
+      settleMs: 1000 * seconds(config.settleSeconds, SETTLE_SECONDS, 'time that files stand still'),
+      cutShort: choice(config.cutShort, ['refuse', 'warn'], 'setting for cut-short files'),
+    },
   }
 }
 
@@ -284,6 +299,8 @@ const regionOf = ({ region }: ConnectionConfig): Region => choice<Region>(region
 
 const folderList = (folders: string | undefined): string[] =>
   (folders ?? '').split(/[\n,;]/).flatMap((folder) => (folder.trim() === '' ? [] : [folder.trim()]))
+
+const SETTLE_SECONDS = 2
 
 function settingsOf(
   config: ConnectionConfig,

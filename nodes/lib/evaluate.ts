@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
 import { badInput } from '../../src/errors'
 import type { Draft } from '../../src/message/prepared'
@@ -106,6 +107,27 @@ export class Inputs {
   /** Whether the field is set to be made from the content of the message: then it has no value of its own. */
   isMadeOfContent(name: string): boolean {
     return this.#field(name).type === MADE_OF_CONTENT
+  }
+
+  /**
+   * Whether a value is one part of what a node split: it stands where `msg.parts` says, and is of the kind that it
+   * says. Parts of an array are whole values.
+   */
+  isPart(value: unknown): boolean {
+    const { parts } = this.msg as { parts?: unknown }
+    if (typeof parts !== 'object' || parts === null) return false
+    const { type, property = 'payload' } = parts as { type?: unknown; property?: unknown }
+    const isOfKind =
+      type === 'buffer' ? types.isUint8Array(value) : type === 'string' && typeof value === 'string'
+    return isOfKind && value === this.#valueAt(String(property))
+  }
+
+  #valueAt(property: string): unknown {
+    try {
+      return this.RED.util.getMessageProperty(this.msg, property) as unknown
+    } catch {
+      return undefined
+    }
   }
 
   /** Numbers and booleans are written as text; anything else is refused. */

@@ -62,6 +62,8 @@ const choices = fc.constantFrom(
   'true',
   'multipart',
   'fhir-json',
+  'refuse',
+  'warn',
 )
 const uuid = fc.constantFrom('', 'af394f14-b34a-464f-8d24-895f370af4c9', 'x\r\ny')
 
@@ -105,6 +107,8 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   waiting: numbers,
   waitingMb: numbers,
   folders: texts,
+  settleSeconds: numbers,
+  cutShort: choices,
   delivery: fc.constantFrom('', 'direct', 'durable', 'x'),
   store: fc.constantFrom('', 'embedded', 'postgresql', 'x'),
   storeOrder: fc.constantFrom('', 'destination', 'none', 'x'),

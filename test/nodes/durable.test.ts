@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
+import { sizedFile } from '../lib/fixtures'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import {
@@ -437,7 +438,7 @@ describe('durable delivery', () => {
   it('accepts in the order in which messages come, also when a large file comes first', async () => {
     server.script('send', DOWN)
     const flow = await startDurable(NOTE, { waiting: '100' }, { way: 'upload' })
-    const large = Buffer.alloc(20_000_000, '%PDF-1.7 large')
+    const large = sizedFile(20_000_000)
     const sent = [large, PDF, PDF].map((file, index) =>
       flow.outcome({ ...fileMessage(file), topic: String(index) }),
     )
