@@ -313,6 +313,13 @@ const KEYS: [values: Record<string, string>, fields: string[], sentences: string
     ['privateKey'],
     ['Private key is protected by a passphrase. Export it without one.'],
   ],
+  [{ ...OAUTH, privateKey: Buffer.from(PEM).toString('base64') }, [], []],
+  [{ ...OAUTH, privateKey: `{"keys":[${JSON.stringify({ ...JWK, kid: 'own' })}]}`, keyId: '' }, [], []],
+  [
+    { ...OAUTH, privateKey: PEM.replaceAll('PRIVATE', 'OPENSSH PRIVATE') },
+    ['privateKey'],
+    ['Private key is in the format OpenSSH. Convert it to PEM (PKCS#8) without a passphrase.'],
+  ],
   [{ ...OAUTH, privateKey: 'my key' }, ['privateKey'], [SHAPE]],
   [{ ...OAUTH, privateKey: '{"kty":' }, ['privateKey'], [SHAPE]],
   [
