@@ -48,6 +48,7 @@
   // ---- Rules: (value, read, name) => undefined, or the key of a sentence with its values -------------------
 
   const isBlank = (value) => value.trim() === ''
+  const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
   const needed = (value) => (isBlank(value) ? ['needed'] : undefined)
   const matching = (pattern, key) => (value) =>
     isBlank(value) || pattern.test(value.trim()) ? undefined : [key]
@@ -268,18 +269,20 @@
     documentStatus: oneOf(['current', 'superseded', 'entered-in-error']),
     noteContentType: oneOf(['Base64 Encoded', 'Plain Text', 'Rich Text']),
     availability: oneOf(['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled']),
+    json: (value) => (isBlank(value) || isObject(attempt(() => JSON.parse(value))) ? undefined : ['json']),
     amount,
     url,
     limits,
     faultPlan,
   }
 
-  // What is right for a text that was typed in, and means nothing for a path into the message.
+  // The other rules are for a text that was typed in, also as the type of their name: they mean nothing for a path
+  // into the message.
   const FOR_ANY_TYPE = new Set(['needed', 'required', 'madeOfFile'])
 
   /**
    * A validator of Node-RED for one property.
-   * @param names of rules; the first that is broken speaks
+   * @param names of rules, which the build looks for; the first that is broken speaks
    * @param when the property counts only then, see holds()
    */
   function valid(name, names = [], when) {
@@ -288,7 +291,7 @@
       if (when !== undefined && !holds(when, read)) return true
       const type = read(`${name}Type`)
       const typeFault = isBlank(String(value ?? '')) ? undefined : typed(value, type)
-      const applied = names.filter((rule) => FOR_ANY_TYPE.has(rule) || type === '' || type === 'str')
+      const applied = names.filter((rule) => FOR_ANY_TYPE.has(rule) || ['', 'str', rule].includes(type))
       const faults = applied.map((rule) => rules[rule](String(value ?? ''), read, name))
       return sentence(name, typeFault ?? faults.find((fault) => fault !== undefined))
     }
@@ -367,7 +370,7 @@
   const validStore = together(Object.keys(STORE_SECRETS))
 
   window.RedoxValidators = {
-    ...{ text, opened, holds, reader, STORED },
+    ...{ text, opened, holds, reader, STORED, RULES: Object.keys(rules) },
     ...{ valid, validId, validSecret, validSecrets, validStore },
   }
 })()

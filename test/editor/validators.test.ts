@@ -181,6 +181,10 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
   ],
   ['redox-datamodel-note', { noteContentType: 'payload.kind', noteContentTypeType: 'msg' }],
   ['redox-datamodel-note', { data: '{"a":', dataType: 'json' }, 'data', /^Data cannot be read: /],
+  ...SENDERS.filter((type) => type !== 'redox-upload').flatMap((type): typeof RULES => [
+    [type, { data: '[1]', dataType: 'json' }, 'data', /^Data must be a JSON object: /],
+    [type, { data: '{"a":1}', dataType: 'json' }],
+  ]),
   ['redox-datamodel-note', { data: '$uppercase(', dataType: 'jsonata' }, 'data', /^Data cannot be read: /],
   ['redox-datamodel-note', { data: 'payload[', dataType: 'msg' }, 'data', /^Data cannot be read: /],
   ['redox-datamodel-note', { data: '{"a":1}', dataType: 'json' }],
