@@ -48,6 +48,7 @@
   // ---- Rules: (value, read, name) => undefined, or the key of a sentence with its values -------------------
 
   const isBlank = (value) => value.trim() === ''
+  const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
   const needed = (value) => (isBlank(value) ? ['needed'] : undefined)
   const matching = (pattern, key) => (value) =>
     isBlank(value) || pattern.test(value.trim()) ? undefined : [key]
@@ -100,22 +101,98 @@
     return node.credentials[name] || (node.credentials[`has_${name}`] ? STORED : '')
   }
 
-  /** The shape of a private key, as far as one sees it; `STORED` stands for one that the editor never sees. */
-  function keyShape(value) {
-    const key = value.trim()
-    if (key === '' || key === STORED || VARIABLE.test(key)) return undefined
-    if (/ENCRYPTED/.test(key)) return ['encryptedKey']
-    if (key.startsWith('{')) return jwkShape(key)
-    if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) return undefined
-    return /-----BEGIN ([A-Z ]*PUBLIC KEY|CERTIFICATE)-----/.test(key) ? ['publicKey'] : ['keyShape']
+  // ---- Private keys: what src/auth/private-key.ts takes; a test holds both against the same keys -----------
+
+  // What the server has advice for, by its beginning; bytes are looked at as one character each.
+  const FOREIGN = [
+    [/-----BEGIN ?OPENSSH PRIVATE ?KEY-----|^openssh-key-v1\0/, 'OpenSSH'],
+    [/^PuTTY-User-Key-File-/, 'PuTTY'],
+    [/-----BEGIN PGP /, 'PGP'],
+    [/^0(\x80|[\x81-\x84][^]{1,4})?\x02\x01\x030/, 'PKCS#12'],
+    [/-----BEGIN ?(PKCS7|CMS)-----/, 'PKCS#7'],
+    [/^(\xFE\xED\xFE\xED|\xCE\xCE\xCE\xCE)/, 'Java key store'],
+    [/<RSAKeyValue>/, 'XML (.NET)'],
+  ]
+  const SSH_PUBLIC = /^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+) |-{4,5} ?BEGIN SSH2 PUBLIC KEY/
+  // DER: PKCS#8, PKCS#1 and SEC1 begin with a version; a public key and a certificate with another sequence.
+  const DER_PRIVATE = /^0(\x80|[\x81-\x84][^]{1,4}|[^])\x02\x01[\0\x01][\x02\x040]/
+  const DER_PUBLIC = /^0(\x80|[\x81-\x84][^]{1,4}|[^])0/
+  // Schemes of PKCS#5 and PKCS#12 in an EncryptedPrivateKeyInfo.
+  const DER_ENCRYPTED = /^0[^]{0,30}\x2A\x86\x48\x86\xF7\x0D\x01(\x05|\x0C\x01)/
+
+  const attempt = (read) => {
+    try {
+      return read()
+    } catch {
+      return undefined
+    }
   }
 
-  function jwkShape(key) {
-    try {
-      return JSON.parse(key).d === undefined ? ['publicKey'] : undefined
-    } catch {
-      return ['keyShape']
-    }
+  /** What base64 stands for, bytes as one character each; undefined for other texts. */
+  function decoded(key) {
+    const digits = key.replace(/^["']|["']$/g, '').replace(/\s+|\\+[nr]/g, '')
+    if (digits.length < 100 || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(digits)) return undefined
+    return attempt(() => atob(digits.replace(/-/g, '+').replace(/_/g, '/').replace(/=+$/, '')))
+  }
+
+  /** A key without base64 and without JSON's quotes around it. */
+  function unwrapped(value) {
+    const key = value.replace(/^(\uFEFF|\xEF\xBB\xBF)/, '').trim()
+    if (key.includes('-----BEGIN') || /^["'\s\\]*[{[]/.test(key)) return key
+    const content = decoded(key)
+    if (content === undefined) return key
+    return /^(\xEF\xBB\xBF)?[\t\r\n -~]+$/.test(content) ? unwrapped(content) : content
+  }
+
+  /** What a text in JSON says, whatever quotes are escaped in it. */
+  function jsonOf(key) {
+    const value = attempt(() => JSON.parse(key))
+    if (typeof value === 'string') return jsonOf(value)
+    return value ?? attempt(() => JSON.parse(key.replace(/\\+[nr]/g, ' ').replace(/\\+"/g, '"')))
+  }
+
+  /** The private JWK, in a set the one that the key ID names; several, or none, as they are. */
+  function jwksOf(key, keyId) {
+    const value = jsonOf(key)
+    const keys = Array.isArray(value) ? value : value?.keys
+    if (!Array.isArray(keys)) return [value]
+    const secret = keys.filter((one) => one?.d !== undefined)
+    const named = secret.filter(({ kid }) => kid === keyId)
+    return named.length > 0 ? named : secret
+  }
+
+  /** The shape of a private key, as far as one sees it; `STORED` stands for one that the editor never sees. */
+  function keyShape(value, keyId) {
+    if (isBlank(value) || value === STORED || VARIABLE.test(value.trim())) return undefined
+    const key = unwrapped(value)
+    const foreign = FOREIGN.find(([pattern]) => pattern.test(key))
+    if (foreign) return ['keyFormat', { format: foreign[1] }]
+    if (SSH_PUBLIC.test(key)) return ['publicKey']
+    if (key.includes('-----BEGIN')) return pemShape(key)
+    if (/^["'\s\\]*[{[]/.test(key)) return jwkShape(jwksOf(key, keyId))
+    return derShape(key)
+  }
+
+  function pemShape(key) {
+    if (/ENCRYPTED/.test(key)) return ['encryptedKey']
+    if (/-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----[^]*-----END ?\1-----/.test(key)) return undefined
+    return /-----BEGIN ?([A-Z ]*PUBLIC ?KEY|[A-Z ]*CERTIFICATE[A-Z ]*)-----/.test(key)
+      ? ['publicKey']
+      : ['keyShape']
+  }
+
+  function jwkShape(keys) {
+    if (keys.length > 1) return ['keySet']
+    if (keys.length === 0) return ['publicKey']
+    const [jwk] = keys
+    if (jwk?.kty !== 'RSA' && jwk?.kty !== 'EC') return ['keyShape']
+    return jwk.d === undefined ? ['publicKey'] : undefined
+  }
+
+  function derShape(key) {
+    if (DER_PRIVATE.test(key)) return undefined
+    if (DER_ENCRYPTED.test(key)) return ['encryptedKey']
+    return DER_PUBLIC.test(key) ? ['publicKey'] : ['keyShape']
   }
 
   // The words of src/sandbox/faults.ts; a test holds both against the same plans.
@@ -192,18 +269,20 @@
     documentStatus: oneOf(['current', 'superseded', 'entered-in-error']),
     noteContentType: oneOf(['Base64 Encoded', 'Plain Text', 'Rich Text']),
     availability: oneOf(['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled']),
+    json: (value) => (isBlank(value) || isObject(attempt(() => JSON.parse(value))) ? undefined : ['json']),
     amount,
     url,
     limits,
     faultPlan,
   }
 
-  // What is right for a text that was typed in, and means nothing for a path into the message.
+  // The other rules are for a text that was typed in, also as the type of their name: they mean nothing for a path
+  // into the message.
   const FOR_ANY_TYPE = new Set(['needed', 'required', 'madeOfFile'])
 
   /**
    * A validator of Node-RED for one property.
-   * @param names of rules; the first that is broken speaks
+   * @param names of rules, which the build looks for; the first that is broken speaks
    * @param when the property counts only then, see holds()
    */
   function valid(name, names = [], when) {
@@ -212,7 +291,7 @@
       if (when !== undefined && !holds(when, read)) return true
       const type = read(`${name}Type`)
       const typeFault = isBlank(String(value ?? '')) ? undefined : typed(value, type)
-      const applied = names.filter((rule) => FOR_ANY_TYPE.has(rule) || type === '' || type === 'str')
+      const applied = names.filter((rule) => FOR_ANY_TYPE.has(rule) || ['', 'str', rule].includes(type))
       const faults = applied.map((rule) => rules[rule](String(value ?? ''), read, name))
       return sentence(name, typeFault ?? faults.find((fault) => fault !== undefined))
     }
@@ -236,14 +315,15 @@
   const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] }
 
   function secretFault(node, read, name) {
-    const secret = secretOf(node, read, name)
+    const secret = secretOf(node, read, name)?.trim()
     if (secret === '') return name === 'privateKey' && !isBlank(read('keyId')) ? ['keyWithoutId'] : ['needed']
-    return name === 'privateKey' && secret !== undefined ? keyShape(secret) : undefined
+    return name === 'privateKey' && secret !== undefined ? keyShape(secret, read('keyId').trim()) : undefined
   }
 
   function keyIdFault(node, read) {
     const key = secretOf(node, read, 'privateKey') ?? ''
-    const namesItself = key.trim().startsWith('{') && /"kid"\s*:/.test(key)
+    const jwks = jwksOf(unwrapped(key), undefined)
+    const namesItself = jwks.length === 1 && typeof jwks[0]?.kid === 'string'
     return key !== '' && !namesItself && isBlank(read('keyId')) ? ['idWithoutKey'] : undefined
   }
 
@@ -294,7 +374,7 @@
   const validStore = together(Object.keys(STORE_SECRETS))
 
   window.RedoxValidators = {
-    ...{ text, opened, holds, reader, STORED },
+    ...{ text, opened, holds, reader, STORED, RULES: Object.keys(rules) },
     ...{ valid, validId, validSecret, validSecrets, validStore },
   }
 })()

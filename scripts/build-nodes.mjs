@@ -8,6 +8,7 @@ import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import { rows } from './lib/rows.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -17,6 +18,7 @@ const CONFIG = 'redox-config'
 const { redox: texts } = JSON.parse(
   await readFile(path.join(root, 'nodes', CONFIG, 'locales', 'en-US', `${CONFIG}.json`), 'utf8'),
 )
+const rules = await editorRules()
 
 for (const from of ['nodes', 'plugins'])
   for (const type of await readdir(path.join(root, from))) {
@@ -43,7 +45,27 @@ async function expand(set, file) {
   const to = path.join(dist, from, type, file)
   const source = await readFile(path.join(root, from, type, file), 'utf8')
   await mkdir(path.dirname(to), { recursive: true })
-  await writeFile(to, await directives(set, source))
+  const html = await directives(set, source)
+  assertRulesExist(path.join(from, type, file), html)
+  await writeFile(to, html)
+}
+
+/** The names of the rules that a dialog may ask for, from the script that the editor loads. */
+async function editorRules() {
+  const window = {}
+  runInNewContext(await readFile(path.join(root, 'resources', 'redox-validators.js'), 'utf8'), { window })
+  return window.RedoxValidators.RULES
+}
+
+/** A rule that does not exist would end the validation of its node in the editor. */
+function assertRulesExist(file, html) {
+  for (const [, property, names] of html.matchAll(/RedoxValidators\.valid\(\s*'(\w+)',\s*\[([^\]]*)\]/g))
+    for (const [, name] of names.matchAll(/['"]([^'"]*)['"]/g))
+      if (!rules.includes(name))
+        throw new Error(
+          `${file}: "${property}" asks for the rule "${name}", which resources/redox-validators.js lacks. ` +
+            `Rules: ${rules.join(', ')}.`,
+        )
 }
 
 async function directives(set, source) {

@@ -11,7 +11,7 @@ export interface OAuthCredentials {
   clientId: string
   /** `kid` of the registered public key; may be left out when the private key is a JWK with a `kid` */
   keyId?: string
-  /** PKCS#8 PEM or JWK */
+  /** PEM or JWK, see readPrivateKey */
   privateKey: string
   scope?: string
   tokenUrl: string
@@ -79,7 +79,10 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
 
 async function signAssertion(credentials: OAuthCredentials): Promise<string> {
   const clientId = required(credentials.clientId, 'clientId', 'client ID')
-  const signing = readPrivateKey(required(credentials.privateKey, 'privateKey', 'private key'))
+  const signing = readPrivateKey(
+    required(credentials.privateKey, 'privateKey', 'private key'),
+    credentials.keyId,
+  )
   const keyId = required(credentials.keyId || signing.keyId, 'keyId', 'key ID')
   // Loaded here: jose is an ES module, which Node 22.9 cannot require, and no flow needs it before a send.
   const { SignJWT } = await import('jose')

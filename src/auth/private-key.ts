@@ -1,5 +1,7 @@
-import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { RedoxError } from '../errors'
+import { foreignFormat } from './key-formats'
+import { completed, type PrivateJwk } from './rsa-jwk'
 
 export interface SigningKey {
   key: KeyObject
@@ -18,63 +20,149 @@ const invalid = (problem: string): RedoxError =>
     },
   )
 
+const ENCRYPTED =
+  'it is protected by a passphrase. Export it without one (openssl pkcs8 -topk8 -nocrypt -in key.pem).'
+const PUBLIC = 'it is a public key. Paste the private key that belongs to it.'
+const CERTIFICATE = 'it is a certificate. Paste the private key that belongs to it.'
+const NEITHER = 'it is neither PEM ("-----BEGIN PRIVATE KEY-----" to "-----END PRIVATE KEY-----") nor a JWK.'
+
 /**
- * A private key as people paste it: PEM with real line breaks, with `\n` written out, or with the line breaks
- * lost in a one-line field; or a JWK.
- * @throws RedoxError REDOX_CONFIGURATION, without any part of the key
+ * A private key as people paste it: PEM (PKCS#8, PKCS#1, SEC1) with real line breaks, with `\n` written out, once or
+ * several times escaped, with the line breaks lost, or without its BEGIN and END lines; a JWK, alone or in a set, of
+ * which an RSA key may lack the primes; each of them also as base64.
+ * @param keyId which key of a set
+ * @throws RedoxError REDOX_CONFIGURATION, without any part of the key; names other formats, and how to convert them
  */
-export function readPrivateKey(text: string): SigningKey {
-  const trimmed = text.trim()
-  if (trimmed === '')
-    throw invalid('it is empty. Paste the PKCS#8 PEM or the JWK that belongs to the key ID.')
-  return trimmed.startsWith('{') ? fromJwk(trimmed) : fromPem(trimmed)
+export function readPrivateKey(text: string, keyId?: string): SigningKey {
+  const pasted = text.replace(/^\uFEFF/, '').trim()
+  if (pasted === '') throw invalid('it is empty. Paste the PKCS#8 PEM or the JWK that belongs to the key ID.')
+  const advice = foreignFormat(pasted)
+  if (advice !== undefined) throw invalid(advice)
+  if (pasted.includes('-----BEGIN')) return fromPem(pasted)
+  if (/^(["'\s\\]*)[{[]/.test(pasted)) return fromJson(pasted, keyId)
+  const bytes = base64(pasted)
+  return bytes === undefined ? refuseText(pasted) : fromBytes(bytes, keyId)
 }
 
-function fromJwk(text: string): SigningKey {
-  let jwk: JsonWebKey & { kid?: unknown; keys?: unknown }
-  try {
-    jwk = JSON.parse(text) as typeof jwk
-  } catch {
-    throw invalid('it begins like a JWK, but is not valid JSON.')
-  }
-  if (jwk.keys !== undefined) throw invalid('it is a key set (JWKS). Paste the one private JWK out of it.')
-  if (jwk.d === undefined) throw invalid('the JWK is a public key (it has no "d"). Paste the private one.')
-  try {
-    const key = createPrivateKey({ key: jwk, format: 'jwk' })
-    return { key, algorithm: algorithmOf(key), ...(typeof jwk.kid === 'string' && { keyId: jwk.kid }) }
-  } catch (error) {
-    if (error instanceof RedoxError) throw error
-    throw invalid('the JWK is damaged. Copy it again, whole.')
-  }
+function refuseText(text: string): never {
+  if (/^(\/|~\/|\.{1,2}\/|[A-Za-z]:\\)?[^\s"{}]+\.(pem|key|der|p8|jwk|json|txt)$/i.test(text))
+    throw invalid('it is the path of a file. Paste what the file holds.')
+  throw invalid(NEITHER)
 }
+
+// Shorter texts are words, not keys: the smallest that Redox takes has 185 bytes.
+const MIN_BASE64 = 100
+
+function base64(text: string): Buffer | undefined {
+  const digits = text.replace(/^["']|["']$/g, '').replace(/\s+|\\+[nr]/g, '')
+  const isBase64 = digits.length >= MIN_BASE64 && /^[A-Za-z0-9+/_-]+={0,2}$/.test(digits)
+  return isBase64 ? Buffer.from(digits, 'base64') : undefined
+}
+
+/** Base64 of a whole PEM or JWK, or of the DER that stands in a PEM. */
+function fromBytes(bytes: Buffer, keyId: string | undefined): SigningKey {
+  const isText = /^[\t\r\n -~]+$/.test(bytes.toString('latin1').replace(/^\xEF\xBB\xBF/, ''))
+  return isText ? readPrivateKey(bytes.toString('utf8'), keyId) : fromDer(bytes, NEITHER)
+}
+
+// ---- PEM ------------------------------------------------------------------------------------------------
 
 function fromPem(text: string): SigningKey {
-  const unescaped = text.replace(/\\r/g, '').replace(/\\n/g, '\n')
+  const unescaped = text.replace(/\\+r/g, '').replace(/\\+n/g, '\n')
   // A private key goes first: openssl writes a block of EC PARAMETERS before it.
   const match =
-    /-----BEGIN ([A-Z ]*PRIVATE KEY)-----([\s\S]*?)-----END \1-----/.exec(unescaped) ??
-    /-----BEGIN ([A-Z ]+)-----([\s\S]*?)-----END \1-----/.exec(unescaped)
-  if (!match) {
-    throw invalid(
-      'it is neither PEM ("-----BEGIN PRIVATE KEY-----" to "-----END PRIVATE KEY-----") nor a JWK.',
-    )
-  }
+    /-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped) ??
+    /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
+  if (!match) throw invalid('the PEM is cut short: its END line is missing. Copy it again, whole.')
   const [, label, content] = match as unknown as [string, string, string]
-  if (label.includes('PUBLIC') || label === 'CERTIFICATE') {
-    throw invalid(`it is a ${label.toLowerCase()}. Paste the private key that belongs to it.`)
+  if (label.includes('REQUEST')) throw invalid(`it is a certificate request. ${OTHER_HALF}`)
+  if (label.includes('PUBLIC')) throw invalid(PUBLIC)
+  if (label.includes('CERTIFICATE')) throw invalid(CERTIFICATE)
+  if (label.includes('ENCRYPTED') || content.includes('ENCRYPTED')) throw invalid(ENCRYPTED)
+  return fromDer(Buffer.from(content, 'base64'), 'the PEM is damaged or cut short. Copy it again, whole.')
+}
+
+const OTHER_HALF = 'Paste the private key that it was made with.'
+const ENCODINGS = ['pkcs8', 'pkcs1', 'sec1'] as const
+
+/** @param otherwise what is said of bytes that are no key of any kind */
+function fromDer(der: Buffer, otherwise: string): SigningKey {
+  for (const type of ENCODINGS) {
+    const key = attempt(() => createPrivateKey({ key: der, format: 'der', type }))
+    if (key !== undefined) return { key, algorithm: algorithmOf(key) }
   }
-  if (label.includes('ENCRYPTED') || content.includes('ENCRYPTED')) {
-    throw invalid('it is protected by a passphrase. Export it without one (openssl pkcs8 -topk8 -nocrypt).')
-  }
-  const lines = content.replace(/\s+/g, '').match(/.{1,64}/g) ?? []
+  const advice = foreignFormat(der.toString('latin1'))
+  if (advice !== undefined) throw invalid(advice)
+  if (hasEncryptionScheme(der)) throw invalid(ENCRYPTED)
+  if (attempt(() => createPublicKey({ key: der, format: 'der', type: 'spki' }))) throw invalid(PUBLIC)
+  if (attempt(() => new X509Certificate(der))) throw invalid(CERTIFICATE)
+  throw invalid(otherwise)
+}
+
+function attempt<T>(read: () => T): T | undefined {
   try {
-    const key = createPrivateKey(`-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`)
-    return { key, algorithm: algorithmOf(key) }
-  } catch (error) {
-    if (error instanceof RedoxError) throw error
-    throw invalid('the PEM is damaged or cut short. Copy it again, whole.')
+    return read()
+  } catch {
+    return undefined
   }
 }
+
+// EncryptedPrivateKeyInfo (RFC 5958) begins with the object identifier of a scheme of PKCS#5 or PKCS#12.
+const SCHEMES = ['2a864886f70d0105', '2a864886f70d010c01']
+const hasEncryptionScheme = (der: Buffer): boolean =>
+  SCHEMES.some((scheme) => der.subarray(0, 32).toString('hex').includes(scheme))
+
+// ---- JWK ------------------------------------------------------------------------------------------------
+
+interface Jwk extends PrivateJwk {
+  kid?: unknown
+}
+
+function fromJson(text: string, keyId: string | undefined): SigningKey {
+  const value = parsed(text)
+  if (typeof value === 'string') return readPrivateKey(value, keyId)
+  const keys = Array.isArray(value) ? (value as unknown[]) : (value as { keys?: unknown } | null)?.keys
+  return fromJwk(Array.isArray(keys) ? oneOf(keys, keyId) : value)
+}
+
+/** JSON, or JSON out of a text in JSON, with its quotes escaped. */
+function parsed(text: string): unknown {
+  const value = attempt(() => JSON.parse(text) as unknown)
+  if (value !== undefined) return value
+  const unescaped = attempt(() => JSON.parse(text.replace(/\\+[nr]/g, ' ').replace(/\\+"/g, '"')) as unknown)
+  if (unescaped !== undefined) return unescaped
+  throw invalid('it begins like a JWK, but is not valid JSON.')
+}
+
+const isObject = (value: unknown): value is Jwk => typeof value === 'object' && value !== null
+
+function oneOf(keys: unknown[], keyId: string | undefined): unknown {
+  const secret = keys.filter((key) => isObject(key) && key.d !== undefined)
+  if (secret.length === 0)
+    throw invalid('it is a key set (JWKS) of public keys (none has a "d"). Paste the private key.')
+  const named = secret.filter((key) => keyId !== undefined && (key as Jwk).kid === keyId)
+  const found = named.length > 0 ? named : secret
+  if (found.length === 1) return found[0]
+  throw invalid(
+    'it is a key set (JWKS) with several private keys. Paste the one JWK that belongs to the key ID, or set the key ' +
+      'ID to the "kid" of one.',
+  )
+}
+
+function fromJwk(value: unknown): SigningKey {
+  if (!isObject(value) || typeof value.kty !== 'string')
+    throw invalid('it is JSON, but no JWK (it has no "kty"). Paste the PEM or the JWK alone.')
+  const { kty, kid } = value
+  if (kty !== 'RSA' && kty !== 'EC') throw invalid(`${KINDS} The JWK has another "kty".`)
+  if (value.d === undefined) throw invalid('the JWK is a public key (it has no "d"). Paste the private one.')
+  const key = attempt(() => createPrivateKey({ key: completed(value), format: 'jwk' }))
+  if (key === undefined) throw invalid('the JWK is damaged. Copy it again, whole.')
+  return { key, algorithm: algorithmOf(key), ...(typeof kid === 'string' && { keyId: kid }) }
+}
+
+// ---- What Redox takes -----------------------------------------------------------------------------------
+
+const KINDS = 'Redox takes RSA keys (RS384) and EC keys on the curve P-384 (ES384).'
 
 function algorithmOf(key: KeyObject): SigningKey['algorithm'] {
   if (key.asymmetricKeyType === 'rsa') {
@@ -83,6 +171,7 @@ function algorithmOf(key: KeyObject): SigningKey['algorithm'] {
     return 'RS384'
   }
   // ES384 signs with the curve P-384 and no other (RFC 7518 section 3.4).
-  if (createPublicKey(key).export({ format: 'jwk' }).crv === 'P-384') return 'ES384'
-  throw invalid('Redox takes RSA keys (RS384) and EC keys on the curve P-384 (ES384).')
+  const isEc = key.asymmetricKeyType === 'ec'
+  if (isEc && createPublicKey(key).export({ format: 'jwk' }).crv === 'P-384') return 'ES384'
+  throw invalid(KINDS)
 }

@@ -1,0 +1,79 @@
+/** The rules that the dialogs name exist, and `json` is one: Data has to be an object. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { runInNewContext } from 'node:vm'
+
+const ROOT = path.join(__dirname, '../../..')
+const DIALOG = 'nodes/redox-datamodel-note/redox-datamodel-note.html'
+
+interface Validators {
+  RULES: string[]
+  valid(name: string, rules: string[]): (this: object, value: string) => true | string
+}
+
+function validators(): Validators {
+  const window: { RedoxValidators?: Validators } = {}
+  const RED = {
+    _: (key: string) => key.replace(/^.*\.invalid\./, ''),
+    utils: { validateTypedProperty: () => true },
+  }
+  const script = readFileSync(path.join(ROOT, 'resources/redox-validators.js'), 'utf8')
+  runInNewContext(script, { window, RED, $: () => [] })
+  return window.RedoxValidators!
+}
+
+describe('rules of the dialogs', () => {
+  const VALUES: [value: string, type: string, said: true | string][] = [
+    ['', 'json', true],
+    ['{"Patient":{}}', 'json', true],
+    ['{"Patient":{}}', 'str', true],
+    ['{"Patient":', 'str', 'json'],
+    ['[1]', 'json', 'json'],
+    ['"text"', 'json', 'json'],
+    ['null', 'json', 'json'],
+    ['payload.data', 'msg', true],
+    ['payload.data', 'jsonata', true],
+  ]
+  for (const [value, dataType, said] of VALUES) {
+    it(`json, for ${JSON.stringify(value)} as ${dataType}: ${said}`, () => {
+      const validate = validators().valid('data', ['json'])
+      assert.equal(validate.call({ dataType, data: value }, value), said)
+    })
+  }
+
+  it('exist, wherever a dialog names one', () => {
+    const folders = readdirSync(path.join(ROOT, 'nodes')).filter((name) => name.startsWith('redox-'))
+    const named = folders.flatMap((set) => {
+      const html = readFileSync(path.join(ROOT, 'nodes', set, `${set}.html`), 'utf8')
+      const lists = [...html.matchAll(/RedoxValidators\.valid\([^[\])]*\[([^\]]*)\]/g)]
+      return lists.flatMap(([, list]) => [...list!.matchAll(/'(\w+)'/g)].map(([, name]) => name!))
+    })
+    assert.ok(named.includes('json'))
+    const { RULES } = validators()
+    assert.deepEqual(
+      named.filter((name) => !RULES.includes(name)),
+      [],
+    )
+  })
+
+  it('that do not exist let the build fail, with the dialog and the property that ask for them', () => {
+    const copy = mkdtempSync(path.join(tmpdir(), 'redox-rules-'))
+    try {
+      for (const folder of ['nodes', 'plugins', 'resources', 'scripts', 'icons'])
+        cpSync(path.join(ROOT, folder), path.join(copy, folder), { recursive: true })
+      const dialog = path.join(copy, DIALOG)
+      writeFileSync(dialog, readFileSync(dialog, 'utf8').replace("['json']", "['jason']"))
+      const build = (): string =>
+        execFileSync(process.execPath, [path.join(copy, 'scripts/build-nodes.mjs')], {
+          encoding: 'utf8',
+          stdio: 'pipe',
+        })
+      assert.throws(build, /redox-datamodel-note\.html: "data" asks for the rule "jason"/)
+    } finally {
+      rmSync(copy, { recursive: true, force: true })
+    }
+  })
+})
