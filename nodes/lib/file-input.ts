@@ -40,7 +40,10 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
   const value = given?.value ?? (await fileValue(task))
   const hints = { ...(await hintsOf(task)), ...(given?.isText && { isText: true as const }) }
   if (!Array.isArray(value)) return [await takeOne(task, value, hints, from)]
-  if (!several) throw badInput(`${hints.where} is an array, but this node takes one file. Split it first.`)
+  if (!several)
+    throw badInput(
+      `${hints.where} is an array, but this node takes one file. Split it first, or give one of them, e.g. ${hints.where}[0].`,
+    )
   if (value.length === 0) throw badInput(`${hints.where} is an empty array. Nothing was sent.`)
   const files: MessageFile[] = []
   for (const [index, item] of value.entries()) files.push(await takeItem(task, item, hints, index, from))

@@ -13,9 +13,8 @@ function isInLines(text: string): boolean {
 
 const CANONICAL = /^[A-Za-z0-9+/]*={0,2}$/
 
-/** Bytes of base64 in one line, in the alphabet of RFC 4648; undefined for what is none. */
+/** Bytes of base64 in one line, in the alphabet of RFC 4648; undefined when its length is none. */
 function decodeCompact(compact: string): Buffer | undefined {
-  if (!CANONICAL.test(compact)) return undefined
   const isWhole = compact.endsWith('=') ? compact.length % 4 === 0 : compact.length % 4 !== 1
   return isWhole ? Buffer.from(compact, 'base64') : undefined
 }
@@ -24,14 +23,16 @@ function decodeCompact(compact: string): Buffer | undefined {
 const compacted = (text: string): string => text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/')
 
 /** Bytes of base64 whose white space may stand anywhere: only for what proves to be a file. */
-export const decodeLoosely = (text: string): Buffer | undefined => decodeCompact(compacted(text))
-
-/** Bytes of base64 in one line or in lines of one length; undefined for what is none. */
-export function decodeInLines(text: string): Buffer | undefined {
+export function decodeLoosely(text: string): Buffer | undefined {
   // Nearly always it is in one line, and megabytes need not be looked through once more.
   if (CANONICAL.test(text)) return decodeCompact(text)
-  return isInLines(text) ? decodeLoosely(text) : undefined
+  const compact = compacted(text)
+  return CANONICAL.test(compact) ? decodeCompact(compact) : undefined
 }
+
+/** Bytes of base64 in one line or in lines of one length; undefined for what is none. */
+export const decodeInLines = (text: string): Buffer | undefined =>
+  CANONICAL.test(text) || isInLines(text) ? decodeLoosely(text) : undefined
 
 /**
  * Bytes of a base64 text. Line breaks, spaces, missing padding and the url-safe alphabet are accepted; what we

@@ -1,5 +1,5 @@
 import { extension as extensionOf, lookup } from 'mime-types'
-import { looksLikeText, pdfStart, signatureOf, type Signature } from './signatures'
+import { isPdfInText, looksLikeText, pdfStart, signatureOf, type Signature } from './signatures'
 
 export { HEAD_LENGTH, looksLikeText } from './signatures'
 
@@ -178,7 +178,8 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
   const found = signatureOf(head)
   // A PDF that begins late; but so does a signed or packed one, and a text may speak of it.
   const late = pdfStart(head) >= 0 ? 'application/pdf' : undefined
-  const seen = found?.contentType ?? (looksLikeText(head) ? 'text/plain' : (late ?? OCTETS))
+  const isOther = looksLikeText(head) && !isPdfInText(head)
+  const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTETS))
   const isPossible = (contentType: string): boolean =>
     [seen, late].some((one) => one !== undefined && sameType(one, contentType)) ||
     (!PROVABLE.has(canonicalType(contentType)) && (found === undefined || mayBe(found, contentType)))

@@ -29,7 +29,9 @@ export type * from './types'
  */
 export function takeFile(value: unknown, hints: FileHints): IntakeResult {
   if (value === undefined || value === null) {
-    throw badInput(`There is no file in ${hints.where}. Set the node's File field to where the file is.`)
+    throw badInput(
+      `There is no file in ${hints.where}. Set the node's File field to where the file is (a file that was uploaded to an "http in" node: msg.req.files[0].buffer).`,
+    )
   }
   if (typeof value === 'string') return takeText(value, hints)
   // Not `instanceof`: what a Function node makes is of another realm.

@@ -57,6 +57,10 @@ export const HEAD_LENGTH = 1024
 export const pdfStart = (head: Buffer): number =>
   head.subarray(0, HEAD_LENGTH + PDF_MARK.length - 1).indexOf(PDF_MARK)
 
+/** A PDF of nothing but text that begins late has its mark in a line of its own, and an object behind it. */
+export const isPdfInText = (head: Buffer): boolean =>
+  /[\r\n]%PDF-\d\.\d\s*[\r\n][^]*?\d \d+ obj\b/.test(head.toString('latin1'))
+
 const PDF_MARK = Buffer.from('%PDF-')
 
 export function signatureOf(head: Buffer): Signature | undefined {

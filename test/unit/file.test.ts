@@ -15,7 +15,13 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
 import { decodeBase64, decodeDataUri } from '../../src/file/base64'
-import { detectContentType, fileTypeOf, isContentType, looksLikeText } from '../../src/file/content-types'
+import {
+  contentTypeOfName,
+  detectContentType,
+  fileTypeOf,
+  isContentType,
+  looksLikeText,
+} from '../../src/file/content-types'
 import {
   asText,
   cleanFileName,
@@ -598,6 +604,120 @@ describe('content types', () => {
       assert.deepEqual(detectContentType(bytes, name, type), { contentType: type })
     }
     assert.deepEqual(detectContentType(Buffer.alloc(0), 'a.pdf'), { contentType: 'application/pdf' })
+  })
+
+  const dicom = (preamble: string, after = '\x02\0\0\0UL'): Buffer =>
+    Buffer.concat([
+      Buffer.alloc(128, 0).fill(preamble, 0, preamble.length, 'latin1'),
+      Buffer.from(`DICM${after}`, 'latin1'),
+    ])
+  const brands = (...names: string[]): Buffer => {
+    const [major = '', ...others] = names
+    const size = String.fromCharCode(16 + 4 * others.length)
+    return Buffer.from(`\0\0\0${size}ftyp${major}\0\0\0\0${others.join('')}\0\0\0\x08mdat`, 'latin1')
+  }
+  const utf16 = (text: string): Buffer => Buffer.from(`\ufeff${text}`, 'utf16le')
+  const PROVED: [what: string, bytes: Buffer, type: string][] = [
+    ['DICOM', dicom(''), 'application/dicom'],
+    ['DICOM with the header of a TIFF', dicom('II*\0\x08'), 'application/dicom'],
+    ['a report that begins with ID3', Buffer.from('ID3 case review: all well'), 'text/plain'],
+    ['a report that has WAVE', Buffer.from('SPIKE & WAVE complexes'), 'text/plain'],
+    ['a report that has RIFF and WAVE', Buffer.from('RIFF -- WAVE of a report'), 'text/plain'],
+    ['a report that has WEBP', Buffer.from('RIFF -- WEBP of a report'), 'text/plain'],
+    ['a report that has ftyp', Buffer.from('The ftypheic of a report'), 'text/plain'],
+    ['a report about GIF', Buffer.from('GIF89a is a format'), 'text/plain'],
+    ['a report with DICM', Buffer.from(`${'x'.repeat(128)}DICM of a report`), 'text/plain'],
+    ['MP3', Buffer.from('ID3\x04\0\0\0\0\x02\x01\xff', 'latin1'), 'audio/mpeg'],
+    ['WAV', Buffer.from('RIFF\x24\0\0\0WAVEfmt \x10\0\0\0', 'latin1'), 'audio/wav'],
+    [
+      'WAVE without RIFF',
+      Buffer.from('\0\x01\x02\x03\0\0\0\0WAVEfmt \xff', 'latin1'),
+      'application/octet-stream',
+    ],
+    ['HEIC', brands('heic', 'mif1', 'heic'), 'image/heic'],
+    ['HEIC by a compatible brand', brands('mif1', 'mif1', 'heix'), 'image/heic'],
+    ['a sequence of HEIC', brands('msf1', 'hevc'), 'image/heic'],
+    ['HEIF', brands('mif1', 'mif1', 'miaf'), 'image/heif'],
+    ['AVIF', brands('avif', 'mif1', 'miaf'), 'image/avif'],
+    ['AVIF by a compatible brand', brands('mif1', 'avif', 'miaf'), 'image/avif'],
+    ['a film', brands('isom', 'mp41'), 'video/mp4'],
+    ['a PDF behind a line feed', Buffer.from('\n%PDF-1.4\n1 0 obj'), 'application/pdf'],
+    ['a PDF behind a byte order mark', Buffer.from('\ufeff%PDF-1.4\n1 0 obj'), 'application/pdf'],
+    [
+      'a PDF behind the header of a printer',
+      Buffer.from('\x1b%-12345X@PJL\r\n%PDF-1.4\n1 0 obj'),
+      'application/pdf',
+    ],
+    [
+      'a PDF of bytes behind other bytes',
+      Buffer.from(`\0\xff${'x'.repeat(900)}%PDF-1.4`, 'latin1'),
+      'application/pdf',
+    ],
+    [
+      'a PDF that begins too late',
+      Buffer.from(`\0\xff${'x'.repeat(1100)}%PDF-1.4`, 'latin1'),
+      'application/octet-stream',
+    ],
+    ['HTML in capitals', Buffer.from('<HTML><BODY>'), 'text/html'],
+    ['HTML of a part', Buffer.from('<table border=1><tr>'), 'text/html'],
+    ['HTML behind a comment', Buffer.from('<!-- x -->\n<!doctype HTML>'), 'text/html'],
+    ['HTML in UTF-16', utf16('<!DOCTYPE html>'), 'text/html'],
+    ['HTML in UTF-16, big', utf16('<html>').swap16(), 'text/html'],
+    ['XML', Buffer.from('<?XML version="1.0"?><a/>'), 'application/xml'],
+    ['XML in UTF-16 without a mark', Buffer.from('<?xml version="1.0"?>', 'utf16le'), 'application/xml'],
+    [
+      'XML without a declaration',
+      Buffer.from('<ClinicalDocument xmlns="urn:hl7-org:v3">'),
+      'application/xml',
+    ],
+    ['XML of elements alone', Buffer.from('<a>\n<b>x</b></a>'), 'application/xml'],
+    ['a letter about somebody', Buffer.from('<John Smith> wrote: all well'), 'text/plain'],
+    ['a value', Buffer.from('<5 mg/dl'), 'text/plain'],
+    ['text with NUL', Buffer.from('well\0done'), 'application/octet-stream'],
+  ]
+  for (const [what, bytes, type] of PROVED)
+    it(`${what} is ${type}`, () => assert.equal(detectContentType(bytes).contentType, type))
+
+  it('image/heif and image/heic are one family', () => {
+    for (const type of ['image/heic', 'image/heif', 'image/heic-sequence'])
+      assert.deepEqual(detectContentType(brands('mif1', 'heic'), undefined, type), { contentType: type })
+    assert.equal(detectContentType(brands('mif1'), 'a.heic').warning, undefined)
+    assert.equal(detectContentType(brands('isom'), 'a.heic', 'image/avif').contradiction, 'video/mp4')
+  })
+
+  it('what a container or markup cannot be is told, and file type and warning agree', () => {
+    const others: [bytes: Buffer, name: string, type: string, fileType: string][] = [
+      [ZIP, 'a.csv', 'application/zip', 'ZIP'],
+      [ZIP, 'a.jpg', 'application/zip', 'ZIP'],
+      [ZIP, 'a.json', 'application/zip', 'ZIP'],
+      [LOGIN_PAGE, 'a.csv', 'text/html', 'HTML'],
+      [LOGIN_PAGE, 'a.docx', 'text/html', 'HTML'],
+      [brands('isom'), 'a.txt', 'video/mp4', 'MP4'],
+      [dicom('II*\0'), 'a.tif', 'application/dicom', 'DCM'],
+    ]
+    for (const [bytes, filename, type, fileType] of others) {
+      const { file, warnings } = takeFile(bytes, { ...HINTS, filename })
+      assert.deepEqual([file.contentType, file.fileType], [type, fileType])
+      assert.ok(warnings.join().endsWith(`sent as ${type}`), warnings.join())
+      const declared = detectContentType(bytes, undefined, contentTypeOfName(filename))
+      assert.equal(declared.contradiction, type)
+    }
+    const noise = takeFile(Buffer.from([0, 1, 2]), { ...HINTS, filename: 'a.pdf' }).file
+    assert.deepEqual([noise.contentType, noise.fileType], ['application/octet-stream', undefined])
+  })
+
+  it('what a container or markup can be is named', () => {
+    for (const [bytes, name] of [
+      [ZIP, 'a.xlsx'],
+      [ZIP, 'a.odt'],
+      [ZIP, 'a.epub'],
+      [LOGIN_PAGE, 'a.txt'],
+      [LOGIN_PAGE, 'a.doc'],
+      [Buffer.from('<svg xmlns="x">'), 'a.svg'],
+      [brands('isom'), 'a.mov'],
+      [Buffer.from('ID3\x04\0\0\0\0\x02\x01\xff', 'latin1'), 'a.aac'],
+    ] as const)
+      assert.deepEqual(detectContentType(bytes, name), { contentType: contentTypeOfName(name) })
   })
 
   it('text may be cut inside a character', () => {
