@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const once = process.argv.includes('--once')
 // A run that ends by itself must not meet an editor that is open already.
-const port = once ? 0 : Number(process.env.PORT || 1880)
+const port = once ? 0 : portOf(process.env.PORT || '1880')
 const userDir = path.join(root, '.node-red')
 
 // The buttons of the example flows and what pressing them must lead to: node type and HTTP status of its answer.
@@ -43,10 +43,15 @@ const STEPS = [
   { button: 'redoxex12i', answers: [{ type: 'redox-datamodel-media', status: 200, what: 'Media, durable' }] },
 ]
 const ANSWERS_WITHIN_MS = 15_000
+const PORT_FAULTS = {
+  EADDRINUSE: `Port ${port} is taken. Choose another one: PORT=1881 npm start`,
+  EACCES: `Port ${port} needs more rights than this user has. Choose one above 1023: PORT=1881 npm start`,
+}
 
 console.log('Starting Node-RED with the example flows…')
+const server = await listen()
 await prepareUserDir()
-const { RED, address } = await startNodeRed()
+const { RED, address } = await startNodeRed(server)
 let wrong = 0
 // People put their own key into the connection of an example: then nothing is sent unasked.
 const onSandbox = await usesOnlySandbox(RED)
@@ -114,11 +119,20 @@ async function exampleFlows() {
   return [...nodes.values()]
 }
 
-async function startNodeRed() {
+/** First of all: on a port that is taken nothing is written. */
+async function listen() {
+  const server = createServer()
+  await new Promise((resolve, reject) => {
+    server.once('error', (error) =>
+      PORT_FAULTS[error.code] ? giveUp(PORT_FAULTS[error.code]) : reject(error),
+    )
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return server
+}
+
+async function startNodeRed(server) {
   const RED = require('node-red')
-  const server = createServer((request, response) =>
-    RED.httpAdmin(request, response, () => RED.httpNode(request, response)),
-  )
   RED.init(server, {
     userDir,
     flowFile: flowFile(),
@@ -126,10 +140,9 @@ async function startNodeRed() {
     editorTheme: { tours: false },
     logging: { console: { level: 'error', metrics: false, audit: false } },
   })
-  await new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(explain(error)))
-    server.listen(port, '127.0.0.1', resolve)
-  })
+  server.on('request', (request, response) =>
+    RED.httpAdmin(request, response, () => RED.httpNode(request, response)),
+  )
   const started = new Promise((resolve) => RED.events.once('flows:started', resolve))
   await RED.start()
   await started
@@ -148,9 +161,15 @@ async function usesOnlySandbox(RED) {
   )
 }
 
-function explain(error) {
-  if (error.code !== 'EADDRINUSE') return error
-  return new Error(`Port ${port} is taken. Choose another one: PORT=1881 npm start`)
+function portOf(text) {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  return giveUp(`PORT is no port: ${text}. Choose one: PORT=1881 npm start`)
+}
+
+/** One sentence: a stack says nothing to a person who can choose another port. */
+function giveUp(sentence) {
+  console.error(sentence)
+  process.exit(1)
 }
 
 /** Presses a button of a flow and prints a line for each answer; gives back those that did not come or were wrong. */

@@ -45,8 +45,12 @@ const COURSE = {
   },
   4: {
     run: fillInTheForm,
-    arrives: [`${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`],
-    reaches: { d: 1, a: 3, x: 2 },
+    arrives: [
+      `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
+      `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
+      `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
+    ],
+    reaches: { d: 3, a: 5, x: 2 },
   },
   5: {
     run: scanIntoTheFolder,
@@ -252,7 +256,7 @@ const hash = (content) => createHash('sha256').update(content).digest('hex')
 
 // ---- What a person would do ---------------------------------------------------------------------------
 
-/** Example 4: opens the page, sends a form, forgets the file, forgets the patient. */
+/** Example 4: opens the page, sends a form, names the file by RFC 6266, forgets the file, forgets the patient. */
 async function fillInTheForm({ pages, folder }) {
   const address = `${pages}/redox-consent`
   const file = new File([await readFile(path.join(folder, REPORT))], '<b>für Sam.pdf', {
@@ -265,14 +269,33 @@ async function fillInTheForm({ pages, folder }) {
   }
   const form = await pageOf(await fetch(address))
   const sent = await send({ file, patientId: '0000000004' })
+  const extended = async (name) => {
+    const disposition = `form-data; name="file"; filename="ascii.pdf"; filename*=UTF-8''${encodeURIComponent(name)}`
+    const [before, after] = [
+      `--part\r\nContent-Disposition: form-data; name="patientId"\r\n\r\n0000000004\r\n` +
+        `--part\r\nContent-Disposition: ${disposition}\r\nContent-Type: application/pdf\r\n\r\n`,
+      '\r\n--part--\r\n',
+    ]
+    const body = Buffer.concat([
+      Buffer.from(before),
+      Buffer.from(await file.arrayBuffer()),
+      Buffer.from(after),
+    ])
+    const headers = { 'content-type': 'multipart/form-data; boundary=part' }
+    return pageOf(await fetch(address, { method: 'POST', headers, body }))
+  }
+  const latin = await extended('für Zoë.pdf')
+  const japanese = await extended('同意書.pdf')
   const withoutFile = await send({ file: new File([], ''), patientId: '0000000004' })
   const withoutPatient = await send({ file, patientId: '' })
   return [
     expected('the form', form, 200, ['<form method="post" enctype="multipart/form-data">', 'type="file"']),
     expected('the page after sending', sent, 200, ['&lt;b&gt;für Sam.pdf', 'log ID: ']),
+    expected('the page after filename*= in Latin letters', latin, 200, ['für Zoë.pdf']),
+    expected('the page after filename*= in Japanese', japanese, 200, ['同意書.pdf']),
     expected('the page without a file', withoutFile, 400, ['REDOX_BAD_INPUT']),
     expected('the page without a patient', withoutPatient, 400, ['REDOX_INVALID_MESSAGE']),
-    ...[sent, withoutFile, withoutPatient].map(({ text }) =>
+    ...[sent, latin, japanese, withoutFile, withoutPatient].map(({ text }) =>
       /0000000004|<b>/.test(text) ? 'a page says more than it should' : undefined,
     ),
     // Pages may lie under any httpNodeRoot.

@@ -5,6 +5,7 @@ import { startSandbox } from './index'
 import type { ReceivedMessage, RequestRecord, Sandbox, SandboxOptions } from './index'
 
 const USAGE = `Usage: redox-sandbox [--port <number>] [--account free] [--faults <plan>]
+Not installed here: npx -p @ehr-flows/node-red-redox redox-sandbox …
 
 Plays Redox on 127.0.0.1: checks and keeps what is sent, delivers nothing. Ends with Ctrl+C.
 
@@ -75,7 +76,14 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sandbox.close())
 }
 
-main().catch((error: Error) => {
-  process.stderr.write(`${error.message}\n\n${USAGE}`)
+/** What a port that cannot be used is told as: the usage would not help. */
+const PORT_FAULTS: Record<string, string> = {
+  EADDRINUSE:
+    'The port is taken (EADDRINUSE). Choose another one with --port, or leave --port out for a free one.',
+  EACCES: 'The port needs more rights than this user has (EACCES). Choose one above 1023 with --port.',
+}
+
+main().catch((error: NodeJS.ErrnoException) => {
+  process.stderr.write(`${PORT_FAULTS[error.code ?? ''] ?? `${error.message}\n\n${USAGE.trimEnd()}`}\n`)
   process.exitCode = 1
 })

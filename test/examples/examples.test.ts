@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
 
@@ -108,6 +109,23 @@ describe('Example flows', () => {
     )
     const sent = new Set(files.flatMap((name) => payloads(read(name))))
     assert.deepEqual([...sent].sort(), shipped.sort())
+  })
+
+  it('on a taken port: npm start says so in one sentence, without a stack', async function () {
+    this.timeout(60_000)
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as AddressInfo
+    const started = promisify(execFile)(process.execPath, [path.join(ROOT, 'scripts/start.mjs')], {
+      cwd: ROOT,
+      env: { ...process.env, PORT: String(port) },
+    })
+    const { code, stderr } = await started.then(
+      ({ stderr }) => ({ code: 0, stderr }),
+      (error: unknown) => error as { code: number; stderr: string },
+    )
+    other.close()
+    assert.deepEqual([code, stderr], [1, `Port ${port} is taken. Choose another one: PORT=1881 npm start\n`])
   })
 
   it('give the right answers when their buttons are pressed (npm start -- --once)', async function () {

@@ -245,6 +245,8 @@ describe('redox-sandbox', () => {
     const { code, out } = await run('--help')
     assert.equal(code, 0)
     assert.match(out, /^Usage: redox-sandbox/)
+    // Without -p, npx asks the registry for a package that is called redox-sandbox.
+    assert.match(out, /npx -p @ehr-flows\/node-red-redox redox-sandbox/)
   })
 
   it('refuses what it does not understand', async () => {
@@ -262,7 +264,7 @@ describe('redox-sandbox', () => {
     }
     const { code, err } = await run('--port', new URL(sandbox().url).port)
     assert.equal(code, 1)
-    assert.match(err, /EADDRINUSE/)
+    assert.match(err, /^The port is taken \(EADDRINUSE\)\. Choose another one with --port, .*\.\n$/)
   })
 
   let serving: ChildProcess | undefined

@@ -1,15 +1,26 @@
 /** What the README tells of codes and settings is what there is. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
-const read = (file: string): string => readFileSync(path.join(__dirname, '../../..', file), 'utf8')
+const ROOT = path.join(__dirname, '../../..')
+const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8')
 const readme = read('README.md')
 const { redox } = JSON.parse(read('nodes/redox-config/locales/en-US/redox-config.json')) as {
   redox: Record<'label' | 'example', Record<string, string>>
 }
 
 describe('README', () => {
+  it('names the package wherever npx starts the sandbox: redox-sandbox alone is no package of ours', () => {
+    const texts = ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'CONTRIBUTING.md', 'src/sandbox/cli.ts']
+    const docs = readdirSync(path.join(ROOT, 'docs')).flatMap((name) =>
+      name.endsWith('.md') ? [`docs/${name}`] : [],
+    )
+    const wrong = [...texts, ...docs].filter((file) => /npx (--yes |-y )?redox-sandbox/.test(read(file)))
+    assert.deepEqual(wrong, [])
+    assert.match(readme, /`npx -p @ehr-flows\/node-red-redox redox-sandbox`/)
+  })
+
   it('lists every error code once, and no other', () => {
     const codes = [...read('src/errors.ts').matchAll(/^ {2}\| '(REDOX_\w+)'/gm)].map(([, code]) => code)
     const listed = [...readme.matchAll(/^\| `(REDOX_\w+)` /gm)].map(([, code]) => code)
