@@ -373,8 +373,27 @@
   const validSecrets = together(Object.values(SECRETS).flat())
   const validStore = together(Object.keys(STORE_SECRETS))
 
+  /**
+   * A validator for the connection of a node that sends to the FHIR API, which takes no legacy key. The editor leaves
+   * the rest to a validator that is there: whether the config node exists, and is right itself.
+   * @param when the node sends there only then, see holds()
+   */
+  function validFhirConnection(when) {
+    return function (value, _options) {
+      const told = (key) => RED._(key, { prop: text('label.connection') })
+      // An empty text the editor has told of already.
+      if (value === '') return true
+      if (!value || value === '_ADD_') return told('validator.errors.missing-required-prop')
+      const config = RED.nodes.node(value)
+      if (!config) return told('validator.errors.missing-config')
+      const isFhir = when === undefined || holds(when, reader(this))
+      if (isFhir && config.auth === 'legacy') return sentence('connection', ['legacyKey'])
+      return config.valid === false ? told('validator.errors.invalid-config') : true
+    }
+  }
+
   window.RedoxValidators = {
     ...{ text, opened, holds, reader, STORED, RULES: Object.keys(rules) },
-    ...{ valid, validId, validSecret, validSecrets, validStore },
+    ...{ valid, validId, validSecret, validSecrets, validStore, validFhirConnection },
   }
 })()

@@ -49,6 +49,16 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'connection',
     /Connection/,
   ]),
+  ...['redox-fhir-result', 'redox-fhir-document', 'redox-upload'].map(
+    (type): [string, Record<string, string>, string, string] => [
+      type,
+      { connection: 'legacy' },
+      'connection',
+      'Connection has a legacy API key, which works with the Data Model API only. Choose an OAuth API key there.',
+    ],
+  ),
+  ['redox-upload', { connection: 'legacy', api: 'datamodel' }],
+  ['redox-datamodel-note', { connection: 'legacy' }],
 
   // Destinations
   ['redox-fhir-result', { destination: UUID }, 'destination', NOT_SLUG],
@@ -377,6 +387,7 @@ describe('validators in the editor', function () {
   const flows = (): object[] => [
     { id: 'tab', type: 'tab', label: 'Cases' },
     { id: 'connection', type: 'redox-config', ...defaults['redox-config'] },
+    { id: 'legacy', type: 'redox-config', ...defaults['redox-config'], auth: 'legacy' },
     ...RULES.map(caseOf),
   ]
 
