@@ -56,6 +56,8 @@ export interface RedoxErrorDetail {
   reasons?: string[]
   /** ids for the log search of the Redox dashboard */
   logIds?: string[]
+  /** `Meta.Message.ID` of an answer without log ids */
+  messageId?: string
   /** `redox-trace-id` of the answer */
   traceId?: string
   /** seconds that the server asked to wait (`Retry-After`) */
@@ -107,14 +109,14 @@ export class RedoxError extends Error {
 
 export const badInput = (message: string): RedoxError => new RedoxError('REDOX_BAD_INPUT', message)
 
-/** All problems at once, in the text (the first few) and in `cause.problems` (all). */
-export function invalidMessage(what: string, problems: Problem[]): RedoxError {
+/** All problems at once, in the text (the first few) and in `cause.problems` (all). @param note a sentence that follows */
+export function invalidMessage(what: string, problems: Problem[], note = ''): RedoxError {
   const shown = problems.slice(0, 5).map(({ path, problem, fix }) => `${path}: ${problem}. ${fix}`)
   const more = problems.length > shown.length ? ` (and ${problems.length - shown.length} more)` : ''
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
   return new RedoxError(
     'REDOX_INVALID_MESSAGE',
-    `${what} was not sent, it has ${count}: ${shown.join(' | ')}${more}`,
+    `${what} was not sent, it has ${count}: ${[`${shown.join(' | ')}${more}`, note].join(' ').trim()}`,
     { problems },
   )
 }

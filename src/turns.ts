@@ -54,3 +54,11 @@ const bytes = new Turns(512 * 1024)
 
 /** Waits until so many bytes of a file may be worked on: all who send share one budget. */
 export const turn = (size: number): Promise<void> | undefined => bytes.take(size)
+
+/** Pieces of a file, each when it may be worked on. */
+export async function* inTurns(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) {
+    await turn(piece.length)
+    yield piece
+  }
+}

@@ -11,6 +11,7 @@ import {
   DEFAULT_RETRY,
   ENVIRONMENTS,
   hostsFor,
+  OTHER_ANSWERS,
   referenceOrigins,
   type BinaryForm,
   type Environment,
@@ -54,10 +55,13 @@ export interface ConnectionConfig extends NetworkConfig {
   attempts?: string | number
   retryFor?: string | number
   repeatUnknown?: string
+  otherAnswers?: string
   perFiveMinutes?: string | number
   waiting?: string | number
   waitingMb?: string | number
   folders?: string
+  settleSeconds?: string | number
+  cutShort?: string
   faults?: string
   delivery?: string
   store?: string
@@ -75,6 +79,16 @@ export interface ConnectionSecrets {
   storeUrl?: string
 }
 
+/** What files are taken. */
+export interface FileSettings {
+  /** folders that files may be read from, absolute */
+  folders: string[]
+  /** milliseconds that a file at a path must have stood still for */
+  settleMs: number
+  /** what becomes of a file whose structure proves that bytes are missing */
+  cutShort: 'refuse' | 'warn'
+}
+
 /** A configured way to Redox, as the nodes use it. */
 export interface Connection {
   client: RedoxClient
@@ -83,8 +97,7 @@ export interface Connection {
   sender: FhirSender
   /** origins that file references may point to */
   origins: string[]
-  /** folders that files may be read from, absolute */
-  folders: string[]
+  files: FileSettings
   /** durable delivery: messages are accepted here, and sent from here */
   outbox?: Outbox
 }
@@ -151,7 +164,11 @@ export function openConnection(
       environment,
     },
     origins: referenceOrigins(hosts),
-    folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
+    files: {
+      folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
+      settleMs: 1000 * seconds(config.settleSeconds, SETTLE_SECONDS, 'time that files stand still'),
+      cutShort: choice(config.cutShort, ['refuse', 'warn'], 'setting for cut-short files'),
+    },
   }
 }
 
@@ -185,9 +202,12 @@ export interface Durability {
 
 const HOUR = 3_600_000
 const KEY_LENGTH = 16
+/** Store keys that the examples of this package show: each copy of the package opens what is sealed with them. */
+const PUBLISHED_KEYS = new Set(['known to everybody, for the sandbox only'])
 
 /**
  * @param id of the redox-config node
+ * @param target a key that was published is taken for the sandbox alone
  * @returns undefined for direct delivery
  * @throws RedoxError REDOX_CONFIGURATION
  */
@@ -196,6 +216,7 @@ export function durabilityOf(
   savedSecrets: ConnectionSecrets,
   id: string,
   userDir: string,
+  target: TargetEnvironment,
 ): Durability | undefined {
   const config = asTexts(savedConfig)
   if (choice(config.delivery, ['direct', 'durable'], 'delivery') === 'direct') return undefined
@@ -206,6 +227,12 @@ export function durabilityOf(
     throw configuration(
       `The store key of the redox-config node has fewer than ${KEY_LENGTH} characters. What is accepted is encrypted ` +
         'with it: let the dialog make one, or take one from an environment variable.',
+      'storeKey',
+    )
+  if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
+    throw configuration(
+      'The store key of the redox-config node is that of an example, which is published: it is taken for the sandbox only. ' +
+        'Let the dialog make a new one, and keep it in a safe place.',
       'storeKey',
     )
   const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
@@ -273,6 +300,8 @@ const regionOf = ({ region }: ConnectionConfig): Region => choice<Region>(region
 const folderList = (folders: string | undefined): string[] =>
   (folders ?? '').split(/[\n,;]/).flatMap((folder) => (folder.trim() === '' ? [] : [folder.trim()]))
 
+const SETTLE_SECONDS = 2
+
 function settingsOf(
   config: ConnectionConfig,
   secrets: ConnectionSecrets,
@@ -318,6 +347,7 @@ function settingsOf(
       deadlineSeconds: seconds(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'time for retries'),
       repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'setting for unknown outcomes') === 'yes',
     },
+    otherAnswers: choice(config.otherAnswers, [...OTHER_ANSWERS], 'setting for other 2xx answers'),
     gate: {
       width: count(config.sendsAtOnce, DEFAULT_GATE.width, 'number of sends at once'),
       waiting: count(config.waiting, DEFAULT_GATE.waiting, 'number of messages that wait'),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { badInput } from '../../src/errors'
-import { readText, sha256Of, type MessageFile } from '../../src/file/file'
+import { asText, readText, sha256Of, type MessageFile } from '../../src/file/file'
 import { getAt } from '../../src/message/json'
 import { assertEmbeddable } from '../../src/message/prepared'
 import {
@@ -9,8 +9,9 @@ import {
   type DataModel,
   type FieldValue,
 } from '../../src/message/datamodel'
+import { withAbsent } from './evaluate'
 import { Gate } from '../../src/redox/gate'
-import { placeFiles, takeFiles } from './file-input'
+import { fileValue, isReferenceText, placeFiles, takeFiles } from './file-input'
 import type { Prepare, Prepared, Task } from './send-node'
 
 /** A typed input of a node and the place in the message that it fills. */
@@ -88,7 +89,12 @@ async function prepare(
     connection.sender,
   )
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
-  return { kind: 'message', draft, files: content.files, isText: content.text !== undefined }
+  return {
+    kind: 'message',
+    draft: withAbsent(draft, inputs),
+    files: content.files,
+    isText: content.text !== undefined,
+  }
 }
 
 /** The values of a node's filled fields. */
@@ -120,15 +126,15 @@ interface Content {
 /** Notes of Plain Text or Rich Text carry the text itself, unless it is uploaded (facts 5.5, 9.3). */
 async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<Content> {
   const { inputs } = task
-  const isText = contentType === 'Plain Text' || contentType === 'Rich Text'
-  if (!isText) return { files: await takeFiles(task, several) }
+  const isTextNote = contentType === 'Plain Text' || contentType === 'Rich Text'
+  if (!isTextNote) return { files: await takeFiles(task, several) }
   const uploads = inputs.setting('way') === 'upload'
-  const value =
-    (inputs.setting('fileFrom') || 'message') === 'message' ? await inputs.value('file') : undefined
-  const isItself = typeof value === 'string' && !/^(data:|https?:\/\/\S+$)/i.test(value)
-  if (isItself && !uploads) return textContent(task, value)
-  // Never read as base64: "Patient well" would be nine bytes of noise.
-  const files = await takeFiles(task, several, isItself ? Buffer.from(value) : value)
+  const value = (inputs.setting('fileFrom') || 'message') === 'message' ? await fileValue(task) : undefined
+  // A text is a text, whatever it begins with. Redox itself takes nothing but a reference for one.
+  const isText = !(typeof value === 'string' && isReferenceText(task, value))
+  if (typeof value === 'string' && isText && !uploads)
+    return textContent(task, asText(value, inputs.where('file')))
+  const files = await takeFiles(task, several, { value, isText })
   if (uploads) return { files }
   const [file] = files
   if (file === undefined || file.kind === 'reference') return { files }

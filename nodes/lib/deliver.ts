@@ -1,6 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
 import type { Ended } from '../../src/durable/courier'
-import { isObject, type JsonObject } from '../../src/message/json'
+import type { JsonObject } from '../../src/message/json'
 import { checked } from '../../src/message/prepared'
 import { referenceFor, type Delivery, type RedoxClient } from '../../src/redox/client'
 import type { Connection } from './connection'
@@ -49,11 +49,20 @@ const MOST_VALUES = 10_000
 /**
  * What of a message can be stored and brought back as it was: texts, numbers, truth values, null, arrays and plain
  * objects. Buffers, functions and connections, such as `msg.req`, are left out; so is what repeats itself without end,
- * and what is beyond ten thousand values.
+ * and what of one property is beyond ten thousand values: a large one takes no other with it, such as `_msgid`. Of
+ * which class the message itself is does not matter.
  */
 export function plainProperties(msg: NodeMessageInFlow): JsonObject {
-  const plain = new PlainCopy().of(msg)
-  return isObject(plain) ? (plain as JsonObject) : {}
+  return plainEntries(msg, (value) => new PlainCopy().of(value))
+}
+
+/** @param copy returns undefined for what is left out */
+function plainEntries(object: object, copy: (value: unknown) => unknown): JsonObject {
+  const entries = Object.entries(object).flatMap(([name, value]: [string, unknown]) => {
+    const plain = copy(value)
+    return plain === undefined ? [] : [[name, plain]]
+  })
+  return Object.fromEntries(entries) as JsonObject
 }
 
 class PlainCopy {
@@ -76,15 +85,17 @@ class PlainCopy {
     // Places in an array mean something.
     if (Array.isArray(value))
       return value.length > this.#left ? undefined : value.map((one) => this.of(one) ?? null)
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype !== Object.prototype && prototype !== null) return undefined
-    return Object.fromEntries(
-      Object.entries(value).flatMap(([name, one]) => {
-        const plain = this.of(one)
-        return plain === undefined ? [] : [[name, plain]]
-      }),
-    )
+    return isPlainObject(value) ? plainEntries(value, (one) => this.of(one)) : undefined
   }
+}
+
+/**
+ * Whether an object is `{…}` of any realm: what a Function node makes has the `Object.prototype` of its own vm context.
+ * Such a prototype is the end of its chain; that of a class or of `Object.create({…})` is not.
+ */
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 async function upload(
@@ -120,7 +131,7 @@ async function send(
 
 function answerOf(operation: string, delivery: Delivery, isText: boolean): Delivered {
   const { status, headers, body, facts, files, attempts } = delivery
-  const id = facts.logIds[0] ?? mainId(operation, facts.locations) ?? facts.traceId
+  const id = facts.logIds[0] ?? facts.messageId ?? mainId(operation, facts.locations) ?? facts.traceId
   return {
     payload: body,
     statusCode: status,
@@ -130,6 +141,7 @@ function answerOf(operation: string, delivery: Delivery, isText: boolean): Deliv
       way: isText ? 'text' : wayOf(files.map(({ way }) => way)),
       files,
       logIds: facts.logIds,
+      ...(facts.messageId !== undefined && { messageId: facts.messageId }),
       locations: facts.locations,
       ...(facts.traceId !== undefined && { traceId: facts.traceId }),
       headers,

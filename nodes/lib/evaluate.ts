@@ -1,5 +1,7 @@
+import { types } from 'node:util'
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
 import { badInput } from '../../src/errors'
+import type { Draft } from '../../src/message/prepared'
 
 /** A node's saved properties: `name` and `nameType` for each typed input. */
 export type NodeConfig = Record<string, unknown>
@@ -24,6 +26,12 @@ export const fieldsOf = (config: NodeConfig): Fields =>
     ]),
   )
 
+/** Types of an input whose value is a property that may be there or not. */
+const PLACES = new Set(['msg', 'flow', 'global'])
+
+/** Inputs that nothing is missing without. */
+const HINTS = new Set(['filename', 'contentType', 'redoxFileType'])
+
 /** Codes of JSONata and of Node-RED. */
 const OWN_CODE = /^([A-Z]\d{4}|INVALID_[A-Z]+)$/
 
@@ -38,6 +46,8 @@ export const unsetVariable = (value: unknown): string | undefined =>
  * there, is `undefined`: it is then left out.
  */
 export class Inputs {
+  readonly #absent = new Map<string, string>()
+
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
@@ -66,18 +76,58 @@ export class Inputs {
   async value(name: string): Promise<unknown> {
     if (!this.isSet(name)) return undefined
     const { value: setting, type } = this.#field(name)
-    const unset = unsetVariable(setting)
-    if (unset !== undefined && type === 'str') {
+    const unset = this.#unsetVariable(setting, type)
+    if (unset !== undefined) {
       throw badInput(`The field "${name}" names the environment variable ${unset}, which is not set.`)
     }
     const value = type === 'str' ? setting : await this.#evaluate(name, setting, type)
     const isBlank = value === null || (typeof value === 'string' && value.trim() === '')
-    return isBlank ? undefined : value
+    const found = isBlank ? undefined : value
+    if (found === undefined && PLACES.has(type) && !HINTS.has(name)) this.#absent.set(name, this.where(name))
+    return found
+  }
+
+  /**
+   * Names the inputs that are set to a property which is not there, or is empty. That is no fault by itself, such an input
+   * is left out; but it is what has to be told of a message that lacks something.
+   * @returns a sentence, or undefined
+   */
+  absent(): string | undefined {
+    if (this.#absent.size === 0) return undefined
+    const all = [...this.#absent].map(([name, where]) => `${where} (the node's field "${name}")`)
+    return `Not there, or empty: ${all.join(', ')}.`
+  }
+
+  #unsetVariable(setting: string, type: string): string | undefined {
+    if (type === 'str') return unsetVariable(setting)
+    const isName = type === 'env' && !setting.includes('${')
+    return isName && this.RED.util.getSetting(this.node, setting) === undefined ? setting : undefined
   }
 
   /** Whether the field is set to be made from the content of the message: then it has no value of its own. */
   isMadeOfContent(name: string): boolean {
     return this.#field(name).type === MADE_OF_CONTENT
+  }
+
+  /**
+   * Whether a value is one part of what a node split: it stands where `msg.parts` says, and is of the kind that it
+   * says. Parts of an array are whole values.
+   */
+  isPart(value: unknown): boolean {
+    const { parts } = this.msg as { parts?: unknown }
+    if (typeof parts !== 'object' || parts === null) return false
+    const { type, property = 'payload' } = parts as { type?: unknown; property?: unknown }
+    const isOfKind =
+      type === 'buffer' ? types.isUint8Array(value) : type === 'string' && typeof value === 'string'
+    return isOfKind && value === this.#valueAt(String(property))
+  }
+
+  #valueAt(property: string): unknown {
+    try {
+      return this.RED.util.getMessageProperty(this.msg, property) as unknown
+    } catch {
+      return undefined
+    }
   }
 
   /** Numbers and booleans are written as text; anything else is refused. */
@@ -111,11 +161,22 @@ export class Inputs {
   // The reason's text is left out: JSONata and JSON errors repeat what they stumbled over.
   #unusable(name: string, type: string, error: unknown): Error {
     const code = (error as { code?: unknown }).code
+    // So Node-RED says that what the property would be in is not there.
+    if (type === 'msg' && code === undefined)
+      return badInput(
+        `The field "${name}" is set to ${this.where(name)}, which is not there. Set it before this node, or correct the field.`,
+      )
     const which = typeof code === 'string' && OWN_CODE.test(code) ? ` (${code})` : ''
     return badInput(
       `The field "${name}" (${type}) cannot be evaluated${which}. Check what the node is set to there.`,
     )
   }
+}
+
+/** A draft with the inputs that its message did not have. */
+export function withAbsent(draft: Draft, inputs: Inputs): Draft {
+  const absent = inputs.absent()
+  return absent === undefined ? draft : { ...draft, absent }
 }
 
 /** The choice of a setting, checked: a flow may have been made by hand. */

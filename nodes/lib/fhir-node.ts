@@ -1,7 +1,9 @@
+import { badInput } from '../../src/errors'
 import { draftFhir, type FhirOperation } from '../../src/message/fhir'
+import { assertFhirKey } from '../../src/redox/settings'
 import { fieldValues, type Field } from './datamodel-node'
 import { placeFiles, takeFiles } from './file-input'
-import { oneOf } from './evaluate'
+import { oneOf, withAbsent, type Inputs } from './evaluate'
 import type { Prepare, Prepared, Task } from './send-node'
 
 /** Fields of the Patient entry (facts 3.3). */
@@ -38,17 +40,12 @@ export const fhirNode =
 
 async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Prepared> {
   const { inputs, connection } = task
-  // Facts 9.5: documented as not supported, seen to work.
-  if (connection.client.settings.credentials.kind === 'legacy') {
-    task.warn(
-      'The connection has a legacy API key, which Redox documents for the Data Model API only: use an OAuth key.',
-    )
-  }
+  assertFhirKey(connection.client.settings)
   const files = await takeFiles(task, true)
   const draft = draftFhir(
     {
       operation: oneOf(inputs, 'operation', operations),
-      slug: (await inputs.text('destination'))?.trim() ?? '',
+      slug: await slugOf(inputs),
       data: await inputs.value('data'),
       fields: await fieldValues(task, [...fields, ...FHIR_PATIENT_FIELDS]),
       files: placeFiles(task, files, 'fhir'),
@@ -57,5 +54,13 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
     },
     connection.sender,
   )
-  return { kind: 'message', draft, files, isText: false }
+  return { kind: 'message', draft: withAbsent(draft, inputs), files, isText: false }
+}
+
+async function slugOf(inputs: Inputs): Promise<string> {
+  const slug = await inputs.text('destination')
+  if (slug !== undefined || !inputs.isSet('destination')) return slug?.trim() ?? ''
+  throw badInput(
+    `The destination is missing: ${inputs.where('destination')} is not there, or is empty. Set it before this node.`,
+  )
 }

@@ -5,20 +5,45 @@ import { assertReferenceKind } from '../../src/redox/client'
 import { oneOf } from './evaluate'
 import type { Task } from './send-node'
 
+/** A file that a node has looked at already. */
+interface GivenFile {
+  value: unknown
+  /** it is a text that is taken as it is */
+  isText: boolean
+}
+
+/**
+ * What the File field gives.
+ * @throws RedoxError REDOX_BAD_INPUT for one part of what was split: a file that is sent in parts is none
+ */
+export async function fileValue({ inputs }: Task): Promise<unknown> {
+  const value = await inputs.value('file')
+  const isPath = inputs.setting('fileFrom') === 'path'
+  if (isPath || !inputs.isPart(value)) return value
+  throw badInput(
+    `${inputs.where('file')} is one part of a file that was split (msg.parts), and a part is not sent as if it were ` +
+      'the whole. Set the "read file" node to "a single Buffer object", or put a join node before this node. If each ' +
+      'part is a file of its own, delete msg.parts before.',
+  )
+}
+
 /**
  * The files of one message, described but not read. What kind of source they are is the node's setting
  * (`fileFrom`) and the value's type; nothing in a message can change it.
  * @param several whether an array of files is taken
- * @param given the file, when the caller has looked at it already
+ * @param given when the caller has looked at the file already
  */
-export async function takeFiles(task: Task, several: boolean, given?: unknown): Promise<MessageFile[]> {
+export async function takeFiles(task: Task, several: boolean, given?: GivenFile): Promise<MessageFile[]> {
   const { inputs } = task
   const from = oneOf(inputs, 'fileFrom', ['message', 'path', 'none'])
   if (from === 'none') return []
-  const value = given ?? (await inputs.value('file'))
-  const hints = await hintsOf(task)
+  const value = given?.value ?? (await fileValue(task))
+  const hints = { ...(await hintsOf(task)), ...(given?.isText && { isText: true as const }) }
   if (!Array.isArray(value)) return [await takeOne(task, value, hints, from)]
-  if (!several) throw badInput(`${hints.where} is an array, but this node takes one file. Split it first.`)
+  if (!several)
+    throw badInput(
+      `${hints.where} is an array, but this node takes one file. Split it first, or give one of them, e.g. ${hints.where}[0].`,
+    )
   if (value.length === 0) throw badInput(`${hints.where} is an empty array. Nothing was sent.`)
   const files: MessageFile[] = []
   for (const [index, item] of value.entries()) files.push(await takeItem(task, item, hints, index, from))
@@ -63,21 +88,42 @@ function takeItem(
 }
 
 async function takeOne(task: Task, value: unknown, hints: FileHints, from: string): Promise<MessageFile> {
-  const taken: IntakeResult =
-    from === 'path' ? await takePath(value, hints, task.connection.folders) : takeFile(value, hints)
-  taken.warnings.forEach((warning) => task.warn(warning))
-  return taken.file
+  const { folders, settleMs } = task.connection.files
+  const { file, warnings, cutShort }: IntakeResult =
+    from === 'path'
+      ? await takePath(value, hints, folders, undefined, { settleMs, signal: task.signal })
+      : takeFile(value, hints)
+  if (cutShort !== undefined) reportCutShort(task, cutShort)
+  warnings.forEach((warning) => task.warn(warning))
+  return file
 }
+
+function reportCutShort(task: Task, cutShort: string): void {
+  if (task.connection.files.cutShort === 'warn') return task.warn(cutShort)
+  throw badInput(
+    `${cutShort.replace(/^the/, 'The')}. Nothing was sent. Send the whole file; or set "Cut-short files" in the ` +
+      'redox-config node to send such files with a warning.',
+  )
+}
+
+const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
+  ...origins,
+  ...client.uploadOrigins,
+]
+
+/** Whether a text is nothing but a reference to a file that was uploaded to the connection's Redox. */
+export const isReferenceText = (task: Task, text: string): boolean =>
+  /^https?:\/\/\S+$/i.test(text) && URL.canParse(text) && uploadHosts(task).includes(new URL(text).origin)
 
 /** Decides how each file travels; refuses what is too large and references of strangers, before any I/O. */
 export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {
   const way = oneOf(task.inputs, 'way', ['auto', 'embed', 'upload'])
   const where = task.inputs.where('file')
-  const { client, origins } = task.connection
+  const { client } = task.connection
   const { limits } = client.settings
   return files.map((file) => {
     if (file.kind === 'reference') {
-      assertKnownHost(file, where, [...origins, ...client.uploadOrigins])
+      assertKnownHost(file, where, uploadHosts(task))
       assertReferenceKind(file, api, where)
     }
     const placed = chooseWay(file, way, api, limits)

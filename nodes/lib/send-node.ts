@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
@@ -218,12 +219,13 @@ async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
  */
 function forCatch(error: unknown): Error {
   if (error instanceof RedoxError) return error
-  const kind = error instanceof Error ? kindOf(error) : typeof error
+  // Not `instanceof`: a getter of a message may throw an error of a Function node's realm.
+  const kind = types.isNativeError(error) ? kindOf(error) : typeof error
   const internal = new RedoxError(
     'REDOX_INTERNAL',
     `The node failed in a way that should not happen (${kind}). Please report it, with the stack of this error.`,
   )
-  internal.stack = `${String(internal)}\n${error instanceof Error ? frames(error) : ''}`
+  internal.stack = `${String(internal)}\n${types.isNativeError(error) ? frames(error) : ''}`
   return internal
 }
 

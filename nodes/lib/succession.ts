@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
-import { RedoxError } from '../../src/errors'
+import { RedoxError, type RedoxErrorDetail } from '../../src/errors'
 import { codeOf, type Work } from './work'
 
 /**
@@ -133,7 +133,12 @@ function fate({ msg, outcome, isUnsent, isUnderWay }: Work): string {
 }
 
 /** What finds a message in the Redox dashboard. */
-function ids({ logIds = [], traceId }: { logIds?: string[]; traceId?: string }): string {
+function ids({
+  logIds = [],
+  messageId,
+  traceId,
+}: Pick<RedoxErrorDetail, 'logIds' | 'messageId' | 'traceId'>): string {
   if (logIds.length > 0) return `, log id ${logIds.join(', ')}`
+  if (messageId !== undefined) return `, message id ${messageId}`
   return traceId === undefined ? '' : `, trace id ${traceId}`
 }

@@ -1,12 +1,14 @@
 import { badInput } from '../../src/errors'
+import { assertFhirKey } from '../../src/redox/settings'
 import { oneOf } from './evaluate'
 import { takeFiles } from './file-input'
 import type { Prepared, Task } from './send-node'
 
 /** Takes one file, to be uploaded. */
 export async function prepareUpload(task: Task): Promise<Prepared> {
-  const { inputs } = task
+  const { inputs, connection } = task
   const uploadKind = oneOf(inputs, 'api', ['fhir', 'datamodel']) === 'fhir' ? 'binary' : 'blob'
+  if (uploadKind === 'binary') assertFhirKey(connection.client.settings)
   const [file] = await takeFiles(task, false)
   if (file === undefined || file.kind === 'reference') {
     throw badInput(

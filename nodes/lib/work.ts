@@ -8,7 +8,7 @@ export interface Answer {
   payload: unknown
   statusCode: number
   /** plain data that anyone can log */
-  redox: Record<string, unknown> & { way: string; logIds?: string[]; traceId?: string }
+  redox: Record<string, unknown> & { way: string; logIds?: string[]; messageId?: string; traceId?: string }
   /** log id, trace id or location: the end of the status line */
   id?: string
   /** for `node.warn`, no patient data */

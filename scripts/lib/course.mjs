@@ -3,7 +3,7 @@
 //
 //   Notes:New for af394f14: lab-report.pdf (PDF, embedded)
 import { createHash } from 'node:crypto'
-import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -336,7 +336,7 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
   const failed = await namesIn(into('failed'))
   await rm(into(`sent/${sent[0]}`), { force: true })
   await deploy(flow)
-  const left = (await namesIn(scans)).filter((name) => name !== 'sent' && name !== 'failed')
+  const left = (await namesIn(scans)).filter((name) => name.includes('.'))
   return [
     ...(sent.length === 2 && /^0000000001_page-\d+\.png,0000000002_slow\.pdf$/.test(sent.join())
       ? []
@@ -348,25 +348,31 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
   ]
 }
 
-/** Example 12: a scan that is there before, a button, a file that is empty, one that is no scan. */
+/** Example 12: a scan that is there before, a button, one without a patient, one that is no scan. */
 async function scanDurably({ scratch, folder, press, deploy }, { prefix, flow, visits }) {
-  const own = (names) => names.filter((name) => /^\d+_|^notes/.test(name))
-  await writeFile(path.join(scratch, '0000000002_early.pdf'), await readFile(path.join(folder, REPORT)))
+  const scans = path.join(scratch, 'redox-durable-scans')
+  const into = (name) => path.join(scans, name)
+  await mkdir(scans, { recursive: true })
+  await writeFile(into('0000000002_early.pdf'), await readFile(path.join(folder, REPORT)))
   await deploy(flow)
   await press(`${prefix}i`)
-  await writeFile(path.join(scratch, '0000000003_empty.png'), '')
-  await writeFile(path.join(scratch, 'notes.txt'), 'no scan')
+  await writeFile(into('_patient-forgotten.pdf'), await readFile(path.join(folder, REPORT)))
+  await writeFile(into('notes.txt'), 'no scan')
+  await writeFile(path.join(scratch, '20260131_invoice.pdf'), '%PDF-1.4 foreign')
   await until(() => visits.ofAll(prefix, { p: 2, d: 2, x: 1 }))
-  const left = own(await namesIn(scratch))
-  const accepted = (await namesIn(path.join(scratch, 'redox-accepted'))).join()
-  for (const name of left) await rm(path.join(scratch, name))
+  const lies = async (name) => `${await namesIn(into(name))}`
+  const found = [
+    ...[await lies('accepted'), await lies('failed'), await lies('taken')],
+    ...(await namesIn(scans)).filter((name) => name.includes('.')),
+  ]
+  const foreign = (await namesIn(scratch)).includes('20260131_invoice.pdf')
   return [
-    ...(left.join() === '0000000003_empty.png,notes.txt'
+    ...(/^0000000001_page-\d+\.png,0000000002_early\.pdf\|_patient-forgotten\.pdf\|\|notes\.txt$/.test(
+      found.join('|'),
+    )
       ? []
-      : [`in the folder lies ${left.join(', ') || 'nothing'}`]),
-    ...(/^0000000001_page-\d+\.png,0000000002_early\.pdf$/.test(accepted)
-      ? []
-      : [`in "redox-accepted" lies ${accepted || 'nothing'}`]),
+      : [`in accepted, failed, taken and the folder lies ${found.join('|')}`]),
+    ...(foreign ? [] : ['a file of the folder for temporary files was taken']),
   ]
 }
 

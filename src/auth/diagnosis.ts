@@ -4,6 +4,7 @@ import { proxyFault, tlsFault, type ProxyFault, type TlsFault } from '../transpo
 /** Why no token came, as people fix it. The editor has a sentence for each. */
 export type DiagnosisReason =
   | 'incomplete'
+  | 'url'
   | 'privateKey'
   | 'clock'
   | 'unknownKey'
@@ -60,6 +61,7 @@ export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis
 function configuration(error: RedoxError, field: string | undefined): Diagnosis {
   // What is wrong with a config node beside ours has more forms than one: its own words tell.
   if (field === 'tls' || field === 'proxy') return is('other', field)
+  if (error.message.includes('https://')) return is('url', field)
   const isAboutTheKey = field === 'privateKey' && error.message.includes('cannot be used')
   return is(isAboutTheKey ? 'privateKey' : field === undefined ? 'other' : 'incomplete', field)
 }

@@ -13,6 +13,7 @@ import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { identifiersOf, type Delivery, type RedoxClient, type Uploaded } from '../redox/client'
 import { backoff } from '../transport/retry'
+import { inTurns } from '../turns'
 import type { Seal } from './seal'
 import type { DeliveryStore, MessageState, LaneState, Settlement, StoredMessage } from './store'
 
@@ -417,7 +418,7 @@ export class Courier {
 
   #source({ kind: _kind, stored, sha256: _sha256, ...described }: StoredFile): FileSource {
     const read = (): AsyncIterable<Buffer> =>
-      this.seal.openFile(this.store.readFile(stored), filePlace(stored))
+      inTurns(this.seal.openFile(this.store.readFile(stored), filePlace(stored)))
     return { ...described, kind: 'file', inMemory: false, read }
   }
 

@@ -1,5 +1,4 @@
 import { badInput } from '../errors'
-import { sniffContentType } from './content-types'
 
 /** Whether white space stands between lines of one length. Words are no base64: they would become noise. */
 function isInLines(text: string): boolean {
@@ -14,20 +13,26 @@ function isInLines(text: string): boolean {
 
 const CANONICAL = /^[A-Za-z0-9+/]*={0,2}$/
 
-const decoded = (text: string): Buffer | undefined => {
-  // Nearly always it is, and megabytes need not be looked through once more.
-  const compact = CANONICAL.test(text) ? text : canonical(text)
-  if (compact === undefined) return undefined
-  const padded = compact.endsWith('=') ? compact.length % 4 === 0 : compact.length % 4 !== 1
-  return padded ? Buffer.from(compact, 'base64') : undefined
+/** Bytes of base64 in one line, in the alphabet of RFC 4648; undefined when its length is none. */
+function decodeCompact(compact: string): Buffer | undefined {
+  const isWhole = compact.endsWith('=') ? compact.length % 4 === 0 : compact.length % 4 !== 1
+  return isWhole ? Buffer.from(compact, 'base64') : undefined
 }
 
 /** Line breaks, spaces and the url-safe alphabet are all seen in practice (HL7's own examples have spaces). */
-function canonical(text: string): string | undefined {
-  if (!isInLines(text)) return undefined
-  const compact = text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/')
-  return CANONICAL.test(compact) ? compact : undefined
+const compacted = (text: string): string => text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/')
+
+/** Bytes of base64 whose white space may stand anywhere: only for what proves to be a file. */
+export function decodeLoosely(text: string): Buffer | undefined {
+  // Nearly always it is in one line, and megabytes need not be looked through once more.
+  if (CANONICAL.test(text)) return decodeCompact(text)
+  const compact = compacted(text)
+  return CANONICAL.test(compact) ? decodeCompact(compact) : undefined
 }
+
+/** Bytes of base64 in one line or in lines of one length; undefined for what is none. */
+export const decodeInLines = (text: string): Buffer | undefined =>
+  CANONICAL.test(text) || isInLines(text) ? decodeLoosely(text) : undefined
 
 /**
  * Bytes of a base64 text. Line breaks, spaces, missing padding and the url-safe alphabet are accepted; what we
@@ -35,43 +40,68 @@ function canonical(text: string): string | undefined {
  * @throws RedoxError REDOX_BAD_INPUT when the text is not base64
  */
 export function decodeBase64(text: string, where: string): Buffer {
-  const bytes = decoded(text)
-  if (bytes === undefined) {
-    throw badInput(
-      `${where} is a text and no file: set the "read file" node to "a single Buffer object". (It is not base64. ` +
-        'A file comes as a Buffer, as base64 text or as a data: URI.)',
-    )
-  }
-  return bytes
+  const bytes = decodeInLines(text)
+  if (bytes !== undefined) return bytes
+  throw badInput(
+    `${where} is a text and no file: set the "read file" node to "a single Buffer object". (It is not base64. ` +
+      'A file comes as a Buffer, as base64 text or as a data: URI.)',
+  )
 }
 
-/**
- * The file inside a base64 text that was given as bytes (encoded twice, or a Buffer of base64 text), if its
- * first bytes prove that there is one.
- */
-export function decodeTwice(bytes: Buffer): Buffer | undefined {
-  const start = bytes.toString('latin1', 0, 512)
-  // Of nearly all files the first byte tells.
-  if (!/^[\sA-Za-z0-9+/=_-]*$/.test(start)) return undefined
-  const head = decoded(start.replace(/\s+/g, '').slice(0, 256))
-  if (head === undefined || sniffContentType(head) === undefined) return undefined
-  return decoded(bytes.toString('latin1').trim())
+/** What a `data:` URI holds. */
+export interface DataUri {
+  bytes: Buffer
+  /** without parameters, except for the charset */
+  contentType?: string
+  /** of the parameter `filename` or `name`, which browsers and libraries add */
+  name?: string
 }
+
+/** The part before the comma: a comma may stand in a quoted parameter. */
+const DATA_URI = /^data:((?:[^,"]|"[^"]*"){0,2000}),/i
 
 /** Media type and bytes of a `data:` URI (RFC 2397), base64 or percent-encoded. */
-export function decodeDataUri(uri: string, where: string): { bytes: Buffer; contentType?: string } {
-  const comma = uri.indexOf(',')
-  if (comma < 0) throw badInput(`${where} is a data: URI without a comma: nothing can be read from it.`)
-  const parameters = uri.slice(5, comma)
-  const base64 = /;\s*base64\s*$/i.test(parameters)
-  const contentType = parameters.replace(/;\s*base64\s*$/i, '').trim()
-  const content = uri.slice(comma + 1)
+export function decodeDataUri(uri: string, where: string): DataUri {
+  const [start, described] = DATA_URI.exec(uri) ?? []
+  if (start === undefined || described === undefined)
+    throw badInput(`${where} is a data: URI without a comma: nothing can be read from it.`)
+  const [type = '', ...parameters] = parametersOf(described)
+  const isBase64 = parameters.some((one) => /^base64$/i.test(one))
+  const content = uri.slice(start.length)
   // Base64 may be percent-encoded too: `%2B` and `%3D` are what some tools make of `+` and `=`.
   const decode = (): Buffer => percentDecoded(content, where)
-  const bytes = !base64
+  const bytes = !isBase64
     ? decode()
-    : decodeBase64(content.includes('%') ? decode().toString('latin1') : content, where)
-  return { bytes, ...(contentType !== '' && !contentType.startsWith(';') && { contentType }) }
+    : declaredBase64(content.includes('%') ? decode().toString('latin1') : content, where)
+  const charset = parameter(parameters, 'charset')
+  const name = parameter(parameters, 'filename') ?? parameter(parameters, 'name')
+  const isCharset = charset !== undefined && /^[\w.:+-]+$/.test(charset)
+  return {
+    bytes,
+    ...(type !== '' && { contentType: isCharset ? `${type};charset=${charset}` : type }),
+    ...(name !== undefined && { name }),
+  }
+}
+
+function declaredBase64(text: string, where: string): Buffer {
+  const bytes = decodeLoosely(text)
+  if (bytes !== undefined) return bytes
+  throw badInput(`${where} is a data: URI whose base64 is broken (it is not base64 to its end).`)
+}
+
+/** A semicolon, too, may stand in a quoted parameter. */
+const parametersOf = (described: string): string[] =>
+  described.split(/;(?=(?:[^"]*"[^"]*")*[^"]*$)/).map((one) => one.trim())
+
+function parameter(parameters: string[], name: string): string | undefined {
+  const found = parameters.find((one) => one.toLowerCase().startsWith(`${name}=`))
+  const value = found?.slice(name.length + 1).replace(/^"(.*)"$/, '$1')
+  if (value === undefined || value === '') return undefined
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
 }
 
 /** Whether UTF-8 can carry a text: half a surrogate pair would become another character. */

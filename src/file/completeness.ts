@@ -1,52 +1,257 @@
-// What the ends of a file tell of the whole: nothing here needs more of it than a few kilobytes.
+// What the structure of a file tells of its completeness, without reading all of it where that can be avoided.
+import { isType } from './content-types'
+import { pdfStart } from './signatures'
 
-/** Bytes that are looked at: at the start, at the end, and where a PDF keeps its table of objects. */
-export const END_LENGTH = 2048
-
-export interface Ends {
-  start: Buffer
-  end: Buffer
-  /** a PDF: what stands at its {@link tablePosition} */
-  table?: Buffer
+/** Where bytes of a file are wanted; those beyond its end are left out. */
+export interface Range {
+  at: number
+  length: number
 }
 
-/** What complete files end with; programs may append a little. JPEG is none of them: cameras append megabytes. */
-const END_MARKS = [
-  { what: 'PDF', start: Buffer.from('%PDF-'), mark: '%%EOF' },
-  { what: 'PNG', start: Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), mark: 'IEND' },
-]
+/** An examination asks for ranges of the file and gets their bytes, out of memory or from the disk. */
+export type Examination<T> = Generator<Range, T, Buffer>
 
-const isPdf = (start: Buffer): boolean => start.indexOf('%PDF-') === 0
+export interface Findings {
+  /** what proves that bytes are missing */
+  cutShort?: string
+  /** what a receiver may not be able to open: signs, not proof */
+  signs: string[]
+}
+
+/** Bytes at the end of a PDF in which its end has to be told. */
+const PDF_END = 64 * 1024
+/** Bytes that are looked at, where a sign is enough. */
+const NEAR = 2048
+
+/**
+ * Looks at the structure that a file of that type has.
+ * @param head the first bytes of the file, as many as tell its type
+ * @param size of the file, in bytes
+ */
+export function* examine(contentType: string, head: Buffer, size: number): Examination<Findings> {
+  if (isType(contentType, 'application/pdf')) return yield* examinePdf(head, size)
+  const proof = yield* cutShort(contentType, head, size)
+  return { signs: [], ...(proof !== undefined && { cutShort: proof }) }
+}
+
+function* cutShort(contentType: string, head: Buffer, size: number): Examination<string | undefined> {
+  if (isType(contentType, 'image/png') && isPng(head)) return yield* cutPng(size)
+  if (isType(contentType, 'image/jpeg') && isJpeg(head)) return yield* cutJpeg(size)
+  if (isType(contentType, 'image/tiff')) return yield* cutTiff(head, size)
+  return undefined
+}
+
+// ---- PDF --------------------------------------------------------------------------------------------------------
+
+function* examinePdf(head: Buffer, size: number): Examination<Findings> {
+  const begin = pdfStart(head)
+  if (begin < 0) return { signs: [] }
+  const end = yield { at: Math.max(begin, size - PDF_END), length: PDF_END }
+  const near = end.subarray(-NEAR)
+  const isMarked = end.includes('%%EOF') || end.includes('startxref')
+  const start = yield { at: begin, length: NEAR }
+  const parts = [start, near]
+  for (const at of tablePositions(near, begin)) parts.push(yield { at, length: NEAR })
+  const isEncrypted = parts.some((part) => part.includes('/Encrypt') && ENCRYPTED.test(latin1(part)))
+  return {
+    ...(!isMarked && { cutShort: 'neither %%EOF nor startxref is in its last 64 KB' }),
+    signs: [
+      ...(isMarked && !near.includes('%%EOF') ? ['seems to be cut short: %%EOF is missing at its end'] : []),
+      ...(isEncrypted ? ['is encrypted: who receives it may not be able to open or to store it'] : []),
+    ],
+  }
+}
 
 /**
  * Where a PDF's last table of objects begins: in new files it is a stream, and the entry for encryption stands there
- * and not near the end. A linearized file has one near its start, too.
+ * and not near the end. Positions count from the PDF's start, or from the file's when a program did not mind.
  */
-export function tablePosition({ start, end }: Ends): number | undefined {
-  if (!isPdf(start)) return undefined
-  const last = [...text(end).matchAll(/startxref\s+(\d{1,15})\s+%%EOF/g)].pop()
-  return last && Number(last[1])
-}
-
-/** What a receiver may not be able to open. No reason to stop: these are signs, not proof. */
-export function endWarnings(ends: Ends, where: string): string[] {
-  const { start, end, table } = ends
-  const known = END_MARKS.find((one) => start.indexOf(one.start) === 0)
-  const isCutShort = known !== undefined && !end.includes(known.mark)
-  const isEncrypted =
-    isPdf(start) &&
-    [start, end, table].some((part) => part?.includes('/Encrypt') && ENCRYPTED.test(text(part)))
-  return [
-    ...(isCutShort
-      ? [`the ${known.what} in ${where} seems to be cut short: ${known.mark} is missing at its end`]
-      : []),
-    ...(isEncrypted
-      ? [`the PDF in ${where} is encrypted: who receives it may not be able to open or to store it`]
-      : []),
-  ]
+function tablePositions(end: Buffer, begin: number): number[] {
+  const last = [...latin1(end).matchAll(/startxref\s+(\d{1,15})\s+%%EOF/g)].pop()
+  return last ? [...new Set([Number(last[1]) + begin, Number(last[1])])] : []
 }
 
 /** In a trailer or a table that is a stream: a reference, or the dictionary itself. */
 const ENCRYPTED = /\/Encrypt\s*(\d+\s+\d+\s+R\b|<<)/
 
-const text = (bytes: Buffer): string => bytes.toString('latin1')
+const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
+
+// ---- PNG --------------------------------------------------------------------------------------------------------
+
+const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
+/** Length, type and checksum of the last chunk. */
+const PNG_END = Buffer.from('\0\0\0\0IEND\xae\x42\x60\x82', 'latin1')
+const CHUNK_OVERHEAD = 12
+const BROKEN_CHUNK = 'its last chunk is longer than what is there'
+
+const isPng = (head: Buffer): boolean => head.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)
+
+/** Follows the chunks: length, type, data, checksum. What stands behind IEND does not count. */
+function* cutPng(size: number): Examination<string | undefined> {
+  const end = yield { at: Math.max(0, size - NEAR), length: NEAR }
+  if (end.includes(PNG_END)) return undefined
+  for (let at = PNG_SIGNATURE.length; at < size;) {
+    const chunk = yield { at, length: 8 }
+    if (chunk.length < 8) return BROKEN_CHUNK
+    const type = latin1(chunk.subarray(4))
+    // No chunk: the file is damaged, but nothing says that bytes are missing.
+    if (!/^[A-Za-z]{4}$/.test(type)) return undefined
+    at += CHUNK_OVERHEAD + chunk.readUInt32BE(0)
+    if (at > size) return BROKEN_CHUNK
+    if (type === 'IEND') return undefined
+  }
+  return 'its last chunk, IEND, is missing'
+}
+
+// ---- JPEG -------------------------------------------------------------------------------------------------------
+
+const JPEG_END = Buffer.from([0xff, 0xd9])
+const SCAN = 0xda
+/** Bytes that are searched at once. */
+const STEP = 512 * 1024
+
+/** Marks without a length: TEM, RST0 to RST7, SOI. */
+const isBare = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)
+
+const isJpeg = (head: Buffer): boolean => head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff
+
+/**
+ * The end mark cannot be inside a scan's data, where 0xFF is followed by 0. It can be inside a segment before the first
+ * scan, in the preview of a camera: these are skipped by their lengths.
+ */
+function* cutJpeg(size: number): Examination<string | undefined> {
+  const scan = yield* firstScan(size)
+  if (typeof scan !== 'number') return scan
+  const near = Math.max(scan, size - NEAR)
+  if ((yield { at: near, length: NEAR }).includes(JPEG_END)) return undefined
+  // Cameras append megabytes.
+  for (let at = scan; at < size; at += STEP - 1)
+    if ((yield { at, length: STEP }).includes(JPEG_END)) return undefined
+  return 'its end mark is missing behind the last scan'
+}
+
+/** Where the data of the first scan begin; what proves that it is not there; undefined for what is no JPEG. */
+function* firstScan(size: number): Examination<number | string | undefined> {
+  for (let at = 2; at < size;) {
+    const segment = yield { at, length: 4 }
+    if (segment.length > 0 && segment[0] !== 0xff) return undefined
+    const marker = segment[1]
+    if (marker === JPEG_END[1]) return undefined
+    if (segment.length < 4) break
+    // Of a fill byte and of a mark without data there is no length.
+    at += marker === 0xff ? 1 : isBare(marker!) ? 2 : 2 + segment.readUInt16BE(2)
+    if (at > size) break
+    if (marker === SCAN) return at
+  }
+  return 'it ends before its picture begins'
+}
+
+// ---- TIFF -------------------------------------------------------------------------------------------------------
+
+/** Widths of the format's numbers, in bytes: TIFF 6.0 and BigTIFF. */
+interface Layout {
+  little: boolean
+  /** of an offset, and of the number of values in an entry */
+  offset: 4 | 8
+  /** of the number of entries in a directory */
+  entries: 2 | 8
+}
+
+const VALUE_SIZES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
+const DIRECTORIES = 1000
+const MOST_ENTRIES = 4096
+/** Where the picture's data are, and how long each part is: strips and tiles. */
+const DATA_TAGS = new Map([
+  [273, 279],
+  [324, 325],
+])
+/** Parts of one picture that are looked at. */
+const MOST_PARTS = 65_536
+
+function layoutOf(head: Buffer): Layout | undefined {
+  const mark = latin1(head.subarray(0, 4))
+  const little = mark.startsWith('II')
+  if (mark === 'II*\0' || mark === 'MM\0*') return { little, offset: 4, entries: 2 }
+  return mark === 'II+\0' || mark === 'MM\0+' ? { little, offset: 8, entries: 8 } : undefined
+}
+
+function numberAt(bytes: Buffer, at: number, width: number, little: boolean): number {
+  if (width === 8) return Number(little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at))
+  return little ? bytes.readUIntLE(at, width) : bytes.readUIntBE(at, width)
+}
+
+const BEYOND = 'it refers to bytes beyond its end'
+
+/** Follows the directories, and what their entries refer to. */
+function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {
+  const layout = layoutOf(head)
+  if (layout === undefined) return undefined
+  const { little, offset } = layout
+  const first = offset === 4 ? 4 : 8
+  if (head.length < first + offset) return BEYOND
+  const seen = new Set<number>()
+  let at = numberAt(head, first, offset, little)
+  while (at !== 0 && !seen.has(at) && seen.size < DIRECTORIES) {
+    seen.add(at)
+    const next = yield* directory(layout, at, size)
+    if (next === undefined) return BEYOND
+    at = next
+  }
+  return undefined
+}
+
+interface Entry {
+  count: number
+  width: number
+  /** where its values stand */
+  at: number
+}
+
+/** @returns where the next directory begins, 0 for none; undefined when something is beyond the end */
+function* directory(layout: Layout, at: number, size: number): Examination<number | undefined> {
+  const { little, offset, entries } = layout
+  if (at + entries > size) return undefined
+  const count = numberAt(yield { at, length: entries }, 0, entries, little)
+  const length = 4 + 2 * offset
+  const end = at + entries + count * length
+  if (end + offset > size) return undefined
+  // No picture has as many: the file is damaged, which proves nothing.
+  if (count > MOST_ENTRIES) return 0
+  const table = yield { at: at + entries, length: count * length + offset }
+  const found = new Map<number, Entry>()
+  for (let index = 0; index < count; index++) {
+    const from = index * length
+    const width = VALUE_SIZES[numberAt(table, from + 2, 2, little)] ?? 0
+    const values = numberAt(table, from + 4, offset, little)
+    const isInside = width * values <= offset
+    const place = isInside
+      ? at + entries + from + 4 + offset
+      : numberAt(table, from + 4 + offset, offset, little)
+    if (width > 0 && place + width * values > size) return undefined
+    found.set(numberAt(table, from, 2, little), { count: values, width, at: place })
+  }
+  for (const [offsets, lengths] of DATA_TAGS)
+    if (yield* areBeyond(layout, found.get(offsets), found.get(lengths), size)) return undefined
+  return numberAt(table, count * length, offset, little)
+}
+
+function* areBeyond(
+  { little }: Layout,
+  offsets: Entry | undefined,
+  lengths: Entry | undefined,
+  size: number,
+): Examination<boolean> {
+  if (offsets === undefined || lengths === undefined) return false
+  const starts = yield* valuesOf(offsets, little)
+  const sizes = yield* valuesOf(lengths, little)
+  return starts.some((start, index) => start + (sizes[index] ?? 0) > size)
+}
+
+function* valuesOf({ count, width, at }: Entry, little: boolean): Examination<number[]> {
+  if (![2, 4, 8].includes(width)) return []
+  const length = Math.min(count, MOST_PARTS)
+  const bytes = yield { at, length: length * width }
+  return Array.from({ length: Math.floor(bytes.length / width) }, (_, index) =>
+    numberAt(bytes, index * width, width, little),
+  )
+}

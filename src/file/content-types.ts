@@ -1,4 +1,7 @@
 import { extension as extensionOf, lookup } from 'mime-types'
+import { isPdfInText, looksLikeText, pdfStart, signatureOf, type Signature } from './signatures'
+
+export { HEAD_LENGTH, looksLikeText } from './signatures'
 
 interface KnownType {
   contentType: string
@@ -9,14 +12,30 @@ interface KnownType {
 }
 
 const KNOWN: KnownType[] = [
-  { contentType: 'application/pdf', fileType: 'PDF', aliases: ['application/x-pdf'] },
-  { contentType: 'image/jpeg', fileType: 'JPG', aliases: ['image/jpg', 'image/pjpeg'] },
+  {
+    contentType: 'application/pdf',
+    fileType: 'PDF',
+    aliases: ['application/x-pdf', 'application/acrobat', 'applications/vnd.pdf', 'text/pdf', 'text/x-pdf'],
+  },
+  {
+    contentType: 'image/jpeg',
+    fileType: 'JPG',
+    aliases: ['image/jpg', 'image/pjpeg', 'image/jpe', 'image/jfif', 'image/x-jpeg', 'image/x-jpg'],
+  },
   { contentType: 'image/png', fileType: 'PNG', aliases: ['image/x-png'] },
-  { contentType: 'image/tiff', fileType: 'TIFF', aliases: ['image/tif', 'image/x-tiff'] },
-  { contentType: 'image/gif', fileType: 'GIF' },
-  { contentType: 'image/bmp', fileType: 'BMP', aliases: ['image/x-ms-bmp', 'image/x-bmp'] },
+  { contentType: 'image/tiff', fileType: 'TIFF', aliases: ['image/tif', 'image/x-tiff', 'image/x-tif'] },
+  { contentType: 'image/gif', fileType: 'GIF', aliases: ['image/x-gif'] },
+  {
+    contentType: 'image/bmp',
+    fileType: 'BMP',
+    aliases: ['image/x-ms-bmp', 'image/x-bmp', 'image/x-windows-bmp'],
+  },
   { contentType: 'text/plain', fileType: 'TEXT' },
-  { contentType: 'application/rtf', fileType: 'RTF', aliases: ['text/rtf'] },
+  {
+    contentType: 'application/rtf',
+    fileType: 'RTF',
+    aliases: ['text/rtf', 'application/x-rtf', 'text/x-rtf'],
+  },
   { contentType: 'text/html', fileType: 'HTML' },
   { contentType: 'application/xml', fileType: 'XML', aliases: ['text/xml'] },
   { contentType: 'application/msword', fileType: 'DOC' },
@@ -24,72 +43,49 @@ const KNOWN: KnownType[] = [
     contentType: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
     fileType: 'DOCX',
   },
-  { contentType: 'application/dicom', fileType: 'DCM' },
+  {
+    contentType: 'application/dicom',
+    fileType: 'DCM',
+    aliases: ['application/x-dicom', 'image/dicom', 'image/x-dicom'],
+  },
 ]
+
+/** Other names of types that Redox has no `FileType` of its own for; HEIF and HEIC are told apart by brands only. */
+const ALIASES: Record<string, string> = {
+  'image/heif': 'image/heic',
+  'image/heic-sequence': 'image/heic',
+  'image/heif-sequence': 'image/heic',
+  'image/avif-sequence': 'image/avif',
+  'image/x-webp': 'image/webp',
+  'audio/x-wav': 'audio/wav',
+  'audio/wave': 'audio/wav',
+  'audio/vnd.wave': 'audio/wav',
+  'audio/mp3': 'audio/mpeg',
+  'audio/x-mp3': 'audio/mpeg',
+  'audio/x-mpeg': 'audio/mpeg',
+  'application/x-zip': 'application/zip',
+  'application/x-zip-compressed': 'application/zip',
+  'application/x-gzip': 'application/gzip',
+}
 
 const OCTETS = 'application/octet-stream'
 
-interface Signature {
-  contentType: string
-  at: number
-  bytes: Buffer
-  /** the bytes prove a container or a markup family, not the type itself: a file name may say more */
-  family?: true
-}
+/** Types that say no more than "bytes": programs declare them when they know none. */
+const SAY_NOTHING = new Set([
+  ...[OCTETS, 'application/octetstream', 'application/x-octet-stream', 'application/x-octetstream'],
+  ...['binary/octet-stream', 'application/binary', 'application/x-binary', 'application/unknown'],
+  ...['application/x-unknown', 'application/x-unknown-content-type', 'unknown/unknown', 'content/unknown'],
+  ...[
+    'application/download',
+    'application/x-download',
+    'application/force-download',
+    'application/x-force-download',
+  ],
+  ...['application/save', 'application/x-file-download', 'application/file', 'application/x-msdownload'],
+])
 
-const signature = (contentType: string, bytes: string, at = 0, family?: true): Signature => ({
-  contentType,
-  at,
-  bytes: Buffer.from(bytes, 'latin1'),
-  ...(family && { family }),
-})
-
-// The first bytes of the formats that people send to EHRs. `file-type` would know more, but its kept
-// versions need Node 22.
-const SIGNATURES: Signature[] = [
-  signature('application/pdf', '%PDF-'),
-  signature('image/jpeg', '\xff\xd8\xff'),
-  signature('image/png', '\x89PNG\r\n\x1a\n'),
-  signature('image/tiff', 'II*\0'),
-  signature('image/tiff', 'MM\0*'),
-  signature('image/tiff', 'II+\0'),
-  signature('image/tiff', 'MM\0+'),
-  signature('image/gif', 'GIF87a'),
-  signature('image/gif', 'GIF89a'),
-  signature('application/dicom', 'DICM', 128),
-  signature('application/rtf', '{\\rtf'),
-  signature('image/webp', 'WEBP', 8),
-  signature('audio/wav', 'WAVE', 8, true),
-  ...['heic', 'heix', 'mif1', 'msf1'].map((brand) => signature('image/heic', `ftyp${brand}`, 4)),
-  signature('image/avif', 'ftypavif', 4),
-  signature('video/mp4', 'ftyp', 4, true),
-  signature('audio/mpeg', 'ID3', 0, true),
-  signature('application/zip', 'PK\x03\x04', 0, true),
-  signature('application/x-cfb', '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1', 0, true),
-  signature('application/xml', '<?xml', 0, true),
-  signature('text/html', '<!DOCTYPE html', 0, true),
-  signature('text/html', '<html', 0, true),
-]
-
-/** Bytes needed from the start of a file to tell its type: a PDF may begin so late (ISO 32000-1, H.3.4.1). */
-export const HEAD_LENGTH = 1024
-
-function find(head: Buffer): Signature | undefined {
-  const has = ({ bytes }: Signature, at: number): boolean =>
-    head.subarray(at, at + bytes.length).equals(bytes)
-  const start = textStart(head)
-  return SIGNATURES.find((one) => has(one, one.at) || (MARKUP.has(one.contentType) && has(one, start)))
-}
-
-const MARKUP = new Set(['application/rtf', 'application/xml', 'text/html'])
-
-/** Behind a byte order mark and white space. */
-function textStart(head: Buffer): number {
-  let at = head.subarray(0, 3).equals(BOM) ? BOM.length : 0
-  while (' \t\r\n'.includes(String.fromCharCode(head[at] ?? 0))) at++
-  return at
-}
-const BOM = Buffer.from('\ufeff')
+/** Whether a declared type says something of the file. */
+export const saysNothing = (contentType: string): boolean => SAY_NOTHING.has(plainType(contentType))
 
 /** What begins otherwise is not of these types, whatever it is called. */
 const PROVABLE = new Set([
@@ -97,18 +93,47 @@ const PROVABLE = new Set([
   'application/rtf',
 ])
 
-/** Content type that the first bytes prove, if they prove one. */
-export const sniffContentType = (head: Buffer): string | undefined => find(head)?.contentType
-
-/** True when the head is UTF-8 (or ASCII) text without control characters. */
-export function looksLikeText(head: Buffer): boolean {
-  // The head may end inside a character: at most three bytes of one are missing.
-  for (let cut = 0; cut < 4 && cut <= head.length; cut++) {
-    const text = head.subarray(0, head.length - cut).toString('utf8')
-    if (!text.includes('\ufffd')) return !/[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text)
-  }
-  return false
+/** Further types whose bytes prove them, where they are complete files. A value names the container. */
+const SIGNED: Record<string, string[]> = {
+  'application/dicom': ['application/dicom'],
+  'application/msword': ['application/x-cfb', 'application/rtf', 'text/html', 'application/xml'],
+  'image/heic': ['image/heic'],
+  'image/avif': ['image/avif'],
+  'audio/wav': ['audio/wav'],
+  'video/mp4': ['video/mp4'],
+  'application/gzip': ['application/gzip'],
+  'application/zip': ['application/zip'],
 }
+
+// An Office file with a password is a CFB container.
+const isOfficeZip = (contentType: string): boolean =>
+  /^application\/(vnd\.openxmlformats|vnd\.oasis\.opendocument)/.test(contentType)
+
+/**
+ * Whether the first bytes of a file lack the signature that its type needs. Of types without a signature: false.
+ */
+export function lacksSignature(contentType: string, head: Buffer): boolean {
+  const type = canonicalType(contentType)
+  const found = signatureOf(head)?.contentType
+  const proofs = isOfficeZip(type) ? ['application/zip', 'application/x-cfb'] : SIGNED[type]
+  if (type === 'application/pdf' && pdfStart(head) >= 0) return false
+  if (proofs === undefined && !PROVABLE.has(type)) return false
+  return found === undefined || !(proofs ?? [type]).includes(canonicalType(found))
+}
+
+/** Whether a file's type means UTF-8 text, but its first bytes are none. Of a type with a charset: false. */
+export const lacksText = (contentType: string, head: Buffer): boolean =>
+  isTextType(canonicalType(contentType)) &&
+  !/;\s*charset=(?!"?utf-?8)/i.test(contentType) &&
+  !looksLikeText(head) &&
+  !(head[0] === 0xff && head[1] === 0xfe) &&
+  !(head[0] === 0xfe && head[1] === 0xff)
+
+const isTextType = (type: string): boolean =>
+  /^(text|message)\/|^application\/(json|x-ndjson|xml|javascript)$|\+(xml|json)$/.test(type)
+
+/** Content type that the first bytes prove, if they prove one. */
+export const sniffContentType = (head: Buffer): string | undefined => signatureOf(head)?.contentType
 
 /** A content type without its parameters; they may hold a file name. */
 export const plainType = (contentType: string): string => contentType.split(';')[0]!.trim().toLowerCase()
@@ -118,11 +143,15 @@ const knownType = (contentType: string): KnownType | undefined => {
   return KNOWN.find((type) => type.contentType === plain || type.aliases?.includes(plain))
 }
 
-const isProvable = (contentType: string): boolean =>
-  PROVABLE.has(knownType(contentType)?.contentType ?? plainType(contentType))
+const canonicalType = (contentType: string): string => {
+  const plain = plainType(contentType)
+  return knownType(plain)?.contentType ?? ALIASES[plain] ?? plain
+}
 
-const sameType = (one: string, other: string): boolean =>
-  (knownType(one)?.contentType ?? plainType(one)) === (knownType(other)?.contentType ?? plainType(other))
+const sameType = (one: string, other: string): boolean => canonicalType(one) === canonicalType(other)
+
+/** Whether the type means a PDF, by whatever name. */
+export const isType = (contentType: string, type: string): boolean => canonicalType(contentType) === type
 
 /** Content type that a file name's ending stands for. */
 export const contentTypeOfName = (name: string | undefined): string | undefined => {
@@ -139,41 +168,68 @@ export interface DetectedType {
 
 /**
  * Content type of a file: what is declared, else what the first bytes prove, else what the name says (unless the
- * first bytes would have to prove it), else text or octets.
+ * first bytes would have to prove it), else text or octets. A declared type that says nothing is none.
+ * @param head empty: of a reference, whose bytes are not here
  */
-export function detectContentType(head: Buffer, name?: string, declared?: string): DetectedType {
-  const found = find(head)
+export function detectContentType(head: Buffer, name?: string, declaredType?: string): DetectedType {
+  const declared = declaredType !== undefined && saysNothing(declaredType) ? undefined : declaredType
   const named = contentTypeOfName(name)
+  if (head.length === 0) return { contentType: declared ?? named ?? declaredType ?? OCTETS }
+  const found = signatureOf(head)
   // A PDF that begins late; but so does a signed or packed one, and a text may speak of it.
-  const late = found === undefined && head.includes('%PDF-') ? 'application/pdf' : undefined
-  const seen = found?.contentType ?? (looksLikeText(head) ? 'text/plain' : (late ?? OCTETS))
+  const late = pdfStart(head) >= 0 ? 'application/pdf' : undefined
+  const isOther = looksLikeText(head) && !isPdfInText(head)
+  const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTETS))
   const isPossible = (contentType: string): boolean =>
-    // Of a reference there are none.
-    head.length === 0 ||
     [seen, late].some((one) => one !== undefined && sameType(one, contentType)) ||
-    (!isProvable(contentType) && (found === undefined || found.family === true))
-  if (declared !== undefined) {
-    const contradicts = plainType(declared) !== OCTETS && !isPossible(declared)
-    return { contentType: declared, ...(contradicts && { contradiction: seen }) }
-  }
-  if (named === undefined) return { contentType: seen }
-  if (isPossible(named)) return { contentType: found && !found.family ? seen : named }
+    (!PROVABLE.has(canonicalType(contentType)) && (found === undefined || mayBe(found, contentType)))
+  if (declared !== undefined)
+    return { contentType: declared, ...(!isPossible(declared) && { contradiction: seen }) }
+  if (named === undefined || saysNothing(named)) return { contentType: seen }
+  if (isPossible(named))
+    return { contentType: found && !found.family && sameType(seen, named) ? seen : named }
   return {
     contentType: seen,
     warning: `the file's extension stands for ${named}, but its first bytes are ${seen}: sent as ${seen}`,
   }
 }
 
-const extensionOfName = (name: string | undefined): string | undefined =>
+/** Whether a file with that signature may be of a type that the signature alone does not prove. */
+function mayBe({ contentType: found, family }: Signature, contentType: string): boolean {
+  if (family === undefined) return false
+  const type = canonicalType(contentType)
+  if (found.startsWith('video/')) return /^(video|audio)\//.test(type) || type === 'application/mp4'
+  if (found.startsWith('audio/')) return type.startsWith('audio/')
+  const isApplication = /^(application|model|chemical)\//.test(type)
+  const isMarkup = MARKUP.has(found)
+  if (isMarkup)
+    return (
+      /[/+]xml$|^image\/svg\+xml$/.test(type) ||
+      MARKUP_TEXT.has(type) ||
+      (isApplication && !isTextType(type) && !isOfficeZip(type))
+    )
+  return isApplication && !isTextType(type)
+}
+
+const MARKUP = new Set(['application/xml', 'text/html'])
+/** Texts that may hold markup; a table or a calendar does not. */
+const MARKUP_TEXT = new Set(['text/plain', 'text/html', 'text/markdown', 'application/xml', 'message/rfc822'])
+
+/** Ending of a file name, without its dot. */
+export const extensionOfName = (name: string | undefined): string | undefined =>
   /\.([A-Za-z0-9]{1,10})$/.exec(name ?? '')?.[1]
 
 /** Redox `FileType` for a content type; undefined when neither the type nor the name tells one. */
 export function fileTypeOf(contentType: string, name?: string): string | undefined {
   const known = knownType(contentType)
   if (known) return known.fileType
+  const named = contentTypeOfName(name)
+  const isNamed =
+    named === undefined ||
+    (saysNothing(contentType) ? !PROVABLE.has(canonicalType(named)) : sameType(named, contentType))
   const ending =
-    extensionOfName(name) ??
-    (plainType(contentType) === OCTETS ? undefined : extensionOf(contentType) || undefined)
+    (isNamed ? extensionOfName(name) : undefined) ??
+    (saysNothing(contentType) ? undefined : extensionOf(contentType) || undefined)
   return ending?.toUpperCase()
 }
 

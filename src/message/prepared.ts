@@ -28,14 +28,16 @@ export interface Draft {
   /** what it is, for the error text */
   title: string
   problems: Problem[]
+  /** inputs that the message did not have, in a sentence for the error text: perhaps why something is missing */
+  absent?: string
 }
 
 /**
  * The message of a draft without problems.
  * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
  */
-export function checked({ message, title, problems }: Draft): PreparedMessage {
-  if (problems.length > 0) throw invalidMessage(title, problems)
+export function checked({ message, title, problems, absent }: Draft): PreparedMessage {
+  if (problems.length > 0) throw invalidMessage(title, problems, absent)
   return message
 }
 

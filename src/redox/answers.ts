@@ -9,11 +9,13 @@ import { HIDDEN, masked, withoutSecrets } from './masking'
 export interface AnswerFacts {
   /** ids for the dashboard's log search */
   logIds: string[]
+  /** Data Model API: the older id, which answers without log ids may have */
+  messageId?: string
   /** FHIR: locations of the resources made */
   locations: string[]
   /** Redox's own words about what went wrong; may repeat patient data */
   reasons: string[]
-  /** how many of them stand where a success has none: `Meta.Errors`, issues of severity error (facts 6.3, 6.4) */
+  /** how many of them stand where a success has none, such as `Meta.Errors` (facts 3.4, 6.3, 6.4) */
   refusals: number
   /** FHIR: the outcome of each entry */
   entries: { part: string; status?: number; delivered: boolean; location?: string }[]
@@ -34,26 +36,64 @@ export function readAnswer({
   text,
 }: Pick<HttpAnswer, 'body' | 'headers' | 'text'>): AnswerFacts {
   const traceId = headers['redox-trace-id']
-  const json = isObject(body) ? body : {}
+  const json = isObject(body) ? body : outcomeOfXml(text)
   const meta = isObject(json.Meta) ? json.Meta : {}
   const entries = list(json.entry).flatMap(entryOutcome)
   const refusals = refusalsOf(json, meta)
+  const logIds = list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [String(ID)] : []))
+  const messageId = isObject(meta.Message) && logIds.length === 0 ? meta.Message.ID : undefined
   return {
-    logIds: list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [String(ID)] : [])),
+    logIds,
+    ...(isScalar(messageId) && { messageId: String(messageId) }),
     locations: entries.flatMap(({ location }) => (location === undefined ? [] : [location])),
-    reasons: isObject(body) ? [...refusals, ...wordsOf(json)] : words(plainText(text)),
+    reasons: reasonsOf(refusals, body, text),
     refusals: refusals.length,
     entries,
     ...(typeof traceId === 'string' && { traceId }),
   }
 }
 
+function reasonsOf(refusals: string[], body: unknown, text: string): string[] {
+  if (isObject(body)) return [...refusals, ...wordsOf(body)]
+  return refusals.length > 0 ? refusals : words(plainText(text))
+}
+
+/**
+ * The issues of an OperationOutcome in XML, which some servers and gateways answer with whatever is asked for, in the
+ * shape of its JSON; an object without issues for any other text.
+ */
+function outcomeOfXml(text: string): Record<string, unknown> {
+  const head = text.slice(0, XML_LENGTH)
+  if (!/<(\w+:)?OperationOutcome[\s>]/.test(head)) return {}
+  const issue = [...head.matchAll(/<(?:\w+:)?issue>(.*?)<\/(?:\w+:)?issue>/gs)].map(([, inner]) => {
+    const values = (name: string): string[] =>
+      [...inner!.matchAll(new RegExp(`<(?:\\w+:)?${name} +value="([^"]*)"`, 'g'))].map(([, value]) =>
+        withoutEntities(value!),
+      )
+    const [severity, code, said, diagnostics] = ['severity', 'code', 'text', 'diagnostics'].map(
+      (name) => values(name)[0],
+    )
+    return { severity, code, details: { text: said }, diagnostics, expression: values('expression') }
+  })
+  return { issue }
+}
+
+// Of more, only the beginning is looked at: a search for the end of each of many elements takes long.
+const XML_LENGTH = 20_000
+
+const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
+const withoutEntities = (text: string): string =>
+  text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => ENTITIES[name]!)
+
+// Where Redox documents errors (facts 3.4, 6.4); `ErrorMessages` are of its older answers.
 function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
     ...errors(meta.Errors),
     ...issues(json),
     ...list(json.entry).flatMap(outcomesOf).flatMap(issues),
-    ...words(json.errorDetail),
+    ...errors(json.errorDetail),
+    ...errors(json.ErrorMessages),
+    ...errors(meta.ErrorMessages),
   ]
 }
 
@@ -62,26 +102,67 @@ function wordsOf(json: Record<string, unknown>): string[] {
     ...words(json.error_description),
     ...(words(json.error_description).length === 0 ? words(json.error) : []),
     ...words(json.message),
+    ...problemWords(json),
   ]
+}
+
+/** `application/problem+json` (RFC 9457): what happened, else what kind of problem it is. */
+function problemWords({ title, detail }: Record<string, unknown>): string[] {
+  const [found] = [detail, title].flatMap(words)
+  return found === undefined ? [] : [found]
 }
 
 // An error without words is an error all the same: it must not be taken for a delivery.
 const WORDLESS = 'an error without a text'
 
+/** What stands in a place for several: a list, or one without it. */
+const severalAt = (found: unknown): unknown[] =>
+  found === undefined || found === null || found === '' || found === false ? [] : [found].flat()
+
 const errors = (found: unknown): string[] =>
-  [found ?? []].flat().map((error: unknown) => words(isObject(error) ? error.Text : error)[0] ?? WORDLESS)
+  severalAt(found).map((error) => words(isObject(error) ? named(error, 'text') : error)[0] ?? WORDLESS)
 
-/** Errors of an OperationOutcome: `details.text`, else `diagnostics` (facts 3.4). */
+/** A property by its name in FHIR, which Redox's own page spells with a capital (facts 3.4). */
+const named = (object: Record<string, unknown>, name: string): unknown =>
+  object[name] ?? object[name.charAt(0).toUpperCase() + name.slice(1)]
+
+/** Errors of an OperationOutcome, and of what Redox's page calls `Issues` (facts 3.4). */
 const issues = (json: Record<string, unknown>): string[] =>
-  list(json.issue)
+  ['issue', 'issues']
+    .flatMap((name) => severalAt(named(json, name)))
     .filter(isFailure)
-    .map(({ details, diagnostics, code }) => {
-      const found = [isObject(details) ? details.text : undefined, diagnostics, code].flatMap(words)
-      return found[0] ?? WORDLESS
-    })
+    .map(issueWords)
 
-const isFailure = ({ severity }: Record<string, unknown>): boolean =>
-  severity === 'error' || severity === 'fatal'
+/** `details.text`, else `text`, else `diagnostics`, else `code`, and where it is. */
+function issueWords(issue: unknown): string {
+  if (!isObject(issue)) return words(issue)[0] ?? WORDLESS
+  const at = (name: string): unknown => named(issue, name)
+  const details = at('details')
+  const texts = [
+    isObject(details) ? named(details, 'text') : undefined,
+    at('text'),
+    at('diagnostics'),
+    at('code'),
+  ]
+  const [said = WORDLESS] = texts.flatMap(words)
+  // `location` is what `expression` was called before R4.
+  const places = [
+    severalAt(at('expression') ?? at('location'))
+      .flatMap(words)
+      .join(', '),
+    ...words(at('diagnostics')),
+  ]
+  const others = places.filter((place) => place !== '' && !said.includes(place))
+  return others.length === 0 ? said : `${said} (${others.join('; ')})`
+}
+
+// An issue that does not say how severe it is may be the one that the message failed with.
+const HARMLESS = new Set(['warning', 'information', 'success'])
+
+function isFailure(issue: unknown): boolean {
+  const severity = isObject(issue) ? named(issue, 'severity') : undefined
+  return typeof severity !== 'string' || !HARMLESS.has(severity.trim().toLowerCase())
+}
 
 /** The OperationOutcomes of an entry: of its response, and its resource if it is one. */
 const outcomesOf = ({ response, resource }: Record<string, unknown>): Record<string, unknown>[] => [
@@ -93,7 +174,7 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   if (!isObject(entry.response)) return []
   const { status, location } = entry.response
   const digits = isScalar(status) ? /^\s*(\d{3})/.exec(String(status))?.[1] : undefined
-  const failed = outcomesOf(entry).some(({ issue }) => list(issue).some(isFailure))
+  const failed = outcomesOf(entry).flatMap(issues).length > 0
   return [
     {
       part: `entry[${index}]`,
@@ -119,15 +200,35 @@ export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
   refusals > 0 || entries.some(({ delivered }) => !delivered)
 
 /**
- * Whether a 200 is an answer of Redox to a message: empty (facts 9.12), or an object that is not only words, such as
- * `{"error": "…"}` of a gateway, which says neither yes nor no. Empty has to be said: without a length, an answer that
- * was cut before its first byte looks the same.
+ * What keeps a 2xx from being a yes or a no to a message (facts 3.4, 9.12, 9.21): `unreadable`: no JSON, or maybe cut;
+ * `unclear`: JSON that is neither an answer of Redox nor an error of it, such as `{"success": false}`.
  */
-export function isReadable({ status, headers, text, body }: HttpAnswer): boolean {
-  if (text === '') return status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
-  if (!isObject(body)) return false
-  return 'Meta' in body || 'resourceType' in body || wordsOf(body).length === 0
+export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefined {
+  const { status, headers, text, body } = answer
+  if (text.trim() === '') {
+    // Without a length, an answer that was cut before its first byte looks the same.
+    const isWhole = status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
+    return isWhole ? undefined : 'unreadable'
+  }
+  // Also in XML: a no is a no.
+  if (isEvident(body) || hasFailed(readAnswer(answer))) return undefined
+  // What cannot be parsed stays a text.
+  return body === text ? 'unreadable' : 'unclear'
 }
+
+const isEvident = (body: unknown): boolean =>
+  isObject(body) &&
+  (isObject(body.Meta) || words(body.resourceType).length > 0 || Object.keys(body).length === 0)
+
+/** What such an answer is, without its values. */
+export const shapeOf = (body: unknown): string =>
+  Array.isArray(body)
+    ? 'a list'
+    : isObject(body)
+      ? `an object with ${Object.keys(body).slice(0, 5).join(', ')}`
+      : body === null
+        ? 'null'
+        : `a ${typeof body}`
 
 /**
  * The error of such a 200: REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not.
@@ -145,18 +246,11 @@ export function undelivered(
   const arrived = parts.filter(({ delivered }) => delivered === true)
   const failed = parts.filter(({ delivered }) => delivered === false)
   const unclear = parts.filter(({ delivered }) => delivered === undefined)
-  if (arrived.length === 0 && unclear.length === 0) {
-    return new RedoxError(
-      'REDOX_REJECTED',
-      `${message.operation} was refused, although the HTTP status is ${answer.status}: ` +
-        `${spoken(detail.reasons)} ${lookUp(detail)}`,
-      detail,
-    )
-  }
+  if (arrived.length === 0 && unclear.length === 0) return refused(detail)
   return new RedoxError(
     'REDOX_PARTIAL',
-    `${message.operation} did not arrive everywhere. Arrived: ${named(arrived)}. Refused: ${named(failed)}. ` +
-      `Not told by Redox: ${named(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
+    `${message.operation} did not arrive everywhere. Arrived: ${listed(arrived)}. Refused: ${listed(failed)}. ` +
+      `Not told by Redox: ${listed(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
       'Look it up in the Redox dashboard and repeat only what did not arrive.',
     {
       ...detail,
@@ -169,7 +263,16 @@ export function undelivered(
   )
 }
 
-const named = (parts: { part: string }[]): string => parts.map(({ part }) => part).join(', ') || 'none'
+/** The error of a 2xx that carries errors, when nothing of it arrived. */
+export const refused = (detail: RedoxErrorDetail): RedoxError =>
+  new RedoxError(
+    'REDOX_REJECTED',
+    `${detail.operation} was refused, although the HTTP status is ${detail.status}: ` +
+      `${spoken(detail.reasons)} ${lookUp(detail)}`,
+    detail,
+  )
+
+const listed = (parts: { part: string }[]): string => parts.map(({ part }) => part).join(', ') || 'none'
 
 interface PartOutcome {
   part: string
@@ -217,12 +320,13 @@ export function failureDetail(
   secrets: string[] = [],
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers['retry-after'])
-  const { reasons, logIds, traceId } = told(facts, sent, secrets)
+  const { reasons, logIds, messageId, traceId } = told(facts, sent, secrets)
   return {
     operation,
     status,
     ...(reasons.length > 0 && { reasons }),
     ...(logIds.length > 0 && { logIds }),
+    ...(messageId !== undefined && { messageId }),
     ...(traceId !== undefined && { traceId }),
     ...(wait !== undefined && { retryAfterSeconds: wait }),
     ...(body !== '' && { answer: body }),
@@ -242,29 +346,34 @@ export const spoken = (reasons: string[] | undefined): string =>
     : `Redox says: ${reasons.slice(0, 5).join(' | ')}`.replace(/[^.!?]$/, '$&.')
 
 /** Where to look the request up. */
-export const lookUp = ({ logIds, traceId }: RedoxErrorDetail): string =>
-  logIds?.length ? `(log ${logIds.join(', ')})` : traceId === undefined ? '' : `(trace ${traceId})`
+export function lookUp({ logIds, messageId, traceId }: RedoxErrorDetail): string {
+  if (logIds?.length) return `(log ${logIds.join(', ')})`
+  if (messageId !== undefined) return `(message ${messageId})`
+  return traceId === undefined ? '' : `(trace ${traceId})`
+}
 
 // More than anyone reads; each costs time.
 const MAX_REASONS = 20
 // Enough for a reason, too little for a message that a server repeats.
 const MAX_REASON_LENGTH = 300
 
-type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'traceId'>
+type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'messageId' | 'traceId'>
 
 /** Redox's words, fit for a log. */
 function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): Words {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
   const logIds = facts.logIds.slice(0, MAX_REASONS)
-  const { traceId } = facts
+  const { messageId, traceId } = facts
   // All at once: the message is walked through for each call.
-  const texts = masked([...reasons, ...logIds, traceId ?? ''], sent, secrets).map((text) =>
+  const ids = [...logIds, messageId ?? '', traceId ?? '']
+  const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
     // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
     text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH),
   )
   return {
     reasons: texts.slice(0, reasons.length),
-    logIds: texts.slice(reasons.length, -1),
+    logIds: texts.slice(reasons.length, -2),
+    ...(messageId !== undefined && { messageId: texts.at(-2)! }),
     ...(traceId !== undefined && { traceId: texts.at(-1)! }),
   }
 }
@@ -296,8 +405,10 @@ export function isOrdinary(
   headers: HttpAnswer['headers'],
   request: RequestBody,
 ): boolean {
-  const { logIds, traceId = [] } = facts
+  const { logIds, messageId, traceId = [] } = facts
   const others = Object.entries(headers).flatMap(([name, value]) => (USUAL.test(name) ? [] : value))
+  // A number of a few digits may be one of the message's: it is looked for.
+  if (messageId !== undefined) return false
   return [...logIds, ...[traceId].flat(), ...others].every((id) => RANDOM_ID.test(id) && !request.repeats(id))
 }
 
@@ -314,11 +425,11 @@ export function openly(
   headers: HttpAnswer['headers'],
   sent: JsonObject | undefined,
 ): { facts: AnswerFacts; headers: HttpAnswer['headers'] } {
-  const { logIds, traceId } = facts
+  const { logIds, messageId, traceId } = facts
   const given = Object.entries(headers).filter(([name]) => !TECHNICAL.test(name))
   const texts = given.map(([, value]) => [value].flat().join(', '))
-  const safe = masked([...logIds, traceId ?? '', ...texts], sent)
-  const safeHeaders = safe.slice(logIds.length + 1)
+  const safe = masked([...logIds, messageId ?? '', traceId ?? '', ...texts], sent)
+  const safeHeaders = safe.slice(logIds.length + 2)
   const changed = given.flatMap(([name], at) =>
     safeHeaders[at] === texts[at] ? [] : [[name, safeHeaders[at]!] as const],
   )
@@ -326,7 +437,8 @@ export function openly(
     facts: {
       ...facts,
       logIds: safe.slice(0, logIds.length),
-      ...(traceId !== undefined && { traceId: safe[logIds.length]! }),
+      ...(messageId !== undefined && { messageId: safe[logIds.length]! }),
+      ...(traceId !== undefined && { traceId: safe[logIds.length + 1]! }),
     },
     headers: { ...headers, ...Object.fromEntries(changed) },
   }

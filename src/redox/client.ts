@@ -12,19 +12,22 @@ import { classify, type Ending, type Outcome, type Purpose } from '../transport/
 import { backoff, isRetried, Pace, type PaceKeeper, type RequestLog } from '../transport/retry'
 import {
   failureDetail,
+  faultOf,
   hasFailed,
   isOrdinary,
-  isReadable,
   keepingSecrets,
   lookUp,
   openly,
   readAnswer,
+  refused,
+  shapeOf,
   spoken,
   undelivered,
   type AnswerFacts,
 } from './answers'
 import { Gate } from './gate'
-import type { RedoxSettings } from './settings'
+import { masked } from './masking'
+import { assertFhirKey, type RedoxSettings } from './settings'
 
 export type UploadKind = 'blob' | 'binary'
 
@@ -196,9 +199,10 @@ export class RedoxClient {
 
   /**
    * Refuses what {@link deliver} would refuse before its first request.
-   * @throws RedoxError REDOX_TOO_LARGE
+   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
    */
   assertDeliverable(message: PreparedMessage, files: MessageFile[]): void {
+    if (message.api === 'fhir') assertFhirKey(this.settings)
     // References of uploads will only make it a little longer.
     assertRequestSize(this.#sendStep(message, message.body, files).body.length, this.settings.limits)
   }
@@ -278,12 +282,18 @@ export class RedoxClient {
     onProgress?: OnProgress,
     once = false,
   ): Promise<Uploaded> {
+    if (kind === 'binary') assertFhirKey(this.settings)
     assertUploadable(file, this.settings.limits)
     const step = { ...this.#uploadStep(file, kind), once }
-    const { answer, attempts } = await this.#request(() => step, signal, onProgress)
-    const url = counting(attempts, () => referenceOf(answer, step.url, kind))
+    const { answer, attempts, at } = await this.#request(() => step, signal, onProgress)
+    const facts = readAnswer(answer)
+    if (facts.refusals > 0) {
+      const detail = failureDetail(step.operation, answer, facts, await allSent(step))
+      throw refused({ ...detail, attempts, at })
+    }
+    const url = counting({ attempts, at }, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
-    const { headers } = await toldOf(answer, step)
+    const { headers } = await toldOf(answer, step, facts)
     return {
       url,
       status: answer.status,
@@ -322,9 +332,9 @@ export class RedoxClient {
     const delivered: DeliveredFile[] = []
     let body = message.body
     let attempts = 0
+    // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
+    this.assertDeliverable(message, files)
     let step = this.#sendStep(message, body, files)
-    // Before anything is uploaded for it: the references will only make it a little longer.
-    assertRequestSize(step.body.length, this.settings.limits)
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') {
@@ -355,9 +365,9 @@ export class RedoxClient {
       const sent = await this.#request(() => step, signal, onProgress)
       const found = readAnswer(sent.answer)
       if (hasFailed(found)) {
-        throw undelivered({ ...message, body }, sent.answer, found, await allSent(step)).with({
-          attempts: sent.attempts,
-        })
+        const { attempts, at } = sent
+        const error = undelivered({ ...message, body }, sent.answer, found, await allSent(step))
+        throw error.with({ attempts, at, ...identified(step) })
       }
       fillDigests(delivered, step.body.sha256())
       const { status } = sent.answer
@@ -414,7 +424,7 @@ export class RedoxClient {
     stepOf: () => Step | Promise<Step>,
     signal: AbortSignal,
     onProgress: OnProgress = () => undefined,
-  ): Promise<{ answer: HttpAnswer; attempts: number }> {
+  ): Promise<Answered & { attempts: number }> {
     const giveUpAt = Date.now() + this.settings.retry.deadlineSeconds * 1000
     let replayed = false
     // Once an attempt may have been delivered, no later failure can take that back.
@@ -427,7 +437,7 @@ export class RedoxClient {
         const isPause = error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED'
         throw unknown ?? (isPause ? last : undefined) ?? error
       })
-      if ('answer' in result) return { answer: result.answer, attempts }
+      if ('answer' in result) return { ...result, attempts }
       if (result.outcome === 'unknown') unknown = result.error
       const error = (unknown ?? result.error).with({ attempts })
       unknown &&= error
@@ -451,7 +461,7 @@ export class RedoxClient {
     giveUpAt: number,
     signal: AbortSignal,
     onProgress: OnProgress,
-  ): Promise<{ answer: HttpAnswer } | Failure> {
+  ): Promise<Answered | Failure> {
     const tokenFor = async (): Promise<string | undefined> =>
       step.purpose === 'token'
         ? undefined
@@ -485,31 +495,41 @@ export class RedoxClient {
     token: string | undefined,
     signal: AbortSignal,
     onProgress: OnProgress,
-  ): Promise<{ answer: HttpAnswer } | Failure> {
+  ): Promise<Answered | Failure> {
     const at = new Date().toISOString()
     const headers = { ...step.headers, ...(token !== undefined && bearer(token)) }
     let sent = 0
     const onSent = (bytes: number): void =>
       onProgress({ phase: phaseOf(step), sent: (sent += bytes), total: step.body.length })
     let answer: HttpAnswer
+    let fault: ReturnType<typeof faultOf>
     try {
       answer = await this.#http.post(step.url, headers, step.body, signal, onSent)
+      if (step.purpose === 'send') fault = this.#faultOf(answer)
       // What comes back goes to messages and errors.
       if (step.purpose !== 'token') answer = keepingSecrets(answer, this.#secrets())
     } catch (error) {
       if (!(error instanceof HttpFault)) throw error
       return failed(step, error.ending, { fault: error.systemCode, at })
     }
-    const unreadable = step.purpose === 'send' && !isReadable(answer)
-    if (answer.status >= 200 && answer.status < 300 && !unreadable) return { answer }
+    if (isYes(answer) && fault === undefined) return { answer, at }
     const hidden = await allSent(step)
     const told = failureDetail(step.operation, answer, readAnswer(answer), hidden, this.#secrets())
     // What a token endpoint says may repeat the assertion or the secret.
     if (step.purpose === 'token') delete told.answer
-    const skew = step.purpose === 'token' ? clockSkew(answer) : undefined
-    const ending: Ending =
-      answer.status < 300 ? { fault: 'unreadable', sent: true } : { status: answer.status }
-    return failed(step, ending, { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) })
+    // A legacy key is no matter of time: only an assertion has one in it.
+    const isAssertion = step.purpose === 'token' && this.settings.credentials.kind === 'oauth'
+    const skew = isAssertion && [400, 401, 403].includes(answer.status) ? clockSkew(answer) : undefined
+    const detail = { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) }
+    if (fault === undefined)
+      return failed(step, { status: answer.status, ofSource: isOfSource(answer) }, detail)
+    const [shape] = masked([shapeOf(answer.body)], hidden, this.#secrets())
+    return failed(step, { fault, sent: true }, detail, fault === 'unclear' ? shape : undefined)
+  }
+
+  #faultOf(answer: HttpAnswer): ReturnType<typeof faultOf> {
+    const fault = isYes(answer) ? faultOf(answer) : undefined
+    return fault === 'unclear' && this.settings.otherAnswers === 'accepted' ? undefined : fault
   }
 
   /** All that a server could repeat, if it wanted to. */
@@ -518,18 +538,28 @@ export class RedoxClient {
   }
 }
 
+interface Answered {
+  answer: HttpAnswer
+  /** when the attempt began, ISO 8601 */
+  at: string
+}
+
 interface Failure {
   error: RedoxError
   outcome: Outcome
 }
 
-function failed(step: Step, ending: Ending, detail: RedoxErrorDetail): Failure {
-  const known = { ...detail, attempts: 1, ...(step.identifiers && { identifiers: step.identifiers }) }
+function failed(step: Step, ending: Ending, detail: RedoxErrorDetail, shape?: string): Failure {
+  const known = { ...detail, attempts: 1, ...identified(step) }
   return {
-    error: failure(ending, step.purpose, step.operation, known),
+    error: failure(ending, step.purpose, step.operation, known, shape),
     outcome: classify(ending, step.purpose).outcome,
   }
 }
+
+const isYes = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300
+
+const identified = ({ identifiers }: Step): RedoxErrorDetail => (identifiers ? { identifiers } : {})
 
 /** A pause that outlasts the time for retries: better told now than after the wait. */
 function paused({ operation }: Step, milliseconds: number): RedoxError {
@@ -593,6 +623,10 @@ async function headOf(file: FileSource): Promise<Buffer> {
   }
   return Buffer.alloc(0)
 }
+
+/** Facts 2.2: `This source is not authorized.` is another 401 than that of a token that has run out. */
+const isOfSource = ({ status, text }: HttpAnswer): boolean =>
+  status === 401 && /\bsource\b[^.]{0,40}\bnot authori[sz]ed\b/i.test(text.slice(0, HEAD))
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
 
@@ -664,12 +698,12 @@ function digestsOf({ body, files = [] }: Step): Promise<Digests> {
   return Promise.race([Promise.all(files.map(digest)), sleep(DIGEST_MS, known, { ref: false })])
 }
 
-/** An error about an answer tells how many requests it took to get it. */
-function counting<T>(attempts: number, judge: () => T): T {
+/** An error about an answer tells how many requests it took to get it, and when the last one began. */
+function counting<T>(told: { attempts: number; at: string }, judge: () => T): T {
   try {
     return judge()
   } catch (error) {
-    throw error instanceof RedoxError ? error.with({ attempts }) : error
+    throw error instanceof RedoxError ? error.with(told) : error
   }
 }
 
@@ -751,19 +785,33 @@ const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
   REDOX_ABORTED: 'The flow was stopped or deployed anew. Send it again.',
 }
 
-function failure(ending: Ending, purpose: Purpose, operation: string, detail: RedoxErrorDetail): RedoxError {
+/** @param shape of a 2xx that says neither yes nor no */
+function failure(
+  ending: Ending,
+  purpose: Purpose,
+  operation: string,
+  detail: RedoxErrorDetail,
+  shape?: string,
+): RedoxError {
   const { code, says } = classify(ending, purpose)
   const what = { token: 'The request for an access token', upload: 'The upload', send: operation }[purpose]
   const how =
-    'status' in ending ? ` (HTTP ${ending.status})` : detail.fault === undefined ? '' : ` (${detail.fault})`
-  const reasons = 'status' in ending ? ` ${spoken(detail.reasons)}` : ''
+    'status' in ending
+      ? ` (HTTP ${ending.status})`
+      : shape !== undefined
+        ? ` (HTTP ${detail.status} with ${shape})`
+        : detail.fault === undefined
+          ? ''
+          : ` (${detail.fault})`
+  const isSpoken = 'status' in ending || (shape !== undefined && detail.reasons !== undefined)
+  const reasons = isSpoken ? ` ${spoken(detail.reasons)}` : ''
   const where = lookUp(detail)
   const wait =
     detail.retryAfterSeconds === undefined ? '' : ` Redox asks to wait ${detail.retryAfterSeconds} s.`
   const advice = 'sent' in ending ? adviceOn(detail.fault ?? '', ending.sent) : undefined
   const action =
     detail.clockSkewSeconds === undefined
-      ? (advice ?? actionFor(code, purpose, 'status' in ending ? ending.status : undefined))
+      ? (advice ?? actionFor(code, purpose, ending)) + (shape === undefined ? '' : OTHER_ANSWER)
       : clockAction(detail.clockSkewSeconds)
   const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
     (part) => part !== '',
@@ -774,6 +822,10 @@ function failure(ending: Ending, purpose: Purpose, operation: string, detail: Re
 const clockAction = (skew: number): string =>
   `This machine's clock is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the server's: set it right.`
 
+const SOURCE_REFUSED =
+  'Check the source ID in the redox-config node, and in the Redox dashboard that the source belongs to this key and is ' +
+  'enabled.'
+
 // Facts 6.3: Redox answers 404 for these three.
 const NOT_FOUND: Record<Purpose, string> = {
   token: 'Check the API base in the redox-config node.',
@@ -781,7 +833,12 @@ const NOT_FOUND: Record<Purpose, string> = {
   send: 'Check the destination slug, the environment and the operation.',
 }
 
-function actionFor(code: RedoxError['code'], purpose: Purpose, status: number | undefined): string {
+const OTHER_ANSWER =
+  ' If this destination answers every message so, set "Other 2xx answers" in the redox-config node to "accepted".'
+
+function actionFor(code: RedoxError['code'], purpose: Purpose, ending: Ending): string {
+  const { status = undefined, ofSource = false } = 'status' in ending ? ending : {}
+  if (ofSource) return SOURCE_REFUSED
   if (code === 'REDOX_TOO_LARGE' && purpose === 'upload') return 'Make the file smaller or split it.'
   return ACTIONS[code] ?? (status === 404 ? NOT_FOUND[purpose] : '')
 }

@@ -11,6 +11,9 @@ export type Region = 'US' | 'CA'
 /** How the bytes travel to the Binary endpoint (facts 9.1). */
 export type BinaryForm = 'raw' | 'fhir-json' | 'multipart'
 
+export const OTHER_ANSWERS = ['unknown', 'accepted'] as const
+export type OtherAnswers = (typeof OTHER_ANSWERS)[number]
+
 /** Where requests go. No trailing slashes. */
 export interface Hosts {
   /** `/v2/auth/token`, `/auth/...` and `/endpoint` hang here */
@@ -33,6 +36,8 @@ export interface RedoxSettings {
   limits: Limits
   http: HttpOptions
   retry: RetryPolicy
+  /** what a 2xx with JSON is that is no answer of Redox (facts 9.21) */
+  otherAnswers: OtherAnswers
   /** messages under way and waiting */
   gate: GateLimits
   /** requests in any five minutes, tokens included; 0: as many as come */
@@ -83,13 +88,27 @@ export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
   }
 }
 
+/**
+ * The FHIR API takes no legacy keys (facts 2.1, 9.5).
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
+export function assertFhirKey({ credentials }: Pick<RedoxSettings, 'credentials'>): void {
+  if (credentials.kind === 'oauth') return
+  throw new RedoxError(
+    'REDOX_CONFIGURATION',
+    'The redox-config node has a legacy API key, which works with the Data Model API only. Choose the authentication ' +
+      'OAuth API key there, or send with a Data Model node.',
+    { field: 'auth' },
+  )
+}
+
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 function checkedUrl(text: string, field: keyof Hosts, label: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const problem =
     url === undefined
-      ? 'is not a URL'
+      ? 'is not a URL that begins with https://'
       : url.username || url.password
         ? 'must not carry a user name or password'
         : url.protocol !== 'https:' && !(url.protocol === 'http:' && LOOPBACK.has(url.hostname))

@@ -13,6 +13,7 @@ import {
   readBody,
   Refusal,
   REQUEST_LIMIT,
+  scalarOf,
   textOf,
   tooLarge,
 } from './http'
@@ -21,6 +22,7 @@ import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
 import type { DeliveredFile, Inbox } from './inbox'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
+import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
 
 /** An embedded file must be smaller than this, in bytes before base64 (facts 6.1, 9.7). */
@@ -70,14 +72,16 @@ const pathOf = ({ at, field }: FilePlace): string => `${at}.${field}`
 function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Report): DeliveredFile[] {
   const { holder, field, at, encoding, needed } = place
   const path = pathOf(place)
+  // A number that stands for a text is no file.
+  if (field === 'Value' && typeof holder[field] === 'number') report('Invalid base64', path)
   const contents = textOf(holder[field])
   if (contents === undefined) return []
-  for (const name of needed) if (!textOf(holder[name])) report('Required field missing', `${at}.${name}`)
-  const fields = { fileType: textOf(holder['FileType']), name: textOf(holder['FileName']) }
+  for (const name of needed) if (!scalarOf(holder[name])) report('Required field missing', `${at}.${name}`)
+  const fields = { fileType: scalarOf(holder['FileType']), name: scalarOf(holder['FileName']) }
   if (isWebUrl(contents)) {
     const file = uploads.find(contents, source)
-    if (file?.kind !== 'blob') {
-      report('Referenced file not found', path)
+    if (file === undefined || file === OF_ANOTHER_SOURCE || file.kind === 'binary') {
+      report(notFoundText(file), path)
       return []
     }
     const name = fields.name ?? file.name
@@ -160,7 +164,7 @@ function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uplo
   try {
     const named = objectOf(meta['Source'])['ID']
     const source = sourceOf(grant, request, isUuid(named) ? named : undefined)
-    if (model && event && !fields) report('Data model or event type not supported', 'Meta')
+    if (model && event && !fields) report('Data model or event type not played here', 'Meta')
     checkMessage(body, fields ?? META, report)
     const files = filePlaces(body).flatMap((place) =>
       event === 'Delete' ? [] : fileIn(place, source, uploads, report),

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Api, FaultPlan } from './faults'
-import { Refusal } from './http'
+import { notPlayed, Refusal } from './http'
 import type { Answer, Call, Json } from './http'
 import { safeHeaders } from './inbox'
 import { play, wire } from './play'
@@ -148,7 +148,7 @@ async function respond(
 async function answer(call: Call, route: Route): Promise<Answer> {
   const params = route.path.exec(call.path)!.slice(1)
   try {
-    if (call.request.method !== 'POST') throw new Refusal(403, [{ text: 'Forbidden', code: 'forbidden' }])
+    if (call.request.method !== 'POST') throw wrongMethod(route.api)
     return await route.handle({ ...call, params })
   } catch (error) {
     if (!(error instanceof Refusal)) return { status: 500, body: 'Internal Server Error' }
@@ -156,6 +156,12 @@ async function answer(call: Call, route: Route): Promise<Answer> {
     return { status: error.status, body: isPlain ? error.text : route.failure(error) }
   }
 }
+
+/** By FHIR others read and search; what only takes a POST refuses another verb (facts 6.3). */
+const wrongMethod = (api: Api): Refusal =>
+  ['token', 'blob', 'endpoint'].includes(api)
+    ? new Refusal(403, [{ text: 'Forbidden', code: 'forbidden' }])
+    : notPlayed('This request is')
 
 function recordOf(request: IncomingMessage, path: string, api: Api): RequestRecord {
   const record = {

@@ -6,6 +6,7 @@ import {
   isObject,
   isUuid,
   mediaType,
+  notPlayed,
   objectOf,
   objectsOf,
   parseJson,
@@ -19,13 +20,19 @@ import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
 import type { DeliveredFile, Inbox } from './inbox'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
+import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
 
 const EVENT_DEFINITION = 'https://fhir.redoxengine.com/EventDefinition/'
 const ENVIRONMENTS = ['Development', 'Staging', 'Production']
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/i
-const LOCAL_REFERENCE = /^([A-Z][A-Za-z]+\/[A-Za-z0-9.-]{1,64}|urn:uuid:.*)$/
-const OTHER_REFERENCE = /^(https?:\/\/|urn:oid:|#)/
+/** The destination that is FHIR's own sandbox at Redox (facts 3.6). */
+const FHIR_SANDBOX = 'redox-fhir-sandbox'
+/** Only an entry of the Bundle can be meant by it. */
+const BUNDLE_REFERENCE = /^urn:uuid:/
+/** What may live at the destination, inside the resource, or elsewhere; conditional references among them. */
+const OTHER_REFERENCE =
+  /^([A-Z][A-Za-z]+(\/[A-Za-z0-9.-]{1,64}(\/_history\/[A-Za-z0-9.-]{1,64})?|\?\S+)$|https?:\/\/|urn:oid:|#)/
 const ATTACHMENT_KEY = /^(presentedForm|photo|attachment|\w+Attachment)$/
 
 const OBSERVATION_STATUS = ['registered', 'preliminary', 'final', 'amended', 'corrected', 'cancelled']
@@ -37,10 +44,11 @@ const STATUS = new Map([
 ])
 
 /** `{ResourceType}/{$operation}` of the path, and the event its MessageHeader must name (facts 3.2). */
+const OBSERVATION_CREATE = 'Observation/$observation-create'
 const EVENTS = new Map([
   ['DiagnosticReport/$diagnosticreport-create', 'DiagnosticReportCreate'],
   ['DiagnosticReport/$diagnosticreport-amend', 'DiagnosticReportAmend'],
-  ['Observation/$observation-create', 'ObservationCreate'],
+  [OBSERVATION_CREATE, 'ObservationCreate'],
   ['Observation/$observation-update', 'ObservationUpdate'],
   ['DocumentReference/$documentreference-create', 'DocumentReferenceCreate'],
 ])
@@ -88,18 +96,18 @@ export async function receiveOperation(
   const [slug, environment, operation] = call.params as [string, string, string]
   checkAddress(slug, environment, false)
   const event = EVENTS.get(operation)
-  if (!event) throw notFound('Operation not found')
+  if (!event) throw notPlayed('This operation is')
   const source = sourceOf(grant, request)
-  if (!['application/fhir+json', 'application/json'].includes(mediaType(request))) {
+  const isBare = operation === OBSERVATION_CREATE && slug === FHIR_SANDBOX
+  const types = ['application/fhir+json', 'application/json', ...(isBare ? [''] : [])]
+  if (!types.includes(mediaType(request))) {
     throw new Refusal(400, 'application/fhir+json content-type required')
   }
   const bundle = parseJson(await readBody(request, REQUEST_LIMIT))
   const mainType = operation.split('/')[0]!
-  const { entries, files } = judge(bundle, mainType, event, uploads, source)
-  const base = `${origin}/fhir-sandbox`
-  const locations = entries
-    .filter(({ type }) => type !== 'MessageHeader')
-    .map(({ type }) => `${base}/${type}/${randomUUID()}/_history/1`)
+  const { entries, files } = judge(bundle, { mainType, event, isBare }, uploads, source)
+  const locations = slug === FHIR_SANDBOX ? locationsOf(entries, origin) : []
+  const main = mainOf(entries, mainType)
   const delivered = keepShort(bundle, files)
   inbox.add({
     api: 'fhir',
@@ -112,35 +120,58 @@ export async function receiveOperation(
     request: { method: 'POST', path, headers: safeHeaders(request), body: bundle },
     delivered,
     files,
-    patient: patientLine(entries),
-    document: documentLine(entries, mainType, files),
+    patient: patientLine(entries, main),
+    document: documentLine(main, files),
     ...(call.fault !== undefined && { fault: call.fault }),
   })
-  const created = locations.map((location) => ({ response: { status: '201 Created', location } }))
-  return {
-    status: 200,
-    headers: { 'redox-trace-id': randomUUID() },
-    body: { resourceType: 'Bundle', type: 'transaction-response', entry: created },
-  }
+  return { status: 200, headers: { 'redox-trace-id': randomUUID() }, body: answerBody(locations) }
+}
+
+const locationsOf = (entries: Entry[], origin: string): string[] =>
+  entries
+    .filter(({ type }) => type !== 'MessageHeader')
+    .map(({ type }) => `${origin}/fhir-sandbox/${type}/${randomUUID()}/_history/1`)
+
+/** Writebacks are asynchronous: only the FHIR sandbox says what it created, others answer a bare 200 (facts 3.4). */
+function answerBody(locations: string[]): Json | '' {
+  if (locations.length === 0) return ''
+  const entry = locations.map((location) => ({ response: { status: '201 Created', location } }))
+  return { resourceType: 'Bundle', type: 'transaction-response', entry }
 }
 
 // ---- The checks ---------------------------------------------------------------------------------------
 
+/** What a Bundle is judged by. */
+interface Measure {
+  mainType: string
+  event: string
+  /** Bundle type and MessageHeader may be absent (facts 9.20); what is there has to be right. */
+  isBare: boolean
+}
+
 /** Finds everything that is wrong with a message Bundle at once (facts 3.3). */
 function judge(
   bundle: Json,
-  mainType: string,
-  event: string,
+  { mainType, event, isBare }: Measure,
   uploads: Uploads,
   source: string,
 ): { entries: Entry[]; files: DeliveredFile[] } {
   const problems: Problem[] = []
   const report: Report = (path, text, code = 'invalid') => problems.push({ path, text, code })
-  const entries = checkBundle(bundle, report)
-  checkHeader(entries, mainType, event, report)
-  for (const type of ['Patient', mainType]) {
-    const isThere = entries.some((entry) => entry.type === type)
-    if (!isThere) report('entry', `${type} entry is required`, 'required')
+  const entries = checkBundle(bundle, isBare, report)
+  const hasHeader = entries.some(({ type }) => type === 'MessageHeader')
+  if (hasHeader || !isBare) checkHeader(entries, mainType, event, report)
+  if (!entries.some(({ type }) => type === mainType)) {
+    report('entry', `${mainType} entry is required`, 'required')
+  }
+  if (
+    !entries.some((entry) => entry.type === 'Patient' || (entry.type === mainType && namesSubject(entry)))
+  ) {
+    report(
+      'entry',
+      `Patient entry, or a ${mainType} whose subject names the patient, is required`,
+      'required',
+    )
   }
   for (const entry of entries) {
     if (entry.type === 'Patient') checkPatient(entry, report)
@@ -152,9 +183,18 @@ function judge(
   return { entries, files }
 }
 
-function checkBundle(bundle: Json, report: Report): Entry[] {
-  if (bundle['resourceType'] !== 'Bundle') report('resourceType', 'Resource must be a Bundle', 'structure')
-  if (bundle['type'] !== 'message') report('type', 'Bundle type must be message', 'value')
+/** By a reference to the patient at the destination, or by an identifier (facts 9.20). */
+function namesSubject({ resource }: Entry): boolean {
+  const { reference, identifier } = objectOf(resource['subject'])
+  return (textOf(reference) ?? textOf(objectOf(identifier)['value'])) !== undefined
+}
+
+function checkBundle(bundle: Json, isBare: boolean, report: Report): Entry[] {
+  const { resourceType, type: bundleType } = bundle
+  if (resourceType !== 'Bundle') report('resourceType', 'Resource must be a Bundle', 'structure')
+  if (bundleType !== 'message' && !(isBare && bundleType === undefined)) {
+    report('type', 'Bundle type must be message', 'value')
+  }
   const list = Array.isArray(bundle['entry']) ? bundle['entry'].map(objectOf) : []
   if (list.length === 0) report('entry', 'Bundle must have entries', 'required')
   const fullUrls = new Set<unknown>()
@@ -241,7 +281,7 @@ function checkReferences({ resource, path }: Entry, entries: Entry[], report: Re
     if (reference === undefined || entries.some(({ names }) => names.includes(reference as string))) continue
     const where = `${found.path}.reference`
     if (typeof reference !== 'string') report(where, 'reference must be a string', 'structure')
-    else if (LOCAL_REFERENCE.test(reference)) report(where, 'reference is not in the Bundle', 'not-found')
+    else if (BUNDLE_REFERENCE.test(reference)) report(where, 'reference is not in the Bundle', 'not-found')
     else if (!OTHER_REFERENCE.test(reference)) report(where, 'reference is malformed', 'value')
   }
 }
@@ -281,10 +321,11 @@ function fileIn({ element, path }: Found, uploads: Uploads, source: string, repo
     report(path, 'Attachment must have either data or url', 'structure')
     return []
   }
-  const upload = typeof url === 'string' ? uploads.find(url, source) : undefined
-  const bytes = upload?.bytes ?? (typeof data === 'string' && data !== '' ? decodeBase64(data) : undefined)
+  const found = typeof url === 'string' ? uploads.find(url, source) : undefined
+  const upload = found === OF_ANOTHER_SOURCE ? undefined : found
+  const bytes = upload?.bytes ?? (typeof data === 'string' ? decodeBase64(data) : undefined)
   if (!bytes) {
-    if (url !== undefined) report(`${path}.url`, 'Referenced file not found', 'not-found')
+    if (url !== undefined) report(`${path}.url`, notFoundText(found), 'not-found')
     else report(`${path}.data`, 'data must be base64', 'value')
     return []
   }
@@ -313,16 +354,29 @@ function setData(bundle: Json, files: DeliveredFile[]): void {
 
 // ---- Lines for an inbox -------------------------------------------------------------------------------
 
-function patientLine(entries: Entry[]): string {
-  const patient = objectOf(entries.find(({ type }) => type === 'Patient')?.resource)
+/** The resource that the message is about: that of the focus, else the first of its type. */
+function mainOf(entries: Entry[], mainType: string): Json {
+  const ofType = entries.filter(({ type }) => type === mainType)
+  const header = objectOf(entries.find(({ type }) => type === 'MessageHeader')?.resource)
+  const focus = objectsOf(header['focus'])[0]?.['reference'] as string
+  return objectOf((ofType.find(({ names }) => names.includes(focus)) ?? ofType[0])?.resource)
+}
+
+/** The patient whom the subject names; of one who lives at the destination only what the subject says of them. */
+function patientLine(entries: Entry[], main: Json): string {
+  const { reference, display, identifier: id } = objectOf(main['subject'])
+  const patients = entries.filter(({ type }) => type === 'Patient')
+  const named = patients.find(({ names }) => names.includes(reference as string))
+  const isElsewhere = !named && (textOf(reference) ?? textOf(objectOf(id)['value'])) !== undefined
+  if (isElsewhere) return oneLine(reference, display, objectOf(id)['value'])
+  const patient = objectOf((named ?? patients[0])?.resource)
   const [name, identifier] = [objectsOf(patient['name'])[0], objectsOf(patient['identifier'])[0]]
   const given = Array.isArray(name?.['given']) ? name['given'] : []
   const fullName = [name?.['family'], given.join(' ')].filter(Boolean).join(', ')
   return oneLine(fullName, patient['birthDate'], identifier?.['value'])
 }
 
-function documentLine(entries: Entry[], mainType: string, files: DeliveredFile[]): string {
-  const { code, type, description } = objectOf(entries.find((entry) => entry.type === mainType)?.resource)
+function documentLine({ code, type, description }: Json, files: DeliveredFile[]): string {
   const concept = objectOf(code ?? type)
   const coding = objectsOf(concept['coding'])[0]
   const label = concept['text'] ?? coding?.['display'] ?? coding?.['code']

@@ -17,14 +17,17 @@ type Spec = Kind | Fields | [Spec]
 
 const expected = (what: string, accepts: (value: unknown) => boolean): Kind =>
   new Kind(`Invalid value, expected ${what}`, accepts)
-const text = expected('a string', (value) => typeof value === 'string')
+/** Redox takes numbers in place of texts (facts 9.20); booleans it was never seen to take. */
+const text = expected('a string', (value) => typeof value === 'string' || typeof value === 'number')
+/** A name or a file that no number can stand for. */
+const literal = expected('a string', (value) => typeof value === 'string')
 const flag = expected('a boolean', (value) => typeof value === 'boolean')
 const number = expected('a number', (value) => typeof value === 'number')
 const uuid = expected('a UUID', isUuid)
 const date = expected('a date (YYYY-MM-DD)', (value) => typeof value === 'string' && isDay(value))
 const datetime = expected('an ISO 8601 date and time', isDateTime)
 const absent = new Kind('Field not allowed', () => false)
-/** Only value sets that are certain and closed are enforced (facts 9.16). */
+/** Only value sets that are certain and closed are enforced (facts 9.11, 9.16). */
 const oneOf = (...values: string[]): Kind =>
   expected(`one of ${values.join(', ')}`, (value) => typeof value === 'string' && values.includes(value))
 
@@ -59,7 +62,8 @@ const PROVIDER_WITH_NPI: Fields = { NPI: text, ...PROVIDER }
 /** The same in all models (facts 5.1); checked alone when the model is not known. */
 export const META: Fields = {
   'Meta!': {
-    ...strings('DataModel! EventType! FacilityCode'),
+    ...all(literal, 'DataModel! EventType!'),
+    FacilityCode: text,
     EventDateTime: datetime,
     Test: flag,
     Source: { ID: uuid, Name: text },
@@ -127,7 +131,7 @@ const media = (ofEvent: Fields): Fields => ({
     ...strings('FileType! FileName! DocumentType! DocumentID! DocumentDescription'),
     ...strings('DirectAddressFrom DirectAddressTo Authenticated'),
     ...datetimes('CreationDateTime ServiceDateTime'),
-    'Availability!': AVAILABILITY,
+    'Availability!': text,
     'Provider!': KNOWN_PROVIDER,
     Authenticator: PROVIDER,
     Notifications: [PROVIDER],
@@ -167,11 +171,11 @@ const results = (ofEvent: Fields): Fields => ({
 
 /** `DataModel:EventType`, as Redox writes it in its errors, and what such a message must look like. */
 export const EVENTS = new Map([
-  ['Notes:New', note({ FileContents: text })],
-  ['Notes:Replace', note({ FileContents: text, 'OriginalDocumentID!': text })],
+  ['Notes:New', note({ FileContents: literal })],
+  ['Notes:Replace', note({ FileContents: literal, 'OriginalDocumentID!': text })],
   ['Notes:Delete', note({ FileContents: absent })],
-  ['Media:New', media({ 'FileContents!': text })],
-  ['Media:Replace', media({ 'FileContents!': text, 'OriginalDocumentID!': text })],
+  ['Media:New', media({ 'FileContents!': literal })],
+  ['Media:Replace', media({ 'FileContents!': literal, 'OriginalDocumentID!': text })],
   ['Media:Delete', media({ FileContents: absent })],
   ['Results:New', results(strings('ID! ApplicationOrderID'))],
   ['Results:NewUnsolicited', results(strings('ID ApplicationOrderID!'))],

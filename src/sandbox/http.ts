@@ -28,7 +28,7 @@ export interface Call {
 
 export interface Answer {
   status: number
-  /** An object is sent as JSON (a FHIR resource as such), a string as the plain text Redox marks as HTML. */
+  /** An object is sent as JSON (a FHIR resource as such), a string as the plain text Redox marks as HTML, '' as nothing. */
   body: Json | string
   headers?: Record<string, string>
   /** The bytes that are sent, when a fault makes them others than those of the body. */
@@ -65,6 +65,12 @@ export class Refusal extends Error {
 
 export const tooLarge = (limit: number): Refusal =>
   new Refusal(413, [{ text: `Payload too large, the limit is ${limit / 1_000_000} MB`, code: 'too-long' }])
+
+/** What Redox does besides sending files, or does not do at all: its absence here says nothing of Redox. */
+export const notPlayed = (what: string): Refusal =>
+  new Refusal(404, [
+    { text: `${what} not played here: this sandbox plays the sending of files alone`, code: 'not-supported' },
+  ])
 
 /** Fails at once if the announced length is over the limit, so that nothing of the body is kept. */
 export function refuseAnnouncedLength(request: IncomingMessage, limit: number): void {
@@ -123,6 +129,9 @@ export const objectsOf = (value: unknown): Json[] => (Array.isArray(value) ? val
 /** The value if it is a string with something in it. */
 export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
+/** The same for a field of the Data Model API, where a number stands for its text (facts 9.20). */
+export const scalarOf = (value: unknown): string | undefined =>
+  textOf(typeof value === 'number' ? String(value) : value)
 
 export const isUuid = (value: unknown): value is string => typeof value === 'string' && UUID.test(value)
 export const isMimeType = (value: unknown): value is string =>
@@ -131,10 +140,12 @@ export const isMimeType = (value: unknown): value is string =>
 export const isWebUrl = (value: string): boolean => WEB_URL.test(value)
 
 /**
- * The bytes of canonical base64 (facts 7): standard alphabet, padded, no white space, no `data:` prefix.
- * Node decodes leniently, so only a text that encodes back to itself counts.
+ * The bytes of base64 (facts 7, 9.20): standard alphabet, padded, no `data:` prefix, at least one byte; line breaks
+ * and other white space do not count. Node decodes leniently, so only a text that encodes back to itself is base64.
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')
-  return bytes.toString('base64') === text ? bytes : undefined
+  if (bytes.length === 0) return undefined
+  const encoded = bytes.toString('base64')
+  return encoded === text || encoded === text.replace(/\s+/g, '') ? bytes : undefined
 }

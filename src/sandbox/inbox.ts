@@ -1,6 +1,7 @@
 /** What was received: accepted messages with their files, bounded in number and in bytes. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { scalarOf } from './http'
 
 /** One file as the EHR would get it. */
 export interface DeliveredFile {
@@ -35,7 +36,7 @@ export interface ReceivedMessage {
   source: string
   /** Data Model API: one per destination. */
   logIds: string[]
-  /** FHIR API: `entry[].response.location` of the answer. */
+  /** FHIR API: `entry[].response.location` of the answer; only `redox-fhir-sandbox` has them. */
   locations: string[]
   /** As it came in; headers without authorization and cookies. */
   request: { method: string; path: string; headers: IncomingHttpHeaders; body: unknown }
@@ -70,7 +71,8 @@ export const shortened = (bytes: Buffer, encoding: 'base64' | 'text' = 'base64')
 /** One line out of the parts that are there. */
 export const oneLine = (...parts: unknown[]): string =>
   parts
-    .filter((part) => typeof part === 'string' && part.trim() !== '')
+    .map(scalarOf)
+    .filter((part) => part !== undefined && part.trim() !== '')
     .join(' · ')
     .replace(/\s+/g, ' ')
 

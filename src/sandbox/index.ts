@@ -8,11 +8,11 @@ import { openDoor } from './door'
 import type { Door, House, RequestRecord, Route } from './door'
 import { FaultPlan } from './faults'
 import { checkAddress, operationOutcome, receiveOperation } from './fhir'
-import { Refusal } from './http'
-import type { Answer, Call } from './http'
+import { notPlayed } from './http'
+import type { Answer, Call, Refusal } from './http'
 import { Inbox } from './inbox'
 import type { ReceivedMessage } from './inbox'
-import { createOAuthKey, oauthError, sourceOf, Tokens } from './tokens'
+import { createOAuthKey, oauthError, refuseLegacy, sourceOf, Tokens } from './tokens'
 import type { Grant, LegacyKey, OAuthKey } from './tokens'
 import { blobError, Uploads } from './uploads'
 
@@ -139,8 +139,13 @@ function doorsOf(main: Door, house: House): Pick<Sandbox, 'openDoor' | 'unref' |
 const plainText = (refusal: Refusal): string => refusal.text
 
 function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
-  const granted = (handle: (call: Call, grant: Grant) => Promise<Answer>) => async (call: Call) =>
-    handle(call, tokens.grantOf(call.request))
+  type Handle = (call: Call, grant: Grant) => Promise<Answer>
+  const granted = (handle: Handle) => async (call: Call) => handle(call, tokens.grantOf(call.request))
+  const grantedFhir = (handle: Handle) =>
+    granted(async (call, grant) => {
+      refuseLegacy(grant)
+      return handle(call, grant)
+    })
   return [
     {
       api: 'token',
@@ -176,7 +181,7 @@ function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
     {
       api: 'Binary',
       path: /^\/fhir\/R4\/([^/]+)\/([^/]+)\/Binary$/,
-      handle: granted(async (call, grant) => {
+      handle: grantedFhir(async (call, grant) => {
         const [slug, environment] = call.params as [string, string]
         checkAddress(slug, environment, true)
         return uploads.receiveBinary(call, environment, sourceOf(grant, call.request))
@@ -186,14 +191,15 @@ function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
     {
       api: 'fhir',
       path: /^\/fhir\/R4\/([^/]+)\/([^/]+)\/([^/]+\/\$[^/]+)$/,
-      handle: granted((call, grant) => receiveOperation(call, grant, uploads, inbox)),
+      handle: grantedFhir((call, grant) => receiveOperation(call, grant, uploads, inbox)),
       failure: operationOutcome,
     },
-    { api: 'fhir', path: /^\/fhir\/R4\//, handle: granted(nothingHere), failure: operationOutcome },
+    { api: 'fhir', path: /^\/fhir\/R4\//, handle: grantedFhir(nothingHere), failure: operationOutcome },
+    { api: 'other', path: /^\/query$/, handle: granted(nothingHere), failure: dataModelErrors },
     { api: 'other', path: /^/, handle: granted(nothingHere), failure: plainText },
   ]
 }
 
 async function nothingHere(): Promise<never> {
-  throw new Refusal(404, [{ text: 'Not Found', code: 'not-found' }])
+  throw notPlayed('This request is')
 }

@@ -73,20 +73,20 @@ const AFTERWARDS: Record<KeptFault, Afterwards> = {
     return answer
   },
   'cut-short'(answer, { response, request }) {
-    const { status, headers, payload } = wire(answer)
+    const { status, headers, payload } = wire(withBody(answer))
     response.writeHead(status, headers)
     // Ended, not reset: a reset could take away the half that is already on its way.
     response.write(half(payload), () => request.socket.destroySoon())
     return undefined
   },
-  'truncated-json': (answer) => ({ ...answer, payload: half(wire(answer).payload) }),
+  'truncated-json': (answer) => ({ ...answer, payload: half(wire(withBody(answer)).payload) }),
   gzip: (answer) => ({
     ...answer,
     payload: gzipSync(wire(answer).payload),
     headers: { ...answer.headers, 'content-encoding': 'gzip' },
   }),
-  partial: (answer) => ({ ...answer, body: partly(objectOf(answer.body)) }),
-  'no-location': ({ status, body }) => ({ status, body: withoutAddress(objectOf(body)) }),
+  partial: (answer) => ({ ...answer, body: partly(answer.body) }),
+  'no-location': ({ status, body }) => ({ status, body: body && withoutAddress(objectOf(body)) }),
 }
 
 const isKept = (kind: Fault['kind']): kind is KeptFault => FAULTS[kind].accepted
@@ -116,7 +116,7 @@ export function wire({ status, body, headers, payload }: Answer) {
     status,
     payload: bytes,
     headers: {
-      'content-type': contentTypeOf(body),
+      ...(bytes.length > 0 && { 'content-type': contentTypeOf(body) }),
       'content-length': bytes.length,
       'cache-control': 'private, no-cache, no-store, must-revalidate',
       ...headers,
@@ -183,10 +183,20 @@ function statusAnswer({ fault: { status }, failure }: Stage): Answer {
 const page = (status: number): string =>
   `<!DOCTYPE html>\n<html><head><title>${status}</title></head><body><h1>${status} ${STATUS_CODES[status]}</h1></body></html>\n`
 
+const BARE_ENTRIES: Json = {
+  resourceType: 'Bundle',
+  type: 'transaction-response',
+  entry: [{ response: { status: '201 Created' } }, {}],
+}
+
 const half = (bytes: Buffer): Buffer => bytes.subarray(0, Math.floor(bytes.length / 2))
 
-/** The last destination, or the last entry, failed. */
-function partly(body: Json): Json {
+/** Nothing has no half. */
+const withBody = (answer: Answer): Answer => (answer.body === '' ? { ...answer, body: {} } : answer)
+
+/** The last destination, or the last entry, failed. A destination that answers a bare 200 tells of two entries here. */
+function partly(answered: Answer['body']): Json {
+  const body = answered === '' ? BARE_ENTRIES : objectOf(answered)
   if ('entry' in body) {
     const outcome = {
       resourceType: 'OperationOutcome',

@@ -34,6 +34,17 @@ export interface UploadedFile extends FileBody {
   source: string
 }
 
+/** A file that is there, for others only (facts 4.2). */
+export const OF_ANOTHER_SOURCE = 'of another source'
+type Found = UploadedFile | typeof OF_ANOTHER_SOURCE | undefined
+
+/** Why a message cannot refer to what was found. */
+export function notFoundText(found: Found): string {
+  if (found === undefined) return 'Referenced file not found'
+  if (found !== OF_ANOTHER_SOURCE) return 'Referenced file not found (it is a Binary of the FHIR API)'
+  return 'Referenced file not found (another source uploaded it: name the same source in upload and message)'
+}
+
 export class Uploads {
   #files = new Map<string, UploadedFile>()
   #bytes = 0
@@ -67,10 +78,10 @@ export class Uploads {
   }
 
   /** The file behind an unchanged reference, if this source may use it. */
-  find(reference: string, source: string): UploadedFile | undefined {
+  find(reference: string, source: string): Found {
     const origin = [...this.origins].find((candidate) => reference.startsWith(`${candidate}/`))
     const file = origin === undefined ? undefined : this.#files.get(reference.slice(origin.length))
-    return file?.source === source ? file : undefined
+    return file && file.source !== source ? OF_ANOTHER_SOURCE : file
   }
 
   #refuseFreeAccount(environment: string): void {

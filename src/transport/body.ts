@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { FileSource } from '../file/file'
 import { DRAINED_FROM, Scratch } from '../file/scratch'
-import { turn } from '../turns'
 
 /**
  * A request body that can be made again: a replayed request carries every byte again. `length` is exact and
@@ -66,7 +65,6 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
         if (file === undefined) continue
         const hash = createHash('sha256')
         for await (const piece of file.read()) {
-          await turn(piece.length)
           hash.update(piece)
           for (let done = 0; done < piece.length;) {
             done += packer.encode(piece, done)
@@ -155,7 +153,6 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
       const hash = createHash('sha256')
       let read = 0
       for await (const piece of file.read()) {
-        await turn(piece.length)
         hash.update(piece)
         read += piece.length
         if (read === file.size) digests = [hash.digest('hex')]

@@ -3,12 +3,18 @@ import type { RedoxErrorCode } from '../errors'
 /** What a request was for decides what a failure means: only a message can put a second copy into a chart. */
 export type Purpose = 'token' | 'upload' | 'send'
 
-/** How an attempt ended that gave no usable 2xx. `sent` = bytes of the request left this machine. */
-export type Ending = { status: number } | { fault: Fault; sent: boolean }
+/**
+ * How an attempt ended that gave no usable 2xx. `sent` = bytes of the request left this machine; `ofSource` = the answer
+ * says that the source is refused, which another token cannot change.
+ */
+export type Ending = { status: number; ofSource?: boolean } | { fault: Fault; sent: boolean }
 
-/** With `tls` and `proxyRefused` Redox has read nothing. */
+/**
+ * With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx that say neither yes nor no:
+ * no JSON, and JSON that is no answer of Redox (of a message only).
+ */
 export type Fault =
-  'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'aborted'
+  'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'unclear' | 'aborted'
 
 /**
  * What becomes of a failed attempt (design/SAFETY):
@@ -23,6 +29,8 @@ export interface Row {
   fault?: Fault
   /** only when bytes of the request have left, or only when none have */
   sent?: boolean
+  /** only when the source is refused, not the token */
+  ofSource?: true
   purpose?: Purpose
   outcome: Outcome
   code: RedoxErrorCode
@@ -50,11 +58,13 @@ export const OUTCOMES: readonly Row[] = [
   { fault: 'timeout', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but no answer came in time' },
   { fault: 'timeout',                               outcome: 'again', code: 'REDOX_TIMEOUT', says: 'got no answer in time' },
   { fault: 'unreadable', purpose: 'send',           outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was accepted by the server, but its answer cannot be read' },
+  { fault: 'unclear',                               outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but its answer says neither that it was taken nor that it was refused' },
   { fault: 'unreadable',                            outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'got an answer that cannot be read' },
 
   { status: 400, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
   { status: 401, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
   { status: 403, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
+  { status: 401, ofSource: true,                    outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused: the source is not authorized' },
   { status: 401,                                    outcome: 'unauthorised', code: 'REDOX_AUTHENTICATION', says: 'was refused: the access token was not accepted' },
   { status: 403,                                    outcome: 'rejected', code: 'REDOX_FORBIDDEN', says: 'was forbidden' },
   { status: 408, purpose: 'send',                   outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but Redox gave up waiting' },
@@ -75,7 +85,7 @@ export function classify(ending: Ending, purpose: Purpose): Row {
 
 function fits(row: Row, ending: Ending): boolean {
   if ('fault' in ending) return row.fault === ending.fault && (row.sent ?? ending.sent) === ending.sent
-  if (row.status === undefined) return false
+  if (row.status === undefined || (row.ofSource && !ending.ofSource)) return false
   const [first, last] = typeof row.status === 'number' ? [row.status, row.status] : row.status
   return first <= ending.status && ending.status <= last
 }

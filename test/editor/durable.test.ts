@@ -24,6 +24,17 @@ const SECRETS: [values: Record<string, string>, fields: string[], sentences: str
   [{ storeKey: 'sixteen letters!' }, [], []],
   [{ storeKey: 'fifteen letters' }, ['storeKey'], [SHORT]],
   [{ storeKey: '${KEY}' }, [], []],
+  [{ storeKey: 'known to everybody, for the sandbox only' }, [], []],
+  [
+    {
+      storeKey: 'known to everybody, for the sandbox only',
+      environment: 'Production',
+      clientId: 'a',
+      keyId: 'b',
+    },
+    ['storeKey'],
+    ['Store key is that of an example, which is published. Empty the field: a new one is made.'],
+  ],
   [{ storeKey: 'short', delivery: 'direct' }, [], []],
   [{ store: 'postgresql', storeUrl: '' }, ['storeUrl'], ['Database is missing.']],
   [{ store: 'postgresql', storeUrl: 'postgresql://user:p%40ss@db.example:5432/redox' }, [], []],

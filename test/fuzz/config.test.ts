@@ -62,6 +62,8 @@ const choices = fc.constantFrom(
   'true',
   'multipart',
   'fhir-json',
+  'refuse',
+  'warn',
 )
 const uuid = fc.constantFrom('', 'af394f14-b34a-464f-8d24-895f370af4c9', 'x\r\ny')
 
@@ -100,10 +102,13 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   attempts: numbers,
   retryFor: numbers,
   repeatUnknown: choices,
+  otherAnswers: choices,
   perFiveMinutes: numbers,
   waiting: numbers,
   waitingMb: numbers,
   folders: texts,
+  settleSeconds: numbers,
+  cutShort: choices,
   delivery: fc.constantFrom('', 'direct', 'durable', 'x'),
   store: fc.constantFrom('', 'embedded', 'postgresql', 'x'),
   storeOrder: fc.constantFrom('', 'destination', 'none', 'x'),
@@ -147,7 +152,7 @@ describe('any configuration', () => {
     holds(3000, fc.tuple(configs, secrets), async ([config, keys]) => {
       const result = await settled(() => openConnection(config, keys, 'Development', undefined, '/'))
       await settled(() => tokenTarget(config))
-      const durability = await settled(() => durabilityOf(config, keys, 'x', '/'))
+      const durability = await settled(() => durabilityOf(config, keys, 'x', '/', 'Development'))
       if ('error' in durability) assert.equal(durability.error.code, 'REDOX_CONFIGURATION')
       if ('error' in result) return assert.equal(result.error.code, 'REDOX_CONFIGURATION')
       const { client, sender, origins } = result.value

@@ -40,7 +40,8 @@ const references = fc.record(
 
 /** The file's bytes, and what had to be told about it. */
 async function taken(value: unknown): Promise<{ content: Buffer; warnings: string[] } | undefined> {
-  const result = await settled(() => takeFile(value, WHERE))
+  // Without a name, a text that proves no type is refused.
+  const result = await settled(() => takeFile(value, { ...WHERE, filename: 'a.dat' }))
   if ('error' in result) return undefined
   const { file, warnings } = result.value
   assert.ok(file.kind === 'file')

@@ -8,6 +8,9 @@ const FOLDER = path.join(__dirname, '../../../test/fixtures')
 /** Enough for magic numbers and for the "binary comment" that tells tools not to treat the file as text. */
 const PDF_HEADER = Buffer.from('%PDF-1.7\n%\u00e2\u00e3\u00cf\u00d3\n', 'latin1')
 
+/** Without it a PDF is refused as cut short. */
+const PDF_END = Buffer.from('\nstartxref\n9\n%%EOF\n', 'latin1')
+
 export function fixturePath(name: string): string {
   return path.join(FOLDER, name)
 }
@@ -22,7 +25,7 @@ export function fhirFixture(name: string): Record<string, unknown> {
 }
 
 /**
- * A file of exactly `bytes` bytes that is sniffed as a PDF. The content never changes and does not compress,
+ * A file of exactly `bytes` bytes that is sniffed as a PDF, with the end of one. The content never changes and does not compress,
  * so hashes can be compared between runs and no layer makes the file look smaller than it is.
  */
 export function sizedFile(bytes: number): Buffer {
@@ -30,6 +33,7 @@ export function sizedFile(bytes: number): Buffer {
   const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16, 2))
   const file = noise.update(Buffer.alloc(bytes))
   PDF_HEADER.copy(file)
+  if (bytes >= PDF_HEADER.length + PDF_END.length) PDF_END.copy(file, bytes - PDF_END.length)
   return file
 }
 

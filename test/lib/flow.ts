@@ -45,10 +45,13 @@ const REGISTER = [
   datamodelResults,
   datamodelMedia,
 ]
-/** Config nodes of Node-RED itself that a connection may name; without types, and by no other way to load. */
+/**
+ * Nodes of Node-RED itself: config nodes that a connection may name, and what makes and brings messages. Without types,
+ * and by no other way to load.
+ */
 const loadCore = createRequire(require.resolve('node-red'))
-const CORE = ['05-tls', '06-httpproxy'].map((name): unknown =>
-  loadCore(`@node-red/nodes/core/network/${name}.js`),
+const CORE = ['network/05-tls', 'network/06-httpproxy', 'function/10-function', 'common/60-link'].map(
+  (name): unknown => loadCore(`@node-red/nodes/core/${name}.js`),
 )
 const NODES = path.join(__dirname, '../../../nodes')
 const source = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')

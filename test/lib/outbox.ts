@@ -96,7 +96,7 @@ export class OutboxClient extends AdminClient {
 
   async press({
     documentId,
-    bytes = Buffer.from('%PDF-1.7'),
+    bytes = Buffer.from('%PDF-1.7 %%EOF'),
     destination = DESTINATION,
   }: Accepted): Promise<void> {
     const payload = bytes.toString('base64')

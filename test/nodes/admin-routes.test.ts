@@ -87,7 +87,7 @@ describe('admin routes', function () {
     await outbox.until(accepted, 'parked')
     const admin = new InboxClient(nodeRed.url, nodeRed.tokens.admin)
     message = (
-      await admin.send({ bytes: Buffer.from('%PDF-1.7'), filename: `${CANARY}.pdf`, family: CANARY })
+      await admin.send({ bytes: Buffer.from('%PDF-1.7 %%EOF'), filename: `${CANARY}.pdf`, family: CANARY })
     ).id
   })
   after(async () => {

@@ -199,7 +199,12 @@ describe('canaries', function () {
       type,
       ...options,
       node: { ...node, ...options.node },
-      config: { auth: 'legacy', answerTimeout: '0.3', ...options.config },
+      // The FHIR API takes no legacy key.
+      config: {
+        auth: /fhir|upload/.test(type) ? 'oauth' : 'legacy',
+        answerTimeout: '0.3',
+        ...options.config,
+      },
       secrets: { apiKey: SECRETS.apiKey, secret: SECRETS.secret, ...options.secrets },
     })
 

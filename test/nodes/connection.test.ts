@@ -5,10 +5,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
+import { sizedFile } from '../lib/fixtures'
 import { PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
 import { ScriptedServer, silence } from '../lib/scripted-server'
 import {
   ALL_NODES,
+  FHIR_DOCUMENT,
   FHIR_RESULT,
   fileMessage,
   NOTE,
@@ -201,7 +203,7 @@ describe('the status', () => {
     const slow = await startSlowServer()
     try {
       const flow = await startFlowTo(slow.url, { ...UPLOAD_BLOB, config: {} })
-      const sent = flow.outcome(fileMessage(Buffer.alloc(29_000_000, '%PDF-1.4 ')))
+      const sent = flow.outcome(fileMessage(sizedFile(29_000_000)))
       await flow.showsStatus((text) => /^uploading [1-9]\d? %$/.test(text))
       slow.goOn()
       const { answer } = await sent
@@ -290,6 +292,21 @@ describe('keys', () => {
     assert.match(message, /Invalid source secret/)
   })
 
+  for (const node of [FHIR_RESULT, FHIR_DOCUMENT, UPLOAD]) {
+    it(`legacy: refused by ${node.type} before anything is sent`, async () => {
+      redox.clear()
+      const flow = await startWith({ auth: 'legacy' }, { ...redox.legacyKey }, node)
+      const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
+      assert.match(message, /legacy API key, which works with the Data Model API only/)
+      assert.equal((cause as { field?: string }).field, 'auth')
+      assert.deepEqual(redox.requests, [])
+    })
+  }
+
+  it('legacy: takes the upload of a Data Model file', async () => {
+    await (await startWith({ auth: 'legacy' }, { ...redox.legacyKey }, UPLOAD_BLOB)).send(photo())
+  })
+
   it('of a free account embed, but cannot upload in Development: REDOX_FORBIDDEN says so', async () => {
     const free = await startSandbox({ account: 'free' })
     try {
@@ -315,7 +332,9 @@ describe('many messages at once', () => {
     it(`${node.type}: 50: one token, 8 at the server at a time, each with its own answer`, async () => {
       server.gather = 8
       const flow = await startTo(server, node)
-      const files = Array.from({ length: 50 }, (_, index) => Buffer.from(`%PDF-1.7 ${'x'.repeat(index)}`))
+      const files = Array.from({ length: 50 }, (_, index) =>
+        Buffer.from(`%PDF-1.7 ${'x'.repeat(index)} %%EOF`),
+      )
       const answers = await Promise.all(files.map((file) => flow.send(fileMessage(file))))
       assert.deepEqual([server.of('token').length, server.of('send').length, server.busiest], [1, 50, 8])
       const sizes = answers.map(({ redox }) => redox.files[0].size)

@@ -1,11 +1,13 @@
 /** Durable delivery with the embedded store: accepted means delivered, or parked for a person. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
+import { sizedFile } from '../lib/fixtures'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import {
@@ -121,6 +123,139 @@ describe('durable delivery', () => {
     assert.deepEqual(after.emitted[0]!.nested, { list: [1, { deep: true }] })
     await pause(100)
     assert.equal(after.emitted.length, 3)
+  })
+
+  it('takes a key that an example shows for the sandbox alone', async () => {
+    const storeKey = 'known to everybody, for the sandbox only'
+    const example = readFileSync(
+      path.join(__dirname, '../../../examples/12 - Durable delivery of a folder.json'),
+    )
+    assert.ok(example.includes(JSON.stringify(storeKey)))
+    for (const environment of ['Development', 'Production']) {
+      const flow = await startDurable(NOTE, { environment }, {}, { storeKey: ` ${storeKey} ` })
+      const { error } = await flow.outcome(fileMessage())
+      assert.equal(error?.code, 'REDOX_CONFIGURATION')
+      assert.match(error.message, /store key .* is published/)
+    }
+    assert.equal(server.requests.length, 0)
+    const flow = await startDurable(NOTE, { environment: 'Sandbox' }, {}, { storeKey })
+    await flow.outcome(fileMessage())
+    await eventually('no answer', () => flow.emitted.length === 1)
+  })
+
+  for (const [name, folder] of [
+    ['05 - Watch a folder for scans', 'redox-scans'],
+    ['12 - Durable delivery of a folder', 'redox-durable-scans'],
+  ] as const) {
+    it(`example "${name}" takes no file outside of the sandbox from the folder that is for trying it`, async () => {
+      const example = readFileSync(path.join(__dirname, `../../../examples/${name}.json`), 'utf8')
+      const { func } = (JSON.parse(example) as Message[]).find(({ name }) => name === 'new scans')!
+      const scans = path.join(userDir, folder)
+      const startFor = (environment: string): Promise<Flow> => {
+        const libs = [{ var: 'fs', module: 'fs' }]
+        const look = { id: 'look', type: 'function', outputs: 1, func, libs, wires: [['catch-out']] }
+        const others = [{ ...{ z: 'tab', x: 100, y: 100 }, ...look }]
+        const env = { ENVIRONMENT: environment, SCANS: scans }
+        return startTo(server, NOTE, {}, {}, { env, others })
+      }
+      const flow = await startFor('Production')
+      for (const turn of [1, 2, 3]) helper.getNode('look').receive({ _msgid: `turn ${turn}` })
+      await eventually('not told', () => flow.caught.length > 0)
+      assert.match(flow.caught[0]!.error.message, /^Nothing is sent: SCANS/)
+      assert.deepEqual(await readdir(userDir), [])
+
+      const trying = await startFor('Sandbox')
+      helper.getNode('look').receive({ _msgid: 'the folder is made' })
+      await eventually('no folder', async () => (await readdir(userDir)).includes(folder))
+      await writeFile(path.join(scans, '0000000001_a.pdf'), PDF)
+      await writeFile(path.join(scans, 'invoice.pdf'), PDF)
+      await eventually('not taken', () => {
+        helper.getNode('look').receive({ _msgid: 'again' })
+        return trying.caught.length > 0
+      })
+      assert.deepEqual(await readdir(scans), ['invoice.pdf', 'taken'])
+      assert.deepEqual(await readdir(path.join(scans, 'taken')), ['0000000001_a.pdf'])
+      assert.equal(trying.caught.length, 1)
+      assert.equal(trying.caught[0]!.scan, path.join(scans, 'taken', '0000000001_a.pdf'))
+    })
+  }
+
+  describe('of what a Function node made, whose objects are of another vm context', () => {
+    const MADE =
+      "return { payload: msg.payload, _msgid: msg._msgid, _linkSource: msg._linkSource, filename: 'a.pdf', " +
+      "order: { id: 'A-1', list: [{ deep: true }], none: Object.create(null) } }"
+    const made = { id: 'function', type: 'function', outputs: 1, func: MADE, wires: [['node']] }
+    const entry = { id: 'in', type: 'link in', links: [], wires: [['function']] }
+    const exit = { id: 'return', type: 'link out', mode: 'return', links: [], wires: [] }
+    const call = { id: 'call', type: 'link call', linkType: 'static', links: ['in'], wires: [['emitted']] }
+    const others = [made, entry, exit, { ...call, timeout: '20' }].map((node) => ({
+      ...{ z: 'tab', x: 100, y: 100 },
+      ...node,
+    }))
+    const startBehindFunction = (nodes = others): Promise<Flow> =>
+      startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others: nodes })
+    const order = { id: 'A-1', list: [{ deep: true }], none: {} }
+
+    it('the answer has the properties of the message', async () => {
+      const flow = await startBehindFunction()
+      helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
+      await eventually('no answer', () => flow.emitted.length === 1)
+      assert.deepEqual(flow.emitted[0]!.order, order)
+      assert.equal(flow.emitted[0]!._msgid, 'from-function')
+    })
+
+    const kept: [what: string, func: string][] = [
+      ['of a class', 'class Scan {}\nreturn Object.assign(new Scan(), msg, { order: { id: 1 } })'],
+      [
+        'that begins with a large object',
+        'const many = Object.fromEntries([...Array(20000).keys()].map((n) => ["n" + n, n]))\n' +
+          'return { many, payload: msg.payload, _msgid: msg._msgid, order: { id: 1 } }',
+      ],
+    ]
+    for (const [what, func] of kept) {
+      it(`keeps the properties of a message ${what}`, async () => {
+        const flow = await startBehindFunction([{ ...others[0]!, func }])
+        helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
+        await eventually('no answer', () => flow.emitted.length === 1)
+        const [{ _msgid, order }] = flow.emitted as [Message]
+        assert.deepEqual([_msgid, order], ['from-function', { id: 1 }])
+      })
+    }
+
+    it('so has the error for Catch, when it is parked', async () => {
+      server.script('send', reply(400, { Meta: { Errors: [{ Text: 'no' }] } }))
+      const flow = await startBehindFunction()
+      helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
+      await eventually('no error', () => flow.caught.length === 1)
+      assert.deepEqual(flow.caught[0]!.order, order)
+      assert.equal(flow.caught[0]!._msgid, 'from-function')
+    })
+
+    it('a "link call" gets its answer', async () => {
+      const flow = await startBehindFunction()
+      await flow.redeploy('full', { node: { wires: [['return']] } })
+      helper.getNode('call').receive({ payload: PDF, _msgid: 'called' })
+      await eventually('no answer', () => flow.emitted.length === 1 || flow.caught.length === 1)
+      assert.deepEqual(flow.caught, [])
+      assert.deepEqual(flow.emitted[0]!.order, order)
+    })
+  })
+
+  it('parks an answer that says neither yes nor no, unless the connection takes it for a yes', async () => {
+    server.script('send', reply(200, { success: false }))
+    const flow = await startDurable()
+    await flow.outcome(fileMessage())
+    await eventually('no error', () => flow.caught.length === 1)
+    const { code, cause } = flow.caught[0]!.error
+    assert.deepEqual([code, cause.answer], ['REDOX_OUTCOME_UNKNOWN', { success: false }])
+    assert.ok(cause.outbox.id && cause.identifiers.DocumentID)
+    await pause(100)
+    assert.equal(server.of('send').length, 1)
+
+    const accepting = await startDurable(FHIR_RESULT, { otherAnswers: 'accepted' })
+    await accepting.outcome(fileMessage())
+    await eventually('no answer', () => accepting.emitted.length === 1)
+    assert.deepEqual(accepting.emitted[0]!.payload, { success: false })
   })
 
   it('uses a reference that was uploaded before the restart', async () => {
@@ -303,7 +438,7 @@ describe('durable delivery', () => {
   it('accepts in the order in which messages come, also when a large file comes first', async () => {
     server.script('send', DOWN)
     const flow = await startDurable(NOTE, { waiting: '100' }, { way: 'upload' })
-    const large = Buffer.alloc(20_000_000, '%PDF-1.7 large')
+    const large = sizedFile(20_000_000)
     const sent = [large, PDF, PDF].map((file, index) =>
       flow.outcome({ ...fileMessage(file), topic: String(index) }),
     )

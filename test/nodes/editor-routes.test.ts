@@ -155,6 +155,18 @@ describe('routes of the dialogs', function () {
       assert.equal(await missing({ environment: 'Nowhere' }, {}), 'environment')
     })
 
+    it('says of a host without https:// how it is written', async () => {
+      for (const apiBase of ['api.redoxengine.com', 'api.redoxengine.com:443', 'http://api.redoxengine.com'])
+        assert.deepEqual(
+          await test({ ...hosts(sandbox.url), apiBase }, {}).then(({ reason, field }) => [reason, field]),
+          ['url', 'apiBase'],
+        )
+      assert.equal(
+        (await test({ ...hosts(sandbox.url), apiBase: '${REDOX_NOT_SET}' }, {})).reason,
+        'incomplete',
+      )
+    })
+
     it('uses the stored key for the deployed host, whatever else was changed', async () => {
       await deploy(hosts(sandbox.url), { privateKey: sandbox.oauthKey.privateKey })
       const config = { ...hosts(sandbox.url), ...key(), environment: 'Staging' }

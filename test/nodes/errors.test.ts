@@ -290,6 +290,28 @@ describe('answers of 200', () => {
 describe('messages that lack something', () => {
   useNodeRed()
 
+  it('names the properties that the node was to take from the message, and what is not there', async () => {
+    const flow = await start(NOTE, { patientId: 'mrn', patientIdType: 'msg' })
+    const { message } = await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
+    assert.match(message, /Not there, or empty: .*msg\.mrn \(the node's field "patientId"\)/)
+    const nested = await start(NOTE, { patientId: 'patient.mrn', patientIdType: 'msg' })
+    assert.match(
+      (await nested.fail(photo(), 'REDOX_BAD_INPUT')).message,
+      /"patientId" is set to msg\.patient\.mrn, which is not there/,
+    )
+    const fhir = await start(FHIR_RESULT, { destination: 'to.slug', destinationType: 'flow' })
+    assert.match(
+      (await fhir.fail(photo(), 'REDOX_BAD_INPUT')).message,
+      /destination is missing: flow\.to\.slug is not there/,
+    )
+  })
+
+  it('names an environment variable of type env that is not set', async () => {
+    const flow = await start(NOTE, { documentType: 'REDOX_NOT_SET', documentTypeType: 'env' })
+    const { message } = await flow.fail(photo(), 'REDOX_BAD_INPUT')
+    assert.match(message, /"documentType" names the environment variable REDOX_NOT_SET, which is not set/)
+  })
+
   const document = (part: string): string[] =>
     ['DocumentType', 'DocumentID', 'Provider'].map((name) => `${part}.${name}`)
   const LACKING: [SendNode, Settings, string[]][] = [

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { lastReceived, logged, PATIENT, sandbox, useNodeRed, type Flow, type Message } from '../lib/flow'
@@ -78,7 +79,78 @@ describe('a file in a message', () => {
     assert.match(redox.warnings.join(), /decoded once more/)
   })
 
-  it('that is encrypted or cut short is sent, and told of: in each answer, and once in the log', async () => {
+  it('is never one part of what was split, wherever the part stands', async () => {
+    const parts = { id: 'x', index: 1, count: 3 }
+    const part = Buffer.from(PHOTO.subarray(0, 9000))
+    for (const node of ALL_NODES) {
+      const flow = await start(node)
+      const split: Message[] = [
+        { payload: part, parts: { ...parts, type: 'buffer', ch: '' } },
+        { payload: part, parts: { type: 'buffer', index: 0 } },
+        { payload: PHOTO.toString('base64'), parts: { ...parts, type: 'string', ch: '\n' } },
+      ]
+      for (const message of split) {
+        const { message: text } = await flow.fail({ ...fileMessage(), ...message }, 'REDOX_BAD_INPUT')
+        assert.match(text, /msg\.payload is one part of a file that was split/)
+      }
+      const deep = await start(node, { file: 'scan.data' })
+      await deep.fail(
+        {
+          ...fileMessage('x'),
+          scan: { data: part },
+          parts: { ...parts, type: 'buffer', property: 'scan.data' },
+        },
+        'REDOX_BAD_INPUT',
+      )
+    }
+    await assertNothingSent()
+  })
+
+  it('is whole when something else was split', async () => {
+    const parts = { id: 'x', index: 1, count: 3 }
+    for (const node of ALL_NODES) {
+      const flow = await start(node)
+      const whole: Message[] = [
+        // split text -> read file -> send
+        { payload: PDF, parts: { ...parts, type: 'string', ch: '\n' } },
+        { payload: PDF, parts: { ...parts, type: 'array', len: 1 } },
+        { payload: PDF, lines: 'x', parts: { ...parts, type: 'string', property: 'lines' } },
+        { payload: BASE64, parts: { ...parts, type: 'buffer' } },
+        { payload: PDF, parts: { ...parts, type: 'buffer', property: 'no..path' } },
+        { payload: PDF, parts: 'x' },
+      ]
+      for (const message of whole)
+        assert.equal(await arrived(await flow.send({ ...fileMessage(), ...message })), sha256(PDF))
+    }
+  })
+
+  it('that is overwritten by another branch while it waits is not sent', async () => {
+    for (const node of ALL_NODES) {
+      const flow = await start(node)
+      const shared = Buffer.from(PHOTO)
+      const failing = flow.fail({ ...fileMessage(shared), filename: undefined }, 'REDOX_BAD_INPUT')
+      setImmediate(() => setImmediate(() => setImmediate(() => shared.fill(0))))
+      const { message } = await failing
+      assert.match(message, /overwritten in memory/)
+    }
+  })
+
+  it('that is proved to be cut short is refused, or sent with a warning', async () => {
+    const half = { ...fileMessage(PHOTO.subarray(0, 9000)), filename: undefined }
+    for (const node of ALL_NODES) {
+      const { message } = await (await start(node)).fail(half, 'REDOX_BAD_INPUT')
+      assert.match(message, /The JPG in msg\.payload is cut short: .* Nothing was sent\./)
+    }
+    await assertNothingSent()
+    for (const node of ALL_NODES) {
+      const flow = await start(node, {}, { cutShort: 'warn' })
+      const answer = await flow.send(half)
+      assert.match(answer['redox'].warnings.join(), /the JPG in msg\.payload is cut short/)
+      assert.equal(await arrived(answer), sha256(PHOTO.subarray(0, 9000)))
+    }
+  })
+
+  it('that is encrypted or seems to be cut short is sent, and told of: in each answer, and once in the log', async () => {
     for (const node of [NOTE, FHIR_RESULT, UPLOAD_BLOB]) {
       const flow = await start(node)
       const warnings = (): string[] =>
@@ -236,8 +308,12 @@ describe('a file on this machine', () => {
   })
   after(() => rmSync(root, { recursive: true }))
 
-  const startIn = (node: SendNode, folders: string, settings: Message = {}): Promise<Flow> =>
-    start(node, { fileFrom: 'path', ...settings }, { folders })
+  const startIn = (
+    node: SendNode,
+    folders: string,
+    settings: Message = {},
+    config: Message = {},
+  ): Promise<Flow> => start(node, { fileFrom: 'path', ...settings }, { folders, ...config })
 
   for (const node of ALL_NODES) {
     it(`is read by ${node.type} (${node.api}), by absolute and by relative path`, async () => {
@@ -282,6 +358,31 @@ describe('a file on this machine', () => {
     assert.match(message, /none is named/)
   })
 
+  it('that is still being written is waited for, outside of the sends at once', async () => {
+    for (const node of [NOTE, FHIR_RESULT, UPLOAD_BLOB]) {
+      const flow = await startIn(node, inside, {}, { settleSeconds: '1', sendsAtOnce: '1' })
+      const growing = path.join(inside, `growing-${node.type}.pdf`)
+      writeFileSync(growing, PDF.subarray(0, 100_000))
+      const sending = flow.send(fileMessage(growing))
+      // Old enough, and not behind the one that waits.
+      assert.equal(await arrived(await flow.send(fileMessage('a.pdf'))), sha256(PDF))
+      for (const from of [100_000, 300_000]) {
+        await sleep(500)
+        appendFileSync(growing, PDF.subarray(from, from === 100_000 ? 300_000 : undefined))
+      }
+      assert.equal(await arrived(await sending), sha256(PDF))
+    }
+  })
+
+  it('that is still being written is let go when the node is closed', async () => {
+    const flow = await startIn(NOTE, inside, {}, { settleSeconds: '600' })
+    writeFileSync(path.join(inside, 'late.pdf'), PDF)
+    flow.node.receive(fileMessage('late.pdf'))
+    const began = Date.now()
+    await helper.unload()
+    assert.ok(Date.now() - began < 5000)
+  })
+
   it('is embedded and uploaded, with its own name', async () => {
     for (const way of ['embed', 'upload']) {
       await (await startIn(NOTE, inside, { way })).send({ payload: 'deep/b.pdf' })
@@ -308,7 +409,12 @@ describe('a note of text', () => {
     ['Plain Text of a string', 'Plain Text', text],
     ['Plain Text that looks like base64', 'Plain Text', 'Patient well'],
     ['Plain Text of a Buffer', 'Plain Text', fixture('note.txt')],
-    ['Plain Text of a data: URI', 'Plain Text', 'data:text/plain;base64,SGVsbG8=', 'Hello'],
+    ['Plain Text that looks like a data: URI', 'Plain Text', 'data:text/plain;base64,SGVsbG8='],
+    ['Plain Text that begins with data', 'Plain Text', 'Data: client calm, oriented x4.'],
+    ['Plain Text that begins with data and a comma', 'Plain Text', 'Data:,0.9 NaCl 500 ml'],
+    ['Plain Text of a Buffer that begins with data', 'Plain Text', Buffer.from('data:text/plain,0.9%20NaCl')],
+    ['Plain Text of a Buffer that looks like base64', 'Plain Text', Buffer.from(BASE64.slice(0, 1000))],
+    ['Plain Text that begins with a URL', 'Plain Text', 'https://portal.example.org/1 has it'],
     ['Rich Text of a Buffer', 'Rich Text', fixture('letter.rtf')],
     ['Rich Text of a string', 'Rich Text', '{\\rtf1 hello}'],
   ]
@@ -359,7 +465,19 @@ describe('a note of text', () => {
   }
 
   it('is refused when its bytes are no text', async () => {
-    await (await start(NOTE, { noteContentType: 'Plain Text' })).fail(fileMessage(PHOTO), 'REDOX_BAD_INPUT')
+    const flow = await start(NOTE, { noteContentType: 'Plain Text' })
+    for (const payload of [PHOTO, 'we\0ll', Buffer.from('we\0ll')])
+      await flow.fail(fileMessage(payload), 'REDOX_BAD_INPUT')
+    await flow.fail({ ...fileMessage('a line'), parts: { type: 'string', index: 0 } }, 'REDOX_BAD_INPUT')
+    await assertNothingSent()
+  })
+
+  it('has no byte order mark, as string and as Buffer', async () => {
+    const flow = await start(NOTE, { noteContentType: 'Plain Text' })
+    for (const payload of [`\ufeff${text}`, Buffer.from(`\ufeff${text}`)]) {
+      await flow.send(fileMessage(payload))
+      assert.equal((await lastReceived()).files[0]!.bytes.toString(), text)
+    }
   })
 
   it('may be a reference, with the ContentType that the node is set to', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { sha256, sizedFile } from '../lib/fixtures'
@@ -83,6 +83,7 @@ describe('limits', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'redox-limits-'))
     writeFileSync(path.join(folder, 'large.pdf'), '%PDF-1.7')
     truncateSync(path.join(folder, 'large.pdf'), 5_000 * MB)
+    appendFileSync(path.join(folder, 'large.pdf'), '%%EOF')
     for (const node of [UPLOAD, NOTE, FHIR_RESULT])
       await assertRefused(await start(node, { fileFrom: 'path' }, { folders: folder }), 'large.pdf')
     rmSync(folder, { recursive: true })

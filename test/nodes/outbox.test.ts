@@ -119,7 +119,7 @@ describe('outbox', function () {
   it('finds by id, document id, hash and message id, state, destination and time', async () => {
     redox.script('send', DOWN)
     for (const lane of [LANE, OTHER_LANE]) await users.admin.pause(lane, 'pause', 'x')
-    const bytes = Buffer.from('%PDF-1.7 found by its hash')
+    const bytes = Buffer.from('%PDF-1.7 found by its hash %%EOF')
     const here = { documentId: documentId(), bytes }
     const there = { documentId: documentId(), destination: OTHER_DESTINATION }
     const first = await users.admin.accept(here)
@@ -169,8 +169,8 @@ describe('outbox', function () {
       ['Notes:New', 'Development', 'outboxsend', 1, LANE],
     )
     assert.deepEqual(identifiers, { DocumentID: `doc-${count}-of-the-test` })
-    const sha256 = createHash('sha256').update('%PDF-1.7').digest('hex')
-    assert.deepEqual(files, [{ contentType: 'application/pdf', size: 8, sha256 }])
+    const sha256 = createHash('sha256').update('%PDF-1.7 %%EOF').digest('hex')
+    assert.deepEqual(files, [{ contentType: 'application/pdf', size: 14, sha256 }])
     assert.equal(error.code, 'REDOX_REJECTED')
     assert.deepEqual([error.cause.status, error.cause.logIds], [400, ['log-1']])
     assert.ok(!('answer' in error.cause))

@@ -134,11 +134,8 @@ describe('sandbox: Data Model API', () => {
     })
 
     it(`refuses other people's references in ${model}`, async () => {
-      const foreign = await uploadBlob(PDF, randomUUID())
       const own = await uploadBlob(PDF)
       const wrong = [
-        foreign,
-        await uploadBinary(PDF),
         `${own}0`,
         `${own}\n`,
         'https://blob.redoxengine.com/14652614',
@@ -149,6 +146,13 @@ describe('sandbox: Data Model API', () => {
         assert.match(text!, /^Referenced file not found - /)
         assert.deepEqual(others, [])
       }
+    })
+
+    it(`says in ${model} when the source is the cause that a file is not found, or the API`, async () => {
+      const [foreign] = await refused(make(await uploadBlob(PDF, randomUUID())))
+      assert.match(foreign!, /^Referenced file not found \(another source uploaded it: name the same source/)
+      const [binary] = await refused(make(await uploadBinary(PDF)))
+      assert.match(binary!, /^Referenced file not found \(it is a Binary of the FHIR API\) - /)
     })
   }
 
@@ -213,12 +217,39 @@ describe('sandbox: Data Model API', () => {
     ['Note.Status', 'Any text'],
     ['Note.Unknown', { anything: [1] }],
     ['Note.Notifications', []],
+    ['Visit.VisitNumber', 42],
+    ['Visit.Location', { Facility: 1, FacilityIdentifiers: [{ ID: 2, IDType: 3 }] }],
+    ['Patient.Identifiers', [{ ID: 12345, IDType: 'MR' }]],
+    ['Patient.Demographics.Address', { ZIP: 53703 }],
+    ['Meta.FacilityCode', 7],
+    ['Note.DocumentID', 0],
+    ['Note.Components', [{ ID: 7 }]],
+    ['Note.FileName', 7],
+    ['Meta.EventDateTime', '2007-04-05T12:30-0200'],
+    ['Meta.EventDateTime', '2026-01-31T10:00:00+0100'],
+    ['Note.ServiceDateTime', '2026-01-31T10:00+01:00'],
   ]
   for (const [place, value] of optional) {
     it(`accepts ${place} ${JSON.stringify(value)}`, async () => {
       await accepted(put(notes(BASE64), place, value))
     })
   }
+
+  it('takes numbers in place of texts in the other models too', async () => {
+    const order = { Priority: 1, Notes: [2], Procedure: { Code: 3 } }
+    const message = put(results(BASE64), 'Patient.Contacts', [{ FirstName: 1, PhoneNumber: { Home: 2 } }])
+    Object.assign(message['Orders'][0], order, { ID: 157968300 })
+    message['Orders'][0].Results.push({ Code: 1, Value: 5.4, ValueType: 'Numeric', Units: 1 })
+    await accepted(message)
+    await accepted(put(put(media(BASE64), 'Media.DocumentID', 7), 'Media.FileName', 8))
+    const [received, document] = sandbox().received
+    assert.equal(received!.files.length, 1)
+    assert.equal(document!.document, 'Treatment Plan · 8 · 7')
+  })
+
+  it('takes any Media.Availability', async () => {
+    await accepted(put(media(BASE64), 'Media.Availability', 'Archived'))
+  })
 
   type Change = [make: () => Json, place: string, value: unknown, text: string]
   const missing = (make: () => Json, places: string[], event: string): Change[] =>
@@ -299,11 +330,26 @@ describe('sandbox: Data Model API', () => {
     ],
     invalid('Note.ContentType', 'PDF', 'one of Plain Text, Rich Text, Base64 Encoded'),
     invalid('Note.Availability', 'Gone', 'one of Available, Unavailable, Obsolete, Deleted, Cancelled'),
-    invalid('Note.DocumentID', 7, 'a string'),
+    invalid('Note.DocumentID', true, 'a string'),
+    invalid('Note.DocumentID', ['x'], 'a string'),
+    invalid('Note.FileContents', 7, 'a string'),
+    invalid('Visit.VisitNumber', false, 'a string'),
+    [
+      () => results(BASE64),
+      'Orders.0.Results.0.Value',
+      1234,
+      'Invalid base64 - Orders[0].Results[0].Value in Results:New',
+    ],
+    [
+      () => results(BASE64),
+      'Patient.Contacts',
+      [{ FirstName: true }],
+      'Invalid value, expected a string - Patient.Contacts[0].FirstName in Results:New',
+    ],
     invalid('Note.Provider', 'Dr. No', 'an object'),
     invalid('Note.Provider', null, 'an object'),
     invalid('Note.Notifications', {}, 'an array'),
-    invalid('Note.Components', [{ ID: 7 }], 'a string', '[0].ID'),
+    invalid('Note.Components', [{ ID: {} }], 'a string', '[0].ID'),
     invalid('Meta.Test', 'true', 'a boolean'),
     invalid('Meta.Destinations.0.ID', 'redox-emr', 'a UUID'),
     invalid('Meta.Source', { ID: 'my-source' }, 'a UUID', '.ID'),
@@ -312,7 +358,7 @@ describe('sandbox: Data Model API', () => {
     invalid('Meta.EventDateTime', '2026-01-31T25:00:00Z', 'an ISO 8601 date and time'),
     invalid('Note.ServiceDateTime', 1769853600, 'an ISO 8601 date and time'),
     invalid('Patient.Demographics.DOB', '01/31/1990', 'a date (YYYY-MM-DD)'),
-    invalid('Patient.Demographics.EmailAddresses', [7], 'a string', '[0]'),
+    invalid('Patient.Demographics.EmailAddresses', [null], 'a string', '[0]'),
   ]
   for (const [make, place, value, text] of changes) {
     it(`refuses ${place} ${JSON.stringify(value)?.slice(0, 30)}: ${text}`, async () => {
@@ -345,7 +391,7 @@ describe('sandbox: Data Model API', () => {
   it('echoes Meta but no patient values in a refusal', async () => {
     const message = notes('CANARY')
     message['Patient'] = {
-      Identifiers: [{ ID: 7, IDType: 'CANARY' }],
+      Identifiers: [{ ID: true, IDType: 'CANARY' }],
       Demographics: { DOB: 'CANARY', Sex: ['CANARY'] },
     }
     message['Note'].ContentType = 'CANARY'
@@ -364,7 +410,12 @@ describe('sandbox: Data Model API', () => {
       ['Meta.DataModel', 'constructor'],
     ]) {
       assert.deepEqual(await refused(put(notes(BASE64), place!, value)), [
-        'Data model or event type not supported - Meta',
+        'Data model or event type not played here - Meta',
+      ])
+    }
+    for (const place of ['Meta.DataModel', 'Meta.EventType']) {
+      assert.deepEqual(await refused(put(notes(BASE64), place, 7)), [
+        `Invalid value, expected a string - ${place}`,
       ])
     }
     assert.deepEqual(await refused({}), [
@@ -374,9 +425,20 @@ describe('sandbox: Data Model API', () => {
     ])
   })
 
-  const badBase64 = {
-    'a line break': `${BASE64.slice(0, 4)}\n${BASE64.slice(4)}`,
+  const goodBase64 = {
+    'line breaks': BASE64.replace(/.{10}/g, '$&\r\n'),
     'a trailing newline': `${BASE64}\n`,
+    spaces: BASE64.replace(/.{8}/g, '$& '),
+  }
+  for (const [what, contents] of Object.entries(goodBase64)) {
+    it(`takes base64 with ${what}`, async () => {
+      for (const message of [notes(contents), media(contents), results(contents)]) await accepted(message)
+      for (const { files } of sandbox().received) assert.deepEqual(files[0]!.bytes, PDF)
+    })
+  }
+
+  const badBase64 = {
+    'white space alone': ' \n',
     'no padding': 'QQ',
     'the url-safe alphabet': '_-_-',
     'a data: prefix': `data:application/pdf;base64,${BASE64}`,
@@ -441,11 +503,13 @@ describe('sandbox: Data Model API', () => {
     assert.match(((await answer.json()) as Json)['Meta'].Errors[0].Text, /differ/)
   })
 
-  it('holds a legacy key to its one source', async () => {
+  it('holds a legacy key to its one source, which the published sample source stands for', async () => {
     const { accessToken } = await legacyToken()
     const send = (source: Json): Promise<Response> =>
       postJson('/endpoint', put(notes(BASE64), 'Meta.Source', source), bearer(accessToken))
     assert.equal((await send({ ID: sandbox().legacyKey.apiKey })).status, 200)
+    assert.equal((await send({ ID: '7ce6f387-c33c-417d-8682-81e83628cbd9' })).status, 200)
+    for (const { source } of sandbox().received) assert.equal(source, sandbox().legacyKey.apiKey)
     const answer = await send({ ID: randomUUID() })
     assert.equal(answer.status, 401)
     assert.equal(await answer.text(), 'This source is not authorized.')

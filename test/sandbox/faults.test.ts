@@ -374,6 +374,24 @@ describe('sandbox: faults', () => {
     }
   }
 
+  it('break a bare 200 of a FHIR destination too', async () => {
+    const door = await open(
+      'fhir cut-short once; fhir truncated-json once; fhir partial once; fhir no-location',
+    )
+    const path = `/fhir/R4/my-ehr/Development/${OPERATION}`
+    const post = { ...(await POSTS['fhir']!('')), path, headers: bearer(await token()) }
+    const cut = await send(door.url, post)
+    assert.deepEqual([cut.status, cut.error], [200, 'ECONNRESET'])
+    const truncated = await send(door.url, post)
+    assert.deepEqual([truncated.status, truncated.body.toString()], [200, '{'])
+    const responses = bodyOf(await send(door.url, post))['entry'].map(({ response }: Json) => response)
+    assert.deepEqual(
+      responses.map(({ status }: Json) => status),
+      ['201 Created', '422 Unprocessable Entity'],
+    )
+    assert.deepEqual([(await send(door.url, post)).body.toString(), sandbox().received.length], ['', 4])
+  })
+
   it('resets before the body, in its middle, and after it', async () => {
     const post = await POSTS['endpoint']!('')
     const bytes = 20_000_000
@@ -510,7 +528,7 @@ describe('sandbox: doors', () => {
     await one.close()
     await one.close()
     await assert.rejects(fetch(one.url))
-    assert.equal((await fetch(two.url)).status, 403)
+    assert.equal((await fetch(two.url)).status, 404)
     await other.close()
     await assert.rejects(fetch(two.url))
     const late = await other.openDoor('')
@@ -520,7 +538,7 @@ describe('sandbox: doors', () => {
   it('plays the plan that a sandbox is started with', async () => {
     const other = await startSandbox({ faults: 'any 418 once' })
     try {
-      assert.deepEqual([(await fetch(other.url)).status, (await fetch(other.url)).status], [418, 403])
+      assert.deepEqual([(await fetch(other.url)).status, (await fetch(other.url)).status], [418, 404])
     } finally {
       await other.close()
     }

@@ -146,8 +146,16 @@ describe('sandbox: FHIR API', () => {
 
   it('refuses references of other sources, other hosts and other files', async () => {
     const own = await uploadBinary(PDF)
+    const foreign = {
+      contentType: 'application/pdf',
+      url: await uploadBinary(PDF, randomUUID()),
+    }
+    const [text] = await refused(bundle('DiagnosticReportCreate', foreign))
+    assert.match(
+      text!,
+      /presentedForm\[0\]\.url: Referenced file not found \(another source uploaded it: name/,
+    )
     const urls = [
-      await uploadBinary(PDF, randomUUID()),
       `${own}/`,
       own.replace('127.0.0.1', 'example.org'),
       'https://api.redoxengine.com/fhir/R4/redox/Development/Binary/1',
@@ -174,13 +182,27 @@ describe('sandbox: FHIR API', () => {
     assert.equal(((await answer.json()) as Json)['resourceType'], 'OperationOutcome')
   })
 
-  it('holds a legacy key to its one source', async () => {
+  it('takes no token of a legacy key', async () => {
     const { accessToken } = await legacyToken()
-    assert.equal((await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken))).status, 200)
-    const answer = await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken, randomUUID()))
+    const answer = await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken))
     assert.equal(answer.status, 401)
-    assert.equal(await answer.text(), 'This source is not authorized.')
+    assert.equal(await answer.text(), 'Legacy API keys are not supported by the FHIR API.')
+    assert.equal(sandbox().received.length, 0)
   })
+
+  for (const environment of ['Development', 'Staging', 'Production']) {
+    it(`answers a bare 200 for other destinations (${environment})`, async () => {
+      const answer = await post(bundle(), REPORT_CREATE, `my-ehr_2/${environment}`)
+      assert.deepEqual([answer.status, await answer.text()], [200, ''])
+      assert.deepEqual(
+        ['content-length', 'content-type'].map((name) => answer.headers.get(name)),
+        ['0', null],
+      )
+      assert.match(answer.headers.get('redox-trace-id')!, /^[0-9a-f-]{36}$/)
+      const [received] = sandbox().received
+      assert.deepEqual([received!.destinations, received!.locations], [['my-ehr_2'], []])
+    })
+  }
 
   it('takes application/json, further entries and further attachments anywhere', async () => {
     const message = bundle()
@@ -229,10 +251,7 @@ describe('sandbox: FHIR API', () => {
       'a focus on nothing',
       'entry.0.resource.focus',
       [{ reference: 'DiagnosticReport/x' }],
-      [
-        'entry[0].resource.focus[0].reference: focus must be the DiagnosticReport of the Bundle',
-        'entry[0].resource.focus[0].reference: reference is not in the Bundle',
-      ],
+      ['entry[0].resource.focus[0].reference: focus must be the DiagnosticReport of the Bundle'],
     ],
     ['no status', 'entry.1.resource.status', undefined, [`${main}.status: status is required`]],
     [
@@ -265,12 +284,6 @@ describe('sandbox: FHIR API', () => {
       'entry.2.resource.identifier',
       [{ system: 'x', value: '' }],
       ['entry[2].resource.identifier[0].value: identifier value is required'],
-    ],
-    [
-      'a reference to nothing',
-      'entry.1.resource.subject.reference',
-      'Patient/other',
-      [`${main}.subject.reference: reference is not in the Bundle`],
     ],
     [
       'a urn:uuid: to nothing',
@@ -327,9 +340,9 @@ describe('sandbox: FHIR API', () => {
       [`${main}.presentedForm[0]: Attachment must have either data or url`],
     ],
     [
-      'data with a line break',
+      'data of white space alone',
       'entry.1.resource.presentedForm.0.data',
-      'AAAA\n',
+      ' \r\n',
       [`${main}.presentedForm[0].data: data must be base64`],
     ],
     [
@@ -361,10 +374,8 @@ describe('sandbox: FHIR API', () => {
     assert.deepEqual(await refused(turned), ['entry[0].resource: First entry must be a MessageHeader'])
     for (const [operation, event] of Object.entries(OPERATIONS)) {
       const type = operation.split('/')[0]!
-      const [noPatient, noMain] = [bundle(event), bundle(event)]
-      noPatient['entry'].splice(2, 1)
+      const noMain = bundle(event)
       noMain['entry'].splice(1, 1)
-      assert.ok((await refused(noPatient, operation)).includes('entry: Patient entry is required'))
       assert.ok((await refused(noMain, operation)).includes(`entry: ${type} entry is required`))
     }
     assert.ok((await refused(put(bundle(), 'entry', []))).includes('entry: Bundle must have entries'))
@@ -378,6 +389,131 @@ describe('sandbox: FHIR API', () => {
     hollow['entry'].push({ fullUrl: 'urn:oid:1.2' }, 7, { resource: {} })
     const texts = [3, 4, 5].map((index) => `entry[${index}].resource: Entry must have a resource`)
     assert.deepEqual(await refused(hollow), texts)
+  })
+
+  for (const [operation, event] of Object.entries(OPERATIONS)) {
+    const type = operation.split('/')[0]!
+    const withoutPatient = (subject: unknown): Json => {
+      const message = put(bundle(event), 'entry.1.resource.subject', subject)
+      message['entry'].splice(2, 1)
+      return message
+    }
+
+    it(`takes a patient who lives at the destination, by ${operation}`, async () => {
+      const identifier = { system: 'urn:oid:1.2', value: '0000000001' }
+      const subjects: [subject: Json, line: string][] = [
+        [
+          { reference: 'Patient/81c2f5eb-f99f-40c4-b504-59483e6148d7' },
+          'Patient/81c2f5eb-f99f-40c4-b504-59483e6148d7',
+        ],
+        [{ reference: 'https://ehr.example/fhir/Patient/1' }, 'https://ehr.example/fhir/Patient/1'],
+        [{ identifier, display: 'Jane Doe' }, 'Jane Doe · 0000000001'],
+      ]
+      for (const [subject] of subjects) await accepted(withoutPatient(subject), operation)
+      assert.deepEqual(
+        sandbox().received.map(({ patient }) => patient),
+        subjects.map(([, line]) => line),
+      )
+    })
+
+    it(`wants a patient, by ${operation}`, async () => {
+      const text = `entry: Patient entry, or a ${type} whose subject names the patient, is required`
+      const nobody = [undefined, null, 'Patient/1', {}, { display: 'Jane Doe' }, { reference: '' }]
+      for (const subject of [...nobody, { identifier: { system: 'urn:oid:1.2' } }]) {
+        assert.ok((await refused(withoutPatient(subject), operation)).includes(text), JSON.stringify(subject))
+      }
+    })
+  }
+
+  const atDestination = [
+    'Encounter/e-1',
+    'Practitioner/1/_history/2',
+    'Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|1',
+    'ServiceRequest/81c2f5eb-f99f-40c4-b504-59483e6148d7',
+    'https://ehr.example/fhir/Encounter/1',
+  ]
+  for (const reference of atDestination) {
+    it(`takes a reference to what lives at the destination: ${reference.slice(0, 30)}`, async () => {
+      for (const place of ['encounter', 'subject']) {
+        await accepted(put(bundle(), `entry.1.resource.${place}`, { reference }))
+      }
+    })
+  }
+
+  it('takes base64 with line breaks', async () => {
+    const data = PDF_DATA['data'] as string
+    const lines = data.replace(/.{10}/g, '$&\r\n')
+    for (const text of [lines, `${data}\n`, data.replace(/.{8}/g, '$& ')]) {
+      await accepted(put(bundle(), 'entry.1.resource.presentedForm.0.data', text))
+      assert.deepEqual(sandbox().received.at(-1)!.files[0]!.bytes, PDF)
+    }
+  })
+
+  describe('$observation-create to redox-fhir-sandbox', () => {
+    const OBSERVE = 'Observation/$observation-create'
+    const bare = (event = 'ObservationCreate'): Json => {
+      const message = put(bundle(event), 'type', undefined)
+      message['entry'].shift()
+      return message
+    }
+    const untyped = async (message: Json, operation = OBSERVE, address = AT_SANDBOX): Promise<Response> =>
+      fetch(`${sandbox().url}/fhir/R4/${address}/${operation}`, {
+        method: 'POST',
+        headers: bearer(await token()),
+        body: new Uint8Array(Buffer.from(JSON.stringify(message))),
+      })
+
+    it('takes a Bundle without type, MessageHeader and Content-Type', async () => {
+      assert.equal((await untyped(bare())).status, 200)
+      const [received] = sandbox().received
+      assert.deepEqual(
+        [received!.patient, received!.document],
+        ['Doe, Jane · 1990-01-01 · 0000000001', 'Laboratory report · report.pdf'],
+      )
+    })
+
+    it('wants what is there to be right', async () => {
+      assert.deepEqual(await refused(put(bare(), 'type', 'transaction'), OBSERVE), [
+        'type: Bundle type must be message',
+      ])
+      const late = bundle('ObservationCreate')
+      late['entry'].reverse()
+      assert.deepEqual(await refused(late, OBSERVE), [
+        'entry[0].resource: First entry must be a MessageHeader',
+      ])
+    })
+
+    it('is the only one that may lack them', async () => {
+      const report = bare('DiagnosticReportCreate')
+      assert.deepEqual(await refused(report), [
+        'type: Bundle type must be message',
+        'entry[0].resource: First entry must be a MessageHeader',
+      ])
+      assert.equal((await untyped(bundle(), REPORT_CREATE)).status, 400)
+      assert.equal((await untyped(bundle('ObservationCreate'), OBSERVE, 'my-ehr/Development')).status, 400)
+      assert.equal((await post(bare(), OBSERVE, 'my-ehr/Development')).status, 400)
+    })
+  })
+
+  it('shows the patient of the focus, not the first one', async () => {
+    const message = bundle()
+    const mother = { identifier: [{ value: '7' }], name: [{ family: 'Mother' }] }
+    const others = [
+      {
+        resource: { resourceType: 'DiagnosticReport', id: 'other', status: 'final', code: { text: 'Other' } },
+      },
+      { resource: { resourceType: 'Patient', id: 'mother', ...mother } },
+    ]
+    message['entry'].splice(1, 0, ...others)
+    await accepted(message)
+    const [received] = sandbox().received
+    assert.deepEqual(
+      [received!.patient, received!.document],
+      ['Doe, Jane · 1990-01-01 · 0000000001', 'Laboratory report · report.pdf'],
+    )
+    message['entry'][3].resource.subject = { reference: 'Patient/elsewhere' }
+    await accepted(message)
+    assert.equal(sandbox().received[1]!.patient, 'Patient/elsewhere')
   })
 
   it('checks Observations and DocumentReferences too', async () => {
@@ -401,7 +537,7 @@ describe('sandbox: FHIR API', () => {
     const message = bundle()
     const changes: [string, unknown][] = [
       ['entry.1.resource.status', 'CANARY'],
-      ['entry.1.resource.subject.reference', 'Patient/CANARY'],
+      ['entry.1.resource.subject.reference', 'of CANARY'],
       ['entry.1.resource.presentedForm.0.contentType', 'CANARY'],
       ['entry.1.resource.presentedForm.0.data', 'CANARY'],
       ['entry.2.fullUrl', 'CANARY'],
@@ -426,17 +562,40 @@ describe('sandbox: FHIR API', () => {
     'a slug with a dot': `a.b/Development/${REPORT_CREATE}`,
     'an environment spelled otherwise': `redox-fhir-sandbox/development/${REPORT_CREATE}`,
     'an environment that is none': `redox-fhir-sandbox/Test/${REPORT_CREATE}`,
-    'an unknown operation': `${AT_SANDBOX}/DiagnosticReport/$write`,
-    'an operation of another type': `${AT_SANDBOX}/Observation/$diagnosticreport-create`,
-    'an encoded $': `${AT_SANDBOX}/DiagnosticReport/%24diagnosticreport-create`,
-    'no operation': `${AT_SANDBOX}/DiagnosticReport`,
-    'a slash at the end': `${AT_SANDBOX}/${REPORT_CREATE}/`,
   }
   for (const [what, path] of Object.entries(nowhere)) {
     it(`answers 404 to ${what}`, async () => {
       const answer = await postJson(`/fhir/R4/${path}`, bundle(), bearer(await token()))
       assert.equal(answer.status, 404)
       assert.equal(((await answer.json()) as Json)['issue'][0].code, 'not-found')
+    })
+  }
+
+  const otherJobs = {
+    'an older operation': ['POST', `${AT_SANDBOX}/DiagnosticReport/$write`],
+    'an operation of another type': ['POST', `${AT_SANDBOX}/Observation/$diagnosticreport-create`],
+    'an encoded $': ['POST', `${AT_SANDBOX}/DiagnosticReport/%24diagnosticreport-create`],
+    'a slash at the end': ['POST', `${AT_SANDBOX}/${REPORT_CREATE}/`],
+    'an operation of another resource': ['POST', `${AT_SANDBOX}/Appointment/$appointment-create`],
+    'a create': ['POST', `${AT_SANDBOX}/DiagnosticReport`],
+    'a search by POST': ['POST', `${AT_SANDBOX}/Patient/_search`],
+    'a search': ['GET', `${AT_SANDBOX}/Patient?family=Doe`],
+    'a search for Binaries': ['GET', 'redox/Development/Binary?_id=1'],
+    'a read': ['GET', `${AT_SANDBOX}/DiagnosticReport/1`],
+    'an update': ['PUT', `${AT_SANDBOX}/DiagnosticReport/1`],
+    'the operation by GET': ['GET', `${AT_SANDBOX}/${REPORT_CREATE}`],
+  }
+  for (const [what, [method, path]] of Object.entries(otherJobs)) {
+    it(`says that ${what} is not played here`, async () => {
+      const url = `${sandbox().url}/fhir/R4/${path}`
+      const answer = await fetch(url, {
+        method: method!,
+        headers: { ...bearer(await token()), ...FHIR_JSON },
+      })
+      assert.equal(answer.status, 404)
+      const [issue] = ((await answer.json()) as Json)['issue']
+      assert.equal(issue.code, 'not-supported')
+      assert.match(issue.details.text, /is not played here: this sandbox plays the sending of files alone$/)
     })
   }
 

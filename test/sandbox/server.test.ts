@@ -9,7 +9,7 @@ import { startSandbox } from '../../src/sandbox'
 import type { ReceivedMessage } from '../../src/sandbox'
 import type { Json } from './support'
 import * as support from './support'
-import { bearer, bundle, notes, PDF, postJson, sandbox, token } from './support'
+import { bearer, notes, PDF, postJson, sandbox, token } from './support'
 
 const send = async (bytes: Buffer, id = 'doc-1'): Promise<number> => {
   const message = support.put(notes(bytes.toString('base64')), 'Note.DocumentID', id)
@@ -58,6 +58,19 @@ describe('sandbox: server', () => {
     assert.equal(await status('/v2/auth/token', { method: 'GET' }), 403)
   })
 
+  it('says of other jobs of Redox that they are not played here', async () => {
+    const headers = bearer(await token())
+    const jobs = ['/query', '/platform/v1/organizations/1/logs', '/oauth/token', '/nothing']
+    for (const path of jobs)
+      for (const method of ['POST', 'GET']) {
+        const answer = await fetch(sandbox().url + path, { method, headers })
+        assert.equal(answer.status, 404)
+        assert.match(await answer.text(), /This request is not played here/)
+      }
+    const { Meta } = (await (await postJson('/query', {}, headers)).json()) as Json
+    assert.match(Meta.Errors[0].Text, /not played here/)
+  })
+
   it('records every request without secrets', async () => {
     const accessToken = await token()
     const headers = { ...bearer(accessToken), cookie: 'session=x', 'X-Mine': 'y' }
@@ -68,7 +81,7 @@ describe('sandbox: server', () => {
       records.map(({ method, path, status, bytes }) => [method, path, status, bytes]).slice(1),
       [
         ['POST', '/endpoint', 400, 2],
-        ['GET', '/nothing', 403, 0],
+        ['GET', '/nothing', 404, 0],
       ],
     )
     const record = records[1]!
@@ -281,12 +294,8 @@ describe('redox-sandbox', () => {
       const { accessToken } = (await (await post('/auth/authenticate', { apiKey, secret })).json()) as Json
       const headers = bearer(accessToken)
       const before = out.length
-      await post(
-        '/fhir/R4/redox-fhir-sandbox/Development/DiagnosticReport/$diagnosticreport-create',
-        bundle(),
-        headers,
-      )
-      await said(/\$diagnosticreport-create to redox-fhir-sandbox: application\/pdf \d+ bytes embedded\n/)
+      await post('/endpoint', notes(PDF.toString('base64')), headers)
+      await said(/Notes:New to [\w-]+: PDF \d+ bytes embedded\n/)
       assert.equal(
         (await fetch(`${url}/upload`, { method: 'POST', headers, body: support.multipart(PDF) })).status,
         403,

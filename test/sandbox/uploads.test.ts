@@ -115,6 +115,17 @@ describe('sandbox: blob upload', () => {
     assert.equal((await send(sandbox().legacyKey.apiKey.toUpperCase())).status, 201)
   })
 
+  it('refuses a Binary with a legacy key, which the FHIR API does not take', async () => {
+    const { accessToken } = await legacyToken()
+    const url = `${sandbox().endpoints.binaryUploadBase}/redox/Development/Binary`
+    const headers = { ...bearer(accessToken), 'content-type': 'application/pdf' }
+    const answer = await fetch(url, { method: 'POST', headers, body: new Uint8Array(PDF) })
+    assert.deepEqual(
+      [answer.status, await answer.text()],
+      [401, 'Legacy API keys are not supported by the FHIR API.'],
+    )
+  })
+
   it('keeps the newest 64 files', async () => {
     const oldest = await uploadBlob(PDF)
     for (let count = 1; count < 64; count++) await uploadBlob(PDF)

@@ -12,10 +12,18 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
 import { decodeBase64, decodeDataUri } from '../../src/file/base64'
-import { detectContentType, fileTypeOf, isContentType, looksLikeText } from '../../src/file/content-types'
 import {
+  contentTypeOfName,
+  detectContentType,
+  fileTypeOf,
+  isContentType,
+  looksLikeText,
+} from '../../src/file/content-types'
+import {
+  asText,
   cleanFileName,
   readText,
   takeFile,
@@ -28,6 +36,9 @@ import { bytesOf, failing } from '../lib/redox'
 
 const HINTS: FileHints = { where: 'msg.payload' }
 const PDF = fixture('gingival-mass.pdf')
+
+/** Base64 of base64 of base64. */
+const thrice = (text: string): string => Buffer.from(Buffer.from(text).toString('base64')).toString('base64')
 
 function taken(value: unknown, hints: Partial<FileHints> = {}): FileSource {
   const { file } = takeFile(value, { ...HINTS, ...hints })
@@ -50,6 +61,40 @@ describe('file intake', () => {
     ['base64 without padding', text.replace(/=+$/, '')],
     ['base64 in the url-safe alphabet', PDF.toString('base64url')],
     ['a data: URI', `data:application/pdf;base64,${text}`],
+    ['base64 with one odd line', text.replace(/^.{100}/, '$&\n').replace(/.{76}/g, '$&\r\n')],
+    ['a Buffer of base64 with one odd line', Buffer.from(text.replace(/^.{100}/, '$&\n'))],
+    ['base64 in quotes', JSON.stringify(text)],
+    ['a Buffer of base64 in quotes', Buffer.from(JSON.stringify(text))],
+    ['a Buffer of base64 in UTF-16', Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['hex', PDF.toString('hex')],
+    ['a Buffer of hex as PostgreSQL writes it', Buffer.from(`\\x${PDF.toString('hex')}`)],
+    ['a Buffer of a data: URI', Buffer.from(`data:application/pdf;base64,${text}`)],
+    [
+      'a Buffer of a data: URI with a name',
+      Buffer.from(`\ufeffdata:application/pdf;name="a, b.pdf";base64,${text}`),
+    ],
+    ['base64 of a data: URI', Buffer.from(`data:application/pdf;base64,${text}`).toString('base64')],
+    ['a data: URI with a file name', `data:application/pdf;filename=generated.pdf;base64,${text}`],
+    [
+      'a data: URI with a name that needs quotes',
+      `data:application/pdf;name="Bef\u00fcnd, 1.pdf"; base64,${text}`,
+    ],
+    ['a data: URI with a name that has a space', `data:application/pdf;name=my report.pdf;base64,${text}`],
+    [
+      'a data: URI with a line break in its base64',
+      `data:application/pdf;base64,${text.replace(/^.{90}/, '$&\n')}`,
+    ],
+    ['a Buffer that came as JSON', JSON.parse(JSON.stringify(PDF))],
+    ['an ArrayBuffer', new Uint8Array(PDF).buffer],
+    ['a DataView', new DataView(new Uint8Array(PDF).buffer)],
+    [
+      'a file of multer',
+      { fieldname: 'f', originalname: 'x.pdf', mimetype: 'application/pdf', buffer: PDF, size: 9 },
+    ],
+    ['a file of n8n', { data: text, mimeType: 'application/pdf', fileName: 'x.pdf', fileExtension: 'pdf' }],
+    ['an attachment of a mail', { filename: 'x.pdf', contentType: 'application/pdf', content: PDF }],
+    ['a FHIR Attachment', { contentType: 'application/pdf', data: text, title: 'x' }],
+    ['a FHIR Binary', { resourceType: 'Binary', contentType: 'application/pdf', data: text }],
     ['a data: URI whose base64 is percent-encoded', `data:;base64,${encodeURIComponent(text)}`],
     ['a Uint8Array of a Function node', runInNewContext('Uint8Array.from(bytes)', { bytes: PDF })],
     ['a data: URI without a type', `DATA:;base64,${text}`],
@@ -69,6 +114,91 @@ describe('file intake', () => {
       )
     })
   }
+
+  it('takes name and type of an object or a data: URI, unless the node is set to others', () => {
+    const multer = { originalname: 'own.pdf', mimetype: 'application/pdf', buffer: PDF }
+    assert.equal(taken(multer).name, 'own.pdf')
+    assert.equal(taken(multer, { filename: 'set.pdf' }).name, 'set.pdf')
+    const uri = `data:application/pdf;charset=utf-8;filename=own%20%C3%BC.pdf;base64,${text}`
+    assert.deepEqual(
+      [taken(uri).name, taken(uri).contentType],
+      ['own \u00fc.pdf', 'application/pdf;charset=utf-8'],
+    )
+    assert.equal(taken(uri, { filename: 'set.pdf' }).name, 'set.pdf')
+    assert.equal(taken(`data:application/pdf;name=a%0Ab;base64,${text}`).name, 'document.pdf')
+  })
+
+  it('takes text of a format without a signature when its name or type says what it is', async () => {
+    const noise = Buffer.from([1, 2, 3, 200])
+    for (const hints of [{ filename: 'a.bin' }, { filename: 'a.nrrd' }, { contentType: 'application/x-ecg' }])
+      assert.deepEqual(await bytesOf(taken(noise.toString('base64'), hints).read()), noise)
+    const csv = Buffer.from('a;b')
+    assert.equal(taken(csv.toString('base64'), { filename: 'a.csv' }).contentType, 'text/csv')
+    assert.equal(taken(fixture('scan.tiff').toString('base64')).contentType, 'image/tiff')
+  })
+
+  it('takes a text as it is where a text is wanted', async () => {
+    for (const value of [`data:application/pdf;base64,${text}`, text, 'success', 'https://example.org/x']) {
+      for (const given of [value, Buffer.from(value)])
+        assert.equal((await bytesOf(taken(given, { isText: true }).read())).toString(), value)
+    }
+  })
+
+  it('keeps what only looks like an encoding', async () => {
+    for (const content of [
+      'Data: client calm, oriented x4.',
+      'Data:,0.9 NaCl 500 ml',
+      'Patient is well today',
+      'deadbeef',
+    ])
+      assert.equal((await bytesOf(taken(Buffer.from(content)).read())).toString(), content)
+    const mail = Buffer.from('MIME-Version: 1.0\r\nSubject: x\r\n\r\nx')
+    assert.equal(taken(mail, { filename: 'a.eml' }).contentType, 'message/rfc822')
+  })
+
+  describe('in memory that others write to', () => {
+    const MB = 1024 * 1024
+    const small = sizedFile(600_000)
+    const large = sizedFile(5 * MB)
+    const changes: [what: string, bytes: Buffer, at: number][] = [
+      ['the first byte', small, 0],
+      ['one byte in the middle', small, 300_000],
+      ['the last byte', small, small.length - 1],
+      ['the first byte of a large one', large, 0],
+      ['the last byte of a large one', large, large.length - 1],
+    ]
+    for (const [what, bytes, at] of changes) {
+      it(`is refused when ${what} changes before it is read`, async () => {
+        const shared = Buffer.from(bytes)
+        const file = taken(shared)
+        shared[at]! ^= 1
+        await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /overwritten in memory/)
+        shared[at]! ^= 1
+        assert.equal(sha256(await bytesOf(file.read())), sha256(bytes))
+      })
+    }
+
+    it('is refused when it changes while it is read, before the last piece leaves', async () => {
+      const shared = Buffer.from(large)
+      const reading = taken(shared).read()[Symbol.asyncIterator]()
+      await reading.next()
+      shared.fill(0)
+      await failing(
+        'REDOX_BAD_INPUT',
+        () => bytesOf({ [Symbol.asyncIterator]: () => reading }),
+        /overwritten/,
+      )
+    })
+
+    it('a part of a large one is noticed, wherever it is written', async () => {
+      for (let at = 0; at + 100_000 < large.length; at += 700_001) {
+        const shared = Buffer.from(large)
+        const file = taken(shared)
+        shared.fill(0, at, at + 100_000)
+        await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /overwritten/)
+      }
+    })
+  })
 
   it('warns when it had to decode twice, and not otherwise', () => {
     assert.match(takeFile(Buffer.from(text), HINTS).warnings.join(), /base64 text/)
@@ -96,7 +226,7 @@ describe('file intake', () => {
     ['a number', 7, /a number, which is not a file/],
     ['an array', [PDF], /an array/],
     ['an object', { file: PDF }, /an object without a url/],
-    ['a Buffer that came as JSON', { type: 'Buffer', data: [37] }, /an object without a url/],
+    ['what is no Buffer that came as JSON', { type: 'Buffer', data: [37, 256] }, /an object without a url/],
     ['a content type that is none', PDF, /not a MIME type/, { contentType: 'PDF' }],
     ['a content type with a line break', PDF, /not a MIME type/, { contentType: 'text/plain\r\nX: 1' }],
     ['a content type with a NUL in quotes', PDF, /not a MIME type/, { contentType: 'text/plain; a="\0"' }],
@@ -105,6 +235,50 @@ describe('file intake', () => {
     ['a data: URI with half a character', 'data:text/plain,\ud800', /half a character/],
     ['an object that cannot be read', unreadable, /cannot be read/],
     ['a data: URI that its bytes contradict', `data:image/png;base64,${text}`, /first bytes are/],
+    ['a word that could be base64', 'success', /a text and no file/],
+    [
+      'a word that could be base64, declared as bytes',
+      'done',
+      /no file/,
+      { contentType: 'binary/octet-stream' },
+    ],
+    ['a word with a name without an ending', 'done', /no file/, { filename: 'scan' }],
+    ['a word that is called a PDF', 'success', /stands for application\/pdf/, { filename: 'a.pdf' }],
+    ['a word that is called a picture', 'success', /stands for image\/tiff/, { filename: 'a.tif' }],
+    ['a word that is called a Word file', 'success', /does not begin like that/, { filename: 'a.docx' }],
+    ['a word that is called a table', 'success', /stands for text\/csv/, { filename: 'a.csv' }],
+    ['a word that is declared as text', 'success', /stands for text\/plain/, { contentType: 'text/plain' }],
+    ['base64 of noise', Buffer.from([1, 2, 3, 200]).toString('base64'), /no file/],
+    [
+      'base64 of noise that is called a PDF',
+      Buffer.from([1, 2, 200]).toString('base64'),
+      /pdf/,
+      { filename: 'a.pdf' },
+    ],
+    [
+      'base64 of a picture that is called a PDF',
+      fixture('photo.jpg').toString('base64'),
+      /pdf/,
+      { filename: 'a.pdf' },
+    ],
+    ['an absolute path', '/home/colleague/a.pdf', /looks like a path/],
+    ['a path that could be base64', '/home/colleague/scan', /looks like a path/],
+    ['a relative path', 'scans/colleague 1.pdf', /looks like a path/],
+    ['a path of Windows', 'C:\\scans\\colleague', /looks like a path/],
+    ['the file name', 'colleague', /and no file/, { filename: 'colleague' }],
+    ['base64 that was encoded three times', thrice(text), /encoded more than twice/],
+    ['a Buffer that was encoded three times', Buffer.from(thrice(text)), /encoded more than twice/],
+    [
+      'a Buffer of base64 that breaks off',
+      Buffer.from(`${text.slice(0, 900)}\u00e4`),
+      /begins like a file in base64/,
+    ],
+    ['a part of a MIME message', Buffer.from('Content-Type: application/pdf\r\n\r\nJVBE'), /part of a MIME/],
+    ['a multipart body', Buffer.from('--x1\r\nContent-Disposition: form-data\r\n\r\n%PDF-1.7'), /multipart/],
+    ['a Buffer written as JSON', Buffer.from(JSON.stringify(PDF)), /written as JSON/],
+    ['a stream', { pipe: () => undefined, path: '/home/colleague' }, /It names a path/],
+    ['a result of n8n', { binary: { data: {} } }, /property "binary"/],
+    ['the form of an http in node', { name: 'x' }, /msg\.req\.files\[0\]\.buffer/],
     ['a file name with a line break', PDF, /control characters/, { filename: 'a\r\n.pdf' }],
     ['a file name with a NUL', PDF, /control characters/, { filename: 'a\0.pdf' }],
     ['a reference without a content type', 'https://blob.redoxengine.com/1', /without a content type/],
@@ -151,8 +325,12 @@ describe('file intake', () => {
     const contentType = 'image/png; name="colleague.png"'
     const { message } = await failing('REDOX_BAD_INPUT', () => taken(PDF, { contentType }), /image\/png, but/)
     assert.doesNotMatch(message, /colleague/)
-    const octets = 'application/octet-stream; name=x'
-    assert.equal(taken(PDF, { contentType: octets }).contentType, octets)
+    for (const octets of [
+      'application/octet-stream; name=x',
+      'binary/octet-stream',
+      'application/x-download',
+    ])
+      assert.equal(taken(PDF, { contentType: octets }).contentType, 'application/pdf')
   })
 
   it("goes by the node's content type before that of a data: URI", () => {
@@ -182,6 +360,10 @@ describe('file intake', () => {
       ['../../etc/passwd', 'passwd'],
       ['Befund "Müller" 日本.pdf', 'Befund "Müller" 日本.pdf'],
       ['folder/', ''],
+      ['https://files.example.org/a/report.pdf?sig=s3cret&name=x/y.doc#page=2', 'report.pdf'],
+      ['https://files.example.org/Bef%C3%BCnd%201.pdf', 'Bef\u00fcnd 1.pdf'],
+      ['file:///scans/100%.pdf', '100%.pdf'],
+      ['what? #1.pdf', 'what? #1.pdf'],
       ['folder/..', ''],
       ['a\ud800.pdf', 'a\ufffd.pdf'],
     ]
@@ -194,6 +376,13 @@ describe('file intake', () => {
     const note = taken(fixture('note.txt'))
     assert.equal(await readText(note, 'x'), fixture('note.txt').toString('utf8'))
     await failing('REDOX_BAD_INPUT', () => readText(taken(PDF), 'msg.payload'), /not UTF-8/)
+    const wide = taken(Buffer.from('well', 'utf16le'))
+    await failing('REDOX_BAD_INPUT', () => readText(wide, 'msg.payload'), /NUL characters/)
+    await failing('REDOX_BAD_INPUT', () => asText('we\0ll', 'msg.payload'), /NUL characters/)
+    assert.deepEqual(
+      [asText('\ufeffwell', 'x'), await readText(taken(Buffer.from('\ufeffwell')), 'x')],
+      ['well', 'well'],
+    )
   })
 })
 
@@ -202,7 +391,8 @@ describe('the ends of a file', () => {
   before(() => (folder = mkdtempSync(path.join(tmpdir(), 'redox-'))))
   after(() => rmSync(folder, { recursive: true }))
 
-  const cut = (kind: string): RegExp => new RegExp(`^the ${kind} in msg\\.payload seems to be cut short: `)
+  const doubtful = /^the PDF in msg\.payload seems to be cut short: /
+  const cut = (kind: string): RegExp => new RegExp(`^the ${kind} in msg\\.payload is cut short: `)
   const locked = /^the PDF in msg\.payload is encrypted: /
   const pdf = (...parts: string[]): Buffer => Buffer.from(`%PDF-1.7\n${parts.join('\n')}`, 'latin1')
   const noise = sizedFile(20_000).subarray(16).toString('latin1')
@@ -217,44 +407,84 @@ describe('the ends of a file', () => {
     return Buffer.concat([before, Buffer.from(`${table}\n${end(before.length)}\n`, 'latin1')])
   }
 
-  const FILES: [what: string, bytes: Buffer, warnings: RegExp[]][] = [
+  const PNG = fixture('chart.png')
+  const JPEG = fixture('photo.jpg')
+  const TIFF = fixture('scan.tiff')
+  const behind = (bytes: Buffer, length = 1000): Buffer => Buffer.concat([bytes, Buffer.alloc(length, 7)])
+  const inFront = (text: string, bytes: Buffer): Buffer => Buffer.concat([Buffer.from(text, 'latin1'), bytes])
+  const preview = Buffer.from([0xff, 0xe1, 0, 8, 0xff, 0xd8, 0xff, 0xd9, 0, 0])
+  const withPreview = Buffer.concat([JPEG.subarray(0, 2), preview, JPEG.subarray(2)])
+  const bigTiff = (offset: number): Buffer => {
+    const bytes = Buffer.alloc(48)
+    bytes.write('II+\0\x08', 'latin1')
+    bytes.writeBigUInt64LE(16n, 8)
+    bytes.writeBigUInt64LE(1n, 16)
+    bytes.writeUInt16LE(270, 24)
+    bytes.writeUInt16LE(2, 26)
+    bytes.writeBigUInt64LE(10n, 28)
+    bytes.writeBigUInt64LE(BigInt(offset), 36)
+    return Buffer.concat([bytes, Buffer.alloc(20)])
+  }
+
+  const FILES: [what: string, bytes: Buffer, warnings: RegExp[], cutShort?: RegExp][] = [
     ['a real PDF', PDF, []],
     ['an encrypted PDF', fixture('encrypted.pdf'), [locked]],
-    ['a PDF without its last half', PDF.subarray(0, PDF.length / 2), [cut('PDF')]],
-    ['a PDF without its last bytes', PDF.subarray(0, -8), [cut('PDF')]],
-    [
-      'an encrypted PDF without its last bytes',
-      fixture('encrypted.pdf').subarray(0, -8),
-      [locked, cut('PDF')],
-    ],
-    ['a PDF with something behind it', Buffer.concat([PDF, Buffer.alloc(1000)]), []],
+    ['a PDF without its last half', PDF.subarray(0, PDF.length / 2), [], cut('PDF')],
+    ['a PDF without its last bytes', PDF.subarray(0, -8), [doubtful]],
+    ['an encrypted PDF without its last bytes', fixture('encrypted.pdf').subarray(0, -8), [locked, doubtful]],
+    ['a PDF with something behind it', behind(PDF), []],
+    ['a PDF with much behind it', behind(PDF, 60_000), [doubtful]],
+    ['a PDF behind a line feed', inFront('\n', PDF), []],
+    ['a PDF behind a header of a printer', inFront('\x1b%-12345X@PJL\r\n', PDF), []],
+    ['an encrypted PDF behind a mark', inFront('\xef\xbb\xbf\r\n', fixture('encrypted.pdf')), [locked]],
+    ['half a PDF behind a line feed', inFront('\n', PDF.subarray(0, PDF.length / 2)), [], cut('PDF')],
     ['a PDF of a few bytes', pdf(end()), []],
-    ['a PDF of its first bytes', Buffer.from('%PDF-1.7'), [cut('PDF')]],
+    ['a PDF of its first bytes', Buffer.from('%PDF-1.7'), [], cut('PDF')],
     ['a dictionary in the trailer', pdf(trailer('/Encrypt << /V 5 >>'), end()), [locked]],
     ['encryption told at the start (linearized)', pdf(trailer(encryption), end(0), noise, end(30)), [locked]],
     ['encryption told in a stream', streamed(encryption), [locked]],
+    ['the same, behind a line feed', inFront('\n', streamed(encryption)), [locked]],
     ['a stream without encryption', streamed('/Root 1 0 R'), []],
     ['a table that is not there', pdf(noise, end(999_999_999)), []],
     ['another word', pdf(trailer('/EncryptMetadata false /Encrypted 9 0 R'), end()), []],
-    ['a real PNG', fixture('chart.png'), []],
-    ['a PNG without its last bytes', fixture('chart.png').subarray(0, -12), [cut('PNG')]],
-    ['a JPEG, however it ends', fixture('photo.jpg').subarray(0, -100), []],
+    ['a real PNG', PNG, []],
+    ['a PNG with something behind it', behind(PNG, 5000), []],
+    ['a PNG without its last chunk', PNG.subarray(0, -12), [], cut('PNG')],
+    ['a PNG without its last byte', PNG.subarray(0, -1), [], cut('PNG')],
+    ['a PNG cut inside a chunk', PNG.subarray(0, PNG.length / 2), [], cut('PNG')],
+    ['a PNG of its signature', PNG.subarray(0, 8), [], cut('PNG')],
+    ['a PNG whose chunks are damaged', Buffer.concat([PNG.subarray(0, 8), Buffer.alloc(100, 1)]), []],
+    ['a real JPEG', JPEG, []],
+    ['a JPEG with something behind it', behind(JPEG, 5000), []],
+    ['a JPEG without its last bytes', JPEG.subarray(0, -100), [], cut('JPG')],
+    ['a JPEG without its end mark', JPEG.subarray(0, -2), [], cut('JPG')],
+    ['a JPEG with a preview', withPreview, []],
+    ['a JPEG with a whole preview, cut', withPreview.subarray(0, -100), [], cut('JPG')],
+    ['a JPEG cut inside its preview', withPreview.subarray(0, 9), [], cut('JPG')],
+    ['a JPEG of its first bytes', JPEG.subarray(0, 3), [], cut('JPG')],
+    ['a real TIFF', TIFF, []],
+    ['a TIFF with something behind it', behind(TIFF), []],
+    ['a TIFF without its last half', TIFF.subarray(0, TIFF.length / 2), [], cut('TIFF')],
+    ['a TIFF without its last byte', TIFF.subarray(0, -1), [], cut('TIFF')],
+    ['a TIFF of its first bytes', TIFF.subarray(0, 6), [], cut('TIFF')],
+    ['a BigTIFF', bigTiff(50), []],
+    ['a BigTIFF that refers to more than it has', bigTiff(60), [], cut('TIFF')],
     ['text about encryption', Buffer.from(`${encryption} %PDF-`), []],
   ]
-  for (const [what, bytes, expected] of FILES) {
+  for (const [what, bytes, expected, cutShort] of FILES) {
     it(`are looked at, in memory and on the disk: ${what}`, async () => {
-      const file = path.join(folder, 'Quuxworth.pdf')
+      const file = path.join(folder, 'Quuxworth')
       writeFileSync(file, bytes)
-      const hints = { ...HINTS, contentType: 'application/octet-stream' }
-      const taken = [takeFile(bytes, hints), await takePath(file, hints, [folder])]
-      for (const { warnings } of taken) {
+      const taken = [takeFile(bytes, HINTS), await takePath(file, HINTS, [folder])]
+      for (const { warnings, cutShort: found = '' } of taken) {
         assert.equal(warnings.length, expected.length, warnings.join())
         for (const text of expected)
           assert.ok(
             warnings.some((warning) => text.test(warning)),
             warnings.join(),
           )
-        assert.ok(!warnings.join().includes('Quuxworth'))
+        assert.match(found, cutShort ?? /^$/)
+        assert.ok(!`${found}${warnings.join()}`.includes('Quuxworth'))
       }
     })
   }
@@ -265,8 +495,8 @@ describe('the ends of a file', () => {
     writeFileSync(file, '%PDF-1.7')
     truncateSync(file, 20_000_000_000)
     const began = Date.now()
-    const { warnings } = await takePath(file, HINTS, [folder])
-    assert.match(warnings.join(), cut('PDF'))
+    const { cutShort } = await takePath(file, HINTS, [folder])
+    assert.match(cutShort!, cut('PDF'))
     assert.ok(Date.now() - began < 500)
   })
 })
@@ -305,9 +535,11 @@ describe('content types', () => {
   it('what is declared goes first, then the bytes, then the name, then text or octets', () => {
     const zip = Buffer.from('PK\x03\x04')
     const docx = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+    for (const nothing of ['application/octet-stream', 'Binary/Octet-Stream', 'application/force-download'])
+      assert.equal(detectContentType(PDF, 'a.png', nothing).contentType, 'application/pdf')
     assert.equal(
-      detectContentType(PDF, 'a.png', 'application/octet-stream').contentType,
-      'application/octet-stream',
+      detectContentType(Buffer.alloc(0), undefined, 'application/x-binary').contentType,
+      'application/x-binary',
     )
     assert.equal(detectContentType(PDF, 'a.pdf', 'application/x-pdf').contradiction, undefined)
     assert.match(detectContentType(PDF, 'a.png').warning!, /first bytes are application\/pdf/)
@@ -341,7 +573,7 @@ describe('content types', () => {
         assert.equal(named.contentType, type)
         assert.match(named.warning!, new RegExp(`first bytes are ${type}`))
         assert.equal(detectContentType(bytes, name, declared).contradiction, type)
-        assert.equal(detectContentType(bytes, name, 'application/octet-stream').contradiction, undefined)
+        assert.deepEqual(detectContentType(bytes, name, 'application/octet-stream'), named)
       }
     })
 
@@ -372,6 +604,120 @@ describe('content types', () => {
       assert.deepEqual(detectContentType(bytes, name, type), { contentType: type })
     }
     assert.deepEqual(detectContentType(Buffer.alloc(0), 'a.pdf'), { contentType: 'application/pdf' })
+  })
+
+  const dicom = (preamble: string, after = '\x02\0\0\0UL'): Buffer =>
+    Buffer.concat([
+      Buffer.alloc(128, 0).fill(preamble, 0, preamble.length, 'latin1'),
+      Buffer.from(`DICM${after}`, 'latin1'),
+    ])
+  const brands = (...names: string[]): Buffer => {
+    const [major = '', ...others] = names
+    const size = String.fromCharCode(16 + 4 * others.length)
+    return Buffer.from(`\0\0\0${size}ftyp${major}\0\0\0\0${others.join('')}\0\0\0\x08mdat`, 'latin1')
+  }
+  const utf16 = (text: string): Buffer => Buffer.from(`\ufeff${text}`, 'utf16le')
+  const PROVED: [what: string, bytes: Buffer, type: string][] = [
+    ['DICOM', dicom(''), 'application/dicom'],
+    ['DICOM with the header of a TIFF', dicom('II*\0\x08'), 'application/dicom'],
+    ['a report that begins with ID3', Buffer.from('ID3 case review: all well'), 'text/plain'],
+    ['a report that has WAVE', Buffer.from('SPIKE & WAVE complexes'), 'text/plain'],
+    ['a report that has RIFF and WAVE', Buffer.from('RIFF -- WAVE of a report'), 'text/plain'],
+    ['a report that has WEBP', Buffer.from('RIFF -- WEBP of a report'), 'text/plain'],
+    ['a report that has ftyp', Buffer.from('The ftypheic of a report'), 'text/plain'],
+    ['a report about GIF', Buffer.from('GIF89a is a format'), 'text/plain'],
+    ['a report with DICM', Buffer.from(`${'x'.repeat(128)}DICM of a report`), 'text/plain'],
+    ['MP3', Buffer.from('ID3\x04\0\0\0\0\x02\x01\xff', 'latin1'), 'audio/mpeg'],
+    ['WAV', Buffer.from('RIFF\x24\0\0\0WAVEfmt \x10\0\0\0', 'latin1'), 'audio/wav'],
+    [
+      'WAVE without RIFF',
+      Buffer.from('\0\x01\x02\x03\0\0\0\0WAVEfmt \xff', 'latin1'),
+      'application/octet-stream',
+    ],
+    ['HEIC', brands('heic', 'mif1', 'heic'), 'image/heic'],
+    ['HEIC by a compatible brand', brands('mif1', 'mif1', 'heix'), 'image/heic'],
+    ['a sequence of HEIC', brands('msf1', 'hevc'), 'image/heic'],
+    ['HEIF', brands('mif1', 'mif1', 'miaf'), 'image/heif'],
+    ['AVIF', brands('avif', 'mif1', 'miaf'), 'image/avif'],
+    ['AVIF by a compatible brand', brands('mif1', 'avif', 'miaf'), 'image/avif'],
+    ['a film', brands('isom', 'mp41'), 'video/mp4'],
+    ['a PDF behind a line feed', Buffer.from('\n%PDF-1.4\n1 0 obj'), 'application/pdf'],
+    ['a PDF behind a byte order mark', Buffer.from('\ufeff%PDF-1.4\n1 0 obj'), 'application/pdf'],
+    [
+      'a PDF behind the header of a printer',
+      Buffer.from('\x1b%-12345X@PJL\r\n%PDF-1.4\n1 0 obj'),
+      'application/pdf',
+    ],
+    [
+      'a PDF of bytes behind other bytes',
+      Buffer.from(`\0\xff${'x'.repeat(900)}%PDF-1.4`, 'latin1'),
+      'application/pdf',
+    ],
+    [
+      'a PDF that begins too late',
+      Buffer.from(`\0\xff${'x'.repeat(1100)}%PDF-1.4`, 'latin1'),
+      'application/octet-stream',
+    ],
+    ['HTML in capitals', Buffer.from('<HTML><BODY>'), 'text/html'],
+    ['HTML of a part', Buffer.from('<table border=1><tr>'), 'text/html'],
+    ['HTML behind a comment', Buffer.from('<!-- x -->\n<!doctype HTML>'), 'text/html'],
+    ['HTML in UTF-16', utf16('<!DOCTYPE html>'), 'text/html'],
+    ['HTML in UTF-16, big', utf16('<html>').swap16(), 'text/html'],
+    ['XML', Buffer.from('<?XML version="1.0"?><a/>'), 'application/xml'],
+    ['XML in UTF-16 without a mark', Buffer.from('<?xml version="1.0"?>', 'utf16le'), 'application/xml'],
+    [
+      'XML without a declaration',
+      Buffer.from('<ClinicalDocument xmlns="urn:hl7-org:v3">'),
+      'application/xml',
+    ],
+    ['XML of elements alone', Buffer.from('<a>\n<b>x</b></a>'), 'application/xml'],
+    ['a letter about somebody', Buffer.from('<John Smith> wrote: all well'), 'text/plain'],
+    ['a value', Buffer.from('<5 mg/dl'), 'text/plain'],
+    ['text with NUL', Buffer.from('well\0done'), 'application/octet-stream'],
+  ]
+  for (const [what, bytes, type] of PROVED)
+    it(`${what} is ${type}`, () => assert.equal(detectContentType(bytes).contentType, type))
+
+  it('image/heif and image/heic are one family', () => {
+    for (const type of ['image/heic', 'image/heif', 'image/heic-sequence'])
+      assert.deepEqual(detectContentType(brands('mif1', 'heic'), undefined, type), { contentType: type })
+    assert.equal(detectContentType(brands('mif1'), 'a.heic').warning, undefined)
+    assert.equal(detectContentType(brands('isom'), 'a.heic', 'image/avif').contradiction, 'video/mp4')
+  })
+
+  it('what a container or markup cannot be is told, and file type and warning agree', () => {
+    const others: [bytes: Buffer, name: string, type: string, fileType: string][] = [
+      [ZIP, 'a.csv', 'application/zip', 'ZIP'],
+      [ZIP, 'a.jpg', 'application/zip', 'ZIP'],
+      [ZIP, 'a.json', 'application/zip', 'ZIP'],
+      [LOGIN_PAGE, 'a.csv', 'text/html', 'HTML'],
+      [LOGIN_PAGE, 'a.docx', 'text/html', 'HTML'],
+      [brands('isom'), 'a.txt', 'video/mp4', 'MP4'],
+      [dicom('II*\0'), 'a.tif', 'application/dicom', 'DCM'],
+    ]
+    for (const [bytes, filename, type, fileType] of others) {
+      const { file, warnings } = takeFile(bytes, { ...HINTS, filename })
+      assert.deepEqual([file.contentType, file.fileType], [type, fileType])
+      assert.ok(warnings.join().endsWith(`sent as ${type}`), warnings.join())
+      const declared = detectContentType(bytes, undefined, contentTypeOfName(filename))
+      assert.equal(declared.contradiction, type)
+    }
+    const noise = takeFile(Buffer.from([0, 1, 2]), { ...HINTS, filename: 'a.pdf' }).file
+    assert.deepEqual([noise.contentType, noise.fileType], ['application/octet-stream', undefined])
+  })
+
+  it('what a container or markup can be is named', () => {
+    for (const [bytes, name] of [
+      [ZIP, 'a.xlsx'],
+      [ZIP, 'a.odt'],
+      [ZIP, 'a.epub'],
+      [LOGIN_PAGE, 'a.txt'],
+      [LOGIN_PAGE, 'a.doc'],
+      [Buffer.from('<svg xmlns="x">'), 'a.svg'],
+      [brands('isom'), 'a.mov'],
+      [Buffer.from('ID3\x04\0\0\0\0\x02\x01\xff', 'latin1'), 'a.aac'],
+    ] as const)
+      assert.deepEqual(detectContentType(bytes, name), { contentType: contentTypeOfName(name) })
   })
 
   it('text may be cut inside a character', () => {
@@ -419,6 +765,72 @@ describe('a path on this machine', () => {
       for (const one of [name, absolute])
         assert.equal((await takePath(one, HINTS, [folder])).file.size, PDF.length, one)
     }
+  })
+
+  it('finds a name in the other Unicode form, in each part of the path', async () => {
+    const [whole, parts] = ['B\u00fc', 'Bu\u0308']
+    mkdirSync(path.join(folder, parts))
+    write(`${parts}/${whole}.pdf`)
+    write(`${whole}.pdf`)
+    write(`${parts}.jpg`)
+    for (const name of [`${parts}.pdf`, `${whole}.jpg`, `${whole}/${parts}.pdf`, `${parts}/${parts}.pdf`])
+      for (const one of [name, path.join(folder, name)])
+        assert.equal((await takePath(one, HINTS, [folder])).file.size, PDF.length, one)
+    await failing('REDOX_BAD_INPUT', () => takePath(`../${whole}`, HINTS, [folder]), /no file inside/)
+  })
+
+  describe('that is still being written', () => {
+    const settling = (settleMs: number, signal?: AbortSignal) => ({ settleMs, ...(signal && { signal }) })
+    const take = (name: string, settleMs: number, signal?: AbortSignal) =>
+      takePath(name, HINTS, [folder], undefined, settling(settleMs, signal))
+
+    it('is taken when it has stood still, whole', async () => {
+      const name = write('growing.pdf', PDF.subarray(0, 100_000))
+      const taking = take(name, 400)
+      for (let at = 100_000; at < PDF.length; at += 200_000) {
+        await sleep(200)
+        appendFileSync(name, PDF.subarray(at, at + 200_000))
+      }
+      const written = Date.now()
+      const { file, cutShort } = await taking
+      assert.ok(Date.now() - written >= 350)
+      assert.deepEqual([file.size, cutShort], [PDF.length, undefined])
+      assert.equal(sha256(await bytesOf(file.read())), sha256(PDF))
+    })
+
+    it('is taken when it was empty at the first look', async () => {
+      const name = write('empty-first.pdf', Buffer.alloc(0))
+      const taking = take(name, 300)
+      await sleep(100)
+      writeFileSync(name, PDF)
+      assert.equal((await taking).file.size, PDF.length)
+      await failing('REDOX_BAD_INPUT', () => take(write('stays.pdf', Buffer.alloc(0)), 100), /empty/)
+    })
+
+    it('is waited for also when only its older time is old, or its clock is ahead', async () => {
+      for (const time of [1, Date.now() / 1000 + 3600]) {
+        const name = write('copied.pdf')
+        utimesSync(name, time, time)
+        const began = Date.now()
+        await take(name, 300)
+        assert.ok(Date.now() - began >= 250)
+      }
+    })
+
+    it('is not waited for when it is old enough', async () => {
+      const name = write('old.pdf')
+      await sleep(400)
+      const began = Date.now()
+      await take(name, 300)
+      assert.ok(Date.now() - began < 250)
+    })
+
+    it('is let go when it is not wanted any more', async () => {
+      const stop = new AbortController()
+      const taking = take(write('unwanted.pdf'), 60_000, stop.signal)
+      stop.abort()
+      await assert.rejects(taking, { name: 'AbortError' })
+    })
   })
 
   it('leads only to regular files inside the folders', async () => {

@@ -36,9 +36,12 @@ const SPECIFIED: [ending: Ending, token: Outcome, upload: Outcome, send: Outcome
   [{ fault: 'timeout', sent: false }, 'again', 'again', 'again'],
   [{ fault: 'timeout', sent: true }, 'again', 'again', 'unknown'],
   [{ fault: 'unreadable', sent: true }, 'again', 'again', 'unknown'],
+  // Of a message only: what a token or an upload is answered with is looked at for what it has to hold.
+  [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
   ...[300, 302, 307].map((status) => [{ status }, 'rejected', 'rejected', 'rejected'] as [Ending, Outcome, Outcome, Outcome]),
   [{ status: 400 }, 'rejected', 'rejected', 'rejected'],
   [{ status: 401 }, 'rejected', 'unauthorised', 'unauthorised'],
+  [{ status: 401, ofSource: true }, 'rejected', 'rejected', 'rejected'],
   [{ status: 403 }, 'rejected', 'rejected', 'rejected'],
   [{ status: 404 }, 'rejected', 'rejected', 'rejected'],
   [{ status: 408 }, 'again', 'again', 'unknown'],

@@ -5,6 +5,7 @@ import type { Connection } from '../../nodes/lib/connection'
 import { readPrivateKey } from '../../src/auth/private-key'
 import { TokenCache, type AccessToken } from '../../src/auth/tokens'
 import { takeFile, type FileSource } from '../../src/file/file'
+import type { PreparedMessage } from '../../src/message/prepared'
 import { connectTo, failing, never, serve, TEST_KEY, TOKEN_PATH } from '../lib/redox'
 import type { Recorded, Reply, Server } from '../lib/redox'
 
@@ -191,6 +192,28 @@ describe('access tokens', () => {
       assert.deepEqual(bodies(AUTHENTICATE), [{ apiKey: 'api-key', secret: 'canary-secret' }])
       assert.deepEqual(bodies(REFRESH), [{ apiKey: 'api-key', refreshToken: 'refresh-1' }])
       assert.deepEqual(used(), ['Bearer first', 'Bearer second', 'Bearer second'])
+    })
+
+    // An accepted message goes to the client alone, and its connection may have got this key after it was accepted.
+    it('go to the Data Model API only: the client refuses the FHIR API before any request', async () => {
+      const { client } = connection
+      const message: PreparedMessage = {
+        api: 'fhir',
+        operation: 'Observation/$observation-create',
+        slug: 'clinic',
+        body: { resourceType: 'Bundle', entry: [] },
+        files: [],
+      }
+      const calls = [
+        () => client.deliver(message, [], never()),
+        () => client.assertDeliverable(message, []),
+        () => client.upload(file, 'binary', never()),
+      ]
+      for (const call of calls) {
+        const { cause } = await failing('REDOX_CONFIGURATION', call, /Data Model API only/)
+        assert.equal(cause.field, 'auth')
+      }
+      assert.equal(server.requests.length, 0)
     })
 
     it('are authenticated anew when the refresh is refused', async () => {

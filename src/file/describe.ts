@@ -1,0 +1,92 @@
+import { badInput } from '../errors'
+import { examine, type Examination } from './completeness'
+import {
+  detectContentType,
+  extensionFor,
+  fileTypeOf,
+  HEAD_LENGTH,
+  isContentType,
+  plainType,
+} from './content-types'
+import type { FileDescription, FileHints, IntakeResult } from './types'
+
+/**
+ * Base name without path parts: `msg.filename` of a "file in" node is a whole path, and a path must not
+ * travel into a chart or a multipart header.
+ */
+export function cleanFileName(name: string, where: string): string {
+  if (/\p{Cc}/u.test(name)) {
+    throw badInput(
+      `The file name for ${where} has control characters (such as a line break). Give a plain name.`,
+    )
+  }
+  const base = plainName(name).split(/[\\/]/).pop()!.trim()
+  // Half a surrogate pair has no UTF-8: it would have another name in each place that it travels to.
+  return /^\.{1,2}$/.test(base) ? '' : Buffer.from(base, 'utf8').toString('utf8')
+}
+
+/** A URL without its query and fragment: they are no part of the name, and may hold a signature that gives access. */
+function plainName(name: string): string {
+  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(name)) return name
+  const bare = name.replace(/[?#].*$/s, '')
+  try {
+    return decodeURIComponent(bare)
+  } catch {
+    return bare
+  }
+}
+
+/** What is told of a file, and what there is to warn of. */
+export type Described = Omit<IntakeResult, 'file'> & { description: FileDescription }
+
+/**
+ * @param head the first bytes of the file
+ * @param size of the file, in bytes
+ * @throws RedoxError REDOX_BAD_INPUT when its name, its type and its bytes cannot be true together
+ */
+export function* describe(head: Buffer, size: number, hints: FileHints): Examination<Described> {
+  const { description, warnings } = classify(head.subarray(0, HEAD_LENGTH), hints)
+  const { signs, cutShort } = yield* examine(description.contentType, head, size)
+  const what = `the ${description.fileType ?? 'file'} in ${hints.where}`
+  return {
+    description,
+    warnings: [...warnings, ...signs.map((sign) => `${what} ${sign}`)],
+    ...(cutShort !== undefined && { cutShort: `${what} is cut short: ${cutShort}` }),
+  }
+}
+
+/** Of a reference: its bytes are not here. */
+export const describeReference = (hints: FileHints): Omit<Described, 'cutShort'> =>
+  classify(Buffer.alloc(0), hints)
+
+function classify(head: Buffer, hints: FileHints): Omit<Described, 'cutShort'> {
+  const given = hints.filename === undefined ? '' : cleanFileName(hints.filename, hints.where)
+  const declared = hints.contentType
+  if (declared !== undefined && !isContentType(declared)) {
+    throw badInput(
+      `The content type given for ${hints.where} is not a MIME type. Write one like application/pdf, or leave it empty.`,
+    )
+  }
+  const detected = detectContentType(head, given || undefined, declared)
+  if (detected.contradiction !== undefined) {
+    throw badInput(
+      `${hints.where} is declared as ${plainType(detected.contentType)}, but its first bytes are ${detected.contradiction}. ` +
+        'Correct the content type, or leave it empty to have it detected.',
+    )
+  }
+  const contentType = detected.contentType
+  const fileType = hints.fileType ?? fileTypeOf(contentType, given)
+  return {
+    description: {
+      contentType,
+      ...(fileType !== undefined && { fileType }),
+      ...(given === ''
+        ? { name: `document.${extensionFor(contentType)}`, unnamed: true as const }
+        : { name: given }),
+    },
+    warnings: detected.warning === undefined ? [] : [detected.warning],
+  }
+}
+
+export const emptyFile = ({ where }: FileHints): Error =>
+  badInput(`The file in ${where} is empty (0 bytes). Nothing was sent.`)

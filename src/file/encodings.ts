@@ -1,0 +1,84 @@
+import { badInput } from '../errors'
+import { decodeDataUri, decodeLoosely, type DataUri } from './base64'
+import { sniffContentType } from './content-types'
+
+/** What may stand in front of a file, so that its bytes are a text that has to be decoded first. */
+export type Encoding = 'base64' | 'hex' | 'data: URI'
+
+/** Bytes of a text that are looked at. */
+const START = 512
+
+/** With a type or a parameter: "Data:, 0.9 NaCl" is a text. */
+const DATA_URI = /^data:(?:[\w.+-]+\/[\w.+-]+|;\s*[\w-]+)(?:[^,"]|"[^"]*")*,/i
+const BASE64 = /^[\sA-Za-z0-9+/=_-]+"?$/
+const HEX = /^(?:\\x|0x)?[\s0-9a-f]+$/i
+
+/** The encoding of a file that its bytes are in, if what is decoded proves to be a file, or to be encoded again. */
+export function encodingOf(bytes: Buffer): Encoding | undefined {
+  const start = textOf(bytes.subarray(0, START))
+  return start === undefined ? undefined : encodingOfText(start)
+}
+
+/** The same of a text. */
+export function encodingOfText(text: string): Encoding | undefined {
+  const start = text.slice(0, START).replace(/^"/, '')
+  if (DATA_URI.test(start)) return 'data: URI'
+  if (BASE64.test(start) && proves(decodeStart(start))) return 'base64'
+  return HEX.test(start) && proves(hexBytes(start)) ? 'hex' : undefined
+}
+
+// Base64 in pieces of four characters, hex in pieces of two: the start may end inside of one.
+function decodeStart(start: string): Buffer | undefined {
+  const compact = start.replace(/[\s"]+/g, '')
+  return decodeLoosely(compact.length < START / 2 ? compact : compact.slice(0, compact.length & ~3))
+}
+
+const proves = (head: Buffer | undefined): boolean =>
+  head !== undefined && (sniffContentType(head) !== undefined || encodingOf(head) !== undefined)
+
+const hexBytes = (text: string): Buffer => Buffer.from(text.replace(/^(?:\\x|0x)|\s+/gi, ''), 'hex')
+
+/** What stands behind an encoding of bytes. */
+export const decode = (bytes: Buffer, encoding: Encoding, where: string): DataUri =>
+  decodeText(textOf(bytes)!, encoding, where)
+
+/**
+ * What stands behind an encoding of a text.
+ * @throws RedoxError REDOX_BAD_INPUT when only its beginning is encoded so
+ */
+export function decodeText(text: string, encoding: Encoding, where: string): DataUri {
+  if (encoding === 'data: URI') return decodeDataUri(text.trim(), where)
+  const found = encoding === 'hex' ? wholeHex(text) : decodeLoosely(text.replace(/^"|"\s*$/g, ''))
+  if (found !== undefined) return { bytes: found }
+  throw badInput(
+    `${where} begins like a file in ${encoding}, but is none to its end: it is damaged, or something stands behind it. ` +
+      "Give the file's bytes as a Buffer.",
+  )
+}
+
+function wholeHex(text: string): Buffer | undefined {
+  const digits = text.replace(/^(?:\\x|0x)|[\s"]+/gi, '')
+  return /^(?:[0-9a-f]{2})+$/i.test(digits) ? Buffer.from(digits, 'hex') : undefined
+}
+
+/** The bytes as the text that an encoding is, behind a byte order mark, white space and a quote. */
+function textOf(bytes: Buffer): string | undefined {
+  const isWide = bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)
+  // Of nearly all files the first byte tells.
+  if (!isWide && !/[\s\\"\xefA-Za-z0-9+/_-]/.test(String.fromCharCode(bytes[0] ?? 0))) return undefined
+  const text = bytes.toString(isWide ? 'utf16le' : 'latin1')
+  return text.replace(/^(?:\ufeff|\xef\xbb\xbf)?\s*"?/, '')
+}
+
+const WRAPPERS: [what: string, start: RegExp][] = [
+  ['a part of a MIME message', /^(?:MIME-Version|Content-(?:Type|Disposition|Transfer-Encoding)):/i],
+  ['a multipart body', /^--[^\r\n]{1,200}\r?\nContent-(?:Type|Disposition|Transfer-Encoding):/i],
+  ['a uuencoded text', /^begin [0-7]{3,4} \S/],
+  ['a Buffer written as JSON', /^\{\s*"type"\s*:\s*"Buffer"\s*,\s*"data"\s*:/],
+]
+
+/** What else the file is packed into: known, but not unpacked here. */
+export function wrapperOf(bytes: Buffer): string | undefined {
+  const start = bytes.toString('latin1', 0, START).trimStart()
+  return WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0]
+}

@@ -1,0 +1,52 @@
+import type { Signature } from './signatures'
+
+const XML: Signature = { contentType: 'application/xml', family: true }
+const HTML: Signature = { contentType: 'text/html', family: true }
+const RTF: Signature = { contentType: 'application/rtf' }
+
+/** Markup at the start of a file, in any case, in UTF-8 or UTF-16, with or without a declaration. */
+export function markupOf(head: Buffer): Signature | undefined {
+  const text = textOf(head)
+  if (text === undefined) return undefined
+  if (/^\{\\rtf/i.test(text)) return RTF
+  if (!text.startsWith('<')) return undefined
+  const content = text.replace(PROLOGUE, '')
+  if (/^<\?xml[\s?]/i.test(text)) return XML
+  if (/^<!doctype\s+html\b/i.test(content) || HTML_TAG.test(content)) return HTML
+  return /^<!doctype\s/i.test(content) || isElement(content) ? XML : undefined
+}
+
+/** Comments, instructions and white space that may stand before a document's type or first element. */
+const PROLOGUE = /^(?:\s|<!--[\s\S]*?-->|<\?[\s\S]*?\?>)+/
+
+const HTML_TAG =
+  /^<(html|head|body|title|meta|link|style|script|table|div|h[1-6]|p|pre|ul|ol|center|font|iframe|form)[\s/>]/i
+
+const ATTRIBUTES = /^<([a-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*\/?>/i
+
+/** "<John Smith> wrote" and "<5 mg" are no elements: one has attributes, holds others, or ends. */
+function isElement(text: string): boolean {
+  const [tag, name, attributes] = ATTRIBUTES.exec(text) ?? []
+  if (tag === undefined) return false
+  const isEmpty = tag.endsWith('/>')
+  return (
+    attributes !== '' ||
+    isEmpty ||
+    /^\s*<[a-z_!/?]/i.test(text.slice(tag.length)) ||
+    text.includes(`</${name}>`)
+  )
+}
+
+/** The head as text, behind a byte order mark and white space; undefined when it can be no markup. */
+function textOf(head: Buffer): string | undefined {
+  const [first = 0, second = 0] = head
+  const isLittle = (first === 0xff && second === 0xfe) || (first !== 0 && second === 0)
+  const isBig = (first === 0xfe && second === 0xff) || (first === 0 && second !== 0)
+  const text = isBig
+    ? Buffer.from(head.subarray(0, head.length & ~1))
+        .swap16()
+        .toString('utf16le')
+    : head.toString(isLittle ? 'utf16le' : 'utf8')
+  const start = text.replace(/^\ufeff?\s*/, '')
+  return start.startsWith('<') || start.startsWith('{') ? start : undefined
+}

@@ -1,0 +1,125 @@
+import { types } from 'node:util'
+import { badInput } from '../errors'
+
+/** A reference as a message holds it, e.g. what a redox-upload node emits. */
+export interface GivenReference {
+  url: string
+  name?: unknown
+  contentType?: unknown
+  fileType?: unknown
+  size?: unknown
+  sha256?: unknown
+  upload?: unknown
+}
+
+/** What an object holds: the file, with its own name and type, or a reference. */
+export type FileObject =
+  { content: Uint8Array | string; filename?: string; contentType?: string } | { reference: GivenReference }
+
+/** Where the objects of others keep a file, its name and its type: multer, n8n, FHIR, mail, express-fileupload. */
+const CONTENT = ['buffer', 'data', 'content'] as const
+const NAME = ['originalname', 'fileName', 'filename', 'title', 'name'] as const
+const TYPE = ['mimetype', 'mimeType', 'contentType'] as const
+
+/**
+ * The file in an object that other programs make of one.
+ * @throws RedoxError REDOX_BAD_INPUT for an object without a file; it says which part to give
+ */
+export function fileObjectOf(value: unknown, where: string): FileObject {
+  try {
+    return found(value) ?? refuse(value, where)
+  } catch (error) {
+    if (error instanceof Error && error.name === 'RedoxError') throw error
+    throw badInput(`${where} is an object that cannot be read: one of its properties fails.`)
+  }
+}
+
+function found(value: unknown): FileObject | undefined {
+  const bytes = bytesOf(value)
+  if (bytes !== undefined) return { content: bytes }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const object = value as Record<string, unknown>
+  const filename = firstText(object, NAME)
+  const contentType = firstText(object, TYPE)
+  const content = contentOf(object, filename !== undefined || contentType !== undefined)
+  if (content !== undefined)
+    return {
+      content,
+      ...(filename !== undefined && { filename }),
+      ...(contentType !== undefined && { contentType }),
+    }
+  const { url, name = filename, fileType, size, sha256, upload } = object
+  return typeof url === 'string'
+    ? { reference: { url, name, contentType, fileType, size, sha256, upload } }
+    : undefined
+}
+
+/** Text is a file only in an object that is about one. */
+function contentOf(object: Record<string, unknown>, isFile: boolean): Uint8Array | string | undefined {
+  for (const key of CONTENT) {
+    const value = object[key]
+    const bytes = bytesOf(value)
+    if (bytes !== undefined) return bytes
+    if (isFile && typeof value === 'string' && value !== '') return value
+  }
+  return undefined
+}
+
+/** Bytes in other forms than a Uint8Array. Views of the same memory, except for a Buffer that was written as JSON. */
+function bytesOf(value: unknown): Uint8Array | undefined {
+  if (types.isUint8Array(value)) return value
+  if (types.isAnyArrayBuffer(value)) return new Uint8Array(value)
+  if (types.isDataView(value) || types.isUint8ClampedArray(value) || types.isInt8Array(value))
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  if (typeof value !== 'object' || value === null) return undefined
+  const { type, data } = value as { type?: unknown; data?: unknown }
+  if (type !== 'Buffer' || !Array.isArray(data)) return undefined
+  const isByte = (one: unknown): boolean =>
+    Number.isInteger(one) && (one as number) >= 0 && (one as number) < 256
+  return data.every(isByte) ? Uint8Array.from(data as number[]) : undefined
+}
+
+function firstText(object: Record<string, unknown>, names: readonly string[]): string | undefined {
+  const texts = names.map((name) => object[name])
+  return texts.find((text): text is string => typeof text === 'string' && text !== '')
+}
+
+function refuse(value: unknown, where: string): never {
+  throw badInput(`${where} is ${describeKind(value)}, which is not a file. ${adviceFor(value)}`)
+}
+
+const describeKind = (value: unknown): string =>
+  Array.isArray(value)
+    ? 'an array'
+    : typeof value === 'object'
+      ? 'an object without a url'
+      : `a ${typeof value}`
+
+const ADVICE =
+  'Pass a Buffer, base64 text, a data: URI, or the file reference that a redox-upload node emits. A file that was ' +
+  'uploaded to an "http in" node is in msg.req.files[0].buffer.'
+
+function adviceFor(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return ADVICE
+  const object = value as Record<string, unknown>
+  if (typeof object.arrayBuffer === 'function')
+    return 'Pass its bytes: Buffer.from(await file.arrayBuffer()) in a Function node.'
+  if (typeof object.path === 'string' || typeof object.filepath === 'string')
+    return `It names a path: set the node's "File from" to a path on this machine, and its File field to that property. ${ADVICE}`
+  if (typeof object.pipe === 'function') return `It is a stream: collect it into a Buffer first. ${ADVICE}`
+  const inner = [
+    'binary',
+    'file',
+    'files',
+    'attachment',
+    'attachments',
+    'presentedForm',
+    'buffer',
+    'data',
+    'content',
+  ]
+  const part = inner.find((name) => typeof object[name] === 'object' && object[name] !== null)
+  return part === undefined
+    ? ADVICE
+    : `Set the File field to the file inside of it (it has a property "${part}"). ${ADVICE}`
+}

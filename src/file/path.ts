@@ -1,0 +1,257 @@
+import { lstat, open, realpath, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { badInput, RedoxError } from '../errors'
+import { turn } from '../turns'
+import type { Examination, Range } from './completeness'
+import { HEAD_LENGTH } from './content-types'
+import { describe, emptyFile, type Described } from './describe'
+import { PIECE } from './memory'
+import { DRAINED_FROM, Scratch } from './scratch'
+import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'
+
+/** How long a file is waited for that is still being written. */
+export interface Settling {
+  /** milliseconds that it must have stood still for; 0: it is taken as it is */
+  settleMs?: number
+  /** ends the wait */
+  signal?: AbortSignal
+}
+
+/**
+ * A file on this machine, read piece by piece when it is sent. One that is still being written is waited for.
+ * @param filePath absolute, or relative to one of the folders
+ * @param folders the only folders that files may come from; absolute. None: no path is accepted.
+ * @param readMs milliseconds that a piece of it may take
+ * @throws RedoxError REDOX_BAD_INPUT, and the signal's reason
+ */
+export async function takePath(
+  filePath: unknown,
+  hints: FileHints,
+  folders: string[],
+  readMs = READ_MS,
+  { settleMs = 0, signal }: Settling = {},
+): Promise<IntakeResult<FileSource>> {
+  if (typeof filePath !== 'string' || filePath === '') {
+    throw badInput(
+      `${hints.where} holds no path. The node is set to read its file from a path on this machine.`,
+    )
+  }
+  if (folders.length === 0) {
+    throw badInput(
+      'Files can be read from a path only inside the folders named in the redox-config node, and none is named. ' +
+        'Add the folder there (section "Files on this machine").',
+    )
+  }
+  const real = await resolveInside(filePath, hints.where, folders)
+  const look = async (): Promise<Look> => lookAt(real, hints)
+  const before = await settled(look, hints, settleMs, signal)
+  const named = { ...hints, filename: hints.filename ?? path.basename(filePath) }
+  const { description, ...told } = await describePath(real, before.size, named).catch(unreadable)
+  return { file: pathSource(real, before, description, readMs), ...told }
+}
+
+/** What a look at a file tells of its state. Times in milliseconds since 1970, by the clock of its disk. */
+interface Look {
+  size: number
+  mtimeMs: number
+  ctimeMs: number
+}
+
+async function lookAt(real: string, hints: FileHints): Promise<Look> {
+  const found = await stat(real).catch(unreadable)
+  if (!found.isFile()) throw badInput(`The path in ${hints.where} is not a regular file.`)
+  return found
+}
+
+/** A file that is written to for as long is none that a node can wait for. */
+const MOST_SETTLE_MS = 60_000
+
+/**
+ * The file when it has stood still: when neither its size nor its times changed for so long. A file that is still being
+ * written would be sent in part, and once more with each part. Its times are compared with this machine's clock only to
+ * tell that it is old: a share's clock may be ahead.
+ */
+async function settled(
+  look: () => Promise<Look>,
+  hints: FileHints,
+  settleMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Look> {
+  const began = performance.now()
+  let before = await look()
+  for (;;) {
+    const age = Math.max(0, Date.now() - Math.max(before.mtimeMs, before.ctimeMs))
+    if (age < settleMs) await sleep(settleMs - age, undefined, { ...(signal && { signal }) })
+    const after = age < settleMs ? await look() : before
+    if (isSame(after, before)) break
+    if (performance.now() - began >= MOST_SETTLE_MS) throw stillWritten(hints)
+    before = after
+  }
+  if (before.size === 0) throw emptyFile(hints)
+  return before
+}
+
+const isSame = (one: Look, other: Look): boolean =>
+  one.size === other.size && one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs
+
+const stillWritten = ({ where }: FileHints): Error =>
+  badInput(
+    `The file at the path in ${where} was still being written after 60 s, so it was not sent. Send it when it is ` +
+      'complete: let the program that writes it rename it into the folder when it has ended.',
+  )
+
+async function describePath(real: string, size: number, hints: FileHints): Promise<Described> {
+  const handle = await open(real, 'r')
+  const readAt = async ({ at, length }: Range): Promise<Buffer> => {
+    const wanted = Math.max(0, Math.min(length, size - at))
+    return wanted === 0 ? Buffer.alloc(0) : readPiece(handle, Buffer.allocUnsafe(wanted), at)
+  }
+  try {
+    const head = await readAt({ at: 0, length: HEAD_LENGTH })
+    return await examineWith(describe(head, size, hints), readAt)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function examineWith<T>(
+  examination: Examination<T>,
+  readAt: (range: Range) => Promise<Buffer>,
+): Promise<T> {
+  let step = examination.next()
+  while (step.done !== true) step = examination.next(await readAt(step.value))
+  return step.value
+}
+
+// Longer than any disk or share needs that works. One that is gone would hold a message, and its place, for ever.
+const READ_MS = 60_000
+
+const unreadable = (error: unknown): never => {
+  if (error instanceof RedoxError) throw error
+  const { code } = error as { code?: unknown }
+  throw badInput(`The file at the path cannot be read (${String(code)}). Check its permissions.`)
+}
+
+async function resolveInside(filePath: string, where: string, folders: string[]): Promise<string> {
+  for (const folder of folders) {
+    const real = await existing(path.resolve(folder, filePath))
+    const base = await realpath(folder).catch(() => undefined)
+    if (real === undefined || base === undefined) continue
+    const inside = path.relative(base, real)
+    const isOutside = inside.split(path.sep)[0] === '..' || path.isAbsolute(inside)
+    if (inside !== '' && !isOutside) return real
+  }
+  // One answer for "does not exist" and "lies elsewhere", so that a message cannot probe the disk.
+  throw badInput(`The path in ${where} is no file inside the folders that the redox-config node allows.`)
+}
+
+/**
+ * The resolved path, of a name in either Unicode form: macOS and some shares keep `ü` as two characters (NFD), most
+ * programs write it as one (NFC).
+ */
+async function existing(absolute: string): Promise<string | undefined> {
+  const found = await realpath(absolute).catch(() => undefined)
+
+  if (found !== undefined || /^[\0-\x7f]*$/.test(absolute)) return found
+  const { root } = path.parse(absolute)
+  let place = root
+  for (const part of absolute.slice(root.length).split(path.sep)) {
+    const forms = [...new Set([part, part.normalize('NFC'), part.normalize('NFD')])]
+    const there = await Promise.all(forms.map((form) => isThere(path.join(place, form))))
+    const form = forms.find((_, index) => there[index])
+    if (form === undefined) return undefined
+    place = path.join(place, form)
+  }
+  return realpath(place).catch(() => undefined)
+}
+
+const isThere = (name: string): Promise<boolean> =>
+  lstat(name).then(
+    () => true,
+    () => false,
+  )
+
+function pathSource(
+  file: string,
+  before: { size: number; mtimeMs: number },
+  description: FileDescription,
+  readMs: number,
+): FileSource {
+  return {
+    kind: 'file',
+    ...description,
+    size: before.size,
+    inMemory: false,
+    async *read() {
+      const opening = open(file, 'r').catch(() => {
+        throw changed()
+      })
+      const handle = await inTime(opening, readMs)
+      const scratch = pieces.take()
+      const read = (piece: Buffer, position: number): Promise<Buffer> =>
+        inTime(readPiece(handle, piece, position), readMs)
+      let last: Buffer
+      try {
+        let at = 0
+        for (; before.size - at > PIECE; at += PIECE) {
+          const piece = await read(scratch, at)
+          await turn(piece.length)
+          yield piece
+        }
+        const rest = before.size - at
+        last = await read(rest < DRAINED_FROM ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest), at)
+        // Looked at before the last piece leaves: a request that lacks bytes is never taken for complete.
+        await inTime(assertUnchanged(handle, before), readMs)
+      } finally {
+        // It waits for a read that hangs.
+        await inTime(handle.close(), CLOSE_MS).catch(() => undefined)
+      }
+      // Closed before the last piece: a body that still runs when the answer comes costs the kept-alive socket.
+      await turn(last.length)
+      yield last
+      pieces.give(scratch)
+    },
+  }
+}
+
+const CLOSE_MS = 1000
+
+async function inTime<T>(task: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(stalled()), milliseconds)
+  })
+  try {
+    return await Promise.race([task, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+type FileHandle = Awaited<ReturnType<typeof open>>
+
+const pieces = new Scratch(PIECE)
+
+/** Fills the piece. */
+async function readPiece(handle: FileHandle, piece: Buffer, position: number): Promise<Buffer> {
+  for (let filled = 0; filled < piece.length;) {
+    const { bytesRead } = await handle.read(piece, filled, piece.length - filled, position + filled)
+    if (bytesRead === 0) throw changed()
+    filled += bytesRead
+  }
+  return piece
+}
+
+async function assertUnchanged(handle: FileHandle, before: { size: number; mtimeMs: number }): Promise<void> {
+  const after = await handle.stat()
+  if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) throw changed()
+}
+
+const stalled = (): Error =>
+  badInput(
+    'The file could not be read on, so it was not sent: its disk or share does not answer. Send it when it does.',
+  )
+
+const changed = (): Error =>
+  badInput('The file changed on the disk while it was read, so it was not sent. Send it when it is complete.')

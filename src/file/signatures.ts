@@ -1,0 +1,118 @@
+import { markupOf } from './markup'
+
+/** What the first bytes of a file prove. */
+export interface Signature {
+  contentType: string
+  /** the bytes prove a container or a markup family, not the type itself: a file name may say more */
+  family?: true
+}
+
+interface Pattern extends Signature {
+  at: number
+  bytes: Buffer
+  /** the bytes are printable: a text may hold them by chance, so text is never taken for this format */
+  printable?: true
+  /** what else has to hold of the start of a file */
+  framed?: (head: Buffer) => boolean
+}
+
+type Options = Pick<Pattern, 'family' | 'printable' | 'framed'>
+
+const pattern = (contentType: string, at: number, bytes: string, options: Options = {}): Pattern => ({
+  contentType,
+  at,
+  bytes: Buffer.from(bytes, 'latin1'),
+  ...options,
+})
+
+const FAMILY = { family: true } as const
+const PRINTABLE = { printable: true } as const
+const riff = { ...PRINTABLE, framed: (head: Buffer) => head.toString('latin1', 0, 4) === 'RIFF' }
+
+/** ID3v2 section 3.1: version and revision are never 0xFF, each byte of the size is below 0x80. */
+const isId3 = (head: Buffer): boolean =>
+  head.length >= 10 && head[3]! < 0x10 && head[4]! < 0xff && head.subarray(6, 10).every((byte) => byte < 0x80)
+
+// The first bytes of the formats that people send to EHRs. `file-type` would know more, but its kept
+// versions need Node 22. DICOM is first: its preamble of 128 bytes may hold the header of a TIFF (PS3.10 section 7.1).
+const PATTERNS: Pattern[] = [
+  // Behind the mark stands the first element of group 0002, always in little endian.
+  pattern('application/dicom', 128, 'DICM\x02\0', PRINTABLE),
+  pattern('image/jpeg', 0, '\xff\xd8\xff'),
+  pattern('image/png', 0, '\x89PNG\r\n\x1a\n'),
+  ...['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].map((mark) => pattern('image/tiff', 0, mark)),
+  ...['GIF87a', 'GIF89a'].map((mark) => pattern('image/gif', 0, mark, PRINTABLE)),
+  pattern('image/webp', 8, 'WEBP', riff),
+  pattern('audio/wav', 8, 'WAVE', { ...riff, ...FAMILY }),
+  pattern('audio/mpeg', 0, 'ID3', { ...PRINTABLE, ...FAMILY, framed: isId3 }),
+  pattern('application/zip', 0, 'PK\x03\x04', FAMILY),
+  pattern('application/gzip', 0, '\x1f\x8b\x08', FAMILY),
+  pattern('application/x-cfb', 0, '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1', FAMILY),
+]
+
+/** Bytes needed from the start of a file to tell its type: a PDF may begin so late (ISO 32000-1, H.3.4.1). */
+export const HEAD_LENGTH = 1024
+
+/** Where the PDF in a file begins, -1 for none: readers search for it in the first 1024 bytes. */
+export const pdfStart = (head: Buffer): number =>
+  head.subarray(0, HEAD_LENGTH + PDF_MARK.length - 1).indexOf(PDF_MARK)
+
+/** A PDF of nothing but text that begins late has its mark in a line of its own, and an object behind it. */
+export const isPdfInText = (head: Buffer): boolean =>
+  /[\r\n]%PDF-\d\.\d\s*[\r\n][^]*?\d \d+ obj\b/.test(head.toString('latin1'))
+
+const PDF_MARK = Buffer.from('%PDF-')
+
+export function signatureOf(head: Buffer): Signature | undefined {
+  const late = pdfStart(head)
+  if (late >= 0 && late === textStart(head)) return { contentType: 'application/pdf' }
+  const found = PATTERNS.find((one) => matches(one, head))
+  if (found !== undefined) return found
+  return mediaOf(head) ?? markupOf(head)
+}
+
+function matches({ at, bytes, printable, framed }: Pattern, head: Buffer): boolean {
+  if (!head.subarray(at, at + bytes.length).equals(bytes)) return false
+  return (framed?.(head) ?? true) && !(printable && looksLikeText(head))
+}
+
+/** Behind a byte order mark and white space. */
+function textStart(head: Buffer): number {
+  let at = head.subarray(0, 3).equals(BOM) ? BOM.length : 0
+  while (' \t\r\n'.includes(String.fromCharCode(head[at] ?? 0))) at++
+  return at
+}
+const BOM = Buffer.from('\ufeff')
+
+// The brands of ISO/IEC 23008-12 and of AV1 Image File Format.
+const HEIC = ['heic', 'heix', 'hevc', 'hevx', 'heim', 'heis', 'hevm', 'hevs']
+const BRANDS: [contentType: string, brands: string[]][] = [
+  ['image/avif', ['avif', 'avis']],
+  ['image/heic', HEIC],
+  ['image/heif', ['mif1', 'mif2', 'msf1', 'miaf']],
+]
+
+/** ISO base media files: pictures of phones and films. The major brand goes before the compatible ones. */
+function mediaOf(head: Buffer): Signature | undefined {
+  if (head.length < 12 || head.toString('latin1', 4, 8) !== 'ftyp' || looksLikeText(head)) return undefined
+  const major = head.toString('latin1', 8, 12)
+  const brands = [major]
+  const end = Math.min(head.readUInt32BE(0), head.length)
+  for (let at = 16; at + 4 <= end; at += 4) brands.push(head.toString('latin1', at, at + 4))
+  const typeOf = (names: string[]): string | undefined =>
+    BRANDS.find(([, known]) => names.some((name) => known.includes(name)))?.[0]
+  const ofMajor = typeOf([major])
+  const isPicture = ofMajor !== undefined && (ofMajor !== 'image/heif' || brands.length === 1)
+  const contentType = isPicture ? ofMajor : (typeOf(brands) ?? ofMajor)
+  return contentType === undefined ? { contentType: 'video/mp4', family: true } : { contentType }
+}
+
+/** True when the head is UTF-8 (or ASCII) text without control characters. */
+export function looksLikeText(head: Buffer): boolean {
+  // The head may end inside a character: at most three bytes of one are missing.
+  for (let cut = 0; cut < 4 && cut <= head.length; cut++) {
+    const text = head.subarray(0, head.length - cut).toString('utf8')
+    if (!text.includes('\ufffd')) return !/[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text)
+  }
+  return false
+}
