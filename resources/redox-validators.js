@@ -306,11 +306,15 @@
   const sentence = (name, fault) =>
     fault === undefined || text(`invalid.${fault[0]}`, { label: text(`label.${name}`), ...fault[1] })
 
-  // The built-in sandbox has keys of its own, and what a variable says is known to the runtime only.
+  // What a variable says is known to the runtime only.
+  const mayBeSandbox = (read) =>
+    read('environmentType') === 'env' ||
+    VARIABLE.test(read('environment')) ||
+    ['', 'Sandbox'].includes(read('environment'))
+
+  // The built-in sandbox has keys of its own.
   const asksFor = (auth, read) =>
-    (read('auth') === 'legacy' ? 'legacy' : 'oauth') === auth &&
-    read('environmentType') !== 'env' &&
-    !['', 'Sandbox'].includes(read('environment'))
+    (read('auth') === 'legacy' ? 'legacy' : 'oauth') === auth && !mayBeSandbox(read)
 
   const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] }
 
@@ -346,7 +350,7 @@
     const secret = secretOf(node, read, name)?.trim()
     if (secret === '') return ['needed']
     if (secret === undefined || secret === STORED || VARIABLE.test(secret)) return undefined
-    if (PUBLISHED_KEYS.has(secret) && read('environment') !== 'Sandbox') return ['publishedKey']
+    if (PUBLISHED_KEYS.has(secret) && !mayBeSandbox(read)) return ['publishedKey']
     const isRight = name === 'storeKey' ? secret.length >= 16 : isDatabase(secret)
     return isRight ? undefined : [name]
   }

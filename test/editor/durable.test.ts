@@ -31,6 +31,7 @@ const SECRETS: [values: Record<string, string>, fields: string[], sentences: str
       environment: 'Production',
       clientId: 'a',
       keyId: 'b',
+      privateKey: '${KEY}',
     },
     ['storeKey'],
     ['Store key is that of an example, which is published. Empty the field: a new one is made.'],

@@ -12,6 +12,7 @@ const DIALOG = 'nodes/redox-datamodel-note/redox-datamodel-note.html'
 interface Validators {
   RULES: string[]
   valid(name: string, rules: string[]): (this: object, value: string) => true | string
+  validSecret(name: string): (this: object, value: string) => true | string
 }
 
 function validators(): Validators {
@@ -76,4 +77,24 @@ describe('rules of the dialogs', () => {
       rmSync(copy, { recursive: true, force: true })
     }
   })
+})
+
+describe('the store key of an example, in the dialog', () => {
+  const example = JSON.parse(
+    readFileSync(path.join(ROOT, 'examples/12 - Durable delivery of a folder.json'), 'utf8'),
+  ) as { type: string; credentials: object }[]
+  const connection = example.find(({ type }) => type === 'redox-config')!
+  const ENVIRONMENTS: [environment: string, environmentType: string, said: true | string][] = [
+    ['Sandbox', 'environment', true],
+    ['ENVIRONMENT', 'env', true],
+    ['${REDOX_STAGE}', 'environment', true],
+    ['Development', 'environment', 'publishedKey'],
+    ['Production', 'environment', 'publishedKey'],
+  ]
+  for (const [environment, environmentType, said] of ENVIRONMENTS) {
+    it(`for the environment ${environment}: ${said}`, () => {
+      const node = { ...connection, environment, environmentType }
+      assert.equal(validators().validSecret('storeKey').call(node, ''), said)
+    })
+  }
 })
