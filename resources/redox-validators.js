@@ -191,7 +191,6 @@
       oneOf([...(read('operation').startsWith('Obs') ? OBSERVATION_STATUS : REPORT_STATUS), ...ENDED])(value),
     documentStatus: oneOf(['current', 'superseded', 'entered-in-error']),
     noteContentType: oneOf(['Base64 Encoded', 'Plain Text', 'Rich Text']),
-    availability: oneOf(['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled']),
     amount,
     url,
     limits,

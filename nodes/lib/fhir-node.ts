@@ -57,5 +57,6 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
     },
     connection.sender,
   )
+  draft.warnings.forEach((warning) => task.warn(warning))
   return { kind: 'message', draft, files, isText: false }
 }

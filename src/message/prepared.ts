@@ -28,6 +28,8 @@ export interface Draft {
   /** what it is, for the error text */
   title: string
   problems: Problem[]
+  /** what was decided for the sender and may be worth a look; no patient data */
+  warnings: string[]
 }
 
 /**

@@ -3,7 +3,7 @@ import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
 import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
 import { sha256Of, type FileReference, type FileSource, type MessageFile } from '../file/file'
-import { isObject, withValueAt, type JsonObject } from '../message/json'
+import { getAt, isObject, withValueAt, type JsonObject } from '../message/json'
 import { assertRequestSize, assertUploadable, type PreparedMessage, type Way } from '../message/prepared'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
 import { adviceOn } from '../transport/faults'
@@ -218,7 +218,7 @@ export class RedoxClient {
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') continue
-      uploads.push(...this.previewUpload(file, uploadKind(message.api)))
+      uploads.push(previewOf(this.#uploadStep(file, uploadKind(message.api), sourceOf(message))))
       body = withValueAt(body, path, '<reference that the upload is answered with>')
     }
     return [...uploads, previewOf(this.#sendStep(message, body, files))]
@@ -276,10 +276,10 @@ export class RedoxClient {
     kind: UploadKind,
     signal: AbortSignal,
     onProgress?: OnProgress,
-    once = false,
+    { once = false, source }: { once?: boolean; source?: string | undefined } = {},
   ): Promise<Uploaded> {
     assertUploadable(file, this.settings.limits)
-    const step = { ...this.#uploadStep(file, kind), once }
+    const step = { ...this.#uploadStep(file, kind, source), once }
     const { answer, attempts } = await this.#request(() => step, signal, onProgress)
     const url = counting(attempts, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
@@ -293,7 +293,7 @@ export class RedoxClient {
     }
   }
 
-  #uploadStep(file: FileSource, kind: UploadKind): Step {
+  #uploadStep(file: FileSource, kind: UploadKind, source?: string): Step {
     const { hosts, environment, binaryForm } = this.settings
     const binaryBody = { raw: rawBody, 'fhir-json': fhirBinaryBody, multipart: multipartBody }[binaryForm]
     const url =
@@ -303,7 +303,7 @@ export class RedoxClient {
       operation: 'upload',
       url,
       headers: {
-        ...this.#sourceHeader(),
+        ...this.#sourceHeader(source),
         accept: kind === 'blob' ? 'application/json' : 'application/fhir+json',
       },
       body: kind === 'blob' ? multipartBody(file) : binaryBody(file),
@@ -322,6 +322,7 @@ export class RedoxClient {
     const delivered: DeliveredFile[] = []
     let body = message.body
     let attempts = 0
+    const uploading = { once: journal !== undefined, source: sourceOf(message) }
     let step = this.#sendStep(message, body, files)
     // Before anything is uploaded for it: the references will only make it a little longer.
     assertRequestSize(step.body.length, this.settings.limits)
@@ -334,7 +335,7 @@ export class RedoxClient {
       const known = journal?.uploaded[index]
       const uploaded =
         known ??
-        (await this.#upload(file, uploadKind(message.api), signal, onProgress, journal !== undefined).catch(
+        (await this.#upload(file, uploadKind(message.api), signal, onProgress, uploading).catch(
           (error: unknown) => {
             throw error instanceof RedoxError ? withFiles(error, delivered, []) : error
           },
@@ -392,7 +393,7 @@ export class RedoxClient {
       url: fhir
         ? `${hosts.fhirBase}/${message.slug}/${environment}/${message.operation}`
         : `${hosts.apiBase}/endpoint`,
-      headers: { ...this.#sourceHeader(), accept: contentType },
+      headers: { ...this.#sourceHeader(sourceOf(message)), accept: contentType },
       body: jsonBody(contentType, body, embeddings, withValueAt),
       sent: body,
       files: embeddings.map(({ file }) => file),
@@ -400,8 +401,7 @@ export class RedoxClient {
     }
   }
 
-  #sourceHeader(): Record<string, string> {
-    const { id } = this.settings.source
+  #sourceHeader(id = this.settings.source.id): Record<string, string> {
     return id === undefined ? {} : { 'redox-source-id': id }
   }
 
@@ -583,6 +583,12 @@ async function allSent({ sent, files = [] }: Step): Promise<JsonObject | undefin
   if (sent === undefined) return undefined
   const heads = await Promise.all(files.map(headOf))
   return { ...sent, heads: heads.flatMap((head) => [head.toString(), head.toString('base64')]) }
+}
+
+/** A file is found only by the source that uploaded it: a Data Model message names its source itself. */
+function sourceOf({ api, body }: PreparedMessage): string | undefined {
+  const id = api === 'datamodel' ? getAt(body, ['Meta', 'Source', 'ID']) : undefined
+  return typeof id === 'string' && id !== '' ? id : undefined
 }
 
 async function headOf(file: FileSource): Promise<Buffer> {
