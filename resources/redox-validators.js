@@ -268,8 +268,12 @@
       oneOf([...(read('operation').startsWith('Obs') ? OBSERVATION_STATUS : REPORT_STATUS), ...ENDED])(value),
     documentStatus: oneOf(['current', 'superseded', 'entered-in-error']),
     noteContentType: oneOf(['Base64 Encoded', 'Plain Text', 'Rich Text']),
-    availability: oneOf(['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled']),
-    json: (value) => (isBlank(value) || isObject(attempt(() => JSON.parse(value))) ? undefined : ['json']),
+    /** the Data of a node: an object, with FHIR also a list of resources; only Data Model nodes have an event type */
+    json: (value, read) => {
+      const data = attempt(() => JSON.parse(value))
+      const isData = isObject(data) || (Array.isArray(data) && read('eventType') === '')
+      return isBlank(value) || isData ? undefined : ['json']
+    },
     amount,
     url,
     limits,

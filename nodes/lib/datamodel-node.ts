@@ -3,12 +3,8 @@ import { badInput } from '../../src/errors'
 import { asText, readText, sha256Of, type MessageFile } from '../../src/file/file'
 import { getAt } from '../../src/message/json'
 import { assertEmbeddable } from '../../src/message/prepared'
-import {
-  assertContentsEmbeddable,
-  draftDataModel,
-  type DataModel,
-  type FieldValue,
-} from '../../src/message/datamodel'
+import { assertContentsEmbeddable, draftDataModel, type DataModel } from '../../src/message/datamodel'
+import type { FieldValue } from '../../src/message/fields'
 import { withAbsent } from './evaluate'
 import { Gate } from '../../src/redox/gate'
 import { fileValue, isReferenceText, placeFiles, takeFiles } from './file-input'
@@ -88,6 +84,7 @@ async function prepare(
     },
     connection.sender,
   )
+  draft.warnings.forEach((warning) => task.warn(warning))
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
   return {
     kind: 'message',

@@ -54,6 +54,7 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
     },
     connection.sender,
   )
+  draft.warnings.forEach((warning) => task.warn(warning))
   return { kind: 'message', draft: withAbsent(draft, inputs), files, isText: false }
 }
 

@@ -7,8 +7,14 @@ import { isRealDate, NO_SUCH_DATE } from './dates'
 const text = z.string().nullish()
 const required = z.string().min(1)
 const texts = z.array(z.string()).optional()
-const dateTime = z.iso
-  .datetime({ offset: true, message: 'Write it like 2026-01-31T10:00:00.000Z.' })
+// By Redox's own page seconds may be left out, and the colon of the offset (facts 9.20).
+const dateTime = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)$/, {
+    message: 'Write it like 2026-01-31T10:00:00.000Z.',
+    abort: true,
+  })
+  .refine(isRealDate, NO_SUCH_DATE)
   .nullish()
 const uuid = z
   .string()
@@ -85,7 +91,18 @@ const patient = z.looseObject({
     .optional(),
   Notes: texts,
   Contacts: z
-    .array(z.looseObject({ FirstName: text, LastName: text, PhoneNumber: phones, Address: address }))
+    .array(
+      z.looseObject({
+        FirstName: text,
+        MiddleName: text,
+        LastName: text,
+        Address: address,
+        PhoneNumber: phones,
+        RelationToPatient: text,
+        EmailAddresses: texts,
+        Roles: texts,
+      }),
+    )
     .optional(),
 })
 
@@ -103,7 +120,6 @@ const visit = z
   .optional()
 const orderNames = z.array(z.looseObject({ ID: text, Name: text })).optional()
 
-export const AVAILABILITY = ['Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled'] as const
 export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] as const
 
 const note = z.looseObject({
@@ -138,7 +154,8 @@ const media = z.looseObject({
   Provider: providerWithId,
   Authenticated: text,
   Authenticator: provider.optional(),
-  Availability: z.enum(AVAILABILITY),
+  // Facts 9.11: Redox's own pages name different sets.
+  Availability: required,
   Notifications: z.array(provider).optional(),
 })
 

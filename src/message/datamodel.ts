@@ -2,7 +2,17 @@ import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
-import { copyJson, getAt, isObject, fieldPath, setAt, type Json, type JsonObject, type Path } from './json'
+import {
+  indexesOf,
+  isBlank,
+  isSame,
+  layFields,
+  onlyOf,
+  type Choice,
+  type FieldValue,
+  type Laid,
+} from './fields'
+import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,
   checked,
@@ -13,14 +23,9 @@ import {
 } from './prepared'
 import { problemsOf } from './problems'
 
-export type DataModel = keyof typeof DATA_MODEL_SCHEMAS
+export type { FieldValue } from './fields'
 
-/** A value that a node's form (or the message that the form points to) gives for one field. */
-export interface FieldValue {
-  /** e.g. `Note.Provider.ID`, `Orders[0].Results[0].Code` */
-  path: string
-  value: unknown
-}
+export type DataModel = keyof typeof DATA_MODEL_SCHEMAS
 
 /** Who sends: from the redox-config node. */
 export interface Sender {
@@ -67,15 +72,20 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
     throw badInput(`${input.model} has no event type of that name. Choose ${Object.keys(events).join(', ')}.`)
   }
   const body = ownCopy(input.data)
-  setMeta(body, input, sender)
-  for (const field of input.fields) setField(body, field)
-  if (input.documentDigest !== undefined) setDocumentId(body, input.model, input.documentDigest)
-  const files = PLACE[input.model](body, input)
-  setDefaults(body, DEFAULTS[input.model])
+  const problems: Problem[] = []
+  const warnings: string[] = []
+  setMeta(body, input, sender, problems)
+  numbersToTexts(schema, body)
+  const fields = fieldsFor(body, input, warnings)
+  const laid = layFields(body, fields, choicesFor(input), problems)
+  if (input.documentDigest !== undefined) setDocumentId(body, input, laid, input.documentDigest)
+  const files = PLACE[input.model](body, input, laid)
+  setDefaults(body, defaultsFor(body, input, laid))
   return {
     message: { api: 'datamodel', operation: `${input.model}:${input.eventType}`, body, files },
     title: `The ${input.model} message (${input.eventType})`,
-    problems: problemsIn(schema, body, input),
+    problems: [...problems, ...problemsIn(schema, body, input)],
+    warnings,
   }
 }
 
@@ -90,6 +100,7 @@ function setMeta(
   body: JsonObject,
   { model, eventType, destinations, now }: DataModelInput,
   sender: Sender,
+  problems: Problem[],
 ): void {
   setAt(body, ['Meta', 'DataModel'], model)
   setAt(body, ['Meta', 'EventType'], eventType)
@@ -99,6 +110,7 @@ function setMeta(
       ['Meta', 'Destinations'],
       destinations.map((ID) => ({ ID })),
     )
+  problems.push(...sourceProblems(getAt(body, ['Meta', 'Source', 'ID']), sender))
   if (sender.sourceId !== undefined) setAt(body, ['Meta', 'Source', 'ID'], sender.sourceId)
   if (sender.sourceName !== undefined) setAt(body, ['Meta', 'Source', 'Name'], sender.sourceName)
   setDefaults(body, [
@@ -111,41 +123,157 @@ function setDefaults(body: JsonObject, defaults: [Path, Json][]): void {
   for (const [path, value] of defaults) if ((getAt(body, path) ?? null) === null) setAt(body, path, value)
 }
 
-function setField(body: JsonObject, { path, value }: FieldValue): void {
-  setAt(body, fieldPath(path), fieldValue(value, path))
+const SOURCE_PATH = 'Meta.Source.ID'
+
+/** The source of the data and that of the connection are one: keys and files belong to one source. */
+function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[] {
+  if (isBlank(given)) return []
+  if (typeof given !== 'string' || !UUID.test(given)) {
+    return [
+      {
+        path: SOURCE_PATH,
+        problem: 'is no ID of a source',
+        fix: 'Give the UUID from the Redox dashboard, or leave it out.',
+      },
+    ]
+  }
+  if (sourceId === undefined || sourceId.toLowerCase() === given.toLowerCase()) return []
+  return [
+    {
+      path: SOURCE_PATH,
+      problem: `is ${given}, but the connection sends as ${sourceId}`,
+      fix: 'Leave it out of the data, or choose the redox-config node of that source.',
+    },
+  ]
 }
 
-/** Every field of the forms is a text to Redox: a number from a message (an order id) is written as one. */
-export const fieldValue = (value: unknown, path: string): Json =>
-  typeof value === 'number' && Number.isFinite(value) ? String(value) : copyJson(value, path)
+/** Redox takes numbers where its schemas say text (facts 9.20); in the body they become what the schema says. */
+function numbersToTexts(schema: z.ZodType, body: JsonObject): void {
+  const parsed = schema.safeParse(body, { reportInput: true })
+  for (const issue of parsed.error?.issues ?? []) {
+    if (issue.code !== 'invalid_type' || issue.expected !== 'string') continue
+    // A number beyond these has lost digits before it came here.
+    if (typeof issue.input === 'number' && Math.abs(issue.input) <= Number.MAX_SAFE_INTEGER)
+      setAt(body, issue.path as Path, String(issue.input))
+  }
+}
+
+const RESULT_FIELDS = 'Orders[0].Results[0]'
+
+/**
+ * The result fields of the form describe the result that the file goes to. Without a file they may complete the only
+ * result of the data, and never rename another.
+ */
+function fieldsFor(
+  body: JsonObject,
+  { model, fields, files }: DataModelInput,
+  warnings: string[],
+): FieldValue[] {
+  if (model !== 'Results' || files.length > 0) return fields
+  const results = listOf(body.Orders).flatMap((order) => listOf(getAt(order, ['Results'])))
+  const code = fields.find(({ path }) => path === `${RESULT_FIELDS}.Code`)?.value
+  const [only, ...others] = results
+  const own = getAt(only, ['Code'])
+  const describes = others.length === 0 && (isBlank(own) || isSame(own, code))
+  const ofResult = fields.filter(({ path }) => path.startsWith(RESULT_FIELDS))
+  if (describes || ofResult.length === 0) return fields
+  warnings.push(
+    'The result fields of the node describe the result that a file goes to: there is no file, so they were left out.',
+  )
+  return fields.filter((field) => !ofResult.includes(field))
+}
+
+const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : [])
+
+const chooseIdentifier: Choice = (elements, wanted, report) =>
+  onlyOf(
+    indexesOf(elements, ({ IDType }) => isSame(IDType, wanted.IDType)),
+    elements,
+    ({ ID }) => isSame(ID, wanted.ID),
+    () =>
+      report(
+        "has several identifiers of the type that the node's patient ID has",
+        'Leave all but one out of the data, or leave the Patient ID field empty.',
+      ),
+  )
+
+const chooseOrder: Choice = (elements, wanted, report) => {
+  const keys = ['ID', 'ApplicationOrderID'].filter((key) => !isBlank(wanted[key]))
+  const several = (): void =>
+    report(
+      'has several orders that the node may mean',
+      "Fill in the node's Order ID field with the ID of one of them.",
+    )
+  for (const key of keys) {
+    const named = indexesOf(elements, (order) => order[key] === wanted[key])
+    if (named.length > 0) return onlyOf(named, elements, () => false, several)
+  }
+  const free = elements.flatMap((order, index) =>
+    keys.every((key) => isBlank(getAt(order, [key]))) ? [index] : [],
+  )
+  return onlyOf(free, elements, () => false, several)
+}
+
+const isWithoutValue = (result: Json): boolean => isBlank(getAt(result, ['Value']))
+
+/** The first result that waits for a value: one of the form's code, if there is such. */
+const chooseResult: Choice = (elements, { Code }) => {
+  const free = elements.flatMap((result, index) => (isWithoutValue(result) ? [index] : []))
+  const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)
+  return ofCode ?? free[0] ?? elements.length
+}
+
+const choicesFor = ({ files }: DataModelInput): Record<string, Choice> => ({
+  'Patient.Identifiers': chooseIdentifier,
+  Orders: chooseOrder,
+  ...(files.length > 0 && { 'Orders.Results': chooseResult }),
+})
 
 /**
  * The same document of the same patient has the same ID whenever it is sent, so that a repeat can be known as one.
  * A hash: neither patient nor file can be read from it. Shaped as a UUID of version 8 (RFC 9562), which systems take
  * that want one.
  */
-function setDocumentId(body: JsonObject, model: DataModel, digest: string): void {
+function setDocumentId(
+  body: JsonObject,
+  { model, fields }: DataModelInput,
+  laid: Laid,
+  digest: string,
+): void {
   const part = model === 'Media' ? 'Media' : 'Note'
-  const patient = getAt(body, ['Patient', 'Identifiers', 0])
-  const { ID = null, IDType = null } = isObject(patient) ? patient : {}
   const type = getAt(body, [part, 'DocumentType']) ?? null
   const hash = createHash('sha256')
-    .update(JSON.stringify([ID, IDType, type, digest]))
+    .update(JSON.stringify([...patientKey(body, fields, laid), type, digest]))
     .digest('hex')
   const uuid = hash.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-8$3-8$4-$5')
   setAt(body, [part, 'DocumentID'], uuid)
 }
 
-// Facts 5.6 and 5.7. `Results[].Status` was required until 2023: sent always.
-const DEFAULTS: Record<DataModel, [Path, Json][]> = {
-  Notes: [[['Note', 'ContentType'], 'Base64 Encoded']],
-  Media: [[['Media', 'Availability'], 'Available']],
-  Results: [[['Orders', 0, 'Status'], 'Resulted']],
+/** ID and type of the identifier that the form names, or of the only one; of several all, in no order. */
+function patientKey(body: JsonObject, fields: FieldValue[], laid: Laid): Json[] {
+  const list: Path = ['Patient', 'Identifiers']
+  const isNamed = fields.some(({ path }) => path.startsWith('Patient.Identifiers[0]'))
+  const keyOf = (identifier: Json | undefined): Json[] =>
+    ['ID', 'IDType'].map((name) => getAt(identifier, [name]) ?? null)
+  if (isNamed) return keyOf(getAt(body, laid.at([...list, 0])))
+  const identifiers = listOf(getAt(body, list))
+  if (identifiers.length < 2) return keyOf(identifiers[0])
+  const keys = identifiers.map((identifier) => JSON.stringify(keyOf(identifier)))
+  return [[...new Set(keys)].sort()]
+}
+
+// Facts 5.6 and 5.7. `Orders[].Status` was required until 2023: sent always.
+function defaultsFor(body: JsonObject, { model, files, fields }: DataModelInput, laid: Laid): [Path, Json][] {
+  if (model === 'Notes') return [[['Note', 'ContentType'], 'Base64 Encoded']]
+  if (model === 'Media') return [[['Media', 'Availability'], 'Available']]
+  const isOrderChosen = files.length > 0 || fields.some(({ path }) => path.startsWith('Orders[0]'))
+  if (isOrderChosen) return [[[...laid.at(['Orders', 0]), 'Status'], 'Resulted']]
+  return listOf(body.Orders).length > 1 ? [] : [[['Orders', 0, 'Status'], 'Resulted']]
 }
 
 type Placed = PreparedMessage['files']
 
-const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput) => Placed> = {
+const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: Laid) => Placed> = {
   Notes: (body, input) => placeDocument(body, input, 'Note'),
   Media: (body, input) => placeDocument(body, input, 'Media'),
   Results: placeResults,
@@ -167,26 +295,30 @@ function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | '
   return [{ way: placed.way, path: contents }]
 }
 
-function placeResults(body: JsonObject, { files }: DataModelInput): Placed {
-  const first = getAt(body, ['Orders', 0, 'Results', 0])
-  const pattern = isObject(first) ? { ...first } : {}
-  return files.map((placed, index) => {
-    const result: Path = ['Orders', 0, 'Results', index]
+/** Each file goes to the first result without a Value, else to a new one like that of the first file. */
+function placeResults(body: JsonObject, { files }: DataModelInput, laid: Laid): Placed {
+  let pattern: JsonObject | undefined
+  return files.map((placed) => {
+    const result = pattern === undefined ? laid.at([...RESULT]) : nextResult(body, laid)
+    const own = getAt(body, result) ?? null
+    pattern ??= isObject(own) ? { ...own } : {}
+    if (own === null) setAt(body, result, { ...pattern })
     const value: Path = [...result, 'Value']
-    // A measured value must not give way to a file silently.
-    if ((getAt(body, value) ?? null) !== null) {
-      throw badInput(
-        `Orders[0].Results[${index}] of the data object already has a Value; the file would replace it. ` +
-          'Leave out Value there, or move that result behind the files.',
-      )
-    }
-    if ((getAt(body, result) ?? null) === null) setAt(body, result, { ...pattern })
     setAt(body, value, valueFor(placed))
     setAt(body, [...result, 'ValueType'], 'Encapsulated Data')
     setFileFields(body, result, placed, ['FileType'])
     setDefaults(body, [[[...result, 'Status'], 'Final']])
     return { way: placed.way, path: value }
   })
+}
+
+const RESULT: Path = ['Orders', 0, 'Results', 0]
+
+function nextResult(body: JsonObject, laid: Laid): Path {
+  const list: Path = [...laid.at(['Orders', 0]), 'Results']
+  const results = listOf(getAt(body, list))
+  const free = results.findIndex(isWithoutValue)
+  return [...list, free < 0 ? results.length : free]
 }
 
 // The place of a file that is not there yet: checks see that something stands here, and never the bytes.
@@ -236,6 +368,8 @@ function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataM
     problems.push({ path: 'Note.FileType', problem: 'is missing', fix: 'Fill in the file type, e.g. PDF.' })
   return problems
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 const PATIENT_HINT = "Fill in the node's Patient ID field, or give Patient.Identifiers in the data object."
 const HINTS: Record<string, string> = {

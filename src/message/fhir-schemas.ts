@@ -10,22 +10,29 @@ const id = z
   .string()
   .regex(/^[A-Za-z0-9\-.]{1,64}$/, 'A FHIR id has 1 to 64 letters, digits, "-" or ".".')
   .optional()
-const dateTime = z
-  .string()
-  .regex(/^\d{4}(-\d{2}(-\d{2}(T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?$/, {
-    message: 'Write it like 2026-01-31 or 2026-01-31T10:00:00Z.',
-    abort: true,
-  })
-  .refine(isRealDate, NO_SUCH_DATE)
-  .optional()
-const instant = z.iso.datetime({ offset: true, message: 'Write it like 2026-01-31T10:00:00Z.' }).optional()
+// The expressions of R4 (hl7.org/fhir/R4/datatypes.html): a minute may have a leap second, an offset 14 hours.
+const YEAR = '(?!0000)\\d{4}'
+const TIME = 'T([01]\\d|2[0-3]):[0-5]\\d:([0-5]\\d|60)(\\.\\d+)?(Z|[+-]((0\\d|1[0-3]):[0-5]\\d|14:00))'
+const dated = (expression: string, message: string) =>
+  z
+    .string()
+    .regex(new RegExp(expression), { message, abort: true })
+    .refine(isRealDate, NO_SUCH_DATE)
+    .optional()
+const dateTime = dated(
+  `^${YEAR}(-\\d{2}(-\\d{2}(${TIME})?)?)?$`,
+  'Write it like 2026-01-31 or 2026-01-31T10:00:00Z.',
+)
+const instant = dated(`^${YEAR}-\\d{2}-\\d{2}${TIME}$`, 'Write it like 2026-01-31T10:00:00Z.')
+const date = dated(`^${YEAR}(-\\d{2}(-\\d{2})?)?$`, 'Write it as YYYY-MM-DD.')
 const reference = z.looseObject({ reference: optionalText }).optional()
-const coding = z.looseObject({ system: optionalText, code: optionalText, display: optionalText })
+const coding = z
+  .looseObject({ system: optionalText, code: optionalText, display: optionalText })
+  .refine((given) => Object.keys(given).length > 0, { message: 'Give a code, or leave it out.' })
+// R4 wants any content: a code, a text, or an extension such as data-absent-reason.
 const concept = z
   .looseObject({ coding: z.array(coding).min(1).optional(), text: optionalText })
-  .refine(({ coding, text }) => text !== undefined || coding?.some(({ code }) => code !== undefined), {
-    message: 'Give a code (coding[0].code) or a text.',
-  })
+  .refine((given) => Object.keys(given).length > 0, { message: 'Give a code (coding[0].code) or a text.' })
 const identifiers = z.array(z.looseObject({ system: optionalText, value: optionalText })).optional()
 const attachment = z.looseObject({
   contentType: optionalText,
@@ -94,11 +101,7 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
     ...base,
     name: z.array(z.looseObject({ family: optionalText, given: z.array(text).optional() })).optional(),
     gender: z.enum(['male', 'female', 'other', 'unknown']).optional(),
-    birthDate: z
-      .string()
-      .regex(/^\d{4}(-\d{2}(-\d{2})?)?$/, { message: 'Write it as YYYY-MM-DD.', abort: true })
-      .refine(isRealDate, NO_SUCH_DATE)
-      .optional(),
+    birthDate: date,
   }),
   MessageHeader: z.looseObject({
     id,

@@ -1,22 +1,26 @@
 import { randomUUID } from 'node:crypto'
+import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
-import { fieldValue, type FieldValue, type Sender } from './datamodel'
+import { CATEGORY_SYSTEMS, chooseCoding, chooseConcept, fillSystems, loincSystem, noSystem } from './codings'
+import type { Sender } from './datamodel'
 import { BUNDLE_SCHEMA, RESOURCE_SCHEMAS } from './fhir-schemas'
+import { indexesOf, isBlank, isSame, layFields, onlyOf, type Choice, type FieldValue } from './fields'
 import {
   asText,
   copyJson,
   formatPath,
   getAt,
   isObject,
-  fieldPath,
   setAt,
   type Json,
   type JsonObject,
   type Path,
 } from './json'
 import { checked, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
-import { problemsOf } from './problems'
+import { hasExtension, problemsOf, withoutExtended } from './problems'
+import { entriesOf, parseReference, resourceOf } from './references'
+import { subjectOf, type FormPatient } from './subject'
 
 interface Operation {
   /** the resource that the message is about */
@@ -98,23 +102,33 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   assertSlug(input.slug)
   const bundle = takeBundle(input.data)
   const entries = bundle.entry as JsonObject[]
-  const main = mainResource(entries, operation.type)
-  const patient = layFields(entries, main, input.fields)
+  const problems: Problem[] = []
+  const warnings: string[] = []
+  const main = mainResource(entries, operation.type, problems)
+  const subject = subjectOf(entries, main, patientOfForm(input.fields), problems)
+  layForm(main, subject.patient, operation, input.fields, problems)
   setMainDefaults(main, operation)
-  if (patient !== undefined) {
-    // A report that names its patient, and a Patient out of the form: they are one.
-    const named = /^Patient\/(.+)$/.exec(asText(getAt(main, ['subject', 'reference'])))?.[1]
-    if (named !== undefined) patient.id ??= named
-    main.subject ??= { reference: referenceTo(entries, patient) }
-  }
-  setMessageHeader(entries, main, operation, sender)
+  if (subject.patient !== undefined && subject.isUntied) tie(entries, main, subject.patient)
+  setMessageHeader(entries, main, operation, sender, problems, warnings)
   setIdentity(bundle, entries, input, sender)
+  if (subject.isOnlyReferredTo)
+    warnings.push(
+      `Nothing but the subject of the ${operation.type}, a reference to what the destination knows, names the patient.`,
+    )
+  if (!subject.isNamed) problems.push(NO_PATIENT)
   const files = placeFiles(entries, main, input, parsePlace(input.place || operation.place))
   return {
     message: { api: 'fhir', operation: input.operation, slug: input.slug, body: bundle, files },
     title: `The Bundle for ${input.operation}`,
-    problems: problemsIn(bundle, operation),
+    problems: [...problemsIn(bundle, main, operation), ...problems],
+    warnings,
   }
+}
+
+const NO_PATIENT: Problem = {
+  path: 'entry',
+  problem: 'has no Patient',
+  fix: "Fill in the node's Patient identifier fields, or give a Patient resource in the data.",
 }
 
 function assertSlug(slug: string): void {
@@ -162,57 +176,147 @@ function ownBundle(bundle: JsonObject): JsonObject {
   return { ...bundle, type: bundle.type ?? 'message', entry: entries }
 }
 
-const resourceOf = (entry: JsonObject): JsonObject => entry.resource as JsonObject
-
 const ofType = (entries: JsonObject[], type: string): JsonObject[] =>
   entries.map(resourceOf).filter(({ resourceType }) => resourceType === type)
 
-/** The resource in the MessageHeader's focus, else the first of the operation's type, else a new one. */
-function mainResource(entries: JsonObject[], type: string): JsonObject {
-  const focus = getAt(ofType(entries, 'MessageHeader')[0], ['focus', 0, 'reference'])
-  const focused = entries.find((entry) => isReferredTo(entry, focus))
-  if (focused && resourceOf(focused).resourceType === type) return resourceOf(focused)
-  const first = ofType(entries, type)[0]
+const HEADER_FOCUS = 'entry[0].resource.focus'
+
+/** The resource in the MessageHeader's focus, else the only one of the operation's type, else a new one. */
+function mainResource(entries: JsonObject[], type: string, problems: Problem[]): JsonObject {
+  const focused = inFocus(entries).filter(({ resourceType }) => resourceType === type)
+  const [first, ...others] = focused.length > 0 ? focused : ofType(entries, type)
+  if (others.length > 0) {
+    problems.push({
+      path: HEADER_FOCUS,
+      problem: `does not say which ${type} of ${others.length + 1} the message is about`,
+      fix: `Give a MessageHeader whose focus refers to one ${type}, or leave the others out of the data.`,
+    })
+  }
   if (first) return first
   const created: JsonObject = { resourceType: type }
   entries.push({ resource: created })
   return created
 }
 
-const isReferredTo = (entry: JsonObject, reference: Json | undefined): boolean => {
-  const { resourceType, id } = resourceOf(entry)
-  return (
-    reference !== undefined &&
-    (entry.fullUrl === reference || `${asText(resourceType)}/${asText(id)}` === reference)
-  )
+/** The resources of the Bundle that its MessageHeader says it is about. */
+function inFocus(entries: JsonObject[]): JsonObject[] {
+  const focus = getAt(ofType(entries, 'MessageHeader')[0], ['focus'])
+  const found = (Array.isArray(focus) ? focus : []).flatMap((one) => {
+    const text = getAt(one, ['reference'])
+    const reference = typeof text === 'string' ? parseReference(text) : undefined
+    if (reference === undefined) return []
+    const targets = entriesOf(entries, reference)
+    // It has to be found by this URL at the other end too.
+    for (const target of targets) if (reference.url !== undefined) target.fullUrl ??= reference.url
+    return targets.map(resourceOf)
+  })
+  return [...new Set(found)]
 }
 
-/** @returns the Patient, if there is one */
-function layFields(entries: JsonObject[], main: JsonObject, fields: FieldValue[]): JsonObject | undefined {
-  let patient = ofType(entries, 'Patient')[0]
-  for (const { path, value } of fields) {
-    const [target, ...rest] = fieldPath(path)
-    if (target === 'Patient' && patient === undefined) {
-      patient = { resourceType: 'Patient' }
-      entries.push({ resource: patient })
-    }
-    setAt(target === 'Patient' ? patient! : main, rest, fieldValue(value, path))
+function patientOfForm(fields: FieldValue[]): FormPatient {
+  const ofPatient = fields.filter(({ path }) => path.startsWith('Patient.'))
+  const form: JsonObject = {}
+  layFields(form, ofPatient, {}, [])
+  const identifier = getAt(form, ['Patient', 'identifier', 0])
+  return {
+    isGiven: ofPatient.length > 0,
+    ...(isObject(identifier) && { identifier: identifier }),
   }
-  return patient
 }
 
-// The code systems of Redox's samples (facts 3.3) for codes that come from a form without a system.
-const LOINC = 'http://loinc.org'
-const CATEGORY_SYSTEMS: Record<string, string> = {
-  DiagnosticReport: 'http://terminology.hl7.org/CodeSystem/v2-0074',
-  Observation: 'http://terminology.hl7.org/CodeSystem/observation-category',
+function layForm(
+  main: JsonObject,
+  patient: JsonObject | undefined,
+  operation: Operation,
+  fields: FieldValue[],
+  problems: Problem[],
+): void {
+  const root: JsonObject = { main, ...(patient !== undefined && { Patient: patient }) }
+  const categorySystem = CATEGORY_SYSTEMS[operation.type] ?? noSystem
+  const { paths } = layFields(
+    root,
+    fields,
+    {
+      'main.identifier': chooseIdentifier,
+      'main.code.coding': chooseCoding(loincSystem),
+      'main.type.coding': chooseCoding(loincSystem),
+      'main.category': chooseConcept(categorySystem),
+      'main.category.coding': chooseCoding(categorySystem),
+      'Patient.identifier': chooseIdentifier,
+      'Patient.name': chooseName,
+    },
+    problems,
+  )
+  for (const path of paths) presentNow(root, path)
+}
+
+/** What the form fills in is not absent any more, whatever `_element` says. */
+function presentNow(root: JsonObject, path: Path): void {
+  const name = path.findLastIndex((step) => typeof step === 'string')
+  const element = getAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)])
+  if (!isObject(element) || !Array.isArray(element.extension)) return
+  element.extension = element.extension.filter(
+    (one: Json) => getAt(one, ['url']) !== 'http://hl7.org/fhir/StructureDefinition/data-absent-reason',
+  )
+  if (element.extension.length === 0) delete element.extension
+  if (Object.keys(element).length > 0) return
+  const parent = getAt(root, path.slice(0, name))
+  // In a list the place has to stay: it belongs to the value at the same index.
+  if (name === path.length - 1 && isObject(parent)) delete parent[`_${String(path[name])}`]
+  else setAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)], null)
+}
+
+/** The identifier of the same system. One that says its type instead of a system is of another kind. */
+const chooseIdentifier: Choice = (identifiers, wanted, report) =>
+  onlyOf(
+    indexesOf(
+      identifiers,
+      ({ system, _system, type, use }) =>
+        isSame(system, wanted.system) &&
+        use !== 'old' &&
+        (!isBlank(system) || (type === undefined && _system === undefined)),
+    ),
+    identifiers,
+    ({ value }) => value === wanted.value,
+    () =>
+      report(
+        'has several identifiers of the system that the identifier of the node has',
+        "Leave all but one out of the data, or leave the node's field empty.",
+      ),
+  )
+
+/** The official name, else the usual one, else the only one without a use. Others are kept as they are. */
+const chooseName: Choice = (names, wanted, report) => {
+  for (const use of ['official', 'usual']) {
+    const candidates = indexesOf(names, (name) => name.use === use && isBlank(getAt(name, ['period', 'end'])))
+    if (candidates.length === 0) continue
+    return onlyOf(
+      candidates,
+      names,
+      ({ family }) => family === wanted.family,
+      () => report(`has several names of use ${use}`, 'Leave all but one out of the data.'),
+    )
+  }
+  const without = indexesOf(names, ({ use, _use }) => isBlank(use) && _use === undefined)
+  return without.length === 1 ? without[0]! : names.length
 }
 
 function setMainDefaults(main: JsonObject, operation: Operation): void {
-  main.status ??= operation.status
-  setDefaultSystem(main, [operation.type === 'DocumentReference' ? 'type' : 'code', 'coding', 0], LOINC)
-  const categorySystem = CATEGORY_SYSTEMS[operation.type]
-  if (categorySystem !== undefined) setDefaultSystem(main, ['category', 0, 'coding', 0], categorySystem)
+  setDefault(main, 'status', operation.status)
+  fillSystems(main[operation.type === 'DocumentReference' ? 'type' : 'code'], loincSystem)
+  const categories = Array.isArray(main.category) ? main.category : []
+  for (const category of categories) fillSystems(category, CATEGORY_SYSTEMS[operation.type] ?? noSystem)
+}
+
+/** Nothing is made up where `_name` says why there is no value. */
+function setDefault(resource: JsonObject, name: string, value: Json): void {
+  if ((resource[name] ?? null) === null && !hasExtension(resource[`_${name}`])) resource[name] = value
+}
+
+/** A report that names no patient is about that of the message. */
+function tie(entries: JsonObject[], main: JsonObject, patient: JsonObject): void {
+  main.subject ??= {}
+  if (isObject(main.subject)) main.subject.reference = referenceTo(entries, patient)
 }
 
 /** How another entry refers to this one: by its `urn:` when it has one, else by `Type/id`. Gives it an id. */
@@ -224,31 +328,52 @@ function referenceTo(entries: JsonObject[], resource: JsonObject): string {
     : `${asText(resource.resourceType)}/${asText(resource.id)}`
 }
 
-function setDefaultSystem(resource: JsonObject, path: Path, system: string): void {
-  const coding = getAt(resource, path)
-  if (isObject(coding) && coding.code !== undefined && coding.system === undefined) coding.system = system
-}
-
 /** First entry of the Bundle: what the message is, who sends it, what it is about. Given parts are kept. */
 function setMessageHeader(
   entries: JsonObject[],
   main: JsonObject,
   operation: Operation,
   sender: FhirSender,
+  problems: Problem[],
+  warnings: string[],
 ): void {
   const focus = referenceTo(entries, main)
   const at = entries.findIndex((entry) => resourceOf(entry).resourceType === 'MessageHeader')
   const [entry] =
     at < 0 ? [{ resource: { resourceType: 'MessageHeader' } as JsonObject }] : entries.splice(at, 1)
+  if (ofType(entries, 'MessageHeader').length > 0) {
+    problems.push({
+      path: 'entry',
+      problem: 'has several MessageHeaders',
+      fix: 'Send each message in a Bundle of its own.',
+    })
+  }
   const header = resourceOf(entry!)
   header.id ??= randomUUID()
-  if (header.eventCoding === undefined) header.eventUri ??= EVENT_BASE + operation.event
-  if (sender.sourceName !== undefined) setAt(header, ['source', 'name'], sender.sourceName)
-  if (sender.sourceId !== undefined) setAt(header, ['source', 'endpoint'], `urn:uuid:${sender.sourceId}`)
-  if ((getAt(header, ['source', 'endpoint']) ?? null) === null)
-    setAt(header, ['source', 'endpoint'], 'urn:node-red:redox')
+  if (header.eventCoding !== undefined) {
+    delete header.eventCoding
+    warnings.push("The MessageHeader's eventCoding was replaced by the eventUri of the operation.")
+  }
+  setDefault(header, 'eventUri', EVENT_BASE + operation.event)
+  setSource(header, sender, problems)
   header.focus ??= [{ reference: focus }]
   entries.unshift(entry!)
+}
+
+/** The data's own source is kept: it says where acknowledgements go. Who sends is told by a header of the request. */
+function setSource(header: JsonObject, { sourceId, sourceName }: FhirSender, problems: Problem[]): void {
+  const source = (header.source ??= {})
+  if (!isObject(source)) return
+  const endpoint = typeof source.endpoint === 'string' ? source.endpoint.replace(/^urn:uuid:/i, '') : ''
+  if (sourceId !== undefined && UUID.test(endpoint) && endpoint.toLowerCase() !== sourceId.toLowerCase()) {
+    problems.push({
+      path: 'entry[0].resource.source.endpoint',
+      problem: `is the source ${endpoint}, but the connection sends as ${sourceId}`,
+      fix: 'Leave it out of the data, or choose the redox-config node of that source.',
+    })
+  }
+  if (sourceName !== undefined) setDefault(source, 'name', sourceName)
+  setDefault(source, 'endpoint', sourceId === undefined ? 'urn:node-red:redox' : `urn:uuid:${sourceId}`)
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -261,7 +386,7 @@ function setIdentity(
   sender: FhirSender,
 ): void {
   bundle.id ??= randomUUID()
-  bundle.timestamp ??= now.toISOString()
+  setDefault(bundle, 'timestamp', now.toISOString())
   entries.forEach((entry, index) => {
     const { resourceType, id } = resourceOf(entry)
     const byUuid = id === undefined || (resourceType === 'MessageHeader' && UUID.test(asText(id)))
@@ -317,22 +442,26 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   throw badInput(`The place for the file is in a ${wanted.type}, but the message has no such resource.`)
 }
 
-function problemsIn(bundle: JsonObject, operation: Operation): Problem[] {
+function problemsIn(bundle: JsonObject, main: JsonObject, operation: Operation): Problem[] {
   const entries = Array.isArray(bundle.entry) ? (bundle.entry as JsonObject[]) : []
-  const parsed = BUNDLE_SCHEMA.safeParse(bundle, { reportInput: true })
   return [
-    ...(parsed.success ? [] : problemsOf(parsed.error)),
+    ...problemsBy(BUNDLE_SCHEMA, bundle),
     ...entries.flatMap((entry, index) => resourceProblems(resourceOf(entry), index)),
-    ...entryProblems(entries, operation),
+    ...focusProblems(entries, main, operation),
+    ...urlProblems(entries),
   ]
+}
+
+function problemsBy(schema: z.ZodType, resource: JsonObject): Problem[] {
+  const { error } = schema.safeParse(resource, { reportInput: true })
+  return error === undefined ? [] : problemsOf(withoutExtended(error, resource), HINTS)
 }
 
 function resourceProblems(resource: JsonObject, index: number): Problem[] {
   const type = asText(resource.resourceType)
   const schema = Object.hasOwn(RESOURCE_SCHEMAS, type) ? RESOURCE_SCHEMAS[type] : undefined
-  const checked = schema?.safeParse(resource, { reportInput: true })
-  if (checked === undefined || checked.success) return []
-  return problemsOf(checked.error, HINTS).map((problem) => ({
+  if (schema === undefined) return []
+  return problemsBy(schema, resource).map((problem) => ({
     ...problem,
     path: `entry[${index}].resource.${problem.path} (${type})`,
   }))
@@ -342,29 +471,25 @@ const HINTS: Record<string, string> = {
   code: "Fill in the node's Code field, e.g. 11502-2 (LOINC).",
 }
 
-/** Facts 3.3: every operation is about a patient, and its MessageHeader says which resource it is about. */
-function entryProblems(entries: JsonObject[], operation: Operation): Problem[] {
+/** Facts 3.3: the MessageHeader says which resource the message is about. */
+const focusProblems = (entries: JsonObject[], main: JsonObject, { type }: Operation): Problem[] =>
+  inFocus(entries).includes(main)
+    ? []
+    : [
+        {
+          path: `${HEADER_FOCUS}[0].reference`,
+          problem: `does not refer to a ${type} of the Bundle`,
+          fix: `Refer to the ${type} by Type/id or by its fullUrl, or leave focus out.`,
+        },
+      ]
+
+/** R4 (bdl-7): entries of one fullUrl are versions of one resource. */
+function urlProblems(entries: JsonObject[]): Problem[] {
   const problems: Problem[] = []
-  const patient = ofType(entries, 'Patient')[0]
-  if (patient === undefined) {
-    problems.push({
-      path: 'entry',
-      problem: 'has no Patient',
-      fix: "Fill in the node's Patient identifier fields, or give a Patient resource in the data.",
-    })
-  }
-  const focus = getAt(entries[0], ['resource', 'focus', 0, 'reference'])
-  const focused = entries.find((entry) => isReferredTo(entry, focus))
-  if (focused === undefined || resourceOf(focused).resourceType !== operation.type) {
-    problems.push({
-      path: 'entry[0].resource.focus[0].reference',
-      problem: `does not refer to a ${operation.type} of the Bundle`,
-      fix: `Refer to the ${operation.type} by Type/id or by its fullUrl, or leave focus out.`,
-    })
-  }
-  const fullUrls = new Set<Json | undefined>()
-  entries.forEach(({ fullUrl }, index) => {
-    if (!fullUrls.has(fullUrl)) return void fullUrls.add(fullUrl)
+  const known = new Set<string>()
+  entries.forEach((entry, index) => {
+    const key = JSON.stringify([entry.fullUrl, getAt(entry, ['resource', 'meta', 'versionId'])])
+    if (!known.has(key)) return void known.add(key)
     problems.push({
       path: `entry[${index}].fullUrl`,
       problem: 'stands twice in the Bundle',

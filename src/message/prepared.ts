@@ -28,6 +28,8 @@ export interface Draft {
   /** what it is, for the error text */
   title: string
   problems: Problem[]
+  /** what was decided for the sender and may be worth a look; no patient data */
+  warnings: string[]
   /** inputs that the message did not have, in a sentence for the error text: perhaps why something is missing */
   absent?: string
 }

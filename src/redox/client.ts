@@ -3,7 +3,7 @@ import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
 import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
 import { sha256Of, type FileReference, type FileSource, type MessageFile } from '../file/file'
-import { isObject, withValueAt, type JsonObject } from '../message/json'
+import { getAt, isObject, withValueAt, type JsonObject } from '../message/json'
 import { assertRequestSize, assertUploadable, type PreparedMessage, type Way } from '../message/prepared'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
 import { adviceOn } from '../transport/faults'
@@ -222,7 +222,7 @@ export class RedoxClient {
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') continue
-      uploads.push(...this.previewUpload(file, uploadKind(message.api)))
+      uploads.push(previewOf(this.#uploadStep(file, uploadKind(message.api), sourceOf(message))))
       body = withValueAt(body, path, '<reference that the upload is answered with>')
     }
     return [...uploads, previewOf(this.#sendStep(message, body, files))]
@@ -280,11 +280,11 @@ export class RedoxClient {
     kind: UploadKind,
     signal: AbortSignal,
     onProgress?: OnProgress,
-    once = false,
+    { once = false, source }: { once?: boolean; source?: string | undefined } = {},
   ): Promise<Uploaded> {
     if (kind === 'binary') assertFhirKey(this.settings)
     assertUploadable(file, this.settings.limits)
-    const step = { ...this.#uploadStep(file, kind), once }
+    const step = { ...this.#uploadStep(file, kind, source), once }
     const { answer, attempts, at } = await this.#request(() => step, signal, onProgress)
     const facts = readAnswer(answer)
     if (facts.refusals > 0) {
@@ -303,7 +303,7 @@ export class RedoxClient {
     }
   }
 
-  #uploadStep(file: FileSource, kind: UploadKind): Step {
+  #uploadStep(file: FileSource, kind: UploadKind, source?: string): Step {
     const { hosts, environment, binaryForm } = this.settings
     const binaryBody = { raw: rawBody, 'fhir-json': fhirBinaryBody, multipart: multipartBody }[binaryForm]
     const url =
@@ -313,7 +313,7 @@ export class RedoxClient {
       operation: 'upload',
       url,
       headers: {
-        ...this.#sourceHeader(),
+        ...this.#sourceHeader(source),
         accept: kind === 'blob' ? 'application/json' : 'application/fhir+json',
       },
       body: kind === 'blob' ? multipartBody(file) : binaryBody(file),
@@ -334,6 +334,7 @@ export class RedoxClient {
     let attempts = 0
     // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
     this.assertDeliverable(message, files)
+    const uploading = { once: journal !== undefined, source: sourceOf(message) }
     let step = this.#sendStep(message, body, files)
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
@@ -344,7 +345,7 @@ export class RedoxClient {
       const known = journal?.uploaded[index]
       const uploaded =
         known ??
-        (await this.#upload(file, uploadKind(message.api), signal, onProgress, journal !== undefined).catch(
+        (await this.#upload(file, uploadKind(message.api), signal, onProgress, uploading).catch(
           (error: unknown) => {
             throw error instanceof RedoxError ? withFiles(error, delivered, []) : error
           },
@@ -402,7 +403,7 @@ export class RedoxClient {
       url: fhir
         ? `${hosts.fhirBase}/${message.slug}/${environment}/${message.operation}`
         : `${hosts.apiBase}/endpoint`,
-      headers: { ...this.#sourceHeader(), accept: contentType },
+      headers: { ...this.#sourceHeader(sourceOf(message)), accept: contentType },
       body: jsonBody(contentType, body, embeddings, withValueAt),
       sent: body,
       files: embeddings.map(({ file }) => file),
@@ -410,8 +411,7 @@ export class RedoxClient {
     }
   }
 
-  #sourceHeader(): Record<string, string> {
-    const { id } = this.settings.source
+  #sourceHeader(id = this.settings.source.id): Record<string, string> {
     return id === undefined ? {} : { 'redox-source-id': id }
   }
 
@@ -613,6 +613,12 @@ async function allSent({ sent, files = [] }: Step): Promise<JsonObject | undefin
   if (sent === undefined) return undefined
   const heads = await Promise.all(files.map(headOf))
   return { ...sent, heads: heads.flatMap((head) => [head.toString(), head.toString('base64')]) }
+}
+
+/** A file is found only by the source that uploaded it: a Data Model message names its source itself. */
+function sourceOf({ api, body }: PreparedMessage): string | undefined {
+  const id = api === 'datamodel' ? getAt(body, ['Meta', 'Source', 'ID']) : undefined
+  return typeof id === 'string' && id !== '' ? id : undefined
 }
 
 async function headOf(file: FileSource): Promise<Buffer> {

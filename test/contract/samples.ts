@@ -119,7 +119,7 @@ export function fhirMessage(type = 'DiagnosticReport'): JsonObject {
     resourceType: 'MessageHeader',
     id: HEADER_ID,
     eventUri: `https://fhir.redoxengine.com/EventDefinition/${type}Create`,
-    source: { name: 'Test lab', endpoint: 'urn:uuid:22222222-2222-4222-8222-222222222222' },
+    source: { name: 'Test lab', endpoint: 'urn:uuid:7ce6f387-c33c-417d-8682-81e83628cbd9' },
     focus: [{ reference: `${type}/main-1` }],
   }
   const base = 'https://api.redoxengine.com/fhir/R4/redox-fhir-sandbox/Development'

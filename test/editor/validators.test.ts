@@ -177,12 +177,8 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'resourceStatus',
     'Status must be one of: current, superseded, entered-in-error.',
   ],
-  [
-    'redox-datamodel-media',
-    { availability: 'yes' },
-    'availability',
-    'Availability must be one of: Available, Unavailable, Obsolete, Deleted, Cancelled.',
-  ],
+  // Redox's own pages name different sets.
+  ['redox-datamodel-media', { availability: 'yes' }],
   [
     'redox-datamodel-note',
     { noteContentType: 'HTML' },

@@ -201,12 +201,15 @@ describe('FHIR data', () => {
     assert.equal(status, 'final')
   })
 
-  it('keeps its lists; the filled fields go into the first element', async () => {
-    const two = { ...patient, identifier: [{ value: 'old', use: 'usual' }, { value: 'second' }] }
+  it('keeps its lists; the filled fields go into the element of the same system', async () => {
+    const two = {
+      ...patient,
+      identifier: [{ value: 'second' }, { system: 'urn:x', value: 'old', use: 'usual' }],
+    }
     const body = await sentWith([report, two], { patientId: 'new', patientIdSystem: 'urn:x' })
     assert.deepEqual(resource(body, 'Patient')['identifier'], [
-      { value: 'new', use: 'usual', system: 'urn:x' },
       { value: 'second' },
+      { system: 'urn:x', value: 'new', use: 'usual' },
     ])
   })
 
@@ -253,7 +256,7 @@ describe('FHIR data', () => {
 describe('a data object under the fields', () => {
   useNodeRed()
 
-  it('merges by key; lists are kept and the fields go into their first element', async () => {
+  it('merges by key; lists are kept and the fields go into the element of their type', async () => {
     const identifiers = [
       { ID: 'under', IDType: 'EPI', Extra: 1 },
       { ID: 'second', IDType: 'MR' },
@@ -269,10 +272,10 @@ describe('a data object under the fields', () => {
       },
       Orders: [{ ID: 'o-1' }],
     }
-    const body = await sent(NOTE, { typeOfPatientId: '', lastName: '', dob: '' }, { data })
+    const body = await sent(NOTE, { typeOfPatientId: 'MR', lastName: '', dob: '' }, { data })
     assert.equal(body['Meta'].FacilityCode, 'F1')
     assert.deepEqual(body['Patient'], {
-      Identifiers: [{ ...identifiers[0], ID: PATIENT.id }, identifiers[1]],
+      Identifiers: [identifiers[0], { ...identifiers[1], ID: PATIENT.id }],
       Demographics: { LastName: 'Under', Race: 'Other Race', FirstName: PATIENT.first, Sex: 'Female' },
     })
     assert.deepEqual(body['Visit'], data.Visit)
@@ -299,8 +302,9 @@ describe('a data object under the fields', () => {
   })
 
   it('never loses a measured value to a file', async () => {
-    const data = { Orders: [{ Results: [{ Value: '7', ValueType: 'Numeric' }] }] }
-    await (await start(RESULTS)).fail({ ...fileMessage(), data }, 'REDOX_BAD_INPUT')
+    const measured = { Code: 'K', Value: '7', ValueType: 'Numeric' }
+    const { Orders } = await sent(RESULTS, {}, { data: { Orders: [{ Results: [measured] }] } })
+    assert.deepEqual([Orders[0].Results[0], Orders[0].Results[1].Code], [measured, '11502-2'])
   })
 
   it('is taken only where the node is told to: a stray msg.data changes nothing', async () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { runInNewContext } from 'node:vm'
 import { takeFile } from '../../src/file/file'
 import { attachmentPaths, parsePlace } from '../../src/message/attachment-place'
-import { prepareDataModel } from '../../src/message/datamodel'
-import { prepareFhir } from '../../src/message/fhir'
+import { draftDataModel, prepareDataModel } from '../../src/message/datamodel'
+import { draftFhir, prepareFhir } from '../../src/message/fhir'
 import { copyJson, formatPath, getAt, parsePath, setAt, withValueAt } from '../../src/message/json'
 import type { JsonObject } from '../../src/message/json'
 import { assertKnownHost } from '../../src/message/prepared'
@@ -169,6 +169,7 @@ describe('Data Model messages', () => {
     const fields = [
       { path: 'Note.DocumentID', value: 7 },
       { path: 'Patient.Identifiers[0].ID', value: '3' },
+      { path: 'Patient.Identifiers[0].IDType', value: 'MR' },
       { path: 'Note.Provider.ID', value: 'q' },
     ]
     const { body } = prepare({ data, fields, files: [{ file: PDF, way: 'embed' }] })
@@ -192,10 +193,156 @@ describe('Data Model messages', () => {
     })
   })
 
-  it('never replace a measured value by a file', () => {
-    const data = { Orders: [{ ID: '1', Results: [{ Code: 'K', Value: '4.1', ValueType: 'Numeric' }] }] }
-    const files = [{ file: PDF, way: 'embed' as const }]
-    return failing('REDOX_BAD_INPUT', () => prepare({ model: 'Results', data, files }), /already has a Value/)
+  const patient = { Identifiers: [{ ID: '1', IDType: 'MR' }] }
+  const embedded = (count: number) =>
+    Array.from({ length: count }, () => ({ file: PDF, way: 'embed' as const }))
+  const results = (Orders: unknown, parts: Partial<Parameters<typeof prepareDataModel>[0]> = {}) => {
+    const data = { Patient: patient, Orders }
+    const prepared = prepare({ model: 'Results', data, files: embedded(1), ...parts })
+    return { ...prepared, orders: prepared.body.Orders as JsonObject[] }
+  }
+  const measured = { Code: 'K', Value: '4.1', ValueType: 'Numeric', Status: 'Final' }
+  const CODE = { path: 'Orders[0].Results[0].Code', value: '11502-2' }
+  const fileResult = { Value: 'file', ValueType: 'Encapsulated Data', FileType: 'PDF', Status: 'Final' }
+
+  it('never replace a measured value by a file: it goes to the first result without one, else to a new one', () => {
+    const waiting = { Units: 'mg' }
+    for (const [before, expected] of [
+      [[measured], [measured, { Code: '11502-2', ...fileResult }]],
+      [
+        [measured, waiting, measured],
+        [measured, { ...waiting, Code: '11502-2', ...fileResult }, measured],
+      ],
+      [[{}], [{ Code: '11502-2', ...fileResult }]],
+      [[null], [{ Code: '11502-2', ...fileResult }]],
+    ]) {
+      const { orders, files } = results([{ ID: '1', Results: before }], { fields: [CODE] })
+      assert.deepEqual(orders[0]!.Results, expected)
+      assert.deepEqual(getAt(orders[0], files[0]!.path.slice(2)), 'file')
+    }
+    const three = results([{ ID: '1', Results: [waiting, measured] }], { fields: [CODE], files: embedded(2) })
+    const added = { ...waiting, Code: '11502-2', ...fileResult }
+    assert.deepEqual(three.orders[0]!.Results, [added, measured, added])
+  })
+
+  it('carry results without a file, and the form renames none of them', () => {
+    const two = [measured, { ...measured, Code: 'Na' }]
+    const { message, problems, warnings } = draftDataModel(
+      {
+        ...{ model: 'Results', eventType: 'New', ...input, fields: [CODE] },
+        data: { Patient: patient, Orders: [{ ID: '1', Results: two }] },
+      },
+      { test: true },
+    )
+    assert.deepEqual([problems, getAt(message.body, ['Orders', 0, 'Results'])], [[], two])
+    assert.match(warnings.join(), /there is no file/)
+  })
+
+  it('go to the order that the form names, and to no other', async () => {
+    const named = (ID: string) => [{ path: 'Orders[0].ID', value: ID }, CODE]
+    const two = [
+      { ID: '1', Status: 'Resulted', Results: [measured] },
+      { ID: '2', Status: 'Resulted', Results: [measured] },
+    ]
+    const lengths = (orders: JsonObject[]) => orders.map(({ ID, Results }) => [ID, (Results as []).length])
+    assert.deepEqual(lengths(results(two, { fields: named('2') }).orders), [
+      ['1', 1],
+      ['2', 2],
+    ])
+    assert.deepEqual(lengths(results(two, { fields: named('3') }).orders), [
+      ['1', 1],
+      ['2', 1],
+      ['3', 1],
+    ])
+    await failing('REDOX_INVALID_MESSAGE', () => results(two, { fields: [CODE] }), /several orders/)
+  })
+
+  const NOTE = { DocumentType: 'x', DocumentID: 'x', Provider: { ID: 'x' }, FileContents: 'eA==' }
+  const note = (data: object, parts: Partial<Parameters<typeof prepareDataModel>[0]> = {}) =>
+    prepare({ data: { Patient: patient, Note: NOTE, ...data }, ...parts }).body
+
+  it('take the identifier of the type that the form has, add one where there is none, refuse to choose', async () => {
+    const [ssn, mrn] = [
+      { ID: '101-01-0001', IDType: 'SS' },
+      { ID: 'old', IDType: 'MR' },
+    ]
+    const form = (ID: string, IDType?: string) => [
+      { path: 'Patient.Identifiers[0].ID', value: ID },
+      ...(IDType === undefined ? [] : [{ path: 'Patient.Identifiers[0].IDType', value: IDType }]),
+    ]
+    const laid = (Identifiers: unknown, fields: { path: string; value: string }[]) =>
+      getAt(note({ Patient: { Identifiers } }, { fields }), ['Patient', 'Identifiers'])
+    const own = { ID: '5', IDType: 'MR' }
+    assert.deepEqual(laid([ssn], form('5', 'MR')), [ssn, own])
+    assert.deepEqual(laid([ssn, mrn], form('5', 'MR')), [ssn, own])
+    assert.deepEqual(laid([mrn, ssn], form('5', 'MR')), [own, ssn])
+    assert.deepEqual(laid([mrn, own], form('5', 'MR')), [mrn, own])
+    const refused: [object[], { path: string; value: string }[], RegExp][] = [
+      [[ssn], form('5'), /Identifiers\[1\]\.IDType: is missing/],
+      [[mrn, { ID: 'x', IDType: 'MR' }], form('5', 'MR'), /Patient\.Identifiers: has several/],
+    ]
+    for (const [identifiers, fields, words] of refused)
+      await failing('REDOX_INVALID_MESSAGE', () => laid(identifiers, fields), words)
+  })
+
+  it('have a DocumentID that follows from no order', () => {
+    const [one, two] = [
+      { ID: '1', IDType: 'MR' },
+      { ID: '2', IDType: 'EPI' },
+    ]
+    const documentDigest = 'ab'
+    const idOf = (Identifiers: object[], fields: { path: string; value: string }[] = []) =>
+      getAt(note({ Patient: { Identifiers } }, { fields, documentDigest }), ['Note', 'DocumentID'])
+    const named = [
+      { path: 'Patient.Identifiers[0].ID', value: '1' },
+      { path: 'Patient.Identifiers[0].IDType', value: 'MR' },
+    ]
+    assert.equal(idOf([one, two]), idOf([two, one]))
+    assert.notEqual(idOf([one, two]), idOf([one]))
+    assert.equal(idOf([two, one], named), idOf([one]))
+    // As it was before there was a rule for several.
+    assert.equal(idOf([one]), '60079e0a-1f43-8ecf-8a76-971456604d92')
+  })
+
+  it('take numbers where the schema says text, and nothing else', async () => {
+    const Contacts = [{ FirstName: 'Ada', PhoneNumber: { Home: 5550100 } }]
+    const body = note({
+      Patient: { Identifiers: [{ ID: 42, IDType: 'MR' }], Contacts },
+      Visit: { VisitNumber: 7 },
+    })
+    assert.deepEqual(getAt(body, ['Patient', 'Identifiers', 0, 'ID']), '42')
+    assert.deepEqual(getAt(body, ['Patient', 'Contacts', 0, 'PhoneNumber', 'Home']), '5550100')
+    assert.deepEqual(body.Visit, { VisitNumber: '7' })
+    const bad: [object, RegExp][] = [
+      [{ Visit: { VisitNumber: true } }, /Visit\.VisitNumber: is not a text/],
+      [{ Visit: { VisitNumber: 2 ** 60 } }, /Visit\.VisitNumber: is not a text/],
+      [{ Patient: { Identifiers: [{ ID: null, IDType: 'MR' }] } }, /Identifiers\[0\]\.ID/],
+    ]
+    for (const [data, words] of bad) await failing('REDOX_INVALID_MESSAGE', () => note(data), words)
+  })
+
+  it('have date-times as Redox writes them', async () => {
+    const at = (ServiceDateTime: string) => note({ Note: { ...NOTE, ServiceDateTime } })
+    for (const good of ['2007-04-05T12:30-0200', '2026-01-31T10:00Z', '2026-01-31T10:00:00+01:00']) at(good)
+    for (const bad of ['2026-01-31T10:00:00', '2026-02-31T10:00Z', '2026-01-31T25:00Z', '31.1.2026'])
+      await failing('REDOX_INVALID_MESSAGE', () => at(bad), /Note\.ServiceDateTime/)
+  })
+
+  it('go as the source of the connection, and refuse another one', async () => {
+    const [own, other] = [DESTINATION, '7ce6f387-c33c-417d-8682-81e83628cbd9']
+    const as = (ID: string | undefined, sourceId?: string) =>
+      prepareDataModel(
+        {
+          ...{ model: 'Notes', eventType: 'New', ...input },
+          data: { Meta: { Source: { ID } }, Patient: patient, Note: NOTE },
+        },
+        { test: true, ...(sourceId !== undefined && { sourceId }) },
+      ).body.Meta as JsonObject
+    assert.deepEqual(as(own.toUpperCase(), own).Source, { ID: own })
+    assert.deepEqual(as(other).Source, { ID: other })
+    const { message } = await failing('REDOX_INVALID_MESSAGE', () => as(other, own), /Meta\.Source\.ID/)
+    assert.ok(message.includes(own) && message.includes(other))
+    await failing('REDOX_INVALID_MESSAGE', () => as('lab\r\nX: 1'), /no ID of a source/)
   })
 
   it('tell of a date that does not exist', () =>
@@ -307,6 +454,282 @@ describe('FHIR messages', () => {
       { title: 'Befund', language: 'de', ...added },
       { title: 'a.pdf', ...added },
     ])
+  })
+
+  type Parts = Partial<Parameters<typeof prepareFhir>[0]>
+  const draft = (data: unknown, fields: [string, string][] = [], parts: Parts = {}) =>
+    draftFhir(
+      {
+        ...{ operation, ...input, data },
+        fields: fields.map(([path, value]) => ({ path, value })),
+        ...parts,
+      },
+      sender,
+    )
+  const entriesIn = (data: unknown, fields: [string, string][] = []) => {
+    const { message, problems } = draft(data, fields)
+    assert.deepEqual(problems, [])
+    return message.body.entry as { fullUrl: string; resource: JsonObject }[]
+  }
+  const resourcesIn = (data: unknown, fields: [string, string][] = []) =>
+    entriesIn(data, fields).map(({ resource }) => resource)
+  const refuses = (data: unknown, fields: [string, string][], words: RegExp) =>
+    assert.match(
+      draft(data, fields)
+        .problems.map(({ path, problem }) => `${path} ${problem}`)
+        .join('\n'),
+      words,
+    )
+  const report = { resourceType: 'DiagnosticReport', id: 'r', code: { text: 'x' } }
+  const about = (subject: unknown) => ({ ...report, subject })
+  const mother = { resourceType: 'Patient', id: 'mother', birthDate: '1990-01-01' }
+  const child = { resourceType: 'Patient', id: 'child', birthDate: '2026-01-01' }
+  const FORM: [string, string][] = [
+    ['Patient.identifier[0].value', 'MRN-5'],
+    ['Patient.name[0].family', 'Neu'],
+  ]
+  const filled = { identifier: [{ value: 'MRN-5' }], name: [{ family: 'Neu' }] }
+
+  it('are about the Patient that the subject names, whatever stands first', () => {
+    for (const data of [
+      [mother, child],
+      [child, mother],
+    ]) {
+      const all = resourcesIn([about({ reference: 'Patient/child' }), ...data], FORM)
+      assert.deepEqual(
+        all.find(({ id }) => id === 'mother'),
+        mother,
+      )
+      assert.deepEqual(
+        all.find(({ id }) => id === 'child'),
+        { ...child, ...filled },
+      )
+    }
+  })
+
+  it('refuse two Patients of whom none is named, and a subject that leads to another', () => {
+    refuses([report, mother, child], FORM, /subject does not say which of the 2 Patients/)
+    refuses([report, mother, child], [], /subject does not say which of the 2 Patients/)
+    for (const reference of [
+      'Patient/x',
+      'Group/1',
+      'urn:uuid:x',
+      '#x',
+      'Patient?identifier=1',
+      'https://a/x',
+    ])
+      for (const fields of [FORM, reference === 'Group/1' ? FORM : []])
+        refuses([about({ reference }), mother], fields, /subject cannot be tied/)
+    refuses(about({ reference: 'urn:uuid:x' }), [], /leads to no entry/)
+  })
+
+  const UUID_URL = 'urn:uuid:11111111-1111-4111-8111-111111111111'
+  const HOSPITAL = 'https://fhir.hospital.example/R4/Patient/child'
+  const entry = (resource: object, fullUrl?: string) => ({ ...(fullUrl && { fullUrl }), resource })
+  const ssn = { system: 'urn:ssn', value: '1' }
+  const ties: [string, object, object[]][] = [
+    ['a version', { reference: 'Patient/child/_history/3' }, [entry(child)]],
+    ['an absolute URL', { reference: HOSPITAL }, [entry(child, HOSPITAL)]],
+    ['an absolute URL with a version', { reference: `${HOSPITAL}/_history/3` }, [entry(child, HOSPITAL)]],
+    ['an absolute URL, the entry without one', { reference: HOSPITAL }, [entry(child)]],
+    [
+      'a URN',
+      { reference: UUID_URL.toUpperCase().replace('URN:UUID', 'urn:uuid') },
+      [entry(child, UUID_URL)],
+    ],
+    ['an identifier', { identifier: ssn }, [entry({ ...child, identifier: [ssn] })]],
+    ['a display alone', { display: 'Kind' }, []],
+    ['nothing', {}, []],
+  ]
+  for (const [what, subject, entries] of ties)
+    it(`tie a report to its Patient by ${what}`, () => {
+      const others = entries.length > 0 ? [entry(mother), ...entries] : [entry(child)]
+      const data = { resourceType: 'Bundle', entry: [entry(about(subject)), ...others] }
+      const all = resourcesIn(data, [['Patient.name[0].family', 'Neu']])
+      assert.deepEqual(all.find(({ id }) => id === 'child')!.name, filled.name)
+      assert.equal(all.filter(({ resourceType }) => resourceType === 'Patient').length, others.length)
+    })
+
+  it('tie a report to the patient it contains, and to the one of the form', () => {
+    const contained = [{ resourceType: 'Patient', id: 'p' }]
+    const [, inside] = resourcesIn({ ...about({ reference: '#p' }), contained }, FORM)
+    assert.deepEqual(inside!.contained, [{ ...contained[0], ...filled }])
+    const added = (subject: object) => entriesIn(about(subject), FORM).at(-1)!
+    assert.deepEqual(added({ reference: UUID_URL }).fullUrl, UUID_URL)
+    assert.deepEqual(added({ reference: `${HOSPITAL}/_history/2` }).fullUrl, HOSPITAL)
+    assert.deepEqual(added({ reference: 'Patient/child/_history/2' }).resource, {
+      resourceType: 'Patient',
+      id: 'child',
+      ...filled,
+    })
+    assert.deepEqual(added({ identifier: ssn }).resource.identifier, [ssn, { value: 'MRN-5' }])
+    refuses(about({ identifier: { value: 'other' } }), FORM, /has another identifier/)
+  })
+
+  it('refuse a version that the Bundle does not have', () =>
+    refuses(
+      [about({ reference: 'Patient/child/_history/3' }), { ...child, meta: { versionId: '2' } }],
+      FORM,
+      /cannot be tied/,
+    ))
+
+  it('are sent about a patient that the destination knows, with a warning when nothing else names it', () => {
+    const known = draft(about({ reference: 'Patient/at-destination' }))
+    assert.deepEqual(known.problems, [])
+    assert.match(known.warnings.join(), /Nothing but the subject/)
+    assert.doesNotMatch(known.warnings.join(), /at-destination/)
+    assert.deepEqual(draft(about({ reference: 'Patient/x', identifier: ssn })).warnings, [])
+    assert.deepEqual(draft(about({ identifier: ssn })).problems, [])
+    refuses(report, [], /entry has no Patient/)
+  })
+
+  it('lay the form over the identifier of its system and the name of the right use', () => {
+    const maiden = { use: 'maiden', family: 'Alt' }
+    const laid = (patient: object) => {
+      const { identifier, name } = resourcesIn([report, { ...mother, ...patient }], FORM).at(-1)!
+      return [identifier, name]
+    }
+    const typed = { type: { text: 'SSN' }, value: '1' }
+    for (const kept of [ssn, typed, { use: 'old', value: '1' }])
+      assert.deepEqual(laid({ identifier: [kept] })[0], [kept, { value: 'MRN-5' }])
+    assert.deepEqual(laid({ identifier: [ssn, { value: '4' }] })[0], [ssn, { value: 'MRN-5' }])
+    const names: [object[], object[]][] = [
+      [[maiden], [maiden, { family: 'Neu' }]],
+      [
+        [maiden, { use: 'usual', family: 'U' }, { use: 'official', family: 'O' }],
+        [maiden, { use: 'usual', family: 'U' }, { use: 'official', family: 'Neu' }],
+      ],
+      [
+        [{ family: 'A' }, { use: 'usual', family: 'U' }],
+        [{ family: 'A' }, { use: 'usual', family: 'Neu' }],
+      ],
+      [
+        [maiden, { family: 'A', given: ['B'] }],
+        [maiden, { family: 'Neu', given: ['B'] }],
+      ],
+      [
+        [{ family: 'A' }, { family: 'B' }],
+        [{ family: 'A' }, { family: 'B' }, { family: 'Neu' }],
+      ],
+    ]
+    for (const [before, after] of names) assert.deepEqual(laid({ name: before })[1], after)
+    refuses(
+      [report, { ...mother, identifier: [{ value: '1' }, { value: '2' }] }],
+      FORM,
+      /identifier has several/,
+    )
+  })
+
+  it('are about the report in focus; two and no focus are refused', () => {
+    const [first, second] = ['r', 's'].map((id) => ({ ...report, id, status: 'final' }))
+    refuses(
+      [first, second, mother],
+      [['main.status', 'final']],
+      /focus does not say which DiagnosticReport of 2/,
+    )
+    for (const reference of ['DiagnosticReport/s', 'DiagnosticReport/s/_history/1']) {
+      const header = { resourceType: 'MessageHeader', focus: [{ reference }] }
+      const all = resourcesIn([header, first, second, mother], [['main.identifier[0].value', 'i']])
+      assert.deepEqual(
+        all
+          .filter(({ resourceType }) => resourceType === 'DiagnosticReport')
+          .map(({ identifier }) => identifier),
+        [undefined, [{ value: 'i' }]],
+      )
+    }
+    refuses(
+      [{ resourceType: 'MessageHeader' }, { resourceType: 'MessageHeader' }, report, mother],
+      [],
+      /several MessageHeaders/,
+    )
+  })
+
+  it('lay code and category over those of the same system', () => {
+    const local = { system: 'urn:local', code: 'L', display: 'Local' }
+    const loinc = { system: 'http://loinc.org', code: '11502-2' }
+    const given = { ...report, code: { coding: [local] }, category: [{ coding: [local] }] }
+    const form: [string, string][] = [
+      ['main.code.coding[0].code', '11502-2'],
+      ['main.category[0].coding[0].code', 'LAB'],
+    ]
+    const codes = (data: object) => {
+      const { code, category } = resourcesIn([data, mother], form)[1]!
+      return [getAt(code, ['coding']), category]
+    }
+    const lab = { system: 'http://terminology.hl7.org/CodeSystem/v2-0074', code: 'LAB' }
+    assert.deepEqual(codes(given), [
+      [local, loinc],
+      [{ coding: [local] }, { coding: [lab] }],
+    ])
+    const other = { ...report, code: { coding: [local, { ...loinc, code: '1-8', display: 'Other' }] } }
+    assert.deepEqual(codes(other)[0], [local, loinc])
+  })
+
+  it('make up no code system for a code that is not of it', () => {
+    for (const code of ['PDF', 'LP29684-5', 'LA6576-8', '123', '1-'])
+      assert.deepEqual(
+        getAt(resourcesIn([{ ...report, code: { coding: [{ code }] } }, mother])[1], ['code', 'coding', 0]),
+        { code },
+      )
+  })
+
+  const ABSENT = {
+    extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' }],
+  }
+  it('are as lenient as R4', async () => {
+    const valid: object[] = [
+      { code: ABSENT },
+      { code: { coding: [{ display: 'only a name' }] } },
+      { effectiveDateTime: '2016-12-31T23:59:60Z' },
+      { issued: '2016-12-31T23:59:60.5+14:00' },
+      { _status: ABSENT },
+    ]
+    for (const parts of valid) resourcesIn([{ ...report, ...parts }, mother])
+    const name = [{ given: [null, 'B'], _given: [ABSENT, null] }]
+    resourcesIn([report, { ...mother, name, birthDate: undefined, _birthDate: ABSENT }])
+    const invalid: [object, RegExp][] = [
+      [{ code: {} }, /code/],
+      [{ code: { coding: [] } }, /coding/],
+      [{ issued: '2016-12-31T23:59:61Z' }, /issued/],
+      [{ effectiveDateTime: '2016-12-31T23:59Z' }, /effective/],
+      [{ status: 'done', _status: ABSENT }, /status/],
+    ]
+    for (const [parts, words] of invalid) refuses([{ ...report, ...parts }, mother], [], words)
+    refuses([report, { ...mother, name: [{ given: [null] }] }], [], /given\[0\]/)
+  })
+
+  it('make nothing up beside an element that says why it has no value; the form does give one', () => {
+    const absent = { ...report, _status: ABSENT, code: { coding: [{ code: '11502-2', _system: ABSENT }] } }
+    const [header, kept] = resourcesIn([absent, mother])
+    assert.deepEqual([kept!.status, kept!.code], [undefined, absent.code])
+    assert.ok(header)
+    const [, filledIn] = resourcesIn([absent, mother], [['main.status', 'final']])
+    assert.deepEqual([filledIn!.status, filledIn!._status], ['final', undefined])
+  })
+
+  it('replace eventCoding by the eventUri of the operation, with a warning', () => {
+    const header = { resourceType: 'MessageHeader', eventCoding: { code: 'DiagnosticReport-New' } }
+    const { message, warnings } = draft([header, report, mother])
+    const [first] = message.body.entry as { resource: JsonObject }[]
+    assert.deepEqual(
+      [first!.resource.eventCoding, first!.resource.eventUri],
+      [undefined, 'https://fhir.redoxengine.com/EventDefinition/DiagnosticReportCreate'],
+    )
+    assert.match(warnings.join(), /eventCoding was replaced/)
+  })
+
+  it('keep the source of the data; another source ID than the connection has is refused', async () => {
+    const other = '7ce6f387-c33c-417d-8682-81e83628cbd9'
+    const sourceOf = (endpoint: string) => {
+      const header = { resourceType: 'MessageHeader', source: { name: 'Clinic', endpoint } }
+      const lab = { ...sender, sourceId: DESTINATION, sourceName: 'Lab' }
+      const { body } = prepareFhir({ operation, ...input, data: [header, report, mother] }, lab)
+      return (body.entry as { resource: JsonObject }[])[0]!.resource.source
+    }
+    for (const endpoint of ['https://clinic.example', `urn:uuid:${DESTINATION}`, DESTINATION])
+      assert.deepEqual(sourceOf(endpoint), { name: 'Clinic', endpoint })
+    for (const endpoint of [other, `urn:uuid:${other}`])
+      await failing('REDOX_INVALID_MESSAGE', () => sourceOf(endpoint), new RegExp(`${other}.*${DESTINATION}`))
   })
 
   it('name sender, event and focus in a header that comes first', () => {

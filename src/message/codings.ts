@@ -1,0 +1,79 @@
+import { indexesOf, isBlank, onlyOf, type Choice } from './fields'
+import { getAt, isObject, type Json, type JsonObject } from './json'
+
+/** The code system of a code that comes without one, as far as its form tells it. */
+export type SystemOf = (code: Json | undefined) => string | undefined
+
+/** Of a report or document: `11502-2`, a number and its check digit. */
+export const loincSystem: SystemOf = (code) =>
+  typeof code === 'string' && /^\d{1,7}-\d$/.test(code) ? 'http://loinc.org' : undefined
+
+const OBSERVATION_CATEGORIES = new Set(
+  'social-history vital-signs imaging laboratory procedure survey exam therapy activity'.split(' '),
+)
+
+/** Of a category: the code systems of Redox's samples (facts 3.3). */
+export const CATEGORY_SYSTEMS: Record<string, SystemOf> = {
+  DiagnosticReport: (code) =>
+    typeof code === 'string' && /^[A-Z]{2,3}$/.test(code)
+      ? 'http://terminology.hl7.org/CodeSystem/v2-0074'
+      : undefined,
+  Observation: (code) =>
+    typeof code === 'string' && OBSERVATION_CATEGORIES.has(code)
+      ? 'http://terminology.hl7.org/CodeSystem/observation-category'
+      : undefined,
+}
+
+export const noSystem: SystemOf = () => undefined
+
+/** Codings without a system get the one that their code tells. */
+export function fillSystems(concept: Json | undefined, systemOf: SystemOf): void {
+  for (const coding of codingsOf(concept)) {
+    const system = systemOf(coding.code)
+    if (isBlank(coding.system) && coding._system === undefined && system !== undefined) coding.system = system
+  }
+}
+
+const codingsOf = (concept: Json | undefined): JsonObject[] => {
+  const codings = getAt(concept, ['coding'])
+  return Array.isArray(codings) ? (codings.filter(isObject) as JsonObject[]) : []
+}
+
+const effective = ({ system, _system, code }: JsonObject, systemOf: SystemOf): Json | undefined =>
+  _system !== undefined ? null : isBlank(system) ? systemOf(code) : system
+
+const SEVERAL: [string, string] = [
+  'has several codes of the system that the code of the node has',
+  "Leave all but one out of the data, or leave the node's field empty.",
+]
+
+/** The coding of the same code system. */
+export const chooseCoding =
+  (systemOf: SystemOf): Choice =>
+  (codings, wanted, report) => {
+    const system = effective(wanted, systemOf)
+    const index = onlyOf(
+      indexesOf(codings, (coding) => effective(coding, systemOf) === system),
+      codings,
+      ({ code }) => code === wanted.code,
+      () => report(...SEVERAL),
+    )
+    const chosen = codings[index]
+    // The name of another code.
+    if (isObject(chosen) && chosen.code !== wanted.code) delete chosen.display
+    return index
+  }
+
+/** The concept that has a coding of the same code system. */
+export const chooseConcept =
+  (systemOf: SystemOf): Choice =>
+  (concepts, wanted, report) => {
+    const [coding = {}] = codingsOf(wanted)
+    const system = effective(coding, systemOf)
+    return onlyOf(
+      indexesOf(concepts, (concept) => codingsOf(concept).some((one) => effective(one, systemOf) === system)),
+      concepts,
+      (concept) => codingsOf(concept).some(({ code }) => code === coding.code),
+      () => report(...SEVERAL),
+    )
+  }

@@ -1,0 +1,75 @@
+import { isBlank } from './fields'
+import { getAt, isObject, type Json, type JsonObject } from './json'
+
+/** What a FHIR R4 reference says about its target (hl7.org/fhir/R4/references.html). */
+export interface Reference {
+  /** `Patient`; unknown for a URN, for a contained resource, and for a URL that is no RESTful one */
+  type?: string
+  id?: string
+  /** of a version-specific reference */
+  version?: string
+  /** an absolute URL or URN, without the version */
+  url?: string
+  /** id of a resource that the referring one contains */
+  contained?: string
+}
+
+const RESTFUL = /^(.*?\/)?([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/([A-Za-z0-9\-.]{1,64}))?$/
+
+/** Undefined for a text that is no reference, such as a search (`Patient?identifier=…`). */
+export function parseReference(text: string): Reference | undefined {
+  if (text.startsWith('#')) return { contained: text.slice(1) }
+  if (/^urn:/i.test(text)) return { url: text }
+  const isAbsolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
+  const match = RESTFUL.exec(text)
+  if (match === null) return isAbsolute ? { url: text } : undefined
+  const [, base, type, id, version] = match
+  if (base !== undefined && !isAbsolute) return undefined
+  return {
+    type: type!,
+    id: id!,
+    ...(version !== undefined && { version }),
+    ...(base !== undefined && { url: `${base}${type!}/${id!}` }),
+  }
+}
+
+export const resourceOf = (entry: JsonObject): JsonObject => entry.resource as JsonObject
+
+/** The entries that a reference leads to: none, one, or several that it does not tell apart. */
+export function entriesOf(entries: JsonObject[], reference: Reference): JsonObject[] {
+  if (reference.contained !== undefined) return []
+  const found = entries.filter(
+    (entry) => isTarget(entry, reference) && isVersion(resourceOf(entry), reference),
+  )
+  const exact = found.filter(
+    ({ fullUrl }) => reference.url !== undefined && isSameUrl(fullUrl, reference.url),
+  )
+  return exact.length > 0 ? exact : found
+}
+
+function isTarget(entry: JsonObject, { type, id, url }: Reference): boolean {
+  const { resourceType, id: ownId } = resourceOf(entry)
+  const fullUrl = typeof entry.fullUrl === 'string' ? entry.fullUrl : undefined
+  if (url !== undefined) {
+    if (fullUrl !== undefined) return isSameUrl(fullUrl, url)
+    // Without a URL of its own an entry is known by its id.
+    if (type === undefined) return !isBlank(ownId) && isSameUrl(`urn:uuid:${String(ownId)}`, url)
+  }
+  if (resourceType !== type) return false
+  return ownId === id || (isBlank(ownId) && fullUrl?.endsWith(`/${type!}/${id!}`) === true)
+}
+
+const isVersion = (resource: JsonObject, { version }: Reference): boolean => {
+  const own = getAt(resource, ['meta', 'versionId'])
+  return version === undefined || isBlank(own) || own === version
+}
+
+const isSameUrl = (one: Json | undefined, other: string): boolean =>
+  one === other ||
+  (typeof one === 'string' && /^urn:uuid:/i.test(one) && one.toLowerCase() === other.toLowerCase())
+
+/** The resource inside another one that `#id` refers to. */
+export const containedIn = (resource: JsonObject, id: string): JsonObject | undefined =>
+  (Array.isArray(resource.contained) ? resource.contained : []).find(
+    (one): one is JsonObject => isObject(one) && one.id === id,
+  )

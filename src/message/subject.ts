@@ -1,0 +1,159 @@
+import type { Problem } from '../errors'
+import { isBlank, isSame } from './fields'
+import { getAt, isObject, type Json, type JsonObject } from './json'
+import { containedIn, entriesOf, parseReference, resourceOf, type Reference } from './references'
+
+export interface Subject {
+  /** the Patient that the main resource is about, in the message: where the form's fields go */
+  patient?: JsonObject
+  /** the main resource does not say so yet */
+  isUntied?: boolean
+  /** a patient is named: in the message or by what the destination knows */
+  isNamed: boolean
+  /** only the reference to a resource at the destination says who the patient is */
+  isOnlyReferredTo?: boolean
+}
+
+/** What the form says of the patient. */
+export interface FormPatient {
+  isGiven: boolean
+  /** its identifier, if it has one */
+  identifier?: JsonObject
+}
+
+const NOBODY: Subject = { isNamed: false }
+
+/**
+ * Which Patient a report is about. Only its subject says so, never the order of the entries; without a subject it is
+ * the only Patient. A Patient out of the form is added where the data have none.
+ */
+export function subjectOf(
+  entries: JsonObject[],
+  main: JsonObject,
+  form: FormPatient,
+  problems: Problem[],
+): Subject {
+  const path = `${String(main.resourceType)}.subject`
+  const refuse = (problem: string, fix: string): Subject => {
+    problems.push({ path, problem, fix })
+    return { isNamed: true }
+  }
+  const { subject } = main
+  const patients = entries.filter((entry) => resourceOf(entry).resourceType === 'Patient')
+  const given = isObject(subject) ? subject : {}
+  if (typeof given.reference === 'string' && given.reference !== '')
+    return byReference(given.reference, { entries, patients, main, form, refuse })
+  if (isObject(given.identifier) && !isBlank(given.identifier.value))
+    return byIdentifier(given.identifier, { entries, patients, main, form, refuse })
+  const [only, ...others] = patients
+  if (others.length > 0) {
+    return refuse(
+      `does not say which of the ${patients.length} Patients the ${String(main.resourceType)} is about`,
+      'Refer to one of them, e.g. by Patient/<id>, or leave the others out of the data.',
+    )
+  }
+  const isOther = given.extension !== undefined || given._reference !== undefined || !isPatient(given.type)
+  if (isOther && form.isGiven) return refuse(...NOT_TIED)
+  if (only === undefined && !form.isGiven) return NOBODY
+  const patient = only === undefined ? addPatient(entries, {}) : resourceOf(only)
+  return { patient, isUntied: !isOther, isNamed: true }
+}
+
+interface Search {
+  entries: JsonObject[]
+  patients: JsonObject[]
+  main: JsonObject
+  form: FormPatient
+  refuse: (problem: string, fix: string) => Subject
+}
+
+const NOT_TIED: [string, string] = [
+  'cannot be tied to the patient of the message',
+  'Refer to the Patient of the Bundle by Patient/<id> or by its fullUrl, or leave the subject out.',
+]
+
+const isPatient = (type: Json | undefined): boolean => isBlank(type) || type === 'Patient'
+
+function byReference(text: string, search: Search): Subject {
+  const { entries, patients, main, form, refuse } = search
+  const reference = parseReference(text)
+  if (reference === undefined) return refuse(...NOT_TIED)
+  if (reference.contained !== undefined) {
+    const contained = containedIn(main, reference.contained)
+    if (contained?.resourceType !== 'Patient') return refuse(...NOT_TIED)
+    return { patient: contained, isNamed: true }
+  }
+  const [found, ...others] = entriesOf(entries, reference)
+  if (others.length > 0) {
+    return refuse(
+      'leads to several entries of the Bundle',
+      'Give each of them an id and a fullUrl of its own, and refer to one by its fullUrl.',
+    )
+  }
+  const type = found === undefined ? reference.type : resourceOf(found).resourceType
+  if (!isPatient(type)) {
+    // Whom the message is about besides is told by its Patient.
+    return form.isGiven || patients.length === 0 ? refuse(...NOT_TIED) : { isNamed: true }
+  }
+  if (found !== undefined) return tied(found, reference)
+  const [only, ...more] = patients
+  if (only === undefined) return form.isGiven ? added(entries, reference) : atDestination(reference, search)
+  const isAnonymous = more.length === 0 && isBlank(only.fullUrl) && isBlank(resourceOf(only).id)
+  return isAnonymous ? tied(only, reference) : refuse(...NOT_TIED)
+}
+
+/** Gives an entry that is known by less the URL and id that it is referred to by. */
+function tied(entry: JsonObject, { id, url }: Reference): Subject {
+  const patient = resourceOf(entry)
+  if (id !== undefined && isBlank(entry.fullUrl)) patient.id ??= id
+  if (url !== undefined && isBlank(entry.fullUrl)) entry.fullUrl = url
+  return { patient, isNamed: true }
+}
+
+const added = (entries: JsonObject[], { id, url }: Reference): Subject => ({
+  patient: addPatient(entries, { ...(id !== undefined && { id }) }, url),
+  isNamed: true,
+})
+
+function addPatient(entries: JsonObject[], given: JsonObject, fullUrl?: string): JsonObject {
+  const resource: JsonObject = { resourceType: 'Patient', ...given }
+  entries.push({ ...(fullUrl !== undefined && { fullUrl }), resource })
+  return resource
+}
+
+// Facts 9.20: public clients name the patient only by the id that the destination has given.
+function atDestination({ url }: Reference, { main, refuse }: Search): Subject {
+  if (url !== undefined && /^urn:/i.test(url)) {
+    return refuse(
+      'leads to no entry of the Bundle',
+      'Give the Patient with that fullUrl, or refer to the patient at the destination by Patient/<id>.',
+    )
+  }
+  const isOnlyReferredTo = isBlank(getAt(main, ['subject', 'identifier', 'value']))
+  return { isNamed: true, isOnlyReferredTo }
+}
+
+const isSameIdentifier = (one: JsonObject, other: JsonObject): boolean =>
+  isSame(one.system, other.system) && one.value === other.value
+
+function byIdentifier(identifier: JsonObject, search: Search): Subject {
+  const { entries, patients, form, refuse } = search
+  const found = patients.filter((entry) => {
+    const { identifier: own } = resourceOf(entry)
+    return (Array.isArray(own) ? own : []).some((one) => isObject(one) && isSameIdentifier(one, identifier))
+  })
+  const own = form.identifier
+  const isOfForm = own !== undefined && isSameIdentifier(own, identifier)
+  const [only, ...others] = found.length === 0 && isOfForm ? patients : found
+  if (others.length > 0) return refuse(...NOT_TIED)
+  if (only !== undefined) return { patient: resourceOf(only), isNamed: true }
+  if (patients.length > 0) return refuse(...NOT_TIED)
+  if (!form.isGiven) return { isNamed: true }
+  if (own !== undefined && !isOfForm && isSame(own.system, identifier.system)) {
+    return refuse(
+      'has another identifier than the node gives for the patient',
+      "Correct the subject, or the node's Patient ID field.",
+    )
+  }
+  return { patient: addPatient(entries, { identifier: [structuredClone(identifier)] }), isNamed: true }
+}
