@@ -41,9 +41,15 @@ describe('rules of the dialogs', () => {
   for (const [value, dataType, said] of VALUES) {
     it(`json, for ${JSON.stringify(value)} as ${dataType}: ${said}`, () => {
       const validate = validators().valid('data', ['json'])
-      assert.equal(validate.call({ dataType, data: value }, value), said)
+      assert.equal(validate.call({ dataType, data: value, eventType: 'New' }, value), said)
     })
   }
+
+  it('json takes a list of resources for FHIR, which has no event types', () => {
+    const validate = validators().valid('data', ['json'])
+    const data = '[{"resourceType":"Patient"}]'
+    assert.equal(validate.call({ dataType: 'json', data }, data), true)
+  })
 
   it('exist, wherever a dialog names one', () => {
     const folders = readdirSync(path.join(ROOT, 'nodes')).filter((name) => name.startsWith('redox-'))
