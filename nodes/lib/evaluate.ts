@@ -116,10 +116,13 @@ export class Inputs {
   isPart(value: unknown): boolean {
     const { parts } = this.msg as { parts?: unknown }
     if (typeof parts !== 'object' || parts === null) return false
-    const { type, property = 'payload' } = parts as { type?: unknown; property?: unknown }
+    const { type, property } = parts as { type?: unknown; property?: unknown }
     const isOfKind =
       type === 'buffer' ? types.isUint8Array(value) : type === 'string' && typeof value === 'string'
-    return isOfKind && value === this.#valueAt(String(property))
+    return (
+      isOfKind &&
+      value === this.#valueAt(typeof property === 'string' && property !== '' ? property : 'payload')
+    )
   }
 
   #valueAt(property: string): unknown {

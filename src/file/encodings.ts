@@ -1,6 +1,7 @@
 import { badInput } from '../errors'
 import { decodeDataUri, decodeLoosely, type DataUri } from './base64'
-import { sniffContentType } from './content-types'
+import { contentTypeOfName, sniffContentType } from './content-types'
+import type { FileHints } from './types'
 
 /** What may stand in front of a file, so that its bytes are a text that has to be decoded first. */
 export type Encoding = 'base64' | 'hex' | 'data: URI'
@@ -77,8 +78,31 @@ const WRAPPERS: [what: string, start: RegExp][] = [
   ['a Buffer written as JSON', /^\{\s*"type"\s*:\s*"Buffer"\s*,\s*"data"\s*:/],
 ]
 
-/** What else the file is packed into: known, but not unpacked here. */
-export function wrapperOf(bytes: Buffer): string | undefined {
+/**
+ * Refuses what a file is packed into, where that is known and not unpacked here.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
+export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentType }: FileHints): void {
   const start = bytes.toString('latin1', 0, START).trimStart()
-  return WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0]
+  const wrapper = WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0]
+  if (wrapper === undefined) return
+  const type = contentType ?? contentTypeOfName(filename) ?? ''
+  // These are messages, and whole.
+  if (/^(message|multipart)\//i.test(type)) return
+  throw badInput(
+    `${where} is ${wrapper}, and the file is inside of it. Take the file out before this node, and give its bytes as a Buffer.`,
+  )
+}
+
+/**
+ * Refuses a file on the disk that is an encoding of another: only what is in memory is decoded.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
+export function assertNotEncoded(head: Buffer, hints: FileHints): void {
+  const encoding = encodingOf(head)
+  if (encoding === undefined) return assertNoWrapper(head, hints)
+  throw badInput(
+    `The file at the path in ${hints.where} holds ${encoding === 'data: URI' ? 'a data: URI' : `${encoding} text`} instead ` +
+      'of the bytes of a file. Read it with a "read file" node, set to "a single Buffer object": then it is decoded.',
+  )
 }

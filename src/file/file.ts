@@ -13,7 +13,7 @@ import {
   sniffContentType,
 } from './content-types'
 import { cleanFileName, describeReference, emptyFile } from './describe'
-import { decode, decodeText, encodingOf, encodingOfText, wrapperOf } from './encodings'
+import { assertNoWrapper, decode, decodeText, encodingOf, encodingOfText } from './encodings'
 import { asBuffer, takeMemory } from './memory'
 import { fileObjectOf, type GivenReference } from './objects'
 import type { FileHints, FileReference, FileSource, IntakeResult } from './types'
@@ -159,17 +159,6 @@ function unwrap(given: Buffer, hints: FileHints, decodings: number): Unwrapped {
     ...whole,
     warnings: [`${where} held ${what} instead of the file's bytes: it was decoded once more`],
   }
-}
-
-function assertNoWrapper(bytes: Buffer, { where, filename = '', contentType }: FileHints): void {
-  const wrapper = wrapperOf(bytes)
-  if (wrapper === undefined) return
-  const type = contentType ?? contentTypeOfName(filename) ?? ''
-  // These are messages, and whole.
-  if (/^(message|multipart)\//i.test(type)) return
-  throw badInput(
-    `${where} is ${wrapper}, and the file is inside of it. Take the file out before this node, and give its bytes as a Buffer.`,
-  )
 }
 
 // ---- References -------------------------------------------------------------------------------------------------

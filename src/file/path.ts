@@ -5,6 +5,7 @@ import { badInput, RedoxError } from '../errors'
 import { turn } from '../turns'
 import type { Examination, Range } from './completeness'
 import { HEAD_LENGTH } from './content-types'
+import { assertNotEncoded } from './encodings'
 import { describe, emptyFile, type Described } from './describe'
 import { PIECE } from './memory'
 import { DRAINED_FROM, Scratch } from './scratch'
@@ -109,6 +110,7 @@ async function describePath(real: string, size: number, hints: FileHints): Promi
   }
   try {
     const head = await readAt({ at: 0, length: HEAD_LENGTH })
+    if (!hints.isText) assertNotEncoded(head, hints)
     return await examineWith(describe(head, size, hints), readAt)
   } finally {
     await handle.close()

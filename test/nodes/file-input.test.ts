@@ -86,7 +86,7 @@ describe('a file in a message', () => {
       const flow = await start(node)
       const split: Message[] = [
         { payload: part, parts: { ...parts, type: 'buffer', ch: '' } },
-        { payload: part, parts: { type: 'buffer', index: 0 } },
+        { payload: part, parts: { type: 'buffer', index: 0, property: '' } },
         { payload: PHOTO.toString('base64'), parts: { ...parts, type: 'string', ch: '\n' } },
       ]
       for (const message of split) {

@@ -767,6 +767,22 @@ describe('a path on this machine', () => {
     }
   })
 
+  it('is refused when the file is an encoding of another, unless a text is wanted', async () => {
+    const contents: [content: string, words: RegExp][] = [
+      [PDF.toString('base64'), /holds base64 text/],
+      [PDF.toString('base64').replace(/.{76}/g, '$&\n'), /holds base64 text/],
+      [`data:application/pdf;base64,${PDF.toString('base64')}`, /holds a data: URI/],
+      [PDF.toString('hex'), /holds hex text/],
+      ['Content-Type: application/pdf\r\n\r\n', /part of a MIME/],
+    ]
+    for (const [content, words] of contents) {
+      write('encoded.pdf', Buffer.from(content))
+      await failing('REDOX_BAD_INPUT', () => takePath('encoded.pdf', HINTS, [folder]), words)
+      const { file } = await takePath('encoded.pdf', { ...HINTS, isText: true }, [folder])
+      assert.equal(await readText(file, 'x'), content)
+    }
+  })
+
   it('finds a name in the other Unicode form, in each part of the path', async () => {
     const [whole, parts] = ['B\u00fc', 'Bu\u0308']
     mkdirSync(path.join(folder, parts))
