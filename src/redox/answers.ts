@@ -67,9 +67,9 @@ function outcomeOfXml(text: string): Record<string, unknown> {
   if (!/<(\w+:)?OperationOutcome[\s>]/.test(head)) return {}
   const issue = [...head.matchAll(/<(?:\w+:)?issue>(.*?)<\/(?:\w+:)?issue>/gs)].map(([, inner]) => {
     const values = (name: string): string[] =>
-      [...inner!.matchAll(new RegExp(`<(?:\\w+:)?${name} +value="([^"]*)"`, 'g'))].map(([, value]) =>
-        withoutEntities(value!),
-      )
+      [
+        ...inner!.matchAll(new RegExp(`<(?:\\w+:)?${name}\\s+value\\s*=\\s*(?:"([^"]*)"|'([^']*)')`, 'g')),
+      ].map(([, double, single]) => withoutEntities(double ?? single!))
     const [severity, code, said, diagnostics] = ['severity', 'code', 'text', 'diagnostics'].map(
       (name) => values(name)[0],
     )
@@ -357,6 +357,9 @@ const MAX_REASONS = 20
 // Enough for a reason, too little for a message that a server repeats.
 const MAX_REASON_LENGTH = 300
 
+// A place in a message, such as `Bundle.entry.resource.presentedForm.contentType`: short words and no digits.
+const PLACE = /^[A-Za-z]{1,30}(\.[A-Za-z]{1,30})+\.?$/
+
 type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'messageId' | 'traceId'>
 
 /** Redox's words, fit for a log. */
@@ -368,7 +371,9 @@ function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[
   const ids = [...logIds, messageId ?? '', traceId ?? '']
   const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
     // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
-    text.replace(/[A-Za-z0-9+/_=.-]{40,}/g, HIDDEN).slice(0, MAX_REASON_LENGTH),
+    text
+      .replace(/[A-Za-z0-9+/_=.-]{40,}/g, (long) => (PLACE.test(long) ? long : HIDDEN))
+      .slice(0, MAX_REASON_LENGTH),
   )
   return {
     reasons: texts.slice(0, reasons.length),

@@ -91,6 +91,11 @@ describe('the words of an answer', () => {
     ],
     ['an OperationOutcome in XML', XML_OUTCOME, ['Not "so" <here> (Bundle.entry[1]; line 7)', 'bad']],
     [
+      'one in XML with single quotes and line breaks',
+      XML_OUTCOME.replaceAll(/ value="([^"]*)"/g, (_, value: string) => `\n  value = '${value}'`),
+      ['Not "so" <here> (Bundle.entry[1]; line 7)', 'bad'],
+    ],
+    [
       'one in XML with a prefix',
       XML_OUTCOME.replaceAll(/<(\/?)/g, '<$1f:'),
       ['Not "so" <here> (Bundle.entry[1]; line 7)', 'bad'],
@@ -365,6 +370,19 @@ describe('outcomes of a send, row by row', () => {
       /./,
     )
     assert.ok(!quoted.message.includes('routine'))
+  })
+
+  it('a place in the message stays readable, however long it is', async () => {
+    const place = 'Bundle.entry.resource.presentedForm.contentType'
+    script = () => status(400, { ...OUTCOME, issue: [{ ...refusal, expression: [place] }] })
+    await failing(
+      'REDOX_REJECTED',
+      () => sendFhir(),
+      /No \(Bundle\.entry\.resource\.presentedForm\.contentType; deep\)/,
+    )
+    const token = `${'a'.repeat(31)}.${'b'.repeat(31)}`
+    script = () => status(400, { ...OUTCOME, issue: [{ ...refusal, diagnostics: token }] })
+    await failing('REDOX_REJECTED', () => sendFhir(), /No \(\[…\]\)/)
   })
 
   it('a 200 of HTML is unknown for a send: something between us and Redox spoke', async () => {
