@@ -385,7 +385,7 @@ describe('Node-RED that is told to end', () => {
         ...onTab,
         ...inject,
         id: `inject-${n}`,
-        payload: 'JVBERi0xLjcK',
+        payload: 'JVBERi0xLjcKJSVFT0YK',
         wires: [['node']],
       })),
     ]
