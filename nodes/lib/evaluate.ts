@@ -55,6 +55,11 @@ export class Inputs {
     private readonly msg: NodeMessageInFlow,
   ) {}
 
+  /** id of the node that they are for */
+  get owner(): string {
+    return this.node.id
+  }
+
   /** What the node is set to, e.g. `msg.payload`, for error texts. */
   where(name: string): string {
     const { value, type } = this.#field(name)

@@ -91,7 +91,11 @@ async function takeOne(task: Task, value: unknown, hints: FileHints, from: strin
   const { folders, settleMs } = task.connection.files
   const { file, warnings, cutShort }: IntakeResult =
     from === 'path'
-      ? await takePath(value, hints, folders, undefined, { settleMs, signal: task.signal })
+      ? await takePath(value, hints, folders, undefined, {
+          settleMs,
+          signal: task.signal,
+          owner: task.inputs.owner,
+        })
       : takeFile(value, hints)
   if (cutShort !== undefined) reportCutShort(task, cutShort)
   warnings.forEach((warning) => task.warn(warning))

@@ -17,6 +17,8 @@ export interface Settling {
   settleMs?: number
   /** ends the wait */
   signal?: AbortSignal
+  /** the node that takes the file: of several messages of it that wait for one file, the last takes it */
+  owner?: string
 }
 
 /**
@@ -31,7 +33,7 @@ export async function takePath(
   hints: FileHints,
   folders: string[],
   readMs = READ_MS,
-  { settleMs = 0, signal }: Settling = {},
+  { settleMs = 0, signal, owner = '' }: Settling = {},
 ): Promise<IntakeResult<FileSource>> {
   if (typeof filePath !== 'string' || filePath === '') {
     throw badInput(
@@ -46,7 +48,8 @@ export async function takePath(
   }
   const real = await resolveInside(filePath, hints.where, folders)
   const look = async (): Promise<Look> => lookAt(real, hints)
-  const before = await settled(look, hints, settleMs, signal)
+  const waiting = new WaitingMessage(`${owner} ${real}`)
+  const before = await settled(look, hints, settleMs, waiting, signal).finally(() => waiting.leave())
   const named = { ...hints, filename: hints.filename ?? path.basename(filePath) }
   const { description, ...told } = await describePath(real, before.size, named).catch(unreadable)
   return { file: pathSource(real, before, description, readMs), ...told }
@@ -77,14 +80,17 @@ async function settled(
   look: () => Promise<Look>,
   hints: FileHints,
   settleMs: number,
+  waiting: WaitingMessage,
   signal: AbortSignal | undefined,
 ): Promise<Look> {
   const began = performance.now()
-  let before = await look()
+  const first = await look()
+  let before = first
   for (;;) {
     const age = Math.max(0, Date.now() - Math.max(before.mtimeMs, before.ctimeMs))
     if (age < settleMs) await sleep(settleMs - age, undefined, { ...(signal && { signal }) })
     const after = age < settleMs ? await look() : before
+    if (!isSame(after, first) && waiting.hasSuccessor) throw superseded(hints)
     if (isSame(after, before)) break
     if (performance.now() - began >= MOST_SETTLE_MS) throw stillWritten(hints)
     before = after
@@ -92,6 +98,39 @@ async function settled(
   if (before.size === 0) throw emptyFile(hints)
   return before
 }
+
+/**
+ * A message that waits for a file. A node that watches a folder sends a message for each part that is written to a file:
+ * each would send the whole file in the end.
+ */
+class WaitingMessage {
+  static readonly #files = new Map<string, { count: number; last: number }>()
+  readonly #number: number
+
+  /** @param key of the node and the file */
+  constructor(private readonly key: string) {
+    const file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }
+    WaitingMessage.#files.set(key, file)
+    file.count++
+    this.#number = ++file.last
+  }
+
+  /** Whether another message of the node came later for the same file. */
+  get hasSuccessor(): boolean {
+    return WaitingMessage.#files.get(this.key)!.last > this.#number
+  }
+
+  leave(): void {
+    const file = WaitingMessage.#files.get(this.key)!
+    if (--file.count === 0) WaitingMessage.#files.delete(this.key)
+  }
+}
+
+const superseded = ({ where }: FileHints): Error =>
+  badInput(
+    `The file at the path in ${where} was written to after this message came, and a later message brings it again: it is ` +
+      'sent with that one, so that it does not arrive twice.',
+  )
 
 const isSame = (one: Look, other: Look): boolean =>
   one.size === other.size && one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs

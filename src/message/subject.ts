@@ -21,7 +21,7 @@ export interface FormPatient {
   identifier?: JsonObject
 }
 
-const NOBODY: Subject = { isNamed: false }
+const NO_PATIENT_NAMED: Subject = { isNamed: false }
 
 /**
  * Which Patient a report is about. Only its subject says so, never the order of the entries; without a subject it is
@@ -54,7 +54,7 @@ export function subjectOf(
   }
   const isOther = given.extension !== undefined || given._reference !== undefined || !isPatient(given.type)
   if (isOther && form.isGiven) return refuse(...NOT_TIED)
-  if (only === undefined && !form.isGiven) return NOBODY
+  if (only === undefined && !form.isGiven) return NO_PATIENT_NAMED
   const patient = only === undefined ? addPatient(entries, {}) : resourceOf(only)
   return { patient, isUntied: !isOther, isNamed: true }
 }

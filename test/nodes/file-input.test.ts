@@ -374,6 +374,33 @@ describe('a file on this machine', () => {
     }
   })
 
+  it('that a message comes for with each part is sent once, whole, with the last of them', async () => {
+    for (const node of [RESULTS, UPLOAD_BLOB]) {
+      const flow = await startIn(node, inside, {}, { settleSeconds: '1' })
+      const growing = path.join(inside, `watched-${node.type}.pdf`)
+      const parts = [PDF.subarray(0, 100_000), PDF.subarray(100_000, 200_000), PDF.subarray(200_000)]
+      const ends: ReturnType<Flow['outcome']>[] = []
+      for (const part of parts) {
+        appendFileSync(growing, part)
+        ends.push(flow.outcome(fileMessage(growing)))
+        await sleep(300)
+      }
+      const [first, second, last] = await Promise.all(ends)
+      for (const { error, answer } of [first!, second!]) {
+        assert.equal(answer, undefined)
+        assert.match(error!.message, /later message brings it again/)
+      }
+      assert.equal(await arrived(last!.answer!), sha256(PDF))
+    }
+  })
+
+  it('that two messages come for after it was written is sent with both', async () => {
+    const flow = await startIn(NOTE, inside, {}, { settleSeconds: '1' })
+    writeFileSync(path.join(inside, 'both.pdf'), PDF)
+    const both = [flow.send(fileMessage('both.pdf')), flow.send(fileMessage('both.pdf'))]
+    for (const answer of await Promise.all(both)) assert.equal(await arrived(answer), sha256(PDF))
+  })
+
   it('that is still being written is let go when the node is closed', async () => {
     const flow = await startIn(NOTE, inside, {}, { settleSeconds: '600' })
     writeFileSync(path.join(inside, 'late.pdf'), PDF)
