@@ -271,8 +271,8 @@
     /** the Data of a node: an object, with FHIR also a list of resources; only Data Model nodes have an event type */
     json: (value, read) => {
       const data = attempt(() => JSON.parse(value))
-      const isData = isObject(data) || (Array.isArray(data) && read('eventType') === '')
-      return isBlank(value) || isData ? undefined : ['json']
+      const isList = Array.isArray(data) && data.every(isObject) && read('eventType') === ''
+      return isBlank(value) || isObject(data) || isList ? undefined : ['json']
     },
     amount,
     url,
