@@ -33,10 +33,16 @@ export function needChromium(context: Mocha.Context): void {
   assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
 }
 
+/**
+ * Without a graphics card Chromium draws by a GPU of software, which took most of the time of these tests; the plain
+ * raster of the compositor is enough for what they look at.
+ */
+const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer']
+
 /** @param env variables for Node-RED's process */
 export async function openEditor(env: object = {}): Promise<Editor> {
   const nodeRed = await startNodeRed({}, env)
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS })
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } })
   page.setDefaultTimeout(10_000)
   const complaints: string[] = []
