@@ -200,7 +200,7 @@
   const FAULTS = [
     ...['reset-before-body', 'reset-mid-body', 'reset-after-body', 'reset-after-accept', 'half-open'],
     ...['slow-reader', 'cut-short', 'truncated-json', 'not-json', 'gzip', 'errors-inside', 'partial'],
-    ...['no-location', 'redirect', 'none'],
+    ...['no-location', 'issues', 'no-subscription', 'redirect', 'none'],
   ]
   const FAULTS_WITH_VALUE = ['late=2', 'refuse=2', '503', '429-retry-after=2', '504-after-accept']
   const WITH_SECONDS = /^(late|refuse|[345]\d\d-retry-after)=(\d+(?:\.\d+)?)$/i
@@ -210,7 +210,8 @@
   const isFault = (word, place) => {
     const seconds = WITH_SECONDS.exec(word)?.[2]
     if (seconds !== undefined) return Number(seconds) <= 86400
-    if (word.toLowerCase() === 'partial') return !/^(token|upload|blob|binary)$/i.test(place)
+    if (/^(partial|issues)$/i.test(word)) return !/^(token|upload|blob|binary)$/i.test(place)
+    if (/^no-subscription$/i.test(word)) return !/^(token|upload|blob|binary|fhir)$/i.test(place)
     return knows(FAULTS, word) || OTHER_FAULT.test(word)
   }
   const isCount = (words) => {

@@ -63,6 +63,7 @@ export interface ConnectionConfig extends NetworkConfig {
   settleSeconds?: string | number
   cutShort?: string
   faults?: string
+  subscribed?: string
   delivery?: string
   store?: string
   storeOrder?: string

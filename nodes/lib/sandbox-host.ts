@@ -63,14 +63,20 @@ export interface SandboxEntry {
 }
 
 /**
- * Like {@link acquireSandbox}, by a door of its own where faults are to be played: they hit nobody else.
- * @throws RedoxError REDOX_CONFIGURATION for a plan that cannot be read
+ * Like {@link acquireSandbox}, by a door of its own where faults are to be played, or not every destination is
+ * subscribed: that hits no other connection.
+ * @param faults a fault plan
+ * @param subscribed ids of destinations, separated by line breaks, commas or semicolons
+ * @throws RedoxError REDOX_CONFIGURATION for a plan or a list that cannot be read
  */
-export async function enterSandbox(faults = ''): Promise<SandboxEntry> {
+export async function enterSandbox(faults = '', subscribed = ''): Promise<SandboxEntry> {
+  const destinations = destinationIds(subscribed)
   try {
     const sandbox = await acquireSandbox()
-    if (faults.trim() === '') return { sandbox, leave: async () => releaseSandbox() }
-    const door = await openDoor(sandbox, faults)
+    if (faults.trim() === '' && destinations.length === 0) {
+      return { sandbox, leave: async () => releaseSandbox() }
+    }
+    const door = await openDoor(sandbox, faults, destinations)
     const { oauthKey, legacyKey } = sandbox
     return { sandbox: { endpoints: door.endpoints, oauthKey, legacyKey }, leave: () => leaveBy(door) }
   } catch (error) {
@@ -79,9 +85,20 @@ export async function enterSandbox(faults = ''): Promise<SandboxEntry> {
   }
 }
 
-async function openDoor(sandbox: Sandbox, faults: string): Promise<Door> {
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+function destinationIds(list: string): string[] {
+  const ids = list.split(/[\s,;]+/).filter((id) => id !== '')
+  if (ids.every((id) => UUID.test(id))) return ids
+  const message =
+    'The subscribed destinations of the redox-config node are not all destination IDs (UUIDs). Name one per line, or ' +
+    'leave the field empty: every destination is subscribed then.'
+  throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'subscribed' })
+}
+
+async function openDoor(sandbox: Sandbox, faults: string, destinations: string[]): Promise<Door> {
   const { FaultPlanError } = await import('../../src/sandbox/index.js')
-  return sandbox.openDoor(faults).catch((error: unknown) => {
+  return sandbox.openDoor(faults, destinations).catch((error: unknown) => {
     if (!(error instanceof FaultPlanError)) throw error
     const message = `The sandbox faults of the redox-config node cannot be read. ${error.message}`
     throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'faults' })

@@ -27,7 +27,7 @@ export = function register(RED: NodeAPI): void {
       const secrets = this.credentials ?? {}
       const durability = durabilityOf(config, secrets, this.id, userDir, target)
       const outbox = durability && (await durable.enter(durability))
-      if (target === 'Sandbox') entry ??= await enterSandbox(config.faults)
+      if (target === 'Sandbox') entry ??= await enterSandbox(config.faults, config.subscribed)
       const network = entry ? {} : networkOf(RED, config)
       const { sandbox } = entry ?? {}
       const connection = openConnection(config, secrets, target, sandbox, userDir, network, outbox, this.id)

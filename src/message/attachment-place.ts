@@ -5,14 +5,18 @@ import { getAt, isObject, parsePath, type JsonObject, type Path } from './json'
  * Where the files of a message go: an Attachment of some entry (seed 1 allows every resource that has one).
  *
  * `presentedForm[]` - in the resource that the message is about
- * `DocumentReference.content[].attachment` - in the first resource of that type
- * `Media[1].content` - in the second one
+ * `DocumentReference.content[].attachment` - in the resource of that type: the one that the message is about, or the only one
+ * `Media[1].content` - in the second of that type
  * `entry[3].resource.photo[]` - in that entry of the Bundle sent, counted from 0
  *
  * `[]` is a list that takes one element for each file.
  */
 export interface AttachmentPlace {
-  entry: { kind: 'main' } | { kind: 'type'; type: string; nth: number } | { kind: 'index'; index: number }
+  entry:
+    | { kind: 'main' }
+    /** `nth`: counted from 0 among those of the type */
+    | { kind: 'type'; type: string; nth?: number }
+    | { kind: 'index'; index: number }
   /** before the list, and what follows inside its element */
   list?: { before: Path; after: Path }
   /** without a list: the one Attachment */
@@ -31,7 +35,11 @@ export function parsePlace(text: string): AttachmentPlace {
   if (byIndex) return { entry: { kind: 'index', index: Number(byIndex[1]) }, ...element(byIndex[2]!, text) }
   if (byType) {
     return {
-      entry: { kind: 'type', type: byType[1]!, nth: Number(byType[2] ?? 0) },
+      entry: {
+        kind: 'type',
+        type: byType[1]!,
+        ...(byType[2] !== undefined && { nth: Number(byType[2]) }),
+      },
       ...element(byType[3]!, text),
     }
   }

@@ -419,7 +419,7 @@ function placeFiles(
       ...existing,
       contentType: file.contentType,
       [leaf]: file.kind === 'reference' ? file.url : 'file',
-      title: getAt(existing, ['title']) ?? file.name,
+      ...(!hasExtension(existing._title) && { title: getAt(existing, ['title']) ?? file.name }),
     })
     return { way, path: ['entry', index, 'resource', ...path, leaf] }
   })
@@ -436,8 +436,14 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   const candidates = entries.flatMap((entry, index) =>
     resourceOf(entry).resourceType === wanted.type ? [index] : [],
   )
-  const focused = candidates.find((index) => wanted.nth === 0 && resourceOf(entries[index]!) === main)
-  const found = focused ?? candidates[wanted.nth]
+  const focused = candidates.find((index) => resourceOf(entries[index]!) === main)
+  if (wanted.nth === undefined && focused === undefined && candidates.length > 1) {
+    throw badInput(
+      `The place for the file is in a ${wanted.type}, and the message has ${candidates.length} of them. ` +
+        `Say which one, e.g. ${wanted.type}[0].`,
+    )
+  }
+  const found = wanted.nth === undefined ? (focused ?? candidates[0]) : candidates[wanted.nth]
   if (found !== undefined) return found
   throw badInput(`The place for the file is in a ${wanted.type}, but the message has no such resource.`)
 }

@@ -17,7 +17,7 @@ import {
   textOf,
   tooLarge,
 } from './http'
-import type { Answer, Call, Json } from './http'
+import type { Answer, Call, Json, Problem } from './http'
 import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
 import type { DeliveredFile, Inbox } from './inbox'
 import { sourceOf } from './tokens'
@@ -102,13 +102,20 @@ function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Repo
 export const dataModelErrors = (refusal: Refusal): Json => ({
   Meta: {
     ...refusal.echo,
-    Errors: refusal.problems.map(({ text }) => ({
+    Errors: refusal.problems.map(({ text, error }) => ({
       ID: randomInt(100_000, 1_000_000),
       Text: text,
       Type: 'message',
       Module: 'DataModels',
+      ...error,
     })),
   },
+})
+
+/** Source, destination and data model need a subscription (facts 4.1). `place` is where the message names it. */
+export const noSubscription = (place: string): Problem => ({
+  text: `No subscription for this source, destination and data model - ${place}`,
+  error: { Module: 'Subscriptions' },
 })
 
 export async function receiveDataModel(
@@ -124,6 +131,12 @@ export async function receiveDataModel(
   const body = parseJson(await readBody(request, REQUEST_LIMIT))
   const { operation, files, source } = judge(body, grant, request, uploads)
   const destinations = objectsOf(objectOf(body['Meta'])['Destinations'])
+  const unsubscribed = destinations.flatMap(({ ID }, index) =>
+    call.subscribed && !call.subscribed.has(String(ID).toLowerCase())
+      ? [noSubscription(`Meta.Destinations[${index}]`)]
+      : [],
+  )
+  if (unsubscribed.length > 0) throw new Refusal(400, unsubscribed, echo(body))
   const logs = destinations.map(() => ({ ID: randomUUID(), AttemptID: randomUUID() }))
   inbox.add({
     api: 'datamodel',

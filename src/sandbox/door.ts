@@ -71,9 +71,17 @@ export interface Door {
   close(): Promise<void>
 }
 
+/** What is played on those who come by one door. */
+export interface Play {
+  plan: FaultPlan
+  /** Ids of the Data Model destinations that have a subscription; all when there is none here. */
+  subscribed?: readonly string[] | undefined
+}
+
 /** @param port 0 takes a free one; always on 127.0.0.1 */
-export async function openDoor(port: number, plan: FaultPlan, house: House): Promise<Door> {
+export async function openDoor(port: number, { plan, subscribed = [] }: Play, house: House): Promise<Door> {
   const server = createServer()
+  const ids = new Set(subscribed.map((id) => id.toLowerCase()))
   server.keepAliveTimeout = KEEP_ALIVE_TIME
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
@@ -89,7 +97,7 @@ export async function openDoor(port: number, plan: FaultPlan, house: House): Pro
     const record = recordOf(request, path, route.api)
     house.arrived(record)
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
-    const call = { request, path, params: [], origin }
+    const call = { request, path, params: [], origin, subscribed: ids.size > 0 ? ids : undefined }
     void respond(call, response, { route, record, plan, house, refuse: life.refuse }).then((result) => {
       // Nobody is left to answer when the client went away, or a fault has ended the exchange.
       if (!result || response.destroyed || (request.destroyed && !request.complete)) return
@@ -142,7 +150,10 @@ async function respond(
   call.fault = record.fault = fault.name
   const { request, path } = call
   const judged = (): void => house.played(record)
-  return play({ fault, request, response, path, failure: route.failure, refuse, judged }, handle)
+  return play(
+    { fault, api: route.api, request, response, path, failure: route.failure, refuse, judged },
+    handle,
+  )
 }
 
 async function answer(call: Call, route: Route): Promise<Answer> {

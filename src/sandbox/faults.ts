@@ -36,6 +36,9 @@ export const FAULTS = {
   'not-json': { accepted: false },
   gzip: { accepted: true },
   'errors-inside': { accepted: false },
+  /** The way in which Redox tells that a destination refused (facts 3.4). */
+  issues: { accepted: false, apis: ['endpoint', 'fhir'] },
+  'no-subscription': { accepted: false, apis: ['endpoint'] },
   partial: { accepted: true, apis: ['endpoint', 'fhir'] },
   'no-location': { accepted: true, apis: ['token', 'blob', 'Binary', 'endpoint', 'fhir'] },
 } as const satisfies Record<string, FaultRow>

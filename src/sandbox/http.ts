@@ -22,6 +22,8 @@ export interface Call {
   params: string[]
   /** `http://host:port` under which the client reached this server. */
   origin: string
+  /** Lower-case ids of the Data Model destinations that have a subscription; all when undefined. */
+  subscribed?: ReadonlySet<string> | undefined
   /** The fault that is played on it, as the plan names it. */
   fault?: string
 }
@@ -42,6 +44,8 @@ export interface Problem {
   path?: string
   /** FHIR issue type; `invalid` unless told. */
   code?: string
+  /** Data Model API: what the entry of `Meta.Errors` has otherwise than usual (facts 6.4). */
+  error?: { Type?: string; Module?: string; DestinationStatusCode?: number }
 }
 
 /** A request that is not accepted. Each API words it in its own body shape (facts 2.2, 2.3, 3.4, 6.4). */

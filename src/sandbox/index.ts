@@ -36,6 +36,8 @@ export interface SandboxOptions {
   maxKeptBytes?: number
   /** A plan of which requests fail how, see docs/sandbox-faults.md. Default: none do. */
   faults?: string
+  /** Ids of the Data Model destinations that have a subscription. Default, and when empty: every one. */
+  subscribed?: readonly string[]
 }
 
 export interface Sandbox extends Door {
@@ -56,11 +58,12 @@ export interface Sandbox extends Door {
    */
   onFault(listener: (request: RequestRecord) => void): () => void
   /**
-   * Listens on a further, free port, where the faults of this plan are played; keys, tokens, uploads and inbox
-   * are those of the sandbox. Counts and chances of a plan begin with its door. Closed with the sandbox.
+   * Listens on a further, free port, where the faults of this plan are played and these destinations alone are
+   * subscribed, if there are any; keys, tokens, uploads and inbox are those of the sandbox. Counts and chances of
+   * a plan begin with its door. Closed with the sandbox.
    * @throws FaultPlanError
    */
-  openDoor(faults: string): Promise<Door>
+  openDoor(faults: string, subscribed?: readonly string[]): Promise<Door>
   /** Forgets messages and requests; keys, tokens and uploaded files stay. */
   clear(): void
 }
@@ -85,7 +88,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       for (const listener of faultListeners) queueMicrotask(() => listener(record))
     },
   }
-  const main = await openDoor(options.port ?? 0, plan, house)
+  const main = await openDoor(options.port ?? 0, { plan, subscribed: options.subscribed }, house)
   return {
     ...main,
     oauthKey: demo.key,
@@ -112,8 +115,8 @@ function doorsOf(main: Door, house: House): Pick<Sandbox, 'openDoor' | 'unref' |
   let holdsProcess = true
   let isClosed = false
   return {
-    async openDoor(faults) {
-      const door = await openDoor(0, new FaultPlan(faults), house)
+    async openDoor(faults, subscribed) {
+      const door = await openDoor(0, { plan: new FaultPlan(faults), subscribed }, house)
       doors.add(door)
       if (!holdsProcess) door.unref()
       const close = (): Promise<void> => {

@@ -5,7 +5,8 @@ import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
-import type { Fault, KeptFault, LostFault } from './faults'
+import { noSubscription } from './datamodel'
+import type { Api, Fault, KeptFault, LostFault } from './faults'
 import { FAULTS } from './faults'
 import { objectOf, objectsOf, Refusal } from './http'
 import type { Answer, Json } from './http'
@@ -16,6 +17,7 @@ const READ_PAUSE = 100
 /** A request that a fault hits. */
 export interface Stage {
   fault: Fault
+  api: Api
   request: IncomingMessage
   response: ServerResponse
   path: string
@@ -45,6 +47,16 @@ const INSTEAD: Record<LostFault, Instead> = {
   'errors-inside': whole(({ failure }) => ({
     status: 200,
     body: failure(new Refusal(400, 'The destination refused the message')),
+  })),
+  issues: whole(({ api, failure }) => {
+    const [Text, DestinationStatusCode] = ['The destination refused the message', 400]
+    const error = { Type: 'transmission', Module: 'Send', DestinationStatusCode }
+    if (api === 'fhir') return { status: 200, body: { Issues: [{ Text, DestinationStatusCode }] } }
+    return { status: 200, body: failure(new Refusal(400, [{ text: Text, error }])) }
+  }),
+  'no-subscription': whole(({ failure }) => ({
+    status: 400,
+    body: failure(new Refusal(400, [noSubscription('Meta.Destinations[0]')])),
   })),
   'half-open': whole(() => undefined),
   'reset-after-body': whole(({ request }) => reset(request)),

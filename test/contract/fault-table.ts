@@ -108,6 +108,8 @@ export const FAULT_CASES: FaultCase[] = [
   row('not-json',        final('AUTHENTICATION'),  final('REJECTED'),     unknown, { words: '200 with a page of HTML' }),
   row('gzip',            delivered,                delivered,             delivered, { words: 'compressed, though not asked for' }),
   row('errors-inside',   final('AUTHENTICATION'),  final('REJECTED'),     final('REJECTED'), { words: '200 that carries errors' }),
+  row('issues',          undefined,                undefined,             final('REJECTED'), { words: '200, and the destination refused' }),
   row('partial',         undefined,                undefined,             final('PARTIAL', 1)),
+  { plan: 'no-subscription', endings: { endpoint: final('REJECTED') } },
   row('no-location',     final('AUTHENTICATION', 1), final('REJECTED', 1), delivered, { words: 'a success without token or reference' }),
 ]

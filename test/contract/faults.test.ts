@@ -188,7 +188,7 @@ describe('every fault on every API', function () {
   })
 
   it('is in the table', () => {
-    const kinds = FAULT_CASES.map(({ plan }) => new FaultPlan(`any ${plan}`).next('fhir', '/')!.kind)
+    const kinds = FAULT_CASES.map(({ plan }) => new FaultPlan(`any ${plan}`).next('endpoint', '/')!.kind)
     assert.deepEqual([...new Set(kinds)].sort(), Object.keys(FAULTS).sort())
   })
 

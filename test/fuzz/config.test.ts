@@ -78,6 +78,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   proxy: fc.constant(''),
   // Read by the sandbox only, which has tests of its own.
   faults: fc.constant(''),
+  subscribed: fc.constant(''),
   auth: choices,
   clientId: texts,
   keyId: texts,

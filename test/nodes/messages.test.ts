@@ -307,6 +307,32 @@ describe('a data object under the fields', () => {
     assert.deepEqual([Orders[0].Results[0], Orders[0].Results[1].Code], [measured, '11502-2'])
   })
 
+  it('names the source of the upload too', async () => {
+    const server = await ScriptedServer.start()
+    const data = { Meta: { Source: { ID: OTHER_DESTINATION } } }
+    await (await startTo(server, NOTE, { way: 'upload' })).send({ ...fileMessage(), data })
+    for (const purpose of ['upload', 'send'] as const)
+      assert.equal(server.of(purpose)[0]!.headers['redox-source-id'], OTHER_DESTINATION, purpose)
+    const own = await startTo(server, NOTE, {}, { sourceId: DESTINATION })
+    const { message } = await own.fail({ ...fileMessage(), data }, 'REDOX_INVALID_MESSAGE')
+    assert.ok(message.includes(OTHER_DESTINATION) && message.includes(DESTINATION))
+    assert.equal(server.of('send').length, 1)
+    await server.close()
+  })
+
+  it('may name a patient that the destination knows: sent, with a warning', async () => {
+    const server = await ScriptedServer.start()
+    const subject = { reference: 'Patient/known-there' }
+    const data = { resourceType: 'DiagnosticReport', code: { text: 'Biopsy' }, subject }
+    const empty = { patientId: '', patientIdSystem: '', family: '', given: '', birthDate: '', gender: '' }
+    const { redox } = await (await startTo(server, FHIR_RESULT, empty)).send({ ...fileMessage(), data })
+    assert.match(redox.warnings.join(), /Nothing but the subject/)
+    const body = JSON.parse(server.of('send')[0]!.body.toString()) as Message
+    assert.deepEqual(resource(body, 'DiagnosticReport')['subject'], subject)
+    assert.equal(resource(body, 'Patient'), undefined)
+    await server.close()
+  })
+
   it('is taken only where the node is told to: a stray msg.data changes nothing', async () => {
     const stray = { Note: { DocumentID: 'stray' }, Visit: { VisitNumber: 'stray' }, Extra: 'stray' }
     const flow = await startFlow({ type: NOTE.type, node: NOTE.node })

@@ -1,7 +1,7 @@
 /** The fault plan of a redox-config node: it hits this connection alone, and begins anew with the node. */
 import assert from 'node:assert/strict'
 import { sandbox, useNodeRed } from '../lib/flow'
-import { fileMessage, NOTE, PHOTO, start } from '../lib/send-nodes'
+import { FHIR_RESULT, fileMessage, NOTE, PHOTO, start } from '../lib/send-nodes'
 
 const photo = fileMessage.bind(undefined, PHOTO)
 const ONCE = { attempts: '1' }
@@ -63,9 +63,48 @@ describe('faults of the sandbox', () => {
     assert.equal((cause as { field?: string }).field, 'faults')
   })
 
+  it('are told in their own words when a destination has no subscription, or refuses', async () => {
+    const flow = await start(
+      NOTE,
+      {},
+      { ...ONCE, faults: 'endpoint no-subscription once; endpoint issues once' },
+    )
+    const { message, cause } = await flow.fail(photo(), 'REDOX_REJECTED')
+    assert.match(message, /No subscription for this source, destination and data model/)
+    assert.equal((cause as { status?: number }).status, 400)
+    await flow.fail(photo(), 'REDOX_REJECTED')
+    await flow.send(photo())
+    assert.equal((await sandbox()).received.length, 1)
+  })
+
   it('mean nothing where the sandbox is not used', async () => {
     const flow = await start(NOTE, {}, { environment: 'Staging', faults: 'nonsense' })
     const { message } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
     assert.doesNotMatch(message, /fault/)
+  })
+})
+
+describe('subscribed destinations of the sandbox', () => {
+  useNodeRed()
+  const OTHER = '11111111-1111-4111-8111-11111111111a'
+
+  it('are the only ones of their connection, and every one where none is named', async () => {
+    const flow = await start(NOTE, {}, { subscribed: `${OTHER}, 22222222-2222-4222-8222-222222222222` })
+    const { message } = await flow.fail(photo(), 'REDOX_REJECTED')
+    assert.match(message, /No subscription/)
+    await (await start(NOTE, { destination: OTHER }, { subscribed: OTHER })).send(photo())
+    await (await start(NOTE, {}, { subscribed: ' ' })).send(photo())
+    assert.equal((await sandbox()).received.length, 2)
+  })
+
+  it('are of the Data Model API: a FHIR message goes', async () => {
+    await (await start(FHIR_RESULT, {}, { subscribed: OTHER })).send(photo())
+  })
+
+  it('that are no IDs are a fault of the configuration', async () => {
+    const flow = await start(NOTE, {}, { subscribed: `${OTHER}\nredox-emr` })
+    const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
+    assert.match(message, /subscribed destinations of the redox-config node are not all destination IDs/)
+    assert.equal((cause as { field?: string }).field, 'subscribed')
   })
 })

@@ -298,6 +298,29 @@ const EXPECTED: Expectation[] = [
   },
   { plan: 'errors-inside', kind: 'errors-inside', check: saysError(200) },
   {
+    plan: 'issues',
+    kind: 'issues',
+    apis: SENDS,
+    check(seen, api) {
+      assert.equal(seen.status, 200)
+      const body = bodyOf(seen)
+      const [{ Text, DestinationStatusCode }] = api === 'fhir' ? body['Issues'] : body['Meta'].Errors
+      assert.deepEqual([Text, DestinationStatusCode], ['The destination refused the message', 400])
+      assert.equal('resourceType' in body, false)
+    },
+  },
+  {
+    plan: 'no-subscription',
+    kind: 'no-subscription',
+    apis: ['endpoint'],
+    check(seen) {
+      assert.equal(seen.status, 400)
+      const [{ Text, Module }] = bodyOf(seen)['Meta'].Errors
+      assert.equal(Module, 'Subscriptions')
+      assert.match(Text, /^No subscription for this source, destination and data model/)
+    },
+  },
+  {
     plan: 'partial',
     kind: 'partial',
     apis: ['endpoint'],
@@ -478,6 +501,70 @@ describe('sandbox: faults', () => {
       ['endpoint', true, undefined],
       ['endpoint', false, undefined],
     ])
+  })
+})
+
+describe('sandbox: subscriptions', () => {
+  support.useSandbox()
+  afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
+
+  const sendTo = async (url: string, ids: string[]): Promise<Seen> => {
+    const message = support.put(
+      notes(PDF.toString('base64')),
+      'Meta.Destinations',
+      ids.map((ID) => ({ ID })),
+    )
+    return send(url, {
+      ...(await POSTS['endpoint']!('')),
+      headers: bearer(await token()),
+      body: json(message),
+    })
+  }
+  const other = '11111111-1111-4111-8111-11111111111a'
+
+  it('are there for every destination', async () => {
+    for (const ids of [[support.DESTINATION], [other, support.DESTINATION]]) {
+      assert.equal((await sendTo(sandbox().url, ids)).status, 200)
+    }
+  })
+
+  it('are there for the destinations of a list alone', async () => {
+    const door = await sandbox().openDoor('', [other.toUpperCase()])
+    doors.push(door)
+    assert.equal((await sendTo(door.url, [other])).status, 200)
+    const refused = await sendTo(door.url, [other, support.DESTINATION])
+    assert.equal(refused.status, 400)
+    const { Errors, Destinations } = bodyOf(refused)['Meta']
+    assert.deepEqual(
+      Errors.map(({ Text, Type, Module }: Json) => [Text, Type, Module]),
+      [
+        [
+          'No subscription for this source, destination and data model - Meta.Destinations[1]',
+          'message',
+          'Subscriptions',
+        ],
+      ],
+    )
+    assert.equal(Destinations.length, 2)
+    assert.equal((await sendTo(sandbox().url, [support.DESTINATION])).status, 200)
+    assert.equal(sandbox().received.length, 2)
+  })
+
+  it('are those that a sandbox is started with', async () => {
+    const own = await startSandbox({ subscribed: [other] })
+    try {
+      const answer = await fetch(`${own.url}/auth/authenticate`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(own.legacyKey),
+      })
+      const { accessToken } = (await answer.json()) as Json
+      const headers = { ...bearer(accessToken), 'content-type': 'application/json' }
+      const body = JSON.stringify(notes(PDF.toString('base64')))
+      assert.equal((await fetch(`${own.url}/endpoint`, { method: 'POST', headers, body })).status, 400)
+    } finally {
+      await own.close()
+    }
   })
 })
 

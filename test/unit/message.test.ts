@@ -103,10 +103,7 @@ describe('places for Attachments', () => {
   const list = { before: ['content'], after: ['attachment'] }
   const places: [string, unknown][] = [
     ['presentedForm[]', { entry: { kind: 'main' }, list: { before: ['presentedForm'], after: [] } }],
-    [
-      'DocumentReference.content[].attachment',
-      { entry: { kind: 'type', type: 'DocumentReference', nth: 0 }, list },
-    ],
+    ['DocumentReference.content[].attachment', { entry: { kind: 'type', type: 'DocumentReference' }, list }],
     ['Media[1].content', { entry: { kind: 'type', type: 'Media', nth: 1 }, element: ['content'] }],
     [
       'entry[3].resource.a[0].b[].c',
@@ -618,6 +615,21 @@ describe('FHIR messages', () => {
       FORM,
       /identifier has several/,
     )
+  })
+
+  it('put a file into the resource that its place names, never into the first of several', async () => {
+    const media = ['a', 'b'].map((id) => ({ resourceType: 'Media', id }))
+    const place = (place: string) =>
+      prepareFhir(
+        {
+          ...{ operation, ...input, place, data: [report, mother, ...media] },
+          files: [{ file: PDF, way: 'embed' }],
+        },
+        sender,
+      ).files.map(({ path }) => formatPath(path))
+    assert.deepEqual(place('Media[0].content'), ['entry[3].resource.content.data'])
+    assert.deepEqual(place('Media[1].content'), ['entry[4].resource.content.data'])
+    await failing('REDOX_BAD_INPUT', () => place('Media.content'), /the message has 2 of them/)
   })
 
   it('are about the report in focus; two and no focus are refused', () => {
