@@ -44,7 +44,7 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   const nodeRed = await startNodeRed({}, env)
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS })
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } })
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(30_000)
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {

@@ -1,0 +1,52 @@
+/** What a run of tests starts ends with it. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+
+const LEFTOVERS = pathToFileURL(path.join(__dirname, '../../../scripts/lib/leftovers.mjs')).href
+
+// As browsers and databases do: a session of its own, and the first signal is not heeded.
+const STUBBORN = "process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)"
+const RUN = `
+  import { spawn } from 'node:child_process'
+  import { endWithThisProcess } from '${LEFTOVERS}'
+  const options = { detached: true, stdio: ['ignore', 'inherit', 'ignore'], env: endWithThisProcess() }
+  spawn(process.execPath, ['-e', ${JSON.stringify(STUBBORN)}], options)
+`
+
+/** The process is given 5 s to end by itself first. */
+const LONGEST_MS = 30_000
+
+describe('leftovers of a run of tests', () => {
+  before(function () {
+    if (!existsSync('/proc/self/environ')) this.skip()
+  })
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const)
+    it(`${signal} to the run ends what it started`, async () => {
+      const run = spawn(process.execPath, ['--input-type=module', '-e', RUN])
+      const [line] = (await once(run.stdout, 'data')) as [Buffer]
+      const pid = Number(line.toString())
+      assert.ok(isRunning(pid))
+      run.kill(signal)
+      await once(run, 'exit')
+      const until = Date.now() + LONGEST_MS
+      while (isRunning(pid) && Date.now() < until) await sleep(50)
+      const isLeft = isRunning(pid)
+      if (isLeft) process.kill(pid, 'SIGKILL')
+      assert.ok(!isLeft, 'still runs')
+    })
+})
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
