@@ -33,14 +33,28 @@ const riff = { ...PRINTABLE, framed: (head: Buffer) => head.toString('latin1', 0
 const isId3 = (head: Buffer): boolean =>
   head.length >= 10 && head[3]! < 0x10 && head[4]! < 0xff && head.subarray(6, 10).every((byte) => byte < 0x80)
 
+const TIFF = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+']
+
+/**
+ * Behind the mark stands the first element of group 0002, always in little endian; old files lack it, and have a preamble
+ * without content, or that of a TIFF (PS3.10 section 7.1).
+ */
+function isDicom(head: Buffer): boolean {
+  const preamble = head.toString('latin1', 0, 128)
+  return (
+    head.toString('latin1', 132, 134) === '\x02\0' ||
+    /^\0+$/.test(preamble) ||
+    TIFF.some((mark) => preamble.startsWith(mark))
+  )
+}
+
 // The first bytes of the formats that people send to EHRs. `file-type` would know more, but its kept
 // versions need Node 22. DICOM is first: its preamble of 128 bytes may hold the header of a TIFF (PS3.10 section 7.1).
 const PATTERNS: Pattern[] = [
-  // Behind the mark stands the first element of group 0002, always in little endian.
-  pattern('application/dicom', 128, 'DICM\x02\0', PRINTABLE),
+  pattern('application/dicom', 128, 'DICM', { ...PRINTABLE, framed: isDicom }),
   pattern('image/jpeg', 0, '\xff\xd8\xff'),
   pattern('image/png', 0, '\x89PNG\r\n\x1a\n'),
-  ...['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].map((mark) => pattern('image/tiff', 0, mark)),
+  ...TIFF.map((mark) => pattern('image/tiff', 0, mark)),
   ...['GIF87a', 'GIF89a'].map((mark) => pattern('image/gif', 0, mark, PRINTABLE)),
   pattern('image/webp', 8, 'WEBP', riff),
   pattern('audio/wav', 8, 'WAVE', { ...riff, ...FAMILY }),

@@ -619,6 +619,8 @@ describe('content types', () => {
   const utf16 = (text: string): Buffer => Buffer.from(`\ufeff${text}`, 'utf16le')
   const PROVED: [what: string, bytes: Buffer, type: string][] = [
     ['DICOM', dicom(''), 'application/dicom'],
+    ['DICOM without meta information', dicom('', ''), 'application/dicom'],
+    ['the same with the header of a TIFF', dicom('MM\0*', ''), 'application/dicom'],
     ['DICOM with the header of a TIFF', dicom('II*\0\x08'), 'application/dicom'],
     ['a report that begins with ID3', Buffer.from('ID3 case review: all well'), 'text/plain'],
     ['a report that has WAVE', Buffer.from('SPIKE & WAVE complexes'), 'text/plain'],
