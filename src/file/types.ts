@@ -7,7 +7,7 @@ export interface FileDescription {
   fileType?: string
   /** base name, no path parts, no control characters */
   name: string
-  /** nobody named the file: `name` is made up */
+  /** the file came without a name: `name` is made up */
   unnamed?: true
 }
 
