@@ -18,6 +18,8 @@ const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 const LONGEST_MS = 1_500_000
 /** On two cores: those in the browser wait a part of the time, the others use a core each. */
 const AT_ONCE = 3
+/** Of the summary of a group that failed. */
+const FEW_CHARACTERS = 600
 
 // Of about the same length.
 const EDITOR = [
@@ -56,14 +58,21 @@ const parent = process.ppid
 if (process.env.npm_lifecycle_event)
   setInterval(() => process.ppid === parent || process.exit(1), 1000).unref()
 
-const codes = []
-const left = groups.map((group) => async () => codes.push(await run(group)))
+const failures = []
+const left = groups.map((group) => async () => {
+  const failure = await run(group)
+  if (failure !== undefined) failures.push(failure)
+})
 await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
     for (let next = left.shift(); next; next = left.shift()) await next()
   }),
 )
-process.exitCode = codes.every((code) => code === 0) ? 0 : 1
+if (failures.length > 0) {
+  // A log that keeps its end alone still says what failed.
+  console.log(['What failed, in short:', ...failures].join('\n'))
+  process.exitCode = 1
+}
 
 function testsIn(folder) {
   return readdirSync(path.join(root, within(folder)))
@@ -85,7 +94,11 @@ function nameOf(files) {
   return files.length === 1 ? files[0] : `${files[0]} and ${files.length - 1} more`
 }
 
-/** The output of a group stays together. */
+/**
+ * The output of a group stays together.
+ *
+ * @returns what failed, in a few lines
+ */
 async function run(files) {
   const mocha = path.join('node_modules', 'mocha', 'bin', 'mocha.js')
   const args = ['--unhandled-rejections=strict', mocha, '--no-package', ...files]
@@ -106,5 +119,12 @@ async function run(files) {
   if (signal)
     output += `\nended after at most ${LONGEST_MS / 1000} s: a test waits or left something behind\n`
   console.log(`\n${nameOf(files)}\n${output}`)
-  return code
+  return code === 0 ? undefined : `${nameOf(files)}:\n${inShort(output)}`
+}
+
+/** Of mocha's list of failures: the titles, and the first lines of what each threw. */
+function inShort(output) {
+  const list = output.split(/^ +\d+ failing$/m)[1] ?? output.slice(-FEW_CHARACTERS)
+  const lines = list.split('\n').filter((line) => line.trim() !== '' && !/^ +at /.test(line))
+  return lines.join('\n').slice(0, FEW_CHARACTERS)
 }
