@@ -774,7 +774,7 @@ const missing = (messages: number): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
     `The store of accepted messages is damaged: ${messages} of them cannot be found. Nothing of it was removed: copy its ` +
-      'folder, then see the README on how to repair it.',
+      'folder, then see docs/operations.md on how to repair it.',
   )
 
 const damaged = (): RedoxError =>
@@ -797,8 +797,8 @@ const FAILURES: [pattern: RegExp, code: RedoxErrorCode, message: string][] = [
   [
     /LEVEL_CORRUPTION/,
     'REDOX_STORE_UNREADABLE',
-    'The store of accepted messages is damaged. Nothing of it was removed: copy its folder, then see the README on how ' +
-      'to repair it.',
+    'The store of accepted messages is damaged. Nothing of it was removed: copy its folder, then see ' +
+      'docs/operations.md on how to repair it.',
   ],
   [
     /ENOSPC|EDQUOT|No space left|quota exceeded/i,

@@ -29,7 +29,7 @@ describe('README', () => {
   })
 
   it('has the settings of durable delivery as the dialog names them, with their defaults', () => {
-    const [, table] = /## Durable delivery[^]*?\n\| setting [^\n]*\n[^\n]*\n([^]*?)\n\n/.exec(readme)!
+    const [, table] = /\n\| setting [^\n]*\n[^\n]*\n([^]*?)\n\n/.exec(read('docs/durable.md'))!
     const rows = table!.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
     const dialog = read('nodes/redox-config/redox-config.html')
     const [, section] = /<!-- section: durable -->([^]*?)<!-- end -->/.exec(dialog)!
