@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -10,6 +14,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,6 +31,7 @@ import {
   asText,
   cleanFileName,
   readText,
+  sha256Of,
   takeFile,
   takePath,
   type FileHints,
@@ -737,11 +743,13 @@ describe('content types', () => {
 
 describe('a path on this machine', () => {
   let folder: string
+  let outside: string
   before(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'redox-'))
+    outside = mkdtempSync(path.join(tmpdir(), 'redox-outside-'))
     mkdirSync(path.join(folder, 'sub'))
   })
-  after(() => rmSync(folder, { recursive: true }))
+  after(() => [folder, outside].forEach((one) => rmSync(one, { recursive: true })))
 
   const write = (name: string, content = PDF): string => {
     writeFileSync(path.join(folder, name), content)
@@ -875,23 +883,142 @@ describe('a path on this machine', () => {
     await failing('REDOX_BAD_INPUT', () => takePath(PDF, HINTS, [folder]), /holds no path/)
   })
 
+  it('is refused at once when it is a FIFO or a socket', async () => {
+    const fifo = path.join(folder, 'fifo.pdf')
+    execFileSync('mkfifo', [fifo])
+    const server = createServer().listen(path.join(folder, 'socket.pdf'))
+    await once(server, 'listening')
+    for (const name of ['fifo.pdf', 'socket.pdf'])
+      await failing('REDOX_BAD_INPUT', () => takePath(name, HINTS, [folder]), /not a regular file/)
+    server.close()
+  })
+
+  it('may be a link, or lead over one, inside the folder', async () => {
+    write('sub/linked.pdf')
+    symlinkSync(path.join(folder, 'sub/linked.pdf'), path.join(folder, 'link.pdf'))
+    symlinkSync(path.join(folder, 'sub'), path.join(folder, 'linked-inside'))
+    symlinkSync(folder, path.join(outside, 'linked-folder'))
+    for (const [name, base] of [
+      ['link.pdf', folder],
+      ['linked-inside/linked.pdf', folder],
+      ['linked-inside/linked.pdf', path.join(outside, 'linked-folder')],
+      ['linked.pdf', path.join(folder, 'linked-inside')],
+    ] as const) {
+      const { file } = await takePath(name, HINTS, [base])
+      assert.equal(sha256(await bytesOf(file.read())), sha256(PDF), name)
+    }
+  })
+
+  it('never gives a file outside of the folder, however often its directory becomes a link', async () => {
+    mkdirSync(path.join(folder, 'turning'))
+    write('turning/report.pdf')
+    const secret = path.join(outside, 'report.pdf')
+    writeFileSync(secret, sizedFile(PDF.length))
+    const other = path.join(folder, 'other')
+    symlinkSync(outside, other)
+    const exchange = `
+      const { renameSync } = require('node:fs')
+      const [one, other, third] = process.argv.slice(1)
+      process.stdout.write('begun')
+      for (;;) {
+        for (const [from, to] of [[one, third], [other, one], [one, other], [third, one]]) renameSync(from, to)
+      }`
+    const turning = path.join(folder, 'turning')
+    const child = spawn(process.execPath, ['-e', exchange, turning, other, path.join(folder, 'third')])
+    await once(child.stdout, 'data')
+    let inside = 0
+    try {
+      for (let count = 0; count < 2000; count++) {
+        const digest = await takePath('turning/report.pdf', HINTS, [folder])
+          .then(({ file }) => sha256Of(file))
+          .catch(() => undefined)
+        assert.notEqual(digest, sha256(sizedFile(PDF.length)), 'a file from outside was read')
+        if (digest !== undefined) inside++
+      }
+    } finally {
+      child.kill()
+      await once(child, 'exit')
+    }
+    assert.ok(inside > 0, 'no reading came through at all')
+  })
+
+  /** Puts something else in the place of a file. */
+  const exchanged =
+    (make: (file: string) => void) =>
+    (file: string): void => {
+      renameSync(file, `${file}.away`)
+      make(file)
+    }
+  /** A file of the same size and times. */
+  const twin = (file: string, place: string): string => {
+    const { size, atime, mtime } = statSync(file)
+    writeFileSync(place, sizedFile(size))
+    utimesSync(place, atime, mtime)
+    return place
+  }
   const changes: [string, (file: string) => void][] = [
     ['shrinks', (file) => truncateSync(file, 1000)],
     ['grows', (file) => appendFileSync(file, 'more')],
     ['changes', (file) => (writeFileSync(file, sizedFile(statSync(file).size)), utimesSync(file, 1, 1))],
-    ['vanishes', (file) => rmSync(file)],
+    ['changes, and its times are set back,', (file) => void twin(file, file)],
   ]
-  for (const [what, change] of changes) {
+  const exchanges: [string, (file: string) => void][] = [
+    ['vanishes', (file) => rmSync(file)],
+    ['becomes a FIFO', exchanged((file) => execFileSync('mkfifo', [file]))],
+    ['becomes a directory', exchanged((file) => mkdirSync(file))],
+    ['becomes a link to itself', exchanged((file) => symlinkSync(`${file}.away`, file))],
+    [
+      'becomes a link out of the folder',
+      (file) => {
+        const secret = twin(file, path.join(outside, 'secret.pdf'))
+        exchanged(() => symlinkSync(secret, file))(file)
+      },
+    ],
+    [
+      'becomes a hard link to a file outside',
+      (file) => {
+        const secret = twin(file, path.join(outside, 'hard.pdf'))
+        exchanged(() => linkSync(secret, file))(file)
+      },
+    ],
+    [
+      'is in a directory that becomes a link out of the folder',
+      (file) => {
+        const directory = path.dirname(file)
+        const elsewhere = path.join(outside, path.basename(directory))
+        renameSync(directory, elsewhere)
+        symlinkSync(elsewhere, directory)
+      },
+    ],
+    ['becomes another of the same size and times', (file) => renameSync(twin(file, `${file}.twin`), file)],
+  ]
+  const places = new Map<string, string>()
+  /** A file in a directory of its own. */
+  const place = (what: string): string => {
+    const directory = `${what.replace(/\W+/g, '-')}-${places.size}`
+    places.set(directory, what)
+    mkdirSync(path.join(folder, directory))
+    return write(`${directory}/file.pdf`, sizedFile(1_300_000))
+  }
+  for (const [what, change] of [...changes, ...exchanges]) {
     it(`is refused when the file ${what} before it is read`, async () => {
-      const name = write(`${what}.pdf`)
+      const name = place(what)
       const { file } = await takePath(name, HINTS, [folder])
       change(name)
       await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /changed on the disk/)
     })
-    if (what === 'vanishes') continue
+
+    it(`is refused when the file ${what} between two readings`, async () => {
+      const name = place(what)
+      const { file } = await takePath(name, HINTS, [folder])
+      await sha256Of(file)
+      change(name)
+      await failing('REDOX_BAD_INPUT', () => sha256Of(file), /changed on the disk/)
+    })
+  }
+  for (const [what, change] of changes) {
     it(`is refused when the file ${what} while it is read`, async () => {
-      const name = write(`${what}.pdf`)
-      writeFileSync(name, sizedFile(1_300_000))
+      const name = place(what)
       const { file } = await takePath(name, HINTS, [folder])
       const reading = file.read()[Symbol.asyncIterator]()
       await reading.next()
