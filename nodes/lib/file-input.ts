@@ -1,6 +1,6 @@
 import { badInput } from '../../src/errors'
 import { takeFile, takePath, type FileHints, type IntakeResult, type MessageFile } from '../../src/file/file'
-import { assertKnownHost, chooseWay, type PlacedFile } from '../../src/message/prepared'
+import { assertKnownHost, chooseWay, LONGEST_URL, type PlacedFile } from '../../src/message/prepared'
 import { assertReferenceKind } from '../../src/redox/client'
 import { oneOf } from './evaluate'
 import type { Task } from './send-node'
@@ -115,9 +115,12 @@ const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
   ...client.uploadOrigins,
 ]
 
-/** Whether a text is nothing but a reference to a file that was uploaded to the connection's Redox. */
+/** Whether a text is nothing but a reference to a file that was uploaded to the connection's Redox, in any form. */
 export const isReferenceText = (task: Task, text: string): boolean =>
-  /^https?:\/\/\S+$/i.test(text) && URL.canParse(text) && uploadHosts(task).includes(new URL(text).origin)
+  text.length <= LONGEST_URL &&
+  /^https?:\S+$/i.test(text) &&
+  URL.canParse(text) &&
+  uploadHosts(task).includes(new URL(text).origin)
 
 /** Decides how each file travels; refuses what is too large and references of strangers, before any I/O. */
 export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {

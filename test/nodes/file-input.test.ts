@@ -561,4 +561,17 @@ describe('a note of text', () => {
       assert.deepEqual([ContentType, FileContents, FileType], expected)
     }
   })
+
+  it('is no text when it is a reference in another form, which is refused', async () => {
+    const { payload } = await (await start(UPLOAD_BLOB)).send(fileMessage())
+    const flow = await start(NOTE, { noteContentType: 'Plain Text' })
+    const { host, pathname } = new URL(payload.url as string)
+    for (const url of [
+      `HTTP://${host}${pathname}`,
+      `http:${host}${pathname}`,
+      `http://${host}\\@evil.example${pathname}`,
+      `http://a:b@${host}${pathname}`,
+    ])
+      for (const one of [url, { url }]) await flow.fail(fileMessage(one), 'REDOX_BAD_INPUT')
+  })
 })

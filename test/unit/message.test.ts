@@ -769,7 +769,11 @@ describe('references in a message', () => {
   const origins = ['https://blob.redoxengine.com', 'https://api.redoxengine.com']
 
   it('point to the configured hosts only', async () => {
-    assertKnownHost(reference('https://blob.redoxengine.com/1'), 'x', origins)
+    for (const url of [
+      'https://blob.redoxengine.com/1',
+      'https://api.redoxengine.com/fhir/R4/Binary/1?a=b%20c#d',
+    ])
+      assertKnownHost(reference(url), 'x', origins)
     const strangers = [
       'https://evil.example/1',
       'http://blob.redoxengine.com/1',
@@ -777,6 +781,38 @@ describe('references in a message', () => {
       'https://blob.redoxengine.com@evil.example/1',
       'https://blob.redoxengine.com:444/1',
       'https://blob.redoxengine.com/1\r\nX: 1',
+      'https://blob.redoxengine.com\\@evil.example/1',
+      'https:\\\\blob.redoxengine.com/1',
+      'https:/\\blob.redoxengine.com\\evil.example/1',
+      'https:blob.redoxengine.com/1',
+      'https:/blob.redoxengine.com/1',
+      'https:///blob.redoxengine.com/1',
+      'https://blob.redoxengine.com',
+      'https://blob.redoxengine.com/a/../1',
+      'https://blob.redoxengine.com/%2e%2e/1',
+      'https://BLOB.redoxengine.com/1',
+      'HTTPS://blob.redoxengine.com/1',
+      'https://blob.redoxengine.com:443/1',
+      'https://blob.redoxengine.com./1',
+      'https://user@blob.redoxengine.com/1',
+      'https://:secret@blob.redoxengine.com/1',
+      'https://@blob.redoxengine.com/1',
+      'https://evil.example%40blob.redoxengine.com/1',
+      'https://blob.redoxengine%2ecom/1',
+      'https://bl\u00adob.redoxengine.com/1',
+      'https://blob\u3002redoxengine\u3002com/1',
+      'https://\uff42lob.redoxengine.com/1',
+      'https://blob.redoxengine.com/\ufeff1',
+      'https://blob.redoxengine.com/1\t',
+      'https://blob.redoxengine.com\t@evil.example/1',
+      'https://blob.redoxengine.com/1\n',
+      ' https://blob.redoxengine.com/1',
+      'https://blob.redoxengine.com/1 2',
+      'https://blob.redoxengine.com/\u202e1',
+      'https://blob.redoxengine.com\0/1',
+      `https://blob.redoxengine.com/${'1'.repeat(3000)}`,
+      'blob:https://blob.redoxengine.com/1',
+      'data:,1',
       'file:///etc/passwd',
       '/1',
     ]
