@@ -139,9 +139,11 @@ const superseded = ({ where }: FileHints): Error =>
 const latest = (one: bigint, other: bigint): bigint => (one > other ? one : other)
 
 /** The same file, as it was: a program may set the size and the time of a change back, but not the ctime. */
-const isSame = (one: Look, other: Look): boolean => SAME.every((part) => one[part] === other[part])
+const isSame = (one: Look, other: Look, parts: readonly (keyof Look)[] = STATE): boolean =>
+  parts.every((part) => one[part] === other[part])
 
-const SAME = ['dev', 'ino', 'size', 'mtimeNs', 'ctimeNs'] as const
+const CONTENT = ['dev', 'ino', 'size', 'mtimeNs'] as const
+const STATE = [...CONTENT, 'ctimeNs'] as const
 
 const stillWritten = ({ where }: FileHints): Error =>
   badInput(
@@ -246,6 +248,12 @@ async function assertUnchanged(handle: FileHandle, before: Look): Promise<void> 
   if (!after.isFile() || !isSame(after, before)) throw changed()
 }
 
+/** What is open is read to its end also when its name is gone meanwhile, which changes its ctime. */
+async function assertSameContent(handle: FileHandle, before: Look): Promise<void> {
+  const after = await look(handle)
+  if (!isSame(after, before, after.nlink === before.nlink ? STATE : CONTENT)) throw changed()
+}
+
 // ---- Resolving --------------------------------------------------------------------------------------------------
 
 async function resolveInside(filePath: string, where: string, folders: string[]): Promise<Place> {
@@ -310,7 +318,7 @@ function pathSource(place: Place, before: Look, description: FileDescription, re
         const rest = size - at
         last = await read(rest < DRAINED_FROM ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest), at)
         // Looked at before the last piece leaves: a request that lacks bytes is never taken for complete.
-        await inTime(assertUnchanged(handle, before), readMs)
+        await inTime(assertSameContent(handle, before), readMs)
       } finally {
         // It waits for a read that hangs.
         await inTime(handle.close(), CLOSE_MS).catch(() => undefined)

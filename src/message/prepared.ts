@@ -78,6 +78,9 @@ export function chooseWay(
   return { file, way }
 }
 
+/** What a file may have at most, in whatever way it travels. */
+export const mostBytes = ({ upload, request }: Limits): number => Math.max(upload, (request / 4) * 3)
+
 /** @throws RedoxError REDOX_TOO_LARGE */
 export function assertUploadable(file: FileSource, limits: Limits): void {
   if (file.size <= limits.upload) return

@@ -32,7 +32,7 @@ import { assertFhirKey, type RedoxSettings } from './settings'
 export type UploadKind = 'blob' | 'binary'
 
 export interface Uploaded {
-  /** the reference, as `URL` writes what Redox gave */
+  /** the reference, exactly as Redox gave it */
   url: string
   status: number
   headers: HttpAnswer['headers']
@@ -763,7 +763,7 @@ function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): 
   const candidates = [...first, body.url, body.fullUrl, body.id]
   for (const found of candidates) {
     if (typeof found !== 'string' || found === '') continue
-    if (URL.canParse(found)) return new URL(found).href
+    if (URL.canParse(found)) return found
     const base = found === body.id ? `${requestUrl}/` : requestUrl
     if (URL.canParse(found, base)) return new URL(found, base).href
   }

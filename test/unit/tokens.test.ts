@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Connection } from '../../nodes/lib/connection'
 import { readPrivateKey } from '../../src/auth/private-key'
 import { TokenCache, type AccessToken } from '../../src/auth/tokens'
-import { takeFile, type FileSource } from '../../src/file/file'
+import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
 import { connectTo, failing, never, serve, TEST_KEY, TOKEN_PATH } from '../lib/redox'
 import type { Recorded, Reply, Server } from '../lib/redox'
@@ -24,7 +24,7 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
   return { header: decode(header!), claims: decode(claims!) }
 }
 
-const file = takeFile(Buffer.from('%PDF-1.7'), { where: 'x' }).file as FileSource
+const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => client.upload(file, 'blob', never())
 
 describe('access tokens', () => {
