@@ -1,6 +1,7 @@
 import path from 'node:path'
 import type { Node } from 'node-red'
 import { RedoxError } from '../../src/errors'
+import type { LaneState } from '../../src/durable/store'
 import type { FhirSender } from '../../src/message/fhir'
 import { accountOf, SANDBOX_ACCOUNT } from '../../src/redox/account'
 import { newSuccession, RedoxClient, type Succession } from '../../src/redox/client'
@@ -105,12 +106,29 @@ export interface Connection {
   outbox?: Outbox
 }
 
+/** What a node that sends hears of durable delivery. */
+export interface UserListener {
+  /** an outcome of one of its messages */
+  onEnded: (ended: Ended) => Promise<void>
+  /** what there is in the store now */
+  onBacklog: (backlog: ConnectionBacklog) => void
+}
+
+/** What a connection has accepted and not delivered. */
+export interface ConnectionBacklog {
+  /** of the connection; empty while it is not open */
+  environment: string
+  destinations: LaneState[]
+  /** why the store cannot be used */
+  code?: string
+}
+
 /** The redox-config node, as the other nodes find it behind their `connection` property. */
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
-  /** Durable delivery: tells a node what became of its messages. Returns how to stop. */
-  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void
+  /** Durable delivery: tells a node what became of its messages, and what waits. Returns how to stop. */
+  hear(user: Node, listener: UserListener): () => void
   /** by id: Node-RED takes the connection's status to the Status nodes that listen to these */
   users: Record<string, Node>
 }

@@ -220,7 +220,7 @@ const iso = (milliseconds: number): string => new Date(milliseconds).toISOString
 
 async function connection(id: string, { name, outbox, code }: Delivery): Promise<object> {
   const known = { id, name }
-  if (!outbox) return { ...known, code: code ?? 'REDOX_STORE_UNAVAILABLE' }
+  if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
     const [counts, lanes] = await Promise.all([outbox.store.counts(), outbox.store.lanes()])
     const times = lanes.flatMap(({ oldest }) => oldest ?? [])

@@ -33,6 +33,14 @@ interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
   heldUntil?: number
 }
 
+interface LaneCount {
+  open: number
+  parked: number
+  /** how many of these, by the node that accepted them */
+  owners: Map<string, number>
+}
+const NOTHING: Readonly<LaneCount> = { open: 0, parked: 0, owners: new Map() }
+
 const VERSION = 1
 
 // Keys, each sorted as text. Numbers are padded, what anybody may choose is escaped.
@@ -81,8 +89,8 @@ export class LevelStore implements DeliveryStore {
   readonly #db: Database
   readonly #files: string
   readonly #counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
-  /** how many are open, by lane */
-  readonly #lanes = new Map<string, number>()
+  /** lanes that something is open or parked in */
+  readonly #lanes = new Map<string, LaneCount>()
   readonly #requests: RequestLog = { pausedUntil: 0, made: [] }
   #sequence = 0
   #forgotten = 0
@@ -134,7 +142,7 @@ export class LevelStore implements DeliveryStore {
         this.#counts[state]++
         this.#sequence = Math.max(this.#sequence, Number(lastOf(key)))
       }
-    for await (const key of this.#keys('open')) this.#count(laneOf(key), 1)
+    for (const index of ['open', 'parked']) for await (const row of this.#each(index)) this.#countIn(row, 1)
     // LevelDB leaves out what it cannot read of its log, without a word.
     const number = async (key: string): Promise<number> => Number((await this.#get(key))?.toString() ?? 0)
     this.#sequence = Math.max(this.#sequence, await number(KEY.last))
@@ -195,8 +203,7 @@ export class LevelStore implements DeliveryStore {
       ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
     ])
     this.#sequence++
-    this.#counts.waiting++
-    this.#count(row.lane, 1)
+    this.#count(row, 1)
   }
 
   claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
@@ -248,7 +255,9 @@ export class LevelStore implements DeliveryStore {
   /** Each time another one comes first, so that none waits for ever behind others. */
   async #openLanes(except: string[]): Promise<string[]> {
     const paused = await this.#pausedLanes()
-    const lanes = [...this.#lanes.keys()].filter((lane) => !except.includes(lane) && !paused.has(lane))
+    const lanes = [...this.#lanes].flatMap(([lane, { open }]) =>
+      open > 0 && !except.includes(lane) && !paused.has(lane) ? [lane] : [],
+    )
     const first = lanes.length === 0 ? 0 : this.#claims++ % lanes.length
     return [...lanes.slice(first), ...lanes.slice(0, first)]
   }
@@ -356,18 +365,16 @@ export class LevelStore implements DeliveryStore {
 
   async lanes(): Promise<LaneState[]> {
     const paused = await this.#pausedLanes()
-    const parked = await this.#lanesUnder('parked')
-    const lanes = new Set([...this.#lanes.keys(), ...parked, ...paused])
+    const lanes = new Set([...this.#lanes.keys(), ...paused])
     return Promise.all([...lanes].sort().map((lane) => this.#laneState(lane, paused.has(lane))))
   }
 
   async #laneState(lane: string, paused: boolean): Promise<LaneState> {
     const [oldest] = await this.#rows(`open!${escaped(lane)}`, 1)
     const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
+    const { open, parked, owners } = this.#lanes.get(lane) ?? NOTHING
     return {
-      lane,
-      open: this.#lanes.get(lane) ?? 0,
-      paused,
+      ...{ lane, open, parked, owners: [...owners.keys()], paused },
       ...(oldest && { oldest: oldest.acceptedAt }),
       ...(first?.state === 'parked' && { blockedBy: { id: first.id, reason: first.reason ?? '' } }),
     }
@@ -509,8 +516,7 @@ export class LevelStore implements DeliveryStore {
       ...row.files.map((name) => del(KEY.file(name, row.id))),
     ])
     this.#forgotten++
-    this.#counts[row.state]--
-    if (isOpen(row.state)) this.#count(row.lane, -1)
+    this.#count(row, -1)
     for (const name of row.files) await this.#removeUnused(name)
   }
 
@@ -560,6 +566,13 @@ export class LevelStore implements DeliveryStore {
     return found && (JSON.parse(found.toString()) as Row)
   }
 
+  async *#each(prefix: string): AsyncGenerator<Row> {
+    for await (const id of this.#db.values(under(prefix))) {
+      const row = await this.#row(id.toString())
+      if (row) yield row
+    }
+  }
+
   #rows(prefix: string, limit = -1): Promise<Row[]> {
     return this.#rowsIn(under(prefix), limit)
   }
@@ -589,17 +602,6 @@ export class LevelStore implements DeliveryStore {
     return new Set(lanes.map(String))
   }
 
-  /** One look for each lane, however many messages it has. */
-  async #lanesUnder(index: string): Promise<string[]> {
-    const lanes: string[] = []
-    for (let { gt, lt } = under(index); ;) {
-      const [key] = await this.#db.keys({ gt, lt, limit: 1 }).all().catch(failed)
-      if (key === undefined) return lanes
-      lanes.push(laneOf(key))
-      gt = `${index}!${escaped(laneOf(key))}"`
-    }
-  }
-
   async #move(rows: [from: Row, to: Row][], also: Change[] = []): Promise<void> {
     const changes = rows.flatMap(([from, to]) => [
       ...places(from).map(del),
@@ -608,15 +610,25 @@ export class LevelStore implements DeliveryStore {
     ])
     await this.#write([...changes, ...also])
     for (const [from, to] of rows) {
-      this.#counts[from.state]--
-      this.#counts[to.state]++
-      this.#count(from.lane, Number(isOpen(to.state)) - Number(isOpen(from.state)))
+      this.#count(from, -1)
+      this.#count(to, 1)
     }
   }
 
-  #count(lane: string, more: number): void {
-    const open = (this.#lanes.get(lane) ?? 0) + more
-    if (open > 0) this.#lanes.set(lane, open)
+  #count(row: Row, more: 1 | -1): void {
+    this.#counts[row.state] += more
+    this.#countIn(row, more)
+  }
+
+  #countIn({ lane, owner, state }: Row, more: 1 | -1): void {
+    if (isForgettable(state)) return
+    const known = this.#lanes.get(lane) ?? { open: 0, parked: 0, owners: new Map<string, number>() }
+    if (state === 'parked') known.parked += more
+    else known.open += more
+    const ofOwner = (known.owners.get(owner) ?? 0) + more
+    if (ofOwner > 0) known.owners.set(owner, ofOwner)
+    else known.owners.delete(owner)
+    if (known.owners.size > 0) this.#lanes.set(lane, known)
     else this.#lanes.delete(lane)
   }
 
@@ -691,7 +703,6 @@ async function engine(): Promise<typeof ClassicLevel> {
 }
 
 const lastOf = (key: string): string => key.slice(key.lastIndexOf('!') + 1)
-const laneOf = (key: string): string => decodeURIComponent(key.split('!')[1]!)
 
 /** Where a message stands, by what it can be found. */
 function places({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 0 }: Row): string[] {

@@ -522,6 +522,8 @@ const stored = (row: MessageRow): StoredMessage => ({
 interface LaneRow extends QueryResultRow {
   lane: string
   open: string
+  parked: string
+  owners: string[] | null
   oldest: string | null
   paused: boolean
   id: string | null
@@ -531,11 +533,12 @@ interface LaneRow extends QueryResultRow {
 const LANES = `
   WITH used AS (
     SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
+      count(*) FILTER (WHERE state = 'parked') AS parked, array_agg(DISTINCT owner) AS owners,
       min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
     FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'held', 'parked') GROUP BY lane
   ),
   stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
-  SELECT lane, coalesce(open, 0) AS open, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
+  SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
   FROM used FULL JOIN stopped USING (lane)
   LEFT JOIN LATERAL (
     SELECT id, reason FROM redox.message parked
@@ -546,9 +549,11 @@ const LANES = `
   ) blocker ON true
   ORDER BY lane`
 
-const laneState = ({ lane, open, oldest, paused, id, reason }: LaneRow): LaneState => ({
+const laneState = ({ lane, open, parked, owners, oldest, paused, id, reason }: LaneRow): LaneState => ({
   lane,
   open: Number(open),
+  parked: Number(parked),
+  owners: owners ?? [],
   paused,
   ...(oldest !== null && { oldest: Number(oldest) }),
   ...(id !== null && { blockedBy: { id, reason: reason ?? '' } }),

@@ -114,6 +114,9 @@ export interface LaneState {
   lane: string
   /** waiting or held */
   open: number
+  parked: number
+  /** ids of the nodes that accepted what is open or parked */
+  owners: string[]
   /** when the oldest of these was accepted */
   oldest?: number
   /** a person has paused it */

@@ -110,7 +110,14 @@ describe('outbox', function () {
     assert.equal(oldest, second.acceptedAt)
     assert.deepEqual(lanes, [
       {
-        ...{ lane: LANE, open: 1, oldest: second.acceptedAt, paused: false },
+        ...{
+          lane: LANE,
+          open: 1,
+          parked: 1,
+          owners: ['outboxsend'],
+          oldest: second.acceptedAt,
+          paused: false,
+        },
         blockedBy: { id: first.id, reason: 'REDOX_REJECTED' },
       },
     ])
