@@ -1,5 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
-import { laneOf, type Ended } from '../../src/durable/courier'
+import { laneOf } from '../../src/durable/contents'
+import type { Ended } from '../../src/durable/courier'
 import type { JsonObject } from '../../src/message/json'
 import { checked } from '../../src/message/prepared'
 import { referenceFor, type Delivery, type RedoxClient } from '../../src/redox/client'

@@ -6,8 +6,8 @@ import {
   type Depth,
   type Ended,
   type Listener as CourierListener,
-  type Parcel,
 } from '../../src/durable/courier'
+import { Contents, type Parcel } from '../../src/durable/contents'
 import { Seal } from '../../src/durable/seal'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
@@ -43,15 +43,16 @@ export class Outbox {
   readonly #accepting = new Set<Promise<string>>()
   #acceptingBytes = 0
   #listener: Listener | undefined
+  readonly store: DeliveryStore
   readonly courier: Courier
 
   private constructor(
-    readonly store: DeliveryStore,
+    readonly contents: Contents,
     private readonly place: string,
     private readonly keyHash: string,
-    readonly seal: Seal,
   ) {
-    this.courier = new Courier(store, seal, {
+    this.store = contents.store
+    this.courier = new Courier(contents, {
       onDepth: (depth) => this.#listener?.onDepth(depth),
       onOrphan: (...about) => this.#listener?.onOrphan(...about),
     })
@@ -82,7 +83,7 @@ export class Outbox {
       const seal = new Seal(key)
       // What it says is of no matter: with another key it cannot be opened.
       seal.open(await store.mark(seal.close('redox', MARK)), MARK)
-      return new Outbox(store, name, hashOf(key), seal)
+      return new Outbox(new Contents(store, seal), name, hashOf(key))
     } catch (error) {
       await store.close()
       throw error

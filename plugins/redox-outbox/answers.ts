@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
-import type { Content, Notes } from '../../src/durable/courier'
+import type { Content, Notes } from '../../src/durable/contents'
 import {
   STATES,
   type DeliveryStore,
@@ -250,7 +250,7 @@ const laneShown = ({ oldest, ...lane }: LaneState): object => ({
 })
 
 async function find(
-  { store, seal }: Outbox,
+  { store, contents }: Outbox,
   { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
@@ -263,7 +263,7 @@ async function find(
   if (byId.length > 0) return byId
   // A hash is also copied from programs that write it in capitals.
   const tag = /^[\dA-F]{64}$/i.test(search) ? search.toLowerCase() : search
-  return store.find({ ...wanted, tag: seal.nameFor(tag), limit })
+  return store.find({ ...wanted, tag: contents.seal.nameFor(tag), limit })
 }
 
 /** What is known of a message without opening what is sealed. */
@@ -280,9 +280,9 @@ function line({ id, state, lane, owner, attempts, ...message }: StoredMessage): 
 }
 
 /** What a message is, and what became of it so far: nothing that a log may not have. */
-function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
+function outcomeOf({ courier, contents }: Outbox, message: StoredMessage): object {
   try {
-    const { message: prepared, environment, files, msg } = courier.contentOf(message)
+    const { message: prepared, environment, files, msg } = contents.contentOf(message)
     return {
       msgid: msg._msgid,
       operation: prepared.operation,
@@ -290,7 +290,7 @@ function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
       otherAccount: courier.isForOtherAccount(message),
-      ...ending(courier.notesOf(message), message),
+      ...ending(contents.notesOf(message), message),
     }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -316,9 +316,9 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
 const LONGEST_TEXT = 50_000
 
 /** All that was accepted, apart from the bytes of files, and Redox's own answer. */
-function contentOf({ courier }: Outbox, message: StoredMessage): object {
-  const { message: prepared, files } = courier.contentOf(message)
-  const { delivery, error, unknown } = courier.notesOf(message)
+function contentOf({ contents }: Outbox, message: StoredMessage): object {
+  const { message: prepared, files } = contents.contentOf(message)
+  const { delivery, error, unknown } = contents.notesOf(message)
   const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
   const names = files.map(({ name }: Content['files'][number]) => name)
   return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })
