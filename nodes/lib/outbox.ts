@@ -8,7 +8,6 @@ import {
   type Listener as CourierListener,
 } from '../../src/durable/courier'
 import { Contents, type Parcel } from '../../src/durable/contents'
-import { Seal } from '../../src/durable/seal'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import type { PaceKeeper } from '../../src/transport/retry'
@@ -80,10 +79,7 @@ export class Outbox {
   static async #open(place: Place, name: string, key: string): Promise<Outbox> {
     const store = await storeOf(place)
     try {
-      const seal = new Seal(key)
-      // What it says is of no matter: with another key it cannot be opened.
-      seal.open(await store.mark(seal.close('redox', MARK)), MARK)
-      return new Outbox(new Contents(store, seal), name, hashOf(key))
+      return new Outbox(await Contents.open(store, key), name, hashOf(key))
     } catch (error) {
       await store.close()
       throw error
@@ -150,8 +146,6 @@ export class Outbox {
 /** All that this process has open, for the Outbox in the editor. */
 const open = new Map<string, Promise<Outbox>>()
 const leaving = new Map<string, Promise<void>>()
-
-const MARK = 'mark'
 
 const nameOf = (place: Place): string =>
   place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`

@@ -11,8 +11,8 @@ import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { identifiersOf, type Delivery, type Uploaded } from '../redox/client'
 import { inTurns } from '../turns'
-import type { Seal } from './seal'
-import type { DeliveryStore, NewMessage, StoredMessage } from './store'
+import { Seal } from './seal'
+import type { DeliveryStore, NewMessage, Standing, StoredMessage } from './store'
 
 /** What is accepted: a message that was checked, with everything that its answer is to carry. */
 export interface Parcel {
@@ -66,6 +66,8 @@ export interface Notes {
   error?: Failure
   /** an attempt that may have been delivered: no later failure can take that back */
   unknown?: Failure
+  /** it is on its way from one store to another (their identities), and stands so where it arrives */
+  move?: { from: string; to: string; standing: Standing }
 }
 
 /** What of a message its content does not say. */
@@ -73,10 +75,24 @@ type Terms = Pick<NewMessage, 'id' | 'ordered' | 'acceptedAt' | 'deadline'>
 
 /** What a store has of its messages in sealed form: with the key of the seal it is written and read. */
 export class Contents {
-  constructor(
+  private constructor(
     readonly store: DeliveryStore,
     readonly seal: Seal,
+    /** of this store and no other; hex */
+    readonly identity: string,
   ) {}
+
+  /**
+   * @param key seals what is stored; that of a new store is the first one it is opened with
+   * @throws RedoxError REDOX_STORE_UNREADABLE when the store is sealed with another key
+   */
+  static async open(store: DeliveryStore, key: string): Promise<Contents> {
+    const seal = new Seal(key)
+    const mark = await store.mark(seal.close('redox', MARK))
+    // What it says is of no matter: with another key it cannot be opened.
+    seal.open(mark, MARK)
+    return new Contents(store, seal, createHash('sha256').update(mark).digest('hex'))
+  }
 
   /** @throws RedoxError REDOX_STORE_UNREADABLE */
   contentOf({ id, content }: StoredMessage): Content {
@@ -108,17 +124,26 @@ export class Contents {
   async keep(file: MessageFile): Promise<StoredFile | FileReference> {
     if (file.kind === 'reference') return file
     const sha256 = await sha256Of(file)
-    const stored = this.seal.nameFor(sha256)
-    if (!(await this.store.hasFile(stored))) {
-      const chunks = this.seal.closeFile(unchanged(file, sha256), filePlace(stored))
-      await this.store.putFile(stored, chunks)
-    }
+    const stored = await this.#put(file, sha256)
     const { contentType, fileType, name, unnamed, size } = file
     return {
       ...{ kind: 'stored', stored, sha256, contentType, name, size },
       ...(fileType !== undefined && { fileType }),
       ...(unnamed && { unnamed }),
     }
+  }
+
+  /** Stores a file that another store has. */
+  async copy(file: StoredFile, from: Contents): Promise<StoredFile> {
+    return { ...file, stored: await this.#put(from.source(file), file.sha256) }
+  }
+
+  /** @returns its name in the store */
+  async #put(file: FileSource, sha256: string): Promise<string> {
+    const stored = this.seal.nameFor(sha256)
+    if (!(await this.store.hasFile(stored)))
+      await this.store.putFile(stored, this.seal.closeFile(unchanged(file, sha256), filePlace(stored)))
+    return stored
   }
 
   /** A file out of the store, to be sent. */
@@ -158,6 +183,7 @@ async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buff
     throw badInput('The file changed while it was being stored. Send it when it is complete.')
 }
 
+const MARK = 'mark'
 const contentPlace = (id: string): string => `content ${id}`
 const notesPlace = (id: string): string => `notes ${id}`
 const filePlace = (name: string): string => `file ${name}`

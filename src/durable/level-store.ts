@@ -5,6 +5,7 @@ import type { BatchOperation, ClassicLevel } from 'classic-level'
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import { Pace, type PaceKeeper, type RequestLog } from '../transport/retry'
 import {
+  MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
@@ -16,6 +17,7 @@ import {
   type NewMessage,
   type Query,
   type Settlement,
+  type Standing,
   type StoredMessage,
 } from './store'
 
@@ -187,16 +189,22 @@ export class LevelStore implements DeliveryStore {
     }
   }
 
-  async #add({ content, ...known }: NewMessage): Promise<void> {
+  #add(message: NewMessage): Promise<void> {
+    return this.#insert({
+      ...message,
+      ...{ state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false },
+    })
+  }
+
+  async #insert({ content, notes, ...known }: StoredMessage): Promise<void> {
     if (await this.#row(known.id)) return
     for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
     const sequence = digits(this.#sequence + 1)
-    const fresh = { attempts: 0, dueAt: 0, begun: false, told: false }
-    const span = known.deadline - known.acceptedAt
-    const row: Row = { ...known, ...fresh, state: 'waiting', sequence, span }
+    const row: Row = { ...known, sequence, span: known.deadline - known.acceptedAt }
     await this.#write([
       put(KEY.row(row.id), json(row)),
       put(KEY.content(row.id), content),
+      ...(notes ? [put(KEY.notes(row.id), notes)] : []),
       put(KEY.last, bytes(sequence)),
       ...places(row).map((key) => put(key, bytes(row.id))),
       ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
@@ -336,6 +344,26 @@ export class LevelStore implements DeliveryStore {
     })
   }
 
+  // ---- Moving to another store ------------------------------------------------------------------------
+
+  adopt(message: StoredMessage): Promise<void> {
+    return this.#durably(() => this.#insert(message))
+  }
+
+  restate(id: string, { notes, ...standing }: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
+    return this.#durably(async () => {
+      const row = await this.#row(id)
+      if (!row || (row.heldUntil ?? 0) > Date.now()) throw lost(`The message ${id}`)
+      const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
+      const also = [put(KEY.notes(id), notes), ...(line ? [this.#auditLine(line)] : [])]
+      await this.#move([[row, { ...kept, ...standing }]], also)
+    })
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#durably(() => this.#forget(id))
+  }
+
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
@@ -396,7 +424,7 @@ export class LevelStore implements DeliveryStore {
       const row = await this.#row(id)
       const isPossible =
         action === 'resend' ? row && !isOpen(row.state) : row?.state === 'waiting' || row?.state === 'parked'
-      if (!row || !isPossible) throw lost(`The message ${id}`)
+      if (!row || !isPossible || row.reason === MOVING) throw lost(`The message ${id}`)
       const line = this.#auditLine({ at: now, who, action, subject: id, reason })
       const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
       await this.#move([[row, decided(row, action, now)]], also)

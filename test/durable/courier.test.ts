@@ -5,7 +5,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Contents, type Parcel } from '../../src/durable/contents'
 import { Courier, type Ended } from '../../src/durable/courier'
 import { PostgresStore } from '../../src/durable/postgres-store'
-import { Seal } from '../../src/durable/seal'
 import { takeFile } from '../../src/file/file'
 import { sizedFile } from '../lib/fixtures'
 import { connectTo } from '../lib/redox'
@@ -56,7 +55,7 @@ describe('courier', function () {
     const { client } = connectTo(server.url)
     const told: Ended[] = []
     const courier = new Courier(
-      new Contents(store, new Seal('a store key that nobody guesses')),
+      await Contents.open(store, 'a store key that nobody guesses'),
       { onDepth: () => undefined, onOrphan: () => undefined },
       LEASE_MS,
     )
