@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import path from 'node:path'
 import type { Node } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { FhirSender } from '../../src/message/fhir'
+import { accountOf, SANDBOX_ACCOUNT } from '../../src/redox/account'
 import { newSuccession, RedoxClient, type Succession } from '../../src/redox/client'
 import {
   DEFAULT_GATE,
@@ -95,6 +95,8 @@ export interface Connection {
   client: RedoxClient
   /** `sandbox`, or the environment's name: what statuses and `msg.redox.environment` say */
   environment: string
+  /** see {@link accountOf}: what accepted messages are bound to */
+  account: string
   sender: FhirSender
   /** origins that file references may point to */
   origins: string[]
@@ -157,6 +159,7 @@ export function openConnection(
     client: new RedoxClient(settings, successionOf(settings, id), outbox?.pace(settings.perFiveMinutes)),
     ...(outbox && { outbox }),
     environment: sandbox ? 'sandbox' : environment,
+    account: sandbox ? SANDBOX_ACCOUNT : accountOf(settings),
     sender: {
       ...(source.id !== undefined && { sourceId: source.id }),
       ...(source.name !== undefined && { sourceName: source.name }),
@@ -173,16 +176,12 @@ export function openConnection(
   }
 }
 
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-
 const successions = new Map<string, { account: string; succession: Succession }>()
 
 /** Another account has limits of its own; and who mends a host must not wait for what hangs at the wrong one. */
 function successionOf(settings: RedoxSettings, id: string | undefined): Succession {
   if (id === undefined) return newSuccession(settings)
-  const { hosts, credentials } = settings
-  const key = credentials.kind === 'oauth' ? credentials.clientId : sha256(credentials.apiKey)
-  const account = JSON.stringify([hosts, key])
+  const account = accountOf(settings)
   const known = successions.get(id)
   if (known?.account === account) return known.succession
   const succession = newSuccession(settings)

@@ -137,8 +137,8 @@ export class Delivery {
     throw new RedoxError('REDOX_ABORTED', 'The redox-config node was closed before its store was open.')
   }
 
-  begin({ client, environment }: Connection, { ordered, retryFor, keepFor }: Durability): void {
-    if (!this.#isClosed) this.#outbox?.use({ client, environment, ordered, retryFor, keepFor })
+  begin({ client, environment, account }: Connection, { ordered, retryFor, keepFor }: Durability): void {
+    if (!this.#isClosed) this.#outbox?.use({ client, environment, account, ordered, retryFor, keepFor })
   }
 
   hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void {

@@ -92,7 +92,12 @@ const MESSAGES = z.strictObject({
   limit: count(1, MAX_MESSAGES).default(50),
 })
 const CONTENT = z.strictObject({ reason })
-const DECISION = z.strictObject({ action: z.enum(['resend', 'mark-delivered', 'discard']), reason })
+const DECISION = z.strictObject({
+  action: z.enum(['resend', 'mark-delivered', 'discard']),
+  reason,
+  /** it may go over another account than the one it was accepted for */
+  otherAccount: z.boolean().default(false),
+})
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
 
@@ -110,7 +115,7 @@ const ASKED = {
   content: 'Give a reason: up to 200 characters, on one line.',
   decide:
     'Send application/json: { "action": "resend", "mark-delivered" or "discard", "reason": up to 200 characters, on ' +
-    'one line }.',
+    'one line }; with "otherAccount": true a message goes over another account than the one it was accepted for.',
   pause:
     'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
   audit: `Take skip and limit (at most ${MAX_LINES}).`,
@@ -136,6 +141,18 @@ async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> 
   const [found] = await store.find({ id, limit: 1 })
   if (found) return found
   throw new Refusal(404, 'not_found', 'There is no message with this id, or no more.')
+}
+
+/** @returns notes with which the message may go over this account, where it needs them */
+function accountNotes({ courier }: Outbox, message: StoredMessage, isAllowed: boolean): Buffer | undefined {
+  if (!courier.isForOtherAccount(message)) return undefined
+  if (isAllowed) return courier.allowingThisAccount(message)
+  throw new Refusal(
+    409,
+    'REDOX_OTHER_ACCOUNT',
+    'The message was accepted for another account than the connection has now. Set the connection back, or send ' +
+      '"otherAccount": true to let it go over this account.',
+  )
 }
 
 // ---- Answers --------------------------------------------------------------------------------------------
@@ -171,10 +188,11 @@ export const ANSWERS = {
   },
 
   decide: async (question: Question): Promise<Answer> => {
-    const { action, reason } = read(DECISION, question.body, ASKED.decide)
+    const { action, reason, otherAccount } = read(DECISION, question.body, ASKED.decide)
     const outbox = outboxOf(question)
-    const { id } = await messageOf(outbox, question.id)
-    await outbox.store.decide(id, action, reason, question.who, Date.now())
+    const found = await messageOf(outbox, question.id)
+    const notes = action === 'resend' ? accountNotes(outbox, found, otherAccount) : undefined
+    await outbox.store.decide(found.id, action, reason, question.who, Date.now(), notes)
     outbox.courier.wake()
     return { status: 204 }
   },
@@ -271,6 +289,7 @@ function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
       environment,
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
+      otherAccount: courier.isForOtherAccount(message),
       ...ending(courier.notesOf(message), message),
     }
   } catch (error) {

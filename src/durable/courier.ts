@@ -26,8 +26,13 @@ export interface Parcel {
   files: MessageFile[]
   /** the message's text is the document: it has no file */
   isText: boolean
-  /** where it may be sent to: nothing goes to Production that was accepted for another environment */
+  /** `sandbox`, or the environment's name */
   environment: string
+  /**
+   * Where it may be sent to: it goes over no other account than the one it was accepted for, unless an operator says
+   * so. A fingerprint, see `accountOf` in `src/redox/account.ts`; undefined: accepted by a release before there was one.
+   */
+  account?: string
   /** the properties of the flow's message that are plain data */
   msg: JsonObject
 }
@@ -64,6 +69,10 @@ interface Failure {
 export interface Notes {
   /** by the index of the file */
   uploaded: Record<number, Uploaded>
+  /** the account that they were uploaded to, where it is another than the message's */
+  uploadAccount?: string
+  /** the account that an operator lets the message go over, although it was accepted for another one */
+  allowedAccount?: string
   delivery?: Delivery
   /** how the last attempt failed */
   error?: Failure
@@ -74,8 +83,9 @@ export interface Notes {
 /** How the messages of a connection are sent. */
 export interface Delivering {
   client: RedoxClient
-  /** of this connection, see {@link Parcel.environment} */
+  /** of this connection, see {@link Parcel} */
   environment: string
+  account: string
   /** first in, first out for each destination */
   ordered: boolean
   /** milliseconds for which a message is tried again */
@@ -192,6 +202,24 @@ export class Courier {
     await this.#running
     await this.idle()
     await this.#telling
+  }
+
+  /**
+   * Whether a message was accepted for another account than the one that this sends over now, and may not go over it.
+   * False while nothing can be sent.
+   * @throws RedoxError REDOX_STORE_UNREADABLE
+   */
+  isForOtherAccount(stored: StoredMessage): boolean {
+    const { allowedAccount } = this.notesOf(stored)
+    return (
+      this.#delivering !== undefined && !mayGoOver(this.#delivering, this.contentOf(stored), allowedAccount)
+    )
+  }
+
+  /** Notes of a message with which it may go over the account that this sends over now. */
+  allowingThisAccount(stored: StoredMessage): Buffer {
+    const notes: Notes = { ...this.notesOf(stored), allowedAccount: this.#delivering!.account }
+    return this.seal.close(notes, notesPlace(stored.id))
   }
 
   // ---- Accepting --------------------------------------------------------------------------------------
@@ -363,8 +391,9 @@ export class Courier {
   }
 
   /** One attempt, and what is to become of the message after it. */
-  async #attempt(stored: StoredMessage, { client, environment }: Delivering): Promise<Settlement> {
+  async #attempt(stored: StoredMessage, delivering: Delivering): Promise<Settlement> {
     const { id, attempts, deadline, lane, ordered } = stored
+    const { client, account } = delivering
     const notes: Notes = { uploaded: {} }
     const sealed = (): Buffer => this.seal.close(notes, notesPlace(id))
     const { repeatUnknown } = client.settings.retry
@@ -377,15 +406,18 @@ export class Courier {
       })
     try {
       const { message, files, ...parcel } = this.contentOf(stored)
-      const { uploaded, error, unknown } = this.notesOf(stored)
-      Object.assign(notes, { uploaded })
+      const { uploaded, uploadAccount, allowedAccount, error, unknown } = this.notesOf(stored)
+      Object.assign(notes, allowedAccount && { allowedAccount })
+      // A reference to a file opens at the account alone that has the file.
+      if ((uploadAccount ?? parcel.account ?? account) === account) Object.assign(notes, { uploaded })
+      if (parcel.account !== account) notes.uploadAccount = account
       // Before the first attempt there is nothing to know: a person has decided to send it again.
       if (attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
       if (stored.begun) notes.unknown ??= failureOf(interrupted(message))
       if (notes.unknown && !repeatUnknown) return parked(notes, notes.unknown, sealed)
       if (Date.now() > deadline) return parked(notes, notes.error ?? failureOf(late(message)), sealed)
-      if (parcel.environment !== environment)
-        return parked(notes, failureOf(otherEnvironment(parcel, environment)), sealed)
+      if (!mayGoOver(delivering, parcel, allowedAccount))
+        return parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
       const sources = files.map((file) => (file.kind === 'stored' ? this.#source(file) : file))
       const { signal } = this.#aborting
       notes.delivery = await client.deliver(message, sources, signal, undefined, {
@@ -582,13 +614,24 @@ const late = ({ operation }: PreparedMessage): RedoxError =>
     { operation },
   )
 
-const otherEnvironment = (parcel: Pick<Parcel, 'environment'>, environment: string): RedoxError =>
-  new RedoxError(
-    'REDOX_CONFIGURATION',
-    `The message was accepted for ${parcel.environment}, and the redox-config node goes to ${environment} now. Set it ` +
-      'back and send the message again in the outbox, or discard it.',
-    { field: 'environment' },
+/** An earlier release stored the environment alone. */
+const mayGoOver = (
+  { environment, account }: Delivering,
+  accepted: Pick<Parcel, 'environment' | 'account'>,
+  allowedAccount: string | undefined,
+): boolean =>
+  allowedAccount === account ||
+  (accepted.environment === environment && (accepted.account ?? account) === account)
+
+function otherAccount({ environment }: Pick<Parcel, 'environment'>, now: Delivering): RedoxError {
+  const names = environment === now.environment ? '' : ` (${environment}, and now ${now.environment})`
+  return new RedoxError(
+    'REDOX_OTHER_ACCOUNT',
+    `The message was accepted for another account than the redox-config node has now${names}: its hosts, environment, ` +
+      'source ID, client ID or legacy API key are others, or another Node-RED shares its store. Set them back and send ' +
+      'the message again in the outbox, let it go over this account there, or discard it.',
   )
+}
 
 const asRedoxError = (error: unknown): RedoxError =>
   error instanceof RedoxError

@@ -377,13 +377,21 @@ export class LevelStore implements DeliveryStore {
     return Promise.resolve({ ...this.#counts })
   }
 
-  decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void> {
+  decide(
+    id: string,
+    action: Action,
+    reason: string,
+    who: string,
+    now: number,
+    notes?: Buffer,
+  ): Promise<void> {
     return this.#durably(async () => {
       const row = await this.#row(id)
       const isPossible =
         action === 'resend' ? row && !isOpen(row.state) : row?.state === 'waiting' || row?.state === 'parked'
       if (!row || !isPossible) throw lost(`The message ${id}`)
-      const also = [this.#auditLine({ at: now, who, action, subject: id, reason })]
+      const line = this.#auditLine({ at: now, who, action, subject: id, reason })
+      const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
       await this.#move([[row, decided(row, action, now)]], also)
     })
   }

@@ -303,7 +303,14 @@ export class PostgresStore implements DeliveryStore {
     >
   }
 
-  async decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void> {
+  async decide(
+    id: string,
+    action: Action,
+    reason: string,
+    who: string,
+    now: number,
+    notes?: Buffer,
+  ): Promise<void> {
     const set =
       action === 'resend'
         ? `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
@@ -311,11 +318,12 @@ export class PostgresStore implements DeliveryStore {
         : `state = '${action === 'discard' ? 'discarded' : 'delivered'}', told = true, ended_at = $3`
     const lines = await this.#ask(
       `WITH decided AS (
-         UPDATE redox.message SET ${set}, reason = $5, teller = NULL, telling_until = NULL
+         UPDATE redox.message SET ${set}, reason = $5, notes = coalesce($8, notes), teller = NULL,
+           telling_until = NULL
          WHERE queue = $1 AND id = $2 AND state = ANY ($7) RETURNING id
        )
        SELECT redox.write_line($1, $3, $4, $5, id, $6) FROM decided`,
-      [id, now, who, action, reason, DECIDED[action]],
+      [id, now, who, action, reason, DECIDED[action], notes ?? null],
     )
     if (lines.length === 0)
       throw new RedoxError(

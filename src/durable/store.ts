@@ -171,9 +171,10 @@ export interface DeliveryStore {
    * `resend`: waits again at its old place, due at once, with no attempts and as long a deadline as it had; from any
    * state but held and waiting. `mark-delivered`, `discard`: of what is waiting or parked; its node is not told.
    * Writes a line of the audit.
+   * @param notes replace those that it has
    * @throws RedoxError REDOX_STORE_LOST for a message in another state, or that is not there
    */
-  decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void>
+  decide(id: string, action: Action, reason: string, who: string, now: number, notes?: Buffer): Promise<void>
   /** Pauses or resumes a lane, and writes a line of the audit. */
   pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void>
   /** Writes a line of the audit: somebody looked at what is in a message. */

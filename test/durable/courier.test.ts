@@ -63,7 +63,7 @@ describe('courier', function () {
     courier.attach('node', async (ended) => void told.push(ended))
     const hour = 3_600_000
     const delivering = {
-      ...{ client, environment: 'Development', ordered: true },
+      ...{ client, environment: 'Development', account: 'an account', ordered: true },
       ...{ retryFor: hour, keepFor: hour },
     }
     courier.use(delivering)
