@@ -238,7 +238,10 @@ export function durabilityOf(
     )
   const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
   return {
-    place: kind === 'embedded' ? embedded(id, userDir) : postgresql(storeUrl.trim(), id),
+    place: {
+      mark: path.join(userDir, '.redox-store-marks', `${path.basename(id)}.json`),
+      ...(kind === 'embedded' ? embedded(id, userDir) : postgresql(storeUrl.trim(), id)),
+    },
     key,
     ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',
     retryFor: amount(config.storeRetryHours, 72, 'time for durable retries') * HOUR,
@@ -247,13 +250,13 @@ export function durabilityOf(
   }
 }
 
-const embedded = (id: string, userDir: string): Place => ({
-  kind: 'embedded',
+const embedded = (id: string, userDir: string) => ({
+  kind: 'embedded' as const,
   folder: path.join(userDir, 'redox-store', path.basename(id)),
 })
 
-function postgresql(url: string, queue: string): Place {
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql', url, queue }
+function postgresql(url: string, queue: string) {
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql' as const, url, queue }
   throw configuration(
     'The database of the redox-config node is not an address such as postgresql://user:password@host/database.',
     'storeUrl',

@@ -8,7 +8,8 @@ import {
   type Listener as CourierListener,
   type Parcel,
 } from '../../src/durable/courier'
-import { Seal } from '../../src/durable/seal'
+import { beginAnew, openStore, type Place } from '../../src/durable/open-store'
+import type { Seal } from '../../src/durable/seal'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import type { PaceKeeper } from '../../src/transport/retry'
@@ -19,17 +20,6 @@ export interface Listener extends CourierListener {
   /** id of the redox-config node */
   name: string
 }
-
-/** Where the accepted messages of a connection are kept. */
-export type Place =
-  | { kind: 'embedded'; folder: string }
-  | {
-      kind: 'postgresql'
-      /** with user and password */
-      url: string
-      /** whose messages, of those that share the database */
-      queue: string
-    }
 
 /**
  * The accepted messages of one connection. It outlives the nodes of a deploy: what is under way goes on, and the next
@@ -77,16 +67,8 @@ export class Outbox {
   }
 
   static async #open(place: Place, name: string, key: string): Promise<Outbox> {
-    const store = await storeOf(place)
-    try {
-      const seal = new Seal(key)
-      // What it says is of no matter: with another key it cannot be opened.
-      seal.open(await store.mark(seal.close('redox', MARK)), MARK)
-      return new Outbox(store, name, hashOf(key), seal)
-    } catch (error) {
-      await store.close()
-      throw error
-    }
+    const { store, seal } = await openStore(place, key)
+    return new Outbox(store, name, hashOf(key), seal)
   }
 
   pace(perFiveMinutes: number): PaceKeeper {
@@ -150,21 +132,10 @@ export class Outbox {
 const open = new Map<string, Promise<Outbox>>()
 const leaving = new Map<string, Promise<void>>()
 
-const MARK = 'mark'
-
 const nameOf = (place: Place): string =>
   place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`
 
 const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex')
-
-async function storeOf(place: Place): Promise<DeliveryStore> {
-  if (place.kind === 'embedded') {
-    const { LevelStore } = await import('../../src/durable/level-store.js')
-    return LevelStore.open(place.folder)
-  }
-  const { PostgresStore } = await import('../../src/durable/postgres-store.js')
-  return PostgresStore.open(place)
-}
 
 const heldBytes = ({ files }: Parcel): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
@@ -180,7 +151,8 @@ const otherKey = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
     'The store key of the redox-config node was changed while its store was sealed with the old one. Set the old key ' +
-      'again; or, once nothing waits or is parked any more, stop Node-RED and move the store away.',
+      'again; or, once nothing waits or is parked any more, begin a new store in the outbox: see docs/operations.md.',
   )
 
-export type { Depth, Ended }
+export { beginAnew }
+export type { Depth, Ended, Place }
