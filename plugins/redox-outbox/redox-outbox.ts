@@ -41,6 +41,7 @@ function addRoutes({ httpAdmin, auth }: NodeAPI): void {
   httpAdmin.get('/redox/outbox/:connection/messages/:id/content', maySeeContent, answered('content'))
   httpAdmin.post('/redox/outbox/:connection/messages/:id', mayDecide, answered('decide'))
   httpAdmin.post('/redox/outbox/:connection/lanes', mayDecide, answered('pause'))
+  httpAdmin.post('/redox/outbox/:connection/store', mayDecide, answered('store'))
   httpAdmin.get('/redox/outbox/:connection/audit', mayRead, answered('audit'))
 }
 
