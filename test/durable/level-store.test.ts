@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, fork } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { renameSync } from 'node:fs'
 import {
   appendFile,
   cp,
@@ -222,8 +223,10 @@ describe('embedded store on a disk', () => {
       const mine = `${folder}-mine`
       await rename(folder, mine)
       try {
-        await (await open()).accept(message())
-        await store!.close()
+        const other = await open()
+        // Flushed more often than the one that belongs here.
+        for (let times = 0; times < 30; times++) await other.accept(message())
+        await other.close()
         await fails(open(folder, known), 'REDOX_STORE_UNREADABLE')
         await rm(path.join(folder, 'identity'))
         await cp(path.join(mine, 'identity'), path.join(folder, 'identity'))
@@ -357,6 +360,21 @@ describe('embedded store on a disk', () => {
         assert.equal((await read(again.readFile('f'))).toString(), '1')
       })
 
+    it('what was on its way into the store when it went is not accepted', async () => {
+      const first = await open()
+      const accepting = Array.from({ length: 300 }, () => first.accept(message()))
+      const ended = Promise.allSettled(accepting)
+      await accepting[0]
+      renameSync(folder, away())
+      const codes = (await ended).map((one) =>
+        one.status === 'rejected' ? (one.reason as RedoxError).code : '',
+      )
+      assert.deepEqual([codes[0], codes.at(-1)], ['', 'REDOX_STORE_UNAVAILABLE'])
+      await rename(away(), folder)
+      await first.accept(message())
+      assert.equal(await waiting(first), codes.filter((code) => code === '').length + 1)
+    })
+
     it('what is on its way is written down as far as its files are open', async () => {
       const first = await open()
       await first.accept(message())
@@ -475,46 +493,44 @@ describe('embedded store on a disk', () => {
     const ids = async (one: LevelStore): Promise<string[]> =>
       (await one.find({ state: 'waiting', limit: 1000 })).map(({ id }) => id)
 
-    async function acceptUntilFull(one: LevelStore, size = 100_000): Promise<string[]> {
-      const accepted: string[] = []
-      await fails(
-        (async () => {
-          for (let index = 0; index < 500; index++) {
-            const next = message(randomBytes(size))
-            await one.accept(next)
-            accepted.push(next.id)
-          }
-        })(),
-        'REDOX_STORE_FULL',
-      )
-      assert.ok(accepted.length > 0)
-      return accepted
-    }
-
     it('is refused before it is full: what was accepted is readable, delivered and forgotten, and makes room', async () => {
       const small = await open(at())
-      const accepted = await acceptUntilFull(small)
+      const accepted: string[] = []
+      const acceptAll = async (): Promise<void> => {
+        for (let index = 0; index < 500; index++) {
+          const next = message(randomBytes(20_000), [`f${index}`])
+          await small.putFile(`f${index}`, chunksOf(randomBytes(200_000)))
+          await small.accept(next)
+          accepted.push(next.id)
+        }
+      }
+      await fails(acceptAll(), 'REDOX_STORE_FULL')
+      assert.ok(accepted.length > 5)
+      await fails(small.check(), 'REDOX_STORE_FULL')
       assert.deepEqual(await ids(small), accepted)
+      assert.equal((await readdir(path.join(at(), 'files'))).length, accepted.length)
       while (await waiting(small)) await settle(small, 'delivered')
-      for (const { id } of await small.untold({
-        holder: 'h',
-        now: 1,
-        until: 2,
-        limit: 500,
-        owners: ['node'],
-      }))
-        await small.markTold(id)
+      // Its node has not heard of it.
+      await fails(small.check(), 'REDOX_STORE_FULL')
+      for (const id of accepted.slice(1)) await small.markTold(id)
       await small.check()
-      await small.accept(message(randomBytes(100_000)))
+      await small.putFile('new', chunksOf(randomBytes(200_000)))
+      await small.accept(message(randomBytes(20_000), ['new']))
+      assert.equal((await small.find({ id: accepted[0]!, limit: 1 })).length, 1)
     })
 
     it('by files: one that is too large leaves nothing', async () => {
       const small = await open(at())
       await small.accept(message())
-      await fails(
-        small.putFile('large', chunksOf(...Array.from({ length: 100 }, () => randomBytes(100_000)))),
-        'REDOX_STORE_FULL',
-      )
+      // What is on its way is written down meanwhile.
+      async function* chunks(): AsyncGenerator<Buffer> {
+        for (let index = 0; index < 100; index++) {
+          yield randomBytes(100_000)
+          await small.looked('id', 'a reason', 'a person', 1)
+        }
+      }
+      await fails(small.putFile('large', chunks()), 'REDOX_STORE_FULL')
+      assert.ok((await stat(path.join(at(), 'reserve'))).size > 0)
       assert.deepEqual(await readdir(path.join(at(), 'files')), [])
       await small.accept(message())
     })

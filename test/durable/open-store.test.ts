@@ -163,7 +163,10 @@ describe('the store that belongs to a connection: PostgreSQL', () => {
   it('dropped tables, a queue that is gone, another database: REDOX_STORE_UNREADABLE, and nothing is made', async () => {
     await (await open(place())).accept(message())
     assert.equal((await (await open(place())).counts()).waiting, 1)
-    await close()
+    await ask('CREATE DATABASE other')
+    const other = { ...place(), url: postgres.url('other') }
+    await open({ ...other, mark: path.join(userDir, 'other/hospital.json') })
+    await fails(open(other), 'REDOX_STORE_UNREADABLE')
     await ask('DELETE FROM redox.queue')
     await fails(open(place()), 'REDOX_STORE_UNREADABLE')
     assert.deepEqual(await ask('SELECT FROM redox.queue'), [])

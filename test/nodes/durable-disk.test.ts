@@ -140,7 +140,7 @@ describe('durable delivery and its disk', function () {
 
     it('REDOX_STORE_FULL, once in the log, the outbox readable; it is delivered and makes room by itself', async () => {
       server.script('send', DOWN)
-      const flow = await start({ storeOrder: 'none' })
+      const flow = await start()
       let count = 0
       const fill = async (): Promise<string | undefined> => {
         for (;;) {
@@ -157,6 +157,8 @@ describe('durable delivery and its disk', function () {
       const { store } = delivery().outbox!
       assert.equal((await store.find({ limit: 100 })).length, count)
       server.script('send')
+      // Nothing got through for long: it would rest for a while.
+      delivery().outbox!.courier.wake()
       await eventually('all are delivered', () => flow.emitted.length === count)
       assert.equal(lines('REDOX_STORE_FULL').length, 1)
       await rm(path.join(userDir, 'ballast'))
