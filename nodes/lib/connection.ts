@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
 import path from 'node:path'
 import type { Node } from 'node-red'
 import { RedoxError } from '../../src/errors'
+import type { LaneState } from '../../src/durable/store'
 import type { FhirSender } from '../../src/message/fhir'
+import { accountOf, SANDBOX_ACCOUNT } from '../../src/redox/account'
 import { newSuccession, RedoxClient, type Succession } from '../../src/redox/client'
 import {
   DEFAULT_GATE,
@@ -95,6 +96,8 @@ export interface Connection {
   client: RedoxClient
   /** `sandbox`, or the environment's name: what statuses and `msg.redox.environment` say */
   environment: string
+  /** see {@link accountOf}: what accepted messages are bound to */
+  account: string
   sender: FhirSender
   /** origins that file references may point to */
   origins: string[]
@@ -103,12 +106,29 @@ export interface Connection {
   outbox?: Outbox
 }
 
+/** What a node that sends hears of durable delivery. */
+export interface UserListener {
+  /** an outcome of one of its messages */
+  onEnded: (ended: Ended) => Promise<void>
+  /** what there is in the store now */
+  onBacklog: (backlog: ConnectionBacklog) => void
+}
+
+/** What a connection has accepted and not delivered. */
+export interface ConnectionBacklog {
+  /** of the connection; empty while it is not open */
+  environment: string
+  destinations: LaneState[]
+  /** why the store cannot be used */
+  code?: string
+}
+
 /** The redox-config node, as the other nodes find it behind their `connection` property. */
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
-  /** Durable delivery: tells a node what became of its messages. Returns how to stop. */
-  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void
+  /** Durable delivery: tells a node what became of its messages, and what waits. Returns how to stop. */
+  hear(user: Node, listener: UserListener): () => void
   /** by id: Node-RED takes the connection's status to the Status nodes that listen to these */
   users: Record<string, Node>
 }
@@ -157,6 +177,7 @@ export function openConnection(
     client: new RedoxClient(settings, successionOf(settings, id), outbox?.pace(settings.perFiveMinutes)),
     ...(outbox && { outbox }),
     environment: sandbox ? 'sandbox' : environment,
+    account: sandbox ? SANDBOX_ACCOUNT : accountOf(settings),
     sender: {
       ...(source.id !== undefined && { sourceId: source.id }),
       ...(source.name !== undefined && { sourceName: source.name }),
@@ -173,16 +194,12 @@ export function openConnection(
   }
 }
 
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-
 const successions = new Map<string, { account: string; succession: Succession }>()
 
 /** Another account has limits of its own; and who mends a host must not wait for what hangs at the wrong one. */
 function successionOf(settings: RedoxSettings, id: string | undefined): Succession {
   if (id === undefined) return newSuccession(settings)
-  const { hosts, credentials } = settings
-  const key = credentials.kind === 'oauth' ? credentials.clientId : sha256(credentials.apiKey)
-  const account = JSON.stringify([hosts, key])
+  const account = accountOf(settings)
   const known = successions.get(id)
   if (known?.account === account) return known.succession
   const succession = newSuccession(settings)
@@ -216,7 +233,7 @@ export function durabilityOf(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
   id: string,
-  userDir: string,
+  userDir: string | undefined,
   target: TargetEnvironment,
 ): Durability | undefined {
   const config = asTexts(savedConfig)
@@ -239,8 +256,9 @@ export function durabilityOf(
   const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
   return {
     place: {
-      mark: path.join(userDir, '.redox-store-marks', `${path.basename(id)}.json`),
-      ...(kind === 'embedded' ? embedded(id, userDir) : postgresql(storeUrl.trim(), id)),
+      // A runtime without a user directory has no place where it finds it again.
+      mark: userDir && path.join(userDir, '.redox-store-marks', `${path.basename(id)}.json`),
+      ...(kind === 'embedded' ? embedded(id, userDir ?? process.cwd()) : postgresql(storeUrl.trim(), id)),
     },
     key,
     ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',

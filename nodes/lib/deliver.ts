@@ -1,4 +1,5 @@
 import type { NodeMessageInFlow } from 'node-red'
+import { laneOf } from '../../src/durable/contents'
 import type { Ended } from '../../src/durable/courier'
 import type { JsonObject } from '../../src/message/json'
 import { checked } from '../../src/message/prepared'
@@ -20,19 +21,21 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
  * Leaves a message to the outbox, which sends it.
  * @param owner the node that emits the answer
  * @param before what came before it
- * @returns what the outbox calls it
+ * @returns what the outbox calls it, and where it goes
  */
-export function accept(
+export async function accept(
   { draft, files, isText }: PreparedMessage,
-  { client, environment }: Connection,
+  { client, environment, account }: Connection,
   outbox: Outbox,
   owner: string,
   { msg }: Work,
   before: Promise<unknown>,
-): Promise<string> {
+): Promise<{ id: string; destination: string }> {
   const message = checked(draft)
   client.assertDeliverable(message, files)
-  return outbox.accept({ owner, message, files, isText, environment, msg: plainProperties(msg) }, before)
+  const from = { owner, environment, account }
+  const id = await outbox.accept({ ...from, message, files, isText, msg: plainProperties(msg) }, before)
+  return { id, destination: laneOf(message) }
 }
 
 /** The answer of a message that the outbox has sent. */
@@ -48,13 +51,16 @@ const MOST_VALUES = 10_000
 
 /**
  * What of a message can be stored and brought back as it was: texts, numbers, truth values, null, arrays and plain
- * objects. Buffers, functions and connections, such as `msg.req`, are left out; so is what repeats itself without end,
- * and what of one property is beyond ten thousand values: a large one takes no other with it, such as `_msgid`. Of
- * which class the message itself is does not matter.
+ * objects. Buffers and functions are left out; so is what repeats itself without end, and what of one property is
+ * beyond ten thousand values: a large one takes no other with it, such as `_msgid`. What had nothing but that is left
+ * out as a whole: an empty object in its place would be taken for one. `req` and `res` are those of an HTTP In node,
+ * whose caller is gone by then. Of which class the message itself is does not matter.
  */
-export function plainProperties(msg: NodeMessageInFlow): JsonObject {
+export function plainProperties({ req: _req, res: _res, ...msg }: MessageOfHttpIn): JsonObject {
   return plainEntries(msg, (value) => new PlainCopy().of(value))
 }
+
+type MessageOfHttpIn = NodeMessageInFlow & { req?: unknown; res?: unknown }
 
 /** @param copy returns undefined for what is left out */
 function plainEntries(object: object, copy: (value: unknown) => unknown): JsonObject {
@@ -82,10 +88,19 @@ class PlainCopy {
   }
 
   #ofObject(value: object): unknown {
-    // Places in an array mean something.
-    if (Array.isArray(value))
-      return value.length > this.#left ? undefined : value.map((one) => this.of(one) ?? null)
-    return isPlainObject(value) ? plainEntries(value, (one) => this.of(one)) : undefined
+    if (Array.isArray(value)) return this.#ofArray(value)
+    if (!isPlainObject(value)) return undefined
+    const plain = plainEntries(value, (one) => this.of(one))
+    return Object.keys(plain).length === 0 && Object.keys(value).length > 0 ? undefined : plain
+  }
+
+  /** Places in an array mean something. */
+  #ofArray(value: unknown[]): unknown {
+    if (value.length > this.#left) return undefined
+    const plain = value.map((one) => this.of(one))
+    return value.length > 0 && plain.every((one) => one === undefined)
+      ? undefined
+      : plain.map((one) => one ?? null)
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError } from '../../src/errors'
-import type { MessageState } from '../../src/durable/store'
-import type { Connection, Durability, RedoxConfigNode } from './connection'
-import type { Depth, Ended, Outbox } from './outbox'
+import type { LaneState, MessageState } from '../../src/durable/store'
+import type { Connection, Durability, RedoxConfigNode, UserListener } from './connection'
+import type { Depth, Outbox } from './outbox'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
@@ -46,10 +46,11 @@ export class Delivery {
   #left = 0
   #parked = 0
   #durability: Pick<Durability, 'place' | 'key'> | undefined
+  #environment = ''
   #code: string | undefined
   #logged = ''
   #again: NodeJS.Timeout | undefined
-  readonly #listeners = new Map<string, (ended: Ended) => Promise<void>>()
+  readonly #listeners = new Map<string, UserListener>()
   readonly #deaf = new Map<string, () => void>()
   /** nodes hear of their messages once all flows have started: what is emitted before goes nowhere */
   #isHeard = false
@@ -116,6 +117,7 @@ export class Delivery {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
       this.#show({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
+      this.#tellUsers([], code)
       this.#log(code, error instanceof RedoxError ? error.message : '')
       this.#again = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
     }
@@ -161,11 +163,12 @@ export class Delivery {
     throw new RedoxError('REDOX_ABORTED', 'The redox-config node was closed before its store was open.')
   }
 
-  begin({ client, environment }: Connection, { ordered, retryFor, keepFor }: Durability): void {
-    if (!this.#isClosed) this.#outbox?.use({ client, environment, ordered, retryFor, keepFor })
+  begin({ client, environment, account }: Connection, { ordered, retryFor, keepFor }: Durability): void {
+    this.#environment = environment
+    if (!this.#isClosed) this.#outbox?.use({ client, environment, account, ordered, retryFor, keepFor })
   }
 
-  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void {
+  hear(user: Node, listener: UserListener): () => void {
     const { id } = user
     this.#listeners.set(id, listener)
     this.node.users[id] = user
@@ -177,8 +180,8 @@ export class Delivery {
     }
   }
 
-  #attach(owner: string, listener: (ended: Ended) => Promise<void>): void {
-    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, listener))
+  #attach(owner: string, { onEnded }: UserListener): void {
+    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, onEnded))
   }
 
   /**
@@ -219,6 +222,7 @@ export class Delivery {
     }
     this.#left = state.waiting + state.parked
     this.#show(state)
+    this.#tellUsers(lanes, trouble?.code)
     if (trouble) this.#log(trouble.code, trouble.message)
     else {
       this.#logged = ''
@@ -227,6 +231,12 @@ export class Delivery {
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
+  }
+
+  /** What waits is told to each node that sends over the connection, whichever of them accepted it. */
+  #tellUsers(destinations: LaneState[], code?: string): void {
+    const backlog = { environment: this.#environment, destinations, ...(code !== undefined && { code }) }
+    for (const { onBacklog } of this.#listeners.values()) onBacklog(backlog)
   }
 
   #tellParked(state: OutboxState): void {

@@ -6,10 +6,9 @@ import {
   type Depth,
   type Ended,
   type Listener as CourierListener,
-  type Parcel,
 } from '../../src/durable/courier'
+import type { Contents, Parcel } from '../../src/durable/contents'
 import { beginAnew, openStore, type Place } from '../../src/durable/open-store'
-import type { Seal } from '../../src/durable/seal'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import type { PaceKeeper } from '../../src/transport/retry'
@@ -33,15 +32,16 @@ export class Outbox {
   readonly #accepting = new Set<Promise<string>>()
   #acceptingBytes = 0
   #listener: Listener | undefined
+  readonly store: DeliveryStore
   readonly courier: Courier
 
   private constructor(
-    readonly store: DeliveryStore,
+    readonly contents: Contents,
     private readonly place: string,
     private readonly keyHash: string,
-    readonly seal: Seal,
   ) {
-    this.courier = new Courier(store, seal, {
+    this.store = contents.store
+    this.courier = new Courier(contents, {
       onDepth: (depth) => this.#listener?.onDepth(depth),
       onOrphan: (...about) => this.#listener?.onOrphan(...about),
     })
@@ -67,8 +67,7 @@ export class Outbox {
   }
 
   static async #open(place: Place, name: string, key: string): Promise<Outbox> {
-    const { store, seal } = await openStore(place, key)
-    return new Outbox(store, name, hashOf(key), seal)
+    return new Outbox(await openStore(place, key), name, hashOf(key))
   }
 
   pace(perFiveMinutes: number): PaceKeeper {

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
-import type { Content, Notes } from '../../src/durable/courier'
+import type { Content, Notes } from '../../src/durable/contents'
 import {
   STATES,
   type DeliveryStore,
@@ -92,7 +92,12 @@ const MESSAGES = z.strictObject({
   limit: count(1, MAX_MESSAGES).default(50),
 })
 const CONTENT = z.strictObject({ reason })
-const DECISION = z.strictObject({ action: z.enum(['resend', 'mark-delivered', 'discard']), reason })
+const DECISION = z.strictObject({
+  action: z.enum(['resend', 'mark-delivered', 'discard']),
+  reason,
+  /** it may go over another account than the one it was accepted for */
+  otherAccount: z.boolean().default(false),
+})
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
 const STORE = z.strictObject({ action: z.literal('begin-new'), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
@@ -111,7 +116,7 @@ const ASKED = {
   content: 'Give a reason: up to 200 characters, on one line.',
   decide:
     'Send application/json: { "action": "resend", "mark-delivered" or "discard", "reason": up to 200 characters, on ' +
-    'one line }.',
+    'one line }; with "otherAccount": true a message goes over another account than the one it was accepted for.',
   pause:
     'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
   store:
@@ -140,6 +145,18 @@ async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> 
   const [found] = await store.find({ id, limit: 1 })
   if (found) return found
   throw new Refusal(404, 'not_found', 'There is no message with this id, or no more.')
+}
+
+/** @returns notes with which the message may go over this account, where it needs them */
+function accountNotes({ courier }: Outbox, message: StoredMessage, isAllowed: boolean): Buffer | undefined {
+  if (!courier.isForOtherAccount(message)) return undefined
+  if (isAllowed) return courier.allowingThisAccount(message)
+  throw new Refusal(
+    409,
+    'REDOX_OTHER_ACCOUNT',
+    'The message was accepted for another account than the connection has now. Set the connection back, or send ' +
+      '"otherAccount": true to let it go over this account.',
+  )
 }
 
 // ---- Answers --------------------------------------------------------------------------------------------
@@ -175,10 +192,11 @@ export const ANSWERS = {
   },
 
   decide: async (question: Question): Promise<Answer> => {
-    const { action, reason } = read(DECISION, question.body, ASKED.decide)
+    const { action, reason, otherAccount } = read(DECISION, question.body, ASKED.decide)
     const outbox = outboxOf(question)
-    const { id } = await messageOf(outbox, question.id)
-    await outbox.store.decide(id, action, reason, question.who, Date.now())
+    const found = await messageOf(outbox, question.id)
+    const notes = action === 'resend' ? accountNotes(outbox, found, otherAccount) : undefined
+    await outbox.store.decide(found.id, action, reason, question.who, Date.now(), notes)
     outbox.courier.wake()
     return { status: 204 }
   },
@@ -212,7 +230,7 @@ const iso = (milliseconds: number): string => new Date(milliseconds).toISOString
 
 async function connection(id: string, { name, outbox, code }: Delivery): Promise<object> {
   const known = { id, name }
-  if (!outbox) return { ...known, code: code ?? 'REDOX_STORE_UNAVAILABLE' }
+  if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
     const [counts, lanes] = await Promise.all([outbox.store.counts(), outbox.store.lanes()])
     const times = lanes.flatMap(({ oldest }) => oldest ?? [])
@@ -242,7 +260,7 @@ const laneShown = ({ oldest, ...lane }: LaneState): object => ({
 })
 
 async function find(
-  { store, seal }: Outbox,
+  { store, contents }: Outbox,
   { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
@@ -255,7 +273,7 @@ async function find(
   if (byId.length > 0) return byId
   // A hash is also copied from programs that write it in capitals.
   const tag = /^[\dA-F]{64}$/i.test(search) ? search.toLowerCase() : search
-  return store.find({ ...wanted, tag: seal.nameFor(tag), limit })
+  return store.find({ ...wanted, tag: contents.seal.nameFor(tag), limit })
 }
 
 /** What is known of a message without opening what is sealed. */
@@ -272,16 +290,17 @@ function line({ id, state, lane, owner, attempts, ...message }: StoredMessage): 
 }
 
 /** What a message is, and what became of it so far: nothing that a log may not have. */
-function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
+function outcomeOf({ courier, contents }: Outbox, message: StoredMessage): object {
   try {
-    const { message: prepared, environment, files, msg } = courier.contentOf(message)
+    const { message: prepared, environment, files, msg } = contents.contentOf(message)
     return {
       msgid: msg._msgid,
       operation: prepared.operation,
       environment,
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
-      ...ending(courier.notesOf(message), message),
+      otherAccount: courier.isForOtherAccount(message),
+      ...ending(contents.notesOf(message), message),
     }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -307,9 +326,9 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
 const LONGEST_TEXT = 50_000
 
 /** All that was accepted, apart from the bytes of files, and Redox's own answer. */
-function contentOf({ courier }: Outbox, message: StoredMessage): object {
-  const { message: prepared, files } = courier.contentOf(message)
-  const { delivery, error, unknown } = courier.notesOf(message)
+function contentOf({ contents }: Outbox, message: StoredMessage): object {
+  const { message: prepared, files } = contents.contentOf(message)
+  const { delivery, error, unknown } = contents.notesOf(message)
   const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
   const names = files.map(({ name }: Content['files'][number]) => name)
   return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })

@@ -1,36 +1,12 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { badInput, RedoxError, type RedoxErrorCode, type RedoxErrorDetail } from '../errors'
-import {
-  sha256Of,
-  type FileDescription,
-  type FileReference,
-  type FileSource,
-  type MessageFile,
-} from '../file/file'
-import { isObject, type JsonObject } from '../message/json'
+import { RedoxError, type RedoxErrorCode } from '../errors'
 import type { PreparedMessage } from '../message/prepared'
-import { identifiersOf, type Delivery, type RedoxClient, type Uploaded } from '../redox/client'
+import { identifiersOf, type Delivery, type RedoxClient } from '../redox/client'
 import { backoff } from '../transport/retry'
-import { inTurns } from '../turns'
-import type { Seal } from './seal'
-import type { DeliveryStore, MessageState, LaneState, Settlement, StoredMessage } from './store'
-
-/** What is accepted: a message that was checked, with everything that its answer is to carry. */
-export interface Parcel {
-  /** id of the node that emits the answer */
-  owner: string
-  message: PreparedMessage
-  /** in the order of `message.files` */
-  files: MessageFile[]
-  /** the message's text is the document: it has no file */
-  isText: boolean
-  /** where it may be sent to: nothing goes to Production that was accepted for another environment */
-  environment: string
-  /** the properties of the flow's message that are plain data */
-  msg: JsonObject
-}
+import type { Contents, Failure, Notes, Parcel } from './contents'
+import type { DeliveryStore, LaneState, MessageState, Settlement, StoredMessage } from './store'
 
 /** What became of a parcel. */
 export interface Ended {
@@ -41,41 +17,12 @@ export interface Ended {
   outcome: { delivery: Delivery } | { error: RedoxError }
 }
 
-interface StoredFile extends FileDescription {
-  kind: 'stored'
-  /** its name in the store */
-  stored: string
-  size: number
-  sha256: string
-}
-
-/** What is sealed as `content`. */
-export interface Content extends Omit<Parcel, 'files'> {
-  files: (StoredFile | FileReference)[]
-}
-
-interface Failure {
-  code: RedoxErrorCode
-  message: string
-  cause: RedoxErrorDetail
-}
-
-/** What is sealed as `notes`. */
-export interface Notes {
-  /** by the index of the file */
-  uploaded: Record<number, Uploaded>
-  delivery?: Delivery
-  /** how the last attempt failed */
-  error?: Failure
-  /** an attempt that may have been delivered: no later failure can take that back */
-  unknown?: Failure
-}
-
 /** How the messages of a connection are sent. */
 export interface Delivering {
   client: RedoxClient
-  /** of this connection, see {@link Parcel.environment} */
+  /** of this connection, see {@link Parcel} */
   environment: string
+  account: string
   /** first in, first out for each destination */
   ordered: boolean
   /** milliseconds for which a message is tried again */
@@ -145,12 +92,14 @@ export class Courier {
   #trouble: RedoxError | undefined
   #depth: Depth = { counts: { waiting: 0, held: 0, parked: 0, delivered: 0, discarded: 0 }, lanes: [] }
 
+  private readonly store: DeliveryStore
+
   constructor(
-    private readonly store: DeliveryStore,
-    private readonly seal: Seal,
+    readonly contents: Contents,
     private readonly listener: Listener,
     private readonly leaseMs = LEASE_MS,
   ) {
+    this.store = contents.store
     this.#running = Promise.all([
       this.#send(),
       this.#every(LOOK_EVERY_MS, () => this.#tell()),
@@ -194,6 +143,25 @@ export class Courier {
     await this.#telling
   }
 
+  /**
+   * Whether a message was accepted for another account than the one that this sends over now, and may not go over it.
+   * False while nothing can be sent.
+   * @throws RedoxError REDOX_STORE_UNREADABLE
+   */
+  isForOtherAccount(stored: StoredMessage): boolean {
+    const { allowedAccount } = this.contents.notesOf(stored)
+    return (
+      this.#delivering !== undefined &&
+      !mayGoOver(this.#delivering, this.contents.contentOf(stored), allowedAccount)
+    )
+  }
+
+  /** Notes of a message with which it may go over the account that this sends over now. */
+  allowingThisAccount(stored: StoredMessage): Buffer {
+    const notes: Notes = { ...this.contents.notesOf(stored), allowedAccount: this.#delivering!.account }
+    return this.contents.sealNotes(stored.id, notes)
+  }
+
   // ---- Accepting --------------------------------------------------------------------------------------
 
   /**
@@ -205,19 +173,9 @@ export class Courier {
     const id = randomUUID()
     const now = Date.now()
     const store = async (): Promise<void> => {
-      const files = await Promise.all(parcel.files.map((file) => this.#keep(file)))
-      const content: Content = { ...parcel, files }
-      await this.store.accept({
-        id,
-        lane: laneOf(parcel.message),
-        ordered,
-        owner: parcel.owner,
-        acceptedAt: now,
-        deadline: Math.ceil(now + retryFor),
-        files: files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
-        tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
-        content: this.seal.close(content, contentPlace(id)),
-      })
+      const files = await Promise.all(parcel.files.map((file) => this.contents.keep(file)))
+      const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
+      await this.store.accept(this.contents.sealed({ ...parcel, files }, terms))
     }
     for (let tries = 1; ; tries++) {
       try {
@@ -234,23 +192,6 @@ export class Courier {
     }
     this.#wake()
     return id
-  }
-
-  /** A file is stored once, however many parcels carry it. */
-  async #keep(file: MessageFile): Promise<StoredFile | FileReference> {
-    if (file.kind === 'reference') return file
-    const sha256 = await sha256Of(file)
-    const stored = this.seal.nameFor(sha256)
-    if (!(await this.store.hasFile(stored))) {
-      const chunks = this.seal.closeFile(unchanged(file, sha256), filePlace(stored))
-      await this.store.putFile(stored, chunks)
-    }
-    const { contentType, fileType, name, unnamed, size } = file
-    return {
-      ...{ kind: 'stored', stored, sha256, contentType, name, size },
-      ...(fileType !== undefined && { fileType }),
-      ...(unnamed && { unnamed }),
-    }
   }
 
   // ---- Sending ----------------------------------------------------------------------------------------
@@ -363,10 +304,11 @@ export class Courier {
   }
 
   /** One attempt, and what is to become of the message after it. */
-  async #attempt(stored: StoredMessage, { client, environment }: Delivering): Promise<Settlement> {
+  async #attempt(stored: StoredMessage, delivering: Delivering): Promise<Settlement> {
     const { id, attempts, deadline, lane, ordered } = stored
+    const { client, account } = delivering
     const notes: Notes = { uploaded: {} }
-    const sealed = (): Buffer => this.seal.close(notes, notesPlace(id))
+    const sealed = (): Buffer => this.contents.sealNotes(id, notes)
     const { repeatUnknown } = client.settings.retry
     // Somebody else holds it by now: whatever becomes of it is theirs.
     let isLost = false
@@ -376,17 +318,20 @@ export class Courier {
         throw error
       })
     try {
-      const { message, files, ...parcel } = this.contentOf(stored)
-      const { uploaded, error, unknown } = this.notesOf(stored)
-      Object.assign(notes, { uploaded })
+      const { message, files, ...parcel } = this.contents.contentOf(stored)
+      const { uploaded, uploadAccount, allowedAccount, error, unknown } = this.contents.notesOf(stored)
+      Object.assign(notes, allowedAccount && { allowedAccount })
+      // A reference to a file opens at the account alone that has the file.
+      if ((uploadAccount ?? parcel.account ?? account) === account) Object.assign(notes, { uploaded })
+      if (parcel.account !== account) notes.uploadAccount = account
       // Before the first attempt there is nothing to know: a person has decided to send it again.
       if (attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
       if (stored.begun) notes.unknown ??= failureOf(interrupted(message))
       if (notes.unknown && !repeatUnknown) return parked(notes, notes.unknown, sealed)
       if (Date.now() > deadline) return parked(notes, notes.error ?? failureOf(late(message)), sealed)
-      if (parcel.environment !== environment)
-        return parked(notes, failureOf(otherEnvironment(parcel, environment)), sealed)
-      const sources = files.map((file) => (file.kind === 'stored' ? this.#source(file) : file))
+      if (!mayGoOver(delivering, parcel, allowedAccount))
+        return parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
+      const sources = files.map((file) => (file.kind === 'stored' ? this.contents.source(file) : file))
       const { signal } = this.#aborting
       notes.delivery = await client.deliver(message, sources, signal, undefined, {
         uploaded: notes.uploaded,
@@ -414,12 +359,6 @@ export class Courier {
       }
       return parked(notes, notes.unknown ?? failure, sealed)
     }
-  }
-
-  #source({ kind: _kind, stored, sha256: _sha256, ...described }: StoredFile): FileSource {
-    const read = (): AsyncIterable<Buffer> =>
-      inTurns(this.seal.openFile(this.store.readFile(stored), filePlace(stored)))
-    return { ...described, kind: 'file', inMemory: false, read }
   }
 
   async #renew(): Promise<void> {
@@ -486,24 +425,14 @@ export class Courier {
 
   #ended(stored: StoredMessage): Ended {
     const { id, acceptedAt, attempts } = stored
-    const { files: _files, ...parcel } = this.contentOf(stored)
-    const { delivery, error, unknown } = this.notesOf(stored)
+    const { files: _files, ...parcel } = this.contents.contentOf(stored)
+    const { delivery, error, unknown } = this.contents.notesOf(stored)
     if (stored.state === 'delivered' && delivery)
       return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
     const { code, message, cause } = (unknown ?? error)!
     const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
     const parked = new RedoxError(code, message, { ...cause, outbox })
     return { id, acceptedAt, attempts, parcel, outcome: { error: parked } }
-  }
-
-  /** @throws RedoxError REDOX_STORE_UNREADABLE */
-  contentOf({ id, content }: StoredMessage): Content {
-    return this.seal.open(content, contentPlace(id)) as Content
-  }
-
-  /** @throws RedoxError REDOX_STORE_UNREADABLE */
-  notesOf({ id, notes }: StoredMessage): Notes {
-    return notes ? (this.seal.open(notes, notesPlace(id)) as Notes) : { uploaded: {} }
   }
 
   async #look(): Promise<void> {
@@ -531,35 +460,6 @@ export class Courier {
   }
 }
 
-/** What a parcel is found by: hashes of its files, and the ids that people know. */
-const tagsOf = ({ message, msg, files }: Content): string[] => [
-  ...new Set([
-    ...files.flatMap(({ sha256 }) => sha256 ?? []),
-    ...Object.values(identifiersOf(message.body)),
-    ...(typeof msg._msgid === 'string' ? [msg._msgid] : []),
-  ]),
-]
-
-/** Where a message goes: what has one order. */
-export const laneOf = ({ api, slug, body }: PreparedMessage): string =>
-  api === 'fhir' ? `fhir ${slug}` : `datamodel ${destinationsOf(body).sort().join(' ')}`
-
-function destinationsOf({ Meta }: JsonObject): string[] {
-  const { Destinations: found } = isObject(Meta) ? Meta : {}
-  return Array.isArray(found) ? found.flatMap((one) => (isObject(one) ? String(one.ID) : [])) : []
-}
-
-/** What is stored under a hash has to be what was hashed: a file may be written to meanwhile. */
-async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buffer> {
-  const hash = createHash('sha256')
-  for await (const piece of file.read()) {
-    hash.update(piece)
-    yield piece
-  }
-  if (hash.digest('hex') !== sha256)
-    throw badInput('The file changed while it was being stored. Send it when it is complete.')
-}
-
 function parked(notes: Notes, failure: Failure, sealed: () => Buffer): Settlement {
   notes.error = failure
   return { state: 'parked', reason: failure.code, notes: sealed() }
@@ -583,22 +483,29 @@ const late = ({ operation }: PreparedMessage): RedoxError =>
     { operation },
   )
 
-const otherEnvironment = (parcel: Pick<Parcel, 'environment'>, environment: string): RedoxError =>
-  new RedoxError(
-    'REDOX_CONFIGURATION',
-    `The message was accepted for ${parcel.environment}, and the redox-config node goes to ${environment} now. Set it ` +
-      'back and send the message again in the outbox, or discard it.',
-    { field: 'environment' },
+/** An earlier release stored the environment alone. */
+const mayGoOver = (
+  { environment, account }: Delivering,
+  accepted: Pick<Parcel, 'environment' | 'account'>,
+  allowedAccount: string | undefined,
+): boolean =>
+  allowedAccount === account ||
+  (accepted.environment === environment && (accepted.account ?? account) === account)
+
+function otherAccount({ environment }: Pick<Parcel, 'environment'>, now: Delivering): RedoxError {
+  const names = environment === now.environment ? '' : ` (${environment}, and now ${now.environment})`
+  return new RedoxError(
+    'REDOX_OTHER_ACCOUNT',
+    `The message was accepted for another account than the redox-config node has now${names}: its hosts, environment, ` +
+      'source ID, client ID or legacy API key are others, or another Node-RED shares its store. Set them back and send ' +
+      'the message again in the outbox, let it go over this account there, or discard it.',
   )
+}
 
 const asRedoxError = (error: unknown): RedoxError =>
   error instanceof RedoxError
     ? error
     : new RedoxError('REDOX_INTERNAL', 'The message could not be sent, for a reason that should not be.')
-
-const contentPlace = (id: string): string => `content ${id}`
-const notesPlace = (id: string): string => `notes ${id}`
-const filePlace = (name: string): string => `file ${name}`
 
 const timer = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   sleep(milliseconds, undefined, { signal }).catch(() => undefined)

@@ -36,6 +36,7 @@ import {
 } from './level-identity'
 import { Reserve } from './reserve'
 import {
+  MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
@@ -47,6 +48,7 @@ import {
   type NewMessage,
   type Query,
   type Settlement,
+  type Standing,
   type StoredMessage,
 } from './store'
 
@@ -63,6 +65,14 @@ interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
   holder?: string
   heldUntil?: number
 }
+
+interface LaneCount {
+  open: number
+  parked: number
+  /** how many of these, by the node that accepted them */
+  owners: Map<string, number>
+}
+const NOTHING: Readonly<LaneCount> = { open: 0, parked: 0, owners: new Map() }
 
 const VERSION = 1
 
@@ -118,8 +128,8 @@ export class LevelStore implements DeliveryStore {
   /** the files and folders that it was opened in */
   #place = ''
   readonly #counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
-  /** how many are open, by lane */
-  readonly #lanes = new Map<string, number>()
+  /** lanes that something is open or parked in */
+  readonly #lanes = new Map<string, LaneCount>()
   readonly #requests: RequestLog = { pausedUntil: 0, made: [] }
   #sequence = 0
   #forgotten = 0
@@ -228,7 +238,7 @@ export class LevelStore implements DeliveryStore {
       }
     }
     this.#lanes.clear()
-    for await (const key of this.#keys('open')) this.#count(laneOf(key), 1)
+    for (const index of ['open', 'parked']) for await (const row of this.#each(index)) this.#countIn(row, 1)
     this.#sequence = Math.max(last, await number(KEY.last))
     this.#forgotten = await number(KEY.forgotten)
     // LevelDB leaves out what it cannot read of its log, without a word.
@@ -260,7 +270,14 @@ export class LevelStore implements DeliveryStore {
     })
   }
 
-  async accept(message: NewMessage): Promise<void> {
+  accept(message: NewMessage): Promise<void> {
+    return this.#take({
+      ...message,
+      ...{ state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false },
+    })
+  }
+
+  async #take(message: StoredMessage): Promise<void> {
     const { id } = message
     // Its repair looks after it as well. The turn may come later than the answer.
     const inPlace = this.#isBroken ? Promise.resolve() : this.#assertInPlace()
@@ -322,16 +339,15 @@ export class LevelStore implements DeliveryStore {
     for (const id of ids) this.#unsure.delete(id)
   }
 
-  async #add({ content, ...known }: NewMessage): Promise<void> {
+  async #add({ content, notes, ...known }: StoredMessage): Promise<void> {
     await this.#assertRoom(content.length)
     for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
     const sequence = digits(this.#sequence + 1)
-    const fresh = { attempts: 0, dueAt: 0, begun: false, told: false }
-    const span = known.deadline - known.acceptedAt
-    const row: Row = { ...known, ...fresh, state: 'waiting', sequence, span }
+    const row: Row = { ...known, sequence, span: known.deadline - known.acceptedAt }
     const changes = [
       put(KEY.row(row.id), json(row)),
       put(KEY.content(row.id), content),
+      ...(notes ? [put(KEY.notes(row.id), notes)] : []),
       put(KEY.last, bytes(sequence)),
       ...places(row).map((key) => put(key, bytes(row.id))),
       ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
@@ -339,8 +355,7 @@ export class LevelStore implements DeliveryStore {
     ]
     const count = (): void => {
       this.#sequence++
-      this.#counts.waiting++
-      this.#count(row.lane, 1)
+      this.#count(row, 1)
     }
     await this.#write(changes, count, () => this.#assertRoom(content.length))
   }
@@ -394,7 +409,9 @@ export class LevelStore implements DeliveryStore {
   /** Each time another one comes first, so that none waits for ever behind others. */
   async #openLanes(except: string[]): Promise<string[]> {
     const paused = await this.#pausedLanes()
-    const lanes = [...this.#lanes.keys()].filter((lane) => !except.includes(lane) && !paused.has(lane))
+    const lanes = [...this.#lanes].flatMap(([lane, { open }]) =>
+      open > 0 && !except.includes(lane) && !paused.has(lane) ? [lane] : [],
+    )
     const first = lanes.length === 0 ? 0 : this.#claims++ % lanes.length
     return [...lanes.slice(first), ...lanes.slice(0, first)]
   }
@@ -473,6 +490,26 @@ export class LevelStore implements DeliveryStore {
     })
   }
 
+  // ---- Moving to another store ------------------------------------------------------------------------
+
+  adopt(message: StoredMessage): Promise<void> {
+    return this.#take(message)
+  }
+
+  restate(id: string, { notes, ...standing }: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
+    return this.#reliably(async () => {
+      const row = await this.#row(id)
+      if (!row || (row.heldUntil ?? 0) > Date.now()) throw lost(`The message ${id}`)
+      const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
+      const also = [put(KEY.notes(id), notes), ...(line ? [this.#auditLine(line)] : [])]
+      await this.#move([[row, { ...kept, ...standing }]], also)
+    })
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#alone(() => this.#forgetAll([id]))
+  }
+
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
@@ -502,18 +539,16 @@ export class LevelStore implements DeliveryStore {
 
   async lanes(): Promise<LaneState[]> {
     const paused = await this.#pausedLanes()
-    const parked = await this.#lanesUnder('parked')
-    const lanes = new Set([...this.#lanes.keys(), ...parked, ...paused])
+    const lanes = new Set([...this.#lanes.keys(), ...paused])
     return Promise.all([...lanes].sort().map((lane) => this.#laneState(lane, paused.has(lane))))
   }
 
   async #laneState(lane: string, paused: boolean): Promise<LaneState> {
     const [oldest] = await this.#rows(`open!${escaped(lane)}`, 1)
     const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
+    const { open, parked, owners } = this.#lanes.get(lane) ?? NOTHING
     return {
-      lane,
-      open: this.#lanes.get(lane) ?? 0,
-      paused,
+      ...{ lane, open, parked, owners: [...owners.keys()], paused },
       ...(oldest && { oldest: oldest.acceptedAt }),
       ...(first?.state === 'parked' && { blockedBy: { id: first.id, reason: first.reason ?? '' } }),
     }
@@ -523,15 +558,23 @@ export class LevelStore implements DeliveryStore {
     return Promise.resolve({ ...this.#counts })
   }
 
-  decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void> {
+  decide(
+    id: string,
+    action: Action,
+    reason: string,
+    who: string,
+    now: number,
+    notes?: Buffer,
+  ): Promise<void> {
     return this.#reliably(async () => {
       const row = await this.#row(id)
       const isPossible =
         action === 'resend' ? row && !isOpen(row.state) : row?.state === 'waiting' || row?.state === 'parked'
-      if (!row || !isPossible) throw lost(`The message ${id}`)
+      if (!row || !isPossible || row.reason === MOVING) throw lost(`The message ${id}`)
       if (action === 'resend')
         for (const name of row.files) if (!(await this.hasFile(name))) throw fileMissing()
-      const also = [this.#auditLine({ at: now, who, action, subject: id, reason })]
+      const line = this.#auditLine({ at: now, who, action, subject: id, reason })
+      const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
       await this.#move([[row, decided(row, action, now)]], also)
     })
   }
@@ -691,8 +734,7 @@ export class LevelStore implements DeliveryStore {
     ]
     await this.#write(changes, () => {
       this.#forgotten++
-      this.#counts[row.state]--
-      if (isOpen(row.state)) this.#count(row.lane, -1)
+      this.#count(row, -1)
     })
   }
 
@@ -750,6 +792,13 @@ export class LevelStore implements DeliveryStore {
     return found && rowOf(found)
   }
 
+  async *#each(prefix: string): AsyncGenerator<Row> {
+    for await (const id of this.#db.values(under(prefix))) {
+      const row = await this.#row(id.toString())
+      if (row) yield row
+    }
+  }
+
   #rows(prefix: string, limit = -1): Promise<Row[]> {
     return this.#rowsIn(under(prefix), limit)
   }
@@ -779,17 +828,6 @@ export class LevelStore implements DeliveryStore {
     return new Set(lanes.map(String))
   }
 
-  /** One look for each lane, however many messages it has. */
-  async #lanesUnder(index: string): Promise<string[]> {
-    const lanes: string[] = []
-    for (let { gt, lt } = under(index); ;) {
-      const [key] = await this.#db.keys({ gt, lt, limit: 1 }).all().catch(failed)
-      if (key === undefined) return lanes
-      lanes.push(laneOf(key))
-      gt = `${index}!${escaped(laneOf(key))}"`
-    }
-  }
-
   async #move(rows: [from: Row, to: Row][], also: Change[] = []): Promise<void> {
     const changes = rows.flatMap(([from, to]) => [
       ...places(from).map(del),
@@ -798,16 +836,26 @@ export class LevelStore implements DeliveryStore {
     ])
     await this.#write([...changes, ...also], () => {
       for (const [from, to] of rows) {
-        this.#counts[from.state]--
-        this.#counts[to.state]++
-        this.#count(from.lane, Number(isOpen(to.state)) - Number(isOpen(from.state)))
+        this.#count(from, -1)
+        this.#count(to, 1)
       }
     })
   }
 
-  #count(lane: string, more: number): void {
-    const open = (this.#lanes.get(lane) ?? 0) + more
-    if (open > 0) this.#lanes.set(lane, open)
+  #count(row: Row, more: 1 | -1): void {
+    this.#counts[row.state] += more
+    this.#countIn(row, more)
+  }
+
+  #countIn({ lane, owner, state }: Row, more: 1 | -1): void {
+    if (isForgettable(state)) return
+    const known = this.#lanes.get(lane) ?? { open: 0, parked: 0, owners: new Map<string, number>() }
+    if (state === 'parked') known.parked += more
+    else known.open += more
+    const ofOwner = (known.owners.get(owner) ?? 0) + more
+    if (ofOwner > 0) known.owners.set(owner, ofOwner)
+    else known.owners.delete(owner)
+    if (known.owners.size > 0) this.#lanes.set(lane, known)
     else this.#lanes.delete(lane)
   }
 
@@ -977,7 +1025,6 @@ function rowOf(found: Buffer): Row {
 }
 
 const lastOf = (key: string): string => key.slice(key.lastIndexOf('!') + 1)
-const laneOf = (key: string): string => decodeURIComponent(key.split('!')[1]!)
 
 /** Where a message stands, by what it can be found. */
 function places({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 0 }: Row): string[] {

@@ -1,16 +1,16 @@
 import { rename } from 'node:fs/promises'
 import path from 'node:path'
 import { RedoxError } from '../errors'
+import { Contents } from './contents'
 import { codeOf, failed } from './level-errors'
 import { syncFolder } from './level-identity'
-import { Seal } from './seal'
 import type { DeliveryStore } from './store'
 import { readMark, writeMark } from './store-mark'
 
 /** Where the accepted messages of a connection are kept. */
 export type Place = {
-  /** the file outside of the store that tells which store belongs here */
-  mark: string
+  /** the file outside of the store that tells which store belongs here; undefined: none is kept */
+  mark: string | undefined
 } & (
   | { kind: 'embedded'; folder: string }
   | {
@@ -22,16 +22,11 @@ export type Place = {
     }
 )
 
-export interface OpenStore {
-  store: DeliveryStore
-  seal: Seal
-}
-
 /**
  * @param key seals what is stored
  * @throws RedoxError REDOX_STORE_…; _UNREADABLE also when the store that belongs here is not there
  */
-export async function openStore(place: Place, key: string): Promise<OpenStore> {
+export async function openStore(place: Place, key: string): Promise<Contents> {
   const opened = await openAt(place, key, await readMark(place.mark, place.kind))
   try {
     await writeMark(place.mark, place.kind, opened.store.identity)
@@ -66,13 +61,10 @@ export async function beginAnew(
   return setAside
 }
 
-async function openAt(place: Place, key: string, known: string | undefined): Promise<OpenStore> {
+async function openAt(place: Place, key: string, known: string | undefined): Promise<Contents> {
   const store = await storeAt(place, known)
   try {
-    const seal = new Seal(key)
-    // What it says is of no matter: with another key it cannot be opened.
-    seal.open(await store.mark(seal.close('redox', MARK)), MARK)
-    return { store, seal }
+    return await Contents.open(store, key)
   } catch (error) {
     await store.close()
     throw error
@@ -119,5 +111,3 @@ async function setFolderAside(folder: string): Promise<string | undefined> {
     return failed(error)
   }
 }
-
-const MARK = 'mark'

@@ -6,6 +6,7 @@ import { WINDOW_MS, type PaceKeeper } from '../transport/retry'
 import { SharedPace } from './postgres-pace'
 import { SCHEMA, SETUP_LOCK, VERSION } from './postgres-schema'
 import {
+  MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
@@ -17,6 +18,7 @@ import {
   type NewMessage,
   type Query,
   type Settlement,
+  type Standing,
   type StoredMessage,
 } from './store'
 
@@ -283,6 +285,51 @@ export class PostgresStore implements DeliveryStore {
     )
   }
 
+  // ---- Moving to another store ------------------------------------------------------------------------
+
+  async adopt(message: StoredMessage): Promise<void> {
+    const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const { state, attempts, dueAt, begun, reason, notes, told, endedAt } = message
+    await this.#ask(
+      `INSERT INTO redox.message (queue, sequence, patience, id, lane, ordered, owner, accepted_at, deadline, files,
+         tags, content, state, attempts, due_at, begun, reason, notes, told, ended_at)
+       VALUES ($1, nextval('redox.acceptance'), $7::bigint - $6::bigint, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+         $13, $14, $15, $16, $17, $18)
+       ON CONFLICT (queue, id) DO NOTHING`,
+      [
+        ...[id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
+        ...[state, attempts, dueAt, begun, reason ?? null, notes ?? null, told, endedAt ?? null],
+      ],
+    )
+  }
+
+  async restate(
+    id: string,
+    { state, reason, dueAt, told, endedAt, notes }: Standing & { notes: Buffer },
+    line?: AuditLine,
+  ): Promise<void> {
+    const { at, who, action, subject, reason: why } = line ?? {}
+    const changed = await this.#ask(
+      `WITH changed AS (
+         UPDATE redox.message SET state = $3, reason = $4, due_at = $5, told = $6, ended_at = $7, notes = $8,
+           holder = NULL, held_until = NULL, teller = NULL, telling_until = NULL
+         WHERE queue = $1 AND id = $2 AND (state <> 'held' OR held_until <= redox.now()) RETURNING id
+       )
+       SELECT CASE WHEN $9::bigint IS NULL THEN NULL ELSE redox.write_line($1, $9, $10, $11, $12, $13) END FROM changed`,
+      [
+        ...[id, state, reason ?? null, dueAt, told, endedAt ?? null, notes],
+        ...[at ?? null, who ?? null, action ?? null, subject ?? null, why ?? null],
+      ],
+    )
+    if (changed.length === 0) throw messageLost(id)
+  }
+
+  async remove(id: string): Promise<void> {
+    const text = 'DELETE FROM redox.message WHERE queue = $1 AND id = $2 RETURNING files'
+    for (const { files } of await this.#ask<{ files: string[] }>(text, [id]))
+      await this.#ask('SELECT redox.drop_unused($1, $2)', [files])
+  }
+
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
@@ -325,7 +372,14 @@ export class PostgresStore implements DeliveryStore {
     >
   }
 
-  async decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void> {
+  async decide(
+    id: string,
+    action: Action,
+    reason: string,
+    who: string,
+    now: number,
+    notes?: Buffer,
+  ): Promise<void> {
     const set =
       action === 'resend'
         ? `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
@@ -333,17 +387,14 @@ export class PostgresStore implements DeliveryStore {
         : `state = '${action === 'discard' ? 'discarded' : 'delivered'}', told = true, ended_at = $3`
     const lines = await this.#ask(
       `WITH decided AS (
-         UPDATE redox.message SET ${set}, reason = $5, teller = NULL, telling_until = NULL
-         WHERE queue = $1 AND id = $2 AND state = ANY ($7) RETURNING id
+         UPDATE redox.message SET ${set}, reason = $5, notes = coalesce($8, notes), teller = NULL,
+           telling_until = NULL
+         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' RETURNING id
        )
        SELECT redox.write_line($1, $3, $4, $5, id, $6) FROM decided`,
-      [id, now, who, action, reason, DECIDED[action]],
+      [id, now, who, action, reason, DECIDED[action], notes ?? null],
     )
-    if (lines.length === 0)
-      throw new RedoxError(
-        'REDOX_STORE_LOST',
-        `The message ${id} is not there any more, or its state has changed. Look at it again.`,
-      )
+    if (lines.length === 0) throw messageLost(id)
   }
 
   async pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
@@ -550,6 +601,8 @@ const stored = (row: MessageRow): StoredMessage => ({
 interface LaneRow extends QueryResultRow {
   lane: string
   open: string
+  parked: string
+  owners: string[] | null
   oldest: string | null
   paused: boolean
   id: string | null
@@ -559,11 +612,12 @@ interface LaneRow extends QueryResultRow {
 const LANES = `
   WITH used AS (
     SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
+      count(*) FILTER (WHERE state = 'parked') AS parked, array_agg(DISTINCT owner) AS owners,
       min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
     FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'held', 'parked') GROUP BY lane
   ),
   stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
-  SELECT lane, coalesce(open, 0) AS open, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
+  SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
   FROM used FULL JOIN stopped USING (lane)
   LEFT JOIN LATERAL (
     SELECT id, reason FROM redox.message parked
@@ -574,15 +628,23 @@ const LANES = `
   ) blocker ON true
   ORDER BY lane`
 
-const laneState = ({ lane, open, oldest, paused, id, reason }: LaneRow): LaneState => ({
+const laneState = ({ lane, open, parked, owners, oldest, paused, id, reason }: LaneRow): LaneState => ({
   lane,
   open: Number(open),
+  parked: Number(parked),
+  owners: owners ?? [],
   paused,
   ...(oldest !== null && { oldest: Number(oldest) }),
   ...(id !== null && { blockedBy: { id, reason: reason ?? '' } }),
 })
 
 // ---- Failures -------------------------------------------------------------------------------------------
+
+const messageLost = (id: string): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_LOST',
+    `The message ${id} is not there any more, or its state has changed. Look at it again.`,
+  )
 
 const fileLost = (): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', 'A file of the message is not in the store any more.')

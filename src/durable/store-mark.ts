@@ -12,13 +12,15 @@ import { syncFolder, writeWhole } from './level-identity'
 type Kind = 'embedded' | 'postgresql'
 
 /** @returns undefined: there was none before */
-export async function readMark(file: string, kind: Kind): Promise<string | undefined> {
+export async function readMark(file: string | undefined, kind: Kind): Promise<string | undefined> {
+  if (file === undefined) return undefined
   const identity = (await marksIn(file))[kind]
   return typeof identity === 'string' ? identity : undefined
 }
 
 /** Durable once it resolves. */
-export async function writeMark(file: string, kind: Kind, identity: string): Promise<void> {
+export async function writeMark(file: string | undefined, kind: Kind, identity: string): Promise<void> {
+  if (file === undefined) return
   const marks = await marksIn(file)
   if (marks[kind] === identity) return
   try {

@@ -96,6 +96,15 @@ export type Settlement =
   | { state: 'parked'; reason: string; notes: Buffer }
   | { state: 'delivered'; notes: Buffer }
 
+/** Where a message stands, as far as it moves to another store with it. */
+export type Standing = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'told' | 'endedAt'>
+
+/**
+ * The reason of a message that is parked because it is on its way to another store: nothing sends it, and no decision
+ * is taken about it, until the move is finished. See `move.ts`.
+ */
+export const MOVING = 'REDOX_STORE_MOVING'
+
 /** What a person decides about a message. */
 export type Action = 'resend' | 'mark-delivered' | 'discard'
 
@@ -103,7 +112,7 @@ export type Action = 'resend' | 'mark-delivered' | 'discard'
 export interface AuditLine {
   at: number
   who: string
-  action: Action | 'pause' | 'resume' | 'look' | 'begin-new'
+  action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
   /** id of a message, a lane, or the name of the folder that the store before was set aside in (`-`: none) */
   subject: string
   /** in the person's words */
@@ -114,6 +123,9 @@ export interface LaneState {
   lane: string
   /** waiting or held */
   open: number
+  parked: number
+  /** ids of the nodes that accepted what is open or parked */
+  owners: string[]
   /** when the oldest of these was accepted */
   oldest?: number
   /** a person has paused it */
@@ -170,6 +182,20 @@ export interface DeliveryStore {
   untold(hold: Hold & { owners: string[] }): Promise<StoredMessage[]>
   markTold(id: string): Promise<void>
 
+  /**
+   * Stores a message as another store has it, behind all that this one has. Of messages with the same id the first is
+   * kept. Its files are stored before. Durable once it resolves.
+   */
+  adopt(message: StoredMessage): Promise<void>
+  /**
+   * Sets where a message stands, and its notes; its place in the order stays. Durable once it resolves.
+   * @param line of the audit, if one is to be written
+   * @throws RedoxError REDOX_STORE_LOST for a message that is being sent, or that is not there
+   */
+  restate(id: string, standing: Standing & { notes: Buffer }, line?: AuditLine): Promise<void>
+  /** Forgets a message, and its files if no other has them. Durable once it resolves. */
+  remove(id: string): Promise<void>
+
   /** In the order of acceptance, unless the query says otherwise. */
   find(query: Query): Promise<StoredMessage[]>
   /** Lanes that something waits, is held or is parked in, and those that are paused. */
@@ -179,10 +205,11 @@ export interface DeliveryStore {
   /**
    * `resend`: waits again at its old place, due at once, with no attempts and as long a deadline as it had; from any
    * state but held and waiting. `mark-delivered`, `discard`: of what is waiting or parked; its node is not told.
-   * Writes a line of the audit.
+   * Not of what is {@link MOVING}. Writes a line of the audit.
+   * @param notes replace those that it has
    * @throws RedoxError REDOX_STORE_LOST for a message in another state, or that is not there
    */
-  decide(id: string, action: Action, reason: string, who: string, now: number): Promise<void>
+  decide(id: string, action: Action, reason: string, who: string, now: number, notes?: Buffer): Promise<void>
   /** Pauses or resumes a lane, and writes a line of the audit. */
   pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void>
   /** Writes a line of the audit: somebody looked at what is in a message. */

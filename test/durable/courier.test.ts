@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Courier, type Ended, type Parcel } from '../../src/durable/courier'
+import { Contents, type Parcel } from '../../src/durable/contents'
+import { Courier, type Ended } from '../../src/durable/courier'
 import { PostgresStore } from '../../src/durable/postgres-store'
-import { Seal } from '../../src/durable/seal'
 import { takeFile } from '../../src/file/file'
 import { sizedFile } from '../lib/fixtures'
 import { connectTo } from '../lib/redox'
@@ -55,15 +55,14 @@ describe('courier', function () {
     const { client } = connectTo(server.url)
     const told: Ended[] = []
     const courier = new Courier(
-      store,
-      new Seal('a store key that nobody guesses'),
+      await Contents.open(store, 'a store key that nobody guesses'),
       { onDepth: () => undefined, onOrphan: () => undefined },
       LEASE_MS,
     )
     courier.attach('node', async (ended) => void told.push(ended))
     const hour = 3_600_000
     const delivering = {
-      ...{ client, environment: 'Development', ordered: true },
+      ...{ client, environment: 'Development', account: 'an account', ordered: true },
       ...{ retryFor: hour, keepFor: hour },
     }
     courier.use(delivering)

@@ -1,6 +1,6 @@
 /** Durable delivery with the embedded store: accepted means delivered, or parked for a person. */
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { sizedFile } from '../lib/fixtures'
+import { deliveries } from '../../nodes/lib/delivery'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import {
@@ -373,13 +374,68 @@ describe('durable delivery', () => {
     await eventually('kept', async () => !(await filesUnder(userDir)).some(isFile))
   })
 
-  it('is parked, not sent, when the connection goes to another environment now', async () => {
+  const SOURCE = 'd0a1b2c3-1111-4222-8333-444455556666'
+  const LEGACY = { auth: 'legacy' }
+  const legacyKey = (apiKey: string): Record<string, string> => ({
+    storeKey: KEY,
+    apiKey,
+    secret: 'a secret',
+  })
+  const OAUTH = { storeKey: KEY }
+  type Side = [config: Settings, secrets: Record<string, string>]
+  const otherAccounts: [string, accepted: Side, now: Side][] = [
+    ['environment', [{}, OAUTH], [{ environment: 'Staging' }, OAUTH]],
+    ['client', [{}, OAUTH], [{ clientId: 'client-2' }, OAUTH]],
+    ['source ID', [{}, OAUTH], [{ sourceId: SOURCE }, OAUTH]],
+    ['upload host', [{}, OAUTH], [{ blobUploadUrl: 'http://127.0.0.1:9/upload' }, OAUTH]],
+    ['FHIR host', [{}, OAUTH], [{ fhirBase: 'http://127.0.0.1:9/fhir' }, OAUTH]],
+    ['legacy key', [LEGACY, legacyKey('key of A')], [LEGACY, legacyKey('key of B')]],
+    ['kind of key', [LEGACY, legacyKey('key of A')], [{}, OAUTH]],
+  ]
+  for (const [name, [config, secrets], [nowConfig, nowSecrets]] of otherAccounts)
+    it(`is parked, not sent, when the ${name} is another one now`, async () => {
+      server.script('send', DOWN)
+      await (await startDurable(NOTE, config, {}, secrets)).outcome(fileMessage())
+      const flow = await startDurable(NOTE, nowConfig, {}, nowSecrets)
+      server.script('send')
+      const sent = server.of('send').length
+      await eventually('nothing caught', () => flow.caught.length === 1)
+      const { code, message } = flow.caught[0]!.error as { code: string; message: string }
+      assert.deepEqual([code, flow.emitted, server.of('send').length], ['REDOX_OTHER_ACCOUNT', [], sent])
+      assert.equal(/Development, and now Staging/.test(message), name === 'environment')
+      assert.ok(!message.includes('key of'), message)
+    })
+
+  it('is parked, not sent, when the host of the API is another one now', async () => {
     server.script('send', DOWN)
     await (await startDurable()).outcome(fileMessage())
-    const flow = await startDurable(NOTE, { environment: 'Staging' })
+    const other = await ScriptedServer.start()
+    try {
+      const flow = await startDurable(NOTE, { apiBase: other.url, blobUploadUrl: `${other.url}/upload` })
+      await eventually('nothing caught', () => flow.caught.length === 1)
+      assert.equal(flow.caught[0]!.error.code, 'REDOX_OTHER_ACCOUNT')
+      assert.equal(other.of('send').length, 0)
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('goes over the same account with another key, name or other limits', async () => {
+    server.script('send', DOWN)
+    await (await startDurable()).outcome(fileMessage())
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const rotated = {
+      storeKey: KEY,
+      privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    }
+    const flow = await startDurable(
+      NOTE,
+      { keyId: 'key-2', sourceName: 'Lab', sendsAtOnce: '2' },
+      {},
+      rotated,
+    )
     server.script('send')
-    await eventually('nothing caught', () => flow.caught.length === 1)
-    assert.deepEqual([flow.caught[0]!.error.code, flow.emitted], ['REDOX_CONFIGURATION', []])
+    await eventually('not delivered', () => flow.emitted.length === 1)
   })
 
   it('keeps of a message what is plain data, however it refers to itself', async () => {
@@ -397,6 +453,88 @@ describe('durable delivery', () => {
     const [{ tree: kept, ...rest }] = flow.emitted as [Message]
     assert.deepEqual([kept.name, kept.children.length, kept.children[3]], ['root', 20, { index: 3 }])
     assert.deepEqual([rest.buffer, rest.when, rest.topic], [undefined, undefined, 'scan'])
+  })
+
+  it('leaves out req and res, and what has nothing that is plain data: no empty object comes back', async () => {
+    const flow = await startDurable()
+    const socket = { _res: {}, append: () => undefined }
+    await flow.outcome({
+      ...{
+        ...fileMessage(),
+        req: { params: { id: 'x' } },
+        res: socket,
+        wrapped: { socket: { close: pause } },
+      },
+      ...{ files: [Buffer.from('x'), Buffer.from('y')], mixed: [Buffer.from('x'), 1], empty: {}, none: [] },
+    })
+    await eventually('not delivered', () => flow.emitted.length === 1)
+    const [msg] = flow.emitted as [Message]
+    for (const name of ['req', 'res', 'wrapped', 'files']) assert.ok(!(name in msg), name)
+    assert.deepEqual([msg.mixed, msg.empty, msg.none], [[null, 1], {}, []])
+  })
+
+  describe('the status of a send node', () => {
+    const REFUSED = reply(400, { Meta: { Errors: [{ ID: 1, Text: 'refused' }] } })
+    const to = (id: string): Settings => ({ destination: id, destinationType: 'str' })
+    const other = (id: string, destination: string): Settings & { id: string; type: string } => ({
+      ...{
+        ...NOTE.node,
+        ...to(destination),
+        id,
+        type: NOTE.type,
+        z: 'tab',
+        connection: 'config',
+        wires: [[]],
+      },
+    })
+    let statuses: Message[]
+    beforeEach(() => void (statuses = hear('node-status')))
+    const shown = (id: string): Message => statuses.filter((one) => one.id === id).at(-1)?.status ?? {}
+    const says = (id: string, wanted: RegExp): Promise<void> =>
+      eventually(`${id} does not say ${wanted}`, () => wanted.test(shown(id).text ?? ''))
+
+    it('is yellow while something waits, at each node with the destination, after a restart too', async () => {
+      server.script('send', DOWN)
+      const others = [other('same', DESTINATION), other('elsewhere', OTHER_DESTINATION)]
+      const start = (): Promise<Flow> =>
+        startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others })
+      await (await start()).outcome(fileMessage())
+      for (const restart of [() => undefined, start]) {
+        if (restart === start) statuses.length = 0
+        await restart()
+        for (const id of ['node', 'same']) {
+          await says(id, /waiting 1$/)
+          assert.equal(shown(id).fill, 'yellow')
+        }
+        assert.equal(shown('elsewhere').text, undefined)
+      }
+    })
+
+    it('is red while a parked message stops the destination, and green when that was decided', async () => {
+      server.script('send', REFUSED)
+      const flow = await startDurable()
+      await flow.outcome(fileMessage())
+      await says('node', /parked 1/)
+      server.script('send')
+      await flow.outcome(fileMessage())
+      await says('node', /waiting 1 · parked 1 · stopped$/)
+      assert.equal(shown('node').fill, 'red')
+      const { store, courier } = deliveries.get('config')!.outbox!
+      const [parked] = await store.find({ state: 'parked', limit: 1 })
+      await store.decide(parked!.id, 'discard', 'not needed', 'ann', Date.now())
+      courier.wake()
+      await eventually('still red', () => shown('node').fill === 'green')
+    })
+
+    it('is red with its code while the store cannot be used', async () => {
+      const folder = path.join(userDir, 'redox-store')
+      await writeFile(folder, 'no folder')
+      await startDurable()
+      await says('node', /^REDOX_STORE_/)
+      assert.equal(shown('node').fill, 'red')
+      await rm(folder)
+      await eventually('still red', () => shown('node').fill !== 'red')
+    })
   })
 
   it('a connection that delivers directly now says what it leaves', async () => {

@@ -111,7 +111,14 @@ describe('outbox', function () {
     assert.equal(oldest, second.acceptedAt)
     assert.deepEqual(lanes, [
       {
-        ...{ lane: LANE, open: 1, oldest: second.acceptedAt, paused: false },
+        ...{
+          lane: LANE,
+          open: 1,
+          parked: 1,
+          owners: ['outboxsend'],
+          oldest: second.acceptedAt,
+          paused: false,
+        },
         blockedBy: { id: first.id, reason: 'REDOX_REJECTED' },
       },
     ])
@@ -208,6 +215,33 @@ describe('outbox', function () {
         reason: 'looked it up: not there',
       })
     }
+  })
+
+  it('lets a message go over another account only when the one who decides says so', async () => {
+    redox.script('send', DOWN)
+    const first = await users.admin.accept({ documentId: documentId() })
+    const second = await users.admin.accept({ documentId: documentId() })
+    redox.script('send', TAKEN)
+    await users.admin.deploy(redox.url, { clientId: 'another client' })
+    try {
+      const { otherAccount, error } = await users.reader.until(first.id, 'parked')
+      assert.deepEqual([otherAccount, error.code], [true, 'REDOX_OTHER_ACCOUNT'])
+      const plain = await users.decider.decide(first.id, 'resend', 'x')
+      assert.deepEqual(await errorOf(plain), [409, 'REDOX_OTHER_ACCOUNT'])
+      const sent = redox.of('send').length
+      const place = `redox/outbox/outboxconfig/messages/${first.id}`
+      const decision = { action: 'resend', reason: 'the client was replaced', otherAccount: true }
+      assert.equal((await users.decider.post(place, decision)).status, 204)
+      await users.reader.until(first.id, 'delivered')
+      assert.equal(redox.of('send').length, sent + 1)
+      // Of this one it was not said.
+      await users.reader.until(second.id, 'parked')
+    } finally {
+      await users.admin.deploy(redox.url)
+    }
+    assert.equal((await users.reader.get(`messages/${second.id}`))['otherAccount'], false)
+    assert.equal((await users.decider.decide(second.id, 'resend', 'set back')).status, 204)
+    await users.reader.until(second.id, 'delivered')
   })
 
   it('sends what is behind a discarded message at once, however long that one had to wait', async () => {
