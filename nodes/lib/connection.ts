@@ -23,7 +23,8 @@ import {
 import type { Credentials } from '../../src/auth/credentials'
 import { unsetVariable } from './evaluate'
 import type { Network, NetworkConfig } from './network'
-import type { Ended, Outbox, Place } from './outbox'
+import { isDatabaseUrl, placeIn, type Place } from '../../src/durable/open-store'
+import type { Ended, Outbox } from './outbox'
 import type { SandboxEntry } from './sandbox-host'
 
 type Sandbox = SandboxEntry['sandbox']
@@ -255,11 +256,7 @@ export function durabilityOf(
     )
   const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
   return {
-    place: {
-      // A runtime without a user directory has no place where it finds it again.
-      mark: userDir && path.join(userDir, '.redox-store-marks', `${path.basename(id)}.json`),
-      ...(kind === 'embedded' ? embedded(id, userDir ?? process.cwd()) : postgresql(storeUrl.trim(), id)),
-    },
+    place: placeIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
     ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',
     retryFor: amount(config.storeRetryHours, 72, 'time for durable retries') * HOUR,
@@ -268,13 +265,8 @@ export function durabilityOf(
   }
 }
 
-const embedded = (id: string, userDir: string) => ({
-  kind: 'embedded' as const,
-  folder: path.join(userDir, 'redox-store', path.basename(id)),
-})
-
-function postgresql(url: string, queue: string) {
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql' as const, url, queue }
+function databaseUrl(url: string): string {
+  if (isDatabaseUrl(url)) return url
   throw configuration(
     'The database of the redox-config node is not an address such as postgresql://user:password@host/database.',
     'storeUrl',
