@@ -233,9 +233,15 @@
     return new Promise((resolve, reject) => {
       $.ajax({ url: path, method: 'POST', contentType: 'application/json', data: JSON.stringify(body) }).then(
         resolve,
-        ({ status }) => reject(status === 401 || status === 403 ? 'forbidden' : 'failed'),
+        (failed) => reject(failureText(failed)),
       )
     })
+  }
+
+  /** Of a 403 Node-RED's answer itself says what has to be changed before it does what was asked. */
+  function failureText({ status, responseJSON }) {
+    if (status === 403 && responseJSON?.message) return responseJSON.message
+    return text(status === 401 || status === 403 ? 'test.forbidden' : 'test.failed')
   }
 
   // ---- Send nodes ----------------------------------------------------------------------------------------
@@ -270,8 +276,8 @@
           connection: Object.fromEntries(saved),
         })
         result.empty().append(previewParts(preview, formFaults(node)))
-      } catch (reason) {
-        result.empty().append(line('redox-bad', text(`test.${reason}`)))
+      } catch (failure) {
+        result.empty().append(line('redox-bad', failure))
       }
     }
     let planned
@@ -377,8 +383,8 @@
       const result = await ask('redox/test', { id: node.id, config, secrets })
       tellResult(form, result.ok ? 'redox-good' : 'redox-bad', resultText(result))
       markField(form, result.field)
-    } catch (reason) {
-      tellResult(form, 'redox-bad', text(`test.${reason}`))
+    } catch (failure) {
+      tellResult(form, 'redox-bad', failure)
     }
   }
 
@@ -431,8 +437,8 @@
       form.find('.redox-key-jwk').val(JSON.stringify(publicJwk, null, 2))
       form.find('.redox-key').show()
       form.find('.redox-test-result').empty()
-    } catch (reason) {
-      tellResult(form, 'redox-bad', text(`test.${reason}`))
+    } catch (failure) {
+      tellResult(form, 'redox-bad', failure)
     }
   }
 
