@@ -430,6 +430,11 @@ export class LevelStore implements DeliveryStore {
     return [...lanes.slice(first), ...lanes.slice(0, first)]
   }
 
+  /** It is open, which no other process can have it meanwhile. */
+  touch(): Promise<void> {
+    return Promise.resolve()
+  }
+
   renew(holder: string, ids: string[], until: number): Promise<void> {
     return this.#alone(async () => {
       const rows = await Promise.all(ids.map((id) => this.#row(id)))

@@ -22,6 +22,28 @@ export type Place = {
     }
 )
 
+export const isDatabaseUrl = (url: string): boolean => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)
+
+/** Folders of the user directory. */
+export const STORES = 'redox-store'
+export const MARKS = '.redox-store-marks'
+
+/**
+ * Where the messages of a connection are.
+ * @param userDir of Node-RED; undefined: it has none, and nothing is kept outside of the store
+ * @param id of the redox-config node
+ * @param url of a database, with user and password; undefined: the store is embedded
+ */
+export function placeIn(userDir: string | undefined, id: string): Place & { kind: 'embedded' }
+export function placeIn(userDir: string | undefined, id: string, url: string | undefined): Place
+export function placeIn(userDir: string | undefined, id: string, url?: string): Place {
+  const name = path.basename(id)
+  const mark = userDir && path.join(userDir, MARKS, `${name}.json`)
+  return url === undefined
+    ? { kind: 'embedded', folder: path.join(userDir ?? process.cwd(), STORES, name), mark }
+    : { kind: 'postgresql', url, queue: id, mark }
+}
+
 /**
  * @param key seals what is stored
  * @throws RedoxError REDOX_STORE_…; _UNREADABLE also when the store that belongs here is not there
