@@ -141,15 +141,18 @@ export class Delivery {
     if (this.#outbox || !this.#durability) throw inUse()
     const { beginAnew } = await import('./outbox.js')
     const { place, key } = this.#durability
-    const setAside = await beginAnew(place, key, by)
-    this.RED.log.warn(
-      `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
-        (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
-    )
     clearTimeout(this.#again)
-    this.#code = undefined
-    await this.#open()
-    return setAside
+    try {
+      const setAside = await beginAnew(place, key, by)
+      this.#code = undefined
+      this.RED.log.warn(
+        `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
+          (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
+      )
+      return setAside
+    } finally {
+      await this.#open()
+    }
   }
 
   /** @throws RedoxError REDOX_STORE_… */
