@@ -233,9 +233,15 @@
     return new Promise((resolve, reject) => {
       $.ajax({ url: path, method: 'POST', contentType: 'application/json', data: JSON.stringify(body) }).then(
         resolve,
-        ({ status }) => reject(status === 401 || status === 403 ? 'forbidden' : 'failed'),
+        (failed) => reject(failureText(failed)),
       )
     })
+  }
+
+  /** Of a 403 Node-RED's answer itself says what has to be changed before it does what was asked. */
+  function failureText({ status, responseJSON }) {
+    if (status === 403 && responseJSON?.message) return responseJSON.message
+    return text(status === 401 || status === 403 ? 'test.forbidden' : 'test.failed')
   }
 
   // ---- Send nodes ----------------------------------------------------------------------------------------
@@ -270,8 +276,8 @@
           connection: Object.fromEntries(saved),
         })
         result.empty().append(previewParts(preview, formFaults(node)))
-      } catch (reason) {
-        result.empty().append(line('redox-bad', text(`test.${reason}`)))
+      } catch (failure) {
+        result.empty().append(line('redox-bad', failure))
       }
     }
     let planned
@@ -331,37 +337,62 @@
     const tell = () => showEnvironment(form, environment.typedInput('value'), environment.typedInput('type'))
     environment.on('change', tell)
     tell()
+    tellSandboxCredentials(form, node)
     form.find('.redox-test').on('click', () => test(node, form))
-    form.find('.redox-generate').on('click', () => generate(form))
+    form.find('.redox-generate').on('click', () => askToGenerate(form))
     // Another key was typed: what is shown of the generated one no longer belongs to it.
     form.find('#node-config-input-privateKey').on('input', () => form.find('.redox-key').hide())
     form.find('.redox-key-copy').on('click', function () {
       RED.clipboard.copyText(form.find('.redox-key-jwk').val(), $(this), text('key.copied'))
     })
-    prepareStoreKey(form)
+    prepareStoreKey(form, node)
   }
 
-  /** Durable delivery has a key from the beginning; one that was made here is shown until the dialog is closed. */
-  function prepareStoreKey(form) {
+  /** With the credentials of an account, the sandbox may be there by mistake: nothing would reach Redox. */
+  function tellSandboxCredentials(form, node) {
+    const place = form.find('.redox-sandbox-credentials')
+    const read = reader(node)
+    const tell = () => {
+      const isSandbox = validators().holds('environmentType=environment;environment=Sandbox', read)
+      const used = read('auth') === 'legacy' ? ['apiKey', 'secret'] : ['clientId', 'keyId', 'privateKey']
+      const isFilled = used.some((name) => String(read(name) ?? '').trim() !== '')
+      place.text(isSandbox && isFilled ? text('banner.credentials') : '')
+    }
+    form.on('change input', tell)
+    tell()
+  }
+
+  /**
+   * Durable delivery has a key from the beginning; one that was made here is shown until the dialog is closed. Where
+   * there may be a store already, a new key could not read it: one is made when it is asked for.
+   */
+  function prepareStoreKey(form, node) {
     const delivery = form.find('#node-config-input-delivery')
     const key = form.find('#node-config-input-storeKey')
     const shown = form.find('.redox-store-key')
+    const missing = form.find('.redox-store-key-missing')
+    const wasDurable = (RED.nodes.originalFlow() ?? []).some(
+      (saved) => saved.id === node.id && saved.delivery === 'durable',
+    )
     let made
+    const make = () => {
+      made = randomKey()
+      key.val(made).trigger('change')
+    }
     const follow = () => {
       const isDurable = delivery.val() === 'durable'
-      if (isDurable && key.val() === '') {
-        made = randomKey()
-        key.val(made).trigger('change')
-      } else if (!isDurable && key.val() === made) {
-        key.val('').trigger('change')
-      }
-      const isMade = isDurable && key.val() === made
+      const isEmpty = key.val() === ''
+      if (isDurable && isEmpty && !wasDurable) make()
+      else if (!isDurable && !isEmpty && key.val() === made) key.val('').trigger('change')
+      const isMade = isDurable && key.val() !== '' && key.val() === made
       shown.toggle(isMade)
       shown.find('input').val(isMade ? made : '')
+      missing.toggle(isDurable && key.val() === '')
     }
     delivery.on('change', follow)
     key.on('change', follow)
     follow()
+    missing.find('.redox-store-key-make').on('click', make)
     shown.find('.redox-store-key-copy').on('click', function () {
       RED.clipboard.copyText(made, $(this), text('key.copied'))
     })
@@ -377,8 +408,8 @@
       const result = await ask('redox/test', { id: node.id, config, secrets })
       tellResult(form, result.ok ? 'redox-good' : 'redox-bad', resultText(result))
       markField(form, result.field)
-    } catch (reason) {
-      tellResult(form, 'redox-bad', text(`test.${reason}`))
+    } catch (failure) {
+      tellResult(form, 'redox-bad', failure)
     }
   }
 
@@ -423,6 +454,24 @@
     input.one('input', () => input.removeClass('redox-at-fault'))
   }
 
+  /** A key that is there may be the only one that Redox knows. */
+  function askToGenerate(form) {
+    if (form.find('#node-config-input-privateKey').val() === '') return generate(form)
+    const answer = (chosen) => () => {
+      question.close()
+      if (chosen) generate(form)
+    }
+    const question = RED.notify($('<p>').text(text('key.replace')), {
+      type: 'warning',
+      modal: true,
+      fixed: true,
+      buttons: [
+        { text: text('button.cancel'), click: answer(false) },
+        { text: text('button.replace'), class: 'primary', click: answer(true) },
+      ],
+    })
+  }
+
   async function generate(form) {
     try {
       const { privateKey, publicJwk } = await ask('redox/key-pair', {})
@@ -431,8 +480,8 @@
       form.find('.redox-key-jwk').val(JSON.stringify(publicJwk, null, 2))
       form.find('.redox-key').show()
       form.find('.redox-test-result').empty()
-    } catch (reason) {
-      tellResult(form, 'redox-bad', text(`test.${reason}`))
+    } catch (failure) {
+      tellResult(form, 'redox-bad', failure)
     }
   }
 

@@ -24,7 +24,7 @@ const FEW_CHARACTERS = 600
 // Of about the same length.
 const EDITOR = [
   ['dialogs', 'durable'],
-  ['validators', 'inbox', 'examples'],
+  ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'preview', 'looks'],
 ]
 // The others are about what happens inside of a dialog: our own code alone, the same in every editor.

@@ -1,8 +1,8 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError } from '../../src/errors'
-import type { MessageState } from '../../src/durable/store'
-import type { Connection, Durability, RedoxConfigNode } from './connection'
-import type { Depth, Ended, Outbox } from './outbox'
+import type { LaneState, MessageState } from '../../src/durable/store'
+import type { Connection, Durability, RedoxConfigNode, UserListener } from './connection'
+import type { Depth, Outbox, Place } from './outbox'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
@@ -32,8 +32,8 @@ const deployed = new Map<string, Delivery>()
 /** The durable connections of this process, by the ids of their redox-config nodes. */
 export const deliveries: ReadonlyMap<string, Delivery> = deployed
 
-/** What connections left in their stores when they were closed last, by the ids of their redox-config nodes. */
-const left = new Map<string, { place: string; count: number; parked: number }>()
+/** What was parked when connections were closed last, by the ids of their redox-config nodes. */
+const left = new Map<string, { place: string; parked: number }>()
 
 /** The durable side of a redox-config node: opens its outbox, tells its nodes what became of their messages. */
 export class Delivery {
@@ -42,14 +42,14 @@ export class Delivery {
   #isLate = false
   #isClosed = false
   #shown = ''
-  /** that wait or are parked */
-  #left = 0
   #parked = 0
-  #place = ''
+  #durability: Pick<Durability, 'place' | 'key'> | undefined
+  #environment = ''
   #code: string | undefined
   #logged = ''
   #again: NodeJS.Timeout | undefined
-  readonly #listeners = new Map<string, (ended: Ended) => Promise<void>>()
+  #tried: Promise<void> = Promise.resolve()
+  readonly #listeners = new Map<string, UserListener>()
   readonly #deaf = new Map<string, () => void>()
   /** nodes hear of their messages once all flows have started: what is emitted before goes nowhere */
   #isHeard = false
@@ -70,6 +70,21 @@ export class Delivery {
     return this.#outbox
   }
 
+  /** Where its messages are; undefined while that is not known. */
+  get place(): Place | undefined {
+    return this.#durability?.place
+  }
+
+  /** What seals them; undefined while that is not known. */
+  get storeKey(): string | undefined {
+    return this.#durability?.key
+  }
+
+  /** Resolves when it has tried to open its store. */
+  get tried(): Promise<void> {
+    return this.#tried
+  }
+
   /** Why the store cannot be used. */
   get code(): string | undefined {
     return this.#code
@@ -83,28 +98,19 @@ export class Delivery {
 
   /** Nothing is delivered out of a store any more. */
   stayDirect(): void {
-    this.#takeOver('')
+    left.delete(this.node.id)
   }
 
-  /** @param place empty: none */
-  #takeOver(place: string): void {
+  /** What was parked before a deploy is no news. */
+  #takeOver(): void {
     const behind = left.get(this.node.id)
     left.delete(this.node.id)
-    // What was parked before the deploy is no news.
-    if (behind?.place === place) this.#parked = behind.parked
-    else if (behind !== undefined && behind.count > 0) this.#sayLeft(behind.count)
-  }
-
-  #sayLeft(count: number): void {
-    this.RED.log.error(
-      `redox-config ${this.node.id}: ${count} accepted messages that were not delivered stay in the store that ` +
-        'it had before. Set its delivery and store back until they are delivered.',
-    )
+    if (behind?.place === this.#place) this.#parked = behind.parked
   }
 
   readonly #onStarted = (): void => {
     this.#isHeard = true
-    void this.#open()
+    this.#tried = this.#open()
   }
 
   async #open(): Promise<void> {
@@ -116,8 +122,36 @@ export class Delivery {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
       this.#show({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
+      this.#tellUsers([], code)
       this.#log(code, error instanceof RedoxError ? error.message : '')
       this.#again = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
+    }
+  }
+
+  get #place(): string {
+    return JSON.stringify(this.#durability?.place)
+  }
+
+  /**
+   * Begins a new store in place of one that cannot be read, and opens it.
+   * @returns what the folder of the store before is called now
+   * @throws RedoxError REDOX_STORE_LOST when there is nothing to begin anew
+   */
+  async beginAnew(by: { who: string; reason: string }): Promise<string | undefined> {
+    if (this.#outbox || !this.#durability) throw inUse()
+    const { beginAnew } = await import('./outbox.js')
+    const { place, key } = this.#durability
+    clearTimeout(this.#again)
+    try {
+      const setAside = await beginAnew(place, key, by)
+      this.#code = undefined
+      this.RED.log.warn(
+        `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
+          (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
+      )
+      return setAside
+    } finally {
+      await this.#open()
     }
   }
 
@@ -125,8 +159,8 @@ export class Delivery {
   async enter({ place, key, lateAfter }: Durability): Promise<Outbox> {
     const { Outbox } = await import('./outbox.js')
     this.#lateAfter = lateAfter
-    this.#place = JSON.stringify(place)
-    this.#takeOver(this.#place)
+    this.#durability = { place, key }
+    this.#takeOver()
     const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
       name: this.node.id,
       onDepth: (depth) => this.#onDepth(depth),
@@ -138,10 +172,11 @@ export class Delivery {
   }
 
   begin({ client, environment, account }: Connection, { ordered, retryFor, keepFor }: Durability): void {
+    this.#environment = environment
     if (!this.#isClosed) this.#outbox?.use({ client, environment, account, ordered, retryFor, keepFor })
   }
 
-  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void {
+  hear(user: Node, listener: UserListener): () => void {
     const { id } = user
     this.#listeners.set(id, listener)
     this.node.users[id] = user
@@ -153,8 +188,8 @@ export class Delivery {
     }
   }
 
-  #attach(owner: string, listener: (ended: Ended) => Promise<void>): void {
-    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, listener))
+  #attach(owner: string, { onEnded }: UserListener): void {
+    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, onEnded))
   }
 
   /**
@@ -170,14 +205,8 @@ export class Delivery {
     this.#deaf.forEach((stop) => stop())
     const outbox = this.#outbox
     this.#outbox = undefined
-    if (outbox && !isRemoved)
-      left.set(this.node.id, { place: this.#place, count: this.#left, parked: this.#parked })
+    if (outbox && !isRemoved) left.set(this.node.id, { place: this.#place, parked: this.#parked })
     await outbox?.leave(withinMs)
-    if (isRemoved && this.#left > 0)
-      this.RED.log.warn(
-        `redox-config ${this.node.id}: removed with ${this.#left} accepted messages that were not delivered. They stay ` +
-          'in their store until there is a redox-config node with this id again.',
-      )
   }
 
   // ---- What people see --------------------------------------------------------------------------------
@@ -193,8 +222,8 @@ export class Delivery {
       stopped: lanes.filter(({ paused, blockedBy }) => paused || blockedBy).map(({ lane }) => lane),
       ...(trouble && { code: trouble.code }),
     }
-    this.#left = state.waiting + state.parked
     this.#show(state)
+    this.#tellUsers(lanes, trouble?.code)
     if (trouble) this.#log(trouble.code, trouble.message)
     else {
       this.#logged = ''
@@ -203,6 +232,12 @@ export class Delivery {
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
+  }
+
+  /** What waits is told to each node that sends over the connection, whichever of them accepted it. */
+  #tellUsers(destinations: LaneState[], code?: string): void {
+    const backlog = { environment: this.#environment, destinations, ...(code !== undefined && { code }) }
+    for (const { onBacklog } of this.#listeners.values()) onBacklog(backlog)
   }
 
   #tellParked(state: OutboxState): void {
@@ -252,3 +287,9 @@ export class Delivery {
     return this.RED._(`${CATALOGUE}${key}`)
   }
 }
+
+const inUse = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_LOST',
+    'The store of this connection is open: no new one was begun. If it cannot be read any more, restart Node-RED first.',
+  )

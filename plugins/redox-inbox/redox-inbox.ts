@@ -4,6 +4,7 @@
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
+import { adminRoutes, visitorsOf } from '../../nodes/lib/admin-routes'
 import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/sandbox-host'
 import type { DeliveredFile, ReceivedMessage, RequestRecord, Sandbox } from '../../src/sandbox'
 import { shownType } from './shown-type'
@@ -30,31 +31,27 @@ export = function register(RED: NodeAPI): void {
 
 type Handler = (request: Request, response: Response, sandbox: Sandbox | undefined) => void
 
-function addRoutes({ httpAdmin, auth, comms }: NodeAPI): void {
-  const mayRead = [neverStored, auth.needsPermission('redox-inbox.read')]
-  const mayClear = [neverStored, auth.needsPermission('redox-inbox.write')]
-  httpAdmin.get('/redox/inbox', mayRead, withSandbox(list))
-  httpAdmin.get('/redox/inbox/:id', mayRead, withSandbox(one))
-  httpAdmin.get('/redox/inbox/:id/files/:index', mayRead, withSandbox(content))
+function addRoutes(RED: NodeAPI): void {
+  const routes = adminRoutes(RED)
+  const read = 'redox-inbox.read'
+  routes.get('/redox/inbox', read, withSandbox(listFor(visitorsOf(RED))))
+  routes.get('/redox/inbox/:id', read, withSandbox(one))
+  routes.get('/redox/inbox/:id/files/:index', read, withSandbox(content))
   const clear: Handler = (_request, response, sandbox) => {
     sandbox?.clear()
-    comms.publish(TOPIC, { count: 0, news: false }, false)
+    RED.comms.publish(TOPIC, { count: 0, news: false }, false)
     response.status(204).end()
   }
-  httpAdmin.delete('/redox/inbox', mayClear, withSandbox(clear))
-}
-
-const neverStored: RequestHandler = (_request, response, next) => {
-  response.set('Cache-Control', 'no-store')
-  next()
+  routes.delete('/redox/inbox', 'redox-inbox.write', withSandbox(clear))
 }
 
 const withSandbox =
   (handle: Handler): RequestHandler =>
-  (request, response, next) => {
+  (request, response) => {
     running()
       .then((sandbox) => handle(request, response, sandbox))
-      .catch(next)
+      // Express would answer with the error's text and stack, which may quote anything.
+      .catch(() => response.status(500).json({ code: 'unexpected' }))
   }
 
 /** One that could not be started is none; who wanted it has the error. */
@@ -62,13 +59,19 @@ async function running(): Promise<Sandbox | undefined> {
   return runningSandbox()?.catch(() => undefined)
 }
 
-/** `{ running, messages, faults }`, newest first; what stands in a line of the list, without any bytes. */
-const list: Handler = (_request, response, sandbox) => {
-  const messages = [...(sandbox?.received ?? [])].reverse().map(summary)
-  const hit = (sandbox?.requests ?? []).filter(({ fault }) => fault !== undefined)
-  const faults = hit.slice(-MAX_FAULTS).reverse().map(played)
-  response.json({ running: sandbox !== undefined, messages, faults })
-}
+/**
+ * `{ running, messages, faults }`, newest first; what stands in a line of the list, without any bytes.
+ * A visitor is shown what there is, for the sandbox is made for test data; `openToAll` has the tab say that others see it too.
+ */
+const listFor =
+  (isVisitor: (request: Request) => boolean): Handler =>
+  (request, response, sandbox) => {
+    const messages = [...(sandbox?.received ?? [])].reverse().map(summary)
+    const hit = (sandbox?.requests ?? []).filter(({ fault }) => fault !== undefined)
+    const faults = hit.slice(-MAX_FAULTS).reverse().map(played)
+    const running = sandbox !== undefined
+    response.json({ running, messages, faults, ...(isVisitor(request) && { openToAll: true }) })
+  }
 
 /** No path and no header: what was asked for may name a patient. */
 const played = ({ at, api, fault, accepted }: RequestRecord): object => ({ at, api, fault, accepted })
@@ -95,8 +98,6 @@ const content: Handler = (request, response, sandbox) => {
     'Content-Length': file.size,
     'Content-Disposition': `${type ? 'inline' : 'attachment'}; ${name}`,
     'Content-Security-Policy': policyOf(type),
-    'Cross-Origin-Resource-Policy': 'same-origin',
-    'X-Content-Type-Options': 'nosniff',
   })
   response.end(file.bytes)
 }

@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
-import type { Content, Notes } from '../../src/durable/courier'
+import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
+import type { Content, Notes } from '../../src/durable/contents'
 import {
   STATES,
   type DeliveryStore,
@@ -10,6 +11,7 @@ import {
   type Query,
   type StoredMessage,
 } from '../../src/durable/store'
+import type { ListedStore } from '../../src/durable/list-stores'
 import { RedoxError } from '../../src/errors'
 import { identifiersOf } from '../../src/redox/client'
 
@@ -49,7 +51,7 @@ export function refusalOf(error: unknown): Answer {
 const shown = ({ code, message }: Refusal | RedoxError): object => ({ code, message })
 
 /** Of errors of the store; the others are those of one that cannot be used. */
-const STATUS: Record<string, number> = { REDOX_STORE_LOST: 409, REDOX_INTERNAL: 500 }
+const STATUS: Record<string, number> = { REDOX_STORE_LOST: 409, REDOX_STORE_LOCKED: 409, REDOX_INTERNAL: 500 }
 
 // ---- Questions ------------------------------------------------------------------------------------------
 
@@ -99,6 +101,18 @@ const DECISION = z.strictObject({
   otherAccount: z.boolean().default(false),
 })
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
+const STRANDED = z.discriminatedUnion('action', [
+  z.strictObject({
+    action: z.literal('give'),
+    /** id of the redox-config node */
+    to: z.string().max(100),
+    /** what seals the store, if it is not the key of that node */
+    key: z.string().trim().min(1).max(1000).optional(),
+    reason,
+  }),
+  z.strictObject({ action: z.literal('discard'), reason }),
+])
+const STORE = z.strictObject({ action: z.literal('begin-new'), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
 
 function read<T>(schema: z.ZodType<T>, input: unknown, what: string): T {
@@ -118,6 +132,12 @@ const ASKED = {
     'one line }; with "otherAccount": true a message goes over another account than the one it was accepted for.',
   pause:
     'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
+  store:
+    'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
+    'be read is set aside; nothing is removed.',
+  stranded:
+    'Send application/json: { "action": "give", "to": id of a redox-config node, "reason" } with the "key" of the store if ' +
+    'it is another one, or { "action": "discard", "reason" }. A reason has up to 200 characters, on one line.',
   audit: `Take skip and limit (at most ${MAX_LINES}).`,
 }
 
@@ -127,7 +147,9 @@ function deliveryOf(connection: string): Delivery {
   throw new Refusal(404, 'not_found', 'No redox-config node with this id delivers durably.')
 }
 
-function outboxOf({ connection }: Question): Outbox {
+const outboxOf = ({ connection }: Question): Outbox => openOutboxOf(connection)
+
+function openOutboxOf(connection: string): Outbox {
   const { outbox, code } = deliveryOf(connection)
   if (outbox) return outbox
   throw new Refusal(
@@ -160,7 +182,8 @@ function accountNotes({ courier }: Outbox, message: StoredMessage, isAllowed: bo
 export const ANSWERS = {
   overview: async (): Promise<Answer> => {
     const connections = await Promise.all([...deliveries].map(([id, delivery]) => connection(id, delivery)))
-    return { status: 200, body: { connections } }
+    const stranded = [...strandedStores].map(([store, known]) => strandedShown(store, known))
+    return { status: 200, body: { connections, stranded } }
   },
 
   messages: async (question: Question): Promise<Answer> => {
@@ -208,6 +231,26 @@ export const ANSWERS = {
     return { status: 204 }
   },
 
+  store: async ({ connection, body, who }: Question): Promise<Answer> => {
+    const { reason } = read(STORE, body, ASKED.store)
+    const setAside = await deliveryOf(connection).beginAnew({ who, reason })
+    return { status: 200, body: { ...(setAside !== undefined && { setAside }) } }
+  },
+
+  stranded: async ({ id, body, who }: Question): Promise<Answer> => {
+    const asked = read(STRANDED, body, ASKED.stranded)
+    const store = strandedStores.get(id)
+    if (!store)
+      throw new Refusal(404, 'not_found', 'There is no store of this name that belongs to no connection.')
+    const by = { who, reason: asked.reason }
+    if (asked.action === 'discard')
+      return { status: 200, body: { discarded: await discardStranded(store, by) } }
+    const { storeKey } = deliveryOf(asked.to)
+    const outbox = openOutboxOf(asked.to)
+    const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
+    return { status: 200, body: { moved, left } }
+  },
+
   audit: async (question: Question): Promise<Answer> => {
     const { skip, limit } = read(AUDIT, question.query, ASKED.audit)
     const { store } = outboxOf(question)
@@ -220,7 +263,7 @@ const iso = (milliseconds: number): string => new Date(milliseconds).toISOString
 
 async function connection(id: string, { name, outbox, code }: Delivery): Promise<object> {
   const known = { id, name }
-  if (!outbox) return { ...known, code: code ?? 'REDOX_STORE_UNAVAILABLE' }
+  if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
     const [counts, lanes] = await Promise.all([outbox.store.counts(), outbox.store.lanes()])
     const times = lanes.flatMap(({ oldest }) => oldest ?? [])
@@ -238,6 +281,11 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
   }
 }
 
+const strandedShown = (store: string, { id, waiting, parked, code }: ListedStore): object => ({
+  ...{ store, id, waiting, parked },
+  ...(code !== undefined && { code }),
+})
+
 /** What is stopped first, then what waits longest. */
 function byUrgency(a: LaneState, b: LaneState): number {
   const stopped = ({ paused, blockedBy }: LaneState): number => Number(paused || blockedBy !== undefined)
@@ -250,7 +298,7 @@ const laneShown = ({ oldest, ...lane }: LaneState): object => ({
 })
 
 async function find(
-  { store, seal }: Outbox,
+  { store, contents }: Outbox,
   { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
@@ -263,7 +311,7 @@ async function find(
   if (byId.length > 0) return byId
   // A hash is also copied from programs that write it in capitals.
   const tag = /^[\dA-F]{64}$/i.test(search) ? search.toLowerCase() : search
-  return store.find({ ...wanted, tag: seal.nameFor(tag), limit })
+  return store.find({ ...wanted, tag: contents.seal.nameFor(tag), limit })
 }
 
 /** What is known of a message without opening what is sealed. */
@@ -280,9 +328,9 @@ function line({ id, state, lane, owner, attempts, ...message }: StoredMessage): 
 }
 
 /** What a message is, and what became of it so far: nothing that a log may not have. */
-function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
+function outcomeOf({ courier, contents }: Outbox, message: StoredMessage): object {
   try {
-    const { message: prepared, environment, files, msg } = courier.contentOf(message)
+    const { message: prepared, environment, files, msg } = contents.contentOf(message)
     return {
       msgid: msg._msgid,
       operation: prepared.operation,
@@ -290,7 +338,7 @@ function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
       otherAccount: courier.isForOtherAccount(message),
-      ...ending(courier.notesOf(message), message),
+      ...ending(contents.notesOf(message), message),
     }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -316,9 +364,9 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
 const LONGEST_TEXT = 50_000
 
 /** All that was accepted, apart from the bytes of files, and Redox's own answer. */
-function contentOf({ courier }: Outbox, message: StoredMessage): object {
-  const { message: prepared, files } = courier.contentOf(message)
-  const { delivery, error, unknown } = courier.notesOf(message)
+function contentOf({ contents }: Outbox, message: StoredMessage): object {
+  const { message: prepared, files } = contents.contentOf(message)
+  const { delivery, error, unknown } = contents.notesOf(message)
   const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
   const names = files.map(({ name }: Content['files'][number]) => name)
   return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })

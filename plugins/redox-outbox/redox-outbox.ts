@@ -4,6 +4,7 @@
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
+import { adminRoutes, contentReadersOnly } from '../../nodes/lib/admin-routes'
 import { PARKED_EVENT } from '../../nodes/lib/delivery'
 import type { Answer, Question } from './answers'
 
@@ -31,22 +32,20 @@ function tellEditors({ comms, events }: NodeAPI): () => void {
   return () => events.off(PARKED_EVENT, tell)
 }
 
-function addRoutes({ httpAdmin, auth }: NodeAPI): void {
-  const mayRead = [neverStored, auth.needsPermission('redox-outbox.read')]
-  const mayDecide = [neverStored, auth.needsPermission('redox-outbox.write')]
-  const maySeeContent = [neverStored, auth.needsPermission('redox-outbox.content')]
-  httpAdmin.get('/redox/outbox', mayRead, answered('overview'))
-  httpAdmin.get('/redox/outbox/:connection/messages', mayRead, answered('messages'))
-  httpAdmin.get('/redox/outbox/:connection/messages/:id', mayRead, answered('message'))
-  httpAdmin.get('/redox/outbox/:connection/messages/:id/content', maySeeContent, answered('content'))
-  httpAdmin.post('/redox/outbox/:connection/messages/:id', mayDecide, answered('decide'))
-  httpAdmin.post('/redox/outbox/:connection/lanes', mayDecide, answered('pause'))
-  httpAdmin.get('/redox/outbox/:connection/audit', mayRead, answered('audit'))
-}
-
-const neverStored: RequestHandler = (_request, response, next) => {
-  response.set('Cache-Control', 'no-store')
-  next()
+function addRoutes(RED: NodeAPI): void {
+  const routes = adminRoutes(RED)
+  const read = 'redox-outbox.read'
+  const write = 'redox-outbox.write'
+  routes.get('/redox/outbox', read, answered('overview'))
+  routes.get('/redox/outbox/:connection/messages', read, answered('messages'))
+  routes.get('/redox/outbox/:connection/messages/:id', read, answered('message'))
+  const content = '/redox/outbox/:connection/messages/:id/content'
+  routes.get(content, 'redox-outbox.content', contentReadersOnly(RED), answered('content'))
+  routes.post('/redox/outbox/:connection/messages/:id', write, answered('decide'))
+  routes.post('/redox/outbox/:connection/lanes', write, answered('pause'))
+  routes.post('/redox/outbox/stranded/:id', write, answered('stranded'))
+  routes.post('/redox/outbox/:connection/store', write, answered('store'))
+  routes.get('/redox/outbox/:connection/audit', read, answered('audit'))
 }
 
 const answered =
@@ -75,8 +74,7 @@ function questionOf(request: Request): Question {
     connection: params['connection'] as string,
     id: params['id'] as string,
     query,
-    // Other types are what a page of a stranger can post without asking the browser first.
-    body: request.is('application/json') ? (request.body as unknown) : undefined,
+    body: request.body as unknown,
     who: typeof username === 'string' ? username : 'anonymous',
   }
 }

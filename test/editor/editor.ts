@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { chromium, type ConsoleMessage, type Page } from 'playwright-core'
+import { chromium, type Browser, type ConsoleMessage, type Page } from 'playwright-core'
 import { startNodeRed } from '../lib/node-red'
 import { closeDialogs } from './dialogs'
 
@@ -39,10 +39,14 @@ export function needChromium(context: Mocha.Context): void {
  */
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer']
 
+/** @param args further ones of Chromium */
+export const launchChromium = (args: string[] = []): Promise<Browser> =>
+  chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...args] })
+
 /** @param env variables for Node-RED's process */
 export async function openEditor(env: object = {}): Promise<Editor> {
   const nodeRed = await startNodeRed({}, env)
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS })
+  const browser = await launchChromium()
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } })
   page.setDefaultTimeout(30_000)
   const complaints: string[] = []

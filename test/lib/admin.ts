@@ -10,18 +10,24 @@ export interface GuardedNodeRed<Name extends string> extends NodeRed {
   tokens: Record<Name, string>
 }
 
-/** @param permissions by user, e.g. `*`, `redox-inbox.read`, or several
+/**
+ * @param permissions by user, e.g. `*`, `redox-inbox.read`, or several
  * @param settings further ones of Node-RED
+ * @param visitor what those may who have not logged in
  */
 export async function startWithUsers<Name extends string>(
   permissions: Record<Name, string | readonly string[]>,
   settings: object = {},
+  visitor?: { permissions: string },
 ): Promise<GuardedNodeRed<Name>> {
   const names = Object.keys(permissions) as Name[]
   const users = names.map((username) => ({
     ...{ username, permissions: permissions[username], password: HASH },
   }))
-  const nodeRed = await startNodeRed({ ...settings, adminAuth: { type: 'credentials', users } })
+  const nodeRed = await startNodeRed({
+    ...settings,
+    adminAuth: { type: 'credentials', users, default: visitor },
+  })
   const tokens = {} as Record<Name, string>
   for (const name of names) tokens[name] = await login(nodeRed.url, name)
   return { ...nodeRed, tokens }

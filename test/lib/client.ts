@@ -1,5 +1,8 @@
 /** One Node-RED that runs elsewhere and one of its users, over the admin API; and flows to give to it. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const WITHIN_MS = 15_000
@@ -43,6 +46,21 @@ export class AdminClient {
     })
     assert.equal(status, 200)
   }
+}
+
+export interface RawAnswer {
+  status: number
+  headers: IncomingHttpHeaders
+  text: string
+}
+
+/** For headers that fetch sets by itself, such as Host. */
+export async function askRaw(url: string, options: RequestOptions, body?: string): Promise<RawAnswer> {
+  const type = body === undefined ? {} : { 'content-type': 'application/json' }
+  const asked = request(url, { ...options, headers: { ...type, ...(options.headers as object) } })
+  asked.end(body)
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  return { status: answer.statusCode!, headers: answer.headers, text: await text(answer) }
 }
 
 /** Properties of a node that are typed inputs, all of one type. */

@@ -21,6 +21,8 @@ export interface InboxList {
   running: boolean
   messages: InboxMessage[]
   faults: { at: string; api: string; fault: string; accepted: boolean }[]
+  /** who asks has not logged in, and may sit at any computer */
+  openToAll?: true
 }
 
 /** What a test sends: a file with what is said of it, about somebody. */

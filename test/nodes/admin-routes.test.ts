@@ -1,9 +1,13 @@
 /** Every route that the package adds to Node-RED's admin API: who may use it, and what it does with hostile input. */
 import assert from 'node:assert/strict'
-import { readFileSync, readdirSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import type { OutgoingHttpHeaders, RequestOptions } from 'node:http'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import { askRaw, type RawAnswer } from '../lib/client'
 import { INBOX_FLOW, InboxClient } from '../lib/inbox'
+import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { DESTINATION, OutboxClient } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 
@@ -67,11 +71,28 @@ const ROUTES: Route[] = [
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/content', place: () => `${OUTBOX}/messages/${accepted}/content?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },
   { method: 'POST', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${NOBODYS}`, body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/lanes', place: () => `${OUTBOX}/lanes`, body: PAUSE, good: 204, allowed: OUTBOX_WRITERS },
+  { method: 'POST', path: '/redox/outbox/:connection/store', place: () => `${OUTBOX}/store`, body: { action: 'begin-new', reason: 'a test' }, good: 409, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/audit', place: () => `${OUTBOX}/audit`, good: 200, allowed: OUTBOX_READERS },
 ]
-// Registered together, by a function of their own.
-const OF_DIALOGS = ['/redox/test', '/redox/preview', '/redox/key-pair']
 const POSTS = ROUTES.filter(({ method }) => method === 'POST')
+
+/** A node of Node-RED that tells which routes there are below `/redox`, of whatever module. */
+const TELLER = `module.exports = ({ httpAdmin }) => httpAdmin.get('/added-routes', (_request, response) =>
+  response.json((httpAdmin._router ?? httpAdmin.router).stack
+    .flatMap(({ route }) => (route ? Object.keys(route.methods).map((one) => [one.toUpperCase(), route.path]) : []))
+    .filter(([, path]) => path.startsWith('/redox'))
+    .map((route) => route.join(' '))))`
+
+const folders: string[] = []
+after(() => folders.forEach((folder) => rmSync(folder, { recursive: true })))
+
+function folderWithTeller(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'redox-routes-'))
+  folders.push(folder)
+  writeFileSync(path.join(folder, 'teller.js'), TELLER)
+  writeFileSync(path.join(folder, 'teller.html'), '<script type="text/html"></script>')
+  return folder
+}
 
 describe('admin routes', function () {
   this.timeout(60_000)
@@ -79,7 +100,7 @@ describe('admin routes', function () {
   let redox: ScriptedServer
 
   before(async () => {
-    nodeRed = await startWithUsers<User>(USERS)
+    nodeRed = await startWithUsers<User>(USERS, { nodesDir: folderWithTeller() })
     redox = await ScriptedServer.start()
     const outbox = new OutboxClient(nodeRed.url, nodeRed.tokens.admin)
     await outbox.deploy(redox.script('send', reply(400, {})).url, {}, INBOX_FLOW)
@@ -107,25 +128,28 @@ describe('admin routes', function () {
   })
   const use = ({ method, place, body }: Route, token?: string): Promise<Response> =>
     ask(method, place(), token, body === undefined ? {} : json(body))
+  const assertSafe = ({ headers }: Response): void => {
+    assert.equal(headers.get('cache-control'), 'no-store')
+    assert.equal(headers.get('x-content-type-options'), 'nosniff')
+    assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin')
+  }
   const assertAlive = async (): Promise<void> =>
     assert.equal((await ask('GET', 'redox/inbox', nodeRed.tokens.admin)).status, 200)
 
-  it('are these and no others', () => {
+  it('are these and no others', async () => {
+    const told = (await (await ask('GET', 'added-routes')).json()) as string[]
+    assert.deepEqual(told.sort(), ROUTES.map(({ method, path }) => `${method} ${path}`).sort())
+  })
+
+  it('are added in one place, which asks each time for permission and origin', () => {
     const root = path.join(__dirname, '../../..')
-    const files = ['nodes', 'plugins'].flatMap((folder) =>
+    const adding = ['nodes', 'plugins', 'src'].flatMap((folder) =>
       readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.ts'))
-        .map((file) => readFileSync(path.join(root, folder, file), 'utf8')),
+        .map((file) => path.posix.join(folder, file.replaceAll(path.sep, '/')))
+        .filter((file) => /httpAdmin|httpNode/.test(readFileSync(path.join(root, file), 'utf8'))),
     )
-    const found = files.flatMap((source) =>
-      [...source.matchAll(/(?:httpAdmin\.(get|post|put|patch|delete|all|use)|\broute)\(\s*'(\/[^']*)'/g)].map(
-        ([, method = 'post', place]) => `${method.toUpperCase()} ${place}`,
-      ),
-    )
-    assert.deepEqual(found.sort(), ROUTES.map(({ method, path }) => `${method} ${path}`).sort())
-    // None is registered in a way that the search does not see, and none where no permission is asked for.
-    const calls = files.join('\n').match(/httpAdmin\.\w+\(|httpNode/g)
-    assert.equal(calls?.length, ROUTES.length - OF_DIALOGS.length + 1)
+    assert.deepEqual(adding, ['nodes/lib/admin-routes.ts'])
   })
 
   for (const route of ROUTES) {
@@ -136,6 +160,7 @@ describe('admin routes', function () {
       for (const token of [undefined, 'wrong', ...refused.map((user) => nodeRed.tokens[user])]) {
         const answer = await use(route, token)
         assert.equal(answer.status, 401)
+        assertSafe(answer)
         assert.match(await answer.text(), /^(Unauthorized)?$/)
       }
     })
@@ -157,10 +182,83 @@ describe('admin routes', function () {
       for (const user of route.allowed) {
         const answer = await use(route, nodeRed.tokens[user])
         assert.equal(answer.status, route.good, user)
-        assert.equal(answer.headers.get('cache-control'), 'no-store')
+        assertSafe(answer)
       }
     })
   }
+
+  const FOREIGN: Record<string, string>[] = [
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'cross-site', origin: 'null' },
+    // What a browser says of the site counts, whatever the origin looks like.
+    { 'sec-fetch-site': 'same-site', origin: 'HOST' },
+    { 'sec-fetch-site': 'same-origin, cross-site' },
+    { origin: 'null' },
+    { origin: 'https://evil.example' },
+    { origin: 'http://127.0.0.1:1' },
+    { origin: 'http://localhost' },
+    { origin: 'file://' },
+    { origin: 'chrome-extension://abcdefgh' },
+    { origin: 'not an origin' },
+    { origin: 'https://evil.example', 'x-forwarded-host': 'evil.example' },
+    { origin: 'https://evil.example', forwarded: 'host=evil.example' },
+  ]
+  const ownHost = (headers: Record<string, string>): Record<string, string> => ({
+    ...headers,
+    ...(headers['origin'] === 'HOST' && { origin: new URL(nodeRed.url).origin }),
+  })
+  const useAs = ({ method, place, body }: Route, headers: object, token: string): Promise<RawAnswer> =>
+    askRaw(
+      nodeRed.url + place(),
+      { method, headers: { ...headers, authorization: `Bearer ${token}` } },
+      body && JSON.stringify(body),
+    )
+
+  for (const route of ROUTES) {
+    it(`${route.method} ${route.path}: a page of another origin is refused before anything else, with any login`, async () => {
+      const methods = route.method === 'GET' ? (['GET', 'HEAD'] as const) : [route.method]
+      for (const method of methods)
+        for (const headers of FOREIGN)
+          for (const token of [nodeRed.tokens.admin, 'wrong']) {
+            const asked = { ...route, method } as Route
+            const answer = await useAs(asked, ownHost(headers), token)
+            const what = `${method} ${JSON.stringify(headers)} ${token === 'wrong' ? token : ''}`
+            assert.equal(answer.status, 403, what)
+            assert.equal(answer.headers['cache-control'], 'no-store', what)
+            if (method === 'HEAD') continue
+            const { code, message } = JSON.parse(answer.text) as { code: string; message: string }
+            assert.equal(code, 'REDOX_FOREIGN_ORIGIN', what)
+            assert.match(message, /settings\.js, e\.g\. redox: \{ allowedOrigins:/)
+          }
+    })
+  }
+
+  for (const route of ROUTES.filter(({ method }) => method !== 'DELETE')) {
+    it(`${route.method} ${route.path}: the editor's own page and scripts are answered`, async () => {
+      for (const headers of [
+        { 'sec-fetch-site': 'same-origin' },
+        { 'sec-fetch-site': 'none' },
+        { origin: 'HOST' },
+      ])
+        assert.equal((await useAs(route, ownHost(headers), nodeRed.tokens.admin)).status, route.good)
+    })
+  }
+
+  it('let a foreign page change nothing, though Node-RED 4.1 tells the browser that it may', async () => {
+    const lines = async (): Promise<unknown> =>
+      ((await (await ask('GET', `${OUTBOX}/audit`, nodeRed.tokens.admin)).json()) as { total: number }).total
+    const before = await lines()
+    const headers = { origin: 'https://evil.example', 'access-control-request-method': 'POST' }
+    for (const route of ROUTES) {
+      const asked = { ...headers, 'access-control-request-headers': 'content-type,x-forwarded-host' }
+      await askRaw(nodeRed.url + route.place(), { method: 'OPTIONS', headers: asked })
+      await useAs(route, { origin: 'https://evil.example' }, nodeRed.tokens.admin)
+    }
+    assert.equal(await lines(), before)
+    const inbox = await new InboxClient(nodeRed.url, nodeRed.tokens.admin).list()
+    assert.equal(inbox.messages.length, 1)
+  })
 
   const nested = (levels: number): string => `${'{"config":'.repeat(levels)}"${CANARY}"${'}'.repeat(levels)}`
   for (const route of POSTS) {
@@ -241,5 +339,141 @@ describe('admin routes', function () {
     assert.equal(await count(), 1)
     assert.equal((await ask('DELETE', 'redox/inbox', nodeRed.tokens.inboxWriter)).status, 204)
     assert.equal(await count(), 0)
+  })
+})
+
+describe('admin routes without a login', function () {
+  this.timeout(60_000)
+  const CONTENT = 'redox/outbox/outboxconfig/messages/any/content?reason=test'
+  let nodeRed: NodeRed | undefined
+  afterEach(async () => {
+    await nodeRed?.stop()
+    nodeRed = undefined
+  })
+
+  /** 403 with the code, or 404: it was looked for. */
+  const content = async (headers: object = {}, options: RequestOptions = {}, root = ''): Promise<string> => {
+    const url = nodeRed!.url + root + CONTENT
+    const answer = await askRaw(url, { ...options, headers: headers as OutgoingHttpHeaders })
+    const { code } = JSON.parse(answer.text) as { code: string }
+    return `${answer.status} ${code}`
+  }
+  const CLOSED = '403 REDOX_CONTENT_CLOSED'
+  const SHOWN = '404 not_found'
+
+  it('show contents to users of this machine, where Node-RED listens to no other', async () => {
+    nodeRed = await startNodeRed()
+    const { host, port } = new URL(nodeRed.url)
+    for (const asked of [host, `localhost:${port}`, `[::1]:${port}`])
+      assert.equal(await content({ host: asked }), SHOWN, asked)
+    // A proxy that passes the name on, one that tells of itself, and a foreign page whose name leads to this machine.
+    for (const headers of [
+      { host: 'nodered.example' },
+      { host: `localhost.evil.example:${port}` },
+      { host: `127.0.0.1.evil.example:${port}` },
+      { host: 'evil.example', 'x-forwarded-host': 'localhost' },
+      { 'x-forwarded-for': '127.0.0.1' },
+      { forwarded: 'for=127.0.0.1' },
+      { via: '1.1 proxy' },
+    ])
+      assert.equal(await content(headers), CLOSED, JSON.stringify(headers))
+  })
+
+  it('show no contents where other computers reach Node-RED, and say what to do', async () => {
+    const redox = await ScriptedServer.start()
+    try {
+      nodeRed = await startNodeRed({ uiHost: '0.0.0.0' })
+      const client = new OutboxClient(nodeRed.url)
+      await client.deploy(redox.script('send', reply(400, {})).url, {}, INBOX_FLOW)
+      const { id } = await client.accept({ documentId: 'doc-1' })
+      await client.until(id, 'parked')
+      const answer = await client.ask(`${OUTBOX}/messages/${id}/content?reason=test`)
+      const { code, message } = (await answer.json()) as { code: string; message: string }
+      assert.deepEqual([answer.status, code], [403, 'REDOX_CONTENT_CLOSED'])
+      assert.match(message, /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/)
+      // Nobody has seen anything.
+      assert.deepEqual((await client.get('audit'))['lines'], [])
+      // Made-up patients of the sandbox: shown, with a warning.
+      const inbox = new InboxClient(nodeRed.url)
+      await inbox.send({ bytes: Buffer.from('%PDF-1.7 %%EOF'), filename: 'a.pdf' })
+      const list = await inbox.list()
+      assert.deepEqual([list.messages.length, list.openToAll], [1, true])
+    } finally {
+      await redox.close()
+    }
+  })
+
+  it('show contents when settings.js says that something in front asks for a login', async () => {
+    nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox: { contentWithoutAdminAuth: true } })
+    assert.equal(await content({ host: 'nodered.example', via: '1.1 proxy' }), SHOWN)
+  })
+
+  it('take nothing but true for that', async () => {
+    nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox: { contentWithoutAdminAuth: 'no' } })
+    assert.equal(await content(), CLOSED)
+  })
+
+  it('show no contents to the default user of adminAuth, who is any visitor', async () => {
+    const guarded = await startWithUsers({ admin: '*' }, { uiHost: '0.0.0.0' }, { permissions: '*' })
+    nodeRed = guarded
+    assert.equal(await content(), CLOSED)
+    assert.equal(await content({ authorization: `Bearer ${guarded.tokens.admin}` }), SHOWN)
+  })
+
+  it('show no contents through a Unix socket, behind which there is a proxy', async function () {
+    if (process.platform === 'win32') this.skip()
+    const socketPath = path.join(folderWithTeller(), 'socket')
+    nodeRed = await startNodeRed({ uiPort: socketPath })
+    assert.equal(await content({ host: 'localhost' }, { socketPath }), CLOSED)
+  })
+
+  it('hold where the admin root is another', async () => {
+    nodeRed = await startNodeRed({ uiHost: '0.0.0.0', httpAdminRoot: '/admin' })
+    assert.equal(await content({}, {}, 'admin/'), CLOSED)
+    assert.equal(await content({ origin: 'https://evil.example' }, {}, 'admin/'), '403 REDOX_FOREIGN_ORIGIN')
+  })
+
+  describe('behind a proxy', () => {
+    const decide = async (headers: object): Promise<number> => {
+      const url = `${nodeRed!.url}redox/outbox/outboxconfig/messages/any`
+      const options = { method: 'POST', headers: headers as OutgoingHttpHeaders }
+      return (await askRaw(url, options, JSON.stringify(DECISION))).status
+    }
+    const [REFUSED, TAKEN] = [403, 404]
+
+    it('that passes the Host header on, the editor is its own page', async () => {
+      nodeRed = await startNodeRed()
+      for (const [origin, host] of [
+        ['http://nodered.example', 'nodered.example'],
+        ['http://nodered.example', 'NodeRed.example:80'],
+        ['https://nodered.example', 'nodered.example'],
+        ['https://nodered.example', 'nodered.example:443'],
+        ['http://[fd00::1]:8080', '[fd00::1]:8080'],
+      ])
+        assert.equal(await decide({ origin, host }), TAKEN, `${origin} ${host}`)
+      for (const [origin, host] of [
+        ['http://nodered.example:8080', 'nodered.example'],
+        ['http://nodered.example', 'nodered.example:8080'],
+        ['http://nodered.example', 'nodered.example.evil.example'],
+        ['http://nodered.example', 'not a host'],
+      ])
+        assert.equal(await decide({ origin, host }), REFUSED, `${origin} ${host}`)
+    })
+
+    it('that changes the Host header, the origin has to be named in settings.js', async () => {
+      const allowedOrigins = ['http://nodered.example', 'https://red.example:8443/', 7, 'nodered.example']
+      nodeRed = await startNodeRed({ redox: { allowedOrigins } })
+      for (const origin of ['http://nodered.example', 'https://red.example:8443'])
+        assert.equal(await decide({ origin }), TAKEN, origin)
+      for (const headers of [
+        { origin: 'https://nodered.example' },
+        { origin: 'http://nodered.example:8080' },
+        { origin: 'https://red.example' },
+        { origin: 'null' },
+        { origin: 'not an origin' },
+        { origin: 'http://nodered.example', 'sec-fetch-site': 'cross-site' },
+      ])
+        assert.equal(await decide(headers), REFUSED, JSON.stringify(headers))
+    })
   })
 })
