@@ -233,7 +233,7 @@ export function durabilityOf(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
   id: string,
-  userDir: string,
+  userDir: string | undefined,
   target: TargetEnvironment,
 ): Durability | undefined {
   const config = asTexts(savedConfig)
@@ -255,7 +255,11 @@ export function durabilityOf(
     )
   const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
   return {
-    place: kind === 'embedded' ? embedded(id, userDir) : postgresql(storeUrl.trim(), id),
+    place: {
+      // A runtime without a user directory has no place where it finds it again.
+      mark: userDir && path.join(userDir, '.redox-store-marks', `${path.basename(id)}.json`),
+      ...(kind === 'embedded' ? embedded(id, userDir ?? process.cwd()) : postgresql(storeUrl.trim(), id)),
+    },
     key,
     ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',
     retryFor: amount(config.storeRetryHours, 72, 'time for durable retries') * HOUR,
@@ -264,13 +268,13 @@ export function durabilityOf(
   }
 }
 
-const embedded = (id: string, userDir: string): Place => ({
-  kind: 'embedded',
+const embedded = (id: string, userDir: string) => ({
+  kind: 'embedded' as const,
   folder: path.join(userDir, 'redox-store', path.basename(id)),
 })
 
-function postgresql(url: string, queue: string): Place {
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql', url, queue }
+function postgresql(url: string, queue: string) {
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql' as const, url, queue }
   throw configuration(
     'The database of the redox-config node is not an address such as postgresql://user:password@host/database.',
     'storeUrl',

@@ -45,7 +45,7 @@ export class Delivery {
   /** that wait or are parked */
   #left = 0
   #parked = 0
-  #place = ''
+  #durability: Pick<Durability, 'place' | 'key'> | undefined
   #environment = ''
   #code: string | undefined
   #logged = ''
@@ -123,11 +123,35 @@ export class Delivery {
     }
   }
 
+  get #place(): string {
+    return JSON.stringify(this.#durability?.place)
+  }
+
+  /**
+   * Begins a new store in place of one that cannot be read, and opens it.
+   * @returns what the folder of the store before is called now
+   * @throws RedoxError REDOX_STORE_LOST when there is nothing to begin anew
+   */
+  async beginAnew(by: { who: string; reason: string }): Promise<string | undefined> {
+    if (this.#outbox || !this.#durability) throw inUse()
+    const { beginAnew } = await import('./outbox.js')
+    const { place, key } = this.#durability
+    const setAside = await beginAnew(place, key, by)
+    this.RED.log.warn(
+      `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
+        (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
+    )
+    clearTimeout(this.#again)
+    this.#code = undefined
+    await this.#open()
+    return setAside
+  }
+
   /** @throws RedoxError REDOX_STORE_… */
   async enter({ place, key, lateAfter }: Durability): Promise<Outbox> {
     const { Outbox } = await import('./outbox.js')
     this.#lateAfter = lateAfter
-    this.#place = JSON.stringify(place)
+    this.#durability = { place, key }
     this.#takeOver(this.#place)
     const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
       name: this.node.id,
@@ -262,3 +286,9 @@ export class Delivery {
     return this.RED._(`${CATALOGUE}${key}`)
   }
 }
+
+const inUse = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_LOST',
+    'The store of this connection is open: no new one was begun. If it cannot be read any more, restart Node-RED first.',
+  )

@@ -7,7 +7,8 @@ import {
   type Ended,
   type Listener as CourierListener,
 } from '../../src/durable/courier'
-import { Contents, type Parcel } from '../../src/durable/contents'
+import type { Contents, Parcel } from '../../src/durable/contents'
+import { beginAnew, openStore, type Place } from '../../src/durable/open-store'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import type { PaceKeeper } from '../../src/transport/retry'
@@ -18,17 +19,6 @@ export interface Listener extends CourierListener {
   /** id of the redox-config node */
   name: string
 }
-
-/** Where the accepted messages of a connection are kept. */
-export type Place =
-  | { kind: 'embedded'; folder: string }
-  | {
-      kind: 'postgresql'
-      /** with user and password */
-      url: string
-      /** whose messages, of those that share the database */
-      queue: string
-    }
 
 /**
  * The accepted messages of one connection. It outlives the nodes of a deploy: what is under way goes on, and the next
@@ -77,13 +67,7 @@ export class Outbox {
   }
 
   static async #open(place: Place, name: string, key: string): Promise<Outbox> {
-    const store = await storeOf(place)
-    try {
-      return new Outbox(await Contents.open(store, key), name, hashOf(key))
-    } catch (error) {
-      await store.close()
-      throw error
-    }
+    return new Outbox(await openStore(place, key), name, hashOf(key))
   }
 
   pace(perFiveMinutes: number): PaceKeeper {
@@ -152,15 +136,6 @@ const nameOf = (place: Place): string =>
 
 const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex')
 
-async function storeOf(place: Place): Promise<DeliveryStore> {
-  if (place.kind === 'embedded') {
-    const { LevelStore } = await import('../../src/durable/level-store.js')
-    return LevelStore.open(place.folder)
-  }
-  const { PostgresStore } = await import('../../src/durable/postgres-store.js')
-  return PostgresStore.open(place)
-}
-
 const heldBytes = ({ files }: Parcel): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 
@@ -175,7 +150,8 @@ const otherKey = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
     'The store key of the redox-config node was changed while its store was sealed with the old one. Set the old key ' +
-      'again; or, once nothing waits or is parked any more, stop Node-RED and move the store away.',
+      'again; or, once nothing waits or is parked any more, begin a new store in the outbox: see docs/operations.md.',
   )
 
-export type { Depth, Ended }
+export { beginAnew }
+export type { Depth, Ended, Place }

@@ -99,6 +99,7 @@ const DECISION = z.strictObject({
   otherAccount: z.boolean().default(false),
 })
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
+const STORE = z.strictObject({ action: z.literal('begin-new'), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
 
 function read<T>(schema: z.ZodType<T>, input: unknown, what: string): T {
@@ -118,6 +119,9 @@ const ASKED = {
     'one line }; with "otherAccount": true a message goes over another account than the one it was accepted for.',
   pause:
     'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
+  store:
+    'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
+    'be read is set aside; nothing is removed.',
   audit: `Take skip and limit (at most ${MAX_LINES}).`,
 }
 
@@ -206,6 +210,12 @@ export const ANSWERS = {
     await store.pause(lane, action === 'pause', reason, question.who, Date.now())
     courier.wake()
     return { status: 204 }
+  },
+
+  store: async ({ connection, body, who }: Question): Promise<Answer> => {
+    const { reason } = read(STORE, body, ASKED.store)
+    const setAside = await deliveryOf(connection).beginAnew({ who, reason })
+    return { status: 200, body: { ...(setAside !== undefined && { setAside }) } }
   },
 
   audit: async (question: Question): Promise<Answer> => {

@@ -78,9 +78,12 @@ export class Contents {
   private constructor(
     readonly store: DeliveryStore,
     readonly seal: Seal,
-    /** of this store and no other; hex */
-    readonly identity: string,
   ) {}
+
+  /** of this store and no other */
+  get identity(): string {
+    return this.store.identity
+  }
 
   /**
    * @param key seals what is stored; that of a new store is the first one it is opened with
@@ -88,10 +91,9 @@ export class Contents {
    */
   static async open(store: DeliveryStore, key: string): Promise<Contents> {
     const seal = new Seal(key)
-    const mark = await store.mark(seal.close('redox', MARK))
     // What it says is of no matter: with another key it cannot be opened.
-    seal.open(mark, MARK)
-    return new Contents(store, seal, createHash('sha256').update(mark).digest('hex'))
+    seal.open(await store.mark(seal.close('redox', MARK)), MARK)
+    return new Contents(store, seal)
   }
 
   /** @throws RedoxError REDOX_STORE_UNREADABLE */

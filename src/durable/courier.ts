@@ -440,6 +440,7 @@ export class Courier {
       const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
       const times = lanes.flatMap(({ oldest }) => oldest ?? [])
       this.#depth = { counts, lanes, ...(times.length > 0 && { oldest: Math.min(...times) }) }
+      await this.store.check()
     } catch (error) {
       this.#trouble = asRedoxError(error)
     }

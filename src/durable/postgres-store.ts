@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Pool, QueryResultRow } from 'pg'
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import { tlsFault } from '../transport/faults'
@@ -77,6 +78,7 @@ export class PostgresStore implements DeliveryStore {
   /** by lane, what is being accepted last: the pool would not keep them in order, nor leave room for others */
   readonly #accepting = new Map<string, Promise<void>>()
   #closed: Promise<void> | undefined
+  #identity = ''
 
   private constructor(pool: Pool, { url, queue }: PostgresOptions) {
     this.#pool = pool
@@ -88,13 +90,14 @@ export class PostgresStore implements DeliveryStore {
 
   /**
    * Makes the tables if they are not there.
+   * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
    * @throws RedoxError
    */
-  static async open(options: PostgresOptions): Promise<PostgresStore> {
+  static async open(options: PostgresOptions, known?: string): Promise<PostgresStore> {
     const pool = makePool(await loadPool(), options.url)
     const store = new PostgresStore(pool, options)
     try {
-      await store.#prepare()
+      await store.#prepare(known)
       return store
     } catch (error) {
       await store.close()
@@ -102,9 +105,11 @@ export class PostgresStore implements DeliveryStore {
     }
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(known: string | undefined): Promise<void> {
     // Looked at before anything is made: who runs it from day to day then need not be allowed to make tables.
-    const version = (await this.#version()) ?? (await this.#setUp())
+    const found = await this.#version()
+    if (known !== undefined && found === undefined) throw otherDatabase()
+    const version = found ?? (await this.#setUp())
     if (version > VERSION)
       throw new RedoxError(
         'REDOX_STORE_NEWER',
@@ -112,6 +117,11 @@ export class PostgresStore implements DeliveryStore {
           `${VERSION}). Update the package here.`,
       )
     await this.#compareClocks()
+    const [row] = await this.#ask<{ mark: Buffer | null }>(
+      'SELECT mark FROM redox.queue WHERE queue = $1',
+      [],
+    )
+    if (known !== undefined && (!row?.mark || identityOf(row.mark) !== known)) throw otherDatabase()
     await this.#ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
   }
 
@@ -156,7 +166,19 @@ export class PostgresStore implements DeliveryStore {
 
   async mark(own: Buffer): Promise<Buffer> {
     const set = 'UPDATE redox.queue SET mark = coalesce(mark, $2) WHERE queue = $1 RETURNING mark'
-    return (await this.#ask<{ mark: Buffer }>(set, [own]))[0]!.mark
+    const { mark } = (await this.#ask<{ mark: Buffer }>(set, [own]))[0]!
+    this.#identity = identityOf(mark)
+    return mark
+  }
+
+  /** No two marks are the same: what is sealed begins with random bytes. */
+  get identity(): string {
+    return this.#identity
+  }
+
+  /** What can go wrong, the next statement tells. */
+  check(): Promise<void> {
+    return Promise.resolve()
   }
 
   // ---- Accepting and sending --------------------------------------------------------------------------
@@ -388,6 +410,10 @@ export class PostgresStore implements DeliveryStore {
     await this.#ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [now, who, id, reason])
   }
 
+  async begun(setAside: string, reason: string, who: string, now: number): Promise<void> {
+    await this.#ask(`SELECT redox.write_line($1, $2, $3, 'begin-new', $4, $5)`, [now, who, setAside, reason])
+  }
+
   async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
     const rows = await this.#ask<Omit<AuditLine, 'at'> & { at: string }>(
       `SELECT at, who, action, subject, reason FROM redox.audit
@@ -537,6 +563,16 @@ function makePool(Made: typeof Pool, url: string): Pool {
 // ---- Rows -----------------------------------------------------------------------------------------------
 
 /** What comes back from an update has no order. */
+const identityOf = (mark: Buffer): string => createHash('sha256').update(mark).digest('hex')
+
+const otherDatabase = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNREADABLE',
+    'The database of the store is not the one that this connection used before, or its tables were removed: nothing ' +
+      'was made in it. Set the right URL, or bring back a backup; or begin a new store in the outbox: see ' +
+      'docs/operations.md.',
+  )
+
 function inOrder(rows: MessageRow[], first: (row: MessageRow) => number = () => 0): StoredMessage[] {
   const place = (row: MessageRow): number => Number(row.sequence)
   return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(stored)

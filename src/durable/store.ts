@@ -112,8 +112,8 @@ export type Action = 'resend' | 'mark-delivered' | 'discard'
 export interface AuditLine {
   at: number
   who: string
-  action: Action | 'pause' | 'resume' | 'look' | 'move'
-  /** id of a message, or a lane */
+  action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
+  /** id of a message, a lane, or the name of the folder that the store before was set aside in (`-`: none) */
   subject: string
   /** in the person's words */
   reason: string
@@ -137,6 +137,15 @@ export interface LaneState {
 export interface DeliveryStore {
   /** Keeps the mark that the first one brought, for ever: whoever comes later can tell by it whether the key is the same. */
   mark(own: Buffer): Promise<Buffer>
+
+  /** Random; of this store alone, for ever: with another one it is another store. Known once `mark` has resolved. */
+  readonly identity: string
+
+  /**
+   * Resolves when messages can be accepted. What was accepted may go on also when they cannot.
+   * @throws RedoxError why not
+   */
+  check(): Promise<void>
 
   /**
    * Durable once it resolves. Of messages with the same id the first is kept.
@@ -205,6 +214,8 @@ export interface DeliveryStore {
   pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void>
   /** Writes a line of the audit: somebody looked at what is in a message. */
   looked(id: string, reason: string, who: string, now: number): Promise<void>
+  /** Writes a line of the audit: this store was begun instead of one that could not be read. */
+  begun(setAside: string, reason: string, who: string, now: number): Promise<void>
   /** Oldest first, lines after that many. */
   audit(request: { skip: number; limit: number }): Promise<AuditLine[]>
 
