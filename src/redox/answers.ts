@@ -338,7 +338,9 @@ function retryAfterSeconds(headers: HttpAnswer['headers']): number | undefined {
   const header = headers['retry-after']
   if (typeof header !== 'string') return undefined
   // A date is one by the server's own clock: this machine's may be hours off.
-  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - serverTime({ headers })) / 1000
+  const seconds = /^\d+$/.test(header)
+    ? Number(header)
+    : (Date.parse(header) - serverTime({ headers })) / 1000
   if (Number.isNaN(seconds)) return undefined
   return Math.min(Math.max(0, Math.round(seconds)), LONGEST_RETRY_AFTER_SECONDS)
 }

@@ -241,9 +241,16 @@ describe('access tokens', () => {
       for (const hours of [-5, 5]) {
         const shift = hours * 3_600_000
         const date = new Date(Date.now() + shift).toUTCString()
-        const body = { ...answer('first', 300), expires: new Date(Date.now() + shift + 300_000).toISOString() }
+        const body = {
+          ...answer('first', 300),
+          expires: new Date(Date.now() + shift + 300_000).toISOString(),
+        }
         script = (request) => (request.path === AUTHENTICATE ? { headers: { date }, body } : normal(request))
-        const { client } = connectTo(server.url, { auth: 'legacy' }, { apiKey: 'api-key', secret: 'x' })
+        const { client } = connectTo(
+          server.url,
+          { auth: 'legacy' },
+          { apiKey: 'api-key', secret: 'canary-secret' },
+        )
         for (let turn = 0; turn < 3; turn++) await upload({ ...connection, client })
         await client.close()
       }
