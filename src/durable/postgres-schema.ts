@@ -53,8 +53,14 @@ const CANDIDATES = `
     WHERE m.queue = _queue AND NOT m.ordered AND m.state = 'held'
   )`
 
+/** How often a claim writes down how late it is. */
+const SEEN_EVERY_MS = 1000
+
+/** Nothing waits longer for a lock: what was given up here must not be done later. */
+export const LOCK_MS = 30_000
+
 // A function would keep plans that were made while its tables were empty, and read all of them when they have grown.
-const BY_INDEX = 'SET plan_cache_mode TO force_custom_plan SET enable_seqscan TO off'
+const BY_INDEX = `SET lock_timeout TO ${LOCK_MS} SET plan_cache_mode TO force_custom_plan SET enable_seqscan TO off`
 // The same for many rows of an index that are sorted after.
 const IN_ORDER = `${BY_INDEX} SET enable_bitmapscan TO off`
 
@@ -71,7 +77,9 @@ CREATE TABLE redox.queue (
   queue text PRIMARY KEY,
   mark bytea,
   lines bigint NOT NULL DEFAULT 0,
-  paused_until bigint NOT NULL DEFAULT 0
+  paused_until bigint NOT NULL DEFAULT 0,
+  ahead bigint NOT NULL DEFAULT 0,
+  seen bigint NOT NULL DEFAULT 0
 );
 
 CREATE SEQUENCE redox.acceptance;
@@ -159,6 +167,20 @@ CREATE TABLE redox.chunk (
 );
 ALTER TABLE redox.chunk ALTER bytes SET STORAGE EXTERNAL;
 
+-- The clock on the database's wall, and that of a queue: it is ahead by what the other one was set back, so that it
+-- never goes back itself. It has been as late as was seen already.
+CREATE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+$$;
+CREATE FUNCTION redox.now(_queue text) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT greatest(seen, redox.now() + ahead) FROM redox.queue WHERE queue = _queue;
+$$;
+CREATE FUNCTION redox.see_clock(_queue text) RETURNS void LANGUAGE sql AS $$
+  UPDATE redox.queue SET ahead = greatest(ahead, seen - wall), seen = greatest(seen, wall + ahead)
+  FROM (SELECT redox.now() AS wall OFFSET 0) clock
+  WHERE queue = _queue AND wall + ahead NOT BETWEEN seen AND seen + ${SEEN_EVERY_MS};
+$$;
+
 -- Accepts; false: a file of it is not there. Of a lane one at a time: a number that is taken earlier and committed
 -- later would stand before one that somebody may have taken already. Its files stay until it is there itself.
 CREATE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _owner text,
@@ -183,11 +205,13 @@ END $$;
 
 -- One claim of a queue at a time: who comes next sees what was taken. Of each lane the first ones go first, so that
 -- much in one does not hold up the others. What a person or a late holder changes just now is left out.
-CREATE FUNCTION redox.claim(_queue text, _holder text, _now bigint, _until bigint, _limit int,
-  _except text[])
+CREATE FUNCTION redox.claim(_queue text, _holder text, _lease bigint, _limit int, _except text[])
 RETURNS SETOF redox.message LANGUAGE plpgsql ${IN_ORDER} AS $$
+DECLARE
+  _now bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(_queue, ${SETUP_LOCK}));
+  _now := redox.now(_queue);
   -- Held too long, and something before it was sent again by a person: that goes first.
   UPDATE redox.message late SET state = 'waiting', holder = NULL, held_until = NULL
   WHERE queue = _queue AND state = 'held' AND ordered AND held_until <= _now AND EXISTS (
@@ -205,9 +229,11 @@ BEGIN
       AND (state = 'waiting' AND due_at <= _now OR state = 'held' AND held_until <= _now)
     FOR UPDATE SKIP LOCKED
   )
-  UPDATE redox.message m SET state = 'held', holder = _holder, held_until = _until
+  UPDATE redox.message m SET state = 'held', holder = _holder, held_until = _now + _lease
   FROM taken WHERE m.sequence = taken.sequence
   RETURNING m.*;
+  -- Last: what changes a message first and its queue then waits for none that does it the other way round.
+  PERFORM redox.see_clock(_queue);
 END $$;
 
 -- When a claim would next get something.
@@ -275,8 +301,7 @@ BEGIN
       AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name])));
 END $$;
 
--- Counts a request and returns 0, or the milliseconds until one may be made. By the clock of the database: it is the
--- same for all. The row of the queue is locked first, so that two never count the same.
+-- Counts a request and returns 0, or the milliseconds until one may be made. The row of the queue is locked first, so that two never count the same.
 CREATE FUNCTION redox.turn(_queue text, _per_window int, _window bigint)
 RETURNS bigint LANGUAGE plpgsql ${BY_INDEX} AS $$
 DECLARE
@@ -284,7 +309,7 @@ DECLARE
   _wait bigint;
 BEGIN
   SELECT paused_until INTO _wait FROM redox.queue WHERE queue = _queue FOR UPDATE;
-  _now := redox.now();
+  _now := redox.now(_queue);
   _wait := greatest(0, _wait - _now, (
     SELECT at + _window - _now FROM redox.request WHERE queue = _queue ORDER BY at DESC OFFSET _per_window - 1 LIMIT 1));
   IF _wait > 0 THEN RETURN _wait; END IF;
@@ -292,8 +317,4 @@ BEGIN
   INSERT INTO redox.request VALUES (_queue, _now);
   RETURN 0;
 END $$;
-
-CREATE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
-$$;
 `

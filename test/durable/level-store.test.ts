@@ -76,7 +76,7 @@ async function settle(
   state: 'delivered' | 'parked',
   reason = 'REDOX_REJECTED',
 ): Promise<void> {
-  const hold = { holder: 'h', now: 2, until: 1e15, limit: 100, except: [] }
+  const hold = { holder: 'h', leaseMs: 1e12, limit: 100, except: [] }
   const notes = Buffer.from('n')
   for (const { id } of await one.claim(hold))
     await one.settle(id, 'h', state === 'parked' ? { state, reason, notes } : { state, notes }, 2)
@@ -84,7 +84,7 @@ async function settle(
 
 describe('embedded store on a disk', () => {
   it('tells at once after a new start, whatever was being told when the process ended', async () => {
-    const hold = { holder: 'gone', now: 1, until: 1e15, limit: 1 }
+    const hold = { holder: 'gone', leaseMs: 1e12, limit: 1 }
     const first = await open()
     await first.accept(message())
     const [taken] = await first.claim({ ...hold, except: [] })
@@ -378,7 +378,7 @@ describe('embedded store on a disk', () => {
     it('what is on its way is written down as far as its files are open', async () => {
       const first = await open()
       await first.accept(message())
-      const [held] = await first.claim({ holder: 'h', now: 2, until: 1e15, limit: 1, except: [] })
+      const [held] = await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
       await rename(folder, away())
       await first.begin(held!.id, 'h')
       await first.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('n') }, 2)

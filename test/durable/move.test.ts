@@ -43,7 +43,7 @@ async function accept(contents: Contents, count: number): Promise<string[]> {
 async function fill(contents: Contents): Promise<string[]> {
   const { store } = contents
   const ids = await accept(contents, 6)
-  const hold = { holder: 'me', now: Date.now(), until: Date.now() + HOUR, limit: 4, except: [] }
+  const hold = { holder: 'me', leaseMs: HOUR, limit: 4, except: [] }
   const claimed = await store.claim(hold)
   assert.equal(claimed.length, 4)
   const [begun, parked, delivered, again] = claimed.map(({ id }) => id) as [string, string, string, string]
@@ -244,8 +244,7 @@ for (const [fromKind, toKind] of PAIRS)
       await accept(from, 1)
       await from.store.claim({
         holder: 'me',
-        now: Date.now(),
-        until: Date.now() + HOUR,
+        leaseMs: HOUR,
         limit: 1,
         except: [],
       })
