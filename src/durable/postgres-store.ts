@@ -757,15 +757,27 @@ function failure(error: unknown, place: string): RedoxError {
   const known = FAILURES.find(([start]) => code?.startsWith(start))
   const detail = code === undefined ? {} : { fault: code }
   if (known) return new RedoxError(known[1], `The PostgreSQL of the store${place} ${known[2]}.`, detail)
-  const tls = tlsTrouble(error, code)
-  if (tls)
-    return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${tls}.`, detail)
+  const trouble = parameterTrouble(error) ?? tlsTrouble(error, code)
+  if (trouble)
+    return new RedoxError(
+      'REDOX_STORE_UNAVAILABLE',
+      `The PostgreSQL of the store${place} ${trouble}.`,
+      detail,
+    )
   const isAnswer =
     /^(?!E)[0-9A-Z]{5}$/.test(code ?? '') && !CONNECTION_CLASSES.some((start) => code?.startsWith(start))
   const text = isAnswer
     ? `answered with the error ${code}: look it up in its log`
     : `cannot be reached${code === undefined ? '' : ` (${code})`}: check that it runs, and the host and port of its URL`
   return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${text}.`, detail)
+}
+
+/** PgBouncer has no code for it. */
+function parameterTrouble(error: unknown): string | undefined {
+  const words = error instanceof Error ? error.message : ''
+  const name = /unsupported startup parameter: (\w{1,40})/.exec(words)?.[1]
+  if (name === undefined) return undefined
+  return `is behind a PgBouncer that refuses the parameter "${name}" of its URL: leave it out, or name it in ignore_startup_parameters of PgBouncer`
 }
 
 function tlsTrouble(error: unknown, code = ''): string | undefined {

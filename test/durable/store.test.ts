@@ -407,6 +407,30 @@ for (const kind of STORES) {
       assert.deepEqual(await newest({ tag: 'x', after: 'm2' }), ['m1'])
     })
 
+    it('refuses a page that goes on after a message that is not there any more', async () => {
+      await accept(free('m1'), free('m2'))
+      for (const after of ['gone', 'g\0ne', ''])
+        for (const newestFirst of [false, true])
+          await rejectsWith(store.find({ after, newestFirst, limit: 9 }), 'REDOX_STORE_LOST')
+      assert.deepEqual(idsOf(await store.find({ after: 'm1', limit: 9 })), ['m2'])
+    })
+
+    for (const [what, character] of [
+      ['NUL', '\0'],
+      ['half a surrogate pair', '\ud800'],
+    ] as const)
+      it(`accepts and finds nothing that has ${what} in it`, async () => {
+        const odd = `a${character}b`
+        for (const change of [{ id: odd }, { lane: odd }, { owner: odd }, { tags: [odd] }])
+          await rejectsWith(store.accept(message('m1', change)), 'REDOX_BAD_INPUT')
+        await accept(message('m2'))
+        for (const query of [{ id: odd }, { lane: odd }, { tag: odd }])
+          assert.deepEqual(await store.find({ ...query, limit: 9 }), [])
+        await rejectsWith(store.decide(odd, 'discard', 'x', 'ann', START), 'REDOX_STORE_LOST')
+        await rejectsWith(store.pause(odd, true, 'x', 'ann', START), 'REDOX_BAD_INPUT')
+        assert.deepEqual(idsOf(await store.find({ limit: 9 })), ['m2'])
+      })
+
     it('lists lanes: what is open, since when, and what blocks them', async () => {
       await accept(
         message('a1', { acceptedAt: START + 1 }),
