@@ -6,6 +6,7 @@ import { Delivery } from '../lib/delivery'
 import { migrated } from '../lib/migrations'
 import { networkOf, UNVERIFIED } from '../lib/network'
 import { enterSandbox, type SandboxEntry } from '../lib/sandbox-host'
+import { followStranded } from '../lib/stranded'
 import { isDeploying } from '../lib/succession'
 
 export = function register(RED: NodeAPI): void {
@@ -16,7 +17,8 @@ export = function register(RED: NodeAPI): void {
     const durable = new Delivery(RED, this, () => this.connection())
 
     const open = async (): Promise<Connection> => {
-      const { durabilityOf, environmentOf, openConnection } = await import('../lib/connection.js')
+      const { CREDENTIALS_IN_SANDBOX, durabilityOf, environmentOf, hasCredentials, openConnection } =
+        await import('../lib/connection.js')
       const config = migrated('redox-config', saved)
       const fromEnv = config.environmentType === 'env' && config.environment !== undefined
       const name: unknown = fromEnv
@@ -31,6 +33,7 @@ export = function register(RED: NodeAPI): void {
       const network = entry ? {} : networkOf(RED, config)
       const { sandbox } = entry ?? {}
       const connection = openConnection(config, secrets, target, sandbox, userDir, network, outbox, this.id)
+      if (entry && hasCredentials(config, secrets)) this.warn(CREDENTIALS_IN_SANDBOX)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       if (durability) durable.begin(connection, durability)
       return connection
@@ -76,4 +79,5 @@ export = function register(RED: NodeAPI): void {
     },
   )
   registerEditorRoutes(RED)
+  followStranded(RED)
 }

@@ -118,6 +118,7 @@ export class Courier {
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
+    if (delivering) this.store.touch().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
     // Another connection may get through.
     this.wake()
   }
@@ -368,6 +369,7 @@ export class Courier {
   }
 
   async #renew(): Promise<void> {
+    if (this.#delivering) await this.store.touch()
     if (this.#underWay.size === 0) return
     await this.store.renew(this.#holder, [...this.#underWay.keys()], this.leaseMs)
   }

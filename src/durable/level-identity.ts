@@ -11,6 +11,8 @@ import path from 'node:path'
 import { codeOf, damagedStore, failed } from './level-errors'
 
 const NAME = 'identity'
+/** What the folder of a store has. */
+export const PARTS = ['messages', 'files', NAME, 'reserve']
 const FLUSHED_AT = 37
 const PATTERN = /^([\da-f-]{36}) (\d{16})\n$/
 
@@ -83,7 +85,8 @@ export async function hasTraces(folder: string): Promise<boolean> {
 export const hasDatabase = async (folder: string): Promise<boolean> =>
   (await namesIn(path.join(folder, 'messages'))).includes('CURRENT')
 
-const namesIn = (folder: string): Promise<string[]> =>
+/** None, where there is no such folder. */
+export const namesIn = (folder: string): Promise<string[]> =>
   readdir(folder).catch((error: unknown) => (isAbsent(error) ? [] : failed(error)))
 
 /** Writes a file that is there as a whole after a power failure, or not at all. */

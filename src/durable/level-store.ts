@@ -29,11 +29,13 @@ import {
   hasDatabase,
   hasTraces,
   IdentityFile,
+  namesIn,
   placeOf,
   readIdentity,
   syncFolder,
   writeIdentity,
 } from './level-identity'
+import { assertLogsIntact } from './level-log'
 import { Reserve } from './reserve'
 import {
   MOVING,
@@ -180,6 +182,7 @@ export class LevelStore implements DeliveryStore {
     if (known !== undefined && found?.identity !== known) throw otherStore()
     if (isFirst) await makeFolders(folder)
     else if (!(await hasDatabase(folder))) throw gone()
+    else await assertLogsIntact(path.join(folder, 'messages'), KEY.flushed)
     const reserve = await Reserve.of(folder)
     const options = { valueEncoding: 'buffer', writeBufferSize: reserve.writeBufferSize }
     const db: Database = new (await engine())(path.join(folder, 'messages'), options)
@@ -220,17 +223,28 @@ export class LevelStore implements DeliveryStore {
 
   /** Checks what is on the disk, and counts it. */
   async #recover(): Promise<void> {
-    this.#place = (await placeOf(this.#folder)) ?? ''
-    await this.#identityFile?.close()
+    await this.#closeIdentity()
     this.#identityFile = await IdentityFile.open(this.#folder)
     const { identity, flushed } = (await readIdentity(this.#folder))!
     const own = (await this.#get(KEY.identity))?.toString()
     if (identity !== this.identity || own !== this.identity) throw otherStore()
     const number = async (key: string): Promise<number> => Number((await this.#get(key))?.toString() ?? 0)
-    if ((await number(KEY.flushed)) < flushed) throw cutShort()
+    // The flush that met a write that failed may be unreadable: it was behind that one.
+    if ((await number(KEY.flushed)) < flushed - Number(this.#isBroken)) throw cutShort()
     this.#flushed = Math.max(this.#flushed, await number(KEY.flushed))
     await this.#recount()
     await this.#assertFiles()
+    await mkdir(this.#files, { recursive: true, mode: 0o700 }).catch(failed)
+    const place = await placeOf(this.#folder)
+    if (place === undefined) throw notInPlace()
+    this.#place = place
+  }
+
+  async #closeIdentity(): Promise<void> {
+    const file = this.#identityFile
+    this.#identityFile = undefined
+    // What it was told last was synced then.
+    await file?.close().catch(() => undefined)
   }
 
   async #recount(): Promise<void> {
@@ -257,7 +271,7 @@ export class LevelStore implements DeliveryStore {
 
   /** Of what is still to be sent or decided each file has to be there, but where that is known already. */
   async #assertFiles(): Promise<void> {
-    const there = new Set(await readdir(this.#files).catch(failed))
+    const there = new Set(await namesIn(this.#files))
     const without = new Set<string>()
     for await (const key of this.#keys('file')) {
       const [, name, id] = key.split('!')
@@ -424,6 +438,11 @@ export class LevelStore implements DeliveryStore {
     )
     const first = lanes.length === 0 ? 0 : this.#claims++ % lanes.length
     return [...lanes.slice(first), ...lanes.slice(0, first)]
+  }
+
+  /** It is open, which no other process can have it meanwhile. */
+  touch(): Promise<void> {
+    return Promise.resolve()
   }
 
   renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
@@ -802,7 +821,7 @@ export class LevelStore implements DeliveryStore {
   }
 
   async #release(): Promise<void> {
-    await this.#identityFile?.close().catch(failed)
+    await this.#closeIdentity()
     await this.#db.close().catch(failed)
   }
 
@@ -976,13 +995,16 @@ export class LevelStore implements DeliveryStore {
    * Waits for the disk, once for all who have written by then: the log is written in order, so that the last record
    * of it brings all before it along. Nobody holds up others meanwhile.
    */
-  readonly #flush = shared(() =>
-    this.#sync().catch(async (error: unknown) => {
+  readonly #flush = shared(async () => {
+    try {
+      // Behind a record that was not written as a whole LevelDB reads no other.
+      if (!this.#isBroken) return await this.#sync()
+    } catch (error) {
       if (!this.#isFull) throw error
-      // The reserve is given up before the next task.
-      await this.#alone(() => this.#sync())
-    }),
-  )
+    }
+    // Repaired, and the reserve given up, before the next task.
+    await this.#alone(() => this.#sync())
+  })
 
   #reading(): ClockReading {
     return { now: this.clock.now(), ahead: this.clock.ahead }
@@ -997,7 +1019,8 @@ export class LevelStore implements DeliveryStore {
           sync: true,
         })
         .catch((error: unknown) => this.#broken(error))
-      await this.#identityFile!.flushed(flushed).catch((error: unknown) => this.#broken(error))
+      if (!this.#identityFile) throw closed()
+      await this.#identityFile.flushed(flushed).catch((error: unknown) => this.#broken(error))
       this.#flushed = flushed
     })
   }
