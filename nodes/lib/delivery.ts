@@ -211,9 +211,8 @@ export class Delivery {
 
   // ---- What people see --------------------------------------------------------------------------------
 
-  #onDepth({ counts, lanes, oldest, trouble }: Depth): void {
+  #onDepth({ counts, lanes, age, trouble }: Depth): void {
     if (this.#isClosed) return
-    const age = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest)
     const state: OutboxState = {
       waiting: counts.waiting + counts.held,
       parked: counts.parked,

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
 import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
+import { byTheClock, onTheWall } from '../../src/durable/clock'
 import type { Content, Notes } from '../../src/durable/contents'
 import {
   STATES,
@@ -189,16 +190,20 @@ export const ANSWERS = {
   messages: async (question: Question): Promise<Answer> => {
     const { limit, ...wanted } = read(MESSAGES, question.query, ASKED.messages)
     // One more, to know whether there are more.
-    const found = await find(outboxOf(question), wanted, limit + 1)
+    const outbox = outboxOf(question)
+    const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
-    return { status: 200, body: { messages: messages.map(line), ...(next !== undefined && { next }) } }
+    return {
+      status: 200,
+      body: { messages: messages.map((found) => line(outbox, found)), ...(next !== undefined && { next }) },
+    }
   },
 
   message: async (question: Question): Promise<Answer> => {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    return { status: 200, body: { ...line(found), ...outcomeOf(outbox, found) } }
+    return { status: 200, body: { ...line(outbox, found), ...outcomeOf(outbox, found) } }
   },
 
   /** All of it; who has looked at it, and why, is written down before. */
@@ -206,7 +211,7 @@ export const ANSWERS = {
     const { reason } = read(CONTENT, question.query, ASKED.content)
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    await outbox.store.looked(found.id, reason, question.who, Date.now())
+    await outbox.store.looked(found.id, reason, question.who, outbox.store.clock.now())
     return { status: 200, body: contentOf(outbox, found) }
   },
 
@@ -215,7 +220,7 @@ export const ANSWERS = {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
     const notes = action === 'resend' ? accountNotes(outbox, found, otherAccount) : undefined
-    await outbox.store.decide(found.id, action, reason, question.who, Date.now(), notes)
+    await outbox.store.decide(found.id, action, reason, question.who, outbox.store.clock.now(), notes)
     outbox.courier.wake()
     return { status: 204 }
   },
@@ -226,7 +231,7 @@ export const ANSWERS = {
     // A name that is misspelled would stop nothing, and say so to nobody.
     if (!(await store.lanes()).some((known) => known.lane === lane))
       throw new Refusal(404, 'not_found', 'Nothing waits for this destination, and it is not paused.')
-    await store.pause(lane, action === 'pause', reason, question.who, Date.now())
+    await store.pause(lane, action === 'pause', reason, question.who, store.clock.now())
     courier.wake()
     return { status: 204 }
   },
@@ -271,8 +276,11 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
       ...known,
       ...(code !== undefined && { code }),
       counts,
-      ...(times.length > 0 && { oldest: iso(Math.min(...times)) }),
-      lanes: [...lanes].sort(byUrgency).slice(0, MAX_LANES).map(laneShown),
+      ...(times.length > 0 && { oldest: shownTime(outbox, Math.min(...times)) }),
+      lanes: [...lanes]
+        .sort(byUrgency)
+        .slice(0, MAX_LANES)
+        .map((lane) => laneShown(outbox, lane)),
       lanesInAll: lanes.length,
     }
   } catch (error) {
@@ -292,9 +300,12 @@ function byUrgency(a: LaneState, b: LaneState): number {
   return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
 }
 
-const laneShown = ({ oldest, ...lane }: LaneState): object => ({
+/** As the clock on the wall tells it. */
+const shownTime = ({ store }: Outbox, time: number): string => iso(onTheWall(store.clock, time))
+
+const laneShown = (outbox: Outbox, { oldest, ...lane }: LaneState): object => ({
   ...lane,
-  ...(oldest !== undefined && { oldest: iso(oldest) }),
+  ...(oldest !== undefined && { oldest: shownTime(outbox, oldest) }),
 })
 
 async function find(
@@ -302,7 +313,8 @@ async function find(
   { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
-  const given = { ...asked, lane: destination, newestFirst: order === 'newest' }
+  const [since, till] = [asked.since, asked.till].map((time) => time && byTheClock(store.clock, time))
+  const given = { ...asked, since, till, lane: destination, newestFirst: order === 'newest' }
   const wanted = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   ) as Partial<Query>
@@ -315,13 +327,16 @@ async function find(
 }
 
 /** What is known of a message without opening what is sealed. */
-function line({ id, state, lane, owner, attempts, ...message }: StoredMessage): object {
+function line(outbox: Outbox, { id, state, lane, owner, attempts, ...message }: StoredMessage): object {
   const { acceptedAt, deadline, dueAt, endedAt, reason, ordered } = message
   return {
     ...{ id, state, destination: lane, attempts, ordered },
-    acceptedAt: iso(acceptedAt),
-    ...(state === 'waiting' && { deadline: iso(deadline), ...(dueAt > 0 && { dueAt: iso(dueAt) }) }),
-    ...(endedAt !== undefined && { endedAt: iso(endedAt) }),
+    acceptedAt: shownTime(outbox, acceptedAt),
+    ...(state === 'waiting' && {
+      deadline: shownTime(outbox, deadline),
+      ...(dueAt > 0 && { dueAt: shownTime(outbox, dueAt) }),
+    }),
+    ...(endedAt !== undefined && { endedAt: shownTime(outbox, endedAt) }),
     ...(reason !== undefined && { reason }),
     owner,
   }

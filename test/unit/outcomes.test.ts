@@ -613,6 +613,10 @@ describe('outcomes of a send, row by row', () => {
       ['17', 17],
       [new Date(Date.now() + 60_000).toUTCString(), 60],
       ['soon', undefined],
+      // Of years, or for ever: an hour.
+      ['999999999', 3600],
+      ['9'.repeat(400), 3600],
+      [new Date(Date.now() + 1e12).toUTCString(), 3600],
     ]
     for (const [header, seconds = NaN] of waits) {
       script = () => ({ status: 429, headers: { 'retry-after': header } })
