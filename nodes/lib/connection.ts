@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Node } from 'node-red'
 import { RedoxError } from '../../src/errors'
+import type { LaneState } from '../../src/durable/store'
 import type { FhirSender } from '../../src/message/fhir'
 import { accountOf, SANDBOX_ACCOUNT } from '../../src/redox/account'
 import { newSuccession, RedoxClient, type Succession } from '../../src/redox/client'
@@ -23,7 +24,8 @@ import {
 import type { Credentials } from '../../src/auth/credentials'
 import { unsetVariable } from './evaluate'
 import type { Network, NetworkConfig } from './network'
-import type { Ended, Outbox, Place } from './outbox'
+import { isDatabaseUrl, placeIn, type Place } from '../../src/durable/open-store'
+import type { Ended, Outbox } from './outbox'
 import type { SandboxEntry } from './sandbox-host'
 
 type Sandbox = SandboxEntry['sandbox']
@@ -106,12 +108,29 @@ export interface Connection {
   outbox?: Outbox
 }
 
+/** What a node that sends hears of durable delivery. */
+export interface UserListener {
+  /** an outcome of one of its messages */
+  onEnded: (ended: Ended) => Promise<void>
+  /** what there is in the store now */
+  onBacklog: (backlog: ConnectionBacklog) => void
+}
+
+/** What a connection has accepted and not delivered. */
+export interface ConnectionBacklog {
+  /** of the connection; empty while it is not open */
+  environment: string
+  destinations: LaneState[]
+  /** why the store cannot be used */
+  code?: string
+}
+
 /** The redox-config node, as the other nodes find it behind their `connection` property. */
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
-  /** Durable delivery: tells a node what became of its messages. Returns how to stop. */
-  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void
+  /** Durable delivery: tells a node what became of its messages, and what waits. Returns how to stop. */
+  hear(user: Node, listener: UserListener): () => void
   /** by id: Node-RED takes the connection's status to the Status nodes that listen to these */
   users: Record<string, Node>
 }
@@ -216,7 +235,7 @@ export function durabilityOf(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
   id: string,
-  userDir: string,
+  userDir: string | undefined,
   target: TargetEnvironment,
 ): Durability | undefined {
   const config = asTexts(savedConfig)
@@ -228,18 +247,18 @@ export function durabilityOf(
   if (key.length < KEY_LENGTH)
     throw configuration(
       `The store key of the redox-config node ${key === '' ? 'is missing' : `has fewer than ${KEY_LENGTH} characters`}. ` +
-        `What is accepted is encrypted with it. ${whatKeyToSet(kind, id, userDir)}`,
+        `What is accepted is encrypted with it. ${whatKeyToSet(kind, placeIn(userDir, id))}`,
       'storeKey',
     )
   if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
     throw configuration(
       'The store key of the redox-config node is that of an example, which is published: it is taken for the sandbox only. ' +
-        'Let the dialog make a new one, and keep it in a safe place; a store that the published key has sealed is moved ' +
-        'away before, while Node-RED is stopped.',
+        'Let the dialog make a new one, and keep it in a safe place. A store that the published key has ' +
+        'sealed cannot be read with it: begin a new one in the outbox.',
       'storeKey',
     )
   return {
-    place: kind === 'embedded' ? embedded(id, userDir) : postgresql(storeUrl.trim(), id),
+    place: placeIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
     ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',
     retryFor: amount(config.storeRetryHours, 72, 'time for durable retries') * HOUR,
@@ -249,26 +268,21 @@ export function durabilityOf(
 }
 
 /** A new key opens nothing that an earlier one has sealed. */
-function whatKeyToSet(kind: 'embedded' | 'postgresql', id: string, userDir: string): string {
+function whatKeyToSet(kind: Place['kind'], { folder, mark }: Extract<Place, { kind: 'embedded' }>): string {
   const old =
     'set the key that it had before again, from the copy that was kept of it: no other key can read its store'
   const made = 'let the dialog make a key, or take one from an environment variable'
-  if (kind === 'postgresql')
-    return `If this connection has delivered durably before, ${old}. If it never has, ${made}.`
-  if (!existsSync(embedded(id, userDir).folder)) return `This connection has no store yet: ${made}.`
-  return (
-    `This connection has a store: ${old}. If there is no copy, stop Node-RED and move the store's folder ` +
-    `(redox-store/${path.basename(id)} in the user directory) away, with all that waits in it, before a new key is made.`
-  )
+  if (existsSync(folder) || (mark !== undefined && existsSync(mark)))
+    return (
+      `This connection has a store: ${old}. If there is no copy, what waits in the store is lost: set a new key, deploy, ` +
+      'and begin a new store in the outbox.'
+    )
+  if (kind === 'embedded') return `This connection has no store yet: ${made}.`
+  return `If this connection has delivered durably before, or does so elsewhere, ${old}. If it never has, ${made}.`
 }
 
-const embedded = (id: string, userDir: string): Place & { kind: 'embedded' } => ({
-  kind: 'embedded',
-  folder: path.join(userDir, 'redox-store', path.basename(id)),
-})
-
-function postgresql(url: string, queue: string): Place {
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql', url, queue }
+function databaseUrl(url: string): string {
+  if (isDatabaseUrl(url)) return url
   throw configuration(
     'The database of the redox-config node is not an address such as postgresql://user:password@host/database.',
     'storeUrl',

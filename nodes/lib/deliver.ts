@@ -1,4 +1,5 @@
 import type { NodeMessageInFlow } from 'node-red'
+import { laneOf } from '../../src/durable/contents'
 import type { Ended } from '../../src/durable/courier'
 import type { JsonObject } from '../../src/message/json'
 import { checked } from '../../src/message/prepared'
@@ -20,20 +21,21 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
  * Leaves a message to the outbox, which sends it.
  * @param owner the node that emits the answer
  * @param before what came before it
- * @returns what the outbox calls it
+ * @returns what the outbox calls it, and where it goes
  */
-export function accept(
+export async function accept(
   { draft, files, isText }: PreparedMessage,
   { client, environment, account }: Connection,
   outbox: Outbox,
   owner: string,
   { msg }: Work,
   before: Promise<unknown>,
-): Promise<string> {
+): Promise<{ id: string; destination: string }> {
   const message = checked(draft)
   client.assertDeliverable(message, files)
   const from = { owner, environment, account }
-  return outbox.accept({ ...from, message, files, isText, msg: plainProperties(msg) }, before)
+  const id = await outbox.accept({ ...from, message, files, isText, msg: plainProperties(msg) }, before)
+  return { id, destination: laneOf(message) }
 }
 
 /** The answer of a message that the outbox has sent. */

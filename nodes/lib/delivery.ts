@@ -1,8 +1,8 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError } from '../../src/errors'
-import type { MessageState } from '../../src/durable/store'
-import type { Connection, Durability, RedoxConfigNode } from './connection'
-import type { Depth, Ended, Outbox } from './outbox'
+import type { LaneState, MessageState } from '../../src/durable/store'
+import type { Connection, Durability, RedoxConfigNode, UserListener } from './connection'
+import type { Depth, Outbox } from './outbox'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
@@ -45,11 +45,12 @@ export class Delivery {
   /** that wait or are parked */
   #left = 0
   #parked = 0
-  #place = ''
+  #durability: Pick<Durability, 'place' | 'key'> | undefined
+  #environment = ''
   #code: string | undefined
   #logged = ''
   #again: NodeJS.Timeout | undefined
-  readonly #listeners = new Map<string, (ended: Ended) => Promise<void>>()
+  readonly #listeners = new Map<string, UserListener>()
   readonly #deaf = new Map<string, () => void>()
   /** nodes hear of their messages once all flows have started: what is emitted before goes nowhere */
   #isHeard = false
@@ -116,16 +117,41 @@ export class Delivery {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
       this.#show({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
+      this.#tellUsers([], code)
       this.#log(code, error instanceof RedoxError ? error.message : '')
       this.#again = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
     }
+  }
+
+  get #place(): string {
+    return JSON.stringify(this.#durability?.place)
+  }
+
+  /**
+   * Begins a new store in place of one that cannot be read, and opens it.
+   * @returns what the folder of the store before is called now
+   * @throws RedoxError REDOX_STORE_LOST when there is nothing to begin anew
+   */
+  async beginAnew(by: { who: string; reason: string }): Promise<string | undefined> {
+    if (this.#outbox || !this.#durability) throw inUse()
+    const { beginAnew } = await import('./outbox.js')
+    const { place, key } = this.#durability
+    const setAside = await beginAnew(place, key, by)
+    this.RED.log.warn(
+      `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
+        (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
+    )
+    clearTimeout(this.#again)
+    this.#code = undefined
+    await this.#open()
+    return setAside
   }
 
   /** @throws RedoxError REDOX_STORE_… */
   async enter({ place, key, lateAfter }: Durability): Promise<Outbox> {
     const { Outbox } = await import('./outbox.js')
     this.#lateAfter = lateAfter
-    this.#place = JSON.stringify(place)
+    this.#durability = { place, key }
     this.#takeOver(this.#place)
     const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
       name: this.node.id,
@@ -138,10 +164,11 @@ export class Delivery {
   }
 
   begin({ client, environment, account }: Connection, { ordered, retryFor, keepFor }: Durability): void {
+    this.#environment = environment
     if (!this.#isClosed) this.#outbox?.use({ client, environment, account, ordered, retryFor, keepFor })
   }
 
-  hear(user: Node, listener: (ended: Ended) => Promise<void>): () => void {
+  hear(user: Node, listener: UserListener): () => void {
     const { id } = user
     this.#listeners.set(id, listener)
     this.node.users[id] = user
@@ -153,8 +180,8 @@ export class Delivery {
     }
   }
 
-  #attach(owner: string, listener: (ended: Ended) => Promise<void>): void {
-    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, listener))
+  #attach(owner: string, { onEnded }: UserListener): void {
+    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, onEnded))
   }
 
   /**
@@ -195,6 +222,7 @@ export class Delivery {
     }
     this.#left = state.waiting + state.parked
     this.#show(state)
+    this.#tellUsers(lanes, trouble?.code)
     if (trouble) this.#log(trouble.code, trouble.message)
     else {
       this.#logged = ''
@@ -203,6 +231,12 @@ export class Delivery {
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
+  }
+
+  /** What waits is told to each node that sends over the connection, whichever of them accepted it. */
+  #tellUsers(destinations: LaneState[], code?: string): void {
+    const backlog = { environment: this.#environment, destinations, ...(code !== undefined && { code }) }
+    for (const { onBacklog } of this.#listeners.values()) onBacklog(backlog)
   }
 
   #tellParked(state: OutboxState): void {
@@ -252,3 +286,9 @@ export class Delivery {
     return this.RED._(`${CATALOGUE}${key}`)
   }
 }
+
+const inUse = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_LOST',
+    'The store of this connection is open: no new one was begun. If it cannot be read any more, restart Node-RED first.',
+  )

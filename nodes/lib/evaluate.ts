@@ -41,6 +41,13 @@ const text = (value: unknown): string => (value === undefined || value === null 
 export const unsetVariable = (value: unknown): string | undefined =>
   typeof value === 'string' ? /^\$\{([^}]+)\}$/.exec(value.trim())?.[1] : undefined
 
+/** What a field is whatever the message is: a text of the node, or an environment variable. */
+export function constantOf(RED: NodeAPI, node: Node, fields: Fields, name: string): string | undefined {
+  const { value, type } = fields.get(name) ?? UNSET
+  if (type === 'str') return value.trim()
+  return type === 'env' ? text(RED.util.evaluateNodeProperty(value, type, node, {})).trim() : undefined
+}
+
 /**
  * Values of a node's typed inputs for one message. An input that is empty, or whose message property is not
  * there, is `undefined`: it is then left out.

@@ -6,9 +6,9 @@ import {
   type Depth,
   type Ended,
   type Listener as CourierListener,
-  type Parcel,
 } from '../../src/durable/courier'
-import { Seal } from '../../src/durable/seal'
+import type { Contents, Parcel } from '../../src/durable/contents'
+import { beginAnew, openStore, type Place } from '../../src/durable/open-store'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import type { PaceKeeper } from '../../src/transport/retry'
@@ -19,17 +19,6 @@ export interface Listener extends CourierListener {
   /** id of the redox-config node */
   name: string
 }
-
-/** Where the accepted messages of a connection are kept. */
-export type Place =
-  | { kind: 'embedded'; folder: string }
-  | {
-      kind: 'postgresql'
-      /** with user and password */
-      url: string
-      /** whose messages, of those that share the database */
-      queue: string
-    }
 
 /**
  * The accepted messages of one connection. It outlives the nodes of a deploy: what is under way goes on, and the next
@@ -43,15 +32,16 @@ export class Outbox {
   readonly #accepting = new Set<Promise<string>>()
   #acceptingBytes = 0
   #listener: Listener | undefined
+  readonly store: DeliveryStore
   readonly courier: Courier
 
   private constructor(
-    readonly store: DeliveryStore,
+    readonly contents: Contents,
     private readonly place: string,
     private readonly keyHash: string,
-    readonly seal: Seal,
   ) {
-    this.courier = new Courier(store, seal, {
+    this.store = contents.store
+    this.courier = new Courier(contents, {
       onDepth: (depth) => this.#listener?.onDepth(depth),
       onOrphan: (...about) => this.#listener?.onOrphan(...about),
     })
@@ -77,16 +67,7 @@ export class Outbox {
   }
 
   static async #open(place: Place, name: string, key: string): Promise<Outbox> {
-    const store = await storeOf(place)
-    try {
-      const seal = new Seal(key)
-      // What it says is of no matter: with another key it cannot be opened.
-      seal.open(await store.mark(seal.close('redox', MARK)), MARK)
-      return new Outbox(store, name, hashOf(key), seal)
-    } catch (error) {
-      await store.close()
-      throw error
-    }
+    return new Outbox(await openStore(place, key), name, hashOf(key))
   }
 
   pace(perFiveMinutes: number): PaceKeeper {
@@ -150,21 +131,10 @@ export class Outbox {
 const open = new Map<string, Promise<Outbox>>()
 const leaving = new Map<string, Promise<void>>()
 
-const MARK = 'mark'
-
 const nameOf = (place: Place): string =>
   place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`
 
 const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex')
-
-async function storeOf(place: Place): Promise<DeliveryStore> {
-  if (place.kind === 'embedded') {
-    const { LevelStore } = await import('../../src/durable/level-store.js')
-    return LevelStore.open(place.folder)
-  }
-  const { PostgresStore } = await import('../../src/durable/postgres-store.js')
-  return PostgresStore.open(place)
-}
 
 const heldBytes = ({ files }: Parcel): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
@@ -180,7 +150,8 @@ const otherKey = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
     'The store key of the redox-config node was changed while its store was sealed with the old one. Set the old key ' +
-      'again; or, once nothing waits or is parked any more, stop Node-RED and move the store away.',
+      'again; or, once nothing waits or is parked any more, begin a new store in the outbox: see docs/operations.md.',
   )
 
-export type { Depth, Ended }
+export { beginAnew }
+export type { Depth, Ended, Place }

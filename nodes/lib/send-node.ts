@@ -2,12 +2,13 @@ import { types } from 'node:util'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
+import type { LaneState } from '../../src/durable/store'
 import type { Draft } from '../../src/message/prepared'
 import { Turns } from '../../src/turns'
 import type { UploadKind } from '../../src/redox/client'
 import { closeWithinMs, timer } from './closing'
-import type { Connection, RedoxConfigNode } from './connection'
-import { fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
+import type { Connection, ConnectionBacklog, RedoxConfigNode } from './connection'
+import { constantOf, fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
 import { migrated } from './migrations'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
@@ -96,7 +97,8 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       if (outbox && prepared.kind === 'message') {
         if (work.signal.aborted) throw stopped()
         work.commit()
-        const id = await accept(prepared, connection, outbox, this.id, work, before)
+        const { id, destination } = await accept(prepared, connection, outbox, this.id, work, before)
+        destinations.add(destination)
         return { accepted: { id, warnings } }
       }
       const { redox, ...done } = await deliver(prepared, client, work)
@@ -120,7 +122,23 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       ticket.sent(answer.statusCode, answer.redox.way, answer.id)
       this.send(withAnswer(msg, answer))
     }
-    const stopHearing = configNodeOf(RED, saved.connection)?.hear(this, hear)
+    // Where its messages go, as far as it is known: what waits there concerns the node, also what others have accepted.
+    const destinations = new Set<string>()
+    const named = constantOf(RED, this, fieldsOf(migrated(type, saved)), 'destination')
+    const isMine = ({ lane, owners }: LaneState): boolean =>
+      owners.includes(this.id) || destinations.has(lane) || destinationOf(lane) === named
+    const onBacklog = (backlog: ConnectionBacklog): void => {
+      const { environment, code } = backlog
+      const mine = backlog.destinations.filter(isMine)
+      status.backlog({
+        environment,
+        waiting: mine.reduce((sum, { open }) => sum + open, 0),
+        parked: mine.reduce((sum, { parked }) => sum + parked, 0),
+        isStopped: mine.some(({ paused, blockedBy }) => paused || blockedBy !== undefined),
+        ...(code !== undefined && { code }),
+      })
+    }
+    const stopHearing = configNodeOf(RED, saved.connection)?.hear(this, { onEnded: hear, onBacklog })
 
     const lasting = `${type} ${this.id}`
     this.on('input', (msg, send, done) => {
@@ -199,6 +217,9 @@ function withAnswer(msg: NodeMessageInFlow, { payload, statusCode, redox }: Answ
     return { ...msg, ...answer }
   }
 }
+
+/** `fhir a-slug` and `datamodel ID`: without the API. */
+const destinationOf = (lane: string): string => lane.slice(lane.indexOf(' ') + 1)
 
 function configNodeOf(RED: NodeAPI, id: string): RedoxConfigNode | undefined {
   const node = RED.nodes.getNode(id) as RedoxConfigNode | null

@@ -22,6 +22,18 @@ export interface Ticket {
   failed: (code: string) => void
 }
 
+/** What durable delivery has accepted for the destinations of the node, and not delivered. */
+export interface Backlog {
+  environment: string
+  /** messages that wait, or are being sent */
+  waiting: number
+  parked: number
+  /** nothing goes to one of the destinations: a message to it is parked, or a person has paused it */
+  isStopped: boolean
+  /** why the store cannot be used */
+  code?: string
+}
+
 /** How the last message ended. */
 interface Ended {
   failed: boolean
@@ -35,6 +47,7 @@ interface Ended {
 export class Status {
   readonly #underWay = new Map<Ticket, Progress>()
   #environment = ''
+  #backlog: Backlog | undefined
   #ended: Ended | undefined
   #shown = ''
   #credit = AT_ONCE
@@ -72,6 +85,15 @@ export class Status {
       failed: (code) => this.#end(ticket, { failed: true, text: () => code }),
     }
     return ticket
+  }
+
+  backlog(backlog: Backlog): void {
+    const { environment, waiting, parked, isStopped, code } = backlog
+    const isEmpty = waiting + parked === 0 && !isStopped && code === undefined
+    if (isEmpty && this.#backlog === undefined) return
+    if (environment !== '') this.#environment = environment
+    this.#backlog = isEmpty ? undefined : backlog
+    this.#changed()
   }
 
   close(): void {
@@ -118,11 +140,21 @@ export class Status {
     const busy = [this.#movingText(moving), this.#waitingText(all.length - moving.length)]
     const parts = isBusy ? [...busy, failed ? this.#ended!.text() : ''] : [this.#ended?.text() ?? '']
     const prefix = this.#environment === 'sandbox' ? `${this.#word('sandbox')} ` : ''
+    const { code, parked = 0, isStopped = false } = this.#backlog ?? {}
+    const isBad = failed || code !== undefined || parked > 0 || isStopped
     return {
-      fill: failed ? 'red' : isBusy ? 'blue' : 'green',
-      shape: failed ? 'ring' : 'dot',
-      text: prefix + parts.filter((part) => part !== '').join(' · '),
+      fill: isBad ? 'red' : this.#backlog ? 'yellow' : isBusy ? 'blue' : 'green',
+      shape: isBad ? 'ring' : 'dot',
+      text: prefix + [...parts, ...this.#backlogTexts()].filter((part) => part !== '').join(' · '),
     }
+  }
+
+  #backlogTexts(): string[] {
+    if (!this.#backlog) return []
+    const { waiting, parked, isStopped, code = '' } = this.#backlog
+    const counted = (key: string, count: number): string => (count > 0 ? `${this.#word(key)} ${count}` : '')
+    const stopped = isStopped ? this.#word('stopped') : ''
+    return [code, counted('waiting', waiting), counted('parked', parked), stopped]
   }
 
   #movingText(moving: Progress[]): string {

@@ -26,7 +26,7 @@ export = function register(RED: NodeAPI): void {
       const target = environmentOf(name)
       const userDir = RED.settings.userDir ?? process.cwd()
       const secrets = this.credentials ?? {}
-      const durability = durabilityOf(config, secrets, this.id, userDir, target)
+      const durability = durabilityOf(config, secrets, this.id, RED.settings.userDir, target)
       const outbox = durability && (await durable.enter(durability))
       if (target === 'Sandbox') entry ??= await enterSandbox(config.faults, config.subscribed)
       const network = entry ? {} : networkOf(RED, config)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
-import type { Content, Notes } from '../../src/durable/courier'
+import type { Content, Notes } from '../../src/durable/contents'
 import {
   STATES,
   type DeliveryStore,
@@ -99,6 +99,7 @@ const DECISION = z.strictObject({
   otherAccount: z.boolean().default(false),
 })
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
+const STORE = z.strictObject({ action: z.literal('begin-new'), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
 
 function read<T>(schema: z.ZodType<T>, input: unknown, what: string): T {
@@ -118,6 +119,9 @@ const ASKED = {
     'one line }; with "otherAccount": true a message goes over another account than the one it was accepted for.',
   pause:
     'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
+  store:
+    'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
+    'be read is set aside; nothing is removed.',
   audit: `Take skip and limit (at most ${MAX_LINES}).`,
 }
 
@@ -208,6 +212,12 @@ export const ANSWERS = {
     return { status: 204 }
   },
 
+  store: async ({ connection, body, who }: Question): Promise<Answer> => {
+    const { reason } = read(STORE, body, ASKED.store)
+    const setAside = await deliveryOf(connection).beginAnew({ who, reason })
+    return { status: 200, body: { ...(setAside !== undefined && { setAside }) } }
+  },
+
   audit: async (question: Question): Promise<Answer> => {
     const { skip, limit } = read(AUDIT, question.query, ASKED.audit)
     const { store } = outboxOf(question)
@@ -220,7 +230,7 @@ const iso = (milliseconds: number): string => new Date(milliseconds).toISOString
 
 async function connection(id: string, { name, outbox, code }: Delivery): Promise<object> {
   const known = { id, name }
-  if (!outbox) return { ...known, code: code ?? 'REDOX_STORE_UNAVAILABLE' }
+  if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
     const [counts, lanes] = await Promise.all([outbox.store.counts(), outbox.store.lanes()])
     const times = lanes.flatMap(({ oldest }) => oldest ?? [])
@@ -250,7 +260,7 @@ const laneShown = ({ oldest, ...lane }: LaneState): object => ({
 })
 
 async function find(
-  { store, seal }: Outbox,
+  { store, contents }: Outbox,
   { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
@@ -263,7 +273,7 @@ async function find(
   if (byId.length > 0) return byId
   // A hash is also copied from programs that write it in capitals.
   const tag = /^[\dA-F]{64}$/i.test(search) ? search.toLowerCase() : search
-  return store.find({ ...wanted, tag: seal.nameFor(tag), limit })
+  return store.find({ ...wanted, tag: contents.seal.nameFor(tag), limit })
 }
 
 /** What is known of a message without opening what is sealed. */
@@ -280,9 +290,9 @@ function line({ id, state, lane, owner, attempts, ...message }: StoredMessage): 
 }
 
 /** What a message is, and what became of it so far: nothing that a log may not have. */
-function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
+function outcomeOf({ courier, contents }: Outbox, message: StoredMessage): object {
   try {
-    const { message: prepared, environment, files, msg } = courier.contentOf(message)
+    const { message: prepared, environment, files, msg } = contents.contentOf(message)
     return {
       msgid: msg._msgid,
       operation: prepared.operation,
@@ -290,7 +300,7 @@ function outcomeOf({ courier }: Outbox, message: StoredMessage): object {
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
       otherAccount: courier.isForOtherAccount(message),
-      ...ending(courier.notesOf(message), message),
+      ...ending(contents.notesOf(message), message),
     }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -316,9 +326,9 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
 const LONGEST_TEXT = 50_000
 
 /** All that was accepted, apart from the bytes of files, and Redox's own answer. */
-function contentOf({ courier }: Outbox, message: StoredMessage): object {
-  const { message: prepared, files } = courier.contentOf(message)
-  const { delivery, error, unknown } = courier.notesOf(message)
+function contentOf({ contents }: Outbox, message: StoredMessage): object {
+  const { message: prepared, files } = contents.contentOf(message)
+  const { delivery, error, unknown } = contents.notesOf(message)
   const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
   const names = files.map(({ name }: Content['files'][number]) => name)
   return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })

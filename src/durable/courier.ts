@@ -1,41 +1,12 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { badInput, RedoxError, type RedoxErrorCode, type RedoxErrorDetail } from '../errors'
-import {
-  sha256Of,
-  type FileDescription,
-  type FileReference,
-  type FileSource,
-  type MessageFile,
-} from '../file/file'
-import { isObject, type JsonObject } from '../message/json'
+import { RedoxError, type RedoxErrorCode } from '../errors'
 import type { PreparedMessage } from '../message/prepared'
-import { identifiersOf, type Delivery, type RedoxClient, type Uploaded } from '../redox/client'
+import { identifiersOf, type Delivery, type RedoxClient } from '../redox/client'
 import { backoff } from '../transport/retry'
-import { inTurns } from '../turns'
-import type { Seal } from './seal'
-import type { DeliveryStore, MessageState, LaneState, Settlement, StoredMessage } from './store'
-
-/** What is accepted: a message that was checked, with everything that its answer is to carry. */
-export interface Parcel {
-  /** id of the node that emits the answer */
-  owner: string
-  message: PreparedMessage
-  /** in the order of `message.files` */
-  files: MessageFile[]
-  /** the message's text is the document: it has no file */
-  isText: boolean
-  /** `sandbox`, or the environment's name */
-  environment: string
-  /**
-   * Where it may be sent to: it goes over no other account than the one it was accepted for, unless an operator says
-   * so. A fingerprint, see `accountOf` in `src/redox/account.ts`; undefined: accepted by a release before there was one.
-   */
-  account?: string
-  /** the properties of the flow's message that are plain data */
-  msg: JsonObject
-}
+import type { Contents, Failure, Notes, Parcel } from './contents'
+import type { DeliveryStore, LaneState, MessageState, Settlement, StoredMessage } from './store'
 
 /** What became of a parcel. */
 export interface Ended {
@@ -44,40 +15,6 @@ export interface Ended {
   attempts: number
   parcel: Omit<Parcel, 'files'>
   outcome: { delivery: Delivery } | { error: RedoxError }
-}
-
-interface StoredFile extends FileDescription {
-  kind: 'stored'
-  /** its name in the store */
-  stored: string
-  size: number
-  sha256: string
-}
-
-/** What is sealed as `content`. */
-export interface Content extends Omit<Parcel, 'files'> {
-  files: (StoredFile | FileReference)[]
-}
-
-interface Failure {
-  code: RedoxErrorCode
-  message: string
-  cause: RedoxErrorDetail
-}
-
-/** What is sealed as `notes`. */
-export interface Notes {
-  /** by the index of the file */
-  uploaded: Record<number, Uploaded>
-  /** the account that they were uploaded to, where it is another than the message's */
-  uploadAccount?: string
-  /** the account that an operator lets the message go over, although it was accepted for another one */
-  allowedAccount?: string
-  delivery?: Delivery
-  /** how the last attempt failed */
-  error?: Failure
-  /** an attempt that may have been delivered: no later failure can take that back */
-  unknown?: Failure
 }
 
 /** How the messages of a connection are sent. */
@@ -155,12 +92,14 @@ export class Courier {
   #trouble: RedoxError | undefined
   #depth: Depth = { counts: { waiting: 0, held: 0, parked: 0, delivered: 0, discarded: 0 }, lanes: [] }
 
+  private readonly store: DeliveryStore
+
   constructor(
-    private readonly store: DeliveryStore,
-    private readonly seal: Seal,
+    readonly contents: Contents,
     private readonly listener: Listener,
     private readonly leaseMs = LEASE_MS,
   ) {
+    this.store = contents.store
     this.#running = Promise.all([
       this.#send(),
       this.#every(LOOK_EVERY_MS, () => this.#tell()),
@@ -210,16 +149,17 @@ export class Courier {
    * @throws RedoxError REDOX_STORE_UNREADABLE
    */
   isForOtherAccount(stored: StoredMessage): boolean {
-    const { allowedAccount } = this.notesOf(stored)
+    const { allowedAccount } = this.contents.notesOf(stored)
     return (
-      this.#delivering !== undefined && !mayGoOver(this.#delivering, this.contentOf(stored), allowedAccount)
+      this.#delivering !== undefined &&
+      !mayGoOver(this.#delivering, this.contents.contentOf(stored), allowedAccount)
     )
   }
 
   /** Notes of a message with which it may go over the account that this sends over now. */
   allowingThisAccount(stored: StoredMessage): Buffer {
-    const notes: Notes = { ...this.notesOf(stored), allowedAccount: this.#delivering!.account }
-    return this.seal.close(notes, notesPlace(stored.id))
+    const notes: Notes = { ...this.contents.notesOf(stored), allowedAccount: this.#delivering!.account }
+    return this.contents.sealNotes(stored.id, notes)
   }
 
   // ---- Accepting --------------------------------------------------------------------------------------
@@ -233,19 +173,9 @@ export class Courier {
     const id = randomUUID()
     const now = Date.now()
     const store = async (): Promise<void> => {
-      const files = await Promise.all(parcel.files.map((file) => this.#keep(file)))
-      const content: Content = { ...parcel, files }
-      await this.store.accept({
-        id,
-        lane: laneOf(parcel.message),
-        ordered,
-        owner: parcel.owner,
-        acceptedAt: now,
-        deadline: Math.ceil(now + retryFor),
-        files: files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
-        tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
-        content: this.seal.close(content, contentPlace(id)),
-      })
+      const files = await Promise.all(parcel.files.map((file) => this.contents.keep(file)))
+      const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
+      await this.store.accept(this.contents.sealed({ ...parcel, files }, terms))
     }
     for (let tries = 1; ; tries++) {
       try {
@@ -262,23 +192,6 @@ export class Courier {
     }
     this.#wake()
     return id
-  }
-
-  /** A file is stored once, however many parcels carry it. */
-  async #keep(file: MessageFile): Promise<StoredFile | FileReference> {
-    if (file.kind === 'reference') return file
-    const sha256 = await sha256Of(file)
-    const stored = this.seal.nameFor(sha256)
-    if (!(await this.store.hasFile(stored))) {
-      const chunks = this.seal.closeFile(unchanged(file, sha256), filePlace(stored))
-      await this.store.putFile(stored, chunks)
-    }
-    const { contentType, fileType, name, unnamed, size } = file
-    return {
-      ...{ kind: 'stored', stored, sha256, contentType, name, size },
-      ...(fileType !== undefined && { fileType }),
-      ...(unnamed && { unnamed }),
-    }
   }
 
   // ---- Sending ----------------------------------------------------------------------------------------
@@ -395,7 +308,7 @@ export class Courier {
     const { id, attempts, deadline, lane, ordered } = stored
     const { client, account } = delivering
     const notes: Notes = { uploaded: {} }
-    const sealed = (): Buffer => this.seal.close(notes, notesPlace(id))
+    const sealed = (): Buffer => this.contents.sealNotes(id, notes)
     const { repeatUnknown } = client.settings.retry
     // Somebody else holds it by now: whatever becomes of it is theirs.
     let isLost = false
@@ -405,8 +318,8 @@ export class Courier {
         throw error
       })
     try {
-      const { message, files, ...parcel } = this.contentOf(stored)
-      const { uploaded, uploadAccount, allowedAccount, error, unknown } = this.notesOf(stored)
+      const { message, files, ...parcel } = this.contents.contentOf(stored)
+      const { uploaded, uploadAccount, allowedAccount, error, unknown } = this.contents.notesOf(stored)
       Object.assign(notes, allowedAccount && { allowedAccount })
       // A reference to a file opens at the account alone that has the file.
       if ((uploadAccount ?? parcel.account ?? account) === account) Object.assign(notes, { uploaded })
@@ -418,7 +331,7 @@ export class Courier {
       if (Date.now() > deadline) return parked(notes, notes.error ?? failureOf(late(message)), sealed)
       if (!mayGoOver(delivering, parcel, allowedAccount))
         return parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
-      const sources = files.map((file) => (file.kind === 'stored' ? this.#source(file) : file))
+      const sources = files.map((file) => (file.kind === 'stored' ? this.contents.source(file) : file))
       const { signal } = this.#aborting
       notes.delivery = await client.deliver(message, sources, signal, undefined, {
         uploaded: notes.uploaded,
@@ -448,13 +361,8 @@ export class Courier {
     }
   }
 
-  #source({ kind: _kind, stored, sha256: _sha256, ...described }: StoredFile): FileSource {
-    const read = (): AsyncIterable<Buffer> =>
-      inTurns(this.seal.openFile(this.store.readFile(stored), filePlace(stored)))
-    return { ...described, kind: 'file', inMemory: false, read }
-  }
-
   async #renew(): Promise<void> {
+    if (this.#delivering) await this.store.touch()
     if (this.#underWay.size === 0) return
     await this.store.renew(this.#holder, [...this.#underWay.keys()], Date.now() + this.leaseMs)
   }
@@ -518,8 +426,8 @@ export class Courier {
 
   #ended(stored: StoredMessage): Ended {
     const { id, acceptedAt, attempts } = stored
-    const { files: _files, ...parcel } = this.contentOf(stored)
-    const { delivery, error, unknown } = this.notesOf(stored)
+    const { files: _files, ...parcel } = this.contents.contentOf(stored)
+    const { delivery, error, unknown } = this.contents.notesOf(stored)
     if (stored.state === 'delivered' && delivery)
       return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
     const { code, message, cause } = (unknown ?? error)!
@@ -528,21 +436,12 @@ export class Courier {
     return { id, acceptedAt, attempts, parcel, outcome: { error: parked } }
   }
 
-  /** @throws RedoxError REDOX_STORE_UNREADABLE */
-  contentOf({ id, content }: StoredMessage): Content {
-    return this.seal.open(content, contentPlace(id)) as Content
-  }
-
-  /** @throws RedoxError REDOX_STORE_UNREADABLE */
-  notesOf({ id, notes }: StoredMessage): Notes {
-    return notes ? (this.seal.open(notes, notesPlace(id)) as Notes) : { uploaded: {} }
-  }
-
   async #look(): Promise<void> {
     try {
       const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
       const times = lanes.flatMap(({ oldest }) => oldest ?? [])
       this.#depth = { counts, lanes, ...(times.length > 0 && { oldest: Math.min(...times) }) }
+      await this.store.check()
     } catch (error) {
       this.#trouble = asRedoxError(error)
     }
@@ -560,35 +459,6 @@ export class Courier {
       await timer(wait, this.#stopping.signal)
     }
   }
-}
-
-/** What a parcel is found by: hashes of its files, and the ids that people know. */
-const tagsOf = ({ message, msg, files }: Content): string[] => [
-  ...new Set([
-    ...files.flatMap(({ sha256 }) => sha256 ?? []),
-    ...Object.values(identifiersOf(message.body)),
-    ...(typeof msg._msgid === 'string' ? [msg._msgid] : []),
-  ]),
-]
-
-/** Where a message goes: what has one order. */
-export const laneOf = ({ api, slug, body }: PreparedMessage): string =>
-  api === 'fhir' ? `fhir ${slug}` : `datamodel ${destinationsOf(body).sort().join(' ')}`
-
-function destinationsOf({ Meta }: JsonObject): string[] {
-  const { Destinations: found } = isObject(Meta) ? Meta : {}
-  return Array.isArray(found) ? found.flatMap((one) => (isObject(one) ? String(one.ID) : [])) : []
-}
-
-/** What is stored under a hash has to be what was hashed: a file may be written to meanwhile. */
-async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buffer> {
-  const hash = createHash('sha256')
-  for await (const piece of file.read()) {
-    hash.update(piece)
-    yield piece
-  }
-  if (hash.digest('hex') !== sha256)
-    throw badInput('The file changed while it was being stored. Send it when it is complete.')
 }
 
 function parked(notes: Notes, failure: Failure, sealed: () => Buffer): Settlement {
@@ -637,10 +507,6 @@ const asRedoxError = (error: unknown): RedoxError =>
   error instanceof RedoxError
     ? error
     : new RedoxError('REDOX_INTERNAL', 'The message could not be sent, for a reason that should not be.')
-
-const contentPlace = (id: string): string => `content ${id}`
-const notesPlace = (id: string): string => `notes ${id}`
-const filePlace = (name: string): string => `file ${name}`
 
 const timer = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   sleep(milliseconds, undefined, { signal }).catch(() => undefined)

@@ -2,9 +2,42 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import type { BatchOperation, ClassicLevel } from 'classic-level'
-import { RedoxError, type RedoxErrorCode } from '../errors'
+import { RedoxError } from '../errors'
 import { Pace, type PaceKeeper, type RequestLog } from '../transport/retry'
 import {
+  asFailure,
+  closed,
+  codeOf,
+  cutShort,
+  damaged,
+  damagedStore,
+  earlierCopy,
+  failed,
+  fileMissing,
+  filesMissing,
+  full,
+  gone,
+  lost,
+  missing,
+  newer,
+  notInPlace,
+  openingFailed,
+  otherStore,
+} from './level-errors'
+import {
+  digits,
+  hasDatabase,
+  hasTraces,
+  IdentityFile,
+  placeOf,
+  readIdentity,
+  syncFolder,
+  writeIdentity,
+} from './level-identity'
+import { assertLogsIntact } from './level-log'
+import { Reserve } from './reserve'
+import {
+  MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
@@ -16,6 +49,7 @@ import {
   type NewMessage,
   type Query,
   type Settlement,
+  type Standing,
   type StoredMessage,
 } from './store'
 
@@ -33,14 +67,24 @@ interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
   heldUntil?: number
 }
 
+interface LaneCount {
+  open: number
+  parked: number
+  /** how many of these, by the node that accepted them */
+  owners: Map<string, number>
+}
+const NOTHING: Readonly<LaneCount> = { open: 0, parked: 0, owners: new Map() }
+
 const VERSION = 1
 
 // Keys, each sorted as text. Numbers are padded, what anybody may choose is escaped.
-const digits = (number: number): string => String(Math.max(0, Math.floor(number))).padStart(16, '0')
 const escaped = (value: string): string => encodeURIComponent(value).replaceAll('!', '%21')
 const KEY = {
   version: 'meta!version',
   mark: 'meta!mark',
+  /** which store this is; the same as in its identity file */
+  identity: 'meta!identity',
+  /** how many times it was flushed; never less than in its identity file */
   flushed: 'meta!flushed',
   /** sequence of the last message that was accepted, and how many were forgotten: what is left has to add up */
   last: 'meta!last',
@@ -79,10 +123,14 @@ const isForgettable = (state: MessageState): boolean => state === 'delivered' ||
  */
 export class LevelStore implements DeliveryStore {
   readonly #db: Database
-  readonly #files: string
+  readonly #folder: string
+  readonly #reserve: Reserve
+  #identityFile: IdentityFile | undefined
+  /** the files and folders that it was opened in */
+  #place = ''
   readonly #counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
-  /** how many are open, by lane */
-  readonly #lanes = new Map<string, number>()
+  /** lanes that something is open or parked in */
+  readonly #lanes = new Map<string, LaneCount>()
   readonly #requests: RequestLog = { pausedUntil: 0, made: [] }
   #sequence = 0
   #forgotten = 0
@@ -94,109 +142,225 @@ export class LevelStore implements DeliveryStore {
   /** files that have their names, but not on the disk yet */
   readonly #unsynced = new Set<string>()
   #claims = 0
+  #flushed = 0
   #isBroken = false
+  /** bytes that there was no room for when something was accepted last; 0: there was */
+  #refused = 0
+  /** it broke because the disk was full */
+  #isFull = false
   #isClosed = false
-  #flushing: Promise<void> = Promise.resolve()
-  #nextFlush: Promise<void> | undefined
   /** what reads and then writes goes one after the other */
   #last: Promise<unknown> = Promise.resolve()
+  #disk: Promise<void> = Promise.resolve()
 
-  private constructor(db: Database, files: string) {
+  private constructor(
+    db: Database,
+    folder: string,
+    reserve: Reserve,
+    /** random; of this store alone */
+    readonly identity: string,
+  ) {
     this.#db = db
-    this.#files = files
+    this.#folder = folder
+    this.#reserve = reserve
   }
 
   /**
-   * @param folder made if it is not there
+   * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
    * @throws RedoxError
    */
-  static async open(folder: string): Promise<LevelStore> {
-    const files = path.join(folder, 'files')
-    await mkdir(files, { recursive: true, mode: 0o700 }).catch(failed)
-    const db: Database = new (await engine())(path.join(folder, 'messages'), { valueEncoding: 'buffer' })
-    await db.open().catch(failed)
-    const store = new LevelStore(db, files)
+  static async open(folder: string, known?: string): Promise<LevelStore> {
+    const found = await readIdentity(folder)
+    const isFirst = known === undefined && found === undefined && !(await hasTraces(folder))
+    if (known !== undefined && found === undefined) throw gone()
+    if (known !== undefined && found?.identity !== known) throw otherStore()
+    if (isFirst) await makeFolders(folder)
+    else if (!(await hasDatabase(folder))) throw gone()
+    else await assertLogsIntact(path.join(folder, 'messages'), KEY.flushed)
+    const reserve = await Reserve.of(folder)
+    const options = { valueEncoding: 'buffer', writeBufferSize: reserve.writeBufferSize }
+    const db: Database = new (await engine())(path.join(folder, 'messages'), options)
+    const open = (): Promise<void> => db.open({ createIfMissing: isFirst }).catch(openingFailed)
+    await open().catch(async (error: unknown) => {
+      if (asFailure(error).code !== 'REDOX_STORE_FULL') throw error
+      await reserve.giveUp()
+      await open()
+    })
+    const identity = found?.identity ?? (await db.get(KEY.identity).catch(failed))?.toString() ?? randomUUID()
+    const store = new LevelStore(db, folder, reserve, identity)
     try {
-      await store.#recover()
+      await store.#begin(found === undefined)
       return store
     } catch (error) {
-      await db.close()
+      await store.#release()
       throw error
     }
   }
 
-  async #recover(): Promise<void> {
+  /** @param isNew it has no identity file yet */
+  async #begin(isNew: boolean): Promise<void> {
     const version = Number((await this.#get(KEY.version))?.toString() ?? VERSION)
     if (version > VERSION) throw newer(version)
-    await this.#write([put(KEY.version, bytes(String(VERSION)))])
-    for (const state of STATES)
+    if (isNew) {
+      // The file comes last: where it is, LevelDB is there too.
+      const mine = [put(KEY.version, bytes(String(VERSION))), put(KEY.identity, bytes(this.identity))]
+      await this.#db.batch(mine, { sync: true }).catch(failed)
+      await writeIdentity(this.#folder, { identity: this.identity, flushed: 0 })
+    }
+    await this.#recover()
+    for (const row of await this.#rows('state!held')) await this.#move([[row, { ...row, heldUntil: 0 }]])
+    await this.#reserve.hasRoomFor(0)
+  }
+
+  /** Checks what is on the disk, and counts it. */
+  async #recover(): Promise<void> {
+    this.#place = (await placeOf(this.#folder)) ?? ''
+    await this.#identityFile?.close()
+    this.#identityFile = await IdentityFile.open(this.#folder)
+    const { identity, flushed } = (await readIdentity(this.#folder))!
+    const own = (await this.#get(KEY.identity))?.toString()
+    if (identity !== this.identity || own !== this.identity) throw otherStore()
+    const number = async (key: string): Promise<number> => Number((await this.#get(key))?.toString() ?? 0)
+    // The flush that met a write that failed may be unreadable: it was behind that one.
+    if ((await number(KEY.flushed)) < flushed - Number(this.#isBroken)) throw cutShort()
+    this.#flushed = Math.max(this.#flushed, await number(KEY.flushed))
+    await this.#recount()
+    await this.#assertFiles()
+  }
+
+  async #recount(): Promise<void> {
+    const number = async (key: string): Promise<number> => Number((await this.#get(key))?.toString() ?? 0)
+    let found = 0
+    let last = 0
+    for (const state of STATES) {
+      this.#counts[state] = 0
       for await (const key of this.#keys(`state!${state}`)) {
         this.#counts[state]++
-        this.#sequence = Math.max(this.#sequence, Number(lastOf(key)))
+        found++
+        last = Math.max(last, Number(lastOf(key)))
       }
-    for await (const key of this.#keys('open')) this.#count(laneOf(key), 1)
-    // LevelDB leaves out what it cannot read of its log, without a word.
-    const number = async (key: string): Promise<number> => Number((await this.#get(key))?.toString() ?? 0)
-    this.#sequence = Math.max(this.#sequence, await number(KEY.last))
+    }
+    this.#lanes.clear()
+    for (const index of ['open', 'parked']) for await (const row of this.#each(index)) this.#countIn(row, 1)
+    this.#sequence = Math.max(last, await number(KEY.last))
     this.#forgotten = await number(KEY.forgotten)
-    const found = Object.values(this.#counts).reduce((sum, count) => sum + count)
+    // LevelDB leaves out what it cannot read of its log, without a word.
     if (found !== this.#sequence - this.#forgotten) throw missing(this.#sequence - this.#forgotten - found)
     const [lastLine] = await this.#db.keys({ ...under('audit'), reverse: true, limit: 1 }).all()
     this.#auditLines = lastLine === undefined ? 0 : Number(lastOf(lastLine))
-    for (const row of await this.#rows('state!held')) await this.#move([[row, { ...row, heldUntil: 0 }]])
+  }
+
+  /** Of what is still to be sent or decided each file has to be there, but where that is known already. */
+  async #assertFiles(): Promise<void> {
+    const there = new Set(await readdir(this.#files).catch(failed))
+    const without = new Set<string>()
+    for await (const key of this.#keys('file')) {
+      const [, name, id] = key.split('!')
+      if (there.has(name!) || without.has(id!)) continue
+      const row = await this.#row(id!)
+      if (row && !isForgettable(row.state) && row.reason !== 'REDOX_STORE_LOST') without.add(id!)
+    }
+    if (without.size > 0) throw filesMissing(without.size)
   }
 
   // ---- Accepting and sending --------------------------------------------------------------------------
 
   mark(own: Buffer): Promise<Buffer> {
-    return this.#durably(async () => {
+    return this.#reliably(async () => {
       const known = await this.#get(KEY.mark)
       if (known === undefined) await this.#write([put(KEY.mark, own)])
       return known ?? own
     })
   }
 
-  async accept(message: NewMessage): Promise<void> {
+  accept(message: NewMessage): Promise<void> {
+    return this.#take({
+      ...message,
+      ...{ state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false },
+    })
+  }
+
+  async #take(message: StoredMessage): Promise<void> {
     const { id } = message
-    this.#unsure.set(id, 'writing')
+    // Its repair looks after it as well. The turn may come later than the answer.
+    const inPlace = this.#isBroken ? Promise.resolve() : this.#assertInPlace()
+    inPlace.catch(() => undefined)
+    let isNew = false
     try {
-      await this.#durably(() => this.#add(message))
+      await this.#reliably(async () => {
+        await inPlace
+        const isKnown = (await this.#row(id)) !== undefined
+        isNew = !isKnown || this.#unsure.has(id)
+        if (isNew) this.#unsure.set(id, 'writing')
+        if (!isKnown) await this.#add(message)
+      })
+      this.#refused = 0
       this.#unsure.delete(id)
     } catch (error) {
       // Whoever brought it hears that it was not accepted, and may bring it again.
-      this.#unsure.set(id, 'failed')
-      await this.#alone(() => this.#forgetFailed()).catch(() => undefined)
+      if (isNew) this.#unsure.set(id, 'failed')
+      await this.#alone(async () => {
+        await this.#forgetFailed()
+        for (const name of message.files) await this.#removeUnused(name)
+      }).catch(() => undefined)
       throw error
     }
   }
 
-  /** On a full disk it may take until there is room. */
-  async #forgetFailed(): Promise<void> {
-    for (const [id, state] of this.#unsure) {
-      if (state !== 'failed') continue
-      await this.#forget(id)
-      this.#unsure.delete(id)
+  /** Resolves when messages can be accepted. On a full disk it forgets what is done before its time. */
+  async check(): Promise<void> {
+    await this.#alone(() => this.#assertInPlace())
+    if (!(await this.#reserve.hasRoomFor(this.#refused))) await this.#makeRoom()
+    await this.#assertRoom(this.#refused)
+    this.#refused = 0
+  }
+
+  /** By what is done and told, oldest first. */
+  async #makeRoom(): Promise<void> {
+    for (let times = 0; times < FORGETTINGS; times++) {
+      const ids = await this.#ended(Date.now(), ({ told }) => told, FORGOTTEN_AT_ONCE)
+      if (ids.length === 0) return
+      await this.#alone(() => this.#forgetAll(ids))
+      if (await this.#reserve.hasRoomFor(this.#refused)) return
+      // What is forgotten takes its place until LevelDB has written its neighbours anew.
+      await this.#db.compactRange('content!', under('content').lt).catch(failed)
+      if (await this.#reserve.hasRoomFor(this.#refused)) return
     }
   }
 
-  async #add({ content, ...known }: NewMessage): Promise<void> {
-    if (await this.#row(known.id)) return
+  /** @param written of the same, already */
+  async #assertRoom(bytes: number, written = 0): Promise<void> {
+    if (await this.#reserve.hasRoomFor(bytes)) return
+    this.#refused = written + bytes
+    throw full()
+  }
+
+  /** On a full disk it may take until there is room. */
+  async #forgetFailed(): Promise<void> {
+    const ids = [...this.#unsure].flatMap(([id, state]) => (state === 'failed' ? [id] : []))
+    await this.#forgetAll(ids)
+    for (const id of ids) this.#unsure.delete(id)
+  }
+
+  async #add({ content, notes, ...known }: StoredMessage): Promise<void> {
+    await this.#assertRoom(content.length)
     for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
     const sequence = digits(this.#sequence + 1)
-    const fresh = { attempts: 0, dueAt: 0, begun: false, told: false }
-    const span = known.deadline - known.acceptedAt
-    const row: Row = { ...known, ...fresh, state: 'waiting', sequence, span }
-    await this.#write([
+    const row: Row = { ...known, sequence, span: known.deadline - known.acceptedAt }
+    const changes = [
       put(KEY.row(row.id), json(row)),
       put(KEY.content(row.id), content),
+      ...(notes ? [put(KEY.notes(row.id), notes)] : []),
       put(KEY.last, bytes(sequence)),
       ...places(row).map((key) => put(key, bytes(row.id))),
       ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
       ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
-    ])
-    this.#sequence++
-    this.#counts.waiting++
-    this.#count(row.lane, 1)
+    ]
+    const count = (): void => {
+      this.#sequence++
+      this.#count(row, 1)
+    }
+    await this.#write(changes, count, () => this.#assertRoom(content.length))
   }
 
   claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
@@ -248,9 +412,16 @@ export class LevelStore implements DeliveryStore {
   /** Each time another one comes first, so that none waits for ever behind others. */
   async #openLanes(except: string[]): Promise<string[]> {
     const paused = await this.#pausedLanes()
-    const lanes = [...this.#lanes.keys()].filter((lane) => !except.includes(lane) && !paused.has(lane))
+    const lanes = [...this.#lanes].flatMap(([lane, { open }]) =>
+      open > 0 && !except.includes(lane) && !paused.has(lane) ? [lane] : [],
+    )
     const first = lanes.length === 0 ? 0 : this.#claims++ % lanes.length
     return [...lanes.slice(first), ...lanes.slice(0, first)]
+  }
+
+  /** It is open, which no other process can have it meanwhile. */
+  touch(): Promise<void> {
+    return Promise.resolve()
   }
 
   renew(holder: string, ids: string[], until: number): Promise<void> {
@@ -327,6 +498,26 @@ export class LevelStore implements DeliveryStore {
     })
   }
 
+  // ---- Moving to another store ------------------------------------------------------------------------
+
+  adopt(message: StoredMessage): Promise<void> {
+    return this.#take(message)
+  }
+
+  restate(id: string, { notes, ...standing }: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
+    return this.#reliably(async () => {
+      const row = await this.#row(id)
+      if (!row || (row.heldUntil ?? 0) > Date.now()) throw lost(`The message ${id}`)
+      const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
+      const also = [put(KEY.notes(id), notes), ...(line ? [this.#auditLine(line)] : [])]
+      await this.#move([[row, { ...kept, ...standing }]], also)
+    })
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#alone(() => this.#forgetAll([id]))
+  }
+
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
@@ -356,18 +547,16 @@ export class LevelStore implements DeliveryStore {
 
   async lanes(): Promise<LaneState[]> {
     const paused = await this.#pausedLanes()
-    const parked = await this.#lanesUnder('parked')
-    const lanes = new Set([...this.#lanes.keys(), ...parked, ...paused])
+    const lanes = new Set([...this.#lanes.keys(), ...paused])
     return Promise.all([...lanes].sort().map((lane) => this.#laneState(lane, paused.has(lane))))
   }
 
   async #laneState(lane: string, paused: boolean): Promise<LaneState> {
     const [oldest] = await this.#rows(`open!${escaped(lane)}`, 1)
     const [first] = await this.#rows(`line!${escaped(lane)}`, 1)
+    const { open, parked, owners } = this.#lanes.get(lane) ?? NOTHING
     return {
-      lane,
-      open: this.#lanes.get(lane) ?? 0,
-      paused,
+      ...{ lane, open, parked, owners: [...owners.keys()], paused },
       ...(oldest && { oldest: oldest.acceptedAt }),
       ...(first?.state === 'parked' && { blockedBy: { id: first.id, reason: first.reason ?? '' } }),
     }
@@ -385,11 +574,13 @@ export class LevelStore implements DeliveryStore {
     now: number,
     notes?: Buffer,
   ): Promise<void> {
-    return this.#durably(async () => {
+    return this.#reliably(async () => {
       const row = await this.#row(id)
       const isPossible =
         action === 'resend' ? row && !isOpen(row.state) : row?.state === 'waiting' || row?.state === 'parked'
-      if (!row || !isPossible) throw lost(`The message ${id}`)
+      if (!row || !isPossible || row.reason === MOVING) throw lost(`The message ${id}`)
+      if (action === 'resend')
+        for (const name of row.files) if (!(await this.hasFile(name))) throw fileMissing()
       const line = this.#auditLine({ at: now, who, action, subject: id, reason })
       const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
       await this.#move([[row, decided(row, action, now)]], also)
@@ -399,14 +590,20 @@ export class LevelStore implements DeliveryStore {
   pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
     const key = KEY.paused(lane)
     const line = { at: now, who, action: isPaused ? 'pause' : 'resume', subject: lane, reason } as const
-    return this.#durably(() =>
+    return this.#reliably(() =>
       this.#write([isPaused ? put(key, bytes(lane)) : del(key), this.#auditLine(line)]),
     )
   }
 
   looked(id: string, reason: string, who: string, now: number): Promise<void> {
-    return this.#durably(() =>
+    return this.#reliably(() =>
       this.#write([this.#auditLine({ at: now, who, action: 'look', subject: id, reason })]),
+    )
+  }
+
+  begun(setAside: string, reason: string, who: string, now: number): Promise<void> {
+    return this.#reliably(() =>
+      this.#write([this.#auditLine({ at: now, who, action: 'begin-new', subject: setAside, reason })]),
     )
   }
 
@@ -424,9 +621,11 @@ export class LevelStore implements DeliveryStore {
 
   async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
     if (await this.hasFile(name)) return
+    await this.#assertInPlace()
     const draft = path.join(this.#files, `${UNFINISHED}${randomUUID()}`)
     let broken: { error: unknown } | undefined
-    const framed = framesOf(chunks, (error) => (broken = { error }))
+    const room = (bytes: number, written: number): Promise<void> => this.#assertRoom(bytes, written)
+    const framed = framesOf(chunks, room, (error) => (broken = { error }))
     try {
       const handle = await open(draft, 'wx', 0o600)
       try {
@@ -462,7 +661,7 @@ export class LevelStore implements DeliveryStore {
 
   async *readFile(name: string): AsyncGenerator<Buffer> {
     const handle = await open(this.#fileOf(name), 'r').catch((error: unknown) =>
-      codeOf(error) === 'ENOENT' ? Promise.reject(lost('A file of the message')) : failed(error),
+      codeOf(error) === 'ENOENT' ? this.#noFile() : failed(error),
     )
     try {
       for (;;) {
@@ -478,6 +677,16 @@ export class LevelStore implements DeliveryStore {
     }
   }
 
+  /** While the folder is away it is not missing, and its message waits. */
+  async #noFile(): Promise<never> {
+    await this.#assertInPlace()
+    throw fileMissing()
+  }
+
+  get #files(): string {
+    return path.join(this.#folder, 'files')
+  }
+
   // Names come from the seal; none may lead elsewhere.
   #fileOf(name: string): string {
     return path.join(this.#files, path.basename(name))
@@ -486,32 +695,55 @@ export class LevelStore implements DeliveryStore {
   // ---- Forgetting -------------------------------------------------------------------------------------
 
   async purge(before: number, now: number): Promise<number> {
-    const range = { gt: 'ended!', lt: `ended!${digits(before)}` }
+    const isOld = ({ told, endedAt = 0 }: Row): boolean => told || endedAt < now - UNTOLD_MS
     let purged = 0
-    for await (const id of this.#db.values(range)) {
-      const row = await this.#row(id.toString())
-      if (!row || !(row.told || row.endedAt! < now - UNTOLD_MS)) continue
-      await this.#alone(() => this.#forget(row.id))
-      purged++
+    for (;;) {
+      const ids = await this.#ended(before, isOld, FORGOTTEN_AT_ONCE)
+      if (ids.length === 0) break
+      await this.#alone(() => this.#forgetAll(ids))
+      purged += ids.length
     }
     await this.#sweep(now)
     return purged
   }
 
-  async #forget(id: string): Promise<void> {
-    const row = await this.#row(id)
-    if (row === undefined) return
-    await this.#write([
+  /** What ended before, oldest first. */
+  async #ended(before: number, isWanted: (row: Row) => boolean, limit: number): Promise<string[]> {
+    const ids: string[] = []
+    for await (const id of this.#db.values({ gt: 'ended!', lt: `ended!${digits(before)}` })) {
+      const row = await this.#row(id.toString())
+      if (row && isWanted(row) && ids.push(row.id) === limit) break
+    }
+    return ids
+  }
+
+  /** Their files go when it is certain that they are forgotten: in a power failure none comes back without its file. */
+  async #forgetAll(ids: string[]): Promise<void> {
+    const files = new Set<string>()
+    let isAny = false
+    for (const id of ids) {
+      const row = await this.#row(id)
+      if (row === undefined) continue
+      await this.#forget(row)
+      isAny = true
+      for (const name of row.files) files.add(name)
+    }
+    if (isAny) await this.#sync()
+    for (const name of files) await this.#removeUnused(name)
+  }
+
+  async #forget(row: Row): Promise<void> {
+    const changes = [
       put(KEY.forgotten, bytes(digits(this.#forgotten + 1))),
       ...[KEY.row(row.id), KEY.content(row.id), KEY.notes(row.id)].map(del),
       ...places(row).map(del),
       ...row.tags.map((tag) => del(KEY.tag(tag, row.sequence))),
       ...row.files.map((name) => del(KEY.file(name, row.id))),
-    ])
-    this.#forgotten++
-    this.#counts[row.state]--
-    if (isOpen(row.state)) this.#count(row.lane, -1)
-    for (const name of row.files) await this.#removeUnused(name)
+    ]
+    await this.#write(changes, () => {
+      this.#forgotten++
+      this.#count(row, -1)
+    })
   }
 
   async #removeUnused(name: string): Promise<void> {
@@ -519,6 +751,8 @@ export class LevelStore implements DeliveryStore {
       .keys({ ...under(`file!${name}`), limit: 1 })
       .all()
       .catch(failed)
+    // Another store's folder may be here meanwhile.
+    await this.#assertInPlace()
     if (used === undefined) await rm(this.#fileOf(name), { force: true }).catch(failed)
   }
 
@@ -526,6 +760,7 @@ export class LevelStore implements DeliveryStore {
   async #sweep(now: number): Promise<void> {
     const used = new Set<string>()
     for await (const key of this.#keys('file')) used.add(key.split('!')[1]!)
+    await this.#assertInPlace()
     for (const name of await readdir(this.#files).catch(failed)) {
       if (used.has(name)) continue
       const facts = await stat(this.#fileOf(name)).catch(() => undefined)
@@ -542,6 +777,11 @@ export class LevelStore implements DeliveryStore {
     await this.#last
     this.#isClosed = true
     await this.#flush().catch(() => undefined)
+    await this.#release()
+  }
+
+  async #release(): Promise<void> {
+    await this.#identityFile?.close().catch(failed)
     await this.#db.close().catch(failed)
   }
 
@@ -557,7 +797,14 @@ export class LevelStore implements DeliveryStore {
 
   async #row(id: string): Promise<Row | undefined> {
     const found = await this.#get(KEY.row(id))
-    return found && (JSON.parse(found.toString()) as Row)
+    return found && rowOf(found)
+  }
+
+  async *#each(prefix: string): AsyncGenerator<Row> {
+    for await (const id of this.#db.values(under(prefix))) {
+      const row = await this.#row(id.toString())
+      if (row) yield row
+    }
   }
 
   #rows(prefix: string, limit = -1): Promise<Row[]> {
@@ -589,56 +836,97 @@ export class LevelStore implements DeliveryStore {
     return new Set(lanes.map(String))
   }
 
-  /** One look for each lane, however many messages it has. */
-  async #lanesUnder(index: string): Promise<string[]> {
-    const lanes: string[] = []
-    for (let { gt, lt } = under(index); ;) {
-      const [key] = await this.#db.keys({ gt, lt, limit: 1 }).all().catch(failed)
-      if (key === undefined) return lanes
-      lanes.push(laneOf(key))
-      gt = `${index}!${escaped(laneOf(key))}"`
-    }
-  }
-
   async #move(rows: [from: Row, to: Row][], also: Change[] = []): Promise<void> {
     const changes = rows.flatMap(([from, to]) => [
       ...places(from).map(del),
       ...places(to).map((key) => put(key, bytes(to.id))),
       put(KEY.row(to.id), json(to)),
     ])
-    await this.#write([...changes, ...also])
-    for (const [from, to] of rows) {
-      this.#counts[from.state]--
-      this.#counts[to.state]++
-      this.#count(from.lane, Number(isOpen(to.state)) - Number(isOpen(from.state)))
-    }
+    await this.#write([...changes, ...also], () => {
+      for (const [from, to] of rows) {
+        this.#count(from, -1)
+        this.#count(to, 1)
+      }
+    })
   }
 
-  #count(lane: string, more: number): void {
-    const open = (this.#lanes.get(lane) ?? 0) + more
-    if (open > 0) this.#lanes.set(lane, open)
+  #count(row: Row, more: 1 | -1): void {
+    this.#counts[row.state] += more
+    this.#countIn(row, more)
+  }
+
+  #countIn({ lane, owner, state }: Row, more: 1 | -1): void {
+    if (isForgettable(state)) return
+    const known = this.#lanes.get(lane) ?? { open: 0, parked: 0, owners: new Map<string, number>() }
+    if (state === 'parked') known.parked += more
+    else known.open += more
+    const ofOwner = (known.owners.get(owner) ?? 0) + more
+    if (ofOwner > 0) known.owners.set(owner, ofOwner)
+    else known.owners.delete(owner)
+    if (known.owners.size > 0) this.#lanes.set(lane, known)
     else this.#lanes.delete(lane)
   }
 
-  /** All or nothing. Survives this process at once, and a power failure after the next {@link #flush}. */
-  async #write(changes: Change[]): Promise<void> {
+  /**
+   * All or nothing. Survives this process at once, and a power failure after the next {@link #flush}. On a full disk it
+   * is written where the reserve was.
+   * @param count what is counted when it was written
+   * @param isAllowed rejects if the reserve may not be used
+   */
+  async #write(
+    changes: Change[],
+    count = (): void => undefined,
+    isAllowed = (): Promise<void> => Promise.resolve(),
+  ): Promise<void> {
     if (changes.length === 0) return
-    await this.#db.batch(changes).catch((error: unknown) => this.#broken(error))
+    try {
+      await this.#db.batch(changes)
+    } catch (error) {
+      if (!this.#isFullBy(error)) failed(error)
+      await this.#repair()
+      await isAllowed()
+      await this.#db.batch(changes).catch((again: unknown) => this.#broken(again))
+      return this.#recount()
+    }
+    count()
   }
 
   #broken(error: unknown): never {
-    this.#isBroken = true
+    this.#isFullBy(error)
     return failed(error)
   }
 
-  /** After a failed write LevelDB refuses all others until it is opened anew, which may fail as long as a disk is full. */
+  #isFullBy(error: unknown): boolean {
+    this.#isBroken = true
+    return (this.#isFull ||= asFailure(error).code === 'REDOX_STORE_FULL')
+  }
+
+  /** After a failed write LevelDB refuses all others until it is opened anew. Until it can be, it stays readable. */
   async #repair(): Promise<void> {
     if (this.#isClosed) throw closed()
     if (!this.#isBroken) return
-    await this.#db.close().catch(failed)
-    await this.#db.open().catch(failed)
-    this.#isBroken = false
+    const found = (await placeOf(this.#folder)) === undefined ? undefined : await readIdentity(this.#folder)
+    if (found?.identity !== this.identity) throw notInPlace()
+    if (found.flushed < this.#flushed) throw earlierCopy()
+    if (this.#isFull) await this.#reserve.giveUp()
+    await this.#reserve.assertRoomToOpen(path.join(this.#folder, 'messages'))
+    await this.#withDisk(async () => {
+      await this.#db.close().catch(failed)
+      await this.#db.open({ createIfMissing: false }).catch(openingFailed)
+      await this.#recover()
+    })
+    this.#isBroken = this.#isFull = false
   }
+
+  /** What is written now is found again under the path of the store. */
+  readonly #assertInPlace = shared(async () => {
+    const place = await placeOf(this.#folder)
+    if (place === this.#place) return
+    // What came back as other files, e.g. a copy, is opened before anything else is written.
+    if (place !== undefined && (await readIdentity(this.#folder))?.identity === this.identity)
+      this.#isBroken = true
+    throw notInPlace()
+  })
 
   #alone<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#last.then(() => this.#repair()).then(task)
@@ -654,20 +942,47 @@ export class LevelStore implements DeliveryStore {
   }
 
   /**
+   * As {@link #durably}, and found again: for what is accepted and decided. What is on its way goes on without, as far
+   * as LevelDB can read and write the files that it has open.
+   */
+  async #reliably<T>(task: () => Promise<T>): Promise<T> {
+    const result = await this.#alone(task)
+    await Promise.all([this.#flush(), this.#assertInPlace()])
+    return result
+  }
+
+  /**
    * Waits for the disk, once for all who have written by then: the log is written in order, so that the last record
    * of it brings all before it along. Nobody holds up others meanwhile.
    */
-  #flush(): Promise<void> {
-    this.#nextFlush ??= this.#flushing
-      .catch(() => undefined)
-      .then(() => {
-        this.#nextFlush = undefined
-        this.#flushing = this.#db
-          .batch([put(KEY.flushed, bytes(''))], { sync: true })
-          .catch((error: unknown) => this.#broken(error))
-        return this.#flushing
-      })
-    return this.#nextFlush
+  readonly #flush = shared(async () => {
+    try {
+      // Behind a record that was not written as a whole LevelDB reads no other.
+      if (!this.#isBroken) return await this.#sync()
+    } catch (error) {
+      if (!this.#isFull) throw error
+    }
+    // Repaired, and the reserve given up, before the next task.
+    await this.#alone(() => this.#sync())
+  })
+
+  /** The identity file comes after, so that it is never ahead of what is on the disk. */
+  #sync(): Promise<void> {
+    return this.#withDisk(async () => {
+      const flushed = this.#flushed + 1
+      await this.#db
+        .batch([put(KEY.flushed, bytes(digits(flushed)))], { sync: true })
+        .catch((error: unknown) => this.#broken(error))
+      await this.#identityFile!.flushed(flushed).catch((error: unknown) => this.#broken(error))
+      this.#flushed = flushed
+    })
+  }
+
+  /** One after the other: a flush with a lower number never comes last, and none meets a database that is being reopened. */
+  #withDisk(task: () => Promise<void>): Promise<void> {
+    const result = this.#disk.then(task)
+    this.#disk = result.catch(() => undefined)
+    return result
   }
 }
 
@@ -676,6 +991,9 @@ const HEADER = 4
 const LONGEST_CHUNK = 1_000_000
 const UNFINISHED = 'unfinished-'
 const NEW_FILE_MS = 3_600_000
+const FORGOTTEN_AT_ONCE = 100
+/** In one go, to make room. */
+const FORGETTINGS = 10
 
 /** Loaded when it is needed: whoever delivers directly needs no engine, and may be on a machine that it does not run on. */
 async function engine(): Promise<typeof ClassicLevel> {
@@ -690,8 +1008,34 @@ async function engine(): Promise<typeof ClassicLevel> {
   }
 }
 
+/** A task that is done once for all who ask before it begins. */
+function shared(task: () => Promise<void>): () => Promise<void> {
+  let running = Promise.resolve()
+  let next: Promise<void> | undefined
+  return () =>
+    (next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined
+        return (running = task())
+      }))
+}
+
+/** Each is there after a power failure. */
+async function makeFolders(folder: string): Promise<void> {
+  await mkdir(path.join(folder, 'files'), { recursive: true, mode: 0o700 }).catch(failed)
+  for (const made of [folder, path.dirname(folder)]) await syncFolder(made).catch(failed)
+}
+
+function rowOf(found: Buffer): Row {
+  try {
+    return JSON.parse(found.toString()) as Row
+  } catch {
+    throw damagedStore()
+  }
+}
+
 const lastOf = (key: string): string => key.slice(key.lastIndexOf('!') + 1)
-const laneOf = (key: string): string => decodeURIComponent(key.split('!')[1]!)
 
 /** Where a message stands, by what it can be found. */
 function places({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 0 }: Row): string[] {
@@ -735,10 +1079,14 @@ const inOrder = (rows: Row[]): Row[] => rows.sort((a, b) => (a.sequence < b.sequ
 /** Each chunk behind its length, four bytes. */
 async function* framesOf(
   chunks: AsyncIterable<Buffer>,
+  assertRoom: (bytes: number, written: number) => Promise<void>,
   onBroken: (error: unknown) => void,
 ): AsyncGenerator<Buffer> {
+  let written = 0
   try {
     for await (const chunk of chunks) {
+      await assertRoom(chunk.length, written)
+      written += chunk.length
       const header = Buffer.alloc(HEADER)
       header.writeUInt32BE(chunk.length)
       yield header
@@ -760,76 +1108,4 @@ async function readFully(handle: FileHandle, length: number): Promise<Buffer> {
     read += bytesRead
   }
   return bytes.subarray(0, read)
-}
-
-/** Renaming is durable only when the folder is. Windows cannot and need not. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
-  await handle.sync().finally(() => handle.close())
-}
-
-const lost = (what: string): RedoxError =>
-  new RedoxError('REDOX_STORE_LOST', `${what} is not in the store, is being sent, or has ended otherwise.`)
-
-const closed = (): RedoxError =>
-  new RedoxError(
-    'REDOX_STORE_UNAVAILABLE',
-    'The store of accepted messages was closed. Send the message again.',
-  )
-
-const missing = (messages: number): RedoxError =>
-  new RedoxError(
-    'REDOX_STORE_UNREADABLE',
-    `The store of accepted messages is damaged: ${messages} of them cannot be found. Nothing of it was removed: copy its ` +
-      'folder, then see docs/operations.md on how to repair it.',
-  )
-
-const damaged = (): RedoxError =>
-  new RedoxError('REDOX_STORE_UNREADABLE', 'A file in the store of accepted messages is damaged.')
-
-const newer = (version: number): RedoxError =>
-  new RedoxError(
-    'REDOX_STORE_NEWER',
-    `The store of accepted messages was written by a newer release of these nodes (its version is ${version}). ` +
-      'Install that release again; nothing was changed.',
-  )
-
-const FAILURES: [pattern: RegExp, code: RedoxErrorCode, message: string][] = [
-  [
-    /LEVEL_LOCKED/,
-    'REDOX_STORE_LOCKED',
-    'Another process has the store of accepted messages open. Only one at a time may use it: end the other ' +
-      'one, or choose PostgreSQL as the store in the redox-config node.',
-  ],
-  [
-    /LEVEL_CORRUPTION/,
-    'REDOX_STORE_UNREADABLE',
-    'The store of accepted messages is damaged. Nothing of it was removed: copy its folder, then see ' +
-      'docs/operations.md on how to repair it.',
-  ],
-  [
-    /ENOSPC|EDQUOT|No space left|quota exceeded/i,
-    'REDOX_STORE_FULL',
-    'The disk of the store of accepted messages is full. Make room; nothing that was accepted is lost.',
-  ],
-]
-
-function failed(error: unknown): never {
-  if (error instanceof RedoxError) throw error
-  const facts = factsOf(error)
-  const [, code, message] = FAILURES.find(([pattern]) => pattern.test(facts)) ?? []
-  throw new RedoxError(
-    code ?? 'REDOX_STORE_UNAVAILABLE',
-    message ?? `The store of accepted messages cannot be used. Check its folder.`,
-    { fault: /\b[A-Z_]{4,}\b/.exec(facts)?.[0] ?? 'unknown' },
-  )
-}
-
-const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
-
-/** Codes and words of an error and what caused it. */
-function factsOf(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  return `${String(codeOf(error))} ${error.message} ${factsOf(error.cause)}`
 }

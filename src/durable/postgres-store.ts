@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import type { Pool, QueryResultRow } from 'pg'
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import { tlsFault } from '../transport/faults'
 import { WINDOW_MS, type PaceKeeper } from '../transport/retry'
 import { SharedPace } from './postgres-pace'
-import { SCHEMA, SETUP_LOCK, VERSION } from './postgres-schema'
+import { SCHEMA, SETUP_LOCK, UPGRADES, VERSION } from './postgres-schema'
 import {
+  MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
@@ -16,6 +18,7 @@ import {
   type NewMessage,
   type Query,
   type Settlement,
+  type Standing,
   type StoredMessage,
 } from './store'
 
@@ -75,6 +78,7 @@ export class PostgresStore implements DeliveryStore {
   /** by lane, what is being accepted last: the pool would not keep them in order, nor leave room for others */
   readonly #accepting = new Map<string, Promise<void>>()
   #closed: Promise<void> | undefined
+  #identity = ''
 
   private constructor(pool: Pool, { url, queue }: PostgresOptions) {
     this.#pool = pool
@@ -86,13 +90,14 @@ export class PostgresStore implements DeliveryStore {
 
   /**
    * Makes the tables if they are not there.
+   * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
    * @throws RedoxError
    */
-  static async open(options: PostgresOptions): Promise<PostgresStore> {
+  static async open(options: PostgresOptions, known?: string): Promise<PostgresStore> {
     const pool = makePool(await loadPool(), options.url)
     const store = new PostgresStore(pool, options)
     try {
-      await store.#prepare()
+      await store.#prepare(known)
       return store
     } catch (error) {
       await store.close()
@@ -100,16 +105,18 @@ export class PostgresStore implements DeliveryStore {
     }
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(known: string | undefined): Promise<void> {
     // Looked at before anything is made: who runs it from day to day then need not be allowed to make tables.
-    const version = (await this.#version()) ?? (await this.#setUp())
-    if (version > VERSION)
-      throw new RedoxError(
-        'REDOX_STORE_NEWER',
-        `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
-          `${VERSION}). Update the package here.`,
-      )
+    const found = await this.#version()
+    if (known !== undefined && found === undefined) throw otherDatabase()
+    if (found === undefined || found < VERSION) await this.#setUp()
+    else assertKnown(found)
     await this.#compareClocks()
+    const [row] = await this.#ask<{ mark: Buffer | null }>(
+      'SELECT mark FROM redox.queue WHERE queue = $1',
+      [],
+    )
+    if (known !== undefined && (!row?.mark || identityOf(row.mark) !== known)) throw otherDatabase()
     await this.#ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
   }
 
@@ -126,18 +133,18 @@ export class PostgresStore implements DeliveryStore {
     )
   }
 
-  /** Of all who begin at once, one makes the tables, all or none of them; the others wait for it. */
-  async #setUp(): Promise<number> {
+  /** Of all who begin at once, one makes or changes the tables, all or none of them; the others wait for it. */
+  async #setUp(): Promise<void> {
     const client = await this.#pool.connect().catch(this.#failed)
     client.on('error', () => undefined)
     try {
       await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${SETUP_LOCK})`)
       const found = await this.#version(client)
-      if (found === undefined) await client.query(SCHEMA)
+      if (found !== undefined) assertKnown(found)
+      await client.query(found === undefined ? SCHEMA : upgradeFrom(found))
       await client.query('COMMIT')
-      return found ?? VERSION
     } catch (error) {
-      return this.#failed(error)
+      this.#failed(error)
     } finally {
       // Closed, not given back: that also undoes what was left half done.
       client.release(true)
@@ -154,7 +161,19 @@ export class PostgresStore implements DeliveryStore {
 
   async mark(own: Buffer): Promise<Buffer> {
     const set = 'UPDATE redox.queue SET mark = coalesce(mark, $2) WHERE queue = $1 RETURNING mark'
-    return (await this.#ask<{ mark: Buffer }>(set, [own]))[0]!.mark
+    const { mark } = (await this.#ask<{ mark: Buffer }>(set, [own]))[0]!
+    this.#identity = identityOf(mark)
+    return mark
+  }
+
+  /** No two marks are the same: what is sealed begins with random bytes. */
+  get identity(): string {
+    return this.#identity
+  }
+
+  /** What can go wrong, the next statement tells. */
+  check(): Promise<void> {
+    return Promise.resolve()
   }
 
   // ---- Accepting and sending --------------------------------------------------------------------------
@@ -261,6 +280,73 @@ export class PostgresStore implements DeliveryStore {
     )
   }
 
+  async touch(): Promise<void> {
+    await this.#ask('UPDATE redox.queue SET seen_at = redox.now() WHERE queue = $1', [])
+  }
+
+  /**
+   * All that lies in a database, by the ids of the redox-config nodes. Makes nothing there.
+   * @throws RedoxError
+   */
+  static async queues(url: string): Promise<QueueState[]> {
+    const pool = makePool(await loadPool(), url)
+    const store = new PostgresStore(pool, { url, queue: '' })
+    try {
+      const version = await store.#version()
+      if (version === undefined) return []
+      assertKnown(version)
+      if (version < VERSION) await store.#setUp()
+      return (await store.#rows<QueueRow>(QUEUES, [])).map(queueState)
+    } finally {
+      await store.close()
+    }
+  }
+
+  // ---- Moving to another store ------------------------------------------------------------------------
+
+  async adopt(message: StoredMessage): Promise<void> {
+    const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const { state, attempts, dueAt, begun, reason, notes, told, endedAt } = message
+    await this.#ask(
+      `INSERT INTO redox.message (queue, sequence, patience, id, lane, ordered, owner, accepted_at, deadline, files,
+         tags, content, state, attempts, due_at, begun, reason, notes, told, ended_at)
+       VALUES ($1, nextval('redox.acceptance'), $7::bigint - $6::bigint, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+         $13, $14, $15, $16, $17, $18)
+       ON CONFLICT (queue, id) DO NOTHING`,
+      [
+        ...[id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
+        ...[state, attempts, dueAt, begun, reason ?? null, notes ?? null, told, endedAt ?? null],
+      ],
+    )
+  }
+
+  async restate(
+    id: string,
+    { state, reason, dueAt, told, endedAt, notes }: Standing & { notes: Buffer },
+    line?: AuditLine,
+  ): Promise<void> {
+    const { at, who, action, subject, reason: why } = line ?? {}
+    const changed = await this.#ask(
+      `WITH changed AS (
+         UPDATE redox.message SET state = $3, reason = $4, due_at = $5, told = $6, ended_at = $7, notes = $8,
+           holder = NULL, held_until = NULL, teller = NULL, telling_until = NULL
+         WHERE queue = $1 AND id = $2 AND (state <> 'held' OR held_until <= redox.now()) RETURNING id
+       )
+       SELECT CASE WHEN $9::bigint IS NULL THEN NULL ELSE redox.write_line($1, $9, $10, $11, $12, $13) END FROM changed`,
+      [
+        ...[id, state, reason ?? null, dueAt, told, endedAt ?? null, notes],
+        ...[at ?? null, who ?? null, action ?? null, subject ?? null, why ?? null],
+      ],
+    )
+    if (changed.length === 0) throw messageLost(id)
+  }
+
+  async remove(id: string): Promise<void> {
+    const text = 'DELETE FROM redox.message WHERE queue = $1 AND id = $2 RETURNING files'
+    for (const { files } of await this.#ask<{ files: string[] }>(text, [id]))
+      await this.#ask('SELECT redox.drop_unused($1, $2)', [files])
+  }
+
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
@@ -320,16 +406,12 @@ export class PostgresStore implements DeliveryStore {
       `WITH decided AS (
          UPDATE redox.message SET ${set}, reason = $5, notes = coalesce($8, notes), teller = NULL,
            telling_until = NULL
-         WHERE queue = $1 AND id = $2 AND state = ANY ($7) RETURNING id
+         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' RETURNING id
        )
        SELECT redox.write_line($1, $3, $4, $5, id, $6) FROM decided`,
       [id, now, who, action, reason, DECIDED[action], notes ?? null],
     )
-    if (lines.length === 0)
-      throw new RedoxError(
-        'REDOX_STORE_LOST',
-        `The message ${id} is not there any more, or its state has changed. Look at it again.`,
-      )
+    if (lines.length === 0) throw messageLost(id)
   }
 
   async pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
@@ -343,6 +425,10 @@ export class PostgresStore implements DeliveryStore {
 
   async looked(id: string, reason: string, who: string, now: number): Promise<void> {
     await this.#ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [now, who, id, reason])
+  }
+
+  async begun(setAside: string, reason: string, who: string, now: number): Promise<void> {
+    await this.#ask(`SELECT redox.write_line($1, $2, $3, 'begin-new', $4, $5)`, [now, who, setAside, reason])
   }
 
   async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
@@ -494,6 +580,16 @@ function makePool(Made: typeof Pool, url: string): Pool {
 // ---- Rows -----------------------------------------------------------------------------------------------
 
 /** What comes back from an update has no order. */
+const identityOf = (mark: Buffer): string => createHash('sha256').update(mark).digest('hex')
+
+const otherDatabase = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNREADABLE',
+    'The database of the store is not the one that this connection used before, or its tables were removed: nothing ' +
+      'was made in it. Set the right URL, or bring back a backup; or begin a new store in the outbox: see ' +
+      'docs/operations.md.',
+  )
+
 function inOrder(rows: MessageRow[], first: (row: MessageRow) => number = () => 0): StoredMessage[] {
   const place = (row: MessageRow): number => Number(row.sequence)
   return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(stored)
@@ -522,6 +618,8 @@ const stored = (row: MessageRow): StoredMessage => ({
 interface LaneRow extends QueryResultRow {
   lane: string
   open: string
+  parked: string
+  owners: string[] | null
   oldest: string | null
   paused: boolean
   id: string | null
@@ -531,11 +629,12 @@ interface LaneRow extends QueryResultRow {
 const LANES = `
   WITH used AS (
     SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
+      count(*) FILTER (WHERE state = 'parked') AS parked, array_agg(DISTINCT owner) AS owners,
       min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
     FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'held', 'parked') GROUP BY lane
   ),
   stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
-  SELECT lane, coalesce(open, 0) AS open, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
+  SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
   FROM used FULL JOIN stopped USING (lane)
   LEFT JOIN LATERAL (
     SELECT id, reason FROM redox.message parked
@@ -546,15 +645,73 @@ const LANES = `
   ) blocker ON true
   ORDER BY lane`
 
-const laneState = ({ lane, open, oldest, paused, id, reason }: LaneRow): LaneState => ({
+const laneState = ({ lane, open, parked, owners, oldest, paused, id, reason }: LaneRow): LaneState => ({
   lane,
   open: Number(open),
+  parked: Number(parked),
+  owners: owners ?? [],
   paused,
   ...(oldest !== null && { oldest: Number(oldest) }),
   ...(id !== null && { blockedBy: { id, reason: reason ?? '' } }),
 })
 
+/** What lies in a database under the id of one redox-config node. */
+export interface QueueState {
+  queue: string
+  /** waiting, or being sent */
+  waiting: number
+  parked: number
+  /** milliseconds since a process last took care of it; undefined: none has */
+  idle?: number
+}
+
+interface QueueRow extends QueryResultRow {
+  queue: string
+  waiting: string
+  parked: string
+  idle: string | null
+}
+
+const QUEUES = `
+  SELECT queue, redox.now() - seen_at AS idle, count(m.id) FILTER (WHERE m.state <> 'parked') AS waiting,
+    count(m.id) FILTER (WHERE m.state = 'parked') AS parked
+  FROM redox.queue q LEFT JOIN redox.message m USING (queue)
+  WHERE m.state IS NULL OR m.state IN ('waiting', 'held', 'parked')
+  GROUP BY queue, seen_at ORDER BY queue`
+
+const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueState => ({
+  ...{ queue, waiting: Number(waiting), parked: Number(parked) },
+  ...(idle !== null && { idle: Number(idle) }),
+})
+
 // ---- Failures -------------------------------------------------------------------------------------------
+
+const upgradeFrom = (version: number): string =>
+  [
+    ...Object.entries(UPGRADES).flatMap(([from, text]) => (Number(from) >= version ? [text] : [])),
+    `UPDATE redox.version SET version = ${VERSION}`,
+  ].join('\n')
+
+/** @throws RedoxError for a version that this release does not know */
+function assertKnown(version: number): void {
+  if (version > VERSION)
+    throw new RedoxError(
+      'REDOX_STORE_NEWER',
+      `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
+        `${VERSION}). Update the package here.`,
+    )
+  if (version < 1)
+    throw new RedoxError(
+      'REDOX_STORE_UNREADABLE',
+      `The database says that its version is ${version}, which no release of this package has made. Nothing was changed.`,
+    )
+}
+
+const messageLost = (id: string): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_LOST',
+    `The message ${id} is not there any more, or its state has changed. Look at it again.`,
+  )
 
 const fileLost = (): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', 'A file of the message is not in the store any more.')

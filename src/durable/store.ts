@@ -96,6 +96,15 @@ export type Settlement =
   | { state: 'parked'; reason: string; notes: Buffer }
   | { state: 'delivered'; notes: Buffer }
 
+/** Where a message stands, as far as it moves to another store with it. */
+export type Standing = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'told' | 'endedAt'>
+
+/**
+ * The reason of a message that is parked because it is on its way to another store: nothing sends it, and no decision
+ * is taken about it, until the move is finished. See `move.ts`.
+ */
+export const MOVING = 'REDOX_STORE_MOVING'
+
 /** What a person decides about a message. */
 export type Action = 'resend' | 'mark-delivered' | 'discard'
 
@@ -103,8 +112,8 @@ export type Action = 'resend' | 'mark-delivered' | 'discard'
 export interface AuditLine {
   at: number
   who: string
-  action: Action | 'pause' | 'resume' | 'look'
-  /** id of a message, or a lane */
+  action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
+  /** id of a message, a lane, or the name of the folder that the store before was set aside in (`-`: none) */
   subject: string
   /** in the person's words */
   reason: string
@@ -114,6 +123,9 @@ export interface LaneState {
   lane: string
   /** waiting or held */
   open: number
+  parked: number
+  /** ids of the nodes that accepted what is open or parked */
+  owners: string[]
   /** when the oldest of these was accepted */
   oldest?: number
   /** a person has paused it */
@@ -125,6 +137,15 @@ export interface LaneState {
 export interface DeliveryStore {
   /** Keeps the mark that the first one brought, for ever: whoever comes later can tell by it whether the key is the same. */
   mark(own: Buffer): Promise<Buffer>
+
+  /** Random; of this store alone, for ever: with another one it is another store. Known once `mark` has resolved. */
+  readonly identity: string
+
+  /**
+   * Resolves when messages can be accepted. What was accepted may go on also when they cannot.
+   * @throws RedoxError why not
+   */
+  check(): Promise<void>
 
   /**
    * Durable once it resolves. Of messages with the same id the first is kept.
@@ -138,6 +159,9 @@ export interface DeliveryStore {
    * wait. Also takes what somebody held too long (`begun` then tells whether a request of theirs may have arrived).
    */
   claim(hold: Hold & { except: string[] }): Promise<StoredMessage[]>
+
+  /** Tells those who look into a shared database that this process takes care of the messages. */
+  touch(): Promise<void>
 
   /** Keeps what is held for longer. */
   renew(holder: string, ids: string[], until: number): Promise<void>
@@ -161,6 +185,20 @@ export interface DeliveryStore {
   untold(hold: Hold & { owners: string[] }): Promise<StoredMessage[]>
   markTold(id: string): Promise<void>
 
+  /**
+   * Stores a message as another store has it, behind all that this one has. Of messages with the same id the first is
+   * kept. Its files are stored before. Durable once it resolves.
+   */
+  adopt(message: StoredMessage): Promise<void>
+  /**
+   * Sets where a message stands, and its notes; its place in the order stays. Durable once it resolves.
+   * @param line of the audit, if one is to be written
+   * @throws RedoxError REDOX_STORE_LOST for a message that is being sent, or that is not there
+   */
+  restate(id: string, standing: Standing & { notes: Buffer }, line?: AuditLine): Promise<void>
+  /** Forgets a message, and its files if no other has them. Durable once it resolves. */
+  remove(id: string): Promise<void>
+
   /** In the order of acceptance, unless the query says otherwise. */
   find(query: Query): Promise<StoredMessage[]>
   /** Lanes that something waits, is held or is parked in, and those that are paused. */
@@ -170,7 +208,7 @@ export interface DeliveryStore {
   /**
    * `resend`: waits again at its old place, due at once, with no attempts and as long a deadline as it had; from any
    * state but held and waiting. `mark-delivered`, `discard`: of what is waiting or parked; its node is not told.
-   * Writes a line of the audit.
+   * Not of what is {@link MOVING}. Writes a line of the audit.
    * @param notes replace those that it has
    * @throws RedoxError REDOX_STORE_LOST for a message in another state, or that is not there
    */
@@ -179,6 +217,8 @@ export interface DeliveryStore {
   pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void>
   /** Writes a line of the audit: somebody looked at what is in a message. */
   looked(id: string, reason: string, who: string, now: number): Promise<void>
+  /** Writes a line of the audit: this store was begun instead of one that could not be read. */
+  begun(setAside: string, reason: string, who: string, now: number): Promise<void>
   /** Oldest first, lines after that many. */
   audit(request: { skip: number; limit: number }): Promise<AuditLine[]>
 

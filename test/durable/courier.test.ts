@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Courier, type Ended, type Parcel } from '../../src/durable/courier'
+import { Contents, type Parcel } from '../../src/durable/contents'
+import { Courier, type Ended } from '../../src/durable/courier'
 import { PostgresStore } from '../../src/durable/postgres-store'
-import { Seal } from '../../src/durable/seal'
 import { takeFile } from '../../src/file/file'
 import { sizedFile } from '../lib/fixtures'
 import { connectTo } from '../lib/redox'
@@ -55,8 +55,7 @@ describe('courier', function () {
     const { client } = connectTo(server.url)
     const told: Ended[] = []
     const courier = new Courier(
-      store,
-      new Seal('a store key that nobody guesses'),
+      await Contents.open(store, 'a store key that nobody guesses'),
       { onDepth: () => undefined, onOrphan: () => undefined },
       LEASE_MS,
     )

@@ -415,12 +415,16 @@ for (const kind of STORES) {
       await store.settle('c1', 'me', DELIVERED, START + 10)
       await store.pause('empty', true, 'works', 'ann', START)
       assert.deepEqual(await lane('a'), {
-        ...{ lane: 'a', open: 2, oldest: START + 2, paused: false },
+        ...{ lane: 'a', open: 2, parked: 1, owners: ['node'], oldest: START + 2, paused: false },
         blockedBy: { id: 'a1', reason: 'REDOX_REJECTED' },
       })
-      assert.deepEqual(await lane('b'), { lane: 'b', open: 1, oldest: START + 4, paused: false })
+      assert.deepEqual(await lane('b'), {
+        ...{ lane: 'b', open: 1, parked: 0, owners: ['node'], oldest: START + 4, paused: false },
+      })
       assert.equal(await lane('c'), undefined)
-      assert.deepEqual(await lane('empty'), { lane: 'empty', open: 0, paused: true })
+      assert.deepEqual(await lane('empty'), {
+        ...{ lane: 'empty', open: 0, parked: 0, owners: [], paused: true },
+      })
       await store.pause('empty', false, 'done', 'ann', START)
       assert.equal(await lane('empty'), undefined)
       await store.decide('a1', 'mark-delivered', 'phoned', 'ann', START)

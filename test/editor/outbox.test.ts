@@ -1,7 +1,14 @@
 /** The outbox, as people use it: in a browser, on a real Node-RED, with a Redox that refuses. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
-import { DESTINATION, FILE_NAME, OTHER_DESTINATION, OUTBOX_PATIENT, OutboxClient } from '../lib/outbox'
+import {
+  DESTINATION,
+  FILE_NAME,
+  flowTo,
+  OTHER_DESTINATION,
+  OUTBOX_PATIENT,
+  OutboxClient,
+} from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { needChromium, openEditor, type Editor } from './editor'
 import { checkContrast, checkNothingIsCut, hideTab, inEveryLook, newsMark, showTab } from './tabs'
@@ -363,6 +370,25 @@ describe('outbox in the editor', function () {
     await tab(page).locator('.redox-tab-line').first().waitFor()
     // The browser itself writes a refused request to its console.
     for (const complaint of editor.complaints.splice(0)) assert.match(complaint, /status of 401/)
+  })
+
+  it('offers to begin a new store where one cannot be read, and not elsewhere', async () => {
+    const begin = tab(page).getByRole('button', { name: 'Begin a new store' })
+    assert.equal(await begin.isVisible(), false)
+    await client.deployFlows(flowTo(redox.url, {}, 'quite another key of the store'))
+    await begin.waitFor()
+    await tab(page).getByText('REDOX_STORE_UNREADABLE').waitFor()
+    await begin.click()
+    await tab(page).getByLabel('Reason').fill('the key is lost')
+    await editor.screenshot('outbox-begin-new')
+    await checkNothingIsCut(tab(page))
+    await page.keyboard.press('Enter')
+    await tab(page).getByText('Waiting 0').waitFor()
+    await begin.waitFor({ state: 'hidden' })
+    await tab(page).getByText('Record: who did what').click()
+    await tab(page)
+      .getByText(/began a new store; the one before · outboxconfig\.unreadable-\S+ · the key is lost/)
+      .waitFor()
   })
 })
 

@@ -24,13 +24,17 @@ const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKe
 }) as string
 
 /** A durable connection to `redox`, and a button with a note behind it; what it emits is kept in the global context. */
-const flowTo = (redox: string, settings: object): object[] => [
+export const flowTo = (
+  redox: string,
+  settings: object,
+  storeKey = 'a store key that nobody guesses',
+): object[] => [
   { id: 'outboxtab', type: 'tab', label: 'outbox' },
   {
     ...{ id: 'outboxconfig', type: 'redox-config', name: 'Hospital', attempts: '1', apiBase: redox },
     ...{ environment: 'Development', environmentType: 'environment', clientId: 'client', keyId: 'key' },
     ...{ delivery: 'durable', ...settings },
-    credentials: { privateKey, storeKey: 'a store key that nobody guesses' },
+    credentials: { privateKey, storeKey },
   },
   { id: 'outboxbutton', type: 'inject', z: 'outboxtab', props: [], x: 140, y: 80, wires: [['outboxsend']] },
   {

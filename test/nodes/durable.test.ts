@@ -8,6 +8,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { sizedFile } from '../lib/fixtures'
+import { deliveries } from '../../nodes/lib/delivery'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import {
@@ -472,6 +473,70 @@ describe('durable delivery', () => {
     assert.deepEqual([msg.mixed, msg.empty, msg.none], [[null, 1], {}, []])
   })
 
+  describe('the status of a send node', () => {
+    const REFUSED = reply(400, { Meta: { Errors: [{ ID: 1, Text: 'refused' }] } })
+    const to = (id: string): Settings => ({ destination: id, destinationType: 'str' })
+    const other = (id: string, destination: string): Settings & { id: string; type: string } => ({
+      ...{
+        ...NOTE.node,
+        ...to(destination),
+        id,
+        type: NOTE.type,
+        z: 'tab',
+        connection: 'config',
+        wires: [[]],
+      },
+    })
+    let statuses: Message[]
+    beforeEach(() => void (statuses = hear('node-status')))
+    const shown = (id: string): Message => statuses.filter((one) => one.id === id).at(-1)?.status ?? {}
+    const says = (id: string, wanted: RegExp): Promise<void> =>
+      eventually(`${id} does not say ${wanted}`, () => wanted.test(shown(id).text ?? ''))
+
+    it('is yellow while something waits, at each node with the destination, after a restart too', async () => {
+      server.script('send', DOWN)
+      const others = [other('same', DESTINATION), other('elsewhere', OTHER_DESTINATION)]
+      const start = (): Promise<Flow> =>
+        startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others })
+      await (await start()).outcome(fileMessage())
+      for (const restart of [() => undefined, start]) {
+        if (restart === start) statuses.length = 0
+        await restart()
+        for (const id of ['node', 'same']) {
+          await says(id, /waiting 1$/)
+          assert.equal(shown(id).fill, 'yellow')
+        }
+        assert.equal(shown('elsewhere').text, undefined)
+      }
+    })
+
+    it('is red while a parked message stops the destination, and green when that was decided', async () => {
+      server.script('send', REFUSED)
+      const flow = await startDurable()
+      await flow.outcome(fileMessage())
+      await says('node', /parked 1/)
+      server.script('send')
+      await flow.outcome(fileMessage())
+      await says('node', /waiting 1 · parked 1 · stopped$/)
+      assert.equal(shown('node').fill, 'red')
+      const { store, courier } = deliveries.get('config')!.outbox!
+      const [parked] = await store.find({ state: 'parked', limit: 1 })
+      await store.decide(parked!.id, 'discard', 'not needed', 'ann', Date.now())
+      courier.wake()
+      await eventually('still red', () => shown('node').fill === 'green')
+    })
+
+    it('is red with its code while the store cannot be used', async () => {
+      const folder = path.join(userDir, 'redox-store')
+      await writeFile(folder, 'no folder')
+      await startDurable()
+      await says('node', /^REDOX_STORE_/)
+      assert.equal(shown('node').fill, 'red')
+      await rm(folder)
+      await eventually('still red', () => shown('node').fill !== 'red')
+    })
+  })
+
   it('a connection that delivers directly now says what it leaves', async () => {
     server.script('send', DOWN)
     const flow = await startDurable()
@@ -585,7 +650,7 @@ describe('durable delivery', () => {
     const { error } = await flow.outcome(fileMessage())
     assert.match(
       error!.message,
-      /delivered durably before, set the key .* If it never has, let the dialog make/,
+      /delivered durably before, .* set the key that it had .* If it never has, let the dialog make/,
     )
   })
 

@@ -11,6 +11,7 @@ import { eventually } from '../lib/client'
 import {
   DESTINATION,
   FILE_NAME,
+  flowTo,
   OUTBOX_PATIENT,
   OTHER_DESTINATION,
   OutboxClient,
@@ -110,7 +111,14 @@ describe('outbox', function () {
     assert.equal(oldest, second.acceptedAt)
     assert.deepEqual(lanes, [
       {
-        ...{ lane: LANE, open: 1, oldest: second.acceptedAt, paused: false },
+        ...{
+          lane: LANE,
+          open: 1,
+          parked: 1,
+          owners: ['outboxsend'],
+          oldest: second.acceptedAt,
+          paused: false,
+        },
         blockedBy: { id: first.id, reason: 'REDOX_REJECTED' },
       },
     ])
@@ -494,6 +502,51 @@ describe('outbox', function () {
       connections.map(({ id }) => id as string),
       ['outboxconfig'],
     )
+  })
+})
+
+describe('a store that cannot be read', function () {
+  this.timeout(60_000)
+  let nodeRed: GuardedNodeRed<User>
+  before(async () => void (nodeRed = await startWithUsers<User>(USERS)))
+  after(() => nodeRed?.stop())
+
+  it('a new one is begun by those who may decide, for a reason, and only then', async () => {
+    const { admin, reader, decider } = Object.fromEntries(
+      Object.entries(nodeRed.tokens).map(([name, token]) => [name, new OutboxClient(nodeRed.url, token)]),
+    ) as Record<User, OutboxClient>
+    const begin = (by: OutboxClient, fields: object): Promise<Response> =>
+      by.post('redox/outbox/outboxconfig/store', {
+        action: 'begin-new',
+        reason: 'the key is lost',
+        ...fields,
+      })
+    const statusOf = async (answer: Promise<Response>): Promise<number> => (await answer).status
+    await admin.deploy('http://127.0.0.1:9')
+    assert.equal(await statusOf(begin(decider, {})), 409)
+    await admin.pause(LANE, 'pause', 'x')
+    await admin.deployFlows(flowTo('http://127.0.0.1:9', {}, 'quite another key of the store'))
+    await eventually('it cannot be read', async () => {
+      const { code, counts } = await admin.connection()
+      return code === 'REDOX_STORE_UNREADABLE' && counts === undefined
+    })
+    assert.equal(await statusOf(begin(reader, {})), 401)
+    for (const wrong of [{ reason: '' }, { reason: 'a\nb' }, { action: 'remove' }, { more: 1 }])
+      assert.equal(await statusOf(begin(decider, wrong)), 400)
+    const answer = await begin(decider, {})
+    assert.equal(answer.status, 200)
+    const { setAside } = (await answer.json()) as Json
+    assert.match(setAside as string, /^outboxconfig\.unreadable-/)
+    const { code, counts } = await admin.connection()
+    assert.deepEqual([code, counts.waiting], [undefined, 0])
+    const { lines } = await admin.get('audit')
+    const { at: _at, ...line } = lines[0] as Json
+    assert.deepEqual(line, {
+      ...{ who: 'decider', action: 'begin-new', subject: setAside, reason: 'the key is lost' },
+    })
+    assert.ok(nodeRed.log().includes('a new store was begun (by decider)'))
+    await admin.accept({ documentId: 'after' })
+    assert.equal(await statusOf(begin(decider, {})), 409)
   })
 })
 
