@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
+import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
 import type { Content, Notes } from '../../src/durable/contents'
 import {
   STATES,
@@ -10,6 +11,7 @@ import {
   type Query,
   type StoredMessage,
 } from '../../src/durable/store'
+import type { ListedStore } from '../../src/durable/list-stores'
 import { RedoxError } from '../../src/errors'
 import { identifiersOf } from '../../src/redox/client'
 
@@ -49,7 +51,7 @@ export function refusalOf(error: unknown): Answer {
 const shown = ({ code, message }: Refusal | RedoxError): object => ({ code, message })
 
 /** Of errors of the store; the others are those of one that cannot be used. */
-const STATUS: Record<string, number> = { REDOX_STORE_LOST: 409, REDOX_INTERNAL: 500 }
+const STATUS: Record<string, number> = { REDOX_STORE_LOST: 409, REDOX_STORE_LOCKED: 409, REDOX_INTERNAL: 500 }
 
 // ---- Questions ------------------------------------------------------------------------------------------
 
@@ -99,6 +101,17 @@ const DECISION = z.strictObject({
   otherAccount: z.boolean().default(false),
 })
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
+const STRANDED = z.discriminatedUnion('action', [
+  z.strictObject({
+    action: z.literal('give'),
+    /** id of the redox-config node */
+    to: z.string().max(100),
+    /** what seals the store, if it is not the key of that node */
+    key: z.string().trim().min(1).max(1000).optional(),
+    reason,
+  }),
+  z.strictObject({ action: z.literal('discard'), reason }),
+])
 const STORE = z.strictObject({ action: z.literal('begin-new'), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
 
@@ -122,6 +135,9 @@ const ASKED = {
   store:
     'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
     'be read is set aside; nothing is removed.',
+  stranded:
+    'Send application/json: { "action": "give", "to": id of a redox-config node, "reason" } with the "key" of the store if ' +
+    'it is another one, or { "action": "discard", "reason" }. A reason has up to 200 characters, on one line.',
   audit: `Take skip and limit (at most ${MAX_LINES}).`,
 }
 
@@ -131,7 +147,9 @@ function deliveryOf(connection: string): Delivery {
   throw new Refusal(404, 'not_found', 'No redox-config node with this id delivers durably.')
 }
 
-function outboxOf({ connection }: Question): Outbox {
+const outboxOf = ({ connection }: Question): Outbox => openOutboxOf(connection)
+
+function openOutboxOf(connection: string): Outbox {
   const { outbox, code } = deliveryOf(connection)
   if (outbox) return outbox
   throw new Refusal(
@@ -164,7 +182,8 @@ function accountNotes({ courier }: Outbox, message: StoredMessage, isAllowed: bo
 export const ANSWERS = {
   overview: async (): Promise<Answer> => {
     const connections = await Promise.all([...deliveries].map(([id, delivery]) => connection(id, delivery)))
-    return { status: 200, body: { connections } }
+    const stranded = [...strandedStores].map(([store, known]) => strandedShown(store, known))
+    return { status: 200, body: { connections, stranded } }
   },
 
   messages: async (question: Question): Promise<Answer> => {
@@ -218,6 +237,20 @@ export const ANSWERS = {
     return { status: 200, body: { ...(setAside !== undefined && { setAside }) } }
   },
 
+  stranded: async ({ id, body, who }: Question): Promise<Answer> => {
+    const asked = read(STRANDED, body, ASKED.stranded)
+    const store = strandedStores.get(id)
+    if (!store)
+      throw new Refusal(404, 'not_found', 'There is no store of this name that belongs to no connection.')
+    const by = { who, reason: asked.reason }
+    if (asked.action === 'discard')
+      return { status: 200, body: { discarded: await discardStranded(store, by) } }
+    const { storeKey } = deliveryOf(asked.to)
+    const outbox = openOutboxOf(asked.to)
+    const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
+    return { status: 200, body: { moved, left } }
+  },
+
   audit: async (question: Question): Promise<Answer> => {
     const { skip, limit } = read(AUDIT, question.query, ASKED.audit)
     const { store } = outboxOf(question)
@@ -247,6 +280,11 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
     return { ...known, code: error.code }
   }
 }
+
+const strandedShown = (store: string, { id, waiting, parked, code }: ListedStore): object => ({
+  ...{ store, id, waiting, parked },
+  ...(code !== undefined && { code }),
+})
 
 /** What is stopped first, then what waits longest. */
 function byUrgency(a: LaneState, b: LaneState): number {

@@ -7,7 +7,7 @@ import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { RedoxError } from '../errors'
 import type { Contents } from './contents'
-import { embeddedStores, storesInDatabase, type ListedStore } from './list-stores'
+import { embeddedIds, lookInto, storesInDatabase, type ListedStore } from './list-stores'
 import { move } from './move'
 import { openStore, placeIn, type Place } from './open-store'
 import { verify } from './verify'
@@ -73,7 +73,9 @@ async function run(request: Request): Promise<boolean> {
 
 async function list({ userDir }: Request): Promise<boolean> {
   const url = process.env['REDOX_STORE_URL']
-  const stores = [...(await embeddedStores(userDir)), ...(url ? await storesInDatabase(userDir, url) : [])]
+  const stores: ListedStore[] = []
+  for (const id of await embeddedIds(userDir)) stores.push(await lookInto(userDir, id))
+  if (url) stores.push(...(await storesInDatabase(userDir, url)))
   for (const store of stores) say(lineOf(store))
   if (stores.length === 0) say('No stores.')
   return stores.every(({ code }) => code === undefined)

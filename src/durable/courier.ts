@@ -114,6 +114,7 @@ export class Courier {
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
+    if (delivering) this.store.touch().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
     // Another connection may get through.
     this.wake()
   }

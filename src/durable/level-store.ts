@@ -29,6 +29,7 @@ import {
   hasDatabase,
   hasTraces,
   IdentityFile,
+  namesIn,
   placeOf,
   readIdentity,
   syncFolder,
@@ -214,8 +215,7 @@ export class LevelStore implements DeliveryStore {
 
   /** Checks what is on the disk, and counts it. */
   async #recover(): Promise<void> {
-    this.#place = (await placeOf(this.#folder)) ?? ''
-    await this.#identityFile?.close()
+    await this.#closeIdentity()
     this.#identityFile = await IdentityFile.open(this.#folder)
     const { identity, flushed } = (await readIdentity(this.#folder))!
     const own = (await this.#get(KEY.identity))?.toString()
@@ -226,6 +226,17 @@ export class LevelStore implements DeliveryStore {
     this.#flushed = Math.max(this.#flushed, await number(KEY.flushed))
     await this.#recount()
     await this.#assertFiles()
+    await mkdir(this.#files, { recursive: true, mode: 0o700 }).catch(failed)
+    const place = await placeOf(this.#folder)
+    if (place === undefined) throw notInPlace()
+    this.#place = place
+  }
+
+  async #closeIdentity(): Promise<void> {
+    const file = this.#identityFile
+    this.#identityFile = undefined
+    // What it was told last was synced then.
+    await file?.close().catch(() => undefined)
   }
 
   async #recount(): Promise<void> {
@@ -252,7 +263,7 @@ export class LevelStore implements DeliveryStore {
 
   /** Of what is still to be sent or decided each file has to be there, but where that is known already. */
   async #assertFiles(): Promise<void> {
-    const there = new Set(await readdir(this.#files).catch(failed))
+    const there = new Set(await namesIn(this.#files))
     const without = new Set<string>()
     for await (const key of this.#keys('file')) {
       const [, name, id] = key.split('!')
@@ -781,7 +792,7 @@ export class LevelStore implements DeliveryStore {
   }
 
   async #release(): Promise<void> {
-    await this.#identityFile?.close().catch(failed)
+    await this.#closeIdentity()
     await this.#db.close().catch(failed)
   }
 
@@ -973,7 +984,8 @@ export class LevelStore implements DeliveryStore {
       await this.#db
         .batch([put(KEY.flushed, bytes(digits(flushed)))], { sync: true })
         .catch((error: unknown) => this.#broken(error))
-      await this.#identityFile!.flushed(flushed).catch((error: unknown) => this.#broken(error))
+      if (!this.#identityFile) throw closed()
+      await this.#identityFile.flushed(flushed).catch((error: unknown) => this.#broken(error))
       this.#flushed = flushed
     })
   }

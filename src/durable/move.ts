@@ -1,6 +1,13 @@
 import { RedoxError } from '../errors'
 import type { Content, Contents, Notes } from './contents'
-import { MOVING, type AuditLine, type MessageState, type Standing, type StoredMessage } from './store'
+import {
+  MOVING,
+  type AuditLine,
+  type DeliveryStore,
+  type MessageState,
+  type Standing,
+  type StoredMessage,
+} from './store'
 
 /**
  * Moves all messages of one store into another one, with their files, in the order of acceptance. They keep their ids,
@@ -37,7 +44,7 @@ export async function move(from: Contents, to: Contents, mover: Mover): Promise<
   let moved = 0
   if (from.identity === to.identity) throw sameStore()
   await finishEarlier(from, to, mover)
-  for await (const message of messagesOf(from)) {
+  for await (const message of messagesOf(from.store)) {
     const code = await moveOne(message, from, to, mover)
     if (code === undefined) moved++
     else left.push({ id: message.id, code })
@@ -47,7 +54,7 @@ export async function move(from: Contents, to: Contents, mover: Mover): Promise<
 
 /** All of a store, or those in a state, in the order of acceptance. */
 export async function* messagesOf(
-  { store }: Contents,
+  store: DeliveryStore,
   wanted: { state?: MessageState } = {},
 ): AsyncGenerator<StoredMessage> {
   let page = await store.find({ ...wanted, limit: AT_ONCE })
@@ -61,7 +68,7 @@ export async function* messagesOf(
 
 /** What has arrived and was forgotten where it came from. */
 async function finishEarlier(from: Contents, to: Contents, mover: Mover): Promise<void> {
-  for await (const { id, reason } of messagesOf(to, { state: 'parked' })) {
+  for await (const { id, reason } of messagesOf(to.store, { state: 'parked' })) {
     if (reason !== MOVING) continue
     const [source] = await from.store.find({ id, limit: 1 })
     if (source === undefined) await arrive(id, from, to, mover)

@@ -93,6 +93,13 @@ async function openAt(place: Place, key: string, known: string | undefined): Pro
   }
 }
 
+/**
+ * A store without its key: what is sealed in it cannot be read.
+ * @throws RedoxError REDOX_STORE_…
+ */
+export const openSealed = async (place: Place): Promise<DeliveryStore> =>
+  storeAt(place, await readMark(place.mark, place.kind))
+
 async function storeAt(place: Place, known: string | undefined): Promise<DeliveryStore> {
   if (place.kind === 'embedded') {
     const { LevelStore } = await import('./level-store.js')
