@@ -11,6 +11,7 @@ import { Client } from 'pg'
 import { PostgresStore } from '../../src/durable/postgres-store'
 import type { NewMessage } from '../../src/durable/store'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
+import { fixture } from '../lib/fixtures'
 import { hasPgBouncer, PgBouncer } from '../lib/pgbouncer'
 import { PASSWORD } from '../lib/postgres'
 import { POSTGRES, server } from './stores'
@@ -423,6 +424,36 @@ describe('store of accepted messages: shared PostgreSQL', function () {
       const { message: words } = await failureOf(open({ url: url.href }), 'REDOX_STORE_UNAVAILABLE')
       assert.match(words, /parameter "options".*PgBouncer/)
     })
+  })
+
+  it('changes a database of the first version into what it needs, once, and keeps what is in it', async () => {
+    const url = await emptyDatabase()
+    const database = new Client({ connectionString: url })
+    await database.connect()
+    try {
+      await database.query(fixture('redox-store-1.sql').toString())
+      await database.query(`INSERT INTO redox.queue (queue) VALUES ('${queue}')`)
+      const accepted = message('first', 'lane')
+      const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
+      const values = [queue, id, lane, ordered, owner, acceptedAt, deadline, files, tags, content]
+      await database.query('SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
+    } finally {
+      await database.end()
+    }
+    const stores = await Promise.all([open({ url }), open({ url }), open({ url })])
+    const [store] = stores
+    await store!.accept(message('second', 'lane'))
+    const [claimed] = await store!.claim(hold('me'))
+    assert.deepEqual([claimed!.id, claimed!.content.toString()], ['first', 'first'])
+    await store!.settle('first', 'me', DELIVERED, Date.now())
+    assert.deepEqual(
+      (await stores[1]!.claim(hold('other'))).map(({ id }) => id),
+      ['second'],
+    )
+    await stores[2]!.touch()
+    const [state] = await PostgresStore.queues(url)
+    assert.deepEqual([state!.queue, state!.waiting, state!.parked], [queue, 1, 0])
+    assert.ok(state!.idle! < 60_000)
   })
 
   it('names the rights that its user lacks, at once', async () => {
