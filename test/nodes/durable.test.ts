@@ -48,7 +48,7 @@ const payloads = (): unknown[] => server.of('send').map(({ body }) => JSON.parse
 const topics = (list: Message[]): unknown[] => list.map(({ topic }) => topic as unknown)
 
 async function eventually(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const until = Date.now() + 10_000
+  const until = Date.now() + 30_000
   while (!(await isTrue())) {
     assert.ok(Date.now() < until, what)
     await pause(20)
