@@ -442,15 +442,15 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     }
     const stores = await Promise.all([open({ url }), open({ url }), open({ url })])
     const [store] = stores
-    await store!.accept(message('second', 'lane'))
-    const [claimed] = await store!.claim(hold('me'))
+    await store.accept(message('second', 'lane'))
+    const [claimed] = await store.claim(hold('me'))
     assert.deepEqual([claimed!.id, claimed!.content.toString()], ['first', 'first'])
-    await store!.settle('first', 'me', DELIVERED, Date.now())
+    await store.settle('first', 'me', DELIVERED, Date.now())
     assert.deepEqual(
-      (await stores[1]!.claim(hold('other'))).map(({ id }) => id),
+      (await stores[1].claim(hold('other'))).map(({ id }) => id),
       ['second'],
     )
-    await stores[2]!.touch()
+    await stores[2].touch()
     const [state] = await PostgresStore.queues(url)
     assert.deepEqual([state!.queue, state!.waiting, state!.parked], [queue, 1, 0])
     assert.ok(state!.idle! < 60_000)
