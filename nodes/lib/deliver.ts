@@ -20,7 +20,6 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
 /**
  * Leaves a message to the outbox, which sends it.
  * @param owner the node that emits the answer
- * @param before what came before it
  * @returns what the outbox calls it, and where it goes
  */
 export async function accept(
@@ -29,12 +28,11 @@ export async function accept(
   outbox: Outbox,
   owner: string,
   { msg }: Work,
-  before: Promise<unknown>,
 ): Promise<{ id: string; destination: string }> {
   const message = checked(draft)
   client.assertDeliverable(message, files)
   const from = { owner, environment, account }
-  const id = await outbox.accept({ ...from, message, files, isText, msg: plainProperties(msg) }, before)
+  const id = await outbox.accept({ ...from, message, files, isText, msg: plainProperties(msg) })
   return { id, destination: laneOf(message) }
 }
 
