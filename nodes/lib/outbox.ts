@@ -13,7 +13,7 @@ import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import { Gate, type Entry } from '../../src/redox/gate'
 import type { PaceKeeper } from '../../src/transport/retry'
-import { timer } from './closing'
+import { HURRY_AFTER_MS, timer } from './closing'
 
 /** Who runs an outbox. */
 export interface Listener extends CourierListener {
@@ -109,16 +109,19 @@ export class Outbox {
 
   /**
    * Takes nothing more out of the store, unless another node has entered; closes it when what is under way has ended.
-   * @param withinMs what has not ended by then is stopped: it is parked if it may have arrived, else it waits;
-   *   undefined: nothing is
+   * @param withinMs what has not ended by then is stopped: it is parked if it may have arrived, else it waits. What is
+   *   not on its way to Redox is stopped before. undefined: nothing is
    */
   async leave(withinMs?: number): Promise<void> {
     if (--this.#users > 0) return
     this.courier.use(undefined)
     const idle = this.courier.idle().then(() => true)
-    const isIdle = await (withinMs === undefined ? idle : Promise.race([idle, timer(withinMs, false)]))
+    if (withinMs !== undefined) {
+      const isIdle = (ms: number): Promise<boolean> => Promise.race([idle, timer(ms, false)])
+      if (!(await isIdle(HURRY_AFTER_MS)) && this.#users === 0) this.courier.hurry()
+      if (!(await isIdle(withinMs - HURRY_AFTER_MS)) && this.#users === 0) this.courier.abort()
+    }
     if (this.#users > 0) return
-    if (!isIdle) this.courier.abort()
     await this.courier.idle()
     await Promise.allSettled(this.#accepting)
     if (this.#users > 0 || leaving.has(this.place)) return

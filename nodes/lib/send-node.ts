@@ -6,7 +6,7 @@ import type { LaneState } from '../../src/durable/store'
 import type { Draft } from '../../src/message/prepared'
 import { Turns } from '../../src/turns'
 import type { RedoxClient, UploadKind } from '../../src/redox/client'
-import { closeWithinMs, timer } from './closing'
+import { closeWithinMs, HURRY_AFTER_MS, timer } from './closing'
 import type { Connection, ConnectionBacklog, RedoxConfigNode } from './connection'
 import { constantOf, fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
 import { heldBytes } from './held'
@@ -248,10 +248,11 @@ class Place {
   }
 }
 
-/** Resolves when all has ended; what has not by then is stopped. */
+/** Resolves when all has ended; what has not by then is stopped, and before that what is not on its way to Redox. */
 async function ended(works: Work[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
   const late = Symbol('late')
+  void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.hurry()))
   if ((await Promise.race([all, timer(0.9 * withinMs, late)])) !== late) return
   works.forEach((work) => work.stop())
   // What hangs before it is sent, such as a file on a share that is gone, cannot be stopped.

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import type { PreparedMessage } from '../message/prepared'
-import { identifiersOf, type Delivery, type RedoxClient } from '../redox/client'
+import { identifiersOf, type Delivery, type Progress, type RedoxClient } from '../redox/client'
 import { backoff } from '../transport/retry'
 import type { Contents, Failure, Notes, Parcel } from './contents'
 import type { DeliveryStore, LaneState, MessageState, Settlement, StoredMessage } from './store'
@@ -82,6 +82,10 @@ export class Courier {
   readonly #resting = new Map<string, { failures: number; until: number }>()
   readonly #stopping = new AbortController()
   #aborting = new AbortController()
+  /** attempts that are under way */
+  readonly #attempts = new Set<Attempt>()
+  /** what is not on its way to Redox is stopped */
+  #isHurried = false
   readonly #running: Promise<unknown>
   #delivering: Delivering | undefined
   #isWoken = false
@@ -112,6 +116,7 @@ export class Courier {
   use(delivering: Delivering | undefined): void {
     this.#delivering = delivering
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
+    this.#isHurried &&= delivering === undefined
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
     // Another connection may get through.
@@ -132,6 +137,13 @@ export class Courier {
   /** Stops what is under way: what may have arrived is parked, the rest waits. */
   abort(): void {
     this.#aborting.abort(new DOMException('closed', 'AbortError'))
+    for (const { stop } of this.#attempts) stop.abort(this.#aborting.signal.reason)
+  }
+
+  /** Stops each attempt as soon as no request of it can have arrived in part: the message waits. */
+  hurry(): void {
+    this.#isHurried = true
+    this.#attempts.forEach(stopUnlessLeft)
   }
 
   /** Ends, when what is under way has ended. */
@@ -312,6 +324,14 @@ export class Courier {
     const { repeatUnknown } = client.settings.retry
     // Somebody else holds it by now: whatever becomes of it is theirs.
     let isLost = false
+    const attempt: Attempt = { stop: new AbortController(), hasLeft: false }
+    const onProgress = ({ hasLeft = false }: Pick<Progress, 'hasLeft'>): void => {
+      attempt.hasLeft = hasLeft
+      if (this.#isHurried) stopUnlessLeft(attempt)
+    }
+    this.#attempts.add(attempt)
+    if (this.#aborting.signal.aborted) attempt.stop.abort(this.#aborting.signal.reason)
+    onProgress({})
     const mine = (written: Promise<void>): Promise<void> =>
       written.catch((error: unknown) => {
         isLost ||= asRedoxError(error).code === 'REDOX_STORE_LOST'
@@ -332,8 +352,7 @@ export class Courier {
       if (!mayGoOver(delivering, parcel, allowedAccount))
         return parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
       const sources = files.map((file) => (file.kind === 'stored' ? this.contents.source(file) : file))
-      const { signal } = this.#aborting
-      notes.delivery = await client.deliver(message, sources, signal, undefined, {
+      notes.delivery = await client.deliver(message, sources, attempt.stop.signal, onProgress, {
         uploaded: notes.uploaded,
         onUploaded: async (index, uploaded) => {
           notes.uploaded[index] = uploaded
@@ -358,6 +377,8 @@ export class Courier {
         if (Date.now() + rest < deadline) return settled
       }
       return parked(notes, notes.unknown ?? failure, sealed)
+    } finally {
+      this.#attempts.delete(attempt)
     }
   }
 
@@ -459,6 +480,16 @@ export class Courier {
       await timer(wait, this.#stopping.signal)
     }
   }
+}
+
+interface Attempt {
+  readonly stop: AbortController
+  /** bytes of a request may be on their way */
+  hasLeft: boolean
+}
+
+function stopUnlessLeft({ stop, hasLeft }: Attempt): void {
+  if (!hasLeft) stop.abort(new DOMException('closed', 'AbortError'))
 }
 
 function parked(notes: Notes, failure: Failure, sealed: () => Buffer): Settlement {

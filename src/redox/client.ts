@@ -54,6 +54,8 @@ export interface Progress {
   /** bytes of the request's body */
   sent: number
   total: number
+  /** bytes of this request may have left, and no answer has come: what is stopped now may have arrived */
+  hasLeft?: boolean
 }
 
 export type OnProgress = (progress: Progress) => void
@@ -531,8 +533,11 @@ export class RedoxClient {
     const at = new Date().toISOString()
     const headers = { ...step.headers, ...(token !== undefined && bearer(token)) }
     let sent = 0
-    const onSent = (bytes: number): void =>
-      onProgress({ phase: phaseOf(step), sent: (sent += bytes), total: step.body.length })
+    const progress = (): Progress => ({ phase: phaseOf(step), sent, total: step.body.length })
+    const onSent = (bytes: number): void => {
+      sent += bytes
+      onProgress({ ...progress(), hasLeft: true })
+    }
     let answer: HttpAnswer
     let fault: ReturnType<typeof faultOf>
     try {
@@ -543,6 +548,8 @@ export class RedoxClient {
     } catch (error) {
       if (!(error instanceof HttpFault)) throw error
       return failed(step, error.ending, { fault: error.systemCode, at })
+    } finally {
+      onProgress(progress())
     }
     if (isYes(answer) && fault === undefined) return { answer, at }
     const hidden = await allSent(step)
