@@ -10,6 +10,12 @@ export function closeWithinMs(RED: NodeAPI): number {
   return PART_OF_IT * (nodeCloseTimeout ?? NODE_RED_WAITS_MS)
 }
 
+/**
+ * Milliseconds in which what is between two requests may begin the next one when Node-RED ends. After that a request
+ * alone that may have reached Redox is worth the wait: a token, a connection or a pause is not.
+ */
+export const HURRY_AFTER_MS = 1000
+
 /** Resolves with the value after so long. Does not keep the process alive. */
 export const timer = <T>(milliseconds: number, value: T): Promise<T> =>
   new Promise((resolve) => void setTimeout(resolve, milliseconds, value).unref())

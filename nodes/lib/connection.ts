@@ -60,7 +60,6 @@ export interface ConnectionConfig extends NetworkConfig {
   repeatUnknown?: string
   otherAnswers?: string
   perFiveMinutes?: string | number
-  waiting?: string | number
   waitingMb?: string | number
   folders?: string
   settleSeconds?: string | number
@@ -394,8 +393,7 @@ function settingsOf(
     otherAnswers: choice(config.otherAnswers, [...OTHER_ANSWERS], 'setting for other 2xx answers'),
     gate: {
       width: count(config.sendsAtOnce, DEFAULT_GATE.width, 'number of sends at once'),
-      waiting: count(config.waiting, DEFAULT_GATE.waiting, 'number of messages that wait'),
-      waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'size of the files that wait'),
+      waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'size of what waits'),
     },
     perFiveMinutes:
       Number(config.perFiveMinutes || 0) === 0

@@ -141,7 +141,7 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
 }
 
 // A text is held whole from here on, and the connection's gate, which bounds what waits, comes behind it.
-const texts = new Gate({ width: 2, waiting: Infinity, waitingBytes: Infinity })
+const texts = new Gate({ width: 2, waitingBytes: Infinity })
 
 function textContent({ connection }: Task, text: string): Content {
   assertEmbeddable(Buffer.byteLength(text), 'datamodel', connection.client.settings.limits)

@@ -21,7 +21,6 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
 /**
  * Leaves a message to the outbox, which sends it.
  * @param owner the node that emits the answer
- * @param before what came before it
  * @returns what the outbox calls it, and where it goes
  */
 export async function accept(
@@ -30,12 +29,11 @@ export async function accept(
   outbox: Outbox,
   owner: string,
   { msg }: Work,
-  before: Promise<unknown>,
 ): Promise<{ id: string; destination: string }> {
   const message = checked(draft)
   client.assertDeliverable(message, files)
   const from = { owner, environment, account }
-  const id = await outbox.accept({ ...from, message, files, isText, msg: await plainProperties(msg) }, before)
+  const id = await outbox.accept({ ...from, message, files, isText, msg: await plainProperties(msg) })
   return { id, destination: laneOf(message) }
 }
 

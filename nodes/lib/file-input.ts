@@ -96,12 +96,14 @@ function takeItem(
 
 async function takeOne(task: Task, value: unknown, hints: FileHints, from: string): Promise<MessageFile> {
   const { folders, settleMs } = task.connection.files
+  if (from !== 'path') await task.admitted()
   const { file, warnings, cutShort }: IntakeResult =
     from === 'path'
       ? await takePath(value, hints, folders, undefined, {
           settleMs,
           signal: task.signal,
           owner: task.inputs.owner,
+          onSettled: task.admitted,
         })
       : await takeFile(value, hints)
   if (cutShort !== undefined) reportCutShort(task, cutShort)

@@ -11,8 +11,9 @@ import type { Contents, Parcel } from '../../src/durable/contents'
 import { beginAnew, openStore, type Place } from '../../src/durable/open-store'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
+import { Gate, type Entry } from '../../src/redox/gate'
 import type { PaceKeeper } from '../../src/transport/retry'
-import { timer } from './closing'
+import { HURRY_AFTER_MS, timer } from './closing'
 
 /** Who runs an outbox. */
 export interface Listener extends CourierListener {
@@ -28,9 +29,10 @@ export class Outbox {
   /** how many redox-config nodes have it: two for a moment in a deploy */
   #users = 0
   #delivering: Delivering | undefined
-  /** that are being stored, and what their files hold in memory */
+  /** that are being stored */
   readonly #accepting = new Set<Promise<string>>()
-  #acceptingBytes = 0
+  /** messages at once that are prepared and stored */
+  #intake: Gate | undefined
   #listener: Listener | undefined
   readonly store: DeliveryStore
   readonly courier: Courier
@@ -77,43 +79,49 @@ export class Outbox {
   /** Begins to deliver, or goes on over another connection. */
   use(delivering: Delivering): void {
     this.#delivering = delivering
+    const { gate } = delivering.client.settings
+    this.#intake ??= new Gate(gate)
+    this.#intake.limits = gate
     this.courier.use(delivering)
   }
 
   /**
-   * @param before what has to be stored first
-   * @throws RedoxError REDOX_STORE_… when it could not be stored, REDOX_QUEUE_FULL when too much waits for the disk:
-   *   then nothing is sent
+   * Waits until a message may be prepared and stored: the others hold nothing but what they came with. Where messages
+   * have an order, each waits for the one before it.
+   * @param entry `after`: what came before it
+   * @returns what gives the place back
+   * @throws RedoxError REDOX_QUEUE_FULL
    */
-  async accept(parcel: Parcel, before: Promise<unknown>): Promise<string> {
-    const delivering = this.#delivering!
-    const { waiting, waitingBytes } = delivering.client.settings.gate
-    const bytes = heldBytes(parcel)
-    if (this.#accepting.size >= waiting || this.#acceptingBytes + bytes > waitingBytes) throw tooMany()
-    const inOrder = delivering.ordered ? before : Promise.resolve()
-    const accepting = inOrder.then(() => this.courier.accept(parcel, delivering))
+  admit(signal: AbortSignal, { after, ...entry }: Entry): Promise<() => void> {
+    return this.#intake!.enter(signal, { ...entry, ...(this.#delivering!.ordered && { after }) })
+  }
+
+  /** @throws RedoxError REDOX_STORE_… when it could not be stored: then nothing is sent */
+  async accept(parcel: Parcel): Promise<string> {
+    const accepting = this.courier.accept(parcel, this.#delivering!)
     this.#accepting.add(accepting)
-    this.#acceptingBytes += bytes
     try {
       return await accepting
     } finally {
       this.#accepting.delete(accepting)
-      this.#acceptingBytes -= bytes
     }
   }
 
   /**
    * Takes nothing more out of the store, unless another node has entered; closes it when what is under way has ended.
-   * @param withinMs what has not ended by then is stopped: it is parked if it may have arrived, else it waits;
-   *   undefined: nothing is
+   * @param withinMs what has not ended by then is stopped: it is parked if it may have arrived, else it waits. What is
+   *   not on its way to Redox is stopped before. undefined: nothing is
    */
   async leave(withinMs?: number): Promise<void> {
     if (--this.#users > 0) return
     this.courier.use(undefined)
     const idle = this.courier.idle().then(() => true)
-    const isIdle = await (withinMs === undefined ? idle : Promise.race([idle, timer(withinMs, false)]))
+    if (withinMs !== undefined) {
+      const isIdle = (ms: number): Promise<boolean> => Promise.race([idle, timer(ms, false)])
+      if (!(await isIdle(HURRY_AFTER_MS)) && this.#users === 0) this.courier.hurry()
+      if (!(await isIdle(withinMs - HURRY_AFTER_MS)) && this.#users === 0) this.courier.abort()
+    }
     if (this.#users > 0) return
-    if (!isIdle) this.courier.abort()
     await this.courier.idle()
     await Promise.allSettled(this.#accepting)
     if (this.#users > 0 || leaving.has(this.place)) return
@@ -153,16 +161,6 @@ const nameOf = (place: Place): string =>
   place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`
 
 const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex')
-
-const heldBytes = ({ files }: Parcel): number =>
-  files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
-
-const tooMany = (): RedoxError =>
-  new RedoxError(
-    'REDOX_QUEUE_FULL',
-    'The message was not accepted: the store cannot write as fast as messages come, and as many wait as the ' +
-      'redox-config node allows. Send it again later, or send fewer at once.',
-  )
 
 const otherKey = (): RedoxError =>
   new RedoxError(

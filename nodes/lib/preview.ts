@@ -40,6 +40,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
         connection,
         inputs,
         signal: new AbortController().signal,
+        admitted: () => Promise.resolve(),
         warn: (text) => warnings.push(text),
       })
       const { client } = connection

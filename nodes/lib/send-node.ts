@@ -5,10 +5,11 @@ import type { FileSource, MessageFile } from '../../src/file/file'
 import type { LaneState } from '../../src/durable/store'
 import type { Draft } from '../../src/message/prepared'
 import { Turns } from '../../src/turns'
-import type { UploadKind } from '../../src/redox/client'
-import { closeWithinMs, timer } from './closing'
+import type { RedoxClient, UploadKind } from '../../src/redox/client'
+import { closeWithinMs, HURRY_AFTER_MS, timer } from './closing'
 import type { Connection, ConnectionBacklog, RedoxConfigNode } from './connection'
 import { constantOf, fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
+import { heldBytes } from './held'
 import { migrated } from './migrations'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
@@ -21,6 +22,8 @@ export interface Task {
   inputs: Inputs
   /** aborted when the message is not wanted any more */
   signal: AbortSignal
+  /** Waits until this message may take its files; it may be called again. */
+  admitted: () => Promise<void>
   /** for `msg.redox.warnings`, and the first time for the debug sidebar; no patient data */
   warn(warning: string): void
 }
@@ -48,6 +51,13 @@ const messages = new Turns(8)
 // Durable delivery accepts in the order in which messages come, over deploys too.
 const latest = new Map<string, Promise<unknown>>()
 
+function endsLatest(lasting: string, { ended }: Work): void {
+  latest.set(lasting, ended)
+  void ended.then(() => {
+    if (latest.get(lasting) === ended) latest.delete(lasting)
+  })
+}
+
 const loaders = new Map<string, () => Promise<Prepare>>()
 
 /** How the nodes of a type prepare a message, for the preview. */
@@ -64,6 +74,8 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
   function SendNode(this: Node, saved: SendNodeDef): void {
     RED.nodes.createNode(this, saved)
     const status = new Status(RED, this)
+    // What is uploaded is answered with a reference, which the flow needs: it is not stored.
+    const isUpload = type === 'redox-upload'
     const works = new Set<Work>()
     const warned = new Set<string>()
     const loaded = Promise.all([load(), import('./deliver.js')])
@@ -82,7 +94,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       connection: await connectionOf(RED, saved.connection),
     })
 
-    const run = async (work: Work, before: Promise<unknown>): Promise<Done> => {
+    const run = async (work: Work, before: Promise<unknown> | undefined): Promise<Done> => {
       const began = performance.now()
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
@@ -93,18 +105,28 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const warnings: string[] = []
       const inputs = new Inputs(RED, this, fields, work.msg)
       const { signal } = work
-      const prepared = await prepare({ connection, inputs, signal, warn: (text) => warnings.push(text) })
-      if (outbox && prepared.kind === 'message') {
-        if (work.signal.aborted) throw stopped()
-        work.commit()
-        const { id, destination } = await accept(prepared, connection, outbox, this.id, work, before)
-        destinations.add(destination)
-        return { accepted: { id, warnings } }
+      const place = new Place(outbox && !isUpload ? outbox : client, work, before)
+      const { admitted } = place
+      try {
+        const prepared = await prepare({
+          ...{ connection, inputs, signal, admitted },
+          warn: (text) => warnings.push(text),
+        })
+        await admitted()
+        if (outbox && prepared.kind === 'message') {
+          if (work.signal.aborted) throw stopped()
+          work.commit()
+          const { id, destination } = await accept(prepared, connection, outbox, this.id, work)
+          destinations.add(destination)
+          return { accepted: { id, warnings } }
+        }
+        const { redox, ...done } = await deliver(prepared, client, work)
+        const milliseconds = Math.round(performance.now() - began)
+        const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
+        return { answer: { ...done, redox: told, warnings } }
+      } finally {
+        place.leave()
       }
-      const { redox, ...done } = await deliver(prepared, client, work)
-      const milliseconds = Math.round(performance.now() - began)
-      const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
-      return { answer: { ...done, redox: told, warnings } }
     }
 
     // An answer out of the outbox, maybe to a message of another run of Node-RED.
@@ -144,11 +166,11 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     this.on('input', (msg, send, done) => {
       const ticket = status.ticket()
       const begin = (): Work => {
-        const before = latest.get(lasting) ?? Promise.resolve()
+        const before = latest.get(lasting)
         return new Work(msg, (work) => run(work, before))
       }
       const follow = (work: Work): void => {
-        latest.set(lasting, work.ended)
+        endsLatest(lasting, work)
         work.showIn(ticket)
         works.add(work)
         // Node-RED fails over some messages when it copies them (no prototype, values that cannot be cloned).
@@ -198,10 +220,39 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
   RED.nodes.registerType(type, SendNode as never)
 }
 
-/** Resolves when all has ended; what has not by then is stopped. */
+/** One message's place among those that are prepared and sent, or stored, at once. */
+class Place {
+  #admission: Promise<() => void> | undefined
+
+  constructor(
+    private readonly intake: Pick<RedoxClient, 'admit'>,
+    private readonly work: Work,
+    private readonly before: Promise<unknown> | undefined,
+  ) {}
+
+  readonly admitted = async (): Promise<void> => {
+    await (this.#admission ??= this.#enter())
+  }
+
+  #enter(): Promise<() => void> {
+    const { msg, signal, onProgress } = this.work
+    const onWait = (): void => onProgress({ phase: 'wait', sent: 0, total: 0 })
+    return this.intake.admit(signal, { bytes: heldBytes(msg), after: this.before, onWait })
+  }
+
+  leave(): void {
+    this.#admission?.then(
+      (leave) => leave(),
+      () => undefined,
+    )
+  }
+}
+
+/** Resolves when all has ended; what has not by then is stopped, and before that what is not on its way to Redox. */
 async function ended(works: Work[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
   const late = Symbol('late')
+  void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.hurry()))
   if ((await Promise.race([all, timer(0.9 * withinMs, late)])) !== late) return
   works.forEach((work) => work.stop())
   // What hangs before it is sent, such as a file on a share that is gone, cannot be stopped.

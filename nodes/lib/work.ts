@@ -37,6 +37,8 @@ export class Work {
   environment = ''
   #ticket: Ticket | undefined
   #isUnderWay = false
+  #hasLeft = false
+  #isHurried = false
   #hasBegun = false
   readonly #stop = new AbortController()
 
@@ -82,8 +84,16 @@ export class Work {
   readonly onProgress = (progress: Progress): void => {
     this.#isUnderWay = progress.phase === 'upload' || progress.phase === 'send'
     this.#hasBegun ||= this.#isUnderWay
+    this.#hasLeft = progress.hasLeft === true
     this.#ticket?.progress(progress)
     if (this.isLeft && !this.#isUnderWay) this.stop()
+    if (this.#isHurried) this.hurry()
+  }
+
+  /** Node-RED ends: it is stopped as soon as no request of it can have arrived in part. */
+  hurry(): void {
+    this.#isHurried = true
+    if (!this.#hasLeft) this.stop()
   }
 
   /**

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import type { PreparedMessage } from '../message/prepared'
-import { identifiersOf, type Delivery, type RedoxClient } from '../redox/client'
+import { identifiersOf, type Delivery, type Progress, type RedoxClient } from '../redox/client'
 import { backoff } from '../transport/retry'
 import { onTheWall } from './clock'
 import type { Contents, Failure, Notes, Parcel } from './contents'
@@ -83,6 +83,10 @@ export class Courier {
   readonly #resting = new Map<string, { failures: number; until: number }>()
   readonly #stopping = new AbortController()
   #aborting = new AbortController()
+  /** attempts that are under way */
+  readonly #attempts = new Set<Attempt>()
+  /** what is not on its way to Redox is stopped */
+  #isHurried = false
   readonly #running: Promise<unknown>
   #delivering: Delivering | undefined
   #isWoken = false
@@ -116,6 +120,7 @@ export class Courier {
   use(delivering: Delivering | undefined): void {
     this.#delivering = delivering
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
+    this.#isHurried &&= delivering === undefined
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
     if (delivering) this.store.touch().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
@@ -137,6 +142,13 @@ export class Courier {
   /** Stops what is under way: what may have arrived is parked, the rest waits. */
   abort(): void {
     this.#aborting.abort(new DOMException('closed', 'AbortError'))
+    for (const { stop } of this.#attempts) stop.abort(this.#aborting.signal.reason)
+  }
+
+  /** Stops each attempt as soon as no request of it can have arrived in part: the message waits. */
+  hurry(): void {
+    this.#isHurried = true
+    this.#attempts.forEach(stopUnlessLeft)
   }
 
   /** Ends, when what is under way has ended. */
@@ -317,6 +329,14 @@ export class Courier {
     const { repeatUnknown } = client.settings.retry
     // Somebody else holds it by now: whatever becomes of it is theirs.
     let isLost = false
+    const attempt: Attempt = { stop: new AbortController(), hasLeft: false }
+    const onProgress = ({ hasLeft = false }: Pick<Progress, 'hasLeft'>): void => {
+      attempt.hasLeft = hasLeft
+      if (this.#isHurried) stopUnlessLeft(attempt)
+    }
+    this.#attempts.add(attempt)
+    if (this.#aborting.signal.aborted) attempt.stop.abort(this.#aborting.signal.reason)
+    onProgress({})
     const mine = (written: Promise<void>): Promise<void> =>
       written.catch((error: unknown) => {
         isLost ||= asRedoxError(error).code === 'REDOX_STORE_LOST'
@@ -338,8 +358,7 @@ export class Courier {
       if (!mayGoOver(delivering, parcel, allowedAccount))
         return parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
       const sources = files.map((file) => (file.kind === 'stored' ? this.contents.source(file) : file))
-      const { signal } = this.#aborting
-      notes.delivery = await client.deliver(message, sources, signal, undefined, {
+      notes.delivery = await client.deliver(message, sources, attempt.stop.signal, onProgress, {
         uploaded: notes.uploaded,
         onUploaded: async (index, uploaded) => {
           notes.uploaded[index] = uploaded
@@ -365,6 +384,8 @@ export class Courier {
         if (now + rest < deadline) return settled
       }
       return parked(notes, notes.unknown ?? failure, sealed)
+    } finally {
+      this.#attempts.delete(attempt)
     }
   }
 
@@ -470,6 +491,16 @@ export class Courier {
       await timer(wait, this.#stopping.signal)
     }
   }
+}
+
+interface Attempt {
+  readonly stop: AbortController
+  /** bytes of a request may be on their way */
+  hasLeft: boolean
+}
+
+function stopUnlessLeft({ stop, hasLeft }: Attempt): void {
+  if (!hasLeft) stop.abort(new DOMException('closed', 'AbortError'))
 }
 
 function parked(notes: Notes, failure: Failure, sealed: () => Buffer): Settlement {

@@ -18,6 +18,8 @@ export interface Settling {
   settleMs?: number
   /** ends the wait */
   signal?: AbortSignal
+  /** awaited when the file has stood still, before it is opened */
+  onSettled?: () => Promise<void>
   /** the node that takes the file: of several messages of it that wait for one file, the last takes it */
   owner?: string
 }
@@ -34,7 +36,7 @@ export async function takePath(
   hints: FileHints,
   folders: string[],
   readMs = READ_MS,
-  { settleMs = 0, signal, owner = '' }: Settling = {},
+  { settleMs = 0, signal, onSettled, owner = '' }: Settling = {},
 ): Promise<IntakeResult<FileSource>> {
   if (typeof filePath !== 'string' || filePath === '') {
     throw badInput(
@@ -51,6 +53,7 @@ export async function takePath(
   const look = (): Promise<Look> => lookAt(place.real, hints)
   const waiting = new WaitingMessage(`${owner} ${place.real}`)
   const before = await settled(look, hints, settleMs, waiting, signal).finally(() => waiting.leave())
+  await onSettled?.()
   const named = { ...hints, filename: hints.filename ?? path.basename(filePath) }
   const { description, ...told } = await describePath(place, before, named)
   return { file: pathSource(place, before, description, readMs), ...told }

@@ -25,7 +25,7 @@ import {
   undelivered,
   type AnswerFacts,
 } from './answers'
-import { Gate } from './gate'
+import { Gate, unlessAborted, type Entry } from './gate'
 import { masked } from './masking'
 import { assertFhirKey, type RedoxSettings } from './settings'
 
@@ -54,6 +54,8 @@ export interface Progress {
   /** bytes of the request's body */
   sent: number
   total: number
+  /** bytes of this request may have left, and no answer has come: what is stopped now may have arrived */
+  hasLeft?: boolean
 }
 
 export type OnProgress = (progress: Progress) => void
@@ -93,7 +95,10 @@ export interface Journal {
  * begun goes on beside the next.
  */
 export interface Succession {
+  /** requests at once */
   gate: Gate
+  /** messages at once that are prepared and sent */
+  intake: Gate
   requests: RequestLog
   /** Origins that uploads were answered with: which host they name is not documented (facts 9.1). */
   uploadOrigins: Set<string>
@@ -101,6 +106,7 @@ export interface Succession {
 
 export const newSuccession = ({ gate }: Pick<RedoxSettings, 'gate'>): Succession => ({
   gate: new Gate(gate),
+  intake: new Gate(gate),
   requests: { pausedUntil: 0, made: [] },
   uploadOrigins: new Set(),
 })
@@ -133,6 +139,7 @@ export class RedoxClient {
   readonly #fetchToken: FetchToken
   readonly #tokens: TokenCache
   readonly #gate: Gate
+  readonly #intake: Gate
   readonly #pace: PaceKeeper
   readonly #closing = new AbortController()
   /** stops each message that waits or is under way */
@@ -150,6 +157,8 @@ export class RedoxClient {
     this.#http = new Http(settings.http, settings.gate.width)
     this.#gate = succession.gate
     this.#gate.limits = settings.gate
+    this.#intake = succession.intake
+    this.#intake.limits = settings.gate
     this.uploadOrigins = succession.uploadOrigins
     this.#pace = pace ?? new Pace(settings.perFiveMinutes, succession.requests)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
@@ -246,6 +255,26 @@ export class RedoxClient {
     await this.#http.close()
   }
 
+  /**
+   * Waits until a message may be prepared and sent: as many at once as are sent at once, so that the others hold
+   * nothing but what they came with.
+   * @returns what gives the place back
+   * @throws RedoxError REDOX_QUEUE_FULL
+   */
+  async admit(signal: AbortSignal, { bytes, onWait = () => undefined }: Entry): Promise<() => void> {
+    const [either, release] = this.#untilClosed(signal)
+    try {
+      const leave = await this.#intake.enter(either, { bytes, onWait })
+      return () => {
+        leave()
+        release()
+      }
+    } catch (error) {
+      release()
+      throw either.aborted ? stoppedBefore('the message') : error
+    }
+  }
+
   async #inTurn<T>(
     operation: string,
     bytes: number,
@@ -253,26 +282,31 @@ export class RedoxClient {
     onProgress: OnProgress = () => undefined,
     task: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    const [either, release] = this.#untilClosed(signal)
+    try {
+      return await this.#gate.pass(() => task(either), either, { bytes, onWait: () => onProgress(WAITING) })
+    } catch (error) {
+      if (error instanceof RedoxError || !either.aborted) throw error
+      throw stoppedBefore(operation)
+    } finally {
+      release()
+    }
+  }
+
+  /** A signal that is aborted with the given one, and when the client is closed; and what ends its use. */
+  #untilClosed(signal: AbortSignal): [either: AbortSignal, release: () => void] {
     const stop = new AbortController()
     const abort = (): void => stop.abort(new DOMException('closed', 'AbortError'))
-    const either = stop.signal
     if (signal.aborted || this.#closing.signal.aborted) abort()
     // Not `AbortSignal.any`: on Node 20 each call leaves something behind in a signal that lives on.
     signal.addEventListener('abort', abort)
     this.#underWay.add(abort)
-    try {
-      return await this.#gate.pass(() => task(either), either, {
-        bytes,
-        onWait: () => onProgress(WAITING),
-      })
-    } catch (error) {
-      if (error instanceof RedoxError || !either.aborted) throw error
-      throw failure({ fault: 'aborted', sent: false }, 'send', operation, {})
-    } finally {
+    const release = (): void => {
       signal.removeEventListener('abort', abort)
       this.#underWay.delete(abort)
       if (this.#underWay.size === 0) this.#onIdle()
     }
+    return [stop.signal, release]
   }
 
   async #upload(
@@ -465,7 +499,7 @@ export class RedoxClient {
     const tokenFor = async (): Promise<string | undefined> =>
       step.purpose === 'token'
         ? undefined
-        : (this.#tokens.usable ?? unlessStopped(this.#tokens.get(), signal))
+        : (this.#tokens.usable ?? unlessAborted(this.#tokens.get(), signal))
     await tokenFor()
     if (this.#pace.wait() > 0) onProgress(WAITING)
     const wait = await this.#pace.turn(signal, giveUpAt)
@@ -499,8 +533,11 @@ export class RedoxClient {
     const at = new Date().toISOString()
     const headers = { ...step.headers, ...(token !== undefined && bearer(token)) }
     let sent = 0
-    const onSent = (bytes: number): void =>
-      onProgress({ phase: phaseOf(step), sent: (sent += bytes), total: step.body.length })
+    const progress = (): Progress => ({ phase: phaseOf(step), sent, total: step.body.length })
+    const onSent = (bytes: number): void => {
+      sent += bytes
+      onProgress({ ...progress(), hasLeft: true })
+    }
     let answer: HttpAnswer
     let fault: ReturnType<typeof faultOf>
     try {
@@ -511,6 +548,8 @@ export class RedoxClient {
     } catch (error) {
       if (!(error instanceof HttpFault)) throw error
       return failed(step, error.ending, { fault: error.systemCode, at })
+    } finally {
+      onProgress(progress())
     }
     if (isYes(answer) && fault === undefined) return { answer, at }
     const hidden = await allSent(step)
@@ -583,16 +622,6 @@ function textLength(value: unknown): number {
 const heldBytes = (files: MessageFile[]): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 
-/** A wait for what others wait for, too: whoever is stopped leaves, and the rest goes on. */
-function unlessStopped<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
-}
-
 // An answer that repeats a file begins where it begins.
 const HEAD = 48_000
 
@@ -633,6 +662,9 @@ async function headOf(file: FileSource): Promise<Buffer> {
 /** Facts 2.2: `This source is not authorized.` is another 401 than that of a token that has run out. */
 const isOfSource = ({ status, text }: HttpAnswer): boolean =>
   status === 401 && /\bsource\b[^.]{0,40}\bnot authori[sz]ed\b/i.test(text.slice(0, HEAD))
+
+const stoppedBefore = (operation: string): RedoxError =>
+  failure({ fault: 'aborted', sent: false }, 'send', operation, {})
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
 

@@ -3,30 +3,31 @@ import { formatSize, RedoxError } from '../errors'
 export interface GateLimits {
   /** that pass at once */
   width: number
-  /** that wait, at most */
-  waiting: number
-  /** bytes of files that those who wait hold in memory, at most */
+  /** bytes that those who wait hold in memory, at most */
   waitingBytes: number
 }
 
-interface Entry {
-  /** bytes that are held in memory meanwhile */
+/** How a message comes to a gate. */
+export interface Entry {
+  /** bytes that it holds in memory while it waits */
   bytes: number
+  /** what has to end before it may pass */
+  after?: Promise<unknown> | undefined
   /** hears that there is no place yet */
   onWait?: () => void
 }
 
-interface Waiting {
-  bytes: number
-  enter: () => void
-}
-
-/** Lets at most `width` pass at once; the others wait, first in, first out, and not without end. */
+/**
+ * Lets at most `width` pass at once; the others wait, first in, first out. Their number is not limited, but the memory
+ * that they hold is: a folder of scans may be as long as it is.
+ */
 export class Gate {
   #limits: GateLimits
   #inside = 0
+  #waiting = 0
   #waitingBytes = 0
-  readonly #waiting: Waiting[] = []
+  /** those for which nothing but a place is missing */
+  readonly #queue: (() => void)[] = []
 
   constructor(limits: GateLimits) {
     this.#limits = limits
@@ -35,75 +36,105 @@ export class Gate {
   /** Other limits from now on. */
   set limits(limits: GateLimits) {
     this.#limits = limits
-    while (this.#inside < limits.width && this.#waiting.length > 0) {
+    while (this.#inside < limits.width && this.#queue.length > 0) {
       this.#inside++
       this.#admitNext()
     }
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting
   }
 
   /**
    * @param signal ends the wait of one who no longer wants to pass; the task then never runs
    * @throws RedoxError REDOX_QUEUE_FULL
    */
-  async pass<T>(task: () => Promise<T>, signal: AbortSignal, entry: Entry = { bytes: 0 }): Promise<T> {
-    signal.throwIfAborted()
-    if (this.#inside < this.#limits.width) this.#inside++
-    else await this.#turn(signal, entry)
+  async pass<T>(task: () => Promise<T>, signal: AbortSignal, entry?: Entry): Promise<T> {
+    const leave = await this.enter(signal, entry)
     try {
-      signal.throwIfAborted()
       return await task()
     } finally {
-      this.#leave()
+      leave()
     }
+  }
+
+  /**
+   * Takes a place.
+   * @param signal ends the wait
+   * @returns what gives the place back; to be called once
+   * @throws RedoxError REDOX_QUEUE_FULL
+   */
+  async enter(signal: AbortSignal, entry: Entry = { bytes: 0 }): Promise<() => void> {
+    signal.throwIfAborted()
+    if (entry.after === undefined && this.#inside < this.#limits.width) this.#inside++
+    else await this.#wait(signal, entry)
+    if (!signal.aborted) return () => this.#leave()
+    this.#leave()
+    throw signal.reason as Error
   }
 
   // Whoever leaves hands the place on, so that nobody who comes later slips in before.
   #leave(): void {
-    if (this.#inside > this.#limits.width || this.#waiting.length === 0) this.#inside--
+    if (this.#inside > this.#limits.width || this.#queue.length === 0) this.#inside--
     else this.#admitNext()
   }
 
   #admitNext(): void {
-    const next = this.#waiting.shift()!
-    this.#waitingBytes -= next.bytes
-    next.enter()
+    this.#queue.shift()!()
   }
 
-  #turn(signal: AbortSignal, { bytes, onWait }: Entry): Promise<void> {
+  async #wait(signal: AbortSignal, { bytes, after, onWait }: Entry): Promise<void> {
     this.#assertRoom(bytes)
     onWait?.()
+    this.#waiting++
+    this.#waitingBytes += bytes
+    try {
+      if (after) await unlessAborted(after, signal)
+      await this.#place(signal)
+    } finally {
+      this.#waiting--
+      this.#waitingBytes -= bytes
+    }
+  }
+
+  #place(signal: AbortSignal): Promise<void> {
+    if (this.#inside < this.#limits.width) {
+      this.#inside++
+      return Promise.resolve()
+    }
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = {
-        bytes,
-        enter: () => {
-          signal.removeEventListener('abort', giveUp)
-          resolve()
-        },
+      const enter = (): void => {
+        signal.removeEventListener('abort', giveUp)
+        resolve()
       }
       const giveUp = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-        this.#waitingBytes -= bytes
+        this.#queue.splice(this.#queue.indexOf(enter), 1)
         reject(signal.reason as Error)
       }
       signal.addEventListener('abort', giveUp, { once: true })
-      this.#waiting.push(waiting)
-      this.#waitingBytes += bytes
+      this.#queue.push(enter)
     })
   }
 
   #assertRoom(bytes: number): void {
-    const { waiting, waitingBytes } = this.#limits
-    const isFull = this.#waiting.length >= waiting
-    if (!isFull && this.#waitingBytes + bytes <= waitingBytes) return
+    const { waitingBytes } = this.#limits
+    if (this.#waitingBytes + bytes <= waitingBytes) return
     throw new RedoxError(
       'REDOX_QUEUE_FULL',
-      `Nothing was sent: ${this.#waiting.length} messages with ${formatSize(this.#waitingBytes)} of files wait ` +
-        `already, and the connection lets ${waiting} messages and ${formatSize(waitingBytes)} wait. Send it again ` +
-        'later, send more slowly (a delay node), or raise the limits in the redox-config node.',
+      `Nothing was sent or accepted: ${this.#waiting} messages with ${formatSize(this.#waitingBytes)} in memory wait ` +
+        `already, this one has ${formatSize(bytes)}, and the connection lets ${formatSize(waitingBytes)} wait. Send it ` +
+        'again later, send more slowly (a delay node), give files as paths, or raise the limit in the redox-config node.',
     )
   }
+}
+
+/** Waits for what others wait for, too, and no longer than the signal allows. */
+export function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
 }

@@ -66,7 +66,7 @@ export const DEFAULT_HTTP: HttpOptions = {
 
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, repeatUnknown: false }
 
-export const DEFAULT_GATE: GateLimits = { width: 8, waiting: 1000, waitingBytes: 256_000_000 }
+export const DEFAULT_GATE: GateLimits = { width: 8, waitingBytes: 256_000_000 }
 
 /**
  * The hosts of a region, with those replaced that were set by hand.

@@ -79,7 +79,7 @@ export class Http {
 
   /**
    * One attempt. Redirects are not followed: the token goes to the configured hosts only.
-   * @param onSent hears of every piece of the body that is handed to the socket
+   * @param onSent hears of every piece of the body that is handed to the socket; of no bytes, when the first one may be
    * @throws HttpFault when no complete answer came
    */
   async post(
@@ -100,6 +100,7 @@ export class Http {
       [Symbol.asyncIterator]() {
         // undici opens the body only once it writes to a connected socket: before that nothing has left.
         sent = true
+        onSent(0)
         return body.open(onPiece)[Symbol.asyncIterator]()
       },
     }

@@ -105,7 +105,6 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   repeatUnknown: choices,
   otherAnswers: choices,
   perFiveMinutes: numbers,
-  waiting: numbers,
   waitingMb: numbers,
   folders: texts,
   settleSeconds: numbers,

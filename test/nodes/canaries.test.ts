@@ -433,7 +433,7 @@ describe('canaries', function () {
   })
 
   it('not in REDOX_QUEUE_FULL, nor in the log when nothing catches an error', async () => {
-    const flow = await begin(NOTE_CASE, { config: { sendsAtOnce: '1', waiting: '1' }, catches: false })
+    const flow = await begin(NOTE_CASE, { config: { sendsAtOnce: '1', waitingMb: '0.001' }, catches: false })
     script = { send: () => silence }
     for (let times = 0; times < 6; times++) flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` })
     const printedLog = (): string =>

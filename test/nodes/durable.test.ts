@@ -579,7 +579,7 @@ describe('durable delivery', () => {
 
   it('accepts in the order in which messages come, also when a large file comes first', async () => {
     server.script('send', DOWN)
-    const flow = await startDurable(NOTE, { waiting: '100' }, { way: 'upload' })
+    const flow = await startDurable(NOTE, {}, { way: 'upload' })
     const large = sizedFile(20_000_000)
     const sent = [large, PDF, PDF].map((file, index) =>
       flow.outcome({ ...fileMessage(file), topic: String(index) }),
@@ -590,13 +590,29 @@ describe('durable delivery', () => {
     assert.deepEqual(topics(flow.emitted), ['0', '1', '2'])
   })
 
-  it('takes no more than the connection lets wait: REDOX_QUEUE_FULL', async () => {
-    const flow = await startDurable(NOTE, { waiting: '2' })
-    await flow.outcome(fileMessage())
-    const ends = await Promise.all(Array.from({ length: 6 }, () => flow.outcome(fileMessage())))
-    const codes = ends.map(({ error }) => error?.code)
-    assert.ok(codes.includes('REDOX_QUEUE_FULL') && codes.includes(undefined), String(codes))
-  })
+  for (const storeOrder of ['destination', 'none'])
+    it(`order ${storeOrder}: holds no more in memory than the connection lets wait: REDOX_QUEUE_FULL`, async () => {
+      const flow = await startDurable(NOTE, { waitingMb: '1', sendsAtOnce: '2', storeOrder })
+      await flow.outcome(fileMessage())
+      const large = () => ({ ...fileMessage(), other: Buffer.alloc(400_000) })
+      const ends = await Promise.all(Array.from({ length: 8 }, () => flow.outcome(large())))
+      const codes = ends.map(({ error }) => error?.code)
+      assert.ok(codes.includes('REDOX_QUEUE_FULL') && codes.includes(undefined), String(codes))
+      assert.equal((await flow.outcome(large())).error, undefined)
+    })
+
+  for (const delivery of ['durable', 'direct'])
+    it(`${delivery}: messages whose files are on disk may be as many as they are, whatever a saved flow says`, async function () {
+      this.timeout(120_000)
+      const scan = path.join(userDir, 'scan.pdf')
+      await writeFile(scan, PDF)
+      const saved = { folders: userDir, settleSeconds: '0.1', waiting: '2', waitingMb: '1', delivery }
+      const flow = await startDurable(NOTE, saved, { fileFrom: 'path', file: 'scan', fileType: 'msg' })
+      const message = { ...fileMessage(), payload: '', scan }
+      const ends = await Promise.all(Array.from({ length: 200 }, () => flow.outcome({ ...message })))
+      assert.deepEqual([...new Set(ends.map(({ error }) => error?.code))], [undefined])
+      await eventually('not sent', () => server.of('send').length === 200)
+    })
 
   it('a deploy with 64 messages on their way loses none and doubles none', async () => {
     const flow = await startDurable(NOTE, { storeOrder: 'none' })

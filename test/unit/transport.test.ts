@@ -20,7 +20,7 @@ import { bytesOf, connectTo, failing, never, serve, withToken, type Reply, type 
 const source = (content: Buffer, filename = 'report.pdf'): FileSource =>
   takeMemory(content, { where: 'x', filename }).file
 
-const wide = (width: number) => ({ width, waiting: 1000, waitingBytes: 1_000_000 })
+const wide = (width: number) => ({ width, waitingBytes: 1_000_000 })
 
 describe('gate', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve))
@@ -89,22 +89,35 @@ describe('gate', () => {
 describe('gate with bounds', () => {
   const full = { code: 'REDOX_QUEUE_FULL' }
 
-  it('lets so many wait, and refuses the next at once; a place is free again when one went in', async () => {
-    const gate = new Gate({ ...wide(1), waiting: 2 })
-    const leave: (() => void)[] = []
-    const task = () => new Promise<void>((resolve) => leave.push(resolve))
-    const all = [1, 2, 3].map(() => gate.pass(task, never()))
-    await assert.rejects(gate.pass(task, never()), full)
-    assert.equal(gate.waiting, 2)
-    leave[0]!()
-    await all[0]
-    const fourth = gate.pass(task, never())
-    await assert.rejects(gate.pass(task, never()), full)
-    for (let n = 1; n < 4; n++) {
-      while (leave.length <= n) await new Promise((resolve) => setImmediate(resolve))
-      leave[n]!()
-    }
-    await Promise.all([...all, fourth])
+  it('lets any number wait, and one that has to end first: it takes no place meanwhile', async () => {
+    const gate = new Gate(wide(1))
+    let end: () => void = () => undefined
+    const after = new Promise<void>((resolve) => (end = resolve))
+    const order: string[] = []
+    const pass = (name: string, entry = {}) =>
+      gate.pass(async () => void order.push(name), never(), { bytes: 0, ...entry })
+    const behind = pass('behind', { after })
+    assert.equal(gate.waiting, 1)
+    await Promise.all(Array.from({ length: 5000 }, () => pass('other')))
+    assert.ok(!order.includes('behind'))
+    end()
+    await behind
+    assert.deepEqual([order.length, order.at(-1), gate.waiting], [5001, 'behind', 0])
+  })
+
+  it('one that gave up while it waited for another to end takes no place', async () => {
+    const gate = new Gate({ ...wide(1), waitingBytes: 100 })
+    const stop = new AbortController()
+    const entry = { bytes: 100, after: new Promise(() => undefined) }
+    const waits = gate.pass(async () => undefined, stop.signal, entry)
+    await assert.rejects(
+      gate.pass(async () => undefined, never(), entry),
+      full,
+    )
+    stop.abort(new Error('gave up'))
+    await assert.rejects(waits, /gave up/)
+    assert.equal(gate.waiting, 0)
+    assert.equal(await gate.pass(async () => 'free', never(), { bytes: 1, after: Promise.resolve() }), 'free')
   })
 
   it('counts the bytes of those who wait, and gives them back to those who gave up', async () => {

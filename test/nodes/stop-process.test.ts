@@ -1,0 +1,132 @@
+/** A real Node-RED that is asked to end: what is on its way to Redox is waited for, and nothing else. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { PRIVATE_KEY } from '../lib/flow'
+import { freePort, startNodeRed, type NodeRed } from '../lib/node-red'
+import type { Reply } from '../lib/redox'
+import { reply, ScriptedServer, silence } from '../lib/scripted-server'
+import { DESTINATION } from '../lib/send-nodes'
+
+/** Node-RED waits for 12 s for what is on its way; what is not has to end well before. */
+const BOUND_MS = 5000
+const DELIVERIES = ['direct', 'durable']
+
+describe('a stop of Node-RED', function () {
+  this.timeout(60_000)
+  let nodeRed: NodeRed | undefined
+  const servers: (ScriptedServer | Server)[] = []
+
+  afterEach(async () => {
+    await nodeRed?.stop().catch(() => undefined)
+    nodeRed = undefined
+    for (const server of servers.splice(0)) await server.close()
+  })
+
+  async function scripted(token: Reply[], send: Reply[] = []): Promise<ScriptedServer> {
+    const server = await ScriptedServer.start()
+    server.script('token', ...token)
+    server.script('send', ...send)
+    servers.push(server)
+    return server
+  }
+
+  /** One send node for each host and delivery, each with a message. */
+  async function send(hosts: Record<string, string>, deliveries = DELIVERIES): Promise<void> {
+    nodeRed = await startNodeRed()
+    const cases = Object.entries(hosts).flatMap(([kind, apiBase]) =>
+      deliveries.map((delivery) => ({ id: `${delivery}-${kind}`, apiBase, delivery })),
+    )
+    await post('flows', [{ id: 'tab', type: 'tab', label: 'stop' }, ...cases.flatMap(nodesOf)])
+  }
+
+  const post = async (place: string, body?: unknown): Promise<void> => {
+    const response = await fetch(nodeRed!.url + place, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    assert.ok(response.ok, `${place}: ${response.status} ${await response.text()}`)
+  }
+
+  const stopped = async (): Promise<number> => {
+    const began = performance.now()
+    await nodeRed!.stop()
+    return performance.now() - began
+  }
+
+  it('does not wait for a Redox that is down, in whatever way', async () => {
+    const down = reply(503, { error: 'down' }, { 'retry-after': '30' })
+    const token = reply(200, { access_token: 'first', expires_in: 300 })
+    const silentToken = await scripted([silence])
+    const silentSecondToken = await scripted([token, token, silence], [reply(401, { error: 'token' })])
+    silentSecondToken.gather = 2
+    const downToken = await scripted([down, down, down, down])
+    const downSend = await scripted([], [down, down, down, down, down, down, down, down])
+    const hangs = createServer((socket) => void socket.on('error', () => undefined)).listen(0, '127.0.0.1')
+    await once(hangs, 'listening')
+    const connected = once(hangs, 'connection')
+    servers.push(hangs)
+    await send({
+      refused: `http://127.0.0.1:${await freePort()}`,
+      unreachable: 'https://192.0.2.1',
+      unknown: 'https://redox.invalid',
+      tls: `https://127.0.0.1:${(hangs.address() as AddressInfo).port}`,
+      token: silentToken.url,
+      secondToken: silentSecondToken.url,
+      downToken: downToken.url,
+      downSend: downSend.url,
+    })
+    await Promise.all([
+      connected,
+      silentToken.until('token', 2),
+      silentSecondToken.until('send', 2),
+      silentSecondToken.until('token', 3),
+      downToken.until('token', 1),
+      downSend.until('send', 2),
+    ])
+    const took = await stopped()
+    assert.ok(took < BOUND_MS, `${Math.round(took)} ms`)
+  })
+
+  for (const delivery of DELIVERIES)
+    it(`${delivery}: waits for the answer to what was sent`, async () => {
+      let isAnswered = false
+      const late: Reply = async (response) => {
+        await pause(2500)
+        isAnswered = true
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ Meta: { Logs: [{ ID: 'log-1' }] } }))
+      }
+      const server = await scripted([], [late])
+      await send({ late: server.url }, [delivery])
+      await server.until('send', 1)
+      const ended = nodeRed!
+      await stopped()
+      assert.ok(isAnswered)
+      assert.doesNotMatch(ended.log(), /REDOX_(OUTCOME_UNKNOWN|ABORTED)/)
+    })
+})
+
+const nodesOf = ({ id, apiBase, delivery }: { id: string; apiBase: string; delivery: string }): object[] => [
+  {
+    ...{ id: `${id}-in`, type: 'inject', z: 'tab', wires: [[`${id}-send`]], once: true, onceDelay: 0.1 },
+    props: [{ p: 'payload', v: '[72,101,108,108,111]', vt: 'bin' }],
+  },
+  {
+    ...{ id: `${id}-send`, type: 'redox-datamodel-note', z: 'tab', connection: `${id}-c`, wires: [[]] },
+    ...{ eventType: 'New', destination: DESTINATION, destinationType: 'str', way: 'embed' },
+    ...{ fileFrom: 'message', file: 'payload', fileType: 'msg', filename: 'a.txt', filenameType: 'str' },
+    ...{ documentType: 'Letter', documentTypeType: 'str', documentId: id, documentIdType: 'str' },
+    ...{ providerId: '1', providerIdType: 'str', typeOfProviderId: 'NPI', typeOfProviderIdType: 'str' },
+    ...{ patientId: '1', patientIdType: 'str', typeOfPatientId: 'MR', typeOfPatientIdType: 'str' },
+    ...{ firstName: 'A', firstNameType: 'str', lastName: 'B', lastNameType: 'str', dob: '2000-01-31' },
+    ...{ dobType: 'str', availability: 'Available', availabilityType: 'str' },
+  },
+  {
+    ...{ id: `${id}-c`, type: 'redox-config', environment: 'Development', environmentType: 'environment' },
+    ...{ apiBase, auth: 'oauth', clientId: 'client', keyId: 'key', delivery },
+    credentials: { privateKey: PRIVATE_KEY, storeKey: 'a store key that nobody guesses' },
+  },
+]
