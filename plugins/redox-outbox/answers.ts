@@ -196,7 +196,10 @@ export const ANSWERS = {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
     const notes = action === 'resend' ? accountNotes(outbox, found, otherAccount) : undefined
-    await outbox.store.decide(found.id, action, reason, question.who, Date.now(), notes)
+    await outbox.store.decide(found.id, action, reason, question.who, Date.now(), {
+      seen: found,
+      ...(notes && { notes }),
+    })
     outbox.courier.wake()
     return { status: 204 }
   },

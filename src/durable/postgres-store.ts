@@ -6,11 +6,14 @@ import { WINDOW_MS, type PaceKeeper } from '../transport/retry'
 import { SharedPace } from './postgres-pace'
 import { SCHEMA, SETUP_LOCK, VERSION } from './postgres-schema'
 import {
+  DECIDABLE,
   MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
   type AuditLine,
+  type Criteria,
+  type DecisionTerms,
   type DeliveryStore,
   type Hold,
   type LaneState,
@@ -60,11 +63,16 @@ const AN_HOUR_MS = 3_600_000
 /** Messages that are forgotten in one statement; each may have a file of 30 MB. */
 const FORGOTTEN_AT_ONCE = 100
 
-/** From which states a person may take a message. */
-const DECIDED: Record<Action, MessageState[]> = {
-  resend: ['parked', 'delivered', 'discarded'],
-  'mark-delivered': ['waiting', 'parked'],
-  discard: ['waiting', 'parked'],
+/** What becomes of a message; $3 is now, $5 the action, $12 the deadline of `extend`. */
+const DECIDED: Record<Action, string> = {
+  resend: `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
+    ended_at = NULL, reason = NULL, teller = NULL, telling_until = NULL`,
+  'mark-delivered': ended('delivered'),
+  discard: ended('discarded'),
+  extend: 'deadline = greatest(deadline, $12)',
+}
+function ended(state: MessageState): string {
+  return `state = '${state}', told = true, ended_at = $3, reason = $5, teller = NULL, telling_until = NULL`
 }
 
 /**
@@ -333,28 +341,20 @@ export class PostgresStore implements DeliveryStore {
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
-    const { state, lane, id, tag, since, till, after, newestFirst } = wanted
+    const { state, after, newestFirst, ...criteria } = wanted
     const [behind, direction] = newestFirst ? ['<', 'DESC'] : ['>', 'ASC']
-    const values: unknown[] = [limit]
-    const conditions = ['queue = $1']
-    const where = (condition: string, value: unknown): void => {
-      if (value === undefined) return
-      values.push(value)
-      conditions.push(condition.replace('?', `$${values.length + 1}`))
-    }
-    where('state = ?', state)
-    where('lane = ?', lane)
-    where('id = ?', id)
-    where('accepted_at >= ?', since)
-    where('accepted_at <= ?', till)
-    where(`sequence ${behind} (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)`, after)
-    where('tags @> ARRAY[?]', tag)
-    // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
-    // through all.
-    const fence = tag === undefined ? '' : ' OFFSET 0'
-    const text = `SELECT * FROM (SELECT * FROM redox.message WHERE ${conditions.join(' AND ')}${fence}) found
-      ORDER BY sequence ${direction} LIMIT $2`
-    return (await this.#ask<MessageRow>(text, values)).map(stored)
+    const { found, values } = matching('*', criteria, [
+      ['state = ?', state],
+      [`sequence ${behind} (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)`, after],
+    ])
+    const text = `${found} ORDER BY sequence ${direction} LIMIT $${values.length + 2}`
+    return (await this.#ask<MessageRow>(text, [...values, limit])).map(stored)
+  }
+
+  async ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
+    const { found, values } = matching('id, sequence', criteria, [['state = ANY (?)', states]])
+    const rows = await this.#ask<{ id: string }>(`${found} ORDER BY sequence`, values)
+    return rows.map(({ id }) => id)
   }
 
   async lanes(): Promise<LaneState[]> {
@@ -378,21 +378,21 @@ export class PostgresStore implements DeliveryStore {
     reason: string,
     who: string,
     now: number,
-    notes?: Buffer,
+    { notes, deadline, seen }: DecisionTerms = {},
   ): Promise<void> {
-    const set =
-      action === 'resend'
-        ? `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
-           ended_at = NULL`
-        : `state = '${action === 'discard' ? 'discarded' : 'delivered'}', told = true, ended_at = $3`
     const lines = await this.#ask(
       `WITH decided AS (
-         UPDATE redox.message SET ${set}, reason = $5, notes = coalesce($8, notes), teller = NULL,
-           telling_until = NULL
-         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' RETURNING id
+         UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes)
+         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
+           OR state = $9 AND reason IS NOT DISTINCT FROM $10 AND ended_at IS NOT DISTINCT FROM $11)
+         RETURNING id
        )
        SELECT redox.write_line($1, $3, $4, $5, id, $6) FROM decided`,
-      [id, now, who, action, reason, DECIDED[action], notes ?? null],
+      [
+        ...[id, now, who, action, reason, DECIDABLE[action], notes ?? null],
+        ...[seen?.state ?? null, seen?.reason ?? null, seen?.endedAt ?? null],
+        ...(action === 'extend' ? [deadline ?? 0] : []),
+      ],
     )
     if (lines.length === 0) throw messageLost(id)
   }
@@ -561,6 +561,36 @@ function makePool(Made: typeof Pool, url: string): Pool {
 }
 
 // ---- Rows -----------------------------------------------------------------------------------------------
+
+/** A condition with a place for its value; without a value it does not count. */
+type Condition = [text: string, value: unknown]
+
+/** Messages of the queue ($1) that meet all conditions, without order; their values come behind it. */
+function matching(
+  columns: string,
+  { lane, id, tag, code, since, till }: Criteria,
+  more: Condition[],
+): { found: string; values: unknown[] } {
+  const all: Condition[] = [
+    ...more,
+    ['lane = ?', lane],
+    ['id = ?', id],
+    ['reason = ?', code],
+    ['accepted_at >= ?', since],
+    ['accepted_at <= ?', till],
+    ['tags @> ARRAY[?]', tag],
+  ]
+  const given = all.filter(([, value]) => value !== undefined)
+  const conditions = given.map(([text], index) => text.replace('?', `$${index + 2}`))
+  // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
+  // through all.
+  const fence = tag === undefined ? '' : ' OFFSET 0'
+  return {
+    found: `SELECT ${columns} FROM (SELECT ${columns} FROM redox.message
+      WHERE ${['queue = $1', ...conditions].join(' AND ')}${fence}) found`,
+    values: given.map(([, value]) => value),
+  }
+}
 
 /** What comes back from an update has no order. */
 const identityOf = (mark: Buffer): string => createHash('sha256').update(mark).digest('hex')
