@@ -341,18 +341,14 @@ export class PostgresStore implements DeliveryStore {
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
-    const { state, after, newestFirst, ...criteria } = wanted
-    const [behind, direction] = newestFirst ? ['<', 'DESC'] : ['>', 'ASC']
-    const { found, values } = matching('*', criteria, [
-      ['state = ?', state],
-      [`sequence ${behind} (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)`, after],
-    ])
-    const text = `${found} ORDER BY sequence ${direction} LIMIT $${values.length + 2}`
+    const { state, newestFirst, ...criteria } = wanted
+    const { found, values } = matching('*', criteria, ['state = ?', state], newestFirst)
+    const text = `${found} ORDER BY sequence ${newestFirst ? 'DESC' : 'ASC'} LIMIT $${values.length + 2}`
     return (await this.#ask<MessageRow>(text, [...values, limit])).map(stored)
   }
 
   async ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
-    const { found, values } = matching('id, sequence', criteria, [['state = ANY (?)', states]])
+    const { found, values } = matching('id, sequence', criteria, ['state = ANY (?)', states])
     const rows = await this.#ask<{ id: string }>(`${found} ORDER BY sequence`, values)
     return rows.map(({ id }) => id)
   }
@@ -568,11 +564,14 @@ type Condition = [text: string, value: unknown]
 /** Messages of the queue ($1) that meet all conditions, without order; their values come behind it. */
 function matching(
   columns: string,
-  { lane, id, tag, code, since, till }: Criteria,
-  more: Condition[],
+  { lane, id, tag, code, since, till, after }: Criteria,
+  ofState: Condition,
+  newestFirst = false,
 ): { found: string; values: unknown[] } {
+  const behind = newestFirst ? '<' : '>'
   const all: Condition[] = [
-    ...more,
+    ofState,
+    [`sequence ${behind} (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)`, after],
     ['lane = ?', lane],
     ['id = ?', id],
     ['reason = ?', code],

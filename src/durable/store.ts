@@ -84,12 +84,12 @@ export interface Criteria {
   /** accepted between these, both included */
   since?: number
   till?: number
+  /** those that come behind the message with this id */
+  after?: string
 }
 
 export interface Query extends Criteria {
   state?: MessageState
-  /** those that come behind the message with this id */
-  after?: string
   /** against the order of acceptance */
   newestFirst?: boolean
   limit: number

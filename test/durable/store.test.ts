@@ -447,6 +447,7 @@ for (const kind of STORES) {
       assert.deepEqual(await store.ids({ code: 'REDOX_REJECTED' }, open), ['m2', 'm3'])
       assert.deepEqual(await store.ids({ till: START }, open), ['m1', 'm2', 'm3'])
       assert.deepEqual(await store.ids({ since: START + 1 }, open), ['m4'])
+      assert.deepEqual(await store.ids({ after: 'm2' }, open), ['m3', 'm4'])
     })
 
     it('lists lanes: what is open, since when, and what blocks them', async () => {
