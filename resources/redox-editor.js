@@ -337,37 +337,62 @@
     const tell = () => showEnvironment(form, environment.typedInput('value'), environment.typedInput('type'))
     environment.on('change', tell)
     tell()
+    tellSandboxCredentials(form, node)
     form.find('.redox-test').on('click', () => test(node, form))
-    form.find('.redox-generate').on('click', () => generate(form))
+    form.find('.redox-generate').on('click', () => askToGenerate(form))
     // Another key was typed: what is shown of the generated one no longer belongs to it.
     form.find('#node-config-input-privateKey').on('input', () => form.find('.redox-key').hide())
     form.find('.redox-key-copy').on('click', function () {
       RED.clipboard.copyText(form.find('.redox-key-jwk').val(), $(this), text('key.copied'))
     })
-    prepareStoreKey(form)
+    prepareStoreKey(form, node)
   }
 
-  /** Durable delivery has a key from the beginning; one that was made here is shown until the dialog is closed. */
-  function prepareStoreKey(form) {
+  /** With the credentials of an account, the sandbox may be there by mistake: nothing would reach Redox. */
+  function tellSandboxCredentials(form, node) {
+    const place = form.find('.redox-sandbox-credentials')
+    const read = reader(node)
+    const tell = () => {
+      const isSandbox = validators().holds('environmentType=environment;environment=Sandbox', read)
+      const used = read('auth') === 'legacy' ? ['apiKey', 'secret'] : ['clientId', 'keyId', 'privateKey']
+      const isFilled = used.some((name) => String(read(name) ?? '').trim() !== '')
+      place.text(isSandbox && isFilled ? text('banner.credentials') : '')
+    }
+    form.on('change input', tell)
+    tell()
+  }
+
+  /**
+   * Durable delivery has a key from the beginning; one that was made here is shown until the dialog is closed. Where
+   * there may be a store already, a new key could not read it: one is made when it is asked for.
+   */
+  function prepareStoreKey(form, node) {
     const delivery = form.find('#node-config-input-delivery')
     const key = form.find('#node-config-input-storeKey')
     const shown = form.find('.redox-store-key')
+    const missing = form.find('.redox-store-key-missing')
+    const wasDurable = (RED.nodes.originalFlow() ?? []).some(
+      (saved) => saved.id === node.id && saved.delivery === 'durable',
+    )
     let made
+    const make = () => {
+      made = randomKey()
+      key.val(made).trigger('change')
+    }
     const follow = () => {
       const isDurable = delivery.val() === 'durable'
-      if (isDurable && key.val() === '') {
-        made = randomKey()
-        key.val(made).trigger('change')
-      } else if (!isDurable && key.val() === made) {
-        key.val('').trigger('change')
-      }
-      const isMade = isDurable && key.val() === made
+      const isEmpty = key.val() === ''
+      if (isDurable && isEmpty && !wasDurable) make()
+      else if (!isDurable && !isEmpty && key.val() === made) key.val('').trigger('change')
+      const isMade = isDurable && key.val() !== '' && key.val() === made
       shown.toggle(isMade)
       shown.find('input').val(isMade ? made : '')
+      missing.toggle(isDurable && key.val() === '')
     }
     delivery.on('change', follow)
     key.on('change', follow)
     follow()
+    missing.find('.redox-store-key-make').on('click', make)
     shown.find('.redox-store-key-copy').on('click', function () {
       RED.clipboard.copyText(made, $(this), text('key.copied'))
     })
@@ -427,6 +452,24 @@
     input.closest('details').prop('open', true)
     input.addClass('redox-at-fault').trigger('focus')
     input.one('input', () => input.removeClass('redox-at-fault'))
+  }
+
+  /** A key that is there may be the only one that Redox knows. */
+  function askToGenerate(form) {
+    if (form.find('#node-config-input-privateKey').val() === '') return generate(form)
+    const answer = (chosen) => () => {
+      question.close()
+      if (chosen) generate(form)
+    }
+    const question = RED.notify($('<p>').text(text('key.replace')), {
+      type: 'warning',
+      modal: true,
+      fixed: true,
+      buttons: [
+        { text: text('button.cancel'), click: answer(false) },
+        { text: text('button.replace'), class: 'primary', click: answer(true) },
+      ],
+    })
   }
 
   async function generate(form) {

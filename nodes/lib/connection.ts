@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Node } from 'node-red'
 import { RedoxError } from '../../src/errors'
@@ -23,7 +24,8 @@ import {
 import type { Credentials } from '../../src/auth/credentials'
 import { unsetVariable } from './evaluate'
 import type { Network, NetworkConfig } from './network'
-import type { Ended, Outbox, Place } from './outbox'
+import { isDatabaseUrl, placeIn, type Place } from '../../src/durable/open-store'
+import type { Ended, Outbox } from './outbox'
 import type { SandboxEntry } from './sandbox-host'
 
 type Sandbox = SandboxEntry['sandbox']
@@ -240,26 +242,23 @@ export function durabilityOf(
   if (choice(config.delivery, ['direct', 'durable'], 'delivery') === 'direct') return undefined
   const { storeKey = '', storeUrl = '' } = asTexts(savedSecrets)
   assertVariablesSet({ storeKey, storeUrl })
+  const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
   const key = storeKey.trim()
   if (key.length < KEY_LENGTH)
     throw configuration(
-      `The store key of the redox-config node has fewer than ${KEY_LENGTH} characters. What is accepted is encrypted ` +
-        'with it: let the dialog make one, or take one from an environment variable.',
+      `The store key of the redox-config node ${key === '' ? 'is missing' : `has fewer than ${KEY_LENGTH} characters`}. ` +
+        `What is accepted is encrypted with it. ${whatKeyToSet(kind, id, userDir)}`,
       'storeKey',
     )
   if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
     throw configuration(
       'The store key of the redox-config node is that of an example, which is published: it is taken for the sandbox only. ' +
-        'Let the dialog make a new one, and keep it in a safe place.',
+        'Let the dialog make a new one, and keep it in a safe place; a store that the published key has sealed is moved ' +
+        'away before, while Node-RED is stopped.',
       'storeKey',
     )
-  const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
   return {
-    place: {
-      // A runtime without a user directory has no place where it finds it again.
-      mark: userDir && path.join(userDir, '.redox-store-marks', `${path.basename(id)}.json`),
-      ...(kind === 'embedded' ? embedded(id, userDir ?? process.cwd()) : postgresql(storeUrl.trim(), id)),
-    },
+    place: placeIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
     ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',
     retryFor: amount(config.storeRetryHours, 72, 'time for durable retries') * HOUR,
@@ -268,13 +267,22 @@ export function durabilityOf(
   }
 }
 
-const embedded = (id: string, userDir: string) => ({
-  kind: 'embedded' as const,
-  folder: path.join(userDir, 'redox-store', path.basename(id)),
-})
+/** A new key opens nothing that an earlier one has sealed. */
+function whatKeyToSet(kind: 'embedded' | 'postgresql', id: string, userDir: string | undefined): string {
+  const old =
+    'set the key that it had before again, from the copy that was kept of it: no other key can read its store'
+  const made = 'let the dialog make a key, or take one from an environment variable'
+  if (kind === 'postgresql')
+    return `If this connection has delivered durably before, ${old}. If it never has, ${made}.`
+  if (!existsSync(placeIn(userDir, id).folder)) return `This connection has no store yet: ${made}.`
+  return (
+    `This connection has a store: ${old}. If there is no copy, nothing can read what waits in it any more: set a new key, ` +
+    'deploy, and begin a new store in the outbox.'
+  )
+}
 
-function postgresql(url: string, queue: string) {
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return { kind: 'postgresql' as const, url, queue }
+function databaseUrl(url: string): string {
+  if (isDatabaseUrl(url)) return url
   throw configuration(
     'The database of the redox-config node is not an address such as postgresql://user:password@host/database.',
     'storeUrl',
@@ -306,6 +314,20 @@ function assertVariablesSet(values: object): void {
       name,
     )
   }
+}
+
+/** For the log, when messages of a connection with credentials go to the sandbox. */
+export const CREDENTIALS_IN_SANDBOX =
+  'The environment of this connection is Sandbox, and it has credentials of Redox: its messages stay on this machine, ' +
+  'and none of them reaches Redox. Choose the environment that the credentials are for; or, if the sandbox is meant, ' +
+  'empty them.'
+
+/** Those that its way of authentication uses. */
+export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: ConnectionSecrets): boolean {
+  const { auth, clientId, keyId } = asTexts(savedConfig)
+  const { privateKey, apiKey, secret } = asTexts(savedSecrets)
+  const used = auth === 'legacy' ? [apiKey, secret] : [clientId, keyId, privateKey]
+  return used.some((value = '') => value.trim() !== '' && unsetVariable(value) === undefined)
 }
 
 /** Where the secrets of a connection go: the token endpoint, and whom an assertion is made for. */

@@ -16,7 +16,8 @@ export = function register(RED: NodeAPI): void {
     const durable = new Delivery(RED, this, () => this.connection())
 
     const open = async (): Promise<Connection> => {
-      const { durabilityOf, environmentOf, openConnection } = await import('../lib/connection.js')
+      const { CREDENTIALS_IN_SANDBOX, durabilityOf, environmentOf, hasCredentials, openConnection } =
+        await import('../lib/connection.js')
       const config = migrated('redox-config', saved)
       const fromEnv = config.environmentType === 'env' && config.environment !== undefined
       const name: unknown = fromEnv
@@ -31,6 +32,7 @@ export = function register(RED: NodeAPI): void {
       const network = entry ? {} : networkOf(RED, config)
       const { sandbox } = entry ?? {}
       const connection = openConnection(config, secrets, target, sandbox, userDir, network, outbox, this.id)
+      if (entry && hasCredentials(config, secrets)) this.warn(CREDENTIALS_IN_SANDBOX)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       if (durability) durable.begin(connection, durability)
       return connection

@@ -47,10 +47,11 @@ function addRoutes(RED: NodeAPI): void {
 
 const withSandbox =
   (handle: Handler): RequestHandler =>
-  (request, response, next) => {
+  (request, response) => {
     running()
       .then((sandbox) => handle(request, response, sandbox))
-      .catch(next)
+      // Express would answer with the error's text and stack, which may quote anything.
+      .catch(() => response.status(500).json({ code: 'unexpected' }))
   }
 
 /** One that could not be started is none; who wanted it has the error. */

@@ -362,6 +362,7 @@ export class Courier {
   }
 
   async #renew(): Promise<void> {
+    if (this.#delivering) await this.store.touch()
     if (this.#underWay.size === 0) return
     await this.store.renew(this.#holder, [...this.#underWay.keys()], Date.now() + this.leaseMs)
   }

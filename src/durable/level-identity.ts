@@ -11,6 +11,8 @@ import path from 'node:path'
 import { codeOf, damagedStore, failed } from './level-errors'
 
 const NAME = 'identity'
+/** What the folder of a store has. */
+export const PARTS = ['messages', 'files', NAME, 'reserve']
 const FLUSHED_AT = 37
 const PATTERN = /^([\da-f-]{36}) (\d{16})\n$/
 

@@ -34,6 +34,7 @@ import {
   syncFolder,
   writeIdentity,
 } from './level-identity'
+import { assertLogsIntact } from './level-log'
 import { Reserve } from './reserve'
 import {
   DECIDABLE,
@@ -178,6 +179,7 @@ export class LevelStore implements DeliveryStore {
     if (known !== undefined && found?.identity !== known) throw otherStore()
     if (isFirst) await makeFolders(folder)
     else if (!(await hasDatabase(folder))) throw gone()
+    else await assertLogsIntact(path.join(folder, 'messages'), KEY.flushed)
     const reserve = await Reserve.of(folder)
     const options = { valueEncoding: 'buffer', writeBufferSize: reserve.writeBufferSize }
     const db: Database = new (await engine())(path.join(folder, 'messages'), options)
@@ -222,7 +224,8 @@ export class LevelStore implements DeliveryStore {
     const own = (await this.#get(KEY.identity))?.toString()
     if (identity !== this.identity || own !== this.identity) throw otherStore()
     const number = async (key: string): Promise<number> => Number((await this.#get(key))?.toString() ?? 0)
-    if ((await number(KEY.flushed)) < flushed) throw cutShort()
+    // The flush that met a write that failed may be unreadable: it was behind that one.
+    if ((await number(KEY.flushed)) < flushed - Number(this.#isBroken)) throw cutShort()
     this.#flushed = Math.max(this.#flushed, await number(KEY.flushed))
     await this.#recount()
     await this.#assertFiles()
@@ -417,6 +420,11 @@ export class LevelStore implements DeliveryStore {
     )
     const first = lanes.length === 0 ? 0 : this.#claims++ % lanes.length
     return [...lanes.slice(first), ...lanes.slice(0, first)]
+  }
+
+  /** It is open, which no other process can have it meanwhile. */
+  touch(): Promise<void> {
+    return Promise.resolve()
   }
 
   renew(holder: string, ids: string[], until: number): Promise<void> {
@@ -962,13 +970,16 @@ export class LevelStore implements DeliveryStore {
    * Waits for the disk, once for all who have written by then: the log is written in order, so that the last record
    * of it brings all before it along. Nobody holds up others meanwhile.
    */
-  readonly #flush = shared(() =>
-    this.#sync().catch(async (error: unknown) => {
+  readonly #flush = shared(async () => {
+    try {
+      // Behind a record that was not written as a whole LevelDB reads no other.
+      if (!this.#isBroken) return await this.#sync()
+    } catch (error) {
       if (!this.#isFull) throw error
-      // The reserve is given up before the next task.
-      await this.#alone(() => this.#sync())
-    }),
-  )
+    }
+    // Repaired, and the reserve given up, before the next task.
+    await this.#alone(() => this.#sync())
+  })
 
   /** The identity file comes after, so that it is never ahead of what is on the disk. */
   #sync(): Promise<void> {

@@ -1,9 +1,9 @@
-import { rename } from 'node:fs/promises'
+import { mkdir, readdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { RedoxError } from '../errors'
 import { Contents } from './contents'
 import { codeOf, failed } from './level-errors'
-import { syncFolder } from './level-identity'
+import { PARTS, syncFolder } from './level-identity'
 import type { DeliveryStore } from './store'
 import { readMark, writeMark } from './store-mark'
 
@@ -21,6 +21,28 @@ export type Place = {
       queue: string
     }
 )
+
+export const isDatabaseUrl = (url: string): boolean => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)
+
+/** Folders of the user directory. */
+export const STORES = 'redox-store'
+export const MARKS = '.redox-store-marks'
+
+/**
+ * Where the messages of a connection are.
+ * @param userDir of Node-RED; undefined: it has none, and nothing is kept outside of the store
+ * @param id of the redox-config node
+ * @param url of a database, with user and password; undefined: the store is embedded
+ */
+export function placeIn(userDir: string | undefined, id: string): Place & { kind: 'embedded' }
+export function placeIn(userDir: string | undefined, id: string, url: string | undefined): Place
+export function placeIn(userDir: string | undefined, id: string, url?: string): Place {
+  const name = path.basename(id)
+  const mark = userDir && path.join(userDir, MARKS, `${name}.json`)
+  return url === undefined
+    ? { kind: 'embedded', folder: path.join(userDir ?? process.cwd(), STORES, name), mark }
+    : { kind: 'postgresql', url, queue: id, mark }
+}
 
 /**
  * @param key seals what is stored
@@ -95,19 +117,25 @@ async function assertUnreadable(place: Place, key: string): Promise<void> {
 }
 
 async function setFolderAside(folder: string): Promise<string | undefined> {
-  const name = `${path.basename(folder)}.unreadable-${new Date().toISOString().replaceAll(/[-:]/g, '')}`
+  const suffix = `unreadable-${new Date().toISOString().replaceAll(/[-:]/g, '')}`
+  const name = `${path.basename(folder)}.${suffix}`
   try {
     await rename(folder, path.join(path.dirname(folder), name))
     await syncFolder(path.dirname(folder))
     return name
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
-    if (codeOf(error) === 'EBUSY')
-      throw new RedoxError(
-        'REDOX_STORE_UNAVAILABLE',
-        'The folder of the store is a volume of its own, which cannot be renamed: move what is in it elsewhere, then ' +
-          'begin the new store again.',
-      )
+    // A volume of its own cannot be renamed.
+    if (codeOf(error) === 'EBUSY') return setPartsAside(folder, suffix).catch(failed)
     return failed(error)
   }
+}
+
+async function setPartsAside(folder: string, name: string): Promise<string | undefined> {
+  const parts = (await readdir(folder)).filter((one) => PARTS.includes(one))
+  if (parts.length === 0) return undefined
+  await mkdir(path.join(folder, name), { mode: 0o700 })
+  for (const one of parts) await rename(path.join(folder, one), path.join(folder, name, one))
+  await syncFolder(folder)
+  return name
 }

@@ -1,5 +1,5 @@
 /** The version of what is below. Whoever finds a higher one in the database keeps its hands off. */
-export const VERSION = 1
+export const VERSION = 2
 
 /** The lock of who makes the tables. Any number that no other program is likely to choose. */
 export const SETUP_LOCK = 7_363_620_417
@@ -71,7 +71,9 @@ CREATE TABLE redox.queue (
   queue text PRIMARY KEY,
   mark bytea,
   lines bigint NOT NULL DEFAULT 0,
-  paused_until bigint NOT NULL DEFAULT 0
+  paused_until bigint NOT NULL DEFAULT 0,
+  -- When a process last took care of its messages.
+  seen_at bigint
 );
 
 CREATE SEQUENCE redox.acceptance;
@@ -297,3 +299,8 @@ CREATE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 $$;
 `
+
+/** What a version lacks of the one after it. */
+export const UPGRADES: Record<number, string> = {
+  1: 'ALTER TABLE redox.queue ADD COLUMN seen_at bigint;',
+}

@@ -4,7 +4,7 @@ import { RedoxError, type RedoxErrorCode } from '../errors'
 import { tlsFault } from '../transport/faults'
 import { WINDOW_MS, type PaceKeeper } from '../transport/retry'
 import { SharedPace } from './postgres-pace'
-import { SCHEMA, SETUP_LOCK, VERSION } from './postgres-schema'
+import { SCHEMA, SETUP_LOCK, UPGRADES, VERSION } from './postgres-schema'
 import {
   DECIDABLE,
   MOVING,
@@ -117,13 +117,8 @@ export class PostgresStore implements DeliveryStore {
     // Looked at before anything is made: who runs it from day to day then need not be allowed to make tables.
     const found = await this.#version()
     if (known !== undefined && found === undefined) throw otherDatabase()
-    const version = found ?? (await this.#setUp())
-    if (version > VERSION)
-      throw new RedoxError(
-        'REDOX_STORE_NEWER',
-        `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
-          `${VERSION}). Update the package here.`,
-      )
+    if (found === undefined || found < VERSION) await this.#setUp()
+    else assertKnown(found)
     await this.#compareClocks()
     const [row] = await this.#ask<{ mark: Buffer | null }>(
       'SELECT mark FROM redox.queue WHERE queue = $1',
@@ -146,18 +141,18 @@ export class PostgresStore implements DeliveryStore {
     )
   }
 
-  /** Of all who begin at once, one makes the tables, all or none of them; the others wait for it. */
-  async #setUp(): Promise<number> {
+  /** Of all who begin at once, one makes or changes the tables, all or none of them; the others wait for it. */
+  async #setUp(): Promise<void> {
     const client = await this.#pool.connect().catch(this.#failed)
     client.on('error', () => undefined)
     try {
       await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${SETUP_LOCK})`)
       const found = await this.#version(client)
-      if (found === undefined) await client.query(SCHEMA)
+      if (found !== undefined) assertKnown(found)
+      await client.query(found === undefined ? SCHEMA : upgradeFrom(found))
       await client.query('COMMIT')
-      return found ?? VERSION
     } catch (error) {
-      return this.#failed(error)
+      this.#failed(error)
     } finally {
       // Closed, not given back: that also undoes what was left half done.
       client.release(true)
@@ -291,6 +286,28 @@ export class PostgresStore implements DeliveryStore {
        WHERE queue = $1 AND id = $2 AND state IN ('parked', 'delivered')`,
       [id],
     )
+  }
+
+  async touch(): Promise<void> {
+    await this.#ask('UPDATE redox.queue SET seen_at = redox.now() WHERE queue = $1', [])
+  }
+
+  /**
+   * All that lies in a database, by the ids of the redox-config nodes. Makes nothing there.
+   * @throws RedoxError
+   */
+  static async queues(url: string): Promise<QueueState[]> {
+    const pool = makePool(await loadPool(), url)
+    const store = new PostgresStore(pool, { url, queue: '' })
+    try {
+      const version = await store.#version()
+      if (version === undefined) return []
+      assertKnown(version)
+      if (version < VERSION) await store.#setUp()
+      return (await store.#rows<QueueRow>(QUEUES, [])).map(queueState)
+    } finally {
+      await store.close()
+    }
   }
 
   // ---- Moving to another store ------------------------------------------------------------------------
@@ -667,7 +684,57 @@ const laneState = ({ lane, open, parked, owners, oldest, paused, id, reason }: L
   ...(id !== null && { blockedBy: { id, reason: reason ?? '' } }),
 })
 
+/** What lies in a database under the id of one redox-config node. */
+export interface QueueState {
+  queue: string
+  /** waiting, or being sent */
+  waiting: number
+  parked: number
+  /** milliseconds since a process last took care of it; undefined: none has */
+  idle?: number
+}
+
+interface QueueRow extends QueryResultRow {
+  queue: string
+  waiting: string
+  parked: string
+  idle: string | null
+}
+
+const QUEUES = `
+  SELECT queue, redox.now() - seen_at AS idle, count(m.id) FILTER (WHERE m.state <> 'parked') AS waiting,
+    count(m.id) FILTER (WHERE m.state = 'parked') AS parked
+  FROM redox.queue q LEFT JOIN redox.message m USING (queue)
+  WHERE m.state IS NULL OR m.state IN ('waiting', 'held', 'parked')
+  GROUP BY queue, seen_at ORDER BY queue`
+
+const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueState => ({
+  ...{ queue, waiting: Number(waiting), parked: Number(parked) },
+  ...(idle !== null && { idle: Number(idle) }),
+})
+
 // ---- Failures -------------------------------------------------------------------------------------------
+
+const upgradeFrom = (version: number): string =>
+  [
+    ...Object.entries(UPGRADES).flatMap(([from, text]) => (Number(from) >= version ? [text] : [])),
+    `UPDATE redox.version SET version = ${VERSION}`,
+  ].join('\n')
+
+/** @throws RedoxError for a version that this release does not know */
+function assertKnown(version: number): void {
+  if (version > VERSION)
+    throw new RedoxError(
+      'REDOX_STORE_NEWER',
+      `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
+        `${VERSION}). Update the package here.`,
+    )
+  if (version < 1)
+    throw new RedoxError(
+      'REDOX_STORE_UNREADABLE',
+      `The database says that its version is ${version}, which no release of this package has made. Nothing was changed.`,
+    )
+}
 
 const messageLost = (id: string): RedoxError =>
   new RedoxError(

@@ -184,6 +184,9 @@ export interface DeliveryStore {
    */
   claim(hold: Hold & { except: string[] }): Promise<StoredMessage[]>
 
+  /** Tells those who look into a shared database that this process takes care of the messages. */
+  touch(): Promise<void>
+
   /** Keeps what is held for longer. */
   renew(holder: string, ids: string[], until: number): Promise<void>
 

@@ -208,6 +208,50 @@ describe('embedded store on a disk', () => {
           await fails(open(folder, isMarked ? known : undefined), 'REDOX_STORE_UNREADABLE')
         })
 
+    it('a bit of its log, wherever it flips, also in what became of a message', async () => {
+      const first = await open()
+      for (let index = 0; index < 60; index++) await first.accept(message(randomBytes(1000)))
+      await settle(first, 'delivered')
+      await first.close()
+      const [log] = await filesOf(/\.log$/)
+      const whole = await readFile(log!)
+      assert.ok(whole.length > 70_000)
+      // Not between blocks of 32768, where nothing is.
+      for (let at = 500; at < whole.length; at += 8192) {
+        const copy = `${folder}-copy`
+        await cp(folder, copy, { recursive: true })
+        const changed = Buffer.from(whole)
+        changed[at]! ^= 4
+        await writeFile(path.join(copy, 'messages', path.basename(log!)), changed)
+        await fails(LevelStore.open(copy), 'REDOX_STORE_UNREADABLE')
+        await rm(copy, { recursive: true })
+      }
+      await (await open()).close()
+    })
+
+    it('not what was written after the last flush: a power failure may tear it', async () => {
+      const first = await open()
+      for (let index = 0; index < 5; index++) await first.accept(message(randomBytes(1000)))
+      // Not flushed.
+      await first.claim({ holder: 'h', now: 2, until: 1e15, limit: 5, except: [] })
+      const copy = `${folder}-copy`
+      await cp(folder, copy, { recursive: true })
+      try {
+        const [log] = await filesOf(/\.log$/)
+        const torn = path.join(copy, 'messages', path.basename(log!))
+        const whole = await readFile(torn)
+        for (const end of [whole.subarray(0, -20), Buffer.concat([whole, Buffer.alloc(5000)])]) {
+          await writeFile(torn, end)
+          const again = await LevelStore.open(copy)
+          const { waiting: open = 0, held } = await again.counts()
+          assert.equal(open + held, 5)
+          await again.close()
+        }
+      } finally {
+        await rm(copy, { recursive: true, force: true })
+      }
+    })
+
     it('the store as a whole, e.g. a volume that is not mounted: REDOX_STORE_UNREADABLE, and no folder is made', async () => {
       const known = await six()
       for (const isEmpty of [true, false]) {
@@ -359,6 +403,35 @@ describe('embedded store on a disk', () => {
         assert.equal((await again.find({ id: after.id, limit: 1 })).length, 1)
         assert.equal((await read(again.readFile('f'))).toString(), '1')
       })
+
+    it('its volume is unmounted, and mounted again: it goes on', async function () {
+      const volume = path.join(folder, 'volume')
+      const point = path.join(folder, 'store')
+      for (const one of [volume, point]) await mkdir(one)
+      const mount = (): void => void execFileSync('mount', ['--bind', volume, point], { stdio: 'ignore' })
+      try {
+        mount()
+      } catch {
+        // Only root may mount.
+        this.skip()
+      }
+      try {
+        const first = await open(point)
+        await first.accept(message())
+        execFileSync('umount', ['-l', point])
+        await fails(first.accept(message()), 'REDOX_STORE_UNAVAILABLE')
+        assert.deepEqual(await readdir(point), [])
+        await settle(first, 'delivered')
+        mount()
+        await first.accept(message())
+        await first.close()
+        const { waiting: left, delivered } = await (await open(point, first.identity)).counts()
+        assert.deepEqual([left, delivered], [1, 1])
+        await store!.close()
+      } finally {
+        await run('umount', ['-l', point])
+      }
+    })
 
     it('what was on its way into the store when it went is not accepted', async () => {
       const first = await open()

@@ -1,5 +1,6 @@
 /** Which store belongs to a connection, and the way out when it cannot be read. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -124,6 +125,29 @@ describe('the store that belongs to a connection: embedded', () => {
     await fails(open(place()), 'REDOX_STORE_UNREADABLE')
     assert.ok(await beginAnew(place(), KEY, BY))
     await open(place())
+  })
+
+  it('of a folder that is a volume of its own, what is in it is set aside within', async function () {
+    await open(place())
+    await close()
+    try {
+      execFileSync('mount', ['--bind', folder(), folder()], { stdio: 'ignore' })
+    } catch {
+      // Only root may mount.
+      this.skip()
+    }
+    try {
+      await rm(path.join(folder(), 'messages/CURRENT'))
+      const before = await readdir(folder(), { recursive: true })
+      const setAside = await beginAnew(place(), KEY, BY)
+      assert.match(setAside!, /^unreadable-\d{8}T\d{6}/)
+      const aside = await readdir(path.join(folder(), setAside!), { recursive: true })
+      assert.deepEqual(aside.sort(), before.sort())
+      await open(place())
+      await close()
+    } finally {
+      execFileSync('umount', ['-l', folder()])
+    }
   })
 
   it('no new store instead of one that can be read, or is open elsewhere', async () => {

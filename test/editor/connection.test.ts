@@ -287,6 +287,56 @@ describe('connection in the editor', function () {
     await test(editor(), 'Connected: a token came back (Development).')
   })
 
+  it('asks before a new key pair takes the place of a key, typed or stored', async () => {
+    const question = page().locator('.red-ui-notification', { hasText: 'has a private key' })
+    const keys = (): Promise<string[]> =>
+      Promise.all(['privateKey', 'keyId'].map((name) => field(page(), name).inputValue()))
+    const generate = form(page()).locator('.redox-generate')
+    await openConfig(page(), 'connection')
+    await setValues(page(), { ...oauth(), privateKey: OTHER_KEY, keyId: 'the old one' })
+    const typed = await keys()
+    await generate.click()
+    await question.waitFor()
+    await editor().screenshot('key-pair-question')
+    await question.getByRole('button', { name: 'Cancel' }).click()
+    await question.waitFor({ state: 'detached' })
+    assert.deepEqual(await keys(), typed)
+    assert.ok(await form(page()).locator('.redox-key').isHidden())
+    await done(page())
+    await deploy(page())
+    await editor().reload()
+    await openConfig(page(), 'connection')
+    assert.deepEqual(await keys(), ['__PWRD__', 'the old one'])
+    await generate.click()
+    await question.getByRole('button', { name: 'Replace the key' }).click()
+    await form(page()).locator('.redox-key-jwk').waitFor()
+    const [privateKey, keyId] = await keys()
+    assert.match(privateKey!, /^-----BEGIN PRIVATE KEY-----/)
+    assert.notEqual(keyId, 'the old one')
+  })
+
+  it('says that nothing reaches Redox when the sandbox is chosen with credentials', async () => {
+    const told = form(page()).locator('.redox-sandbox-credentials')
+    await openConfig(page(), 'connection')
+    const none = { clientId: '', keyId: '', privateKey: '', auth: 'oauth' }
+    await setValues(page(), { ...none, environment: 'Sandbox' })
+    assert.equal(await told.innerText(), '')
+    for (const values of [{ clientId: 'client' }, { keyId: 'key' }, { privateKey: OTHER_KEY }]) {
+      await setValues(page(), { ...none, ...values })
+      await told.getByText('nothing that is sent reaches Redox').waitFor()
+    }
+    await editor().screenshot('sandbox-credentials')
+    await setValues(page(), { environment: 'Development' })
+    await told.getByText('nothing').waitFor({ state: 'detached' })
+    await setValues(page(), { environment: 'Sandbox' })
+    await told.getByText('nothing').waitFor()
+    // Those of the other way are not used.
+    await setValues(page(), { auth: 'legacy', apiKey: '', secret: '' })
+    await told.getByText('nothing').waitFor({ state: 'detached' })
+    await setValues(page(), { secret: 'a secret' })
+    await told.getByText('nothing').waitFor()
+  })
+
   it('says when Node-RED gives no permission, or no answer', async () => {
     await openConfig(page(), 'connection')
     for (const [status, says] of [

@@ -141,6 +141,41 @@ describe('durable delivery in the editor', function () {
     assert.ok(!text.includes(made))
   })
 
+  it('makes no key by itself where there may be a store: it says what to do, and makes one when it is asked', async () => {
+    const missing = form(page()).locator('.redox-store-key-missing')
+    const checkMissing = async (): Promise<void> => {
+      await missing.getByText('enter the old key from your copy').waitFor()
+      assert.equal(await key(), '')
+      assert.ok(await shownKey().isHidden())
+    }
+    const saved = { id: connection, type: 'redox-config', version: 1, name: '', environment: 'Sandbox' }
+    const durable = { ...saved, environmentType: 'environment', auth: 'oauth', delivery: 'durable' }
+    await editor().reload({ flows: [durable] })
+    await open()
+    // What Node-RED has lost.
+    await checkMissing()
+    await setValues(page(), { delivery: 'direct' })
+    assert.ok(await missing.isHidden())
+    await setValues(page(), { delivery: 'durable' })
+    await checkMissing()
+    await missing.scrollIntoViewIfNeeded()
+    await editor().screenshot('durable-key-missing')
+    await setValues(page(), { storeKey: 'the old key of the copy' })
+    assert.ok(await missing.isHidden())
+    await done(page())
+    await deploy(page())
+    await editor().reload()
+    await open()
+    assert.equal(await key(), '__PWRD__')
+    // What a person has emptied.
+    await setValues(page(), { storeKey: '' })
+    await checkMissing()
+    await missing.getByRole('button').click()
+    assert.match(await key(), KEY)
+    assert.ok(await missing.isHidden())
+    assert.equal(await shownKey().locator('input').inputValue(), await key())
+  })
+
   it('looks at key and database: marks while people type, sentences after Done', async () => {
     for (const [values, fields, sentences] of SECRETS) {
       await open()

@@ -107,7 +107,8 @@ export const start = (
   { type, node }: SendNode,
   settings: Settings = {},
   config: Settings = {},
-): Promise<Flow> => startFlow({ type, node: { ...TAKES_DATA, ...node, ...settings }, config })
+  options: Partial<FlowOptions> = {},
+): Promise<Flow> => startFlow({ type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 
 /** A flow with that node on a server of our own. */
 export const startTo = (

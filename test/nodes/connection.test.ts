@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { sizedFile } from '../lib/fixtures'
-import { PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
+import { logged, PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
 import { ScriptedServer, silence } from '../lib/scripted-server'
 import {
   ALL_NODES,
@@ -153,6 +153,48 @@ describe('the environment', () => {
       assert.equal(redox.environment, 'sandbox')
     }
     assert.deepEqual(server.requests, [])
+  })
+})
+
+describe('the sandbox', () => {
+  useNodeRed()
+  useServer()
+  after(() => void delete process.env['REDOX_TEST_CLIENT'])
+  const IN_SANDBOX = /environment of this connection is Sandbox, and it has credentials/
+  const warnings = (): number => logged().filter((line) => IN_SANDBOX.test(line)).length
+
+  for (const [what, config, secrets] of [
+    ['a client id', { clientId: 'client' }, {}],
+    ['a key id', { keyId: 'key' }, {}],
+    ['a private key', {}, { privateKey: PRIVATE_KEY }],
+    ['a legacy key', { auth: 'legacy' }, { apiKey: 'a key', secret: 'a secret' }],
+    ['a client id of the environment', { clientId: '${REDOX_TEST_CLIENT}' }, {}],
+  ] as [string, Settings, Record<string, string>][])
+    it(`with ${what}: the log says, once, that nothing reaches Redox`, async () => {
+      process.env['REDOX_TEST_CLIENT'] = 'client'
+      const flow = await start(NOTE, {}, { environment: 'Sandbox', ...config }, { secrets })
+      await flow.send(photo())
+      await flow.send(photo())
+      assert.equal(warnings(), 1)
+    })
+
+  it('without credentials, or with variables that are not set, is used without a word', async () => {
+    delete process.env['REDOX_TEST_CLIENT']
+    for (const config of [
+      {},
+      { clientId: ' ' },
+      { clientId: '${REDOX_TEST_CLIENT}' },
+      { auth: 'legacy', clientId: 'c' },
+    ]) {
+      await (await start(NOTE, {}, { environment: 'Sandbox', ...config })).send(photo())
+      // The log is that of the flow.
+      assert.equal(warnings(), 0, JSON.stringify(config))
+    }
+  })
+
+  it('is not meant by a connection to Redox', async () => {
+    await (await startTo(server, NOTE, {}, {})).send(photo())
+    assert.equal(warnings(), 0)
   })
 })
 

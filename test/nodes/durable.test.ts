@@ -622,10 +622,36 @@ describe('durable delivery', () => {
     await eventually('not delivered', () => right.emitted.length === 1)
   })
 
-  it('no key: REDOX_CONFIGURATION names the field', async () => {
+  it('no key: REDOX_CONFIGURATION names the field, and has one made where there is no store', async () => {
     const flow = await startDurable(NOTE, {}, {}, {})
     const { error } = await flow.outcome(fileMessage())
     assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
+    assert.match(error!.message, /has no store yet: let the dialog make a key/)
+  })
+
+  it('no key any more: asks for the old one, which goes on, and has none made', async () => {
+    server.script('send', DOWN)
+    await (await startDurable()).outcome(fileMessage())
+    for (const secrets of [{}, { storeKey: ' ' }, { storeKey: 'short' }]) {
+      const flow = await startDurable(NOTE, {}, {}, secrets)
+      const { error } = await flow.outcome(fileMessage())
+      assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
+      assert.match(error!.message, /has a store: set the key that it had before again, from the copy/)
+      assert.doesNotMatch(error!.message, /dialog/)
+    }
+    server.script('send')
+    const right = await startDurable()
+    await eventually('not delivered', () => right.emitted.length === 1)
+  })
+
+  it('no key for a database, which may hold a store: asks for the old one first', async () => {
+    const storeUrl = 'postgresql://user:word@127.0.0.1:1/redox'
+    const flow = await startDurable(NOTE, { store: 'postgresql' }, {}, { storeUrl })
+    const { error } = await flow.outcome(fileMessage())
+    assert.match(
+      error!.message,
+      /delivered durably before, set the key .* If it never has, let the dialog make/,
+    )
   })
 
   it('tells when the oldest is late, in the status and by an event', async () => {
