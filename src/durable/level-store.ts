@@ -555,9 +555,14 @@ export class LevelStore implements DeliveryStore {
     const isBehind = ({ sequence }: Row): boolean =>
       after === undefined || (reverse ? sequence < after : sequence > after)
     const places = { ...under(prefix), ...from, reverse }
-    for await (const id of wanted.id === undefined ? this.#db.values(places) : [wanted.id]) {
-      const row = await this.#row(id.toString())
-      if (row && isWanted(row, wanted) && isBehind(row)) yield row
+    try {
+      for await (const id of wanted.id === undefined ? this.#db.values(places) : [wanted.id]) {
+        const row = await this.#row(id.toString())
+        if (row && isWanted(row, wanted) && isBehind(row)) yield row
+      }
+    } catch (error) {
+      // The store may be closed meanwhile.
+      failed(error)
     }
   }
 

@@ -383,10 +383,10 @@ describe('outbox', function () {
       redox.script('send', DOWN)
       const first = await users.admin.accept({ documentId: documentId() })
       const second = await users.admin.accept({ documentId: documentId(), destination: OTHER_DESTINATION })
-      redox.script('send', TAKEN)
       await users.admin.deploy(redox.url, { clientId: 'another client' })
       try {
         for (const { id } of [first, second]) await users.reader.until(id as string, 'parked')
+        redox.script('send', TAKEN)
         const sent = redox.of('send').length
         const code = 'REDOX_OTHER_ACCOUNT'
         const left = { decided: 0, left: 2 }
