@@ -133,16 +133,28 @@ for (const kind of STORES)
       // It may have arrived at an earlier attempt.
       const hidden = await parked(DOWN, { unknown: failure(UNKNOWN) })
       const late = await parked('REDOX_TIMEOUT', { unknown: failure(UNKNOWN) })
+      const told = await parked(UNKNOWN)
       for (const filter of [{}, { state: 'parked' as const }, { code: 'REDOX_TIMEOUT' }, { search: hidden }])
         await decide('resend', filter)
       assert.equal(await stateOf(plain), 'waiting')
-      const left = [unknown, hidden, late]
-      assert.deepEqual(await Promise.all(left.map(stateOf)), ['parked', 'parked', 'parked'])
-      assert.deepEqual(await decide('resend', {}), { decided: 0, left: 3 })
-      assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 1, left: 0 })
-      assert.equal(await stateOf(unknown), 'waiting')
+      const left = [unknown, hidden, late, told]
+      assert.deepEqual(await Promise.all(left.map(stateOf)), Array(4).fill('parked'))
+      assert.deepEqual(await decide('resend', {}), { decided: 0, left: 4 })
+      assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 2, left: 0 })
+      assert.deepEqual([await stateOf(unknown), await stateOf(told)], ['waiting', 'waiting'])
       // Nothing is sent by these.
       assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 2, left: 0 })
+    })
+
+    it('sends nothing again that was discarded while it was not known whether a request had arrived', async () => {
+      const id = await accept('interrupted')
+      const [{ dueAt }] = (await contents.store.claim(hold())) as [StoredMessage]
+      await contents.store.begin(id, 'me')
+      await contents.store.renew('me', [id], 1)
+      const notes = contents.sealNotes(id, { uploaded: {} })
+      await contents.store.restate(id, { state: 'waiting', dueAt, told: false, notes })
+      assert.deepEqual(await decide('discard'), { decided: 1, left: 0 })
+      assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 0, left: 1 })
     })
 
     it('sends again what was delivered or discarded only where the filter names the state', async () => {

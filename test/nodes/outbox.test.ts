@@ -355,6 +355,12 @@ describe('outbox', function () {
     it('tries one message for longer', async () => {
       const [id] = (await waiting(1)) as [string]
       const longer = { action: 'extend', hours: 200, reason: 'long outage' }
+      for (const wrong of [
+        { ...longer, hours: undefined },
+        { ...longer, hours: 721 },
+        { ...longer, action: 'discard' },
+      ])
+        assert.equal((await users.decider.post(`${AT}/messages/${id}`, wrong)).status, 400)
       assert.equal((await users.decider.post(`${AT}/messages/${id}`, longer)).status, 204)
       const { deadline } = await users.reader.get(`messages/${id}`)
       assert.ok(Math.abs(Date.parse(deadline) - Date.now() - 200 * 3_600_000) < 60_000, deadline)
@@ -377,6 +383,20 @@ describe('outbox', function () {
       const named = { action: 'resend', count, filter: { code: 'REDOX_OUTCOME_UNKNOWN' } }
       assert.deepEqual(await decideAll(named), { decided: 1, left: 0 })
       await users.reader.until(idOf(unknown), 'delivered')
+    })
+
+    it('lets nothing go over another account that was parked for another reason', async () => {
+      const refused = await parked(REFUSED)
+      await users.admin.deploy(redox.url, { clientId: 'another client' })
+      try {
+        for (const filter of [{ code: 'REDOX_REJECTED' }, {}]) {
+          const asked = { action: 'resend', count: 1, filter, otherAccount: true }
+          assert.deepEqual(await decideAll(asked), { decided: 0, left: 1 })
+        }
+        assert.equal((await users.reader.get(`messages/${refused['id']}`))['state'], 'parked')
+      } finally {
+        await users.admin.deploy(redox.url)
+      }
     })
 
     it('lets messages go over another account only when the filter and the one who decides say so', async () => {
