@@ -352,6 +352,30 @@ describe('outbox', function () {
       assert.deepEqual(await errorOf(await post({ ...step, after: UNKNOWN })), [409, 'REDOX_STORE_LOST'])
     })
 
+    it('leaves the rest when the one who asked is gone, and goes on when it is asked again', async () => {
+      await waiting(1)
+      const many = Array.from({ length: 299 }, () => users.admin.press({ documentId: documentId() }))
+      await Promise.all(many)
+      const place = 'count?state=waiting'
+      await eventually('all are accepted', async () => (await users.reader.get(place))['count'] === 300)
+      const before = await total()
+      const gone = new AbortController()
+      const asked = { action: 'discard', reason: 'long outage', count: 300, filter: { state: 'waiting' } }
+      const asking = users.decider.ask(`${AT}/decisions`, {
+        ...{ method: 'POST', headers: { 'content-type': 'application/json' } },
+        ...{ body: JSON.stringify(asked), signal: gone.signal },
+      })
+      await eventually('some are decided', async () => (await total()) > before)
+      gone.abort()
+      await assert.rejects(asking)
+      const left = async (): Promise<number> => (await users.reader.get(place))['count'] as number
+      let known = -1
+      await eventually('it has stopped', async () => known === (known = await left()))
+      assert.ok(known > 0, 'all were decided')
+      assert.equal(await total(), before + 300 - known)
+      assert.deepEqual(await decideAll(asked), { decided: known, left: 0 })
+    })
+
     it('tries one message for longer', async () => {
       const [id] = (await waiting(1)) as [string]
       const longer = { action: 'extend', hours: 200, reason: 'long outage' }
