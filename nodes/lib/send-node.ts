@@ -83,7 +83,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     })
 
     const run = async (work: Work, before: Promise<unknown>): Promise<Done> => {
-      const began = Date.now()
+      const began = performance.now()
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
       if (work.signal.aborted) throw stopped()
@@ -102,7 +102,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
         return { accepted: { id, warnings } }
       }
       const { redox, ...done } = await deliver(prepared, client, work)
-      const milliseconds = Date.now() - began
+      const milliseconds = Math.round(performance.now() - began)
       const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
       return { answer: { ...done, redox: told, warnings } }
     }

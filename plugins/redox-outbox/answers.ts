@@ -2,6 +2,8 @@
 import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
+import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
+import { onTheWall } from '../../src/durable/clock'
 import type { Content, Notes } from '../../src/durable/contents'
 import { criteriaOf, decideAll, decideOne, matching, MOST_HOURS } from '../../src/durable/decisions'
 import {
@@ -11,6 +13,7 @@ import {
   type LaneState,
   type StoredMessage,
 } from '../../src/durable/store'
+import type { ListedStore } from '../../src/durable/list-stores'
 import { RedoxError } from '../../src/errors'
 import { identifiersOf } from '../../src/redox/client'
 
@@ -54,6 +57,7 @@ const shown = ({ code, message }: Refusal | RedoxError): object => ({ code, mess
 /** Of errors of the store; the others are those of one that cannot be used. */
 const STATUS: Record<string, number> = {
   REDOX_STORE_LOST: 409,
+  REDOX_STORE_LOCKED: 409,
   REDOX_OTHER_ACCOUNT: 409,
   REDOX_INTERNAL: 500,
 }
@@ -127,6 +131,17 @@ const DECISIONS = z
   })
   .refine(hasItsHours)
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
+const STRANDED = z.discriminatedUnion('action', [
+  z.strictObject({
+    action: z.literal('give'),
+    /** id of the redox-config node */
+    to: z.string().max(100),
+    /** what seals the store, if it is not the key of that node */
+    key: z.string().trim().min(1).max(1000).optional(),
+    reason,
+  }),
+  z.strictObject({ action: z.literal('discard'), reason }),
+])
 const STORE = z.strictObject({ action: z.literal('begin-new'), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
 
@@ -157,6 +172,9 @@ const ASKED = {
   store:
     'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
     'be read is set aside; nothing is removed.',
+  stranded:
+    'Send application/json: { "action": "give", "to": id of a redox-config node, "reason" } with the "key" of the store if ' +
+    'it is another one, or { "action": "discard", "reason" }. A reason has up to 200 characters, on one line.',
   audit: `Take skip and limit (at most ${MAX_LINES}).`,
 }
 
@@ -166,7 +184,9 @@ function deliveryOf(connection: string): Delivery {
   throw new Refusal(404, 'not_found', 'No redox-config node with this id delivers durably.')
 }
 
-function outboxOf({ connection }: Question): Outbox {
+const outboxOf = ({ connection }: Question): Outbox => openOutboxOf(connection)
+
+function openOutboxOf(connection: string): Outbox {
   const { outbox, code } = deliveryOf(connection)
   if (outbox) return outbox
   throw new Refusal(
@@ -187,22 +207,27 @@ async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> 
 export const ANSWERS = {
   overview: async (): Promise<Answer> => {
     const connections = await Promise.all([...deliveries].map(([id, delivery]) => connection(id, delivery)))
-    return { status: 200, body: { connections } }
+    const stranded = [...strandedStores].map(([store, known]) => strandedShown(store, known))
+    return { status: 200, body: { connections, stranded } }
   },
 
   messages: async (question: Question): Promise<Answer> => {
     const { limit, ...wanted } = read(MESSAGES, question.query, ASKED.messages)
     // One more, to know whether there are more.
-    const found = await find(outboxOf(question), wanted, limit + 1)
+    const outbox = outboxOf(question)
+    const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
-    return { status: 200, body: { messages: messages.map(line), ...(next !== undefined && { next }) } }
+    return {
+      status: 200,
+      body: { messages: messages.map((found) => line(outbox, found)), ...(next !== undefined && { next }) },
+    }
   },
 
   message: async (question: Question): Promise<Answer> => {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    return { status: 200, body: { ...line(found), ...outcomeOf(outbox, found) } }
+    return { status: 200, body: { ...line(outbox, found), ...outcomeOf(outbox, found) } }
   },
 
   /** All of it; who has looked at it, and why, is written down before. */
@@ -210,7 +235,7 @@ export const ANSWERS = {
     const { reason } = read(CONTENT, question.query, ASKED.content)
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    await outbox.store.looked(found.id, reason, question.who, Date.now())
+    await outbox.store.looked(found.id, reason, question.who, outbox.store.clock.now())
     return { status: 200, body: contentOf(outbox, found) }
   },
 
@@ -227,7 +252,7 @@ export const ANSWERS = {
   count: async (question: Question): Promise<Answer> => {
     const { action, till: until = Infinity, ...filter } = read(COUNT, question.query, ASKED.count)
     const { contents } = outboxOf(question)
-    const till = Math.min(until, Date.now())
+    const till = Math.min(until, onTheWall(contents.store.clock, contents.store.clock.now()))
     const found = await matching(contents, given({ ...filter, till }), action)
     return { status: 200, body: { count: found.length, till: iso(till) } }
   },
@@ -253,7 +278,7 @@ export const ANSWERS = {
     // A name that is misspelled would stop nothing, and say so to nobody.
     if (!(await store.lanes()).some((known) => known.lane === lane))
       throw new Refusal(404, 'not_found', 'Nothing waits for this destination, and it is not paused.')
-    await store.pause(lane, action === 'pause', reason, question.who, Date.now())
+    await store.pause(lane, action === 'pause', reason, question.who, store.clock.now())
     courier.wake()
     return { status: 204 }
   },
@@ -262,6 +287,20 @@ export const ANSWERS = {
     const { reason } = read(STORE, body, ASKED.store)
     const setAside = await deliveryOf(connection).beginAnew({ who, reason })
     return { status: 200, body: { ...(setAside !== undefined && { setAside }) } }
+  },
+
+  stranded: async ({ id, body, who }: Question): Promise<Answer> => {
+    const asked = read(STRANDED, body, ASKED.stranded)
+    const store = strandedStores.get(id)
+    if (!store)
+      throw new Refusal(404, 'not_found', 'There is no store of this name that belongs to no connection.')
+    const by = { who, reason: asked.reason }
+    if (asked.action === 'discard')
+      return { status: 200, body: { discarded: await discardStranded(store, by) } }
+    const { storeKey } = deliveryOf(asked.to)
+    const outbox = openOutboxOf(asked.to)
+    const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
+    return { status: 200, body: { moved, left } }
   },
 
   audit: async (question: Question): Promise<Answer> => {
@@ -296,8 +335,11 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
       ...known,
       ...(code !== undefined && { code }),
       counts,
-      ...(times.length > 0 && { oldest: iso(Math.min(...times)) }),
-      lanes: [...lanes].sort(byUrgency).slice(0, MAX_LANES).map(laneShown),
+      ...(times.length > 0 && { oldest: shownTime(outbox, Math.min(...times)) }),
+      lanes: [...lanes]
+        .sort(byUrgency)
+        .slice(0, MAX_LANES)
+        .map((lane) => laneShown(outbox, lane)),
       lanesInAll: lanes.length,
     }
   } catch (error) {
@@ -306,15 +348,23 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
   }
 }
 
+const strandedShown = (store: string, { id, waiting, parked, code }: ListedStore): object => ({
+  ...{ store, id, waiting, parked },
+  ...(code !== undefined && { code }),
+})
+
 /** What is stopped first, then what waits longest. */
 function byUrgency(a: LaneState, b: LaneState): number {
   const stopped = ({ paused, blockedBy }: LaneState): number => Number(paused || blockedBy !== undefined)
   return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
 }
 
-const laneShown = ({ oldest, ...lane }: LaneState): object => ({
+/** As the clock on the wall tells it. */
+const shownTime = ({ store }: Outbox, time: number): string => iso(onTheWall(store.clock, time))
+
+const laneShown = (outbox: Outbox, { oldest, ...lane }: LaneState): object => ({
   ...lane,
-  ...(oldest !== undefined && { oldest: iso(oldest) }),
+  ...(oldest !== undefined && { oldest: shownTime(outbox, oldest) }),
 })
 
 async function find(
@@ -328,13 +378,16 @@ async function find(
 }
 
 /** What is known of a message without opening what is sealed. */
-function line({ id, state, lane, owner, attempts, ...message }: StoredMessage): object {
+function line(outbox: Outbox, { id, state, lane, owner, attempts, ...message }: StoredMessage): object {
   const { acceptedAt, deadline, dueAt, endedAt, reason, ordered } = message
   return {
     ...{ id, state, destination: lane, attempts, ordered },
-    acceptedAt: iso(acceptedAt),
-    ...(state === 'waiting' && { deadline: iso(deadline), ...(dueAt > 0 && { dueAt: iso(dueAt) }) }),
-    ...(endedAt !== undefined && { endedAt: iso(endedAt) }),
+    acceptedAt: shownTime(outbox, acceptedAt),
+    ...(state === 'waiting' && {
+      deadline: shownTime(outbox, deadline),
+      ...(dueAt > 0 && { dueAt: shownTime(outbox, dueAt) }),
+    }),
+    ...(endedAt !== undefined && { endedAt: shownTime(outbox, endedAt) }),
     ...(reason !== undefined && { reason }),
     owner,
   }

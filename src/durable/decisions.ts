@@ -1,4 +1,5 @@
 import { RedoxError } from '../errors'
+import { byTheClock } from './clock'
 import type { Contents } from './contents'
 import {
   DECIDABLE,
@@ -28,7 +29,7 @@ export interface Filter {
   destination?: string
   /** id of a message, or one of its tags: a DocumentID, the sha256 of a file, a `_msgid` */
   search?: string
-  /** accepted between these, both included */
+  /** accepted between these, both included, by the clock on the wall */
   since?: number
   till?: number
   /** the code that a message waits or is parked with, exactly */
@@ -86,7 +87,6 @@ export async function matching(
   after?: string,
 ): Promise<string[]> {
   const { store } = contents
-  if (after !== undefined && (await store.find({ id: after, limit: 1 })).length === 0) throw afterLost(after)
   const criteria = { ...(await criteriaOf(contents, filter)), ...(after !== undefined && { after }) }
   return store.ids(criteria, meantBy(filter, action))
 }
@@ -136,7 +136,7 @@ export async function decideOne(
   const isForOther = decision.action === 'resend' && accounts.isForOtherAccount(message)
   if (isForOther && !decision.otherAccount) throw otherAccount()
   await decide(store, message, decision, {
-    ...termsOf(message, decision),
+    ...termsOf(store, message, decision),
     ...(isForOther && { notes: accounts.allowingThisAccount(message) }),
   })
 }
@@ -144,9 +144,14 @@ export async function decideOne(
 /** What of a filter the stores know. */
 export async function criteriaOf(
   { store, seal }: Contents,
-  { state: _state, destination, search, ...given }: Filter,
+  { destination, search, code, since, till }: Filter,
 ): Promise<Criteria> {
-  const criteria = { ...given, ...(destination !== undefined && { lane: destination }) }
+  const criteria = {
+    ...(destination !== undefined && { lane: destination }),
+    ...(code !== undefined && { code }),
+    ...(since !== undefined && { since: byTheClock(store.clock, since) }),
+    ...(till !== undefined && { till: byTheClock(store.clock, till) }),
+  }
   if (search === undefined) return criteria
   if ((await store.find({ id: search, limit: 1 })).length > 0) return { ...criteria, id: search }
   // A hash is also copied from programs that write it in capitals.
@@ -169,7 +174,7 @@ function termsAmongMany(
 ): DecisionTerms | undefined {
   const { action, otherAccount: isAllowed } = decision
   if (!DECIDABLE[action].includes(message.state)) return undefined
-  const terms = termsOf(message, decision)
+  const terms = termsOf(contents.store, message, decision)
   if (action !== 'resend') return terms
   if (mayHaveArrived(contents, message) && code !== 'REDOX_OUTCOME_UNKNOWN') return undefined
   if (message.reason === 'REDOX_OTHER_ACCOUNT' && code !== 'REDOX_OTHER_ACCOUNT') return undefined
@@ -194,11 +199,15 @@ function mayHaveArrived(contents: Contents, message: StoredMessage): boolean {
   return contents.notesOf(message).unknown !== undefined
 }
 
-const termsOf = (seen: StoredMessage, { action, hours = 0 }: Decision): DecisionTerms =>
-  action === 'extend' ? { seen, deadline: deadlineIn(hours) } : { seen }
+const termsOf = (
+  store: DeliveryStore,
+  seen: StoredMessage,
+  { action, hours = 0 }: Decision,
+): DecisionTerms =>
+  action === 'extend' ? { seen, deadline: deadlineIn(hours, store.clock.now()) } : { seen }
 
-function deadlineIn(hours: number): number {
-  if (hours > 0 && hours <= MOST_HOURS) return Math.ceil(Date.now() + hours * AN_HOUR_MS)
+function deadlineIn(hours: number, now: number): number {
+  if (hours > 0 && hours <= MOST_HOURS) return Math.ceil(now + hours * AN_HOUR_MS)
   throw new RedoxError(
     'REDOX_BAD_INPUT',
     `Name the hours that messages are tried for: above 0, up to ${MOST_HOURS}.`,
@@ -210,7 +219,7 @@ const decide = (
   { id }: StoredMessage,
   { action, reason, who }: Decision,
   terms: DecisionTerms,
-): Promise<void> => store.decide(id, action, reason, who, Date.now(), terms)
+): Promise<void> => store.decide(id, action, reason, who, store.clock.now(), terms)
 
 /** False: it stands otherwise by now, or one of its files is missing. */
 const isDecided = (...about: Parameters<typeof decide>): Promise<boolean> =>
@@ -228,6 +237,3 @@ const otherAccount = (): RedoxError =>
     'The message was accepted for another account than the connection has now. Set the connection back, or send ' +
       '"otherAccount": true to let it go over this account.',
   )
-
-const afterLost = (id: string): RedoxError =>
-  new RedoxError('REDOX_STORE_LOST', `The message ${id} is not there any more. Begin again without "after".`)

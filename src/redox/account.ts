@@ -6,7 +6,12 @@ import type { RedoxSettings } from './settings'
  * OAuth client (or legacy API key). Keys of one client are one account: a key may be rotated while messages wait. The
  * legacy key is a secret, and the fingerprint a hash. Hex, 64 characters.
  */
-export function accountOf({ hosts, environment, source, credentials }: Pick<RedoxSettings, 'hosts' | 'environment' | 'source' | 'credentials'>): string {
+export function accountOf({
+  hosts,
+  environment,
+  source,
+  credentials,
+}: Pick<RedoxSettings, 'hosts' | 'environment' | 'source' | 'credentials'>): string {
   const { apiBase, fhirBase, blobUploadUrl, binaryUploadBase } = hosts
   return sha256([
     ...[apiBase, fhirBase, blobUploadUrl, binaryUploadBase, environment, source.id?.toLowerCase() ?? ''],

@@ -2,7 +2,8 @@ import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import type { RequestBody } from '../transport/body'
-import { answerOf, type HttpAnswer } from '../transport/http'
+import { answerOf, serverTime, type HttpAnswer } from '../transport/http'
+import { LONGEST_RETRY_AFTER_SECONDS } from '../transport/retry'
 import { HIDDEN, masked, withoutSecrets } from './masking'
 
 /** What an answer of Redox says, whatever shape it has (facts 3.4, 4.1, 6.4). */
@@ -319,7 +320,7 @@ export function failureDetail(
   sent?: JsonObject,
   secrets: string[] = [],
 ): RedoxErrorDetail {
-  const wait = retryAfterSeconds(headers['retry-after'])
+  const wait = retryAfterSeconds(headers)
   const { reasons, logIds, messageId, traceId } = told(facts, sent, secrets)
   return {
     operation,
@@ -333,10 +334,15 @@ export function failureDetail(
   }
 }
 
-function retryAfterSeconds(header: string | string[] | undefined): number | undefined {
+function retryAfterSeconds(headers: HttpAnswer['headers']): number | undefined {
+  const header = headers['retry-after']
   if (typeof header !== 'string') return undefined
-  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000
-  return Number.isFinite(seconds) ? Math.max(0, Math.round(seconds)) : undefined
+  // A date is one by the server's own clock: this machine's may be hours off.
+  const seconds = /^\d+$/.test(header)
+    ? Number(header)
+    : (Date.parse(header) - serverTime({ headers })) / 1000
+  if (Number.isNaN(seconds)) return undefined
+  return Math.min(Math.max(0, Math.round(seconds)), LONGEST_RETRY_AFTER_SECONDS)
 }
 
 /** `Redox says: …` for an error text. */

@@ -54,7 +54,7 @@ for (const kind of STORES)
       return id
     }
     const hold = () => ({
-      ...{ holder: 'me', now: Date.now(), until: Date.now() + HOUR, limit: 1000, except: [] },
+      ...{ holder: 'me', leaseMs: HOUR, limit: 1000, except: [] },
     })
     /** Accepts a message, and brings it to where it waits or is parked. */
     async function ended(
@@ -150,7 +150,7 @@ for (const kind of STORES)
       const id = await accept('interrupted')
       const [{ dueAt }] = (await contents.store.claim(hold())) as [StoredMessage]
       await contents.store.begin(id, 'me')
-      await contents.store.renew('me', [id], 1)
+      await contents.store.renew('me', [id], 0)
       const notes = contents.sealNotes(id, { uploaded: {} })
       await contents.store.restate(id, { state: 'waiting', dueAt, told: false, notes })
       assert.deepEqual(await decide('discard'), { decided: 1, left: 0 })
@@ -190,7 +190,6 @@ for (const kind of STORES)
       const refused = await parked('REDOX_REJECTED')
       const { deadline } = await get(held)
       const before = Date.now()
-      await contents.store.renew('me', [over], 1)
       assert.deepEqual(await decide('extend', {}, { hours: 12.5 }), { decided: 1, left: 2 })
       await contents.store.settle(over, 'me', { state: 'waiting', dueAt: 0, reason: DOWN }, Date.now())
       assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 12.5 }), { decided: 2, left: 0 })
