@@ -224,10 +224,10 @@ describe('outbox', function () {
     redox.script('send', DOWN)
     const first = await users.admin.accept({ documentId: documentId() })
     const second = await users.admin.accept({ documentId: documentId() })
-    redox.script('send', TAKEN)
     await users.admin.deploy(redox.url, { clientId: 'another client' })
     try {
       const { otherAccount, error } = await users.reader.until(first.id, 'parked')
+      redox.script('send', TAKEN)
       assert.deepEqual([otherAccount, error.code], [true, 'REDOX_OTHER_ACCOUNT'])
       const plain = await users.decider.decide(first.id, 'resend', 'x')
       assert.deepEqual(await errorOf(plain), [409, 'REDOX_OTHER_ACCOUNT'])
