@@ -3,13 +3,14 @@ import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
 import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
-import { byTheClock, onTheWall } from '../../src/durable/clock'
+import { onTheWall } from '../../src/durable/clock'
 import type { Content, Notes } from '../../src/durable/contents'
+import { criteriaOf, decideAll, decideOne, matching, MOST_HOURS } from '../../src/durable/decisions'
 import {
+  ACTIONS,
   STATES,
   type DeliveryStore,
   type LaneState,
-  type Query,
   type StoredMessage,
 } from '../../src/durable/store'
 import type { ListedStore } from '../../src/durable/list-stores'
@@ -25,6 +26,8 @@ export interface Question {
   body: unknown
   /** the user's name */
   who: string
+  /** aborted when nobody waits for the answer any more */
+  signal: AbortSignal
 }
 
 export interface Answer {
@@ -52,7 +55,12 @@ export function refusalOf(error: unknown): Answer {
 const shown = ({ code, message }: Refusal | RedoxError): object => ({ code, message })
 
 /** Of errors of the store; the others are those of one that cannot be used. */
-const STATUS: Record<string, number> = { REDOX_STORE_LOST: 409, REDOX_STORE_LOCKED: 409, REDOX_INTERNAL: 500 }
+const STATUS: Record<string, number> = {
+  REDOX_STORE_LOST: 409,
+  REDOX_STORE_LOCKED: 409,
+  REDOX_OTHER_ACCOUNT: 409,
+  REDOX_INTERNAL: 500,
+}
 
 // ---- Questions ------------------------------------------------------------------------------------------
 
@@ -69,8 +77,7 @@ const count = (atLeast: number, atMost: number) =>
 
 /** Milliseconds since 1970, or anything that ISO 8601 calls a time. */
 const time = z
-  .string()
-  .max(40)
+  .union([z.string().max(40), z.number().int().min(0).max(1e15).transform(String)])
   .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
   .refine(Number.isFinite)
 
@@ -84,23 +91,45 @@ const reason = z
 
 const lane = z.string().min(1).max(2000)
 
-const MESSAGES = z.strictObject({
+const FILTER = {
   state: z.enum(STATES).optional(),
   destination: lane.optional(),
   search: z.string().trim().min(1).max(200).optional(),
   since: time.optional(),
   till: time.optional(),
+  code: z
+    .string()
+    .regex(/^[\w-]{1,64}$/)
+    .optional(),
+}
+const MESSAGES = z.strictObject({
+  ...FILTER,
   after: z.string().max(100).optional(),
   order: z.enum(['oldest', 'newest']).optional(),
   limit: count(1, MAX_MESSAGES).default(50),
 })
 const CONTENT = z.strictObject({ reason })
-const DECISION = z.strictObject({
-  action: z.enum(['resend', 'mark-delivered', 'discard']),
+const DECIDED = {
+  action: z.enum(ACTIONS),
   reason,
+  /** of `extend`, and of nothing else */
+  hours: z.number().positive().max(MOST_HOURS).optional(),
   /** it may go over another account than the one it was accepted for */
   otherAccount: z.boolean().default(false),
-})
+}
+const hasItsHours = ({ action, hours }: { action: string; hours?: number | undefined }): boolean =>
+  (action === 'extend') === (hours !== undefined)
+const DECISION = z.strictObject(DECIDED).refine(hasItsHours)
+const COUNT = z.strictObject({ ...FILTER, action: z.enum(ACTIONS).optional() })
+const DECISIONS = z
+  .strictObject({
+    ...DECIDED,
+    filter: z.strictObject(FILTER),
+    count: z.number().int().min(0),
+    after: z.string().max(100).optional(),
+    limit: z.number().int().min(1).optional(),
+  })
+  .refine(hasItsHours)
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
 const STRANDED = z.discriminatedUnion('action', [
   z.strictObject({
@@ -123,14 +152,21 @@ function read<T>(schema: z.ZodType<T>, input: unknown, what: string): T {
   throw new Refusal(400, 'bad_request', what)
 }
 
+const FILTERS = `state (${STATES.join(', ')}), destination, search, since and till (ISO 8601, or milliseconds), code`
+const DECISION_FIELDS =
+  '"action": "resend", "mark-delivered", "discard" or "extend", "reason": up to 200 characters, on one line, ' +
+  `"hours": with extend only, up to ${MOST_HOURS}`
+const OTHER_ACCOUNT =
+  '; with "otherAccount": true messages go over another account than the one they were accepted for.'
+
 const ASKED = {
-  messages:
-    `Take state (${STATES.join(', ')}), destination, search, since and till (ISO 8601, or milliseconds), after, order ` +
-    `(oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
+  messages: `Take ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Give a reason: up to 200 characters, on one line.',
-  decide:
-    'Send application/json: { "action": "resend", "mark-delivered" or "discard", "reason": up to 200 characters, on ' +
-    'one line }; with "otherAccount": true a message goes over another account than the one it was accepted for.',
+  decide: `Send application/json: { ${DECISION_FIELDS} }${OTHER_ACCOUNT}`,
+  count: `Take ${FILTERS}, and action.`,
+  decisions:
+    `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many matched when it was asked, ` +
+    `"limit": decide about no more at once, "after": the next of the answer before }${OTHER_ACCOUNT}`,
   pause:
     'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
   store:
@@ -164,18 +200,6 @@ async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> 
   const [found] = await store.find({ id, limit: 1 })
   if (found) return found
   throw new Refusal(404, 'not_found', 'There is no message with this id, or no more.')
-}
-
-/** @returns notes with which the message may go over this account, where it needs them */
-function accountNotes({ courier }: Outbox, message: StoredMessage, isAllowed: boolean): Buffer | undefined {
-  if (!courier.isForOtherAccount(message)) return undefined
-  if (isAllowed) return courier.allowingThisAccount(message)
-  throw new Refusal(
-    409,
-    'REDOX_OTHER_ACCOUNT',
-    'The message was accepted for another account than the connection has now. Set the connection back, or send ' +
-      '"otherAccount": true to let it go over this account.',
-  )
 }
 
 // ---- Answers --------------------------------------------------------------------------------------------
@@ -216,13 +240,36 @@ export const ANSWERS = {
   },
 
   decide: async (question: Question): Promise<Answer> => {
-    const { action, reason, otherAccount } = read(DECISION, question.body, ASKED.decide)
+    const decision = { ...given(read(DECISION, question.body, ASKED.decide)), who: question.who }
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    const notes = action === 'resend' ? accountNotes(outbox, found, otherAccount) : undefined
-    await outbox.store.decide(found.id, action, reason, question.who, outbox.store.clock.now(), notes)
+    await decideOne(outbox.contents, found, decision, outbox.courier)
     outbox.courier.wake()
     return { status: 204 }
+  },
+
+  /** How many messages decisions would be about; those that are accepted later are not among them. */
+  count: async (question: Question): Promise<Answer> => {
+    const { action, till: until = Infinity, ...filter } = read(COUNT, question.query, ASKED.count)
+    const { contents } = outboxOf(question)
+    const till = Math.min(until, onTheWall(contents.store.clock, contents.store.clock.now()))
+    const found = await matching(contents, given({ ...filter, till }), action)
+    return { status: 200, body: { count: found.length, till: iso(till) } }
+  },
+
+  decisions: async (question: Question): Promise<Answer> => {
+    const asked = read(DECISIONS, question.body, ASKED.decisions)
+    const { count, after, limit = Infinity, filter: wanted, ...decision } = asked
+    const { contents, courier } = outboxOf(question)
+    const filter = given(wanted)
+    const ids = await matching(contents, filter, decision.action, after)
+    if (ids.length > count) throw more(ids.length)
+    const now = ids.slice(0, limit)
+    const how = { signal: question.signal, accounts: courier }
+    const about = { ...given(decision), who: question.who }
+    const result = await decideAll(contents, now, filter, about, how).finally(() => courier.wake())
+    const next = now.length < ids.length && result.stoppedBy === undefined ? now.at(-1) : undefined
+    return { status: 200, body: { ...result, ...(next !== undefined && { next }) } }
   },
 
   pause: async (question: Question): Promise<Answer> => {
@@ -263,6 +310,18 @@ export const ANSWERS = {
     return { status: 200, body: { total, lines: lines.map(({ at, ...line }) => ({ at: iso(at), ...line })) } }
   },
 }
+
+/** Without what was not given. */
+const given = <T extends object>(values: T): { [Key in keyof T]: Exclude<T[Key], undefined> } =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never
+
+const more = (found: number): Refusal =>
+  new Refusal(
+    409,
+    'more_match',
+    `${found} messages match by now, more than the count that was sent. Nothing was decided: ask for the count again, and ` +
+      'send the till that comes with it in the filter.',
+  )
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
@@ -309,21 +368,13 @@ const laneShown = (outbox: Outbox, { oldest, ...lane }: LaneState): object => ({
 })
 
 async function find(
-  { store, contents }: Outbox,
-  { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
+  { contents }: Outbox,
+  { order, after, ...filter }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
-  const [since, till] = [asked.since, asked.till].map((time) => time && byTheClock(store.clock, time))
-  const given = { ...asked, since, till, lane: destination, newestFirst: order === 'newest' }
-  const wanted = Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== undefined),
-  ) as Partial<Query>
-  if (search === undefined) return store.find({ ...wanted, limit })
-  const byId = wanted.after === undefined ? await store.find({ ...wanted, id: search, limit }) : []
-  if (byId.length > 0) return byId
-  // A hash is also copied from programs that write it in capitals.
-  const tag = /^[\dA-F]{64}$/i.test(search) ? search.toLowerCase() : search
-  return store.find({ ...wanted, tag: contents.seal.nameFor(tag), limit })
+  const { state } = filter
+  const criteria = await criteriaOf(contents, given(filter))
+  return contents.store.find(given({ ...criteria, state, after, newestFirst: order === 'newest', limit }))
 }
 
 /** What is known of a message without opening what is sealed. */

@@ -38,10 +38,12 @@ function addRoutes(RED: NodeAPI): void {
   const write = 'redox-outbox.write'
   routes.get('/redox/outbox', read, answered('overview'))
   routes.get('/redox/outbox/:connection/messages', read, answered('messages'))
+  routes.get('/redox/outbox/:connection/count', read, answered('count'))
   routes.get('/redox/outbox/:connection/messages/:id', read, answered('message'))
   const content = '/redox/outbox/:connection/messages/:id/content'
   routes.get(content, 'redox-outbox.content', contentReadersOnly(RED), answered('content'))
   routes.post('/redox/outbox/:connection/messages/:id', write, answered('decide'))
+  routes.post('/redox/outbox/:connection/decisions', write, answered('decisions'))
   routes.post('/redox/outbox/:connection/lanes', write, answered('pause'))
   routes.post('/redox/outbox/stranded/:id', write, answered('stranded'))
   routes.post('/redox/outbox/:connection/store', write, answered('store'))
@@ -62,13 +64,15 @@ const answered =
 async function reply(name: keyof Answers['ANSWERS'], request: Request, response: Response): Promise<void> {
   // Loaded when somebody asks.
   const { ANSWERS, refusalOf } = await import('./answers.js')
-  const { status, body }: Answer = await ANSWERS[name](questionOf(request)).catch(refusalOf)
+  const { status, body }: Answer = await ANSWERS[name](questionOf(request, response)).catch(refusalOf)
   if (body === undefined) response.status(status).end()
   else response.status(status).json(body)
 }
 
-function questionOf(request: Request): Question {
+function questionOf(request: Request, response: Response): Question {
   const { params, query } = request
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
   const { username } = (request as { user?: { username?: unknown } }).user ?? {}
   return {
     connection: params['connection'] as string,
@@ -76,5 +80,6 @@ function questionOf(request: Request): Question {
     query,
     body: request.body as unknown,
     who: typeof username === 'string' ? username : 'anonymous',
+    signal: gone.signal,
   }
 }

@@ -38,11 +38,14 @@ import {
 import { assertLogsIntact } from './level-log'
 import { Reserve } from './reserve'
 import {
+  DECIDABLE,
   MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
   type AuditLine,
+  type Criteria,
+  type DecisionTerms,
   type DeliveryStore,
   type Hold,
   type LaneState,
@@ -53,7 +56,7 @@ import {
   type Standing,
   type StoredMessage,
 } from './store'
-import { assertStorable, assertVersion, isStorable, pageLost, textsOf } from './store-errors'
+import { areStorable, assertStorable, assertVersion, pageLost, textsOf } from './store-errors'
 
 type Database = ClassicLevel<string, Buffer>
 type Change = BatchOperation<Database, string, Buffer>
@@ -544,12 +547,29 @@ export class LevelStore implements DeliveryStore {
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
-    if (![wanted.lane, wanted.id, wanted.tag].every(isStorable)) return []
-    const rows = wanted.id === undefined ? await this.#search(wanted, limit) : [await this.#row(wanted.id)]
-    const found = rows.filter((row) => row !== undefined && isWanted(row, wanted)) as Row[]
+    if (!areStorable(wanted)) return []
+    const found: Row[] = []
+    for (const prefix of prefixesOf(wanted)) {
+      let ofPrefix = 0
+      for await (const row of this.#matching(prefix, wanted)) {
+        found.push(row)
+        if (++ofPrefix >= limit) break
+      }
+    }
     const sorted = inOrder(found)
     if (wanted.newestFirst) sorted.reverse()
     return Promise.all(sorted.slice(0, limit).map((row) => this.#whole(row)))
+  }
+
+  async ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
+    if (!areStorable(criteria)) return []
+    const found: Pick<Row, 'id' | 'sequence'>[] = []
+    for (const state of states) {
+      const wanted = { ...criteria, state }
+      for (const prefix of prefixesOf(wanted))
+        for await (const { id, sequence } of this.#matching(prefix, wanted)) found.push({ id, sequence })
+    }
+    return inOrder(found).map(({ id }) => id)
   }
 
   async #sequenceOf(id: string): Promise<string> {
@@ -558,21 +578,23 @@ export class LevelStore implements DeliveryStore {
     throw pageLost()
   }
 
-  async #search(wanted: Omit<Query, 'limit'>, limit: number): Promise<Row[]> {
-    const after = wanted.after === undefined ? undefined : await this.#sequenceOf(wanted.after)
-    const rows: Row[] = []
-    const reverse = wanted.newestFirst ?? false
-    for (const prefix of prefixesOf(wanted)) {
-      const from = after === undefined ? {} : { [reverse ? 'lt' : 'gt']: `${prefix}!${after}` }
-      let found = 0
-      for await (const id of this.#db.values({ ...under(prefix), ...from, reverse })) {
+  /** In the order of acceptance, or against it. */
+  async *#matching(prefix: string, wanted: Omit<Query, 'limit'>): AsyncGenerator<Row> {
+    const { after: before, newestFirst: reverse = false } = wanted
+    const after = before === undefined ? undefined : await this.#sequenceOf(before)
+    const from = after === undefined ? {} : { [reverse ? 'lt' : 'gt']: `${prefix}!${after}` }
+    const isBehind = ({ sequence }: Row): boolean =>
+      after === undefined || (reverse ? sequence < after : sequence > after)
+    const places = { ...under(prefix), ...from, reverse }
+    try {
+      for await (const id of wanted.id === undefined ? this.#db.values(places) : [wanted.id]) {
         const row = await this.#row(id.toString())
-        if (!row || !isWanted(row, wanted)) continue
-        rows.push(row)
-        if (++found >= limit) break
+        if (row && isWanted(row, wanted) && isBehind(row)) yield row
       }
+    } catch (error) {
+      // The store may be closed meanwhile.
+      failed(error)
     }
-    return rows
   }
 
   async lanes(): Promise<LaneState[]> {
@@ -602,18 +624,17 @@ export class LevelStore implements DeliveryStore {
     reason: string,
     who: string,
     now: number,
-    notes?: Buffer,
+    { notes, deadline, seen }: DecisionTerms = {},
   ): Promise<void> {
     return this.#reliably(async () => {
       const row = await this.#row(id)
-      const isPossible =
-        action === 'resend' ? row && !isOpen(row.state) : row?.state === 'waiting' || row?.state === 'parked'
-      if (!row || !isPossible || row.reason === MOVING) throw lost(`The message ${id}`)
+      const isPossible = row && DECIDABLE[action].includes(row.state) && row.reason !== MOVING
+      if (!isPossible || (seen && !standsAs(row, seen))) throw lost(`The message ${id}`)
       if (action === 'resend')
         for (const name of row.files) if (!(await this.hasFile(name))) throw fileMissing()
       const line = this.#auditLine({ at: this.#wall(now), who, action, subject: id, reason })
       const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
-      await this.#move([[row, decided(row, action, now)]], also)
+      await this.#move([[row, decided(row, action, now, deadline)]], also)
     })
   }
 
@@ -1099,7 +1120,11 @@ function places({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 
 
 const released = ({ holder: _holder, heldUntil: _until, ...row }: Row): Row => row
 
-function decided(row: Row, action: Action, now: number): Row {
+const standsAs = (row: Row, { state, reason, endedAt }: NonNullable<DecisionTerms['seen']>): boolean =>
+  row.state === state && row.reason === reason && row.endedAt === endedAt
+
+function decided(row: Row, action: Action, now: number, longer = 0): Row {
+  if (action === 'extend') return { ...row, deadline: Math.max(row.deadline, longer) }
   const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
   if (action === 'resend') {
     const deadline = now + row.span
@@ -1109,19 +1134,27 @@ function decided(row: Row, action: Action, now: number): Row {
   return { ...kept, state, reason: action, endedAt: now, told: true }
 }
 
-function prefixesOf({ tag, state }: Omit<Query, 'limit'>): string[] {
+function prefixesOf({ id, tag, state }: Omit<Query, 'limit'>): string[] {
+  if (id !== undefined) return ['row']
   if (tag !== undefined) return [`tag!${escaped(tag)}`]
   return (state ? [state] : STATES).map((one) => `state!${one}`)
 }
 
-const isWanted = (row: Row, { state, lane, id, since = 0, till = Infinity }: Omit<Query, 'limit'>): boolean =>
-  (state === undefined || row.state === state) &&
-  (lane === undefined || row.lane === lane) &&
-  (id === undefined || row.id === id) &&
-  row.acceptedAt >= since &&
-  row.acceptedAt <= till
+function isWanted(row: Row, wanted: Omit<Query, 'limit'>): boolean {
+  const { state, lane, id, tag, code, since = 0, till = Infinity } = wanted
+  return (
+    (state === undefined || row.state === state) &&
+    (lane === undefined || row.lane === lane) &&
+    (id === undefined || row.id === id) &&
+    (tag === undefined || row.tags.includes(tag)) &&
+    (code === undefined || row.reason === code) &&
+    row.acceptedAt >= since &&
+    row.acceptedAt <= till
+  )
+}
 
-const inOrder = (rows: Row[]): Row[] => rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))
+const inOrder = <T extends Pick<Row, 'sequence'>>(rows: T[]): T[] =>
+  rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))
 
 /** Each chunk behind its length, four bytes. */
 async function* framesOf(

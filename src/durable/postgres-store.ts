@@ -7,11 +7,14 @@ import { onTheWall, type StoreClock } from './clock'
 import { SharedPace } from './postgres-pace'
 import { LOCK_MS, SCHEMA, SETUP_LOCK, UPGRADES, VERSION } from './postgres-schema'
 import {
+  DECIDABLE,
   MOVING,
   STATES,
   UNTOLD_MS,
   type Action,
   type AuditLine,
+  type Criteria,
+  type DecisionTerms,
   type DeliveryStore,
   type Hold,
   type LaneState,
@@ -22,7 +25,7 @@ import {
   type Standing,
   type StoredMessage,
 } from './store'
-import { assertStorable, assertVersion, isStorable, pageLost, textsOf } from './store-errors'
+import { areStorable, assertStorable, assertVersion, isStorable, pageLost, textsOf } from './store-errors'
 
 export interface PostgresOptions {
   /** postgres://user:password@host:5432/database */
@@ -71,11 +74,16 @@ const RIGHTS = `
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
   WHERE nspname = 'redox' AND (relkind = 'r' OR relname = 'acceptance')`
 
-/** From which states a person may take a message. */
-const DECIDED: Record<Action, MessageState[]> = {
-  resend: ['parked', 'delivered', 'discarded'],
-  'mark-delivered': ['waiting', 'parked'],
-  discard: ['waiting', 'parked'],
+/** What becomes of a message; $3 is now, or the deadline of `extend`, and $5 the action. */
+const DECIDED: Record<Action, string> = {
+  resend: `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
+    ended_at = NULL, reason = NULL, teller = NULL, telling_until = NULL`,
+  'mark-delivered': ended('delivered'),
+  discard: ended('discarded'),
+  extend: 'deadline = greatest(deadline, $3)',
+}
+function ended(state: MessageState): string {
+  return `state = '${state}', told = true, ended_at = $3, reason = $5, teller = NULL, telling_until = NULL`
 }
 
 /**
@@ -359,32 +367,24 @@ export class PostgresStore implements DeliveryStore {
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
-    const { state, lane, id, tag, since, till, after, newestFirst } = wanted
-    if (![lane, id, tag].every(isStorable)) return []
-    const [behind, direction] = newestFirst ? ['<', 'DESC'] : ['>', 'ASC']
-    const values: unknown[] = [limit]
-    const conditions = ['queue = $1']
-    const where = (condition: string, value: unknown): void => {
-      if (value === undefined) return
-      values.push(value)
-      conditions.push(condition.replace('?', `$${values.length + 1}`))
-    }
-    where('state = ?', state)
-    where('lane = ?', lane)
-    where('id = ?', id)
-    where('accepted_at >= ?', since)
-    where('accepted_at <= ?', till)
-    if (after !== undefined) where(`sequence ${behind} ?`, await this.#sequenceOf(after))
-    where('tags @> ARRAY[?]', tag)
-    // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
-    // through all.
-    const fence = tag === undefined ? '' : ' OFFSET 0'
-    const text = `SELECT * FROM (SELECT * FROM redox.message WHERE ${conditions.join(' AND ')}${fence}) found
-      ORDER BY sequence ${direction} LIMIT $2`
-    return (await this.#ask<MessageRow>(text, values)).map(stored)
+    if (!areStorable(wanted)) return []
+    const { state, newestFirst, after, ...criteria } = wanted
+    const behind = await this.#sequenceOf(after)
+    const { found, values } = matching('*', criteria, ['state = ?', state], behind, newestFirst)
+    const text = `${found} ORDER BY sequence ${newestFirst ? 'DESC' : 'ASC'} LIMIT $${values.length + 2}`
+    return (await this.#ask<MessageRow>(text, [...values, limit])).map(stored)
   }
 
-  async #sequenceOf(id: string): Promise<string> {
+  async ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
+    if (!areStorable(criteria)) return []
+    const behind = await this.#sequenceOf(criteria.after)
+    const { found, values } = matching('id, sequence', criteria, ['state = ANY (?)', states], behind)
+    const rows = await this.#ask<{ id: string }>(`${found} ORDER BY sequence`, values)
+    return rows.map(({ id }) => id)
+  }
+
+  async #sequenceOf(id: string | undefined): Promise<string | undefined> {
+    if (id === undefined) return undefined
     const text = 'SELECT sequence FROM redox.message WHERE queue = $1 AND id = $2'
     const [row] = isStorable(id) ? await this.#ask<{ sequence: string }>(text, [id]) : []
     if (row) return row.sequence
@@ -412,22 +412,22 @@ export class PostgresStore implements DeliveryStore {
     reason: string,
     who: string,
     now: number,
-    notes?: Buffer,
+    { notes, deadline, seen }: DecisionTerms = {},
   ): Promise<void> {
-    const set =
-      action === 'resend'
-        ? `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
-           ended_at = NULL`
-        : `state = '${action === 'discard' ? 'discarded' : 'delivered'}', told = true, ended_at = $3`
     if (!isStorable(id)) throw messageLost(id)
+    const moment = action === 'extend' ? (deadline ?? now) : now
     const lines = await this.#ask(
       `WITH decided AS (
-         UPDATE redox.message SET ${set}, reason = $5, notes = coalesce($8, notes), teller = NULL,
-           telling_until = NULL
-         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' RETURNING id
+         UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes)
+         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
+           OR state = $9 AND reason IS NOT DISTINCT FROM $10 AND ended_at IS NOT DISTINCT FROM $11)
+         RETURNING id
        )
-       SELECT redox.write_line($1, $9, $4, $5, id, $6) FROM decided`,
-      [id, now, who, action, reason, DECIDED[action], notes ?? null, this.#wall(now)],
+       SELECT redox.write_line($1, $12, $4, $5, id, $6) FROM decided`,
+      [
+        ...[id, moment, who, action, reason, DECIDABLE[action], notes ?? null],
+        ...[seen?.state ?? null, seen?.reason ?? null, seen?.endedAt ?? null, this.#wall(now)],
+      ],
     )
     if (lines.length === 0) throw messageLost(id)
   }
@@ -618,6 +618,39 @@ function makePool(Made: typeof Pool, url: string): Pool {
 }
 
 // ---- Rows -----------------------------------------------------------------------------------------------
+
+/** A condition with a place for its value; without a value it does not count. */
+type Condition = [text: string, value: unknown]
+
+/** Messages of the queue ($1) that meet all conditions, without order; their values come behind it. */
+function matching(
+  columns: string,
+  { lane, id, tag, code, since, till }: Criteria,
+  ofState: Condition,
+  behind: string | undefined,
+  newestFirst = false,
+): { found: string; values: unknown[] } {
+  const all: Condition[] = [
+    ofState,
+    [`sequence ${newestFirst ? '<' : '>'} ?`, behind],
+    ['lane = ?', lane],
+    ['id = ?', id],
+    ['reason = ?', code],
+    ['accepted_at >= ?', since],
+    ['accepted_at <= ?', till],
+    ['tags @> ARRAY[?]', tag],
+  ]
+  const given = all.filter(([, value]) => value !== undefined)
+  const conditions = given.map(([text], index) => text.replace('?', `$${index + 2}`))
+  // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
+  // through all.
+  const fence = tag === undefined ? '' : ' OFFSET 0'
+  return {
+    found: `SELECT ${columns} FROM (SELECT ${columns} FROM redox.message
+      WHERE ${['queue = $1', ...conditions].join(' AND ')}${fence}) found`,
+    values: given.map(([, value]) => value),
+  }
+}
 
 /** What comes back from an update has no order. */
 const identityOf = (mark: Buffer): string => createHash('sha256').update(mark).digest('hex')

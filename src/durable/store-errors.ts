@@ -1,6 +1,6 @@
 /** What both stores refuse, in the same words. */
 import { badInput, RedoxError } from '../errors'
-import type { NewMessage } from './store'
+import type { Criteria, NewMessage } from './store'
 
 /** @param known the versions of a store that this release can use are 1 to this */
 export function assertVersion(found: number, known: number): void {
@@ -22,6 +22,10 @@ export function assertVersion(found: number, known: number): void {
 const UNSTORABLE = /[\0\p{Cs}]/u
 
 export const isStorable = (text: string | undefined): boolean => text === undefined || !UNSTORABLE.test(text)
+
+/** Whether a store may have something that meets them. */
+export const areStorable = ({ lane, id, tag, code }: Criteria): boolean =>
+  [lane, id, tag, code].every(isStorable)
 
 /** What of a message is stored as text. */
 export const textsOf = ({ id, lane, owner, files, tags }: NewMessage): string[] => [

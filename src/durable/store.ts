@@ -75,17 +75,22 @@ export interface Hold {
 }
 
 /** What messages are looked up by. All that is given has to be true. */
-export interface Query {
-  state?: MessageState
+export interface Criteria {
   lane?: string
   /** exactly this one */
   id?: string
   tag?: string
+  /** exactly this reason, see {@link StoredMessage} */
+  code?: string
   /** accepted between these, both included */
   since?: number
   till?: number
   /** those that come behind the message with this id */
   after?: string
+}
+
+export interface Query extends Criteria {
+  state?: MessageState
   /** against the order of acceptance */
   newestFirst?: boolean
   limit: number
@@ -107,7 +112,26 @@ export type Standing = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'told'
 export const MOVING = 'REDOX_STORE_MOVING'
 
 /** What a person decides about a message. */
-export type Action = 'resend' | 'mark-delivered' | 'discard'
+export const ACTIONS = ['resend', 'mark-delivered', 'discard', 'extend'] as const
+export type Action = (typeof ACTIONS)[number]
+
+/** From which states a person may take a message. */
+export const DECIDABLE: Readonly<Record<Action, readonly MessageState[]>> = {
+  resend: ['parked', 'delivered', 'discarded'],
+  'mark-delivered': ['waiting', 'parked'],
+  discard: ['waiting', 'parked'],
+  extend: ['waiting'],
+}
+
+/** What a decision brings along. */
+export interface DecisionTerms {
+  /** replace those that the message has */
+  notes?: Buffer
+  /** of `extend` */
+  deadline?: number
+  /** how the message stood when the decision was taken: one that stands otherwise by now is left as it is */
+  seen?: Pick<StoredMessage, 'state' | 'reason' | 'endedAt'>
+}
 
 /** One line of the record of who did what. Only ever added to. */
 export interface AuditLine {
@@ -209,6 +233,8 @@ export interface DeliveryStore {
    * @throws RedoxError REDOX_STORE_LOST when the message `after` is not there any more
    */
   find(query: Query): Promise<StoredMessage[]>
+  /** Ids of all that are in one of these states, in the order of acceptance; contents are not read for it. */
+  ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]>
   /** Lanes that something waits, is held or is parked in, and those that are paused. */
   lanes(): Promise<LaneState[]>
   counts(): Promise<Record<MessageState, number>>
@@ -216,11 +242,18 @@ export interface DeliveryStore {
   /**
    * `resend`: waits again at its old place, due at once, with no attempts and as long a deadline as it had; from any
    * state but held and waiting. `mark-delivered`, `discard`: of what is waiting or parked; its node is not told.
-   * Not of what is {@link MOVING}. Writes a line of the audit.
-   * @param notes replace those that it has
+   * `extend`: what is waiting is tried until the deadline of the terms, if it was to be given up earlier. Not of what is
+   * {@link MOVING}. Writes a line of the audit.
    * @throws RedoxError REDOX_STORE_LOST for a message in another state, or that is not there
    */
-  decide(id: string, action: Action, reason: string, who: string, now: number, notes?: Buffer): Promise<void>
+  decide(
+    id: string,
+    action: Action,
+    reason: string,
+    who: string,
+    now: number,
+    terms?: DecisionTerms,
+  ): Promise<void>
   /** Pauses or resumes a lane, and writes a line of the audit. */
   pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void>
   /** Writes a line of the audit: somebody looked at what is in a message. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
-import type { DeliveryStore, NewMessage, Settlement, StoredMessage } from '../../src/durable/store'
+import type { Action, DeliveryStore, NewMessage, Settlement, StoredMessage } from '../../src/durable/store'
 import { sizedFile } from '../lib/fixtures'
 import { STORES, type Place } from './stores'
 
@@ -405,6 +405,54 @@ for (const kind of STORES) {
       assert.deepEqual(await newest({ after: 'm3', limit: 1 }), ['m2'])
       assert.deepEqual(await newest({ lane: 'a', after: 'm4' }), ['m3', 'm1'])
       assert.deepEqual(await newest({ tag: 'x', after: 'm2' }), ['m1'])
+      assert.deepEqual(await found({ id: 'm2', tag: 'y', after: 'm1' }), ['m2'])
+      assert.deepEqual(await found({ id: 'm2', tag: 'z' }), [])
+      assert.deepEqual(await found({ id: 'm2', after: 'm2' }), [])
+      assert.deepEqual(await newest({ id: 'm2', after: 'm3' }), ['m2'])
+      assert.deepEqual(await newest({ id: 'm2', after: 'm1' }), [])
+    })
+
+    it('finds by the code that a message waits or is parked with, exactly', async () => {
+      await accept(...['m1', 'm2', 'm3', 'm4'].map((id) => free(id)))
+      await claimed()
+      await store.settle('m1', 'me', PARKED, START)
+      await store.settle('m2', 'me', later(START), START)
+      await store.settle('m3', 'me', { ...PARKED, reason: 'REDOX_REJECTED_NOT' }, START)
+      const found = async (query: object) => idsOf(await store.find({ limit: 10, ...query }))
+      assert.deepEqual(await found({ code: 'REDOX_REJECTED' }), ['m1'])
+      assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE' }), ['m2'])
+      assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE', state: 'parked' }), [])
+      assert.deepEqual(await found({ code: 'REDOX_' }), [])
+      // What is sent again has no reason any more.
+      await store.decide('m1', 'resend', 'again', 'ann', START)
+      assert.equal((await get('m1'))?.reason, undefined)
+      assert.deepEqual(await found({ code: 'REDOX_REJECTED' }), [])
+    })
+
+    it('tells the ids of all that match, in several states, in the order of acceptance', async () => {
+      const acceptedAt = START + 9
+      await accept(
+        free('m1', { lane: 'a', tags: ['x'] }),
+        free('m2', { lane: 'b', tags: ['x'] }),
+        free('m3', { lane: 'a', tags: ['y'] }),
+        free('m4', { lane: 'a', acceptedAt }),
+      )
+      await settled('m3', PARKED)
+      await store.settle('m1', 'me', later(START), START)
+      await store.settle('m2', 'me', PARKED, START)
+      const open = ['parked', 'held', 'waiting'] as const
+      assert.deepEqual(await store.ids({}, open), ['m1', 'm2', 'm3', 'm4'])
+      assert.deepEqual(await store.ids({}, ['parked']), ['m2', 'm3'])
+      assert.deepEqual(await store.ids({}, []), [])
+      assert.deepEqual(await store.ids({ lane: 'a' }, open), ['m1', 'm3', 'm4'])
+      assert.deepEqual(await store.ids({ tag: 'x' }, open), ['m1', 'm2'])
+      assert.deepEqual(await store.ids({ tag: 'x' }, ['waiting', 'held']), ['m1'])
+      assert.deepEqual(await store.ids({ id: 'm2' }, open), ['m2'])
+      assert.deepEqual(await store.ids({ id: 'm2' }, ['waiting']), [])
+      assert.deepEqual(await store.ids({ code: 'REDOX_REJECTED' }, open), ['m2', 'm3'])
+      assert.deepEqual(await store.ids({ till: START }, open), ['m1', 'm2', 'm3'])
+      assert.deepEqual(await store.ids({ since: START + 1 }, open), ['m4'])
+      assert.deepEqual(await store.ids({ after: 'm2' }, open), ['m3', 'm4'])
     })
 
     it('refuses a page that goes on after a message that is not there any more', async () => {
@@ -535,12 +583,63 @@ for (const kind of STORES) {
         assert.deepEqual(await claimed(START + DAY), [])
       })
 
+    it('extend: what waits is tried for longer, and never for less; all else stays', async () => {
+      const extend = (id: string, deadline: number) =>
+        store.decide(id, 'extend', 'long outage', 'ann', START + 7, { deadline })
+      await accept(message('a1'), message('a2'))
+      await settled('a1', later(START + 500))
+      const before = (await get('a1'))!
+      await extend('a1', START + 3 * DAY)
+      assert.deepEqual(await get('a1'), { ...before, deadline: START + 3 * DAY })
+      await extend('a1', START + 2 * DAY)
+      assert.equal((await get('a1'))?.deadline, START + 3 * DAY)
+      assert.deepEqual(await claimed(START + 499), [])
+      assert.deepEqual(await claimed(START + 500), ['a1'])
+      // What is being sent, and what has ended, is left.
+      await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
+      await store.settle('a1', 'me', PARKED, START)
+      await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
+      await store.decide('a1', 'resend', 'again', 'ann', START)
+      assert.equal((await get('a1'))?.deadline, START + DAY)
+      assert.deepEqual(
+        (await store.audit({ skip: 0, limit: 9 })).map(({ action, subject, reason }) => [
+          action,
+          subject,
+          reason,
+        ]),
+        [
+          ['extend', 'a1', 'long outage'],
+          ['extend', 'a1', 'long outage'],
+          ['resend', 'a1', 'again'],
+        ],
+      )
+    })
+
+    it('leaves a message that stands otherwise than it was seen, and writes nothing', async () => {
+      await accept(message('a1'))
+      await settled('a1', PARKED)
+      const seen = (await get('a1'))!
+      await store.decide('a1', 'resend', 'again', 'bob', START)
+      await settled('a1', { ...PARKED, reason: 'REDOX_OUTCOME_UNKNOWN' }, START)
+      const decide = (about: StoredMessage) =>
+        store.decide('a1', 'resend', 'again', 'ann', START, { seen: about, notes: Buffer.from('new') })
+      await rejectsWith(decide(seen), 'REDOX_STORE_LOST')
+      const now = (await get('a1'))!
+      await rejectsWith(decide({ ...now, endedAt: START + 1 }), 'REDOX_STORE_LOST')
+      await rejectsWith(decide({ ...now, state: 'delivered' }), 'REDOX_STORE_LOST')
+      assert.equal(text(now.notes), 'refused')
+      assert.equal((await store.audit({ skip: 0, limit: 9 })).length, 1)
+      await decide(now)
+      const { state, notes } = (await get('a1'))!
+      assert.deepEqual([state, text(notes)], ['waiting', 'new'])
+    })
+
     it('refuses a decision about a message in another state, and writes nothing', async () => {
-      const lost = (id: string, ...actions: ('resend' | 'mark-delivered' | 'discard')[]) =>
+      const lost = (id: string, ...actions: Action[]) =>
         Promise.all(
           actions.map((one) => rejectsWith(store.decide(id, one, '', 'ann', START), 'REDOX_STORE_LOST')),
         )
-      await lost('unknown', 'resend', 'mark-delivered', 'discard')
+      await lost('unknown', 'resend', 'mark-delivered', 'discard', 'extend')
       await accept(message('a1'))
       await lost('a1', 'resend')
       await claimed()
