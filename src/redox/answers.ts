@@ -319,7 +319,7 @@ export function failureDetail(
   sent?: JsonObject,
   secrets: string[] = [],
 ): RedoxErrorDetail {
-  const wait = retryAfterSeconds(headers['retry-after'])
+  const wait = retryAfterSeconds(headers)
   const { reasons, logIds, messageId, traceId } = told(facts, sent, secrets)
   return {
     operation,
@@ -333,10 +333,20 @@ export function failureDetail(
   }
 }
 
-function retryAfterSeconds(header: string | string[] | undefined): number | undefined {
+/** A server that asks for more is asked again nevertheless: a mistake of years must not stop a destination for good. */
+const LONGEST_RETRY_AFTER_SECONDS = 3600
+
+/** Whole seconds, or a date; this is compared with the clock of the server, which the answer tells. */
+export function retryAfterSeconds(headers: HttpAnswer['headers']): number | undefined {
+  const { 'retry-after': header, date } = headers
   if (typeof header !== 'string') return undefined
-  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000
-  return Number.isFinite(seconds) ? Math.max(0, Math.round(seconds)) : undefined
+  const given = header.trim()
+  const now = typeof date === 'string' && Number.isFinite(Date.parse(date)) ? Date.parse(date) : Date.now()
+  // Not `Date.parse` for numbers: it takes `-5` for a month.
+  const isDate = /[a-z]/i.test(given)
+  const seconds = isDate ? (Date.parse(given) - now) / 1000 : /^\d+$/.test(given) ? Number(given) : NaN
+  if (Number.isNaN(seconds)) return undefined
+  return Math.min(Math.max(0, Math.round(seconds)), LONGEST_RETRY_AFTER_SECONDS)
 }
 
 /** `Redox says: …` for an error text. */
