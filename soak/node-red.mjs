@@ -39,6 +39,8 @@ export async function startNodeRed(keys, answerTimeout) {
     }
   }
   await until('Started flows')
+  // In either order.
+  await until('Server now running')
   const ask = async (place, body, headers = {}) => {
     const json = { 'content-type': 'application/json', ...headers }
     const options = body === undefined ? {} : { method: 'POST', headers: json, body: JSON.stringify(body) }

@@ -246,14 +246,14 @@ export function durabilityOf(
   if (key.length < KEY_LENGTH)
     throw configuration(
       `The store key of the redox-config node ${key === '' ? 'is missing' : `has fewer than ${KEY_LENGTH} characters`}. ` +
-        `What is accepted is encrypted with it. ${whatKeyToSet(kind, id, userDir)}`,
+        `What is accepted is encrypted with it. ${whatKeyToSet(kind, placeIn(userDir, id))}`,
       'storeKey',
     )
   if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
     throw configuration(
       'The store key of the redox-config node is that of an example, which is published: it is taken for the sandbox only. ' +
-        'Let the dialog make a new one, and keep it in a safe place; a store that the published key has sealed is moved ' +
-        'away before, while Node-RED is stopped.',
+        'Let the dialog make a new one, and keep it in a safe place. A store that the published key has ' +
+        'sealed cannot be read with it: begin a new one in the outbox.',
       'storeKey',
     )
   return {
@@ -267,17 +267,17 @@ export function durabilityOf(
 }
 
 /** A new key opens nothing that an earlier one has sealed. */
-function whatKeyToSet(kind: 'embedded' | 'postgresql', id: string, userDir: string | undefined): string {
+function whatKeyToSet(kind: Place['kind'], { folder, mark }: Extract<Place, { kind: 'embedded' }>): string {
   const old =
     'set the key that it had before again, from the copy that was kept of it: no other key can read its store'
   const made = 'let the dialog make a key, or take one from an environment variable'
-  if (kind === 'postgresql')
-    return `If this connection has delivered durably before, ${old}. If it never has, ${made}.`
-  if (!existsSync(placeIn(userDir, id).folder)) return `This connection has no store yet: ${made}.`
-  return (
-    `This connection has a store: ${old}. If there is no copy, nothing can read what waits in it any more: set a new key, ` +
-    'deploy, and begin a new store in the outbox.'
-  )
+  if (existsSync(folder) || (mark !== undefined && existsSync(mark)))
+    return (
+      `This connection has a store: ${old}. If there is no copy, what waits in the store is lost: set a new key, deploy, ` +
+      'and begin a new store in the outbox.'
+    )
+  if (kind === 'embedded') return `This connection has no store yet: ${made}.`
+  return `If this connection has delivered durably before, or does so elsewhere, ${old}. If it never has, ${made}.`
 }
 
 function databaseUrl(url: string): string {

@@ -1,8 +1,9 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { laneOf } from '../../src/durable/contents'
 import type { Ended } from '../../src/durable/courier'
-import type { JsonObject } from '../../src/message/json'
+import { keysUpTo, type JsonObject } from '../../src/message/json'
 import { checked } from '../../src/message/prepared'
+import { Turns } from '../../src/turns'
 import { referenceFor, type Delivery, type RedoxClient } from '../../src/redox/client'
 import type { Connection } from './connection'
 import type { Outbox } from './outbox'
@@ -32,7 +33,7 @@ export async function accept(
   const message = checked(draft)
   client.assertDeliverable(message, files)
   const from = { owner, environment, account }
-  const id = await outbox.accept({ ...from, message, files, isText, msg: plainProperties(msg) })
+  const id = await outbox.accept({ ...from, message, files, isText, msg: await plainProperties(msg) })
   return { id, destination: laneOf(message) }
 }
 
@@ -46,32 +47,43 @@ export function answerOfOutbox({ id, acceptedAt, attempts, parcel }: Ended, deli
 // Longer texts are files in disguise: the outbox keeps files apart.
 const LONGEST_TEXT = 100_000
 const MOST_VALUES = 10_000
+const MOST_PROPERTIES = 10_000
+
+// Copying ten thousand takes a few milliseconds.
+const values = new Turns(MOST_VALUES)
 
 /**
  * What of a message can be stored and brought back as it was: texts, numbers, truth values, null, arrays and plain
  * objects. Buffers and functions are left out; so is what repeats itself without end, and what of one property is
- * beyond ten thousand values: a large one takes no other with it, such as `_msgid`. What had nothing but that is left
+ * beyond ten thousand values: a large one takes no other with it, such as `_msgid`. An array or an object that has more
+ * than that by itself is left out as a whole, and so is what is beyond ten thousand properties. What had nothing but that is left
  * out as a whole: an empty object in its place would be taken for one. `req` and `res` are those of an HTTP In node,
  * whose caller is gone by then. Of which class the message itself is does not matter.
  */
-export function plainProperties({ req: _req, res: _res, ...msg }: MessageOfHttpIn): JsonObject {
-  return plainEntries(msg, (value) => new PlainCopy().of(value))
+export async function plainProperties(msg: NodeMessageInFlow): Promise<JsonObject> {
+  const kept: [string, unknown][] = []
+  let count = 0
+  for (const name in msg) {
+    if (!Object.hasOwn(msg, name) || OF_HTTP_IN.has(name)) continue
+    if (++count > MOST_PROPERTIES) break
+    const copy = new PlainCopy()
+    const plain = copy.of((msg as unknown as Record<string, unknown>)[name])
+    if (plain !== undefined) kept.push([name, plain])
+    await values.take(copy.looks)
+  }
+  return Object.fromEntries(kept) as JsonObject
 }
 
-type MessageOfHttpIn = NodeMessageInFlow & { req?: unknown; res?: unknown }
-
-/** @param copy returns undefined for what is left out */
-function plainEntries(object: object, copy: (value: unknown) => unknown): JsonObject {
-  const entries = Object.entries(object).flatMap(([name, value]: [string, unknown]) => {
-    const plain = copy(value)
-    return plain === undefined ? [] : [[name, plain]]
-  })
-  return Object.fromEntries(entries) as JsonObject
-}
+const OF_HTTP_IN = new Set(['req', 'res'])
 
 class PlainCopy {
   readonly #within = new Set<object>()
   #left = MOST_VALUES
+
+  /** values that were looked at so far */
+  get looks(): number {
+    return MOST_VALUES - Math.max(0, this.#left)
+  }
 
   of(value: unknown): unknown {
     if (this.#left-- <= 0) return undefined
@@ -87,9 +99,12 @@ class PlainCopy {
 
   #ofObject(value: object): unknown {
     if (Array.isArray(value)) return this.#ofArray(value)
-    if (!isPlainObject(value)) return undefined
-    const plain = plainEntries(value, (one) => this.of(one))
-    return Object.keys(plain).length === 0 && Object.keys(value).length > 0 ? undefined : plain
+    const keys = isPlainObject(value) ? keysUpTo(this.#left, value) : undefined
+    if (keys === undefined) return undefined
+    const kept = keys
+      .map((key) => [key, this.of((value as Record<string, unknown>)[key])])
+      .filter(([, plain]) => plain !== undefined)
+    return kept.length === 0 && keys.length > 0 ? undefined : Object.fromEntries(kept)
   }
 
   /** Places in an array mean something. */

@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { LaneState, MessageState } from '../../src/durable/store'
 import type { Connection, Durability, RedoxConfigNode, UserListener } from './connection'
-import type { Depth, Outbox } from './outbox'
+import type { Depth, Outbox, Place } from './outbox'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
@@ -32,8 +32,8 @@ const deployed = new Map<string, Delivery>()
 /** The durable connections of this process, by the ids of their redox-config nodes. */
 export const deliveries: ReadonlyMap<string, Delivery> = deployed
 
-/** What connections left in their stores when they were closed last, by the ids of their redox-config nodes. */
-const left = new Map<string, { place: string; count: number; parked: number }>()
+/** What was parked when connections were closed last, by the ids of their redox-config nodes. */
+const left = new Map<string, { place: string; parked: number }>()
 
 /** The durable side of a redox-config node: opens its outbox, tells its nodes what became of their messages. */
 export class Delivery {
@@ -42,14 +42,13 @@ export class Delivery {
   #isLate = false
   #isClosed = false
   #shown = ''
-  /** that wait or are parked */
-  #left = 0
   #parked = 0
   #durability: Pick<Durability, 'place' | 'key'> | undefined
   #environment = ''
   #code: string | undefined
   #logged = ''
   #again: NodeJS.Timeout | undefined
+  #tried: Promise<void> = Promise.resolve()
   readonly #listeners = new Map<string, UserListener>()
   readonly #deaf = new Map<string, () => void>()
   /** nodes hear of their messages once all flows have started: what is emitted before goes nowhere */
@@ -71,6 +70,21 @@ export class Delivery {
     return this.#outbox
   }
 
+  /** Where its messages are; undefined while that is not known. */
+  get place(): Place | undefined {
+    return this.#durability?.place
+  }
+
+  /** What seals them; undefined while that is not known. */
+  get storeKey(): string | undefined {
+    return this.#durability?.key
+  }
+
+  /** Resolves when it has tried to open its store. */
+  get tried(): Promise<void> {
+    return this.#tried
+  }
+
   /** Why the store cannot be used. */
   get code(): string | undefined {
     return this.#code
@@ -84,28 +98,19 @@ export class Delivery {
 
   /** Nothing is delivered out of a store any more. */
   stayDirect(): void {
-    this.#takeOver('')
+    left.delete(this.node.id)
   }
 
-  /** @param place empty: none */
-  #takeOver(place: string): void {
+  /** What was parked before a deploy is no news. */
+  #takeOver(): void {
     const behind = left.get(this.node.id)
     left.delete(this.node.id)
-    // What was parked before the deploy is no news.
-    if (behind?.place === place) this.#parked = behind.parked
-    else if (behind !== undefined && behind.count > 0) this.#sayLeft(behind.count)
-  }
-
-  #sayLeft(count: number): void {
-    this.RED.log.error(
-      `redox-config ${this.node.id}: ${count} accepted messages that were not delivered stay in the store that ` +
-        'it had before. Set its delivery and store back until they are delivered.',
-    )
+    if (behind?.place === this.#place) this.#parked = behind.parked
   }
 
   readonly #onStarted = (): void => {
     this.#isHeard = true
-    void this.#open()
+    this.#tried = this.#open()
   }
 
   async #open(): Promise<void> {
@@ -136,15 +141,18 @@ export class Delivery {
     if (this.#outbox || !this.#durability) throw inUse()
     const { beginAnew } = await import('./outbox.js')
     const { place, key } = this.#durability
-    const setAside = await beginAnew(place, key, by)
-    this.RED.log.warn(
-      `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
-        (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
-    )
     clearTimeout(this.#again)
-    this.#code = undefined
-    await this.#open()
-    return setAside
+    try {
+      const setAside = await beginAnew(place, key, by)
+      this.#code = undefined
+      this.RED.log.warn(
+        `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
+          (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
+      )
+      return setAside
+    } finally {
+      await this.#open()
+    }
   }
 
   /** @throws RedoxError REDOX_STORE_… */
@@ -152,7 +160,7 @@ export class Delivery {
     const { Outbox } = await import('./outbox.js')
     this.#lateAfter = lateAfter
     this.#durability = { place, key }
-    this.#takeOver(this.#place)
+    this.#takeOver()
     const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
       name: this.node.id,
       onDepth: (depth) => this.#onDepth(depth),
@@ -197,21 +205,14 @@ export class Delivery {
     this.#deaf.forEach((stop) => stop())
     const outbox = this.#outbox
     this.#outbox = undefined
-    if (outbox && !isRemoved)
-      left.set(this.node.id, { place: this.#place, count: this.#left, parked: this.#parked })
+    if (outbox && !isRemoved) left.set(this.node.id, { place: this.#place, parked: this.#parked })
     await outbox?.leave(withinMs)
-    if (isRemoved && this.#left > 0)
-      this.RED.log.warn(
-        `redox-config ${this.node.id}: removed with ${this.#left} accepted messages that were not delivered. They stay ` +
-          'in their store until there is a redox-config node with this id again.',
-      )
   }
 
   // ---- What people see --------------------------------------------------------------------------------
 
-  #onDepth({ counts, lanes, oldest, trouble }: Depth): void {
+  #onDepth({ counts, lanes, age, trouble }: Depth): void {
     if (this.#isClosed) return
-    const age = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest)
     const state: OutboxState = {
       waiting: counts.waiting + counts.held,
       parked: counts.parked,
@@ -220,7 +221,6 @@ export class Delivery {
       stopped: lanes.filter(({ paused, blockedBy }) => paused || blockedBy).map(({ lane }) => lane),
       ...(trouble && { code: trouble.code }),
     }
-    this.#left = state.waiting + state.parked
     this.#show(state)
     this.#tellUsers(lanes, trouble?.code)
     if (trouble) this.#log(trouble.code, trouble.message)

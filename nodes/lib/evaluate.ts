@@ -37,6 +37,12 @@ const OWN_CODE = /^([A-Z]\d{4}|INVALID_[A-Z]+)$/
 
 const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
 
+/** Longer texts are looked at in turns, by what takes them. */
+const LONGEST_BLANK = 100_000
+
+const isBlank = (value: unknown): boolean =>
+  value === null || (typeof value === 'string' && value.length <= LONGEST_BLANK && value.trim() === '')
+
 /** Node-RED replaces a value `${NAME}` at start; what still looks like one names a variable that is not set. */
 export const unsetVariable = (value: unknown): string | undefined =>
   typeof value === 'string' ? /^\$\{([^}]+)\}$/.exec(value.trim())?.[1] : undefined
@@ -93,8 +99,7 @@ export class Inputs {
       throw badInput(`The field "${name}" names the environment variable ${unset}, which is not set.`)
     }
     const value = type === 'str' ? setting : await this.#evaluate(name, setting, type)
-    const isBlank = value === null || (typeof value === 'string' && value.trim() === '')
-    const found = isBlank ? undefined : value
+    const found = isBlank(value) ? undefined : value
     if (found === undefined && PLACES.has(type) && !HINTS.has(name)) this.#absent.set(name, this.where(name))
     return found
   }

@@ -1,6 +1,12 @@
 import { badInput } from '../../src/errors'
 import { takeFile, takePath, type FileHints, type IntakeResult, type MessageFile } from '../../src/file/file'
-import { assertKnownHost, chooseWay, type PlacedFile } from '../../src/message/prepared'
+import {
+  assertKnownHost,
+  chooseWay,
+  LONGEST_URL,
+  mostBytes,
+  type PlacedFile,
+} from '../../src/message/prepared'
 import { assertReferenceKind } from '../../src/redox/client'
 import { oneOf } from './evaluate'
 import type { Task } from './send-node'
@@ -51,12 +57,13 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
 }
 
 /** The file type a message gives may be a name such as `PDF`; content type and file name likewise. */
-async function hintsOf({ inputs }: Task): Promise<FileHints> {
+async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
   const filename = await inputs.text('filename')
   const contentType = await inputs.text('contentType')
   const fileType = await inputs.text('redoxFileType')
   return {
     where: inputs.where('file'),
+    most: mostBytes(connection.client.settings.limits),
     ...(filename !== undefined && { filename }),
     ...(contentType !== undefined && { contentType }),
     ...(fileType !== undefined && { fileType }),
@@ -98,7 +105,7 @@ async function takeOne(task: Task, value: unknown, hints: FileHints, from: strin
           owner: task.inputs.owner,
           onSettled: task.admitted,
         })
-      : takeFile(value, hints)
+      : await takeFile(value, hints)
   if (cutShort !== undefined) reportCutShort(task, cutShort)
   warnings.forEach((warning) => task.warn(warning))
   return file
@@ -117,9 +124,12 @@ const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
   ...client.uploadOrigins,
 ]
 
-/** Whether a text is nothing but a reference to a file that was uploaded to the connection's Redox. */
+/** Whether a text is nothing but a reference to a file that was uploaded to the connection's Redox, in any form. */
 export const isReferenceText = (task: Task, text: string): boolean =>
-  /^https?:\/\/\S+$/i.test(text) && URL.canParse(text) && uploadHosts(task).includes(new URL(text).origin)
+  text.length <= LONGEST_URL &&
+  /^https?:\S+$/i.test(text) &&
+  URL.canParse(text) &&
+  uploadHosts(task).includes(new URL(text).origin)
 
 /** Decides how each file travels; refuses what is too large and references of strangers, before any I/O. */
 export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {

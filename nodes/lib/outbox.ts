@@ -138,6 +138,24 @@ export class Outbox {
   }
 }
 
+/**
+ * Does something with a store that no connection has open. A connection that wants it meanwhile waits.
+ * @returns undefined when a connection has it open
+ */
+export async function apart<T>(place: Place, task: () => Promise<T>): Promise<T | undefined> {
+  const name = nameOf(place)
+  await leaving.get(name)
+  if (open.has(name) || leaving.has(name)) return undefined
+  const result = task()
+  const ended = result.then(
+    () => undefined,
+    () => undefined,
+  )
+  leaving.set(name, ended)
+  void ended.then(() => leaving.delete(name))
+  return result
+}
+
 /** All that this process has open, for the Outbox in the editor. */
 const open = new Map<string, Promise<Outbox>>()
 const leaving = new Map<string, Promise<void>>()

@@ -95,7 +95,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     })
 
     const run = async (work: Work, before: Promise<unknown> | undefined): Promise<Done> => {
-      const began = Date.now()
+      const began = performance.now()
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
       if (work.signal.aborted) throw stopped()
@@ -121,7 +121,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
           return { accepted: { id, warnings } }
         }
         const { redox, ...done } = await deliver(prepared, client, work)
-        const milliseconds = Date.now() - began
+        const milliseconds = Math.round(performance.now() - began)
         const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
         return { answer: { ...done, redox: told, warnings } }
       } finally {
@@ -146,7 +146,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     }
     // Where its messages go, as far as it is known: what waits there concerns the node, also what others have accepted.
     const destinations = new Set<string>()
-    const named = constantOf(RED, this, fieldsOf(migrated(type, saved)), 'destination')
+    const named = namedDestination(RED, this, type, saved)
     const isMine = ({ lane, owners }: LaneState): boolean =>
       owners.includes(this.id) || destinations.has(lane) || destinationOf(lane) === named
     const onBacklog = (backlog: ConnectionBacklog): void => {
@@ -266,6 +266,16 @@ function withAnswer(msg: NodeMessageInFlow, { payload, statusCode, redox }: Answ
     return Object.assign(msg, answer)
   } catch {
     return { ...msg, ...answer }
+  }
+}
+
+/** The destination that the node's own field names, whatever the message is. */
+function namedDestination(RED: NodeAPI, node: Node, type: string, saved: SendNodeDef): string | undefined {
+  try {
+    return constantOf(RED, node, fieldsOf(migrated(type, saved)), 'destination')
+  } catch {
+    // What cannot be used is told to the first message.
+    return undefined
   }
 }
 

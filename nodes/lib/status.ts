@@ -51,7 +51,7 @@ export class Status {
   #ended: Ended | undefined
   #shown = ''
   #credit = AT_ONCE
-  #creditAt = Date.now()
+  #creditAt = performance.now()
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -110,7 +110,7 @@ export class Status {
 
   #changed(): void {
     if (this.#closed || this.#timer) return
-    const now = Date.now()
+    const now = performance.now()
     this.#credit = Math.min(AT_ONCE, this.#credit + (now - this.#creditAt) / EVERY_MS)
     this.#creditAt = now
     if (this.#credit >= 1) return this.#show()

@@ -6,6 +6,7 @@ import { Delivery } from '../lib/delivery'
 import { migrated } from '../lib/migrations'
 import { networkOf, UNVERIFIED } from '../lib/network'
 import { enterSandbox, type SandboxEntry } from '../lib/sandbox-host'
+import { followStranded } from '../lib/stranded'
 import { isDeploying } from '../lib/succession'
 
 export = function register(RED: NodeAPI): void {
@@ -78,4 +79,5 @@ export = function register(RED: NodeAPI): void {
     },
   )
   registerEditorRoutes(RED)
+  followStranded(RED)
 }

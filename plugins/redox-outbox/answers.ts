@@ -2,6 +2,8 @@
 import { z } from 'zod'
 import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
+import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
+import { byTheClock, onTheWall } from '../../src/durable/clock'
 import type { Content, Notes } from '../../src/durable/contents'
 import {
   STATES,
@@ -10,6 +12,7 @@ import {
   type Query,
   type StoredMessage,
 } from '../../src/durable/store'
+import type { ListedStore } from '../../src/durable/list-stores'
 import { RedoxError } from '../../src/errors'
 import { identifiersOf } from '../../src/redox/client'
 
@@ -49,7 +52,7 @@ export function refusalOf(error: unknown): Answer {
 const shown = ({ code, message }: Refusal | RedoxError): object => ({ code, message })
 
 /** Of errors of the store; the others are those of one that cannot be used. */
-const STATUS: Record<string, number> = { REDOX_STORE_LOST: 409, REDOX_INTERNAL: 500 }
+const STATUS: Record<string, number> = { REDOX_STORE_LOST: 409, REDOX_STORE_LOCKED: 409, REDOX_INTERNAL: 500 }
 
 // ---- Questions ------------------------------------------------------------------------------------------
 
@@ -99,6 +102,17 @@ const DECISION = z.strictObject({
   otherAccount: z.boolean().default(false),
 })
 const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
+const STRANDED = z.discriminatedUnion('action', [
+  z.strictObject({
+    action: z.literal('give'),
+    /** id of the redox-config node */
+    to: z.string().max(100),
+    /** what seals the store, if it is not the key of that node */
+    key: z.string().trim().min(1).max(1000).optional(),
+    reason,
+  }),
+  z.strictObject({ action: z.literal('discard'), reason }),
+])
 const STORE = z.strictObject({ action: z.literal('begin-new'), reason })
 const AUDIT = z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) })
 
@@ -122,6 +136,9 @@ const ASKED = {
   store:
     'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
     'be read is set aside; nothing is removed.',
+  stranded:
+    'Send application/json: { "action": "give", "to": id of a redox-config node, "reason" } with the "key" of the store if ' +
+    'it is another one, or { "action": "discard", "reason" }. A reason has up to 200 characters, on one line.',
   audit: `Take skip and limit (at most ${MAX_LINES}).`,
 }
 
@@ -131,7 +148,9 @@ function deliveryOf(connection: string): Delivery {
   throw new Refusal(404, 'not_found', 'No redox-config node with this id delivers durably.')
 }
 
-function outboxOf({ connection }: Question): Outbox {
+const outboxOf = ({ connection }: Question): Outbox => openOutboxOf(connection)
+
+function openOutboxOf(connection: string): Outbox {
   const { outbox, code } = deliveryOf(connection)
   if (outbox) return outbox
   throw new Refusal(
@@ -164,22 +183,27 @@ function accountNotes({ courier }: Outbox, message: StoredMessage, isAllowed: bo
 export const ANSWERS = {
   overview: async (): Promise<Answer> => {
     const connections = await Promise.all([...deliveries].map(([id, delivery]) => connection(id, delivery)))
-    return { status: 200, body: { connections } }
+    const stranded = [...strandedStores].map(([store, known]) => strandedShown(store, known))
+    return { status: 200, body: { connections, stranded } }
   },
 
   messages: async (question: Question): Promise<Answer> => {
     const { limit, ...wanted } = read(MESSAGES, question.query, ASKED.messages)
     // One more, to know whether there are more.
-    const found = await find(outboxOf(question), wanted, limit + 1)
+    const outbox = outboxOf(question)
+    const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
-    return { status: 200, body: { messages: messages.map(line), ...(next !== undefined && { next }) } }
+    return {
+      status: 200,
+      body: { messages: messages.map((found) => line(outbox, found)), ...(next !== undefined && { next }) },
+    }
   },
 
   message: async (question: Question): Promise<Answer> => {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    return { status: 200, body: { ...line(found), ...outcomeOf(outbox, found) } }
+    return { status: 200, body: { ...line(outbox, found), ...outcomeOf(outbox, found) } }
   },
 
   /** All of it; who has looked at it, and why, is written down before. */
@@ -187,7 +211,7 @@ export const ANSWERS = {
     const { reason } = read(CONTENT, question.query, ASKED.content)
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    await outbox.store.looked(found.id, reason, question.who, Date.now())
+    await outbox.store.looked(found.id, reason, question.who, outbox.store.clock.now())
     return { status: 200, body: contentOf(outbox, found) }
   },
 
@@ -196,7 +220,7 @@ export const ANSWERS = {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
     const notes = action === 'resend' ? accountNotes(outbox, found, otherAccount) : undefined
-    await outbox.store.decide(found.id, action, reason, question.who, Date.now(), notes)
+    await outbox.store.decide(found.id, action, reason, question.who, outbox.store.clock.now(), notes)
     outbox.courier.wake()
     return { status: 204 }
   },
@@ -207,7 +231,7 @@ export const ANSWERS = {
     // A name that is misspelled would stop nothing, and say so to nobody.
     if (!(await store.lanes()).some((known) => known.lane === lane))
       throw new Refusal(404, 'not_found', 'Nothing waits for this destination, and it is not paused.')
-    await store.pause(lane, action === 'pause', reason, question.who, Date.now())
+    await store.pause(lane, action === 'pause', reason, question.who, store.clock.now())
     courier.wake()
     return { status: 204 }
   },
@@ -216,6 +240,20 @@ export const ANSWERS = {
     const { reason } = read(STORE, body, ASKED.store)
     const setAside = await deliveryOf(connection).beginAnew({ who, reason })
     return { status: 200, body: { ...(setAside !== undefined && { setAside }) } }
+  },
+
+  stranded: async ({ id, body, who }: Question): Promise<Answer> => {
+    const asked = read(STRANDED, body, ASKED.stranded)
+    const store = strandedStores.get(id)
+    if (!store)
+      throw new Refusal(404, 'not_found', 'There is no store of this name that belongs to no connection.')
+    const by = { who, reason: asked.reason }
+    if (asked.action === 'discard')
+      return { status: 200, body: { discarded: await discardStranded(store, by) } }
+    const { storeKey } = deliveryOf(asked.to)
+    const outbox = openOutboxOf(asked.to)
+    const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
+    return { status: 200, body: { moved, left } }
   },
 
   audit: async (question: Question): Promise<Answer> => {
@@ -238,8 +276,11 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
       ...known,
       ...(code !== undefined && { code }),
       counts,
-      ...(times.length > 0 && { oldest: iso(Math.min(...times)) }),
-      lanes: [...lanes].sort(byUrgency).slice(0, MAX_LANES).map(laneShown),
+      ...(times.length > 0 && { oldest: shownTime(outbox, Math.min(...times)) }),
+      lanes: [...lanes]
+        .sort(byUrgency)
+        .slice(0, MAX_LANES)
+        .map((lane) => laneShown(outbox, lane)),
       lanesInAll: lanes.length,
     }
   } catch (error) {
@@ -248,15 +289,23 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
   }
 }
 
+const strandedShown = (store: string, { id, waiting, parked, code }: ListedStore): object => ({
+  ...{ store, id, waiting, parked },
+  ...(code !== undefined && { code }),
+})
+
 /** What is stopped first, then what waits longest. */
 function byUrgency(a: LaneState, b: LaneState): number {
   const stopped = ({ paused, blockedBy }: LaneState): number => Number(paused || blockedBy !== undefined)
   return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
 }
 
-const laneShown = ({ oldest, ...lane }: LaneState): object => ({
+/** As the clock on the wall tells it. */
+const shownTime = ({ store }: Outbox, time: number): string => iso(onTheWall(store.clock, time))
+
+const laneShown = (outbox: Outbox, { oldest, ...lane }: LaneState): object => ({
   ...lane,
-  ...(oldest !== undefined && { oldest: iso(oldest) }),
+  ...(oldest !== undefined && { oldest: shownTime(outbox, oldest) }),
 })
 
 async function find(
@@ -264,7 +313,8 @@ async function find(
   { search, destination, order, ...asked }: Omit<z.infer<typeof MESSAGES>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
-  const given = { ...asked, lane: destination, newestFirst: order === 'newest' }
+  const [since, till] = [asked.since, asked.till].map((time) => time && byTheClock(store.clock, time))
+  const given = { ...asked, since, till, lane: destination, newestFirst: order === 'newest' }
   const wanted = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   ) as Partial<Query>
@@ -277,13 +327,16 @@ async function find(
 }
 
 /** What is known of a message without opening what is sealed. */
-function line({ id, state, lane, owner, attempts, ...message }: StoredMessage): object {
+function line(outbox: Outbox, { id, state, lane, owner, attempts, ...message }: StoredMessage): object {
   const { acceptedAt, deadline, dueAt, endedAt, reason, ordered } = message
   return {
     ...{ id, state, destination: lane, attempts, ordered },
-    acceptedAt: iso(acceptedAt),
-    ...(state === 'waiting' && { deadline: iso(deadline), ...(dueAt > 0 && { dueAt: iso(dueAt) }) }),
-    ...(endedAt !== undefined && { endedAt: iso(endedAt) }),
+    acceptedAt: shownTime(outbox, acceptedAt),
+    ...(state === 'waiting' && {
+      deadline: shownTime(outbox, deadline),
+      ...(dueAt > 0 && { dueAt: shownTime(outbox, dueAt) }),
+    }),
+    ...(endedAt !== undefined && { endedAt: shownTime(outbox, endedAt) }),
     ...(reason !== undefined && { reason }),
     owner,
   }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { RedoxError } from '../errors'
 import { textBody, type RequestBody } from '../transport/body'
-import type { HttpAnswer } from '../transport/http'
+import { serverTime, type HttpAnswer } from '../transport/http'
 import { readPrivateKey } from './private-key'
-import type { AccessToken, FetchToken } from './tokens'
+import { REFUSED, type AccessToken, type FetchToken } from './tokens'
 
 /** OAuth API key: private-key JWT (facts 2.3). */
 export interface OAuthCredentials {
@@ -67,7 +67,7 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
     return textBody('application/x-www-form-urlencoded', form.toString())
   }
   return async () => {
-    const obtainedAt = Date.now()
+    const obtainedAt = performance.now()
     const answer = await post(credentials.tokenUrl, body)
     const { access_token: token, expires_in: seconds } = fields(answer)
     if (!isToken(token)) throw unusable(answer, 'access_token')
@@ -110,10 +110,10 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
     post(credentials.refreshUrl, () => json({ apiKey: credentials.apiKey, refreshToken }))
 
   return async (previous) => {
-    const obtainedAt = Date.now()
+    const obtainedAt = performance.now()
     // How long a refresh token lives is not known (facts 9.4): when it is refused, authenticate anew. A token
     // that the server refused before its end is not worth refreshing: its refresh may give the same one again.
-    const refreshable = previous?.refreshToken !== undefined && previous.expiresAt > 0
+    const refreshable = previous?.refreshToken !== undefined && previous.expiresAt !== REFUSED
     const answer = refreshable
       ? await refresh(previous.refreshToken!).catch((error: unknown) => {
           if (error instanceof RedoxError && error.code === 'REDOX_AUTHENTICATION') return authenticate()
@@ -127,12 +127,13 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
 function legacyToken(answer: HttpAnswer, obtainedAt: number): AccessToken {
   const { accessToken, expires, refreshToken } = fields(answer)
   if (!isToken(accessToken)) throw unusable(answer, 'accessToken')
-  const expiresAt = typeof expires === 'string' ? Date.parse(expires) : NaN
-  if (Number.isNaN(expiresAt)) throw unusable(answer, 'expires')
+  // By the server's own clock: this machine's may be hours off.
+  const lifetime = typeof expires === 'string' ? Date.parse(expires) - serverTime(answer) : NaN
+  if (Number.isNaN(lifetime)) throw unusable(answer, 'expires')
   return {
     token: accessToken,
     obtainedAt,
-    expiresAt,
+    expiresAt: obtainedAt + lifetime,
     ...(typeof refreshToken === 'string' && { refreshToken }),
   }
 }

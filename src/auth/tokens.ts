@@ -1,4 +1,4 @@
-/** What a token endpoint gave. Times in milliseconds since 1970. */
+/** What a token endpoint gave. Times are those of the monotonic clock (`performance.now()`). */
 export interface AccessToken {
   token: string
   expiresAt: number
@@ -6,6 +6,9 @@ export interface AccessToken {
   /** legacy keys only (facts 2.2) */
   refreshToken?: string
 }
+
+/** The end of a token that a server refused before its time. */
+export const REFUSED = -Infinity
 
 /** Fetches a token, given the one before (its refresh token may save the secret's way over the wire). */
 export type FetchToken = (previous: AccessToken | undefined) => Promise<AccessToken>
@@ -33,7 +36,7 @@ export class TokenCache {
   /** The token, if there is one that can be used. */
   get usable(): string | undefined {
     if (this.#current === undefined) return undefined
-    const left = this.#current.expiresAt - Date.now()
+    const left = this.#current.expiresAt - performance.now()
     const ahead = aheadOf(this.#current)
     // A failure is told to those who wait, once nothing else is left.
     if (left <= ahead) this.#renew().catch(() => undefined)
@@ -46,7 +49,7 @@ export class TokenCache {
 
   /** A server refused this token. Others may have renewed it meanwhile: then theirs stays. */
   invalidate(token: string): void {
-    if (this.#current?.token === token) this.#current = { ...this.#current, expiresAt: 0 }
+    if (this.#current?.token === token) this.#current = { ...this.#current, expiresAt: REFUSED }
   }
 
   /** What it holds and has held last: a request may still be under way with the one before. */

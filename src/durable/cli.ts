@@ -7,9 +7,9 @@ import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { RedoxError } from '../errors'
 import type { Contents } from './contents'
-import { embeddedStores, storesInDatabase, type ListedStore } from './list-stores'
+import { embeddedIds, lookInto, storesInDatabase, type ListedStore } from './list-stores'
 import { move } from './move'
-import { openStore, placeIn, type Place } from './open-store'
+import { beginAnew, openStore, placeIn, type Place } from './open-store'
 import { verify } from './verify'
 
 const USAGE = `Usage: redox-store <command> [options]
@@ -21,6 +21,8 @@ Looks after the stores of durable delivery. Stop every Node-RED that uses them f
   verify <store>                        reads every message and every file
   move <store> <store> --reason <text>  all messages of the first into the second, in order; ended at any point,
                                         it is finished by the same command
+
+  begin-new <store> --reason <text>     a new store in place of one that cannot be read; nothing is removed
 
   <store>              embedded:<id> or postgresql:<id>, with the id of the redox-config node
   --user-dir <folder>  Node-RED's user directory (default: ~/.node-red)
@@ -60,6 +62,7 @@ const COMMANDS: Record<string, { stores: number; run: (request: Request) => Prom
   list: { stores: 0, run: list },
   verify: { stores: 1, run: runVerify },
   move: { stores: 2, run: runMove },
+  'begin-new': { stores: 1, run: runBeginNew },
 }
 
 /** @returns whether all is well */
@@ -73,7 +76,9 @@ async function run(request: Request): Promise<boolean> {
 
 async function list({ userDir }: Request): Promise<boolean> {
   const url = process.env['REDOX_STORE_URL']
-  const stores = [...(await embeddedStores(userDir)), ...(url ? await storesInDatabase(userDir, url) : [])]
+  const stores: ListedStore[] = []
+  for (const id of await embeddedIds(userDir)) stores.push(await lookInto(userDir, id))
+  if (url) stores.push(...(await storesInDatabase(userDir, url)))
   for (const store of stores) say(lineOf(store))
   if (stores.length === 0) say('No stores.')
   return stores.every(({ code }) => code === undefined)
@@ -106,6 +111,15 @@ async function runMove({ stores: [first, second], userDir, reason }: Request): P
       return left.length === 0
     }),
   )
+}
+
+async function runBeginNew({ stores: [store], userDir, reason }: Request): Promise<boolean> {
+  assertReason(reason)
+  const place = await placeOf(store!, userDir, 'STORE')
+  const key = await secret('REDOX_STORE_KEY', 'Store key')
+  const setAside = await beginAnew(place, key, { who: userInfo().username, reason })
+  say(setAside === undefined ? 'begun' : `begun; the one before is called ${setAside} now`)
+  return true
 }
 
 async function withStore(

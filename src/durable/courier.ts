@@ -5,6 +5,7 @@ import { RedoxError, type RedoxErrorCode } from '../errors'
 import type { PreparedMessage } from '../message/prepared'
 import { identifiersOf, type Delivery, type Progress, type RedoxClient } from '../redox/client'
 import { backoff } from '../transport/retry'
+import { onTheWall } from './clock'
 import type { Contents, Failure, Notes, Parcel } from './contents'
 import type { DeliveryStore, LaneState, MessageState, Settlement, StoredMessage } from './store'
 
@@ -35,8 +36,8 @@ export interface Delivering {
 export interface Depth {
   counts: Record<MessageState, number>
   lanes: LaneState[]
-  /** when the oldest that waits was accepted, milliseconds since 1970 */
-  oldest?: number
+  /** milliseconds since the oldest that waits was accepted; 0: nothing waits */
+  age: number
   /** why the store cannot be used */
   trouble?: RedoxError
 }
@@ -78,7 +79,7 @@ export class Courier {
   readonly #holder = randomUUID()
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
-  /** lanes that nothing gets through to: how often in a row, and until when they are left alone */
+  /** lanes that nothing gets through to: how often in a row, and until when (monotonic clock) they are left alone */
   readonly #resting = new Map<string, { failures: number; until: number }>()
   readonly #stopping = new AbortController()
   #aborting = new AbortController()
@@ -90,11 +91,14 @@ export class Courier {
   #delivering: Delivering | undefined
   #isWoken = false
   #endWait = (): void => undefined
-  #purgedAt = 0
+  #purgedAt = -Infinity
   #telling: Promise<void> = Promise.resolve()
   #nextTelling: Promise<void> | undefined
   #trouble: RedoxError | undefined
-  #depth: Depth = { counts: { waiting: 0, held: 0, parked: 0, delivered: 0, discarded: 0 }, lanes: [] }
+  #depth: Pick<Depth, 'counts' | 'lanes'> & { oldest?: number } = {
+    counts: { waiting: 0, held: 0, parked: 0, delivered: 0, discarded: 0 },
+    lanes: [],
+  }
 
   private readonly store: DeliveryStore
 
@@ -119,6 +123,7 @@ export class Courier {
     this.#isHurried &&= delivering === undefined
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
+    if (delivering) this.store.touch().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
     // Another connection may get through.
     this.wake()
   }
@@ -183,7 +188,7 @@ export class Courier {
    */
   async accept(parcel: Parcel, { ordered, retryFor }: Delivering): Promise<string> {
     const id = randomUUID()
-    const now = Date.now()
+    const now = this.store.clock.now()
     const store = async (): Promise<void> => {
       const files = await Promise.all(parcel.files.map((file) => this.contents.keep(file)))
       const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
@@ -241,23 +246,23 @@ export class Courier {
     const width = delivering?.client.settings.gate.width ?? 0
     const limit = width - this.#underWay.size
     if (!delivering || limit <= 0) return LOOK_EVERY_MS
-    const now = Date.now()
-    const except = this.#restingLanes(now)
-    const hold = { holder: this.#holder, now, until: now + this.leaseMs, limit }
-    const claimed = await this.store.claim({ ...hold, except })
+    const except = this.#restingLanes()
+    const claimed = await this.store.claim({ holder: this.#holder, leaseMs: this.leaseMs, limit, except })
     this.#trouble = undefined
     // What this process is busy with itself comes back when the store was away for longer than the lease.
     const fresh = claimed.filter(({ id }) => !this.#underWay.has(id))
     for (const stored of fresh) this.#begin(stored, delivering)
     if (fresh.length > 0) return 0
-    const due = await this.store.nextDue(now, except)
-    const times = [...this.#resting.values()].map(({ until }) => until)
+    const { clock } = this.store
+    const due = await this.store.nextDue(clock.now(), except)
+    const rests = [...this.#resting.values()].map(({ until }) => until - performance.now())
     // What is due already waits for another of its lane, whose end is heard; or for another process.
-    const waits = [due ?? 0, ...times].filter((time) => time > now).map((time) => time - now)
+    const waits = [...rests, (due ?? 0) - clock.now()].filter((wait) => wait > 0)
     return Math.min(...waits, LOOK_EVERY_MS)
   }
 
-  #restingLanes(now: number): string[] {
+  #restingLanes(): string[] {
+    const now = performance.now()
     return [...this.#resting].flatMap(([lane, { until }]) => (until > now ? [lane] : []))
   }
 
@@ -265,7 +270,7 @@ export class Courier {
   #rest(lane: string, retryAfterSeconds = 0): number {
     const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
     const rest = Math.ceil(Math.max(Math.min(backoff(failures), LONGEST_REST_MS), retryAfterSeconds * 1000))
-    this.#resting.set(lane, { failures, until: Date.now() + rest })
+    this.#resting.set(lane, { failures, until: performance.now() + rest })
     return rest
   }
 
@@ -290,7 +295,7 @@ export class Courier {
   async #settle(stored: StoredMessage, settlement: Settlement): Promise<void> {
     const { id, owner, lane } = stored
     if (settlement.state === 'delivered') this.#gotThrough(lane)
-    await this.#insist(() => this.store.settle(id, this.#holder, settlement, Date.now()))
+    await this.#insist(() => this.store.settle(id, this.#holder, settlement, this.store.clock.now()))
     if (settlement.state === 'waiting') return
     if (this.#owners.has(owner)) await this.#tell()
     else
@@ -348,7 +353,8 @@ export class Courier {
       if (attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
       if (stored.begun) notes.unknown ??= failureOf(interrupted(message))
       if (notes.unknown && !repeatUnknown) return parked(notes, notes.unknown, sealed)
-      if (Date.now() > deadline) return parked(notes, notes.error ?? failureOf(late(message)), sealed)
+      if (this.store.clock.now() > deadline)
+        return parked(notes, notes.error ?? failureOf(late(message)), sealed)
       if (!mayGoOver(delivering, parcel, allowedAccount))
         return parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
       const sources = files.map((file) => (file.kind === 'stored' ? this.contents.source(file) : file))
@@ -372,9 +378,10 @@ export class Courier {
       if (isUnknown ? repeatUnknown : PASSING.has(error.code)) {
         const rest = this.#rest(lane, retryAfterSeconds)
         // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
-        const dueAt = Date.now() + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
+        const now = this.store.clock.now()
+        const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
         const settled = { state: 'waiting', dueAt, reason: error.code, notes: sealed() } as const
-        if (Date.now() + rest < deadline) return settled
+        if (now + rest < deadline) return settled
       }
       return parked(notes, notes.unknown ?? failure, sealed)
     } finally {
@@ -385,15 +392,15 @@ export class Courier {
   async #renew(): Promise<void> {
     if (this.#delivering) await this.store.touch()
     if (this.#underWay.size === 0) return
-    await this.store.renew(this.#holder, [...this.#underWay.keys()], Date.now() + this.leaseMs)
+    await this.store.renew(this.#holder, [...this.#underWay.keys()], this.leaseMs)
   }
 
   async #purge(): Promise<void> {
-    const now = Date.now()
-    if (!this.#delivering || now - this.#purgedAt < PURGE_EVERY_MS) return
-    this.#purgedAt = now
+    if (!this.#delivering || performance.now() - this.#purgedAt < PURGE_EVERY_MS) return
+    this.#purgedAt = performance.now()
     // Not before what ended while nobody was there is told.
     await this.#tell()
+    const now = this.store.clock.now()
     await this.store.purge(Math.floor(now - this.#delivering.keepFor), now)
   }
 
@@ -422,8 +429,7 @@ export class Courier {
   /** Also what another process has sent. */
   async #tellAll(): Promise<void> {
     for (let isMore = this.#owners.size > 0; isMore;) {
-      const now = Date.now()
-      const hold = { holder: this.#holder, now, until: now + this.leaseMs, limit: TOLD_AT_ONCE }
+      const hold = { holder: this.#holder, leaseMs: this.leaseMs, limit: TOLD_AT_ONCE }
       const ended = await this.store.untold({ ...hold, owners: [...this.#owners.keys()] })
       for (const stored of ended) {
         // Told first: an answer may come twice when the power fails between the two, but none is left out.
@@ -446,7 +452,8 @@ export class Courier {
   }
 
   #ended(stored: StoredMessage): Ended {
-    const { id, acceptedAt, attempts } = stored
+    const { id, attempts } = stored
+    const acceptedAt = onTheWall(this.store.clock, stored.acceptedAt)
     const { files: _files, ...parcel } = this.contents.contentOf(stored)
     const { delivery, error, unknown } = this.contents.notesOf(stored)
     if (stored.state === 'delivered' && delivery)
@@ -460,6 +467,8 @@ export class Courier {
   async #look(): Promise<void> {
     try {
       const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
+      const open = new Set(lanes.flatMap(({ lane, open }) => (open > 0 ? [lane] : [])))
+      for (const lane of this.#resting.keys()) if (!open.has(lane)) this.#resting.delete(lane)
       const times = lanes.flatMap(({ oldest }) => oldest ?? [])
       this.#depth = { counts, lanes, ...(times.length > 0 && { oldest: Math.min(...times) }) }
       await this.store.check()
@@ -467,16 +476,18 @@ export class Courier {
       this.#trouble = asRedoxError(error)
     }
     // What was known last grows older also while the store cannot be asked.
-    this.listener.onDepth({ ...this.#depth, ...(this.#trouble && { trouble: this.#trouble }) })
+    const { oldest, ...depth } = this.#depth
+    const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
+    this.listener.onDepth({ ...depth, age, ...(this.#trouble && { trouble: this.#trouble }) })
     await this.#purge()
   }
 
   /** Again and again, and less often where it takes long: at most a twentieth of the time. */
   async #every(milliseconds: number, task: () => Promise<void>): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      const began = Date.now()
+      const began = performance.now()
       await task().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
-      const wait = Math.min(Math.max(milliseconds, 20 * (Date.now() - began)), this.leaseMs / 3)
+      const wait = Math.min(Math.max(milliseconds, 20 * (performance.now() - began)), this.leaseMs / 3)
       await timer(wait, this.#stopping.signal)
     }
   }

@@ -72,13 +72,6 @@ export const damaged = (): RedoxError =>
 
 export const damagedStore = (): RedoxError => unreadable('The store of accepted messages is damaged.')
 
-export const newer = (version: number): RedoxError =>
-  new RedoxError(
-    'REDOX_STORE_NEWER',
-    `The store of accepted messages was written by a newer release of these nodes (its version is ${version}). ` +
-      'Install that release again; nothing was changed.',
-  )
-
 export const full = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_FULL',

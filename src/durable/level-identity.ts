@@ -85,7 +85,8 @@ export async function hasTraces(folder: string): Promise<boolean> {
 export const hasDatabase = async (folder: string): Promise<boolean> =>
   (await namesIn(path.join(folder, 'messages'))).includes('CURRENT')
 
-const namesIn = (folder: string): Promise<string[]> =>
+/** None, where there is no such folder. */
+export const namesIn = (folder: string): Promise<string[]> =>
   readdir(folder).catch((error: unknown) => (isAbsent(error) ? [] : failed(error)))
 
 /** Writes a file that is there as a whole after a power failure, or not at all. */

@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { BatchOperation, ClassicLevel } from 'classic-level'
 import { RedoxError } from '../errors'
 import { Pace, type PaceKeeper, type RequestLog } from '../transport/retry'
+import { onTheWall, SteadyClock, type ClockReading, type StoreClock } from './clock'
 import {
   asFailure,
   closed,
@@ -19,7 +20,6 @@ import {
   gone,
   lost,
   missing,
-  newer,
   notInPlace,
   openingFailed,
   otherStore,
@@ -29,6 +29,7 @@ import {
   hasDatabase,
   hasTraces,
   IdentityFile,
+  namesIn,
   placeOf,
   readIdentity,
   syncFolder,
@@ -52,6 +53,7 @@ import {
   type Standing,
   type StoredMessage,
 } from './store'
+import { assertStorable, assertVersion, isStorable, pageLost, textsOf } from './store-errors'
 
 type Database = ClassicLevel<string, Buffer>
 type Change = BatchOperation<Database, string, Buffer>
@@ -82,6 +84,8 @@ const escaped = (value: string): string => encodeURIComponent(value).replaceAll(
 const KEY = {
   version: 'meta!version',
   mark: 'meta!mark',
+  /** how late it was, see {@link SteadyClock} */
+  clock: 'meta!clock',
   /** which store this is; the same as in its identity file */
   identity: 'meta!identity',
   /** how many times it was flushed; never less than in its identity file */
@@ -159,6 +163,7 @@ export class LevelStore implements DeliveryStore {
     reserve: Reserve,
     /** random; of this store alone */
     readonly identity: string,
+    readonly clock: StoreClock,
   ) {
     this.#db = db
     this.#folder = folder
@@ -167,9 +172,10 @@ export class LevelStore implements DeliveryStore {
 
   /**
    * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
+   * @param clock undefined: that of this process
    * @throws RedoxError
    */
-  static async open(folder: string, known?: string): Promise<LevelStore> {
+  static async open(folder: string, known?: string, clock?: StoreClock): Promise<LevelStore> {
     const found = await readIdentity(folder)
     const isFirst = known === undefined && found === undefined && !(await hasTraces(folder))
     if (known !== undefined && found === undefined) throw gone()
@@ -187,7 +193,9 @@ export class LevelStore implements DeliveryStore {
       await open()
     })
     const identity = found?.identity ?? (await db.get(KEY.identity).catch(failed))?.toString() ?? randomUUID()
-    const store = new LevelStore(db, folder, reserve, identity)
+    const read = await db.get(KEY.clock).catch(failed)
+    const last = read && (JSON.parse(read.toString()) as ClockReading)
+    const store = new LevelStore(db, folder, reserve, identity, clock ?? new SteadyClock(last))
     try {
       await store.#begin(found === undefined)
       return store
@@ -199,8 +207,9 @@ export class LevelStore implements DeliveryStore {
 
   /** @param isNew it has no identity file yet */
   async #begin(isNew: boolean): Promise<void> {
-    const version = Number((await this.#get(KEY.version))?.toString() ?? VERSION)
-    if (version > VERSION) throw newer(version)
+    const version = await this.#get(KEY.version)
+    // A folder that was just made has none yet.
+    if (version !== undefined || !isNew) assertVersion(Number(version?.toString()), VERSION)
     if (isNew) {
       // The file comes last: where it is, LevelDB is there too.
       const mine = [put(KEY.version, bytes(String(VERSION))), put(KEY.identity, bytes(this.identity))]
@@ -214,8 +223,7 @@ export class LevelStore implements DeliveryStore {
 
   /** Checks what is on the disk, and counts it. */
   async #recover(): Promise<void> {
-    this.#place = (await placeOf(this.#folder)) ?? ''
-    await this.#identityFile?.close()
+    await this.#closeIdentity()
     this.#identityFile = await IdentityFile.open(this.#folder)
     const { identity, flushed } = (await readIdentity(this.#folder))!
     const own = (await this.#get(KEY.identity))?.toString()
@@ -226,6 +234,17 @@ export class LevelStore implements DeliveryStore {
     this.#flushed = Math.max(this.#flushed, await number(KEY.flushed))
     await this.#recount()
     await this.#assertFiles()
+    await mkdir(this.#files, { recursive: true, mode: 0o700 }).catch(failed)
+    const place = await placeOf(this.#folder)
+    if (place === undefined) throw notInPlace()
+    this.#place = place
+  }
+
+  async #closeIdentity(): Promise<void> {
+    const file = this.#identityFile
+    this.#identityFile = undefined
+    // What it was told last was synced then.
+    await file?.close().catch(() => undefined)
   }
 
   async #recount(): Promise<void> {
@@ -252,7 +271,7 @@ export class LevelStore implements DeliveryStore {
 
   /** Of what is still to be sent or decided each file has to be there, but where that is known already. */
   async #assertFiles(): Promise<void> {
-    const there = new Set(await readdir(this.#files).catch(failed))
+    const there = new Set(await namesIn(this.#files))
     const without = new Set<string>()
     for await (const key of this.#keys('file')) {
       const [, name, id] = key.split('!')
@@ -281,6 +300,7 @@ export class LevelStore implements DeliveryStore {
   }
 
   async #take(message: StoredMessage): Promise<void> {
+    assertStorable(...textsOf(message))
     const { id } = message
     // Its repair looks after it as well. The turn may come later than the answer.
     const inPlace = this.#isBroken ? Promise.resolve() : this.#assertInPlace()
@@ -318,7 +338,7 @@ export class LevelStore implements DeliveryStore {
   /** By what is done and told, oldest first. */
   async #makeRoom(): Promise<void> {
     for (let times = 0; times < FORGETTINGS; times++) {
-      const ids = await this.#ended(Date.now(), ({ told }) => told, FORGOTTEN_AT_ONCE)
+      const ids = await this.#ended(this.clock.now(), ({ told }) => told, FORGOTTEN_AT_ONCE)
       if (ids.length === 0) return
       await this.#alone(() => this.#forgetAll(ids))
       if (await this.#reserve.hasRoomFor(this.#refused)) return
@@ -363,12 +383,13 @@ export class LevelStore implements DeliveryStore {
     await this.#write(changes, count, () => this.#assertRoom(content.length))
   }
 
-  claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
+  claim({ holder, leaseMs, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
     return this.#alone(async () => {
       await this.#forgetFailed()
+      const now = this.clock.now()
       await this.#releaseLate(now)
       const rows = await this.#claimable(now, limit, except)
-      const held = rows.map((row): Row => ({ ...row, state: 'held', holder, heldUntil: until }))
+      const held = rows.map((row): Row => ({ ...row, state: 'held', holder, heldUntil: now + leaseMs }))
       // If this is forgotten in a power failure, they wait as before: what counts is written before a request begins.
       await this.#move(rows.map((row, at) => [row, held[at]!]))
       return Promise.all(held.map((row) => this.#whole(row)))
@@ -424,11 +445,12 @@ export class LevelStore implements DeliveryStore {
     return Promise.resolve()
   }
 
-  renew(holder: string, ids: string[], until: number): Promise<void> {
+  renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
     return this.#alone(async () => {
+      const heldUntil = this.clock.now() + leaseMs
       const rows = await Promise.all(ids.map((id) => this.#row(id)))
       const held = rows.filter((row) => row?.state === 'held' && row.holder === holder) as Row[]
-      await this.#write(held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil: until }))))
+      await this.#write(held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil }))))
     })
   }
 
@@ -471,12 +493,13 @@ export class LevelStore implements DeliveryStore {
 
   // ---- Telling the nodes ------------------------------------------------------------------------------
 
-  untold({ now, until, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
+  untold({ leaseMs, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
     return this.#alone(async () => {
+      const now = this.clock.now()
       const rows: Row[] = []
       for (const owner of owners) rows.push(...(await this.#untoldOf(owner, now, limit)))
       const taken = inOrder(rows).slice(0, limit)
-      for (const { id } of taken) this.#telling.set(id, until)
+      for (const { id } of taken) this.#telling.set(id, now + leaseMs)
       return Promise.all(taken.map((row) => this.#whole(row)))
     })
   }
@@ -507,7 +530,7 @@ export class LevelStore implements DeliveryStore {
   restate(id: string, { notes, ...standing }: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
     return this.#reliably(async () => {
       const row = await this.#row(id)
-      if (!row || (row.heldUntil ?? 0) > Date.now()) throw lost(`The message ${id}`)
+      if (!row || (row.heldUntil ?? 0) > this.clock.now()) throw lost(`The message ${id}`)
       const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
       const also = [put(KEY.notes(id), notes), ...(line ? [this.#auditLine(line)] : [])]
       await this.#move([[row, { ...kept, ...standing }]], also)
@@ -521,6 +544,7 @@ export class LevelStore implements DeliveryStore {
   // ---- Looking and deciding ---------------------------------------------------------------------------
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
+    if (![wanted.lane, wanted.id, wanted.tag].every(isStorable)) return []
     const rows = wanted.id === undefined ? await this.#search(wanted, limit) : [await this.#row(wanted.id)]
     const found = rows.filter((row) => row !== undefined && isWanted(row, wanted)) as Row[]
     const sorted = inOrder(found)
@@ -528,8 +552,14 @@ export class LevelStore implements DeliveryStore {
     return Promise.all(sorted.slice(0, limit).map((row) => this.#whole(row)))
   }
 
+  async #sequenceOf(id: string): Promise<string> {
+    const row = await this.#row(id)
+    if (row) return row.sequence
+    throw pageLost()
+  }
+
   async #search(wanted: Omit<Query, 'limit'>, limit: number): Promise<Row[]> {
-    const after = wanted.after === undefined ? undefined : (await this.#row(wanted.after))?.sequence
+    const after = wanted.after === undefined ? undefined : await this.#sequenceOf(wanted.after)
     const rows: Row[] = []
     const reverse = wanted.newestFirst ?? false
     for (const prefix of prefixesOf(wanted)) {
@@ -581,30 +611,38 @@ export class LevelStore implements DeliveryStore {
       if (!row || !isPossible || row.reason === MOVING) throw lost(`The message ${id}`)
       if (action === 'resend')
         for (const name of row.files) if (!(await this.hasFile(name))) throw fileMissing()
-      const line = this.#auditLine({ at: now, who, action, subject: id, reason })
+      const line = this.#auditLine({ at: this.#wall(now), who, action, subject: id, reason })
       const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
       await this.#move([[row, decided(row, action, now)]], also)
     })
   }
 
-  pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
+  async pause(lane: string, isPaused: boolean, reason: string, who: string, now: number): Promise<void> {
+    assertStorable(lane)
     const key = KEY.paused(lane)
-    const line = { at: now, who, action: isPaused ? 'pause' : 'resume', subject: lane, reason } as const
-    return this.#reliably(() =>
+    const at = this.#wall(now)
+    const line = { at, who, action: isPaused ? 'pause' : 'resume', subject: lane, reason } as const
+    await this.#reliably(() =>
       this.#write([isPaused ? put(key, bytes(lane)) : del(key), this.#auditLine(line)]),
     )
   }
 
   looked(id: string, reason: string, who: string, now: number): Promise<void> {
     return this.#reliably(() =>
-      this.#write([this.#auditLine({ at: now, who, action: 'look', subject: id, reason })]),
+      this.#write([this.#auditLine({ at: this.#wall(now), who, action: 'look', subject: id, reason })]),
     )
   }
 
   begun(setAside: string, reason: string, who: string, now: number): Promise<void> {
     return this.#reliably(() =>
-      this.#write([this.#auditLine({ at: now, who, action: 'begin-new', subject: setAside, reason })]),
+      this.#write([
+        this.#auditLine({ at: this.#wall(now), who, action: 'begin-new', subject: setAside, reason }),
+      ]),
     )
+  }
+
+  #wall(time: number): number {
+    return onTheWall(this.clock, time)
   }
 
   #auditLine(line: AuditLine): Change {
@@ -761,11 +799,13 @@ export class LevelStore implements DeliveryStore {
     const used = new Set<string>()
     for await (const key of this.#keys('file')) used.add(key.split('!')[1]!)
     await this.#assertInPlace()
+    // A file has its time from the clock on the wall, which may have been set meanwhile.
+    const before = Math.min(now, this.#wall(now)) - NEW_FILE_MS
     for (const name of await readdir(this.#files).catch(failed)) {
       if (used.has(name)) continue
       const facts = await stat(this.#fileOf(name)).catch(() => undefined)
       // One that was stored just now may belong to a message that is about to be accepted.
-      if (facts && facts.mtimeMs < now - NEW_FILE_MS) await this.#alone(() => this.#removeUnused(name))
+      if (facts && facts.mtimeMs < before) await this.#alone(() => this.#removeUnused(name))
     }
   }
 
@@ -781,7 +821,7 @@ export class LevelStore implements DeliveryStore {
   }
 
   async #release(): Promise<void> {
-    await this.#identityFile?.close().catch(failed)
+    await this.#closeIdentity()
     await this.#db.close().catch(failed)
   }
 
@@ -966,14 +1006,21 @@ export class LevelStore implements DeliveryStore {
     await this.#alone(() => this.#sync())
   })
 
+  #reading(): ClockReading {
+    return { now: this.clock.now(), ahead: this.clock.ahead }
+  }
+
   /** The identity file comes after, so that it is never ahead of what is on the disk. */
   #sync(): Promise<void> {
     return this.#withDisk(async () => {
       const flushed = this.#flushed + 1
       await this.#db
-        .batch([put(KEY.flushed, bytes(digits(flushed)))], { sync: true })
+        .batch([put(KEY.flushed, bytes(digits(flushed))), put(KEY.clock, json(this.#reading()))], {
+          sync: true,
+        })
         .catch((error: unknown) => this.#broken(error))
-      await this.#identityFile!.flushed(flushed).catch((error: unknown) => this.#broken(error))
+      if (!this.#identityFile) throw closed()
+      await this.#identityFile.flushed(flushed).catch((error: unknown) => this.#broken(error))
       this.#flushed = flushed
     })
   }

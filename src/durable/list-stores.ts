@@ -23,30 +23,21 @@ export interface ListedStore {
 /** Stores that cannot be read are set aside under such a name, see {@link beginAnew}. */
 const SET_ASIDE = /\.unreadable-/
 
-/**
- * The embedded stores of a user directory.
- * @param isWanted others are not opened: a process may have them open
- */
-export async function embeddedStores(
-  userDir: string,
-  isWanted: (id: string) => boolean = () => true,
-): Promise<ListedStore[]> {
+/** The ids of the embedded stores of a user directory, of those too that are gone. */
+export async function embeddedIds(userDir: string): Promise<string[]> {
   const folders = await namesIn(path.join(userDir, STORES))
   const marks = (await namesIn(path.join(userDir, MARKS))).map((name) => path.basename(name, '.json'))
   const marked = await Promise.all(
     marks.map(async (id) => ((await readMark(placeIn(userDir, id).mark, 'embedded')) ? [id] : [])),
   )
-  const ids = new Set([...folders.filter((name) => !SET_ASIDE.test(name)), ...marked.flat()])
-  const listed: ListedStore[] = []
-  for (const id of [...ids].filter(isWanted).sort()) listed.push(await lookInto(id, placeIn(userDir, id)))
-  return listed
+  return [...new Set([...folders.filter((name) => !SET_ASIDE.test(name)), ...marked.flat()])].sort()
 }
 
 /**
  * All that lies in a database.
  * @throws RedoxError REDOX_STORE_…
  */
-export async function storesInDatabase(userDir: string, url: string): Promise<ListedStore[]> {
+export async function storesInDatabase(userDir: string | undefined, url: string): Promise<ListedStore[]> {
   const { PostgresStore } = await import('./postgres-store.js')
   return (await PostgresStore.queues(url)).map(({ queue, ...state }) => ({
     ...{ id: queue, place: placeIn(userDir, queue, url) },
@@ -54,7 +45,9 @@ export async function storesInDatabase(userDir: string, url: string): Promise<Li
   }))
 }
 
-async function lookInto(id: string, place: Place & { kind: 'embedded' }): Promise<ListedStore> {
+/** What lies in an embedded store. It is not open anywhere meanwhile, or its code says so. */
+export async function lookInto(userDir: string, id: string): Promise<ListedStore> {
+  const place = placeIn(userDir, id)
   const known = { id, place, waiting: 0, parked: 0 }
   const mark = await readMark(place.mark, 'embedded')
   // Nothing is begun where nothing is.

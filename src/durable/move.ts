@@ -1,6 +1,14 @@
 import { RedoxError } from '../errors'
+import { byTheClock, onTheWall } from './clock'
 import type { Content, Contents, Notes } from './contents'
-import { MOVING, type AuditLine, type MessageState, type Standing, type StoredMessage } from './store'
+import {
+  MOVING,
+  type AuditLine,
+  type DeliveryStore,
+  type MessageState,
+  type Standing,
+  type StoredMessage,
+} from './store'
 
 /**
  * Moves all messages of one store into another one, with their files, in the order of acceptance. They keep their ids,
@@ -37,7 +45,7 @@ export async function move(from: Contents, to: Contents, mover: Mover): Promise<
   let moved = 0
   if (from.identity === to.identity) throw sameStore()
   await finishEarlier(from, to, mover)
-  for await (const message of messagesOf(from)) {
+  for await (const message of messagesOf(from.store)) {
     const code = await moveOne(message, from, to, mover)
     if (code === undefined) moved++
     else left.push({ id: message.id, code })
@@ -47,7 +55,7 @@ export async function move(from: Contents, to: Contents, mover: Mover): Promise<
 
 /** All of a store, or those in a state, in the order of acceptance. */
 export async function* messagesOf(
-  { store }: Contents,
+  store: DeliveryStore,
   wanted: { state?: MessageState } = {},
 ): AsyncGenerator<StoredMessage> {
   let page = await store.find({ ...wanted, limit: AT_ONCE })
@@ -61,7 +69,7 @@ export async function* messagesOf(
 
 /** What has arrived and was forgotten where it came from. */
 async function finishEarlier(from: Contents, to: Contents, mover: Mover): Promise<void> {
-  for await (const { id, reason } of messagesOf(to, { state: 'parked' })) {
+  for await (const { id, reason } of messagesOf(to.store, { state: 'parked' })) {
     if (reason !== MOVING) continue
     const [source] = await from.store.find({ id, limit: 1 })
     if (source === undefined) await arrive(id, from, to, mover)
@@ -80,12 +88,12 @@ async function moveOne(
   if (typeof read === 'string') return read
   const { notes, copy } = read
   if (notes.move && notes.move.to !== to.identity) throw movesElsewhere(id)
-  const standing = notes.move?.standing ?? standingOf(message)
+  const standing = notes.move?.standing ?? standingOf(inTimeOf(to, message, from))
   const onItsWay = { ...notes, move: { from: from.identity, to: to.identity, standing } }
   const parked = { ...standing, state: 'parked', reason: MOVING, told: true } as const
   if (!notes.move)
     await from.store.restate(id, { ...parked, notes: from.sealNotes(id, onItsWay) }).catch(throwInUse(id))
-  await to.store.adopt({ ...copy, ...parked, notes: to.sealNotes(id, onItsWay) })
+  await to.store.adopt({ ...inTimeOf(to, copy, from), ...parked, notes: to.sealNotes(id, onItsWay) })
   await from.store.remove(id)
   await arrive(id, from, to, mover)
   return undefined
@@ -110,8 +118,21 @@ async function arrive(id: string, from: Contents, to: Contents, { who, reason }:
   if (arrived?.reason !== MOVING) return
   const { move: moving, ...notes } = to.notesOf(arrived)
   if (moving?.from !== from.identity) return
-  const line: AuditLine = { at: Date.now(), who, action: 'move', subject: id, reason }
+  const { clock } = to.store
+  const line: AuditLine = { at: onTheWall(clock, clock.now()), who, action: 'move', subject: id, reason }
   await to.store.restate(id, { ...moving.standing, notes: to.sealNotes(id, notes) }, line)
+}
+
+/** The message with its times by the clock of the other store. */
+function inTimeOf(to: Contents, message: StoredMessage, from: Contents): StoredMessage {
+  const [here, there] = [from.store.clock, to.store.clock]
+  const moved = (time: number): number => byTheClock(there, onTheWall(here, time))
+  const { acceptedAt, deadline, dueAt, endedAt } = message
+  return {
+    ...message,
+    ...{ acceptedAt: moved(acceptedAt), deadline: moved(deadline), dueAt: dueAt && moved(dueAt) },
+    ...(endedAt !== undefined && { endedAt: moved(endedAt) }),
+  }
 }
 
 /** Whether a request with it had begun goes along: what was being sent waits, and is known as one that may have arrived. */

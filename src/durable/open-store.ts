@@ -74,7 +74,7 @@ export async function beginAnew(
   const setAside = place.kind === 'embedded' ? await setFolderAside(place.folder) : undefined
   const { store } = await openAt(place, key, undefined)
   try {
-    await store.begun(setAside ?? '-', reason, who, Date.now())
+    await store.begun(setAside ?? '-', reason, who, store.clock.now())
     // Last: until then the new one is not the one that belongs here.
     await writeMark(place.mark, place.kind, store.identity)
   } finally {
@@ -92,6 +92,13 @@ async function openAt(place: Place, key: string, known: string | undefined): Pro
     throw error
   }
 }
+
+/**
+ * A store without its key: what is sealed in it cannot be read.
+ * @throws RedoxError REDOX_STORE_…
+ */
+export const openSealed = async (place: Place): Promise<DeliveryStore> =>
+  storeAt(place, await readMark(place.mark, place.kind))
 
 async function storeAt(place: Place, known: string | undefined): Promise<DeliveryStore> {
   if (place.kind === 'embedded') {

@@ -38,24 +38,24 @@ export class SharedPace implements PaceKeeper {
       const known = this.wait()
       const wait = known > 0 ? known : await this.#ask()
       if (wait <= 0) return 0
-      if (Date.now() + wait > until) return wait
+      if (performance.now() + wait > until) return wait
       await sleep(wait, undefined, { signal })
     }
   }
 
   wait(): number {
-    return this.#until - Date.now()
+    return this.#until - performance.now()
   }
 
   async #ask(): Promise<number> {
-    if (this.perWindow === 0 && Date.now() - this.#learntAt < LEARN_EVERY_MS) return 0
-    this.#learntAt = Date.now()
+    if (this.perWindow === 0 && performance.now() - this.#learntAt < LEARN_EVERY_MS) return 0
+    this.#learntAt = performance.now()
     const wait = await (this.perWindow === 0 ? this.shared.paused() : this.shared.turn(this.perWindow))
     this.#waitFor(wait)
     return wait
   }
 
   #waitFor(milliseconds: number): void {
-    if (milliseconds > 0) this.#until = Math.max(this.#until, Date.now() + milliseconds)
+    if (milliseconds > 0) this.#until = Math.max(this.#until, performance.now() + milliseconds)
   }
 }

@@ -53,13 +53,176 @@ const CANDIDATES = `
     WHERE m.queue = _queue AND NOT m.ordered AND m.state = 'held'
   )`
 
+/** How often a claim writes down how late it is. */
+const SEEN_EVERY_MS = 1000
+
+/** Nothing waits longer for a lock: what was given up here must not be done later. */
+export const LOCK_MS = 30_000
+
 // A function would keep plans that were made while its tables were empty, and read all of them when they have grown.
-const BY_INDEX = 'SET plan_cache_mode TO force_custom_plan SET enable_seqscan TO off'
+const BY_INDEX = `SET lock_timeout TO ${LOCK_MS} SET plan_cache_mode TO force_custom_plan SET enable_seqscan TO off`
 // The same for many rows of an index that are sorted after.
 const IN_ORDER = `${BY_INDEX} SET enable_bitmapscan TO off`
 
 /**
- * Makes what is needed. What reads and then writes is a function: in one each statement sees what was committed before it, locks that it waited for included.
+ * What reads and then writes is a function: in one each statement sees what was committed before it, locks that it waited
+ * for included.
+ */
+const FUNCTIONS = `
+-- The clock on the database's wall, and that of a queue: it is ahead by what the other one was set back, so that it
+-- never goes back itself. It has been as late as was seen already.
+CREATE OR REPLACE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+$$;
+CREATE OR REPLACE FUNCTION redox.now(_queue text) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT greatest(seen, redox.now() + ahead) FROM redox.queue WHERE queue = _queue;
+$$;
+CREATE OR REPLACE FUNCTION redox.see_clock(_queue text) RETURNS void LANGUAGE sql AS $$
+  UPDATE redox.queue SET ahead = greatest(ahead, seen - wall), seen = greatest(seen, wall + ahead)
+  FROM (SELECT redox.now() AS wall OFFSET 0) clock
+  WHERE queue = _queue AND wall + ahead NOT BETWEEN seen AND seen + ${SEEN_EVERY_MS};
+$$;
+
+-- Accepts; false: a file of it is not there. Of a lane one at a time: a number that is taken earlier and committed
+-- later would stand before one that somebody may have taken already. Its files stay until it is there itself.
+CREATE OR REPLACE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _owner text,
+  _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea)
+RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
+BEGIN
+  IF _ordered THEN PERFORM pg_advisory_xact_lock(hashtextextended(_queue || ' ' || _lane, ${SETUP_LOCK})); END IF;
+  IF EXISTS (SELECT FROM redox.message WHERE queue = _queue AND id = _id) THEN RETURN true; END IF;
+  PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_files) AND chunks IS NOT NULL
+    ORDER BY name FOR KEY SHARE;
+  IF EXISTS (
+    SELECT FROM unnest(_files) wanted WHERE NOT EXISTS (
+      SELECT FROM redox.file WHERE queue = _queue AND name = wanted AND chunks IS NOT NULL)
+  ) THEN RETURN false; END IF;
+  INSERT INTO redox.message (queue, id, sequence, lane, ordered, owner, accepted_at, deadline, patience, files, tags,
+    content, due_at)
+  VALUES (_queue, _id, nextval('redox.acceptance'), _lane, _ordered, _owner, _accepted_at, _deadline,
+    _deadline - _accepted_at, _files, _tags, _content, _accepted_at)
+  ON CONFLICT (queue, id) DO NOTHING;
+  RETURN true;
+END $$;
+
+-- One claim of a queue at a time: who comes next sees what was taken. Of each lane the first ones go first, so that
+-- much in one does not hold up the others. What a person or a late holder changes just now is left out.
+CREATE OR REPLACE FUNCTION redox.claim(_queue text, _holder text, _lease bigint, _limit int, _except text[])
+RETURNS SETOF redox.message LANGUAGE plpgsql ${IN_ORDER} AS $$
+DECLARE
+  _now bigint;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended(_queue, ${SETUP_LOCK}));
+  _now := redox.now(_queue);
+  -- Held too long, and something before it was sent again by a person: that goes first.
+  UPDATE redox.message late SET state = 'waiting', holder = NULL, held_until = NULL
+  WHERE queue = _queue AND state = 'held' AND ordered AND held_until <= _now AND EXISTS (
+    SELECT FROM redox.message earlier WHERE earlier.queue = _queue AND earlier.lane = late.lane
+      AND earlier.sequence < late.sequence AND ${OPEN.replace('state', 'earlier.state')});
+  RETURN QUERY
+  WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES},
+  ranked AS (
+    SELECT sequence, since, row_number() OVER (PARTITION BY lane ORDER BY since, sequence) AS place
+    FROM candidate WHERE since <= _now
+  ),
+  taken AS (
+    SELECT sequence FROM redox.message
+    WHERE sequence = ANY (ARRAY(SELECT sequence FROM ranked ORDER BY place, since, sequence LIMIT _limit))
+      AND (state = 'waiting' AND due_at <= _now OR state = 'held' AND held_until <= _now)
+    FOR UPDATE SKIP LOCKED
+  )
+  UPDATE redox.message m SET state = 'held', holder = _holder, held_until = _now + _lease
+  FROM taken WHERE m.sequence = taken.sequence
+  RETURNING m.*;
+  -- Last: what changes a message first and its queue then waits for none that does it the other way round.
+  PERFORM redox.see_clock(_queue);
+END $$;
+
+-- When a claim would next get something.
+CREATE OR REPLACE FUNCTION redox.next_due(_queue text, _except text[], _limit int DEFAULT 1)
+RETURNS bigint LANGUAGE plpgsql ${IN_ORDER} AS $$
+BEGIN
+  RETURN (WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES} SELECT min(since) FROM candidate);
+END $$;
+
+-- Numbers without gaps: whoever reads on after so many lines misses none that was written meanwhile.
+CREATE OR REPLACE FUNCTION redox.write_line(_queue text, _at bigint, _who text, _action text, _subject text,
+  _reason text)
+RETURNS void LANGUAGE sql AS $$
+  WITH line AS (UPDATE redox.queue SET lines = lines + 1 WHERE queue = _queue RETURNING lines)
+  INSERT INTO redox.audit SELECT _queue, lines, _at, _who, _action, _subject, _reason FROM line;
+$$;
+
+-- A file is there from now on. Of several that were put at once, one stays. False: its row is not there any more.
+CREATE OR REPLACE FUNCTION redox.complete(_queue text, _file bigint, _chunks int)
+RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
+BEGIN
+  UPDATE redox.file SET chunks = _chunks WHERE queue = _queue AND file = _file;
+  RETURN FOUND;
+EXCEPTION WHEN unique_violation THEN
+  DELETE FROM redox.file WHERE queue = _queue AND file = _file;
+  RETURN true;
+END $$;
+
+-- Deletes those of the files that no message has. Locked first, so that what is accepted meanwhile is seen.
+CREATE OR REPLACE FUNCTION redox.drop_unused(_queue text, _names text[])
+RETURNS void LANGUAGE plpgsql ${BY_INDEX} AS $$
+BEGIN
+  PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_names) AND chunks IS NOT NULL
+    ORDER BY name FOR UPDATE;
+  DELETE FROM redox.file f WHERE queue = _queue AND name = ANY (_names) AND chunks IS NOT NULL
+    AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name]);
+END $$;
+
+-- Forgets some of what ended before, and returns how many. What no node was told of has its own, earlier time.
+CREATE OR REPLACE FUNCTION redox.forget(_queue text, _before bigint, _untold_before bigint, _limit int)
+RETURNS int LANGUAGE plpgsql ${BY_INDEX} AS $$
+DECLARE
+  _gone int;
+  _names text[];
+BEGIN
+  WITH old AS (
+    SELECT sequence FROM redox.message
+    WHERE queue = _queue AND state IN ('delivered', 'discarded') AND ended_at < _before
+      AND (told OR ended_at < _untold_before)
+    ORDER BY ended_at LIMIT _limit FOR UPDATE SKIP LOCKED
+  ),
+  gone AS (DELETE FROM redox.message m USING old WHERE m.sequence = old.sequence RETURNING m.files)
+  SELECT (SELECT count(*) FROM gone), ARRAY(SELECT DISTINCT unnest(files) FROM gone) INTO _gone, _names;
+  PERFORM redox.drop_unused(_queue, _names);
+  RETURN _gone;
+END $$;
+
+-- Forgets files that were stored before and belong to no message, and what was left of unfinished ones.
+CREATE OR REPLACE FUNCTION redox.forget_files(_queue text, _before bigint)
+RETURNS void LANGUAGE plpgsql ${BY_INDEX} AS $$
+BEGIN
+  DELETE FROM redox.file WHERE queue = _queue AND chunks IS NULL AND stored_at <= _before;
+  PERFORM redox.drop_unused(_queue, ARRAY(
+    SELECT name FROM redox.file f WHERE queue = _queue AND chunks IS NOT NULL AND stored_at <= _before
+      AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name])));
+END $$;
+
+-- Counts a request and returns 0, or the milliseconds until one may be made. The row of the queue is locked first, so that two never count the same.
+CREATE OR REPLACE FUNCTION redox.turn(_queue text, _per_window int, _window bigint)
+RETURNS bigint LANGUAGE plpgsql ${BY_INDEX} AS $$
+DECLARE
+  _now bigint;
+  _wait bigint;
+BEGIN
+  SELECT paused_until INTO _wait FROM redox.queue WHERE queue = _queue FOR UPDATE;
+  _now := redox.now(_queue);
+  _wait := greatest(0, _wait - _now, (
+    SELECT at + _window - _now FROM redox.request WHERE queue = _queue ORDER BY at DESC OFFSET _per_window - 1 LIMIT 1));
+  IF _wait > 0 THEN RETURN _wait; END IF;
+  DELETE FROM redox.request WHERE queue = _queue AND at <= _now - _window;
+  INSERT INTO redox.request VALUES (_queue, _now);
+  RETURN 0;
+END $$;
+`
+
+/**
+ * Makes what is needed.
  */
 export const SCHEMA = `
 CREATE SCHEMA IF NOT EXISTS redox;
@@ -72,6 +235,8 @@ CREATE TABLE redox.queue (
   mark bytea,
   lines bigint NOT NULL DEFAULT 0,
   paused_until bigint NOT NULL DEFAULT 0,
+  ahead bigint NOT NULL DEFAULT 0,
+  seen bigint NOT NULL DEFAULT 0,
   -- When a process last took care of its messages.
   seen_at bigint
 );
@@ -161,146 +326,13 @@ CREATE TABLE redox.chunk (
 );
 ALTER TABLE redox.chunk ALTER bytes SET STORAGE EXTERNAL;
 
--- Accepts; false: a file of it is not there. Of a lane one at a time: a number that is taken earlier and committed
--- later would stand before one that somebody may have taken already. Its files stay until it is there itself.
-CREATE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _owner text,
-  _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea)
-RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
-BEGIN
-  IF _ordered THEN PERFORM pg_advisory_xact_lock(hashtextextended(_queue || ' ' || _lane, ${SETUP_LOCK})); END IF;
-  IF EXISTS (SELECT FROM redox.message WHERE queue = _queue AND id = _id) THEN RETURN true; END IF;
-  PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_files) AND chunks IS NOT NULL
-    ORDER BY name FOR KEY SHARE;
-  IF EXISTS (
-    SELECT FROM unnest(_files) wanted WHERE NOT EXISTS (
-      SELECT FROM redox.file WHERE queue = _queue AND name = wanted AND chunks IS NOT NULL)
-  ) THEN RETURN false; END IF;
-  INSERT INTO redox.message (queue, id, sequence, lane, ordered, owner, accepted_at, deadline, patience, files, tags,
-    content, due_at)
-  VALUES (_queue, _id, nextval('redox.acceptance'), _lane, _ordered, _owner, _accepted_at, _deadline,
-    _deadline - _accepted_at, _files, _tags, _content, _accepted_at)
-  ON CONFLICT (queue, id) DO NOTHING;
-  RETURN true;
-END $$;
-
--- One claim of a queue at a time: who comes next sees what was taken. Of each lane the first ones go first, so that
--- much in one does not hold up the others. What a person or a late holder changes just now is left out.
-CREATE FUNCTION redox.claim(_queue text, _holder text, _now bigint, _until bigint, _limit int,
-  _except text[])
-RETURNS SETOF redox.message LANGUAGE plpgsql ${IN_ORDER} AS $$
-BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended(_queue, ${SETUP_LOCK}));
-  -- Held too long, and something before it was sent again by a person: that goes first.
-  UPDATE redox.message late SET state = 'waiting', holder = NULL, held_until = NULL
-  WHERE queue = _queue AND state = 'held' AND ordered AND held_until <= _now AND EXISTS (
-    SELECT FROM redox.message earlier WHERE earlier.queue = _queue AND earlier.lane = late.lane
-      AND earlier.sequence < late.sequence AND ${OPEN.replace('state', 'earlier.state')});
-  RETURN QUERY
-  WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES},
-  ranked AS (
-    SELECT sequence, since, row_number() OVER (PARTITION BY lane ORDER BY since, sequence) AS place
-    FROM candidate WHERE since <= _now
-  ),
-  taken AS (
-    SELECT sequence FROM redox.message
-    WHERE sequence = ANY (ARRAY(SELECT sequence FROM ranked ORDER BY place, since, sequence LIMIT _limit))
-      AND (state = 'waiting' AND due_at <= _now OR state = 'held' AND held_until <= _now)
-    FOR UPDATE SKIP LOCKED
-  )
-  UPDATE redox.message m SET state = 'held', holder = _holder, held_until = _until
-  FROM taken WHERE m.sequence = taken.sequence
-  RETURNING m.*;
-END $$;
-
--- When a claim would next get something.
-CREATE FUNCTION redox.next_due(_queue text, _except text[], _limit int DEFAULT 1)
-RETURNS bigint LANGUAGE plpgsql ${IN_ORDER} AS $$
-BEGIN
-  RETURN (WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES} SELECT min(since) FROM candidate);
-END $$;
-
--- Numbers without gaps: whoever reads on after so many lines misses none that was written meanwhile.
-CREATE FUNCTION redox.write_line(_queue text, _at bigint, _who text, _action text, _subject text,
-  _reason text)
-RETURNS void LANGUAGE sql AS $$
-  WITH line AS (UPDATE redox.queue SET lines = lines + 1 WHERE queue = _queue RETURNING lines)
-  INSERT INTO redox.audit SELECT _queue, lines, _at, _who, _action, _subject, _reason FROM line;
-$$;
-
--- A file is there from now on. Of several that were put at once, one stays. False: its row is not there any more.
-CREATE FUNCTION redox.complete(_queue text, _file bigint, _chunks int)
-RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
-BEGIN
-  UPDATE redox.file SET chunks = _chunks WHERE queue = _queue AND file = _file;
-  RETURN FOUND;
-EXCEPTION WHEN unique_violation THEN
-  DELETE FROM redox.file WHERE queue = _queue AND file = _file;
-  RETURN true;
-END $$;
-
--- Deletes those of the files that no message has. Locked first, so that what is accepted meanwhile is seen.
-CREATE FUNCTION redox.drop_unused(_queue text, _names text[])
-RETURNS void LANGUAGE plpgsql ${BY_INDEX} AS $$
-BEGIN
-  PERFORM FROM redox.file WHERE queue = _queue AND name = ANY (_names) AND chunks IS NOT NULL
-    ORDER BY name FOR UPDATE;
-  DELETE FROM redox.file f WHERE queue = _queue AND name = ANY (_names) AND chunks IS NOT NULL
-    AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name]);
-END $$;
-
--- Forgets some of what ended before, and returns how many. What no node was told of has its own, earlier time.
-CREATE FUNCTION redox.forget(_queue text, _before bigint, _untold_before bigint, _limit int)
-RETURNS int LANGUAGE plpgsql ${BY_INDEX} AS $$
-DECLARE
-  _gone int;
-  _names text[];
-BEGIN
-  WITH old AS (
-    SELECT sequence FROM redox.message
-    WHERE queue = _queue AND state IN ('delivered', 'discarded') AND ended_at < _before
-      AND (told OR ended_at < _untold_before)
-    ORDER BY ended_at LIMIT _limit FOR UPDATE SKIP LOCKED
-  ),
-  gone AS (DELETE FROM redox.message m USING old WHERE m.sequence = old.sequence RETURNING m.files)
-  SELECT (SELECT count(*) FROM gone), ARRAY(SELECT DISTINCT unnest(files) FROM gone) INTO _gone, _names;
-  PERFORM redox.drop_unused(_queue, _names);
-  RETURN _gone;
-END $$;
-
--- Forgets files that were stored before and belong to no message, and what was left of unfinished ones.
-CREATE FUNCTION redox.forget_files(_queue text, _before bigint)
-RETURNS void LANGUAGE plpgsql ${BY_INDEX} AS $$
-BEGIN
-  DELETE FROM redox.file WHERE queue = _queue AND chunks IS NULL AND stored_at <= _before;
-  PERFORM redox.drop_unused(_queue, ARRAY(
-    SELECT name FROM redox.file f WHERE queue = _queue AND chunks IS NOT NULL AND stored_at <= _before
-      AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name])));
-END $$;
-
--- Counts a request and returns 0, or the milliseconds until one may be made. By the clock of the database: it is the
--- same for all. The row of the queue is locked first, so that two never count the same.
-CREATE FUNCTION redox.turn(_queue text, _per_window int, _window bigint)
-RETURNS bigint LANGUAGE plpgsql ${BY_INDEX} AS $$
-DECLARE
-  _now bigint;
-  _wait bigint;
-BEGIN
-  SELECT paused_until INTO _wait FROM redox.queue WHERE queue = _queue FOR UPDATE;
-  _now := redox.now();
-  _wait := greatest(0, _wait - _now, (
-    SELECT at + _window - _now FROM redox.request WHERE queue = _queue ORDER BY at DESC OFFSET _per_window - 1 LIMIT 1));
-  IF _wait > 0 THEN RETURN _wait; END IF;
-  DELETE FROM redox.request WHERE queue = _queue AND at <= _now - _window;
-  INSERT INTO redox.request VALUES (_queue, _now);
-  RETURN 0;
-END $$;
-
-CREATE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
-$$;
-`
+${FUNCTIONS}`
 
 /** What a version lacks of the one after it. */
 export const UPGRADES: Record<number, string> = {
-  1: 'ALTER TABLE redox.queue ADD COLUMN seen_at bigint;',
+  1: `
+    ALTER TABLE redox.queue ADD COLUMN seen_at bigint, ADD COLUMN ahead bigint NOT NULL DEFAULT 0,
+      ADD COLUMN seen bigint NOT NULL DEFAULT 0;
+    DROP FUNCTION redox.claim(text, text, bigint, bigint, int, text[]);
+    ${FUNCTIONS}`,
 }

@@ -3,8 +3,9 @@ import type { Pool, QueryResultRow } from 'pg'
 import { RedoxError, type RedoxErrorCode } from '../errors'
 import { tlsFault } from '../transport/faults'
 import { WINDOW_MS, type PaceKeeper } from '../transport/retry'
+import { onTheWall, type StoreClock } from './clock'
 import { SharedPace } from './postgres-pace'
-import { SCHEMA, SETUP_LOCK, UPGRADES, VERSION } from './postgres-schema'
+import { LOCK_MS, SCHEMA, SETUP_LOCK, UPGRADES, VERSION } from './postgres-schema'
 import {
   MOVING,
   STATES,
@@ -21,6 +22,7 @@ import {
   type Standing,
   type StoredMessage,
 } from './store'
+import { assertStorable, assertVersion, isStorable, pageLost, textsOf } from './store-errors'
 
 export interface PostgresOptions {
   /** postgres://user:password@host:5432/database */
@@ -51,14 +53,23 @@ interface MessageRow extends QueryResultRow {
   ended_at: string | null
 }
 
-// A statement takes milliseconds. What takes this long waits for something that does not come.
-const STATEMENT_MS = 30_000
 const CONNECT_MS = 10_000
 const CONNECTIONS = 4
 
 const AN_HOUR_MS = 3_600_000
 /** Messages that are forgotten in one statement; each may have a file of 30 MB. */
 const FORGOTTEN_AT_ONCE = 100
+
+const INSUFFICIENT_PRIVILEGE = '42501'
+
+/** Whether the user has the rights on all tables and sequences that the statements of the store need. */
+const RIGHTS = `
+  SELECT bool_and(has_schema_privilege(relnamespace, 'USAGE') AND CASE relkind
+    WHEN 'S' THEN has_sequence_privilege(c.oid, 'USAGE')
+    ELSE has_table_privilege(c.oid, 'SELECT') AND (relname = 'version' OR has_table_privilege(c.oid, 'INSERT')
+      AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) END) AS has_all
+  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+  WHERE nspname = 'redox' AND (relkind = 'r' OR relname = 'acceptance')`
 
 /** From which states a person may take a message. */
 const DECIDED: Record<Action, MessageState[]> = {
@@ -77,6 +88,7 @@ export class PostgresStore implements DeliveryStore {
   readonly #failed: (error: unknown) => never
   /** by lane, what is being accepted last: the pool would not keep them in order, nor leave room for others */
   readonly #accepting = new Map<string, Promise<void>>()
+  readonly clock = new DatabaseClock()
   #closed: Promise<void> | undefined
   #identity = ''
 
@@ -110,27 +122,17 @@ export class PostgresStore implements DeliveryStore {
     const found = await this.#version()
     if (known !== undefined && found === undefined) throw otherDatabase()
     if (found === undefined || found < VERSION) await this.#setUp()
-    else assertKnown(found)
-    await this.#compareClocks()
+    else assertVersion(found, VERSION)
+    // Now, not when the first message comes.
+    const [rights] = await this.#rows<{ has_all: boolean }>(RIGHTS, [])
+    if (rights?.has_all !== true) return this.#failed({ code: INSUFFICIENT_PRIVILEGE })
     const [row] = await this.#ask<{ mark: Buffer | null }>(
       'SELECT mark FROM redox.queue WHERE queue = $1',
       [],
     )
     if (known !== undefined && (!row?.mark || identityOf(row.mark) !== known)) throw otherDatabase()
     await this.#ask('INSERT INTO redox.queue (queue) VALUES ($1) ON CONFLICT DO NOTHING', [])
-  }
-
-  /** Who holds a message until when is told in this machine's time: one that is ahead would take what others hold. */
-  async #compareClocks(): Promise<void> {
-    const now = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'
-    const [row] = await this.#rows<{ now: string }>(now, [])
-    const seconds = Math.round((Date.now() - Number(row?.now)) / 1000)
-    if (Math.abs(seconds) <= CLOCK_TOLERANCE_SECONDS) return
-    throw new RedoxError(
-      'REDOX_STORE_UNAVAILABLE',
-      `The clock of this machine and that of the store's PostgreSQL are ${Math.abs(seconds)} s apart: set them right.`,
-      { clockSkewSeconds: seconds },
-    )
+    await this.nextDue(0, [])
   }
 
   /** Of all who begin at once, one makes or changes the tables, all or none of them; the others wait for it. */
@@ -140,10 +142,11 @@ export class PostgresStore implements DeliveryStore {
     try {
       await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${SETUP_LOCK})`)
       const found = await this.#version(client)
-      if (found !== undefined) assertKnown(found)
+      if (found !== undefined) assertVersion(found, VERSION)
       await client.query(found === undefined ? SCHEMA : upgradeFrom(found))
       await client.query('COMMIT')
     } catch (error) {
+      if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw mayNotSetUp()
       this.#failed(error)
     } finally {
       // Closed, not given back: that also undoes what was left half done.
@@ -156,7 +159,7 @@ export class PostgresStore implements DeliveryStore {
     const table = `SELECT FROM pg_tables WHERE schemaname = 'redox' AND tablename = 'version'`
     if ((await this.#rows(table, [], database)).length === 0) return undefined
     const versions = await this.#rows<{ version: number }>('SELECT version FROM redox.version', [], database)
-    return versions[0]?.version
+    return versions[0]?.version ?? NaN
   }
 
   async mark(own: Buffer): Promise<Buffer> {
@@ -192,6 +195,7 @@ export class PostgresStore implements DeliveryStore {
   }
 
   async #accept(message: NewMessage): Promise<void> {
+    assertStorable(...textsOf(message))
     const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
     const [row] = await this.#ask<{ accept: boolean }>(
       'SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
@@ -201,16 +205,16 @@ export class PostgresStore implements DeliveryStore {
       throw new RedoxError('REDOX_STORE_LOST', `A file of the message ${id} is not in the store any more.`)
   }
 
-  async claim({ holder, now, until, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
-    const claim = 'SELECT * FROM redox.claim($1, $2, $3, $4, $5, $6)'
-    return inOrder(await this.#ask<MessageRow>(claim, [holder, now, until, limit, except]))
+  async claim({ holder, leaseMs, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
+    const claim = 'SELECT * FROM redox.claim($1, $2, $3, $4, $5)'
+    return inOrder(await this.#ask<MessageRow>(claim, [holder, leaseMs, limit, except]))
   }
 
-  async renew(holder: string, ids: string[], until: number): Promise<void> {
+  async renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
     await this.#ask(
-      `UPDATE redox.message SET held_until = $4
+      `UPDATE redox.message SET held_until = redox.now($1) + $4::bigint
        WHERE queue = $1 AND holder = $2 AND id = ANY ($3) AND state = 'held'`,
-      [holder, ids, until],
+      [holder, ids, leaseMs],
     )
   }
 
@@ -250,24 +254,28 @@ export class PostgresStore implements DeliveryStore {
   }
 
   async nextDue(now: number, except: string[]): Promise<number | undefined> {
-    const rows = await this.#ask<{ due: string | null }>('SELECT redox.next_due($1, $2) AS due', [except])
-    const due = rows[0]?.due
-    return due == null ? undefined : Math.max(now, Number(due))
+    const [row] = await this.#ask<{ due: string | null; now: string; ahead: string }>(
+      'SELECT redox.next_due($1, $2) AS due, redox.now($1) AS now, ahead FROM redox.queue WHERE queue = $1',
+      [except],
+    )
+    this.clock.set(Number(row!.now), Number(row!.ahead))
+    const { due } = row!
+    return due === null ? undefined : Math.max(now, Number(due))
   }
 
   // ---- Telling the nodes ------------------------------------------------------------------------------
 
-  async untold({ holder, now, until, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
+  async untold({ holder, leaseMs, limit, owners }: Hold & { owners: string[] }): Promise<StoredMessage[]> {
     const rows = await this.#ask<MessageRow>(
       `WITH taken AS (
          SELECT sequence FROM redox.message
-         WHERE queue = $1 AND owner = ANY ($6) AND NOT told AND state IN ('parked', 'delivered')
-           AND (teller IS NULL OR teller = $2 OR telling_until <= $3)
-         ORDER BY ended_at, sequence LIMIT $5 FOR UPDATE SKIP LOCKED
+         WHERE queue = $1 AND owner = ANY ($5) AND NOT told AND state IN ('parked', 'delivered')
+           AND (teller IS NULL OR teller = $2 OR telling_until <= redox.now($1))
+         ORDER BY ended_at, sequence LIMIT $4 FOR UPDATE SKIP LOCKED
        )
-       UPDATE redox.message m SET teller = $2, telling_until = $4
+       UPDATE redox.message m SET teller = $2, telling_until = redox.now($1) + $3::bigint
        FROM taken WHERE m.sequence = taken.sequence RETURNING m.*`,
-      [holder, now, until, limit, owners],
+      [holder, leaseMs, limit, owners],
     )
     return inOrder(rows, ({ ended_at: endedAt }) => Number(endedAt))
   }
@@ -281,7 +289,7 @@ export class PostgresStore implements DeliveryStore {
   }
 
   async touch(): Promise<void> {
-    await this.#ask('UPDATE redox.queue SET seen_at = redox.now() WHERE queue = $1', [])
+    await this.#ask('UPDATE redox.queue SET seen_at = redox.now($1) WHERE queue = $1', [])
   }
 
   /**
@@ -294,7 +302,7 @@ export class PostgresStore implements DeliveryStore {
     try {
       const version = await store.#version()
       if (version === undefined) return []
-      assertKnown(version)
+      assertVersion(version, VERSION)
       if (version < VERSION) await store.#setUp()
       return (await store.#rows<QueueRow>(QUEUES, [])).map(queueState)
     } finally {
@@ -305,6 +313,7 @@ export class PostgresStore implements DeliveryStore {
   // ---- Moving to another store ------------------------------------------------------------------------
 
   async adopt(message: StoredMessage): Promise<void> {
+    assertStorable(...textsOf(message))
     const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
     const { state, attempts, dueAt, begun, reason, notes, told, endedAt } = message
     await this.#ask(
@@ -330,7 +339,7 @@ export class PostgresStore implements DeliveryStore {
       `WITH changed AS (
          UPDATE redox.message SET state = $3, reason = $4, due_at = $5, told = $6, ended_at = $7, notes = $8,
            holder = NULL, held_until = NULL, teller = NULL, telling_until = NULL
-         WHERE queue = $1 AND id = $2 AND (state <> 'held' OR held_until <= redox.now()) RETURNING id
+         WHERE queue = $1 AND id = $2 AND (state <> 'held' OR held_until <= redox.now($1)) RETURNING id
        )
        SELECT CASE WHEN $9::bigint IS NULL THEN NULL ELSE redox.write_line($1, $9, $10, $11, $12, $13) END FROM changed`,
       [
@@ -351,6 +360,7 @@ export class PostgresStore implements DeliveryStore {
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
     const { state, lane, id, tag, since, till, after, newestFirst } = wanted
+    if (![lane, id, tag].every(isStorable)) return []
     const [behind, direction] = newestFirst ? ['<', 'DESC'] : ['>', 'ASC']
     const values: unknown[] = [limit]
     const conditions = ['queue = $1']
@@ -364,7 +374,7 @@ export class PostgresStore implements DeliveryStore {
     where('id = ?', id)
     where('accepted_at >= ?', since)
     where('accepted_at <= ?', till)
-    where(`sequence ${behind} (SELECT sequence FROM redox.message WHERE queue = $1 AND id = ?)`, after)
+    if (after !== undefined) where(`sequence ${behind} ?`, await this.#sequenceOf(after))
     where('tags @> ARRAY[?]', tag)
     // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
     // through all.
@@ -372,6 +382,13 @@ export class PostgresStore implements DeliveryStore {
     const text = `SELECT * FROM (SELECT * FROM redox.message WHERE ${conditions.join(' AND ')}${fence}) found
       ORDER BY sequence ${direction} LIMIT $2`
     return (await this.#ask<MessageRow>(text, values)).map(stored)
+  }
+
+  async #sequenceOf(id: string): Promise<string> {
+    const text = 'SELECT sequence FROM redox.message WHERE queue = $1 AND id = $2'
+    const [row] = isStorable(id) ? await this.#ask<{ sequence: string }>(text, [id]) : []
+    if (row) return row.sequence
+    throw pageLost()
   }
 
   async lanes(): Promise<LaneState[]> {
@@ -402,14 +419,15 @@ export class PostgresStore implements DeliveryStore {
         ? `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
            ended_at = NULL`
         : `state = '${action === 'discard' ? 'discarded' : 'delivered'}', told = true, ended_at = $3`
+    if (!isStorable(id)) throw messageLost(id)
     const lines = await this.#ask(
       `WITH decided AS (
          UPDATE redox.message SET ${set}, reason = $5, notes = coalesce($8, notes), teller = NULL,
            telling_until = NULL
          WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' RETURNING id
        )
-       SELECT redox.write_line($1, $3, $4, $5, id, $6) FROM decided`,
-      [id, now, who, action, reason, DECIDED[action], notes ?? null],
+       SELECT redox.write_line($1, $9, $4, $5, id, $6) FROM decided`,
+      [id, now, who, action, reason, DECIDED[action], notes ?? null, this.#wall(now)],
     )
     if (lines.length === 0) throw messageLost(id)
   }
@@ -418,17 +436,23 @@ export class PostgresStore implements DeliveryStore {
     const change = isPaused
       ? 'INSERT INTO redox.paused VALUES ($1, $2) ON CONFLICT DO NOTHING'
       : 'DELETE FROM redox.paused WHERE queue = $1 AND lane = $2'
+    assertStorable(lane)
     await this.#ask(`WITH changed AS (${change}) SELECT redox.write_line($1, $3, $4, $5, $2, $6)`, [
-      ...[lane, now, who, isPaused ? 'pause' : 'resume', reason],
+      ...[lane, this.#wall(now), who, isPaused ? 'pause' : 'resume', reason],
     ])
   }
 
   async looked(id: string, reason: string, who: string, now: number): Promise<void> {
-    await this.#ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [now, who, id, reason])
+    await this.#ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [this.#wall(now), who, id, reason])
   }
 
   async begun(setAside: string, reason: string, who: string, now: number): Promise<void> {
-    await this.#ask(`SELECT redox.write_line($1, $2, $3, 'begin-new', $4, $5)`, [now, who, setAside, reason])
+    const values = [this.#wall(now), who, setAside, reason]
+    await this.#ask(`SELECT redox.write_line($1, $2, $3, 'begin-new', $4, $5)`, values)
+  }
+
+  #wall(time: number): number {
+    return onTheWall(this.clock, time)
   }
 
   async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
@@ -445,10 +469,11 @@ export class PostgresStore implements DeliveryStore {
   async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
     // A file that is put again is as new: nothing forgets it before its message is accepted.
     const renew =
-      'UPDATE redox.file SET stored_at = $3 WHERE queue = $1 AND name = $2 AND chunks IS NOT NULL RETURNING file'
-    if ((await this.#ask(renew, [name, Date.now()])).length > 0) return
-    const add = 'INSERT INTO redox.file (queue, name, stored_at) VALUES ($1, $2, $3) RETURNING file'
-    const [draft] = await this.#ask<{ file: string }>(add, [name, Date.now()])
+      'UPDATE redox.file SET stored_at = redox.now($1) WHERE queue = $1 AND name = $2 AND chunks IS NOT NULL RETURNING file'
+    if ((await this.#ask(renew, [name])).length > 0) return
+    const add =
+      'INSERT INTO redox.file (queue, name, stored_at) VALUES ($1, $2, redox.now($1)) RETURNING file'
+    const [draft] = await this.#ask<{ file: string }>(add, [name])
     try {
       await this.#fill(draft!.file, chunks)
     } catch (error) {
@@ -509,8 +534,9 @@ export class PostgresStore implements DeliveryStore {
   pace(perFiveMinutes: number): PaceKeeper {
     const wait = async (text: string, values: unknown[]): Promise<number> =>
       Number((await this.#ask<{ wait: string }>(text, values))[0]!.wait)
-    const paused = 'SELECT greatest(0, paused_until - redox.now()) AS wait FROM redox.queue WHERE queue = $1'
-    const pause = `UPDATE redox.queue SET paused_until = greatest(paused_until, redox.now() + $2) WHERE queue = $1`
+    const paused =
+      'SELECT greatest(0, paused_until - redox.now($1)) AS wait FROM redox.queue WHERE queue = $1'
+    const pause = `UPDATE redox.queue SET paused_until = greatest(paused_until, redox.now($1) + $2) WHERE queue = $1`
     return new SharedPace(
       {
         turn: (perWindow) => wait('SELECT redox.turn($1, $2, $3) AS wait', [perWindow, WINDOW_MS]),
@@ -546,6 +572,21 @@ export class PostgresStore implements DeliveryStore {
   }
 }
 
+/** The clock of the queue in the database, as it was read last. */
+class DatabaseClock implements StoreClock {
+  #read = { now: 0, monotonic: 0 }
+  ahead = 0
+
+  set(now: number, ahead: number): void {
+    this.#read = { now, monotonic: performance.now() }
+    this.ahead = ahead
+  }
+
+  now(): number {
+    return Math.floor(this.#read.now + performance.now() - this.#read.monotonic)
+  }
+}
+
 async function loadPool(): Promise<typeof Pool> {
   try {
     // Loaded here: whoever does not share a database does not need it.
@@ -564,9 +605,8 @@ function makePool(Made: typeof Pool, url: string): Pool {
       connectionString: url,
       max: CONNECTIONS,
       connectionTimeoutMillis: CONNECT_MS,
-      statement_timeout: STATEMENT_MS,
-      // Also over a connection that died without a word.
-      query_timeout: STATEMENT_MS + 5000,
+      // Also over a connection that died without a word. No timeout of the server's: a PgBouncer refuses its parameter.
+      query_timeout: LOCK_MS + 5000,
       keepAlive: true,
       application_name: 'node-red-redox',
     })
@@ -673,7 +713,7 @@ interface QueueRow extends QueryResultRow {
 }
 
 const QUEUES = `
-  SELECT queue, redox.now() - seen_at AS idle, count(m.id) FILTER (WHERE m.state <> 'parked') AS waiting,
+  SELECT queue, redox.now(queue) - seen_at AS idle, count(m.id) FILTER (WHERE m.state <> 'parked') AS waiting,
     count(m.id) FILTER (WHERE m.state = 'parked') AS parked
   FROM redox.queue q LEFT JOIN redox.message m USING (queue)
   WHERE m.state IS NULL OR m.state IN ('waiting', 'held', 'parked')
@@ -692,21 +732,6 @@ const upgradeFrom = (version: number): string =>
     `UPDATE redox.version SET version = ${VERSION}`,
   ].join('\n')
 
-/** @throws RedoxError for a version that this release does not know */
-function assertKnown(version: number): void {
-  if (version > VERSION)
-    throw new RedoxError(
-      'REDOX_STORE_NEWER',
-      `The database was set up by a newer release of this package (its version is ${version}, this release knows ` +
-        `${VERSION}). Update the package here.`,
-    )
-  if (version < 1)
-    throw new RedoxError(
-      'REDOX_STORE_UNREADABLE',
-      `The database says that its version is ${version}, which no release of this package has made. Nothing was changed.`,
-    )
-}
-
 const messageLost = (id: string): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
@@ -715,6 +740,15 @@ const messageLost = (id: string): RedoxError =>
 
 const fileLost = (): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', 'A file of the message is not in the store any more.')
+
+/** Makes tables, and is not allowed to. */
+const mayNotSetUp = (): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNAVAILABLE',
+    'The PostgreSQL of the store does not allow its user to make the schema "redox": grant it CREATE on the database, ' +
+      'or let a user who has it start first, see docs/operations.md.',
+    { fault: INSUFFICIENT_PRIVILEGE },
+  )
 
 /** By the beginning of the SQLSTATE, or by the system's code; the first that fits. */
 const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
@@ -735,9 +769,11 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
     'has no database of that name: create it, or check the end of its URL',
   ],
   [
-    '42501',
+    INSUFFICIENT_PRIVILEGE,
     'REDOX_STORE_UNAVAILABLE',
-    'does not allow its user to make or use the schema "redox": grant it CREATE on the database',
+    'does not allow its user to read and write in the schema "redox": its owner has to GRANT USAGE ON SCHEMA redox, ' +
+      'SELECT, INSERT, UPDATE, DELETE ON ALL TABLES, USAGE ON ALL SEQUENCES and EXECUTE ON ALL FUNCTIONS IN SCHEMA ' +
+      'redox to it, see docs/operations.md',
   ],
   [
     '25006',
@@ -750,16 +786,26 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
     `has no connection left: each process needs up to ${CONNECTIONS}, see its max_connections`,
   ],
   ['53100', 'REDOX_STORE_FULL', 'has no room left on its disk: make room; nothing that was accepted is lost'],
+  ['57014', 'REDOX_STORE_UNAVAILABLE', 'did not answer in time: look at its load, locks and timeouts'],
   [
-    '57014',
+    '55P03',
     'REDOX_STORE_UNAVAILABLE',
-    `did not answer within ${STATEMENT_MS / 1000} seconds: look at its load and locks`,
+    `kept a lock for longer than ${LOCK_MS / 1000} seconds: look at its locks`,
+  ],
+  [
+    '42P01',
+    'REDOX_STORE_UNREADABLE',
+    'lacks a table of the schema "redox": something was removed there, restore it from a backup',
+  ],
+  [
+    '42883',
+    'REDOX_STORE_UNREADABLE',
+    'lacks a function of the schema "redox": something was removed there, restore it from a backup',
   ],
   ['22', 'REDOX_INTERNAL', 'does not take a value: please report it'],
   ['XX001', 'REDOX_STORE_UNREADABLE', 'reports damaged data: restore it from a backup'],
   ['XX002', 'REDOX_STORE_UNREADABLE', 'reports a damaged index: see REINDEX in its manual'],
 ]
-const CLOCK_TOLERANCE_SECONDS = 5
 const CONNECTION_CLASSES = ['08', '57P']
 
 /** The driver's own words are left out: they may hold what was written, or the password. */
@@ -769,15 +815,27 @@ function failure(error: unknown, place: string): RedoxError {
   const known = FAILURES.find(([start]) => code?.startsWith(start))
   const detail = code === undefined ? {} : { fault: code }
   if (known) return new RedoxError(known[1], `The PostgreSQL of the store${place} ${known[2]}.`, detail)
-  const tls = tlsTrouble(error, code)
-  if (tls)
-    return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${tls}.`, detail)
+  const trouble = parameterTrouble(error) ?? tlsTrouble(error, code)
+  if (trouble)
+    return new RedoxError(
+      'REDOX_STORE_UNAVAILABLE',
+      `The PostgreSQL of the store${place} ${trouble}.`,
+      detail,
+    )
   const isAnswer =
     /^(?!E)[0-9A-Z]{5}$/.test(code ?? '') && !CONNECTION_CLASSES.some((start) => code?.startsWith(start))
   const text = isAnswer
     ? `answered with the error ${code}: look it up in its log`
     : `cannot be reached${code === undefined ? '' : ` (${code})`}: check that it runs, and the host and port of its URL`
   return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${text}.`, detail)
+}
+
+/** PgBouncer has no code for it. */
+function parameterTrouble(error: unknown): string | undefined {
+  const words = error instanceof Error ? error.message : ''
+  const name = /unsupported startup parameter: (\w{1,40})/.exec(words)?.[1]
+  if (name === undefined) return undefined
+  return `is behind a PgBouncer that refuses the parameter "${name}" of its URL: leave it out, or name it in ignore_startup_parameters of PgBouncer`
 }
 
 function tlsTrouble(error: unknown, code = ''): string | undefined {

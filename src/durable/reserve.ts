@@ -18,7 +18,6 @@ const PLENTY = 1_073_741_824
 const PLENTY_FOR_MS = 500
 
 export class Reserve {
-  #isWhole = false
   #plentyUntil = 0
   #restoring: Promise<boolean> | undefined
 
@@ -39,7 +38,6 @@ export class Reserve {
 
   async giveUp(): Promise<void> {
     await this.#restoring?.catch(() => undefined)
-    this.#isWhole = false
     this.#plentyUntil = 0
     await rm(this.#file, { force: true }).catch(failed)
   }
@@ -49,7 +47,7 @@ export class Reserve {
     // Until LevelDB has written it to a table it is there twice; and as much as the reserve stays free, so that LevelDB
     // never needs it for what is accepted.
     const needed = this.size + 2 * bytes
-    if (this.#isWhole && performance.now() < this.#plentyUntil && needed <= PLENTY / 2) return true
+    if (performance.now() < this.#plentyUntil && needed <= PLENTY / 2) return true
     if (!(await this.#restore())) return false
     const free = await this.#free()
     this.#plentyUntil = free >= PLENTY ? performance.now() + PLENTY_FOR_MS : 0
@@ -77,10 +75,8 @@ export class Reserve {
   }
 
   async #isThereOrMade(): Promise<boolean> {
-    if (this.#isWhole) return true
     const found = await stat(this.#file).catch(() => undefined)
-    this.#isWhole = found?.size === this.size || (await this.#make())
-    return this.#isWhole
+    return found?.size === this.size || this.#make()
   }
 
   async #make(): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { PaceKeeper } from '../transport/retry'
+import type { StoreClock } from './clock'
 
 /**
  * The contract of the stores that durable delivery keeps its messages in. Two keep it: one for a single process,
@@ -8,7 +9,8 @@ import type { PaceKeeper } from '../transport/retry'
  * that cannot be read back. Whatever a store cannot do rejects with a RedoxError: REDOX_STORE_UNAVAILABLE, _LOCKED,
  * _UNREADABLE, _NEWER, _FULL or _LOST.
  *
- * Times are milliseconds since 1970. They are given by whoever calls, so that a test can choose them.
+ * Times are milliseconds since 1970 by the clock of the store, see {@link StoreClock}: that of one process, or of the
+ * database that several share.
  */
 
 /**
@@ -64,12 +66,11 @@ export interface StoredMessage extends NewMessage {
 /** A node may be disabled over a weekend, however soon after its delivery a message is to be forgotten. */
 export const UNTOLD_MS = 72 * 3_600_000
 
-/** A turn of holding messages: nobody else has them until then. */
+/** A turn of holding messages: no other holder has them for so long, counted by the store. */
 export interface Hold {
   /** of one process; another one after each start */
   holder: string
-  now: number
-  until: number
+  leaseMs: number
   limit: number
 }
 
@@ -110,6 +111,7 @@ export type Action = 'resend' | 'mark-delivered' | 'discard'
 
 /** One line of the record of who did what. Only ever added to. */
 export interface AuditLine {
+  /** as the clock on the wall told it */
   at: number
   who: string
   action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
@@ -141,6 +143,8 @@ export interface DeliveryStore {
   /** Random; of this store alone, for ever: with another one it is another store. Known once `mark` has resolved. */
   readonly identity: string
 
+  readonly clock: StoreClock
+
   /**
    * Resolves when messages can be accepted. What was accepted may go on also when they cannot.
    * @throws RedoxError why not
@@ -149,7 +153,8 @@ export interface DeliveryStore {
 
   /**
    * Durable once it resolves. Of messages with the same id the first is kept.
-   * @throws RedoxError REDOX_STORE_LOST when one of its files is not stored, or was just forgotten
+   * @throws RedoxError REDOX_STORE_LOST when one of its files is not stored, or was just forgotten; REDOX_BAD_INPUT
+   *   when an id or the lane is no text that can be stored
    */
   accept(message: NewMessage): Promise<void>
 
@@ -164,7 +169,7 @@ export interface DeliveryStore {
   touch(): Promise<void>
 
   /** Keeps what is held for longer. */
-  renew(holder: string, ids: string[], until: number): Promise<void>
+  renew(holder: string, ids: string[], leaseMs: number): Promise<void>
 
   /** A request with the message begins now. Durable once it resolves. */
   begin(id: string, holder: string): Promise<void>
@@ -199,7 +204,10 @@ export interface DeliveryStore {
   /** Forgets a message, and its files if no other has them. Durable once it resolves. */
   remove(id: string): Promise<void>
 
-  /** In the order of acceptance, unless the query says otherwise. */
+  /**
+   * In the order of acceptance, unless the query says otherwise.
+   * @throws RedoxError REDOX_STORE_LOST when the message `after` is not there any more
+   */
   find(query: Query): Promise<StoredMessage[]>
   /** Lanes that something waits, is held or is parked in, and those that are paused. */
   lanes(): Promise<LaneState[]>

@@ -14,7 +14,7 @@ export interface Verified {
 /** Opens every message of a store, and reads its files to their ends. */
 export async function verify(contents: Contents): Promise<Verified> {
   const verified: Verified = { messages: 0, files: 0, unreadable: [] }
-  for await (const message of messagesOf(contents)) {
+  for await (const message of messagesOf(contents.store)) {
     verified.messages++
     try {
       verified.files += await readWhole(contents, message)

@@ -1,52 +1,61 @@
 import { badInput } from '../errors'
+import { joined, part, slicesOf, type Text } from './text'
 
-/** Whether white space stands between lines of one length. Words are no base64: they would become noise. */
-function isInLines(text: string): boolean {
-  const lines = text.trim().split(/\s+/)
-  const last = lines.pop()!
-  const { length } = lines[0] ?? ''
-  return (
-    lines.length === 0 ||
-    (length >= 16 && last.length <= length && lines.every((line) => line.length === length))
-  )
-}
-
-const CANONICAL = /^[A-Za-z0-9+/]*={0,2}$/
-
-/** Bytes of base64 in one line, in the alphabet of RFC 4648; undefined when its length is none. */
-function decodeCompact(compact: string): Buffer | undefined {
-  const isWhole = compact.endsWith('=') ? compact.length % 4 === 0 : compact.length % 4 !== 1
-  return isWhole ? Buffer.from(compact, 'base64') : undefined
-}
-
-/** Line breaks, spaces and the url-safe alphabet are all seen in practice (HL7's own examples have spaces). */
-const compacted = (text: string): string => text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/')
-
-/** Bytes of base64 whose white space may stand anywhere: only for what proves to be a file. */
-export function decodeLoosely(text: string): Buffer | undefined {
-  // Nearly always it is in one line, and megabytes need not be looked through once more.
-  if (CANONICAL.test(text)) return decodeCompact(text)
-  const compact = compacted(text)
-  return CANONICAL.test(compact) ? decodeCompact(compact) : undefined
-}
-
-/** Bytes of base64 in one line or in lines of one length; undefined for what is none. */
-export const decodeInLines = (text: string): Buffer | undefined =>
-  CANONICAL.test(text) || isInLines(text) ? decodeLoosely(text) : undefined
+/** A line of base64 is at least so long; words are shorter. */
+const SHORTEST_LINE = 16
 
 /**
- * Bytes of a base64 text. Line breaks, spaces, missing padding and the url-safe alphabet are accepted; what we
- * send is always encoded anew, so it is canonical.
- * @throws RedoxError REDOX_BAD_INPUT when the text is not base64
+ * Whether white space stands between lines of one length only, the last of which may be shorter. Words are no base64:
+ * they would become noise.
  */
-export function decodeBase64(text: string, where: string): Buffer {
-  const bytes = decodeInLines(text)
-  if (bytes !== undefined) return bytes
-  throw badInput(
-    `${where} is a text and no file: set the "read file" node to "a single Buffer object". (It is not base64. ` +
-      'A file comes as a Buffer, as base64 text or as a data: URI.)',
-  )
+async function isInLines(text: Text): Promise<boolean> {
+  let length = 0
+  let line = 0
+  let isLast = false
+  for await (const slice of slicesOf(text))
+    for (const [found] of slice.matchAll(/\S+|\s+/g)) {
+      if (/\S/.test(found)) {
+        if (isLast) return false
+        line += found.length
+        if (length > 0 && line > length) return false
+      } else if (line > 0) {
+        length ||= line
+        if (length < SHORTEST_LINE) return false
+        isLast = line < length
+        line = 0
+      }
+    }
+  return true
 }
+
+/** The alphabets of RFC 4648, sections 4 and 5: url-safe base64 is seen in practice. */
+const DIGITS = /^([A-Za-z0-9+/_-]*)(={0,2})$/
+
+/** Bytes of base64 that comes in slices, with white space anywhere; undefined for what is none. */
+async function decodeSlices(slices: AsyncIterable<string>): Promise<Buffer | undefined> {
+  const pieces: Buffer[] = []
+  let rest = ''
+  let padding = ''
+  for await (const slice of slices) {
+    // Nearly always it is in one line, and need not be copied.
+    const [, digits, ending] = DIGITS.exec(slice) ?? DIGITS.exec(slice.replace(/\s+/g, '')) ?? []
+    if (digits === undefined || (digits !== '' && padding !== '')) return undefined
+    padding += ending
+    const all = rest + digits
+    const whole = all.length - (all.length % 4)
+    pieces.push(Buffer.from(all.slice(0, whole), 'base64'))
+    rest = all.slice(whole)
+  }
+  const isWhole = padding === '' ? rest.length !== 1 : rest.length + padding.length === 4
+  return isWhole ? joined([...pieces, Buffer.from(rest, 'base64')]) : undefined
+}
+
+/** Bytes of base64 whose white space may stand anywhere: only for what proves to be a file. */
+export const decodeLoosely = (text: Text): Promise<Buffer | undefined> => decodeSlices(slicesOf(text))
+
+/** Bytes of base64 in one line or in lines of one length; undefined for what is none. */
+export const decodeInLines = async (text: Text): Promise<Buffer | undefined> =>
+  (await isInLines(text)) ? decodeLoosely(text) : undefined
 
 /** What a `data:` URI holds. */
 export interface DataUri {
@@ -57,22 +66,21 @@ export interface DataUri {
   name?: string
 }
 
+/** Characters before the comma, at most. */
+const LONGEST_HEADER = 2000
+
 /** The part before the comma: a comma may stand in a quoted parameter. */
-const DATA_URI = /^data:((?:[^,"]|"[^"]*"){0,2000}),/i
+const DATA_URI = /^data:((?:[^,"]|"[^"]*")*),/i
 
 /** Media type and bytes of a `data:` URI (RFC 2397), base64 or percent-encoded. */
-export function decodeDataUri(uri: string, where: string): DataUri {
-  const [start, described] = DATA_URI.exec(uri) ?? []
+export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> {
+  const [start, described] = DATA_URI.exec(uri.slice(0, LONGEST_HEADER)) ?? []
   if (start === undefined || described === undefined)
     throw badInput(`${where} is a data: URI without a comma: nothing can be read from it.`)
   const [type = '', ...parameters] = parametersOf(described)
   const isBase64 = parameters.some((one) => /^base64$/i.test(one))
-  const content = uri.slice(start.length)
-  // Base64 may be percent-encoded too: `%2B` and `%3D` are what some tools make of `+` and `=`.
-  const decode = (): Buffer => percentDecoded(content, where)
-  const bytes = !isBase64
-    ? decode()
-    : declaredBase64(content.includes('%') ? decode().toString('latin1') : content, where)
+  const content = part(uri, start.length, uri.length)
+  const bytes = isBase64 ? await declaredBase64(content, where) : await percentDecoded(content, where)
   const charset = parameter(parameters, 'charset')
   const name = parameter(parameters, 'filename') ?? parameter(parameters, 'name')
   const isCharset = charset !== undefined && /^[\w.:+-]+$/.test(charset)
@@ -83,15 +91,21 @@ export function decodeDataUri(uri: string, where: string): DataUri {
   }
 }
 
-function declaredBase64(text: string, where: string): Buffer {
-  const bytes = decodeLoosely(text)
+/** Base64 may be percent-encoded too: `%2B` and `%3D` are what some tools make of `+` and `=`. */
+async function declaredBase64(text: Text, where: string): Promise<Buffer> {
+  const bytes = await decodeSlices(withoutEscapes(text, where))
   if (bytes !== undefined) return bytes
   throw badInput(`${where} is a data: URI whose base64 is broken (it is not base64 to its end).`)
 }
 
+async function* withoutEscapes(text: Text, where: string): AsyncGenerator<string> {
+  for await (const slice of escapedSlices(text))
+    yield slice.includes('%') ? octetsOf(slice, where).toString('latin1') : slice
+}
+
 /** A semicolon, too, may stand in a quoted parameter. */
 const parametersOf = (described: string): string[] =>
-  described.split(/;(?=(?:[^"]*"[^"]*")*[^"]*$)/).map((one) => one.trim())
+  [...`;${described}`.matchAll(/;((?:[^;"]|"[^"]*")*)/g)].map(([, one = '']) => one.trim())
 
 function parameter(parameters: string[], name: string): string | undefined {
   const found = parameters.find((one) => one.toLowerCase().startsWith(`${name}=`))
@@ -104,16 +118,42 @@ function parameter(parameters: string[], name: string): string | undefined {
   }
 }
 
-/** Whether UTF-8 can carry a text: half a surrogate pair would become another character. */
-const isWellFormed = (text: string): boolean => Buffer.from(text, 'utf8').toString('utf8') === text
+async function percentDecoded(text: Text, where: string): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const slice of escapedSlices(text)) pieces.push(octetsOf(slice, where))
+  return joined(pieces)
+}
 
-function percentDecoded(text: string, where: string): Buffer {
+/** Slices that do not end inside of an escape. */
+async function* escapedSlices(text: Text): AsyncGenerator<string> {
+  let rest = ''
+  for await (const slice of slicesOf(text)) {
+    const all = rest + slice
+    const cut = all.indexOf('%', all.length - 2)
+    rest = cut < 0 ? '' : all.slice(cut)
+    yield cut < 0 ? all : all.slice(0, cut)
+  }
+  yield rest
+}
+
+const PERCENT = 0x25
+
+/** The bytes of a percent-encoded text. Any byte may be encoded, not only those of UTF-8 text. */
+function octetsOf(text: string, where: string): Buffer {
   if (/%(?![0-9a-f]{2})/i.test(text))
     throw badInput(`${where} is a data: URI whose percent-encoding is broken.`)
-  if (!isWellFormed(text))
+  // UTF-8 cannot carry half a surrogate pair: it would become another character.
+  if (/\p{Surrogate}/u.test(text))
     throw badInput(`${where} is a data: URI with half a character (a lone surrogate). Percent-encode it.`)
-  // Any byte may be encoded, not only those of UTF-8 text.
-  const octets = Buffer.from(text, 'utf8').toString('latin1')
-  const decode = (_: string, hex: string): string => String.fromCharCode(parseInt(hex, 16))
-  return Buffer.from(octets.replace(/%([0-9a-f]{2})/gi, decode), 'latin1')
+  const octets = Buffer.from(text, 'utf8')
+  let used = 0
+  for (let at = 0; at < octets.length; at++) {
+    const isEscape = octets[at] === PERCENT
+    octets[used++] = isEscape ? hexDigit(octets[at + 1]!) * 16 + hexDigit(octets[at + 2]!) : octets[at]!
+    if (isEscape) at += 2
+  }
+  return octets.subarray(0, used)
 }
+
+/** Of a digit or a letter from A to F, in either case. */
+const hexDigit = (code: number): number => (code & 0x0f) + (code > 0x39 ? 9 : 0)

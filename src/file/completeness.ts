@@ -20,6 +20,11 @@ export interface Findings {
 
 /** Bytes at the end of a PDF in which its end has to be told. */
 const PDF_END = 64 * 1024
+/**
+ * Parts of a file (segments, chunks, numbers of a table) that are followed one by one, in a part of the event loop's turn.
+ * No picture has as many but one that is made so: nothing is proved of it.
+ */
+const MOST_STEPS = 20_000
 /** Bytes that are looked at, where a sign is enough. */
 const NEAR = 2048
 
@@ -90,7 +95,9 @@ const isPng = (head: Buffer): boolean => head.subarray(0, PNG_SIGNATURE.length).
 function* cutPng(size: number): Examination<string | undefined> {
   const end = yield { at: Math.max(0, size - NEAR), length: NEAR }
   if (end.includes(PNG_END)) return undefined
+  let steps = 0
   for (let at = PNG_SIGNATURE.length; at < size;) {
+    if (++steps > MOST_STEPS) return undefined
     const chunk = yield { at, length: 8 }
     if (chunk.length < 8) return BROKEN_CHUNK
     const type = latin1(chunk.subarray(4))
@@ -132,7 +139,9 @@ function* cutJpeg(size: number): Examination<string | undefined> {
 
 /** Where the data of the first scan begin; what proves that it is not there; undefined for what is no JPEG. */
 function* firstScan(size: number): Examination<number | string | undefined> {
+  let steps = 0
   for (let at = 2; at < size;) {
+    if (++steps > MOST_STEPS) return undefined
     const segment = yield { at, length: 4 }
     if (segment.length > 0 && segment[0] !== 0xff) return undefined
     const marker = segment[1]
@@ -160,6 +169,8 @@ interface Layout {
 const VALUE_SIZES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
 const DIRECTORIES = 1000
 const MOST_ENTRIES = 4096
+/** Entries, and parts of pictures, in all directories together. */
+const MOST_NUMBERS = 10 * MOST_STEPS
 /** Where the picture's data are, and how long each part is: strips and tiles. */
 const DATA_TAGS = new Map([
   [273, 279],
@@ -190,10 +201,11 @@ function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {
   const first = offset === 4 ? 4 : 8
   if (head.length < first + offset) return BEYOND
   const seen = new Set<number>()
+  const budget = { left: MOST_NUMBERS }
   let at = numberAt(head, first, offset, little)
-  while (at !== 0 && !seen.has(at) && seen.size < DIRECTORIES) {
+  while (at !== 0 && !seen.has(at) && seen.size < DIRECTORIES && budget.left > 0) {
     seen.add(at)
-    const next = yield* directory(layout, at, size)
+    const next = yield* directory(layout, at, size, budget)
     if (next === undefined) return BEYOND
     at = next
   }
@@ -208,7 +220,12 @@ interface Entry {
 }
 
 /** @returns where the next directory begins, 0 for none; undefined when something is beyond the end */
-function* directory(layout: Layout, at: number, size: number): Examination<number | undefined> {
+function* directory(
+  layout: Layout,
+  at: number,
+  size: number,
+  budget: { left: number },
+): Examination<number | undefined> {
   const { little, offset, entries } = layout
   if (at + entries > size) return undefined
   const count = numberAt(yield { at, length: entries }, 0, entries, little)
@@ -217,6 +234,7 @@ function* directory(layout: Layout, at: number, size: number): Examination<numbe
   if (end + offset > size) return undefined
   // No picture has as many: the file is damaged, which proves nothing.
   if (count > MOST_ENTRIES) return 0
+  budget.left -= count
   const table = yield { at: at + entries, length: count * length + offset }
   const found = new Map<number, Entry>()
   for (let index = 0; index < count; index++) {
@@ -230,6 +248,7 @@ function* directory(layout: Layout, at: number, size: number): Examination<numbe
     if (width > 0 && place + width * values > size) return undefined
     found.set(numberAt(table, from, 2, little), { count: values, width, at: place })
   }
+  for (const tag of [...DATA_TAGS].flat()) budget.left -= Math.min(found.get(tag)?.count ?? 0, MOST_PARTS)
   for (const [offsets, lengths] of DATA_TAGS)
     if (yield* areBeyond(layout, found.get(offsets), found.get(lengths), size)) return undefined
   return numberAt(table, count * length, offset, little)

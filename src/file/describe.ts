@@ -15,6 +15,8 @@ import type { FileDescription, FileHints, IntakeResult } from './types'
  * travel into a chart or a multipart header.
  */
 export function cleanFileName(name: string, where: string): string {
+  if (name.length > LONGEST_NAME)
+    throw badInput(`The file name for ${where} has more than ${LONGEST_NAME} characters. Give a plain name.`)
   if (/\p{Cc}/u.test(name)) {
     throw badInput(
       `The file name for ${where} has control characters (such as a line break). Give a plain name.`,
@@ -24,6 +26,9 @@ export function cleanFileName(name: string, where: string): string {
   // Half a surrogate pair has no UTF-8: it would have another name in each place that it travels to.
   return /^\.{1,2}$/.test(base) ? '' : Buffer.from(base, 'utf8').toString('utf8')
 }
+
+/** With its path, or as a URL with a signature. */
+const LONGEST_NAME = 100_000
 
 /** A URL without its query and fragment: they are no part of the name, and may hold a signature that gives access. */
 function plainName(name: string): string {
@@ -35,6 +40,9 @@ function plainName(name: string): string {
     return bare
   }
 }
+
+/** With its parameters. */
+const LONGEST_TYPE = 1000
 
 /** What is told of a file, and what there is to warn of. */
 export type Described = Omit<IntakeResult, 'file'> & { description: FileDescription }
@@ -62,7 +70,7 @@ export const describeReference = (hints: FileHints): Omit<Described, 'cutShort'>
 function classify(head: Buffer, hints: FileHints): Omit<Described, 'cutShort'> {
   const given = hints.filename === undefined ? '' : cleanFileName(hints.filename, hints.where)
   const declared = hints.contentType
-  if (declared !== undefined && !isContentType(declared)) {
+  if (declared !== undefined && (declared.length > LONGEST_TYPE || !isContentType(declared))) {
     throw badInput(
       `The content type given for ${hints.where} is not a MIME type. Write one like application/pdf, or leave it empty.`,
     )

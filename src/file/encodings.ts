@@ -1,5 +1,6 @@
 import { badInput } from '../errors'
 import { decodeDataUri, decodeLoosely, type DataUri } from './base64'
+import { joined, part, slicesOf, textIn, trimmed, type Text } from './text'
 import { contentTypeOfName, sniffContentType } from './content-types'
 import type { FileHints } from './types'
 
@@ -16,40 +17,39 @@ const HEX = /^(?:\\x|0x)?[\s0-9a-f]+$/i
 
 /** The encoding of a file that its bytes are in, if what is decoded proves to be a file, or to be encoded again. */
 export function encodingOf(bytes: Buffer): Encoding | undefined {
-  const start = textOf(bytes.subarray(0, START))
-  return start === undefined ? undefined : encodingOfText(start)
+  const text = textOf(bytes)
+  return text === undefined ? undefined : encodingOfText(text)
 }
 
 /** The same of a text. */
-export function encodingOfText(text: string): Encoding | undefined {
+export function encodingOfText(text: Text): Encoding | undefined {
   const start = text.slice(0, START).replace(/^"/, '')
   if (DATA_URI.test(start)) return 'data: URI'
-  if (BASE64.test(start) && proves(decodeStart(start))) return 'base64'
+  if (BASE64.test(start) && proves(base64Bytes(start))) return 'base64'
   return HEX.test(start) && proves(hexBytes(start)) ? 'hex' : undefined
 }
 
-// Base64 in pieces of four characters, hex in pieces of two: the start may end inside of one.
-function decodeStart(start: string): Buffer | undefined {
-  const compact = start.replace(/[\s"]+/g, '')
-  return decodeLoosely(compact.length < START / 2 ? compact : compact.slice(0, compact.length & ~3))
-}
+const proves = (head: Buffer): boolean =>
+  sniffContentType(head) !== undefined || encodingOf(head) !== undefined
 
-const proves = (head: Buffer | undefined): boolean =>
-  head !== undefined && (sniffContentType(head) !== undefined || encodingOf(head) !== undefined)
+// The start may end inside of a piece: the decoder leaves that out.
+const base64Bytes = (text: string): Buffer => Buffer.from(text.replace(/[\s"]+/g, ''), 'base64')
 
 const hexBytes = (text: string): Buffer => Buffer.from(text.replace(/^(?:\\x|0x)|\s+/gi, ''), 'hex')
 
 /** What stands behind an encoding of bytes. */
-export const decode = (bytes: Buffer, encoding: Encoding, where: string): DataUri =>
+export const decode = (bytes: Buffer, encoding: Encoding, where: string): Promise<DataUri> =>
   decodeText(textOf(bytes)!, encoding, where)
 
 /**
  * What stands behind an encoding of a text.
  * @throws RedoxError REDOX_BAD_INPUT when only its beginning is encoded so
  */
-export function decodeText(text: string, encoding: Encoding, where: string): DataUri {
-  if (encoding === 'data: URI') return decodeDataUri(text.trim(), where)
-  const found = encoding === 'hex' ? wholeHex(text) : decodeLoosely(text.replace(/^"|"\s*$/g, ''))
+export async function decodeText(given: Text, encoding: Encoding, where: string): Promise<DataUri> {
+  const text = await trimmed(given)
+  if (encoding === 'data: URI') return decodeDataUri(text, where)
+  const bare = withoutQuotes(text)
+  const found = await (encoding === 'hex' ? wholeHex(bare) : decodeLoosely(bare))
   if (found !== undefined) return { bytes: found }
   throw badInput(
     `${where} begins like a file in ${encoding}, but is none to its end: it is damaged, or something stands behind it. ` +
@@ -57,18 +57,34 @@ export function decodeText(text: string, encoding: Encoding, where: string): Dat
   )
 }
 
-function wholeHex(text: string): Buffer | undefined {
-  const digits = text.replace(/^(?:\\x|0x)|[\s"]+/gi, '')
-  return /^(?:[0-9a-f]{2})+$/i.test(digits) ? Buffer.from(digits, 'hex') : undefined
+function withoutQuotes(text: Text): Text {
+  const { length } = text
+  const isLast = text.slice(length - 1, length) === '"'
+  return part(text, text.slice(0, 1) === '"' ? 1 : 0, isLast ? length - 1 : length)
+}
+
+async function wholeHex(text: Text): Promise<Buffer | undefined> {
+  const [mark] = /^(?:\\x|0x)?/i.exec(text.slice(0, 2))!
+  const pieces: Buffer[] = []
+  let rest = ''
+  for await (const slice of slicesOf(part(text, mark.length, text.length))) {
+    const digits = rest + slice.replace(/\s+/g, '')
+    if (!/^[0-9a-f]*$/i.test(digits)) return undefined
+    const whole = digits.length - (digits.length % 2)
+    pieces.push(Buffer.from(digits.slice(0, whole), 'hex'))
+    rest = digits.slice(whole)
+  }
+  return rest === '' ? joined(pieces) : undefined
 }
 
 /** The bytes as the text that an encoding is, behind a byte order mark, white space and a quote. */
-function textOf(bytes: Buffer): string | undefined {
+function textOf(bytes: Buffer): Text | undefined {
   const isWide = bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)
   // Of nearly all files the first byte tells.
   if (!isWide && !/[\s\\"\xefA-Za-z0-9+/_-]/.test(String.fromCharCode(bytes[0] ?? 0))) return undefined
-  const text = bytes.toString(isWide ? 'utf16le' : 'latin1')
-  return text.replace(/^(?:\ufeff|\xef\xbb\xbf)?\s*"?/, '')
+  const text = textIn(bytes, isWide ? 'utf16le' : 'latin1')
+  const [before] = /^(?:\ufeff|\xef\xbb\xbf)?\s*"?/.exec(text.slice(0, START))!
+  return part(text, before.length, text.length)
 }
 
 const WRAPPERS: [what: string, start: RegExp][] = [

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { types } from 'node:util'
-import { badInput, RedoxError } from '../errors'
+import { badInput, formatSize, RedoxError } from '../errors'
+import { turn } from '../turns'
 import { decodeDataUri, decodeInLines, type DataUri } from './base64'
 import {
   contentTypeOfName,
@@ -15,19 +16,21 @@ import {
 import { cleanFileName, describeReference, emptyFile } from './describe'
 import { assertNoWrapper, decode, decodeText, encodingOf, encodingOfText } from './encodings'
 import { asBuffer, takeMemory } from './memory'
-import { fileObjectOf, type GivenReference } from './objects'
+import { fileObjectOf, WrittenBuffer, type GivenReference } from './objects'
+import { trimmed, utf8Of, type Text } from './text'
 import type { FileHints, FileReference, FileSource, IntakeResult } from './types'
 
 export { cleanFileName } from './describe'
+export { takeMemory } from './memory'
 export { takePath } from './path'
 export type * from './types'
 
 /**
  * A file out of a message: Buffer, base64 text, `data:` URI, reference, or an object that holds one of them. The kind
  * is decided by the value's type alone.
- * @throws RedoxError REDOX_BAD_INPUT
+ * @throws RedoxError REDOX_BAD_INPUT, REDOX_TOO_LARGE
  */
-export function takeFile(value: unknown, hints: FileHints): IntakeResult {
+export async function takeFile(value: unknown, hints: FileHints): Promise<IntakeResult> {
   if (value === undefined || value === null) {
     throw badInput(
       `There is no file in ${hints.where}. Set the node's File field to where the file is (a file that was uploaded to an "http in" node: msg.req.files[0].buffer).`,
@@ -36,6 +39,7 @@ export function takeFile(value: unknown, hints: FileHints): IntakeResult {
   if (typeof value === 'string') return takeText(value, hints)
   // Not `instanceof`: what a Function node makes is of another realm.
   if (types.isUint8Array(value)) return takeBytes(asBuffer(value), hints)
+  if (value instanceof WrittenBuffer) return takeBytes(await bytesOf(value, hints), hints)
   const found = fileObjectOf(value, hints.where)
   if ('content' in found) return takeFile(found.content, withDefaults(hints, found))
   return takeReference(found.reference, hints)
@@ -53,26 +57,49 @@ const withDefaults = (hints: FileHints, own: Pick<FileHints, 'filename' | 'conte
 /** As often as an encoding is taken off: what is encoded once more is no accident that is understood. */
 const MOST_DECODINGS = 2
 
-function takeText(text: string, hints: FileHints): IntakeResult {
-  const trimmed = text.trim()
-  if (trimmed === '') throw emptyFile(hints)
-  if (hints.isText) return takeMemory(Buffer.from(text), hints)
-  if (/^https?:\/\//i.test(trimmed)) return takeReference({ url: trimmed }, hints)
-  if (trimmed === hints.filename?.trim()) throw noFile(trimmed, hints.where)
-  const { bytes, contentType, name } = decodedText(trimmed, hints.where)
-  const known = withUri(hints, contentType, name)
-  const whole = unwrap(bytes, known, 1)
-  const taken = takeMemory(whole.bytes, whole.hints)
-  assertMeant(whole.bytes.subarray(0, HEAD_LENGTH), whole.hints, trimmed)
-  return { ...taken, warnings: [...whole.warnings, ...taken.warnings] }
+/** Characters that are looked at to tell what a text is. */
+const START = 5000
+
+async function takeText(whole: string, hints: FileHints): Promise<IntakeResult> {
+  assertWithin(whole.length, hints)
+  const text = await trimmed(whole)
+  if (text.length === 0) throw emptyFile(hints)
+  if (hints.isText) return takeMemory(await utf8Of(whole), hints)
+  const start = text.slice(0, START)
+  if (/^https?:\/\//i.test(start)) return takeReference({ url: text.slice(0, text.length) }, hints)
+  if (text.length < START && start === hints.filename?.slice(0, START).trim())
+    throw noFile(start, hints.where)
+  const { bytes, contentType, name } = await decodedText(text, start, hints.where)
+  const found = await unwrap(bytes, withUri(hints, contentType, name), 1)
+  const taken = takeMemory(found.bytes, found.hints)
+  assertMeant(found.bytes.subarray(0, HEAD_LENGTH), found.hints, start)
+  return { ...taken, warnings: [...found.warnings, ...taken.warnings] }
 }
 
-function decodedText(text: string, where: string): DataUri {
-  if (/^data:/i.test(text)) return decodeDataUri(text, where)
+/** Of percent-encoding, which needs the most. */
+const CHARACTERS_PER_BYTE = 3
+/** For what stands before the content of a data: URI. */
+const MARGIN = 10_000
+
+/**
+ * Refuses a text by its length alone, before it is decoded, when it stands for more than any file may have.
+ * @throws RedoxError REDOX_TOO_LARGE
+ */
+function assertWithin(length: number, { where, most = Infinity, isText }: FileHints): void {
+  if (length <= (isText ? most : most * CHARACTERS_PER_BYTE + MARGIN)) return
+  throw new RedoxError(
+    'REDOX_TOO_LARGE',
+    `${where} is a text of ${formatSize(length)}, more than a file of ${formatSize(most)} needs, which is the most that ` +
+      'the redox-config node allows. Make the file smaller, or give it as a Buffer or a path.',
+  )
+}
+
+async function decodedText(text: Text, start: string, where: string): Promise<DataUri> {
+  if (/^data:/i.test(start)) return decodeDataUri(text, where)
   const encoding = encodingOfText(text)
   if (encoding !== undefined) return decodeText(text, encoding, where)
-  const bytes = decodeInLines(text)
-  if (bytes === undefined) throw noFile(text, where)
+  const bytes = await decodeInLines(text)
+  if (bytes === undefined) throw noFile(start, where)
   return { bytes }
 }
 
@@ -123,11 +150,30 @@ const noFile = (text: string, where: string): Error =>
 
 // ---- Bytes ------------------------------------------------------------------------------------------------------
 
-function takeBytes(bytes: Buffer, hints: FileHints): IntakeResult<FileSource> {
+async function takeBytes(bytes: Buffer, hints: FileHints): Promise<IntakeResult<FileSource>> {
   if (bytes.length === 0) throw emptyFile(hints)
-  const whole = unwrap(bytes, hints, 0)
+  const whole = await unwrap(bytes, hints, 0)
   const taken = takeMemory(whole.bytes, whole.hints)
   return { ...taken, warnings: [...whole.warnings, ...taken.warnings] }
+}
+
+/** Numbers that are looked at in one turn. */
+const STEP = 64 * 1024
+
+/** The bytes of a Buffer that was written as JSON. */
+async function bytesOf({ data }: WrittenBuffer, hints: FileHints): Promise<Buffer> {
+  assertWithin(data.length, hints)
+  const bytes = Buffer.alloc(data.length)
+  for (let from = 0; from < data.length; from += STEP) {
+    await turn(STEP)
+    for (let at = from; at < Math.min(from + STEP, data.length); at++) {
+      const one = data[at]
+      bytes[at] = one as number
+      if (bytes[at] !== one)
+        throw badInput(`${hints.where} is a Buffer that was written as JSON, and not all of it are bytes.`)
+    }
+  }
+  return bytes
 }
 
 interface Unwrapped {
@@ -140,7 +186,7 @@ interface Unwrapped {
  * Takes the encodings off that bytes prove to be in: a file that is base64 text is not what the receiver can open.
  * @param decodings that were taken off already
  */
-function unwrap(given: Buffer, hints: FileHints, decodings: number): Unwrapped {
+async function unwrap(given: Buffer, hints: FileHints, decodings: number): Promise<Unwrapped> {
   if (hints.isText) return { bytes: given, hints, warnings: [] }
   const { where } = hints
   const encoding = encodingOf(given)
@@ -152,8 +198,9 @@ function unwrap(given: Buffer, hints: FileHints, decodings: number): Unwrapped {
     throw badInput(
       `${where} is encoded more than twice (${encoding} in another). Give the file's bytes as a Buffer.`,
     )
-  const { bytes, contentType, name } = decode(given, encoding, where)
-  const whole = unwrap(bytes, withUri(hints, contentType, name), decodings + 1)
+  assertWithin(given.length, hints)
+  const { bytes, contentType, name } = await decode(given, encoding, where)
+  const whole = await unwrap(bytes, withUri(hints, contentType, name), decodings + 1)
   const what = encoding === 'data: URI' ? 'a data: URI' : `${encoding} text`
   return {
     ...whole,

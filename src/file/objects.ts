@@ -14,7 +14,14 @@ export interface GivenReference {
 
 /** What an object holds: the file, with its own name and type, or a reference. */
 export type FileObject =
-  { content: Uint8Array | string; filename?: string; contentType?: string } | { reference: GivenReference }
+  { content: Content; filename?: string; contentType?: string } | { reference: GivenReference }
+
+type Content = Uint8Array | string | WrittenBuffer
+
+/** A Buffer that was written as JSON. */
+export class WrittenBuffer {
+  constructor(readonly data: unknown[]) {}
+}
 
 /** Where the objects of others keep a file, its name and its type: multer, n8n, FHIR, mail, express-fileupload. */
 const CONTENT = ['buffer', 'data', 'content'] as const
@@ -55,7 +62,7 @@ function found(value: unknown): FileObject | undefined {
 }
 
 /** Text is a file only in an object that is about one. */
-function contentOf(object: Record<string, unknown>, isFile: boolean): Uint8Array | string | undefined {
+function contentOf(object: Record<string, unknown>, isFile: boolean): Content | undefined {
   for (const key of CONTENT) {
     const value = object[key]
     const bytes = bytesOf(value)
@@ -65,18 +72,15 @@ function contentOf(object: Record<string, unknown>, isFile: boolean): Uint8Array
   return undefined
 }
 
-/** Bytes in other forms than a Uint8Array. Views of the same memory, except for a Buffer that was written as JSON. */
-function bytesOf(value: unknown): Uint8Array | undefined {
+/** Bytes in other forms than a Uint8Array: views of the same memory, or what has to be copied. */
+function bytesOf(value: unknown): Uint8Array | WrittenBuffer | undefined {
   if (types.isUint8Array(value)) return value
   if (types.isAnyArrayBuffer(value)) return new Uint8Array(value)
   if (types.isDataView(value) || types.isUint8ClampedArray(value) || types.isInt8Array(value))
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   if (typeof value !== 'object' || value === null) return undefined
   const { type, data } = value as { type?: unknown; data?: unknown }
-  if (type !== 'Buffer' || !Array.isArray(data)) return undefined
-  const isByte = (one: unknown): boolean =>
-    Number.isInteger(one) && (one as number) >= 0 && (one as number) < 256
-  return data.every(isByte) ? Uint8Array.from(data as number[]) : undefined
+  return type === 'Buffer' && Array.isArray(data) ? new WrittenBuffer(data as unknown[]) : undefined
 }
 
 function firstText(object: Record<string, unknown>, names: readonly string[]): string | undefined {

@@ -1,4 +1,5 @@
-import { lstat, open, realpath, stat } from 'node:fs/promises'
+import { constants, type BigIntStats } from 'node:fs'
+import { lstat, open, readlink, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { badInput, RedoxError } from '../errors'
@@ -48,25 +49,28 @@ export async function takePath(
         'Add the folder there (section "Files on this machine").',
     )
   }
-  const real = await resolveInside(filePath, hints.where, folders)
-  const look = async (): Promise<Look> => lookAt(real, hints)
-  const waiting = new WaitingMessage(`${owner} ${real}`)
+  const place = await resolveInside(filePath, hints.where, folders)
+  const look = (): Promise<Look> => lookAt(place.real, hints)
+  const waiting = new WaitingMessage(`${owner} ${place.real}`)
   const before = await settled(look, hints, settleMs, waiting, signal).finally(() => waiting.leave())
   await onSettled?.()
   const named = { ...hints, filename: hints.filename ?? path.basename(filePath) }
-  const { description, ...told } = await describePath(real, before.size, named).catch(unreadable)
-  return { file: pathSource(real, before, description, readMs), ...told }
+  const { description, ...told } = await describePath(place, before, named)
+  return { file: pathSource(place, before, description, readMs), ...told }
 }
 
-/** What a look at a file tells of its state. Times in milliseconds since 1970, by the clock of its disk. */
-interface Look {
-  size: number
-  mtimeMs: number
-  ctimeMs: number
+/** A file inside an allowed folder, both without links. */
+interface Place {
+  real: string
+  folder: string
 }
 
+/** What a look at a file tells: which file it is, and its state. Times by the clock of its disk. */
+type Look = BigIntStats
+
+/** By its name, without opening it: the program that writes it may have it for itself. */
 async function lookAt(real: string, hints: FileHints): Promise<Look> {
-  const found = await stat(real).catch(unreadable)
+  const found = await lstat(real, { bigint: true }).catch(unreadable)
   if (!found.isFile()) throw badInput(`The path in ${hints.where} is not a regular file.`)
   return found
 }
@@ -90,7 +94,7 @@ async function settled(
   const first = await look()
   let before = first
   for (;;) {
-    const age = Math.max(0, Date.now() - Math.max(before.mtimeMs, before.ctimeMs))
+    const age = Math.max(0, Date.now() - Number(latest(before.mtimeMs, before.ctimeMs)))
     if (age < settleMs) await sleep(settleMs - age, undefined, { ...(signal && { signal }) })
     const after = age < settleMs ? await look() : before
     if (!isSame(after, first) && waiting.hasSuccessor) throw superseded(hints)
@@ -98,7 +102,7 @@ async function settled(
     if (performance.now() - began >= MOST_SETTLE_MS) throw stillWritten(hints)
     before = after
   }
-  if (before.size === 0) throw emptyFile(hints)
+  if (before.size === 0n) throw emptyFile(hints)
   return before
 }
 
@@ -135,8 +139,14 @@ const superseded = ({ where }: FileHints): Error =>
       'sent with that one, so that it does not arrive twice.',
   )
 
-const isSame = (one: Look, other: Look): boolean =>
-  one.size === other.size && one.mtimeMs === other.mtimeMs && one.ctimeMs === other.ctimeMs
+const latest = (one: bigint, other: bigint): bigint => (one > other ? one : other)
+
+/** The same file, as it was: a program may set the size and the time of a change back, but not the ctime. */
+const isSame = (one: Look, other: Look, parts: readonly (keyof Look)[] = STATE): boolean =>
+  parts.every((part) => one[part] === other[part])
+
+const CONTENT = ['dev', 'ino', 'size', 'mtimeNs'] as const
+const STATE = [...CONTENT, 'ctimeNs'] as const
 
 const stillWritten = ({ where }: FileHints): Error =>
   badInput(
@@ -144,8 +154,9 @@ const stillWritten = ({ where }: FileHints): Error =>
       'complete: let the program that writes it rename it into the folder when it has ended.',
   )
 
-async function describePath(real: string, size: number, hints: FileHints): Promise<Described> {
-  const handle = await open(real, 'r')
+async function describePath(place: Place, before: Look, hints: FileHints): Promise<Described> {
+  const handle = await openAgain(place, before)
+  const size = Number(before.size)
   const readAt = async ({ at, length }: Range): Promise<Buffer> => {
     const wanted = Math.max(0, Math.min(length, size - at))
     return wanted === 0 ? Buffer.alloc(0) : readPiece(handle, Buffer.allocUnsafe(wanted), at)
@@ -154,6 +165,8 @@ async function describePath(real: string, size: number, hints: FileHints): Promi
     const head = await readAt({ at: 0, length: HEAD_LENGTH })
     if (!hints.isText) assertNotEncoded(head, hints)
     return await examineWith(describe(head, size, hints), readAt)
+  } catch (error) {
+    return unreadable(error)
   } finally {
     await handle.close()
   }
@@ -177,14 +190,81 @@ const unreadable = (error: unknown): never => {
   throw badInput(`The file at the path cannot be read (${String(code)}). Check its permissions.`)
 }
 
-async function resolveInside(filePath: string, where: string, folders: string[]): Promise<string> {
+// ---- Opening ----------------------------------------------------------------------------------------------------
+
+// A path is a name, and what it names can be exchanged at any time by a user who may write into the folder: for a link
+// that leads out of it, or for a FIFO, whose opening would hold one of the few threads for files until it is written to.
+// Windows has neither flag: they are undefined there, which adds nothing.
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** What opening tells when something else stands at the path: nothing, a link, a socket, no directory on the way. */
+const EXCHANGED = new Set(['ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR'])
+
+/**
+ * Opens a file that was looked at before.
+ * @throws RedoxError REDOX_BAD_INPUT when it is not the same file any more, as it was, inside its folder
+ */
+async function openAgain(place: Place, before: Look): Promise<FileHandle> {
+  const handle = await open(place.real, FLAGS).catch((error: unknown) => {
+    throw EXCHANGED.has(String((error as { code?: unknown }).code)) ? changed() : unreadable(error)
+  })
+  try {
+    await assertUnchanged(handle, before)
+    if (!(await isInside(handle, place))) throw changed()
+    return handle
+  } catch (error) {
+    await handle.close()
+    return unreadable(error)
+  }
+}
+
+/**
+ * Whether an open file is inside its folder: any directory on the way to it may have been exchanged for a link. The
+ * kernel of Linux knows where what is open is. Elsewhere the path is resolved once more.
+ */
+async function isInside(file: FileHandle, place: Place): Promise<boolean> {
+  const real = await pathOf(file).catch(() => undefined)
+  if (real === undefined) return isStillThere(file, place)
+  const folder = await open(place.folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    return isBelow(await pathOf(folder), real)
+  } finally {
+    await folder.close()
+  }
+}
+
+const isStillThere = async (file: FileHandle, { real }: Place): Promise<boolean> =>
+  (await realpath(real)) === real && isSame(await lstat(real, { bigint: true }), await look(file))
+
+const pathOf = (handle: FileHandle): Promise<string> => readlink(`/proc/self/fd/${handle.fd}`)
+
+function isBelow(folder: string, file: string): boolean {
+  const inside = path.relative(folder, file)
+  const isOutside = inside.split(path.sep)[0] === '..' || path.isAbsolute(inside)
+  return inside !== '' && !isOutside
+}
+
+const look = (handle: FileHandle): Promise<Look> => handle.stat({ bigint: true })
+
+async function assertUnchanged(handle: FileHandle, before: Look): Promise<void> {
+  const after = await look(handle)
+  if (!after.isFile() || !isSame(after, before)) throw changed()
+}
+
+/** What is open is read to its end also when its name is gone meanwhile, which changes its ctime. */
+async function assertSameContent(handle: FileHandle, before: Look): Promise<void> {
+  const after = await look(handle)
+  if (!isSame(after, before, after.nlink === before.nlink ? STATE : CONTENT)) throw changed()
+}
+
+// ---- Resolving --------------------------------------------------------------------------------------------------
+
+async function resolveInside(filePath: string, where: string, folders: string[]): Promise<Place> {
   for (const folder of folders) {
     const real = await existing(path.resolve(folder, filePath))
     const base = await realpath(folder).catch(() => undefined)
     if (real === undefined || base === undefined) continue
-    const inside = path.relative(base, real)
-    const isOutside = inside.split(path.sep)[0] === '..' || path.isAbsolute(inside)
-    if (inside !== '' && !isOutside) return real
+    if (isBelow(base, real)) return { real, folder: base }
   }
   // One answer for "does not exist" and "lies elsewhere", so that a message cannot probe the disk.
   throw badInput(`The path in ${where} is no file inside the folders that the redox-config node allows.`)
@@ -216,37 +296,32 @@ const isThere = (name: string): Promise<boolean> =>
     () => false,
   )
 
-function pathSource(
-  file: string,
-  before: { size: number; mtimeMs: number },
-  description: FileDescription,
-  readMs: number,
-): FileSource {
+// ---- Reading ----------------------------------------------------------------------------------------------------
+
+function pathSource(place: Place, before: Look, description: FileDescription, readMs: number): FileSource {
+  const size = Number(before.size)
   return {
     kind: 'file',
     ...description,
-    size: before.size,
+    size,
     inMemory: false,
     async *read() {
-      const opening = open(file, 'r').catch(() => {
-        throw changed()
-      })
-      const handle = await inTime(opening, readMs)
+      const handle = await opened(openAgain(place, before), readMs)
       const scratch = pieces.take()
       const read = (piece: Buffer, position: number): Promise<Buffer> =>
-        inTime(readPiece(handle, piece, position), readMs)
+        inTime(readPiece(handle, piece, position).catch(unreadable), readMs)
       let last: Buffer
       try {
         let at = 0
-        for (; before.size - at > PIECE; at += PIECE) {
+        for (; size - at > PIECE; at += PIECE) {
           const piece = await read(scratch, at)
           await turn(piece.length)
           yield piece
         }
-        const rest = before.size - at
+        const rest = size - at
         last = await read(rest < DRAINED_FROM ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest), at)
         // Looked at before the last piece leaves: a request that lacks bytes is never taken for complete.
-        await inTime(assertUnchanged(handle, before), readMs)
+        await inTime(assertSameContent(handle, before), readMs)
       } finally {
         // It waits for a read that hangs.
         await inTime(handle.close(), CLOSE_MS).catch(() => undefined)
@@ -256,6 +331,16 @@ function pathSource(
       yield last
       pieces.give(scratch)
     },
+  }
+}
+
+/** An open file; one that opens too late is closed. */
+async function opened(opening: Promise<FileHandle>, milliseconds: number): Promise<FileHandle> {
+  try {
+    return await inTime(opening, milliseconds)
+  } catch (error) {
+    opening.then((handle) => handle.close()).catch(() => undefined)
+    throw error
   }
 }
 
@@ -285,11 +370,6 @@ async function readPiece(handle: FileHandle, piece: Buffer, position: number): P
     filled += bytesRead
   }
   return piece
-}
-
-async function assertUnchanged(handle: FileHandle, before: { size: number; mtimeMs: number }): Promise<void> {
-  const after = await handle.stat()
-  if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) throw changed()
 }
 
 const stalled = (): Error =>

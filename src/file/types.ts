@@ -46,6 +46,8 @@ export interface FileHints {
   fileType?: string
   /** where the file was taken from, for error texts, e.g. `msg.payload` */
   where: string
+  /** bytes that a file may have, in whatever way it travels: a text that stands for more is not decoded */
+  most?: number
   /** the file is a text that is taken as it is: nothing in it is an encoding of something else */
   isText?: true
 }

@@ -341,7 +341,9 @@ export function assertContentsEmbeddable(body: JsonObject, limits: Limits): void
 function assertContent(content: Json | undefined, isText: boolean, limits: Limits): void {
   if (typeof content !== 'string') return
   // Four characters of base64 stand for three bytes.
-  const size = isText ? Buffer.byteLength(content) : Math.floor((content.replace(/=+$/, '').length * 3) / 4)
+  const size = isText
+    ? Buffer.byteLength(content)
+    : Math.floor((content.replace(/={1,2}$/, '').length * 3) / 4)
   assertEmbeddable(size, 'datamodel', limits)
 }
 

@@ -10,8 +10,8 @@ export type Path = readonly (string | number)[]
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 const MAX_DEPTH = 64
-// More than a request of 40 MB holds. A few objects that refer to each other can stand for billions.
-const MAX_VALUES = 1_000_000
+// Far more than a message has. A few objects that refer to each other can stand for billions.
+const MAX_VALUES = 100_000
 // A longer list would be mostly holes, and each hole is a value to JSON.
 const MAX_INDEX = 9999
 
@@ -52,13 +52,30 @@ export function fieldPath(text: string): Path {
  */
 export const copyJson = (value: unknown, where: string): Json => copyOf(value, where, 0, { left: MAX_VALUES })
 
+const tooMany = (): RedoxError =>
+  badInput(
+    `The data of the message has too many values (more than ${MAX_VALUES}), or refers to itself. Leave out what Redox ` +
+      'is not to get, or send it as a file.',
+  )
+
+/** The keys of an object; undefined when there are more than that. None of its values is looked at. */
+export function keysUpTo(most: number, value: object): string[] | undefined {
+  const keys: string[] = []
+  for (const key in value) {
+    if (!Object.hasOwn(value, key)) continue
+    if (keys.length === most) return undefined
+    keys.push(key)
+  }
+  return keys
+}
+
 interface Budget {
   left: number
 }
 
 function copyOf(value: unknown, where: string, depth: number, budget: Budget): Json {
   if (depth > MAX_DEPTH) throw badInput(`${named(where)} is nested too deeply or refers to itself.`)
-  if (--budget.left < 0) throw badInput('The data of the message has too many values, or refers to itself.')
+  if (--budget.left < 0) throw tooMany()
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw badInput(`${named(where)} is not a finite number.`)
@@ -107,8 +124,11 @@ function copyArray(list: unknown[], where: string, depth: number, budget: Budget
 }
 
 function copyPlain(value: object, where: string, depth: number, budget: Budget): JsonObject {
+  const keys = keysUpTo(budget.left, value)
+  if (keys === undefined) throw tooMany()
   const copy: JsonObject = {}
-  for (const [key, item] of Object.entries(value)) {
+  for (const key of keys) {
+    const item = (value as Record<string, unknown>)[key]
     if (FORBIDDEN_KEYS.has(key)) throw badInput(`${named(where)} has a key that is not allowed (${key}).`)
     if (item !== undefined)
       copy[key] = copyOf(item, where === '' ? key : `${where}.${key}`, depth + 1, budget)

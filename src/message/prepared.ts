@@ -78,6 +78,9 @@ export function chooseWay(
   return { file, way }
 }
 
+/** What a file may have at most, in whatever way it travels. */
+export const mostBytes = ({ upload, request }: Limits): number => Math.max(upload, (request / 4) * 3)
+
 /** @throws RedoxError REDOX_TOO_LARGE */
 export function assertUploadable(file: FileSource, limits: Limits): void {
   if (file.size <= limits.upload) return
@@ -114,17 +117,22 @@ const tooLarge = (message: string): RedoxError => new RedoxError('REDOX_TOO_LARG
  * receiver to a stranger's server.
  */
 export function assertKnownHost(reference: FileReference, where: string, allowedOrigins: string[]): void {
-  const origin = URL.canParse(reference.url) ? new URL(reference.url).origin : undefined
-  // Of a URL without a host, such as `data:`, the origin is the text `null`, and would be like any other of them.
-  if (
-    origin !== undefined &&
-    origin !== 'null' &&
-    allowedOrigins.includes(origin) &&
-    !/[\0-\x20]/.test(reference.url)
-  )
-    return
+  if (isPlainUrl(reference.url) && allowedOrigins.includes(new URL(reference.url).origin)) return
   throw badInput(
     `The file reference in ${where} does not point to this connection's Redox hosts. ` +
       'Use the reference that a redox-upload node with the same redox-config emitted.',
   )
+}
+
+/** Redox's references have less than a hundred characters. */
+export const LONGEST_URL = 2000
+
+/**
+ * Whether every reader of a URL takes it for the same: in `https://one.example\@other.example/`, some read the one
+ * host and some the other. `data:` and `blob:` have no host, but an origin: `null`, or that of another URL inside.
+ */
+function isPlainUrl(text: string): boolean {
+  if (text.length > LONGEST_URL || !URL.canParse(text)) return false
+  const { href, origin, protocol, host, username, password } = new URL(text)
+  return href === text && origin === `${protocol}//${host}` && username === '' && password === ''
 }

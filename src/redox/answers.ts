@@ -2,7 +2,8 @@ import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import type { RequestBody } from '../transport/body'
-import { answerOf, type HttpAnswer } from '../transport/http'
+import { answerOf, serverTime, type HttpAnswer } from '../transport/http'
+import { LONGEST_RETRY_AFTER_SECONDS } from '../transport/retry'
 import { HIDDEN, masked, withoutSecrets } from './masking'
 
 /** What an answer of Redox says, whatever shape it has (facts 3.4, 4.1, 6.4). */
@@ -333,18 +334,18 @@ export function failureDetail(
   }
 }
 
-/** A server that asks for more is asked again nevertheless: a mistake of years must not stop a destination for good. */
-const LONGEST_RETRY_AFTER_SECONDS = 3600
-
 /** Whole seconds, or a date; this is compared with the clock of the server, which the answer tells. */
 export function retryAfterSeconds(headers: HttpAnswer['headers']): number | undefined {
-  const { 'retry-after': header, date } = headers
+  const header = headers['retry-after']
   if (typeof header !== 'string') return undefined
   const given = header.trim()
-  const now = typeof date === 'string' && Number.isFinite(Date.parse(date)) ? Date.parse(date) : Date.now()
   // Not `Date.parse` for numbers: it takes `-5` for a month.
   const isDate = /[a-z]/i.test(given)
-  const seconds = isDate ? (Date.parse(given) - now) / 1000 : /^\d+$/.test(given) ? Number(given) : NaN
+  const seconds = isDate
+    ? (Date.parse(given) - serverTime({ headers })) / 1000
+    : /^\d+$/.test(given)
+      ? Number(given)
+      : NaN
   if (Number.isNaN(seconds)) return undefined
   return Math.min(Math.max(0, Math.round(seconds)), LONGEST_RETRY_AFTER_SECONDS)
 }

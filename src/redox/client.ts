@@ -459,7 +459,7 @@ export class RedoxClient {
     signal: AbortSignal,
     onProgress: OnProgress = () => undefined,
   ): Promise<Answered & { attempts: number }> {
-    const giveUpAt = Date.now() + this.settings.retry.deadlineSeconds * 1000
+    const giveUpAt = performance.now() + this.settings.retry.deadlineSeconds * 1000
     let replayed = false
     // Once an attempt may have been delivered, no later failure can take that back.
     let unknown: RedoxError | undefined
@@ -519,7 +519,7 @@ export class RedoxClient {
     const wait = backoff(attempts, error.cause.retryAfterSeconds)
     // Whoever is told to slow down speaks for all who send over this connection.
     if (error.code === 'REDOX_RATE_LIMITED') this.#pace.pause(wait)
-    const isLast = attempts >= retry.attempts || Date.now() + wait > giveUpAt
+    const isLast = attempts >= retry.attempts || performance.now() + wait > giveUpAt
     return isLast || !isRetried(outcome, retry) ? undefined : wait
   }
 

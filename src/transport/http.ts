@@ -17,6 +17,16 @@ export interface HttpAnswer {
   text: string
 }
 
+const WHOLE_SECONDS_MS = 2000
+
+/** What the clock of the server says, milliseconds since 1970; this machine's clock where it agrees or is all there is. */
+export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
+  const now = Date.now()
+  const told = Date.parse(String(headers.date))
+  // The header tells whole seconds: a clock that agrees with it knows better.
+  return Math.abs(told - now) > WHOLE_SECONDS_MS ? told : now
+}
+
 /** An attempt that ended without an answer. The message names the system's code only, never an address. */
 export class HttpFault extends Error {
   constructor(

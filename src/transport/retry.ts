@@ -25,6 +25,9 @@ export const isRetried = (outcome: Outcome, { repeatUnknown }: RetryPolicy): boo
 export const backoff = (attempt: number, retryAfterSeconds = 0): number =>
   Math.max(Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** (attempt - 1)), retryAfterSeconds * 1000)
 
+/** A server that asks for a longer wait is asked again after it. */
+export const LONGEST_RETRY_AFTER_SECONDS = 3600
+
 /** What Redox counts requests in, milliseconds (facts 6.2). */
 export const WINDOW_MS = 300_000
 
@@ -38,7 +41,7 @@ export interface PaceKeeper {
 
   /**
    * Waits until a request may be made, and counts it. Rejects when the signal is aborted.
-   * @param until nobody waits longer (milliseconds since 1970)
+   * @param until no wait ends later (by the monotonic clock: `performance.now()`)
    * @returns 0; or, at once, the milliseconds that would be left to wait then: the request may not be made
    */
   turn(signal: AbortSignal, until?: number): Promise<number>
@@ -47,7 +50,7 @@ export interface PaceKeeper {
   wait(): number
 }
 
-/** What one or more paces know of the requests that were made. */
+/** What one or more paces know of the requests that were made. Times are those of the monotonic clock. */
 export interface RequestLog {
   pausedUntil: number
   /** when each of the last was made, oldest first */
@@ -66,22 +69,22 @@ export class Pace implements PaceKeeper {
   ) {}
 
   pause(milliseconds: number): void {
-    const until = Date.now() + Math.min(milliseconds, WINDOW_MS)
+    const until = performance.now() + Math.min(milliseconds, WINDOW_MS)
     this.log.pausedUntil = Math.max(this.log.pausedUntil, until)
   }
 
   async turn(signal: AbortSignal, until = Infinity): Promise<number> {
     for (let wait = this.wait(); wait > 0; wait = this.wait()) {
-      if (Date.now() + wait > until) return wait
+      if (performance.now() + wait > until) return wait
       await sleep(wait, undefined, { signal })
     }
-    if (this.perWindow > 0) this.log.made.push(Date.now())
+    if (this.perWindow > 0) this.log.made.push(performance.now())
     return 0
   }
 
   wait(): number {
     const { made, pausedUntil } = this.log
-    const now = Date.now()
+    const now = performance.now()
     while (made.length > 0 && made[0]! <= now - WINDOW_MS) made.shift()
     const isFull = this.perWindow > 0 && made.length >= this.perWindow
     return Math.max(pausedUntil - now, isFull ? made[0]! + WINDOW_MS - now : 0)

@@ -70,9 +70,15 @@ function assertFhir({ body, request }: Emitted, operation: string): void {
 /** Each way in which a file may come into a node; the cases take turns. */
 const SOURCES: ((name: string) => Promise<MessageFile>)[] = [
   async (name) => fileOf(fixture(name), name),
-  async (name) => takeFile(fixture(name).toString('base64'), { filename: name, where: 'msg.payload' }).file,
   async (name) =>
-    takeFile(`data:;base64,${fixture(name).toString('base64')}`, { filename: name, where: 'msg.file' }).file,
+    (await takeFile(fixture(name).toString('base64'), { filename: name, where: 'msg.payload' })).file,
+  async (name) =>
+    (
+      await takeFile(`data:;base64,${fixture(name).toString('base64')}`, {
+        filename: name,
+        where: 'msg.file',
+      })
+    ).file,
   async (name) => (await takePath(name, { where: 'msg.filename' }, [fixturePath('.')])).file,
 ]
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { takeFile, type MessageFile } from '../../src/file/file'
+import { takeMemory, type MessageFile } from '../../src/file/file'
 import type { DataModel, FieldValue } from '../../src/message/datamodel'
 import type { FhirInput, FhirOperation } from '../../src/message/fhir'
 import { RedoxClient } from '../../src/redox/client'
@@ -346,7 +346,7 @@ describe('seed: send a file with the Redox Data Model API', () => {
       )
       assert.deepEqual(cause.problems!.map(({ path }) => path).sort(), paths.sort())
     }
-    const untyped = takeFile(Buffer.from([0, 1]), { where: 'x' }).file
+    const untyped = takeMemory(Buffer.from([0, 1]), { where: 'x' }).file
     for (const model of ['Results', 'Media'] as const)
       await failing('REDOX_INVALID_MESSAGE', () => sendData(model, untyped), /FileType/)
     assert.equal(wire.requests.length, before)

@@ -1,7 +1,7 @@
 /** How the contract tests send: the real client, over a wire that records, to the sandbox. */
 import assert from 'node:assert/strict'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
-import { takeFile, type FileSource, type MessageFile } from '../../src/file/file'
+import { takeFile, takeMemory, type FileSource, type MessageFile } from '../../src/file/file'
 import { prepareDataModel, type DataModelInput } from '../../src/message/datamodel'
 import { prepareFhir, type FhirInput } from '../../src/message/fhir'
 import { chooseWay, type PlacedFile, type PreparedMessage } from '../../src/message/prepared'
@@ -50,7 +50,7 @@ export function connect(config: ConnectionConfig): Connection {
 // ---- Files ---------------------------------------------------------------------------------------------
 
 export const fileOf = (content: Buffer, filename = 'report.pdf'): FileSource =>
-  takeFile(content, { where: 'msg.payload', filename }).file as FileSource
+  takeMemory(content, { where: 'msg.payload', filename }).file
 
 export const place = (file: MessageFile, api: Api, way: 'auto' | 'embed' | 'upload', by = connection) =>
   chooseWay(file, way, api, by.client.settings.limits)
@@ -62,7 +62,7 @@ export async function referenceTo(file: MessageFile, api: Api): Promise<MessageF
   assert.ok(file.kind === 'file')
   const uploaded = await connection.client.upload(file, uploadKind(api), never())
   const payload = JSON.parse(JSON.stringify(referenceFor(file, uploaded, uploadKind(api)))) as unknown
-  const reference = takeFile(payload, { where: 'msg.payload' }).file
+  const { file: reference } = await takeFile(payload, { where: 'msg.payload' })
   assert.ok(reference.kind === 'reference')
   return reference
 }

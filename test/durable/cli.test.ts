@@ -108,6 +108,18 @@ describe('redox-store', () => {
     ])
   })
 
+  it('begins a new store in place of one that cannot be read, and of no other', async () => {
+    await fill('first', 2)
+    const begin = ['begin-new', 'embedded:first', ...REASON]
+    assert.match((await run(begin)).said, /^REDOX_STORE_LOST: /)
+    await rm(path.join(userDir, 'redox-store', 'first', 'messages'), { recursive: true })
+    const { code, said } = await run(begin)
+    assert.equal(code, 0)
+    const [, setAside] = /^begun; the one before is called (first\.unreadable-\S+) now\n$/.exec(said)!
+    assert.deepEqual((await readdir(path.join(userDir, 'redox-store'))).sort(), ['first', setAside])
+    assert.equal((await run(['list'])).said, 'embedded:first  waiting 0, parked 0\n')
+  })
+
   it('takes no secret as an argument, and says what is missing', async () => {
     const noKey = { REDOX_STORE_KEY: '' }
     const wrong: [args: string[], env: object, says: RegExp][] = [

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Contents, type Parcel } from '../../src/durable/contents'
 import { Courier, type Ended } from '../../src/durable/courier'
 import { PostgresStore } from '../../src/durable/postgres-store'
-import { takeFile } from '../../src/file/file'
+import { takeMemory } from '../../src/file/file'
 import { sizedFile } from '../lib/fixtures'
 import { connectTo } from '../lib/redox'
 import { ScriptedServer } from '../lib/scripted-server'
@@ -14,7 +14,7 @@ import { POSTGRES, server as postgres } from './stores'
 const LEASE_MS = 900
 const COUNT = 7
 
-const { file } = takeFile(sizedFile(1000), { where: 'x', filename: 'a.pdf' })
+const { file } = takeMemory(sizedFile(1000), { where: 'x', filename: 'a.pdf' })
 const parcel = (destination: string): Parcel => ({
   ...{ owner: 'node', environment: 'Development', files: [file], isText: false, msg: {} },
   message: {

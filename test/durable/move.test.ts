@@ -13,7 +13,7 @@ const HOUR = 3_600_000
 async function fill(contents: Contents): Promise<string[]> {
   const { store } = contents
   const ids = await accept(contents, 6)
-  const hold = { holder: 'me', now: Date.now(), until: Date.now() + HOUR, limit: 4, except: [] }
+  const hold = { holder: 'me', leaseMs: HOUR, limit: 4, except: [] }
   const claimed = await store.claim(hold)
   assert.equal(claimed.length, 4)
   const [begun, parked, delivered, again] = claimed.map(({ id }) => id) as [string, string, string, string]
@@ -193,8 +193,7 @@ for (const [fromKind, toKind] of PAIRS)
       await accept(from, 1)
       await from.store.claim({
         holder: 'me',
-        now: Date.now(),
-        until: Date.now() + HOUR,
+        leaseMs: HOUR,
         limit: 1,
         except: [],
       })

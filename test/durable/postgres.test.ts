@@ -11,6 +11,8 @@ import { Client } from 'pg'
 import { PostgresStore } from '../../src/durable/postgres-store'
 import type { NewMessage } from '../../src/durable/store'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
+import { fixture } from '../lib/fixtures'
+import { hasPgBouncer, PgBouncer } from '../lib/pgbouncer'
 import { PASSWORD } from '../lib/postgres'
 import { POSTGRES, server } from './stores'
 
@@ -23,7 +25,7 @@ const message = (id: string, lane: string, ordered = true): NewMessage => ({
   ...{ acceptedAt: Date.now(), deadline: Date.now() + 1e6 },
 })
 const hold = (holder: string, limit = 10) => ({
-  ...{ holder, limit, now: Date.now(), until: Date.now() + LEASE, except: [] },
+  ...{ holder, limit, leaseMs: LEASE, except: [] },
 })
 const DELIVERED = { state: 'delivered', notes: Buffer.from('it arrived') } as const
 
@@ -189,7 +191,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     const client = await connect(database)
     const use = async (id: string): Promise<void> => {
       await client.query(`SELECT redox.accept($1, $2, 'a', true, 'node', 1, 2, '{}', '{}', '')`, [queue, id])
-      await client.query(`SELECT FROM redox.claim($1, 'me', 1, 9, 10, '{}')`, [queue])
+      await client.query(`SELECT FROM redox.claim($1, 'me', 99999, 10, '{}')`, [queue])
       await client.query(`SELECT redox.next_due($1, '{}')`, [queue])
     }
     // So often that PostgreSQL would keep the plans.
@@ -284,22 +286,22 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     assert.equal(await one.hasFile('f'), true)
     assert.equal((await one.counts()).waiting, 1)
     await one.pace(1).turn(never)
-    assert.equal(await other.pace(1).turn(never, Date.now()), 0)
+    assert.equal(await other.pace(1).turn(never, performance.now()), 0)
   })
 
   it('shares the pace and the pauses of all instances', async () => {
     const [one, other] = (await openMany(2)) as [PostgresStore, PostgresStore]
     const paces = [one, other, one, other].map((store) => store.pace(10))
     const turns = await Promise.all(
-      Array.from({ length: 30 }, (_, index) => paces[index % 4]!.turn(never, Date.now())),
+      Array.from({ length: 30 }, (_, index) => paces[index % 4]!.turn(never, performance.now())),
     )
     assert.equal(turns.filter((left) => left === 0).length, 10)
 
     const quick = other.pace(0)
-    assert.equal(await quick.turn(never, Date.now()), 0)
+    assert.equal(await quick.turn(never, performance.now()), 0)
     one.pace(0).pause(3000)
     await sleep(1100)
-    assert.ok((await quick.turn(never, Date.now())) > 1000)
+    assert.ok((await quick.turn(never, performance.now())) > 1000)
   })
 
   it('goes on after the database was stopped and started again', async () => {
@@ -376,6 +378,159 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     assert.match(await words(trusting), /certificate.*not trusted.*ERR_TLS_CERT_ALTNAME_INVALID/)
   })
 
+  describe('behind PgBouncer', () => {
+    let bouncer: PgBouncer
+    before(async function () {
+      if (!hasPgBouncer() && process.env.CI !== 'true') this.skip()
+      bouncer = await PgBouncer.before(server(), PASSWORD)
+    })
+    after(() => (bouncer as PgBouncer | undefined)?.stop())
+    // Before it goes, or it would wait for them.
+    afterEach(async () => void (await Promise.all(opened.splice(0).map((store) => store.close()))))
+
+    it('sets itself up, and does all it does, with its default settings and pooled transactions', async () => {
+      const url = bouncer.url(await emptyDatabase())
+      const stores = await Promise.all(Array.from({ length: 3 }, () => open({ url })))
+      const [one] = stores as [PostgresStore]
+      await one.mark(Buffer.from('mark'))
+      await one.putFile('f', chunksOf('a', 'b'))
+      await Promise.all(
+        Array.from({ length: 30 }, (_, index) =>
+          stores[index % 3]!.accept({ ...message(`m${index}`, `lane ${index % 3}`), files: ['f'] }),
+        ),
+      )
+      const sent: string[] = []
+      await Promise.all(
+        stores.map((store, index) => work(store, `${index}`, async (id) => void sent.push(id))),
+      )
+      assert.equal(new Set(sent).size, 30)
+      assert.equal(sent.length, 30)
+      await one.decide('m1', 'resend', 'again', 'ann', one.clock.now())
+      assert.equal((await one.counts()).delivered, 29)
+      assert.equal((await one.lanes()).length, 1)
+      assert.equal(
+        (await one.untold({ holder: 'x', leaseMs: LEASE, limit: 99, owners: ['node'] })).length,
+        29,
+      )
+      assert.equal(await one.pace(5).turn(never), 0)
+      one.pace(5).pause(10)
+      await one.purge(one.clock.now() + 1e9, one.clock.now() + 1e9)
+      assert.equal((await one.counts()).delivered, 0)
+    })
+
+    it('names the parameter that it refuses', async () => {
+      const url = new URL(bouncer.url(server().url()))
+      url.search = '?options=-c%20work_mem%3D8MB'
+      const { message: words } = await failureOf(open({ url: url.href }), 'REDOX_STORE_UNAVAILABLE')
+      assert.match(words, /parameter "options".*PgBouncer/)
+    })
+  })
+
+  it('changes a database of the first version into what it needs, once, and keeps what is in it', async () => {
+    const url = await emptyDatabase()
+    const database = new Client({ connectionString: url })
+    await database.connect()
+    try {
+      await database.query(fixture('redox-store-1.sql').toString())
+      await database.query(`INSERT INTO redox.queue (queue) VALUES ('${queue}')`)
+      const accepted = message('first', 'lane')
+      const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
+      const values = [queue, id, lane, ordered, owner, acceptedAt, deadline, files, tags, content]
+      await database.query('SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
+    } finally {
+      await database.end()
+    }
+    const stores = await Promise.all([open({ url }), open({ url }), open({ url })])
+    const [store] = stores
+    await store.accept(message('second', 'lane'))
+    const [claimed] = await store.claim(hold('me'))
+    assert.deepEqual([claimed!.id, claimed!.content.toString()], ['first', 'first'])
+    await store.settle('first', 'me', DELIVERED, Date.now())
+    assert.deepEqual(
+      (await stores[1].claim(hold('other'))).map(({ id }) => id),
+      ['second'],
+    )
+    await stores[2].touch()
+    const [state] = await PostgresStore.queues(url)
+    assert.deepEqual([state!.queue, state!.waiting, state!.parked], [queue, 1, 0])
+    assert.ok(state!.idle! < 60_000)
+  })
+
+  it('names the rights that its user lacks, at once', async () => {
+    const url = await emptyDatabase()
+    await open({ url })
+    const database = new URL(url).pathname.slice(1)
+    const role = `r${randomUUID().replaceAll('-', '')}`
+    await sql(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+    const user = new URL(url)
+    user.username = role
+    user.password = 'secret'
+    const words = async (): Promise<string> =>
+      (await failureOf(open({ url: user.href }), 'REDOX_STORE_UNAVAILABLE')).message
+    const RIGHTS =
+      /GRANT USAGE ON SCHEMA redox, SELECT, INSERT, UPDATE, DELETE ON ALL TABLES, USAGE ON ALL SEQUENCES/
+    assert.match(await words(), RIGHTS, 'none')
+    await sql(`GRANT USAGE ON SCHEMA redox TO ${role}`, database)
+    assert.match(await words(), RIGHTS, 'the schema alone')
+    await sql(`GRANT SELECT ON ALL TABLES IN SCHEMA redox TO ${role}`, database)
+    assert.match(await words(), RIGHTS, 'may read')
+    await sql(`GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA redox TO ${role}`, database)
+    assert.match(await words(), RIGHTS, 'no sequences')
+    await sql(`GRANT USAGE ON ALL SEQUENCES IN SCHEMA redox TO ${role}`, database)
+    const store = await open({ url: user.href })
+    await store.accept(message('m1', 'a'))
+    assert.equal((await store.claim(hold('me'))).length, 1)
+    await store.putFile('f', chunksOf('a'))
+    await store.purge(1, 1)
+    // Taken away while it runs.
+    await sql(`REVOKE INSERT ON redox.message FROM ${role}`, database)
+    const { message: later } = await failureOf(store.accept(message('m2', 'a')), 'REDOX_STORE_UNAVAILABLE')
+    assert.match(later, RIGHTS)
+  })
+
+  for (const version of ['0', '-1', 'NULL'])
+    it(`a version that no release writes: REDOX_STORE_UNREADABLE (${version})`, async () => {
+      const url = await emptyDatabase()
+      await open({ url })
+      const change =
+        version === 'NULL' ? 'DELETE FROM redox.version' : `UPDATE redox.version SET version = ${version}`
+      await sql(change, new URL(url).pathname.slice(1))
+      await failureOf(open({ url }), 'REDOX_STORE_UNREADABLE')
+    })
+
+  it('goes by a clock that does not go back when that of the database is set back', async () => {
+    const url = await emptyDatabase()
+    const database = new URL(url).pathname.slice(1)
+    const store = await open({ url })
+    const setBack = (hours: number): Promise<unknown> =>
+      sql(
+        `CREATE OR REPLACE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+           SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - ${hours * 3_600_000} $$`,
+        database,
+      )
+    await store.accept(message('held', 'a'))
+    await store.accept(message('rests', 'b'))
+    const short = { ...hold('gone'), leaseMs: 500 }
+    const taken = await store.claim(short)
+    assert.equal(taken.length, 2)
+    const dueAt = store.clock.now() + 500
+    await store.settle('rests', 'gone', { state: 'waiting', dueAt, reason: 'x' }, store.clock.now())
+    store.pace(0).pause(500)
+    await sleep(50)
+    const before = store.clock.now()
+    await setBack(5)
+    const claimed: string[] = []
+    while (claimed.length < 2) {
+      claimed.push(...(await store.claim(hold('me'))).map(({ id }) => id))
+      await store.nextDue(0, [])
+    }
+    assert.ok(Math.abs(store.clock.now() - before) < 60_000)
+    const other = await open({ url })
+    assert.equal(await other.pace(0).turn(never, performance.now() + 10_000), 0)
+    const [line] = await other.find({ id: 'held', limit: 1 })
+    assert.ok(line!.acceptedAt <= other.clock.now())
+  })
+
   it('asks for the primary when it may only read', async () => {
     const url = await emptyDatabase()
     await open({ url })
@@ -425,7 +580,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
 
   it('tells nothing of what was written when the database refuses it', async () => {
     const store = await open()
-    await failureOf(store.accept(message('secret\0', 'a')), 'REDOX_INTERNAL')
+    await failureOf(store.accept(message('secret\0', 'a')), 'REDOX_BAD_INPUT')
     await store.accept(message('m1', 'a'))
   })
 
@@ -436,7 +591,9 @@ describe('store of accepted messages: shared PostgreSQL', function () {
       await cp(path.join(__dirname, '../../src'), path.join(folder, 'src'), {
         recursive: true,
         filter: (from) =>
-          /(src|durable|transport|errors\.js|postgres-\w+\.js|store\.js|retry\.js|faults\.js)$/.test(from),
+          /(src|durable|transport|errors\.js|clock\.js|postgres-\w+\.js|store(-errors)?\.js|retry\.js|faults\.js)$/.test(
+            from,
+          ),
       })
       const script = `require('./src/durable/postgres-store').PostgresStore.open({ url: 'postgres://u@h/d', queue: 'q' })
         .catch(({ code, message }) => console.log(code, message))`

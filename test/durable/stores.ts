@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Client } from 'pg'
 import { LevelStore } from '../../src/durable/level-store'
 import { PostgresStore } from '../../src/durable/postgres-store'
 import type { DeliveryStore } from '../../src/durable/store'
@@ -11,6 +12,8 @@ import { Postgres, postgresBinaries } from '../lib/postgres'
 /** A store of its own for a test. */
 export interface Place {
   open(): Promise<DeliveryStore>
+  /** Stops the clock of the store at a time; undefined: it runs. */
+  at(time?: number): Promise<void>
   remove(): Promise<void>
 }
 
@@ -28,6 +31,24 @@ let postgres: Postgres | undefined
 /** The one that runs, between `start` and `stop`. */
 export const server = (): Postgres => postgres!
 
+let isStopped = false
+
+/** All else goes by this function. */
+async function setClock(time: number | undefined): Promise<void> {
+  if (time === undefined && !isStopped) return
+  const now = time ?? 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
+  const client = new Client({ connectionString: server().url() })
+  await client.connect()
+  try {
+    await client.query(
+      `CREATE OR REPLACE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS 'SELECT ${now}::bigint'`,
+    )
+    isStopped = time !== undefined
+  } finally {
+    await client.end()
+  }
+}
+
 export const POSTGRES: Kind = {
   name: 'PostgreSQL',
   // Where a release is tested it has to be there.
@@ -36,7 +57,12 @@ export const POSTGRES: Kind = {
   start: async () => void (postgres = await Postgres.start()),
   place: async () => {
     const queue = randomUUID()
-    return { open: () => PostgresStore.open({ url: server().url(), queue }), remove: async () => undefined }
+    return {
+      open: () => PostgresStore.open({ url: server().url(), queue }),
+      at: (time) => setClock(time),
+      // Others in the database have a clock that runs.
+      remove: () => setClock(undefined),
+    }
   },
   stop: async () => postgres?.stop(),
 }
@@ -47,8 +73,11 @@ export const LEVEL: Kind = {
   start: async () => undefined,
   place: async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'redox-store-'))
+    let stopped: number | undefined
+    const clock = { now: () => stopped ?? Date.now(), ahead: 0 }
     return {
-      open: () => LevelStore.open(folder),
+      open: () => LevelStore.open(folder, undefined, clock),
+      at: async (time) => void (stopped = time),
       remove: () => rm(folder, { recursive: true, force: true }),
     }
   },

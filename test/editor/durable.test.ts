@@ -166,7 +166,10 @@ describe('durable delivery in the editor', function () {
     await deploy(page())
     await editor().reload()
     await open()
-    assert.equal(await key(), '__PWRD__')
+    // The editor asks Node-RED for it.
+    await page().waitForFunction(
+      () => document.querySelector<HTMLInputElement>('#node-config-input-storeKey')?.value === '__PWRD__',
+    )
     // What a person has emptied.
     await setValues(page(), { storeKey: '' })
     await checkMissing()

@@ -372,6 +372,28 @@ describe('outbox in the editor', function () {
     for (const complaint of editor.complaints.splice(0)) assert.match(complaint, /status of 401/)
   })
 
+  it('shows messages of no connection, and gives them to the one that is looked at', async () => {
+    const give = tab(page).getByRole('button', { name: 'Give to this connection' })
+    assert.equal(await give.isVisible(), false)
+    redox.script('send', reply(503, {}))
+    await client.accept({ documentId: 'doc-of-no-connection' })
+    const copied = JSON.parse(
+      JSON.stringify(flowTo(redox.url, {})).replaceAll('outboxconfig', 'copied'),
+    ) as object[]
+    await client.deployFlows(copied)
+    await tab(page).getByText('embedded:outboxconfig').waitFor()
+    await give.waitFor()
+    await give.click()
+    await tab(page).getByLabel('Reason').fill('the connection was copied')
+    await editor.screenshot('outbox-no-connection')
+    await checkNothingIsCut(tab(page))
+    redox.script('send')
+    await page.keyboard.press('Enter')
+    await give.waitFor({ state: 'hidden' })
+    await client.deployFlows(flowTo(redox.url, {}))
+    await tab(page).getByText('Waiting 0').waitFor()
+  })
+
   it('offers to begin a new store where one cannot be read, and not elsewhere', async () => {
     const begin = tab(page).getByRole('button', { name: 'Begin a new store' })
     assert.equal(await begin.isVisible(), false)

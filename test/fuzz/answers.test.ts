@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import fc from 'fast-check'
 import type { Connection } from '../../nodes/lib/connection'
-import { takeFile, type FileSource } from '../../src/file/file'
+import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
 import { connectTo, isToken, never, serve, type Recorded, type Server } from '../lib/redox'
 import { assertSilent, CANARY, holds, json, settled, texts } from './support'
@@ -135,7 +135,7 @@ function give(response: ServerResponse, { status, headers, body, cut, length }: 
   response.socket!.end(Buffer.concat([Buffer.from(head, 'latin1'), body.subarray(0, cut)]))
 }
 
-const FILE = takeFile(Buffer.from('%PDF-1.7'), { where: 'x', filename: `${CANARY}.pdf` }).file as FileSource
+const FILE = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x', filename: `${CANARY}.pdf` }).file
 const PATIENT = { Identifiers: [{ ID: CANARY, IDType: 'MR' }], Demographics: { LastName: CANARY } }
 const NOTE: PreparedMessage = {
   api: 'datamodel',

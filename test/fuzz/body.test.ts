@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
-import { takeFile, type FileSource } from '../../src/file/file'
+import { takeMemory, type FileSource } from '../../src/file/file'
 import { withValueAt, type JsonObject } from '../../src/message/json'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../../src/transport/body'
 import { sizedFile } from '../lib/fixtures'
@@ -18,9 +18,9 @@ const files: fc.Arbitrary<FileSource> = fc
   .chain(([content, filename, contentType]) => {
     const hints = { where: 'x', filename, ...(contentType !== undefined && { contentType }) }
     try {
-      return fc.constant(takeFile(content, hints).file as FileSource)
+      return fc.constant(takeMemory(content, hints).file)
     } catch {
-      return fc.constant(takeFile(content, { where: 'x' }).file as FileSource)
+      return fc.constant(takeMemory(content, { where: 'x' }).file)
     }
   })
 
@@ -84,7 +84,7 @@ describe('any body', () => {
 
   it('a file name that cannot travel is refused before', () =>
     holds(1000, fileNames, async (filename) => {
-      const result = await settled(() => takeFile(Buffer.from('x'), { where: 'x', filename }))
+      const result = await settled(() => takeMemory(Buffer.from('x'), { where: 'x', filename }))
       if (/[\0\r\n]/.test(filename)) assert.ok('error' in result)
     }))
 })

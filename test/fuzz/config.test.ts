@@ -8,7 +8,7 @@ import {
   type ConnectionConfig,
   type ConnectionSecrets,
 } from '../../nodes/lib/connection'
-import { takeFile, type FileSource } from '../../src/file/file'
+import { takeMemory } from '../../src/file/file'
 import { never, TEST_KEY } from '../lib/redox'
 import { holds, settled, texts } from './support'
 
@@ -144,7 +144,7 @@ const secrets = fc.oneof(
   }),
 ) as fc.Arbitrary<ConnectionSecrets>
 
-const FILE = takeFile(Buffer.from('%PDF-1.7'), { where: 'x' }).file as FileSource
+const FILE = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const stopped = AbortSignal.abort()
 
 describe('any configuration', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { serialize } from 'node:v8'
 import fc from 'fast-check'
-import { takeFile } from '../../src/file/file'
+import { takeMemory } from '../../src/file/file'
 import { DATA_MODEL_SCHEMAS } from '../../src/message/datamodel-schemas'
 import { draftDataModel, type DataModel, type FieldValue } from '../../src/message/datamodel'
 import { draftFhir, FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir'
@@ -54,9 +54,14 @@ const placed: fc.Arbitrary<PlacedFile> = fc
   .tuple(fileNames, fc.constantFrom('embed' as const, 'upload' as const, 'reference' as const))
   .map(([name, way]) => {
     const filename = name.replace(/\p{Cc}/gu, '')
-    const url = { url: 'https://blob.example/1', contentType: 'a/b' }
-    const { file } = takeFile(way === 'reference' ? url : Buffer.from('%PDF-1.7'), { where: 'x', filename })
-    return { file, way }
+    const { file } = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x', filename })
+    const url = {
+      kind: 'reference' as const,
+      url: 'https://blob.example/1',
+      contentType: 'a/b',
+      name: file.name,
+    }
+    return { file: way === 'reference' ? url : file, way }
   })
 
 /** A tree that looks like a message, with anything at any of its places. */

@@ -74,13 +74,16 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Waits until the flows run, and gives what reads the output from then on. */
+/** In either order. */
+const STARTED = ['Started flows', 'Server now running']
+
+/** Waits until the flows run and the server listens, and gives what reads the output from then on. */
 async function started(child: ChildProcess): Promise<() => string> {
   let output = ''
   await new Promise<void>((resolve, reject) => {
     const listen = (chunk: Buffer): void => {
       output += chunk.toString('utf8')
-      if (output.includes('Started flows')) resolve()
+      if (STARTED.every((line) => output.includes(line))) resolve()
     }
     child.stdout?.on('data', listen)
     child.stderr?.on('data', listen)

@@ -1,11 +1,11 @@
 /** Every route that the package adds to Node-RED's admin API: who may use it, and what it does with hostile input. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { OutgoingHttpHeaders, RequestOptions } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
-import { askRaw, type RawAnswer } from '../lib/client'
+import { askRaw, eventually, type RawAnswer } from '../lib/client'
 import { INBOX_FLOW, InboxClient } from '../lib/inbox'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { DESTINATION, OutboxClient } from '../lib/outbox'
@@ -71,6 +71,7 @@ const ROUTES: Route[] = [
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/content', place: () => `${OUTBOX}/messages/${accepted}/content?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },
   { method: 'POST', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${NOBODYS}`, body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/lanes', place: () => `${OUTBOX}/lanes`, body: PAUSE, good: 204, allowed: OUTBOX_WRITERS },
+  { method: 'POST', path: '/redox/outbox/stranded/:id', place: () => 'redox/outbox/stranded/nobodys', body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/store', place: () => `${OUTBOX}/store`, body: { action: 'begin-new', reason: 'a test' }, good: 409, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/audit', place: () => `${OUTBOX}/audit`, good: 200, allowed: OUTBOX_READERS },
 ]
@@ -424,6 +425,7 @@ describe('admin routes without a login', function () {
     if (process.platform === 'win32') this.skip()
     const socketPath = path.join(folderWithTeller(), 'socket')
     nodeRed = await startNodeRed({ uiPort: socketPath })
+    await eventually('the socket is there', async () => existsSync(socketPath))
     assert.equal(await content({ host: 'localhost' }, { socketPath }), CLOSED)
   })
 

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { lastReceived, logged, PATIENT, sandbox, useNodeRed, type Flow, type Message } from '../lib/flow'
+import { ScriptedServer } from '../lib/scripted-server'
 import { ALL_NODES, FHIR_DOCUMENT, fileMessage, FHIR_RESULT, NOTE, PDF, PHOTO } from '../lib/send-nodes'
-import { RESULTS, start, UPLOAD_BLOB, type SendNode } from '../lib/send-nodes'
+import { RESULTS, start, startTo, UPLOAD_BLOB, type SendNode } from '../lib/send-nodes'
 
 const BASE64 = PDF.toString('base64')
 
@@ -418,6 +421,48 @@ describe('a file on this machine', () => {
     }
   })
 
+  /** A FIFO, a link out of the folder, another file of the same size. */
+  const EXCHANGES: ((file: string) => void)[] = [
+    (file) => execFileSync('mkfifo', [file]),
+    (file) => symlinkSync(fixturePath('gingival-mass.pdf'), file),
+    (file) => writeFileSync(file, sizedFile(PDF.length)),
+  ]
+  const WAYS: [node: SendNode, way: string][] = [
+    [FHIR_RESULT, 'embed'],
+    [NOTE, 'embed'],
+    [NOTE, 'upload'],
+    [UPLOAD_BLOB, 'upload'],
+  ]
+  it('that is exchanged before its request is repeated is not sent, and holds up nothing', async () => {
+    const server = await ScriptedServer.start()
+    try {
+      for (const [node, way] of WAYS) {
+        const purpose = way === 'upload' ? 'upload' : 'send'
+        const config = { folders: root, sendsAtOnce: '6', attempts: '3' }
+        const flow = await startTo(server, node, { fileFrom: 'path', way }, config)
+        const folder = mkdtempSync(path.join(root, 'exchanged-'))
+        const names = [1, 2, 3, 4, 5, 6].map((number) => path.join(folder, `${number}.pdf`))
+        names.forEach((name) => writeFileSync(name, PDF))
+        const answers: (() => void)[] = []
+        const before = server.of(purpose).length
+        server.script(purpose, (response) => {
+          answers.push(() => response.writeHead(503, { 'retry-after': '0' }).end('{}'))
+          if (answers.length < names.length) return
+          names.forEach((name, index) => (rmSync(name), EXCHANGES[index % 3]!(name)))
+          answers.forEach((answer) => answer())
+        })
+        const ends = await Promise.all(names.map((name) => flow.outcome(fileMessage(name))))
+        for (const { error } of ends) assert.match(error!.message, /changed on the disk/)
+        assert.equal(server.of(purpose).length, before + names.length, 'another file was sent')
+        // The threads that read files are free.
+        assert.ok((await readFile(path.join(inside, 'a.pdf'))).equals(PDF))
+        await helper.unload()
+      }
+    } finally {
+      await server.close()
+    }
+  })
+
   it('is never read because a message says so', async () => {
     const flow = await startIn(NOTE, inside, { fileFrom: 'message' })
     const tricks = { fileFrom: 'path', fileType: 'str', path: 'a.pdf', file: 'a.pdf' }
@@ -515,5 +560,18 @@ describe('a note of text', () => {
       const expected = [noteContentType || 'Base64 Encoded', payload.url, 'PDF']
       assert.deepEqual([ContentType, FileContents, FileType], expected)
     }
+  })
+
+  it('is no text when it is a reference in another form, which is refused', async () => {
+    const { payload } = await (await start(UPLOAD_BLOB)).send(fileMessage())
+    const flow = await start(NOTE, { noteContentType: 'Plain Text' })
+    const { host, pathname } = new URL(payload.url as string)
+    for (const url of [
+      `HTTP://${host}${pathname}`,
+      `http:${host}${pathname}`,
+      `http://${host}\\@evil.example${pathname}`,
+      `http://a:b@${host}${pathname}`,
+    ])
+      for (const one of [url, { url }]) await flow.fail(fileMessage(one), 'REDOX_BAD_INPUT')
   })
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type express from 'express'
 import type { NodeAPI } from 'node-red'
 import { stopSandbox } from '../../nodes/lib/sandbox-host'
 import register from '../../plugins/redox-inbox/redox-inbox'
@@ -132,6 +133,11 @@ describe('sandbox inbox', function () {
       assert.equal((await clear(users.clearer)).status, 204)
       assert.deepEqual(await users.reader.list(), { running: true, messages: [], faults: [] })
       assert.equal((await users.reader.ask(fileOf(message))).status, 404)
+    })
+
+    it('answers 500 with a code, and no word of what went wrong', async () => {
+      const answer = await failing(new Error('Quuxworth'))
+      assert.deepEqual(answer, { status: 500, body: { code: 'unexpected' } })
     })
 
     it('answers 404 to whatever is no message and no file', async () => {
@@ -346,6 +352,32 @@ describe('sandbox inbox', function () {
 
 const catalogue = (language: string): object =>
   JSON.parse(readFileSync(path.join(PLUGIN, 'locales', language, 'redox-inbox.json'), 'utf8')) as object
+
+/** What the list answers on a runtime whose settings cannot be read. */
+async function failing(error: Error): Promise<object> {
+  const handlers: express.RequestHandler[] = []
+  const settings = {
+    get redox(): object {
+      throw error
+    },
+  }
+  register({
+    httpAdmin: {
+      get: (_path: string, _before: unknown, [handler]: [express.RequestHandler]) => handlers.push(handler),
+      delete: () => undefined,
+    },
+    auth: { needsPermission: () => undefined },
+    comms: { publish: () => undefined },
+    plugins: { registerPlugin: (_id: string, { onremove }: { onremove: () => void }) => onremove() },
+    settings,
+  } as unknown as NodeAPI)
+  return new Promise((resolve, reject) => {
+    const response = {
+      status: (status: number) => ({ json: (body: object) => resolve({ status, body }) }),
+    }
+    void handlers[0]!({} as express.Request, response as express.Response, reject)
+  })
+}
 
 /** The plugin, on a runtime that only writes down what it is told to publish. Returns how to remove it. */
 function listen(heard: object[]): () => void {

@@ -126,12 +126,15 @@ describe('outbox', function () {
 
   it('finds by id, document id, hash and message id, state, destination and time', async () => {
     redox.script('send', DOWN)
-    for (const lane of [LANE, OTHER_LANE]) await users.admin.pause(lane, 'pause', 'x')
     const bytes = Buffer.from('%PDF-1.7 found by its hash %%EOF')
     const here = { documentId: documentId(), bytes }
     const there = { documentId: documentId(), destination: OTHER_DESTINATION }
     const first = await users.admin.accept(here)
     const second = await users.admin.accept(there)
+    // From now on none is being sent: their state stays.
+    for (const lane of [LANE, OTHER_LANE])
+      assert.equal((await users.admin.pause(lane, 'pause', 'x')).status, 204)
+    for (const { id } of [first, second]) await users.admin.until(id, 'waiting')
     const ids = async (query: string): Promise<string[]> =>
       (await users.reader.messages(query)).map(({ id }) => id)
     const hash = createHash('sha256').update(bytes).digest('hex')

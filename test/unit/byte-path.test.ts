@@ -13,7 +13,7 @@ import { Writable } from 'node:stream'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
 import type { Network } from '../../nodes/lib/network'
-import { takeFile, takePath, type FileSource } from '../../src/file/file'
+import { takeMemory, takePath, type FileSource } from '../../src/file/file'
 import { turn } from '../../src/turns'
 import { withValueAt } from '../../src/message/json'
 import type { OnProgress } from '../../src/redox/client'
@@ -44,8 +44,8 @@ async function sample(size: number, from: From): Promise<Sample> {
   const hints = { where: 'x', filename: `file-${files}.bin`, contentType: 'application/octet-stream' }
   const name = path.join(folder, hints.filename)
   if (from === 'disk') writeFileSync(name, bytes)
-  const { file } = from === 'disk' ? await takePath(name, hints, [folder]) : takeFile(bytes, hints)
-  return { source: file as FileSource, digest: sha256(bytes) }
+  const { file } = from === 'disk' ? await takePath(name, hints, [folder]) : takeMemory(bytes, hints)
+  return { source: file, digest: sha256(bytes) }
 }
 
 before(() => void (folder = mkdtempSync(path.join(tmpdir(), 'redox-bytes-'))))

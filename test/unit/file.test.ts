@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   appendFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -10,11 +14,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
-import { decodeBase64, decodeDataUri } from '../../src/file/base64'
+import { decodeDataUri, decodeLoosely } from '../../src/file/base64'
+import { examine } from '../../src/file/completeness'
 import {
   contentTypeOfName,
   detectContentType,
@@ -26,6 +32,7 @@ import {
   asText,
   cleanFileName,
   readText,
+  sha256Of,
   takeFile,
   takePath,
   type FileHints,
@@ -40,8 +47,8 @@ const PDF = fixture('gingival-mass.pdf')
 /** Base64 of base64 of base64. */
 const thrice = (text: string): string => Buffer.from(Buffer.from(text).toString('base64')).toString('base64')
 
-function taken(value: unknown, hints: Partial<FileHints> = {}): FileSource {
-  const { file } = takeFile(value, { ...HINTS, ...hints })
+async function taken(value: unknown, hints: Partial<FileHints> = {}): Promise<FileSource> {
+  const { file } = await takeFile(value, { ...HINTS, ...hints })
   assert.ok(file.kind === 'file')
   return file
 }
@@ -106,7 +113,7 @@ describe('file intake', () => {
   values[1]![1] = new Uint8Array(inner.buffer, inner.byteOffset + 6, PDF.length)
   for (const [what, value] of values) {
     it(`takes ${what}`, async () => {
-      const file = taken(value, { filename: 'report.pdf' })
+      const file = await taken(value, { filename: 'report.pdf' })
       assert.equal(sha256(await bytesOf(file.read())), sha256(PDF))
       assert.deepEqual(
         [file.size, file.contentType, file.fileType, file.name],
@@ -115,32 +122,32 @@ describe('file intake', () => {
     })
   }
 
-  it('takes name and type of an object or a data: URI, unless the node is set to others', () => {
+  it('takes name and type of an object or a data: URI, unless the node is set to others', async () => {
     const multer = { originalname: 'own.pdf', mimetype: 'application/pdf', buffer: PDF }
-    assert.equal(taken(multer).name, 'own.pdf')
-    assert.equal(taken(multer, { filename: 'set.pdf' }).name, 'set.pdf')
+    assert.equal((await taken(multer)).name, 'own.pdf')
+    assert.equal((await taken(multer, { filename: 'set.pdf' })).name, 'set.pdf')
     const uri = `data:application/pdf;charset=utf-8;filename=own%20%C3%BC.pdf;base64,${text}`
     assert.deepEqual(
-      [taken(uri).name, taken(uri).contentType],
+      [(await taken(uri)).name, (await taken(uri)).contentType],
       ['own \u00fc.pdf', 'application/pdf;charset=utf-8'],
     )
-    assert.equal(taken(uri, { filename: 'set.pdf' }).name, 'set.pdf')
-    assert.equal(taken(`data:application/pdf;name=a%0Ab;base64,${text}`).name, 'document.pdf')
+    assert.equal((await taken(uri, { filename: 'set.pdf' })).name, 'set.pdf')
+    assert.equal((await taken(`data:application/pdf;name=a%0Ab;base64,${text}`)).name, 'document.pdf')
   })
 
   it('takes text of a format without a signature when its name or type says what it is', async () => {
     const noise = Buffer.from([1, 2, 3, 200])
     for (const hints of [{ filename: 'a.bin' }, { filename: 'a.nrrd' }, { contentType: 'application/x-ecg' }])
-      assert.deepEqual(await bytesOf(taken(noise.toString('base64'), hints).read()), noise)
+      assert.deepEqual(await bytesOf((await taken(noise.toString('base64'), hints)).read()), noise)
     const csv = Buffer.from('a;b')
-    assert.equal(taken(csv.toString('base64'), { filename: 'a.csv' }).contentType, 'text/csv')
-    assert.equal(taken(fixture('scan.tiff').toString('base64')).contentType, 'image/tiff')
+    assert.equal((await taken(csv.toString('base64'), { filename: 'a.csv' })).contentType, 'text/csv')
+    assert.equal((await taken(fixture('scan.tiff').toString('base64'))).contentType, 'image/tiff')
   })
 
   it('takes a text as it is where a text is wanted', async () => {
     for (const value of [`data:application/pdf;base64,${text}`, text, 'success', 'https://example.org/x']) {
       for (const given of [value, Buffer.from(value)])
-        assert.equal((await bytesOf(taken(given, { isText: true }).read())).toString(), value)
+        assert.equal((await bytesOf((await taken(given, { isText: true })).read())).toString(), value)
     }
   })
 
@@ -151,9 +158,9 @@ describe('file intake', () => {
       'Patient is well today',
       'deadbeef',
     ])
-      assert.equal((await bytesOf(taken(Buffer.from(content)).read())).toString(), content)
+      assert.equal((await bytesOf((await taken(Buffer.from(content))).read())).toString(), content)
     const mail = Buffer.from('MIME-Version: 1.0\r\nSubject: x\r\n\r\nx')
-    assert.equal(taken(mail, { filename: 'a.eml' }).contentType, 'message/rfc822')
+    assert.equal((await taken(mail, { filename: 'a.eml' })).contentType, 'message/rfc822')
   })
 
   describe('in memory that others write to', () => {
@@ -170,7 +177,7 @@ describe('file intake', () => {
     for (const [what, bytes, at] of changes) {
       it(`is refused when ${what} changes before it is read`, async () => {
         const shared = Buffer.from(bytes)
-        const file = taken(shared)
+        const file = await taken(shared)
         shared[at]! ^= 1
         await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /overwritten in memory/)
         shared[at]! ^= 1
@@ -180,7 +187,7 @@ describe('file intake', () => {
 
     it('is refused when it changes while it is read, before the last piece leaves', async () => {
       const shared = Buffer.from(large)
-      const reading = taken(shared).read()[Symbol.asyncIterator]()
+      const reading = (await taken(shared)).read()[Symbol.asyncIterator]()
       await reading.next()
       shared.fill(0)
       await failing(
@@ -193,16 +200,16 @@ describe('file intake', () => {
     it('a part of a large one is noticed, wherever it is written', async () => {
       for (let at = 0; at + 100_000 < large.length; at += 700_001) {
         const shared = Buffer.from(large)
-        const file = taken(shared)
+        const file = await taken(shared)
         shared.fill(0, at, at + 100_000)
         await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /overwritten/)
       }
     })
   })
 
-  it('warns when it had to decode twice, and not otherwise', () => {
-    assert.match(takeFile(Buffer.from(text), HINTS).warnings.join(), /base64 text/)
-    assert.deepEqual(takeFile(PDF, HINTS).warnings, [])
+  it('warns when it had to decode twice, and not otherwise', async () => {
+    assert.match((await takeFile(Buffer.from(text), HINTS)).warnings.join(), /base64 text/)
+    assert.deepEqual((await takeFile(PDF, HINTS)).warnings, [])
   })
 
   const unreadable = {
@@ -226,7 +233,7 @@ describe('file intake', () => {
     ['a number', 7, /a number, which is not a file/],
     ['an array', [PDF], /an array/],
     ['an object', { file: PDF }, /an object without a url/],
-    ['what is no Buffer that came as JSON', { type: 'Buffer', data: [37, 256] }, /an object without a url/],
+    ['what is no Buffer that came as JSON', { type: 'Buffer', data: [37, 256] }, /not all of it are bytes/],
     ['a content type that is none', PDF, /not a MIME type/, { contentType: 'PDF' }],
     ['a content type with a line break', PDF, /not a MIME type/, { contentType: 'text/plain\r\nX: 1' }],
     ['a content type with a NUL in quotes', PDF, /not a MIME type/, { contentType: 'text/plain; a="\0"' }],
@@ -291,20 +298,20 @@ describe('file intake', () => {
   }
 
   it('reads percent-encoded data: URIs, text and bytes', async () => {
-    assert.equal(decodeDataUri('data:,Gr%C3%BC%C3%9Fe%20ü', 'x').bytes.toString(), 'Grüße ü')
-    assert.deepEqual(decodeDataUri('data:image/gif,GIF89a%FF%00', 'x'), {
+    assert.equal((await decodeDataUri('data:,Gr%C3%BC%C3%9Fe%20ü', 'x')).bytes.toString(), 'Grüße ü')
+    assert.deepEqual(await decodeDataUri('data:image/gif,GIF89a%FF%00', 'x'), {
       bytes: Buffer.from('GIF89a\xff\0', 'latin1'),
       contentType: 'image/gif',
     })
   })
 
-  it('decodes base64 to the same bytes however it is written, and encodes canonically', () => {
-    const left = decodeBase64('ABCDEF==', 'x')
-    assert.equal(left.toString('base64'), 'ABCDEA==')
-    assert.deepEqual(decodeBase64('-_-_', 'x'), decodeBase64('+/+/', 'x'))
+  it('decodes base64 to the same bytes however it is written, and encodes canonically', async () => {
+    const left = await decodeLoosely('ABCDEF==')
+    assert.equal(left!.toString('base64'), 'ABCDEA==')
+    assert.deepEqual(await decodeLoosely('-_-_'), await decodeLoosely('+/+/'))
   })
 
-  it('takes a reference as redox-upload emits it, with its own description', () => {
+  it('takes a reference as redox-upload emits it, with its own description', async () => {
     const payload = {
       url: 'https://blob.redoxengine.com/14652614',
       contentType: 'application/pdf',
@@ -314,9 +321,12 @@ describe('file intake', () => {
       sha256: 'ab',
       upload: 'blob',
     }
-    assert.deepEqual(takeFile(payload, HINTS), { file: { kind: 'reference', ...payload }, warnings: [] })
+    assert.deepEqual(await takeFile(payload, HINTS), {
+      file: { kind: 'reference', ...payload },
+      warnings: [],
+    })
     const named = { ...HINTS, filename: 'other.png', contentType: 'image/png' }
-    const { file } = takeFile({ ...payload, upload: 'elsewhere', size: '12' }, named)
+    const { file } = await takeFile({ ...payload, upload: 'elsewhere', size: '12' }, named)
     assert.deepEqual([file.name, file.contentType, 'size' in file], ['other.png', 'image/png', false])
     assert.ok(file.kind === 'reference' && file.upload === undefined)
   })
@@ -330,18 +340,18 @@ describe('file intake', () => {
       'binary/octet-stream',
       'application/x-download',
     ])
-      assert.equal(taken(PDF, { contentType: octets }).contentType, 'application/pdf')
+      assert.equal((await taken(PDF, { contentType: octets })).contentType, 'application/pdf')
   })
 
-  it("goes by the node's content type before that of a data: URI", () => {
+  it("goes by the node's content type before that of a data: URI", async () => {
     const uri = `data:application/x-pdf;base64,${text}`
-    assert.equal(taken(uri).contentType, 'application/x-pdf')
-    assert.equal(taken(uri, { contentType: 'application/pdf' }).contentType, 'application/pdf')
+    assert.equal((await taken(uri)).contentType, 'application/x-pdf')
+    assert.equal((await taken(uri, { contentType: 'application/pdf' })).contentType, 'application/pdf')
   })
 
   it('its pieces are views that can be joined as base64, and a second reading gives the same', async () => {
     const content = sizedFile(1_300_001)
-    const file = taken(content)
+    const file = await taken(content)
     for (let pass = 0; pass < 2; pass++) {
       const texts: string[] = []
       for await (const piece of file.read()) {
@@ -353,7 +363,7 @@ describe('file intake', () => {
     }
   })
 
-  it('names are base names', () => {
+  it('names are base names', async () => {
     const names: [string, string][] = [
       ['/home/anna/report.pdf', 'report.pdf'],
       ['C:\\Users\\anna\\report.pdf', 'report.pdf'],
@@ -368,21 +378,136 @@ describe('file intake', () => {
       ['a\ud800.pdf', 'a\ufffd.pdf'],
     ]
     for (const [given, name] of names) assert.equal(cleanFileName(given, 'x'), name)
-    assert.equal(taken(PDF, { filename: 'folder/' }).name, 'document.pdf')
-    assert.equal(taken(fixture('photo.jpg')).name, 'document.jpg')
+    assert.equal((await taken(PDF, { filename: 'folder/' })).name, 'document.pdf')
+    assert.equal((await taken(fixture('photo.jpg'))).name, 'document.jpg')
   })
 
   it('text of a note is UTF-8 or refused', async () => {
-    const note = taken(fixture('note.txt'))
+    const note = await taken(fixture('note.txt'))
     assert.equal(await readText(note, 'x'), fixture('note.txt').toString('utf8'))
-    await failing('REDOX_BAD_INPUT', () => readText(taken(PDF), 'msg.payload'), /not UTF-8/)
-    const wide = taken(Buffer.from('well', 'utf16le'))
+    await failing('REDOX_BAD_INPUT', async () => readText(await taken(PDF), 'msg.payload'), /not UTF-8/)
+    const wide = await taken(Buffer.from('well', 'utf16le'))
     await failing('REDOX_BAD_INPUT', () => readText(wide, 'msg.payload'), /NUL characters/)
     await failing('REDOX_BAD_INPUT', () => asText('we\0ll', 'msg.payload'), /NUL characters/)
     assert.deepEqual(
-      [asText('\ufeffwell', 'x'), await readText(taken(Buffer.from('\ufeffwell')), 'x')],
+      [asText('\ufeffwell', 'x'), await readText(await taken(Buffer.from('\ufeffwell')), 'x')],
       ['well', 'well'],
     )
+  })
+})
+
+describe('a large text', () => {
+  /** Turns of the event loop that pass while something is done. */
+  async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+    let turns = 0
+    let isDone = false
+    const done = work().finally(() => (isDone = true))
+    for (;;) {
+      await nextTurn()
+      if (isDone) break
+      turns++
+    }
+    await done
+    return turns
+  }
+
+  const bytes = sizedFile(6_000_000)
+  const base64 = bytes.toString('base64')
+  const hex = bytes.toString('hex')
+  const words = Buffer.alloc(6_000_000, 'words and ').toString()
+  const LARGE: [what: string, value: unknown, size: number, hints?: Partial<FileHints>][] = [
+    ['base64', base64, base64.length],
+    ['base64 in lines', base64.replace(/.{76}/g, '$&\n'), base64.length],
+    ['url-safe base64', bytes.toString('base64url'), base64.length],
+    ['a Buffer of base64', Buffer.from(base64), base64.length],
+    ['a Buffer of base64 in UTF-16', Buffer.from(base64, 'utf16le'), base64.length],
+    ['hex', hex, hex.length],
+    ['a data: URI, base64', `data:application/pdf;base64,${base64}`, base64.length],
+    [
+      'a data: URI, base64 and percent-encoded',
+      `data:application/pdf;base64,${base64}%3D`.slice(0, -3),
+      base64.length,
+    ],
+    ['a data: URI, percent-encoded', `data:application/pdf,${hex.replace(/../g, '%$&')}`, hex.length * 1.5],
+    ['a Buffer that came as JSON', JSON.parse(JSON.stringify(bytes)), bytes.length],
+    [
+      'blanks around base64',
+      `${' '.repeat(3_000_000)}${base64}${' '.repeat(3_000_000)}`,
+      base64.length + 6_000_000,
+    ],
+  ]
+  for (const [what, value, size] of LARGE)
+    it(`is worked on in turns, at most 1 MB in each: ${what}`, async () => {
+      let file: FileSource | undefined
+      const turns = await turnsDuring(async () => (file = await taken(value, { most: 30_000_000 })))
+      assert.ok(turns >= size / 1_000_000, `${size} characters in ${turns} turns`)
+      assert.equal(sha256(await bytesOf(file!.read())), sha256(bytes))
+    })
+
+  it('is worked on in turns also where it is wanted as it is, or is none', async () => {
+    const asItIs = () => taken(words, { isText: true, filename: 'a.txt', most: 30_000_000 })
+    assert.ok((await turnsDuring(asItIs)) >= 6)
+    const blank = () => failing('REDOX_BAD_INPUT', () => taken(' '.repeat(6_000_000)), /empty/)
+    assert.ok((await turnsDuring(blank)) >= 6)
+    // The first blank tells.
+    const none = () => failing('REDOX_BAD_INPUT', () => taken(words, { filename: 'a.pdf' }), /no file/)
+    assert.ok((await turnsDuring(none)) <= 3)
+  })
+
+  it('is refused by its length when no way would take it, before it is looked at', async () => {
+    const most = 1_000_000
+    const texts: [text: unknown, hints?: Partial<FileHints>][] = [
+      [`data:application/pdf,${'%41'.repeat(1_100_000)}`],
+      [Buffer.from(sizedFile(2_500_000).toString('base64'))],
+      [words],
+      [' '.repeat(3_100_000)],
+      [words.slice(0, 1_000_001), { isText: true }],
+      [{ type: 'Buffer', data: new Array(3_100_000).fill(37) }],
+      [{ content: words, filename: 'a.pdf' }],
+    ]
+    for (const [text, hints] of texts) {
+      const refuse = () => failing('REDOX_TOO_LARGE', () => taken(text, { ...hints, most }), /1(\.0)? MB/)
+      assert.ok((await turnsDuring(refuse)) <= 3)
+    }
+    assert.equal((await taken(`data:text/plain,${'%41'.repeat(1_000_000)}`, { most })).size, most)
+  })
+
+  it('decodes to the same whatever stands at the ends of its slices', async () => {
+    for (let shift = 0; shift < 4; shift++) {
+      const text = '😀%41ü%E2%82%AC'.repeat(30_000)
+      const expected = '😀Aü€'.repeat(30_000)
+      const uri = `data:text/plain,${'a'.repeat(shift)}${text}`
+      const { bytes: decoded } = await decodeDataUri(uri, 'x')
+      assert.ok(decoded.equals(Buffer.from('a'.repeat(shift) + expected)))
+      const digits = base64.slice(0, 400_000)
+      const spaced = ' '.repeat(shift) + digits.replace(/.{61}/g, `$&${'\n'.repeat(shift + 1)}`)
+      assert.ok((await decodeLoosely(spaced))!.equals(bytes.subarray(0, 300_000)))
+      assert.equal(await decodeLoosely(`${digits}=${digits}`), undefined)
+    }
+  })
+
+  it('is a name or a type only up to a length', async () => {
+    await failing('REDOX_BAD_INPUT', () => taken(PDF, { filename: 'a'.repeat(100_001) }), /file name/)
+    await failing('REDOX_BAD_INPUT', () => taken(PDF, { contentType: `a/${'b'.repeat(9000)}` }), /MIME type/)
+  })
+
+  it('that is a picture of nothing but marks is not followed to its end', () => {
+    const made: [type: string, bytes: Buffer][] = [
+      [
+        'image/png',
+        Buffer.concat([fixture('chart.png').subarray(0, 8), Buffer.alloc(1_200_000, '\0\0\0\0IDATcrc_')]),
+      ],
+      ['image/jpeg', Buffer.concat([Buffer.from([0xff, 0xd8]), Buffer.alloc(1_200_000, 0xff)])],
+    ]
+    for (const [type, content] of made) {
+      const looking = examine(type, content.subarray(0, 1024), content.length)
+      let looks = 0
+      let look = looking.next()
+      for (; look.done !== true; looks++)
+        look = looking.next(content.subarray(look.value.at, look.value.at + look.value.length))
+      assert.ok(looks < 25_000, `${looks} looks`)
+      assert.deepEqual(look.value, { signs: [] })
+    }
   })
 })
 
@@ -475,7 +600,7 @@ describe('the ends of a file', () => {
     it(`are looked at, in memory and on the disk: ${what}`, async () => {
       const file = path.join(folder, 'Quuxworth')
       writeFileSync(file, bytes)
-      const taken = [takeFile(bytes, HINTS), await takePath(file, HINTS, [folder])]
+      const taken = [await takeFile(bytes, HINTS), await takePath(file, HINTS, [folder])]
       for (const { warnings, cutShort: found = '' } of taken) {
         assert.equal(warnings.length, expected.length, warnings.join())
         for (const text of expected)
@@ -687,7 +812,7 @@ describe('content types', () => {
     assert.equal(detectContentType(brands('isom'), 'a.heic', 'image/avif').contradiction, 'video/mp4')
   })
 
-  it('what a container or markup cannot be is told, and file type and warning agree', () => {
+  it('what a container or markup cannot be is told, and file type and warning agree', async () => {
     const others: [bytes: Buffer, name: string, type: string, fileType: string][] = [
       [ZIP, 'a.csv', 'application/zip', 'ZIP'],
       [ZIP, 'a.jpg', 'application/zip', 'ZIP'],
@@ -698,13 +823,13 @@ describe('content types', () => {
       [dicom('II*\0'), 'a.tif', 'application/dicom', 'DCM'],
     ]
     for (const [bytes, filename, type, fileType] of others) {
-      const { file, warnings } = takeFile(bytes, { ...HINTS, filename })
+      const { file, warnings } = await takeFile(bytes, { ...HINTS, filename })
       assert.deepEqual([file.contentType, file.fileType], [type, fileType])
       assert.ok(warnings.join().endsWith(`sent as ${type}`), warnings.join())
       const declared = detectContentType(bytes, undefined, contentTypeOfName(filename))
       assert.equal(declared.contradiction, type)
     }
-    const noise = takeFile(Buffer.from([0, 1, 2]), { ...HINTS, filename: 'a.pdf' }).file
+    const noise = (await takeFile(Buffer.from([0, 1, 2]), { ...HINTS, filename: 'a.pdf' })).file
     assert.deepEqual([noise.contentType, noise.fileType], ['application/octet-stream', undefined])
   })
 
@@ -737,11 +862,13 @@ describe('content types', () => {
 
 describe('a path on this machine', () => {
   let folder: string
+  let outside: string
   before(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'redox-'))
+    outside = mkdtempSync(path.join(tmpdir(), 'redox-outside-'))
     mkdirSync(path.join(folder, 'sub'))
   })
-  after(() => rmSync(folder, { recursive: true }))
+  after(() => [folder, outside].forEach((one) => rmSync(one, { recursive: true })))
 
   const write = (name: string, content = PDF): string => {
     writeFileSync(path.join(folder, name), content)
@@ -875,23 +1002,142 @@ describe('a path on this machine', () => {
     await failing('REDOX_BAD_INPUT', () => takePath(PDF, HINTS, [folder]), /holds no path/)
   })
 
+  it('is refused at once when it is a FIFO or a socket', async () => {
+    const fifo = path.join(folder, 'fifo.pdf')
+    execFileSync('mkfifo', [fifo])
+    const server = createServer().listen(path.join(folder, 'socket.pdf'))
+    await once(server, 'listening')
+    for (const name of ['fifo.pdf', 'socket.pdf'])
+      await failing('REDOX_BAD_INPUT', () => takePath(name, HINTS, [folder]), /not a regular file/)
+    server.close()
+  })
+
+  it('may be a link, or lead over one, inside the folder', async () => {
+    write('sub/linked.pdf')
+    symlinkSync(path.join(folder, 'sub/linked.pdf'), path.join(folder, 'link.pdf'))
+    symlinkSync(path.join(folder, 'sub'), path.join(folder, 'linked-inside'))
+    symlinkSync(folder, path.join(outside, 'linked-folder'))
+    for (const [name, base] of [
+      ['link.pdf', folder],
+      ['linked-inside/linked.pdf', folder],
+      ['linked-inside/linked.pdf', path.join(outside, 'linked-folder')],
+      ['linked.pdf', path.join(folder, 'linked-inside')],
+    ] as const) {
+      const { file } = await takePath(name, HINTS, [base])
+      assert.equal(sha256(await bytesOf(file.read())), sha256(PDF), name)
+    }
+  })
+
+  it('never gives a file outside of the folder, however often its directory becomes a link', async () => {
+    mkdirSync(path.join(folder, 'turning'))
+    write('turning/report.pdf')
+    const secret = path.join(outside, 'report.pdf')
+    writeFileSync(secret, sizedFile(PDF.length))
+    const other = path.join(folder, 'other')
+    symlinkSync(outside, other)
+    const exchange = `
+      const { renameSync } = require('node:fs')
+      const [one, other, third] = process.argv.slice(1)
+      process.stdout.write('begun')
+      for (;;) {
+        for (const [from, to] of [[one, third], [other, one], [one, other], [third, one]]) renameSync(from, to)
+      }`
+    const turning = path.join(folder, 'turning')
+    const child = spawn(process.execPath, ['-e', exchange, turning, other, path.join(folder, 'third')])
+    await once(child.stdout, 'data')
+    let inside = 0
+    try {
+      for (let count = 0; count < 2000; count++) {
+        const digest = await takePath('turning/report.pdf', HINTS, [folder])
+          .then(({ file }) => sha256Of(file))
+          .catch(() => undefined)
+        assert.notEqual(digest, sha256(sizedFile(PDF.length)), 'a file from outside was read')
+        if (digest !== undefined) inside++
+      }
+    } finally {
+      child.kill()
+      await once(child, 'exit')
+    }
+    assert.ok(inside > 0, 'no reading came through at all')
+  })
+
+  /** Puts something else in the place of a file. */
+  const exchanged =
+    (make: (file: string) => void) =>
+    (file: string): void => {
+      renameSync(file, `${file}.away`)
+      make(file)
+    }
+  /** A file of the same size and times. */
+  const twin = (file: string, place: string): string => {
+    const { size, atime, mtime } = statSync(file)
+    writeFileSync(place, sizedFile(size))
+    utimesSync(place, atime, mtime)
+    return place
+  }
   const changes: [string, (file: string) => void][] = [
     ['shrinks', (file) => truncateSync(file, 1000)],
     ['grows', (file) => appendFileSync(file, 'more')],
     ['changes', (file) => (writeFileSync(file, sizedFile(statSync(file).size)), utimesSync(file, 1, 1))],
-    ['vanishes', (file) => rmSync(file)],
+    ['changes, and its times are set back,', (file) => void twin(file, file)],
   ]
-  for (const [what, change] of changes) {
+  const exchanges: [string, (file: string) => void][] = [
+    ['vanishes', (file) => rmSync(file)],
+    ['becomes a FIFO', exchanged((file) => execFileSync('mkfifo', [file]))],
+    ['becomes a directory', exchanged((file) => mkdirSync(file))],
+    ['becomes a link to itself', exchanged((file) => symlinkSync(`${file}.away`, file))],
+    [
+      'becomes a link out of the folder',
+      (file) => {
+        const secret = twin(file, path.join(outside, 'secret.pdf'))
+        exchanged(() => symlinkSync(secret, file))(file)
+      },
+    ],
+    [
+      'becomes a hard link to a file outside',
+      (file) => {
+        const secret = twin(file, path.join(outside, 'hard.pdf'))
+        exchanged(() => linkSync(secret, file))(file)
+      },
+    ],
+    [
+      'is in a directory that becomes a link out of the folder',
+      (file) => {
+        const directory = path.dirname(file)
+        const elsewhere = path.join(outside, path.basename(directory))
+        renameSync(directory, elsewhere)
+        symlinkSync(elsewhere, directory)
+      },
+    ],
+    ['becomes another of the same size and times', (file) => renameSync(twin(file, `${file}.twin`), file)],
+  ]
+  const places = new Map<string, string>()
+  /** A file in a directory of its own. */
+  const place = (what: string): string => {
+    const directory = `${what.replace(/\W+/g, '-')}-${places.size}`
+    places.set(directory, what)
+    mkdirSync(path.join(folder, directory))
+    return write(`${directory}/file.pdf`, sizedFile(1_300_000))
+  }
+  for (const [what, change] of [...changes, ...exchanges]) {
     it(`is refused when the file ${what} before it is read`, async () => {
-      const name = write(`${what}.pdf`)
+      const name = place(what)
       const { file } = await takePath(name, HINTS, [folder])
       change(name)
       await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /changed on the disk/)
     })
-    if (what === 'vanishes') continue
+
+    it(`is refused when the file ${what} between two readings`, async () => {
+      const name = place(what)
+      const { file } = await takePath(name, HINTS, [folder])
+      await sha256Of(file)
+      change(name)
+      await failing('REDOX_BAD_INPUT', () => sha256Of(file), /changed on the disk/)
+    })
+  }
+  for (const [what, change] of changes) {
     it(`is refused when the file ${what} while it is read`, async () => {
-      const name = write(`${what}.pdf`)
-      writeFileSync(name, sizedFile(1_300_000))
+      const name = place(what)
       const { file } = await takePath(name, HINTS, [folder])
       const reading = file.read()[Symbol.asyncIterator]()
       await reading.next()

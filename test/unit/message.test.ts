@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
-import { takeFile } from '../../src/file/file'
+import { plainProperties } from '../../nodes/lib/deliver'
+import { takeMemory } from '../../src/file/file'
 import { attachmentPaths, parsePlace } from '../../src/message/attachment-place'
 import { draftDataModel, prepareDataModel } from '../../src/message/datamodel'
 import { draftFhir, prepareFhir } from '../../src/message/fhir'
@@ -128,7 +130,7 @@ describe('places for Attachments', () => {
   })
 })
 
-const PDF = takeFile(Buffer.from('%PDF-1.7'), { where: 'x', filename: 'a.pdf' }).file
+const PDF = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x', filename: 'a.pdf' }).file
 const NOW = new Date('2026-01-31T10:00:00Z')
 const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
 
@@ -373,7 +375,7 @@ describe('Data Model messages', () => {
     ))
 
   it('always have a FileType with a reference, or are not sent', () => {
-    const { file } = takeFile(Buffer.from([1, 2, 0]), { where: 'x' })
+    const { file } = takeMemory(Buffer.from([1, 2, 0]), { where: 'x' })
     const Note = { DocumentType: 'x', DocumentID: 'x', Provider: { ID: 'x' } }
     const data = { Patient: { Identifiers: [{ ID: '1', IDType: 'MR' }] }, Note }
     const files = [{ file, way: 'upload' as const }]
@@ -769,7 +771,11 @@ describe('references in a message', () => {
   const origins = ['https://blob.redoxengine.com', 'https://api.redoxengine.com']
 
   it('point to the configured hosts only', async () => {
-    assertKnownHost(reference('https://blob.redoxengine.com/1'), 'x', origins)
+    for (const url of [
+      'https://blob.redoxengine.com/1',
+      'https://api.redoxengine.com/fhir/R4/Binary/1?a=b%20c#d',
+    ])
+      assertKnownHost(reference(url), 'x', origins)
     const strangers = [
       'https://evil.example/1',
       'http://blob.redoxengine.com/1',
@@ -777,6 +783,38 @@ describe('references in a message', () => {
       'https://blob.redoxengine.com@evil.example/1',
       'https://blob.redoxengine.com:444/1',
       'https://blob.redoxengine.com/1\r\nX: 1',
+      'https://blob.redoxengine.com\\@evil.example/1',
+      'https:\\\\blob.redoxengine.com/1',
+      'https:/\\blob.redoxengine.com\\evil.example/1',
+      'https:blob.redoxengine.com/1',
+      'https:/blob.redoxengine.com/1',
+      'https:///blob.redoxengine.com/1',
+      'https://blob.redoxengine.com',
+      'https://blob.redoxengine.com/a/../1',
+      'https://blob.redoxengine.com/%2e%2e/1',
+      'https://BLOB.redoxengine.com/1',
+      'HTTPS://blob.redoxengine.com/1',
+      'https://blob.redoxengine.com:443/1',
+      'https://blob.redoxengine.com./1',
+      'https://user@blob.redoxengine.com/1',
+      'https://:secret@blob.redoxengine.com/1',
+      'https://@blob.redoxengine.com/1',
+      'https://evil.example%40blob.redoxengine.com/1',
+      'https://blob.redoxengine%2ecom/1',
+      'https://bl\u00adob.redoxengine.com/1',
+      'https://blob\u3002redoxengine\u3002com/1',
+      'https://\uff42lob.redoxengine.com/1',
+      'https://blob.redoxengine.com/\ufeff1',
+      'https://blob.redoxengine.com/1\t',
+      'https://blob.redoxengine.com\t@evil.example/1',
+      'https://blob.redoxengine.com/1\n',
+      ' https://blob.redoxengine.com/1',
+      'https://blob.redoxengine.com/1 2',
+      'https://blob.redoxengine.com/\u202e1',
+      'https://blob.redoxengine.com\0/1',
+      `https://blob.redoxengine.com/${'1'.repeat(3000)}`,
+      'blob:https://blob.redoxengine.com/1',
+      'data:,1',
       'file:///etc/passwd',
       '/1',
     ]
@@ -791,5 +829,48 @@ describe('references in a message', () => {
     assertReferenceKind(blob, 'datamodel', 'x')
     assertReferenceKind(reference('https://x'), 'fhir', 'x')
     await failing('REDOX_BAD_INPUT', () => assertReferenceKind(blob, 'fhir', 'x'), /blob upload/)
+  })
+})
+
+describe('an object of too many values', () => {
+  let looks = 0
+  const values = (count: number, value: object = { get: () => ++looks, enumerable: true }): object =>
+    Object.defineProperties(
+      {},
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${at}`, value])),
+    )
+
+  beforeEach(() => (looks = 0))
+
+  it('is refused before it is walked: of one object by its keys, of many by their sum', async () => {
+    const list = new Proxy(new Array(200_000).fill(0), {
+      get: (own, key) => (looks++, Reflect.get(own, key) as unknown),
+    })
+    for (const [data, most] of [
+      [{ Extra: values(100_001) }, 0],
+      [{ Extra: list }, 10],
+      [Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`o${at}`, values(1000)])), 100_000],
+    ] as const) {
+      looks = 0
+      await failing('REDOX_BAD_INPUT', () => copyJson(data, ''), /too many values/)
+      assert.ok(looks <= most, `${looks} looks`)
+    }
+    looks = 0
+    copyJson(values(99_999), '')
+    assert.equal(looks, 99_999)
+  })
+
+  it('is not kept with an accepted message, which takes turns over its properties', async () => {
+    const properties = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`p${at}`, values(9000)]))
+    const msg = { _msgid: 'own', ...properties, large: values(10_001), last: 'kept' }
+    let [turns, isDone] = [0, false]
+    const kept = plainProperties(msg).finally(() => (isDone = true))
+    for (; !isDone; turns++) await nextTurn()
+    assert.equal(looks, 180_000)
+    assert.ok(turns >= 9, `${turns} turns`)
+    const { large, p19, ...others } = await kept
+    assert.deepEqual([large, Object.keys(p19 as object).length, others.last], [undefined, 9000, 'kept'])
+    const many = { _msgid: 'own', ...(values(20_000) as Record<string, unknown>) }
+    assert.equal(Object.keys(await plainProperties(many)).length, 10_000)
   })
 })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Connection } from '../../nodes/lib/connection'
 import type { RedoxErrorCode } from '../../src/errors'
-import { takeFile, type FileSource } from '../../src/file/file'
+import { takeMemory, type FileSource } from '../../src/file/file'
 import { prepareDataModel } from '../../src/message/datamodel'
 import { prepareFhir } from '../../src/message/fhir'
 import { readAnswer, retryAfterSeconds } from '../../src/redox/answers'
@@ -147,7 +147,7 @@ const CANARIES = [
 ]
 const [ID, FirstName, LastName, DOB, number, filename] = CANARIES as [string, ...string[]] & { 5: string }
 const DESTINATIONS = ['af394f14-b34a-464f-8d24-895f370af4c9', '7ce6f387-c33c-417d-8682-81e83628cbd9']
-const FILE = takeFile(Buffer.from('%PDF-1.7'), { where: 'x', filename }).file as FileSource
+const FILE = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x', filename }).file
 const PATIENT = { Identifiers: [{ ID, IDType: 'MR' }], Demographics: { FirstName, LastName, DOB } }
 const NOTE = { DocumentType: 'Consent Form', DocumentID: 'doc-4711', Provider: { ID: '4356789876' } }
 const MESSAGE = { eventType: 'New', destinations: DESTINATIONS, fields: [], now: new Date() }
@@ -293,7 +293,7 @@ describe('outcomes of a send, row by row', () => {
 
   it('unknown: tells the sha256 of what was embedded also when nobody has read it to its end', async () => {
     const bytes = sizedFile(9_000_000)
-    const file = takeFile(bytes, { where: 'x', filename }).file as FileSource
+    const file = takeMemory(bytes, { where: 'x', filename }).file
     const deaf = await serve(
       withToken(() => status(200)),
       undefined,
@@ -666,6 +666,10 @@ describe('outcomes of a send, row by row', () => {
       ['17', 17],
       [new Date(Date.now() + 60_000).toUTCString(), 60],
       ['soon', undefined],
+      // Of years, or for ever: an hour.
+      ['999999999', 3600],
+      ['9'.repeat(400), 3600],
+      [new Date(Date.now() + 1e12).toUTCString(), 3600],
     ]
     for (const [header, seconds = NaN] of waits) {
       script = () => ({ status: 429, headers: { 'retry-after': header } })

@@ -5,7 +5,7 @@ import type { ServerOptions } from 'node:https'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
 import type { Network } from '../../nodes/lib/network'
 import type { RedoxErrorCode } from '../../src/errors'
-import { takeFile, type FileSource } from '../../src/file/file'
+import { takeMemory } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
 import { checked } from '../../src/message/prepared'
 import { tlsFault } from '../../src/transport/faults'
@@ -14,7 +14,7 @@ import { sizedFile } from '../lib/fixtures'
 import { basic, CA, certified, CLIENT, ConnectProxy, ENCRYPTED_KEY, type Behaviour } from '../lib/proxy'
 import { connectTo, failing, never, serve, TEST_KEY, withToken, type Server } from '../lib/redox'
 
-const file = takeFile(sizedFile(2_000_000), { where: 'x', filename: 'a.pdf' }).file as FileSource
+const file = takeMemory(sizedFile(2_000_000), { where: 'x', filename: 'a.pdf' }).file
 const message = checked(
   draftDataModel(
     {

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Connection } from '../../nodes/lib/connection'
 import { readPrivateKey } from '../../src/auth/private-key'
 import { TokenCache, type AccessToken } from '../../src/auth/tokens'
-import { takeFile, type FileSource } from '../../src/file/file'
+import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
 import { connectTo, failing, never, serve, TEST_KEY, TOKEN_PATH } from '../lib/redox'
 import type { Recorded, Reply, Server } from '../lib/redox'
@@ -24,7 +24,7 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
   return { header: decode(header!), claims: decode(claims!) }
 }
 
-const file = takeFile(Buffer.from('%PDF-1.7'), { where: 'x' }).file as FileSource
+const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => client.upload(file, 'blob', never())
 
 describe('access tokens', () => {
@@ -236,6 +236,27 @@ describe('access tokens', () => {
       assert.deepEqual([attempts, bodies(AUTHENTICATE).length, bodies(REFRESH).length], [2, 2, 0])
     })
 
+    it('live as long as the server says by its own clock, however wrong the clock of this machine is', async () => {
+      const normal = script
+      for (const hours of [-5, 5]) {
+        const shift = hours * 3_600_000
+        const date = new Date(Date.now() + shift).toUTCString()
+        const body = {
+          ...answer('first', 300),
+          expires: new Date(Date.now() + shift + 300_000).toISOString(),
+        }
+        script = (request) => (request.path === AUTHENTICATE ? { headers: { date }, body } : normal(request))
+        const { client } = connectTo(
+          server.url,
+          { auth: 'legacy' },
+          { apiKey: 'api-key', secret: 'canary-secret' },
+        )
+        for (let turn = 0; turn < 3; turn++) await upload({ ...connection, client })
+        await client.close()
+      }
+      assert.deepEqual([bodies(AUTHENTICATE).length, bodies(REFRESH).length], [2, 0])
+    })
+
     it('that are refused show Redox its words and no secret', async () => {
       script = () => ({ status: 401, body: 'Invalid source secret' })
       const error = await failing('REDOX_AUTHENTICATION', () => upload(connection), /Invalid source secret/)
@@ -251,7 +272,7 @@ describe('access tokens', () => {
 
 describe('token cache', () => {
   const secondsLeft = (left: number, lifetime: number): AccessToken => {
-    const expiresAt = Date.now() + left * 1000
+    const expiresAt = performance.now() + left * 1000
     return { token: `${left} of ${lifetime}`, expiresAt, obtainedAt: expiresAt - lifetime * 1000 }
   }
   const cases: [left: number, lifetime: number, renewed: boolean][] = [

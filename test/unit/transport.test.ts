@@ -7,7 +7,7 @@ import files from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { takeFile, takePath, type FileSource } from '../../src/file/file'
+import { takeMemory, takePath, type FileSource } from '../../src/file/file'
 import { withValueAt } from '../../src/message/json'
 import { Gate } from '../../src/redox/gate'
 import { hostsFor, referenceOrigins } from '../../src/redox/settings'
@@ -18,7 +18,7 @@ import { fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { bytesOf, connectTo, failing, never, serve, withToken, type Reply, type Server } from '../lib/redox'
 
 const source = (content: Buffer, filename = 'report.pdf'): FileSource =>
-  takeFile(content, { where: 'x', filename }).file as FileSource
+  takeMemory(content, { where: 'x', filename }).file
 
 const wide = (width: number) => ({ width, waitingBytes: 1_000_000 })
 

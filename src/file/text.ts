@@ -1,0 +1,78 @@
+import { turn } from '../turns'
+
+/**
+ * A text that is worked on in slices: a string, or bytes that are one. A regular expression over a whole text of 40 MB
+ * would hold Node-RED's event loop.
+ */
+export interface Text {
+  readonly length: number
+  slice(from: number, to: number): string
+}
+
+/** Characters that are worked on at once. */
+const SLICE = 128 * 1024
+
+/** A text's slices, each in its turn of the event loop. Both halves of a surrogate pair are in one slice. */
+export async function* slicesOf(text: Text): AsyncGenerator<string> {
+  for (let at = 0; at < text.length;) {
+    const slice = text.slice(at, at + SLICE)
+    const isCut = at + slice.length < text.length && isHighSurrogate(slice.charCodeAt(slice.length - 1))
+    const whole = isCut ? slice.slice(0, -1) : slice
+    await turn(whole.length)
+    yield whole
+    at += whole.length
+  }
+}
+
+const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
+
+/** Bytes as the text that they are. */
+export const textIn = (bytes: Buffer, encoding: 'latin1' | 'utf16le'): Text => {
+  const width = encoding === 'latin1' ? 1 : 2
+  return {
+    length: Math.floor(bytes.length / width),
+    slice: (from, to) => bytes.toString(encoding, from * width, to * width),
+  }
+}
+
+export const part = (text: Text, from: number, to: number): Text => ({
+  length: to - from,
+  slice: (first, last) => text.slice(from + first, Math.min(from + last, to)),
+})
+
+/** Without white space around it. */
+export async function trimmed(text: Text): Promise<Text> {
+  let from = 0
+  let to = text.length
+  for await (const slice of slicesOf(text)) {
+    const { length } = slice.trimStart()
+    from += slice.length - length
+    if (length > 0) break
+  }
+  while (to > from) {
+    const slice = text.slice(Math.max(from, to - SLICE), to)
+    await turn(slice.length)
+    const { length } = slice.trimEnd()
+    to -= slice.length - length
+    if (length > 0) break
+  }
+  return part(text, from, to)
+}
+
+/** Pieces in one. */
+export async function joined(pieces: Buffer[]): Promise<Buffer> {
+  const whole = Buffer.allocUnsafe(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    await turn(piece.length)
+    at += piece.copy(whole, at)
+  }
+  return whole
+}
+
+/** A text in UTF-8. */
+export async function utf8Of(text: Text): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const slice of slicesOf(text)) pieces.push(Buffer.from(slice, 'utf8'))
+  return joined(pieces)
+}
