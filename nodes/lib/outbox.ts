@@ -45,7 +45,10 @@ export class Outbox {
     this.store = contents.store
     this.courier = new Courier(contents, {
       onDepth: (depth) => this.#listener?.onDepth(depth),
-      onOrphan: (...about) => this.#listener?.onOrphan(...about),
+      // While Node-RED ends no node is there, and what ends is emitted after the restart.
+      onOrphan: (...about) => {
+        if (this.#users > 0) this.#listener?.onOrphan(...about)
+      },
     })
   }
 

@@ -334,13 +334,18 @@ export function failureDetail(
   }
 }
 
-function retryAfterSeconds(headers: HttpAnswer['headers']): number | undefined {
+/** Whole seconds, or a date; this is compared with the clock of the server, which the answer tells. */
+export function retryAfterSeconds(headers: HttpAnswer['headers']): number | undefined {
   const header = headers['retry-after']
   if (typeof header !== 'string') return undefined
-  // A date is one by the server's own clock: this machine's may be hours off.
-  const seconds = /^\d+$/.test(header)
-    ? Number(header)
-    : (Date.parse(header) - serverTime({ headers })) / 1000
+  const given = header.trim()
+  // Not `Date.parse` for numbers: it takes `-5` for a month.
+  const isDate = /[a-z]/i.test(given)
+  const seconds = isDate
+    ? (Date.parse(given) - serverTime({ headers })) / 1000
+    : /^\d+$/.test(given)
+      ? Number(given)
+      : NaN
   if (Number.isNaN(seconds)) return undefined
   return Math.min(Math.max(0, Math.round(seconds)), LONGEST_RETRY_AFTER_SECONDS)
 }

@@ -219,9 +219,35 @@ export const answerOf = (status: number, headers: HttpAnswer['headers'], text: s
   text,
 })
 
+/** Deeper than any FHIR resource. What is nested by the thousands cannot be walked, copied or written as JSON. */
+const DEEPEST = 500
+
+/** Whether brackets of a JSON text, those in its strings left aside, are nested too deep. */
+function isTooDeep(text: string): boolean {
+  let depth = 0
+  for (let at = 0; at < text.length && depth <= DEEPEST; at++) {
+    const character = text[at]!
+    if (character === '"') at = endOfString(text, at)
+    else if (character === '{' || character === '[') depth++
+    else if (character === '}' || character === ']') depth--
+  }
+  return depth > DEEPEST
+}
+
+/** Where the string ends that begins there; a quote after an odd number of backslashes belongs to it. */
+function endOfString(text: string, begin: number): number {
+  for (let end = text.indexOf('"', begin + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let before = end
+    while (text[before - 1] === '\\') before--
+    if ((end - before) % 2 === 0) return end
+  }
+  return text.length
+}
+
+/** What cannot be handled as JSON stays the text that it is. */
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return isTooDeep(text) ? text : JSON.parse(text)
   } catch {
     return text
   }

@@ -614,6 +614,16 @@ describe('durable delivery', () => {
       await eventually('not sent', () => server.of('send').length === 200)
     })
 
+  for (const delivery of ['durable', 'direct'])
+    it(`${delivery}: an answer nested 100 000 deep ends the message at once: REDOX_OUTCOME_UNKNOWN`, async () => {
+      server.script('send', reply(200, '['.repeat(100_000) + ']'.repeat(100_000)))
+      const flow = await startDurable(NOTE, { delivery })
+      await flow.outcome(fileMessage())
+      await eventually('nothing caught', () => flow.caught.length === 1)
+      assert.equal(flow.caught[0]!.error.code, 'REDOX_OUTCOME_UNKNOWN')
+      assert.equal(server.of('send').length, 1)
+    })
+
   it('a deploy with 64 messages on their way loses none and doubles none', async () => {
     const flow = await startDurable(NOTE, { storeOrder: 'none' })
     const sent = Array.from({ length: 64 }, (_, index) =>

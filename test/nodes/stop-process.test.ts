@@ -105,7 +105,7 @@ describe('a stop of Node-RED', function () {
       const ended = nodeRed!
       await stopped()
       assert.ok(isAnswered)
-      assert.doesNotMatch(ended.log(), /REDOX_(OUTCOME_UNKNOWN|ABORTED)/)
+      assert.doesNotMatch(ended.log(), /REDOX_(OUTCOME_UNKNOWN|ABORTED)|is gone/)
     })
 })
 

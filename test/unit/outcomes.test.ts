@@ -5,7 +5,8 @@ import type { RedoxErrorCode } from '../../src/errors'
 import { takeMemory, type FileSource } from '../../src/file/file'
 import { prepareDataModel } from '../../src/message/datamodel'
 import { prepareFhir } from '../../src/message/fhir'
-import { readAnswer } from '../../src/redox/answers'
+import { readAnswer, retryAfterSeconds } from '../../src/redox/answers'
+import { answerOf } from '../../src/transport/http'
 import { fhirFixture, sha256, sizedFile } from '../lib/fixtures'
 import {
   bytesOf,
@@ -185,6 +186,49 @@ const cutShort: Reply = (response) => {
   response.write('{"Meta":{', () => response.socket!.destroy())
 }
 const status = (code: number, body: unknown = { errorDetail: 'so it is' }): Reply => ({ status: code, body })
+
+describe('Retry-After', () => {
+  const DATE = 'Wed, 21 Oct 2015 07:28:00 GMT'
+  const rows: [given: string, date: string | undefined, seconds: number | undefined][] = [
+    ['7', undefined, 7],
+    [' 7 ', undefined, 7],
+    ['0', undefined, 0],
+    ['3601', undefined, 3600],
+    ['315360000', undefined, 3600],
+    ['9'.repeat(400), undefined, 3600],
+    ['-5', undefined, undefined],
+    ['1.5', undefined, undefined],
+    ['NaN', undefined, undefined],
+    ['soon', undefined, undefined],
+    ['', undefined, undefined],
+    ['Wed, 21 Oct 2015 07:28:30 GMT', DATE, 30],
+    ['Wed, 21 Oct 2015 07:27:00 GMT', DATE, 0],
+    ['Fri, 21 Oct 2050 07:28:00 GMT', DATE, 3600],
+    ['Fri, 21 Oct 2050 07:28:00 GMT', 'not a date', 3600],
+    [DATE, undefined, 0],
+  ]
+  for (const [given, date, seconds] of rows)
+    it(`${given.slice(0, 40)}, the answer is of ${date}: ${seconds}`, () => {
+      const headers = { 'retry-after': given, ...(date !== undefined && { date }) }
+      assert.equal(retryAfterSeconds(headers), seconds)
+    })
+})
+
+describe('JSON of an answer', () => {
+  const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`
+  const body = (text: string): unknown => answerOf(200, {}, text).body
+
+  it('that is nested as deep as nothing of Redox stays a text', () => {
+    for (const text of [nested(100_000), '{"a":'.repeat(501) + '1' + '}'.repeat(501)])
+      assert.equal(body(text), text)
+  })
+
+  it('is read whatever its strings hold', () => {
+    const values = ['['.repeat(1000), '"', '\\', '\\"[', '{'.repeat(600) + '\\', 'x'.repeat(5_000_000)]
+    assert.deepEqual(body(JSON.stringify(values)), values)
+    assert.deepEqual(body(nested(500)), JSON.parse(nested(500)))
+  })
+})
 
 describe('outcomes of a send, row by row', () => {
   beforeEach(async () => {
@@ -493,6 +537,15 @@ describe('outcomes of a send, row by row', () => {
       }
     })
   }
+
+  it('unknown, once: a 200 that is nested 100 000 deep', async () => {
+    for (const text of ['['.repeat(100_000) + ']'.repeat(100_000), '{"Meta":'.repeat(100_000) + '1']) {
+      script = () => status(200, text)
+      const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', sendToOne)
+      assert.equal(cause.attempts, 1)
+      structuredClone(cause)
+    }
+  })
 
   it('the shape of an answer repeats nothing of the patient', async () => {
     script = () => status(200, { [LastName!]: 1, [ID]: 2, ok: 3 })
