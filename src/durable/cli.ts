@@ -7,9 +7,11 @@ import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { RedoxError } from '../errors'
 import type { Contents } from './contents'
+import { decideAll, matching, type Filter } from './decisions'
 import { embeddedIds, lookInto, storesInDatabase, type ListedStore } from './list-stores'
 import { move } from './move'
 import { beginAnew, openStore, placeIn, type Place } from './open-store'
+import { ACTIONS, STATES, type Action } from './store'
 import { verify } from './verify'
 
 const USAGE = `Usage: redox-store <command> [options]
@@ -24,6 +26,13 @@ Looks after the stores of durable delivery. Stop every Node-RED that uses them f
 
   begin-new <store> --reason <text>     a new store in place of one that cannot be read; nothing is removed
 
+  resend, extend, mark-delivered, discard <store> <filter> --count <number> --reason <text>
+                                        one decision about all messages that match, in order; without --count it
+                                        tells how many that are. extend takes --hours <number>
+
+  <filter>             all that is given: --state <state> --code <code> --destination <lane> --search <id>
+                       --since <time> --till <time>; resend leaves what may have arrived, unless
+                       --code is REDOX_OUTCOME_UNKNOWN
   <store>              embedded:<id> or postgresql:<id>, with the id of the redox-config node
   --user-dir <folder>  Node-RED's user directory (default: ~/.node-red)
   --reason <text>      why: goes into the record; up to 200 characters
@@ -40,22 +49,63 @@ interface Request {
   stores: string[]
   userDir: string
   reason: string
+  filter: Filter
+  /** how many messages the person knows of that match */
+  count?: number
+  hours?: number
 }
 
 type Side = 'STORE' | 'TARGET'
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`)
 
+const TEXT = { type: 'string' } as const
+const OPTIONS = {
+  ...{ 'user-dir': TEXT, reason: TEXT, count: TEXT, hours: TEXT },
+  ...{ state: TEXT, code: TEXT, destination: TEXT, search: TEXT, since: TEXT, till: TEXT },
+}
+type Options = Partial<Record<keyof typeof OPTIONS, string>>
+
 function requestOf(args: string[]): Request | 'help' {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { 'user-dir': { type: 'string' }, reason: { type: 'string' }, help: { type: 'boolean' } },
+    options: { ...OPTIONS, help: { type: 'boolean' } },
   })
   const [command, ...stores] = positionals
   if (values.help || command === undefined) return 'help'
   const userDir = path.resolve(values['user-dir'] ?? path.join(homedir(), '.node-red'))
-  return { command, stores, userDir, reason: values.reason ?? '' }
+  return {
+    ...{ command, stores, userDir, reason: values.reason?.trim() ?? '', filter: filterOf(values) },
+    ...(values.count !== undefined && { count: numberOf(values.count, '--count') }),
+    ...(values.hours !== undefined && { hours: numberOf(values.hours, '--hours') }),
+  }
+}
+
+function filterOf({ state, code, destination, search, since, till }: Options): Filter {
+  const known = STATES.find((one) => one === state)
+  if (state !== undefined && known === undefined)
+    throw new Error(`Not a state: ${state}. There are ${STATES.join(', ')}.`)
+  return {
+    ...(known !== undefined && { state: known }),
+    ...(code !== undefined && { code }),
+    ...(destination !== undefined && { destination }),
+    ...(search !== undefined && { search }),
+    ...(since !== undefined && { since: timeOf(since, '--since') }),
+    ...(till !== undefined && { till: timeOf(till, '--till') }),
+  }
+}
+
+function numberOf(text: string, option: string): number {
+  const number = Number(text)
+  if (text.trim() !== '' && number >= 0) return number
+  throw new Error(`${option} is not a number: ${text}`)
+}
+
+function timeOf(text: string, option: string): number {
+  const time = Date.parse(text)
+  if (Number.isFinite(time)) return time
+  throw new Error(`${option} is not a time, such as 2026-11-28T08:00:00Z: ${text}`)
 }
 
 const COMMANDS: Record<string, { stores: number; run: (request: Request) => Promise<boolean> }> = {
@@ -63,6 +113,9 @@ const COMMANDS: Record<string, { stores: number; run: (request: Request) => Prom
   verify: { stores: 1, run: runVerify },
   move: { stores: 2, run: runMove },
   'begin-new': { stores: 1, run: runBeginNew },
+  ...Object.fromEntries(
+    ACTIONS.map((action) => [action, { stores: 1, run: (request: Request) => runDecision(action, request) }]),
+  ),
 }
 
 /** @returns whether all is well */
@@ -120,6 +173,27 @@ async function runBeginNew({ stores: [store], userDir, reason }: Request): Promi
   const setAside = await beginAnew(place, key, { who: userInfo().username, reason })
   say(setAside === undefined ? 'begun' : `begun; the one before is called ${setAside} now`)
   return true
+}
+
+/** Which account a connection has is not known here: no message is let over another one. */
+async function runDecision(action: Action, request: Request): Promise<boolean> {
+  const { stores, userDir, reason, filter, count, hours } = request
+  assertReason(reason)
+  const place = await placeOf(stores[0]!, userDir, 'STORE')
+  return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (contents) => {
+    const ids = await matching(contents, filter, action)
+    if (count === undefined || ids.length > count) {
+      say(
+        `${ids.length} messages match: nothing was decided. Say --count ${ids.length} to decide about them.`,
+      )
+      return false
+    }
+    const { username: who } = userInfo()
+    const decision = { action, reason, who, ...(hours !== undefined && { hours }) }
+    const { decided, left, stoppedBy } = await decideAll(contents, ids, filter, decision)
+    say(`decided ${decided}, left ${left}${stoppedBy === undefined ? '' : `, ended by ${stoppedBy}`}`)
+    return stoppedBy === undefined && left === 0
+  })
 }
 
 async function withStore(

@@ -120,6 +120,52 @@ describe('redox-store', () => {
     assert.equal((await run(['list'])).said, 'embedded:first  waiting 0, parked 0\n')
   })
 
+  it('decides about many at once, in order, when their number is known', async () => {
+    const ids = await fill('first', 3)
+    const [refused, unknown, waiting] = ids as [string, string, string]
+    await use(embedded('first'), async (contents) => {
+      for (const [id, reason] of [
+        [refused, 'REDOX_REJECTED'],
+        [unknown, 'REDOX_OUTCOME_UNKNOWN'],
+      ] as const) {
+        const standing = { state: 'parked', reason, dueAt: 0, told: true, endedAt: 1 } as const
+        await contents.store.restate(id, { ...standing, notes: contents.sealNotes(id, { uploaded: {} }) })
+      }
+    })
+    const states = async (): Promise<Record<string, unknown>> =>
+      Object.fromEntries(
+        (await use(embedded('first'), describeAll)).map(({ id, state }) => [String(id), state]),
+      )
+    const resend = ['resend', 'embedded:first', ...REASON]
+    const { code, said } = await run(resend)
+    assert.deepEqual(
+      [code, said],
+      [2, '2 messages match: nothing was decided. Say --count 2 to decide about them.\n'],
+    )
+    assert.deepEqual(await states(), { [refused]: 'parked', [unknown]: 'parked', [waiting]: 'waiting' })
+    // What may have arrived is left.
+    assert.deepEqual(await run([...resend, '--count', '2']), { code: 2, said: 'decided 1, left 1\n' })
+    assert.deepEqual(await states(), { [refused]: 'waiting', [unknown]: 'parked', [waiting]: 'waiting' })
+    const named = ['--code', 'REDOX_OUTCOME_UNKNOWN', '--count', '1']
+    assert.deepEqual(await run([...resend, ...named]), { code: 0, said: 'decided 1, left 0\n' })
+    const extend = ['extend', 'embedded:first', ...REASON, '--hours', '100', '--count', '3']
+    assert.deepEqual(await run(extend), { code: 0, said: 'decided 3, left 0\n' })
+    const discard = ['discard', 'embedded:first', ...REASON, '--search', waiting, '--count', '1']
+    assert.deepEqual(await run(discard), { code: 0, said: 'decided 1, left 0\n' })
+    const lines = await use(embedded('first'), ({ store }) => store.audit({ skip: 0, limit: 100 }))
+    assert.deepEqual(
+      lines.map(({ action, subject }) => [action, subject]),
+      [
+        ['resend', refused],
+        ['resend', unknown],
+        ['extend', refused],
+        ['extend', unknown],
+        ['extend', waiting],
+        ['discard', waiting],
+      ],
+    )
+  })
+
   it('takes no secret as an argument, and says what is missing', async () => {
     const noKey = { REDOX_STORE_KEY: '' }
     const wrong: [args: string[], env: object, says: RegExp][] = [
@@ -130,6 +176,9 @@ describe('redox-store', () => {
       [['move', 'embedded:first', ...REASON], {}, /move takes 2 stores/],
       [['verify', 'somewhere'], {}, /Not a store: somewhere/],
       [['mend'], {}, /Not a command: mend/],
+      [['resend', 'embedded:first', '--state', 'lost', ...REASON], {}, /Not a state: lost/],
+      [['resend', 'embedded:first', '--count', 'all', ...REASON], {}, /--count is not a number: all/],
+      [['resend', 'embedded:first', '--since', 'now', ...REASON], {}, /--since is not a time/],
     ]
     for (const [args, env, says] of wrong) {
       const { code, said } = await run(args, env)
