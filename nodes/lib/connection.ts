@@ -208,6 +208,9 @@ function successionOf(settings: RedoxSettings, id: string | undefined): Successi
   return succession
 }
 
+/** Forgets the limits of a connection that was removed. */
+export const forgetConnection = (id: string): void => void successions.delete(id)
+
 /** How accepted messages are kept and delivered. Times in milliseconds. */
 export interface Durability {
   place: Place

@@ -39,6 +39,10 @@ export = function register(RED: NodeAPI): void {
       return connection
     }
 
+    const forget = async (): Promise<void> => {
+      if (opened) (await import('../lib/connection.js')).forgetConnection(this.id)
+    }
+
     // What failed may work the next time: a database that starts, a variable that is set.
     this.connection = () =>
       (opened ??= open().catch((error: unknown) => {
@@ -59,6 +63,7 @@ export = function register(RED: NodeAPI): void {
         .then(() => opened)
         .then((connection) => connection?.client.end())
         .finally(() => entry?.leave())
+        .then(() => removed && forget())
         .catch(() => undefined)
       const isLongEnough = within === undefined ? Promise.resolve() : timer(within, undefined)
       void Promise.race([ended, isLongEnough]).then(done)

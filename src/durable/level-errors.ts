@@ -48,7 +48,7 @@ export const earlierCopy = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
     'The folder of the store of accepted messages holds an earlier copy of it: what was delivered since would be sent ' +
-      'again. Bring back the later one, and it goes on by itself. To go on with the copy, restart Node-RED.',
+      'again. Bring back the later one, and it goes on by itself. To go on with the copy, end the process and start it again.',
   )
 
 export const cutShort = (): RedoxError =>
