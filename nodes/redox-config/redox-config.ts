@@ -63,7 +63,7 @@ export = function register(RED: NodeAPI): void {
         .then(() => opened)
         .then((connection) => connection?.client.end())
         .finally(() => entry?.leave())
-        .then(() => removed && forget())
+        .then(() => (removed ? forget() : undefined))
         .catch(() => undefined)
       const isLongEnough = within === undefined ? Promise.resolve() : timer(within, undefined)
       void Promise.race([ended, isLongEnough]).then(done)
