@@ -70,6 +70,8 @@ const ROUTES: Route[] = [
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${accepted}`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/content', place: () => `${OUTBOX}/messages/${accepted}/content?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },
   { method: 'POST', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${NOBODYS}`, body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
+  { method: 'GET', path: '/redox/outbox/:connection/count', place: () => `${OUTBOX}/count`, good: 200, allowed: OUTBOX_READERS },
+  { method: 'POST', path: '/redox/outbox/:connection/decisions', place: () => `${OUTBOX}/decisions`, body: { ...DECISION, filter: { search: NOBODYS }, count: 0 }, good: 200, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/lanes', place: () => `${OUTBOX}/lanes`, body: PAUSE, good: 204, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/stranded/:id', place: () => 'redox/outbox/stranded/nobodys', body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/store', place: () => `${OUTBOX}/store`, body: { action: 'begin-new', reason: 'a test' }, good: 409, allowed: OUTBOX_WRITERS },
@@ -273,7 +275,7 @@ describe('admin routes', function () {
     const hostile: [string, RequestInit][] = [
       ...fields.flatMap((field) =>
         wrongTypes
-          .filter((value) => !(typeof value === 'string' && typeof (body as never)[field] === 'string'))
+          .filter((value) => typeof value === 'object' || typeof value !== typeof (body as never)[field])
           .map((value): [string, RequestInit] => [
             `${field}: ${JSON.stringify(value)}`,
             json({ ...body, [field]: value }),
