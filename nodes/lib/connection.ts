@@ -24,7 +24,7 @@ import {
 import type { Credentials } from '../../src/auth/credentials'
 import { unsetVariable } from './evaluate'
 import type { Network, NetworkConfig } from './network'
-import { isDatabaseUrl, placeIn, type Place } from '../../src/durable/open-store'
+import { isDatabaseUrl, placeIn, type Place } from '../../src/durable/place'
 import type { Ended, Outbox } from './outbox'
 import type { SandboxEntry } from './sandbox-host'
 

@@ -8,7 +8,8 @@ import {
   type Listener as CourierListener,
 } from '../../src/durable/courier'
 import type { Contents, Parcel } from '../../src/durable/contents'
-import { beginAnew, openStore, type Place } from '../../src/durable/open-store'
+import { beginAnew, openStore } from '../../src/durable/open-store'
+import type { Place } from '../../src/durable/place'
 import type { DeliveryStore } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import { Gate, type Entry } from '../../src/redox/gate'

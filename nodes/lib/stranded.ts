@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import type { NodeAPI } from 'node-red'
 import type { ListedStore } from '../../src/durable/list-stores'
 import type { Moved, Mover } from '../../src/durable/move'
-import type { Place } from '../../src/durable/open-store'
+import { isDatabaseUrl, MARKS, placeIn, STORES, type Place } from '../../src/durable/place'
 import { MOVING } from '../../src/durable/store'
 import { RedoxError } from '../../src/errors'
 import { deliveries } from './delivery'
@@ -62,12 +64,14 @@ async function look(RED: NodeAPI): Promise<void> {
 async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
   const { userDir } = RED.settings
   if (userDir === undefined) return []
+  // Nothing is loaded for a look where there is nothing.
+  if (![STORES, MARKS].some((name) => existsSync(path.join(userDir, name)))) return []
   const { embeddedIds, lookInto } = await import('../../src/durable/list-stores.js')
-  const { placeIn } = await import('../../src/durable/open-store.js')
-  const { apart } = await import('./outbox.js')
+  const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, 'embedded', id))
   const stores: ListedStore[] = []
-  for (const id of await embeddedIds(userDir)) {
-    if (belongsTo(owners, 'embedded', id)) continue
+  for (const id of ids) {
+    // Most of the package, which is not needed where nothing lies.
+    const { apart } = await import('./outbox.js')
     const listed = await apart(placeIn(userDir, id), () => lookInto(userDir, id))
     if (listed) stores.push(listed)
     // What was under way in a deploy is still being sent.
@@ -99,8 +103,6 @@ async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
     const { storeUrl } = (RED.nodes.getCredentials(id) ?? {}) as { storeUrl?: unknown }
     if (typeof storeUrl === 'string' && storeUrl.trim() !== '') named.push(storeUrl.trim())
   })
-  if (named.length === 0) return urls
-  const { isDatabaseUrl } = await import('../../src/durable/open-store.js')
   for (const value of named) {
     const url: unknown = value.includes('${')
       ? RED.util.evaluateNodeProperty(value, 'env', {} as never, {})

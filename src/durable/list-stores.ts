@@ -3,7 +3,7 @@ import path from 'node:path'
 import { RedoxError } from '../errors'
 import { codeOf, failed } from './level-errors'
 import { hasTraces } from './level-identity'
-import { MARKS, placeIn, STORES, type Place } from './open-store'
+import { MARKS, placeIn, STORES, type Place } from './place'
 import { readMark } from './store-mark'
 
 /** What lies in a store, as far as it is known without its key. */
