@@ -434,6 +434,7 @@ export class Courier {
       for (const stored of ended) {
         // Told first: an answer may come twice when the power fails between the two, but none is left out.
         if (await this.#tellOne(stored)) await this.store.markTold(stored.id)
+        else await this.store.leaveUntold(stored.id, this.#holder)
       }
       isMore = ended.length === TOLD_AT_ONCE
     }

@@ -524,6 +524,10 @@ export class LevelStore implements DeliveryStore {
     })
   }
 
+  leaveUntold(id: string): Promise<void> {
+    return this.#alone(() => Promise.resolve(void this.#telling.delete(id)))
+  }
+
   // ---- Moving to another store ------------------------------------------------------------------------
 
   adopt(message: StoredMessage): Promise<void> {

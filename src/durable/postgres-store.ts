@@ -296,6 +296,13 @@ export class PostgresStore implements DeliveryStore {
     )
   }
 
+  async leaveUntold(id: string, holder: string): Promise<void> {
+    await this.#ask(
+      `UPDATE redox.message SET teller = NULL, telling_until = NULL WHERE queue = $1 AND id = $2 AND teller = $3`,
+      [id, holder],
+    )
+  }
+
   async touch(): Promise<void> {
     await this.#ask('UPDATE redox.queue SET seen_at = redox.now($1) WHERE queue = $1', [])
   }

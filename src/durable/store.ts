@@ -213,6 +213,8 @@ export interface DeliveryStore {
    */
   untold(hold: Hold & { owners: string[] }): Promise<StoredMessage[]>
   markTold(id: string): Promise<void>
+  /** What was taken by {@link untold} and not told, because its node has gone meanwhile: it may be taken at once. */
+  leaveUntold(id: string, holder: string): Promise<void>
 
   /**
    * Stores a message as another store has it, behind all that this one has. Of messages with the same id the first is

@@ -359,6 +359,9 @@ for (const kind of STORES) {
       assert.deepEqual(await told(START + 5, 'me', ['node'], 1), ['a1'])
       assert.deepEqual(await told(START + 5, 'you'), ['c1'])
       assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
+      // Its node has gone meanwhile, and comes back.
+      await store.leaveUntold('b1', 'me')
+      assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
       await store.markTold('a1')
       assert.equal((await get('a1'))?.told, true)
       assert.deepEqual(await told(START + 4 + LEASE, 'third'), [])

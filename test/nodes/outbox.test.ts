@@ -315,7 +315,9 @@ describe('outbox', function () {
       const { count, till } = await users.reader.get('count?state=waiting&action=discard')
       assert.equal(count, 4)
       assert.equal(
-        (await users.reader.get(`count?destination=${encodeURIComponent(OTHER_LANE)}`))['count'],
+        (await users.reader.get(`count?state=waiting&destination=${encodeURIComponent(OTHER_LANE)}`))[
+          'count'
+        ],
         0,
       )
       const before = await total()
