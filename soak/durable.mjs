@@ -3,7 +3,7 @@
 //
 //   npm run soak -- --durable                     the embedded store, 10 000 messages, 2 GB, 100 kills, 20 deploys
 //   npm run soak -- --durable --store postgresql  three Node-REDs on one PostgreSQL
-import { randomBytes, randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { startSandbox } from '../dist/src/sandbox/index.js'
 import { durableFlow, LANES } from './durable-flow.mjs'
 import { Instance } from './instance.mjs'
-import { messagesOf, mulberry32 } from './messages.mjs'
+import { inversions, messagesOf, mulberry32, pdf } from './messages.mjs'
 
 const HUGE = 30_000_000
 const OUTBOX = 'redox/outbox/connection'
@@ -231,18 +231,6 @@ async function soak() {
 
 function seconds(since) {
   return Math.round((Date.now() - since) / 1000)
-}
-
-function inversions(ids) {
-  return ids.filter((id, index) => index > 0 && id < ids[index - 1]).length
-}
-
-function pdf(bytes) {
-  const file = Buffer.allocUnsafe(bytes)
-  randomFillSync(file)
-  file.write('%PDF-1.7\n')
-  file.write('\n%%EOF\n', bytes - 7)
-  return file
 }
 
 /** The wire to Redox, which can be cut: then nobody listens, and whatever was on its way is torn apart. */

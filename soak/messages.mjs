@@ -1,3 +1,5 @@
+import { randomFillSync } from 'node:crypto'
+
 /**
  * Which node gets a file of which size, the same for the same seed.
  * @param count of messages; all together are about `bytes`
@@ -29,4 +31,18 @@ export function mulberry32(seed) {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
   }
+}
+
+/** A file that no other is the same as. */
+export function pdf(bytes) {
+  const file = Buffer.allocUnsafe(bytes)
+  randomFillSync(file)
+  file.write('%PDF-1.7\n')
+  file.write('\n%%EOF\n', bytes - 7)
+  return file
+}
+
+/** How often one comes before an earlier one. */
+export function inversions(ids) {
+  return ids.filter((id, index) => index > 0 && id < ids[index - 1]).length
 }

@@ -2,4 +2,6 @@
 //
 //   npm run soak                 direct delivery: see direct.mjs for its options
 //   npm run soak -- --durable    durable delivery: see durable.mjs
-await import(process.argv.includes('--durable') ? './durable.mjs' : './direct.mjs')
+//   npm run soak -- --steady     durable delivery at an even pace: see steady.mjs
+const kind = ['durable', 'steady'].find((name) => process.argv.includes(`--${name}`)) ?? 'direct'
+await import(`./${kind}.mjs`)

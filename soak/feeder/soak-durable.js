@@ -3,7 +3,12 @@
  * says that a message is done (accepted) or failed, and writes down what the send nodes emit. No node of a flow could:
  * deploys would restart it.
  */
-const { appendFileSync } = require('node:fs')
+const { appendFileSync, readdirSync } = require('node:fs')
+const v8 = require('node:v8')
+const vm = require('node:vm')
+
+v8.setFlagsFromString('--expose-gc')
+const collect = vm.runInNewContext('gc')
 
 module.exports = function register(RED) {
   const pending = new Map()
@@ -22,6 +27,16 @@ module.exports = function register(RED) {
       if (isOurs(source)) appendFileSync(process.env.SOAK_EMITTED, `${msg._msgid}\n`)
   })
 
+  /** What a process may have too much of one day; the heap after a collection, in bytes. */
+  RED.httpAdmin.get('/probe', (_request, response) => {
+    collect()
+    response.json({
+      heap: process.memoryUsage().heapUsed,
+      descriptors: readdirSync('/proc/self/fd').length,
+      listeners: listenersOf(RED.events) + listenersOf(process),
+    })
+  })
+
   RED.httpAdmin.post('/durable/:node/:id', async (request, response) => {
     const { node, id } = request.params
     const pieces = []
@@ -34,3 +49,6 @@ module.exports = function register(RED) {
     found.receive({ _msgid: id, payload: Buffer.concat(pieces), filename: 'scan.pdf', id, lane })
   })
 }
+
+const listenersOf = (emitter) =>
+  emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0)

@@ -61,16 +61,17 @@ export async function openNode(page: Page, id: string): Promise<void> {
 export const SENDER_FORM = '#dialog-form.redox-form'
 export const CONFIG_FORM = '#node-config-dialog-edit-form.redox-form'
 
-/** The tray slides in; one that was open before waits outside of the page. */
+/** The tray slides in, and the editor moves the focus about; one that was open before waits outside of the page. */
 export async function opened(page: Page, dialog: string): Promise<void> {
   await page.locator(dialog).waitFor()
   await page.waitForFunction(async () => {
     const trays = document.querySelectorAll('.red-ui-tray')
     const right = (): number => trays[0]!.getBoundingClientRect().right
-    const before = right()
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    const [before, focused] = [right(), document.activeElement]
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    const isStill = right() === before && document.activeElement === focused
     // Last of all the editor puts the focus into the dialog.
-    return trays.length === 1 && right() === before && trays[0]!.contains(document.activeElement)
+    return trays.length === 1 && isStill && trays[0]!.contains(focused)
   })
 }
 
