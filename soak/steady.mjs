@@ -56,6 +56,7 @@ async function run() {
   const env = {
     SOAK_EMITTED: path.join(folder, 'emitted.txt'),
     REDOX_STORE_KEY: randomBytes(32).toString('base64'),
+    REDOX_STORE_URL: '',
   }
   const keys = { ...sandbox.oauthKey, endpoints: door.endpoints }
   const instance = await Instance.start(
