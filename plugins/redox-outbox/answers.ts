@@ -26,7 +26,7 @@ export interface Question {
   body: unknown
   /** the user's name */
   who: string
-  /** aborted when nobody waits for the answer any more */
+  /** aborted when the client has gone */
   signal: AbortSignal
 }
 
