@@ -55,7 +55,7 @@ describe('courier', function () {
     const { client } = connectTo(server.url)
     const told: Ended[] = []
     const courier = new Courier(
-      await Contents.open(store, 'a store key that nobody guesses'),
+      await Contents.open(store, 'a store key that cannot be guessed'),
       { onDepth: () => undefined, onOrphan: () => undefined },
       LEASE_MS,
     )

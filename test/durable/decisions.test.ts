@@ -7,7 +7,7 @@ import { MOVING, type Action, type AuditLine, type StoredMessage } from '../../s
 import { RedoxError } from '../../src/errors'
 import { STORES, type Place } from './stores'
 
-const KEY = 'a key that nobody guesses'
+const KEY = 'a key that cannot be guessed'
 const HOUR = 3_600_000
 const UNKNOWN = 'REDOX_OUTCOME_UNKNOWN'
 const OTHER = 'REDOX_OTHER_ACCOUNT'

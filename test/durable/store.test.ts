@@ -347,7 +347,7 @@ for (const kind of STORES) {
     it('tells each ended message to one alone, oldest first, until it is marked', async () => {
       await accept(message('a1'), message('b1', { lane: 'b', owner: 'other' }), message('c1', { lane: 'c' }))
       await accept(message('d1', { lane: 'd' }))
-      const told = async (now: number, holder: string, owners = ['node', 'nobody'], limit = 10) => {
+      const told = async (now: number, holder: string, owners = ['node', 'absent'], limit = 10) => {
         await place.at(now)
         return idsOf(await store.untold({ holder, leaseMs: LEASE, limit, owners }))
       }
