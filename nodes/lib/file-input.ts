@@ -44,7 +44,13 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
   const from = oneOf(inputs, 'fileFrom', ['message', 'path', 'none'])
   if (from === 'none') return []
   const value = given?.value ?? (await fileValue(task))
-  const hints = { ...(await hintsOf(task)), ...(given?.isText && { isText: true as const }) }
+  // Before any wait: of what an expression makes, or the context holds, nothing is known before.
+  task.fingerprints.take(value)
+  const hints = {
+    ...(await hintsOf(task)),
+    ...(given?.isText && { isText: true as const }),
+    fingerprints: task.fingerprints,
+  }
   if (!Array.isArray(value)) return [await takeOne(task, value, hints, from)]
   if (!several)
     throw badInput(

@@ -1,5 +1,6 @@
 import type { Node, NodeAPI } from 'node-red'
 import { RedoxError, type Problem } from '../../src/errors'
+import { Fingerprints } from '../../src/file/fingerprint'
 import type { RequestPreview } from '../../src/redox/client'
 import { environmentOf, type TargetEnvironment } from './connection'
 import { fieldsOf, Inputs, type NodeConfig } from './evaluate'
@@ -40,6 +41,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
         connection,
         inputs,
         signal: new AbortController().signal,
+        fingerprints: new Fingerprints(),
         admitted: () => Promise.resolve(),
         warn: (text) => warnings.push(text),
       })

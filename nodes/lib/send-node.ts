@@ -2,6 +2,7 @@ import { types } from 'node:util'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
+import { Fingerprints } from '../../src/file/fingerprint'
 import type { LaneState } from '../../src/durable/store'
 import type { Draft } from '../../src/message/prepared'
 import { Turns } from '../../src/turns'
@@ -22,6 +23,8 @@ export interface Task {
   inputs: Inputs
   /** aborted when the message is not wanted any more */
   signal: AbortSignal
+  /** of the bytes that the message came with */
+  fingerprints: Fingerprints
   /** Waits until this message may take its files; it may be called again. */
   admitted: () => Promise<void>
   /** for `msg.redox.warnings`, and the first time for the debug sidebar; no patient data */
@@ -94,7 +97,11 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       connection: await connectionOf(RED, saved.connection),
     })
 
-    const run = async (work: Work, before: Promise<unknown> | undefined): Promise<Done> => {
+    const run = async (
+      work: Work,
+      before: Promise<unknown> | undefined,
+      fingerprints: Fingerprints,
+    ): Promise<Done> => {
       const began = performance.now()
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
@@ -109,7 +116,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const { admitted } = place
       try {
         const prepared = await prepare({
-          ...{ connection, inputs, signal, admitted },
+          ...{ connection, inputs, signal, admitted, fingerprints },
           warn: (text) => warnings.push(text),
         })
         await admitted()
@@ -165,9 +172,10 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     const lasting = `${type} ${this.id}`
     this.on('input', (msg, send, done) => {
       const ticket = status.ticket()
+      const fingerprints = fingerprintsOf(RED, saved, msg)
       const begin = (): Work => {
         const before = latest.get(lasting)
-        return new Work(msg, (work) => run(work, before))
+        return new Work(msg, (work) => run(work, before, fingerprints))
       }
       const follow = (work: Work): void => {
         endsLatest(lasting, work)
@@ -218,6 +226,21 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
 
   loaders.set(type, load)
   RED.nodes.registerType(type, SendNode as never)
+}
+
+/**
+ * Of the bytes in the message property that the File field names. In the turn in which the message comes: afterwards the
+ * other branches that have got the same Buffer run.
+ */
+function fingerprintsOf(RED: NodeAPI, { file, fileType }: NodeConfig, msg: NodeMessageInFlow): Fingerprints {
+  const fingerprints = new Fingerprints()
+  if (fileType !== 'msg' || typeof file !== 'string') return fingerprints
+  try {
+    fingerprints.take(RED.util.getMessageProperty(msg, file))
+  } catch {
+    // No property of that name, which is told when the field is evaluated.
+  }
+  return fingerprints
 }
 
 /** One message's place among those that are prepared and sent, or stored, at once. */

@@ -15,7 +15,8 @@ import {
 } from './content-types'
 import { cleanFileName, describeReference, emptyFile } from './describe'
 import { assertNoWrapper, decode, decodeText, encodingOf, encodingOfText } from './encodings'
-import { asBuffer, takeMemory } from './memory'
+import { fingerprint } from './fingerprint'
+import { asBuffer, overwritten, takeMemory } from './memory'
 import { fileObjectOf, WrittenBuffer, type GivenReference } from './objects'
 import { trimmed, utf8Of, type Text } from './text'
 import type { FileHints, FileReference, FileSource, IntakeResult } from './types'
@@ -152,7 +153,16 @@ const noFile = (text: string, where: string): Error =>
 
 async function takeBytes(bytes: Buffer, hints: FileHints): Promise<IntakeResult<FileSource>> {
   if (bytes.length === 0) throw emptyFile(hints)
-  const whole = await unwrap(bytes, hints, 0)
+  const now = fingerprint(bytes)
+  const before = hints.fingerprints?.of(bytes) ?? now
+  // It would be refused for what it is not.
+  if (now !== before) throw overwritten()
+  const isChanged = (): boolean => fingerprint(bytes) !== before
+  const whole = await unwrap(bytes, hints, 0).catch((error: unknown) => {
+    throw isChanged() ? overwritten() : error
+  })
+  // What is decoded has memory of its own; another branch may have written meanwhile into what it is decoded from.
+  if (whole.bytes !== bytes && isChanged()) throw overwritten()
   const taken = takeMemory(whole.bytes, whole.hints)
   return { ...taken, warnings: [...whole.warnings, ...taken.warnings] }
 }

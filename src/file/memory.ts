@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib'
 import { badInput } from '../errors'
 import { turn } from '../turns'
 import { describe, emptyFile } from './describe'
+import { fingerprint } from './fingerprint'
 import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'
 
 // Larger pieces save no time. A multiple of 3.
@@ -22,12 +22,14 @@ export function takeMemory(bytes: Buffer, hints: FileHints): IntakeResult<FileSo
     step = description.next(bytes.subarray(at, at + length))
   }
   const { description: described, ...told } = step.value
-  return { file: bufferSource(bytes, described), ...told }
+  return { file: bufferSource(bytes, described, hints.fingerprints?.of(bytes)), ...told }
 }
 
-/** Pieces are views: the bytes are never copied. */
-function bufferSource(bytes: Buffer, description: FileDescription): FileSource {
-  const before = fingerprint(bytes)
+/**
+ * Pieces are views: the bytes are never copied.
+ * @param before their fingerprint when the message came
+ */
+function bufferSource(bytes: Buffer, description: FileDescription, before = fingerprint(bytes)): FileSource {
   return {
     kind: 'file',
     ...description,
@@ -45,28 +47,8 @@ function bufferSource(bytes: Buffer, description: FileDescription): FileSource {
   }
 }
 
-const overwritten = (): Error =>
+export const overwritten = (): Error =>
   badInput(
     'The file was overwritten in memory while it waited, so it was not sent: another branch of the flow writes into ' +
       'the same Buffer (Node-RED does not copy it for each). Let that branch work on a copy: Buffer.from(msg.payload).',
   )
-
-/** Up to here all bytes count. */
-const WHOLE = 1024 * 1024
-const WINDOWS = 64
-const WINDOW = WHOLE / WINDOWS
-
-/**
- * Tells whether bytes changed, not how: a checksum of all of them, above 1 MB of 64 windows of 16 KB that are spread
- * evenly, the first and the last bytes among them. It takes a fraction of a millisecond.
- */
-function fingerprint(bytes: Buffer): number {
-  if (bytes.length <= WHOLE) return crc32(bytes)
-  const step = (bytes.length - WINDOW) / (WINDOWS - 1)
-  let sum = 0
-  for (let window = 0; window < WINDOWS; window++) {
-    const at = Math.round(window * step)
-    sum = crc32(bytes.subarray(at, at + WINDOW), sum)
-  }
-  return sum
-}

@@ -1,4 +1,5 @@
 // What the package knows of a file.
+import type { Fingerprints } from './fingerprint'
 
 /** What is known of a file without reading all of it. Sizes in bytes. */
 export interface FileDescription {
@@ -50,6 +51,8 @@ export interface FileHints {
   most?: number
   /** the file is a text that is taken as it is: nothing in it is an encoding of something else */
   isText?: true
+  /** of the bytes that the message came with; without them, bytes are compared with what they are when they are taken */
+  fingerprints?: Fingerprints
 }
 
 export interface IntakeResult<T extends MessageFile = MessageFile> {

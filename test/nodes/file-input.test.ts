@@ -138,6 +138,27 @@ describe('a file in a message', () => {
     }
   })
 
+  it('that is overwritten while its message waits for its turn is not sent, in whatever it came', async () => {
+    const ways: [title: string, wrap: (bytes: Buffer) => unknown, bytes: Buffer][] = [
+      ['itself', (bytes) => bytes, PDF],
+      ['an object around it', (buffer) => ({ buffer, originalname: 'a.pdf' }), PDF],
+      ['base64 in a Buffer', (bytes) => bytes, Buffer.from(BASE64)],
+    ]
+    for (const node of [NOTE, FHIR_RESULT, UPLOAD_BLOB]) {
+      const flow = await start(node, {}, { sendsAtOnce: '1' })
+      const others = [1, 2, 3].map(() => flow.send(fileMessage()))
+      for (const [title, wrap, bytes] of ways) {
+        const shared = Buffer.from(Uint8Array.from(bytes).buffer)
+        const failing = flow.fail({ ...fileMessage(wrap(shared)), filename: undefined }, 'REDOX_BAD_INPUT')
+        // The other branch has its turn right after this one.
+        setImmediate(() => shared.copy(shared, 0, 1))
+        const { message } = await failing
+        assert.match(message, /overwritten in memory/, `${title}: ${message}`)
+      }
+      await Promise.all(others)
+    }
+  })
+
   it('that is proved to be cut short is refused, or sent with a warning', async () => {
     const half = { ...fileMessage(PHOTO.subarray(0, 9000)), filename: undefined }
     for (const node of ALL_NODES) {
