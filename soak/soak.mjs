@@ -3,5 +3,6 @@
 //   npm run soak                 direct delivery: see direct.mjs for its options
 //   npm run soak -- --durable    durable delivery: see durable.mjs
 //   npm run soak -- --steady     durable delivery at an even pace: see steady.mjs
-const kind = ['durable', 'steady'].find((name) => process.argv.includes(`--${name}`)) ?? 'direct'
+//   npm run soak -- --folder     durable delivery of a folder that is full: see folder.mjs
+const kind = ['durable', 'steady', 'folder'].find((name) => process.argv.includes(`--${name}`)) ?? 'direct'
 await import(`./${kind}.mjs`)
