@@ -77,7 +77,7 @@ if (once) {
 }
 console.log(`The editor: ${address}   (Ctrl+C ends it)`)
 
-/** Own user directory: the package linked in, the examples as flows unless somebody has changed them since. */
+/** Own user directory: the package linked in, the examples as flows unless they were changed since. */
 async function prepareUserDir() {
   const modules = path.join(userDir, 'node_modules', '@ehr-flows')
   await mkdir(modules, { recursive: true })

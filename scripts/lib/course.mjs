@@ -49,8 +49,10 @@ const COURSE = {
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
+      // Its answer was lost.
+      `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
     ],
-    reaches: { d: 3, a: 5, x: 2 },
+    reaches: { d: 3, q: 1, a: 3, b: 7, x: 7 },
   },
   5: {
     run: scanIntoTheFolder,
@@ -58,13 +60,13 @@ const COURSE = {
       'Media:New for af394f14: ecg.png (PNG, embedded)',
       `Media:New for af394f14: ${REPORT} (PDF, embedded) about 0000000002`,
     ],
-    reaches: { m: 3, d: 3 },
+    reaches: { m: 3, d: 2, x: 1 },
     quiet: QUIET_FOLDER_MS,
   },
   6: {
     run: meetTheFaults,
     arrives: [`${NOTE}: ${TEXT}`, `${NOTE}: ${TEXT}`, `${NOTE}: ${TEXT}`],
-    reaches: { d: 2, w: 5, y: 1, u: 1, x: 1, z: 2 },
+    reaches: { d: 2, w: 5, y: 1, u: 1, x: 1, z: 2, v: 8 },
     speaks: ['q'],
   },
   7: {
@@ -111,7 +113,7 @@ const COURSE = {
   13: {
     run: noteOverHttp,
     arrives: [`${NOTE}: other bytes (Plain Text, embedded)`],
-    reaches: { n: 2, d: 1, o: 2, x: 0 },
+    reaches: { n: 2, d: 1, o: 1, p: 1, v: 1, x: 0 },
   },
 }
 
@@ -256,8 +258,11 @@ const hash = (content) => createHash('sha256').update(content).digest('hex')
 
 // ---- What a person would do ---------------------------------------------------------------------------
 
-/** Example 4: opens the page, sends a form, names the file by RFC 6266, forgets the file, forgets the patient. */
-async function fillInTheForm({ pages, folder }) {
+/**
+ * Example 4: opens the page, sends a form, names the file by RFC 6266, forgets the file, forgets the patient, sends an
+ * empty file and one that is too large; then meets a Redox that refuses, one that is down, and one that does not answer.
+ */
+async function fillInTheForm({ pages, folder, deploy }, { flow }) {
   const address = `${pages}/redox-consent`
   const file = new File([await readFile(path.join(folder, REPORT))], '<b>für Sam.pdf', {
     type: 'application/pdf',
@@ -288,15 +293,33 @@ async function fillInTheForm({ pages, folder }) {
   const japanese = await extended('同意書.pdf')
   const withoutFile = await send({ file: new File([], ''), patientId: '0000000004' })
   const withoutPatient = await send({ file, patientId: '' })
+  const empty = await send({ file: new File([], 'empty.pdf'), patientId: '0000000004' })
+  // The connection belongs to the example alone here: its limit, and what it meets.
+  const meets = (changes) =>
+    deploy(flow.map((node) => (node.type === 'redox-config' ? { ...node, ...changes } : node)))
+  await meets({ uploadMb: '1' })
+  const large = new File([file, Buffer.alloc(1.5e6), file], 'large.pdf', { type: file.type })
+  const tooLarge = await send({ file: large, patientId: '0000000004' })
+  const faults = 'endpoint 400 once\nendpoint 503 once\nendpoint reset-after-accept once'
+  await meets({ attempts: '1', faults })
+  const refused = await send({ file, patientId: '0000000004' })
+  const down = await send({ file, patientId: '0000000004' })
+  const unanswered = await send({ file, patientId: '0000000004' })
+  const notSent = 'The form was not sent'
   return [
     expected('the form', form, 200, ['<form method="post" enctype="multipart/form-data">', 'type="file"']),
     expected('the page after sending', sent, 200, ['&lt;b&gt;für Sam.pdf', 'log ID: ']),
     expected('the page after filename*= in Latin letters', latin, 200, ['für Zoë.pdf']),
     expected('the page after filename*= in Japanese', japanese, 200, ['同意書.pdf']),
-    expected('the page without a file', withoutFile, 400, ['REDOX_BAD_INPUT']),
-    expected('the page without a patient', withoutPatient, 400, ['REDOX_INVALID_MESSAGE']),
-    ...[sent, latin, japanese, withoutFile, withoutPatient].map(({ text }) =>
-      /0000000004|<b>/.test(text) ? 'a page says more than it should' : undefined,
+    expected('the page without a file', withoutFile, 400, [`${notSent}. Please choose`, 'REDOX_BAD_INPUT']),
+    expected('the page without a patient', withoutPatient, 400, [notSent, 'REDOX_INVALID_MESSAGE']),
+    expected('the page after an empty file', empty, 400, [`${notSent}. Please choose`, 'REDOX_BAD_INPUT']),
+    expected('the page after a large file', tooLarge, 413, [`${notSent}: the file`, 'REDOX_TOO_LARGE']),
+    expected('the page after a refusal', refused, 422, ['refused the form', 'REDOX_REJECTED']),
+    expected('the page while Redox is down', down, 503, [notSent, 'try again in a few minutes']),
+    expected('the page without an answer of Redox', unanswered, 500, ['not certain', 'do not send it again']),
+    ...[sent, latin, japanese, withoutFile, withoutPatient, empty, tooLarge, refused, down, unanswered].map(
+      ({ text }) => (/0000000004|<b>/.test(text) ? 'a page says more than it should' : undefined),
     ),
     // Pages may lie under any httpNodeRoot.
     ...[form, sent, withoutFile].map(({ text }) =>
@@ -331,7 +354,7 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
     await wait(300)
     await appendFile(into('0000000002_slow.pdf'), bytes.subarray(from, from + 500))
   }
-  await until(() => visits.ofAll(prefix, { d: 3 }))
+  await until(() => visits.ofAll(prefix, { d: 2, x: 1 }))
   const sent = await namesIn(into('sent'))
   const failed = await namesIn(into('failed'))
   await rm(into(`sent/${sent[0]}`), { force: true })

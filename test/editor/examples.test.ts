@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import type { Locator, Page } from 'playwright-core'
 import { deploy, form, openNode } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
 const FOLDER = path.join(__dirname, '../../../examples')
+const SHARED = 'redoxsandboxconf'
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'))
 
 interface FlowNode {
@@ -41,6 +43,32 @@ describe('examples in the editor', function () {
     })
   }
 
+  it('all of them are imported one after the other without a question, and share one connection', async () => {
+    await editor().reload({ flows: [] })
+    for (const name of files) {
+      await importExample(editor(), path.basename(name, '.json'))
+      await isImported(page(), read(name))
+    }
+    assert.equal(await questions(page()).count(), 0)
+    const [shared, ...more] = (await connections(page())).filter(({ isGlobal }) => isGlobal)
+    const senders = files.flatMap(read).filter((node) => node['connection'] === SHARED)
+    assert.deepEqual(
+      [shared, more.filter(({ id }) => !id.startsWith('redoxex'))],
+      [{ id: SHARED, isGlobal: true, users: senders.map(({ id }) => id).sort() }, []],
+    )
+    await deploy(page())
+  })
+
+  it('a shared connection that was changed is not taken without a question', async () => {
+    await editor().reload({ flows: [] })
+    await importExample(editor(), '01 - First send')
+    await isImported(page(), read('01 - First send.json'))
+    await page().evaluate((id) => (RED.nodes.node(id)!['environment'] = 'Production'), SHARED)
+    await importExample(editor(), '10 - Plain-text note')
+    await questions(page()).first().waitFor()
+    await page().getByRole('button', { name: 'Cancel' }).last().click()
+  })
+
   it('shows what arrived, with its PDF, and the dialog that sent it', async () => {
     await editor().reload({ flows: [] })
     await importExample(editor(), '01 - First send')
@@ -59,6 +87,34 @@ describe('examples in the editor', function () {
     await editor().screenshot('docs-dialog')
   })
 })
+
+/** What Node-RED asks when something of an import is there already. */
+const questions = (page: Page): Locator =>
+  page.locator('.red-ui-notification').filter({ hasText: 'already exist' })
+
+/** The example comes from the server after the dialog has closed. */
+const isImported = async (page: Page, nodes: FlowNode[]): Promise<unknown> =>
+  page.waitForFunction(
+    (id) => RED.nodes.node(id) !== null,
+    nodes.find(({ type }) => type === 'inject' || type === 'http in')!.id,
+  )
+
+interface Connection {
+  id: string
+  isGlobal: boolean
+  users: string[]
+}
+const connections = (page: Page): Promise<Connection[]> =>
+  page.evaluate(() => {
+    const found: Connection[] = []
+    RED.nodes.eachConfig(({ id, type, z, users }) => {
+      if (type !== 'redox-config') return true
+      const ids = (users as { id: string }[]).map((user) => user.id).sort()
+      found.push({ id, isGlobal: !z, users: ids })
+      return true
+    })
+    return found
+  })
 
 async function showTab({ page }: Editor, nodes: FlowNode[]): Promise<void> {
   const { id } = nodes.find(({ type }) => type === 'tab')!

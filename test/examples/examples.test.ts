@@ -9,7 +9,7 @@ const ROOT = path.join(__dirname, '../../..')
 const FOLDER = path.join(ROOT, 'examples')
 // Each is in Node-RED 4.1 and 5.
 const CORE_TYPES = [
-  ...['tab', 'comment', 'inject', 'debug', 'catch', 'complete', 'status'],
+  ...['tab', 'group', 'comment', 'inject', 'debug', 'catch', 'complete', 'status', 'link in', 'link out'],
   ...['change', 'switch', 'function', 'template', 'delay', 'trigger', 'file', 'watch'],
   ...['http in', 'http response'],
 ]
@@ -36,16 +36,100 @@ const payloads = (nodes: FlowNode[]): string[] =>
     .flatMap(({ props }) => props as { v?: string }[])
     .flatMap(({ v }) => (v !== undefined && v.length > 500 ? [v] : []))
 
+// ---- On the canvas ----------------------------------------------------------------------------------------------
+
+const GRID = 20
+/** Of a node; a group and the label in its frame need more. */
+const HEIGHT = 30
+
 interface Placed extends FlowNode {
   x: number
   y: number
 }
 
-/** As the editor draws it, about: by the length of the label. */
-const widthOf = ({ name, type }: FlowNode): number => Math.max(100, 50 + 7 * String(name || type).length)
+interface Box {
+  id: string
+  left: number
+  right: number
+  top: number
+  bottom: number
+}
 
-const overlap = (one: Placed, other: Placed): boolean =>
-  Math.abs(one.x - other.x) < (widthOf(one) + widthOf(other)) / 2 && Math.abs(one.y - other.y) < 40
+/** As the editor draws it, about: by the length of the label, in steps of the grid. */
+const widthOf = ({ name, type }: FlowNode): number =>
+  Math.max(100, Math.ceil((50 + 7 * String(name || type).length) / GRID) * GRID)
+
+/** The left edges of the nodes stand one below the other: the width is that of the machine that drew it. */
+const boxOf = (node: Placed): Box => ({
+  id: node.id,
+  left: node.x - widthOf(node) / 2,
+  right: node.x + widthOf(node) / 2 + (node.type === 'debug' ? GRID : 0),
+  top: node.y - HEIGHT / 2,
+  bottom: node.y + HEIGHT / 2,
+})
+
+const groupBox = ({ id, x, y, w, h }: FlowNode): Box => {
+  const [left, top] = [Number(x), Number(y)]
+  return { id, left, right: left + Number(w), top, bottom: top + Number(h) }
+}
+
+const overlap = (one: Box, other: Box): boolean =>
+  one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom
+
+const overlaps = (boxes: Box[]): string[] =>
+  boxes.flatMap((one, index) =>
+    boxes.slice(index + 1).flatMap((other) => (overlap(one, other) ? [`${one.id} and ${other.id}`] : [])),
+  )
+
+const isPlaced = (node: FlowNode): node is Placed => typeof node['x'] === 'number' && node.type !== 'group'
+
+const wiresOf = ({ wires }: FlowNode): string[] => ((wires ?? []) as string[][]).flat()
+
+/** What a message that leaves the node can come to. */
+function reachable(from: FlowNode, nodes: FlowNode[], seen = new Set<FlowNode>()): Set<FlowNode> {
+  for (const id of wiresOf(from)) {
+    const next = nodes.find((node) => node.id === id)!
+    if (seen.has(next)) continue
+    seen.add(next)
+    reachable(next, nodes, seen)
+  }
+  return seen
+}
+
+// ---- What they say ----------------------------------------------------------------------------------------------
+
+const SECTIONS = ['What it shows', 'What to press', 'What you see', 'For your own use', 'What it needs']
+/** A longer text would run into what stands beside it. */
+const LONGEST_COMMENT = 45
+const NODE_NAMES: Record<string, string> = {
+  'redox-datamodel-note': 'Redox note',
+  'redox-datamodel-results': 'Redox results',
+  'redox-datamodel-media': 'Redox media',
+  'redox-upload': 'Redox upload',
+  'redox-fhir-result': 'FHIR result',
+  'redox-fhir-document': 'FHIR document',
+}
+const SHARED = 'redoxsandboxconf'
+/** As the PDF says it. */
+const PATIENT: Record<string, string> = {
+  PATIENT_ID: '0000000001',
+  FIRST_NAME: 'Jane',
+  LAST_NAME: 'Doe',
+  BIRTH_DATE: '1990-01-01',
+  GENDER: 'female',
+}
+/** What another user of an example has other values for. */
+const OWN_FIELDS = [
+  ...['destination', 'patientId', 'firstName', 'lastName', 'dob', 'visitNumber', 'providerId'],
+  ...['family', 'given', 'birthDate', 'gender', 'patientIdSystem'],
+]
+
+interface Variable {
+  name: string
+  value: string
+}
+const variablesOf = (nodes: FlowNode[]): Variable[] =>
+  nodes.find(({ type }) => type === 'tab')!['env'] as Variable[]
 
 const numberOf = (name: string): number => Number(/^(\d\d) - /.exec(name)![1])
 const start = async (script: string, argument: string): Promise<string> => {
@@ -80,26 +164,108 @@ describe('Example flows', () => {
   })
 
   for (const name of files) {
-    it(`"${name}" says what to do, needs no other package, has its connection, and is drawn tidily`, () => {
+    describe(`"${name}"`, () => {
       const nodes = read(name)
-      const [comment, ...more] = nodes.filter(({ type }) => type === 'comment')
-      assert.equal(more.length, 0)
-      for (const part of ['**Look at**', '**For your own use**', 'Sandbox inbox'])
-        assert.ok(String(comment?.info).includes(part), `the comment lacks ${part}`)
-      const foreign = nodes.filter(({ type }) => !CORE_TYPES.includes(type) && !declared.includes(type))
-      assert.deepEqual(foreign, [])
-      const [connection, ...others] = nodes.filter(({ type }) => type === 'redox-config')
-      assert.equal(others.length, 0)
-      const users = nodes.filter((node) => node.connection !== undefined)
-      assert.deepEqual([...new Set(users.map((node) => node.connection))], [connection?.id])
-      const drawn = nodes.filter((node): node is Placed => typeof node.x === 'number')
-      const pairs = drawn.flatMap((one, index) =>
-        drawn.slice(index + 1).map((other) => [one, other] as const),
-      )
-      assert.deepEqual(
-        pairs.flatMap(([one, other]) => (overlap(one, other) ? [`${one.id} and ${other.id}`] : [])),
-        [],
-      )
+      const comments = nodes.filter(({ type }) => type === 'comment').map((node) => String(node['name']))
+      const info = String(nodes.find(({ type }) => type === 'tab')!['info'])
+      const senders = nodes.filter(({ type }) => NODE_NAMES[type] !== undefined)
+
+      it('needs no other package, and has one connection, the shared one or one that is named after it', () => {
+        const foreign = nodes.filter(({ type }) => !CORE_TYPES.includes(type) && !declared.includes(type))
+        assert.deepEqual(foreign, [])
+        const [connection, ...others] = nodes.filter(({ type }) => type === 'redox-config')
+        assert.equal(others.length, 0)
+        const users = nodes.filter((node) => node['connection'] !== undefined)
+        assert.deepEqual([...new Set(users.map((node) => node['connection']))], [connection?.id])
+        const own = `Example ${name.slice(0, 2)}: `
+        const isNamed = connection?.id === SHARED || String(connection?.['name']).startsWith(own)
+        assert.ok(isNamed, String(connection?.['name']))
+      })
+
+      it('says on the canvas what to do, step by step, and what it is for', () => {
+        assert.deepEqual(
+          comments.map((text) => Number(/^(\d+)\. [A-Z]/.exec(text)?.[1])),
+          comments.map((_text, index) => index + 1),
+        )
+        assert.ok(comments.length >= 3)
+        assert.match(comments.at(-1)!, /^\d+\. For your own use: /)
+        assert.deepEqual(
+          comments.filter((text) => text.length > LONGEST_COMMENT),
+          [],
+        )
+      })
+
+      it('has the whole instruction in the description of its tab', () => {
+        const headings = [...info.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading)
+        assert.deepEqual(headings, SECTIONS)
+        assert.match(info, /Sandbox inbox/)
+        assert.match(info, /\*show the error\* says/)
+        for (const [, button] of info.matchAll(/button of \*(.+?)\*/g))
+          assert.ok(
+            nodes.some((node) => node.type === 'inject' && node['name'] === button),
+            button,
+          )
+      })
+
+      it('has what is to be changed in one place, and the patient of the PDF', () => {
+        const variables = new Map(variablesOf(nodes).map(({ name, value }) => [name, value]))
+        const elsewhere = senders.flatMap((node) =>
+          OWN_FIELDS.flatMap((field) => {
+            const [value, type] = [node[field], node[`${field}Type`]]
+            if (value === undefined || value === '' || type === 'msg') return []
+            return type === 'env' && variables.has(String(value)) ? [] : [`${node.id}: ${field}`]
+          }),
+        )
+        assert.deepEqual(elsewhere, [])
+        const ofPatient = [...variables].filter(([variable]) => variable in PATIENT)
+        assert.deepEqual(
+          ofPatient,
+          ofPatient.map(([variable]) => [variable, PATIENT[variable]]),
+        )
+        const own = info.slice(info.indexOf('### For your own use'), info.indexOf('### What it needs'))
+        // Those of example 9 are made of variables of the process.
+        const derived = name.startsWith('09') ? ['REDOX_CLIENT_ID', 'REDOX_KEY_ID', 'REDOX_PRIVATE_KEY'] : []
+        assert.deepEqual(
+          [...variables.keys()].filter((one) => !own.includes(`\`${one}\``) && !derived.includes(one)),
+          [],
+        )
+      })
+
+      it('shows every error in one node', () => {
+        const shows = nodes.filter((node) => node['name'] === 'show the error')
+        assert.deepEqual(
+          shows.map((node) => [node.type, node['complete'], node['active']]),
+          [['debug', 'error.message', true]],
+        )
+        const catches = nodes.filter(({ type }) => type === 'catch')
+        for (const one of catches) assert.ok(reachable(one, nodes).has(shows[0]!), one.id)
+        // One of them takes what no other does.
+        assert.ok(catches.some(({ scope }) => scope === null))
+      })
+
+      it('names the same things alike', () => {
+        for (const { id, type, name: given } of senders)
+          assert.equal(String(given).split(': ')[0], NODE_NAMES[type], id)
+      })
+
+      it('is drawn tidily: on the grid, from left to right, and nothing over anything else', () => {
+        const drawn = nodes.filter(isPlaced)
+        const groups = nodes.filter(({ type }) => type === 'group')
+        assert.deepEqual(overlaps(drawn.map(boxOf)), [])
+        assert.deepEqual(overlaps(groups.map(groupBox)), [])
+        for (const node of drawn) {
+          assert.equal(node.y % GRID, 0, node.id)
+          assert.equal(node.x % (GRID / 2), 0, node.id)
+          for (const id of wiresOf(node))
+            assert.ok(drawn.find((one) => one.id === id)!.x > node.x, `${node.id} to ${id}`)
+        }
+        const loose = drawn.filter((node) => node['g'] === undefined).map(boxOf)
+        for (const group of groups) {
+          const members = drawn.filter((node) => node['g'] === group.id)
+          assert.deepEqual(new Set(members.map(({ id }) => id)), new Set(group['nodes'] as string[]))
+          assert.deepEqual(overlaps([groupBox(group), ...loose]), [])
+        }
+      })
     })
   }
 
