@@ -83,7 +83,8 @@ export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> 
   const bytes = isBase64 ? await declaredBase64(content, where) : await percentDecoded(content, where)
   const charset = parameter(parameters, 'charset')
   const name = parameter(parameters, 'filename') ?? parameter(parameters, 'name')
-  const isCharset = charset !== undefined && /^[\w.:+-]+$/.test(charset)
+  const isCharset =
+    charset !== undefined && /^[\w.:+-]+$/.test(charset) && /^text\/|[/+](xml|json)$/i.test(type)
   return {
     bytes,
     ...(type !== '' && { contentType: isCharset ? `${type};charset=${charset}` : type }),

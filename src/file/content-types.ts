@@ -1,5 +1,6 @@
 import { extension as extensionOf, lookup } from 'mime-types'
-import { isPdfInText, looksLikeText, pdfStart, signatureOf, type Signature } from './signatures'
+import { beginsLike } from './marks'
+import { HEAD_LENGTH, isPdfInText, looksLikeText, pdfStart, signatureOf, type Signature } from './signatures'
 
 export { HEAD_LENGTH, looksLikeText } from './signatures'
 
@@ -96,7 +97,13 @@ const PROVABLE = new Set([
 /** Further types whose bytes prove them, where they are complete files. A value names the container. */
 const SIGNED: Record<string, string[]> = {
   'application/dicom': ['application/dicom'],
-  'application/msword': ['application/x-cfb', 'application/rtf', 'text/html', 'application/xml'],
+  'application/msword': [
+    'application/x-cfb',
+    'application/rtf',
+    'text/html',
+    'application/xml',
+    'application/zip',
+  ],
   'image/heic': ['image/heic'],
   'image/avif': ['image/avif'],
   'audio/wav': ['audio/wav'],
@@ -117,7 +124,7 @@ export function lacksSignature(contentType: string, head: Buffer): boolean {
   const found = signatureOf(head)?.contentType
   const proofs = isOfficeZip(type) ? ['application/zip', 'application/x-cfb'] : SIGNED[type]
   if (type === 'application/pdf' && pdfStart(head) >= 0) return false
-  if (proofs === undefined && !PROVABLE.has(type)) return false
+  if (proofs === undefined && !PROVABLE.has(type)) return beginsLike(type, head) === false
   return found === undefined || !(proofs ?? [type]).includes(canonicalType(found))
 }
 
@@ -125,9 +132,12 @@ export function lacksSignature(contentType: string, head: Buffer): boolean {
 export const lacksText = (contentType: string, head: Buffer): boolean =>
   isTextType(canonicalType(contentType)) &&
   !/;\s*charset=(?!"?utf-?8)/i.test(contentType) &&
-  !looksLikeText(head) &&
+  !looksLikeText(head, isWhole(head)) &&
   !(head[0] === 0xff && head[1] === 0xfe) &&
   !(head[0] === 0xfe && head[1] === 0xff)
+
+/** A file that is shorter than what is looked at. */
+const isWhole = (head: Buffer): boolean => head.length < HEAD_LENGTH
 
 const isTextType = (type: string): boolean =>
   /^(text|message)\/|^application\/(json|x-ndjson|xml|javascript)$|\+(xml|json)$/.test(type)
@@ -178,7 +188,7 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
   const found = signatureOf(head)
   // A PDF that begins late; but so does a signed or packed one, and a text may speak of it.
   const late = pdfStart(head) >= 0 ? 'application/pdf' : undefined
-  const isOther = looksLikeText(head) && !isPdfInText(head)
+  const isOther = looksLikeText(head, isWhole(head)) && !isPdfInText(head)
   const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTETS))
   const isPossible = (contentType: string): boolean =>
     [seen, late].some((one) => one !== undefined && sameType(one, contentType)) ||

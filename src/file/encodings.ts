@@ -2,6 +2,7 @@ import { badInput } from '../errors'
 import { decodeDataUri, decodeLoosely, type DataUri } from './base64'
 import { joined, part, slicesOf, textIn, trimmed, type Text } from './text'
 import { contentTypeOfName, sniffContentType } from './content-types'
+import { disguiseOf } from './disguises'
 import type { FileHints } from './types'
 
 /** What may stand in front of a file, so that its bytes are a text that has to be decoded first. */
@@ -46,10 +47,10 @@ export const decode = (bytes: Buffer, encoding: Encoding, where: string): Promis
  * @throws RedoxError REDOX_BAD_INPUT when only its beginning is encoded so
  */
 export async function decodeText(given: Text, encoding: Encoding, where: string): Promise<DataUri> {
-  const text = await trimmed(given)
+  const whole = await trimmed(given)
+  const text = whole.slice(0, 1) === '"' || encoding !== 'data: URI' ? withoutQuotes(whole) : whole
   if (encoding === 'data: URI') return decodeDataUri(text, where)
-  const bare = withoutQuotes(text)
-  const found = await (encoding === 'hex' ? wholeHex(bare) : decodeLoosely(bare))
+  const found = await (encoding === 'hex' ? wholeHex(text) : decodeLoosely(text))
   if (found !== undefined) return { bytes: found }
   throw badInput(
     `${where} begins like a file in ${encoding}, but is none to its end: it is damaged, or something stands behind it. ` +
@@ -77,13 +78,14 @@ async function wholeHex(text: Text): Promise<Buffer | undefined> {
   return rest === '' ? joined(pieces) : undefined
 }
 
-/** The bytes as the text that an encoding is, behind a byte order mark, white space and a quote. */
+/** The bytes as the text that an encoding is, behind a byte order mark and white space. */
 function textOf(bytes: Buffer): Text | undefined {
-  const isWide = bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)
+  const isBig = bytes[0] === 0 || (bytes[0] === 0xfe && bytes[1] === 0xff)
+  const isWide = isBig || bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)
   // Of nearly all files the first byte tells.
   if (!isWide && !/[\s\\"\xefA-Za-z0-9+/_-]/.test(String.fromCharCode(bytes[0] ?? 0))) return undefined
-  const text = textIn(bytes, isWide ? 'utf16le' : 'latin1')
-  const [before] = /^(?:\ufeff|\xef\xbb\xbf)?\s*"?/.exec(text.slice(0, START))!
+  const text = textIn(bytes, isBig ? 'utf16be' : isWide ? 'utf16le' : 'latin1')
+  const [before] = /^(?:\ufeff|\xef\xbb\xbf)?\s*/.exec(text.slice(0, START))!
   return part(text, before.length, text.length)
 }
 
@@ -100,11 +102,12 @@ const WRAPPERS: [what: string, start: RegExp][] = [
  */
 export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentType }: FileHints): void {
   const start = bytes.toString('latin1', 0, START).trimStart()
-  const wrapper = WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0]
-  if (wrapper === undefined) return
   const type = contentType ?? contentTypeOfName(filename) ?? ''
   // These are messages, and whole.
   if (/^(message|multipart)\//i.test(type)) return
+  const wrapper =
+    WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ?? disguiseOf(bytes, /[/+]json\b/i.test(type))
+  if (wrapper === undefined) return
   throw badInput(
     `${where} is ${wrapper}, and the file is inside of it. Take the file out before this node, and give its bytes as a Buffer.`,
   )

@@ -121,12 +121,23 @@ function mediaOf(head: Buffer): Signature | undefined {
   return contentType === undefined ? { contentType: 'video/mp4', family: true } : { contentType }
 }
 
-/** True when the head is UTF-8 (or ASCII) text without control characters. */
-export function looksLikeText(head: Buffer): boolean {
-  // The head may end inside a character: at most three bytes of one are missing.
-  for (let cut = 0; cut < 4 && cut <= head.length; cut++) {
-    const text = head.subarray(0, head.length - cut).toString('utf8')
-    if (!text.includes('\ufffd')) return !/[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text)
+/**
+ * True when the head is UTF-8 (or ASCII) text without control characters.
+ * @param isWhole there is no more of the file: a head may end inside a character, a file may not
+ */
+export function looksLikeText(head: Buffer, isWhole = false): boolean {
+  const end = isWhole ? head.length : head.length - begunCharacter(head)
+  const text = head.toString('utf8', 0, end)
+  return !text.includes('\ufffd') && !/[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text)
+}
+
+/** How many bytes of a character stand at the end whose other bytes are missing (RFC 3629, section 3). */
+function begunCharacter(head: Buffer): number {
+  for (let back = 1; back <= Math.min(3, head.length); back++) {
+    const byte = head[head.length - back]!
+    if (byte >= 0x80 && byte < 0xc0) continue
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
+    return length > back ? back : 0
   }
-  return false
+  return 0
 }

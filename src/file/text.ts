@@ -27,11 +27,16 @@ export async function* slicesOf(text: Text): AsyncGenerator<string> {
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
 /** Bytes as the text that they are. */
-export const textIn = (bytes: Buffer, encoding: 'latin1' | 'utf16le'): Text => {
+export const textIn = (bytes: Buffer, encoding: 'latin1' | 'utf16le' | 'utf16be'): Text => {
   const width = encoding === 'latin1' ? 1 : 2
   return {
     length: Math.floor(bytes.length / width),
-    slice: (from, to) => bytes.toString(encoding, from * width, to * width),
+    slice: (from, to) =>
+      encoding === 'utf16be'
+        ? Buffer.from(bytes.subarray(from * width, Math.min(to, Math.floor(bytes.length / width)) * width))
+            .swap16()
+            .toString('utf16le')
+        : bytes.toString(encoding, from * width, to * width),
   }
 }
 

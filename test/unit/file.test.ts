@@ -47,6 +47,33 @@ const PDF = fixture('gingival-mass.pdf')
 /** Base64 of base64 of base64. */
 const thrice = (text: string): string => Buffer.from(Buffer.from(text).toString('base64')).toString('base64')
 
+/** A file as texts that are not decoded. */
+function disguised(file: Buffer): [what: string, text: string][] {
+  const base64 = file.toString('base64')
+  const bytes = file.toString('hex').match(/../g)!
+  const quoted = [...file.subarray(0, 9000)].map((byte) =>
+    byte === 10 || (byte > 31 && byte < 127 && byte !== 61)
+      ? String.fromCharCode(byte)
+      : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+  )
+  return [
+    ['percent-encoded base64', encodeURIComponent(base64)],
+    ['base64 in Python', `b'${base64}'`],
+    ['base64 behind its name', `base64,${base64}`],
+    ['base64 with written line breaks', base64.replace(/.{76}/g, '$&\\n')],
+    ['base64 in a row of a table', `${base64.slice(0, 96)};x`],
+    ['base64 in armour', `-----BEGIN FILE-----\n${base64}\n-----END FILE-----\n`],
+    ['JSON around base64', JSON.stringify({ name: 'x', data: base64 })],
+    ['hex with colons', bytes.join(':')],
+    ['hex of a programming language', bytes.map((byte) => `0x${byte}`).join(', ')],
+    ['hex of SQL', `X'${bytes.join('')}'`],
+    ['escaped bytes', bytes.map((byte) => `\\x${byte}`).join('')],
+    ['a list of numbers', JSON.stringify([...file])],
+    ['quoted-printable', quoted.join('').replace(/.{70}/g, '$&=\n')],
+    ['yEnc', '=ybegin line=128 size=5 name=a\n'],
+  ]
+}
+
 async function taken(value: unknown, hints: Partial<FileHints> = {}): Promise<FileSource> {
   const { file } = await takeFile(value, { ...HINTS, ...hints })
   assert.ok(file.kind === 'file')
@@ -73,6 +100,13 @@ describe('file intake', () => {
     ['base64 in quotes', JSON.stringify(text)],
     ['a Buffer of base64 in quotes', Buffer.from(JSON.stringify(text))],
     ['a Buffer of base64 in UTF-16', Buffer.from(`\ufeff${text}`, 'utf16le')],
+    ['a Buffer of base64 in UTF-16, big end first', Buffer.from(`\ufeff${text}`, 'utf16le').swap16()],
+    [
+      'a Buffer of a data: URI in UTF-16, big end first, without a mark',
+      Buffer.from(`data:application/pdf;base64,${text}`, 'utf16le').swap16(),
+    ],
+    ['a data: URI in quotes', JSON.stringify(`data:application/pdf;base64,${text}`)],
+    ['a Buffer of a data: URI in quotes', Buffer.from(JSON.stringify(`data:application/pdf;base64,${text}`))],
     ['hex', PDF.toString('hex')],
     ['a Buffer of hex as PostgreSQL writes it', Buffer.from(`\\x${PDF.toString('hex')}`)],
     ['a Buffer of a data: URI', Buffer.from(`data:application/pdf;base64,${text}`)],
@@ -129,10 +163,15 @@ describe('file intake', () => {
     const uri = `data:application/pdf;charset=utf-8;filename=own%20%C3%BC.pdf;base64,${text}`
     assert.deepEqual(
       [(await taken(uri)).name, (await taken(uri)).contentType],
-      ['own \u00fc.pdf', 'application/pdf;charset=utf-8'],
+      ['own \u00fc.pdf', 'application/pdf'],
     )
     assert.equal((await taken(uri, { filename: 'set.pdf' })).name, 'set.pdf')
     assert.equal((await taken(`data:application/pdf;name=a%0Ab;base64,${text}`)).name, 'document.pdf')
+    // The characters of a text are no part of another type.
+    assert.equal(
+      (await taken('data:text/csv;charset=iso-8859-1,a%FCb')).contentType,
+      'text/csv;charset=iso-8859-1',
+    )
   })
 
   it('takes text of a format without a signature when its name or type says what it is', async () => {
@@ -142,6 +181,29 @@ describe('file intake', () => {
     const csv = Buffer.from('a;b')
     assert.equal((await taken(csv.toString('base64'), { filename: 'a.csv' })).contentType, 'text/csv')
     assert.equal((await taken(fixture('scan.tiff').toString('base64'))).contentType, 'image/tiff')
+  })
+
+  it('refuses a word that its name or type makes a file of', async () => {
+    const names =
+      'txt csv xml json html md eml svg vcf xls xlsx xlsm ppt bmp mp3 mov m4a avi 7z rar tar jp2 ps ico webm ogg flac'
+    const hints = [
+      ...names.split(' ').map((ending) => ({ filename: `report.${ending}` })),
+      ...['text/plain', 'image/bmp', 'audio/mpeg', 'application/vnd.ms-excel', 'application/fhir+json'].map(
+        (contentType) => ({ contentType }),
+      ),
+    ]
+    for (const hint of hints)
+      for (const word of ['done', 'success', 'accepted', 'passed12'])
+        await failing('REDOX_BAD_INPUT', () => takeFile(word, { ...HINTS, ...hint }))
+    const files: [string, Buffer][] = [
+      ['a.bmp', Buffer.from('BM\x36\0\0\0', 'latin1')],
+      ['a.mp3', Buffer.from([0xff, 0xfb, 0x90, 0x64])],
+      ['a.xls', Buffer.from('a\tb\n')],
+      ['a.mov', Buffer.from('\0\0\0\x08wide', 'latin1')],
+      ['a.txt', Buffer.from('Gr\u00fc\u00dfe')],
+    ]
+    for (const [filename, bytes] of files)
+      assert.deepEqual(await bytesOf((await taken(bytes.toString('base64'), { filename })).read()), bytes)
   })
 
   it('takes a text as it is where a text is wanted', async () => {
@@ -283,6 +345,11 @@ describe('file intake', () => {
     ['a part of a MIME message', Buffer.from('Content-Type: application/pdf\r\n\r\nJVBE'), /part of a MIME/],
     ['a multipart body', Buffer.from('--x1\r\nContent-Disposition: form-data\r\n\r\n%PDF-1.7'), /multipart/],
     ['a Buffer written as JSON', Buffer.from(JSON.stringify(PDF)), /written as JSON/],
+    ...disguised(PDF).map(([what, written]): [string, unknown, RegExp] => [
+      `a Buffer of ${what}`,
+      Buffer.from(written),
+      /the file is inside of it/,
+    ]),
     ['a stream', { pipe: () => undefined, path: '/home/colleague' }, /It names a path/],
     ['a result of n8n', { binary: { data: {} } }, /property "binary"/],
     ['the form of an http in node', { name: 'x' }, /msg\.req\.files\[0\]\.buffer/],
@@ -296,6 +363,22 @@ describe('file intake', () => {
         assert.doesNotMatch(message, /colleague|JVBE|a\.pdf/),
       ))
   }
+
+  it('leaves texts alone that only look like an encoding', async () => {
+    const json = JSON.stringify({ resourceType: 'Binary', data: text.slice(0, 200) })
+    const texts: [string, Partial<FileHints>][] = [
+      ['Patient reports 20%25 loss of hearing', {}],
+      ["b'tight' muscles, 0x12 findings: 10:20:30:40", {}],
+      ['12, 14, 15, 16, 18, 20, 21, 22, 23, 24 mmHg', {}],
+      ['JACKSON PRATT DRAIN IN PLACE, OUTPUT 20 ML', {}],
+      ['-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUX\n-----END CERTIFICATE-----\n', {}],
+      ['a=20\nb=3D\n', {}],
+      [json, { contentType: 'application/fhir+json' }],
+      [json, { filename: 'binary.json' }],
+    ]
+    for (const [written, hints] of texts)
+      assert.equal((await bytesOf((await taken(Buffer.from(written), hints)).read())).toString(), written)
+  })
 
   it('reads percent-encoded data: URIs, text and bytes', async () => {
     assert.equal((await decodeDataUri('data:,Gr%C3%BC%C3%9Fe%20ü', 'x')).bytes.toString(), 'Grüße ü')
