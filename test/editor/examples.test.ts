@@ -83,7 +83,10 @@ describe('examples in the editor', function () {
     await openNode(page(), 'redoxex1n')
     await form(page()).locator('.redox-preview summary').click()
     await form(page()).locator('.redox-preview pre').waitFor()
-    await form(page()).locator('.redox-preview pre').scrollIntoViewIfNeeded()
+    // It is drawn anew while the dialog fills its fields: an action that waits for it to be still would lose it.
+    await form(page())
+      .locator('.redox-preview pre')
+      .evaluate((pre) => pre.scrollIntoView())
     await editor().screenshot('docs-dialog')
   })
 })
