@@ -127,6 +127,22 @@ describe('a new node', function () {
     })
   }
 
+  it('has an icon as large as the others, in the middle', async () => {
+    for (const type of TYPES) {
+      const { left, right, top, bottom } = await extentOf(page(), type)
+      const [width, height] = [right - left, bottom - top]
+      // A square, a sheet and a picture in landscape look alike when their longer side does.
+      const longer = Math.max(width, height)
+      assert.ok(longer >= 32 && longer <= 40, `${type}: ${width} × ${height}`)
+      assert.ok(Math.min(width, height) >= 28, `${type}: ${width} × ${height}`)
+      const middle = [(left + right) / 2, (top + bottom) / 2]
+      assert.ok(
+        Math.abs(middle[0]! - 20) <= 1.5 && Math.abs(middle[1]! - 30) <= 1.5,
+        `${type}: ${middle.join()}`,
+      )
+    }
+  })
+
   for (const [language, names] of Object.entries(NAMES)) {
     it(`has one name, and in the palette on one line, in ${language}`, async () => {
       await editor().reload({ flows: [TAB, connection('only', { name: '' })], language })
@@ -162,6 +178,27 @@ describe('a new node', function () {
     })
   }
 })
+
+/** Where an icon of 40 × 60 has paint. */
+const extentOf = (page: Page, type: string): Promise<Record<'left' | 'right' | 'top' | 'bottom', number>> =>
+  page.evaluate(async (name) => {
+    const image = new Image(40, 60)
+    image.src = `icons/@ehr-flows/node-red-redox/${name}.svg`
+    await image.decode()
+    const canvas = Object.assign(document.createElement('canvas'), { width: 40, height: 60 })
+    const context = canvas.getContext('2d')!
+    context.drawImage(image, 0, 0, 40, 60)
+    const { data } = context.getImageData(0, 0, 40, 60)
+    const painted = [...Array(40 * 60).keys()].filter((index) => data[4 * index + 3]! > 60)
+    const columns = painted.map((index) => index % 40)
+    const rows = painted.map((index) => Math.floor(index / 40))
+    return {
+      left: Math.min(...columns),
+      right: Math.max(...columns) + 1,
+      top: Math.min(...rows),
+      bottom: Math.max(...rows) + 1,
+    }
+  }, type)
 
 const idsOf = (page: Page, type: string): Promise<string[]> =>
   page.evaluate((wanted) => RED.nodes.filterNodes({ type: wanted }).map(({ id }) => id), type)
