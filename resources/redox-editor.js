@@ -58,7 +58,9 @@
       const own = $(this)
       const types = own.attr('data-types').split(',').map(inputType)
       const [first] = types
-      own.typedInput({ types, default: first.value ?? first, typeField: `#${this.id}Type` })
+      // A property that an earlier release did not save is a text to the runtime.
+      const standard = types.includes('str') ? 'str' : (first.value ?? first)
+      own.typedInput({ types, default: standard, typeField: `#${this.id}Type` })
       const controls = own.siblings('.red-ui-typedInput-container')
       const inner = controls.find('.red-ui-typedInput-input')
       const choice = controls.find('.red-ui-typedInput-option-trigger')
@@ -133,14 +135,14 @@
   // What a field may hold depends on others: all marks follow each change.
   function checkTogether(form, node) {
     const properties = Object.entries({ ...node._def.defaults, ...node._def.credentials })
-    const ruled = properties.filter(([, { validate }]) => validate).map(([name]) => `[id$="-input-${name}"]`)
-    const inputs = form.find(ruled.join())
+    const inputOf = ([name]) => form.find(`[id$="-input-${name}"]`)
+    const ruled = properties.filter(([, { validate }]) => validate).map(inputOf)
+    // The type of a typed input is a property of its own, in the same row.
+    const all = properties.map(inputOf).filter((input) => input.is('[data-types], :not([type=hidden])'))
     let isPlanned = false
     const check = () => {
-      inputs.each((_index, input) => {
-        $(input).triggerHandler('change')
-        tellFault(node, $(input))
-      })
+      ruled.forEach((input) => input.triggerHandler('change'))
+      all.forEach((input) => tellFault(node, input))
       isPlanned = false
     }
     const plan = () => {
@@ -148,11 +150,6 @@
       isPlanned = true
     }
     form.on('change', plan)
-    // An empty field is nothing to complain of before somebody was there.
-    form.on('focusout', (event) => {
-      $(event.target).closest('.form-row').addClass('redox-visited')
-      plan()
-    })
     plan()
   }
 
@@ -168,21 +165,26 @@
     else setTimeout(action)
   }
 
-  /** The sentence of the red triangle, beneath the field that it is about. */
+  // What is wrong with a secret stands beneath its own field.
+  const OF_SECRETS = ['auth', 'delivery']
+
+  /** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
   function tellFault(node, input) {
     const row = input.closest('.form-row')
-    const isBlank = String(input.val() ?? '').trim() === ''
-    const [fault] = isBlank && !row.hasClass('redox-visited') ? [] : faultsOf(node, nameOf(input[0]))
-    row.find('.redox-fault').remove()
-    // What is wrong with a secret stands beneath its own field.
-    const isOfSecrets = ['auth', 'delivery'].includes(nameOf(input[0]))
-    if (fault !== undefined && !isOfSecrets) row.append(line('redox-fault redox-bad', fault))
+    const name = nameOf(input[0])
+    const [fault] = OF_SECRETS.includes(name) ? [] : faultsOf(node, name)
+    const told = row.find('.redox-fault')
+    if (told.text() === (fault ?? '')) return
+    told.remove()
+    if (fault !== undefined) row.append(line('redox-fault redox-bad', fault))
   }
 
   /** What is wrong with one property of a form, in sentences. */
   function faultsOf(node, name) {
-    const { validate } = { ...node._def.defaults, ...node._def.credentials }[name]
-    const result = validate ? validate.call(node, reader(node)(name), {}) : true
+    const { required, validate } = { ...node._def.defaults, ...node._def.credentials }[name]
+    const value = reader(node)(name)
+    if (required && value === '') return [text('invalid.needed', { label: text(`label.${name}`) })]
+    const result = validate ? validate.call(node, value, {}) : true
     return [result].flat().filter((one) => typeof one === 'string')
   }
 
@@ -246,6 +248,19 @@
 
   // ---- Send nodes ----------------------------------------------------------------------------------------
 
+  /** For a node that is new: of several connections none is chosen, so that no message takes the wrong one. */
+  function takeOnlyConnection(node) {
+    // The editor also calls onadd for what is pasted or imported. Such a node is there already, and stays as it is.
+    if (node.connection || RED.nodes.node(node.id)) return
+    const usable = []
+    RED.nodes.eachConfig((config) => {
+      const isInReach = !config.z || config.z === node.z
+      if (config.type === 'redox-config' && !config.d && isInReach) usable.push(config.id)
+      return true
+    })
+    if (usable.length === 1) node.connection = usable[0]
+  }
+
   function prepareSender(node) {
     const form = prepare(node, 'node-input')
     // The editor has put a list of its own in the place of the input.
@@ -275,7 +290,7 @@
           connectionId: config.id,
           connection: Object.fromEntries(saved),
         })
-        result.empty().append(previewParts(preview, formFaults(node)))
+        result.empty().append(previewParts(node, preview))
       } catch (failure) {
         result.empty().append(line('redox-bad', failure))
       }
@@ -292,14 +307,31 @@
 
   const line = (className, content) => $('<div>').addClass(className).text(content)
 
-  const formFaults = (node) => Object.keys(node._def.defaults).flatMap((name) => faultsOf(node, name))
+  /** Everything once, in the words of the form. What is wrong with a field is usually what is wrong with the message. */
+  function problemsOf(node, { problems, error }) {
+    const inForm = new Map(
+      Object.keys(node._def.defaults)
+        .map((name) => [name, faultsOf(node, name)])
+        .filter(([, faults]) => faults.length > 0),
+    )
+    const others = problems.filter(({ field }) => !inForm.has(field)).map(problemText)
+    if (error && inForm.size === 0) others.push(error.message)
+    return [...new Set([...[...inForm.values()].flat(), ...others])]
+  }
 
-  /** What the form says of its own fields comes first: it has their names. */
-  function previewParts({ requests, problems, warnings, error }, inForm) {
-    const found = error
-      ? [error.message]
-      : problems.map(({ path, problem, fix }) => `${path} ${problem}. ${fix}`)
-    const faults = [...inForm, ...found]
+  // What there is no sentence for is told as the runtime tells it.
+  function problemText({ path, problem, fix, kind, values, field }) {
+    if (kind === undefined) return `${path} ${problem}. ${fix}`
+    if (field === undefined) return text(`preview.problem.${kind}`, { path, values })
+    return text(`invalid.${kind === 'values' ? 'oneOf' : 'required'}`, {
+      label: text(`label.${field}`),
+      values,
+    })
+  }
+
+  function previewParts(node, preview) {
+    const { requests, warnings } = preview
+    const faults = problemsOf(node, preview)
     return [
       faults.length === 0
         ? line('redox-good', text('preview.noProblems'))
@@ -485,12 +517,37 @@
     }
   }
 
+  // ---- The palette -----------------------------------------------------------------------------------------
+
+  const MODULE = '@ehr-flows/node-red-redox'
+
+  // The palette has room for about twelve letters and breaks what is longer, at hyphens too. Names of two words stay on
+  // one line in an entry that is a little wider. The palette listens to this event first.
+  RED.events.on('registry:node-type-added', (type) => {
+    const definition = RED.nodes.getType(type)
+    if (definition?.set?.module !== MODULE) return
+    checkTypedInputs(definition)
+    const entry = $('.red-ui-palette-node').filter((_index, one) => one.dataset.paletteType === type)
+    entry.addClass('redox-palette-node').css('height', '')
+    entry.find('.red-ui-palette-label').text(entry.attr('data-palette-label'))
+    entry.find('.red-ui-palette-port').css('top', '')
+  })
+
+  /**
+   * Every typed input has a rule: what it holds can be read. Without one the editor marks it as long as the dialog is
+   * open, an empty one too, and does not say why.
+   */
+  function checkTypedInputs({ defaults }) {
+    for (const [name, property] of Object.entries(defaults))
+      if (`${name}Type` in defaults) property.validate ??= validators().valid(name)
+  }
+
   // ---- Older flows -----------------------------------------------------------------------------------------
 
   // Nodes that an earlier release saved are changed as they come in, before anybody opens them. The editor takes over
   // only properties of today, so what a flow file really had is looked up; an import by hand brings those alone.
   RED.events.on('nodes:add', (node) => {
-    if (node._def?.set?.module !== '@ehr-flows/node-red-redox') return
+    if (node._def?.set?.module !== MODULE) return
     const { versionOf, currentVersion, migrate } = window.RedoxMigrations
     if (versionOf(node) < currentVersion(node.type)) {
       const saved = (RED.nodes.originalFlow() ?? []).find(({ id }) => id === node.id) ?? node
@@ -500,5 +557,6 @@
     node.version ??= currentVersion(node.type)
   })
 
-  window.RedoxEditor = { prepareSender, prepareConnection, label: (name) => text(`label.${name}`) }
+  const label = (name) => text(`label.${name}`)
+  window.RedoxEditor = { takeOnlyConnection, prepareSender, prepareConnection, label }
 })()

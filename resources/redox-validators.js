@@ -251,9 +251,12 @@
 
   const rules = {
     needed,
-    /** an ID that may be made from the file: a Delete has none */
-    madeOfFile: (_value, read, name) =>
-      read(`${name}Type`) === 'content' && read('eventType') === 'Delete' ? ['noFile'] : undefined,
+    /** an ID that may be made from the file, unless the Data brings it */
+    madeOfFile: (_value, read, name) => {
+      if (read(`${name}Type`) !== 'content' || !isBlank(read('data'))) return undefined
+      if (read('eventType') === 'Delete') return ['noFile']
+      return read('fileFrom') === 'none' ? ['noFileSent'] : undefined
+    },
     /** a field that the Data may bring, too */
     required: (value, read, name) => {
       const isThere = !isBlank(value) || !isBlank(read('data')) || read(`${name}Type`) === 'content'
@@ -383,11 +386,11 @@
   const validStore = together(Object.keys(STORE_SECRETS))
 
   /**
-   * A validator for the connection of a node that sends to the FHIR API, which takes no legacy key. The editor leaves
-   * the rest to a validator that is there: whether the config node exists, and is right itself.
-   * @param when the node sends there only then, see holds()
+   * A validator for the connection. The editor leaves all to it except for an empty text: whether the config node
+   * exists, and is right itself.
+   * @param fault what else may be wrong with a config node; called with the node as `this`
    */
-  function validFhirConnection(when) {
+  function connectionRule(fault) {
     return function (value, _options) {
       const told = (key) => RED._(key, { prop: text('label.connection') })
       // An empty text the editor has told of already.
@@ -395,14 +398,26 @@
       if (!value || value === '_ADD_') return told('validator.errors.missing-required-prop')
       const config = RED.nodes.node(value)
       if (!config) return told('validator.errors.missing-config')
-      const isFhir = when === undefined || holds(when, reader(this))
-      if (isFhir && config.auth === 'legacy') return sentence('connection', ['legacyKey'])
+      const own = fault.call(this, config)
+      if (own !== undefined) return sentence('connection', own)
       return config.valid === false ? told('validator.errors.invalid-config') : true
     }
   }
 
+  const validConnection = connectionRule(() => undefined)
+
+  /**
+   * A validator for the connection of a node that sends to the FHIR API, which takes no legacy key.
+   * @param when the node sends there only then, see holds()
+   */
+  const validFhirConnection = (when) =>
+    connectionRule(function ({ auth }) {
+      const isFhir = when === undefined || holds(when, reader(this))
+      return isFhir && auth === 'legacy' ? ['legacyKey'] : undefined
+    })
+
   window.RedoxValidators = {
     ...{ text, opened, holds, reader, STORED, RULES: Object.keys(rules) },
-    ...{ valid, validId, validSecret, validSecrets, validStore, validFhirConnection },
+    ...{ valid, validId, validSecret, validSecrets, validStore, validConnection, validFhirConnection },
   }
 })()

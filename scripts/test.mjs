@@ -23,13 +23,13 @@ const FEW_CHARACTERS = 600
 
 // Of about the same length.
 const EDITOR = [
-  ['dialogs', 'durable'],
+  ['dialogs', 'durable', 'new-nodes'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'preview', 'looks'],
 ]
 // The others are about what happens inside of a dialog: our own code alone, the same in every editor.
 const DIFFERS = [
-  ['dialogs', 'durable'],
+  ['dialogs', 'durable', 'new-nodes'],
   ['inbox', 'examples'],
   ['outbox', 'looks'],
 ]

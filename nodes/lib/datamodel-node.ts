@@ -3,7 +3,12 @@ import { badInput } from '../../src/errors'
 import { asText, readText, sha256Of, type MessageFile } from '../../src/file/file'
 import { getAt } from '../../src/message/json'
 import { assertEmbeddable } from '../../src/message/prepared'
-import { assertContentsEmbeddable, draftDataModel, type DataModel } from '../../src/message/datamodel'
+import {
+  assertContentsEmbeddable,
+  draftDataModel,
+  hasDocumentId,
+  type DataModel,
+} from '../../src/message/datamodel'
 import type { FieldValue } from '../../src/message/fields'
 import { withAbsent } from './evaluate'
 import { Gate } from '../../src/redox/gate'
@@ -69,7 +74,8 @@ async function prepare(
     : await contentOf(task, severalFiles, noteContentType(values, data))
   if (content.files.length === 0) values.push(...(await fieldValues(task, describedBy)))
   const placed = placeFiles(task, content.files, 'datamodel')
-  const digest = inputs.isMadeOfContent('documentId') ? await digestOf(content, deletes) : undefined
+  const isMade = inputs.isMadeOfContent('documentId') && !hasDocumentId(model, data)
+  const digest = isMade ? await digestOf(content, deletes) : undefined
   const draft = draftDataModel(
     {
       model,

@@ -16,11 +16,21 @@ export interface PreviewForm {
   connection: Record<string, unknown>
 }
 
+/** A problem as the form tells of it, in its own language. */
+export interface PreviewProblem extends Problem {
+  /** the input of the form that fills the place */
+  field?: string
+  /** what there is a sentence for */
+  kind?: 'missing' | 'empty' | 'values'
+  /** of the kind `values`: those that are allowed */
+  values?: string
+}
+
 export interface Preview {
   environment?: TargetEnvironment
   /** the requests in their order; none when the message cannot be built at all */
   requests: RequestPreview[]
-  problems: Problem[]
+  problems: PreviewProblem[]
   warnings: string[]
   /** why the message cannot be built */
   error?: { code: string; message: string }
@@ -51,7 +61,8 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
         return { environment, requests, problems: [], warnings }
       }
       const { message, problems } = prepared.draft
-      return { environment, requests: client.preview(message, prepared.files), problems, warnings }
+      const requests = client.preview(message, prepared.files)
+      return { environment, requests, problems: problems.map(inForm), warnings }
     })
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -59,6 +70,59 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
     return { requests: [], problems: [], warnings, error: { code, message } }
   }
 }
+
+// ---- Problems, in terms of the form -----------------------------------------------------------------------
+
+const KINDS: Record<string, NonNullable<PreviewProblem['kind']>> = {
+  'is missing': 'missing',
+  'is empty': 'empty',
+  'is not one of the values allowed': 'values',
+}
+const NO_PATIENT = 'has no Patient'
+
+/** Places in a message and the inputs that fill them; the first that fits counts. */
+const FILLED_BY: [place: RegExp, field: string][] = [
+  [/^Meta\.Destinations/, 'destination'],
+  [/^Patient\.Identifiers\[\d+\]\.IDType$/, 'typeOfPatientId'],
+  [/^Patient(\.Identifiers(\[\d+\](\.ID)?)?)?$/, 'patientId'],
+  [/^Patient\.Demographics\.DOB$/, 'dob'],
+  [/^Patient\.Demographics\.Sex$/, 'sex'],
+  [/^(Note|Media)\.DocumentType$/, 'documentType'],
+  [/^(Note|Media)\.DocumentID$/, 'documentId'],
+  [/^(Note|Media)\.OriginalDocumentID$/, 'originalDocumentId'],
+  [/^(Note|Media)\.Provider(\.ID)?$/, 'providerId'],
+  [/^(Note|Media)\.Availability$/, 'availability'],
+  [/^Note\.ContentType$/, 'noteContentType'],
+  [/\.FileName$/, 'filename'],
+  [/\.FileType$/, 'redoxFileType'],
+  [/^(Note|Media)\.FileContents$|\.Results\[\d+\]\.Value$/, 'file'],
+  [/^Orders\[\d+\]\.ApplicationOrderID$/, 'applicationOrderId'],
+  [/^Orders(\[\d+\](\.ID)?)?$/, 'orderId'],
+  [/^Orders\[\d+\]\.Status$/, 'orderStatus'],
+  [/\.Results(\[\d+\](\.Code)?)?$/, 'resultCode'],
+  [/\.Results\[\d+\]\.Status$/, 'resultStatus'],
+  [/\.identifier\b.* \(Patient\)$/, 'patientId'],
+  [/\.birthDate \(Patient\)$/, 'birthDate'],
+  [/\.gender \(Patient\)$/, 'gender'],
+  [/\.resource\.status \((DiagnosticReport|Observation|DocumentReference)\)$/, 'resourceStatus'],
+  [/\.resource\.code\b.* \((DiagnosticReport|Observation)\)$/, 'code'],
+  [/\.resource\.type\b.* \(DocumentReference\)$/, 'code'],
+]
+
+function inForm(found: Problem): PreviewProblem {
+  const { path, problem, fix } = found
+  const isPatient = problem === NO_PATIENT
+  const field = isPatient ? 'patientId' : FILLED_BY.find(([place]) => place.test(path))?.[1]
+  const kind = isPatient ? 'missing' : KINDS[problem]
+  return {
+    ...found,
+    ...(field !== undefined && { field }),
+    ...(kind !== undefined && { kind }),
+    ...(kind === 'values' && { values: [...fix.matchAll(/"([^"]*)"/g)].map(([, one]) => one).join(', ') }),
+  }
+}
+
+// ---- Samples ----------------------------------------------------------------------------------------------
 
 const TEXT_NOTE = new Set(['Plain Text', 'Rich Text'])
 const DYNAMIC = new Set(['msg', 'flow', 'global', 'jsonata'])

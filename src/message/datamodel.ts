@@ -48,7 +48,7 @@ export interface DataModelInput {
   files: PlacedFile[]
   /** Notes of content type Plain Text or Rich Text: the text itself */
   text?: string
-  /** sha256 (hex) of the file or text, when `DocumentID` is to be made from it */
+  /** sha256 (hex) of the file or text, when `DocumentID` is to be made from it, see hasDocumentId() */
   documentDigest?: string
   /** `Meta.EventDateTime` */
   now: Date
@@ -229,6 +229,12 @@ const choicesFor = ({ files }: DataModelInput): Record<string, Choice> => ({
   ...(files.length > 0 && { 'Orders.Results': chooseResult }),
 })
 
+const partOf = (model: DataModel): 'Note' | 'Media' => (model === 'Media' ? 'Media' : 'Note')
+
+/** Whether the data names the document: its sender then knows it by that ID, and none is made from the file. */
+export const hasDocumentId = (model: DataModel, data: unknown): boolean =>
+  !isBlank(getAt(data as never, [partOf(model), 'DocumentID']))
+
 /**
  * The same document of the same patient has the same ID whenever it is sent, so that a repeat can be known as one.
  * A hash: neither patient nor file can be read from it. Shaped as a UUID of version 8 (RFC 9562), which systems take
@@ -240,7 +246,7 @@ function setDocumentId(
   laid: Laid,
   digest: string,
 ): void {
-  const part = model === 'Media' ? 'Media' : 'Note'
+  const part = partOf(model)
   const type = getAt(body, [part, 'DocumentType']) ?? null
   const hash = createHash('sha256')
     .update(JSON.stringify([...patientKey(body, fields, laid), type, digest]))

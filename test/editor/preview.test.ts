@@ -52,6 +52,21 @@ const COMPLETE: Record<
   },
 }
 
+const CONNECTION = {
+  ...{ id: 'connection', type: 'redox-config', version: 1, name: 'Loopback', auth: 'oauth' },
+  ...{ environment: 'Development', environmentType: 'environment', clientId: 'a', keyId: 'b', region: 'US' },
+  credentials: { privateKey: 'very-secret' },
+}
+
+/** What a new node with a connection lacks, by the labels of its fields. */
+const MISSING: Record<string, string[]> = {
+  'redox-fhir-result': ['Destination', 'Patient ID', 'Code'],
+  'redox-fhir-document': ['Destination', 'Patient ID'],
+  'redox-datamodel-note': ['Destination', 'Patient ID', 'Document type', 'Provider ID'],
+  'redox-datamodel-results': ['Destination', 'Patient ID', 'Order ID', 'Result code'],
+  'redox-datamodel-media': ['Destination', 'Patient ID', 'Document type', 'Provider ID'],
+}
+
 describe('preview in the editor', function () {
   this.timeout(120_000)
   const editor = useEditor()
@@ -61,18 +76,7 @@ describe('preview in the editor', function () {
 
   before(async () => {
     server = await ScriptedServer.start()
-    const connection = {
-      ...{ id: 'connection', type: 'redox-config', version: 1, name: 'Loopback', auth: 'oauth' },
-      ...{
-        environment: 'Development',
-        environmentType: 'environment',
-        clientId: 'a',
-        keyId: 'b',
-        region: 'US',
-      },
-      ...{ apiBase: server.url, blobUploadUrl: `${server.url}/upload` },
-      credentials: { privateKey: 'very-secret' },
-    }
+    const connection = { ...CONNECTION, apiBase: server.url, blobUploadUrl: `${server.url}/upload` }
     await editor().reload({ flows: [{ id: 'tab', type: 'tab', label: 'Preview' }, connection] })
     for (const [index, name] of SENDERS.entries()) ids.set(name, await drop(page(), name, index))
   })
@@ -85,17 +89,19 @@ describe('preview in the editor', function () {
       await openNode(page(), ids.get(name)!)
       const section = form(page()).locator('.redox-preview')
       await section.locator('summary').click()
-      await section.getByText('Choose a connection first.').waitFor()
+      await setValues(page(), { connection: '_ADD_' })
+      await section.getByText('Select a connection first.').waitFor()
       await setValues(page(), { connection: 'connection' })
       if (name !== 'redox-upload') {
-        await refresh(editor(), name.startsWith('redox-fhir') ? /destination|slug/i : 'To be put right:')
+        await refresh(editor(), 'Please fix:')
         assert.ok(
           (await section.locator('li').count()) > 0 || (await section.locator('.redox-bad').count()) > 0,
         )
+        await checkProblems(section, new RegExp(MISSING[name]!.join('|')), MISSING[name]!.length)
         await editor().screenshot(`preview-${name}-problems`)
       }
       await setValues(page(), values)
-      await refresh(editor(), 'Nothing is missing.')
+      await refresh(editor(), 'No problems found.')
       const [only, ...others] = await requests(section)
       assert.deepEqual(others, [])
       checkRequest(only!, path)
@@ -104,13 +110,13 @@ describe('preview in the editor', function () {
       await editor().screenshot(`preview-${name}`)
       if (name === 'redox-upload') {
         await setValues(page(), { api: 'datamodel' })
-        await refresh(editor(), 'Nothing is missing.')
+        await refresh(editor(), 'No problems found.')
         checkRequest((await requests(section))[0]!, /\/upload$/)
         return
       }
       await type(page(), 'patientId', 'typed-just-now')
       await setValues(page(), { way: 'upload' })
-      await refresh(editor(), 'Nothing is missing.')
+      await refresh(editor(), 'No problems found.')
       const [upload, send, ...more] = await requests(section)
       assert.deepEqual(more, [])
       checkRequest(upload!, uploads)
@@ -120,7 +126,55 @@ describe('preview in the editor', function () {
       assert.equal(await field(page(), 'way').inputValue(), 'upload')
     })
   }
+
+  it('says what is missing in German, of the form and of the message, each once', async () => {
+    const note = {
+      id: 'note',
+      type: 'redox-datamodel-note',
+      version: 1,
+      z: 'tab',
+      x: 200,
+      y: 500,
+      wires: [[]],
+    }
+    const values = {
+      ...COMPLETE['redox-datamodel-note']!.values,
+      connection: 'connection',
+      fileFrom: 'message',
+    }
+    // What the Data lacks, the form cannot know.
+    const data = { Patient: { Identifiers: [{ ID: '1', IDType: 'MR' }], Demographics: { Sex: 'x' } } }
+    const found = { data: JSON.stringify(data), dataType: 'json', documentType: '', eventType: 'New' }
+    await editor().reload({
+      flows: [
+        { id: 'tab', type: 'tab', label: 'Preview' },
+        { ...CONNECTION, apiBase: server.url, blobUploadUrl: `${server.url}/upload` },
+        { ...note, ...values, file: 'payload', fileType: 'msg', ...found, dob: '1.1.1990', dobType: 'str' },
+      ],
+      language: 'de',
+    })
+    await openNode(page(), 'note')
+    const section = form(page()).locator('.redox-preview')
+    await section.locator('summary').click()
+    await section.locator('pre').waitFor()
+    const problems = await section.locator('li').allInnerTexts()
+    await editor().screenshot('preview-german')
+    for (const one of problems) assert.doesNotMatch(one, /\b(is|must|missing|Give|Fill)\b/)
+    assert.match(problems.join('\n'), /JJJJ-MM-TT/)
+    assert.equal(problems.filter((one) => /^Dokumenttyp/.test(one)).length, 1, problems.join('\n'))
+    assert.equal(new Set(problems).size, problems.length)
+    await editor().reload()
+  })
 })
+
+/** One list, each problem in it once, in one language. */
+async function checkProblems(section: Locator, each: RegExp, count: number): Promise<void> {
+  assert.equal(await section.locator('ul').count(), 1)
+  const problems = await section.locator('li').allInnerTexts()
+  for (const one of problems) assert.match(one, each)
+  assert.equal(problems.length, count, problems.join('\n'))
+  assert.equal(new Set(problems).size, count)
+}
 
 /** The requests shown. The preview follows the form, and may be built once more after it was looked at. */
 async function requests(section: Locator): Promise<string[]> {

@@ -20,6 +20,7 @@ const RIGHT: Record<string, Record<string, string>> = {
     patientId: '1',
     documentType: 'A',
     documentId: '2',
+    documentIdType: 'str',
     providerId: '3',
   },
   'redox-datamodel-results': { destination: UUID, patientId: '1', orderId: '2', resultCode: '3' },
@@ -28,17 +29,17 @@ const RIGHT: Record<string, Record<string, string>> = {
     patientId: '1',
     documentType: 'A',
     documentId: '2',
+    documentIdType: 'str',
     providerId: '3',
   },
 }
 
-const missing = (label: string): string =>
-  `${label} is missing: fill it in, or let Data (under “Everything else”) bring it.`
-const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API takes the slug, such as redox-fhir-sandbox.'
+const missing = (label: string): string => `${label} is missing. Fill it in, or provide it in Data.`
+const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API needs the slug, such as redox-fhir-sandbox.'
 const NOT_ID =
-  'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Several are separated by commas.'
+  'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Separate several IDs with commas.'
 const URL_RULE = (label: string): string =>
-  `${label} must be a URL that begins with https:// (http:// only for this machine).`
+  `${label} must be a URL that starts with https:// (http:// only for this machine).`
 
 /** Type, what is changed of the right node, the field at fault, what is said; no sentence: nothing is wrong. */
 const RULES: [type: string, values: Record<string, string>, field?: string, sentence?: string | RegExp][] = [
@@ -54,7 +55,7 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
       type,
       { connection: 'legacy' },
       'connection',
-      'Connection has a legacy API key, which works with the Data Model API only. Choose an OAuth API key there.',
+      'Connection uses a legacy API key, which works only with the Data Model API. Choose a connection with an OAuth API key.',
     ],
   ),
   ['redox-upload', { connection: 'legacy', api: 'datamodel' }],
@@ -67,13 +68,13 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-fhir-result',
     { destination: 'a slug' },
     'destination',
-    'Destination has characters that no slug has. Copy it from the Redox dashboard.',
+    'Destination contains characters that a slug cannot have. Copy the slug from the Redox dashboard.',
   ],
   [
     'redox-fhir-result',
     { destination: 'redox' },
     'destination',
-    '“redox” is the slug for uploads, not a destination.',
+    '“redox” is the slug for uploads. It is not a destination.',
   ],
   ['redox-fhir-result', { destination: '', ...DATA }, 'destination', 'Destination is missing.'],
   ['redox-fhir-document', { destination: ' ' }, 'destination', 'Destination is missing.'],
@@ -82,7 +83,7 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-fhir-result',
     { destination: 'to[', destinationType: 'msg' },
     'destination',
-    /^Destination cannot be read: /,
+    /^Destination is not a valid expression: /,
   ],
   ['redox-fhir-result', { destination: 'payload.to', destinationType: 'msg' }],
   ...['note', 'results', 'media'].flatMap((kind): typeof RULES => [
@@ -95,36 +96,49 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     [`redox-datamodel-${kind}`, { destination: '', ...DATA }],
     [`redox-datamodel-${kind}`, { patientId: '' }, 'patientId', missing('Patient ID')],
     [`redox-datamodel-${kind}`, { patientId: '', ...DATA }],
-    [`redox-datamodel-${kind}`, { dob: '31.01.1990' }, 'dob', 'DOB must be written as YYYY-MM-DD.'],
+    [
+      `redox-datamodel-${kind}`,
+      { dob: '31.01.1990' },
+      'dob',
+      'Birth date · DOB must have the form YYYY-MM-DD.',
+    ],
     [`redox-datamodel-${kind}`, { dob: '1990-01-31' }],
     [`redox-datamodel-${kind}`, { dob: 'payload.dob', dobType: 'msg' }],
   ]),
 
   // Required fields, with and without Data
   ...['note', 'media'].flatMap((kind): typeof RULES => [
-    [`redox-datamodel-${kind}`, { documentType: '' }, 'documentType', missing('DocumentType')],
-    [`redox-datamodel-${kind}`, { documentId: '' }, 'documentId', missing('DocumentID')],
+    [`redox-datamodel-${kind}`, { documentType: '' }, 'documentType', missing('Document type')],
+    [`redox-datamodel-${kind}`, { documentId: '' }, 'documentId', missing('Document ID')],
     [
       `redox-datamodel-${kind}`,
       { documentId: '', documentIdType: 'msg' },
       'documentId',
-      missing('DocumentID'),
+      missing('Document ID'),
     ],
     [`redox-datamodel-${kind}`, { documentId: '', documentIdType: 'content' }],
     [
       `redox-datamodel-${kind}`,
       { documentId: '', documentIdType: 'content', eventType: 'Delete' },
       'documentId',
-      'DocumentID cannot be made from the file: a Delete has none. Give the DocumentID of the document to delete.',
+      'Document ID cannot be made from the file because a Delete has no file. Enter the ID of the document to delete.',
     ],
     [`redox-datamodel-${kind}`, { providerId: '' }, 'providerId', missing('Provider ID')],
     [`redox-datamodel-${kind}`, { documentType: '', documentId: '', providerId: '', ...DATA }],
-    [`redox-datamodel-${kind}`, { ...REPLACE }, 'originalDocumentId', missing('Original DocumentID')],
+    [`redox-datamodel-${kind}`, { ...REPLACE }, 'originalDocumentId', missing('Original document ID')],
     [`redox-datamodel-${kind}`, { ...REPLACE, ...DATA }],
     [`redox-datamodel-${kind}`, { ...REPLACE, originalDocumentId: '1' }],
     [`redox-datamodel-${kind}`, { file: '' }, 'file', 'File is missing.'],
     [`redox-datamodel-${kind}`, { file: '', eventType: 'Delete' }],
     [`redox-datamodel-${kind}`, { file: '', fileFrom: 'none' }],
+    [
+      `redox-datamodel-${kind}`,
+      { documentIdType: 'content', fileFrom: 'none' },
+      'documentId',
+      'Document ID cannot be made from the file because no file is sent. Enter it here, or provide it in Data.',
+    ],
+    [`redox-datamodel-${kind}`, { documentIdType: 'content', fileFrom: 'none', ...DATA }],
+    [`redox-datamodel-${kind}`, { documentIdType: 'content', eventType: 'Delete', ...DATA }],
   ]),
   ['redox-datamodel-results', { orderId: '' }, 'orderId', missing('Order ID')],
   ['redox-datamodel-results', { orderId: '', ...DATA }],
@@ -132,10 +146,10 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-datamodel-results',
     { orderId: '', ...UNSOLICITED },
     'applicationOrderId',
-    missing('Filler order ID'),
+    missing('Filler order ID · ApplicationOrderID'),
   ],
   ['redox-datamodel-results', { orderId: '', applicationOrderId: '1', ...UNSOLICITED }],
-  ['redox-datamodel-results', { resultCode: '' }, 'resultCode', missing('Result Code')],
+  ['redox-datamodel-results', { resultCode: '' }, 'resultCode', missing('Result code')],
   ['redox-fhir-result', { patientId: '' }, 'patientId', missing('Patient ID')],
   ['redox-fhir-result', { code: '' }, 'code', missing('Code')],
   ['redox-fhir-result', { patientId: '', code: '', ...DATA }],
@@ -143,15 +157,15 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
   ['redox-upload', { file: '' }, 'file', 'File is missing.'],
 
   // Dates, words of a list, paths
-  ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must be written as YYYY-MM-DD.'],
+  ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must have the form YYYY-MM-DD.'],
   [
     'redox-fhir-result',
     { effective: '2026-01-31' },
     'effective',
-    'Effective time must be written like 2026-01-31T09:00:00Z.',
+    'Effective time must have the form 2026-01-31T09:00:00Z.',
   ],
   ['redox-fhir-result', { effective: '2026-01-31T09:00:00.5+01:00' }],
-  ['redox-fhir-document', { date: 'today' }, 'date', 'Date must be written like 2026-01-31T09:00:00Z.'],
+  ['redox-fhir-document', { date: 'today' }, 'date', 'Date must have the form 2026-01-31T09:00:00Z.'],
   [
     'redox-fhir-result',
     { gender: 'Female' },
@@ -183,19 +197,29 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-datamodel-note',
     { noteContentType: 'HTML' },
     'noteContentType',
-    'ContentType must be one of: Base64 Encoded, Plain Text, Rich Text.',
+    'Note format · ContentType must be one of: Base64 Encoded, Plain Text, Rich Text.',
   ],
   ['redox-datamodel-note', { noteContentType: 'payload.kind', noteContentTypeType: 'msg' }],
-  ['redox-datamodel-note', { data: '{"a":', dataType: 'json' }, 'data', /^Data cannot be read: /],
+  ['redox-datamodel-note', { data: '{"a":', dataType: 'json' }, 'data', /^Data is not a valid expression: /],
   ...SENDERS.filter((type) => type !== 'redox-upload').flatMap((type): typeof RULES => [
-    [type, { data: '[1]', dataType: 'json' }, 'data', /^Data must be a JSON object: /],
+    [type, { data: '[1]', dataType: 'json' }, 'data', /^Data must be a JSON object in curly brackets/],
     [type, { data: '{"a":1}', dataType: 'json' }],
   ]),
-  ['redox-datamodel-note', { data: '$uppercase(', dataType: 'jsonata' }, 'data', /^Data cannot be read: /],
-  ['redox-datamodel-note', { data: 'payload[', dataType: 'msg' }, 'data', /^Data cannot be read: /],
+  [
+    'redox-datamodel-note',
+    { data: '$uppercase(', dataType: 'jsonata' },
+    'data',
+    /^Data is not a valid expression: /,
+  ],
+  [
+    'redox-datamodel-note',
+    { data: 'payload[', dataType: 'msg' },
+    'data',
+    /^Data is not a valid expression: /,
+  ],
   ['redox-datamodel-note', { data: '{"a":1}', dataType: 'json' }],
   ['redox-datamodel-note', { data: '$merge([payload])', dataType: 'jsonata' }],
-  ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File cannot be read: /],
+  ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File is not a valid expression: /],
 
   // The connection
   ['redox-config', { environment: '' }, 'environment', 'Environment is missing.'],
@@ -208,10 +232,10 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
   ['redox-config', { sourceId: '${REDOX_SOURCE}' }],
   ['redox-config', { sourceId: UUID }],
   ...['apiBase', 'blobUploadUrl', 'fhirBase', 'binaryUploadBase'].flatMap((name): typeof RULES => [
-    ['redox-config', { [name]: 'api.redoxengine.com' }, name, /must be a URL that begins with https/],
+    ['redox-config', { [name]: 'api.redoxengine.com' }, name, /must be a URL that starts with https/],
     ['redox-config', { [name]: 'https://api.example.org/x' }],
   ]),
-  ['redox-config', { apiBase: 'http://api.redoxengine.com' }, 'apiBase', URL_RULE('API base')],
+  ['redox-config', { apiBase: 'http://api.redoxengine.com' }, 'apiBase', URL_RULE('API base URL')],
   ['redox-config', { apiBase: 'http://127.0.0.1:1880' }],
   ['redox-config', { apiBase: '${REDOX_API}' }],
   ...[
@@ -223,13 +247,13 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'connectTimeout',
     'sendsAtOnce',
   ].flatMap((name): typeof RULES => [
-    ['redox-config', { [name]: '0' }, name, / must be a number above 0\.$/],
-    ['redox-config', { [name]: 'two' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: '0' }, name, / must be a number greater than 0\.$/],
+    ['redox-config', { [name]: 'two' }, name, / must be a number greater than 0\.$/],
     ['redox-config', { [name]: '${REDOX_NUMBER}' }],
   ]),
   ...['storeRetryHours', 'storeKeepHours', 'storeLateMinutes'].flatMap((name): typeof RULES => [
-    ['redox-config', { [name]: '0', delivery: 'durable' }, name, / must be a number above 0\.$/],
-    ['redox-config', { [name]: 'two', delivery: 'durable' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: '0', delivery: 'durable' }, name, / must be a number greater than 0\.$/],
+    ['redox-config', { [name]: 'two', delivery: 'durable' }, name, / must be a number greater than 0\.$/],
     ['redox-config', { [name]: '${REDOX_NUMBER}', delivery: 'durable' }],
     ['redox-config', { [name]: '0.5', delivery: 'durable' }],
     ['redox-config', { [name]: '0' }],
@@ -238,20 +262,20 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-config',
     { embedBySelfKb: '20000' },
     'embedBySelfKb',
-    'Embed up to (KB) must not be more than Embed below (MB) (10 MB).',
+    'Embed up to (KB) must not be greater than Data Model embed limit (MB) (10 MB).',
   ],
   ['redox-config', { embedBySelfKb: '20000', dataModelEmbedMb: '20' }],
   [
     'redox-config',
     { embedBySelfKb: '150', uploadMb: '0.1' },
     'embedBySelfKb',
-    'Embed up to (KB) must not be more than Upload up to (MB) (0.1 MB).',
+    'Embed up to (KB) must not be greater than Upload limit (MB) (0.1 MB).',
   ],
   [
     'redox-config',
     { dataModelEmbedMb: '50' },
     'dataModelEmbedMb',
-    'Embed below (MB) must not be more than Request up to (MB) (40 MB).',
+    'Data Model embed limit (MB) must not be greater than Request limit (MB) (40 MB).',
   ],
 
   // Faults of the sandbox: as many sentences as parts of a rule; each plan is compared in test/unit
@@ -260,11 +284,16 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-config',
     { faults: 'endpoint 503\nhere 503' },
     'faults',
-    /^Faults to play, line 2: “here” is no place/,
+    /^Fault plan, line 2: “here” is not a known place/,
   ],
-  ['redox-config', { faults: 'endpoint 200' }, 'faults', /line 1: “200” is no fault.*half-open/],
-  ['redox-config', { faults: 'endpoint 503 often' }, 'faults', /“often” is no count. Counts: once, 3x, 20%,/],
-  ['redox-config', { faults: 'seed x' }, 'faults', /a seed is one whole number/],
+  ['redox-config', { faults: 'endpoint 200' }, 'faults', /line 1: “200” is not a fault.*half-open/],
+  [
+    'redox-config',
+    { faults: 'endpoint 503 often' },
+    'faults',
+    /“often” is not a count\. Use once, 3x or 20%,/,
+  ],
+  ['redox-config', { faults: 'seed x' }, 'faults', /the plan can have one seed, a whole number/],
   ['redox-config', { faults: 'nonsense', environment: 'REDOX_STAGE', environmentType: 'env' }],
 ]
 
@@ -278,10 +307,9 @@ const ENCRYPTED = pair.privateKey.export({
   passphrase: 'x',
 }) as string
 const JWK = pair.privateKey.export({ format: 'jwk' })
-const PUBLIC_KEY = 'Private key is a public key or a certificate. Paste the private key that belongs to it.'
-const SHAPE = 'Private key is neither PEM (BEGIN PRIVATE KEY to END PRIVATE KEY) nor a JWK.'
-const NO_KID =
-  'Key ID (kid) is missing: the private key needs the kid under which its public key is registered.'
+const PUBLIC_KEY = 'Private key is a public key or a certificate. Paste the matching private key.'
+const SHAPE = 'Private key is neither a PEM (from BEGIN PRIVATE KEY to END PRIVATE KEY) nor a JWK.'
+const NO_KID = 'Key ID · kid is missing. The private key needs the key ID (kid) of its registered public key.'
 const OAUTH = {
   environment: 'Development',
   auth: 'oauth',
@@ -321,21 +349,21 @@ const KEYS: [values: Record<string, string>, fields: string[], sentences: string
   [
     { ...OAUTH, privateKey: ENCRYPTED },
     ['privateKey'],
-    ['Private key is protected by a passphrase. Export it without one.'],
+    ['Private key is protected by a passphrase. Export it without a passphrase.'],
   ],
   [{ ...OAUTH, privateKey: Buffer.from(PEM).toString('base64') }, [], []],
   [{ ...OAUTH, privateKey: `{"keys":[${JSON.stringify({ ...JWK, kid: 'own' })}]}`, keyId: '' }, [], []],
   [
     { ...OAUTH, privateKey: PEM.replaceAll('PRIVATE', 'OPENSSH PRIVATE') },
     ['privateKey'],
-    ['Private key is in the format OpenSSH. Convert it to PEM (PKCS#8) without a passphrase.'],
+    ['Private key has the format OpenSSH. Convert it to PEM (PKCS#8) without a passphrase.'],
   ],
   [{ ...OAUTH, privateKey: 'my key' }, ['privateKey'], [SHAPE]],
   [{ ...OAUTH, privateKey: '{"kty":' }, ['privateKey'], [SHAPE]],
   [
     { ...OAUTH, privateKey: '' },
     ['privateKey'],
-    ['Private key is missing: the Key ID says which key it is, but there is no key.'],
+    ['Private key is missing. A key ID is filled in, but there is no key.'],
   ],
   [{ ...OAUTH, privateKey: '', keyId: '' }, ['privateKey'], ['Private key is missing.']],
   [{ ...OAUTH, keyId: '' }, ['keyId'], [NO_KID]],
@@ -425,12 +453,70 @@ describe('validators in the editor', function () {
         await setValues(page(), values)
         const expected = at === undefined ? [] : [at]
         if (!(await isMarked(editor(), expected))) wrong.push({ values, marked: await marked(editor()) })
+        const unexplained = await withoutReason(editor())
+        if (unexplained.length > 0) wrong.push({ values, unexplained })
         await setValues(page(), before)
         if (!(await isMarked(editor(), []))) wrong.push({ values, afterwards: await marked(editor()) })
       }
       assert.deepEqual(wrong, [])
     })
   }
+
+  for (const type of TYPES) {
+    it(`${type}: each red field has its sentence as soon as the dialog is open`, async () => {
+      const empty = Object.fromEntries(Object.keys(RIGHT[type]!).map((name) => [name, '']))
+      const bad = {
+        'redox-config': { environment: 'Development', sourceId: 'x', apiBase: 'x', delivery: 'durable' },
+      }
+      const node = { id: 'bad', type, ...defaults[type], ...empty, ...bad[type as 'redox-config'] }
+      const place = { z: 'tab', x: 200, y: 60, wires: [[]], connection: '' }
+      await editor().reload({ flows: [flows()[0]!, type === 'redox-config' ? node : { ...node, ...place }] })
+      if (type === 'redox-config') await openConfig(page(), 'bad')
+      else await openNode(page(), 'bad')
+      const red = await marked(editor())
+      assert.ok(red.length >= (type === 'redox-upload' ? 1 : 3), red.join())
+      assert.deepEqual(await withoutReason(editor()), [])
+      const said = await form(page()).locator('.redox-fault').allInnerTexts()
+      for (const one of said) assert.match(one, /\.$/)
+      await editor().screenshot(`faults-${type}`)
+    })
+  }
+
+  it('take what an earlier release did not save as empty texts, which are not red', async () => {
+    const node = { id: 'old', type: 'redox-fhir-result', z: 'tab', x: 200, y: 60, wires: [[]], version: 2 }
+    const values = {
+      ...RIGHT['redox-fhir-result'],
+      connection: 'connection',
+      file: 'payload',
+      fileType: 'msg',
+    }
+    await editor().reload({ flows: [...flows().slice(0, 2), { ...node, ...values }] })
+    await openNode(page(), 'old')
+    assert.ok(await isMarked(editor(), []), (await marked(editor())).join())
+    assert.equal(await field(page(), 'familyType').inputValue(), 'str')
+  })
+
+  it('say it of a path, too, in a field that no other rule is about', async () => {
+    await editor().reload({ flows: flows() })
+    await openNode(page(), idOf(RULES.findIndex(([of]) => of === 'redox-fhir-result')))
+    await setValues(page(), { family: 'payload[', familyType: 'msg' })
+    const row = form(page()).locator('.form-row:has(#node-input-family)')
+    await row
+      .locator('.redox-fault')
+      .getByText(/^Last name · family is not a valid expression: /)
+      .waitFor({ state: 'attached' })
+    assert.equal(await row.locator('.red-ui-typedInput-container.input-error').count(), 1)
+    await setValues(page(), { family: '', familyType: 'msg' })
+    await row.locator('.redox-fault').waitFor({ state: 'detached' })
+    assert.equal(await row.locator('.input-error').count(), 0)
+    await setValues(page(), { family: 'payload[', familyType: 'msg' })
+    await done(page())
+    const { validationErrors } = await nodeOf(
+      page(),
+      idOf(RULES.findIndex(([of]) => of === 'redox-fhir-result')),
+    )
+    assert.match(validationErrors.join(), /^Last name · family is not a valid expression: /)
+  })
 
   it('look at keys: marks while people type, sentences after Done', async () => {
     await editor().reload({ flows: flows().slice(0, 2) })
@@ -453,14 +539,14 @@ describe('validators in the editor', function () {
       .last()
       .evaluate((one) => ((one as HTMLDetailsElement).open = true))
     await field(page(), 'apiBase').hover()
-    await page().locator('.red-ui-popover').getByText(URL_RULE('API base')).waitFor()
+    await page().locator('.red-ui-popover').getByText(URL_RULE('API base URL')).waitFor()
   })
 
   it('speak German', async () => {
     await editor().reload({ flows: flows(), language: 'de' })
     const index = RULES.findIndex(([, { gender }]) => gender === 'Female')
     assert.deepEqual((await nodeOf(page(), idOf(index)))['validationErrors'], [
-      'Geschlecht muss eines davon sein: female, male, other, unknown.',
+      'Geschlecht · gender muss einer dieser Werte sein: female, male, other, unknown.',
     ])
     await editor().reload()
   })
@@ -472,6 +558,14 @@ const marked = ({ page }: Editor): Promise<string[]> =>
       .filter(({ id }) => !id.endsWith('-typed'))
       .map(({ id }) => id.replace(/^node-(config-)?input-/, ''))
       .sort(),
+  )
+
+/** Red fields, shown or not, that no sentence stands beneath. */
+const withoutReason = ({ page }: Editor): Promise<string[]> =>
+  form(page).evaluate((element) =>
+    [...element.querySelectorAll('.input-error')]
+      .filter((one) => !one.closest('.form-row')?.querySelector('.redox-fault')?.textContent.trim())
+      .map((one) => one.id || one.outerHTML.slice(0, 100)),
   )
 
 /** The marks follow a moment later. */

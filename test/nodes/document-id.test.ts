@@ -15,7 +15,7 @@ describe('a DocumentID made from the file', () => {
 
   for (const [node, part] of PARTS) {
     const idOf = async (settings: Message = {}, payload: unknown = PDF): Promise<string> => {
-      await (await start(node, { ...MADE, ...settings })).send(fileMessage(payload))
+      await (await start(node, { ...MADE, data: 'data', ...settings })).send(fileMessage(payload))
       return ((await lastReceived()).request.body as Message)[part].DocumentID as string
     }
 
@@ -41,10 +41,21 @@ describe('a DocumentID made from the file', () => {
       assert.equal(new Set(ids).size, ids.length, ids.join(' '))
     })
 
-    it(`${node.type}: does not need the one in the data, and replaces it`, async () => {
-      await (await start(node, MADE)).send({ ...fileMessage(), data: { [part]: { DocumentID: 'mine' } } })
-      assert.notEqual(((await lastReceived()).request.body as Message)[part].DocumentID, 'mine')
+    it(`${node.type}: gives way to one in the data, also where there is no file to make it from`, async () => {
+      const data = { [part]: { DocumentID: 'mine' } }
+      for (const settings of [{}, { eventType: 'Delete', redoxFileType: 'PDF' }]) {
+        await (await start(node, { ...MADE, data: 'data', ...settings })).send({ ...fileMessage(), data })
+        assert.equal(((await lastReceived()).request.body as Message)[part].DocumentID, 'mine')
+      }
     })
+
+    for (const DocumentID of ['', null]) {
+      it(`${node.type}: is made where the one in the data is ${JSON.stringify(DocumentID)}`, async () => {
+        const data = { [part]: { DocumentID } }
+        await (await start(node, { ...MADE, data: 'data' })).send({ ...fileMessage(), data })
+        assert.match(((await lastReceived()).request.body as Message)[part].DocumentID as string, /-8...-8/)
+      })
+    }
 
     it(`${node.type}: a Delete has no file to make it from`, async () => {
       const flow = await start(node, { ...MADE, eventType: 'Delete' })

@@ -1,0 +1,86 @@
+/** The same things stand in the same order in all dialogs of the send nodes. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+
+const NODES = path.join(__dirname, '../../nodes')
+const SENDERS = readdirSync(NODES).filter((set) => set.startsWith('redox-') && set !== 'redox-config')
+
+/**
+ * The one order; in a line what the APIs call by different names. First what every send needs, then the details in the
+ * same order of topics: file, patient, document or result, data.
+ */
+const ORDER = [
+  ['name'],
+  ['connection'],
+  ['operation', 'eventType', 'api'],
+  ['fileFrom'],
+  ['file'],
+  ['destination'],
+  ['patientId'],
+  ['typeOfPatientId', 'patientIdSystem'],
+  ['documentType', 'orderId'],
+  ['documentId', 'applicationOrderId'],
+  ['originalDocumentId', 'resultCode', 'code'],
+  ['providerId'],
+  // File details
+  ['filename'],
+  ['contentType'],
+  ['redoxFileType'],
+  ['way'],
+  ['place', 'noteContentType'],
+  // Patient details
+  ['firstName', 'given'],
+  ['lastName', 'family'],
+  ['dob', 'birthDate'],
+  ['sex', 'gender'],
+  ['visitNumber'],
+  // Details of the document, the order and result, or the resource
+  ['resultCodeset', 'codeSystem'],
+  ['resultDescription', 'codeDisplay'],
+  ['resultStatus', 'resourceStatus'],
+  ['orderStatus', 'category'],
+  ['resultsStatus', 'identifier'],
+  ['identifierSystem'],
+  ['date', 'effective'],
+  ['documentDescription', 'description'],
+  ['availability'],
+  ['typeOfProviderId'],
+  // Data
+  ['data'],
+]
+const SECTIONS = ['file', 'patient', ['document', 'order', 'resource'], 'data'].map((one) => [one].flat())
+
+const placeIn = (order: string[][], name: string): number => order.findIndex((line) => line.includes(name))
+
+const dialogOf = (set: string): string => {
+  const html = readFileSync(path.join(NODES, set, `${set}.html`), 'utf8')
+  return /<script type="text\/html"[^>]*>([^]*?)<\/script>/.exec(html)![1]!
+}
+const found = (html: string, pattern: RegExp): string[] =>
+  [...html.matchAll(pattern)].map(([, name]) => name!)
+
+describe('the order of the fields', () => {
+  for (const set of SENDERS) {
+    it(`is the same in ${set} as everywhere`, () => {
+      const dialog = dialogOf(set)
+      const fields = found(dialog, /<label for="node-input-(\w+)"/g)
+      assert.ok(fields.length > 6, fields.join())
+      assert.deepEqual(
+        fields.filter((name) => placeIn(ORDER, name) < 0),
+        [],
+        'has a place in the order',
+      )
+      assert.deepEqual(
+        fields,
+        [...fields].sort((one, other) => placeIn(ORDER, one) - placeIn(ORDER, other)),
+      )
+      const sections = found(dialog, /<summary data-i18n="[^"]*\.section\.(\w+)"/g)
+      assert.deepEqual(sections.pop(), 'preview')
+      assert.deepEqual(
+        sections,
+        [...sections].sort((one, other) => placeIn(SECTIONS, one) - placeIn(SECTIONS, other)),
+      )
+    })
+  }
+})
