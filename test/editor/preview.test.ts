@@ -85,17 +85,17 @@ describe('preview in the editor', function () {
       await openNode(page(), ids.get(name)!)
       const section = form(page()).locator('.redox-preview')
       await section.locator('summary').click()
-      await section.getByText('Choose a connection first.').waitFor()
+      await section.getByText('Select a connection first.').waitFor()
       await setValues(page(), { connection: 'connection' })
       if (name !== 'redox-upload') {
-        await refresh(editor(), name.startsWith('redox-fhir') ? /destination|slug/i : 'To be put right:')
+        await refresh(editor(), name.startsWith('redox-fhir') ? /destination|slug/i : 'Please fix:')
         assert.ok(
           (await section.locator('li').count()) > 0 || (await section.locator('.redox-bad').count()) > 0,
         )
         await editor().screenshot(`preview-${name}-problems`)
       }
       await setValues(page(), values)
-      await refresh(editor(), 'Nothing is missing.')
+      await refresh(editor(), 'No problems found.')
       const [only, ...others] = await requests(section)
       assert.deepEqual(others, [])
       checkRequest(only!, path)
@@ -104,13 +104,13 @@ describe('preview in the editor', function () {
       await editor().screenshot(`preview-${name}`)
       if (name === 'redox-upload') {
         await setValues(page(), { api: 'datamodel' })
-        await refresh(editor(), 'Nothing is missing.')
+        await refresh(editor(), 'No problems found.')
         checkRequest((await requests(section))[0]!, /\/upload$/)
         return
       }
       await type(page(), 'patientId', 'typed-just-now')
       await setValues(page(), { way: 'upload' })
-      await refresh(editor(), 'Nothing is missing.')
+      await refresh(editor(), 'No problems found.')
       const [upload, send, ...more] = await requests(section)
       assert.deepEqual(more, [])
       checkRequest(upload!, uploads)

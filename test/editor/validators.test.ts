@@ -32,13 +32,12 @@ const RIGHT: Record<string, Record<string, string>> = {
   },
 }
 
-const missing = (label: string): string =>
-  `${label} is missing: fill it in, or let Data (under “Everything else”) bring it.`
-const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API takes the slug, such as redox-fhir-sandbox.'
+const missing = (label: string): string => `${label} is missing. Fill it in, or provide it in Data.`
+const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API needs the slug, such as redox-fhir-sandbox.'
 const NOT_ID =
-  'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Several are separated by commas.'
+  'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Separate several IDs with commas.'
 const URL_RULE = (label: string): string =>
-  `${label} must be a URL that begins with https:// (http:// only for this machine).`
+  `${label} must be a URL that starts with https:// (http:// only for this machine).`
 
 /** Type, what is changed of the right node, the field at fault, what is said; no sentence: nothing is wrong. */
 const RULES: [type: string, values: Record<string, string>, field?: string, sentence?: string | RegExp][] = [
@@ -54,7 +53,7 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
       type,
       { connection: 'legacy' },
       'connection',
-      'Connection has a legacy API key, which works with the Data Model API only. Choose an OAuth API key there.',
+      'Connection uses a legacy API key, which works only with the Data Model API. Choose a connection with an OAuth API key.',
     ],
   ),
   ['redox-upload', { connection: 'legacy', api: 'datamodel' }],
@@ -67,13 +66,13 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-fhir-result',
     { destination: 'a slug' },
     'destination',
-    'Destination has characters that no slug has. Copy it from the Redox dashboard.',
+    'Destination contains characters that a slug cannot have. Copy the slug from the Redox dashboard.',
   ],
   [
     'redox-fhir-result',
     { destination: 'redox' },
     'destination',
-    '“redox” is the slug for uploads, not a destination.',
+    '“redox” is the slug for uploads. It is not a destination.',
   ],
   ['redox-fhir-result', { destination: '', ...DATA }, 'destination', 'Destination is missing.'],
   ['redox-fhir-document', { destination: ' ' }, 'destination', 'Destination is missing.'],
@@ -82,7 +81,7 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-fhir-result',
     { destination: 'to[', destinationType: 'msg' },
     'destination',
-    /^Destination cannot be read: /,
+    /^Destination is not a valid expression: /,
   ],
   ['redox-fhir-result', { destination: 'payload.to', destinationType: 'msg' }],
   ...['note', 'results', 'media'].flatMap((kind): typeof RULES => [
@@ -95,31 +94,36 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     [`redox-datamodel-${kind}`, { destination: '', ...DATA }],
     [`redox-datamodel-${kind}`, { patientId: '' }, 'patientId', missing('Patient ID')],
     [`redox-datamodel-${kind}`, { patientId: '', ...DATA }],
-    [`redox-datamodel-${kind}`, { dob: '31.01.1990' }, 'dob', 'DOB must be written as YYYY-MM-DD.'],
+    [
+      `redox-datamodel-${kind}`,
+      { dob: '31.01.1990' },
+      'dob',
+      'Birth date · DOB must have the form YYYY-MM-DD.',
+    ],
     [`redox-datamodel-${kind}`, { dob: '1990-01-31' }],
     [`redox-datamodel-${kind}`, { dob: 'payload.dob', dobType: 'msg' }],
   ]),
 
   // Required fields, with and without Data
   ...['note', 'media'].flatMap((kind): typeof RULES => [
-    [`redox-datamodel-${kind}`, { documentType: '' }, 'documentType', missing('DocumentType')],
-    [`redox-datamodel-${kind}`, { documentId: '' }, 'documentId', missing('DocumentID')],
+    [`redox-datamodel-${kind}`, { documentType: '' }, 'documentType', missing('Document type')],
+    [`redox-datamodel-${kind}`, { documentId: '' }, 'documentId', missing('Document ID')],
     [
       `redox-datamodel-${kind}`,
       { documentId: '', documentIdType: 'msg' },
       'documentId',
-      missing('DocumentID'),
+      missing('Document ID'),
     ],
     [`redox-datamodel-${kind}`, { documentId: '', documentIdType: 'content' }],
     [
       `redox-datamodel-${kind}`,
       { documentId: '', documentIdType: 'content', eventType: 'Delete' },
       'documentId',
-      'DocumentID cannot be made from the file: a Delete has none. Give the DocumentID of the document to delete.',
+      'Document ID cannot be made from the file because a Delete has no file. Enter the ID of the document to delete.',
     ],
     [`redox-datamodel-${kind}`, { providerId: '' }, 'providerId', missing('Provider ID')],
     [`redox-datamodel-${kind}`, { documentType: '', documentId: '', providerId: '', ...DATA }],
-    [`redox-datamodel-${kind}`, { ...REPLACE }, 'originalDocumentId', missing('Original DocumentID')],
+    [`redox-datamodel-${kind}`, { ...REPLACE }, 'originalDocumentId', missing('Original document ID')],
     [`redox-datamodel-${kind}`, { ...REPLACE, ...DATA }],
     [`redox-datamodel-${kind}`, { ...REPLACE, originalDocumentId: '1' }],
     [`redox-datamodel-${kind}`, { file: '' }, 'file', 'File is missing.'],
@@ -132,10 +136,10 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-datamodel-results',
     { orderId: '', ...UNSOLICITED },
     'applicationOrderId',
-    missing('Filler order ID'),
+    missing('Filler order ID · ApplicationOrderID'),
   ],
   ['redox-datamodel-results', { orderId: '', applicationOrderId: '1', ...UNSOLICITED }],
-  ['redox-datamodel-results', { resultCode: '' }, 'resultCode', missing('Result Code')],
+  ['redox-datamodel-results', { resultCode: '' }, 'resultCode', missing('Result code')],
   ['redox-fhir-result', { patientId: '' }, 'patientId', missing('Patient ID')],
   ['redox-fhir-result', { code: '' }, 'code', missing('Code')],
   ['redox-fhir-result', { patientId: '', code: '', ...DATA }],
@@ -143,15 +147,15 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
   ['redox-upload', { file: '' }, 'file', 'File is missing.'],
 
   // Dates, words of a list, paths
-  ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must be written as YYYY-MM-DD.'],
+  ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must have the form YYYY-MM-DD.'],
   [
     'redox-fhir-result',
     { effective: '2026-01-31' },
     'effective',
-    'Effective time must be written like 2026-01-31T09:00:00Z.',
+    'Effective time must have the form 2026-01-31T09:00:00Z.',
   ],
   ['redox-fhir-result', { effective: '2026-01-31T09:00:00.5+01:00' }],
-  ['redox-fhir-document', { date: 'today' }, 'date', 'Date must be written like 2026-01-31T09:00:00Z.'],
+  ['redox-fhir-document', { date: 'today' }, 'date', 'Date must have the form 2026-01-31T09:00:00Z.'],
   [
     'redox-fhir-result',
     { gender: 'Female' },
@@ -183,19 +187,29 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-datamodel-note',
     { noteContentType: 'HTML' },
     'noteContentType',
-    'ContentType must be one of: Base64 Encoded, Plain Text, Rich Text.',
+    'Note format · ContentType must be one of: Base64 Encoded, Plain Text, Rich Text.',
   ],
   ['redox-datamodel-note', { noteContentType: 'payload.kind', noteContentTypeType: 'msg' }],
-  ['redox-datamodel-note', { data: '{"a":', dataType: 'json' }, 'data', /^Data cannot be read: /],
+  ['redox-datamodel-note', { data: '{"a":', dataType: 'json' }, 'data', /^Data is not a valid expression: /],
   ...SENDERS.filter((type) => type !== 'redox-upload').flatMap((type): typeof RULES => [
-    [type, { data: '[1]', dataType: 'json' }, 'data', /^Data must be a JSON object: /],
+    [type, { data: '[1]', dataType: 'json' }, 'data', /^Data must be a JSON object in curly brackets/],
     [type, { data: '{"a":1}', dataType: 'json' }],
   ]),
-  ['redox-datamodel-note', { data: '$uppercase(', dataType: 'jsonata' }, 'data', /^Data cannot be read: /],
-  ['redox-datamodel-note', { data: 'payload[', dataType: 'msg' }, 'data', /^Data cannot be read: /],
+  [
+    'redox-datamodel-note',
+    { data: '$uppercase(', dataType: 'jsonata' },
+    'data',
+    /^Data is not a valid expression: /,
+  ],
+  [
+    'redox-datamodel-note',
+    { data: 'payload[', dataType: 'msg' },
+    'data',
+    /^Data is not a valid expression: /,
+  ],
   ['redox-datamodel-note', { data: '{"a":1}', dataType: 'json' }],
   ['redox-datamodel-note', { data: '$merge([payload])', dataType: 'jsonata' }],
-  ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File cannot be read: /],
+  ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File is not a valid expression: /],
 
   // The connection
   ['redox-config', { environment: '' }, 'environment', 'Environment is missing.'],
@@ -208,10 +222,10 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
   ['redox-config', { sourceId: '${REDOX_SOURCE}' }],
   ['redox-config', { sourceId: UUID }],
   ...['apiBase', 'blobUploadUrl', 'fhirBase', 'binaryUploadBase'].flatMap((name): typeof RULES => [
-    ['redox-config', { [name]: 'api.redoxengine.com' }, name, /must be a URL that begins with https/],
+    ['redox-config', { [name]: 'api.redoxengine.com' }, name, /must be a URL that starts with https/],
     ['redox-config', { [name]: 'https://api.example.org/x' }],
   ]),
-  ['redox-config', { apiBase: 'http://api.redoxengine.com' }, 'apiBase', URL_RULE('API base')],
+  ['redox-config', { apiBase: 'http://api.redoxengine.com' }, 'apiBase', URL_RULE('API base URL')],
   ['redox-config', { apiBase: 'http://127.0.0.1:1880' }],
   ['redox-config', { apiBase: '${REDOX_API}' }],
   ...[
@@ -223,13 +237,13 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'connectTimeout',
     'sendsAtOnce',
   ].flatMap((name): typeof RULES => [
-    ['redox-config', { [name]: '0' }, name, / must be a number above 0\.$/],
-    ['redox-config', { [name]: 'two' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: '0' }, name, / must be a number greater than 0\.$/],
+    ['redox-config', { [name]: 'two' }, name, / must be a number greater than 0\.$/],
     ['redox-config', { [name]: '${REDOX_NUMBER}' }],
   ]),
   ...['storeRetryHours', 'storeKeepHours', 'storeLateMinutes'].flatMap((name): typeof RULES => [
-    ['redox-config', { [name]: '0', delivery: 'durable' }, name, / must be a number above 0\.$/],
-    ['redox-config', { [name]: 'two', delivery: 'durable' }, name, / must be a number above 0\.$/],
+    ['redox-config', { [name]: '0', delivery: 'durable' }, name, / must be a number greater than 0\.$/],
+    ['redox-config', { [name]: 'two', delivery: 'durable' }, name, / must be a number greater than 0\.$/],
     ['redox-config', { [name]: '${REDOX_NUMBER}', delivery: 'durable' }],
     ['redox-config', { [name]: '0.5', delivery: 'durable' }],
     ['redox-config', { [name]: '0' }],
@@ -238,20 +252,20 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-config',
     { embedBySelfKb: '20000' },
     'embedBySelfKb',
-    'Embed up to (KB) must not be more than Embed below (MB) (10 MB).',
+    'Embed up to (KB) must not be greater than Data Model embed limit (MB) (10 MB).',
   ],
   ['redox-config', { embedBySelfKb: '20000', dataModelEmbedMb: '20' }],
   [
     'redox-config',
     { embedBySelfKb: '150', uploadMb: '0.1' },
     'embedBySelfKb',
-    'Embed up to (KB) must not be more than Upload up to (MB) (0.1 MB).',
+    'Embed up to (KB) must not be greater than Upload limit (MB) (0.1 MB).',
   ],
   [
     'redox-config',
     { dataModelEmbedMb: '50' },
     'dataModelEmbedMb',
-    'Embed below (MB) must not be more than Request up to (MB) (40 MB).',
+    'Data Model embed limit (MB) must not be greater than Request limit (MB) (40 MB).',
   ],
 
   // Faults of the sandbox: as many sentences as parts of a rule; each plan is compared in test/unit
@@ -260,11 +274,16 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-config',
     { faults: 'endpoint 503\nhere 503' },
     'faults',
-    /^Faults to play, line 2: “here” is no place/,
+    /^Fault plan, line 2: “here” is not a known place/,
   ],
-  ['redox-config', { faults: 'endpoint 200' }, 'faults', /line 1: “200” is no fault.*half-open/],
-  ['redox-config', { faults: 'endpoint 503 often' }, 'faults', /“often” is no count. Counts: once, 3x, 20%,/],
-  ['redox-config', { faults: 'seed x' }, 'faults', /a seed is one whole number/],
+  ['redox-config', { faults: 'endpoint 200' }, 'faults', /line 1: “200” is not a fault.*half-open/],
+  [
+    'redox-config',
+    { faults: 'endpoint 503 often' },
+    'faults',
+    /“often” is not a count\. Use once, 3x or 20%,/,
+  ],
+  ['redox-config', { faults: 'seed x' }, 'faults', /the plan can have one seed, a whole number/],
   ['redox-config', { faults: 'nonsense', environment: 'REDOX_STAGE', environmentType: 'env' }],
 ]
 
@@ -278,10 +297,9 @@ const ENCRYPTED = pair.privateKey.export({
   passphrase: 'x',
 }) as string
 const JWK = pair.privateKey.export({ format: 'jwk' })
-const PUBLIC_KEY = 'Private key is a public key or a certificate. Paste the private key that belongs to it.'
-const SHAPE = 'Private key is neither PEM (BEGIN PRIVATE KEY to END PRIVATE KEY) nor a JWK.'
-const NO_KID =
-  'Key ID (kid) is missing: the private key needs the kid under which its public key is registered.'
+const PUBLIC_KEY = 'Private key is a public key or a certificate. Paste the matching private key.'
+const SHAPE = 'Private key is neither a PEM (from BEGIN PRIVATE KEY to END PRIVATE KEY) nor a JWK.'
+const NO_KID = 'Key ID · kid is missing. The private key needs the key ID (kid) of its registered public key.'
 const OAUTH = {
   environment: 'Development',
   auth: 'oauth',
@@ -321,21 +339,21 @@ const KEYS: [values: Record<string, string>, fields: string[], sentences: string
   [
     { ...OAUTH, privateKey: ENCRYPTED },
     ['privateKey'],
-    ['Private key is protected by a passphrase. Export it without one.'],
+    ['Private key is protected by a passphrase. Export it without a passphrase.'],
   ],
   [{ ...OAUTH, privateKey: Buffer.from(PEM).toString('base64') }, [], []],
   [{ ...OAUTH, privateKey: `{"keys":[${JSON.stringify({ ...JWK, kid: 'own' })}]}`, keyId: '' }, [], []],
   [
     { ...OAUTH, privateKey: PEM.replaceAll('PRIVATE', 'OPENSSH PRIVATE') },
     ['privateKey'],
-    ['Private key is in the format OpenSSH. Convert it to PEM (PKCS#8) without a passphrase.'],
+    ['Private key has the format OpenSSH. Convert it to PEM (PKCS#8) without a passphrase.'],
   ],
   [{ ...OAUTH, privateKey: 'my key' }, ['privateKey'], [SHAPE]],
   [{ ...OAUTH, privateKey: '{"kty":' }, ['privateKey'], [SHAPE]],
   [
     { ...OAUTH, privateKey: '' },
     ['privateKey'],
-    ['Private key is missing: the Key ID says which key it is, but there is no key.'],
+    ['Private key is missing. A key ID is filled in, but there is no key.'],
   ],
   [{ ...OAUTH, privateKey: '', keyId: '' }, ['privateKey'], ['Private key is missing.']],
   [{ ...OAUTH, keyId: '' }, ['keyId'], [NO_KID]],
@@ -453,14 +471,14 @@ describe('validators in the editor', function () {
       .last()
       .evaluate((one) => ((one as HTMLDetailsElement).open = true))
     await field(page(), 'apiBase').hover()
-    await page().locator('.red-ui-popover').getByText(URL_RULE('API base')).waitFor()
+    await page().locator('.red-ui-popover').getByText(URL_RULE('API base URL')).waitFor()
   })
 
   it('speak German', async () => {
     await editor().reload({ flows: flows(), language: 'de' })
     const index = RULES.findIndex(([, { gender }]) => gender === 'Female')
     assert.deepEqual((await nodeOf(page(), idOf(index)))['validationErrors'], [
-      'Geschlecht muss eines davon sein: female, male, other, unknown.',
+      'Geschlecht · gender muss einer dieser Werte sein: female, male, other, unknown.',
     ])
     await editor().reload()
   })
