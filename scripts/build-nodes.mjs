@@ -2,6 +2,7 @@
 // them there and expands directives, so that what several of them share is written once:
 //
 //   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here; of a plugin, plugins/lib/…
+//   <!-- include: help/way -->              nodes/lib/help/way.html; in a help text in German, nodes/lib/help/de/way.html
 //   <!-- field: NAME icon=tag when=X=Y -->   a row of a dialog (scripts/lib/rows.mjs)
 //   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
@@ -15,9 +16,13 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = path.join(root, 'dist')
 const DIRECTIVE = new RegExp(`(<!-- (?:include|fields|${Object.keys(rows).join('|')})(?:: [^>]*?)? -->)`)
 const CONFIG = 'redox-config'
-const { redox: texts } = JSON.parse(
-  await readFile(path.join(root, 'nodes', CONFIG, 'locales', 'en-US', `${CONFIG}.json`), 'utf8'),
-)
+const DEFAULT_LANGUAGE = 'en-US'
+const texts = await textsOf(DEFAULT_LANGUAGE)
+// Kinds of fields in the help, as far as they are words.
+const KINDS = {
+  [DEFAULT_LANGUAGE]: { typed: 'typed input', choice: 'choice', text: 'text' },
+  de: { typed: 'TypedInput', choice: 'Auswahl', text: 'Text' },
+}
 const rules = await editorRules()
 
 for (const from of ['nodes', 'plugins'])
@@ -28,7 +33,7 @@ for (const from of ['nodes', 'plugins'])
     for (const language of await readdir(path.join(root, from, type, 'locales'))) {
       const folder = path.join('locales', language)
       for (const file of await readdir(path.join(root, from, type, folder)))
-        await expand(set, path.join(folder, file))
+        await expand({ ...set, language }, path.join(folder, file))
     }
     // A plugin has none: it is not in the palette.
     if (from === 'nodes') await copyIcon(type)
@@ -48,6 +53,11 @@ async function expand(set, file) {
   const html = await directives(set, source)
   assertRulesExist(path.join(from, type, file), html)
   await writeFile(to, html)
+}
+
+async function textsOf(language) {
+  const file = path.join(root, 'nodes', CONFIG, 'locales', language, `${CONFIG}.json`)
+  return JSON.parse(await readFile(file, 'utf8')).redox
 }
 
 /** The names of the rules that a dialog may ask for, from the script that the editor loads. */
@@ -87,7 +97,8 @@ function prefixOf({ type }) {
 }
 
 async function included(set, name) {
-  return directives(set, await readFile(path.join(root, set.from, 'lib', `${name}.html`), 'utf8'))
+  const file = `${set.language === 'de' ? name.replace(/^help\//, 'help/de/') : name}.html`
+  return directives(set, await readFile(path.join(root, set.from, 'lib', file), 'utf8'))
 }
 
 function splitOnce(option) {
@@ -97,19 +108,21 @@ function splitOnce(option) {
 
 /** What the dialog itself says of its fields, so that the help cannot say anything else. */
 async function fieldList(set) {
-  const { from, type } = set
+  const { from, type, language } = set
+  const kinds = KINDS[language]
+  const { label: labels, hint: hints } = await textsOf(language)
   const dialog = await directives(set, await readFile(path.join(root, from, type, `${type}.html`), 'utf8'))
   const found = [...dialog.matchAll(/<div class="form-row"[^]*?\n<\/div>/g)].map(([row]) => ({
     label: key(row, 'label'),
     hint: key(row, 'hint'),
-    kind: row.includes('data-types') ? 'typed input' : row.includes('<select') ? 'choice' : 'text',
+    kind: row.includes('data-types') ? kinds.typed : row.includes('<select') ? kinds.choice : kinds.text,
   }))
   const items = found
     .filter(({ label }) => label !== 'name')
     .map(
       ({ label, hint, kind }) =>
-        `<dt>${escaped(texts.label[label])} <span class="property-type">${kind}</span></dt>\n` +
-        `<dd>${hint === undefined ? '' : `${escaped(texts.hint[hint])}.`}</dd>`,
+        `<dt>${escaped(labels[label])} <span class="property-type">${kind}</span></dt>\n` +
+        `<dd>${hint === undefined ? '' : `${escaped(hints[hint])}.`}</dd>`,
     )
   return `<dl class="message-properties">\n${items.join('\n')}\n</dl>`
 }

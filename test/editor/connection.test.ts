@@ -7,7 +7,7 @@ import { deploy, done, field, form, openConfig, openSections, setValues } from '
 import { SECRET_VARIABLE, useEditor, type Editor } from './editor'
 
 const NOT_SENT =
-  'The stored secret is not sent to a host that was changed here. Type the secret again, or deploy first.'
+  'The saved secret is not sent to a host that you changed in this form. Enter the secret again, or deploy first.'
 const OTHER_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
   type: 'pkcs8',
   format: 'pem',
@@ -60,42 +60,47 @@ describe('connection in the editor', function () {
     says: string | RegExp,
     field?: string,
   ][] = [
-    ['a right OAuth key', oauth, 'Connected: a token came back (Development).'],
-    ['a right legacy key', legacy, 'Connected: a token came back (Staging).'],
+    ['a right OAuth key', oauth, 'Connected: Redox issued a token (Development).'],
+    ['a right legacy key', legacy, 'Connected: Redox issued a token (Staging).'],
     [
       'the built-in sandbox, without credentials',
       () => ({ environment: 'Sandbox' }),
-      'The built-in sandbox answers. Your own key was not checked: choose another environment for that.',
+      'The built-in sandbox answered. Your own key was not tested: choose a different environment to test it.',
     ],
     [
       'an unknown client',
       () => ({ ...oauth(), clientId: 'nobody' }),
-      /^Redox does not know this key: /,
+      /^Redox does not know this key\. /,
       'keyId',
     ],
-    ['an unknown key ID', () => ({ ...oauth(), keyId: 'other' }), /^Redox does not know this key: /, 'keyId'],
+    [
+      'an unknown key ID',
+      () => ({ ...oauth(), keyId: 'other' }),
+      /^Redox does not know this key\. /,
+      'keyId',
+    ],
     [
       'another private key',
       () => ({ ...oauth(), privateKey: OTHER_KEY }),
-      /^Redox refused the signed request without a reason: /,
+      /^Redox rejected the signed request and gave no reason\. /,
     ],
     [
       'another audience',
       () => ({ ...oauth(), audience: 'https://x.example' }),
-      /^The Token audience is wrong\./,
+      /^The token audience is wrong\./,
       'audience',
     ],
     [
       'an unknown API key',
       () => ({ ...legacy(), apiKey: sandbox.oauthKey.clientId }),
-      'The API key is not accepted.',
+      'Redox did not accept the API key.',
       'apiKey',
     ],
-    ['a wrong secret', () => ({ ...legacy(), secret: 'x' }), 'The Secret is wrong.', 'secret'],
+    ['a wrong secret', () => ({ ...legacy(), secret: 'x' }), 'The secret is wrong.', 'secret'],
     [
       'no client ID',
       () => ({ ...oauth(), clientId: '' }),
-      'Client ID is missing, or names an environment variable that is not set.',
+      'Client ID is missing, or refers to an environment variable that is not set.',
       'clientId',
     ],
     ['no private key', () => ({ ...oauth(), privateKey: '' }), /^Private key is missing, or /, 'privateKey'],
@@ -105,7 +110,7 @@ describe('connection in the editor', function () {
       /^Private key is missing, or /,
       'privateKey',
     ],
-    ['no key ID', () => ({ ...oauth(), keyId: '' }), /^Key ID \(kid\) is missing, or /, 'keyId'],
+    ['no key ID', () => ({ ...oauth(), keyId: '' }), /^Key ID · kid is missing, or /, 'keyId'],
     ['no legacy key', () => ({ ...legacy(), apiKey: '' }), /^API key is missing, or /, 'apiKey'],
     [
       'a damaged private key',
@@ -116,24 +121,24 @@ describe('connection in the editor', function () {
     [
       'a request without kid',
       () => scripted(refusal(400, 'JWT header kid property is required')),
-      'The Key ID (kid) is missing or wrong.',
+      'The key ID (kid) is missing or wrong.',
       'keyId',
     ],
     ...['iss', 'sub'].map((claim): (typeof REASONS)[number] => [
       `a wrong ${claim}`,
       () => scripted(refusal(401, `Unexpected ${claim} claim value`)),
-      'The Client ID is not accepted.',
+      'Redox did not accept the client ID.',
       'clientId',
     ]),
     ...['iat', 'exp'].map((claim): (typeof REASONS)[number] => [
       `a wrong ${claim}`,
       () => scripted(refusal(401, `Unexpected ${claim} claim value`)),
-      'Redox did not accept the time of the signed request: check the clock of this machine.',
+      "Redox did not accept the time in the signed request. Check this machine's clock.",
     ]),
     [
       'a wrong aud',
       () => scripted(refusal(401, 'Unexpected aud claim value')),
-      /^The Token audience is wrong\./,
+      /^The token audience is wrong\./,
       'audience',
     ],
     [
@@ -144,7 +149,7 @@ describe('connection in the editor', function () {
     [
       'no description',
       () => scripted(refusal(401, '')),
-      /^Redox refused the signed request without a reason: /,
+      /^Redox rejected the signed request and gave no reason\. /,
     ],
     [
       'a reason that is new',
@@ -154,45 +159,45 @@ describe('connection in the editor', function () {
     [
       'a page that is not Redox',
       () => scripted(reply(404, '<html>Not here</html>')),
-      /^What answered at the API base is not the token service of Redox/,
+      /^The server at the API base URL is not Redox's token service/,
       'apiBase',
     ],
-    ['too many requests', () => scripted(reply(429, 'Too many')), 'Too many requests. Wait a few minutes.'],
     [
-      'an outage',
-      () => scripted(reply(503, 'Down')),
-      'Redox is not available at the moment. Try again later.',
+      'too many requests',
+      () => scripted(reply(429, 'Too many')),
+      'Redox received too many requests. Wait a few minutes.',
     ],
+    ['an outage', () => scripted(reply(503, 'Down')), 'Redox is unavailable at the moment. Try again later.'],
     [
       'a clock that is an hour off',
       () => scripted(skewed(401)),
-      /^This machine's clock is wrong by 3\d\d\d s compared/,
+      /^This machine's clock differs from the server's by 3\d\d\d s/,
     ],
     [
       'a closed port',
       () => ({ ...oauth(), apiBase: 'http://127.0.0.1:1' }),
-      /^The host of the API base refuses the connection/,
+      /^The host of the API base URL refused the connection/,
       'apiBase',
     ],
     [
       'an unknown host',
       () => ({ ...oauth(), apiBase: 'https://redox.invalid' }),
-      /^The host of the API base is not found/,
+      /^The host of the API base URL was not found/,
       'apiBase',
     ],
     [
       'a host without TLS',
       () => ({ ...oauth(), apiBase: server.url.replace('http:', 'https:') }),
-      /^The certificate of the host does not hold, or TLS failed\./,
+      /^The TLS connection failed, or the certificate is not valid\./,
       'apiBase',
     ],
     [
       'a host that is silent',
       () => ({ ...scripted(silence), answerTimeout: '1' }),
-      /^The host of the API base did not answer in time/,
+      /^The host of the API base URL did not answer in time/,
       'apiBase',
     ],
-    ['a URL that is none', () => ({ ...oauth(), apiBase: 'ftp://x' }), /API base/, 'apiBase'],
+    ['a URL that is none', () => ({ ...oauth(), apiBase: 'ftp://x' }), /API base URL/, 'apiBase'],
   ]
 
   describe('test connection, with what is in the form', () => {
@@ -207,10 +212,10 @@ describe('connection in the editor', function () {
     it('shows it at the button', async () => {
       await openConfig(page(), 'connection')
       await setValues(page(), { ...legacy(), secret: 'x' })
-      await test(editor(), 'The Secret is wrong.', 'secret')
+      await test(editor(), 'The secret is wrong.', 'secret')
       await editor().screenshot('test-connection-refused')
       await setValues(page(), legacy())
-      await test(editor(), 'Connected: a token came back (Staging).')
+      await test(editor(), 'Connected: Redox issued a token (Staging).')
       await editor().screenshot('test-connection-accepted')
     })
   })
@@ -224,7 +229,7 @@ describe('connection in the editor', function () {
       await editor().reload()
       await openConfig(page(), 'connection')
       assert.equal(await field(page(), 'privateKey').inputValue(), '__PWRD__')
-      await test(editor(), 'Connected: a token came back (Development).')
+      await test(editor(), 'Connected: Redox issued a token (Development).')
       await setValues(page(), { apiBase: server.url })
       await test(editor(), NOT_SENT, 'privateKey')
       await setValues(page(), { apiBase: sandbox.url, audience: `${server.url}/v2/auth/token` })
@@ -233,7 +238,7 @@ describe('connection in the editor', function () {
       server.script('token')
       // What is typed again may go: whoever types it knows it.
       await setValues(page(), { apiBase: server.url, audience: '', privateKey: sandbox.oauthKey.privateKey })
-      await test(editor(), 'Connected: a token came back (Development).')
+      await test(editor(), 'Connected: Redox issued a token (Development).')
       assert.equal(server.requests.length, 1)
     })
 
@@ -276,15 +281,15 @@ describe('connection in the editor', function () {
     const copied = await page().evaluate(() => navigator.clipboard.readText())
     assert.deepEqual(JSON.parse(copied), publicKey)
 
-    await test(editor(), /^Redox does not know this key: /, 'keyId')
+    await test(editor(), /^Redox does not know this key\. /, 'keyId')
     sandbox.registerOAuthKey({ clientId: values.clientId, keyId: publicKey.kid, publicKey })
-    await test(editor(), 'Connected: a token came back (Development).')
+    await test(editor(), 'Connected: Redox issued a token (Development).')
     await done(page())
     await deploy(page())
     await editor().reload()
     await openConfig(page(), 'connection')
     assert.equal(await field(page(), 'privateKey').inputValue(), '__PWRD__')
-    await test(editor(), 'Connected: a token came back (Development).')
+    await test(editor(), 'Connected: Redox issued a token (Development).')
   })
 
   it('asks before a new key pair takes the place of a key, typed or stored', async () => {
@@ -308,7 +313,7 @@ describe('connection in the editor', function () {
     await openConfig(page(), 'connection')
     assert.deepEqual(await keys(), ['__PWRD__', 'the old one'])
     await generate.click()
-    await question.getByRole('button', { name: 'Replace the key' }).click()
+    await question.getByRole('button', { name: 'Replace key' }).click()
     await form(page()).locator('.redox-key-jwk').waitFor()
     const [privateKey, keyId] = await keys()
     assert.match(privateKey!, /^-----BEGIN PRIVATE KEY-----/)
@@ -323,7 +328,7 @@ describe('connection in the editor', function () {
     assert.equal(await told.innerText(), '')
     for (const values of [{ clientId: 'client' }, { keyId: 'key' }, { privateKey: OTHER_KEY }]) {
       await setValues(page(), { ...none, ...values })
-      await told.getByText('nothing that is sent reaches Redox').waitFor()
+      await told.getByText('nothing is sent to Redox').waitFor()
     }
     await editor().screenshot('sandbox-credentials')
     await setValues(page(), { environment: 'Development' })
@@ -340,8 +345,8 @@ describe('connection in the editor', function () {
   it('says when Node-RED gives no permission, or no answer', async () => {
     await openConfig(page(), 'connection')
     for (const [status, says] of [
-      [401, 'You have no permission to do this.'],
-      [500, 'Node-RED did not answer as expected.'],
+      [401, 'You do not have permission to do this.'],
+      [500, 'Node-RED returned an unexpected response.'],
     ] as const) {
       await page().route('**/redox/test', (route) => route.fulfill({ status }))
       await test(editor(), says)

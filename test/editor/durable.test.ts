@@ -16,8 +16,8 @@ import { useEditor, type Editor } from './editor'
 
 const DURABLE = ['store', 'storeKey', 'storeOrder', 'storeRetryHours', 'storeKeepHours', 'storeLateMinutes']
 const KEY = /^[A-Za-z0-9+/]{43}=$/
-const SHORT = 'Store key needs at least 16 characters.'
-const NO_DATABASE = 'Database must be an address such as postgresql://user:password@host/database.'
+const SHORT = 'Store key must have at least 16 characters.'
+const NO_DATABASE = 'Database URL must be an address such as postgresql://user:password@host/database.'
 
 /** What stands in the form, the fields at fault, what the triangle says. */
 const SECRETS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
@@ -34,10 +34,10 @@ const SECRETS: [values: Record<string, string>, fields: string[], sentences: str
       privateKey: '${KEY}',
     },
     ['storeKey'],
-    ['Store key is that of an example, which is published. Empty the field: a new one is made.'],
+    ['Store key is the published key of an example. Clear the field to get a new key.'],
   ],
   [{ storeKey: 'short', delivery: 'direct' }, [], []],
-  [{ store: 'postgresql', storeUrl: '' }, ['storeUrl'], ['Database is missing.']],
+  [{ store: 'postgresql', storeUrl: '' }, ['storeUrl'], ['Database URL is missing.']],
   [{ store: 'postgresql', storeUrl: 'postgresql://user:p%40ss@db.example:5432/redox' }, [], []],
   [{ store: 'postgresql', storeUrl: ' postgres://db.example/redox?sslmode=verify-full' }, [], []],
   [{ store: 'postgresql', storeUrl: '${REDOX_STORE_URL}' }, [], []],
@@ -105,7 +105,10 @@ describe('durable delivery in the editor', function () {
     const first = await key()
     assert.match(first, KEY)
     assert.equal(await shownKey().locator('input').inputValue(), first)
-    assert.match(await shownKey().innerText(), /Keep it in a safe place: without it nothing that waits/)
+    assert.match(
+      await shownKey().innerText(),
+      /Keep a copy in a safe place: without it, waiting messages cannot be read/,
+    )
     await shownKey().locator('.redox-store-key-copy').click()
     assert.equal(await page().evaluate(() => navigator.clipboard.readText()), first)
     await setValues(page(), { delivery: 'direct' })
@@ -144,7 +147,7 @@ describe('durable delivery in the editor', function () {
   it('makes no key by itself where there may be a store: it says what to do, and makes one when it is asked', async () => {
     const missing = form(page()).locator('.redox-store-key-missing')
     const checkMissing = async (): Promise<void> => {
-      await missing.getByText('enter the old key from your copy').waitFor()
+      await missing.getByText('enter that key from your backup').waitFor()
       assert.equal(await key(), '')
       assert.ok(await shownKey().isHidden())
     }
@@ -219,22 +222,22 @@ describe('durable delivery in the editor', function () {
     await form(page()).locator('.redox-test').click()
     const sent = (await asked).postData()!
     assert.ok(!sent.includes(await key()) && !sent.includes('user:word'))
-    await form(page()).locator('.redox-test-result').getByText('The built-in sandbox answers.').waitFor()
+    await form(page()).locator('.redox-test-result').getByText('The built-in sandbox answered.').waitFor()
   })
 
   it('speaks German', async () => {
     await editor().reload({ language: 'de' })
     await open()
     await setValues(page(), { delivery: 'durable', store: 'postgresql' })
-    assert.match(await form(page()).innerText(), /Speicherschlüssel.*Sicher aufbewahren: Ohne ihn/s)
+    assert.match(await form(page()).innerText(), /Speicherschlüssel.*sicher aufbewahren: Ohne ihn/s)
     await rowOf(page(), 'storeLateMinutes').scrollIntoViewIfNeeded()
     await editor().screenshot('durable-de')
     await setValues(page(), { storeUrl: 'x', storeKey: 'short', storeRetryHours: '0' })
     await done(page())
     assert.deepEqual((await nodeOf(page(), connection))['validationErrors'], [
       'Speicherschlüssel braucht mindestens 16 Zeichen.',
-      'Datenbank muss eine Adresse sein wie postgresql://user:password@host/database.',
-      'Versuchen für (h) muss eine Zahl über 0 sein.',
+      'Datenbank-URL muss eine Adresse wie postgresql://user:password@host/database sein.',
+      'Wiederholen für (h) muss eine Zahl größer als 0 sein.',
     ])
     await editor().reload()
   })

@@ -190,13 +190,13 @@ describe('pages of other origins', function () {
     it('decides under the name of its machine over plain http, and is told why it gets no content', async () => {
       const id = await parkAnother('doc-named')
       await openOutbox(`http://nodered.example:${port()}/`)
-      await act(parked, 'Show the content')
+      await act(parked, 'Show content')
       await told('contentWithoutAdminAuth: true')
       assert.ok(!(await tab().innerText()).includes(OUTBOX_PATIENT.last))
       await act(id, 'Discard')
       await client.until(id, 'discarded')
       await showTab(page, 'inbox')
-      await page.locator('.redox-inbox').getByText('asks for no login').waitFor()
+      await page.locator('.redox-inbox').getByText('does not require a login').waitFor()
     })
 
     it('is told what to set behind a proxy that changes the Host header of plain http', async () => {

@@ -57,7 +57,7 @@ describe('outbox in the editor', function () {
 
   it('says what to do when no connection delivers durably', async () => {
     await showTab(page, 'outbox')
-    await tab(page).getByText('No connection delivers durably').waitFor()
+    await tab(page).getByText('No connection uses durable delivery').waitFor()
     assert.equal(await tab(page).getByRole('searchbox').count(), 0)
     await editor.screenshot('outbox-none')
   })
@@ -80,7 +80,7 @@ describe('outbox in the editor', function () {
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 1)
     assert.match(
       await line(page, refused).innerText(),
-      /Parked · REDOX_REJECTED\s+Data Model af394f14[^]*attempts: 1/,
+      /Parked · REDOX_REJECTED\s+Data Model af394f14[^]*Attempts: 1/,
     )
     const filters = await tab(page).locator('.redox-outbox-filters button').allInnerTexts()
     assert.deepEqual(filters, ['All', 'Waiting 2', 'Sending 0', 'Parked 1', 'Delivered 1', 'Discarded 0'])
@@ -89,7 +89,7 @@ describe('outbox in the editor', function () {
     assert.equal(await lane.count(), 1)
     assert.match(
       await lane.innerText(),
-      /Stopped by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+open: 2 · \d/,
+      /Held back by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+open: 2 · \d/,
     )
     await editor.screenshot('outbox-list')
   })
@@ -115,7 +115,7 @@ describe('outbox in the editor', function () {
     await filter(page, 'Waiting').click()
     await count(page, 2)
     await filter(page, 'Discarded').click()
-    await tab(page).getByText('No messages to show here').waitFor()
+    await tab(page).getByText('No messages to show').waitFor()
     await filter(page, 'All').click()
     await count(page, 4)
     const lane = tab(page).getByRole('button', { name: `Data Model ${DESTINATION}`, exact: true })
@@ -131,13 +131,13 @@ describe('outbox in the editor', function () {
     await count(page, 0)
     await tab(page).getByRole('button', { name: 'Clear' }).click()
     await count(page, 4)
-    await tab(page).getByText('Time of acceptance').click()
+    await tab(page).getByText('Time accepted').click()
     await tab(page).getByLabel('From').fill('2999-01-01T00:00:00')
     await tab(page).getByRole('button', { name: 'Search' }).click()
     await count(page, 0)
     await tab(page).getByRole('button', { name: 'Clear' }).click()
     await count(page, 4)
-    await tab(page).getByText('Time of acceptance').click()
+    await tab(page).getByText('Time accepted').click()
   })
 
   it('tells the outcome, opened with the keyboard, and nothing of the patient', async () => {
@@ -164,7 +164,7 @@ describe('outbox in the editor', function () {
   })
 
   it('shows the node in the workspace', async () => {
-    await details(page).getByRole('button', { name: 'Show the node' }).click()
+    await details(page).getByRole('button', { name: 'Show node' }).click()
     await page.locator('#outboxsend.red-ui-flow-node-group').waitFor()
   })
 
@@ -172,7 +172,7 @@ describe('outbox in the editor', function () {
     const again = details(page).getByRole('button', { name: 'Send again' })
     await again.focus()
     await page.keyboard.press('Enter')
-    const reason = details(page).getByLabel('Reason (goes into the record)')
+    const reason = details(page).getByLabel('Reason (kept in the audit log)')
     assert.ok(await reason.evaluate((one) => one === document.activeElement))
     await page.keyboard.press('Escape')
     assert.equal(await reason.count(), 0)
@@ -186,7 +186,7 @@ describe('outbox in the editor', function () {
     await page.keyboard.type('patient is known now')
     await editor.screenshot('outbox-reason')
     await page.keyboard.press('Enter')
-    await page.getByText('The message is sent again.').waitFor()
+    await page.getByText('The message will be sent again.').waitFor()
     await client.until(refused, 'delivered')
     await line(page, refused).waitFor({ state: 'detached' })
     await filter(page, 'Delivered').click()
@@ -208,7 +208,7 @@ describe('outbox in the editor', function () {
     await details(page).locator('form').getByRole('button', { name: 'Discard' }).click()
     await line(page, id).waitFor({ state: 'detached' })
     assert.equal((await client.get(`messages/${id}`))['state'], 'discarded')
-    await tab(page).getByText('Record: who did what').click()
+    await tab(page).getByText('Audit log', { exact: true }).click()
     const lines = tab(page).locator('.redox-outbox-record li')
     await lines.first().waitFor()
     assert.match(
@@ -218,8 +218,8 @@ describe('outbox in the editor', function () {
     await editor.screenshot('outbox-record')
     await lines.first().getByRole('button').click()
     await count(page, 1)
-    await line(page, id).getByText('Discarded · by a person').waitFor()
-    await tab(page).getByText('Record: who did what').click()
+    await line(page, id).getByText('Discarded · manually').waitFor()
+    await tab(page).getByText('Audit log', { exact: true }).click()
     await tab(page).getByRole('button', { name: 'Clear' }).click()
   })
 
@@ -258,7 +258,7 @@ describe('outbox in the editor', function () {
     await lane.getByRole('button', { name: `Pause: Data Model ${DESTINATION}` }).click()
     await lane.getByLabel('Reason').fill('maintenance')
     await lane.locator('form').getByRole('button', { name: 'Pause' }).click()
-    await lane.getByText('Paused by a person').waitFor()
+    await lane.getByText('Paused manually').waitFor()
     await editor.screenshot('outbox-paused')
     const { lanes } = (await client.connection()) as { lanes: { lane: string; paused: boolean }[] }
     assert.deepEqual(
@@ -278,10 +278,10 @@ describe('outbox in the editor', function () {
     await count(page, 1)
     await tab(page).locator('.redox-tab-line').click()
     assert.ok(!(await tab(page).innerText()).includes(OUTBOX_PATIENT.last))
-    await details(page).getByRole('button', { name: 'Show the content' }).click()
-    await details(page).getByText('Who looks at it, and why, is recorded').waitFor()
+    await details(page).getByRole('button', { name: 'Show content' }).click()
+    await details(page).getByText('Who views it, and why, is recorded').waitFor()
     await details(page).getByLabel('Reason').fill('call of the ward')
-    await details(page).locator('form').getByRole('button', { name: 'Show the content' }).click()
+    await details(page).locator('form').getByRole('button', { name: 'Show content' }).click()
     const content = details(page).locator('pre')
     await content.waitFor()
     for (const part of [OUTBOX_PATIENT.last, FILE_NAME])
@@ -322,9 +322,9 @@ describe('outbox in the editor', function () {
     const { total } = await client.get('audit?limit=1')
     const [before] = await client.messages('state=waiting&limit=1')
     await filter(page, 'Waiting').click()
-    await many(page).getByRole('button', { name: 'Decide for all that match' }).focus()
+    await many(page).getByRole('button', { name: 'Decide for all matching messages' }).focus()
     await page.keyboard.press('Enter')
-    await many(page).getByText('Messages that match: 61').waitFor()
+    await many(page).getByText('Matching messages: 61').waitFor()
     assert.ok(
       await many(page)
         .getByLabel('Decision')
@@ -336,7 +336,7 @@ describe('outbox in the editor', function () {
     await page.keyboard.type('the line to the hospital is down')
     await editor.screenshot('outbox-many')
     await page.keyboard.press('Enter')
-    await many(page).getByText('Decided: 61. Left as they were: 0.').waitFor()
+    await many(page).getByText('Done: 61. Unchanged: 0.').waitFor()
     assert.ok(
       await many(page)
         .getByRole('button')
@@ -357,13 +357,13 @@ describe('outbox in the editor', function () {
       const asked = route.request().postDataJSON() as object
       await route.continue({ postData: JSON.stringify({ ...asked, limit: 2 }) })
     })
-    await many(page).getByRole('button', { name: 'Decide for all that match' }).click()
-    await many(page).getByText('Messages that match: 61').waitFor()
+    await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
+    await many(page).getByText('Matching messages: 61').waitFor()
     await many(page).getByLabel('Reason').fill('stopped')
     await page.keyboard.press('Enter')
     await many(page).getByText('of 61').waitFor()
     await many(page).getByRole('button', { name: 'Cancel' }).click()
-    const told = await many(page).getByText('Left as they were').innerText()
+    const told = await many(page).getByText('Unchanged:').innerText()
     const [decided, left] = told.match(/\d+/g)!.map(Number) as [number, number]
     assert.ok(decided > 0 && left > 0 && decided + left === 61, told)
     assert.equal((await client.get('audit?limit=1'))['total'], total + decided)
@@ -377,27 +377,27 @@ describe('outbox in the editor', function () {
     redox.script('send')
     await filter(page, 'Parked').click()
     await count(page, 1)
-    const open = many(page).getByRole('button', { name: 'Decide for all that match' })
+    const open = many(page).getByRole('button', { name: 'Decide for all matching messages' })
     const send = async (): Promise<void> => {
       await many(page).getByRole('button', { name: 'Send again: 1' }).waitFor()
       await many(page).getByLabel('Reason').fill('looked up: not there')
       await page.keyboard.press('Enter')
     }
     await open.click()
-    await many(page).getByText('What may have arrived already, or was accepted').waitFor()
+    await many(page).getByText('Messages that may already have arrived, or were accepted').waitFor()
     await send()
-    await many(page).getByText('Decided: 0. Left as they were: 1.').waitFor()
-    await tab(page).getByText('Time of acceptance, code').click()
-    await tab(page).getByLabel('Code', { exact: true }).fill('REDOX_OUTCOME_UNKNOWN')
+    await many(page).getByText('Done: 0. Unchanged: 1.').waitFor()
+    await tab(page).getByText('Time accepted, error code').click()
+    await tab(page).getByLabel('Error code', { exact: true }).fill('REDOX_OUTCOME_UNKNOWN')
     await tab(page).getByRole('button', { name: 'Search' }).click()
     await count(page, 1)
     await open.click()
-    await many(page).getByText('may arrive twice').waitFor()
+    await many(page).getByText('do not arrive twice').waitFor()
     await editor.screenshot('outbox-many-unknown')
     await send()
     await client.until(unknown.id as string, 'delivered')
     await tab(page).getByRole('button', { name: 'Clear' }).click()
-    await tab(page).getByText('Time of acceptance, code').click()
+    await tab(page).getByText('Time accepted, error code').click()
   })
 
   it('asks before messages go over another account', async () => {
@@ -406,14 +406,14 @@ describe('outbox in the editor', function () {
     await client.deploy(redox.url, { clientId: 'another client' })
     await client.until(first.id as string, 'parked')
     redox.script('send')
-    await tab(page).getByText('Time of acceptance, code').click()
-    await tab(page).getByLabel('Code', { exact: true }).fill('REDOX_OTHER_ACCOUNT')
+    await tab(page).getByText('Time accepted, error code').click()
+    await tab(page).getByLabel('Error code', { exact: true }).fill('REDOX_OTHER_ACCOUNT')
     await tab(page).getByRole('button', { name: 'Search' }).click()
     await count(page, 1)
     const send = async (isAllowed: boolean): Promise<void> => {
-      await many(page).getByRole('button', { name: 'Decide for all that match' }).click()
+      await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
       await many(page).getByRole('button', { name: 'Send again: 1' }).waitFor()
-      const box = many(page).getByLabel('Also over the account')
+      const box = many(page).getByLabel('Include messages that were accepted for a different account')
       assert.equal(await box.isChecked(), false)
       await box.setChecked(isAllowed)
       await many(page).getByLabel('Reason').fill('the client was replaced')
@@ -421,13 +421,13 @@ describe('outbox in the editor', function () {
       await page.keyboard.press('Enter')
     }
     await send(false)
-    await many(page).getByText('Decided: 0. Left as they were: 1.').waitFor()
+    await many(page).getByText('Done: 0. Unchanged: 1.').waitFor()
     await send(true)
-    await many(page).getByText('Decided: 1. Left as they were: 0.').waitFor()
+    await many(page).getByText('Done: 1. Unchanged: 0.').waitFor()
     await client.until(first.id as string, 'delivered')
     await client.deploy(redox.url)
     await tab(page).getByRole('button', { name: 'Clear' }).click()
-    await tab(page).getByText('Time of acceptance, code').click()
+    await tab(page).getByText('Time accepted, error code').click()
     await filter(page, 'Waiting').click()
     await count(page, 50)
   })
@@ -459,7 +459,7 @@ describe('outbox in the editor', function () {
       await tab(page).locator('.redox-tab-line').first().click()
       await details(page).locator('dl').last().waitFor()
       await many(page).getByRole('button').click()
-      await many(page).getByText('Messages that match: 61').waitFor()
+      await many(page).getByText('Matching messages: 61').waitFor()
     }
     await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
     await editor.reload({ language: 'de' })
@@ -467,7 +467,7 @@ describe('outbox in the editor', function () {
     await tab(page).getByText('Wartet 61').waitFor()
     await tab(page).locator('.redox-tab-line').first().click()
     await details(page).getByRole('button', { name: 'Verwerfen' }).waitFor()
-    await tab(page).getByText('Von einer Person angehalten').waitFor()
+    await tab(page).getByText('Manuell angehalten').waitFor()
     await many(page).getByRole('button').click()
     await many(page).getByText('Passende Nachrichten: 61').waitFor()
     await checkNothingIsCut(tab(page))
@@ -481,7 +481,7 @@ describe('outbox in the editor', function () {
     await page.evaluate(() => (RED.user.hasPermission = (permission) => permission === 'redox-outbox.read'))
     await tab(page).locator('.redox-tab-line').first().click()
     await details(page).locator('dl').last().waitFor()
-    assert.deepEqual(await details(page).getByRole('button').allInnerTexts(), [' Show the node'])
+    assert.deepEqual(await details(page).getByRole('button').allInnerTexts(), [' Show node'])
     await tab(page)
       .getByRole('button', { name: /^Resume/ })
       .waitFor({ state: 'hidden' })
@@ -495,7 +495,7 @@ describe('outbox in the editor', function () {
 
   it('tells who lacks the permission, and shows nothing more of it', async () => {
     await page.route('**/redox/outbox**', (route) => route.fulfill({ status: 401 }))
-    await tab(page).getByText('No permission to see the outbox').waitFor()
+    await tab(page).getByText('You need the permission redox-outbox.read').waitFor()
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 0)
     await editor.screenshot('outbox-no-permission')
     await page.unroute('**/redox/outbox**')
@@ -506,7 +506,7 @@ describe('outbox in the editor', function () {
 
   it('shows messages of no connection, and gives them to the one that is looked at', async () => {
     // The form that it opens has a button of the same name, until all have moved.
-    const give = tab(page).getByRole('button', { name: 'Give to this connection' }).first()
+    const give = tab(page).getByRole('button', { name: 'Assign to this connection' }).first()
     assert.equal(await give.isVisible(), false)
     redox.script('send', reply(503, {}))
     await client.accept({ documentId: 'doc-of-no-connection' })
@@ -540,9 +540,9 @@ describe('outbox in the editor', function () {
     await page.keyboard.press('Enter')
     await tab(page).getByText('Waiting 0').waitFor()
     await begin.waitFor({ state: 'hidden' })
-    await tab(page).getByText('Record: who did what').click()
+    await tab(page).getByText('Audit log', { exact: true }).click()
     await tab(page)
-      .getByText(/began a new store; the one before · outboxconfig\.unreadable-\S+ · the key is lost/)
+      .getByText(/began a new store; the previous store · outboxconfig\.unreadable-\S+ · the key is lost/)
       .waitFor()
   })
 })
