@@ -8,7 +8,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readDialog } from './lib/dialog.mjs'
 
-const MAX_BYTES = 400_000
+const MAX_BYTES = 600_000
 // What the editor keeps on a node for itself, and would write over: `status` is what a node shows beneath it.
 const EDITORS_OWN = new Set(
   'id type z x y w h g d l _ _def status icon info users valid changed dirty moved selected highlighted resize ports'

@@ -1,16 +1,15 @@
-/** What the README tells of codes and settings is what there is. */
+/** What the README and the guides tell of codes and settings is what there is. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
 const ROOT = path.join(__dirname, '../../..')
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8')
-const readme = read('README.md')
 const { redox } = JSON.parse(read('nodes/redox-config/locales/en-US/redox-config.json')) as {
   redox: Record<'label' | 'example', Record<string, string>>
 }
 
-describe('README', () => {
+describe('README and guides', () => {
   it('names the package wherever npx starts the sandbox: redox-sandbox alone is no package of ours', () => {
     const texts = ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'CONTRIBUTING.md', 'src/sandbox/cli.ts']
     const docs = readdirSync(path.join(ROOT, 'docs')).flatMap((name) =>
@@ -18,12 +17,12 @@ describe('README', () => {
     )
     const wrong = [...texts, ...docs].filter((file) => /npx (--yes |-y )?redox-sandbox/.test(read(file)))
     assert.deepEqual(wrong, [])
-    assert.match(readme, /`npx -p @ehr-flows\/node-red-redox redox-sandbox`/)
+    assert.match(read('docs/sandbox.md'), /^npx -p @ehr-flows\/node-red-redox redox-sandbox /m)
   })
 
   it('lists every error code once, and no other', () => {
     const codes = [...read('src/errors.ts').matchAll(/^ {2}\| '(REDOX_\w+)'/gm)].map(([, code]) => code)
-    const listed = [...readme.matchAll(/^\| `(REDOX_\w+)` /gm)].map(([, code]) => code)
+    const listed = [...read('docs/errors.md').matchAll(/^\| `(REDOX_\w+)` /gm)].map(([, code]) => code)
     assert.ok(codes.length > 20)
     assert.deepEqual(listed.sort(), codes.sort())
   })

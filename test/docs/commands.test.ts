@@ -1,0 +1,329 @@
+/** Every command, snippet and output of the README and the guides: run, compared, or listed with a reason. */
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { runInNewContext } from 'node:vm'
+import { Client } from 'pg'
+import { openStore } from '../../src/durable/open-store'
+import { placeIn } from '../../src/durable/place'
+import { FaultPlan } from '../../src/sandbox/faults'
+import { accept } from '../durable/messages'
+import { POSTGRES, server } from '../durable/stores'
+import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import { AdminClient, askRaw } from '../lib/client'
+import { freePort, startNodeRed } from '../lib/node-red'
+import { OutboxClient } from '../lib/outbox'
+import { reply, ScriptedServer } from '../lib/scripted-server'
+import { BLOCKS, commandsOf, read, ROOT, type Block } from './pages'
+
+const run = promisify(execFile)
+const { name, version } = JSON.parse(read('package.json')) as { name: string; version: string }
+const TARBALL = `${name.replace('@', '').replace('/', '-')}-${version}.tgz`
+
+/** What no test here runs, and why. */
+const NOT_RUN: Record<string, string> = {
+  [`npm install ${name}`]: 'the package is not published',
+  'npm ci': 'the tests need what it installs; .ci/run begins with it',
+  'npm pack': '.ci/run packs, and installs the result into Node-REDs of its own',
+  'cd ~/.node-red': 'goes with the next one',
+  [`npm install /path/to/node-red-redox/${TARBALL}`]: 'the same as in .ci/run, which knows the path',
+}
+const NO_DOCKER = 'needs Docker, and an image from a registry'
+
+const SANDBOX = /^npx -p @ehr-flows\/node-red-redox redox-sandbox /
+const STORE = /^npx -p @ehr-flows\/node-red-redox redox-store /
+
+/** By what a block is recognized; `it` below runs what they name. */
+const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
+  { what: 'commands', is: ({ language }) => language === 'sh' },
+  { what: 'settings.js', is: ({ language, text }) => language === 'js' && text.includes('module.exports') },
+  { what: 'rights of PostgreSQL', is: ({ language }) => language === 'sql' },
+  {
+    what: 'answers of the outbox',
+    is: ({ page, language }) => page === 'docs/outbox.md' && language === 'json',
+  },
+  { what: 'output of npm ci', is: ({ text }) => text.startsWith('npm warn install-scripts') },
+  {
+    what: 'output of npm start',
+    is: ({ text }) => text.includes('The answers come from the built-in sandbox'),
+  },
+  { what: 'output of redox-sandbox', is: ({ text }) => text.startsWith('Redox sandbox at ') },
+  { what: 'output of redox-store', is: ({ text }) => text.startsWith('embedded:3f2a ') },
+  {
+    what: 'a fault plan',
+    is: ({ page, language }) => page === 'docs/sandbox-faults.md' && language === 'text',
+  },
+  {
+    what: 'the folders of the repository',
+    is: ({ page, language }) => page === 'CONTRIBUTING.md' && language === 'text',
+  },
+  { what: 'a drawing', is: ({ text }) => text.includes('──►') },
+  { what: NO_DOCKER, is: ({ language }) => language === 'yaml' },
+]
+
+const blocksOf = (what: string): Block[] => {
+  const { is } = HANDLED.find((one) => one.what === what)!
+  const found = BLOCKS.filter(is)
+  assert.ok(found.length > 0, `no block: ${what}`)
+  return found
+}
+const COMMANDS = blocksOf('commands').flatMap((block) => commandsOf(block))
+const isStart = (command: string): boolean => command === 'npm start'
+const isCurl = (command: string): boolean => command.startsWith('curl ')
+const isSbom = (command: string): boolean => command.startsWith('npm sbom ')
+
+/** What differs from run to run. */
+const shapeOf = (text: string): string =>
+  text
+    .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '<uuid>')
+    .replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>')
+    .replaceAll(/ +/g, ' ')
+    .trimEnd()
+
+/** As a shell takes them, with nothing but words and double quotes. */
+const wordsOf = (text: string): string[] =>
+  [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word!)
+
+describe('commands and snippets of the pages', () => {
+  it('are all known here', () => {
+    const unknown = BLOCKS.filter((block) => !HANDLED.some(({ is }) => is(block)))
+    assert.deepEqual(unknown, [], 'run it here, or list it with a reason')
+    const runs = (command: string): boolean =>
+      isStart(command) ||
+      isCurl(command) ||
+      isSbom(command) ||
+      SANDBOX.test(command) ||
+      STORE.test(command) ||
+      command in NOT_RUN
+    assert.deepEqual(
+      COMMANDS.filter((command) => !runs(command)),
+      [],
+    )
+    assert.deepEqual(
+      Object.keys(NOT_RUN).filter((command) => !COMMANDS.includes(command)),
+      [],
+      'no page has it any more',
+    )
+  })
+
+  it('npm ci: warns of the one package with an install script', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { version: string; hasInstallScript?: boolean; optional?: boolean }>
+    }
+    const scripts = Object.entries(packages).filter(
+      ([place, { hasInstallScript }]) => hasInstallScript && place !== 'node_modules/fsevents',
+    )
+    const named = scripts.map(([place, { version }]) => `${place.replace('node_modules/', '')}@${version}`)
+    for (const { text } of blocksOf('output of npm ci'))
+      assert.deepEqual([...text.matchAll(/\S+@\d\S+/g)].map(String), named)
+  })
+
+  it('npm start: answers what the README shows', async function () {
+    this.timeout(120_000)
+    const { stdout } = await run(process.execPath, [path.join(ROOT, 'scripts/start.mjs'), '--once'], {
+      cwd: ROOT,
+    })
+    const answers = (text: string): string[] =>
+      shapeOf(text)
+        .split('\n')
+        .filter((line) => line.includes(' HTTP ') || line.startsWith('The answers come'))
+        .sort()
+    for (const { text } of blocksOf('output of npm start')) assert.deepEqual(answers(text), answers(stdout))
+  })
+
+  it('npm sbom: lists what is there at run time', async function () {
+    this.timeout(60_000)
+    for (const command of COMMANDS.filter(isSbom)) {
+      const [npm, ...args] = wordsOf(command)
+      const { stdout } = await run(npm!, args, { cwd: ROOT, shell: process.platform === 'win32' })
+      const { components } = JSON.parse(stdout) as { components: { name: string }[] }
+      const names = components.map((one) => one.name)
+      assert.ok(names.includes('undici') && names.includes('jose'), names.join(', '))
+      assert.ok(!names.includes('mocha'))
+    }
+  })
+
+  it('redox-sandbox: starts and prints what the page shows', async function () {
+    this.timeout(60_000)
+    const commands = COMMANDS.filter((command) => SANDBOX.test(command))
+    assert.equal(commands.length, 2)
+    for (const command of commands) {
+      const port = String(await freePort())
+      const args = wordsOf(command.replace(SANDBOX, '')).map((word) => (word === '8787' ? port : word))
+      const child = spawn(process.execPath, [path.join(ROOT, 'dist/src/sandbox/cli.js'), ...args])
+      let said = ''
+      for await (const chunk of child.stdout) {
+        said += String(chunk)
+        if (said.includes('Legacy secret')) child.kill()
+      }
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+      if (args.includes('--port')) assert.ok(said.includes(`http://127.0.0.1:${port}`))
+      for (const { text } of blocksOf('output of redox-sandbox'))
+        assert.ok(shapeOf(said).startsWith(shapeOf(text)), said)
+    }
+  })
+
+  it('a fault plan that can be read', () => {
+    for (const { text } of blocksOf('a fault plan')) assert.ok(new FaultPlan(text))
+  })
+
+  it('the folders of the repository are there', () => {
+    for (const { text } of blocksOf('the folders of the repository'))
+      for (const line of text.split('\n')) {
+        const [folder] = line.split(/\s/)
+        assert.ok(existsSync(path.join(ROOT, folder!.replace(/<\w+>.*/, ''))), line)
+      }
+  })
+
+  it('settings.js: Node-RED takes it, and it opens what the page says', async function () {
+    this.timeout(60_000)
+    const loaded = blocksOf('settings.js').map(({ text }) => {
+      const module = { exports: {} as { redox: object } }
+      runInNewContext(text, { module })
+      return module.exports.redox
+    })
+    // Objects of another context have other prototypes.
+    assert.deepEqual(JSON.parse(JSON.stringify(loaded)), [
+      { allowedOrigins: ['http://nodered.example:1880'] },
+      { contentWithoutAdminAuth: true },
+    ])
+    const content = 'redox/outbox/none/messages/none/content?reason=test'
+    const seen = async (redox: object): Promise<unknown[]> => {
+      // Reached by other machines: there the second setting counts.
+      const nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox })
+      try {
+        const headers = { origin: 'http://nodered.example:1880' }
+        const foreign = await askRaw(`${nodeRed.url}redox/outbox`, { headers })
+        const asked = await new AdminClient(nodeRed.url).ask(content)
+        return [foreign.status, ((await asked.json()) as { code: string }).code]
+      } finally {
+        await nodeRed.stop()
+      }
+    }
+    const [status, code] = await seen({})
+    assert.deepEqual([status, code], [403, 'REDOX_CONTENT_CLOSED'])
+    const [opened, other] = await seen(Object.assign({}, ...loaded) as object)
+    assert.equal(opened, 200)
+    assert.notEqual(other, 'REDOX_CONTENT_CLOSED')
+  })
+})
+
+describe('commands of the pages: the outbox by curl', function () {
+  this.timeout(60_000)
+  let redox: ScriptedServer
+  let nodeRed: GuardedNodeRed<'operator'>
+  before(async () => {
+    redox = await ScriptedServer.start()
+    nodeRed = await startWithUsers({ operator: '*' })
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await redox?.close()
+  })
+
+  it('each is answered as the page shows', async () => {
+    const client = new OutboxClient(nodeRed.url, nodeRed.tokens.operator)
+    await client.deploy(redox.url)
+    redox.script('send', reply(400, { Meta: { Errors: [{ Text: 'no such patient' }] } }))
+    const { id } = (await client.accept({ documentId: 'doc-1' })) as { id: string }
+    await client.until(id, 'parked')
+    redox.script('send')
+    const env = { ...process.env, TOKEN: nodeRed.tokens.operator, CONNECTION: 'outboxconfig', ID: id }
+    const asked: string[] = []
+    const answers: Record<string, unknown>[] = []
+    for (const command of COMMANDS.filter(isCurl)) {
+      const real = command
+        .replace('curl ', "curl --silent --show-error --write-out '\\n%{http_code}' ")
+        .replace('http://127.0.0.1:1880/', nodeRed.url)
+      const { stdout } = await run('bash', ['-c', real], { env })
+      const [, body, status] = /^([^]*)\n(\d+)$/.exec(stdout)!
+      asked.push(`${/redox\/outbox\S*?(?=[?"])/.exec(command)![0]} ${status!}`)
+      answers.push(body === '' ? {} : (JSON.parse(body!) as Record<string, unknown>))
+    }
+    const connection = 'redox/outbox/$CONNECTION'
+    assert.deepEqual(asked, [
+      'redox/outbox 200',
+      `${connection}/messages 200`,
+      `${connection}/messages/$ID 204`,
+      `${connection}/count 200`,
+      `${connection}/decisions 200`,
+    ])
+    const [, listed, , ...many] = answers as [object, { messages: { id: string }[] }, object, object, object]
+    assert.deepEqual(
+      listed.messages.map((message) => message.id),
+      [id],
+    )
+    const kinds = (answer: object): unknown =>
+      Object.entries(answer).map(([key, value]) => [key, typeof value])
+    const shown = blocksOf('answers of the outbox').map(({ text }) => JSON.parse(text) as object)
+    assert.deepEqual(shown.map(kinds), many.map(kinds))
+    await client.until(id, 'delivered')
+  })
+})
+
+describe('commands of the pages: stores', function () {
+  this.timeout(120_000)
+  const KEY = 'the key of these stores'
+  const hasPostgres = POSTGRES.missing() === undefined
+  let userDir: string
+  before(async () => {
+    if (hasPostgres) await POSTGRES.start()
+    userDir = await mkdtemp(path.join(tmpdir(), 'redox-docs-'))
+  })
+  after(async () => {
+    await rm(userDir, { recursive: true, force: true })
+    if (hasPostgres) await POSTGRES.stop()
+  })
+
+  const fill = async (id: string, url: string | undefined, count: number): Promise<void> => {
+    const contents = await openStore(placeIn(userDir, id, url), KEY)
+    await accept(contents, count)
+    await contents.store.close()
+  }
+
+  async function redoxStore(command: string, url?: string): Promise<string> {
+    const args = wordsOf(command.replace(STORE, ''))
+    const env = {
+      PATH: process.env['PATH'],
+      REDOX_STORE_KEY: KEY,
+      REDOX_TARGET_KEY: KEY,
+      REDOX_TARGET_URL: url,
+    }
+    const cli = path.join(ROOT, 'dist/src/durable/cli.js')
+    const { stdout } = await run(process.execPath, [cli, '--user-dir', userDir, ...args], { env })
+    return stdout
+  }
+
+  it('redox-store: says what the page shows', async () => {
+    const [list, verify, move, ...others] = COMMANDS.filter((command) => STORE.test(command))
+    assert.deepEqual(others, [])
+    await fill('3f2a', undefined, 3)
+    const said = (await redoxStore(list!)) + (await redoxStore(verify!))
+    for (const { text } of blocksOf('output of redox-store')) assert.equal(said.trimEnd(), text)
+    if (hasPostgres) assert.equal(await redoxStore(move!, server().url()), 'moved 3, left 0\n')
+  })
+
+  it('PostgreSQL: the rights that the page grants are enough', async function () {
+    if (!hasPostgres) return this.skip()
+    const url = server().url()
+    await fill('rights', url, 1)
+    const database = new Client({ connectionString: url })
+    await database.connect()
+    try {
+      await database.query(`CREATE ROLE app LOGIN PASSWORD 'secret'`)
+      const app = new URL(url)
+      app.username = 'app'
+      app.password = 'secret'
+      await assert.rejects(fill('rights', app.href, 1), { code: 'REDOX_STORE_UNAVAILABLE' })
+      for (const { text } of blocksOf('rights of PostgreSQL')) await database.query(text)
+      await fill('rights', app.href, 1)
+    } finally {
+      await database.end()
+    }
+  })
+})

@@ -1,0 +1,136 @@
+/** The drill of docs/outage.md, played: Redox is away for a while, and what a person sees and presses. */
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { startSandbox, type Sandbox } from '../../src/sandbox'
+import { eventually } from '../lib/client'
+import { flowTo, OutboxClient, type Json } from '../lib/outbox'
+import { freePort, startNodeRed, type NodeRed } from '../lib/node-red'
+import { read } from './pages'
+
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const KEY = { clientId: 'client', keyId: 'key', publicKey: publicKey.export({ format: 'jwk' }) }
+/** A tenth of a second short of eight: long enough for a deploy, short enough for a test. */
+const SHORT_HOURS = '0.0022'
+
+/** Keeps what the statuses and the Catch node of the flow say. */
+const WITNESSES = [
+  { id: 'outagestatus', type: 'status', z: 'outboxtab', scope: ['outboxsend'], wires: [['outagestatuses']] },
+  {
+    ...{ id: 'outagestatuses', type: 'function', z: 'outboxtab', wires: [[]] },
+    func: "global.set('status', msg.status.fill + ': ' + msg.status.text)",
+  },
+  { id: 'outagecatch', type: 'catch', z: 'outboxtab', scope: null, wires: [['outageerrors']] },
+  {
+    ...{ id: 'outageerrors', type: 'function', z: 'outboxtab', wires: [[]] },
+    func: "global.set('errors', [...(global.get('errors') || []), msg.error.code])",
+  },
+]
+
+describe('docs/outage.md', function () {
+  this.timeout(90_000)
+  const page = read('docs/outage.md')
+  let port: number
+  let sandbox: Sandbox
+  let nodeRed: NodeRed
+  let client: OutboxClient
+  let parked: string
+
+  before(async () => {
+    port = await freePort()
+    await comeBack('endpoint reset-after-accept once')
+    nodeRed = await startNodeRed()
+    client = new OutboxClient(nodeRed.url)
+    await deploy()
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await sandbox?.close()
+  })
+
+  /** The same Redox again: at its address, with the key that it knows. */
+  async function comeBack(faults = ''): Promise<void> {
+    sandbox = await startSandbox({ port, faults })
+    sandbox.registerOAuthKey(KEY)
+  }
+
+  async function deploy(settings: object = {}): Promise<void> {
+    const flow = flowTo(`http://127.0.0.1:${port}`, { storeLateMinutes: '0.05', ...settings })
+    const connection = flow.find((node) => 'type' in node && node.type === 'redox-config') as Json
+    connection['credentials'].privateKey = privateKey.export({ type: 'pkcs8', format: 'pem' })
+    await client.deployFlows([...flow, ...WITNESSES])
+    await eventually('the outbox is open', async () => 'counts' in (await client.connection()))
+  }
+
+  async function kept(name: string): Promise<unknown> {
+    const { msg = 'null' } = (await (await client.ask(`context/global/${name}`)).json()) as { msg?: string }
+    return name === 'status' || msg === '(undefined)' ? msg : JSON.parse(msg)
+  }
+
+  /** What the status of the node says, and that the page tells the same. */
+  async function statusIs(colour: string, text: string): Promise<void> {
+    await eventually(`${colour}: ${text}`, async () => (await kept('status')) === `${colour}: ${text}`)
+    assert.ok(page.includes(`\`${text}\``), `the page does not tell of the status ${text}`)
+  }
+
+  const documents = (): unknown[] =>
+    sandbox.received.map(({ delivered }) => (delivered as Json)['Note'].DocumentID as unknown)
+
+  it('one message loses its answer: it is parked, and its destination stops', async () => {
+    ;({ id: parked } = (await client.accept({ documentId: 'doc-1' })) as { id: string })
+    assert.equal((await client.until(parked, 'parked'))['reason'], 'REDOX_OUTCOME_UNKNOWN')
+    assert.deepEqual(await kept('errors'), ['REDOX_OUTCOME_UNKNOWN'])
+    assert.deepEqual(documents(), ['doc-1'])
+  })
+
+  it('Redox is away: what comes waits, and no error leaves the node', async () => {
+    await sandbox.close()
+    await client.accept({ documentId: 'doc-2' })
+    await client.accept({ documentId: 'doc-3' })
+    // A deploy forgets which message was accepted last, and nothing else.
+    await deploy()
+    await statusIs('red', 'waiting 2 · parked 1 · stopped')
+    assert.deepEqual(await kept('errors'), ['REDOX_OUTCOME_UNKNOWN'])
+  })
+
+  it('the parked one is found in the dashboard: its destination goes on, and waits for Redox', async () => {
+    assert.equal((await client.decide(parked, 'mark-delivered', 'found in the dashboard')).status, 204)
+    await statusIs('yellow', 'waiting 2')
+    await eventually('the first one was tried in vain', async () => {
+      const [first, second] = await client.messages('state=waiting&order=oldest')
+      return first!['reason'] === 'REDOX_NETWORK' && second!['attempts'] === 0
+    })
+    assert.ok(page.includes('`REDOX_NETWORK`'))
+    assert.deepEqual(await kept('errors'), ['REDOX_OUTCOME_UNKNOWN'])
+  })
+
+  it('Redox is back: all is delivered in order, and nothing is pressed', async () => {
+    await comeBack()
+    await eventually('all is delivered', async () => (await client.messages('state=delivered')).length === 3)
+    assert.deepEqual(documents(), ['doc-2', 'doc-3'])
+  })
+
+  it('an outage beyond Try for: the first one is parked, the next waits behind it', async () => {
+    await sandbox.close()
+    await deploy({ storeRetryHours: SHORT_HOURS })
+    const { id } = await client.accept({ documentId: 'doc-4' })
+    const { id: next } = await client.accept({ documentId: 'doc-5' })
+    assert.equal((await client.until(id as string, 'parked'))['reason'], 'REDOX_NETWORK')
+    assert.equal((await client.get(`messages/${next}`))['state'], 'waiting')
+    assert.deepEqual(await kept('errors'), ['REDOX_OUTCOME_UNKNOWN', 'REDOX_NETWORK'])
+    await eventually('red', async () => /^red: .*parked 1 · stopped$/.test(String(await kept('status'))))
+  })
+
+  it('many decisions at once: Try for longer, then Send again', async () => {
+    await comeBack()
+    const decide = async (action: string, more: object = {}): Promise<Json> => {
+      const { count, till } = await client.get(`count?action=${action}`)
+      const filter = { till }
+      const body = { filter, action, count, reason: 'Redox is back', ...more }
+      return (await (await client.post('redox/outbox/outboxconfig/decisions', body)).json()) as Json
+    }
+    assert.deepEqual(await decide('extend', { hours: 24 }), { decided: 1, left: 0 })
+    assert.deepEqual(await decide('resend'), { decided: 1, left: 0 })
+    await eventually('all is delivered', async () => (await client.messages('state=delivered')).length === 5)
+    assert.deepEqual(documents(), ['doc-4', 'doc-5'])
+  })
+})

@@ -1,0 +1,140 @@
+/** Links lead somewhere, and what the pages list is what there is. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { anchorsOf, PAGES, proseOf, read, ROOT } from './pages'
+
+const LINK = /!?\[[^\]]*\]\(([^()\s]+)\)/g
+/** Pages of the repository that are not shipped, as the shipped ones link to them. */
+const REPOSITORY = /^https:\/\/github\.com\/ehr-flows\/node-red-redox\/(?:blob|tree)\/main\/(.+)$/
+const { scripts, node_red: nodes } = manifest()
+
+function manifest(): { scripts: Record<string, string>; node_red: string[] } {
+  const { scripts, ...others } = JSON.parse(read('package.json')) as {
+    scripts: Record<string, string>
+    'node-red': { nodes: Record<string, string> }
+  }
+  return { scripts, node_red: Object.keys(others['node-red'].nodes) }
+}
+
+const linksOf = (page: string): string[] => [...proseOf(page).matchAll(LINK)].map(([, target]) => target!)
+
+/** Why a link of a page leads nowhere; undefined: it does not. */
+function faultOf(page: string, target: string): string | undefined {
+  const inRepository = REPOSITORY.exec(target)?.[1]
+  if (inRepository === undefined && /^[a-z]+:/.test(target)) return undefined
+  const [place, anchor] = (inRepository ?? target).split('#') as [string, string | undefined]
+  const base = inRepository === undefined ? path.dirname(page) : '.'
+  const file = place === '' ? page : path.normalize(path.join(base, place))
+  if (file.startsWith('..') || !existsSync(path.join(ROOT, file))) return 'no such file'
+  if (anchor === undefined) return undefined
+  return anchorsOf(file).has(anchor) ? undefined : 'no such heading'
+}
+
+const deadLinks = (page: string): string[] =>
+  linksOf(page).flatMap((target) => {
+    const fault = faultOf(page, target)
+    return fault === undefined ? [] : [`${page}: ${target}: ${fault}`]
+  })
+
+describe('pages', () => {
+  it('have links that lead to files and headings', () => {
+    assert.ok(PAGES.length > 15)
+    assert.ok(PAGES.flatMap(linksOf).length > 80)
+    assert.deepEqual(PAGES.flatMap(deadLinks), [])
+  })
+
+  it('a link that leads nowhere is found', () => {
+    assert.equal(faultOf('docs/files.md', 'no-such-page.md'), 'no such file')
+    assert.equal(faultOf('docs/files.md', 'durable.md#no-such-heading'), 'no such heading')
+    assert.equal(faultOf('docs/files.md', '#no-such-heading'), 'no such heading')
+    assert.equal(faultOf('README.md', '../elsewhere'), 'no such file')
+    assert.equal(faultOf('docs/files.md', '#name-and-type'), undefined)
+  })
+
+  it('are all reached from the index of the guides', () => {
+    const linked = linksOf('docs/README.md').map((target) => target.split('#')[0])
+    const guides = readdirSync(path.join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
+    const forgotten = guides.filter((name) => name !== 'README.md' && !linked.includes(name))
+    assert.deepEqual(forgotten, [])
+  })
+
+  it('shipped: link to what is shipped, to pictures, or to the repository', () => {
+    const shipped = read('scripts/package-files.txt').split('\n')
+    const guides = shipped.filter((file) => file.endsWith('.md'))
+    assert.ok(guides.includes('docs/files.md'))
+    const outside = guides.flatMap((page) =>
+      linksOf(page)
+        .filter((target) => !/^[a-z]+:|^#/.test(target) && !/\.(png|svg|gif)$/.test(target))
+        .map((target) => path.normalize(path.join(path.dirname(page), target.split('#')[0]!)))
+        .filter((file) => !shipped.includes(file))
+        .map((file) => `${page}: ${file}`),
+    )
+    assert.deepEqual(outside, [])
+  })
+
+  it('name guides of the code that exist', () => {
+    const sources = ['src', 'nodes', 'plugins', 'resources', 'examples'].flatMap((folder) =>
+      readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.(ts|js|json|html)$/.test(name))
+        .map((name) => path.join(folder, name)),
+    )
+    const cited = sources.flatMap((file) =>
+      [...read(file).matchAll(/docs\/[\w-]+\.md(?:#[\w-]+)?/g)].map(([guide]) => guide),
+    )
+    assert.ok(cited.length > 3)
+    assert.deepEqual(
+      cited.filter((guide) => faultOf('README.md', guide) !== undefined),
+      [],
+    )
+  })
+
+  it('name npm scripts and files of ours that exist', () => {
+    const named = PAGES.flatMap((page) =>
+      [...read(page).matchAll(/`(npm run|node|npm) ([^`]+)`/g)].map(([, tool, rest]) => ({ tool, rest })),
+    )
+    const wrong = named.flatMap(({ tool, rest }) => {
+      const words = rest!.split(/\s+/)
+      if (tool === 'npm run') return words[0]! in scripts ? [] : [rest]
+      if (tool === 'npm') return []
+      const file = words.find((word) => !word.startsWith('-'))!
+      return existsSync(path.join(ROOT, file)) ? [] : [rest]
+    })
+    assert.ok(named.length > 5)
+    assert.deepEqual(wrong, [])
+  })
+})
+
+describe('README: what it lists', () => {
+  const readme = read('README.md')
+  const firstCells = (heading: string): string[] => {
+    const [, section] = new RegExp(`\\n## ${heading}\\n([^]*?)\\n## `).exec(readme)!
+    const rows = [...section!.matchAll(/^\| ([^|]+?) +\|/gm)].map(([, cell]) => cell!)
+    return rows.slice(2)
+  }
+
+  it('has about 900 words beside code and tables', () => {
+    const prose = readme.replaceAll(/```[^]*?```/g, '').replaceAll(/^\|.*$/gm, '')
+    const words = prose.split(/\s+/).filter(Boolean).length
+    assert.ok(words >= 850 && words <= 950, `${words} words`)
+  })
+
+  it('every node', () => {
+    assert.deepEqual(
+      firstCells('Nodes').map((cell) => cell.replaceAll('`', '')),
+      nodes,
+    )
+  })
+
+  it('every example', () => {
+    const files = readdirSync(path.join(ROOT, 'examples')).filter((name) => name.endsWith('.json'))
+    assert.deepEqual(
+      firstCells('Examples'),
+      files.map((name) => name.replace('.json', '')),
+    )
+  })
+
+  it('a moving picture of at most 1 MB', () => {
+    assert.ok(readFileSync(path.join(ROOT, 'docs/send.gif')).length <= 1_000_000)
+  })
+})

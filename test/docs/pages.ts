@@ -1,0 +1,57 @@
+/** The pages that people read, and what stands in them. */
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+
+export const ROOT = path.join(__dirname, '../../..')
+
+export const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8')
+
+/** By their paths from the root; decisions (docs/adr) are for those who work on the package. */
+export const PAGES = [
+  ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
+  ...readdirSync(path.join(ROOT, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+]
+
+export interface Block {
+  page: string
+  language: string
+  text: string
+}
+
+const FENCED = /^( *)```(\w*)\n([^]*?)\n\1```$/gm
+
+/** What is fenced, as a reader copies it: without the indentation of the list that it stands in. */
+export const BLOCKS: Block[] = PAGES.flatMap((page) =>
+  [...read(page).matchAll(FENCED)].map(([, indent, language, text]) => ({
+    ...{ page, language: language! },
+    text: text!.replaceAll(new RegExp(`^${indent!}`, 'gm'), ''),
+  })),
+)
+
+/** The commands of a block; one may go over several lines. */
+export const commandsOf = ({ text }: Block): string[] =>
+  text
+    .replaceAll(/\\\n */g, '')
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+
+/** Without code, in which brackets and stars are no Markdown. */
+export const proseOf = (page: string): string =>
+  read(page)
+    .replaceAll(FENCED, '')
+    .replaceAll(/(`+)[^`]+?\1/g, '')
+
+/** As GitHub makes them. */
+export function anchorsOf(page: string): Set<string> {
+  const anchors = new Set<string>()
+  for (const [, heading] of read(page)
+    .replaceAll(FENCED, '')
+    .matchAll(/^#+ (.+)$/gm)) {
+    const plain = heading!.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase()
+    const anchor = plain.replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-')
+    let unique = anchor
+    for (let count = 1; anchors.has(unique); count++) unique = `${anchor}-${count}`
+    anchors.add(unique)
+  }
+  return anchors
+}
