@@ -132,7 +132,7 @@ async function drawOutbox(page) {
     return waiting === 1 && delivered === 1
   }, 'one message waits, one is delivered')
   const status = (index, text) => page.locator(`[id="outboxnote${index}"]`, { hasText: text }).waitFor()
-  await Promise.all([status(1, 'stopped'), status(2, 'stopped'), status(3, 'sandbox 200')])
+  await Promise.all([status(1, 'stopped'), status(2, 'stopped'), status(3, /sandbox 200 embed [\da-f]{8}$/)])
   await showTab(page, 'outbox')
   const tab = page.locator('.redox-outbox')
   await tab.locator('.redox-outbox-filters button').first().click()
@@ -146,23 +146,27 @@ async function drawOutbox(page) {
 
 /** The note of the first example on a durable connection, whose sandbox refuses the first message. */
 function outboxFlow(flow) {
+  const { env } = flow.find(({ type }) => type === 'tab')
   const note = flow.find(({ type }) => type === 'redox-datamodel-note')
   const button = flow.find(({ type }) => type === 'inject')
   const z = 'outboxtab'
   const to = (name, index, destination) => [
-    { ...button, ...{ id: `outbox${name}`, z, name: `letter ${index}`, x: 160, y: 60 + index * 60 } },
     {
-      ...note,
-      ...{ id: `outboxnote${index}`, z, name: 'send note', connection: 'outboxconfig', destination },
+      ...button,
+      ...{ id: `outbox${name}`, z, g: undefined, name: `letter ${index}`, x: 160, y: 60 + index * 60 },
+    },
+    {
+      ...{ ...note, id: `outboxnote${index}`, z, g: undefined, connection: 'outboxconfig' },
+      ...{ destination, destinationType: 'str' },
     },
   ]
   const pairs = [
-    to('refused', 1, note.destination),
-    to('waiting', 2, note.destination),
+    to('refused', 1, 'af394f14-b34a-464f-8d24-895f370af4c9'),
+    to('waiting', 2, 'af394f14-b34a-464f-8d24-895f370af4c9'),
     to('delivered', 3, '7ce6f387-c33c-417d-8682-81e83628cbd9'),
   ]
   return [
-    { id: z, type: 'tab', label: 'Letters' },
+    { id: z, type: 'tab', label: 'Letters', env },
     {
       ...flow.find(({ type }) => type === 'redox-config'),
       ...{ id: 'outboxconfig', name: 'Letters, durable', delivery: 'durable', store: 'embedded' },

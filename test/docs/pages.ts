@@ -55,3 +55,24 @@ export function anchorsOf(page: string): Set<string> {
   }
   return anchors
 }
+
+/** What differs from run to run. */
+export const shapeOf = (text: string): string =>
+  text
+    .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '<uuid>')
+    .replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>')
+    .replaceAll(/ +/g, ' ')
+    .trimEnd()
+
+/** The lines of `npm start` that say what came of each button; they come in any order. */
+export const answersOf = (text: string): string[] =>
+  shapeOf(text)
+    .split('\n')
+    .filter((line) => line.includes(' HTTP ') || line.startsWith('The answers come'))
+    .sort()
+
+/** What a page shows of the output of `npm start`. */
+export const shownAnswers = (): string[][] =>
+  BLOCKS.filter(({ text }) => text.includes('The answers come from the built-in sandbox')).map(({ text }) =>
+    answersOf(text),
+  )
