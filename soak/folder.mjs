@@ -108,7 +108,7 @@ function mb(bytes) {
   return `${(bytes / 1e6).toFixed(1)} MB`
 }
 
-/** One line for each that left *send scan*. */
+/** One line for each that left *Redox media*. */
 function answersIn(file) {
   return readFileSync(file, 'utf8').split('\n').filter(Boolean).length
 }
