@@ -277,10 +277,14 @@
   function preparePreview(form, node, connection) {
     const section = form.find('.redox-preview')
     const result = section.find('.redox-preview-result')
+    let shown = 0
     async function show() {
+      // An answer that comes late would replace what the form asked for since.
+      const mine = ++shown
+      const tell = (...parts) => mine === shown && result.empty().append(...parts)
       const config = connection()
-      if (!config) return result.empty().append(line('', text('preview.empty')))
-      result.empty().append(line('', text('preview.working')))
+      if (!config) return tell(line('', text('preview.empty')))
+      tell(line('', text('preview.working')))
       const saved = Object.keys(config._def.defaults).map((name) => [name, config[name]])
       try {
         const preview = await ask('redox/preview', {
@@ -290,9 +294,9 @@
           connectionId: config.id,
           connection: Object.fromEntries(saved),
         })
-        result.empty().append(previewParts(node, preview))
+        tell(previewParts(node, preview))
       } catch (failure) {
-        result.empty().append(line('redox-bad', failure))
+        tell(line('redox-bad', failure))
       }
     }
     let planned

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Locator } from 'playwright-core'
 import { ScriptedServer } from '../lib/scripted-server'
-import { drop, field, form, openNode, SENDERS, setValues, type } from './dialogs'
+import { cancel, drop, field, form, openNode, SENDERS, setValues, type } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
 const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
@@ -126,6 +126,30 @@ describe('preview in the editor', function () {
       assert.equal(await field(page(), 'way').inputValue(), 'upload')
     })
   }
+
+  it('keeps what the form asked for last when an earlier answer comes later', async () => {
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    await page().route('**/redox/preview', async (route) => {
+      await held
+      await route.continue()
+    })
+    await openNode(page(), ids.get('redox-datamodel-note')!)
+    const section = form(page()).locator('.redox-preview')
+    await setValues(page(), { connection: 'connection' })
+    const asked = page().waitForRequest('**/redox/preview')
+    await section.locator('summary').click()
+    const request = await asked
+    await setValues(page(), { connection: '_ADD_' })
+    await section.getByText('Select a connection first.').waitFor()
+    release()
+    await (await request.response())!.finished()
+    // What the editor does with an answer, it has done when the next one is there.
+    await page().evaluate(() => fetch('settings').then((answer) => answer.text()))
+    assert.equal(await section.locator('.redox-preview-result').innerText(), 'Select a connection first.')
+    await page().unroute('**/redox/preview')
+    await cancel(page())
+  })
 
   it('says what is missing in German, of the form and of the message, each once', async () => {
     const note = {
