@@ -235,7 +235,7 @@ describe('durable delivery in the editor', function () {
     await setValues(page(), { storeUrl: 'x', storeKey: 'short', storeRetryHours: '0' })
     await done(page())
     assert.deepEqual((await nodeOf(page(), connection))['validationErrors'], [
-      'Speicherschlüssel braucht mindestens 16 Zeichen.',
+      'Speicherschlüssel muss mindestens 16 Zeichen haben.',
       'Datenbank-URL muss eine Adresse wie postgresql://user:password@host/database sein.',
       'Wiederholen für (h) muss eine Zahl größer als 0 sein.',
     ])
