@@ -10,10 +10,13 @@ const texts = z.array(z.string()).optional()
 // By Redox's own page seconds may be left out, and the colon of the offset (facts 9.20).
 const dateTime = z
   .string()
-  .regex(/^\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)$/, {
-    message: 'Write it like 2026-01-31T10:00:00.000Z.',
-    abort: true,
-  })
+  .regex(
+    /^\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.,]\d+)?)?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)$/,
+    {
+      message: 'Write it like 2026-01-31T10:00:00.000Z.',
+      abort: true,
+    },
+  )
   .refine(isRealDate, NO_SUCH_DATE)
   .nullish()
 const uuid = z

@@ -217,10 +217,18 @@ const chooseOrder: Choice = (elements, wanted, report) => {
 const isWithoutValue = (result: Json): boolean => isBlank(getAt(result, ['Value']))
 
 /** The first result that waits for a value: one of the form's code, if there is such. */
-const chooseResult: Choice = (elements, { Code }) => {
+const chooseResult: Choice = (elements, wanted) => {
+  const { Code } = wanted
   const free = elements.flatMap((result, index) => (isWithoutValue(result) ? [index] : []))
   const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)
-  return ofCode ?? free[0] ?? elements.length
+  const index = ofCode ?? free[0] ?? elements.length
+  const chosen = elements[index]
+  // What another code means.
+  if (isObject(chosen) && !isBlank(Code) && !isBlank(chosen.Code) && chosen.Code !== Code) {
+    delete chosen.Description
+    delete chosen.Codeset
+  }
+  return index
 }
 
 const choicesFor = ({ files }: DataModelInput): Record<string, Choice> => ({

@@ -271,9 +271,10 @@ const chooseIdentifier: Choice = (identifiers, wanted, report) =>
   onlyOf(
     indexesOf(
       identifiers,
-      ({ system, _system, type, use }) =>
+      ({ system, _system, type, use, period }) =>
         isSame(system, wanted.system) &&
         use !== 'old' &&
+        isBlank(getAt(period, ['end'])) &&
         (!isBlank(system) || (type === undefined && _system === undefined)),
     ),
     identifiers,
@@ -287,6 +288,18 @@ const chooseIdentifier: Choice = (identifiers, wanted, report) =>
 
 /** The official name, else the usual one, else the only one without a use. Others are kept as they are. */
 const chooseName: Choice = (names, wanted, report) => {
+  const index = nameIndex(names, wanted, report)
+  const chosen = names[index]
+  // The whole name as one text would go on to say the other name.
+  if (isObject(chosen) && isRenamed(chosen, wanted)) delete chosen.text
+  return index
+}
+
+const isRenamed = (name: JsonObject, wanted: JsonObject): boolean =>
+  (wanted.family !== undefined && wanted.family !== name.family) ||
+  (wanted.given !== undefined && getAt(wanted, ['given', 0]) !== getAt(name, ['given', 0]))
+
+const nameIndex: Choice = (names, wanted, report) => {
   for (const use of ['official', 'usual']) {
     const candidates = indexesOf(names, (name) => name.use === use && isBlank(getAt(name, ['period', 'end'])))
     if (candidates.length === 0) continue
@@ -421,6 +434,7 @@ function placeFiles(
       [leaf]: file.kind === 'reference' ? file.url : 'file',
       ...(!hasExtension(existing._title) && { title: getAt(existing, ['title']) ?? file.name }),
     })
+    for (const name of [leaf, 'contentType']) presentNow(resource, [...path, name])
     return { way, path: ['entry', index, 'resource', ...path, leaf] }
   })
 }

@@ -35,9 +35,18 @@ export function parseReference(text: string): Reference | undefined {
 
 export const resourceOf = (entry: JsonObject): JsonObject => entry.resource as JsonObject
 
-/** The entries that a reference leads to: none, one, or several that it does not tell apart. */
-export function entriesOf(entries: JsonObject[], reference: Reference): JsonObject[] {
+/**
+ * The entries that a reference leads to: none, one, or several that it does not tell apart.
+ * @param from the resource that refers: a relative reference is first of all one to the server that it is on
+ */
+export function entriesOf(entries: JsonObject[], reference: Reference, from?: JsonObject): JsonObject[] {
   if (reference.contained !== undefined) return []
+  const base = from && baseOf(entries.find((entry) => resourceOf(entry) === from)?.fullUrl)
+  if (base !== undefined && reference.url === undefined) {
+    const url = `${base}${reference.type!}/${reference.id!}`
+    const there = entriesOf(entries, { ...reference, url }).filter(({ fullUrl }) => isSameUrl(fullUrl, url))
+    if (there.length > 0) return there
+  }
   const found = entries.filter(
     (entry) => isTarget(entry, reference) && isVersion(resourceOf(entry), reference),
   )
@@ -45,6 +54,27 @@ export function entriesOf(entries: JsonObject[], reference: Reference): JsonObje
     ({ fullUrl }) => reference.url !== undefined && isSameUrl(fullUrl, reference.url),
   )
   return exact.length > 0 ? exact : found
+}
+
+/** `https://ehr.example/fhir/` of a resource's URL there. */
+const baseOf = (fullUrl: Json | undefined): string | undefined =>
+  typeof fullUrl === 'string' && /^https?:/i.test(fullUrl) ? RESTFUL.exec(fullUrl)?.[1] : undefined
+
+/** The identifier in a conditional reference such as `Patient?identifier=urn:mr|5`; undefined for any other text. */
+export function searchedIdentifier(text: string): JsonObject | undefined {
+  const [, escaped = ''] = /^Patient\?identifier=([^&]+)$/.exec(text) ?? []
+  const token = decoded(escaped)
+  if (!token.includes('|')) return undefined
+  const [system = '', value = ''] = token.split('|')
+  return value === '' ? undefined : { ...(system !== '' && { system }), value }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 function isTarget(entry: JsonObject, { type, id, url }: Reference): boolean {

@@ -1,7 +1,14 @@
 import type { Problem } from '../errors'
 import { isBlank, isSame } from './fields'
 import { getAt, isObject, type Json, type JsonObject } from './json'
-import { containedIn, entriesOf, parseReference, resourceOf, type Reference } from './references'
+import {
+  containedIn,
+  entriesOf,
+  parseReference,
+  resourceOf,
+  searchedIdentifier,
+  type Reference,
+} from './references'
 
 export interface Subject {
   /** the Patient that the main resource is about, in the message: where the form's fields go */
@@ -76,6 +83,8 @@ const isPatient = (type: Json | undefined): boolean => isBlank(type) || type ===
 
 function byReference(text: string, search: Search): Subject {
   const { entries, patients, main, form, refuse } = search
+  const searched = searchedIdentifier(text)
+  if (searched !== undefined) return byIdentifier(searched, search)
   const reference = parseReference(text)
   if (reference === undefined) return refuse(...NOT_TIED)
   if (reference.contained !== undefined) {
@@ -83,7 +92,7 @@ function byReference(text: string, search: Search): Subject {
     if (contained?.resourceType !== 'Patient') return refuse(...NOT_TIED)
     return { patient: contained, isNamed: true }
   }
-  const [found, ...others] = entriesOf(entries, reference)
+  const [found, ...others] = entriesOf(entries, reference, main)
   if (others.length > 0) {
     return refuse(
       'leads to several entries of the Bundle',

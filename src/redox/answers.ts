@@ -90,6 +90,7 @@ const withoutEntities = (text: string): string =>
 function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
     ...errors(meta.Errors),
+    ...errors(meta.errors),
     ...issues(json),
     ...list(json.entry).flatMap(outcomesOf).flatMap(issues),
     ...errors(json.errorDetail),
@@ -141,6 +142,7 @@ function issueWords(issue: unknown): string {
   const details = at('details')
   const texts = [
     isObject(details) ? named(details, 'text') : undefined,
+    ...(isObject(details) ? list(details.coding).map(({ display }) => display) : [details]),
     at('text'),
     at('diagnostics'),
     at('code'),
@@ -171,6 +173,8 @@ const outcomesOf = ({ response, resource }: Record<string, unknown>): Record<str
   ...(isObject(resource) && resource.resourceType === 'OperationOutcome' ? [resource] : []),
 ]
 
+const isAbsent = (value: unknown): boolean => value === undefined || value === null || value === ''
+
 function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFacts['entries'] {
   if (!isObject(entry.response)) return []
   const { status, location } = entry.response
@@ -179,7 +183,8 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   return [
     {
       part: `entry[${index}]`,
-      delivered: digits?.startsWith('2') === true && !failed,
+      // An entry may be answered without a status: then only an outcome says that it failed.
+      delivered: (isAbsent(status) || digits?.startsWith('2') === true) && !failed,
       ...(digits !== undefined && { status: Number(digits) }),
       ...(typeof location === 'string' && { location }),
     },

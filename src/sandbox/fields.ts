@@ -229,6 +229,6 @@ function isDay(value: string): boolean {
 function isDateTime(value: unknown): boolean {
   if (typeof value !== 'string') return false
   const [day, time] = [value.slice(0, 10), value.slice(10)]
-  const clock = /^T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$/
+  const clock = /^T([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2})?$/
   return isDay(day) && (time === '' || clock.test(time))
 }

@@ -213,6 +213,12 @@ describe('Data Model messages', () => {
         [measured, { ...waiting, Code: '11502-2', ...fileResult }, measured],
       ],
       [[{}], [{ Code: '11502-2', ...fileResult }]],
+      // What another code means goes with it.
+      [[{ Code: 'K', Codeset: 'L', Description: 'Potassium' }], [{ Code: '11502-2', ...fileResult }]],
+      [
+        [{ Code: '11502-2', Description: 'Report' }],
+        [{ Code: '11502-2', Description: 'Report', ...fileResult }],
+      ],
       [[null], [{ Code: '11502-2', ...fileResult }]],
     ]) {
       const { orders, files } = results([{ ID: '1', Results: before }], { fields: [CODE] })
@@ -506,6 +512,51 @@ describe('FHIR messages', () => {
     }
   })
 
+  it('are about the Patient on the server that the report is on, and the one that a search names', () => {
+    const at = (base: string, resource: object) => ({
+      fullUrl: `${base}/${(resource as { resourceType: string }).resourceType}/${(resource as { id: string }).id}`,
+      resource,
+    })
+    const [a, b] = ['https://a.example/fhir', 'https://b.example/fhir'] as const
+    const one = { resourceType: 'Patient', id: '1' }
+    for (const [home, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const entry = [at(other, one), at(home, about({ reference: 'Patient/1' })), at(home, one)]
+      const entries = entriesIn({ resourceType: 'Bundle', type: 'message', entry }, FORM)
+      assert.deepEqual(entries.find(({ fullUrl }) => fullUrl === `${home}/Patient/1`)!.resource, {
+        ...one,
+        ...filled,
+      })
+      assert.deepEqual(entries.find(({ fullUrl }) => fullUrl === `${other}/Patient/1`)!.resource, one)
+    }
+    const identified = { ...child, identifier: [{ system: 'urn:mr', value: 'C 1' }] }
+    const search = about({ reference: 'Patient?identifier=urn:mr%7CC%201' })
+    const [, , , found] = resourcesIn([search, mother, identified], FORM)
+    assert.deepEqual(found!.identifier, [...identified.identifier, ...filled.identifier])
+    refuses(
+      [about({ reference: 'Patient?identifier=urn:mr%7CD' }), mother, identified],
+      FORM,
+      /cannot be tied/,
+    )
+    refuses([about({ reference: 'Patient?name=Neu' }), mother, identified], FORM, /cannot be tied/)
+  })
+
+  it('fill an Attachment that was absent', () => {
+    const absent = {
+      extension: [
+        { url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' },
+      ],
+    }
+    const data = [{ ...report, presentedForm: [{ _contentType: absent, _data: absent }] }, mother]
+    const files = [{ file: PDF, way: 'embed' as const }]
+    const [, sent] = draft(data, [], { files }).message.body.entry as { resource: JsonObject }[]
+    assert.deepEqual(sent!.resource.presentedForm, [
+      { contentType: 'application/pdf', title: 'a.pdf', data: 'file' },
+    ])
+  })
+
   it('refuse two Patients of whom none is named, and a subject that leads to another', () => {
     refuses([report, mother, child], FORM, /subject does not say which of the 2 Patients/)
     refuses([report, mother, child], [], /subject does not say which of the 2 Patients/)
@@ -589,7 +640,12 @@ describe('FHIR messages', () => {
       return [identifier, name]
     }
     const typed = { type: { text: 'SSN' }, value: '1' }
-    for (const kept of [ssn, typed, { use: 'old', value: '1' }])
+    for (const kept of [
+      ssn,
+      typed,
+      { use: 'old', value: '1' },
+      { value: '1', period: { end: '2001-01-01' } },
+    ])
       assert.deepEqual(laid({ identifier: [kept] })[0], [kept, { value: 'MRN-5' }])
     assert.deepEqual(laid({ identifier: [ssn, { value: '4' }] })[0], [ssn, { value: 'MRN-5' }])
     const names: [object[], object[]][] = [
@@ -606,6 +662,8 @@ describe('FHIR messages', () => {
         [maiden, { family: 'A', given: ['B'] }],
         [maiden, { family: 'Neu', given: ['B'] }],
       ],
+      [[{ use: 'official', family: 'A', text: 'B A' }], [{ use: 'official', family: 'Neu' }]],
+      [[{ family: 'Neu', text: 'B Neu' }], [{ family: 'Neu', text: 'B Neu' }]],
       [
         [{ family: 'A' }, { family: 'B' }],
         [{ family: 'A' }, { family: 'B' }, { family: 'Neu' }],

@@ -106,6 +106,12 @@ describe('the words of an answer', () => {
       { type: 'about:blank', title: 'Bad Request', detail: 'No source', status: 400 },
       ['No source'],
     ],
+    [
+      'one whose words stand in a coding',
+      { issue: [{ severity: 'error', details: { coding: [{ code: 'x', display: 'Not known' }] } }] },
+      ['Not known'],
+    ],
+    ['Meta.errors in small letters', { Meta: { errors: [{ text: 'No' }] } }, ['No']],
     ['problem+json without a detail', { title: 'Bad Request', status: 400 }, ['Bad Request']],
   ]
   for (const [what, body, reasons] of shapes)
@@ -129,7 +135,8 @@ describe('the words of an answer', () => {
       [
         ['entry[0]', 201, true],
         ['entry[1]', 422, false],
-        ['entry[3]', undefined, false],
+        // Without a status nothing says that it failed.
+        ['entry[3]', undefined, true],
       ],
     )
   })
@@ -248,6 +255,9 @@ describe('outcomes of a send, row by row', () => {
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
     script = () => status(202, '')
     assert.equal((await send()).status, 202)
+    // The status of an entry may be left out; sent again, it would be in the chart twice.
+    script = () => status(200, { resourceType: 'Bundle', entry: [{ response: { location: LOCATION } }] })
+    assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
   })
 
   it('unknown: an empty 200 that does not say that it is empty may have been cut', async () => {
