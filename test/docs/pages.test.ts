@@ -108,7 +108,14 @@ describe('pages', () => {
 /** Labels of Node-RED, GitHub and Redox, and titles of a changelog. */
 const OF_OTHERS = [
   ...['Manage palette', 'Install', 'Import', 'Examples', 'View nodes', 'Information'],
-  ...['Verify server certificate', 'Plain Text', 'Rich Text', 'Report a vulnerability', 'Changed'],
+  ...[
+    'Catch → http response',
+    'Verify server certificate',
+    'Plain Text',
+    'Rich Text',
+    'Report a vulnerability',
+    'Changed',
+  ],
 ]
 
 /** An old label may stand in a changelog, and a glossary writes its words in italics. */
