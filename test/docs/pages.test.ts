@@ -105,6 +105,53 @@ describe('pages', () => {
   })
 })
 
+/** Labels of Node-RED, GitHub and Redox, and titles of a changelog. */
+const OF_OTHERS = [
+  ...['Manage palette', 'Install', 'Import', 'Examples', 'View nodes', 'Information'],
+  ...[
+    'Catch → http response',
+    'Verify server certificate',
+    'Plain Text',
+    'Rich Text',
+    'Report a vulnerability',
+    'Changed',
+  ],
+]
+
+/** An old label may stand in a changelog, and a glossary writes its words in italics. */
+const WITHOUT_LABELS = ['CHANGELOG.md', 'docs/glossary.md']
+
+describe('labels that the pages name', () => {
+  const texts = (value: unknown): string[] =>
+    typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [String(value)]
+  const json = (folder: string, pattern: RegExp): unknown[] =>
+    readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => pattern.test(name))
+      .map((name) => JSON.parse(read(path.join(folder, name))) as unknown)
+  const ofOurs = [...json('nodes', /en-US.*\.json$/), ...json('plugins', /en-US.*\.json$/)].flatMap(texts)
+  const ofExamples = json('examples', /\.json$/).flatMap((flow) =>
+    (flow as { name?: string; label?: string }[]).flatMap(({ name, label }) => [name, label]),
+  )
+  const exampleFiles = readdirSync(path.join(ROOT, 'examples')).map((name) => name.replace('.json', ''))
+  // The pages leave out units.
+  const shown = [...ofOurs, ...ofOurs.map((label) => label.replace(/ \((s|h|min|MB|KB)\)$/, ''))]
+  const known = new Set([...shown, ...ofExamples, ...exampleFiles, ...OF_OTHERS])
+
+  it('stand in the dialogs, the tabs or the examples', () => {
+    const named = PAGES.filter((page) => !WITHOUT_LABELS.includes(page)).flatMap((page) =>
+      [...proseOf(page).matchAll(/(?<![\w*])_(\p{Lu}[^_\n]*)_(?!\w)/gu)].map(([, label]) => ({
+        page,
+        label: label!,
+      })),
+    )
+    assert.ok(named.length > 60)
+    assert.deepEqual(
+      named.filter(({ label }) => !known.has(label)),
+      [],
+    )
+  })
+})
+
 describe('README: what it lists', () => {
   const readme = read('README.md')
   const firstCells = (heading: string): string[] => {
