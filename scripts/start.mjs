@@ -45,7 +45,7 @@ const STEPS = [
 const ANSWERS_WITHIN_MS = 15_000
 const PORT_FAULTS = {
   EADDRINUSE: `Port ${port} is taken. Choose another one: PORT=1881 npm start`,
-  EACCES: `Port ${port} needs more rights than this user has. Choose one above 1023: PORT=1881 npm start`,
+  EACCES: `This user may not use port ${port}. Choose one above 1023: PORT=1881 npm start`,
 }
 
 console.log('Starting Node-RED with the example flows…')
@@ -65,7 +65,7 @@ for (const { button, answers } of onSandbox ? STEPS : []) {
 }
 console.log(
   !onSandbox
-    ? 'The flows have a connection that is not the built-in sandbox: no button was pressed, nothing was sent.'
+    ? 'The flows have a connection that does not use the built-in sandbox. No button was pressed, and nothing was sent.'
     : wrong === 0
       ? '\nThe answers come from the built-in sandbox: nothing left this machine.'
       : `\n${wrong} answers are missing or wrong.`,
@@ -163,7 +163,7 @@ async function usesOnlySandbox(RED) {
 
 function portOf(text) {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
-  return giveUp(`PORT is no port: ${text}. Choose one: PORT=1881 npm start`)
+  return giveUp(`PORT is not a port number: ${text}. Choose one: PORT=1881 npm start`)
 }
 
 /** One sentence: a stack says nothing to a person who can choose another port. */

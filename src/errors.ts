@@ -1,42 +1,17 @@
+import { inspect } from 'node:util'
+import { ERROR_CODES, type RedoxErrorCode } from './error-codes'
+
+export type { RedoxErrorCode } from './error-codes'
+
 /** One thing that is wrong with a message, at one place. Never holds the value itself: it may be patient data. */
 export interface Problem {
-  /** where, as a path into the message, e.g. `Note.DocumentID` or `entry[1].resource.status` */
+  /** where, as a path into the message, e.g. `Note.DocumentID` or `entry[1].resource.status (Observation)` */
   path: string
-  /** what is wrong */
+  /** what is wrong, as the rest of a sentence that begins with the name of the field, e.g. `is missing` */
   problem: string
   /** what would be right */
   fix: string
 }
-
-/**
- * The stable error codes. Flows branch on them (`msg.error.code` behind a Catch node), so a code is never
- * renamed and never given a second meaning.
- */
-export type RedoxErrorCode =
-  | 'REDOX_CONFIGURATION'
-  | 'REDOX_BAD_INPUT'
-  | 'REDOX_INVALID_MESSAGE'
-  | 'REDOX_TOO_LARGE'
-  | 'REDOX_AUTHENTICATION'
-  | 'REDOX_FORBIDDEN'
-  | 'REDOX_REJECTED'
-  | 'REDOX_PARTIAL'
-  | 'REDOX_QUEUE_FULL'
-  | 'REDOX_RATE_LIMITED'
-  | 'REDOX_UNAVAILABLE'
-  | 'REDOX_NETWORK'
-  | 'REDOX_TLS'
-  | 'REDOX_TIMEOUT'
-  | 'REDOX_OUTCOME_UNKNOWN'
-  | 'REDOX_ABORTED'
-  | 'REDOX_OTHER_ACCOUNT'
-  | 'REDOX_STORE_UNAVAILABLE'
-  | 'REDOX_STORE_LOCKED'
-  | 'REDOX_STORE_UNREADABLE'
-  | 'REDOX_STORE_NEWER'
-  | 'REDOX_STORE_FULL'
-  | 'REDOX_STORE_LOST'
-  | 'REDOX_INTERNAL'
 
 /**
  * What a Catch node gets as `msg.error.cause`: plain data only, because Node-RED passes nothing else of an
@@ -86,6 +61,48 @@ export interface RedoxErrorDetail {
   answer?: unknown
 }
 
+/**
+ * Gives a detail a text form: for `${cause}`, the debug sidebar, which shows `cause + ""`, and the console. Both are not
+ * enumerable, so that JSON, structured clones and Node-RED's copies are the plain data alone.
+ */
+function readable(detail: RedoxErrorDetail): RedoxErrorDetail {
+  const value = (): string => textOf(detail)
+  return Object.defineProperties(detail, { toString: { value }, [inspect.custom]: { value } })
+}
+
+/** One line, without `answer`, `identifiers` and `sha256`: these repeat the message or identify it. */
+function textOf(detail: RedoxErrorDetail): string {
+  const { operation, field, status, fault, problems = [], reasons = [], logIds = [], parts = [] } = detail
+  const { messageId, traceId, clockSkewSeconds, retryAfterSeconds, attempts, at, outbox } = detail
+  const known: [name: string, value: string | number | undefined][] = [
+    ['operation', operation],
+    ['HTTP status', status],
+    ['fault', fault],
+    ['setting', field],
+    ['problems', joined(problems.map(({ path, problem }) => `${path} ${problem}`))],
+    ['Redox says', joined(reasons)],
+    ['parts', joined(parts.map(({ part, delivered }) => `${part} ${ARRIVED.get(delivered)!}`))],
+    ['log', logIds.join(', ') || undefined],
+    ['message', messageId],
+    ['trace', traceId],
+    ['clock ahead, s', clockSkewSeconds],
+    ['retry after, s', retryAfterSeconds],
+    ['attempts', attempts],
+    ['at', at],
+    ['parked in the outbox', outbox?.id],
+  ]
+  const told = known.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
+  return told.join(' · ') || 'no details'
+}
+
+const joined = (texts: string[]): string | undefined => texts.join(' | ') || undefined
+
+const ARRIVED = new Map([
+  [true, 'arrived'],
+  [false, 'did not arrive'],
+  [undefined, 'unknown'],
+])
+
 /** The one error class of this package. The text names what, where and what to do, and no patient data. */
 export class RedoxError extends Error {
   override readonly name = 'RedoxError'
@@ -97,7 +114,17 @@ export class RedoxError extends Error {
     detail: RedoxErrorDetail = {},
   ) {
     super(message)
-    this.cause = detail
+    this.cause = readable({ ...detail })
+  }
+
+  /** Node-RED makes `msg.error.message` of it: what is wrong comes first, and not the name of the class. */
+  override toString(): string {
+    return this.message
+  }
+
+  /** `msg.statusCode` of the message that it is told with. Redox's own status is `cause.status`. */
+  get statusCode(): number {
+    return ERROR_CODES[this.code].statusCode
   }
 
   /** The same error with more of the story, e.g. what was uploaded before the send failed. */
@@ -108,18 +135,21 @@ export class RedoxError extends Error {
   }
 }
 
-export const badInput = (message: string): RedoxError => new RedoxError('REDOX_BAD_INPUT', message)
+export const NOTHING_SENT = 'Nothing was sent.'
 
-/** All problems at once, in the text (the first few) and in `cause.problems` (all). @param note a sentence that follows */
-export function invalidMessage(what: string, problems: Problem[], note = ''): RedoxError {
-  const shown = problems.slice(0, 5).map(({ path, problem, fix }) => `${path}: ${problem}. ${fix}`)
-  const more = problems.length > shown.length ? ` (and ${problems.length - shown.length} more)` : ''
-  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
-  return new RedoxError(
-    'REDOX_INVALID_MESSAGE',
-    `${what} was not sent, it has ${count}: ${[`${shown.join(' | ')}${more}`, note].join(' ').trim()}`,
-    { problems },
-  )
+/** @param message begins with what is wrong: Node-RED's debug sidebar shows the first 30 characters */
+export const badInput = (message: string): RedoxError =>
+  new RedoxError('REDOX_BAD_INPUT', `${message} ${NOTHING_SENT}`)
+
+/** The same for sizes. */
+export const tooLarge = (message: string): RedoxError =>
+  new RedoxError('REDOX_TOO_LARGE', `${message} ${NOTHING_SENT}`)
+
+/** The same error, of a setting, told to a flow that wants to send. */
+export function notSent(error: RedoxError): RedoxError {
+  const told = new RedoxError(error.code, `${error.message} ${NOTHING_SENT}`, error.cause)
+  if (error.stack !== undefined) told.stack = error.stack
+  return told
 }
 
 /** Sizes as people write them: 1 MB = 1 000 000 bytes (facts section 6.1, the stricter reading). */

@@ -76,9 +76,9 @@ function ownPagesOnly(RED: NodeAPI): RequestHandler {
     refuse(
       response,
       'REDOX_FOREIGN_ORIGIN',
-      'This request came from a web page of another origin than the editor. If the editor itself is behind a proxy ' +
-        'that changes the Host header, have the proxy pass it on as it came, or name the address of the editor in ' +
-        "settings.js, e.g. redox: { allowedOrigins: ['http://nodered.example:1880'] }, and restart Node-RED.",
+      'This request came from a web page that is not the editor. If the editor is behind a proxy that changes the Host ' +
+        'header, let the proxy keep that header, or add the address of the editor to settings.js, e.g. ' +
+        "redox: { allowedOrigins: ['http://nodered.example:1880'] }, and restart Node-RED.",
     )
   }
 }
@@ -118,9 +118,9 @@ export function contentReadersOnly(RED: NodeAPI): RequestHandler {
     refuse(
       response,
       'REDOX_CONTENT_CLOSED',
-      'The content of a message has patient data, and each computer that reaches this Node-RED could read it without ' +
-        'a login. Set adminAuth in settings.js; or set uiHost to 127.0.0.1, and open the editor on this machine as ' +
-        'http://127.0.0.1 or http://localhost; or, if something in front of Node-RED asks for a login, set ' +
+      'Messages contain patient data, and every computer that reaches this Node-RED could read them without a login. ' +
+        'Set adminAuth in settings.js. Or set uiHost to 127.0.0.1, and open the editor on this machine as ' +
+        'http://127.0.0.1 or http://localhost. Or, if a login in front of Node-RED protects it, set ' +
         'redox: { contentWithoutAdminAuth: true }. Then restart Node-RED.',
     )
   }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Node } from 'node-red'
-import { RedoxError } from '../../src/errors'
+import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { LaneState } from '../../src/durable/store'
 import type { FhirSender } from '../../src/message/fhir'
 import { accountOf, SANDBOX_ACCOUNT } from '../../src/redox/account'
@@ -27,6 +27,7 @@ import type { Network, NetworkConfig } from './network'
 import { isDatabaseUrl, placeIn, type Place } from '../../src/durable/place'
 import type { Ended, Outbox } from './outbox'
 import type { SandboxEntry } from './sandbox-host'
+import { settingLabel, type Setting } from './setting-labels'
 
 type Sandbox = SandboxEntry['sandbox']
 
@@ -121,7 +122,7 @@ export interface ConnectionBacklog {
   environment: string
   destinations: LaneState[]
   /** why the store cannot be used */
-  code?: string
+  code?: RedoxErrorCode
 }
 
 /** The redox-config node, as the other nodes find it behind their `connection` property. */
@@ -147,8 +148,8 @@ export function environmentOf(value: unknown): TargetEnvironment {
   const found = [...ENVIRONMENTS, 'Sandbox' as const].find((name) => name.toLowerCase() === wanted)
   if (found) return found
   throw configuration(
-    'The environment of the redox-config node is none of Development, Staging, Production and Sandbox ' +
-      '(is the environment variable set that it names?).',
+    'Environment is not valid: it must be Development, Staging, Production or Sandbox. If the connection names an ' +
+      'environment variable, set that variable.',
     'environment',
   )
 }
@@ -189,8 +190,8 @@ export function openConnection(
     origins: referenceOrigins(hosts),
     files: {
       folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
-      settleMs: 1000 * seconds(config.settleSeconds, SETTLE_SECONDS, 'time that files stand still'),
-      cutShort: choice(config.cutShort, ['refuse', 'warn'], 'setting for cut-short files'),
+      settleMs: 1000 * seconds(config.settleSeconds, SETTLE_SECONDS, 'settleSeconds'),
+      cutShort: choice(config.cutShort, ['refuse', 'warn'], 'cutShort'),
     },
   }
 }
@@ -248,45 +249,44 @@ export function durabilityOf(
   const key = storeKey.trim()
   if (key.length < KEY_LENGTH)
     throw configuration(
-      `The store key of the redox-config node ${key === '' ? 'is missing' : `has fewer than ${KEY_LENGTH} characters`}. ` +
-        `What is accepted is encrypted with it. ${whatKeyToSet(kind, placeIn(userDir, id))}`,
+      `Store key ${key === '' ? 'is missing' : `is shorter than ${KEY_LENGTH} characters`}. Accepted messages are ` +
+        `encrypted with it. ${whatKeyToSet(kind, placeIn(userDir, id))}`,
       'storeKey',
     )
   if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
     throw configuration(
-      'The store key of the redox-config node is that of an example, which is published: it is taken for the sandbox only. ' +
-        'Let the dialog make a new one, and keep it in a safe place. A store that the published key has ' +
-        'sealed cannot be read with it: begin a new one in the outbox.',
+      'Store key is published: it is the key of an example, and is accepted for the sandbox only. Make a new key in the ' +
+        'dialog, and keep a copy in a safe place. The new key cannot read a store that the published key encrypted: ' +
+        'begin a new store in the outbox.',
       'storeKey',
     )
   return {
     place: placeIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
-    ordered: choice(config.storeOrder, ['destination', 'none'], 'order') === 'destination',
-    retryFor: amount(config.storeRetryHours, 72, 'time for durable retries') * HOUR,
-    keepFor: amount(config.storeKeepHours, 24, 'time that delivered messages are kept') * HOUR,
-    lateAfter: amount(config.storeLateMinutes, 60, 'age that is late') * 60_000,
+    ordered: choice(config.storeOrder, ['destination', 'none'], 'storeOrder') === 'destination',
+    retryFor: amount(config.storeRetryHours, 72, 'storeRetryHours') * HOUR,
+    keepFor: amount(config.storeKeepHours, 24, 'storeKeepHours') * HOUR,
+    lateAfter: amount(config.storeLateMinutes, 60, 'storeLateMinutes') * 60_000,
   }
 }
 
 /** A new key opens nothing that an earlier one has sealed. */
 function whatKeyToSet(kind: Place['kind'], { folder, mark }: Extract<Place, { kind: 'embedded' }>): string {
-  const old =
-    'set the key that it had before again, from the copy that was kept of it: no other key can read its store'
-  const made = 'let the dialog make a key, or take one from an environment variable'
+  const old = 'set the key that it had before, from your copy: no other key can read its store'
+  const made = 'make a key in the dialog, or name an environment variable that holds one'
   if (existsSync(folder) || (mark !== undefined && existsSync(mark)))
     return (
-      `This connection has a store: ${old}. If there is no copy, what waits in the store is lost: set a new key, deploy, ` +
-      'and begin a new store in the outbox.'
+      `This connection has a store: ${old}. Without a copy, the waiting messages are lost: set a new key, deploy, and ` +
+      'begin a new store in the outbox.'
     )
   if (kind === 'embedded') return `This connection has no store yet: ${made}.`
-  return `If this connection has delivered durably before, or does so elsewhere, ${old}. If it never has, ${made}.`
+  return `If this connection has used durable delivery before, here or elsewhere, ${old}. If not, ${made}.`
 }
 
 function databaseUrl(url: string): string {
   if (isDatabaseUrl(url)) return url
   throw configuration(
-    'The database of the redox-config node is not an address such as postgresql://user:password@host/database.',
+    'Database is not valid: it must be an address such as postgresql://user:password@host/database.',
     'storeUrl',
   )
 }
@@ -299,8 +299,8 @@ function asTexts<T extends object>(values: T): T {
     // Node-RED's own, such as `_users`.
     if (name.startsWith('_') || name === 'credentials') return []
     throw configuration(
-      `The field "${name}" of the redox-config node is neither a text nor a number (of what type is the environment ` +
-        'variable that it names?).',
+      `${settingLabel(name)} is not text or a number. If the connection names an environment variable, check the type of ` +
+        'that variable.',
       name,
     )
   })
@@ -312,7 +312,7 @@ function assertVariablesSet(values: object): void {
     const unset = unsetVariable(value)
     if (unset === undefined) continue
     throw configuration(
-      `The field "${name}" of the redox-config node names the environment variable ${unset}, which is not set.`,
+      `${settingLabel(name)} is not set: it names the environment variable ${unset}. Set that variable.`,
       name,
     )
   }
@@ -320,9 +320,8 @@ function assertVariablesSet(values: object): void {
 
 /** For the log, when messages of a connection with credentials go to the sandbox. */
 export const CREDENTIALS_IN_SANDBOX =
-  'The environment of this connection is Sandbox, and it has credentials of Redox: its messages stay on this machine, ' +
-  'and none of them reaches Redox. Choose the environment that the credentials are for; or, if the sandbox is meant, ' +
-  'empty them.'
+  'This connection has Redox credentials, but its environment is Sandbox: its messages stay on this machine, and none ' +
+  'of them reaches Redox. Choose the environment of the credentials, or remove the credentials.'
 
 /** Those that its way of authentication uses. */
 export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: ConnectionSecrets): boolean {
@@ -364,44 +363,34 @@ function settingsOf(
     credentials: sandbox ? sandboxCredentials(config, hosts, sandbox) : credentialsOf(config, secrets, hosts),
     source: sandbox && config.auth === 'legacy' ? sandboxSource(config, sandbox) : sourceOf(config),
     test: testFlag(config.testFlag, environment),
-    binaryForm: choice<BinaryForm>(config.binaryForm, ['raw', 'fhir-json', 'multipart'], 'Binary body form'),
+    binaryForm: choice<BinaryForm>(config.binaryForm, ['raw', 'fhir-json', 'multipart'], 'binaryForm'),
     limits: {
-      embedBySelf: bytes(config.embedBySelfKb, 1_000, DEFAULT_LIMITS.embedBySelf, 'embed limit'),
-      dataModelEmbed: megabytes(
-        config.dataModelEmbedMb,
-        DEFAULT_LIMITS.dataModelEmbed,
-        'Data Model embed limit',
-      ),
-      request: megabytes(config.requestMb, DEFAULT_LIMITS.request, 'request limit'),
-      upload: megabytes(config.uploadMb, DEFAULT_LIMITS.upload, 'upload limit'),
+      embedBySelf: bytes(config.embedBySelfKb, 1_000, DEFAULT_LIMITS.embedBySelf, 'embedBySelfKb'),
+      dataModelEmbed: megabytes(config.dataModelEmbedMb, DEFAULT_LIMITS.dataModelEmbed, 'dataModelEmbedMb'),
+      request: megabytes(config.requestMb, DEFAULT_LIMITS.request, 'requestMb'),
+      upload: megabytes(config.uploadMb, DEFAULT_LIMITS.upload, 'uploadMb'),
     },
     http: {
-      answerTimeoutSeconds: seconds(
-        config.answerTimeout,
-        DEFAULT_HTTP.answerTimeoutSeconds,
-        'answer time-out',
-      ),
+      answerTimeoutSeconds: seconds(config.answerTimeout, DEFAULT_HTTP.answerTimeoutSeconds, 'answerTimeout'),
       connectTimeoutSeconds: seconds(
         config.connectTimeout,
         DEFAULT_HTTP.connectTimeoutSeconds,
-        'connect time-out',
+        'connectTimeout',
       ),
       ...network,
     },
     retry: {
-      attempts: count(config.attempts, DEFAULT_RETRY.attempts, 'number of attempts'),
-      deadlineSeconds: seconds(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'time for retries'),
-      repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'setting for unknown outcomes') === 'yes',
+      attempts: count(config.attempts, DEFAULT_RETRY.attempts, 'attempts'),
+      deadlineSeconds: seconds(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'retryFor'),
+      repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'repeatUnknown') === 'yes',
     },
-    otherAnswers: choice(config.otherAnswers, [...OTHER_ANSWERS], 'setting for other 2xx answers'),
+    otherAnswers: choice(config.otherAnswers, [...OTHER_ANSWERS], 'otherAnswers'),
     gate: {
-      width: count(config.sendsAtOnce, DEFAULT_GATE.width, 'number of sends at once'),
-      waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'size of what waits'),
+      width: count(config.sendsAtOnce, DEFAULT_GATE.width, 'sendsAtOnce'),
+      waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'waitingMb'),
     },
     perFiveMinutes:
-      Number(config.perFiveMinutes || 0) === 0
-        ? 0
-        : count(config.perFiveMinutes, 1, 'requests per 5 minutes'),
+      Number(config.perFiveMinutes || 0) === 0 ? 0 : count(config.perFiveMinutes, 1, 'perFiveMinutes'),
   }
 }
 
@@ -418,10 +407,7 @@ function sourceOf({ sourceId, sourceName }: ConnectionConfig): RedoxSettings['so
   const id = sourceId?.trim() || undefined
   const name = sourceName?.trim() || undefined
   if (id !== undefined && !UUID.test(id)) {
-    throw configuration(
-      'The source ID in the redox-config node is not a UUID. Copy it from the Redox dashboard.',
-      'sourceId',
-    )
+    throw configuration('Source ID is not a UUID. Copy it from the Redox dashboard.', 'sourceId')
   }
   return { ...(id !== undefined && { id }), ...(name !== undefined && { name }) }
 }
@@ -462,37 +448,40 @@ const legacy = (apiKey: string, secret: string, { apiBase }: Hosts): Credentials
   refreshUrl: `${apiBase}/auth/refreshToken`,
 })
 
-function choice<T extends string>(value: string | undefined, values: [T, ...T[]], label: string): T {
+function choice<T extends string>(value: string | undefined, values: [T, ...T[]], name: Setting): T {
   if (value === undefined || value.trim() === '') return values[0]
   const found = values.find((one) => one.toLowerCase() === value.trim().toLowerCase())
   if (found) return found
-  throw configuration(`The ${label} of the redox-config node is none of ${values.join(', ')}.`)
+  throw configuration(
+    `${settingLabel(name)} is not valid: it must be one of ${values.join(', ')}. Correct it in the connection.`,
+    name,
+  )
 }
 
 function testFlag(value: string | undefined, environment: Environment): boolean {
-  const wanted = choice<'auto' | 'true' | 'false'>(value, ['auto', 'true', 'false'], 'Meta.Test setting')
+  const wanted = choice<'auto' | 'true' | 'false'>(value, ['auto', 'true', 'false'], 'testFlag')
   return wanted === 'auto' ? environment !== 'Production' : wanted === 'true'
 }
 
-function amount(value: string | number | undefined, fallback: number, label: string): number {
+function amount(value: string | number | undefined, fallback: number, name: Setting): number {
   if (value === undefined || value === '') return fallback
   const number = Number(value)
   if (Number.isFinite(number) && number > 0) return number
-  throw configuration(`The ${label} of the redox-config node is not a number above 0.`)
+  throw configuration(`${settingLabel(name)} is not a number above 0. Correct it in the connection.`, name)
 }
 
 // A timer of Node takes whole milliseconds of 31 bits, and fires at once when it gets more.
 const MAX_TIMER_SECONDS = 2_147_483
 
-const seconds = (value: string | number | undefined, fallback: number, label: string): number =>
-  Math.min(Math.max(0.001, amount(value, fallback, label)), MAX_TIMER_SECONDS)
+const seconds = (value: string | number | undefined, fallback: number, name: Setting): number =>
+  Math.min(Math.max(0.001, amount(value, fallback, name)), MAX_TIMER_SECONDS)
 
-const count = (value: string | number | undefined, fallback: number, label: string): number =>
-  Math.max(1, Math.floor(amount(value, fallback, label)))
+const count = (value: string | number | undefined, fallback: number, name: Setting): number =>
+  Math.max(1, Math.floor(amount(value, fallback, name)))
 
-const megabytes = (value: string | number | undefined, fallback: number, label: string): number =>
-  bytes(value, 1_000_000, fallback, label)
+const megabytes = (value: string | number | undefined, fallback: number, name: Setting): number =>
+  bytes(value, 1_000_000, fallback, name)
 
 // Rounded: 1.005 KB are 1005 bytes, although 1.005 * 1000 is a little less.
-const bytes = (value: string | number | undefined, unit: number, fallback: number, label: string): number =>
-  Math.round(amount(value, fallback / unit, label) * unit)
+const bytes = (value: string | number | undefined, unit: number, fallback: number, name: Setting): number =>
+  Math.round(amount(value, fallback / unit, name) * unit)

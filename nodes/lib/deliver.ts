@@ -8,7 +8,7 @@ import { referenceFor, type Delivery, type RedoxClient } from '../../src/redox/c
 import type { Connection } from './connection'
 import type { Outbox } from './outbox'
 import type { Prepared } from './send-node'
-import type { Answer, Work } from './work'
+import type { Answer, AnswerId, Work } from './work'
 
 type Delivered = Omit<Answer, 'warnings'>
 type PreparedMessage = Extract<Prepared, { kind: 'message' }>
@@ -136,7 +136,7 @@ async function upload(
   return {
     payload: referenceFor(file, uploaded, uploadKind),
     statusCode: status,
-    id: sha256,
+    id: { kind: 'sha256', value: sha256 },
     redox: {
       operation: 'upload',
       way: 'upload',
@@ -159,7 +159,7 @@ async function send(
 
 function answerOf(operation: string, delivery: Delivery, isText: boolean): Delivered {
   const { status, headers, body, facts, files, attempts } = delivery
-  const id = facts.logIds[0] ?? facts.messageId ?? mainId(operation, facts.locations) ?? facts.traceId
+  const id = idOf(operation, facts)
   return {
     payload: body,
     statusCode: status,
@@ -180,6 +180,20 @@ function answerOf(operation: string, delivery: Delivery, isText: boolean): Deliv
 
 const wayOf = (ways: string[]): string =>
   ways.length === 0 ? 'none' : new Set(ways).size > 1 ? 'mixed' : ways[0]!
+
+function idOf(
+  operation: string,
+  { logIds, messageId, locations, traceId }: Delivery['facts'],
+): AnswerId | undefined {
+  const known: [AnswerId['kind'], string | undefined][] = [
+    ['log', logIds[0]],
+    ['message', messageId],
+    ['resource', mainId(operation, locations)],
+    ['trace', traceId],
+  ]
+  for (const [kind, value] of known) if (value !== undefined) return { kind, value }
+  return undefined
+}
 
 /** The id in `…/DiagnosticReport/0b9f/_history/1`, of the resource that the operation is about and no other. */
 function mainId(operation: string, locations: string[]): string | undefined {

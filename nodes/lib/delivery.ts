@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
-import { RedoxError } from '../../src/errors'
+import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { LaneState, MessageState } from '../../src/durable/store'
 import type { Connection, Durability, RedoxConfigNode, UserListener } from './connection'
 import type { Depth, Outbox, Place } from './outbox'
@@ -25,7 +25,7 @@ export interface OutboxState {
   /** destinations that nothing goes to, because a message to them is parked or a person has paused them */
   stopped: string[]
   /** why the store cannot be used */
-  code?: string
+  code?: RedoxErrorCode
 }
 
 const deployed = new Map<string, Delivery>()
@@ -45,7 +45,7 @@ export class Delivery {
   #parked = 0
   #durability: Pick<Durability, 'place' | 'key'> | undefined
   #environment = ''
-  #code: string | undefined
+  #code: RedoxErrorCode | undefined
   #logged = ''
   #again: NodeJS.Timeout | undefined
   #tried: Promise<void> = Promise.resolve()
@@ -86,7 +86,7 @@ export class Delivery {
   }
 
   /** Why the store cannot be used. */
-  get code(): string | undefined {
+  get code(): RedoxErrorCode | undefined {
     return this.#code
   }
 
@@ -146,8 +146,8 @@ export class Delivery {
       const setAside = await beginAnew(place, key, by)
       this.#code = undefined
       this.RED.log.warn(
-        `redox-config ${this.node.id}: a new store was begun (by ${by.who}).` +
-          (setAside === undefined ? '' : ` The one before is called ${setAside} now.`),
+        `redox-config ${this.node.id}: ${by.who} began a new store.` +
+          (setAside === undefined ? '' : ` The old store was renamed to ${setAside}.`),
       )
       return setAside
     } finally {
@@ -168,7 +168,10 @@ export class Delivery {
     }))
     if (!this.#isClosed) return outbox
     await this.leave()
-    throw new RedoxError('REDOX_ABORTED', 'The redox-config node was closed before its store was open.')
+    throw new RedoxError(
+      'REDOX_ABORTED',
+      'Stopped before sending: the connection was closed before its store was open. Nothing was sent.',
+    )
   }
 
   begin({ client, environment, account }: Connection, { ordered, retryFor, keepFor }: Durability): void {
@@ -234,7 +237,7 @@ export class Delivery {
   }
 
   /** What waits is told to each node that sends over the connection, whichever of them accepted it. */
-  #tellUsers(destinations: LaneState[], code?: string): void {
+  #tellUsers(destinations: LaneState[], code?: RedoxErrorCode): void {
     const backlog = { environment: this.#environment, destinations, ...(code !== undefined && { code }) }
     for (const { onBacklog } of this.#listeners.values()) onBacklog(backlog)
   }
@@ -250,7 +253,7 @@ export class Delivery {
     this.#code = code
     const minutes = Math.floor(oldestSeconds / 60)
     const parts = [
-      code ?? '',
+      code === undefined ? '' : this.#word(`error.${code}`),
       waiting > 0 ? `${this.#word('waiting')} ${waiting}` : '',
       minutes > 0 ? `${minutes} min` : '',
       parked > 0 ? `${this.#word('parked')} ${parked}` : '',
@@ -278,7 +281,7 @@ export class Delivery {
   #onOrphan(id: string, state: MessageState, code?: string): void {
     this.RED.log.warn(
       `redox-config ${this.node.id}: the accepted message ${id} is ${state}${code ? ` (${code})` : ''}. ` +
-        'Its node is gone: nothing was emitted.',
+        'Its node was removed: nothing was emitted.',
     )
   }
 
@@ -290,5 +293,5 @@ export class Delivery {
 const inUse = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
-    'The store of this connection is open: no new one was begun. If it cannot be read any more, restart Node-RED first.',
+    'Store is open: no new store was begun. A new store can replace only a store that cannot be opened.',
   )

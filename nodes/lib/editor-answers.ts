@@ -40,7 +40,7 @@ const QUESTIONS = {
 
 export type QuestionName = keyof typeof QUESTIONS
 
-/** The answer to what a dialog asks; undefined for what is no question. */
+/** The answer to what a dialog asks; undefined for a malformed request. */
 export async function answerTo(RED: NodeAPI, name: QuestionName, body: unknown): Promise<unknown> {
   const { schema, answer } = QUESTIONS[name]
   const input = schema.safeParse(body)

@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
 import { badInput } from '../../src/errors'
+import { labelOf } from '../../src/message/labels'
 import type { Draft } from '../../src/message/prepared'
 
 /** A node's saved properties: `name` and `nameType` for each typed input. */
@@ -77,7 +78,7 @@ export class Inputs {
   where(name: string): string {
     const { value, type } = this.#field(name)
     if (type === 'msg' || type === 'flow' || type === 'global') return `${type}.${value}`
-    return type === 'jsonata' ? 'the result of a JSONata expression' : 'the node'
+    return type === 'jsonata' ? 'the JSONata result' : `the ${labelOf(name)} field`
   }
 
   /** A plain setting, such as a choice from a list. */
@@ -96,7 +97,9 @@ export class Inputs {
     const { value: setting, type } = this.#field(name)
     const unset = this.#unsetVariable(setting, type)
     if (unset !== undefined) {
-      throw badInput(`The field "${name}" names the environment variable ${unset}, which is not set.`)
+      throw badInput(
+        `${labelOf(name)} is not set: it names the environment variable ${unset}. Set that variable.`,
+      )
     }
     const value = type === 'str' ? setting : await this.#evaluate(name, setting, type)
     const found = isBlank(value) ? undefined : value
@@ -111,8 +114,8 @@ export class Inputs {
    */
   absent(): string | undefined {
     if (this.#absent.size === 0) return undefined
-    const all = [...this.#absent].map(([name, where]) => `${where} (the node's field "${name}")`)
-    return `Not there, or empty: ${all.join(', ')}.`
+    const all = [...this.#absent].map(([name, where]) => `${labelOf(name)} (${where})`)
+    return `Not set, or empty: ${all.join(', ')}.`
   }
 
   #unsetVariable(setting: string, type: string): string | undefined {
@@ -156,7 +159,7 @@ export class Inputs {
     if (value === undefined || typeof value === 'string') return value
     if (typeof value === 'number' || typeof value === 'boolean') return String(value)
     throw badInput(
-      `The field "${name}" needs a text, but ${this.where(name)} is ${Array.isArray(value) ? 'an array' : `a ${typeof value}`}.`,
+      `${labelOf(name)} is not text: ${this.where(name)} is ${Array.isArray(value) ? 'an array' : `an ${typeof value}`}. Give text.`,
     )
   }
 
@@ -184,11 +187,11 @@ export class Inputs {
     // So Node-RED says that what the property would be in is not there.
     if (type === 'msg' && code === undefined)
       return badInput(
-        `The field "${name}" is set to ${this.where(name)}, which is not there. Set it before this node, or correct the field.`,
+        `${labelOf(name)} is not set: ${this.where(name)} does not exist. Set it before this node, or correct the field.`,
       )
     const which = typeof code === 'string' && OWN_CODE.test(code) ? ` (${code})` : ''
     return badInput(
-      `The field "${name}" (${type}) cannot be evaluated${which}. Check what the node is set to there.`,
+      `${labelOf(name)} has an error: the field (${type}) cannot be evaluated${which}. Correct the field.`,
     )
   }
 }
@@ -204,6 +207,6 @@ export function oneOf<T extends string>(inputs: Inputs, name: string, values: re
   const value = inputs.setting(name) || values[0]
   const found = values.find((one) => one === value)
   if (found === undefined)
-    throw badInput(`The setting "${name}" of the node is none of ${values.join(', ')}.`)
+    throw badInput(`${labelOf(name)} is not valid: the setting must be one of ${values.join(', ')}.`)
   return found
 }

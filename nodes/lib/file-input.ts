@@ -27,9 +27,8 @@ export async function fileValue({ inputs }: Task): Promise<unknown> {
   const isPath = inputs.setting('fileFrom') === 'path'
   if (isPath || !inputs.isPart(value)) return value
   throw badInput(
-    `${inputs.where('file')} is one part of a file that was split (msg.parts), and a part is not sent as if it were ` +
-      'the whole. Set the "read file" node to "a single Buffer object", or put a join node before this node. If each ' +
-      'part is a file of its own, delete msg.parts before.',
+    `Part of a file, not a file: ${inputs.where('file')} was split (msg.parts). Set the "read file" node to "a single ` +
+      'Buffer object", or put a join node before this node. If each part is a complete file, delete msg.parts first.',
   )
 }
 
@@ -54,9 +53,9 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
   if (!Array.isArray(value)) return [await takeOne(task, value, hints, from)]
   if (!several)
     throw badInput(
-      `${hints.where} is an array, but this node takes one file. Split it first, or give one of them, e.g. ${hints.where}[0].`,
+      `Array instead of one file: ${hints.where} is an array, and this node takes one file. Split it first, or give one element, e.g. ${hints.where}[0].`,
     )
-  if (value.length === 0) throw badInput(`${hints.where} is an empty array. Nothing was sent.`)
+  if (value.length === 0) throw badInput(`File is missing: ${hints.where} is an empty array.`)
   const files: MessageFile[] = []
   for (const [index, item] of value.entries()) files.push(await takeItem(task, item, hints, index, from))
   return files
@@ -120,8 +119,7 @@ async function takeOne(task: Task, value: unknown, hints: FileHints, from: strin
 function reportCutShort(task: Task, cutShort: string): void {
   if (task.connection.files.cutShort === 'warn') return task.warn(cutShort)
   throw badInput(
-    `${cutShort.replace(/^the/, 'The')}. Nothing was sent. Send the whole file; or set "Cut-short files" in the ` +
-      'redox-config node to send such files with a warning.',
+    `${cutShort}. Send the complete file, or set "Truncated files" in the connection to send such files with a warning.`,
   )
 }
 
@@ -157,4 +155,4 @@ export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 
 
 // Redox's advice (seed 1, facts 6.1).
 const EMBEDDED_LARGE =
-  'The file is embedded although it is larger than Redox advises (200 KB). Way "auto" uploads it instead.'
+  'The file is embedded, although it is larger than the 200 KB that Redox recommends. "auto" uploads it instead.'

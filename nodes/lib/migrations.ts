@@ -21,7 +21,7 @@ export function migrated<T extends object>(type: string, saved: T): T {
   if (versionOf(saved) <= currentVersion(type)) return migrate(type, saved)
   throw new RedoxError(
     'REDOX_CONFIGURATION',
-    `The ${type} node was saved by a newer release of @ehr-flows/node-red-redox (its version is ` +
-      `${versionOf(saved)}, this release knows up to ${currentVersion(type)}). Update the package.`,
+    `Node is from a newer release: the ${type} node has version ${versionOf(saved)}, and this release of ` +
+      `@ehr-flows/node-red-redox knows versions up to ${currentVersion(type)}. Update the package.`,
   )
 }

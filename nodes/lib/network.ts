@@ -2,6 +2,7 @@ import type { Node, NodeAPI } from 'node-red'
 import { RedoxError } from '../../src/errors'
 import type { TlsOptions } from '../../src/transport/connector'
 import { proxyAt, proxyOfEnvironment, type Proxy } from '../../src/transport/proxy'
+import { settingLabel } from './setting-labels'
 
 /** The config nodes that a redox-config node names, by their ids. */
 export interface NetworkConfig {
@@ -46,8 +47,8 @@ function referenced<T extends Node>(RED: NodeAPI, id: string, type: string, fiel
   if (node?.type === type) return node as T
   throw new RedoxError(
     'REDOX_CONFIGURATION',
-    `The ${type} node that the redox-config node names is not there, is disabled, or was not deployed yet. Deploy it, ` +
-      'or choose another one.',
+    `${settingLabel(field)} is missing: the ${type} node of the connection does not exist, is disabled, or is not ` +
+      'deployed. Deploy it, or choose another one.',
     { field },
   )
 }
@@ -56,8 +57,8 @@ function tlsOf(node: TlsConfigNode): TlsOptions {
   if (node.valid) return node.addTLSOptions({})
   throw new RedoxError(
     'REDOX_CONFIGURATION',
-    'The tls-config node that the redox-config node names cannot be used: a file of it cannot be read, or one of ' +
-      'certificate and private key is missing. The log of Node-RED says which.',
+    'TLS cannot be used: a file of the tls-config node cannot be read, or its certificate or private key is ' +
+      'missing. The Node-RED log has the details.',
     { field: 'tls' },
   )
 }
@@ -69,5 +70,5 @@ function proxyOf({ url = '', noproxy = [], credentials }: HttpProxyNode): Proxy 
 
 /** For the log, when a tls-config node says that certificates are not to be checked. */
 export const UNVERIFIED =
-  'The certificate of the server is not checked, because "Verify server certificate" is off in the tls-config node: ' +
-  'anybody on the way can read and change tokens and patient data. Give the CA certificate there instead.'
+  'The server certificate is not verified, because "Verify server certificate" is off in the tls-config node. An ' +
+  'attacker on the network can read and change tokens and patient data. Add the CA certificate there instead.'

@@ -169,8 +169,8 @@ const hashOf = (key: string): string => createHash('sha256').update(key).digest(
 const otherKey = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'The store key of the redox-config node was changed while its store was sealed with the old one. Set the old key ' +
-      'again; or, once nothing waits or is parked any more, begin a new store in the outbox: see docs/operations.md.',
+    'Store key was changed, but the store is encrypted with the old one. Set the old key again. When no message is ' +
+      'waiting or parked, you can begin a new store in the outbox instead: see docs/operations.md.',
   )
 
 export { beginAnew }

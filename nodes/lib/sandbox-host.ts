@@ -91,8 +91,8 @@ function destinationIds(list: string): string[] {
   const ids = list.split(/[\s,;]+/).filter((id) => id !== '')
   if (ids.every((id) => UUID.test(id))) return ids
   const message =
-    'The subscribed destinations of the redox-config node are not all destination IDs (UUIDs). Name one per line, or ' +
-    'leave the field empty: every destination is subscribed then.'
+    'Subscribed destinations are not valid: not all of it are destination IDs (UUIDs). Give one ID per line in the connection, or ' +
+    'leave the field empty to subscribe all destinations.'
   throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'subscribed' })
 }
 
@@ -100,7 +100,7 @@ async function openDoor(sandbox: Sandbox, faults: string, destinations: string[]
   const { FaultPlanError } = await import('../../src/sandbox/index.js')
   return sandbox.openDoor(faults, destinations).catch((error: unknown) => {
     if (!(error instanceof FaultPlanError)) throw error
-    const message = `The sandbox faults of the redox-config node cannot be read. ${error.message}`
+    const message = `Fault plan is not valid. ${error.message}`
     throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'faults' })
   })
 }

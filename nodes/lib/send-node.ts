@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
-import { RedoxError } from '../../src/errors'
+import { NOTHING_SENT, notSent, RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
 import { Fingerprints } from '../../src/file/fingerprint'
 import type { LaneState } from '../../src/durable/store'
@@ -15,7 +15,7 @@ import { migrated } from './migrations'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
 import type { Ended } from './outbox'
-import { codeOf, stopped, Work, type Answer, type Done, type Outcome } from './work'
+import { stopped, Work, type Answer, type Done, type Outcome } from './work'
 
 /** What one message gives a node's `prepare`. */
 export interface Task {
@@ -144,8 +144,8 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const ticket = status.ticket()
       ticket.begin(parcel.environment)
       if ('error' in outcome) {
-        ticket.failed(outcome.error.code)
-        return this.error(outcome.error, msg)
+        ticket.failed(outcome.error)
+        return this.error(forCatch(outcome.error, msg), msg)
       }
       const answer = { ...answerOfOutbox(ended, outcome.delivery), warnings: [] }
       ticket.sent(answer.statusCode, answer.redox.way, answer.id)
@@ -190,8 +190,8 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
         // It was under way in a deploy, and has to be tried again.
         if (work.isLeft && work.isUnsent) return follow(begin())
         if ('error' in outcome) {
-          ticket.failed(codeOf(outcome.error))
-          return done(forCatch(outcome.error))
+          ticket.failed(outcome.error)
+          return done(forCatch(outcome.error, msg))
         }
         if ('accepted' in outcome) {
           warn(outcome.accepted.warnings)
@@ -315,22 +315,36 @@ async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
   if (node) return node.connection()
   throw new RedoxError(
     'REDOX_CONFIGURATION',
-    'The node has no connection (or it is disabled). Choose a redox-config node in its Connection field.',
+    'Connection is missing: none is chosen, or it is disabled. Choose one in the Connection field.',
   )
 }
 
 /**
- * What Catch gets. A fault of our own gets a code too; its text may hold anything, so only its kind is told.
+ * What Catch gets: the error, and in its message the status that an HTTP caller is to be answered with, in place of one
+ * that an earlier answer left there.
  */
-function forCatch(error: unknown): Error {
-  if (error instanceof RedoxError) return error
+function forCatch(cause: unknown, msg: NodeMessageInFlow): Error {
+  const error = cause instanceof RedoxError ? cause : internalError(cause)
+  // False for a message that cannot be changed; a setter may throw.
+  try {
+    Reflect.set(msg, 'statusCode', error.statusCode)
+  } catch {
+    // Then Catch gets the message as it is.
+  }
+  return error.code === 'REDOX_CONFIGURATION' && !error.message.includes(NOTHING_SENT)
+    ? notSent(error)
+    : error
+}
+
+/** A fault of our own gets a code too; its text may hold anything, so only its kind is told. */
+function internalError(error: unknown): RedoxError {
   // Not `instanceof`: a getter of a message may throw an error of a Function node's realm.
   const kind = types.isNativeError(error) ? kindOf(error) : typeof error
   const internal = new RedoxError(
     'REDOX_INTERNAL',
-    `The node failed in a way that should not happen (${kind}). Please report it, with the stack of this error.`,
+    `Internal error (${kind}) in these nodes. Please report it, with the stack of this error.`,
   )
-  internal.stack = `${String(internal)}\n${types.isNativeError(error) ? frames(error) : ''}`
+  internal.stack = `${internal.name}: ${internal.message}\n${types.isNativeError(error) ? frames(error) : ''}`
   return internal
 }
 

@@ -1,5 +1,9 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
+import type { RedoxErrorCode } from '../../src/error-codes'
+import { RedoxError, type Problem } from '../../src/errors'
+import { fieldAt } from '../../src/message/labels'
 import type { Progress } from '../../src/redox/client'
+import type { AnswerId } from './work'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 // Status nodes and every open editor hear of each change.
@@ -8,18 +12,20 @@ const EVERY_MS = 1000
 const AT_ONCE = 2
 // Smaller uploads are over before anybody could read a percentage.
 const PERCENT_FROM_BYTES = 1_000_000
+/** Environments that stand in front of the line, by their keys in the catalogue. */
+const SHOWN: Record<string, string> = { sandbox: 'sandbox', Production: 'production' }
 // What fits into the line: the first group of a UUID.
 const SHORT_ID = 8
 
 /** One message on its way through a node, as the status sees it. */
 export interface Ticket {
-  /** @param environment `sandbox` stands in front, so that nobody takes it for a delivery */
+  /** @param environment the sandbox and Production are shown: the one is no delivery, the other is to real patients */
   begin: (environment: string) => void
   progress: (progress: Progress) => void
-  sent: (statusCode: number, way: string, id: string | undefined) => void
+  sent: (statusCode: number, way: string, id: AnswerId | undefined) => void
   /** for durable delivery */
   accepted: (id: string) => void
-  failed: (code: string) => void
+  failed: (error: unknown) => void
 }
 
 /** What durable delivery has accepted for the destinations of the node, and not delivered. */
@@ -31,7 +37,7 @@ export interface Backlog {
   /** nothing goes to one of the destinations: a message to it is parked, or a person has paused it */
   isStopped: boolean
   /** why the store cannot be used */
-  code?: string
+  code?: RedoxErrorCode
 }
 
 /** How the last message ended. */
@@ -42,7 +48,7 @@ interface Ended {
 
 /**
  * The status line of a send node: how many wait and are under way, how far an upload is, how the last message
- * ended, and whether it went to the sandbox. At most one change a second, apart from the first ones.
+ * ended, and whether it went to the sandbox or to Production. At most one change a second, apart from the first ones.
  */
 export class Status {
   readonly #underWay = new Map<Ticket, Progress>()
@@ -74,7 +80,7 @@ export class Status {
       sent: (statusCode, way, id) => {
         // Put into words only if it is shown: translating costs as much as building the message.
         const text = (): string =>
-          [String(statusCode), this.#word(`way.${way}`), id?.slice(0, SHORT_ID)].filter(Boolean).join(' ')
+          [String(statusCode), this.#word(`way.${way}`), id && this.#idText(id)].filter(Boolean).join(' ')
         this.#end(ticket, { failed: false, text })
       },
       accepted: (id) =>
@@ -82,7 +88,7 @@ export class Status {
           failed: false,
           text: () => `${this.#word('accepted')} ${id.slice(0, SHORT_ID)}`,
         }),
-      failed: (code) => this.#end(ticket, { failed: true, text: () => code }),
+      failed: (error) => this.#end(ticket, { failed: true, text: () => this.#reason(error) }),
     }
     return ticket
   }
@@ -139,7 +145,8 @@ export class Status {
     const isBusy = all.length > 0
     const busy = [this.#movingText(moving), this.#waitingText(all.length - moving.length)]
     const parts = isBusy ? [...busy, failed ? this.#ended!.text() : ''] : [this.#ended?.text() ?? '']
-    const prefix = this.#environment === 'sandbox' ? `${this.#word('sandbox')} ` : ''
+    const shown = SHOWN[this.#environment]
+    const prefix = shown === undefined ? '' : `${this.#word(`environment.${shown}`)} `
     const { code, parked = 0, isStopped = false } = this.#backlog ?? {}
     const isBad = failed || code !== undefined || parked > 0 || isStopped
     return {
@@ -151,10 +158,15 @@ export class Status {
 
   #backlogTexts(): string[] {
     if (!this.#backlog) return []
-    const { waiting, parked, isStopped, code = '' } = this.#backlog
+    const { waiting, parked, isStopped, code } = this.#backlog
     const counted = (key: string, count: number): string => (count > 0 ? `${this.#word(key)} ${count}` : '')
     const stopped = isStopped ? this.#word('stopped') : ''
-    return [code, counted('waiting', waiting), counted('parked', parked), stopped]
+    return [
+      code === undefined ? '' : this.#word(`error.${code}`),
+      counted('waiting', waiting),
+      counted('parked', parked),
+      stopped,
+    ]
   }
 
   #movingText(moving: Progress[]): string {
@@ -170,7 +182,27 @@ export class Status {
     return count === 0 ? '' : `${this.#word('waiting')} ${count}`
   }
 
-  #word(key: string): string {
-    return this.RED._(`${CATALOGUE}${key}`)
+  #idText({ kind, value }: AnswerId): string {
+    return `${this.#word(`id.${kind}`)} ${value.slice(0, SHORT_ID)}`
+  }
+
+  /** What is wrong in a few words: of a message that is not valid, the first field, and how many more there are. */
+  #reason(error: unknown): string {
+    if (!(error instanceof RedoxError)) return this.#word('error.REDOX_INTERNAL')
+    const [first, ...others] = error.cause.problems ?? []
+    const said = (first && this.#fieldText(first)) ?? this.#word(`error.${error.code}`)
+    return others.length === 0 ? said : `${said} +${others.length}`
+  }
+
+  #fieldText({ path, problem }: Problem): string | undefined {
+    const name = fieldAt(path)
+    if (name === undefined) return undefined
+    const field = this.#word(`field.${name}`)
+    const isMissing = /^is (missing|empty)/.test(problem)
+    return isMissing ? this.#word('missing', { field }) : this.#word('wrong', { field })
+  }
+
+  #word(key: string, values?: Record<string, string>): string {
+    return this.RED._(`${CATALOGUE}${key}`, values)
   }
 }

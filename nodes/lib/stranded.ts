@@ -128,9 +128,9 @@ const isStranded = ({ waiting, parked, code }: ListedStore): boolean =>
 function log(RED: NodeAPI, name: string, { waiting, parked, code }: ListedStore): void {
   const text =
     code === undefined
-      ? `redox: ${waiting + parked} accepted messages (waiting ${waiting}, parked ${parked}) in the store ${name} are ` +
-        'delivered by no connection. Give them to a connection or discard them in the Redox outbox.'
-      : `redox: the store ${name} belongs to no connection and cannot be looked into: ${code}.`
+      ? `redox: no connection delivers the ${waiting + parked} accepted messages (waiting ${waiting}, parked ${parked}) in ` +
+        `the store ${name}. Give them to a connection, or discard them in the Redox outbox.`
+      : `redox: the store ${name} belongs to no connection and cannot be opened: ${code}.`
   if (logged.get(name) === text) return
   logged.set(name, text)
   RED.log.warn(text)
@@ -138,7 +138,7 @@ function log(RED: NodeAPI, name: string, { waiting, parked, code }: ListedStore)
 
 function sayFailed(RED: NodeAPI, error: unknown): void {
   const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
-  RED.log.warn(`redox: stores that belong to no connection could not be looked for: ${code}.`)
+  RED.log.warn(`redox: the search for stores without a connection failed: ${code}.`)
 }
 
 // ---- What an operator decides ---------------------------------------------------------------------------
@@ -209,5 +209,8 @@ export async function discardStranded({ place }: ListedStore, { who, reason }: M
 }
 
 function inUse(): never {
-  throw new RedoxError('REDOX_STORE_LOCKED', 'A connection has this store open by now: look at it there.')
+  throw new RedoxError(
+    'REDOX_STORE_LOCKED',
+    'Store is in use: a connection has opened it. Open that connection in the outbox.',
+  )
 }

@@ -78,7 +78,7 @@ export function followFlows(RED: NodeAPI): void {
     const staysStopped = id === 'runtime-state' && payload?.state === 'stop' && payload.deploy !== true
     if (!staysStopped) return
     for (const estate of [...estates, ...ending])
-      tell(RED, estate, 'It will go on when the flows start again, unless Node-RED ends.')
+      tell(RED, estate, 'It continues when the flows start again, unless Node-RED stops.')
     // Node-RED may end now, and who has no successor would be told of later.
     for (const estate of untold) tell(RED, estate, GONE)
     untold.clear()
@@ -108,7 +108,7 @@ async function report(RED: NodeAPI, estate: Estate): Promise<void> {
   if (untold.delete(estate)) tell(RED, estate, GONE)
 }
 
-const GONE = 'Its node is gone: nothing was emitted.'
+const GONE = 'Its node was removed: nothing was emitted.'
 
 function tell(RED: NodeAPI, { heir, work }: Estate, next: string): void {
   RED.log.warn(`${heir}: ${fate(work)}. ${next}`)
@@ -116,13 +116,13 @@ function tell(RED: NodeAPI, { heir, work }: Estate, next: string): void {
 
 /** For a message that Node-RED could not pass on. */
 export function reportUntold(RED: NodeAPI, { type, id }: Node, work: Work): void {
-  RED.log.error(`${type} ${id}: ${fate(work)}. Node-RED failed when the message was passed on.`)
+  RED.log.error(`${type} ${id}: ${fate(work)}. Node-RED failed to pass the message on.`)
 }
 
 function fate({ msg, outcome, isUnsent, isUnderWay }: Work): string {
   const message = `the message ${msg._msgid}`
-  if (isUnsent || (!outcome && !isUnderWay)) return `${message} was not sent so far (REDOX_ABORTED)`
-  if (!outcome) return `${message} is still under way and may be delivered (REDOX_OUTCOME_UNKNOWN)`
+  if (isUnsent || (!outcome && !isUnderWay)) return `${message} was not sent yet (REDOX_ABORTED)`
+  if (!outcome) return `${message} is still being sent and may be delivered (REDOX_OUTCOME_UNKNOWN)`
   if ('answer' in outcome) {
     const { statusCode, redox } = outcome.answer
     return `${message} was delivered (HTTP ${statusCode}${ids(redox)})`

@@ -3,14 +3,20 @@ import { RedoxError } from '../../src/errors'
 import type { Progress } from '../../src/redox/client'
 import type { Ticket } from './status'
 
+/** What an answer can be looked up by. `resource`: the id that the receiver gave. */
+export interface AnswerId {
+  kind: 'log' | 'message' | 'resource' | 'trace' | 'sha256'
+  value: string
+}
+
 /** What becomes of a message that was delivered: these properties are set on it. */
 export interface Answer {
   payload: unknown
   statusCode: number
   /** plain data that anyone can log */
   redox: Record<string, unknown> & { way: string; logIds?: string[]; messageId?: string; traceId?: string }
-  /** log id, trace id or location: the end of the status line */
-  id?: string
+  /** the end of the status line */
+  id?: AnswerId
   /** for `node.warn`, no patient data */
   warnings: string[]
 }
@@ -118,7 +124,7 @@ export class Work {
 
 /** Of what was stopped before anything of it was sent: it begins anew in the node's successor. */
 export const stopped = (): RedoxError =>
-  new RedoxError('REDOX_ABORTED', 'The node was closed before the message was sent or accepted.')
+  new RedoxError('REDOX_ABORTED', 'Stopped before sending: the node was closed. Nothing was sent.')
 
 export const codeOf = (error: unknown): string =>
   error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'

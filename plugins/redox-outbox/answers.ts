@@ -157,31 +157,31 @@ const DECISION_FIELDS =
   '"action": "resend", "mark-delivered", "discard" or "extend", "reason": up to 200 characters, on one line, ' +
   `"hours": with extend only, up to ${MOST_HOURS}`
 const OTHER_ACCOUNT =
-  '; with "otherAccount": true messages go over another account than the one they were accepted for.'
+  '. With "otherAccount": true, messages are sent with another account than the one they were accepted for.'
 
 const ASKED = {
-  messages: `Take ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
+  messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Give a reason: up to 200 characters, on one line.',
   decide: `Send application/json: { ${DECISION_FIELDS} }${OTHER_ACCOUNT}`,
-  count: `Take ${FILTERS}, and action.`,
+  count: `Use the parameters ${FILTERS}, and action.`,
   decisions:
-    `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many matched when it was asked, ` +
-    `"limit": decide about no more at once, "after": the next of the answer before }${OTHER_ACCOUNT}`,
+    `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many messages matched, ` +
+    `"limit": the most to decide on at once, "after": the "next" of the previous answer }${OTHER_ACCOUNT}`,
   pause:
     'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
   store:
     'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
-    'be read is set aside; nothing is removed.',
+    'be read is renamed. Nothing is removed.',
   stranded:
     'Send application/json: { "action": "give", "to": id of a redox-config node, "reason" } with the "key" of the store if ' +
-    'it is another one, or { "action": "discard", "reason" }. A reason has up to 200 characters, on one line.',
-  audit: `Take skip and limit (at most ${MAX_LINES}).`,
+    'it differs, or { "action": "discard", "reason" }. A reason has up to 200 characters, on one line.',
+  audit: `Use the parameters skip and limit (at most ${MAX_LINES}).`,
 }
 
 function deliveryOf(connection: string): Delivery {
   const found = deliveries.get(connection)
   if (found) return found
-  throw new Refusal(404, 'not_found', 'No redox-config node with this id delivers durably.')
+  throw new Refusal(404, 'not_found', 'No redox-config node with this id uses durable delivery.')
 }
 
 const outboxOf = ({ connection }: Question): Outbox => openOutboxOf(connection)
@@ -192,14 +192,14 @@ function openOutboxOf(connection: string): Outbox {
   throw new Refusal(
     503,
     code ?? 'REDOX_STORE_UNAVAILABLE',
-    'The store of this connection is not open. The status of the redox-config node and the log say why.',
+    'The store of this connection is not open. See the status of the redox-config node, or the log.',
   )
 }
 
 async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> {
   const [found] = await store.find({ id, limit: 1 })
   if (found) return found
-  throw new Refusal(404, 'not_found', 'There is no message with this id, or no more.')
+  throw new Refusal(404, 'not_found', 'There is no message with this id. It may have been removed.')
 }
 
 // ---- Answers --------------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ export const ANSWERS = {
     const { store, courier } = outboxOf(question)
     // A name that is misspelled would stop nothing, and say so to nobody.
     if (!(await store.lanes()).some((known) => known.lane === lane))
-      throw new Refusal(404, 'not_found', 'Nothing waits for this destination, and it is not paused.')
+      throw new Refusal(404, 'not_found', 'No message is waiting for this destination, and it is not paused.')
     await store.pause(lane, action === 'pause', reason, question.who, store.clock.now())
     courier.wake()
     return { status: 204 }
@@ -293,7 +293,7 @@ export const ANSWERS = {
     const asked = read(STRANDED, body, ASKED.stranded)
     const store = strandedStores.get(id)
     if (!store)
-      throw new Refusal(404, 'not_found', 'There is no store of this name that belongs to no connection.')
+      throw new Refusal(404, 'not_found', 'There is no store with this name that is without a connection.')
     const by = { who, reason: asked.reason }
     if (asked.action === 'discard')
       return { status: 200, body: { discarded: await discardStranded(store, by) } }
@@ -319,8 +319,8 @@ const more = (found: number): Refusal =>
   new Refusal(
     409,
     'more_match',
-    `${found} messages match by now, more than the count that was sent. Nothing was decided: ask for the count again, and ` +
-      'send the till that comes with it in the filter.',
+    `${found} messages match now, more than the count in the request. Nothing was decided. Request the count again, and ` +
+      'put the "till" of its answer into the filter.',
   )
 
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()

@@ -57,7 +57,7 @@ const answered =
       // What went wrong inside may quote anything: only that it did is told.
       response
         .status(500)
-        .json({ code: 'unexpected', message: 'The outbox failed in a way that it should not.' }),
+        .json({ code: 'unexpected', message: 'Internal error in the outbox. Please report this.' }),
     )
   }
 

@@ -48,7 +48,7 @@ function required(value: string | undefined, field: string, label: string): stri
   if (value !== undefined && value.trim() !== '') return value.trim()
   throw new RedoxError(
     'REDOX_CONFIGURATION',
-    `The redox-config node has no ${label}. Fill it in (or set the environment variable it names).`,
+    `${label} is missing. Enter it in the connection, or set the environment variable that it names.`,
     { field },
   )
 }
@@ -78,12 +78,12 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
 }
 
 async function signAssertion(credentials: OAuthCredentials): Promise<string> {
-  const clientId = required(credentials.clientId, 'clientId', 'client ID')
+  const clientId = required(credentials.clientId, 'clientId', 'Client ID')
   const signing = readPrivateKey(
-    required(credentials.privateKey, 'privateKey', 'private key'),
+    required(credentials.privateKey, 'privateKey', 'Private key'),
     credentials.keyId,
   )
-  const keyId = required(credentials.keyId || signing.keyId, 'keyId', 'key ID')
+  const keyId = required(credentials.keyId || signing.keyId, 'keyId', 'Key ID')
   // Loaded here: jose is an ES module, which Node 22.9 cannot require, and no flow needs it before a send.
   const { SignJWT } = await import('jose')
   const now = Math.floor(Date.now() / 1000)
@@ -103,7 +103,7 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
     post(credentials.authenticateUrl, () =>
       json({
         apiKey: required(credentials.apiKey, 'apiKey', 'API key'),
-        secret: required(credentials.secret, 'secret', 'secret'),
+        secret: required(credentials.secret, 'secret', 'Secret'),
       }),
     )
   const refresh = (refreshToken: string): Promise<HttpAnswer> =>
@@ -149,7 +149,7 @@ const fields = ({ body }: HttpAnswer): Record<string, unknown> =>
 const unusable = (answer: HttpAnswer, field: string): RedoxError =>
   new RedoxError(
     'REDOX_AUTHENTICATION',
-    `The token endpoint answered ${answer.status} without a usable "${field}". ` +
-      'Check the API base and token URL in the redox-config node.',
+    `Access token is missing: the token endpoint answered ${answer.status} without a usable "${field}". Check the API ` +
+      'base in the connection. Nothing was sent.',
     { operation: 'token', status: answer.status },
   )

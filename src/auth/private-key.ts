@@ -12,19 +12,16 @@ export interface SigningKey {
 }
 
 const invalid = (problem: string): RedoxError =>
-  new RedoxError(
-    'REDOX_CONFIGURATION',
-    `The private key in the redox-config node cannot be used: ${problem}`,
-    {
-      field: 'privateKey',
-    },
-  )
+  new RedoxError('REDOX_CONFIGURATION', `Private key cannot be used: ${problem}`, {
+    field: 'privateKey',
+  })
 
 const ENCRYPTED =
   'it is protected by a passphrase. Export it without one (openssl pkcs8 -topk8 -nocrypt -in key.pem).'
 const PUBLIC = 'it is a public key. Paste the private key that belongs to it.'
 const CERTIFICATE = 'it is a certificate. Paste the private key that belongs to it.'
-const NEITHER = 'it is neither PEM ("-----BEGIN PRIVATE KEY-----" to "-----END PRIVATE KEY-----") nor a JWK.'
+const NEITHER =
+  'it is neither PEM ("-----BEGIN PRIVATE KEY-----" to "-----END PRIVATE KEY-----") nor a JWK. Paste it again.'
 
 /**
  * A private key as people paste it: PEM (PKCS#8, PKCS#1, SEC1) with real line breaks, with `\n` written out, once or
@@ -46,7 +43,7 @@ export function readPrivateKey(text: string, keyId?: string): SigningKey {
 
 function refuseText(text: string): never {
   if (/^(\/|~\/|\.{1,2}\/|[A-Za-z]:\\)?[^\s"{}]+\.(pem|key|der|p8|jwk|json|txt)$/i.test(text))
-    throw invalid('it is the path of a file. Paste what the file holds.')
+    throw invalid('it is the path of a file. Paste the content of the file.')
   throw invalid(NEITHER)
 }
 
@@ -73,13 +70,13 @@ function fromPem(text: string): SigningKey {
   const match =
     /-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped) ??
     /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
-  if (!match) throw invalid('the PEM is cut short: its END line is missing. Copy it again, whole.')
+  if (!match) throw invalid('the PEM is cut short, because its END line is missing. Copy all of it again.')
   const [, label, content] = match as unknown as [string, string, string]
   if (label.includes('REQUEST')) throw invalid(`it is a certificate request. ${OTHER_HALF}`)
   if (label.includes('PUBLIC')) throw invalid(PUBLIC)
   if (label.includes('CERTIFICATE')) throw invalid(CERTIFICATE)
   if (label.includes('ENCRYPTED') || content.includes('ENCRYPTED')) throw invalid(ENCRYPTED)
-  return fromDer(Buffer.from(content, 'base64'), 'the PEM is damaged or cut short. Copy it again, whole.')
+  return fromDer(Buffer.from(content, 'base64'), 'the PEM is damaged or cut short. Copy all of it again.')
 }
 
 const OTHER_HALF = 'Paste the private key that it was made with.'
@@ -131,7 +128,7 @@ function parsed(text: string): unknown {
   if (value !== undefined) return value
   const unescaped = attempt(() => JSON.parse(text.replace(/\\+[nr]/g, ' ').replace(/\\+"/g, '"')) as unknown)
   if (unescaped !== undefined) return unescaped
-  throw invalid('it begins like a JWK, but is not valid JSON.')
+  throw invalid('it begins like a JWK, but is not valid JSON. Copy all of it again.')
 }
 
 const isObject = (value: unknown): value is Jwk => typeof value === 'object' && value !== null
@@ -145,18 +142,18 @@ function oneOf(keys: unknown[], keyId: string | undefined): unknown {
   if (found.length === 1) return found[0]
   throw invalid(
     'it is a key set (JWKS) with several private keys. Paste the one JWK that belongs to the key ID, or set the key ' +
-      'ID to the "kid" of one.',
+      'ID to the "kid" of one of them.',
   )
 }
 
 function fromJwk(value: unknown): SigningKey {
   if (!isObject(value) || typeof value.kty !== 'string')
-    throw invalid('it is JSON, but no JWK (it has no "kty"). Paste the PEM or the JWK alone.')
+    throw invalid('it is JSON, but not a JWK (it has no "kty"). Paste only the PEM or the JWK.')
   const { kty, kid } = value
   if (kty !== 'RSA' && kty !== 'EC') throw invalid(`${KINDS} The JWK has another "kty".`)
   if (value.d === undefined) throw invalid('the JWK is a public key (it has no "d"). Paste the private one.')
   const key = attempt(() => createPrivateKey({ key: completed(value), format: 'jwk' }))
-  if (key === undefined) throw invalid('the JWK is damaged. Copy it again, whole.')
+  if (key === undefined) throw invalid('the JWK is damaged. Copy all of it again.')
   return { key, algorithm: algorithmOf(key), ...(typeof kid === 'string' && { keyId: kid }) }
 }
 

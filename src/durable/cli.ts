@@ -18,30 +18,30 @@ import { verify } from './verify'
 const USAGE = `Usage: redox-store <command> [options]
 Not installed here: npx -p @ehr-flows/node-red-redox redox-store …
 
-Looks after the stores of durable delivery. Stop every Node-RED that uses them first.
+Maintains the stores of durable delivery. Stop every Node-RED that uses them first.
 
-  list                                  all stores: their ids, what waits and what is parked
+  list                                  lists all stores, with their waiting and parked messages
   verify <store>                        reads every message and every file
-  move <store> <store> --reason <text>  all messages of the first into the second, in order; ended at any point,
-                                        it is finished by the same command
+  move <store> <store> --reason <text>  moves all messages from the first store to the second, in order. If it is
+                                        interrupted, run the same command again
 
-  begin-new <store> --reason <text>     a new store in place of one that cannot be read; nothing is removed
+  begin-new <store> --reason <text>     begins a new store in place of one that cannot be read. Nothing is removed
 
   resend, extend, mark-delivered, discard <store> <filter> --count <number> --reason <text>
-                                        one decision about all messages that match, in order; without --count it
-                                        tells how many that are. extend takes --hours <number>
+                                        applies one decision to all messages that match, in order. Without --count,
+                                        it prints how many match. extend needs --hours <number>
 
-  <filter>             all that is given: --state <state> --code <code> --destination <lane> --search <id>
-                       --since <time> --till <time>; resend leaves what may have arrived, unless
-                       --code is REDOX_OUTCOME_UNKNOWN
+  <filter>             --state <state> --code <code> --destination <lane> --search <id> --since <time>
+                       --till <time>. Messages must match all that are given. resend skips messages that
+                       may have arrived, unless --code is REDOX_OUTCOME_UNKNOWN
   <store>              embedded:<id> or postgresql:<id>, with the id of the redox-config node
   --user-dir <folder>  Node-RED's user directory (default: ~/.node-red)
-  --reason <text>      why: goes into the record; up to 200 characters
-  --help               this text
+  --reason <text>      the reason, which is kept in the record; up to 200 characters
+  --help               prints this text
 
-Keys and addresses are secrets, and come from the environment or are asked for:
+Keys and addresses are secrets. Set them in the environment, or the command asks for them:
   REDOX_STORE_KEY      store key            REDOX_STORE_URL      postgresql://user:password@host/database
-  REDOX_TARGET_KEY     of the second store  REDOX_TARGET_URL     of the second store, where it is another one
+  REDOX_TARGET_KEY     of the second store  REDOX_TARGET_URL     of the second store, if it differs
 `
 
 /** What the command line, the environment and the person say. */
@@ -86,7 +86,7 @@ function requestOf(args: string[]): Request | 'help' {
 function filterOf({ state, code, destination, search, since, till }: Options): Filter {
   const known = STATES.find((one) => one === state)
   if (state !== undefined && known === undefined)
-    throw new Error(`Not a state: ${state}. There are ${STATES.join(', ')}.`)
+    throw new Error(`Not a state: ${state}. Use one of ${STATES.join(', ')}.`)
   return {
     ...(known !== undefined && { state: known }),
     ...(code !== undefined && { code }),
@@ -106,7 +106,7 @@ function numberOf(text: string, option: string): number {
 function timeOf(text: string, option: string): number {
   const time = Date.parse(text)
   if (Number.isFinite(time)) return time
-  throw new Error(`${option} is not a time, such as 2026-11-28T08:00:00Z: ${text}`)
+  throw new Error(`${option} is not a time like 2026-11-28T08:00:00Z: ${text}`)
 }
 
 const COMMANDS: Record<string, { stores: number; run: (request: Request) => Promise<boolean> }> = {
@@ -124,7 +124,7 @@ async function run(request: Request): Promise<boolean> {
   const command = COMMANDS[request.command]
   if (!command) throw new Error(`Not a command: ${request.command}`)
   if (request.stores.length !== command.stores)
-    throw new Error(`${request.command} takes ${command.stores} stores.`)
+    throw new Error(`${request.command} needs ${command.stores} stores.`)
   return command.run(request)
 }
 
@@ -172,7 +172,7 @@ async function runBeginNew({ stores: [store], userDir, reason }: Request): Promi
   const place = await placeOf(store!, userDir, 'STORE')
   const key = await secret('REDOX_STORE_KEY', 'Store key')
   const setAside = await beginAnew(place, key, { who: userInfo().username, reason })
-  say(setAside === undefined ? 'begun' : `begun; the one before is called ${setAside} now`)
+  say(setAside === undefined ? 'begun' : `A new store was begun. The old store was renamed to ${setAside}.`)
   return true
 }
 
@@ -185,14 +185,14 @@ async function runDecision(action: Action, request: Request): Promise<boolean> {
     const ids = await matching(contents, filter, action)
     if (count === undefined || ids.length > count) {
       say(
-        `${ids.length} messages match: nothing was decided. Say --count ${ids.length} to decide about them.`,
+        `${ids.length} messages match. Nothing was decided. Add --count ${ids.length} to apply the decision.`,
       )
       return false
     }
     const { username: who } = userInfo()
     const decision = { action, reason, who, ...(hours !== undefined && { hours }) }
     const { decided, left, stoppedBy } = await decideAll(contents, ids, filter, decision)
-    say(`decided ${decided}, left ${left}${stoppedBy === undefined ? '' : `, ended by ${stoppedBy}`}`)
+    say(`decided ${decided}, left ${left}${stoppedBy === undefined ? '' : `, stopped by ${stoppedBy}`}`)
     return stoppedBy === undefined && left === 0
   })
 }
@@ -222,7 +222,7 @@ async function placeOf(name: string, userDir: string, side: Side): Promise<Place
 
 async function secret(name: string, label: string): Promise<string> {
   const value = (process.env[name] ?? (await ask(label))).trim()
-  if (value === '') throw new Error(`${label}: nothing was given. Set ${name}.`)
+  if (value === '') throw new Error(`${label} is missing. Set ${name}.`)
   return value
 }
 

@@ -514,8 +514,8 @@ const failureOf = ({ code, message, cause }: RedoxError): Failure => ({ code, me
 function interrupted({ operation, body }: PreparedMessage): RedoxError {
   return new RedoxError(
     'REDOX_OUTCOME_UNKNOWN',
-    `The process ended while ${operation} was being sent: it may have arrived. Look it up in the Redox dashboard, then ` +
-      'send it again, mark it as delivered or discard it in the outbox.',
+    `Outcome unknown: the process stopped while it sent the message (${operation}). The message may have arrived. Look it ` +
+      'up in the Redox dashboard. Then send it again, mark it as delivered, or discard it in the outbox.',
     { operation, identifiers: identifiersOf(body) },
   )
 }
@@ -523,7 +523,7 @@ function interrupted({ operation, body }: PreparedMessage): RedoxError {
 const late = ({ operation }: PreparedMessage): RedoxError =>
   new RedoxError(
     'REDOX_TIMEOUT',
-    `${operation} was not sent in the time that the redox-config node sets for it. Send it again in the outbox, or discard it.`,
+    `Time is over: the message (${operation}) was not sent in the time that the connection allows. Send it again in the outbox, or discard it.`,
     { operation },
   )
 
@@ -537,19 +537,20 @@ const mayGoOver = (
   (accepted.environment === environment && (accepted.account ?? account) === account)
 
 function otherAccount({ environment }: Pick<Parcel, 'environment'>, now: Delivering): RedoxError {
-  const names = environment === now.environment ? '' : ` (${environment}, and now ${now.environment})`
+  const names = environment === now.environment ? '' : ` (then ${environment}, now ${now.environment})`
   return new RedoxError(
     'REDOX_OTHER_ACCOUNT',
-    `The message was accepted for another account than the redox-config node has now${names}: its hosts, environment, ` +
-      'source ID, client ID or legacy API key are others, or another Node-RED shares its store. Set them back and send ' +
-      'the message again in the outbox, let it go over this account there, or discard it.',
+    `Other account: the message was accepted for another account than the connection has now${names}. The hosts, the ` +
+      'environment, the source ID, the client ID or the legacy API key changed, or another Node-RED shares the store. ' +
+      'Set them back and send the message again in the outbox, send it with this account there, or discard it. ' +
+      'Nothing was sent.',
   )
 }
 
 const asRedoxError = (error: unknown): RedoxError =>
   error instanceof RedoxError
     ? error
-    : new RedoxError('REDOX_INTERNAL', 'The message could not be sent, for a reason that should not be.')
+    : new RedoxError('REDOX_INTERNAL', 'Internal error: the message was not sent. Please report this.')
 
 const timer = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   sleep(milliseconds, undefined, { signal }).catch(() => undefined)

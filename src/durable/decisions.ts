@@ -208,10 +208,7 @@ const termsOf = (
 
 function deadlineIn(hours: number, now: number): number {
   if (hours > 0 && hours <= MOST_HOURS) return Math.ceil(now + hours * AN_HOUR_MS)
-  throw new RedoxError(
-    'REDOX_BAD_INPUT',
-    `Name the hours that messages are tried for: above 0, up to ${MOST_HOURS}.`,
-  )
+  throw new RedoxError('REDOX_BAD_INPUT', `Hours are not valid: give a number above 0, up to ${MOST_HOURS}.`)
 }
 
 const decide = (
@@ -234,6 +231,6 @@ const isDecided = (...about: Parameters<typeof decide>): Promise<boolean> =>
 const otherAccount = (): RedoxError =>
   new RedoxError(
     'REDOX_OTHER_ACCOUNT',
-    'The message was accepted for another account than the connection has now. Set the connection back, or send ' +
-      '"otherAccount": true to let it go over this account.',
+    'Other account: the message was accepted for another account than the connection has now. Set the connection back, ' +
+      'or send "otherAccount": true to send it with this account.',
   )

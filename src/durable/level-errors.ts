@@ -2,44 +2,40 @@
 import { RedoxError } from '../errors'
 
 const WAY_OUT =
-  'Bring back a backup, or begin a new store in the outbox, which sets this one aside: see docs/operations.md.'
+  'Restore a backup, or begin a new store in the outbox, which renames this one: see docs/operations.md.'
 
 const unreadable = (what: string): RedoxError =>
-  new RedoxError(
-    'REDOX_STORE_UNREADABLE',
-    `${what} Nothing of it was removed: copy its folder before anything else. ${WAY_OUT}`,
-  )
+  new RedoxError('REDOX_STORE_UNREADABLE', `${what} Nothing was removed. Copy its folder first. ${WAY_OUT}`)
 
 export const lost = (what: string): RedoxError =>
-  new RedoxError('REDOX_STORE_LOST', `${what} is not in the store, is being sent, or has ended otherwise.`)
+  new RedoxError('REDOX_STORE_LOST', `Not in the store: ${what} was removed, is being sent, or has ended.`)
 
 export const closed = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
-    'The store of accepted messages was closed. Send the message again.',
+    'Store was closed before it accepted the message. Send the message again.',
   )
 
 /** While it is open. */
 export const notInPlace = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
-    'The folder of the store of accepted messages is not where it was: it was removed, renamed or unmounted. Nothing ' +
-      'is accepted meanwhile. Bring it back, or mount its volume, and it goes on by itself. If it is lost, stop ' +
-      'Node-RED: see docs/operations.md.',
+    'Store folder is missing: it was removed, renamed or unmounted. No message is accepted until it is back. Restore ' +
+      'it, or mount its volume. Delivery then continues by itself. If it is lost, stop Node-RED: see docs/operations.md.',
   )
 
 /** At opening. */
 export const gone = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'The store of accepted messages is not there, or a part of it, although this connection had one. If it lies on a ' +
-      `volume of its own, mount it. ${WAY_OUT}`,
+    'Store is missing, or a part of it, although this connection had one. If it is on a separate volume, mount it. ' +
+      WAY_OUT,
   )
 
 export const otherStore = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'The folder of the store of accepted messages holds another store. Bring back the one that belongs here. ' +
+    'Wrong store: its folder holds the store of another connection. Restore the one that belongs here. ' +
       WAY_OUT,
   )
 
@@ -47,43 +43,41 @@ export const otherStore = (): RedoxError =>
 export const earlierCopy = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'The folder of the store of accepted messages holds an earlier copy of it: what was delivered since would be sent ' +
-      'again. Bring back the later one, and it goes on by itself. To go on with the copy, end the process and start it again.',
+    'Store is an older copy: messages that were delivered since then would be sent again. Restore the newer one, and ' +
+      'delivery continues by itself. To use the copy, stop the process and start it again.',
   )
 
-export const cutShort = (): RedoxError =>
-  unreadable('The store of accepted messages is damaged: what was written to it last cannot be found.')
+export const cutShort = (): RedoxError => unreadable('Store is damaged: its last writes cannot be found.')
 
 export const missing = (messages: number): RedoxError =>
-  unreadable(`The store of accepted messages is damaged: ${messages} of them cannot be found.`)
+  unreadable(`Store is damaged: ${messages} accepted messages cannot be found.`)
 
 export const filesMissing = (messages: number): RedoxError =>
-  unreadable(`The store of accepted messages is damaged: files of ${messages} messages cannot be found.`)
+  unreadable(`Store is damaged: files of ${messages} accepted messages cannot be found.`)
 
 export const fileMissing = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
-    'A file of the message is not in the store of accepted messages any more. Bring it back from a backup and send the ' +
-      'message again in the outbox, or discard it.',
+    'File is missing: a file of the message is no longer in the store. Restore it from a backup and send the message ' +
+      'again in the outbox, or discard the message.',
   )
 
 export const damaged = (): RedoxError =>
-  new RedoxError('REDOX_STORE_UNREADABLE', 'A file in the store of accepted messages is damaged.')
+  new RedoxError('REDOX_STORE_UNREADABLE', 'Store is damaged: one of its files cannot be read.')
 
-export const damagedStore = (): RedoxError => unreadable('The store of accepted messages is damaged.')
+export const damagedStore = (): RedoxError => unreadable('Store is damaged.')
 
 export const full = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_FULL',
-    'The disk of the store of accepted messages is full. Make room; nothing that was accepted is lost, and it goes on ' +
-      'being delivered.',
+    'Store is full: its disk has no free space. Free some space. No accepted message is lost, and delivery continues.',
   )
 
 const locked = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOCKED',
-    'Another process has the store of accepted messages open. Only one at a time may use it: end the other ' +
-      'one, or choose PostgreSQL as the store in the redox-config node.',
+    'Store is in use by another process. Only one process at a time can use it: stop the other one, or choose ' +
+      'PostgreSQL as the store in the connection.',
   )
 
 const FAILURES: [pattern: RegExp, error: () => RedoxError][] = [
@@ -103,13 +97,9 @@ export function asFailure(error: unknown): RedoxError {
   const [, known] = FAILURES.find(([pattern]) => pattern.test(facts)) ?? []
   return (
     known?.() ??
-    new RedoxError(
-      'REDOX_STORE_UNAVAILABLE',
-      `The store of accepted messages cannot be used. Check its folder.`,
-      {
-        fault: /\b[A-Z_]{4,}\b/.exec(facts)?.[0] ?? 'unknown',
-      },
-    )
+    new RedoxError('REDOX_STORE_UNAVAILABLE', 'Store cannot be used. Check its folder.', {
+      fault: /\b[A-Z_]{4,}\b/.exec(facts)?.[0] ?? 'unknown',
+    })
   )
 }
 

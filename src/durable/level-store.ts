@@ -367,7 +367,7 @@ export class LevelStore implements DeliveryStore {
 
   async #add({ content, notes, ...known }: StoredMessage): Promise<void> {
     await this.#assertRoom(content.length)
-    for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`The file ${name}`)
+    for (const name of known.files) if (!(await this.hasFile(name))) throw lost(`the file ${name}`)
     const sequence = digits(this.#sequence + 1)
     const row: Row = { ...known, sequence, span: known.deadline - known.acceptedAt }
     const changes = [
@@ -537,7 +537,7 @@ export class LevelStore implements DeliveryStore {
   restate(id: string, { notes, ...standing }: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
     return this.#reliably(async () => {
       const row = await this.#row(id)
-      if (!row || (row.heldUntil ?? 0) > this.clock.now()) throw lost(`The message ${id}`)
+      if (!row || (row.heldUntil ?? 0) > this.clock.now()) throw lost(`the message ${id}`)
       const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
       const also = [put(KEY.notes(id), notes), ...(line ? [this.#auditLine(line)] : [])]
       await this.#move([[row, { ...kept, ...standing }]], also)
@@ -633,7 +633,7 @@ export class LevelStore implements DeliveryStore {
     return this.#reliably(async () => {
       const row = await this.#row(id)
       const isPossible = row && DECIDABLE[action].includes(row.state) && row.reason !== MOVING
-      if (!isPossible || (seen && !standsAs(row, seen))) throw lost(`The message ${id}`)
+      if (!isPossible || (seen && !standsAs(row, seen))) throw lost(`the message ${id}`)
       if (action === 'resend')
         for (const name of row.files) if (!(await this.hasFile(name))) throw fileMissing()
       const line = this.#auditLine({ at: this.#wall(now), who, action, subject: id, reason })
@@ -892,7 +892,7 @@ export class LevelStore implements DeliveryStore {
 
   async #held(id: string, holder: string): Promise<Row> {
     const row = await this.#row(id)
-    if (row?.state !== 'held' || row.holder !== holder) throw lost(`The message ${id}`)
+    if (row?.state !== 'held' || row.holder !== holder) throw lost(`the message ${id}`)
     return row
   }
 
@@ -1074,8 +1074,8 @@ async function engine(): Promise<typeof ClassicLevel> {
   } catch {
     throw new RedoxError(
       'REDOX_STORE_UNAVAILABLE',
-      'Durable delivery needs the package classic-level, which is not installed or does not run on this machine. ' +
-        'Install the nodes again with optional dependencies, or choose PostgreSQL as the store in the redox-config node.',
+      'Package classic-level is missing, or does not run on this machine. Durable delivery needs it. Install the nodes ' +
+        'again with optional dependencies, or choose PostgreSQL as the store in the connection.',
     )
   }
 }

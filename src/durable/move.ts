@@ -155,7 +155,7 @@ const throwInUse =
     if (!(error instanceof RedoxError) || error.code !== 'REDOX_STORE_LOST') throw error
     throw new RedoxError(
       'REDOX_STORE_LOCKED',
-      `The message ${id} is being sent: end the Node-RED that sends from this store, then wait half a minute and begin ` +
+      `Message is being sent (${id}): stop the Node-RED that uses this store, wait half a minute, and run the command ` +
         'again.',
     )
   }
@@ -163,8 +163,8 @@ const throwInUse =
 const movesElsewhere = (id: string): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOCKED',
-    `The message ${id} is on its way to another store: finish that move first, with the same stores as then.`,
+    `Message is being moved (${id}): finish that move to the other store first, with the same two stores.`,
   )
 
 const sameStore = (): RedoxError =>
-  new RedoxError('REDOX_BAD_INPUT', 'Both are the same store: name another one to move the messages to.')
+  new RedoxError('REDOX_BAD_INPUT', 'Both stores are the same. Name another store to move the messages to.')

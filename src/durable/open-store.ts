@@ -83,7 +83,7 @@ async function assertUnreadable(place: Place, key: string): Promise<void> {
   }
   throw new RedoxError(
     'REDOX_STORE_LOST',
-    'The store of accepted messages can be read: no new one was begun. It is used again within a few seconds.',
+    'Store can be read: no new store was begun. The connection uses it again within a few seconds.',
   )
 }
 

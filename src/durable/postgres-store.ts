@@ -210,7 +210,10 @@ export class PostgresStore implements DeliveryStore {
       [id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
     )
     if (row?.accept !== true)
-      throw new RedoxError('REDOX_STORE_LOST', `A file of the message ${id} is not in the store any more.`)
+      throw new RedoxError(
+        'REDOX_STORE_LOST',
+        `File is missing: a file of the message ${id} is no longer in the store.`,
+      )
   }
 
   async claim({ holder, leaseMs, limit, except }: Hold & { except: string[] }): Promise<StoredMessage[]> {
@@ -257,7 +260,7 @@ export class PostgresStore implements DeliveryStore {
     if (changed.length === 0)
       throw new RedoxError(
         'REDOX_STORE_LOST',
-        `The message ${id} is not held any more: somebody else has it.`,
+        `Message is taken: another process is sending the message ${id}.`,
       )
   }
 
@@ -501,7 +504,7 @@ export class PostgresStore implements DeliveryStore {
     if (row?.complete !== true)
       throw new RedoxError(
         'REDOX_STORE_LOST',
-        'A file took longer than an hour to be stored, and was forgotten.',
+        'File was not stored: storing it took more than an hour. Send it again.',
       )
   }
 
@@ -601,7 +604,7 @@ async function loadPool(): Promise<typeof Pool> {
   } catch {
     throw new RedoxError(
       'REDOX_STORE_UNAVAILABLE',
-      'The driver for PostgreSQL is missing: run `npm install pg` where this package is installed, then start again.',
+      'PostgreSQL driver is missing. Run `npm install pg` where this package is installed, then start again.',
     )
   }
 }
@@ -665,9 +668,8 @@ const identityOf = (mark: Buffer): string => createHash('sha256').update(mark).d
 const otherDatabase = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'The database of the store is not the one that this connection used before, or its tables were removed: nothing ' +
-      'was made in it. Set the right URL, or bring back a backup; or begin a new store in the outbox: see ' +
-      'docs/operations.md.',
+    'Wrong database: it is not the one that this connection used before, or its tables were removed. Nothing was ' +
+      'created in it. Set the right URL, restore a backup, or begin a new store in the outbox: see docs/operations.md.',
   )
 
 function inOrder(rows: MessageRow[], first: (row: MessageRow) => number = () => 0): StoredMessage[] {
@@ -775,11 +777,11 @@ const upgradeFrom = (version: number): string =>
 const messageLost = (id: string): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
-    `The message ${id} is not there any more, or its state has changed. Look at it again.`,
+    `Message has changed: the message ${id} was removed, or its state is another one. Look at it again.`,
   )
 
 const fileLost = (): RedoxError =>
-  new RedoxError('REDOX_STORE_LOST', 'A file of the message is not in the store any more.')
+  new RedoxError('REDOX_STORE_LOST', 'File is missing: a file of the message is no longer in the store.')
 
 /** Makes tables, and is not allowed to. */
 const mayNotSetUp = (): RedoxError =>
@@ -800,18 +802,18 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     'ENOENT',
     'REDOX_STORE_UNAVAILABLE',
-    'is not found: its URL names a socket or a file (sslrootcert, sslcert, sslkey) that is not there',
+    'is not found: its URL names a socket or a file (sslrootcert, sslcert, sslkey) that does not exist',
   ],
-  ['28', 'REDOX_STORE_UNAVAILABLE', 'refuses the login: check user and password of its URL'],
+  ['28', 'REDOX_STORE_UNAVAILABLE', 'refuses the login: check the user and the password in its URL'],
   [
     '3D000',
     'REDOX_STORE_UNAVAILABLE',
-    'has no database of that name: create it, or check the end of its URL',
+    'has no database with that name: create it, or check the end of its URL',
   ],
   [
     INSUFFICIENT_PRIVILEGE,
     'REDOX_STORE_UNAVAILABLE',
-    'does not allow its user to read and write in the schema "redox": its owner has to GRANT USAGE ON SCHEMA redox, ' +
+    'does not allow its user to read and write in the schema "redox": its owner must GRANT USAGE ON SCHEMA redox, ' +
       'SELECT, INSERT, UPDATE, DELETE ON ALL TABLES, USAGE ON ALL SEQUENCES and EXECUTE ON ALL FUNCTIONS IN SCHEMA ' +
       'redox to it, see docs/operations.md',
   ],
@@ -823,28 +825,20 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     '53300',
     'REDOX_STORE_UNAVAILABLE',
-    `has no connection left: each process needs up to ${CONNECTIONS}, see its max_connections`,
+    `has no free connection: each process needs up to ${CONNECTIONS}, see its max_connections`,
   ],
-  ['53100', 'REDOX_STORE_FULL', 'has no room left on its disk: make room; nothing that was accepted is lost'],
-  ['57014', 'REDOX_STORE_UNAVAILABLE', 'did not answer in time: look at its load, locks and timeouts'],
+  ['53100', 'REDOX_STORE_FULL', 'has a full disk: free some space. No accepted message is lost'],
+  ['57014', 'REDOX_STORE_UNAVAILABLE', 'did not answer in time: check its load, locks and timeouts'],
   [
     '55P03',
     'REDOX_STORE_UNAVAILABLE',
-    `kept a lock for longer than ${LOCK_MS / 1000} seconds: look at its locks`,
+    `kept a lock for more than ${LOCK_MS / 1000} seconds: check its locks`,
   ],
-  [
-    '42P01',
-    'REDOX_STORE_UNREADABLE',
-    'lacks a table of the schema "redox": something was removed there, restore it from a backup',
-  ],
-  [
-    '42883',
-    'REDOX_STORE_UNREADABLE',
-    'lacks a function of the schema "redox": something was removed there, restore it from a backup',
-  ],
-  ['22', 'REDOX_INTERNAL', 'does not take a value: please report it'],
+  ['42P01', 'REDOX_STORE_UNREADABLE', 'lacks a table of the schema "redox": restore it from a backup'],
+  ['42883', 'REDOX_STORE_UNREADABLE', 'lacks a function of the schema "redox": restore it from a backup'],
+  ['22', 'REDOX_INTERNAL', 'rejects a value: please report this'],
   ['XX001', 'REDOX_STORE_UNREADABLE', 'reports damaged data: restore it from a backup'],
-  ['XX002', 'REDOX_STORE_UNREADABLE', 'reports a damaged index: see REINDEX in its manual'],
+  ['XX002', 'REDOX_STORE_UNREADABLE', 'reports a damaged index: see REINDEX in the PostgreSQL manual'],
 ]
 const CONNECTION_CLASSES = ['08', '57P']
 
@@ -854,20 +848,16 @@ function failure(error: unknown, place: string): RedoxError {
   const code = codeOf(error)
   const known = FAILURES.find(([start]) => code?.startsWith(start))
   const detail = code === undefined ? {} : { fault: code }
-  if (known) return new RedoxError(known[1], `The PostgreSQL of the store${place} ${known[2]}.`, detail)
+  if (known) return new RedoxError(known[1], `PostgreSQL of the store${place} ${known[2]}.`, detail)
   const trouble = parameterTrouble(error) ?? tlsTrouble(error, code)
   if (trouble)
-    return new RedoxError(
-      'REDOX_STORE_UNAVAILABLE',
-      `The PostgreSQL of the store${place} ${trouble}.`,
-      detail,
-    )
+    return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL of the store${place} ${trouble}.`, detail)
   const isAnswer =
     /^(?!E)[0-9A-Z]{5}$/.test(code ?? '') && !CONNECTION_CLASSES.some((start) => code?.startsWith(start))
   const text = isAnswer
-    ? `answered with the error ${code}: look it up in its log`
+    ? `answered with the error ${code}: see its log`
     : `cannot be reached${code === undefined ? '' : ` (${code})`}: check that it runs, and the host and port of its URL`
-  return new RedoxError('REDOX_STORE_UNAVAILABLE', `The PostgreSQL of the store${place} ${text}.`, detail)
+  return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL of the store${place} ${text}.`, detail)
 }
 
 /** PgBouncer has no code for it. */
@@ -875,17 +865,17 @@ function parameterTrouble(error: unknown): string | undefined {
   const words = error instanceof Error ? error.message : ''
   const name = /unsupported startup parameter: (\w{1,40})/.exec(words)?.[1]
   if (name === undefined) return undefined
-  return `is behind a PgBouncer that refuses the parameter "${name}" of its URL: leave it out, or name it in ignore_startup_parameters of PgBouncer`
+  return `is behind a PgBouncer that refuses the parameter "${name}" of its URL: remove it, or add it to ignore_startup_parameters of PgBouncer`
 }
 
 function tlsTrouble(error: unknown, code = ''): string | undefined {
   // The driver has no code for it.
   if (error instanceof Error && error.message.includes('does not support SSL'))
-    return 'does not speak TLS, which its URL asks for: switch it on there'
+    return 'does not speak TLS, which its URL requires: enable TLS there'
   if (tlsFault(code, false) === undefined) return undefined
   return (
-    `shows a certificate that is not trusted (${code}): name the file of its authority in its URL ` +
-    '(&sslrootcert=…), and the host that the certificate is for'
+    `has a certificate that is not trusted (${code}): name the CA file in its URL ` +
+    '(&sslrootcert=…), and use the host name of the certificate'
   )
 }
 

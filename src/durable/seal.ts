@@ -111,6 +111,6 @@ function decrypt(key: Buffer, sealed: Buffer, place: string): Buffer {
 const unreadable = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'What is in the store of accepted messages cannot be read: it was changed, or sealed with another key. Set the ' +
-      'store key in the redox-config node to the one that it was filled with.',
+    'Store cannot be decrypted: its content was changed, or encrypted with another key. Set the store key in the ' +
+      'connection to the key that encrypted it.',
   )

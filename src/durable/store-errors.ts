@@ -8,13 +8,13 @@ export function assertVersion(found: number, known: number): void {
   if (Number.isSafeInteger(found) && found > known)
     throw new RedoxError(
       'REDOX_STORE_NEWER',
-      `The store of accepted messages was written by a newer release of these nodes (its version is ${found}, this ` +
-        `release knows ${known}). Install that release again; nothing was changed.`,
+      `Store is newer: a newer release of these nodes wrote it (version ${found}, this release knows ${known}). Install ` +
+        'that release again. Nothing was changed.',
     )
   throw new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'The store of accepted messages has a version that no release of these nodes writes: it is damaged, or was changed ' +
-      'by hand. Nothing of it was changed: bring back a backup, see docs/operations.md.',
+    'Store version is unknown: no release of these nodes writes it. The store is damaged, or was changed by hand. Nothing ' +
+      'was changed now. Restore a backup, see docs/operations.md.',
   )
 }
 
@@ -38,13 +38,13 @@ export const textsOf = ({ id, lane, owner, files, tags }: NewMessage): string[] 
 export function assertStorable(...texts: string[]): void {
   if (texts.every(isStorable)) return
   throw badInput(
-    'The store of accepted messages does not take it: the id of a destination has a character that is no text (NUL, or half a surrogate ' +
-      'pair).',
+    'Destination is not text: its ID has a character that cannot be stored (NUL, or half a surrogate pair). Correct the ' +
+      'destination.',
   )
 }
 
 export const pageLost = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
-    'The message that the page goes on after is not in the store any more. Begin with the first page again.',
+    'Page is gone: the message before this page is no longer in the store. Begin with the first page again.',
   )

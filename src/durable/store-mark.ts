@@ -46,7 +46,8 @@ async function marksIn(file: string): Promise<Record<string, unknown>> {
 const unusable = (error: unknown): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
-    'The file in .redox-store-marks of the user directory that tells which store belongs to this connection cannot be ' +
-      'read or written. Check its permissions and the disk; if it is damaged and the store is the right one, remove it.',
+    'Store marker cannot be used: the file in .redox-store-marks of the user directory, which says which store belongs ' +
+      'to this connection, cannot be read or written. Check its permissions and the disk. If it is damaged and the store ' +
+      'is the right one, remove the file.',
     { fault: String(codeOf(error ?? {}) ?? 'damaged') },
   )

@@ -76,7 +76,7 @@ const DATA_URI = /^data:((?:[^,"]|"[^"]*")*),/i
 export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> {
   const [start, described] = DATA_URI.exec(uri.slice(0, LONGEST_HEADER)) ?? []
   if (start === undefined || described === undefined)
-    throw badInput(`${where} is a data: URI without a comma: nothing can be read from it.`)
+    throw badInput(`data: URI is not valid: that in ${where} has no comma. Correct it, or give a Buffer.`)
   const [type = '', ...parameters] = parametersOf(described)
   const isBase64 = parameters.some((one) => /^base64$/i.test(one))
   const content = part(uri, start.length, uri.length)
@@ -96,7 +96,9 @@ export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> 
 async function declaredBase64(text: Text, where: string): Promise<Buffer> {
   const bytes = await decodeSlices(withoutEscapes(text, where))
   if (bytes !== undefined) return bytes
-  throw badInput(`${where} is a data: URI whose base64 is broken (it is not base64 to its end).`)
+  throw badInput(
+    `data: URI is damaged: that in ${where} is not base64 to its end. Correct it, or give a Buffer.`,
+  )
 }
 
 async function* withoutEscapes(text: Text, where: string): AsyncGenerator<string> {
@@ -142,10 +144,12 @@ const PERCENT = 0x25
 /** The bytes of a percent-encoded text. Any byte may be encoded, not only those of UTF-8 text. */
 function octetsOf(text: string, where: string): Buffer {
   if (/%(?![0-9a-f]{2})/i.test(text))
-    throw badInput(`${where} is a data: URI whose percent-encoding is broken.`)
+    throw badInput(
+      `data: URI is damaged: that in ${where} has broken percent-encoding. Correct it, or give a Buffer.`,
+    )
   // UTF-8 cannot carry half a surrogate pair: it would become another character.
   if (/\p{Surrogate}/u.test(text))
-    throw badInput(`${where} is a data: URI with half a character (a lone surrogate). Percent-encode it.`)
+    throw badInput(`data: URI is not valid: that in ${where} has a lone surrogate. Percent-encode it.`)
   const octets = Buffer.from(text, 'utf8')
   let used = 0
   for (let at = 0; at < octets.length; at++) {

@@ -59,10 +59,10 @@ function* examinePdf(head: Buffer, size: number): Examination<Findings> {
   for (const at of tablePositions(near, begin)) parts.push(yield { at, length: NEAR })
   const isEncrypted = parts.some((part) => part.includes('/Encrypt') && ENCRYPTED.test(latin1(part)))
   return {
-    ...(!isMarked && { cutShort: 'neither %%EOF nor startxref is in its last 64 KB' }),
+    ...(!isMarked && { cutShort: 'its last 64 KB have neither %%EOF nor startxref' }),
     signs: [
       ...(isMarked && !near.includes('%%EOF') ? ['seems to be cut short: %%EOF is missing at its end'] : []),
-      ...(isEncrypted ? ['is encrypted: who receives it may not be able to open or to store it'] : []),
+      ...(isEncrypted ? ['is encrypted: the receiver may not be able to open or store it'] : []),
     ],
   }
 }
@@ -87,7 +87,7 @@ const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
 /** Length, type and checksum of the last chunk. */
 const PNG_END = Buffer.from('\0\0\0\0IEND\xae\x42\x60\x82', 'latin1')
 const CHUNK_OVERHEAD = 12
-const BROKEN_CHUNK = 'its last chunk is longer than what is there'
+const BROKEN_CHUNK = 'its last chunk is incomplete'
 
 const isPng = (head: Buffer): boolean => head.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)
 
@@ -134,7 +134,7 @@ function* cutJpeg(size: number): Examination<string | undefined> {
   // Cameras append megabytes.
   for (let at = scan; at < size; at += STEP - 1)
     if ((yield { at, length: STEP }).includes(JPEG_END)) return undefined
-  return 'its end mark is missing behind the last scan'
+  return 'the end marker after its last scan is missing'
 }
 
 /** Where the data of the first scan begin; what proves that it is not there; undefined for what is no JPEG. */
@@ -152,7 +152,7 @@ function* firstScan(size: number): Examination<number | string | undefined> {
     if (at > size) break
     if (marker === SCAN) return at
   }
-  return 'it ends before its picture begins'
+  return 'it ends before its image data'
 }
 
 // ---- TIFF -------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ function numberAt(bytes: Buffer, at: number, width: number, little: boolean): nu
   return little ? bytes.readUIntLE(at, width) : bytes.readUIntBE(at, width)
 }
 
-const BEYOND = 'it refers to bytes beyond its end'
+const BEYOND = 'it refers to bytes after its end'
 
 /** Follows the directories, and what their entries refer to. */
 function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {

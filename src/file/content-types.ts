@@ -200,7 +200,7 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
     return { contentType: found && !found.family && sameType(seen, named) ? seen : named }
   return {
     contentType: seen,
-    warning: `the file's extension stands for ${named}, but its first bytes are ${seen}: sent as ${seen}`,
+    warning: `The file name ends like ${named}, but the first bytes are ${seen}. The file is sent as ${seen}.`,
   }
 }
 

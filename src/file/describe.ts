@@ -16,10 +16,12 @@ import type { FileDescription, FileHints, IntakeResult } from './types'
  */
 export function cleanFileName(name: string, where: string): string {
   if (name.length > LONGEST_NAME)
-    throw badInput(`The file name for ${where} has more than ${LONGEST_NAME} characters. Give a plain name.`)
+    throw badInput(
+      `File name is too long: that of ${where} has more than ${LONGEST_NAME} characters. Give a short name.`,
+    )
   if (/\p{Cc}/u.test(name)) {
     throw badInput(
-      `The file name for ${where} has control characters (such as a line break). Give a plain name.`,
+      `File name is not valid: that of ${where} has control characters, such as a line break. Give a plain name.`,
     )
   }
   const base = plainName(name).split(/[\\/]/).pop()!.trim()
@@ -55,11 +57,13 @@ export type Described = Omit<IntakeResult, 'file'> & { description: FileDescript
 export function* describe(head: Buffer, size: number, hints: FileHints): Examination<Described> {
   const { description, warnings } = classify(head.subarray(0, HEAD_LENGTH), hints)
   const { signs, cutShort } = yield* examine(description.contentType, head, size)
-  const what = `the ${description.fileType ?? 'file'} in ${hints.where}`
+  const what = `The ${description.fileType ?? 'file'} in ${hints.where}`
   return {
     description,
     warnings: [...warnings, ...signs.map((sign) => `${what} ${sign}`)],
-    ...(cutShort !== undefined && { cutShort: `${what} is cut short: ${cutShort}` }),
+    ...(cutShort !== undefined && {
+      cutShort: `File is cut short: ${cutShort} (${what.replace('The', 'the')})`,
+    }),
   }
 }
 
@@ -72,14 +76,14 @@ function classify(head: Buffer, hints: FileHints): Omit<Described, 'cutShort'> {
   const declared = hints.contentType
   if (declared !== undefined && (declared.length > LONGEST_TYPE || !isContentType(declared))) {
     throw badInput(
-      `The content type given for ${hints.where} is not a MIME type. Write one like application/pdf, or leave it empty.`,
+      `Content type is not valid: that of ${hints.where} is not a MIME type. Give one like application/pdf, or leave it empty.`,
     )
   }
   const detected = detectContentType(head, given || undefined, declared)
   if (detected.contradiction !== undefined) {
     throw badInput(
-      `${hints.where} is declared as ${plainType(detected.contentType)}, but its first bytes are ${detected.contradiction}. ` +
-        'Correct the content type, or leave it empty to have it detected.',
+      `Content type does not match: ${hints.where} is declared as ${plainType(detected.contentType)}, but its first bytes ` +
+        `are ${detected.contradiction}. Correct the content type, or leave it empty to have it detected.`,
     )
   }
   const contentType = detected.contentType
@@ -97,4 +101,4 @@ function classify(head: Buffer, hints: FileHints): Omit<Described, 'cutShort'> {
 }
 
 export const emptyFile = ({ where }: FileHints): Error =>
-  badInput(`The file in ${where} is empty (0 bytes). Nothing was sent.`)
+  badInput(`File is empty (0 bytes): ${where}. Send it when it has content.`)

@@ -53,8 +53,7 @@ export async function decodeText(given: Text, encoding: Encoding, where: string)
   const found = await (encoding === 'hex' ? wholeHex(text) : decodeLoosely(text))
   if (found !== undefined) return { bytes: found }
   throw badInput(
-    `${where} begins like a file in ${encoding}, but is none to its end: it is damaged, or something stands behind it. ` +
-      "Give the file's bytes as a Buffer.",
+    `File is damaged: ${where} begins as ${encoding}, but does not end as ${encoding}. Give the bytes of the file as a Buffer.`,
   )
 }
 
@@ -109,7 +108,7 @@ export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentTy
     WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ?? disguiseOf(bytes, /[/+]json\b/i.test(type))
   if (wrapper === undefined) return
   throw badInput(
-    `${where} is ${wrapper}, and the file is inside of it. Take the file out before this node, and give its bytes as a Buffer.`,
+    `File is wrapped: ${where} is ${wrapper}, and the file is inside it. Extract the file before this node, and give its bytes as a Buffer.`,
   )
 }
 
@@ -121,7 +120,7 @@ export function assertNotEncoded(head: Buffer, hints: FileHints): void {
   const encoding = encodingOf(head)
   if (encoding === undefined) return assertNoWrapper(head, hints)
   throw badInput(
-    `The file at the path in ${hints.where} holds ${encoding === 'data: URI' ? 'a data: URI' : `${encoding} text`} instead ` +
-      'of the bytes of a file. Read it with a "read file" node, set to "a single Buffer object": then it is decoded.',
+    `File holds ${encoding === 'data: URI' ? 'a data: URI' : `${encoding} text`}, not bytes (path in ${hints.where}). Read it ` +
+      'with a "read file" node that is set to "a single Buffer object". It is then decoded.',
   )
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { types } from 'node:util'
-import { badInput, formatSize, RedoxError } from '../errors'
+import { badInput, formatSize, RedoxError, tooLarge } from '../errors'
 import { turn } from '../turns'
 import { decodeDataUri, decodeInLines, type DataUri } from './base64'
 import {
@@ -34,7 +34,7 @@ export type * from './types'
 export async function takeFile(value: unknown, hints: FileHints): Promise<IntakeResult> {
   if (value === undefined || value === null) {
     throw badInput(
-      `There is no file in ${hints.where}. Set the node's File field to where the file is (a file that was uploaded to an "http in" node: msg.req.files[0].buffer).`,
+      `File is missing: there is none in ${hints.where}. Set the File field to where the file is. A file that was uploaded to an "http in" node is in msg.req.files[0].buffer.`,
     )
   }
   if (typeof value === 'string') return takeText(value, hints)
@@ -88,10 +88,9 @@ const MARGIN = 10_000
  */
 function assertWithin(length: number, { where, most = Infinity, isText }: FileHints): void {
   if (length <= (isText ? most : most * CHARACTERS_PER_BYTE + MARGIN)) return
-  throw new RedoxError(
-    'REDOX_TOO_LARGE',
-    `${where} is a text of ${formatSize(length)}, more than a file of ${formatSize(most)} needs, which is the most that ` +
-      'the redox-config node allows. Make the file smaller, or give it as a Buffer or a path.',
+  throw tooLarge(
+    `File too large: ${where} is text of ${formatSize(length)}, and the connection allows files of ` +
+      `${formatSize(most)}. Make the file smaller, or give it as a Buffer or a path.`,
   )
 }
 
@@ -124,9 +123,8 @@ function assertMeant(head: Buffer, { where, filename = '', contentType }: FileHi
     throw looksLikePath(text)
       ? noFile(text, where)
       : badInput(
-          `${where} is a text, and its content type or file name stands for ${plainType(type)}, but what it holds as ` +
-            'base64 does not begin like that. Give the file as a Buffer, or correct its name or type (msg.filename may ' +
-            'be left from another file).',
+          `Text is not ${plainType(type)}, although the content type or the file name of ${where} says so. Give the ` +
+            'file as a Buffer, or correct its name or type. msg.filename may be left over from another file.',
         )
   }
 }
@@ -136,17 +134,20 @@ function looksLikePath(text: string): boolean {
   return /^([a-z]:[\\/]|\\\\|\.{0,2}\/|~\/|file:)/i.test(text) || contentTypeOfName(text) !== undefined
 }
 
+const begun = (where: string): string => where.replace(/^the /, 'The ')
+
 const noFile = (text: string, where: string): Error =>
   looksLikePath(text)
     ? badInput(
-        `${where} is a text that looks like a path, not a file. Set the node's "File from" to a path on this machine ` +
-          'and name its folder in the redox-config node (section "Files on this machine"), or put a "read file" node, ' +
-          'set to "a single Buffer object", before this node. (The text is not base64 of a known file.)',
+        `${begun(where)} is a path, not a file. Set "Read file from" to a path on this machine, and add its folder to the connection ` +
+          '(section "Files on this machine"). Or put a "read file" node before this node, and set it to "a single Buffer ' +
+          'object". (The text is not base64 of a known file.)',
       )
     : badInput(
-        `${where} is a text and no file: set the "read file" node to "a single Buffer object". (It is not base64 of ` +
-          'anything that can be recognized. A file comes as a Buffer, as base64 text or as a data: URI; base64 of a ' +
-          'format without a signature needs a content type or a file name with its ending.)',
+        `${begun(where)} is text, not a file. Set the "read file" node to "a single Buffer object". After an "http in" node, ` +
+          'select "Accept file uploads" there and use msg.req.files[0].buffer, or select "Do not parse request body" ' +
+          'for a raw body. (The text is not base64 of a known format. Base64 of a format without a signature needs a ' +
+          'content type or a file name.)',
       )
 
 // ---- Bytes ------------------------------------------------------------------------------------------------------
@@ -180,7 +181,9 @@ async function bytesOf({ data }: WrittenBuffer, hints: FileHints): Promise<Buffe
       const one = data[at]
       bytes[at] = one as number
       if (bytes[at] !== one)
-        throw badInput(`${hints.where} is a Buffer that was written as JSON, and not all of it are bytes.`)
+        throw badInput(
+          `Buffer is damaged: ${hints.where} is a Buffer written as JSON, and some of its values are not bytes.`,
+        )
     }
   }
   return bytes
@@ -206,7 +209,7 @@ async function unwrap(given: Buffer, hints: FileHints, decodings: number): Promi
   }
   if (decodings === MOST_DECODINGS)
     throw badInput(
-      `${where} is encoded more than twice (${encoding} in another). Give the file's bytes as a Buffer.`,
+      `File is encoded too often: ${where} is encoded more than twice (last ${encoding}). Give the bytes of the file as a Buffer.`,
     )
   assertWithin(given.length, hints)
   const { bytes, contentType, name } = await decode(given, encoding, where)
@@ -214,7 +217,7 @@ async function unwrap(given: Buffer, hints: FileHints, decodings: number): Promi
   const what = encoding === 'data: URI' ? 'a data: URI' : `${encoding} text`
   return {
     ...whole,
-    warnings: [`${where} held ${what} instead of the file's bytes: it was decoded once more`],
+    warnings: [`${where} held ${what} instead of the bytes of the file. It was decoded.`],
   }
 }
 
@@ -229,7 +232,7 @@ function takeReference(value: GivenReference, hints: FileHints): IntakeResult<Fi
   const fileType = hints.fileType ?? text(value.fileType)
   if (contentType === undefined && contentTypeOfName(filename) === undefined) {
     throw badInput(
-      `The reference in ${hints.where} comes without a content type. Set the node's Content type, e.g. application/pdf.`,
+      `Content type is missing: the file reference in ${hints.where} has none. Fill in the Content type field, e.g. application/pdf.`,
     )
   }
   const { description, warnings } = describeReference({
@@ -262,7 +265,7 @@ export async function readText(file: FileSource, where: string): Promise<string>
   } catch (error) {
     if (error instanceof RedoxError) throw error
     throw badInput(
-      `${where} is sent as text, but is not UTF-8 text. Convert it, or send it as Base64 Encoded.`,
+      `Text is not UTF-8: ${where} cannot be sent as text. Convert it to UTF-8, or send it as Base64 Encoded.`,
     )
   }
 }
@@ -274,8 +277,7 @@ export async function readText(file: FileSource, where: string): Promise<string>
 export function asText(text: string, where: string): string {
   if (text.includes('\0'))
     throw badInput(
-      `${where} is sent as text, but has NUL characters: it is no text, or in UTF-16. Convert it to UTF-8, or send it ` +
-        'as Base64 Encoded.',
+      `Text has NUL characters: ${where} is not text, or it is UTF-16. Convert it to UTF-8, or send it as Base64 Encoded.`,
     )
   return text.startsWith('\ufeff') ? text.slice(1) : text
 }

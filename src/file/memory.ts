@@ -49,6 +49,6 @@ function bufferSource(bytes: Buffer, description: FileDescription, before = fing
 
 export const overwritten = (): Error =>
   badInput(
-    'The file was overwritten in memory while it waited, so it was not sent: another branch of the flow writes into ' +
-      'the same Buffer (Node-RED does not copy it for each). Let that branch work on a copy: Buffer.from(msg.payload).',
+    'File changed in memory while the message waited: another branch of the flow writes to the same Buffer, which ' +
+      'Node-RED does not copy for each branch. Let that branch work on a copy: Buffer.from(msg.payload).',
   )

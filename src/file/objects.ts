@@ -37,7 +37,9 @@ export function fileObjectOf(value: unknown, where: string): FileObject {
     return found(value) ?? refuse(value, where)
   } catch (error) {
     if (error instanceof Error && error.name === 'RedoxError') throw error
-    throw badInput(`${where} is an object that cannot be read: one of its properties fails.`)
+    throw badInput(
+      `Object cannot be read: a property of ${where} throws an error. Give the file as a Buffer.`,
+    )
   }
 }
 
@@ -89,7 +91,7 @@ function firstText(object: Record<string, unknown>, names: readonly string[]): s
 }
 
 function refuse(value: unknown, where: string): never {
-  throw badInput(`${where} is ${describeKind(value)}, which is not a file. ${adviceFor(value)}`)
+  throw badInput(`Not a file: ${where} is ${describeKind(value)}. ${adviceFor(value)}`)
 }
 
 const describeKind = (value: unknown): string =>
@@ -100,17 +102,17 @@ const describeKind = (value: unknown): string =>
       : `a ${typeof value}`
 
 const ADVICE =
-  'Pass a Buffer, base64 text, a data: URI, or the file reference that a redox-upload node emits. A file that was ' +
-  'uploaded to an "http in" node is in msg.req.files[0].buffer.'
+  'Give a Buffer, base64 text, a data: URI, or the file reference of a redox-upload node. A file that was uploaded to ' +
+  'an "http in" node is in msg.req.files[0].buffer.'
 
 function adviceFor(value: unknown): string {
   if (typeof value !== 'object' || value === null) return ADVICE
   const object = value as Record<string, unknown>
   if (typeof object.arrayBuffer === 'function')
-    return 'Pass its bytes: Buffer.from(await file.arrayBuffer()) in a Function node.'
+    return 'Give its bytes: Buffer.from(await file.arrayBuffer()) in a Function node.'
   if (typeof object.path === 'string' || typeof object.filepath === 'string')
-    return `It names a path: set the node's "File from" to a path on this machine, and its File field to that property. ${ADVICE}`
-  if (typeof object.pipe === 'function') return `It is a stream: collect it into a Buffer first. ${ADVICE}`
+    return `It has a path: set "Read file from" to a path on this machine, and the File field to that property. ${ADVICE}`
+  if (typeof object.pipe === 'function') return `It is a stream: collect it in a Buffer first. ${ADVICE}`
   const inner = [
     'binary',
     'file',
@@ -125,5 +127,5 @@ function adviceFor(value: unknown): string {
   const part = inner.find((name) => typeof object[name] === 'object' && object[name] !== null)
   return part === undefined
     ? ADVICE
-    : `Set the File field to the file inside of it (it has a property "${part}"). ${ADVICE}`
+    : `It has a property "${part}": set the File field to the file inside it. ${ADVICE}`
 }

@@ -39,14 +39,11 @@ export async function takePath(
   { settleMs = 0, signal, onSettled, owner = '' }: Settling = {},
 ): Promise<IntakeResult<FileSource>> {
   if (typeof filePath !== 'string' || filePath === '') {
-    throw badInput(
-      `${hints.where} holds no path. The node is set to read its file from a path on this machine.`,
-    )
+    throw badInput(`Path is missing in ${hints.where}. "Read file from" is set to a path on this machine.`)
   }
   if (folders.length === 0) {
     throw badInput(
-      'Files can be read from a path only inside the folders named in the redox-config node, and none is named. ' +
-        'Add the folder there (section "Files on this machine").',
+      'No folder is allowed for paths. Add the folder of the file to the connection (section "Files on this machine").',
     )
   }
   const place = await resolveInside(filePath, hints.where, folders)
@@ -71,7 +68,7 @@ type Look = BigIntStats
 /** By its name, without opening it: the program that writes it may have it for itself. */
 async function lookAt(real: string, hints: FileHints): Promise<Look> {
   const found = await lstat(real, { bigint: true }).catch(unreadable)
-  if (!found.isFile()) throw badInput(`The path in ${hints.where} is not a regular file.`)
+  if (!found.isFile()) throw badInput(`Path is not a regular file (${hints.where}). Give the path of a file.`)
   return found
 }
 
@@ -135,8 +132,8 @@ class WaitingMessage {
 
 const superseded = ({ where }: FileHints): Error =>
   badInput(
-    `The file at the path in ${where} was written to after this message came, and a later message brings it again: it is ` +
-      'sent with that one, so that it does not arrive twice.',
+    `File is sent with a later message: it changed after this message came, and the later message has the same path ` +
+      `(${where}). This message needs no action.`,
   )
 
 const latest = (one: bigint, other: bigint): bigint => (one > other ? one : other)
@@ -150,8 +147,8 @@ const STATE = [...CONTENT, 'ctimeNs'] as const
 
 const stillWritten = ({ where }: FileHints): Error =>
   badInput(
-    `The file at the path in ${where} was still being written after 60 s, so it was not sent. Send it when it is ` +
-      'complete: let the program that writes it rename it into the folder when it has ended.',
+    `File is still being written: it changed for 60 s (path in ${where}). Send it when it is complete. Let the program ` +
+      'that writes it move it into the folder at the end.',
   )
 
 async function describePath(place: Place, before: Look, hints: FileHints): Promise<Described> {
@@ -187,7 +184,7 @@ const READ_MS = 60_000
 const unreadable = (error: unknown): never => {
   if (error instanceof RedoxError) throw error
   const { code } = error as { code?: unknown }
-  throw badInput(`The file at the path cannot be read (${String(code)}). Check its permissions.`)
+  throw badInput(`File cannot be read (${String(code)}). Check the permissions of the file.`)
 }
 
 // ---- Opening ----------------------------------------------------------------------------------------------------
@@ -267,7 +264,9 @@ async function resolveInside(filePath: string, where: string, folders: string[])
     if (isBelow(base, real)) return { real, folder: base }
   }
   // One answer for "does not exist" and "lies elsewhere", so that a message cannot probe the disk.
-  throw badInput(`The path in ${where} is no file inside the folders that the redox-config node allows.`)
+  throw badInput(
+    `File not found (path in ${where}): it is not a file in the folders that the connection allows. Check the path and the folders.`,
+  )
 }
 
 /**
@@ -374,8 +373,8 @@ async function readPiece(handle: FileHandle, piece: Buffer, position: number): P
 
 const stalled = (): Error =>
   badInput(
-    'The file could not be read on, so it was not sent: its disk or share does not answer. Send it when it does.',
+    'File cannot be read to its end: the disk or the share does not answer. Send it again when it does.',
   )
 
 const changed = (): Error =>
-  badInput('The file changed on the disk while it was read, so it was not sent. Send it when it is complete.')
+  badInput('File changed while it was read from the disk. Send it when it is complete.')

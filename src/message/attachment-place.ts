@@ -25,7 +25,7 @@ export interface AttachmentPlace {
 
 const shape = (text: string): Error =>
   badInput(
-    `"${text}" is no place for an Attachment. Write e.g. presentedForm[] or DocumentReference.content[].attachment.`,
+    `Attachment path is not valid: "${text}". Write e.g. presentedForm[] or DocumentReference.content[].attachment.`,
   )
 
 /** @throws RedoxError REDOX_BAD_INPUT */
@@ -66,11 +66,13 @@ export function attachmentPaths(resource: JsonObject, place: AttachmentPlace, co
   if (place.element) {
     if (count > 1) {
       throw badInput(
-        `${count} files need a list of Attachments; the place set in the node takes one. Write e.g. presentedForm[].`,
+        `Attachment takes one file, but the message has ${count}. Name a list in the Attachment path field, e.g. presentedForm[].`,
       )
     }
     if (isFilled(getAt(resource, place.element)))
-      throw badInput('The Attachment that the file should fill already has data or a url.')
+      throw badInput(
+        'Attachment is already filled: it has data or a url. Remove them, or name another place in the Attachment path field.',
+      )
     return [place.element]
   }
   const { before, after } = place.list!

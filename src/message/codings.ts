@@ -43,8 +43,8 @@ const effective = ({ system, _system, code }: JsonObject, systemOf: SystemOf): J
   _system !== undefined ? null : isBlank(system) ? systemOf(code) : system
 
 const SEVERAL: [string, string] = [
-  'has several codes of the system that the code of the node has',
-  "Leave all but one out of the data, or leave the node's field empty.",
+  'is ambiguous: the data has several codes of this system',
+  'Keep one of them in the data, or leave the field of the node empty.',
 ]
 
 /** The coding of the same code system. */

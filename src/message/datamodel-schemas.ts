@@ -187,7 +187,7 @@ const result = z
   })
   .refine(({ ValueType, FileType }) => ValueType !== 'Encapsulated Data' || !!FileType, {
     path: ['FileType'],
-    message: 'Give the FileType (e.g. PDF): Encapsulated Data needs one.',
+    message: 'Give the file type, e.g. PDF. Encapsulated Data needs one.',
   })
 
 const order = z.looseObject({

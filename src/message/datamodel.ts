@@ -12,6 +12,7 @@ import {
   type FieldValue,
   type Laid,
 } from './fields'
+import { FIELD_LABELS } from './labels'
 import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,
@@ -69,7 +70,7 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const events: Record<string, z.ZodType> = DATA_MODEL_SCHEMAS[input.model]
   const schema = Object.hasOwn(events, input.eventType) ? events[input.eventType] : undefined
   if (schema === undefined) {
-    throw badInput(`${input.model} has no event type of that name. Choose ${Object.keys(events).join(', ')}.`)
+    throw badInput(`Event type is not valid for ${input.model}. Choose ${Object.keys(events).join(', ')}.`)
   }
   const body = ownCopy(input.data)
   const problems: Problem[] = []
@@ -83,7 +84,7 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   setDefaults(body, defaultsFor(body, input, laid))
   return {
     message: { api: 'datamodel', operation: `${input.model}:${input.eventType}`, body, files },
-    title: `The ${input.model} message (${input.eventType})`,
+    title: `the ${input.model} message (${input.eventType})`,
     problems: [...problems, ...problemsIn(schema, body, input)],
     warnings,
   }
@@ -93,7 +94,7 @@ function ownCopy(data: unknown): JsonObject {
   if (data === undefined || data === null) return {}
   const copy = copyJson(data, '')
   if (isObject(copy)) return copy
-  throw badInput('The data object of the message is not an object. Pass an object, or leave it empty.')
+  throw badInput('Data is not an object. Give an object, or leave the Data field empty.')
 }
 
 function setMeta(
@@ -132,7 +133,7 @@ function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[
     return [
       {
         path: SOURCE_PATH,
-        problem: 'is no ID of a source',
+        problem: 'is not a UUID',
         fix: 'Give the UUID from the Redox dashboard, or leave it out.',
       },
     ]
@@ -141,8 +142,8 @@ function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[
   return [
     {
       path: SOURCE_PATH,
-      problem: `is ${given}, but the connection sends as ${sourceId}`,
-      fix: 'Leave it out of the data, or choose the redox-config node of that source.',
+      problem: `differs from the connection: it is ${given}, and the connection sends as ${sourceId}`,
+      fix: 'Leave it out of the data, or choose the connection of that source.',
     },
   ]
 }
@@ -178,7 +179,7 @@ function fieldsFor(
   const ofResult = fields.filter(({ path }) => path.startsWith(RESULT_FIELDS))
   if (describes || ofResult.length === 0) return fields
   warnings.push(
-    'The result fields of the node describe the result that a file goes to: there is no file, so they were left out.',
+    'The result fields of the node were ignored: they describe the result that holds the file, and there is no file.',
   )
   return fields.filter((field) => !ofResult.includes(field))
 }
@@ -192,8 +193,8 @@ const chooseIdentifier: Choice = (elements, wanted, report) =>
     ({ ID }) => isSame(ID, wanted.ID),
     () =>
       report(
-        "has several identifiers of the type that the node's patient ID has",
-        'Leave all but one out of the data, or leave the Patient ID field empty.',
+        'is ambiguous: the data has several identifiers of this type',
+        'Keep one of them in the data, or leave the Patient ID field empty.',
       ),
   )
 
@@ -201,8 +202,8 @@ const chooseOrder: Choice = (elements, wanted, report) => {
   const keys = ['ID', 'ApplicationOrderID'].filter((key) => !isBlank(wanted[key]))
   const several = (): void =>
     report(
-      'has several orders that the node may mean',
-      "Fill in the node's Order ID field with the ID of one of them.",
+      'is ambiguous: the data has several matching orders',
+      'Give the ID of one of them in the Order ID field.',
     )
   for (const key of keys) {
     const named = indexesOf(elements, (order) => order[key] === wanted[key])
@@ -381,34 +382,41 @@ function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataM
   // Facts 9.3: a reference in a note says nothing of what it leads to.
   const refers = model === 'Notes' && files.some(({ way }) => way !== 'embed')
   if (refers && !getAt(body, ['Note', 'FileType']))
-    problems.push({ path: 'Note.FileType', problem: 'is missing', fix: 'Fill in the file type, e.g. PDF.' })
+    problems.push({ path: 'Note.FileType', problem: 'is missing', fix: FILE_TYPE_HINT })
   return problems
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-const PATIENT_HINT = "Fill in the node's Patient ID field, or give Patient.Identifiers in the data object."
+const PATIENT_HINT = 'Fill in the Patient ID field, or give Patient.Identifiers in the data.'
+const PROVIDER_HINT = 'Fill in the Provider ID field.'
+const DOCUMENT_ID_HINT = 'Give an ID that is unique for this document. Replace and Delete need it later.'
+const FILE_TYPE_HINT = 'Give the file type, e.g. PDF.'
+const FILE_HINT = 'Set the File field, or give the content in the data.'
 const HINTS: Record<string, string> = {
-  'Meta.Destinations': "Fill in the node's Destination field with the destination's ID.",
+  'Meta.Destinations': 'Give the ID of the destination in the Destination field.',
   Patient: PATIENT_HINT,
   'Patient.Identifiers': PATIENT_HINT,
   'Patient.Identifiers[].ID': PATIENT_HINT,
-  'Patient.Identifiers[].IDType': 'Fill in the type of the patient ID, e.g. MR.',
-  'Note.Provider': "Fill in the node's Provider ID field.",
-  'Note.Provider.ID': "Fill in the node's Provider ID field.",
-  'Note.DocumentType': 'Fill in the document type, e.g. Consent Form.',
-  'Note.DocumentID': 'Fill in a unique identifier for this document; Replace and Delete need it later.',
-  'Note.OriginalDocumentID': 'Fill in the DocumentID of the note that this one replaces.',
-  'Media.Provider': "Fill in the node's Provider ID field.",
-  'Media.Provider.ID': "Fill in the node's Provider ID field.",
-  'Media.DocumentType': 'Fill in the document type, e.g. Treatment Plan.',
-  'Media.DocumentID': 'Fill in a unique identifier for this document; Replace and Delete need it later.',
-  'Media.OriginalDocumentID': 'Fill in the DocumentID of the document that this one replaces.',
-  'Media.FileType': 'Fill in the file type, e.g. PDF.',
-  'Media.FileName': 'Fill in the file name.',
-  'Orders[].ID':
-    "Fill in the node's Order ID field (or choose NewUnsolicited for a result without an order).",
-  'Orders[].ApplicationOrderID': "Fill in the node's Application order ID field.",
-  'Orders[].Results[].Code': "Fill in the node's Result code field, e.g. 11502-2 (LOINC).",
-  'Orders[].Results[].FileType': 'Fill in the file type, e.g. PDF.',
+  'Patient.Identifiers[].IDType': 'Give the type of the patient ID, e.g. MR.',
+  'Note.Provider': PROVIDER_HINT,
+  'Note.Provider.ID': PROVIDER_HINT,
+  'Note.DocumentType': 'Give the document type, e.g. Consent Form.',
+  'Note.DocumentID': DOCUMENT_ID_HINT,
+  'Note.OriginalDocumentID': 'Give the document ID of the note that this one replaces.',
+  'Media.Provider': PROVIDER_HINT,
+  'Media.Provider.ID': PROVIDER_HINT,
+  'Media.DocumentType': 'Give the document type, e.g. Treatment Plan.',
+  'Media.DocumentID': DOCUMENT_ID_HINT,
+  'Media.OriginalDocumentID': 'Give the document ID of the document that this one replaces.',
+  'Media.FileType': FILE_TYPE_HINT,
+  'Media.FileName': 'Give the file name.',
+  'Note.FileContents': FILE_HINT,
+  'Media.FileContents': FILE_HINT,
+  'Orders[].Results': FILE_HINT,
+  'Orders[].Results[].Value': FILE_HINT,
+  'Orders[].ID': 'Fill in the Order ID field. For a result without an order, choose NewUnsolicited.',
+  'Orders[].ApplicationOrderID': `Fill in the ${FIELD_LABELS.applicationOrderId} field.`,
+  'Orders[].Results[].Code': `Fill in the ${FIELD_LABELS.resultCode} field, e.g. 11502-2 (LOINC).`,
+  'Orders[].Results[].FileType': FILE_TYPE_HINT,
 }

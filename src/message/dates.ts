@@ -6,4 +6,4 @@ export function isRealDate(text: string): boolean {
 }
 
 /** What to do about one that does not. */
-export const NO_SUCH_DATE = 'Correct it: there is no such date.'
+export const NO_SUCH_DATE = 'Correct the date: it does not exist.'

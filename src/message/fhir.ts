@@ -113,13 +113,13 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   setIdentity(bundle, entries, input, sender)
   if (subject.isOnlyReferredTo)
     warnings.push(
-      `Nothing but the subject of the ${operation.type}, a reference to what the destination knows, names the patient.`,
+      `Only the subject of the ${operation.type} identifies the patient. It refers to a resource at the destination.`,
     )
   if (!subject.isNamed) problems.push(NO_PATIENT)
   const files = placeFiles(entries, main, input, parsePlace(input.place || operation.place))
   return {
     message: { api: 'fhir', operation: input.operation, slug: input.slug, body: bundle, files },
-    title: `The Bundle for ${input.operation}`,
+    title: `the Bundle for ${input.operation}`,
     problems: [...problemsIn(bundle, main, operation), ...problems],
     warnings,
   }
@@ -127,24 +127,26 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
 
 const NO_PATIENT: Problem = {
   path: 'entry',
-  problem: 'has no Patient',
-  fix: "Fill in the node's Patient identifier fields, or give a Patient resource in the data.",
+  problem: 'is missing',
+  fix: 'Fill in the Patient ID field, or give a Patient resource in the data.',
 }
 
 function assertSlug(slug: string): void {
   if (/^[0-9a-f]{8}-[0-9a-f]{4}-/i.test(slug)) {
     throw badInput(
-      'The destination is an ID (UUID), but the FHIR API takes the destination slug: the readable name in the ' +
-        'Redox dashboard, such as redox-fhir-sandbox.',
+      'Destination must be a slug, but it is an ID (UUID). The FHIR API needs the readable name from the Redox ' +
+        'dashboard, such as redox-fhir-sandbox.',
     )
   }
   if (slug === 'redox')
-    throw badInput('"redox" is the slug for uploads. Fill in the slug of the destination.')
+    throw badInput(
+      'Destination is not a receiver: "redox" is the slug for uploads. Give the slug of the destination.',
+    )
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(slug)) {
     throw badInput(
       slug === ''
-        ? 'The destination is missing. Fill in the destination slug from the Redox dashboard.'
-        : 'The destination slug has characters that no slug has. Copy it from the Redox dashboard.',
+        ? 'Destination is missing. Give the slug of the destination from the Redox dashboard.'
+        : 'Destination is not a valid slug. Copy the slug from the Redox dashboard.',
     )
   }
 }
@@ -156,8 +158,8 @@ function takeBundle(data: unknown): JsonObject {
   const entry = (Array.isArray(copy) ? copy : [copy]).map((resource, index): JsonObject => {
     if (!isObject(resource) || typeof resource.resourceType !== 'string') {
       throw badInput(
-        `The data of the message has something at [${index}] that is no FHIR resource (it has no resourceType). ` +
-          'Pass a Bundle, a resource, or an array of resources.',
+        `Data is not a FHIR resource: element [${index}] has no resourceType. ` +
+          'Give a Bundle, a resource, or an array of resources.',
       )
     }
     return { resource }
@@ -169,9 +171,7 @@ function ownBundle(bundle: JsonObject): JsonObject {
   const entries = bundle.entry ?? []
   const isResource = (value: unknown): boolean => isObject(value) && typeof value.resourceType === 'string'
   if (!Array.isArray(entries) || !entries.every((entry) => isObject(entry) && isResource(entry.resource))) {
-    throw badInput(
-      'The Bundle has an entry without a resource (or one without a resourceType). Each entry of a message needs one.',
-    )
+    throw badInput('Bundle entry has no resource, or a resource without a resourceType. Correct the Bundle.')
   }
   return { ...bundle, type: bundle.type ?? 'message', entry: entries }
 }
@@ -188,8 +188,8 @@ function mainResource(entries: JsonObject[], type: string, problems: Problem[]):
   if (others.length > 0) {
     problems.push({
       path: HEADER_FOCUS,
-      problem: `does not say which ${type} of ${others.length + 1} the message is about`,
-      fix: `Give a MessageHeader whose focus refers to one ${type}, or leave the others out of the data.`,
+      problem: `is ambiguous: the data has ${others.length + 1} ${type} resources`,
+      fix: `Give a MessageHeader whose focus refers to one of them, or remove the others from the data.`,
     })
   }
   if (first) return first
@@ -281,8 +281,8 @@ const chooseIdentifier: Choice = (identifiers, wanted, report) =>
     ({ value }) => value === wanted.value,
     () =>
       report(
-        'has several identifiers of the system that the identifier of the node has',
-        "Leave all but one out of the data, or leave the node's field empty.",
+        'is ambiguous: the data has several identifiers of this system',
+        'Keep one of them in the data, or leave the field of the node empty.',
       ),
   )
 
@@ -307,7 +307,7 @@ const nameIndex: Choice = (names, wanted, report) => {
       candidates,
       names,
       ({ family }) => family === wanted.family,
-      () => report(`has several names of use ${use}`, 'Leave all but one out of the data.'),
+      () => report(`is ambiguous: the data has several names of use ${use}`, 'Keep one of them in the data.'),
     )
   }
   const without = indexesOf(names, ({ use, _use }) => isBlank(use) && _use === undefined)
@@ -356,16 +356,16 @@ function setMessageHeader(
     at < 0 ? [{ resource: { resourceType: 'MessageHeader' } as JsonObject }] : entries.splice(at, 1)
   if (ofType(entries, 'MessageHeader').length > 0) {
     problems.push({
-      path: 'entry',
-      problem: 'has several MessageHeaders',
-      fix: 'Send each message in a Bundle of its own.',
+      path: 'MessageHeader',
+      problem: 'is not unique: the Bundle has several',
+      fix: 'Send each message in its own Bundle.',
     })
   }
   const header = resourceOf(entry!)
   header.id ??= randomUUID()
   if (header.eventCoding !== undefined) {
     delete header.eventCoding
-    warnings.push("The MessageHeader's eventCoding was replaced by the eventUri of the operation.")
+    warnings.push('The eventCoding of the MessageHeader was replaced by the eventUri of the operation.')
   }
   setDefault(header, 'eventUri', EVENT_BASE + operation.event)
   setSource(header, sender, problems)
@@ -381,8 +381,8 @@ function setSource(header: JsonObject, { sourceId, sourceName }: FhirSender, pro
   if (sourceId !== undefined && UUID.test(endpoint) && endpoint.toLowerCase() !== sourceId.toLowerCase()) {
     problems.push({
       path: 'entry[0].resource.source.endpoint',
-      problem: `is the source ${endpoint}, but the connection sends as ${sourceId}`,
-      fix: 'Leave it out of the data, or choose the redox-config node of that source.',
+      problem: `differs from the connection: it is the source ${endpoint}, and the connection sends as ${sourceId}`,
+      fix: 'Leave it out of the data, or choose the connection of that source.',
     })
   }
   if (sourceName !== undefined) setDefault(source, 'name', sourceName)
@@ -426,7 +426,7 @@ function placeFiles(
     const existing = getAt(resource, path) ?? {}
     if (!isObject(existing))
       throw badInput(
-        `${formatPath(path)} in the data is no Attachment; the file would replace it. Leave it out.`,
+        `Attachment is not an object: the file would replace ${formatPath(path)} in the data. Remove that value.`,
       )
     setAt(resource, path, {
       ...existing,
@@ -444,7 +444,7 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   if (wanted.kind === 'index') {
     if (wanted.index < entries.length) return wanted.index
     throw badInput(
-      `The place for the file is entry[${wanted.index}], but the Bundle has ${entries.length} entries.`,
+      `Attachment not found: it is set to entry[${wanted.index}], but the Bundle has ${entries.length} entries. Correct the Attachment path field.`,
     )
   }
   const candidates = entries.flatMap((entry, index) =>
@@ -453,13 +453,15 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   const focused = candidates.find((index) => resourceOf(entries[index]!) === main)
   if (wanted.nth === undefined && focused === undefined && candidates.length > 1) {
     throw badInput(
-      `The place for the file is in a ${wanted.type}, and the message has ${candidates.length} of them. ` +
-        `Say which one, e.g. ${wanted.type}[0].`,
+      `Attachment is ambiguous: the message has ${candidates.length} ${wanted.type} resources. ` +
+        `Name one in the Attachment path field, e.g. ${wanted.type}[0].`,
     )
   }
   const found = wanted.nth === undefined ? (focused ?? candidates[0]) : candidates[wanted.nth]
   if (found !== undefined) return found
-  throw badInput(`The place for the file is in a ${wanted.type}, but the message has no such resource.`)
+  throw badInput(
+    `Attachment not found: the message has no ${wanted.type} resource. Correct the Attachment path field.`,
+  )
 }
 
 function problemsIn(bundle: JsonObject, main: JsonObject, operation: Operation): Problem[] {
@@ -488,7 +490,7 @@ function resourceProblems(resource: JsonObject, index: number): Problem[] {
 }
 
 const HINTS: Record<string, string> = {
-  code: "Fill in the node's Code field, e.g. 11502-2 (LOINC).",
+  code: 'Fill in the Code field, e.g. 11502-2 (LOINC).',
 }
 
 /** Facts 3.3: the MessageHeader says which resource the message is about. */
@@ -498,8 +500,8 @@ const focusProblems = (entries: JsonObject[], main: JsonObject, { type }: Operat
     : [
         {
           path: `${HEADER_FOCUS}[0].reference`,
-          problem: `does not refer to a ${type} of the Bundle`,
-          fix: `Refer to the ${type} by Type/id or by its fullUrl, or leave focus out.`,
+          problem: `is not a ${type} of the Bundle`,
+          fix: `Refer to the ${type} by Type/id or by its fullUrl, or leave the focus out.`,
         },
       ]
 
@@ -512,8 +514,8 @@ function urlProblems(entries: JsonObject[]): Problem[] {
     if (!known.has(key)) return void known.add(key)
     problems.push({
       path: `entry[${index}].fullUrl`,
-      problem: 'stands twice in the Bundle',
-      fix: 'Give each entry a fullUrl (and each resource an id) of its own.',
+      problem: 'occurs twice in the Bundle',
+      fix: 'Give each entry its own fullUrl, and each resource its own id.',
     })
   })
   return problems

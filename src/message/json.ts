@@ -28,11 +28,11 @@ export const formatPath = (path: Path): string =>
 export function parsePath(text: string): Path {
   const steps = text.split('.').flatMap((part) => {
     const match = /^([A-Za-z_][\w-]*)((?:\[\d+\])*)$/.exec(part)
-    if (!match || FORBIDDEN_KEYS.has(match[1]!)) throw badInput(`"${text}" is not a path into a message.`)
+    if (!match || FORBIDDEN_KEYS.has(match[1]!)) throw badInput(`Path is not valid: "${text}".`)
     return [match[1]!, ...[...match[2]!.matchAll(/\d+/g)].map(([digits]) => Number(digits))]
   })
   if (steps.some((step) => typeof step === 'number' && step > MAX_INDEX))
-    throw badInput(`"${text}" counts further than ${MAX_INDEX}: no message has a list of that length.`)
+    throw badInput(`Path is not valid: "${text}". An index must not exceed ${MAX_INDEX}.`)
   return steps
 }
 
@@ -54,8 +54,8 @@ export const copyJson = (value: unknown, where: string): Json => copyOf(value, w
 
 const tooMany = (): RedoxError =>
   badInput(
-    `The data of the message has too many values (more than ${MAX_VALUES}), or refers to itself. Leave out what Redox ` +
-      'is not to get, or send it as a file.',
+    `Data has too many values: more than ${MAX_VALUES}, or it refers to itself. Remove what Redox does not need, or ` +
+      'send it as a file.',
   )
 
 /** The keys of an object; undefined when there are more than that. None of its values is looked at. */
@@ -74,24 +74,22 @@ interface Budget {
 }
 
 function copyOf(value: unknown, where: string, depth: number, budget: Budget): Json {
-  if (depth > MAX_DEPTH) throw badInput(`${named(where)} is nested too deeply or refers to itself.`)
+  if (depth > MAX_DEPTH) throw unusable(where, 'is nested too deeply, or refers to itself')
   if (--budget.left < 0) throw tooMany()
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw badInput(`${named(where)} is not a finite number.`)
+    if (!Number.isFinite(value)) throw unusable(where, 'is not a finite number')
     return value
   }
   if (typeof value !== 'object') {
-    throw badInput(
-      `${named(where)} is ${value === undefined ? 'not there' : `a ${typeof value}`}, which no message can carry.`,
-    )
+    throw unusable(where, value === undefined ? 'is undefined' : `is a ${typeof value}`)
   }
   try {
     return copyObject(value, where, depth, budget)
   } catch (error) {
     if (error instanceof RedoxError) throw error
     // What a getter or a proxy throws may say anything.
-    throw badInput(`${named(where)} cannot be read: one of its properties fails.`)
+    throw unusable(where, 'cannot be read: one of its properties throws an error')
   }
 }
 
@@ -99,27 +97,27 @@ function copyOf(value: unknown, where: string, depth: number, budget: Budget): J
 function copyObject(value: object, where: string, depth: number, budget: Budget): Json {
   if (types.isDate(value)) return isoDate(value, where)
   if (types.isUint8Array(value)) {
-    throw badInput(
-      `${named(where)} is a Buffer. Files go into the node's File field, not into its data object.`,
-    )
+    throw unusable(where, 'is a Buffer', ' Use the File field for files.')
   }
   if (Array.isArray(value)) return copyArray(value, where, depth, budget)
   const { toJSON } = value as { toJSON?: unknown }
   if (typeof toJSON === 'function') return copyOf(Reflect.apply(toJSON, value, []), where, depth + 1, budget)
   const kind = Object.prototype.toString.call(value).slice(8, -1)
-  if (kind !== 'Object') throw badInput(`${named(where)} is a ${kind}, which no message can carry.`)
+  if (kind !== 'Object') throw unusable(where, `is a ${kind}`)
   return copyPlain(value, where, depth, budget)
 }
 
-const named = (where: string): string => (where === '' ? 'The data of the message' : where)
+/** The text begins with what is wrong: paths may be long. */
+const unusable = (where: string, problem: string, fix = ''): RedoxError =>
+  badInput(`Data ${problem}${where === '' ? '' : ` (${where})`}.${fix}`)
 
 function isoDate(date: Date, where: string): string {
-  if (Number.isNaN(date.getTime())) throw badInput(`${named(where)} is an invalid date.`)
+  if (Number.isNaN(date.getTime())) throw unusable(where, 'has an invalid date')
   return date.toISOString()
 }
 
 function copyArray(list: unknown[], where: string, depth: number, budget: Budget): Json[] {
-  if (list.length > budget.left) throw badInput(`${named(where)} is a list of too many values.`)
+  if (list.length > budget.left) throw unusable(where, 'has too many values in a list')
   return Array.from(list, (item, index) => copyOf(item ?? null, `${where}[${index}]`, depth + 1, budget))
 }
 
@@ -129,7 +127,7 @@ function copyPlain(value: object, where: string, depth: number, budget: Budget):
   const copy: JsonObject = {}
   for (const key of keys) {
     const item = (value as Record<string, unknown>)[key]
-    if (FORBIDDEN_KEYS.has(key)) throw badInput(`${named(where)} has a key that is not allowed (${key}).`)
+    if (FORBIDDEN_KEYS.has(key)) throw unusable(where, `has a key that is not allowed: ${key}`)
     if (item !== undefined)
       copy[key] = copyOf(item, where === '' ? key : `${where}.${key}`, depth + 1, budget)
   }
@@ -149,8 +147,8 @@ export function setAt(root: JsonObject, path: Path, value: Json): void {
     if (typeof next !== 'object' || next === null || Array.isArray(next) !== wantsList) {
       const is = Array.isArray(next) ? 'a list' : typeof next === 'object' ? 'an object' : `a ${typeof next}`
       throw badInput(
-        `${formatPath(path.slice(0, index + 1))} in the data of the message is ${is}, but ${formatPath(path)} is to be ` +
-          `filled in: it has to be ${wantsList ? 'a list' : 'an object'}. Correct it, or leave it out.`,
+        `Data has ${is} where ${wantsList ? 'a list' : 'an object'} is needed: ${formatPath(path.slice(0, index + 1))}, ` +
+          `to fill in ${formatPath(path)}. Correct it, or leave it out.`,
       )
     }
     parent = next

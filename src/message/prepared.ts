@@ -1,7 +1,8 @@
 import type { FileReference, FileSource, MessageFile } from '../file/file'
 import { base64Length } from '../transport/body'
-import { badInput, formatSize, invalidMessage, RedoxError, type Problem } from '../errors'
+import { badInput, formatSize, tooLarge, type Problem } from '../errors'
 import type { JsonObject, Path } from './json'
+import { invalidMessage } from './problems'
 
 /** How a file travels: inside the message, uploaded first and referenced, or referenced as it came. */
 export type Way = 'embed' | 'upload' | 'reference'
@@ -85,8 +86,8 @@ export const mostBytes = ({ upload, request }: Limits): number => Math.max(uploa
 export function assertUploadable(file: FileSource, limits: Limits): void {
   if (file.size <= limits.upload) return
   throw tooLarge(
-    `The file has ${formatSize(file.size)}; an upload may have at most ${formatSize(limits.upload)}. ` +
-      'Make it smaller or split it.',
+    `File too large to upload: it has ${formatSize(file.size)}, and the limit is ${formatSize(limits.upload)}. ` +
+      'Make it smaller, or split it.',
   )
 }
 
@@ -94,8 +95,8 @@ export function assertUploadable(file: FileSource, limits: Limits): void {
 export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits: Limits): void {
   if (api === 'datamodel' && size >= limits.dataModelEmbed) {
     throw tooLarge(
-      `The file has ${formatSize(size)}; embedded in a Data Model message it must be smaller than ` +
-        `${formatSize(limits.dataModelEmbed)}. Set the node's way to "upload" or "auto".`,
+      `File too large to embed: it has ${formatSize(size)}, and in a Data Model message it must be smaller than ` +
+        `${formatSize(limits.dataModelEmbed)}. Let the node upload it.`,
     )
   }
   assertRequestSize(base64Length(size), limits)
@@ -105,12 +106,10 @@ export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits
 export function assertRequestSize(length: number, limits: Limits): void {
   if (length <= limits.request) return
   throw tooLarge(
-    `With its embedded file the request has ${formatSize(length)}; Redox takes at most ${formatSize(limits.request)}. ` +
-      'Set the node\'s way to "upload" or "auto".',
+    `Request too large: with its embedded file it has ${formatSize(length)}, and Redox takes ` +
+      `${formatSize(limits.request)}. Let the node upload the file.`,
   )
 }
-
-const tooLarge = (message: string): RedoxError => new RedoxError('REDOX_TOO_LARGE', message)
 
 /**
  * A reference is put into a message only if it points to a configured Redox host: anything else would send the
@@ -119,8 +118,8 @@ const tooLarge = (message: string): RedoxError => new RedoxError('REDOX_TOO_LARG
 export function assertKnownHost(reference: FileReference, where: string, allowedOrigins: string[]): void {
   if (isPlainUrl(reference.url) && allowedOrigins.includes(new URL(reference.url).origin)) return
   throw badInput(
-    `The file reference in ${where} does not point to this connection's Redox hosts. ` +
-      'Use the reference that a redox-upload node with the same redox-config emitted.',
+    `File reference of another host: the URL in ${where} is not on a Redox host of this connection. ` +
+      'Use a reference from a redox-upload node with the same connection.',
   )
 }
 

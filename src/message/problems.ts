@@ -1,6 +1,29 @@
 import type { z } from 'zod'
-import type { Problem } from '../errors'
+import { RedoxError, type Problem } from '../errors'
+import { labelAt } from './labels'
 import { formatPath, getAt, isObject, type Json, type JsonObject, type Path } from './json'
+
+/** The type of a resource behind a path in it. */
+const IN_TYPE = / \((\w+)\)$/
+
+/** Problems that stand in the text of an error. */
+const SHOWN = 5
+
+/**
+ * All problems at once, in the text (the first few) and in `cause.problems` (all). The text begins with what is wrong:
+ * Node-RED's debug sidebar shows the first 30 characters.
+ * @param what is not sent, e.g. `the Notes message (New)`
+ * @param note a sentence that follows
+ */
+export function invalidMessage(what: string, problems: Problem[], note = ''): RedoxError {
+  const shown = problems
+    .slice(0, SHOWN)
+    .map(({ path, problem, fix }) => `${labelAt(path)} ${problem} (${path.replace(IN_TYPE, ', $1')}). ${fix}`)
+  const more = problems.length > SHOWN ? `(and ${problems.length - SHOWN} more)` : ''
+  const count = problems.length === 1 ? '' : `, it has ${problems.length} problems`
+  const text = [shown.join(' | '), more, note, `Nothing was sent: ${what} is not valid${count}.`]
+  return new RedoxError('REDOX_INVALID_MESSAGE', text.filter((part) => part !== '').join(' '), { problems })
+}
 
 /**
  * zod's issues as problems in the words of the people who fix them. Values are never repeated.
@@ -41,17 +64,18 @@ function words(issue: z.core.$ZodIssue): { problem: string; fix: string } {
         : { problem: `is not ${article(issue.expected)}`, fix: `Give ${article(issue.expected)}.` }
     case 'invalid_value':
       return {
-        problem: issue.input === undefined ? 'is missing' : 'is not one of the values allowed',
+        problem: issue.input === undefined ? 'is missing' : 'has a value that is not allowed',
         fix: `Give ${issue.values.map((value) => `"${String(value)}"`).join(' or ')}.`,
       }
     case 'too_small':
       return issue.origin === 'array'
-        ? { problem: 'is empty', fix: 'Give at least one.' }
+        ? { problem: 'is empty', fix: 'Give at least one value.' }
         : { problem: 'is empty', fix: 'Give a value.' }
     default:
       return { problem: 'is not valid', fix: issue.message }
   }
 }
 
-const article = (type: string): string =>
-  type === 'string' ? 'a text' : /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`
+const NAMES: Record<string, string> = { string: 'text', array: 'a list', boolean: 'true or false' }
+
+const article = (type: string): string => NAMES[type] ?? (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`)

@@ -55,8 +55,8 @@ export function subjectOf(
   const [only, ...others] = patients
   if (others.length > 0) {
     return refuse(
-      `does not say which of the ${patients.length} Patients the ${String(main.resourceType)} is about`,
-      'Refer to one of them, e.g. by Patient/<id>, or leave the others out of the data.',
+      `is missing, and the data has ${patients.length} Patients`,
+      'Refer to one of them, e.g. by Patient/<id>, or remove the others from the data.',
     )
   }
   const isOther = given.extension !== undefined || given._reference !== undefined || !isPatient(given.type)
@@ -75,7 +75,7 @@ interface Search {
 }
 
 const NOT_TIED: [string, string] = [
-  'cannot be tied to the patient of the message',
+  'does not match the patient of the message',
   'Refer to the Patient of the Bundle by Patient/<id> or by its fullUrl, or leave the subject out.',
 ]
 
@@ -95,8 +95,8 @@ function byReference(text: string, search: Search): Subject {
   const [found, ...others] = entriesOf(entries, reference, main)
   if (others.length > 0) {
     return refuse(
-      'leads to several entries of the Bundle',
-      'Give each of them an id and a fullUrl of its own, and refer to one by its fullUrl.',
+      'is ambiguous: it refers to several entries of the Bundle',
+      'Give each entry its own id and fullUrl, and refer to one of them by its fullUrl.',
     )
   }
   const type = found === undefined ? reference.type : resourceOf(found).resourceType
@@ -134,8 +134,8 @@ function addPatient(entries: JsonObject[], given: JsonObject, fullUrl?: string):
 function atDestination({ url }: Reference, { main, refuse }: Search): Subject {
   if (url !== undefined && /^urn:/i.test(url)) {
     return refuse(
-      'leads to no entry of the Bundle',
-      'Give the Patient with that fullUrl, or refer to the patient at the destination by Patient/<id>.',
+      'refers to no entry of the Bundle',
+      'Add the Patient with that fullUrl, or refer to a patient at the destination by Patient/<id>.',
     )
   }
   const isOnlyReferredTo = isBlank(getAt(main, ['subject', 'identifier', 'value']))
@@ -160,8 +160,8 @@ function byIdentifier(identifier: JsonObject, search: Search): Subject {
   if (!form.isGiven) return { isNamed: true }
   if (own !== undefined && !isOfForm && isSame(own.system, identifier.system)) {
     return refuse(
-      'has another identifier than the node gives for the patient',
-      "Correct the subject, or the node's Patient ID field.",
+      'does not match the Patient ID of the node',
+      'Correct the subject, or the Patient ID field.',
     )
   }
   return { patient: addPatient(entries, { identifier: [structuredClone(identifier)] }), isNamed: true }

@@ -255,9 +255,9 @@ export function undelivered(
   if (arrived.length === 0 && unclear.length === 0) return refused(detail)
   return new RedoxError(
     'REDOX_PARTIAL',
-    `${message.operation} did not arrive everywhere. Arrived: ${listed(arrived)}. Refused: ${listed(failed)}. ` +
-      `Not told by Redox: ${listed(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
-      'Look it up in the Redox dashboard and repeat only what did not arrive.',
+    `Partly delivered (${message.operation}). Arrived: ${listed(arrived)}. Rejected: ${listed(failed)}. ` +
+      `Unknown: ${listed(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
+      'Look it up in the Redox dashboard, and send again only what did not arrive.',
     {
       ...detail,
       parts: parts.map(({ part, delivered, status }) => ({
@@ -273,7 +273,7 @@ export function undelivered(
 export const refused = (detail: RedoxErrorDetail): RedoxError =>
   new RedoxError(
     'REDOX_REJECTED',
-    `${detail.operation} was refused, although the HTTP status is ${detail.status}: ` +
+    `Rejected by Redox (${detail.operation}), although the HTTP status is ${detail.status}. ` +
       `${spoken(detail.reasons)} ${lookUp(detail)}`,
     detail,
   )
@@ -376,6 +376,16 @@ const MAX_REASON_LENGTH = 300
 // A place in a message, such as `Bundle.entry.resource.presentedForm.contentType`: short words and no digits.
 const PLACE = /^[A-Za-z]{1,30}(\.[A-Za-z]{1,30})+\.?$/
 
+const LONG = /[A-Za-z0-9+/_=.-]{40,}/g
+const hideLong = (text: string): string => text.replace(LONG, HIDDEN)
+
+const DASHBOARD = 'https://dashboard(?:\\.[a-z]{2})?\\.redoxengine\\.com'
+const LINK_OR_LONG = new RegExp(`${DASHBOARD}[^\\s"'<>]*|${LONG.source}`, 'g')
+
+// A link into Redox's own dashboard. Its parts are words, numbers and UUIDs, so it carries no content and no token.
+const LINK_PART = '(?:[A-Za-z-]{1,30}|\\d{1,12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
+const LINK = new RegExp(`^${DASHBOARD}(?:[/#?&=]+${LINK_PART})*[/.,)]*$`, 'i')
+
 type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'messageId' | 'traceId'>
 
 /** Redox's words, fit for a log. */
@@ -388,7 +398,7 @@ function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[
   const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
     // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
     text
-      .replace(/[A-Za-z0-9+/_=.-]{40,}/g, (long) => (PLACE.test(long) ? long : HIDDEN))
+      .replace(LINK_OR_LONG, (found) => (PLACE.test(found) || LINK.test(found) ? found : hideLong(found)))
       .slice(0, MAX_REASON_LENGTH),
   )
   return {

@@ -605,8 +605,8 @@ function paused({ operation }: Step, milliseconds: number): RedoxError {
   const seconds = Math.ceil(milliseconds / 1000)
   return new RedoxError(
     'REDOX_RATE_LIMITED',
-    `Nothing was sent: the limit of requests is reached, and the next may be made in ${seconds} s, which is longer ` +
-      'than the redox-config node lets a message wait. Send it again later.',
+    `Too many requests: the limit is reached, and the next request is possible in ${seconds} s. That is longer than the ` +
+      'connection lets a message wait. Send it again later. Nothing was sent.',
     { operation, retryAfterSeconds: seconds },
   )
 }
@@ -801,26 +801,25 @@ function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): 
   }
   throw new RedoxError(
     'REDOX_REJECTED',
-    `The upload was answered with ${answer.status}, but without a reference to the file (no Location header, no URI ` +
-      'in the body). Check the upload URL and the body form in the redox-config node.',
+    `Upload without a reference: Redox answered ${answer.status}, but the answer has no Location header and no URI. ` +
+      'Check the upload URL and the binary upload body in the connection.',
     { operation: 'upload', status: answer.status, ...(answer.body !== '' && { answer: answer.body }) },
   )
 }
 
 const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
   REDOX_AUTHENTICATION:
-    'Check the credentials in the redox-config node and that the key is active in the Redox dashboard.',
-  REDOX_FORBIDDEN:
-    'Free accounts cannot upload files in Development: embed the file, use Staging, or ask Redox for an upgrade. ' +
-    'Otherwise check destination, environment and permissions of the key.',
-  REDOX_TOO_LARGE: 'Set the way to "upload", or make the file smaller.',
+    'Check the credentials in the connection, and that the key is active in the Redox dashboard.',
+  REDOX_FORBIDDEN: 'Check the destination, the environment and the permissions of the key.',
+  REDOX_TOO_LARGE: 'Upload the file instead of embedding it, or make it smaller.',
   REDOX_RATE_LIMITED: 'Wait, then send again.',
-  REDOX_UNAVAILABLE: 'Try again later.',
-  REDOX_NETWORK: 'Check the network and the hosts in the redox-config node.',
-  REDOX_TIMEOUT: 'Try again later, or raise the time-out in the redox-config node.',
+  REDOX_UNAVAILABLE: 'Send again later.',
+  REDOX_NETWORK: 'Check the network and the hosts in the connection.',
+  REDOX_TIMEOUT: 'Send again later, or raise the time-out in the connection.',
   REDOX_OUTCOME_UNKNOWN:
-    'It may have been delivered: look it up in the Redox dashboard before you send it again (the identifiers are in error.cause).',
-  REDOX_ABORTED: 'The flow was stopped or deployed anew. Send it again.',
+    'The message may have arrived. Look it up in the Redox dashboard before you send it again (error.cause has its ' +
+    'identifiers).',
+  REDOX_ABORTED: 'The flow was stopped or deployed. Send it again.',
 }
 
 /** @param shape of a 2xx that says neither yes nor no */
@@ -832,15 +831,15 @@ function failure(
   shape?: string,
 ): RedoxError {
   const { code, says } = classify(ending, purpose)
-  const what = { token: 'The request for an access token', upload: 'The upload', send: operation }[purpose]
+  const what = { token: 'request for an access token', upload: 'file upload', send: operation }[purpose]
   const how =
     'status' in ending
-      ? ` (HTTP ${ending.status})`
+      ? `HTTP ${ending.status}, `
       : shape !== undefined
-        ? ` (HTTP ${detail.status} with ${shape})`
+        ? `HTTP ${detail.status} with ${shape}, `
         : detail.fault === undefined
           ? ''
-          : ` (${detail.fault})`
+          : `${detail.fault}, `
   const isSpoken = 'status' in ending || (shape !== undefined && detail.reasons !== undefined)
   const reasons = isSpoken ? ` ${spoken(detail.reasons)}` : ''
   const where = lookUp(detail)
@@ -851,33 +850,45 @@ function failure(
     detail.clockSkewSeconds === undefined
       ? (advice ?? actionFor(code, purpose, ending)) + (shape === undefined ? '' : OTHER_ANSWER)
       : clockAction(detail.clockSkewSeconds)
-  const text = [`${what} ${says}${how}.${reasons}`, where, `${wait} ${action}`.trim()].filter(
-    (part) => part !== '',
-  )
+  const text = [
+    `${says} (${how}${what}).${reasons}`,
+    where,
+    `${wait} ${action}`.trim(),
+    isUnsent(ending) ? 'Nothing was sent.' : '',
+  ].filter((part) => part !== '')
   return new RedoxError(code, text.join(' '), { operation, ...detail })
 }
 
+/** Certainly nothing that Redox has read: of what it refused, the text says so itself. */
+const isUnsent = (ending: Ending): boolean =>
+  'fault' in ending && (!ending.sent || ending.fault === 'tls' || ending.fault === 'proxyRefused')
+
 const clockAction = (skew: number): string =>
-  `This machine's clock is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the server's: set it right.`
+  `The clock of this machine is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the server. Set the clock.`
 
 const SOURCE_REFUSED =
-  'Check the source ID in the redox-config node, and in the Redox dashboard that the source belongs to this key and is ' +
+  'Check the source ID in the connection. In the Redox dashboard, check that the source belongs to this key and is ' +
   'enabled.'
 
 // Facts 6.3: Redox answers 404 for these three.
 const NOT_FOUND: Record<Purpose, string> = {
-  token: 'Check the API base in the redox-config node.',
-  upload: 'Check the upload URL and the environment in the redox-config node.',
+  token: 'Check the API base URL in the connection.',
+  upload: 'Check the upload URL and the environment in the connection.',
   send: 'Check the destination slug, the environment and the operation.',
 }
 
+const UPLOAD_FORBIDDEN =
+  'Free accounts cannot upload files in Development: embed the file, use Staging, or ask Redox for an upgrade. Otherwise ' +
+  'check the environment and the permissions of the key.'
+
 const OTHER_ANSWER =
-  ' If this destination answers every message so, set "Other 2xx answers" in the redox-config node to "accepted".'
+  ' If this destination always answers like this, set "Other 2xx answers" in the connection to "success".'
 
 function actionFor(code: RedoxError['code'], purpose: Purpose, ending: Ending): string {
   const { status = undefined, ofSource = false } = 'status' in ending ? ending : {}
   if (ofSource) return SOURCE_REFUSED
-  if (code === 'REDOX_TOO_LARGE' && purpose === 'upload') return 'Make the file smaller or split it.'
+  if (code === 'REDOX_TOO_LARGE' && purpose === 'upload') return 'Make the file smaller, or split it.'
+  if (code === 'REDOX_FORBIDDEN' && purpose === 'upload') return UPLOAD_FORBIDDEN
   return ACTIONS[code] ?? (status === 404 ? NOT_FOUND[purpose] : '')
 }
 
@@ -901,7 +912,7 @@ export function assertReferenceKind(
   const wanted = api === 'fhir' ? 'binary' : 'blob'
   if (reference.upload === undefined || reference.upload === wanted) return
   throw badInput(
-    `The file reference in ${where} is a ${reference.upload} upload, but this node's API takes ${wanted} uploads. ` +
+    `File reference of another API: ${where} is a ${reference.upload} upload, but this node needs a ${wanted} upload. ` +
       `Set the redox-upload node to "${api === 'fhir' ? 'FHIR API' : 'Data Model API'}".`,
   )
 }

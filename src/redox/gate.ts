@@ -122,9 +122,9 @@ export class Gate {
     if (this.#waitingBytes + bytes <= waitingBytes) return
     throw new RedoxError(
       'REDOX_QUEUE_FULL',
-      `Nothing was sent or accepted: ${this.#waiting} messages with ${formatSize(this.#waitingBytes)} in memory wait ` +
-        `already, this one has ${formatSize(bytes)}, and the connection lets ${formatSize(waitingBytes)} wait. Send it ` +
-        'again later, send more slowly (a delay node), give files as paths, or raise the limit in the redox-config node.',
+      `Queue full: waiting messages (${this.#waiting}) hold ${formatSize(this.#waitingBytes)} of memory, this one has ` +
+        `${formatSize(bytes)}, and the limit of the connection is ${formatSize(waitingBytes)}. Send it again later, send ` +
+        'more slowly (a delay node), read files from paths, or raise the limit. Nothing was sent or accepted.',
     )
   }
 }

@@ -96,8 +96,8 @@ export function assertFhirKey({ credentials }: Pick<RedoxSettings, 'credentials'
   if (credentials.kind === 'oauth') return
   throw new RedoxError(
     'REDOX_CONFIGURATION',
-    'The redox-config node has a legacy API key, which works with the Data Model API only. Choose the authentication ' +
-      'OAuth API key there, or send with a Data Model node.',
+    'Legacy key not usable for FHIR: the connection has a legacy API key, which works with the Data Model API only. ' +
+      'Choose an OAuth API key there, or use a Data Model node.',
     { field: 'auth' },
   )
 }
@@ -110,14 +110,14 @@ function checkedUrl(text: string, field: keyof Hosts, label: string): string {
     url === undefined
       ? 'is not a URL that begins with https://'
       : url.username || url.password
-        ? 'must not carry a user name or password'
+        ? 'must not have a user name or password'
         : url.protocol !== 'https:' && !(url.protocol === 'http:' && LOOPBACK.has(url.hostname))
-          ? 'must begin with https:// (http:// is only for this machine itself)'
+          ? 'must begin with https:// (http:// is for this machine only)'
           : url.search || url.hash
             ? 'must not have a query or a fragment'
             : undefined
   if (url === undefined || problem)
-    throw new RedoxError('REDOX_CONFIGURATION', `The ${label} in the redox-config node ${problem}.`, {
+    throw new RedoxError('REDOX_CONFIGURATION', `${label} ${problem}. Correct it in the connection.`, {
       field,
     })
   // As it was understood: a line break or an empty query in the text would end up inside longer URLs.

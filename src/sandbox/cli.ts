@@ -7,13 +7,13 @@ import type { ReceivedMessage, RequestRecord, Sandbox, SandboxOptions } from './
 const USAGE = `Usage: redox-sandbox [--port <number>] [--account free] [--faults <plan>]
 Not installed here: npx -p @ehr-flows/node-red-redox redox-sandbox …
 
-Plays Redox on 127.0.0.1: checks and keeps what is sent, delivers nothing. Ends with Ctrl+C.
+Simulates Redox on 127.0.0.1. It checks and keeps messages, and delivers nothing. Press Ctrl+C to stop it.
 
   --port <number>   port to listen on (default: a free one)
-  --account free    refuse uploads in Development, as Redox does for free accounts
-  --faults <plan>   which requests fail how: rules of where, what and how often, separated by ";" or line breaks,
-                    such as: --faults "token 503 2x; endpoint reset-after-accept 20%"
-  --help            this text
+  --account free    refuses uploads in Development, as Redox does for free accounts
+  --faults <plan>   which requests fail, and how: rules of where, what and how often, separated by ";" or line
+                    breaks, such as: --faults "token 503 2x; endpoint reset-after-accept 20%"
+  --help            prints this text
 `
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`)
@@ -42,7 +42,7 @@ Blob upload URL      ${endpoints.blobUploadUrl}
 FHIR base URL        ${endpoints.fhirBase}
 Binary upload base   ${endpoints.binaryUploadBase}
 
-Demo keys of this run, of no use anywhere else
+Demo keys of this run, valid only here
 OAuth client ID      ${oauthKey.clientId}
 OAuth key ID (kid)   ${oauthKey.keyId}
 OAuth private key
@@ -79,8 +79,8 @@ async function main(): Promise<void> {
 /** What a port that cannot be used is told as: the usage would not help. */
 const PORT_FAULTS: Record<string, string> = {
   EADDRINUSE:
-    'The port is taken (EADDRINUSE). Choose another one with --port, or leave --port out for a free one.',
-  EACCES: 'The port needs more rights than this user has (EACCES). Choose one above 1023 with --port.',
+    'The port is taken (EADDRINUSE). Choose another one with --port, or omit --port to use a free one.',
+  EACCES: 'This user may not use the port (EACCES). Choose one above 1023 with --port.',
 }
 
 main().catch((error: NodeJS.ErrnoException) => {

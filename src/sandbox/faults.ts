@@ -127,10 +127,10 @@ const isSeed = ([first]: string[]): boolean => first?.toLowerCase() === 'seed'
 function seedOf(lines: Line[]): number {
   const [line, ...others] = lines.filter(({ words }) => isSeed(words))
   if (!line) return DEFAULT_SEED
-  if (others[0]) throw new FaultPlanError(others[0].number, 'there is a seed already.')
+  if (others[0]) throw new FaultPlanError(others[0].number, 'a seed is given twice.')
   const [, number = '', ...rest] = line.words
   if (!/^\d{1,9}$/.test(number) || rest.length > 0) {
-    throw new FaultPlanError(line.number, 'a seed is a whole number, such as: seed 42')
+    throw new FaultPlanError(line.number, 'a seed must be a whole number, such as: seed 42')
   }
   return Number(number)
 }
@@ -141,16 +141,16 @@ function ruleOf({ number, words }: Line, draw: () => number): Rule {
     throw new FaultPlanError(number, reason)
   }
   const place =
-    placeOf(where!) ?? fail(`"${where}" is no place. Places: ${PLACES}, or a path such as /fhir/*`)
+    placeOf(where!) ?? fail(`"${where}" is not a place. Places: ${PLACES}, or a path such as /fhir/*`)
   if (what === undefined) return fail(`a fault is missing after "${where}". Faults: ${NAMES}`)
   const isNone = what.toLowerCase() === NONE
-  const fault = isNone ? undefined : (faultOf(what) ?? fail(`"${what}" is no fault. Faults: ${NAMES}`))
+  const fault = isNone ? undefined : (faultOf(what) ?? fail(`"${what}" is not a fault. Faults: ${NAMES}`))
   const fires =
     turnsOf(often, draw) ??
-    fail(`"${often.join(' ')}" is no count. Counts: once, 3x, 20%, or nothing for always`)
+    fail(`"${often.join(' ')}" is not a count. Counts: once, 3x, 20%, or nothing for always`)
   const { apis }: Partial<FaultRow> = fault ? FAULTS[fault.kind] : {}
   if (apis && place.apis && !place.apis.some((api) => apis.includes(api))) {
-    fail(`"${what}" cannot happen to ${where}, only to ${apis.join(', ')}`)
+    fail(`"${what}" is not possible for ${where}, only for ${apis.join(', ')}`)
   }
   const hits = (api: Api, path: string): boolean => (apis?.includes(api) ?? true) && place.hits(api, path)
   return { hits, fault, fires }

@@ -73,7 +73,10 @@ export const tooLarge = (limit: number): Refusal =>
 /** What Redox does besides sending files, or does not do at all: its absence here says nothing of Redox. */
 export const notPlayed = (what: string): Refusal =>
   new Refusal(404, [
-    { text: `${what} not played here: this sandbox plays the sending of files alone`, code: 'not-supported' },
+    {
+      text: `${what} not supported: this sandbox simulates only the sending of files`,
+      code: 'not-supported',
+    },
   ])
 
 /** Fails at once if the announced length is over the limit, so that nothing of the body is kept. */

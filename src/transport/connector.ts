@@ -82,7 +82,8 @@ function secured({ ca, cert, key, passphrase, servername, rejectUnauthorized }: 
     const { code } = error as { code?: unknown }
     throw new RedoxError(
       'REDOX_CONFIGURATION',
-      `A certificate, the private key or its passphrase in the tls-config node cannot be used (${String(code)}).`,
+      `TLS cannot be used: certificate, the private key or the passphrase is wrong (${String(code)}). Correct the ` +
+        'tls-config node.',
       { field: 'tls' },
     )
   }

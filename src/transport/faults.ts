@@ -1,5 +1,5 @@
 // What a system's code says of TLS and of the proxy. Which faults heal by themselves is not guessed: only what is
-// known to stay until somebody changes something is named here.
+// known to stay until a setting is changed is named here.
 
 /** Why no TLS connection came about. */
 export type TlsFault = 'authority' | 'host' | 'time' | 'client' | 'protocol'
@@ -41,30 +41,28 @@ export function proxyFault(systemCode: string): ProxyFault | undefined {
 
 const TLS_ADVICE: Record<TlsFault, string> = {
   authority:
-    "The server's certificate comes from an authority that is not trusted here. If the host is your own, or a proxy " +
-    'or firewall opens TLS, give its CA certificate in a tls-config node of the redox-config node, or to Node.js ' +
-    'with NODE_EXTRA_CA_CERTS.',
-  host:
-    'The certificate is for another host: check the hosts in the redox-config node, and the server name in its ' +
-    'tls-config node.',
+    'The certificate of the server is signed by an authority that this machine does not trust. If the host is your ' +
+    'own, or a proxy or firewall inspects TLS, add its CA certificate in a tls-config node of the connection, or with ' +
+    'NODE_EXTRA_CA_CERTS.',
+  host: 'The certificate is for another host. Check the hosts in the connection, and the server name in its tls-config node.',
   time:
-    "The server's certificate has expired or is not valid yet: check the clock of this machine, else tell whoever " +
-    'runs the host.',
+    'The certificate of the server has expired, or is not valid yet. Check the clock of this machine. If it is right, ' +
+    'inform the operator of the host.',
   client:
-    'The server wants a client certificate, or does not accept the given one: check certificate and key in the ' +
-    'tls-config node of the redox-config node.',
-  protocol: 'The host does not speak TLS as expected: check the hosts and ports in the redox-config node.',
+    'The server requires a client certificate, or does not accept this one. Check the certificate and the key in the ' +
+    'tls-config node of the connection.',
+  protocol: 'The host does not speak TLS as expected. Check the hosts and ports in the connection.',
 }
 
 const PROXY_ADVICE: Record<ProxyFault, string> = {
   unreachable:
-    'Check the http proxy node of the redox-config node, or the variable https_proxy, and the proxy itself.',
+    'Check the http proxy node of the connection, or the variable https_proxy, and the proxy itself.',
   login:
-    'The proxy wants a user name and a password, or does not accept the given ones: check them in the http proxy node ' +
-    'of the redox-config node (only the Basic scheme is supported).',
+    'The proxy requires a user name and a password, or does not accept these. Check them in the http proxy node of the ' +
+    'connection. Only the Basic scheme is supported.',
   refused:
-    'The proxy does not open a tunnel to this host, or its own certificate does not hold: ask whoever runs it, or ' +
-    'check the http proxy node of the redox-config node.',
+    'The proxy does not open a tunnel to this host, or its certificate is not valid. Ask its operator, or check the ' +
+    'http proxy node of the connection.',
 }
 
 /** What to do about a fault of TLS or of the proxy, when its code says it. */

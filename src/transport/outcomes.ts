@@ -34,6 +34,7 @@ export interface Row {
   purpose?: Purpose
   outcome: Outcome
   code: RedoxErrorCode
+  /** what is wrong: the text of the error begins with it */
   says: string
 }
 
@@ -43,39 +44,39 @@ export interface Row {
  */
 // prettier-ignore
 export const OUTCOMES: readonly Row[] = [
-  { fault: 'aborted', sent: false,                  outcome: 'stopped', code: 'REDOX_ABORTED', says: 'was stopped before anything was sent' },
-  { fault: 'aborted', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was stopped while it was under way' },
-  { fault: 'aborted',                               outcome: 'stopped', code: 'REDOX_ABORTED', says: 'was stopped' },
+  { fault: 'aborted', sent: false,                  outcome: 'stopped', code: 'REDOX_ABORTED', says: 'Stopped before sending' },
+  { fault: 'aborted', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: stopped while sending' },
+  { fault: 'aborted',                               outcome: 'stopped', code: 'REDOX_ABORTED', says: 'Stopped' },
 
-  { fault: 'connect',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'could not reach the server' },
-  { fault: 'tls', sent: false,                      outcome: 'again', code: 'REDOX_TLS', says: 'was not sent: there is no TLS connection that can be trusted' },
-  { fault: 'tls',                                   outcome: 'rejected', code: 'REDOX_TLS', says: 'was not sent: the server refused the TLS connection' },
-  { fault: 'proxy',                                 outcome: 'again', code: 'REDOX_NETWORK', says: 'could not get through the proxy' },
-  { fault: 'proxyRefused',                          outcome: 'rejected', code: 'REDOX_CONFIGURATION', says: 'was not sent: the proxy refused it' },
-  { fault: 'network', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but the connection broke before the answer came' },
-  { fault: 'network',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'lost the connection' },
-  { fault: 'timeout', sent: false,                  outcome: 'again', code: 'REDOX_TIMEOUT', says: 'timed out before anything was sent' },
-  { fault: 'timeout', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but no answer came in time' },
-  { fault: 'timeout',                               outcome: 'again', code: 'REDOX_TIMEOUT', says: 'got no answer in time' },
-  { fault: 'unreadable', purpose: 'send',           outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was accepted by the server, but its answer cannot be read' },
-  { fault: 'unclear',                               outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but its answer says neither that it was taken nor that it was refused' },
-  { fault: 'unreadable',                            outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'got an answer that cannot be read' },
+  { fault: 'connect',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'Server not reachable' },
+  { fault: 'tls', sent: false,                      outcome: 'again', code: 'REDOX_TLS', says: 'TLS connection not trusted' },
+  { fault: 'tls',                                   outcome: 'rejected', code: 'REDOX_TLS', says: 'TLS refused by the server' },
+  { fault: 'proxy',                                 outcome: 'again', code: 'REDOX_NETWORK', says: 'Proxy not reachable' },
+  { fault: 'proxyRefused',                          outcome: 'rejected', code: 'REDOX_CONFIGURATION', says: 'Refused by the proxy' },
+  { fault: 'network', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: connection lost before the answer' },
+  { fault: 'network',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'Connection lost' },
+  { fault: 'timeout', sent: false,                  outcome: 'again', code: 'REDOX_TIMEOUT', says: 'Timeout before sending' },
+  { fault: 'timeout', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: no answer in time' },
+  { fault: 'timeout',                               outcome: 'again', code: 'REDOX_TIMEOUT', says: 'No answer in time' },
+  { fault: 'unreadable', purpose: 'send',           outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: answer unreadable' },
+  { fault: 'unclear',                               outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: answer not understood' },
+  { fault: 'unreadable',                            outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Answer unreadable' },
 
-  { status: 400, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
-  { status: 401, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
-  { status: 403, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused' },
-  { status: 401, ofSource: true,                    outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'was refused: the source is not authorized' },
-  { status: 401,                                    outcome: 'unauthorised', code: 'REDOX_AUTHENTICATION', says: 'was refused: the access token was not accepted' },
-  { status: 403,                                    outcome: 'rejected', code: 'REDOX_FORBIDDEN', says: 'was forbidden' },
-  { status: 408, purpose: 'send',                   outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but Redox gave up waiting' },
-  { status: 408,                                    outcome: 'again', code: 'REDOX_TIMEOUT', says: 'got no answer in time' },
-  { status: 413,                                    outcome: 'rejected', code: 'REDOX_TOO_LARGE', says: 'was refused as too large' },
-  { status: 429,                                    outcome: 'again', code: 'REDOX_RATE_LIMITED', says: 'was refused: too many requests (limit per rolling 5 minutes)' },
-  { status: 502,                                    outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'was not processed: Redox is not available' },
-  { status: 503,                                    outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'was not processed: Redox is not available' },
-  { status: [500, 599], purpose: 'send',            outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'was sent, but Redox failed while it worked on it' },
-  { status: [500, 599],                             outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'failed inside Redox' },
-  { status: [0, 999],                               outcome: 'rejected', code: 'REDOX_REJECTED', says: 'was rejected' },
+  { status: 400, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
+  { status: 401, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
+  { status: 403, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
+  { status: 401, ofSource: true,                    outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Source not authorized' },
+  { status: 401,                                    outcome: 'unauthorised', code: 'REDOX_AUTHENTICATION', says: 'Access token not accepted' },
+  { status: 403,                                    outcome: 'rejected', code: 'REDOX_FORBIDDEN', says: 'Forbidden by Redox' },
+  { status: 408, purpose: 'send',                   outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: Redox timed out' },
+  { status: 408,                                    outcome: 'again', code: 'REDOX_TIMEOUT', says: 'No answer in time' },
+  { status: 413,                                    outcome: 'rejected', code: 'REDOX_TOO_LARGE', says: 'Too large for Redox' },
+  { status: 429,                                    outcome: 'again', code: 'REDOX_RATE_LIMITED', says: 'Too many requests' },
+  { status: 502,                                    outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Redox is unavailable' },
+  { status: 503,                                    outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Redox is unavailable' },
+  { status: [500, 599], purpose: 'send',            outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: Redox failed' },
+  { status: [500, 599],                             outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Redox failed' },
+  { status: [0, 999],                               outcome: 'rejected', code: 'REDOX_REJECTED', says: 'Rejected by Redox' },
 ]
 
 /** The row of the table that an ending falls under. */

@@ -38,8 +38,8 @@ export function proxyAt(
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
     throw new RedoxError(
       'REDOX_CONFIGURATION',
-      'The proxy (http proxy node, or the variables https_proxy and all_proxy) is not a URL that begins with ' +
-        'http:// or https://.',
+      'Proxy is not a valid URL: the URL in the http proxy node, or in the variables https_proxy and all_proxy, must ' +
+        'begin with http:// or https://.',
       { field: 'proxy' },
     )
   }

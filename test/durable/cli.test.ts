@@ -116,7 +116,8 @@ describe('redox-store', () => {
     await rm(path.join(userDir, 'redox-store', 'first', 'messages'), { recursive: true })
     const { code, said } = await run(begin)
     assert.equal(code, 0)
-    const [, setAside] = /^begun; the one before is called (first\.unreadable-\S+) now\n$/.exec(said)!
+    const [, setAside] =
+      /^A new store was begun\. The old store was renamed to (first\.unreadable-\S+)\.\n$/.exec(said)!
     assert.deepEqual((await readdir(path.join(userDir, 'redox-store'))).sort(), ['first', setAside])
     assert.equal((await run(['list'])).said, 'embedded:first  waiting 0, parked 0\n')
   })
@@ -141,7 +142,7 @@ describe('redox-store', () => {
     const { code, said } = await run(resend)
     assert.deepEqual(
       [code, said],
-      [2, '2 messages match: nothing was decided. Say --count 2 to decide about them.\n'],
+      [2, '2 messages match. Nothing was decided. Add --count 2 to apply the decision.\n'],
     )
     assert.deepEqual(await states(), { [refused]: 'parked', [unknown]: 'parked', [waiting]: 'waiting' })
     // What may have arrived is left.
@@ -174,7 +175,7 @@ describe('redox-store', () => {
       [['verify', 'embedded:first'], noKey, /Set REDOX_STORE_KEY/],
       [['verify', 'postgresql:first'], {}, /Set REDOX_STORE_URL/],
       [['move', 'embedded:first', 'embedded:second'], {}, /Give a --reason/],
-      [['move', 'embedded:first', ...REASON], {}, /move takes 2 stores/],
+      [['move', 'embedded:first', ...REASON], {}, /move needs 2 stores/],
       [['verify', 'somewhere'], {}, /Not a store: somewhere/],
       [['mend'], {}, /Not a command: mend/],
       [['resend', 'embedded:first', '--state', 'lost', ...REASON], {}, /Not a state: lost/],

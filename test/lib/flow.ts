@@ -110,14 +110,18 @@ export function defaultsOf(type: string): Settings {
   return Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]))
 }
 
+const STATUS = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const catalogue = JSON.parse(source('redox-config/locales/en-US/redox-config.json')) as Message
 
 /** The test helper's own `RED._` gives back the key; a status is only worth a test in words. */
-function translate(key: string): string {
+function translate(key: string, values: Record<string, string | number> = {}): string {
   const [, steps] = /^@ehr-flows\/node-red-redox\/redox-config:(.+)$/.exec(key)!
   const text: unknown = steps!.split('.').reduce((part, step) => part[step] as Message, catalogue)
   assert.equal(typeof text, 'string', `${key} is not in the catalogue`)
-  return text as string
+  return Object.entries(values).reduce(
+    (words, [name, value]) => words.replaceAll(`__${name}__`, String(value)),
+    text as string,
+  )
 }
 
 // ---- Flows --------------------------------------------------------------------------------------------
@@ -293,12 +297,15 @@ export class Flow {
     const { answer, error, caught, id } = await this.outcome(message)
     assert.equal(answer, undefined, `delivered, but expected ${code}`)
     assert.equal(error!.code, code, error!.message)
-    assert.deepEqual(caught, { ...message, _msgid: id, error }, 'the properties of the message')
-    assert.ok(error!.message.startsWith('RedoxError: '), error!.message)
+    const statusCode = STATUS_CODES[code] ?? 500
+    assert.deepEqual(caught, { ...message, _msgid: id, statusCode, error }, 'the properties of the message')
+    assert.ok(!error!.message.includes('RedoxError'), error!.message)
+    // The beginning is what the debug sidebar shows.
+    assert.match(error!.message, /^[\w"]/)
     const { answer: _answer, ...cause } = error!.cause
     assertPlain(cause, 'error.cause')
     assertNoPatient(`${error!.message} ${JSON.stringify(cause)}`, 'the error')
-    await this.showsStatus((text) => text.endsWith(code))
+    await this.showsStatus((text) => reasonOf(error!).test(text))
     return error!
   }
 
@@ -333,6 +340,22 @@ export class Flow {
       'done() more than once',
     )
   }
+}
+
+/** What an HTTP caller is told, for the codes that are no 500. */
+const STATUS_CODES: Record<string, number> = {
+  ...{ REDOX_BAD_INPUT: 400, REDOX_INVALID_MESSAGE: 400, REDOX_TOO_LARGE: 413 },
+  ...{ REDOX_REJECTED: 422, REDOX_FORBIDDEN: 422 },
+  ...{ REDOX_QUEUE_FULL: 503, REDOX_RATE_LIMITED: 503, REDOX_UNAVAILABLE: 503, REDOX_NETWORK: 503 },
+  ...{ REDOX_TIMEOUT: 503, REDOX_ABORTED: 503, REDOX_STORE_UNAVAILABLE: 503 },
+  ...{ REDOX_STORE_LOCKED: 503, REDOX_STORE_FULL: 503 },
+}
+
+/** The words of a status: of a message that is not valid, how many more problems there are. */
+function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
+  const phrase = translate(`${STATUS}error.${code}`)
+  const more = problems.length > 1 ? ` \\+${problems.length - 1}` : ''
+  return problems.length === 0 ? new RegExp(`${phrase}$`) : new RegExp(`(missing|wrong|${phrase})${more}$`)
 }
 
 /** Plain data that survives JSON, and that lets nobody in. */

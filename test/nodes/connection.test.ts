@@ -71,8 +71,8 @@ describe('a connection that cannot be used', () => {
       for (const connection of ['', 'gone', 'emitted']) {
         const flow = await start(node, { connection })
         const { message } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
-        assert.match(message, /no connection/)
-        assert.equal(flow.status, 'REDOX_CONFIGURATION')
+        assert.match(message, /^Connection is missing/)
+        assert.equal(flow.status, 'Wrong setting')
       }
     })
   }
@@ -108,7 +108,10 @@ describe('a connection that cannot be used', () => {
     it(`${title}: REDOX_CONFIGURATION, and nothing is sent`, async () => {
       const flow = await startFlowTo(server.url, { type: NOTE.type, node: NOTE.node, config, secrets })
       const error = await flow.fail(photo(), 'REDOX_CONFIGURATION')
-      assert.match(error.message, /redox-config/)
+      assert.match(
+        error.message,
+        /the connection|names an environment variable|Redox dashboard|Paste|Copy|^Private key/,
+      )
       const key = secrets['privateKey']?.slice(30, 90) || 'hunter2'
       assert.ok(!JSON.stringify(error).includes(key), 'a part of a secret')
       assert.deepEqual(server.requests, [])
@@ -160,7 +163,7 @@ describe('the sandbox', () => {
   useNodeRed()
   useServer()
   after(() => void delete process.env['REDOX_TEST_CLIENT'])
-  const IN_SANDBOX = /environment of this connection is Sandbox, and it has credentials/
+  const IN_SANDBOX = /has Redox credentials, but its environment is Sandbox/
   const warnings = (): number => logged().filter((line) => IN_SANDBOX.test(line)).length
 
   for (const [what, config, secrets] of [
@@ -208,18 +211,36 @@ describe('the status', () => {
       const { redox, statusCode } = await flow.send(photo())
       await flow.fail(fileMessage(7), 'REDOX_BAD_INPUT')
       const location = redox.locations?.[0]?.split('/').at(-3)
-      const id = redox.logIds?.[0] ?? location ?? redox.files[0].sha256
-      const sent = `sandbox ${statusCode} ${redox.way} ${id.slice(0, 8)}`
+      const [kind, id] = redox.logIds?.[0]
+        ? ['log', redox.logIds[0]]
+        : location
+          ? ['id', location]
+          : ['sha256', redox.files[0].sha256]
+      const sent = `sandbox ${statusCode} ${redox.way} ${kind} ${id.slice(0, 8)}`
       // The second "sending" is over before a second has passed.
-      assert.deepEqual(flow.statuses, ['sandbox sending', sent, 'sandbox REDOX_BAD_INPUT'])
+      assert.deepEqual(flow.statuses, ['sandbox sending', sent, 'sandbox Input unusable'])
     }
   })
 
-  it('names no environment when it is a real one, and counts what is under way', async () => {
+  it('begins with PROD where messages go to real patients, whatever happens', async () => {
+    const flow = await startTo(server, NOTE, {}, { environment: 'Production' })
+    await flow.send(photo())
+    await flow.showsStatus((text) => text === 'PROD 200 embed log log-1')
+    await flow.fail(fileMessage(7), 'REDOX_BAD_INPUT')
+    assert.ok(flow.statuses.every((text) => text.startsWith('PROD ')))
+  })
+
+  it('names the first field that is missing, and how many problems there are besides', async () => {
+    const flow = await startTo(server, NOTE, { patientId: '', documentType: '' })
+    await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
+    await flow.showsStatus((text) => text === 'Patient ID missing +1')
+  })
+
+  it('names no environment when it is a test, and counts what is under way', async () => {
     const flow = await startTo(server, NOTE)
     await Promise.all([flow.send(photo()), flow.send(photo())])
     await flow.showsStatus((text) => text.startsWith('200'))
-    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 embed log-1'])
+    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 embed log log-1'])
   })
 
   it('counts who waits, and changes at most once a second', async () => {

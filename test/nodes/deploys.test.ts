@@ -262,10 +262,7 @@ describe('a deploy', () => {
       assert.equal(lines.length, 3, lines.join('\n'))
       assert.match(lines.join('\n'), /message delivered was delivered \(HTTP 200, log id log-1\)/)
       assert.match(lines.join('\n'), /message lost ended with REDOX_OUTCOME_UNKNOWN/)
-      assert.match(
-        lines.join('\n'),
-        /message waiting was not sent so far \(REDOX_ABORTED\)\. Its node is gone/,
-      )
+      assert.match(lines.join('\n'), /message waiting was not sent yet \(REDOX_ABORTED\)\. Its node is gone/)
       assert.equal(server.of('send').length, 2)
     })
   }
@@ -312,7 +309,7 @@ describe('flows that are stopped', () => {
     assert.match(lines.join('\n'), /message-1 was delivered \(HTTP 200, log id log-1\)/)
     assert.match(
       lines.join('\n'),
-      /message-2 was not sent so far \(REDOX_ABORTED\)\. It will go on when the flows start again/,
+      /message-2 was not sent yet \(REDOX_ABORTED\)\. It continues when the flows start again/,
     )
     assert.deepEqual([flow.emitted, flow.caught], [[], []])
     await flow.start()
@@ -334,7 +331,7 @@ describe('flows that are stopped', () => {
       await pause(50)
       await flow.redeploy('full', {})
       await flow.stop()
-      assert.match(logged().join('\n'), /message-1 was not sent so far \(REDOX_ABORTED\)\. It will go on/)
+      assert.match(logged().join('\n'), /message-1 was not sent yet \(REDOX_ABORTED\)\. It continues/)
       goOn()
       await pause(50)
       await flow.start()
@@ -407,7 +404,7 @@ describe('Node-RED that is told to end', () => {
     answerNow()
     await ended
     assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log id log-1\)/)
-    assert.match(nodeRed.log(), /the message \w+ was not sent so far \(REDOX_ABORTED\)/)
+    assert.match(nodeRed.log(), /the message \w+ was not sent yet \(REDOX_ABORTED\)/)
   })
 
   it('but no longer than Node-RED lets it, and then says what could not finish', async () => {

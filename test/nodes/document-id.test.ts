@@ -59,7 +59,7 @@ describe('a DocumentID made from the file', () => {
 
     it(`${node.type}: a Delete has no file to make it from`, async () => {
       const flow = await start(node, { ...MADE, eventType: 'Delete' })
-      assert.match((await flow.fail(fileMessage(), 'REDOX_BAD_INPUT')).message, /Delete has none/)
+      assert.match((await flow.fail(fileMessage(), 'REDOX_BAD_INPUT')).message, /a Delete has no file/)
     })
 
     it(`${node.type}: nor has a message without a file`, async () => {

@@ -153,7 +153,7 @@ describe('durable delivery and its disk', function () {
       assert.ok(count > 5, String(count))
       await writeFile(path.join(userDir, 'ballast'), Buffer.alloc(16_000_000)).catch(() => undefined)
       await eventually('the status says so', () => delivery().code === 'REDOX_STORE_FULL')
-      assert.ok(flow.statuses.some((text) => text.includes('REDOX_STORE_FULL')))
+      assert.ok(flow.statuses.some((text) => text.includes('Store full')))
       const { store } = delivery().outbox!
       assert.equal((await store.find({ limit: 100 })).length, count)
       server.script('send')

@@ -71,7 +71,7 @@ describe('durable delivery out of PostgreSQL', () => {
     await postgres.suspend()
     const { error } = await flow.outcome(fileMessage())
     assert.equal(error?.code, 'REDOX_STORE_UNAVAILABLE')
-    await eventually('no status', () => flow.statuses.some((text) => text.startsWith('REDOX_STORE_UNAV')))
+    await eventually('no status', () => flow.statuses.some((text) => text.startsWith('Store unavailable')))
     await eventually('no log', () => logged().some((line) => line.includes('REDOX_STORE_UNAVAILABLE')))
     server.script('send')
     await postgres.resume()

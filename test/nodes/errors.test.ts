@@ -68,12 +68,14 @@ describe('answers that are failures', () => {
     ['404 as text', (words) => reply(404, words), 'REDOX_REJECTED', 'REDOX_REJECTED', saysWhy],
     ['403', (words) => reply(403, words), 'REDOX_FORBIDDEN', 'REDOX_FORBIDDEN', (error) => {
       saysWhy(error)
-      assert.match(error.message, /free accounts/i)
+      const isUpload = error.cause.operation === 'upload'
+      assert.equal(/free accounts/i.test(error.message), isUpload, error.message)
+      assert.match(error.message, /^Forbidden by Redox \(HTTP 403/)
     }],
     ['413', (words) => reply(413, words), 'REDOX_TOO_LARGE', 'REDOX_TOO_LARGE', (error) => {
       saysWhy(error)
       const isUpload = error.cause.operation === 'upload'
-      assert.match(error.message, isUpload ? /Make the file smaller/ : /Set the way to "upload"/)
+      assert.match(error.message, isUpload ? /Make the file smaller/ : /Upload the file instead/)
     }],
     ['429', () => reply(429, '', { 'retry-after': '7' }), 'REDOX_RATE_LIMITED', 'REDOX_RATE_LIMITED', (error) => {
       assert.equal(error.cause.retryAfterSeconds, 7)
@@ -259,7 +261,7 @@ describe('answers of 200', () => {
   it('with one failed entry: REDOX_PARTIAL that says which', async () => {
     server.script('send', reply(200, entries('201 Created', failed, '201')))
     const { message, cause } = await fail('REDOX_PARTIAL', FHIR_RESULT)
-    assert.match(message, /Arrived: entry\[0\], entry\[2\]\. Refused: entry\[1\]/)
+    assert.match(message, /Arrived: entry\[0\], entry\[2\]\. Rejected: entry\[1\]/)
     assert.deepEqual(cause.parts, [
       { part: 'entry[0]', delivered: true, status: 201 },
       { part: 'entry[1]', delivered: false, status: 422 },
@@ -272,7 +274,7 @@ describe('answers of 200', () => {
     const { message, cause } = await fail('REDOX_PARTIAL', TO_BOTH)
     assert.match(
       message,
-      new RegExp(`Arrived: destination ${DESTINATION}. Refused: destination ${OTHER_DESTINATION}`),
+      new RegExp(`Arrived: destination ${DESTINATION}. Rejected: destination ${OTHER_DESTINATION}`),
     )
     assert.ok(cause.parts![0]!.delivered && !cause.parts![1]!.delivered)
   })
@@ -287,29 +289,49 @@ describe('answers of 200', () => {
   })
 })
 
+describe('msg.statusCode of what failed', () => {
+  useNodeRed()
+  useServer()
+
+  it('replaces that of an earlier answer', async () => {
+    server.script('send', reply(400, metaErrors()))
+    const flow = await startTo(server, NOTE)
+    const { caught } = await flow.outcome({ ...photo(), statusCode: 200 })
+    assert.equal(caught?.['statusCode'], 422)
+    assert.equal(caught?.['error'].cause.status, 400)
+  })
+
+  it('comes with a cause whose text form has nothing of the message', async () => {
+    server.script('send', reply(400, metaErrors()))
+    const { cause } = await fail('REDOX_REJECTED', NOTE)
+    assert.match(String(cause), /^operation: Notes:New · HTTP status: 400 · Redox says: .* · log: log-7 · /)
+    assertNoPatient(String(cause), 'the text of the cause')
+  })
+})
+
 describe('messages that lack something', () => {
   useNodeRed()
 
   it('names the properties that the node was to take from the message, and what is not there', async () => {
     const flow = await start(NOTE, { patientId: 'mrn', patientIdType: 'msg' })
     const { message } = await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
-    assert.match(message, /Not there, or empty: .*msg\.mrn \(the node's field "patientId"\)/)
+    assert.match(message, /Not set, or empty: .*Patient ID \(msg\.mrn\)/)
     const nested = await start(NOTE, { patientId: 'patient.mrn', patientIdType: 'msg' })
     assert.match(
       (await nested.fail(photo(), 'REDOX_BAD_INPUT')).message,
-      /"patientId" is set to msg\.patient\.mrn, which is not there/,
+      /^Patient ID is not set: msg\.patient\.mrn does not exist/,
     )
     const fhir = await start(FHIR_RESULT, { destination: 'to.slug', destinationType: 'flow' })
     assert.match(
       (await fhir.fail(photo(), 'REDOX_BAD_INPUT')).message,
-      /destination is missing: flow\.to\.slug is not there/,
+      /^Destination is missing: flow\.to\.slug is not set/,
     )
   })
 
   it('names an environment variable of type env that is not set', async () => {
     const flow = await start(NOTE, { documentType: 'REDOX_NOT_SET', documentTypeType: 'env' })
     const { message } = await flow.fail(photo(), 'REDOX_BAD_INPUT')
-    assert.match(message, /"documentType" names the environment variable REDOX_NOT_SET, which is not set/)
+    assert.match(message, /^Document type is not set: it names the environment variable REDOX_NOT_SET/)
   })
 
   const document = (part: string): string[] =>
@@ -342,7 +364,7 @@ describe('messages that lack something', () => {
       assert.deepEqual(pathsOf(error).sort(), [...expected].sort())
       for (const { path, problem, fix } of error.cause.problems!) {
         assert.ok(problem.length > 0 && fix.length > 0)
-        assert.ok(error.message.includes(`${path}: ${problem}. ${fix}`))
+        assert.ok(error.message.includes(` ${problem} (${path.replace(/ \((\w+)\)$/, ', $1')}). ${fix}`))
       }
     })
   }

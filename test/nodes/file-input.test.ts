@@ -79,7 +79,7 @@ describe('a file in a message', () => {
 
   it('that was encoded twice is told of', async () => {
     const { redox } = await (await start(NOTE)).send(fileMessage(Buffer.from(BASE64)))
-    assert.match(redox.warnings.join(), /decoded once more/)
+    assert.match(redox.warnings.join(), /It was decoded\.$/)
   })
 
   it('is never one part of what was split, wherever the part stands', async () => {
@@ -94,7 +94,7 @@ describe('a file in a message', () => {
       ]
       for (const message of split) {
         const { message: text } = await flow.fail({ ...fileMessage(), ...message }, 'REDOX_BAD_INPUT')
-        assert.match(text, /msg\.payload is one part of a file that was split/)
+        assert.match(text, /^Part of a file, not a file: msg\.payload was split/)
       }
       const deep = await start(node, { file: 'scan.data' })
       await deep.fail(
@@ -134,7 +134,7 @@ describe('a file in a message', () => {
       const failing = flow.fail({ ...fileMessage(shared), filename: undefined }, 'REDOX_BAD_INPUT')
       setImmediate(() => setImmediate(() => setImmediate(() => shared.fill(0))))
       const { message } = await failing
-      assert.match(message, /overwritten in memory/)
+      assert.match(message, /^File changed in memory/)
     }
   })
 
@@ -163,7 +163,7 @@ describe('a file in a message', () => {
     const half = { ...fileMessage(PHOTO.subarray(0, 9000)), filename: undefined }
     for (const node of ALL_NODES) {
       const { message } = await (await start(node)).fail(half, 'REDOX_BAD_INPUT')
-      assert.match(message, /The JPG in msg\.payload is cut short: .* Nothing was sent\./)
+      assert.match(message, /^File is cut short: .* \(the JPG in msg\.payload\)\. .* Nothing was sent\.$/)
     }
     await assertNothingSent()
     for (const node of ALL_NODES) {
@@ -185,10 +185,10 @@ describe('a file in a message', () => {
           ...fileMessage(fixture('encrypted.pdf')),
           filename: `${PATIENT.last}.pdf`,
         })
-        assert.match(redox.warnings.join(), /^the PDF in msg\.payload is encrypted/)
+        assert.match(redox.warnings.join(), /^The PDF in msg\.payload is encrypted/)
       }
       const { redox } = await flow.send(fileMessage(PDF.subarray(0, -8)))
-      assert.match(redox.warnings.join(), /^the PDF in msg\.payload seems to be cut short/)
+      assert.match(redox.warnings.join(), /^The PDF in msg\.payload seems to be cut short/)
       assert.equal(warnings().length - before, 2)
       const right = await flow.send(fileMessage(PDF))
       assert.doesNotMatch(String(right['redox'].warnings), /encrypted|cut short/)
@@ -379,7 +379,7 @@ describe('a file on this machine', () => {
   it('is refused when the connection names no folder', async () => {
     const flow = await startIn(NOTE, '')
     const { message } = await flow.fail(fileMessage(path.join(inside, 'a.pdf')), 'REDOX_BAD_INPUT')
-    assert.match(message, /none is named/)
+    assert.match(message, /^No folder is allowed/)
   })
 
   it('that is still being written is waited for, outside of the sends at once', async () => {
@@ -412,7 +412,7 @@ describe('a file on this machine', () => {
       const [first, second, last] = await Promise.all(ends)
       for (const { error, answer } of [first!, second!]) {
         assert.equal(answer, undefined)
-        assert.match(error!.message, /later message brings it again/)
+        assert.match(error!.message, /^File is sent with a later message/)
       }
       assert.equal(await arrived(last!.answer!), sha256(PDF))
     }
@@ -473,7 +473,7 @@ describe('a file on this machine', () => {
           answers.forEach((answer) => answer())
         })
         const ends = await Promise.all(names.map((name) => flow.outcome(fileMessage(name))))
-        for (const { error } of ends) assert.match(error!.message, /changed on the disk/)
+        for (const { error } of ends) assert.match(error!.message, /^File changed while it was read/)
         assert.equal(server.of(purpose).length, before + names.length, 'another file was sent')
         // The threads that read files are free.
         assert.ok((await readFile(path.join(inside, 'a.pdf'))).equals(PDF))

@@ -17,7 +17,7 @@ const TLS = {
   verifyservercert: true,
 }
 const LOGIN = { username: 'me', password: 'hunter2' }
-const UNVERIFIED = /certificate of the server is not checked/
+const UNVERIFIED = /server certificate is not verified/
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'no_proxy', 'NO_PROXY']
 
 describe("TLS and proxy by Node-RED's own config nodes", () => {
@@ -108,10 +108,10 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
   })
 
   const MISSING: [string, Settings, (Settings & { id: string; type: string })[], RegExp][] = [
-    ['gone', { tls: 'gone' }, [], /tls-config node.*not there/],
-    ['gone', { proxy: 'gone' }, [], /http proxy node.*not there/],
+    ['gone', { tls: 'gone' }, [], /^TLS is missing: .*does not exist/],
+    ['gone', { proxy: 'gone' }, [], /^Proxy is missing: .*does not exist/],
     ['disabled', { tls: 'own-tls' }, [{ ...TLS, d: true }], /tls-config node.*disabled/],
-    ['of another type', { proxy: 'own-tls' }, [TLS], /http proxy node.*not there/],
+    ['of another type', { proxy: 'own-tls' }, [TLS], /^Proxy is missing: .*does not exist/],
     ['without its file', { tls: 'own-tls' }, [{ ...TLS, ca: 'no/such/file.pem' }], /cannot be read/],
     [
       'without a URL',
@@ -258,11 +258,11 @@ describe('the test of a connection, with TLS and proxy', function () {
     for (const field of ['tls', 'proxy']) {
       const result = await test({ [field]: 'not-deployed' })
       assert.deepEqual([result['ok'], result['reason'], result['field']], [false, 'other', field])
-      assert.match(String(result['message']), /not deployed yet/)
+      assert.match(String(result['message']), /is not deployed/)
       const connection = { ...form(), [field]: 'not-deployed' }
       const { id, type, config } = { id: 'new', type: 'redox-upload', config: { api: 'fhir' } }
       const preview = await ask('redox/preview', { id, type, config, connectionId: 'new', connection })
-      assert.match(await preview.text(), /not deployed yet/)
+      assert.match(await preview.text(), /is not deployed/)
     }
     assert.deepEqual([server.requests, proxy.tunnels, secureProxy.tunnels], [[], [], []])
   })

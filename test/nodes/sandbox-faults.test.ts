@@ -59,7 +59,7 @@ describe('faults of the sandbox', () => {
   it('that cannot be read are a fault of the configuration', async () => {
     const flow = await start(NOTE, {}, { faults: 'endpoint 503 once\nendpoint sometimes' })
     const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
-    assert.match(message, /sandbox faults of the redox-config node.*Line 2 of the fault plan: "sometimes"/)
+    assert.match(message, /^Fault plan is not valid\. Line 2 of the fault plan: "sometimes"/)
     assert.equal((cause as { field?: string }).field, 'faults')
   })
 
@@ -104,7 +104,7 @@ describe('subscribed destinations of the sandbox', () => {
   it('that are no IDs are a fault of the configuration', async () => {
     const flow = await start(NOTE, {}, { subscribed: `${OTHER}\nredox-emr` })
     const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
-    assert.match(message, /subscribed destinations of the redox-config node are not all destination IDs/)
+    assert.match(message, /^Subscribed destinations are not valid/)
     assert.equal((cause as { field?: string }).field, 'subscribed')
   })
 })

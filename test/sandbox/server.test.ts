@@ -65,10 +65,10 @@ describe('sandbox: server', () => {
       for (const method of ['POST', 'GET']) {
         const answer = await fetch(sandbox().url + path, { method, headers })
         assert.equal(answer.status, 404)
-        assert.match(await answer.text(), /This request is not played here/)
+        assert.match(await answer.text(), /This request is not supported/)
       }
     const { Meta } = (await (await postJson('/query', {}, headers)).json()) as Json
-    assert.match(Meta.Errors[0].Text, /not played here/)
+    assert.match(Meta.Errors[0].Text, /not supported/)
   })
 
   it('records every request without secrets', async () => {

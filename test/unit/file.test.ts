@@ -241,7 +241,7 @@ describe('file intake', () => {
         const shared = Buffer.from(bytes)
         const file = await taken(shared)
         shared[at]! ^= 1
-        await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /overwritten in memory/)
+        await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /^File changed in memory/)
         shared[at]! ^= 1
         assert.equal(sha256(await bytesOf(file.read())), sha256(bytes))
       })
@@ -255,7 +255,7 @@ describe('file intake', () => {
       await failing(
         'REDOX_BAD_INPUT',
         () => bytesOf({ [Symbol.asyncIterator]: () => reading }),
-        /overwritten/,
+        /^File changed in memory/,
       )
     })
 
@@ -264,7 +264,7 @@ describe('file intake', () => {
         const shared = Buffer.from(large)
         const file = await taken(shared)
         shared.fill(0, at, at + 100_000)
-        await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /overwritten/)
+        await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /^File changed in memory/)
       }
     })
   })
@@ -280,8 +280,8 @@ describe('file intake', () => {
     },
   }
   const refused: [string, unknown, RegExp, Partial<FileHints>?][] = [
-    ['nothing', undefined, /There is no file in msg\.payload/],
-    ['null', null, /There is no file/],
+    ['nothing', undefined, /^File is missing: there is none in msg\.payload/],
+    ['null', null, /^File is missing/],
     ['an empty Buffer', Buffer.alloc(0), /empty \(0 bytes\)/],
     ['an empty text', ' \n', /empty/],
     ['an empty data: URI', 'data:application/pdf;base64,', /empty/],
@@ -290,34 +290,34 @@ describe('file intake', () => {
     ['two words of one length', 'Patients improved', /not base64/],
     ['base64 of a length that none has', 'JVBER', /not base64/],
     ['padding in the middle', 'JVBE=Ri0', /not base64/],
-    ['a data: URI without a comma', 'data:application/pdf;base64', /without a comma/],
+    ['a data: URI without a comma', 'data:application/pdf;base64', /has no comma/],
     ['a data: URI with broken percent-encoding', 'data:text/plain,100%', /percent-encoding/],
-    ['a number', 7, /a number, which is not a file/],
+    ['a number', 7, /^Not a file: msg\.payload is a number/],
     ['an array', [PDF], /an array/],
     ['an object', { file: PDF }, /an object without a url/],
-    ['what is no Buffer that came as JSON', { type: 'Buffer', data: [37, 256] }, /not all of it are bytes/],
+    ['what is no Buffer that came as JSON', { type: 'Buffer', data: [37, 256] }, /^Buffer is damaged/],
     ['a content type that is none', PDF, /not a MIME type/, { contentType: 'PDF' }],
     ['a content type with a line break', PDF, /not a MIME type/, { contentType: 'text/plain\r\nX: 1' }],
     ['a content type with a NUL in quotes', PDF, /not a MIME type/, { contentType: 'text/plain; a="\0"' }],
     ['a content type that the bytes contradict', PDF, /first bytes are/, { contentType: 'image/png' }],
     ['a content type over two lines', PDF, /not a MIME type/, { contentType: 'a/b;\r\n c=d' }],
-    ['a data: URI with half a character', 'data:text/plain,\ud800', /half a character/],
+    ['a data: URI with half a character', 'data:text/plain,\ud800', /lone surrogate/],
     ['an object that cannot be read', unreadable, /cannot be read/],
     ['a data: URI that its bytes contradict', `data:image/png;base64,${text}`, /first bytes are/],
-    ['a word that could be base64', 'success', /a text and no file/],
+    ['a word that could be base64', 'success', /is text, not a file/],
     [
       'a word that could be base64, declared as bytes',
       'done',
-      /no file/,
+      /not a file/,
       { contentType: 'binary/octet-stream' },
     ],
-    ['a word with a name without an ending', 'done', /no file/, { filename: 'scan' }],
-    ['a word that is called a PDF', 'success', /stands for application\/pdf/, { filename: 'a.pdf' }],
-    ['a word that is called a picture', 'success', /stands for image\/tiff/, { filename: 'a.tif' }],
-    ['a word that is called a Word file', 'success', /does not begin like that/, { filename: 'a.docx' }],
-    ['a word that is called a table', 'success', /stands for text\/csv/, { filename: 'a.csv' }],
-    ['a word that is declared as text', 'success', /stands for text\/plain/, { contentType: 'text/plain' }],
-    ['base64 of noise', Buffer.from([1, 2, 3, 200]).toString('base64'), /no file/],
+    ['a word with a name without an ending', 'done', /not a file/, { filename: 'scan' }],
+    ['a word that is called a PDF', 'success', /^Text is not application\/pdf/, { filename: 'a.pdf' }],
+    ['a word that is called a picture', 'success', /^Text is not image\/tiff/, { filename: 'a.tif' }],
+    ['a word that is called a Word file', 'success', /^Text is not application/, { filename: 'a.docx' }],
+    ['a word that is called a table', 'success', /^Text is not text\/csv/, { filename: 'a.csv' }],
+    ['a word that is declared as text', 'success', /^Text is not text\/plain/, { contentType: 'text/plain' }],
+    ['base64 of noise', Buffer.from([1, 2, 3, 200]).toString('base64'), /not a file/],
     [
       'base64 of noise that is called a PDF',
       Buffer.from([1, 2, 200]).toString('base64'),
@@ -330,17 +330,17 @@ describe('file intake', () => {
       /pdf/,
       { filename: 'a.pdf' },
     ],
-    ['an absolute path', '/home/colleague/a.pdf', /looks like a path/],
-    ['a path that could be base64', '/home/colleague/scan', /looks like a path/],
-    ['a relative path', 'scans/colleague 1.pdf', /looks like a path/],
-    ['a path of Windows', 'C:\\scans\\colleague', /looks like a path/],
-    ['the file name', 'colleague', /and no file/, { filename: 'colleague' }],
+    ['an absolute path', '/home/colleague/a.pdf', /is a path, not a file/],
+    ['a path that could be base64', '/home/colleague/scan', /is a path, not a file/],
+    ['a relative path', 'scans/colleague 1.pdf', /is a path, not a file/],
+    ['a path of Windows', 'C:\\scans\\colleague', /is a path, not a file/],
+    ['the file name', 'colleague', /is text, not a file/, { filename: 'colleague' }],
     ['base64 that was encoded three times', thrice(text), /encoded more than twice/],
     ['a Buffer that was encoded three times', Buffer.from(thrice(text)), /encoded more than twice/],
     [
       'a Buffer of base64 that breaks off',
       Buffer.from(`${text.slice(0, 900)}\u00e4`),
-      /begins like a file in base64/,
+      /^File is damaged: msg\.payload begins as base64/,
     ],
     ['a part of a MIME message', Buffer.from('Content-Type: application/pdf\r\n\r\nJVBE'), /part of a MIME/],
     ['a multipart body', Buffer.from('--x1\r\nContent-Disposition: form-data\r\n\r\n%PDF-1.7'), /multipart/],
@@ -348,14 +348,14 @@ describe('file intake', () => {
     ...disguised(PDF).map(([what, written]): [string, unknown, RegExp] => [
       `a Buffer of ${what}`,
       Buffer.from(written),
-      /the file is inside of it/,
+      /the file is inside it/,
     ]),
-    ['a stream', { pipe: () => undefined, path: '/home/colleague' }, /It names a path/],
+    ['a stream', { pipe: () => undefined, path: '/home/colleague' }, /It has a path/],
     ['a result of n8n', { binary: { data: {} } }, /property "binary"/],
     ['the form of an http in node', { name: 'x' }, /msg\.req\.files\[0\]\.buffer/],
     ['a file name with a line break', PDF, /control characters/, { filename: 'a\r\n.pdf' }],
     ['a file name with a NUL', PDF, /control characters/, { filename: 'a\0.pdf' }],
-    ['a reference without a content type', 'https://blob.redoxengine.com/1', /without a content type/],
+    ['a reference without a content type', 'https://blob.redoxengine.com/1', /^Content type is missing/],
   ]
   for (const [what, value, words, hints] of refused) {
     it(`refuses ${what}`, () =>
@@ -533,7 +533,7 @@ describe('a large text', () => {
     const blank = () => failing('REDOX_BAD_INPUT', () => taken(' '.repeat(6_000_000)), /empty/)
     assert.ok((await turnsDuring(blank)) >= 6)
     // The first blank tells.
-    const none = () => failing('REDOX_BAD_INPUT', () => taken(words, { filename: 'a.pdf' }), /no file/)
+    const none = () => failing('REDOX_BAD_INPUT', () => taken(words, { filename: 'a.pdf' }), /not a file/)
     assert.ok((await turnsDuring(none)) <= 3)
   })
 
@@ -570,7 +570,11 @@ describe('a large text', () => {
   })
 
   it('is a name or a type only up to a length', async () => {
-    await failing('REDOX_BAD_INPUT', () => taken(PDF, { filename: 'a'.repeat(100_001) }), /file name/)
+    await failing(
+      'REDOX_BAD_INPUT',
+      () => taken(PDF, { filename: 'a'.repeat(100_001) }),
+      /^File name is too long/,
+    )
     await failing('REDOX_BAD_INPUT', () => taken(PDF, { contentType: `a/${'b'.repeat(9000)}` }), /MIME type/)
   })
 
@@ -599,9 +603,10 @@ describe('the ends of a file', () => {
   before(() => (folder = mkdtempSync(path.join(tmpdir(), 'redox-'))))
   after(() => rmSync(folder, { recursive: true }))
 
-  const doubtful = /^the PDF in msg\.payload seems to be cut short: /
-  const cut = (kind: string): RegExp => new RegExp(`^the ${kind} in msg\\.payload is cut short: `)
-  const locked = /^the PDF in msg\.payload is encrypted: /
+  const doubtful = /^The PDF in msg\.payload seems to be cut short: /
+  const cut = (kind: string): RegExp =>
+    new RegExp(`^File is cut short: .* \\(the ${kind} in msg\\.payload\\)$`)
+  const locked = /^The PDF in msg\.payload is encrypted: /
   const pdf = (...parts: string[]): Buffer => Buffer.from(`%PDF-1.7\n${parts.join('\n')}`, 'latin1')
   const noise = sizedFile(20_000).subarray(16).toString('latin1')
   const end = (position = 9): string => `startxref\n${position}\n%%EOF`
@@ -908,7 +913,7 @@ describe('content types', () => {
     for (const [bytes, filename, type, fileType] of others) {
       const { file, warnings } = await takeFile(bytes, { ...HINTS, filename })
       assert.deepEqual([file.contentType, file.fileType], [type, fileType])
-      assert.ok(warnings.join().endsWith(`sent as ${type}`), warnings.join())
+      assert.ok(warnings.join().endsWith(`sent as ${type}.`), warnings.join())
       const declared = detectContentType(bytes, undefined, contentTypeOfName(filename))
       assert.equal(declared.contradiction, type)
     }
@@ -1004,7 +1009,7 @@ describe('a path on this machine', () => {
     for (const name of [`${parts}.pdf`, `${whole}.jpg`, `${whole}/${parts}.pdf`, `${parts}/${parts}.pdf`])
       for (const one of [name, path.join(folder, name)])
         assert.equal((await takePath(one, HINTS, [folder])).file.size, PDF.length, one)
-    await failing('REDOX_BAD_INPUT', () => takePath(`../${whole}`, HINTS, [folder]), /no file inside/)
+    await failing('REDOX_BAD_INPUT', () => takePath(`../${whole}`, HINTS, [folder]), /^File not found/)
   })
 
   describe('that is still being written', () => {
@@ -1081,8 +1086,8 @@ describe('a path on this machine', () => {
     }
     assert.equal(texts.size, 1, 'the texts tell what is on the disk')
     await failing('REDOX_BAD_INPUT', () => takePath('sub', HINTS, [folder]), /not a regular file/)
-    await failing('REDOX_BAD_INPUT', () => takePath('sub', HINTS, []), /none is named/)
-    await failing('REDOX_BAD_INPUT', () => takePath(PDF, HINTS, [folder]), /holds no path/)
+    await failing('REDOX_BAD_INPUT', () => takePath('sub', HINTS, []), /^No folder is allowed/)
+    await failing('REDOX_BAD_INPUT', () => takePath(PDF, HINTS, [folder]), /^Path is missing in/)
   })
 
   it('is refused at once when it is a FIFO or a socket', async () => {
@@ -1207,7 +1212,7 @@ describe('a path on this machine', () => {
       const name = place(what)
       const { file } = await takePath(name, HINTS, [folder])
       change(name)
-      await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /changed on the disk/)
+      await failing('REDOX_BAD_INPUT', () => bytesOf(file.read()), /^File changed while it was read/)
     })
 
     it(`is refused when the file ${what} between two readings`, async () => {
@@ -1215,7 +1220,7 @@ describe('a path on this machine', () => {
       const { file } = await takePath(name, HINTS, [folder])
       await sha256Of(file)
       change(name)
-      await failing('REDOX_BAD_INPUT', () => sha256Of(file), /changed on the disk/)
+      await failing('REDOX_BAD_INPUT', () => sha256Of(file), /^File changed while it was read/)
     })
   }
   for (const [what, change] of changes) {
@@ -1226,7 +1231,7 @@ describe('a path on this machine', () => {
       await reading.next()
       change(name)
       const rest = { [Symbol.asyncIterator]: () => reading }
-      await failing('REDOX_BAD_INPUT', () => bytesOf(rest), /changed on the disk/)
+      await failing('REDOX_BAD_INPUT', () => bytesOf(rest), /^File changed while it was read/)
     })
   }
 })

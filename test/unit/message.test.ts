@@ -36,15 +36,27 @@ describe('copies of messages', () => {
   const circle: Record<string, unknown> = {}
   circle.self = circle
   const refused: [string, unknown, RegExp][] = [
-    ['a Buffer', { Note: { FileContents: Buffer.from('x') } }, /data\.Note\.FileContents is a Buffer/],
-    ['a circle', circle, /nested too deeply or refers to itself/],
-    ['NaN', { a: [NaN] }, /data\.a\[0\] is not a finite number/],
+    [
+      'a Buffer',
+      { Note: { FileContents: Buffer.from('x') } },
+      /Data is a Buffer \(data\.Note\.FileContents\)/,
+    ],
+    ['a circle', circle, /nested too deeply, or refers to itself/],
+    ['NaN', { a: [NaN] }, /Data is not a finite number \(data\.a\[0\]\)/],
     ['an invalid date', { a: new Date(NaN) }, /invalid date/],
     ['a function', { a: () => 1 }, /a function/],
-    ['a Map', { a: new Map([[1, 2]]) }, /data\.a is a Map/],
-    ['a typed array', { a: new Uint16Array(2) }, /data\.a is a Uint16Array/],
-    ['a property that fails', { a: Object.defineProperty({}, 'b', failingGetter) }, /data\.a cannot be read/],
-    ['a list of holes', { a: Object.assign([], { length: 4_000_000_000 }) }, /data\.a is a list of too many/],
+    ['a Map', { a: new Map([[1, 2]]) }, /Data is a Map \(data\.a\)/],
+    ['a typed array', { a: new Uint16Array(2) }, /Data is a Uint16Array \(data\.a\)/],
+    [
+      'a property that fails',
+      { a: Object.defineProperty({}, 'b', failingGetter) },
+      /Data cannot be read: .* \(data\.a\)/,
+    ],
+    [
+      'a list of holes',
+      { a: Object.assign([], { length: 4_000_000_000 }) },
+      /Data has too many values in a list \(data\.a\)/,
+    ],
     ['a bigint', { a: 1n }, /a bigint/],
     ['the key __proto__', JSON.parse('{"a":{"__proto__":{"x":1}}}'), /not allowed/],
     ['the key constructor', { constructor: { prototype: {} } }, /not allowed/],
@@ -66,7 +78,7 @@ describe('paths into messages', () => {
     'a b',
     ...'. a..b a. [0] a[x] a[-1] a[-2] a.__proto__.b constructor a.prototype'.split(' '),
   ])
-    it(`"${bad}" is none`, () => failing('REDOX_BAD_INPUT', () => parsePath(bad), /not a path/))
+    it(`"${bad}" is none`, () => failing('REDOX_BAD_INPUT', () => parsePath(bad), /Path is not valid/))
 
   it('make objects and arrays on the way', () => {
     const root: JsonObject = { b: null }
@@ -78,9 +90,9 @@ describe('paths into messages', () => {
   })
 
   const lost: [JsonObject, string, RegExp][] = [
-    [{ a: 'text' }, 'a.b', /^a in the data of the message is a string, but a\.b is .* has to be an object/],
-    [{ a: [] }, 'a.b', /^a in .* is a list/],
-    [{ a: [{ b: {} }] }, 'a[0].b[0].c', /^a\[0\]\.b in .* is an object, .* has to be a list/],
+    [{ a: 'text' }, 'a.b', /^Data has a string where an object is needed: a, to fill in a\.b\./],
+    [{ a: [] }, 'a.b', /^Data has a list where an object is needed: a,/],
+    [{ a: [{ b: {} }] }, 'a[0].b[0].c', /^Data has an object where a list is needed: a\[0\]\.b,/],
   ]
   for (const [root, path, words] of lost)
     it(`replace nothing that stands on the way to ${path}`, async () => {
@@ -91,7 +103,7 @@ describe('paths into messages', () => {
     })
 
   it('do not count without end', () =>
-    failing('REDOX_BAD_INPUT', () => parsePath('a[4000000000].b'), /no message has a list/))
+    failing('REDOX_BAD_INPUT', () => parsePath('a[4000000000].b'), /must not exceed 9999/))
 
   it('change a copy and share the rest', () => {
     const root = { a: [{ b: 1 }], c: { d: 2 } }
@@ -125,8 +137,8 @@ describe('places for Attachments', () => {
     assert.deepEqual(paths(forms, 'form[]', 3), ['form[1]', 'form[3]', 'form[4]'])
     assert.deepEqual(paths({}, 'content[].attachment', 1), ['content[0].attachment'])
     const one = (resource: JsonObject, count: number) => () => paths(resource, 'content', count)
-    await failing('REDOX_BAD_INPUT', one({ content: { url: 'x' } }, 1), /already has data or a url/)
-    await failing('REDOX_BAD_INPUT', one({}, 2), /need a list of Attachments/)
+    await failing('REDOX_BAD_INPUT', one({ content: { url: 'x' } }, 1), /^Attachment is already filled/)
+    await failing('REDOX_BAD_INPUT', one({}, 2), /^Attachment takes one file/)
   })
 })
 
@@ -259,7 +271,11 @@ describe('Data Model messages', () => {
       ['2', 1],
       ['3', 1],
     ])
-    await failing('REDOX_INVALID_MESSAGE', () => results(two, { fields: [CODE] }), /several orders/)
+    await failing(
+      'REDOX_INVALID_MESSAGE',
+      () => results(two, { fields: [CODE] }),
+      /^Order ID is ambiguous: the data has several matching orders/,
+    )
   })
 
   const NOTE = { DocumentType: 'x', DocumentID: 'x', Provider: { ID: 'x' }, FileContents: 'eA==' }
@@ -283,8 +299,8 @@ describe('Data Model messages', () => {
     assert.deepEqual(laid([mrn, ssn], form('5', 'MR')), [own, ssn])
     assert.deepEqual(laid([mrn, own], form('5', 'MR')), [mrn, own])
     const refused: [object[], { path: string; value: string }[], RegExp][] = [
-      [[ssn], form('5'), /Identifiers\[1\]\.IDType: is missing/],
-      [[mrn, { ID: 'x', IDType: 'MR' }], form('5', 'MR'), /Patient\.Identifiers: has several/],
+      [[ssn], form('5'), /^Patient ID type is missing \(Patient\.Identifiers\[1\]\.IDType\)/],
+      [[mrn, { ID: 'x', IDType: 'MR' }], form('5', 'MR'), /^Patient ID is ambiguous/],
     ]
     for (const [identifiers, fields, words] of refused)
       await failing('REDOX_INVALID_MESSAGE', () => laid(identifiers, fields), words)
@@ -319,8 +335,8 @@ describe('Data Model messages', () => {
     assert.deepEqual(getAt(body, ['Patient', 'Contacts', 0, 'PhoneNumber', 'Home']), '5550100')
     assert.deepEqual(body.Visit, { VisitNumber: '7' })
     const bad: [object, RegExp][] = [
-      [{ Visit: { VisitNumber: true } }, /Visit\.VisitNumber: is not a text/],
-      [{ Visit: { VisitNumber: 2 ** 60 } }, /Visit\.VisitNumber: is not a text/],
+      [{ Visit: { VisitNumber: true } }, /^Visit number is not text \(Visit\.VisitNumber\)/],
+      [{ Visit: { VisitNumber: 2 ** 60 } }, /^Visit number is not text \(Visit\.VisitNumber\)/],
       [{ Patient: { Identifiers: [{ ID: null, IDType: 'MR' }] } }, /Identifiers\[0\]\.ID/],
     ]
     for (const [data, words] of bad) await failing('REDOX_INVALID_MESSAGE', () => note(data), words)
@@ -347,14 +363,18 @@ describe('Data Model messages', () => {
     assert.deepEqual(as(other).Source, { ID: other })
     const { message } = await failing('REDOX_INVALID_MESSAGE', () => as(other, own), /Meta\.Source\.ID/)
     assert.ok(message.includes(own) && message.includes(other))
-    await failing('REDOX_INVALID_MESSAGE', () => as('lab\r\nX: 1'), /no ID of a source/)
+    await failing(
+      'REDOX_INVALID_MESSAGE',
+      () => as('lab\r\nX: 1'),
+      /^Source ID is not a UUID \(Meta\.Source\.ID\)/,
+    )
   })
 
   it('tell of a date that does not exist', () =>
     failing(
       'REDOX_INVALID_MESSAGE',
       () => prepare({ data: { Patient: { Demographics: { DOB: '1990-02-31' } } } }),
-      /Demographics\.DOB: is not valid\. Correct it: there is no such date/,
+      /Birth date is not valid \(Patient\.Demographics\.DOB\)\. Correct the date: it does not exist/,
     ))
 
   it('are no Date and no Map', async () => {
@@ -367,7 +387,7 @@ describe('Data Model messages', () => {
     return failing(
       'REDOX_BAD_INPUT',
       () => prepare({ model: 'Results', data, files }),
-      /Results\[0\] in the data/,
+      /is needed: Orders\[0\]\.Results\[0\]/,
     )
   })
 
@@ -385,7 +405,11 @@ describe('Data Model messages', () => {
     const Note = { DocumentType: 'x', DocumentID: 'x', Provider: { ID: 'x' } }
     const data = { Patient: { Identifiers: [{ ID: '1', IDType: 'MR' }] }, Note }
     const files = [{ file, way: 'upload' as const }]
-    return failing('REDOX_INVALID_MESSAGE', () => prepare({ data, files }), /Note\.FileType: is missing/)
+    return failing(
+      'REDOX_INVALID_MESSAGE',
+      () => prepare({ data, files }),
+      /^File type is missing \(Note\.FileType\)/,
+    )
   })
 })
 
@@ -397,13 +421,13 @@ describe('FHIR messages', () => {
     prepareFhir({ operation, ...input, ...parts }, sender)
 
   const slugs: [string, RegExp][] = [
-    [DESTINATION, /takes the destination slug/],
+    [DESTINATION, /^Destination must be a slug/],
     ['redox', /slug for uploads/],
     ['', /missing/],
-    ['a/b', /characters that no slug has/],
-    ['..', /characters that no slug has/],
-    ['a\r\nb', /characters that no slug has/],
-    ['a?b', /characters that no slug has/],
+    ['a/b', /^Destination is not a valid slug/],
+    ['..', /^Destination is not a valid slug/],
+    ['a\r\nb', /^Destination is not a valid slug/],
+    ['a?b', /^Destination is not a valid slug/],
   ]
   for (const [slug, words] of slugs)
     it(`refuse the slug ${JSON.stringify(slug)}`, () =>
@@ -414,7 +438,7 @@ describe('FHIR messages', () => {
     const { cause, message } = await failing('REDOX_INVALID_MESSAGE', () => prepare({ data }))
     const at = (path: string) => cause.problems!.some((problem) => problem.path.startsWith(path))
     assert.ok(at('entry[1].resource.status') && at('entry[1].resource.code'), message)
-    assert.match(message, /no Patient/)
+    assert.match(message, /Patient ID is missing/)
     assert.doesNotMatch(JSON.stringify([cause, message]), /CANARY/)
   })
 
@@ -436,14 +460,18 @@ describe('FHIR messages', () => {
       { resourceType: 'constructor' },
     ]
     const { cause } = await failing('REDOX_INVALID_MESSAGE', () => prepare({ data }))
-    const fixes = cause.problems!.filter(({ fix }) => /no such date/.test(fix))
+    const fixes = cause.problems!.filter(({ fix }) => /does not exist/.test(fix))
     assert.equal(fixes.length, 2)
   })
 
   it('never replace what stands in the place of an Attachment', () => {
     const data = { resourceType: 'DiagnosticReport', presentedForm: ['text'] }
     const files = [{ file: PDF, way: 'embed' as const }]
-    return failing('REDOX_BAD_INPUT', () => prepare({ data, files }), /presentedForm\[0\] .* no Attachment/)
+    return failing(
+      'REDOX_BAD_INPUT',
+      () => prepare({ data, files }),
+      /^Attachment is not an object: .*presentedForm\[0\]/,
+    )
   })
 
   it('keep what an Attachment says already, and add the name of the file where it has no title', () => {
@@ -558,8 +586,8 @@ describe('FHIR messages', () => {
   })
 
   it('refuse two Patients of whom none is named, and a subject that leads to another', () => {
-    refuses([report, mother, child], FORM, /subject does not say which of the 2 Patients/)
-    refuses([report, mother, child], [], /subject does not say which of the 2 Patients/)
+    refuses([report, mother, child], FORM, /subject is missing, and the data has 2 Patients/)
+    refuses([report, mother, child], [], /subject is missing, and the data has 2 Patients/)
     for (const reference of [
       'Patient/x',
       'Group/1',
@@ -569,8 +597,8 @@ describe('FHIR messages', () => {
       'https://a/x',
     ])
       for (const fields of [FORM, reference === 'Group/1' ? FORM : []])
-        refuses([about({ reference }), mother], fields, /subject cannot be tied/)
-    refuses(about({ reference: 'urn:uuid:x' }), [], /leads to no entry/)
+        refuses([about({ reference }), mother], fields, /subject does not match/)
+    refuses(about({ reference: 'urn:uuid:x' }), [], /refers to no entry/)
   })
 
   const UUID_URL = 'urn:uuid:11111111-1111-4111-8111-111111111111'
@@ -613,24 +641,24 @@ describe('FHIR messages', () => {
       ...filled,
     })
     assert.deepEqual(added({ identifier: ssn }).resource.identifier, [ssn, { value: 'MRN-5' }])
-    refuses(about({ identifier: { value: 'other' } }), FORM, /has another identifier/)
+    refuses(about({ identifier: { value: 'other' } }), FORM, /does not match the Patient ID/)
   })
 
   it('refuse a version that the Bundle does not have', () =>
     refuses(
       [about({ reference: 'Patient/child/_history/3' }), { ...child, meta: { versionId: '2' } }],
       FORM,
-      /cannot be tied/,
+      /does not match the patient of the message/,
     ))
 
   it('are sent about a patient that the destination knows, with a warning when nothing else names it', () => {
     const known = draft(about({ reference: 'Patient/at-destination' }))
     assert.deepEqual(known.problems, [])
-    assert.match(known.warnings.join(), /Nothing but the subject/)
+    assert.match(known.warnings.join(), /Only the subject/)
     assert.doesNotMatch(known.warnings.join(), /at-destination/)
     assert.deepEqual(draft(about({ reference: 'Patient/x', identifier: ssn })).warnings, [])
     assert.deepEqual(draft(about({ identifier: ssn })).problems, [])
-    refuses(report, [], /entry has no Patient/)
+    refuses(report, [], /entry is missing/)
   })
 
   it('lay the form over the identifier of its system and the name of the right use', () => {
@@ -673,7 +701,7 @@ describe('FHIR messages', () => {
     refuses(
       [report, { ...mother, identifier: [{ value: '1' }, { value: '2' }] }],
       FORM,
-      /identifier has several/,
+      /identifier is ambiguous: the data has several/,
     )
   })
 
@@ -689,7 +717,11 @@ describe('FHIR messages', () => {
       ).files.map(({ path }) => formatPath(path))
     assert.deepEqual(place('Media[0].content'), ['entry[3].resource.content.data'])
     assert.deepEqual(place('Media[1].content'), ['entry[4].resource.content.data'])
-    await failing('REDOX_BAD_INPUT', () => place('Media.content'), /the message has 2 of them/)
+    await failing(
+      'REDOX_BAD_INPUT',
+      () => place('Media.content'),
+      /^Attachment is ambiguous: the message has 2 Media/,
+    )
   })
 
   it('are about the report in focus; two and no focus are refused', () => {
@@ -697,7 +729,7 @@ describe('FHIR messages', () => {
     refuses(
       [first, second, mother],
       [['main.status', 'final']],
-      /focus does not say which DiagnosticReport of 2/,
+      /focus is ambiguous: the data has 2 DiagnosticReport/,
     )
     for (const reference of ['DiagnosticReport/s', 'DiagnosticReport/s/_history/1']) {
       const header = { resourceType: 'MessageHeader', focus: [{ reference }] }
@@ -712,7 +744,7 @@ describe('FHIR messages', () => {
     refuses(
       [{ resourceType: 'MessageHeader' }, { resourceType: 'MessageHeader' }, report, mother],
       [],
-      /several MessageHeaders/,
+      /MessageHeader is not unique/,
     )
   })
 
@@ -787,7 +819,7 @@ describe('FHIR messages', () => {
       [first!.resource.eventCoding, first!.resource.eventUri],
       [undefined, 'https://fhir.redoxengine.com/EventDefinition/DiagnosticReportCreate'],
     )
-    assert.match(warnings.join(), /eventCoding was replaced/)
+    assert.match(warnings.join(), /eventCoding of the MessageHeader was replaced/)
   })
 
   it('keep the source of the data; another source ID than the connection has is refused', async () => {
@@ -879,7 +911,11 @@ describe('references in a message', () => {
     // The origin of an upload that was answered with no address of a host.
     origins.push('null')
     for (const url of strangers)
-      await failing('REDOX_BAD_INPUT', () => assertKnownHost(reference(url), 'x', origins), /Redox hosts/)
+      await failing(
+        'REDOX_BAD_INPUT',
+        () => assertKnownHost(reference(url), 'x', origins),
+        /File reference of another host/,
+      )
   })
 
   it('belong to the API that made them', async () => {

@@ -353,7 +353,7 @@ describe('outcomes of a send, row by row', () => {
     script = () => status(200, { resourceType: 'Bundle', entry: [refused] })
     await failing('REDOX_REJECTED', () => sendFhir(), /Redox says: No/)
     script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, refused] })
-    await failing('REDOX_PARTIAL', () => sendFhir(), /Refused: entry\[1\]/)
+    await failing('REDOX_PARTIAL', () => sendFhir(), /Rejected: entry\[1\]/)
     script = () => status(200, { resourceType: 'Bundle', entry: [{ resource: OUTCOME }] })
     await failing('REDOX_REJECTED', () => sendFhir(), /Redox says: No/)
   })
@@ -389,7 +389,7 @@ describe('outcomes of a send, row by row', () => {
       if (sent === 'OUTCOME_UNKNOWN' || sent === 'REJECTED') assert.equal(server.to('/endpoint').length, 1)
       if (sent === 'OUTCOME_UNKNOWN') {
         assert.deepEqual(cause.identifiers, { DocumentID: 'doc-4711' })
-        assert.match(message, /look it up in the Redox dashboard/)
+        assert.match(message, /Look it up in the Redox dashboard/)
       }
       await failing(`REDOX_${uploaded}`, () => upload())
 
@@ -437,6 +437,23 @@ describe('outcomes of a send, row by row', () => {
     const token = `${'a'.repeat(31)}.${'b'.repeat(31)}`
     script = () => status(400, { ...OUTCOME, issue: [{ ...refusal, diagnostics: token }] })
     await failing('REDOX_REJECTED', () => sendFhir(), /No \(\[…\]\)/)
+  })
+
+  it("links into Redox's own dashboard stay readable, and nothing else in a link does", async () => {
+    const base = 'https://dashboard.redoxengine.com'
+    const uuid = '0f0e0d0c-1111-4222-8333-444455556666'
+    const link = `${base}/#/organizations/1234/logs/${uuid}?tab=process`
+    const content = 'QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9w'
+    const cases: [said: string, shown: string][] = [
+      [`See ${link}.`, `See ${link}.`],
+      [`See ${base}/logs/${content}`, 'See https:[…]'],
+      [`See ${base}.evil.example/organizations/${uuid}`, 'See https:[…]'],
+    ]
+    for (const [Text, shown] of cases) {
+      script = () => status(400, { Meta: { Errors: [{ Text }] } })
+      const { cause } = await failing('REDOX_REJECTED', () => sendToOne())
+      assert.deepEqual(cause.reasons, [shown])
+    }
   })
 
   it('a 200 of HTML is unknown for a send: something between us and Redox spoke', async () => {
@@ -515,26 +532,26 @@ describe('outcomes of a send, row by row', () => {
   }
 
   const others: [body: unknown, shape: RegExp][] = [
-    [{ message: 'Accepted' }, /an object with message\)\. Redox says: Accepted\./],
-    [{ error: 'upstream' }, /an object with error\)\. Redox says: upstream\./],
-    [{ success: false }, /an object with success\)/],
-    [{ success: true }, /an object with success\)/],
-    [{ status: 'ok', id: 7 }, /an object with status, id\)/],
-    [{ Meta: 'x' }, /an object with Meta\)/],
-    [{ resourceType: '' }, /an object with resourceType\)/],
-    [{ Issues: [] }, /an object with Issues\)/],
-    [[], /a list\)/],
-    ['[{"resourceType":"Bundle"}]', /a list\)/],
-    ['true', /a boolean\)/],
-    ['null', /null\)/],
-    ['"OK"', /a string\)/],
+    [{ message: 'Accepted' }, /an object with message, \S+\)\. Redox says: Accepted\./],
+    [{ error: 'upstream' }, /an object with error, \S+\)\. Redox says: upstream\./],
+    [{ success: false }, /an object with success, \S+\)/],
+    [{ success: true }, /an object with success, \S+\)/],
+    [{ status: 'ok', id: 7 }, /an object with status, id, \S+\)/],
+    [{ Meta: 'x' }, /an object with Meta, \S+\)/],
+    [{ resourceType: '' }, /an object with resourceType, \S+\)/],
+    [{ Issues: [] }, /an object with Issues, \S+\)/],
+    [[], /a list, \S+\)/],
+    ['[{"resourceType":"Bundle"}]', /a list, \S+\)/],
+    ['true', /a boolean, \S+\)/],
+    ['null', /null, \S+\)/],
+    ['"OK"', /a string, \S+\)/],
   ]
   for (const [body, shape] of others) {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
     it(`unknown: a 200 with other JSON, unless the connection takes it for a yes: ${text}`, async () => {
       script = () => status(200, body)
       const { message, cause } = await failing('REDOX_OUTCOME_UNKNOWN', sendFhir, shape)
-      assert.match(message, /set "Other 2xx answers" .* to "accepted"/)
+      assert.match(message, /set "Other 2xx answers" .* to "success"/)
       assert.deepEqual([cause.answer, cause.status, cause.attempts], [JSON.parse(text), 200, 1])
       assert.ok(cause.identifiers!.BundleID && cause.at)
       assert.equal(server.requests.filter((request) => !isToken(request)).length, 1)
@@ -559,7 +576,7 @@ describe('outcomes of a send, row by row', () => {
 
   it('the shape of an answer repeats nothing of the patient', async () => {
     script = () => status(200, { [LastName!]: 1, [ID]: 2, ok: 3 })
-    const { message } = await failing('REDOX_OUTCOME_UNKNOWN', sendToOne, /ok\)/)
+    const { message } = await failing('REDOX_OUTCOME_UNKNOWN', sendToOne, /ok, \S+\)/)
     for (const canary of CANARIES) assert.ok(!message.includes(canary), message)
   })
 
@@ -587,7 +604,7 @@ describe('outcomes of a send, row by row', () => {
 
   it('partial: an error that names none of several destinations leaves all of them open', async () => {
     script = () => status(200, { Meta: { Errors: [ERROR] } })
-    const { cause } = await failing('REDOX_PARTIAL', () => send(), /Not told by Redox: destination/)
+    const { cause } = await failing('REDOX_PARTIAL', () => send(), /Unknown: destination/)
     assert.deepEqual(
       cause.parts,
       DESTINATIONS.map((id) => ({ part: `destination ${id}` })),
@@ -596,7 +613,7 @@ describe('outcomes of a send, row by row', () => {
 
   it('partial: an issue beside entries that were all created', async () => {
     script = () => status(200, { ...OUTCOME, entry: [CREATED] })
-    await failing('REDOX_PARTIAL', () => sendFhir(), /Arrived: entry\[0\]\. Refused: none/)
+    await failing('REDOX_PARTIAL', () => sendFhir(), /Arrived: entry\[0\]\. Rejected: none/)
   })
 
   it('partial: some entries of a Bundle', async () => {
@@ -604,7 +621,7 @@ describe('outcomes of a send, row by row', () => {
     const { cause } = await failing(
       'REDOX_PARTIAL',
       () => sendFhir(),
-      /Arrived: entry\[0\]\. Refused: entry\[1\]/,
+      /Arrived: entry\[0\]\. Rejected: entry\[1\]/,
     )
     assert.deepEqual(cause.parts, [
       { part: 'entry[0]', delivered: true, status: 201 },
@@ -620,7 +637,7 @@ describe('outcomes of a send, row by row', () => {
     assert.ok(first!.body.equals(second!.body) && more.length === 0)
 
     refusals = 100
-    const { cause } = await failing('REDOX_AUTHENTICATION', () => send(), /access token was not accepted/)
+    const { cause } = await failing('REDOX_AUTHENTICATION', () => send(), /^Access token not accepted/)
     assert.deepEqual([cause.attempts, server.to('/endpoint').length], [2, 4])
   })
 
@@ -634,7 +651,7 @@ describe('outcomes of a send, row by row', () => {
       const { cause } = await failing(
         'REDOX_AUTHENTICATION',
         () => send(),
-        /source ID in the redox-config node/,
+        /^Source not authorized.*source ID in the connection/,
       )
       assert.deepEqual([cause.attempts, server.to('/endpoint').length - before], [1, 1])
     }
@@ -658,8 +675,8 @@ describe('outcomes of a send, row by row', () => {
     const gone = await serve(() => status(200))
     await gone.close()
     const urls = [
-      [gone.url, 'REDOX_NETWORK', /could not reach the server/],
-      ['https://redox.invalid', 'REDOX_NETWORK', /could not reach the server/],
+      [gone.url, 'REDOX_NETWORK', /^Server not reachable/],
+      ['https://redox.invalid', 'REDOX_NETWORK', /^Server not reachable/],
       [server.url.replace('http:', 'https:'), 'REDOX_TLS', /does not speak TLS/],
     ] as const
     for (const [url, code, text] of urls) {
@@ -740,7 +757,11 @@ describe('outcomes of a send, row by row', () => {
       return silence
     }
     const deliver = () => connection.client.deliver(note(), [FILE], stop.signal)
-    const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', deliver, /stopped while it was under way/)
+    const { cause } = await failing(
+      'REDOX_OUTCOME_UNKNOWN',
+      deliver,
+      /^Outcome unknown: stopped while sending/,
+    )
     assert.deepEqual(cause.identifiers, { DocumentID: 'doc-4711' })
   })
 })

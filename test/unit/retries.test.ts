@@ -269,7 +269,7 @@ describe('retries', function () {
   it('the limit in five minutes counts tokens, uploads and messages', async () => {
     connect({ perFiveMinutes: 3, retryFor: 1 })
     await deliver()
-    const { cause } = await failing('REDOX_RATE_LIMITED', deliver, /limit of requests is reached/)
+    const { cause } = await failing('REDOX_RATE_LIMITED', deliver, /the limit is reached/)
     assert.ok(cause.retryAfterSeconds! > 200)
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
   })

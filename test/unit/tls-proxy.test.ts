@@ -81,7 +81,7 @@ describe('TLS', () => {
   })
 
   const REFUSED: [string, Parameters<typeof certified>[0], Network, fault: string, text: RegExp][] = [
-    ['an unknown CA', 'server', {}, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', /authority that is not trusted.*CA/],
+    ['an unknown CA', 'server', {}, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', /does not trust.*CA/],
     ['a certificate signed by itself', 'self-signed', {}, 'DEPTH_ZERO_SELF_SIGNED_CERT', /tls-config node/],
     ['another host name', 'elsewhere', ca(), 'ERR_TLS_CERT_ALTNAME_INVALID', /for another host/],
     ['a certificate of the past', 'expired', ca(), 'CERT_HAS_EXPIRED', /expired.*clock/],
@@ -132,7 +132,7 @@ describe('TLS', () => {
       connect({ tls: { ca: CA } }, { attempts: 2 })
       // In TLS 1.3 the server refuses after the first bytes have left: then nobody tries again.
       const attempts = version === 'TLSv1.3' ? 1 : 2
-      await refused('REDOX_TLS', /^ERR_SSL_.*ALERT/, /wants a client certificate/, attempts)
+      await refused('REDOX_TLS', /^ERR_SSL_.*ALERT/, /requires a client certificate/, attempts)
     })
   }
 
@@ -249,7 +249,7 @@ describe('a proxy', function () {
     it(`${what}: tried again, so often and no more, and nothing is sent`, async () => {
       proxy.behaviour = behaviour
       connect(through(), { attempts: 2, connectTimeout: 0.3 }, behind())
-      const error = await failing('REDOX_NETWORK', deliver, /could not get through the proxy.*https_proxy/)
+      const error = await failing('REDOX_NETWORK', deliver, /^Proxy not reachable.*https_proxy/)
       assert.match(error.cause.fault!, fault)
       assert.deepEqual([error.cause.attempts, proxy.tunnels.length], [2, 2])
       assert.deepEqual(server.requests, [])
@@ -268,7 +268,7 @@ describe('a proxy', function () {
 
   it('is not there: tried again, and nothing is sent', async () => {
     connect({ ...ca(), proxy: proxyAt('http://127.0.0.1:1', '') }, { attempts: 2 }, behind())
-    const error = await failing('REDOX_NETWORK', deliver, /could not get through the proxy/)
+    const error = await failing('REDOX_NETWORK', deliver, /^Proxy not reachable/)
     assert.deepEqual([error.cause.fault, error.cause.attempts], ['PROXY_ECONNREFUSED', 2])
     assert.deepEqual(server.requests, [])
   })
@@ -276,7 +276,7 @@ describe('a proxy', function () {
   it('speaks TLS with a certificate that does not hold: told at once, nothing is sent', async () => {
     const secure = await ConnectProxy.start(certified('server'))
     connect({ ...ca(), proxy: proxyAt(`https://localhost:${secure.port}`, '') }, { attempts: 6 }, behind())
-    await refused('REDOX_CONFIGURATION', /^PROXY_UNABLE_TO_VERIFY/, /its own certificate/, 1)
+    await refused('REDOX_CONFIGURATION', /^PROXY_UNABLE_TO_VERIFY/, /its certificate is not valid/, 1)
     assert.deepEqual(secure.tunnels, [])
     await secure.close()
   })
@@ -285,7 +285,7 @@ describe('a proxy', function () {
     connect(through(), { attempts: 6 }, behind())
     await connection.client.authenticate()
     proxy.cutAfter = 500_000
-    const error = await failing('REDOX_OUTCOME_UNKNOWN', deliver, /look it up/)
+    const error = await failing('REDOX_OUTCOME_UNKNOWN', deliver, /Look it up/)
     assert.equal(error.cause.attempts, 1)
     assert.deepEqual(server.to('/endpoint'), [])
   })

@@ -135,7 +135,7 @@ describe('access tokens', () => {
     [
       'of an OAuth error',
       { status: 401, body: oauthError('Unexpected aud') },
-      /refused \(HTTP 401\)\. Redox says: Unexpected aud\. Check/,
+      /^Login refused by Redox \(HTTP 401, .*\)\. Redox says: Unexpected aud\. Check/,
     ],
     ['of 400', { status: 400, body: oauthError('') }, /Redox says: invalid_request/],
   ]
@@ -157,7 +157,7 @@ describe('access tokens', () => {
   ] as const) {
     it(`need a ${what}, named when it is missing`, async () => {
       connection = connectTo(server.url, config, secrets)
-      await failing('REDOX_CONFIGURATION', () => upload(connection), new RegExp(`has no ${what}`))
+      await failing('REDOX_CONFIGURATION', () => upload(connection), new RegExp(`^${what} is missing`, 'i'))
       assert.equal(server.requests.length, 0)
     })
   }

@@ -136,7 +136,7 @@ describe('gate with bounds', () => {
     const text = await gate
       .pass(async () => '', never(), { bytes: 41 })
       .catch((error: Error) => error.message)
-    assert.match(text, /1 messages? with 60 bytes/)
+    assert.match(text, /messages \(1\) hold 60 bytes/)
     stop.abort(new Error('gave up'))
     await assert.rejects(second, /gave up/)
     const third = gate.pass(async () => 'third', never(), { bytes: 100 })
@@ -289,7 +289,11 @@ describe('a file on the disk', () => {
     try {
       const { file } = await takePath(name, { where: 'x' }, [folder])
       truncateSync(name, 4_000_000)
-      await failing('REDOX_BAD_INPUT', () => client.upload(file, 'blob', never()), /changed on the disk/)
+      await failing(
+        'REDOX_BAD_INPUT',
+        () => client.upload(file, 'blob', never()),
+        /^File changed while it was read/,
+      )
       assert.equal(server.to('/upload').length, 0)
     } finally {
       await client.close()
@@ -360,7 +364,7 @@ describe('an answer that is compressed although nobody asked for it', () => {
   ]
   for (const [what, body] of BROKEN) {
     it(`and ${what} cannot be read; a refusal stays one`, async () => {
-      await failing('REDOX_UNAVAILABLE', () => upload(201, 'gzip', body), /cannot be read/)
+      await failing('REDOX_UNAVAILABLE', () => upload(201, 'gzip', body), /^Answer unreadable/)
       await failing('REDOX_REJECTED', () => upload(400, 'gzip', body))
     })
   }
