@@ -2,6 +2,7 @@ import type { FileReference, FileSource, MessageFile } from '../file/file'
 import { base64Length } from '../transport/body'
 import { badInput, formatSize, invalidMessage, RedoxError, type Problem } from '../errors'
 import type { JsonObject, Path } from './json'
+import { isPlainUrlOf } from './urls'
 
 /** How a file travels: inside the message, uploaded first and referenced, or referenced as it came. */
 export type Way = 'embed' | 'upload' | 'reference'
@@ -117,22 +118,9 @@ const tooLarge = (message: string): RedoxError => new RedoxError('REDOX_TOO_LARG
  * receiver to a stranger's server.
  */
 export function assertKnownHost(reference: FileReference, where: string, allowedOrigins: string[]): void {
-  if (isPlainUrl(reference.url) && allowedOrigins.includes(new URL(reference.url).origin)) return
+  if (isPlainUrlOf(reference.url, allowedOrigins)) return
   throw badInput(
     `The file reference in ${where} does not point to this connection's Redox hosts. ` +
       'Use the reference that a redox-upload node with the same redox-config emitted.',
   )
-}
-
-/** Redox's references have less than a hundred characters. */
-export const LONGEST_URL = 2000
-
-/**
- * Whether every reader of a URL takes it for the same: in `https://one.example\@other.example/`, some read the one
- * host and some the other. `data:` and `blob:` have no host, but an origin: `null`, or that of another URL inside.
- */
-function isPlainUrl(text: string): boolean {
-  if (text.length > LONGEST_URL || !URL.canParse(text)) return false
-  const { href, origin, protocol, host, username, password } = new URL(text)
-  return href === text && origin === `${protocol}//${host}` && username === '' && password === ''
 }
