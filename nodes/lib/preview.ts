@@ -49,7 +49,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
         return { environment, requests, problems: [], warnings }
       }
       const { message, problems } = prepared.draft
-      return { environment, requests: client.preview(message, prepared.files), problems, warnings }
+      return { environment, requests: await client.preview(message, prepared.files), problems, warnings }
     })
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
