@@ -4,7 +4,11 @@
 //   npm run build && node --expose-gc bench/turns.mjs [part of a name]
 import { plainProperties } from '../dist/nodes/lib/deliver.js'
 import { takeFile } from '../dist/src/file/file.js'
-import { copyJson } from '../dist/src/message/json.js'
+import { Seal } from '../dist/src/durable/seal.js'
+import { assertContentsEmbeddable, draftDataModel } from '../dist/src/message/datamodel.js'
+import { draftFhir } from '../dist/src/message/fhir.js'
+import { copyJson, withValueAt } from '../dist/src/message/json.js'
+import { jsonBody } from '../dist/src/transport/body.js'
 
 const [, , only = ''] = process.argv
 const MB = 1_000_000
@@ -45,6 +49,27 @@ const OBJECTS = {
   'object of a million keys': () => keys(MB),
   'object of a million values in lists': () => lists(MB),
 }
+// A message as a flow may bring it in its data, up to what a request may have.
+const base64 = (size) => flat(repeated('JVBERi0xLjcK', size))
+const note = (text, type = 'Base64 Encoded') => ({ Note: { FileContents: text, ContentType: type } })
+const report = (more) => ({ resourceType: 'DiagnosticReport', presentedForm: [], ...more })
+const MESSAGES = {
+  'note of 9.9 MB of text': () => note(flat(repeated('words "and" ', 9.9 * MB)), 'Plain Text'),
+  'note with base64 of 13 MB': () => note(base64(13 * MB)),
+  'note with base64 of 40 MB': () => note(base64(40 * MB)),
+  'FHIR report with base64 of 39 MB': () =>
+    report({ presentedForm: [{ contentType: 'application/pdf', data: base64(39 * MB) }] }),
+  'FHIR report with 39 000 texts of 1 KB': () =>
+    report({ extension: Array.from({ length: 19_500 }, () => ({ url: 'a', valueString: base64(2000) })) }),
+  'FHIR Bundle of 5 000 Observations': () =>
+    Array.from({ length: 5000 }, (_, at) => ({
+      resourceType: 'Observation',
+      id: `id-${at}`,
+      status: 'final',
+      code: { coding: [{ system: 'http://loinc.org', code: '11502-2' }] },
+      note: [{ text: base64(1000) }],
+    })).concat(report()),
+}
 
 const noName = ['JPEG', 'PNG', 'text']
 const hintsFor = (name) => ({
@@ -58,6 +83,37 @@ for (const [name, make] of Object.entries(FILES).filter(([name]) => name.include
 for (const [name, make] of Object.entries(OBJECTS).filter(([name]) => name.includes(only))) {
   await measure(`copied: ${name}`, make(), async (value) => copyJson(value, ''))
   await measure(`kept: ${name}`, { _msgid: '1', data: make() }, plainProperties)
+}
+const limits = { embedBySelf: 200_000, dataModelEmbed: 10 * MB, request: 40 * MB, upload: 30 * MB }
+const common = { fields: [], files: [], now: new Date() }
+const sender = { test: true, environment: 'Development', fhirBase: 'https://api.redoxengine.com/fhir/R4' }
+function draftOf(data) {
+  if (!('Note' in data)) {
+    const operation = 'DiagnosticReport/$diagnosticreport-create'
+    return draftFhir({ ...common, operation, slug: 'a', place: 'presentedForm[]', data }, sender)
+  }
+  const draft = draftDataModel(
+    { ...common, model: 'Notes', eventType: 'New', destinations: [], data },
+    sender,
+  )
+  assertContentsEmbeddable(draft.message.body, limits)
+  return draft
+}
+const seal = new Seal('a secret of more than sixteen characters')
+for (const [name, make] of Object.entries(MESSAGES).filter(([name]) => name.includes(only))) {
+  const data = make()
+  let body
+  await measure(`built and checked: ${name}`, data, async () => ({ body } = draftOf(data).message))
+  if (body === undefined) continue
+  let json
+  await measure(`as JSON: ${name}`, body, async () => (json = await jsonBody('a/b', body, [], withValueAt)))
+  await measure(`sent: ${name}`, json, async () => {
+    for await (const piece of json.open()) void piece
+  })
+  await measure(`looked through: ${name}`, json, async () => ({ is: json.repeats('0b9f0b9f0b9f0b9f') }))
+  let sealed
+  await measure(`sealed: ${name}`, body, async () => (sealed = await seal.close(body, '')))
+  await measure(`opened: ${name}`, sealed, () => seal.open(sealed, ''))
 }
 
 /** What was put together is one piece to V8 only when it is read: that is not ours. */
@@ -81,7 +137,7 @@ async function measure(name, value, work) {
   setImmediate(turn)
   const began = performance.now()
   const end = await work(value).then(
-    (result) => (result.file ? `${result.file.size} bytes` : 'taken'),
+    (result) => (result?.file ? `${result.file.size} bytes` : 'taken'),
     ({ code }) => code,
   )
   look()
@@ -89,6 +145,6 @@ async function measure(name, value, work) {
   clearInterval(timer)
   const all = performance.now() - began
   console.log(
-    `${name.padEnd(44)} ${longest.toFixed(0).padStart(5)} ms of ${all.toFixed(0).padStart(5)} ms  ${end}`,
+    `${name.padEnd(56)} ${longest.toFixed(0).padStart(5)} ms of ${all.toFixed(0).padStart(5)} ms  ${end}`,
   )
 }

@@ -10,9 +10,10 @@ import {
   type DataModel,
 } from '../../src/message/datamodel'
 import type { FieldValue } from '../../src/message/fields'
+import { contentProblems } from '../../src/message/urls'
 import { withAbsent } from './evaluate'
 import { Gate } from '../../src/redox/gate'
-import { fileValue, isReferenceText, placeFiles, takeFiles } from './file-input'
+import { fileValue, isReferenceText, placeFiles, takeFiles, uploadHosts } from './file-input'
 import type { Prepare, Prepared, Task } from './send-node'
 
 /** A typed input of a node and the place in the message that it fills. */
@@ -91,6 +92,8 @@ async function prepare(
     connection.sender,
   )
   draft.warnings.forEach((warning) => task.warn(warning))
+  // What the data itself refers to.
+  draft.problems.push(...contentProblems(draft.message.body, uploadHosts(task)))
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
   return {
     kind: 'message',

@@ -31,7 +31,7 @@ export async function accept(
   { msg }: Work,
 ): Promise<{ id: string; destination: string }> {
   const message = checked(draft)
-  client.assertDeliverable(message, files)
+  await client.assertDeliverable(message, files)
   const from = { owner, environment, account }
   const id = await outbox.accept({ ...from, message, files, isText, msg: await plainProperties(msg) })
   return { id, destination: laneOf(message) }

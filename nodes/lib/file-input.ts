@@ -1,12 +1,7 @@
 import { badInput } from '../../src/errors'
 import { takeFile, takePath, type FileHints, type IntakeResult, type MessageFile } from '../../src/file/file'
-import {
-  assertKnownHost,
-  chooseWay,
-  LONGEST_URL,
-  mostBytes,
-  type PlacedFile,
-} from '../../src/message/prepared'
+import { assertKnownHost, chooseWay, mostBytes, type PlacedFile } from '../../src/message/prepared'
+import { LONGEST_URL } from '../../src/message/urls'
 import { assertReferenceKind } from '../../src/redox/client'
 import { oneOf } from './evaluate'
 import type { Task } from './send-node'
@@ -123,7 +118,8 @@ function reportCutShort(task: Task, cutShort: string): void {
   )
 }
 
-const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
+/** Where files are that were uploaded over the connection. */
+export const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
   ...origins,
   ...client.uploadOrigins,
 ]

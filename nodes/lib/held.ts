@@ -1,4 +1,5 @@
 import type { NodeMessageInFlow } from 'node-red'
+import { keysUpTo } from '../../src/message/json'
 
 // A walk over a message has to be short; larger ones consist of texts and Buffers nearly always.
 const MOST_VALUES = 10_000
@@ -39,8 +40,9 @@ function sizeOf(value: unknown): number {
 const isWalked = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
 
-/** Without calling getters: they may throw, or make what is not there yet. */
+/** Without calling getters: they may throw, or make what is not there yet. More keys than are walked tell nothing. */
 const dataOf = (value: object): unknown[] =>
-  Object.values<PropertyDescriptor>(Object.getOwnPropertyDescriptors(value)).flatMap((one): unknown[] =>
-    'value' in one ? [one.value] : [],
-  )
+  (keysUpTo(MOST_VALUES, value) ?? []).flatMap((key): unknown[] => {
+    const property = Object.getOwnPropertyDescriptor(value, key)
+    return property && 'value' in property ? [property.value] : []
+  })

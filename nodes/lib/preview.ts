@@ -61,7 +61,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
         return { environment, requests, problems: [], warnings }
       }
       const { message, problems } = prepared.draft
-      const requests = client.preview(message, prepared.files)
+      const requests = await client.preview(message, prepared.files)
       return { environment, requests, problems: problems.map(inForm), warnings }
     })
   } catch (error) {

@@ -227,7 +227,7 @@ export const ANSWERS = {
   message: async (question: Question): Promise<Answer> => {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    return { status: 200, body: { ...line(outbox, found), ...outcomeOf(outbox, found) } }
+    return { status: 200, body: { ...line(outbox, found), ...(await outcomeOf(outbox, found)) } }
   },
 
   /** All of it; who has looked at it, and why, is written down before. */
@@ -236,7 +236,7 @@ export const ANSWERS = {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
     await outbox.store.looked(found.id, reason, question.who, outbox.store.clock.now())
-    return { status: 200, body: contentOf(outbox, found) }
+    return { status: 200, body: await contentOf(outbox, found) }
   },
 
   decide: async (question: Question): Promise<Answer> => {
@@ -394,17 +394,17 @@ function line(outbox: Outbox, { id, state, lane, owner, attempts, ...message }: 
 }
 
 /** What a message is, and what became of it so far: nothing that a log may not have. */
-function outcomeOf({ courier, contents }: Outbox, message: StoredMessage): object {
+async function outcomeOf({ courier, contents }: Outbox, message: StoredMessage): Promise<object> {
   try {
-    const { message: prepared, environment, files, msg } = contents.contentOf(message)
+    const { message: prepared, environment, files, msg } = await contents.contentOf(message)
     return {
       msgid: msg._msgid,
       operation: prepared.operation,
       environment,
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
-      otherAccount: courier.isForOtherAccount(message),
-      ...ending(contents.notesOf(message), message),
+      otherAccount: await courier.isForOtherAccount(message),
+      ...ending(await contents.notesOf(message), message),
     }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -430,9 +430,9 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
 const LONGEST_TEXT = 50_000
 
 /** All that was accepted, apart from the bytes of files, and Redox's own answer. */
-function contentOf({ contents }: Outbox, message: StoredMessage): object {
-  const { message: prepared, files } = contents.contentOf(message)
-  const { delivery, error, unknown } = contents.notesOf(message)
+async function contentOf({ contents }: Outbox, message: StoredMessage): Promise<object> {
+  const { message: prepared, files } = await contents.contentOf(message)
+  const { delivery, error, unknown } = await contents.notesOf(message)
   const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
   const names = files.map(({ name }: Content['files'][number]) => name)
   return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })

@@ -92,33 +92,33 @@ export class Contents {
   static async open(store: DeliveryStore, key: string): Promise<Contents> {
     const seal = new Seal(key)
     // What it says is of no matter: with another key it cannot be opened.
-    seal.open(await store.mark(seal.close('redox', MARK)), MARK)
+    await seal.open(await store.mark(await seal.close('redox', MARK)), MARK)
     return new Contents(store, seal)
   }
 
   /** @throws RedoxError REDOX_STORE_UNREADABLE */
-  contentOf({ id, content }: StoredMessage): Content {
-    return this.seal.open(content, contentPlace(id)) as Content
+  async contentOf({ id, content }: StoredMessage): Promise<Content> {
+    return (await this.seal.open(content, contentPlace(id))) as Content
   }
 
   /** @throws RedoxError REDOX_STORE_UNREADABLE */
-  notesOf({ id, notes }: StoredMessage): Notes {
-    return notes ? (this.seal.open(notes, notesPlace(id)) as Notes) : { uploaded: {} }
+  async notesOf({ id, notes }: StoredMessage): Promise<Notes> {
+    return notes ? ((await this.seal.open(notes, notesPlace(id))) as Notes) : { uploaded: {} }
   }
 
-  sealNotes(id: string, notes: Notes): Buffer {
+  sealNotes(id: string, notes: Notes): Promise<Buffer> {
     return this.seal.close(notes, notesPlace(id))
   }
 
   /** A message as a store takes it. */
-  sealed(content: Content, terms: Terms): NewMessage {
+  async sealed(content: Content, terms: Terms): Promise<NewMessage> {
     return {
       ...terms,
       lane: laneOf(content.message),
       owner: content.owner,
       files: content.files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
       tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
-      content: this.seal.close(content, contentPlace(terms.id)),
+      content: await this.seal.close(content, contentPlace(terms.id)),
     }
   }
 

@@ -165,17 +165,16 @@ export class Courier {
    * False while nothing can be sent.
    * @throws RedoxError REDOX_STORE_UNREADABLE
    */
-  isForOtherAccount(stored: StoredMessage): boolean {
-    const { allowedAccount } = this.contents.notesOf(stored)
-    return (
-      this.#delivering !== undefined &&
-      !mayGoOver(this.#delivering, this.contents.contentOf(stored), allowedAccount)
-    )
+  async isForOtherAccount(stored: StoredMessage): Promise<boolean> {
+    const { allowedAccount } = await this.contents.notesOf(stored)
+    const content = await this.contents.contentOf(stored)
+    return this.#delivering !== undefined && !mayGoOver(this.#delivering, content, allowedAccount)
   }
 
   /** Notes of a message with which it may go over the account that this sends over now. */
-  allowingThisAccount(stored: StoredMessage): Buffer {
-    const notes: Notes = { ...this.contents.notesOf(stored), allowedAccount: this.#delivering!.account }
+  async allowingThisAccount(stored: StoredMessage): Promise<Buffer> {
+    const { account } = this.#delivering!
+    const notes: Notes = { ...(await this.contents.notesOf(stored)), allowedAccount: account }
     return this.contents.sealNotes(stored.id, notes)
   }
 
@@ -192,7 +191,7 @@ export class Courier {
     const store = async (): Promise<void> => {
       const files = await Promise.all(parcel.files.map((file) => this.contents.keep(file)))
       const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
-      await this.store.accept(this.contents.sealed({ ...parcel, files }, terms))
+      await this.store.accept(await this.contents.sealed({ ...parcel, files }, terms))
     }
     for (let tries = 1; ; tries++) {
       try {
@@ -325,7 +324,7 @@ export class Courier {
     const { id, attempts, deadline, lane, ordered } = stored
     const { client, account } = delivering
     const notes: Notes = { uploaded: {} }
-    const sealed = (): Buffer => this.contents.sealNotes(id, notes)
+    const sealed = (): Promise<Buffer> => this.contents.sealNotes(id, notes)
     const { repeatUnknown } = client.settings.retry
     // Somebody else holds it by now: whatever becomes of it is theirs.
     let isLost = false
@@ -343,8 +342,8 @@ export class Courier {
         throw error
       })
     try {
-      const { message, files, ...parcel } = this.contents.contentOf(stored)
-      const { uploaded, uploadAccount, allowedAccount, error, unknown } = this.contents.notesOf(stored)
+      const { message, files, ...parcel } = await this.contents.contentOf(stored)
+      const { uploaded, uploadAccount, allowedAccount, error, unknown } = await this.contents.notesOf(stored)
       Object.assign(notes, allowedAccount && { allowedAccount })
       // A reference to a file opens at the account alone that has the file.
       if ((uploadAccount ?? parcel.account ?? account) === account) Object.assign(notes, { uploaded })
@@ -352,21 +351,22 @@ export class Courier {
       // Before the first attempt there is nothing to know: a person has decided to send it again.
       if (attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
       if (stored.begun) notes.unknown ??= failureOf(interrupted(message))
-      if (notes.unknown && !repeatUnknown) return parked(notes, notes.unknown, sealed)
+      if (notes.unknown && !repeatUnknown) return await parked(notes, notes.unknown, sealed)
       if (this.store.clock.now() > deadline)
-        return parked(notes, notes.error ?? failureOf(late(message)), sealed)
+        return await parked(notes, notes.error ?? failureOf(late(message)), sealed)
       if (!mayGoOver(delivering, parcel, allowedAccount))
-        return parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
+        return await parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
       const sources = files.map((file) => (file.kind === 'stored' ? this.contents.source(file) : file))
       notes.delivery = await client.deliver(message, sources, attempt.stop.signal, onProgress, {
         uploaded: notes.uploaded,
         onUploaded: async (index, uploaded) => {
           notes.uploaded[index] = uploaded
-          await mine(this.store.note(id, this.#holder, sealed()))
+          const told = await sealed()
+          await mine(this.store.note(id, this.#holder, told))
         },
         onSending: () => mine(this.store.begin(id, this.#holder)),
       })
-      return { state: 'delivered', notes: sealed() }
+      return { state: 'delivered', notes: await sealed() }
     } catch (thrown) {
       const error = asRedoxError(thrown)
       if (isLost) throw error
@@ -380,10 +380,10 @@ export class Courier {
         // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
         const now = this.store.clock.now()
         const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
-        const settled = { state: 'waiting', dueAt, reason: error.code, notes: sealed() } as const
+        const settled = { state: 'waiting', dueAt, reason: error.code, notes: await sealed() } as const
         if (now + rest < deadline) return settled
       }
-      return parked(notes, notes.unknown ?? failure, sealed)
+      return await parked(notes, notes.unknown ?? failure, sealed)
     } finally {
       this.#attempts.delete(attempt)
     }
@@ -444,7 +444,7 @@ export class Courier {
     const listener = this.#owners.get(stored.owner)
     if (!listener) return false
     try {
-      await listener(this.#ended(stored))
+      await listener(await this.#ended(stored))
     } catch {
       // One that cannot be read must not keep the others; the Outbox shows it.
       this.listener.onOrphan(stored.id, stored.state, 'REDOX_STORE_UNREADABLE')
@@ -452,11 +452,11 @@ export class Courier {
     return true
   }
 
-  #ended(stored: StoredMessage): Ended {
+  async #ended(stored: StoredMessage): Promise<Ended> {
     const { id, attempts } = stored
     const acceptedAt = onTheWall(this.store.clock, stored.acceptedAt)
-    const { files: _files, ...parcel } = this.contents.contentOf(stored)
-    const { delivery, error, unknown } = this.contents.notesOf(stored)
+    const { files: _files, ...parcel } = await this.contents.contentOf(stored)
+    const { delivery, error, unknown } = await this.contents.notesOf(stored)
     if (stored.state === 'delivered' && delivery)
       return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
     const { code, message, cause } = (unknown ?? error)!
@@ -504,9 +504,9 @@ function stopUnlessLeft({ stop, hasLeft }: Attempt): void {
   if (!hasLeft) stop.abort(new DOMException('closed', 'AbortError'))
 }
 
-function parked(notes: Notes, failure: Failure, sealed: () => Buffer): Settlement {
+async function parked(notes: Notes, failure: Failure, sealed: () => Promise<Buffer>): Promise<Settlement> {
   notes.error = failure
-  return { state: 'parked', reason: failure.code, notes: sealed() }
+  return { state: 'parked', reason: failure.code, notes: await sealed() }
 }
 
 const failureOf = ({ code, message, cause }: RedoxError): Failure => ({ code, message, cause })

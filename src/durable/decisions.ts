@@ -49,9 +49,9 @@ export interface Decision {
 
 /** Tells which messages are for another account than the connection has now; a courier does. */
 export interface Accounts {
-  isForOtherAccount(message: StoredMessage): boolean
+  isForOtherAccount(message: StoredMessage): Promise<boolean>
   /** notes of a message with which it may go over the account that the connection has now */
-  allowingThisAccount(message: StoredMessage): Buffer
+  allowingThisAccount(message: StoredMessage): Promise<Buffer>
 }
 
 export interface Decided {
@@ -112,7 +112,7 @@ export async function decideAll(
     try {
       const [message] = await contents.store.find({ ...criteria, id, limit: 1 })
       if (!message || !states.includes(message.state)) continue
-      const terms = readable(() => termsAmongMany(contents, message, filter, decision, how.accounts))
+      const terms = await readable(termsAmongMany(contents, message, filter, decision, how.accounts))
       if (terms && (await isDecided(contents.store, message, decision, terms))) decided++
     } catch (error) {
       if (decided === 0 || !(error instanceof RedoxError)) throw error
@@ -133,11 +133,11 @@ export async function decideOne(
   decision: Decision,
   accounts: Accounts,
 ): Promise<void> {
-  const isForOther = decision.action === 'resend' && accounts.isForOtherAccount(message)
+  const isForOther = decision.action === 'resend' && (await accounts.isForOtherAccount(message))
   if (isForOther && !decision.otherAccount) throw otherAccount()
   await decide(store, message, decision, {
     ...termsOf(store, message, decision),
-    ...(isForOther && { notes: accounts.allowingThisAccount(message) }),
+    ...(isForOther && { notes: await accounts.allowingThisAccount(message) }),
   })
 }
 
@@ -165,28 +165,28 @@ function meantBy({ state }: Filter, action?: Action): readonly MessageState[] {
 }
 
 /** @returns undefined: the message is left */
-function termsAmongMany(
+async function termsAmongMany(
   contents: Contents,
   message: StoredMessage,
   { code }: Filter,
   decision: Decision,
   accounts?: Accounts,
-): DecisionTerms | undefined {
+): Promise<DecisionTerms | undefined> {
   const { action, otherAccount: isAllowed } = decision
   if (!DECIDABLE[action].includes(message.state)) return undefined
   const terms = termsOf(contents.store, message, decision)
   if (action !== 'resend') return terms
-  if (mayHaveArrived(contents, message) && code !== 'REDOX_OUTCOME_UNKNOWN') return undefined
+  if ((await mayHaveArrived(contents, message)) && code !== 'REDOX_OUTCOME_UNKNOWN') return undefined
   if (message.reason === 'REDOX_OTHER_ACCOUNT' && code !== 'REDOX_OTHER_ACCOUNT') return undefined
-  if (!accounts?.isForOtherAccount(message)) return terms
+  if (!(await accounts?.isForOtherAccount(message))) return terms
   if (!isAllowed || code !== 'REDOX_OTHER_ACCOUNT') return undefined
-  return { ...terms, notes: accounts.allowingThisAccount(message) }
+  return { ...terms, notes: await accounts!.allowingThisAccount(message) }
 }
 
 /** A message that cannot be read is left, for what it is cannot be told. */
-function readable(terms: () => DecisionTerms | undefined): DecisionTerms | undefined {
+async function readable(terms: Promise<DecisionTerms | undefined>): Promise<DecisionTerms | undefined> {
   try {
-    return terms()
+    return await terms
   } catch (error) {
     if (error instanceof RedoxError && error.code === 'REDOX_STORE_UNREADABLE') return undefined
     throw error
@@ -194,9 +194,9 @@ function readable(terms: () => DecisionTerms | undefined): DecisionTerms | undef
 }
 
 /** Whatever it was parked for later: no failure takes back that it may have arrived. */
-function mayHaveArrived(contents: Contents, message: StoredMessage): boolean {
+async function mayHaveArrived(contents: Contents, message: StoredMessage): Promise<boolean> {
   if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.begun) return true
-  return contents.notesOf(message).unknown !== undefined
+  return (await contents.notesOf(message)).unknown !== undefined
 }
 
 const termsOf = (

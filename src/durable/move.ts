@@ -92,8 +92,10 @@ async function moveOne(
   const onItsWay = { ...notes, move: { from: from.identity, to: to.identity, standing } }
   const parked = { ...standing, state: 'parked', reason: MOVING, told: true } as const
   if (!notes.move)
-    await from.store.restate(id, { ...parked, notes: from.sealNotes(id, onItsWay) }).catch(throwInUse(id))
-  await to.store.adopt({ ...inTimeOf(to, copy, from), ...parked, notes: to.sealNotes(id, onItsWay) })
+    await from.store
+      .restate(id, { ...parked, notes: await from.sealNotes(id, onItsWay) })
+      .catch(throwInUse(id))
+  await to.store.adopt({ ...inTimeOf(to, copy, from), ...parked, notes: await to.sealNotes(id, onItsWay) })
   await from.store.remove(id)
   await arrive(id, from, to, mover)
   return undefined
@@ -105,22 +107,22 @@ async function copyOf(
   from: Contents,
   to: Contents,
 ): Promise<{ notes: Notes; copy: StoredMessage }> {
-  const notes = from.notesOf(message)
-  const content = from.contentOf(message)
+  const notes = await from.notesOf(message)
+  const content = await from.contentOf(message)
   const files: Content['files'] = []
   for (const file of content.files) files.push(file.kind === 'stored' ? await to.copy(file, from) : file)
-  return { notes, copy: { ...message, ...to.sealed({ ...content, files }, message) } }
+  return { notes, copy: { ...message, ...(await to.sealed({ ...content, files }, message)) } }
 }
 
 /** It stands in the store that it was moved to as it stood where it came from. */
 async function arrive(id: string, from: Contents, to: Contents, { who, reason }: Mover): Promise<void> {
   const [arrived] = await to.store.find({ id, limit: 1 })
   if (arrived?.reason !== MOVING) return
-  const { move: moving, ...notes } = to.notesOf(arrived)
+  const { move: moving, ...notes } = await to.notesOf(arrived)
   if (moving?.from !== from.identity) return
   const { clock } = to.store
   const line: AuditLine = { at: onTheWall(clock, clock.now()), who, action: 'move', subject: id, reason }
-  await to.store.restate(id, { ...moving.standing, notes: to.sealNotes(id, notes) }, line)
+  await to.store.restate(id, { ...moving.standing, notes: await to.sealNotes(id, notes) }, line)
 }
 
 /** The message with its times by the clock of the other store. */

@@ -1,5 +1,15 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  type CipherGCM,
+  type DecipherGCM,
+} from 'node:crypto'
 import { RedoxError } from '../errors'
+import { jsonInTurns, parseInTurns } from '../message/json-turns'
+import { joined, turn } from '../turns'
 
 // What is stored lies on disks that are copied, backed up and thrown away. GCM (NIST SP 800-38D) refuses what was
 // changed, and what another key has sealed.
@@ -31,13 +41,16 @@ export class Seal {
   }
 
   /** @param place what it is and of what, so that no record can stand in for another */
-  close(value: unknown, place: string): Buffer {
-    return encrypt(this.#recordKey, Buffer.from(JSON.stringify(value), 'utf8'), place)
+  async close(value: unknown, place: string): Promise<Buffer> {
+    const { nonce, cipher } = cipherFor(this.#recordKey, place)
+    const pieces = [nonce]
+    for await (const piece of jsonInTurns(value)) pieces.push(cipher.update(piece, 'utf8'))
+    return joined([...pieces, cipher.final(), cipher.getAuthTag()])
   }
 
   /** @throws RedoxError REDOX_STORE_UNREADABLE for another key, or bytes that were changed */
-  open(sealed: Buffer, place: string): unknown {
-    return JSON.parse(decrypt(this.#recordKey, sealed, place).toString('utf8'))
+  async open(sealed: Buffer, place: string): Promise<unknown> {
+    return parseInTurns(await decryptInTurns(this.#recordKey, sealed, place))
   }
 
   /**
@@ -90,15 +103,13 @@ export const sealedLength = (bytes: number): number => NONCE + bytes + TAG
 const chunkPlace = (place: string, number: number, isLast: boolean): string => `${place} ${number} ${isLast}`
 
 function encrypt(key: Buffer, plain: Buffer, place: string): Buffer {
-  const nonce = randomBytes(NONCE)
-  const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(Buffer.from(place))
+  const { nonce, cipher } = cipherFor(key, place)
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
 }
 
 function decrypt(key: Buffer, sealed: Buffer, place: string): Buffer {
   try {
-    const decipher = createDecipheriv(ALGORITHM, key, sealed.subarray(0, NONCE), { authTagLength: TAG })
-    decipher.setAAD(Buffer.from(place)).setAuthTag(sealed.subarray(-TAG))
+    const decipher = decipherFor(key, sealed, place)
     const plain = decipher.update(sealed.subarray(NONCE, -TAG))
     // Gives nothing more, but checks the tag.
     decipher.final()
@@ -106,6 +117,36 @@ function decrypt(key: Buffer, sealed: Buffer, place: string): Buffer {
   } catch {
     throw unreadable()
   }
+}
+
+async function decryptInTurns(key: Buffer, sealed: Buffer, place: string): Promise<Buffer> {
+  if (sealed.length <= sealedLength(CHUNK)) return decrypt(key, sealed, place)
+  try {
+    const decipher = decipherFor(key, sealed, place)
+    const pieces: Buffer[] = []
+    for (const piece of piecesOf(sealed.subarray(NONCE, -TAG))) {
+      await turn(piece.length)
+      pieces.push(decipher.update(piece))
+    }
+    decipher.final()
+    return await joined(pieces)
+  } catch {
+    throw unreadable()
+  }
+}
+
+function cipherFor(key: Buffer, place: string): { nonce: Buffer; cipher: CipherGCM } {
+  const nonce = randomBytes(NONCE)
+  return { nonce, cipher: createCipheriv(ALGORITHM, key, nonce).setAAD(Buffer.from(place)) }
+}
+
+function decipherFor(key: Buffer, sealed: Buffer, place: string): DecipherGCM {
+  const decipher = createDecipheriv(ALGORITHM, key, sealed.subarray(0, NONCE), { authTagLength: TAG })
+  return decipher.setAAD(Buffer.from(place)).setAuthTag(sealed.subarray(-TAG))
+}
+
+function* piecesOf(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK)
 }
 
 const unreadable = (): RedoxError =>

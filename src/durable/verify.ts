@@ -28,9 +28,9 @@ export async function verify(contents: Contents): Promise<Verified> {
 
 /** @returns how many files it has in the store */
 async function readWhole(contents: Contents, message: StoredMessage): Promise<number> {
-  contents.notesOf(message)
+  await contents.notesOf(message)
   let files = 0
-  for (const file of contents.contentOf(message).files) {
+  for (const file of (await contents.contentOf(message)).files) {
     if (file.kind !== 'stored') continue
     for await (const piece of contents.source(file).read()) void piece
     files++

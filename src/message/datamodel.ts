@@ -358,9 +358,11 @@ function assertContent(content: Json | undefined, isText: boolean, limits: Limit
   // Four characters of base64 stand for three bytes.
   const size = isText
     ? Buffer.byteLength(content)
-    : Math.floor((content.replace(/={1,2}$/, '').length * 3) / 4)
+    : Math.floor(((content.length - paddingOf(content)) * 3) / 4)
   assertEmbeddable(size, 'datamodel', limits)
 }
+
+const paddingOf = (base64: string): number => (base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0)
 
 function setFileFields(
   body: JsonObject,

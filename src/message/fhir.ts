@@ -21,6 +21,7 @@ import { checked, type Draft, type PlacedFile, type PreparedMessage } from './pr
 import { hasExtension, problemsOf, withoutExtended } from './problems'
 import { entriesOf, parseReference, resourceOf } from './references'
 import { subjectOf, type FormPatient } from './subject'
+import { attachmentProblems } from './urls'
 
 interface Operation {
   /** the resource that the message is about */
@@ -471,6 +472,7 @@ function problemsIn(bundle: JsonObject, main: JsonObject, operation: Operation):
     ...entries.flatMap((entry, index) => resourceProblems(resourceOf(entry), index)),
     ...focusProblems(entries, main, operation),
     ...urlProblems(entries),
+    ...attachmentProblems(entries),
   ]
 }
 

@@ -3,6 +3,7 @@ import { base64Length } from '../transport/body'
 import { badInput, formatSize, tooLarge, type Problem } from '../errors'
 import type { JsonObject, Path } from './json'
 import { invalidMessage } from './problems'
+import { isPlainUrlOf } from './urls'
 
 /** How a file travels: inside the message, uploaded first and referenced, or referenced as it came. */
 export type Way = 'embed' | 'upload' | 'reference'
@@ -116,22 +117,9 @@ export function assertRequestSize(length: number, limits: Limits): void {
  * receiver to a stranger's server.
  */
 export function assertKnownHost(reference: FileReference, where: string, allowedOrigins: string[]): void {
-  if (isPlainUrl(reference.url) && allowedOrigins.includes(new URL(reference.url).origin)) return
+  if (isPlainUrlOf(reference.url, allowedOrigins)) return
   throw badInput(
     `File reference of another host: the URL in ${where} is not on a Redox host of this connection. ` +
       'Use a reference from a redox-upload node with the same connection.',
   )
-}
-
-/** Redox's references have less than a hundred characters. */
-export const LONGEST_URL = 2000
-
-/**
- * Whether every reader of a URL takes it for the same: in `https://one.example\@other.example/`, some read the one
- * host and some the other. `data:` and `blob:` have no host, but an origin: `null`, or that of another URL inside.
- */
-function isPlainUrl(text: string): boolean {
-  if (text.length > LONGEST_URL || !URL.canParse(text)) return false
-  const { href, origin, protocol, host, username, password } = new URL(text)
-  return href === text && origin === `${protocol}//${host}` && username === '' && password === ''
 }

@@ -210,10 +210,19 @@ export class RedoxClient {
    * Refuses what {@link deliver} would refuse before its first request.
    * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
    */
-  assertDeliverable(message: PreparedMessage, files: MessageFile[]): void {
+  async assertDeliverable(message: PreparedMessage, files: MessageFile[]): Promise<void> {
+    await this.#deliverable(message, files)
+  }
+
+  /** The request of a message before its files are uploaded: their references will only make it a little longer. */
+  async #deliverable(message: PreparedMessage, files: MessageFile[]): Promise<Step> {
     if (message.api === 'fhir') assertFhirKey(this.settings)
-    // References of uploads will only make it a little longer.
-    assertRequestSize(this.#sendStep(message, message.body, files).body.length, this.settings.limits)
+    const { limits } = this.settings
+    // Before it is written as JSON, which takes no fewer bytes than the texts in it have characters.
+    assertRequestSize(textLength(message.body), limits)
+    const step = await this.#sendStep(message, message.body, files)
+    assertRequestSize(step.body.length, limits)
+    return step
   }
 
   /**
@@ -225,7 +234,7 @@ export class RedoxClient {
   }
 
   /** The requests that {@link deliver} would make. Nothing is sent, no file is read. */
-  preview(message: PreparedMessage, files: MessageFile[]): RequestPreview[] {
+  async preview(message: PreparedMessage, files: MessageFile[]): Promise<RequestPreview[]> {
     const uploads: RequestPreview[] = []
     let body = message.body
     for (const [index, { way, path }] of message.files.entries()) {
@@ -234,7 +243,7 @@ export class RedoxClient {
       uploads.push(previewOf(this.#uploadStep(file, uploadKind(message.api), sourceOf(message))))
       body = withValueAt(body, path, '<reference that the upload is answered with>')
     }
-    return [...uploads, previewOf(this.#sendStep(message, body, files))]
+    return [...uploads, previewOf(await this.#sendStep(message, body, files))]
   }
 
   /** The request that {@link upload} would make. */
@@ -367,9 +376,8 @@ export class RedoxClient {
     let body = message.body
     let attempts = 0
     // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
-    this.assertDeliverable(message, files)
+    let step = await this.#deliverable(message, files)
     const uploading = { once: journal !== undefined, source: sourceOf(message) }
-    let step = this.#sendStep(message, body, files)
     for (const [index, { way, path }] of message.files.entries()) {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') {
@@ -392,7 +400,7 @@ export class RedoxClient {
       delivered.push({ way, size: file.size, sha256: uploaded.sha256, url: uploaded.url })
     }
     if (body !== message.body) {
-      step = this.#sendStep(message, body, files)
+      step = await this.#sendStep(message, body, files)
       assertRequestSize(step.body.length, this.settings.limits)
     }
     if (journal) step = { ...step, once: true, onBegin: () => journal.onSending() }
@@ -423,7 +431,7 @@ export class RedoxClient {
     }
   }
 
-  #sendStep(message: PreparedMessage, body: JsonObject, files: MessageFile[]): Step {
+  async #sendStep(message: PreparedMessage, body: JsonObject, files: MessageFile[]): Promise<Step> {
     const { hosts, environment } = this.settings
     const fhir = message.api === 'fhir'
     const contentType = fhir ? 'application/fhir+json' : 'application/json'
@@ -438,7 +446,7 @@ export class RedoxClient {
         ? `${hosts.fhirBase}/${message.slug}/${environment}/${message.operation}`
         : `${hosts.apiBase}/endpoint`,
       headers: { ...this.#sourceHeader(sourceOf(message)), accept: contentType },
-      body: jsonBody(contentType, body, embeddings, withValueAt),
+      body: await jsonBody(contentType, body, embeddings, withValueAt),
       sent: body,
       files: embeddings.map(({ file }) => file),
       identifiers: identifiersOf(body),

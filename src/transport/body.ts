@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { FileSource } from '../file/file'
+import { jsonInTurns } from '../message/json-turns'
+import { joined, turn } from '../turns'
 import { DRAINED_FROM, Scratch } from '../file/scratch'
 
 /**
@@ -59,7 +61,9 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
       for (const [at, text] of texts.entries()) {
         for (let done = 0; done < text.length;) {
           done += packer.add(text, done)
-          if (packer.isFull) yield packer.take(onPiece)
+          if (!packer.isFull) continue
+          await turn(PACK)
+          yield packer.take(onPiece)
         }
         const file = files[at]
         if (file === undefined) continue
@@ -175,21 +179,32 @@ export interface Embedding {
 }
 
 /**
- * JSON text with files spliced in as base64 while it is sent: the files are never held as text, and
- * `JSON.stringify` never sees them.
+ * JSON text with files spliced in as base64 while it is sent: the files are never held as text, and the JSON is
+ * written without them, in turns.
  * @param set puts a value at a path of the JSON value without changing the given value
  */
-export function jsonBody(
+export async function jsonBody(
   contentType: string,
   value: unknown,
   embeddings: Embedding[],
   set: (value: unknown, path: readonly (string | number)[], leaf: string) => unknown,
-): RequestBody {
+): Promise<RequestBody> {
   const marked = embeddings.reduce((json, { path }, index) => set(json, path, `${MARKER}:${index}`), value)
-  const pieces = JSON.stringify(marked).split(MARKED)
-  const texts = pieces.filter((_, at) => at % 2 === 0).map((text) => Buffer.from(text, 'utf8'))
-  const files = pieces.filter((_, at) => at % 2 === 1).map((index) => embeddings[Number(index)]!.file)
-  return embeddingBody(contentType, texts, files)
+  const texts: Buffer[][] = [[]]
+  const files: FileSource[] = []
+  // A text as short as a marker is never cut apart.
+  for await (const piece of jsonInTurns(marked)) {
+    for (const [at, part] of piece.split(MARKED).entries()) {
+      if (at % 2 === 0) texts.at(-1)!.push(Buffer.from(part, 'utf8'))
+      else {
+        files.push(embeddings[Number(part)]!.file)
+        texts.push([])
+      }
+    }
+  }
+  const whole: Buffer[] = []
+  for (const parts of texts) whole.push(await joined(parts))
+  return embeddingBody(contentType, whole, files)
 }
 
 // In no message: it is made up anew in each process, and never leaves it.

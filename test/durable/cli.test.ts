@@ -131,7 +131,10 @@ describe('redox-store', () => {
         [unknown, 'REDOX_OUTCOME_UNKNOWN'],
       ] as const) {
         const standing = { state: 'parked', reason, dueAt: 0, told: true, endedAt: 1 } as const
-        await contents.store.restate(id, { ...standing, notes: contents.sealNotes(id, { uploaded: {} }) })
+        await contents.store.restate(id, {
+          ...standing,
+          notes: await contents.sealNotes(id, { uploaded: {} }),
+        })
       }
     })
     const states = async (): Promise<Record<string, unknown>> =>

@@ -50,7 +50,9 @@ for (const kind of STORES)
     async function accept(documentId: string, { at = Date.now(), destination = 'd' } = {}): Promise<string> {
       const id = `${documentId}-${randomUUID()}`
       const terms = { id, ordered: false, acceptedAt: at, deadline: at + HOUR }
-      await contents.store.accept(contents.sealed({ ...parcel(documentId, destination), files: [] }, terms))
+      await contents.store.accept(
+        await contents.sealed({ ...parcel(documentId, destination), files: [] }, terms),
+      )
       return id
     }
     const hold = () => ({
@@ -64,7 +66,7 @@ for (const kind of STORES)
     ): Promise<string> {
       const id = await accept(`doc-${state}-${reason}`)
       await contents.store.claim(hold())
-      const sealed = contents.sealNotes(id, { uploaded: {}, error: failure(reason), ...notes })
+      const sealed = await contents.sealNotes(id, { uploaded: {}, error: failure(reason), ...notes })
       const settlement = { state, reason, dueAt: Date.now() + HOUR, notes: sealed } as const
       await contents.store.settle(id, 'me', settlement, Date.now())
       return id
@@ -151,7 +153,7 @@ for (const kind of STORES)
       const [{ dueAt }] = (await contents.store.claim(hold())) as [StoredMessage]
       await contents.store.begin(id, 'me')
       await contents.store.renew('me', [id], 0)
-      const notes = contents.sealNotes(id, { uploaded: {} })
+      const notes = await contents.sealNotes(id, { uploaded: {} })
       await contents.store.restate(id, { state: 'waiting', dueAt, told: false, notes })
       assert.deepEqual(await decide('discard'), { decided: 1, left: 0 })
       assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 0, left: 1 })
@@ -179,7 +181,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', { code: OTHER }, { otherAccount: true }), {
         ...{ decided: 1, left: 0 },
       })
-      assert.equal(contents.notesOf(await get(other)).allowedAccount, undefined)
+      assert.equal((await contents.notesOf(await get(other))).allowedAccount, undefined)
     })
 
     it('extend: what waits is tried for the hours from now; what is being sent is left', async () => {
@@ -207,7 +209,7 @@ for (const kind of STORES)
     it('leaves what is on its way to another store, and what cannot be read', async () => {
       const moving = await parked(DOWN)
       const { dueAt } = await get(moving)
-      const notes = contents.sealNotes(moving, { uploaded: {} })
+      const notes = await contents.sealNotes(moving, { uploaded: {} })
       await contents.store.restate(moving, { state: 'parked', reason: MOVING, dueAt, told: true, notes })
       const broken = await parked(DOWN)
       const standing = { state: 'parked', reason: DOWN, dueAt, told: true } as const
@@ -227,7 +229,7 @@ for (const kind of STORES)
       const ids = await matching(contents, { code: DOWN }, 'resend')
       await contents.store.decide(first, 'resend', 'by hand', 'bob', Date.now())
       await contents.store.claim(hold())
-      const refused = contents.sealNotes(first, { uploaded: {} })
+      const refused = await contents.sealNotes(first, { uploaded: {} })
       const settlement = { state: 'parked', reason: 'REDOX_REJECTED', notes: refused } as const
       await contents.store.settle(first, 'me', settlement, Date.now())
       const decision = { action: 'resend', reason: 'long outage', who: 'ann' } as const

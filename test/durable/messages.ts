@@ -29,7 +29,7 @@ export async function accept(contents: Contents, count: number): Promise<string[
     const files = await Promise.all(given.files.map((one) => contents.keep(one)))
     const id = `${String(index)} ${randomUUID()}`
     const times = { acceptedAt: Date.now(), deadline: Date.now() + HOUR }
-    await contents.store.accept(contents.sealed({ ...given, files }, { id, ordered: false, ...times }))
+    await contents.store.accept(await contents.sealed({ ...given, files }, { id, ordered: false, ...times }))
     ids.push(id)
   }
   return ids
@@ -42,8 +42,8 @@ export async function describeAll(contents: Contents): Promise<Record<string, un
   return Promise.all(
     (await all(contents.store)).map(async (message) => {
       const { content: _content, notes: _notes, files: _files, tags, ...known } = message
-      const { files, ...content } = contents.contentOf(message)
-      const { move: _move, ...notes } = contents.notesOf(message)
+      const { files, ...content } = await contents.contentOf(message)
+      const { move: _move, ...notes } = await contents.notesOf(message)
       const read = await Promise.all(files.map((one) => textOf(contents, one as StoredFile)))
       return { ...known, tags: tags.length, content, notes, read }
     }),

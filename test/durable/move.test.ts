@@ -17,16 +17,16 @@ async function fill(contents: Contents): Promise<string[]> {
   const claimed = await store.claim(hold)
   assert.equal(claimed.length, 4)
   const [begun, parked, delivered, again] = claimed.map(({ id }) => id) as [string, string, string, string]
-  const notes = (id: string): Buffer =>
+  const notes = (id: string): Promise<Buffer> =>
     contents.sealNotes(id, { uploaded: {}, uploadAccount: `account of ${id}` })
   const settle = (id: string, settlement: Settlement): Promise<void> =>
     store.settle(id, 'me', settlement, Date.now())
   await store.begin(begun, 'me')
   await store.renew('me', [begun], 1)
-  await settle(parked, { state: 'parked', reason: 'REDOX_REJECTED', notes: notes(parked) })
-  await settle(delivered, { state: 'delivered', notes: notes(delivered) })
+  await settle(parked, { state: 'parked', reason: 'REDOX_REJECTED', notes: await notes(parked) })
+  await settle(delivered, { state: 'delivered', notes: await notes(delivered) })
   const dueAt = Date.now() + HOUR
-  await settle(again, { state: 'waiting', dueAt, reason: 'REDOX_UNAVAILABLE', notes: notes(again) })
+  await settle(again, { state: 'waiting', dueAt, reason: 'REDOX_UNAVAILABLE', notes: await notes(again) })
   return ids
 }
 

@@ -77,7 +77,7 @@ describe('any body', () => {
       const whole: JsonObject = { value, files: embedded.map(() => 'file') }
       const places = embedded.map((file, index) => ({ path: ['files', index], file }))
       const contents = await Promise.all(embedded.map(contentOf))
-      const body = await sent(jsonBody('application/json', whole, places, withValueAt), contents)
+      const body = await sent(await jsonBody('application/json', whole, places, withValueAt), contents)
       const expected = { value, files: contents.map((content) => content.toString('base64')) }
       assert.deepEqual(JSON.parse(body.toString()), JSON.parse(JSON.stringify(expected)))
     }))

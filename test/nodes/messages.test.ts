@@ -256,6 +256,24 @@ describe('FHIR data', () => {
 describe('a data object under the fields', () => {
   useNodeRed()
 
+  it('is refused with a file reference that points elsewhere, or is read differently', async () => {
+    const foreign = 'https://blob.redoxengine.com\\@evil.example/1'
+    const data: [SendNode, Message][] = [
+      [NOTE, { Note: { FileContents: foreign } }],
+      [MEDIA, { Media: { FileContents: 'https://evil.example/1' } }],
+      [RESULTS, { Orders: [{ Results: [{ ValueType: 'Encapsulated Data', Value: foreign }] }] }],
+      [FHIR_RESULT, { resourceType: 'DiagnosticReport', presentedForm: [{ url: foreign }] }],
+    ]
+    for (const [node, given] of data) {
+      const error = await (
+        await start(node, { fileFrom: 'none' })
+      ).fail({ ...fileMessage(), data: given }, 'REDOX_INVALID_MESSAGE')
+      assert.match(error.message, /(FileContents|Value|presentedForm\[0\]\.url).*: is a URL/)
+      assert.doesNotMatch(error.message, /evil/)
+    }
+    assert.deepEqual((await sandbox()).requests, [])
+  })
+
   it('merges by key; lists are kept and the fields go into the element of their type', async () => {
     const identifiers = [
       { ID: 'under', IDType: 'EPI', Extra: 1 },

@@ -68,7 +68,7 @@ const digestsIn = (contentType: string, body: Buffer): string[] => filesIn(conte
 
 // ---- Bodies, without a client ---------------------------------------------------------------------------
 
-const embedded = (all: FileSource[]): RequestBody =>
+const embedded = (all: FileSource[]): Promise<RequestBody> =>
   jsonBody(
     'application/json',
     { Files: all.map(() => '') },
@@ -76,7 +76,7 @@ const embedded = (all: FileSource[]): RequestBody =>
     withValueAt,
   )
 
-const FORMS: Record<string, (file: FileSource) => RequestBody> = {
+const FORMS: Record<string, (file: FileSource) => RequestBody | Promise<RequestBody>> = {
   embedded: (file) => embedded([file]),
   'FHIR Binary': fhirBinaryBody,
   multipart: multipartBody,
@@ -132,7 +132,7 @@ describe('memory that is used again', function () {
           // Whoever is done begins the next one at once, and gets the memory that was given back last.
           const writer = async (): Promise<void> => {
             for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-              const [body, socket] = [make(next.source), new LateSocket(highWaterMark)]
+              const [body, socket] = [await make(next.source), new LateSocket(highWaterMark)]
               await write(body, socket)
               faults.push(faultsOf(next, body, socket))
             }
@@ -146,13 +146,13 @@ describe('memory that is used again', function () {
       it(`is not used again after a break, when a socket may still have it: ${form} from ${from}`, async () => {
         const { source } = await sample(600 * KB, from)
         let [broken, asItWas]: Buffer[] = []
-        for await (const piece of make(source).open()) {
+        for await (const piece of (await make(source)).open()) {
           broken = piece
           asItWas = Buffer.from(piece)
           if (piece.length >= 64 * KB) break
         }
         for (let others = 0; others < 10; others++)
-          await bytesOf(make((await sample(600 * KB, from)).source).open())
+          await bytesOf((await make((await sample(600 * KB, from)).source)).open())
         assert.ok(broken!.equals(asItWas!))
       })
 })

@@ -154,7 +154,7 @@ const SIZES = [
 ]
 
 describe('request bodies', () => {
-  const forms: [string, (file: FileSource) => RequestBody][] = [
+  const forms: [string, (file: FileSource) => RequestBody | Promise<RequestBody>][] = [
     ['raw', rawBody],
     ['multipart', multipartBody],
     ['FHIR Binary', fhirBinaryBody],
@@ -164,7 +164,7 @@ describe('request bodies', () => {
     it(`${form}: the length is exact, and a second pass gives the same bytes and hash`, async () => {
       for (const size of SIZES) {
         const content = sizedFile(size)
-        const body = make(source(content))
+        const body = await make(source(content))
         const first = await bytesOf(body.open())
         assert.equal(first.length, body.length, `${size} bytes`)
         assert.deepEqual(body.sha256(), [sha256(content)])
@@ -184,7 +184,7 @@ describe('request bodies', () => {
       { path: ['a'], file: source(two) },
       { path: ['z', 'd'], file: source(three) },
     ]
-    const body = jsonBody('application/json', value, embeddings, withValueAt)
+    const body = await jsonBody('application/json', value, embeddings, withValueAt)
     const whole = {
       b: [one.toString('base64'), value.b[1]],
       a: two.toString('base64'),
