@@ -9,7 +9,7 @@ import { read } from './pages'
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const KEY = { clientId: 'client', keyId: 'key', publicKey: publicKey.export({ format: 'jwk' }) }
-/** A tenth of a second short of eight: long enough for a deploy, short enough for a test. */
+/** About eight seconds: long enough for two messages to be accepted, short enough for a test. */
 const SHORT_HOURS = '0.0022'
 
 /** Keeps what the statuses and the Catch node of the flow say. */
