@@ -424,7 +424,7 @@ describe('a message that Node-RED cannot copy', () => {
   it('is told with a single wire too, which gets the message itself', async () => {
     const flow = await startTo(server, NOTE)
     const own = deep()
-    flow.node.receive({ ...fileMessage(), _msgid: 'hostile', own } as never)
+    flow.node.receive({ ...fileMessage(), _msgid: 'hostile', own })
     while (flow.completed.length === 0) await nextTurn()
     assert.equal(flow.completed[0]!['_msgid'], 'hostile')
     assert.deepEqual(
