@@ -5,18 +5,21 @@ import { keysUpTo } from '../../src/message/json'
 const MOST_VALUES = 10_000
 const BYTES_OF_A_VALUE = 8
 
+const OF_HTTP_IN = new Set(['req', 'res'])
+
 type MessageOfHttpIn = NodeMessageInFlow & { req?: { body?: unknown; files?: unknown }; res?: unknown }
 
 /**
  * About how many bytes a message holds in memory: its texts, its Buffers, and its other values. Of `req` only what came
  * with the request counts, and not its socket.
  */
-export function heldBytes({ req, res: _res, ...msg }: MessageOfHttpIn): number {
+export function heldBytes(msg: MessageOfHttpIn): number {
   const seen = new Set<object>()
-  const found: unknown[] = [msg]
-  let bytes = 0
+  const found: unknown[] = []
+  let bytes = BYTES_OF_A_VALUE
   try {
-    found.push(req?.body, req?.files)
+    const { req } = msg
+    found.push(...dataOf(msg, OF_HTTP_IN), req?.body, req?.files)
     for (let values = 0; values < MOST_VALUES && found.length > 0; values++) {
       const value = found.pop()
       bytes += sizeOf(value)
@@ -41,8 +44,9 @@ const isWalked = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
 
 /** Without calling getters: they may throw, or make what is not there yet. More keys than are walked tell nothing. */
-const dataOf = (value: object): unknown[] =>
+const dataOf = (value: object, without?: Set<string>): unknown[] =>
   (keysUpTo(MOST_VALUES, value) ?? []).flatMap((key): unknown[] => {
+    if (without?.has(key)) return []
     const property = Object.getOwnPropertyDescriptor(value, key)
     return property && 'value' in property ? [property.value] : []
   })

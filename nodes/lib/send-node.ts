@@ -12,10 +12,11 @@ import type { Connection, ConnectionBacklog, RedoxConfigNode } from './connectio
 import { constantOf, fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
 import { heldBytes } from './held'
 import { migrated } from './migrations'
+import { conclude, withAnswer } from './passing'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './succession'
 import type { Ended } from './outbox'
-import { stopped, Work, type Answer, type Done, type Outcome } from './work'
+import { stopped, Work, type Done, type Outcome } from './work'
 
 /** What one message gives a node's `prepare`. */
 export interface Task {
@@ -149,7 +150,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       }
       const answer = { ...answerOfOutbox(ended, outcome.delivery), warnings: [] }
       ticket.sent(answer.statusCode, answer.redox.way, answer.id)
-      this.send(withAnswer(msg, answer))
+      this.send(withAnswer(RED, this, msg, answer))
     }
     // Where its messages go, as far as it is known: what waits there concerns the node, also what others have accepted.
     const destinations = new Set<string>()
@@ -181,7 +182,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
         endsLatest(lasting, work)
         work.showIn(ticket)
         works.add(work)
-        // Node-RED fails over some messages when it copies them (no prototype, values that cannot be cloned).
+        // The nodes of others may hook into what Node-RED does with a message, and fail.
         void work.ended.then((outcome) => tell(work, outcome)).catch(() => reportUntold(RED, this, work))
       }
       const tell = (work: Work, outcome: Outcome): void => {
@@ -191,22 +192,22 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
         if (work.isLeft && work.isUnsent) return follow(begin())
         if ('error' in outcome) {
           ticket.failed(outcome.error)
-          return done(forCatch(outcome.error, msg))
+          return conclude(RED, this, msg, done, forCatch(outcome.error, msg))
         }
         if ('accepted' in outcome) {
           warn(outcome.accepted.warnings)
           ticket.accepted(outcome.accepted.id)
-          return done()
+          return conclude(RED, this, msg, done)
         }
         const { answer } = outcome
         warn(answer.warnings)
         ticket.sent(answer.statusCode, answer.redox.way, answer.id)
         try {
-          send(withAnswer(msg, answer))
+          send(withAnswer(RED, this, msg, answer))
         } catch {
           reportUntold(RED, this, work)
         }
-        done()
+        conclude(RED, this, msg, done)
       }
       follow(inheritedWork(msg) ?? begin())
     })
@@ -280,16 +281,6 @@ async function ended(works: Work[], withinMs: number): Promise<void> {
   works.forEach((work) => work.stop())
   // What hangs before it is sent, such as a file on a share that is gone, cannot be stopped.
   await Promise.race([all, timer(0.1 * withinMs, late)])
-}
-
-// A message that is frozen cannot carry its answer; what was delivered must be told all the same.
-function withAnswer(msg: NodeMessageInFlow, { payload, statusCode, redox }: Answer): NodeMessageInFlow {
-  const answer = { payload, statusCode, redox }
-  try {
-    return Object.assign(msg, answer)
-  } catch {
-    return { ...msg, ...answer }
-  }
 }
 
 /** The destination that the node's own field names, whatever the message is. */

@@ -383,3 +383,75 @@ describe('an error that no Catch node takes', () => {
     assertNoPatient(logged().join(), 'the log')
   })
 })
+
+describe('a message that Node-RED cannot copy', () => {
+  useNodeRed()
+  useServer()
+
+  const throws = (): never => {
+    throw new Error('not to be looked at')
+  }
+  const deep = (): unknown => {
+    let value: unknown[] = []
+    for (let depth = 0; depth < 100_000; depth++) value = [value]
+    return value
+  }
+  const HOSTILE: [string, (message: Message) => Message][] = [
+    [
+      'a getter that throws',
+      (message) => Object.defineProperty(message, 'own', { get: throws, enumerable: true }),
+    ],
+    [
+      'a getter inside that throws',
+      (message) => ({
+        ...message,
+        own: Object.defineProperty({}, 'inside', { get: throws, enumerable: true }),
+      }),
+    ],
+    ['a value nested 100 000 deep', (message) => ({ ...message, own: deep() })],
+    ['a Proxy that tells nothing', (message) => ({ ...message, own: new Proxy({}, { ownKeys: throws }) })],
+    ['frozen, with such a value', (message) => Object.freeze({ ...message, own: deep() })],
+    [
+      'itself a Proxy that takes nothing',
+      (message) => new Proxy({ ...message, own: deep() }, { set: throws, deleteProperty: throws }),
+    ],
+  ]
+
+  for (const [what, hostile] of HOSTILE) {
+    for (const isRefused of [false, true]) {
+      it(`is told all the same, and once: ${what}, ${isRefused ? 'refused' : 'delivered'}`, async () => {
+        if (isRefused) server.script('send', reply(400, { message: 'no' }))
+        const flow = await startTo(server, NOTE)
+        // All but the first wire get a copy.
+        await flow.redeploy('nodes', { node: { wires: [['nowhere', 'emitted']] } })
+        const res = { is: 'kept' }
+        flow.node.receive(hostile({ ...fileMessage(), _msgid: 'hostile', res }))
+        while (flow.caught.length + flow.completed.length === 0) await nextTurn()
+        for (let turn = 0; turn < 5; turn++) await nextTurn()
+        assert.deepEqual([flow.caught.length, flow.completed.length], isRefused ? [1, 0] : [0, 1])
+        const [told] = isRefused ? flow.caught : flow.completed
+        assert.deepEqual([told!['_msgid'], told!['res'], 'own' in told!], ['hostile', res, false])
+        if (isRefused) assert.equal(told!['error'].code, 'REDOX_REJECTED')
+        assert.equal(flow.emitted.length, isRefused ? 0 : 1)
+        for (const { _msgid, statusCode, res: kept } of flow.emitted)
+          assert.deepEqual([_msgid, statusCode, kept], ['hostile', 200, res])
+        assert.deepEqual(
+          logged().filter((line) => /passed on/.test(line)),
+          [],
+        )
+      })
+    }
+  }
+
+  it('is told with a single wire too, which gets the message itself', async () => {
+    const flow = await startTo(server, NOTE)
+    const own = deep()
+    flow.node.receive({ ...fileMessage(), _msgid: 'hostile', own })
+    while (flow.completed.length === 0) await nextTurn()
+    assert.equal(flow.completed[0]!['_msgid'], 'hostile')
+    assert.deepEqual(
+      flow.emitted.map(({ statusCode, own: same }) => [statusCode, same === own]),
+      [[200, true]],
+    )
+  })
+})
