@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { NOTHING_SENT, notSent, RedoxError } from '../../src/errors'
 import type { FileSource, MessageFile } from '../../src/file/file'
-import { Fingerprints } from '../../src/file/fingerprint'
+import type * as Fingerprinting from '../../src/file/fingerprint'
 import type { LaneState } from '../../src/durable/store'
 import type { Draft } from '../../src/message/prepared'
 import { Turns } from '../../src/turns'
@@ -25,7 +25,7 @@ export interface Task {
   /** aborted when the message is not wanted any more */
   signal: AbortSignal
   /** of the bytes that the message came with */
-  fingerprints: Fingerprints
+  fingerprints: Fingerprinting.Fingerprints
   /** Waits until this message may take its files; it may be called again. */
   admitted: () => Promise<void>
   /** for `msg.redox.warnings`, and the first time for the debug sidebar; no patient data */
@@ -101,7 +101,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     const run = async (
       work: Work,
       before: Promise<unknown> | undefined,
-      fingerprints: Fingerprints,
+      fingerprints: Fingerprinting.Fingerprints,
     ): Promise<Done> => {
       const began = performance.now()
       const [prepare, { accept, deliver }] = await loaded
@@ -233,7 +233,14 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
  * Of the bytes in the message property that the File field names. In the turn in which the message comes: afterwards the
  * other branches that have got the same Buffer run.
  */
-function fingerprintsOf(RED: NodeAPI, { file, fileType }: NodeConfig, msg: NodeMessageInFlow): Fingerprints {
+function fingerprintsOf(
+  RED: NodeAPI,
+  { file, fileType }: NodeConfig,
+  msg: NodeMessageInFlow,
+): Fingerprinting.Fingerprints {
+  // Not with Node-RED, and not later: a message must not wait for it.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { Fingerprints } = require('../../src/file/fingerprint') as typeof Fingerprinting
   const fingerprints = new Fingerprints()
   if (fileType !== 'msg' || typeof file !== 'string') return fingerprints
   try {

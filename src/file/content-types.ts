@@ -16,15 +16,53 @@ const KNOWN: KnownType[] = [
   {
     contentType: 'application/pdf',
     fileType: 'PDF',
-    aliases: ['application/x-pdf', 'application/acrobat', 'applications/vnd.pdf', 'text/pdf', 'text/x-pdf'],
+    aliases: [
+      ...['application/x-pdf', 'application/acrobat', 'application/vnd.pdf', 'applications/vnd.pdf'],
+      ...['text/pdf', 'text/x-pdf', 'image/pdf'],
+    ],
   },
   {
     contentType: 'image/jpeg',
     fileType: 'JPG',
-    aliases: ['image/jpg', 'image/pjpeg', 'image/jpe', 'image/jfif', 'image/x-jpeg', 'image/x-jpg'],
+    aliases: [
+      ...[
+        'image/jpg',
+        'image/pjpeg',
+        'image/jpe',
+        'image/jfif',
+        'image/x-jpeg',
+        'image/x-jpg',
+        'image/x-jpe',
+      ],
+      ...[
+        'image/x-citrix-jpeg',
+        'application/jpg',
+        'application/x-jpg',
+        'application/jpeg',
+        'application/x-jpeg',
+      ],
+    ],
   },
-  { contentType: 'image/png', fileType: 'PNG', aliases: ['image/x-png'] },
-  { contentType: 'image/tiff', fileType: 'TIFF', aliases: ['image/tif', 'image/x-tiff', 'image/x-tif'] },
+  {
+    contentType: 'image/png',
+    fileType: 'PNG',
+    aliases: [
+      ...['image/x-png', 'image/x-citrix-png', 'image/apng', 'image/vnd.mozilla.apng'],
+      ...['application/png', 'application/x-png'],
+    ],
+  },
+  {
+    contentType: 'image/tiff',
+    fileType: 'TIFF',
+    aliases: [
+      'image/tif',
+      'image/x-tiff',
+      'image/x-tif',
+      'image/tiff-fx',
+      'application/tiff',
+      'application/x-tiff',
+    ],
+  },
   { contentType: 'image/gif', fileType: 'GIF', aliases: ['image/x-gif'] },
   {
     contentType: 'image/bmp',
@@ -47,7 +85,7 @@ const KNOWN: KnownType[] = [
   {
     contentType: 'application/dicom',
     fileType: 'DCM',
-    aliases: ['application/x-dicom', 'image/dicom', 'image/x-dicom'],
+    aliases: ['application/x-dicom', 'application/dcm', 'image/dicom', 'image/x-dicom', 'image/dcm'],
   },
 ]
 
@@ -71,22 +109,12 @@ const ALIASES: Record<string, string> = {
 
 const OCTETS = 'application/octet-stream'
 
-/** Types that say no more than "bytes": programs declare them when they know none. */
-const SAY_NOTHING = new Set([
-  ...[OCTETS, 'application/octetstream', 'application/x-octet-stream', 'application/x-octetstream'],
-  ...['binary/octet-stream', 'application/binary', 'application/x-binary', 'application/unknown'],
-  ...['application/x-unknown', 'application/x-unknown-content-type', 'unknown/unknown', 'content/unknown'],
-  ...[
-    'application/download',
-    'application/x-download',
-    'application/force-download',
-    'application/x-force-download',
-  ],
-  ...['application/save', 'application/x-file-download', 'application/file', 'application/x-msdownload'],
-])
+/** Types that say no more than "bytes", or that a file is to be saved: programs declare them when they know none. */
+const SAYS_NOTHING =
+  /^(?:application|binary|bytes?|content|data|file|octet|unknown|undefined|null)\/(?:x-|vnd\.)?(?:oct(?:et)?s?(?:-?stream)?|stream|bin(?:ary)?|bytes?|blob|data|object|file|unknown(?:-content-type)?|unspecified|undefined|null|none|any|default|save|(?:force-?)?download|file-?download|file-to-save|msdownload)$/
 
 /** Whether a declared type says something of the file. */
-export const saysNothing = (contentType: string): boolean => SAY_NOTHING.has(plainType(contentType))
+export const saysNothing = (contentType: string): boolean => SAYS_NOTHING.test(plainType(contentType))
 
 /** What begins otherwise is not of these types, whatever it is called. */
 const PROVABLE = new Set([
@@ -208,6 +236,8 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
 function mayBe({ contentType: found, family }: Signature, contentType: string): boolean {
   if (family === undefined) return false
   const type = canonicalType(contentType)
+  const proofs = SIGNED[type]
+  if (proofs !== undefined && !proofs.includes(found)) return false
   if (found.startsWith('video/')) return /^(video|audio)\//.test(type) || type === 'application/mp4'
   if (found.startsWith('audio/')) return type.startsWith('audio/')
   const isApplication = /^(application|model|chemical)\//.test(type)
@@ -234,17 +264,19 @@ export function fileTypeOf(contentType: string, name?: string): string | undefin
   const known = knownType(contentType)
   if (known) return known.fileType
   const named = contentTypeOfName(name)
+  const own = saysNothing(contentType) ? undefined : extensionOf(contentType) || undefined
+  // An ending that stands for no type known here says less than a type that has an ending.
   const isNamed =
-    named === undefined ||
-    (saysNothing(contentType) ? !PROVABLE.has(canonicalType(named)) : sameType(named, contentType))
-  const ending =
-    (isNamed ? extensionOfName(name) : undefined) ??
-    (saysNothing(contentType) ? undefined : extensionOf(contentType) || undefined)
+    (named === undefined && own === undefined) ||
+    (named !== undefined &&
+      (saysNothing(contentType) ? !PROVABLE.has(canonicalType(named)) : sameType(named, contentType)))
+  const ending = (isNamed ? extensionOfName(name) : undefined) ?? own
   return ending?.toUpperCase()
 }
 
 /** Ending for a file that came without a name. */
-export const extensionFor = (contentType: string): string => extensionOf(contentType) || 'bin'
+export const extensionFor = (contentType: string): string =>
+  extensionOf(contentType) || extensionOf(canonicalType(contentType)) || 'bin'
 
 /** A MIME type as RFC 2045 writes it; parameters allowed, on one line: it travels in a header. */
 export const isContentType = (text: string): boolean =>

@@ -1,5 +1,7 @@
 import { types } from 'node:util'
 import { badInput } from '../errors'
+import { encodingOfText } from './encodings'
+import { viewOf } from './fingerprint'
 
 /** A reference as a message holds it, e.g. what a redox-upload node emits. */
 export interface GivenReference {
@@ -63,13 +65,14 @@ function found(value: unknown): FileObject | undefined {
     : undefined
 }
 
-/** Text is a file only in an object that is about one. */
+/** Text is a file in an object that is about one, or when it proves to be one. */
 function contentOf(object: Record<string, unknown>, isFile: boolean): Content | undefined {
   for (const key of CONTENT) {
     const value = object[key]
     const bytes = bytesOf(value)
     if (bytes !== undefined) return bytes
-    if (isFile && typeof value === 'string' && value !== '') return value
+    if (typeof value !== 'string' || value === '') continue
+    if (isFile || encodingOfText(value) !== undefined) return value
   }
   return undefined
 }
@@ -78,8 +81,8 @@ function contentOf(object: Record<string, unknown>, isFile: boolean): Content | 
 function bytesOf(value: unknown): Uint8Array | WrittenBuffer | undefined {
   if (types.isUint8Array(value)) return value
   if (types.isAnyArrayBuffer(value)) return new Uint8Array(value)
-  if (types.isDataView(value) || types.isUint8ClampedArray(value) || types.isInt8Array(value))
-    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  // Of any kind: its `buffer` may hold other things besides.
+  if (ArrayBuffer.isView(value)) return viewOf(value)
   if (typeof value !== 'object' || value === null) return undefined
   const { type, data } = value as { type?: unknown; data?: unknown }
   return type === 'Buffer' && Array.isArray(data) ? new WrittenBuffer(data as unknown[]) : undefined
@@ -115,6 +118,8 @@ function adviceFor(value: unknown): string {
   if (typeof object.pipe === 'function') return `It is a stream: collect it in a Buffer first. ${ADVICE}`
   const inner = [
     'binary',
+    'body',
+    'Body',
     'file',
     'files',
     'attachment',

@@ -59,7 +59,8 @@ const PATTERNS: Pattern[] = [
   pattern('image/webp', 8, 'WEBP', riff),
   pattern('audio/wav', 8, 'WAVE', { ...riff, ...FAMILY }),
   pattern('audio/mpeg', 0, 'ID3', { ...PRINTABLE, ...FAMILY, framed: isId3 }),
-  pattern('application/zip', 0, 'PK\x03\x04', FAMILY),
+  // The others: an archive without files, and the first of several volumes.
+  ...['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08'].map((mark) => pattern('application/zip', 0, mark, FAMILY)),
   pattern('application/gzip', 0, '\x1f\x8b\x08', FAMILY),
   pattern('application/x-cfb', 0, '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1', FAMILY),
 ]
@@ -78,6 +79,8 @@ export const isPdfInText = (head: Buffer): boolean =>
 const PDF_MARK = Buffer.from('%PDF-')
 
 export function signatureOf(head: Buffer): Signature | undefined {
+  const dicom = PATTERNS.find((one) => one.contentType === 'application/dicom' && matches(one, head))
+  if (dicom !== undefined) return dicom
   const late = pdfStart(head)
   if (late >= 0 && late === textStart(head)) return { contentType: 'application/pdf' }
   const found = PATTERNS.find((one) => matches(one, head))

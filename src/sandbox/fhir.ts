@@ -230,7 +230,8 @@ function checkHeader(entries: Entry[], mainType: string, event: string, report: 
   if (resource['eventUri'] !== EVENT_DEFINITION + event) {
     report(`${path}.eventUri`, 'eventUri does not match the operation', 'value')
   }
-  if (!textOf(objectOf(resource['source'])['endpoint'])) {
+  const { endpoint, _endpoint } = objectOf(resource['source'])
+  if (!textOf(endpoint) && !isExtended(_endpoint)) {
     report(`${path}.source.endpoint`, 'source.endpoint is required', 'required')
   }
   const focus = textOf(objectsOf(resource['focus'])[0]?.['reference'])
@@ -250,10 +251,14 @@ function checkPatient({ resource, path }: Entry, report: Report): void {
   })
 }
 
+const isExtended = (element: unknown): boolean => objectsOf(objectOf(element)['extension']).length > 0
+
 function checkClinical({ resource, type, path }: Entry, report: Report): void {
-  const { status, code, content, presentedForm } = resource
-  if (!textOf(status)) report(`${path}.status`, 'status is required', 'required')
-  else if (!STATUS.get(type)!.includes(status as string)) {
+  const { status, _status, code, content, presentedForm } = resource
+  // In FHIR an extension may stand in place of a value, such as data-absent-reason.
+  const isAbsent = (status ?? null) === null && isExtended(_status)
+  if (!isAbsent && !textOf(status)) report(`${path}.status`, 'status is required', 'required')
+  else if (!isAbsent && !STATUS.get(type)!.includes(status as string)) {
     report(`${path}.status`, `status is not in the value set of ${type}`, 'code-invalid')
   }
   if (type === 'DocumentReference') {
@@ -266,8 +271,11 @@ function checkClinical({ resource, type, path }: Entry, report: Report): void {
     })
     return
   }
-  const codings = objectsOf(objectOf(code)['coding'])
-  if (!textOf(objectOf(code)['text']) && !codings.some((coding) => textOf(coding['code']))) {
+  const { text, _text, coding } = objectOf(code)
+  const isCoded = objectsOf(coding).some(
+    (one) => textOf(one['code']) !== undefined || isExtended(one['_code']) || isExtended(one),
+  )
+  if (!isCoded && !textOf(text) && !isExtended(_text) && !isExtended(code)) {
     report(`${path}.code`, 'code with coding or text is required', 'required')
   }
   if (presentedForm !== undefined && !Array.isArray(presentedForm)) {

@@ -362,6 +362,26 @@ describe('sandbox: FHIR API', () => {
     it(`refuses ${what}`, async () => assert.deepEqual(await refused(put(bundle(), place, value)), texts))
   }
 
+  it('takes what FHIR R4 lets stand in place of a value', async () => {
+    const absent = {
+      extension: [
+        { url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' },
+      ],
+    }
+    const report = (): Json => bundle('DiagnosticReportCreate')
+    const at = (name: string): string => `entry.${report()['entry'].findIndex(isReport)}.resource.${name}`
+    const isReport = ({ resource }: Json): boolean => resource['resourceType'] === 'DiagnosticReport'
+    assert.match((await refused(put(report(), at('code'), {}))).join(), /code with coding or text/)
+    for (const [name, value] of [
+      ['code', absent],
+      ['code', { _text: absent }],
+      ['code', { coding: [{ _code: absent }] }],
+    ] as const)
+      await accepted(put(report(), at(name), value))
+    await accepted(put(put(report(), at('status'), undefined), at('_status'), absent))
+    await accepted(put(report(), 'entry.0.resource.source', { _endpoint: absent }))
+  })
+
   it('refuses a fullUrl that is there twice', async () => {
     const message = bundle()
     message['entry'][2].fullUrl = message['entry'][1].fullUrl

@@ -364,6 +364,58 @@ describe('file intake', () => {
       ))
   }
 
+  it('takes of a view what it shows, and text in an object that proves to be a file', async () => {
+    const around = Buffer.concat([Buffer.from('before'), PDF.subarray(0, 9000), Buffer.from('after.')])
+    const bytes = new Uint8Array(around)
+    const view = new Uint16Array(bytes.buffer, 6, 4500)
+    const { file } = await takeFile(view, HINTS)
+    assert.ok(file.kind === 'file')
+    assert.equal(sha256(await bytesOf(file.read())), sha256(PDF.subarray(0, 9000)))
+    assert.equal((await taken({ data: text })).contentType, 'application/pdf')
+    await failing('REDOX_BAD_INPUT', () => takeFile({ data: 'success' }, HINTS), /an object without a url/)
+    await failing('REDOX_BAD_INPUT', () => takeFile({ Body: PDF }, HINTS), /property "Body"/)
+  })
+
+  it('knows many names of types that say nothing, and of types that are known', async () => {
+    const nothing =
+      'octet oct-stream x-octets bin x-data unspecified x-forcedownload x-file-to-save blob stream'
+    for (const contentType of [...nothing.split(' ').map((name) => `application/${name}`), 'bytes/unknown'])
+      assert.equal((await taken(PDF, { contentType })).contentType, 'application/pdf')
+    for (const contentType of ['application/data-exchange', 'image/data', 'application/binary+json'])
+      await failing(
+        'REDOX_BAD_INPUT',
+        () => takeFile(PDF, { ...HINTS, contentType }),
+        /content type|declared/i,
+      )
+    const aliases: [string, Buffer, string][] = [
+      ['application/vnd.pdf', PDF, 'document.pdf'],
+      ['image/jpg', fixture('photo.jpg'), 'document.jpg'],
+      ['application/x-jpg', fixture('photo.jpg'), 'document.jpg'],
+      ['image/apng', fixture('chart.png'), 'document.apng'],
+      ['application/x-tiff', fixture('scan.tiff'), 'document.tif'],
+    ]
+    for (const [contentType, file, name] of aliases)
+      assert.equal((await taken(file, { contentType })).name, name)
+  })
+
+  it('takes no container for a type with a mark of its own, and no ending for a type that has one', async () => {
+    for (const mark of ['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08']) {
+      const zip = Buffer.concat([Buffer.from(mark, 'latin1'), Buffer.alloc(500, 0x90)])
+      for (const ending of ['csv', 'dcm', 'gz', 'heic', 'wav', 'hl7']) {
+        const file = await taken(zip, { filename: `a.${ending}` })
+        assert.deepEqual([file.contentType, file.fileType], ['application/zip', 'ZIP'], ending)
+      }
+      assert.equal((await taken(zip, { filename: 'a.docx' })).fileType, 'DOCX')
+      assert.equal((await taken(zip, { filename: 'a.doc' })).contentType, 'application/msword')
+    }
+    const preamble = Buffer.concat([
+      Buffer.from('%PDF-1.4\n'),
+      Buffer.alloc(119),
+      Buffer.from('DICM\x02\0', 'latin1'),
+    ])
+    assert.equal((await taken(Buffer.concat([preamble, Buffer.alloc(400)]))).contentType, 'application/dicom')
+  })
+
   it('leaves texts alone that only look like an encoding', async () => {
     const json = JSON.stringify({ resourceType: 'Binary', data: text.slice(0, 200) })
     const texts: [string, Partial<FileHints>][] = [

@@ -567,9 +567,9 @@ describe('FHIR messages', () => {
     refuses(
       [about({ reference: 'Patient?identifier=urn:mr%7CD' }), mother, identified],
       FORM,
-      /cannot be tied/,
+      /DiagnosticReport.subject/,
     )
-    refuses([about({ reference: 'Patient?name=Neu' }), mother, identified], FORM, /cannot be tied/)
+    refuses([about({ reference: 'Patient?name=Neu' }), mother, identified], FORM, /DiagnosticReport.subject/)
   })
 
   it('fill an Attachment that was absent', () => {
