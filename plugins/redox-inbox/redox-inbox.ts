@@ -39,7 +39,7 @@ function addRoutes(RED: NodeAPI): void {
   routes.get('/redox/inbox/:id/files/:index', read, withSandbox(content))
   const clear: Handler = (_request, response, sandbox) => {
     sandbox?.clear()
-    RED.comms.publish(TOPIC, { count: 0, news: false }, false)
+    RED.comms.publish(TOPIC, { count: 0, news: 0 }, false)
     response.status(204).end()
   }
   routes.delete('/redox/inbox', 'redox-inbox.write', withSandbox(clear))
@@ -151,18 +151,19 @@ function safeName({ name }: DeliveredFile, index: number): string {
 // ---- Live ---------------------------------------------------------------------------------------------
 
 /**
- * Tells open editors that something changed: `{ count, news }`, how many messages there are and whether one of
- * them is new. Nothing else, for every logged-in user hears it, whatever the permissions. Returns how to stop.
+ * Tells open editors that something changed: `{ count, news }`, how many messages there are and how many came since
+ * it last told. Nothing else, for every logged-in user hears it, whatever the permissions. Returns how to stop.
  */
 function tellEditors({ comms }: NodeAPI): () => void {
   let timer: NodeJS.Timeout | undefined
   let changed = false
-  let news = false
+  let news = 0
 
   const publish = async (): Promise<void> => {
-    const isNews = news
-    changed = news = false
-    comms.publish(TOPIC, { count: (await running())?.received.length ?? 0, news: isNews }, false)
+    const newer = news
+    changed = false
+    news = 0
+    comms.publish(TOPIC, { count: (await running())?.received.length ?? 0, news: newer }, false)
   }
   const tick = (): void => {
     timer = undefined
@@ -173,7 +174,7 @@ function tellEditors({ comms }: NodeAPI): () => void {
   }
   const stop = onSandboxChange((change: SandboxChange) => {
     changed = true
-    news ||= change === 'received'
+    if (change === 'received') news++
     if (timer === undefined) tick()
   })
   return () => {

@@ -80,7 +80,7 @@ describe('outbox in the editor', function () {
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 1)
     assert.match(
       await line(page, refused).innerText(),
-      /Parked · REDOX_REJECTED\s+Data Model af394f14[^]*Attempts: 1/,
+      /Parked · REDOX_REJECTED\s+Data Model af394f14[^]*1 attempt\b/,
     )
     const filters = await tab(page).locator('.redox-outbox-filters button').allInnerTexts()
     assert.deepEqual(filters, ['All', 'Waiting 2', 'Sending 0', 'Parked 1', 'Delivered 1', 'Discarded 0'])
@@ -223,31 +223,66 @@ describe('outbox in the editor', function () {
     await tab(page).getByRole('button', { name: 'Clear' }).click()
   })
 
-  it('marks its tab when a message is parked that nobody sees', async () => {
+  it('has a dot on its icon as long as messages are parked, seen or not', async () => {
     const marked = newsMark(page, 'outbox')
-    const park = async (documentId: string): Promise<string> => {
-      redox.script('send', REFUSED)
-      const { id } = await client.accept({ documentId })
-      await client.until(id, 'parked')
-      return id
-    }
-    const seen = await park('doc-seen')
-    await filter(page, 'Parked').click()
-    await line(page, seen).waitFor()
-    await client.decide(seen, 'discard', 'seen')
-    await line(page, seen).waitFor({ state: 'detached' })
-    // The counts are looked at once a second: in between, one that goes and one that comes are no more.
-    await page.waitForTimeout(2500)
+    const dot = page.locator('.redox-tab-mark-outbox:visible').first()
     await hideTab(page, 'outbox')
-    assert.equal(await marked.count(), 0)
-    const unseen = await park('doc-unseen')
-    await marked.first().waitFor()
-    await editor.screenshot('outbox-news')
+    await marked.first().waitFor({ state: 'detached' })
+    redox.script('send', REFUSED)
+    const { id } = await client.accept({ documentId: 'doc-dot' })
+    await client.until(id, 'parked')
+    await dot.waitFor()
+    assert.equal(await dot.textContent(), '')
+    await editor.screenshot('outbox-dot')
     await showTab(page, 'outbox')
-    await line(page, unseen).waitFor()
-    assert.equal(await marked.count(), 0)
-    await client.decide(unseen, 'discard', 'seen')
-    await line(page, unseen).waitFor({ state: 'detached' })
+    await filter(page, 'Parked').click()
+    await line(page, id).waitFor()
+    assert.ok(await dot.isVisible(), 'it is still parked')
+    // An editor that is opened later shows it at once.
+    await editor.reload()
+    await hideTab(page, 'outbox')
+    await dot.waitFor()
+    await client.decide(id, 'discard', 'decided elsewhere')
+    await marked.first().waitFor({ state: 'detached' })
+    await showTab(page, 'outbox')
+    await filter(page, 'Parked').click()
+    redox.script('send')
+  })
+
+  it('breaks a code between its words only', async () => {
+    redox.script('send', REFUSED)
+    const { id } = await client.accept({ documentId: 'doc-code' })
+    await client.until(id, 'parked')
+    await filter(page, 'Parked').click()
+    await line(page, id).waitFor()
+    const broken = await line(page, id)
+      .locator('.redox-outbox-state')
+      .evaluate((place) => {
+        const shown = place.querySelector('span')!
+        const sizes = [...Array(25).keys()].map((step) => 60 + 6 * step)
+        shown.style.display = 'block'
+        return sizes.filter((width) => {
+          shown.style.width = `${width}px`
+          // Each word of the code is a text of its own: one that takes two lines has two rectangles.
+          const texts = [...shown.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE)
+          return texts.some((one) => {
+            const word = /\S+$/.exec(one.textContent ?? '')
+            if (word === null) return false
+            const range = document.createRange()
+            range.setStart(one, word.index)
+            range.setEnd(one, word.index + word[0].length)
+            const tops = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)))
+            return tops.size > 1
+          })
+        })
+      })
+    const widest = 'REJECTED'.length * 12
+    assert.deepEqual(
+      broken.filter((width) => width > widest),
+      [],
+    )
+    await client.decide(id, 'discard', 'seen')
+    await line(page, id).waitFor({ state: 'detached' })
     redox.script('send')
   })
 
@@ -324,7 +359,7 @@ describe('outbox in the editor', function () {
     await filter(page, 'Waiting').click()
     await many(page).getByRole('button', { name: 'Decide for all matching messages' }).focus()
     await page.keyboard.press('Enter')
-    await many(page).getByText('Matching messages: 61').waitFor()
+    await many(page).getByText('61 matching messages').waitFor()
     assert.ok(
       await many(page)
         .getByLabel('Decision')
@@ -358,7 +393,7 @@ describe('outbox in the editor', function () {
       await route.continue({ postData: JSON.stringify({ ...asked, limit: 2 }) })
     })
     await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
-    await many(page).getByText('Matching messages: 61').waitFor()
+    await many(page).getByText('61 matching messages').waitFor()
     await many(page).getByLabel('Reason').fill('stopped')
     await page.keyboard.press('Enter')
     await many(page).getByText('of 61').waitFor()
@@ -459,7 +494,7 @@ describe('outbox in the editor', function () {
       await tab(page).locator('.redox-tab-line').first().click()
       await details(page).locator('dl').last().waitFor()
       await many(page).getByRole('button').click()
-      await many(page).getByText('Matching messages: 61').waitFor()
+      await many(page).getByText('61 matching messages').waitFor()
     }
     await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
     await editor.reload({ language: 'de' })
@@ -469,7 +504,7 @@ describe('outbox in the editor', function () {
     await details(page).getByRole('button', { name: 'Verwerfen' }).waitFor()
     await tab(page).getByText('Manuell angehalten').waitFor()
     await many(page).getByRole('button').click()
-    await many(page).getByText('Passende Nachrichten: 61').waitFor()
+    await many(page).getByText('61 passende Nachrichten').waitFor()
     await checkNothingIsCut(tab(page))
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
     await editor.screenshot('outbox-german')

@@ -278,7 +278,7 @@ describe('sandbox inbox', function () {
 
   describe('what open editors hear', () => {
     useNodeRed()
-    let heard: { topic: string; data: { count: number; news: boolean } }[]
+    let heard: { topic: string; data: { count: number; news: number } }[]
     let stop: () => void
 
     beforeEach(() => {
@@ -296,7 +296,7 @@ describe('sandbox inbox', function () {
     it('is that something came, and nothing of it', async () => {
       await (await start(NOTE)).send(fileMessage())
       await settle()
-      assert.deepEqual(heard.at(-1), { topic: 'redox/inbox', data: { count: 1, news: true } })
+      assert.deepEqual(heard.at(-1), { topic: 'redox/inbox', data: { count: 1, news: 1 } })
       for (const { data } of heard) assert.deepEqual(Object.keys(data), ['count', 'news'])
       assertNoPatient(JSON.stringify(heard), 'what every editor hears')
     })
@@ -308,7 +308,11 @@ describe('sandbox inbox', function () {
       await settle()
       const most = (Date.now() - began) / 300 + 2
       assert.ok(heard.length >= 1 && heard.length <= most, `${heard.length} times, at most ${most}`)
-      assert.deepEqual(heard.at(-1)!.data, { count: 100, news: true })
+      assert.equal(heard.at(-1)!.data.count, 100)
+      assert.equal(
+        heard.reduce((sum, { data }) => sum + data.news, 0),
+        150,
+      )
     })
 
     it('comes once, also after Node-RED was started again in this process', async () => {
@@ -326,7 +330,7 @@ describe('sandbox inbox', function () {
       const flow = await start(NOTE, {}, { attempts: '1', faults: 'endpoint 503' })
       await flow.fail(fileMessage(), 'REDOX_UNAVAILABLE')
       await settle()
-      assert.deepEqual(heard.at(-1)!.data, { count: 0, news: false })
+      assert.deepEqual(heard.at(-1)!.data, { count: 0, news: 0 })
     })
 
     it('ends when the plugin is removed', async () => {
@@ -342,10 +346,10 @@ describe('sandbox inbox', function () {
       await startFlow({ type: NOTE.type, config: { environment: 'Staging' } })
       await stopSandbox()
       await settle()
-      assert.deepEqual(heard.splice(0).at(-1)!.data, { count: 0, news: false })
+      assert.deepEqual(heard.splice(0).at(-1)!.data, { count: 0, news: 0 })
       await (await start(NOTE)).send(fileMessage())
       await settle()
-      assert.deepEqual(heard.at(-1)!.data, { count: 1, news: true })
+      assert.deepEqual(heard.at(-1)!.data, { count: 1, news: 1 })
     })
   })
 })

@@ -33,8 +33,11 @@ function flat(value: unknown, at = ''): Catalogue {
 const catalogue = (folder: string, set: string, language: string): Catalogue =>
   flat(JSON.parse(read(folder, 'locales', language, `${set}.json`)))
 
-const keysOf = (set: string): string[] =>
-  Object.keys(catalogue(sets.find((one) => one.set === set)!.folder, set, 'en-US'))
+/** Without the form of a plural, which is asked for by its `count`. */
+const keysOf = (set: string): string[] => {
+  const keys = Object.keys(catalogue(sets.find((one) => one.set === set)!.folder, set, 'en-US'))
+  return [...new Set(keys.map((key) => key.replace(/_(one|other)$/, '')))]
+}
 
 // ---- Where texts are asked for -------------------------------------------------------------------------
 
@@ -79,6 +82,10 @@ describe('message catalogues', () => {
       for (const other of others) {
         assert.deepEqual(Object.keys(other).sort(), Object.keys(english!).sort())
         for (const [key, text] of Object.entries(other)) {
+          if (/_(one|other)$/.test(key)) {
+            const base = key.replace(/_\w+?$/, '')
+            for (const form of ['one', 'other']) assert.ok(`${base}_${form}` in other, `${base}_${form}`)
+          }
           assert.ok(text.trim() !== '', key)
           assert.deepEqual(parameters(text), parameters(english![key]!), key)
         }
