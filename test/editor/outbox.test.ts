@@ -504,7 +504,7 @@ describe('outbox in the editor', function () {
     await details(page).getByRole('button', { name: 'Verwerfen' }).waitFor()
     await tab(page).getByText('Manuell angehalten').waitFor()
     await many(page).getByRole('button').click()
-    await many(page).getByText('Passende Nachrichten: 61').waitFor()
+    await many(page).getByText('61 passende Nachrichten').waitFor()
     await checkNothingIsCut(tab(page))
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
     await editor.screenshot('outbox-german')
