@@ -1,6 +1,7 @@
 import type { Node, NodeAPI } from 'node-red'
 import { RedoxError, type Problem } from '../../src/errors'
 import { Fingerprints } from '../../src/file/fingerprint'
+import { fieldAt } from '../../src/message/labels'
 import type { RequestPreview } from '../../src/redox/client'
 import { environmentOf, type TargetEnvironment } from './connection'
 import { fieldsOf, Inputs, type NodeConfig } from './evaluate'
@@ -76,44 +77,13 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
 const KINDS: Record<string, NonNullable<PreviewProblem['kind']>> = {
   'is missing': 'missing',
   'is empty': 'empty',
-  'is not one of the values allowed': 'values',
+  'has a value that is not allowed': 'values',
 }
-const NO_PATIENT = 'has no Patient'
-
-/** Places in a message and the inputs that fill them; the first that fits counts. */
-const FILLED_BY: [place: RegExp, field: string][] = [
-  [/^Meta\.Destinations/, 'destination'],
-  [/^Patient\.Identifiers\[\d+\]\.IDType$/, 'typeOfPatientId'],
-  [/^Patient(\.Identifiers(\[\d+\](\.ID)?)?)?$/, 'patientId'],
-  [/^Patient\.Demographics\.DOB$/, 'dob'],
-  [/^Patient\.Demographics\.Sex$/, 'sex'],
-  [/^(Note|Media)\.DocumentType$/, 'documentType'],
-  [/^(Note|Media)\.DocumentID$/, 'documentId'],
-  [/^(Note|Media)\.OriginalDocumentID$/, 'originalDocumentId'],
-  [/^(Note|Media)\.Provider(\.ID)?$/, 'providerId'],
-  [/^(Note|Media)\.Availability$/, 'availability'],
-  [/^Note\.ContentType$/, 'noteContentType'],
-  [/\.FileName$/, 'filename'],
-  [/\.FileType$/, 'redoxFileType'],
-  [/^(Note|Media)\.FileContents$|\.Results\[\d+\]\.Value$/, 'file'],
-  [/^Orders\[\d+\]\.ApplicationOrderID$/, 'applicationOrderId'],
-  [/^Orders(\[\d+\](\.ID)?)?$/, 'orderId'],
-  [/^Orders\[\d+\]\.Status$/, 'orderStatus'],
-  [/\.Results(\[\d+\](\.Code)?)?$/, 'resultCode'],
-  [/\.Results\[\d+\]\.Status$/, 'resultStatus'],
-  [/\.identifier\b.* \(Patient\)$/, 'patientId'],
-  [/\.birthDate \(Patient\)$/, 'birthDate'],
-  [/\.gender \(Patient\)$/, 'gender'],
-  [/\.resource\.status \((DiagnosticReport|Observation|DocumentReference)\)$/, 'resourceStatus'],
-  [/\.resource\.code\b.* \((DiagnosticReport|Observation)\)$/, 'code'],
-  [/\.resource\.type\b.* \(DocumentReference\)$/, 'code'],
-]
 
 function inForm(found: Problem): PreviewProblem {
   const { path, problem, fix } = found
-  const isPatient = problem === NO_PATIENT
-  const field = isPatient ? 'patientId' : FILLED_BY.find(([place]) => place.test(path))?.[1]
-  const kind = isPatient ? 'missing' : KINDS[problem]
+  const field = fieldAt(path)
+  const kind = KINDS[problem]
   return {
     ...found,
     ...(field !== undefined && { field }),
