@@ -136,7 +136,7 @@ describe('seed: send results or vitals via the Redox FHIR API', () => {
       await sendFhir(REPORT, fileOf(PDF), 'embed', { by })
       assert.equal(last().path, `/fhir/R4/redox-fhir-sandbox/${environment}/${REPORT}`)
     }
-    await failing('REDOX_CONFIGURATION', () => connect({ environment: 'Test' }), /none of Development/)
+    await failing('REDOX_CONFIGURATION', () => connect({ environment: 'Test' }), /must be Development/)
   })
 
   it('$API_TOKEN is the access token, in every request', async () => {

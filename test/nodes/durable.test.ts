@@ -680,7 +680,7 @@ describe('durable delivery', () => {
     const { error } = await flow.outcome(fileMessage())
     assert.match(
       error!.message,
-      /delivered durably before, .* set the key that it had .* If it never has, let the dialog make/,
+      /used durable delivery before, .* set the key that it had .* If not, make a key in the dialog/,
     )
   })
 
