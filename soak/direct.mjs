@@ -120,7 +120,7 @@ async function runSoak() {
   const { lost, doubled, denied, answered, reported, codes } = judge(ends, files)
   const unknown = codes.REDOX_OUTCOME_UNKNOWN ?? 0
   const unknownPlayed = UNKNOWN.reduce((sum, fault) => sum + (played.get(`send ${fault}`) ?? 0), 0)
-  const silent = nodeRed.log().filter((line) => /nothing was emitted|passed on/.test(line)).length
+  const silent = nodeRed.log().filter((line) => /nothing was emitted|failed to pass/.test(line)).length
   const kinds = [...played].sort().map(([kind, times]) => `${kind} ${times}`)
   console.log(`faults played: ${kinds.join(', ')}`)
   console.log(

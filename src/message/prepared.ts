@@ -107,7 +107,7 @@ export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits
 export function assertRequestSize(length: number, limits: Limits): void {
   if (length <= limits.request) return
   throw tooLarge(
-    `Request too large: with its embedded file it has ${formatSize(length)}, and Redox takes ` +
+    `Request too large: with its embedded file it has ${formatSize(length)}, and Redox takes at most ` +
       `${formatSize(limits.request)}. Let the node upload the file.`,
   )
 }

@@ -103,7 +103,7 @@ describe('seed: send results or vitals via the Redox FHIR API', () => {
     await sendFhir(REPORT, fileOf(sizedFile(30_000_000)), 'upload', { by })
     assert.equal(sandbox.received.at(-1)!.files[0]!.size, 30_000_000)
     const tooLarge = () => sendFhir(REPORT, fileOf(sizedFile(30_000_001)), 'upload', { by })
-    await failing('REDOX_TOO_LARGE', tooLarge, /at most 30 MB/)
+    await failing('REDOX_TOO_LARGE', tooLarge, /the limit is 30 MB/)
   })
 
   it('an embedded file must fit within the size limit of the request', async () => {
@@ -136,7 +136,7 @@ describe('seed: send results or vitals via the Redox FHIR API', () => {
       await sendFhir(REPORT, fileOf(PDF), 'embed', { by })
       assert.equal(last().path, `/fhir/R4/redox-fhir-sandbox/${environment}/${REPORT}`)
     }
-    await failing('REDOX_CONFIGURATION', () => connect({ environment: 'Test' }), /none of Development/)
+    await failing('REDOX_CONFIGURATION', () => connect({ environment: 'Test' }), /must be Development/)
   })
 
   it('$API_TOKEN is the access token, in every request', async () => {

@@ -115,7 +115,7 @@ describe('connection in the editor', function () {
     [
       'a damaged private key',
       () => ({ ...oauth(), privateKey: OTHER_KEY.slice(0, 300) }),
-      /^The private key in the redox-config node cannot be used: .+/,
+      /^Private key cannot be used: .+/,
       'privateKey',
     ],
     [

@@ -117,7 +117,7 @@ describe('canaries in a process', function () {
     await press(MESSAGE)
     await sleep(200)
     await deploy([FLOW[0]!, FLOW[1]!, connection()])
-    await says(/Its node is gone/)
+    await says(/Its node was removed/)
     assert.match(nodeRed.log(), /"event":"node\.redox-datamodel-note\.receive"/, 'metrics')
     assert.match(nodeRed.log(), /"event":"flows\.set"/, 'audit')
     canaries.assertNone(nodeRed.log(), 'the log')

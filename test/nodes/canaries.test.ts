@@ -438,7 +438,7 @@ describe('canaries', function () {
     for (let times = 0; times < 6; times++) flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` })
     const printedLog = (): string =>
       (helper.log().args as { msg?: unknown }[][]).map(([event]) => printed(event!)).join()
-    while (!/wait already|too many/i.test(printedLog())) await sleep(20)
+    while (!/Queue full|too many/i.test(printedLog())) await sleep(20)
     await sleep(800)
     assertSilent(flow, 'queue')
   })

@@ -262,7 +262,10 @@ describe('a deploy', () => {
       assert.equal(lines.length, 3, lines.join('\n'))
       assert.match(lines.join('\n'), /message delivered was delivered \(HTTP 200, log id log-1\)/)
       assert.match(lines.join('\n'), /message lost ended with REDOX_OUTCOME_UNKNOWN/)
-      assert.match(lines.join('\n'), /message waiting was not sent yet \(REDOX_ABORTED\)\. Its node is gone/)
+      assert.match(
+        lines.join('\n'),
+        /message waiting was not sent yet \(REDOX_ABORTED\)\. Its node was removed/,
+      )
       assert.equal(server.of('send').length, 2)
     })
   }

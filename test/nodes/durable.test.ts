@@ -402,7 +402,7 @@ describe('durable delivery', () => {
       await eventually('nothing caught', () => flow.caught.length === 1)
       const { code, message } = flow.caught[0]!.error as { code: string; message: string }
       assert.deepEqual([code, flow.emitted, server.of('send').length], ['REDOX_OTHER_ACCOUNT', [], sent])
-      assert.equal(/Development, and now Staging/.test(message), name === 'environment')
+      assert.equal(/then Development, now Staging/.test(message), name === 'environment')
       assert.ok(!message.includes('key of'), message)
     })
 
@@ -526,11 +526,11 @@ describe('durable delivery', () => {
       await eventually('still red', () => shown('node').fill === 'green')
     })
 
-    it('is red with its code while the store cannot be used', async () => {
+    it('is red with the reason while the store cannot be used', async () => {
       const folder = path.join(userDir, 'redox-store')
       await writeFile(folder, 'no folder')
       await startDurable()
-      await says('node', /^REDOX_STORE_/)
+      await says('node', /^Store /)
       assert.equal(shown('node').fill, 'red')
       await rm(folder)
       await eventually('still red', () => shown('node').fill !== 'red')
@@ -680,7 +680,7 @@ describe('durable delivery', () => {
     const { error } = await flow.outcome(fileMessage())
     assert.match(
       error!.message,
-      /delivered durably before, .* set the key that it had .* If it never has, let the dialog make/,
+      /used durable delivery before, .* set the key that it had .* If not, make a key in the dialog/,
     )
   })
 

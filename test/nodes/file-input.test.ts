@@ -153,7 +153,7 @@ describe('a file in a message', () => {
         // The other branch has its turn right after this one.
         setImmediate(() => shared.copy(shared, 0, 1))
         const { message } = await failing
-        assert.match(message, /overwritten in memory/, `${title}: ${message}`)
+        assert.match(message, /^File changed in memory/, `${title}: ${message}`)
       }
       await Promise.all(others)
     }
@@ -169,7 +169,7 @@ describe('a file in a message', () => {
     for (const node of ALL_NODES) {
       const flow = await start(node, {}, { cutShort: 'warn' })
       const answer = await flow.send(half)
-      assert.match(answer['redox'].warnings.join(), /the JPG in msg\.payload is cut short/)
+      assert.match(answer['redox'].warnings.join(), /^File is cut short: .* \(the JPG in msg\.payload\)$/)
       assert.equal(await arrived(answer), sha256(PHOTO.subarray(0, 9000)))
     }
   })

@@ -767,7 +767,7 @@ describe('a store that cannot be read', function () {
     assert.deepEqual(line, {
       ...{ who: 'decider', action: 'begin-new', subject: setAside, reason: 'the key is lost' },
     })
-    assert.ok(nodeRed.log().includes('a new store was begun (by decider)'))
+    assert.ok(nodeRed.log().includes('decider began a new store'))
     await admin.accept({ documentId: 'after' })
     assert.equal(await statusOf(begin(decider, {})), 409)
   })
