@@ -65,10 +65,10 @@ describe('sandbox: server', () => {
       for (const method of ['POST', 'GET']) {
         const answer = await fetch(sandbox().url + path, { method, headers })
         assert.equal(answer.status, 404)
-        assert.match(await answer.text(), /This request is not supported/)
+        assert.match(await answer.text(), /This request is not played here/)
       }
     const { Meta } = (await (await postJson('/query', {}, headers)).json()) as Json
-    assert.match(Meta.Errors[0].Text, /not supported/)
+    assert.match(Meta.Errors[0].Text, /not played here/)
   })
 
   it('records every request without secrets', async () => {
