@@ -71,11 +71,13 @@
         'aria-describedby': described,
       })
       choice.attr({ id: `${this.id}-choice`, 'aria-describedby': described })
+      const typeMenu = controls.find('.red-ui-typedInput-type-select')
+      typeMenu.attr({ id: `${this.id}-type`, 'aria-describedby': described })
       const label = form.find(`label[for="${this.id}"]`)
       const list = suggestionList(form, this.id, type)
       const follow = () => {
         const chosen = own.typedInput('type')
-        label.attr('for', `${this.id}-${chosen in OWN_TYPES ? 'choice' : 'typed'}`)
+        label.attr('for', `${this.id}-${CONTROLS[chosen] ?? 'typed'}`)
         inner.attr('list', chosen === 'str' ? (list ?? null) : null)
       }
       own.on('change', follow)
@@ -105,6 +107,8 @@
       hasValue: false,
     }),
   }
+  /** What is shown of a typed input of such a type: a list of values, or its type alone. */
+  const CONTROLS = { environment: 'choice', content: 'type' }
   const inputType = (type) => OWN_TYPES[type]?.() ?? type
 
   function suggestionList(form, inputId, type) {

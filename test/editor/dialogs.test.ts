@@ -318,7 +318,7 @@ async function checkLabels({ page }: Editor): Promise<void> {
       // A click on the label of a list of the editor's own opens it.
       const isMenu = document.activeElement!.closest('.red-ui-typedInput-options') !== null
       const active = isMenu
-        ? element.querySelector('.red-ui-typedInput-option-trigger')!
+        ? document.getElementById(element.querySelector('label')!.htmlFor)!
         : document.activeElement!
       const hint = element.querySelector('.redox-hint')
       const described = active.getAttribute('aria-describedby')

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { inspect } from 'node:util'
 import { PRIVATE_KEY, useNodeRed, type Message } from '../lib/flow'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { isToken, serve, type Server } from '../lib/redox'
@@ -13,6 +14,8 @@ import { ALL_NODES, DESTINATION, fileMessage, PDF, purposeOf, startTo } from '..
 
 const PLAIN = new Set<unknown>([Object.prototype, Array.prototype, null])
 
+const TEXT_FORM: (string | symbol)[] = ['toString', inspect.custom]
+
 /** The places in a value that hold what cannot be copied, stored or sent elsewhere as it is. */
 function strangers(value: unknown, where = 'msg'): string[] {
   if (typeof value === 'function' || typeof value === 'symbol') return [`${where}: a ${typeof value}`]
@@ -21,6 +24,8 @@ function strangers(value: unknown, where = 'msg'): string[] {
   if (!PLAIN.has(prototype)) return [`${where}: a ${value.constructor.name}`]
   return Reflect.ownKeys(value).flatMap((key) => {
     const held = Object.getOwnPropertyDescriptor(value, key)!
+    // The text form of a cause: no copy takes it along.
+    if (!held.enumerable && TEXT_FORM.includes(key)) return []
     const place = `${where}.${String(key)}`
     return 'get' in held || typeof key === 'symbol' ? [`${place}: hidden`] : strangers(held.value, place)
   })
@@ -99,8 +104,9 @@ async function loadedBy({ url }: NodeRed): Promise<Loaded> {
 
 const posix = (file: string): string => file.replaceAll('\\', '/')
 
-/** What sends; the proxy's rules are a page of text, and the config node has them at hand. */
-const SENDS = /^dist\/src\/(sandbox|redox|message|auth|file|transport\/(?!proxy\.js))/
+/** What sends; the rules of the proxy, the labels of the fields and the counting of keys are a page of text each. */
+const SENDS =
+  /^dist\/src\/(sandbox|redox|message\/(?!(?:labels|json)\.js)|auth|file|transport\/(?!proxy\.js))/
 
 describe('a Node-RED with the package', function () {
   this.timeout(60_000)

@@ -337,8 +337,8 @@ describe('messages that lack something', () => {
   const document = (part: string): string[] =>
     ['DocumentType', 'DocumentID', 'Provider'].map((name) => `${part}.${name}`)
   const LACKING: [SendNode, Settings, string[]][] = [
-    [NOTE, {}, ['Meta.Destinations', 'Patient', ...document('Note')]],
-    [MEDIA, {}, ['Meta.Destinations', 'Patient', ...document('Media')]],
+    [NOTE, { documentIdType: 'str' }, ['Meta.Destinations', 'Patient', ...document('Note')]],
+    [MEDIA, { documentIdType: 'str' }, ['Meta.Destinations', 'Patient', ...document('Media')]],
     [RESULTS, {}, ['Meta.Destinations', 'Patient', 'Orders[0].ID', 'Orders[0].Results[0].Code']],
     [FHIR_RESULT, { destination: 'x' }, ['entry[1].resource.code (DiagnosticReport)', 'entry']],
     [

@@ -539,7 +539,10 @@ describe('a note of text', () => {
     [
       'the data object',
       { fileFrom: 'none' },
-      { ...fileMessage('not this'), data: { Note: { ContentType: 'Plain Text', FileContents: text } } },
+      {
+        ...fileMessage('not this'),
+        data: { Note: { DocumentID: 'D-1', ContentType: 'Plain Text', FileContents: text } },
+      },
       text,
     ],
     [
