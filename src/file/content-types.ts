@@ -156,10 +156,13 @@ export function lacksSignature(contentType: string, head: Buffer): boolean {
   return found === undefined || !(proofs ?? [type]).includes(canonicalType(found))
 }
 
-/** Whether a file's type means UTF-8 text, but its first bytes are none. Of a type with a charset: false. */
+/** Whether a content type names an encoding of text that is not UTF-8: any bytes may be such text. */
+export const hasOtherCharset = (contentType: string): boolean => /;\s*charset=(?!"?utf-?8)/i.test(contentType)
+
+/** Whether a file's type means UTF-8 text, but its first bytes are none. */
 export const lacksText = (contentType: string, head: Buffer): boolean =>
   isTextType(canonicalType(contentType)) &&
-  !/;\s*charset=(?!"?utf-?8)/i.test(contentType) &&
+  !hasOtherCharset(contentType) &&
   !looksLikeText(head, isWhole(head)) &&
   !(head[0] === 0xff && head[1] === 0xfe) &&
   !(head[0] === 0xfe && head[1] === 0xff)

@@ -6,6 +6,7 @@ import { decodeDataUri, decodeInLines, type DataUri } from './base64'
 import {
   contentTypeOfName,
   extensionOfName,
+  hasOtherCharset,
   HEAD_LENGTH,
   lacksSignature,
   lacksText,
@@ -118,8 +119,11 @@ function assertMeant(head: Buffer, { where, filename = '', contentType }: FileHi
   const declared = contentType !== undefined && !saysNothing(contentType) ? contentType : undefined
   const hasEnding = extensionOfName(name) !== undefined
   if (sniffContentType(head) === undefined && declared === undefined && !hasEnding) throw noFile(text, where)
+  // A name tells no encoding: what is declared does.
+  const isOtherText = declared !== undefined && hasOtherCharset(declared)
   for (const type of [declared, contentTypeOfName(name)]) {
-    if (type === undefined || !(lacksSignature(type, head) || lacksText(type, head))) continue
+    if (type === undefined) continue
+    if (!lacksSignature(type, head) && (isOtherText || !lacksText(type, head))) continue
     throw looksLikePath(text)
       ? noFile(text, where)
       : badInput(

@@ -59,7 +59,10 @@ describe('limits', () => {
 
   it('a file that the data bring embedded has to be smaller than 10 MB, too', async () => {
     const note = (size: number): Settings => ({
-      Note: { FileName: 'a.pdf', FileType: 'PDF', FileContents: sizedFile(size).toString('base64') },
+      Note: {
+        DocumentID: 'D-1',
+        ...{ FileName: 'a.pdf', FileType: 'PDF', FileContents: sizedFile(size).toString('base64') },
+      },
     })
     const flow = await start(NOTE, { fileFrom: 'none' })
     await flow.send({ data: note(10 * MB - 1) })
