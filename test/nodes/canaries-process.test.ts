@@ -102,17 +102,17 @@ describe('canaries in a process', function () {
     const said = [...known, DOCUMENT, JSON.stringify(MESSAGE)]
     answer = { status: 400, body: { Meta: { Errors: said.slice(0, 15).map((Text) => ({ Text })) } } }
     await press(MESSAGE)
-    await says(/was rejected/)
+    await says(/Rejected by Redox/)
     answer = { status: 502, body: `<h1>${said.join()}</h1>` }
     await press(MESSAGE)
-    await says(/not available/)
+    await says(/Redox is unavailable/)
     answer = reset
     await press(MESSAGE)
-    await says(/connection broke/)
+    await says(/connection lost/)
     await press({ ...MESSAGE, payload: `${DOCUMENT}%` })
     await says(/base64/)
     await press({ ...MESSAGE, dob: PERSON.last })
-    await says(/DOB/)
+    await says(/Birth date/)
     answer = silence
     await press(MESSAGE)
     await sleep(200)

@@ -268,7 +268,7 @@ describe('a data object under the fields', () => {
       const error = await (
         await start(node, { fileFrom: 'none' })
       ).fail({ ...fileMessage(), data: given }, 'REDOX_INVALID_MESSAGE')
-      assert.match(error.message, /(FileContents|Value|presentedForm\[0\]\.url).*: is a URL/)
+      assert.match(error.message, / is a URL.*\((.*FileContents|.*Value|.*presentedForm\[0\]\.url)\)/)
       assert.doesNotMatch(error.message, /evil/)
     }
     assert.deepEqual((await sandbox()).requests, [])
