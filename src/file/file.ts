@@ -111,7 +111,7 @@ function withUri(hints: FileHints, contentType: string | undefined, name: string
 
 /**
  * Nearly any word is base64 of something: a text is a file only when its bytes prove a type, or when its name or
- * declared type says what it is. They must not say otherwise: `msg.filename` often outlives its `msg.payload`.
+ * declared type says what it is. They must not say otherwise: `msg.filename` is often left over from an earlier file.
  */
 function assertMeant(head: Buffer, { where, filename = '', contentType }: FileHints, text: string): void {
   const name = cleanFileName(filename, where)
