@@ -29,7 +29,7 @@ const BURST_MEGABYTES = 600
 const LONGEST_SECONDS = 1200
 
 // How each fault ends when it hits a request that sends a message, by SAFETY.md and not by the client's table.
-// An answer that is late comes after the time-out.
+// An answer that is late comes after the timeout.
 const UNKNOWN = [
   ...['500', '504', '408', '504-after-accept', 'reset-before-body', 'reset-mid-body', 'reset-after-body'],
   ...['reset-after-accept', 'half-open', 'late=15', 'cut-short', 'truncated-json', 'not-json'],

@@ -164,10 +164,10 @@ async function digestOf({ files: [file], text }: Content, deletes: boolean): Pro
   if (file?.sha256 !== undefined) return file.sha256
   throw badInput(
     deletes
-      ? 'Document ID is missing: it is set to be made from the file, and a Delete has no file. Give the document ID of ' +
+      ? 'Document ID is missing: it is set to be made from the file, and a Delete has no file. Provide the document ID of ' +
           'the document to delete.'
       : 'Document ID is missing: it is set to be made from the file, but there is no file, or only a reference without ' +
-          'sha256. Give the file, the reference of a redox-upload node, or a document ID.',
+          'sha256. Provide the file, the reference of a redox-upload node, or a document ID.',
   )
 }
 
@@ -179,6 +179,6 @@ function destinationIds(value: unknown): string[] {
   return list.map((item) => {
     const id: unknown = typeof item === 'object' && item !== null ? (item as { ID?: unknown }).ID : item
     if (typeof id === 'string' && id !== '') return id
-    throw badInput('Destination is not an ID. Give an ID, a list of IDs, or a list of objects with an ID.')
+    throw badInput('Destination is not an ID. Provide an ID, a list of IDs, or a list of objects with an ID.')
   })
 }

@@ -159,7 +159,7 @@ export class Inputs {
     if (value === undefined || typeof value === 'string') return value
     if (typeof value === 'number' || typeof value === 'boolean') return String(value)
     throw badInput(
-      `${labelOf(name)} is not text: ${this.where(name)} is ${Array.isArray(value) ? 'an array' : `an ${typeof value}`}. Give text.`,
+      `${labelOf(name)} is not text: ${this.where(name)} is ${Array.isArray(value) ? 'an array' : `an ${typeof value}`}. Provide text.`,
     )
   }
 

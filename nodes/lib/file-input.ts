@@ -48,7 +48,7 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
   if (!Array.isArray(value)) return [await takeOne(task, value, hints, from)]
   if (!several)
     throw badInput(
-      `Array instead of one file: ${hints.where} is an array, and this node takes one file. Split it first, or give one element, e.g. ${hints.where}[0].`,
+      `Array instead of one file: ${hints.where} is an array, and this node takes one file. Split it first, or provide one element, e.g. ${hints.where}[0].`,
     )
   if (value.length === 0) throw badInput(`File is missing: ${hints.where} is an empty array.`)
   const files: MessageFile[] = []

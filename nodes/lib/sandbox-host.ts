@@ -91,7 +91,7 @@ function destinationIds(list: string): string[] {
   const ids = list.split(/[\s,;]+/).filter((id) => id !== '')
   if (ids.every((id) => UUID.test(id))) return ids
   const message =
-    'Subscribed destinations are not valid: not all of it are destination IDs (UUIDs). Give one ID per line in the connection, or ' +
+    'Subscribed destinations are not valid: some of them are not destination IDs (UUIDs). Enter one ID per line in the connection, or ' +
     'leave the field empty to subscribe all destinations.'
   throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'subscribed' })
 }

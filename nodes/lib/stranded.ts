@@ -129,7 +129,7 @@ function log(RED: NodeAPI, name: string, { waiting, parked, code }: ListedStore)
   const text =
     code === undefined
       ? `redox: no connection delivers the ${waiting + parked} accepted messages (waiting ${waiting}, parked ${parked}) in ` +
-        `the store ${name}. Give them to a connection, or discard them in the Redox outbox.`
+        `the store ${name}. Assign them to a connection, or discard them in the Redox outbox.`
       : `redox: the store ${name} belongs to no connection and cannot be opened: ${code}.`
   if (logged.get(name) === text) return
   logged.set(name, text)

@@ -138,7 +138,7 @@ function ids({
   messageId,
   traceId,
 }: Pick<RedoxErrorDetail, 'logIds' | 'messageId' | 'traceId'>): string {
-  if (logIds.length > 0) return `, log id ${logIds.join(', ')}`
-  if (messageId !== undefined) return `, message id ${messageId}`
-  return traceId === undefined ? '' : `, trace id ${traceId}`
+  if (logIds.length > 0) return `, log ID ${logIds.join(', ')}`
+  if (messageId !== undefined) return `, message ID ${messageId}`
+  return traceId === undefined ? '' : `, trace ID ${traceId}`
 }

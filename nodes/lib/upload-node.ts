@@ -12,7 +12,7 @@ export async function prepareUpload(task: Task): Promise<Prepared> {
   const [file] = await takeFiles(task, false)
   if (file === undefined || file.kind === 'reference') {
     throw badInput(
-      `Not a file to upload: ${inputs.where('file')} is a reference to a file that was uploaded before. Give the file itself.`,
+      `Not a file to upload: ${inputs.where('file')} is a reference to a file that was uploaded before. Provide the file itself.`,
     )
   }
   return { kind: 'upload', file, uploadKind }

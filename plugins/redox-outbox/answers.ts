@@ -157,11 +157,11 @@ const DECISION_FIELDS =
   '"action": "resend", "mark-delivered", "discard" or "extend", "reason": up to 200 characters, on one line, ' +
   `"hours": with extend only, up to ${MOST_HOURS}`
 const OTHER_ACCOUNT =
-  '. With "otherAccount": true, messages are sent with another account than the one they were accepted for.'
+  '. With "otherAccount": true, messages are sent through a different account from the one that they were accepted for.'
 
 const ASKED = {
   messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
-  content: 'Give a reason: up to 200 characters, on one line.',
+  content: 'Provide a reason: up to 200 characters, on one line.',
   decide: `Send application/json: { ${DECISION_FIELDS} }${OTHER_ACCOUNT}`,
   count: `Use the parameters ${FILTERS}, and action.`,
   decisions:
@@ -181,7 +181,7 @@ const ASKED = {
 function deliveryOf(connection: string): Delivery {
   const found = deliveries.get(connection)
   if (found) return found
-  throw new Refusal(404, 'not_found', 'No redox-config node with this id uses durable delivery.')
+  throw new Refusal(404, 'not_found', 'No redox-config node with this ID uses durable delivery.')
 }
 
 const outboxOf = ({ connection }: Question): Outbox => openOutboxOf(connection)
@@ -199,7 +199,7 @@ function openOutboxOf(connection: string): Outbox {
 async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> {
   const [found] = await store.find({ id, limit: 1 })
   if (found) return found
-  throw new Refusal(404, 'not_found', 'There is no message with this id. It may have been removed.')
+  throw new Refusal(404, 'not_found', 'There is no message with this ID. It may have been removed.')
 }
 
 // ---- Answers --------------------------------------------------------------------------------------------
@@ -292,8 +292,7 @@ export const ANSWERS = {
   stranded: async ({ id, body, who }: Question): Promise<Answer> => {
     const asked = read(STRANDED, body, ASKED.stranded)
     const store = strandedStores.get(id)
-    if (!store)
-      throw new Refusal(404, 'not_found', 'There is no store with this name that is without a connection.')
+    if (!store) throw new Refusal(404, 'not_found', 'No store without a connection has this name.')
     const by = { who, reason: asked.reason }
     if (asked.action === 'discard')
       return { status: 200, body: { discarded: await discardStranded(store, by) } }

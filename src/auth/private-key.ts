@@ -70,13 +70,13 @@ function fromPem(text: string): SigningKey {
   const match =
     /-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped) ??
     /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
-  if (!match) throw invalid('the PEM is cut short, because its END line is missing. Copy all of it again.')
+  if (!match) throw invalid('the PEM is incomplete, because its END line is missing. Copy all of it again.')
   const [, label, content] = match as unknown as [string, string, string]
   if (label.includes('REQUEST')) throw invalid(`it is a certificate request. ${OTHER_HALF}`)
   if (label.includes('PUBLIC')) throw invalid(PUBLIC)
   if (label.includes('CERTIFICATE')) throw invalid(CERTIFICATE)
   if (label.includes('ENCRYPTED') || content.includes('ENCRYPTED')) throw invalid(ENCRYPTED)
-  return fromDer(Buffer.from(content, 'base64'), 'the PEM is damaged or cut short. Copy all of it again.')
+  return fromDer(Buffer.from(content, 'base64'), 'the PEM is damaged or incomplete. Copy all of it again.')
 }
 
 const OTHER_HALF = 'Paste the private key that it was made with.'
@@ -150,7 +150,7 @@ function fromJwk(value: unknown): SigningKey {
   if (!isObject(value) || typeof value.kty !== 'string')
     throw invalid('it is JSON, but not a JWK (it has no "kty"). Paste only the PEM or the JWK.')
   const { kty, kid } = value
-  if (kty !== 'RSA' && kty !== 'EC') throw invalid(`${KINDS} The JWK has another "kty".`)
+  if (kty !== 'RSA' && kty !== 'EC') throw invalid(`${KINDS} The JWK has a different "kty".`)
   if (value.d === undefined) throw invalid('the JWK is a public key (it has no "d"). Paste the private one.')
   const key = attempt(() => createPrivateKey({ key: completed(value), format: 'jwk' }))
   if (key === undefined) throw invalid('the JWK is damaged. Copy all of it again.')
@@ -159,7 +159,7 @@ function fromJwk(value: unknown): SigningKey {
 
 // ---- What Redox takes -----------------------------------------------------------------------------------
 
-const KINDS = 'Redox takes RSA keys (RS384) and EC keys on the curve P-384 (ES384).'
+const KINDS = 'Redox accepts RSA keys (RS384) and EC keys on the curve P-384 (ES384).'
 
 function algorithmOf(key: KeyObject): SigningKey['algorithm'] {
   if (key.asymmetricKeyType === 'rsa') {

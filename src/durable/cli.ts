@@ -34,9 +34,9 @@ Maintains the stores of durable delivery. Stop every Node-RED that uses them fir
   <filter>             --state <state> --code <code> --destination <lane> --search <id> --since <time>
                        --till <time>. Messages must match all that are given. resend skips messages that
                        may have arrived, unless --code is REDOX_OUTCOME_UNKNOWN
-  <store>              embedded:<id> or postgresql:<id>, with the id of the redox-config node
+  <store>              embedded:<id> or postgresql:<id>, with the ID of the redox-config node
   --user-dir <folder>  Node-RED's user directory (default: ~/.node-red)
-  --reason <text>      the reason, which is kept in the record; up to 200 characters
+  --reason <text>      the reason, which is kept in the audit log; up to 200 characters
   --help               prints this text
 
 Keys and addresses are secrets. Set them in the environment, or the command asks for them:
@@ -86,7 +86,7 @@ function requestOf(args: string[]): Request | 'help' {
 function filterOf({ state, code, destination, search, since, till }: Options): Filter {
   const known = STATES.find((one) => one === state)
   if (state !== undefined && known === undefined)
-    throw new Error(`Not a state: ${state}. Use one of ${STATES.join(', ')}.`)
+    throw new Error(`Unknown state: ${state}. Use one of ${STATES.join(', ')}.`)
   return {
     ...(known !== undefined && { state: known }),
     ...(code !== undefined && { code }),
@@ -106,7 +106,7 @@ function numberOf(text: string, option: string): number {
 function timeOf(text: string, option: string): number {
   const time = Date.parse(text)
   if (Number.isFinite(time)) return time
-  throw new Error(`${option} is not a time like 2026-11-28T08:00:00Z: ${text}`)
+  throw new Error(`${option} is not a time such as 2026-11-28T08:00:00Z: ${text}`)
 }
 
 const COMMANDS: Record<string, { stores: number; run: (request: Request) => Promise<boolean> }> = {
@@ -242,7 +242,7 @@ async function ask(label: string): Promise<string> {
 
 function assertReason(reason: string): void {
   if (!/^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u.test(reason.trim()))
-    throw new Error('Give a --reason: up to 200 characters, on one line.')
+    throw new Error('Set --reason: up to 200 characters, on one line.')
 }
 
 async function main(): Promise<void> {

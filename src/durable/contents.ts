@@ -182,7 +182,7 @@ async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buff
     yield piece
   }
   if (hash.digest('hex') !== sha256)
-    throw badInput('File changed while it was stored. Send it when it is complete.')
+    throw badInput('File changed while it was being stored. Send it when it is complete.')
 }
 
 const MARK = 'mark'

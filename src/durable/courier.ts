@@ -523,7 +523,7 @@ function interrupted({ operation, body }: PreparedMessage): RedoxError {
 const late = ({ operation }: PreparedMessage): RedoxError =>
   new RedoxError(
     'REDOX_TIMEOUT',
-    `Time is over: the message (${operation}) was not sent in the time that the connection allows. Send it again in the outbox, or discard it.`,
+    `Time is up: the message (${operation}) was not sent in the time that the connection allows. Send it again in the outbox, or discard it.`,
     { operation },
   )
 
@@ -540,9 +540,9 @@ function otherAccount({ environment }: Pick<Parcel, 'environment'>, now: Deliver
   const names = environment === now.environment ? '' : ` (then ${environment}, now ${now.environment})`
   return new RedoxError(
     'REDOX_OTHER_ACCOUNT',
-    `Other account: the message was accepted for another account than the connection has now${names}. The hosts, the ` +
-      'environment, the source ID, the client ID or the legacy API key changed, or another Node-RED shares the store. ' +
-      'Set them back and send the message again in the outbox, send it with this account there, or discard it. ' +
+    `Other account: the message was accepted for a different account from the one that the connection has now${names}. The hosts, the ` +
+      'environment, the source ID, the client ID or the legacy API key changed, or another Node-RED instance shares the store. ' +
+      'Restore them and send the message again in the outbox, send it through the current account, or discard it. ' +
       'Nothing was sent.',
   )
 }

@@ -208,7 +208,7 @@ const termsOf = (
 
 function deadlineIn(hours: number, now: number): number {
   if (hours > 0 && hours <= MOST_HOURS) return Math.ceil(now + hours * AN_HOUR_MS)
-  throw new RedoxError('REDOX_BAD_INPUT', `Hours are not valid: give a number above 0, up to ${MOST_HOURS}.`)
+  throw new RedoxError('REDOX_BAD_INPUT', `Hours are not valid: use a number above 0, up to ${MOST_HOURS}.`)
 }
 
 const decide = (
@@ -231,6 +231,6 @@ const isDecided = (...about: Parameters<typeof decide>): Promise<boolean> =>
 const otherAccount = (): RedoxError =>
   new RedoxError(
     'REDOX_OTHER_ACCOUNT',
-    'Other account: the message was accepted for another account than the connection has now. Set the connection back, ' +
+    'Other account: the message was accepted for a different account from the one that the connection has now. Restore the previous connection settings, ' +
       'or send "otherAccount": true to send it with this account.',
   )

@@ -28,7 +28,7 @@ export const notInPlace = (): RedoxError =>
 export const gone = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'Store is missing, or a part of it, although this connection had one. If it is on a separate volume, mount it. ' +
+    'Store is missing, or part of it is, although this connection had one. If it is on a separate volume, mount it. ' +
       WAY_OUT,
   )
 

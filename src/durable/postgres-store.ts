@@ -777,7 +777,7 @@ const upgradeFrom = (version: number): string =>
 const messageLost = (id: string): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
-    `Message has changed: the message ${id} was removed, or its state is another one. Look at it again.`,
+    `Message has changed: the message ${id} was removed, or its state has changed. Look at it again.`,
   )
 
 const fileLost = (): RedoxError =>
@@ -787,7 +787,7 @@ const fileLost = (): RedoxError =>
 const mayNotSetUp = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
-    'The PostgreSQL of the store does not allow its user to make the schema "redox": grant it CREATE on the database, ' +
+    'PostgreSQL store does not allow its user to create the schema "redox": grant it CREATE on the database, ' +
       'or let a user who has it start first, see docs/operations.md.',
     { fault: INSUFFICIENT_PRIVILEGE },
   )
@@ -797,7 +797,7 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     'ERR_INVALID_URL',
     'REDOX_STORE_UNAVAILABLE',
-    'is not understood: it has to look like postgres://user:password@host:5432/database, with special characters of the password percent-encoded',
+    'has a URL that cannot be read: use the form postgres://user:password@host:5432/database, with special characters of the password percent-encoded',
   ],
   [
     'ENOENT',
@@ -827,7 +827,7 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
     'REDOX_STORE_UNAVAILABLE',
     `has no free connection: each process needs up to ${CONNECTIONS}, see its max_connections`,
   ],
-  ['53100', 'REDOX_STORE_FULL', 'has a full disk: free some space. No accepted message is lost'],
+  ['53100', 'REDOX_STORE_FULL', 'has no free disk space: free some. No accepted message is lost'],
   ['57014', 'REDOX_STORE_UNAVAILABLE', 'did not answer in time: check its load, locks and timeouts'],
   [
     '55P03',
@@ -848,16 +848,16 @@ function failure(error: unknown, place: string): RedoxError {
   const code = codeOf(error)
   const known = FAILURES.find(([start]) => code?.startsWith(start))
   const detail = code === undefined ? {} : { fault: code }
-  if (known) return new RedoxError(known[1], `PostgreSQL of the store${place} ${known[2]}.`, detail)
+  if (known) return new RedoxError(known[1], `PostgreSQL store${place} ${known[2]}.`, detail)
   const trouble = parameterTrouble(error) ?? tlsTrouble(error, code)
   if (trouble)
-    return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL of the store${place} ${trouble}.`, detail)
+    return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL store${place} ${trouble}.`, detail)
   const isAnswer =
     /^(?!E)[0-9A-Z]{5}$/.test(code ?? '') && !CONNECTION_CLASSES.some((start) => code?.startsWith(start))
   const text = isAnswer
     ? `answered with the error ${code}: see its log`
     : `cannot be reached${code === undefined ? '' : ` (${code})`}: check that it runs, and the host and port of its URL`
-  return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL of the store${place} ${text}.`, detail)
+  return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL store${place} ${text}.`, detail)
 }
 
 /** PgBouncer has no code for it. */

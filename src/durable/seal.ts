@@ -152,6 +152,6 @@ function* piecesOf(bytes: Buffer): Generator<Buffer> {
 const unreadable = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
-    'Store cannot be decrypted: its content was changed, or encrypted with another key. Set the store key in the ' +
+    'Store cannot be decrypted: its content was changed, or encrypted with a different key. Set the store key in the ' +
       'connection to the key that encrypted it.',
   )

@@ -76,7 +76,9 @@ const DATA_URI = /^data:((?:[^,"]|"[^"]*")*),/i
 export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> {
   const [start, described] = DATA_URI.exec(uri.slice(0, LONGEST_HEADER)) ?? []
   if (start === undefined || described === undefined)
-    throw badInput(`data: URI is not valid: that in ${where} has no comma. Correct it, or give a Buffer.`)
+    throw badInput(
+      `data: URI is not valid: the one in ${where} has no comma. Correct it, or provide a Buffer.`,
+    )
   const [type = '', ...parameters] = parametersOf(described)
   const isBase64 = parameters.some((one) => /^base64$/i.test(one))
   const content = part(uri, start.length, uri.length)
@@ -97,7 +99,7 @@ async function declaredBase64(text: Text, where: string): Promise<Buffer> {
   const bytes = await decodeSlices(withoutEscapes(text, where))
   if (bytes !== undefined) return bytes
   throw badInput(
-    `data: URI is damaged: that in ${where} is not base64 to its end. Correct it, or give a Buffer.`,
+    `data: URI is damaged: the one in ${where} is not valid base64. Correct it, or provide a Buffer.`,
   )
 }
 
@@ -145,11 +147,11 @@ const PERCENT = 0x25
 function octetsOf(text: string, where: string): Buffer {
   if (/%(?![0-9a-f]{2})/i.test(text))
     throw badInput(
-      `data: URI is damaged: that in ${where} has broken percent-encoding. Correct it, or give a Buffer.`,
+      `data: URI is damaged: the one in ${where} has broken percent-encoding. Correct it, or provide a Buffer.`,
     )
   // UTF-8 cannot carry half a surrogate pair: it would become another character.
   if (/\p{Surrogate}/u.test(text))
-    throw badInput(`data: URI is not valid: that in ${where} has a lone surrogate. Percent-encode it.`)
+    throw badInput(`data: URI is not valid: the one in ${where} has a lone surrogate. Percent-encode it.`)
   const octets = Buffer.from(text, 'utf8')
   let used = 0
   for (let at = 0; at < octets.length; at++) {

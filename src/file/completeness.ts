@@ -61,7 +61,7 @@ function* examinePdf(head: Buffer, size: number): Examination<Findings> {
   return {
     ...(!isMarked && { cutShort: 'its last 64 KB have neither %%EOF nor startxref' }),
     signs: [
-      ...(isMarked && !near.includes('%%EOF') ? ['seems to be cut short: %%EOF is missing at its end'] : []),
+      ...(isMarked && !near.includes('%%EOF') ? ['seems to be truncated: %%EOF is missing at its end'] : []),
       ...(isEncrypted ? ['is encrypted: the receiver may not be able to open or store it'] : []),
     ],
   }

@@ -17,11 +17,11 @@ import type { FileDescription, FileHints, IntakeResult } from './types'
 export function cleanFileName(name: string, where: string): string {
   if (name.length > LONGEST_NAME)
     throw badInput(
-      `File name is too long: that of ${where} has more than ${LONGEST_NAME} characters. Give a short name.`,
+      `File name is too long: the name of ${where} has more than ${LONGEST_NAME} characters. Use a shorter name.`,
     )
   if (/\p{Cc}/u.test(name)) {
     throw badInput(
-      `File name is not valid: that of ${where} has control characters, such as a line break. Give a plain name.`,
+      `File name is not valid: the name of ${where} contains control characters, such as a line break. Use a plain name.`,
     )
   }
   const base = plainName(name).split(/[\\/]/).pop()!.trim()
@@ -62,7 +62,7 @@ export function* describe(head: Buffer, size: number, hints: FileHints): Examina
     description,
     warnings: [...warnings, ...signs.map((sign) => `${what} ${sign}`)],
     ...(cutShort !== undefined && {
-      cutShort: `File is cut short: ${cutShort} (${what.replace('The', 'the')})`,
+      cutShort: `File is truncated: ${cutShort} (${what.replace('The', 'the')})`,
     }),
   }
 }
@@ -76,7 +76,7 @@ function classify(head: Buffer, hints: FileHints): Omit<Described, 'cutShort'> {
   const declared = hints.contentType
   if (declared !== undefined && (declared.length > LONGEST_TYPE || !isContentType(declared))) {
     throw badInput(
-      `Content type is not valid: that of ${hints.where} is not a MIME type. Give one like application/pdf, or leave it empty.`,
+      `Content type is not valid: the type of ${hints.where} is not a MIME type. Use one such as application/pdf, or leave it empty.`,
     )
   }
   const detected = detectContentType(head, given || undefined, declared)

@@ -53,7 +53,7 @@ export async function decodeText(given: Text, encoding: Encoding, where: string)
   const found = await (encoding === 'hex' ? wholeHex(text) : decodeLoosely(text))
   if (found !== undefined) return { bytes: found }
   throw badInput(
-    `File is damaged: ${where} begins as ${encoding}, but does not end as ${encoding}. Give the bytes of the file as a Buffer.`,
+    `File is damaged: ${where} begins as ${encoding}, but does not end as ${encoding}. Provide the bytes of the file as a Buffer.`,
   )
 }
 
@@ -108,7 +108,7 @@ export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentTy
     WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ?? disguiseOf(bytes, /[/+]json\b/i.test(type))
   if (wrapper === undefined) return
   throw badInput(
-    `File is wrapped: ${where} is ${wrapper}, and the file is inside it. Extract the file before this node, and give its bytes as a Buffer.`,
+    `File is wrapped: ${where} is ${wrapper}, and the file is inside it. Extract the file before this node, and provide its bytes as a Buffer.`,
   )
 }
 

@@ -91,7 +91,7 @@ function assertWithin(length: number, { where, most = Infinity, isText }: FileHi
   if (length <= (isText ? most : most * CHARACTERS_PER_BYTE + MARGIN)) return
   throw tooLarge(
     `File too large: ${where} is text of ${formatSize(length)}, and the connection allows files of ` +
-      `${formatSize(most)}. Make the file smaller, or give it as a Buffer or a path.`,
+      `${formatSize(most)}. Make the file smaller, or provide it as a Buffer or a path.`,
   )
 }
 
@@ -112,7 +112,7 @@ function withUri(hints: FileHints, contentType: string | undefined, name: string
 
 /**
  * Nearly any word is base64 of something: a text is a file only when its bytes prove a type, or when its name or
- * declared type says what it is. They must not say otherwise: `msg.filename` often outlives its `msg.payload`.
+ * declared type says what it is. They must not say otherwise: `msg.filename` is often left over from an earlier file.
  */
 function assertMeant(head: Buffer, { where, filename = '', contentType }: FileHints, text: string): void {
   const name = cleanFileName(filename, where)
@@ -127,7 +127,7 @@ function assertMeant(head: Buffer, { where, filename = '', contentType }: FileHi
     throw looksLikePath(text)
       ? noFile(text, where)
       : badInput(
-          `Text is not ${plainType(type)}, although the content type or the file name of ${where} says so. Give the ` +
+          `Text is not ${plainType(type)}, although the content type or the file name of ${where} says so. Provide the ` +
             'file as a Buffer, or correct its name or type. msg.filename may be left over from another file.',
         )
   }
@@ -213,7 +213,7 @@ async function unwrap(given: Buffer, hints: FileHints, decodings: number): Promi
   }
   if (decodings === MOST_DECODINGS)
     throw badInput(
-      `File is encoded too often: ${where} is encoded more than twice (last ${encoding}). Give the bytes of the file as a Buffer.`,
+      `File is encoded too often: ${where} is encoded more than twice (last ${encoding}). Provide the bytes of the file as a Buffer.`,
     )
   assertWithin(given.length, hints)
   const { bytes, contentType, name } = await decode(given, encoding, where)
@@ -269,7 +269,7 @@ export async function readText(file: FileSource, where: string): Promise<string>
   } catch (error) {
     if (error instanceof RedoxError) throw error
     throw badInput(
-      `Text is not UTF-8: ${where} cannot be sent as text. Convert it to UTF-8, or send it as Base64 Encoded.`,
+      `Text is not UTF-8: ${where} cannot be sent as text. Convert it to UTF-8, or set "Note format" to "Base64 Encoded".`,
     )
   }
 }
@@ -281,7 +281,7 @@ export async function readText(file: FileSource, where: string): Promise<string>
 export function asText(text: string, where: string): string {
   if (text.includes('\0'))
     throw badInput(
-      `Text has NUL characters: ${where} is not text, or it is UTF-16. Convert it to UTF-8, or send it as Base64 Encoded.`,
+      `Text has NUL characters: ${where} is not text, or it is UTF-16. Convert it to UTF-8, or set "Note format" to "Base64 Encoded".`,
     )
   return text.startsWith('\ufeff') ? text.slice(1) : text
 }

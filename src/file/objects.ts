@@ -40,7 +40,7 @@ export function fileObjectOf(value: unknown, where: string): FileObject {
   } catch (error) {
     if (error instanceof Error && error.name === 'RedoxError') throw error
     throw badInput(
-      `Object cannot be read: a property of ${where} throws an error. Give the file as a Buffer.`,
+      `Object cannot be read: a property of ${where} throws an error. Provide the file as a Buffer.`,
     )
   }
 }
@@ -105,14 +105,14 @@ const describeKind = (value: unknown): string =>
       : `a ${typeof value}`
 
 const ADVICE =
-  'Give a Buffer, base64 text, a data: URI, or the file reference of a redox-upload node. A file that was uploaded to ' +
+  'Provide a Buffer, base64 text, a data: URI, or the file reference of a redox-upload node. A file that was uploaded to ' +
   'an "http in" node is in msg.req.files[0].buffer.'
 
 function adviceFor(value: unknown): string {
   if (typeof value !== 'object' || value === null) return ADVICE
   const object = value as Record<string, unknown>
   if (typeof object.arrayBuffer === 'function')
-    return 'Give its bytes: Buffer.from(await file.arrayBuffer()) in a Function node.'
+    return 'Provide its bytes: Buffer.from(await file.arrayBuffer()) in a Function node.'
   if (typeof object.path === 'string' || typeof object.filepath === 'string')
     return `It has a path: set "Read file from" to a path on this machine, and the File field to that property. ${ADVICE}`
   if (typeof object.pipe === 'function') return `It is a stream: collect it in a Buffer first. ${ADVICE}`

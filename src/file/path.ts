@@ -68,7 +68,8 @@ type Look = BigIntStats
 /** By its name, without opening it: the program that writes it may have it for itself. */
 async function lookAt(real: string, hints: FileHints): Promise<Look> {
   const found = await lstat(real, { bigint: true }).catch(unreadable)
-  if (!found.isFile()) throw badInput(`Path is not a regular file (${hints.where}). Give the path of a file.`)
+  if (!found.isFile())
+    throw badInput(`Path is not a regular file (${hints.where}). Provide the path of a file.`)
   return found
 }
 
@@ -147,7 +148,7 @@ const STATE = [...CONTENT, 'ctimeNs'] as const
 
 const stillWritten = ({ where }: FileHints): Error =>
   badInput(
-    `File is still being written: it changed for 60 s (path in ${where}). Send it when it is complete. Let the program ` +
+    `File is still being written: it kept changing for 60 s (path in ${where}). Send it when it is complete. Let the program ` +
       'that writes it move it into the folder at the end.',
   )
 

@@ -25,7 +25,7 @@ export interface AttachmentPlace {
 
 const shape = (text: string): Error =>
   badInput(
-    `Attachment path is not valid: "${text}". Write e.g. presentedForm[] or DocumentReference.content[].attachment.`,
+    `Attachment path is not valid: "${text}". Use, for example, presentedForm[] or DocumentReference.content[].attachment.`,
   )
 
 /** @throws RedoxError REDOX_BAD_INPUT */
@@ -71,7 +71,7 @@ export function attachmentPaths(resource: JsonObject, place: AttachmentPlace, co
     }
     if (isFilled(getAt(resource, place.element)))
       throw badInput(
-        'Attachment is already filled: it has data or a url. Remove them, or name another place in the Attachment path field.',
+        'Attachment is already filled: it has data or a url. Remove them, or enter a different place in the Attachment path field.',
       )
     return [place.element]
   }

@@ -13,7 +13,7 @@ const dateTime = z
   .regex(
     /^\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)([.,]\d+)?)?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)$/,
     {
-      message: 'Write it like 2026-01-31T10:00:00.000Z.',
+      message: 'Use a format such as 2026-01-31T10:00:00.000Z.',
       abort: true,
     },
   )
@@ -23,7 +23,7 @@ const uuid = z
   .string()
   .regex(
     /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-    'Give the ID (a UUID) from the Redox dashboard, not the slug.',
+    'Enter the ID (a UUID) from the Redox dashboard, not the slug.',
   )
 
 const address = z
@@ -74,7 +74,7 @@ const patient = z.looseObject({
       LastName: text,
       DOB: z
         .string()
-        .regex(/^\d{4}-\d{2}-\d{2}$/, { message: 'Write it as YYYY-MM-DD.', abort: true })
+        .regex(/^\d{4}-\d{2}-\d{2}$/, { message: 'Use the format YYYY-MM-DD.', abort: true })
         .refine(isRealDate, NO_SUCH_DATE)
         .nullish(),
       SSN: text,
@@ -187,7 +187,7 @@ const result = z
   })
   .refine(({ ValueType, FileType }) => ValueType !== 'Encapsulated Data' || !!FileType, {
     path: ['FileType'],
-    message: 'Give the file type, e.g. PDF. Encapsulated Data needs one.',
+    message: 'Provide the file type, e.g. PDF. Encapsulated Data needs one.',
   })
 
 const order = z.looseObject({

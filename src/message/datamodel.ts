@@ -94,7 +94,7 @@ function ownCopy(data: unknown): JsonObject {
   if (data === undefined || data === null) return {}
   const copy = copyJson(data, '')
   if (isObject(copy)) return copy
-  throw badInput('Data is not an object. Give an object, or leave the Data field empty.')
+  throw badInput('Data is not an object. Provide an object, or leave the Data field empty.')
 }
 
 function setMeta(
@@ -134,7 +134,7 @@ function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[
       {
         path: SOURCE_PATH,
         problem: 'is not a UUID',
-        fix: 'Give the UUID from the Redox dashboard, or leave it out.',
+        fix: 'Enter the UUID from the Redox dashboard, or leave it out.',
       },
     ]
   }
@@ -203,7 +203,7 @@ const chooseOrder: Choice = (elements, wanted, report) => {
   const several = (): void =>
     report(
       'is ambiguous: the data has several matching orders',
-      'Give the ID of one of them in the Order ID field.',
+      'Enter the ID of one of them in the Order ID field.',
     )
   for (const key of keys) {
     const named = indexesOf(elements, (order) => order[key] === wanted[key])
@@ -390,29 +390,29 @@ function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataM
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-const PATIENT_HINT = 'Fill in the Patient ID field, or give Patient.Identifiers in the data.'
+const PATIENT_HINT = 'Fill in the Patient ID field, or provide Patient.Identifiers in the data.'
 const PROVIDER_HINT = 'Fill in the Provider ID field.'
-const DOCUMENT_ID_HINT = 'Give an ID that is unique for this document. Replace and Delete need it later.'
-const FILE_TYPE_HINT = 'Give the file type, e.g. PDF.'
-const FILE_HINT = 'Set the File field, or give the content in the data.'
+const DOCUMENT_ID_HINT = 'Provide an ID that is unique for this document. Replace and Delete need it later.'
+const FILE_TYPE_HINT = 'Provide the file type, e.g. PDF.'
+const FILE_HINT = 'Set the File field, or provide the content in the data.'
 const HINTS: Record<string, string> = {
-  'Meta.Destinations': 'Give the ID of the destination in the Destination field.',
+  'Meta.Destinations': 'Enter the ID of the destination in the Destination field.',
   Patient: PATIENT_HINT,
   'Patient.Identifiers': PATIENT_HINT,
   'Patient.Identifiers[].ID': PATIENT_HINT,
-  'Patient.Identifiers[].IDType': 'Give the type of the patient ID, e.g. MR.',
+  'Patient.Identifiers[].IDType': 'Provide the type of the patient ID, e.g. MR.',
   'Note.Provider': PROVIDER_HINT,
   'Note.Provider.ID': PROVIDER_HINT,
-  'Note.DocumentType': 'Give the document type, e.g. Consent Form.',
+  'Note.DocumentType': 'Provide the document type, e.g. Consent Form.',
   'Note.DocumentID': DOCUMENT_ID_HINT,
-  'Note.OriginalDocumentID': 'Give the document ID of the note that this one replaces.',
+  'Note.OriginalDocumentID': 'Provide the document ID of the note that this one replaces.',
   'Media.Provider': PROVIDER_HINT,
   'Media.Provider.ID': PROVIDER_HINT,
-  'Media.DocumentType': 'Give the document type, e.g. Treatment Plan.',
+  'Media.DocumentType': 'Provide the document type, e.g. Treatment Plan.',
   'Media.DocumentID': DOCUMENT_ID_HINT,
-  'Media.OriginalDocumentID': 'Give the document ID of the document that this one replaces.',
+  'Media.OriginalDocumentID': 'Provide the document ID of the document that this one replaces.',
   'Media.FileType': FILE_TYPE_HINT,
-  'Media.FileName': 'Give the file name.',
+  'Media.FileName': 'Provide the file name.',
   'Note.FileContents': FILE_HINT,
   'Media.FileContents': FILE_HINT,
   'Orders[].Results': FILE_HINT,

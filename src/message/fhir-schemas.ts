@@ -21,18 +21,18 @@ const dated = (expression: string, message: string) =>
     .optional()
 const dateTime = dated(
   `^${YEAR}(-\\d{2}(-\\d{2}(${TIME})?)?)?$`,
-  'Write it like 2026-01-31 or 2026-01-31T10:00:00Z.',
+  'Use a format such as 2026-01-31 or 2026-01-31T10:00:00Z.',
 )
-const instant = dated(`^${YEAR}-\\d{2}-\\d{2}${TIME}$`, 'Write it like 2026-01-31T10:00:00Z.')
-const date = dated(`^${YEAR}(-\\d{2}(-\\d{2})?)?$`, 'Write it as YYYY-MM-DD.')
+const instant = dated(`^${YEAR}-\\d{2}-\\d{2}${TIME}$`, 'Use a format such as 2026-01-31T10:00:00Z.')
+const date = dated(`^${YEAR}(-\\d{2}(-\\d{2})?)?$`, 'Use the format YYYY-MM-DD.')
 const reference = z.looseObject({ reference: optionalText }).optional()
 const coding = z
   .looseObject({ system: optionalText, code: optionalText, display: optionalText })
-  .refine((given) => Object.keys(given).length > 0, { message: 'Give a code, or leave the coding out.' })
+  .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code, or leave the coding out.' })
 // R4 wants any content: a code, a text, or an extension such as data-absent-reason.
 const concept = z
   .looseObject({ coding: z.array(coding).min(1).optional(), text: optionalText })
-  .refine((given) => Object.keys(given).length > 0, { message: 'Give a code (coding[0].code) or text.' })
+  .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code (coding[0].code) or text.' })
 const identifiers = z.array(z.looseObject({ system: optionalText, value: optionalText })).optional()
 const attachment = z.looseObject({
   contentType: optionalText,

@@ -129,7 +129,7 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
 const NO_PATIENT: Problem = {
   path: 'entry',
   problem: 'is missing',
-  fix: 'Fill in the Patient ID field, or give a Patient resource in the data.',
+  fix: 'Fill in the Patient ID field, or provide a Patient resource in the data.',
 }
 
 function assertSlug(slug: string): void {
@@ -141,12 +141,12 @@ function assertSlug(slug: string): void {
   }
   if (slug === 'redox')
     throw badInput(
-      'Destination is not a receiver: "redox" is the slug for uploads. Give the slug of the destination.',
+      'Destination is not a receiver: "redox" is the slug for uploads. Enter the slug of the destination.',
     )
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(slug)) {
     throw badInput(
       slug === ''
-        ? 'Destination is missing. Give the slug of the destination from the Redox dashboard.'
+        ? 'Destination is missing. Enter the slug of the destination from the Redox dashboard.'
         : 'Destination is not a valid slug. Copy the slug from the Redox dashboard.',
     )
   }
@@ -160,7 +160,7 @@ function takeBundle(data: unknown): JsonObject {
     if (!isObject(resource) || typeof resource.resourceType !== 'string') {
       throw badInput(
         `Data is not a FHIR resource: element [${index}] has no resourceType. ` +
-          'Give a Bundle, a resource, or an array of resources.',
+          'Provide a Bundle, a resource, or an array of resources.',
       )
     }
     return { resource }
@@ -190,7 +190,7 @@ function mainResource(entries: JsonObject[], type: string, problems: Problem[]):
     problems.push({
       path: HEADER_FOCUS,
       problem: `is ambiguous: the data has ${others.length + 1} ${type} resources`,
-      fix: `Give a MessageHeader whose focus refers to one of them, or remove the others from the data.`,
+      fix: `Provide a MessageHeader whose focus refers to one of them, or remove the others from the data.`,
     })
   }
   if (first) return first

@@ -87,7 +87,7 @@ export const mostBytes = ({ upload, request }: Limits): number => Math.max(uploa
 export function assertUploadable(file: FileSource, limits: Limits): void {
   if (file.size <= limits.upload) return
   throw tooLarge(
-    `File too large to upload: it has ${formatSize(file.size)}, and the limit is ${formatSize(limits.upload)}. ` +
+    `File too large to upload: it is ${formatSize(file.size)}, and the limit is ${formatSize(limits.upload)}. ` +
       'Make it smaller, or split it.',
   )
 }
@@ -96,7 +96,7 @@ export function assertUploadable(file: FileSource, limits: Limits): void {
 export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits: Limits): void {
   if (api === 'datamodel' && size >= limits.dataModelEmbed) {
     throw tooLarge(
-      `File too large to embed: it has ${formatSize(size)}, and in a Data Model message it must be smaller than ` +
+      `File too large to embed: it is ${formatSize(size)}, and in a Data Model message it must be smaller than ` +
         `${formatSize(limits.dataModelEmbed)}. Let the node upload it.`,
     )
   }
@@ -107,7 +107,7 @@ export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits
 export function assertRequestSize(length: number, limits: Limits): void {
   if (length <= limits.request) return
   throw tooLarge(
-    `Request too large: with its embedded file it has ${formatSize(length)}, and Redox takes at most ` +
+    `Request too large: with its embedded file it is ${formatSize(length)}, and the limit is ` +
       `${formatSize(limits.request)}. Let the node upload the file.`,
   )
 }

@@ -60,17 +60,17 @@ function words(issue: z.core.$ZodIssue): { problem: string; fix: string } {
   switch (issue.code) {
     case 'invalid_type':
       return issue.input === undefined
-        ? { problem: 'is missing', fix: `Give ${article(issue.expected)}.` }
-        : { problem: `is not ${article(issue.expected)}`, fix: `Give ${article(issue.expected)}.` }
+        ? { problem: 'is missing', fix: `Provide ${article(issue.expected)}.` }
+        : { problem: `is not ${article(issue.expected)}`, fix: `Provide ${article(issue.expected)}.` }
     case 'invalid_value':
       return {
         problem: issue.input === undefined ? 'is missing' : 'has a value that is not allowed',
-        fix: `Give ${issue.values.map((value) => `"${String(value)}"`).join(' or ')}.`,
+        fix: `Use ${issue.values.map((value) => `"${String(value)}"`).join(' or ')}.`,
       }
     case 'too_small':
       return issue.origin === 'array'
-        ? { problem: 'is empty', fix: 'Give at least one value.' }
-        : { problem: 'is empty', fix: 'Give a value.' }
+        ? { problem: 'is empty', fix: 'Provide at least one value.' }
+        : { problem: 'is empty', fix: 'Provide a value.' }
     default:
       return { problem: 'is not valid', fix: issue.message }
   }

@@ -66,7 +66,7 @@ function isReadAlike(url: string): boolean {
 const unclear = (path: string): Problem => ({
   path,
   problem: 'is a URL that programs read differently',
-  fix: 'Give exactly what new URL(url).href gives back, without user name and password.',
+  fix: 'Provide exactly what new URL(url).href returns, without a user name and password.',
 })
 
 // ---- Data Model -----------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ function problemsOfFile(
     {
       path,
       problem: "is a URL, but no file reference on this connection's Redox hosts",
-      fix: 'Give the reference that a redox-upload node with the same redox-config emitted, exactly as it is.',
+      fix: 'Provide the reference that a redox-upload node with the same redox-config emitted, exactly as it is.',
     },
   ]
 }

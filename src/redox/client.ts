@@ -241,7 +241,7 @@ export class RedoxClient {
       const file = files[index]!
       if (way !== 'upload' || file.kind !== 'file') continue
       uploads.push(previewOf(this.#uploadStep(file, uploadKind(message.api), sourceOf(message))))
-      body = withValueAt(body, path, '<reference that the upload is answered with>')
+      body = withValueAt(body, path, '<reference that the upload returns>')
     }
     return [...uploads, previewOf(await this.#sendStep(message, body, files))]
   }
@@ -810,7 +810,7 @@ function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): 
   throw new RedoxError(
     'REDOX_REJECTED',
     `Upload without a reference: Redox answered ${answer.status}, but the answer has no Location header and no URI. ` +
-      'Check the upload URL and the binary upload body in the connection.',
+      'Check the Blob upload URL, the Binary base URL and the Binary upload body in the connection.',
     { operation: 'upload', status: answer.status, ...(answer.body !== '' && { answer: answer.body }) },
   )
 }
@@ -823,7 +823,7 @@ const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
   REDOX_RATE_LIMITED: 'Wait, then send again.',
   REDOX_UNAVAILABLE: 'Send again later.',
   REDOX_NETWORK: 'Check the network and the hosts in the connection.',
-  REDOX_TIMEOUT: 'Send again later, or raise the time-out in the connection.',
+  REDOX_TIMEOUT: 'Send again later, or raise the Connect timeout or the Response timeout in the connection.',
   REDOX_OUTCOME_UNKNOWN:
     'The message may have arrived. Look it up in the Redox dashboard before you send it again (error.cause has its ' +
     'identifiers).',
@@ -852,7 +852,7 @@ function failure(
   const reasons = isSpoken ? ` ${spoken(detail.reasons)}` : ''
   const where = lookUp(detail)
   const wait =
-    detail.retryAfterSeconds === undefined ? '' : ` Redox asks to wait ${detail.retryAfterSeconds} s.`
+    detail.retryAfterSeconds === undefined ? '' : ` Redox asks for a wait of ${detail.retryAfterSeconds} s.`
   const advice = 'sent' in ending ? adviceOn(detail.fault ?? '', ending.sent) : undefined
   const action =
     detail.clockSkewSeconds === undefined
@@ -881,7 +881,7 @@ const SOURCE_REFUSED =
 // Facts 6.3: Redox answers 404 for these three.
 const NOT_FOUND: Record<Purpose, string> = {
   token: 'Check the API base URL in the connection.',
-  upload: 'Check the upload URL and the environment in the connection.',
+  upload: 'Check the Blob upload URL, the Binary base URL and the environment in the connection.',
   send: 'Check the destination slug, the environment and the operation.',
 }
 

@@ -122,7 +122,7 @@ export class Gate {
     if (this.#waitingBytes + bytes <= waitingBytes) return
     throw new RedoxError(
       'REDOX_QUEUE_FULL',
-      `Queue full: waiting messages (${this.#waiting}) hold ${formatSize(this.#waitingBytes)} of memory, this one has ` +
+      `Queue full: waiting messages (${this.#waiting}) hold ${formatSize(this.#waitingBytes)} of memory, this one needs ` +
         `${formatSize(bytes)}, and the limit of the connection is ${formatSize(waitingBytes)}. Send it again later, send ` +
         'more slowly (a delay node), read files from paths, or raise the limit. Nothing was sent or accepted.',
     )

@@ -127,7 +127,7 @@ const isSeed = ([first]: string[]): boolean => first?.toLowerCase() === 'seed'
 function seedOf(lines: Line[]): number {
   const [line, ...others] = lines.filter(({ words }) => isSeed(words))
   if (!line) return DEFAULT_SEED
-  if (others[0]) throw new FaultPlanError(others[0].number, 'a seed is given twice.')
+  if (others[0]) throw new FaultPlanError(others[0].number, 'the seed is set twice.')
   const [, number = '', ...rest] = line.words
   if (!/^\d{1,9}$/.test(number) || rest.length > 0) {
     throw new FaultPlanError(line.number, 'a seed must be a whole number, such as: seed 42')

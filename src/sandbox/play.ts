@@ -229,7 +229,7 @@ function partly(answered: Answer['body']): Json {
   return { Meta: { ...meta, Logs: objectsOf(meta['Logs']).slice(0, -1), Errors: [error] } }
 }
 
-/** An answer without what the client has to take from it: token, reference, log ids, locations. */
+/** An answer without what the client has to take from it: token, reference, log IDs, locations. */
 function withoutAddress(body: Json): Json {
   const { access_token: _a, accessToken: _b, URI: _c, id: _d, ...rest } = body
   if ('entry' in rest) {

@@ -42,7 +42,7 @@ type Found = UploadedFile | typeof OF_ANOTHER_SOURCE | undefined
 export function notFoundText(found: Found): string {
   if (found === undefined) return 'Referenced file not found'
   if (found !== OF_ANOTHER_SOURCE) return 'Referenced file not found (it is a Binary of the FHIR API)'
-  return 'Referenced file not found (another source uploaded it: name the same source in upload and message)'
+  return 'Referenced file not found (another source uploaded it: use the same source for the upload and the message)'
 }
 
 export class Uploads {

@@ -82,7 +82,7 @@ function secured({ ca, cert, key, passphrase, servername, rejectUnauthorized }: 
     const { code } = error as { code?: unknown }
     throw new RedoxError(
       'REDOX_CONFIGURATION',
-      `TLS cannot be used: certificate, the private key or the passphrase is wrong (${String(code)}). Correct the ` +
+      `TLS cannot be used: the certificate, the private key or the passphrase is wrong (${String(code)}). Correct the ` +
         'tls-config node.',
       { field: 'tls' },
     )

@@ -44,7 +44,7 @@ const TLS_ADVICE: Record<TlsFault, string> = {
     'The certificate of the server is signed by an authority that this machine does not trust. If the host is your ' +
     'own, or a proxy or firewall inspects TLS, add its CA certificate in a tls-config node of the connection, or with ' +
     'NODE_EXTRA_CA_CERTS.',
-  host: 'The certificate is for another host. Check the hosts in the connection, and the server name in its tls-config node.',
+  host: 'The certificate is for a different host. Check the hosts in the connection, and the server name in its tls-config node.',
   time:
     'The certificate of the server has expired, or is not valid yet. Check the clock of this machine. If it is right, ' +
     'inform the operator of the host.',

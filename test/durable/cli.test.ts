@@ -177,11 +177,11 @@ describe('redox-store', () => {
       [['verify', 'embedded:first', '--key', 'x'], {}, /Unknown option '--key'/],
       [['verify', 'embedded:first'], noKey, /Set REDOX_STORE_KEY/],
       [['verify', 'postgresql:first'], {}, /Set REDOX_STORE_URL/],
-      [['move', 'embedded:first', 'embedded:second'], {}, /Give a --reason/],
+      [['move', 'embedded:first', 'embedded:second'], {}, /Set --reason/],
       [['move', 'embedded:first', ...REASON], {}, /move needs 2 stores/],
       [['verify', 'somewhere'], {}, /Not a store: somewhere/],
       [['mend'], {}, /Not a command: mend/],
-      [['resend', 'embedded:first', '--state', 'lost', ...REASON], {}, /Not a state: lost/],
+      [['resend', 'embedded:first', '--state', 'lost', ...REASON], {}, /Unknown state: lost/],
       [['resend', 'embedded:first', '--count', 'all', ...REASON], {}, /--count is not a number: all/],
       [['resend', 'embedded:first', '--since', 'now', ...REASON], {}, /--since is not a time/],
     ]

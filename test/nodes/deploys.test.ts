@@ -260,7 +260,7 @@ describe('a deploy', () => {
       await pause(50)
       const lines = logged().filter((line) => line.startsWith(`${NOTE.type} node: the message`))
       assert.equal(lines.length, 3, lines.join('\n'))
-      assert.match(lines.join('\n'), /message delivered was delivered \(HTTP 200, log id log-1\)/)
+      assert.match(lines.join('\n'), /message delivered was delivered \(HTTP 200, log ID log-1\)/)
       assert.match(lines.join('\n'), /message lost ended with REDOX_OUTCOME_UNKNOWN/)
       assert.match(
         lines.join('\n'),
@@ -309,7 +309,7 @@ describe('flows that are stopped', () => {
     answerNow()
     await stopped
     const lines = logged().filter((line) => line.includes('the message message-'))
-    assert.match(lines.join('\n'), /message-1 was delivered \(HTTP 200, log id log-1\)/)
+    assert.match(lines.join('\n'), /message-1 was delivered \(HTTP 200, log ID log-1\)/)
     assert.match(
       lines.join('\n'),
       /message-2 was not sent yet \(REDOX_ABORTED\)\. It continues when the flows start again/,
@@ -406,7 +406,7 @@ describe('Node-RED that is told to end', () => {
     await pause(500)
     answerNow()
     await ended
-    assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log id log-1\)/)
+    assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log ID log-1\)/)
     assert.match(nodeRed.log(), /the message \w+ was not sent yet \(REDOX_ABORTED\)/)
   })
 

@@ -163,13 +163,13 @@ describe('a file in a message', () => {
     const half = { ...fileMessage(PHOTO.subarray(0, 9000)), filename: undefined }
     for (const node of ALL_NODES) {
       const { message } = await (await start(node)).fail(half, 'REDOX_BAD_INPUT')
-      assert.match(message, /^File is cut short: .* \(the JPG in msg\.payload\)\. .* Nothing was sent\.$/)
+      assert.match(message, /^File is truncated: .* \(the JPG in msg\.payload\)\. .* Nothing was sent\.$/)
     }
     await assertNothingSent()
     for (const node of ALL_NODES) {
       const flow = await start(node, {}, { cutShort: 'warn' })
       const answer = await flow.send(half)
-      assert.match(answer['redox'].warnings.join(), /^File is cut short: .* \(the JPG in msg\.payload\)$/)
+      assert.match(answer['redox'].warnings.join(), /^File is truncated: .* \(the JPG in msg\.payload\)$/)
       assert.equal(await arrived(answer), sha256(PHOTO.subarray(0, 9000)))
     }
   })
@@ -188,10 +188,10 @@ describe('a file in a message', () => {
         assert.match(redox.warnings.join(), /^The PDF in msg\.payload is encrypted/)
       }
       const { redox } = await flow.send(fileMessage(PDF.subarray(0, -8)))
-      assert.match(redox.warnings.join(), /^The PDF in msg\.payload seems to be cut short/)
+      assert.match(redox.warnings.join(), /^The PDF in msg\.payload seems to be truncated/)
       assert.equal(warnings().length - before, 2)
       const right = await flow.send(fileMessage(PDF))
-      assert.doesNotMatch(String(right['redox'].warnings), /encrypted|cut short/)
+      assert.doesNotMatch(String(right['redox'].warnings), /encrypted|truncated/)
     }
   })
 

@@ -742,7 +742,7 @@ describe('sandbox: fault plans', () => {
     ['seed', 1, /a seed must be a whole number/],
     ['seed x', 1, /a seed must be a whole number/],
     ['seed 1 2', 1, /a seed must be a whole number/],
-    ['seed 1\nseed 2', 2, /a seed is given twice/],
+    ['seed 1\nseed 2', 2, /the seed is set twice/],
     ['${FAULTS}', 1, /is not a place/],
   ]
   for (const [plan, line, reason] of wrong) {

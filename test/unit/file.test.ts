@@ -655,9 +655,9 @@ describe('the ends of a file', () => {
   before(() => (folder = mkdtempSync(path.join(tmpdir(), 'redox-'))))
   after(() => rmSync(folder, { recursive: true }))
 
-  const doubtful = /^The PDF in msg\.payload seems to be cut short: /
+  const doubtful = /^The PDF in msg\.payload seems to be truncated: /
   const cut = (kind: string): RegExp =>
-    new RegExp(`^File is cut short: .* \\(the ${kind} in msg\\.payload\\)$`)
+    new RegExp(`^File is truncated: .* \\(the ${kind} in msg\\.payload\\)$`)
   const locked = /^The PDF in msg\.payload is encrypted: /
   const pdf = (...parts: string[]): Buffer => Buffer.from(`%PDF-1.7\n${parts.join('\n')}`, 'latin1')
   const noise = sizedFile(20_000).subarray(16).toString('latin1')

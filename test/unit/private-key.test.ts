@@ -29,7 +29,7 @@ const SENTENCES: [server: RegExp, dialog: true | string][] = [
   [/passphrase\. /, 'encryptedKey'],
   [/ public key| public one|certificate\.|certificate request|of public keys/, 'publicKey'],
   [/ format[ ,.]|container|keystore/, 'keyFormat'],
-  [/neither PEM|END line|path of a file|not valid JSON|not a JWK|another "kty"/, 'keyShape'],
+  [/neither PEM|END line|path of a file|not valid JSON|not a JWK|a different "kty"/, 'keyShape'],
   [/it is empty/, 'keyWithoutId'],
   [/damaged|P-384|2048 bits/, true],
 ]
@@ -141,8 +141,8 @@ describe('a private key as people paste it', () => {
   const bad: [string, string, RegExp][] = [
     ['nothing', ' \n', /empty/],
     ['other text', 'hunter2', /neither PEM .* nor a JWK/],
-    ['a PEM without its end', text.slice(0, 900), /cut short, because its END line is missing/],
-    ['a PEM that lost a line', text.replace(/\n.{64}\n/, '\n'), /damaged or cut short/],
+    ['a PEM without its end', text.slice(0, 900), /incomplete, because its END line is missing/],
+    ['a PEM that lost a line', text.replace(/\n.{64}\n/, '\n'), /damaged or incomplete/],
     ['a public key', pem(createPublicKey(rsa), 'spki'), /public key/],
     ['a certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----', /certificate/],
     ['an encrypted PKCS#8 PEM', pem(rsa, 'pkcs8', passphrase), /passphrase/],

@@ -83,7 +83,7 @@ describe('TLS', () => {
   const REFUSED: [string, Parameters<typeof certified>[0], Network, fault: string, text: RegExp][] = [
     ['an unknown CA', 'server', {}, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', /does not trust.*CA/],
     ['a certificate signed by itself', 'self-signed', {}, 'DEPTH_ZERO_SELF_SIGNED_CERT', /tls-config node/],
-    ['another host name', 'elsewhere', ca(), 'ERR_TLS_CERT_ALTNAME_INVALID', /for another host/],
+    ['another host name', 'elsewhere', ca(), 'ERR_TLS_CERT_ALTNAME_INVALID', /for a different host/],
     ['a certificate of the past', 'expired', ca(), 'CERT_HAS_EXPIRED', /expired.*clock/],
     [
       'a server name that the certificate has not',
