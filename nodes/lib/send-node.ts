@@ -7,6 +7,7 @@ import type { LaneState } from '../../src/durable/store'
 import type { Draft } from '../../src/message/prepared'
 import { Turns } from '../../src/turns'
 import type { RedoxClient, UploadKind } from '../../src/redox/client'
+import { unlessAborted } from '../../src/redox/gate'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from './closing'
 import type { Connection, ConnectionBacklog, RedoxConfigNode } from './connection'
 import { constantOf, fieldsOf, Inputs, type Fields, type NodeConfig } from './evaluate'
@@ -107,7 +108,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
       if (work.signal.aborted) throw stopped()
-      const { fields, connection } = await ready()
+      const { fields, connection } = await unlessAborted(ready(), work.signal)
       const { environment, client, outbox } = connection
       work.begin(environment)
       const warnings: string[] = []

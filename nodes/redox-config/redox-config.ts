@@ -1,5 +1,5 @@
 import type { NodeAPI, NodeDef } from 'node-red'
-import { closeWithinMs, timer } from '../lib/closing'
+import { closeWithinMs, HURRY_AFTER_MS, timer } from '../lib/closing'
 import type { Connection, ConnectionConfig, ConnectionSecrets, RedoxConfigNode } from '../lib/connection'
 import { registerEditorRoutes } from '../lib/editor-routes'
 import { Delivery } from '../lib/delivery'
@@ -13,6 +13,7 @@ export = function register(RED: NodeAPI): void {
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
     RED.nodes.createNode(this, saved)
     let opened: Promise<Connection> | undefined
+    let isOpen = false
     let entry: SandboxEntry | undefined
     const durable = new Delivery(RED, this, () => this.connection())
 
@@ -36,6 +37,7 @@ export = function register(RED: NodeAPI): void {
       if (entry && hasCredentials(config, secrets)) this.warn(CREDENTIALS_IN_SANDBOX)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       if (durability) durable.begin(connection, durability)
+      isOpen = true
       return connection
     }
 
@@ -65,8 +67,14 @@ export = function register(RED: NodeAPI): void {
         .finally(() => entry?.leave())
         .then(() => (removed ? forget() : undefined))
         .catch(() => undefined)
-      const isLongEnough = within === undefined ? Promise.resolve() : timer(within, undefined)
-      void Promise.race([ended, isLongEnough]).then(done)
+      // Nothing is on its way over a connection that still opens, and a database that hangs would keep it so.
+      const isLongEnough = async (withinMs: number): Promise<void> => {
+        const hurryAfter = Math.min(HURRY_AFTER_MS, withinMs)
+        await timer(hurryAfter, undefined)
+        const isOpening = opened !== undefined && !isOpen
+        if (!isOpening) await timer(withinMs - hurryAfter, undefined)
+      }
+      void Promise.race([ended, within === undefined ? undefined : isLongEnough(within)]).then(done)
     })
   }
 

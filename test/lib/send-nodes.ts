@@ -42,7 +42,12 @@ const dataModelPatient = {
   dob: PATIENT.dob,
   sex: 'Female',
 }
-const document = { documentType: 'Consent Form', documentId: 'doc-1', documentIdType: 'str', providerId: '4356789876' }
+const document = {
+  documentType: 'Consent Form',
+  documentId: 'doc-1',
+  documentIdType: 'str',
+  providerId: '4356789876',
+}
 
 export const FHIR_RESULT: SendNode = {
   type: 'redox-fhir-result',

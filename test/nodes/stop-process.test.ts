@@ -12,6 +12,8 @@ import { DESTINATION } from '../lib/send-nodes'
 /** Node-RED waits for 12 s for what is on its way; what is not has to end well before. */
 const BOUND_MS = 5000
 const DELIVERIES = ['direct', 'durable']
+/** PostgreSQL's answer to a login: AuthenticationOk, ReadyForQuery. */
+const LOGGED_IN = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1')
 
 describe('a stop of Node-RED', function () {
   this.timeout(60_000)
@@ -90,6 +92,38 @@ describe('a stop of Node-RED', function () {
     assert.ok(took < BOUND_MS, `${Math.round(took)} ms`)
   })
 
+  // Neither does the connection that opens it, nor the message that waits for it.
+  it('does not wait for a database that hangs while the store opens', async () => {
+    const databases = await Promise.all([hangingDatabase(0), hangingDatabase(1)])
+    nodeRed = await startNodeRed()
+    const nodes = databases.flatMap(({ storeUrl }, index) =>
+      nodesOf({ id: `hangs-${index}`, apiBase: 'https://192.0.2.1', delivery: 'durable', storeUrl }),
+    )
+    await post('flows', [{ id: 'tab', type: 'tab', label: 'stop' }, ...nodes])
+    await Promise.all(databases.map(({ hangs }) => hangs))
+    for (const index of databases.keys()) await post(`inject/hangs-${index}-in`)
+    const took = await stopped()
+    assert.ok(took < BOUND_MS, `${Math.round(took)} ms`)
+    for (const index of databases.keys())
+      assert.match(nodeRed.log(), new RegExp(`hangs-${index}-send: the message \\w+ was not sent yet`))
+  })
+
+  /** A database that answers so many requests of a connection; `hangs`: one more has come. */
+  async function hangingDatabase(answers: number): Promise<{ storeUrl: string; hangs: Promise<void> }> {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    servers.push(server)
+    const hangs = new Promise<void>((resolve) => {
+      server.on('connection', (socket) => {
+        let left = answers
+        socket.on('error', () => undefined)
+        socket.on('data', () => void (left-- > 0 ? socket.write(LOGGED_IN) : resolve()))
+      })
+    })
+    const { port } = server.address() as AddressInfo
+    return { storeUrl: `postgres://user:password@127.0.0.1:${port}/store`, hangs }
+  }
+
   for (const delivery of DELIVERIES)
     it(`${delivery}: waits for the answer to what was sent`, async () => {
       let isAnswered = false
@@ -109,7 +143,15 @@ describe('a stop of Node-RED', function () {
     })
 })
 
-const nodesOf = ({ id, apiBase, delivery }: { id: string; apiBase: string; delivery: string }): object[] => [
+interface Case {
+  id: string
+  apiBase: string
+  delivery: string
+  /** of a database; undefined: the embedded store */
+  storeUrl?: string
+}
+
+const nodesOf = ({ id, apiBase, delivery, storeUrl }: Case): object[] => [
   {
     ...{ id: `${id}-in`, type: 'inject', z: 'tab', wires: [[`${id}-send`]], once: true, onceDelay: 0.1 },
     props: [{ p: 'payload', v: '[72,101,108,108,111]', vt: 'bin' }],
@@ -127,6 +169,7 @@ const nodesOf = ({ id, apiBase, delivery }: { id: string; apiBase: string; deliv
   {
     ...{ id: `${id}-c`, type: 'redox-config', environment: 'Development', environmentType: 'environment' },
     ...{ apiBase, auth: 'oauth', clientId: 'client', keyId: 'key', delivery },
-    credentials: { privateKey: PRIVATE_KEY, storeKey: 'a store key that nobody guesses' },
+    store: storeUrl === undefined ? 'embedded' : 'postgresql',
+    credentials: { privateKey: PRIVATE_KEY, storeKey: 'a store key that nobody guesses', storeUrl },
   },
 ]

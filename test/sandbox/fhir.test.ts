@@ -615,7 +615,10 @@ describe('sandbox: FHIR API', () => {
       assert.equal(answer.status, 404)
       const [issue] = ((await answer.json()) as Json)['issue']
       assert.equal(issue.code, 'not-supported')
-      assert.match(issue.details.text, /is not played here: this sandbox simulates only the sending of files$/)
+      assert.match(
+        issue.details.text,
+        /is not played here: this sandbox simulates only the sending of files$/,
+      )
     })
   }
 

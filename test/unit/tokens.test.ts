@@ -6,6 +6,7 @@ import { readPrivateKey } from '../../src/auth/private-key'
 import { TokenCache, type AccessToken } from '../../src/auth/tokens'
 import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
+import { setClock } from '../lib/clock'
 import { connectTo, failing, never, serve, TEST_KEY, TOKEN_PATH } from '../lib/redox'
 import type { Recorded, Reply, Server } from '../lib/redox'
 
@@ -26,6 +27,8 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
 
 const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => client.upload(file, 'blob', never())
+/** A token that lives for 0.05 s has ended. */
+const later = () => new Promise((resolve) => setTimeout(resolve, 60))
 
 describe('access tokens', () => {
   let server: Server
@@ -162,6 +165,34 @@ describe('access tokens', () => {
     })
   }
 
+  describe('when the clock of this machine is set', () => {
+    afterEach(() => setClock(0))
+    const fetched = (): number => server.to(TOKEN_PATH).length
+
+    for (const hours of [-5, 5])
+      it(`by ${hours} hours: live as long as they would have`, async () => {
+        connection = connectTo(server.url)
+        await upload(connection)
+        setClock(hours)
+        await upload(connection)
+        assert.equal(fetched(), 1)
+      })
+
+    it('back: are renewed when they would have been', async () => {
+      const normal = script
+      script = (request) =>
+        request.path === TOKEN_PATH
+          ? { body: { access_token: 'short', token_type: 'Bearer', expires_in: 0.05 } }
+          : normal(request)
+      connection = connectTo(server.url)
+      await upload(connection)
+      setClock(-5)
+      await later()
+      await upload(connection)
+      assert.equal(fetched(), 2)
+    })
+  })
+
   describe('of a legacy key', () => {
     const AUTHENTICATE = '/auth/authenticate'
     const REFRESH = '/auth/refreshToken'
@@ -181,7 +212,6 @@ describe('access tokens', () => {
       }
       connection = connectTo(server.url, { auth: 'legacy' }, { apiKey: 'api-key', secret: 'canary-secret' })
     })
-    const later = () => new Promise((resolve) => setTimeout(resolve, 60))
     const bodies = (path: string) => server.to(path).map(({ body }) => JSON.parse(body.toString()) as unknown)
 
     it('are authenticated once and refreshed without the secret', async () => {
@@ -236,26 +266,21 @@ describe('access tokens', () => {
       assert.deepEqual([attempts, bodies(AUTHENTICATE).length, bodies(REFRESH).length], [2, 2, 0])
     })
 
-    it('live as long as the server says by its own clock, however wrong the clock of this machine is', async () => {
-      const normal = script
-      for (const hours of [-5, 5]) {
-        const shift = hours * 3_600_000
-        const date = new Date(Date.now() + shift).toUTCString()
-        const body = {
-          ...answer('first', 300),
-          expires: new Date(Date.now() + shift + 300_000).toISOString(),
-        }
-        script = (request) => (request.path === AUTHENTICATE ? { headers: { date }, body } : normal(request))
-        const { client } = connectTo(
-          server.url,
-          { auth: 'legacy' },
-          { apiKey: 'api-key', secret: 'canary-secret' },
-        )
-        for (let turn = 0; turn < 3; turn++) await upload({ ...connection, client })
-        await client.close()
-      }
-      assert.deepEqual([bodies(AUTHENTICATE).length, bodies(REFRESH).length], [2, 0])
-    })
+    for (const hours of [-5, 5])
+      for (const seconds of [300, 0])
+        it(`live ${seconds} s by the clock of a server that is ${hours} hours from that of this machine`, async () => {
+          const now = Math.floor(Date.now() / 1000) * 1000 + hours * 3_600_000
+          const expires = new Date(now + seconds * 1000).toISOString()
+          const headers = { date: new Date(now).toUTCString() }
+          const normal = script
+          script = (request) =>
+            [AUTHENTICATE, REFRESH].includes(request.path)
+              ? { headers, body: { ...answer('first', 0), expires } }
+              : normal(request)
+          for (let turn = 0; turn < 3; turn++) await upload(connection)
+          const fetches = bodies(AUTHENTICATE).length + bodies(REFRESH).length
+          assert.equal(fetches > 1, seconds === 0, `${fetches}`)
+        })
 
     it('that are refused show Redox its words and no secret', async () => {
       script = () => ({ status: 401, body: 'Invalid source secret' })
