@@ -84,7 +84,7 @@ CREATE OR REPLACE FUNCTION redox.see_clock(_queue text) RETURNS void LANGUAGE sq
 $$;
 
 -- Accepts; false: a file of it is not there. Of a lane one at a time: a number that is taken earlier and committed
--- later would stand before one that somebody may have taken already. Its files stay until it is there itself.
+-- later would stand before one that an instance may have taken already. Its files stay until it is there itself.
 CREATE OR REPLACE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _owner text,
   _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea)
 RETURNS boolean LANGUAGE plpgsql ${BY_INDEX} AS $$
@@ -145,7 +145,7 @@ BEGIN
   RETURN (WITH RECURSIVE ${USABLE_LANES}, ${CANDIDATES} SELECT min(since) FROM candidate);
 END $$;
 
--- Numbers without gaps: whoever reads on after so many lines misses none that was written meanwhile.
+-- Numbers without gaps: a reader that goes on after a number misses no line that was written meanwhile.
 CREATE OR REPLACE FUNCTION redox.write_line(_queue text, _at bigint, _who text, _action text, _subject text,
   _reason text)
 RETURNS void LANGUAGE sql AS $$

@@ -183,7 +183,7 @@ describe('inbox in the editor', function () {
     await line(page, 'x.pdf').click()
   })
 
-  it('shows on its icon how many messages arrived that nobody saw', async () => {
+  it('shows on its icon how many messages arrived that no user has seen', async () => {
     const marked = newsMark(page, 'inbox')
     const number = page.locator('.redox-tab-mark-inbox:visible').first()
     assert.equal(await marked.count(), 0)
