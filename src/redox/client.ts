@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { unlessAborted } from '../abort'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
 import { badInput, RedoxError, type RedoxErrorDetail } from '../errors'
@@ -25,7 +26,7 @@ import {
   undelivered,
   type AnswerFacts,
 } from './answers'
-import { Gate, unlessAborted, type Entry } from './gate'
+import { Gate, type Entry } from './gate'
 import { masked } from './masking'
 import { assertFhirKey, type RedoxSettings } from './settings'
 

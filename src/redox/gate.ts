@@ -1,4 +1,5 @@
 import { formatSize, RedoxError } from '../errors'
+import { unlessAborted } from '../abort'
 
 export interface GateLimits {
   /** that pass at once */
@@ -127,14 +128,4 @@ export class Gate {
         'more slowly (a delay node), read files from paths, or raise the limit. Nothing was sent or accepted.',
     )
   }
-}
-
-/** Waits for what others wait for, too, and no longer than the signal allows. */
-export function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error)
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

@@ -359,7 +359,7 @@ function sizeCases(): void {
     assert.equal(emitted.request.body.length, 40_000_000)
     assertDelivered(emitted, ['embed'], [sizedFile(size)])
     const before = wire.requests.length
-    await failing('REDOX_TOO_LARGE', () => sendPadded(size, padding + 1), /at most 40 MB/)
+    await failing('REDOX_TOO_LARGE', () => sendPadded(size, padding + 1), /the limit is 40 MB/)
     assert.equal(wire.requests.length, before)
   })
 }

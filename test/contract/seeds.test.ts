@@ -110,7 +110,7 @@ describe('seed: send results or vitals via the Redox FHIR API', () => {
     const by = connect({ requestMb: 1 })
     await sendFhir(REPORT, fileOf(sizedFile(740_000)), 'embed', { by })
     const tooLarge = () => sendFhir(REPORT, fileOf(sizedFile(750_000)), 'embed', { by })
-    await failing('REDOX_TOO_LARGE', tooLarge, /at most 1 MB/)
+    await failing('REDOX_TOO_LARGE', tooLarge, /the limit is 1 MB/)
   })
 
   it('files over 200 KB are not embedded unless that is asked for', async () => {

@@ -121,7 +121,7 @@ describe('preview in the editor', function () {
       assert.deepEqual(more, [])
       checkRequest(upload!, uploads)
       checkRequest(send!, path)
-      assert.match(send!, /reference that the upload is answered with/)
+      assert.match(send!, /reference that the upload returns/)
       assert.match(send!, /typed-just-now/)
       assert.equal(await field(page(), 'way').inputValue(), 'upload')
     })

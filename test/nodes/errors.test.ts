@@ -79,7 +79,7 @@ describe('answers that are failures', () => {
     }],
     ['429', () => reply(429, '', { 'retry-after': '7' }), 'REDOX_RATE_LIMITED', 'REDOX_RATE_LIMITED', (error) => {
       assert.equal(error.cause.retryAfterSeconds, 7)
-      assert.match(error.message, /wait 7 s/)
+      assert.match(error.message, /wait of 7 s/)
     }],
     ['502 of a gateway', (words) => reply(502, gateway + words), 'REDOX_UNAVAILABLE', 'REDOX_UNAVAILABLE', saysWhy],
     ['503', () => reply(503, ''), 'REDOX_UNAVAILABLE', 'REDOX_UNAVAILABLE'],

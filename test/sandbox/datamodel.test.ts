@@ -150,7 +150,7 @@ describe('sandbox: Data Model API', () => {
 
     it(`says in ${model} when the source is the cause that a file is not found, or the API`, async () => {
       const [foreign] = await refused(make(await uploadBlob(PDF, randomUUID())))
-      assert.match(foreign!, /^Referenced file not found \(another source uploaded it: name the same source/)
+      assert.match(foreign!, /^Referenced file not found \(another source uploaded it: use the same source/)
       const [binary] = await refused(make(await uploadBinary(PDF)))
       assert.match(binary!, /^Referenced file not found \(it is a Binary of the FHIR API\) - /)
     })

@@ -153,7 +153,7 @@ describe('sandbox: FHIR API', () => {
     const [text] = await refused(bundle('DiagnosticReportCreate', foreign))
     assert.match(
       text!,
-      /presentedForm\[0\]\.url: Referenced file not found \(another source uploaded it: name/,
+      /presentedForm\[0\]\.url: Referenced file not found \(another source uploaded it: use/,
     )
     const urls = [
       `${own}/`,

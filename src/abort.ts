@@ -1,0 +1,9 @@
+/** Waits for a promise that several callers share, no longer than this caller's signal allows. */
+export function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    void shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}
