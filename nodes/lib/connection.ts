@@ -255,7 +255,7 @@ export function durabilityOf(
     )
   if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
     throw configuration(
-      'Store key is published: it is the key of an example, and is accepted for the sandbox only. Make a new key in the ' +
+      'Store key is published: it is the key of an example, and is accepted for the sandbox only. Create a new key in the ' +
         'dialog, and keep a copy in a safe place. The new key cannot read a store that the published key encrypted: ' +
         'begin a new store in the outbox.',
       'storeKey',
@@ -273,7 +273,7 @@ export function durabilityOf(
 /** A new key opens nothing that an earlier one has sealed. */
 function whatKeyToSet(kind: Place['kind'], { folder, mark }: Extract<Place, { kind: 'embedded' }>): string {
   const old = 'set the key that it had before, from your copy: no other key can read its store'
-  const made = 'make a key in the dialog, or name an environment variable that holds one'
+  const made = 'create a key in the dialog, or use an environment variable that contains one'
   if (existsSync(folder) || (mark !== undefined && existsSync(mark)))
     return (
       `This connection has a store: ${old}. Without a copy, the waiting messages are lost: set a new key, deploy, and ` +
@@ -299,7 +299,7 @@ function asTexts<T extends object>(values: T): T {
     // Node-RED's own, such as `_users`.
     if (name.startsWith('_') || name === 'credentials') return []
     throw configuration(
-      `${settingLabel(name)} is not text or a number. If the connection names an environment variable, check the type of ` +
+      `${settingLabel(name)} is not text or a number. If the connection refers to an environment variable, check the type of ` +
         'that variable.',
       name,
     )
@@ -312,7 +312,7 @@ function assertVariablesSet(values: object): void {
     const unset = unsetVariable(value)
     if (unset === undefined) continue
     throw configuration(
-      `${settingLabel(name)} is not set: it names the environment variable ${unset}. Set that variable.`,
+      `${settingLabel(name)} is not set: it refers to the environment variable ${unset}. Set that variable.`,
       name,
     )
   }

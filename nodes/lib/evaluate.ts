@@ -98,7 +98,7 @@ export class Inputs {
     const unset = this.#unsetVariable(setting, type)
     if (unset !== undefined) {
       throw badInput(
-        `${labelOf(name)} is not set: it names the environment variable ${unset}. Set that variable.`,
+        `${labelOf(name)} is not set: it refers to the environment variable ${unset}. Set that variable.`,
       )
     }
     const value = type === 'str' ? setting : await this.#evaluate(name, setting, type)

@@ -13,7 +13,7 @@ const FORMATS: [format: RegExp, advice: string][] = [
     /^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+) |-{4,5} ?BEGIN SSH2 PUBLIC KEY/,
     'it is an SSH public key. Paste the private key that belongs to it, as PKCS#8 PEM.',
   ],
-  [/-----BEGIN PGP /, 'it is in PGP format, which Redox does not accept. Make an RSA key pair.'],
+  [/-----BEGIN PGP /, 'it is in PGP format, which Redox does not accept. Generate an RSA key pair.'],
   [
     // PFX (RFC 7292): a sequence that begins with the version 3, and goes on with another sequence.
     /^0(\x80|[\x81-\x84][\s\S]{1,4})?\x02\x01\x030/,

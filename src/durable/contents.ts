@@ -122,7 +122,7 @@ export class Contents {
     }
   }
 
-  /** A file is stored once, however many messages carry it. */
+  /** A file is stored once, however many messages contain it. */
   async keep(file: MessageFile): Promise<StoredFile | FileReference> {
     if (file.kind === 'reference') return file
     const sha256 = await sha256Of(file)

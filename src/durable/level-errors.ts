@@ -21,7 +21,7 @@ export const notInPlace = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
     'Store folder is missing: it was removed, renamed or unmounted. No message is accepted until it is back. Restore ' +
-      'it, or mount its volume. Delivery then continues by itself. If it is lost, stop Node-RED: see docs/operations.md.',
+      'it, or mount its volume. Delivery then continues automatically. If it is lost, stop Node-RED: see docs/operations.md.',
   )
 
 /** At opening. */

@@ -169,4 +169,7 @@ const movesElsewhere = (id: string): RedoxError =>
   )
 
 const sameStore = (): RedoxError =>
-  new RedoxError('REDOX_BAD_INPUT', 'Both stores are the same. Name another store to move the messages to.')
+  new RedoxError(
+    'REDOX_BAD_INPUT',
+    'Both stores are the same. Choose a different store to move the messages to.',
+  )

@@ -802,7 +802,7 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     'ENOENT',
     'REDOX_STORE_UNAVAILABLE',
-    'is not found: its URL names a socket or a file (sslrootcert, sslcert, sslkey) that does not exist',
+    'is not found: its URL refers to a socket or a file (sslrootcert, sslcert, sslkey) that does not exist',
   ],
   ['28', 'REDOX_STORE_UNAVAILABLE', 'refuses the login: check the user and the password in its URL'],
   [
@@ -817,11 +817,7 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
       'SELECT, INSERT, UPDATE, DELETE ON ALL TABLES, USAGE ON ALL SEQUENCES and EXECUTE ON ALL FUNCTIONS IN SCHEMA ' +
       'redox to it, see docs/operations.md',
   ],
-  [
-    '25006',
-    'REDOX_STORE_UNAVAILABLE',
-    'cannot be written: name the primary server in its URL, not a replica',
-  ],
+  ['25006', 'REDOX_STORE_UNAVAILABLE', 'cannot be written: use the primary server in its URL, not a replica'],
   [
     '53300',
     'REDOX_STORE_UNAVAILABLE',
@@ -874,7 +870,7 @@ function tlsTrouble(error: unknown, code = ''): string | undefined {
     return 'does not speak TLS, which its URL requires: enable TLS there'
   if (tlsFault(code, false) === undefined) return undefined
   return (
-    `has a certificate that is not trusted (${code}): name the CA file in its URL ` +
+    `has a certificate that is not trusted (${code}): add the CA file to its URL ` +
     '(&sslrootcert=…), and use the host name of the certificate'
   )
 }

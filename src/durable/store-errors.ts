@@ -46,5 +46,5 @@ export function assertStorable(...texts: string[]): void {
 export const pageLost = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
-    'Page is gone: the message before this page is no longer in the store. Begin with the first page again.',
+    'Page is no longer available: the message before this page is no longer in the store. Begin with the first page again.',
   )

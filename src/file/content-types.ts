@@ -231,7 +231,7 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
     return { contentType: found && !found.family && sameType(seen, named) ? seen : named }
   return {
     contentType: seen,
-    warning: `The file name ends like ${named}, but the first bytes are ${seen}. The file is sent as ${seen}.`,
+    warning: `The file name indicates ${named}, but the first bytes are ${seen}. The file is sent as ${seen}.`,
   }
 }
 

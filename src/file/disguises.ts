@@ -93,8 +93,8 @@ const IN_JSON: Reading = [
 
 /** Other wrappings have a first line of their own. */
 const FIRST_LINES: [what: string, start: RegExp][] = [
-  ['a text in yEnc', /^=ybegin .*name=/],
-  ['a text in BinHex', /^\(This file must be converted with BinHex/],
+  ['yEnc text', /^=ybegin .*name=/],
+  ['BinHex text', /^\(This file must be converted with BinHex/],
 ]
 
 /** Soft line breaks: in a PDF they are what quoted-printable has put there. */

@@ -221,7 +221,7 @@ async function unwrap(given: Buffer, hints: FileHints, decodings: number): Promi
   const what = encoding === 'data: URI' ? 'a data: URI' : `${encoding} text`
   return {
     ...whole,
-    warnings: [`${where} held ${what} instead of the bytes of the file. It was decoded.`],
+    warnings: [`${where} contained ${what} instead of the bytes of the file. It was decoded.`],
   }
 }
 

@@ -66,7 +66,7 @@ export function attachmentPaths(resource: JsonObject, place: AttachmentPlace, co
   if (place.element) {
     if (count > 1) {
       throw badInput(
-        `Attachment takes one file, but the message has ${count}. Name a list in the Attachment path field, e.g. presentedForm[].`,
+        `Attachment takes one file, but the message has ${count}. Enter a list in the Attachment path field, e.g. presentedForm[].`,
       )
     }
     if (isFilled(getAt(resource, place.element)))

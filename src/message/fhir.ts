@@ -455,7 +455,7 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   if (wanted.nth === undefined && focused === undefined && candidates.length > 1) {
     throw badInput(
       `Attachment is ambiguous: the message has ${candidates.length} ${wanted.type} resources. ` +
-        `Name one in the Attachment path field, e.g. ${wanted.type}[0].`,
+        `Choose one in the Attachment path field, e.g. ${wanted.type}[0].`,
     )
   }
   const found = wanted.nth === undefined ? (focused ?? candidates[0]) : candidates[wanted.nth]

@@ -115,7 +115,7 @@ function problemWords({ title, detail }: Record<string, unknown>): string[] {
 }
 
 // An error without words is an error all the same: it must not be taken for a delivery.
-const WORDLESS = 'an error without a text'
+const WORDLESS = 'an error without text'
 
 /** What stands in a place for several: a list, or one without it. */
 const severalAt = (found: unknown): unknown[] =>

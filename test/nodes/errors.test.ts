@@ -331,7 +331,7 @@ describe('messages that lack something', () => {
   it('names an environment variable of type env that is not set', async () => {
     const flow = await start(NOTE, { documentType: 'REDOX_NOT_SET', documentTypeType: 'env' })
     const { message } = await flow.fail(photo(), 'REDOX_BAD_INPUT')
-    assert.match(message, /^Document type is not set: it names the environment variable REDOX_NOT_SET/)
+    assert.match(message, /^Document type is not set: it refers to the environment variable REDOX_NOT_SET/)
   })
 
   const document = (part: string): string[] =>
