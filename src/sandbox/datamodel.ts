@@ -177,7 +177,11 @@ function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uplo
   try {
     const named = objectOf(meta['Source'])['ID']
     const source = sourceOf(grant, request, isUuid(named) ? named : undefined)
-    if (model && event && !fields) report('Data model or event type not played here: this sandbox simulates only the sending of files', 'Meta')
+    if (model && event && !fields)
+      report(
+        'Data model or event type not played here: this sandbox simulates only the sending of files',
+        'Meta',
+      )
     checkMessage(body, fields ?? META, report)
     const files = filePlaces(body).flatMap((place) =>
       event === 'Delete' ? [] : fileIn(place, source, uploads, report),
