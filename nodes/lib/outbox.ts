@@ -80,6 +80,11 @@ export class Outbox {
     return this.store.pace(perFiveMinutes)
   }
 
+  /** Milliseconds for which the connection has a message tried again; undefined while nothing delivers. */
+  get retryFor(): number | undefined {
+    return this.#delivering?.retryFor
+  }
+
   /** Begins to deliver, or goes on over another connection. */
   use(delivering: Delivering): void {
     this.#delivering = delivering

@@ -4,8 +4,15 @@ import { deliveries, type Delivery } from '../../nodes/lib/delivery'
 import type { Outbox } from '../../nodes/lib/outbox'
 import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
 import { onTheWall } from '../../src/durable/clock'
-import type { Content, Notes } from '../../src/durable/contents'
-import { criteriaOf, decideAll, decideOne, matching, MOST_HOURS } from '../../src/durable/decisions'
+import type { Content, Contents, Notes } from '../../src/durable/contents'
+import {
+  criteriaOf,
+  decideAll,
+  decideOne,
+  matching,
+  mayHaveArrived,
+  MOST_HOURS,
+} from '../../src/durable/decisions'
 import {
   ACTIONS,
   STATES,
@@ -15,7 +22,7 @@ import {
 } from '../../src/durable/store'
 import type { ListedStore } from '../../src/durable/list-stores'
 import { RedoxError } from '../../src/errors'
-import { identifiersOf } from '../../src/redox/client'
+import { ADVICE_TO_SEND_AGAIN, identifiersOf } from '../../src/redox/client'
 
 export interface Question {
   /** parts of the path */
@@ -26,6 +33,8 @@ export interface Question {
   body: unknown
   /** the user's name */
   who: string
+  /** may not see what is in a message, see `contentReadersOnly` */
+  isVisitor: boolean
   /** aborted when the client has gone */
   signal: AbortSignal
 }
@@ -40,6 +49,8 @@ class Refusal extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** what else the answer tells */
+    readonly facts: object = {},
   ) {
     super(message)
   }
@@ -47,7 +58,7 @@ class Refusal extends Error {
 
 /** The answer to what cannot be done. Anything else that was thrown is thrown on. */
 export function refusalOf(error: unknown): Answer {
-  if (error instanceof Refusal) return { status: error.status, body: shown(error) }
+  if (error instanceof Refusal) return { status: error.status, body: { ...shown(error), ...error.facts } }
   if (error instanceof RedoxError) return { status: STATUS[error.code] ?? 503, body: shown(error) }
   throw error
 }
@@ -64,6 +75,7 @@ const STATUS: Record<string, number> = {
 
 // ---- Questions ------------------------------------------------------------------------------------------
 
+const AN_HOUR_MS = 3_600_000
 const MAX_MESSAGES = 200
 const MAX_LINES = 500
 const MAX_LANES = 200
@@ -227,7 +239,10 @@ export const ANSWERS = {
   message: async (question: Question): Promise<Answer> => {
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    return { status: 200, body: { ...line(outbox, found), ...(await outcomeOf(outbox, found)) } }
+    const told = [outcomeOf(outbox, found), whatWaits(outbox, found), decisionAbout(outbox, found)]
+    const [outcome, wait, decision] = await Promise.all(told)
+    const closed = question.isVisitor && { contentIsClosed: true }
+    return { status: 200, body: { ...line(outbox, found), ...outcome, ...wait, ...decision, ...closed } }
   },
 
   /** All of it; who has looked at it, and why, is written down before. */
@@ -243,7 +258,8 @@ export const ANSWERS = {
     const decision = { ...given(read(DECISION, question.body, ASKED.decide)), who: question.who }
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    await decideOne(outbox.contents, found, decision, outbox.courier)
+    if (!(await decideOne(outbox.contents, found, decision, outbox.courier)))
+      throw unchanged(shownTime(outbox, found.deadline))
     outbox.courier.wake()
     return { status: 204 }
   },
@@ -322,6 +338,14 @@ const more = (found: number): Refusal =>
       'put the "till" of its answer into the filter.',
   )
 
+const unchanged = (deadline: string): Refusal =>
+  new Refusal(
+    409,
+    'unchanged',
+    `Unchanged: the message is already retried until ${deadline}. Use more hours.`,
+    { deadline },
+  )
+
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 async function connection(id: string, { name, outbox, code }: Delivery): Promise<object> {
@@ -334,6 +358,7 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
       ...known,
       ...(code !== undefined && { code }),
       counts,
+      ...(outbox.retryFor !== undefined && { retryForHours: Math.ceil(outbox.retryFor / AN_HOUR_MS) }),
       ...(times.length > 0 && { oldest: shownTime(outbox, Math.min(...times)) }),
       lanes: [...lanes]
         .sort(byUrgency)
@@ -403,6 +428,7 @@ async function outcomeOf({ courier, contents }: Outbox, message: StoredMessage):
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
       otherAccount: await courier.isForOtherAccount(message),
+      arrival: await arrivalOf(contents, message),
       ...ending(await contents.notesOf(message), message),
     }
   } catch (error) {
@@ -422,7 +448,58 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
   const failure = unknown ?? error
   if (failure === undefined) return {}
   const { answer: _answer, ...cause } = failure.cause
-  return { error: { code: failure.code, message: failure.message, cause } }
+  const isRetried = state === 'waiting' || state === 'held'
+  const message = isRetried ? withoutAdvice(failure.message) : failure.message
+  return { error: { code: failure.code, message, cause } }
+}
+
+/** What waits is sent again by itself. */
+const withoutAdvice = (text: string): string =>
+  ADVICE_TO_SEND_AGAIN.reduce((left, advice) => left.replace(` ${advice}`, ''), text)
+
+/** Whether Redox has it: what a person has to know who has it sent again. */
+async function arrivalOf(
+  contents: Contents,
+  message: StoredMessage,
+): Promise<'yes' | 'maybe' | 'no' | 'never-sent'> {
+  const { delivery, error } = await contents.notesOf(message)
+  if (message.state === 'delivered' || delivery !== undefined) return 'yes'
+  if (await mayHaveArrived(contents, message)) return 'maybe'
+  return message.attempts === 0 && error === undefined ? 'never-sent' : 'no'
+}
+
+/** Why a message is not sent now. */
+async function whatWaits({ store }: Outbox, { id, state, lane, ordered }: StoredMessage): Promise<object> {
+  if (state !== 'waiting') return {}
+  const known = (await store.lanes()).find((one) => one.lane === lane)
+  const paused = known?.paused === true && { paused: true }
+  if (!ordered) return { ...paused }
+  const before = await store.ids({ lane }, ['waiting', 'held', 'parked'])
+  for (const other of before.slice(0, before.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
+    const [found] = await store.find({ id: other, limit: 1 })
+    if (found?.ordered) return { ...paused, waitsBehind: other }
+  }
+  return { ...paused }
+}
+
+/** Of those before a message; others are without order, of which there are some only after a change of the setting. */
+const MOST_LOOKED_AT = 20
+/** Lines of the audit among which a decision is looked for: the store does not find them by their subject. */
+const MOST_LINES_BACK = 5000
+
+/** Who decided about a message last, and why, if that is what ended it. */
+async function decisionAbout({ store }: Outbox, { id, reason }: StoredMessage): Promise<object> {
+  if (reason !== 'discard' && reason !== 'mark-delivered') return {}
+  let end = await lengthOfAudit(store)
+  const first = Math.max(0, end - MOST_LINES_BACK)
+  while (end > first) {
+    const skip = Math.max(first, end - MAX_LINES)
+    const lines = await store.audit({ skip, limit: end - skip })
+    const line = lines.findLast(({ subject, action }) => subject === id && action === reason)
+    if (line) return { decision: { who: line.who, reason: line.reason } }
+    end = skip
+  }
+  return {}
 }
 
 // A document that is a text may be longer than any browser shows.

@@ -4,7 +4,7 @@
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
-import { adminRoutes, contentReadersOnly } from '../../nodes/lib/admin-routes'
+import { adminRoutes, contentReadersOnly, visitorsOf } from '../../nodes/lib/admin-routes'
 import { PARKED_EVENT } from '../../nodes/lib/delivery'
 import type { Answer, Question } from './answers'
 
@@ -34,6 +34,17 @@ function tellEditors({ comms, events }: NodeAPI): () => void {
 
 function addRoutes(RED: NodeAPI): void {
   const routes = adminRoutes(RED)
+  const isVisitor = visitorsOf(RED)
+  const answered =
+    (name: keyof Answers['ANSWERS']): RequestHandler =>
+    (request, response) => {
+      reply(name, request, response, isVisitor(request)).catch(() =>
+        // What went wrong inside may quote anything: only that it did is told.
+        response
+          .status(500)
+          .json({ code: 'unexpected', message: 'Internal error in the outbox. Please report this.' }),
+      )
+    }
   const read = 'redox-outbox.read'
   const write = 'redox-outbox.write'
   routes.get('/redox/outbox', read, answered('overview'))
@@ -50,26 +61,22 @@ function addRoutes(RED: NodeAPI): void {
   routes.get('/redox/outbox/:connection/audit', read, answered('audit'))
 }
 
-const answered =
-  (name: keyof Answers['ANSWERS']): RequestHandler =>
-  (request, response) => {
-    reply(name, request, response).catch(() =>
-      // What went wrong inside may quote anything: only that it did is told.
-      response
-        .status(500)
-        .json({ code: 'unexpected', message: 'Internal error in the outbox. Please report this.' }),
-    )
-  }
-
-async function reply(name: keyof Answers['ANSWERS'], request: Request, response: Response): Promise<void> {
+async function reply(
+  name: keyof Answers['ANSWERS'],
+  request: Request,
+  response: Response,
+  isVisitor: boolean,
+): Promise<void> {
   // Loaded when somebody asks.
   const { ANSWERS, refusalOf } = await import('./answers.js')
-  const { status, body }: Answer = await ANSWERS[name](questionOf(request, response)).catch(refusalOf)
+  const { status, body }: Answer = await ANSWERS[name](questionOf(request, response, isVisitor)).catch(
+    refusalOf,
+  )
   if (body === undefined) response.status(status).end()
   else response.status(status).json(body)
 }
 
-function questionOf(request: Request, response: Response): Question {
+function questionOf(request: Request, response: Response, isVisitor: boolean): Question {
   const { params, query } = request
   const gone = new AbortController()
   response.once('close', () => gone.abort())
@@ -80,6 +87,7 @@ function questionOf(request: Request, response: Response): Question {
     query,
     body: request.body as unknown,
     who: typeof username === 'string' ? username : 'anonymous',
+    isVisitor,
     signal: gone.signal,
   }
 }

@@ -191,8 +191,11 @@ async function runDecision(action: Action, request: Request): Promise<boolean> {
     }
     const { username: who } = userInfo()
     const decision = { action, reason, who, ...(hours !== undefined && { hours }) }
-    const { decided, left, stoppedBy } = await decideAll(contents, ids, filter, decision)
-    say(`decided ${decided}, left ${left}${stoppedBy === undefined ? '' : `, stopped by ${stoppedBy}`}`)
+    const { decided, left, unchanged = 0, stoppedBy } = await decideAll(contents, ids, filter, decision)
+    const already = unchanged === 0 ? '' : ` (already retried for as long: ${unchanged})`
+    say(
+      `decided ${decided}, left ${left}${already}${stoppedBy === undefined ? '' : `, stopped by ${stoppedBy}`}`,
+    )
     return stoppedBy === undefined && left === 0
   })
 }

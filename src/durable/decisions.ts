@@ -1,5 +1,5 @@
 import { RedoxError } from '../errors'
-import { byTheClock } from './clock'
+import { byTheClock, onTheWall } from './clock'
 import type { Contents } from './contents'
 import {
   DECIDABLE,
@@ -58,6 +58,8 @@ export interface Decided {
   decided: number
   /** how many of the messages stay as they are */
   left: number
+  /** of `extend`, how many of those left are tried as long anyway; undefined: none */
+  unchanged?: number
   /** the code of the store's failure that ended it */
   stoppedBy?: string
 }
@@ -107,38 +109,49 @@ export async function decideAll(
   const criteria = await criteriaOf(contents, filter)
   const states = meantBy(filter, decision.action)
   let decided = 0
+  let unchanged = 0
+  const result = (): Decided => ({
+    ...{ decided, left: ids.length - decided },
+    ...(unchanged > 0 && { unchanged }),
+  })
   for (const id of ids) {
     if (how.signal?.aborted) break
     try {
       const [message] = await contents.store.find({ ...criteria, id, limit: 1 })
       if (!message || !states.includes(message.state)) continue
       const terms = await readable(termsAmongMany(contents, message, filter, decision, how.accounts))
-      if (terms && (await isDecided(contents.store, message, decision, terms))) decided++
+      if (terms && changesNothing(message, terms)) unchanged++
+      else if (terms && (await isDecided(contents.store, message, decision, terms))) decided++
     } catch (error) {
       if (decided === 0 || !(error instanceof RedoxError)) throw error
-      return { decided, left: ids.length - decided, stoppedBy: error.code }
+      return { ...result(), stoppedBy: error.code }
     }
   }
-  return { decided, left: ids.length - decided }
+  return result()
 }
 
 /**
  * Decides about one message that a person has looked at.
  * @throws RedoxError REDOX_STORE_LOST when it stands otherwise by now; REDOX_OTHER_ACCOUNT when it is to be sent again,
  *   is for another account, and may not go over this one
+ * @returns false: nothing was to be changed, because the message is tried as long anyway
  */
 export async function decideOne(
   { store }: Contents,
   message: StoredMessage,
   decision: Decision,
   accounts: Accounts,
-): Promise<void> {
+): Promise<boolean> {
   const isForOther = decision.action === 'resend' && (await accounts.isForOtherAccount(message))
   if (isForOther && !decision.otherAccount) throw otherAccount()
+  const terms = termsOf(store, message, decision)
+  // One that may not be decided about is refused, and not said to be as it should.
+  if (DECIDABLE[decision.action].includes(message.state) && changesNothing(message, terms)) return false
   await decide(store, message, decision, {
-    ...termsOf(store, message, decision),
+    ...terms,
     ...(isForOther && { notes: await accounts.allowingThisAccount(message) }),
   })
+  return true
 }
 
 /** What of a filter the stores know. */
@@ -194,7 +207,7 @@ async function readable(terms: Promise<DecisionTerms | undefined>): Promise<Deci
 }
 
 /** Whatever it was parked for later: no failure takes back that it may have arrived. */
-async function mayHaveArrived(contents: Contents, message: StoredMessage): Promise<boolean> {
+export async function mayHaveArrived(contents: Contents, message: StoredMessage): Promise<boolean> {
   if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.begun) return true
   return (await contents.notesOf(message)).unknown !== undefined
 }
@@ -211,12 +224,23 @@ function deadlineIn(hours: number, now: number): number {
   throw new RedoxError('REDOX_BAD_INPUT', `Hours are not valid: use a number above 0, up to ${MOST_HOURS}.`)
 }
 
+const changesNothing = ({ deadline: until }: StoredMessage, { deadline }: DecisionTerms): boolean =>
+  deadline !== undefined && deadline <= until
+
 const decide = (
   store: DeliveryStore,
   { id }: StoredMessage,
   { action, reason, who }: Decision,
   terms: DecisionTerms,
-): Promise<void> => store.decide(id, action, reason, who, store.clock.now(), terms)
+): Promise<void> => {
+  const { deadline } = terms
+  const recorded =
+    deadline === undefined ? reason : `${reason} (until ${isoSeconds(onTheWall(store.clock, deadline))})`
+  return store.decide(id, action, recorded, who, store.clock.now(), terms)
+}
+
+/** The audit tells of `extend` until when: a count of hours tells little without the time that they count from. */
+const isoSeconds = (time: number): string => new Date(time).toISOString().replace(/\.\d+/, '')
 
 /** False: it stands otherwise by now, or one of its files is missing. */
 const isDecided = (...about: Parameters<typeof decide>): Promise<boolean> =>

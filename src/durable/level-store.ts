@@ -633,7 +633,8 @@ export class LevelStore implements DeliveryStore {
     return this.#reliably(async () => {
       const row = await this.#row(id)
       const isPossible = row && DECIDABLE[action].includes(row.state) && row.reason !== MOVING
-      if (!isPossible || (seen && !standsAs(row, seen))) throw lost(`the message ${id}`)
+      const isFutile = action === 'extend' && (deadline ?? 0) <= (row?.deadline ?? 0)
+      if (!isPossible || isFutile || (seen && !standsAs(row, seen))) throw lost(`the message ${id}`)
       if (action === 'resend')
         for (const name of row.files) if (!(await this.hasFile(name))) throw fileMissing()
       const line = this.#auditLine({ at: this.#wall(now), who, action, subject: id, reason })
@@ -1128,7 +1129,7 @@ const standsAs = (row: Row, { state, reason, endedAt }: NonNullable<DecisionTerm
   row.state === state && row.reason === reason && row.endedAt === endedAt
 
 function decided(row: Row, action: Action, now: number, longer = 0): Row {
-  if (action === 'extend') return { ...row, deadline: Math.max(row.deadline, longer) }
+  if (action === 'extend') return { ...row, deadline: longer }
   const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
   if (action === 'resend') {
     const deadline = now + row.span

@@ -80,7 +80,7 @@ const DECIDED: Record<Action, string> = {
     ended_at = NULL, reason = NULL, teller = NULL, telling_until = NULL`,
   'mark-delivered': ended('delivered'),
   discard: ended('discarded'),
-  extend: 'deadline = greatest(deadline, $3)',
+  extend: 'deadline = $3',
 }
 function ended(state: MessageState): string {
   return `state = '${state}', told = true, ended_at = $3, reason = $5, teller = NULL, telling_until = NULL`
@@ -431,6 +431,7 @@ export class PostgresStore implements DeliveryStore {
          UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes)
          WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
            OR state = $9 AND reason IS NOT DISTINCT FROM $10 AND ended_at IS NOT DISTINCT FROM $11)
+           ${action === 'extend' ? 'AND deadline < $3' : ''}
          RETURNING id
        )
        SELECT redox.write_line($1, $12, $4, $5, id, $6) FROM decided`,

@@ -244,9 +244,10 @@ export interface DeliveryStore {
   /**
    * `resend`: waits again at its old place, due at once, with no attempts and as long a deadline as it had; from any
    * state but held and waiting. `mark-delivered`, `discard`: of what is waiting or parked; its node is not told.
-   * `extend`: what is waiting is tried until the deadline of the terms, if it was to be given up earlier. Not of what is
-   * {@link MOVING}. Writes a line of the audit.
-   * @throws RedoxError REDOX_STORE_LOST for a message in another state, or that is not there
+   * `extend`: what is waiting is tried until the deadline of the terms. Not of what is {@link MOVING}. Writes a line of
+   * the audit.
+   * @throws RedoxError REDOX_STORE_LOST for a message in another state, that is not there, or that `extend` would not
+   *   have tried for longer
    */
   decide(
     id: string,

@@ -831,6 +831,11 @@ const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
   REDOX_ABORTED: 'The flow was stopped or deployed. Send it again.',
 }
 
+/** What only those have to do whose messages nothing sends again by itself. */
+export const ADVICE_TO_SEND_AGAIN = (
+  ['REDOX_RATE_LIMITED', 'REDOX_UNAVAILABLE', 'REDOX_TIMEOUT'] as const
+).map((code) => ACTIONS[code]!)
+
 /** @param shape of a 2xx that says neither yes nor no */
 function failure(
   ending: Ending,

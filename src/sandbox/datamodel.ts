@@ -224,13 +224,15 @@ function summaries(body: Json): { patient: string; document: string } {
   const [identifier] = objectsOf(patient['Identifiers'])
   const name = [LastName, FirstName].filter(Boolean).join(', ')
   const document = objectOf(body['Note'] ?? body['Media'])
+  const id = document['DocumentID']
   const results = objectsOf(body['Orders']).flatMap((order) => objectsOf(order['Results']))
   return {
     patient: oneLine(name, DOB, `${identifier?.['IDType']} ${identifier?.['ID']}`),
     document: oneLine(
       document['DocumentType'],
       document['FileName'],
-      document['DocumentID'],
+      // A document may be named by its file.
+      id === undefined || id === document['FileName'] ? undefined : `ID ${scalarOf(id)}`,
       ...results.map((result) => result['Description'] ?? result['Code']),
     ),
   }

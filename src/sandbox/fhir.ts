@@ -388,5 +388,5 @@ function documentLine({ code, type, description }: Json, files: DeliveredFile[])
   const concept = objectOf(code ?? type)
   const coding = objectsOf(concept['coding'])[0]
   const label = concept['text'] ?? coding?.['display'] ?? coding?.['code']
-  return oneLine(label, description, ...files.map(({ name }) => name))
+  return oneLine(...new Set([label, description, ...files.map(({ name }) => name)]))
 }

@@ -155,6 +155,9 @@ describe('redox-store', () => {
     assert.deepEqual(await run([...resend, ...named]), { code: 0, said: 'decided 1, left 0\n' })
     const extend = ['extend', 'embedded:first', ...REASON, '--hours', '100', '--count', '3']
     assert.deepEqual(await run(extend), { code: 0, said: 'decided 3, left 0\n' })
+    assert.deepEqual(await run(extend.with(-3, '50')), {
+      ...{ code: 2, said: 'decided 0, left 3 (already retried for as long: 3)\n' },
+    })
     const discard = ['discard', 'embedded:first', ...REASON, '--search', waiting, '--count', '1']
     assert.deepEqual(await run(discard), { code: 0, said: 'decided 1, left 0\n' })
     const lines = await use(embedded('first'), ({ store }) => store.audit({ skip: 0, limit: 100 }))

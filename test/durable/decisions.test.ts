@@ -201,6 +201,13 @@ for (const kind of STORES)
       }
       assert.equal((await get(held)).deadline, deadline)
       assert.equal((await get(refused)).state, 'parked')
+      const lines = await audit()
+      const until = /^long outage \(until (\S+Z)\)$/.exec(lines.at(-1)!.reason)?.[1]
+      assert.ok(Math.abs(Date.parse(until!) - (await get(over)).deadline) <= 1000, until)
+      // Less changes nothing, and nothing is written of it.
+      const unchanged = { decided: 0, left: 2, unchanged: 2 }
+      assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 3 }), unchanged)
+      assert.equal((await audit()).length, lines.length)
       for (const hours of [0, -1, 721, NaN, Infinity])
         await assert.rejects(decide('extend', {}, { hours }), RedoxError)
       await assert.rejects(decide('extend'), RedoxError)

@@ -94,6 +94,7 @@ describe('inbox in the editor', function () {
     assert.doesNotMatch(text, RAW_KEY)
     await editor.screenshot('inbox-pdf')
 
+    assert.ok(text.includes('Sandbox (simulates Development)'), text)
     assert.equal(await openUrls(page), 1)
     await page.keyboard.press('Space')
     assert.equal(await line(page, 'second.pdf').getAttribute('aria-expanded'), 'false')

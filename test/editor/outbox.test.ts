@@ -51,7 +51,7 @@ describe('outbox in the editor', function () {
     // A deploy closes the store for a moment; the browser itself writes what it is answered then to its console.
     const complaints = editor.complaints
       .splice(0)
-      .filter((one) => !/status of (404|503) .*\/redox\/outbox/.test(one))
+      .filter((one) => !/status of (404|409|503) .*\/redox\/outbox/.test(one))
     assert.deepEqual(complaints, [])
   })
 
@@ -89,8 +89,9 @@ describe('outbox in the editor', function () {
     assert.equal(await lane.count(), 1)
     assert.match(
       await lane.innerText(),
-      /Held back by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+open: 2 · \d/,
+      /Held back by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+waiting: 2 · oldest \d/,
     )
+    assert.match(await tab(page).locator('.red-ui-sidebar-header').innerText(), /Connection:\s+Hospital/)
     await editor.screenshot('outbox-list')
   })
 
@@ -129,13 +130,13 @@ describe('outbox in the editor', function () {
     await tab(page).getByText('Delivered', { exact: true }).waitFor()
     await search(page, OUTBOX_PATIENT.last)
     await count(page, 0)
-    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
     await count(page, 4)
     await tab(page).getByText('Time accepted').click()
     await tab(page).getByLabel('From').fill('2999-01-01T00:00:00')
-    await tab(page).getByRole('button', { name: 'Search' }).click()
+    await tab(page).getByRole('button', { name: 'Search', exact: true }).click()
     await count(page, 0)
-    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
     await count(page, 4)
     await tab(page).getByText('Time accepted').click()
   })
@@ -150,6 +151,8 @@ describe('outbox in the editor', function () {
     const text = await details(page).innerText()
     for (const part of [
       'REDOX_REJECTED',
+      'Parked since',
+      '14 bytes',
       '400',
       'log-1',
       'DocumentID: doc-1',
@@ -194,6 +197,9 @@ describe('outbox in the editor', function () {
     await line(page, refused).click()
     await details(page).getByText('200').waitFor()
     await details(page).getByText('REDOX_REJECTED').waitFor({ state: 'detached' })
+    await details(page).getByRole('button', { name: 'Send again' }).click()
+    await details(page).getByText('It has arrived. Sending it again makes a second copy.').waitFor()
+    await details(page).getByRole('button', { name: 'Cancel' }).click()
     await line(page, refused).click()
   })
 
@@ -204,6 +210,7 @@ describe('outbox in the editor', function () {
     await filter(page, 'Parked').click()
     await line(page, id).click()
     await details(page).getByRole('button', { name: 'Discard' }).click()
+    await details(page).getByText('It stays listed as discarded for as long as').waitFor()
     await details(page).getByLabel('Reason').fill(`wrong patient ${PWN}`)
     await details(page).locator('form').getByRole('button', { name: 'Discard' }).click()
     await line(page, id).waitFor({ state: 'detached' })
@@ -219,8 +226,11 @@ describe('outbox in the editor', function () {
     await lines.first().getByRole('button').click()
     await count(page, 1)
     await line(page, id).getByText('Discarded · manually').waitFor()
+    await line(page, id).click()
+    await details(page).getByText('anonymous: wrong patient <img').waitFor()
+    await line(page, id).click()
     await tab(page).getByText('Audit log', { exact: true }).click()
-    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
   })
 
   it('has a dot on its icon as long as messages are parked, seen or not', async () => {
@@ -326,7 +336,7 @@ describe('outbox in the editor', function () {
     assert.deepEqual([lines[0].action, lines[0].reason], ['look', 'call of the ward'])
     await editor.screenshot('outbox-content')
     await tab(page).locator('.redox-tab-line').click()
-    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
   })
 
   it('gives more than a page when it is asked to', async () => {
@@ -365,6 +375,14 @@ describe('outbox in the editor', function () {
         .getByLabel('Decision')
         .evaluate((one) => one === document.activeElement),
     )
+    // None is proposed.
+    const choice = many(page).getByLabel('Decision')
+    assert.equal(await choice.inputValue(), '')
+    assert.ok(await many(page).locator('form').getByRole('button', { name: 'Choose' }).isDisabled())
+    await page.keyboard.press('ArrowDown')
+    assert.equal(await choice.inputValue(), 'extend')
+    await many(page).getByRole('button', { name: 'Extend deadline: 61' }).waitFor()
+    assert.equal(await many(page).getByLabel('Hours from now').inputValue(), '72')
     await page.keyboard.press('Tab')
     await page.keyboard.type('200')
     await page.keyboard.press('Tab')
@@ -386,14 +404,54 @@ describe('outbox in the editor', function () {
     await editor.screenshot('outbox-many-done')
   })
 
+  it('proposes a later deadline for one, and says when nothing would change', async () => {
+    const { total } = await client.get('audit?limit=1')
+    const [first, second] = await client.messages('state=waiting&limit=2')
+    await line(page, second!['id'] as string).click()
+    await details(page)
+      .getByText(/Its destination is paused/)
+      .waitFor()
+    await line(page, second!['id'] as string).click()
+    await line(page, first!['id'] as string).click()
+    await details(page).getByRole('button', { name: 'Extend deadline' }).click()
+    const hours = details(page).getByLabel('Hours from now')
+    assert.equal(await hours.inputValue(), '224')
+    await hours.fill('24')
+    await details(page).getByLabel('Reason').fill('longer')
+    await page.keyboard.press('Enter')
+    await details(page)
+      .getByText(/^Unchanged: the message is already retried until/)
+      .waitFor()
+    assert.equal((await client.get('audit?limit=1'))['total'], total)
+    await hours.fill('224')
+    await page.keyboard.press('Enter')
+    await page.getByText('The deadline was extended.').waitFor()
+    await tab(page).getByText('Audit log', { exact: true }).click()
+    const record = tab(page).locator('.redox-outbox-record li').first()
+    await record.getByText(/longer · until \d/).waitFor()
+    await tab(page).getByText('Audit log', { exact: true }).click()
+    await line(page, first!['id'] as string).click()
+    // For many, too.
+    await choose(page, 'Extend deadline', 61)
+    await many(page).getByLabel('Hours from now').fill('24')
+    await many(page).getByLabel('Reason').fill('longer')
+    await page.keyboard.press('Enter')
+    await many(page).getByText('Done: 0. Unchanged: 61. Already retried for as long: 61.').waitFor()
+    assert.equal((await client.get('audit?limit=1'))['total'], total + 1)
+    // It takes the result away.
+    await filter(page, 'All').click()
+    await filter(page, 'Waiting').click()
+    await count(page, 50)
+  })
+
   it('leaves the rest when it is cancelled in the middle', async () => {
     const { total } = await client.get('audit?limit=1')
     await page.route('**/outboxconfig/decisions', async (route) => {
       const asked = route.request().postDataJSON() as object
       await route.continue({ postData: JSON.stringify({ ...asked, limit: 2 }) })
     })
-    await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
-    await many(page).getByText('61 matching messages').waitFor()
+    await choose(page, 'Extend deadline', 61)
+    await many(page).getByLabel('Hours from now').fill('400')
     await many(page).getByLabel('Reason').fill('stopped')
     await page.keyboard.press('Enter')
     await many(page).getByText('of 61').waitFor()
@@ -412,26 +470,24 @@ describe('outbox in the editor', function () {
     redox.script('send')
     await filter(page, 'Parked').click()
     await count(page, 1)
-    const open = many(page).getByRole('button', { name: 'Decide for all matching messages' })
     const send = async (): Promise<void> => {
-      await many(page).getByRole('button', { name: 'Send again: 1' }).waitFor()
       await many(page).getByLabel('Reason').fill('looked up: not there')
       await page.keyboard.press('Enter')
     }
-    await open.click()
+    await choose(page, 'Send again', 1)
     await many(page).getByText('Messages that may already have arrived, or were accepted').waitFor()
     await send()
     await many(page).getByText('Done: 0. Unchanged: 1.').waitFor()
     await tab(page).getByText('Time accepted, error code').click()
     await tab(page).getByLabel('Error code', { exact: true }).fill('REDOX_OUTCOME_UNKNOWN')
-    await tab(page).getByRole('button', { name: 'Search' }).click()
+    await tab(page).getByRole('button', { name: 'Search', exact: true }).click()
     await count(page, 1)
-    await open.click()
+    await choose(page, 'Send again', 1)
     await many(page).getByText('do not arrive twice').waitFor()
     await editor.screenshot('outbox-many-unknown')
     await send()
     await client.until(unknown.id as string, 'delivered')
-    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
     await tab(page).getByText('Time accepted, error code').click()
   })
 
@@ -443,11 +499,10 @@ describe('outbox in the editor', function () {
     redox.script('send')
     await tab(page).getByText('Time accepted, error code').click()
     await tab(page).getByLabel('Error code', { exact: true }).fill('REDOX_OTHER_ACCOUNT')
-    await tab(page).getByRole('button', { name: 'Search' }).click()
+    await tab(page).getByRole('button', { name: 'Search', exact: true }).click()
     await count(page, 1)
     const send = async (isAllowed: boolean): Promise<void> => {
-      await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
-      await many(page).getByRole('button', { name: 'Send again: 1' }).waitFor()
+      await choose(page, 'Send again', 1)
       const box = many(page).getByLabel('Include messages that were accepted for a different account')
       assert.equal(await box.isChecked(), false)
       await box.setChecked(isAllowed)
@@ -461,7 +516,7 @@ describe('outbox in the editor', function () {
     await many(page).getByText('Done: 1. Unchanged: 0.').waitFor()
     await client.until(first.id as string, 'delivered')
     await client.deploy(redox.url)
-    await tab(page).getByRole('button', { name: 'Clear' }).click()
+    await tab(page).getByRole('button', { name: 'Clear search' }).click()
     await tab(page).getByText('Time accepted, error code').click()
     await filter(page, 'Waiting').click()
     await count(page, 50)
@@ -506,6 +561,7 @@ describe('outbox in the editor', function () {
     await many(page).getByRole('button').click()
     await many(page).getByText('61 passende Nachrichten').waitFor()
     await checkNothingIsCut(tab(page))
+    assert.deepEqual(await brokenNames(page), [])
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
     await editor.screenshot('outbox-german')
     await editor.reload()
@@ -596,6 +652,32 @@ async function count(page: Page, wanted: number): Promise<void> {
     wanted,
   )
 }
+
+/** Opens the form for many, and chooses. */
+async function choose(page: Page, action: string, number: number): Promise<void> {
+  await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
+  await many(page).getByLabel('Decision').selectOption(action)
+  await many(page)
+    .getByRole('button', { name: `${action}: ${number}` })
+    .waitFor()
+}
+
+/** Names of facts with a word that takes two lines. */
+const brokenNames = (page: Page): Promise<string[]> =>
+  details(page)
+    .locator('dt')
+    .evaluateAll((names) =>
+      names
+        .map((name) => name.firstChild!)
+        .flatMap((text) =>
+          [...text.textContent!.matchAll(/\S+/g)].flatMap(({ 0: word, index }) => {
+            const range = document.createRange()
+            range.setStart(text, index)
+            range.setEnd(text, index + word.length)
+            return new Set([...range.getClientRects()].map(({ top }) => top)).size > 1 ? word : []
+          }),
+        ),
+    )
 
 async function search(page: Page, text: string): Promise<void> {
   await tab(page).getByRole('searchbox').fill(text)

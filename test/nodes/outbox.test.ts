@@ -124,6 +124,46 @@ describe('outbox', function () {
     ])
   })
 
+  it('tells why a message waits, and not what only its sender would have to do', async () => {
+    redox.script('send', reply(503, {}, { 'retry-after': '100' }))
+    const first = await users.admin.accept({ documentId: documentId() })
+    const second = await users.admin.accept({ documentId: documentId() })
+    await eventually(
+      'it failed',
+      async () => (await users.reader.get(`messages/${first['id']}`))['attempts'] === 1,
+    )
+    const { error, waitsBehind, arrival } = await users.reader.get(`messages/${first['id']}`)
+    assert.deepEqual([error.code, waitsBehind, arrival], ['REDOX_UNAVAILABLE', undefined, 'no'])
+    assert.match(error.message, /HTTP 503/)
+    assert.doesNotMatch(error.message, /again later/)
+    const behind = await users.reader.get(`messages/${second['id']}`)
+    assert.deepEqual([behind['waitsBehind'], behind['arrival']], [first['id'], 'never-sent'])
+    assert.equal((await users.reader.connection())['retryForHours'], 72)
+    assert.equal((await users.decider.pause(LANE, 'pause', 'x')).status, 204)
+    assert.equal((await users.reader.get(`messages/${second['id']}`))['paused'], true)
+    for (const { id } of [second, first]) await users.decider.decide(id, 'discard', `not needed: ${id}`)
+    const discarded = await users.reader.get(`messages/${second['id']}`)
+    assert.deepEqual(
+      [discarded['decision'], discarded['arrival'], discarded['waitsBehind']],
+      [{ who: 'decider', reason: `not needed: ${second['id']}` }, 'never-sent', undefined],
+    )
+  })
+
+  it('tells whether a message may have arrived', async () => {
+    const arrival = async (id: string): Promise<string> =>
+      (await users.reader.get(`messages/${id}`))['arrival']
+    const refused = await parked(REFUSED)
+    assert.equal(await arrival(refused['id']), 'no')
+    const unknown = await parked(reset, OTHER_DESTINATION)
+    assert.equal(await arrival(unknown['id']), 'maybe')
+    await users.decider.decide(unknown['id'], 'discard', 'x')
+    assert.equal(await arrival(unknown['id']), 'maybe')
+    redox.script('send', TAKEN)
+    await users.decider.decide(refused['id'], 'resend', 'x')
+    await users.reader.until(refused['id'], 'delivered')
+    assert.equal(await arrival(refused['id']), 'yes')
+  })
+
   it('finds by id, document id, hash and message id, state, destination and time', async () => {
     redox.script('send', DOWN)
     const bytes = Buffer.from('%PDF-1.7 found by its hash %%EOF')
@@ -394,7 +434,17 @@ describe('outbox', function () {
       const { deadline } = await users.reader.get(`messages/${id}`)
       assert.ok(Math.abs(Date.parse(deadline) - Date.now() - 200 * 3_600_000) < 60_000, deadline)
       const { at: _at, ...line } = await lastLine()
-      assert.deepEqual(line, { who: 'decider', action: 'extend', subject: id, reason: 'long outage' })
+      const reason = `long outage (until ${deadline.replace(/\.\d+/, '')})`
+      assert.deepEqual(line, { who: 'decider', action: 'extend', subject: id, reason })
+      const before = await total()
+      const shorter = await users.decider.post(`${AT}/messages/${id}`, { ...longer, hours: 100 })
+      const { code, message, deadline: until } = (await shorter.json()) as Json
+      assert.deepEqual([shorter.status, code, until], [409, 'unchanged', deadline])
+      assert.ok(message.includes(`already retried until ${deadline}`), message)
+      assert.equal(await total(), before)
+      const many = { action: 'extend', hours: 100, count: 1, filter: { search: id } }
+      assert.deepEqual(await decideAll(many), { decided: 0, left: 1, unchanged: 1 })
+      assert.equal(await total(), before)
     })
 
     it('sends again what was refused, and what may have arrived only when the filter names it', async () => {

@@ -69,7 +69,7 @@ describe('sandbox: Data Model API', () => {
     assert.equal(received!.source, Meta.Source.ID)
     assert.equal(received!.environment, 'Development')
     assert.equal(received!.patient, 'Doe, Jane · 1990-01-01 · MR 0000000001')
-    assert.equal(received!.document, 'Consent Form · consent.pdf · doc-1')
+    assert.equal(received!.document, 'Consent Form · consent.pdf · ID doc-1')
   })
 
   const shapes: [string, () => Json, string?][] = [
@@ -244,7 +244,7 @@ describe('sandbox: Data Model API', () => {
     await accepted(put(put(media(BASE64), 'Media.DocumentID', 7), 'Media.FileName', 8))
     const [received, document] = sandbox().received
     assert.equal(received!.files.length, 1)
-    assert.equal(document!.document, 'Treatment Plan · 8 · 7')
+    assert.equal(document!.document, 'Treatment Plan · 8 · ID 7')
   })
 
   it('takes any Media.Availability', async () => {
