@@ -231,7 +231,7 @@ function courseHost() {
     RED,
     folder: path.join(packageDir, 'examples'),
     pages: base + PAGES,
-    scratch: userDir,
+    userDir,
     deploy,
     press: (id) => ask(`/inject/${id}`, { method: 'POST' }),
     sandbox: () => sandboxHost().runningSandbox(),

@@ -36,16 +36,13 @@ process.exitCode = (await run()) ? 0 : 1
 async function run() {
   const root = mkdtempSync(path.join(os.tmpdir(), 'redox-soak-folder-'))
   const emitted = path.join(root, 'emitted.txt')
-  const scans = path.join(root, 'redox-durable-scans')
-  mkdirSync(scans)
+  const scans = path.join(root, 'node-red', 'redox-durable-scans')
+  mkdirSync(scans, { recursive: true })
   writeFileSync(emitted, '')
   const flow = JSON.parse(readFileSync(EXAMPLE, 'utf8'))
   const connection = flow.find(({ type }) => type === 'redox-config')
   connection.credentials = { storeKey: randomBytes(32).toString('base64') }
-  const instance = await Instance.start(path.join(root, 'node-red'), [], {
-    SOAK_EMITTED: emitted,
-    TMPDIR: root,
-  })
+  const instance = await Instance.start(path.join(root, 'node-red'), [], { SOAK_EMITTED: emitted })
   const look = async () => ({
     heap: (await instance.json('probe')).heap,
     counts: (await instance.json('redox/outbox')).connections[0]?.counts,

@@ -1,3 +1,4 @@
+import path from 'node:path'
 import type { NodeAPI, NodeDef } from 'node-red'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../lib/closing'
 import type { Connection, ConnectionConfig, ConnectionSecrets, RedoxConfigNode } from '../lib/connection'
@@ -10,6 +11,9 @@ import { followStranded } from '../lib/stranded'
 import { isDeploying } from '../lib/succession'
 
 export = function register(RED: NodeAPI): void {
+  // Allowed folders may be relative to it. No node of Node-RED can name it otherwise, to put or move a file there.
+  process.env['REDOX_USER_DIR'] = path.resolve(RED.settings.userDir ?? process.cwd())
+
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
     RED.nodes.createNode(this, saved)
     let opened: Promise<Connection> | undefined

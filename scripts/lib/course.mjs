@@ -131,15 +131,13 @@ const numberOf = (name) => Number(/^\d+/.exec(name)?.[0])
 
 /**
  * Deploys an example alone, does what a person would do, and compares what came of it with the table.
- * @param host `RED`; `folder` of the example files; `pages`, the address of the flows' pages; `scratch`, a folder;
+ * @param host `RED`; `folder` of the example files; `pages`, the address of the flows' pages; `userDir` of it;
  *   `deploy(flow)`; `press(id)`; `sandbox()`, undefined until it runs
  * @returns {Promise<{ arrived: string[], problems: string[] }>}
  */
 export async function runExample(host, name, flow) {
   const prefix = flow.find(({ type }) => type === 'tab').id
   const { press = [], run, arrives, reaches, speaks = [], quiet = QUIET_MS } = COURSE[numberOf(name)]
-  // The folder that example 5 looks into lies in there.
-  process.env.TMPDIR = host.scratch
   delete process.env.REDOX_STAGE
   await host.deploy(flow)
   ;(await host.sandbox())?.clear()
@@ -341,10 +339,10 @@ function expected(what, { status, type, text }, wantedStatus, parts) {
 }
 
 /** Example 5: a button, a file that grows slowly, one that cannot be sent; then takes a scan away, and deploys. */
-async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, flow, visits }) {
-  const scans = path.join(scratch, 'redox-scans')
+async function scanIntoTheFolder({ userDir, folder, press, deploy }, { prefix, flow, visits }) {
+  const scans = path.join(userDir, 'redox-scans')
   const into = (name) => path.join(scans, name)
-  const made = await until(async () => (await namesIn(scratch)).includes('redox-scans'))
+  const made = await until(async () => (await namesIn(userDir)).includes('redox-scans'))
   if (!made) return ['the example made no folder']
   const bytes = await readFile(path.join(folder, REPORT))
   await press(`${prefix}i`)
@@ -372,8 +370,8 @@ async function scanIntoTheFolder({ scratch, folder, press, deploy }, { prefix, f
 }
 
 /** Example 12: a scan that is there before, a button, one without a patient, one that is no scan. */
-async function scanDurably({ scratch, folder, press, deploy }, { prefix, flow, visits }) {
-  const scans = path.join(scratch, 'redox-durable-scans')
+async function scanDurably({ userDir, folder, press, deploy }, { prefix, flow, visits }) {
+  const scans = path.join(userDir, 'redox-durable-scans')
   const into = (name) => path.join(scans, name)
   await mkdir(scans, { recursive: true })
   await writeFile(into('0000000002_early.pdf'), await readFile(path.join(folder, REPORT)))
@@ -381,21 +379,21 @@ async function scanDurably({ scratch, folder, press, deploy }, { prefix, flow, v
   await press(`${prefix}i`)
   await writeFile(into('_patient-forgotten.pdf'), await readFile(path.join(folder, REPORT)))
   await writeFile(into('notes.txt'), 'no scan')
-  await writeFile(path.join(scratch, '20260131_invoice.pdf'), '%PDF-1.4 foreign')
+  await writeFile(path.join(userDir, '20260131_invoice.pdf'), '%PDF-1.4 foreign')
   await until(() => visits.ofAll(prefix, { p: 2, d: 2, x: 1 }))
   const lies = async (name) => `${await namesIn(into(name))}`
   const found = [
     ...[await lies('accepted'), await lies('failed'), await lies('taken')],
     ...(await namesIn(scans)).filter((name) => name.includes('.')),
   ]
-  const foreign = (await namesIn(scratch)).includes('20260131_invoice.pdf')
+  const foreign = (await namesIn(userDir)).includes('20260131_invoice.pdf')
   return [
     ...(/^0000000001_page-\d+\.png,0000000002_early\.pdf\|_patient-forgotten\.pdf\|\|notes\.txt$/.test(
       found.join('|'),
     )
       ? []
       : [`in accepted, failed, taken and the folder lies ${found.join('|')}`]),
-    ...(foreign ? [] : ['a file of the folder for temporary files was taken']),
+    ...(foreign ? [] : ['a file of the user directory was taken']),
   ]
 }
 

@@ -107,7 +107,15 @@ describe('pages', () => {
 
 /** Labels of Node-RED, GitHub and Redox, and titles of a changelog. */
 const OF_OTHERS = [
-  ...['Manage palette', 'Install', 'Import', 'Examples', 'View nodes', 'Information'],
+  ...[
+    'Manage palette',
+    'Install',
+    'Import',
+    'Examples',
+    'View nodes',
+    'Information',
+    'Environment Variables',
+  ],
   ...[
     'Catch → http response',
     'Verify server certificate',

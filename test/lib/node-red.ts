@@ -35,8 +35,7 @@ export async function startNodeRed(settings: object = {}, env: object = {}): Pro
   // A process of its own: Node-RED is a singleton, and the tests of the nodes have theirs in this process.
   const child = spawn(process.execPath, [red, '-u', userDir, '-s', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Examples look into the folder for temporary files: not into that of another run.
-    env: { ...process.env, TMPDIR: userDir, ...env },
+    env: { ...process.env, ...env },
   })
   const log = await started(child)
   const stop = async (): Promise<void> => {

@@ -1,0 +1,23 @@
+// What `npm start` says about the answers to the buttons that it pressed.
+
+/**
+ * @param {{ what: string, type: string }[]} missing answers that did not come, or were wrong
+ * @param {string} reason a sentence
+ * @param {{ button: string, tab: string } | undefined} place where they can be asked for again
+ * @returns {string[]} lines
+ */
+export function missingLines(missing, reason, place) {
+  if (missing.length === 0) return []
+  const again = place && `To try again: press the button of "${place.button}" in the tab "${place.tab}".`
+  return [
+    ...missing.map(({ what, type }) => `MISSING  ${what} (${type})`),
+    `         ${[reason, again].filter(Boolean).join(' ')}`,
+  ]
+}
+
+/** @param {number} wrong how many answers are missing or wrong */
+export function summary(wrong) {
+  const answers = wrong === 1 ? '1 answer is' : `${wrong} answers are`
+  const told = wrong === 0 ? '' : `\n${answers} missing or wrong.`
+  return `${told}\nThe answers come from the built-in sandbox: nothing left this machine.`
+}
