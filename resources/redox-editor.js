@@ -272,10 +272,27 @@
     const tell = () => {
       const { environment, environmentType } = connection() ?? {}
       showEnvironment(form, environment, environmentType)
+      const isSandbox = environmentType !== 'env' && environment === 'Sandbox'
+      const hint = form.find('#node-input-destination-hint')
+      hint.find('.redox-of-sandbox').remove()
+      const any = `. ${text('hint.anyDestination')}`
+      if (isSandbox) $('<span>').addClass('redox-of-sandbox').text(any).appendTo(hint)
     }
     form.on('change', '#node-input-connection', tell)
     tell()
+    hintOfFile(form)
     preparePreview(form, node, connection)
+  }
+
+  /** What the File field takes depends on where the file is read from. */
+  function hintOfFile(form) {
+    const from = form.find('#node-input-fileFrom')
+    const tell = () =>
+      form
+        .find('#node-input-file-hint')
+        .text(from.val() === 'path' ? text('hint.filePath') : text('hint.file'))
+    from.on('change', tell)
+    tell()
   }
 
   function preparePreview(form, node, connection) {
@@ -297,6 +314,7 @@
           config: formValues(node),
           connectionId: config.id,
           connection: Object.fromEntries(saved),
+          variables: knownVariables(node),
         })
         tell(previewParts(node, preview))
       } catch (failure) {
@@ -308,9 +326,26 @@
       clearTimeout(planned)
       planned = setTimeout(() => section[0].isConnected && section[0].open && show(), PREVIEW_AFTER_MS)
     }
-    section.on('toggle', () => section[0].open && show())
+    section.on('toggle', () => {
+      if (!section[0].open) return
+      // It is the last section: what it shows would be below the visible part.
+      section[0].scrollIntoView({ block: 'start' })
+      show()
+    })
     form.on('change', showSoon)
     section.find('.redox-preview-refresh').on('click', show)
+  }
+
+  /** The variables that fields name, as far as the editor knows them: what was not deployed yet, the runtime cannot know. */
+  function knownVariables(node) {
+    const values = formValues(node)
+    const names = Object.keys(values).filter((name) => values[`${name}Type`] === 'env')
+    return Object.fromEntries(
+      names.flatMap((name) => {
+        const [known] = validators().variablesOf(node, values[name])
+        return known ? [[values[name], known.value]] : []
+      }),
+    )
   }
 
   const line = (className, content) => $('<div>').addClass(className).text(content)
@@ -328,14 +363,18 @@
   }
 
   // What there is no sentence for is told as the runtime tells it.
-  function problemText({ path, problem, fix, kind, values, field }) {
-    if (kind === undefined) return `${path} ${problem}. ${fix}`
-    if (field === undefined) return text(`preview.problem.${kind}`, { path, values })
-    return text(`invalid.${kind === 'values' ? 'oneOf' : 'required'}`, {
-      label: text(`label.${field}`),
-      values,
-    })
+  function problemText({ path, problem, fix, kind, values, field, name }) {
+    const label = field === undefined ? path : text(`label.${field}`)
+    const place = field === undefined ? '' : ` (${path})`
+    if (kind === undefined) return `${label} ${problem}${place}. ${fix}`
+    const key = SENTENCES[kind] ?? (field === undefined ? undefined : OF_FIELDS[kind])
+    return key === undefined
+      ? text(`preview.problem.${kind}`, { path: label, values })
+      : text(`invalid.${key}`, { label, values, name })
   }
+
+  const SENTENCES = { date: 'date', dateTime: 'dateTime', variable: 'fromVariable' }
+  const OF_FIELDS = { missing: 'required', empty: 'required', values: 'oneOf' }
 
   function previewParts(node, preview) {
     const { requests, warnings } = preview
@@ -379,6 +418,8 @@
     tell()
     tellSandboxCredentials(form, node)
     form.find('.redox-test').on('click', () => test(node, form))
+    // What was tested is not what the form holds any more; an answer under way is not shown either.
+    form.on('input change', () => forgetResult(form))
     form.find('.redox-generate').on('click', () => askToGenerate(form))
     // Another key was typed: what is shown of the generated one no longer belongs to it.
     form.find('#node-config-input-privateKey').on('input', () => form.find('.redox-key').hide())
@@ -444,8 +485,10 @@
     const { config, secrets } = connectionValues(node)
     tellResult(form, '', text('test.running'))
     form.find('.redox-at-fault').removeClass('redox-at-fault')
+    const shown = resultOf(form).children()[0]
     try {
       const result = await ask('redox/test', { id: node.id, config, secrets })
+      if (!shown.isConnected) return
       tellResult(form, result.ok ? 'redox-good' : 'redox-bad', resultText(result))
       markField(form, result.field)
     } catch (failure) {
@@ -470,18 +513,22 @@
   }
 
   function resultText(result) {
-    const { field, message, environment, clockSkewSeconds } = result
+    const { field, host, message, environment, clockSkewSeconds } = result
     const key = keyOf(result)
     return text(`test.${key}`, {
       environment: environment && text(`option.environment.${environment}`),
       field: field && text(`label.${field}`),
+      host,
       message,
       seconds: Math.abs(clockSkewSeconds ?? 0),
     })
   }
 
+  const resultOf = (form) => form.find('.redox-test-result')
+  const forgetResult = (form) => resultOf(form).empty()
+
   function tellResult(form, className, content) {
-    form.find('.redox-test-result').empty().append(line(className, content))
+    resultOf(form).empty().append(line(className, content))
   }
 
   function markField(form, field) {
@@ -549,6 +596,33 @@
     for (const [name, property] of Object.entries(defaults))
       if (`${name}Type` in defaults) property.validate ??= validators().valid(name)
   }
+
+  // ---- Environment variables -------------------------------------------------------------------------------
+
+  // The editor validates a node when the node itself changes; its variables are changed elsewhere.
+  let isCheckPlanned = false
+  function planCheck() {
+    if (isCheckPlanned) return
+    isCheckPlanned = true
+    setTimeout(() => {
+      isCheckPlanned = false
+      checkVariables()
+    })
+  }
+
+  function checkVariables() {
+    RED.nodes.eachNode((node) => {
+      if (node._def?.set?.module !== MODULE) return true
+      const wasValid = node.valid
+      RED.editor.validateNode(node)
+      if (node.valid !== wasValid) node.dirty = true
+      return true
+    })
+    RED.view.redraw()
+  }
+
+  for (const event of ['flows:change', 'groups:change', 'subflows:change']) RED.events.on(event, planCheck)
+  RED.events.on('nodes:change', ({ type }) => /^subflow:/.test(type) && planCheck())
 
   // ---- Older flows -----------------------------------------------------------------------------------------
 

@@ -16,19 +16,24 @@
 
   // ---- Values --------------------------------------------------------------------------------------------
 
-  // The form that is open, so that a field can look at its neighbours as they are now.
+  // The forms that are open, so that a field can look at its neighbours as they are now: a connection may be open above
+  // the node that is to use it.
+  let forms = []
   let open
 
   /** @param node whose form was opened  @param prefix `node-input` or `node-config-input` */
   function opened(node, prefix, form) {
     open = { node, prefix, form }
+    forms = [...forms.filter(isShown), open]
   }
+
+  const isShown = ({ form }) => document.contains(form[0])
 
   /** How to read a property of a node: from its open form, else as it is saved. */
   function reader(node) {
-    const isOpen = open && open.node === node && document.contains(open.form[0])
+    const own = forms.filter((one) => one.node === node && isShown(one)).at(-1)
     return (name) => {
-      const input = isOpen ? open.form.find(`[id="${open.prefix}-${name}"]`) : $()
+      const input = own ? own.form.find(`[id="${own.prefix}-${name}"]`) : $()
       const value = String((input.length > 0 ? input.val() : node[name]) ?? '')
       // How the editor's own list of config nodes says that none is chosen.
       return value === '_ADD_' ? '' : value
@@ -282,6 +287,66 @@
     url,
     limits,
     faultPlan,
+    /** where a node reads files by their path: the connection has to allow a folder */
+    allowedFolder: (value, read) => {
+      const connection = value === 'path' ? RED.nodes.node(read('connection')) : undefined
+      return connection && isBlank(connection.folders ?? '') ? ['noFolder'] : undefined
+    },
+  }
+
+  // ---- Environment variables -----------------------------------------------------------------------------
+
+  // A value of another type is known to the runtime only.
+  const KNOWN_TYPES = [undefined, 'str', 'num', 'bool']
+
+  // The sentences about an empty and about another value of a variable, by where it is defined.
+  const OF_TAB = { empty: 'emptyTab', from: 'fromTab' }
+  const OF_GROUP = { empty: 'emptyGroup', from: 'fromGroup' }
+  const OF_SUBFLOW = { empty: 'emptySubflow', from: 'fromSubflow' }
+
+  /** Where a node's variables are looked for, from the inside out, each with its sentences. */
+  function scopesOf(node) {
+    const group = node.g ? RED.nodes.group(node.g) : undefined
+    const groups = group ? [[OF_GROUP, group], ...scopesOf({ g: group.g })] : []
+    const tab = node.z ? RED.nodes.workspace(node.z) : undefined
+    return tab ? [...groups, [OF_TAB, tab]] : groups
+  }
+
+  const entryOf = ({ env }, name) => (env ?? []).find((one) => one.name === name)
+
+  /**
+   * What the editor knows of a variable: one value for each place that the node runs in, as each instance of a subflow
+   * is one. The server's own variables are not known here.
+   */
+  function variablesOf(node, name) {
+    const found = scopesOf(node)
+      .map(([sentences, scope]) => ({ sentences, entry: entryOf(scope, name) }))
+      .find(({ entry }) => entry !== undefined)
+    if (found) return knownValue(found.sentences, found.entry)
+    const subflow = node.z ? RED.nodes.subflow(node.z) : undefined
+    if (!subflow) return []
+    const standard = entryOf(subflow, name)
+    return RED.nodes.filterNodes({ type: `subflow:${subflow.id}` }).flatMap((instance) => {
+      const entry = entryOf(instance, name) ?? standard
+      return entry === undefined ? variablesOf(instance, name) : knownValue(OF_SUBFLOW, entry)
+    })
+  }
+
+  const knownValue = (sentences, { type, value }) =>
+    KNOWN_TYPES.includes(type) ? [{ sentences, value: String(value ?? '') }] : []
+
+  /** The sentence about the first value that a rule does not hold for. */
+  function variableFault(node, name, names, read) {
+    const variable = read(name)
+    const applied = names.filter((rule) => rule !== 'madeOfFile')
+    for (const { sentences, value } of variablesOf(node, variable)) {
+      const fault = applied.map((rule) => rules[rule](value, read, name)).find((one) => one !== undefined)
+      if (fault === undefined) continue
+      const isEmpty = fault[0] === 'needed' || fault[0] === 'required'
+      const from = text(`invalid.${isEmpty ? sentences.empty : sentences.from}`, { name: variable })
+      return isEmpty ? from : `${sentence(name, fault)} ${from}`
+    }
+    return true
   }
 
   // The other rules are for a text that was typed in, also as the type of their name: they mean nothing for a path
@@ -298,6 +363,7 @@
       const read = reader(this)
       if (when !== undefined && !holds(when, read)) return true
       const type = read(`${name}Type`)
+      if (type === 'env' && !isBlank(String(value ?? ''))) return variableFault(this, name, names, read)
       const typeFault = isBlank(String(value ?? '')) ? undefined : typed(value, type)
       const applied = names.filter((rule) => FOR_ANY_TYPE.has(rule) || ['', 'str', rule].includes(type))
       const faults = applied.map((rule) => rules[rule](String(value ?? ''), read, name))
@@ -417,7 +483,7 @@
     })
 
   window.RedoxValidators = {
-    ...{ text, opened, holds, reader, STORED, RULES: Object.keys(rules) },
+    ...{ text, opened, holds, reader, variablesOf, STORED, RULES: Object.keys(rules) },
     ...{ valid, validId, validSecret, validSecrets, validStore, validConnection, validFhirConnection },
   }
 })()

@@ -103,10 +103,14 @@ const ARRIVED = new Map([
   [undefined, 'unknown'],
 ])
 
+export type InBrief = 'text' | 'path' | 'folder'
+
 /** The one error class of this package. The text names what, where and what to do, and no patient data. */
 export class RedoxError extends Error {
   override readonly name = 'RedoxError'
   override readonly cause: RedoxErrorDetail
+  /** of the most frequent faults, what the status shows in place of the code's phrase */
+  inBrief?: InBrief
 
   constructor(
     readonly code: RedoxErrorCode,
@@ -140,6 +144,13 @@ export const NOTHING_SENT = 'Nothing was sent.'
 /** @param message begins with what is wrong: Node-RED's debug sidebar shows the first 30 characters */
 export const badInput = (message: string): RedoxError =>
   new RedoxError('REDOX_BAD_INPUT', `${message} ${NOTHING_SENT}`)
+
+/** The same with a phrase of its own for the status. */
+export function badFile(message: string, inBrief: InBrief): RedoxError {
+  const error = badInput(message)
+  error.inBrief = inBrief
+  return error
+}
 
 /** The same for sizes. */
 export const tooLarge = (message: string): RedoxError =>

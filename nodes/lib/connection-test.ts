@@ -25,6 +25,8 @@ export interface ConnectionTestResult {
   reason?: DiagnosisReason | 'secretElsewhere'
   /** the field at fault, as the node saves it */
   field?: string
+  /** that the token is asked of */
+  host?: string
   /** the error's own words, in English */
   message?: string
   /** seconds that this machine is ahead of the server */
@@ -54,13 +56,21 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
     const skew = error.cause.clockSkewSeconds
+    const host = hostOf(config)
     return {
       ok: false,
       ...diagnose(error, kind),
       message: error.message,
+      ...(host !== undefined && { host }),
       ...(skew !== undefined && { clockSkewSeconds: skew }),
     }
   }
+}
+
+/** Unknown when a URL of the form is wrong, which the reason says. */
+function hostOf(config: ConnectionConfig): string | undefined {
+  const [url = ''] = targetsOf(config) ?? []
+  return URL.canParse(url) ? new URL(url).host : undefined
 }
 
 /** As it is in the flows: Node-RED makes no node of a connection that nobody uses yet. */
@@ -108,9 +118,11 @@ function mayGo(secrets: Secrets, deployed: ConnectionConfig | undefined, config:
 }
 
 // A deployed connection with a wrong URL leads nowhere; it is the form's own faults that are told.
-function deployedTarget(deployed: ConnectionConfig): string | undefined {
+const deployedTarget = (deployed: ConnectionConfig): string | undefined => targetsOf(deployed)?.join()
+
+function targetsOf(config: ConnectionConfig): string[] | undefined {
   try {
-    return tokenTarget(deployed).join()
+    return tokenTarget(config)
   } catch {
     return undefined
   }

@@ -22,6 +22,8 @@ const PREVIEW = z.strictObject({
   config: properties,
   connectionId: z.string().max(100),
   connection: properties,
+  /** values of environment variables that the editor knows, deployed or not */
+  variables: z.record(z.string().max(1000), z.string().max(100_000)).optional(),
 })
 
 interface Question<T> {

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
-import { badInput } from '../../src/errors'
-import { labelOf } from '../../src/message/labels'
+import { badInput, type Problem } from '../../src/errors'
+import { fieldAt, labelOf } from '../../src/message/labels'
 import type { Draft } from '../../src/message/prepared'
 
 /** A node's saved properties: `name` and `nameType` for each typed input. */
@@ -61,6 +61,8 @@ export function constantOf(RED: NodeAPI, node: Node, fields: Fields, name: strin
  */
 export class Inputs {
   readonly #absent = new Map<string, string>()
+  /** the environment variables that fields take their values from */
+  readonly #variables = new Map<string, string>()
 
   constructor(
     private readonly RED: NodeAPI,
@@ -78,6 +80,7 @@ export class Inputs {
   where(name: string): string {
     const { value, type } = this.#field(name)
     if (type === 'msg' || type === 'flow' || type === 'global') return `${type}.${value}`
+    if (type === 'env') return `the environment variable ${value}`
     return type === 'jsonata' ? 'the JSONata result' : `the ${labelOf(name)} field`
   }
 
@@ -101,10 +104,26 @@ export class Inputs {
         `${labelOf(name)} is not set: it refers to the environment variable ${unset}. Set that variable.`,
       )
     }
-    const value = type === 'str' ? setting : await this.#evaluate(name, setting, type)
+    return this.known(name, type === 'str' ? setting : await this.#evaluate(name, setting, type))
+  }
+
+  /** A value that was found; `undefined` for an empty one, which is told of when the message lacks it. */
+  protected known(name: string, value: unknown): unknown {
+    const { value: setting, type } = this.#field(name)
+    if (type === 'env') this.#variables.set(name, setting)
     const found = isBlank(value) ? undefined : value
     if (found === undefined && PLACES.has(type) && !HINTS.has(name)) this.#absent.set(name, this.where(name))
     return found
+  }
+
+  /** The problem, in terms of the environment variable that the field takes its value from. */
+  inTermsOfVariables(found: Problem): Problem {
+    const name = fieldAt(found.path)
+    const variable = name === undefined ? undefined : this.#variables.get(name)
+    if (variable === undefined) return found
+    if (!/^is (missing|empty)$/.test(found.problem))
+      return { ...found, fix: `${found.fix} The value comes from the environment variable ${variable}.` }
+    return { ...found, problem: `${FROM_VARIABLE}${variable}`, fix: 'Give that variable a value.' }
   }
 
   /**
@@ -196,10 +215,17 @@ export class Inputs {
   }
 }
 
+const FROM_VARIABLE = 'is empty: it comes from the environment variable '
+
+/** The variable that a problem of {@link Inputs.inTermsOfVariables} is about. */
+export const variableIn = (problem: string): string | undefined =>
+  problem.startsWith(FROM_VARIABLE) ? problem.slice(FROM_VARIABLE.length) : undefined
+
 /** A draft with the inputs that its message did not have. */
 export function withAbsent(draft: Draft, inputs: Inputs): Draft {
   const absent = inputs.absent()
-  return absent === undefined ? draft : { ...draft, absent }
+  const problems = draft.problems.map((one) => inputs.inTermsOfVariables(one))
+  return { ...draft, problems, ...(absent !== undefined && { absent }) }
 }
 
 /** The choice of a setting, checked: a flow may have been made by hand. */

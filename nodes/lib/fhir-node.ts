@@ -62,6 +62,6 @@ async function slugOf(inputs: Inputs): Promise<string> {
   const slug = await inputs.text('destination')
   if (slug !== undefined || !inputs.isSet('destination')) return slug?.trim() ?? ''
   throw badInput(
-    `Destination is missing: ${inputs.where('destination')} is not set, or is empty. Set it before this node.`,
+    `Destination is missing: ${inputs.where('destination')} is not set, or is empty. ${inputs.setting('destinationType') === 'env' ? 'Give that variable a value' : 'Set it before this node'}.`,
   )
 }

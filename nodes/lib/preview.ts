@@ -4,7 +4,7 @@ import { Fingerprints } from '../../src/file/fingerprint'
 import { fieldAt } from '../../src/message/labels'
 import type { RequestPreview } from '../../src/redox/client'
 import { environmentOf, type TargetEnvironment } from './connection'
-import { fieldsOf, Inputs, type NodeConfig } from './evaluate'
+import { fieldsOf, Inputs, variableIn, type NodeConfig } from './evaluate'
 import { withConnection, withVariables } from './form-connection'
 import { prepareOf } from './send-node'
 
@@ -15,6 +15,8 @@ export interface PreviewForm {
   config: NodeConfig
   connectionId: string
   connection: Record<string, unknown>
+  /** by name, those that the editor knows: of what is not deployed, nothing else does */
+  variables?: Record<string, string> | undefined
 }
 
 /** A problem as the form tells of it, in its own language. */
@@ -22,7 +24,9 @@ export interface PreviewProblem extends Problem {
   /** the input of the form that fills the place */
   field?: string
   /** what there is a sentence for */
-  kind?: 'missing' | 'empty' | 'values'
+  kind?: 'missing' | 'empty' | 'values' | 'format' | 'date' | 'dateTime' | 'variable'
+  /** of the kind `variable`: its name */
+  name?: string
   /** of the kind `values`: those that are allowed */
   values?: string
 }
@@ -78,16 +82,31 @@ const KINDS: Record<string, NonNullable<PreviewProblem['kind']>> = {
   'is missing': 'missing',
   'is empty': 'empty',
   'has a value that is not allowed': 'values',
+  'is not valid': 'format',
+}
+
+const DATES: Record<string, NonNullable<PreviewProblem['kind']>> = {
+  dob: 'date',
+  birthDate: 'date',
+  effective: 'dateTime',
+  date: 'dateTime',
+}
+
+function kindOf(problem: string, field: string | undefined): PreviewProblem['kind'] {
+  const kind = KINDS[problem]
+  return kind === 'format' && field !== undefined ? (DATES[field] ?? kind) : kind
 }
 
 function inForm(found: Problem): PreviewProblem {
   const { path, problem, fix } = found
   const field = fieldAt(path)
-  const kind = KINDS[problem]
+  const name = variableIn(problem)
+  const kind = name === undefined ? kindOf(problem, field) : 'variable'
   return {
     ...found,
     ...(field !== undefined && { field }),
     ...(kind !== undefined && { kind }),
+    ...(name !== undefined && { name }),
     ...(kind === 'values' && { values: [...fix.matchAll(/"([^"]*)"/g)].map(([, one]) => one).join(', ') }),
   }
 }
@@ -112,12 +131,15 @@ class SampleInputs extends Inputs {
   }
 
   override async value(name: string): Promise<unknown> {
-    const { config, type } = this.#form
+    const { config, type, variables = {} } = this.#form
     const isFile = name === 'file'
     if (isFile || DYNAMIC.has(String(config[`${name}Type`]))) {
       if (isFile && TEXT_NOTE.has(String(config.noteContentType))) return 'A sample text.'
       return isFile || config[name] ? sampleOf(name, type) : undefined
     }
+    const variable = String(config[name] ?? '')
+    if (config[`${name}Type`] === 'env' && Object.hasOwn(variables, variable))
+      return this.known(name, variables[variable])
     return super.value(name)
   }
 }

@@ -14,6 +14,7 @@ const AT_ONCE = 2
 const PERCENT_FROM_BYTES = 1_000_000
 /** Environments that stand in front of the line, by their keys in the catalogue. */
 const SHOWN: Record<string, string> = { sandbox: 'sandbox', Production: 'production' }
+const SEPARATOR = ' · '
 // What fits into the line: the first group of a UUID.
 const SHORT_ID = 8
 
@@ -80,7 +81,9 @@ export class Status {
       sent: (statusCode, way, id) => {
         // Put into words only if it is shown: translating costs as much as building the message.
         const text = (): string =>
-          [String(statusCode), this.#word(`way.${way}`), id && this.#idText(id)].filter(Boolean).join(' ')
+          [String(statusCode), this.#word(`way.${way}`), id && this.#idText(id)]
+            .filter(Boolean)
+            .join(SEPARATOR)
         this.#end(ticket, { failed: false, text })
       },
       accepted: (id) =>
@@ -152,19 +155,18 @@ export class Status {
     return {
       fill: isBad ? 'red' : this.#backlog ? 'yellow' : isBusy ? 'blue' : 'green',
       shape: isBad ? 'ring' : 'dot',
-      text: prefix + [...parts, ...this.#backlogTexts()].filter((part) => part !== '').join(' · '),
+      text: prefix + [...parts, ...this.#backlogTexts()].filter((part) => part !== '').join(SEPARATOR),
     }
   }
 
   #backlogTexts(): string[] {
     if (!this.#backlog) return []
     const { waiting, parked, isStopped, code } = this.#backlog
-    const counted = (key: string, count: number): string => (count > 0 ? `${this.#word(key)} ${count}` : '')
     const stopped = isStopped ? this.#word('stopped') : ''
     return [
       code === undefined ? '' : this.#word(`error.${code}`),
-      counted('waiting', waiting),
-      counted('parked', parked),
+      this.#waitingText(waiting),
+      parked === 0 ? '' : `${this.#word('parked')} ${parked}`,
       stopped,
     ]
   }
@@ -172,14 +174,16 @@ export class Status {
   #movingText(moving: Progress[]): string {
     const [one, ...others] = moving
     if (one === undefined) return ''
-    if (others.length > 0) return `${this.#word('sending')} ${moving.length}`
+    if (others.length > 0) return this.#word('sendingMany', { number: String(moving.length) })
     if (one.phase === 'retry') return this.#word('retrying')
     if (one.phase === 'send' || one.total < PERCENT_FROM_BYTES) return this.#word('sending')
     return `${this.#word('uploading')} ${Math.floor((one.sent / one.total) * 100)} %`
   }
 
   #waitingText(count: number): string {
-    return count === 0 ? '' : `${this.#word('waiting')} ${count}`
+    if (count === 0) return ''
+    const number = String(count)
+    return count === 1 ? this.#word('waitingOne', { number }) : this.#word('waiting', { number })
   }
 
   #idText({ kind, value }: AnswerId): string {
@@ -189,6 +193,7 @@ export class Status {
   /** What is wrong in a few words: of a message that is not valid, the first field, and how many more there are. */
   #reason(error: unknown): string {
     if (!(error instanceof RedoxError)) return this.#word('error.REDOX_INTERNAL')
+    if (error.inBrief !== undefined) return this.#word(`brief.${error.inBrief}`)
     const [first, ...others] = error.cause.problems ?? []
     const said = (first && this.#fieldText(first)) ?? this.#word(`error.${error.code}`)
     return others.length === 0 ? said : `${said} +${others.length}`

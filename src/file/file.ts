@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { types } from 'node:util'
-import { badInput, formatSize, RedoxError, tooLarge } from '../errors'
+import { badFile, badInput, formatSize, RedoxError, tooLarge } from '../errors'
 import { turn } from '../turns'
 import { decodeDataUri, decodeInLines, type DataUri } from './base64'
 import {
@@ -142,16 +142,18 @@ const begun = (where: string): string => where.replace(/^the /, 'The ')
 
 const noFile = (text: string, where: string): Error =>
   looksLikePath(text)
-    ? badInput(
+    ? badFile(
         `${begun(where)} is a path, not a file. Set "Read file from" to a path on this machine, and add its folder to the connection ` +
           '(section "Files on this machine"). Or put a "read file" node before this node, and set it to "a single Buffer ' +
           'object". (The text is not base64 of a known file.)',
+        'path',
       )
-    : badInput(
+    : badFile(
         `${begun(where)} is text, not a file. Set the "read file" node to "a single Buffer object". After an "http in" node, ` +
           'select "Accept file uploads" there and use msg.req.files[0].buffer, or select "Do not parse request body" ' +
           'for a raw body. (The text is not base64 of a known format. Base64 of a format without a signature needs a ' +
           'content type or a file name.)',
+        'text',
       )
 
 // ---- Bytes ------------------------------------------------------------------------------------------------------

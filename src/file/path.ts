@@ -2,7 +2,7 @@ import { constants, type BigIntStats } from 'node:fs'
 import { lstat, open, readlink, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { badInput, RedoxError } from '../errors'
+import { badFile, badInput, RedoxError } from '../errors'
 import { turn } from '../turns'
 import type { Examination, Range } from './completeness'
 import { HEAD_LENGTH } from './content-types'
@@ -42,8 +42,9 @@ export async function takePath(
     throw badInput(`Path is missing in ${hints.where}. "Read file from" is set to a path on this machine.`)
   }
   if (folders.length === 0) {
-    throw badInput(
+    throw badFile(
       'No folder is allowed for paths. Add the folder of the file to the connection (section "Files on this machine").',
+      'folder',
     )
   }
   const place = await resolveInside(filePath, hints.where, folders)

@@ -181,6 +181,7 @@ describe('preview in the editor', function () {
     const section = form(page()).locator('.redox-preview')
     await section.locator('summary').click()
     await section.locator('pre').waitFor()
+    await section.locator('li').first().waitFor()
     const problems = await section.locator('li').allInnerTexts()
     await editor().screenshot('preview-german')
     for (const one of problems) assert.doesNotMatch(one, /\b(is|must|missing|Give|Fill)\b/)

@@ -34,7 +34,8 @@ const RIGHT: Record<string, Record<string, string>> = {
   },
 }
 
-const missing = (label: string): string => `${label} is missing. Fill it in, or provide it in Data.`
+const missing = (label: string): string =>
+  `${label} is missing. Fill it in, or provide it in the section Data.`
 const NOT_SLUG = 'Destination is an ID (UUID), but the FHIR API needs the slug, such as redox-fhir-sandbox.'
 const NOT_ID =
   'Destination must be the ID (UUID) from the Redox dashboard, not the slug. Separate several IDs with commas.'

@@ -353,7 +353,10 @@ const STATUS_CODES: Record<string, number> = {
 
 /** The words of a status: of a message that is not valid, how many more problems there are. */
 function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
-  const phrase = translate(`${STATUS}error.${code}`)
+  // The most frequent faults of a file have a phrase of their own.
+  const briefly = ['text', 'path', 'folder'].map((kind) => translate(`${STATUS}brief.${kind}`))
+  const phrases = [translate(`${STATUS}error.${code}`), ...(code === 'REDOX_BAD_INPUT' ? briefly : [])]
+  const phrase = `(${phrases.join('|')})`
   const more = problems.length > 1 ? ` \\+${problems.length - 1}` : ''
   return problems.length === 0 ? new RegExp(`${phrase}$`) : new RegExp(`(missing|wrong|${phrase})${more}$`)
 }

@@ -216,7 +216,7 @@ describe('the status', () => {
         : location
           ? ['id', location]
           : ['sha256', redox.files[0].sha256]
-      const sent = `sandbox ${statusCode} ${redox.way} ${kind} ${id.slice(0, 8)}`
+      const sent = `sandbox ${statusCode} · ${redox.way} · ${kind} ${id.slice(0, 8)}`
       // The second "sending" is over before a second has passed.
       assert.deepEqual(flow.statuses, ['sandbox sending', sent, 'sandbox Input unusable'])
     }
@@ -225,7 +225,7 @@ describe('the status', () => {
   it('begins with PROD where messages go to real patients, whatever happens', async () => {
     const flow = await startTo(server, NOTE, {}, { environment: 'Production' })
     await flow.send(photo())
-    await flow.showsStatus((text) => text === 'PROD 200 embed log log-1')
+    await flow.showsStatus((text) => text === 'PROD 200 · embed · log log-1')
     await flow.fail(fileMessage(7), 'REDOX_BAD_INPUT')
     assert.ok(flow.statuses.every((text) => text.startsWith('PROD ')))
   })
@@ -236,11 +236,22 @@ describe('the status', () => {
     await flow.showsStatus((text) => text === 'Patient ID missing +1')
   })
 
+  it('says in a few words that a text or a path came in place of a file, or that its folder is not allowed', async () => {
+    const flow = await startTo(server, NOTE)
+    await flow.fail(fileMessage('A text, and no file'), 'REDOX_BAD_INPUT')
+    await flow.showsStatus((text) => text === 'Text, not a file')
+    await flow.fail(fileMessage('/tmp/scan.pdf'), 'REDOX_BAD_INPUT')
+    await flow.showsStatus((text) => text === 'Path, not a file')
+    const reader = await startTo(server, NOTE, { fileFrom: 'path' })
+    await reader.fail(fileMessage('/tmp/scan.pdf'), 'REDOX_BAD_INPUT')
+    await reader.showsStatus((text) => text === 'Folder not allowed')
+  })
+
   it('names no environment when it is a test, and counts what is under way', async () => {
     const flow = await startTo(server, NOTE)
     await Promise.all([flow.send(photo()), flow.send(photo())])
     await flow.showsStatus((text) => text.startsWith('200'))
-    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 embed log log-1'])
+    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 · embed · log log-1'])
   })
 
   it('counts who waits, and changes at most once a second', async () => {
@@ -271,7 +282,7 @@ describe('the status', () => {
       slow.goOn()
       const { answer } = await sent
       assert.equal(answer?.['statusCode'], 201)
-      await flow.showsStatus((text) => text.startsWith('201 upload '))
+      await flow.showsStatus((text) => text.startsWith('201 · upload · '))
     } finally {
       await slow.close()
     }

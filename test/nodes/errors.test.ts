@@ -334,6 +334,32 @@ describe('messages that lack something', () => {
     assert.match(message, /^Document type is not set: it refers to the environment variable REDOX_NOT_SET/)
   })
 
+  it('names an environment variable that is empty, or that a wrong value comes from', async () => {
+    process.env['REDOX_EMPTY'] = ' '
+    process.env['REDOX_WRONG'] = '31.01.1990'
+    try {
+      const empty = await start(NOTE, { patientId: 'REDOX_EMPTY', patientIdType: 'env' })
+      const { message } = await empty.fail(photo(), 'REDOX_INVALID_MESSAGE')
+      assert.match(message, /^Patient ID is empty: it comes from the environment variable REDOX_EMPTY \(/)
+      assert.match(message, /Give that variable a value\./)
+      assert.doesNotMatch(message, /Fill in/)
+      await empty.showsStatus((text) => text === 'sandbox Patient ID missing')
+      const wrong = await start(NOTE, { dob: 'REDOX_WRONG', dobType: 'env' })
+      assert.match(
+        (await wrong.fail(photo(), 'REDOX_INVALID_MESSAGE')).message,
+        /^Birth date is not valid .*YYYY-MM-DD\. The value comes from the environment variable REDOX_WRONG\./,
+      )
+      const fhir = await start(FHIR_RESULT, { destination: 'REDOX_EMPTY', destinationType: 'env' })
+      assert.match(
+        (await fhir.fail(photo(), 'REDOX_BAD_INPUT')).message,
+        /^Destination is missing: the environment variable REDOX_EMPTY is not set, or is empty\. Give/,
+      )
+    } finally {
+      delete process.env['REDOX_EMPTY']
+      delete process.env['REDOX_WRONG']
+    }
+  })
+
   const document = (part: string): string[] =>
     ['DocumentType', 'DocumentID', 'Provider'].map((name) => `${part}.${name}`)
   const LACKING: [SendNode, Settings, string[]][] = [
