@@ -132,7 +132,11 @@ async function drawOutbox(page) {
     return waiting === 1 && delivered === 1
   }, 'one message waits, one is delivered')
   const status = (index, text) => page.locator(`[id="outboxnote${index}"]`, { hasText: text }).waitFor()
-  await Promise.all([status(1, 'stopped'), status(2, 'stopped'), status(3, /sandbox 200 · embed · (log )?[\da-f]{8}$/)])
+  await Promise.all([
+    status(1, 'stopped'),
+    status(2, 'stopped'),
+    status(3, /sandbox 200 · embed · (log )?[\da-f]{8}$/),
+  ])
   await showTab(page, 'outbox')
   const tab = page.locator('.redox-outbox')
   await tab.locator('.redox-outbox-filters button').first().click()
