@@ -27,7 +27,7 @@ const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKe
 export const flowTo = (
   redox: string,
   settings: object,
-  storeKey = 'a store key that nobody guesses',
+  storeKey = 'a store key that is hard to guess',
 ): object[] => [
   { id: 'outboxtab', type: 'tab', label: 'outbox' },
   {

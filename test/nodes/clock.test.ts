@@ -11,7 +11,7 @@ import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
 
-const KEY = 'a store key that nobody guesses'
+const KEY = 'a store key that is hard to guess'
 const DOWN = reply(503, { error: 'down' })
 
 let server: ScriptedServer

@@ -24,7 +24,7 @@ const start = (config: Settings = {}): Promise<Flow> =>
     { way: 'embed' },
     { delivery: 'durable', ...config },
     {
-      secrets: { storeKey: 'a store key that nobody guesses' },
+      secrets: { storeKey: 'a store key that is hard to guess' },
     },
   )
 

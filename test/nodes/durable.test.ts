@@ -23,7 +23,7 @@ import {
   type SendNode,
 } from '../lib/send-nodes'
 
-const KEY = 'a store key that nobody guesses'
+const KEY = 'a store key that is hard to guess'
 const DOWN = reply(503, { error: 'down' })
 
 let server: ScriptedServer

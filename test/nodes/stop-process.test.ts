@@ -170,6 +170,6 @@ const nodesOf = ({ id, apiBase, delivery, storeUrl }: Case): object[] => [
     ...{ id: `${id}-c`, type: 'redox-config', environment: 'Development', environmentType: 'environment' },
     ...{ apiBase, auth: 'oauth', clientId: 'client', keyId: 'key', delivery },
     store: storeUrl === undefined ? 'embedded' : 'postgresql',
-    credentials: { privateKey: PRIVATE_KEY, storeKey: 'a store key that nobody guesses', storeUrl },
+    credentials: { privateKey: PRIVATE_KEY, storeKey: 'a store key that is hard to guess', storeUrl },
   },
 ]

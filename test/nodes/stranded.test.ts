@@ -160,7 +160,7 @@ describe('accepted messages that no connection delivers', function () {
       const [status, { code }] = await decide('embedded:outboxconfig', give)
       assert.deepEqual([status, code], [503, 'REDOX_STORE_UNREADABLE'])
       redox.script('send', TAKEN)
-      const key = 'a store key that nobody guesses'
+      const key = 'a store key that is hard to guess'
       assert.deepEqual(await decide('embedded:outboxconfig', { ...give, key }), [200, { moved: 1, left: [] }])
       await eventually('emitted', async () => (await admin.emitted()).length === 1)
       assert.ok(!nodeRed.log().includes(key))
