@@ -237,7 +237,7 @@ describe('durable delivery in the editor', function () {
     assert.deepEqual((await nodeOf(page(), connection))['validationErrors'], [
       'Speicherschlüssel muss mindestens 16 Zeichen haben.',
       'Datenbank-URL muss eine Adresse wie postgresql://user:password@host/database sein.',
-      'Wiederholen für (h) muss eine Zahl größer als 0 sein.',
+      'Wiederholen, längstens (h) muss eine Zahl größer als 0 sein.',
     ])
     await editor().reload()
   })
