@@ -373,7 +373,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     assert.match(await words(distrusting), /certificate.*not trusted.*UNABLE_TO_VERIFY_LEAF_SIGNATURE/)
     const without = new URL(trusting)
     without.search = '?sslmode=verify-full&sslrootcert=/nowhere/ca.pem'
-    assert.match(await words(without), /names a socket or a file/)
+    assert.match(await words(without), /refers to a socket or a file/)
     await server().speakTls(path.join(TLS, 'elsewhere.pem'), path.join(TLS, 'key.pem'))
     assert.match(await words(trusting), /certificate.*not trusted.*ERR_TLS_CERT_ALTNAME_INVALID/)
   })

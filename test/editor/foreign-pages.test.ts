@@ -175,11 +175,15 @@ describe('pages of other origins', function () {
       await client.until(id, 'parked')
       return id
     }
-    const act = async (id: string, action: string): Promise<void> => {
+    const press = async (id: string, action: string): Promise<Locator> => {
       const message = tab().locator('.redox-tab-message', { hasText: id.slice(0, 8) })
       await message.locator('.redox-tab-line').click()
       const details = message.locator('.redox-tab-details')
       await details.getByRole('button', { name: action }).click()
+      return details
+    }
+    const act = async (id: string, action: string): Promise<void> => {
+      const details = await press(id, action)
       await details.getByLabel('Reason').fill('a test')
       await details.locator('form').getByRole('button', { name: action }).click()
     }
@@ -190,7 +194,7 @@ describe('pages of other origins', function () {
     it('decides under the name of its machine over plain http, and is told why it gets no content', async () => {
       const id = await parkAnother('doc-named')
       await openOutbox(`http://nodered.example:${port()}/`)
-      await act(parked, 'Show content')
+      await press(parked, 'Show content')
       await told('contentWithoutAdminAuth: true')
       assert.ok(!(await tab().innerText()).includes(OUTBOX_PATIENT.last))
       await act(id, 'Discard')
