@@ -3,6 +3,7 @@ import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { LaneState, MessageState } from '../../src/durable/store'
 import type { Connection, Durability, RedoxConfigNode, UserListener } from './connection'
 import type { Depth, Outbox, Place } from './outbox'
+import { waitingText } from './status'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
@@ -254,7 +255,7 @@ export class Delivery {
     const minutes = Math.floor(oldestSeconds / 60)
     const parts = [
       code === undefined ? '' : this.#word(`error.${code}`),
-      waiting > 0 ? `${this.#word('waiting')} ${waiting}` : '',
+      waitingText(this.RED, waiting),
       minutes > 0 ? `${minutes} min` : '',
       parked > 0 ? `${this.#word('parked')} ${parked}` : '',
       stopped.length > 0 ? `${this.#word('stopped')} ${stopped.length}` : '',

@@ -146,7 +146,7 @@ export class Status {
     const all = [...this.#underWay.values()]
     const moving = all.filter(({ phase }) => phase !== 'wait')
     const isBusy = all.length > 0
-    const busy = [this.#movingText(moving), this.#waitingText(all.length - moving.length)]
+    const busy = [this.#movingText(moving), waitingText(this.RED, all.length - moving.length)]
     const parts = isBusy ? [...busy, failed ? this.#ended!.text() : ''] : [this.#ended?.text() ?? '']
     const shown = SHOWN[this.#environment]
     const prefix = shown === undefined ? '' : `${this.#word(`environment.${shown}`)} `
@@ -165,7 +165,7 @@ export class Status {
     const stopped = isStopped ? this.#word('stopped') : ''
     return [
       code === undefined ? '' : this.#word(`error.${code}`),
-      this.#waitingText(waiting),
+      waitingText(this.RED, waiting),
       parked === 0 ? '' : `${this.#word('parked')} ${parked}`,
       stopped,
     ]
@@ -178,12 +178,6 @@ export class Status {
     if (one.phase === 'retry') return this.#word('retrying')
     if (one.phase === 'send' || one.total < PERCENT_FROM_BYTES) return this.#word('sending')
     return `${this.#word('uploading')} ${Math.floor((one.sent / one.total) * 100)} %`
-  }
-
-  #waitingText(count: number): string {
-    if (count === 0) return ''
-    const number = String(count)
-    return count === 1 ? this.#word('waitingOne', { number }) : this.#word('waiting', { number })
   }
 
   #idText({ kind, value }: AnswerId): string {
@@ -210,4 +204,11 @@ export class Status {
   #word(key: string, values?: Record<string, string>): string {
     return this.RED._(`${CATALOGUE}${key}`, values)
   }
+}
+
+/** How many messages wait, in the words of a status; empty for none. */
+export function waitingText(RED: NodeAPI, count: number): string {
+  if (count === 0) return ''
+  const number = String(count)
+  return count === 1 ? RED._(`${CATALOGUE}waitingOne`, { number }) : RED._(`${CATALOGUE}waiting`, { number })
 }

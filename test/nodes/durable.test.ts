@@ -656,7 +656,7 @@ describe('durable delivery', () => {
     const flow = await startDurable(NOTE, {}, {}, {})
     const { error } = await flow.outcome(fileMessage())
     assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
-    assert.match(error!.message, /has no store yet: make a key in the dialog/)
+    assert.match(error!.message, /has no store yet: create a key in the dialog/)
   })
 
   it('no key any more: asks for the old one, which goes on, and has none made', async () => {
@@ -680,7 +680,7 @@ describe('durable delivery', () => {
     const { error } = await flow.outcome(fileMessage())
     assert.match(
       error!.message,
-      /used durable delivery before, .* set the key that it had .* If not, make a key in the dialog/,
+      /used durable delivery before, .* set the key that it had before.* If not, create a key in the dialog/,
     )
   })
 
