@@ -159,7 +159,7 @@ describe('connection in the editor', function () {
     [
       'a page that is not Redox',
       () => scripted(reply(404, '<html>Not here</html>')),
-      /^The server at the API base URL is not Redox's token service/,
+      /^The server at 127\.0\.0\.1:\d+ is not Redox's token service/,
       'apiBase',
     ],
     [
@@ -176,13 +176,13 @@ describe('connection in the editor', function () {
     [
       'a closed port',
       () => ({ ...oauth(), apiBase: 'http://127.0.0.1:1' }),
-      /^The host of the API base URL refused the connection/,
+      /^The host 127\.0\.0\.1:1 refused the connection.*“Hosts and limits”/,
       'apiBase',
     ],
     [
       'an unknown host',
       () => ({ ...oauth(), apiBase: 'https://redox.invalid' }),
-      /^The host of the API base URL was not found/,
+      /^The host redox\.invalid was not found.*“Hosts and limits”/,
       'apiBase',
     ],
     [
@@ -194,7 +194,7 @@ describe('connection in the editor', function () {
     [
       'a host that is silent',
       () => ({ ...scripted(silence), answerTimeout: '1' }),
-      /^The host of the API base URL did not answer in time/,
+      /^The host 127\.0\.0\.1:\d+ did not answer in time/,
       'apiBase',
     ],
     ['a URL that is none', () => ({ ...oauth(), apiBase: 'ftp://x' }), /API base URL/, 'apiBase'],

@@ -246,7 +246,7 @@ describe('dialogs in the editor', function () {
         await editor().screenshot(`redox-config-${environment}`)
       }
       assert.match(looks.get('Sandbox')!.text, /nothing leaves this machine/)
-      assert.equal(looks.get('Staging')!.text, 'Staging: use test data only.')
+      assert.equal(looks.get('Staging')!.text, 'Staging: Messages leave this machine. Use test data only.')
       assert.equal(looks.get('Production')!.text, 'PRODUCTION: real patients.')
       for (const environment of ['Sandbox', 'Development', 'Staging']) {
         assert.notEqual(looks.get(environment)!.border, looks.get('Production')!.border)
