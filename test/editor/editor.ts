@@ -123,7 +123,7 @@ async function reload(
       RED.nodes.eachConfig(add)
       return count >= wanted
     },
-    flows?.filter((node) => 'type' in node && node.type !== 'tab').length ?? 0,
+    flows?.filter((node) => 'type' in node && !['tab', 'group'].includes(String(node.type))).length ?? 0,
   )
 }
 

@@ -14,6 +14,7 @@ declare global {
     nodes: {
       getType(type: string): unknown
       node(id: string): EditorNode | null
+      workspace(id: string): { env?: object[] }
       filterNodes(filter: { type: string }): EditorNode[]
       eachNode(visit: (node: EditorNode) => boolean): void
       eachConfig(visit: (node: EditorNode) => boolean): void
@@ -25,6 +26,7 @@ declare global {
       editConfig(name: string, type: string, id: string): void
       validateNode(node: EditorNode): boolean
     }
+    events: { emit(name: string, ...values: unknown[]): void }
     view: { importNodes(nodes: object[], options: object): void; reveal(id: string): void }
     actions: { invoke(name: string): void }
     sidebar: { show(id: string): void }

@@ -1,7 +1,7 @@
 /** What the dialogs say of wrong values: the field is marked, and the red triangle has the sentence. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { done, field, form, nodeOf, openConfig, openNode, SENDERS, setValues, TYPES } from './dialogs'
+import { cancel, done, field, form, nodeOf, openConfig, openNode, SENDERS, setValues, TYPES } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
 const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
@@ -541,6 +541,88 @@ describe('validators in the editor', function () {
       .evaluate((one) => ((one as HTMLDetailsElement).open = true))
     await field(page(), 'apiBase').hover()
     await page().locator('.red-ui-popover').getByText(URL_RULE('API base URL')).waitFor()
+  })
+
+  it('look into variables of the tab and the group, and not into those of the server', async () => {
+    const note = { type: 'redox-datamodel-note', connection: 'connection', x: 300, wires: [[]] }
+    const of = (id: string, values: object, z = 'tab'): object => ({
+      ...{ id, z, ...defaults['redox-datamodel-note'], ...RIGHT['redox-datamodel-note'], ...note },
+      ...{ y: 60, patientIdType: 'env', dobType: 'env', ...values },
+    })
+    const env = (name: string, value: string, type = 'str'): object => ({ name, value, type })
+    const tab = {
+      ...{ id: 'tab', type: 'tab', label: 'Variables' },
+      env: [env('EMPTY', ''), env('DAY', '12.03.1957'), env('FULL', '1'), env('OTHER', 'HOME', 'env')],
+    }
+    await editor().reload({
+      flows: [
+        tab,
+        flows()[1]!,
+        {
+          id: 'group',
+          type: 'group',
+          style: { label: true },
+          z: 'tab',
+          nodes: ['ingroup'],
+          x: 10,
+          y: 10,
+          w: 300,
+          h: 90,
+          env: [env('FULL', '')],
+        },
+        of('empty', { patientId: 'EMPTY', y: 160 }),
+        of('day', { dob: 'DAY', patientIdType: 'str', y: 220 }),
+        of('full', { patientId: 'FULL', y: 280 }),
+        of('other', { patientId: 'OTHER', y: 340 }),
+        of('server', { patientId: 'ONLY_THE_SERVER', dob: 'ALSO_THE_SERVER', y: 400 }),
+        of('ingroup', { patientId: 'FULL', g: 'group' }),
+      ],
+    })
+    const said = async (id: string): Promise<string[]> => (await nodeOf(page(), id)).validationErrors
+    const empty = (name: string, place: string): string[] => [
+      `The environment variable ${name} is empty (double-click the ${place}).`,
+    ]
+    assert.deepEqual(await said('empty'), empty('EMPTY', 'tab'))
+    assert.deepEqual(await said('day'), [
+      'Birth date · DOB must have the form YYYY-MM-DD. It comes from the environment variable DAY (double-click the tab).',
+    ])
+    for (const id of ['full', 'other', 'server']) assert.deepEqual(await said(id), [], id)
+    assert.deepEqual(await said('ingroup'), empty('FULL', 'group'))
+    await openNode(page(), 'empty')
+    assert.ok(await isMarked(editor(), ['patientId']), (await marked(editor())).join())
+    await form(page()).locator('.redox-fault').getByText(empty('EMPTY', 'tab')[0]!).waitFor()
+    await cancel(page())
+    // As Done in the dialog of the tab does it.
+    await page().evaluate(() => {
+      const workspace = RED.nodes.workspace('tab')
+      workspace.env = [{ name: 'EMPTY', value: '1', type: 'str' }]
+      RED.events.emit('flows:change', workspace)
+    })
+    await page().waitForFunction(() => RED.nodes.node('empty')!.valid)
+    assert.deepEqual(await said('empty'), [])
+  })
+
+  it('mark a path where the connection allows no folder', async () => {
+    const path = { ...caseOf(['redox-datamodel-note', { fileFrom: 'path' }], 0), id: 'path' }
+    const [tab, connection] = flows() as Record<string, unknown>[]
+    const sentence =
+      'Read file from: the connection allows no folder. Add the folder of the file to the connection (section “Files on this machine”).'
+    await editor().reload({ flows: [tab!, connection!, path] })
+    assert.deepEqual((await nodeOf(page(), 'path')).validationErrors, [sentence])
+    await openNode(page(), 'path')
+    await form(page()).locator('.redox-fault').getByText(sentence).waitFor()
+    const hint = form(page()).locator('#node-input-file-hint')
+    assert.match(await hint.innerText(), /^The path of the file on this machine/)
+    await setValues(page(), { fileFrom: 'message' })
+    await form(page()).locator('.redox-fault').waitFor({ state: 'detached' })
+    assert.match(await hint.innerText(), /^A Buffer, base64 text/)
+    assert.match(
+      await form(page()).locator('#node-input-destination-hint').innerText(),
+      /\. In the sandbox, any destination works$/,
+    )
+    await cancel(page())
+    await editor().reload({ flows: [tab!, { ...connection, folders: 'scans' }, path] })
+    assert.deepEqual((await nodeOf(page(), 'path')).validationErrors, [])
   })
 
   it('speak German', async () => {
