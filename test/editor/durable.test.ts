@@ -12,6 +12,7 @@ import {
   rowOf,
   setValues,
 } from './dialogs'
+import { eventually } from '../lib/client'
 import { useEditor, type Editor } from './editor'
 
 const DURABLE = ['store', 'storeKey', 'storeOrder', 'storeRetryHours', 'storeKeepHours', 'storeLateMinutes']
@@ -167,6 +168,12 @@ describe('durable delivery in the editor', function () {
     assert.ok(await missing.isHidden())
     await done(page())
     await deploy(page())
+    await eventually('Node-RED has the key', async () => {
+      const has = (await (
+        await fetch(`${editor().url}credentials/redox-config/${connection}`)
+      ).json()) as object
+      return 'has_storeKey' in has && has.has_storeKey === true
+    })
     await editor().reload()
     await open()
     // The editor asks Node-RED for it.
