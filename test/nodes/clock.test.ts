@@ -33,7 +33,8 @@ async function eventually(what: string, isTrue: () => boolean | Promise<boolean>
 /** The message was tried, and waits until its destination has rested. */
 async function rests(): Promise<boolean> {
   const [message] = await deliveries.get('config')!.outbox!.store.find({ limit: 1 })
-  return message!.state === 'waiting' && message!.attempts > 0
+  // None while it goes from one state to the next.
+  return message?.state === 'waiting' && message.attempts > 0
 }
 
 const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
