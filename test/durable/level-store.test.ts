@@ -554,6 +554,29 @@ describe('embedded store on a disk', () => {
       assert.equal((await (await open()).counts()).delivered, 1)
     })
 
+    it('another store in its place is not opened when it has to be opened anew, and it goes on when it is back', async () => {
+      const other = await LevelStore.open(`${folder}-other`)
+      // So often written to that it is no earlier copy.
+      for (let count = 0; count < 9; count++) await other.accept(message())
+      await other.close()
+      const first = await open()
+      const mine = message()
+      await first.accept(mine)
+      await cp(folder, away(), { recursive: true })
+      await rm(folder, { recursive: true })
+      await rename(away(), folder)
+      // It has to open the copy.
+      await fails(first.check(), 'REDOX_STORE_UNAVAILABLE')
+      await rename(folder, away())
+      await rename(`${folder}-other`, folder)
+      await fails(first.accept(message()), 'REDOX_STORE_UNAVAILABLE')
+      assert.equal((await first.find({ id: mine.id, limit: 1 })).length, 1)
+      await rm(folder, { recursive: true })
+      await rename(away(), folder)
+      await first.accept(message())
+      assert.equal(await waiting(first), 2)
+    })
+
     it('an earlier copy in its place is not taken: what was delivered since would be sent again', async () => {
       const first = await open()
       await first.accept(message())
