@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { LevelStore } from '../dist/src/durable/level-store.js'
+import { LevelStore } from '../dist/src/queue/level/store.js'
 
 const CONTENT = Buffer.alloc(2000, 'x')
 const LANES = 20

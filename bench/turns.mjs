@@ -2,9 +2,9 @@
 // and how long all of it takes. Nothing of ours should hold the loop above 50 ms.
 //
 //   npm run build && node --expose-gc bench/turns.mjs [part of a name]
-import { plainProperties } from '../dist/nodes/lib/deliver.js'
+import { plainProperties } from '../dist/nodes/lib/node/deliver.js'
 import { takeFile } from '../dist/src/file/file.js'
-import { Seal } from '../dist/src/durable/seal.js'
+import { Seal } from '../dist/src/queue/seal.js'
 import { assertContentsEmbeddable, draftDataModel } from '../dist/src/message/datamodel.js'
 import { draftFhir } from '../dist/src/message/fhir.js'
 import { copyJson, withValueAt } from '../dist/src/message/json.js'

@@ -417,7 +417,7 @@
   // When a secret is asked for; the rest of what it may be is known to the runtime only.
   const STORE_SECRETS = { storeKey: 'delivery=durable', storeUrl: 'delivery=durable;store=postgresql' }
 
-  // The runtime knows them too (nodes/lib/connection.ts); a test holds both against the examples.
+  // The runtime knows them too (nodes/lib/connection/connection.ts); a test holds both against the examples.
   const PUBLISHED_KEYS = new Set(['known to everybody, for the sandbox only'])
 
   function storeFault(node, read, name) {

@@ -123,7 +123,7 @@ function next(RED, event) {
 
 /** The same instance that the nodes use: Node-RED loads CommonJS from the one cache, also with import(). */
 function sandboxHost() {
-  return install(path.join(packageDir, 'dist/nodes/lib/sandbox-host.js'))
+  return install(path.join(packageDir, 'dist/nodes/lib/connection/sandbox-host.js'))
 }
 
 async function ask(place, options = {}) {

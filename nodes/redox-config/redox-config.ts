@@ -1,14 +1,19 @@
 import path from 'node:path'
 import type { NodeAPI, NodeDef } from 'node-red'
-import { closeWithinMs, HURRY_AFTER_MS, timer } from '../lib/closing'
-import type { Connection, ConnectionConfig, ConnectionSecrets, RedoxConfigNode } from '../lib/connection'
-import { registerEditorRoutes } from '../lib/editor-routes'
-import { Delivery } from '../lib/delivery'
-import { migrated } from '../lib/migrations'
-import { networkOf, UNVERIFIED } from '../lib/network'
-import { enterSandbox, type SandboxEntry } from '../lib/sandbox-host'
-import { followStranded } from '../lib/stranded'
-import { isDeploying } from '../lib/succession'
+import { closeWithinMs, HURRY_AFTER_MS, timer } from '../lib/runtime/closing'
+import type {
+  Connection,
+  ConnectionConfig,
+  ConnectionSecrets,
+  RedoxConfigNode,
+} from '../lib/connection/connection'
+import { registerEditorRoutes } from '../lib/editor/editor-routes'
+import { Delivery } from '../lib/connection/delivery'
+import { migrated } from '../lib/runtime/migrations'
+import { networkOf, UNVERIFIED } from '../lib/connection/network'
+import { enterSandbox, type SandboxEntry } from '../lib/connection/sandbox-host'
+import { followStranded } from '../lib/connection/stranded'
+import { isDeploying } from '../lib/node/handover'
 
 export = function register(RED: NodeAPI): void {
   // Allowed folders may be relative to it. No node of Node-RED can name it otherwise, to put or move a file there.
@@ -23,7 +28,7 @@ export = function register(RED: NodeAPI): void {
 
     const open = async (): Promise<Connection> => {
       const { CREDENTIALS_IN_SANDBOX, durabilityOf, environmentOf, hasCredentials, openConnection } =
-        await import('../lib/connection.js')
+        await import('../lib/connection/connection.js')
       const config = migrated('redox-config', saved)
       const fromEnv = config.environmentType === 'env' && config.environment !== undefined
       const name: unknown = fromEnv
@@ -46,7 +51,7 @@ export = function register(RED: NodeAPI): void {
     }
 
     const forget = async (): Promise<void> => {
-      if (opened) (await import('../lib/connection.js')).forgetConnection(this.id)
+      if (opened) (await import('../lib/connection/connection.js')).forgetConnection(this.id)
     }
 
     // What failed may work the next time: a database that starts, a variable that is set.

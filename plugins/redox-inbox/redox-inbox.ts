@@ -4,8 +4,8 @@
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
-import { adminRoutes, visitorsOf } from '../../nodes/lib/admin-routes'
-import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/sandbox-host'
+import { adminRoutes, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
+import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/connection/sandbox-host'
 import type { DeliveredFile, ReceivedMessage, RequestRecord, Sandbox } from '../../src/sandbox'
 import { shownType } from './shown-type'
 

@@ -1,10 +1,10 @@
 /** What the admin API of the outbox answers. What lists and outcomes show has no patient data; a content has. */
 import { z } from 'zod'
-import { deliveries, type Delivery } from '../../nodes/lib/delivery'
-import type { Outbox } from '../../nodes/lib/outbox'
-import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/stranded'
-import { onTheWall } from '../../src/durable/clock'
-import type { Content, Contents, Notes } from '../../src/durable/contents'
+import { deliveries, type Delivery } from '../../nodes/lib/connection/delivery'
+import type { Outbox } from '../../nodes/lib/queue/outbox'
+import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/connection/stranded'
+import { onTheWall } from '../../src/queue/clock'
+import type { Content, Contents, Notes } from '../../src/queue/jobs'
 import {
   criteriaOf,
   decideAll,
@@ -12,15 +12,15 @@ import {
   matching,
   mayHaveArrived,
   MOST_HOURS,
-} from '../../src/durable/decisions'
+} from '../../src/queue/decisions'
 import {
   ACTIONS,
   STATES,
   type DeliveryStore,
   type LaneState,
   type StoredMessage,
-} from '../../src/durable/store'
-import type { ListedStore } from '../../src/durable/list-stores'
+} from '../../src/queue/types'
+import type { ListedStore } from '../../src/queue/list-stores'
 import { RedoxError } from '../../src/errors'
 import { ADVICE_TO_SEND_AGAIN, identifiersOf } from '../../src/redox/client'
 

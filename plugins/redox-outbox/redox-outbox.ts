@@ -4,8 +4,8 @@
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
-import { adminRoutes, contentReadersOnly, visitorsOf } from '../../nodes/lib/admin-routes'
-import { PARKED_EVENT } from '../../nodes/lib/delivery'
+import { adminRoutes, contentReadersOnly, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
+import { PARKED_EVENT } from '../../nodes/lib/connection/delivery'
 import type { Answer, Question } from './answers'
 
 type Answers = typeof import('./answers')

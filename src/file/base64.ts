@@ -164,3 +164,5 @@ function octetsOf(text: string, where: string): Buffer {
 
 /** Of a digit or a letter from A to F, in either case. */
 const hexDigit = (code: number): number => (code & 0x0f) + (code > 0x39 ? 9 : 0)
+
+export const base64Length = (size: number): number => Math.ceil(size / 3) * 4

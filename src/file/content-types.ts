@@ -1,6 +1,7 @@
 import { extension as extensionOf, lookup } from 'mime-types'
 import { beginsLike } from './marks'
-import { HEAD_LENGTH, isPdfInText, looksLikeText, pdfStart, signatureOf, type Signature } from './signatures'
+import { HEAD_LENGTH, isPdfInText, looksLikeText, pdfStart, signatureOf } from './signatures'
+import type { Signature } from './types'
 
 export { HEAD_LENGTH, looksLikeText } from './signatures'
 

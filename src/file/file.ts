@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { types } from 'node:util'
 import { badFile, badInput, formatSize, RedoxError, tooLarge } from '../errors'
-import { turn } from '../turns'
+import { turn } from '../event-loop'
 import { decodeDataUri, decodeInLines, type DataUri } from './base64'
 import {
   contentTypeOfName,

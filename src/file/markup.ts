@@ -1,4 +1,4 @@
-import type { Signature } from './signatures'
+import type { Signature } from './types'
 
 const XML: Signature = { contentType: 'application/xml', family: true }
 const HTML: Signature = { contentType: 'text/html', family: true }

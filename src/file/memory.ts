@@ -1,5 +1,5 @@
 import { badInput } from '../errors'
-import { turn } from '../turns'
+import { turn } from '../event-loop'
 import { describe, emptyFile } from './describe'
 import { fingerprint } from './fingerprint'
 import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'

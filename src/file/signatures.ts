@@ -1,11 +1,5 @@
 import { markupOf } from './markup'
-
-/** What the first bytes of a file prove. */
-export interface Signature {
-  contentType: string
-  /** the bytes prove a container or a markup family, not the type itself: a file name may say more */
-  family?: true
-}
+import type { Signature } from './types'
 
 interface Pattern extends Signature {
   at: number

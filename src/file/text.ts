@@ -1,4 +1,4 @@
-import { turn } from '../turns'
+import { turn } from '../event-loop'
 
 /**
  * A text that is worked on in slices: a string, or bytes that are one. A regular expression over a whole text of 40 MB

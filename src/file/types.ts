@@ -62,3 +62,10 @@ export interface IntakeResult<T extends MessageFile = MessageFile> {
   /** the file's own structure proves that bytes are missing: which file, and what proves it */
   cutShort?: string
 }
+
+/** What the first bytes of a file prove. */
+export interface Signature {
+  contentType: string
+  /** the bytes prove a container or a markup family, not the type itself: a file name may say more */
+  family?: true
+}

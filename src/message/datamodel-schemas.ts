@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isRealDate, NO_SUCH_DATE } from './dates'
+import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 
 // Field names, types and required flags: facts section 5. Enums only where the facts are certain (`[C]`);
 // other value sets are suggestions in the editor (facts 9.16). Unknown fields are allowed.

@@ -12,7 +12,7 @@ import {
   type FieldValue,
   type Laid,
 } from './fields'
-import { FIELD_LABELS } from './labels'
+import { FIELD_LABELS } from '../shared/labels'
 import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isRealDate, NO_SUCH_DATE } from './dates'
+import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 
 // FHIR R4 (hl7.org/fhir/R4): what Redox's operations need and what FHIR itself requires. Redox takes every
 // valid R4 field (facts 3.2), so unknown elements are allowed; value sets are those with a required binding.

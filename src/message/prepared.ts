@@ -1,5 +1,5 @@
 import type { FileReference, FileSource, MessageFile } from '../file/file'
-import { base64Length } from '../transport/body'
+import { base64Length } from '../file/base64'
 import { badInput, formatSize, tooLarge, type Problem } from '../errors'
 import type { JsonObject, Path } from './json'
 import { invalidMessage } from './problems'

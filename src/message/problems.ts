@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { RedoxError, type Problem } from '../errors'
-import { labelAt } from './labels'
+import { labelAt } from '../shared/labels'
 import { formatPath, getAt, isObject, type Json, type JsonObject, type Path } from './json'
 
 /** The type of a resource behind a path in it. */

@@ -4,7 +4,7 @@ import type { PreparedMessage } from '../message/prepared'
 import type { RequestBody } from '../transport/body'
 import { answerOf, serverTime, type HttpAnswer } from '../transport/http'
 import { LONGEST_RETRY_AFTER_SECONDS } from '../transport/retry'
-import { HIDDEN, masked, withoutSecrets } from './masking'
+import { HIDDEN, masked, withoutSecrets } from './redaction'
 
 /** What an answer of Redox says, whatever shape it has (facts 3.4, 4.1, 6.4). */
 export interface AnswerFacts {

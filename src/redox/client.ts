@@ -26,8 +26,8 @@ import {
   undelivered,
   type AnswerFacts,
 } from './answers'
-import { Gate, type Entry } from './gate'
-import { masked } from './masking'
+import { Gate, type Entry } from './semaphore'
+import { masked } from './redaction'
 import { assertFhirKey, type RedoxSettings } from './settings'
 
 export type UploadKind = 'blob' | 'binary'

@@ -3,7 +3,7 @@ import type { Credentials } from '../auth/credentials'
 import type { Limits } from '../message/prepared'
 import type { HttpOptions } from '../transport/http'
 import type { RetryPolicy } from '../transport/retry'
-import type { GateLimits } from './gate'
+import type { GateLimits } from './semaphore'
 
 export const ENVIRONMENTS = ['Development', 'Staging', 'Production'] as const
 export type Environment = (typeof ENVIRONMENTS)[number]

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { base64Length } from '../file/base64'
 import type { FileSource } from '../file/file'
-import { jsonInTurns } from '../message/json-turns'
-import { joined, turn } from '../turns'
+import { jsonInTurns } from '../json-chunks'
+import { joined, turn } from '../event-loop'
 import { DRAINED_FROM, Scratch } from '../file/scratch'
 
 /**
@@ -38,8 +39,6 @@ type OnPiece = (bytes: number) => void
 // objects (128 KiB): strings beyond it cost twice the CPU (design/PERFORMANCE).
 const PACK = 80 * 1024
 const packs = new Scratch(PACK)
-
-export const base64Length = (size: number): number => Math.ceil(size / 3) * 4
 
 const unheard: OnPiece = () => undefined
 

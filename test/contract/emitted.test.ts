@@ -3,8 +3,8 @@
  * the sandbox, and delivered with the bytes that went in.
  */
 import assert from 'node:assert/strict'
-import { documentFields, PATIENT_FIELDS, type Field } from '../../nodes/lib/datamodel-node'
-import { FHIR_PATIENT_FIELDS, resourceFields } from '../../nodes/lib/fhir-node'
+import { documentFields, PATIENT_FIELDS, type Field } from '../../nodes/lib/node/datamodel-node'
+import { FHIR_PATIENT_FIELDS, resourceFields } from '../../nodes/lib/node/fhir-node'
 import { takeFile, takePath, type MessageFile } from '../../src/file/file'
 import type { DataModel, FieldValue } from '../../src/message/datamodel'
 import { FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir'

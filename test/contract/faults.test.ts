@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
+import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
 import { RedoxError } from '../../src/errors'
 import { takePath } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'

@@ -1,6 +1,6 @@
 /** How the contract tests send: the real client, over a wire that records, to the sandbox. */
 import assert from 'node:assert/strict'
-import type { Connection, ConnectionConfig } from '../../nodes/lib/connection'
+import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
 import { takeFile, takeMemory, type FileSource, type MessageFile } from '../../src/file/file'
 import { prepareDataModel, type DataModelInput } from '../../src/message/datamodel'
 import { prepareFhir, type FhirInput } from '../../src/message/fhir'

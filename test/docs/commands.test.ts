@@ -9,11 +9,11 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { Client } from 'pg'
-import { openStore } from '../../src/durable/open-store'
-import { placeIn } from '../../src/durable/place'
+import { openStore } from '../../src/queue/open-store'
+import { placeIn } from '../../src/queue/location'
 import { FaultPlan } from '../../src/sandbox/faults'
-import { accept } from '../durable/messages'
-import { POSTGRES, server } from '../durable/stores'
+import { accept } from '../queue/messages'
+import { POSTGRES, server } from '../queue/stores'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { AdminClient, askRaw } from '../lib/client'
 import { freePort, startNodeRed } from '../lib/node-red'
@@ -282,7 +282,7 @@ describe('commands of the pages: stores', function () {
       REDOX_TARGET_KEY: KEY,
       REDOX_TARGET_URL: url,
     }
-    const cli = path.join(ROOT, 'dist/src/durable/cli.js')
+    const cli = path.join(ROOT, 'dist/src/queue/cli.js')
     const { stdout } = await run(process.execPath, [cli, '--user-dir', userDir, ...args], { env })
     return stdout
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import fc from 'fast-check'
-import type { Connection } from '../../nodes/lib/connection'
+import type { Connection } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
 import { connectTo, isToken, never, serve, type Recorded, type Server } from '../lib/redox'

@@ -7,7 +7,7 @@ import {
   tokenTarget,
   type ConnectionConfig,
   type ConnectionSecrets,
-} from '../../nodes/lib/connection'
+} from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
 import { never, TEST_KEY } from '../lib/redox'
 import { holds, settled, texts } from './support'

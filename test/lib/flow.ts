@@ -15,7 +15,7 @@ import datamodelResults from '../../nodes/redox-datamodel-results/redox-datamode
 import fhirDocument from '../../nodes/redox-fhir-document/redox-fhir-document'
 import fhirResult from '../../nodes/redox-fhir-result/redox-fhir-result'
 import redoxUpload from '../../nodes/redox-upload/redox-upload'
-import { runningSandbox, stopSandbox } from '../../nodes/lib/sandbox-host'
+import { runningSandbox, stopSandbox } from '../../nodes/lib/connection/sandbox-host'
 import type { RedoxErrorDetail } from '../../src/errors'
 import type { ReceivedMessage, Sandbox } from '../../src/sandbox'
 

@@ -12,8 +12,8 @@ import {
   openConnection,
   type Connection,
   type ConnectionConfig,
-} from '../../nodes/lib/connection'
-import type { Network } from '../../nodes/lib/network'
+} from '../../nodes/lib/connection/connection'
+import type { Network } from '../../nodes/lib/connection/network'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { Sandbox } from '../../src/sandbox'
 

@@ -152,7 +152,7 @@ describe('admin routes', function () {
         .map((file) => path.posix.join(folder, file.replaceAll(path.sep, '/')))
         .filter((file) => /httpAdmin|httpNode/.test(readFileSync(path.join(root, file), 'utf8'))),
     )
-    assert.deepEqual(adding, ['nodes/lib/admin-routes.ts'])
+    assert.deepEqual(adding, ['nodes/lib/runtime/admin-routes.ts'])
   })
 
   for (const route of ROUTES) {

@@ -12,7 +12,7 @@ import {
   type Message,
   type Settings,
 } from '../lib/flow'
-import { Work } from '../../nodes/lib/work'
+import { Work } from '../../nodes/lib/node/in-flight'
 import { RedoxError } from '../../src/errors'
 import { fixturePath } from '../lib/fixtures'
 import { startNodeRed, type NodeRed } from '../lib/node-red'

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { sizedFile } from '../lib/fixtures'
-import { deliveries } from '../../nodes/lib/delivery'
+import { deliveries } from '../../nodes/lib/connection/delivery'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { migrated } from '../../nodes/lib/migrations'
+import { migrated } from '../../nodes/lib/runtime/migrations'
 import { RedoxError } from '../../src/errors'
 import { lastReceived, startFlow, useNodeRed, type Message, type Settings } from '../lib/flow'
 import { PDF } from '../lib/send-nodes'

@@ -1,0 +1,129 @@
+import type { Node, NodeAPI } from 'node-red'
+import { diagnose, type DiagnosisReason } from '../../../src/auth/diagnosis'
+import { RedoxError } from '../../../src/errors'
+import {
+  environmentOf,
+  tokenTarget,
+  type ConnectionConfig,
+  type ConnectionSecrets,
+  type TargetEnvironment,
+} from './connection'
+import { variable, withConnection, withVariables } from './form-connection'
+
+/** What stands in the form of a redox-config node, deployed or not. */
+export interface ConnectionForm {
+  id: string
+  config: Record<string, unknown>
+  /** what was typed; a secret that is left out is the stored one */
+  secrets: { [name in keyof ConnectionSecrets]?: string | undefined }
+}
+
+export interface ConnectionTestResult {
+  ok: boolean
+  /** environment that the token is for, `Sandbox` included */
+  environment?: TargetEnvironment
+  reason?: DiagnosisReason | 'secretElsewhere'
+  /** the field at fault, as the node saves it */
+  field?: string
+  /** that the token is asked of */
+  host?: string
+  /** the error's own words, in English */
+  message?: string
+  /** seconds that this machine is ahead of the server */
+  clockSkewSeconds?: number
+}
+
+const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const
+
+/**
+ * Fetches a token with what is in the form now. A secret that nobody typed, because it is stored or comes from
+ * an environment variable, goes to no other place than the deployed node or Redox itself.
+ */
+export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promise<ConnectionTestResult> {
+  const node = RED.nodes.getNode(form.id)
+  const config: ConnectionConfig = withVariables(RED, node, form.config)
+  const kind = config.auth === 'legacy' ? 'legacy' : 'oauth'
+  try {
+    const target = environmentOf(config.environment)
+    const secrets = secretsOf(RED, node, form, kind)
+    if (target !== 'Sandbox' && !mayGo(secrets, deployedConfig(RED, form.id), config)) {
+      return { ok: false, reason: 'secretElsewhere', field: SECRETS[kind].at(-1)! }
+    }
+    // Whoever waits in front of a dialog wants to know now: one attempt.
+    const once = { ...config, attempts: 1 }
+    await withConnection(RED, once, secrets.values, target, ({ client }) => client.authenticate())
+    return { ok: true, environment: target }
+  } catch (error) {
+    if (!(error instanceof RedoxError)) throw error
+    const skew = error.cause.clockSkewSeconds
+    const host = hostOf(config)
+    return {
+      ok: false,
+      ...diagnose(error, kind),
+      message: error.message,
+      ...(host !== undefined && { host }),
+      ...(skew !== undefined && { clockSkewSeconds: skew }),
+    }
+  }
+}
+
+/** Unknown when a URL of the form is wrong, which the reason says. */
+function hostOf(config: ConnectionConfig): string | undefined {
+  const [url = ''] = targetsOf(config) ?? []
+  return URL.canParse(url) ? new URL(url).host : undefined
+}
+
+/** As it is in the flows: Node-RED makes no node of a connection that nobody uses yet. */
+function deployedConfig(RED: NodeAPI, id: string): ConnectionConfig | undefined {
+  let found: ConnectionConfig | undefined
+  RED.nodes.eachNode((definition) => {
+    if (definition.id === id) found = withVariables(RED, RED.nodes.getNode(id), { ...definition })
+  })
+  return found
+}
+
+interface Secrets {
+  values: ConnectionSecrets
+  /** one is stored in the deployed node */
+  stored: boolean
+  /** one comes from an environment variable */
+  fromVariable: boolean
+}
+
+function secretsOf(
+  RED: NodeAPI,
+  node: Node | null,
+  { id, secrets }: ConnectionForm,
+  kind: keyof typeof SECRETS,
+): Secrets {
+  const stored = (RED.nodes.getCredentials(id) ?? {}) as ConnectionSecrets
+  const found: Secrets = { values: {}, stored: false, fromVariable: false }
+  for (const name of SECRETS[kind]) {
+    const typed = secrets[name]
+    const value = variable(RED, node, typed ?? stored[name])
+    if (typeof value !== 'string') continue
+    found.values[name] = value
+    found.stored ||= typed === undefined
+    found.fromVariable ||= typed !== undefined && value !== typed
+  }
+  return found
+}
+
+function mayGo(secrets: Secrets, deployed: ConnectionConfig | undefined, config: ConnectionConfig): boolean {
+  if (!secrets.stored && !secrets.fromVariable) return true
+  const target = tokenTarget(config).join()
+  const { auth = 'oauth', region = 'US' } = config
+  if (deployed && deployedTarget({ ...deployed, auth }) === target) return true
+  return !secrets.stored && tokenTarget({ auth, region }).join() === target
+}
+
+// A deployed connection with a wrong URL leads nowhere; it is the form's own faults that are told.
+const deployedTarget = (deployed: ConnectionConfig): string | undefined => targetsOf(deployed)?.join()
+
+function targetsOf(config: ConnectionConfig): string[] | undefined {
+  try {
+    return tokenTarget(config)
+  } catch {
+    return undefined
+  }
+}

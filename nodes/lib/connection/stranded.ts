@@ -1,0 +1,216 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import type { NodeAPI } from 'node-red'
+import type { ListedStore } from '../../../src/queue/list-stores'
+import type { Moved, Mover } from '../../../src/queue/move'
+import { isDatabaseUrl, MARKS, placeIn, STORES, type Place } from '../../../src/queue/location'
+import { MOVING } from '../../../src/queue/types'
+import { RedoxError } from '../../../src/errors'
+import { deliveries } from './delivery'
+import type { Outbox } from '../queue/outbox'
+
+/**
+ * Stores with accepted messages that no connection delivers: it was removed, disabled or copied, delivers directly now,
+ * or has another store. After each start of the flows all stores of the user directory are looked into, and those in
+ * the databases that connections name. The log names what is stranded, the Outbox shows it.
+ */
+
+/** By their names, as `redox-store` has them, e.g. `embedded:3f2a`. */
+const found = new Map<string, ListedStore>()
+export const strandedStores: ReadonlyMap<string, ListedStore> = found
+
+/** As long as another Node-RED may take to start again: what it takes care of in a database is its own. */
+const IDLE_MS = 120_000
+
+// Node-RED can be started again in one process, with another RED.
+let runtime: NodeAPI
+const AGAIN_MS = 1000
+
+const followed = new WeakSet<object>()
+const logged = new Map<string, string>()
+let isRunning = false
+let looking: Promise<void> = Promise.resolve()
+
+export function followStranded(RED: NodeAPI): void {
+  runtime = RED
+  if (followed.has(RED.events)) return
+  followed.add(RED.events)
+  RED.events.on('flows:started', () => {
+    isRunning = true
+    void lookForStranded()
+  })
+  // Each connection is closed then, and would seem to be none.
+  RED.events.on('flows:stopping', () => void (isRunning = false))
+}
+
+/** One look after the other. */
+function lookForStranded(): Promise<void> {
+  looking = looking.then(() => look(runtime)).catch((error: unknown) => sayFailed(runtime, error))
+  return looking
+}
+
+async function look(RED: NodeAPI): Promise<void> {
+  // What they have is known when they have tried to open it.
+  await Promise.all([...deliveries.values()].map(({ tried }) => tried))
+  if (!isRunning) return
+  const owners = new Map([...deliveries].map(([id, { place }]) => [id, place]))
+  const stores = [...(await embedded(RED, owners)), ...(await inDatabases(RED, owners))].filter(isStranded)
+  found.clear()
+  for (const store of stores) found.set(nameOf(store), store)
+  for (const name of logged.keys()) if (!found.has(name)) logged.delete(name)
+  for (const [name, store] of found) log(RED, name, store)
+}
+
+async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
+  const { userDir } = RED.settings
+  if (userDir === undefined) return []
+  // Nothing is loaded for a look where there is nothing.
+  if (![STORES, MARKS].some((name) => existsSync(path.join(userDir, name)))) return []
+  const { embeddedIds, lookInto } = await import('../../../src/queue/list-stores.js')
+  const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, 'embedded', id))
+  const stores: ListedStore[] = []
+  for (const id of ids) {
+    // Most of the package, which is not needed where nothing lies.
+    const { apart } = await import('../queue/outbox.js')
+    const listed = await apart(placeIn(userDir, id), () => lookInto(userDir, id))
+    if (listed) stores.push(listed)
+    // What was under way in a deploy is still being sent.
+    else setTimeout(() => void lookForStranded(), AGAIN_MS).unref()
+  }
+  return stores
+}
+
+async function inDatabases(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
+  const stores: ListedStore[] = []
+  for (const url of await databases(RED, owners)) {
+    const { storesInDatabase } = await import('../../../src/queue/list-stores.js')
+    // One that cannot be reached is told by the connection that uses it.
+    const listed = await storesInDatabase(RED.settings.userDir, url).catch(() => [])
+    stores.push(
+      ...listed.filter(({ id, idle = Infinity }) => !belongsTo(owners, 'postgresql', id) && idle > IDLE_MS),
+    )
+  }
+  return stores
+}
+
+/** Addresses that the deployed connections use, and those that connections which deliver directly still name. */
+async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
+  const urls = new Set<string>()
+  for (const place of owners.values()) if (place?.kind === 'postgresql') urls.add(place.url)
+  const named: string[] = []
+  RED.nodes.eachNode(({ id, type }) => {
+    if (type !== 'redox-config') return
+    const { storeUrl } = (RED.nodes.getCredentials(id) ?? {}) as { storeUrl?: unknown }
+    if (typeof storeUrl === 'string' && storeUrl.trim() !== '') named.push(storeUrl.trim())
+  })
+  for (const value of named) {
+    const url: unknown = value.includes('${')
+      ? RED.util.evaluateNodeProperty(value, 'env', {} as never, {})
+      : value
+    if (typeof url === 'string' && isDatabaseUrl(url)) urls.add(url)
+  }
+  return urls
+}
+
+/** The deployed connections that deliver durably, by id, and where their messages are, if that is known. */
+type Owners = ReadonlyMap<string, Place | undefined>
+
+/** A connection that could not say yet which store it has may have either. */
+const belongsTo = (owners: Owners, kind: Place['kind'], id: string): boolean =>
+  owners.has(id) && (owners.get(id)?.kind ?? kind) === kind
+
+const nameOf = ({ id, place }: ListedStore): string => `${place.kind}:${id}`
+
+/** Another process takes care of what it has open. */
+const isStranded = ({ waiting, parked, code }: ListedStore): boolean =>
+  waiting + parked > 0 || (code !== undefined && code !== 'REDOX_STORE_LOCKED')
+
+function log(RED: NodeAPI, name: string, { waiting, parked, code }: ListedStore): void {
+  const text =
+    code === undefined
+      ? `redox: no connection delivers the ${waiting + parked} accepted messages (waiting ${waiting}, parked ${parked}) in ` +
+        `the store ${name}. Assign them to a connection, or discard them in the Redox outbox.`
+      : `redox: the store ${name} belongs to no connection and cannot be opened: ${code}.`
+  if (logged.get(name) === text) return
+  logged.set(name, text)
+  RED.log.warn(text)
+}
+
+function sayFailed(RED: NodeAPI, error: unknown): void {
+  const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
+  RED.log.warn(`redox: the search for stores without a connection failed: ${code}.`)
+}
+
+// ---- What an operator decides ---------------------------------------------------------------------------
+
+/**
+ * Gives the messages of a store to a connection whose store is open. What was accepted for another account is parked
+ * there.
+ * @param key of the store; undefined: that of the connection
+ * @throws RedoxError REDOX_STORE_…
+ */
+export async function giveStranded(
+  { place }: ListedStore,
+  { outbox, storeKey }: Receiver,
+  key: string | undefined,
+  mover: Mover,
+): Promise<Moved> {
+  const [{ openStore }, { move }, { apart }] = await Promise.all([
+    import('../../../src/queue/open-store.js'),
+    import('../../../src/queue/move.js'),
+    import('../queue/outbox.js'),
+  ])
+  const moved = await apart(place, async () => {
+    const from = await openStore(place, key ?? storeKey)
+    try {
+      return await move(from, outbox.contents, mover)
+    } finally {
+      await from.store.close()
+      outbox.courier.wake()
+    }
+  })
+  await lookForStranded()
+  return moved ?? inUse()
+}
+
+interface Receiver {
+  outbox: Outbox
+  storeKey: string
+}
+
+/**
+ * Discards what waits and is parked in a store; its key is not needed.
+ * @throws RedoxError REDOX_STORE_…
+ */
+export async function discardStranded({ place }: ListedStore, { who, reason }: Mover): Promise<number> {
+  const [{ openSealed }, { messagesOf }, { apart }] = await Promise.all([
+    import('../../../src/queue/open-store.js'),
+    import('../../../src/queue/move.js'),
+    import('../queue/outbox.js'),
+  ])
+  const discarded = await apart(place, async () => {
+    const store = await openSealed(place)
+    let count = 0
+    try {
+      for (const state of ['waiting', 'parked'] as const)
+        for await (const { id, reason: why } of messagesOf(store, { state })) {
+          // The other store has it, too: the move is to be finished.
+          if (why === MOVING) continue
+          await store.decide(id, 'discard', reason, who, store.clock.now())
+          count++
+        }
+    } finally {
+      await store.close()
+    }
+    return count
+  })
+  await lookForStranded()
+  return discarded ?? inUse()
+}
+
+function inUse(): never {
+  throw new RedoxError(
+    'REDOX_STORE_LOCKED',
+    'Store is in use: a connection has opened it. Open that connection in the outbox.',
+  )
+}

@@ -1,0 +1,50 @@
+import type { NodeAPI } from 'node-red'
+import { z } from 'zod'
+import { generateKeys } from '../../../src/auth/key-pair'
+import { testConnection } from '../connection/connection-test'
+import { preview } from './preview'
+
+/** What stands in the fields of a form. */
+const properties = z.record(
+  z.string().max(100),
+  z.union([z.string().max(100_000), z.number(), z.boolean(), z.null()]).optional(),
+)
+const secret = z.string().max(100_000).optional()
+const TEST = z.strictObject({
+  id: z.string().max(100),
+  config: properties,
+  /** what was typed; a secret that is left out is the stored one */
+  secrets: z.strictObject({ privateKey: secret, apiKey: secret, secret }),
+})
+const PREVIEW = z.strictObject({
+  id: z.string().max(100),
+  type: z.string().max(100),
+  config: properties,
+  connectionId: z.string().max(100),
+  connection: properties,
+  /** values of environment variables that the editor knows, deployed or not */
+  variables: z.record(z.string().max(1000), z.string().max(100_000)).optional(),
+})
+
+interface Question<T> {
+  schema: z.ZodType<T>
+  answer: (RED: NodeAPI, input: T) => Promise<unknown>
+}
+
+const question = <T>(schema: z.ZodType<T>, answer: Question<T>['answer']): Question<unknown> =>
+  ({ schema, answer }) as Question<unknown>
+
+const QUESTIONS = {
+  test: question(TEST, testConnection),
+  'key-pair': question(z.strictObject({}), () => generateKeys()),
+  preview: question(PREVIEW, preview),
+}
+
+export type QuestionName = keyof typeof QUESTIONS
+
+/** The answer to what a dialog asks; undefined for a malformed request. */
+export async function answerTo(RED: NodeAPI, name: QuestionName, body: unknown): Promise<unknown> {
+  const { schema, answer } = QUESTIONS[name]
+  const input = schema.safeParse(body)
+  return input.success ? answer(RED, input.data) : undefined
+}

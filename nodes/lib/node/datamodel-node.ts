@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto'
+import { badInput } from '../../../src/errors'
+import { asText, readText, sha256Of, type MessageFile } from '../../../src/file/file'
+import { getAt } from '../../../src/message/json'
+import { assertEmbeddable } from '../../../src/message/prepared'
+import {
+  assertContentsEmbeddable,
+  draftDataModel,
+  hasDocumentId,
+  type DataModel,
+} from '../../../src/message/datamodel'
+import type { FieldValue } from '../../../src/message/fields'
+import { contentProblems } from '../../../src/message/urls'
+import { withAbsent } from './inputs'
+import { Gate } from '../../../src/redox/semaphore'
+import { fileValue, isReferenceText, placeFiles, takeFiles, uploadHosts } from './file-input'
+import type { Prepare, Prepared, Task } from './prepare'
+
+/** A typed input of a node and the place in the message that it fills. */
+export interface Field {
+  name: string
+  path: string
+  /** filled only together with that other input (a type without its id says nothing) */
+  with?: string
+}
+
+/** Fields that all three data models have (facts 5.2, 5.4). */
+export const PATIENT_FIELDS: Field[] = [
+  { name: 'patientId', path: 'Patient.Identifiers[0].ID' },
+  { name: 'typeOfPatientId', path: 'Patient.Identifiers[0].IDType', with: 'patientId' },
+  { name: 'firstName', path: 'Patient.Demographics.FirstName' },
+  { name: 'lastName', path: 'Patient.Demographics.LastName' },
+  { name: 'dob', path: 'Patient.Demographics.DOB' },
+  { name: 'sex', path: 'Patient.Demographics.Sex' },
+  { name: 'visitNumber', path: 'Visit.VisitNumber' },
+]
+
+/** The document fields that Notes and Media have alike (facts 5.5, 5.6). */
+export const documentFields = (part: 'Note' | 'Media'): Field[] => [
+  { name: 'documentType', path: `${part}.DocumentType` },
+  { name: 'documentId', path: `${part}.DocumentID` },
+  { name: 'documentDescription', path: `${part}.DocumentDescription` },
+  { name: 'originalDocumentId', path: `${part}.OriginalDocumentID` },
+  { name: 'providerId', path: `${part}.Provider.ID` },
+  { name: 'typeOfProviderId', path: `${part}.Provider.IDType`, with: 'providerId' },
+  { name: 'availability', path: `${part}.Availability` },
+]
+
+interface DataModelNode {
+  model: DataModel
+  fields: Field[]
+  /** Results take several files: one result each */
+  severalFiles: boolean
+  /** what the inputs for a file's name and type fill when there is no file (Delete, text): then nothing else does */
+  describedBy?: Field[]
+}
+
+/** How a node prepares messages of one data model. */
+export const dataModelNode =
+  (node: DataModelNode): Prepare =>
+  (task) =>
+    prepare(task, node)
+
+async function prepare(
+  task: Task,
+  { model, fields, severalFiles, describedBy = [] }: DataModelNode,
+): Promise<Prepared> {
+  const { inputs, connection } = task
+  const eventType = inputs.setting('eventType') || 'New'
+  const deletes = eventType === 'Delete'
+  const data = await inputs.value('data')
+  const values = await fieldValues(task, fields)
+  const content: Content = deletes
+    ? { files: [] }
+    : await contentOf(task, severalFiles, noteContentType(values, data))
+  if (content.files.length === 0) values.push(...(await fieldValues(task, describedBy)))
+  const placed = placeFiles(task, content.files, 'datamodel')
+  const isMade = inputs.isMadeOfContent('documentId') && !hasDocumentId(model, data)
+  const digest = isMade ? await digestOf(content, deletes) : undefined
+  const draft = draftDataModel(
+    {
+      model,
+      eventType,
+      destinations: destinationIds(await inputs.value('destination')),
+      data,
+      fields: withoutForeign(values, eventType),
+      files: placed,
+      ...(content.text !== undefined && { text: content.text }),
+      ...(digest !== undefined && { documentDigest: digest }),
+      now: new Date(),
+    },
+    connection.sender,
+  )
+  draft.warnings.forEach((warning) => task.warn(warning))
+  // What the data itself refers to.
+  draft.problems.push(...contentProblems(draft.message.body, uploadHosts(task)))
+  assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
+  return {
+    kind: 'message',
+    draft: withAbsent(draft, inputs),
+    files: content.files,
+    isText: content.text !== undefined,
+  }
+}
+
+/** The values of a node's filled fields. */
+export async function fieldValues({ inputs }: Task, fields: Field[]): Promise<FieldValue[]> {
+  const values: FieldValue[] = []
+  for (const { name, path, with: other } of fields) {
+    // Most are not, and each wait for nothing costs.
+    if (!inputs.isSet(name)) continue
+    if (other !== undefined && (await inputs.value(other)) === undefined) continue
+    const value = await inputs.value(name)
+    if (value !== undefined) values.push({ path, value })
+  }
+  return values
+}
+
+// A field that the form hides for this event type keeps what was typed, and is not sent.
+const withoutForeign = (values: FieldValue[], eventType: string): FieldValue[] =>
+  eventType === 'Replace' ? values : values.filter(({ path }) => !path.endsWith('.OriginalDocumentID'))
+
+const noteContentType = (values: FieldValue[], data: unknown): unknown =>
+  values.find(({ path }) => path === 'Note.ContentType')?.value ??
+  getAt(data as never, ['Note', 'ContentType'])
+
+interface Content {
+  files: MessageFile[]
+  text?: string
+}
+
+/** Notes of Plain Text or Rich Text carry the text itself, unless it is uploaded (facts 5.5, 9.3). */
+async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<Content> {
+  const { inputs } = task
+  const isTextNote = contentType === 'Plain Text' || contentType === 'Rich Text'
+  if (!isTextNote) return { files: await takeFiles(task, several) }
+  const uploads = inputs.setting('way') === 'upload'
+  const value = (inputs.setting('fileFrom') || 'message') === 'message' ? await fileValue(task) : undefined
+  // A text is a text, whatever it begins with. Redox itself takes nothing but a reference for one.
+  const isText = !(typeof value === 'string' && isReferenceText(task, value))
+  if (typeof value === 'string' && isText && !uploads)
+    return textContent(task, asText(value, inputs.where('file')))
+  const files = await takeFiles(task, several, { value, isText })
+  if (uploads) return { files }
+  const [file] = files
+  if (file === undefined || file.kind === 'reference') return { files }
+  placeFiles(task, files, 'datamodel')
+  const text = await texts.pass(() => readText(file, inputs.where('file')), task.signal)
+  return textContent(task, text)
+}
+
+// A text is held whole from here on, and the connection's gate, which bounds what waits, comes behind it.
+const texts = new Gate({ width: 2, waitingBytes: Infinity })
+
+function textContent({ connection }: Task, text: string): Content {
+  assertEmbeddable(Buffer.byteLength(text), 'datamodel', connection.client.settings.limits)
+  return { files: [], text }
+}
+
+/** sha256 (hex) of what a document consists of. A second pass over a file, only for an ID that is made from it. */
+async function digestOf({ files: [file], text }: Content, deletes: boolean): Promise<string> {
+  if (text !== undefined) return createHash('sha256').update(text).digest('hex')
+  if (file?.kind === 'file') return sha256Of(file)
+  if (file?.sha256 !== undefined) return file.sha256
+  throw badInput(
+    deletes
+      ? 'Document ID is missing: it is set to be made from the file, and a Delete has no file. Provide the document ID of ' +
+          'the document to delete.'
+      : 'Document ID is missing: it is set to be made from the file, but there is no file, or only a reference without ' +
+          'sha256. Provide the file, the reference of a redox-upload node, or a document ID.',
+  )
+}
+
+/** One ID, several separated by commas or spaces, an array of them, or of `{ID}`. */
+function destinationIds(value: unknown): string[] {
+  if (value === undefined) return []
+  if (typeof value === 'string') return value.split(/[\s,;]+/).filter((id) => id !== '')
+  const list = Array.isArray(value) ? value : [value]
+  return list.map((item) => {
+    const id: unknown = typeof item === 'object' && item !== null ? (item as { ID?: unknown }).ID : item
+    if (typeof id === 'string' && id !== '') return id
+    throw badInput('Destination is not an ID. Provide an ID, a list of IDs, or a list of objects with an ID.')
+  })
+}

@@ -1,0 +1,160 @@
+import { badInput } from '../../../src/errors'
+import {
+  takeFile,
+  takePath,
+  type FileHints,
+  type IntakeResult,
+  type MessageFile,
+} from '../../../src/file/file'
+import { assertKnownHost, chooseWay, mostBytes, type PlacedFile } from '../../../src/message/prepared'
+import { LONGEST_URL } from '../../../src/message/urls'
+import { assertReferenceKind } from '../../../src/redox/client'
+import { oneOf } from './inputs'
+import type { Task } from './prepare'
+
+/** A file that a node has looked at already. */
+interface GivenFile {
+  value: unknown
+  /** it is a text that is taken as it is */
+  isText: boolean
+}
+
+/**
+ * What the File field gives.
+ * @throws RedoxError REDOX_BAD_INPUT for one part of what was split: a file that is sent in parts is none
+ */
+export async function fileValue({ inputs }: Task): Promise<unknown> {
+  const value = await inputs.value('file')
+  const isPath = inputs.setting('fileFrom') === 'path'
+  if (isPath || !inputs.isPart(value)) return value
+  throw badInput(
+    `Part of a file, not a file: ${inputs.where('file')} was split (msg.parts). Set the "read file" node to "a single ` +
+      'Buffer object", or put a join node before this node. If each part is a complete file, delete msg.parts first.',
+  )
+}
+
+/**
+ * The files of one message, described but not read. What kind of source they are is the node's setting
+ * (`fileFrom`) and the value's type; nothing in a message can change it.
+ * @param several whether an array of files is taken
+ * @param given when the caller has looked at the file already
+ */
+export async function takeFiles(task: Task, several: boolean, given?: GivenFile): Promise<MessageFile[]> {
+  const { inputs } = task
+  const from = oneOf(inputs, 'fileFrom', ['message', 'path', 'none'])
+  if (from === 'none') return []
+  const value = given?.value ?? (await fileValue(task))
+  // Before any wait: of what an expression makes, or the context holds, nothing is known before.
+  task.fingerprints.take(value)
+  const hints = {
+    ...(await hintsOf(task)),
+    ...(given?.isText && { isText: true as const }),
+    fingerprints: task.fingerprints,
+  }
+  if (!Array.isArray(value)) return [await takeOne(task, value, hints, from)]
+  if (!several)
+    throw badInput(
+      `Array instead of one file: ${hints.where} is an array, and this node takes one file. Split it first, or provide one element, e.g. ${hints.where}[0].`,
+    )
+  if (value.length === 0) throw badInput(`File is missing: ${hints.where} is an empty array.`)
+  const files: MessageFile[] = []
+  for (const [index, item] of value.entries()) files.push(await takeItem(task, item, hints, index, from))
+  return files
+}
+
+/** The file type a message gives may be a name such as `PDF`; content type and file name likewise. */
+async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
+  const filename = await inputs.text('filename')
+  const contentType = await inputs.text('contentType')
+  const fileType = await inputs.text('redoxFileType')
+  return {
+    where: inputs.where('file'),
+    most: mostBytes(connection.client.settings.limits),
+    ...(filename !== undefined && { filename }),
+    ...(contentType !== undefined && { contentType }),
+    ...(fileType !== undefined && { fileType }),
+  }
+}
+
+/**
+ * One element of an array: the file itself, or `{file, filename, contentType, fileType}`. The node's own type
+ * holds for those that bring none; its file name can only be the name of one.
+ */
+function takeItem(
+  task: Task,
+  item: unknown,
+  common: FileHints,
+  index: number,
+  from: string,
+): Promise<MessageFile> {
+  const wrapped =
+    typeof item === 'object' && item !== null && 'file' in item
+      ? (item as Record<string, unknown>)
+      : { file: item }
+  const hints: FileHints = { ...common, where: `${common.where}[${index}]` }
+  delete hints.filename
+  for (const name of ['filename', 'contentType', 'fileType'] as const) {
+    const value = wrapped[name]
+    if (typeof value === 'string' && value !== '') hints[name] = value
+  }
+  return takeOne(task, wrapped.file, hints, from)
+}
+
+async function takeOne(task: Task, value: unknown, hints: FileHints, from: string): Promise<MessageFile> {
+  const { folders, settleMs } = task.connection.files
+  if (from !== 'path') await task.admitted()
+  const { file, warnings, cutShort }: IntakeResult =
+    from === 'path'
+      ? await takePath(value, hints, folders, undefined, {
+          settleMs,
+          signal: task.signal,
+          owner: task.inputs.owner,
+          onSettled: task.admitted,
+        })
+      : await takeFile(value, hints)
+  if (cutShort !== undefined) reportCutShort(task, cutShort)
+  warnings.forEach((warning) => task.warn(warning))
+  return file
+}
+
+function reportCutShort(task: Task, cutShort: string): void {
+  if (task.connection.files.cutShort === 'warn') return task.warn(cutShort)
+  throw badInput(
+    `${cutShort}. Send the complete file, or set "Truncated files" in the connection to send such files with a warning.`,
+  )
+}
+
+/** Where files are that were uploaded over the connection. */
+export const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
+  ...origins,
+  ...client.uploadOrigins,
+]
+
+/** Whether a text is nothing but a reference to a file that was uploaded to the connection's Redox, in any form. */
+export const isReferenceText = (task: Task, text: string): boolean =>
+  text.length <= LONGEST_URL &&
+  /^https?:\S+$/i.test(text) &&
+  URL.canParse(text) &&
+  uploadHosts(task).includes(new URL(text).origin)
+
+/** Decides how each file travels; refuses what is too large and references of strangers, before any I/O. */
+export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {
+  const way = oneOf(task.inputs, 'way', ['auto', 'embed', 'upload'])
+  const where = task.inputs.where('file')
+  const { client } = task.connection
+  const { limits } = client.settings
+  return files.map((file) => {
+    if (file.kind === 'reference') {
+      assertKnownHost(file, where, uploadHosts(task))
+      assertReferenceKind(file, api, where)
+    }
+    const placed = chooseWay(file, way, api, limits)
+    if (placed.way === 'embed' && file.kind === 'file' && file.size > limits.embedBySelf)
+      task.warn(EMBEDDED_LARGE)
+    return placed
+  })
+}
+
+// Redox's advice (seed 1, facts 6.1).
+const EMBEDDED_LARGE =
+  'The file is embedded, although it is larger than the 200 KB that Redox recommends. "auto" uploads it instead.'

@@ -1,0 +1,19 @@
+import { badInput } from '../../../src/errors'
+import { assertFhirKey } from '../../../src/redox/settings'
+import { oneOf } from './inputs'
+import { takeFiles } from './file-input'
+import type { Prepared, Task } from './prepare'
+
+/** Takes one file, to be uploaded. */
+export async function prepareUpload(task: Task): Promise<Prepared> {
+  const { inputs, connection } = task
+  const uploadKind = oneOf(inputs, 'api', ['fhir', 'datamodel']) === 'fhir' ? 'binary' : 'blob'
+  if (uploadKind === 'binary') assertFhirKey(connection.client.settings)
+  const [file] = await takeFiles(task, false)
+  if (file === undefined || file.kind === 'reference') {
+    throw badInput(
+      `Not a file to upload: ${inputs.where('file')} is a reference to a file that was uploaded before. Provide the file itself.`,
+    )
+  }
+  return { kind: 'upload', file, uploadKind }
+}

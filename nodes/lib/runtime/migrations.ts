@@ -1,0 +1,27 @@
+import path from 'node:path'
+import { RedoxError } from '../../../src/errors'
+
+interface Migrations {
+  currentVersion: (type: string) => number
+  versionOf: (saved: object) => number
+  migrate: <T extends object>(type: string, saved: T) => T
+}
+
+// A resource of the editor too: it stands outside of dist, as plain JavaScript.
+// eslint-disable-next-line @typescript-eslint/no-require-imports
+const { currentVersion, versionOf, migrate } = require(
+  path.join(__dirname, '../../../../resources/redox-migrations.js'),
+) as Migrations
+
+/**
+ * A node's saved properties as this release knows them.
+ * @throws RedoxError REDOX_CONFIGURATION for a node that a newer release saved: what it means is not known here
+ */
+export function migrated<T extends object>(type: string, saved: T): T {
+  if (versionOf(saved) <= currentVersion(type)) return migrate(type, saved)
+  throw new RedoxError(
+    'REDOX_CONFIGURATION',
+    `Node is from a newer release: the ${type} node has version ${versionOf(saved)}, and this release of ` +
+      `@ehr-flows/node-red-redox knows versions up to ${currentVersion(type)}. Update the package.`,
+  )
+}

@@ -1,0 +1,262 @@
+#!/usr/bin/env node
+/** `redox-store`: looks after stores of accepted messages while Node-RED is stopped. Shows no patient data. */
+import { createInterface } from 'node:readline/promises'
+import { homedir, userInfo } from 'node:os'
+import path from 'node:path'
+import { Writable } from 'node:stream'
+import { parseArgs } from 'node:util'
+import { RedoxError } from '../errors'
+import type { Contents } from './jobs'
+import { decideAll, matching, type Filter } from './decisions'
+import { embeddedIds, lookInto, storesInDatabase, type ListedStore } from './list-stores'
+import { move } from './move'
+import { beginAnew, openStore } from './open-store'
+import { placeIn, type Place } from './location'
+import { ACTIONS, STATES, type Action } from './types'
+import { verify } from './verify'
+
+const USAGE = `Usage: redox-store <command> [options]
+Not installed here: npx -p @ehr-flows/node-red-redox redox-store …
+
+Maintains the stores of durable delivery. Stop every Node-RED that uses them first.
+
+  list                                  lists all stores, with their waiting and parked messages
+  verify <store>                        reads every message and every file
+  move <store> <store> --reason <text>  moves all messages from the first store to the second, in order. If it is
+                                        interrupted, run the same command again
+
+  begin-new <store> --reason <text>     begins a new store in place of one that cannot be read. Nothing is removed
+
+  resend, extend, mark-delivered, discard <store> <filter> --count <number> --reason <text>
+                                        applies one decision to all messages that match, in order. Without --count,
+                                        it prints how many match. extend needs --hours <number>
+
+  <filter>             --state <state> --code <code> --destination <lane> --search <id> --since <time>
+                       --till <time>. Messages must match all that are given. resend skips messages that
+                       may have arrived, unless --code is REDOX_OUTCOME_UNKNOWN
+  <store>              embedded:<id> or postgresql:<id>, with the ID of the redox-config node
+  --user-dir <folder>  Node-RED's user directory (default: ~/.node-red)
+  --reason <text>      the reason, which is kept in the audit log; up to 200 characters
+  --help               prints this text
+
+Keys and addresses are secrets. Set them in the environment, or the command asks for them:
+  REDOX_STORE_KEY      store key            REDOX_STORE_URL      postgresql://user:password@host/database
+  REDOX_TARGET_KEY     of the second store  REDOX_TARGET_URL     of the second store, if it differs
+`
+
+/** What the command line, the environment and the person say. */
+interface Request {
+  command: string
+  stores: string[]
+  userDir: string
+  reason: string
+  filter: Filter
+  /** how many messages the person knows of that match */
+  count?: number
+  hours?: number
+}
+
+type Side = 'STORE' | 'TARGET'
+
+const say = (text: string): boolean => process.stdout.write(`${text}\n`)
+
+const TEXT = { type: 'string' } as const
+const OPTIONS = {
+  ...{ 'user-dir': TEXT, reason: TEXT, count: TEXT, hours: TEXT },
+  ...{ state: TEXT, code: TEXT, destination: TEXT, search: TEXT, since: TEXT, till: TEXT },
+}
+type Options = Partial<Record<keyof typeof OPTIONS, string>>
+
+function requestOf(args: string[]): Request | 'help' {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { ...OPTIONS, help: { type: 'boolean' } },
+  })
+  const [command, ...stores] = positionals
+  if (values.help || command === undefined) return 'help'
+  const userDir = path.resolve(values['user-dir'] ?? path.join(homedir(), '.node-red'))
+  return {
+    ...{ command, stores, userDir, reason: values.reason?.trim() ?? '', filter: filterOf(values) },
+    ...(values.count !== undefined && { count: numberOf(values.count, '--count') }),
+    ...(values.hours !== undefined && { hours: numberOf(values.hours, '--hours') }),
+  }
+}
+
+function filterOf({ state, code, destination, search, since, till }: Options): Filter {
+  const known = STATES.find((one) => one === state)
+  if (state !== undefined && known === undefined)
+    throw new Error(`Unknown state: ${state}. Use one of ${STATES.join(', ')}.`)
+  return {
+    ...(known !== undefined && { state: known }),
+    ...(code !== undefined && { code }),
+    ...(destination !== undefined && { destination }),
+    ...(search !== undefined && { search }),
+    ...(since !== undefined && { since: timeOf(since, '--since') }),
+    ...(till !== undefined && { till: timeOf(till, '--till') }),
+  }
+}
+
+function numberOf(text: string, option: string): number {
+  const number = Number(text)
+  if (text.trim() !== '' && number >= 0) return number
+  throw new Error(`${option} is not a number: ${text}`)
+}
+
+function timeOf(text: string, option: string): number {
+  const time = Date.parse(text)
+  if (Number.isFinite(time)) return time
+  throw new Error(`${option} is not a time such as 2026-11-28T08:00:00Z: ${text}`)
+}
+
+const COMMANDS: Record<string, { stores: number; run: (request: Request) => Promise<boolean> }> = {
+  list: { stores: 0, run: list },
+  verify: { stores: 1, run: runVerify },
+  move: { stores: 2, run: runMove },
+  'begin-new': { stores: 1, run: runBeginNew },
+  ...Object.fromEntries(
+    ACTIONS.map((action) => [action, { stores: 1, run: (request: Request) => runDecision(action, request) }]),
+  ),
+}
+
+/** @returns whether all is well */
+async function run(request: Request): Promise<boolean> {
+  const command = COMMANDS[request.command]
+  if (!command) throw new Error(`Not a command: ${request.command}`)
+  if (request.stores.length !== command.stores)
+    throw new Error(`${request.command} needs ${command.stores} stores.`)
+  return command.run(request)
+}
+
+async function list({ userDir }: Request): Promise<boolean> {
+  const url = process.env['REDOX_STORE_URL']
+  const stores: ListedStore[] = []
+  for (const id of await embeddedIds(userDir)) stores.push(await lookInto(userDir, id))
+  if (url) stores.push(...(await storesInDatabase(userDir, url)))
+  for (const store of stores) say(lineOf(store))
+  if (stores.length === 0) say('No stores.')
+  return stores.every(({ code }) => code === undefined)
+}
+
+const lineOf = ({ id, place, waiting, parked, code }: ListedStore): string =>
+  `${place.kind}:${id}  ${code ?? `waiting ${waiting}, parked ${parked}`}`
+
+async function runVerify({ stores: [store], userDir }: Request): Promise<boolean> {
+  const place = await placeOf(store!, userDir, 'STORE')
+  return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (contents) => {
+    const { messages, files, unreadable } = await verify(contents)
+    say(`messages ${messages}, files ${files}, unreadable ${unreadable.length}`)
+    for (const { id, code } of unreadable) say(`${id}  ${code}`)
+    return unreadable.length === 0
+  })
+}
+
+async function runMove({ stores: [first, second], userDir, reason }: Request): Promise<boolean> {
+  assertReason(reason)
+  const from = await placeOf(first!, userDir, 'STORE')
+  const to = await placeOf(second!, userDir, 'TARGET')
+  const key = await secret('REDOX_STORE_KEY', 'Store key')
+  const targetKey = await secret('REDOX_TARGET_KEY', 'Store key of the second store')
+  return withStore(from, key, (source) =>
+    withStore(to, targetKey, async (target) => {
+      const { moved, left } = await move(source, target, { who: userInfo().username, reason })
+      say(`moved ${moved}, left ${left.length}`)
+      for (const { id, code } of left) say(`${id}  ${code}`)
+      return left.length === 0
+    }),
+  )
+}
+
+async function runBeginNew({ stores: [store], userDir, reason }: Request): Promise<boolean> {
+  assertReason(reason)
+  const place = await placeOf(store!, userDir, 'STORE')
+  const key = await secret('REDOX_STORE_KEY', 'Store key')
+  const setAside = await beginAnew(place, key, { who: userInfo().username, reason })
+  say(setAside === undefined ? 'begun' : `A new store was begun. The old store was renamed to ${setAside}.`)
+  return true
+}
+
+/** Which account a connection has is not known here: no message is let over another one. */
+async function runDecision(action: Action, request: Request): Promise<boolean> {
+  const { stores, userDir, reason, filter, count, hours } = request
+  assertReason(reason)
+  const place = await placeOf(stores[0]!, userDir, 'STORE')
+  return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (contents) => {
+    const ids = await matching(contents, filter, action)
+    if (count === undefined || ids.length > count) {
+      say(
+        `${ids.length} messages match. Nothing was decided. Add --count ${ids.length} to apply the decision.`,
+      )
+      return false
+    }
+    const { username: who } = userInfo()
+    const decision = { action, reason, who, ...(hours !== undefined && { hours }) }
+    const { decided, left, unchanged = 0, stoppedBy } = await decideAll(contents, ids, filter, decision)
+    const already = unchanged === 0 ? '' : ` (already retried for as long: ${unchanged})`
+    say(
+      `decided ${decided}, left ${left}${already}${stoppedBy === undefined ? '' : `, stopped by ${stoppedBy}`}`,
+    )
+    return stoppedBy === undefined && left === 0
+  })
+}
+
+async function withStore(
+  place: Place,
+  key: string,
+  use: (contents: Contents) => Promise<boolean>,
+): Promise<boolean> {
+  const contents = await openStore(place, key)
+  try {
+    return await use(contents)
+  } finally {
+    await contents.store.close()
+  }
+}
+
+/** As people name a store: its kind, and the id of the redox-config node. */
+async function placeOf(name: string, userDir: string, side: Side): Promise<Place> {
+  const [, kind, id] = /^(embedded|postgresql):(.+)$/.exec(name) ?? []
+  if (id === undefined) throw new Error(`Not a store: ${name}`)
+  if (kind === 'embedded') return placeIn(userDir, id)
+  const own = process.env[`REDOX_${side}_URL`]
+  const url = own ?? (side === 'TARGET' ? process.env['REDOX_STORE_URL'] : undefined)
+  return placeIn(userDir, id, url ?? (await secret('REDOX_STORE_URL', `Address of the database of ${name}`)))
+}
+
+async function secret(name: string, label: string): Promise<string> {
+  const value = (process.env[name] ?? (await ask(label))).trim()
+  if (value === '') throw new Error(`${label} is missing. Set ${name}.`)
+  return value
+}
+
+/** What is typed is not shown. */
+async function ask(label: string): Promise<string> {
+  if (!process.stdin.isTTY) return ''
+  process.stderr.write(`${label}: `)
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const lines = createInterface({ input: process.stdin, output, terminal: true })
+  try {
+    return await lines.question('')
+  } finally {
+    lines.close()
+    process.stderr.write('\n')
+  }
+}
+
+function assertReason(reason: string): void {
+  if (!/^[^\p{C}\p{Zl}\p{Zp}]{1,200}$/u.test(reason.trim()))
+    throw new Error('Set --reason: up to 200 characters, on one line.')
+}
+
+async function main(): Promise<void> {
+  const request = requestOf(process.argv.slice(2))
+  if (request === 'help') say(USAGE)
+  else if (!(await run(request))) process.exitCode = 2
+}
+
+main().catch((error: unknown) => {
+  // Of the system's own words nothing is told that could hold an address or a key.
+  const text = error instanceof RedoxError ? `${error.code}: ${error.message}` : `${(error as Error).message}`
+  process.stderr.write(`${text}\n`)
+  process.exitCode = 1
+})

@@ -1,0 +1,175 @@
+import { RedoxError } from '../errors'
+import { byTheClock, onTheWall } from './clock'
+import type { Content, Contents, Notes } from './jobs'
+import {
+  MOVING,
+  type AuditLine,
+  type DeliveryStore,
+  type MessageState,
+  type Standing,
+  type StoredMessage,
+} from './types'
+
+/**
+ * Moves all messages of one store into another one, with their files, in the order of acceptance. They keep their ids,
+ * states, accounts and deadlines, and stand behind what the other store has.
+ *
+ * In four steps for each message, all of them durable and none of harm when it is repeated: it is parked as `MOVING`
+ * where it is; the other store gets it, parked as well; the first store forgets it; it stands in the other store as it
+ * stood. So neither store sends it while both have it. A move that was ended at any point is finished by the next one
+ * between the same stores.
+ */
+
+/** Who moves, and why: for the audit of the store that gets the messages. */
+export interface Mover {
+  who: string
+  /** up to 200 characters, on one line */
+  reason: string
+}
+
+export interface Moved {
+  moved: number
+  /** ids of what could not be read, with the code that says why: it stays where it is */
+  left: { id: string; code: string }[]
+}
+
+const AT_ONCE = 50
+
+/**
+ * @param from a store that nothing is sent from meanwhile
+ * @throws RedoxError REDOX_STORE_LOCKED when a process sends from it, or a move to a third store is not finished;
+ *   REDOX_STORE_… of the store that gets the messages
+ */
+export async function move(from: Contents, to: Contents, mover: Mover): Promise<Moved> {
+  const left: Moved['left'] = []
+  let moved = 0
+  if (from.identity === to.identity) throw sameStore()
+  await finishEarlier(from, to, mover)
+  for await (const message of messagesOf(from.store)) {
+    const code = await moveOne(message, from, to, mover)
+    if (code === undefined) moved++
+    else left.push({ id: message.id, code })
+  }
+  return { moved, left }
+}
+
+/** All of a store, or those in a state, in the order of acceptance. */
+export async function* messagesOf(
+  store: DeliveryStore,
+  wanted: { state?: MessageState } = {},
+): AsyncGenerator<StoredMessage> {
+  let page = await store.find({ ...wanted, limit: AT_ONCE })
+  while (page.length > 0) {
+    // Looked up before any of the page is removed.
+    const next = await store.find({ ...wanted, limit: AT_ONCE, after: page.at(-1)!.id })
+    yield* page
+    page = next
+  }
+}
+
+/** What has arrived and was forgotten where it came from. */
+async function finishEarlier(from: Contents, to: Contents, mover: Mover): Promise<void> {
+  for await (const { id, reason } of messagesOf(to.store, { state: 'parked' })) {
+    if (reason !== MOVING) continue
+    const [source] = await from.store.find({ id, limit: 1 })
+    if (source === undefined) await arrive(id, from, to, mover)
+  }
+}
+
+/** @returns why it could not be read; undefined: it was moved */
+async function moveOne(
+  message: StoredMessage,
+  from: Contents,
+  to: Contents,
+  mover: Mover,
+): Promise<string | undefined> {
+  const { id } = message
+  const read = await copyOf(message, from, to).catch(codeOfUnreadable)
+  if (typeof read === 'string') return read
+  const { notes, copy } = read
+  if (notes.move && notes.move.to !== to.identity) throw movesElsewhere(id)
+  const standing = notes.move?.standing ?? standingOf(inTimeOf(to, message, from))
+  const onItsWay = { ...notes, move: { from: from.identity, to: to.identity, standing } }
+  const parked = { ...standing, state: 'parked', reason: MOVING, told: true } as const
+  if (!notes.move)
+    await from.store
+      .restate(id, { ...parked, notes: await from.sealNotes(id, onItsWay) })
+      .catch(throwInUse(id))
+  await to.store.adopt({ ...inTimeOf(to, copy, from), ...parked, notes: await to.sealNotes(id, onItsWay) })
+  await from.store.remove(id)
+  await arrive(id, from, to, mover)
+  return undefined
+}
+
+/** The message as the other store seals it; its files are there already. */
+async function copyOf(
+  message: StoredMessage,
+  from: Contents,
+  to: Contents,
+): Promise<{ notes: Notes; copy: StoredMessage }> {
+  const notes = await from.notesOf(message)
+  const content = await from.contentOf(message)
+  const files: Content['files'] = []
+  for (const file of content.files) files.push(file.kind === 'stored' ? await to.copy(file, from) : file)
+  return { notes, copy: { ...message, ...(await to.sealed({ ...content, files }, message)) } }
+}
+
+/** It stands in the store that it was moved to as it stood where it came from. */
+async function arrive(id: string, from: Contents, to: Contents, { who, reason }: Mover): Promise<void> {
+  const [arrived] = await to.store.find({ id, limit: 1 })
+  if (arrived?.reason !== MOVING) return
+  const { move: moving, ...notes } = await to.notesOf(arrived)
+  if (moving?.from !== from.identity) return
+  const { clock } = to.store
+  const line: AuditLine = { at: onTheWall(clock, clock.now()), who, action: 'move', subject: id, reason }
+  await to.store.restate(id, { ...moving.standing, notes: await to.sealNotes(id, notes) }, line)
+}
+
+/** The message with its times by the clock of the other store. */
+function inTimeOf(to: Contents, message: StoredMessage, from: Contents): StoredMessage {
+  const [here, there] = [from.store.clock, to.store.clock]
+  const moved = (time: number): number => byTheClock(there, onTheWall(here, time))
+  const { acceptedAt, deadline, dueAt, endedAt } = message
+  return {
+    ...message,
+    ...{ acceptedAt: moved(acceptedAt), deadline: moved(deadline), dueAt: dueAt && moved(dueAt) },
+    ...(endedAt !== undefined && { endedAt: moved(endedAt) }),
+  }
+}
+
+/** Whether a request with it had begun goes along: what was being sent waits, and is known as one that may have arrived. */
+const standingOf = ({ state, reason, dueAt, told, endedAt }: StoredMessage): Standing => ({
+  ...{ state: state === 'held' ? 'waiting' : state, dueAt, told },
+  ...(reason !== undefined && { reason }),
+  ...(endedAt !== undefined && { endedAt }),
+})
+
+/** What cannot be read is left; a store that cannot be used ends the move. */
+function codeOfUnreadable(error: unknown): string {
+  const code = error instanceof RedoxError ? error.code : undefined
+  if (code === 'REDOX_STORE_UNREADABLE' || code === 'REDOX_STORE_LOST') return code
+  throw error
+}
+
+const throwInUse =
+  (id: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof RedoxError) || error.code !== 'REDOX_STORE_LOST') throw error
+    throw new RedoxError(
+      'REDOX_STORE_LOCKED',
+      `Message is being sent (${id}): stop the Node-RED that uses this store, wait half a minute, and run the command ` +
+        'again.',
+    )
+  }
+
+const movesElsewhere = (id: string): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_LOCKED',
+    `Message is being moved (${id}): finish that move to the other store first, with the same two stores.`,
+  )
+
+const sameStore = (): RedoxError =>
+  new RedoxError(
+    'REDOX_BAD_INPUT',
+    'Both stores are the same. Choose a different store to move the messages to.',
+  )

@@ -1,0 +1,112 @@
+import { mkdir, readdir, rename } from 'node:fs/promises'
+import path from 'node:path'
+import { RedoxError } from '../errors'
+import { Contents } from './jobs'
+import { codeOf, failed } from './level/errors'
+import { PARTS, syncFolder } from './level/identity'
+import type { Place } from './location'
+import type { DeliveryStore } from './types'
+import { readMark, writeMark } from './store-mark'
+
+/**
+ * @param key seals what is stored
+ * @throws RedoxError REDOX_STORE_…; _UNREADABLE also when the store that belongs here is not there
+ */
+export async function openStore(place: Place, key: string): Promise<Contents> {
+  const opened = await openAt(place, key, await readMark(place.mark, place.kind))
+  try {
+    await writeMark(place.mark, place.kind, opened.store.identity)
+    return opened
+  } catch (error) {
+    await opened.store.close()
+    throw error
+  }
+}
+
+/**
+ * Begins a new store in place of one that cannot be read. Nothing is removed: the folder gets another name, and a
+ * database stays as it is. If it is interrupted it can be done again.
+ * @returns the name that the folder of the store before has now; undefined where there is none
+ * @throws RedoxError REDOX_STORE_LOST when the store can be read
+ */
+export async function beginAnew(
+  place: Place,
+  key: string,
+  { who, reason }: { who: string; reason: string },
+): Promise<string | undefined> {
+  await assertUnreadable(place, key)
+  const setAside = place.kind === 'embedded' ? await setFolderAside(place.folder) : undefined
+  const { store } = await openAt(place, key, undefined)
+  try {
+    await store.begun(setAside ?? '-', reason, who, store.clock.now())
+    // Last: until then the new one is not the one that belongs here.
+    await writeMark(place.mark, place.kind, store.identity)
+  } finally {
+    await store.close()
+  }
+  return setAside
+}
+
+async function openAt(place: Place, key: string, known: string | undefined): Promise<Contents> {
+  const store = await storeAt(place, known)
+  try {
+    return await Contents.open(store, key)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/**
+ * A store without its key: what is sealed in it cannot be read.
+ * @throws RedoxError REDOX_STORE_…
+ */
+export const openSealed = async (place: Place): Promise<DeliveryStore> =>
+  storeAt(place, await readMark(place.mark, place.kind))
+
+async function storeAt(place: Place, known: string | undefined): Promise<DeliveryStore> {
+  if (place.kind === 'embedded') {
+    const { LevelStore } = await import('./level/store.js')
+    return LevelStore.open(place.folder, known)
+  }
+  const { PostgresStore } = await import('./postgres/store.js')
+  return PostgresStore.open(place, known)
+}
+
+async function assertUnreadable(place: Place, key: string): Promise<void> {
+  try {
+    const { store } = await openAt(place, key, await readMark(place.mark, place.kind))
+    await store.close()
+  } catch (error) {
+    if (error instanceof RedoxError && error.code === 'REDOX_STORE_UNREADABLE') return
+    throw error
+  }
+  throw new RedoxError(
+    'REDOX_STORE_LOST',
+    'Store can be read: no new store was begun. The connection uses it again within a few seconds.',
+  )
+}
+
+async function setFolderAside(folder: string): Promise<string | undefined> {
+  const suffix = `unreadable-${new Date().toISOString().replaceAll(/[-:]/g, '')}`
+  const name = `${path.basename(folder)}.${suffix}`
+  try {
+    await rename(folder, path.join(path.dirname(folder), name))
+    await syncFolder(path.dirname(folder))
+    return name
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    // A volume of its own cannot be renamed.
+    if (codeOf(error) === 'EBUSY') return setPartsAside(folder, suffix).catch(failed)
+    return failed(error)
+  }
+}
+
+async function setPartsAside(folder: string, name: string): Promise<string | undefined> {
+  const parts = (await readdir(folder)).filter((one) => PARTS.includes(one))
+  if (parts.length === 0) return undefined
+  await mkdir(path.join(folder, name), { mode: 0o700 })
+  for (const one of parts) await rename(path.join(folder, one), path.join(folder, name, one))
+  await syncFolder(folder)
+  return name
+}

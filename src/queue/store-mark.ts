@@ -1,0 +1,53 @@
+/**
+ * What is known of a connection's stores outside of them, in the user directory: their identities. A store that is gone,
+ * or another one in its place, is no first start then. No secret.
+ */
+import { mkdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { RedoxError } from '../errors'
+import { isObject } from '../message/json'
+import { codeOf } from './level/errors'
+import { syncFolder, writeWhole } from './level/identity'
+
+type Kind = 'embedded' | 'postgresql'
+
+/** @returns undefined: there was none before */
+export async function readMark(file: string | undefined, kind: Kind): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  const identity = (await marksIn(file))[kind]
+  return typeof identity === 'string' ? identity : undefined
+}
+
+/** Durable once it resolves. */
+export async function writeMark(file: string | undefined, kind: Kind, identity: string): Promise<void> {
+  if (file === undefined) return
+  const marks = await marksIn(file)
+  if (marks[kind] === identity) return
+  try {
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+    await syncFolder(path.dirname(path.dirname(file)))
+    await writeWhole(file, `${JSON.stringify({ ...marks, [kind]: identity })}\n`)
+  } catch (error) {
+    throw unusable(error)
+  }
+}
+
+async function marksIn(file: string): Promise<Record<string, unknown>> {
+  try {
+    const marks: unknown = JSON.parse(await readFile(file, 'utf8'))
+    if (isObject(marks)) return marks
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return {}
+    throw unusable(error)
+  }
+  throw unusable(undefined)
+}
+
+const unusable = (error: unknown): RedoxError =>
+  new RedoxError(
+    'REDOX_STORE_UNAVAILABLE',
+    'Store marker cannot be used: the file in .redox-store-marks of the user directory, which says which store belongs ' +
+      'to this connection, cannot be read or written. Check its permissions and the disk. If it is damaged and the store ' +
+      'is the right one, remove the file.',
+    { fault: String(codeOf(error ?? {}) ?? 'damaged') },
+  )

@@ -1,0 +1,39 @@
+import { RedoxError } from '../errors'
+import type { Contents } from './jobs'
+import { messagesOf } from './move'
+import type { StoredMessage } from './types'
+
+export interface Verified {
+  messages: number
+  /** of all messages together; one that several have counts once for each */
+  files: number
+  /** ids of the messages that cannot be read as a whole, with the code that says why */
+  unreadable: { id: string; code: string }[]
+}
+
+/** Opens every message of a store, and reads its files to their ends. */
+export async function verify(contents: Contents): Promise<Verified> {
+  const verified: Verified = { messages: 0, files: 0, unreadable: [] }
+  for await (const message of messagesOf(contents.store)) {
+    verified.messages++
+    try {
+      verified.files += await readWhole(contents, message)
+    } catch (error) {
+      if (!(error instanceof RedoxError)) throw error
+      verified.unreadable.push({ id: message.id, code: error.code })
+    }
+  }
+  return verified
+}
+
+/** @returns how many files it has in the store */
+async function readWhole(contents: Contents, message: StoredMessage): Promise<number> {
+  await contents.notesOf(message)
+  let files = 0
+  for (const file of (await contents.contentOf(message)).files) {
+    if (file.kind !== 'stored') continue
+    for await (const piece of contents.source(file).read()) void piece
+    files++
+  }
+  return files
+}

@@ -1,0 +1,286 @@
+/** Decisions about many messages at once, in both stores, without HTTP. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { Contents, type Notes, type Parcel } from '../../src/queue/jobs'
+import { decideAll, matching, type Decided, type Decision, type Filter } from '../../src/queue/decisions'
+import { MOVING, type Action, type AuditLine, type StoredMessage } from '../../src/queue/types'
+import { RedoxError } from '../../src/errors'
+import { STORES, type Place } from './stores'
+
+const KEY = 'a key that cannot be guessed'
+const HOUR = 3_600_000
+const UNKNOWN = 'REDOX_OUTCOME_UNKNOWN'
+const OTHER = 'REDOX_OTHER_ACCOUNT'
+const DOWN = 'REDOX_UNAVAILABLE'
+
+const parcel = (documentId: string, destination: string): Parcel => ({
+  ...{ owner: 'node', environment: 'Development', account: 'an account', isText: false, files: [], msg: {} },
+  message: {
+    ...{ api: 'datamodel', operation: 'Notes:New', slug: '', files: [] },
+    body: { Meta: { Destinations: [{ ID: destination }] }, Note: { DocumentID: documentId } },
+  } as unknown as Parcel['message'],
+})
+
+const failure = (code: string): NonNullable<Notes['error']> => ({
+  code: code as NonNullable<Notes['error']>['code'],
+  message: 'it failed',
+  cause: {},
+})
+
+for (const kind of STORES)
+  describe(`decisions about many messages: ${kind.name}`, function () {
+    this.timeout(60_000)
+    let place: Place
+    let contents: Contents
+
+    before(async function () {
+      if (kind.missing() !== undefined) this.skip()
+      await kind.start()
+    })
+    after(() => kind.stop())
+    beforeEach(async () => {
+      place = await kind.place()
+      contents = await Contents.open(await place.open(), KEY)
+    })
+    afterEach(async () => {
+      await contents.store.close()
+      await place.remove()
+    })
+
+    async function accept(documentId: string, { at = Date.now(), destination = 'd' } = {}): Promise<string> {
+      const id = `${documentId}-${randomUUID()}`
+      const terms = { id, ordered: false, acceptedAt: at, deadline: at + HOUR }
+      await contents.store.accept(
+        await contents.sealed({ ...parcel(documentId, destination), files: [] }, terms),
+      )
+      return id
+    }
+    const hold = () => ({
+      ...{ holder: 'me', leaseMs: HOUR, limit: 1000, except: [] },
+    })
+    /** Accepts a message, and brings it to where it waits or is parked. */
+    async function ended(
+      state: 'waiting' | 'parked' | 'delivered',
+      reason: string,
+      notes: Partial<Notes> = {},
+    ): Promise<string> {
+      const id = await accept(`doc-${state}-${reason}`)
+      await contents.store.claim(hold())
+      const sealed = await contents.sealNotes(id, { uploaded: {}, error: failure(reason), ...notes })
+      const settlement = { state, reason, dueAt: Date.now() + HOUR, notes: sealed } as const
+      await contents.store.settle(id, 'me', settlement, Date.now())
+      return id
+    }
+    const parked = (reason: string, notes?: Partial<Notes>): Promise<string> => ended('parked', reason, notes)
+    const get = async (id: string): Promise<StoredMessage> =>
+      (await contents.store.find({ id, limit: 1 }))[0]!
+    const stateOf = async (id: string): Promise<string> => (await get(id)).state
+    const decide = async (
+      action: Action,
+      filter: Filter = {},
+      more: Partial<Decision> & { signal?: AbortSignal } = {},
+    ): Promise<Decided> => {
+      const { signal, ...rest } = more
+      const ids = await matching(contents, filter, action)
+      const decision = { action, reason: 'long outage', who: 'ann', ...rest }
+      return decideAll(contents, ids, filter, decision, signal ? { signal } : {})
+    }
+    const audit = (): Promise<AuditLine[]> => contents.store.audit({ skip: 0, limit: 1000 })
+
+    it('counts what matches the filter and is meant by the action', async () => {
+      const early = Date.now() - HOUR
+      await accept('waits', { at: early, destination: 'elsewhere' })
+      await ended('waiting', DOWN)
+      await parked('REDOX_REJECTED')
+      await parked(DOWN)
+      await ended('delivered', '')
+      const held = await accept('held')
+      await contents.store.claim(hold())
+      const count = async (filter: Filter, action?: Action): Promise<number> =>
+        (await matching(contents, filter, action)).length
+      assert.equal(await count({}), 6)
+      assert.equal(await count({}, 'resend'), 2)
+      assert.equal(await count({}, 'extend'), 3)
+      assert.equal(await count({}, 'discard'), 5)
+      assert.equal(await count({}, 'mark-delivered'), 5)
+      assert.equal(await count({ state: 'delivered' }, 'resend'), 1)
+      assert.equal(await count({ code: DOWN }), 2)
+      assert.equal(await count({ code: DOWN, state: 'parked' }), 1)
+      assert.equal(await count({ destination: 'datamodel elsewhere' }), 1)
+      assert.equal(await count({ till: early }), 1)
+      assert.equal(await count({ since: early + 1 }), 5)
+      assert.equal(await count({ search: held }), 1)
+      assert.equal(await count({ search: held }, 'resend'), 0)
+      assert.equal(await count({ search: 'doc-parked-REDOX_REJECTED' }), 1)
+      assert.equal(await count({ search: 'doc-' }), 0)
+    })
+
+    it('decides in the order of acceptance, with a line of the record for each', async () => {
+      const ids = []
+      for (let times = 0; times < 5; times++) ids.push(await parked(DOWN))
+      const other = await parked('REDOX_REJECTED')
+      assert.deepEqual(await decide('resend', { code: DOWN }), { decided: 5, left: 0 })
+      const lines = await audit()
+      assert.deepEqual(
+        lines.map(({ who, action, subject, reason }) => [who, action, subject, reason]),
+        ids.map((id) => ['ann', 'resend', id, 'long outage']),
+      )
+      assert.deepEqual(await Promise.all(ids.map(stateOf)), Array(5).fill('waiting'))
+      assert.equal(await stateOf(other), 'parked')
+    })
+
+    it('sends nothing again that may have arrived, unless the filter names it', async () => {
+      const plain = await parked(DOWN)
+      const unknown = await parked(UNKNOWN, { unknown: failure(UNKNOWN) })
+      // It may have arrived at an earlier attempt.
+      const hidden = await parked(DOWN, { unknown: failure(UNKNOWN) })
+      const late = await parked('REDOX_TIMEOUT', { unknown: failure(UNKNOWN) })
+      const told = await parked(UNKNOWN)
+      for (const filter of [{}, { state: 'parked' as const }, { code: 'REDOX_TIMEOUT' }, { search: hidden }])
+        await decide('resend', filter)
+      assert.equal(await stateOf(plain), 'waiting')
+      const left = [unknown, hidden, late, told]
+      assert.deepEqual(await Promise.all(left.map(stateOf)), Array(4).fill('parked'))
+      assert.deepEqual(await decide('resend', {}), { decided: 0, left: 4 })
+      assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 2, left: 0 })
+      assert.deepEqual([await stateOf(unknown), await stateOf(told)], ['waiting', 'waiting'])
+      // Nothing is sent by these.
+      assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 2, left: 0 })
+    })
+
+    it('sends nothing again that was discarded while it was not known whether a request had arrived', async () => {
+      const id = await accept('interrupted')
+      const [{ dueAt }] = (await contents.store.claim(hold())) as [StoredMessage]
+      await contents.store.begin(id, 'me')
+      await contents.store.renew('me', [id], 0)
+      const notes = await contents.sealNotes(id, { uploaded: {} })
+      await contents.store.restate(id, { state: 'waiting', dueAt, told: false, notes })
+      assert.deepEqual(await decide('discard'), { decided: 1, left: 0 })
+      assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 0, left: 1 })
+    })
+
+    it('sends again what was delivered or discarded only where the filter names the state', async () => {
+      const delivered = await ended('delivered', '')
+      const refused = await parked('REDOX_REJECTED')
+      await decide('discard')
+      const waits = await accept('waits')
+      assert.deepEqual(await decide('resend'), { decided: 0, left: 0 })
+      assert.deepEqual(await decide('resend', { state: 'waiting' }), { decided: 0, left: 1 })
+      assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 1, left: 0 })
+      assert.deepEqual(await Promise.all([delivered, refused, waits].map(stateOf)), [
+        'delivered',
+        'waiting',
+        'waiting',
+      ])
+      assert.deepEqual(await decide('resend', { state: 'delivered' }), { decided: 1, left: 0 })
+    })
+
+    it('never lets a message over another account where the account is not known', async () => {
+      const other = await parked(OTHER)
+      assert.deepEqual(await decide('resend', {}, { otherAccount: true }), { decided: 0, left: 1 })
+      assert.deepEqual(await decide('resend', { code: OTHER }, { otherAccount: true }), {
+        ...{ decided: 1, left: 0 },
+      })
+      assert.equal((await contents.notesOf(await get(other))).allowedAccount, undefined)
+    })
+
+    it('extend: what waits is tried for the hours from now; what is being sent is left', async () => {
+      const held = await accept('held')
+      await contents.store.claim(hold())
+      const waits = await ended('waiting', DOWN)
+      const over = await accept('over', { at: Date.now() - 5 * HOUR })
+      const refused = await parked('REDOX_REJECTED')
+      const { deadline } = await get(held)
+      const before = Date.now()
+      assert.deepEqual(await decide('extend', {}, { hours: 12.5 }), { decided: 1, left: 2 })
+      await contents.store.settle(over, 'me', { state: 'waiting', dueAt: 0, reason: DOWN }, Date.now())
+      assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 12.5 }), { decided: 2, left: 0 })
+      for (const id of [waits, over]) {
+        const later = (await get(id)).deadline - before
+        assert.ok(later >= 12.5 * HOUR && later < 13 * HOUR, String(later))
+      }
+      assert.equal((await get(held)).deadline, deadline)
+      assert.equal((await get(refused)).state, 'parked')
+      const lines = await audit()
+      const until = /^long outage \(until (\S+Z)\)$/.exec(lines.at(-1)!.reason)?.[1]
+      assert.ok(Math.abs(Date.parse(until!) - (await get(over)).deadline) <= 1000, until)
+      // Less changes nothing, and nothing is written of it.
+      const unchanged = { decided: 0, left: 2, unchanged: 2 }
+      assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 3 }), unchanged)
+      assert.equal((await audit()).length, lines.length)
+      for (const hours of [0, -1, 721, NaN, Infinity])
+        await assert.rejects(decide('extend', {}, { hours }), RedoxError)
+      await assert.rejects(decide('extend'), RedoxError)
+    })
+
+    it('leaves what is on its way to another store, and what cannot be read', async () => {
+      const moving = await parked(DOWN)
+      const { dueAt } = await get(moving)
+      const notes = await contents.sealNotes(moving, { uploaded: {} })
+      await contents.store.restate(moving, { state: 'parked', reason: MOVING, dueAt, told: true, notes })
+      const broken = await parked(DOWN)
+      const standing = { state: 'parked', reason: DOWN, dueAt, told: true } as const
+      await contents.store.restate(broken, { ...standing, notes: Buffer.from('not sealed at all') })
+      const plain = await parked(DOWN)
+      assert.deepEqual(await decide('resend'), { decided: 1, left: 2 })
+      assert.equal(await stateOf(plain), 'waiting')
+      // To discard it nothing has to be read.
+      assert.deepEqual(await decide('discard', { state: 'parked' }), { decided: 1, left: 1 })
+      assert.equal(await stateOf(broken), 'discarded')
+      assert.equal((await get(moving)).reason, MOVING)
+    })
+
+    it('leaves what does not match any more when its turn comes', async () => {
+      const first = await parked(DOWN)
+      const second = await parked(DOWN)
+      const ids = await matching(contents, { code: DOWN }, 'resend')
+      await contents.store.decide(first, 'resend', 'by hand', 'bob', Date.now())
+      await contents.store.claim(hold())
+      const refused = await contents.sealNotes(first, { uploaded: {} })
+      const settlement = { state: 'parked', reason: 'REDOX_REJECTED', notes: refused } as const
+      await contents.store.settle(first, 'me', settlement, Date.now())
+      const decision = { action: 'resend', reason: 'long outage', who: 'ann' } as const
+      const result = await decideAll(contents, ids, { code: DOWN }, decision)
+      assert.deepEqual(result, { decided: 1, left: 1 })
+      assert.deepEqual([await stateOf(first), await stateOf(second)], ['parked', 'waiting'])
+    })
+
+    it('a stop in the middle leaves the rest as it was, and running it again goes on', async () => {
+      const ids: string[] = []
+      for (let times = 0; times < 60; times++) ids.push(await parked(DOWN))
+      const before = await Promise.all(ids.map(get))
+      const stop = new AbortController()
+      const deciding = decide('discard', {}, { signal: stop.signal })
+      while ((await audit()).length === 0);
+      stop.abort()
+      const { decided, left } = await deciding
+      assert.equal(decided + left, 60)
+      assert.ok(decided > 0 && left > 0)
+      assert.deepEqual(await Promise.all(ids.slice(decided).map(get)), before.slice(decided))
+      assert.equal((await audit()).length, decided)
+      assert.deepEqual(await decide('discard'), { decided: left, left: 0 })
+      assert.deepEqual(
+        (await audit()).map(({ subject }) => subject),
+        ids,
+      )
+    })
+
+    it('ends where the store ends, and says so', async () => {
+      const ids: string[] = []
+      for (let times = 0; times < 40; times++) ids.push(await parked(DOWN))
+      const filter: Filter = { code: DOWN }
+      const decision = { action: 'resend', reason: 'long outage', who: 'ann' } as const
+      const deciding = decideAll(contents, ids, filter, decision)
+      while ((await audit()).length === 0);
+      await contents.store.close()
+      const { decided, left, stoppedBy } = await deciding
+      assert.deepEqual([decided + left, stoppedBy], [40, 'REDOX_STORE_UNAVAILABLE'])
+      assert.ok(decided > 0 && left > 0)
+      await assert.rejects(decideAll(contents, ids, filter, decision), RedoxError)
+      contents = await Contents.open(await place.open(), KEY)
+      const counts = await contents.store.counts()
+      assert.ok(counts.waiting === decided || counts.waiting === decided + 1)
+      assert.equal((await audit()).length, counts.waiting)
+      assert.deepEqual(await decide('resend', filter), { decided: 40 - counts.waiting, left: 0 })
+    })
+  })

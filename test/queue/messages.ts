@@ -1,0 +1,57 @@
+/** Messages in a store, as durable delivery accepts them. */
+import { randomUUID } from 'node:crypto'
+import type { Contents, Parcel, StoredFile } from '../../src/queue/jobs'
+import type { DeliveryStore, StoredMessage } from '../../src/queue/types'
+
+const HOUR = 3_600_000
+const bytes = Buffer.from('%PDF-1.7 a file that several messages have %%EOF')
+const file = {
+  ...{ kind: 'file' as const, name: 'a.pdf', contentType: 'application/pdf', size: bytes.length },
+  inMemory: true,
+  async *read() {
+    yield await Promise.resolve(bytes)
+  },
+}
+
+const parcel = (index: number): Parcel => ({
+  ...{ owner: 'node', environment: 'Development', account: `account ${index % 2}`, isText: false },
+  ...{ files: [file], msg: { _msgid: `msg-${index}` } },
+  message: {
+    ...{ api: 'datamodel', operation: 'Notes:New', slug: '', files: [{ way: 'embed', paths: [] }] },
+    body: { Meta: { Destinations: [{ ID: 'd' }] }, Note: { DocumentID: `doc-${index}` } },
+  } as unknown as Parcel['message'],
+})
+
+export async function accept(contents: Contents, count: number): Promise<string[]> {
+  const ids: string[] = []
+  for (let index = 0; index < count; index++) {
+    const given = parcel(index)
+    const files = await Promise.all(given.files.map((one) => contents.keep(one)))
+    const id = `${String(index)} ${randomUUID()}`
+    const times = { acceptedAt: Date.now(), deadline: Date.now() + HOUR }
+    await contents.store.accept(await contents.sealed({ ...given, files }, { id, ordered: false, ...times }))
+    ids.push(id)
+  }
+  return ids
+}
+
+export const all = (store: DeliveryStore): Promise<StoredMessage[]> => store.find({ limit: 1000 })
+
+/** Everything of the messages that does not depend on the key. */
+export async function describeAll(contents: Contents): Promise<Record<string, unknown>[]> {
+  return Promise.all(
+    (await all(contents.store)).map(async (message) => {
+      const { content: _content, notes: _notes, files: _files, tags, ...known } = message
+      const { files, ...content } = await contents.contentOf(message)
+      const { move: _move, ...notes } = await contents.notesOf(message)
+      const read = await Promise.all(files.map((one) => textOf(contents, one as StoredFile)))
+      return { ...known, tags: tags.length, content, notes, read }
+    }),
+  )
+}
+
+async function textOf(contents: Contents, stored: StoredFile): Promise<string> {
+  const pieces: Buffer[] = []
+  for await (const piece of contents.source(stored).read()) pieces.push(piece)
+  return Buffer.concat(pieces).toString()
+}

@@ -1,0 +1,204 @@
+/** Messages move from one store to another; a move that was ended at any point is finished by the next one. */
+import assert from 'node:assert/strict'
+import { Contents } from '../../src/queue/jobs'
+import { move } from '../../src/queue/move'
+import { MOVING, type DeliveryStore, type Settlement } from '../../src/queue/types'
+import { accept, all, describeAll } from './messages'
+import { LEVEL, POSTGRES, type Kind, type Place } from './stores'
+
+const MOVER = { who: 'ann', reason: 'the store moves to PostgreSQL' }
+const HOUR = 3_600_000
+
+/** One of each kind: waits, begun and interrupted, parked, delivered and not told. */
+async function fill(contents: Contents): Promise<string[]> {
+  const { store } = contents
+  const ids = await accept(contents, 6)
+  const hold = { holder: 'me', leaseMs: HOUR, limit: 4, except: [] }
+  const claimed = await store.claim(hold)
+  assert.equal(claimed.length, 4)
+  const [begun, parked, delivered, again] = claimed.map(({ id }) => id) as [string, string, string, string]
+  const notes = (id: string): Promise<Buffer> =>
+    contents.sealNotes(id, { uploaded: {}, uploadAccount: `account of ${id}` })
+  const settle = (id: string, settlement: Settlement): Promise<void> =>
+    store.settle(id, 'me', settlement, Date.now())
+  await store.begin(begun, 'me')
+  await store.renew('me', [begun], 1)
+  await settle(parked, { state: 'parked', reason: 'REDOX_REJECTED', notes: await notes(parked) })
+  await settle(delivered, { state: 'delivered', notes: await notes(delivered) })
+  const dueAt = Date.now() + HOUR
+  await settle(again, { state: 'waiting', dueAt, reason: 'REDOX_UNAVAILABLE', notes: await notes(again) })
+  return ids
+}
+
+const sorted = (messages: Record<string, unknown>[]): unknown[] =>
+  messages.sort((a, b) => String(a['id']).localeCompare(String(b['id'])))
+
+/** Ids of what would be sent now. */
+const sendable = async ({ store }: Contents): Promise<string[]> =>
+  (await store.find({ state: 'waiting', limit: 100 })).map(({ id }) => id)
+
+/** A store whose process ends before its write of that number, or behind it. */
+function endingAt(store: DeliveryStore, count: { left: number }, isBehind: boolean): DeliveryStore {
+  const writes = new Set(['restate', 'adopt', 'remove', 'putFile'])
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      const method = value.bind(target) as (...values: unknown[]) => Promise<unknown>
+      if (!writes.has(String(name))) return method
+      return async (...values: unknown[]) => {
+        const ends = count.left-- === 0
+        if (ends && !isBehind) throw new Error('ended here')
+        const result = await method(...values)
+        if (ends) throw new Error('ended here')
+        return result
+      }
+    },
+  })
+}
+
+const PAIRS: [from: Kind, to: Kind][] = [
+  [LEVEL, LEVEL],
+  [LEVEL, POSTGRES],
+  [POSTGRES, LEVEL],
+  [POSTGRES, POSTGRES],
+]
+
+for (const [fromKind, toKind] of PAIRS)
+  describe(`move from ${fromKind.name} to ${toKind.name}`, () => {
+    const kinds = new Set([fromKind, toKind])
+    const places: Place[] = []
+    const opened: DeliveryStore[] = []
+    before(async function () {
+      if ([...kinds].some((kind) => kind.missing() !== undefined)) this.skip()
+      for (const kind of kinds) await kind.start()
+    })
+    after(async () => {
+      for (const kind of kinds) await kind.stop()
+    })
+    afterEach(async () => {
+      await Promise.all(opened.splice(0).map((store) => store.close()))
+      await Promise.all(places.splice(0).map((place) => place.remove()))
+    })
+
+    async function start(kind: Kind): Promise<DeliveryStore> {
+      const place = await kind.place()
+      const store = await place.open()
+      places.push(place)
+      opened.push(store)
+      return store
+    }
+
+    async function pair(): Promise<{ from: Contents; to: Contents; stores: [DeliveryStore, DeliveryStore] }> {
+      const stores: [DeliveryStore, DeliveryStore] = [await start(fromKind), await start(toKind)]
+      const from = await Contents.open(stores[0], 'the key of the first store')
+      const to = await Contents.open(stores[1], 'the key of the second store')
+      return { from, to, stores }
+    }
+
+    it('keeps ids, order, states, accounts, deadlines, notes and files, with another key', async () => {
+      const { from, to } = await pair()
+      const ids = await fill(from)
+      const before = (await describeAll(from)).map((one) =>
+        one['state'] === 'held' ? { ...one, state: 'waiting' } : one,
+      )
+      assert.deepEqual(await move(from, to, MOVER), { moved: 6, left: [] })
+      assert.deepEqual(await describeAll(to), before)
+      assert.deepEqual(
+        (await all(to.store)).map(({ id }) => id),
+        ids,
+      )
+      assert.deepEqual(await all(from.store), [])
+      const lines = await to.store.audit({ skip: 0, limit: 100 })
+      assert.deepEqual(
+        lines.map(({ at: _at, ...line }) => line),
+        ids.map((subject) => ({ ...MOVER, action: 'move', subject })),
+      )
+      const [found] = await to.store.find({ tag: to.seal.nameFor('doc-3'), limit: 2 })
+      assert.equal(found!.id, ids[3])
+    })
+
+    it('ended at any point, before or behind each write, loses and doubles nothing', async () => {
+      let ends = 0
+      for (let at = 0, isOver = false; !isOver; at++)
+        for (const isBehind of [false, true]) {
+          const { from, to, stores } = await pair()
+          const ids = await accept(from, 2)
+          const before = await describeAll(from)
+          const count = { left: at }
+          const [endingFrom, endingTo] = stores.map((store) => endingAt(store, count, isBehind))
+          const first = await Contents.open(endingFrom!, 'the key of the first store')
+          const second = await Contents.open(endingTo!, 'the key of the second store')
+          isOver = await move(first, second, MOVER).then(
+            () => true,
+            () => false,
+          )
+          // Nothing can be sent by both.
+          const here = await sendable(from)
+          const there = await sendable(to)
+          assert.deepEqual(
+            here.filter((id) => there.includes(id)),
+            [],
+          )
+          if (!isOver) ends++
+          await move(from, to, MOVER)
+          const moved = await describeAll(to)
+          assert.deepEqual(
+            (await all(to.store)).map(({ id }) => id).sort(),
+            [...ids].sort(),
+            `ended ${isBehind ? 'behind' : 'before'} write ${at}`,
+          )
+          assert.deepEqual(sorted(moved), sorted(before))
+          assert.deepEqual(await all(from.store), [])
+        }
+      assert.ok(ends >= 18, String(ends))
+    })
+
+    it('what is on its way is not decided about, and goes to no third store', async () => {
+      const { from, to, stores } = await pair()
+      const [id] = (await accept(from, 1)) as [string]
+      const ending = await Contents.open(
+        endingAt(stores[0], { left: 1 }, false),
+        'the key of the first store',
+      )
+      await assert.rejects(move(ending, to, MOVER), /ended here/)
+      for (const { store } of [from, to]) {
+        const [message] = await all(store)
+        assert.deepEqual([message!.state, message!.reason], ['parked', MOVING])
+        for (const action of ['resend', 'discard', 'mark-delivered'] as const)
+          await assert.rejects(store.decide(id, action, 'x', 'ann', Date.now()), { code: 'REDOX_STORE_LOST' })
+      }
+      const third = await Contents.open(await start(toKind), 'the key of a third store')
+      await assert.rejects(move(from, third, MOVER), { code: 'REDOX_STORE_LOCKED' })
+      assert.deepEqual(await all(third.store), [])
+    })
+
+    it('leaves what it cannot read where it is, and moves the rest', async () => {
+      const { from, to } = await pair()
+      const [first, second] = (await accept(from, 2)) as [string, string]
+      const [damaged] = await from.store.find({ id: first, limit: 1 })
+      await from.store.restate(first, { ...damaged!, notes: Buffer.from('damaged') })
+      assert.deepEqual(await move(from, to, MOVER), {
+        moved: 1,
+        left: [{ id: first, code: 'REDOX_STORE_UNREADABLE' }],
+      })
+      assert.deepEqual(
+        [(await all(from.store)).map(({ id }) => id), (await all(to.store)).map(({ id }) => id)],
+        [[first], [second]],
+      )
+    })
+
+    it('refuses while a message is being sent, and to the same store', async () => {
+      const { from, to } = await pair()
+      await accept(from, 1)
+      await from.store.claim({
+        holder: 'me',
+        leaseMs: HOUR,
+        limit: 1,
+        except: [],
+      })
+      await assert.rejects(move(from, to, MOVER), { code: 'REDOX_STORE_LOCKED' })
+      await assert.rejects(move(from, from, MOVER), { code: 'REDOX_BAD_INPUT' })
+      assert.deepEqual(await all(to.store), [])
+    })
+  })

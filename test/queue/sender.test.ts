@@ -1,0 +1,107 @@
+/** The courier where a whole Node-RED cannot show it: a store that is away for longer than messages are held. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Contents, type Parcel } from '../../src/queue/jobs'
+import { Courier, type Ended } from '../../src/queue/sender'
+import { PostgresStore } from '../../src/queue/postgres/store'
+import { takeMemory } from '../../src/file/file'
+import { sizedFile } from '../lib/fixtures'
+import { connectTo } from '../lib/redox'
+import { ScriptedServer } from '../lib/scripted-server'
+import { POSTGRES, server as postgres } from './stores'
+
+const LEASE_MS = 900
+const COUNT = 7
+
+const { file } = takeMemory(sizedFile(1000), { where: 'x', filename: 'a.pdf' })
+const parcel = (destination: string): Parcel => ({
+  ...{ owner: 'node', environment: 'Development', files: [file], isText: false, msg: {} },
+  message: {
+    ...{ api: 'datamodel', operation: 'Notes:New' },
+    body: { Meta: { DataModel: 'Notes', EventType: 'New', Destinations: [{ ID: destination }] }, Note: {} },
+    files: [{ way: 'upload', path: ['Note', 'FileContents'] }],
+  },
+})
+
+async function eventually(what: string, isTrue: () => boolean): Promise<void> {
+  const until = Date.now() + 20_000
+  while (!isTrue()) {
+    assert.ok(Date.now() < until, what)
+    await pause(20)
+  }
+}
+
+describe('courier', function () {
+  this.timeout(60_000)
+  let server: ScriptedServer
+  const closing: (() => Promise<void>)[] = []
+
+  before(async function () {
+    if (POSTGRES.missing() !== undefined) this.skip()
+    await POSTGRES.start()
+  })
+  after(() => POSTGRES.stop())
+  beforeEach(async () => void (server = await ScriptedServer.start()))
+  afterEach(async () => {
+    await Promise.all(closing.splice(0).map((close) => close()))
+    await server.close()
+  })
+
+  async function start(
+    queue: string,
+  ): Promise<{ told: Ended[]; accept: (destination: string) => Promise<string> }> {
+    const store = await PostgresStore.open({ url: postgres().url(), queue })
+    const { client } = connectTo(server.url)
+    const told: Ended[] = []
+    const courier = new Courier(
+      await Contents.open(store, 'a store key that cannot be guessed'),
+      { onDepth: () => undefined, onOrphan: () => undefined },
+      LEASE_MS,
+    )
+    courier.attach('node', async (ended) => void told.push(ended))
+    const hour = 3_600_000
+    const delivering = {
+      ...{ client, environment: 'Development', account: 'an account', ordered: true },
+      ...{ retryFor: hour, keepFor: hour },
+    }
+    courier.use(delivering)
+    const accept = (destination: string): Promise<string> => courier.accept(parcel(destination), delivering)
+    closing.push(async () => {
+      await courier.stop()
+      await Promise.all([store.close(), client.close()])
+    })
+    return { told, accept }
+  }
+
+  it('sends nothing twice when the store is away for longer than it holds messages', async () => {
+    const { told, accept } = await start(randomUUID())
+    let late = 0
+    let isAway = (): void => undefined
+    const away = new Promise<void>((resolve) => (isAway = resolve))
+    // Uploads end one after the other, and none can be noted: each message tries again at another moment.
+    server.script('upload', async (response) => {
+      const wait = 140 * late++
+      await away
+      await pause(wait)
+      response.writeHead(201, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ URI: `${server.url}/files/1` }))
+    })
+    // Still under way when whoever could not note its upload can write again.
+    server.script('send', async (response) => {
+      await pause(1200)
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end('{"Meta":{"Logs":[{"ID":"log-1"}]}}')
+    })
+    for (let index = 0; index < COUNT; index++) await accept(`destination ${index}`)
+    await server.until('upload', COUNT)
+    await postgres().suspend()
+    isAway()
+    await pause(2 * LEASE_MS)
+    await postgres().resume()
+    await eventually('not told', () => told.length >= COUNT)
+    await pause(3000)
+    assert.equal(server.of('send').length, COUNT)
+    assert.equal(told.filter(({ outcome }) => 'delivery' in outcome).length, COUNT)
+  })
+})

@@ -1,0 +1,436 @@
+/** The table of outcomes, walked row by row, and what the client makes of it: counted at a real server. */
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
+import { takeMemory } from '../../src/file/file'
+import { draftDataModel } from '../../src/message/datamodel'
+import { checked, type PreparedMessage } from '../../src/message/prepared'
+import type { OnProgress } from '../../src/redox/client'
+import { classify, OUTCOMES, type Ending, type Outcome, type Purpose } from '../../src/transport/outcomes'
+import { backoff, Pace } from '../../src/transport/retry'
+import { sha256, sizedFile } from '../lib/fixtures'
+import {
+  connectTo,
+  failing,
+  isToken,
+  never,
+  serve,
+  type Recorded,
+  type Reply,
+  type Server,
+} from '../lib/redox'
+
+const PURPOSES: Purpose[] = ['token', 'upload', 'send']
+
+/** The specification (design/SAFETY), written a second time and in another shape: by ending and purpose. */
+// prettier-ignore
+const SPECIFIED: [ending: Ending, token: Outcome, upload: Outcome, send: Outcome][] = [
+  [{ fault: 'aborted', sent: false }, 'stopped', 'stopped', 'stopped'],
+  [{ fault: 'aborted', sent: true }, 'stopped', 'stopped', 'unknown'],
+  [{ fault: 'connect', sent: false }, 'again', 'again', 'again'],
+  [{ fault: 'tls', sent: false }, 'again', 'again', 'again'],
+  [{ fault: 'tls', sent: true }, 'rejected', 'rejected', 'rejected'],
+  [{ fault: 'proxy', sent: false }, 'again', 'again', 'again'],
+  [{ fault: 'proxyRefused', sent: false }, 'rejected', 'rejected', 'rejected'],
+  [{ fault: 'network', sent: true }, 'again', 'again', 'unknown'],
+  [{ fault: 'timeout', sent: false }, 'again', 'again', 'again'],
+  [{ fault: 'timeout', sent: true }, 'again', 'again', 'unknown'],
+  [{ fault: 'unreadable', sent: true }, 'again', 'again', 'unknown'],
+  // Of a message only: what a token or an upload is answered with is looked at for what it has to hold.
+  [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
+  ...[300, 302, 307].map((status) => [{ status }, 'rejected', 'rejected', 'rejected'] as [Ending, Outcome, Outcome, Outcome]),
+  [{ status: 400 }, 'rejected', 'rejected', 'rejected'],
+  [{ status: 401 }, 'rejected', 'unauthorised', 'unauthorised'],
+  [{ status: 401, ofSource: true }, 'rejected', 'rejected', 'rejected'],
+  [{ status: 403 }, 'rejected', 'rejected', 'rejected'],
+  [{ status: 404 }, 'rejected', 'rejected', 'rejected'],
+  [{ status: 408 }, 'again', 'again', 'unknown'],
+  [{ status: 409 }, 'rejected', 'rejected', 'rejected'],
+  [{ status: 413 }, 'rejected', 'rejected', 'rejected'],
+  [{ status: 422 }, 'rejected', 'rejected', 'rejected'],
+  [{ status: 429 }, 'again', 'again', 'again'],
+  [{ status: 500 }, 'again', 'again', 'unknown'],
+  [{ status: 501 }, 'again', 'again', 'unknown'],
+  [{ status: 502 }, 'again', 'again', 'again'],
+  [{ status: 503 }, 'again', 'again', 'again'],
+  [{ status: 504 }, 'again', 'again', 'unknown'],
+  [{ status: 599 }, 'again', 'again', 'unknown'],
+]
+
+describe('the table of outcomes', () => {
+  for (const [ending, ...outcomes] of SPECIFIED) {
+    it(`${JSON.stringify(ending)}: ${outcomes.join(', ')}`, () => {
+      assert.deepEqual(
+        PURPOSES.map((purpose) => classify(ending, purpose).outcome),
+        outcomes,
+      )
+    })
+  }
+
+  it('has no row that never decides', () => {
+    const endings = [...SPECIFIED.map(([ending]) => ending), ...[1, 200, 999].map((status) => ({ status }))]
+    const decisive = new Set(
+      endings.flatMap((ending) => PURPOSES.map((purpose) => classify(ending, purpose))),
+    )
+    assert.deepEqual(
+      OUTCOMES.filter((row) => !decisive.has(row)),
+      [],
+    )
+  })
+
+  it('calls everything unknown by that name, and nothing else', () => {
+    for (const { outcome, code } of OUTCOMES)
+      assert.equal(outcome === 'unknown', code === 'REDOX_OUTCOME_UNKNOWN', code)
+  })
+})
+
+describe('the wait before a retry', () => {
+  it('is random below a bound that doubles, and never less than the server asked for', () => {
+    for (const [attempt, bound] of [
+      [1, 1000],
+      [2, 2000],
+      [5, 16_000],
+      [20, 300_000],
+    ] as const) {
+      const waits = Array.from({ length: 200 }, () => backoff(attempt))
+      assert.ok(Math.max(...waits) <= bound && Math.max(...waits) > bound * 0.8)
+      assert.ok(Math.min(...waits) < bound * 0.2)
+    }
+    assert.ok(backoff(1, 7) >= 7000)
+  })
+})
+
+describe('the pace', () => {
+  it('lets so many requests through in five minutes, and counts each', async () => {
+    const pace = new Pace(3)
+    for (let n = 0; n < 3; n++) await pace.turn(never())
+    await assert.rejects(pace.turn(AbortSignal.timeout(50)), { name: 'AbortError' })
+    assert.ok(pace.wait() > 299_000)
+    const free = new Pace(0)
+    for (let n = 0; n < 10_000; n++) await free.turn(never())
+  })
+
+  it('lets nobody wait beyond the time for retries', async () => {
+    const pace = new Pace(1)
+    assert.equal(await pace.turn(never()), 0)
+    const began = Date.now()
+    assert.ok((await pace.turn(never(), performance.now() + 1000)) > 299_000)
+    assert.ok(Date.now() - began < 500)
+  })
+
+  it('holds everybody during a pause', async () => {
+    const pace = new Pace(0)
+    pace.pause(200)
+    const began = Date.now()
+    await Promise.all([1, 2, 3].map(() => pace.turn(never())))
+    assert.ok(Date.now() - began >= 190)
+  })
+})
+
+// ---- At a server ---------------------------------------------------------------------------------------
+
+const FILE = sizedFile(300_000)
+const file = takeMemory(FILE, { where: 'x', filename: 'a.pdf' }).file
+const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
+const ACCEPTED: Reply = { body: { Meta: { Logs: [{ ID: 'log-1' }] } } }
+const reset: Reply = (response) => void response.socket!.resetAndDestroy()
+const purposeOf = (request: Recorded): Purpose =>
+  isToken(request) ? 'token' : request.path === '/upload' ? 'upload' : 'send'
+
+const message = checked(
+  draftDataModel(
+    {
+      model: 'Notes',
+      eventType: 'New',
+      destinations: [DESTINATION],
+      data: { Patient: { Identifiers: [{ ID: '1', IDType: 'MR' }] } },
+      fields: [
+        { path: 'Note.DocumentType', value: 'Consent Form' },
+        { path: 'Note.DocumentID', value: 'd-1' },
+        { path: 'Note.Provider.ID', value: 'p-1' },
+      ],
+      files: [{ file, way: 'upload' }],
+      now: new Date(),
+    },
+    { test: true },
+  ),
+)
+
+const fhirMessage: PreparedMessage = {
+  api: 'fhir',
+  operation: 'DiagnosticReport/$diagnosticreport-create',
+  slug: 'redox-fhir-sandbox',
+  body: { resourceType: 'Bundle', id: 'b-1', entry: [] },
+  files: [],
+}
+
+describe('retries', function () {
+  this.timeout(30_000)
+  let server: Server
+  let connection: Connection
+  let fails: Partial<Record<Purpose, Reply[]>>
+
+  beforeEach(async () => {
+    fails = {}
+    server = await serve((request) => {
+      const purpose = purposeOf(request)
+      const failure = fails[purpose]?.shift()
+      if (failure) return failure
+      if (purpose === 'token') return { body: { access_token: `token-${Math.random()}`, expires_in: 300 } }
+      return purpose === 'upload' ? { status: 201, body: { URI: `${server.url}/file/1` } } : ACCEPTED
+    })
+  })
+  afterEach(async () => {
+    await connection.client.close()
+    await server.close()
+  })
+  const connect = (config: ConnectionConfig = {}): void =>
+    void (connection = connectTo(server.url, { attempts: 3, answerTimeout: 0.3, ...config }))
+  const deliver = (onProgress?: OnProgress) => connection.client.deliver(message, [file], never(), onProgress)
+  const counted = (): Record<Purpose, number> => {
+    const count = (purpose: Purpose) => server.requests.filter((one) => purposeOf(one) === purpose).length
+    return { token: count('token'), upload: count('upload'), send: count('send') }
+  }
+
+  const RETRIED: [string, Reply][] = [
+    ['429', { status: 429 }],
+    ['502 with HTML', { status: 502, body: '<html>Bad Gateway</html>' }],
+    ['503', { status: 503 }],
+  ]
+  const RETRIED_BUT_FOR_A_SEND: [string, Reply][] = [
+    ['408', { status: 408 }],
+    ['500', { status: 500 }],
+    ['504 with HTML', { status: 504, body: '<html>Gateway Time-out</html>' }],
+    ['a reset', reset],
+    ['no answer in time', () => undefined],
+    [
+      'headers, then a reset',
+      (response) => {
+        response.writeHead(200, { 'content-length': '100' })
+        response.write('{', () => response.socket!.resetAndDestroy())
+      },
+    ],
+  ]
+
+  for (const purpose of PURPOSES) {
+    for (const [what, failure] of purpose === 'send' ? RETRIED : [...RETRIED, ...RETRIED_BUT_FOR_A_SEND]) {
+      it(`${purpose}, ${what}: tried again, and every byte is there again`, async () => {
+        connect()
+        fails[purpose] = [failure]
+        const { attempts, files } = await deliver()
+        assert.deepEqual(counted(), { token: 1, upload: 1, send: 1, [purpose]: 2 })
+        assert.equal(attempts, purpose === 'token' ? 2 : 3)
+        assert.equal(files[0]!.sha256, sha256(FILE))
+        for (const { body, headers } of server.requests.filter(({ path }) => path === '/upload')) {
+          assert.equal(body.length, Number(headers['content-length']))
+          assert.ok(body.includes(FILE))
+        }
+      })
+    }
+  }
+
+  for (const [what, failure] of RETRIED_BUT_FOR_A_SEND) {
+    it(`send, ${what}: unknown, and never sent again`, async () => {
+      connect()
+      fails.send = [failure]
+      const error = await failing('REDOX_OUTCOME_UNKNOWN', deliver)
+      assert.equal(error.cause.attempts, 1)
+      assert.deepEqual(error.cause.identifiers, { DocumentID: 'd-1' })
+      assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
+    })
+
+    it(`send, ${what}: repeated where somebody chose that, with the same body`, async () => {
+      connect({ repeatUnknown: 'yes' })
+      fails.send = [failure]
+      assert.equal((await deliver()).attempts, 3)
+      const [first, second] = server.requests.filter((one) => purposeOf(one) === 'send')
+      assert.deepEqual(second!.body, first!.body)
+      assert.equal(counted().upload, 1)
+    })
+  }
+
+  it('an unknown outcome stays unknown, whatever a repetition ends with', async () => {
+    for (const last of [{ status: 400 }, { status: 401 }, { status: 502 }] as Reply[]) {
+      connect({ repeatUnknown: 'yes', attempts: 2 })
+      fails = { send: [{ status: 500 }, last, last] }
+      const error = await failing('REDOX_OUTCOME_UNKNOWN', deliver)
+      assert.ok(error.cause.attempts! >= 2)
+      await connection.client.close()
+    }
+    connect({ repeatUnknown: 'yes', attempts: 2 })
+    fails = { send: [{ status: 500 }] }
+    const stop = new AbortController()
+    const sending = connection.client.deliver(message, [file], stop.signal, ({ phase }) => {
+      if (phase === 'retry') stop.abort()
+    })
+    await failing('REDOX_OUTCOME_UNKNOWN', () => sending)
+  })
+
+  it('the limit in five minutes counts tokens, uploads and messages', async () => {
+    connect({ perFiveMinutes: 3, retryFor: 1 })
+    await deliver()
+    const { cause } = await failing('REDOX_RATE_LIMITED', deliver, /the limit is reached/)
+    assert.ok(cause.retryAfterSeconds! > 200)
+    assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
+  })
+
+  it('no more bytes wait than the connection says, and any number of messages', async () => {
+    for (const [limits, waits] of [
+      [{ waitingMb: 0.7 }, 2],
+      [{ waitingMb: 0.2 }, 0],
+    ] as const) {
+      connect({ sendsAtOnce: 1, answerTimeout: 5, ...limits })
+      let answer = (): void => undefined
+      const answered = new Promise<void>((resolve) => (answer = resolve))
+      fails = { token: [async (response) => (await answered, void response.destroy())] }
+      const sending = Array.from({ length: 1 + waits }, () => deliver())
+      await failing('REDOX_QUEUE_FULL', deliver)
+      answer()
+      await Promise.all(sending)
+      await connection.client.close()
+    }
+  })
+
+  /** Each host that a request goes to, by itself: the token is always to be had. */
+  const HOSTS: [what: string, field: string, path: string, api: 'datamodel' | 'fhir', Purpose][] = [
+    ['blob upload', 'blobUploadUrl', '/upload', 'datamodel', 'upload'],
+    ['Binary upload', 'binaryUploadBase', '', 'fhir', 'upload'],
+    ['FHIR message', 'fhirBase', '', 'fhir', 'send'],
+  ]
+  for (const [what, field, path, api, purpose] of HOSTS) {
+    const request = () =>
+      purpose === 'upload'
+        ? connection.client.upload(file, api === 'fhir' ? 'binary' : 'blob', never())
+        : connection.client.deliver(fhirMessage, [], never())
+    for (const [fault, url, code] of [
+      ['nobody listens', 'http://127.0.0.1:1', 'REDOX_NETWORK'],
+      ['a name that is none', 'https://redox.invalid', 'REDOX_NETWORK'],
+      ['no TLS', 'https', 'REDOX_TLS'],
+    ] as const)
+      it(`${what}, ${fault}: ${code} after all attempts, and nothing was sent`, async () => {
+        const host = url === 'https' ? server.url.replace('http:', 'https:') : url
+        connect({ attempts: 2, [field]: host + path })
+        const { cause } = await failing(code, request)
+        assert.equal(cause.attempts, 2)
+        assert.deepEqual(counted(), { token: 1, upload: 0, send: 0 })
+      })
+  }
+
+  it('a message waits for an endpoint that nobody is at for a while', async () => {
+    connect({ attempts: 6, answerTimeout: 5 })
+    await connection.client.deliver(fhirMessage, [], never())
+    const port = Number(new URL(server.url).port)
+    await server.close()
+    const sending = deliver()
+    await sleep(300)
+    const { attempts } = await serve(
+      ({ path }) => (path === '/upload' ? { status: 201, body: { URI: 'http://127.0.0.1/1' } } : ACCEPTED),
+      undefined,
+      undefined,
+      port,
+    ).then(async (back) => {
+      server = back
+      return sending
+    })
+    assert.ok(attempts > 2)
+    assert.deepEqual(counted(), { token: 0, upload: 1, send: 1 })
+  })
+
+  it('end after as many attempts as are set, with the last answer', async () => {
+    for (const attempts of [1, 2]) {
+      connect({ attempts })
+      server.requests.length = 0
+      fails = { send: [{ status: 503 }, { status: 503 }, { status: 503 }] }
+      const error = await failing('REDOX_UNAVAILABLE', deliver)
+      assert.equal(counted().send, attempts)
+      assert.equal(error.cause.attempts, attempts)
+      await connection.client.close()
+    }
+  })
+
+  it('end before the deadline would pass', async () => {
+    connect({ attempts: 100, retryFor: 1 })
+    fails.send = Array.from({ length: 100 }, () => ({ status: 503, headers: { 'retry-after': '2' } }))
+    const began = Date.now()
+    const error = await failing('REDOX_UNAVAILABLE', deliver)
+    assert.ok(Date.now() - began < 1500)
+    assert.equal(error.cause.attempts, 1)
+  })
+
+  it('wait as long as Retry-After says, and so does everybody else on the connection', async () => {
+    connect()
+    fails.upload = [{ status: 429, headers: { 'retry-after': '1' } }]
+    const began = Date.now()
+    let first!: Promise<unknown>
+    await new Promise<void>((resolve) => {
+      first = deliver(({ phase }) => phase === 'retry' && resolve())
+    })
+    const told = server.requests.length
+    const second = deliver()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    assert.equal(server.requests.length, told, 'somebody did not wait')
+    await Promise.all([first, second])
+    assert.ok(Date.now() - began >= 1000)
+    assert.deepEqual(counted(), { token: 1, upload: 3, send: 2 })
+  })
+
+  it('a pause that is longer than the time for retries: REDOX_RATE_LIMITED at once, nothing is sent', async () => {
+    connect({ retryFor: 2 })
+    fails.upload = [{ status: 429, headers: { 'retry-after': '3600' } }]
+    await failing('REDOX_RATE_LIMITED', deliver)
+    const began = Date.now()
+    const error = await failing('REDOX_RATE_LIMITED', deliver, /(29\d|300) s/)
+    // No longer than the window that Redox counts in, whatever the server says.
+    assert.ok(error.cause.retryAfterSeconds! > 290)
+    assert.ok(Date.now() - began < 500)
+    assert.deepEqual(counted(), { token: 1, upload: 1, send: 0 })
+  })
+
+  it('a token refused once is renewed, and the replay is not counted as an attempt', async () => {
+    connect({ attempts: 1 })
+    fails.send = [{ status: 401 }]
+    await deliver()
+    assert.deepEqual(counted(), { token: 2, upload: 1, send: 2 })
+    fails.send = [{ status: 401 }, { status: 401 }, { status: 401 }]
+    await failing('REDOX_AUTHENTICATION', deliver)
+    assert.equal(counted().send, 4)
+  })
+
+  it('a token that takes longer than the time for retries is not told as a limit', async () => {
+    connect({ retryFor: 0.2 })
+    fails.token = [
+      async (response) => {
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ access_token: 't', expires_in: 300 }))
+      },
+    ]
+    await deliver()
+  })
+
+  it('a stop while it waits to try again ends it as not sent: nothing of it was processed', async () => {
+    connect()
+    fails.send = [{ status: 503, headers: { 'retry-after': '20' } }]
+    const stop = new AbortController()
+    await failing('REDOX_ABORTED', () =>
+      connection.client.deliver(message, [file], stop.signal, ({ phase }) => {
+        if (phase === 'retry') setTimeout(() => stop.abort(), 20)
+      }),
+    )
+    assert.equal(counted().send, 1)
+  })
+
+  it('a thousand at once: one token, all delivered, none twice', async () => {
+    connect({ sendsAtOnce: 16 })
+    const small = takeMemory(Buffer.from('%PDF-1.4 small'), { where: 'x' }).file
+    const one = { ...message, files: [{ way: 'embed' as const, path: ['Note', 'FileContents'] }] }
+    const all = Array.from({ length: 1000 }, (_, n) => {
+      const body = { ...one.body, Note: { ...(one.body.Note as object), DocumentID: `d-${n}` } }
+      return connection.client.deliver({ ...one, body }, [small], never())
+    })
+    await Promise.all(all)
+    assert.deepEqual(counted(), { token: 1, upload: 0, send: 1000 })
+    const ids = server.requests.map(({ body }) => /"DocumentID":"(d-\d+)"/.exec(body.toString())?.[1])
+    assert.equal(new Set(ids.filter(Boolean)).size, 1000)
+  })
+})

@@ -1,0 +1,177 @@
+/** What errors look like where people see them: the debug sidebar, the status, HTTP callers, docs/errors.md. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { inspect } from 'node:util'
+import { ERROR_CODES, type RedoxErrorCode } from '../../src/error-codes'
+import { badInput, notSent, RedoxError, type RedoxErrorDetail } from '../../src/errors'
+import { FIELD_LABELS, fieldAt, labelAt } from '../../src/shared/labels'
+import { invalidMessage } from '../../src/message/problems'
+import { OUTCOMES } from '../../src/transport/outcomes'
+import { SETTING_LABELS } from '../../nodes/lib/connection/setting-labels'
+
+const ROOT = path.join(__dirname, '../../..')
+const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8')
+type Status = Record<'error' | 'field', Record<string, string>> & Record<'missing' | 'wrong', string>
+const catalogue = (language: string): { label: Record<string, string>; status: Status } =>
+  (JSON.parse(read(`nodes/redox-config/locales/${language}/redox-config.json`)) as { redox: never }).redox
+const CODES = Object.keys(ERROR_CODES) as RedoxErrorCode[]
+const FIRST = 30
+
+describe('error codes', () => {
+  it('stand in docs/errors.md as in the code, in the same order', () => {
+    const rows = [...read('docs/errors.md').matchAll(/^\| `(REDOX_\w+)` +\|(.*)\|$/gm)].map(
+      ([, code, cells]) => [
+        code,
+        ...cells!.split('|').map((cell) => cell.trim().replace(/^\*\*(.*)\*\*$/, '$1')),
+      ],
+    )
+    const expected = Object.entries(ERROR_CODES).map(([code, { meaning, statusCode, arrived, action }]) => [
+      code,
+      ...[meaning, String(statusCode), arrived, action],
+    ])
+    assert.deepEqual(rows, expected)
+  })
+
+  it('have a phrase of at most 20 characters in every language, in English that of the table', () => {
+    for (const language of ['en-US', 'de']) {
+      const { error } = catalogue(language).status
+      assert.deepEqual(Object.keys(error), CODES)
+      for (const [code, phrase] of Object.entries(error))
+        assert.ok(phrase.length <= 20 && !phrase.includes('_'), `${code}: ${phrase}`)
+    }
+    const phrases = CODES.map((code) => [code, ERROR_CODES[code].phrase])
+    assert.deepEqual(catalogue('en-US').status.error, Object.fromEntries(phrases))
+  })
+
+  it('never ask a caller to repeat what may have arrived', () => {
+    for (const code of CODES) {
+      const { statusCode, arrived } = ERROR_CODES[code]
+      if (arrived !== 'no') assert.equal(statusCode, 500, code)
+      if (statusCode === 503) assert.equal(arrived, 'no', code)
+    }
+  })
+})
+
+describe('names of fields', () => {
+  /** `Birth date · DOB (s)`: the plain words. A label that is Redox's own name alone has none. */
+  const plain = (label: string): string => label.split(' · ')[0]!.replace(/ \([^)]*\)$/, '')
+
+  it('in error texts are the plain words of the dialogs', () => {
+    const { label } = catalogue('en-US')
+    const differing = Object.entries({ ...FIELD_LABELS, ...SETTING_LABELS })
+      .filter(([name, text]) => plain(label[name]!) !== text)
+      .map(([name, text]) => `${name}: "${text}", and in the dialog "${label[name]}"`)
+    assert.deepEqual(differing, [])
+  })
+
+  it('in a status are short in every language', () => {
+    for (const language of ['en-US', 'de']) {
+      const { field, missing, wrong } = catalogue(language).status
+      for (const [name, text] of Object.entries(field)) {
+        assert.ok(name in FIELD_LABELS, name)
+        for (const phrase of [missing, wrong])
+          assert.ok(phrase.replace('__field__', text).length <= 20, `${name}: ${text}`)
+      }
+    }
+  })
+
+  it('are found by the paths of problems', () => {
+    const expected: [path: string, field: string | undefined][] = [
+      ['Patient.Identifiers[0].ID', 'patientId'],
+      ['Orders[2].Results[1].Code', 'resultCode'],
+      ['entry[1].resource.code.coding[0].code (DiagnosticReport)', 'code'],
+      ['entry[2].resource.birthDate (Patient)', 'birthDate'],
+      ['DocumentReference.type', 'code'],
+      ['Patient.Contacts[0].FirstName', undefined],
+      ['constructor', undefined],
+    ]
+    for (const [path, field] of expected) assert.equal(fieldAt(path), field, path)
+    assert.equal(labelAt('Patient.Contacts[0].FirstName'), 'FirstName')
+    assert.equal(labelAt('entry[3].resource.focus[0] (MessageHeader)'), 'focus')
+  })
+})
+
+describe('error texts', () => {
+  const missing = (path: string): { path: string; problem: string; fix: string } => ({
+    path,
+    problem: 'is missing',
+    fix: 'Fill it in.',
+  })
+
+  it('of a message begin with the field, go on with path and fix, and end with what was not sent', () => {
+    const { message } = invalidMessage('the Notes message (New)', [missing('Patient.Identifiers')])
+    assert.equal(
+      message,
+      `${FIELD_LABELS.patientId} is missing (Patient.Identifiers). Fill it in. ` +
+        'Nothing was sent: the Notes message (New) is not valid.',
+    )
+  })
+
+  it('of a message show five problems, and count the others', () => {
+    const paths = ['A', 'B', 'C', 'D', 'E', 'F', 'G']
+    const { message, cause } = invalidMessage('x', paths.map(missing))
+    assert.match(
+      message,
+      /^A is missing \(A\)\. .* \| E is missing .* \(and 2 more\) Nothing.*it has 7 problems\.$/,
+    )
+    assert.equal(cause.problems!.length, 7)
+  })
+
+  it('say that a field is missing in what the debug sidebar shows', () => {
+    for (const label of Object.values(FIELD_LABELS))
+      assert.match(`${label} is missing`.slice(0, FIRST), / is missin/)
+  })
+
+  it('of requests say what is wrong in what the debug sidebar shows', () => {
+    for (const { says, code } of OUTCOMES) {
+      assert.match(says, /^[A-Z]/)
+      if (code === 'REDOX_OUTCOME_UNKNOWN') assert.match(says, /^Outcome unknown: /)
+      else assert.ok(says.length <= FIRST, says)
+    }
+  })
+
+  it('of bad input and of settings end with that nothing was sent, once', () => {
+    assert.equal(badInput('File is missing.').message, 'File is missing. Nothing was sent.')
+    const setting = new RedoxError('REDOX_CONFIGURATION', 'Key ID is missing.', { field: 'keyId' })
+    const told = notSent(setting)
+    assert.equal(told.message, 'Key ID is missing. Nothing was sent.')
+    assert.deepEqual([told.code, told.cause, told.stack], [setting.code, setting.cause, setting.stack])
+  })
+})
+
+describe('the cause of an error', () => {
+  const detail: RedoxErrorDetail = {
+    operation: 'Notes:New',
+    status: 400,
+    reasons: ['Not known'],
+    logIds: ['log-1'],
+    identifiers: { DocumentID: 'SECRET-ID' },
+    sha256: ['SECRET-HASH'],
+    answer: { patient: 'SECRET-NAME' },
+    problems: [{ path: 'Note.DocumentID', problem: 'is missing', fix: 'Fill it in.' }],
+    parts: [{ part: 'entry[0]', delivered: true }, { part: 'entry[1]' }],
+  }
+  const error = new RedoxError('REDOX_REJECTED', 'Rejected by Redox.', detail)
+
+  it('has a text form without the answer and without identifiers, also in a dump of the error', () => {
+    const text = String(error.cause)
+    assert.equal(
+      text,
+      'operation: Notes:New · HTTP status: 400 · problems: Note.DocumentID is missing · Redox says: Not known · ' +
+        'parts: entry[0] arrived | entry[1] unknown · log: log-1',
+    )
+    assert.ok(inspect(error).includes(text))
+    for (const shown of [text, `${error.cause}`, inspect(error), inspect(error.cause)])
+      assert.ok(!shown.includes('SECRET'), shown)
+    assert.equal(String(new RedoxError('REDOX_ABORTED', 'x').cause), 'no details')
+    assert.equal(String(error.with({ attempts: 2 }).cause), `${text} · attempts: 2`)
+  })
+
+  it('is plain data all the same', () => {
+    assert.deepEqual(error.cause, detail)
+    assert.deepEqual(JSON.parse(JSON.stringify(error.cause)), detail)
+    assert.deepEqual(structuredClone(error.cause), detail)
+    assert.deepEqual(Object.keys(error.cause), Object.keys(detail))
+  })
+})
