@@ -1,7 +1,6 @@
 import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
-import type { RequestBody } from '../transport/body'
 import { answerOf, serverTime, type HttpAnswer } from '../transport/http'
 import { LONGEST_RETRY_AFTER_SECONDS } from '../transport/retry'
 import { HIDDEN, masked, withoutSecrets } from './redaction'
@@ -9,9 +8,9 @@ import { HIDDEN, masked, withoutSecrets } from './redaction'
 /** What an answer of Redox says, whatever shape it has (facts 3.4, 4.1, 6.4). */
 export interface AnswerFacts {
   /** ids for the dashboard's log search */
-  logIds: string[]
+  logIds: (string | number)[]
   /** Data Model API: the older id, which answers without log ids may have */
-  messageId?: string
+  messageId?: string | number
   /** FHIR: locations of the resources made */
   locations: string[]
   /** Redox's own words about what went wrong; may repeat patient data */
@@ -41,11 +40,11 @@ export function readAnswer({
   const meta = isObject(json.Meta) ? json.Meta : {}
   const entries = list(json.entry).flatMap(entryOutcome)
   const refusals = refusalsOf(json, meta)
-  const logIds = list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [String(ID)] : []))
-  const messageId = isObject(meta.Message) && logIds.length === 0 ? meta.Message.ID : undefined
+  const logIds = list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [ID] : []))
+  const messageId = isObject(meta.Message) ? meta.Message.ID : undefined
   return {
     logIds,
-    ...(isScalar(messageId) && { messageId: String(messageId) }),
+    ...(isScalar(messageId) && { messageId }),
     locations: entries.flatMap(({ location }) => (location === undefined ? [] : [location])),
     reasons: reasonsOf(refusals, body, text),
     refusals: refusals.length,
@@ -332,7 +331,7 @@ export function failureDetail(
     status,
     ...(reasons.length > 0 && { reasons }),
     ...(logIds.length > 0 && { logIds }),
-    ...(messageId !== undefined && { messageId }),
+    ...(messageId !== undefined && logIds.length === 0 && { messageId }),
     ...(traceId !== undefined && { traceId }),
     ...(wait !== undefined && { retryAfterSeconds: wait }),
     ...(body !== '' && { answer: body }),
@@ -386,15 +385,15 @@ const LINK_OR_LONG = new RegExp(`${DASHBOARD}[^\\s"'<>]*|${LONG.source}`, 'g')
 const LINK_PART = '(?:[A-Za-z-]{1,30}|\\d{1,12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
 const LINK = new RegExp(`^${DASHBOARD}(?:[/#?&=]+${LINK_PART})*[/.,)]*$`, 'i')
 
-type Words = Pick<AnswerFacts, 'reasons' | 'logIds' | 'messageId' | 'traceId'>
+type Words = Pick<RedoxErrorDetail, 'messageId' | 'traceId'> & { reasons: string[]; logIds: string[] }
 
 /** Redox's words, fit for a log. */
 function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): Words {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
-  const logIds = facts.logIds.slice(0, MAX_REASONS)
+  const logIds = facts.logIds.slice(0, MAX_REASONS).map(String)
   const { messageId, traceId } = facts
   // All at once: the message is walked through for each call.
-  const ids = [...logIds, messageId ?? '', traceId ?? '']
+  const ids = [...logIds, String(messageId ?? ''), traceId ?? '']
   const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
     // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
     text
@@ -420,57 +419,4 @@ export function keepingSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswe
     Array.isArray(value) ? value.map(hide) : hide(value),
   ])
   return answerOf(answer.status, Object.fromEntries(headers), hide(answer.text))
-}
-
-// Headers that say nothing of a message, and references that flows need.
-const USUAL =
-  /^(access-control-.*|age|alt-svc|cache-control|connection|content-(encoding|length|location|type)|date|etag|expires|keep-alive|last-modified|location|pragma|retry-after|server|strict-transport-security|transfer-encoding|vary|via|x-powered-by|x-ratelimit-.*)$/
-const RANDOM_ID = /^[0-9a-f-]{16,}$/i
-
-/**
- * Whether what is told of a success (status, log, `msg.redox`) can be told as it is: usual headers, and random ids
- * that are none of the message's. Nearly always so, and found out at next to no cost.
- */
-export function isOrdinary(
-  facts: AnswerFacts,
-  headers: HttpAnswer['headers'],
-  request: RequestBody,
-): boolean {
-  const { logIds, messageId, traceId = [] } = facts
-  const others = Object.entries(headers).flatMap(([name, value]) => (USUAL.test(name) ? [] : value))
-  // A number of a few digits may be one of the message's: it is looked for.
-  if (messageId !== undefined) return false
-  return [...logIds, ...[traceId].flat(), ...others].every((id) => RANDOM_ID.test(id) && !request.repeats(id))
-}
-
-// What the server says of itself: dates of today are no patient's.
-const TECHNICAL =
-  /^(age|connection|content-(encoding|length)|date|expires|keep-alive|last-modified|transfer-encoding)$/
-
-/**
- * What is told of a success beside its body (status, log, `msg.redox`): ids and headers, without anything of the
- * message. Locations are references that flows need, and stay.
- */
-export function openly(
-  facts: AnswerFacts,
-  headers: HttpAnswer['headers'],
-  sent: JsonObject | undefined,
-): { facts: AnswerFacts; headers: HttpAnswer['headers'] } {
-  const { logIds, messageId, traceId } = facts
-  const given = Object.entries(headers).filter(([name]) => !TECHNICAL.test(name))
-  const texts = given.map(([, value]) => [value].flat().join(', '))
-  const safe = masked([...logIds, messageId ?? '', traceId ?? '', ...texts], sent)
-  const safeHeaders = safe.slice(logIds.length + 2)
-  const changed = given.flatMap(([name], at) =>
-    safeHeaders[at] === texts[at] ? [] : [[name, safeHeaders[at]!] as const],
-  )
-  return {
-    facts: {
-      ...facts,
-      logIds: safe.slice(0, logIds.length),
-      ...(messageId !== undefined && { messageId: safe[logIds.length]! }),
-      ...(traceId !== undefined && { traceId: safe[logIds.length + 1]! }),
-    },
-    headers: { ...headers, ...Object.fromEntries(changed) },
-  }
 }

@@ -15,18 +15,16 @@ import {
   failureDetail,
   faultOf,
   hasFailed,
-  isOrdinary,
   keepingSecrets,
   lookUp,
-  openly,
   readAnswer,
   refused,
   shapeOf,
   spoken,
   undelivered,
-  type AnswerFacts,
 } from './answers'
 import { Gate, type Entry } from './semaphore'
+import { publicFacts, publicHeaders, type PublicFacts } from './public-facts'
 import { masked } from './redaction'
 import { assertFhirKey, type RedoxSettings } from './settings'
 
@@ -76,7 +74,7 @@ export interface Delivery {
   headers: HttpAnswer['headers']
   /** the answer's body, parsed */
   body: unknown
-  facts: AnswerFacts
+  facts: PublicFacts
   files: DeliveredFile[]
   /** requests made for uploads and the message together, replays included, token calls not */
   attempts: number
@@ -337,11 +335,10 @@ export class RedoxClient {
     }
     const url = counting({ attempts, at }, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
-    const { headers } = await toldOf(answer, step, facts)
     return {
       url,
       status: answer.status,
-      headers,
+      headers: publicHeaders(answer.headers),
       sha256: step.body.sha256()[0]!,
       attempts,
     }
@@ -414,13 +411,12 @@ export class RedoxClient {
         throw error.with({ attempts, at, ...identified(step) })
       }
       fillDigests(delivered, step.body.sha256())
-      const { status } = sent.answer
-      const { facts, headers } = await toldOf(sent.answer, step, found)
+      const { status, headers, body: answered } = sent.answer
       return {
         status,
-        headers,
-        body: sent.answer.body,
-        facts,
+        headers: publicHeaders(headers),
+        body: answered,
+        facts: publicFacts(found),
         files: delivered,
         attempts: attempts + sent.attempts,
       }
@@ -633,18 +629,6 @@ const heldBytes = (files: MessageFile[]): number =>
 
 // An answer that repeats a file begins where it begins.
 const HEAD = 48_000
-
-/** Ids and headers of a success, without anything of what was sent. */
-async function toldOf(
-  answer: HttpAnswer,
-  step: Step,
-  facts = readAnswer(answer),
-): Promise<Pick<HttpAnswer, 'headers'> & { facts: AnswerFacts }> {
-  const { headers } = answer
-  return isOrdinary(facts, headers, step.body)
-    ? { facts, headers }
-    : openly(facts, headers, await allSent(step))
-}
 
 /** What an answer must not repeat in its words. */
 async function allSent({ sent, files = [] }: Step): Promise<JsonObject | undefined> {

@@ -19,8 +19,6 @@ export interface RequestBody {
   open(onPiece?: OnPiece): AsyncIterable<Buffer>
   /** the body as a person reads it: files stand as `<base64, 12345 bytes>` */
   shortened(): string
-  /** whether the text stands in the body, outside of the files */
-  repeats(text: string): boolean
   /** sha256 (hex) of each file in the body, as it was sent by the last complete pass */
   sha256(): string[]
 }
@@ -53,7 +51,6 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
     sha256: () => digests,
     shortened: () =>
       texts.map((text, at) => `${text}${files[at] ? `<base64, ${files[at].size} bytes>` : ''}`).join(''),
-    repeats: (text) => isIn(texts, text),
     async *open(onPiece = unheard) {
       const found: string[] = []
       const packer = new Packer(length)
@@ -82,9 +79,6 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
     },
   }
 }
-
-const isIn = (texts: Buffer[], text: string): boolean =>
-  text !== '' && texts.some((one) => one.includes(text))
 
 /** Packs texts and base64 close together. What is too short to be drained is one piece in memory of its own. */
 class Packer {
@@ -150,7 +144,6 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
     length: head.length + file.size + tail.length,
     sha256: () => digests,
     shortened: () => `${head}<${file.size} bytes>${tail}`,
-    repeats: (text) => isIn([head, tail], text),
     async *open(onPiece = unheard) {
       if (head.length > 0) yield told(head, onPiece)
       const hash = createHash('sha256')

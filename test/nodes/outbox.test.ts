@@ -37,7 +37,8 @@ const DOWN = reply(503, { error: 'down' })
 const REFUSED = reply(400, {
   Meta: { Errors: [{ Text: `no ${OUTBOX_PATIENT.last}` }], Logs: [{ ID: 'log-1' }] },
 })
-const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
+const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
+const TAKEN = reply(200, { Meta: { Logs: [{ ID: LOG_ID }] } })
 const CANARIES = [...Object.values(OUTBOX_PATIENT), FILE_NAME, 'befund', 'a store key']
 
 const assertSilent = (text: string, where: string): void => {
@@ -230,7 +231,7 @@ describe('outbox', function () {
     redox.script('send', TAKEN)
     assert.equal((await users.decider.decide(refused.id, 'resend', 'mended')).status, 204)
     const { delivery, error: gone } = await users.reader.until(refused.id, 'delivered')
-    assert.deepEqual([delivery.status, delivery.logIds, gone], [200, ['log-2'], undefined])
+    assert.deepEqual([delivery.status, delivery.logIds, gone], [200, [LOG_ID], undefined])
   })
 
   it('has a parked message sent again, and its node emits the answer', async () => {
