@@ -735,6 +735,8 @@ async function choose(page: Page, action: string, number: number): Promise<void>
   await many(page)
     .getByRole('button', { name: `${action}: ${number}` })
     .waitFor()
+  const total = number === 1 ? '1 matching message' : `${number} matching messages`
+  await many(page).getByText(total, { exact: true }).waitFor()
 }
 
 /** Names of facts with a word that takes two lines. */
