@@ -343,7 +343,8 @@
     return Object.fromEntries(
       names.flatMap((name) => {
         const [known] = validators().variablesOf(node, values[name])
-        return known ? [[values[name], known.value]] : []
+        if (known) return [[values[name], known.value]]
+        return validators().declaresVariable(node, values[name]) ? [[values[name], null]] : []
       }),
     )
   }
@@ -377,13 +378,17 @@
   const OF_FIELDS = { missing: 'required', empty: 'required', values: 'oneOf' }
 
   function previewParts(node, preview) {
-    const { requests, warnings } = preview
+    const { requests, sampled } = preview
+    const notes = [
+      ...preview.warnings,
+      ...sampled.map(({ field, name }) => text('preview.sampled', { label: text(`label.${field}`), name })),
+    ]
     const faults = problemsOf(node, preview)
     return [
       faults.length === 0
         ? line('redox-good', text('preview.noProblems'))
         : list('redox-bad', text('preview.problems'), faults),
-      ...(warnings.length === 0 ? [] : [list('', text('preview.warnings'), warnings)]),
+      ...(notes.length === 0 ? [] : [list('', text('preview.warnings'), [...new Set(notes)])]),
       ...requests.map(requestPart),
     ]
   }

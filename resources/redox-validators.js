@@ -332,6 +332,15 @@
     })
   }
 
+  /** Whether a tab, group or subflow has such a variable, of whatever type. */
+  function declaresVariable(node, name) {
+    if (scopesOf(node).some(([, scope]) => entryOf(scope, name))) return true
+    const subflow = node.z ? RED.nodes.subflow(node.z) : undefined
+    if (!subflow) return false
+    const instances = RED.nodes.filterNodes({ type: `subflow:${subflow.id}` })
+    return [subflow, ...instances].some((one) => entryOf(one, name) || declaresVariable(one, name))
+  }
+
   const knownValue = (sentences, { type, value }) =>
     KNOWN_TYPES.includes(type) ? [{ sentences, value: String(value ?? '') }] : []
 
@@ -483,7 +492,7 @@
     })
 
   window.RedoxValidators = {
-    ...{ text, opened, holds, reader, variablesOf, STORED, RULES: Object.keys(rules) },
+    ...{ text, opened, holds, reader, variablesOf, declaresVariable, STORED, RULES: Object.keys(rules) },
     ...{ valid, validId, validSecret, validSecrets, validStore, validConnection, validFhirConnection },
   }
 })()

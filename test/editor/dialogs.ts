@@ -1,6 +1,7 @@
 /** What people do in a dialog, and what they see there. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
+import { eventually } from '../lib/client'
 import './red'
 import type { EditorNode } from './red'
 
@@ -212,13 +213,14 @@ export const configs = (page: Page): Promise<string[]> =>
 
 export async function deploy(page: Page): Promise<void> {
   await page.locator('#red-ui-header-button-deploy').click()
-  // Node-RED asks before it deploys what is marked as invalid.
-  const confirm = page
-    .locator('#node-dialog-confirm-deploy-deploy, .red-ui-notification button.primary')
-    .first()
-  await Promise.race([
-    page.waitForFunction(() => !RED.nodes.dirty()),
-    confirm.click({ timeout: 10_000 }).catch(() => undefined),
-  ])
+  // Node-RED asks before it deploys what is marked as invalid. The answer of a deploy has a button, too, that deploys
+  // once more: it is left alone, and no click is left behind for the next page.
+  const confirm = page.locator('#red-ui-deploy-dialog-confirm-deploy-deploy')
+  const isDeployed = (): Promise<boolean> => page.evaluate(() => !RED.nodes.dirty())
+  await eventually(
+    'it is deployed, or Node-RED asks',
+    async () => (await isDeployed()) || (await confirm.isVisible()),
+  )
+  if (!(await isDeployed())) await confirm.click()
   await page.waitForFunction(() => !RED.nodes.dirty())
 }

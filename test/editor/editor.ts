@@ -115,16 +115,8 @@ async function reload(
   )
   await page.reload()
   await page.locator('.red-ui-palette-node').first().waitFor()
-  await page.waitForFunction(
-    (wanted) => {
-      let count = 0
-      const add = (): boolean => (count++, true)
-      RED.nodes.eachNode(add)
-      RED.nodes.eachConfig(add)
-      return count >= wanted
-    },
-    flows?.filter((node) => 'type' in node && !['tab', 'group'].includes(String(node.type))).length ?? 0,
-  )
+  // The palette is there before the flows. A dialog of a node that is not loaded yet would be that of a new node.
+  await page.waitForFunction(() => RED.nodes.originalFlow() !== undefined)
 }
 
 // ---- One editor for all files of tests ------------------------------------------------------------------

@@ -58,6 +58,7 @@ describe('inbox in the editor', function () {
   it('shows what arrives while it is open, newest first', async () => {
     await client.press({ bytes: PNG, filename: 'first.png' })
     await line(page, 'first.png').waitFor()
+    await tab(page).locator('.redox-inbox-count').getByText('1 message', { exact: true }).waitFor()
     await client.press({ bytes: PDF, filename: 'second.pdf' })
     await line(page, 'second.pdf').waitFor()
     const lines = await tab(page).locator('.redox-tab-line').allInnerTexts()
@@ -65,8 +66,10 @@ describe('inbox in the editor', function () {
       lines.map((text) => /\w+\.\w{3}\b/.exec(text)?.[0]),
       ['second.pdf', 'first.png'],
     )
-    for (const text of lines)
+    for (const text of lines) {
       assert.match(text, /Quuxworth.*1931-07-19.*ZX81-7745[^]*documentreference-create/)
+      assert.match(text, /\b1 file\b/)
+    }
     assert.equal(await tab(page).locator('.redox-inbox-count').innerText(), '2 messages')
     await editor.screenshot('inbox-list')
   })

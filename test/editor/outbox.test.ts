@@ -1,6 +1,7 @@
 /** The outbox, as people use it: in a browser, on a real Node-RED, with a Redox that refuses. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
+import { eventually } from '../lib/client'
 import {
   DESTINATION,
   FILE_NAME,
@@ -110,6 +111,11 @@ describe('outbox in the editor', function () {
     )
     assert.equal(all.at(-1), `${refused.slice(0, 8)} ·`)
     assert.deepEqual((await order('Waiting', 2)).map(short), waiting)
+    await tab(page).locator('.redox-tab-line').first().click()
+    await details(page)
+      .getByText(`It waits behind ${refused.slice(0, 8)}.`)
+      .waitFor()
+    await tab(page).locator('.redox-tab-line').first().click()
   })
 
   it('filters by state and destination, and finds by document id whatever became of it', async () => {
@@ -255,6 +261,65 @@ describe('outbox in the editor', function () {
     await client.decide(id, 'discard', 'decided elsewhere')
     await marked.first().waitFor({ state: 'detached' })
     await showTab(page, 'outbox')
+    await filter(page, 'Parked').click()
+    redox.script('send')
+  })
+
+  it('keeps the dot when what was asked for before is answered later', async () => {
+    const dot = page.locator('.redox-tab-mark-outbox:visible').first()
+    await showTab(page, 'outbox')
+    await dot.waitFor({ state: 'detached' })
+    let release = (): void => undefined
+    const released = new Promise<void>((resolve) => (release = resolve))
+    const isOverview = ({ pathname }: URL): boolean => pathname === '/redox/outbox'
+    const answered = page.waitForResponse((response) => isOverview(new URL(response.url())))
+    await new Promise<void>((held, fail) => {
+      page
+        .route(
+          isOverview,
+          async (route) => {
+            const response = await route.fetch()
+            held()
+            await released
+            await route.fulfill({ response })
+          },
+          { times: 1 },
+        )
+        .catch(fail)
+    })
+    await hideTab(page, 'outbox')
+    redox.script('send', REFUSED)
+    const { id } = await client.accept({ documentId: 'doc-late-answer' })
+    await client.until(id, 'parked')
+    await dot.waitFor()
+    release()
+    await (await answered).finished()
+    // What the tab does with the answer, it has done when the next one is there.
+    await page.evaluate(() => fetch('settings').then((answer) => answer.text()))
+    assert.ok(await dot.isVisible())
+    await client.decide(id, 'discard', 'end of test')
+    await dot.waitFor({ state: 'detached' })
+    redox.script('send')
+    await showTab(page, 'outbox')
+  })
+
+  it('says when a message that waits is sent, and of one that was never sent that it was not', async () => {
+    redox.script('send', reply(503, {}, { 'retry-after': '100' }))
+    const { id } = await client.accept({ documentId: 'doc-due' })
+    const { id: behind } = await client.accept({ documentId: 'doc-behind' })
+    await eventually('it failed', async () => (await client.get(`messages/${id}`))['attempts'] === 1)
+    await filter(page, 'Waiting').click()
+    await line(page, id).click()
+    await details(page)
+      .getByText(/^Retried automatically; next attempt: .*\d/)
+      .waitFor()
+    await client.decide(behind, 'discard', 'end of test')
+    await client.decide(id, 'discard', 'end of test')
+    await line(page, id).waitFor({ state: 'detached' })
+    await filter(page, 'Discarded').click()
+    await line(page, behind).click()
+    await askToSendAgain(page, 'It was never sent.')
+    await line(page, behind).click()
     await filter(page, 'Parked').click()
     redox.script('send')
   })
@@ -470,6 +535,9 @@ describe('outbox in the editor', function () {
     redox.script('send')
     await filter(page, 'Parked').click()
     await count(page, 1)
+    await line(page, unknown.id as string).click()
+    await askToSendAgain(page, 'This message may already have arrived. Look it up in the Redox dashboard')
+    await line(page, unknown.id as string).click()
     const send = async (): Promise<void> => {
       await many(page).getByLabel('Reason').fill('looked up: not there')
       await page.keyboard.press('Enter')
@@ -653,6 +721,13 @@ async function count(page: Page, wanted: number): Promise<void> {
   )
 }
 
+/** Opens the form of a message, and leaves it again. */
+async function askToSendAgain(page: Page, says: string): Promise<void> {
+  await details(page).getByRole('button', { name: 'Send again' }).click()
+  await details(page).getByText(says).waitFor()
+  await details(page).getByRole('button', { name: 'Cancel' }).click()
+}
+
 /** Opens the form for many, and chooses. */
 async function choose(page: Page, action: string, number: number): Promise<void> {
   await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
@@ -660,6 +735,8 @@ async function choose(page: Page, action: string, number: number): Promise<void>
   await many(page)
     .getByRole('button', { name: `${action}: ${number}` })
     .waitFor()
+  const total = number === 1 ? '1 matching message' : `${number} matching messages`
+  await many(page).getByText(total, { exact: true }).waitFor()
 }
 
 /** Names of facts with a word that takes two lines. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Locator } from 'playwright-core'
 import { ScriptedServer } from '../lib/scripted-server'
-import { cancel, drop, field, form, openNode, SENDERS, setValues, type } from './dialogs'
+import { cancel, drop, field, form, opened, openNode, SENDER_FORM, SENDERS, setValues, type } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
 const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
@@ -149,6 +149,60 @@ describe('preview in the editor', function () {
     assert.equal(await section.locator('.redox-preview-result').innerText(), 'Select a connection first.')
     await page().unroute('**/redox/preview')
     await cancel(page())
+  })
+
+  it('takes variables that are not deployed, and says of which the value is known only after a deploy', async () => {
+    const { values } = COMPLETE['redox-fhir-document']!
+    const node = {
+      ...{ type: 'redox-fhir-document', version: 1, x: 300, y: 100, wires: [[]] },
+      ...{ ...values, connection: 'connection', patientIdType: 'env', fileFrom: 'message', file: 'payload' },
+      fileType: 'msg',
+    }
+    const connection = { ...CONNECTION, apiBase: server.url, blobUploadUrl: `${server.url}/upload` }
+    const subflow = {
+      ...{ id: 'subflow', type: 'subflow', name: 'Letters', in: [], out: [] },
+      env: [{ name: 'OF_SUBFLOW', type: 'env', value: 'HOME' }],
+    }
+    await editor().reload({
+      flows: [
+        ...[{ id: 'tab', type: 'tab', label: 'Preview' }, connection, subflow],
+        ...['PLAIN', 'CODE', 'NOWHERE'].map((name) => ({ ...node, id: name, z: 'tab', patientId: name })),
+        { ...node, id: 'inside', z: 'subflow', patientId: 'OF_SUBFLOW' },
+      ],
+    })
+    // As Done in the dialog of the tab does it; nothing is deployed.
+    await page().evaluate(() => {
+      RED.nodes.workspace('tab').env = [
+        { name: 'PLAIN', type: 'str', value: 'typed-in-the-tab' },
+        { name: 'CODE', type: 'jsonata', value: '$now()' },
+      ]
+    })
+    const previewOf = async (id: string, says: string): Promise<string> => {
+      await page().evaluate((one) => RED.editor.edit(RED.nodes.node(one)), id)
+      await opened(page(), SENDER_FORM)
+      const section = form(page()).locator('.redox-preview')
+      await section.locator('summary').click()
+      await refresh(editor(), says)
+      const text = await section.locator('.redox-preview-result').innerText()
+      await editor().screenshot(`preview-variable-${id}`)
+      await cancel(page())
+      return text
+    }
+    const plain = await previewOf('PLAIN', 'No problems found.')
+    assert.match(plain, /typed-in-the-tab/)
+    assert.doesNotMatch(plain, /Notes:/)
+    for (const [id, name] of [
+      ['CODE', 'CODE'],
+      ['inside', 'OF_SUBFLOW'],
+    ] as const) {
+      const text = await previewOf(id, 'No problems found.')
+      const told = `Patient ID: the value of the environment variable ${name} is known only after a deploy`
+      assert.equal(text.split(told).length, 2, text)
+      assert.match(text, /0000000001/)
+    }
+    const nowhere = await previewOf('NOWHERE', 'Please fix:')
+    assert.match(nowhere, /Patient ID is not set: it refers to the environment variable NOWHERE/)
+    assert.doesNotMatch(nowhere, /after a deploy/)
   })
 
   it('says what is missing in German, of the form and of the message, each once', async () => {

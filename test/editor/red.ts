@@ -19,6 +19,8 @@ declare global {
       eachNode(visit: (node: EditorNode) => boolean): void
       eachConfig(visit: (node: EditorNode) => boolean): void
       dirty(value?: boolean): boolean
+      /** undefined until the flows are loaded */
+      originalFlow(): object[] | undefined
       createCompleteNodeSet(options: { credentials: boolean }): EditorNode[]
     }
     editor: {

@@ -201,7 +201,9 @@ describe('the sandbox', () => {
   })
 })
 
-describe('the status', () => {
+describe('the status', function () {
+  // The first test starts each node, and waits for its messages.
+  this.timeout(20_000)
   useNodeRed()
   useServer()
 
@@ -234,6 +236,9 @@ describe('the status', () => {
     const flow = await startTo(server, NOTE, { patientId: '', documentType: '' })
     await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
     await flow.showsStatus((text) => text === 'Patient ID missing +1')
+    const other = await startTo(server, NOTE, { patientId: '' })
+    await other.fail(photo(), 'REDOX_INVALID_MESSAGE')
+    await other.showsStatus((text) => text === 'Patient ID missing')
   })
 
   it('says in a few words that a text or a path came in place of a file, or that its folder is not allowed', async () => {

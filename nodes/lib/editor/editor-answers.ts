@@ -22,8 +22,8 @@ const PREVIEW = z.strictObject({
   config: properties,
   connectionId: z.string().max(100),
   connection: properties,
-  /** values of environment variables that the editor knows, deployed or not */
-  variables: z.record(z.string().max(1000), z.string().max(100_000)).optional(),
+  /** values of environment variables that the editor knows, deployed or not; null: known when the flow runs */
+  variables: z.record(z.string().max(1000), z.string().max(100_000).nullable()).optional(),
 })
 
 interface Question<T> {

@@ -15,8 +15,11 @@ export interface PreviewForm {
   config: NodeConfig
   connectionId: string
   connection: Record<string, unknown>
-  /** by name, those that the editor knows: of what is not deployed, nothing else does */
-  variables?: Record<string, string> | undefined
+  /**
+   * By name, those that the editor knows: of what is not deployed, nothing else does. null: one that is declared, and
+   * whose value is found out when the flow runs
+   */
+  variables?: Record<string, string | null> | undefined
 }
 
 /** A problem as the form tells of it, in its own language. */
@@ -31,12 +34,19 @@ export interface PreviewProblem extends Problem {
   values?: string
 }
 
+export interface Sampled {
+  field: string
+  name: string
+}
+
 export interface Preview {
   environment?: TargetEnvironment
   /** the requests in their order; none when the message cannot be built at all */
   requests: RequestPreview[]
   problems: PreviewProblem[]
   warnings: string[]
+  /** fields whose environment variable has no value before the flow runs: a sample stands for it */
+  sampled: Sampled[]
   /** why the message cannot be built */
   error?: { code: string; message: string }
 }
@@ -44,12 +54,13 @@ export interface Preview {
 /** The requests that a node would make for a small PDF and an invented patient. Nothing is sent. */
 export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview> {
   const warnings: string[] = []
+  const sampled: Sampled[] = []
   try {
     const node = RED.nodes.getNode(form.connectionId)
     const config = withVariables(RED, node, form.connection)
     const environment = environmentOf(config.environment)
     return await withConnection(RED, config, {}, environment, async (connection) => {
-      const inputs = new SampleInputs(RED, RED.nodes.getNode(form.id), form)
+      const inputs = new SampleInputs(RED, RED.nodes.getNode(form.id), form, sampled)
       const prepare = await prepareOf(form.type)
       if (prepare === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
       const prepared = await prepare({
@@ -63,16 +74,16 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
       const { client } = connection
       if (prepared.kind === 'upload') {
         const requests = client.previewUpload(prepared.file, prepared.uploadKind)
-        return { environment, requests, problems: [], warnings }
+        return { environment, requests, problems: [], warnings, sampled }
       }
       const { message, problems } = prepared.draft
       const requests = await client.preview(message, prepared.files)
-      return { environment, requests, problems: problems.map(inForm), warnings }
+      return { environment, requests, problems: problems.map(inForm), warnings, sampled }
     })
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
     const { code, message } = error
-    return { requests: [], problems: [], warnings, error: { code, message } }
+    return { requests: [], problems: [], warnings, sampled, error: { code, message } }
   }
 }
 
@@ -120,7 +131,12 @@ const DYNAMIC = new Set(['msg', 'flow', 'global', 'jsonata'])
 class SampleInputs extends Inputs {
   readonly #form: PreviewForm
 
-  constructor(RED: NodeAPI, node: Node | null, form: PreviewForm) {
+  constructor(
+    RED: NodeAPI,
+    node: Node | null,
+    form: PreviewForm,
+    private readonly sampled: Sampled[],
+  ) {
     super(
       RED,
       node as Node,
@@ -138,8 +154,14 @@ class SampleInputs extends Inputs {
       return isFile || config[name] ? sampleOf(name, type) : undefined
     }
     const variable = String(config[name] ?? '')
-    if (config[`${name}Type`] === 'env' && Object.hasOwn(variables, variable))
-      return this.known(name, variables[variable])
+    if (config[`${name}Type`] === 'env' && Object.hasOwn(variables, variable)) {
+      const known = variables[variable]
+      if (typeof known === 'string') return this.known(name, known)
+      if (this.unsetVariable(name) !== undefined) {
+        this.sampled.push({ field: name, name: variable })
+        return sampleOf(name, type)
+      }
+    }
     return super.value(name)
   }
 }

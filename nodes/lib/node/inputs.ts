@@ -95,7 +95,7 @@ export class Inputs {
   async value(name: string): Promise<unknown> {
     if (!this.isSet(name)) return undefined
     const { value: setting, type } = this.#field(name)
-    const unset = this.#unsetVariable(setting, type)
+    const unset = this.unsetVariable(name)
     if (unset !== undefined) {
       throw badInput(
         `${labelOf(name)} is not set: it refers to the environment variable ${unset}. Set that variable.`,
@@ -134,7 +134,9 @@ export class Inputs {
     return `Not set, or empty: ${all.join(', ')}.`
   }
 
-  #unsetVariable(setting: string, type: string): string | undefined {
+  /** The environment variable that the field refers to, if that is not set. */
+  protected unsetVariable(name: string): string | undefined {
+    const { value: setting, type } = this.#field(name)
     if (type === 'str') return unsetVariable(setting)
     const isName = type === 'env' && !setting.includes('${')
     return isName && this.RED.util.getSetting(this.node, setting) === undefined ? setting : undefined

@@ -1,0 +1,148 @@
+/** The fields that the admin API of the outbox returns are those that docs/outbox.md names. */
+import assert from 'node:assert/strict'
+import { read } from '../docs/pages'
+import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
+import { eventually } from '../lib/client'
+import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
+import { reply, ScriptedServer } from '../lib/scripted-server'
+
+const LANE = `datamodel ${DESTINATION}`
+const DOWN = reply(503, {}, { 'retry-after': '100' })
+const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no' }], Logs: [{ ID: 'log-1' }] } })
+const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
+
+/** What is documented and comes only from a store that fails, or for a moment. */
+const NOT_SEEN = [
+  'connection.isOpening',
+  'stranded store.code',
+  'one message.unreadable',
+  'decisions.stoppedBy',
+]
+
+/** `of.field`, by the table of the page. */
+function documented(): string[] {
+  const [, section] = read('docs/outbox.md').split('### Fields of the answers\n')
+  const rows = section!.split('\n').filter((line) => line.startsWith('|'))
+  return rows.slice(2).flatMap((row) => {
+    const [, of, fields] = row.split('|').map((cell) => cell.replaceAll('`', '').trim())
+    return fields!.split(', ').map((field) => `${of}.${field}`)
+  })
+}
+
+describe('the fields of the answers of the outbox', function () {
+  this.timeout(60_000)
+  let nodeRed: GuardedNodeRed<'admin'>
+  let redox: ScriptedServer
+  let admin: OutboxClient
+  before(async () => {
+    nodeRed = await startWithUsers({ admin: '*' }, { uiHost: '0.0.0.0' }, { permissions: '*' })
+    admin = new OutboxClient(nodeRed.url, nodeRed.tokens.admin)
+    redox = await ScriptedServer.start()
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await redox?.close()
+  })
+
+  it('are those of the page', async () => {
+    const seen = new Set<string>()
+    const note = (of: string, ...answers: Json[]): void =>
+      answers.flatMap((one) => Object.keys(one)).forEach((field) => seen.add(`${of}.${field}`))
+    const at = 'redox/outbox/outboxconfig'
+    const decided = async (place: string, body: object): Promise<Json> => {
+      const answer = await admin.post(place, { reason: 'x', ...body })
+      assert.equal(answer.status, 200, await answer.clone().text())
+      return (await answer.json()) as Json
+    }
+    const overview = async (): Promise<Json> => {
+      const answer = (await (await admin.ask('redox/outbox')).json()) as Json
+      note('GET redox/outbox', answer)
+      note('connection', ...answer['connections'])
+      note('stranded store', ...answer['stranded'])
+      for (const { lanes } of answer['connections'] as Json[]) note('lane', ...((lanes ?? []) as Json[]))
+      return answer
+    }
+    const ofMessage = new Set<string>()
+    const list = async (): Promise<Json[]> => {
+      const answer = await admin.get('messages?limit=1')
+      note('messages', answer)
+      const messages = await admin.messages()
+      note('message', ...messages)
+      messages.flatMap((one) => Object.keys(one)).forEach((field) => ofMessage.add(field))
+      return messages
+    }
+    const one = async (id: string, by = admin): Promise<void> => {
+      const fields = Object.keys(await by.get(`messages/${id}`)).filter((field) => !ofMessage.has(field))
+      fields.forEach((field) => seen.add(`one message.${field}`))
+    }
+
+    await admin.deploy(redox.url)
+    const failedOnce = async (id: string): Promise<void> =>
+      eventually('it failed', async () => (await admin.get(`messages/${id}`))['attempts'] === 1)
+    redox.script('send', TAKEN)
+    const delivered = (await admin.accept({ documentId: 'doc-1', destination: OTHER_DESTINATION }))[
+      'id'
+    ] as string
+    await admin.until(delivered, 'delivered')
+    redox.script('send', REFUSED)
+    const refused = (await admin.accept({ documentId: 'doc-2', destination: OTHER_DESTINATION }))[
+      'id'
+    ] as string
+    await admin.until(refused, 'parked')
+    redox.script('send', DOWN)
+    const first = (await admin.accept({ documentId: 'doc-3' }))['id'] as string
+    await failedOnce(first)
+    const behind = (await admin.accept({ documentId: 'doc-4' }))['id'] as string
+    assert.equal((await admin.pause(LANE, 'pause', 'x')).status, 204)
+    await overview()
+    await list()
+    for (const id of [delivered, refused, first, behind]) await one(id)
+    await one(refused, new OutboxClient(nodeRed.url))
+    note('content', await admin.get(`messages/${refused}/content?reason=x`))
+    note('count', await admin.get('count?state=waiting'))
+    const extend = { action: 'extend', hours: 100, count: 2, filter: { state: 'waiting' } }
+    note('decisions', await decided(`${at}/decisions`, { ...extend, limit: 1 }))
+    note('decisions', await decided(`${at}/decisions`, { ...extend, hours: 1 }))
+    assert.equal((await admin.decide(refused, 'discard', 'x')).status, 204)
+    await one(refused)
+    const audit = await admin.get('audit')
+    note('audit', audit)
+    note('line of the audit log', ...(audit['lines'] as Json[]))
+
+    // A store without a connection: its messages are given, then those of the other are discarded.
+    const other = JSON.stringify(flowTo(redox.url, {})).replaceAll('outboxconfig', 'copied')
+    await admin.deployFlows(JSON.parse(other) as Json[])
+    await eventually('the store is stranded', async () => {
+      const { connections, stranded } = await overview()
+      return stranded.length > 0 && connections.some(({ counts }: Json) => counts !== undefined)
+    })
+    const give = { action: 'give', to: 'copied' }
+    note('stranded, give', await decided('redox/outbox/stranded/embedded:outboxconfig', give))
+    await admin.deploy(redox.url)
+    await eventually('the other is stranded', async () => (await overview())['stranded'].length > 0)
+    note('stranded, discard', await decided('redox/outbox/stranded/embedded:copied', { action: 'discard' }))
+
+    await admin.deployFlows(flowTo(redox.url, {}, 'quite another key of the store'))
+    await eventually(
+      'the store cannot be read',
+      async () =>
+        (((await overview())['connections'] as Json[])[0]?.['code'] ?? '') === 'REDOX_STORE_UNREADABLE',
+    )
+    note('store', await decided(`${at}/store`, { action: 'begin-new' }))
+
+    const onPage = documented()
+    assert.ok(onPage.length > 60)
+    assert.deepEqual(
+      [...seen].filter((field) => !onPage.includes(field)),
+      [],
+      'not on the page',
+    )
+    const expected = onPage.filter((field) => !NOT_SEEN.includes(field))
+    assert.deepEqual(
+      expected.filter((field) => !seen.has(field)),
+      [],
+      'not returned',
+    )
+    assert.ok(NOT_SEEN.every((field) => onPage.includes(field)))
+  })
+})
