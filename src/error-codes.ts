@@ -40,11 +40,11 @@ const TABLE = {
   REDOX_OTHER_ACCOUNT:     { statusCode: 500, phrase: 'Other account',      arrived: 'no',       meaning: 'Durable delivery accepted the message for a different account from the one that the connection has now. The message is parked.', action: 'Restore the previous account, or send the message again in the outbox.' },
   REDOX_STORE_UNAVAILABLE: { statusCode: 503, phrase: 'Store unavailable',  arrived: 'no',       meaning: 'The store of durable delivery cannot be opened or reached (folder, database, missing package).', action: 'Check the folder or the database that the error names.' },
   REDOX_STORE_LOCKED:      { statusCode: 503, phrase: 'Store in use',       arrived: 'no',       meaning: 'Another process has the embedded store open.', action: 'Stop the other process, or use PostgreSQL.' },
-  REDOX_STORE_UNREADABLE:  { statusCode: 500, phrase: 'Store unreadable',   arrived: 'no',       meaning: 'The store is missing, damaged or a different one, one of its files is missing, or the store key is different.', action: 'Restore the store or its key, see [Operations](operations.md).' },
+  REDOX_STORE_UNREADABLE:  { statusCode: 500, phrase: 'Store unreadable',   arrived: 'no',       meaning: 'The store is missing, damaged or not the expected one, one of its files is missing, or the store key is different.', action: 'Restore the store or its key, see [Operations](operations.md).' },
   REDOX_STORE_NEWER:       { statusCode: 500, phrase: 'Store is newer',     arrived: 'no',       meaning: 'A newer release of these nodes wrote the store.', action: 'Install that release again.' },
   REDOX_STORE_FULL:        { statusCode: 503, phrase: 'Store full',         arrived: 'no',       meaning: 'The disk of the store is full, or nearly full.', action: 'Free disk space.' },
   REDOX_STORE_LOST:        { statusCode: 500, phrase: 'Not in the store',   arrived: 'no',       meaning: 'The message is not in the store, is being sent, or was decided on in the meantime.', action: 'Look at the message again in the outbox.' },
-  REDOX_INTERNAL:          { statusCode: 500, phrase: 'Internal error',     arrived: 'unlikely', meaning: 'A fault in these nodes.', action: 'Please report it, with the stack of the error.' },
+  REDOX_INTERNAL:          { statusCode: 500, phrase: 'Internal error',     arrived: 'unlikely', meaning: 'A bug in this package.', action: 'Please report it, with the stack of the error.' },
 } as const satisfies Record<string, ErrorCode>
 
 /**

@@ -134,7 +134,7 @@ class WaitingMessage {
 
 const superseded = ({ where }: FileHints): Error =>
   badInput(
-    `File is sent with a later message: it changed after this message came, and the later message has the same path ` +
+    `File is sent with a later message: it changed after this message arrived, and the later message has the same path ` +
       `(${where}). This message needs no action.`,
   )
 
@@ -149,8 +149,8 @@ const STATE = [...CONTENT, 'ctimeNs'] as const
 
 const stillWritten = ({ where }: FileHints): Error =>
   badInput(
-    `File is still being written: it kept changing for 60 s (path in ${where}). Send it when it is complete. Let the program ` +
-      'that writes it move it into the folder at the end.',
+    `File is still being written: it kept changing for 60 s (path in ${where}). Send it when it is complete. Have the program ` +
+      'that writes it move it into the folder when it is complete.',
   )
 
 async function describePath(place: Place, before: Look, hints: FileHints): Promise<Described> {

@@ -172,7 +172,7 @@ async function runBeginNew({ stores: [store], userDir, reason }: Request): Promi
   const place = await placeOf(store!, userDir, 'STORE')
   const key = await secret('REDOX_STORE_KEY', 'Store key')
   const setAside = await beginAnew(place, key, { who: userInfo().username, reason })
-  say(setAside === undefined ? 'begun' : `A new store was begun. The old store was renamed to ${setAside}.`)
+  say(setAside === undefined ? 'begun' : `A new store was created. The old store was renamed to ${setAside}.`)
   return true
 }
 
@@ -192,7 +192,7 @@ async function runDecision(action: Action, request: Request): Promise<boolean> {
     const { username: who } = userInfo()
     const decision = { action, reason, who, ...(hours !== undefined && { hours }) }
     const { decided, left, unchanged = 0, stoppedBy } = await decideAll(contents, ids, filter, decision)
-    const already = unchanged === 0 ? '' : ` (already retried for as long: ${unchanged})`
+    const already = unchanged === 0 ? '' : ` (deadline already that late: ${unchanged})`
     say(
       `decided ${decided}, left ${left}${already}${stoppedBy === undefined ? '' : `, stopped by ${stoppedBy}`}`,
     )

@@ -83,7 +83,7 @@ async function assertUnreadable(place: Place, key: string): Promise<void> {
   }
   throw new RedoxError(
     'REDOX_STORE_LOST',
-    'Store can be read: no new store was begun. The connection uses it again within a few seconds.',
+    'Store can be read, so no new store was created. The connection uses it again within a few seconds.',
   )
 }
 

@@ -179,7 +179,7 @@ function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uplo
     const source = sourceOf(grant, request, isUuid(named) ? named : undefined)
     if (model && event && !fields)
       report(
-        'Data model or event type not played here: this sandbox simulates only the sending of files',
+        'Data model or event type not simulated here: this sandbox simulates only the sending of files',
         'Meta',
       )
     checkMessage(body, fields ?? META, report)

@@ -74,7 +74,7 @@ export const tooLarge = (limit: number): Refusal =>
 export const notPlayed = (what: string): Refusal =>
   new Refusal(404, [
     {
-      text: `${what} not played here: this sandbox simulates only the sending of files`,
+      text: `${what} not simulated here: this sandbox simulates only the sending of files`,
       code: 'not-supported',
     },
   ])

@@ -501,7 +501,7 @@ describe('outbox in the editor', function () {
     await many(page).getByLabel('Hours from now').fill('24')
     await many(page).getByLabel('Reason').fill('longer')
     await page.keyboard.press('Enter')
-    await many(page).getByText('Done: 0. Unchanged: 61. Already retried for as long: 61.').waitFor()
+    await many(page).getByText('Done: 0. Unchanged: 61. Deadline already that late: 61.').waitFor()
     assert.equal((await client.get('audit?limit=1'))['total'], total + 1)
     // It takes the result away.
     await filter(page, 'All').click()

@@ -117,7 +117,7 @@ describe('redox-store', () => {
     const { code, said } = await run(begin)
     assert.equal(code, 0)
     const [, setAside] =
-      /^A new store was begun\. The old store was renamed to (first\.unreadable-\S+)\.\n$/.exec(said)!
+      /^A new store was created\. The old store was renamed to (first\.unreadable-\S+)\.\n$/.exec(said)!
     assert.deepEqual((await readdir(path.join(userDir, 'redox-store'))).sort(), ['first', setAside])
     assert.equal((await run(['list'])).said, 'embedded:first  waiting 0, parked 0\n')
   })
@@ -156,7 +156,7 @@ describe('redox-store', () => {
     const extend = ['extend', 'embedded:first', ...REASON, '--hours', '100', '--count', '3']
     assert.deepEqual(await run(extend), { code: 0, said: 'decided 3, left 0\n' })
     assert.deepEqual(await run(extend.with(-3, '50')), {
-      ...{ code: 2, said: 'decided 0, left 3 (already retried for as long: 3)\n' },
+      ...{ code: 2, said: 'decided 0, left 3 (deadline already that late: 3)\n' },
     })
     const discard = ['discard', 'embedded:first', ...REASON, '--search', waiting, '--count', '1']
     assert.deepEqual(await run(discard), { code: 0, said: 'decided 1, left 0\n' })

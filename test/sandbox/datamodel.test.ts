@@ -410,7 +410,7 @@ describe('sandbox: Data Model API', () => {
       ['Meta.DataModel', 'constructor'],
     ]) {
       assert.deepEqual(await refused(put(notes(BASE64), place!, value)), [
-        'Data model or event type not played here: this sandbox simulates only the sending of files - Meta',
+        'Data model or event type not simulated here: this sandbox simulates only the sending of files - Meta',
       ])
     }
     for (const place of ['Meta.DataModel', 'Meta.EventType']) {

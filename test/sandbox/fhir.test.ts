@@ -606,7 +606,7 @@ describe('sandbox: FHIR API', () => {
     'the operation by GET': ['GET', `${AT_SANDBOX}/${REPORT_CREATE}`],
   }
   for (const [what, [method, path]] of Object.entries(otherJobs)) {
-    it(`says that ${what} is not played here`, async () => {
+    it(`says that ${what} is not simulated here`, async () => {
       const url = `${sandbox().url}/fhir/R4/${path}`
       const answer = await fetch(url, {
         method: method!,
@@ -617,7 +617,7 @@ describe('sandbox: FHIR API', () => {
       assert.equal(issue.code, 'not-supported')
       assert.match(
         issue.details.text,
-        /is not played here: this sandbox simulates only the sending of files$/,
+        /is not simulated here: this sandbox simulates only the sending of files$/,
       )
     })
   }

@@ -58,17 +58,17 @@ describe('sandbox: server', () => {
     assert.equal(await status('/v2/auth/token', { method: 'GET' }), 403)
   })
 
-  it('says of other jobs of Redox that they are not played here', async () => {
+  it('says of other jobs of Redox that they are not simulated here', async () => {
     const headers = bearer(await token())
     const jobs = ['/query', '/platform/v1/organizations/1/logs', '/oauth/token', '/nothing']
     for (const path of jobs)
       for (const method of ['POST', 'GET']) {
         const answer = await fetch(sandbox().url + path, { method, headers })
         assert.equal(answer.status, 404)
-        assert.match(await answer.text(), /This request is not played here/)
+        assert.match(await answer.text(), /This request is not simulated here/)
       }
     const { Meta } = (await (await postJson('/query', {}, headers)).json()) as Json
-    assert.match(Meta.Errors[0].Text, /not played here/)
+    assert.match(Meta.Errors[0].Text, /not simulated here/)
   })
 
   it('records every request without secrets', async () => {

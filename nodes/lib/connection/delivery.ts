@@ -294,5 +294,5 @@ export class Delivery {
 const inUse = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_LOST',
-    'Store is open: no new store was begun. A new store can replace only a store that cannot be opened.',
+    'Store is open: no new store was created. A new store can replace only a store that cannot be opened.',
   )
