@@ -111,9 +111,10 @@ async function measure(cell, contestant) {
   await ended
   server.send({ report: true })
   const [{ seen }] = await once(server, 'message')
-  if (seen.count !== count + warmUp || seen.wrong > 0) {
+  const arrived = cell.way === 'embed' ? seen.messages : seen.uploads
+  if (arrived !== count + warmUp || seen.wrong > 0) {
     throw new Error(
-      `${contestant}, ${nameOf(cell)}: ${seen.count} arrived of ${count + warmUp}, ${seen.wrong} wrong`,
+      `${contestant}, ${nameOf(cell)}: ${arrived} arrived of ${count + warmUp}, ${seen.wrong} wrong`,
     )
   }
   return { ...result, connections: seen.connections }
