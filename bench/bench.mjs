@@ -1,10 +1,10 @@
 // Our nodes, the core nodes, raw undici and the leanest undici, in one run: every measurement in a fresh process,
-// shuffled, medians of three, each verified at the server. Tells which goals are met.
+// shuffled, medians of three, each verified at the server, which answers as Redox does. Tells which goals are met.
 //
-//   npm run bench                          all (half an hour), written to bench/results and docs/cost.svg
-//   npm run bench -- --quick               8 in flight only, once each (7 minutes)
+//   npm run bench                          all (one and a half hours), written to bench/results and docs/cost.svg
+//   npm run bench -- --quick               8 in flight only, once each, without curves (a quarter of an hour)
 //   npm run bench -- --tls --latency 20    over TLS, with a server that answers 20 ms later
-//   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `start-up`
+//   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `first`, `start-up`
 //   npm run bench -- --json result.json    also writes the figures to a file
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,17 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { CELLS, CONTESTANTS, countOf, CROWDS, CURVES, nameOf, warmUpOf } from './cells.mjs'
+import {
+  CELLS,
+  CONTESTANTS,
+  countOf,
+  CROWDS,
+  CURVES,
+  FIRST,
+  FIRST_COUNT,
+  nameOf,
+  warmUpOf,
+} from './cells.mjs'
 import { fileOf } from './file.mjs'
 import { plot } from './plot.mjs'
 import { COLUMNS, goalsOf, markdown } from './report.mjs'
@@ -64,7 +74,8 @@ async function measureParts() {
     tls,
     rows: await measureAll(cells, CONTESTANTS),
     crowds: only === undefined || isWanted('crowds') ? await measureAll(CROWDS, ['ours']) : [],
-    ...(isWanted('curves') && { curves: await measureCurves() }),
+    ...(isWanted('first') && { first: await measureFirst() }),
+    ...((!quick || only === 'curves') && isWanted('curves') && { curves: await measureCurves() }),
     ...(isWanted('start-up') && { startUp: await startUp(STARTS, median) }),
   }
 }
@@ -75,7 +86,7 @@ async function measureAll(wanted, contestants) {
   )
   const found = new Map(wanted.map((cell) => [cell, new Map(contestants.map((one) => [one, []]))]))
   for (const [index, { cell, contestant }] of shuffled(runs).entries()) {
-    process.stderr.write(`\r${`${index + 1}/${runs.length} ${contestant} ${nameOf(cell)}`.padEnd(60)}`)
+    progress(`${index + 1}/${runs.length} ${contestant} ${nameOf(cell)}`)
     found
       .get(cell)
       .get(contestant)
@@ -94,30 +105,51 @@ async function measureCurves() {
   }
 }
 
-/** One contestant and one cell in a fresh process. */
-async function measure(cell, contestant) {
+/** The first message after a deploy, and the tenth: medians of so many starts. */
+async function measureFirst() {
+  const found = []
+  for (const cell of FIRST) {
+    const list = []
+    for (let start = 0; start < STARTS; start++) {
+      progress(`${start + 1}/${STARTS} first ${nameOf(cell)}`)
+      list.push(await run({ ...cell, count: FIRST_COUNT, warmUp: 0 }, { contestant: 'ours', isTimed: true }))
+    }
+    const [firstMs, lastMs] = ['firstMs', 'lastMs'].map((name) => median(list.map((result) => result[name])))
+    found.push({ cell, firstMs, lastMs })
+  }
+  return found
+}
+
+function measure(cell, contestant) {
   const count = countOf(cell, { quick, latency })
-  const warmUp = warmUpOf(cell, count)
+  return run({ ...cell, count, warmUp: warmUpOf(cell, count, latency) }, { contestant })
+}
+
+/** One contestant and one cell in a fresh process, and whether all arrived as they should. */
+async function run(cell, how) {
   const filePath = await fileFor(cell)
   server.send({ expect: { way: cell.way, path: filePath } })
   await once(server, 'message')
-  const spec = { contestant, cell: { ...cell, count, warmUp }, url, path: filePath, tls }
+  const spec = { ...how, cell, url, path: filePath, tls }
   const child = fork(path.join(HERE, 'contestant.mjs'), [JSON.stringify(spec)], { execArgv: ['--expose-gc'] })
   const ended = once(child, 'exit')
+  const who = `${how.contestant}, ${nameOf(cell)}`
   const [result] = await Promise.race([
     once(child, 'message'),
-    ended.then(([code]) => Promise.reject(new Error(`${contestant}, ${nameOf(cell)}: ended with ${code}`))),
+    ended.then(([code]) => Promise.reject(new Error(`${who}: ended with ${code}`))),
   ])
   await ended
   server.send({ report: true })
   const [{ seen }] = await once(server, 'message')
-  const arrived = cell.way === 'embed' ? seen.messages : seen.uploads
-  if (arrived !== count + warmUp || seen.wrong > 0) {
-    throw new Error(
-      `${contestant}, ${nameOf(cell)}: ${arrived} arrived of ${count + warmUp}, ${seen.wrong} wrong`,
-    )
-  }
+  const sent = cell.count + cell.warmUp
+  const uploads = cell.way === 'upload' ? sent : 0
+  if (seen.messages !== sent || seen.uploads !== uploads || seen.unused > 0 || seen.wrong > 0)
+    throw new Error(`${who}: ${sent} were sent, ${JSON.stringify(seen)} arrived`)
   return { ...result, connections: seen.connections }
+}
+
+function progress(text) {
+  process.stderr.write(`\r${text.padEnd(70)}`)
 }
 
 async function fileFor({ size }) {
