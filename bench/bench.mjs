@@ -6,12 +6,15 @@
 //   npm run bench -- --tls --latency 20    over TLS, with a server that answers 20 ms later
 //   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `first`, `start-up`
 //   npm run bench -- --json result.json    also writes the figures to a file
+//   npm run bench -- --beside ../before    another checkout that has been built, in turn with this one: ten pairs of each
+//                                          cell that is 8 in flight (an hour; a cell two minutes), or --pairs more
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { besideTable, LEAST_PAIRS, measureBeside, otherCheckout } from './beside.mjs'
 import {
   CELLS,
   CONTESTANTS,
@@ -35,9 +38,15 @@ const { values: options } = parseArgs({
     latency: { type: 'string', default: '0' },
     only: { type: 'string' },
     json: { type: 'string' },
+    beside: { type: 'string' },
+    pairs: { type: 'string', default: String(LEAST_PAIRS) },
   },
 })
-const { quick, tls, only } = options
+const { tls, only } = options
+const other = options.beside === undefined ? undefined : await otherCheckout(options.beside)
+const pairs = Number(options.pairs)
+if (!(pairs >= LEAST_PAIRS)) throw new Error(`--pairs has to be at least ${LEAST_PAIRS}`)
+const quick = options.quick || other !== undefined
 const latency = Number(options.latency)
 const ROUNDS = quick ? 1 : 3
 const STARTS = quick ? 5 : 15
@@ -53,17 +62,35 @@ const isWanted = (part) => (only === undefined ? !tls : only === part)
 const cells = (quick ? CELLS.filter(({ inFlight }) => inFlight === 8) : CELLS).filter(
   (cell) => only === undefined || nameOf(cell).includes(only),
 )
-const results = await measureParts().finally(async () => {
+const write = async (results) => {
+  if (options.json) await writeFile(options.json, `${JSON.stringify(results, null, 1)}\n`)
+}
+
+await (other === undefined ? measureAndKeep() : compare()).finally(async () => {
   server.kill()
   await rm(folder, { recursive: true })
 })
-process.stderr.write('\n')
 
-const goals = goalsOf(results)
-const report = markdown(results, goals)
-console.log(report)
-if (options.json) await writeFile(options.json, figures())
-if (only === undefined) await keep()
+async function measureAndKeep() {
+  const measured = await measureParts()
+  const results = { ...measured, goals: goalsOf(measured) }
+  process.stderr.write('\n')
+  const report = markdown(results)
+  console.log(report)
+  await write(results)
+  if (only === undefined) await keep(results, report)
+}
+
+async function compare() {
+  const rows = await measureBeside({
+    ...{ cells, pairs, root: other },
+    run: (cell, how) => measure(cell, 'ours', how),
+    progress: (pair, name, cell) => progress(`${pair + 1}/${pairs} ${name} ${nameOf(cell)}`),
+  })
+  process.stderr.write('\n')
+  console.log(besideTable(rows, pairs, nameOf))
+  await write({ versions: await versions(), pairs, rows })
+}
 
 async function measureParts() {
   return {
@@ -120,9 +147,9 @@ async function measureFirst() {
   return found
 }
 
-function measure(cell, contestant) {
+function measure(cell, contestant, how = {}) {
   const count = countOf(cell, { quick, latency })
-  return run({ ...cell, count, warmUp: warmUpOf(cell, count, latency) }, { contestant })
+  return run({ ...cell, count, warmUp: warmUpOf(cell, count, latency) }, { contestant, ...how })
 }
 
 /** One contestant and one cell in a fresh process, and whether all arrived as they should. */
@@ -185,15 +212,11 @@ async function versions() {
   }
 }
 
-function figures() {
-  return `${JSON.stringify({ ...results, goals }, null, 1)}\n`
-}
-
 /** For people to look at: in git, with the date. */
-async function keep() {
+async function keep(results, report) {
   const name = `${tls ? `tls-${latency}-ms` : 'http'}${quick ? '-quick' : ''}`
   await mkdir(path.join(HERE, 'results'), { recursive: true })
-  await writeFile(path.join(HERE, 'results', `${name}.json`), figures())
+  await writeFile(path.join(HERE, 'results', `${name}.json`), `${JSON.stringify(results, null, 1)}\n`)
   await writeFile(path.join(HERE, 'results', `${name}.md`), `${report}\n`)
   const { curves, versions } = results
   if (curves && !quick)

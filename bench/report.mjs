@@ -77,7 +77,7 @@ function startUpGoals({ added }) {
 
 // ---- Markdown -------------------------------------------------------------------------------------------
 
-export function markdown({ versions, command, rows, crowds, curves, first, startUp }, goals) {
+export function markdown({ versions, command, rows, crowds, curves, first, startUp, goals }) {
   const missed = goals.filter(({ isMet }) => !isMet)
   const parts = [
     `\`${command}\`: ${Object.entries(versions)
