@@ -1,8 +1,8 @@
 // Our nodes, the core nodes, raw undici and the leanest undici, in one run: every measurement in a fresh process,
 // shuffled, medians of three, each verified at the server, which answers as Redox does. Tells which goals are met.
 //
-//   npm run bench                          all (one and a half hours), written to bench/results and docs/cost.svg
-//   npm run bench -- --quick               8 in flight only, once each, without curves (a quarter of an hour)
+//   npm run bench                          all (about an hour), written to bench/results and docs/cost.svg
+//   npm run bench -- --quick               8 in flight only, once each, without curves (7 minutes)
 //   npm run bench -- --tls --latency 20    over TLS, with a server that answers 20 ms later
 //   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `first`, `start-up`
 //   npm run bench -- --json result.json    also writes the figures to a file
