@@ -1,14 +1,14 @@
 // One contestant and one cell in a fresh process: sends, measures itself, tells the parent.
-import { measured } from './measure.mjs'
+import { measured, timed } from './measure.mjs'
 import { fileOf } from './file.mjs'
 import { flowSender } from './node-red.mjs'
 import { rawSender } from './raw.mjs'
 
 const spec = JSON.parse(process.argv[2])
 const { cell, contestant } = spec
-const isRaw = contestant === 'raw' || contestant === 'lean'
+const isRaw = contestant === 'raw' || contestant.startsWith('lean')
 // From the disk nobody needs the bytes, but a body that is built beforehand does.
 const file = cell.from === 'disk' && contestant !== 'raw' ? undefined : fileOf(cell.size)
 const sendOne = await (isRaw ? rawSender : flowSender)({ ...spec, file })
-const result = await measured(cell, sendOne)
+const result = await (spec.isTimed ? timed : measured)(cell, sendOne)
 process.send(result, () => process.exit())

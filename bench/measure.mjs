@@ -36,6 +36,17 @@ export async function measured({ count, inFlight, warmUp }, sendOne) {
   }
 }
 
+/** Each message after the one before it, from the first on: how long the first takes, and the last. */
+export async function timed({ count }, sendOne) {
+  const times = []
+  for (let at = 0; at < count; at++) {
+    const began = performance.now()
+    await sendOne()
+    times.push(performance.now() - began)
+  }
+  return { firstMs: times[0], lastMs: times.at(-1) }
+}
+
 async function pump(count, inFlight, sendOne) {
   let left = count
   const worker = async () => {

@@ -4,21 +4,25 @@ import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
+import { MESSAGES, MULTIPART } from './messages.mjs'
 
-const ROOT = path.join(import.meta.dirname, '..')
+export const ROOT = path.join(import.meta.dirname, '..')
 const MODULE = '@ehr-flows/node-red-redox'
 const require = createRequire(import.meta.url)
 
 // Without a place on the canvas Node-RED takes a node for a config node.
 export const deployed = (flow) => flow.map((node) => (node.z ? { x: 1, y: 1, ...node } : node))
 
-/** Node-RED in this process, with a flow that runs. */
-export async function startNodeRed({ withPackage, flow, withEditor = false }) {
+/**
+ * Node-RED in this process, with a flow that runs.
+ * @param root of the package, if it is to be there
+ */
+export async function startNodeRed({ root, flow, withEditor = false }) {
   const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-bench-'))
-  if (withPackage) {
+  if (root !== undefined) {
     const link = path.join(userDir, 'node_modules', MODULE)
     await mkdir(path.dirname(link), { recursive: true })
-    await symlink(ROOT, link, 'junction')
+    await symlink(root, link, 'junction')
   }
   await writeFile(path.join(userDir, 'flows.json'), JSON.stringify(flow))
   const RED = require('node-red')
@@ -38,11 +42,15 @@ export async function startNodeRed({ withPackage, flow, withEditor = false }) {
   return RED
 }
 
-/** @returns one who sends the cell's file once, through a flow */
-export async function flowSender({ contestant, cell, url, file, path: filePath, tls }) {
-  const RED = await startNodeRed({ withPackage: contestant === 'ours', flow: [] })
+/**
+ * @param root of the package that our contestant runs
+ * @returns one who sends the cell's file once, through a flow
+ */
+export async function flowSender({ contestant, cell, url, file, path: filePath, tls, root = ROOT }) {
+  const isOurs = contestant !== 'core'
+  const RED = await startNodeRed({ root: isOurs ? root : undefined, flow: [] })
   const running = new Promise((resolve) => RED.events.once('flows:started', resolve))
-  const flow = (contestant === 'ours' ? ourFlow : coreFlow)(cell, url, tls)
+  const flow = (isOurs ? ourFlow : coreFlow)(cell, url, tls)
   await RED.runtime.flows.setFlows({ flows: { flows: deployed(flow) }, deploymentType: 'full' })
   await running
   const waiting = new Map()
@@ -73,102 +81,112 @@ const TLS_CONFIG = {
   ...{ certname: '', keyname: '', caname: '', servername: '', alpnprotocol: '', verifyservercert: true },
 }
 
+const text = (name, value) => ({ [name]: value, [`${name}Type`]: 'str' })
+const dataModelNode = (type) => ({
+  ...{ type, version: 1, ...text('destination', 'af394f14-b34a-464f-8d24-895f370af4c9') },
+  ...{ ...text('patientId', 'bench'), ...text('typeOfPatientId', 'MR') },
+  ...{ ...text('documentType', 'Bench'), ...text('documentId', 'bench-1'), ...text('providerId', '1') },
+})
+const fhirNode = (type) => ({
+  ...{ type, version: 2, ...text('destination', 'bench') },
+  ...{ ...text('patientId', 'bench'), ...text('patientIdSystem', 'urn:redox:bench:MR') },
+})
+const resultNode = (operation) => ({
+  ...{ ...fhirNode('redox-fhir-result'), operation },
+  ...{ ...text('code', '11502-2'), ...text('codeSystem', 'http://loinc.org') },
+})
+const OUR_NODES = {
+  note: dataModelNode('redox-datamodel-note'),
+  media: dataModelNode('redox-datamodel-media'),
+  report: resultNode('DiagnosticReport/$diagnosticreport-create'),
+  observation: resultNode('Observation/$observation-create'),
+  document: fhirNode('redox-fhir-document'),
+}
+
 function ourFlow(cell, url, tls) {
   const { privateKey } = require('node:crypto').generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   })
-  const text = (name, value) => ({ [name]: value, [`${name}Type`]: 'str' })
   const source =
     cell.from === 'disk'
       ? { fileFrom: 'path', file: 'filename', fileType: 'msg' }
       : { fileFrom: 'message', file: 'payload', fileType: 'msg', filename: 'filename', filenameType: 'msg' }
-  const node =
-    cell.way === 'upload'
-      ? { type: 'redox-upload', api: 'datamodel' }
-      : {
-          ...{ type: 'redox-datamodel-note', way: 'embed', ...text('typeOfPatientId', 'MR') },
-          ...{
-            ...text('destination', 'af394f14-b34a-464f-8d24-895f370af4c9'),
-            ...text('patientId', 'bench'),
-          },
-          ...{
-            ...text('documentType', 'Bench'),
-            ...text('documentId', 'bench-1'),
-            ...text('providerId', '1'),
-          },
-        }
   return [
     { id: 'tab', type: 'tab' },
     ...(tls ? [TLS_CONFIG] : []),
     {
       ...{ id: 'config', type: 'redox-config', environment: 'Development', clientId: 'a', keyId: 'b' },
-      ...{ apiBase: url, blobUploadUrl: `${url}/upload`, dataModelEmbedMb: '20', folders: os.tmpdir() },
-      ...{ waiting: '10000', waitingMb: '1000' },
+      ...{ apiBase: url, blobUploadUrl: `${url}/upload`, fhirBase: `${url}/fhir/R4`, dataModelEmbedMb: '20' },
+      ...{ folders: os.tmpdir(), waiting: '10000', waitingMb: '1000' },
       ...{
         sendsAtOnce: String(cell.sendsAtOnce ?? cell.inFlight),
         tls: tls ? 'tls' : '',
         credentials: { privateKey },
       },
     },
-    { id: 'entry', z: 'tab', connection: 'config', version: 1, ...source, ...node, wires: [['end']] },
+    {
+      ...{ id: 'entry', z: 'tab', connection: 'config', way: cell.way, wires: [['end']] },
+      ...{ ...source, ...OUR_NODES[cell.kind] },
+    },
     ...END,
   ]
 }
 
-const BOUNDARY = 'bench-boundary'
-const EMBED = `
-msg.payload = JSON.stringify({
-  Meta: { DataModel: 'Notes', EventType: 'New', EventDateTime: new Date().toISOString(), Test: true,
-    Destinations: [{ ID: 'af394f14-b34a-464f-8d24-895f370af4c9' }] },
-  Patient: { Identifiers: [{ ID: 'bench', IDType: 'MR' }] },
-  Note: { DocumentType: 'Bench', DocumentID: 'bench-1', Provider: { ID: '1' }, FileName: 'scan.pdf', FileType: 'PDF',
-    ContentType: 'Base64 Encoded', FileContents: msg.payload.toString('base64') },
-})
-msg.headers = { 'content-type': 'application/json', authorization: 'Bearer bench' }
-return msg`
-const UPLOAD = `
-const head = '--${BOUNDARY}\\r\\nContent-Disposition: form-data; name="file"; filename="scan.pdf"\\r\\nContent-Type: application/pdf\\r\\n\\r\\n'
-msg.payload = Buffer.concat([Buffer.from(head), msg.payload, Buffer.from('\\r\\n--${BOUNDARY}--\\r\\n')])
-msg.headers = { 'content-type': 'multipart/form-data; boundary=${BOUNDARY}', authorization: 'Bearer bench' }
-return msg`
+// ---- What a user would build of core nodes: one function and one request to embed; to upload, one of each, then a
+// function that takes the reference from the answer, and the request that sends the message.
+
+const headersText = (contentType) =>
+  `msg.headers = ${JSON.stringify({ 'content-type': contentType, authorization: 'Bearer bench' })}`
+
+const functions = {
+  embed: ({ build, type, contentType }) => `
+const build = ${build}
+msg.payload = JSON.stringify(build(msg.payload.toString('base64'), 'data', '${type}'))
+${headersText(contentType)}
+return msg`,
+  multipart: () => `
+const head = Buffer.from(${JSON.stringify(MULTIPART.head)})
+const tail = Buffer.from(${JSON.stringify(MULTIPART.tail)})
+msg.payload = Buffer.concat([head, msg.payload, tail])
+${headersText(MULTIPART.type)}
+return msg`,
+  // The bytes are the body.
+  binary: () => `${headersText('application/pdf')}
+return msg`,
+  message: ({ build, type, contentType, isFhir }) => `
+const build = ${build}
+if (msg.statusCode !== 201) throw new Error('The upload was answered with ' + msg.statusCode)
+msg.payload = JSON.stringify(build(${isFhir ? 'msg.headers.location' : 'msg.payload.URI'}, 'url', '${type}'))
+${headersText(contentType)}
+return msg`,
+}
 
 function coreFlow(cell, url, tls) {
-  const target = `${url}${cell.way === 'embed' ? '/endpoint' : '/upload'}`
-  const isDisk = cell.from === 'disk'
+  const message = MESSAGES[cell.kind]
+  const send = [functionNode('embed', message), requestNode(`${url}${message.path}`, tls)]
+  const upload = [
+    functionNode(message.isFhir ? 'binary' : 'multipart', message),
+    requestNode(`${url}${message.upload}`, tls),
+    functionNode('message', message),
+    requestNode(`${url}${message.path}`, tls),
+  ]
+  const nodes = [...(cell.from === 'disk' ? [FILE_IN] : []), ...(cell.way === 'embed' ? send : upload)]
   return [
     { id: 'tab', type: 'tab' },
     ...(tls ? [TLS_CONFIG] : []),
-    ...(isDisk
-      ? [
-          {
-            id: 'entry',
-            z: 'tab',
-            type: 'file in',
-            filename: 'filename',
-            filenameType: 'msg',
-            format: '',
-            wires: [['build']],
-          },
-        ]
-      : []),
-    {
-      ...{ id: isDisk ? 'build' : 'entry', z: 'tab', type: 'function', outputs: 1 },
-      ...{ func: cell.way === 'embed' ? EMBED : UPLOAD, wires: [['http']] },
-    },
-    {
-      ...{
-        id: 'http',
-        z: 'tab',
-        type: 'http request',
-        method: 'POST',
-        ret: 'obj',
-        url: target,
-        persist: true,
-      },
-      ...{ tls: tls ? 'tls' : '', headers: [], wires: [['end']] },
-    },
+    ...nodes.map((node, at) => ({
+      ...{ ...node, id: at === 0 ? 'entry' : `node${at}`, z: 'tab' },
+      wires: [[at === nodes.length - 1 ? 'end' : `node${at + 1}`]],
+    })),
     ...END,
   ]
 }
+
+const FILE_IN = { type: 'file in', filename: 'filename', filenameType: 'msg', format: '' }
+const functionNode = (name, message) => ({ type: 'function', outputs: 1, func: functions[name](message) })
+const requestNode = (target, tls) => ({
+  ...{ type: 'http request', method: 'POST', ret: 'obj', url: target, persist: true },
+  ...{ tls: tls ? 'tls' : '', headers: [] },
+})

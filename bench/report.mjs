@@ -1,5 +1,14 @@
 // Which goals are met, and the tables that tell it.
-import { CONTESTANTS, CROWD_GOALS, GOALS, nameOf, SAME_GROWTH, START_UP, TLS_GOALS } from './cells.mjs'
+import {
+  CONTESTANTS,
+  CROWD_GOALS,
+  FIRST_MS,
+  GOALS,
+  nameOf,
+  SAME_GROWTH,
+  START_UP,
+  TLS_GOALS,
+} from './cells.mjs'
 
 export const COLUMNS = {
   perSecond: 'messages/s',
@@ -11,12 +20,13 @@ export const COLUMNS = {
   connections: 'connections',
 }
 
-/** @param results rows of `{ cell, ours, core, raw, lean }` */
-export function goalsOf({ tls, rows, crowds, startUp }) {
+/** @param results rows of `{ cell }` with the figures of each contestant */
+export function goalsOf({ tls, rows, crowds, first = [], startUp }) {
   return [
     ...rows.flatMap((row) => (tls ? TLS_GOALS : GOALS).filter(isFor(row.cell)).flatMap(judgedIn(row))),
     ...crowds.flatMap((row) => judgedIn(row)({ goals: CROWD_GOALS })),
     ...sameGrowth(rows),
+    ...first.map(firstGoal),
     ...(startUp ? startUpGoals(startUp) : []),
   ]
 }
@@ -53,6 +63,11 @@ function sameGrowth(rows) {
   return [{ cell: names.join('; '), ...atMost('growth MB, difference', spread, SAME_GROWTH.withinMb) }]
 }
 
+const firstGoal = ({ cell, firstMs, lastMs }) => ({
+  cell: nameOf(cell),
+  ...atMost('first message after a deploy, ms more than the tenth', firstMs - lastMs, FIRST_MS),
+})
+
 function startUpGoals({ added }) {
   return [
     { cell: 'start, no node used', ...atMost('ms', added.none.ms, START_UP.ms) },
@@ -62,7 +77,7 @@ function startUpGoals({ added }) {
 
 // ---- Markdown -------------------------------------------------------------------------------------------
 
-export function markdown({ versions, command, rows, crowds, curves, startUp }, goals) {
+export function markdown({ versions, command, rows, crowds, curves, first, startUp, goals }) {
   const missed = goals.filter(({ isMet }) => !isMet)
   const parts = [
     `\`${command}\`: ${Object.entries(versions)
@@ -72,8 +87,16 @@ export function markdown({ versions, command, rows, crowds, curves, startUp }, g
   if (rows.length > 0) parts.push(table(['cell', 'who', ...Object.values(COLUMNS)], rows.flatMap(costs)))
   if (crowds.length > 0)
     parts.push('Ours alone:', table(['cell', 'who', ...Object.values(COLUMNS)], crowds.flatMap(costs)))
-  if (rows.length > 0) parts.push('Ours, as multiples:', table(RATIOS, rows.map(ratios)))
+  if (rows.length > 0) parts.push('Ours, as multiples:', table(RATIOS, rows.map(ratios)), worst(rows))
   if (curves) parts.push('How the cost grows (ours):', ...Object.values(curves).map(curveTable))
+  if (first)
+    parts.push(
+      'After a deploy (ours):',
+      table(
+        ['cell', 'first message ms', 'tenth ms'],
+        first.map(({ cell, firstMs, lastMs }) => [nameOf(cell), number(firstMs), number(lastMs)]),
+      ),
+    )
   if (startUp) parts.push(`What the package adds to the start of Node-RED:`, startUpTable(startUp))
   parts.push(`${goals.length - missed.length} of ${goals.length} goals met.`)
   parts.push(table(['', 'cell', 'what', 'is', 'goal', 'by'], goals.map(verdict)))
@@ -95,16 +118,20 @@ const costs = ({ cell, ...by }) =>
 
 const RATIOS = [
   ...['cell', 'CPU × core', 'rate × core', 'peak × core', 'delay max × core'],
-  ...['CPU × lean', 'CPU × raw', 'rate × raw'],
+  ...['CPU × raw', 'CPU × lean', 'CPU × lean + sha256'],
 ]
 
-const ratios = ({ cell, ours, core, raw, lean }) => [
+const ratios = ({ cell, ours, core, ...limits }) => [
   nameOf(cell),
   ...['cpuMs', 'perSecond', 'peakMb', 'delayMaxMs'].map((column) => number(ours[column] / core[column])),
-  number(ours.cpuMs / lean.cpuMs),
-  number(ours.cpuMs / raw.cpuMs),
-  number(ours.perSecond / raw.perSecond),
+  ...['raw', 'lean', 'lean + sha256'].map((limit) => number(ours.cpuMs / limits[limit].cpuMs)),
 ]
+
+function worst(rows) {
+  const found = rows.map(({ cell, ours, core }) => ({ cell, cpu: ours.cpuMs / core.cpuMs }))
+  const { cell, cpu } = found.reduce((most, one) => (one.cpu > most.cpu ? one : most))
+  return `Worst beside the core nodes: ${nameOf(cell)}, ${number(cpu)} × their CPU.`
+}
 
 const curveTable = (rows) =>
   table(

@@ -1,42 +1,87 @@
 // What all contestants send to: a process of its own, that takes everything and verifies it, and does nothing else.
-// Not the sandbox, which checks too much to be fast.
+// Not the sandbox, which checks too much to be fast. It answers as Redox does: see answers.mjs.
 import { createHash } from 'node:crypto'
 import { createServer as createHttp } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { binaryUpload, blobUpload, dataModelMessage, fhirMessage, token } from './answers.mjs'
 
 const { tls, latency } = JSON.parse(process.argv[2])
 const TLS = path.join(import.meta.dirname, '../test/fixtures/tls')
 
-let expected = { content: Buffer.alloc(0), sha256: '' }
+let expected = { way: '', content: Buffer.alloc(0), sha256: '' }
 let seen = newSeen()
+/** What was uploaded and is in no message yet. */
+let uploaded = new Set()
 function newSeen() {
-  return { count: 0, wrong: 0, bytes: 0, connections: 0 }
+  return { messages: 0, uploads: 0, wrong: 0, connections: 0 }
 }
 
-const answers = {
-  '/v2/auth/token': () => ({ access_token: 'bench', token_type: 'Bearer', expires_in: 3600 }),
-  '/upload': () => ({ URI: `https://blob.example/${seen.count}` }),
-  '/endpoint': () => ({ Meta: { Logs: [{ ID: '3f8a1f6e-2e34-4c53-9f3f-2a3a7a3a9f10' }] } }),
+const BINARY = '/fhir/R4/redox/Development/Binary'
+const OPERATION = /^\/fhir\/R4\/[\w-]+\/Development\/(\w+)\/\$[\w-]+$/
+
+const UPLOADS = {
+  '/upload': { mark: '\r\n\r\n', answer: () => blobUpload(seen.uploads) },
+  [BINARY]: {
+    mark: '',
+    answer: ({ headers }) =>
+      binaryUpload(seen.uploads, `${tls ? 'https' : 'http'}://${headers.host}${BINARY}`),
+  },
 }
 
 async function handle(request, response) {
-  const file = new FileInBody(request.url === '/endpoint' ? '"FileContents":"' : '\r\n\r\n')
-  for await (const chunk of request) file.add(chunk)
-  if (request.url !== '/v2/auth/token') {
-    seen.count++
-    seen.bytes += file.bodyLength
-    if (!file.isAsExpected(Number(request.headers['content-length']))) seen.wrong++
-  }
+  const { status, headers, body } = await answerTo(request)
   if (latency > 0) await sleep(latency)
-  const body = JSON.stringify(answers[request.url]())
-  response.writeHead(request.url === '/upload' ? 201 : 200, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-  })
+  response.writeHead(status, headers)
   response.end(body)
+}
+
+async function answerTo(request) {
+  if (request.url === '/v2/auth/token') return (await textOf(request), token())
+  const upload = UPLOADS[request.url]
+  if (upload !== undefined) return takeUpload(request, upload)
+  const type = request.url === '/endpoint' ? undefined : OPERATION.exec(request.url)[1]
+  const meta = await takeMessage(request, type === undefined ? '"FileContents":"' : '"data":"')
+  const number = seen.messages++
+  return type === undefined ? dataModelMessage(number, meta) : fhirMessage(number, type)
+}
+
+async function takeUpload(request, { mark, answer }) {
+  await takeFile(request, mark)
+  const { uri, ...answered } = answer(request)
+  seen.uploads++
+  uploaded.add(uri)
+  return answered
+}
+
+/** @returns what the answer repeats of the message */
+async function takeMessage(request, mark) {
+  if (expected.way === 'embed') return metaOf((await takeFile(request, mark)).start)
+  const text = await textOf(request)
+  const uri = [...text.matchAll(/"(https?:[^"]+)"/g)].find(([, one]) => uploaded.has(one))?.[1]
+  if (uri === undefined || Buffer.byteLength(text) !== Number(request.headers['content-length'])) seen.wrong++
+  else uploaded.delete(uri)
+  return metaOf(text)
+}
+
+const metaOf = (text) => ({
+  DataModel: /"DataModel":"(\w+)"/.exec(text)?.[1],
+  EventType: /"EventType":"(\w+)"/.exec(text)?.[1],
+})
+
+async function textOf(request) {
+  const chunks = []
+  for await (const chunk of request) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+async function takeFile(request, mark) {
+  const file = new FileInBody(mark)
+  for await (const chunk of request) file.add(chunk)
+  if (!file.isAsExpected(Number(request.headers['content-length']))) seen.wrong++
+  return file
 }
 
 // Bytes are compared in each message, which takes a tenth of the time that sha256 takes: else the server would be what
@@ -46,12 +91,14 @@ const SHA256_EVERY = 10
 /** The file in a body, judged while it comes: the base64 text where it is embedded, the bytes otherwise. */
 class FileInBody {
   bodyLength = 0
+  /** what stands before the file */
+  start = ''
   #mark
   #head = Buffer.alloc(0)
   /** of the file */
   #position
   #isSame = true
-  #hash = seen.count % SHA256_EVERY === 0 ? createHash('sha256') : undefined
+  #hash = (seen.messages + seen.uploads) % SHA256_EVERY === 0 ? createHash('sha256') : undefined
 
   /** @param mark what stands before the file */
   constructor(mark) {
@@ -65,6 +112,7 @@ class FileInBody {
     const at = this.#head.indexOf(this.#mark)
     if (at < 0) return
     this.#position = 0
+    this.start = this.#head.latin1Slice(0, at)
     this.#compare(this.#head.subarray(at + this.#mark.length))
   }
 
@@ -85,7 +133,7 @@ class FileInBody {
 function expectedOf({ way, path: file }) {
   const bytes = readFileSync(file)
   const content = way === 'embed' ? Buffer.from(bytes.toString('base64')) : bytes
-  return { content, sha256: createHash('sha256').update(content).digest('hex') }
+  return { way, content, sha256: createHash('sha256').update(content).digest('hex') }
 }
 
 const pem = (file) => readFileSync(path.join(TLS, file))
@@ -100,8 +148,9 @@ process.on('message', (message) => {
   if (message.expect !== undefined) {
     expected = expectedOf(message.expect)
     seen = newSeen()
+    uploaded = new Set()
     process.send({ ready: true })
-  } else process.send({ seen })
+  } else process.send({ seen: { ...seen, unused: uploaded.size } })
 })
 
 process.on('disconnect', () => process.exit())

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { deployed, startNodeRed } from './node-red.mjs'
+import { deployed, ROOT, startNodeRed } from './node-red.mjs'
 
 const TYPES = [
   ...['redox-upload', 'redox-fhir-result', 'redox-fhir-document'],
@@ -35,7 +35,7 @@ async function measure(kind) {
     kind === 'all'
       ? TYPES.map((type) => ({ id: type, type, z: 'tab', connection: 'config', wires: [[]] }))
       : []
-  await startNodeRed({ withPackage: kind !== 'alone', withEditor: true, flow: flowOf(nodes) })
+  await startNodeRed({ root: kind === 'alone' ? undefined : ROOT, withEditor: true, flow: flowOf(nodes) })
   const ms = process.uptime() * 1000
   // What is loaded with the first node has come by then.
   await new Promise((resolve) => setTimeout(resolve, 1000))
