@@ -4,17 +4,22 @@
 //   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here; of a plugin, plugins/lib/…
 //   <!-- include: help/way -->              nodes/lib/help/way.html; in a help text in German, nodes/lib/help/de/way.html
 //   <!-- field: NAME icon=tag when=X=Y -->   a row of a dialog (scripts/lib/rows.mjs)
+//   <!-- rows: NAME NAME -->                 rows of the node's table of fields; without names, all others
 //   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint
+//
+// A node that has a table of fields (nodes/<type>/fields.ts) and no dialog of its own has that of all send nodes.
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runInNewContext } from 'node:vm'
 import { rows } from './lib/rows.mjs'
+import { defaultsOf, helpOf, rowsOf } from './lib/table.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = path.join(root, 'dist')
-const DIRECTIVE = new RegExp(`(<!-- (?:include|fields|${Object.keys(rows).join('|')})(?:: [^>]*?)? -->)`)
+const DIRECTIVE = new RegExp(`(<!-- (?:include|fields|rows|${Object.keys(rows).join('|')})(?:: [^>]*?)? -->)`)
 const CONFIG = 'redox-config'
 const DEFAULT_LANGUAGE = 'en-US'
 const texts = await textsOf(DEFAULT_LANGUAGE)
@@ -27,8 +32,8 @@ const rules = await editorRules()
 
 for (const from of ['nodes', 'plugins'])
   for (const type of await readdir(path.join(root, from))) {
-    if (!existsSync(path.join(root, from, type, `${type}.html`))) continue
-    const set = { from, type }
+    if (!existsSync(path.join(root, from, type, 'locales'))) continue
+    const set = { from, type, table: tableOf(from, type) }
     await expand(set, `${type}.html`)
     for (const language of await readdir(path.join(root, from, type, 'locales'))) {
       const folder = path.join('locales', language)
@@ -48,11 +53,23 @@ async function copyIcon(type) {
 async function expand(set, file) {
   const { from, type } = set
   const to = path.join(dist, from, type, file)
-  const source = await readFile(path.join(root, from, type, file), 'utf8')
   await mkdir(path.dirname(to), { recursive: true })
-  const html = await directives(set, source)
+  const html = await directives(set, await sourceOf(set, file))
   assertRulesExist(path.join(from, type, file), html)
   await writeFile(to, html)
+}
+
+/** The file of the node or plugin itself; a node with a table alone has the dialog of all send nodes. */
+async function sourceOf({ from, type, table }, file) {
+  const own = path.join(root, from, type, file)
+  if (!table || existsSync(own)) return readFile(own, 'utf8')
+  const common = await readFile(path.join(root, from, 'lib/dialog/sender.html'), 'utf8')
+  return common.replaceAll('TYPE', type).replace("'DEFAULTS'", () => defaultsOf(table))
+}
+
+function tableOf(from, type) {
+  const file = path.join(dist, from, type, 'fields.js')
+  return existsSync(file) ? createRequire(import.meta.url)(file).fields : undefined
 }
 
 async function textsOf(language) {
@@ -87,9 +104,18 @@ async function directive(set, part) {
   const [, kind, words = ''] = /^<!-- (\w+)(?:: (.*))? -->$/.exec(part) ?? []
   if (kind === 'include') return included(set, words)
   if (kind === 'fields') return fieldList(set)
+  if (kind === 'rows') return tableRows(set, words)
   if (rows[kind] === undefined) return part
   const [name, ...options] = words.split(/\s+/)
   return rows[kind](name, Object.fromEntries(options.map(splitOnce)), prefixOf(set), texts)
+}
+
+function tableRows(set, words) {
+  const wanted = words.split(' ').filter((name) => name !== '')
+  const isIn = ({ name }) => (wanted.length > 0 ? wanted.includes(name) : !set.placed?.includes(name))
+  const chosen = set.table.fields.filter(isIn)
+  set.placed = [...(set.placed ?? []), ...chosen.map(({ name }) => name)]
+  return rowsOf(chosen, prefixOf(set), texts)
 }
 
 function prefixOf({ type }) {
@@ -110,6 +136,7 @@ function splitOnce(option) {
 async function fieldList(set) {
   const { from, type, language } = set
   const kinds = KINDS[language]
+  if (set.table) return helpOf(set.table.fields, await textsOf(language), kinds)
   const { label: labels, hint: hints } = await textsOf(language)
   const dialog = await directives(set, await readFile(path.join(root, from, type, `${type}.html`), 'utf8'))
   const found = [...dialog.matchAll(/<div class="form-row"[^]*?\n<\/div>/g)].map(([row]) => ({

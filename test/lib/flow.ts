@@ -53,8 +53,9 @@ const loadCore = createRequire(require.resolve('node-red'))
 const CORE = ['network/05-tls', 'network/06-httpproxy', 'function/10-function', 'common/60-link'].map(
   (name): unknown => loadCore(`@node-red/nodes/core/${name}.js`),
 )
-const NODES = path.join(__dirname, '../../../nodes')
-const source = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
+const NODES = path.join(__dirname, '../../nodes')
+/** As it is built. */
+const built = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
 
 export type Settings = Record<string, unknown>
 // What tests read out of messages and answers is whatever they say is there.
@@ -100,7 +101,7 @@ export function defaultsOf(type: string): Settings {
     defaults = definition.defaults
   }
   const [, script] = /<script type="text\/javascript">([\s\S]*?)<\/script>/.exec(
-    source(`${type}/${type}.html`),
+    built(`${type}/${type}.html`),
   )!
   runInNewContext(script!, {
     RED: { nodes: { registerType } },
@@ -111,7 +112,7 @@ export function defaultsOf(type: string): Settings {
 }
 
 const STATUS = '@ehr-flows/node-red-redox/redox-config:redox.status.'
-const catalogue = JSON.parse(source('redox-config/locales/en-US/redox-config.json')) as Message
+const catalogue = JSON.parse(built('redox-config/locales/en-US/redox-config.json')) as Message
 
 /** The test helper's own `RED._` gives back the key; a status is only worth a test in words. */
 function translate(key: string, values: Record<string, string | number> = {}): string {

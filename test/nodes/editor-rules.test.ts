@@ -54,7 +54,7 @@ describe('rules of the dialogs', () => {
   it('exist, wherever a dialog names one', () => {
     const folders = readdirSync(path.join(ROOT, 'nodes')).filter((name) => name.startsWith('redox-'))
     const named = folders.flatMap((set) => {
-      const html = readFileSync(path.join(ROOT, 'nodes', set, `${set}.html`), 'utf8')
+      const html = readFileSync(path.join(ROOT, 'dist/nodes', set, `${set}.html`), 'utf8')
       const lists = [...html.matchAll(/RedoxValidators\.valid\([^[\])]*\[([^\]]*)\]/g)]
       return lists.flatMap(([, list]) => [...list!.matchAll(/'(\w+)'/g)].map(([, name]) => name!))
     })
@@ -69,7 +69,7 @@ describe('rules of the dialogs', () => {
   it('that do not exist let the build fail, with the dialog and the property that ask for them', () => {
     const copy = mkdtempSync(path.join(tmpdir(), 'redox-rules-'))
     try {
-      for (const folder of ['nodes', 'plugins', 'resources', 'scripts', 'icons'])
+      for (const folder of ['dist/nodes', 'nodes', 'plugins', 'resources', 'scripts', 'icons'])
         cpSync(path.join(ROOT, folder), path.join(copy, folder), { recursive: true })
       const dialog = path.join(copy, DIALOG)
       writeFileSync(dialog, readFileSync(dialog, 'utf8').replace("['json']", "['jason']"))

@@ -1,0 +1,97 @@
+/** The file of a message: where it is, and what it is called. */
+import type { Condition, Field, Target } from './types'
+
+/** Redox's names of file types that senders use (data model docs: `FileType`). */
+const FILE_TYPES = ['PDF', 'JPG', 'PNG', 'TIFF', 'GIF', 'TEXT', 'RTF', 'XML', 'DOCX', 'DCM'] as const
+
+const MIME_TYPES = [
+  'application/pdf',
+  'image/jpeg',
+  'image/png',
+  'image/tiff',
+  'text/plain',
+  'application/rtf',
+] as const
+
+const WITH_FILE = { fileFrom: ['message', 'path'] } as const
+
+/** Where the file is. @param when the message has a file at all; @param places of the message that hold it */
+export const fileRows = <const W extends Condition>(when: W, problemsAt: readonly string[] = []) =>
+  [
+    {
+      name: 'fileFrom',
+      kind: 'choice',
+      icon: 'folder-open',
+      options: ['message', 'path', 'none'],
+      when,
+      checks: ['allowedFolder'],
+    },
+    fileRow({ ...when, ...WITH_FILE }, problemsAt),
+  ] as const satisfies readonly Field[]
+
+export const fileRow = <const W extends Condition>(when: W, problemsAt: readonly string[] = []) =>
+  ({
+    name: 'file',
+    kind: 'typed',
+    icon: 'file-o',
+    types: ['msg', 'flow', 'global', 'jsonata', 'str', 'env'],
+    value: 'payload',
+    valueType: 'msg',
+    when,
+    checks: ['needed'],
+    problemsAt,
+  }) as const satisfies Field
+
+/** What the file is called. @param target what it fills when there is no file */
+export const filename = <const W extends Condition>(when: W, target: Target = {}) =>
+  ({
+    name: 'filename',
+    kind: 'typed',
+    icon: 'font',
+    value: 'filename',
+    valueType: 'msg',
+    when,
+    sample: 'sample.pdf',
+    detected: true,
+    ...target,
+  }) as const satisfies Field
+
+export const contentType = <const W extends Condition>(when: W) =>
+  ({
+    name: 'contentType',
+    kind: 'typed',
+    icon: 'file-code-o',
+    when,
+    suggest: MIME_TYPES,
+    sample: null,
+    detected: true,
+  }) as const satisfies Field
+
+export const redoxFileType = <const W extends Condition>(
+  when: W,
+  target: Target = {},
+  problemsAt: readonly string[] = [],
+) =>
+  ({
+    name: 'redoxFileType',
+    kind: 'typed',
+    icon: 'file-code-o',
+    when,
+    suggest: FILE_TYPES,
+    sample: null,
+    detected: true,
+    problemsAt,
+    ...target,
+  }) as const satisfies Field
+
+/** Embedded or uploaded. */
+export const way = <const W extends Condition>(when: W) =>
+  ({
+    name: 'way',
+    kind: 'choice',
+    icon: 'road',
+    options: ['auto', 'embed', 'upload'],
+    when: { ...when, ...WITH_FILE },
+  }) as const satisfies Field
+
+export { WITH_FILE }

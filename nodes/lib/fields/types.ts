@@ -1,0 +1,149 @@
+/**
+ * The fields of a node type, as data: the build writes the published dialog and the help's list from them, the editor
+ * checks and suggests by them, and the runtime fills messages by them. No imports of Node: the browser loads this, too.
+ */
+import type { Setter } from '../../../src/message/setters'
+
+/** Types of a typed input. `content` and `environment` are our own: see resources of the editor. */
+export type InputType =
+  'msg' | 'flow' | 'global' | 'str' | 'json' | 'jsonata' | 'env' | 'content' | 'environment'
+
+/** Checks of the dialogs, by name; the editor has a function for each. The first that fails speaks. */
+export const CHECKS = [
+  'needed',
+  'required',
+  'madeOfFile',
+  'slug',
+  'destinationId',
+  'uuid',
+  'date',
+  'dateTime',
+  'gender',
+  'status',
+  'documentStatus',
+  'noteContentType',
+  'json',
+  'amount',
+  'url',
+  'limits',
+  'faultPlan',
+  'allowedFolder',
+] as const
+
+export type Check = (typeof CHECKS)[number]
+
+/** True when each of the named choices has one of the values. Without any name it is always true. */
+export type Condition = Readonly<Record<string, readonly string[]>>
+
+interface AnyField {
+  /** of the saved property, of its input in the dialog, and of its label, hint and example in the catalogue */
+  name: string
+  /** of Font Awesome, without `fa-` */
+  icon: string
+  /** the part of the dialog that it stands in; the first rows stand in none */
+  section?: string
+  /** key of its hint, when that is not its name */
+  hint?: string
+  /** The row is shown, checked and sent only then. */
+  when?: Condition
+  checks?: readonly Check[]
+  /** Its checks count only then, although it is shown in any case. */
+  checksWhen?: Condition
+  /** other places of a message whose problems are problems of this field, as paths without indexes */
+  problemsAt?: readonly string[]
+}
+
+/** The place of a message that a typed input fills. */
+export interface Target {
+  path?: string
+  /** instead of a path, for what identifies an element of a list, or belongs to such an element */
+  set?: Setter
+  /** filled only together with that other field: a type without its ID says nothing */
+  with?: string
+  /** filled only when the message has no file, which brings its own name and type */
+  withoutFile?: true
+}
+
+/** A typed input: two properties, `name` and `nameType`. */
+export interface TypedField extends AnyField, Target {
+  kind: 'typed'
+  types?: readonly InputType[]
+  /** of a new node */
+  value?: string
+  valueType?: InputType
+  /** offered, never forced */
+  suggest?: readonly string[]
+  /** what the preview takes for a value of the message: `null` for none, without it a text with the name */
+  sample?: unknown
+  /** Without it the file itself says it: a message that lacks it lacks nothing. */
+  detected?: true
+}
+
+/** A list; the first option is that of a new node. */
+export interface ChoiceField extends AnyField {
+  kind: 'choice'
+  options: readonly [string, ...string[]]
+  /** The options are Redox's own words, and are not translated. */
+  literal?: true
+}
+
+export interface TextField extends AnyField {
+  kind: 'text'
+}
+
+/** A reference to a config node. */
+export interface NodeField extends AnyField {
+  kind: 'node'
+  type: string
+  required: boolean
+  /** The connection has to suit the FHIR API; with a condition only then. */
+  fhir?: true | Condition
+}
+
+export type Field = TypedField | ChoiceField | TextField | NodeField
+
+/** All that is known of a node type's properties. */
+export interface Table {
+  type: string
+  /** of the saved properties, see the migrations */
+  version: number
+  /** in the order of the dialog */
+  fields: readonly Field[]
+}
+
+// ---- What must not compile -----------------------------------------------------------------------------
+
+type NameIn<F extends readonly Field[]> = F[number]['name']
+
+/** The conditions that a table can decide: by its lists, and by the types of its typed inputs. */
+export type ConditionOf<F extends readonly Field[]> = {
+  readonly [C in Extract<F[number], ChoiceField> as C['name']]?: readonly C['options'][number][]
+}
+
+/** No condition may name anything else, and none of its values may be another than the options. */
+type Decidable<W, C> = C & { readonly [Unknown in Exclude<keyof W, keyof C>]: never }
+
+type CheckedField<One, F extends readonly Field[]> = (One extends { when: infer W }
+  ? { when: Decidable<W, ConditionOf<F>> }
+  : unknown) &
+  (One extends { checksWhen: infer W } ? { checksWhen: Decidable<W, ConditionOf<F>> } : unknown) &
+  (One extends { fhir: infer W } ? { fhir: W extends true ? true : Decidable<W, ConditionOf<F>> } : unknown) &
+  (One extends { with: string } ? { with: NameIn<F> } : unknown)
+
+type Checked<F extends readonly Field[]> = { readonly [I in keyof F]: CheckedField<F[I], F> }
+
+/** A table whose conditions and companions exist, or it does not compile. */
+export const table = <const F extends readonly Field[]>(
+  type: string,
+  version: number,
+  fields: F & Checked<F>,
+): Table & { fields: F } => ({ type, version, fields })
+
+/** Fields of one section of the dialog. */
+export const section = <const S extends string, const F extends readonly Field[]>(
+  name: S,
+  fields: F,
+): { readonly [I in keyof F]: F[I] & { section: S } } =>
+  fields.map((one) => ({ ...one, section: name })) as unknown as {
+    readonly [I in keyof F]: F[I] & { section: S }
+  }

@@ -1,0 +1,34 @@
+/**
+ * Values that belong to an element of a list, by name. Which element of the data it is, is decided when a message is
+ * built: the identifier of the same type, the order with the same ID, see {@link Choice}. The index counts the elements
+ * that a form describes, of which there is one in each list.
+ */
+export const SETTERS = {
+  // Data Model
+  patientIdentifier: 'Patient.Identifiers[0].ID',
+  patientIdentifierType: 'Patient.Identifiers[0].IDType',
+  orderId: 'Orders[0].ID',
+  fillerOrderId: 'Orders[0].ApplicationOrderID',
+  orderStatus: 'Orders[0].Status',
+  orderResultsStatus: 'Orders[0].ResultsStatus',
+  resultCode: 'Orders[0].Results[0].Code',
+  resultCodeset: 'Orders[0].Results[0].Codeset',
+  resultDescription: 'Orders[0].Results[0].Description',
+  resultStatus: 'Orders[0].Results[0].Status',
+  // FHIR; `main` is the resource that an operation is about
+  identifierOfPatient: 'Patient.identifier[0].value',
+  identifierSystemOfPatient: 'Patient.identifier[0].system',
+  familyName: 'Patient.name[0].family',
+  givenName: 'Patient.name[0].given[0]',
+  code: 'main.code.coding[0].code',
+  codeSystem: 'main.code.coding[0].system',
+  codeDisplay: 'main.code.coding[0].display',
+  typeCode: 'main.type.coding[0].code',
+  typeSystem: 'main.type.coding[0].system',
+  typeDisplay: 'main.type.coding[0].display',
+  categoryCode: 'main.category[0].coding[0].code',
+  identifier: 'main.identifier[0].value',
+  identifierSystem: 'main.identifier[0].system',
+} as const
+
+export type Setter = keyof typeof SETTERS

@@ -1,0 +1,49 @@
+/** What must not compile: each `@ts-expect-error` is an error by itself when its line compiles. */
+import assert from 'node:assert/strict'
+import { fileRows } from '../../../nodes/lib/fields/file'
+import { section, table, type Field } from '../../../nodes/lib/fields/types'
+
+const EVENT = { name: 'event', kind: 'choice', icon: 'list', options: ['New', 'Delete'] } as const
+const typed = { name: 'id', kind: 'typed', icon: 'tag' } as const
+
+describe('a table of fields', () => {
+  it('compiles with checks, conditions and companions that exist', () => {
+    const { fields } = table('good', 1, [
+      EVENT,
+      { ...typed, when: { event: ['New'] }, checks: ['required'], path: 'Note.ID' },
+      ...section('file', fileRows({ event: ['New', 'Delete'] })),
+      { ...typed, name: 'idType', with: 'id', checksWhen: { event: ['Delete'], fileFrom: ['path'] } },
+    ])
+    assert.deepEqual(
+      fields.map(({ name }) => name),
+      ['event', 'id', 'fileFrom', 'file', 'idType'],
+    )
+  })
+
+  it('does not compile with a condition, a check, a companion or a setter that does not exist', () => {
+    const wrong = [
+      // @ts-expect-error no such property
+      table('wrong', 1, [EVENT, { ...typed, when: { evnt: ['New'] } }]),
+      // @ts-expect-error no such option
+      table('wrong', 1, [EVENT, { ...typed, when: { event: ['Nwe'] } }]),
+      // @ts-expect-error no such option
+      table('wrong', 1, [EVENT, { ...typed, checksWhen: { event: ['New', 'Deleted'] } }]),
+      // @ts-expect-error no such property, in a group
+      table('wrong', 1, [EVENT, ...section('file', fileRows({ evnt: ['New'] }))]),
+      // @ts-expect-error nothing that can be chosen
+      table('wrong', 1, [EVENT, typed, { ...typed, name: 'other', when: { id: ['New'] } }]),
+      // @ts-expect-error no such field
+      table('wrong', 1, [EVENT, { ...typed, with: 'di' }]),
+      // @ts-expect-error no such check
+      table('wrong', 1, [EVENT, { ...typed, checks: ['requird'] }]),
+      // @ts-expect-error no such setter
+      table('wrong', 1, [EVENT, { ...typed, set: 'patient' }]),
+      // @ts-expect-error no such type of input
+      table('wrong', 1, [EVENT, { ...typed, types: ['string'] }]),
+    ]
+    assert.equal(wrong.length, 9)
+    // @ts-expect-error a choice without options
+    const choice: Field = { name: 'choice', kind: 'choice', icon: 'list', options: [] }
+    assert.ok(choice)
+  })
+})
