@@ -469,17 +469,26 @@ async function arrivalOf(
 }
 
 /** Why a message is not sent now. */
-async function whatWaits({ store }: Outbox, { id, state, lane, ordered }: StoredMessage): Promise<object> {
+async function whatWaits(
+  outbox: Outbox,
+  { id, state, lane, ordered, dueAt }: StoredMessage,
+): Promise<object> {
   if (state !== 'waiting') return {}
+  const { store, courier } = outbox
   const known = (await store.lanes()).find((one) => one.lane === lane)
-  const paused = known?.paused === true && { paused: true }
-  if (!ordered) return { ...paused }
+  const next = Math.max(dueAt, courier.restsUntil(lane))
+  const why = {
+    ...(known?.paused === true && { paused: true }),
+    // Where nothing gets through, a message that is due waits for its destination.
+    ...(next > 0 && { dueAt: shownTime(outbox, next) }),
+  }
+  if (!ordered) return why
   const before = await store.ids({ lane }, ['waiting', 'held', 'parked'])
   for (const other of before.slice(0, before.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
     const [found] = await store.find({ id: other, limit: 1 })
-    if (found?.ordered) return { ...paused, waitsBehind: other }
+    if (found?.ordered) return { ...why, waitsBehind: other }
   }
-  return { ...paused }
+  return why
 }
 
 /** Of those before a message; others are without order, of which there are some only after a change of the setting. */

@@ -265,6 +265,12 @@ export class Courier {
     return [...this.#resting].flatMap(([lane, { until }]) => (until > now ? [lane] : []))
   }
 
+  /** When messages to the destination are tried again, by the clock of the store; 0 if it is not left alone. */
+  restsUntil(lane: string): number {
+    const left = (this.#resting.get(lane)?.until ?? 0) - performance.now()
+    return left > 0 ? Math.ceil(this.store.clock.now() + left) : 0
+  }
+
   /** It is kept in memory alone: who starts anew looks at once whether something gets through. */
   #rest(lane: string, retryAfterSeconds = 0): number {
     const failures = (this.#resting.get(lane)?.failures ?? 0) + 1

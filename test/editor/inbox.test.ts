@@ -187,6 +187,25 @@ describe('inbox in the editor', function () {
     await line(page, 'x.pdf').click()
   })
 
+  it('goes to its top for a new message, unless another one is open', async () => {
+    const list = tab(page).locator('.redox-tab-scroll')
+    const scrolled = (): Promise<number> => list.evaluate((one) => one.scrollTop)
+    const scrollDown = (): Promise<void> => list.evaluate((one) => one.scrollTo(0, one.scrollHeight))
+    await scrollDown()
+    assert.ok((await scrolled()) > 0, 'the list is longer than its place')
+    await client.press({ bytes: PNG, filename: 'at the top.png' })
+    await line(page, 'at the top.png').waitFor()
+    assert.equal(await scrolled(), 0)
+    await line(page, 'first.png').click()
+    await details(page).locator('img').waitFor()
+    await scrollDown()
+    const before = await scrolled()
+    await client.press({ bytes: PNG, filename: 'above.png' })
+    await line(page, 'above.png').waitFor()
+    assert.ok((await scrolled()) >= before)
+    await line(page, 'first.png').click()
+  })
+
   it('shows on its icon how many messages arrived that no user has seen', async () => {
     const marked = newsMark(page, 'inbox')
     const number = page.locator('.redox-tab-mark-inbox:visible').first()

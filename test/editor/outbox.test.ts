@@ -324,6 +324,25 @@ describe('outbox in the editor', function () {
     redox.script('send')
   })
 
+  it('keeps the details of an open message up to date while a user writes a reason', async () => {
+    redox.script('send', reply(503, {}))
+    const { id } = await client.accept({ documentId: 'doc-open' })
+    await filter(page, 'Waiting').click()
+    await line(page, id).click()
+    await details(page).getByRole('button', { name: 'Discard' }).click()
+    await details(page).getByLabel('Reason').fill('half a reas')
+    const attempts = details(page).locator('dt:text-is("Attempts") + dd')
+    const before = Number(await attempts.innerText())
+    await eventually('the details follow', async () => Number(await attempts.innerText()) > before)
+    const { attempts: known } = await client.get(`messages/${id}`)
+    assert.ok(Number(await attempts.innerText()) <= known)
+    assert.equal(await details(page).getByLabel('Reason').inputValue(), 'half a reas')
+    await client.decide(id, 'discard', 'end of test')
+    await line(page, id).waitFor({ state: 'detached' })
+    await filter(page, 'Parked').click()
+    redox.script('send')
+  })
+
   it('breaks a code between its words only', async () => {
     redox.script('send', REFUSED)
     const { id } = await client.accept({ documentId: 'doc-code' })

@@ -288,6 +288,16 @@ describe('outbox', function () {
     await users.reader.until(second.id, 'delivered')
   })
 
+  it('tells when the next attempt is due, not when the last one was', async () => {
+    redox.script('send', reply(503, {}))
+    const { id } = await users.admin.accept({ documentId: documentId() })
+    await eventually('the next attempt is ahead', async () => {
+      const { attempts, dueAt } = await users.reader.get(`messages/${id}`)
+      return attempts > 0 && Date.parse(dueAt) > Date.now()
+    })
+    assert.equal((await users.decider.decide(id, 'discard', 'not needed')).status, 204)
+  })
+
   it('sends what is behind a discarded message at once, however long that one had to wait', async () => {
     redox.script('send', reply(503, {}, { 'retry-after': '100' }))
     const { id } = await users.admin.accept({ documentId: documentId() })
