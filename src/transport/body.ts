@@ -152,11 +152,21 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
         hash.update(piece)
         read += piece.length
         if (read === file.size) digests = [hash.digest('hex')]
-        yield told(piece, onPiece)
+        if (read === file.size && tail.length === 0) yield* endingSmall(piece, onPiece)
+        else yield told(piece, onPiece)
       }
       if (tail.length > 0) yield told(tail, onPiece)
     },
   }
+}
+
+/**
+ * The last byte by itself. After a large piece, undici waits until the socket has drained before it takes the body as
+ * sent. Over TLS an answer can be faster than that, and then undici closes the connection instead of keeping it.
+ */
+function* endingSmall(piece: Buffer, onPiece: OnPiece): Generator<Buffer> {
+  if (piece.length > DRAINED_FROM) yield told(piece.subarray(0, -1), onPiece)
+  yield told(piece.length > DRAINED_FROM ? Buffer.from(piece.subarray(-1)) : piece, onPiece)
 }
 
 function told(piece: Buffer, onPiece: OnPiece): Buffer {
