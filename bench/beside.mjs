@@ -52,7 +52,7 @@ function compared(found, column) {
 }
 
 /** The median, and from where to where it is with 95 % certainty, by the order of the values alone. */
-export function middle(values) {
+function middle(values) {
   const sorted = [...values].sort((a, b) => a - b)
   const count = sorted.length
   const half = count / 2
