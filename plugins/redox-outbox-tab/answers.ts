@@ -440,7 +440,7 @@ async function outcomeOf({ courier, contents }: Outbox, message: StoredMessage):
 
 function ending({ delivery, error, unknown }: Notes, { state, attempts }: StoredMessage): object {
   // What was before a person had it sent again is no longer true.
-  if (attempts === 0 && (state === 'waiting' || state === 'held')) return {}
+  if (attempts === 0 && (state === 'waiting' || state === 'sending')) return {}
   if (state === 'delivered' && delivery) {
     const { status, facts } = delivery
     const { logIds, locations, traceId } = facts
@@ -449,7 +449,7 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
   const failure = unknown ?? error
   if (failure === undefined) return {}
   const { answer: _answer, ...cause } = failure.cause
-  const isRetried = state === 'waiting' || state === 'held'
+  const isRetried = state === 'waiting' || state === 'sending'
   const message = isRetried ? withoutAdvice(failure.message) : failure.message
   return { error: { code: failure.code, message, cause } }
 }
@@ -484,7 +484,7 @@ async function whatWaits(
     ...(next > 0 && { dueAt: shownTime(outbox, next) }),
   }
   if (!ordered) return why
-  const before = await store.ids({ lane }, ['waiting', 'held', 'parked'])
+  const before = await store.ids({ lane }, ['waiting', 'sending', 'parked'])
   for (const other of before.slice(0, before.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
     const [found] = await store.find({ id: other, limit: 1 })
     if (found?.ordered) return { ...why, waitsBehind: other }

@@ -77,7 +77,7 @@ describe('outbox', function () {
       await users.admin.decide(id, 'discard', 'end of test')
     await eventually('all is sent', async () => {
       const { counts } = (await users.admin.connection()) as { counts: Record<string, number> }
-      return counts['waiting']! + counts['held']! + counts['parked']! === 0
+      return counts['waiting']! + counts['sending']! + counts['parked']! === 0
     })
   })
 
@@ -108,7 +108,7 @@ describe('outbox', function () {
     assert.equal(connections.length, 1)
     const [{ id, name, counts, oldest, destinations, destinationsInAll }] = connections as [Json]
     assert.deepEqual([id, name, destinationsInAll], ['outboxconfig', 'Hospital', 1])
-    assert.deepEqual([counts.waiting, counts.held, counts.parked], [1, 0, 1])
+    assert.deepEqual([counts.waiting, counts.sending, counts.parked], [1, 0, 1])
     assert.equal(oldest, second.acceptedAt)
     assert.deepEqual(destinations, [
       {
@@ -357,8 +357,8 @@ describe('outbox', function () {
       while (ids.length < number)
         ids.push((await users.admin.accept({ documentId: documentId() }))['id'] as string)
       await eventually(
-        'nothing is held',
-        async () => (await users.reader.messages('state=held')).length === 0,
+        'nothing is being sent',
+        async () => (await users.reader.messages('state=sending')).length === 0,
       )
       return ids
     }
