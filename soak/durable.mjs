@@ -173,7 +173,7 @@ async function soak() {
   }
   const depth = async (instance) => {
     const counts = await countsOf(instance)
-    return counts && counts.waiting + counts.held + counts.parked
+    return counts && counts.waiting + counts.sending + counts.parked
   }
 
   /** Waits for those that come late. */

@@ -103,8 +103,8 @@ async function run() {
   }
   const depth = async () => {
     const { connections } = await instance.json('redox/outbox')
-    const { waiting, held, parked } = connections[0].counts
-    return waiting + held + parked
+    const { waiting, sending, parked } = connections[0].counts
+    return waiting + sending + parked
   }
 
   for (let isOpen = false; !isOpen; await sleep(100))

@@ -31,7 +31,7 @@ Maintains the stores of durable delivery. Stop every Node-RED that uses them fir
                                         applies one decision to all messages that match, in order. Without --count,
                                         it prints how many match. extend needs --hours <number>
 
-  <filter>             --state <state> --code <code> --destination <lane> --search <id> --since <time>
+  <filter>             --state <state> --code <code> --destination <name> --search <id> --since <time>
                        --till <time>. Messages must match all that are given. resend skips messages that
                        may have arrived, unless --code is REDOX_OUTCOME_UNKNOWN
   <store>              embedded:<id> or postgresql:<id>, with the ID of the redox-config node

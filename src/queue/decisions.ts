@@ -67,13 +67,13 @@ export interface Decided {
 export const MOST_HOURS = 720
 const AN_HOUR_MS = 3_600_000
 
-const OPEN: readonly MessageState[] = ['waiting', 'held', 'parked']
+const OPEN: readonly MessageState[] = ['waiting', 'sending', 'parked']
 /** What a decision about many is about when the filter names no state. */
 const MEANT: Readonly<Record<Action, readonly MessageState[]>> = {
   resend: ['parked'],
   'mark-delivered': OPEN,
   discard: OPEN,
-  extend: ['waiting', 'held'],
+  extend: ['waiting', 'sending'],
 }
 
 /**

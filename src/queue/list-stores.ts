@@ -56,8 +56,8 @@ export async function lookInto(userDir: string, id: string): Promise<ListedStore
   try {
     const store = await LevelStore.open(place.folder, mark)
     try {
-      const { waiting, held, parked } = await store.counts()
-      return { ...known, waiting: waiting + held, parked }
+      const { waiting, sending, parked } = await store.counts()
+      return { ...known, waiting: waiting + sending, parked }
     } finally {
       await store.close()
     }

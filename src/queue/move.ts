@@ -139,7 +139,7 @@ function inTimeOf(to: Contents, message: StoredMessage, from: Contents): StoredM
 
 /** Whether a request with it had begun goes along: what was being sent waits, and is known as one that may have arrived. */
 const standingOf = ({ state, reason, dueAt, told, endedAt }: StoredMessage): Standing => ({
-  ...{ state: state === 'held' ? 'waiting' : state, dueAt, told },
+  ...{ state: state === 'sending' ? 'waiting' : state, dueAt, told },
   ...(reason !== undefined && { reason }),
   ...(endedAt !== undefined && { endedAt }),
 })

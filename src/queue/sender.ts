@@ -96,7 +96,7 @@ export class Courier {
   #nextTelling: Promise<void> | undefined
   #trouble: RedoxError | undefined
   #depth: Pick<Depth, 'counts' | 'lanes'> & { oldest?: number } = {
-    counts: { waiting: 0, held: 0, parked: 0, delivered: 0, discarded: 0 },
+    counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
     lanes: [],
   }
 

@@ -15,11 +15,12 @@ import type { StoreClock } from './clock'
 
 /**
  * - `waiting`: to be sent, when it is due and when it is its turn
- * - `held`: somebody is sending it
- * - `parked`: a person has to decide: it was refused, or nobody knows whether it arrived
+ * - `sending`: a process has leased it and is sending it
+ * - `parked`: not sent any more until a person decides: Redox refused it, it could not be sent in time, or its outcome
+ *   is unknown
  * - `delivered`, `discarded`: done, kept for a while to be looked up
  */
-export const STATES = ['waiting', 'held', 'parked', 'delivered', 'discarded'] as const
+export const STATES = ['waiting', 'sending', 'parked', 'delivered', 'discarded'] as const
 export type MessageState = (typeof STATES)[number]
 
 export interface NewMessage {

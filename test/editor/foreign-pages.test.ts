@@ -104,7 +104,7 @@ describe('pages of other origins', function () {
       [message, { ...post(discard), headers: { ...JSON_TYPE, ...forwarded } }],
       [message, { ...post(discard), headers: {} }],
       [message, { ...post(discard), headers: {}, mode: 'no-cors' }],
-      [`${outbox}/lanes`, post({ lane: 'x', action: 'pause', reason: 'x' })],
+      [`${outbox}/destinations`, post({ destination: 'x', action: 'pause', reason: 'x' })],
       [`${base}redox/test`, post({ id: 'new', config: {}, secrets: {} })],
       [`${base}redox/key-pair`, post({})],
       [`${base}redox/inbox`, { method: 'DELETE' }],

@@ -19,7 +19,7 @@ const RAW_KEY = /\boutbox\.\w/
 const PWN = `<img src=x onerror="window.__pwned = 'x'">`
 
 const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no such patient' }], Logs: [{ ID: 'log-1' }] } })
-const LANE = `datamodel ${DESTINATION}`
+const DESTINATION_NAME = `datamodel ${DESTINATION}`
 
 declare global {
   interface Window {
@@ -86,10 +86,10 @@ describe('outbox in the editor', function () {
     const filters = await tab(page).locator('.redox-outbox-filters button').allInnerTexts()
     assert.deepEqual(filters, ['All', 'Waiting 2', 'Sending 0', 'Parked 1', 'Delivered 1', 'Discarded 0'])
     assert.equal(await filter(page, 'Parked').getAttribute('aria-pressed'), 'true')
-    const lane = tab(page).locator('.redox-outbox-lane')
-    assert.equal(await lane.count(), 1)
+    const destination = tab(page).locator('.redox-outbox-destination')
+    assert.equal(await destination.count(), 1)
     assert.match(
-      await lane.innerText(),
+      await destination.innerText(),
       /Held back by the parked message [\da-f]{8} \(REDOX_REJECTED\)\s+waiting: 2 · oldest \d/,
     )
     assert.match(await tab(page).locator('.red-ui-sidebar-header').innerText(), /Connection:\s+Hospital/)
@@ -125,11 +125,11 @@ describe('outbox in the editor', function () {
     await tab(page).getByText('No messages to show').waitFor()
     await filter(page, 'All').click()
     await count(page, 4)
-    const lane = tab(page).getByRole('button', { name: `Data Model ${DESTINATION}`, exact: true })
-    await lane.click()
+    const destination = tab(page).getByRole('button', { name: `Data Model ${DESTINATION}`, exact: true })
+    await destination.click()
     await count(page, 3)
-    assert.equal(await lane.getAttribute('aria-pressed'), 'true')
-    await lane.click()
+    assert.equal(await destination.getAttribute('aria-pressed'), 'true')
+    await destination.click()
     await count(page, 4)
     await search(page, 'doc-4')
     await count(page, 1)
@@ -383,23 +383,25 @@ describe('outbox in the editor', function () {
   it('pauses and resumes a destination', async () => {
     redox.script('send', reply(503, {}))
     const { id } = await client.accept({ documentId: 'doc-6' })
-    const lane = tab(page).locator('.redox-outbox-lane')
-    await lane.getByRole('button', { name: `Pause: Data Model ${DESTINATION}` }).click()
-    await lane.getByLabel('Reason').fill('maintenance')
-    await lane.locator('form').getByRole('button', { name: 'Pause' }).click()
-    await lane.getByText('Paused manually').waitFor()
+    const destination = tab(page).locator('.redox-outbox-destination')
+    await destination.getByRole('button', { name: `Pause: Data Model ${DESTINATION}` }).click()
+    await destination.getByLabel('Reason').fill('maintenance')
+    await destination.locator('form').getByRole('button', { name: 'Pause' }).click()
+    await destination.getByText('Paused manually').waitFor()
     await editor.screenshot('outbox-paused')
-    const { lanes } = (await client.connection()) as { lanes: { lane: string; paused: boolean }[] }
+    const { destinations } = (await client.connection()) as {
+      destinations: { destination: string; paused: boolean }[]
+    }
     assert.deepEqual(
-      lanes.map(({ lane: name, paused }) => [name, paused]),
-      [[LANE, true]],
+      destinations.map(({ destination: name, paused }) => [name, paused]),
+      [[DESTINATION_NAME, true]],
     )
     redox.script('send')
-    await lane.getByRole('button', { name: 'Resume' }).click()
-    await lane.getByLabel('Reason').fill('over')
-    await lane.locator('form').getByRole('button', { name: 'Resume' }).click()
+    await destination.getByRole('button', { name: 'Resume' }).click()
+    await destination.getByLabel('Reason').fill('over')
+    await destination.locator('form').getByRole('button', { name: 'Resume' }).click()
     await client.until(id, 'delivered')
-    await lane.waitFor({ state: 'detached' })
+    await destination.waitFor({ state: 'detached' })
   })
 
   it('shows the content after a reason was given, and no sooner', async () => {
@@ -424,12 +426,12 @@ describe('outbox in the editor', function () {
   })
 
   it('gives more than a page when it is asked to', async () => {
-    await client.pause(LANE, 'pause', 'x').then(async ({ status }) => {
+    await client.pause(DESTINATION_NAME, 'pause', 'x').then(async ({ status }) => {
       // Nothing waits there yet.
       assert.equal(status, 404)
       redox.script('send', reply(503, {}))
       await client.accept({ documentId: 'many-0' })
-      assert.equal((await client.pause(LANE, 'pause', 'x')).status, 204)
+      assert.equal((await client.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
     })
     for (let number = 1; number <= 60; number++) await client.press({ documentId: `many-${number}` })
     await filter(page, 'Waiting').click()

@@ -64,8 +64,8 @@ export class OutboxClient extends AdminClient {
     return this.post(`redox/outbox/outboxconfig/messages/${id}`, { action, reason })
   }
 
-  pause(lane: string, action: string, reason: string): Promise<Response> {
-    return this.post('redox/outbox/outboxconfig/lanes', { lane, action, reason })
+  pause(destination: string, action: string, reason: string): Promise<Response> {
+    return this.post('redox/outbox/outboxconfig/destinations', { destination, action, reason })
   }
 
   /**

@@ -52,7 +52,7 @@ const PREVIEW = {
 const OUTBOX = 'redox/outbox/outboxconfig'
 const OUTBOX_READERS: User[] = ['admin', 'reader', 'outboxReader']
 const OUTBOX_WRITERS: User[] = ['admin', 'outboxWriter']
-const PAUSE = { lane: `datamodel ${DESTINATION}`, action: 'pause', reason: 'a test' }
+const PAUSE = { destination: `datamodel ${DESTINATION}`, action: 'pause', reason: 'a test' }
 // Of a message that is not there: it can be decided about as often as a test likes.
 const NOBODYS = '00000000-0000-4000-8000-000000000000'
 const DECISION = { action: 'discard', reason: 'a test' }
@@ -72,7 +72,7 @@ const ROUTES: Route[] = [
   { method: 'POST', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${NOBODYS}`, body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/count', place: () => `${OUTBOX}/count`, good: 200, allowed: OUTBOX_READERS },
   { method: 'POST', path: '/redox/outbox/:connection/decisions', place: () => `${OUTBOX}/decisions`, body: { ...DECISION, filter: { search: NOBODYS }, count: 0 }, good: 200, allowed: OUTBOX_WRITERS },
-  { method: 'POST', path: '/redox/outbox/:connection/lanes', place: () => `${OUTBOX}/lanes`, body: PAUSE, good: 204, allowed: OUTBOX_WRITERS },
+  { method: 'POST', path: '/redox/outbox/:connection/destinations', place: () => `${OUTBOX}/destinations`, body: PAUSE, good: 204, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/stranded/:id', place: () => 'redox/outbox/stranded/nobodys', body: DECISION, good: 404, allowed: OUTBOX_WRITERS },
   { method: 'POST', path: '/redox/outbox/:connection/store', place: () => `${OUTBOX}/store`, body: { action: 'begin-new', reason: 'a test' }, good: 409, allowed: OUTBOX_WRITERS },
   { method: 'GET', path: '/redox/outbox/:connection/audit', place: () => `${OUTBOX}/audit`, good: 200, allowed: OUTBOX_READERS },

@@ -6,7 +6,7 @@ import { eventually } from '../lib/client'
 import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 
-const LANE = `datamodel ${DESTINATION}`
+const DESTINATION_NAME = `datamodel ${DESTINATION}`
 const DOWN = reply(503, {}, { 'retry-after': '100' })
 const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no' }], Logs: [{ ID: 'log-1' }] } })
 const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
@@ -59,7 +59,8 @@ describe('the fields of the answers of the outbox', function () {
       note('GET redox/outbox', answer)
       note('connection', ...answer['connections'])
       note('stranded store', ...answer['stranded'])
-      for (const { lanes } of answer['connections'] as Json[]) note('lane', ...((lanes ?? []) as Json[]))
+      for (const { destinations } of answer['connections'] as Json[])
+        note('destination', ...((destinations ?? []) as Json[]))
       return answer
     }
     const ofMessage = new Set<string>()
@@ -93,7 +94,7 @@ describe('the fields of the answers of the outbox', function () {
     const first = (await admin.accept({ documentId: 'doc-3' }))['id'] as string
     await failedOnce(first)
     const behind = (await admin.accept({ documentId: 'doc-4' }))['id'] as string
-    assert.equal((await admin.pause(LANE, 'pause', 'x')).status, 204)
+    assert.equal((await admin.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
     await overview()
     await list()
     for (const id of [delivered, refused, first, behind]) await one(id)

@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NodeAPI } from 'node-red'
 import { PARKED_EVENT } from '../../nodes/lib/connection/delivery'
-import register from '../../plugins/redox-outbox/redox-outbox'
+import register from '../../plugins/redox-outbox-tab/redox-outbox-tab'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { eventually } from '../lib/client'
 import {
@@ -29,8 +29,8 @@ const USERS = {
 } as const
 type User = keyof typeof USERS
 
-const LANE = `datamodel ${DESTINATION}`
-const OTHER_LANE = `datamodel ${OTHER_DESTINATION}`
+const DESTINATION_NAME = `datamodel ${DESTINATION}`
+const OTHER_DESTINATION_NAME = `datamodel ${OTHER_DESTINATION}`
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 const DOWN = reply(503, { error: 'down' })
 // Redox repeats what it was sent.
@@ -70,14 +70,14 @@ describe('outbox', function () {
   })
   afterEach(async () => {
     redox.script('send')
-    const { lanes } = (await users.admin.connection()) as { lanes: Json[] }
-    for (const { lane } of lanes.filter(({ paused }) => paused))
-      await users.admin.pause(lane, 'resume', 'end of test')
+    const { destinations } = (await users.admin.connection()) as { destinations: Json[] }
+    for (const { destination } of destinations.filter(({ paused }) => paused))
+      await users.admin.pause(destination, 'resume', 'end of test')
     for (const { id } of await users.admin.messages('state=parked'))
       await users.admin.decide(id, 'discard', 'end of test')
     await eventually('all is sent', async () => {
       const { counts } = (await users.admin.connection()) as { counts: Record<string, number> }
-      return counts['waiting']! + counts['held']! + counts['parked']! === 0
+      return counts['waiting']! + counts['sending']! + counts['parked']! === 0
     })
   })
 
@@ -106,14 +106,14 @@ describe('outbox', function () {
     assert.equal(answer.headers.get('cache-control'), 'no-store')
     const { connections } = (await answer.json()) as { connections: Json[] }
     assert.equal(connections.length, 1)
-    const [{ id, name, counts, oldest, lanes, lanesInAll }] = connections as [Json]
-    assert.deepEqual([id, name, lanesInAll], ['outboxconfig', 'Hospital', 1])
-    assert.deepEqual([counts.waiting, counts.held, counts.parked], [1, 0, 1])
+    const [{ id, name, counts, oldest, destinations, destinationsInAll }] = connections as [Json]
+    assert.deepEqual([id, name, destinationsInAll], ['outboxconfig', 'Hospital', 1])
+    assert.deepEqual([counts.waiting, counts.sending, counts.parked], [1, 0, 1])
     assert.equal(oldest, second.acceptedAt)
-    assert.deepEqual(lanes, [
+    assert.deepEqual(destinations, [
       {
         ...{
-          lane: LANE,
+          destination: DESTINATION_NAME,
           open: 1,
           parked: 1,
           owners: ['outboxsend'],
@@ -140,7 +140,7 @@ describe('outbox', function () {
     const behind = await users.reader.get(`messages/${second['id']}`)
     assert.deepEqual([behind['waitsBehind'], behind['arrival']], [first['id'], 'never-sent'])
     assert.equal((await users.reader.connection())['retryForHours'], 72)
-    assert.equal((await users.decider.pause(LANE, 'pause', 'x')).status, 204)
+    assert.equal((await users.decider.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
     assert.equal((await users.reader.get(`messages/${second['id']}`))['paused'], true)
     for (const { id } of [second, first]) await users.decider.decide(id, 'discard', `not needed: ${id}`)
     const discarded = await users.reader.get(`messages/${second['id']}`)
@@ -173,8 +173,8 @@ describe('outbox', function () {
     const first = await users.admin.accept(here)
     const second = await users.admin.accept(there)
     // From now on none is being sent: their state stays.
-    for (const lane of [LANE, OTHER_LANE])
-      assert.equal((await users.admin.pause(lane, 'pause', 'x')).status, 204)
+    for (const name of [DESTINATION_NAME, OTHER_DESTINATION_NAME])
+      assert.equal((await users.admin.pause(name, 'pause', 'x')).status, 204)
     for (const { id } of [first, second]) await users.admin.until(id, 'waiting')
     const ids = async (query: string): Promise<string[]> =>
       (await users.reader.messages(query)).map(({ id }) => id)
@@ -186,7 +186,9 @@ describe('outbox', function () {
     assert.deepEqual(await ids(`search=${there.documentId}`), [second.id])
     assert.deepEqual(await ids('search=doc-'), [])
     assert.deepEqual(await ids(`search=${OUTBOX_PATIENT.last}`), [])
-    assert.deepEqual(await ids(`state=waiting&destination=${encodeURIComponent(OTHER_LANE)}`), [second.id])
+    assert.deepEqual(await ids(`state=waiting&destination=${encodeURIComponent(OTHER_DESTINATION_NAME)}`), [
+      second.id,
+    ])
     assert.deepEqual(await ids(`search=${first.id}&state=parked`), [])
     const { acceptedAt } = second
     assert.deepEqual(await ids(`since=${acceptedAt}`), [second.id])
@@ -218,7 +220,7 @@ describe('outbox', function () {
       refused
     assert.deepEqual(
       [operation, environment, owner, attempts, destination],
-      ['Notes:New', 'Development', 'outboxsend', 1, LANE],
+      ['Notes:New', 'Development', 'outboxsend', 1, DESTINATION_NAME],
     )
     assert.deepEqual(identifiers, { DocumentID: `doc-${count}-of-the-test` })
     const sha256 = createHash('sha256').update('%PDF-1.7 %%EOF').digest('hex')
@@ -350,13 +352,13 @@ describe('outbox', function () {
     async function waiting(number: number): Promise<string[]> {
       redox.script('send', DOWN)
       const first = await users.admin.accept({ documentId: documentId() })
-      assert.equal((await users.admin.pause(LANE, 'pause', 'x')).status, 204)
+      assert.equal((await users.admin.pause(DESTINATION_NAME, 'pause', 'x')).status, 204)
       const ids = [first['id'] as string]
       while (ids.length < number)
         ids.push((await users.admin.accept({ documentId: documentId() }))['id'] as string)
       await eventually(
-        'nothing is held',
-        async () => (await users.reader.messages('state=held')).length === 0,
+        'nothing is being sent',
+        async () => (await users.reader.messages('state=sending')).length === 0,
       )
       return ids
     }
@@ -366,9 +368,11 @@ describe('outbox', function () {
       const { count, till } = await users.reader.get('count?state=waiting&action=discard')
       assert.equal(count, 4)
       assert.equal(
-        (await users.reader.get(`count?state=waiting&destination=${encodeURIComponent(OTHER_LANE)}`))[
-          'count'
-        ],
+        (
+          await users.reader.get(
+            `count?state=waiting&destination=${encodeURIComponent(OTHER_DESTINATION_NAME)}`,
+          )
+        )['count'],
         0,
       )
       const before = await total()
@@ -505,7 +509,7 @@ describe('outbox', function () {
         assert.deepEqual(await decideAll({ ...resend, filter: {}, otherAccount: true }), left)
         assert.deepEqual(await decideAll({ ...resend, filter: { code } }), left)
         assert.equal(redox.of('send').length, sent)
-        const filter = { code, destination: LANE }
+        const filter = { code, destination: DESTINATION_NAME }
         const allowed = { ...resend, count: 1, filter, otherAccount: true }
         assert.deepEqual(await decideAll(allowed), { decided: 1, left: 0 })
         await users.reader.until(first['id'] as string, 'delivered')
@@ -567,22 +571,22 @@ describe('outbox', function () {
   it('pauses a destination and no other, and resumes it', async () => {
     redox.script('send', DOWN)
     const waiting = await users.admin.accept({ documentId: documentId() })
-    assert.equal((await users.decider.pause(LANE, 'pause', 'maintenance')).status, 204)
+    assert.equal((await users.decider.pause(DESTINATION_NAME, 'pause', 'maintenance')).status, 204)
     const other = await users.admin.accept({ documentId: documentId(), destination: OTHER_DESTINATION })
     redox.script('send', TAKEN)
     await users.reader.until(other.id, 'delivered')
     await sleep(2500)
     assert.equal((await users.reader.get(`messages/${waiting.id}`))['state'], 'waiting')
-    const [lane] = (await users.reader.connection())['lanes']
-    assert.deepEqual([lane.lane, lane.paused, lane.open], [LANE, true, 1])
-    assert.equal((await users.decider.pause(LANE, 'resume', 'over')).status, 204)
+    const [listed] = (await users.reader.connection())['destinations']
+    assert.deepEqual([listed.destination, listed.paused, listed.open], [DESTINATION_NAME, true, 1])
+    assert.equal((await users.decider.pause(DESTINATION_NAME, 'resume', 'over')).status, 204)
     await users.reader.until(waiting.id, 'delivered')
     const lines = (await audit())
       .slice(-2)
       .map(({ who, action, subject, reason }) => [who, action, subject, reason])
     assert.deepEqual(lines, [
-      ['decider', 'pause', LANE, 'maintenance'],
-      ['decider', 'resume', LANE, 'over'],
+      ['decider', 'pause', DESTINATION_NAME, 'maintenance'],
+      ['decider', 'resume', DESTINATION_NAME, 'over'],
     ])
   })
 
@@ -634,7 +638,7 @@ describe('outbox', function () {
   it('tells each permission from the others', async () => {
     const { id } = await parked()
     const decision = { action: 'discard', reason: 'x' }
-    const pause = { lane: LANE, action: 'pause', reason: 'x' }
+    const pause = { destination: DESTINATION_NAME, action: 'pause', reason: 'x' }
     const at = 'redox/outbox/outboxconfig'
     type Use = (user: OutboxClient) => Promise<Response>
     const uses: [name: string, use: Use, allowed: User[]][] = [
@@ -646,7 +650,7 @@ describe('outbox', function () {
         ],
       ),
       ['content', (user) => user.ask(`${at}/messages/${id}/content?reason=x`), ['admin', 'seer']],
-      ['pause', (user) => user.post(`${at}/lanes`, pause), ['admin', 'decider', 'all']],
+      ['pause', (user) => user.post(`${at}/destinations`, pause), ['admin', 'decider', 'all']],
       ['decide', (user) => user.post(`${at}/messages/${UNKNOWN}`, decision), ['admin', 'decider', 'all']],
     ]
     for (const [name, use, allowed] of uses)
@@ -659,7 +663,7 @@ describe('outbox', function () {
       }
     const before = await audit()
     assert.equal((await users.reader.decide(id, 'discard', 'x')).status, 401)
-    assert.equal((await users.reader.pause(LANE, 'pause', 'x')).status, 401)
+    assert.equal((await users.reader.pause(DESTINATION_NAME, 'pause', 'x')).status, 401)
     assert.equal((await users.all.ask(`${at}/messages/${id}/content?reason=x`)).status, 401)
     assert.deepEqual(await audit(), before)
     assert.equal((await users.reader.get(`messages/${id}`))['state'], 'parked')
@@ -711,16 +715,16 @@ describe('outbox', function () {
       ...[{ ...good, action: 'delete' }, { ...good, more: 1 }, { ...good, reason: ['x'] }, [good], null, 7],
     ])
       assert.equal((await users.admin.post(`${at}/messages/${id}`, body)).status, 400, JSON.stringify(body))
-    for (const lane of ['', 7, null, 'x'.repeat(2001)])
+    for (const destination of ['', 7, null, 'x'.repeat(2001)])
       assert.equal(
-        (await users.admin.post(`${at}/lanes`, { lane, action: 'pause', reason: 'x' })).status,
+        (await users.admin.post(`${at}/destinations`, { destination, action: 'pause', reason: 'x' })).status,
         400,
       )
     // What a page of a stranger can post: Node-RED reads forms, too.
-    const pause = { lane: LANE, action: 'pause', reason: 'x' }
+    const pause = { destination: DESTINATION_NAME, action: 'pause', reason: 'x' }
     for (const [place, fields] of [
       [`messages/${id}`, good],
-      ['lanes', pause],
+      ['destinations', pause],
     ] as const)
       for (const [type, body] of [
         ['text/plain', JSON.stringify(fields)],
@@ -808,7 +812,7 @@ describe('a store that cannot be read', function () {
     const statusOf = async (answer: Promise<Response>): Promise<number> => (await answer).status
     await admin.deploy('http://127.0.0.1:9')
     assert.equal(await statusOf(begin(decider, {})), 409)
-    await admin.pause(LANE, 'pause', 'x')
+    await admin.pause(DESTINATION_NAME, 'pause', 'x')
     await admin.deployFlows(flowTo('http://127.0.0.1:9', {}, 'quite another key of the store'))
     await eventually('it cannot be read', async () => {
       const { code, counts } = await admin.connection()
@@ -835,7 +839,7 @@ describe('a store that cannot be read', function () {
 })
 
 describe('what open editors hear of the outbox', () => {
-  const state = { connection: 'outboxconfig', waiting: 0, parked: 1, stopped: [LANE] }
+  const state = { connection: 'outboxconfig', waiting: 0, parked: 1, stopped: [DESTINATION_NAME] }
 
   it('is that a message is parked, and nothing of it', () => {
     const events = new EventEmitter()

@@ -113,7 +113,7 @@ describe('accepted messages that no connection delivers', function () {
     await press.press({ documentId: 'doc-1' })
     await eventually('accepted', async () => {
       const [one] = (await overview())['connections'] as Json[]
-      return one!['counts'].waiting + one!['counts'].held === 1
+      return one!['counts'].waiting + one!['counts'].sending === 1
     })
     await admin.deployFlows([...inside, tab])
     await isStranded(store, 1)

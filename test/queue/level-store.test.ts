@@ -188,15 +188,45 @@ describe('embedded store on a disk', () => {
     })
   })
 
+  it('of version 1: what was being sent when the process ended is sent, what waits follows', async () => {
+    const first = await open()
+    for (const id of ['sent', 'waits']) await first.accept({ ...message(), id })
+    await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
+    await first.begin('sent', 'h')
+    await first.close()
+    const { ClassicLevel } = await import('classic-level')
+    const db = new ClassicLevel(path.join(folder, 'messages'))
+    const [[key, id]] = (await db.iterator({ gt: 'state!sending!', lt: 'state!sending"' }).all()) as [
+      [string, string],
+    ]
+    const row = (await db.get(`row!${id}`))!
+    await db.batch([
+      { type: 'del', key },
+      { type: 'put', key: key.replace('sending', 'held'), value: id },
+      { type: 'put', key: `row!${id}`, value: row.replace('"state":"sending"', '"state":"held"') },
+      { type: 'put', key: 'meta!version', value: '1' },
+    ])
+    await db.close()
+    const now = await open()
+    assert.deepEqual(await now.counts(), { waiting: 1, sending: 1, parked: 0, delivered: 0, discarded: 0 })
+    const [again] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
+    assert.deepEqual([again!.id, again!.state, again!.begun], ['sent', 'sending', true])
+    await now.settle('sent', 'other', { state: 'delivered', notes: Buffer.from('n') }, 2)
+    const [next] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
+    assert.equal(next!.id, 'waits')
+    await now.close()
+    assert.deepEqual((await (await open()).counts()).delivered, 1)
+  })
+
   it('of a newer release: REDOX_STORE_NEWER, and left as it is', async () => {
     await (await open()).close()
     const { ClassicLevel } = await import('classic-level')
     const db = new ClassicLevel(path.join(folder, 'messages'))
-    await db.put('meta!version', '2')
+    await db.put('meta!version', '3')
     await db.close()
     await fails(LevelStore.open(folder), 'REDOX_STORE_NEWER')
     await db.open()
-    assert.equal(await db.get('meta!version'), '2')
+    assert.equal(await db.get('meta!version'), '3')
     await db.close()
   })
 
@@ -320,8 +350,8 @@ describe('embedded store on a disk', () => {
         for (const end of [whole.subarray(0, -20), Buffer.concat([whole, Buffer.alloc(5000)])]) {
           await writeFile(torn, end)
           const again = await LevelStore.open(copy)
-          const { waiting: open = 0, held } = await again.counts()
-          assert.equal(open + held, 5)
+          const { waiting: open = 0, sending } = await again.counts()
+          assert.equal(open + sending, 5)
           await again.close()
         }
       } finally {

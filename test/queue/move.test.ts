@@ -100,7 +100,7 @@ for (const [fromKind, toKind] of PAIRS)
       const { from, to } = await pair()
       const ids = await fill(from)
       const before = (await describeAll(from)).map((one) =>
-        one['state'] === 'held' ? { ...one, state: 'waiting' } : one,
+        one['state'] === 'sending' ? { ...one, state: 'waiting' } : one,
       )
       assert.deepEqual(await move(from, to, MOVER), { moved: 6, left: [] })
       assert.deepEqual(await describeAll(to), before)

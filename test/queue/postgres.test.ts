@@ -99,6 +99,11 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     return server().url(name)
   }
 
+  async function indexesIn(url: string): Promise<unknown[]> {
+    const text = `SELECT indexdef FROM pg_indexes WHERE schemaname = 'redox' ORDER BY indexdef`
+    return (await sql(text, new URL(url).pathname.slice(1))).map(({ indexdef }) => indexdef)
+  }
+
   /** Sends until nothing is left; every turn of sending is told to `sent` while the message is held. */
   async function work(store: PostgresStore, name: string, sent: (id: string, lane: string) => Promise<void>) {
     for (let idle = 0; idle < 20;) {
@@ -437,11 +442,17 @@ describe('store of accepted messages: shared PostgreSQL', function () {
       const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
       const values = [queue, id, lane, ordered, owner, acceptedAt, deadline, files, tags, content]
       await database.query('SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
+      // Its process ended while it was sending it.
+      await database.query("UPDATE redox.message SET state = 'held', holder = 'gone', held_until = 1")
     } finally {
       await database.end()
     }
     const stores = await Promise.all([open({ url }), open({ url }), open({ url })])
     const [store] = stores
+    assert.deepEqual(await store.counts(), { waiting: 0, sending: 1, parked: 0, delivered: 0, discarded: 0 })
+    const fresh = await emptyDatabase()
+    await open({ url: fresh })
+    assert.deepEqual(await indexesIn(url), await indexesIn(fresh), 'as in a new database')
     await store.accept(message('second', 'lane'))
     const [claimed] = await store.claim(hold('me'))
     assert.deepEqual([claimed!.id, claimed!.content.toString()], ['first', 'first'])

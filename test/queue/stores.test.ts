@@ -120,7 +120,13 @@ for (const kind of STORES) {
       )
       const [first] = await store.find({ limit: 10 })
       assert.equal(text(first?.content), 'content of one')
-      assert.deepEqual(await store.counts(), { waiting: 2, held: 0, parked: 0, delivered: 0, discarded: 0 })
+      assert.deepEqual(await store.counts(), {
+        waiting: 2,
+        sending: 0,
+        parked: 0,
+        delivered: 0,
+        discarded: 0,
+      })
     })
 
     it('accepts the same id once also when it is given twice at the same time, or has ended', async () => {
@@ -153,7 +159,7 @@ for (const kind of STORES) {
       await accept(message('a1'), free('b1', { lane: 'b' }))
       assert.deepEqual(await claimed(START, { holder: 'me' }), ['a1', 'b1'])
       assert.deepEqual(await claimed(START + 1, { holder: 'other' }), [])
-      assert.equal((await get('a1'))?.state, 'held')
+      assert.equal((await get('a1'))?.state, 'sending')
     })
 
     it('gives nothing of an ordered lane while its first is not due', async () => {
@@ -443,13 +449,13 @@ for (const kind of STORES) {
       await settled('m3', PARKED)
       await store.settle('m1', 'me', later(START), START)
       await store.settle('m2', 'me', PARKED, START)
-      const open = ['parked', 'held', 'waiting'] as const
+      const open = ['parked', 'sending', 'waiting'] as const
       assert.deepEqual(await store.ids({}, open), ['m1', 'm2', 'm3', 'm4'])
       assert.deepEqual(await store.ids({}, ['parked']), ['m2', 'm3'])
       assert.deepEqual(await store.ids({}, []), [])
       assert.deepEqual(await store.ids({ lane: 'a' }, open), ['m1', 'm3', 'm4'])
       assert.deepEqual(await store.ids({ tag: 'x' }, open), ['m1', 'm2'])
-      assert.deepEqual(await store.ids({ tag: 'x' }, ['waiting', 'held']), ['m1'])
+      assert.deepEqual(await store.ids({ tag: 'x' }, ['waiting', 'sending']), ['m1'])
       assert.deepEqual(await store.ids({ id: 'm2' }, open), ['m2'])
       assert.deepEqual(await store.ids({ id: 'm2' }, ['waiting']), [])
       assert.deepEqual(await store.ids({ code: 'REDOX_REJECTED' }, open), ['m2', 'm3'])
@@ -527,7 +533,13 @@ for (const kind of STORES) {
       await store.settle('m1', 'me', PARKED, START)
       await store.settle('m2', 'me', DELIVERED, START)
       await store.decide('m5', 'discard', 'wrong', 'ann', START)
-      assert.deepEqual(await store.counts(), { waiting: 1, held: 2, parked: 1, delivered: 1, discarded: 1 })
+      assert.deepEqual(await store.counts(), {
+        waiting: 1,
+        sending: 2,
+        parked: 1,
+        delivered: 1,
+        discarded: 1,
+      })
     })
 
     // ---- Deciding -------------------------------------------------------------------------------------
@@ -758,7 +770,7 @@ for (const kind of STORES) {
     // ---- Forgetting -----------------------------------------------------------------------------------
 
     it('forgets what was delivered or discarded before, and nothing else', async () => {
-      const states = ['waiting', 'held', 'parked', 'delivered', 'discarded', 'recent']
+      const states = ['waiting', 'sending', 'parked', 'delivered', 'discarded', 'recent']
       await accept(...states.map((id) => message(id, { lane: id, files: [], tags: ['t'] })))
       await store.pause('waiting', true, 'works', 'ann', START)
       await store.decide('discarded', 'discard', 'wrong', 'ann', START)
@@ -769,10 +781,16 @@ for (const kind of STORES) {
       for (const id of ['delivered', 'recent']) await store.markTold(id)
       assert.equal(await store.purge(START, START), 0)
       assert.equal(await store.purge(START + 1, START + 1), 2)
-      const left = ['waiting', 'held', 'parked', 'recent']
+      const left = ['waiting', 'sending', 'parked', 'recent']
       assert.deepEqual(idsOf(await store.find({ limit: 10 })), left)
       assert.deepEqual(idsOf(await store.find({ tag: 't', limit: 10 })), left)
-      assert.deepEqual(await store.counts(), { waiting: 1, held: 1, parked: 1, delivered: 1, discarded: 0 })
+      assert.deepEqual(await store.counts(), {
+        waiting: 1,
+        sending: 1,
+        parked: 1,
+        delivered: 1,
+        discarded: 0,
+      })
     })
 
     it('keeps what its node was not told of for 72 hours more', async () => {

@@ -218,7 +218,7 @@ export class Delivery {
   #onDepth({ counts, lanes, age, trouble }: Depth): void {
     if (this.#isClosed) return
     const state: OutboxState = {
-      waiting: counts.waiting + counts.held,
+      waiting: counts.waiting + counts.sending,
       parked: counts.parked,
       oldestSeconds: Math.floor(age / 1000),
       isLate: age > this.#lateAfter,

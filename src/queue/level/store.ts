@@ -80,7 +80,7 @@ interface LaneCount {
 }
 const NOTHING: Readonly<LaneCount> = { open: 0, parked: 0, owners: new Map() }
 
-const VERSION = 1
+const VERSION = 2
 
 // Keys, each sorted as text. Numbers are padded, what anybody may choose is escaped.
 const escaped = (value: string): string => encodeURIComponent(value).replaceAll('!', '%21')
@@ -99,9 +99,9 @@ const KEY = {
   row: (id: string) => `row!${id}`,
   content: (id: string) => `content!${id}`,
   notes: (id: string) => `notes!${id}`,
-  /** what waits or is held, in the order of acceptance */
+  /** what waits or is being sent, in the order of acceptance */
   open: (lane: string, sequence: string) => `open!${escaped(lane)}!${sequence}`,
-  /** what waits or is held, and what is ordered and parked: whatever is ordered comes after all before it */
+  /** what waits or is being sent, and what is ordered and parked: whatever is ordered comes after all before it */
   line: (lane: string, sequence: string) => `line!${escaped(lane)}!${sequence}`,
   /** what has no order and waits, by when it is due */
   due: (lane: string, dueAt: number, sequence: string) => `due!${escaped(lane)}!${digits(dueAt)}!${sequence}`,
@@ -121,7 +121,7 @@ const json = (value: unknown): Buffer => bytes(JSON.stringify(value))
 const put = (key: string, value: Buffer): Change => ({ type: 'put', key, value })
 const del = (key: string): Change => ({ type: 'del', key })
 
-const isOpen = (state: MessageState): boolean => state === 'waiting' || state === 'held'
+const isOpen = (state: MessageState): boolean => state === 'waiting' || state === 'sending'
 const isForgettable = (state: MessageState): boolean => state === 'delivered' || state === 'discarded'
 
 /**
@@ -212,7 +212,11 @@ export class LevelStore implements DeliveryStore {
   async #begin(isNew: boolean): Promise<void> {
     const version = await this.#get(KEY.version)
     // A folder that was just made has none yet.
-    if (version !== undefined || !isNew) assertVersion(Number(version?.toString()), VERSION)
+    if (version !== undefined || !isNew) {
+      const found = Number(version?.toString())
+      assertVersion(found, VERSION)
+      if (found < VERSION) await this.#upgrade()
+    }
     if (isNew) {
       // The file comes last: where it is, LevelDB is there too.
       const mine = [put(KEY.version, bytes(String(VERSION))), put(KEY.identity, bytes(this.identity))]
@@ -220,8 +224,20 @@ export class LevelStore implements DeliveryStore {
       await writeIdentity(this.#folder, { identity: this.identity, flushed: 0 })
     }
     await this.#recover()
-    for (const row of await this.#rows('state!held')) await this.#move([[row, { ...row, heldUntil: 0 }]])
+    for (const row of await this.#rows('state!sending')) await this.#move([[row, { ...row, heldUntil: 0 }]])
     await this.#reserve.hasRoomFor(0)
+  }
+
+  /** From version 1, in which a message that is being sent has the state `held`. All or nothing. */
+  async #upgrade(): Promise<void> {
+    const rows = await this.#rows('state!held')
+    const changes = rows.flatMap((row) => [
+      del(`state!held!${row.sequence}`),
+      put(KEY.state('sending', row.sequence), bytes(row.id)),
+      put(KEY.row(row.id), json({ ...row, state: 'sending' })),
+    ])
+    const version = put(KEY.version, bytes(String(VERSION)))
+    await this.#db.batch([...changes, version], { sync: true }).catch(failed)
   }
 
   /** Checks what is on the disk, and counts it. */
@@ -392,7 +408,7 @@ export class LevelStore implements DeliveryStore {
       const now = this.clock.now()
       await this.#releaseLate(now)
       const rows = await this.#claimable(now, limit, except)
-      const held = rows.map((row): Row => ({ ...row, state: 'held', holder, heldUntil: now + leaseMs }))
+      const held = rows.map((row): Row => ({ ...row, state: 'sending', holder, heldUntil: now + leaseMs }))
       // If this is forgotten in a power failure, they wait as before: what counts is written before a request begins.
       await this.#move(rows.map((row, at) => [row, held[at]!]))
       return Promise.all(held.map((row) => this.#whole(row)))
@@ -400,7 +416,7 @@ export class LevelStore implements DeliveryStore {
   }
 
   async #releaseLate(now: number): Promise<void> {
-    const held = await this.#rows('state!held')
+    const held = await this.#rows('state!sending')
     const late = held.filter(({ heldUntil = 0 }) => heldUntil <= now)
     await this.#move(late.map((row) => [row, { ...released(row), state: 'waiting' }]))
   }
@@ -423,7 +439,7 @@ export class LevelStore implements DeliveryStore {
 
   /** Lanes that an ordered message is being sent to. */
   async #busyLanes(): Promise<Set<string>> {
-    const held = await this.#rows('state!held')
+    const held = await this.#rows('state!sending')
     return new Set(held.flatMap(({ ordered, lane }) => (ordered ? [lane] : [])))
   }
 
@@ -452,7 +468,7 @@ export class LevelStore implements DeliveryStore {
     return this.#alone(async () => {
       const heldUntil = this.clock.now() + leaseMs
       const rows = await Promise.all(ids.map((id) => this.#row(id)))
-      const held = rows.filter((row) => row?.state === 'held' && row.holder === holder) as Row[]
+      const held = rows.filter((row) => row?.state === 'sending' && row.holder === holder) as Row[]
       await this.#write(held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil }))))
     })
   }
@@ -893,7 +909,7 @@ export class LevelStore implements DeliveryStore {
 
   async #held(id: string, holder: string): Promise<Row> {
     const row = await this.#row(id)
-    if (row?.state !== 'held' || row.holder !== holder) throw lost(`the message ${id}`)
+    if (row?.state !== 'sending' || row.holder !== holder) throw lost(`the message ${id}`)
     return row
   }
 

@@ -1,11 +1,11 @@
 /** The version of what is below. Whoever finds a higher one in the database keeps its hands off. */
-export const VERSION = 2
+export const VERSION = 3
 
 /** The lock of who makes the tables. Any number that no other program is likely to choose. */
 export const SETUP_LOCK = 7_363_620_417
 
 /** What is neither delivered nor discarded: an ordered message waits for all of these before it. */
-const OPEN = `state IN ('waiting', 'held', 'parked')`
+const OPEN = `state IN ('waiting', 'sending', 'parked')`
 
 /**
  * The lanes of queue `_queue` that something may be taken of: `usable (lane)`. Steps from lane to lane in the index,
@@ -27,7 +27,7 @@ const USABLE_LANES = `
 
 /**
  * What could be sent, and from when on: `candidate (sequence, lane, since)`. Of what is ordered the first of its lane,
- * unless one behind it is held (the first was sent again by a person meanwhile). For each lane at most `_limit`.
+ * unless one behind it is being sent (the first was sent again by a person meanwhile). For each lane at most `_limit`.
  */
 const CANDIDATES = `
   head AS (
@@ -37,11 +37,11 @@ const CANDIDATES = `
     ) first
   ),
   candidate AS (
-    SELECT sequence, lane, CASE state WHEN 'held' THEN held_until ELSE due_at END AS since
+    SELECT sequence, lane, CASE state WHEN 'sending' THEN held_until ELSE due_at END AS since
     FROM head
     WHERE ordered AND state <> 'parked' AND NOT EXISTS (
       SELECT FROM redox.message other WHERE other.queue = _queue AND other.lane = head.lane
-        AND other.ordered AND other.state = 'held' AND other.sequence <> head.sequence)
+        AND other.ordered AND other.state = 'sending' AND other.sequence <> head.sequence)
     UNION ALL
     SELECT free.* FROM usable CROSS JOIN LATERAL (
       SELECT m.sequence, m.lane, m.due_at FROM redox.message m
@@ -50,7 +50,7 @@ const CANDIDATES = `
     ) free
     UNION ALL
     SELECT m.sequence, m.lane, m.held_until FROM redox.message m JOIN usable USING (lane)
-    WHERE m.queue = _queue AND NOT m.ordered AND m.state = 'held'
+    WHERE m.queue = _queue AND NOT m.ordered AND m.state = 'sending'
   )`
 
 /** How often a claim writes down how late it is. */
@@ -116,7 +116,7 @@ BEGIN
   _now := redox.now(_queue);
   -- Held too long, and something before it was sent again by a person: that goes first.
   UPDATE redox.message late SET state = 'waiting', holder = NULL, held_until = NULL
-  WHERE queue = _queue AND state = 'held' AND ordered AND held_until <= _now AND EXISTS (
+  WHERE queue = _queue AND state = 'sending' AND ordered AND held_until <= _now AND EXISTS (
     SELECT FROM redox.message earlier WHERE earlier.queue = _queue AND earlier.lane = late.lane
       AND earlier.sequence < late.sequence AND ${OPEN.replace('state', 'earlier.state')});
   RETURN QUERY
@@ -128,10 +128,10 @@ BEGIN
   taken AS (
     SELECT sequence FROM redox.message
     WHERE sequence = ANY (ARRAY(SELECT sequence FROM ranked ORDER BY place, since, sequence LIMIT _limit))
-      AND (state = 'waiting' AND due_at <= _now OR state = 'held' AND held_until <= _now)
+      AND (state = 'waiting' AND due_at <= _now OR state = 'sending' AND held_until <= _now)
     FOR UPDATE SKIP LOCKED
   )
-  UPDATE redox.message m SET state = 'held', holder = _holder, held_until = _now + _lease
+  UPDATE redox.message m SET state = 'sending', holder = _holder, held_until = _now + _lease
   FROM taken WHERE m.sequence = taken.sequence
   RETURNING m.*;
   -- Last: what changes a message first and its queue then waits for none that does it the other way round.
@@ -221,6 +221,12 @@ BEGIN
 END $$;
 `
 
+const INDEXES_OF_SENDING = `
+CREATE INDEX message_open ON redox.message (queue, lane, sequence) WHERE ${OPEN};
+CREATE INDEX message_in_order ON redox.message (queue, lane, sequence)
+  WHERE ordered AND state IN ('waiting', 'sending');
+CREATE INDEX message_sending ON redox.message (queue, lane, sequence) WHERE state = 'sending';`
+
 /**
  * Makes what is needed.
  */
@@ -278,12 +284,8 @@ ALTER TABLE redox.message ALTER tags SET STORAGE MAIN, ALTER files SET STORAGE M
 
 CREATE INDEX message_sequence ON redox.message (queue, sequence);
 CREATE INDEX message_state ON redox.message (queue, state, sequence);
-CREATE INDEX message_open ON redox.message (queue, lane, sequence) WHERE ${OPEN};
-CREATE INDEX message_in_order ON redox.message (queue, lane, sequence)
-  WHERE ordered AND state IN ('waiting', 'held');
 CREATE INDEX message_free ON redox.message (queue, lane, due_at, sequence)
   WHERE NOT ordered AND state = 'waiting';
-CREATE INDEX message_held ON redox.message (queue, lane, sequence) WHERE state = 'held';
 CREATE INDEX message_parked ON redox.message (queue, lane, sequence) WHERE state = 'parked';
 CREATE INDEX message_untold ON redox.message (queue, owner, ended_at, sequence)
   WHERE NOT told AND state IN ('parked', 'delivered');
@@ -291,6 +293,7 @@ CREATE INDEX message_ended ON redox.message (queue, ended_at)
   WHERE state IN ('delivered', 'discarded');
 CREATE INDEX message_tags ON redox.message USING gin (tags);
 CREATE INDEX message_files ON redox.message USING gin (files);
+${INDEXES_OF_SENDING}
 
 CREATE TABLE redox.paused (queue text, lane text, PRIMARY KEY (queue, lane));
 
@@ -334,5 +337,11 @@ export const UPGRADES: Record<number, string> = {
     ALTER TABLE redox.queue ADD COLUMN seen_at bigint, ADD COLUMN ahead bigint NOT NULL DEFAULT 0,
       ADD COLUMN seen bigint NOT NULL DEFAULT 0;
     DROP FUNCTION redox.claim(text, text, bigint, bigint, int, text[]);
+    ${FUNCTIONS}`,
+  2: `
+    -- The state 'sending' was called 'held'.
+    DROP INDEX redox.message_open, redox.message_in_order, redox.message_held;
+    UPDATE redox.message SET state = 'sending' WHERE state = 'held';
+    ${INDEXES_OF_SENDING}
     ${FUNCTIONS}`,
 }

@@ -224,7 +224,7 @@ export class PostgresStore implements DeliveryStore {
   async renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
     await this.#ask(
       `UPDATE redox.message SET held_until = redox.now($1) + $4::bigint
-       WHERE queue = $1 AND holder = $2 AND id = ANY ($3) AND state = 'held'`,
+       WHERE queue = $1 AND holder = $2 AND id = ANY ($3) AND state = 'sending'`,
       [holder, ids, leaseMs],
     )
   }
@@ -254,7 +254,7 @@ export class PostgresStore implements DeliveryStore {
   /** Changes what this holder holds. */
   async #change(id: string, holder: string, set: string, values: unknown[]): Promise<void> {
     const changed = await this.#ask(
-      `UPDATE redox.message SET ${set} WHERE queue = $1 AND id = $2 AND holder = $3 AND state = 'held' RETURNING id`,
+      `UPDATE redox.message SET ${set} WHERE queue = $1 AND id = $2 AND holder = $3 AND state = 'sending' RETURNING id`,
       [id, holder, ...values],
     )
     if (changed.length === 0)
@@ -357,7 +357,7 @@ export class PostgresStore implements DeliveryStore {
       `WITH changed AS (
          UPDATE redox.message SET state = $3, reason = $4, due_at = $5, told = $6, ended_at = $7, notes = $8,
            holder = NULL, held_until = NULL, teller = NULL, telling_until = NULL
-         WHERE queue = $1 AND id = $2 AND (state <> 'held' OR held_until <= redox.now($1)) RETURNING id
+         WHERE queue = $1 AND id = $2 AND (state <> 'sending' OR held_until <= redox.now($1)) RETURNING id
        )
        SELECT CASE WHEN $9::bigint IS NULL THEN NULL ELSE redox.write_line($1, $9, $10, $11, $12, $13) END FROM changed`,
       [
@@ -714,7 +714,7 @@ const LANES = `
     SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
       count(*) FILTER (WHERE state = 'parked') AS parked, array_agg(DISTINCT owner) AS owners,
       min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
-    FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'held', 'parked') GROUP BY lane
+    FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'sending', 'parked') GROUP BY lane
   ),
   stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
   SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
@@ -723,7 +723,7 @@ const LANES = `
     SELECT id, reason FROM redox.message parked
     WHERE parked.queue = $1 AND parked.lane = used.lane AND state = 'parked' AND EXISTS (
       SELECT FROM redox.message behind WHERE behind.queue = $1 AND behind.lane = used.lane AND behind.ordered
-        AND behind.state IN ('waiting', 'held') AND behind.sequence > parked.sequence)
+        AND behind.state IN ('waiting', 'sending') AND behind.sequence > parked.sequence)
     ORDER BY sequence LIMIT 1
   ) blocker ON true
   ORDER BY lane`
@@ -759,7 +759,7 @@ const QUEUES = `
   SELECT queue, redox.now(queue) - seen_at AS idle, count(m.id) FILTER (WHERE m.state <> 'parked') AS waiting,
     count(m.id) FILTER (WHERE m.state = 'parked') AS parked
   FROM redox.queue q LEFT JOIN redox.message m USING (queue)
-  WHERE m.state IS NULL OR m.state IN ('waiting', 'held', 'parked')
+  WHERE m.state IS NULL OR m.state IN ('waiting', 'sending', 'parked')
   GROUP BY queue, seen_at ORDER BY queue`
 
 const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueState => ({

@@ -19,7 +19,10 @@ export = function register(RED: NodeAPI): void {
   addRoutes(RED)
   stopTelling()
   stopTelling = tellEditors(RED)
-  RED.plugins.registerPlugin('redox-outbox', { type: 'redox-outbox', ...{ onremove: () => stopTelling() } })
+  RED.plugins.registerPlugin('redox-outbox-tab', {
+    type: 'redox-outbox-tab',
+    ...{ onremove: () => stopTelling() },
+  })
 }
 
 /**
@@ -55,7 +58,7 @@ function addRoutes(RED: NodeAPI): void {
   routes.get(content, 'redox-outbox.content', contentReadersOnly(RED), answered('content'))
   routes.post('/redox/outbox/:connection/messages/:id', write, answered('decide'))
   routes.post('/redox/outbox/:connection/decisions', write, answered('decisions'))
-  routes.post('/redox/outbox/:connection/lanes', write, answered('pause'))
+  routes.post('/redox/outbox/:connection/destinations', write, answered('pause'))
   routes.post('/redox/outbox/stranded/:id', write, answered('stranded'))
   routes.post('/redox/outbox/:connection/store', write, answered('store'))
   routes.get('/redox/outbox/:connection/audit', read, answered('audit'))

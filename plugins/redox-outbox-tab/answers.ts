@@ -78,7 +78,7 @@ const STATUS: Record<string, number> = {
 const AN_HOUR_MS = 3_600_000
 const MAX_MESSAGES = 200
 const MAX_LINES = 500
-const MAX_LANES = 200
+const MAX_DESTINATIONS = 200
 
 const count = (atLeast: number, atMost: number) =>
   z
@@ -101,11 +101,11 @@ const reason = z
   .max(200)
   .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u)
 
-const lane = z.string().min(1).max(2000)
+const destination = z.string().min(1).max(2000)
 
 const FILTER = {
   state: z.enum(STATES).optional(),
-  destination: lane.optional(),
+  destination: destination.optional(),
   search: z.string().trim().min(1).max(200).optional(),
   since: time.optional(),
   till: time.optional(),
@@ -142,7 +142,7 @@ const DECISIONS = z
     limit: z.number().int().min(1).optional(),
   })
   .refine(hasItsHours)
-const PAUSE = z.strictObject({ lane, action: z.enum(['pause', 'resume']), reason })
+const PAUSE = z.strictObject({ destination, action: z.enum(['pause', 'resume']), reason })
 const STRANDED = z.discriminatedUnion('action', [
   z.strictObject({
     action: z.literal('give'),
@@ -180,7 +180,7 @@ const ASKED = {
     `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many messages matched, ` +
     `"limit": the most to decide on at once, "after": the "next" of the previous answer }${OTHER_ACCOUNT}`,
   pause:
-    'Send application/json: { "lane", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
+    'Send application/json: { "destination", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
   store:
     'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
     'be read is renamed. Nothing is removed.',
@@ -289,12 +289,12 @@ export const ANSWERS = {
   },
 
   pause: async (question: Question): Promise<Answer> => {
-    const { lane, action, reason } = read(PAUSE, question.body, ASKED.pause)
+    const { destination, action, reason } = read(PAUSE, question.body, ASKED.pause)
     const { store, courier } = outboxOf(question)
     // A name that is misspelled would stop nothing, and say so to nobody.
-    if (!(await store.lanes()).some((known) => known.lane === lane))
+    if (!(await store.lanes()).some((known) => known.lane === destination))
       throw new Refusal(404, 'not_found', 'No message is waiting for this destination, and it is not paused.')
-    await store.pause(lane, action === 'pause', reason, question.who, store.clock.now())
+    await store.pause(destination, action === 'pause', reason, question.who, store.clock.now())
     courier.wake()
     return { status: 204 }
   },
@@ -360,11 +360,11 @@ async function connection(id: string, { name, outbox, code }: Delivery): Promise
       counts,
       ...(outbox.retryFor !== undefined && { retryForHours: Math.ceil(outbox.retryFor / AN_HOUR_MS) }),
       ...(times.length > 0 && { oldest: shownTime(outbox, Math.min(...times)) }),
-      lanes: [...lanes]
+      destinations: [...lanes]
         .sort(byUrgency)
-        .slice(0, MAX_LANES)
-        .map((lane) => laneShown(outbox, lane)),
-      lanesInAll: lanes.length,
+        .slice(0, MAX_DESTINATIONS)
+        .map((lane) => destinationShown(outbox, lane)),
+      destinationsInAll: lanes.length,
     }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -386,8 +386,9 @@ function byUrgency(a: LaneState, b: LaneState): number {
 /** As the clock on the wall tells it. */
 const shownTime = ({ store }: Outbox, time: number): string => iso(onTheWall(store.clock, time))
 
-const laneShown = (outbox: Outbox, { oldest, ...lane }: LaneState): object => ({
-  ...lane,
+const destinationShown = (outbox: Outbox, { lane, oldest, ...state }: LaneState): object => ({
+  destination: lane,
+  ...state,
   ...(oldest !== undefined && { oldest: shownTime(outbox, oldest) }),
 })
 
@@ -439,7 +440,7 @@ async function outcomeOf({ courier, contents }: Outbox, message: StoredMessage):
 
 function ending({ delivery, error, unknown }: Notes, { state, attempts }: StoredMessage): object {
   // What was before a person had it sent again is no longer true.
-  if (attempts === 0 && (state === 'waiting' || state === 'held')) return {}
+  if (attempts === 0 && (state === 'waiting' || state === 'sending')) return {}
   if (state === 'delivered' && delivery) {
     const { status, facts } = delivery
     const { logIds, locations, traceId } = facts
@@ -448,7 +449,7 @@ function ending({ delivery, error, unknown }: Notes, { state, attempts }: Stored
   const failure = unknown ?? error
   if (failure === undefined) return {}
   const { answer: _answer, ...cause } = failure.cause
-  const isRetried = state === 'waiting' || state === 'held'
+  const isRetried = state === 'waiting' || state === 'sending'
   const message = isRetried ? withoutAdvice(failure.message) : failure.message
   return { error: { code: failure.code, message, cause } }
 }
@@ -483,7 +484,7 @@ async function whatWaits(
     ...(next > 0 && { dueAt: shownTime(outbox, next) }),
   }
   if (!ordered) return why
-  const before = await store.ids({ lane }, ['waiting', 'held', 'parked'])
+  const before = await store.ids({ lane }, ['waiting', 'sending', 'parked'])
   for (const other of before.slice(0, before.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
     const [found] = await store.find({ id: other, limit: 1 })
     if (found?.ordered) return { ...why, waitsBehind: other }
