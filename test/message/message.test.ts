@@ -10,7 +10,7 @@ import { copyJson, formatPath, getAt, parsePath, setAt, withValueAt } from '../.
 import type { JsonObject } from '../../src/message/json'
 import { assertKnownHost } from '../../src/message/prepared'
 import { attachmentProblems, contentProblems } from '../../src/message/urls'
-import { assertReferenceKind } from '../../src/redox/client'
+import { assertReferenceKind } from '../../src/redox/uploads'
 import { failing } from '../lib/redox'
 
 describe('copies of messages', () => {

@@ -5,7 +5,7 @@ import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/co
 import { takeMemory } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
 import { checked, type PreparedMessage } from '../../src/message/prepared'
-import type { OnProgress } from '../../src/redox/client'
+import type { OnProgress } from '../../src/redox/delivery'
 import { classify, OUTCOMES, type Ending, type Outcome, type Purpose } from '../../src/transport/outcomes'
 import { backoff, Pace } from '../../src/transport/retry'
 import { sha256, sizedFile } from '../lib/fixtures'

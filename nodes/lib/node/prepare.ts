@@ -1,7 +1,7 @@
 import type { FileSource, MessageFile } from '../../../src/file/file'
 import type { Fingerprints } from '../../../src/file/fingerprint'
 import type { Draft } from '../../../src/message/prepared'
-import type { UploadKind } from '../../../src/redox/client'
+import type { UploadKind } from '../../../src/redox/uploads'
 import type { Connection } from '../connection/connection'
 import type { Inputs } from './inputs'
 
