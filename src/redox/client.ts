@@ -3,14 +3,14 @@ import { unlessAborted } from '../abort'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
 import { RedoxError } from '../errors'
-import type { FileSource, MessageFile } from '../file/file'
-import { withValueAt } from '../message/json'
+import type { FileSource } from '../file/file'
+import { withValueAt, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { Http } from '../transport/http'
 import { backoff, isRetried, Pace, type PaceKeeper } from '../transport/retry'
 import { failureDetail, hasFailed, readAnswer, refused, undelivered } from './answers'
 import { allSent, attempt, identified, phaseOf, type Answered, type Failure } from './attempt'
-import type { Delivery, DeliveredFile, Journal, OnProgress, Progress, Uploaded } from './delivery'
+import type { Delivery, DeliveredFile, DeliveryOptions, Progress, RequestOptions, Uploaded } from './delivery'
 import { pauseTooLong, stoppedBefore } from './failures'
 import { publicFacts, publicHeaders } from './public-facts'
 import {
@@ -64,7 +64,7 @@ export class RedoxClient {
     this.uploadOrigins = succession.uploadOrigins
     this.#pace = pace ?? new Pace(settings.perFiveMinutes, succession.requests)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
-      this.#request(async () => tokenRequest(url, await body()), this.#closing.signal).then(
+      this.#request(async () => tokenRequest(url, await body()), { signal: this.#closing.signal }).then(
         ({ answer }) => answer,
       ),
     )
@@ -75,45 +75,27 @@ export class RedoxClient {
    * Uploads a file (facts 3.5, 4.2).
    * @throws RedoxError
    */
-  upload(
-    file: FileSource,
-    kind: UploadKind,
-    signal: AbortSignal,
-    onProgress?: OnProgress,
-  ): Promise<Uploaded> {
-    return this.#inTurn('upload', heldBytes([file]), signal, onProgress, (both) =>
-      this.#upload(file, kind, both, onProgress),
-    )
+  upload(file: FileSource, kind: UploadKind, options: RequestOptions): Promise<Uploaded> {
+    const entry = { operation: 'upload', bytes: heldBytes([file]) }
+    return this.#inTurn(entry, options, (inTurn) => this.#upload(file, kind, inTurn))
   }
 
   /**
    * Uploads what is to be uploaded, then sends the message.
-   * @param files in the order of `message.files`
-   * @param journal each request is made once: whoever keeps it decides what is repeated, and when
    * @throws RedoxError
    */
-  deliver(
-    message: PreparedMessage,
-    files: MessageFile[],
-    signal: AbortSignal,
-    onProgress?: OnProgress,
-    journal?: Journal,
-  ): Promise<Delivery> {
-    return this.#inTurn(
-      message.operation,
-      heldBytes(files) + textLength(message.body),
-      signal,
-      onProgress,
-      (both) => this.#deliver(message, files, both, onProgress, journal),
-    )
+  deliver(message: PreparedMessage, options: DeliveryOptions): Promise<Delivery> {
+    const { operation, body, attachments } = message
+    const bytes = heldBytes(attachments.map(({ file }) => file)) + textLength(body)
+    return this.#inTurn({ operation, bytes }, options, (inTurn) => this.#deliver(message, inTurn))
   }
 
   /**
    * Refuses what {@link deliver} would refuse before its first request.
    * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
    */
-  async assertDeliverable(message: PreparedMessage, files: MessageFile[]): Promise<void> {
-    await this.#requests.checkedMessage(message, files)
+  async assertDeliverable(message: PreparedMessage): Promise<void> {
+    await this.#requests.checkedMessage(message)
   }
 
   /**
@@ -125,8 +107,8 @@ export class RedoxClient {
   }
 
   /** The requests that {@link deliver} would make. Nothing is sent, no file is read. */
-  preview(message: PreparedMessage, files: MessageFile[]): Promise<RequestPreview[]> {
-    return this.#requests.preview(message, files)
+  preview(message: PreparedMessage): Promise<RequestPreview[]> {
+    return this.#requests.preview(message)
   }
 
   /** The request that {@link upload} would make. */
@@ -167,18 +149,17 @@ export class RedoxClient {
     }
   }
 
-  async #inTurn<T>(
-    operation: string,
-    bytes: number,
-    signal: AbortSignal,
-    onProgress: OnProgress = () => undefined,
-    task: (signal: AbortSignal) => Promise<T>,
+  async #inTurn<T, O extends RequestOptions>(
+    { operation, bytes }: { operation: string; bytes: number },
+    options: O,
+    task: (options: O) => Promise<T>,
   ): Promise<T> {
-    const [either, release] = this.#untilClosed(signal)
+    const [signal, release] = this.#untilClosed(options.signal)
+    const onWait = (): void => options.onProgress?.(WAITING)
     try {
-      return await this.#gate.pass(() => task(either), either, { bytes, onWait: () => onProgress(WAITING) })
+      return await this.#gate.pass(() => task({ ...options, signal }), signal, { bytes, onWait })
     } catch (error) {
-      if (error instanceof RedoxError || !either.aborted) throw error
+      if (error instanceof RedoxError || !signal.aborted) throw error
       throw stoppedBefore(operation)
     } finally {
       release()
@@ -204,12 +185,10 @@ export class RedoxClient {
   async #upload(
     file: FileSource,
     kind: UploadKind,
-    signal: AbortSignal,
-    onProgress?: OnProgress,
-    { once = false, source }: { once?: boolean; source?: string | undefined } = {},
+    { source, once = false, ...options }: RequestOptions & { source?: string | undefined; once?: boolean },
   ): Promise<Uploaded> {
     const step = { ...this.#requests.checkedUpload(file, kind, source), once }
-    const { answer, attempts, at } = await this.#request(() => step, signal, onProgress)
+    const { answer, attempts, at } = await this.#request(() => step, options)
     const facts = readAnswer(answer)
     if (facts.refusals > 0) {
       const detail = failureDetail(step.operation, answer, facts, await allSent(step))
@@ -226,67 +205,77 @@ export class RedoxClient {
     }
   }
 
-  async #deliver(
-    message: PreparedMessage,
-    files: MessageFile[],
-    signal: AbortSignal,
-    onProgress?: OnProgress,
-    journal?: Journal,
-  ): Promise<Delivery> {
-    const delivered: DeliveredFile[] = []
-    let body = message.body
-    let attempts = 0
+  async #deliver(message: PreparedMessage, options: DeliveryOptions): Promise<Delivery> {
     // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
-    let step = await this.#requests.checkedMessage(message, files)
-    const uploading = { once: journal !== undefined, source: sourceOf(message) }
-    for (const [index, { way, path }] of message.files.entries()) {
-      const file = files[index]!
+    const checked = await this.#requests.checkedMessage(message)
+    const files: DeliveredFile[] = []
+    const { body, attempts } = await this.#uploadAll(message, options, files)
+    const sent = { ...message, body }
+    const request = body === message.body ? checked : this.#requests.sized(await this.#requests.message(sent))
+    const delivery = await this.#send(sent, request, { ...options, files })
+    return { ...delivery, attempts: attempts + delivery.attempts }
+  }
+
+  /**
+   * Uploads the files that are to be uploaded, and are not yet.
+   * @param files gets one entry for each attachment
+   * @returns the body with the references, and how many requests it took
+   */
+  async #uploadAll(
+    message: PreparedMessage,
+    { checkpoints, ...options }: DeliveryOptions,
+    files: DeliveredFile[],
+  ): Promise<{ body: JsonObject; attempts: number }> {
+    let { body } = message
+    let attempts = 0
+    const uploading = { ...options, source: sourceOf(message), once: checkpoints !== undefined }
+    for (const [index, { way, path, file }] of message.attachments.entries()) {
       if (way !== 'upload' || file.kind !== 'file') {
-        delivered.push({ way, ...describeSent(file) })
+        files.push({ way, ...describeSent(file) })
         continue
       }
-      const known = journal?.uploaded[index]
-      const uploaded =
-        known ??
-        (await this.#upload(file, uploadKind(message.api), signal, onProgress, uploading).catch(
-          (error: unknown) => {
-            throw error instanceof RedoxError ? withFiles(error, delivered, []) : error
-          },
-        ))
-      if (known === undefined) {
+      let uploaded = checkpoints?.uploaded[index]
+      if (uploaded === undefined) {
+        uploaded = await this.#upload(file, uploadKind(message.api), uploading).catch((error: unknown) => {
+          throw error instanceof RedoxError ? withFiles(error, files, []) : error
+        })
         attempts += uploaded.attempts
-        await journal?.onUploaded(index, uploaded)
+        await checkpoints?.onUploaded(index, uploaded)
       }
       body = withValueAt(body, path, uploaded.url)
-      delivered.push({ way, size: file.size, sha256: uploaded.sha256, url: uploaded.url })
+      files.push({ way, size: file.size, sha256: uploaded.sha256, url: uploaded.url })
     }
-    if (body !== message.body) {
-      step = this.#requests.sized(await this.#requests.message(message, body, files))
+    return { body, attempts }
+  }
+
+  async #send(
+    message: PreparedMessage,
+    checked: RequestSpec,
+    { files, checkpoints, ...options }: DeliveryOptions & { files: DeliveredFile[] },
+  ): Promise<Delivery> {
+    const request: RequestSpec = {
+      ...checked,
+      ...(checkpoints && { once: true, onBegin: () => checkpoints.onSending() }),
     }
-    if (journal) step = { ...step, once: true, onBegin: () => journal.onSending() }
     try {
-      const sent = await this.#request(() => step, signal, onProgress)
-      const found = readAnswer(sent.answer)
+      const { answer, attempts, at } = await this.#request(() => request, options)
+      const found = readAnswer(answer)
       if (hasFailed(found)) {
-        const { attempts, at } = sent
-        const error = undelivered({ ...message, body }, sent.answer, found, await allSent(step))
-        throw error.with({ attempts, at, ...identified(step) })
+        const error = undelivered(message, answer, found, await allSent(request))
+        throw error.with({ attempts, at, ...identified(request) })
       }
-      fillDigests(delivered, step.body.sha256())
-      const { status, headers, body: answered } = sent.answer
+      fillDigests(files, request.body.sha256())
+      const { status, headers, body } = answer
       return {
-        status,
+        ...{ status, body, files, attempts },
         headers: publicHeaders(headers),
-        body: answered,
         facts: publicFacts(found),
-        files: delivered,
-        attempts: attempts + sent.attempts,
       }
     } catch (error) {
       if (!(error instanceof RedoxError)) throw error
       // Whoever looks it up needs them, however little of the request was read.
       const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
-      throw withFiles(error, delivered, isUnknown ? await digestsOf(step) : step.body.sha256())
+      throw withFiles(error, files, isUnknown ? await digestsOf(request) : request.body.sha256())
     }
   }
 
@@ -297,8 +286,7 @@ export class RedoxClient {
    */
   async #request(
     stepOf: () => RequestSpec | Promise<RequestSpec>,
-    signal: AbortSignal,
-    onProgress: OnProgress = () => undefined,
+    { signal, onProgress = () => undefined }: RequestOptions,
   ): Promise<Answered & { attempts: number }> {
     const giveUpAt = performance.now() + this.settings.retry.deadlineSeconds * 1000
     let replayed = false
@@ -307,7 +295,7 @@ export class RedoxClient {
     let last: RedoxError | undefined
     for (let attempts = 1; ; attempts++) {
       const step = await stepOf()
-      const result = await this.#turn(step, giveUpAt, signal, onProgress).catch((error: unknown) => {
+      const result = await this.#turn(step, { giveUpAt, signal, onProgress }).catch((error: unknown) => {
         // A pause that is too long says less than the failure before it.
         const isPause = error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED'
         throw unknown ?? (isPause ? last : undefined) ?? error
@@ -333,9 +321,7 @@ export class RedoxClient {
   /** One attempt when it may be made, with the shared token. */
   async #turn(
     step: RequestSpec,
-    giveUpAt: number,
-    signal: AbortSignal,
-    onProgress: OnProgress,
+    { giveUpAt, signal, onProgress }: Required<RequestOptions> & { giveUpAt: number },
   ): Promise<Answered | Failure> {
     const tokenFor = async (): Promise<string | undefined> =>
       step.purpose === 'token'

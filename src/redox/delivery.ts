@@ -42,11 +42,22 @@ export interface Delivery {
   attempts: number
 }
 
-/** What is kept of a message while it is sent, so that another process can go on where this one ended. */
-export interface Journal {
-  /** uploads that were answered before, by the index of the file: they are not made again */
+/** What is kept of a message while it is sent, so that a later attempt, also of another process, continues there. */
+export interface CheckpointHooks {
+  /** uploads that were answered before, by the index of the attachment: they are not made again */
   uploaded: Record<number, Uploaded>
   onUploaded(index: number, uploaded: Uploaded): Promise<void>
   /** the request with the message begins next: from now on it may have arrived */
   onSending(): Promise<void>
+}
+
+export interface RequestOptions {
+  /** stops what is under way */
+  signal: AbortSignal
+  onProgress?: OnProgress
+}
+
+export interface DeliveryOptions extends RequestOptions {
+  /** each request is then made once: the owner of the checkpoints decides what is repeated, and when */
+  checkpoints?: CheckpointHooks
 }

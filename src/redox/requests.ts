@@ -83,11 +83,11 @@ export class RequestSpecs {
    * The request of a message before its files are uploaded: their references will only make it a little longer.
    * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
    */
-  async checkedMessage(message: PreparedMessage, files: MessageFile[]): Promise<RequestSpec> {
+  async checkedMessage(message: PreparedMessage): Promise<RequestSpec> {
     if (message.api === 'fhir') assertFhirKey(this.settings)
     // Before it is written as JSON, which takes no fewer bytes than the texts in it have characters.
     assertRequestSize(textLength(message.body), this.settings.limits)
-    return this.sized(await this.message(message, message.body, files))
+    return this.sized(await this.message(message))
   }
 
   /** @throws RedoxError REDOX_TOO_LARGE */
@@ -96,14 +96,14 @@ export class RequestSpecs {
     return request
   }
 
-  async message(message: PreparedMessage, body: JsonObject, files: MessageFile[]): Promise<RequestSpec> {
+  async message(message: PreparedMessage): Promise<RequestSpec> {
+    const { body } = message
     const { hosts, environment } = this.settings
     const fhir = message.api === 'fhir'
     const contentType = fhir ? 'application/fhir+json' : 'application/json'
-    const embeddings = message.files.flatMap(({ way, path }, index) => {
-      const file = files[index]!
-      return way === 'embed' && file.kind === 'file' ? [{ path, file }] : []
-    })
+    const embeddings = message.attachments.flatMap(({ way, path, file }) =>
+      way === 'embed' && file.kind === 'file' ? [{ path, file }] : [],
+    )
     return {
       purpose: 'send',
       operation: message.operation,
@@ -119,16 +119,15 @@ export class RequestSpecs {
   }
 
   /** The requests of a message and its uploads, for people to read. No file is read. */
-  async preview(message: PreparedMessage, files: MessageFile[]): Promise<RequestPreview[]> {
+  async preview(message: PreparedMessage): Promise<RequestPreview[]> {
     const uploads: RequestPreview[] = []
     let body = message.body
-    for (const [index, { way, path }] of message.files.entries()) {
-      const file = files[index]!
+    for (const { way, path, file } of message.attachments) {
       if (way !== 'upload' || file.kind !== 'file') continue
       uploads.push(previewOf(this.upload(file, uploadKind(message.api), sourceOf(message))))
       body = withValueAt(body, path, '<reference that the upload returns>')
     }
-    return [...uploads, previewOf(await this.message(message, body, files))]
+    return [...uploads, previewOf(await this.message({ ...message, body }))]
   }
 
   #sourceHeader(id = this.settings.source.id): Record<string, string> {

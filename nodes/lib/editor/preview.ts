@@ -77,7 +77,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
         return { environment, requests, problems: [], warnings, sampled }
       }
       const { message, problems } = prepared.draft
-      const requests = await client.preview(message, prepared.files)
+      const requests = await client.preview(message)
       return { environment, requests, problems: problems.map(inForm), warnings, sampled }
     })
   } catch (error) {
