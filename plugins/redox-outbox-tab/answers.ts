@@ -22,7 +22,8 @@ import {
 } from '../../src/queue/types'
 import type { ListedStore } from '../../src/queue/list-stores'
 import { RedoxError } from '../../src/errors'
-import { ADVICE_TO_SEND_AGAIN, identifiersOf } from '../../src/redox/client'
+import { ADVICE_TO_SEND_AGAIN } from '../../src/redox/failures'
+import { identifiersOf } from '../../src/redox/identifiers'
 
 export interface Question {
   /** parts of the path */

@@ -19,6 +19,7 @@ import {
   checked,
   type Draft,
   type Limits,
+  type Attachment,
   type PlacedFile,
   type PreparedMessage,
 } from './prepared'
@@ -80,10 +81,10 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const fields = fieldsFor(body, input, warnings)
   const laid = layFields(body, fields, choicesFor(input), problems)
   if (input.documentDigest !== undefined) setDocumentId(body, input, laid, input.documentDigest)
-  const files = PLACE[input.model](body, input, laid)
+  const attachments = PLACE[input.model](body, input, laid)
   setDefaults(body, defaultsFor(body, input, laid))
   return {
-    message: { api: 'datamodel', operation: `${input.model}:${input.eventType}`, body, files },
+    message: { api: 'datamodel', operation: `${input.model}:${input.eventType}`, body, attachments },
     title: `the ${input.model} message (${input.eventType})`,
     problems: [...problems, ...problemsIn(schema, body, input)],
     warnings,
@@ -286,15 +287,13 @@ function defaultsFor(body: JsonObject, { model, files, fields }: DataModelInput,
   return listOf(body.Orders).length > 1 ? [] : [[['Orders', 0, 'Status'], 'Resulted']]
 }
 
-type Placed = PreparedMessage['files']
-
-const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: Laid) => Placed> = {
+const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: Laid) => Attachment[]> = {
   Notes: (body, input) => placeDocument(body, input, 'Note'),
   Media: (body, input) => placeDocument(body, input, 'Media'),
   Results: placeResults,
 }
 
-function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | 'Media'): Placed {
+function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | 'Media'): Attachment[] {
   const contents: Path = [part, 'FileContents']
   if (input.eventType === 'Delete') {
     // Facts 5.5: Delete is New without FileContents.
@@ -307,11 +306,11 @@ function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | '
   if (placed === undefined) return []
   setAt(body, contents, valueFor(placed))
   setFileFields(body, [part], placed, ['FileName', 'FileType'])
-  return [{ way: placed.way, path: contents }]
+  return [{ ...placed, path: contents }]
 }
 
 /** Each file goes to the first result without a Value, else to a new one like that of the first file. */
-function placeResults(body: JsonObject, { files }: DataModelInput, laid: Laid): Placed {
+function placeResults(body: JsonObject, { files }: DataModelInput, laid: Laid): Attachment[] {
   let pattern: JsonObject | undefined
   return files.map((placed) => {
     const result = pattern === undefined ? laid.at([...RESULT]) : nextResult(body, laid)
@@ -323,7 +322,7 @@ function placeResults(body: JsonObject, { files }: DataModelInput, laid: Laid): 
     setAt(body, [...result, 'ValueType'], 'Encapsulated Data')
     setFileFields(body, result, placed, ['FileType'])
     setDefaults(body, [[[...result, 'Status'], 'Final']])
-    return { way: placed.way, path: value }
+    return { ...placed, path: value }
   })
 }
 

@@ -17,7 +17,7 @@ import {
   type JsonObject,
   type Path,
 } from './json'
-import { checked, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
+import { checked, type Attachment, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
 import { hasExtension, problemsOf, withoutExtended } from './problems'
 import { entriesOf, parseReference, resourceOf } from './references'
 import { subjectOf, type FormPatient } from './subject'
@@ -117,9 +117,9 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
       `Only the subject of the ${operation.type} identifies the patient. It refers to a resource at the destination.`,
     )
   if (!subject.isNamed) problems.push(NO_PATIENT)
-  const files = placeFiles(entries, main, input, parsePlace(input.place || operation.place))
+  const attachments = placeFiles(entries, main, input, parsePlace(input.place || operation.place))
   return {
-    message: { api: 'fhir', operation: input.operation, slug: input.slug, body: bundle, files },
+    message: { api: 'fhir', operation: input.operation, slug: input.slug, body: bundle, attachments },
     title: `the Bundle for ${input.operation}`,
     problems: [...problemsIn(bundle, main, operation), ...problems],
     warnings,
@@ -417,7 +417,7 @@ function placeFiles(
   main: JsonObject,
   { files }: FhirInput,
   place: AttachmentPlace,
-): PreparedMessage['files'] {
+): Attachment[] {
   if (files.length === 0) return []
   const index = entryIndex(entries, main, place)
   const resource = resourceOf(entries[index]!)
@@ -436,7 +436,7 @@ function placeFiles(
       ...(!hasExtension(existing._title) && { title: getAt(existing, ['title']) ?? file.name }),
     })
     for (const name of [leaf, 'contentType']) presentNow(resource, [...path, name])
-    return { way, path: ['entry', index, 'resource', ...path, leaf] }
+    return { way, file, path: ['entry', index, 'resource', ...path, leaf] }
   })
 }
 

@@ -8,10 +8,14 @@ import { isPlainUrlOf } from './urls'
 /** How a file travels: inside the message, uploaded first and referenced, or referenced as it came. */
 export type Way = 'embed' | 'upload' | 'reference'
 
-/**
- * One exact Redox request, before any I/O. Plain and serialisable: what stands between preparing and
- * delivering can be stored.
- */
+/** A file of a message: how it travels, where its base64 text or URL goes in the body, and the file itself. */
+export interface Attachment {
+  way: Way
+  path: Path
+  file: MessageFile
+}
+
+/** One exact Redox request, before any I/O. Apart from the files it is plain and serialisable. */
 export interface PreparedMessage {
   api: 'datamodel' | 'fhir'
   /** `Notes:New`, `DiagnosticReport/$diagnosticreport-create` */
@@ -20,8 +24,7 @@ export interface PreparedMessage {
   slug?: string
   /** the message, with the files still missing except for references */
   body: JsonObject
-  /** one for each file, in order: where its base64 text or URL goes */
-  files: { way: Way; path: Path }[]
+  attachments: Attachment[]
 }
 
 /** A message as it was built, with everything that is wrong with it. */

@@ -8,8 +8,9 @@ import {
   type MessageFile,
 } from '../file/file'
 import { isObject, type JsonObject } from '../message/json'
-import type { PreparedMessage } from '../message/prepared'
-import { identifiersOf, type Delivery, type Uploaded } from '../redox/client'
+import type { Attachment, PreparedMessage } from '../message/prepared'
+import { identifiersOf } from '../redox/identifiers'
+import type { Delivery, Uploaded } from '../redox/delivery'
 import { inTurns } from '../event-loop'
 import { Seal } from './seal'
 import type { DeliveryStore, NewMessage, Standing, StoredMessage } from './types'
@@ -19,8 +20,6 @@ export interface Parcel {
   /** id of the node that emits the answer */
   owner: string
   message: PreparedMessage
-  /** in the order of `message.files` */
-  files: MessageFile[]
   /** the message's text is the document: it has no file */
   isText: boolean
   /** `sandbox`, or the environment's name */
@@ -42,8 +41,16 @@ export interface StoredFile extends FileDescription {
   sha256: string
 }
 
+/** A message as it is stored, without the files of its attachments. */
+export interface StoredBody extends Omit<PreparedMessage, 'attachments'> {
+  /** its attachments */
+  files: Pick<Attachment, 'way' | 'path'>[]
+}
+
 /** What is sealed as `content`. */
-export interface Content extends Omit<Parcel, 'files'> {
+export interface Content extends Omit<Parcel, 'message'> {
+  message: StoredBody
+  /** in the order of `message.files` */
   files: (StoredFile | FileReference)[]
 }
 
@@ -110,6 +117,26 @@ export class Contents {
     return this.seal.close(notes, notesPlace(id))
   }
 
+  /** What is stored of a message, once its files are in the store. */
+  async keepAll({ message, ...parcel }: Parcel): Promise<Content> {
+    const { attachments, ...rest } = message
+    const files = await Promise.all(attachments.map(({ file }) => this.keep(file)))
+    return {
+      ...parcel,
+      message: { ...rest, files: attachments.map(({ way, path }) => ({ way, path })) },
+      files,
+    }
+  }
+
+  /** The message, to be sent: its files come out of the store as they are read. */
+  messageOf({ message: { files: places, ...rest }, files }: Content): PreparedMessage {
+    const attachments = places.map(({ way, path }, index) => {
+      const file = files[index]!
+      return { way, path, file: file.kind === 'stored' ? this.source(file) : file }
+    })
+    return { ...rest, attachments }
+  }
+
   /** A message as a store takes it. */
   async sealed(content: Content, terms: Terms): Promise<NewMessage> {
     return {
@@ -166,7 +193,7 @@ const tagsOf = ({ message, msg, files }: Content): string[] => [
 ]
 
 /** Where a message goes: what has one order. */
-export const laneOf = ({ api, slug, body }: PreparedMessage): string =>
+export const laneOf = ({ api, slug, body }: Pick<PreparedMessage, 'api' | 'slug' | 'body'>): string =>
   api === 'fhir' ? `fhir ${slug}` : `datamodel ${destinationsOf(body).sort().join(' ')}`
 
 function destinationsOf({ Meta }: JsonObject): string[] {

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RedoxError, type RedoxErrorCode } from '../errors'
-import type { PreparedMessage } from '../message/prepared'
-import { identifiersOf, type Delivery, type Progress, type RedoxClient } from '../redox/client'
+import { identifiersOf } from '../redox/identifiers'
+import type { CheckpointHooks, Delivery, Progress } from '../redox/delivery'
+import type { RedoxClient } from '../redox/client'
 import { backoff } from '../transport/retry'
 import { onTheWall } from './clock'
-import type { Contents, Failure, Notes, Parcel } from './jobs'
+import type { Content, Contents, Failure, Notes, Parcel } from './jobs'
 import type { DeliveryStore, LaneState, MessageState, Settlement, StoredMessage } from './types'
 
 /** What became of a parcel. */
@@ -14,7 +15,7 @@ export interface Ended {
   id: string
   acceptedAt: number
   attempts: number
-  parcel: Omit<Parcel, 'files'>
+  parcel: Omit<Content, 'files'>
   outcome: { delivery: Delivery } | { error: RedoxError }
 }
 
@@ -189,9 +190,9 @@ export class Courier {
     const id = randomUUID()
     const now = this.store.clock.now()
     const store = async (): Promise<void> => {
-      const files = await Promise.all(parcel.files.map((file) => this.contents.keep(file)))
+      const content = await this.contents.keepAll(parcel)
       const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
-      await this.store.accept(await this.contents.sealed({ ...parcel, files }, terms))
+      await this.store.accept(await this.contents.sealed(content, terms))
     }
     for (let tries = 1; ; tries++) {
       try {
@@ -348,7 +349,8 @@ export class Courier {
         throw error
       })
     try {
-      const { message, files, ...parcel } = await this.contents.contentOf(stored)
+      const parcel = await this.contents.contentOf(stored)
+      const { message } = parcel
       const { uploaded, uploadAccount, allowedAccount, error, unknown } = await this.contents.notesOf(stored)
       Object.assign(notes, allowedAccount && { allowedAccount })
       // A reference to a file opens at the account alone that has the file.
@@ -362,8 +364,7 @@ export class Courier {
         return await parked(notes, notes.error ?? failureOf(late(message)), sealed)
       if (!mayGoOver(delivering, parcel, allowedAccount))
         return await parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
-      const sources = files.map((file) => (file.kind === 'stored' ? this.contents.source(file) : file))
-      notes.delivery = await client.deliver(message, sources, attempt.stop.signal, onProgress, {
+      const checkpoints: CheckpointHooks = {
         uploaded: notes.uploaded,
         onUploaded: async (index, uploaded) => {
           notes.uploaded[index] = uploaded
@@ -371,6 +372,12 @@ export class Courier {
           await mine(this.store.note(id, this.#holder, told))
         },
         onSending: () => mine(this.store.begin(id, this.#holder)),
+      }
+      const { signal } = attempt.stop
+      notes.delivery = await client.deliver(this.contents.messageOf(parcel), {
+        signal,
+        onProgress,
+        checkpoints,
       })
       return { state: 'delivered', notes: await sealed() }
     } catch (thrown) {
@@ -517,7 +524,7 @@ async function parked(notes: Notes, failure: Failure, sealed: () => Promise<Buff
 
 const failureOf = ({ code, message, cause }: RedoxError): Failure => ({ code, message, cause })
 
-function interrupted({ operation, body }: PreparedMessage): RedoxError {
+function interrupted({ operation, body }: Content['message']): RedoxError {
   return new RedoxError(
     'REDOX_OUTCOME_UNKNOWN',
     `Outcome unknown: the process stopped while it sent the message (${operation}). The message may have arrived. Look it ` +
@@ -526,7 +533,7 @@ function interrupted({ operation, body }: PreparedMessage): RedoxError {
   )
 }
 
-const late = ({ operation }: PreparedMessage): RedoxError =>
+const late = ({ operation }: Content['message']): RedoxError =>
   new RedoxError(
     'REDOX_TIMEOUT',
     `Time is up: the message (${operation}) was not sent in the time that the connection allows. Send it again in the outbox, or discard it.`,

@@ -26,7 +26,7 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
 }
 
 const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
-const upload = ({ client }: Connection) => client.upload(file, 'blob', never())
+const upload = ({ client }: Connection) => client.upload(file, 'blob', { signal: never() })
 /** A token that lives for 0.05 s has ended. */
 const later = () => new Promise((resolve) => setTimeout(resolve, 60))
 
@@ -232,12 +232,12 @@ describe('access tokens', () => {
         operation: 'Observation/$observation-create',
         slug: 'clinic',
         body: { resourceType: 'Bundle', entry: [] },
-        files: [],
+        attachments: [],
       }
       const calls = [
-        () => client.deliver(message, [], never()),
-        () => client.assertDeliverable(message, []),
-        () => client.upload(file, 'binary', never()),
+        () => client.deliver(message, { signal: never() }),
+        () => client.assertDeliverable(message),
+        () => client.upload(file, 'binary', { signal: never() }),
       ]
       for (const call of calls) {
         const { cause } = await failing('REDOX_CONFIGURATION', call, /Data Model API only/)

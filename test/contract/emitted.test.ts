@@ -165,7 +165,7 @@ function dataModelCases(): void {
       for (const [input, parts] of inputs) {
         it(`${model}:${eventType}, ${way}, from ${input}`, async () => {
           const { placed, contents } = await nextFiles([way], 'datamodel')
-          const emitted = await emit(prepareData({ model, eventType, ...parts, files: placed }), placed)
+          const emitted = await emit(prepareData({ model, eventType, ...parts, files: placed }))
           assertDataModel(emitted)
           assertDelivered(emitted, [way], contents)
         })
@@ -181,7 +181,7 @@ function dataModelCases(): void {
       const described = ['FileName', 'FileType'].map((name) => ({ path: `${part}.${name}`, value: 'PDF' }))
       const fields = [...forEvent(FORMS[model], 'Delete'), ...described]
       for (const parts of [{ fields }, { data: sentBefore }]) {
-        const emitted = await emit(prepareData({ model, eventType: 'Delete', ...parts }), [])
+        const emitted = await emit(prepareData({ model, eventType: 'Delete', ...parts }))
         assertDataModel(emitted)
         assert.equal('FileContents' in asObject(emitted.body[part]), false)
       }
@@ -196,12 +196,12 @@ function dataModelCases(): void {
       it(`Notes:${eventType}, ${ContentType}, as text in the note and as an upload`, async () => {
         const fields = [...forEvent(FORMS.Notes, eventType), { path: 'Note.ContentType', value: ContentType }]
         const text = fixture(name).toString('utf8')
-        const embedded = await emit(prepareData({ model: 'Notes', eventType, fields, text }), [])
+        const embedded = await emit(prepareData({ model: 'Notes', eventType, fields, text }))
         assertDataModel(embedded)
         assert.equal(asObject(embedded.body['Note'])['FileContents'], text)
         assert.equal(embedded.received.files[0]!.sha256, sha256(text))
         const files = [place(fileOf(fixture(name), name), 'datamodel', 'upload')]
-        const uploaded = await emit(prepareData({ model: 'Notes', eventType, fields, files }), files)
+        const uploaded = await emit(prepareData({ model: 'Notes', eventType, fields, files }))
         assertDataModel(uploaded)
         assertDelivered(uploaded, ['upload'], [fixture(name)])
         assert.equal(asObject(uploaded.body['Note'])['ContentType'], ContentType)
@@ -213,7 +213,7 @@ function dataModelCases(): void {
     const ways: Way[] = ['upload', 'embed', 'reference', 'embed']
     const { placed, contents } = await nextFiles(ways, 'datamodel')
     const input = { model: 'Results', eventType: 'New', fields: FORMS.Results, files: placed } as const
-    const emitted = await emit(prepareData(input), placed)
+    const emitted = await emit(prepareData(input))
     assertDataModel(emitted)
     assertDelivered(emitted, ways, contents)
     const [order, ...others] = asArray(emitted.body['Orders']).map(asObject)
@@ -279,7 +279,7 @@ function fhirCases(): void {
       for (const [input, parts] of inputs) {
         it(`${operation}, ${ways.join(' and ')}, from ${input}`, async () => {
           const { placed, contents } = await nextFiles(ways, 'fhir')
-          const emitted = await emit(prepareResource({ operation, ...parts, files: placed }), placed)
+          const emitted = await emit(prepareResource({ operation, ...parts, files: placed }))
           assertFhir(emitted, operation)
           assertDelivered(emitted, ways, contents)
         })
@@ -293,7 +293,7 @@ function fhirCases(): void {
     asObject(entries[0]!['resource'])['id'] = 'header-1'
     const data = { ...bundle, entry: entries.map(({ resource }) => ({ resource })) }
     const { placed } = await nextFiles(['embed'], 'fhir')
-    assertFhir(await emit(prepareResource({ operation: REPORT, data, files: placed }), placed), REPORT)
+    assertFhir(await emit(prepareResource({ operation: REPORT, data, files: placed })), REPORT)
   })
 }
 
@@ -306,7 +306,7 @@ function send(api: Api, placed: PlacedFile, by = connection, more: FieldValue[] 
     api === 'fhir'
       ? prepareResource({ operation: REPORT, fields, files }, by)
       : prepareData({ model: 'Media', eventType: 'New', fields, files })
-  return emit(message, files, by)
+  return emit(message, by)
 }
 
 function sizeCases(): void {
@@ -337,7 +337,7 @@ function sizeCases(): void {
   it('an upload is refused by the client itself too, before a byte is sent', async () => {
     const file = fileOf(sizedFile(30_000_001))
     for (const kind of ['blob', 'binary'] as const)
-      await failing('REDOX_TOO_LARGE', () => connection.client.upload(file, kind, never()))
+      await failing('REDOX_TOO_LARGE', () => connection.client.upload(file, kind, { signal: never() }))
     assert.equal(wire.requests.length, 0)
   })
 

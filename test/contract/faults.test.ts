@@ -100,7 +100,7 @@ async function run(api: FaultyApi, door: Door, partial = false, config: Connecti
   const id = `message-${ids++}`
   const destinations = partial ? [DESTINATION, SOURCE] : [DESTINATION]
   const prepared = message(api, id, destinations, connection)
-  const result = await connection.client.deliver(prepared, [FILE], never()).then(
+  const result = await connection.client.deliver(prepared, { signal: never() }).then(
     ({ attempts }) => ({ told: 'delivered', attempts }),
     (error: unknown) => ({ told: codeOf(error), attempts: (error as RedoxError).cause.attempts }),
   )
@@ -241,7 +241,7 @@ describe('faults around a connection', function () {
   after(closeSandboxes)
 
   const deliverBy = (connection: Connection, id: string) =>
-    connection.client.deliver(message(api, id, [DESTINATION], connection), [FILE], never())
+    connection.client.deliver(message(api, id, [DESTINATION], connection), { signal: never() })
   const countOf = (door: Door, name: string): number =>
     sandboxes
       .get(api)!
@@ -384,9 +384,12 @@ describe('a file on the disk that does not stay as it was', function () {
     if (when === 'before') changeOnce()
     sandbox.clear()
     const told = await connection.client
-      .deliver(message(api, name, [DESTINATION], connection, file), [file], never(), ({ sent }) => {
-        // Before that, the file may not be open yet: what stands around it comes first.
-        if (sent > 10_000) changeOnce()
+      .deliver(message(api, name, [DESTINATION], connection, file), {
+        signal: never(),
+        onProgress: ({ sent }) => {
+          // Before that, the file may not be open yet: what stands around it comes first.
+          if (sent > 10_000) changeOnce()
+        },
       })
       .then(
         ({ files }) => ['delivered', files[0]!.sha256],

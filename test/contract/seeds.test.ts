@@ -51,7 +51,7 @@ async function sendData(
 ) {
   const files = [place(file, 'datamodel', wanted)]
   const message = prepareData({ model, eventType: 'New', fields: [...PATIENT, ...form], files })
-  return (await emit(message, files, by)).delivery
+  return (await emit(message, by)).delivery
 }
 
 async function sendFhir(
@@ -63,10 +63,11 @@ async function sendFhir(
   const code = operation === DOCUMENT ? 'type.text' : 'code.text'
   const form = [...fields('main', { [code]: 'Report' }), ...fields('Patient', { 'identifier[0].value': '1' })]
   const files = [place(file, 'fhir', wanted, by)]
-  return (await emit(prepareResource({ operation, fields: form, files, ...parts }, by), files, by)).delivery
+  return (await emit(prepareResource({ operation, fields: form, files, ...parts }, by), by)).delivery
 }
 
-const upload = (api: Api, by = connection) => by.client.upload(fileOf(PDF), uploadKind(api), never())
+const upload = (api: Api, by = connection) =>
+  by.client.upload(fileOf(PDF), uploadKind(api), { signal: never() })
 
 /** The resource in a message that has this type. */
 const resource = (type: string): Json =>

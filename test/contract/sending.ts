@@ -4,8 +4,9 @@ import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/co
 import { takeFile, takeMemory, type FileSource, type MessageFile } from '../../src/file/file'
 import { prepareDataModel, type DataModelInput } from '../../src/message/datamodel'
 import { prepareFhir, type FhirInput } from '../../src/message/fhir'
-import { chooseWay, type PlacedFile, type PreparedMessage } from '../../src/message/prepared'
-import { referenceFor, type Delivery, type UploadKind } from '../../src/redox/client'
+import { chooseWay, type PreparedMessage } from '../../src/message/prepared'
+import { referenceFor, type UploadKind } from '../../src/redox/uploads'
+import type { Delivery } from '../../src/redox/delivery'
 import { startSandbox, type ReceivedMessage, type Sandbox, type SandboxOptions } from '../../src/sandbox'
 import { connectBy, never, wireTo, type Recorded, type Server } from '../lib/redox'
 import type { JsonObject } from './json'
@@ -60,7 +61,7 @@ export const uploadKind = (api: Api): UploadKind => (api === 'fhir' ? 'binary' :
 /** What a redox-upload node emits for a file, taken out of a message again. */
 export async function referenceTo(file: MessageFile, api: Api): Promise<MessageFile & { kind: 'reference' }> {
   assert.ok(file.kind === 'file')
-  const uploaded = await connection.client.upload(file, uploadKind(api), never())
+  const uploaded = await connection.client.upload(file, uploadKind(api), { signal: never() })
   const payload = JSON.parse(JSON.stringify(referenceFor(file, uploaded, uploadKind(api)))) as unknown
   const { file: reference } = await takeFile(payload, { where: 'msg.payload' })
   assert.ok(reference.kind === 'reference')
@@ -94,14 +95,9 @@ function assertExactLength({ path, headers, body }: Recorded): void {
   assert.equal(headers['transfer-encoding'], undefined, path)
 }
 
-export async function emit(
-  message: PreparedMessage,
-  placed: PlacedFile[],
-  by = connection,
-): Promise<Emitted> {
+export async function emit(message: PreparedMessage, by = connection): Promise<Emitted> {
   const [before, accepted] = [wire.requests.length, sandbox.received.length]
-  const files = placed.map(({ file }) => file)
-  const delivery = await by.client.deliver(message, files, never())
+  const delivery = await by.client.deliver(message, { signal: never() })
   wire.requests.slice(before).forEach(assertExactLength)
   assert.equal(delivery.status, 200)
   assert.equal(sandbox.received.length, accepted + 1)

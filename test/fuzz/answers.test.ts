@@ -145,7 +145,7 @@ const NOTE: PreparedMessage = {
     Patient: PATIENT,
     Note: { DocumentID: '1', FileName: `${CANARY}.pdf` },
   },
-  files: [{ way: 'upload', path: ['Note', 'FileContents'] }],
+  attachments: [{ way: 'upload', path: ['Note', 'FileContents'], file: FILE }],
 }
 const BUNDLE: PreparedMessage = {
   api: 'fhir',
@@ -156,7 +156,7 @@ const BUNDLE: PreparedMessage = {
     id: '1',
     entry: [{ resource: { resourceType: 'Patient', name: [{ family: CANARY }] } }],
   },
-  files: [],
+  attachments: [],
 }
 
 describe('any answer', () => {
@@ -180,7 +180,7 @@ describe('any answer', () => {
   after(() => server.close())
 
   const deliver = (message: PreparedMessage): Promise<unknown> =>
-    connection.client.deliver(message, message === NOTE ? [FILE] : [], never())
+    connection.client.deliver(message, { signal: never() })
 
   /** Either it is a delivery, or an error that tells nothing of the patient. */
   async function assertSettled(call: () => Promise<unknown>, assertText = assertSilent): Promise<void> {
@@ -208,7 +208,7 @@ describe('any answer', () => {
       fc.tuple(fc.constantFrom('blob' as const, 'binary' as const), answersOf(octets)),
       ([kind, upload]) => {
         script = { upload }
-        return assertSettled(() => connection.client.upload(FILE, kind, never()))
+        return assertSettled(() => connection.client.upload(FILE, kind, { signal: never() }))
       },
     ))
 
@@ -226,7 +226,7 @@ describe('any answer', () => {
         const { client } = connectTo(server.url, { answerTimeout: 5 })
         // Nothing of the patient has left: whatever the server says, it does not know it from us.
         await assertSettled(
-          () => client.upload(FILE, 'blob', never()),
+          () => client.upload(FILE, 'blob', { signal: never() }),
           () => undefined,
         )
         await client.close()

@@ -166,7 +166,7 @@ describe('any configuration', () => {
       )
       // Nothing is sent: what the settings make of a request and of a stop is all that is seen.
       assert.equal(client.previewUpload(FILE, 'binary').length, 1)
-      assert.ok('error' in (await settled(() => client.upload(FILE, 'blob', stopped))))
+      assert.ok('error' in (await settled(() => client.upload(FILE, 'blob', { signal: stopped }))))
       await client.close()
     }))
 
@@ -193,7 +193,7 @@ describe('any configuration', () => {
       )
       if ('error' in result) return
       const { client } = result.value
-      const sent = await settled(() => client.upload(FILE, 'blob', never()))
+      const sent = await settled(() => client.upload(FILE, 'blob', { signal: never() }))
       assert.ok('error' in sent)
       assert.notEqual(sent.error.cause.fault, 'UND_ERR_INVALID_ARG')
       await client.close()

@@ -146,7 +146,7 @@ async function assertDraft(data: unknown, draft: () => Draft): Promise<void> {
   )
   assertPlain(message.body)
   assertSilent(problems.map(({ problem, fix }) => problem + fix).join())
-  for (const { path } of message.files) assert.deepEqual(parsePath(formatPath(path)), path)
+  for (const { path } of message.attachments) assert.deepEqual(parsePath(formatPath(path)), path)
   const whole = await settled(() => checked(result.value))
   assert.equal('error' in whole, problems.length > 0)
 }

@@ -10,7 +10,7 @@ import { copyJson, formatPath, getAt, parsePath, setAt, withValueAt } from '../.
 import type { JsonObject } from '../../src/message/json'
 import { assertKnownHost } from '../../src/message/prepared'
 import { attachmentProblems, contentProblems } from '../../src/message/urls'
-import { assertReferenceKind } from '../../src/redox/client'
+import { assertReferenceKind } from '../../src/redox/uploads'
 import { failing } from '../lib/redox'
 
 describe('copies of messages', () => {
@@ -234,9 +234,9 @@ describe('Data Model messages', () => {
       ],
       [[null], [{ Code: '11502-2', ...fileResult }]],
     ]) {
-      const { orders, files } = results([{ ID: '1', Results: before }], { fields: [CODE] })
+      const { orders, attachments } = results([{ ID: '1', Results: before }], { fields: [CODE] })
       assert.deepEqual(orders[0]!.Results, expected)
-      assert.deepEqual(getAt(orders[0], files[0]!.path.slice(2)), 'file')
+      assert.deepEqual(getAt(orders[0], attachments[0]!.path.slice(2)), 'file')
     }
     const three = results([{ ID: '1', Results: [waiting, measured] }], { fields: [CODE], files: embedded(2) })
     const added = { ...waiting, Code: '11502-2', ...fileResult }
@@ -715,7 +715,7 @@ describe('FHIR messages', () => {
           files: [{ file: PDF, way: 'embed' }],
         },
         sender,
-      ).files.map(({ path }) => formatPath(path))
+      ).attachments.map(({ path }) => formatPath(path))
     assert.deepEqual(place('Media[0].content'), ['entry[3].resource.content.data'])
     assert.deepEqual(place('Media[1].content'), ['entry[4].resource.content.data'])
     await failing(

@@ -14,11 +14,11 @@ const OTHER = 'REDOX_OTHER_ACCOUNT'
 const DOWN = 'REDOX_UNAVAILABLE'
 
 const parcel = (documentId: string, destination: string): Parcel => ({
-  ...{ owner: 'node', environment: 'Development', account: 'an account', isText: false, files: [], msg: {} },
+  ...{ owner: 'node', environment: 'Development', account: 'an account', isText: false, msg: {} },
   message: {
-    ...{ api: 'datamodel', operation: 'Notes:New', slug: '', files: [] },
+    ...{ api: 'datamodel', operation: 'Notes:New', slug: '', attachments: [] },
     body: { Meta: { Destinations: [{ ID: destination }] }, Note: { DocumentID: documentId } },
-  } as unknown as Parcel['message'],
+  },
 })
 
 const failure = (code: string): NonNullable<Notes['error']> => ({
@@ -51,7 +51,7 @@ for (const kind of STORES)
       const id = `${documentId}-${randomUUID()}`
       const terms = { id, ordered: false, acceptedAt: at, deadline: at + HOUR }
       await contents.store.accept(
-        await contents.sealed({ ...parcel(documentId, destination), files: [] }, terms),
+        await contents.sealed(await contents.keepAll(parcel(documentId, destination)), terms),
       )
       return id
     }

@@ -15,21 +15,21 @@ const file = {
 
 const parcel = (index: number): Parcel => ({
   ...{ owner: 'node', environment: 'Development', account: `account ${index % 2}`, isText: false },
-  ...{ files: [file], msg: { _msgid: `msg-${index}` } },
+  msg: { _msgid: `msg-${index}` },
   message: {
-    ...{ api: 'datamodel', operation: 'Notes:New', slug: '', files: [{ way: 'embed', paths: [] }] },
+    ...{ api: 'datamodel', operation: 'Notes:New', slug: '' },
+    attachments: [{ way: 'embed', path: ['Note', 'FileContents'], file }],
     body: { Meta: { Destinations: [{ ID: 'd' }] }, Note: { DocumentID: `doc-${index}` } },
-  } as unknown as Parcel['message'],
+  },
 })
 
 export async function accept(contents: Contents, count: number): Promise<string[]> {
   const ids: string[] = []
   for (let index = 0; index < count; index++) {
-    const given = parcel(index)
-    const files = await Promise.all(given.files.map((one) => contents.keep(one)))
+    const content = await contents.keepAll(parcel(index))
     const id = `${String(index)} ${randomUUID()}`
     const times = { acceptedAt: Date.now(), deadline: Date.now() + HOUR }
-    await contents.store.accept(await contents.sealed({ ...given, files }, { id, ordered: false, ...times }))
+    await contents.store.accept(await contents.sealed(content, { id, ordered: false, ...times }))
     ids.push(id)
   }
   return ids

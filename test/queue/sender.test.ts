@@ -16,11 +16,11 @@ const COUNT = 7
 
 const { file } = takeMemory(sizedFile(1000), { where: 'x', filename: 'a.pdf' })
 const parcel = (destination: string): Parcel => ({
-  ...{ owner: 'node', environment: 'Development', files: [file], isText: false, msg: {} },
+  ...{ owner: 'node', environment: 'Development', isText: false, msg: {} },
   message: {
     ...{ api: 'datamodel', operation: 'Notes:New' },
     body: { Meta: { DataModel: 'Notes', EventType: 'New', Destinations: [{ ID: destination }] }, Note: {} },
-    files: [{ way: 'upload', path: ['Note', 'FileContents'] }],
+    attachments: [{ way: 'upload', path: ['Note', 'FileContents'], file }],
   },
 })
 

@@ -5,7 +5,7 @@ import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/co
 import { takeMemory } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
 import { checked, type PreparedMessage } from '../../src/message/prepared'
-import type { OnProgress } from '../../src/redox/client'
+import type { OnProgress } from '../../src/redox/delivery'
 import { classify, OUTCOMES, type Ending, type Outcome, type Purpose } from '../../src/transport/outcomes'
 import { backoff, Pace } from '../../src/transport/retry'
 import { sha256, sizedFile } from '../lib/fixtures'
@@ -161,7 +161,7 @@ const fhirMessage: PreparedMessage = {
   operation: 'DiagnosticReport/$diagnosticreport-create',
   slug: 'redox-fhir-sandbox',
   body: { resourceType: 'Bundle', id: 'b-1', entry: [] },
-  files: [],
+  attachments: [],
 }
 
 describe('retries', function () {
@@ -186,7 +186,8 @@ describe('retries', function () {
   })
   const connect = (config: ConnectionConfig = {}): void =>
     void (connection = connectTo(server.url, { attempts: 3, answerTimeout: 0.3, ...config }))
-  const deliver = (onProgress?: OnProgress) => connection.client.deliver(message, [file], never(), onProgress)
+  const deliver = (onProgress: OnProgress = () => undefined) =>
+    connection.client.deliver(message, { signal: never(), onProgress })
   const counted = (): Record<Purpose, number> => {
     const count = (purpose: Purpose) => server.requests.filter((one) => purposeOf(one) === purpose).length
     return { token: count('token'), upload: count('upload'), send: count('send') }
@@ -260,8 +261,11 @@ describe('retries', function () {
     connect({ repeatUnknown: 'yes', attempts: 2 })
     fails = { send: [{ status: 500 }] }
     const stop = new AbortController()
-    const sending = connection.client.deliver(message, [file], stop.signal, ({ phase }) => {
-      if (phase === 'retry') stop.abort()
+    const sending = connection.client.deliver(message, {
+      signal: stop.signal,
+      onProgress: ({ phase }) => {
+        if (phase === 'retry') stop.abort()
+      },
     })
     await failing('REDOX_OUTCOME_UNKNOWN', () => sending)
   })
@@ -300,8 +304,8 @@ describe('retries', function () {
   for (const [what, field, path, api, purpose] of HOSTS) {
     const request = () =>
       purpose === 'upload'
-        ? connection.client.upload(file, api === 'fhir' ? 'binary' : 'blob', never())
-        : connection.client.deliver(fhirMessage, [], never())
+        ? connection.client.upload(file, api === 'fhir' ? 'binary' : 'blob', { signal: never() })
+        : connection.client.deliver(fhirMessage, { signal: never() })
     for (const [fault, url, code] of [
       ['nobody listens', 'http://127.0.0.1:1', 'REDOX_NETWORK'],
       ['a name that is none', 'https://redox.invalid', 'REDOX_NETWORK'],
@@ -318,7 +322,7 @@ describe('retries', function () {
 
   it('a message waits for an endpoint that nobody is at for a while', async () => {
     connect({ attempts: 6, answerTimeout: 5 })
-    await connection.client.deliver(fhirMessage, [], never())
+    await connection.client.deliver(fhirMessage, { signal: never() })
     const port = Number(new URL(server.url).port)
     await server.close()
     const sending = deliver()
@@ -413,8 +417,11 @@ describe('retries', function () {
     fails.send = [{ status: 503, headers: { 'retry-after': '20' } }]
     const stop = new AbortController()
     await failing('REDOX_ABORTED', () =>
-      connection.client.deliver(message, [file], stop.signal, ({ phase }) => {
-        if (phase === 'retry') setTimeout(() => stop.abort(), 20)
+      connection.client.deliver(message, {
+        signal: stop.signal,
+        onProgress: ({ phase }) => {
+          if (phase === 'retry') setTimeout(() => stop.abort(), 20)
+        },
       }),
     )
     assert.equal(counted().send, 1)
@@ -423,10 +430,11 @@ describe('retries', function () {
   it('a thousand at once: one token, all delivered, none twice', async () => {
     connect({ sendsAtOnce: 16 })
     const small = takeMemory(Buffer.from('%PDF-1.4 small'), { where: 'x' }).file
-    const one = { ...message, files: [{ way: 'embed' as const, path: ['Note', 'FileContents'] }] }
+    const attachments = [{ way: 'embed' as const, path: ['Note', 'FileContents'], file: small }]
+    const one = { ...message, attachments }
     const all = Array.from({ length: 1000 }, (_, n) => {
       const body = { ...one.body, Note: { ...(one.body.Note as object), DocumentID: `d-${n}` } }
-      return connection.client.deliver({ ...one, body }, [small], never())
+      return connection.client.deliver({ ...one, body }, { signal: never() })
     })
     await Promise.all(all)
     assert.deepEqual(counted(), { token: 1, upload: 0, send: 1000 })

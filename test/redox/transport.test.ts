@@ -11,7 +11,7 @@ import { takeMemory, takePath, type FileSource } from '../../src/file/file'
 import { withValueAt } from '../../src/message/json'
 import { Gate } from '../../src/redox/semaphore'
 import { hostsFor, referenceOrigins } from '../../src/redox/settings'
-import type { UploadKind } from '../../src/redox/client'
+import type { UploadKind } from '../../src/redox/uploads'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody } from '../../src/transport/body'
 import type { RequestBody } from '../../src/transport/body'
 import { fixturePath, sha256, sizedFile } from '../lib/fixtures'
@@ -235,7 +235,7 @@ describe('the reference of an upload', () => {
     reply = answer
     const { client } = connectTo(server.url)
     try {
-      return (await client.upload(source(sizedFile(100)), kind, never())).url
+      return (await client.upload(source(sizedFile(100)), kind, { signal: never() })).url
     } finally {
       await client.close()
     }
@@ -245,7 +245,7 @@ describe('the reference of an upload', () => {
     const { client } = connectTo(server.url)
     try {
       assert.deepEqual([...client.uploadOrigins], [])
-      await client.upload(source(sizedFile(100)), 'binary', never())
+      await client.upload(source(sizedFile(100)), 'binary', { signal: never() })
       assert.deepEqual([...client.uploadOrigins], ['https://files.example.com'])
     } finally {
       await client.close()
@@ -291,7 +291,7 @@ describe('a file on the disk', () => {
       truncateSync(name, 4_000_000)
       await failing(
         'REDOX_BAD_INPUT',
-        () => client.upload(file, 'blob', never()),
+        () => client.upload(file, 'blob', { signal: never() }),
         /^File changed while it was read/,
       )
       assert.equal(server.to('/upload').length, 0)
@@ -336,7 +336,7 @@ describe('an answer that is compressed although nobody asked for it', () => {
   const upload = async (status: number, encoding: string, body: Buffer) => {
     reply = { status, headers: { 'content-encoding': encoding }, body }
     const { client } = connectTo(server.url)
-    return client.upload(source(sizedFile(100)), 'blob', never()).finally(() => client.close())
+    return client.upload(source(sizedFile(100)), 'blob', { signal: never() }).finally(() => client.close())
   }
 
   const CODINGS: [encoding: string, body: Buffer][] = [
@@ -396,14 +396,14 @@ describe('a server that says yes before it has all of the message', () => {
     }).listen(0, '127.0.0.1')
     await once(early, 'listening')
     const { client } = connectTo(`http://127.0.0.1:${(early.address() as AddressInfo).port}`)
+    const file = source(sizedFile(9_000_000))
     const message = {
       api: 'datamodel' as const,
       operation: 'Notes:New',
       body: { Note: {} },
-      files: [{ way: 'embed' as const, path: ['Note', 'FileContents'] }],
+      attachments: [{ way: 'embed' as const, path: ['Note', 'FileContents'], file }],
     }
-    const file = source(sizedFile(9_000_000))
-    await failing('REDOX_OUTCOME_UNKNOWN', () => client.deliver(message, [file], never()))
+    await failing('REDOX_OUTCOME_UNKNOWN', () => client.deliver(message, { signal: never() }))
     await client.close()
     early.close()
   })

@@ -16,7 +16,7 @@ import type { Network } from '../../nodes/lib/connection/network'
 import { takeMemory, takePath, type FileSource } from '../../src/file/file'
 import { turn } from '../../src/event-loop'
 import { withValueAt } from '../../src/message/json'
-import type { OnProgress } from '../../src/redox/client'
+import type { Progress, RequestOptions } from '../../src/redox/delivery'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../../src/transport/body'
 import { sha256, sizedFile } from '../lib/fixtures'
 import { CA, certified } from '../lib/proxy'
@@ -232,8 +232,7 @@ async function send(
   way: Way,
   size: number,
   from: From,
-  signal = never(),
-  onProgress?: OnProgress,
+  options: RequestOptions = { signal: never() },
 ): Promise<Sent> {
   const made = await Promise.all(
     (way === 'embed 3' ? [size, 10_000, Math.ceil(size / 3)] : [size]).map((one) => sample(one, from)),
@@ -243,14 +242,14 @@ async function send(
   const { client } = connection
   if (way === 'multipart' || way === 'raw') {
     const kind = way === 'raw' ? 'binary' : 'blob'
-    const { sha256: told } = await client.upload(sources[0]!, kind, signal, onProgress)
+    const { sha256: told } = await client.upload(sources[0]!, kind, options)
     return { digests, told }
   }
   const message = {
     ...{ api: 'datamodel' as const, operation: 'Notes:New', body: { Files: made.map(() => '') } },
-    files: made.map((_, at) => ({ way: 'embed' as const, path: ['Files', at] })),
+    attachments: sources.map((file, at) => ({ way: 'embed' as const, path: ['Files', at], file })),
   }
-  const delivered = await client.deliver(message, sources, signal, onProgress)
+  const delivered = await client.deliver(message, options)
   return { digests, told: delivered.files.map((file) => file.sha256).join() }
 }
 
@@ -309,7 +308,7 @@ describe('many at once over one connection', function () {
     await connect({ config, read: reader.read })
     let handed = 0
     const sizes = [64 * KB, 525 * KB, 3_000_000, 5_000_000, 5_500_000]
-    const sending = mixed(sizes).map((one) => send(...one, never(), () => handed++))
+    const sending = mixed(sizes).map((one) => send(...one, { signal: never(), onProgress: () => handed++ }))
     for (let before = -1; handed !== before; await sleep(200)) before = handed
     reader.start()
     assertUnharmed(await Promise.all(sending))
@@ -382,9 +381,10 @@ describe('a break in the middle', function () {
         if (at % 3 !== 1) continue
         const stop = new AbortController()
         const after = 200_000 * at
-        broken.push(
-          send(way, 3_000_000, from, stop.signal, ({ sent }) => sent > after % 2_800_000 && stop.abort()),
-        )
+        const onProgress = ({ sent }: Progress): void => {
+          if (sent > after % 2_800_000) stop.abort()
+        }
+        broken.push(send(way, 3_000_000, from, { signal: stop.signal, onProgress }))
       }
       const endings = await Promise.allSettled(broken)
       assert.deepEqual([...new Set(endings.map(({ status }) => status))], ['rejected'])
@@ -465,10 +465,11 @@ describe('a turn of the event loop', function () {
       let handed = 0
       const one = (at: number): Promise<Sent> => {
         let before = 0
-        return send(way, 3_000_000 + at, 'memory', never(), ({ sent }) => {
+        const onProgress = ({ sent }: Progress): void => {
           handed += sent - before
           before = sent
-        })
+        }
+        return send(way, 3_000_000 + at, 'memory', { signal: never(), onProgress })
       }
       let sent: Sent[] = []
       const most = await mostInATurn(

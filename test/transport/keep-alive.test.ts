@@ -50,7 +50,7 @@ describe('uploads over TLS', function () {
       const { file } = takeMemory(sizedFile(1_000_000), hints)
       let left = 200
       const uploadInTurn = async (): Promise<void> => {
-        while (left-- > 0) await connection.client.upload(file, kind, never())
+        while (left-- > 0) await connection.client.upload(file, kind, { signal: never() })
       }
       await Promise.all(Array.from({ length: AT_ONCE }, uploadInTurn))
       server.postMessage('count')

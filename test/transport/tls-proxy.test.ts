@@ -47,8 +47,8 @@ const serveWith = async (tls: ServerOptions): Promise<void> => {
 }
 const connect = (network: Network, config: ConnectionConfig = {}, url = server.url): void =>
   void (connection = connectTo(url, config, { privateKey: TEST_KEY }, network))
-const deliver = () => connection.client.deliver(message, [file], never())
-const upload = () => connection.client.upload(file, 'blob', never())
+const deliver = () => connection.client.deliver(message, { signal: never() })
+const upload = () => connection.client.upload(file, 'blob', { signal: never() })
 
 /** Told after so many attempts, and the server got nothing. */
 async function refused(

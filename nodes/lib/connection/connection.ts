@@ -5,7 +5,8 @@ import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { LaneState } from '../../../src/queue/types'
 import type { FhirSender } from '../../../src/message/fhir'
 import { accountOf, SANDBOX_ACCOUNT } from '../../../src/redox/account'
-import { newSuccession, RedoxClient, type Succession } from '../../../src/redox/client'
+import { newSuccession, type Succession } from '../../../src/redox/shared-limits'
+import { RedoxClient } from '../../../src/redox/client'
 import {
   DEFAULT_GATE,
   DEFAULT_HTTP,

@@ -2,7 +2,7 @@ import type { Node, NodeAPI } from 'node-red'
 import { RedoxError, type Problem } from '../../../src/errors'
 import { Fingerprints } from '../../../src/file/fingerprint'
 import { fieldAt } from '../../../src/shared/labels'
-import type { RequestPreview } from '../../../src/redox/client'
+import type { RequestPreview } from '../../../src/redox/requests'
 import { environmentOf, type TargetEnvironment } from '../connection/connection'
 import { fieldsOf, Inputs, variableIn, type NodeConfig } from '../node/inputs'
 import { withConnection, withVariables } from '../connection/form-connection'
@@ -77,7 +77,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
         return { environment, requests, problems: [], warnings, sampled }
       }
       const { message, problems } = prepared.draft
-      const requests = await client.preview(message, prepared.files)
+      const requests = await client.preview(message)
       return { environment, requests, problems: problems.map(inForm), warnings, sampled }
     })
   } catch (error) {

@@ -98,7 +98,6 @@ async function prepare(
   return {
     kind: 'message',
     draft: withAbsent(draft, inputs),
-    files: content.files,
     isText: content.text !== undefined,
   }
 }

@@ -4,7 +4,9 @@ import type { Ended } from '../../../src/queue/sender'
 import { keysUpTo, type JsonObject } from '../../../src/message/json'
 import { checked } from '../../../src/message/prepared'
 import { Turns } from '../../../src/event-loop'
-import { referenceFor, type Delivery, type RedoxClient } from '../../../src/redox/client'
+import { referenceFor } from '../../../src/redox/uploads'
+import type { Delivery } from '../../../src/redox/delivery'
+import type { RedoxClient } from '../../../src/redox/client'
 import type { Connection } from '../connection/connection'
 import type { Outbox } from '../queue/outbox'
 import type { Prepared } from './prepare'
@@ -24,16 +26,16 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
  * @returns what the outbox calls it, and where it goes
  */
 export async function accept(
-  { draft, files, isText }: PreparedMessage,
+  { draft, isText }: PreparedMessage,
   { client, environment, account }: Connection,
   outbox: Outbox,
   owner: string,
   { msg }: Work,
 ): Promise<{ id: string; destination: string }> {
   const message = checked(draft)
-  await client.assertDeliverable(message, files)
+  await client.assertDeliverable(message)
   const from = { owner, environment, account }
-  const id = await outbox.accept({ ...from, message, files, isText, msg: await plainProperties(msg) })
+  const id = await outbox.accept({ ...from, message, isText, msg: await plainProperties(msg) })
   return { id, destination: laneOf(message) }
 }
 
@@ -131,7 +133,7 @@ async function upload(
   client: RedoxClient,
   { signal, onProgress }: Work,
 ): Promise<Delivered> {
-  const uploaded = await client.upload(file, uploadKind, signal, onProgress)
+  const uploaded = await client.upload(file, uploadKind, { signal, onProgress })
   const { status, headers, sha256, url, attempts } = uploaded
   return {
     payload: referenceFor(file, uploaded, uploadKind),
@@ -148,12 +150,12 @@ async function upload(
 }
 
 async function send(
-  { draft, files, isText }: PreparedMessage,
+  { draft, isText }: PreparedMessage,
   client: RedoxClient,
   { signal, onProgress }: Work,
 ): Promise<Delivered> {
   const message = checked(draft)
-  const delivery = await client.deliver(message, files, signal, onProgress)
+  const delivery = await client.deliver(message, { signal, onProgress })
   return answerOf(message.operation, delivery, isText)
 }
 

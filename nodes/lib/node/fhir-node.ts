@@ -55,7 +55,7 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
     connection.sender,
   )
   draft.warnings.forEach((warning) => task.warn(warning))
-  return { kind: 'message', draft: withAbsent(draft, inputs), files, isText: false }
+  return { kind: 'message', draft: withAbsent(draft, inputs), isText: false }
 }
 
 async function slugOf(inputs: Inputs): Promise<string> {

@@ -8,7 +8,7 @@ import {
 } from '../../../src/file/file'
 import { assertKnownHost, chooseWay, mostBytes, type PlacedFile } from '../../../src/message/prepared'
 import { LONGEST_URL } from '../../../src/message/urls'
-import { assertReferenceKind } from '../../../src/redox/client'
+import { assertReferenceKind } from '../../../src/redox/uploads'
 import { oneOf } from './inputs'
 import type { Task } from './prepare'
 

@@ -1,6 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
-import type { Progress } from '../../../src/redox/client'
+import type { Progress } from '../../../src/redox/delivery'
 
 /** What an answer can be looked up by. `resource`: the id that the receiver gave. */
 export interface AnswerId {

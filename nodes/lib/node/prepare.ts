@@ -1,7 +1,7 @@
-import type { FileSource, MessageFile } from '../../../src/file/file'
+import type { FileSource } from '../../../src/file/file'
 import type { Fingerprints } from '../../../src/file/fingerprint'
 import type { Draft } from '../../../src/message/prepared'
-import type { UploadKind } from '../../../src/redox/client'
+import type { UploadKind } from '../../../src/redox/uploads'
 import type { Connection } from '../connection/connection'
 import type { Inputs } from './inputs'
 
@@ -24,8 +24,6 @@ export type Prepared =
   | {
       kind: 'message'
       draft: Draft
-      /** in the order of `draft.message.files` */
-      files: MessageFile[]
       /** the message's text is the document: it has no file */
       isText: boolean
     }

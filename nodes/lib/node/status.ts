@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import type { RedoxErrorCode } from '../../../src/error-codes'
 import { RedoxError, type Problem } from '../../../src/errors'
 import { fieldAt } from '../../../src/shared/labels'
-import type { Progress } from '../../../src/redox/client'
+import type { Progress } from '../../../src/redox/delivery'
 import { STATUS_TEXTS, waitingText } from '../connection/waiting-text'
 import type { AnswerId, Ticket } from './in-flight'
 

@@ -1,0 +1,145 @@
+import type { RedoxError, RedoxErrorDetail } from '../errors'
+import type { FileSource } from '../file/file'
+import type { JsonObject } from '../message/json'
+import { HttpFault, type Http, type HttpAnswer } from '../transport/http'
+import { classify, type Ending, type Outcome } from '../transport/outcomes'
+import { failureDetail, faultOf, keepingSecrets, readAnswer, shapeOf } from './answers'
+import type { OnProgress, Progress } from './delivery'
+import { failure } from './failures'
+import { masked } from './redaction'
+import type { RequestSpec } from './requests'
+import type { RedoxSettings } from './settings'
+
+export interface Answered {
+  answer: HttpAnswer
+  /** when the attempt began, ISO 8601 */
+  at: string
+}
+
+export interface Failure {
+  error: RedoxError
+  outcome: Outcome
+}
+
+/** What an attempt needs beside its request. */
+export interface AttemptContext {
+  http: Http
+  settings: RedoxSettings
+  /** undefined for token requests */
+  token: string | undefined
+  /** secrets of the tokens in use, which no answer may repeat */
+  tokenSecrets: () => string[]
+  signal: AbortSignal
+  onProgress: OnProgress
+}
+
+/** One HTTP request. Anything but a 2xx becomes the error that the table of outcomes names. */
+export async function attempt(request: RequestSpec, context: AttemptContext): Promise<Answered | Failure> {
+  const { http, settings, token, signal, onProgress } = context
+  const at = new Date().toISOString()
+  const headers = { ...request.headers, ...(token !== undefined && bearer(token)) }
+  // All that a server could repeat, if it wanted to.
+  const secrets = (): string[] => [...secretsOf(settings.credentials), ...context.tokenSecrets()]
+  let sent = 0
+  const progress = (): Progress => ({ phase: phaseOf(request), sent, total: request.body.length })
+  const onSent = (bytes: number): void => {
+    sent += bytes
+    onProgress({ ...progress(), hasLeft: true })
+  }
+  let answer: HttpAnswer
+  try {
+    answer = await http.post(request.url, headers, request.body, signal, onSent)
+  } catch (error) {
+    if (!(error instanceof HttpFault)) throw error
+    return failed(request, error.ending, { fault: error.systemCode, at })
+  } finally {
+    onProgress(progress())
+  }
+  const fault = request.purpose === 'send' ? answerFault(answer, settings) : undefined
+  // What comes back goes to messages and errors.
+  if (request.purpose !== 'token') answer = keepingSecrets(answer, secrets())
+  if (isYes(answer) && fault === undefined) return { answer, at }
+  return failureOfAnswer(request, { answer, at, fault, settings, secrets: secrets() })
+}
+
+interface BadAnswer extends Answered {
+  fault: ReturnType<typeof faultOf>
+  settings: RedoxSettings
+  secrets: string[]
+}
+
+async function failureOfAnswer(
+  request: RequestSpec,
+  { answer, at, fault, settings, secrets }: BadAnswer,
+): Promise<Failure> {
+  const hidden = await allSent(request)
+  const told = failureDetail(request.operation, answer, readAnswer(answer), hidden, secrets)
+  // What a token endpoint says may repeat the assertion or the secret.
+  if (request.purpose === 'token') delete told.answer
+  // A legacy key is no matter of time: only an assertion has one in it.
+  const isAssertion = request.purpose === 'token' && settings.credentials.kind === 'oauth'
+  const skew = isAssertion && [400, 401, 403].includes(answer.status) ? clockSkew(answer) : undefined
+  const detail = { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) }
+  if (fault === undefined)
+    return failed(request, { status: answer.status, ofSource: isOfSource(answer) }, detail)
+  const [shape] = masked([shapeOf(answer.body)], hidden, secrets)
+  return failed(request, { fault, sent: true }, detail, fault === 'unclear' ? shape : undefined)
+}
+
+function answerFault(answer: HttpAnswer, { otherAnswers }: RedoxSettings): ReturnType<typeof faultOf> {
+  const fault = isYes(answer) ? faultOf(answer) : undefined
+  return fault === 'unclear' && otherAnswers === 'accepted' ? undefined : fault
+}
+
+function failed(request: RequestSpec, ending: Ending, detail: RedoxErrorDetail, shape?: string): Failure {
+  const known = { ...detail, attempts: 1, ...identified(request) }
+  return {
+    error: failure(ending, request.purpose, request.operation, known, shape),
+    outcome: classify(ending, request.purpose).outcome,
+  }
+}
+
+const isYes = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300
+
+export const identified = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
+  identifiers ? { identifiers } : {}
+
+// An answer that repeats a file begins where it begins.
+const HEAD = 48_000
+
+/** What an answer must not repeat in its words. */
+export async function allSent({ sent, files = [] }: RequestSpec): Promise<JsonObject | undefined> {
+  if (sent === undefined) return undefined
+  const heads = await Promise.all(files.map(headOf))
+  return { ...sent, heads: heads.flatMap((head) => [head.toString(), head.toString('base64')]) }
+}
+
+async function headOf(file: FileSource): Promise<Buffer> {
+  try {
+    for await (const piece of file.read()) return piece.subarray(0, HEAD)
+  } catch {
+    // It has changed on the disk: whoever sends it is told so.
+  }
+  return Buffer.alloc(0)
+}
+
+/** Facts 2.2: `This source is not authorized.` is another 401 than that of a token that has run out. */
+const isOfSource = ({ status, text }: HttpAnswer): boolean =>
+  status === 401 && /\bsource\b[^.]{0,40}\bnot authori[sz]ed\b/i.test(text.slice(0, HEAD))
+
+export const phaseOf = ({ purpose }: RequestSpec): Progress['phase'] =>
+  purpose === 'upload' ? 'upload' : 'send'
+
+// Redox allows 10 s of difference (facts 2.3, `iat`).
+const CLOCK_TOLERANCE_SECONDS = 10
+
+/** Seconds that this machine's clock is ahead of the server's (behind: negative), when that is too much. */
+function clockSkew({ headers }: HttpAnswer): number | undefined {
+  const skew = Math.round((Date.now() - Date.parse(String(headers.date))) / 1000)
+  return Math.abs(skew) > CLOCK_TOLERANCE_SECONDS ? skew : undefined
+}
+
+const secretsOf = (credentials: RedoxSettings['credentials']): string[] =>
+  credentials.kind === 'oauth' ? [credentials.privateKey] : [credentials.apiKey, credentials.secret]
+
+const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })

@@ -1,0 +1,108 @@
+import { RedoxError, type RedoxErrorDetail } from '../errors'
+import { adviceOn } from '../transport/faults'
+import { classify, type Ending, type Purpose } from '../transport/outcomes'
+import { lookUp, spoken } from './answers'
+
+const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
+  REDOX_AUTHENTICATION:
+    'Check the credentials in the connection, and that the key is active in the Redox dashboard.',
+  REDOX_FORBIDDEN: 'Check the destination, the environment and the permissions of the key.',
+  REDOX_TOO_LARGE: 'Upload the file instead of embedding it, or make it smaller.',
+  REDOX_RATE_LIMITED: 'Wait, then send again.',
+  REDOX_UNAVAILABLE: 'Send again later.',
+  REDOX_NETWORK: 'Check the network and the hosts in the connection.',
+  REDOX_TIMEOUT: 'Send again later, or raise the Connect timeout or the Response timeout in the connection.',
+  REDOX_OUTCOME_UNKNOWN:
+    'The message may have arrived. Look it up in the Redox dashboard before you send it again (error.cause has its ' +
+    'identifiers).',
+  REDOX_ABORTED: 'The flow was stopped or deployed. Send it again.',
+}
+
+/** What only those have to do whose messages nothing sends again by itself. */
+export const ADVICE_TO_SEND_AGAIN = (
+  ['REDOX_RATE_LIMITED', 'REDOX_UNAVAILABLE', 'REDOX_TIMEOUT'] as const
+).map((code) => ACTIONS[code]!)
+
+/** @param shape of a 2xx that says neither yes nor no */
+export function failure(
+  ending: Ending,
+  purpose: Purpose,
+  operation: string,
+  detail: RedoxErrorDetail,
+  shape?: string,
+): RedoxError {
+  const { code, says } = classify(ending, purpose)
+  const what = { token: 'request for an access token', upload: 'file upload', send: operation }[purpose]
+  const how =
+    'status' in ending
+      ? `HTTP ${ending.status}, `
+      : shape !== undefined
+        ? `HTTP ${detail.status} with ${shape}, `
+        : detail.fault === undefined
+          ? ''
+          : `${detail.fault}, `
+  const isSpoken = 'status' in ending || (shape !== undefined && detail.reasons !== undefined)
+  const reasons = isSpoken ? ` ${spoken(detail.reasons)}` : ''
+  const where = lookUp(detail)
+  const wait =
+    detail.retryAfterSeconds === undefined ? '' : ` Redox asks for a wait of ${detail.retryAfterSeconds} s.`
+  const advice = 'sent' in ending ? adviceOn(detail.fault ?? '', ending.sent) : undefined
+  const action =
+    detail.clockSkewSeconds === undefined
+      ? (advice ?? actionFor(code, purpose, ending)) + (shape === undefined ? '' : OTHER_ANSWER)
+      : clockAction(detail.clockSkewSeconds)
+  const text = [
+    `${says} (${how}${what}).${reasons}`,
+    where,
+    `${wait} ${action}`.trim(),
+    isUnsent(ending) ? 'Nothing was sent.' : '',
+  ].filter((part) => part !== '')
+  return new RedoxError(code, text.join(' '), { operation, ...detail })
+}
+
+export const stoppedBefore = (operation: string): RedoxError =>
+  failure({ fault: 'aborted', sent: false }, 'send', operation, {})
+
+/** Certainly nothing that Redox has read: of what it refused, the text says so itself. */
+const isUnsent = (ending: Ending): boolean =>
+  'fault' in ending && (!ending.sent || ending.fault === 'tls' || ending.fault === 'proxyRefused')
+
+const clockAction = (skew: number): string =>
+  `The clock of this machine is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the server. Set the clock.`
+
+const SOURCE_REFUSED =
+  'Check the source ID in the connection. In the Redox dashboard, check that the source belongs to this key and is ' +
+  'enabled.'
+
+// Facts 6.3: Redox answers 404 for these three.
+const NOT_FOUND: Record<Purpose, string> = {
+  token: 'Check the API base URL in the connection.',
+  upload: 'Check the Blob upload URL, the Binary base URL and the environment in the connection.',
+  send: 'Check the destination slug, the environment and the operation.',
+}
+
+const UPLOAD_FORBIDDEN =
+  'Free accounts cannot upload files in Development: embed the file, use Staging, or ask Redox for an upgrade. Otherwise ' +
+  'check the environment and the permissions of the key.'
+
+const OTHER_ANSWER =
+  ' If this destination always answers like this, set "Other 2xx answers" in the connection to "success".'
+
+function actionFor(code: RedoxError['code'], purpose: Purpose, ending: Ending): string {
+  const { status = undefined, ofSource = false } = 'status' in ending ? ending : {}
+  if (ofSource) return SOURCE_REFUSED
+  if (code === 'REDOX_TOO_LARGE' && purpose === 'upload') return 'Make the file smaller, or split it.'
+  if (code === 'REDOX_FORBIDDEN' && purpose === 'upload') return UPLOAD_FORBIDDEN
+  return ACTIONS[code] ?? (status === 404 ? NOT_FOUND[purpose] : '')
+}
+
+/** A pause that outlasts the time for retries: better told now than after the wait. */
+export function pauseTooLong(operation: string, milliseconds: number): RedoxError {
+  const seconds = Math.ceil(milliseconds / 1000)
+  return new RedoxError(
+    'REDOX_RATE_LIMITED',
+    `Too many requests: the limit is reached, and the next request is possible in ${seconds} s. That is longer than the ` +
+      'connection lets a message wait. Send it again later. Nothing was sent.',
+    { operation, retryAfterSeconds: seconds },
+  )
+}

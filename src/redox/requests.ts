@@ -1,0 +1,162 @@
+import type { FileSource, MessageFile } from '../file/file'
+import { getAt, withValueAt, type JsonObject } from '../message/json'
+import { assertRequestSize, assertUploadable, type PreparedMessage } from '../message/prepared'
+import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
+import type { Purpose } from '../transport/outcomes'
+import { identifiersOf } from './identifiers'
+import { assertFhirKey, type RedoxSettings } from './settings'
+import { uploadKind, type UploadKind } from './uploads'
+
+export interface RequestSpec {
+  purpose: Purpose
+  /** for error texts and `cause.operation` */
+  operation: string
+  url: string
+  headers: Record<string, string>
+  body: RequestBody
+  /** what must not be repeated in error texts: the message, and the files in it */
+  sent?: JsonObject
+  files?: FileSource[]
+  /** what identifies the message when its outcome is unknown */
+  identifiers?: Record<string, string>
+  /** whoever asked repeats it later, if need be */
+  once?: boolean
+  /** waited for before every request */
+  onBegin?: () => Promise<void>
+}
+
+/** A request that would be made, for people to read. */
+export interface RequestPreview {
+  method: 'POST'
+  url: string
+  /** without the token */
+  headers: Record<string, string>
+  /** files stand as `<base64, 12345 bytes>` */
+  body: string
+}
+
+/** What the texts of a message hold, such as a note that is a text itself. */
+export function textLength(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.values(value).reduce((sum: number, one) => sum + textLength(one), 0)
+}
+
+/** What the files of a message hold in memory while it waits. */
+export const heldBytes = (files: MessageFile[]): number =>
+  files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
+
+/** The requests of one connection, without their token. */
+export class RequestSpecs {
+  constructor(private readonly settings: RedoxSettings) {}
+
+  /**
+   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
+   */
+  checkedUpload(file: FileSource, kind: UploadKind, source?: string): RequestSpec {
+    if (kind === 'binary') assertFhirKey(this.settings)
+    assertUploadable(file, this.settings.limits)
+    return this.upload(file, kind, source)
+  }
+
+  /** @param source the source ID that the file belongs to, where it is not that of the connection */
+  upload(file: FileSource, kind: UploadKind, source?: string): RequestSpec {
+    const { hosts, environment, binaryForm } = this.settings
+    const binaryBody = { raw: rawBody, 'fhir-json': fhirBinaryBody, multipart: multipartBody }[binaryForm]
+    const url =
+      kind === 'blob' ? hosts.blobUploadUrl : `${hosts.binaryUploadBase}/redox/${environment}/Binary`
+    return {
+      purpose: 'upload',
+      operation: 'upload',
+      url,
+      headers: {
+        ...this.#sourceHeader(source),
+        accept: kind === 'blob' ? 'application/json' : 'application/fhir+json',
+      },
+      body: kind === 'blob' ? multipartBody(file) : binaryBody(file),
+      sent: { name: file.name },
+      files: [file],
+    }
+  }
+
+  /**
+   * The request of a message before its files are uploaded: their references will only make it a little longer.
+   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
+   */
+  async checkedMessage(message: PreparedMessage): Promise<RequestSpec> {
+    if (message.api === 'fhir') assertFhirKey(this.settings)
+    // Before it is written as JSON, which takes no fewer bytes than the texts in it have characters.
+    assertRequestSize(textLength(message.body), this.settings.limits)
+    return this.sized(await this.message(message))
+  }
+
+  /** @throws RedoxError REDOX_TOO_LARGE */
+  sized(request: RequestSpec): RequestSpec {
+    assertRequestSize(request.body.length, this.settings.limits)
+    return request
+  }
+
+  async message(message: PreparedMessage): Promise<RequestSpec> {
+    const { body } = message
+    const { hosts, environment } = this.settings
+    const fhir = message.api === 'fhir'
+    const contentType = fhir ? 'application/fhir+json' : 'application/json'
+    const embeddings = message.attachments.flatMap(({ way, path, file }) =>
+      way === 'embed' && file.kind === 'file' ? [{ path, file }] : [],
+    )
+    return {
+      purpose: 'send',
+      operation: message.operation,
+      url: fhir
+        ? `${hosts.fhirBase}/${message.slug}/${environment}/${message.operation}`
+        : `${hosts.apiBase}/endpoint`,
+      headers: { ...this.#sourceHeader(sourceOf(message)), accept: contentType },
+      body: await jsonBody(contentType, body, embeddings, withValueAt),
+      sent: body,
+      files: embeddings.map(({ file }) => file),
+      identifiers: identifiersOf(body),
+    }
+  }
+
+  /** The requests of a message and its uploads, for people to read. No file is read. */
+  async preview(message: PreparedMessage): Promise<RequestPreview[]> {
+    const uploads: RequestPreview[] = []
+    let body = message.body
+    for (const { way, path, file } of message.attachments) {
+      if (way !== 'upload' || file.kind !== 'file') continue
+      uploads.push(previewOf(this.upload(file, uploadKind(message.api), sourceOf(message))))
+      body = withValueAt(body, path, '<reference that the upload returns>')
+    }
+    return [...uploads, previewOf(await this.message({ ...message, body }))]
+  }
+
+  #sourceHeader(id = this.settings.source.id): Record<string, string> {
+    return id === undefined ? {} : { 'redox-source-id': id }
+  }
+}
+
+/** A file is found only by the source that uploaded it: a Data Model message names its source itself. */
+export function sourceOf({ api, body }: PreparedMessage): string | undefined {
+  const id = api === 'datamodel' ? getAt(body, ['Meta', 'Source', 'ID']) : undefined
+  return typeof id === 'string' && id !== '' ? id : undefined
+}
+
+export const previewOf = ({ url, headers, body }: RequestSpec): RequestPreview => ({
+  method: 'POST',
+  url,
+  headers: {
+    authorization: 'Bearer …',
+    ...headers,
+    'content-type': body.contentType,
+    'content-length': String(body.length),
+  },
+  body: body.shortened(),
+})
+
+export const tokenRequest = (url: string, body: RequestBody): RequestSpec => ({
+  purpose: 'token',
+  operation: 'token',
+  url,
+  headers: { accept: 'application/json' },
+  body,
+})
