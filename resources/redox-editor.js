@@ -177,10 +177,26 @@
     const row = input.closest('.form-row')
     const name = nameOf(input[0])
     const [fault] = OF_SECRETS.includes(name) ? [] : faultsOf(node, name)
-    const told = row.find('.redox-fault')
-    if (told.text() === (fault ?? '')) return
+    tell(row, 'redox-fault', 'redox-bad', fault)
+    tell(row, 'redox-advice', '', fault === undefined ? adviceOn(node, name) : undefined)
+  }
+
+  function tell(row, className, looks, sentence) {
+    const told = row.find(`.${className}`)
+    if (told.text() === (sentence ?? '')) return
     told.remove()
-    if (fault !== undefined) row.append(line('redox-fault redox-bad', fault))
+    if (sentence !== undefined) row.append(line(`${className} ${looks}`, sentence))
+  }
+
+  const isFhir = ({ type }) => type.startsWith('redox-fhir-')
+
+  /** What a message may lack, but should not: a property that is empty while another is not, or the Data brings it. */
+  function adviceOn(node, name) {
+    const read = reader(node)
+    const isEmpty = (property) => read(property).trim() === ''
+    if (!isFhir(node) || !isEmpty('data') || !isEmpty(name)) return undefined
+    if (name === 'patientIdSystem' && !isEmpty('patientId')) return text('advice.patientIdSystem')
+    return name === 'code' && node.type === 'redox-fhir-document' ? text('advice.code') : undefined
   }
 
   /** What is wrong with one property of a form, in sentences. */
@@ -275,7 +291,7 @@
       const isSandbox = environmentType !== 'env' && environment === 'Sandbox'
       const hint = form.find('#node-input-destination-hint')
       hint.find('.redox-of-sandbox').remove()
-      const any = `. ${text('hint.anyDestination')}`
+      const any = `. ${isFhir(node) ? text('hint.anySlug') : text('hint.anyUuid')}`
       if (isSandbox) $('<span>').addClass('redox-of-sandbox').text(any).appendTo(hint)
     }
     form.on('change', '#node-input-connection', tell)
@@ -381,6 +397,10 @@
     const { requests, sampled } = preview
     const notes = [
       ...preview.warnings,
+      ...Object.keys(node._def.defaults).flatMap((name) => {
+        const advice = adviceOn(node, name)
+        return advice === undefined ? [] : [`${text(`label.${name}`)}: ${advice}`]
+      }),
       ...sampled.map(({ field, name }) => text('preview.sampled', { label: text(`label.${field}`), name })),
     ]
     const faults = problemsOf(node, preview)
@@ -471,7 +491,10 @@
       if (isDurable && isEmpty && !wasDurable) make()
       else if (!isDurable && !isEmpty && key.val() === made) key.val('').trigger('change')
       const isMade = isDurable && key.val() !== '' && key.val() === made
+      const isNew = isMade && shown.is(':hidden')
       shown.toggle(isMade)
+      // It is shown only once: it must not be below the visible part.
+      if (isNew) shown[0].scrollIntoView({ block: 'center' })
       shown.find('input').val(isMade ? made : '')
       missing.toggle(isDurable && key.val() === '')
     }
@@ -565,6 +588,7 @@
   }
 
   async function generate(form) {
+    tellResult(form, '', text('key.generating'))
     try {
       const { privateKey, publicJwk } = await ask('redox/key-pair', {})
       form.find('#node-config-input-privateKey').val(privateKey).trigger('change')

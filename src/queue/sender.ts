@@ -39,6 +39,8 @@ export interface Depth {
   lanes: LaneState[]
   /** milliseconds since the oldest that waits was accepted; 0: nothing waits */
   age: number
+  /** why the last attempt failed, of lanes that nothing gets through to */
+  failing: ReadonlyMap<string, RedoxErrorCode>
   /** why the store cannot be used */
   trouble?: RedoxError
 }
@@ -81,7 +83,7 @@ export class Courier {
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
   /** lanes that nothing gets through to: how often in a row, and until when (monotonic clock) they are left alone */
-  readonly #resting = new Map<string, { failures: number; until: number }>()
+  readonly #resting = new Map<string, { failures: number; until: number; code: RedoxErrorCode }>()
   readonly #stopping = new AbortController()
   #aborting = new AbortController()
   /** attempts that are under way */
@@ -273,10 +275,10 @@ export class Courier {
   }
 
   /** It is kept in memory alone: who starts anew looks at once whether something gets through. */
-  #rest(lane: string, retryAfterSeconds = 0): number {
+  #rest(lane: string, code: RedoxErrorCode, retryAfterSeconds: number): number {
     const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
     const rest = Math.ceil(Math.max(Math.min(backoff(failures), LONGEST_REST_MS), retryAfterSeconds * 1000))
-    this.#resting.set(lane, { failures, until: performance.now() + rest })
+    this.#resting.set(lane, { failures, until: performance.now() + rest, code })
     return rest
   }
 
@@ -389,7 +391,7 @@ export class Courier {
       if (isUnknown) notes.unknown = failure
       const { retryAfterSeconds = 0 } = error.cause
       if (isUnknown ? repeatUnknown : PASSING.has(error.code)) {
-        const rest = this.#rest(lane, retryAfterSeconds)
+        const rest = this.#rest(lane, error.code, retryAfterSeconds)
         // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
         const now = this.store.clock.now()
         const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
@@ -492,7 +494,8 @@ export class Courier {
     // What was known last grows older also while the store cannot be asked.
     const { oldest, ...depth } = this.#depth
     const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
-    this.listener.onDepth({ ...depth, age, ...(this.#trouble && { trouble: this.#trouble }) })
+    const failing = new Map([...this.#resting].map(([lane, { code }]) => [lane, code]))
+    this.listener.onDepth({ ...depth, age, failing, ...(this.#trouble && { trouble: this.#trouble }) })
     await this.#purge()
   }
 

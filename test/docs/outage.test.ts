@@ -94,7 +94,7 @@ describe('docs/outage.md', function () {
 
   it('the parked one is found in the dashboard: its destination goes on, and waits for Redox', async () => {
     assert.equal((await client.decide(parked, 'mark-delivered', 'found in the dashboard')).status, 204)
-    await statusIs('yellow', 'waiting 2')
+    await statusIs('yellow', 'No connection · waiting 2')
     await eventually('the first one was tried in vain', async () => {
       const [first, second] = await client.messages('state=waiting&order=oldest')
       return first!['reason'] === 'REDOX_NETWORK' && second!['attempts'] === 0

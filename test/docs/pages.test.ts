@@ -115,6 +115,7 @@ const OF_OTHERS = [
     'View nodes',
     'Information',
     'Environment Variables',
+    'Confirm deploy',
   ],
   ...[
     'Catch → http response',

@@ -104,6 +104,7 @@ describe('preview in the editor', function () {
       await refresh(editor(), 'No problems found.')
       const [only, ...others] = await requests(section)
       assert.deepEqual(others, [])
+      if (name.startsWith('redox-fhir')) await checkAdvice(editor(), section)
       checkRequest(only!, path)
       assert.match(only!, body)
       assert.ok(only!.length < 20_000, 'the body is shortened')
@@ -156,7 +157,7 @@ describe('preview in the editor', function () {
     const node = {
       ...{ type: 'redox-fhir-document', version: 1, x: 300, y: 100, wires: [[]] },
       ...{ ...values, connection: 'connection', patientIdType: 'env', fileFrom: 'message', file: 'payload' },
-      fileType: 'msg',
+      ...{ fileType: 'msg', patientIdSystem: 'urn:example:MR', code: '34133-9' },
     }
     const connection = { ...CONNECTION, apiBase: server.url, blobUploadUrl: `${server.url}/upload` }
     const subflow = {
@@ -248,8 +249,8 @@ describe('preview in the editor', function () {
 
 /** One list, each problem in it once, in one language. */
 async function checkProblems(section: Locator, each: RegExp, count: number): Promise<void> {
-  assert.equal(await section.locator('ul').count(), 1)
-  const problems = await section.locator('li').allInnerTexts()
+  assert.equal(await section.locator('.redox-bad + ul').count(), 1)
+  const problems = await section.locator('.redox-bad + ul li').allInnerTexts()
   for (const one of problems) assert.match(one, each)
   assert.equal(problems.length, count, problems.join('\n'))
   assert.equal(new Set(problems).size, count)
@@ -286,4 +287,18 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
     text = await result.innerText()
   }
   assert.match(text, wanted)
+}
+
+/** A number without its namespace is no error; it is told beside its field, and among the notes. */
+async function checkAdvice(editor: Editor, section: Locator): Promise<void> {
+  const { page } = editor
+  const sentence = 'Recommended: without it, the receiver cannot tell whose number this is.'
+  const advice = form(page).locator('.redox-advice').getByText(sentence)
+  await advice.waitFor()
+  await section.getByText(`Patient ID system: ${sentence}`).waitFor()
+  await type(page, 'patientIdSystem', 'urn:example:MR')
+  await advice.waitFor({ state: 'detached' })
+  await section.getByText(`Patient ID system: ${sentence}`).waitFor({ state: 'detached' })
+  const hint = await form(page).locator('#node-input-destination-hint').innerText()
+  assert.doesNotMatch(hint, /sandbox/)
 }

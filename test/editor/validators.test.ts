@@ -163,10 +163,15 @@ const RULES: [type: string, values: Record<string, string>, field?: string, sent
     'redox-fhir-result',
     { effective: '2026-01-31' },
     'effective',
-    'Effective time must have the form 2026-01-31T09:00:00Z.',
+    'Effective time must have the form 2026-01-31T09:00:00+01:00, with the time zone (Z = UTC).',
   ],
   ['redox-fhir-result', { effective: '2026-01-31T09:00:00.5+01:00' }],
-  ['redox-fhir-document', { date: 'today' }, 'date', 'Date must have the form 2026-01-31T09:00:00Z.'],
+  [
+    'redox-fhir-document',
+    { date: 'today' },
+    'date',
+    'Date must have the form 2026-01-31T09:00:00+01:00, with the time zone (Z = UTC).',
+  ],
   [
     'redox-fhir-result',
     { gender: 'Female' },
@@ -618,7 +623,7 @@ describe('validators in the editor', function () {
     assert.match(await hint.innerText(), /^A Buffer, base64 text/)
     assert.match(
       await form(page()).locator('#node-input-destination-hint').innerText(),
-      /\. In the sandbox, any destination works$/,
+      /\. In the sandbox, any UUID works$/,
     )
     await cancel(page())
     await editor().reload({ flows: [tab!, { ...connection, folders: 'scans' }, path] })

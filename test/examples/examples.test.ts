@@ -40,6 +40,7 @@ const payloads = (nodes: FlowNode[]): string[] =>
 // ---- On the canvas ----------------------------------------------------------------------------------------------
 
 const GRID = 20
+const WIDEST_GROUP = 900
 /** Of a node; a group and the label in its frame need more. */
 const HEIGHT = 30
 
@@ -266,6 +267,11 @@ describe('Example flows', () => {
           const members = drawn.filter((node) => node['g'] === group.id)
           assert.deepEqual(new Set(members.map(({ id }) => id)), new Set(group['nodes'] as string[]))
           assert.deepEqual(overlaps([groupBox(group), ...loose]), [])
+          // Beside the sidebar there is no room for more.
+          assert.ok(Number(group['w']) <= WIDEST_GROUP, group.id)
+          const { left, right } = groupBox(group)
+          const cut = members.map(boxOf).filter((one) => one.left < left || one.right > right)
+          assert.deepEqual(cut, [], group.id)
         }
       })
     })

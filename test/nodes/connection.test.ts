@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
 import { sizedFile } from '../lib/fixtures'
 import { logged, PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
-import { ScriptedServer, silence } from '../lib/scripted-server'
+import { reply, ScriptedServer, silence } from '../lib/scripted-server'
 import {
   ALL_NODES,
   FHIR_DOCUMENT,
@@ -201,6 +201,9 @@ describe('the sandbox', () => {
   })
 })
 
+/** Only an ID that Redox has made is shown. */
+const LOGGED = reply(200, { Meta: { Logs: [{ ID: '811cddc5-0000-4000-8000-000000000000' }] } })
+
 describe('the status', function () {
   // The first test starts each node, and waits for its messages.
   this.timeout(20_000)
@@ -220,14 +223,15 @@ describe('the status', function () {
           : ['sha256', redox.files[0].sha256]
       const sent = `sandbox ${statusCode} · ${redox.way} · ${kind} ${id.slice(0, 8)}`
       // The second "sending" is over before a second has passed.
-      assert.deepEqual(flow.statuses, ['sandbox sending', sent, 'sandbox Input unusable'])
+      assert.deepEqual(flow.statuses, ['sandbox · sending', sent, 'sandbox · Input unusable'])
     }
   })
 
   it('begins with PROD where messages go to real patients, whatever happens', async () => {
+    server.script('send', LOGGED)
     const flow = await startTo(server, NOTE, {}, { environment: 'Production' })
     await flow.send(photo())
-    await flow.showsStatus((text) => text === 'PROD 200 · embed · log log-1')
+    await flow.showsStatus((text) => text === 'PROD 200 · embed · log 811cddc5')
     await flow.fail(fileMessage(7), 'REDOX_BAD_INPUT')
     assert.ok(flow.statuses.every((text) => text.startsWith('PROD ')))
   })
@@ -253,10 +257,11 @@ describe('the status', function () {
   })
 
   it('names no environment when it is a test, and counts what is under way', async () => {
+    server.script('send', LOGGED)
     const flow = await startTo(server, NOTE)
     await Promise.all([flow.send(photo()), flow.send(photo())])
     await flow.showsStatus((text) => text.startsWith('200'))
-    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 · embed · log log-1'])
+    assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 · embed · log 811cddc5'])
   })
 
   it('counts who waits, and changes at most once a second', async () => {

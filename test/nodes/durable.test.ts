@@ -97,7 +97,7 @@ describe('durable delivery', () => {
       const flow = await startDurable(node, {}, { way: 'embed' })
       const { id, answer, error } = await flow.outcome(fileMessage())
       assert.deepEqual([answer, error], [undefined, undefined])
-      await flow.showsStatus((text) => text.startsWith('accepted '))
+      await flow.showsStatus((text) => text.startsWith('stored '))
       goOn()
       await eventually('no answer', () => flow.emitted.length === 1)
       const [{ payload, statusCode, redox, ...rest }] = flow.emitted as [Message]
@@ -503,7 +503,7 @@ describe('durable delivery', () => {
         if (restart === start) statuses.length = 0
         await restart()
         for (const id of ['node', 'same']) {
-          await says(id, /waiting 1$/)
+          await says(id, /Redox unavailable · waiting 1$/)
           assert.equal(shown(id).fill, 'yellow')
         }
         assert.equal(shown('elsewhere').text, undefined)

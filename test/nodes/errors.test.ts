@@ -343,7 +343,7 @@ describe('messages that lack something', () => {
       assert.match(message, /^Patient ID is empty: it comes from the environment variable REDOX_EMPTY \(/)
       assert.match(message, /Give that variable a value\./)
       assert.doesNotMatch(message, /Fill in/)
-      await empty.showsStatus((text) => text === 'sandbox Patient ID missing')
+      await empty.showsStatus((text) => text === 'sandbox · Patient ID missing')
       const wrong = await start(NOTE, { dob: 'REDOX_WRONG', dobType: 'env' })
       assert.match(
         (await wrong.fail(photo(), 'REDOX_INVALID_MESSAGE')).message,

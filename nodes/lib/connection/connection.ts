@@ -122,6 +122,8 @@ export interface ConnectionBacklog {
   /** of the connection; empty while it is not open */
   environment: string
   destinations: LaneState[]
+  /** why the last attempt failed, of destinations that nothing gets through to */
+  failing: ReadonlyMap<string, RedoxErrorCode>
   /** why the store cannot be used */
   code?: RedoxErrorCode
 }

@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { LaneState, MessageState } from '../../../src/queue/types'
-import type { Connection, Durability, RedoxConfigNode, UserListener } from './connection'
+import type { Connection, ConnectionBacklog, Durability, RedoxConfigNode, UserListener } from './connection'
 import type { Depth, Outbox, Place } from '../queue/outbox'
 import { waitingText } from './waiting-text'
 
@@ -123,7 +123,7 @@ export class Delivery {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
       this.#show({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
-      this.#tellUsers([], code)
+      this.#tellUsers([], new Map(), code)
       this.#log(code, error instanceof RedoxError ? error.message : '')
       this.#again = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
     }
@@ -215,7 +215,7 @@ export class Delivery {
 
   // ---- What people see --------------------------------------------------------------------------------
 
-  #onDepth({ counts, lanes, age, trouble }: Depth): void {
+  #onDepth({ counts, lanes, failing, age, trouble }: Depth): void {
     if (this.#isClosed) return
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
@@ -226,7 +226,7 @@ export class Delivery {
       ...(trouble && { code: trouble.code }),
     }
     this.#show(state)
-    this.#tellUsers(lanes, trouble?.code)
+    this.#tellUsers(lanes, failing, trouble?.code)
     if (trouble) this.#log(trouble.code, trouble.message)
     else {
       this.#logged = ''
@@ -238,8 +238,9 @@ export class Delivery {
   }
 
   /** What waits is told to each node that sends over the connection, whichever of them accepted it. */
-  #tellUsers(destinations: LaneState[], code?: RedoxErrorCode): void {
-    const backlog = { environment: this.#environment, destinations, ...(code !== undefined && { code }) }
+  #tellUsers(destinations: LaneState[], failing: ConnectionBacklog['failing'], code?: RedoxErrorCode): void {
+    const environment = this.#environment
+    const backlog = { environment, destinations, failing, ...(code !== undefined && { code }) }
     for (const { onBacklog } of this.#listeners.values()) onBacklog(backlog)
   }
 

@@ -129,13 +129,15 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     const isMine = ({ lane, owners }: LaneState): boolean =>
       owners.includes(this.id) || destinations.has(lane) || destinationOf(lane) === named
     const onBacklog = (backlog: ConnectionBacklog): void => {
-      const { environment, code } = backlog
+      const { environment, failing, code } = backlog
       const mine = backlog.destinations.filter(isMine)
+      const [failure] = mine.flatMap(({ lane }) => failing.get(lane) ?? [])
       status.backlog({
         environment,
         waiting: mine.reduce((sum, { open }) => sum + open, 0),
         parked: mine.reduce((sum, { parked }) => sum + parked, 0),
         isStopped: mine.some(({ paused, blockedBy }) => paused || blockedBy !== undefined),
+        ...(failure !== undefined && { failure }),
         ...(code !== undefined && { code }),
       })
     }

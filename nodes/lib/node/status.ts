@@ -26,6 +26,8 @@ export interface Backlog {
   parked: number
   /** nothing goes to one of the destinations: a message to it is parked, or a person has paused it */
   isStopped: boolean
+  /** why the last attempt to one of the destinations failed, as long as nothing gets through */
+  failure?: RedoxErrorCode
   /** why the store cannot be used */
   code?: RedoxErrorCode
 }
@@ -138,19 +140,19 @@ export class Status {
     const busy = [this.#movingText(moving), waitingText(this.RED, all.length - moving.length)]
     const parts = isBusy ? [...busy, failed ? this.#ended!.text() : ''] : [this.#ended?.text() ?? '']
     const shown = SHOWN[this.#environment]
-    const prefix = shown === undefined ? '' : `${this.#word(`environment.${shown}`)} `
+    const environment = shown === undefined ? '' : this.#word(`environment.${shown}`)
     const { code, parked = 0, isStopped = false } = this.#backlog ?? {}
     const isBad = failed || code !== undefined || parked > 0 || isStopped
     return {
       fill: isBad ? 'red' : this.#backlog ? 'yellow' : isBusy ? 'blue' : 'green',
       shape: isBad ? 'ring' : 'dot',
-      text: prefix + [...parts, ...this.#backlogTexts()].filter((part) => part !== '').join(SEPARATOR),
+      text: inLine(environment, [...parts, ...this.#backlogTexts()]),
     }
   }
 
   #backlogTexts(): string[] {
     if (!this.#backlog) return []
-    const { waiting, parked, isStopped, code } = this.#backlog
+    const { waiting, parked, isStopped, failure, code = failure } = this.#backlog
     const stopped = isStopped ? this.#word('stopped') : ''
     return [
       code === undefined ? '' : this.#word(`error.${code}`),
@@ -193,4 +195,10 @@ export class Status {
   #word(key: string, values?: Record<string, string>): string {
     return this.RED._(`${STATUS_TEXTS}${key}`, values)
   }
+}
+
+/** `sandbox 200 · embed`, but `sandbox · Patient ID missing`: a word right after the environment would read as one phrase. */
+function inLine(environment: string, parts: string[]): string {
+  const rest = parts.filter((part) => part !== '').join(SEPARATOR)
+  return [environment, rest].filter((part) => part !== '').join(/^\d{3}( |$)/.test(rest) ? ' ' : SEPARATOR)
 }
