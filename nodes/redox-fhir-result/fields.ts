@@ -13,17 +13,19 @@ import {
 import { fileRows } from '../lib/fields/file'
 import { section, table } from '../lib/fields/types'
 
+export const OPERATIONS = [
+  'DiagnosticReport/$diagnosticreport-create',
+  'DiagnosticReport/$diagnosticreport-amend',
+  'Observation/$observation-create',
+] as const
+
 export const fields = table('redox-fhir-result', 2, [
   ...FHIR_CONNECTION,
   {
     name: 'operation',
     kind: 'choice',
     icon: 'list',
-    options: [
-      'DiagnosticReport/$diagnosticreport-create',
-      'DiagnosticReport/$diagnosticreport-amend',
-      'Observation/$observation-create',
-    ],
+    options: OPERATIONS,
     literal: true,
     tip: { text: 'amend', when: { operation: ['DiagnosticReport/$diagnosticreport-amend'] } },
   },
