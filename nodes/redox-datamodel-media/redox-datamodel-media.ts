@@ -1,17 +1,10 @@
 import type { NodeAPI } from 'node-red'
 import { registerSendNode } from '../lib/node/send-node'
+import { fields } from './fields'
 
 export = function register(RED: NodeAPI): void {
-  registerSendNode(RED, 'redox-datamodel-media', async () => {
-    const { dataModelNode, documentFields, PATIENT_FIELDS } = await import('../lib/node/datamodel-node.js')
-    return dataModelNode({
-      model: 'Media',
-      fields: [...PATIENT_FIELDS, ...documentFields('Media')],
-      severalFiles: false,
-      describedBy: [
-        { name: 'filename', path: 'Media.FileName' },
-        { name: 'redoxFileType', path: 'Media.FileType' },
-      ],
-    })
+  registerSendNode(RED, fields, async () => {
+    const { dataModelNode } = await import('../lib/node/datamodel-node.js')
+    return dataModelNode({ model: 'Media', severalFiles: false })
   })
 }

@@ -12,7 +12,6 @@ import {
   type FieldValue,
   type Laid,
 } from './fields'
-import { FIELD_LABELS } from '../shared/labels'
 import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,
@@ -417,7 +416,7 @@ const HINTS: Record<string, string> = {
   'Orders[].Results': FILE_HINT,
   'Orders[].Results[].Value': FILE_HINT,
   'Orders[].ID': 'Fill in the Order ID field. For a result without an order, choose NewUnsolicited.',
-  'Orders[].ApplicationOrderID': `Fill in the ${FIELD_LABELS.applicationOrderId} field.`,
-  'Orders[].Results[].Code': `Fill in the ${FIELD_LABELS.resultCode} field, e.g. 11502-2 (LOINC).`,
+  'Orders[].ApplicationOrderID': 'Fill in the Filler order ID field.',
+  'Orders[].Results[].Code': 'Fill in the Result code field, e.g. 11502-2 (LOINC).',
   'Orders[].Results[].FileType': FILE_TYPE_HINT,
 }

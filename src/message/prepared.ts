@@ -37,14 +37,16 @@ export interface Draft {
   warnings: string[]
   /** inputs that the message did not have, in a sentence for the error text: perhaps why something is missing */
   absent?: string
+  /** what the form that the message comes from calls a place of it */
+  nameAt?: (path: string) => string
 }
 
 /**
  * The message of a draft without problems.
  * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
  */
-export function checked({ message, title, problems, absent }: Draft): PreparedMessage {
-  if (problems.length > 0) throw invalidMessage(title, problems, absent)
+export function checked({ message, title, problems, absent, nameAt }: Draft): PreparedMessage {
+  if (problems.length > 0) throw invalidMessage(title, problems, absent, nameAt)
   return message
 }
 

@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import { RedoxError, type Problem } from '../errors'
-import { labelAt } from '../shared/labels'
 import { formatPath, getAt, isObject, type Json, type JsonObject, type Path } from './json'
 
 /** The type of a resource behind a path in it. */
@@ -14,15 +13,27 @@ const SHOWN = 5
  * Node-RED's debug sidebar shows the first 30 characters.
  * @param what is not sent, e.g. `the Notes message (New)`
  * @param note a sentence that follows
+ * @param nameAt what a place is called, see {@link lastName}
  */
-export function invalidMessage(what: string, problems: Problem[], note = ''): RedoxError {
+export function invalidMessage(
+  what: string,
+  problems: Problem[],
+  note = '',
+  nameAt: (path: string) => string = lastName,
+): RedoxError {
   const shown = problems
     .slice(0, SHOWN)
-    .map(({ path, problem, fix }) => `${labelAt(path)} ${problem} (${path.replace(IN_TYPE, ', $1')}). ${fix}`)
+    .map(({ path, problem, fix }) => `${nameAt(path)} ${problem} (${path.replace(IN_TYPE, ', $1')}). ${fix}`)
   const more = problems.length > SHOWN ? `(and ${problems.length - SHOWN} more)` : ''
   const count = problems.length === 1 ? '' : `, it has ${problems.length} problems`
   const text = [shown.join(' | '), more, note, `Nothing was sent: ${what} is not valid${count}.`]
   return new RedoxError('REDOX_INVALID_MESSAGE', text.filter((part) => part !== '').join(' '), { problems })
+}
+
+/** What a place of a message is called without a form: by its last name, e.g. `FirstName`. */
+export function lastName(path: string): string {
+  if (path === 'Meta.Source.ID') return 'Source ID'
+  return /([^.[\]]+)(?:\[\d+\])*$/.exec(path.replace(IN_TYPE, ''))?.[1] ?? path
 }
 
 /**

@@ -3,8 +3,13 @@
  * the sandbox, and delivered with the bytes that went in.
  */
 import assert from 'node:assert/strict'
-import { documentFields, PATIENT_FIELDS, type Field } from '../../nodes/lib/node/datamodel-node'
-import { FHIR_PATIENT_FIELDS, resourceFields } from '../../nodes/lib/node/fhir-node'
+import { pathOf, typedFields } from '../../nodes/lib/fields/lookup'
+import type { Table } from '../../nodes/lib/fields/types'
+import { fields as mediaFields } from '../../nodes/redox-datamodel-media/fields'
+import { fields as noteFields } from '../../nodes/redox-datamodel-note/fields'
+import { fields as resultsFields } from '../../nodes/redox-datamodel-results/fields'
+import { fields as fhirDocumentFields } from '../../nodes/redox-fhir-document/fields'
+import { fields as fhirResultFields } from '../../nodes/redox-fhir-result/fields'
 import { takeFile, takePath, type MessageFile } from '../../src/file/file'
 import type { DataModel, FieldValue } from '../../src/message/datamodel'
 import { FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir'
@@ -114,22 +119,25 @@ const VALUES: Record<string, unknown> = {
   identifierSystem: 'urn:example:reports',
 }
 
+/** What has a default, or values of its own that decide about the rest of the message. */
+const LEFT_OUT = ['noteContentType', 'orderStatus', 'resultStatus']
+
 /** A form with every field filled in. */
-const filled = (fields: Field[], values = VALUES): FieldValue[] =>
-  fields.map(({ name, path }) => ({ path, value: values[name] ?? `Zoë "${name}"` }))
+const filled = (table: Table, values = VALUES): FieldValue[] =>
+  typedFields(table)
+    .filter(({ name, withoutFile }) => !withoutFile && !LEFT_OUT.includes(name))
+    .flatMap((field) => {
+      const path = pathOf(field)
+      return path === undefined ? [] : [{ path, value: values[field.name] ?? `Zoë "${field.name}"` }]
+    })
 
 const forEvent = (fields: FieldValue[], event: string): FieldValue[] =>
   fields.filter(({ path }) => event === 'Replace' || !path.endsWith('.OriginalDocumentID'))
 
-const ORDER_FIELDS = ['ID', 'ApplicationOrderID', 'ResultsStatus'].map((name) => `Orders[0].${name}`)
-const RESULT_FIELDS = ['Code', 'Codeset', 'Description'].map((name) => `Orders[0].Results[0].${name}`)
 const FORMS: Record<DataModel, FieldValue[]> = {
-  Notes: filled([...PATIENT_FIELDS, ...documentFields('Note')]),
-  Media: filled([...PATIENT_FIELDS, ...documentFields('Media')]),
-  Results: filled([
-    ...PATIENT_FIELDS,
-    ...[...ORDER_FIELDS, ...RESULT_FIELDS].map((path) => ({ name: 'x', path })),
-  ]),
+  Notes: filled(noteFields),
+  Media: filled(mediaFields),
+  Results: filled(resultsFields),
 }
 
 /** A message as a flow may have made it: much in it, but no file. */
@@ -260,11 +268,10 @@ function bundleFor(operation: FhirOperation): JsonObject {
 
 function formFor(operation: FhirOperation): FieldValue[] {
   const isDocument = FHIR_OPERATIONS[operation].type === 'DocumentReference'
-  const fields = [...FHIR_PATIENT_FIELDS, ...resourceFields(isDocument ? 'type' : 'code')]
-  const when = isDocument
-    ? { path: 'main.date', value: new Date(0) }
-    : { path: 'main.effectiveDateTime', value: '2026-01-31T09:00:00+01:00' }
-  return [...filled(fields, { ...VALUES, resourceStatus: isDocument ? 'current' : 'corrected' }), when]
+  const values = { ...VALUES, date: new Date(0), effective: '2026-01-31T09:00:00+01:00' }
+  return isDocument
+    ? filled(fhirDocumentFields, { ...values, resourceStatus: 'current' })
+    : filled(fhirResultFields, { ...values, resourceStatus: 'corrected' })
 }
 
 function fhirCases(): void {

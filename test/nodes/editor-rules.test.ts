@@ -5,9 +5,10 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { runInNewContext } from 'node:vm'
+import { CHECKS } from '../../nodes/lib/fields/types'
 
 const ROOT = path.join(__dirname, '../../..')
-const DIALOG = 'nodes/redox-datamodel-note/redox-datamodel-note.html'
+const DIALOG = 'nodes/redox-config/redox-config.html'
 
 interface Validators {
   RULES: string[]
@@ -66,19 +67,23 @@ describe('rules of the dialogs', () => {
     )
   })
 
+  it('are those that a table of fields may name', () => {
+    assert.deepEqual([...validators().RULES].sort(), [...CHECKS].sort())
+  })
+
   it('that do not exist let the build fail, with the dialog and the property that ask for them', () => {
     const copy = mkdtempSync(path.join(tmpdir(), 'redox-rules-'))
     try {
       for (const folder of ['dist/nodes', 'nodes', 'plugins', 'resources', 'scripts', 'icons'])
         cpSync(path.join(ROOT, folder), path.join(copy, folder), { recursive: true })
       const dialog = path.join(copy, DIALOG)
-      writeFileSync(dialog, readFileSync(dialog, 'utf8').replace("['json']", "['jason']"))
+      writeFileSync(dialog, readFileSync(dialog, 'utf8').replace("['uuid']", "['uid']"))
       const build = (): string =>
         execFileSync(process.execPath, [path.join(copy, 'scripts/build-nodes.mjs')], {
           encoding: 'utf8',
           stdio: 'pipe',
         })
-      assert.throws(build, /redox-datamodel-note\.html: "data" asks for the rule "jason"/)
+      assert.throws(build, /redox-config\.html: "sourceId" asks for the rule "uid"/)
     } finally {
       rmSync(copy, { recursive: true, force: true })
     }

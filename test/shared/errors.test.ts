@@ -5,10 +5,18 @@ import path from 'node:path'
 import { inspect } from 'node:util'
 import { ERROR_CODES, type RedoxErrorCode } from '../../src/error-codes'
 import { badInput, notSent, RedoxError, type RedoxErrorDetail } from '../../src/errors'
-import { FIELD_LABELS, fieldAt, labelAt } from '../../src/shared/labels'
-import { invalidMessage } from '../../src/message/problems'
+import { invalidMessage, lastName } from '../../src/message/problems'
 import { OUTCOMES } from '../../src/transport/outcomes'
 import { SETTING_LABELS } from '../../nodes/lib/connection/setting-labels'
+import { fieldAt, pathOf } from '../../nodes/lib/fields/lookup'
+import type { Table } from '../../nodes/lib/fields/types'
+import { labelOf } from '../../nodes/lib/runtime/labels'
+import { fields as mediaFields } from '../../nodes/redox-datamodel-media/fields'
+import { fields as noteFields } from '../../nodes/redox-datamodel-note/fields'
+import { fields as resultsFields } from '../../nodes/redox-datamodel-results/fields'
+import { fields as fhirDocumentFields } from '../../nodes/redox-fhir-document/fields'
+import { fields as fhirResultFields } from '../../nodes/redox-fhir-result/fields'
+import { fields as uploadFields } from '../../nodes/redox-upload/fields'
 
 const ROOT = path.join(__dirname, '../../..')
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8')
@@ -17,6 +25,13 @@ const catalogue = (language: string): { label: Record<string, string>; status: S
   (JSON.parse(read(`nodes/redox-config/locales/${language}/redox-config.json`)) as { redox: never }).redox
 const CODES = Object.keys(ERROR_CODES) as RedoxErrorCode[]
 const FIRST = 30
+const TABLES = [mediaFields, noteFields, resultsFields, fhirDocumentFields, fhirResultFields, uploadFields]
+/** Of a message, without the settings of the node itself. */
+const NAMES = new Set(
+  TABLES.flatMap(({ fields }) => fields.map(({ name }) => name)).filter(
+    (name) => name !== 'name' && name !== 'connection',
+  ),
+)
 
 describe('error codes', () => {
   it('stand in docs/errors.md as in the code, in the same order', () => {
@@ -59,17 +74,37 @@ describe('names of fields', () => {
 
   it('in error texts are the plain words of the dialogs', () => {
     const { label } = catalogue('en-US')
-    const differing = Object.entries({ ...FIELD_LABELS, ...SETTING_LABELS })
+    const differing = Object.entries(SETTING_LABELS)
       .filter(([name, text]) => plain(label[name]!) !== text)
       .map(([name, text]) => `${name}: "${text}", and in the dialog "${label[name]}"`)
     assert.deepEqual(differing, [])
+  })
+
+  it('in error texts have no unit, and not the name that Redox has for them', () => {
+    assert.deepEqual(['patientId', 'dob', 'settleSeconds', 'noSuchField', 'constructor'].map(labelOf), [
+      'Patient ID',
+      'Birth date',
+      'Unchanged for',
+      'noSuchField',
+      'constructor',
+    ])
+  })
+
+  it('in the advice of the builders are labels of the dialogs', () => {
+    const advice = [...read('src/message/datamodel.ts').matchAll(/.*\bthe ([A-Z][\w ]*?) field\b/g)]
+    const labels = [...NAMES].map(labelOf)
+    assert.ok(advice.length > 4)
+    assert.deepEqual(
+      advice.map(([, label]) => label).filter((label) => !labels.includes(label!)),
+      [],
+    )
   })
 
   it('in a status are short in every language', () => {
     for (const language of ['en-US', 'de']) {
       const { field, missing, wrong } = catalogue(language).status
       for (const [name, text] of Object.entries(field)) {
-        assert.ok(name in FIELD_LABELS, name)
+        assert.ok(NAMES.has(name), name)
         for (const phrase of [missing, wrong])
           assert.ok(phrase.replace('__field__', text).length <= 20, `${name}: ${text}`)
       }
@@ -77,18 +112,31 @@ describe('names of fields', () => {
   })
 
   it('are found by the paths of problems', () => {
-    const expected: [path: string, field: string | undefined][] = [
-      ['Patient.Identifiers[0].ID', 'patientId'],
-      ['Orders[2].Results[1].Code', 'resultCode'],
-      ['entry[1].resource.code.coding[0].code (DiagnosticReport)', 'code'],
-      ['entry[2].resource.birthDate (Patient)', 'birthDate'],
-      ['DocumentReference.type', 'code'],
-      ['Patient.Contacts[0].FirstName', undefined],
-      ['constructor', undefined],
+    const expected: [table: Table, path: string, field: string | undefined][] = [
+      [resultsFields, 'Patient.Identifiers[0].ID', 'patientId'],
+      [resultsFields, 'Orders[2].Results[1].Code', 'resultCode'],
+      [fhirResultFields, 'entry[1].resource.code.coding[0].code (DiagnosticReport)', 'code'],
+      [fhirResultFields, 'entry[2].resource.birthDate (Patient)', 'birthDate'],
+      [fhirDocumentFields, 'DocumentReference.type', 'code'],
+      [noteFields, 'Patient.Contacts[0].FirstName', undefined],
+      [noteFields, 'constructor', undefined],
     ]
-    for (const [path, field] of expected) assert.equal(fieldAt(path), field, path)
-    assert.equal(labelAt('Patient.Contacts[0].FirstName'), 'FirstName')
-    assert.equal(labelAt('entry[3].resource.focus[0] (MessageHeader)'), 'focus')
+    for (const [table, path, field] of expected) assert.equal(fieldAt(table, path), field, path)
+  })
+
+  it('are those of one field, whatever place of the message is concerned', () => {
+    for (const table of TABLES) {
+      const places = table.fields.flatMap((field) => [
+        ...(field.kind === 'typed' ? [pathOf(field) ?? []].flat() : []),
+        ...(field.problemsAt ?? []),
+      ])
+      assert.equal(new Set(places).size, places.length, table.type)
+    }
+  })
+
+  it('of places without a field are their last name', () => {
+    assert.equal(lastName('Patient.Contacts[0].FirstName'), 'FirstName')
+    assert.equal(lastName('entry[3].resource.focus[0] (MessageHeader)'), 'focus')
   })
 })
 
@@ -103,7 +151,7 @@ describe('error texts', () => {
     const { message } = invalidMessage('the Notes message (New)', [missing('Patient.Identifiers')])
     assert.equal(
       message,
-      `${FIELD_LABELS.patientId} is missing (Patient.Identifiers). Fill it in. ` +
+      'Identifiers is missing (Patient.Identifiers). Fill it in. ' +
         'Nothing was sent: the Notes message (New) is not valid.',
     )
   })
@@ -119,7 +167,7 @@ describe('error texts', () => {
   })
 
   it('say that a field is missing in what the debug sidebar shows', () => {
-    for (const label of Object.values(FIELD_LABELS))
+    for (const label of [...NAMES].map(labelOf))
       assert.match(`${label} is missing`.slice(0, FIRST), / is missin/)
   })
 

@@ -1,12 +1,13 @@
-import type { Node, NodeAPI } from 'node-red'
+import type { NodeAPI } from 'node-red'
 import { RedoxError, type Problem } from '../../../src/errors'
 import { Fingerprints } from '../../../src/file/fingerprint'
-import { fieldAt } from '../../../src/shared/labels'
 import type { RequestPreview } from '../../../src/redox/requests'
 import { environmentOf, type TargetEnvironment } from '../connection/connection'
-import { fieldsOf, Inputs, variableIn, type NodeConfig } from '../node/inputs'
+import { fieldAt, fieldNamed } from '../fields/lookup'
+import type { Field, Table } from '../fields/types'
+import { Inputs, settingsOf, variableIn, type NodeConfig } from '../node/inputs'
 import { withConnection, withVariables } from '../connection/form-connection'
-import { prepareOf } from '../node/send-node'
+import { sendNodeType } from '../node/send-node'
 
 /** A send node and its connection, as their forms are now. */
 export interface PreviewForm {
@@ -60,9 +61,11 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
     const config = withVariables(RED, node, form.connection)
     const environment = environmentOf(config.environment)
     return await withConnection(RED, config, {}, environment, async (connection) => {
-      const inputs = new SampleInputs(RED, RED.nodes.getNode(form.id), form, sampled)
-      const prepare = await prepareOf(form.type)
-      if (prepare === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
+      const sendNode = sendNodeType(form.type)
+      if (sendNode === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
+      const { table } = sendNode
+      const inputs = new SampleInputs(RED, table, form, sampled)
+      const prepare = await sendNode.load()
       const prepared = await prepare({
         connection,
         inputs,
@@ -78,7 +81,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
       }
       const { message, problems } = prepared.draft
       const requests = await client.preview(message)
-      return { environment, requests, problems: problems.map(inForm), warnings, sampled }
+      return { environment, requests, problems: problems.map((one) => inForm(table, one)), warnings, sampled }
     })
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -96,23 +99,18 @@ const KINDS: Record<string, NonNullable<PreviewProblem['kind']>> = {
   'is not valid': 'format',
 }
 
-const DATES: Record<string, NonNullable<PreviewProblem['kind']>> = {
-  dob: 'date',
-  birthDate: 'date',
-  effective: 'dateTime',
-  date: 'dateTime',
-}
+const DATES = ['date', 'dateTime'] as const
 
-function kindOf(problem: string, field: string | undefined): PreviewProblem['kind'] {
+function kindOf(problem: string, field: Field | undefined): PreviewProblem['kind'] {
   const kind = KINDS[problem]
-  return kind === 'format' && field !== undefined ? (DATES[field] ?? kind) : kind
+  return kind === 'format' ? (DATES.find((date) => field?.checks?.includes(date)) ?? kind) : kind
 }
 
-function inForm(found: Problem): PreviewProblem {
+function inForm(table: Table, found: Problem): PreviewProblem {
   const { path, problem, fix } = found
-  const field = fieldAt(path)
+  const field = fieldAt(table, path)
   const name = variableIn(problem)
-  const kind = name === undefined ? kindOf(problem, field) : 'variable'
+  const kind = name === undefined ? kindOf(problem, fieldNamed(table, field ?? '')) : 'variable'
   return {
     ...found,
     ...(field !== undefined && { field }),
@@ -133,25 +131,25 @@ class SampleInputs extends Inputs {
 
   constructor(
     RED: NodeAPI,
-    node: Node | null,
+    table: Table,
     form: PreviewForm,
     private readonly sampled: Sampled[],
   ) {
     super(
       RED,
-      node as Node,
-      fieldsOf({ ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) }),
+      RED.nodes.getNode(form.id),
+      settingsOf(table, { ...form.config, ...(form.config.fileFrom === 'path' && FROM_MESSAGE) }),
       { _msgid: 'sample' },
     )
     this.#form = form
   }
 
   override async value(name: string): Promise<unknown> {
-    const { config, type, variables = {} } = this.#form
+    const { config, variables = {} } = this.#form
     const isFile = name === 'file'
     if (isFile || DYNAMIC.has(String(config[`${name}Type`]))) {
       if (isFile && TEXT_NOTE.has(String(config.noteContentType))) return 'A sample text.'
-      return isFile || config[name] ? sampleOf(name, type) : undefined
+      return isFile || config[name] ? sampleOf(name, this.table) : undefined
     }
     const variable = String(config[name] ?? '')
     if (config[`${name}Type`] === 'env' && Object.hasOwn(variables, variable)) {
@@ -159,7 +157,7 @@ class SampleInputs extends Inputs {
       if (typeof known === 'string') return this.known(name, known)
       if (this.unsetVariable(name) !== undefined) {
         this.sampled.push({ field: name, name: variable })
-        return sampleOf(name, type)
+        return sampleOf(name, this.table)
       }
     }
     return super.value(name)
@@ -175,45 +173,11 @@ const PDF = Buffer.from(
     '3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n',
   'latin1',
 )
-const SAMPLE_ID = '00000000-0000-4000-8000-000000000000'
-const PATIENT = {
-  Identifiers: [{ ID: '0000000001', IDType: 'MR' }],
-  Demographics: { FirstName: 'Sample', LastName: 'Patient', DOB: '2000-01-31', Sex: 'Unknown' },
-}
-const FHIR_PATIENT = {
-  resourceType: 'Patient',
-  identifier: [{ value: '0000000001' }],
-  name: [{ family: 'Patient', given: ['Sample'] }],
-  birthDate: '2000-01-31',
-  gender: 'unknown',
-}
-const TIME = '2026-01-31T09:00:00Z'
-/** Samples of fields whose values have a form of their own. `undefined`: as if the message did not have it. */
-const SAMPLES: Record<string, unknown> = {
-  file: PDF,
-  filename: 'sample.pdf',
-  contentType: undefined,
-  redoxFileType: undefined,
-  noteContentType: undefined,
-  patientId: '0000000001',
-  typeOfPatientId: 'MR',
-  firstName: 'Sample',
-  given: 'Sample',
-  lastName: 'Patient',
-  family: 'Patient',
-  dob: '2000-01-31',
-  birthDate: '2000-01-31',
-  sex: 'Unknown',
-  gender: 'unknown',
-  availability: undefined,
-  resourceStatus: undefined,
-  effective: TIME,
-  date: TIME,
-}
 
-function sampleOf(name: string, type: string): unknown {
-  const isFhir = type.startsWith('redox-fhir')
-  if (name === 'data') return isFhir ? FHIR_PATIENT : { Patient: PATIENT }
-  if (name === 'destination') return isFhir ? 'sample-destination' : SAMPLE_ID
-  return name in SAMPLES ? SAMPLES[name] : `sample-${name}`
+/** What stands for a value of the message; `undefined`: as if the message did not have it. */
+function sampleOf(name: string, table: Table): unknown {
+  if (name === 'file') return PDF
+  const field = fieldNamed(table, name)
+  const sample = field?.kind === 'typed' ? field.sample : undefined
+  return sample === undefined ? `sample-${name}` : (sample ?? undefined)
 }

@@ -13,7 +13,14 @@ const MIME_TYPES = [
   'application/rtf',
 ] as const
 
-const WITH_FILE = { fileFrom: ['message', 'path'] } as const
+export const FILE_SOURCES = ['message', 'path', 'none'] as const
+
+export const WAYS = ['auto', 'embed', 'upload'] as const
+
+/** Of the message that will refer to an uploaded file. */
+export const UPLOAD_APIS = ['fhir', 'datamodel'] as const
+
+export const WITH_FILE = { fileFrom: ['message', 'path'] } as const
 
 /** Where the file is. @param when the message has a file at all; @param places of the message that hold it */
 export const fileRows = <const W extends Condition>(when: W, problemsAt: readonly string[] = []) =>
@@ -22,7 +29,7 @@ export const fileRows = <const W extends Condition>(when: W, problemsAt: readonl
       name: 'fileFrom',
       kind: 'choice',
       icon: 'folder-open',
-      options: ['message', 'path', 'none'],
+      options: FILE_SOURCES,
       when,
       checks: ['allowedFolder'],
     },
@@ -90,8 +97,6 @@ export const way = <const W extends Condition>(when: W) =>
     name: 'way',
     kind: 'choice',
     icon: 'road',
-    options: ['auto', 'embed', 'upload'],
+    options: WAYS,
     when: { ...when, ...WITH_FILE },
   }) as const satisfies Field
-
-export { WITH_FILE }

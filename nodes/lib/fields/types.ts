@@ -49,6 +49,8 @@ interface AnyField {
   checks?: readonly Check[]
   /** Its checks count only then, although it is shown in any case. */
   checksWhen?: Condition
+  /** a note beneath the row, by its key in the catalogue */
+  tip?: { text: string; when: Condition }
   /** other places of a message whose problems are problems of this field, as paths without indexes */
   problemsAt?: readonly string[]
 }
@@ -117,26 +119,38 @@ type NameIn<F extends readonly Field[]> = F[number]['name']
 
 /** The conditions that a table can decide: by its lists, and by the types of its typed inputs. */
 export type ConditionOf<F extends readonly Field[]> = {
-  readonly [C in Extract<F[number], ChoiceField> as C['name']]?: readonly C['options'][number][]
+  readonly [C in Extract<F[number], ChoiceField> as C['name']]: readonly C['options'][number][]
 }
 
-/** No condition may name anything else, and none of its values may be another than the options. */
-type Decidable<W, C> = C & { readonly [Unknown in Exclude<keyof W, keyof C>]: never }
+/** Names and values of a condition that the table cannot decide. */
+type Undecidable<W, C> =
+  Exclude<keyof W, keyof C> | { [N in keyof W & keyof C]: Exclude<Each<W[N]>, Each<C[N]>> }[keyof W & keyof C]
+type Each<List> = List extends readonly (infer One)[] ? One : never
 
-type CheckedField<One, F extends readonly Field[]> = (One extends { when: infer W }
-  ? { when: Decidable<W, ConditionOf<F>> }
-  : unknown) &
-  (One extends { checksWhen: infer W } ? { checksWhen: Decidable<W, ConditionOf<F>> } : unknown) &
-  (One extends { fhir: infer W } ? { fhir: W extends true ? true : Decidable<W, ConditionOf<F>> } : unknown) &
-  (One extends { with: string } ? { with: NameIn<F> } : unknown)
+/** What a field names that the table lacks. */
+type Unknown<One, F extends readonly Field[]> =
+  | (One extends { when: infer W } ? Undecidable<W, ConditionOf<F>> : never)
+  | (One extends { checksWhen: infer W } ? Undecidable<W, ConditionOf<F>> : never)
+  | (One extends { fhir: infer W } ? (W extends true ? never : Undecidable<W, ConditionOf<F>>) : never)
+  | (One extends { tip: { when: infer W } } ? Undecidable<W, ConditionOf<F>> : never)
+  | (One extends { with: infer Other extends string } ? Exclude<Other, NameIn<F>> : never)
 
-type Checked<F extends readonly Field[]> = { readonly [I in keyof F]: CheckedField<F[I], F> }
+type UnknownIn<F extends readonly Field[]> = F[number] extends infer One
+  ? One extends unknown
+    ? Unknown<One, F>
+    : never
+  : never
+
+/** Shown by the compiler: nothing has this property. */
+interface Mistake<Name> {
+  'not in the table': Name
+}
 
 /** A table whose conditions and companions exist, or it does not compile. */
 export const table = <const F extends readonly Field[]>(
   type: string,
   version: number,
-  fields: F & Checked<F>,
+  fields: F & ([UnknownIn<F>] extends [never] ? unknown : Mistake<UnknownIn<F>>),
 ): Table & { fields: F } => ({ type, version, fields })
 
 /** Fields of one section of the dialog. */

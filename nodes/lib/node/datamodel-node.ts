@@ -11,48 +11,16 @@ import {
 } from '../../../src/message/datamodel'
 import type { FieldValue } from '../../../src/message/fields'
 import { contentProblems } from '../../../src/message/urls'
-import { withAbsent } from './inputs'
+import { fieldValues, fileValues } from './field-values'
+import { inTermsOfForm } from './inputs'
 import { Gate } from '../../../src/redox/semaphore'
 import { fileValue, isReferenceText, placeFiles, takeFiles, uploadHosts } from './file-input'
 import type { Prepare, Prepared, Task } from './prepare'
 
-/** A typed input of a node and the place in the message that it fills. */
-export interface Field {
-  name: string
-  path: string
-  /** filled only together with that other input (a type without its id says nothing) */
-  with?: string
-}
-
-/** Fields that all three data models have (facts 5.2, 5.4). */
-export const PATIENT_FIELDS: Field[] = [
-  { name: 'patientId', path: 'Patient.Identifiers[0].ID' },
-  { name: 'typeOfPatientId', path: 'Patient.Identifiers[0].IDType', with: 'patientId' },
-  { name: 'firstName', path: 'Patient.Demographics.FirstName' },
-  { name: 'lastName', path: 'Patient.Demographics.LastName' },
-  { name: 'dob', path: 'Patient.Demographics.DOB' },
-  { name: 'sex', path: 'Patient.Demographics.Sex' },
-  { name: 'visitNumber', path: 'Visit.VisitNumber' },
-]
-
-/** The document fields that Notes and Media have alike (facts 5.5, 5.6). */
-export const documentFields = (part: 'Note' | 'Media'): Field[] => [
-  { name: 'documentType', path: `${part}.DocumentType` },
-  { name: 'documentId', path: `${part}.DocumentID` },
-  { name: 'documentDescription', path: `${part}.DocumentDescription` },
-  { name: 'originalDocumentId', path: `${part}.OriginalDocumentID` },
-  { name: 'providerId', path: `${part}.Provider.ID` },
-  { name: 'typeOfProviderId', path: `${part}.Provider.IDType`, with: 'providerId' },
-  { name: 'availability', path: `${part}.Availability` },
-]
-
 interface DataModelNode {
   model: DataModel
-  fields: Field[]
   /** Results take several files: one result each */
   severalFiles: boolean
-  /** what the inputs for a file's name and type fill when there is no file (Delete, text): then nothing else does */
-  describedBy?: Field[]
 }
 
 /** How a node prepares messages of one data model. */
@@ -61,19 +29,16 @@ export const dataModelNode =
   (task) =>
     prepare(task, node)
 
-async function prepare(
-  task: Task,
-  { model, fields, severalFiles, describedBy = [] }: DataModelNode,
-): Promise<Prepared> {
+async function prepare(task: Task, { model, severalFiles }: DataModelNode): Promise<Prepared> {
   const { inputs, connection } = task
-  const eventType = inputs.setting('eventType') || 'New'
+  const eventType = inputs.setting('eventType')
   const deletes = eventType === 'Delete'
   const data = await inputs.value('data')
-  const values = await fieldValues(task, fields)
+  const values = await fieldValues(task)
   const content: Content = deletes
     ? { files: [] }
     : await contentOf(task, severalFiles, noteContentType(values, data))
-  if (content.files.length === 0) values.push(...(await fieldValues(task, describedBy)))
+  if (content.files.length === 0) values.push(...(await fileValues(task)))
   const placed = placeFiles(task, content.files, 'datamodel')
   const isMade = inputs.isMadeOfContent('documentId') && !hasDocumentId(model, data)
   const digest = isMade ? await digestOf(content, deletes) : undefined
@@ -83,7 +48,7 @@ async function prepare(
       eventType,
       destinations: destinationIds(await inputs.value('destination')),
       data,
-      fields: withoutForeign(values, eventType),
+      fields: values,
       files: placed,
       ...(content.text !== undefined && { text: content.text }),
       ...(digest !== undefined && { documentDigest: digest }),
@@ -97,27 +62,10 @@ async function prepare(
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
   return {
     kind: 'message',
-    draft: withAbsent(draft, inputs),
+    draft: inTermsOfForm(draft, inputs),
     isText: content.text !== undefined,
   }
 }
-
-/** The values of a node's filled fields. */
-export async function fieldValues({ inputs }: Task, fields: Field[]): Promise<FieldValue[]> {
-  const values: FieldValue[] = []
-  for (const { name, path, with: other } of fields) {
-    // Most are not, and each wait for nothing costs.
-    if (!inputs.isSet(name)) continue
-    if (other !== undefined && (await inputs.value(other)) === undefined) continue
-    const value = await inputs.value(name)
-    if (value !== undefined) values.push({ path, value })
-  }
-  return values
-}
-
-// A field that the form hides for this event type keeps what was typed, and is not sent.
-const withoutForeign = (values: FieldValue[], eventType: string): FieldValue[] =>
-  eventType === 'Replace' ? values : values.filter(({ path }) => !path.endsWith('.OriginalDocumentID'))
 
 const noteContentType = (values: FieldValue[], data: unknown): unknown =>
   values.find(({ path }) => path === 'Note.ContentType')?.value ??
@@ -134,7 +82,7 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
   const isTextNote = contentType === 'Plain Text' || contentType === 'Rich Text'
   if (!isTextNote) return { files: await takeFiles(task, several) }
   const uploads = inputs.setting('way') === 'upload'
-  const value = (inputs.setting('fileFrom') || 'message') === 'message' ? await fileValue(task) : undefined
+  const value = inputs.setting('fileFrom') === 'message' ? await fileValue(task) : undefined
   // A text is a text, whatever it begins with. Redox itself takes nothing but a reference for one.
   const isText = !(typeof value === 'string' && isReferenceText(task, value))
   if (typeof value === 'string' && isText && !uploads)

@@ -1,35 +1,13 @@
 import { badInput } from '../../../src/errors'
 import { draftFhir, type FhirOperation } from '../../../src/message/fhir'
 import { assertFhirKey } from '../../../src/redox/settings'
-import { fieldValues, type Field } from './datamodel-node'
+import { fieldValues } from './field-values'
 import { placeFiles, takeFiles } from './file-input'
-import { oneOf, withAbsent, type Inputs } from './inputs'
+import { oneOf, inTermsOfForm, type Inputs } from './inputs'
 import type { Prepare, Prepared, Task } from './prepare'
-
-/** Fields of the Patient entry (facts 3.3). */
-export const FHIR_PATIENT_FIELDS: Field[] = [
-  { name: 'patientId', path: 'Patient.identifier[0].value' },
-  { name: 'patientIdSystem', path: 'Patient.identifier[0].system', with: 'patientId' },
-  { name: 'family', path: 'Patient.name[0].family' },
-  { name: 'given', path: 'Patient.name[0].given[0]' },
-  { name: 'birthDate', path: 'Patient.birthDate' },
-  { name: 'gender', path: 'Patient.gender' },
-]
-
-/** Fields that every main resource has. */
-export const resourceFields = (code: 'code' | 'type'): Field[] => [
-  { name: 'resourceStatus', path: 'main.status' },
-  { name: 'code', path: `main.${code}.coding[0].code` },
-  { name: 'codeSystem', path: `main.${code}.coding[0].system`, with: 'code' },
-  { name: 'codeDisplay', path: `main.${code}.coding[0].display`, with: 'code' },
-  { name: 'category', path: 'main.category[0].coding[0].code' },
-  { name: 'identifier', path: 'main.identifier[0].value' },
-  { name: 'identifierSystem', path: 'main.identifier[0].system', with: 'identifier' },
-]
 
 interface FhirNode {
   operations: readonly [FhirOperation, ...FhirOperation[]]
-  fields: Field[]
 }
 
 /** How a node prepares messages for one of Redox's FHIR operations. */
@@ -38,7 +16,7 @@ export const fhirNode =
   (task) =>
     prepare(task, node)
 
-async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Prepared> {
+async function prepare(task: Task, { operations }: FhirNode): Promise<Prepared> {
   const { inputs, connection } = task
   assertFhirKey(connection.client.settings)
   const files = await takeFiles(task, true)
@@ -47,7 +25,7 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
       operation: oneOf(inputs, 'operation', operations),
       slug: await slugOf(inputs),
       data: await inputs.value('data'),
-      fields: await fieldValues(task, [...fields, ...FHIR_PATIENT_FIELDS]),
+      fields: await fieldValues(task),
       files: placeFiles(task, files, 'fhir'),
       place: inputs.setting('place').trim(),
       now: new Date(),
@@ -55,7 +33,7 @@ async function prepare(task: Task, { operations, fields }: FhirNode): Promise<Pr
     connection.sender,
   )
   draft.warnings.forEach((warning) => task.warn(warning))
-  return { kind: 'message', draft: withAbsent(draft, inputs), isText: false }
+  return { kind: 'message', draft: inTermsOfForm(draft, inputs), isText: false }
 }
 
 async function slugOf(inputs: Inputs): Promise<string> {

@@ -9,6 +9,7 @@ import {
 import { assertKnownHost, chooseWay, mostBytes, type PlacedFile } from '../../../src/message/prepared'
 import { LONGEST_URL } from '../../../src/message/urls'
 import { assertReferenceKind } from '../../../src/redox/uploads'
+import { FILE_SOURCES, WAYS } from '../fields/file'
 import { oneOf } from './inputs'
 import type { Task } from './prepare'
 
@@ -41,7 +42,7 @@ export async function fileValue({ inputs }: Task): Promise<unknown> {
  */
 export async function takeFiles(task: Task, several: boolean, given?: GivenFile): Promise<MessageFile[]> {
   const { inputs } = task
-  const from = oneOf(inputs, 'fileFrom', ['message', 'path', 'none'])
+  const from = oneOf(inputs, 'fileFrom', FILE_SOURCES)
   if (from === 'none') return []
   const value = given?.value ?? (await fileValue(task))
   // Before any wait: of what an expression makes, or the context holds, nothing is known before.
@@ -139,7 +140,7 @@ export const isReferenceText = (task: Task, text: string): boolean =>
 
 /** Decides how each file travels; refuses what is too large and references of strangers, before any I/O. */
 export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {
-  const way = oneOf(task.inputs, 'way', ['auto', 'embed', 'upload'])
+  const way = oneOf(task.inputs, 'way', WAYS)
   const where = task.inputs.where('file')
   const { client } = task.connection
   const { limits } = client.settings

@@ -1,38 +1,43 @@
 import { types } from 'node:util'
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
 import { badInput, type Problem } from '../../../src/errors'
-import { fieldAt, labelOf } from '../../../src/shared/labels'
-import { unsetVariable } from '../runtime/variables'
+import { lastName } from '../../../src/message/problems'
 import type { Draft } from '../../../src/message/prepared'
+import { fieldAt, fieldNamed } from '../fields/lookup'
+import type { Table } from '../fields/types'
+import { labelOf } from '../runtime/labels'
+import { unsetVariable } from '../runtime/variables'
 
 /** A node's saved properties: `name` and `nameType` for each typed input. */
 export type NodeConfig = Record<string, unknown>
 
-/** The same, looked through once for all messages. */
-export type Fields = ReadonlyMap<string, Field>
+/** The same, looked through once for all messages, with what is known of each. */
+export interface Settings {
+  table: Table
+  values: ReadonlyMap<string, Setting>
+}
 
-interface Field {
+interface Setting {
   value: string
   /** of a typed input */
   type: string
 }
 
 const MADE_OF_CONTENT = 'content'
-const UNSET: Field = { value: '', type: 'str' }
+const UNSET: Setting = { value: '', type: 'str' }
 
-export const fieldsOf = (config: NodeConfig): Fields =>
-  new Map(
+export const settingsOf = (table: Table, config: NodeConfig): Settings => ({
+  table,
+  values: new Map(
     Object.keys(config).map((name) => [
       name,
       { value: text(config[name]), type: text(config[`${name}Type`]) || UNSET.type },
     ]),
-  )
+  ),
+})
 
 /** Types of an input whose value is a property that may be there or not. */
 const PLACES = new Set(['msg', 'flow', 'global'])
-
-/** Inputs that nothing is missing without. */
-const HINTS = new Set(['filename', 'contentType', 'redoxFileType'])
 
 /** Codes of JSONata and of Node-RED. */
 const OWN_CODE = /^([A-Z]\d{4}|INVALID_[A-Z]+)$/
@@ -46,8 +51,8 @@ const isBlank = (value: unknown): boolean =>
   value === null || (typeof value === 'string' && value.length <= LONGEST_BLANK && value.trim() === '')
 
 /** What a field is whatever the message is: a text of the node, or an environment variable. */
-export function constantOf(RED: NodeAPI, node: Node, fields: Fields, name: string): string | undefined {
-  const { value, type } = fields.get(name) ?? UNSET
+export function constantOf(RED: NodeAPI, node: Node, { values }: Settings, name: string): string | undefined {
+  const { value, type } = values.get(name) ?? UNSET
   if (type === 'str') return value.trim()
   return type === 'env' ? text(RED.util.evaluateNodeProperty(value, type, node, {})).trim() : undefined
 }
@@ -64,7 +69,7 @@ export class Inputs {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
-    private readonly fields: Fields,
+    private readonly settings: Settings,
     private readonly msg: NodeMessageInFlow,
   ) {}
 
@@ -75,26 +80,34 @@ export class Inputs {
 
   /** What the node is set to, e.g. `msg.payload`, for error texts. */
   where(name: string): string {
-    const { value, type } = this.#field(name)
+    const { value, type } = this.#setting(name)
     if (type === 'msg' || type === 'flow' || type === 'global') return `${type}.${value}`
     if (type === 'env') return `the environment variable ${value}`
     return type === 'jsonata' ? 'the JSONata result' : `the ${labelOf(name)} field`
   }
 
-  /** A plain setting, such as a choice from a list. */
+  /** What is known of the node's fields. */
+  get table(): Table {
+    return this.settings.table
+  }
+
+  /** A plain setting, such as a choice from a list; without one, what a new node has. */
   setting(name: string): string {
-    return this.#field(name).value
+    const { value } = this.#setting(name)
+    if (value !== '') return value
+    const field = fieldNamed(this.table, name)
+    return field?.kind === 'choice' ? field.options[0] : ''
   }
 
   /** Whether anything is set at all, so that there can be a value. */
   isSet(name: string): boolean {
-    const { value, type } = this.#field(name)
+    const { value, type } = this.#setting(name)
     return value !== '' && type !== MADE_OF_CONTENT
   }
 
   async value(name: string): Promise<unknown> {
     if (!this.isSet(name)) return undefined
-    const { value: setting, type } = this.#field(name)
+    const { value: setting, type } = this.#setting(name)
     const unset = this.unsetVariable(name)
     if (unset !== undefined) {
       throw badInput(
@@ -106,16 +119,17 @@ export class Inputs {
 
   /** A value that was found; `undefined` for an empty one, which is told of when the message lacks it. */
   protected known(name: string, value: unknown): unknown {
-    const { value: setting, type } = this.#field(name)
+    const { value: setting, type } = this.#setting(name)
     if (type === 'env') this.#variables.set(name, setting)
     const found = isBlank(value) ? undefined : value
-    if (found === undefined && PLACES.has(type) && !HINTS.has(name)) this.#absent.set(name, this.where(name))
+    if (found === undefined && PLACES.has(type) && !this.#isDetected(name))
+      this.#absent.set(name, this.where(name))
     return found
   }
 
   /** The problem, in terms of the environment variable that the field takes its value from. */
   inTermsOfVariables(found: Problem): Problem {
-    const name = fieldAt(found.path)
+    const name = fieldAt(this.table, found.path)
     const variable = name === undefined ? undefined : this.#variables.get(name)
     if (variable === undefined) return found
     if (!/^is (missing|empty)$/.test(found.problem))
@@ -136,7 +150,7 @@ export class Inputs {
 
   /** The environment variable that the field refers to, if that is not set. */
   protected unsetVariable(name: string): string | undefined {
-    const { value: setting, type } = this.#field(name)
+    const { value: setting, type } = this.#setting(name)
     if (type === 'str') return unsetVariable(setting)
     const isName = type === 'env' && !setting.includes('${')
     return isName && this.RED.util.getSetting(this.node, setting) === undefined ? setting : undefined
@@ -144,7 +158,7 @@ export class Inputs {
 
   /** Whether the field is set to be made from the content of the message: then it has no value of its own. */
   isMadeOfContent(name: string): boolean {
-    return this.#field(name).type === MADE_OF_CONTENT
+    return this.#setting(name).type === MADE_OF_CONTENT
   }
 
   /**
@@ -181,8 +195,14 @@ export class Inputs {
     )
   }
 
-  #field(name: string): Field {
-    return this.fields.get(name) ?? UNSET
+  #setting(name: string): Setting {
+    return this.settings.values.get(name) ?? UNSET
+  }
+
+  /** Whether the file itself says it. */
+  #isDetected(name: string): boolean {
+    const field = fieldNamed(this.table, name)
+    return field?.kind === 'typed' && field.detected === true
   }
 
   #evaluate(name: string, value: string, type: string): Promise<unknown> {
@@ -220,11 +240,15 @@ const FROM_VARIABLE = 'is empty: it comes from the environment variable '
 export const variableIn = (problem: string): string | undefined =>
   problem.startsWith(FROM_VARIABLE) ? problem.slice(FROM_VARIABLE.length) : undefined
 
-/** A draft with the inputs that its message did not have. */
-export function withAbsent(draft: Draft, inputs: Inputs): Draft {
+/** A draft in terms of the form: the inputs that its message did not have, and the labels of its fields. */
+export function inTermsOfForm(draft: Draft, inputs: Inputs): Draft {
   const absent = inputs.absent()
   const problems = draft.problems.map((one) => inputs.inTermsOfVariables(one))
-  return { ...draft, problems, ...(absent !== undefined && { absent }) }
+  const nameAt = (path: string): string => {
+    const name = fieldAt(inputs.table, path)
+    return name === undefined ? lastName(path) : labelOf(name)
+  }
+  return { ...draft, problems, nameAt, ...(absent !== undefined && { absent }) }
 }
 
 /** The choice of a setting, checked: a flow may have been made by hand. */

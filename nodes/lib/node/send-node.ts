@@ -8,7 +8,8 @@ import type { RedoxClient } from '../../../src/redox/client'
 import { unlessAborted } from '../../../src/abort'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
 import type { Connection, ConnectionBacklog, RedoxConfigNode } from '../connection/connection'
-import { constantOf, fieldsOf, Inputs, type Fields, type NodeConfig } from './inputs'
+import type { Table } from '../fields/types'
+import { constantOf, Inputs, settingsOf, type NodeConfig, type Settings } from './inputs'
 import type { Prepare } from './prepare'
 import { heldBytes } from './held-bytes'
 import { migrated } from '../runtime/migrations'
@@ -33,22 +34,29 @@ function endsLatest(lasting: string, { ended }: Work): void {
   })
 }
 
-const loaders = new Map<string, () => Promise<Prepare>>()
+interface SendNodeType {
+  table: Table
+  load: () => Promise<Prepare>
+}
 
-/** How the nodes of a type prepare a message, for the preview. */
-export const prepareOf = async (type: string): Promise<Prepare | undefined> => loaders.get(type)?.()
+const sendNodeTypes = new Map<string, SendNodeType>()
+
+/** The fields of the nodes of a type, and how they prepare a message: for the preview. */
+export const sendNodeType = (type: string): SendNodeType | undefined => sendNodeTypes.get(type)
 
 /**
  * Registers a node that takes a message, does one piece of work at Redox and emits the answer. All that the
  * send nodes share is here: connection, status, `done` exactly once, errors for Catch, deploys.
+ * @param table its fields
  * @param load what is called with the first node in a flow: most of the package, which nobody else needs to wait for
  */
-export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise<Prepare>): void {
+export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise<Prepare>): void {
+  const { type } = table
   followFlows(RED)
 
   function SendNode(this: Node, saved: SendNodeDef): void {
     RED.nodes.createNode(this, saved)
-    const status = new Status(RED, this)
+    const status = new Status(RED, this, table)
     // What is uploaded is answered with a reference, which the flow needs: it is not stored.
     const isUpload = type === 'redox-upload'
     const works = new Set<Work>()
@@ -63,9 +71,9 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     }
 
     // Once, and not before a message needs it: what cannot be used is an error for Catch.
-    let fields: Fields | undefined
-    const ready = async (): Promise<{ fields: Fields; connection: Connection }> => ({
-      fields: (fields ??= fieldsOf(migrated(type, saved))),
+    let settings: Settings | undefined
+    const ready = async (): Promise<{ settings: Settings; connection: Connection }> => ({
+      settings: (settings ??= settingsOf(table, migrated(type, saved))),
       connection: await connectionOf(RED, saved.connection),
     })
 
@@ -78,11 +86,11 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
       const [prepare, { accept, deliver }] = await loaded
       await messages.take(1)
       if (work.signal.aborted) throw stopped()
-      const { fields, connection } = await unlessAborted(ready(), work.signal)
+      const { settings, connection } = await unlessAborted(ready(), work.signal)
       const { environment, client, outbox } = connection
       work.begin(environment)
       const warnings: string[] = []
-      const inputs = new Inputs(RED, this, fields, work.msg)
+      const inputs = new Inputs(RED, this, settings, work.msg)
       const { signal } = work
       const place = new Place(outbox && !isUpload ? outbox : client, work, before)
       const { admitted } = place
@@ -125,7 +133,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     }
     // Where its messages go, as far as it is known: what waits there concerns the node, also what others have accepted.
     const destinations = new Set<string>()
-    const named = namedDestination(RED, this, type, saved)
+    const named = namedDestination(RED, this, table, saved)
     const isMine = ({ lane, owners }: LaneState): boolean =>
       owners.includes(this.id) || destinations.has(lane) || destinationOf(lane) === named
     const onBacklog = (backlog: ConnectionBacklog): void => {
@@ -198,7 +206,7 @@ export function registerSendNode(RED: NodeAPI, type: string, load: () => Promise
     succeed(this)
   }
 
-  loaders.set(type, load)
+  sendNodeTypes.set(type, { table, load })
   RED.nodes.registerType(type, SendNode as never)
 }
 
@@ -264,9 +272,9 @@ async function ended(works: Work[], withinMs: number): Promise<void> {
 }
 
 /** The destination that the node's own field names, whatever the message is. */
-function namedDestination(RED: NodeAPI, node: Node, type: string, saved: SendNodeDef): string | undefined {
+function namedDestination(RED: NodeAPI, node: Node, table: Table, saved: SendNodeDef): string | undefined {
   try {
-    return constantOf(RED, node, fieldsOf(migrated(type, saved)), 'destination')
+    return constantOf(RED, node, settingsOf(table, migrated(table.type, saved)), 'destination')
   } catch {
     // What cannot be used is told to the first message.
     return undefined

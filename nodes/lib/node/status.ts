@@ -1,9 +1,10 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import type { RedoxErrorCode } from '../../../src/error-codes'
 import { RedoxError, type Problem } from '../../../src/errors'
-import { fieldAt } from '../../../src/shared/labels'
 import type { Progress } from '../../../src/redox/delivery'
 import { STATUS_TEXTS, waitingText } from '../connection/waiting-text'
+import { fieldAt } from '../fields/lookup'
+import type { Table } from '../fields/types'
 import type { AnswerId, Ticket } from './in-flight'
 
 // Status nodes and every open editor hear of each change.
@@ -56,6 +57,7 @@ export class Status {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
+    private readonly table: Table,
   ) {}
 
   /** A message's place in the status; shown once it begins. */
@@ -185,7 +187,7 @@ export class Status {
   }
 
   #fieldText({ path, problem }: Problem): string | undefined {
-    const name = fieldAt(path)
+    const name = fieldAt(this.table, path)
     if (name === undefined) return undefined
     const field = this.#word(`field.${name}`)
     const isMissing = /^is (missing|empty)/.test(problem)

@@ -1,5 +1,6 @@
 import { badInput } from '../../../src/errors'
 import { assertFhirKey } from '../../../src/redox/settings'
+import { UPLOAD_APIS } from '../fields/file'
 import { oneOf } from './inputs'
 import { takeFiles } from './file-input'
 import type { Prepared, Task } from './prepare'
@@ -7,7 +8,7 @@ import type { Prepared, Task } from './prepare'
 /** Takes one file, to be uploaded. */
 export async function prepareUpload(task: Task): Promise<Prepared> {
   const { inputs, connection } = task
-  const uploadKind = oneOf(inputs, 'api', ['fhir', 'datamodel']) === 'fhir' ? 'binary' : 'blob'
+  const uploadKind = oneOf(inputs, 'api', UPLOAD_APIS) === 'fhir' ? 'binary' : 'blob'
   if (uploadKind === 'binary') assertFhirKey(connection.client.settings)
   const [file] = await takeFiles(task, false)
   if (file === undefined || file.kind === 'reference') {

@@ -1,0 +1,129 @@
+/** Fields of the messages of the FHIR API; in a place, `main` is the resource that the operation is about. */
+import { contentType, filename, way, WITH_FILE } from './file'
+import { section, type Field } from './types'
+
+export const SLUG = {
+  name: 'destination',
+  kind: 'typed',
+  icon: 'map-marker',
+  types: ['str', 'msg', 'flow', 'global', 'jsonata', 'env'],
+  hint: 'slug',
+  checks: ['needed', 'slug'],
+  sample: 'sample-destination',
+} as const satisfies Field
+
+/** By which the receiver knows the patient. */
+export const PATIENT_ID = [
+  {
+    name: 'patientId',
+    kind: 'typed',
+    icon: 'id-card-o',
+    set: 'identifierOfPatient',
+    checks: ['required'],
+    // `entry`: a Bundle without a Patient
+    problemsAt: ['entry', 'Patient.identifier'],
+    sample: '0000000001',
+  },
+  {
+    name: 'patientIdSystem',
+    kind: 'typed',
+    icon: 'id-card-o',
+    set: 'identifierSystemOfPatient',
+    with: 'patientId',
+  },
+] as const satisfies readonly Field[]
+
+export const PATIENT = section('patient', [
+  {
+    name: 'given',
+    kind: 'typed',
+    icon: 'user',
+    set: 'givenName',
+    sample: 'Sample',
+  },
+  {
+    name: 'family',
+    kind: 'typed',
+    icon: 'user',
+    set: 'familyName',
+    sample: 'Patient',
+  },
+  {
+    name: 'birthDate',
+    kind: 'typed',
+    icon: 'birthday-cake',
+    path: 'Patient.birthDate',
+    checks: ['date'],
+    sample: '2000-01-31',
+  },
+  {
+    name: 'gender',
+    kind: 'typed',
+    icon: 'user-o',
+    path: 'Patient.gender',
+    checks: ['gender'],
+    suggest: ['female', 'male', 'other', 'unknown'],
+    sample: 'unknown',
+  },
+])
+
+/** @param hintOfPlace key of what the attachment path says in its hint */
+export const fhirFile = <const H extends string>(hintOfPlace: H) =>
+  section('file', [
+    filename(WITH_FILE),
+    contentType(WITH_FILE),
+    way({}),
+    { name: 'place', kind: 'text', icon: 'crosshairs', hint: hintOfPlace, when: WITH_FILE },
+  ])
+
+/** A time that FHIR takes. */
+export const SAMPLE_TIME = '2026-01-31T09:00:00Z'
+
+export const CODE_SYSTEMS = ['http://loinc.org', 'http://snomed.info/sct'] as const
+
+export const CATEGORY = {
+  name: 'category',
+  kind: 'typed',
+  icon: 'folder-o',
+  set: 'categoryCode',
+  problemsAt: ['main.category', 'main.category.coding'],
+  suggest: ['LAB', 'RAD', 'CG', 'PAT', 'vital-signs', 'laboratory', 'imaging'],
+} as const satisfies Field
+
+/** The sender's own identifier of the resource. */
+export const identifierRows = <const H extends string>(hint: H) =>
+  [
+    {
+      name: 'identifier',
+      kind: 'typed',
+      icon: 'hashtag',
+      hint,
+      set: 'identifier',
+      problemsAt: ['main.identifier'],
+    },
+    {
+      name: 'identifierSystem',
+      kind: 'typed',
+      icon: 'hashtag',
+      set: 'identifierSystem',
+      with: 'identifier',
+    },
+  ] as const satisfies readonly Field[]
+
+export const DATA = section('data', [
+  {
+    name: 'data',
+    kind: 'typed',
+    icon: 'cubes',
+    types: ['msg', 'flow', 'global', 'json', 'jsonata'],
+    valueType: 'msg',
+    checks: ['json'],
+    sample: {
+      resourceType: 'Patient',
+      identifier: [{ value: '0000000001' }],
+      name: [{ family: 'Patient', given: ['Sample'] }],
+      birthDate: '2000-01-31',
+      gender: 'unknown',
+    },
+  },
+])

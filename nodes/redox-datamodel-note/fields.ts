@@ -1,0 +1,38 @@
+import { CONNECTION } from '../lib/fields/connection'
+import {
+  DATA,
+  DESTINATION_IDS,
+  documentDetails,
+  documentFile,
+  documentRows,
+  EVENT_TYPES,
+  HAS_FILE,
+  PATIENT,
+  PATIENT_ID,
+} from '../lib/fields/datamodel'
+import { fileRows } from '../lib/fields/file'
+import { section, table } from '../lib/fields/types'
+
+export const fields = table('redox-datamodel-note', 1, [
+  ...CONNECTION,
+  EVENT_TYPES,
+  ...fileRows(HAS_FILE, ['Note.FileContents']),
+  DESTINATION_IDS,
+  ...PATIENT_ID,
+  ...documentRows('Note'),
+  ...section('file', [
+    ...documentFile('Note'),
+    {
+      name: 'noteContentType',
+      kind: 'typed',
+      icon: 'align-left',
+      path: 'Note.ContentType',
+      checks: ['noteContentType'],
+      suggest: ['Base64 Encoded', 'Plain Text', 'Rich Text'],
+      sample: null,
+    },
+  ]),
+  ...PATIENT,
+  ...documentDetails('Note'),
+  ...DATA,
+])
