@@ -39,6 +39,24 @@ module.exports = {
       to: { path: '^(src/(?!sandbox/)|nodes|plugins)' },
     },
     {
+      name: 'the editor knows what is shared, and the grammar of fault plans',
+      severity: 'error',
+      from: { path: '^editor/' },
+      to: { path: '^(src/(?!shared/|sandbox/faults\\.ts$)|nodes|plugins)' },
+    },
+    {
+      name: 'the editor is for the browser',
+      severity: 'error',
+      from: { path: '^(src|nodes|plugins)/' },
+      to: { path: '^editor/' },
+    },
+    {
+      name: 'shared runs in the browser, too',
+      severity: 'error',
+      from: { path: '^src/(shared/|sandbox/faults\\.ts$)' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
       name: 'only nodes/lib/connection starts the sandbox',
       severity: 'error',
       from: { path: '^(src/(?!sandbox/)|nodes/lib/(?!connection/))' },

@@ -4,13 +4,12 @@ import html from 'eslint-plugin-html'
 import globals from 'globals'
 import tseslint from 'typescript-eslint'
 
-// `module`: one resource is required by the runtime, too.
-const EDITOR_GLOBALS = ['RED', '$', 'RedoxEditor', 'RedoxValidators', 'module']
+const EDITOR_GLOBALS = ['RED', '$', 'RedoxEditor', 'RedoxValidators']
 
 const onlyMessage = 'It would silence every other test, and nobody sees that in the dots.'
 
 export default defineConfig(
-  globalIgnores(['dist/', '.node-red/', 'test/fixtures/', 'test/contract/schemas/']),
+  globalIgnores(['dist/', 'resources/', '.node-red/', 'test/fixtures/', 'test/contract/schemas/']),
   js.configs.recommended,
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },
@@ -69,8 +68,8 @@ export default defineConfig(
   { files: ['*.cjs'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
   { files: ['{soak,bench}/**/*.js'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
   {
-    // What the editor runs: plain scripts, no modules, no build.
-    files: ['nodes/**/*.html', 'plugins/**/*.html', 'resources/*.js'],
+    // What the HTML of nodes and plugins does itself: plain scripts, no modules.
+    files: ['nodes/**/*.html', 'plugins/**/*.html'],
     plugins: { html },
     languageOptions: {
       sourceType: 'script',

@@ -13,7 +13,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { runInNewContext } from 'node:vm'
+import { CHECKS as rules } from '../dist/src/shared/checks.js'
 import { rows } from './lib/rows.mjs'
 import { defaultsOf, helpOf, rowsOf } from './lib/table.mjs'
 
@@ -28,7 +28,6 @@ const KINDS = {
   [DEFAULT_LANGUAGE]: { typed: 'typed input', choice: 'choice', text: 'text' },
   de: { typed: 'TypedInput', choice: 'Auswahl', text: 'Text' },
 }
-const rules = await editorRules()
 
 for (const from of ['nodes', 'plugins'])
   for (const type of await readdir(path.join(root, from))) {
@@ -77,20 +76,13 @@ async function textsOf(language) {
   return JSON.parse(await readFile(file, 'utf8')).redox
 }
 
-/** The names of the rules that a dialog may ask for, from the script that the editor loads. */
-async function editorRules() {
-  const window = {}
-  runInNewContext(await readFile(path.join(root, 'resources', 'redox-validators.js'), 'utf8'), { window })
-  return window.RedoxValidators.RULES
-}
-
 /** A rule that does not exist would end the validation of its node in the editor. */
 function assertRulesExist(file, html) {
   for (const [, property, names] of html.matchAll(/RedoxValidators\.valid\(\s*'(\w+)',\s*\[([^\]]*)\]/g))
     for (const [, name] of names.matchAll(/['"]([^'"]*)['"]/g))
       if (!rules.includes(name))
         throw new Error(
-          `${file}: "${property}" asks for the rule "${name}", which resources/redox-validators.js lacks. ` +
+          `${file}: "${property}" asks for the rule "${name}", which src/shared/checks.ts lacks. ` +
             `Rules: ${rules.join(', ')}.`,
         )
 }

@@ -19,7 +19,7 @@ const LIST = 'scripts/package-files.txt'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'))
 const declared = manifest['node-red'].nodes
-const migrations = createRequire(import.meta.url)(path.join(root, 'resources/redox-migrations.js'))
+const migrations = createRequire(import.meta.url)(path.join(root, 'dist/src/shared/migrations.js'))
 let failed = false
 
 const wanted = [...Object.values(declared), ...Object.values(manifest['node-red'].plugins)]
@@ -189,7 +189,7 @@ function choiceProblems({ defaults, literals }, { inputs, conditions }) {
 function versionProblems({ type, defaults }) {
   const [, { value } = {}] = defaults.find(([name]) => name === 'version') ?? []
   const current = migrations.currentVersion(type)
-  return value === current ? [] : [`its version is ${value}, redox-migrations.js says ${current}`]
+  return value === current ? [] : [`its version is ${value}, migrations.ts says ${current}`]
 }
 
 function sizeOf({ registrations: [registration] }) {

@@ -1,4 +1,5 @@
-// Removes dist/ so that a deleted source file never lives on in a build.
+// Removes what is built, so that a deleted source file never lives on in a build.
 import { rm } from 'node:fs/promises'
 
-await rm(new URL('../dist/', import.meta.url), { recursive: true, force: true })
+for (const folder of ['dist', 'resources'])
+  await rm(new URL(`../${folder}/`, import.meta.url), { recursive: true, force: true })

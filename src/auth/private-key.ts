@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { RedoxError } from '../errors'
-import { foreignFormat } from './key-formats'
+import { base64Digits, BEGINS_LIKE_JSON, isText, lenientJson, PEM_PRIVATE } from '../shared/key-formats'
+import { conversionAdvice } from './key-formats'
 import { completed, type PrivateJwk } from './rsa-jwk'
 
 export interface SigningKey {
@@ -33,10 +34,10 @@ const NEITHER =
 export function readPrivateKey(text: string, keyId?: string): SigningKey {
   const pasted = text.replace(/^\uFEFF/, '').trim()
   if (pasted === '') throw invalid('it is empty. Paste the PKCS#8 PEM or the JWK that belongs to the key ID.')
-  const advice = foreignFormat(pasted)
+  const advice = conversionAdvice(pasted)
   if (advice !== undefined) throw invalid(advice)
   if (pasted.includes('-----BEGIN')) return fromPem(pasted)
-  if (/^(["'\s\\]*)[{[]/.test(pasted)) return fromJson(pasted, keyId)
+  if (BEGINS_LIKE_JSON.test(pasted)) return fromJson(pasted, keyId)
   const bytes = base64(pasted)
   return bytes === undefined ? refuseText(pasted) : fromBytes(bytes, keyId)
 }
@@ -47,19 +48,16 @@ function refuseText(text: string): never {
   throw invalid(NEITHER)
 }
 
-// Shorter texts are words, not keys: the smallest that Redox takes has 185 bytes.
-const MIN_BASE64 = 100
-
 function base64(text: string): Buffer | undefined {
-  const digits = text.replace(/^["']|["']$/g, '').replace(/\s+|\\+[nr]/g, '')
-  const isBase64 = digits.length >= MIN_BASE64 && /^[A-Za-z0-9+/_-]+={0,2}$/.test(digits)
-  return isBase64 ? Buffer.from(digits, 'base64') : undefined
+  const digits = base64Digits(text)
+  return digits === undefined ? undefined : Buffer.from(digits, 'base64')
 }
 
 /** Base64 of a whole PEM or JWK, or of the DER that stands in a PEM. */
 function fromBytes(bytes: Buffer, keyId: string | undefined): SigningKey {
-  const isText = /^[\t\r\n -~]+$/.test(bytes.toString('latin1').replace(/^\xEF\xBB\xBF/, ''))
-  return isText ? readPrivateKey(bytes.toString('utf8'), keyId) : fromDer(bytes, NEITHER)
+  return isText(bytes.toString('latin1'))
+    ? readPrivateKey(bytes.toString('utf8'), keyId)
+    : fromDer(bytes, NEITHER)
 }
 
 // ---- PEM ------------------------------------------------------------------------------------------------
@@ -68,8 +66,7 @@ function fromPem(text: string): SigningKey {
   const unescaped = text.replace(/\\+r/g, '').replace(/\\+n/g, '\n')
   // A private key goes first: openssl writes a block of EC PARAMETERS before it.
   const match =
-    /-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped) ??
-    /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
+    PEM_PRIVATE.exec(unescaped) ?? /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
   if (!match) throw invalid('the PEM is incomplete, because its END line is missing. Copy all of it again.')
   const [, label, content] = match as unknown as [string, string, string]
   if (label.includes('REQUEST')) throw invalid(`it is a certificate request. ${OTHER_HALF}`)
@@ -88,7 +85,7 @@ function fromDer(der: Buffer, otherwise: string): SigningKey {
     const key = attempt(() => createPrivateKey({ key: der, format: 'der', type }))
     if (key !== undefined) return { key, algorithm: algorithmOf(key) }
   }
-  const advice = foreignFormat(der.toString('latin1'))
+  const advice = conversionAdvice(der.toString('latin1'))
   if (advice !== undefined) throw invalid(advice)
   if (hasEncryptionScheme(der)) throw invalid(ENCRYPTED)
   if (attempt(() => createPublicKey({ key: der, format: 'der', type: 'spki' }))) throw invalid(PUBLIC)
@@ -124,10 +121,8 @@ function fromJson(text: string, keyId: string | undefined): SigningKey {
 
 /** JSON, or JSON out of a text in JSON, with its quotes escaped. */
 function parsed(text: string): unknown {
-  const value = attempt(() => JSON.parse(text) as unknown)
+  const value = lenientJson(text)
   if (value !== undefined) return value
-  const unescaped = attempt(() => JSON.parse(text.replace(/\\+[nr]/g, ' ').replace(/\\+"/g, '"')) as unknown)
-  if (unescaped !== undefined) return unescaped
   throw invalid('it begins like a JWK, but is not valid JSON. Copy all of it again.')
 }
 

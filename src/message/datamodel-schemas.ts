@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
+import { UUID } from '../shared/formats'
+import { NOTE_CONTENT_TYPES } from '../shared/values'
 
 // Field names, types and required flags: facts section 5. Enums only where the facts are certain (`[C]`);
 // other value sets are suggestions in the editor (facts 9.16). Unknown fields are allowed.
@@ -19,12 +21,7 @@ const dateTime = z
   )
   .refine(isRealDate, NO_SUCH_DATE)
   .nullish()
-const uuid = z
-  .string()
-  .regex(
-    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-    'Enter the ID (a UUID) from the Redox dashboard, not the slug.',
-  )
+const uuid = z.string().regex(UUID, 'Enter the ID (a UUID) from the Redox dashboard, not the slug.')
 
 const address = z
   .looseObject({ StreetAddress: text, City: text, State: text, ZIP: text, County: text, Country: text })
@@ -122,8 +119,6 @@ const visit = z
   })
   .optional()
 const orderNames = z.array(z.looseObject({ ID: text, Name: text })).optional()
-
-export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] as const
 
 const note = z.looseObject({
   ContentType: z.enum(NOTE_CONTENT_TYPES),

@@ -12,6 +12,7 @@ import {
   type FieldValue,
   type Laid,
 } from './fields'
+import { UUID } from '../shared/formats'
 import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,
@@ -385,8 +386,6 @@ function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataM
     problems.push({ path: 'Note.FileType', problem: 'is missing', fix: FILE_TYPE_HINT })
   return problems
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 const PATIENT_HINT = 'Fill in the Patient ID field, or provide Patient.Identifiers in the data.'
 const PROVIDER_HINT = 'Fill in the Provider ID field.'

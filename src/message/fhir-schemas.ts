@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
+import { DOCUMENT_STATUS, GENDERS, OBSERVATION_STATUS, REPORT_STATUS } from '../shared/values'
 
 // FHIR R4 (hl7.org/fhir/R4): what Redox's operations need and what FHIR itself requires. Redox takes every
 // valid R4 field (facts 3.2), so unknown elements are allowed; value sets are those with a required binding.
@@ -41,29 +42,6 @@ const attachment = z.looseObject({
   title: optionalText,
 })
 
-const REPORT_STATUS = [
-  'registered',
-  'partial',
-  'preliminary',
-  'final',
-  'amended',
-  'corrected',
-  'appended',
-  'cancelled',
-  'entered-in-error',
-  'unknown',
-]
-const OBSERVATION_STATUS = [
-  'registered',
-  'preliminary',
-  'final',
-  'amended',
-  'corrected',
-  'cancelled',
-  'entered-in-error',
-  'unknown',
-]
-
 const base = { id, identifier: identifiers }
 
 /** What is checked of the resources that Redox's operations are about; others pass as they are. */
@@ -91,7 +69,7 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
   }),
   DocumentReference: z.looseObject({
     ...base,
-    status: z.enum(['current', 'superseded', 'entered-in-error']),
+    status: z.enum(DOCUMENT_STATUS),
     type: concept.optional(),
     subject: reference,
     date: instant,
@@ -100,7 +78,7 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
   Patient: z.looseObject({
     ...base,
     name: z.array(z.looseObject({ family: optionalText, given: z.array(text).optional() })).optional(),
-    gender: z.enum(['male', 'female', 'other', 'unknown']).optional(),
+    gender: z.enum(GENDERS).optional(),
     birthDate: date,
   }),
   MessageHeader: z.looseObject({

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
+import { SLUG, UUID } from '../shared/formats'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
 import { CATEGORY_SYSTEMS, chooseCoding, chooseConcept, fillSystems, loincSystem, noSystem } from './codings'
 import type { Sender } from './datamodel'
@@ -143,7 +144,7 @@ function assertSlug(slug: string): void {
     throw badInput(
       'Destination is not a receiver: "redox" is the slug for uploads. Enter the slug of the destination.',
     )
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(slug)) {
+  if (!SLUG.test(slug)) {
     throw badInput(
       slug === ''
         ? 'Destination is missing. Enter the slug of the destination from the Redox dashboard.'
@@ -389,8 +390,6 @@ function setSource(header: JsonObject, { sourceId, sourceName }: FhirSender, pro
   if (sourceName !== undefined) setDefault(source, 'name', sourceName)
   setDefault(source, 'endpoint', sourceId === undefined ? 'urn:node-red:redox' : `urn:uuid:${sourceId}`)
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** Ids and URLs by which entries find each other; given ones are kept. */
 function setIdentity(

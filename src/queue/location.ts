@@ -15,7 +15,7 @@ export type Place = {
     }
 )
 
-export const isDatabaseUrl = (url: string): boolean => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)
+export { isDatabaseUrl } from '../shared/formats'
 
 /** Folders of the user directory. */
 export const STORES = 'redox-store'

@@ -3,10 +3,10 @@ import type { Credentials } from '../auth/credentials'
 import type { Limits } from '../message/prepared'
 import type { HttpOptions } from '../transport/http'
 import type { RetryPolicy } from '../transport/retry'
+import { ENVIRONMENTS, type Environment } from '../shared/values'
 import type { GateLimits } from './semaphore'
 
-export const ENVIRONMENTS = ['Development', 'Staging', 'Production'] as const
-export type Environment = (typeof ENVIRONMENTS)[number]
+export { ENVIRONMENTS, type Environment }
 export type Region = 'US' | 'CA'
 /** How the bytes travel to the Binary endpoint (facts 9.1). */
 export type BinaryForm = 'raw' | 'fhir-json' | 'multipart'

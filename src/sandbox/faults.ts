@@ -60,11 +60,16 @@ export interface Fault {
   url: string
 }
 
-/** A plan that cannot be read. `line` counts from 1. */
+/** A part of a rule: `seed 42`, or place, fault and count as in `upload 503 once`. */
+export type RulePart = 'seed' | 'place' | 'fault' | 'count'
+
+/** A plan that cannot be read. `line` counts from 1; `word` is what stands there for `part`. */
 export class FaultPlanError extends Error {
   constructor(
-    readonly line: number,
     reason: string,
+    readonly line: number,
+    readonly part: RulePart,
+    readonly word = '',
   ) {
     super(`Line ${line} of the fault plan: ${reason}`)
     this.name = 'FaultPlanError'
@@ -127,30 +132,34 @@ const isSeed = ([first]: string[]): boolean => first?.toLowerCase() === 'seed'
 function seedOf(lines: Line[]): number {
   const [line, ...others] = lines.filter(({ words }) => isSeed(words))
   if (!line) return DEFAULT_SEED
-  if (others[0]) throw new FaultPlanError(others[0].number, 'the seed is set twice.')
+  if (others[0]) throw new FaultPlanError('the seed is set twice.', others[0].number, 'seed')
   const [, number = '', ...rest] = line.words
   if (!/^\d{1,9}$/.test(number) || rest.length > 0) {
-    throw new FaultPlanError(line.number, 'a seed must be a whole number, such as: seed 42')
+    throw new FaultPlanError('a seed must be a whole number, such as: seed 42', line.number, 'seed')
   }
   return Number(number)
 }
 
 function ruleOf({ number, words }: Line, draw: () => number): Rule {
   const [where, what, ...often] = words
-  const fail = (reason: string): never => {
-    throw new FaultPlanError(number, reason)
+  const fail = (reason: string, part: RulePart, word?: string): never => {
+    throw new FaultPlanError(reason, number, part, word)
   }
   const place =
-    placeOf(where!) ?? fail(`"${where}" is not a place. Places: ${PLACES}, or a path such as /fhir/*`)
-  if (what === undefined) return fail(`a fault is missing after "${where}". Faults: ${NAMES}`)
+    placeOf(where!) ??
+    fail(`"${where}" is not a place. Places: ${PLACES.join(', ')}, or a path such as /fhir/*`, 'place', where)
+  if (what === undefined) return fail(`a fault is missing after "${where}". Faults: ${NAMES}`, 'fault')
   const isNone = what.toLowerCase() === NONE
-  const fault = isNone ? undefined : (faultOf(what) ?? fail(`"${what}" is not a fault. Faults: ${NAMES}`))
+  const fault = isNone
+    ? undefined
+    : (faultOf(what) ?? fail(`"${what}" is not a fault. Faults: ${NAMES}`, 'fault', what))
+  const count = often.join(' ')
   const fires =
     turnsOf(often, draw) ??
-    fail(`"${often.join(' ')}" is not a count. Counts: once, 3x, 20%, or nothing for always`)
+    fail(`"${count}" is not a count. Counts: once, 3x, 20%, or nothing for always`, 'count', count)
   const { apis }: Partial<FaultRow> = fault ? FAULTS[fault.kind] : {}
   if (apis && place.apis && !place.apis.some((api) => apis.includes(api))) {
-    fail(`"${what}" is not possible for ${where}, only for ${apis.join(', ')}`)
+    fail(`"${what}" is not possible for ${where}, only for ${apis.join(', ')}`, 'fault', what)
   }
   const hits = (api: Api, path: string): boolean => (apis?.includes(api) ?? true) && place.hits(api, path)
   return { hits, fault, fires }
@@ -173,7 +182,8 @@ const APIS: Record<string, readonly Api[]> = {
   fhir: ['fhir'],
   any: ['token', 'blob', 'Binary', 'endpoint', 'fhir', 'other'],
 }
-const PLACES = Object.keys(APIS).join(', ')
+/** The words for places; a path is one, too. */
+export const PLACES = Object.keys(APIS)
 
 function placeOf(where: string): Place | undefined {
   if (where.startsWith('/')) {
@@ -197,8 +207,15 @@ const written = (kind: FaultKind): string => {
   if (kind === 'redirect') return 'redirect or redirect=URL'
   return kind.replace('status', '503') + (value === undefined ? '' : '=SECONDS')
 }
+function example(kind: FaultKind): string {
+  const { value }: FaultRow = FAULTS[kind]
+  const status = { status: '503', 'status-retry-after': '429-retry-after' }[kind as string]
+  return (status ?? kind.replace('status', '504')) + (value === 'seconds' ? '=2' : '')
+}
 /** Lets requests through between two faults. */
 const NONE = 'none'
+/** One spelling of every fault, to choose from. */
+export const FAULT_EXAMPLES: readonly string[] = [...(Object.keys(FAULTS) as FaultKind[]).map(example), NONE]
 const NAMES = `a status such as ${(Object.keys(FAULTS) as FaultKind[]).map(written).join(', ')}, ${NONE}`
 
 function faultOf(word: string): Fault | undefined {

@@ -1,26 +1,16 @@
 /** The private key as people paste it: what is taken, what is said of the rest, and that the dialog agrees. */
 import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { runInNewContext } from 'node:vm'
 import { readPrivateKey } from '../../src/auth/private-key'
+import { dialogValidators } from '../lib/dialog-scripts'
 import { failing } from '../lib/redox'
 
-type Fault = [key: string]
-interface Validators {
-  validSecret(name: string): (this: object, value: string) => true | Fault
-}
+const validators = dialogValidators((key) => key)
 
 /** What the dialog of the connection says of a key. */
 function inDialog(privateKey: string): true | string {
-  const window: { RedoxValidators?: Validators } = {}
-  const RED = { _: (key: string) => [key.replace(/^.*\.invalid\./, '')] }
-  const script = readFileSync(path.join(__dirname, '../../../resources/redox-validators.js'), 'utf8')
-  runInNewContext(script, { window, RED, atob, $: () => [] })
   const node = { environment: 'Development', auth: 'oauth', keyId: 'key-1', credentials: { privateKey } }
-  const said = window.RedoxValidators!.validSecret('privateKey').call(node, '')
-  return said === true ? true : said[0]
+  return validators.validSecret('privateKey').call(node, '')
 }
 
 /** What the server says, and the sentence of the dialog; what only reading the key shows has none. */

@@ -74,7 +74,7 @@ describe('pages', () => {
   })
 
   it('name guides of the code that exist', () => {
-    const sources = ['src', 'nodes', 'plugins', 'resources', 'examples'].flatMap((folder) =>
+    const sources = ['src', 'nodes', 'plugins', 'editor', 'examples'].flatMap((folder) =>
       readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
         .filter((name) => /\.(ts|js|json|html)$/.test(name))
         .map((name) => path.join(folder, name)),

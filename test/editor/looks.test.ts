@@ -85,7 +85,7 @@ describe('looks of the dialogs', function () {
   it('nodes of version 1, and of none, come in migrated; a new node has the current version', async () => {
     await editor().reload({ flows: [] })
     await page().evaluate(() => {
-      RedoxMigrations.steps['redox-upload'] = [
+      RedoxEditor.migrations['redox-upload'] = [
         (saved) => ({ ...saved, name: `${saved['name'] as string} migrated` }),
       ]
     })

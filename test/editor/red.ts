@@ -36,7 +36,7 @@ declare global {
     user: { hasPermission(permission: string): boolean }
     clipboard: { copyText(...values: unknown[]): void }
   }
-  const RedoxMigrations: {
-    steps: Record<string, ((saved: Record<string, unknown>) => Record<string, unknown>)[]>
+  const RedoxEditor: {
+    migrations: Record<string, ((saved: Record<string, unknown>) => Record<string, unknown>)[]>
   }
 }

@@ -45,7 +45,7 @@ const keysOf = (set: string): string[] => {
 const html = sets.map(({ set, folder }) => ({ set, source: read('dist', folder, `${set}.html`) }))
 const code = [
   ...html.map(({ source }) => source.replace(/<script type="text\/html"[^]*?<\/script>/g, '')),
-  ...[...listed('resources'), ...listed('nodes'), ...listed('plugins'), ...listed('src')]
+  ...[...listed('editor'), ...listed('nodes'), ...listed('plugins'), ...listed('src')]
     .filter((file) => /\.(ts|js)$/.test(file))
     .map((file) => read(file)),
 ]

@@ -4,28 +4,13 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { runInNewContext } from 'node:vm'
-import { CHECKS } from '../../nodes/lib/fields/types'
+import { CHECKS } from '../../src/shared/checks'
+import { dialogValidators } from '../lib/dialog-scripts'
 
 const ROOT = path.join(__dirname, '../../..')
 const DIALOG = 'nodes/redox-config/redox-config.html'
 
-interface Validators {
-  RULES: string[]
-  valid(name: string, rules: string[]): (this: object, value: string) => true | string
-  validSecret(name: string): (this: object, value: string) => true | string
-}
-
-function validators(): Validators {
-  const window: { RedoxValidators?: Validators } = {}
-  const RED = {
-    _: (key: string) => key.replace(/^.*\.invalid\./, ''),
-    utils: { validateTypedProperty: () => true },
-  }
-  const script = readFileSync(path.join(ROOT, 'resources/redox-validators.js'), 'utf8')
-  runInNewContext(script, { window, RED, $: () => [] })
-  return window.RedoxValidators!
-}
+const validators = dialogValidators((key) => key)
 
 describe('rules of the dialogs', () => {
   const VALUES: [value: string, type: string, said: true | string][] = [
@@ -41,13 +26,13 @@ describe('rules of the dialogs', () => {
   ]
   for (const [value, dataType, said] of VALUES) {
     it(`json, for ${JSON.stringify(value)} as ${dataType}: ${said}`, () => {
-      const validate = validators().valid('data', ['json'])
+      const validate = validators.valid('data', ['json'])
       assert.equal(validate.call({ dataType, data: value, eventType: 'New' }, value), said)
     })
   }
 
   it('json takes a list of resources for FHIR, which has no event types', () => {
-    const validate = validators().valid('data', ['json'])
+    const validate = validators.valid('data', ['json'])
     const data = '[{"resourceType":"Patient"}]'
     assert.equal(validate.call({ dataType: 'json', data }, data), true)
   })
@@ -60,21 +45,16 @@ describe('rules of the dialogs', () => {
       return lists.flatMap(([, list]) => [...list!.matchAll(/'(\w+)'/g)].map(([, name]) => name!))
     })
     assert.ok(named.includes('json'))
-    const { RULES } = validators()
     assert.deepEqual(
-      named.filter((name) => !RULES.includes(name)),
+      named.filter((name) => !(CHECKS as readonly string[]).includes(name)),
       [],
     )
-  })
-
-  it('are those that a table of fields may name', () => {
-    assert.deepEqual([...validators().RULES].sort(), [...CHECKS].sort())
   })
 
   it('that do not exist let the build fail, with the dialog and the property that ask for them', () => {
     const copy = mkdtempSync(path.join(tmpdir(), 'redox-rules-'))
     try {
-      for (const folder of ['dist/nodes', 'nodes', 'plugins', 'resources', 'scripts', 'icons'])
+      for (const folder of ['nodes', 'plugins', 'scripts', 'icons', 'dist/nodes', 'dist/src/shared'])
         cpSync(path.join(ROOT, folder), path.join(copy, folder), { recursive: true })
       const dialog = path.join(copy, DIALOG)
       writeFileSync(dialog, readFileSync(dialog, 'utf8').replace("['uuid']", "['uid']"))
@@ -105,7 +85,7 @@ describe('the store key of an example, in the dialog', () => {
   for (const [environment, environmentType, said] of ENVIRONMENTS) {
     it(`for the environment ${environment}: ${said}`, () => {
       const node = { ...connection, environment, environmentType }
-      assert.equal(validators().validSecret('storeKey').call(node, ''), said)
+      assert.equal(validators.validSecret('storeKey').call(node, ''), said)
     })
   }
 })

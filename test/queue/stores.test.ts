@@ -120,7 +120,13 @@ for (const kind of STORES) {
       )
       const [first] = await store.find({ limit: 10 })
       assert.equal(text(first?.content), 'content of one')
-      assert.deepEqual(await store.counts(), { waiting: 2, sending: 0, parked: 0, delivered: 0, discarded: 0 })
+      assert.deepEqual(await store.counts(), {
+        waiting: 2,
+        sending: 0,
+        parked: 0,
+        delivered: 0,
+        discarded: 0,
+      })
     })
 
     it('accepts the same id once also when it is given twice at the same time, or has ended', async () => {
@@ -530,7 +536,13 @@ for (const kind of STORES) {
       await store.settle('m1', 'me', PARKED, START)
       await store.settle('m2', 'me', DELIVERED, START)
       await store.decide('m5', 'discard', { who: 'ann', reason: 'wrong', now: START })
-      assert.deepEqual(await store.counts(), { waiting: 1, sending: 2, parked: 1, delivered: 1, discarded: 1 })
+      assert.deepEqual(await store.counts(), {
+        waiting: 1,
+        sending: 2,
+        parked: 1,
+        delivered: 1,
+        discarded: 1,
+      })
     })
 
     // ---- Deciding -------------------------------------------------------------------------------------
@@ -782,7 +794,13 @@ for (const kind of STORES) {
       const left = ['waiting', 'sending', 'parked', 'recent']
       assert.deepEqual(idsOf(await store.find({ limit: 10 })), left)
       assert.deepEqual(idsOf(await store.find({ tag: 't', limit: 10 })), left)
-      assert.deepEqual(await store.counts(), { waiting: 1, sending: 1, parked: 1, delivered: 1, discarded: 0 })
+      assert.deepEqual(await store.counts(), {
+        waiting: 1,
+        sending: 1,
+        parked: 1,
+        delivered: 1,
+        discarded: 0,
+      })
     })
 
     it('keeps what its node was not told of for 72 hours more', async () => {

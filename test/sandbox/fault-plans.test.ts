@@ -1,22 +1,11 @@
-/** The dialog cannot load the sandbox: what it says of a fault plan has to be what the sandbox says. */
+/** What the dialog says of a fault plan is what the sandbox says. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { runInNewContext } from 'node:vm'
 import { FaultPlan, FaultPlanError, FAULTS } from '../../src/sandbox'
+import { dialogValidators } from '../lib/dialog-scripts'
 
 type Fault = [key: string, values: { line: number }]
-interface Validators {
-  valid(name: string, rules: string[]): (this: object, value: string) => true | Fault
-}
-
-function validate(plan: string): true | Fault {
-  const window: { RedoxValidators?: Validators } = {}
-  const RED = { _: (key: string, values: object) => [key.replace(/^.*\.invalid\./, ''), values] }
-  const script = readFileSync(path.join(__dirname, '../../../resources/redox-validators.js'), 'utf8')
-  runInNewContext(script, { window, RED, $: () => [] })
-  return window.RedoxValidators!.valid('faults', ['faultPlan']).call({}, plan)
-}
+const validators = dialogValidators((key, values) => [key, values] as Fault)
+const validate = (plan: string): true | Fault => validators.valid('faults', ['faultPlan']).call({}, plan)
 
 /** Every fault as a plan writes it, some of them wrong. */
 const WORDS = [

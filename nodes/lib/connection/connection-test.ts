@@ -1,6 +1,7 @@
 import type { Node, NodeAPI } from 'node-red'
 import { diagnose, type DiagnosisReason } from '../../../src/auth/diagnosis'
 import { RedoxError } from '../../../src/errors'
+import type { ConnectionTestRequest, ConnectionTestResponse } from '../../../src/shared/dialog-api'
 import {
   environmentOf,
   tokenTarget,
@@ -11,26 +12,13 @@ import {
 import { variable, withConnection, withVariables } from './form-connection'
 
 /** What stands in the form of a redox-config node, deployed or not. */
-export interface ConnectionForm {
-  id: string
-  config: Record<string, unknown>
-  /** what was typed; a secret that is left out is the stored one */
+export interface ConnectionForm extends ConnectionTestRequest {
   secrets: { [name in keyof ConnectionSecrets]?: string | undefined }
 }
 
-export interface ConnectionTestResult {
-  ok: boolean
-  /** environment that the token is for, `Sandbox` included */
+export interface ConnectionTestResult extends ConnectionTestResponse {
   environment?: TargetEnvironment
   reason?: DiagnosisReason | 'secretElsewhere'
-  /** the field at fault, as the node saves it */
-  field?: string
-  /** that the token is asked of */
-  host?: string
-  /** the error's own words, in English */
-  message?: string
-  /** seconds that this machine is ahead of the server */
-  clockSkewSeconds?: number
 }
 
 const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const

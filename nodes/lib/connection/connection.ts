@@ -23,6 +23,8 @@ import {
   type Region,
 } from '../../../src/redox/settings'
 import type { Credentials } from '../../../src/auth/credentials'
+import { UUID } from '../../../src/shared/formats'
+import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS } from '../../../src/shared/values'
 import { unsetVariable } from '../runtime/variables'
 import type { Network, NetworkConfig } from './network'
 import { isDatabaseUrl, placeIn, type Place } from '../../../src/queue/location'
@@ -227,9 +229,6 @@ export interface Durability {
 }
 
 const HOUR = 3_600_000
-const KEY_LENGTH = 16
-/** Store keys that the examples of this package show: each copy of the package opens what is sealed with them. */
-const PUBLISHED_KEYS = new Set(['known to everybody, for the sandbox only'])
 
 /**
  * @param id of the redox-config node
@@ -250,9 +249,9 @@ export function durabilityOf(
   assertVariablesSet({ storeKey, storeUrl })
   const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
   const key = storeKey.trim()
-  if (key.length < KEY_LENGTH)
+  if (key.length < MIN_STORE_KEY_LENGTH)
     throw configuration(
-      `Store key ${key === '' ? 'is missing' : `is shorter than ${KEY_LENGTH} characters`}. Accepted messages are ` +
+      `Store key ${key === '' ? 'is missing' : `is shorter than ${MIN_STORE_KEY_LENGTH} characters`}. Accepted messages are ` +
         `encrypted with it. ${whatKeyToSet(kind, placeIn(userDir, id))}`,
       'storeKey',
     )
@@ -403,8 +402,6 @@ function setHosts({ apiBase, blobUploadUrl, fhirBase, binaryUploadBase }: Connec
     Object.entries(trimmed).flatMap(([name, url]) => (url?.trim() ? [[name, url.trim()]] : [])),
   )
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 function sourceOf({ sourceId, sourceName }: ConnectionConfig): RedoxSettings['source'] {
   const id = sourceId?.trim() || undefined

@@ -6,6 +6,7 @@ import {
   type ConnectionSecrets,
   type TargetEnvironment,
 } from './connection'
+import { VARIABLE } from '../../../src/shared/formats'
 import { networkOf } from './network'
 import { acquireSandbox, releaseSandbox } from './sandbox-host'
 
@@ -28,7 +29,7 @@ const valueOf = (RED: NodeAPI, node: Node | null, name: string): unknown =>
   RED.util.evaluateNodeProperty(name, 'env', node as never, {})
 
 export function variable(RED: NodeAPI, node: Node | null, value: unknown): unknown {
-  const name = typeof value === 'string' ? /^\$\{([^}]+)\}$/.exec(value)?.[1] : undefined
+  const name = typeof value === 'string' ? VARIABLE.exec(value)?.[1] : undefined
   return name === undefined ? value : (valueOf(RED, node, name) ?? value)
 }
 

@@ -1,5 +1,6 @@
 import { RedoxError } from '../../../src/errors'
 import type { Door, Sandbox } from '../../../src/sandbox'
+import { UUID } from '../../../src/shared/formats'
 
 // One sandbox serves all config nodes of the process. It outlives a deploy, so that what it received is still
 // there to look at, and ends when nobody has used it for a while.
@@ -84,8 +85,6 @@ export async function enterSandbox(faults = '', subscribed = ''): Promise<Sandbo
     throw error
   }
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 function destinationIds(list: string): string[] {
   const ids = list.split(/[\s,;]+/).filter((id) => id !== '')

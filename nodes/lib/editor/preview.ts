@@ -1,7 +1,13 @@
 import type { NodeAPI } from 'node-red'
 import { RedoxError, type Problem } from '../../../src/errors'
 import { Fingerprints } from '../../../src/file/fingerprint'
-import type { RequestPreview } from '../../../src/redox/requests'
+import type {
+  PreviewProblem,
+  PreviewRequest,
+  PreviewResponse,
+  ProblemKind,
+  SampledField,
+} from '../../../src/shared/dialog-api'
 import { environmentOf, type TargetEnvironment } from '../connection/connection'
 import { fieldAt, fieldNamed } from '../fields/lookup'
 import type { Field, Table } from '../fields/types'
@@ -9,53 +15,16 @@ import { Inputs, settingsOf, variableIn, type NodeConfig } from '../node/inputs'
 import { withConnection, withVariables } from '../connection/form-connection'
 import { sendNodeType } from '../node/send-node'
 
-/** A send node and its connection, as their forms are now. */
-export interface PreviewForm {
-  id: string
-  type: string
-  config: NodeConfig
-  connectionId: string
-  connection: Record<string, unknown>
-  /**
-   * By name, those that the editor knows: of what is not deployed, nothing else does. null: one that is declared, and
-   * whose value is found out when the flow runs
-   */
-  variables?: Record<string, string | null> | undefined
-}
+type PreviewForm = PreviewRequest & { config: NodeConfig }
 
-/** A problem as the form tells of it, in its own language. */
-export interface PreviewProblem extends Problem {
-  /** the input of the form that fills the place */
-  field?: string
-  /** what there is a sentence for */
-  kind?: 'missing' | 'empty' | 'values' | 'format' | 'date' | 'dateTime' | 'variable'
-  /** of the kind `variable`: its name */
-  name?: string
-  /** of the kind `values`: those that are allowed */
-  values?: string
-}
-
-export interface Sampled {
-  field: string
-  name: string
-}
-
-export interface Preview {
+export interface Preview extends PreviewResponse {
   environment?: TargetEnvironment
-  /** the requests in their order; none when the message cannot be built at all */
-  requests: RequestPreview[]
-  problems: PreviewProblem[]
-  warnings: string[]
-  /** fields whose environment variable has no value before the flow runs: a sample stands for it */
-  sampled: Sampled[]
-  /** why the message cannot be built */
-  error?: { code: string; message: string }
 }
 
 /** The requests that a node would make for a small PDF and an invented patient. Nothing is sent. */
 export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview> {
   const warnings: string[] = []
-  const sampled: Sampled[] = []
+  const sampled: SampledField[] = []
   try {
     const node = RED.nodes.getNode(form.connectionId)
     const config = withVariables(RED, node, form.connection)
@@ -92,7 +61,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
 
 // ---- Problems, in terms of the form -----------------------------------------------------------------------
 
-const KINDS: Record<string, NonNullable<PreviewProblem['kind']>> = {
+const KINDS: Record<string, ProblemKind> = {
   'is missing': 'missing',
   'is empty': 'empty',
   'has a value that is not allowed': 'values',
@@ -133,7 +102,7 @@ class SampleInputs extends Inputs {
     RED: NodeAPI,
     table: Table,
     form: PreviewForm,
-    private readonly sampled: Sampled[],
+    private readonly sampled: SampledField[],
   ) {
     super(
       RED,

@@ -3,34 +3,11 @@
  * checks and suggests by them, and the runtime fills messages by them. No imports of Node: the browser loads this, too.
  */
 import type { Setter } from '../../../src/message/setters'
+import type { Check } from '../../../src/shared/checks'
 
 /** Types of a typed input. `content` and `environment` are our own: see resources of the editor. */
 export type InputType =
   'msg' | 'flow' | 'global' | 'str' | 'json' | 'jsonata' | 'env' | 'content' | 'environment'
-
-/** Checks of the dialogs, by name; the editor has a function for each. The first that fails speaks. */
-export const CHECKS = [
-  'needed',
-  'required',
-  'madeOfFile',
-  'slug',
-  'destinationId',
-  'uuid',
-  'date',
-  'dateTime',
-  'gender',
-  'status',
-  'documentStatus',
-  'noteContentType',
-  'json',
-  'amount',
-  'url',
-  'limits',
-  'faultPlan',
-  'allowedFolder',
-] as const
-
-export type Check = (typeof CHECKS)[number]
 
 /** True when each of the named choices has one of the values. Without any name it is always true. */
 export type Condition = Readonly<Record<string, readonly string[]>>

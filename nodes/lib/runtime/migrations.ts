@@ -1,17 +1,5 @@
-import path from 'node:path'
 import { RedoxError } from '../../../src/errors'
-
-interface Migrations {
-  currentVersion: (type: string) => number
-  versionOf: (saved: object) => number
-  migrate: <T extends object>(type: string, saved: T) => T
-}
-
-// A resource of the editor too: it stands outside of dist, as plain JavaScript.
-// eslint-disable-next-line @typescript-eslint/no-require-imports
-const { currentVersion, versionOf, migrate } = require(
-  path.join(__dirname, '../../../../resources/redox-migrations.js'),
-) as Migrations
+import { currentVersion, migrate, versionOf } from '../../../src/shared/migrations'
 
 /**
  * A node's saved properties as this release knows them.

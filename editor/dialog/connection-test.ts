@@ -1,0 +1,79 @@
+import type { ConnectionTestRequest, ConnectionTestResponse } from '../../src/shared/dialog-api'
+import { formValues, reader } from '../forms'
+import { labelOf, text } from '../texts'
+import { STORED } from '../validation/key-shape'
+import { SECRETS } from '../validation/secrets'
+import { ask, messageOf } from './ask'
+import { line } from './parts'
+
+type EditorNode = EditorApi.EditorNode
+
+/** The button that tests a connection, and the result. */
+export function prepareTest(form: JQuery, node: EditorNode): void {
+  form.find('.redox-test').on('click', () => void test(node, form))
+  // What was tested is not what the form holds any more; an answer under way is not shown either.
+  form.on('input change', () => forgetResult(form))
+}
+
+async function test(node: EditorNode, form: JQuery): Promise<void> {
+  const request = requestFor(node)
+  tellResult(form, '', text('test.running'))
+  form.find('.redox-at-fault').removeClass('redox-at-fault')
+  const shown = resultOf(form).children()[0]
+  try {
+    const result = await ask<ConnectionTestResponse>('redox/test', request)
+    if (!shown?.isConnected) return
+    tellResult(form, result.ok ? 'redox-good' : 'redox-bad', resultText(result))
+    markField(form, result.field)
+  } catch (failure) {
+    tellResult(form, 'redox-bad', messageOf(failure))
+  }
+}
+
+/** A secret that was not typed is left out: the runtime takes the stored one. */
+function requestFor(node: EditorNode): ConnectionTestRequest {
+  const read = reader(node)
+  const secrets = Object.values(SECRETS)
+    .flat()
+    .map((name) => [name, read(name)])
+    .filter(([, value]) => value !== STORED)
+  return { id: node.id, config: formValues(node), secrets: Object.fromEntries(secrets) as object }
+}
+
+// A server may refuse the times of a request without telling its own.
+function keyOf({ ok, environment, reason, clockSkewSeconds }: ConnectionTestResponse): string {
+  if (ok) return environment === 'Sandbox' ? 'okSandbox' : 'ok'
+  return reason === 'clock' && clockSkewSeconds === undefined ? 'time' : String(reason)
+}
+
+function resultText(result: ConnectionTestResponse): string {
+  const { field, host, message, environment, clockSkewSeconds } = result
+  const key = keyOf(result)
+  return text(`test.${key}`, {
+    environment: environment && text(`option.environment.${environment}`),
+    field: field && labelOf(field),
+    host,
+    message,
+    seconds: Math.abs(clockSkewSeconds ?? 0),
+  })
+}
+
+const resultOf = (form: JQuery): JQuery => form.find('.redox-test-result')
+
+export function forgetResult(form: JQuery): void {
+  resultOf(form).empty()
+}
+
+export function tellResult(form: JQuery, className: string, content: string): void {
+  resultOf(form).empty().append(line(className, content))
+}
+
+function markField(form: JQuery, field: string | undefined): void {
+  if (field === undefined) return
+  const input = form.find(`#node-config-input-${field}`)
+  // The standard host is right: what cannot be reached is something else.
+  if (field === 'apiBase' && input.val() === '') return
+  input.closest('details').prop('open', true)
+  input.addClass('redox-at-fault').trigger('focus')
+  input.one('input', () => input.removeClass('redox-at-fault'))
+}

@@ -1,0 +1,37 @@
+/** The dialog of a connection. */
+import { holds, reader } from '../forms'
+import { text } from '../texts'
+import { SECRETS } from '../validation/secrets'
+import { prepareTest } from './connection-test'
+import { prepareForm, showEnvironment } from './form'
+import { prepareKeyPair } from './key-pair'
+import { prepareStoreKey } from './store-key'
+
+type EditorNode = EditorApi.EditorNode
+
+export function prepareConnection(node: EditorNode): void {
+  const form = prepareForm(node, 'node-config-input')
+  const environment = form.find('#node-config-input-environment')
+  const tell = (): void =>
+    showEnvironment(form, environment.typedInput('value'), environment.typedInput('type'))
+  environment.on('change', tell)
+  tell()
+  tellSandboxCredentials(form, node)
+  prepareTest(form, node)
+  prepareKeyPair(form)
+  prepareStoreKey(form, node)
+}
+
+/** With the credentials of an account, the sandbox may be there by mistake: nothing would reach Redox. */
+function tellSandboxCredentials(form: JQuery, node: EditorNode): void {
+  const place = form.find('.redox-sandbox-credentials')
+  const read = reader(node)
+  const tell = (): void => {
+    const isSandbox = holds('environmentType=environment;environment=Sandbox', read)
+    const used = read('auth') === 'legacy' ? SECRETS.legacy : ['clientId', 'keyId', ...SECRETS.oauth]
+    const isFilled = used.some((name) => read(name).trim() !== '')
+    place.text(isSandbox && isFilled ? text('banner.credentials') : '')
+  }
+  form.on('change input', tell)
+  tell()
+}

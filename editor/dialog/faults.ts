@@ -1,0 +1,87 @@
+import { nameOf, reader } from '../forms'
+import { text } from '../texts'
+import { line } from './parts'
+
+type EditorNode = EditorApi.EditorNode
+
+// A line that appears while a mouse button is down would move what is about to be clicked.
+let isPressed = false
+
+/** Called once: the page is watched from then on. */
+export function watchPointer(): void {
+  document.addEventListener('pointerdown', () => (isPressed = true), true)
+  for (const end of ['pointerup', 'pointercancel'])
+    document.addEventListener(end, () => (isPressed = false), true)
+}
+
+function afterPress(action: () => void): void {
+  if (isPressed)
+    document.addEventListener('pointerup', () => setTimeout(action), { once: true, capture: true })
+  else setTimeout(action)
+}
+
+const propertiesOf = ({ _def }: EditorNode): Record<string, EditorApi.PropertyDefinition> => ({
+  ..._def.defaults,
+  ..._def.credentials,
+})
+
+/** What a field may hold depends on others: all marks follow each change. */
+export function checkTogether(form: JQuery, node: EditorNode): void {
+  const properties = Object.entries(propertiesOf(node))
+  const inputOf = ([name]: [string, unknown]): JQuery => form.find(`[id$="-input-${name}"]`)
+  const ruled = properties.filter(([, { validate }]) => validate).map(inputOf)
+  // The type of a typed input is a property of its own, in the same row.
+  const all = properties.map(inputOf).filter((input) => input.is('[data-types], :not([type=hidden])'))
+  let isPlanned = false
+  const check = (): void => {
+    for (const input of ruled) input.triggerHandler('change')
+    for (const input of all) tellFault(node, input)
+    isPlanned = false
+  }
+  const plan = (): void => {
+    if (!isPlanned) afterPress(check)
+    isPlanned = true
+  }
+  form.on('change', plan)
+  plan()
+}
+
+// What is wrong with a secret stands beneath its own field.
+const OF_SECRETS = ['auth', 'delivery']
+
+/** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
+function tellFault(node: EditorNode, input: JQuery): void {
+  const row = input.closest('.form-row')
+  const name = nameOf(input[0]!)
+  const [fault] = OF_SECRETS.includes(name) ? [] : faultsOf(node, name)
+  tell(row, 'redox-fault redox-bad', fault)
+  tell(row, 'redox-advice', fault === undefined ? adviceOn(node, name) : undefined)
+}
+
+/** The sentence of a class at the end of a row; undefined: none. */
+function tell(row: JQuery, classes: string, sentence: string | undefined): void {
+  const told = row.find(`.${classes.replaceAll(' ', '.')}`)
+  if (told.text() === (sentence ?? '')) return
+  told.remove()
+  if (sentence !== undefined) row.append(line(classes, sentence))
+}
+
+export const isFhir = ({ type }: EditorNode): boolean => type.startsWith('redox-fhir-')
+
+/** What a message may lack, but should not: a property that is empty while another is not, or the Data brings it. */
+export function adviceOn(node: EditorNode, name: string): string | undefined {
+  const read = reader(node)
+  const isEmpty = (property: string): boolean => read(property).trim() === ''
+  if (!isFhir(node) || !isEmpty('data') || !isEmpty(name)) return undefined
+  if (name === 'patientIdSystem' && !isEmpty('patientId')) return text('advice.patientIdSystem')
+  return name === 'code' && node.type === 'redox-fhir-document' ? text('advice.code') : undefined
+}
+
+/** What is wrong with one property of a form, in sentences. */
+export function faultsOf(node: EditorNode, name: string): string[] {
+  const { required, validate } = propertiesOf(node)[name]!
+  const value = reader(node)(name)
+  if (required && value === '') return [text('invalid.needed', { label: text(`label.${name}`) })]
+  const result = validate ? validate.call(node, value, {}) : true
+  return [result].flat().filter((one) => typeof one === 'string')
+}

@@ -1,0 +1,60 @@
+import { ENVIRONMENTS } from '../../src/shared/values'
+import { holds, nameOf, opened, reader, type IdPrefix, type Read } from '../forms'
+import { text } from '../texts'
+import { checkTogether } from './faults'
+import { describeNodeLists, makeTypedInputs } from './typed-inputs'
+
+type EditorNode = EditorApi.EditorNode
+type NodeDefinition = EditorApi.NodeDefinition
+
+/** What the dialogs of all nodes have in common. */
+export function prepareForm(node: EditorNode, prefix: IdPrefix): JQuery {
+  const form: JQuery = $(`#${prefix}-name`).closest<HTMLElement>('form').addClass('redox-form')
+  opened(node, prefix, form)
+  makeTypedInputs(form, node.type)
+  describeNodeLists(form)
+  const read = reader(node)
+  chooseDefaults(form, node._def)
+  form.find('select').on('change', () => showRows(form, read))
+  showRows(form, read)
+  checkTogether(form, node)
+  openFilledSections(form, node)
+  return form
+}
+
+function showRows(form: JQuery, read: Read): void {
+  form.find('[data-when]').each((_index, row) => {
+    $(row).toggle(holds($(row).attr('data-when')!, read))
+  })
+}
+
+/** A node that an earlier release saved has no value for a newer list. */
+function chooseDefaults(form: JQuery, { defaults }: NodeDefinition): void {
+  form.find<HTMLSelectElement>('select').each((_index, select) => {
+    const standard = defaults[nameOf(select)]
+    if (select.selectedIndex < 0 && standard) $(select).val(standard.value as string)
+  })
+}
+
+/** A section that holds something is opened, so that nothing set is out of sight. */
+function openFilledSections(form: JQuery, node: EditorNode): void {
+  const isFilled = (input: HTMLElement): boolean => {
+    const name = nameOf(input)
+    const standard = node._def.defaults[name]
+    return standard !== undefined && node[name] !== undefined && String(node[name]) !== String(standard.value)
+  }
+  form.find<HTMLDetailsElement>('details:not([open])').each((_index, section) => {
+    if ($(section).find('input[id], select[id], textarea[id]').toArray().some(isFilled)) section.open = true
+  })
+}
+
+const TARGETS: readonly string[] = ['Sandbox', ...ENVIRONMENTS]
+
+/** Says where messages go; Production looks like nothing else. */
+export function showEnvironment(form: JQuery, environment: string, type: string): void {
+  const key = type === 'env' ? 'env' : TARGETS.includes(environment) ? environment : 'none'
+  form
+    .find('.redox-banner')
+    .attr('data-environment', key)
+    .text(text(`banner.${key}`, { name: environment }))
+}

@@ -1,0 +1,156 @@
+/** The preview of a send node: the requests that it would make. */
+import type {
+  PreviewedRequest,
+  PreviewProblem,
+  PreviewRequest,
+  PreviewResponse,
+  ProblemKind,
+} from '../../src/shared/dialog-api'
+import { formValues } from '../forms'
+import { labelOf, text } from '../texts'
+import { declaresVariable, variablesOf } from '../validation/variables'
+import { ask, messageOf } from './ask'
+import { adviceOn, faultsOf } from './faults'
+import { line, list } from './parts'
+
+type EditorNode = EditorApi.EditorNode
+
+// Long enough for a word to be typed.
+const PREVIEW_AFTER_MS = 500
+
+export function preparePreview(form: JQuery, node: EditorNode, connection: () => EditorNode | null): void {
+  const section = form.find<HTMLDetailsElement>('.redox-preview')
+  const result = section.find('.redox-preview-result')
+  let shown = 0
+  async function show(): Promise<void> {
+    // An answer that comes late would replace what the form asked for since.
+    const mine = ++shown
+    const tell = (...parts: JQuery[]): void => {
+      if (mine === shown) result.empty().append(...parts)
+    }
+    const config = connection()
+    if (!config) return tell(line('', text('preview.empty')))
+    tell(line('', text('preview.working')))
+    try {
+      const preview = await ask<PreviewResponse>('redox/preview', requestFor(node, config))
+      tell(...previewParts(node, preview))
+    } catch (failure) {
+      tell(line('redox-bad', messageOf(failure)))
+    }
+  }
+  let planned: ReturnType<typeof setTimeout> | undefined
+  const showSoon = (): void => {
+    clearTimeout(planned)
+    const [details] = section
+    planned = setTimeout(() => {
+      if (details?.isConnected && details.open) void show()
+    }, PREVIEW_AFTER_MS)
+  }
+  section.on('toggle', () => {
+    const [details] = section
+    if (!details?.open) return
+    // It is the last section: what it shows would be below the visible part.
+    details.scrollIntoView({ block: 'start' })
+    void show()
+  })
+  form.on('change', showSoon)
+  section.find('.redox-preview-refresh').on('click', () => void show())
+}
+
+function requestFor(node: EditorNode, connection: EditorNode): PreviewRequest {
+  const saved = Object.keys(connection._def.defaults).map((name) => [name, connection[name]])
+  return {
+    id: node.id,
+    type: node.type,
+    config: formValues(node),
+    connectionId: connection.id,
+    connection: Object.fromEntries(saved) as Record<string, unknown>,
+    variables: knownVariables(node),
+  }
+}
+
+/** The variables that fields name, as far as the editor knows them: what was not deployed yet, the runtime cannot know. */
+function knownVariables(node: EditorNode): Record<string, string | null> {
+  const values = formValues(node)
+  const variables = Object.keys(values)
+    .filter((name) => values[`${name}Type`] === 'env')
+    .map((name) => values[name]!)
+  return Object.fromEntries(
+    variables.flatMap((variable): [string, string | null][] => {
+      const [known] = variablesOf(node, variable)
+      if (known) return [[variable, known.value]]
+      return declaresVariable(node, variable) ? [[variable, null]] : []
+    }),
+  )
+}
+
+function previewParts(node: EditorNode, preview: PreviewResponse): JQuery[] {
+  const { requests, warnings, sampled } = preview
+  const notes = [
+    ...warnings,
+    ...Object.keys(node._def.defaults).flatMap((name) => {
+      const advice = adviceOn(node, name)
+      return advice === undefined ? [] : [`${labelOf(name)}: ${advice}`]
+    }),
+    ...sampled.map(({ field, name }) => text('preview.sampled', { label: labelOf(field), name })),
+  ]
+  const faults = problemsOf(node, preview)
+  return [
+    faults.length === 0
+      ? line('redox-good', text('preview.noProblems'))
+      : list('redox-bad', text('preview.problems'), faults),
+    ...(notes.length === 0 ? [] : [list('', text('preview.warnings'), [...new Set(notes)])]),
+    ...requests.map(requestPart),
+  ]
+}
+
+/** Everything once, in the words of the form. What is wrong with a field is usually what is wrong with the message. */
+function problemsOf(node: EditorNode, { problems, error }: PreviewResponse): string[] {
+  const inForm = new Map(
+    Object.keys(node._def.defaults)
+      .map((name): [string, string[]] => [name, faultsOf(node, name)])
+      .filter(([, faults]) => faults.length > 0),
+  )
+  const others = problems
+    .filter(({ field }) => field === undefined || !inForm.has(field))
+    .map((problem) => problemText(problem))
+  if (error && inForm.size === 0) others.push(error.message)
+  return [...new Set([...[...inForm.values()].flat(), ...others])]
+}
+
+const SENTENCES: Partial<Record<ProblemKind, string>> = {
+  date: 'date',
+  dateTime: 'dateTime',
+  variable: 'fromVariable',
+}
+const OF_FIELDS: Partial<Record<ProblemKind, string>> = {
+  missing: 'required',
+  empty: 'required',
+  values: 'oneOf',
+}
+
+/** What there is no sentence for is told as the runtime tells it. */
+function problemText({ path, problem, fix, kind, values, field, name }: PreviewProblem): string {
+  const label = field === undefined ? path : labelOf(field)
+  const place = field === undefined ? '' : ` (${path})`
+  if (kind === undefined) return `${label} ${problem}${place}. ${fix}`
+  const key = SENTENCES[kind] ?? (field === undefined ? undefined : OF_FIELDS[kind])
+  return key === undefined
+    ? text(`preview.problem.${kind}`, { path: label, values })
+    : text(`invalid.${key}`, { label, values, name })
+}
+
+function requestPart({ method, url, headers, body }: PreviewedRequest): JQuery {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  return $('<pre>')
+    .attr('tabindex', 0)
+    .text([`${method} ${url}`, ...lines, '', indented(body)].join('\n'))
+}
+
+function indented(body: string): string {
+  try {
+    return JSON.stringify(JSON.parse(body), null, 2)
+  } catch {
+    return body
+  }
+}

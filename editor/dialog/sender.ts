@@ -1,0 +1,49 @@
+/** Dialogs of the nodes that send. */
+import { text } from '../texts'
+import { isFhir } from './faults'
+import { prepareForm, showEnvironment } from './form'
+import { preparePreview } from './preview'
+
+type EditorNode = EditorApi.EditorNode
+
+/** For a node that is new: of several connections none is chosen, so that no message takes the wrong one. */
+export function takeOnlyConnection(node: EditorNode): void {
+  // The editor also calls onadd for what is pasted or imported. Such a node is there already, and stays as it is.
+  if (node['connection'] || RED.nodes.node(node.id)) return
+  const usable: string[] = []
+  RED.nodes.eachConfig((config) => {
+    const isInReach = !config.z || config.z === node.z
+    if (config.type === 'redox-config' && !config.d && isInReach) usable.push(config.id)
+    return true
+  })
+  if (usable.length === 1) node['connection'] = usable[0]
+}
+
+export function prepareSender(node: EditorNode): void {
+  const form = prepareForm(node, 'node-input')
+  // The editor has put a list of its own in the place of the input.
+  const connection = (): EditorNode | null => RED.nodes.node(form.find('#node-input-connection').val())
+  const tell = (): void => {
+    const { environment, environmentType } = (connection() ?? {}) as Record<string, string>
+    showEnvironment(form, environment!, environmentType!)
+    const isSandbox = environmentType !== 'env' && environment === 'Sandbox'
+    const hint = form.find('#node-input-destination-hint')
+    hint.find('.redox-of-sandbox').remove()
+    const any = `. ${isFhir(node) ? text('hint.anySlug') : text('hint.anyUuid')}`
+    if (isSandbox) $('<span>').addClass('redox-of-sandbox').text(any).appendTo(hint)
+  }
+  form.on('change', '#node-input-connection', tell)
+  tell()
+  hintOfFile(form)
+  preparePreview(form, node, connection)
+}
+
+/** What the File field takes depends on where the file is read from. */
+function hintOfFile(form: JQuery): void {
+  const from = form.find('#node-input-fileFrom')
+  const tell = (): void => {
+    form.find('#node-input-file-hint').text(from.val() === 'path' ? text('hint.filePath') : text('hint.file'))
+  }
+  from.on('change', tell)
+  tell()
+}

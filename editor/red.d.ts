@@ -1,0 +1,105 @@
+/** The part of Node-RED's editor API that this package uses, and its jQuery plugins. */
+
+declare namespace EditorApi {
+  /** Saved properties stand beside the editor's own. */
+  interface EditorNode {
+    id: string
+    type: string
+    /** id of the tab or subflow */
+    z?: string
+    /** id of the group */
+    g?: string
+    /** disabled */
+    d?: boolean
+    valid?: boolean
+    dirty?: boolean
+    _def: NodeDefinition
+    credentials?: Record<string, string | boolean | undefined>
+    [property: string]: unknown
+  }
+
+  interface NodeDefinition {
+    defaults: Record<string, PropertyDefinition>
+    credentials?: Record<string, PropertyDefinition>
+    set?: { module?: string }
+  }
+
+  interface PropertyDefinition {
+    value?: unknown
+    required?: boolean
+    validate?: Validator
+  }
+
+  /** @returns true, or what is wrong in words */
+  type Validator = (this: EditorNode, value: unknown, options: object) => boolean | string | string[]
+
+  interface EnvironmentEntry {
+    name: string
+    type?: string
+    value: unknown
+  }
+
+  /** A tab, a group, a subflow or an instance of one. */
+  interface Scope {
+    id: string
+    g?: string
+    env?: EnvironmentEntry[]
+  }
+
+  interface Notification {
+    close(): void
+  }
+
+  interface NotifyOptions {
+    type?: 'success' | 'warning' | 'error'
+    modal?: boolean
+    fixed?: boolean
+    timeout?: number
+    buttons?: { text: string; class?: string; click: () => void }[]
+  }
+
+  interface Red {
+    _(key: string, values?: object): string
+    nodes: {
+      node(id: unknown): EditorNode | null
+      group(id: string): Scope | undefined
+      workspace(id: string): Scope | undefined
+      subflow(id: string): Scope | undefined
+      filterNodes(filter: { type: string }): (EditorNode & Scope)[]
+      getType(type: string): NodeDefinition | undefined
+      eachNode(visit: (node: EditorNode) => boolean): void
+      eachConfig(visit: (node: EditorNode) => boolean): void
+      originalFlow(): EditorNode[] | undefined
+    }
+    editor: { validateNode(node: EditorNode): boolean }
+    events: {
+      on(name: 'nodes:add', listener: (node: EditorNode) => void): void
+      on(name: 'nodes:change', listener: (node: EditorNode) => void): void
+      on(name: string, listener: (value: string) => void): void
+    }
+    view: { redraw(): void }
+    utils: { validateTypedProperty(value: unknown, type: string, options: object): boolean | string }
+    clipboard: { copyText(text: string, element: JQuery, message: string): void }
+    notify(content: string | JQuery, options: NotifyOptions): Notification
+  }
+
+  interface TypedInputType {
+    value: string
+    label: string
+    showLabel?: boolean
+    icon?: string
+    hasValue?: boolean
+    options?: { value: string; label: string }[]
+  }
+}
+
+declare const RED: EditorApi.Red
+
+interface JQuery {
+  typedInput(options: {
+    types: (string | EditorApi.TypedInputType)[]
+    default: string
+    typeField: string
+  }): this
+  typedInput(property: 'type' | 'value'): string
+}

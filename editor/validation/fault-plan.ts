@@ -1,0 +1,24 @@
+import { FAULT_EXAMPLES, FaultPlan, FaultPlanError, PLACES, type RulePart } from '../../src/sandbox/faults'
+import { VARIABLE } from '../../src/shared/formats'
+import type { Fault } from './fault'
+
+const SENTENCES: Record<RulePart, string> = {
+  seed: 'faultSeed',
+  place: 'faultPlace',
+  fault: 'faultKind',
+  count: 'faultCount',
+}
+const CHOICES: Partial<Record<RulePart, readonly string[]>> = { place: PLACES, fault: FAULT_EXAMPLES }
+
+/** A fault plan, which the sandbox's own parser reads; the line at fault is named. */
+export function faultPlan(value: string): Fault | undefined {
+  if (VARIABLE.test(value.trim())) return undefined
+  try {
+    new FaultPlan(value)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof FaultPlanError)) throw error
+    const { line, part, word } = error
+    return [SENTENCES[part], { line, word, values: CHOICES[part]?.join(', ') }]
+  }
+}

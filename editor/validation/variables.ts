@@ -1,0 +1,67 @@
+/** What the editor knows of environment variables that fields name. */
+
+type EditorNode = EditorApi.EditorNode
+type Scope = EditorApi.Scope
+
+// A value of another type is known to the runtime only.
+const KNOWN_TYPES = [undefined, 'str', 'num', 'bool']
+
+/** Keys of the sentences about an empty and about another value of a variable. */
+export interface Sentences {
+  empty: string
+  from: string
+}
+
+export interface KnownVariable {
+  sentences: Sentences
+  value: string
+}
+
+// By where a variable is defined.
+const OF_TAB = { empty: 'emptyTab', from: 'fromTab' }
+const OF_GROUP = { empty: 'emptyGroup', from: 'fromGroup' }
+const OF_SUBFLOW = { empty: 'emptySubflow', from: 'fromSubflow' }
+
+/** Where a node's variables are looked for, from the inside out, each with its sentences. */
+function scopesOf(node: Pick<EditorNode, 'g' | 'z'>): [Sentences, Scope][] {
+  const group = node.g ? RED.nodes.group(node.g) : undefined
+  const groups: [Sentences, Scope][] = group
+    ? [[OF_GROUP, group], ...scopesOf(group.g === undefined ? {} : { g: group.g })]
+    : []
+  const tab = node.z ? RED.nodes.workspace(node.z) : undefined
+  return tab ? [...groups, [OF_TAB, tab]] : groups
+}
+
+const entryOf = ({ env }: Pick<Scope, 'env'>, name: string): EditorApi.EnvironmentEntry | undefined =>
+  (env ?? []).find((one) => one.name === name)
+
+/**
+ * What the editor knows of a variable: one value for each place that the node runs in, as each instance of a subflow
+ * is one. The server's own variables are not known here.
+ */
+export function variablesOf(node: EditorNode, name: string): KnownVariable[] {
+  const found = scopesOf(node)
+    .map(([sentences, scope]) => ({ sentences, entry: entryOf(scope, name) }))
+    .find(({ entry }) => entry !== undefined)
+  if (found?.entry) return knownValue(found.sentences, found.entry)
+  const subflow = node.z ? RED.nodes.subflow(node.z) : undefined
+  if (!subflow) return []
+  const standard = entryOf(subflow, name)
+  return RED.nodes.filterNodes({ type: `subflow:${subflow.id}` }).flatMap((instance) => {
+    const entry = entryOf(instance, name) ?? standard
+    return entry === undefined ? variablesOf(instance, name) : knownValue(OF_SUBFLOW, entry)
+  })
+}
+
+/** Whether a tab, group or subflow has such a variable, of whatever type. */
+export function declaresVariable(node: Pick<EditorNode, 'g' | 'z'>, name: string): boolean {
+  if (scopesOf(node).some(([, scope]) => entryOf(scope, name))) return true
+  const subflow = node.z ? RED.nodes.subflow(node.z) : undefined
+  if (!subflow) return false
+  if (entryOf(subflow, name)) return true
+  const instances = RED.nodes.filterNodes({ type: `subflow:${subflow.id}` })
+  return instances.some((one) => entryOf(one, name) || declaresVariable(one, name))
+}
+
+const knownValue = (sentences: Sentences, { type, value }: EditorApi.EnvironmentEntry): KnownVariable[] =>
+  KNOWN_TYPES.includes(type) ? [{ sentences, value: String(value ?? '') }] : []

@@ -1,0 +1,21 @@
+// Bundles what the editor loads: editor/*.ts into resources/, which Node-RED serves.
+import { build } from 'esbuild'
+import { fileURLToPath } from 'node:url'
+import path from 'node:path'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const outdir = path.join(root, 'resources')
+
+await build({
+  absWorkingDir: root,
+  entryPoints: { 'redox-editor': 'editor/main.ts' },
+  outdir,
+  bundle: true,
+  format: 'iife',
+  // The browsers that Node-RED 4.1 supports.
+  target: 'es2022',
+  charset: 'utf8',
+  legalComments: 'none',
+  logLevel: 'warning',
+  tsconfig: 'editor/tsconfig.json',
+})

@@ -1,0 +1,34 @@
+/** Value sets that the runtime and the dialogs know. */
+
+const ENDED = ['cancelled', 'entered-in-error', 'unknown'] as const
+
+/** FHIR R4, `DiagnosticReport.status`. */
+export const REPORT_STATUS = [
+  ...(['registered', 'partial', 'preliminary', 'final', 'amended', 'corrected', 'appended'] as const),
+  ...ENDED,
+] as const
+
+/** FHIR R4, `Observation.status`. */
+export const OBSERVATION_STATUS = [
+  ...(['registered', 'preliminary', 'final', 'amended', 'corrected'] as const),
+  ...ENDED,
+] as const
+
+/** FHIR R4, `DocumentReference.status`. */
+export const DOCUMENT_STATUS = ['current', 'superseded', 'entered-in-error'] as const
+
+/** FHIR R4, `Patient.gender`. */
+export const GENDERS = ['female', 'male', 'other', 'unknown'] as const
+
+/** Redox Data Model Notes, `Note.ContentType`. */
+export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] as const
+
+/** Environments of Redox. */
+export const ENVIRONMENTS = ['Development', 'Staging', 'Production'] as const
+export type Environment = (typeof ENVIRONMENTS)[number]
+
+/** Store keys of the shipped examples: they protect nothing, so only the sandbox takes them. */
+export const PUBLISHED_KEYS: ReadonlySet<string> = new Set(['known to everybody, for the sandbox only'])
+
+/** Characters that a store key needs. */
+export const MIN_STORE_KEY_LENGTH = 16

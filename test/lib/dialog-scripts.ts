@@ -1,0 +1,30 @@
+/** What the dialogs' HTML calls, as it is built, without a browser. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { runInNewContext } from 'node:vm'
+
+type Validator<Result> = (this: object, value: string) => true | Result
+
+export interface Validators<Result> {
+  valid(name: string, rules: string[]): Validator<Result>
+  validSecret(name: string): Validator<Result>
+}
+
+const BUNDLE = path.join(__dirname, '../../../resources/redox-editor.js')
+const nothing = (): void => {}
+
+/** @param sentence what stands for a text of the catalogue, from its key without the steps before and its values */
+export function dialogValidators<Result>(
+  sentence: (key: string, values: object) => Result,
+): Validators<Result> {
+  const window: { RedoxValidators?: Validators<Result> } = {}
+  const RED = {
+    _: (key: string, values: object) => sentence(key.replace(/^.*\.invalid\./, ''), values),
+    utils: { validateTypedProperty: () => true },
+    events: { on: nothing },
+  }
+  const document = { addEventListener: nothing, contains: () => false }
+  const $ = { ajaxPrefilter: nothing }
+  runInNewContext(readFileSync(BUNDLE, 'utf8'), { window, RED, document, $, atob, URL })
+  return window.RedoxValidators!
+}
