@@ -1,14 +1,14 @@
 /**
  * The outbox: what the durable connections have accepted, for a sidebar tab of the editor and for scripts. Looking
- * opens no store; what the routes answer is made in `answers.ts`.
+ * opens no store; `handlers.ts` answers the requests.
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
 import { adminRoutes, contentReadersOnly, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
 import { PARKED_EVENT } from '../../nodes/lib/connection/delivery'
-import type { Answer, Question } from './answers'
+import type { OutboxRequest } from './handlers'
 
-type Answers = typeof import('./answers')
+type Handlers = (typeof import('./handlers'))['HANDLERS']
 
 const TOPIC = 'redox/outbox'
 
@@ -39,7 +39,7 @@ function addRoutes(RED: NodeAPI): void {
   const routes = adminRoutes(RED)
   const isVisitor = visitorsOf(RED)
   const answered =
-    (name: keyof Answers['ANSWERS']): RequestHandler =>
+    (name: keyof Handlers): RequestHandler =>
     (request, response) => {
       reply(name, request, response, isVisitor(request)).catch(() =>
         // What went wrong inside may quote anything: only that it did is told.
@@ -65,21 +65,27 @@ function addRoutes(RED: NodeAPI): void {
 }
 
 async function reply(
-  name: keyof Answers['ANSWERS'],
+  name: keyof Handlers,
   request: Request,
   response: Response,
   isVisitor: boolean,
 ): Promise<void> {
-  // Loaded when somebody asks.
-  const { ANSWERS, refusalOf } = await import('./answers.js')
-  const { status, body }: Answer = await ANSWERS[name](questionOf(request, response, isVisitor)).catch(
-    refusalOf,
-  )
-  if (body === undefined) response.status(status).end()
-  else response.status(status).json(body)
+  // Loaded with the first request.
+  const [{ HANDLERS }, { errorResponse }] = await Promise.all([
+    import('./handlers.js'),
+    import('./refusal.js'),
+  ])
+  try {
+    const body: object | void = await HANDLERS[name](outboxRequest(request, response, isVisitor))
+    if (body === undefined) response.status(204).end()
+    else response.status(200).json(body)
+  } catch (error) {
+    const { status, body } = errorResponse(error)
+    response.status(status).json(body)
+  }
 }
 
-function questionOf(request: Request, response: Response, isVisitor: boolean): Question {
+function outboxRequest(request: Request, response: Response, isVisitor: boolean): OutboxRequest {
   const { params, query } = request
   const gone = new AbortController()
   response.once('close', () => gone.abort())

@@ -1,0 +1,40 @@
+/** Reads the audit log of a store. */
+import type { DeliveryStore, StoredMessage } from '../../src/queue/types'
+import type { MessageDetails } from '../../src/shared/outbox-api'
+import { MAX_LINES } from './parse-request'
+
+/** Lines of the audit among which a decision is looked for: the store does not find them by their subject. */
+const MOST_LINES_BACK = 5000
+
+/** The decision that ended a message: the user and the reason. Empty if the message ended otherwise, or long ago. */
+export async function decisionAbout(
+  store: DeliveryStore,
+  { id, reason }: StoredMessage,
+): Promise<Pick<MessageDetails, 'decision'>> {
+  if (reason !== 'discard' && reason !== 'mark-delivered') return {}
+  let end = await auditLength(store)
+  const first = Math.max(0, end - MOST_LINES_BACK)
+  while (end > first) {
+    const skip = Math.max(first, end - MAX_LINES)
+    const lines = await store.audit({ skip, limit: end - skip })
+    const line = lines.findLast(({ subject, action }) => subject === id && action === reason)
+    if (line) return { decision: { who: line.who, reason: line.reason } }
+    end = skip
+  }
+  return {}
+}
+
+/** Counts the lines: the store does not tell their number, and finds any line at once. */
+export async function auditLength(store: DeliveryStore): Promise<number> {
+  const has = async (lines: number): Promise<boolean> =>
+    (await store.audit({ skip: lines - 1, limit: 1 })).length > 0
+  let known = 0
+  let beyond = 1
+  while (await has(beyond)) [known, beyond] = [beyond, beyond * 2]
+  while (beyond - known > 1) {
+    const middle = Math.floor((known + beyond) / 2)
+    if (await has(middle)) known = middle
+    else beyond = middle
+  }
+  return known
+}

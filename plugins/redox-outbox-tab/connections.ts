@@ -1,0 +1,82 @@
+/** The durable connections of this Node-RED, and the stores that none of them delivers. */
+import { deliveries, type Delivery } from '../../nodes/lib/connection/delivery'
+import type { Outbox } from '../../nodes/lib/queue/outbox'
+import { RedoxError } from '../../src/errors'
+import { onTheWall } from '../../src/queue/clock'
+import type { ListedStore } from '../../src/queue/list-stores'
+import type { LaneState } from '../../src/queue/types'
+import type { ConnectionSummary, DestinationSummary, StrandedStoreSummary } from '../../src/shared/outbox-api'
+import { Refusal } from './refusal'
+
+const HOUR_MS = 3_600_000
+const MAX_DESTINATIONS = 200
+
+/** @throws Refusal 404 */
+export function deliveryOf(connection: string): Delivery {
+  const found = deliveries.get(connection)
+  if (found) return found
+  throw new Refusal(404, 'not_found', 'No redox-config node with this ID uses durable delivery.')
+}
+
+/** @throws Refusal 404; 503 while the store is not open */
+export function outboxOf(connection: string): Outbox {
+  const { outbox, code } = deliveryOf(connection)
+  if (outbox) return outbox
+  throw new Refusal(
+    503,
+    code ?? 'REDOX_STORE_UNAVAILABLE',
+    'The store of this connection is not open. See the status of the redox-config node, or the log.',
+  )
+}
+
+export async function connectionSummary(
+  id: string,
+  { name, outbox, code }: Delivery,
+): Promise<ConnectionSummary> {
+  const known = { id, name }
+  if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
+  try {
+    const [counts, destinations] = await Promise.all([outbox.store.counts(), outbox.store.lanes()])
+    const times = destinations.flatMap(({ oldest }) => oldest ?? [])
+    return {
+      ...known,
+      ...(code !== undefined && { code }),
+      counts,
+      ...(outbox.retryFor !== undefined && { retryForHours: Math.ceil(outbox.retryFor / HOUR_MS) }),
+      ...(times.length > 0 && { oldest: wallTime(outbox, Math.min(...times)) }),
+      destinations: [...destinations]
+        .sort(byUrgency)
+        .slice(0, MAX_DESTINATIONS)
+        .map((state) => destinationSummary(outbox, state)),
+      destinationsInAll: destinations.length,
+    }
+  } catch (error) {
+    if (!(error instanceof RedoxError)) throw error
+    return { ...known, code: error.code }
+  }
+}
+
+export const strandedSummary = (
+  store: string,
+  { id, waiting, parked, code }: ListedStore,
+): StrandedStoreSummary => ({
+  ...{ store, id, waiting, parked },
+  ...(code !== undefined && { code }),
+})
+
+/** Sorts stopped destinations to the front, then those with the oldest message. */
+function byUrgency(a: LaneState, b: LaneState): number {
+  const stopped = ({ paused, blockedBy }: LaneState): number => Number(paused || blockedBy !== undefined)
+  return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
+}
+
+const destinationSummary = (outbox: Outbox, { lane, oldest, ...state }: LaneState): DestinationSummary => ({
+  destination: lane,
+  ...state,
+  ...(oldest !== undefined && { oldest: wallTime(outbox, oldest) }),
+})
+
+export const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()
+
+/** A time of the store's clock as the clock on the wall has it, ISO 8601. */
+export const wallTime = ({ store }: Outbox, time: number): string => iso(onTheWall(store.clock, time))

@@ -1,0 +1,167 @@
+/** The handlers of the outbox's admin routes. Lists and outcomes have no patient data; a content has. */
+import { deliveries } from '../../nodes/lib/connection/delivery'
+import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/connection/stranded'
+import type { Outbox } from '../../nodes/lib/queue/outbox'
+import { onTheWall } from '../../src/queue/clock'
+import { criteriaOf, decideAll, decideOne, matching } from '../../src/queue/decisions'
+import type { StoredMessage } from '../../src/queue/types'
+import type {
+  AuditResponse,
+  BeginNewResponse,
+  ContentResponse,
+  CountResponse,
+  DecisionsResponse,
+  MessageDetails,
+  MessagesResponse,
+  OverviewResponse,
+  StrandedResponse,
+} from '../../src/shared/outbox-api'
+import { auditLength } from './audit'
+import { connectionSummary, deliveryOf, iso, outboxOf, strandedSummary, wallTime } from './connections'
+import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
+import { given, parse, type Parsed } from './parse-request'
+import { Refusal } from './refusal'
+
+export interface OutboxRequest {
+  /** parts of the path */
+  connection: string
+  id: string
+  query: unknown
+  /** undefined: none that is JSON */
+  body: unknown
+  /** the user's name */
+  who: string
+  /** may not see what is in a message, see `contentReadersOnly` */
+  isVisitor: boolean
+  /** aborted when the client has gone */
+  signal: AbortSignal
+}
+
+/** Answered with 200 and the body, or with 204 if there is none. */
+export const HANDLERS = {
+  overview: async (): Promise<OverviewResponse> => ({
+    connections: await Promise.all([...deliveries].map(([id, delivery]) => connectionSummary(id, delivery))),
+    stranded: [...strandedStores].map(([store, known]) => strandedSummary(store, known)),
+  }),
+
+  messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
+    const { limit, ...wanted } = parse('messages', query)
+    const outbox = outboxOf(connection)
+    // One more, to know whether there are more.
+    const found = await find(outbox, wanted, limit + 1)
+    const messages = found.slice(0, limit)
+    const next = found.length > limit ? messages.at(-1)?.id : undefined
+    return {
+      messages: messages.map((message) => messageSummary(outbox, message)),
+      ...(next !== undefined && { next }),
+    }
+  },
+
+  message: async ({ connection, id, isVisitor }: OutboxRequest): Promise<MessageDetails> => {
+    const outbox = outboxOf(connection)
+    const details = await messageDetails(outbox, await messageOf(outbox, id))
+    return { ...details, ...(isVisitor && { contentIsClosed: true }) }
+  },
+
+  /** The user and the reason are written into the audit log before. */
+  content: async ({ connection, id, query, who }: OutboxRequest): Promise<ContentResponse> => {
+    const { reason } = parse('content', query)
+    const outbox = outboxOf(connection)
+    const message = await messageOf(outbox, id)
+    await outbox.store.looked(message.id, { who, reason, now: outbox.store.clock.now() })
+    return contentOf(outbox, message)
+  },
+
+  decide: async ({ connection, id, body, who }: OutboxRequest): Promise<void> => {
+    const decision = { ...given(parse('decide', body)), who }
+    const outbox = outboxOf(connection)
+    const message = await messageOf(outbox, id)
+    if (!(await decideOne(outbox.contents, message, decision, outbox.courier)))
+      throw unchanged(wallTime(outbox, message.deadline))
+    outbox.courier.wake()
+  },
+
+  /** How many messages decisions would be about; those that are accepted later are not among them. */
+  count: async ({ connection, query }: OutboxRequest): Promise<CountResponse> => {
+    const { action, till: until = Infinity, ...filter } = parse('count', query)
+    const { contents } = outboxOf(connection)
+    const till = Math.min(until, onTheWall(contents.store.clock, contents.store.clock.now()))
+    const ids = await matching(contents, given({ ...filter, till }), action)
+    return { count: ids.length, till: iso(till) }
+  },
+
+  decisions: async ({ connection, body, who, signal }: OutboxRequest): Promise<DecisionsResponse> => {
+    const { count, after, limit = Infinity, filter: wanted, ...decision } = parse('decisions', body)
+    const { contents, courier } = outboxOf(connection)
+    const filter = given(wanted)
+    const ids = await matching(contents, filter, decision.action, after)
+    if (ids.length > count) throw more(ids.length)
+    const now = ids.slice(0, limit)
+    const how = { signal, accounts: courier }
+    const about = { ...given(decision), who }
+    const result = await decideAll(contents, now, filter, about, how).finally(() => courier.wake())
+    const next = now.length < ids.length && result.stoppedBy === undefined ? now.at(-1) : undefined
+    return { ...result, ...(next !== undefined && { next }) }
+  },
+
+  pause: async ({ connection, body, who }: OutboxRequest): Promise<void> => {
+    const { destination, action, reason } = parse('pause', body)
+    const { store, courier } = outboxOf(connection)
+    // A misspelled name would pause nothing, and the user would not notice.
+    if (!(await store.lanes()).some(({ lane }) => lane === destination))
+      throw new Refusal(404, 'not_found', 'No message is waiting for this destination, and it is not paused.')
+    await store.pause(destination, action === 'pause', { who: who, reason, now: store.clock.now() })
+    courier.wake()
+  },
+
+  store: async ({ connection, body, who }: OutboxRequest): Promise<BeginNewResponse> => {
+    const { reason } = parse('store', body)
+    const setAside = await deliveryOf(connection).beginAnew({ who, reason })
+    return { ...(setAside !== undefined && { setAside }) }
+  },
+
+  stranded: async ({ id, body, who }: OutboxRequest): Promise<StrandedResponse> => {
+    const asked = parse('stranded', body)
+    const store = strandedStores.get(id)
+    if (!store) throw new Refusal(404, 'not_found', 'No store without a connection has this name.')
+    const by = { who, reason: asked.reason }
+    if (asked.action === 'discard') return { discarded: await discardStranded(store, by) }
+    const { storeKey } = deliveryOf(asked.to)
+    const outbox = outboxOf(asked.to)
+    const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
+    return { moved, left }
+  },
+
+  audit: async ({ connection, query }: OutboxRequest): Promise<AuditResponse> => {
+    const { skip, limit } = parse('audit', query)
+    const { store } = outboxOf(connection)
+    const [total, lines] = await Promise.all([auditLength(store), store.audit({ skip, limit })])
+    return { total, lines: lines.map(({ at, ...line }) => ({ at: iso(at), ...line })) }
+  },
+}
+
+async function find(
+  { contents }: Outbox,
+  { order, after, ...filter }: Omit<Parsed<'messages'>, 'limit'>,
+  limit: number,
+): Promise<StoredMessage[]> {
+  const { state } = filter
+  const criteria = await criteriaOf(contents, given(filter))
+  return contents.store.find(given({ ...criteria, state, after, newestFirst: order === 'newest', limit }))
+}
+
+const more = (found: number): Refusal =>
+  new Refusal(
+    409,
+    'more_match',
+    `${found} messages match now, more than the count in the request. Nothing was decided. Request the count again, and ` +
+      'put the "till" of its answer into the filter.',
+  )
+
+const unchanged = (deadline: string): Refusal =>
+  new Refusal(
+    409,
+    'unchanged',
+    `Unchanged: the message is already retried until ${deadline}. Use more hours.`,
+    { deadline },
+  )

@@ -1,0 +1,154 @@
+/** What the admin API says of a message. No patient data, except in its content. */
+import type { Outbox } from '../../nodes/lib/queue/outbox'
+import { RedoxError } from '../../src/errors'
+import { mayHaveArrived } from '../../src/queue/decisions'
+import type { Contents, Notes } from '../../src/queue/jobs'
+import type { StoredMessage } from '../../src/queue/types'
+import { ADVICE_TO_SEND_AGAIN } from '../../src/redox/failures'
+import { identifiersOf } from '../../src/redox/identifiers'
+import type {
+  Arrival,
+  ContentResponse,
+  MessageDetails,
+  MessageOutcome,
+  MessageSummary,
+  WaitingReason,
+} from '../../src/shared/outbox-api'
+import { decisionAbout } from './audit'
+import { wallTime } from './connections'
+import { codeAndMessage, Refusal } from './refusal'
+
+/** @throws Refusal 404 */
+export async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> {
+  const [found] = await store.find({ id, limit: 1 })
+  if (found) return found
+  throw new Refusal(404, 'not_found', 'There is no message with this ID. It may have been removed.')
+}
+
+/** What is known of a message without opening what is sealed. */
+export function messageSummary(
+  outbox: Outbox,
+  { id, state, lane, owner, attempts, ordered, ...message }: StoredMessage,
+): MessageSummary {
+  const { acceptedAt, deadline, dueAt, endedAt, reason } = message
+  return {
+    ...{ id, state, destination: lane, attempts, ordered },
+    acceptedAt: wallTime(outbox, acceptedAt),
+    ...(state === 'waiting' && {
+      deadline: wallTime(outbox, deadline),
+      ...(dueAt > 0 && { dueAt: wallTime(outbox, dueAt) }),
+    }),
+    ...(endedAt !== undefined && { endedAt: wallTime(outbox, endedAt) }),
+    ...(reason !== undefined && { reason }),
+    owner,
+  }
+}
+
+export async function messageDetails(outbox: Outbox, message: StoredMessage): Promise<MessageDetails> {
+  const [outcome, waiting, decision] = await Promise.all([
+    outcomeOf(outbox, message),
+    waitingReason(outbox, message),
+    decisionAbout(outbox.store, message),
+  ])
+  return { ...messageSummary(outbox, message), ...outcome, ...waiting, ...decision }
+}
+
+async function outcomeOf(
+  { courier, contents }: Outbox,
+  message: StoredMessage,
+): Promise<MessageOutcome | Pick<MessageDetails, 'unreadable'>> {
+  try {
+    const { message: prepared, environment, files, msg } = await contents.contentOf(message)
+    return {
+      msgid: msg._msgid,
+      operation: prepared.operation,
+      environment,
+      identifiers: identifiersOf(prepared.body),
+      files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
+      otherAccount: await courier.isForOtherAccount(message),
+      arrival: await arrivalOf(contents, message),
+      ...lastAttempt(await contents.notesOf(message), message),
+    }
+  } catch (error) {
+    if (!(error instanceof RedoxError)) throw error
+    return { unreadable: codeAndMessage(error) }
+  }
+}
+
+/** Redox's answer to a delivered message, or why the last attempt failed. */
+function lastAttempt(
+  { delivery, error, unknown }: Notes,
+  { state, attempts }: StoredMessage,
+): Pick<MessageOutcome, 'delivery' | 'error'> {
+  const isRetried = state === 'waiting' || state === 'sending'
+  // A failure from before a person had the message sent again is no longer true.
+  if (attempts === 0 && isRetried) return {}
+  if (state === 'delivered' && delivery) {
+    const { status, facts } = delivery
+    const { logIds, locations, traceId } = facts
+    return { delivery: { status, logIds, locations, traceId } }
+  }
+  const failure = unknown ?? error
+  if (failure === undefined) return {}
+  const { answer: _answer, ...cause } = failure.cause
+  const message = isRetried ? withoutAdvice(failure.message) : failure.message
+  return { error: { code: failure.code, message, cause } }
+}
+
+/** A message that waits is sent again automatically: the advice to do so is left out. */
+const withoutAdvice = (text: string): string =>
+  ADVICE_TO_SEND_AGAIN.reduce((left, advice) => left.replace(` ${advice}`, ''), text)
+
+/** Whether Redox has the message: a person has to know before sending it again. */
+async function arrivalOf(contents: Contents, message: StoredMessage): Promise<Arrival> {
+  const { delivery, error } = await contents.notesOf(message)
+  if (message.state === 'delivered' || delivery !== undefined) return 'yes'
+  if (await mayHaveArrived(contents, message)) return 'maybe'
+  return message.attempts === 0 && error === undefined ? 'never-sent' : 'no'
+}
+
+/** Earlier messages that are looked at. Those without order are skipped: there are some only after a change of the setting. */
+const MOST_LOOKED_AT = 20
+
+async function waitingReason(
+  outbox: Outbox,
+  { id, state, lane, ordered, dueAt }: StoredMessage,
+): Promise<WaitingReason> {
+  if (state !== 'waiting') return {}
+  const { store, courier } = outbox
+  const destination = (await store.lanes()).find((known) => known.lane === lane)
+  const next = Math.max(dueAt, courier.restsUntil(lane))
+  const reason: WaitingReason = {
+    ...(destination?.paused === true && { paused: true }),
+    // Where nothing gets through, a message that is due waits for its destination.
+    ...(next > 0 && { dueAt: wallTime(outbox, next) }),
+  }
+  if (!ordered) return reason
+  const open = await store.ids({ lane }, ['waiting', 'sending', 'parked'])
+  for (const earlier of open.slice(0, open.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
+    const [found] = await store.find({ id: earlier, limit: 1 })
+    if (found?.ordered) return { ...reason, waitsBehind: earlier }
+  }
+  return reason
+}
+
+/** Characters of a text in a content. A document that is a text may be longer than any browser shows. */
+const LONGEST_TEXT = 50_000
+
+/** All that was accepted, apart from the bytes of files, and Redox's own answer. Patient data. */
+export async function contentOf({ contents }: Outbox, message: StoredMessage): Promise<ContentResponse> {
+  const { message: prepared, files } = await contents.contentOf(message)
+  const { delivery, error, unknown } = await contents.notesOf(message)
+  const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
+  const names = files.map(({ name }) => name)
+  return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })
+}
+
+const shortened = (content: ContentResponse): ContentResponse =>
+  JSON.parse(
+    JSON.stringify(content, (_key, value: unknown) =>
+      typeof value === 'string' && value.length > LONGEST_TEXT
+        ? `${value.slice(0, LONGEST_TEXT)}… (${value.length} characters)`
+        : value,
+    ),
+  ) as ContentResponse

@@ -1,0 +1,134 @@
+/** What the outbox's admin routes take: schemas of queries and bodies. What was sent is never repeated in an error. */
+import { z } from 'zod'
+import { MOST_HOURS } from '../../src/queue/decisions'
+import { ACTIONS, STATES } from '../../src/queue/types'
+import { Refusal } from './refusal'
+
+const MAX_MESSAGES = 200
+/** lines of the audit log in one answer */
+export const MAX_LINES = 500
+
+const count = (atLeast: number, atMost: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number)
+    .refine((number) => number >= atLeast && number <= atMost)
+
+/** Milliseconds since 1970, or anything that ISO 8601 calls a time. */
+const time = z
+  .union([z.string().max(40), z.number().int().min(0).max(1e15).transform(String)])
+  .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
+  .refine(Number.isFinite)
+
+/** In a person's words, on one line. It is kept for ever: control characters could forge lines of a report. */
+const reason = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u)
+
+const destination = z.string().min(1).max(2000)
+
+const FILTER = {
+  state: z.enum(STATES).optional(),
+  destination: destination.optional(),
+  search: z.string().trim().min(1).max(200).optional(),
+  since: time.optional(),
+  till: time.optional(),
+  code: z
+    .string()
+    .regex(/^[\w-]{1,64}$/)
+    .optional(),
+}
+const DECISION = {
+  action: z.enum(ACTIONS),
+  reason,
+  /** of `extend`, and of nothing else */
+  hours: z.number().positive().max(MOST_HOURS).optional(),
+  /** the message may go through another account than the one that it was accepted for */
+  otherAccount: z.boolean().default(false),
+}
+const hasItsHours = ({ action, hours }: { action: string; hours?: number | undefined }): boolean =>
+  (action === 'extend') === (hours !== undefined)
+
+const SCHEMAS = {
+  messages: z.strictObject({
+    ...FILTER,
+    after: z.string().max(100).optional(),
+    order: z.enum(['oldest', 'newest']).optional(),
+    limit: count(1, MAX_MESSAGES).default(50),
+  }),
+  content: z.strictObject({ reason }),
+  decide: z.strictObject(DECISION).refine(hasItsHours),
+  count: z.strictObject({ ...FILTER, action: z.enum(ACTIONS).optional() }),
+  decisions: z
+    .strictObject({
+      ...DECISION,
+      filter: z.strictObject(FILTER),
+      count: z.number().int().min(0),
+      after: z.string().max(100).optional(),
+      limit: z.number().int().min(1).optional(),
+    })
+    .refine(hasItsHours),
+  pause: z.strictObject({ destination, action: z.enum(['pause', 'resume']), reason }),
+  stranded: z.discriminatedUnion('action', [
+    z.strictObject({
+      action: z.literal('give'),
+      /** id of the redox-config node */
+      to: z.string().max(100),
+      /** what seals the store, if it is not the key of that node */
+      key: z.string().trim().min(1).max(1000).optional(),
+      reason,
+    }),
+    z.strictObject({ action: z.literal('discard'), reason }),
+  ]),
+  store: z.strictObject({ action: z.literal('begin-new'), reason }),
+  audit: z.strictObject({ skip: count(0, 1e15).default(0), limit: count(1, MAX_LINES).default(100) }),
+}
+type Schemas = typeof SCHEMAS
+export type Parsed<Name extends keyof Schemas> = z.infer<Schemas[Name]>
+
+const FILTERS = `state (${STATES.join(', ')}), destination, search, since and till (ISO 8601, or milliseconds), code`
+const DECISION_FIELDS =
+  '"action": "resend", "mark-delivered", "discard" or "extend", "reason": up to 200 characters, on one line, ' +
+  `"hours": with extend only, up to ${MOST_HOURS}`
+const OTHER_ACCOUNT =
+  '. With "otherAccount": true, messages are sent through a different account from the one that they were accepted for.'
+
+/** How each request is made: the answer to one that is malformed. */
+const USAGE: Record<keyof Schemas, string> = {
+  messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
+  content: 'Provide a reason: up to 200 characters, on one line.',
+  decide: `Send application/json: { ${DECISION_FIELDS} }${OTHER_ACCOUNT}`,
+  count: `Use the parameters ${FILTERS}, and action.`,
+  decisions:
+    `Send application/json: { "filter": { ${FILTERS} }, ${DECISION_FIELDS}, "count": how many messages matched, ` +
+    `"limit": the most to decide on at once, "after": the "next" of the previous answer }${OTHER_ACCOUNT}`,
+  pause:
+    'Send application/json: { "destination", "action": "pause" or "resume", "reason": up to 200 characters, on one line }.',
+  store:
+    'Send application/json: { "action": "begin-new", "reason": up to 200 characters, on one line }. The store that cannot ' +
+    'be read is renamed. Nothing is removed.',
+  stranded:
+    'Send application/json: { "action": "give", "to": id of a redox-config node, "reason" } with the "key" of the store if ' +
+    'it differs, or { "action": "discard", "reason" }. A reason has up to 200 characters, on one line.',
+  audit: `Use the parameters skip and limit (at most ${MAX_LINES}).`,
+}
+
+/**
+ * Parses the query or the body of a request.
+ * @throws Refusal 400, with a text that says how the request is made
+ */
+export function parse<Name extends keyof Schemas>(name: Name, input: unknown): Parsed<Name> {
+  const { success, data } = SCHEMAS[name].safeParse(input)
+  if (success) return data as Parsed<Name>
+  throw new Refusal(400, 'bad_request', USAGE[name])
+}
+
+type Given<T> = { [Key in keyof T]: Exclude<T[Key], undefined> }
+
+/** Leaves out what is undefined: optional values of a schema may be, those of our own functions not. */
+export const given = <T extends object>(values: T): Given<T> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never
