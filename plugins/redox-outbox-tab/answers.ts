@@ -250,7 +250,7 @@ export const ANSWERS = {
     const { reason } = read(CONTENT, question.query, ASKED.content)
     const outbox = outboxOf(question)
     const found = await messageOf(outbox, question.id)
-    await outbox.store.looked(found.id, reason, question.who, outbox.store.clock.now())
+    await outbox.store.looked(found.id, { who: question.who, reason, now: outbox.store.clock.now() })
     return { status: 200, body: await contentOf(outbox, found) }
   },
 
@@ -294,7 +294,7 @@ export const ANSWERS = {
     // A name that is misspelled would stop nothing, and say so to nobody.
     if (!(await store.lanes()).some((known) => known.lane === destination))
       throw new Refusal(404, 'not_found', 'No message is waiting for this destination, and it is not paused.')
-    await store.pause(destination, action === 'pause', reason, question.who, store.clock.now())
+    await store.pause(destination, action === 'pause', { who: question.who, reason, now: store.clock.now() })
     courier.wake()
     return { status: 204 }
   },

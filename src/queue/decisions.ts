@@ -236,7 +236,7 @@ const decide = (
   const { deadline } = terms
   const recorded =
     deadline === undefined ? reason : `${reason} (until ${isoSeconds(onTheWall(store.clock, deadline))})`
-  return store.decide(id, action, recorded, who, store.clock.now(), terms)
+  return store.decide(id, action, { who, reason: recorded, now: store.clock.now() }, terms)
 }
 
 /** The audit tells of `extend` until when: a count of hours tells little without the time that they count from. */

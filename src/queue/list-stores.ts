@@ -38,8 +38,8 @@ export async function embeddedIds(userDir: string): Promise<string[]> {
  * @throws RedoxError REDOX_STORE_…
  */
 export async function storesInDatabase(userDir: string | undefined, url: string): Promise<ListedStore[]> {
-  const { PostgresStore } = await import('./postgres/store.js')
-  return (await PostgresStore.queues(url)).map(({ queue, ...state }) => ({
+  const { queuesIn } = await import('./postgres/queues.js')
+  return (await queuesIn(url)).map(({ queue, ...state }) => ({
     ...{ id: queue, place: placeIn(userDir, queue, url) },
     ...state,
   }))

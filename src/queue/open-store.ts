@@ -38,7 +38,7 @@ export async function beginAnew(
   const setAside = place.kind === 'embedded' ? await setFolderAside(place.folder) : undefined
   const { store } = await openAt(place, key, undefined)
   try {
-    await store.begun(setAside ?? '-', reason, who, store.clock.now())
+    await store.begun(setAside ?? '-', { who, reason, now: store.clock.now() })
     // Last: until then the new one is not the one that belongs here.
     await writeMark(place.mark, place.kind, store.identity)
   } finally {

@@ -521,7 +521,7 @@ describe('durable delivery', () => {
       assert.equal(shown('node').fill, 'red')
       const { store, courier } = deliveries.get('config')!.outbox!
       const [parked] = await store.find({ state: 'parked', limit: 1 })
-      await store.decide(parked!.id, 'discard', 'not needed', 'ann', Date.now())
+      await store.decide(parked!.id, 'discard', { who: 'ann', reason: 'not needed', now: Date.now() })
       courier.wake()
       await eventually('still red', () => shown('node').fill === 'green')
     })

@@ -234,7 +234,7 @@ for (const kind of STORES)
       const first = await parked(DOWN)
       const second = await parked(DOWN)
       const ids = await matching(contents, { code: DOWN }, 'resend')
-      await contents.store.decide(first, 'resend', 'by hand', 'bob', Date.now())
+      await contents.store.decide(first, 'resend', { who: 'bob', reason: 'by hand', now: Date.now() })
       await contents.store.claim(hold())
       const refused = await contents.sealNotes(first, { uploaded: {} })
       const settlement = { state: 'parked', reason: 'REDOX_REJECTED', notes: refused } as const

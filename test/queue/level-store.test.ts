@@ -155,7 +155,7 @@ describe('embedded store on a disk', () => {
         await one.markTold(held!.id)
         assert.equal(await one.purge(one.clock.now() - HOUR, one.clock.now()), 0)
         await one.accept(message(Buffer.from('x'), ['fresh']))
-        await one.looked(held!.id, 'x', 'ann', one.clock.now())
+        await one.looked(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
         await one.close()
         // The same clock in the next run; and one that was set right meanwhile.
@@ -745,7 +745,7 @@ describe('embedded store on a disk', () => {
       async function* chunks(): AsyncGenerator<Buffer> {
         for (let index = 0; index < 100; index++) {
           yield randomBytes(100_000)
-          await small.looked('id', 'a reason', 'a person', 1)
+          await small.looked('id', { who: 'a person', reason: 'a reason', now: 1 })
         }
       }
       await fails(small.putFile('large', chunks()), 'REDOX_STORE_FULL')

@@ -166,7 +166,9 @@ for (const [fromKind, toKind] of PAIRS)
         const [message] = await all(store)
         assert.deepEqual([message!.state, message!.reason], ['parked', MOVING])
         for (const action of ['resend', 'discard', 'mark-delivered'] as const)
-          await assert.rejects(store.decide(id, action, 'x', 'ann', Date.now()), { code: 'REDOX_STORE_LOST' })
+          await assert.rejects(store.decide(id, action, { who: 'ann', reason: 'x', now: Date.now() }), {
+            code: 'REDOX_STORE_LOST',
+          })
       }
       const third = await Contents.open(await start(toKind), 'the key of a third store')
       await assert.rejects(move(from, third, MOVER), { code: 'REDOX_STORE_LOCKED' })

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { PostgresStore } from '../../src/queue/postgres/store'
+import { queuesIn } from '../../src/queue/postgres/queues'
 import type { NewMessage } from '../../src/queue/types'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import { fixture } from '../lib/fixtures'
@@ -276,7 +277,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     assert.equal((await other.mark(Buffer.from('other'))).toString(), 'other')
     await one.putFile('f', chunksOf('x'))
     await one.accept({ ...message('m', 'a'), tags: ['t'] })
-    await one.pause('b', true, 'works', 'ann', 1)
+    await one.pause('b', true, { who: 'ann', reason: 'works', now: 1 })
     assert.equal(await other.hasFile('f'), false)
     assert.deepEqual(await other.claim(hold('me')), [])
     assert.equal(await other.nextDue(1, []), undefined)
@@ -284,9 +285,9 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     assert.deepEqual(await other.lanes(), [])
     assert.deepEqual(await other.audit({ skip: 0, limit: 9 }), [])
     assert.equal((await other.counts()).waiting, 0)
-    await failureOf(other.decide('m', 'discard', '', 'ann', 1), 'REDOX_STORE_LOST')
+    await failureOf(other.decide('m', 'discard', { who: 'ann', reason: '', now: 1 }), 'REDOX_STORE_LOST')
     await other.accept(message('m', 'a'))
-    await other.decide('m', 'discard', '', 'ann', 1)
+    await other.decide('m', 'discard', { who: 'ann', reason: '', now: 1 })
     await other.purge(2, Date.now() + 1e9)
     assert.equal(await one.hasFile('f'), true)
     assert.equal((await one.counts()).waiting, 1)
@@ -410,7 +411,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
       )
       assert.equal(new Set(sent).size, 30)
       assert.equal(sent.length, 30)
-      await one.decide('m1', 'resend', 'again', 'ann', one.clock.now())
+      await one.decide('m1', 'resend', { who: 'ann', reason: 'again', now: one.clock.now() })
       assert.equal((await one.counts()).delivered, 29)
       assert.equal((await one.lanes()).length, 1)
       assert.equal(
@@ -462,7 +463,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
       ['second'],
     )
     await stores[2].touch()
-    const [state] = await PostgresStore.queues(url)
+    const [state] = await queuesIn(url)
     assert.deepEqual([state!.queue, state!.waiting, state!.parked], [queue, 1, 0])
     assert.ok(state!.idle! < 60_000)
   })

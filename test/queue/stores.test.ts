@@ -173,7 +173,7 @@ for (const kind of STORES) {
       await accept(message('a1'), message('a2'), message('b1', { lane: 'b' }))
       await settled('a1', PARKED)
       assert.deepEqual(await claimed(START + DAY), ['b1'])
-      await store.decide('a1', 'discard', 'not needed', 'ann', START)
+      await store.decide('a1', 'discard', { who: 'ann', reason: 'not needed', now: START })
       assert.deepEqual(await claimed(START), ['a2'])
     })
 
@@ -207,10 +207,10 @@ for (const kind of STORES) {
 
     it('gives nothing of the lanes that are excepted, or paused until they are resumed', async () => {
       await accept(message('a1'), free('b1', { lane: 'b' }), message('c1', { lane: 'c' }))
-      await store.pause('b', true, 'works', 'ann', START)
-      await store.pause('b', true, 'works', 'ann', START)
+      await store.pause('b', true, { who: 'ann', reason: 'works', now: START })
+      await store.pause('b', true, { who: 'ann', reason: 'works', now: START })
       assert.deepEqual(await claimed(START, { except: ['a'] }), ['c1'])
-      await store.pause('b', false, 'done', 'ann', START)
+      await store.pause('b', false, { who: 'ann', reason: 'done', now: START })
       assert.deepEqual(await claimed(START), ['a1', 'b1'])
     })
 
@@ -232,7 +232,7 @@ for (const kind of STORES) {
     it('does not give what is held too long in a lane that is paused or excepted', async () => {
       await accept(message('a1'), free('b1', { lane: 'b' }))
       await claimed(START, { holder: 'gone' })
-      await store.pause('a', true, 'works', 'ann', START)
+      await store.pause('a', true, { who: 'ann', reason: 'works', now: START })
       assert.deepEqual(await claimed(START + LEASE, { except: ['b'] }), [])
     })
 
@@ -250,7 +250,7 @@ for (const kind of STORES) {
       await accept(message('a1'), message('a2'), message('a3'))
       await settled('a1', DELIVERED)
       assert.deepEqual(await claimed(), ['a2'])
-      await store.decide('a1', 'resend', 'lost there', 'ann', START)
+      await store.decide('a1', 'resend', { who: 'ann', reason: 'lost there', now: START })
       assert.deepEqual(await claimed(), [])
       await store.settle('a2', 'me', DELIVERED, START)
       assert.deepEqual(await claimed(), ['a1'])
@@ -260,7 +260,7 @@ for (const kind of STORES) {
       await accept(message('a1'), message('a2'))
       await settled('a1', DELIVERED)
       await claimed(START, { holder: 'gone' })
-      await store.decide('a1', 'resend', 'lost there', 'ann', START)
+      await store.decide('a1', 'resend', { who: 'ann', reason: 'lost there', now: START })
       assert.deepEqual(await claimed(START + LEASE), ['a1'])
       await rejectsWith(store.begin('a2', 'gone'), 'REDOX_STORE_LOST')
       await store.settle('a1', 'me', DELIVERED, START + LEASE)
@@ -333,7 +333,7 @@ for (const kind of STORES) {
       assert.equal(await store.nextDue(START, []), START + 300)
       assert.equal(await store.nextDue(START, ['b']), START + 500)
       assert.equal(await store.nextDue(START, ['a', 'b']), undefined)
-      await store.pause('b', true, 'works', 'ann', START)
+      await store.pause('b', true, { who: 'ann', reason: 'works', now: START })
       assert.equal(await store.nextDue(START, []), START + 500)
       assert.equal(await store.nextDue(START + 600, []), START + 600)
     })
@@ -433,7 +433,7 @@ for (const kind of STORES) {
       assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE', state: 'parked' }), [])
       assert.deepEqual(await found({ code: 'REDOX_' }), [])
       // What is sent again has no reason any more.
-      await store.decide('m1', 'resend', 'again', 'ann', START)
+      await store.decide('m1', 'resend', { who: 'ann', reason: 'again', now: START })
       assert.equal((await get('m1'))?.reason, undefined)
       assert.deepEqual(await found({ code: 'REDOX_REJECTED' }), [])
     })
@@ -483,8 +483,11 @@ for (const kind of STORES) {
         await accept(message('m2'))
         for (const query of [{ id: odd }, { lane: odd }, { tag: odd }])
           assert.deepEqual(await store.find({ ...query, limit: 9 }), [])
-        await rejectsWith(store.decide(odd, 'discard', 'x', 'ann', START), 'REDOX_STORE_LOST')
-        await rejectsWith(store.pause(odd, true, 'x', 'ann', START), 'REDOX_BAD_INPUT')
+        await rejectsWith(
+          store.decide(odd, 'discard', { who: 'ann', reason: 'x', now: START }),
+          'REDOX_STORE_LOST',
+        )
+        await rejectsWith(store.pause(odd, true, { who: 'ann', reason: 'x', now: START }), 'REDOX_BAD_INPUT')
         assert.deepEqual(idsOf(await store.find({ limit: 9 })), ['m2'])
       })
 
@@ -499,7 +502,7 @@ for (const kind of STORES) {
       await claimed(START + 10)
       await store.settle('a1', 'me', PARKED, START + 10)
       await store.settle('c1', 'me', DELIVERED, START + 10)
-      await store.pause('empty', true, 'works', 'ann', START)
+      await store.pause('empty', true, { who: 'ann', reason: 'works', now: START })
       assert.deepEqual(await lane('a'), {
         ...{ lane: 'a', open: 2, parked: 1, owners: ['node'], oldest: START + 2, paused: false },
         blockedBy: { id: 'a1', reason: 'REDOX_REJECTED' },
@@ -511,9 +514,9 @@ for (const kind of STORES) {
       assert.deepEqual(await lane('empty'), {
         ...{ lane: 'empty', open: 0, parked: 0, owners: [], paused: true },
       })
-      await store.pause('empty', false, 'done', 'ann', START)
+      await store.pause('empty', false, { who: 'ann', reason: 'done', now: START })
       assert.equal(await lane('empty'), undefined)
-      await store.decide('a1', 'mark-delivered', 'phoned', 'ann', START)
+      await store.decide('a1', 'mark-delivered', { who: 'ann', reason: 'phoned', now: START })
       assert.equal((await lane('a'))?.blockedBy, undefined)
     })
 
@@ -532,7 +535,7 @@ for (const kind of STORES) {
       await claimed(START, { limit: 4 })
       await store.settle('m1', 'me', PARKED, START)
       await store.settle('m2', 'me', DELIVERED, START)
-      await store.decide('m5', 'discard', 'wrong', 'ann', START)
+      await store.decide('m5', 'discard', { who: 'ann', reason: 'wrong', now: START })
       assert.deepEqual(await store.counts(), {
         waiting: 1,
         sending: 2,
@@ -550,10 +553,10 @@ for (const kind of STORES) {
         await claimed()
         if (state === 'discarded') {
           await store.settle('a1', 'me', PARKED, START)
-          await store.decide('a1', 'discard', 'wrong', 'ann', START)
+          await store.decide('a1', 'discard', { who: 'ann', reason: 'wrong', now: START })
         } else await store.settle('a1', 'me', state === 'parked' ? PARKED : DELIVERED, START)
         await store.markTold('a1')
-        await store.decide('a1', 'resend', 'again', 'ann', START + 100)
+        await store.decide('a1', 'resend', { who: 'ann', reason: 'again', now: START + 100 })
         const again = (await get('a1'))!
         assert.deepEqual(
           [again.state, again.attempts, again.begun, again.told, again.endedAt, again.deadline],
@@ -563,7 +566,7 @@ for (const kind of STORES) {
         assert.ok(again.notes)
         assert.deepEqual(await claimed(START + 100), ['a1'])
         await store.settle('a1', 'me', PARKED, START + 200)
-        await store.decide('a1', 'resend', 'once more', 'ann', START + 300)
+        await store.decide('a1', 'resend', { who: 'ann', reason: 'once more', now: START + 300 })
         assert.equal((await get('a1'))?.deadline, START + 300 + DAY)
       })
 
@@ -574,7 +577,7 @@ for (const kind of STORES) {
       await settled('a1', PARKED)
       assert.deepEqual(await told('me'), ['a1'])
       await store.markTold('a1')
-      await store.decide('a1', 'resend', 'again', 'ann', START)
+      await store.decide('a1', 'resend', { who: 'ann', reason: 'again', now: START })
       assert.deepEqual(await told('me'), [])
       await settled('a1', DELIVERED)
       assert.deepEqual(await told('other'), ['a1'])
@@ -589,7 +592,7 @@ for (const kind of STORES) {
         await settled('b1', PARKED)
         await store.settle('a1', 'me', later(START), START)
         for (const id of ['a1', 'b1']) {
-          await store.decide(id, action, 'because', 'ann', START + 7)
+          await store.decide(id, action, { who: 'ann', reason: 'because', now: START + 7 })
           const { state: now, endedAt, reason } = (await get(id))!
           assert.deepEqual([now, endedAt, reason], [state, START + 7, action])
         }
@@ -600,7 +603,7 @@ for (const kind of STORES) {
 
     it('extend: what waits is tried for longer, and never for less; all else stays', async () => {
       const extend = (id: string, deadline: number) =>
-        store.decide(id, 'extend', 'long outage', 'ann', START + 7, { deadline })
+        store.decide(id, 'extend', { who: 'ann', reason: 'long outage', now: START + 7 }, { deadline })
       await accept(message('a1'), message('a2'))
       await settled('a1', later(START + 500))
       const before = (await get('a1'))!
@@ -616,7 +619,7 @@ for (const kind of STORES) {
       await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
       await store.settle('a1', 'me', PARKED, START)
       await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
-      await store.decide('a1', 'resend', 'again', 'ann', START)
+      await store.decide('a1', 'resend', { who: 'ann', reason: 'again', now: START })
       assert.equal((await get('a1'))?.deadline, START + DAY)
       assert.deepEqual(
         (await store.audit({ skip: 0, limit: 9 })).map(({ action, subject, reason }) => [
@@ -635,10 +638,15 @@ for (const kind of STORES) {
       await accept(message('a1'))
       await settled('a1', PARKED)
       const seen = (await get('a1'))!
-      await store.decide('a1', 'resend', 'again', 'bob', START)
+      await store.decide('a1', 'resend', { who: 'bob', reason: 'again', now: START })
       await settled('a1', { ...PARKED, reason: 'REDOX_OUTCOME_UNKNOWN' }, START)
       const decide = (about: StoredMessage) =>
-        store.decide('a1', 'resend', 'again', 'ann', START, { seen: about, notes: Buffer.from('new') })
+        store.decide(
+          'a1',
+          'resend',
+          { who: 'ann', reason: 'again', now: START },
+          { seen: about, notes: Buffer.from('new') },
+        )
       await rejectsWith(decide(seen), 'REDOX_STORE_LOST')
       const now = (await get('a1'))!
       await rejectsWith(decide({ ...now, endedAt: START + 1 }), 'REDOX_STORE_LOST')
@@ -653,7 +661,9 @@ for (const kind of STORES) {
     it('refuses a decision about a message in another state, and writes nothing', async () => {
       const lost = (id: string, ...actions: Action[]) =>
         Promise.all(
-          actions.map((one) => rejectsWith(store.decide(id, one, '', 'ann', START), 'REDOX_STORE_LOST')),
+          actions.map((one) =>
+            rejectsWith(store.decide(id, one, { who: 'ann', reason: '', now: START }), 'REDOX_STORE_LOST'),
+          ),
         )
       await lost('unknown', 'resend', 'mark-delivered', 'discard', 'extend')
       await accept(message('a1'))
@@ -663,18 +673,18 @@ for (const kind of STORES) {
       await store.settle('a1', 'me', DELIVERED, START)
       await lost('a1', 'mark-delivered', 'discard')
       await accept(message('a2'))
-      await store.decide('a2', 'discard', 'wrong', 'ann', START)
+      await store.decide('a2', 'discard', { who: 'ann', reason: 'wrong', now: START })
       await lost('a2', 'mark-delivered', 'discard')
       assert.equal((await store.audit({ skip: 0, limit: 10 })).length, 1)
     })
 
     it('writes down who did what, and only ever adds to it', async () => {
       await accept(message('a1'))
-      await store.looked('a1', 'asked by phone', 'bob', START + 1)
-      await store.pause('a', true, 'works', 'ann', START + 2)
-      await store.pause('a', false, 'done', 'ann', START + 3)
-      await store.decide('a1', 'discard', 'wrong patient', 'eve', START + 4)
-      await store.decide('a1', 'resend', 'after all', 'eve', START + 5)
+      await store.looked('a1', { who: 'bob', reason: 'asked by phone', now: START + 1 })
+      await store.pause('a', true, { who: 'ann', reason: 'works', now: START + 2 })
+      await store.pause('a', false, { who: 'ann', reason: 'done', now: START + 3 })
+      await store.decide('a1', 'discard', { who: 'eve', reason: 'wrong patient', now: START + 4 })
+      await store.decide('a1', 'resend', { who: 'eve', reason: 'after all', now: START + 5 })
       await settled('a1', DELIVERED, START + 5)
       await store.purge(START + DAY, START + DAY)
       const lines = await store.audit({ skip: 0, limit: 10 })
@@ -691,7 +701,7 @@ for (const kind of STORES) {
       assert.deepEqual(await store.audit({ skip: 1, limit: 2 }), lines.slice(1, 3))
       assert.deepEqual(await store.audit({ skip: 5, limit: 2 }), [])
       await reopen()
-      await store.looked('a1', 'once more', 'bob', START)
+      await store.looked('a1', { who: 'bob', reason: 'once more', now: START })
       assert.deepEqual((await store.audit({ skip: 0, limit: 10 })).slice(0, 5), lines)
     })
 
@@ -772,8 +782,8 @@ for (const kind of STORES) {
     it('forgets what was delivered or discarded before, and nothing else', async () => {
       const states = ['waiting', 'sending', 'parked', 'delivered', 'discarded', 'recent']
       await accept(...states.map((id) => message(id, { lane: id, files: [], tags: ['t'] })))
-      await store.pause('waiting', true, 'works', 'ann', START)
-      await store.decide('discarded', 'discard', 'wrong', 'ann', START)
+      await store.pause('waiting', true, { who: 'ann', reason: 'works', now: START })
+      await store.decide('discarded', 'discard', { who: 'ann', reason: 'wrong', now: START })
       await claimed()
       await store.settle('parked', 'me', PARKED, START)
       await store.settle('delivered', 'me', DELIVERED, START)
@@ -795,7 +805,7 @@ for (const kind of STORES) {
 
     it('keeps what its node was not told of for 72 hours more', async () => {
       await accept(message('told'), message('untold', { lane: 'b' }), message('discarded', { lane: 'c' }))
-      await store.decide('discarded', 'discard', 'wrong', 'ann', START)
+      await store.decide('discarded', 'discard', { who: 'ann', reason: 'wrong', now: START })
       await claimed()
       for (const id of ['told', 'untold']) await store.settle(id, 'me', DELIVERED, START)
       await store.markTold('told')
@@ -815,7 +825,7 @@ for (const kind of STORES) {
     it('forgets many at once', async () => {
       const ids = Array.from({ length: 250 }, (_, index) => `f${index}`)
       await Promise.all(ids.map((id) => store.accept(free(id))))
-      for (const id of ids) await store.decide(id, 'discard', 'wrong', 'ann', START)
+      for (const id of ids) await store.decide(id, 'discard', { who: 'ann', reason: 'wrong', now: START })
       assert.equal(await store.purge(START + 1, START), 250)
       assert.deepEqual(await store.find({ limit: 10 }), [])
     })
@@ -907,7 +917,7 @@ for (const kind of STORES) {
       await store.begin('a1', 'gone')
       await store.note('a1', 'gone', Buffer.from('uploaded'))
       await store.settle('b1', 'gone', PARKED, START)
-      await store.pause('c', true, 'works', 'ann', START)
+      await store.pause('c', true, { who: 'ann', reason: 'works', now: START })
       const [found, lanes, counts] = [
         await store.find({ limit: 9 }),
         await store.lanes(),

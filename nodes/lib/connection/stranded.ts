@@ -196,7 +196,7 @@ export async function discardStranded({ place }: ListedStore, { who, reason }: M
         for await (const { id, reason: why } of messagesOf(store, { state })) {
           // The other store has it, too: the move is to be finished.
           if (why === MOVING) continue
-          await store.decide(id, 'discard', reason, who, store.clock.now())
+          await store.decide(id, 'discard', { who, reason, now: store.clock.now() })
           count++
         }
     } finally {

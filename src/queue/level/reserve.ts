@@ -18,6 +18,8 @@ const PLENTY = 1_073_741_824
 const PLENTY_FOR_MS = 500
 
 export class Reserve {
+  /** bytes that there was no room for when something was accepted last; 0: there was */
+  refused = 0
   #plentyUntil = 0
   #restoring: Promise<boolean> | undefined
 
@@ -52,6 +54,16 @@ export class Reserve {
     const free = await this.#free()
     this.#plentyUntil = free >= PLENTY ? performance.now() + PLENTY_FOR_MS : 0
     return free >= needed
+  }
+
+  /**
+   * @param written of the same, already
+   * @throws RedoxError REDOX_STORE_FULL
+   */
+  async assertRoomFor(bytes: number, written = 0): Promise<void> {
+    if (await this.hasRoomFor(bytes)) return
+    this.refused = written + bytes
+    throw full()
   }
 
   /** LevelDB writes its log to a table when it is opened. @throws RedoxError REDOX_STORE_FULL */

@@ -1,3 +1,5 @@
+import { LOCK_MS } from './failures'
+
 /** The version of what is below. Whoever finds a higher one in the database keeps its hands off. */
 export const VERSION = 3
 
@@ -55,9 +57,6 @@ const CANDIDATES = `
 
 /** How often a claim writes down how late it is. */
 const SEEN_EVERY_MS = 1000
-
-/** Nothing waits longer for a lock: what was given up here must not be done later. */
-export const LOCK_MS = 30_000
 
 // A function would keep plans that were made while its tables were empty, and read all of them when they have grown.
 const BY_INDEX = `SET lock_timeout TO ${LOCK_MS} SET plan_cache_mode TO force_custom_plan SET enable_seqscan TO off`

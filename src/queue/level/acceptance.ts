@@ -1,0 +1,85 @@
+import { assertStorable, textsOf } from '../store-errors'
+import type { StoredMessage } from '../types'
+import type { LevelBlobs } from './blobs'
+import type { LevelDatabase } from './database'
+import { lost } from './errors'
+import { digits } from './identity'
+import { bytes, json, KEY, put } from './layout'
+import type { Retention } from './retention'
+import { placesOf, type Row } from './rows'
+
+/** Stores messages that are accepted, or come from another store. */
+export class Acceptance {
+  /** Messages whose write is not yet on the disk, or has failed. Never claimed. */
+  readonly #unsure = new Map<string, 'writing' | 'failed'>()
+
+  constructor(
+    private readonly database: LevelDatabase,
+    private readonly blobs: LevelBlobs,
+    private readonly retention: Retention,
+  ) {}
+
+  isSure(id: string): boolean {
+    return !this.#unsure.has(id)
+  }
+
+  /** Of messages with the same id the first is kept. Durable once it resolves. */
+  async take(message: StoredMessage): Promise<void> {
+    assertStorable(...textsOf(message))
+    const { id } = message
+    // Its repair looks after it as well. The task may come later than the answer.
+    const inPlace = this.database.isBroken ? Promise.resolve() : this.database.assertInPlace()
+    inPlace.catch(() => undefined)
+    let isNew = false
+    try {
+      await this.database.reliably(async () => {
+        await inPlace
+        const isKnown = (await this.database.reader.row(id)) !== undefined
+        isNew = !isKnown || this.#unsure.has(id)
+        if (isNew) this.#unsure.set(id, 'writing')
+        if (!isKnown) await this.#add(message)
+      })
+      this.database.reserve.refused = 0
+      this.#unsure.delete(id)
+    } catch (error) {
+      // The caller is told that it was not accepted, and may bring it again.
+      if (isNew) this.#unsure.set(id, 'failed')
+      await this.database
+        .alone(async () => {
+          await this.forgetFailed()
+          for (const name of message.files) await this.retention.removeUnused(name)
+        })
+        .catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Forgets messages whose write failed. On a full disk it may take until there is room. Part of a task. */
+  async forgetFailed(): Promise<void> {
+    const ids = [...this.#unsure].flatMap(([id, state]) => (state === 'failed' ? [id] : []))
+    await this.retention.forget(ids)
+    for (const id of ids) this.#unsure.delete(id)
+  }
+
+  async #add({ content, notes, ...known }: StoredMessage): Promise<void> {
+    const { counters, reserve } = this.database
+    await reserve.assertRoomFor(content.length)
+    for (const name of known.files) if (!(await this.blobs.hasFile(name))) throw lost(`the file ${name}`)
+    const sequence = digits(counters.sequence + 1)
+    const row: Row = { ...known, sequence, span: known.deadline - known.acceptedAt }
+    const changes = [
+      put(KEY.row(row.id), json(row)),
+      put(KEY.content(row.id), content),
+      ...(notes ? [put(KEY.notes(row.id), notes)] : []),
+      put(KEY.last, bytes(sequence)),
+      ...placesOf(row).map((key) => put(key, bytes(row.id))),
+      ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
+      ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
+    ]
+    const count = (): void => {
+      counters.sequence++
+      counters.add(row, 1)
+    }
+    await this.database.write(changes, { count, isAllowed: () => reserve.assertRoomFor(content.length) })
+  }
+}

@@ -1,0 +1,128 @@
+import { onTheWall, type StoreClock } from '../clock'
+import { assertStorable } from '../store-errors'
+import {
+  DECIDABLE,
+  MOVING,
+  type Action,
+  type AdminStore,
+  type AuditContext,
+  type AuditLine,
+  type Criteria,
+  type DecisionTerms,
+  type LaneState,
+  type MessageState,
+  type Query,
+  type Standing,
+  type StoredMessage,
+} from '../types'
+import type { Acceptance } from './acceptance'
+import type { LevelBlobs } from './blobs'
+import type { LevelDatabase } from './database'
+import { fileMissing, lost } from './errors'
+import { bytes, del, json, KEY, put, under, type Change } from './layout'
+import type { Retention } from './retention'
+import { afterAction, released, standsAs } from './rows'
+import { Search } from './search'
+
+/** What people look at and decide in the embedded store, and its record of that. */
+export class LevelAdmin implements AdminStore {
+  readonly #search: Search
+
+  constructor(
+    private readonly database: LevelDatabase,
+    private readonly clock: StoreClock,
+    private readonly parts: { acceptance: Acceptance; blobs: LevelBlobs; retention: Retention },
+  ) {
+    this.#search = new Search(database)
+  }
+
+  // ---- Looking ----------------------------------------------------------------------------------------
+
+  find(query: Query): Promise<StoredMessage[]> {
+    return this.#search.find(query)
+  }
+
+  ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
+    return this.#search.ids(criteria, states)
+  }
+
+  lanes(): Promise<LaneState[]> {
+    return this.#search.lanes()
+  }
+
+  async counts(): Promise<Record<MessageState, number>> {
+    return { ...this.database.counters.states }
+  }
+
+  // ---- Deciding ---------------------------------------------------------------------------------------
+
+  decide(
+    id: string,
+    action: Action,
+    context: AuditContext,
+    { notes, deadline, seen }: DecisionTerms = {},
+  ): Promise<void> {
+    return this.database.reliably(async () => {
+      const row = await this.database.reader.row(id)
+      const isPossible = row && DECIDABLE[action].includes(row.state) && row.reason !== MOVING
+      const isFutile = action === 'extend' && (deadline ?? 0) <= (row?.deadline ?? 0)
+      if (!isPossible || isFutile || (seen && !standsAs(row, seen))) throw lost(`the message ${id}`)
+      if (action === 'resend')
+        for (const name of row.files) if (!(await this.parts.blobs.hasFile(name))) throw fileMissing()
+      const line = this.#line(action, id, context)
+      const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
+      await this.database.move([[row, afterAction(row, action, context.now, deadline)]], also)
+    })
+  }
+
+  async pause(lane: string, isPaused: boolean, context: AuditContext): Promise<void> {
+    assertStorable(lane)
+    const key = KEY.paused(lane)
+    const action = isPaused ? 'pause' : 'resume'
+    await this.database.reliably(() =>
+      this.database.write([isPaused ? put(key, bytes(lane)) : del(key), this.#line(action, lane, context)]),
+    )
+  }
+
+  looked(id: string, context: AuditContext): Promise<void> {
+    return this.database.reliably(() => this.database.write([this.#line('look', id, context)]))
+  }
+
+  begun(setAside: string, context: AuditContext): Promise<void> {
+    return this.database.reliably(() => this.database.write([this.#line('begin-new', setAside, context)]))
+  }
+
+  async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
+    const range = { gt: KEY.audit(skip), lt: under('audit').lt, limit }
+    const lines = await this.database.reader.allValues(range)
+    return lines.map((line) => JSON.parse(line.toString()) as AuditLine)
+  }
+
+  // ---- Moving to another store ------------------------------------------------------------------------
+
+  adopt(message: StoredMessage): Promise<void> {
+    return this.parts.acceptance.take(message)
+  }
+
+  restate(id: string, { notes, ...standing }: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
+    return this.database.reliably(async () => {
+      const row = await this.database.reader.row(id)
+      if (!row || (row.heldUntil ?? 0) > this.clock.now()) throw lost(`the message ${id}`)
+      const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
+      const also = [put(KEY.notes(id), notes), ...(line ? [this.#write(line)] : [])]
+      await this.database.move([[row, { ...kept, ...standing }]], also)
+    })
+  }
+
+  remove(id: string): Promise<void> {
+    return this.database.alone(() => this.parts.retention.forget([id]))
+  }
+
+  #line(action: AuditLine['action'], subject: string, { who, reason, now }: AuditContext): Change {
+    return this.#write({ at: onTheWall(this.clock, now), who, action, subject, reason })
+  }
+
+  #write(line: AuditLine): Change {
+    return put(KEY.audit(++this.database.counters.auditLines), json(line))
+  }
+}

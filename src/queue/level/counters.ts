@@ -1,0 +1,81 @@
+import { STATES, type MessageState } from '../types'
+import { missing } from './errors'
+import { KEY, lastPartOf, under } from './layout'
+import type { Reader } from './reader'
+import { isForgettable, type Row } from './rows'
+
+/** Messages of a destination that are not done. */
+export interface DestinationCount {
+  /** waiting or being sent */
+  open: number
+  parked: number
+  /** how many of these, by the node that accepted them */
+  owners: Map<string, number>
+}
+const NOTHING: Readonly<DestinationCount> = { open: 0, parked: 0, owners: new Map() }
+
+/** What of a store is counted in memory: read from LevelDB when it is opened or repaired, and changed by each write. */
+export class Counters {
+  readonly states = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
+  /** destinations that something is open or parked in */
+  readonly #destinations = new Map<string, DestinationCount>()
+  /** of the last message that was accepted */
+  sequence = 0
+  forgotten = 0
+  auditLines = 0
+
+  get destinations(): string[] {
+    return [...this.#destinations.keys()]
+  }
+
+  get openDestinations(): string[] {
+    return [...this.#destinations].flatMap(([name, { open }]) => (open > 0 ? [name] : []))
+  }
+
+  of(destination: string): Readonly<DestinationCount> {
+    return this.#destinations.get(destination) ?? NOTHING
+  }
+
+  add(row: Row, more: 1 | -1): void {
+    this.states[row.state] += more
+    this.#addToDestination(row, more)
+  }
+
+  #addToDestination({ lane, owner, state }: Row, more: 1 | -1): void {
+    if (isForgettable(state)) return
+    const known = this.#destinations.get(lane) ?? { open: 0, parked: 0, owners: new Map<string, number>() }
+    if (state === 'parked') known.parked += more
+    else known.open += more
+    const ofOwner = (known.owners.get(owner) ?? 0) + more
+    if (ofOwner > 0) known.owners.set(owner, ofOwner)
+    else known.owners.delete(owner)
+    if (known.owners.size > 0) this.#destinations.set(lane, known)
+    else this.#destinations.delete(lane)
+  }
+
+  /**
+   * Counts anew what is in LevelDB.
+   * @throws RedoxError REDOX_STORE_UNREADABLE when messages are missing: LevelDB leaves out what it cannot read of its
+   *   log, without a word
+   */
+  async recount(reader: Reader): Promise<void> {
+    let found = 0
+    let last = 0
+    for (const state of STATES) {
+      this.states[state] = 0
+      for await (const key of reader.keys(`state!${state}`)) {
+        this.states[state]++
+        found++
+        last = Math.max(last, Number(lastPartOf(key)))
+      }
+    }
+    this.#destinations.clear()
+    for (const index of ['open', 'parked'])
+      for await (const row of reader.each(under(index))) this.#addToDestination(row, 1)
+    this.sequence = Math.max(last, await reader.number(KEY.last))
+    this.forgotten = await reader.number(KEY.forgotten)
+    if (found !== this.sequence - this.forgotten) throw missing(this.sequence - this.forgotten - found)
+    const lastLine = await reader.lastKey('audit')
+    this.auditLines = lastLine === undefined ? 0 : Number(lastPartOf(lastLine))
+  }
+}

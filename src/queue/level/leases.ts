@@ -1,0 +1,143 @@
+import type { StoreClock } from '../clock'
+import type { Lease, Settlement, StoredMessage } from '../types'
+import type { Acceptance } from './acceptance'
+import type { LevelDatabase } from './database'
+import { lost } from './errors'
+import { digits } from './identity'
+import { escaped, json, KEY, put } from './layout'
+import { inOrder, released, type Row } from './rows'
+
+/** Leases of messages, from the claim until the attempt has ended. */
+export class Leases {
+  #claims = 0
+
+  constructor(
+    private readonly database: LevelDatabase,
+    private readonly acceptance: Acceptance,
+    private readonly clock: StoreClock,
+  ) {}
+
+  /** Ends all leases: no other process has the store open, so that what had them has ended. */
+  async endAll(): Promise<void> {
+    for (const row of await this.database.reader.rows('state!sending'))
+      await this.database.move([[row, { ...row, heldUntil: 0 }]])
+  }
+
+  claim({ holder, leaseMs, limit, except }: Lease & { except: string[] }): Promise<StoredMessage[]> {
+    return this.database.alone(async () => {
+      await this.acceptance.forgetFailed()
+      const now = this.clock.now()
+      await this.#releaseLate(now)
+      const rows = await this.#claimable(now, limit, except)
+      const held = rows.map((row): Row => ({ ...row, state: 'sending', holder, heldUntil: now + leaseMs }))
+      // If this is forgotten in a power failure, they wait as before: what counts is written before a request begins.
+      await this.database.move(rows.map((row, at) => [row, held[at]!]))
+      return Promise.all(held.map((row) => this.database.reader.whole(row)))
+    })
+  }
+
+  renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
+    return this.database.alone(async () => {
+      const heldUntil = this.clock.now() + leaseMs
+      const rows = await Promise.all(ids.map((id) => this.database.reader.row(id)))
+      const held = rows.filter((row) => row?.state === 'sending' && row.holder === holder) as Row[]
+      await this.database.write(held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil }))))
+    })
+  }
+
+  begin(id: string, holder: string): Promise<void> {
+    return this.database.durably(async () => {
+      const row = await this.#held(id, holder)
+      await this.database.write([put(KEY.row(id), json({ ...row, begun: true }))])
+    })
+  }
+
+  note(id: string, holder: string, notes: Buffer): Promise<void> {
+    return this.database.durably(async () => {
+      await this.#held(id, holder)
+      await this.database.write([put(KEY.notes(id), notes)])
+    })
+  }
+
+  /** @param onSettled is called before it is on the disk */
+  settle(
+    { id, holder, now, onSettled }: { id: string; holder: string; now: number; onSettled: () => void },
+    { notes, ...change }: Settlement,
+  ): Promise<void> {
+    return this.database.durably(async () => {
+      const row = await this.#held(id, holder)
+      const { reason: _reason, ...kept } = released(row)
+      const ended = change.state === 'waiting' ? {} : { endedAt: now, told: false }
+      const next = { ...kept, ...change, ...ended, begun: false, attempts: row.attempts + 1 }
+      await this.database.move([[row, next]], notes ? [put(KEY.notes(id), notes)] : [])
+      onSettled()
+    })
+  }
+
+  async nextDue(now: number, except: string[]): Promise<number | undefined> {
+    const times: number[] = []
+    const busy = await this.#busyDestinations()
+    for (const destination of await this.#openDestinations(except)) {
+      const next = busy.has(destination) ? undefined : await this.#nextOrdered(destination)
+      const [free] = await this.database.reader.rows(`due!${escaped(destination)}`, 1)
+      times.push(...[next, free].flatMap((row) => row?.dueAt ?? []))
+    }
+    return times.length === 0 ? undefined : Math.max(now, Math.min(...times))
+  }
+
+  async #releaseLate(now: number): Promise<void> {
+    const held = await this.database.reader.rows('state!sending')
+    const late = held.filter(({ heldUntil = 0 }) => heldUntil <= now)
+    await this.database.move(late.map((row) => [row, { ...released(row), state: 'waiting' }]))
+  }
+
+  /** A few of each destination in turn, so that none uses up the limit. */
+  async #claimable(now: number, limit: number, except: string[]): Promise<Row[]> {
+    const destinations = await this.#openDestinations(except)
+    const busy = await this.#busyDestinations()
+    const due = await Promise.all(destinations.map((one) => this.#dueIn(one, { busy, now, limit })))
+    const inTurn = Array.from({ length: limit }, (_, at) => due.flatMap((rows) => rows[at] ?? [])).flat()
+    return inOrder(inTurn.slice(0, limit))
+  }
+
+  async #dueIn(
+    destination: string,
+    { busy, now, limit }: { busy: Set<string>; now: number; limit: number },
+  ): Promise<Row[]> {
+    const next = busy.has(destination) ? undefined : await this.#nextOrdered(destination)
+    const range = { gt: `due!${escaped(destination)}!`, lt: `due!${escaped(destination)}!${digits(now)}"` }
+    const found = await this.database.reader.rowsIn(range, limit)
+    const free = found.filter(({ id }) => this.acceptance.isSure(id))
+    return [...(next && next.dueAt <= now ? [next] : []), ...free]
+  }
+
+  /** Destinations that an ordered message is being sent to. */
+  async #busyDestinations(): Promise<Set<string>> {
+    const held = await this.database.reader.rows('state!sending')
+    return new Set(held.flatMap(({ ordered, lane }) => (ordered ? [lane] : [])))
+  }
+
+  /** The ordered message that is to be sent next: nothing before it is open or parked. */
+  async #nextOrdered(destination: string): Promise<Row | undefined> {
+    const [first] = await this.database.reader.rows(`line!${escaped(destination)}`, 1)
+    const isNext = first?.ordered && first.state === 'waiting' && this.acceptance.isSure(first.id)
+    return isNext ? first : undefined
+  }
+
+  /** Each time another one comes first, so that none waits for ever behind others. */
+  async #openDestinations(except: string[]): Promise<string[]> {
+    const paused = await this.database.reader.pausedDestinations()
+    const open = this.database.counters.openDestinations.filter(
+      (one) => !except.includes(one) && !paused.has(one),
+    )
+    const first = open.length === 0 ? 0 : this.#claims++ % open.length
+    return [...open.slice(first), ...open.slice(0, first)]
+  }
+
+  /** @throws RedoxError REDOX_STORE_LOST */
+  async #held(id: string, holder: string): Promise<Row> {
+    const row = await this.database.reader.row(id)
+    if (row?.state !== 'sending' || row.holder !== holder) throw lost(`the message ${id}`)
+    return row
+  }
+}

@@ -1,0 +1,70 @@
+/** Opens the LevelDB in the folder of a store, once it is known that the right one lies there, and whole. */
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import type { ClassicLevel } from 'classic-level'
+import { RedoxError } from '../../errors'
+import type { ClockReading } from '../clock'
+import { asFailure, failed, gone, openingFailed, otherStore } from './errors'
+import { hasDatabase, hasTraces, readIdentity, syncFolder } from './identity'
+import { KEY, type Database } from './layout'
+import { assertLogsIntact } from './log'
+import { Reserve } from './reserve'
+
+export interface Opened {
+  folder: string
+  db: Database
+  reserve: Reserve
+  /** random; of this store alone */
+  identity: string
+  /** it has no identity file yet */
+  isNew: boolean
+  /** what its clock told last; undefined: it had none */
+  lastReading?: ClockReading
+}
+
+/**
+ * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
+ * @throws RedoxError REDOX_STORE_…
+ */
+export async function openFolder(folder: string, known?: string): Promise<Opened> {
+  const found = await readIdentity(folder)
+  const isFirst = known === undefined && found === undefined && !(await hasTraces(folder))
+  if (known !== undefined && found === undefined) throw gone()
+  if (known !== undefined && found?.identity !== known) throw otherStore()
+  if (isFirst) await makeFolders(folder)
+  else if (!(await hasDatabase(folder))) throw gone()
+  else await assertLogsIntact(path.join(folder, 'messages'), KEY.flushed)
+  const reserve = await Reserve.of(folder)
+  const options = { valueEncoding: 'buffer', writeBufferSize: reserve.writeBufferSize }
+  const db: Database = new (await engine())(path.join(folder, 'messages'), options)
+  const open = (): Promise<void> => db.open({ createIfMissing: isFirst }).catch(openingFailed)
+  await open().catch(async (error: unknown) => {
+    if (asFailure(error).code !== 'REDOX_STORE_FULL') throw error
+    await reserve.giveUp()
+    await open()
+  })
+  const identity = found?.identity ?? (await db.get(KEY.identity).catch(failed))?.toString() ?? randomUUID()
+  const reading = await db.get(KEY.clock).catch(failed)
+  const lastReading = reading && (JSON.parse(reading.toString()) as ClockReading)
+  return { folder, db, reserve, identity, isNew: found === undefined, ...(lastReading && { lastReading }) }
+}
+
+/** Loaded when it is needed: direct delivery needs no engine, and may be on a machine that it does not run on. */
+async function engine(): Promise<typeof ClassicLevel> {
+  try {
+    return (await import('classic-level')).ClassicLevel
+  } catch {
+    throw new RedoxError(
+      'REDOX_STORE_UNAVAILABLE',
+      'Package classic-level is missing, or does not run on this machine. Durable delivery needs it. Install the nodes ' +
+        'again with optional dependencies, or choose PostgreSQL as the store in the connection.',
+    )
+  }
+}
+
+/** Each is there after a power failure. */
+async function makeFolders(folder: string): Promise<void> {
+  await mkdir(path.join(folder, 'files'), { recursive: true, mode: 0o700 }).catch(failed)
+  for (const made of [folder, path.dirname(folder)]) await syncFolder(made).catch(failed)
+}

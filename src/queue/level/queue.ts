@@ -1,0 +1,86 @@
+import { Pace, type PaceKeeper, type RequestLog } from '../../transport/retry'
+import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage } from '../types'
+import type { Acceptance } from './acceptance'
+import type { Announcements } from './announcements'
+import type { LevelDatabase } from './database'
+import type { Leases } from './leases'
+import type { Retention } from './retention'
+
+/** The queue of the embedded store. */
+export class LevelQueue implements QueueStore {
+  readonly #requests: RequestLog = { pausedUntil: 0, made: [] }
+
+  constructor(
+    private readonly database: LevelDatabase,
+    private readonly parts: {
+      acceptance: Acceptance
+      leases: Leases
+      announcements: Announcements
+      retention: Retention
+    },
+  ) {}
+
+  /** On a full disk it forgets what is done before its time. */
+  async check(): Promise<void> {
+    const { reserve } = this.database
+    await this.database.alone(() => this.database.assertInPlace())
+    if (!(await reserve.hasRoomFor(reserve.refused))) await this.parts.retention.makeRoom()
+    await reserve.assertRoomFor(reserve.refused)
+    reserve.refused = 0
+  }
+
+  accept(message: NewMessage): Promise<void> {
+    const waiting = { state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false } as const
+    return this.parts.acceptance.take({ ...message, ...waiting })
+  }
+
+  claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]> {
+    return this.parts.leases.claim(lease)
+  }
+
+  /** It is open, which no other process can have it meanwhile. */
+  touch(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
+    return this.parts.leases.renew(holder, ids, leaseMs)
+  }
+
+  begin(id: string, holder: string): Promise<void> {
+    return this.parts.leases.begin(id, holder)
+  }
+
+  note(id: string, holder: string, notes: Buffer): Promise<void> {
+    return this.parts.leases.note(id, holder, notes)
+  }
+
+  settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
+    const onSettled = (): void => this.parts.announcements.endLease(id)
+    return this.parts.leases.settle({ id, holder, now, onSettled }, settlement)
+  }
+
+  nextDue(now: number, except: string[]): Promise<number | undefined> {
+    return this.parts.leases.nextDue(now, except)
+  }
+
+  untold(lease: Lease & { owners: string[] }): Promise<StoredMessage[]> {
+    return this.parts.announcements.take(lease)
+  }
+
+  markTold(id: string): Promise<void> {
+    return this.parts.announcements.markAnnounced(id)
+  }
+
+  leaveUntold(id: string): Promise<void> {
+    return this.parts.announcements.release(id)
+  }
+
+  purge(before: number, now: number): Promise<number> {
+    return this.parts.retention.purge(before, now)
+  }
+
+  pace(perFiveMinutes: number): PaceKeeper {
+    return new Pace(perFiveMinutes, this.#requests)
+  }
+}

@@ -1,0 +1,79 @@
+import type { StoredMessage } from '../types'
+import { failed } from './errors'
+import { KEY, under, type Database, type Range } from './layout'
+import { rowOf, type Row } from './rows'
+
+/** Reads the LevelDB of a store. Rejects with a RedoxError REDOX_STORE_…. */
+export class Reader {
+  constructor(private readonly db: Database) {}
+
+  get(key: string): Promise<Buffer | undefined> {
+    return this.db.get(key).catch(failed)
+  }
+
+  /** 0: there is none yet. */
+  async number(key: string): Promise<number> {
+    return Number((await this.get(key))?.toString() ?? 0)
+  }
+
+  keys(prefix: string): AsyncIterable<string> {
+    return this.db.keys(under(prefix))
+  }
+
+  async firstKey(prefix: string): Promise<string | undefined> {
+    const [first] = await this.db
+      .keys({ ...under(prefix), limit: 1 })
+      .all()
+      .catch(failed)
+    return first
+  }
+
+  async lastKey(prefix: string): Promise<string | undefined> {
+    const [last] = await this.db
+      .keys({ ...under(prefix), reverse: true, limit: 1 })
+      .all()
+      .catch(failed)
+    return last
+  }
+
+  values(range: Range & { reverse?: boolean }): AsyncIterable<Buffer> {
+    return this.db.values(range)
+  }
+
+  allValues(range: Range & { limit?: number }): Promise<Buffer[]> {
+    return this.db.values(range).all().catch(failed)
+  }
+
+  async row(id: string): Promise<Row | undefined> {
+    const found = await this.get(KEY.row(id))
+    return found && rowOf(found)
+  }
+
+  /** The rows whose ids are the values of these keys, one after the other. */
+  async *each(range: Range): AsyncGenerator<Row> {
+    for await (const id of this.db.values(range)) {
+      const row = await this.row(id.toString())
+      if (row) yield row
+    }
+  }
+
+  rows(prefix: string, limit = -1): Promise<Row[]> {
+    return this.rowsIn(under(prefix), limit)
+  }
+
+  async rowsIn(range: Range, limit: number): Promise<Row[]> {
+    const ids = await this.allValues({ ...range, limit })
+    const rows = await Promise.all(ids.map((id) => this.row(id.toString())))
+    return rows.filter((row) => row !== undefined)
+  }
+
+  /** The message with its content and notes. */
+  async whole({ sequence: _q, span: _s, holder: _h, heldUntil: _u, ...row }: Row): Promise<StoredMessage> {
+    const [content, notes] = await this.db.getMany([KEY.content(row.id), KEY.notes(row.id)]).catch(failed)
+    return { ...row, content: content!, ...(notes && { notes }) }
+  }
+
+  async pausedDestinations(): Promise<Set<string>> {
+    return new Set((await this.allValues(under('paused'))).map(String))
+  }
+}

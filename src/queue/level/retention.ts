@@ -1,0 +1,115 @@
+import { onTheWall, type StoreClock } from '../clock'
+import { UNTOLD_MS } from '../types'
+import type { LevelBlobs } from './blobs'
+import type { LevelDatabase } from './database'
+import { bytes, del, KEY, put, under } from './layout'
+import { digits } from './identity'
+import { placesOf, type Row } from './rows'
+
+const NEW_FILE_MS = 3_600_000
+const FORGOTTEN_AT_ONCE = 100
+/** In one go, to make room. */
+const FORGETTINGS = 10
+
+/** Forgets messages of the embedded store, and files that no message has. */
+export class Retention {
+  constructor(
+    private readonly database: LevelDatabase,
+    private readonly blobs: LevelBlobs,
+    private readonly clock: StoreClock,
+  ) {}
+
+  /** Forgets what ended before, see {@link QueueStore.purge}. @returns how many messages */
+  async purge(before: number, now: number): Promise<number> {
+    const isOld = ({ told, endedAt = 0 }: Row): boolean => told || endedAt < now - UNTOLD_MS
+    let purged = 0
+    for (;;) {
+      const ids = await this.#ended(before, isOld, FORGOTTEN_AT_ONCE)
+      if (ids.length === 0) break
+      await this.database.alone(() => this.forget(ids))
+      purged += ids.length
+    }
+    await this.#sweep(now)
+    return purged
+  }
+
+  /** Forgets what is done and told, oldest first, until there is room for what was refused. */
+  async makeRoom(): Promise<void> {
+    const { reserve } = this.database
+    for (let times = 0; times < FORGETTINGS; times++) {
+      const ids = await this.#ended(this.clock.now(), ({ told }) => told, FORGOTTEN_AT_ONCE)
+      if (ids.length === 0) return
+      await this.database.alone(() => this.forget(ids))
+      if (await reserve.hasRoomFor(reserve.refused)) return
+      // What is forgotten takes its place until LevelDB has written its neighbours anew.
+      await this.database.compact({ gt: 'content!', lt: under('content').lt })
+      if (await reserve.hasRoomFor(reserve.refused)) return
+    }
+  }
+
+  /**
+   * Forgets messages. Their files go when it is certain that they are forgotten: in a power failure none comes back
+   * without its file. Part of a task.
+   */
+  async forget(ids: string[]): Promise<void> {
+    const files = new Set<string>()
+    let isAny = false
+    for (const id of ids) {
+      const row = await this.database.reader.row(id)
+      if (row === undefined) continue
+      await this.#forgetRow(row)
+      isAny = true
+      for (const name of row.files) files.add(name)
+    }
+    if (isAny) await this.database.sync()
+    for (const name of files) await this.removeUnused(name)
+  }
+
+  /** Removes a file unless a message has it. Part of a task. */
+  async removeUnused(name: string): Promise<void> {
+    const used = await this.database.reader.firstKey(`file!${name}`)
+    // Another store's folder may be here meanwhile.
+    await this.database.assertInPlace()
+    if (used === undefined) await this.blobs.remove(name)
+  }
+
+  async #forgetRow(row: Row): Promise<void> {
+    const { counters } = this.database
+    const changes = [
+      put(KEY.forgotten, bytes(digits(counters.forgotten + 1))),
+      ...[KEY.row(row.id), KEY.content(row.id), KEY.notes(row.id)].map(del),
+      ...placesOf(row).map(del),
+      ...row.tags.map((tag) => del(KEY.tag(tag, row.sequence))),
+      ...row.files.map((name) => del(KEY.file(name, row.id))),
+    ]
+    const count = (): void => {
+      counters.forgotten++
+      counters.add(row, -1)
+    }
+    await this.database.write(changes, { count })
+  }
+
+  /** Ids of what ended before, oldest first. */
+  async #ended(before: number, isWanted: (row: Row) => boolean, limit: number): Promise<string[]> {
+    const ids: string[] = []
+    for await (const row of this.database.reader.each({ gt: 'ended!', lt: `ended!${digits(before)}` }))
+      if (isWanted(row) && ids.push(row.id) === limit) break
+    return ids
+  }
+
+  /** Files that were never finished, or whose message was never accepted. */
+  async #sweep(now: number): Promise<void> {
+    const used = new Set<string>()
+    for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1]!)
+    await this.database.assertInPlace()
+    // A file has its time from the clock on the wall, which may have been set meanwhile.
+    const before = Math.min(now, onTheWall(this.clock, now)) - NEW_FILE_MS
+    for (const name of await this.blobs.names()) {
+      if (used.has(name)) continue
+      const storedAt = await this.blobs.storedAt(name)
+      // One that was stored just now may belong to a message that is about to be accepted.
+      if (storedAt !== undefined && storedAt < before)
+        await this.database.alone(() => this.removeUnused(name))
+    }
+  }
+}

@@ -1,0 +1,196 @@
+import { onTheWall, type StoreClock } from '../clock'
+import { areStorable, assertStorable, isStorable, pageLost, textsOf } from '../store-errors'
+import {
+  DECIDABLE,
+  MOVING,
+  STATES,
+  type Action,
+  type AdminStore,
+  type AuditContext,
+  type AuditLine,
+  type Criteria,
+  type DecisionTerms,
+  type LaneState,
+  type MessageState,
+  type Query,
+  type Standing,
+  type StoredMessage,
+} from '../types'
+import type { Connection } from './connection'
+import { messageLost } from './failures'
+import { laneState, LANES, matching, messageOf, type LaneRow, type MessageRow } from './rows'
+
+/** What becomes of a message; $3 is now, or the deadline of `extend`, and $5 the action. */
+const DECIDED: Record<Action, string> = {
+  resend: `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
+    ended_at = NULL, reason = NULL, teller = NULL, telling_until = NULL`,
+  'mark-delivered': ended('delivered'),
+  discard: ended('discarded'),
+  extend: 'deadline = $3',
+}
+function ended(state: MessageState): string {
+  return `state = '${state}', told = true, ended_at = $3, reason = $5, teller = NULL, telling_until = NULL`
+}
+
+/** What people look at and decide in the PostgreSQL store, and its record of that. */
+export class PostgresAdmin implements AdminStore {
+  constructor(
+    private readonly connection: Connection,
+    private readonly clock: StoreClock,
+  ) {}
+
+  // ---- Looking and deciding ---------------------------------------------------------------------------
+
+  async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
+    if (!areStorable(wanted)) return []
+    const { state, newestFirst, after, ...criteria } = wanted
+    const behind = await this.#sequenceOf(after)
+    const { found, values } = matching('*', criteria, ['state = ?', state], {
+      sequence: behind,
+      ...(newestFirst !== undefined && { newestFirst }),
+    })
+    const text = `${found} ORDER BY sequence ${newestFirst ? 'DESC' : 'ASC'} LIMIT $${values.length + 2}`
+    return (await this.connection.ask<MessageRow>(text, [...values, limit])).map(messageOf)
+  }
+
+  async ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
+    if (!areStorable(criteria)) return []
+    const behind = await this.#sequenceOf(criteria.after)
+    const { found, values } = matching('id, sequence', criteria, ['state = ANY (?)', states], {
+      sequence: behind,
+    })
+    const rows = await this.connection.ask<{ id: string }>(`${found} ORDER BY sequence`, values)
+    return rows.map(({ id }) => id)
+  }
+
+  async #sequenceOf(id: string | undefined): Promise<string | undefined> {
+    if (id === undefined) return undefined
+    const text = 'SELECT sequence FROM redox.message WHERE queue = $1 AND id = $2'
+    const [row] = isStorable(id) ? await this.connection.ask<{ sequence: string }>(text, [id]) : []
+    if (row) return row.sequence
+    throw pageLost()
+  }
+
+  async lanes(): Promise<LaneState[]> {
+    const rows = await this.connection.ask<LaneRow>(LANES, [])
+    return rows.map(laneState)
+  }
+
+  async counts(): Promise<Record<MessageState, number>> {
+    const text = 'SELECT state, count(*) AS count FROM redox.message WHERE queue = $1 GROUP BY state'
+    const rows = await this.connection.ask<{ state: MessageState; count: string }>(text, [])
+    const counted = new Map(rows.map(({ state, count }) => [state, Number(count)]))
+    return Object.fromEntries(STATES.map((state) => [state, counted.get(state) ?? 0])) as Record<
+      MessageState,
+      number
+    >
+  }
+
+  async decide(
+    id: string,
+    action: Action,
+    { who, reason, now }: AuditContext,
+    { notes, deadline, seen }: DecisionTerms = {},
+  ): Promise<void> {
+    if (!isStorable(id)) throw messageLost(id)
+    const moment = action === 'extend' ? (deadline ?? now) : now
+    const lines = await this.connection.ask(
+      `WITH decided AS (
+         UPDATE redox.message SET ${DECIDED[action]}, notes = coalesce($8, notes)
+         WHERE queue = $1 AND id = $2 AND state = ANY ($7) AND reason IS DISTINCT FROM '${MOVING}' AND ($9::text IS NULL
+           OR state = $9 AND reason IS NOT DISTINCT FROM $10 AND ended_at IS NOT DISTINCT FROM $11)
+           ${action === 'extend' ? 'AND deadline < $3' : ''}
+         RETURNING id
+       )
+       SELECT redox.write_line($1, $12, $4, $5, id, $6) FROM decided`,
+      [
+        ...[id, moment, who, action, reason, DECIDABLE[action], notes ?? null],
+        ...[seen?.state ?? null, seen?.reason ?? null, seen?.endedAt ?? null, this.#wall(now)],
+      ],
+    )
+    if (lines.length === 0) throw messageLost(id)
+  }
+
+  async pause(lane: string, isPaused: boolean, { who, reason, now }: AuditContext): Promise<void> {
+    const change = isPaused
+      ? 'INSERT INTO redox.paused VALUES ($1, $2) ON CONFLICT DO NOTHING'
+      : 'DELETE FROM redox.paused WHERE queue = $1 AND lane = $2'
+    assertStorable(lane)
+    await this.connection.ask(`WITH changed AS (${change}) SELECT redox.write_line($1, $3, $4, $5, $2, $6)`, [
+      ...[lane, this.#wall(now), who, isPaused ? 'pause' : 'resume', reason],
+    ])
+  }
+
+  async looked(id: string, { who, reason, now }: AuditContext): Promise<void> {
+    await this.connection.ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [
+      this.#wall(now),
+      who,
+      id,
+      reason,
+    ])
+  }
+
+  async begun(setAside: string, { who, reason, now }: AuditContext): Promise<void> {
+    const values = [this.#wall(now), who, setAside, reason]
+    await this.connection.ask(`SELECT redox.write_line($1, $2, $3, 'begin-new', $4, $5)`, values)
+  }
+
+  #wall(time: number): number {
+    return onTheWall(this.clock, time)
+  }
+
+  async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
+    const rows = await this.connection.ask<Omit<AuditLine, 'at'> & { at: string }>(
+      `SELECT at, who, action, subject, reason FROM redox.audit
+       WHERE queue = $1 AND number > $2 ORDER BY number LIMIT $3`,
+      [skip, limit],
+    )
+    return rows.map((row) => ({ ...row, at: Number(row.at) }))
+  }
+
+  // ---- Moving to another store ------------------------------------------------------------------------
+
+  async adopt(message: StoredMessage): Promise<void> {
+    assertStorable(...textsOf(message))
+    const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const { state, attempts, dueAt, begun, reason, notes, told, endedAt } = message
+    await this.connection.ask(
+      `INSERT INTO redox.message (queue, sequence, patience, id, lane, ordered, owner, accepted_at, deadline, files,
+         tags, content, state, attempts, due_at, begun, reason, notes, told, ended_at)
+       VALUES ($1, nextval('redox.acceptance'), $7::bigint - $6::bigint, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+         $13, $14, $15, $16, $17, $18)
+       ON CONFLICT (queue, id) DO NOTHING`,
+      [
+        ...[id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
+        ...[state, attempts, dueAt, begun, reason ?? null, notes ?? null, told, endedAt ?? null],
+      ],
+    )
+  }
+
+  async restate(
+    id: string,
+    { state, reason, dueAt, told, endedAt, notes }: Standing & { notes: Buffer },
+    line?: AuditLine,
+  ): Promise<void> {
+    const { at, who, action, subject, reason: why } = line ?? {}
+    const changed = await this.connection.ask(
+      `WITH changed AS (
+         UPDATE redox.message SET state = $3, reason = $4, due_at = $5, told = $6, ended_at = $7, notes = $8,
+           holder = NULL, held_until = NULL, teller = NULL, telling_until = NULL
+         WHERE queue = $1 AND id = $2 AND (state <> 'sending' OR held_until <= redox.now($1)) RETURNING id
+       )
+       SELECT CASE WHEN $9::bigint IS NULL THEN NULL ELSE redox.write_line($1, $9, $10, $11, $12, $13) END FROM changed`,
+      [
+        ...[id, state, reason ?? null, dueAt, told, endedAt ?? null, notes],
+        ...[at ?? null, who ?? null, action ?? null, subject ?? null, why ?? null],
+      ],
+    )
+    if (changed.length === 0) throw messageLost(id)
+  }
+
+  async remove(id: string): Promise<void> {
+    const text = 'DELETE FROM redox.message WHERE queue = $1 AND id = $2 RETURNING files'
+    for (const { files } of await this.connection.ask<{ files: string[] }>(text, [id]))
+      await this.connection.ask('SELECT redox.drop_unused($1, $2)', [files])
+  }
+}

@@ -1,0 +1,16 @@
+import type { StoreClock } from '../clock'
+
+/** The clock of the queue in the database, as it was read last. */
+export class DatabaseClock implements StoreClock {
+  #read = { now: 0, monotonic: 0 }
+  ahead = 0
+
+  set(now: number, ahead: number): void {
+    this.#read = { now, monotonic: performance.now() }
+    this.ahead = ahead
+  }
+
+  now(): number {
+    return Math.floor(this.#read.now + performance.now() - this.#read.monotonic)
+  }
+}

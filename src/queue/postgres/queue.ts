@@ -1,0 +1,182 @@
+import type { PaceKeeper } from '../../transport/retry'
+import { WINDOW_MS } from '../../transport/retry'
+import { RedoxError } from '../../errors'
+import { assertStorable, textsOf } from '../store-errors'
+import {
+  UNTOLD_MS,
+  type Lease,
+  type NewMessage,
+  type QueueStore,
+  type Settlement,
+  type StoredMessage,
+} from '../types'
+import type { DatabaseClock } from './clock'
+import type { Connection } from './connection'
+import { SharedPace } from './rate-limiter'
+import { inOrder, type MessageRow } from './rows'
+
+const AN_HOUR_MS = 3_600_000
+/** Messages that are forgotten in one statement; each may have a file of 30 MB. */
+const FORGOTTEN_AT_ONCE = 100
+
+/** The queue of the PostgreSQL store. Every call is one statement. */
+export class PostgresQueue implements QueueStore {
+  /** by lane, what is being accepted last: the pool would not keep them in order, nor leave room for others */
+  readonly #accepting = new Map<string, Promise<void>>()
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly clock: DatabaseClock,
+  ) {}
+
+  /** What can go wrong, the next statement tells. */
+  check(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async accept(message: NewMessage): Promise<void> {
+    if (!message.ordered) return this.#accept(message)
+    const { lane } = message
+    const before = this.#accepting.get(lane) ?? Promise.resolve()
+    const accepted = before.catch(() => undefined).then(() => this.#accept(message))
+    this.#accepting.set(lane, accepted)
+    try {
+      await accepted
+    } finally {
+      if (this.#accepting.get(lane) === accepted) this.#accepting.delete(lane)
+    }
+  }
+
+  async #accept(message: NewMessage): Promise<void> {
+    assertStorable(...textsOf(message))
+    const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const [row] = await this.connection.ask<{ accept: boolean }>(
+      'SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+      [id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
+    )
+    if (row?.accept !== true)
+      throw new RedoxError(
+        'REDOX_STORE_LOST',
+        `File is missing: a file of the message ${id} is no longer in the store.`,
+      )
+  }
+
+  async claim({ holder, leaseMs, limit, except }: Lease & { except: string[] }): Promise<StoredMessage[]> {
+    const claim = 'SELECT * FROM redox.claim($1, $2, $3, $4, $5)'
+    return inOrder(await this.connection.ask<MessageRow>(claim, [holder, leaseMs, limit, except]))
+  }
+
+  async renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
+    await this.connection.ask(
+      `UPDATE redox.message SET held_until = redox.now($1) + $4::bigint
+       WHERE queue = $1 AND holder = $2 AND id = ANY ($3) AND state = 'sending'`,
+      [holder, ids, leaseMs],
+    )
+  }
+
+  async begin(id: string, holder: string): Promise<void> {
+    await this.#change(id, holder, 'begun = true', [])
+  }
+
+  async note(id: string, holder: string, notes: Buffer): Promise<void> {
+    await this.#change(id, holder, 'notes = $4', [notes])
+  }
+
+  async settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
+    const { state, notes } = settlement
+    const reason = state === 'delivered' ? null : settlement.reason
+    const dueAt = state === 'waiting' ? settlement.dueAt : null
+    const endedAt = state === 'waiting' ? null : now
+    await this.#change(
+      id,
+      holder,
+      `state = $4, reason = $5, due_at = coalesce($6, due_at), notes = coalesce($7, notes), ended_at = $8,
+       attempts = attempts + 1, begun = false, holder = NULL, held_until = NULL`,
+      [state, reason, dueAt, notes ?? null, endedAt],
+    )
+  }
+
+  /** Changes what this holder holds. */
+  async #change(id: string, holder: string, set: string, values: unknown[]): Promise<void> {
+    const changed = await this.connection.ask(
+      `UPDATE redox.message SET ${set} WHERE queue = $1 AND id = $2 AND holder = $3 AND state = 'sending' RETURNING id`,
+      [id, holder, ...values],
+    )
+    if (changed.length === 0)
+      throw new RedoxError(
+        'REDOX_STORE_LOST',
+        `Message is taken: another process is sending the message ${id}.`,
+      )
+  }
+
+  async nextDue(now: number, except: string[]): Promise<number | undefined> {
+    const [row] = await this.connection.ask<{ due: string | null; now: string; ahead: string }>(
+      'SELECT redox.next_due($1, $2) AS due, redox.now($1) AS now, ahead FROM redox.queue WHERE queue = $1',
+      [except],
+    )
+    this.clock.set(Number(row!.now), Number(row!.ahead))
+    const { due } = row!
+    return due === null ? undefined : Math.max(now, Number(due))
+  }
+
+  async untold({ holder, leaseMs, limit, owners }: Lease & { owners: string[] }): Promise<StoredMessage[]> {
+    const rows = await this.connection.ask<MessageRow>(
+      `WITH taken AS (
+         SELECT sequence FROM redox.message
+         WHERE queue = $1 AND owner = ANY ($5) AND NOT told AND state IN ('parked', 'delivered')
+           AND (teller IS NULL OR teller = $2 OR telling_until <= redox.now($1))
+         ORDER BY ended_at, sequence LIMIT $4 FOR UPDATE SKIP LOCKED
+       )
+       UPDATE redox.message m SET teller = $2, telling_until = redox.now($1) + $3::bigint
+       FROM taken WHERE m.sequence = taken.sequence RETURNING m.*`,
+      [holder, leaseMs, limit, owners],
+    )
+    return inOrder(rows, ({ ended_at: endedAt }) => Number(endedAt))
+  }
+
+  async markTold(id: string): Promise<void> {
+    await this.connection.ask(
+      `UPDATE redox.message SET told = true, teller = NULL, telling_until = NULL
+       WHERE queue = $1 AND id = $2 AND state IN ('parked', 'delivered')`,
+      [id],
+    )
+  }
+
+  async leaveUntold(id: string, holder: string): Promise<void> {
+    await this.connection.ask(
+      `UPDATE redox.message SET teller = NULL, telling_until = NULL WHERE queue = $1 AND id = $2 AND teller = $3`,
+      [id, holder],
+    )
+  }
+
+  async touch(): Promise<void> {
+    await this.connection.ask('UPDATE redox.queue SET seen_at = redox.now($1) WHERE queue = $1', [])
+  }
+
+  async purge(before: number, now: number): Promise<number> {
+    let purged = 0
+    for (let last = FORGOTTEN_AT_ONCE; last === FORGOTTEN_AT_ONCE; purged += last) {
+      const text = 'SELECT redox.forget($1, $2, $3, $4) AS gone'
+      const values = [before, now - UNTOLD_MS, FORGOTTEN_AT_ONCE]
+      last = (await this.connection.ask<{ gone: number }>(text, values))[0]!.gone
+    }
+    await this.connection.ask('SELECT redox.forget_files($1, $2)', [now - AN_HOUR_MS])
+    return purged
+  }
+
+  pace(perFiveMinutes: number): PaceKeeper {
+    const wait = async (text: string, values: unknown[]): Promise<number> =>
+      Number((await this.connection.ask<{ wait: string }>(text, values))[0]!.wait)
+    const paused =
+      'SELECT greatest(0, paused_until - redox.now($1)) AS wait FROM redox.queue WHERE queue = $1'
+    const pause = `UPDATE redox.queue SET paused_until = greatest(paused_until, redox.now($1) + $2) WHERE queue = $1`
+    return new SharedPace(
+      {
+        turn: (perWindow) => wait('SELECT redox.turn($1, $2, $3) AS wait', [perWindow, WINDOW_MS]),
+        paused: () => wait(paused, []),
+        pause: async (milliseconds) => void (await this.connection.ask(pause, [Math.ceil(milliseconds)])),
+      },
+      perFiveMinutes,
+    )
+  }
+}

@@ -1,0 +1,137 @@
+import type { QueryResultRow } from 'pg'
+import type { Criteria, LaneState, MessageState, StoredMessage } from '../types'
+
+/** A row of redox.message. The driver gives bigint as text. */
+export interface MessageRow extends QueryResultRow {
+  id: string
+  sequence: string
+  lane: string
+  ordered: boolean
+  owner: string
+  accepted_at: string
+  deadline: string
+  files: string[]
+  tags: string[]
+  content: Buffer
+  state: MessageState
+  attempts: number
+  due_at: string
+  begun: boolean
+  reason: string | null
+  notes: Buffer | null
+  told: boolean
+  ended_at: string | null
+}
+
+export const messageOf = (row: MessageRow): StoredMessage => ({
+  id: row.id,
+  lane: row.lane,
+  ordered: row.ordered,
+  owner: row.owner,
+  acceptedAt: Number(row.accepted_at),
+  deadline: Number(row.deadline),
+  files: row.files,
+  tags: row.tags,
+  content: row.content,
+  state: row.state,
+  attempts: row.attempts,
+  dueAt: Number(row.due_at),
+  begun: row.begun,
+  told: row.told,
+  ...(row.reason !== null && { reason: row.reason }),
+  ...(row.notes !== null && { notes: row.notes }),
+  ...(row.ended_at !== null && { endedAt: Number(row.ended_at) }),
+})
+
+/** Sorts what comes back from an update, which has no order. @param first by what, before the order of acceptance */
+export function inOrder(rows: MessageRow[], first: (row: MessageRow) => number = () => 0): StoredMessage[] {
+  const place = (row: MessageRow): number => Number(row.sequence)
+  return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(messageOf)
+}
+
+/** A condition with a place for its value; without a value it does not count. */
+type Condition = [text: string, value: unknown]
+
+/** Where in the order of acceptance messages are looked for. */
+export interface Behind {
+  sequence: string | undefined
+  newestFirst?: boolean
+}
+
+/** Messages of the queue ($1) that meet all conditions, without order; their values come behind it. */
+export function matching(
+  columns: string,
+  { lane, id, tag, code, since, till }: Criteria,
+  ofState: Condition,
+  { sequence, newestFirst = false }: Behind,
+): { found: string; values: unknown[] } {
+  const all: Condition[] = [
+    ofState,
+    [`sequence ${newestFirst ? '<' : '>'} ?`, sequence],
+    ['lane = ?', lane],
+    ['id = ?', id],
+    ['reason = ?', code],
+    ['accepted_at >= ?', since],
+    ['accepted_at <= ?', till],
+    ['tags @> ARRAY[?]', tag],
+  ]
+  const given = all.filter(([, value]) => value !== undefined)
+  const conditions = given.map(([text], index) => text.replace('?', `$${index + 2}`))
+  // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
+  // through all.
+  const fence = tag === undefined ? '' : ' OFFSET 0'
+  return {
+    found: `SELECT ${columns} FROM (SELECT ${columns} FROM redox.message
+      WHERE ${['queue = $1', ...conditions].join(' AND ')}${fence}) found`,
+    values: given.map(([, value]) => value),
+  }
+}
+
+export interface LaneRow extends QueryResultRow {
+  lane: string
+  open: string
+  parked: string
+  owners: string[] | null
+  oldest: string | null
+  paused: boolean
+  id: string | null
+  reason: string | null
+}
+
+export const LANES = `
+  WITH used AS (
+    SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
+      count(*) FILTER (WHERE state = 'parked') AS parked, array_agg(DISTINCT owner) AS owners,
+      min(accepted_at) FILTER (WHERE state <> 'parked') AS oldest
+    FROM redox.message WHERE queue = $1 AND state IN ('waiting', 'sending', 'parked') GROUP BY lane
+  ),
+  stopped AS (SELECT lane, true AS paused FROM redox.paused WHERE queue = $1)
+  SELECT lane, coalesce(open, 0) AS open, coalesce(parked, 0) AS parked, owners, oldest, coalesce(paused, false) AS paused, blocker.id, blocker.reason
+  FROM used FULL JOIN stopped USING (lane)
+  LEFT JOIN LATERAL (
+    SELECT id, reason FROM redox.message parked
+    WHERE parked.queue = $1 AND parked.lane = used.lane AND state = 'parked' AND EXISTS (
+      SELECT FROM redox.message behind WHERE behind.queue = $1 AND behind.lane = used.lane AND behind.ordered
+        AND behind.state IN ('waiting', 'sending') AND behind.sequence > parked.sequence)
+    ORDER BY sequence LIMIT 1
+  ) blocker ON true
+  ORDER BY lane`
+
+export const laneState = ({
+  lane,
+  open,
+  parked,
+  owners,
+  oldest,
+  paused,
+  id,
+  reason,
+}: LaneRow): LaneState => ({
+  lane,
+  open: Number(open),
+  parked: Number(parked),
+  owners: owners ?? [],
+  paused,
+  ...(oldest !== null && { oldest: Number(oldest) }),
+  ...(id !== null && { blockedBy: { id, reason: reason ?? '' } }),
+})
