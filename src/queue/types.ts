@@ -25,7 +25,7 @@ import type { StoreClock } from './clock'
 
 /**
  * - `waiting`: to be sent, when it is due and when it is its turn
- * - `sending`: it is being sent: a process has its lease
+ * - `sending`: a process has leased it and is sending it
  * - `parked`: not sent any more until a person decides: Redox refused it, it could not be sent in time, or its outcome
  *   is unknown
  * - `delivered`, `discarded`: done, kept for a while to be looked up
@@ -107,7 +107,7 @@ export interface Query extends Criteria {
   limit: number
 }
 
-/** What becomes of a message that is held. Notes that are not given stay as they are. */
+/** What becomes of a message that is being sent. Notes that are not given stay as they are. */
 export type Settlement =
   | { state: 'waiting'; dueAt: number; reason: string; notes?: Buffer }
   | { state: 'parked'; reason: string; notes: Buffer }
@@ -196,16 +196,16 @@ export interface QueueStore {
   accept(message: NewMessage): Promise<void>
 
   /**
-   * Takes messages that are due: of what is ordered only the first of its lane, and nothing while that one is being sent,
+   * Takes messages that are due: of what is ordered only the first of its lane, and nothing while that one is sent,
    * parked, or not due; nothing of a lane that is paused, or among `except`. No lane uses up the limit while others
-   * wait. Also takes what was held longer than its lease (`begun` then tells whether a request may have arrived).
+   * wait. Also takes what is past its lease (`begun` then tells whether a request may have arrived).
    */
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]>
 
   /** Tells those who look into a shared database that this process takes care of the messages. */
   touch(): Promise<void>
 
-  /** Keeps what is held for longer. */
+  /** Keeps the leases for longer. */
   renew(holder: string, ids: string[], leaseMs: number): Promise<void>
 
   /** A request with the message begins now. Durable once it resolves. */
@@ -249,7 +249,7 @@ export interface AdminStore {
   find(query: Query): Promise<StoredMessage[]>
   /** Ids of all that are in one of these states, in the order of acceptance; contents are not read for it. */
   ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]>
-  /** Lanes that something waits, is being sent or is parked in, and those that are paused. */
+  /** Lanes that something waits, is sent or is parked in, and those that are paused. */
   lanes(): Promise<LaneState[]>
   counts(): Promise<Record<MessageState, number>>
 

@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { PostgresStore } from '../../src/queue/postgres/store'
+import { LOCK_MS } from '../../src/queue/postgres/failures'
+import { MIGRATIONS } from '../../src/queue/postgres/migrations'
 import { queuesIn } from '../../src/queue/postgres/queues'
 import type { NewMessage } from '../../src/queue/types'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
@@ -19,6 +21,7 @@ import { POSTGRES, server } from './stores'
 
 const LEASE = 60_000
 const TLS = path.join(__dirname, '../../../test/fixtures/tls')
+const SQL = path.join(__dirname, '../../src/queue/postgres/sql')
 const never = new AbortController().signal
 
 const message = (id: string, lane: string, ordered = true): NewMessage => ({
@@ -29,6 +32,8 @@ const hold = (holder: string, limit = 10) => ({
   ...{ holder, limit, leaseMs: LEASE, except: [] },
 })
 const DELIVERED = { state: 'delivered', notes: Buffer.from('it arrived') } as const
+
+const databaseOf = (url: string): string => new URL(url).pathname.slice(1)
 
 async function* chunksOf(...texts: string[]): AsyncGenerator<Buffer> {
   for (const one of texts) yield Buffer.from(one)
@@ -100,10 +105,22 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     return server().url(name)
   }
 
-  async function indexesIn(url: string): Promise<unknown[]> {
-    const text = `SELECT indexdef FROM pg_indexes WHERE schemaname = 'redox' ORDER BY indexdef`
-    return (await sql(text, new URL(url).pathname.slice(1))).map(({ indexdef }) => indexdef)
-  }
+  /** Columns, indexes, functions and versions of a database. */
+  const stateOf = async (database: string): Promise<unknown> => [
+    await sql('SELECT number FROM redox.migration ORDER BY number', database),
+    await sql('SELECT version FROM redox.version', database),
+    await sql(
+      `SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'redox'
+       ORDER BY table_name, ordinal_position`,
+      database,
+    ),
+    await sql(`SELECT indexdef FROM pg_indexes WHERE schemaname = 'redox' ORDER BY indexdef`, database),
+    await sql(
+      `SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'redox'::regnamespace
+       ORDER BY proname, oid`,
+      database,
+    ),
+  ]
 
   /** Sends until nothing is left; every turn of sending is told to `sent` while the message is held. */
   async function work(store: PostgresStore, name: string, sent: (id: string, lane: string) => Promise<void>) {
@@ -338,8 +355,11 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     const url = await emptyDatabase()
     await open({ url })
     const database = new URL(url).pathname.slice(1)
-    await sql('UPDATE redox.version SET version = 99', database)
+    await sql('INSERT INTO redox.migration VALUES (99)', database)
+    const before = await stateOf(database)
     await failureOf(open({ url }), 'REDOX_STORE_NEWER')
+    await failureOf(queuesIn(url), 'REDOX_STORE_NEWER')
+    assert.deepEqual(await stateOf(database), before)
   })
 
   it('says what to check when the database cannot be used, and tells no password', async () => {
@@ -451,9 +471,6 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     const stores = await Promise.all([open({ url }), open({ url }), open({ url })])
     const [store] = stores
     assert.deepEqual(await store.counts(), { waiting: 0, sending: 1, parked: 0, delivered: 0, discarded: 0 })
-    const fresh = await emptyDatabase()
-    await open({ url: fresh })
-    assert.deepEqual(await indexesIn(url), await indexesIn(fresh), 'as in a new database')
     await store.accept(message('second', 'lane'))
     const [claimed] = await store.claim(hold('me'))
     assert.deepEqual([claimed!.id, claimed!.content.toString()], ['first', 'first'])
@@ -466,6 +483,49 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     const [state] = await queuesIn(url)
     assert.deepEqual([state!.queue, state!.waiting, state!.parked], [queue, 1, 0])
     assert.ok(state!.idle! < 60_000)
+    const fresh = await emptyDatabase()
+    await open({ url: fresh })
+    assert.deepEqual(await stateOf(databaseOf(url)), await stateOf(databaseOf(fresh)))
+  })
+
+  it('changes a database of the release before the numbered files', async () => {
+    const url = await emptyDatabase()
+    const store = await open({ url })
+    await store.accept(message('first', 'lane'))
+    const fresh = await stateOf(databaseOf(url))
+    await sql('DROP TABLE redox.migration; UPDATE redox.version SET version = 3', databaseOf(url))
+    const again = await open({ url })
+    assert.deepEqual(
+      (await again.claim(hold('me'))).map(({ id }) => id),
+      ['first'],
+    )
+    assert.deepEqual(await stateOf(databaseOf(url)), fresh)
+  })
+
+  it('leaves a database as it was when one of the files cannot be run', async () => {
+    const url = await emptyDatabase()
+    const database = databaseOf(url)
+    await sql(fixture('redox-store-1.sql').toString(), database)
+    // The last file makes it.
+    await sql('CREATE VIEW redox.migration AS SELECT 1 AS number', database)
+    const before = await stateOf(database)
+    await failureOf(open({ url }), 'REDOX_STORE_UNAVAILABLE')
+    assert.deepEqual(await stateOf(database), before)
+    await sql('DROP VIEW redox.migration', database)
+    await (await open({ url })).accept(message('m1', 'a'))
+  })
+
+  it('has each numbered file in its list, in order, with the time limits of the store', async () => {
+    const files = (await readdir(SQL)).sort()
+    assert.deepEqual(
+      files,
+      MIGRATIONS.map((name) => `${name}.sql`),
+    )
+    for (const [index, file] of files.entries()) {
+      assert.equal(Number(file.slice(0, 4)), index + 1)
+      const limits = (await readFile(path.join(SQL, file), 'utf8')).matchAll(/lock_timeout TO (\d+)/g)
+      for (const [, limit] of limits) assert.equal(Number(limit), LOCK_MS)
+    }
   })
 
   it('names the rights that its user lacks, at once', async () => {
@@ -504,9 +564,8 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     it(`a version that no release writes: REDOX_STORE_UNREADABLE (${version})`, async () => {
       const url = await emptyDatabase()
       await open({ url })
-      const change =
-        version === 'NULL' ? 'DELETE FROM redox.version' : `UPDATE redox.version SET version = ${version}`
-      await sql(change, new URL(url).pathname.slice(1))
+      const add = version === 'NULL' ? '' : `INSERT INTO redox.migration VALUES (${version})`
+      await sql(`DELETE FROM redox.migration; ${add}`, new URL(url).pathname.slice(1))
       await failureOf(open({ url }), 'REDOX_STORE_UNREADABLE')
     })
 

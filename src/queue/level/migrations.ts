@@ -5,7 +5,8 @@
  */
 import { assertVersion } from '../store-errors'
 import { failed } from './errors'
-import { bytes, del, json, KEY, lastPartOf, put, under, type Change, type Database } from './layout'
+import { bytes, del, json, KEY, put, type Change, type Database } from './layout'
+import { Reader } from './reader'
 
 export interface Migration {
   /** what the layout gains */
@@ -16,18 +17,17 @@ export interface Migration {
 
 /** The number of a step is its place, counted from 1. */
 const MIGRATIONS: readonly Migration[] = [
-  { name: 'the keys of layout.ts', changes: async () => [] },
-  { name: 'the state `sending`, which was called `held`', changes: nameSending },
+  { name: 'the first layout', changes: async () => [] },
+  { name: 'the state sending, which was called held', changes: heldBecomesSending },
 ]
 
-async function nameSending(db: Database): Promise<Change[]> {
-  const entries = await db.iterator(under('state!held')).all().catch(failed)
-  const ids = entries.map(([, id]) => id.toString())
-  const rows = await db.getMany(ids.map((id) => KEY.row(id))).catch(failed)
-  return entries.flatMap(([key, id], index) => [
-    del(key),
-    put(KEY.state('sending', lastPartOf(key)), id),
-    put(KEY.row(id.toString()), json({ ...JSON.parse(String(rows[index])), state: 'sending' })),
+async function heldBecomesSending(db: Database): Promise<Change[]> {
+  const reader = new Reader(db)
+  const rows = await reader.rows('state!held')
+  return rows.flatMap((row) => [
+    del(`state!held!${row.sequence}`),
+    put(`state!sending!${row.sequence}`, bytes(row.id)),
+    put(`row!${row.id}`, json({ ...row, state: 'sending' })),
   ])
 }
 

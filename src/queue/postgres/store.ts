@@ -12,7 +12,8 @@ import { PostgresQueue } from './queue'
 const RIGHTS = `
   SELECT bool_and(has_schema_privilege(relnamespace, 'USAGE') AND CASE relkind
     WHEN 'S' THEN has_sequence_privilege(c.oid, 'USAGE')
-    ELSE has_table_privilege(c.oid, 'SELECT') AND (relname = 'version' OR has_table_privilege(c.oid, 'INSERT')
+    ELSE has_table_privilege(c.oid, 'SELECT') AND (relname IN ('version', 'migration')
+      OR has_table_privilege(c.oid, 'INSERT')
       AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) END) AS has_all
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
   WHERE nspname = 'redox' AND (relkind = 'r' OR relname = 'acceptance')`

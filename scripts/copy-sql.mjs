@@ -1,0 +1,8 @@
+// The PostgreSQL store reads its numbered SQL files beside its built .js file.
+import { cp } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = 'src/queue/postgres/sql'
+await cp(path.join(root, folder), path.join(root, 'dist', folder), { recursive: true })
