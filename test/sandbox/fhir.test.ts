@@ -16,48 +16,7 @@ import {
   uploadBinary,
   uploadBlob,
 } from './support'
-
-const REPORT_CREATE = 'DiagnosticReport/$diagnosticreport-create'
-const OPERATIONS = {
-  [REPORT_CREATE]: 'DiagnosticReportCreate',
-  'DiagnosticReport/$diagnosticreport-amend': 'DiagnosticReportAmend',
-  'Observation/$observation-create': 'ObservationCreate',
-  'Observation/$observation-update': 'ObservationUpdate',
-  'DocumentReference/$documentreference-create': 'DocumentReferenceCreate',
-}
-const AT_SANDBOX = 'redox-fhir-sandbox/Development'
-const FHIR_JSON = { 'content-type': 'application/fhir+json' }
-
-const post = async (
-  body: unknown,
-  operation = REPORT_CREATE,
-  address = AT_SANDBOX,
-  headers: Record<string, string> = {},
-) =>
-  postJson(`/fhir/R4/${address}/${operation}`, body, { ...bearer(await token()), ...FHIR_JSON, ...headers })
-
-async function accepted(body: unknown, operation?: string, headers?: Record<string, string>): Promise<Json> {
-  const answer = await post(body, operation, AT_SANDBOX, headers)
-  const text = await answer.text()
-  assert.equal(answer.status, 200, text)
-  return JSON.parse(text) as Json
-}
-
-/** What the refusal complains of, as `path: text`; it must keep nothing. */
-async function refused(body: unknown, operation?: string): Promise<string[]> {
-  const answer = await post(body, operation)
-  const text = await answer.text()
-  assert.equal(answer.status, 400, text)
-  assert.equal(sandbox().received.length, 0)
-  const outcome = JSON.parse(text) as Json
-  assert.equal(outcome['resourceType'], 'OperationOutcome')
-  return outcome['issue'].map(({ severity, details, diagnostics, expression }: Json) => {
-    assert.equal(severity, 'error')
-    if (diagnostics === undefined) return details.text
-    assert.equal(diagnostics, `${expression[0].replace(/^Bundle\./, '')}: ${details.text}`)
-    return diagnostics
-  })
-}
+import { REPORT_CREATE, OPERATIONS, AT_SANDBOX, FHIR_JSON, post, accepted, refused } from './fhir-requests'
 
 describe('sandbox: FHIR API', () => {
   support.useSandbox()
@@ -467,52 +426,6 @@ describe('sandbox: FHIR API', () => {
       await accepted(put(bundle(), 'entry.1.resource.presentedForm.0.data', text))
       assert.deepEqual(sandbox().received.at(-1)!.files[0]!.bytes, PDF)
     }
-  })
-
-  describe('$observation-create to redox-fhir-sandbox', () => {
-    const OBSERVE = 'Observation/$observation-create'
-    const bare = (event = 'ObservationCreate'): Json => {
-      const message = put(bundle(event), 'type', undefined)
-      message['entry'].shift()
-      return message
-    }
-    const untyped = async (message: Json, operation = OBSERVE, address = AT_SANDBOX): Promise<Response> =>
-      fetch(`${sandbox().url}/fhir/R4/${address}/${operation}`, {
-        method: 'POST',
-        headers: bearer(await token()),
-        body: new Uint8Array(Buffer.from(JSON.stringify(message))),
-      })
-
-    it('takes a Bundle without type, MessageHeader and Content-Type', async () => {
-      assert.equal((await untyped(bare())).status, 200)
-      const [received] = sandbox().received
-      assert.deepEqual(
-        [received!.patient, received!.document],
-        ['Doe, Jane · 1990-01-01 · 0000000001', 'Laboratory report · report.pdf'],
-      )
-    })
-
-    it('wants what is there to be right', async () => {
-      assert.deepEqual(await refused(put(bare(), 'type', 'transaction'), OBSERVE), [
-        'type: Bundle type must be message',
-      ])
-      const late = bundle('ObservationCreate')
-      late['entry'].reverse()
-      assert.deepEqual(await refused(late, OBSERVE), [
-        'entry[0].resource: First entry must be a MessageHeader',
-      ])
-    })
-
-    it('is the only one that may lack them', async () => {
-      const report = bare('DiagnosticReportCreate')
-      assert.deepEqual(await refused(report), [
-        'type: Bundle type must be message',
-        'entry[0].resource: First entry must be a MessageHeader',
-      ])
-      assert.equal((await untyped(bundle(), REPORT_CREATE)).status, 400)
-      assert.equal((await untyped(bundle('ObservationCreate'), OBSERVE, 'my-ehr/Development')).status, 400)
-      assert.equal((await post(bare(), OBSERVE, 'my-ehr/Development')).status, 400)
-    })
   })
 
   it('shows the patient of the focus, not the first one', async () => {

@@ -1,0 +1,141 @@
+/** Doors of the sandbox: plans and subscriptions of their own. */
+import assert from 'node:assert/strict'
+import { FaultPlanError, startSandbox } from '../../src/sandbox'
+import type { Door } from '../../src/sandbox'
+import type { Json } from './support'
+import * as support from './support'
+import { bearer, bundle, notes, PDF, sandbox, token } from './support'
+import { doors, open, send, ask, bodyOf, POSTS, json, type Seen } from './fault-requests'
+
+describe('sandbox: subscriptions', () => {
+  support.useSandbox()
+  afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
+
+  const sendTo = async (url: string, ids: string[]): Promise<Seen> => {
+    const message = support.put(
+      notes(PDF.toString('base64')),
+      'Meta.Destinations',
+      ids.map((ID) => ({ ID })),
+    )
+    return send(url, {
+      ...(await POSTS['endpoint']!('')),
+      headers: bearer(await token()),
+      body: json(message),
+    })
+  }
+  const other = '11111111-1111-4111-8111-11111111111a'
+
+  it('are there for every destination', async () => {
+    for (const ids of [[support.DESTINATION], [other, support.DESTINATION]]) {
+      assert.equal((await sendTo(sandbox().url, ids)).status, 200)
+    }
+  })
+
+  it('are there for the destinations of a list alone', async () => {
+    const door = await sandbox().openDoor('', [other.toUpperCase()])
+    doors.push(door)
+    assert.equal((await sendTo(door.url, [other])).status, 200)
+    const refused = await sendTo(door.url, [other, support.DESTINATION])
+    assert.equal(refused.status, 400)
+    const { Errors, Destinations } = bodyOf(refused)['Meta']
+    assert.deepEqual(
+      Errors.map(({ Text, Type, Module }: Json) => [Text, Type, Module]),
+      [
+        [
+          'No subscription for this source, destination and data model - Meta.Destinations[1]',
+          'message',
+          'Subscriptions',
+        ],
+      ],
+    )
+    assert.equal(Destinations.length, 2)
+    assert.equal((await sendTo(sandbox().url, [support.DESTINATION])).status, 200)
+    assert.equal(sandbox().received.length, 2)
+  })
+
+  it('are those that a sandbox is started with', async () => {
+    const own = await startSandbox({ subscribed: [other] })
+    try {
+      const answer = await fetch(`${own.url}/auth/authenticate`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(own.legacyKey),
+      })
+      const { accessToken } = (await answer.json()) as Json
+      const headers = { ...bearer(accessToken), 'content-type': 'application/json' }
+      const body = JSON.stringify(notes(PDF.toString('base64')))
+      assert.equal((await fetch(`${own.url}/endpoint`, { method: 'POST', headers, body })).status, 400)
+    } finally {
+      await own.close()
+    }
+  })
+})
+
+describe('sandbox: doors', () => {
+  support.useSandbox()
+  afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
+
+  it('has a plan for each, with counts of its own', async () => {
+    const [one, two] = [await open('endpoint 503 2x'), await open('endpoint 429 once')]
+    const statuses = async (door: Door): Promise<unknown[]> => {
+      const seen = []
+      for (let time = 0; time < 3; time++) seen.push((await ask(door, 'endpoint')).status)
+      return seen
+    }
+    assert.deepEqual(await statuses(one), [503, 503, 200])
+    assert.deepEqual(await statuses(sandbox()), [200, 200, 200])
+    assert.deepEqual(await statuses(two), [429, 200, 200])
+    assert.deepEqual(await statuses(await open('endpoint 503 2x')), [503, 503, 200])
+  })
+
+  it('leads to the same Redox: a token and a file of one are good at the other', async () => {
+    const door = await open('')
+    const answer = await send(door.url, await POSTS['token']!(door.url))
+    assert.equal(answer.status, 200)
+    const headers = bearer(bodyOf(answer)['access_token'] as string)
+    const uri = bodyOf(await send(door.url, { ...(await POSTS['blob']!('')), headers }))['URI'] as string
+    assert.ok(uri.startsWith(`${door.url}/`))
+    const message = { ...(await POSTS['endpoint']!('')), headers, body: json(notes(uri)) }
+    assert.equal((await send(sandbox().url, message)).status, 200)
+    const { location } = (await send(door.url, { ...(await POSTS['Binary']!('')), headers })).headers
+    assert.ok(location!.startsWith(`${door.url}/fhir/R4/redox/`))
+    const report = json(bundle('DiagnosticReportCreate', { contentType: 'application/pdf', url: location }))
+    assert.equal((await send(door.url, { ...(await POSTS['fhir']!('')), headers, body: report })).status, 200)
+    assert.deepEqual(
+      sandbox().received.map(({ files }) => files[0]!.way),
+      ['referenced', 'referenced'],
+    )
+  })
+
+  it('does not know an assertion for another door', async () => {
+    const door = await open('')
+    assert.equal((await send(door.url, await POSTS['token']!(sandbox().url))).status, 401)
+  })
+
+  it('closes alone, or with the sandbox', async () => {
+    const other = await startSandbox()
+    const [one, two] = [await other.openDoor(''), await other.openDoor('')]
+    await one.close()
+    await one.close()
+    await assert.rejects(fetch(one.url))
+    assert.equal((await fetch(two.url)).status, 404)
+    await other.close()
+    await assert.rejects(fetch(two.url))
+    const late = await other.openDoor('')
+    await assert.rejects(fetch(late.url))
+  })
+
+  it('plays the plan that a sandbox is started with', async () => {
+    const other = await startSandbox({ faults: 'any 418 once' })
+    try {
+      assert.deepEqual([(await fetch(other.url)).status, (await fetch(other.url)).status], [418, 404])
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('refuses a plan that cannot be read', async () => {
+    await assert.rejects(sandbox().openDoor('token'), FaultPlanError)
+    await assert.rejects(startSandbox({ faults: 'token' }), FaultPlanError)
+  })
+})
