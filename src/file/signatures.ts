@@ -42,8 +42,9 @@ function isDicom(head: Buffer): boolean {
   )
 }
 
-// The first bytes of the formats that people send to EHRs. `file-type` would know more, but its kept
-// versions need Node 22. DICOM is first: its preamble of 128 bytes may hold the header of a TIFF (PS3.10 section 7.1).
+// The first bytes of the formats that people send to EHRs. `file-type` 21 knows more and runs on Node 20, but it is an
+// ES module, which the oldest Node of the package cannot require(), and has four dependencies. DICOM is first: its
+// preamble of 128 bytes may hold the header of a TIFF (PS3.10 section 7.1).
 const PATTERNS: Pattern[] = [
   pattern('application/dicom', 128, 'DICM', { ...PRINTABLE, framed: isDicom }),
   pattern('image/jpeg', 0, '\xff\xd8\xff'),

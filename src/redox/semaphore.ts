@@ -43,10 +43,6 @@ export class Gate {
     }
   }
 
-  get waiting(): number {
-    return this.#waiting
-  }
-
   /**
    * @param signal ends the wait of one who no longer wants to pass; the task then never runs
    * @throws RedoxError REDOX_QUEUE_FULL

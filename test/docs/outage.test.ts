@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
-import { eventually } from '../lib/client'
+import { eventually } from '../lib/eventually'
 import { flowTo, OutboxClient, type Json } from '../lib/outbox'
 import { freePort, startNodeRed, type NodeRed } from '../lib/node-red'
 import { read } from './pages'

@@ -1,7 +1,7 @@
 /** What people do in a dialog, and what they see there. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
-import { eventually } from '../lib/client'
+import { eventually } from '../lib/eventually'
 import './red'
 import type { EditorNode } from './red'
 

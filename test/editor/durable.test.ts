@@ -12,7 +12,7 @@ import {
   rowOf,
   setValues,
 } from './dialogs'
-import { eventually } from '../lib/client'
+import { eventually } from '../lib/eventually'
 import { useEditor, type Editor } from './editor'
 
 const DURABLE = ['store', 'storeKey', 'storeOrder', 'storeRetryHours', 'storeKeepHours', 'storeLateMinutes']

@@ -1,7 +1,7 @@
 /** The outbox, as people use it: in a browser, on a real Node-RED, with a Redox that refuses. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
-import { eventually } from '../lib/client'
+import { eventually } from '../lib/eventually'
 import {
   DESTINATION,
   FILE_NAME,

@@ -3,9 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
-
-const WITHIN_MS = 15_000
+import { eventually } from './eventually'
 
 export class AdminClient {
   constructor(
@@ -71,11 +69,3 @@ export const typed = (values: Record<string, string>, type: 'str' | 'msg'): obje
       [`${name}Type`, type],
     ]),
   )
-
-export async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const until = Date.now() + WITHIN_MS
-  while (!(await isTrue())) {
-    assert.ok(Date.now() < until, `not so: ${what}`)
-    await sleep(50)
-  }
-}

@@ -4,7 +4,7 @@ import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
 import type { Node, NodeAPI, NodeDef } from 'node-red'
 import helper from 'node-red-node-test-helper'
@@ -18,6 +18,7 @@ import redoxUpload from '../../nodes/redox-upload/redox-upload'
 import { runningSandbox, stopSandbox } from '../../nodes/lib/connection/sandbox-host'
 import type { RedoxErrorDetail } from '../../src/errors'
 import type { ReceivedMessage, Sandbox } from '../../src/sandbox'
+import { eventually } from './eventually'
 
 helper.init(require.resolve('node-red'))
 
@@ -323,9 +324,10 @@ export class Flow {
 
   /** Statuses change at most once a second, apart from the first ones. */
   async showsStatus(isWanted: (text: string) => boolean): Promise<void> {
-    const until = Date.now() + 3000
-    while (!isWanted(this.status) && Date.now() < until) await sleep(20)
-    assert.ok(isWanted(this.status), this.statuses.join(' | '))
+    await eventually(
+      () => this.statuses.join(' | '),
+      () => isWanted(this.status),
+    )
   }
 
   /** Every message ended exactly once: emitted and complete, or caught. */

@@ -1,6 +1,7 @@
 /** Fills the sandbox of a Node-RED that runs elsewhere, and asks what its inbox has. */
 import assert from 'node:assert/strict'
-import { AdminClient, eventually, typed } from './client'
+import { AdminClient, typed } from './client'
+import { eventually } from './eventually'
 
 export interface InboxFile {
   name?: string

@@ -1,7 +1,8 @@
 /** Fills the outbox of a Node-RED that runs elsewhere, and asks its admin API. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { AdminClient, eventually, typed } from './client'
+import { AdminClient, typed } from './client'
+import { eventually } from './eventually'
 
 export const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
 export const OTHER_DESTINATION = '7ce6f387-c33c-417d-8682-81e83628cbd9'

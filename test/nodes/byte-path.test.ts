@@ -9,6 +9,7 @@ import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { isToken, serve, type Server } from '../lib/redox'
 import { reply, reset, ScriptedServer } from '../lib/scripted-server'
 import { ALL_NODES, DESTINATION, fileMessage, PDF, purposeOf, startTo } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 // ---- Messages --------------------------------------------------------------------------------------------
 
@@ -170,9 +171,7 @@ describe('a Node-RED with the package', function () {
       body: JSON.stringify(FLOW()),
     })
     assert.equal(answer.status, 204)
-    const until = Date.now() + 30_000
-    while (server.to('/endpoint').length === 0 && Date.now() < until)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    await eventually('nothing was sent', () => server.to('/endpoint').length > 0)
     const { own, packages } = await loadedBy(nodeRed)
     assert.deepEqual(
       own.filter((file) => file.startsWith('dist/src/sandbox/')),

@@ -6,6 +6,7 @@ import { Canaries, DOCUMENT, PERSON, SAID, SECRETS } from '../lib/canaries'
 import { PRIVATE_KEY } from '../lib/flow'
 import { serve, type Reply, type Server } from '../lib/redox'
 import { reset, silence } from '../lib/scripted-server'
+import { eventually } from '../lib/eventually'
 
 const USERS = { admin: '*', reader: 'read', nobody: 'flows.read' }
 const LOGGING = { console: { level: 'trace', metrics: true, audit: true } }
@@ -84,17 +85,16 @@ describe('canaries in a process', function () {
   }
   const press = async (message: object): Promise<void> => {
     const props = Object.entries(message).map(([p, v]) => ({ p, v, vt: 'str' }))
-    for (let waited = 0; waited < 5000; waited += 50) {
+    await eventually('no button', async () => {
       const { status } = await ask('inject/button', 'admin', { __user_inject_props__: props })
-      if (status === 200) return
-      await sleep(50)
-    }
-    assert.fail('no button')
+      return status === 200
+    })
   }
-  const says = async (text: RegExp): Promise<void> => {
-    for (let waited = 0; !text.test(nodeRed.log()) && waited < 8000; waited += 50) await sleep(50)
-    assert.ok(text.test(nodeRed.log()), `${text}: ${nodeRed.log().slice(-1500)}`)
-  }
+  const says = (text: RegExp): Promise<void> =>
+    eventually(
+      () => `${text}: ${nodeRed.log().slice(-1500)}`,
+      () => text.test(nodeRed.log()),
+    )
 
   it('the log has none, at its most talkative, whatever fails', async () => {
     await deploy([...FLOW, connection()])

@@ -11,6 +11,7 @@ import { CLIENT, ConnectProxy } from '../lib/proxy'
 import { serve, type Recorded, type Reply, type Server } from '../lib/redox'
 import { cutShort, reset, silence } from '../lib/scripted-server'
 import { DESTINATION, MEDIA, RESULTS, SLUG } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 const canaries = new Canaries([PRIVATE_KEY, CLIENT.key])
 
@@ -438,7 +439,7 @@ describe('canaries', function () {
     for (let times = 0; times < 6; times++) flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` })
     const printedLog = (): string =>
       (helper.log().args as { msg?: unknown }[][]).map(([event]) => printed(event!)).join()
-    while (!/Queue full|too many/i.test(printedLog())) await sleep(20)
+    await eventually('not full', () => /Queue full|too many/i.test(printedLog()))
     await sleep(800)
     assertSilent(flow, 'queue')
   })

@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { Client } from 'pg'
 import { deliveries } from '../../nodes/lib/connection/delivery'
@@ -13,6 +12,7 @@ import { useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 const KEY = 'a store key that is hard to guess'
 /** The destination rests for so long that the clock is set meanwhile. */
@@ -21,14 +21,6 @@ const DOWN = reply(503, { error: 'down' }, { 'retry-after': '2' })
 let server: ScriptedServer
 let userDir: string
 let postgres: Postgres | undefined
-
-async function eventually(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const until = performance.now() + 20_000
-  while (!(await isTrue())) {
-    assert.ok(performance.now() < until, what)
-    await pause(20)
-  }
-}
 
 /** The message was tried, and waits until its destination has rested. */
 async function rests(): Promise<boolean> {

@@ -11,6 +11,7 @@ import { sizedFile } from '../lib/fixtures'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 const DOWN = reply(503, { error: 'down' })
 
@@ -27,14 +28,6 @@ const start = (config: Settings = {}): Promise<Flow> =>
       secrets: { storeKey: 'a store key that is hard to guess' },
     },
   )
-
-async function eventually(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const until = Date.now() + 20_000
-  while (!(await isTrue())) {
-    assert.ok(Date.now() < until, what)
-    await pause(20)
-  }
-}
 
 const folder = (): string => path.join(userDir, 'redox-store/config')
 const codeOf = async (flow: Flow, message: Message = fileMessage()): Promise<string | undefined> =>

@@ -6,6 +6,7 @@ import { logged, useNodeRed, type Flow, type Settings } from '../lib/flow'
 import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 const KEY = 'a store key that is hard to guess'
 const DOWN = reply(503, { error: 'down' })
@@ -16,14 +17,6 @@ let server: ScriptedServer
 const startDurable = (config: Settings = {}): Promise<Flow> => {
   const secrets = { storeKey: KEY, storeUrl: postgres.url() }
   return startTo(server, NOTE, {}, { delivery: 'durable', store: 'postgresql', ...config }, { secrets })
-}
-
-async function eventually(what: string, isTrue: () => boolean): Promise<void> {
-  const until = Date.now() + 20_000
-  while (!isTrue()) {
-    assert.ok(Date.now() < until, what)
-    await pause(20)
-  }
 }
 
 describe('durable delivery out of PostgreSQL', () => {

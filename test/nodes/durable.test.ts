@@ -22,6 +22,7 @@ import {
   startTo,
   type SendNode,
 } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 const KEY = 'a store key that is hard to guess'
 const DOWN = reply(503, { error: 'down' })
@@ -46,14 +47,6 @@ function startDurable(
 
 const payloads = (): unknown[] => server.of('send').map(({ body }) => JSON.parse(body.toString()) as unknown)
 const topics = (list: Message[]): unknown[] => list.map(({ topic }) => topic as unknown)
-
-async function eventually(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const until = Date.now() + 30_000
-  while (!(await isTrue())) {
-    assert.ok(Date.now() < until, what)
-    await pause(20)
-  }
-}
 
 const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
 const listening: [string, (state: Message) => void][] = []

@@ -14,6 +14,7 @@ import { assertNoPatient, startFlow, useNodeRed, type Flow } from '../lib/flow'
 import { InboxClient, type InboxMessage, type Parcel } from '../lib/inbox'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { fileMessage, NOTE, start } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 const PLUGIN = path.join(__dirname, '../../../plugins/redox-inbox')
 const USERS = { admin: '*', nobody: 'flows.read', reader: 'redox-inbox.read', clearer: 'redox-inbox.write' }
@@ -85,7 +86,7 @@ describe('sandbox inbox', function () {
       assert.equal((await clear(users.clearer)).status, 204)
       await users.admin.deploy('fhir 503 once; fhir reset-after-accept once')
       await users.admin.press({ bytes: PDF, filename: 'lost.pdf' })
-      while ((await users.reader.list()).faults.length === 0) await sleep(50)
+      await eventually('no fault', async () => (await users.reader.list()).faults.length > 0)
       const { fault } = await users.admin.send({ bytes: PDF, filename: 'kept.pdf' })
       assert.equal(fault, 'reset-after-accept')
       const { faults, messages } = await users.reader.list()

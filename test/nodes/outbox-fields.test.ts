@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { read } from '../docs/pages'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
-import { eventually } from '../lib/client'
+import { eventually } from '../lib/eventually'
 import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 

@@ -7,7 +7,7 @@ import type { NodeAPI } from 'node-red'
 import { PARKED_EVENT } from '../../nodes/lib/connection/delivery'
 import register from '../../plugins/redox-outbox-tab/redox-outbox-tab'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
-import { eventually } from '../lib/client'
+import { eventually } from '../lib/eventually'
 import {
   DESTINATION,
   FILE_NAME,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { Client } from 'pg'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
-import { eventually } from '../lib/client'
+import { eventually } from '../lib/eventually'
 import { flowTo, OutboxClient, type Json } from '../lib/outbox'
 import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, ScriptedServer } from '../lib/scripted-server'

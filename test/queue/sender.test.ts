@@ -10,6 +10,7 @@ import { sizedFile } from '../lib/fixtures'
 import { connectTo } from '../lib/redox'
 import { ScriptedServer } from '../lib/scripted-server'
 import { POSTGRES, server as postgres } from './stores'
+import { eventually } from '../lib/eventually'
 
 const LEASE_MS = 900
 const COUNT = 7
@@ -23,14 +24,6 @@ const parcel = (destination: string): Parcel => ({
     attachments: [{ way: 'upload', path: ['Note', 'FileContents'], file }],
   },
 })
-
-async function eventually(what: string, isTrue: () => boolean): Promise<void> {
-  const until = Date.now() + 20_000
-  while (!isTrue()) {
-    assert.ok(Date.now() < until, what)
-    await pause(20)
-  }
-}
 
 describe('courier', function () {
   this.timeout(60_000)

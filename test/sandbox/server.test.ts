@@ -10,6 +10,7 @@ import type { ReceivedMessage } from '../../src/sandbox'
 import type { Json } from './support'
 import * as support from './support'
 import { bearer, notes, PDF, postJson, sandbox, token } from './support'
+import { eventually } from '../lib/eventually'
 
 const send = async (bytes: Buffer, id = 'doc-1'): Promise<number> => {
   const message = support.put(notes(bytes.toString('base64')), 'Note.DocumentID', id)
@@ -175,9 +176,9 @@ describe('sandbox: server', () => {
       const request = httpRequest(sandbox().url + path, { method: 'POST', headers })
       request.on('error', () => {})
       request.write('--XYZ\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc')
-      while (!sandbox().requests.some((record) => record.path === path && record.bytes > 0)) {
-        await new Promise((resolve) => setTimeout(resolve, 5))
-      }
+      await eventually('nothing came', () =>
+        sandbox().requests.some((record) => record.path === path && record.bytes > 0),
+      )
       request.destroy()
     }
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -13,6 +13,7 @@ import { isProxied, proxyAt, proxyOfEnvironment } from '../../src/transport/prox
 import { sizedFile } from '../lib/fixtures'
 import { basic, CA, certified, CLIENT, ConnectProxy, ENCRYPTED_KEY, type Behaviour } from '../lib/proxy'
 import { connectTo, failing, never, serve, TEST_KEY, withToken, type Server } from '../lib/redox'
+import { eventually } from '../lib/eventually'
 
 const file = takeMemory(sizedFile(2_000_000), { where: 'x', filename: 'a.pdf' }).file
 const message = checked(
@@ -259,7 +260,7 @@ describe('a proxy', function () {
       proxy.behaviour = behaviour
       connect(through(), { attempts: 3, connectTimeout: 0.3 }, behind())
       const delivered = deliver()
-      while (proxy.tunnels.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      await eventually('no tunnel', () => proxy.tunnels.length > 0)
       proxy.behaviour = 'open'
       await delivered
       assert.equal(server.to('/endpoint').length, 1)
@@ -295,7 +296,7 @@ describe('a proxy', function () {
     await connection.client.authenticate()
     proxy.cutAfter = 500_000
     const uploaded = upload()
-    while (proxy.cuts === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    await eventually('nothing was cut', () => proxy.cuts > 0)
     proxy.cutAfter = Infinity
     assert.equal((await uploaded).attempts, 2)
   })

@@ -163,7 +163,6 @@ export class Delivery {
     this.#durability = { place, key }
     this.#takeOver()
     const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
-      name: this.node.id,
       onDepth: (depth) => this.#onDepth(depth),
       onOrphan: (id, state, code) => this.#onOrphan(id, state, code),
     }))

@@ -1,12 +1,6 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
-import {
-  Courier,
-  type Delivering,
-  type Depth,
-  type Ended,
-  type Listener as CourierListener,
-} from '../../../src/queue/sender'
+import { Courier, type Delivering, type Depth, type Ended, type Listener } from '../../../src/queue/sender'
 import type { Contents, Parcel } from '../../../src/queue/jobs'
 import { beginAnew, openStore } from '../../../src/queue/open-store'
 import type { Place } from '../../../src/queue/location'
@@ -15,12 +9,6 @@ import { RedoxError } from '../../../src/errors'
 import { Gate, type Entry } from '../../../src/redox/semaphore'
 import type { PaceKeeper } from '../../../src/transport/retry'
 import { HURRY_AFTER_MS, timer } from '../runtime/closing'
-
-/** Who runs an outbox. */
-export interface Listener extends CourierListener {
-  /** id of the redox-config node */
-  name: string
-}
 
 /**
  * The accepted messages of one connection. It outlives the nodes of a deploy: what is under way goes on, and the next

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Long enough for a busy machine: a condition that holds costs none of it. */
+const WITHIN_MS = 30_000
+const EVERY_MS = 20
+
+/**
+ * Resolves as soon as the condition holds. Measures with the monotonic clock, as some tests set the other one.
+ *
+ * @param what says what is missing when it does not hold in time
+ * @throws AssertionError after half a minute
+ */
+export async function eventually(
+  what: string | (() => string),
+  isTrue: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const until = performance.now() + WITHIN_MS
+  while (!(await isTrue())) {
+    if (performance.now() >= until) assert.fail(`not in time: ${typeof what === 'string' ? what : what()}`)
+    await sleep(EVERY_MS)
+  }
+}
