@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 
 // Field names, types and required flags: docs/redox-api.md#data-models. Enums only where two sources agree;
-// other value sets are suggestions in the editor (docs/redox-api.md#data-models). Unknown fields are allowed.
+// other value sets are suggestions in the editor. Unknown fields are allowed.
 
 const text = z.string().nullish()
 const required = z.string().min(1)
