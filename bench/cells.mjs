@@ -1,4 +1,4 @@
-// What is measured, and what it should come to (design/PERFORMANCE and issue 18 of the project's plan).
+// What is measured, and what it should come to (docs/design/performance.md).
 const KB = 1000
 const MB = 1_000_000
 

@@ -163,7 +163,7 @@ export function notSent(error: RedoxError): RedoxError {
   return told
 }
 
-/** Sizes as people write them: 1 MB = 1 000 000 bytes (facts section 6.1, the stricter reading). */
+/** Sizes as people write them: 1 MB = 1 000 000 bytes (docs/redox-api.md#sizes, the stricter reading). */
 export function formatSize(bytes: number): string {
   if (bytes >= 1_000_000) return `${+(bytes / 1_000_000).toFixed(2)} MB`
   if (bytes >= 1_000) return `${+(bytes / 1_000).toFixed(1)} KB`

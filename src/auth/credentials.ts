@@ -5,7 +5,7 @@ import { serverTime, type HttpAnswer } from '../transport/http'
 import { readPrivateKey } from './private-key'
 import { REFUSED, type AccessToken, type FetchToken } from './tokens'
 
-/** OAuth API key: private-key JWT (facts 2.3). */
+/** OAuth API key: private-key JWT (docs/redox-api.md#oauth-api-key). */
 export interface OAuthCredentials {
   kind: 'oauth'
   clientId: string
@@ -15,11 +15,11 @@ export interface OAuthCredentials {
   privateKey: string
   scope?: string
   tokenUrl: string
-  /** `aud` of the assertion; the token URL unless a region wants another (facts 9.6) */
+  /** `aud` of the assertion; the token URL unless a region wants another (docs/redox-api.md#oauth-api-key) */
   audience: string
 }
 
-/** Legacy API key (facts 2.2). */
+/** Legacy API key (docs/redox-api.md#legacy-api-key). */
 export interface LegacyCredentials {
   kind: 'legacy'
   apiKey: string
@@ -53,7 +53,7 @@ function required(value: string | undefined, field: string, label: string): stri
   )
 }
 
-// RFC 7523 assertions live 300 s in every client seen (facts 2.3, `exp`).
+// RFC 7523 assertions live 300 s in every client seen (docs/redox-api.md#oauth-api-key, `exp`).
 const ASSERTION_LIFETIME_SECONDS = 300
 
 function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchToken {
@@ -111,8 +111,9 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
 
   return async (previous) => {
     const obtainedAt = performance.now()
-    // How long a refresh token lives is not known (facts 9.4): when it is refused, authenticate anew. A token
-    // that the server refused before its end is not worth refreshing: its refresh may give the same one again.
+    // How long a refresh token lives is not known (docs/redox-api.md#legacy-api-key): when it is refused, authenticate
+    // anew. A token that the server refused before its end is not worth refreshing: its refresh may give the same one
+    // again.
     const refreshable = previous?.refreshToken !== undefined && previous.expiresAt !== REFUSED
     const answer = refreshable
       ? await refresh(previous.refreshToken!).catch((error: unknown) => {

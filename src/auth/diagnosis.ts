@@ -43,7 +43,7 @@ const is = (reason: DiagnosisReason, field?: string): Diagnosis => ({
   ...(field !== undefined && { field }),
 })
 
-/** Names the wrong field of a token request that failed (facts 2.2, 2.3). */
+/** Names the wrong field of a token request that failed (docs/redox-api.md#legacy-api-key, #oauth-api-key). */
 export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis {
   const { field, fault, status, clockSkewSeconds } = error.cause
   if (fault !== undefined) return network(fault)

@@ -11,7 +11,7 @@ export interface KeyPair {
 // As strong as AES-128 (NIST SP 800-57), and made in well under a second, off the event loop.
 const MODULUS_BITS = 3072
 
-/** A new RSA key for the private-key JWT of an OAuth API key (facts 2.3: RS384). */
+/** A new RSA key for the private-key JWT of an OAuth API key (docs/redox-api.md#oauth-api-key: RS384). */
 export async function generateKeys(): Promise<KeyPair> {
   const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: MODULUS_BITS })
   const jwk = publicKey.export({ format: 'jwk' })

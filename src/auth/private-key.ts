@@ -6,7 +6,7 @@ import { completed, type PrivateJwk } from './rsa-jwk'
 
 export interface SigningKey {
   key: KeyObject
-  /** facts 2.3: RS384 for RSA keys, ES384 for EC keys */
+  /** RS384 for RSA keys, ES384 for EC keys (docs/redox-api.md#oauth-api-key) */
   algorithm: 'RS384' | 'ES384'
   /** `kid` of a JWK that brings its own */
   keyId?: string

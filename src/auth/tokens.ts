@@ -3,7 +3,7 @@ export interface AccessToken {
   token: string
   expiresAt: number
   obtainedAt: number
-  /** legacy keys only (facts 2.2) */
+  /** legacy keys only (docs/redox-api.md#legacy-api-key) */
   refreshToken?: string
 }
 
@@ -13,7 +13,8 @@ export const REFUSED = -Infinity
 /** Fetches a token, given the one before (its refresh token may save the secret's way over the wire). */
 export type FetchToken = (previous: AccessToken | undefined) => Promise<AccessToken>
 
-// Clients in production renew 10 s to 5 min ahead (facts 2.2, 2.3). OAuth tokens live 300 s.
+// Clients in production renew 10 s to 5 min ahead (docs/redox-api.md#legacy-api-key, #oauth-api-key). OAuth tokens live
+// 300 s.
 const RENEW_AHEAD_MS = 60_000
 const RENEW_AHEAD_SHARE = 0.2
 /** The last part of that time nobody begins a request with the old one: it has to last until the request is there. */

@@ -7,7 +7,7 @@ export { HEAD_LENGTH, looksLikeText } from './signatures'
 
 interface KnownType {
   contentType: string
-  /** Redox `FileType` (facts section 7; the list is open, these are the usual spellings) */
+  /** Redox `FileType` (docs/redox-api.md#file-types; the list is open, these are the usual spellings) */
   fileType: string
   /** other spellings of the same content type in use */
   aliases?: string[]

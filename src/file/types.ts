@@ -4,7 +4,7 @@ import type { Fingerprints } from './fingerprint'
 /** What is known of a file without reading all of it. Sizes in bytes. */
 export interface FileDescription {
   contentType: string
-  /** Redox `FileType`, e.g. `PDF` (facts section 7) */
+  /** Redox `FileType`, e.g. `PDF` (docs/redox-api.md#file-types) */
   fileType?: string
   /** base name, no path parts, no control characters */
   name: string

@@ -2,7 +2,8 @@ import { badInput } from '../errors'
 import { getAt, isObject, parsePath, type JsonObject, type Path } from './json'
 
 /**
- * Where the files of a message go: an Attachment of some entry (seed 1 allows every resource that has one).
+ * Where the files of a message go: an Attachment of some entry (any resource may have one:
+ * docs/redox-api.md#attachments).
  *
  * `presentedForm[]` - in the resource that the message is about
  * `DocumentReference.content[].attachment` - in the resource of that type: the one that the message is about, or the only one

@@ -12,7 +12,7 @@ const OBSERVATION_CATEGORIES = new Set(
   'social-history vital-signs imaging laboratory procedure survey exam therapy activity'.split(' '),
 )
 
-/** Of a category: the code systems of Redox's samples (facts 3.3). */
+/** Of a category: the code systems of Redox's samples (docs/redox-api.md#message-bundle). */
 export const CATEGORY_SYSTEMS: Record<string, SystemOf> = {
   DiagnosticReport: (code) =>
     typeof code === 'string' && /^[A-Z]{2,3}$/.test(code)

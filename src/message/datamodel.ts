@@ -149,7 +149,10 @@ function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[
   ]
 }
 
-/** Redox takes numbers where its schemas say text (facts 9.20); in the body they become what the schema says. */
+/**
+ * Redox takes numbers where its schemas say text (docs/redox-api.md#leniency); in the body they become what the schema
+ * says.
+ */
 function numbersToTexts(schema: z.ZodType, body: JsonObject): void {
   const parsed = schema.safeParse(body, { reportInput: true })
   for (const issue of parsed.error?.issues ?? []) {
@@ -278,7 +281,7 @@ function patientKey(body: JsonObject, fields: FieldValue[], laid: Laid): Json[] 
   return [[...new Set(keys)].sort()]
 }
 
-// Facts 5.6 and 5.7. `Orders[].Status` was required until 2023: sent always.
+// `Orders[].Status` was required until 2023: sent always (docs/redox-api.md#media, #results).
 function defaultsFor(body: JsonObject, { model, files, fields }: DataModelInput, laid: Laid): [Path, Json][] {
   if (model === 'Notes') return [[['Note', 'ContentType'], 'Base64 Encoded']]
   if (model === 'Media') return [[['Media', 'Availability'], 'Available']]
@@ -296,7 +299,7 @@ const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: L
 function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | 'Media'): Attachment[] {
   const contents: Path = [part, 'FileContents']
   if (input.eventType === 'Delete') {
-    // Facts 5.5: Delete is New without FileContents.
+    // Delete is New without FileContents (docs/redox-api.md#notes).
     const document = body[part]
     if (isObject(document)) delete document.FileContents
     return []
@@ -380,7 +383,7 @@ function setFileFields(
 function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataModelInput): Problem[] {
   const parsed = schema.safeParse(body, { reportInput: true })
   const problems = parsed.success ? [] : problemsOf(parsed.error, HINTS)
-  // Facts 9.3: a reference in a note says nothing of what it leads to.
+  // A reference in a note says nothing of what it leads to (docs/redox-api.md#file-fields).
   const refers = model === 'Notes' && files.some(({ way }) => way !== 'embed')
   if (refers && !getAt(body, ['Note', 'FileType']))
     problems.push({ path: 'Note.FileType', problem: 'is missing', fix: FILE_TYPE_HINT })

@@ -3,7 +3,8 @@ import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 import { DOCUMENT_STATUS, GENDERS, OBSERVATION_STATUS, REPORT_STATUS } from '../shared/values'
 
 // FHIR R4 (hl7.org/fhir/R4): what Redox's operations need and what FHIR itself requires. Redox takes every
-// valid R4 field (facts 3.2), so unknown elements are allowed; value sets are those with a required binding.
+// valid R4 field (docs/redox-api.md#fhir-operations), so unknown elements are allowed; value sets are those with a
+// required binding.
 
 const text = z.string().min(1)
 const optionalText = text.optional()
@@ -64,7 +65,7 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
     subject: reference,
     effectiveDateTime: dateTime,
     issued: instant,
-    // Not in R4: where Redox documents the file of an Observation (seed 1; facts 9.2).
+    // Not in R4: where Redox documents the file of an Observation (docs/redox-api.md#attachments).
     presentedForm: z.array(attachment).optional(),
   }),
   DocumentReference: z.looseObject({

@@ -27,15 +27,15 @@ import { attachmentProblems } from './urls'
 interface Operation {
   /** the resource that the message is about */
   type: 'DiagnosticReport' | 'Observation' | 'DocumentReference'
-  /** last part of the MessageHeader's `eventUri` (facts 3.2) */
+  /** last part of the MessageHeader's `eventUri` (docs/redox-api.md#fhir-operations) */
   event: string
-  /** where the files go unless the node says otherwise (facts 3.2, 9.2) */
+  /** where the files go unless the node says otherwise (docs/redox-api.md#fhir-operations, #attachments) */
   place: string
   /** `status` when neither the form nor the data gives one */
   status: string
 }
 
-/** Redox's FHIR operations that carry files (facts 3.2). */
+/** Redox's FHIR operations that carry files (docs/redox-api.md#fhir-operations). */
 export const FHIR_OPERATIONS = {
   'DiagnosticReport/$diagnosticreport-create': {
     type: 'DiagnosticReport',
@@ -67,7 +67,7 @@ export type FhirOperation = keyof typeof FHIR_OPERATIONS
 
 export interface FhirInput {
   operation: FhirOperation
-  /** destination slug (facts 3.1) */
+  /** destination slug (docs/redox-api.md#fhir-urls) */
   slug: string
   /** a Bundle, one resource, or an array of resources; may be left out when the fields say enough */
   data?: unknown
@@ -89,7 +89,7 @@ export interface FhirSender extends Sender {
 const EVENT_BASE = 'https://fhir.redoxengine.com/EventDefinition/'
 
 /**
- * Builds and checks the Bundle of type `message` for one of Redox's FHIR operations (facts 3.3).
+ * Builds and checks the Bundle of type `message` for one of Redox's FHIR operations (docs/redox-api.md#message-bundle).
  * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
  */
 export const prepareFhir = (input: FhirInput, sender: FhirSender): PreparedMessage =>
@@ -494,7 +494,7 @@ const HINTS: Record<string, string> = {
   code: 'Fill in the Code field, e.g. 11502-2 (LOINC).',
 }
 
-/** Facts 3.3: the MessageHeader says which resource the message is about. */
+/** The MessageHeader says which resource the message is about (docs/redox-api.md#message-bundle). */
 const focusProblems = (entries: JsonObject[], main: JsonObject, { type }: Operation): Problem[] =>
   inFocus(entries).includes(main)
     ? []

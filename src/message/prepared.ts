@@ -50,7 +50,7 @@ export function checked({ message, title, problems, absent, nameAt }: Draft): Pr
   return message
 }
 
-/** Sizes in bytes; 1 MB = 1 000 000 (facts 6.1, 9.7). */
+/** Sizes in bytes; 1 MB = 1 000 000 (docs/redox-api.md#sizes). */
 export interface Limits {
   /** a file up to this size is embedded when the way is `auto` */
   embedBySelf: number

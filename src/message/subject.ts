@@ -130,7 +130,7 @@ function addPatient(entries: JsonObject[], given: JsonObject, fullUrl?: string):
   return resource
 }
 
-// Facts 9.20: public clients name the patient only by the id that the destination has given.
+// Public clients name the patient only by the id that the destination has given (docs/redox-api.md#leniency).
 function atDestination({ url }: Reference, { main, refuse }: Search): Subject {
   if (url !== undefined && /^urn:/i.test(url)) {
     return refuse(

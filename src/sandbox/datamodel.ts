@@ -1,4 +1,7 @@
-/** `POST /endpoint`: Notes, Results and Media of the Data Model API (facts 4, 5, 6.4). */
+/**
+ * `POST /endpoint`: Notes, Results and Media of the Data Model API (docs/redox-api.md#data-model-api, #data-models,
+ * #error-bodies).
+ */
 import { randomInt, randomUUID } from 'node:crypto'
 import { checkMessage, EVENTS, META } from './fields'
 import type { Report } from './fields'
@@ -25,12 +28,12 @@ import type { Grant } from './tokens'
 import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
 
-/** An embedded file must be smaller than this, in bytes before base64 (facts 6.1, 9.7). */
+/** An embedded file must be smaller than this, in bytes before base64 (docs/redox-api.md#sizes). */
 const EMBED_LIMIT = 10_000_000
 
 // ---- Files --------------------------------------------------------------------------------------------
 
-/** A field of the message that may hold a file or a reference to one (facts 4.3). */
+/** A field of the message that may hold a file or a reference to one (docs/redox-api.md#file-fields). */
 interface FilePlace {
   holder: Json
   field: 'FileContents' | 'Value'
@@ -98,7 +101,7 @@ function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Repo
 
 // ---- The endpoint -------------------------------------------------------------------------------------
 
-/** Failure body of the Data Model API (facts 6.4). */
+/** Failure body of the Data Model API (docs/redox-api.md#error-bodies). */
 export const dataModelErrors = (refusal: Refusal): Json => ({
   Meta: {
     ...refusal.echo,
@@ -112,7 +115,10 @@ export const dataModelErrors = (refusal: Refusal): Json => ({
   },
 })
 
-/** Source, destination and data model need a subscription (facts 4.1). `place` is where the message names it. */
+/**
+ * Source, destination and data model need a subscription (docs/redox-api.md#endpoint). `place` is where the message
+ * names it.
+ */
 export const noSubscription = (place: string): Problem => ({
   text: `No subscription for this source, destination and data model - ${place}`,
   error: { Module: 'Subscriptions' },
@@ -201,7 +207,7 @@ function echo(body: Json): Json {
   return Object.fromEntries(names.filter((name) => name in meta).map((name) => [name, meta[name]]))
 }
 
-/** The message as it came and as Redox delivers it: files always as if embedded (facts 4.2). */
+/** The message as it came and as Redox delivers it: files always as if embedded (docs/redox-api.md#blob-upload). */
 function bodiesToKeep({ request, path }: Call, body: Json, files: DeliveredFile[]) {
   const embedded = files.filter(({ way }) => way === 'embedded')
   setContents(body, embedded)

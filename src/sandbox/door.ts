@@ -46,7 +46,10 @@ export interface Route {
   handle: (call: Call) => Promise<Answer>
   /** The body of its failures. */
   failure: (refusal: Refusal) => Json | string
-  /** Whether this goes for a 401 too, which is plain text for all but OAuth (facts 2.2, 2.3, 6.4). */
+  /**
+   * Whether this goes for a 401 too, which is plain text for all but OAuth (docs/redox-api.md#legacy-api-key,
+   * #oauth-api-key, #error-bodies).
+   */
   words401?: boolean
 }
 
@@ -168,7 +171,7 @@ async function answer(call: Call, route: Route): Promise<Answer> {
   }
 }
 
-/** By FHIR others read and search; what only takes a POST refuses another verb (facts 6.3). */
+/** By FHIR others read and search; what only takes a POST refuses another verb (docs/redox-api.md#status-codes). */
 const wrongMethod = (api: Api): Refusal =>
   ['token', 'blob', 'endpoint'].includes(api)
     ? new Refusal(403, [{ text: 'Forbidden', code: 'forbidden' }])

@@ -36,7 +36,7 @@ export const FAULTS = {
   'not-json': { accepted: false },
   gzip: { accepted: true },
   'errors-inside': { accepted: false },
-  /** The way in which Redox tells that a destination refused (facts 3.4). */
+  /** The way in which Redox tells that a destination refused (docs/redox-api.md#fhir-answers). */
   issues: { accepted: false, apis: ['endpoint', 'fhir'] },
   'no-subscription': { accepted: false, apis: ['endpoint'] },
   partial: { accepted: true, apis: ['endpoint', 'fhir'] },

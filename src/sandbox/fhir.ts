@@ -1,4 +1,4 @@
-/** The create, amend and update operations of the FHIR API that carry files (facts 3). */
+/** The create, amend and update operations of the FHIR API that carry files (docs/redox-api.md#fhir-api). */
 import { randomUUID } from 'node:crypto'
 import {
   decodeBase64,
@@ -26,7 +26,7 @@ import type { Uploads } from './uploads'
 const EVENT_DEFINITION = 'https://fhir.redoxengine.com/EventDefinition/'
 const ENVIRONMENTS = ['Development', 'Staging', 'Production']
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/i
-/** The destination that is FHIR's own sandbox at Redox (facts 3.6). */
+/** The destination that is FHIR's own sandbox at Redox (docs/redox-api.md#fhir-sandbox). */
 const FHIR_SANDBOX = 'redox-fhir-sandbox'
 /** Only an entry of the Bundle can be meant by it. */
 const BUNDLE_REFERENCE = /^urn:uuid:/
@@ -43,7 +43,10 @@ const STATUS = new Map([
   ['DocumentReference', ['current', 'superseded', 'entered-in-error']],
 ])
 
-/** `{ResourceType}/{$operation}` of the path, and the event its MessageHeader must name (facts 3.2). */
+/**
+ * `{ResourceType}/{$operation}` of the path, and the event its MessageHeader must name
+ * (docs/redox-api.md#fhir-operations).
+ */
 const OBSERVATION_CREATE = 'Observation/$observation-create'
 const EVENTS = new Map([
   ['DiagnosticReport/$diagnosticreport-create', 'DiagnosticReportCreate'],
@@ -65,7 +68,7 @@ interface Entry {
   names: string[]
 }
 
-/** Failure body of the FHIR API (facts 3.4). */
+/** Failure body of the FHIR API (docs/redox-api.md#fhir-answers). */
 export const operationOutcome = (refusal: Refusal): Json => ({
   resourceType: 'OperationOutcome',
   issue: refusal.problems.map(({ text, path, code }) => ({
@@ -76,7 +79,10 @@ export const operationOutcome = (refusal: Refusal): Json => ({
   })),
 })
 
-/** Whether the slug and environment of a FHIR path are there at all (facts 3.1); `redox` is for uploads. */
+/**
+ * Whether the slug and environment of a FHIR path are there at all (docs/redox-api.md#fhir-urls); `redox` is for
+ * uploads.
+ */
 export function checkAddress(slug: string, environment: string, forUpload: boolean): void {
   const slugFits = forUpload ? slug === 'redox' : slug !== 'redox' && SLUG.test(slug) && !isUuid(slug)
   if (!slugFits) throw notFound('Destination not found')
@@ -132,7 +138,10 @@ const locationsOf = (entries: Entry[], origin: string): string[] =>
     .filter(({ type }) => type !== 'MessageHeader')
     .map(({ type }) => `${origin}/fhir-sandbox/${type}/${randomUUID()}/_history/1`)
 
-/** Writebacks are asynchronous: only the FHIR sandbox says what it created, others answer a bare 200 (facts 3.4). */
+/**
+ * Writebacks are asynchronous: only the FHIR sandbox says what it created, others answer a bare 200
+ * (docs/redox-api.md#fhir-answers).
+ */
 function answerBody(locations: string[]): Json | '' {
   if (locations.length === 0) return ''
   const entry = locations.map((location) => ({ response: { status: '201 Created', location } }))
@@ -145,11 +154,11 @@ function answerBody(locations: string[]): Json | '' {
 interface Measure {
   mainType: string
   event: string
-  /** Bundle type and MessageHeader may be absent (facts 9.20); what is there has to be right. */
+  /** Bundle type and MessageHeader may be absent (docs/redox-api.md#leniency); what is there has to be right. */
   isBare: boolean
 }
 
-/** Finds everything that is wrong with a message Bundle at once (facts 3.3). */
+/** Finds everything that is wrong with a message Bundle at once (docs/redox-api.md#message-bundle). */
 function judge(
   bundle: Json,
   { mainType, event, isBare }: Measure,
@@ -183,7 +192,7 @@ function judge(
   return { entries, files }
 }
 
-/** By a reference to the patient at the destination, or by an identifier (facts 9.20). */
+/** By a reference to the patient at the destination, or by an identifier (docs/redox-api.md#leniency). */
 function namesSubject({ resource }: Entry): boolean {
   const { reference, identifier } = objectOf(resource['subject'])
   return (textOf(reference) ?? textOf(objectOf(identifier)['value'])) !== undefined
@@ -315,7 +324,10 @@ function* objectsIn(value: unknown, path: string, key = ''): Generator<Found> {
   }
 }
 
-/** Redox takes a file in any resource that has an Attachment (facts 3.3), so they are told by their shape. */
+/**
+ * Redox takes a file in any resource that has an Attachment (docs/redox-api.md#attachments), so they are told by their
+ * shape.
+ */
 const attachmentsIn = (bundle: Json): Found[] =>
   [...objectsIn(bundle, '')].filter(
     ({ element, key }) =>

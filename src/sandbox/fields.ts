@@ -1,4 +1,7 @@
-/** What messages of the Data Model API look like, as tables, and the checker that walks them (facts 5). */
+/**
+ * What messages of the Data Model API look like, as tables, and the checker that walks them
+ * (docs/redox-api.md#data-models).
+ */
 import { isObject, isUuid } from './http'
 import type { Json } from './http'
 
@@ -17,7 +20,7 @@ type Spec = Kind | Fields | [Spec]
 
 const expected = (what: string, accepts: (value: unknown) => boolean): Kind =>
   new Kind(`Invalid value, expected ${what}`, accepts)
-/** Redox takes numbers in place of texts (facts 9.20); booleans it was never seen to take. */
+/** Redox takes numbers in place of texts (docs/redox-api.md#leniency); booleans it was never seen to take. */
 const text = expected('a string', (value) => typeof value === 'string' || typeof value === 'number')
 /** A name or a file that no number can stand for. */
 const literal = expected('a string', (value) => typeof value === 'string')
@@ -27,7 +30,7 @@ const uuid = expected('a UUID', isUuid)
 const date = expected('a date (YYYY-MM-DD)', (value) => typeof value === 'string' && isDay(value))
 const datetime = expected('an ISO 8601 date and time', isDateTime)
 const absent = new Kind('Field not allowed', () => false)
-/** Only value sets that are certain and closed are enforced (facts 9.11, 9.16). */
+/** Only value sets that are certain and closed are enforced (docs/redox-api.md#media, #data-models). */
 const oneOf = (...values: string[]): Kind =>
   expected(`one of ${values.join(', ')}`, (value) => typeof value === 'string' && values.includes(value))
 
@@ -59,7 +62,7 @@ const PROVIDER: Fields = { ID: text, ...PERSON }
 const KNOWN_PROVIDER: Fields = { 'ID!': text, ...PERSON }
 const PROVIDER_WITH_NPI: Fields = { NPI: text, ...PROVIDER }
 
-/** The same in all models (facts 5.1); checked alone when the model is not known. */
+/** The same in all models (docs/redox-api.md#meta); checked alone when the model is not known. */
 export const META: Fields = {
   'Meta!': {
     ...all(literal, 'DataModel! EventType!'),
@@ -207,7 +210,7 @@ function checkFields(value: Json, fields: Fields, prefix: string, report: Report
   }
 }
 
-/** Optional scalars may be null (facts 5) or an empty string; a required list needs an item. */
+/** Optional scalars may be null (docs/redox-api.md#data-models) or an empty string; a required list needs an item. */
 function isBlank(value: unknown, spec: Spec): boolean {
   if (spec instanceof Kind) return value === undefined || value === null || value === ''
   return value === undefined || (Array.isArray(value) && value.length === 0)

@@ -1,9 +1,11 @@
 /** What all endpoints of the sandbox share: calls, answers, refusals, bounded bodies, plain JSON helpers. */
 import type { IncomingMessage } from 'node:http'
 
-/** Whole request to the Data Model or FHIR API, in bytes (facts 6.1; 1 MB read as 10^6, the stricter way). */
+/**
+ * Whole request to the Data Model or FHIR API, in bytes (docs/redox-api.md#sizes; 1 MB read as 10^6, the stricter way).
+ */
 export const REQUEST_LIMIT = 40_000_000
-/** One uploaded file, in bytes (facts 3.5, 4.2, 6.1). */
+/** One uploaded file, in bytes (docs/redox-api.md#binary, #blob-upload, #sizes). */
 export const FILE_LIMIT = 30_000_000
 
 const MAX_JSON_DEPTH = 100
@@ -44,11 +46,14 @@ export interface Problem {
   path?: string
   /** FHIR issue type; `invalid` unless told. */
   code?: string
-  /** Data Model API: what the entry of `Meta.Errors` has otherwise than usual (facts 6.4). */
+  /** Data Model API: what the entry of `Meta.Errors` has otherwise than usual (docs/redox-api.md#error-bodies). */
   error?: { Type?: string; Module?: string; DestinationStatusCode?: number }
 }
 
-/** A request that is not accepted. Each API words it in its own body shape (facts 2.2, 2.3, 3.4, 6.4). */
+/**
+ * A request that is not accepted. Each API words it in its own body shape (docs/redox-api.md#legacy-api-key,
+ * #oauth-api-key, #fhir-answers, #error-bodies).
+ */
 export class Refusal extends Error {
   readonly problems: Problem[]
 
@@ -136,7 +141,7 @@ export const objectsOf = (value: unknown): Json[] => (Array.isArray(value) ? val
 /** The value if it is a string with something in it. */
 export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
-/** The same for a field of the Data Model API, where a number stands for its text (facts 9.20). */
+/** The same for a field of the Data Model API, where a number stands for its text (docs/redox-api.md#leniency). */
 export const scalarOf = (value: unknown): string | undefined =>
   textOf(typeof value === 'number' ? String(value) : value)
 
@@ -147,8 +152,9 @@ export const isMimeType = (value: unknown): value is string =>
 export const isWebUrl = (value: string): boolean => WEB_URL.test(value)
 
 /**
- * The bytes of base64 (facts 7, 9.20): standard alphabet, padded, no `data:` prefix, at least one byte; line breaks
- * and other white space do not count. Node decodes leniently, so only a text that encodes back to itself is base64.
+ * The bytes of base64 (docs/redox-api.md#file-types, #leniency): standard alphabet, padded, no `data:` prefix, at least
+ * one byte; line breaks and other white space do not count. Node decodes leniently, so only a text that encodes back to
+ * itself is base64.
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')

@@ -40,7 +40,7 @@ export interface ReceivedMessage {
   locations: string[]
   /** As it came in; headers without authorization and cookies. */
   request: { method: string; path: string; headers: IncomingHttpHeaders; body: unknown }
-  /** The message with its references resolved (facts 4.2). */
+  /** The message with its references resolved (docs/redox-api.md#blob-upload). */
   delivered: unknown
   files: DeliveredFile[]
   /** One line for an inbox. */

@@ -26,9 +26,9 @@ const MAX_KEPT_REQUESTS = 1000
 export interface SandboxOptions {
   /** 0, the default, takes a free one. The server is always bound to 127.0.0.1. */
   port?: number
-  /** A free account may not upload in Development (facts 1). Default `paid`. */
+  /** A free account may not upload in Development (docs/redox-api.md#environments-and-accounts). Default `paid`. */
   account?: 'paid' | 'free'
-  /** Of access tokens of both kinds. Default 300 (facts 2.3). */
+  /** Of access tokens of both kinds. Default 300 (docs/redox-api.md#oauth-api-key). */
   tokenLifetimeSeconds?: number
   /** Default 100. */
   maxKeptMessages?: number

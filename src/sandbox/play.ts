@@ -183,7 +183,10 @@ function readSlowly(request: IncomingMessage): void {
 
 // ---- Answers ------------------------------------------------------------------------------------------
 
-/** As the API words it; gateways have a page, and who is not let in or too fast gets plain text (facts 6). */
+/**
+ * As the API words it; gateways have a page, and who is not let in or too fast gets plain text
+ * (docs/redox-api.md#error-bodies).
+ */
 function statusAnswer({ fault: { status }, failure }: Stage): Answer {
   const text = STATUS_CODES[status] ?? 'Unknown'
   if (status < 400 || [502, 503, 504].includes(status)) return { status, body: page(status) }

@@ -1,4 +1,4 @@
-/** Keys, access tokens and sources (facts 2). */
+/** Keys, access tokens and sources (docs/redox-api.md#authentication). */
 import { createPublicKey, generateKeyPair, randomBytes, randomUUID } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -11,11 +11,14 @@ const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ERROR_URI = 'https://docs.redoxengine.com/permalink/7sEi7MTFssZ1JuHpUYLeYJ'
 const TOKEN_REQUEST_LIMIT = 100_000
 const MAX_KEPT_GRANTS = 10_000
-/** Seconds: how old `iat` may be, and how far clocks may differ (facts 2.3). */
+/** Seconds: how old `iat` may be, and how far clocks may differ (docs/redox-api.md#oauth-api-key). */
 const MAX_ASSERTION_AGE = 300
 const CLOCK_SKEW = 10
 
-/** The source of the samples that Redox published; legacy keys of others were taken with it (facts 4.3, 9.20). */
+/**
+ * The source of the samples that Redox published; legacy keys of others were taken with it
+ * (docs/redox-api.md#sample-identifiers).
+ */
 const SAMPLE_SOURCE = '7ce6f387-c33c-417d-8682-81e83628cbd9'
 
 export interface OAuthKey {
@@ -26,7 +29,7 @@ export interface OAuthKey {
 }
 
 export interface LegacyKey {
-  /** Also the id of the one source the key is tied to (facts 2.1). */
+  /** Also the id of the one source the key is tied to (docs/redox-api.md#credentials). */
   apiKey: string
   secret: string
 }
@@ -67,7 +70,7 @@ export class Tokens {
     this.#clients.set(clientId, client)
   }
 
-  /** `POST /v2/auth/token`: client credentials with a private-key JWT (facts 2.3). */
+  /** `POST /v2/auth/token`: client credentials with a private-key JWT (docs/redox-api.md#oauth-api-key). */
   async oauthToken({ request, origin, path }: Call): Promise<Answer> {
     const form = await tokenForm(request)
     const assertion = form.get('client_assertion')!
@@ -88,7 +91,7 @@ export class Tokens {
     }
   }
 
-  /** `POST /auth/authenticate` (facts 2.2). */
+  /** `POST /auth/authenticate` (docs/redox-api.md#legacy-api-key). */
   async authenticate({ request }: Call): Promise<Answer> {
     const { apiKey, secret } = await legacyBody(request)
     if (apiKey !== this.legacyKey.apiKey) throw new Refusal(401, 'Invalid request')
@@ -99,7 +102,9 @@ export class Tokens {
     return this.#legacyToken(grant, refreshToken)
   }
 
-  /** `POST /auth/refreshToken`: the same access and refresh token, valid for longer (facts 2.2). */
+  /**
+   * `POST /auth/refreshToken`: the same access and refresh token, valid for longer (docs/redox-api.md#legacy-api-key).
+   */
   async refresh({ request }: Call): Promise<Answer> {
     const { apiKey, refreshToken } = await legacyBody(request)
     const grant = typeof refreshToken === 'string' ? this.#refreshable.get(refreshToken) : undefined
@@ -130,7 +135,7 @@ export class Tokens {
     return { key, source: client.source }
   }
 
-  /** Clients may leave `jti` out (facts 2.3); one that is there counts once. */
+  /** Clients may leave `jti` out (docs/redox-api.md#oauth-api-key); one that is there counts once. */
   #useOnce({ iss, jti }: JWTPayload): void {
     if (jti === undefined) return
     const now = Date.now()
@@ -164,14 +169,14 @@ export class Tokens {
   }
 }
 
-/** The FHIR API takes no legacy keys (facts 2.1, 9.5). */
+/** The FHIR API takes no legacy keys (docs/redox-api.md#credentials). */
 export function refuseLegacy({ kind }: Grant): void {
   if (kind === 'legacy') throw new Refusal(401, 'Legacy API keys are not supported by the FHIR API.')
 }
 
 /**
  * The source a request speaks for: the `Redox-Source-Id` header, or the source its body names, or the
- * key's own (facts 2.1, 9.9).
+ * key's own (docs/redox-api.md#source-id).
  */
 export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string): string {
   const inHeader = request.headers['redox-source-id']
@@ -183,12 +188,12 @@ export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string
     throw new Refusal(400, 'Source ID in the header and in the body differ')
   }
   if (grant.kind === 'oauth' || source === grant.source) return source
-  // A legacy key speaks for its own source (facts 2.1), also where a sample was not changed.
+  // A legacy key speaks for its own source (docs/redox-api.md#credentials), also where a sample was not changed.
   if (source === SAMPLE_SOURCE) return grant.source
   throw new Refusal(401, 'This source is not authorized.')
 }
 
-/** OAuth error JSON (facts 2.3). */
+/** OAuth error JSON (docs/redox-api.md#oauth-api-key). */
 export const oauthError = (refusal: Refusal): Json => ({
   error: 'invalid_request',
   error_description: refusal.text,

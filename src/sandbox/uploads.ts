@@ -1,4 +1,4 @@
-/** The two upload endpoints and the files they keep (facts 3.5, 4.2, 9.1). */
+/** The two upload endpoints and the files they keep (docs/redox-api.md#binary, #blob-upload). */
 import { randomInt, randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { Busboy } from '@fastify/busboy'
@@ -34,7 +34,7 @@ export interface UploadedFile extends FileBody {
   source: string
 }
 
-/** A file that is there, for others only (facts 4.2). */
+/** A file that is there, for others only (docs/redox-api.md#blob-upload). */
 export const OF_ANOTHER_SOURCE = 'of another source'
 type Found = UploadedFile | typeof OF_ANOTHER_SOURCE | undefined
 
@@ -56,7 +56,10 @@ export class Uploads {
     private readonly account: 'paid' | 'free',
   ) {}
 
-  /** `POST /upload` (facts 4.2). The blob host has no environment in its path; it is played in Development. */
+  /**
+   * `POST /upload` (docs/redox-api.md#blob-upload). The blob host has no environment in its path; it is played in
+   * Development.
+   */
   async receiveBlob({ request, origin }: Call, source: string): Promise<Answer> {
     this.#refuseFreeAccount('Development')
     const path = `/${this.#nextBlob++}`
@@ -64,7 +67,7 @@ export class Uploads {
     return { status: 201, body: { URI: origin + path } }
   }
 
-  /** `POST /fhir/R4/redox/{Environment}/Binary` (facts 3.5): raw bytes, a FHIR Binary, or multipart. */
+  /** `POST /fhir/R4/redox/{Environment}/Binary` (docs/redox-api.md#binary): raw bytes, a FHIR Binary, or multipart. */
   async receiveBinary({ request, origin, path }: Call, environment: string, source: string): Promise<Answer> {
     this.#refuseFreeAccount(environment)
     const file = await readBinary(request)
@@ -101,7 +104,7 @@ export class Uploads {
   }
 }
 
-/** Failure body of the blob host (facts 4.2, 6.4). */
+/** Failure body of the blob host (docs/redox-api.md#blob-upload, #error-bodies). */
 export const blobError = (refusal: Refusal): Json => ({ errorDetail: refusal.text })
 
 async function readBinary(request: IncomingMessage): Promise<FileBody> {

@@ -1,15 +1,19 @@
 /** The pages that people read, and what stands in them. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
 export const ROOT = path.join(__dirname, '../../..')
 
 export const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8')
 
-/** By their paths from the root; decisions (docs/adr) are for those who work on the package. */
+const pagesIn = (folder: string): string[] =>
+  readdirSync(path.join(ROOT, folder)).flatMap((name) => (name.endsWith('.md') ? [`${folder}/${name}`] : []))
+
+/** Paths from the root; decisions (docs/adr) are for those who work on the package. */
 export const PAGES = [
   ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
-  ...readdirSync(path.join(ROOT, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+  ...pagesIn('docs'),
+  ...pagesIn('docs/design'),
 ]
 
 export interface Block {
@@ -54,6 +58,24 @@ export function anchorsOf(page: string): Set<string> {
     anchors.add(unique)
   }
   return anchors
+}
+
+/** Pages of the repository that are not shipped, as the shipped ones link to them. */
+const REPOSITORY = /^https:\/\/github\.com\/ehr-flows\/node-red-redox\/(?:blob|tree)\/main\/(.+)$/
+
+/** The path from the root, with anchor, that an address in this repository on GitHub means; undefined: any other. */
+export const inRepository = (address: string): string | undefined => REPOSITORY.exec(address)?.[1]
+
+/** Why a link of a page leads nowhere; undefined if it leads somewhere, or out of the repository. */
+export function faultOf(page: string, target: string): string | undefined {
+  const own = inRepository(target)
+  if (own === undefined && /^[a-z]+:/.test(target)) return undefined
+  const [place, anchor] = (own ?? target).split('#') as [string, string | undefined]
+  const base = own === undefined ? path.dirname(page) : '.'
+  const file = place === '' ? page : path.normalize(path.join(base, place))
+  if (file.startsWith('..') || !existsSync(path.join(ROOT, file))) return 'no such file'
+  if (anchor === undefined) return undefined
+  return anchorsOf(file).has(anchor) ? undefined : 'no such heading'
 }
 
 /** What differs from run to run. */
