@@ -1,107 +1,49 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RedoxError, type RedoxErrorCode } from '../errors'
-import { identifiersOf } from '../redox/identifiers'
-import type { CheckpointHooks, Delivery, Progress } from '../redox/delivery'
-import type { RedoxClient } from '../redox/client'
-import { backoff } from '../transport/retry'
-import { onTheWall } from './clock'
-import type { Content, Contents, Failure, Notes, Parcel } from './jobs'
-import type { DeliveryStore, LaneState, MessageState, Settlement, StoredMessage } from './types'
+import type { RedoxError } from '../errors'
+import { DestinationRests } from './destination-rests'
+import { asRedoxError } from './internal-error'
+import type { Contents, Notes, Parcel } from './jobs'
+import { Maintenance, type Depth } from './maintenance'
+import { Notifier, type Ended } from './notifier'
+import { pause, repeat } from './repeat'
+import { mayGoOver, SendAttempt, type Delivering } from './send-attempt'
+import type { DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
 
-/** What became of a parcel. */
-export interface Ended {
-  id: string
-  acceptedAt: number
-  attempts: number
-  parcel: Omit<Content, 'files'>
-  outcome: { delivery: Delivery } | { error: RedoxError }
-}
+export type { Delivering, Depth, Ended }
 
-/** How the messages of a connection are sent. */
-export interface Delivering {
-  client: RedoxClient
-  /** of this connection, see {@link Parcel} */
-  environment: string
-  account: string
-  /** first in, first out for each destination */
-  ordered: boolean
-  /** milliseconds for which a message is tried again */
-  retryFor: number
-  /** milliseconds that messages are kept after their delivery */
-  keepFor: number
-}
-
-/** How much there is to do. */
-export interface Depth {
-  counts: Record<MessageState, number>
-  lanes: LaneState[]
-  /** milliseconds since the oldest that waits was accepted; 0: nothing waits */
-  age: number
-  /** why the last attempt failed, of lanes that nothing gets through to */
-  failing: ReadonlyMap<string, RedoxErrorCode>
-  /** why the store cannot be used */
-  trouble?: RedoxError
-}
-
-/** What the courier tells whoever runs it. */
+/** What the courier reports. */
 export interface Listener {
   onDepth(depth: Depth): void
   /** ended, and the node that accepted it is gone; `code`: why it is parked */
   onOrphan(id: string, state: MessageState, code?: string): void
 }
 
-// What may be over when it is tried again: nothing was processed, or the connection as a whole does not work. That a
-// key was withdrawn is no reason to park ten thousand messages.
-const PASSING = new Set<RedoxErrorCode>([
-  'REDOX_RATE_LIMITED',
-  'REDOX_QUEUE_FULL',
-  'REDOX_UNAVAILABLE',
-  'REDOX_NETWORK',
-  'REDOX_TIMEOUT',
-  'REDOX_TLS',
-  'REDOX_AUTHENTICATION',
-  'REDOX_CONFIGURATION',
-  'REDOX_ABORTED',
-  'REDOX_STORE_UNAVAILABLE',
-  'REDOX_STORE_FULL',
-])
-
 // A message is held so long, and its hold renewed three times as often: time for others to see that its holder is gone.
 const LEASE_MS = 30_000
 const LOOK_EVERY_MS = 1000
-/** An outage may last for hours; when it ends, nobody is to wait for long. */
-const LONGEST_REST_MS = 60_000
-const PURGE_EVERY_MS = 3_600_000
-const TOLD_AT_ONCE = 100
 const ACCEPT_TRIES = 3
 
 /** Takes messages out of a store and sends them, until each was delivered or is parked for a person. */
 export class Courier {
   readonly #holder = randomUUID()
   readonly #underWay = new Map<string, Promise<void>>()
-  readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
-  /** lanes that nothing gets through to: how often in a row, and until when (monotonic clock) they are left alone */
-  readonly #resting = new Map<string, { failures: number; until: number; code: RedoxErrorCode }>()
+  readonly #rests = new DestinationRests()
   readonly #stopping = new AbortController()
   #aborting = new AbortController()
   /** attempts that are under way */
-  readonly #attempts = new Set<Attempt>()
+  readonly #attempts = new Set<SendAttempt>()
   /** what is not on its way to Redox is stopped */
   #isHurried = false
   readonly #running: Promise<unknown>
   #delivering: Delivering | undefined
   #isWoken = false
   #endWait = (): void => undefined
-  #purgedAt = -Infinity
-  #telling: Promise<void> = Promise.resolve()
-  #nextTelling: Promise<void> | undefined
+  /** why the store cannot be used */
   #trouble: RedoxError | undefined
-  #depth: Pick<Depth, 'counts' | 'lanes'> & { oldest?: number } = {
-    counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
-    lanes: [],
-  }
+  readonly #notifier: Notifier
+  readonly #maintenance: Maintenance
 
   private readonly store: DeliveryStore
 
@@ -111,12 +53,27 @@ export class Courier {
     private readonly leaseMs = LEASE_MS,
   ) {
     this.store = contents.store
+    this.#notifier = new Notifier(contents, { holder: this.#holder, leaseMs }, ({ id, state }) =>
+      listener.onOrphan(id, state, 'REDOX_STORE_UNREADABLE'),
+    )
+    this.#maintenance = new Maintenance(this.store, {
+      rests: this.#rests,
+      onDepth: (depth) => listener.onDepth(depth),
+      storeError: () => this.#trouble,
+      onStoreError: this.#onStoreError,
+      keepFor: () => this.#delivering?.keepFor,
+      announce: () => this.#notifier.announce(),
+    })
     this.#running = Promise.all([
       this.#send(),
-      this.#every(LOOK_EVERY_MS, () => this.#tell()),
-      this.#every(LOOK_EVERY_MS, () => this.#look()),
+      this.#every(LOOK_EVERY_MS, () => this.#notifier.announce()),
+      this.#every(LOOK_EVERY_MS, () => this.#maintenance.run()),
       this.#every(leaseMs / 3, () => this.#renew()),
     ])
+  }
+
+  readonly #onStoreError = (error: unknown): void => {
+    this.#trouble = asRedoxError(error)
   }
 
   /** Sends over this connection from now on, also what waited before; `undefined`: takes nothing more. */
@@ -126,14 +83,14 @@ export class Courier {
     this.#isHurried &&= delivering === undefined
     // Everything that is under way listens.
     setMaxListeners(0, this.#aborting.signal)
-    if (delivering) this.store.touch().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
+    if (delivering) this.store.touch().catch(this.#onStoreError)
     // Another connection may get through.
     this.wake()
   }
 
   /** Looks at once, also where nothing got through before: somebody has decided something. */
   wake(): void {
-    this.#resting.clear()
+    this.#rests.clear()
     this.#wake()
   }
 
@@ -145,13 +102,13 @@ export class Courier {
   /** Stops what is under way: what may have arrived is parked, the rest waits. */
   abort(): void {
     this.#aborting.abort(new DOMException('closed', 'AbortError'))
-    for (const { stop } of this.#attempts) stop.abort(this.#aborting.signal.reason)
+    this.#attempts.forEach((attempt) => attempt.abort())
   }
 
   /** Stops each attempt as soon as no request of it can have arrived in part: the message waits. */
   hurry(): void {
     this.#isHurried = true
-    this.#attempts.forEach(stopUnlessLeft)
+    this.#attempts.forEach((attempt) => attempt.hurry())
   }
 
   /** Ends, when what is under way has ended. */
@@ -160,7 +117,7 @@ export class Courier {
     this.#stopping.abort()
     await this.#running
     await this.idle()
-    await this.#telling
+    await this.#notifier.idle()
   }
 
   /**
@@ -219,7 +176,7 @@ export class Courier {
     while (!this.#stopping.signal.aborted) {
       this.#isWoken = false
       const wait = await this.#round().catch((error: unknown) => {
-        this.#trouble = asRedoxError(error)
+        this.#onStoreError(error)
         return LOOK_EVERY_MS
       })
       if (wait > 0 && !this.#isWoken) await this.#wait(wait)
@@ -248,7 +205,7 @@ export class Courier {
     const width = delivering?.client.settings.gate.width ?? 0
     const limit = width - this.#underWay.size
     if (!delivering || limit <= 0) return LOOK_EVERY_MS
-    const except = this.#restingLanes()
+    const except = this.#rests.lanes()
     const claimed = await this.store.claim({ holder: this.#holder, leaseMs: this.leaseMs, limit, except })
     this.#trouble = undefined
     // What this process is busy with itself comes back when the store was away for longer than the lease.
@@ -257,42 +214,22 @@ export class Courier {
     if (fresh.length > 0) return 0
     const { clock } = this.store
     const due = await this.store.nextDue(clock.now(), except)
-    const rests = [...this.#resting.values()].map(({ until }) => until - performance.now())
     // What is due already waits for another of its lane, whose end is heard; or for another process.
-    const waits = [...rests, (due ?? 0) - clock.now()].filter((wait) => wait > 0)
+    const waits = [...this.#rests.waits(), (due ?? 0) - clock.now()].filter((wait) => wait > 0)
     return Math.min(...waits, LOOK_EVERY_MS)
-  }
-
-  #restingLanes(): string[] {
-    const now = performance.now()
-    return [...this.#resting].flatMap(([lane, { until }]) => (until > now ? [lane] : []))
   }
 
   /** When messages to the destination are tried again, by the clock of the store; 0 if it is not left alone. */
   restsUntil(lane: string): number {
-    const left = (this.#resting.get(lane)?.until ?? 0) - performance.now()
+    const left = this.#rests.waitOf(lane)
     return left > 0 ? Math.ceil(this.store.clock.now() + left) : 0
-  }
-
-  /** It is kept in memory alone: who starts anew looks at once whether something gets through. */
-  #rest(lane: string, code: RedoxErrorCode, retryAfterSeconds: number): number {
-    const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
-    const rest = Math.ceil(Math.max(Math.min(backoff(failures), LONGEST_REST_MS), retryAfterSeconds * 1000))
-    this.#resting.set(lane, { failures, until: performance.now() + rest, code })
-    return rest
-  }
-
-  /** One got through, and others may now, too. */
-  #gotThrough(lane: string): void {
-    this.#resting.delete(lane)
-    for (const resting of this.#resting.values()) resting.until = 0
   }
 
   #begin(stored: StoredMessage, delivering: Delivering): void {
     const sending = this.#attempt(stored, delivering)
       .then((settlement) => this.#settle(stored, settlement))
       // A store that cannot be written gives it to somebody when the lease ends.
-      .catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
+      .catch(this.#onStoreError)
       .finally(() => {
         this.#underWay.delete(stored.id)
         this.#wake()
@@ -302,10 +239,10 @@ export class Courier {
 
   async #settle(stored: StoredMessage, settlement: Settlement): Promise<void> {
     const { id, owner, lane } = stored
-    if (settlement.state === 'delivered') this.#gotThrough(lane)
+    if (settlement.state === 'delivered') this.#rests.gotThrough(lane)
     await this.#insist(() => this.store.settle(id, this.#holder, settlement, this.store.clock.now()))
     if (settlement.state === 'waiting') return
-    if (this.#owners.has(owner)) await this.#tell()
+    if (this.#notifier.hasListener(owner)) await this.#notifier.announce()
     else
       this.listener.onOrphan(
         id,
@@ -323,82 +260,19 @@ export class Courier {
         const { code } = (this.#trouble = asRedoxError(error))
         const mayPass = code === 'REDOX_STORE_UNAVAILABLE' || code === 'REDOX_STORE_FULL'
         if (!mayPass || this.#aborting.signal.aborted) throw error
-        await timer(LOOK_EVERY_MS, this.#aborting.signal)
+        await pause(LOOK_EVERY_MS, this.#aborting.signal)
       }
     }
   }
 
-  /** One attempt, and what is to become of the message after it. */
   async #attempt(stored: StoredMessage, delivering: Delivering): Promise<Settlement> {
-    const { id, attempts, deadline, lane, ordered } = stored
-    const { client, account } = delivering
-    const notes: Notes = { uploaded: {} }
-    const sealed = (): Promise<Buffer> => this.contents.sealNotes(id, notes)
-    const { repeatUnknown } = client.settings.retry
-    // Somebody else holds it by now: whatever becomes of it is theirs.
-    let isLost = false
-    const attempt: Attempt = { stop: new AbortController(), hasLeft: false }
-    const onProgress = ({ hasLeft = false }: Pick<Progress, 'hasLeft'>): void => {
-      attempt.hasLeft = hasLeft
-      if (this.#isHurried) stopUnlessLeft(attempt)
-    }
+    const rest = (lane: string, error: RedoxError): number => this.#rests.rest(lane, error)
+    const attempt = new SendAttempt(this.contents, stored, { delivering, holder: this.#holder, rest })
     this.#attempts.add(attempt)
-    if (this.#aborting.signal.aborted) attempt.stop.abort(this.#aborting.signal.reason)
-    onProgress({})
-    const mine = (written: Promise<void>): Promise<void> =>
-      written.catch((error: unknown) => {
-        isLost ||= asRedoxError(error).code === 'REDOX_STORE_LOST'
-        throw error
-      })
+    if (this.#aborting.signal.aborted) attempt.abort()
+    if (this.#isHurried) attempt.hurry()
     try {
-      const parcel = await this.contents.contentOf(stored)
-      const { message } = parcel
-      const { uploaded, uploadAccount, allowedAccount, error, unknown } = await this.contents.notesOf(stored)
-      Object.assign(notes, allowedAccount && { allowedAccount })
-      // A reference to a file opens at the account alone that has the file.
-      if ((uploadAccount ?? parcel.account ?? account) === account) Object.assign(notes, { uploaded })
-      if (parcel.account !== account) notes.uploadAccount = account
-      // Before the first attempt there is nothing to know: a person has decided to send it again.
-      if (attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
-      if (stored.begun) notes.unknown ??= failureOf(interrupted(message))
-      if (notes.unknown && !repeatUnknown) return await parked(notes, notes.unknown, sealed)
-      if (this.store.clock.now() > deadline)
-        return await parked(notes, notes.error ?? failureOf(late(message)), sealed)
-      if (!mayGoOver(delivering, parcel, allowedAccount))
-        return await parked(notes, failureOf(otherAccount(parcel, delivering)), sealed)
-      const checkpoints: CheckpointHooks = {
-        uploaded: notes.uploaded,
-        onUploaded: async (index, uploaded) => {
-          notes.uploaded[index] = uploaded
-          const told = await sealed()
-          await mine(this.store.note(id, this.#holder, told))
-        },
-        onSending: () => mine(this.store.begin(id, this.#holder)),
-      }
-      const { signal } = attempt.stop
-      notes.delivery = await client.deliver(this.contents.messageOf(parcel), {
-        signal,
-        onProgress,
-        checkpoints,
-      })
-      return { state: 'delivered', notes: await sealed() }
-    } catch (thrown) {
-      const error = asRedoxError(thrown)
-      if (isLost) throw error
-      const failure = failureOf(error)
-      notes.error = failure
-      const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
-      if (isUnknown) notes.unknown = failure
-      const { retryAfterSeconds = 0 } = error.cause
-      if (isUnknown ? repeatUnknown : PASSING.has(error.code)) {
-        const rest = this.#rest(lane, error.code, retryAfterSeconds)
-        // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
-        const now = this.store.clock.now()
-        const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
-        const settled = { state: 'waiting', dueAt, reason: error.code, notes: await sealed() } as const
-        if (now + rest < deadline) return settled
-      }
-      return await parked(notes, notes.unknown ?? failure, sealed)
+      return await attempt.run()
     } finally {
       this.#attempts.delete(attempt)
     }
@@ -410,163 +284,13 @@ export class Courier {
     await this.store.renew(this.#holder, [...this.#underWay.keys()], this.leaseMs)
   }
 
-  async #purge(): Promise<void> {
-    if (!this.#delivering || performance.now() - this.#purgedAt < PURGE_EVERY_MS) return
-    this.#purgedAt = performance.now()
-    // Not before what ended while nobody was there is told.
-    await this.#tell()
-    const now = this.store.clock.now()
-    await this.store.purge(Math.floor(now - this.#delivering.keepFor), now)
-  }
-
-  // ---- Telling ----------------------------------------------------------------------------------------
-
-  /** Tells a node what became of its messages, from now on and since it was there last. Returns how to stop. */
+  /** Announces to a node what became of its messages, from now on and since it was there last. Returns how to stop. */
   attach(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
-    this.#owners.set(owner, listener)
-    void this.#tell().catch(() => undefined)
-    return () => {
-      if (this.#owners.get(owner) === listener) this.#owners.delete(owner)
-    }
+    return this.#notifier.attach(owner, listener)
   }
 
-  /** One after the other. Whoever comes while it is told waits for the next time, together with others. */
-  #tell(): Promise<void> {
-    this.#nextTelling ??= this.#telling.then(() => {
-      this.#nextTelling = undefined
-      const telling = this.#tellAll()
-      this.#telling = telling.catch(() => undefined)
-      return telling
-    })
-    return this.#nextTelling
-  }
-
-  /** Also what another process has sent. */
-  async #tellAll(): Promise<void> {
-    for (let isMore = this.#owners.size > 0; isMore;) {
-      const hold = { holder: this.#holder, leaseMs: this.leaseMs, limit: TOLD_AT_ONCE }
-      const ended = await this.store.untold({ ...hold, owners: [...this.#owners.keys()] })
-      for (const stored of ended) {
-        // Told first: an answer may come twice when the power fails between the two, but none is left out.
-        if (await this.#tellOne(stored)) await this.store.markTold(stored.id)
-        else await this.store.leaveUntold(stored.id, this.#holder)
-      }
-      isMore = ended.length === TOLD_AT_ONCE
-    }
-  }
-
-  async #tellOne(stored: StoredMessage): Promise<boolean> {
-    const listener = this.#owners.get(stored.owner)
-    if (!listener) return false
-    try {
-      await listener(await this.#ended(stored))
-    } catch {
-      // One that cannot be read must not keep the others; the Outbox shows it.
-      this.listener.onOrphan(stored.id, stored.state, 'REDOX_STORE_UNREADABLE')
-    }
-    return true
-  }
-
-  async #ended(stored: StoredMessage): Promise<Ended> {
-    const { id, attempts } = stored
-    const acceptedAt = onTheWall(this.store.clock, stored.acceptedAt)
-    const { files: _files, ...parcel } = await this.contents.contentOf(stored)
-    const { delivery, error, unknown } = await this.contents.notesOf(stored)
-    if (stored.state === 'delivered' && delivery)
-      return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
-    const { code, message, cause } = (unknown ?? error)!
-    const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
-    const parked = new RedoxError(code, message, { ...cause, outbox })
-    return { id, acceptedAt, attempts, parcel, outcome: { error: parked } }
-  }
-
-  async #look(): Promise<void> {
-    try {
-      const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
-      const open = new Set(lanes.flatMap(({ lane, open }) => (open > 0 ? [lane] : [])))
-      for (const lane of this.#resting.keys()) if (!open.has(lane)) this.#resting.delete(lane)
-      const times = lanes.flatMap(({ oldest }) => oldest ?? [])
-      this.#depth = { counts, lanes, ...(times.length > 0 && { oldest: Math.min(...times) }) }
-      await this.store.check()
-    } catch (error) {
-      this.#trouble = asRedoxError(error)
-    }
-    // What was known last grows older also while the store cannot be asked.
-    const { oldest, ...depth } = this.#depth
-    const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
-    const failing = new Map([...this.#resting].map(([lane, { code }]) => [lane, code]))
-    this.listener.onDepth({ ...depth, age, failing, ...(this.#trouble && { trouble: this.#trouble }) })
-    await this.#purge()
-  }
-
-  /** Again and again, and less often where it takes long: at most a twentieth of the time. */
-  async #every(milliseconds: number, task: () => Promise<void>): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      const began = performance.now()
-      await task().catch((error: unknown) => void (this.#trouble = asRedoxError(error)))
-      const wait = Math.min(Math.max(milliseconds, 20 * (performance.now() - began)), this.leaseMs / 3)
-      await timer(wait, this.#stopping.signal)
-    }
+  #every(every: number, task: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping
+    return repeat(task, { every, longest: this.leaseMs / 3, signal, onError: this.#onStoreError })
   }
 }
-
-interface Attempt {
-  readonly stop: AbortController
-  /** bytes of a request may be on their way */
-  hasLeft: boolean
-}
-
-function stopUnlessLeft({ stop, hasLeft }: Attempt): void {
-  if (!hasLeft) stop.abort(new DOMException('closed', 'AbortError'))
-}
-
-async function parked(notes: Notes, failure: Failure, sealed: () => Promise<Buffer>): Promise<Settlement> {
-  notes.error = failure
-  return { state: 'parked', reason: failure.code, notes: await sealed() }
-}
-
-const failureOf = ({ code, message, cause }: RedoxError): Failure => ({ code, message, cause })
-
-function interrupted({ operation, body }: Content['message']): RedoxError {
-  return new RedoxError(
-    'REDOX_OUTCOME_UNKNOWN',
-    `Outcome unknown: the process stopped while it sent the message (${operation}). The message may have arrived. Look it ` +
-      'up in the Redox dashboard. Then send it again, mark it as delivered, or discard it in the outbox.',
-    { operation, identifiers: identifiersOf(body) },
-  )
-}
-
-const late = ({ operation }: Content['message']): RedoxError =>
-  new RedoxError(
-    'REDOX_TIMEOUT',
-    `Time is up: the message (${operation}) was not sent in the time that the connection allows. Send it again in the outbox, or discard it.`,
-    { operation },
-  )
-
-/** An earlier release stored the environment alone. */
-const mayGoOver = (
-  { environment, account }: Delivering,
-  accepted: Pick<Parcel, 'environment' | 'account'>,
-  allowedAccount: string | undefined,
-): boolean =>
-  allowedAccount === account ||
-  (accepted.environment === environment && (accepted.account ?? account) === account)
-
-function otherAccount({ environment }: Pick<Parcel, 'environment'>, now: Delivering): RedoxError {
-  const names = environment === now.environment ? '' : ` (then ${environment}, now ${now.environment})`
-  return new RedoxError(
-    'REDOX_OTHER_ACCOUNT',
-    `Other account: the message was accepted for a different account from the one that the connection has now${names}. The hosts, the ` +
-      'environment, the source ID, the client ID or the legacy API key changed, or another Node-RED instance shares the store. ' +
-      'Restore them and send the message again in the outbox, send it through the current account, or discard it. ' +
-      'Nothing was sent.',
-  )
-}
-
-const asRedoxError = (error: unknown): RedoxError =>
-  error instanceof RedoxError
-    ? error
-    : new RedoxError('REDOX_INTERNAL', 'Internal error: the message was not sent. Please report this.')
-
-const timer = (milliseconds: number, signal: AbortSignal): Promise<void> =>
-  sleep(milliseconds, undefined, { signal }).catch(() => undefined)

@@ -1,0 +1,102 @@
+import { RedoxError } from '../errors'
+import type { Delivery } from '../redox/delivery'
+import { onTheWall } from './clock'
+import type { Content, Contents } from './jobs'
+import type { Lease, StoredMessage } from './types'
+
+/** The result of a queued message. */
+export interface Ended {
+  id: string
+  /** milliseconds since 1970 */
+  acceptedAt: number
+  attempts: number
+  parcel: Omit<Content, 'files'>
+  outcome: { delivery: Delivery } | { error: RedoxError }
+}
+
+const ANNOUNCED_AT_ONCE = 100
+
+/** Announces the results of queued messages to the nodes that accepted them, also results of other processes. */
+export class Notifier {
+  readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
+  #running: Promise<void> = Promise.resolve()
+  #next: Promise<void> | undefined
+
+  /**
+   * @param lease who announces, and how long others leave it the results
+   * @param onUnreadable hears of a message whose result cannot be read
+   */
+  constructor(
+    private readonly contents: Contents,
+    private readonly lease: Pick<Lease, 'holder' | 'leaseMs'>,
+    private readonly onUnreadable: (stored: StoredMessage) => void,
+  ) {}
+
+  /** Announces to a node what became of its messages, from now on and since it was there last. Returns how to stop. */
+  attach(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
+    this.#owners.set(owner, listener)
+    void this.announce().catch(() => undefined)
+    return () => {
+      if (this.#owners.get(owner) === listener) this.#owners.delete(owner)
+    }
+  }
+
+  hasListener(owner: string): boolean {
+    return this.#owners.has(owner)
+  }
+
+  /** Announces all that is not announced. Runs serially: calls during a run share one following run. */
+  announce(): Promise<void> {
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined
+      const run = this.#announceAll()
+      this.#running = run.catch(() => undefined)
+      return run
+    })
+    return this.#next
+  }
+
+  /** Resolves when the run that is under way has ended. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
+  async #announceAll(): Promise<void> {
+    const { store } = this.contents
+    for (let isMore = this.#owners.size > 0; isMore;) {
+      const owners = [...this.#owners.keys()]
+      const ended = await store.untold({ ...this.lease, limit: ANNOUNCED_AT_ONCE, owners })
+      for (const stored of ended) {
+        // Emitted before it is marked: after a power failure between the two, an answer comes twice, but none is lost.
+        if (await this.#announceOne(stored)) await store.markTold(stored.id)
+        else await store.leaveUntold(stored.id, this.lease.holder)
+      }
+      isMore = ended.length === ANNOUNCED_AT_ONCE
+    }
+  }
+
+  async #announceOne(stored: StoredMessage): Promise<boolean> {
+    const listener = this.#owners.get(stored.owner)
+    if (!listener) return false
+    try {
+      await listener(await this.#resultOf(stored))
+    } catch {
+      // One that cannot be read must not keep the others; the outbox shows it.
+      this.onUnreadable(stored)
+    }
+    return true
+  }
+
+  async #resultOf(stored: StoredMessage): Promise<Ended> {
+    const { id, attempts } = stored
+    const acceptedAt = onTheWall(this.contents.store.clock, stored.acceptedAt)
+    const { files: _files, ...parcel } = await this.contents.contentOf(stored)
+    const { delivery, error, unknown } = await this.contents.notesOf(stored)
+    if (stored.state === 'delivered' && delivery)
+      return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
+    const { code, message, cause } = (unknown ?? error)!
+    const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
+    const parked = new RedoxError(code, message, { ...cause, outbox })
+    return { id, acceptedAt, attempts, parcel, outcome: { error: parked } }
+  }
+}
