@@ -12,7 +12,7 @@ export async function decisionAbout(
   { id, reason }: StoredMessage,
 ): Promise<Pick<MessageDetails, 'decision'>> {
   if (reason !== 'discard' && reason !== 'mark-delivered') return {}
-  let end = await auditLength(store)
+  let end = await store.auditLength()
   const first = Math.max(0, end - MOST_LINES_BACK)
   while (end > first) {
     const skip = Math.max(first, end - MAX_LINES)
@@ -22,19 +22,4 @@ export async function decisionAbout(
     end = skip
   }
   return {}
-}
-
-/** Counts the lines: the store does not tell their number, and finds any line at once. */
-export async function auditLength(store: DeliveryStore): Promise<number> {
-  const has = async (lines: number): Promise<boolean> =>
-    (await store.audit({ skip: lines - 1, limit: 1 })).length > 0
-  let known = 0
-  let beyond = 1
-  while (await has(beyond)) [known, beyond] = [beyond, beyond * 2]
-  while (beyond - known > 1) {
-    const middle = Math.floor((known + beyond) / 2)
-    if (await has(middle)) known = middle
-    else beyond = middle
-  }
-  return known
 }

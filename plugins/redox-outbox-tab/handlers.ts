@@ -16,7 +16,6 @@ import type {
   OverviewResponse,
   StrandedResponse,
 } from '../../src/shared/outbox-api'
-import { auditLength } from './audit'
 import { connectionSummary, deliveryOf, iso, outboxOf, strandedSummary, wallTime } from './connections'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
 import { given, parse, type Parsed } from './parse-request'
@@ -135,7 +134,7 @@ export const HANDLERS = {
   audit: async ({ connection, query }: OutboxRequest): Promise<AuditResponse> => {
     const { skip, limit } = parse('audit', query)
     const { store } = outboxOf(connection)
-    const [total, lines] = await Promise.all([auditLength(store), store.audit({ skip, limit })])
+    const [total, lines] = await Promise.all([store.auditLength(), store.audit({ skip, limit })])
     return { total, lines: lines.map(({ at, ...line }) => ({ at: iso(at), ...line })) }
   },
 }

@@ -130,6 +130,10 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.audit(request)
   }
 
+  auditLength(): Promise<number> {
+    return this.admin.auditLength()
+  }
+
   adopt(message: StoredMessage): Promise<void> {
     return this.admin.adopt(message)
   }

@@ -270,6 +270,8 @@ export interface AdminStore {
   begun(setAside: string, context: AuditContext): Promise<void>
   /** Oldest first, lines after that many. */
   audit(request: { skip: number; limit: number }): Promise<AuditLine[]>
+  /** How many lines the audit has. */
+  auditLength(): Promise<number>
 
   /**
    * Stores a message as another store has it, behind all that this one has. Of messages with the same id the first is

@@ -680,6 +680,7 @@ for (const kind of STORES) {
 
     it('writes down who did what, and only ever adds to it', async () => {
       await accept(message('a1'))
+      assert.equal(await store.auditLength(), 0)
       await store.looked('a1', { who: 'bob', reason: 'asked by phone', now: START + 1 })
       await store.pause('a', true, { who: 'ann', reason: 'works', now: START + 2 })
       await store.pause('a', false, { who: 'ann', reason: 'done', now: START + 3 })
@@ -700,8 +701,11 @@ for (const kind of STORES) {
       )
       assert.deepEqual(await store.audit({ skip: 1, limit: 2 }), lines.slice(1, 3))
       assert.deepEqual(await store.audit({ skip: 5, limit: 2 }), [])
+      assert.equal(await store.auditLength(), 5)
       await reopen()
+      assert.equal(await store.auditLength(), 5)
       await store.looked('a1', { who: 'bob', reason: 'once more', now: START })
+      assert.equal(await store.auditLength(), 6)
       assert.deepEqual((await store.audit({ skip: 0, limit: 10 })).slice(0, 5), lines)
     })
 

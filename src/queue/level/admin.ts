@@ -23,6 +23,7 @@ import { bytes, del, json, KEY, put, under, type Change } from './layout'
 import type { Retention } from './retention'
 import { afterAction, released, standsAs } from './rows'
 import { Search } from './search'
+import { lastAuditNumber } from './counters'
 
 /** What people look at and decide in the embedded store, and its record of that. */
 export class LevelAdmin implements AdminStore {
@@ -96,6 +97,11 @@ export class LevelAdmin implements AdminStore {
     const range = { gt: KEY.audit(skip), lt: under('audit').lt, limit }
     const lines = await this.database.reader.allValues(range)
     return lines.map((line) => JSON.parse(line.toString()) as AuditLine)
+  }
+
+  /** Lines are numbered from 1 without gaps, and none is removed. */
+  auditLength(): Promise<number> {
+    return lastAuditNumber(this.database.reader)
   }
 
   // ---- Moving to another store ------------------------------------------------------------------------

@@ -75,7 +75,11 @@ export class Counters {
     this.sequence = Math.max(last, await reader.number(KEY.last))
     this.forgotten = await reader.number(KEY.forgotten)
     if (found !== this.sequence - this.forgotten) throw missing(this.sequence - this.forgotten - found)
-    const lastLine = await reader.lastKey('audit')
-    this.auditLines = lastLine === undefined ? 0 : Number(lastPartOf(lastLine))
+    this.auditLines = await lastAuditNumber(reader)
   }
+}
+
+export async function lastAuditNumber(reader: Reader): Promise<number> {
+  const last = await reader.lastKey('audit')
+  return last === undefined ? 0 : Number(lastPartOf(last))
 }
