@@ -14,6 +14,7 @@ import { networkOf, UNVERIFIED } from '../lib/connection/network'
 import { enterSandbox, type SandboxEntry } from '../lib/connection/sandbox-host'
 import { followStranded } from '../lib/connection/stranded'
 import { isDeploying } from '../lib/node/handover'
+import { fields } from './fields'
 
 export = function register(RED: NodeAPI): void {
   // Allowed folders may be relative to it. No node of Node-RED can name it otherwise, to put or move a file there.
@@ -91,13 +92,9 @@ export = function register(RED: NodeAPI): void {
     'redox-config',
     RedoxConfig,
     {
-      credentials: {
-        privateKey: { type: 'password' },
-        apiKey: { type: 'password' },
-        secret: { type: 'password' },
-        storeKey: { type: 'password' },
-        storeUrl: { type: 'password' },
-      },
+      credentials: Object.fromEntries(
+        fields.fields.flatMap(({ kind, name }) => (kind === 'secret' ? [[name, { type: 'password' }]] : [])),
+      ),
     },
   )
   registerEditorRoutes(RED)

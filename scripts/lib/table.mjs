@@ -11,13 +11,15 @@ export function rowsOf(fields, prefix, texts) {
   const parts = []
   fields.forEach((field, index) => {
     const { section } = field
-    if (section !== undefined && section !== fields[index - 1]?.section) {
-      parts.push(rows.section(section, {}))
-      if (texts.tip[section] !== undefined) parts.push(rows.tip(section, {}))
+    const isIn = (other) => section !== undefined && other?.section?.name === section.name
+    if (section && !isIn(fields[index - 1])) {
+      parts.push(rows.section(section.name, { open: section.open, when: conditionText(section.when) }))
+      if (texts.tip[section.name] !== undefined) parts.push(rows.tip(section.name, {}))
     }
     parts.push(rowOf(field, prefix, texts))
     if (field.tip) parts.push(rows.tip(field.tip.text, { when: conditionText(field.tip.when) }))
-    if (section !== undefined && section !== fields[index + 1]?.section) parts.push(rows.end())
+    if (field.part) parts.push(`<!-- include: dialog/${field.part} -->`)
+    if (section && !isIn(fields[index + 1])) parts.push(rows.end())
   })
   return parts.join('\n')
 }
@@ -37,8 +39,10 @@ function rowOf(field, prefix, texts) {
       )
     case 'node':
       return rows.node(name, options, prefix, texts)
+    case 'secret':
+      return rows.text(name, { ...options, kind: 'password' }, prefix, texts)
     default:
-      return rows.text(name, { ...options, kind: field.input }, prefix, texts)
+      return rows.text(name, { ...options, kind: field.lines && 'textarea' }, prefix, texts)
   }
 }
 
@@ -52,9 +56,22 @@ function conditionText(condition = {}) {
 
 /** An object of JavaScript with every saved property: the Flow Library reads the text and runs nothing. */
 export function defaultsOf({ version, fields }) {
-  const lines = [`version: { value: ${version} }`, ...fields.flatMap(propertiesOf)]
-  return `{\n${lines.map((line) => `        ${line},\n`).join('')}      }`
+  const saved = fields.filter(({ kind }) => kind !== 'secret')
+  return objectOf([`version: { value: ${version} }`, ...saved.flatMap(propertiesOf)])
 }
+
+/** The same of its credentials. */
+export const credentialsOf = ({ fields }) =>
+  objectOf(
+    fields
+      .filter(({ kind }) => kind === 'secret')
+      .map(
+        ({ name }) =>
+          `${name}: { type: 'password', validate: RedoxValidators.validSecret(${literal(name)}) }`,
+      ),
+  )
+
+const objectOf = (lines) => `{\n${lines.map((line) => `        ${line},\n`).join('')}      }`
 
 function propertiesOf(field) {
   const { name, kind } = field
@@ -72,9 +89,16 @@ function nodeReference({ name, type, required, fhir }) {
   return `${reference}, label: RedoxEditor.label(${literal(name)}), validate: RedoxValidators.${validate}`
 }
 
-function validator({ name, checks = [], when, checksWhen }) {
+const OF_CREDENTIALS = {
+  secrets: () => 'validSecrets',
+  id: (name) => `validId(${literal(name)})`,
+  store: () => 'validStore',
+}
+
+function validator({ name, checks = [], section, when, checksWhen, validator: own }) {
+  if (own) return `, validate: RedoxValidators.${OF_CREDENTIALS[own](name)}`
   if (checks.length === 0) return ''
-  const condition = conditionText({ ...when, ...checksWhen })
+  const condition = conditionText({ ...section?.when, ...when, ...checksWhen })
   const list = `[${checks.map(literal).join(', ')}]`
   return `, validate: RedoxValidators.valid(${[literal(name), list, ...(condition ? [literal(condition)] : [])].join(', ')})`
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { settings } from '../../nodes/lib/fields/settings'
 
 const ROOT = path.join(__dirname, '../../..')
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8')
@@ -23,9 +24,10 @@ describe('README and guides', () => {
   it('has the settings of durable delivery as the dialog names them, with their defaults', () => {
     const [, table] = /\n\| setting [^\n]*\n[^\n]*\n([^]*?)\n\n/.exec(read('docs/durable.md'))!
     const rows = table!.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
-    const dialog = read('nodes/redox-config/redox-config.html')
-    const [, section] = /<!-- section: durable -->([^]*?)<!-- end -->/.exec(dialog)!
-    const names = [...section!.matchAll(/<!-- (?:choice|text): (\w+)/g)].map(([, name]) => name!)
+    const inSection = settings.fields.filter(
+      (field) => 'section' in field && field.section.name === 'durable',
+    )
+    const names = inSection.map(({ name }) => name)
     assert.deepEqual(
       rows.map(([, setting]) => setting),
       names.map((name) => redox.label[name]),

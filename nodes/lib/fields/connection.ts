@@ -4,7 +4,15 @@ export const NAME = { name: 'name', kind: 'text', icon: 'bookmark' } as const
 
 /** @param fhir whether, or when, the connection has to suit the FHIR API */
 const connection = <const F>(fhir: F) =>
-  ({ name: 'connection', kind: 'node', icon: 'plug', type: 'redox-config', required: true, ...fhir }) as const
+  ({
+    name: 'connection',
+    kind: 'node',
+    icon: 'plug',
+    type: 'redox-config',
+    required: true,
+    part: 'banner',
+    ...fhir,
+  }) as const
 
 /** Of a node that sends to the Data Model API. */
 export const CONNECTION = [NAME, connection({})] as const

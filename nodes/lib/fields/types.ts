@@ -12,13 +12,22 @@ export type InputType =
 /** True when each of the named choices has one of the values. Without any name it is always true. */
 export type Condition = Readonly<Record<string, readonly string[]>>
 
+/** A part of a dialog that opens and closes; its title is in the catalogue, and its tip, if it has one. */
+export interface Section {
+  name: string
+  /** from the beginning */
+  open?: true
+  /** It is shown, and its fields are checked, only then. */
+  when?: Condition
+}
+
 interface AnyField {
   /** of the saved property, of its input in the dialog, and of its label, hint and example in the catalogue */
   name: string
   /** of Font Awesome, without `fa-` */
   icon: string
   /** the part of the dialog that it stands in; the first rows stand in none */
-  section?: string
+  section?: Section
   /** key of its hint, when that is not its name */
   hint?: string
   /** The row is shown, checked and sent only then. */
@@ -28,6 +37,8 @@ interface AnyField {
   checksWhen?: Condition
   /** a note beneath the row, by its key in the catalogue */
   tip?: { text: string; when: Condition }
+  /** HTML beneath the row, written by hand: a file of nodes/lib/dialog */
+  part?: string
   /** other places of a message whose problems are problems of this field, as paths without indexes */
   problemsAt?: readonly string[]
 }
@@ -50,6 +61,8 @@ export interface TypedField extends AnyField, Target {
   /** of a new node */
   value?: string
   valueType?: InputType
+  /** the values of a type of our own */
+  options?: readonly string[]
   /** offered, never forced */
   suggest?: readonly string[]
   /** what the preview takes for a value of the message: `null` for none, without it a text with the name */
@@ -64,10 +77,25 @@ export interface ChoiceField extends AnyField {
   options: readonly [string, ...string[]]
   /** The options are Redox's own words, and are not translated. */
   literal?: true
+  validator?: CredentialValidator
 }
 
 export interface TextField extends AnyField {
   kind: 'text'
+  /** for several lines */
+  lines?: true
+  validator?: CredentialValidator
+}
+
+/**
+ * Validators of their own, for what depends on credentials: the secrets of the chosen kind of key, the ID of a key, and
+ * the secrets of the store.
+ */
+export type CredentialValidator = 'secrets' | 'id' | 'store'
+
+/** A credential of Node-RED: stored encrypted, and never sent to the editor. */
+export interface SecretField extends AnyField {
+  kind: 'secret'
 }
 
 /** A reference to a config node. */
@@ -79,7 +107,7 @@ export interface NodeField extends AnyField {
   fhir?: true | Condition
 }
 
-export type Field = TypedField | ChoiceField | TextField | NodeField
+export type Field = TypedField | ChoiceField | TextField | SecretField | NodeField
 
 /** All that is known of a node type's properties. */
 export interface Table {
@@ -94,9 +122,17 @@ export interface Table {
 
 type NameIn<F extends readonly Field[]> = F[number]['name']
 
+/** What has a list of values to choose from. */
+interface Listed {
+  name: string
+  options: readonly string[]
+}
+
 /** The conditions that a table can decide: by its lists, and by the types of its typed inputs. */
 export type ConditionOf<F extends readonly Field[]> = {
-  readonly [C in Extract<F[number], ChoiceField> as C['name']]: readonly C['options'][number][]
+  readonly [C in Extract<F[number], Listed> as C['name']]: readonly C['options'][number][]
+} & {
+  readonly [T in Extract<F[number], { types: readonly string[] }> as `${T['name']}Type`]: T['types']
 }
 
 /** Names and values of a condition that the table cannot decide. */
@@ -109,6 +145,7 @@ type Unknown<One, F extends readonly Field[]> =
   | (One extends { when: infer W } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { checksWhen: infer W } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { fhir: infer W } ? (W extends true ? never : Undecidable<W, ConditionOf<F>>) : never)
+  | (One extends { section: { when: infer W } } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { tip: { when: infer W } } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { with: infer Other extends string } ? Exclude<Other, NameIn<F>> : never)
 
@@ -130,11 +167,20 @@ export const table = <const F extends readonly Field[]>(
   fields: F & ([UnknownIn<F>] extends [never] ? unknown : Mistake<UnknownIn<F>>),
 ): Table & { fields: F } => ({ type, version, fields })
 
+type InSection<F extends readonly Field[], S> = { readonly [I in keyof F]: F[I] & { section: S } }
+
 /** Fields of one section of the dialog. */
-export const section = <const S extends string, const F extends readonly Field[]>(
-  name: S,
+export function section<const F extends readonly Field[]>(
+  name: string,
   fields: F,
-): { readonly [I in keyof F]: F[I] & { section: S } } =>
-  fields.map((one) => ({ ...one, section: name })) as unknown as {
-    readonly [I in keyof F]: F[I] & { section: S }
-  }
+): InSection<F, { name: string }>
+export function section<const F extends readonly Field[], const O extends Omit<Section, 'name'>>(
+  name: string,
+  options: O,
+  fields: F,
+): InSection<F, O & { name: string }>
+export function section(name: string, ...rest: [readonly Field[]] | [object, readonly Field[]]): unknown {
+  const fields = rest.at(-1) as readonly Field[]
+  const options = rest.length === 2 ? rest[0] : {}
+  return fields.map((field) => ({ ...field, section: { name, ...options } }))
+}
