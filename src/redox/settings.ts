@@ -11,8 +11,7 @@ export type Region = 'US' | 'CA'
 /** How the bytes travel to the Binary endpoint (facts 9.1). */
 export type BinaryForm = 'raw' | 'fhir-json' | 'multipart'
 
-export const OTHER_ANSWERS = ['unknown', 'accepted'] as const
-export type OtherAnswers = (typeof OTHER_ANSWERS)[number]
+export type OtherAnswers = 'unknown' | 'accepted'
 
 /** Where requests go. No trailing slashes. */
 export interface Hosts {

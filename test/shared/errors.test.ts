@@ -7,7 +7,6 @@ import { ERROR_CODES, type RedoxErrorCode } from '../../src/error-codes'
 import { badInput, notSent, RedoxError, type RedoxErrorDetail } from '../../src/errors'
 import { invalidMessage, lastName } from '../../src/message/problems'
 import { OUTCOMES } from '../../src/transport/outcomes'
-import { SETTING_LABELS } from '../../nodes/lib/connection/setting-labels'
 import { fieldAt, pathOf } from '../../nodes/lib/fields/lookup'
 import type { Table } from '../../nodes/lib/fields/types'
 import { labelOf } from '../../nodes/lib/runtime/labels'
@@ -69,17 +68,6 @@ describe('error codes', () => {
 })
 
 describe('names of fields', () => {
-  /** `Birth date · DOB (s)`: the plain words. A label that is Redox's own name alone has none. */
-  const plain = (label: string): string => label.split(' · ')[0]!.replace(/ \([^)]*\)$/, '')
-
-  it('in error texts are the plain words of the dialogs', () => {
-    const { label } = catalogue('en-US')
-    const differing = Object.entries(SETTING_LABELS)
-      .filter(([name, text]) => plain(label[name]!) !== text)
-      .map(([name, text]) => `${name}: "${text}", and in the dialog "${label[name]}"`)
-    assert.deepEqual(differing, [])
-  })
-
   it('in error texts have no unit, and not the name that Redox has for them', () => {
     assert.deepEqual(['patientId', 'dob', 'settleSeconds', 'noSuchField', 'constructor'].map(labelOf), [
       'Patient ID',

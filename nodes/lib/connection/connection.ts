@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Node } from 'node-red'
-import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { RedoxErrorCode } from '../../../src/errors'
 import type { LaneState } from '../../../src/queue/types'
 import type { FhirSender } from '../../../src/message/fhir'
 import { accountOf, SANDBOX_ACCOUNT } from '../../../src/redox/account'
@@ -14,77 +14,35 @@ import {
   DEFAULT_RETRY,
   ENVIRONMENTS,
   hostsFor,
-  OTHER_ANSWERS,
   referenceOrigins,
-  type BinaryForm,
   type Environment,
   type Hosts,
   type RedoxSettings,
-  type Region,
 } from '../../../src/redox/settings'
 import type { Credentials } from '../../../src/auth/credentials'
 import { UUID } from '../../../src/shared/formats'
 import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS } from '../../../src/shared/values'
 import { unsetVariable } from '../runtime/variables'
-import type { Network, NetworkConfig } from './network'
+import type { Network } from './network'
 import { isDatabaseUrl, placeIn, type Place } from '../../../src/queue/location'
 import type { Ended, Outbox } from '../queue/outbox'
 import type { SandboxEntry } from './sandbox-host'
-import { settingLabel, type Setting } from './setting-labels'
+import {
+  amountIn,
+  assertVariablesSet,
+  asTexts,
+  bytesIn,
+  choiceIn,
+  configuration,
+  countIn,
+  secondsIn,
+  type ConnectionConfig,
+  type ConnectionSecrets,
+} from './read-settings'
+
+export type { ConnectionConfig, ConnectionSecrets } from './read-settings'
 
 type Sandbox = SandboxEntry['sandbox']
-
-/** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
-export interface ConnectionConfig extends NetworkConfig {
-  environment?: string
-  environmentType?: string
-  auth?: string
-  clientId?: string
-  keyId?: string
-  scope?: string
-  sourceId?: string
-  sourceName?: string
-  testFlag?: string
-  region?: string
-  apiBase?: string
-  blobUploadUrl?: string
-  fhirBase?: string
-  binaryUploadBase?: string
-  audience?: string
-  binaryForm?: string
-  embedBySelfKb?: string | number
-  dataModelEmbedMb?: string | number
-  requestMb?: string | number
-  uploadMb?: string | number
-  answerTimeout?: string | number
-  connectTimeout?: string | number
-  sendsAtOnce?: string | number
-  attempts?: string | number
-  retryFor?: string | number
-  repeatUnknown?: string
-  otherAnswers?: string
-  perFiveMinutes?: string | number
-  waitingMb?: string | number
-  folders?: string
-  settleSeconds?: string | number
-  cutShort?: string
-  faults?: string
-  subscribed?: string
-  delivery?: string
-  store?: string
-  storeOrder?: string
-  storeRetryHours?: string | number
-  storeKeepHours?: string | number
-  storeLateMinutes?: string | number
-}
-
-export interface ConnectionSecrets {
-  privateKey?: string
-  apiKey?: string
-  secret?: string
-  storeKey?: string
-  storeUrl?: string
-}
 
 /** What files are taken. */
 export interface FileSettings {
@@ -140,9 +98,6 @@ export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   users: Record<string, Node>
 }
 
-const configuration = (message: string, field?: string): RedoxError =>
-  new RedoxError('REDOX_CONFIGURATION', message, field === undefined ? {} : { field })
-
 export type TargetEnvironment = Environment | 'Sandbox'
 
 /** @throws RedoxError REDOX_CONFIGURATION for a name that is none, so that nothing goes to the wrong place */
@@ -195,8 +150,8 @@ export function openConnection(
     origins: referenceOrigins(hosts),
     files: {
       folders: folderList(config.folders).map((folder) => path.resolve(userDir, folder)),
-      settleMs: 1000 * seconds(config.settleSeconds, SETTLE_SECONDS, 'settleSeconds'),
-      cutShort: choice(config.cutShort, ['refuse', 'warn'], 'cutShort'),
+      settleMs: 1000 * secondsIn(config, 'settleSeconds', SETTLE_SECONDS),
+      cutShort: choiceIn(config, 'cutShort'),
     },
   }
 }
@@ -244,10 +199,10 @@ export function durabilityOf(
   target: TargetEnvironment,
 ): Durability | undefined {
   const config = asTexts(savedConfig)
-  if (choice(config.delivery, ['direct', 'durable'], 'delivery') === 'direct') return undefined
+  if (choiceIn(config, 'delivery') === 'direct') return undefined
   const { storeKey = '', storeUrl = '' } = asTexts(savedSecrets)
   assertVariablesSet({ storeKey, storeUrl })
-  const kind = choice(config.store, ['embedded', 'postgresql'], 'store')
+  const kind = choiceIn(config, 'store')
   const key = storeKey.trim()
   if (key.length < MIN_STORE_KEY_LENGTH)
     throw configuration(
@@ -265,10 +220,10 @@ export function durabilityOf(
   return {
     place: placeIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
-    ordered: choice(config.storeOrder, ['destination', 'none'], 'storeOrder') === 'destination',
-    retryFor: amount(config.storeRetryHours, 72, 'storeRetryHours') * HOUR,
-    keepFor: amount(config.storeKeepHours, 24, 'storeKeepHours') * HOUR,
-    lateAfter: amount(config.storeLateMinutes, 60, 'storeLateMinutes') * 60_000,
+    ordered: choiceIn(config, 'storeOrder') === 'destination',
+    retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
+    keepFor: amountIn(config, 'storeKeepHours', 24) * HOUR,
+    lateAfter: amountIn(config, 'storeLateMinutes', 60) * 60_000,
   }
 }
 
@@ -293,33 +248,6 @@ function databaseUrl(url: string): string {
   )
 }
 
-/** A variable of a tab has a type: `${NAME}` may stand for a number or a truth value. */
-function asTexts<T extends object>(values: T): T {
-  const texts = Object.entries(values).flatMap(([name, value]: [string, unknown]) => {
-    if (value === undefined || value === null) return []
-    if (['string', 'number', 'boolean'].includes(typeof value)) return [[name, String(value)]]
-    // Node-RED's own, such as `_users`.
-    if (name.startsWith('_') || name === 'credentials') return []
-    throw configuration(
-      `${settingLabel(name)} is not text or a number. If the connection refers to an environment variable, check the type of ` +
-        'that variable.',
-      name,
-    )
-  })
-  return Object.fromEntries(texts) as T
-}
-
-function assertVariablesSet(values: object): void {
-  for (const [name, value] of Object.entries(values)) {
-    const unset = unsetVariable(value)
-    if (unset === undefined) continue
-    throw configuration(
-      `${settingLabel(name)} is not set: it refers to the environment variable ${unset}. Set that variable.`,
-      name,
-    )
-  }
-}
-
 /** For the log, when messages of a connection with credentials go to the sandbox. */
 export const CREDENTIALS_IN_SANDBOX =
   'This connection has Redox credentials, but its environment is Sandbox: its messages stay on this machine, and none ' +
@@ -336,18 +264,18 @@ export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: Conn
 /** Where the secrets of a connection go: the token endpoint, and whom an assertion is made for. */
 export function tokenTarget(saved: ConnectionConfig): string[] {
   const config = asTexts(saved)
-  const credentials = credentialsOf(config, {}, hostsFor(regionOf(config), setHosts(config)))
+  const credentials = credentialsOf(config, {}, hostsFor(choiceIn(config, 'region'), setHosts(config)))
   return credentials.kind === 'oauth'
     ? [credentials.tokenUrl, credentials.audience]
     : [credentials.authenticateUrl, credentials.refreshUrl]
 }
 
-const regionOf = ({ region }: ConnectionConfig): Region => choice<Region>(region, ['US', 'CA'], 'region')
-
 const folderList = (folders: string | undefined): string[] =>
   (folders ?? '').split(/[\n,;]/).flatMap((folder) => (folder.trim() === '' ? [] : [folder.trim()]))
 
 const SETTLE_SECONDS = 2
+const KB = 1_000
+const MB = 1_000_000
 
 function settingsOf(
   config: ConnectionConfig,
@@ -358,41 +286,36 @@ function settingsOf(
 ): RedoxSettings {
   // The sandbox plays the Development environment of a paid account.
   const environment = target === 'Sandbox' ? 'Development' : target
-  const hosts = sandbox ? sandbox.endpoints : hostsFor(regionOf(config), setHosts(config))
+  const hosts = sandbox ? sandbox.endpoints : hostsFor(choiceIn(config, 'region'), setHosts(config))
   return {
     environment,
     hosts,
     credentials: sandbox ? sandboxCredentials(config, hosts, sandbox) : credentialsOf(config, secrets, hosts),
     source: sandbox && config.auth === 'legacy' ? sandboxSource(config, sandbox) : sourceOf(config),
-    test: testFlag(config.testFlag, environment),
-    binaryForm: choice<BinaryForm>(config.binaryForm, ['raw', 'fhir-json', 'multipart'], 'binaryForm'),
+    test: testFlag(config, environment),
+    binaryForm: choiceIn(config, 'binaryForm'),
     limits: {
-      embedBySelf: bytes(config.embedBySelfKb, 1_000, DEFAULT_LIMITS.embedBySelf, 'embedBySelfKb'),
-      dataModelEmbed: megabytes(config.dataModelEmbedMb, DEFAULT_LIMITS.dataModelEmbed, 'dataModelEmbedMb'),
-      request: megabytes(config.requestMb, DEFAULT_LIMITS.request, 'requestMb'),
-      upload: megabytes(config.uploadMb, DEFAULT_LIMITS.upload, 'uploadMb'),
+      embedBySelf: bytesIn(config, 'embedBySelfKb', KB, DEFAULT_LIMITS.embedBySelf),
+      dataModelEmbed: bytesIn(config, 'dataModelEmbedMb', MB, DEFAULT_LIMITS.dataModelEmbed),
+      request: bytesIn(config, 'requestMb', MB, DEFAULT_LIMITS.request),
+      upload: bytesIn(config, 'uploadMb', MB, DEFAULT_LIMITS.upload),
     },
     http: {
-      answerTimeoutSeconds: seconds(config.answerTimeout, DEFAULT_HTTP.answerTimeoutSeconds, 'answerTimeout'),
-      connectTimeoutSeconds: seconds(
-        config.connectTimeout,
-        DEFAULT_HTTP.connectTimeoutSeconds,
-        'connectTimeout',
-      ),
+      answerTimeoutSeconds: secondsIn(config, 'answerTimeout', DEFAULT_HTTP.answerTimeoutSeconds),
+      connectTimeoutSeconds: secondsIn(config, 'connectTimeout', DEFAULT_HTTP.connectTimeoutSeconds),
       ...network,
     },
     retry: {
-      attempts: count(config.attempts, DEFAULT_RETRY.attempts, 'attempts'),
-      deadlineSeconds: seconds(config.retryFor, DEFAULT_RETRY.deadlineSeconds, 'retryFor'),
-      repeatUnknown: choice(config.repeatUnknown, ['no', 'yes'], 'repeatUnknown') === 'yes',
+      attempts: countIn(config, 'attempts', DEFAULT_RETRY.attempts),
+      deadlineSeconds: secondsIn(config, 'retryFor', DEFAULT_RETRY.deadlineSeconds),
+      repeatUnknown: choiceIn(config, 'repeatUnknown') === 'yes',
     },
-    otherAnswers: choice(config.otherAnswers, [...OTHER_ANSWERS], 'otherAnswers'),
+    otherAnswers: choiceIn(config, 'otherAnswers'),
     gate: {
-      width: count(config.sendsAtOnce, DEFAULT_GATE.width, 'sendsAtOnce'),
-      waitingBytes: megabytes(config.waitingMb, DEFAULT_GATE.waitingBytes, 'waitingMb'),
+      width: countIn(config, 'sendsAtOnce', DEFAULT_GATE.width),
+      waitingBytes: bytesIn(config, 'waitingMb', MB, DEFAULT_GATE.waitingBytes),
     },
-    perFiveMinutes:
-      Number(config.perFiveMinutes || 0) === 0 ? 0 : count(config.perFiveMinutes, 1, 'perFiveMinutes'),
+    perFiveMinutes: Number(config.perFiveMinutes || 0) === 0 ? 0 : countIn(config, 'perFiveMinutes', 1),
   }
 }
 
@@ -448,40 +371,7 @@ const legacy = (apiKey: string, secret: string, { apiBase }: Hosts): Credentials
   refreshUrl: `${apiBase}/auth/refreshToken`,
 })
 
-function choice<T extends string>(value: string | undefined, values: [T, ...T[]], name: Setting): T {
-  if (value === undefined || value.trim() === '') return values[0]
-  const found = values.find((one) => one.toLowerCase() === value.trim().toLowerCase())
-  if (found) return found
-  throw configuration(
-    `${settingLabel(name)} is not valid: it must be one of ${values.join(', ')}. Correct it in the connection.`,
-    name,
-  )
-}
-
-function testFlag(value: string | undefined, environment: Environment): boolean {
-  const wanted = choice<'auto' | 'true' | 'false'>(value, ['auto', 'true', 'false'], 'testFlag')
+function testFlag(config: ConnectionConfig, environment: Environment): boolean {
+  const wanted = choiceIn(config, 'testFlag')
   return wanted === 'auto' ? environment !== 'Production' : wanted === 'true'
 }
-
-function amount(value: string | number | undefined, fallback: number, name: Setting): number {
-  if (value === undefined || value === '') return fallback
-  const number = Number(value)
-  if (Number.isFinite(number) && number > 0) return number
-  throw configuration(`${settingLabel(name)} is not a number above 0. Correct it in the connection.`, name)
-}
-
-// A timer of Node takes whole milliseconds of 31 bits, and fires at once when it gets more.
-const MAX_TIMER_SECONDS = 2_147_483
-
-const seconds = (value: string | number | undefined, fallback: number, name: Setting): number =>
-  Math.min(Math.max(0.001, amount(value, fallback, name)), MAX_TIMER_SECONDS)
-
-const count = (value: string | number | undefined, fallback: number, name: Setting): number =>
-  Math.max(1, Math.floor(amount(value, fallback, name)))
-
-const megabytes = (value: string | number | undefined, fallback: number, name: Setting): number =>
-  bytes(value, 1_000_000, fallback, name)
-
-// Rounded: 1.005 KB are 1005 bytes, although 1.005 * 1000 is a little less.
-const bytes = (value: string | number | undefined, unit: number, fallback: number, name: Setting): number =>
-  Math.round(amount(value, fallback / unit, name) * unit)

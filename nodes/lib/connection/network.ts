@@ -2,13 +2,8 @@ import type { Node, NodeAPI } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import type { TlsOptions } from '../../../src/transport/connector'
 import { proxyAt, proxyOfEnvironment, type Proxy } from '../../../src/transport/proxy'
-import { settingLabel } from './setting-labels'
-
-/** The config nodes that a redox-config node names, by their ids. */
-export interface NetworkConfig {
-  tls?: string
-  proxy?: string
-}
+import { labelOf } from '../runtime/labels'
+import type { ConnectionConfig } from './read-settings'
 
 /** How the network is reached, as the client takes it. */
 export interface Network {
@@ -34,7 +29,7 @@ interface HttpProxyNode extends Node<{ username?: string; password?: string }> {
  * do it. A node that is named but not there is an error: nothing goes another way than somebody chose.
  * @throws RedoxError REDOX_CONFIGURATION
  */
-export function networkOf(RED: NodeAPI, config: NetworkConfig): Network {
+export function networkOf(RED: NodeAPI, config: ConnectionConfig): Network {
   const tls = config.tls ? tlsOf(referenced<TlsConfigNode>(RED, config.tls, 'tls-config', 'tls')) : undefined
   const proxy = config.proxy
     ? proxyOf(referenced<HttpProxyNode>(RED, config.proxy, 'http proxy', 'proxy'))
@@ -47,7 +42,7 @@ function referenced<T extends Node>(RED: NodeAPI, id: string, type: string, fiel
   if (node?.type === type) return node as T
   throw new RedoxError(
     'REDOX_CONFIGURATION',
-    `${settingLabel(field)} is missing: the ${type} node of the connection does not exist, is disabled, or is not ` +
+    `${labelOf(field)} is missing: the ${type} node of the connection does not exist, is disabled, or is not ` +
       'deployed. Deploy it, or choose another one.',
     { field },
   )

@@ -1,0 +1,97 @@
+/** Reads what a redox-config node has saved, by its table of fields. */
+import { RedoxError } from '../../../src/errors'
+import { settings } from '../fields/settings'
+import { fieldNamed } from '../fields/lookup'
+import { labelOf } from '../runtime/labels'
+import { unsetVariable } from '../runtime/variables'
+
+type Fields = (typeof settings)['fields'][number]
+/** Of each list, what can be chosen. */
+type Options = { [C in Extract<Fields, { kind: 'choice' }> as C['name']]: C['options'][number] }
+type Secret = Extract<Fields, { kind: 'secret' }>['name']
+/** Settings that are numbers above 0. */
+type Amount = Extract<Fields, { checks: readonly ['amount', ...string[]] }>['name']
+type Saved = Exclude<Fields['name'], Secret | 'name'> | 'environmentType'
+
+/** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
+export type ConnectionConfig = { [N in Saved]?: N extends Amount ? string | number : string }
+
+export type ConnectionSecrets = { [N in Secret]?: string }
+
+export const configuration = (message: string, field?: string): RedoxError =>
+  new RedoxError('REDOX_CONFIGURATION', message, field === undefined ? {} : { field })
+
+/**
+ * All values as texts: a variable of a tab has a type, and `${NAME}` may stand for a number or a truth value.
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
+export function asTexts<T extends object>(values: T): T {
+  const texts = Object.entries(values).flatMap(([name, value]: [string, unknown]) => {
+    if (value === undefined || value === null) return []
+    if (['string', 'number', 'boolean'].includes(typeof value)) return [[name, String(value)]]
+    // Node-RED's own, such as `_users`.
+    if (name.startsWith('_') || name === 'credentials') return []
+    throw configuration(
+      `${labelOf(name)} is not text or a number. If the connection refers to an environment variable, check the type of ` +
+        'that variable.',
+      name,
+    )
+  })
+  return Object.fromEntries(texts) as T
+}
+
+/** @throws RedoxError REDOX_CONFIGURATION for a value that is still the name of a variable */
+export function assertVariablesSet(values: object): void {
+  for (const [name, value] of Object.entries(values)) {
+    const unset = unsetVariable(value)
+    if (unset === undefined) continue
+    throw configuration(
+      `${labelOf(name)} is not set: it refers to the environment variable ${unset}. Set that variable.`,
+      name,
+    )
+  }
+}
+
+/**
+ * One of the options of a list; the first one if nothing is chosen.
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
+export function choiceIn<N extends keyof Options>(config: ConnectionConfig, name: N): Options[N] {
+  const field = fieldNamed(settings, name)
+  const options: readonly string[] = field?.kind === 'choice' ? field.options : []
+  const wanted = (config[name] ?? '').trim().toLowerCase()
+  const found = wanted === '' ? options[0] : options.find((one) => one.toLowerCase() === wanted)
+  if (found !== undefined) return found as Options[N]
+  throw configuration(
+    `${labelOf(name)} is not valid: it must be one of ${options.join(', ')}. Correct it in the connection.`,
+    name,
+  )
+}
+
+/**
+ * A number above 0.
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
+export function amountIn(config: ConnectionConfig, name: Amount, fallback: number): number {
+  const value = config[name]
+  if (value === undefined || value === '') return fallback
+  const number = Number(value)
+  if (Number.isFinite(number) && number > 0) return number
+  throw configuration(`${labelOf(name)} is not a number above 0. Correct it in the connection.`, name)
+}
+
+// A timer of Node takes whole milliseconds of 31 bits, and fires at once when it gets more.
+const MAX_TIMER_SECONDS = 2_147_483
+
+export const secondsIn = (config: ConnectionConfig, name: Amount, fallback: number): number =>
+  Math.min(Math.max(0.001, amountIn(config, name, fallback)), MAX_TIMER_SECONDS)
+
+export const countIn = (config: ConnectionConfig, name: Amount, fallback: number): number =>
+  Math.max(1, Math.floor(amountIn(config, name, fallback)))
+
+/**
+ * Bytes that are set in another unit. Rounded: 1.005 KB are 1005 bytes, although 1.005 * 1000 is a little less.
+ * @param unit in bytes
+ */
+export const bytesIn = (config: ConnectionConfig, name: Amount, unit: number, fallback: number): number =>
+  Math.round(amountIn(config, name, fallback / unit) * unit)
