@@ -18,5 +18,5 @@ const isNeeded = (node: EditorApi.EditorNode): boolean =>
 
 function isSame(imported: EditorApi.EditorNode): boolean {
   const existing = RED.nodes.node(imported.id)
-  return existing !== null && Object.entries(imported).every(([name, value]) => existing[name] === value)
+  return Boolean(existing) && Object.entries(imported).every(([name, value]) => existing?.[name] === value)
 }

@@ -61,7 +61,7 @@ declare namespace EditorApi {
   interface Red {
     _(key: string, values?: object): string
     nodes: {
-      node(id: unknown): EditorNode | null
+      node(id: unknown): EditorNode | null | undefined
       group(id: string): Scope | undefined
       workspace(id: string): Scope | undefined
       subflow(id: string): Scope | undefined
@@ -77,10 +77,36 @@ declare namespace EditorApi {
       on(name: 'nodes:change', listener: (node: EditorNode) => void): void
       on(name: string, listener: (value: string) => void): void
     }
-    view: { redraw(): void }
+    view: { redraw(): void; reveal(id: string): void }
+    comms: {
+      subscribe<News>(topic: string, listener: (topic: string, news: News) => void): void
+      on(event: 'connect', listener: () => void): void
+    }
+    plugins: { registerPlugin(id: string, definition: PluginDefinition): void }
+    actions: { add(name: string, handler: () => void, options: { label: string }): void }
+    sidebar: { show(id: string): void; addTab(tab: SidebarTab): void }
+    user: { hasPermission(permission: string): boolean }
+    i18n: { lang(): string }
+    popover: { tooltip(target: JQuery, content: string): void }
     utils: { validateTypedProperty(value: unknown, type: string, options: object): boolean | string }
     clipboard: { copyText(text: string, element: JQuery, message: string): void }
-    notify(content: string | JQuery, options: NotifyOptions): Notification
+    notify(content: string | JQuery | HTMLElement, options: NotifyOptions | NotifyOptions['type']): Notification
+  }
+
+  interface PluginDefinition {
+    type: string
+    onadd(this: { _: Red['_'] }): void
+  }
+
+  interface SidebarTab {
+    id: string
+    label: string
+    name: string
+    iconClass: string
+    action: string
+    content: JQuery
+    pinned: boolean
+    enableOnEdit: boolean
   }
 
   interface TypedInputType {
