@@ -90,7 +90,10 @@ declare namespace EditorApi {
     popover: { tooltip(target: JQuery, content: string): void }
     utils: { validateTypedProperty(value: unknown, type: string, options: object): boolean | string }
     clipboard: { copyText(text: string, element: JQuery, message: string): void }
-    notify(content: string | JQuery | HTMLElement, options: NotifyOptions | NotifyOptions['type']): Notification
+    notify(
+      content: string | JQuery | HTMLElement,
+      options: NotifyOptions | NotifyOptions['type'],
+    ): Notification
   }
 
   interface PluginDefinition {

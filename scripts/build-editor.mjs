@@ -1,4 +1,4 @@
-// Bundles what the editor loads: editor/*.ts into resources/, which Node-RED serves.
+// Bundles what the editor loads, scripts and styles, into resources/, which Node-RED serves.
 import { build } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 import path from 'node:path'
@@ -8,7 +8,11 @@ const outdir = path.join(root, 'resources')
 
 await build({
   absWorkingDir: root,
-  entryPoints: { 'redox-editor': 'editor/main.ts' },
+  entryPoints: {
+    redox: 'editor/styles/all.css',
+    'redox-editor': 'editor/main.ts',
+    'redox-inbox': 'editor/inbox/main.ts',
+  },
   outdir,
   bundle: true,
   format: 'iife',

@@ -18,7 +18,11 @@ type EditorNode = EditorApi.EditorNode
 // Long enough for a word to be typed.
 const PREVIEW_AFTER_MS = 500
 
-export function preparePreview(form: JQuery, node: EditorNode, connection: () => EditorNode | undefined): void {
+export function preparePreview(
+  form: JQuery,
+  node: EditorNode,
+  connection: () => EditorNode | undefined,
+): void {
   const section = form.find<HTMLDetailsElement>('.redox-preview')
   const result = section.find('.redox-preview-result')
   let shown = 0

@@ -22,7 +22,8 @@ export function takeOnlyConnection(node: EditorNode): void {
 export function prepareSender(node: EditorNode): void {
   const form = prepareForm(node, 'node-input')
   // The editor has put a list of its own in the place of the input.
-  const connection = (): EditorNode | undefined => RED.nodes.node(form.find('#node-input-connection').val()) ?? undefined
+  const connection = (): EditorNode | undefined =>
+    RED.nodes.node(form.find('#node-input-connection').val()) ?? undefined
   const tell = (): void => {
     const { environment, environmentType } = (connection() ?? {}) as Record<string, string>
     showEnvironment(form, environment!, environmentType!)

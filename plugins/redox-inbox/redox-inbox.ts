@@ -7,6 +7,14 @@ import type { NodeAPI } from 'node-red'
 import { adminRoutes, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
 import { onSandboxChange, runningSandbox, type SandboxChange } from '../../nodes/lib/connection/sandbox-host'
 import type { DeliveredFile, ReceivedMessage, RequestRecord, Sandbox } from '../../src/sandbox'
+import type {
+  InboxFile,
+  InboxList,
+  InboxMessage,
+  InboxMessageDetails,
+  InboxNews,
+  SimulatedFault,
+} from '../../src/shared/inbox-api'
 import { shownType } from './shown-type'
 
 const TOPIC = 'redox/inbox'
@@ -70,18 +78,23 @@ const listFor =
     const hit = (sandbox?.requests ?? []).filter(({ fault }) => fault !== undefined)
     const faults = hit.slice(-MAX_FAULTS).reverse().map(played)
     const running = sandbox !== undefined
-    response.json({ running, messages, faults, ...(isVisitor(request) && { openToAll: true }) })
+    const list: InboxList = { running, messages, faults, ...(isVisitor(request) && { openToAll: true }) }
+    response.json(list)
   }
 
 /** No path and no header: what was asked for may name a patient. */
-const played = ({ at, api, fault, accepted }: RequestRecord): object => ({ at, api, fault, accepted })
+const played = ({ at, api, fault, accepted }: RequestRecord): SimulatedFault => ({ at, api, fault, accepted })
 
 /** A message with all that is known of it, except the bytes of its files. */
 const one: Handler = (request, response, sandbox) => {
   const message = messageOf(request, sandbox)
   if (!message) return notFound(response)
   const { source, logIds, locations, request: sent, delivered } = message
-  response.json({ ...summary(message), source, logIds, locations, request: sent, delivered })
+  const details: InboxMessageDetails = {
+    ...{ ...summary(message), source, logIds, locations },
+    ...{ request: sent, delivered },
+  }
+  response.json(details)
 }
 
 /** The bytes of one file, with a type that can run nothing in the editor's origin. */
@@ -111,14 +124,22 @@ function notFound(response: Response): void {
   response.status(404).json({ code: 'not_found' })
 }
 
-function summary({ id, at, api, operation, environment, destinations, ...rest }: ReceivedMessage): object {
+function summary({
+  id,
+  at,
+  api,
+  operation,
+  environment,
+  destinations,
+  ...rest
+}: ReceivedMessage): InboxMessage {
   const { patient, document, files, fault } = rest
   const line = { id, at, api, operation, environment, destinations, patient, document, fault }
   return { ...line, files: files.map(described) }
 }
 
 /** `shown`: the type it may be shown as, null when it is only to be downloaded. */
-function described(file: DeliveredFile): object {
+function described(file: DeliveredFile): InboxFile {
   const { bytes: _bytes, ...description } = file
   return { ...description, shown: shownType(file) ?? null }
 }
@@ -163,7 +184,8 @@ function tellEditors({ comms }: NodeAPI): () => void {
     const newer = news
     changed = false
     news = 0
-    comms.publish(TOPIC, { count: (await running())?.received.length ?? 0, news: newer }, false)
+    const told: InboxNews = { count: (await running())?.received.length ?? 0, news: newer }
+    comms.publish(TOPIC, told, false)
   }
   const tick = (): void => {
     timer = undefined

@@ -1,0 +1,67 @@
+import type { InboxMessage, InboxMessageDetails } from '../../src/shared/inbox-api'
+import { code, element, folded } from '../tab/elements'
+import { pretty, time } from '../tab/formats'
+import { RequestError } from '../tab/request'
+import type { Fact, Row } from '../tab/sidebar-tab'
+import { fileBox, filesText } from './files'
+import { ask, notice, tab, text } from './tab'
+
+/** A message of the list, and under it what is known of it. */
+export function messageRow(message: InboxMessage): Row {
+  const urls: string[] = []
+  const fill = (place: HTMLElement): void => {
+    ask<InboxMessageDetails>(`/${message.id}`).then(
+      (whole) => {
+        if (!place.isConnected) return
+        place.append(...details(whole, urls))
+        // Half a sidebar is so low that they would be out of sight.
+        row.item.scrollIntoView({ block: 'nearest' })
+      },
+      (failure: unknown) => {
+        const isGone = failure instanceof RequestError && failure.status === 404
+        place.append(notice(isGone ? 'gone' : 'failed'))
+      },
+    )
+  }
+  const forget = (): void => {
+    for (const url of urls.splice(0)) URL.revokeObjectURL(url)
+  }
+  const row = tab.row({ id: message.id, parts: lineOf(message), fill, forget })
+  return row
+}
+
+function lineOf(message: InboxMessage): HTMLElement[] {
+  const small = [time(message.at), message.operation, filesText(message)]
+  if (message.fault) small.push(text('fault', { fault: message.fault }))
+  return [
+    element('span', 'redox-tab-strong', message.patient || text('unknownPatient')),
+    element('span', '', message.document || message.operation),
+    element('span', 'redox-tab-small', small.join(' · ')),
+  ]
+}
+
+/** What stands in the line above is not said again: a sidebar is narrow. */
+function details(message: InboxMessageDetails, urls: string[]): HTMLElement[] {
+  const environment = text('simulated', { environment: message.environment })
+  return [
+    factsOf({ ...message, environment }, ['destinations', 'environment', 'logIds', 'fault']),
+    ...message.files.map((_file, index) => fileBox(message, index, urls)),
+    ...(message.files.length === 0 ? [notice('noFile')] : []),
+    block('request', code(requestText(message.request))),
+    block('delivered', code(pretty(message.delivered))),
+    block('ids', factsOf(message, ['id', 'source', 'locations'])),
+  ]
+}
+
+type FactName = 'destinations' | 'environment' | 'logIds' | 'fault' | 'id' | 'source' | 'locations'
+
+const factsOf = (message: InboxMessageDetails, names: FactName[]): HTMLElement =>
+  tab.facts(names.map((name): Fact => [name, message[name]]))
+
+const block = (name: string, content: HTMLElement): HTMLElement =>
+  folded(`redox-inbox-${name}`, text(`block.${name}`), content).block
+
+function requestText({ method, path, headers, body }: InboxMessageDetails['request']): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}`)
+  return [`${method} ${path}`, ...lines, '', pretty(body)].join('\n')
+}

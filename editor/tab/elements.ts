@@ -1,0 +1,59 @@
+/** Elements of the sidebar tabs. What comes from outside is only ever put in as text: it may be a script. */
+
+export function element<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  className?: string,
+  content?: string,
+): HTMLElementTagNameMap[Tag] {
+  const made = document.createElement(tag)
+  if (className) made.className = className
+  if (content !== undefined) put(made, content)
+  return made
+}
+
+/** In a narrow sidebar a code such as REDOX_OUTCOME_UNKNOWN goes on in the next line after a word of it. */
+function put(place: HTMLElement, content: string): void {
+  const parts = content.split(/(?<=[A-Z]_)(?=[A-Z])/)
+  place.replaceChildren(...parts.flatMap((part, index) => (index > 0 ? [element('wbr'), part] : [part])))
+}
+
+/** Writes only what is new: the same once more would be read out again, and lose a selection. */
+export function write(place: HTMLElement, content: string): void {
+  if (place.textContent !== content) put(place, content)
+}
+
+/** @param name of Font Awesome, without `fa-` */
+export function icon(name: string): HTMLElement {
+  const made = element('i', `fa fa-${name}`)
+  made.setAttribute('aria-hidden', 'true')
+  return made
+}
+
+export function button(label: string, onClick: () => void, iconName?: string): HTMLButtonElement {
+  const made = element('button', 'red-ui-button red-ui-button-small')
+  made.type = 'button'
+  if (iconName) made.append(icon(iconName), ' ')
+  made.append(label)
+  made.addEventListener('click', onClick)
+  return made
+}
+
+export interface Folded {
+  block: HTMLDetailsElement
+  heading: HTMLElement
+}
+
+/** A block that is opened by a click on its heading. */
+export function folded(className: string, label: string, ...content: Node[]): Folded {
+  const block = element('details', className)
+  const heading = element('summary', '', label)
+  block.append(heading, ...content)
+  return { block, heading }
+}
+
+/** Code that can be scrolled with the keyboard. */
+export function code(content: string): HTMLElement {
+  const shown = element('pre', '', content)
+  shown.tabIndex = 0
+  return shown
+}

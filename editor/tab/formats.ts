@@ -1,0 +1,38 @@
+/** Values as the user's language writes them. */
+
+export const pretty = (value: unknown): string => JSON.stringify(value, null, 2)
+
+/** @param at ISO 8601 */
+export function time(at: string): string {
+  const format = new Intl.DateTimeFormat(RED.i18n.lang(), { dateStyle: 'short', timeStyle: 'medium' })
+  return format.format(new Date(at))
+}
+
+export function size(bytes: number): string {
+  if (bytes < 1000) return inUnit(bytes, 'byte')
+  return bytes < 1e6 ? inUnit(bytes / 1e3, 'kilobyte') : inUnit(bytes / 1e6, 'megabyte')
+}
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+] as const
+
+/** How long ago a time was, in the largest unit that fits. @param at ISO 8601 */
+export function age(at: string): string {
+  const seconds = Math.max(0, (Date.now() - Date.parse(at)) / 1000)
+  const [unit, length] = UNITS.find(([, length]) => seconds >= length) ?? UNITS[3]
+  return inUnit(Math.floor(seconds / length), unit)
+}
+
+function inUnit(number: number, unit: string): string {
+  // The short form of bytes is the same for one and many.
+  const unitDisplay = unit === 'byte' ? 'long' : 'short'
+  const format = new Intl.NumberFormat(RED.i18n.lang(), {
+    ...({ style: 'unit', unit, unitDisplay } as const),
+    maximumFractionDigits: 1,
+  })
+  return format.format(number)
+}
