@@ -65,7 +65,7 @@ export default defineConfig(
   },
 
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
-  { files: ['*.cjs'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
+  { files: ['**/*.cjs'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
   { files: ['{soak,bench}/**/*.js'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
   {
     // What the HTML of nodes and plugins does itself: plain scripts, no modules.

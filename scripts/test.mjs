@@ -5,7 +5,8 @@
 //   node scripts/test.mjs editor     those in the browser that another version of the editor could break
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { endRun, endWithThisProcess } from './lib/leftovers.mjs'
@@ -18,6 +19,8 @@ const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 const LONGEST_MS = 1_500_000
 /** On two cores: those in the browser wait a part of the time, the others use a core each. */
 const AT_ONCE = 3
+/** Groups of the tests outside of the browser: the more, the shorter the last one runs alone. */
+const SHARES = 5
 /** Of the summary of a group that failed. */
 const FEW_CHARACTERS = 600
 
@@ -46,10 +49,10 @@ const groups =
     ? DIFFERS.map((names) => names.map(editorFile))
     : mixed(
         EDITOR.map((names) => names.map(editorFile)),
-        parts(others.filter(isOfNodes), 3),
+        parts(others.filter(isOfNodes), SHARES),
         parts(
           others.filter((file) => !isOfNodes(file)),
-          3,
+          SHARES,
         ),
       )
 
@@ -58,9 +61,13 @@ const parent = process.ppid
 if (process.env.npm_lifecycle_event)
   setInterval(() => process.ppid === parent || process.exit(1), 1000).unref()
 
+const counts = mkdtempSync(path.join(tmpdir(), 'redox-counts-'))
+process.once('exit', () => rmSync(counts, { recursive: true, force: true }))
+
+const total = { passed: 0, failed: 0, skipped: [], ended: 0 }
 const failures = []
-const left = groups.map((group) => async () => {
-  const failure = await run(group)
+const left = groups.map((group, index) => async () => {
+  const failure = await run(group, path.join(counts, `${index}.json`))
   if (failure !== undefined) failures.push(failure)
 })
 await Promise.all(
@@ -73,6 +80,7 @@ if (failures.length > 0) {
   console.log(['What failed, in short:', ...failures].join('\n'))
   process.exitCode = 1
 }
+console.log(inTotal())
 
 function testsIn(folder) {
   return readdirSync(path.join(root, within(folder)))
@@ -87,7 +95,10 @@ function parts(files, count) {
 
 /** The first of each, then the second of each: what waits and what works runs side by side. */
 function mixed(...lists) {
-  return lists[0].flatMap((_group, index) => lists.map((list) => list[index]))
+  const longest = Math.max(...lists.map(({ length }) => length))
+  return Array.from({ length: longest }).flatMap((_, index) =>
+    lists.flatMap((list) => list.slice(index, index + 1)),
+  )
 }
 
 function nameOf(files) {
@@ -97,12 +108,15 @@ function nameOf(files) {
 /**
  * The output of a group stays together.
  *
+ * @param results where its reporter writes the counts
  * @returns what failed, in a few lines
  */
-async function run(files) {
+async function run(files, results) {
   const mocha = path.join('node_modules', 'mocha', 'bin', 'mocha.js')
-  const args = ['--unhandled-rejections=strict', mocha, '--no-package', ...files]
-  const env = endWithThisProcess()
+  const reporter = path.join('scripts', 'lib', 'reporter.cjs')
+  const args = ['--unhandled-rejections=strict', mocha, '--no-package', '--reporter', reporter, ...files]
+  const env = { ...endWithThisProcess(), REDOX_TEST_COUNTS: results }
+  const began = performance.now()
   const child = spawn(process.execPath, args, {
     cwd: root,
     env,
@@ -118,8 +132,32 @@ async function run(files) {
   const [code, signal] = await once(child, 'close')
   if (signal)
     output += `\nended after at most ${LONGEST_MS / 1000} s: a test waits or left something behind\n`
-  console.log(`\n${nameOf(files)}\n${output}`)
+  const seconds = Math.round((performance.now() - began) / 1000)
+  console.log(`\n${nameOf(files)}, ${seconds} s\n${output}`)
+  add(results)
   return code === 0 ? undefined : `${nameOf(files)}:\n${inShort(output)}`
+}
+
+/** A group that was ended, or ended itself, before all its tests had run left no counts. */
+function add(results) {
+  if (!existsSync(results)) return void total.ended++
+  const { passes, failures: failed, skipped } = JSON.parse(readFileSync(results, 'utf8'))
+  total.passed += passes
+  total.failed += failed
+  total.skipped.push(...skipped)
+}
+
+/** The sum of all groups, with what was skipped, by its reason. */
+function inTotal() {
+  const byReason = new Map()
+  for (const { title, reason = `no reason is given (${title})` } of total.skipped)
+    byReason.set(reason, (byReason.get(reason) ?? 0) + 1)
+  const lines = [...byReason].map(([reason, count]) => `  ${count} skipped: ${reason}`)
+  const ended = total.ended > 0 ? [`  ${total.ended} groups ended before their end and are not counted`] : []
+  const { passed, failed, skipped } = total
+  return [`Total: ${passed} passed, ${failed} failed, ${skipped.length} skipped`, ...lines, ...ended].join(
+    '\n',
+  )
 }
 
 /** Of mocha's list of failures: the titles, and the first lines of what each threw. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
+import { skip } from './lib/skip'
 
 /** A folder in which a user would have installed this package and a Node-RED, and the Node to run it with. */
 const FOLDER = process.env['REDOX_TEST_BOOT']
@@ -9,11 +10,11 @@ const NODE = process.env['REDOX_TEST_NODE'] ?? process.execPath
 describe('Other Node and Node-RED versions', () => {
   before(function () {
     if (FOLDER !== undefined) return
-    console.log(
-      'other Node versions: skipped; .ci/run boots them, or set REDOX_TEST_BOOT (a folder with this package and ' +
+    skip(
+      this,
+      'other Node versions: .ci/run boots them, or set REDOX_TEST_BOOT (a folder with this package and ' +
         'node-red installed) and REDOX_TEST_NODE (a node binary)',
     )
-    this.skip()
   })
 
   it('boot with every node type, icon, text and example', () => {

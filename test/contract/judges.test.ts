@@ -6,6 +6,7 @@ import { emptyValues, judgeDataModel, judgeFhir, judgeRedoxMessage } from './jud
 import { asArray, asObject, type JsonObject } from './json'
 import { howToRunMedplum, medplumJudge } from './medplum'
 import { attachment, collection, fhirMessage, mediaMessage, noteMessage, resultsMessage } from './samples'
+import { skip } from '../lib/skip'
 
 /** What is done to a good sample, and what the verdict must then say. */
 type Case = [name: string, spoil: (message: JsonObject) => void, ...seen: RegExp[]]
@@ -311,8 +312,7 @@ describe('medplum as third judge', () => {
   before(function () {
     judge = medplumJudge()
     if (judge) return
-    console.log(`medplum as third judge: skipped; ${howToRunMedplum}`)
-    this.skip()
+    skip(this, `medplum as third judge: ${howToRunMedplum}`)
   })
 
   const verdict = (bundle: unknown): string[] => judge?.(bundle) ?? []

@@ -20,6 +20,7 @@ import { freePort, startNodeRed } from '../lib/node-red'
 import { OutboxClient } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { BLOCKS, commandsOf, read, ROOT, shapeOf, type Block } from './pages'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const run = promisify(execFile)
 const { name, version } = JSON.parse(read('package.json')) as { name: string; version: string }
@@ -205,7 +206,7 @@ describe('commands of the pages: the outbox by curl', function () {
   let nodeRed: GuardedNodeRed<'operator'>
   before(async function () {
     // Where a release is tested it has to be there.
-    if (!process.env['CI'] && !(await hasCurl())) return this.skip()
+    if (!process.env['CI'] && !(await hasCurl())) return skip(this, 'commands of the guides: install curl')
     redox = await ScriptedServer.start()
     nodeRed = await startWithUsers({ operator: '*' })
   })
@@ -297,7 +298,7 @@ describe('commands of the pages: stores', function () {
   })
 
   it('PostgreSQL: the rights that the page grants are enough', async function () {
-    if (!hasPostgres) return this.skip()
+    if (!hasPostgres) return skip(this, NO_POSTGRES)
     const url = server().url()
     await fill('rights', url, 1)
     const database = new Client({ connectionString: url })

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { chromium, type Browser, type ConsoleMessage, type Page } from 'playwright-core'
 import { startNodeRed } from '../lib/node-red'
 import { closeDialogs } from './dialogs'
+import { skip } from '../lib/skip'
 
 const CHROMIUM = process.env['REDOX_TEST_CHROMIUM'] ?? '/usr/bin/chromium'
 const SCREENSHOTS = process.env['REDOX_SCREENSHOTS']
@@ -27,8 +28,7 @@ export interface Editor {
 /** Skips the tests of whoever has no browser; CI has to have one. */
 export function needChromium(context: Mocha.Context): void {
   if (!hasChromium && !process.env['CI']) {
-    console.log(`editor tests: skipped; ${howToRunEditor}`)
-    context.skip()
+    skip(context, `editor tests: ${howToRunEditor}`)
   }
   assert.ok(hasChromium, `No Chromium: ${howToRunEditor}`)
 }

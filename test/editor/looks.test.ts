@@ -12,6 +12,7 @@ import {
   TYPES,
 } from './dialogs'
 import { useEditor, type Editor } from './editor'
+import { skip } from '../lib/skip'
 
 /** What people with poor eyes need between text and background (WCAG 2, AA); Node-RED's own hints have less. */
 const CONTRAST = 4.5
@@ -55,8 +56,7 @@ describe('looks of the dialogs', function () {
           document.documentElement.classList.contains('nr-theme-dark'),
         )
         if (isDark === (theme === 'dark')) return
-        console.log('      this Node-RED has no dark theme: skipped')
-        this.skip()
+        skip(this, 'this Node-RED has no dark theme')
       })
       after(() => editor().reload({ flows: [] }))
 

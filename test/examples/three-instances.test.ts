@@ -5,6 +5,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { Postgres, postgresBinaries } from '../lib/postgres'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const EXAMPLE = path.join(__dirname, '../../../examples/13 - Three instances behind one store.json')
 const NOTES = 12
@@ -16,8 +17,7 @@ describe('Example 13 on a real PostgreSQL', function () {
 
   before(async function () {
     if (postgresBinaries() === undefined && !process.env['CI']) {
-      console.log('example 13: skipped; install PostgreSQL')
-      this.skip()
+      skip(this, NO_POSTGRES)
     }
     postgres = await Postgres.start()
     const env = { REDOX_STORE_URL: postgres.url(), REDOX_STORE_KEY: 'a key that only this run has' }

@@ -11,6 +11,7 @@ import { INBOX_FLOW, InboxClient } from '../lib/inbox'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { DESTINATION, OutboxClient } from '../lib/outbox'
 import { reply, ScriptedServer } from '../lib/scripted-server'
+import { skip } from '../lib/skip'
 
 const USERS = {
   admin: '*',
@@ -425,7 +426,7 @@ describe('admin routes without a login', function () {
   })
 
   it('show no contents through a Unix socket, behind which there is a proxy', async function () {
-    if (process.platform === 'win32') this.skip()
+    if (process.platform === 'win32') skip(this, 'Windows has no Unix sockets')
     const socketPath = path.join(folderWithTeller(), 'socket')
     nodeRed = await startNodeRed({ uiPort: socketPath })
     await eventually('the socket is there', async () => existsSync(socketPath))

@@ -13,6 +13,7 @@ import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const KEY = 'a store key that is hard to guess'
 /** The destination rests for so long that the clock is set meanwhile. */
@@ -71,7 +72,7 @@ describe('the clock is set', function () {
       const title = `${store}, by ${hours} hours`
 
       it(`${title}: what waits and rests is delivered, and told as late when it is`, async function () {
-        if (store === 'postgresql' && postgres === undefined) this.skip()
+        if (store === 'postgresql' && postgres === undefined) skip(this, NO_POSTGRES)
         const storeUrl = store === 'postgresql' ? await emptyDatabase() : ''
         const late: Message[] = []
         const listen = (state: Message): void => void late.push(state)
@@ -102,7 +103,7 @@ describe('the clock is set', function () {
   for (const store of ['embedded', 'postgresql'])
     for (const storeOrder of ['destination', 'none'])
       it(`${store}, order ${storeOrder}: back by 5 hours between two runs, what waits goes on`, async function () {
-        if (store === 'postgresql' && postgres === undefined) this.skip()
+        if (store === 'postgresql' && postgres === undefined) skip(this, NO_POSTGRES)
         const storeUrl = store === 'postgresql' ? await emptyDatabase() : ''
         server.script('send', DOWN)
         const before = await startDurable(store, storeUrl, { storeOrder })

@@ -12,6 +12,7 @@ import { logged, useNodeRed, type Flow, type Message, type Settings } from '../l
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
+import { NO_MOUNT, skip } from '../lib/skip'
 
 const DOWN = reply(503, { error: 'down' })
 
@@ -119,8 +120,7 @@ describe('durable delivery and its disk', function () {
       try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', userDir], { stdio: 'ignore' })
       } catch {
-        // Only root may mount.
-        this.skip()
+        skip(this, NO_MOUNT)
       }
     })
     afterEach(() => {

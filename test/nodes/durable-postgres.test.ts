@@ -7,6 +7,7 @@ import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, ScriptedServer } from '../lib/scripted-server'
 import { fileMessage, NOTE, startTo } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const KEY = 'a store key that is hard to guess'
 const DOWN = reply(503, { error: 'down' })
@@ -22,7 +23,7 @@ const startDurable = (config: Settings = {}): Promise<Flow> => {
 describe('durable delivery out of PostgreSQL', () => {
   before(async function () {
     // Where a release is tested it has to be there.
-    if (postgresBinaries() === undefined && process.env['CI'] !== 'true') this.skip()
+    if (postgresBinaries() === undefined && process.env['CI'] !== 'true') skip(this, NO_POSTGRES)
     postgres = await Postgres.start()
   })
   after(() => (postgres as Postgres | undefined)?.stop())

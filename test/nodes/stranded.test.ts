@@ -6,6 +6,7 @@ import { eventually } from '../lib/eventually'
 import { flowTo, OutboxClient, type Json } from '../lib/outbox'
 import { Postgres, postgresBinaries } from '../lib/postgres'
 import { reply, ScriptedServer } from '../lib/scripted-server'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const DOWN = reply(503, { error: 'down' })
 const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-1' }] } })
@@ -220,7 +221,7 @@ describe('accepted messages that no connection delivers', function () {
   describe('in PostgreSQL', () => {
     let postgres: Postgres
     before(async function () {
-      if (postgresBinaries() === undefined && process.env.CI !== 'true') this.skip()
+      if (postgresBinaries() === undefined && process.env.CI !== 'true') skip(this, NO_POSTGRES)
       postgres = await Postgres.start()
     })
     after(() => postgres?.stop())

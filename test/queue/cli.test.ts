@@ -12,6 +12,7 @@ import { openStore } from '../../src/queue/open-store'
 import { placeIn } from '../../src/queue/location'
 import { accept, describeAll } from './messages'
 import { POSTGRES, server } from './stores'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const CLI = path.join(__dirname, '../../src/queue/cli.js')
 const KEY = 'the key of the first store'
@@ -199,7 +200,7 @@ describe('redox-store', () => {
 
   describe('with PostgreSQL', () => {
     before(async function () {
-      if (POSTGRES.missing() !== undefined) this.skip()
+      if (POSTGRES.missing() !== undefined) skip(this, NO_POSTGRES)
       await POSTGRES.start()
     })
     after(() => POSTGRES.stop())

@@ -6,6 +6,7 @@ import { decideAll, matching, type Decided, type Decision, type Filter } from '.
 import { MOVING, type Action, type AuditLine, type StoredMessage } from '../../src/queue/types'
 import { RedoxError } from '../../src/errors'
 import { STORES, type Place } from './stores'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const KEY = 'a key that cannot be guessed'
 const HOUR = 3_600_000
@@ -34,7 +35,7 @@ for (const kind of STORES)
     let contents: Contents
 
     before(async function () {
-      if (kind.missing() !== undefined) this.skip()
+      if (kind.missing() !== undefined) skip(this, NO_POSTGRES)
       await kind.start()
     })
     after(() => kind.stop())

@@ -27,6 +27,7 @@ import { Seal } from '../../src/queue/seal'
 import type { NewMessage } from '../../src/queue/types'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import { setClock } from '../lib/clock'
+import { NO_MOUNT, skip } from '../lib/skip'
 
 const run = promisify(execFile)
 const STORE = path.join(__dirname, '../../src/queue/level/store.js')
@@ -533,8 +534,7 @@ describe('embedded store on a disk', () => {
       try {
         mount()
       } catch {
-        // Only root may mount.
-        this.skip()
+        skip(this, NO_MOUNT)
       }
       try {
         const first = await open(point)
@@ -688,8 +688,7 @@ describe('embedded store on a disk', () => {
       try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { stdio: 'ignore' })
       } catch {
-        // Only root may mount.
-        this.skip()
+        skip(this, NO_MOUNT)
       }
     })
     afterEach(async () => {
@@ -794,8 +793,7 @@ describe('embedded store on a disk', () => {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Only root may mount.
-      this.skip()
+      skip(this, NO_MOUNT)
     }
     try {
       const small = await open(disk)

@@ -5,6 +5,7 @@ import { move } from '../../src/queue/move'
 import { MOVING, type DeliveryStore, type Settlement } from '../../src/queue/types'
 import { accept, all, describeAll } from './messages'
 import { LEVEL, POSTGRES, type Kind, type Place } from './stores'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const MOVER = { who: 'ann', reason: 'the store moves to PostgreSQL' }
 const HOUR = 3_600_000
@@ -70,7 +71,7 @@ for (const [fromKind, toKind] of PAIRS)
     const places: Place[] = []
     const opened: DeliveryStore[] = []
     before(async function () {
-      if ([...kinds].some((kind) => kind.missing() !== undefined)) this.skip()
+      if ([...kinds].some((kind) => kind.missing() !== undefined)) skip(this, NO_POSTGRES)
       for (const kind of kinds) await kind.start()
     })
     after(async () => {

@@ -12,6 +12,7 @@ import type { DeliveryStore, NewMessage } from '../../src/queue/types'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import { Postgres } from '../lib/postgres'
 import { POSTGRES } from './stores'
+import { NO_MOUNT, NO_POSTGRES, skip } from '../lib/skip'
 
 const KEY = 'the key of a test'
 const BY = { who: 'anna', reason: 'the disk is broken' }
@@ -134,8 +135,7 @@ describe('the store that belongs to a connection: embedded', () => {
     try {
       execFileSync('mount', ['--bind', folder(), folder()], { stdio: 'ignore' })
     } catch {
-      // Only root may mount.
-      this.skip()
+      skip(this, NO_MOUNT)
     }
     try {
       await rm(path.join(folder(), 'messages/CURRENT'))
@@ -166,7 +166,7 @@ describe('the store that belongs to a connection: PostgreSQL', () => {
   let postgres: Postgres
   before(async function () {
     this.timeout(60_000)
-    if (POSTGRES.missing() !== undefined) this.skip()
+    if (POSTGRES.missing() !== undefined) skip(this, NO_POSTGRES)
     postgres = await Postgres.start()
   })
   after(() => postgres?.stop())

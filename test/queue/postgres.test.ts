@@ -18,6 +18,7 @@ import { fixture } from '../lib/fixtures'
 import { hasPgBouncer, PgBouncer } from '../lib/pgbouncer'
 import { PASSWORD } from '../lib/postgres'
 import { POSTGRES, server } from './stores'
+import { NO_MOUNT, NO_POSTGRES, skip } from '../lib/skip'
 
 const LEASE = 60_000
 const TLS = path.join(__dirname, '../../../test/fixtures/tls')
@@ -64,7 +65,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
   let queue: string
 
   before(async function () {
-    if (POSTGRES.missing() !== undefined) this.skip()
+    if (POSTGRES.missing() !== undefined) skip(this, NO_POSTGRES)
     await POSTGRES.start()
   })
   after(() => POSTGRES.stop())
@@ -407,7 +408,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
   describe('behind PgBouncer', () => {
     let bouncer: PgBouncer
     before(async function () {
-      if (!hasPgBouncer() && process.env.CI !== 'true') this.skip()
+      if (!hasPgBouncer() && process.env.CI !== 'true') skip(this, NO_POSTGRES)
       bouncer = await PgBouncer.before(server(), PASSWORD)
     })
     after(() => (bouncer as PgBouncer | undefined)?.stop())
@@ -625,8 +626,7 @@ describe('store of accepted messages: shared PostgreSQL', function () {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m,mode=777', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Only root may mount.
-      this.skip()
+      skip(this, NO_MOUNT)
     }
     try {
       const space = path.join(disk, 'space')

@@ -11,6 +11,7 @@ import { connectTo } from '../lib/redox'
 import { ScriptedServer } from '../lib/scripted-server'
 import { POSTGRES, server as postgres } from './stores'
 import { eventually } from '../lib/eventually'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 const LEASE_MS = 900
 const COUNT = 7
@@ -31,7 +32,7 @@ describe('courier', function () {
   const closing: (() => Promise<void>)[] = []
 
   before(async function () {
-    if (POSTGRES.missing() !== undefined) this.skip()
+    if (POSTGRES.missing() !== undefined) skip(this, NO_POSTGRES)
     await POSTGRES.start()
   })
   after(() => POSTGRES.stop())

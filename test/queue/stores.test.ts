@@ -6,6 +6,7 @@ import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { Action, DeliveryStore, NewMessage, Settlement, StoredMessage } from '../../src/queue/types'
 import { sizedFile } from '../lib/fixtures'
 import { STORES, type Place } from './stores'
+import { NO_POSTGRES, skip } from '../lib/skip'
 
 // Far from the time of the test: whatever looked at a clock of its own would show.
 const START = 1_000_000_000_000
@@ -59,7 +60,7 @@ for (const kind of STORES) {
     let store: DeliveryStore
 
     before(async function () {
-      if (kind.missing() !== undefined) this.skip()
+      if (kind.missing() !== undefined) skip(this, NO_POSTGRES)
       await kind.start()
     })
     after(() => kind.stop())

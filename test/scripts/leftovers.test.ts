@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { skip } from '../lib/skip'
 
 const LEFTOVERS = pathToFileURL(path.join(__dirname, '../../../scripts/lib/leftovers.mjs')).href
 
@@ -23,7 +24,7 @@ const LONGEST_MS = 30_000
 
 describe('leftovers of a run of tests', () => {
   before(function () {
-    if (!existsSync('/proc/self/environ')) this.skip()
+    if (!existsSync('/proc/self/environ')) skip(this, 'only Linux shows the environment of a process')
   })
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const)

@@ -1,0 +1,14 @@
+export const NO_POSTGRES = 'install PostgreSQL and PgBouncer (Debian: postgresql, pgbouncer)'
+export const NO_MOUNT = 'only root may mount the small or broken disk of the test'
+
+type Skippable = { type?: string; parent?: Skippable; skipReason?: string }
+
+/**
+ * Skips a test, or in a `before` hook all tests of its block, and says why: `npm test` lists the reasons at its end.
+ */
+export function skip(context: Mocha.Context, reason: string): never {
+  const runnable = context.runnable() as unknown as Skippable
+  const skipped = runnable.type === 'hook' ? runnable.parent! : runnable
+  skipped.skipReason = reason
+  return context.skip()
+}
