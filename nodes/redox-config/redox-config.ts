@@ -8,11 +8,11 @@ import type {
   RedoxConfigNode,
 } from '../lib/connection/connection'
 import { registerEditorRoutes } from '../lib/editor/editor-routes'
-import { Delivery } from '../lib/connection/delivery'
+import { DurableConnection } from '../lib/connection/durable-connection'
 import { migrated } from '../lib/runtime/migrations'
 import { networkOf, UNVERIFIED } from '../lib/connection/network'
 import { enterSandbox, type SandboxEntry } from '../lib/connection/sandbox-host'
-import { followStranded } from '../lib/connection/stranded'
+import { watchForStrandedStores } from '../lib/connection/stranded-stores'
 import { isDeploying } from '../lib/node/handover'
 import { fields } from './fields'
 
@@ -25,7 +25,7 @@ export = function register(RED: NodeAPI): void {
     let opened: Promise<Connection> | undefined
     let isOpen = false
     let entry: SandboxEntry | undefined
-    const durable = new Delivery(RED, this, () => this.connection())
+    const durable = new DurableConnection(RED, this, () => this.connection())
 
     const open = async (): Promise<Connection> => {
       const { CREDENTIALS_IN_SANDBOX, durabilityOf, environmentOf, hasCredentials, openConnection } =
@@ -39,14 +39,14 @@ export = function register(RED: NodeAPI): void {
       const userDir = RED.settings.userDir ?? process.cwd()
       const secrets = this.credentials ?? {}
       const durability = durabilityOf(config, secrets, this.id, RED.settings.userDir, target)
-      const outbox = durability && (await durable.enter(durability))
+      const outbox = durability && (await durable.openOutbox(durability))
       if (target === 'Sandbox') entry ??= await enterSandbox(config.faults, config.subscribed)
       const network = entry ? {} : networkOf(RED, config)
       const { sandbox } = entry ?? {}
       const connection = openConnection(config, secrets, target, sandbox, userDir, network, outbox, this.id)
       if (entry && hasCredentials(config, secrets)) this.warn(CREDENTIALS_IN_SANDBOX)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
-      if (durability) durable.begin(connection, durability)
+      if (durability) durable.startSending(connection, durability)
       isOpen = true
       return connection
     }
@@ -62,16 +62,16 @@ export = function register(RED: NodeAPI): void {
         throw error
       }))
     this.users = {}
-    this.hear = (user, listener) => durable.hear(user, listener)
+    this.subscribe = (user, listener) => durable.subscribe(user, listener)
 
     if (/^\s*durable\s*$/i.test(saved.delivery ?? '')) durable.start()
-    else durable.stayDirect()
+    else durable.forgetParkedCount()
 
     this.on('close', (removed: boolean, done: () => void) => {
       const within = isDeploying() ? undefined : closeWithinMs(RED)
       // The nodes that send decide how long their work goes on; sockets and sandbox stay as long.
       const ended = durable
-        .leave(within, removed)
+        .close(within, removed)
         .then(() => opened)
         .then((connection) => connection?.client.end())
         .finally(() => entry?.leave())
@@ -98,5 +98,5 @@ export = function register(RED: NodeAPI): void {
     },
   )
   registerEditorRoutes(RED)
-  followStranded(RED)
+  watchForStrandedStores(RED)
 }

@@ -1,5 +1,5 @@
 /** The durable connections of this Node-RED, and the stores that none of them delivers. */
-import { deliveries, type Delivery } from '../../nodes/lib/connection/delivery'
+import { durableConnections, type DurableConnection } from '../../nodes/lib/connection/durable-connection'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
 import { onTheWall } from '../../src/queue/clock'
@@ -12,15 +12,15 @@ const HOUR_MS = 3_600_000
 const MAX_DESTINATIONS = 200
 
 /** @throws Refusal 404 */
-export function deliveryOf(connection: string): Delivery {
-  const found = deliveries.get(connection)
+export function durableConnection(connection: string): DurableConnection {
+  const found = durableConnections.get(connection)
   if (found) return found
   throw new Refusal(404, 'not_found', 'No redox-config node with this ID uses durable delivery.')
 }
 
 /** @throws Refusal 404; 503 while the store is not open */
 export function outboxOf(connection: string): Outbox {
-  const { outbox, code } = deliveryOf(connection)
+  const { outbox, code } = durableConnection(connection)
   if (outbox) return outbox
   throw new Refusal(
     503,
@@ -31,7 +31,7 @@ export function outboxOf(connection: string): Outbox {
 
 export async function connectionSummary(
   id: string,
-  { name, outbox, code }: Delivery,
+  { name, outbox, code }: DurableConnection,
 ): Promise<ConnectionSummary> {
   const known = { id, name }
   if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }

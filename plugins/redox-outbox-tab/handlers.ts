@@ -1,6 +1,6 @@
 /** The handlers of the outbox's admin routes. Lists and outcomes have no patient data; a content has. */
-import { deliveries } from '../../nodes/lib/connection/delivery'
-import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/connection/stranded'
+import { durableConnections } from '../../nodes/lib/connection/durable-connection'
+import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/connection/stranded-stores'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { onTheWall } from '../../src/queue/clock'
 import { criteriaOf, decideAll, decideOne, matching } from '../../src/queue/decisions'
@@ -16,7 +16,7 @@ import type {
   OverviewResponse,
   StrandedResponse,
 } from '../../src/shared/outbox-api'
-import { connectionSummary, deliveryOf, iso, outboxOf, strandedSummary, wallTime } from './connections'
+import { connectionSummary, durableConnection, iso, outboxOf, strandedSummary, wallTime } from './connections'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
 import { given, parse, type Parsed } from './parse-request'
 import { Refusal } from './refusal'
@@ -39,7 +39,9 @@ export interface OutboxRequest {
 /** Answered with 200 and the body, or with 204 if there is none. */
 export const HANDLERS = {
   overview: async (): Promise<OverviewResponse> => ({
-    connections: await Promise.all([...deliveries].map(([id, delivery]) => connectionSummary(id, delivery))),
+    connections: await Promise.all(
+      [...durableConnections].map(([id, delivery]) => connectionSummary(id, delivery)),
+    ),
     stranded: [...strandedStores].map(([store, known]) => strandedSummary(store, known)),
   }),
 
@@ -75,9 +77,9 @@ export const HANDLERS = {
     const decision = { ...given(parse('decide', body)), who }
     const outbox = outboxOf(connection)
     const message = await messageOf(outbox, id)
-    if (!(await decideOne(outbox.contents, message, decision, outbox.courier)))
+    if (!(await decideOne(outbox.contents, message, decision, outbox.sender)))
       throw unchanged(wallTime(outbox, message.deadline))
-    outbox.courier.wake()
+    outbox.sender.wake()
   },
 
   /** How many messages decisions would be about; those that are accepted later are not among them. */
@@ -91,31 +93,31 @@ export const HANDLERS = {
 
   decisions: async ({ connection, body, who, signal }: OutboxRequest): Promise<DecisionsResponse> => {
     const { count, after, limit = Infinity, filter: wanted, ...decision } = parse('decisions', body)
-    const { contents, courier } = outboxOf(connection)
+    const { contents, sender } = outboxOf(connection)
     const filter = given(wanted)
     const ids = await matching(contents, filter, decision.action, after)
     if (ids.length > count) throw more(ids.length)
     const now = ids.slice(0, limit)
-    const how = { signal, accounts: courier }
+    const how = { signal, accounts: sender }
     const about = { ...given(decision), who }
-    const result = await decideAll(contents, now, filter, about, how).finally(() => courier.wake())
+    const result = await decideAll(contents, now, filter, about, how).finally(() => sender.wake())
     const next = now.length < ids.length && result.stoppedBy === undefined ? now.at(-1) : undefined
     return { ...result, ...(next !== undefined && { next }) }
   },
 
   pause: async ({ connection, body, who }: OutboxRequest): Promise<void> => {
     const { destination, action, reason } = parse('pause', body)
-    const { store, courier } = outboxOf(connection)
+    const { store, sender } = outboxOf(connection)
     // A misspelled name would pause nothing, and the user would not notice.
     if (!(await store.lanes()).some(({ lane }) => lane === destination))
       throw new Refusal(404, 'not_found', 'No message is waiting for this destination, and it is not paused.')
-    await store.pause(destination, action === 'pause', { who: who, reason, now: store.clock.now() })
-    courier.wake()
+    await store.pause(destination, action === 'pause', { who, reason, now: store.clock.now() })
+    sender.wake()
   },
 
   store: async ({ connection, body, who }: OutboxRequest): Promise<BeginNewResponse> => {
     const { reason } = parse('store', body)
-    const setAside = await deliveryOf(connection).beginAnew({ who, reason })
+    const setAside = await durableConnection(connection).beginAnew({ who, reason })
     return { ...(setAside !== undefined && { setAside }) }
   },
 
@@ -125,7 +127,7 @@ export const HANDLERS = {
     if (!store) throw new Refusal(404, 'not_found', 'No store without a connection has this name.')
     const by = { who, reason: asked.reason }
     if (asked.action === 'discard') return { discarded: await discardStranded(store, by) }
-    const { storeKey } = deliveryOf(asked.to)
+    const { storeKey } = durableConnection(asked.to)
     const outbox = outboxOf(asked.to)
     const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
     return { moved, left }

@@ -54,7 +54,7 @@ export async function messageDetails(outbox: Outbox, message: StoredMessage): Pr
 }
 
 async function outcomeOf(
-  { courier, contents }: Outbox,
+  { sender, contents }: Outbox,
   message: StoredMessage,
 ): Promise<MessageOutcome | Pick<MessageDetails, 'unreadable'>> {
   try {
@@ -65,7 +65,7 @@ async function outcomeOf(
       environment,
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
-      otherAccount: await courier.isForOtherAccount(message),
+      otherAccount: await sender.isForOtherAccount(message),
       arrival: await arrivalOf(contents, message),
       ...lastAttempt(await contents.notesOf(message), message),
     }
@@ -115,9 +115,9 @@ async function waitingReason(
   { id, state, lane, ordered, dueAt }: StoredMessage,
 ): Promise<WaitingReason> {
   if (state !== 'waiting') return {}
-  const { store, courier } = outbox
+  const { store, sender } = outbox
   const destination = (await store.lanes()).find((known) => known.lane === lane)
-  const next = Math.max(dueAt, courier.restsUntil(lane))
+  const next = Math.max(dueAt, sender.restsUntil(lane))
   const reason: WaitingReason = {
     ...(destination?.paused === true && { paused: true }),
     // Where nothing gets through, a message that is due waits for its destination.

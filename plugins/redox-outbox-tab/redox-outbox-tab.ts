@@ -5,7 +5,7 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
 import { adminRoutes, contentReadersOnly, visitorsOf } from '../../nodes/lib/runtime/admin-routes'
-import { PARKED_EVENT } from '../../nodes/lib/connection/delivery'
+import { PARKED_EVENT } from '../../nodes/lib/connection/durable-connection'
 import type { OutboxRequest } from './handlers'
 
 type Handlers = (typeof import('./handlers'))['HANDLERS']

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import helper from 'node-red-node-test-helper'
 import { Client } from 'pg'
-import { deliveries } from '../../nodes/lib/connection/delivery'
+import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { setClock } from '../lib/clock'
 import { useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { Postgres, postgresBinaries } from '../lib/postgres'
@@ -25,7 +25,7 @@ let postgres: Postgres | undefined
 
 /** The message was tried, and waits until its destination has rested. */
 async function rests(): Promise<boolean> {
-  const [message] = await deliveries.get('config')!.outbox!.store.find({ limit: 1 })
+  const [message] = await durableConnections.get('config')!.outbox!.store.find({ limit: 1 })
   // None while it goes from one state to the next.
   return message?.state === 'waiting' && message.attempts > 0
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
-import { deliveries } from '../../nodes/lib/connection/delivery'
+import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { sizedFile } from '../lib/fixtures'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { reply, ScriptedServer } from '../lib/scripted-server'
@@ -33,7 +33,7 @@ const start = (config: Settings = {}): Promise<Flow> =>
 const folder = (): string => path.join(userDir, 'redox-store/config')
 const codeOf = async (flow: Flow, message: Message = fileMessage()): Promise<string | undefined> =>
   (await flow.outcome(message)).error?.code
-const delivery = () => deliveries.get('config')!
+const delivery = () => durableConnections.get('config')!
 const lines = (code: string): string[] => logged().filter((line) => line.includes(`config: ${code}`))
 
 describe('durable delivery and its disk', function () {
@@ -151,7 +151,7 @@ describe('durable delivery and its disk', function () {
       assert.equal((await store.find({ limit: 100 })).length, count)
       server.script('send')
       // Nothing got through for long: it would rest for a while.
-      delivery().outbox!.courier.wake()
+      delivery().outbox!.sender.wake()
       await eventually('all are delivered', () => flow.emitted.length === count)
       assert.equal(lines('REDOX_STORE_FULL').length, 1)
       await rm(path.join(userDir, 'ballast'))

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { sizedFile } from '../lib/fixtures'
-import { deliveries } from '../../nodes/lib/connection/delivery'
+import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import {
@@ -512,10 +512,10 @@ describe('durable delivery', () => {
       await flow.outcome(fileMessage())
       await says('node', /waiting 1 · parked 1 · stopped$/)
       assert.equal(shown('node').fill, 'red')
-      const { store, courier } = deliveries.get('config')!.outbox!
+      const { store, sender } = durableConnections.get('config')!.outbox!
       const [parked] = await store.find({ state: 'parked', limit: 1 })
       await store.decide(parked!.id, 'discard', { who: 'ann', reason: 'not needed', now: Date.now() })
-      courier.wake()
+      sender.wake()
       await eventually('still red', () => shown('node').fill === 'green')
     })
 

@@ -69,11 +69,11 @@ export interface Connection {
   outbox?: Outbox
 }
 
-/** What a node that sends hears of durable delivery. */
-export interface UserListener {
-  /** an outcome of one of its messages */
+/** What durable delivery reports to a node that sends. */
+export interface Subscriber {
+  /** the result of one of its messages */
   onEnded: (ended: Ended) => Promise<void>
-  /** what there is in the store now */
+  /** what the store has now */
   onBacklog: (backlog: ConnectionBacklog) => void
 }
 
@@ -92,8 +92,8 @@ export interface ConnectionBacklog {
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
   connection(): Promise<Connection>
-  /** Durable delivery: tells a node what became of its messages, and what waits. Returns how to stop. */
-  hear(user: Node, listener: UserListener): () => void
+  /** Durable delivery: reports results and backlog to a node. Returns a function that ends the subscription. */
+  subscribe(user: Node, listener: Subscriber): () => void
   /** by id: Node-RED takes the connection's status to the Status nodes that listen to these */
   users: Record<string, Node>
 }

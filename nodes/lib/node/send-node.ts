@@ -117,7 +117,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
     }
 
     // An answer out of the outbox, maybe to a message of another run of Node-RED.
-    const hear = async (ended: Ended): Promise<void> => {
+    const announce = async (ended: Ended): Promise<void> => {
       const [, { answerOfOutbox }] = await loaded
       const { parcel, outcome } = ended
       const msg = parcel.msg as unknown as NodeMessageInFlow
@@ -149,7 +149,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         ...(code !== undefined && { code }),
       })
     }
-    const stopHearing = configNodeOf(RED, saved.connection)?.hear(this, { onEnded: hear, onBacklog })
+    const unsubscribe = configNodeOf(RED, saved.connection)?.subscribe(this, { onEnded: announce, onBacklog })
 
     const lasting = `${type} ${this.id}`
     this.on('input', (msg, send, done) => {
@@ -194,7 +194,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
     })
 
     this.on('close', (_removed: boolean, done: () => void) => {
-      stopHearing?.()
+      unsubscribe?.()
       const left = [...works]
       works.clear()
       status.close()

@@ -11,20 +11,20 @@ import type { PaceKeeper } from '../../../src/transport/retry'
 import { HURRY_AFTER_MS, timer } from '../runtime/closing'
 
 /**
- * The accepted messages of one connection. It outlives the nodes of a deploy: what is under way goes on, and the next
- * redox-config node of the same id takes over.
+ * The queued messages of one connection: its store, and the sender that works it off. It outlives the nodes of a deploy:
+ * messages that are being sent go on, and the next redox-config node of the same id takes over.
  */
 export class Outbox {
-  /** how many redox-config nodes have it: two for a moment in a deploy */
+  /** redox-config nodes that have it open: two for a moment in a deploy */
   #users = 0
-  #delivering: Delivering | undefined
-  /** that are being stored */
+  #sendOptions: Delivering | undefined
+  /** messages that are being stored */
   readonly #accepting = new Set<Promise<string>>()
-  /** messages at once that are prepared and stored */
+  /** limits how many messages are prepared and stored at once */
   #intake: Gate | undefined
   #listener: Listener | undefined
   readonly store: DeliveryStore
-  readonly courier: Courier
+  readonly sender: Courier
 
   private constructor(
     readonly contents: Contents,
@@ -32,9 +32,9 @@ export class Outbox {
     private readonly keyHash: string,
   ) {
     this.store = contents.store
-    this.courier = new Courier(contents, {
+    this.sender = new Courier(contents, {
       onDepth: (depth) => this.#listener?.onDepth(depth),
-      // While Node-RED ends no node is there, and what ends is emitted after the restart.
+      // While Node-RED stops there are no nodes: results are emitted after the restart.
       onOrphan: (...about) => {
         if (this.#users > 0) this.#listener?.onOrphan(...about)
       },
@@ -42,12 +42,13 @@ export class Outbox {
   }
 
   /**
+   * Opens the outbox of a place, or the one that this process has open already.
    * @param key seals what is stored
    * @throws RedoxError REDOX_STORE_…
    */
-  static async enter(place: Place, key: string, listener: Listener): Promise<Outbox> {
+  static async acquire(place: Place, key: string, listener: Listener): Promise<Outbox> {
     const name = nameOf(place)
-    await leaving.get(name)
+    await closing.get(name)
     const opening = open.get(name) ?? Outbox.#open(place, name, key)
     open.set(name, opening)
     const outbox = await opening.catch((error: unknown) => {
@@ -70,32 +71,32 @@ export class Outbox {
 
   /** Milliseconds for which the connection has a message tried again; undefined while nothing delivers. */
   get retryFor(): number | undefined {
-    return this.#delivering?.retryFor
+    return this.#sendOptions?.retryFor
   }
 
-  /** Begins to deliver, or goes on over another connection. */
-  use(delivering: Delivering): void {
-    this.#delivering = delivering
-    const { gate } = delivering.client.settings
+  /** Starts to send, or continues over another connection. */
+  use(options: Delivering): void {
+    this.#sendOptions = options
+    const { gate } = options.client.settings
     this.#intake ??= new Gate(gate)
     this.#intake.limits = gate
-    this.courier.use(delivering)
+    this.sender.use(options)
   }
 
   /**
-   * Waits until a message may be prepared and stored: the others hold nothing but what they came with. Where messages
-   * have an order, each waits for the one before it.
-   * @param entry `after`: what came before it
-   * @returns what gives the place back
+   * Waits until a message may be prepared and stored: until then, it takes no memory beyond what it arrived with. Ordered
+   * messages wait for the one before them.
+   * @param entry `after`: resolves when the message before it is stored
+   * @returns ends the use of the slot
    * @throws RedoxError REDOX_QUEUE_FULL
    */
   admit(signal: AbortSignal, { after, ...entry }: Entry): Promise<() => void> {
-    return this.#intake!.enter(signal, { ...entry, ...(this.#delivering!.ordered && { after }) })
+    return this.#intake!.enter(signal, { ...entry, ...(this.#sendOptions!.ordered && { after }) })
   }
 
   /** @throws RedoxError REDOX_STORE_… when it could not be stored: then nothing is sent */
   async accept(parcel: Parcel): Promise<string> {
-    const accepting = this.courier.accept(parcel, this.#delivering!)
+    const accepting = this.sender.accept(parcel, this.#sendOptions!)
     this.#accepting.add(accepting)
     try {
       return await accepting
@@ -105,54 +106,54 @@ export class Outbox {
   }
 
   /**
-   * Takes nothing more out of the store, unless another node has entered; closes it when what is under way has ended.
-   * @param withinMs what has not ended by then is stopped: it is parked if it may have arrived, else it waits. What is
-   *   not on its way to Redox is stopped before. undefined: nothing is
+   * Stops sending unless another node has it open, and closes the store when the messages that are being sent have ended.
+   * @param withinMs messages that have not ended by then are stopped: parked if they may have arrived, else waiting.
+   *   Messages with no request on its way to Redox are stopped earlier. undefined: none is stopped
    */
-  async leave(withinMs?: number): Promise<void> {
+  async release(withinMs?: number): Promise<void> {
     if (--this.#users > 0) return
-    this.courier.use(undefined)
-    const idle = this.courier.idle().then(() => true)
+    this.sender.use(undefined)
+    const idle = this.sender.idle().then(() => true)
     if (withinMs !== undefined) {
       const isIdle = (ms: number): Promise<boolean> => Promise.race([idle, timer(ms, false)])
-      if (!(await isIdle(HURRY_AFTER_MS)) && this.#users === 0) this.courier.hurry()
-      if (!(await isIdle(withinMs - HURRY_AFTER_MS)) && this.#users === 0) this.courier.abort()
+      if (!(await isIdle(HURRY_AFTER_MS)) && this.#users === 0) this.sender.hurry()
+      if (!(await isIdle(withinMs - HURRY_AFTER_MS)) && this.#users === 0) this.sender.abort()
     }
     if (this.#users > 0) return
-    await this.courier.idle()
+    await this.sender.idle()
     await Promise.allSettled(this.#accepting)
-    if (this.#users > 0 || leaving.has(this.place)) return
+    if (this.#users > 0 || closing.has(this.place)) return
     open.delete(this.place)
-    const closed = this.courier
+    const closed = this.sender
       .stop()
       .then(() => this.store.close())
-      .finally(() => leaving.delete(this.place))
-    leaving.set(this.place, closed)
+      .finally(() => closing.delete(this.place))
+    closing.set(this.place, closed)
     await closed
   }
 }
 
 /**
- * Does something with a store that no connection has open. A connection that wants it meanwhile waits.
- * @returns undefined when a connection has it open
+ * Runs a task on a store that no connection has open. A connection that opens it meanwhile waits for the task.
+ * @returns undefined: a connection has the store open
  */
-export async function apart<T>(place: Place, task: () => Promise<T>): Promise<T | undefined> {
+export async function whileClosed<T>(place: Place, task: () => Promise<T>): Promise<T | undefined> {
   const name = nameOf(place)
-  await leaving.get(name)
-  if (open.has(name) || leaving.has(name)) return undefined
+  await closing.get(name)
+  if (open.has(name) || closing.has(name)) return undefined
   const result = task()
   const ended = result.then(
     () => undefined,
     () => undefined,
   )
-  leaving.set(name, ended)
-  void ended.then(() => leaving.delete(name))
+  closing.set(name, ended)
+  void ended.then(() => closing.delete(name))
   return result
 }
 
-/** All that this process has open, for the Outbox in the editor. */
+/** Outboxes that are open in this process, by the name of their place. */
 const open = new Map<string, Promise<Outbox>>()
-const leaving = new Map<string, Promise<void>>()
+const closing = new Map<string, Promise<void>>()
 
 const nameOf = (place: Place): string =>
   place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`

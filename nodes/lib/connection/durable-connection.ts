@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { LaneState, MessageState } from '../../../src/queue/types'
-import type { Connection, ConnectionBacklog, Durability, RedoxConfigNode, UserListener } from './connection'
+import type { Connection, ConnectionBacklog, Durability, RedoxConfigNode, Subscriber } from './connection'
 import type { Depth, Outbox, Place } from '../queue/outbox'
 import { waitingText } from './waiting-text'
 
@@ -14,7 +14,7 @@ export const LATE_EVENT = 'redox:outbox-late'
 /** Emitted by `RED.events` when more messages are parked than before. */
 export const PARKED_EVENT = 'redox:outbox-parked'
 
-/** What {@link LATE_EVENT} and {@link PARKED_EVENT} bring, and `msg.status.outbox` of a Status node. No patient data. */
+/** Payload of {@link LATE_EVENT} and {@link PARKED_EVENT}, and `msg.status.outbox` of a Status node. No patient data. */
 export interface OutboxState {
   /** waiting, or being sent */
   waiting: number
@@ -23,37 +23,37 @@ export interface OutboxState {
   oldestSeconds: number
   /** the oldest is older than the redox-config node allows */
   isLate: boolean
-  /** destinations that nothing goes to, because a message to them is parked or a person has paused them */
+  /** destinations that are blocked by a parked message, or paused */
   stopped: string[]
   /** why the store cannot be used */
   code?: RedoxErrorCode
 }
 
-const deployed = new Map<string, Delivery>()
+const deployed = new Map<string, DurableConnection>()
 /** The durable connections of this process, by the ids of their redox-config nodes. */
-export const deliveries: ReadonlyMap<string, Delivery> = deployed
+export const durableConnections: ReadonlyMap<string, DurableConnection> = deployed
 
-/** What was parked when connections were closed last, by the ids of their redox-config nodes. */
-const left = new Map<string, { place: string; parked: number }>()
+/** How many messages were parked when a connection was closed last, by the id of its redox-config node. */
+const parkedAtClose = new Map<string, { place: string; parked: number }>()
 
-/** The durable side of a redox-config node: opens its outbox, tells its nodes what became of their messages. */
-export class Delivery {
+/** Durable delivery of a redox-config node: opens its outbox, shows its status, announces results to its nodes. */
+export class DurableConnection {
   #outbox: Outbox | undefined
   #lateAfter = Infinity
   #isLate = false
   #isClosed = false
-  #shown = ''
-  #parked = 0
+  #shownStatus = ''
+  #parkedBefore = 0
   #durability: Pick<Durability, 'place' | 'key'> | undefined
   #environment = ''
   #code: RedoxErrorCode | undefined
-  #logged = ''
-  #again: NodeJS.Timeout | undefined
-  #tried: Promise<void> = Promise.resolve()
-  readonly #listeners = new Map<string, UserListener>()
-  readonly #deaf = new Map<string, () => void>()
-  /** nodes hear of their messages once all flows have started: what is emitted before goes nowhere */
-  #isHeard = false
+  #loggedCode = ''
+  #retryTimer: NodeJS.Timeout | undefined
+  #opened: Promise<void> = Promise.resolve()
+  readonly #subscribers = new Map<string, Subscriber>()
+  readonly #unsubscribe = new Map<string, () => void>()
+  /** results are announced from then on: what a node emits before all flows have started is lost */
+  #areFlowsStarted = false
 
   constructor(
     private readonly RED: NodeAPI,
@@ -61,7 +61,7 @@ export class Delivery {
     private readonly connection: () => Promise<Connection>,
   ) {}
 
-  /** What people call the connection; empty if they do not. */
+  /** Name of the redox-config node; empty if it has none. */
   get name(): string {
     return this.node.name ?? ''
   }
@@ -76,14 +76,14 @@ export class Delivery {
     return this.#durability?.place
   }
 
-  /** What seals them; undefined while that is not known. */
+  /** Seals its messages; undefined while it is not known. */
   get storeKey(): string | undefined {
     return this.#durability?.key
   }
 
-  /** Resolves when it has tried to open its store. */
-  get tried(): Promise<void> {
-    return this.#tried
+  /** Resolves after the first attempt to open its store. */
+  get opened(): Promise<void> {
+    return this.#opened
   }
 
   /** Why the store cannot be used. */
@@ -91,41 +91,41 @@ export class Delivery {
     return this.#code
   }
 
-  /** Delivers what waits since Node-RED ran last, without a message that asks for it. */
+  /** Opens the outbox when the flows have started, so that messages that wait since the last run are sent. */
   start(): void {
     deployed.set(this.node.id, this)
     this.RED.events.once('flows:started', this.#onStarted)
   }
 
-  /** Nothing is delivered out of a store any more. */
-  stayDirect(): void {
-    left.delete(this.node.id)
+  /** For a connection that delivers directly now: its store is not watched any more. */
+  forgetParkedCount(): void {
+    parkedAtClose.delete(this.node.id)
   }
 
-  /** What was parked before a deploy is no news. */
-  #takeOver(): void {
-    const behind = left.get(this.node.id)
-    left.delete(this.node.id)
-    if (behind?.place === this.#place) this.#parked = behind.parked
+  /** After a deploy, {@link PARKED_EVENT} is emitted only for messages that were parked since. */
+  #restoreParkedCount(): void {
+    const behind = parkedAtClose.get(this.node.id)
+    parkedAtClose.delete(this.node.id)
+    if (behind?.place === this.#place) this.#parkedBefore = behind.parked
   }
 
   readonly #onStarted = (): void => {
-    this.#isHeard = true
-    this.#tried = this.#open()
+    this.#areFlowsStarted = true
+    this.#opened = this.#open()
   }
 
   async #open(): Promise<void> {
     try {
       await this.connection()
-      this.#logged = ''
-      for (const [owner, listener] of this.#listeners) this.#attach(owner, listener)
+      this.#loggedCode = ''
+      for (const [owner, listener] of this.#subscribers) this.#attach(owner, listener)
     } catch (error) {
       if (this.#isClosed) return
       const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
-      this.#show({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
-      this.#tellUsers([], new Map(), code)
-      this.#log(code, error instanceof RedoxError ? error.message : '')
-      this.#again = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
+      this.#showStatus({ waiting: 0, parked: 0, oldestSeconds: 0, isLate: false, stopped: [], code })
+      this.#notifySubscribers([], new Map(), code)
+      this.#logOnce(code, error instanceof RedoxError ? error.message : '')
+      this.#retryTimer = setTimeout(() => void this.#open(), OPEN_AGAIN_MS).unref()
     }
   }
 
@@ -135,14 +135,14 @@ export class Delivery {
 
   /**
    * Begins a new store in place of one that cannot be read, and opens it.
-   * @returns what the folder of the store before is called now
+   * @returns new name of the old store's folder; undefined: there was none
    * @throws RedoxError REDOX_STORE_LOST when there is nothing to begin anew
    */
   async beginAnew(by: { who: string; reason: string }): Promise<string | undefined> {
     if (this.#outbox || !this.#durability) throw inUse()
     const { beginAnew } = await import('../queue/outbox.js')
     const { place, key } = this.#durability
-    clearTimeout(this.#again)
+    clearTimeout(this.#retryTimer)
     try {
       const setAside = await beginAnew(place, key, by)
       this.#code = undefined
@@ -157,64 +157,69 @@ export class Delivery {
   }
 
   /** @throws RedoxError REDOX_STORE_… */
-  async enter({ place, key, lateAfter }: Durability): Promise<Outbox> {
+  async openOutbox({ place, key, lateAfter }: Durability): Promise<Outbox> {
     const { Outbox } = await import('../queue/outbox.js')
     this.#lateAfter = lateAfter
     this.#durability = { place, key }
-    this.#takeOver()
-    const outbox = (this.#outbox ??= await Outbox.enter(place, key, {
-      onDepth: (depth) => this.#onDepth(depth),
-      onOrphan: (id, state, code) => this.#onOrphan(id, state, code),
+    this.#restoreParkedCount()
+    const outbox = (this.#outbox ??= await Outbox.acquire(place, key, {
+      onDepth: (depth) => this.#onStats(depth),
+      onOrphan: (id, state, code) => this.#onUnclaimed(id, state, code),
     }))
     if (!this.#isClosed) return outbox
-    await this.leave()
+    await this.close()
     throw new RedoxError(
       'REDOX_ABORTED',
       'Stopped before sending: the connection was closed before its store was open. Nothing was sent.',
     )
   }
 
-  begin({ client, environment, account }: Connection, { ordered, retryFor, keepFor }: Durability): void {
+  startSending(
+    { client, environment, account }: Connection,
+    { ordered, retryFor, keepFor }: Durability,
+  ): void {
     this.#environment = environment
     if (!this.#isClosed) this.#outbox?.use({ client, environment, account, ordered, retryFor, keepFor })
   }
 
-  hear(user: Node, listener: UserListener): () => void {
+  subscribe(user: Node, listener: Subscriber): () => void {
     const { id } = user
-    this.#listeners.set(id, listener)
+    this.#subscribers.set(id, listener)
     this.node.users[id] = user
     this.#attach(id, listener)
     return () => {
-      if (this.#listeners.get(id) === listener) this.#listeners.delete(id)
+      if (this.#subscribers.get(id) === listener) this.#subscribers.delete(id)
       if (this.node.users[id] === user) delete this.node.users[id]
-      this.#deaf.get(id)?.()
+      this.#unsubscribe.get(id)?.()
     }
   }
 
-  #attach(owner: string, { onEnded }: UserListener): void {
-    if (this.#isHeard && this.#outbox) this.#deaf.set(owner, this.#outbox.courier.attach(owner, onEnded))
+  #attach(owner: string, { onEnded }: Subscriber): void {
+    if (this.#areFlowsStarted && this.#outbox)
+      this.#unsubscribe.set(owner, this.#outbox.sender.attach(owner, onEnded))
   }
 
   /**
-   * @param withinMs what has not ended by then is stopped; undefined: it goes on
-   * @param isRemoved no successor will deliver what waits
+   * @param withinMs messages that are still being sent then are stopped; undefined: they go on
+   * @param isRemoved the redox-config node was removed: no successor sends what waits
    */
-  async leave(withinMs?: number, isRemoved = false): Promise<void> {
+  async close(withinMs?: number, isRemoved = false): Promise<void> {
     this.#isClosed = true
-    // A successor may have taken its place.
+    // The redeployed node may have started already.
     if (deployed.get(this.node.id) === this) deployed.delete(this.node.id)
     this.RED.events.off('flows:started', this.#onStarted)
-    clearTimeout(this.#again)
-    this.#deaf.forEach((stop) => stop())
+    clearTimeout(this.#retryTimer)
+    this.#unsubscribe.forEach((stop) => stop())
     const outbox = this.#outbox
     this.#outbox = undefined
-    if (outbox && !isRemoved) left.set(this.node.id, { place: this.#place, parked: this.#parked })
-    await outbox?.leave(withinMs)
+    if (outbox && !isRemoved)
+      parkedAtClose.set(this.node.id, { place: this.#place, parked: this.#parkedBefore })
+    await outbox?.release(withinMs)
   }
 
-  // ---- What people see --------------------------------------------------------------------------------
+  // ---- Status, log and events --------------------------------------------------------------------------------
 
-  #onDepth({ counts, lanes, failing, age, trouble }: Depth): void {
+  #onStats({ counts, lanes, failing, age, trouble }: Depth): void {
     if (this.#isClosed) return
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
@@ -224,69 +229,73 @@ export class Delivery {
       stopped: lanes.filter(({ paused, blockedBy }) => paused || blockedBy).map(({ lane }) => lane),
       ...(trouble && { code: trouble.code }),
     }
-    this.#show(state)
-    this.#tellUsers(lanes, failing, trouble?.code)
-    if (trouble) this.#log(trouble.code, trouble.message)
+    this.#showStatus(state)
+    this.#notifySubscribers(lanes, failing, trouble?.code)
+    if (trouble) this.#logOnce(trouble.code, trouble.message)
     else {
-      this.#logged = ''
-      this.#tellParked(state)
+      this.#loggedCode = ''
+      this.#emitIfMoreParked(state)
     }
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
   }
 
-  /** What waits is told to each node that sends over the connection, whichever of them accepted it. */
-  #tellUsers(destinations: LaneState[], failing: ConnectionBacklog['failing'], code?: RedoxErrorCode): void {
+  /** Tells each node that sends over the connection what waits: other nodes may have accepted it. */
+  #notifySubscribers(
+    destinations: LaneState[],
+    failing: ConnectionBacklog['failing'],
+    code?: RedoxErrorCode,
+  ): void {
     const environment = this.#environment
     const backlog = { environment, destinations, failing, ...(code !== undefined && { code }) }
-    for (const { onBacklog } of this.#listeners.values()) onBacklog(backlog)
+    for (const { onBacklog } of this.#subscribers.values()) onBacklog(backlog)
   }
 
-  #tellParked(state: OutboxState): void {
-    const isMore = state.parked > this.#parked
-    this.#parked = state.parked
+  #emitIfMoreParked(state: OutboxState): void {
+    const isMore = state.parked > this.#parkedBefore
+    this.#parkedBefore = state.parked
     if (isMore) this.RED.events.emit(PARKED_EVENT, { connection: this.node.id, ...state })
   }
 
-  #show(outbox: OutboxState): void {
+  #showStatus(outbox: OutboxState): void {
     const { waiting, parked, oldestSeconds, isLate, stopped, code } = outbox
     this.#code = code
     const minutes = Math.floor(oldestSeconds / 60)
     const parts = [
-      code === undefined ? '' : this.#word(`error.${code}`),
+      code === undefined ? '' : this.#translated(`error.${code}`),
       waitingText(this.RED, waiting),
       minutes > 0 ? `${minutes} min` : '',
-      parked > 0 ? `${this.#word('parked')} ${parked}` : '',
-      stopped.length > 0 ? `${this.#word('stopped')} ${stopped.length}` : '',
+      parked > 0 ? `${this.#translated('parked')} ${parked}` : '',
+      stopped.length > 0 ? `${this.#translated('stopped')} ${stopped.length}` : '',
     ].filter((part) => part !== '')
     const isBad = code !== undefined || stopped.length > 0
     const status: NodeStatus = {
       fill: isBad ? 'red' : isLate || parked > 0 ? 'yellow' : waiting > 0 ? 'blue' : 'green',
       shape: isBad || isLate ? 'ring' : 'dot',
-      text: parts.join(' · ') || this.#word('empty'),
+      text: parts.join(' · ') || this.#translated('empty'),
     }
     const shown = JSON.stringify(status)
-    if (shown === this.#shown) return
-    this.#shown = shown
+    if (shown === this.#shownStatus) return
+    this.#shownStatus = shown
     this.node.status({ ...status, outbox } as NodeStatus)
   }
 
-  /** Each kind of trouble once, until there is none. */
-  #log(code: string, message: string): void {
-    if (this.#logged === code) return
-    this.#logged = code
+  /** Logs an error once, until the store can be used again or the code changes. */
+  #logOnce(code: string, message: string): void {
+    if (this.#loggedCode === code) return
+    this.#loggedCode = code
     this.RED.log.error(`redox-config ${this.node.id}: ${code}: ${message}`)
   }
 
-  #onOrphan(id: string, state: MessageState, code?: string): void {
+  #onUnclaimed(id: string, state: MessageState, code?: string): void {
     this.RED.log.warn(
       `redox-config ${this.node.id}: the accepted message ${id} is ${state}${code ? ` (${code})` : ''}. ` +
         'Its node was removed: nothing was emitted.',
     )
   }
 
-  #word(key: string): string {
+  #translated(key: string): string {
     return this.RED._(`${CATALOGUE}${key}`)
   }
 }

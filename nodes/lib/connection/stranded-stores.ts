@@ -6,20 +6,20 @@ import type { Moved, Mover } from '../../../src/queue/move'
 import { isDatabaseUrl, MARKS, placeIn, STORES, type Place } from '../../../src/queue/location'
 import { MOVING } from '../../../src/queue/types'
 import { RedoxError } from '../../../src/errors'
-import { deliveries } from './delivery'
+import { durableConnections } from './durable-connection'
 import type { Outbox } from '../queue/outbox'
 
 /**
- * Stores with accepted messages that no connection delivers: it was removed, disabled or copied, delivers directly now,
- * or has another store. After each start of the flows all stores of the user directory are looked into, and those in
- * the databases that connections name. The log names what is stranded, the Outbox shows it.
+ * Stranded stores: stores with queued messages that no connection delivers, because it was removed, disabled or copied,
+ * delivers directly now, or has another store. After each start of the flows, all stores of the user directory and of
+ * the databases that connections name are checked. The log names the stranded ones, the outbox shows them.
  */
 
 /** By their names, as `redox-store` has them, e.g. `embedded:3f2a`. */
-const found = new Map<string, ListedStore>()
-export const strandedStores: ReadonlyMap<string, ListedStore> = found
+const stranded = new Map<string, ListedStore>()
+export const strandedStores: ReadonlyMap<string, ListedStore> = stranded
 
-/** As long as another Node-RED may take to start again: what it takes care of in a database is its own. */
+/** Time for another Node-RED to restart: a store in a database that a process used more recently is not stranded. */
 const IDLE_MS = 120_000
 
 // Node-RED can be started again in one process, with another RED.
@@ -29,53 +29,53 @@ const AGAIN_MS = 1000
 const followed = new WeakSet<object>()
 const logged = new Map<string, string>()
 let isRunning = false
-let looking: Promise<void> = Promise.resolve()
+let checking: Promise<void> = Promise.resolve()
 
-export function followStranded(RED: NodeAPI): void {
+export function watchForStrandedStores(RED: NodeAPI): void {
   runtime = RED
   if (followed.has(RED.events)) return
   followed.add(RED.events)
   RED.events.on('flows:started', () => {
     isRunning = true
-    void lookForStranded()
+    void refresh()
   })
-  // Each connection is closed then, and would seem to be none.
+  // All connections are closed then: every store would seem stranded.
   RED.events.on('flows:stopping', () => void (isRunning = false))
 }
 
-/** One look after the other. */
-function lookForStranded(): Promise<void> {
-  looking = looking.then(() => look(runtime)).catch((error: unknown) => sayFailed(runtime, error))
-  return looking
+/** Checks run one after the other. */
+function refresh(): Promise<void> {
+  checking = checking.then(() => check(runtime)).catch((error: unknown) => logFailure(runtime, error))
+  return checking
 }
 
-async function look(RED: NodeAPI): Promise<void> {
-  // What they have is known when they have tried to open it.
-  await Promise.all([...deliveries.values()].map(({ tried }) => tried))
+async function check(RED: NodeAPI): Promise<void> {
+  // Their stores are known once they have tried to open them.
+  await Promise.all([...durableConnections.values()].map(({ opened }) => opened))
   if (!isRunning) return
-  const owners = new Map([...deliveries].map(([id, { place }]) => [id, place]))
+  const owners = new Map([...durableConnections].map(([id, { place }]) => [id, place]))
   const stores = [...(await embedded(RED, owners)), ...(await inDatabases(RED, owners))].filter(isStranded)
-  found.clear()
-  for (const store of stores) found.set(nameOf(store), store)
-  for (const name of logged.keys()) if (!found.has(name)) logged.delete(name)
-  for (const [name, store] of found) log(RED, name, store)
+  stranded.clear()
+  for (const store of stores) stranded.set(nameOf(store), store)
+  for (const name of logged.keys()) if (!stranded.has(name)) logged.delete(name)
+  for (const [name, store] of stranded) log(RED, name, store)
 }
 
 async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
   const { userDir } = RED.settings
   if (userDir === undefined) return []
-  // Nothing is loaded for a look where there is nothing.
+  // No module is loaded where there are no stores.
   if (![STORES, MARKS].some((name) => existsSync(path.join(userDir, name)))) return []
   const { embeddedIds, lookInto } = await import('../../../src/queue/list-stores.js')
   const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, 'embedded', id))
   const stores: ListedStore[] = []
   for (const id of ids) {
-    // Most of the package, which is not needed where nothing lies.
-    const { apart } = await import('../queue/outbox.js')
-    const listed = await apart(placeIn(userDir, id), () => lookInto(userDir, id))
+    // Loads most of the package, which is not needed where there are no stores.
+    const { whileClosed } = await import('../queue/outbox.js')
+    const listed = await whileClosed(placeIn(userDir, id), () => lookInto(userDir, id))
     if (listed) stores.push(listed)
-    // What was under way in a deploy is still being sent.
-    else setTimeout(() => void lookForStranded(), AGAIN_MS).unref()
+    // Messages are still being sent since before a deploy.
+    else setTimeout(() => void refresh(), AGAIN_MS).unref()
   }
   return stores
 }
@@ -84,7 +84,7 @@ async function inDatabases(RED: NodeAPI, owners: Owners): Promise<ListedStore[]>
   const stores: ListedStore[] = []
   for (const url of await databases(RED, owners)) {
     const { storesInDatabase } = await import('../../../src/queue/list-stores.js')
-    // One that cannot be reached is told by the connection that uses it.
+    // A database that cannot be reached is reported by the connection that uses it.
     const listed = await storesInDatabase(RED.settings.userDir, url).catch(() => [])
     stores.push(
       ...listed.filter(({ id, idle = Infinity }) => !belongsTo(owners, 'postgresql', id) && idle > IDLE_MS),
@@ -93,7 +93,7 @@ async function inDatabases(RED: NodeAPI, owners: Owners): Promise<ListedStore[]>
   return stores
 }
 
-/** Addresses that the deployed connections use, and those that connections which deliver directly still name. */
+/** Databases that deployed connections use, and those that directly delivering connections still name. */
 async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
   const urls = new Set<string>()
   for (const place of owners.values()) if (place?.kind === 'postgresql') urls.add(place.url)
@@ -115,13 +115,13 @@ async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
 /** The deployed connections that deliver durably, by id, and where their messages are, if that is known. */
 type Owners = ReadonlyMap<string, Place | undefined>
 
-/** A connection that could not say yet which store it has may have either. */
+/** Whether a connection has the store. One whose place is not known yet may have either kind. */
 const belongsTo = (owners: Owners, kind: Place['kind'], id: string): boolean =>
   owners.has(id) && (owners.get(id)?.kind ?? kind) === kind
 
 const nameOf = ({ id, place }: ListedStore): string => `${place.kind}:${id}`
 
-/** Another process takes care of what it has open. */
+/** A locked store is in use by another process. */
 const isStranded = ({ waiting, parked, code }: ListedStore): boolean =>
   waiting + parked > 0 || (code !== undefined && code !== 'REDOX_STORE_LOCKED')
 
@@ -136,16 +136,16 @@ function log(RED: NodeAPI, name: string, { waiting, parked, code }: ListedStore)
   RED.log.warn(text)
 }
 
-function sayFailed(RED: NodeAPI, error: unknown): void {
+function logFailure(RED: NodeAPI, error: unknown): void {
   const code = error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'
   RED.log.warn(`redox: the search for stores without a connection failed: ${code}.`)
 }
 
-// ---- What an operator decides ---------------------------------------------------------------------------
+// ---- Decisions ---------------------------------------------------------------------------
 
 /**
- * Gives the messages of a store to a connection whose store is open. What was accepted for another account is parked
- * there.
+ * Moves the messages of a store to a connection whose store is open. Messages that were accepted for another account
+ * are parked there.
  * @param key of the store; undefined: that of the connection
  * @throws RedoxError REDOX_STORE_…
  */
@@ -155,21 +155,21 @@ export async function giveStranded(
   key: string | undefined,
   mover: Mover,
 ): Promise<Moved> {
-  const [{ openStore }, { move }, { apart }] = await Promise.all([
+  const [{ openStore }, { move }, { whileClosed }] = await Promise.all([
     import('../../../src/queue/open-store.js'),
     import('../../../src/queue/move.js'),
     import('../queue/outbox.js'),
   ])
-  const moved = await apart(place, async () => {
+  const moved = await whileClosed(place, async () => {
     const from = await openStore(place, key ?? storeKey)
     try {
       return await move(from, outbox.contents, mover)
     } finally {
       await from.store.close()
-      outbox.courier.wake()
+      outbox.sender.wake()
     }
   })
-  await lookForStranded()
+  await refresh()
   return moved ?? inUse()
 }
 
@@ -179,16 +179,16 @@ interface Receiver {
 }
 
 /**
- * Discards what waits and is parked in a store; its key is not needed.
+ * Discards the waiting and parked messages of a store; its key is not needed.
  * @throws RedoxError REDOX_STORE_…
  */
 export async function discardStranded({ place }: ListedStore, { who, reason }: Mover): Promise<number> {
-  const [{ openSealed }, { messagesOf }, { apart }] = await Promise.all([
+  const [{ openSealed }, { messagesOf }, { whileClosed }] = await Promise.all([
     import('../../../src/queue/open-store.js'),
     import('../../../src/queue/move.js'),
     import('../queue/outbox.js'),
   ])
-  const discarded = await apart(place, async () => {
+  const discarded = await whileClosed(place, async () => {
     const store = await openSealed(place)
     let count = 0
     try {
@@ -204,7 +204,7 @@ export async function discardStranded({ place }: ListedStore, { who, reason }: M
     }
     return count
   })
-  await lookForStranded()
+  await refresh()
   return discarded ?? inUse()
 }
 
