@@ -1,0 +1,104 @@
+/** A store of each kind, for the tests of what DeliveryStore promises. */
+import assert from 'node:assert/strict'
+import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { DeliveryStore, NewMessage, Settlement, StoredMessage } from '../../../src/queue/types'
+import { STORES, type Kind, type Place } from '../stores'
+
+// Far from the time of the test: whatever looked at a clock of its own would show.
+export const START = 1_000_000_000_000
+export const LEASE = 60_000
+export const HOUR = 3_600_000
+export const DAY = 24 * HOUR
+
+export const message = (id: string, change: Partial<NewMessage> = {}): NewMessage => ({
+  id,
+  lane: 'a',
+  ordered: true,
+  owner: 'node',
+  acceptedAt: START,
+  deadline: START + DAY,
+  files: [],
+  tags: [],
+  content: Buffer.from(`content of ${id}`),
+  ...change,
+})
+export const free = (id: string, change: Partial<NewMessage> = {}): NewMessage =>
+  message(id, { ordered: false, ...change })
+
+export const hold = (change: { holder?: string; limit?: number; except?: string[] } = {}) => ({
+  ...{ holder: 'me', limit: 100, except: [], leaseMs: LEASE },
+  ...change,
+})
+export const idsOf = (messages: StoredMessage[]): string[] => messages.map(({ id }) => id)
+export const text = (bytes: Buffer | undefined): string | undefined => bytes?.toString()
+
+export const DELIVERED = { state: 'delivered', notes: Buffer.from('it arrived') } satisfies Settlement
+export const PARKED = {
+  state: 'parked',
+  reason: 'REDOX_REJECTED',
+  notes: Buffer.from('refused'),
+} satisfies Settlement
+export const later = (dueAt: number): Settlement => ({ state: 'waiting', dueAt, reason: 'REDOX_UNAVAILABLE' })
+
+export const rejectsWith = (promise: Promise<unknown>, code: RedoxErrorCode): Promise<void> =>
+  assert.rejects(promise, (error) => error instanceof RedoxError && error.code === code)
+
+export async function* chunksOf(...texts: string[]): AsyncGenerator<Buffer> {
+  for (const one of texts) yield Buffer.from(one)
+}
+
+export async function readAll(chunks: AsyncIterable<Buffer>): Promise<string[]> {
+  const read: string[] = []
+  for await (const chunk of chunks) read.push(chunk.toString())
+  return read
+}
+
+export let place: Place
+export let store: DeliveryStore
+
+/** What each store has to promise. Each test has a new one. */
+export function eachStore(part: string, tests: (kind: Kind) => void): void {
+  for (const kind of STORES)
+    describe(`store of accepted messages, ${part}: ${kind.name}`, function () {
+      this.timeout(60_000)
+      before(async function () {
+        if (kind.missing() !== undefined) this.skip()
+        await kind.start()
+      })
+      after(() => kind.stop())
+      beforeEach(async () => {
+        place = await kind.place()
+        store = await place.open()
+      })
+      afterEach(async () => {
+        await store.close()
+        await place.remove()
+      })
+      tests(kind)
+    })
+}
+
+/** As after a new start of Node-RED. */
+export const reopen = async (): Promise<void> => {
+  await store.close()
+  store = await place.open()
+}
+export const accept = async (...messages: NewMessage[]): Promise<void> => {
+  for (const one of messages) await store.accept(one)
+}
+export const get = async (id: string): Promise<StoredMessage | undefined> =>
+  (await store.find({ id, limit: 1 }))[0]
+export const claim = async (now = START, ...args: Parameters<typeof hold>): Promise<StoredMessage[]> => {
+  await place.at(now)
+  return store.claim(hold(...args))
+}
+export const claimed = async (...args: Parameters<typeof claim>): Promise<string[]> =>
+  idsOf(await claim(...args))
+/** Brings a message that is first in its lane to its end. */
+export const settled = async (id: string, settlement: Settlement, now = START): Promise<void> => {
+  assert.ok((await claimed(now)).includes(id), `${id} is not to be had`)
+  await store.settle(id, 'me', settlement, now)
+}
+export const lane = async (name: string) => (await store.lanes()).find((one) => one.lane === name)
+
+export const never = new AbortController().signal

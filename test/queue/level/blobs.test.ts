@@ -1,0 +1,49 @@
+/** The embedded store: files. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { Seal } from '../../../src/queue/seal'
+import { folder, useFolder, open, message, chunksOf, read, fails } from './folder'
+
+describe('embedded store: files', () => {
+  useFolder()
+
+  it('a file that is missing: REDOX_STORE_LOST; other messages are not touched', async () => {
+    const first = await open()
+    await first.putFile('f', chunksOf(Buffer.from('1')))
+    await first.accept(message(undefined, ['f']))
+    await rename(path.join(folder, 'files/f'), path.join(folder, 'moved'))
+    await fails(read(first.readFile('f')), 'REDOX_STORE_LOST')
+    await first.accept(message())
+  })
+
+  it('a message whose file is not stored is not accepted: REDOX_STORE_LOST', async () => {
+    const first = await open()
+    await fails(first.accept(message(undefined, ['never'])), 'REDOX_STORE_LOST')
+    assert.equal((await first.counts()).waiting, 0)
+  })
+
+  it('a file that was cut short or changed on the disk is not sent', async () => {
+    const first = await open()
+    const seal = new Seal('the key of a test')
+    const file = randomBytes(600_000)
+    await first.putFile('f', seal.closeFile(chunksOf(file), 'file f'))
+    assert.deepEqual(await read(seal.openFile(first.readFile('f'), 'file f')), file)
+    const stored = path.join(folder, 'files/f')
+    const whole = await readFile(stored)
+    const changed = Buffer.from(whole)
+    changed[300_000]! ^= 1
+    // Behind its length, each with what the seal adds.
+    const chunk = 4 + 255 * 1024 + 28
+    for (const wrong of [
+      whole.subarray(0, 2),
+      whole.subarray(0, 1000),
+      whole.subarray(0, 2 * chunk),
+      changed,
+    ]) {
+      await writeFile(stored, wrong)
+      await fails(read(seal.openFile(first.readFile('f'), 'file f')), 'REDOX_STORE_UNREADABLE')
+    }
+  })
+})

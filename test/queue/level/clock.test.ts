@@ -1,0 +1,71 @@
+/** The embedded store: its clock. */
+import assert from 'node:assert/strict'
+import { utimes } from 'node:fs/promises'
+import path from 'node:path'
+import { onTheWall } from '../../../src/queue/clock'
+import { setClock } from '../../lib/clock'
+import { folder, store, useFolder, open, message, chunksOf } from './folder'
+
+describe('embedded store: clock', () => {
+  useFolder()
+
+  describe('when the clock is set', () => {
+    afterEach(() => setClock(0))
+    const hold = { holder: 'h', leaseMs: 300, limit: 9, except: [] }
+    const HOUR = 3_600_000
+    const near = (time: number, other: number): void =>
+      assert.ok(Math.abs(time - other) < 60_000, `${time - other} ms`)
+
+    for (const hours of [-5, 5, 1000])
+      it(`by ${hours} hours while it is open: its own time goes on`, async () => {
+        const one = await open()
+        const before = one.clock.now()
+        const accepted = { ...message(), acceptedAt: before, deadline: before + HOUR }
+        await one.accept(accepted)
+        const [held] = await one.claim(hold)
+        setClock(hours)
+        near(one.clock.now(), before)
+        near(onTheWall(one.clock, one.clock.now()), Date.now())
+        await one.putFile('fresh', chunksOf(Buffer.from('x')))
+        // The disk tells the time of a file by the clock on the wall, which is set in this process alone.
+        await utimes(path.join(folder, 'files', 'fresh'), Date.now() / 1000, Date.now() / 1000)
+        // What is held is held as long as before.
+        await one.renew('h', [held!.id], HOUR)
+        assert.deepEqual(await one.claim({ ...hold, holder: 'other' }), [])
+        await one.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('x') }, one.clock.now())
+        await one.markTold(held!.id)
+        assert.equal(await one.purge(one.clock.now() - HOUR, one.clock.now()), 0)
+        await one.accept(message(Buffer.from('x'), ['fresh']))
+        await one.looked(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
+        near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
+        await one.close()
+        // The same clock in the next run; and one that was set right meanwhile.
+        const two = await open()
+        near(two.clock.now(), before)
+        await two.close()
+        // Between two runs a clock that goes forward cannot be told from a pause.
+        setClock(hours + 24)
+        near((await open()).clock.now(), before + 24 * HOUR)
+        if (hours < 0) return
+        await store!.close()
+        setClock(0)
+        near((await open()).clock.now(), before + 24 * HOUR)
+      })
+
+    it('back by 5 hours before it is opened: its time goes on', async () => {
+      const one = await open()
+      const before = one.clock.now()
+      const [held, rests] = [message(), { ...message(), lane: 'b' }]
+      await one.accept(held)
+      await one.accept(rests)
+      await one.claim(hold)
+      await one.settle(rests.id, 'h', { state: 'waiting', dueAt: before, reason: 'x' }, before)
+      await one.close()
+      setClock(-5)
+      const two = await open()
+      near(two.clock.now(), before)
+      assert.equal((await two.claim(hold)).length, 2)
+      near(onTheWall(two.clock, two.clock.now()), Date.now())
+    })
+  })
+})

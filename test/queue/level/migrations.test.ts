@@ -1,0 +1,112 @@
+/** The embedded store: formats of other releases. */
+import assert from 'node:assert/strict'
+import path from 'node:path'
+import { LevelStore } from '../../../src/queue/level/store'
+import type { Database } from '../../../src/queue/level/layout'
+import { migrate } from '../../../src/queue/level/migrations'
+import { folder, useFolder, open, fails, message } from './folder'
+
+describe('embedded store: layouts of other releases', () => {
+  useFolder()
+
+  for (const version of ['0', '-1', '1.5', 'one', ''])
+    it(`with a version that no release writes ("${version}"): REDOX_STORE_UNREADABLE, and left as it is`, async () => {
+      await (await open()).close()
+      const { ClassicLevel } = await import('classic-level')
+      const db = new ClassicLevel(path.join(folder, 'messages'))
+      await db.put('meta!version', version)
+      await db.close()
+      await fails(LevelStore.open(folder), 'REDOX_STORE_UNREADABLE')
+      await db.open()
+      assert.equal(await db.get('meta!version'), version)
+      await db.close()
+    })
+
+  it('of version 1: what was being sent when the process ended is sent, what waits follows', async () => {
+    const first = await open()
+    for (const id of ['sent', 'waits']) await first.accept({ ...message(), id })
+    await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
+    await first.begin('sent', 'h')
+    await first.close()
+    const { ClassicLevel } = await import('classic-level')
+    const db = new ClassicLevel(path.join(folder, 'messages'))
+    const [[key, id]] = (await db.iterator({ gt: 'state!sending!', lt: 'state!sending"' }).all()) as [
+      [string, string],
+    ]
+    const row = (await db.get(`row!${id}`))!
+    await db.batch([
+      { type: 'del', key },
+      { type: 'put', key: key.replace('sending', 'held'), value: id },
+      { type: 'put', key: `row!${id}`, value: row.replace('"state":"sending"', '"state":"held"') },
+      { type: 'put', key: 'meta!version', value: '1' },
+    ])
+    await db.close()
+    const now = await open()
+    assert.deepEqual(await now.counts(), { waiting: 1, sending: 1, parked: 0, delivered: 0, discarded: 0 })
+    const [again] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
+    assert.deepEqual([again!.id, again!.state, again!.begun], ['sent', 'sending', true])
+    await now.settle('sent', 'other', { state: 'delivered', notes: Buffer.from('n') }, 2)
+    const [next] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
+    assert.equal(next!.id, 'waits')
+    await now.close()
+    assert.deepEqual((await (await open()).counts()).delivered, 1)
+  })
+
+  it('of a newer release: REDOX_STORE_NEWER, and left as it is', async () => {
+    await (await open()).close()
+    const { ClassicLevel } = await import('classic-level')
+    const db = new ClassicLevel(path.join(folder, 'messages'))
+    await db.put('meta!version', '3')
+    await db.close()
+    await fails(LevelStore.open(folder), 'REDOX_STORE_NEWER')
+    await db.open()
+    assert.equal(await db.get('meta!version'), '3')
+    await db.close()
+  })
+
+  describe('its numbered steps', () => {
+    let db: Database
+    beforeEach(async () => {
+      const { ClassicLevel } = await import('classic-level')
+      db = new ClassicLevel<string, Buffer>(path.join(folder, 'messages'), { valueEncoding: 'buffer' })
+      await db.open()
+    })
+    afterEach(() => db.close())
+
+    const made = async (): Promise<Record<string, string>> =>
+      Object.fromEntries((await db.iterator().all()).map(([key, value]) => [key, value.toString()]))
+    const step = (name: string, changes: () => Promise<string[]>) => ({
+      name,
+      changes: async () =>
+        (await changes()).map((key) => ({ type: 'put' as const, key, value: Buffer.from(name) })),
+    })
+    const first = step('first', async () => ['a', 'b'])
+    const second = step('second', async () => ['b', 'c'])
+
+    it('are made in order, each once', async () => {
+      await migrate(db, true, [first])
+      assert.deepEqual(await made(), { a: 'first', b: 'first', 'meta!version': '1' })
+      await db.del('a')
+      for (let times = 0; times < 2; times++) await migrate(db, false, [first, second])
+      assert.deepEqual(await made(), { b: 'second', c: 'second', 'meta!version': '2' })
+    })
+
+    it('stay made when a later one fails, and that one is made the next time', async () => {
+      const failing = step('failing', () => Promise.reject(new Error('no room')))
+      await assert.rejects(migrate(db, true, [first, failing, second]), /no room/)
+      assert.deepEqual(await made(), { a: 'first', b: 'first', 'meta!version': '1' })
+      await migrate(db, false, [first, step('mended', async () => ['a']), second])
+      assert.deepEqual(await made(), { a: 'mended', b: 'second', c: 'second', 'meta!version': '3' })
+    })
+
+    it('change nothing where a newer release made more of them, or none was made', async () => {
+      await migrate(db, true, [first, second])
+      const before = await made()
+      await fails(migrate(db, false, [first]), 'REDOX_STORE_NEWER')
+      assert.deepEqual(await made(), before)
+      await db.del('meta!version')
+      await fails(migrate(db, false, [first, second]), 'REDOX_STORE_UNREADABLE')
+      assert.equal((await made())['meta!version'], undefined)
+    })
+  })
+})

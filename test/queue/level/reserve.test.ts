@@ -1,0 +1,153 @@
+/** The embedded store: a full disk. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { appendFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { LevelStore } from '../../../src/queue/level/store'
+import { folder, store, useFolder, open, message, chunksOf, fails, waiting, settle, run } from './folder'
+
+describe('embedded store: full disk', () => {
+  useFolder()
+
+  describe('a full disk', () => {
+    let disk: string
+    beforeEach(async function () {
+      disk = path.join(folder, 'disk')
+      await mkdir(disk)
+      try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { stdio: 'ignore' })
+      } catch {
+        // Only root may mount.
+        this.skip()
+      }
+    })
+    afterEach(async () => {
+      await store?.close().catch(() => undefined)
+      await run('umount', ['-l', disk]).catch(() => undefined)
+    })
+
+    const at = (): string => path.join(disk, 'store')
+    const ballast = (): string => path.join(disk, 'ballast')
+    /** Until another program could not write a byte more. */
+    async function fillDisk(): Promise<void> {
+      for (let size = 1_000_000; size >= 1; size = Math.floor(size / 10))
+        for (;;)
+          try {
+            await appendFile(ballast(), Buffer.alloc(size))
+          } catch {
+            break
+          }
+    }
+    const ids = async (one: LevelStore): Promise<string[]> =>
+      (await one.find({ state: 'waiting', limit: 1000 })).map(({ id }) => id)
+
+    it('is refused before it is full: what was accepted is readable, delivered and forgotten, and makes room', async () => {
+      const small = await open(at())
+      const accepted: string[] = []
+      const acceptAll = async (): Promise<void> => {
+        for (let index = 0; index < 500; index++) {
+          const next = message(randomBytes(20_000), [`f${index}`])
+          await small.putFile(`f${index}`, chunksOf(randomBytes(200_000)))
+          await small.accept(next)
+          accepted.push(next.id)
+        }
+      }
+      await fails(acceptAll(), 'REDOX_STORE_FULL')
+      assert.ok(accepted.length > 5)
+      await fails(small.check(), 'REDOX_STORE_FULL')
+      assert.deepEqual(await ids(small), accepted)
+      assert.equal((await readdir(path.join(at(), 'files'))).length, accepted.length)
+      while (await waiting(small)) await settle(small, 'delivered')
+      // Its node has not heard of it.
+      await fails(small.check(), 'REDOX_STORE_FULL')
+      for (const id of accepted.slice(1)) await small.markTold(id)
+      await small.check()
+      await small.putFile('new', chunksOf(randomBytes(200_000)))
+      await small.accept(message(randomBytes(20_000), ['new']))
+      assert.equal((await small.find({ id: accepted[0]!, limit: 1 })).length, 1)
+    })
+
+    it('by files: one that is too large leaves nothing', async () => {
+      const small = await open(at())
+      await small.accept(message())
+      // What is on its way is written down meanwhile.
+      async function* chunks(): AsyncGenerator<Buffer> {
+        for (let index = 0; index < 100; index++) {
+          yield randomBytes(100_000)
+          await small.looked('id', { who: 'a person', reason: 'a reason', now: 1 })
+        }
+      }
+      await fails(small.putFile('large', chunks()), 'REDOX_STORE_FULL')
+      assert.ok((await stat(path.join(at(), 'reserve'))).size > 0)
+      assert.deepEqual(await readdir(path.join(at(), 'files')), [])
+      await small.accept(message())
+    })
+
+    it('by another program: what was accepted goes on in the reserve, and nothing else is accepted', async () => {
+      const small = await open(at())
+      for (let index = 0; index < 15; index++) await small.accept(message(randomBytes(50_000)))
+      await fillDisk()
+      await fails(small.accept(message()), 'REDOX_STORE_FULL')
+      assert.equal(await waiting(small), 15)
+      while (await waiting(small)) await settle(small, 'delivered')
+      await fails(small.accept(message()), 'REDOX_STORE_FULL')
+      assert.equal((await small.counts()).delivered, 15)
+      await rm(ballast())
+      await small.check()
+      const after = message()
+      await small.accept(after)
+      assert.ok((await stat(path.join(at(), 'reserve'))).size > 0)
+      await small.close()
+      const again = await open(at(), small.identity)
+      assert.deepEqual(await ids(again), [after.id])
+      assert.equal((await again.counts()).delivered, 15)
+    })
+
+    it('opens on a full disk, readable, and goes on', async () => {
+      const small = await open(at())
+      for (let index = 0; index < 15; index++) await small.accept(message(randomBytes(50_000)))
+      await small.close()
+      await fillDisk()
+      const again = await open(at(), small.identity)
+      assert.equal(await waiting(again), 15)
+      await fails(again.accept(message()), 'REDOX_STORE_FULL')
+      while (await waiting(again)) await settle(again, 'delivered')
+      await rm(ballast())
+      await again.accept(message())
+    })
+  })
+
+  it('a full disk of 32 MB: REDOX_STORE_FULL, and it goes on when there is room', async function () {
+    const disk = path.join(folder, 'disk')
+    await mkdir(disk)
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'ignore' })
+    } catch {
+      // Only root may mount.
+      this.skip()
+    }
+    try {
+      const small = await open(disk)
+      const kept = message()
+      await small.accept(kept)
+      await fails(small.putFile('large', chunksOf(randomBytes(40_000_000))), 'REDOX_STORE_FULL')
+      assert.deepEqual(await readdir(path.join(disk, 'files')), [], 'what was begun is left')
+      const ballast = path.join(disk, 'ballast')
+      const fill = async (): Promise<void> => {
+        for (let index = 0; index < 500; index++) await small.accept(message(randomBytes(100_000)))
+      }
+      await writeFile(ballast, Buffer.alloc(20_000_000))
+      await fails(fill(), 'REDOX_STORE_FULL')
+      await rm(ballast)
+      const after = message()
+      await small.accept(after)
+      await small.close()
+      const again = await open(disk)
+      for (const { id } of [kept, after]) assert.equal((await again.find({ id, limit: 1 })).length, 1)
+      await again.close()
+    } finally {
+      await run('umount', ['-l', disk])
+    }
+  })
+})

@@ -1,0 +1,61 @@
+/** The embedded store: what a single process keeps. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cp, rm } from 'node:fs/promises'
+import { LevelStore } from '../../../src/queue/level/store'
+import { folder, store, useFolder, open, message, fails, STORE } from './folder'
+
+describe('embedded store', () => {
+  useFolder()
+
+  it('tells at once after a new start, whatever was being told when the process ended', async () => {
+    const hold = { holder: 'gone', leaseMs: 1e12, limit: 1 }
+    const first = await open()
+    await first.accept(message())
+    const [taken] = await first.claim({ ...hold, except: [] })
+    await first.settle(taken!.id, 'gone', { state: 'delivered', notes: Buffer.from('x') }, 1)
+    assert.equal((await first.untold({ ...hold, owners: ['node'] })).length, 1)
+    await first.close()
+    assert.equal((await (await open()).untold({ ...hold, owners: ['node'] })).length, 1)
+  })
+
+  it('open in another process: REDOX_STORE_LOCKED, and free again when that one is killed', async () => {
+    const script = `require(${JSON.stringify(STORE)}).LevelStore.open(${JSON.stringify(folder)})
+      .then(() => console.log('open'), (error) => console.log(error.code)); setTimeout(() => {}, 60_000)`
+    const other = execFile(process.execPath, ['-e', script])
+    await new Promise((resolve) => other.stdout!.once('data', resolve))
+    await fails(LevelStore.open(folder), 'REDOX_STORE_LOCKED')
+    const gone = new Promise((resolve) => other.once('exit', resolve))
+    other.kill('SIGKILL')
+    await gone
+    await (await open()).accept(message())
+  })
+
+  it('open twice in one process: REDOX_STORE_LOCKED', async () => {
+    await open()
+    await fails(LevelStore.open(folder), 'REDOX_STORE_LOCKED')
+  })
+
+  it('closed, it does not open itself again', async () => {
+    const first = await open()
+    await first.close()
+    await fails(first.accept(message()), 'REDOX_STORE_UNAVAILABLE')
+    await (await open()).accept(message())
+  })
+
+  it('copied while nothing runs, and opened elsewhere, it is whole', async () => {
+    const first = await open()
+    const one = message(Buffer.from('content'))
+    await first.accept(one)
+    await first.close()
+    const copy = `${folder}-copy`
+    await cp(folder, copy, { recursive: true })
+    try {
+      const [found] = await (await open(copy)).find({ id: one.id, limit: 1 })
+      assert.deepEqual([found?.content, found?.state], [one.content, 'waiting'])
+      await store!.close()
+    } finally {
+      await rm(copy, { recursive: true, force: true })
+    }
+  })
+})
