@@ -99,8 +99,8 @@ export const HANDLERS = {
     if (ids.length > count) throw more(ids.length)
     const now = ids.slice(0, limit)
     const how = { signal, accounts: sender }
-    const about = { ...given(decision), who }
-    const result = await decideAll(contents, now, filter, about, how).finally(() => sender.wake())
+    const about = { ...given(decision), who, filter }
+    const result = await decideAll(contents, now, about, how).finally(() => sender.wake())
     const next = now.length < ids.length && result.stoppedBy === undefined ? now.at(-1) : undefined
     return { ...result, ...(next !== undefined && { next }) }
   },

@@ -190,8 +190,8 @@ async function runDecision(action: Action, request: Request): Promise<boolean> {
       return false
     }
     const { username: who } = userInfo()
-    const decision = { action, reason, who, ...(hours !== undefined && { hours }) }
-    const { decided, left, unchanged = 0, stoppedBy } = await decideAll(contents, ids, filter, decision)
+    const decision = { filter, action, reason, who, ...(hours !== undefined && { hours }) }
+    const { decided, left, unchanged = 0, stoppedBy } = await decideAll(contents, ids, decision)
     const already = unchanged === 0 ? '' : ` (deadline already that late: ${unchanged})`
     say(
       `decided ${decided}, left ${left}${already}${stoppedBy === undefined ? '' : `, stopped by ${stoppedBy}`}`,

@@ -47,6 +47,12 @@ export interface Decision {
   otherAccount?: boolean
 }
 
+/** A decision about many messages. */
+export interface DecisionAboutMany extends Decision {
+  /** the messages that it is about */
+  filter: Filter
+}
+
 /** Tells which messages are for another account than the connection has now; a courier does. */
 export interface Accounts {
   isForOtherAccount(message: StoredMessage): Promise<boolean>
@@ -102,12 +108,11 @@ export async function matching(
 export async function decideAll(
   contents: Contents,
   ids: readonly string[],
-  filter: Filter,
-  decision: Decision,
+  decision: DecisionAboutMany,
   how: { signal?: AbortSignal; accounts?: Accounts } = {},
 ): Promise<Decided> {
-  const criteria = await criteriaOf(contents, filter)
-  const states = meantBy(filter, decision.action)
+  const criteria = await criteriaOf(contents, decision.filter)
+  const states = meantBy(decision.filter, decision.action)
   let decided = 0
   let unchanged = 0
   const result = (): Decided => ({
@@ -119,7 +124,7 @@ export async function decideAll(
     try {
       const [message] = await contents.store.find({ ...criteria, id, limit: 1 })
       if (!message || !states.includes(message.state)) continue
-      const terms = await readable(termsAmongMany(contents, message, filter, decision, how.accounts))
+      const terms = await readable(termsAmongMany(contents, message, decision, how.accounts))
       if (terms && changesNothing(message, terms)) unchanged++
       else if (terms && (await isDecided(contents.store, message, decision, terms))) decided++
     } catch (error) {
@@ -181,11 +186,11 @@ function meantBy({ state }: Filter, action?: Action): readonly MessageState[] {
 async function termsAmongMany(
   contents: Contents,
   message: StoredMessage,
-  { code }: Filter,
-  decision: Decision,
+  decision: DecisionAboutMany,
   accounts?: Accounts,
 ): Promise<DecisionTerms | undefined> {
   const { action, otherAccount: isAllowed } = decision
+  const { code } = decision.filter
   if (!DECIDABLE[action].includes(message.state)) return undefined
   const terms = termsOf(contents.store, message, decision)
   if (action !== 'resend') return terms

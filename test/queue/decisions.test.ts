@@ -84,7 +84,7 @@ for (const kind of STORES)
       const { signal, ...rest } = more
       const ids = await matching(contents, filter, action)
       const decision = { action, reason: 'long outage', who: 'ann', ...rest }
-      return decideAll(contents, ids, filter, decision, signal ? { signal } : {})
+      return decideAll(contents, ids, { ...decision, filter }, signal ? { signal } : {})
     }
     const audit = (): Promise<AuditLine[]> => contents.store.audit({ skip: 0, limit: 1000 })
 
@@ -241,7 +241,7 @@ for (const kind of STORES)
       const settlement = { state: 'parked', reason: 'REDOX_REJECTED', notes: refused } as const
       await contents.store.settle(first, 'me', settlement, Date.now())
       const decision = { action: 'resend', reason: 'long outage', who: 'ann' } as const
-      const result = await decideAll(contents, ids, { code: DOWN }, decision)
+      const result = await decideAll(contents, ids, { ...decision, filter: { code: DOWN } })
       assert.deepEqual(result, { decided: 1, left: 1 })
       assert.deepEqual([await stateOf(first), await stateOf(second)], ['parked', 'waiting'])
     })
@@ -271,13 +271,13 @@ for (const kind of STORES)
       for (let times = 0; times < 40; times++) ids.push(await parked(DOWN))
       const filter: Filter = { code: DOWN }
       const decision = { action: 'resend', reason: 'long outage', who: 'ann' } as const
-      const deciding = decideAll(contents, ids, filter, decision)
+      const deciding = decideAll(contents, ids, { ...decision, filter })
       while ((await audit()).length === 0);
       await contents.store.close()
       const { decided, left, stoppedBy } = await deciding
       assert.deepEqual([decided + left, stoppedBy], [40, 'REDOX_STORE_UNAVAILABLE'])
       assert.ok(decided > 0 && left > 0)
-      await assert.rejects(decideAll(contents, ids, filter, decision), RedoxError)
+      await assert.rejects(decideAll(contents, ids, { ...decision, filter }), RedoxError)
       contents = await Contents.open(await place.open(), KEY)
       const counts = await contents.store.counts()
       assert.ok(counts.waiting === decided || counts.waiting === decided + 1)
