@@ -4,7 +4,7 @@ import { RedoxError } from '../../src/errors'
 import { mayHaveArrived } from '../../src/queue/decisions'
 import type { Contents, Notes } from '../../src/queue/jobs'
 import type { StoredMessage } from '../../src/queue/types'
-import { ADVICE_TO_SEND_AGAIN } from '../../src/redox/failures'
+import { messageOfRetried } from '../../src/redox/failures'
 import { identifiersOf } from '../../src/redox/identifiers'
 import type {
   Arrival,
@@ -91,13 +91,9 @@ function lastAttempt(
   const failure = unknown ?? error
   if (failure === undefined) return {}
   const { answer: _answer, ...cause } = failure.cause
-  const message = isRetried ? withoutAdvice(failure.message) : failure.message
+  const message = isRetried ? messageOfRetried(failure) : failure.message
   return { error: { code: failure.code, message, cause } }
 }
-
-/** A message that waits is sent again automatically: the advice to do so is left out. */
-const withoutAdvice = (text: string): string =>
-  ADVICE_TO_SEND_AGAIN.reduce((left, advice) => left.replace(` ${advice}`, ''), text)
 
 /** Whether Redox has the message: a person has to know before sending it again. */
 async function arrivalOf(contents: Contents, message: StoredMessage): Promise<Arrival> {

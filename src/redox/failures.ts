@@ -3,25 +3,31 @@ import { adviceOn } from '../transport/faults'
 import { classify, type Ending, type Purpose } from '../transport/outcomes'
 import { lookUp, spoken } from './answers'
 
+/** Advice to send again, by code: of no use where the message is retried automatically. */
+const SEND_AGAIN: Partial<Record<RedoxError['code'], string>> = {
+  REDOX_RATE_LIMITED: 'Wait, then send again.',
+  REDOX_UNAVAILABLE: 'Send again later.',
+  REDOX_TIMEOUT: 'Send again later, or raise the Connect timeout or the Response timeout in the connection.',
+}
+
 const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
+  ...SEND_AGAIN,
   REDOX_AUTHENTICATION:
     'Check the credentials in the connection, and that the key is active in the Redox dashboard.',
   REDOX_FORBIDDEN: 'Check the destination, the environment and the permissions of the key.',
   REDOX_TOO_LARGE: 'Upload the file instead of embedding it, or make it smaller.',
-  REDOX_RATE_LIMITED: 'Wait, then send again.',
-  REDOX_UNAVAILABLE: 'Send again later.',
   REDOX_NETWORK: 'Check the network and the hosts in the connection.',
-  REDOX_TIMEOUT: 'Send again later, or raise the Connect timeout or the Response timeout in the connection.',
   REDOX_OUTCOME_UNKNOWN:
     'The message may have arrived. Look it up in the Redox dashboard before you send it again (error.cause has its ' +
     'identifiers).',
   REDOX_ABORTED: 'The flow was stopped or deployed. Send it again.',
 }
 
-/** What only those have to do whose messages nothing sends again by itself. */
-export const ADVICE_TO_SEND_AGAIN = (
-  ['REDOX_RATE_LIMITED', 'REDOX_UNAVAILABLE', 'REDOX_TIMEOUT'] as const
-).map((code) => ACTIONS[code]!)
+/** The text of a failure of a message that is retried automatically. */
+export function messageOfRetried({ code, message }: Pick<RedoxError, 'code' | 'message'>): string {
+  const advice = SEND_AGAIN[code]
+  return advice === undefined ? message : message.replace(` ${advice}`, '')
+}
 
 /** @param shape of a 2xx that says neither yes nor no */
 export function failure(

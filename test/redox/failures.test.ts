@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict'
+import { failure, messageOfRetried } from '../../src/redox/failures'
+
+describe('text of a failure that is retried automatically', () => {
+  for (const status of [429, 503])
+    it(`has no advice to send again (HTTP ${status})`, () => {
+      const error = failure({ status }, 'send', 'Notes:New', { status, reasons: ['busy'] })
+      assert.match(error.message, /[Ss]end again/)
+      const text = messageOfRetried(error)
+      assert.doesNotMatch(text, /[Ss]end again| {2}| $/)
+      assert.match(text, /Notes:New.*busy/)
+    })
+
+  it('keeps the advice of other codes', () => {
+    const error = failure({ status: 401 }, 'send', 'Notes:New', { status: 401 })
+    assert.match(error.message, /Check the credentials/)
+    assert.equal(messageOfRetried(error), error.message)
+  })
+})
