@@ -1,7 +1,7 @@
 import { ENVIRONMENTS } from '../../src/shared/values'
 import { nameOf } from '../forms'
 import { text } from '../texts'
-import { suggestionsFor } from './suggestions'
+import { suggestionsFor } from '../tables'
 
 type TypedInputType = EditorApi.TypedInputType
 

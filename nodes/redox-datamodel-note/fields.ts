@@ -1,3 +1,4 @@
+import { NOTE_CONTENT_TYPES } from '../../src/shared/values'
 import { CONNECTION } from '../lib/fields/connection'
 import {
   DATA,
@@ -28,7 +29,7 @@ export const fields = table('redox-datamodel-note', 1, [
       icon: 'align-left',
       path: 'Note.ContentType',
       checks: ['noteContentType'],
-      suggest: ['Base64 Encoded', 'Plain Text', 'Rich Text'],
+      suggest: NOTE_CONTENT_TYPES,
       sample: null,
     },
   ]),

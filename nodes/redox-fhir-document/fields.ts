@@ -1,3 +1,4 @@
+import { DOCUMENT_STATUS } from '../../src/shared/values'
 import { FHIR_CONNECTION } from '../lib/fields/connection'
 import {
   CATEGORY,
@@ -45,7 +46,7 @@ export const fields = table('redox-fhir-document', 2, [
       hint: 'statusDocument',
       path: 'main.status',
       checks: ['documentStatus'],
-      suggest: ['current', 'superseded', 'entered-in-error'],
+      suggest: DOCUMENT_STATUS,
       sample: null,
     },
     CATEGORY,

@@ -95,11 +95,16 @@ export const pathsOf = ({ cause }: CaughtError): string[] => cause.problems!.map
 
 const anything: unknown = new Proxy(() => anything, { get: () => anything })
 
-/** The saved properties of a node that was just dropped: out of its own editor file. */
-export function defaultsOf(type: string): Settings {
-  let defaults: Record<string, { value: unknown }> = {}
-  const registerType = (_type: string, definition: { defaults: typeof defaults }): void => {
-    defaults = definition.defaults
+interface Definition {
+  defaults: Record<string, { value: unknown }>
+  credentials?: Record<string, object>
+}
+
+/** What the built editor file of a type registers. */
+export function definitionOf(type: string): Definition {
+  let found: Definition = { defaults: {} }
+  const registerType = (_type: string, definition: Definition): void => {
+    found = definition
   }
   const [, script] = /<script type="text\/javascript">([\s\S]*?)<\/script>/.exec(
     built(`${type}/${type}.html`),
@@ -109,8 +114,12 @@ export function defaultsOf(type: string): Settings {
     RedoxEditor: anything,
     RedoxValidators: anything,
   })
-  return Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]))
+  return found
 }
+
+/** The saved properties of a node that was just dropped. */
+export const defaultsOf = (type: string): Settings =>
+  Object.fromEntries(Object.entries(definitionOf(type).defaults).map(([name, { value }]) => [name, value]))
 
 const STATUS = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const catalogue = JSON.parse(built('redox-config/locales/en-US/redox-config.json')) as Message

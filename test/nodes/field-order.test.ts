@@ -66,14 +66,11 @@ describe('the order of the fields', () => {
       const dialog = dialogOf(set)
       const fields = found(dialog, /<label for="node-input-(\w+)"/g)
       assert.ok(fields.length > 6, fields.join())
+      // One that a single table has stands where that table has it.
+      const ordered = fields.filter((name) => placeIn(ORDER, name) >= 0)
       assert.deepEqual(
-        fields.filter((name) => placeIn(ORDER, name) < 0),
-        [],
-        'has a place in the order',
-      )
-      assert.deepEqual(
-        fields,
-        [...fields].sort((one, other) => placeIn(ORDER, one) - placeIn(ORDER, other)),
+        ordered,
+        [...ordered].sort((one, other) => placeIn(ORDER, one) - placeIn(ORDER, other)),
       )
       const sections = found(dialog, /<summary data-i18n="[^"]*\.section\.(\w+)"/g)
       assert.deepEqual(sections.pop(), 'preview')

@@ -1,4 +1,5 @@
 /** Fields of the messages of the FHIR API; in a place, `main` is the resource that the operation is about. */
+import { GENDERS } from '../../../src/shared/values'
 import { contentType, filename, way, WITH_FILE } from './file'
 import { section, type Field } from './types'
 
@@ -62,7 +63,7 @@ export const PATIENT = section('patient', [
     icon: 'user-o',
     path: 'Patient.gender',
     checks: ['gender'],
-    suggest: ['female', 'male', 'other', 'unknown'],
+    suggest: GENDERS,
     sample: 'unknown',
   },
 ])

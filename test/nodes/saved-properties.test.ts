@@ -1,0 +1,37 @@
+/**
+ * Saved properties are a promise: what a flow has saved keeps its name and its default. test/nodes/saved has them by
+ * node type; a property that is new is added with `UPDATE_SAVED=1`, when it is released.
+ */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { definitionOf } from '../lib/flow'
+
+const DIST = path.join(__dirname, '../../nodes')
+const SAVED = path.join(__dirname, '../../../test/nodes/saved')
+const types = readdirSync(DIST).filter((name) => name.startsWith('redox-'))
+
+type Property = Record<string, unknown>
+type Properties = Record<'defaults' | 'credentials', Record<string, Property>>
+
+/** What the editor learns of a type; functions, such as validators, are left out. */
+function propertiesOf(type: string): Properties {
+  const { defaults, credentials = {} } = definitionOf(type)
+  // As JSON has it: that drops functions.
+  return JSON.parse(JSON.stringify({ defaults, credentials })) as Properties
+}
+
+describe('saved properties', () => {
+  for (const type of types) {
+    it(`of ${type} are there as they were, with their defaults`, () => {
+      const file = path.join(SAVED, `${type}.json`)
+      const now = propertiesOf(type)
+      if (process.env['UPDATE_SAVED'] === '1') writeFileSync(file, `${JSON.stringify(now, null, 2)}\n`)
+      const before = JSON.parse(readFileSync(file, 'utf8')) as Properties
+      for (const kind of ['defaults', 'credentials'] as const) {
+        const kept = Object.keys(before[kind]).map((name) => [name, now[kind][name]])
+        assert.deepEqual(Object.fromEntries(kept), before[kind])
+      }
+    })
+  }
+})
