@@ -2,15 +2,13 @@
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { sizedFile } from '../lib/fixtures'
-import { durableConnections } from '../../nodes/lib/connection/durable-connection'
-import { logged, useNodeRed, type Flow, type Message, type Settings } from '../lib/flow'
-import { cutShort, reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
+import { logged, type Flow, type Message, type Settings } from '../lib/flow'
+import { cutShort, reply, reset, ScriptedServer } from '../lib/scripted-server'
 import {
   DESTINATION,
   fileMessage,
@@ -20,65 +18,22 @@ import {
   PDF,
   SEND_NODES,
   startTo,
-  type SendNode,
 } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
-
-const KEY = 'a store key that is hard to guess'
-const DOWN = reply(503, { error: 'down' })
-
-let server: ScriptedServer
-let userDir: string
-
-beforeEach(async function () {
-  server = await ScriptedServer.start()
-})
-afterEach(() => server.close())
-
-/** Starts Node-RED with a durable connection; a second time: starts it again, on the same store. */
-function startDurable(
-  node: SendNode = NOTE,
-  config: Settings = {},
-  settings: Settings = {},
-  secrets: Record<string, string> = { storeKey: KEY },
-): Promise<Flow> {
-  return startTo(server, node, settings, { delivery: 'durable', ...config }, { secrets })
-}
-
-const payloads = (): unknown[] => server.of('send').map(({ body }) => JSON.parse(body.toString()) as unknown)
-const topics = (list: Message[]): unknown[] => list.map(({ topic }) => topic as unknown)
-
-const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
-const listening: [string, (state: Message) => void][] = []
-afterEach(() => {
-  for (const [event, listen] of listening.splice(0)) events.off(event, listen)
-})
-
-/** What an event of Node-RED brings until the test is over. */
-function hear(event: string): Message[] {
-  const heard: Message[] = []
-  const listen = (state: Message): void => void heard.push(state)
-  listening.push([event, listen])
-  events.on(event, listen)
-  return heard
-}
-
-async function filesUnder(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
-}
+import {
+  DOWN,
+  filesUnder,
+  KEY,
+  payloads,
+  server,
+  startDurable,
+  topics,
+  useDurable,
+  userDir,
+} from '../lib/durable'
 
 describe('durable delivery', () => {
-  useNodeRed()
-  beforeEach(async () => {
-    userDir = await mkdtemp(path.join(tmpdir(), 'redox-durable-'))
-    helper.settings({ userDir })
-  })
-  afterEach(async () => {
-    helper.settings({})
-    await rm(userDir, { recursive: true, force: true })
-  })
-
+  useDurable()
   for (const node of SEND_NODES) {
     it(`${node.type}: done() when it is accepted, the answer when it is delivered`, async () => {
       let goOn!: () => void
@@ -466,70 +421,6 @@ describe('durable delivery', () => {
     assert.deepEqual([msg.mixed, msg.empty, msg.none], [[null, 1], {}, []])
   })
 
-  describe('the status of a send node', () => {
-    const REFUSED = reply(400, { Meta: { Errors: [{ ID: 1, Text: 'refused' }] } })
-    const to = (id: string): Settings => ({ destination: id, destinationType: 'str' })
-    const other = (id: string, destination: string): Settings & { id: string; type: string } => ({
-      ...{
-        ...NOTE.node,
-        ...to(destination),
-        id,
-        type: NOTE.type,
-        z: 'tab',
-        connection: 'config',
-        wires: [[]],
-      },
-    })
-    let statuses: Message[]
-    beforeEach(() => void (statuses = hear('node-status')))
-    const shown = (id: string): Message => statuses.filter((one) => one.id === id).at(-1)?.status ?? {}
-    const says = (id: string, wanted: RegExp): Promise<void> =>
-      eventually(`${id} does not say ${wanted}`, () => wanted.test(shown(id).text ?? ''))
-
-    it('is yellow while something waits, at each node with the destination, after a restart too', async () => {
-      server.script('send', DOWN)
-      const others = [other('same', DESTINATION), other('elsewhere', OTHER_DESTINATION)]
-      const start = (): Promise<Flow> =>
-        startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others })
-      await (await start()).outcome(fileMessage())
-      for (const restart of [() => undefined, start]) {
-        if (restart === start) statuses.length = 0
-        await restart()
-        for (const id of ['node', 'same']) {
-          await says(id, /Redox unavailable · waiting 1$/)
-          assert.equal(shown(id).fill, 'yellow')
-        }
-        assert.equal(shown('elsewhere').text, undefined)
-      }
-    })
-
-    it('is red while a parked message stops the destination, and green when that was decided', async () => {
-      server.script('send', REFUSED)
-      const flow = await startDurable()
-      await flow.outcome(fileMessage())
-      await says('node', /parked 1/)
-      server.script('send')
-      await flow.outcome(fileMessage())
-      await says('node', /waiting 1 · parked 1 · stopped$/)
-      assert.equal(shown('node').fill, 'red')
-      const { store, sender } = durableConnections.get('config')!.outbox!
-      const [parked] = await store.find({ state: 'parked', limit: 1 })
-      await store.decide(parked!.id, 'discard', { who: 'ann', reason: 'not needed', now: Date.now() })
-      sender.wake()
-      await eventually('still red', () => shown('node').fill === 'green')
-    })
-
-    it('is red with the reason while the store cannot be used', async () => {
-      const folder = path.join(userDir, 'redox-store')
-      await writeFile(folder, 'no folder')
-      await startDurable()
-      await says('node', /^Store /)
-      assert.equal(shown('node').fill, 'red')
-      await rm(folder)
-      await eventually('still red', () => shown('node').fill !== 'red')
-    })
-  })
-
   it('a connection that delivers directly now says what it leaves', async () => {
     server.script('send', DOWN)
     const flow = await startDurable()
@@ -631,82 +522,5 @@ describe('durable delivery', () => {
     await pause(300)
     assert.deepEqual([new Set(topics(flow.emitted)).size, flow.emitted.length], [64, 64])
     assert.deepEqual([server.of('send').length, flow.caught], [64, []])
-  })
-
-  it('another key: REDOX_STORE_UNREADABLE, and the right one goes on', async () => {
-    server.script('send', DOWN)
-    await (await startDurable()).outcome(fileMessage())
-    const other = await startDurable(NOTE, {}, {}, { storeKey: 'quite another key of the store' })
-    const { error } = await other.outcome(fileMessage())
-    assert.equal(error?.code, 'REDOX_STORE_UNREADABLE')
-    assert.ok(logged().some((line) => line.includes('REDOX_STORE_UNREADABLE')))
-    server.script('send')
-    const right = await startDurable()
-    await eventually('not delivered', () => right.emitted.length === 1)
-  })
-
-  it('no key: REDOX_CONFIGURATION names the field, and has one made where there is no store', async () => {
-    const flow = await startDurable(NOTE, {}, {}, {})
-    const { error } = await flow.outcome(fileMessage())
-    assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
-    assert.match(error!.message, /has no store yet: create a key in the dialog/)
-  })
-
-  it('no key any more: asks for the old one, which goes on, and has none made', async () => {
-    server.script('send', DOWN)
-    await (await startDurable()).outcome(fileMessage())
-    for (const secrets of [{}, { storeKey: ' ' }, { storeKey: 'short' }]) {
-      const flow = await startDurable(NOTE, {}, {}, secrets)
-      const { error } = await flow.outcome(fileMessage())
-      assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
-      assert.match(error!.message, /has a store: set the key that it had before, from your copy/)
-      assert.doesNotMatch(error!.message, /dialog/)
-    }
-    server.script('send')
-    const right = await startDurable()
-    await eventually('not delivered', () => right.emitted.length === 1)
-  })
-
-  it('no key for a database, which may hold a store: asks for the old one first', async () => {
-    const storeUrl = 'postgresql://user:word@127.0.0.1:1/redox'
-    const flow = await startDurable(NOTE, { store: 'postgresql' }, {}, { storeUrl })
-    const { error } = await flow.outcome(fileMessage())
-    assert.match(
-      error!.message,
-      /used durable delivery before, .* set the key that it had before.* If not, create a key in the dialog/,
-    )
-  })
-
-  it('tells when the oldest is late, in the status and by an event', async () => {
-    server.script('send', silence)
-    const heard = hear('redox:outbox-late')
-    const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
-    await flow.outcome(fileMessage())
-    await eventually('no event', () => heard.length === 1)
-    // Of the connection, by way of a Status node of the send node.
-    await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
-    const { connection, waiting, isLate, oldestSeconds } = heard[0]!
-    assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
-  })
-
-  it('tells by an event when more is parked, and not again after a deploy', async () => {
-    server.script('send', reply(400, {}))
-    const heard = hear('redox:outbox-parked')
-    const flow = await startDurable(NOTE, { storeOrder: 'none' })
-    await flow.outcome(fileMessage())
-    await eventually('no event', () => heard.length === 1)
-    await flow.redeploy('full', {})
-    // The counts are looked at once a second.
-    await pause(1500)
-    assert.equal(heard.length, 1)
-    await flow.outcome(fileMessage())
-    await eventually('no event', () => heard.length === 2)
-    assert.deepEqual(
-      heard.map(({ connection, parked }) => [connection, parked]),
-      [
-        ['config', 1],
-        ['config', 2],
-      ],
-    )
   })
 })

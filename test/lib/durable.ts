@@ -1,0 +1,63 @@
+/** Flows with a durable connection on a scripted server, and the embedded store in a folder of their own. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import helper from 'node-red-node-test-helper'
+import { useNodeRed, type Flow, type Message, type Settings } from './flow'
+import { reply, ScriptedServer } from './scripted-server'
+import { NOTE, startTo, type SendNode } from './send-nodes'
+
+export const KEY = 'a store key that is hard to guess'
+export const DOWN = reply(503, { error: 'down' })
+
+export let server: ScriptedServer
+export let userDir: string
+
+const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
+const listening: [string, (state: Message) => void][] = []
+
+/** For each test of a block: a server, and a user directory that is removed afterwards. */
+export function useDurable(): void {
+  beforeEach(async () => {
+    server = await ScriptedServer.start()
+  })
+  useNodeRed()
+  beforeEach(async () => {
+    userDir = await mkdtemp(path.join(tmpdir(), 'redox-durable-'))
+    helper.settings({ userDir })
+  })
+  afterEach(async () => {
+    helper.settings({})
+    await rm(userDir, { recursive: true, force: true })
+    for (const [event, listen] of listening.splice(0)) events.off(event, listen)
+    await server.close()
+  })
+}
+
+/** Starts Node-RED with a durable connection; a second time: starts it again, on the same store. */
+export function startDurable(
+  node: SendNode = NOTE,
+  config: Settings = {},
+  settings: Settings = {},
+  secrets: Record<string, string> = { storeKey: KEY },
+): Promise<Flow> {
+  return startTo(server, node, settings, { delivery: 'durable', ...config }, { secrets })
+}
+
+/** What an event of Node-RED brings until the test is over. */
+export function hear(event: string): Message[] {
+  const heard: Message[] = []
+  const listen = (state: Message): void => void heard.push(state)
+  listening.push([event, listen])
+  events.on(event, listen)
+  return heard
+}
+
+export const payloads = (): unknown[] =>
+  server.of('send').map(({ body }) => JSON.parse(body.toString()) as unknown)
+export const topics = (list: Message[]): unknown[] => list.map(({ topic }) => topic as unknown)
+
+export async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
+}

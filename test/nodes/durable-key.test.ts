@@ -1,0 +1,53 @@
+/** Durable delivery with another key, and without one. */
+import assert from 'node:assert/strict'
+import { logged } from '../lib/flow'
+import { fileMessage, NOTE } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
+import { DOWN, server, startDurable, useDurable } from '../lib/durable'
+
+describe('durable delivery', () => {
+  useDurable()
+  it('another key: REDOX_STORE_UNREADABLE, and the right one goes on', async () => {
+    server.script('send', DOWN)
+    await (await startDurable()).outcome(fileMessage())
+    const other = await startDurable(NOTE, {}, {}, { storeKey: 'quite another key of the store' })
+    const { error } = await other.outcome(fileMessage())
+    assert.equal(error?.code, 'REDOX_STORE_UNREADABLE')
+    assert.ok(logged().some((line) => line.includes('REDOX_STORE_UNREADABLE')))
+    server.script('send')
+    const right = await startDurable()
+    await eventually('not delivered', () => right.emitted.length === 1)
+  })
+
+  it('no key: REDOX_CONFIGURATION names the field, and has one made where there is no store', async () => {
+    const flow = await startDurable(NOTE, {}, {}, {})
+    const { error } = await flow.outcome(fileMessage())
+    assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
+    assert.match(error!.message, /has no store yet: create a key in the dialog/)
+  })
+
+  it('no key any more: asks for the old one, which goes on, and has none made', async () => {
+    server.script('send', DOWN)
+    await (await startDurable()).outcome(fileMessage())
+    for (const secrets of [{}, { storeKey: ' ' }, { storeKey: 'short' }]) {
+      const flow = await startDurable(NOTE, {}, {}, secrets)
+      const { error } = await flow.outcome(fileMessage())
+      assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
+      assert.match(error!.message, /has a store: set the key that it had before, from your copy/)
+      assert.doesNotMatch(error!.message, /dialog/)
+    }
+    server.script('send')
+    const right = await startDurable()
+    await eventually('not delivered', () => right.emitted.length === 1)
+  })
+
+  it('no key for a database, which may hold a store: asks for the old one first', async () => {
+    const storeUrl = 'postgresql://user:word@127.0.0.1:1/redox'
+    const flow = await startDurable(NOTE, { store: 'postgresql' }, {}, { storeUrl })
+    const { error } = await flow.outcome(fileMessage())
+    assert.match(
+      error!.message,
+      /used durable delivery before, .* set the key that it had before.* If not, create a key in the dialog/,
+    )
+  })
+})

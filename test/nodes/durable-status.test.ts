@@ -1,0 +1,111 @@
+/** What is shown and told of durable delivery: the status of nodes, events. */
+import assert from 'node:assert/strict'
+import { rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { durableConnections } from '../../nodes/lib/connection/durable-connection'
+import { type Flow, type Message, type Settings } from '../lib/flow'
+import { reply, silence } from '../lib/scripted-server'
+import { DESTINATION, fileMessage, NOTE, OTHER_DESTINATION, startTo } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
+import { DOWN, hear, KEY, server, startDurable, useDurable, userDir } from '../lib/durable'
+
+describe('durable delivery', () => {
+  useDurable()
+  describe('the status of a send node', () => {
+    const REFUSED = reply(400, { Meta: { Errors: [{ ID: 1, Text: 'refused' }] } })
+    const to = (id: string): Settings => ({ destination: id, destinationType: 'str' })
+    const other = (id: string, destination: string): Settings & { id: string; type: string } => ({
+      ...{
+        ...NOTE.node,
+        ...to(destination),
+        id,
+        type: NOTE.type,
+        z: 'tab',
+        connection: 'config',
+        wires: [[]],
+      },
+    })
+    let statuses: Message[]
+    beforeEach(() => void (statuses = hear('node-status')))
+    const shown = (id: string): Message => statuses.filter((one) => one.id === id).at(-1)?.status ?? {}
+    const says = (id: string, wanted: RegExp): Promise<void> =>
+      eventually(`${id} does not say ${wanted}`, () => wanted.test(shown(id).text ?? ''))
+
+    it('is yellow while something waits, at each node with the destination, after a restart too', async () => {
+      server.script('send', DOWN)
+      const others = [other('same', DESTINATION), other('elsewhere', OTHER_DESTINATION)]
+      const start = (): Promise<Flow> =>
+        startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others })
+      await (await start()).outcome(fileMessage())
+      for (const restart of [() => undefined, start]) {
+        if (restart === start) statuses.length = 0
+        await restart()
+        for (const id of ['node', 'same']) {
+          await says(id, /Redox unavailable · waiting 1$/)
+          assert.equal(shown(id).fill, 'yellow')
+        }
+        assert.equal(shown('elsewhere').text, undefined)
+      }
+    })
+
+    it('is red while a parked message stops the destination, and green when that was decided', async () => {
+      server.script('send', REFUSED)
+      const flow = await startDurable()
+      await flow.outcome(fileMessage())
+      await says('node', /parked 1/)
+      server.script('send')
+      await flow.outcome(fileMessage())
+      await says('node', /waiting 1 · parked 1 · stopped$/)
+      assert.equal(shown('node').fill, 'red')
+      const { store, sender } = durableConnections.get('config')!.outbox!
+      const [parked] = await store.find({ state: 'parked', limit: 1 })
+      await store.decide(parked!.id, 'discard', { who: 'ann', reason: 'not needed', now: Date.now() })
+      sender.wake()
+      await eventually('still red', () => shown('node').fill === 'green')
+    })
+
+    it('is red with the reason while the store cannot be used', async () => {
+      const folder = path.join(userDir, 'redox-store')
+      await writeFile(folder, 'no folder')
+      await startDurable()
+      await says('node', /^Store /)
+      assert.equal(shown('node').fill, 'red')
+      await rm(folder)
+      await eventually('still red', () => shown('node').fill !== 'red')
+    })
+  })
+
+  it('tells when the oldest is late, in the status and by an event', async () => {
+    server.script('send', silence)
+    const heard = hear('redox:outbox-late')
+    const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
+    await flow.outcome(fileMessage())
+    await eventually('no event', () => heard.length === 1)
+    // Of the connection, by way of a Status node of the send node.
+    await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
+    const { connection, waiting, isLate, oldestSeconds } = heard[0]!
+    assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
+  })
+
+  it('tells by an event when more is parked, and not again after a deploy', async () => {
+    server.script('send', reply(400, {}))
+    const heard = hear('redox:outbox-parked')
+    const flow = await startDurable(NOTE, { storeOrder: 'none' })
+    await flow.outcome(fileMessage())
+    await eventually('no event', () => heard.length === 1)
+    await flow.redeploy('full', {})
+    // The counts are looked at once a second.
+    await pause(1500)
+    assert.equal(heard.length, 1)
+    await flow.outcome(fileMessage())
+    await eventually('no event', () => heard.length === 2)
+    assert.deepEqual(
+      heard.map(({ connection, parked }) => [connection, parked]),
+      [
+        ['config', 1],
+        ['config', 2],
+      ],
+    )
+  })
+})
