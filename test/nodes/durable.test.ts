@@ -6,6 +6,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
+import { deliveries } from '../../nodes/lib/connection/delivery'
 import { sizedFile } from '../lib/fixtures'
 import { logged, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer } from '../lib/scripted-server'
@@ -267,9 +268,12 @@ describe('durable delivery', () => {
       await eventually('nothing caught', () => flow.caught.length === 1)
       assert.equal(flow.caught[0]!.error.code, 'REDOX_OUTCOME_UNKNOWN')
       assert.ok(flow.caught[0]!.error.cause.identifiers)
-      await pause(1500)
+      // Nothing that is parked is sent until a person has decided.
+      const isParked = async (): Promise<boolean> =>
+        (await deliveries.get('config')?.outbox?.store.counts())?.parked === 1
+      await eventually('not parked', isParked)
       const again = await startDurable()
-      await pause(300)
+      await eventually('not parked after a restart', isParked)
       assert.deepEqual([server.of('send').length, again.caught.length], [1, 0])
     })
 
