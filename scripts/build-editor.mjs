@@ -12,6 +12,7 @@ await build({
     redox: 'editor/styles/all.css',
     'redox-editor': 'editor/main.ts',
     'redox-inbox': 'editor/inbox/main.ts',
+    'redox-outbox': 'editor/outbox/main.ts',
   },
   outdir,
   bundle: true,

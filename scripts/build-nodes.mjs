@@ -1,7 +1,7 @@
 // Node-RED finds the editor's part, help, texts and icon of a node or a plugin only beside its built .js file. Copies
 // them there and expands directives, so that what several of them share is written once:
 //
-//   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here; of a plugin, plugins/lib/…
+//   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here
 //   <!-- include: help/way -->              nodes/lib/help/way.html; in a help text in German, nodes/lib/help/de/way.html
 //   <!-- rows -->                            the rows of the node's table of fields
 //   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint

@@ -17,7 +17,7 @@ export function ask<Answer>(path: string, body: object): Promise<Answer> {
 function failureText({ status, responseJSON }: JQuery.jqXHR): string {
   const { message } = (responseJSON ?? {}) as { message?: string }
   if (status === 403 && message) return message
-  return text(status === 401 || status === 403 ? 'test.forbidden' : 'test.failed')
+  return status === 401 || status === 403 ? text('test.forbidden') : text('test.failed')
 }
 
 export const messageOf = (failure: unknown): string =>

@@ -49,7 +49,7 @@ class Inbox {
 
   #forgetAll(): void {
     ask<void>('', { method: 'DELETE', answer: 'text' }).then(this.#refresh, (failure: unknown) => {
-      const words = text(isForbidden(failure) ? 'notice.noPermissionToClear' : 'notice.notCleared')
+      const words = isForbidden(failure) ? text('notice.noPermissionToClear') : text('notice.notCleared')
       const refusal = failure instanceof RequestError ? failure.refusal : undefined
       RED.notify(element('p', '', refusal ?? words), 'error')
     })
@@ -117,6 +117,6 @@ function faultList(): { block: HTMLElement; show: (faults: SimulatedFault[]) => 
 }
 
 const faultLine = ({ at, api, fault, accepted }: SimulatedFault): string =>
-  [time(at), api, fault, text(accepted ? 'accepted' : 'notAccepted')].join(' · ')
+  [time(at), api, fault, accepted ? text('accepted') : text('notAccepted')].join(' · ')
 
 tab.register('inbox', () => new Inbox().content)

@@ -42,11 +42,8 @@ export class SidebarTab {
   #translate: EditorApi.Red['_'] = (key) => key
 
   /** @param topic `inbox`: the routes below redox/inbox, the permissions redox-inbox…, the texts below `inbox` */
-  constructor(
-    private readonly topic: string,
-    id = `redox-${topic}`,
-  ) {
-    this.#id = id
+  constructor(private readonly topic: string) {
+    this.#id = `redox-${topic}`
     this.#route = `redox/${topic}`
   }
 

@@ -1,0 +1,33 @@
+/** What a user is told of a request that failed. */
+import { element } from '../tab/elements'
+import { time } from '../tab/formats'
+import { RequestError } from '../tab/request'
+import { text } from './tab'
+
+/** @param form where what has to be changed is told, until it is tried again */
+export function complain(form: HTMLElement, failure: unknown): void {
+  if (!(failure instanceof RequestError)) return void RED.notify(text('notice.notDone'), 'error')
+  const { answer, refusal } = failure
+  if (refusal) return refuse(form, refusal)
+  if (answer?.code === 'unchanged')
+    return refuse(form, text('notice.unchanged', { until: time(String(answer['deadline'])) }))
+  RED.notify(text(`notice.${noticeOf(failure)}`), 'error')
+}
+
+function noticeOf({ isForbidden, answer, status }: RequestError): string {
+  if (isForbidden) return 'noPermissionToDecide'
+  if (answer?.code === 'more_match') return 'moreMatch'
+  return status === 409 ? 'conflict' : 'notDone'
+}
+
+export function refuse(place: HTMLElement, told: string): void {
+  const shown = element('p', 'redox-tab-notice redox-outbox-refused', told)
+  shown.setAttribute('role', 'alert')
+  place.append(shown)
+  // The sidebar may end above it.
+  shown.scrollIntoView({ block: 'nearest' })
+}
+
+export function forgetRefusal(place: HTMLElement): void {
+  place.querySelector('.redox-outbox-refused')?.remove()
+}

@@ -1,0 +1,51 @@
+import type { ConnectionSummary, PauseRequest } from '../../src/shared/outbox-api'
+import { element, folded, write, type Folded } from '../tab/elements'
+import { DestinationRow, type ShownDestination } from './destination-row'
+import { KeyedRows } from './keyed-rows'
+import { text } from './tab'
+
+interface DestinationListOptions {
+  onChoose: (destination: string) => void
+  onPause: (request: PauseRequest) => Promise<void>
+  onFocusLost: () => void
+}
+
+export class DestinationList {
+  readonly #items = element('ul', 'redox-outbox-destination-list')
+  readonly #folded: Folded
+  readonly #rows: KeyedRows<DestinationRow>
+
+  constructor(private readonly options: DestinationListOptions) {
+    this.#folded = folded('redox-outbox-block redox-outbox-destinations', '', this.#items)
+    this.#rows = new KeyedRows(options.onFocusLost)
+    this.block.open = true
+    // Can be scrolled with the keyboard.
+    this.#items.tabIndex = 0
+  }
+
+  get block(): HTMLDetailsElement {
+    return this.#folded.block
+  }
+
+  /** @param chosen '' for all destinations */
+  show({ destinations = [], destinationsInAll = 0 }: ConnectionSummary, chosen: string): void {
+    this.block.hidden = destinations.length === 0 && chosen === ''
+    write(this.#folded.heading, text('destinations', { count: destinationsInAll }))
+    // One that nothing waits for any more stays as long as the list shows it only.
+    const isGone = chosen !== '' && !destinations.some(({ destination }) => destination === chosen)
+    const gone: ShownDestination = { destination: chosen, open: 0, paused: false }
+    const all: ShownDestination[] = isGone ? [gone, ...destinations] : destinations
+    this.#rows.keep(all.map(({ destination }) => destination))
+    for (const shown of all) {
+      const { destination } = shown
+      const known = this.#rows.get(destination)
+      const row = known ?? this.#rows.set(destination, new DestinationRow(destination, this.options))
+      if (!known) this.#items.append(row.item)
+      row.update(shown, destination === chosen)
+    }
+  }
+
+  clear(): void {
+    this.#rows.keep([])
+  }
+}

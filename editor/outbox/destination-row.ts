@@ -1,0 +1,71 @@
+import type { DestinationSummary, PauseRequest } from '../../src/shared/outbox-api'
+import { button, element, icon, write } from '../tab/elements'
+import { age } from '../tab/formats'
+import { askReason } from './reason-form'
+import { may, text } from './tab'
+import { destinationName, shortId } from './words'
+
+/** What is shown of a destination. */
+export type ShownDestination = Pick<
+  DestinationSummary,
+  'destination' | 'open' | 'oldest' | 'paused' | 'blockedBy'
+>
+
+interface DestinationOptions {
+  onChoose: (destination: string) => void
+  onPause: (request: PauseRequest) => Promise<void>
+}
+
+export class DestinationRow {
+  readonly item = element('li', 'redox-outbox-destination')
+  readonly #name: HTMLButtonElement
+  readonly #stopped = element('div', 'redox-tab-small redox-outbox-stopped')
+  readonly #small = element('div', 'redox-tab-small')
+  readonly #toggle = button('', () => this.#askToToggle())
+  #isPaused = false
+
+  constructor(
+    private readonly destination: string,
+    private readonly options: DestinationOptions,
+  ) {
+    this.#name = element('button', 'redox-outbox-destination-name', destinationName(destination))
+    this.#name.type = 'button'
+    this.#name.addEventListener('click', () => options.onChoose(destination))
+    const about = element('div')
+    const line = element('div', 'redox-outbox-destination-line')
+    about.append(this.#name, this.#stopped, this.#small)
+    line.append(about, this.#toggle)
+    this.item.append(line)
+  }
+
+  #askToToggle(): void {
+    const action = this.#isPaused ? 'resume' : 'pause'
+    askReason({
+      ...{ place: this.item, opener: this.#toggle },
+      submit: text(`destination.${action}`),
+      decide: (reason) => this.options.onPause({ destination: this.destination, action, reason }),
+    })
+  }
+
+  update({ open, oldest, paused, blockedBy }: ShownDestination, isChosen: boolean): void {
+    this.#isPaused = paused
+    this.#tellStopped(paused, blockedBy)
+    const since = oldest && text('destination.oldest', { age: age(oldest) })
+    write(this.#small, [text('destination.open', { count: open }), since].filter(Boolean).join(' · '))
+    write(this.#toggle, paused ? text('destination.resume') : text('destination.pause'))
+    this.#toggle.setAttribute(
+      'aria-label',
+      `${this.#toggle.textContent}: ${destinationName(this.destination)}`,
+    )
+    this.#toggle.hidden = !may('write')
+    this.#name.setAttribute('aria-pressed', String(isChosen))
+  }
+
+  #tellStopped(isPaused: boolean, blockedBy: ShownDestination['blockedBy']): void {
+    const blocked =
+      blockedBy && text('destination.blocked', { id: shortId(blockedBy.id), reason: blockedBy.reason })
+    const why = isPaused ? text('destination.paused') : (blocked ?? '')
+    if (this.#stopped.textContent === why) return
+    this.#stopped.replaceChildren(...(why === '' ? [] : [icon(isPaused ? 'pause' : 'hand-paper-o'), why]))
+  }
+}

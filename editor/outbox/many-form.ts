@@ -1,0 +1,163 @@
+import type {
+  Action,
+  CountResponse,
+  DecisionsRequest,
+  DecisionsResponse,
+  MessageFilter,
+} from '../../src/shared/outbox-api'
+import { element, write } from '../tab/elements'
+import { queryOf } from '../tab/request'
+import { complain } from './complaints'
+import { askReason, hoursField, labelled, type ReasonForm } from './reason-form'
+import { ask, text } from './tab'
+import { ACTIONS, ACTIONS_FOR_ALL, filterText } from './words'
+
+/** More are decided in several steps, so that their progress is seen and they can be stopped. */
+const DECIDED_AT_ONCE = 200
+
+export interface ManyResult {
+  /** messages that matched */
+  counted: number
+  decided: number
+  /** of those left, how many there was nothing to change about */
+  unchanged: number
+}
+
+interface ManyFormOptions {
+  place: HTMLElement
+  opener: HTMLElement
+  /** of the connection */
+  route: string
+  filter: MessageFilter
+  hoursProposed: number
+  onEnd: (result: ManyResult) => void
+}
+
+/** Asks what to do with the messages that match a filter, counts them, and decides about them. */
+export class ManyForm {
+  readonly #total = element('p', 'redox-tab-strong')
+  readonly #sent = element('p', 'redox-tab-small')
+  readonly #choice = element('select')
+  readonly #hours: HTMLInputElement
+  readonly #forHours = element('div')
+  readonly #risk = element('p', 'redox-tab-small')
+  readonly #other = element('label', 'redox-outbox-check')
+  readonly #mayGoOver = element('input')
+  readonly #progress = element('p', 'redox-tab-small')
+  readonly #form: ReasonForm
+  #counted: CountResponse | undefined
+
+  constructor(private readonly options: ManyFormOptions) {
+    const { place, opener, filter, hoursProposed } = options
+    this.#hours = hoursField(hoursProposed)
+    this.#fillChoice()
+    this.#forHours.append(...labelled(text('hours'), this.#hours))
+    this.#mayGoOver.type = 'checkbox'
+    this.#other.append(this.#mayGoOver, text('many.otherAccount'))
+    this.#total.setAttribute('role', 'status')
+    this.#progress.setAttribute('role', 'status')
+    const fields = [
+      ...[element('p', 'redox-tab-small', filterText(filter)), this.#total, this.#sent],
+      ...labelled(text('many.action'), this.#choice),
+      ...[this.#forHours, this.#risk, this.#other, this.#progress],
+    ]
+    const decide = (reason: string): Promise<void> => this.#run(reason)
+    this.#form = askReason({ place, opener, submit: text('many.choose'), fields, decide })
+    void this.#count()
+  }
+
+  close(): void {
+    this.#form.close()
+  }
+
+  get #action(): Action | '' {
+    return this.#choice.value as Action | ''
+  }
+
+  #fillChoice(): void {
+    const { state } = this.options.filter
+    const actions = state ? ACTIONS[state] : ACTIONS_FOR_ALL
+    // A decision is a person's: none is proposed.
+    this.#choice.required = true
+    this.#choice.append(new Option(text('many.choose'), ''))
+    this.#choice.append(...actions.map((action) => new Option(text(`action.${action}`), action)))
+    this.#choice.addEventListener('change', () => void this.#count())
+  }
+
+  /** How many messages the chosen action is about. */
+  async #count(): Promise<void> {
+    const { filter } = this.options
+    const action = this.#action
+    const { confirm, form } = this.#form
+    this.#counted = undefined
+    confirm.disabled = true
+    this.#forHours.hidden = this.#hours.disabled = action !== 'extend'
+    this.#other.hidden = action !== 'resend' || filter.code !== 'REDOX_OTHER_ACCOUNT'
+    write(this.#risk, action === '' ? '' : riskOf(action, filter))
+    try {
+      const [counted, sending] = await Promise.all([
+        this.#countOf({ ...filter, action }),
+        areSent(filter) ? this.#countOf({ ...filter, state: 'sending' }) : { count: 0 },
+      ])
+      if (action !== this.#action) return
+      this.#counted = counted
+      write(this.#total, text('many.count', { count: counted.count }))
+      write(this.#sent, sending.count > 0 ? text('many.sent', { count: sending.count }) : '')
+      const submit = action === '' ? text('many.choose') : `${text(`action.${action}`)}: ${counted.count}`
+      write(confirm, submit)
+      confirm.disabled = action === '' || counted.count === 0
+    } catch (failure) {
+      if (form.isConnected) complain(form, failure)
+    }
+  }
+
+  #countOf(query: MessageFilter & { action?: Action | '' }): Promise<CountResponse> {
+    return ask<CountResponse>(`${this.options.route}/count?${queryOf({ ...query })}`)
+  }
+
+  async #run(reason: string): Promise<void> {
+    const { count, till } = this.#counted!
+    const action = this.#action as Action
+    const request: DecisionsRequest = {
+      ...{ filter: { ...this.options.filter, till }, action, reason, count, limit: DECIDED_AT_ONCE },
+      ...(action === 'extend' && { hours: this.#hours.valueAsNumber }),
+      ...(!this.#other.hidden && this.#mayGoOver.checked && { otherAccount: true }),
+    }
+    this.#choice.disabled = true
+    try {
+      this.options.onEnd(await this.#decideInSteps(request))
+    } catch (failure) {
+      this.#choice.disabled = false
+      // What is left is counted anew.
+      void this.#count()
+      throw failure
+    }
+  }
+
+  async #decideInSteps(request: DecisionsRequest): Promise<ManyResult> {
+    const result = { counted: request.count, decided: 0, unchanged: 0 }
+    let after: string | undefined
+    do {
+      const body = { ...request, ...(after !== undefined && { after }) }
+      const answer = await ask<DecisionsResponse>(`${this.options.route}/decisions`, { method: 'POST', body })
+      result.decided += answer.decided
+      result.unchanged += answer.unchanged ?? 0
+      after = answer.next
+      write(this.#progress, text('many.progress', { decided: result.decided, count: request.count }))
+      // Closed in the middle: the rest stays as it is.
+    } while (after !== undefined && this.#form.form.isConnected)
+    return result
+  }
+}
+
+/** What waits may be on its way at this moment, and is in neither number then. */
+const areSent = ({ state }: MessageFilter): boolean => state === undefined || state === 'waiting'
+
+/** What has to be known before it is decided. */
+function riskOf(action: Action, { state, code }: MessageFilter): string {
+  if (action === 'extend') return text('many.sendingLeft')
+  if (action !== 'resend') return [text(`many.hint.${action}`), text('many.sendingLeft')].join(' ')
+  if (state === 'delivered') return text('many.arrived')
+  if (code === 'REDOX_OUTCOME_UNKNOWN') return text('many.mayArriveTwice')
+  return code === 'REDOX_OTHER_ACCOUNT' ? text('many.unknownLeft') : text('many.riskyLeft')
+}

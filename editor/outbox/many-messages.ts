@@ -1,0 +1,65 @@
+/** Decides about all messages that match what the list is filtered by. */
+import type { MessageFilter } from '../../src/shared/outbox-api'
+import { button, element, write } from '../tab/elements'
+import { ManyForm, type ManyResult } from './many-form'
+import { may, text } from './tab'
+import { ACTIONS } from './words'
+
+interface ManyOptions {
+  /** of the connection */
+  route: () => string
+  /** what the list is filtered by now */
+  filter: () => MessageFilter
+  /** for how many hours the connection has messages tried */
+  hours: () => number
+  onDecided: () => void
+}
+
+export class ManyMessages {
+  readonly block = element('div', 'redox-outbox-block redox-outbox-many')
+  readonly #result = element('p', 'redox-tab-small')
+  readonly #opener = button(text('many.open'), () => this.#open(), 'list')
+  #form: ManyForm | undefined
+
+  constructor(private readonly options: ManyOptions) {
+    this.#result.setAttribute('role', 'status')
+    this.#result.hidden = true
+    this.block.append(this.#opener, this.#result)
+  }
+
+  #open(): void {
+    this.#form?.close()
+    this.#tellResult('')
+    const { route, filter, hours, onDecided } = this.options
+    this.#form = new ManyForm({
+      ...{ place: this.block, opener: this.#opener },
+      ...{ route: route(), filter: filter(), hoursProposed: hours() },
+      onEnd: (result) => {
+        this.#tellResult(resultText(result))
+        onDecided()
+      },
+    })
+  }
+
+  #tellResult(told: string): void {
+    write(this.#result, told)
+    this.#result.hidden = told === ''
+  }
+
+  /** The list is filtered otherwise now. */
+  changed(): void {
+    this.#form?.close()
+    this.#tellResult('')
+    this.show()
+  }
+
+  show(): void {
+    const { state } = this.options.filter()
+    this.block.hidden = !may('write') || (state !== undefined && ACTIONS[state].length === 0)
+  }
+}
+
+function resultText({ counted, decided, unchanged }: ManyResult): string {
+  const done = text('many.done', { decided, left: counted - decided })
+  return unchanged > 0 ? `${done} ${text('many.alreadyAsLong', { count: unchanged })}` : done
+}

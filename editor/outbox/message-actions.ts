@@ -1,0 +1,100 @@
+/** The buttons of an open message. */
+import type { Action, ContentResponse, DecisionRequest, MessageDetails } from '../../src/shared/outbox-api'
+import { button, code, element } from '../tab/elements'
+import { pretty } from '../tab/formats'
+import { queryOf, RequestError } from '../tab/request'
+import { forgetRefusal, refuse } from './complaints'
+import { askReason, hoursBeyond, hoursField, labelled } from './reason-form'
+import { ask, may, text } from './tab'
+import { ACTIONS } from './words'
+
+const MAX_CHARACTERS = 100_000
+
+interface MessageActions {
+  message: MessageDetails
+  /** where forms and the content are shown */
+  place: HTMLElement
+  /** of the message */
+  route: string
+  onDecided: (action: Action) => void
+}
+
+export function actionButtons(given: MessageActions): HTMLElement {
+  const { message } = given
+  const buttons = element('div', 'redox-tab-buttons')
+  const actions = may('write') ? ACTIONS[message.state] : []
+  buttons.append(...actions.map((action) => decisionButton(given, action)))
+  if (RED.nodes.node(message.owner))
+    buttons.append(button(text('showNode'), () => RED.view.reveal(message.owner), 'search'))
+  if (may('content')) buttons.append(contentButton(given))
+  return buttons
+}
+
+function decisionButton({ message, place, route, onDecided }: MessageActions, action: Action): HTMLElement {
+  const opener = button(text(`action.${action}`), () => {
+    const isOther = action === 'resend' && message.otherAccount
+    const hours = hoursField(hoursBeyond(message.deadline))
+    askReason({
+      ...{ place, opener },
+      hint: riskOf(action, message).join(' ') || undefined,
+      submit: text(`action.${action}`),
+      fields: action === 'extend' ? labelled(text('hours'), hours) : [],
+      decide: async (reason) => {
+        const body: DecisionRequest = {
+          ...{ action, reason },
+          ...(action === 'extend' && { hours: hours.valueAsNumber }),
+          ...(isOther && { otherAccount: true }),
+        }
+        await ask(route, { method: 'POST', answer: 'text', body })
+        onDecided(action)
+      },
+    })
+  })
+  return opener
+}
+
+/** What has to be known before it is decided. */
+function riskOf(action: Action, { arrival, environment, otherAccount }: MessageDetails): string[] {
+  if (action === 'extend') return []
+  if (action !== 'resend') return [text(`hint.${action}`)]
+  const risks: Record<string, string> = {
+    yes: 'arrived',
+    maybe: environment === 'sandbox' ? 'mayArriveTwiceSandbox' : 'mayArriveTwice',
+    'never-sent': 'neverSent',
+  }
+  const risk = arrival && risks[arrival]
+  return [...(risk ? [text(`risk.${risk}`)] : []), ...(otherAccount ? [text('otherAccount')] : [])]
+}
+
+function contentButton({ message, place, route }: MessageActions): HTMLElement {
+  const opener = button(
+    text('showContent'),
+    () => (message.contentIsClosed ? void sayWhyClosed() : askForIt()),
+    'eye',
+  )
+
+  const askForIt = (): void => {
+    askReason({
+      ...{ place, opener },
+      hint: text('lookIsRecorded'),
+      submit: text('showContent'),
+      decide: async (reason) => {
+        const content = pretty(await ask<ContentResponse>(`${route}/content?${queryOf({ reason })}`))
+        place.querySelector('pre')?.remove()
+        place.append(code(content.slice(0, MAX_CHARACTERS)))
+      },
+    })
+  }
+
+  /** Nothing is asked for that would be refused: the server says why. */
+  async function sayWhyClosed(): Promise<void> {
+    forgetRefusal(place)
+    try {
+      await ask(`${route}/content`)
+    } catch (failure) {
+      const refusal = failure instanceof RequestError ? failure.refusal : undefined
+      refuse(place, refusal ?? text('notice.notDone'))
+    }
+  }
+  return opener
+}

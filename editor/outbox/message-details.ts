@@ -1,0 +1,49 @@
+/** What is known of an open message. */
+import type { MessageDetails, MessageOutcome } from '../../src/shared/outbox-api'
+import { size, time } from '../tab/formats'
+import { tab, text } from './tab'
+import { destinationName, shortId, userName } from './words'
+
+/** What became of it. */
+export function outcomeOf({ delivery, error, unreadable }: MessageDetails): HTMLElement {
+  return tab.facts([
+    ['error', [error?.code, error?.message]],
+    ['problem', [unreadable?.code, unreadable?.message]],
+    ['status', delivery?.status ?? error?.cause.status],
+    ['logIds', delivery?.logIds ?? error?.cause.logIds],
+    ['locations', delivery?.locations],
+  ])
+}
+
+export function aboutMessage(message: MessageDetails): HTMLElement {
+  const { identifiers = {}, files = [], decision } = message
+  const at = (value: string | undefined): string | undefined => value && time(value)
+  const ended = message.state === 'parked' ? 'parkedSince' : 'ended'
+  return tab.facts([
+    ['decision', decision && `${userName(decision.who)}: ${decision.reason}`],
+    ['destination', destinationName(message.destination)],
+    ['operation', message.operation],
+    ['environment', message.environment],
+    ['identifiers', Object.entries(identifiers).map(([name, value]) => `${name}: ${value}`)],
+    ['files', files.map(fileText)],
+    ['accepted', at(message.acceptedAt)],
+    ['attempts', message.attempts],
+    ['deadline', at(message.deadline)],
+    [ended, at(message.endedAt)],
+    ['id', message.id],
+  ])
+}
+
+const fileText = ({ contentType, size: bytes, sha256 }: MessageOutcome['files'][number]): string =>
+  [contentType, bytes === undefined ? undefined : size(bytes), sha256 && `sha256 ${sha256}`]
+    .filter(Boolean)
+    .join(' · ')
+
+/** When a message that waits is sent. */
+export function whatNext({ state, paused, waitsBehind, dueAt, attempts }: MessageDetails): string {
+  if (state !== 'waiting') return ''
+  if (paused) return text('next.paused')
+  if (waitsBehind) return text('next.behind', { id: shortId(waitsBehind) })
+  if (dueAt && Date.parse(dueAt) > Date.now()) return text('next.due', { at: time(dueAt) })
+  return attempts > 0 ? text('next.now') : text('next.soon')
+}

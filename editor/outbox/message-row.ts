@@ -1,0 +1,113 @@
+import type { Action, MessageDetails, MessageSummary } from '../../src/shared/outbox-api'
+import { element, icon, write } from '../tab/elements'
+import { age } from '../tab/formats'
+import { RequestError } from '../tab/request'
+import type { Row } from '../tab/sidebar-tab'
+import { actionButtons } from './message-actions'
+import { aboutMessage, outcomeOf, whatNext } from './message-details'
+import { ask, notice, tab, text } from './tab'
+import { destinationName, ICONS, reasonText, shortId } from './words'
+
+/** The parts of what is shown of an open message, from top to bottom. */
+interface Details {
+  /** when it is sent */
+  next: HTMLElement
+  outcome: HTMLElement
+  /** buttons, forms and the content */
+  decision: HTMLElement
+  about: HTMLElement
+}
+
+/** A message of the list, and under it what is known of it. */
+export class MessageRow {
+  readonly #state = element('span', 'redox-outbox-state redox-tab-strong')
+  readonly #destination = element('span')
+  readonly #small = element('span', 'redox-tab-small')
+  readonly #row: Row
+  #message: MessageSummary
+  /** what is shown of it, as JSON */
+  #known = ''
+  #knownDetails = ''
+  #details: Details | undefined
+
+  /** @param routeOf of a message, by its id */
+  constructor(
+    first: MessageSummary,
+    private readonly routeOf: (id: string) => string,
+    private readonly onDecided: (action: Action) => void,
+  ) {
+    this.#message = first
+    this.#row = tab.row({
+      id: first.id,
+      parts: [this.#state, this.#destination, this.#small],
+      fill: (place) => void this.#fill(place),
+      forget: () => (this.#details = undefined),
+    })
+    this.update(first)
+  }
+
+  get item(): HTMLElement {
+    return this.#row.item
+  }
+
+  update(message: MessageSummary): void {
+    this.#message = message
+    const { id, state, destination, reason, acceptedAt, attempts } = message
+    const shown = [text(`state.${state}`), reason && reasonText(reason)].filter(Boolean).join(' · ')
+    if (this.#state.textContent.trim() !== shown)
+      this.#state.replaceChildren(icon(ICONS[state]), element('span', '', shown))
+    write(this.#destination, destinationName(destination))
+    write(this.#small, [shortId(id), age(acceptedAt), text('attempts', { count: attempts })].join(' · '))
+    const isNew = JSON.stringify(message) !== this.#known
+    this.#known = JSON.stringify(message)
+    const place = this.#row.place()
+    // The time of the next attempt passes without any change in the line.
+    if (place && (isNew || state === 'waiting')) void this.#fill(place)
+  }
+
+  async #fill(place: HTMLElement): Promise<void> {
+    try {
+      const whole = await ask<MessageDetails>(this.routeOf(this.#message.id))
+      if (place.isConnected) this.#show(place, whole)
+    } catch (failure) {
+      const isGone = failure instanceof RequestError && failure.status === 404
+      if (isGone) place.replaceChildren(notice('gone'))
+      else if (place.childElementCount === 0) place.append(notice('failed'))
+      if (isGone) this.#details = undefined
+    }
+  }
+
+  #show(place: HTMLElement, whole: MessageDetails): void {
+    const old = this.#details
+    const next = old?.next ?? element('p', 'redox-outbox-next')
+    write(next, whatNext(whole))
+    next.hidden = next.textContent === ''
+    const told = JSON.stringify(whole)
+    if (old && told === this.#knownDetails) return
+    this.#knownDetails = told
+    const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole) }
+    if (old?.decision.querySelector('form, pre')) {
+      // What a user is writing, or reading, stays.
+      old.outcome.replaceWith(details.outcome)
+      old.about.replaceWith(details.about)
+      this.#details = { ...details, decision: old.decision }
+      return
+    }
+    if (place.contains(document.activeElement)) this.#row.line.focus()
+    const decision = this.#decisionBlock(place, whole)
+    this.#details = { ...details, decision }
+    // What to do stands below why, before all that is rarely needed.
+    place.replaceChildren(next, details.outcome, decision, details.about)
+  }
+
+  #decisionBlock(place: HTMLElement, message: MessageDetails): HTMLElement {
+    const block = element('div', 'redox-outbox-decision')
+    const onDecided = (action: Action): void => {
+      // It shows what is the case now.
+      place.querySelector('pre')?.remove()
+      this.onDecided(action)
+    }
+    block.append(actionButtons({ message, place: block, route: this.routeOf(message.id), onDecided }))
+    return block
+  }
+}

@@ -1,0 +1,28 @@
+import type { ConnectionSummary, MessageState } from '../../src/shared/outbox-api'
+import { button, element, write } from '../tab/elements'
+import { text } from './tab'
+import { STATES } from './words'
+
+/** One state of messages, or '' for all. */
+export type StateFilter = MessageState | ''
+
+/** The buttons that say how many messages are in each state, and show those. */
+export class StateFilters {
+  readonly element = element('div', 'redox-outbox-filters redox-tab-buttons')
+  readonly #buttons: Map<StateFilter, HTMLButtonElement>
+
+  constructor(onChosen: (state: StateFilter) => void) {
+    const filters: StateFilter[] = ['', ...STATES]
+    this.#buttons = new Map(filters.map((state) => [state, button('', () => onChosen(state))]))
+    this.element.setAttribute('role', 'group')
+    this.element.setAttribute('aria-label', text('filter'))
+    this.element.append(...this.#buttons.values())
+  }
+
+  show(counts: NonNullable<ConnectionSummary['counts']>, chosen: StateFilter | undefined): void {
+    for (const [state, one] of this.#buttons) {
+      write(one, state === '' ? text('all') : `${text(`state.${state}`)} ${counts[state]}`)
+      one.setAttribute('aria-pressed', String(state === chosen))
+    }
+  }
+}

@@ -1,0 +1,264 @@
+import type {
+  BeginNewRequest,
+  ConnectionSummary,
+  MessageFilter,
+  MessagesResponse,
+  MessageSummary,
+  OverviewResponse,
+  PauseRequest,
+} from '../../src/shared/outbox-api'
+import { button, element, write } from '../tab/elements'
+import { age } from '../tab/formats'
+import { queryOf, RequestError } from '../tab/request'
+import { AuditLog } from './audit-log'
+import { DestinationList } from './destination-list'
+import { Header } from './header'
+import { ManyMessages } from './many-messages'
+import { MessageList, type MessagePages } from './message-list'
+import { ParkedMark } from './parked-mark'
+import { askReason } from './reason-form'
+import { SearchForm, type Searched } from './search-form'
+import { StateFilters, type StateFilter } from './state-filters'
+import { StrandedStores } from './stranded-stores'
+import { ask, may, tab, text } from './tab'
+import { OPEN } from './words'
+
+const REFRESH_MS = 3_000
+const PAGE = 50
+/** For many messages of a connection that does not tell its own. */
+const HOURS_FOR_MANY = 72
+const NOTHING_SEARCHED = { search: '', since: undefined, till: undefined, code: '' }
+
+/** What is shown of which connection. */
+interface Wanted {
+  connection: string | undefined
+  /** undefined: the first state that has messages a person has to look at */
+  state: StateFilter | undefined
+  destination: string
+  search?: string | undefined
+  since?: string | number | undefined
+  till?: string | number | undefined
+  code?: string | undefined
+  pages: number
+}
+
+export class OutboxView {
+  readonly content = element('div')
+  #wanted: Wanted = { connection: undefined, state: undefined, destination: '', search: '', pages: 1 }
+  /** The connection that is looked at, if its store is open. */
+  #open: ConnectionSummary | undefined
+  #isVisible = false
+  readonly #mark = new ParkedMark()
+  readonly #notices = tab.noticePlace()
+  readonly #storeError = element('p', 'redox-outbox-trouble')
+  readonly #beginNew = element('div', 'redox-outbox-block')
+  readonly #body = element('div')
+  readonly #oldest = element('div', 'redox-outbox-block redox-tab-small')
+  readonly #header = new Header((connection) => this.#want({ connection, state: undefined, destination: '' }))
+  readonly #filters = new StateFilters((state) => this.#want({ state }))
+  readonly #search = new SearchForm((searched) => this.#searchFor(searched))
+  readonly #audit = new AuditLog(
+    () => this.#route,
+    (subject) => this.#showSubject(subject),
+  )
+  readonly #many = new ManyMessages({
+    route: () => this.#route,
+    filter: () => this.#filter,
+    hours: () => this.#open?.retryForHours ?? HOURS_FOR_MANY,
+    onDecided: () => this.#reload(),
+  })
+  readonly #stranded = new StrandedStores(
+    () => this.#open,
+    (action) => {
+      RED.notify(text(`stranded.done.${action}`), 'success')
+      this.#refresh()
+    },
+  )
+  readonly #messages = new MessageList({
+    routeOf: (id) => `${this.#route}/messages/${encodeURIComponent(id)}`,
+    onDecided: (action) => this.#decided(action),
+    onMore: () => this.#want({ pages: this.#wanted.pages + 1 }),
+  })
+  readonly #destinations = new DestinationList({
+    onChoose: (destination) =>
+      this.#want({ destination: destination === this.#wanted.destination ? '' : destination }),
+    onPause: (request) => this.#pause(request),
+    onFocusLost: () => this.#messages.focus(),
+  })
+  readonly #refresh: () => void
+
+  constructor() {
+    this.#build()
+    this.#show(undefined, [])
+    this.#refresh = tab.keepFresh({
+      content: this.content,
+      load: () => this.#load(),
+      fail: (failure) => this.#fail(failure),
+      onNews: () => this.#mark.heard(),
+      onShown: (isVisible) => (this.#isVisible = isVisible),
+    })
+    RED.comms.on('connect', () => void this.#mark.look())
+    setInterval(() => {
+      if (document.hidden) return
+      this.#refresh()
+      // What was parked may have been decided elsewhere.
+      if (this.#mark.isShown && !this.#isVisible) void this.#mark.look()
+    }, REFRESH_MS)
+  }
+
+  #build(): void {
+    const scroll = element('div', 'redox-tab-scroll')
+    this.#notices.place.setAttribute('role', 'status')
+    this.#storeError.setAttribute('role', 'alert')
+    this.#beginNew.append(this.#beginNewButton())
+    this.#body.append(this.#filters.element, this.#oldest, this.#destinations.block, this.#search.form)
+    this.#body.append(this.#many.block, ...this.#messages.elements, this.#audit.block)
+    scroll.append(this.#notices.place, this.#storeError, this.#beginNew, this.#stranded.block, this.#body)
+    this.content.append(this.#header.element, scroll)
+  }
+
+  // ---- What is wanted -------------------------------------------------------------------------------------
+
+  get #route(): string {
+    return `/${encodeURIComponent(this.#wanted.connection ?? '')}`
+  }
+
+  /** What the list shows, as the routes take it. */
+  get #filter(): MessageFilter {
+    const { state, destination, search, since, till, code } = this.#wanted
+    const given = Object.entries({ state, destination, search, since, till, code })
+    return Object.fromEntries(given.filter(([, value]) => value))
+  }
+
+  /** Shows something else from now on, from its first page on. */
+  #want(change: Partial<Wanted>): void {
+    const isOther = change.connection !== undefined && change.connection !== this.#wanted.connection
+    this.#wanted = { ...this.#wanted, pages: 1, ...change }
+    if (change.pages === undefined) this.#many.changed()
+    if (isOther) {
+      this.#clear()
+      void this.#audit.load()
+    }
+    this.#refresh()
+  }
+
+  /** In all states: who looks for a message does not know what became of it. */
+  #searchFor(searched: Searched): void {
+    this.#want({ ...NOTHING_SEARCHED, ...searched, state: '', destination: '' })
+  }
+
+  #showSubject(subject: { destination: string } | { search: string }): void {
+    this.#search.write('search' in subject ? subject : {})
+    this.#want({ ...NOTHING_SEARCHED, destination: '', ...subject, state: '' })
+  }
+
+  #clear(): void {
+    this.#messages.clear()
+    this.#destinations.clear()
+  }
+
+  // ---- What is asked for ----------------------------------------------------------------------------------
+
+  async #load(): Promise<void> {
+    const asked = this.#wanted
+    const before = this.#mark.news
+    const { connections, stranded } = await ask<OverviewResponse>('')
+    this.#mark.update(connections, before)
+    if (asked !== this.#wanted) return
+    const connection = connections.find(({ id }) => id === this.#wanted.connection) ?? connections[0]
+    if (connection?.id !== this.#wanted.connection)
+      this.#wanted = { ...this.#wanted, connection: connection?.id, state: undefined }
+    this.#show(connection, connections)
+    this.#open = connection?.counts && connection
+    this.#stranded.update(stranded)
+    if (!connection?.counts) return this.#clear()
+    if (this.#wanted.state === undefined)
+      this.#wanted = { ...this.#wanted, state: firstState(connection.counts) }
+    this.#filters.show(connection.counts, this.#wanted.state)
+    this.#destinations.show(connection, this.#wanted.destination)
+    this.#many.show()
+    const chosen = this.#wanted
+    const found = await this.#loadMessages()
+    if (chosen !== this.#wanted) return
+    this.#messages.show(found)
+    this.#search.suggest(found.messages)
+  }
+
+  async #loadMessages(): Promise<MessagePages> {
+    const { state, pages } = this.#wanted
+    // What is to be done is done in order; what was done is looked up.
+    const order = state && OPEN.includes(state) ? 'oldest' : 'newest'
+    const messages: MessageSummary[] = []
+    let after: string | undefined
+    for (let page = 0; page < pages; page++) {
+      const query = queryOf({ ...this.#filter, after, order, limit: PAGE })
+      const answer = await ask<MessagesResponse>(`${this.#route}/messages?${query}`)
+      messages.push(...answer.messages)
+      after = answer.next
+      if (after === undefined) break
+    }
+    return { messages, pages, isMore: after !== undefined }
+  }
+
+  #fail(failure: unknown): void {
+    const isForbidden = failure instanceof RequestError && failure.isForbidden
+    // What a user may no longer see goes; a broken line takes nothing away.
+    if (isForbidden) {
+      this.#mark.update([])
+      this.#clear()
+      this.#body.hidden = true
+    }
+    this.#notices.tell(isForbidden ? 'noPermission' : 'failed')
+  }
+
+  // ---- What is shown --------------------------------------------------------------------------------------
+
+  #show(connection: ConnectionSummary | undefined, connections: ConnectionSummary[]): void {
+    const { code, counts, oldest } = connection ?? {}
+    this.#header.show(connection, connections)
+    this.#notices.tell(connection ? undefined : 'none')
+    this.#storeError.hidden = code === undefined
+    write(this.#storeError, code ? text('trouble', { code }) : '')
+    this.#beginNew.hidden = code !== 'REDOX_STORE_UNREADABLE' || Boolean(counts) || !may('write')
+    this.#body.hidden = !counts
+    this.#oldest.hidden = !oldest
+    write(this.#oldest, oldest ? text('oldest', { age: age(oldest) }) : '')
+  }
+
+  // ---- Decisions ------------------------------------------------------------------------------------------
+
+  async #pause(request: PauseRequest): Promise<void> {
+    await ask(`${this.#route}/destinations`, { method: 'POST', answer: 'text', body: request })
+    this.#decided(request.action)
+  }
+
+  #beginNewButton(): HTMLElement {
+    const opener = button(text('store.begin-new'), () =>
+      askReason({
+        ...{ place: this.#beginNew, opener },
+        hint: text('store.hint'),
+        submit: text('store.begin-new'),
+        decide: async (reason) => {
+          const body: BeginNewRequest = { action: 'begin-new', reason }
+          await ask(`${this.#route}/store`, { method: 'POST', answer: 'text', body })
+          this.#decided('begin-new')
+        },
+      }),
+    )
+    return opener
+  }
+
+  #decided(action: string): void {
+    RED.notify(text(`done.${action}`), 'success')
+    this.#reload()
+  }
+
+  #reload(): void {
+    void this.#audit.load()
+    this.#refresh()
+  }
+}
+
+/** The first state with messages that a person has to look at. */
+const firstState = (counts: NonNullable<ConnectionSummary['counts']>): StateFilter =>
+  (['parked', 'waiting', 'sending'] as const).find((state) => counts[state] > 0) ?? ''
