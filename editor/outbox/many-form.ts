@@ -62,7 +62,7 @@ export class ManyForm {
       ...[this.#forHours, this.#risk, this.#other, this.#progress],
     ]
     const decide = (reason: string): Promise<void> => this.#run(reason)
-    this.#form = askReason({ place, opener, submit: text('many.choose'), fields, decide })
+    this.#form = askReason({ place, opener, submit: text('many.decide'), fields, decide })
     void this.#count()
   }
 
@@ -103,7 +103,7 @@ export class ManyForm {
       this.#counted = counted
       write(this.#total, text('many.count', { count: counted.count }))
       write(this.#sent, sending.count > 0 ? text('many.sent', { count: sending.count }) : '')
-      const submit = action === '' ? text('many.choose') : `${text(`action.${action}`)}: ${counted.count}`
+      const submit = action === '' ? text('many.decide') : `${text(`action.${action}`)}: ${counted.count}`
       write(confirm, submit)
       confirm.disabled = action === '' || counted.count === 0
     } catch (failure) {

@@ -4,11 +4,14 @@ import { button, code, element } from '../tab/elements'
 import { pretty } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
 import { forgetRefusal, refuse } from './complaints'
-import { askReason, hoursBeyond, hoursField, labelled } from './reason-form'
+import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, may, text } from './tab'
 import { ACTIONS } from './words'
 
 const MAX_CHARACTERS = 100_000
+
+/** @param values of the sentence that says so */
+export type OnDecided = (action: Action, values?: object) => void
 
 interface MessageActions {
   message: MessageDetails
@@ -16,7 +19,7 @@ interface MessageActions {
   place: HTMLElement
   /** of the message */
   route: string
-  onDecided: (action: Action) => void
+  onDecided: OnDecided
 }
 
 export function actionButtons(given: MessageActions): HTMLElement {
@@ -46,7 +49,7 @@ function decisionButton({ message, place, route, onDecided }: MessageActions, ac
           ...(isOther && { otherAccount: true }),
         }
         await ask(route, { method: 'POST', answer: 'text', body })
-        onDecided(action)
+        onDecided(action, action === 'extend' ? { until: hoursAhead(hours.valueAsNumber) } : undefined)
       },
     })
   })

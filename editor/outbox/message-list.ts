@@ -1,6 +1,7 @@
-import type { Action, MessageSummary } from '../../src/shared/outbox-api'
+import type { MessageSummary } from '../../src/shared/outbox-api'
 import { button, element } from '../tab/elements'
 import { KeyedRows } from './keyed-rows'
+import type { OnDecided } from './message-actions'
 import { MessageRow } from './message-row'
 import { tab, text } from './tab'
 
@@ -10,7 +11,7 @@ const MAX_PAGES = 20
 interface MessageListOptions {
   /** of a message, by its id */
   routeOf: (id: string) => string
-  onDecided: (action: Action) => void
+  onDecided: OnDecided
   onMore: () => void
 }
 
@@ -19,6 +20,8 @@ export interface MessagePages {
   /** how many were asked for */
   pages: number
   isMore: boolean
+  /** key of what is said if there is none */
+  emptyNotice: string
 }
 
 export class MessageList {
@@ -43,7 +46,7 @@ export class MessageList {
     this.#rows.keep([])
   }
 
-  show({ messages, pages, isMore }: MessagePages): void {
+  show({ messages, pages, isMore, emptyNotice }: MessagePages): void {
     const { routeOf, onDecided } = this.options
     this.#rows.keep(messages.map(({ id }) => id))
     let before: HTMLElement | undefined
@@ -55,7 +58,7 @@ export class MessageList {
       if (place !== item) this.#items.insertBefore(item, place)
       before = item
     }
-    this.#empty.tell(messages.length === 0 ? 'empty' : undefined)
+    this.#empty.tell(messages.length === 0 ? emptyNotice : undefined)
     this.#more.hidden = !isMore || pages >= MAX_PAGES
   }
 }

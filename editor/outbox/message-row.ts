@@ -1,9 +1,9 @@
-import type { Action, MessageDetails, MessageSummary } from '../../src/shared/outbox-api'
+import type { MessageDetails, MessageSummary } from '../../src/shared/outbox-api'
 import { element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { RequestError } from '../tab/request'
 import type { Row } from '../tab/sidebar-tab'
-import { actionButtons } from './message-actions'
+import { actionButtons, type OnDecided } from './message-actions'
 import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, notice, tab, text } from './tab'
 import { destinationName, ICONS, reasonText, shortId } from './words'
@@ -34,7 +34,7 @@ export class MessageRow {
   constructor(
     first: MessageSummary,
     private readonly routeOf: (id: string) => string,
-    private readonly onDecided: (action: Action) => void,
+    private readonly onDecided: OnDecided,
   ) {
     this.#message = first
     this.#row = tab.row({
@@ -57,7 +57,8 @@ export class MessageRow {
     if (this.#state.textContent.trim() !== shown)
       this.#state.replaceChildren(icon(ICONS[state]), element('span', '', shown))
     write(this.#destination, destinationName(destination))
-    write(this.#small, [shortId(id), age(acceptedAt), text('attempts', { count: attempts })].join(' · '))
+    const accepted = text('accepted', { age: age(acceptedAt) })
+    write(this.#small, [shortId(id), accepted, text('attempts', { count: attempts })].join(' · '))
     const isNew = JSON.stringify(message) !== this.#known
     this.#known = JSON.stringify(message)
     const place = this.#row.place()
@@ -102,10 +103,10 @@ export class MessageRow {
 
   #decisionBlock(place: HTMLElement, message: MessageDetails): HTMLElement {
     const block = element('div', 'redox-outbox-decision')
-    const onDecided = (action: Action): void => {
+    const onDecided: OnDecided = (...told) => {
       // It shows what is the case now.
       place.querySelector('pre')?.remove()
-      this.onDecided(action)
+      this.onDecided(...told)
     }
     block.append(actionButtons({ message, place: block, route: this.routeOf(message.id), onDecided }))
     return block

@@ -1,4 +1,5 @@
 import { button, element } from '../tab/elements'
+import { time } from '../tab/formats'
 import { complain, forgetRefusal } from './complaints'
 import { text } from './tab'
 
@@ -43,7 +44,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
     form.remove()
     opener.focus()
   }
-  Object.assign(input, { type: 'text', required: true, maxLength: MAX_REASON, autocomplete: 'off' })
+  Object.assign(input, { type: 'text', maxLength: MAX_REASON, autocomplete: 'off' })
   Object.assign(hidden, { type: 'password', autocomplete: 'off' })
   confirm.type = 'submit'
   const buttons = element('div', 'redox-tab-buttons')
@@ -61,7 +62,8 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     const reason = input.value.trim()
-    // One that is only spaces is none.
+    // One that is only spaces is none. It is red from the first press on.
+    input.required = true
     if (reason === '') return input.focus()
     confirm.disabled = true
     forgetRefusal(form)
@@ -88,6 +90,10 @@ export function hoursField(proposed: number): HTMLInputElement {
   Object.assign(input, { type: 'number', min: 1, max: MAX_HOURS, value, required: true })
   return input
 }
+
+/** The time in so many hours, in words. */
+export const hoursAhead = (hours: number): string =>
+  time(new Date(Date.now() + hours * HOUR_MS).toISOString())
 
 /** A proposal that makes a difference. */
 export function hoursBeyond(deadline: string | undefined): number {

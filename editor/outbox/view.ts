@@ -21,7 +21,7 @@ import { SearchForm, type Searched } from './search-form'
 import { StateFilters, type StateFilter } from './state-filters'
 import { StrandedStores } from './stranded-stores'
 import { ask, may, tab, text } from './tab'
-import { OPEN } from './words'
+import { NONE, OPEN } from './words'
 
 const REFRESH_MS = 3_000
 const PAGE = 50
@@ -76,7 +76,7 @@ export class OutboxView {
   )
   readonly #messages = new MessageList({
     routeOf: (id) => `${this.#route}/messages/${encodeURIComponent(id)}`,
-    onDecided: (action) => this.#decided(action),
+    onDecided: (...told) => this.#decided(...told),
     onMore: () => this.#want({ pages: this.#wanted.pages + 1 }),
   })
   readonly #destinations = new DestinationList({
@@ -197,7 +197,13 @@ export class OutboxView {
       after = answer.next
       if (after === undefined) break
     }
-    return { messages, pages, isMore: after !== undefined }
+    return { messages, pages, isMore: after !== undefined, emptyNotice: this.#emptyNotice }
+  }
+
+  get #emptyNotice(): string {
+    const { state, destination, search, since, till, code } = this.#wanted
+    const isNarrowed = Boolean(destination || search || since || till || code)
+    return state && !isNarrowed ? NONE[state] : 'empty'
   }
 
   #fail(failure: unknown): void {
@@ -248,8 +254,8 @@ export class OutboxView {
     return opener
   }
 
-  #decided(action: string): void {
-    RED.notify(text(`done.${action}`), 'success')
+  #decided(action: string, values?: object): void {
+    RED.notify(text(`done.${action}`, values), 'success')
     this.#reload()
   }
 

@@ -15,6 +15,15 @@ export const ICONS: Record<MessageState, string> = {
   discarded: 'trash-o',
 }
 
+/** Notices that there is no message of a state. */
+export const NONE: Record<MessageState, string> = {
+  waiting: 'noneWaiting',
+  sending: 'noneSending',
+  parked: 'noneParked',
+  delivered: 'noneDelivered',
+  discarded: 'noneDiscarded',
+}
+
 /** What can be decided about a message, by its state. */
 export const ACTIONS: Record<MessageState, Action[]> = {
   waiting: ['extend', 'mark-delivered', 'discard'],
