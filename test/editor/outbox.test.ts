@@ -464,7 +464,7 @@ describe('outbox in the editor', function () {
     // None is proposed.
     const choice = many(page).getByLabel('Decision')
     assert.equal(await choice.inputValue(), '')
-    assert.ok(await many(page).locator('form').getByRole('button', { name: 'Choose' }).isDisabled())
+    assert.ok(await many(page).locator('form').getByRole('button', { name: 'Decide' }).isDisabled())
     await page.keyboard.press('ArrowDown')
     assert.equal(await choice.inputValue(), 'extend')
     await many(page).getByRole('button', { name: 'Extend deadline: 61' }).waitFor()

@@ -64,9 +64,9 @@ const inTemplates = html.flatMap(({ set, source }) =>
 )
 
 /** Ends of keys in calls: `text('test.ok')`, `this._('redox-upload.label')`, `text(`banner.${key}`)`. */
-const inCalls = [...code.matchAll(/(?:\btext|\b_|#translated)\(\s*(['`])((?:\$\{[^}]*\}|(?!\1).)*)\1/g)].map(
-  ([, , key]) => key!.replace(/^.*?\$\{(?:(?:STATUS_)?TEXTS|CATALOGUE)\}\.?/, ''),
-)
+const inCalls = [
+  ...code.matchAll(/(?:\btext|\b_|#(?:word|translated))\(\s*(['`])((?:\$\{[^}]*\}|(?!\1).)*)\1/g),
+].map(([, , key]) => key!.replace(/^.*?\$\{(?:(?:STATUS_)?TEXTS|CATALOGUE)\}\.?/, ''))
 const patterns = inCalls
   .filter((key) => !/^\$\{[^}]*\}$/.test(key))
   .map(
