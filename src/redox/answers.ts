@@ -5,7 +5,7 @@ import { answerOf, serverTime, type HttpAnswer } from '../transport/http'
 import { LONGEST_RETRY_AFTER_SECONDS } from '../transport/retry'
 import { HIDDEN, masked, withoutSecrets } from './redaction'
 
-/** What an answer of Redox says, whatever shape it has (facts 3.4, 4.1, 6.4). */
+/** What an answer of Redox says, whatever shape it has (docs/redox-api.md#fhir-answers, #endpoint, #error-bodies). */
 export interface AnswerFacts {
   /** ids for the dashboard's log search */
   logIds: (string | number)[]
@@ -15,7 +15,10 @@ export interface AnswerFacts {
   locations: string[]
   /** Redox's own words about what went wrong; may repeat patient data */
   reasons: string[]
-  /** how many of them stand where a success has none, such as `Meta.Errors` (facts 3.4, 6.3, 6.4) */
+  /**
+   * how many of them stand where a success has none, such as `Meta.Errors` (docs/redox-api.md#fhir-answers,
+   * #status-codes, #error-bodies)
+   */
   refusals: number
   /** FHIR: the outcome of each entry */
   entries: { part: string; status?: number; delivered: boolean; location?: string }[]
@@ -85,7 +88,8 @@ const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'
 const withoutEntities = (text: string): string =>
   text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => ENTITIES[name]!)
 
-// Where Redox documents errors (facts 3.4, 6.4); `ErrorMessages` are of its older answers.
+// Where Redox documents errors (docs/redox-api.md#fhir-answers, #error-bodies); `ErrorMessages` are of its older
+// answers.
 function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
     ...errors(meta.Errors),
@@ -123,11 +127,11 @@ const severalAt = (found: unknown): unknown[] =>
 const errors = (found: unknown): string[] =>
   severalAt(found).map((error) => words(isObject(error) ? named(error, 'text') : error)[0] ?? WORDLESS)
 
-/** A property by its name in FHIR, which Redox's own page spells with a capital (facts 3.4). */
+/** A property by its name in FHIR, which Redox's own page spells with a capital (docs/redox-api.md#fhir-answers). */
 const named = (object: Record<string, unknown>, name: string): unknown =>
   object[name] ?? object[name.charAt(0).toUpperCase() + name.slice(1)]
 
-/** Errors of an OperationOutcome, and of what Redox's page calls `Issues` (facts 3.4). */
+/** Errors of an OperationOutcome, and of what Redox's page calls `Issues` (docs/redox-api.md#fhir-answers). */
 const issues = (json: Record<string, unknown>): string[] =>
   ['issue', 'issues']
     .flatMap((name) => severalAt(named(json, name)))
@@ -190,7 +194,8 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   ]
 }
 
-// Plain text and HTML come from gateways (facts 2.2, 6.4): their words, without the markup.
+// Plain text and HTML come from gateways (docs/redox-api.md#legacy-api-key, #error-bodies): their words, without the
+// markup.
 // Their beginning only: a search for the end of each of many tags takes hours in a large text.
 const plainText = (text: string): string =>
   text
@@ -200,12 +205,15 @@ const plainText = (text: string): string =>
     .replace(/\s+/g, ' ')
     .slice(0, 300)
 
-/** A 200 is a success only if its body says so (facts 3.4, 6.3; design/SAFETY). */
+/**
+ * A 200 is a success only if its body says so (docs/redox-api.md#fhir-answers, #status-codes; docs/design/outcomes.md).
+ */
 export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
   refusals > 0 || entries.some(({ delivered }) => !delivered)
 
 /**
- * What keeps a 2xx from being a yes or a no to a message (facts 3.4, 9.12, 9.21): `unreadable`: no JSON, or maybe cut;
+ * What keeps a 2xx from being a yes or a no to a message (docs/redox-api.md#fhir-answers, #status-codes): `unreadable`:
+ * no JSON, or maybe cut;
  * `unclear`: JSON that is neither an answer of Redox nor an error of it, such as `{"success": false}`.
  */
 export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefined {

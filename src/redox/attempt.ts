@@ -123,14 +123,17 @@ async function headOf(file: FileSource): Promise<Buffer> {
   return Buffer.alloc(0)
 }
 
-/** Facts 2.2: `This source is not authorized.` is another 401 than that of a token that has run out. */
+/**
+ * `This source is not authorized.` is another 401 than that of a token that has run out
+ * (docs/redox-api.md#legacy-api-key).
+ */
 const isOfSource = ({ status, text }: HttpAnswer): boolean =>
   status === 401 && /\bsource\b[^.]{0,40}\bnot authori[sz]ed\b/i.test(text.slice(0, HEAD))
 
 export const phaseOf = ({ purpose }: RequestSpec): Progress['phase'] =>
   purpose === 'upload' ? 'upload' : 'send'
 
-// Redox allows 10 s of difference (facts 2.3, `iat`).
+// Redox allows 10 s of difference (docs/redox-api.md#oauth-api-key, `iat`).
 const CLOCK_TOLERANCE_SECONDS = 10
 
 /** Seconds that this machine's clock is ahead of the server's (behind: negative), when that is too much. */

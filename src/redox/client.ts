@@ -72,7 +72,7 @@ export class RedoxClient {
   }
 
   /**
-   * Uploads a file (facts 3.5, 4.2).
+   * Uploads a file (docs/redox-api.md#binary, #blob-upload).
    * @throws RedoxError
    */
   upload(file: FileSource, kind: UploadKind, options: RequestOptions): Promise<Uploaded> {

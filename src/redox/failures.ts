@@ -80,7 +80,7 @@ const SOURCE_REFUSED =
   'Check the source ID in the connection. In the Redox dashboard, check that the source belongs to this key and is ' +
   'enabled.'
 
-// Facts 6.3: Redox answers 404 for these three.
+// Redox answers 404 for these three (docs/redox-api.md#status-codes).
 const NOT_FOUND: Record<Purpose, string> = {
   token: 'Check the API base URL in the connection.',
   upload: 'Check the Blob upload URL, the Binary base URL and the environment in the connection.',

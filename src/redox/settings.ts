@@ -8,7 +8,7 @@ import type { GateLimits } from './semaphore'
 
 export { ENVIRONMENTS, type Environment }
 export type Region = 'US' | 'CA'
-/** How the bytes travel to the Binary endpoint (facts 9.1). */
+/** How the bytes travel to the Binary endpoint (docs/redox-api.md#binary). */
 export type BinaryForm = 'raw' | 'fhir-json' | 'multipart'
 
 export type OtherAnswers = 'unknown' | 'accepted'
@@ -35,7 +35,7 @@ export interface RedoxSettings {
   limits: Limits
   http: HttpOptions
   retry: RetryPolicy
-  /** what a 2xx with JSON is that is no answer of Redox (facts 9.21) */
+  /** what a 2xx with JSON is that is no answer of Redox (docs/redox-api.md#fhir-answers) */
   otherAnswers: OtherAnswers
   /** messages under way and waiting */
   gate: GateLimits
@@ -43,13 +43,13 @@ export interface RedoxSettings {
   perFiveMinutes: number
 }
 
-// Hosts as of 2026-11 (facts section 1). The Canadian ones beside the token URL are by analogy (facts 9.17).
+// Hosts as of 2026-11. The Canadian ones beside the token URL are by analogy (docs/redox-api.md#hosts).
 const REGION_HOSTS: Record<Region, { apiBase: string; blobUploadUrl: string }> = {
   US: { apiBase: 'https://api.redoxengine.com', blobUploadUrl: 'https://blob.redoxengine.com/upload' },
   CA: { apiBase: 'https://api.ca.redoxengine.com', blobUploadUrl: 'https://blob.ca.redoxengine.com/upload' },
 }
 
-/** Limits as of 2026-11 (facts 6.1, 9.7), in bytes. */
+/** Limits as of 2026-11 (docs/redox-api.md#sizes), in bytes. */
 export const DEFAULT_LIMITS: Limits = {
   embedBySelf: 200_000,
   dataModelEmbed: 10_000_000,
@@ -57,7 +57,7 @@ export const DEFAULT_LIMITS: Limits = {
   upload: 30_000_000,
 }
 
-/** Redox may take 120 s for an answer (facts 6.2). */
+/** Redox may take 120 s for an answer (docs/redox-api.md#rates-and-times). */
 export const DEFAULT_HTTP: HttpOptions = {
   answerTimeoutSeconds: 150,
   connectTimeoutSeconds: 10,
@@ -88,7 +88,7 @@ export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
 }
 
 /**
- * The FHIR API takes no legacy keys (facts 2.1, 9.5).
+ * The FHIR API takes no legacy keys (docs/redox-api.md#credentials).
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function assertFhirKey({ credentials }: Pick<RedoxSettings, 'credentials'>): void {

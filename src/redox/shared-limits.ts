@@ -12,7 +12,7 @@ export interface Succession {
   /** messages at once that are prepared and sent */
   intake: Gate
   requests: RequestLog
-  /** Origins that uploads were answered with: which host they name is not documented (facts 9.1). */
+  /** Origins that uploads were answered with: which host they name is not documented (docs/redox-api.md#binary). */
   uploadOrigins: Set<string>
 }
 

@@ -11,7 +11,7 @@ export const uploadKind = (api: PreparedMessage['api']): UploadKind => (api === 
 
 /**
  * The reference in an upload's answer, as Redox gave it: `Location` of a Binary, `URI` of a blob, else what
- * comes near (facts 9.1).
+ * comes near (docs/redox-api.md#binary).
  */
 export function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): string {
   const body = isObject(answer.body) ? answer.body : {}

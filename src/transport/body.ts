@@ -34,7 +34,7 @@ type OnPiece = (bytes: number) => void
 // 3. By the socket into the kernel's memory; with TLS before that, encrypted, into OpenSSL's.
 
 // Base64 that is handed over at once. Above what a socket holds back (see scratch.ts), and below V8's limit for large
-// objects (128 KiB): strings beyond it cost twice the CPU (design/PERFORMANCE).
+// objects (128 KiB): strings beyond it cost twice the CPU (docs/design/performance.md).
 const PACK = 80 * 1024
 const packs = new Scratch(PACK)
 
@@ -218,7 +218,7 @@ const NOTHING = Buffer.alloc(0)
 /** The file's own bytes. */
 export const rawBody = (file: FileSource): RequestBody => fileBody(file.contentType, NOTHING, file, NOTHING)
 
-/** FHIR JSON `Binary` (facts 9.1, second form). */
+/** FHIR JSON `Binary` (docs/redox-api.md#binary, second form). */
 export const fhirBinaryBody = (file: FileSource): RequestBody => {
   const { contentType } = file
   const [head, tail] = JSON.stringify({ resourceType: 'Binary', contentType, data: '|' }).split('"|"') as [
@@ -229,7 +229,7 @@ export const fhirBinaryBody = (file: FileSource): RequestBody => {
   return embeddingBody('application/fhir+json', texts, [file])
 }
 
-/** `multipart/form-data` with the one part `file` (facts 4.2). */
+/** `multipart/form-data` with the one part `file` (docs/redox-api.md#blob-upload). */
 export function multipartBody(file: FileSource): RequestBody {
   const boundary = `redox-${randomUUID()}`
   const head =

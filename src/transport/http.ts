@@ -41,7 +41,7 @@ export class HttpFault extends Error {
 export interface HttpOptions {
   /**
    * seconds to wait for an answer after the last byte of the request, and from its first byte to its last; Redox may
-   * take 120 (facts 6.2)
+   * take 120 (docs/redox-api.md#rates-and-times)
    */
   answerTimeoutSeconds: number
   connectTimeoutSeconds: number

@@ -17,7 +17,7 @@ export type Fault =
   'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'unclear' | 'aborted'
 
 /**
- * What becomes of a failed attempt (design/SAFETY):
+ * What becomes of a failed attempt (docs/design/outcomes.md):
  * `rejected` and `stopped` end it; `unauthorised` is replayed once with a fresh token; `again` was not processed
  * and is retried; `unknown` may be in the chart and is repeated only where somebody chose that.
  */
@@ -39,8 +39,8 @@ export interface Row {
 }
 
 /**
- * The outcomes of design/SAFETY as one table: the first row that fits decides. Columns from left to right: how the
- * attempt ended, what it was for, what becomes of it, and how the error is called and begins.
+ * The outcomes of docs/design/outcomes.md as one table: the first row that fits decides. Columns from left to right:
+ * how the attempt ended, what it was for, what becomes of it, and how the error is called and begins.
  */
 // prettier-ignore
 export const OUTCOMES: readonly Row[] = [

@@ -28,12 +28,12 @@ export const backoff = (attempt: number, retryAfterSeconds = 0): number =>
 /** A server that asks for a longer wait is asked again after it. */
 export const LONGEST_RETRY_AFTER_SECONDS = 3600
 
-/** What Redox counts requests in, milliseconds (facts 6.2). */
+/** What Redox counts requests in, milliseconds (docs/redox-api.md#rates-and-times). */
 export const WINDOW_MS = 300_000
 
 /**
  * When the next request may be made: after the pause that a 429 asked for, which holds for everybody on the
- * connection, and not more than so many in any five minutes (facts 6.2).
+ * connection, and not more than so many in any five minutes (docs/redox-api.md#rates-and-times).
  */
 export interface PaceKeeper {
   /** At most as long as the window that Redox counts in: no more is needed, whatever a server says. */

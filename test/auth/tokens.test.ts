@@ -51,7 +51,7 @@ describe('access tokens', () => {
   const used = (path = '/upload'): (string | undefined)[] =>
     server.to(path).map(({ headers }) => headers.authorization)
 
-  it('are asked for with the assertion of facts 2.3, to the letter', async () => {
+  it('are asked for with the documented assertion, to the letter', async () => {
     connection = connectTo(server.url)
     const before = Math.floor(Date.now() / 1000)
     await upload(connection)

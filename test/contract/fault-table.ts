@@ -1,6 +1,6 @@
 /**
- * What becomes of a message when a request for it fails: the specification (design/SAFETY) as data, with what the
- * server counts. Written by hand; nothing here comes from the table that the client decides by.
+ * What becomes of a message when a request for it fails: the specification (docs/design/outcomes.md) as data, with what
+ * the server counts. Written by hand; nothing here comes from the table that the client decides by.
  */
 
 export const APIS = ['token', 'blob', 'Binary', 'endpoint', 'fhir'] as const

@@ -12,7 +12,7 @@ const OTHER_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   type: 'pkcs8',
   format: 'pem',
 }) as string
-/** How Redox refuses a token request (facts 2.3). */
+/** How Redox refuses a token request (docs/redox-api.md#oauth-api-key). */
 const refusal = (status: number, description: string): ReturnType<typeof reply> =>
   reply(status, { error: 'invalid_request', error_description: description })
 

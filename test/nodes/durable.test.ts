@@ -6,7 +6,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
-import { deliveries } from '../../nodes/lib/connection/delivery'
+import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { sizedFile } from '../lib/fixtures'
 import { logged, type Flow, type Message, type Settings } from '../lib/flow'
 import { cutShort, reply, reset, ScriptedServer } from '../lib/scripted-server'
@@ -270,7 +270,7 @@ describe('durable delivery', () => {
       assert.ok(flow.caught[0]!.error.cause.identifiers)
       // Nothing that is parked is sent until a person has decided.
       const isParked = async (): Promise<boolean> =>
-        (await deliveries.get('config')?.outbox?.store.counts())?.parked === 1
+        (await durableConnections.get('config')?.outbox?.store.counts())?.parked === 1
       await eventually('not parked', isParked)
       const again = await startDurable()
       await eventually('not parked after a restart', isParked)

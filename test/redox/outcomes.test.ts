@@ -1,4 +1,4 @@
-/** What becomes of an answer: shapes of bodies, the table of outcomes in design/SAFETY, masked words. */
+/** What becomes of an answer: shapes of bodies, the table of outcomes in docs/design/outcomes.md, masked words. */
 import assert from 'node:assert/strict'
 import type { Connection } from '../../nodes/lib/connection/connection'
 import type { RedoxErrorCode } from '../../src/errors'

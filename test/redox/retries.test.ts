@@ -22,7 +22,7 @@ import {
 
 const PURPOSES: Purpose[] = ['token', 'upload', 'send']
 
-/** The specification (design/SAFETY), written a second time and in another shape: by ending and purpose. */
+/** The specification (docs/design/outcomes.md), written a second time and in another shape: by ending and purpose. */
 // prettier-ignore
 const SPECIFIED: [ending: Ending, token: Outcome, upload: Outcome, send: Outcome][] = [
   [{ fault: 'aborted', sent: false }, 'stopped', 'stopped', 'stopped'],

@@ -355,7 +355,7 @@ function sandboxCredentials(config: ConnectionConfig, hosts: Hosts, sandbox: San
   return { kind: 'oauth', ...sandbox.oauthKey, tokenUrl: tokenUrlOf(hosts), audience: tokenUrlOf(hosts) }
 }
 
-// A legacy key is tied to one source (facts 2.1), here to that of the sandbox's own key.
+// A legacy key is tied to one source (docs/redox-api.md#credentials), here to that of the sandbox's own key.
 function sandboxSource(config: ConnectionConfig, sandbox: Sandbox): RedoxSettings['source'] {
   const { id, name } = sourceOf(config)
   return { ...(id !== undefined && { id: sandbox.legacyKey.apiKey }), ...(name !== undefined && { name }) }

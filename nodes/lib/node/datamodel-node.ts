@@ -76,7 +76,10 @@ interface Content {
   text?: string
 }
 
-/** Notes of Plain Text or Rich Text carry the text itself, unless it is uploaded (facts 5.5, 9.3). */
+/**
+ * Notes of Plain Text or Rich Text carry the text itself, unless it is uploaded (docs/redox-api.md#notes,
+ * #file-fields).
+ */
 async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<Content> {
   const { inputs } = task
   const isTextNote = contentType === 'Plain Text' || contentType === 'Rich Text'

@@ -156,6 +156,6 @@ export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 
   })
 }
 
-// Redox's advice (seed 1, facts 6.1).
+// Redox's advice (docs/redox-api.md#sizes).
 const EMBEDDED_LARGE =
   'The file is embedded, although it is larger than the 200 KB that Redox recommends. "auto" uploads it instead.'

@@ -1,6 +1,7 @@
 import type { NodeAPI } from 'node-red'
 
-// Node-RED waits 15 s for a node to close, or what the settings say (handbook A2).
+// Node-RED waits 15 s for a node to close, or what the settings say
+// (https://nodered.org/docs/creating-nodes/node-js#closing-the-node).
 const NODE_RED_WAITS_MS = 15_000
 const PART_OF_IT = 0.8
 
