@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { ERROR_CODES, type RedoxErrorCode } from './error-codes'
+import { ERROR_CODES, type RedoxErrorCode, type Retry } from './error-codes'
 
 export type { RedoxErrorCode } from './error-codes'
 
@@ -18,6 +18,8 @@ export interface Problem {
  * error on, and clones it for every Catch node.
  */
 export interface RedoxErrorDetail {
+  /** whether the message may be sent again */
+  retry?: Retry
   /** what was being done: `token`, `upload`, or the operation sent */
   operation?: string
   /** the field of the redox-config node that is at fault, as the node saves it, e.g. `keyId` */
@@ -65,7 +67,7 @@ export interface RedoxErrorDetail {
  * Gives a detail a text form: for `${cause}`, the debug sidebar, which shows `cause + ""`, and the console. Both are not
  * enumerable, so that JSON, structured clones and Node-RED's copies are the plain data alone.
  */
-function readable(detail: RedoxErrorDetail): RedoxErrorDetail {
+function readable<T extends RedoxErrorDetail>(detail: T): T {
   const value = (): string => textOf(detail)
   return Object.defineProperties(detail, { toString: { value }, [inspect.custom]: { value } })
 }
@@ -108,7 +110,7 @@ export type InBrief = 'text' | 'path' | 'folder'
 /** The one error class of this package. The text names what, where and what to do, and no patient data. */
 export class RedoxError extends Error {
   override readonly name = 'RedoxError'
-  override readonly cause: RedoxErrorDetail
+  override readonly cause: RedoxErrorDetail & { retry: Retry }
   /** of the most frequent faults, what the status shows in place of the code's phrase */
   inBrief?: InBrief
 
@@ -118,7 +120,7 @@ export class RedoxError extends Error {
     detail: RedoxErrorDetail = {},
   ) {
     super(message)
-    this.cause = readable({ ...detail })
+    this.cause = readable({ retry: ERROR_CODES[code].retry, ...detail })
   }
 
   /** Node-RED makes `msg.error.message` of it: what is wrong comes first, and not the name of the class. */

@@ -30,14 +30,8 @@ export interface LegacyCredentials {
 
 export type Credentials = OAuthCredentials | LegacyCredentials
 
-/**
- * One token request; throws the mapped RedoxError for anything but a 2xx. The body is made anew for every attempt: an
- * assertion is taken once only, also by a server whose answer got lost.
- */
-export type PostForToken = (
-  url: string,
-  body: () => RequestBody | Promise<RequestBody>,
-) => Promise<HttpAnswer>
+/** One token request; throws the mapped RedoxError for anything but a 2xx. */
+export type PostForToken = (url: string, body: RequestBody) => Promise<HttpAnswer>
 
 /** The way to a token for the given credentials. Secrets are named when missing, never shown. */
 export function tokenFetcher(credentials: Credentials, post: PostForToken): FetchToken {
@@ -68,7 +62,8 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
   }
   return async () => {
     const obtainedAt = performance.now()
-    const answer = await post(credentials.tokenUrl, body)
+    // With an assertion of its own: each is taken once only, also by a server whose answer got lost.
+    const answer = await post(credentials.tokenUrl, await body())
     const { access_token: token, expires_in: seconds } = fields(answer)
     if (!isToken(token)) throw unusable(answer, 'access_token')
     const given = typeof seconds === 'string' ? Number(seconds) : seconds
@@ -99,15 +94,16 @@ async function signAssertion(credentials: OAuthCredentials): Promise<string> {
 }
 
 function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): FetchToken {
-  const authenticate = (): Promise<HttpAnswer> =>
-    post(credentials.authenticateUrl, () =>
+  const authenticate = async (): Promise<HttpAnswer> =>
+    post(
+      credentials.authenticateUrl,
       json({
         apiKey: required(credentials.apiKey, 'apiKey', 'API key'),
         secret: required(credentials.secret, 'secret', 'Secret'),
       }),
     )
   const refresh = (refreshToken: string): Promise<HttpAnswer> =>
-    post(credentials.refreshUrl, () => json({ apiKey: credentials.apiKey, refreshToken }))
+    post(credentials.refreshUrl, json({ apiKey: credentials.apiKey, refreshToken }))
 
   return async (previous) => {
     const obtainedAt = performance.now()

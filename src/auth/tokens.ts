@@ -1,3 +1,5 @@
+import { backoff } from '../transport/retry'
+
 /** What a token endpoint gave. Times are those of the monotonic clock (`performance.now()`). */
 export interface AccessToken {
   token: string
@@ -28,6 +30,9 @@ export class TokenCache {
   #current: AccessToken | undefined
   #previous: AccessToken | undefined
   #pending: Promise<AccessToken> | undefined
+  /** renewals that failed in a row, and when the next one ahead of time may begin (monotonic clock) */
+  #failures = 0
+  #renewFrom = -Infinity
   readonly #fetch: FetchToken
 
   constructor(fetch: FetchToken) {
@@ -40,7 +45,7 @@ export class TokenCache {
     const left = this.#current.expiresAt - performance.now()
     const ahead = aheadOf(this.#current)
     // A failure is told to those who wait, once nothing else is left.
-    if (left <= ahead) this.#renew().catch(() => undefined)
+    if (left <= ahead && performance.now() >= this.#renewFrom) this.#renew().catch(() => undefined)
     return left > ahead * WAIT_SHARE ? this.#current.token : undefined
   }
 
@@ -62,10 +67,19 @@ export class TokenCache {
 
   #renew(): Promise<AccessToken> {
     this.#pending ??= this.#fetch(this.#current)
-      .then((token) => {
-        this.#previous = this.#current
-        return (this.#current = token)
-      })
+      .then(
+        (token) => {
+          this.#failures = 0
+          this.#renewFrom = -Infinity
+          this.#previous = this.#current
+          return (this.#current = token)
+        },
+        (error: unknown) => {
+          // While the old token can be used, an endpoint that fails is not asked once more for each message.
+          this.#renewFrom = performance.now() + backoff(++this.#failures)
+          throw error
+        },
+      )
       .finally(() => (this.#pending = undefined))
     return this.#pending
   }

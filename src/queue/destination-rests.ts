@@ -14,7 +14,7 @@ export class DestinationRests {
   /** One more failure. Returns the milliseconds until the destination is tried again. */
   rest(lane: string, { code, cause: { retryAfterSeconds = 0 } }: RedoxError): number {
     const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
-    const rest = Math.ceil(Math.max(Math.min(backoff(failures), LONGEST_REST_MS), retryAfterSeconds * 1000))
+    const rest = Math.ceil(backoff(failures, { retryAfterSeconds, longestMs: LONGEST_REST_MS }))
     this.#resting.set(lane, { failures, until: performance.now() + rest, code })
     return rest
   }

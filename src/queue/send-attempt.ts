@@ -1,7 +1,9 @@
-import { RedoxError, type RedoxErrorCode } from '../errors'
+import { RedoxError } from '../errors'
 import type { RedoxClient } from '../redox/client'
 import type { CheckpointHooks, Progress } from '../redox/delivery'
 import { identifiersOf } from '../redox/identifiers'
+import { entryOf } from '../redox/requests'
+import { isTriedAgain } from '../transport/outcomes'
 import { asRedoxError } from './internal-error'
 import type { Content, Contents, Failure, Notes, Parcel } from './jobs'
 import type { Settlement, StoredMessage } from './types'
@@ -19,22 +21,6 @@ export interface Delivering {
   /** milliseconds that messages are kept after their delivery */
   keepFor: number
 }
-
-// What may be over when it is tried again: nothing was processed, or the connection as a whole does not work. That a
-// key was withdrawn is no reason to park ten thousand messages.
-const PASSING = new Set<RedoxErrorCode>([
-  'REDOX_RATE_LIMITED',
-  'REDOX_QUEUE_FULL',
-  'REDOX_UNAVAILABLE',
-  'REDOX_NETWORK',
-  'REDOX_TIMEOUT',
-  'REDOX_TLS',
-  'REDOX_AUTHENTICATION',
-  'REDOX_CONFIGURATION',
-  'REDOX_ABORTED',
-  'REDOX_STORE_UNAVAILABLE',
-  'REDOX_STORE_FULL',
-])
 
 export interface AttemptOptions {
   delivering: Delivering
@@ -79,11 +65,15 @@ export class SendAttempt {
       this.#resume(content, known)
       const obstacle = this.#obstacle(content, known.allowedAccount)
       if (obstacle) return await this.#park(obstacle)
-      this.#notes.delivery = await client.deliver(this.contents.messageOf(content), {
+      const message = this.contents.messageOf(content)
+      const options = {
         signal: this.#stop.signal,
         onProgress: this.#onProgress,
         checkpoints: this.#checkpoints(),
-      })
+      }
+      this.#notes.delivery = await client.inSlot(entryOf(message), options, (inSlot) =>
+        client.deliver(message, inSlot),
+      )
       return { state: 'delivered', notes: await this.#sealed() }
     } catch (thrown) {
       const error = asRedoxError(thrown)
@@ -150,10 +140,9 @@ export class SendAttempt {
     const { lane, ordered, deadline } = this.stored
     const { delivering, rest: restOf } = this.options
     const failure = (notes.error = failureOf(error))
-    const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
-    if (isUnknown) notes.unknown = failure
+    if (error.cause.retry === 'unknown') notes.unknown = failure
     const { retryAfterSeconds = 0 } = error.cause
-    if (isUnknown ? delivering.client.settings.retry.repeatUnknown : PASSING.has(error.code)) {
+    if (isTriedAgain(error.cause.retry, 'durable', delivering.client.settings.retry)) {
       const rest = restOf(lane, error)
       // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
       const now = this.contents.store.clock.now()

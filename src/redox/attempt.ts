@@ -2,7 +2,7 @@ import type { RedoxError, RedoxErrorDetail } from '../errors'
 import type { FileSource } from '../file/file'
 import type { JsonObject } from '../message/json'
 import { HttpFault, type Http, type HttpAnswer } from '../transport/http'
-import { classify, type Ending, type Outcome } from '../transport/outcomes'
+import { classify, type Ending } from '../transport/outcomes'
 import { failureDetail, faultOf, keepingSecrets, readAnswer, shapeOf } from './answers'
 import type { OnProgress, Progress } from './delivery'
 import { failure } from './failures'
@@ -18,7 +18,8 @@ export interface Answered {
 
 export interface Failure {
   error: RedoxError
-  outcome: Outcome
+  /** the token is refused */
+  renewsToken: boolean
 }
 
 /** What an attempt needs beside its request. */
@@ -92,10 +93,11 @@ function answerFault(answer: HttpAnswer, { otherAnswers }: RedoxSettings): Retur
 }
 
 function failed(request: RequestSpec, ending: Ending, detail: RedoxErrorDetail, shape?: string): Failure {
-  const known = { ...detail, attempts: 1, ...identified(request) }
+  const { retry, renewsToken = false } = classify(ending, request.purpose)
+  const known = { ...detail, retry, attempts: 1, ...identified(request) }
   return {
     error: failure(ending, request.purpose, request.operation, known, shape),
-    outcome: classify(ending, request.purpose).outcome,
+    renewsToken,
   }
 }
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { unlessAborted } from '../abort'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
@@ -7,21 +6,20 @@ import type { FileSource } from '../file/file'
 import { withValueAt, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { Http } from '../transport/http'
-import { backoff, isRetried, Pace, type PaceKeeper } from '../transport/retry'
+import { backoff, Pace, type PaceKeeper } from '../transport/retry'
 import { failureDetail, hasFailed, readAnswer, refused, undelivered } from './answers'
 import { allSent, attempt, identified, phaseOf, type Answered, type Failure } from './attempt'
 import type { Delivery, DeliveredFile, DeliveryOptions, Progress, RequestOptions, Uploaded } from './delivery'
 import { pauseTooLong, stoppedBefore } from './failures'
 import { publicFacts, publicHeaders } from './public-facts'
 import {
-  heldBytes,
   previewOf,
   RequestSpecs,
   sourceOf,
-  textLength,
   tokenRequest,
   type RequestPreview,
   type RequestSpec,
+  type SlotEntry,
 } from './requests'
 import type { Gate, Entry } from './semaphore'
 import { describeSent, digestsOf, fillDigests, withFiles } from './sent-files'
@@ -31,7 +29,8 @@ import { referenceOf, uploadKind, type UploadKind } from './uploads'
 
 /**
  * One connection to Redox: its token, its sockets, its limits. The only place that knows the shapes of the
- * APIs. `upload` and `deliver` do all I/O; messages come in prepared (src/message).
+ * APIs. `upload` and `deliver` do all I/O, once; messages come in
+ * prepared (src/message). Repetitions are a matter of direct (`direct.ts`) and durable delivery (src/queue).
  */
 export class RedoxClient {
   readonly settings: RedoxSettings
@@ -64,30 +63,54 @@ export class RedoxClient {
     this.uploadOrigins = succession.uploadOrigins
     this.#pace = pace ?? new Pace(settings.perFiveMinutes, succession.requests)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
-      this.#request(async () => tokenRequest(url, await body()), { signal: this.#closing.signal }).then(
-        ({ answer }) => answer,
-      ),
+      this.#request(tokenRequest(url, body), { signal: this.#closing.signal }).then(({ answer }) => answer),
     )
     this.#tokens = new TokenCache(this.#fetchToken)
   }
 
   /**
-   * Uploads a file (docs/redox-api.md#binary, #blob-upload).
-   * @throws RedoxError
+   * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt, in a slot of the caller (see {@link inSlot}).
+   * @throws RedoxError `cause.retry` says whether it may be tried again
    */
   upload(file: FileSource, kind: UploadKind, options: RequestOptions): Promise<Uploaded> {
-    const entry = { operation: 'upload', bytes: heldBytes([file]) }
-    return this.#inTurn(entry, options, (inTurn) => this.#upload(file, kind, inTurn))
+    return this.#upload(file, kind, options)
   }
 
   /**
-   * Uploads what is to be uploaded, then sends the message.
-   * @throws RedoxError
+   * Uploads what is to be uploaded, then sends the message: one attempt, in a slot of the caller (see {@link inSlot}).
+   * @throws RedoxError `cause.retry` says whether it may be tried again
    */
-  deliver(message: PreparedMessage, options: DeliveryOptions): Promise<Delivery> {
-    const { operation, body, attachments } = message
-    const bytes = heldBytes(attachments.map(({ file }) => file)) + textLength(body)
-    return this.#inTurn({ operation, bytes }, options, (inTurn) => this.#deliver(message, inTurn))
+  async deliver(message: PreparedMessage, options: DeliveryOptions): Promise<Delivery> {
+    // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
+    const checked = await this.#requests.checkedMessage(message)
+    const files: DeliveredFile[] = []
+    const { body, attempts } = await this.#uploadAll(message, options, files)
+    const sent = { ...message, body }
+    const request = body === message.body ? checked : this.#requests.sized(await this.#requests.message(sent))
+    const delivery = await this.#send(sent, request, { ...options, files })
+    return { ...delivery, attempts: attempts + delivery.attempts }
+  }
+
+  /**
+   * Does a task in one of the slots of the connection, when one is free.
+   * @param task gets the options with a signal that is aborted, too, when the client is closed
+   * @throws RedoxError REDOX_QUEUE_FULL; REDOX_ABORTED in place of an AbortError
+   */
+  async inSlot<T, O extends RequestOptions>(
+    { operation, bytes }: SlotEntry,
+    options: O,
+    task: (options: O) => Promise<T>,
+  ): Promise<T> {
+    const [signal, release] = this.#untilClosed(options.signal)
+    const onWait = (): void => options.onProgress?.(WAITING)
+    try {
+      return await this.#gate.pass(() => task({ ...options, signal }), signal, { bytes, onWait })
+    } catch (error) {
+      if (error instanceof RedoxError || !signal.aborted) throw error
+      throw stoppedBefore(operation)
+    } finally {
+      release()
+    }
   }
 
   /**
@@ -149,23 +172,6 @@ export class RedoxClient {
     }
   }
 
-  async #inTurn<T, O extends RequestOptions>(
-    { operation, bytes }: { operation: string; bytes: number },
-    options: O,
-    task: (options: O) => Promise<T>,
-  ): Promise<T> {
-    const [signal, release] = this.#untilClosed(options.signal)
-    const onWait = (): void => options.onProgress?.(WAITING)
-    try {
-      return await this.#gate.pass(() => task({ ...options, signal }), signal, { bytes, onWait })
-    } catch (error) {
-      if (error instanceof RedoxError || !signal.aborted) throw error
-      throw stoppedBefore(operation)
-    } finally {
-      release()
-    }
-  }
-
   /** A signal that is aborted with the given one, and when the client is closed; and what ends its use. */
   #untilClosed(signal: AbortSignal): [either: AbortSignal, release: () => void] {
     const stop = new AbortController()
@@ -185,10 +191,10 @@ export class RedoxClient {
   async #upload(
     file: FileSource,
     kind: UploadKind,
-    { source, once = false, ...options }: RequestOptions & { source?: string | undefined; once?: boolean },
+    { source, ...options }: RequestOptions & { source?: string | undefined },
   ): Promise<Uploaded> {
-    const step = { ...this.#requests.checkedUpload(file, kind, source), once }
-    const { answer, attempts, at } = await this.#request(() => step, options)
+    const step = this.#requests.checkedUpload(file, kind, source)
+    const { answer, attempts, at } = await this.#request(step, options)
     const facts = readAnswer(answer)
     if (facts.refusals > 0) {
       const detail = failureDetail(step.operation, answer, facts, await allSent(step))
@@ -205,17 +211,6 @@ export class RedoxClient {
     }
   }
 
-  async #deliver(message: PreparedMessage, options: DeliveryOptions): Promise<Delivery> {
-    // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
-    const checked = await this.#requests.checkedMessage(message)
-    const files: DeliveredFile[] = []
-    const { body, attempts } = await this.#uploadAll(message, options, files)
-    const sent = { ...message, body }
-    const request = body === message.body ? checked : this.#requests.sized(await this.#requests.message(sent))
-    const delivery = await this.#send(sent, request, { ...options, files })
-    return { ...delivery, attempts: attempts + delivery.attempts }
-  }
-
   /**
    * Uploads the files that are to be uploaded, and are not yet.
    * @param files gets one entry for each attachment
@@ -228,7 +223,7 @@ export class RedoxClient {
   ): Promise<{ body: JsonObject; attempts: number }> {
     let { body } = message
     let attempts = 0
-    const uploading = { ...options, source: sourceOf(message), once: checkpoints !== undefined }
+    const uploading = { ...options, source: sourceOf(message) }
     for (const [index, { way, path, file }] of message.attachments.entries()) {
       if (way !== 'upload' || file.kind !== 'file') {
         files.push({ way, ...describeSent(file) })
@@ -250,15 +245,12 @@ export class RedoxClient {
 
   async #send(
     message: PreparedMessage,
-    checked: RequestSpec,
+    request: RequestSpec,
     { files, checkpoints, ...options }: DeliveryOptions & { files: DeliveredFile[] },
   ): Promise<Delivery> {
-    const request: RequestSpec = {
-      ...checked,
-      ...(checkpoints && { once: true, onBegin: () => checkpoints.onSending() }),
-    }
+    const onBegin = (): Promise<void> | undefined => checkpoints?.onSending()
     try {
-      const { answer, attempts, at } = await this.#request(() => request, options)
+      const { answer, attempts, at } = await this.#request(request, { ...options, onBegin })
       const found = readAnswer(answer)
       if (hasFailed(found)) {
         const error = undelivered(message, answer, found, await allSent(request))
@@ -279,80 +271,53 @@ export class RedoxClient {
     }
   }
 
-  /**
-   * One request of any kind, until it is answered, refused for good, or given up: the one place where the table of
-   * outcomes turns into retries. A token that is refused is renewed once, and the request replayed.
-   * @param stepOf asked before every attempt
-   */
-  async #request(
-    stepOf: () => RequestSpec | Promise<RequestSpec>,
-    { signal, onProgress = () => undefined }: RequestOptions,
-  ): Promise<Answered & { attempts: number }> {
-    const giveUpAt = performance.now() + this.settings.retry.deadlineSeconds * 1000
-    let replayed = false
-    // Once an attempt may have been delivered, no later failure can take that back.
-    let unknown: RedoxError | undefined
-    let last: RedoxError | undefined
-    for (let attempts = 1; ; attempts++) {
-      const step = await stepOf()
-      const result = await this.#turn(step, { giveUpAt, signal, onProgress }).catch((error: unknown) => {
-        // A pause that is too long says less than the failure before it.
-        const isPause = error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED'
-        throw unknown ?? (isPause ? last : undefined) ?? error
-      })
-      if ('answer' in result) return { ...result, attempts }
-      if (result.outcome === 'unknown') unknown = result.error
-      const error = (unknown ?? result.error).with({ attempts })
-      unknown &&= error
-      last = error
-      if (result.outcome === 'unauthorised' && !replayed) {
-        replayed = true
-        continue
-      }
-      const wait = this.#waitAfter(result, replayed ? attempts - 1 : attempts, giveUpAt)
-      if (wait === undefined || step.once) throw error
-      onProgress({ phase: 'retry', sent: 0, total: 0 })
-      await sleep(wait, undefined, { signal }).catch((stopped: unknown) => {
-        throw unknown ?? stopped
-      })
-    }
+  /** One attempt at a request of any kind. One whose token is refused is sent once more with a new one. */
+  async #request(request: RequestSpec, options: OneRequest): Promise<Answered & { attempts: number }> {
+    const first = await this.#requestOnce(request, options)
+    if ('answer' in first) return { ...first, attempts: 1 }
+    if (!first.renewsToken) throw first.error
+    const second = await this.#requestOnce(request, options).catch((error: unknown) => {
+      // A pause that is too long says less than the failure before it.
+      throw error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED' ? first.error : error
+    })
+    if ('answer' in second) return { ...second, attempts: 2 }
+    throw second.error.with({ attempts: 2 })
   }
 
-  /** One attempt when it may be made, with the shared token. */
-  async #turn(
-    step: RequestSpec,
-    { giveUpAt, signal, onProgress }: Required<RequestOptions> & { giveUpAt: number },
+  /** One request when it may be made, with the shared token. */
+  async #requestOnce(
+    request: RequestSpec,
+    { signal, onProgress = () => undefined, giveUpAt, attempt: number = 1, onBegin }: OneRequest,
   ): Promise<Answered | Failure> {
+    const { settings } = this
     const tokenFor = async (): Promise<string | undefined> =>
-      step.purpose === 'token'
+      request.purpose === 'token'
         ? undefined
         : (this.#tokens.usable ?? unlessAborted(this.#tokens.get(), signal))
+    const until = giveUpAt?.() ?? performance.now() + settings.retry.deadlineSeconds * 1000
     await tokenFor()
     if (this.#pace.wait() > 0) onProgress(WAITING)
-    const wait = await this.#pace.turn(signal, giveUpAt)
-    if (wait > 0) throw pauseTooLong(step.operation, wait)
+    const wait = await this.#pace.turn(signal, until)
+    if (wait > 0) throw pauseTooLong(request.operation, wait)
     // It may have run out in the pause.
     const token = await tokenFor()
-    await step.onBegin?.()
-    onProgress({ phase: phaseOf(step), sent: 0, total: step.body.length })
+    await onBegin?.()
+    onProgress({ phase: phaseOf(request), sent: 0, total: request.body.length })
     const tokenSecrets = (): string[] => this.#tokens.secrets()
-    const { settings } = this
-    const result = await attempt(step, {
-      ...{ http: this.#http, settings, token, tokenSecrets, signal, onProgress },
-    })
-    if ('outcome' in result && result.outcome === 'unauthorised') this.#tokens.invalidate(token!)
+    const context = { http: this.#http, settings, token, tokenSecrets, signal, onProgress }
+    const result = await attempt(request, context)
+    if (!('error' in result)) return result
+    if (result.renewsToken) this.#tokens.invalidate(token!)
+    const { code, cause } = result.error
+    // A request that is told to slow down speaks for all that go over this connection.
+    if (code === 'REDOX_RATE_LIMITED') this.#pace.pause(backoff(number, cause))
     return result
   }
+}
 
-  /** Milliseconds until the next attempt; undefined: there is none. */
-  #waitAfter({ error, outcome }: Failure, attempts: number, giveUpAt: number): number | undefined {
-    const { retry } = this.settings
-    const wait = backoff(attempts, error.cause.retryAfterSeconds)
-    // Whoever is told to slow down speaks for all who send over this connection.
-    if (error.code === 'REDOX_RATE_LIMITED') this.#pace.pause(wait)
-    const isLast = attempts >= retry.attempts || performance.now() + wait > giveUpAt
-    return isLast || !isRetried(outcome, retry) ? undefined : wait
-  }
+interface OneRequest extends RequestOptions {
+  /** waited for before the request is made */
+  onBegin?: () => Promise<void> | undefined
 }
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }

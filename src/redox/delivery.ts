@@ -55,9 +55,12 @@ export interface RequestOptions {
   /** stops what is under way */
   signal: AbortSignal
   onProgress?: OnProgress
+  /** no wait for the limit of requests ends later (by the monotonic clock, `performance.now()`) */
+  giveUpAt?: () => number
+  /** number of this attempt, from 1: a 429 makes the whole connection pause longer each time */
+  attempt?: number
 }
 
 export interface DeliveryOptions extends RequestOptions {
-  /** each request is then made once: the owner of the checkpoints decides what is repeated, and when */
   checkpoints?: CheckpointHooks
 }

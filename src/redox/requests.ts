@@ -19,10 +19,6 @@ export interface RequestSpec {
   files?: FileSource[]
   /** what identifies the message when its outcome is unknown */
   identifiers?: Record<string, string>
-  /** whoever asked repeats it later, if need be */
-  once?: boolean
-  /** waited for before every request */
-  onBegin?: () => Promise<void>
 }
 
 /** A request that would be made, for people to read. */
@@ -36,14 +32,14 @@ export interface RequestPreview {
 }
 
 /** What the texts of a message hold, such as a note that is a text itself. */
-export function textLength(value: unknown): number {
+function textLength(value: unknown): number {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 0
   return Object.values(value).reduce((sum: number, one) => sum + textLength(one), 0)
 }
 
 /** What the files of a message hold in memory while it waits. */
-export const heldBytes = (files: MessageFile[]): number =>
+const heldBytes = (files: MessageFile[]): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 
 /** The requests of one connection, without their token. */
@@ -134,6 +130,22 @@ export class RequestSpecs {
     return id === undefined ? {} : { 'redox-source-id': id }
   }
 }
+
+/** What waits for a slot: for error texts, and how much memory it holds meanwhile. */
+export interface SlotEntry {
+  operation: string
+  bytes: number
+}
+
+export const entryOf = ({ operation, body, attachments }: PreparedMessage): SlotEntry => ({
+  operation,
+  bytes: heldBytes(attachments.map(({ file }) => file)) + textLength(body),
+})
+
+export const uploadEntryOf = (file: FileSource): SlotEntry => ({
+  operation: 'upload',
+  bytes: heldBytes([file]),
+})
 
 /** A file is found only by the source that uploaded it: a Data Model message names its source itself. */
 export function sourceOf({ api, body }: PreparedMessage): string | undefined {

@@ -1,4 +1,4 @@
-import type { RedoxErrorCode } from '../errors'
+import type { RedoxErrorCode, Retry } from '../error-codes'
 
 /** What a request was for decides what a failure means: only a message can put a second copy into a chart. */
 export type Purpose = 'token' | 'upload' | 'send'
@@ -16,12 +16,30 @@ export type Ending = { status: number; ofSource?: boolean } | { fault: Fault; se
 export type Fault =
   'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'unclear' | 'aborted'
 
+/** What a delivery does after a failed attempt. `ifChosen`: again, if the connection repeats what may have arrived. */
+type Next = 'again' | 'end' | 'ifChosen'
+
 /**
- * What becomes of a failed attempt (docs/design/outcomes.md):
- * `rejected` and `stopped` end it; `unauthorised` is replayed once with a fresh token; `again` was not processed
- * and is retried; `unknown` may be in the chart and is repeated only where somebody chose that.
+ * What the two kinds of delivery do after an error. Direct delivery ends with the error; durable delivery parks the
+ * message. What only a change of the connection can mend waits in durable delivery until _Try for_ is over, so that a
+ * withdrawn key does not park ten thousand messages.
  */
-export type Outcome = 'rejected' | 'unauthorised' | 'again' | 'unknown' | 'stopped'
+const NEXT: Readonly<Record<Retry, { direct: Next; durable: Next }>> = {
+  never: { direct: 'end', durable: 'end' },
+  safe: { direct: 'again', durable: 'again' },
+  connection: { direct: 'end', durable: 'again' },
+  unknown: { direct: 'ifChosen', durable: 'ifChosen' },
+}
+
+/** Whether a message is tried again after an error. */
+export function isTriedAgain(
+  retry: Retry,
+  delivery: 'direct' | 'durable',
+  { repeatUnknown }: { repeatUnknown: boolean },
+): boolean {
+  const next = NEXT[retry][delivery]
+  return next === 'again' || (next === 'ifChosen' && repeatUnknown)
+}
 
 export interface Row {
   /** HTTP status, or the first and the last of a range */
@@ -32,7 +50,10 @@ export interface Row {
   /** only when the source is refused, not the token */
   ofSource?: true
   purpose?: Purpose
-  outcome: Outcome
+  /** `error.cause.retry` */
+  retry: Retry
+  /** the token is refused: the request is sent once more with a new one, before that counts */
+  renewsToken?: true
   code: RedoxErrorCode
   /** what is wrong: the text of the error begins with it */
   says: string
@@ -40,43 +61,43 @@ export interface Row {
 
 /**
  * The outcomes of docs/design/outcomes.md as one table: the first row that fits decides. Columns from left to right:
- * how the attempt ended, what it was for, what becomes of it, and how the error is called and begins.
+ * how the attempt ended, what it was for, whether it may be tried again, and how the error is called and begins.
  */
 // prettier-ignore
 export const OUTCOMES: readonly Row[] = [
-  { fault: 'aborted', sent: false,                  outcome: 'stopped', code: 'REDOX_ABORTED', says: 'Stopped before sending' },
-  { fault: 'aborted', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: stopped while sending' },
-  { fault: 'aborted',                               outcome: 'stopped', code: 'REDOX_ABORTED', says: 'Stopped' },
+  { fault: 'aborted', sent: false,                  retry: 'safe', code: 'REDOX_ABORTED', says: 'Stopped before sending' },
+  { fault: 'aborted', purpose: 'send',              retry: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: stopped while sending' },
+  { fault: 'aborted',                               retry: 'safe', code: 'REDOX_ABORTED', says: 'Stopped' },
 
-  { fault: 'connect',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'Server not reachable' },
-  { fault: 'tls', sent: false,                      outcome: 'again', code: 'REDOX_TLS', says: 'TLS connection not trusted' },
-  { fault: 'tls',                                   outcome: 'rejected', code: 'REDOX_TLS', says: 'TLS refused by the server' },
-  { fault: 'proxy',                                 outcome: 'again', code: 'REDOX_NETWORK', says: 'Proxy not reachable' },
-  { fault: 'proxyRefused',                          outcome: 'rejected', code: 'REDOX_CONFIGURATION', says: 'Refused by the proxy' },
-  { fault: 'network', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: connection lost before the answer' },
-  { fault: 'network',                               outcome: 'again', code: 'REDOX_NETWORK', says: 'Connection lost' },
-  { fault: 'timeout', sent: false,                  outcome: 'again', code: 'REDOX_TIMEOUT', says: 'Timeout before sending' },
-  { fault: 'timeout', purpose: 'send',              outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: no answer in time' },
-  { fault: 'timeout',                               outcome: 'again', code: 'REDOX_TIMEOUT', says: 'No answer in time' },
-  { fault: 'unreadable', purpose: 'send',           outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: answer unreadable' },
-  { fault: 'unclear',                               outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: answer not understood' },
-  { fault: 'unreadable',                            outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Answer unreadable' },
+  { fault: 'connect',                               retry: 'safe', code: 'REDOX_NETWORK', says: 'Server not reachable' },
+  { fault: 'tls', sent: false,                      retry: 'safe', code: 'REDOX_TLS', says: 'TLS connection not trusted' },
+  { fault: 'tls',                                   retry: 'connection', code: 'REDOX_TLS', says: 'TLS refused by the server' },
+  { fault: 'proxy',                                 retry: 'safe', code: 'REDOX_NETWORK', says: 'Proxy not reachable' },
+  { fault: 'proxyRefused',                          retry: 'connection', code: 'REDOX_CONFIGURATION', says: 'Refused by the proxy' },
+  { fault: 'network', purpose: 'send',              retry: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: connection lost before the answer' },
+  { fault: 'network',                               retry: 'safe', code: 'REDOX_NETWORK', says: 'Connection lost' },
+  { fault: 'timeout', sent: false,                  retry: 'safe', code: 'REDOX_TIMEOUT', says: 'Timeout before sending' },
+  { fault: 'timeout', purpose: 'send',              retry: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: no answer in time' },
+  { fault: 'timeout',                               retry: 'safe', code: 'REDOX_TIMEOUT', says: 'No answer in time' },
+  { fault: 'unreadable', purpose: 'send',           retry: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: answer unreadable' },
+  { fault: 'unclear',                               retry: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: answer not understood' },
+  { fault: 'unreadable',                            retry: 'safe', code: 'REDOX_UNAVAILABLE', says: 'Answer unreadable' },
 
-  { status: 400, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
-  { status: 401, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
-  { status: 403, purpose: 'token',                  outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
-  { status: 401, ofSource: true,                    outcome: 'rejected', code: 'REDOX_AUTHENTICATION', says: 'Source not authorized' },
-  { status: 401,                                    outcome: 'unauthorised', code: 'REDOX_AUTHENTICATION', says: 'Access token not accepted' },
-  { status: 403,                                    outcome: 'rejected', code: 'REDOX_FORBIDDEN', says: 'Forbidden by Redox' },
-  { status: 408, purpose: 'send',                   outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: Redox timed out' },
-  { status: 408,                                    outcome: 'again', code: 'REDOX_TIMEOUT', says: 'No answer in time' },
-  { status: 413,                                    outcome: 'rejected', code: 'REDOX_TOO_LARGE', says: 'Too large for Redox' },
-  { status: 429,                                    outcome: 'again', code: 'REDOX_RATE_LIMITED', says: 'Too many requests' },
-  { status: 502,                                    outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Redox is unavailable' },
-  { status: 503,                                    outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Redox is unavailable' },
-  { status: [500, 599], purpose: 'send',            outcome: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: Redox failed' },
-  { status: [500, 599],                             outcome: 'again', code: 'REDOX_UNAVAILABLE', says: 'Redox failed' },
-  { status: [0, 999],                               outcome: 'rejected', code: 'REDOX_REJECTED', says: 'Rejected by Redox' },
+  { status: 400, purpose: 'token',                  retry: 'connection', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
+  { status: 401, purpose: 'token',                  retry: 'connection', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
+  { status: 403, purpose: 'token',                  retry: 'connection', code: 'REDOX_AUTHENTICATION', says: 'Login refused by Redox' },
+  { status: 401, ofSource: true,                    retry: 'connection', code: 'REDOX_AUTHENTICATION', says: 'Source not authorized' },
+  { status: 401,                                    retry: 'connection', renewsToken: true, code: 'REDOX_AUTHENTICATION', says: 'Access token not accepted' },
+  { status: 403,                                    retry: 'never', code: 'REDOX_FORBIDDEN', says: 'Forbidden by Redox' },
+  { status: 408, purpose: 'send',                   retry: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: Redox timed out' },
+  { status: 408,                                    retry: 'safe', code: 'REDOX_TIMEOUT', says: 'No answer in time' },
+  { status: 413,                                    retry: 'never', code: 'REDOX_TOO_LARGE', says: 'Too large for Redox' },
+  { status: 429,                                    retry: 'safe', code: 'REDOX_RATE_LIMITED', says: 'Too many requests' },
+  { status: 502,                                    retry: 'safe', code: 'REDOX_UNAVAILABLE', says: 'Redox is unavailable' },
+  { status: 503,                                    retry: 'safe', code: 'REDOX_UNAVAILABLE', says: 'Redox is unavailable' },
+  { status: [500, 599], purpose: 'send',            retry: 'unknown', code: 'REDOX_OUTCOME_UNKNOWN', says: 'Outcome unknown: Redox failed' },
+  { status: [500, 599],                             retry: 'safe', code: 'REDOX_UNAVAILABLE', says: 'Redox failed' },
+  { status: [0, 999],                               retry: 'never', code: 'REDOX_REJECTED', says: 'Rejected by Redox' },
 ]
 
 /** The row of the table that an ending falls under. */

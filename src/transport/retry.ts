@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Outcome } from './outcomes'
 
 export interface RetryPolicy {
   /** requests for one upload or message at most; replays with a fresh token are not counted */
@@ -13,17 +12,25 @@ export interface RetryPolicy {
 const BASE_MS = 1000
 const CAP_MS = 300_000
 
-/** Whether an attempt that ended so may be made again. */
-export const isRetried = (outcome: Outcome, { repeatUnknown }: RetryPolicy): boolean =>
-  outcome === 'again' || (outcome === 'unknown' && repeatUnknown)
+export interface BackoffBounds {
+  /** seconds that the server asked to wait: the least */
+  retryAfterSeconds?: number | undefined
+  /** milliseconds of the longest wait, unless the server asks for more */
+  longestMs?: number
+}
 
 /**
- * Milliseconds to wait after a failed attempt: full jitter (a random part of a wait that doubles), so that many who
- * failed together do not come back together; never less than the server asked for.
+ * Milliseconds to wait after a failed attempt, for direct and durable delivery: full jitter (a random part of a wait that
+ * doubles), so that many that failed together do not come back together; never less than the server asked for.
  * @param attempt the one that failed, counted from 1
  */
-export const backoff = (attempt: number, retryAfterSeconds = 0): number =>
-  Math.max(Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** (attempt - 1)), retryAfterSeconds * 1000)
+export function backoff(
+  attempt: number,
+  { retryAfterSeconds = 0, longestMs = CAP_MS }: BackoffBounds = {},
+): number {
+  const wait = Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** (attempt - 1))
+  return Math.max(Math.min(wait, longestMs), retryAfterSeconds * 1000)
+}
 
 /** A server that asks for a longer wait is asked again after it. */
 export const LONGEST_RETRY_AFTER_SECONDS = 3600

@@ -6,6 +6,7 @@ import { readPrivateKey } from '../../src/auth/private-key'
 import { TokenCache, type AccessToken } from '../../src/auth/tokens'
 import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { setClock } from '../lib/clock'
 import { connectTo, failing, never, serve, TEST_KEY, TOKEN_PATH } from '../lib/redox'
 import type { Recorded, Reply, Server } from '../lib/redox'
@@ -26,7 +27,7 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
 }
 
 const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
-const upload = ({ client }: Connection) => client.upload(file, 'blob', { signal: never() })
+const upload = ({ client }: Connection) => uploadDirect(client, file, { kind: 'blob', signal: never() })
 /** A token that lives for 0.05 s has ended. */
 const later = () => new Promise((resolve) => setTimeout(resolve, 60))
 
@@ -235,9 +236,9 @@ describe('access tokens', () => {
         attachments: [],
       }
       const calls = [
-        () => client.deliver(message, { signal: never() }),
+        () => deliverDirect(client, message, { signal: never() }),
         () => client.assertDeliverable(message),
-        () => client.upload(file, 'binary', { signal: never() }),
+        () => uploadDirect(client, file, { kind: 'binary', signal: never() }),
       ]
       for (const call of calls) {
         const { cause } = await failing('REDOX_CONFIGURATION', call, /Data Model API only/)
@@ -334,14 +335,41 @@ describe('token cache', () => {
     assert.equal(fetches, 2, 'one renewal at a time')
     renewal = () => Promise.reject(new Error('down'))
     const failing = cacheWith(30)
-    for (let turn = 0; turn < 3; turn++) {
-      assert.equal(await failing.get(), '30 of 300')
-      await nextTurn()
+    const { random } = Math
+    try {
+      // Without the pause between two renewals that fail.
+      Math.random = () => 0
+      for (let turn = 0; turn < 3; turn++) {
+        assert.equal(await failing.get(), '30 of 300')
+        await nextTurn()
+      }
+    } finally {
+      Math.random = random
     }
     assert.ok(fetches > 2, 'tried again')
     const late = cacheWith(10)
     await late.get()
     await assert.rejects(late.get(), /down/)
+  })
+
+  it('asks an endpoint that fails for a renewal again only after a pause, however often the old one is used', async () => {
+    const { random } = Math
+    let fetches = 0
+    const cache = new TokenCache(async () => {
+      if (fetches++ > 0) throw new Error('down')
+      return secondsLeft(30, 300)
+    })
+    try {
+      Math.random = () => 1
+      await cache.get()
+      for (let turn = 0; turn < 50; turn++) {
+        assert.equal(await cache.get(), '30 of 300')
+        await nextTurn()
+      }
+      assert.equal(fetches, 2)
+    } finally {
+      Math.random = random
+    }
   })
 
   it('tries again after a failure, which all who waited for it share', async () => {

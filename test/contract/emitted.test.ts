@@ -14,6 +14,7 @@ import { takeFile, takePath, type MessageFile } from '../../src/file/file'
 import type { DataModel, FieldValue } from '../../src/message/datamodel'
 import { FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir'
 import type { PlacedFile, Way } from '../../src/message/prepared'
+import { uploadDirect } from '../../src/redox/direct'
 import { fhirFixture, fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { failing, never, type Recorded } from '../lib/redox'
 import { emptyValues, judgeDataModel, judgeFhir, judgeRedoxMessage } from './judges'
@@ -344,7 +345,9 @@ function sizeCases(): void {
   it('an upload is refused by the client itself too, before a byte is sent', async () => {
     const file = fileOf(sizedFile(30_000_001))
     for (const kind of ['blob', 'binary'] as const)
-      await failing('REDOX_TOO_LARGE', () => connection.client.upload(file, kind, { signal: never() }))
+      await failing('REDOX_TOO_LARGE', () =>
+        uploadDirect(connection.client, file, { kind: kind, signal: never() }),
+      )
     assert.equal(wire.requests.length, 0)
   })
 

@@ -26,6 +26,7 @@ import {
   type RequestRecord,
   type Sandbox,
 } from '../../src/sandbox'
+import { deliverDirect } from '../../src/redox/direct'
 import { sha256, sizedFile } from '../lib/fixtures'
 import { connectTo, isToken, never, serve } from '../lib/redox'
 import { APIS, FAULT_CASES, type Ending, type Endings, type FaultCase, type FaultyApi } from './fault-table'
@@ -100,7 +101,7 @@ async function run(api: FaultyApi, door: Door, partial = false, config: Connecti
   const id = `message-${ids++}`
   const destinations = partial ? [DESTINATION, SOURCE] : [DESTINATION]
   const prepared = message(api, id, destinations, connection)
-  const result = await connection.client.deliver(prepared, { signal: never() }).then(
+  const result = await deliverDirect(connection.client, prepared, { signal: never() }).then(
     ({ attempts }) => ({ told: 'delivered', attempts }),
     (error: unknown) => ({ told: codeOf(error), attempts: (error as RedoxError).cause.attempts }),
   )
@@ -241,7 +242,7 @@ describe('faults around a connection', function () {
   after(closeSandboxes)
 
   const deliverBy = (connection: Connection, id: string) =>
-    connection.client.deliver(message(api, id, [DESTINATION], connection), { signal: never() })
+    deliverDirect(connection.client, message(api, id, [DESTINATION], connection), { signal: never() })
   const countOf = (door: Door, name: string): number =>
     sandboxes
       .get(api)!
@@ -383,18 +384,16 @@ describe('a file on the disk that does not stay as it was', function () {
     }
     if (when === 'before') changeOnce()
     sandbox.clear()
-    const told = await connection.client
-      .deliver(message(api, name, [DESTINATION], connection, file), {
-        signal: never(),
-        onProgress: ({ sent }) => {
-          // Before that, the file may not be open yet: what stands around it comes first.
-          if (sent > 10_000) changeOnce()
-        },
-      })
-      .then(
-        ({ files }) => ['delivered', files[0]!.sha256],
-        (error: unknown) => [codeOf(error)],
-      )
+    const told = await deliverDirect(connection.client, message(api, name, [DESTINATION], connection, file), {
+      signal: never(),
+      onProgress: ({ sent }) => {
+        // Before that, the file may not be open yet: what stands around it comes first.
+        if (sent > 10_000) changeOnce()
+      },
+    }).then(
+      ({ files }) => ['delivered', files[0]!.sha256],
+      (error: unknown) => [codeOf(error)],
+    )
     await connection.client.close()
     assert.ok(isChanged)
     return { told, arrived: sandbox.received.flatMap(({ files }) => files.map(({ sha256: hash }) => hash)) }

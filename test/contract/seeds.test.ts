@@ -9,6 +9,7 @@ import { takeMemory, type MessageFile } from '../../src/file/file'
 import type { DataModel, FieldValue } from '../../src/message/datamodel'
 import type { FhirInput, FhirOperation } from '../../src/message/fhir'
 import { RedoxClient } from '../../src/redox/client'
+import { uploadDirect } from '../../src/redox/direct'
 import { fixture, sha256, sizedFile } from '../lib/fixtures'
 import { failing, isToken, never, TOKEN_PATH } from '../lib/redox'
 import { connect, connection, DESTINATION, DOCUMENT, emit, fileOf, OBSERVATION, place } from './sending'
@@ -67,7 +68,7 @@ async function sendFhir(
 }
 
 const upload = (api: Api, by = connection) =>
-  by.client.upload(fileOf(PDF), uploadKind(api), { signal: never() })
+  uploadDirect(by.client, fileOf(PDF), { kind: uploadKind(api), signal: never() })
 
 /** The resource in a message that has this type. */
 const resource = (type: string): Json =>

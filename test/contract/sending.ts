@@ -8,6 +8,7 @@ import { chooseWay, type PreparedMessage } from '../../src/message/prepared'
 import { referenceFor, type UploadKind } from '../../src/redox/uploads'
 import type { Delivery } from '../../src/redox/delivery'
 import { startSandbox, type ReceivedMessage, type Sandbox, type SandboxOptions } from '../../src/sandbox'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { connectBy, never, wireTo, type Recorded, type Server } from '../lib/redox'
 import type { JsonObject } from './json'
 
@@ -61,7 +62,7 @@ export const uploadKind = (api: Api): UploadKind => (api === 'fhir' ? 'binary' :
 /** What a redox-upload node emits for a file, taken out of a message again. */
 export async function referenceTo(file: MessageFile, api: Api): Promise<MessageFile & { kind: 'reference' }> {
   assert.ok(file.kind === 'file')
-  const uploaded = await connection.client.upload(file, uploadKind(api), { signal: never() })
+  const uploaded = await uploadDirect(connection.client, file, { kind: uploadKind(api), signal: never() })
   const payload = JSON.parse(JSON.stringify(referenceFor(file, uploaded, uploadKind(api)))) as unknown
   const { file: reference } = await takeFile(payload, { where: 'msg.payload' })
   assert.ok(reference.kind === 'reference')
@@ -97,7 +98,7 @@ function assertExactLength({ path, headers, body }: Recorded): void {
 
 export async function emit(message: PreparedMessage, by = connection): Promise<Emitted> {
   const [before, accepted] = [wire.requests.length, sandbox.received.length]
-  const delivery = await by.client.deliver(message, { signal: never() })
+  const delivery = await deliverDirect(by.client, message, { signal: never() })
   wire.requests.slice(before).forEach(assertExactLength)
   assert.equal(delivery.status, 200)
   assert.equal(sandbox.received.length, accepted + 1)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { Connection } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { connectTo, isToken, never, serve, type Recorded, type Server } from '../lib/redox'
 import { assertSilent, CANARY, holds, json, settled, texts } from './support'
 
@@ -180,7 +181,7 @@ describe('any answer', () => {
   after(() => server.close())
 
   const deliver = (message: PreparedMessage): Promise<unknown> =>
-    connection.client.deliver(message, { signal: never() })
+    deliverDirect(connection.client, message, { signal: never() })
 
   /** Either it is a delivery, or an error that tells nothing of the patient. */
   async function assertSettled(call: () => Promise<unknown>, assertText = assertSilent): Promise<void> {
@@ -208,7 +209,7 @@ describe('any answer', () => {
       fc.tuple(fc.constantFrom('blob' as const, 'binary' as const), answersOf(octets)),
       ([kind, upload]) => {
         script = { upload }
-        return assertSettled(() => connection.client.upload(FILE, kind, { signal: never() }))
+        return assertSettled(() => uploadDirect(connection.client, FILE, { kind: kind, signal: never() }))
       },
     ))
 
@@ -226,7 +227,7 @@ describe('any answer', () => {
         const { client } = connectTo(server.url, { answerTimeout: 5 })
         // Nothing of the patient has left: whatever the server says, it does not know it from us.
         await assertSettled(
-          () => client.upload(FILE, 'blob', { signal: never() }),
+          () => uploadDirect(client, FILE, { kind: 'blob', signal: never() }),
           () => undefined,
         )
         await client.close()

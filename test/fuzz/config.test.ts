@@ -9,6 +9,7 @@ import {
   type ConnectionSecrets,
 } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
+import { uploadDirect } from '../../src/redox/direct'
 import { never, TEST_KEY } from '../lib/redox'
 import { holds, settled, texts } from './support'
 
@@ -166,7 +167,9 @@ describe('any configuration', () => {
       )
       // Nothing is sent: what the settings make of a request and of a stop is all that is seen.
       assert.equal(client.previewUpload(FILE, 'binary').length, 1)
-      assert.ok('error' in (await settled(() => client.upload(FILE, 'blob', { signal: stopped }))))
+      assert.ok(
+        'error' in (await settled(() => uploadDirect(client, FILE, { kind: 'blob', signal: stopped }))),
+      )
       await client.close()
     }))
 
@@ -193,7 +196,7 @@ describe('any configuration', () => {
       )
       if ('error' in result) return
       const { client } = result.value
-      const sent = await settled(() => client.upload(FILE, 'blob', { signal: never() }))
+      const sent = await settled(() => uploadDirect(client, FILE, { kind: 'blob', signal: never() }))
       assert.ok('error' in sent)
       assert.notEqual(sent.error.cause.fault, 'UND_ERR_INVALID_ARG')
       await client.close()

@@ -7,6 +7,7 @@ import { prepareDataModel } from '../../src/message/datamodel'
 import { prepareFhir } from '../../src/message/fhir'
 import { readAnswer, retryAfterSeconds } from '../../src/redox/answers'
 import { answerOf } from '../../src/transport/http'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { fhirFixture, sha256, sizedFile } from '../lib/fixtures'
 import {
   bytesOf,
@@ -182,10 +183,10 @@ const report = () => {
     connection.sender,
   )
 }
-const send = (client = connection.client) => client.deliver(note(), { signal: never() })
-const sendToOne = () => connection.client.deliver(note(DESTINATIONS.slice(0, 1)), { signal: never() })
-const sendFhir = () => connection.client.deliver(report(), { signal: never() })
-const upload = (client = connection.client) => client.upload(FILE, 'blob', { signal: never() })
+const send = (client = connection.client) => deliverDirect(client, note(), { signal: never() })
+const sendToOne = () => deliverDirect(connection.client, note(DESTINATIONS.slice(0, 1)), { signal: never() })
+const sendFhir = () => deliverDirect(connection.client, report(), { signal: never() })
+const upload = (client = connection.client) => uploadDirect(client, FILE, { kind: 'blob', signal: never() })
 
 const reset: Reply = (response) => void response.socket!.resetAndDestroy()
 const silence: Reply = () => undefined
@@ -312,7 +313,7 @@ describe('outcomes of a send, row by row', () => {
     )
     const { client } = connectTo(deaf.url)
     try {
-      const sending = () => client.deliver(note(DESTINATIONS, file), { signal: never() })
+      const sending = () => deliverDirect(client, note(DESTINATIONS, file), { signal: never() })
       const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', sending)
       assert.deepEqual(cause.sha256, [sha256(bytes)])
     } finally {
@@ -333,7 +334,7 @@ describe('outcomes of a send, row by row', () => {
       },
     }
     const began = Date.now()
-    const sending = () => connection.client.deliver(note(DESTINATIONS, hangs), { signal: never() })
+    const sending = () => deliverDirect(connection.client, note(DESTINATIONS, hangs), { signal: never() })
     const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', sending)
     assert.equal(cause.sha256, undefined)
     assert.ok(Date.now() - began < 5000)
@@ -421,7 +422,7 @@ describe('outcomes of a send, row by row', () => {
     }
     const quoted = await failing(
       'REDOX_REJECTED',
-      () => connection.client.deliver(long, { signal: never() }),
+      () => deliverDirect(connection.client, long, { signal: never() }),
       /./,
     )
     assert.ok(!quoted.message.includes('routine'))
@@ -558,7 +559,7 @@ describe('outcomes of a send, row by row', () => {
       assert.equal(server.requests.filter((request) => !isToken(request)).length, 1)
       const { client } = connectTo(server.url, { otherAnswers: 'accepted' })
       try {
-        const { body: told } = await client.deliver(report(), { signal: never() })
+        const { body: told } = await deliverDirect(client, report(), { signal: never() })
         assert.deepEqual(told, JSON.parse(text))
       } finally {
         await client.close()
@@ -585,9 +586,9 @@ describe('outcomes of a send, row by row', () => {
     const { client } = connectTo(server.url, { otherAnswers: 'accepted' })
     try {
       script = () => status(200, { Issues: [{ Text: 'no' }] })
-      await failing('REDOX_REJECTED', () => client.deliver(report(), { signal: never() }))
+      await failing('REDOX_REJECTED', () => deliverDirect(client, report(), { signal: never() }))
       script = () => status(200, '<html>login</html>')
-      await failing('REDOX_OUTCOME_UNKNOWN', () => client.deliver(report(), { signal: never() }))
+      await failing('REDOX_OUTCOME_UNKNOWN', () => deliverDirect(client, report(), { signal: never() }))
     } finally {
       await client.close()
     }
@@ -719,7 +720,7 @@ describe('outcomes of a send, row by row', () => {
     const Orders = [{ ID: '1', Results: [{ Code: 'x' }] }]
     const input = { ...MESSAGE, model: 'Results' as const, data: { Patient: PATIENT, Orders }, files }
     const message = () => prepareDataModel(input, connection.sender)
-    const deliver = () => connection.client.deliver(message(), { signal: never() })
+    const deliver = () => deliverDirect(connection.client, message(), { signal: never() })
     script = (path) => (path === '/upload' ? status(201, { URI: url }) : status(400))
     assert.deepEqual((await failing('REDOX_REJECTED', deliver)).cause.uploaded, [url, url])
     let uploads = 0
@@ -747,14 +748,14 @@ describe('outcomes of a send, row by row', () => {
 
   it('aborted: before the send nothing leaves, during it the outcome is unknown', async () => {
     const stopped = AbortSignal.abort(new DOMException('closed', 'AbortError'))
-    await failing('REDOX_ABORTED', () => connection.client.deliver(note(), { signal: stopped }))
+    await failing('REDOX_ABORTED', () => deliverDirect(connection.client, note(), { signal: stopped }))
     assert.equal(server.to('/endpoint').length, 0)
     const stop = new AbortController()
     script = () => {
       setImmediate(() => stop.abort(new DOMException('closed', 'AbortError')))
       return silence
     }
-    const deliver = () => connection.client.deliver(note(), { signal: stop.signal })
+    const deliver = () => deliverDirect(connection.client, note(), { signal: stop.signal })
     const { cause } = await failing(
       'REDOX_OUTCOME_UNKNOWN',
       deliver,

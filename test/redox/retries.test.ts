@@ -2,12 +2,21 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
+import { ERROR_CODES, type Retry } from '../../src/error-codes'
 import { takeMemory } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
 import { checked, type PreparedMessage } from '../../src/message/prepared'
 import type { OnProgress } from '../../src/redox/delivery'
-import { classify, OUTCOMES, type Ending, type Outcome, type Purpose } from '../../src/transport/outcomes'
+import {
+  classify,
+  isTriedAgain,
+  OUTCOMES,
+  type Ending,
+  type Purpose,
+  type Row,
+} from '../../src/transport/outcomes'
 import { backoff, Pace } from '../../src/transport/retry'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { sha256, sizedFile } from '../lib/fixtures'
 import {
   connectTo,
@@ -22,47 +31,52 @@ import {
 
 const PURPOSES: Purpose[] = ['token', 'upload', 'send']
 
+/** What becomes of an attempt: {@link Retry}, or `renew`: sent once more with a new token, and else `connection`. */
+type Fate = Retry | 'renew'
+const fateOf = ({ retry, renewsToken }: Row): Fate =>
+  renewsToken && retry === 'connection' ? 'renew' : retry
+
 /** The specification (docs/design/outcomes.md), written a second time and in another shape: by ending and purpose. */
 // prettier-ignore
-const SPECIFIED: [ending: Ending, token: Outcome, upload: Outcome, send: Outcome][] = [
-  [{ fault: 'aborted', sent: false }, 'stopped', 'stopped', 'stopped'],
-  [{ fault: 'aborted', sent: true }, 'stopped', 'stopped', 'unknown'],
-  [{ fault: 'connect', sent: false }, 'again', 'again', 'again'],
-  [{ fault: 'tls', sent: false }, 'again', 'again', 'again'],
-  [{ fault: 'tls', sent: true }, 'rejected', 'rejected', 'rejected'],
-  [{ fault: 'proxy', sent: false }, 'again', 'again', 'again'],
-  [{ fault: 'proxyRefused', sent: false }, 'rejected', 'rejected', 'rejected'],
-  [{ fault: 'network', sent: true }, 'again', 'again', 'unknown'],
-  [{ fault: 'timeout', sent: false }, 'again', 'again', 'again'],
-  [{ fault: 'timeout', sent: true }, 'again', 'again', 'unknown'],
-  [{ fault: 'unreadable', sent: true }, 'again', 'again', 'unknown'],
+const SPECIFIED: [ending: Ending, token: Fate, upload: Fate, send: Fate][] = [
+  [{ fault: 'aborted', sent: false }, 'safe', 'safe', 'safe'],
+  [{ fault: 'aborted', sent: true }, 'safe', 'safe', 'unknown'],
+  [{ fault: 'connect', sent: false }, 'safe', 'safe', 'safe'],
+  [{ fault: 'tls', sent: false }, 'safe', 'safe', 'safe'],
+  [{ fault: 'tls', sent: true }, 'connection', 'connection', 'connection'],
+  [{ fault: 'proxy', sent: false }, 'safe', 'safe', 'safe'],
+  [{ fault: 'proxyRefused', sent: false }, 'connection', 'connection', 'connection'],
+  [{ fault: 'network', sent: true }, 'safe', 'safe', 'unknown'],
+  [{ fault: 'timeout', sent: false }, 'safe', 'safe', 'safe'],
+  [{ fault: 'timeout', sent: true }, 'safe', 'safe', 'unknown'],
+  [{ fault: 'unreadable', sent: true }, 'safe', 'safe', 'unknown'],
   // Of a message only: what a token or an upload is answered with is looked at for what it has to hold.
   [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
-  ...[300, 302, 307].map((status) => [{ status }, 'rejected', 'rejected', 'rejected'] as [Ending, Outcome, Outcome, Outcome]),
-  [{ status: 400 }, 'rejected', 'rejected', 'rejected'],
-  [{ status: 401 }, 'rejected', 'unauthorised', 'unauthorised'],
-  [{ status: 401, ofSource: true }, 'rejected', 'rejected', 'rejected'],
-  [{ status: 403 }, 'rejected', 'rejected', 'rejected'],
-  [{ status: 404 }, 'rejected', 'rejected', 'rejected'],
-  [{ status: 408 }, 'again', 'again', 'unknown'],
-  [{ status: 409 }, 'rejected', 'rejected', 'rejected'],
-  [{ status: 413 }, 'rejected', 'rejected', 'rejected'],
-  [{ status: 422 }, 'rejected', 'rejected', 'rejected'],
-  [{ status: 429 }, 'again', 'again', 'again'],
-  [{ status: 500 }, 'again', 'again', 'unknown'],
-  [{ status: 501 }, 'again', 'again', 'unknown'],
-  [{ status: 502 }, 'again', 'again', 'again'],
-  [{ status: 503 }, 'again', 'again', 'again'],
-  [{ status: 504 }, 'again', 'again', 'unknown'],
-  [{ status: 599 }, 'again', 'again', 'unknown'],
+  ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [Ending, Fate, Fate, Fate]),
+  [{ status: 400 }, 'connection', 'never', 'never'],
+  [{ status: 401 }, 'connection', 'renew', 'renew'],
+  [{ status: 401, ofSource: true }, 'connection', 'connection', 'connection'],
+  [{ status: 403 }, 'connection', 'never', 'never'],
+  [{ status: 404 }, 'never', 'never', 'never'],
+  [{ status: 408 }, 'safe', 'safe', 'unknown'],
+  [{ status: 409 }, 'never', 'never', 'never'],
+  [{ status: 413 }, 'never', 'never', 'never'],
+  [{ status: 422 }, 'never', 'never', 'never'],
+  [{ status: 429 }, 'safe', 'safe', 'safe'],
+  [{ status: 500 }, 'safe', 'safe', 'unknown'],
+  [{ status: 501 }, 'safe', 'safe', 'unknown'],
+  [{ status: 502 }, 'safe', 'safe', 'safe'],
+  [{ status: 503 }, 'safe', 'safe', 'safe'],
+  [{ status: 504 }, 'safe', 'safe', 'unknown'],
+  [{ status: 599 }, 'safe', 'safe', 'unknown'],
 ]
 
 describe('the table of outcomes', () => {
-  for (const [ending, ...outcomes] of SPECIFIED) {
-    it(`${JSON.stringify(ending)}: ${outcomes.join(', ')}`, () => {
+  for (const [ending, ...fates] of SPECIFIED) {
+    it(`${JSON.stringify(ending)}: ${fates.join(', ')}`, () => {
       assert.deepEqual(
-        PURPOSES.map((purpose) => classify(ending, purpose).outcome),
-        outcomes,
+        PURPOSES.map((purpose) => fateOf(classify(ending, purpose))),
+        fates,
       )
     })
   }
@@ -79,8 +93,50 @@ describe('the table of outcomes', () => {
   })
 
   it('calls everything unknown by that name, and nothing else', () => {
-    for (const { outcome, code } of OUTCOMES)
-      assert.equal(outcome === 'unknown', code === 'REDOX_OUTCOME_UNKNOWN', code)
+    for (const { retry, code } of OUTCOMES)
+      assert.equal(retry === 'unknown', code === 'REDOX_OUTCOME_UNKNOWN', code)
+  })
+
+  it('says the same as the table of codes, apart from a certificate that may be mended', () => {
+    const others = OUTCOMES.filter(({ retry, code }) => retry !== ERROR_CODES[code].retry)
+    assert.deepEqual(
+      others.map(({ fault, sent, code }) => [fault, sent, code]),
+      [['tls', false, 'REDOX_TLS']],
+    )
+  })
+})
+
+describe('what is tried again', () => {
+  const cases: [Retry, direct: boolean, durable: boolean][] = [
+    ['never', false, false],
+    ['safe', true, true],
+    ['connection', false, true],
+    ['unknown', false, false],
+  ]
+  for (const [retry, direct, durable] of cases)
+    it(`${retry}: ${direct ? 'again' : 'the end'} directly, ${durable ? 'again' : 'parked'} durably`, () => {
+      const tried = (repeatUnknown: boolean) =>
+        (['direct', 'durable'] as const).map((delivery) => isTriedAgain(retry, delivery, { repeatUnknown }))
+      assert.deepEqual(tried(false), [direct, durable])
+      assert.deepEqual(tried(true), retry === 'unknown' ? [true, true] : [direct, durable])
+    })
+
+  it('durably, for these codes of errors that no request gave', () => {
+    const codes = Object.entries(ERROR_CODES).filter(([, { retry }]) =>
+      isTriedAgain(retry, 'durable', { repeatUnknown: false }),
+    )
+    assert.deepEqual(codes.map(([code]) => code.replace('REDOX_', '')).sort(), [
+      ...[
+        'ABORTED',
+        'AUTHENTICATION',
+        'CONFIGURATION',
+        'NETWORK',
+        'QUEUE_FULL',
+        'RATE_LIMITED',
+        'STORE_FULL',
+      ],
+      ...['STORE_LOCKED', 'STORE_NEWER', 'STORE_UNAVAILABLE', 'TIMEOUT', 'TLS', 'UNAVAILABLE'],
+    ])
   })
 })
 
@@ -96,7 +152,10 @@ describe('the wait before a retry', () => {
       assert.ok(Math.max(...waits) <= bound && Math.max(...waits) > bound * 0.8)
       assert.ok(Math.min(...waits) < bound * 0.2)
     }
-    assert.ok(backoff(1, 7) >= 7000)
+    assert.ok(backoff(1, { retryAfterSeconds: 7 }) >= 7000)
+    assert.ok(backoff(1, { retryAfterSeconds: 7, longestMs: 10 }) >= 7000)
+    const capped = Array.from({ length: 200 }, () => backoff(20, { longestMs: 60_000 }))
+    assert.equal(Math.max(...capped), 60_000)
   })
 })
 
@@ -187,7 +246,7 @@ describe('retries', function () {
   const connect = (config: ConnectionConfig = {}): void =>
     void (connection = connectTo(server.url, { attempts: 3, answerTimeout: 0.3, ...config }))
   const deliver = (onProgress: OnProgress = () => undefined) =>
-    connection.client.deliver(message, { signal: never(), onProgress })
+    deliverDirect(connection.client, message, { signal: never(), onProgress })
   const counted = (): Record<Purpose, number> => {
     const count = (purpose: Purpose) => server.requests.filter((one) => purposeOf(one) === purpose).length
     return { token: count('token'), upload: count('upload'), send: count('send') }
@@ -261,7 +320,7 @@ describe('retries', function () {
     connect({ repeatUnknown: 'yes', attempts: 2 })
     fails = { send: [{ status: 500 }] }
     const stop = new AbortController()
-    const sending = connection.client.deliver(message, {
+    const sending = deliverDirect(connection.client, message, {
       signal: stop.signal,
       onProgress: ({ phase }) => {
         if (phase === 'retry') stop.abort()
@@ -304,8 +363,8 @@ describe('retries', function () {
   for (const [what, field, path, api, purpose] of HOSTS) {
     const request = () =>
       purpose === 'upload'
-        ? connection.client.upload(file, api === 'fhir' ? 'binary' : 'blob', { signal: never() })
-        : connection.client.deliver(fhirMessage, { signal: never() })
+        ? uploadDirect(connection.client, file, { kind: api === 'fhir' ? 'binary' : 'blob', signal: never() })
+        : deliverDirect(connection.client, fhirMessage, { signal: never() })
     for (const [fault, url, code] of [
       ['nobody listens', 'http://127.0.0.1:1', 'REDOX_NETWORK'],
       ['a name that is none', 'https://redox.invalid', 'REDOX_NETWORK'],
@@ -322,7 +381,7 @@ describe('retries', function () {
 
   it('a message waits for an endpoint that nobody is at for a while', async () => {
     connect({ attempts: 6, answerTimeout: 5 })
-    await connection.client.deliver(fhirMessage, { signal: never() })
+    await deliverDirect(connection.client, fhirMessage, { signal: never() })
     const port = Number(new URL(server.url).port)
     await server.close()
     const sending = deliver()
@@ -417,7 +476,7 @@ describe('retries', function () {
     fails.send = [{ status: 503, headers: { 'retry-after': '20' } }]
     const stop = new AbortController()
     await failing('REDOX_ABORTED', () =>
-      connection.client.deliver(message, {
+      deliverDirect(connection.client, message, {
         signal: stop.signal,
         onProgress: ({ phase }) => {
           if (phase === 'retry') setTimeout(() => stop.abort(), 20)
@@ -434,7 +493,7 @@ describe('retries', function () {
     const one = { ...message, attachments }
     const all = Array.from({ length: 1000 }, (_, n) => {
       const body = { ...one.body, Note: { ...(one.body.Note as object), DocumentID: `d-${n}` } }
-      return connection.client.deliver({ ...one, body }, { signal: never() })
+      return deliverDirect(connection.client, { ...one, body }, { signal: never() })
     })
     await Promise.all(all)
     assert.deepEqual(counted(), { token: 1, upload: 0, send: 1000 })

@@ -14,6 +14,7 @@ import { hostsFor, referenceOrigins } from '../../src/redox/settings'
 import type { UploadKind } from '../../src/redox/uploads'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody } from '../../src/transport/body'
 import type { RequestBody } from '../../src/transport/body'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { bytesOf, connectTo, failing, never, serve, withToken, type Reply, type Server } from '../lib/redox'
 
@@ -234,7 +235,7 @@ describe('the reference of an upload', () => {
     reply = answer
     const { client } = connectTo(server.url)
     try {
-      return (await client.upload(source(sizedFile(100)), kind, { signal: never() })).url
+      return (await uploadDirect(client, source(sizedFile(100)), { kind: kind, signal: never() })).url
     } finally {
       await client.close()
     }
@@ -244,7 +245,7 @@ describe('the reference of an upload', () => {
     const { client } = connectTo(server.url)
     try {
       assert.deepEqual([...client.uploadOrigins], [])
-      await client.upload(source(sizedFile(100)), 'binary', { signal: never() })
+      await uploadDirect(client, source(sizedFile(100)), { kind: 'binary', signal: never() })
       assert.deepEqual([...client.uploadOrigins], ['https://files.example.com'])
     } finally {
       await client.close()
@@ -290,7 +291,7 @@ describe('a file on the disk', () => {
       truncateSync(name, 4_000_000)
       await failing(
         'REDOX_BAD_INPUT',
-        () => client.upload(file, 'blob', { signal: never() }),
+        () => uploadDirect(client, file, { kind: 'blob', signal: never() }),
         /^File changed while it was read/,
       )
       assert.equal(server.to('/upload').length, 0)
@@ -335,7 +336,9 @@ describe('an answer that is compressed although nobody asked for it', () => {
   const upload = async (status: number, encoding: string, body: Buffer) => {
     reply = { status, headers: { 'content-encoding': encoding }, body }
     const { client } = connectTo(server.url)
-    return client.upload(source(sizedFile(100)), 'blob', { signal: never() }).finally(() => client.close())
+    return uploadDirect(client, source(sizedFile(100)), { kind: 'blob', signal: never() }).finally(() =>
+      client.close(),
+    )
   }
 
   const CODINGS: [encoding: string, body: Buffer][] = [
@@ -402,7 +405,7 @@ describe('a server that says yes before it has all of the message', () => {
       body: { Note: {} },
       attachments: [{ way: 'embed' as const, path: ['Note', 'FileContents'], file }],
     }
-    await failing('REDOX_OUTCOME_UNKNOWN', () => client.deliver(message, { signal: never() }))
+    await failing('REDOX_OUTCOME_UNKNOWN', () => deliverDirect(client, message, { signal: never() }))
     await client.close()
     early.close()
   })

@@ -18,6 +18,7 @@ import { turn } from '../../src/event-loop'
 import { withValueAt } from '../../src/message/json'
 import type { Progress, RequestOptions } from '../../src/redox/delivery'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../../src/transport/body'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { sha256, sizedFile } from '../lib/fixtures'
 import { CA, certified } from '../lib/proxy'
 import { bytesOf, connectTo, isToken, never, serve, TEST_KEY, type Reply, type Server } from '../lib/redox'
@@ -242,14 +243,14 @@ async function send(
   const { client } = connection
   if (way === 'multipart' || way === 'raw') {
     const kind = way === 'raw' ? 'binary' : 'blob'
-    const { sha256: told } = await client.upload(sources[0]!, kind, options)
+    const { sha256: told } = await uploadDirect(client, sources[0]!, { kind, ...options })
     return { digests, told }
   }
   const message = {
     ...{ api: 'datamodel' as const, operation: 'Notes:New', body: { Files: made.map(() => '') } },
     attachments: sources.map((file, at) => ({ way: 'embed' as const, path: ['Files', at], file })),
   }
-  const delivered = await client.deliver(message, options)
+  const delivered = await deliverDirect(client, message, options)
   return { digests, told: delivered.files.map((file) => file.sha256).join() }
 }
 

@@ -10,6 +10,7 @@ import { draftDataModel } from '../../src/message/datamodel'
 import { checked } from '../../src/message/prepared'
 import { tlsFault } from '../../src/transport/faults'
 import { isProxied, proxyAt, proxyOfEnvironment } from '../../src/transport/proxy'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct'
 import { sizedFile } from '../lib/fixtures'
 import { basic, CA, certified, CLIENT, ConnectProxy, ENCRYPTED_KEY, type Behaviour } from '../lib/proxy'
 import { connectTo, failing, never, serve, TEST_KEY, withToken, type Server } from '../lib/redox'
@@ -48,8 +49,8 @@ const serveWith = async (tls: ServerOptions): Promise<void> => {
 }
 const connect = (network: Network, config: ConnectionConfig = {}, url = server.url): void =>
   void (connection = connectTo(url, config, { privateKey: TEST_KEY }, network))
-const deliver = () => connection.client.deliver(message, { signal: never() })
-const upload = () => connection.client.upload(file, 'blob', { signal: never() })
+const deliver = () => deliverDirect(connection.client, message, { signal: never() })
+const upload = () => uploadDirect(connection.client, file, { kind: 'blob', signal: never() })
 
 /** Told after so many attempts, and the server got nothing. */
 async function refused(

@@ -7,6 +7,7 @@ import { Turns } from '../../../src/event-loop'
 import { referenceFor } from '../../../src/redox/uploads'
 import type { Delivery } from '../../../src/redox/delivery'
 import type { RedoxClient } from '../../../src/redox/client'
+import { deliverDirect, uploadDirect } from '../../../src/redox/direct'
 import type { Connection } from '../connection/connection'
 import type { Outbox } from '../queue/outbox'
 import type { Prepared } from './prepare'
@@ -133,7 +134,7 @@ async function upload(
   client: RedoxClient,
   { signal, onProgress }: Work,
 ): Promise<Delivered> {
-  const uploaded = await client.upload(file, uploadKind, { signal, onProgress })
+  const uploaded = await uploadDirect(client, file, { kind: uploadKind, signal, onProgress })
   const { status, headers, sha256, url, attempts } = uploaded
   return {
     payload: referenceFor(file, uploaded, uploadKind),
@@ -155,7 +156,7 @@ async function send(
   { signal, onProgress }: Work,
 ): Promise<Delivered> {
   const message = checked(draft)
-  const delivery = await client.deliver(message, { signal, onProgress })
+  const delivery = await deliverDirect(client, message, { signal, onProgress })
   return answerOf(message.operation, delivery, isText)
 }
 

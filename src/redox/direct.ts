@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { RedoxError } from '../errors'
+import type { FileSource } from '../file/file'
+import type { PreparedMessage } from '../message/prepared'
+import { isTriedAgain } from '../transport/outcomes'
+import { backoff, type RetryPolicy } from '../transport/retry'
+import type { RedoxClient } from './client'
+import type { CheckpointHooks, Delivery, RequestOptions, Uploaded } from './delivery'
+import { entryOf, uploadEntryOf } from './requests'
+import type { UploadKind } from './uploads'
+
+/**
+ * Delivers a message now, with as many attempts as the connection allows for each of its requests. It keeps its slot
+ * until it has ended. What was uploaded is not uploaded again.
+ * @throws RedoxError
+ */
+export function deliverDirect(
+  client: RedoxClient,
+  message: PreparedMessage,
+  options: RequestOptions,
+): Promise<Delivery> {
+  return client.inSlot(entryOf(message), options, (inSlot) => {
+    const retries = new Retries(client.settings.retry, inSlot)
+    const uploaded: Record<number, Uploaded> = {}
+    const checkpoints: CheckpointHooks = {
+      uploaded,
+      onUploaded: async (index, one) => {
+        uploaded[index] = one
+        retries.goOn(one.attempts)
+      },
+      onSending: async () => undefined,
+    }
+    return retries.run((limits) => client.deliver(message, { ...inSlot, ...limits, checkpoints }))
+  })
+}
+
+/**
+ * Uploads a file now, with as many attempts as the connection allows.
+ * @throws RedoxError
+ */
+export function uploadDirect(
+  client: RedoxClient,
+  file: FileSource,
+  { kind, ...options }: RequestOptions & { kind: UploadKind },
+): Promise<Uploaded> {
+  return client.inSlot(uploadEntryOf(file), options, (inSlot) =>
+    new Retries(client.settings.retry, inSlot).run((limits) =>
+      client.upload(file, kind, { ...inSlot, ...limits }),
+    ),
+  )
+}
+
+type Limits = Required<Pick<RequestOptions, 'giveUpAt' | 'attempt'>>
+
+interface Count {
+  /** attempts that failed */
+  attempts: number
+  /** requests made in them, replays with a new token included */
+  requests: number
+}
+
+/** Repeats attempts of one delivery. Tokens, each upload and the message are counted apart. */
+class Retries {
+  #giveUpAt: number
+  readonly #counts = new Map<string, Count>()
+  /** requests of attempts that failed, tokens not included */
+  #requests = 0
+  /** requests for the uploads of the attempt that is under way */
+  #uploads = 0
+  /** Once an attempt may have been delivered, no later failure can take that back. */
+  #unknown: RedoxError | undefined
+  #last: RedoxError | undefined
+
+  constructor(
+    private readonly policy: RetryPolicy,
+    private readonly options: RequestOptions,
+  ) {
+    this.#giveUpAt = this.#deadline()
+  }
+
+  /** An upload is done: what follows it has as much time and as many attempts. */
+  goOn(requests: number): void {
+    this.#uploads += requests
+    this.#giveUpAt = this.#deadline()
+    this.#counts.clear()
+  }
+
+  /** @returns the result of the attempt that succeeded, with the requests of all attempts */
+  async run<T extends { attempts: number }>(attempt: (limits: Limits) => Promise<T>): Promise<T> {
+    const giveUpAt = (): number => this.#giveUpAt
+    for (let number = 1; ; number++) {
+      try {
+        const result = await attempt({ giveUpAt, attempt: number })
+        return { ...result, attempts: this.#requests + result.attempts }
+      } catch (error) {
+        await this.#wait(this.#waitAfter(error))
+      }
+    }
+  }
+
+  #deadline(): number {
+    return performance.now() + this.policy.deadlineSeconds * 1000
+  }
+
+  /** Milliseconds until the next attempt. Throws the error that ends the delivery when there is none. */
+  #waitAfter(error: unknown): number {
+    if (!(error instanceof RedoxError)) throw this.#unknown ?? error
+    const { operation = '', attempts, retry, retryAfterSeconds } = error.cause
+    if (attempts === undefined) throw this.#withoutRequest(error)
+    const count = this.#counted(operation, attempts)
+    const counted = error.with({ attempts: count.requests })
+    if (retry === 'unknown') this.#unknown = counted
+    this.#unknown &&= this.#unknown.with({ attempts: count.requests })
+    this.#last = this.#unknown ?? counted
+    const wait = backoff(count.attempts, { retryAfterSeconds })
+    const isLast = count.attempts >= this.policy.attempts || performance.now() + wait > this.#giveUpAt
+    const isStopped = error.code === 'REDOX_ABORTED'
+    if (isLast || isStopped || !isTriedAgain(retry, 'direct', this.policy)) throw this.#last
+    return wait
+  }
+
+  /** The error that tells most, when no request was made: a pause that is too long says less than the failure before. */
+  #withoutRequest(error: RedoxError): RedoxError {
+    const isPause = error.code === 'REDOX_RATE_LIMITED'
+    return this.#unknown ?? (isPause ? this.#last : undefined) ?? error
+  }
+
+  #counted(operation: string, requests: number): Count {
+    const before = this.#counts.get(operation) ?? { attempts: 0, requests: 0 }
+    const count = { attempts: before.attempts + 1, requests: before.requests + requests }
+    this.#counts.set(operation, count)
+    this.#requests += this.#uploads + (operation === 'token' ? 0 : requests)
+    this.#uploads = 0
+    return count
+  }
+
+  async #wait(milliseconds: number): Promise<void> {
+    this.options.onProgress?.({ phase: 'retry', sent: 0, total: 0 })
+    await sleep(milliseconds, undefined, { signal: this.options.signal }).catch((stopped: unknown) => {
+      throw this.#unknown ?? stopped
+    })
+  }
+}
