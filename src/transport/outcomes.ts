@@ -21,7 +21,7 @@ type Next = 'again' | 'end' | 'ifChosen'
 
 /**
  * What the two kinds of delivery do after an error. Direct delivery ends with the error; durable delivery parks the
- * message. What only a change of the connection can mend waits in durable delivery until _Try for_ is over, so that a
+ * message. What only a change of the connection can mend waits in durable delivery until _Retry for_ is over, so that a
  * withdrawn key does not park ten thousand messages.
  */
 const NEXT: Readonly<Record<Retry, { direct: Next; durable: Next }>> = {
