@@ -111,7 +111,7 @@ describe('commands and snippets of the pages', () => {
     )
   })
 
-  it('npm ci: warns of the one package with an install script', () => {
+  it('npm ci: warns of the packages with an install script', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as {
       packages: Record<string, { version: string; hasInstallScript?: boolean; optional?: boolean }>
     }

@@ -99,7 +99,8 @@ export class ScriptedServer extends EventEmitter {
     if (purpose === 'token') return reply(200, { access_token: `token-${++this.#tokens}`, expires_in: 300 })
     const file = `${this.url}/files/${this.requests.length}`
     if (purpose === 'upload') return reply(201, { URI: file }, { location: file })
-    if (path === '/endpoint') return reply(200, { Meta: { Logs: [{ ID: 'log-1' }] } })
+    if (path === '/endpoint')
+      return reply(200, { Meta: { Logs: [{ ID: 'd9f5d293-7110-461e-a875-3beb089e79f3' }] } })
     const location = `${this.url}/DiagnosticReport/1/_history/1`
     return reply(200, { resourceType: 'Bundle', entry: [{ response: { status: '201 Created', location } }] })
   }

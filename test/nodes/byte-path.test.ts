@@ -105,9 +105,9 @@ async function loadedBy({ url }: NodeRed): Promise<Loaded> {
 
 const posix = (file: string): string => file.replaceAll('\\', '/')
 
-/** What sends; the rules of the proxy, the labels of the fields and the counting of keys are a page of text each. */
+/** What sends; the rules of the proxy, what the tables of fields read and the counting of keys are a page of text each. */
 const SENDS =
-  /^dist\/src\/(sandbox|redox|message\/(?!(?:labels|json)\.js)|auth|file|transport\/(?!proxy\.js))/
+  /^dist\/src\/(sandbox|redox|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
 
 describe('a Node-RED with the package', function () {
   this.timeout(60_000)

@@ -38,7 +38,7 @@ function heldBack(): { reply: (answer?: object) => void; held: Parameters<Script
   return {
     reply: go,
     held: async (response) => {
-      const answer = (await told) ?? { Meta: { Logs: [{ ID: 'log-1' }] } }
+      const answer = (await told) ?? { Meta: { Logs: [{ ID: LOG_ID }] } }
       response.writeHead(200, { 'content-type': 'application/json' })
       response.end(JSON.stringify(answer))
     },
@@ -56,6 +56,8 @@ const DEPLOYS: [title: string, type: 'full' | 'flows' | 'nodes', changes: Change
   ['a deploy of the config node', 'nodes', { config: { name: 'changed' } }],
   ['a deploy that rewires', 'flows', { node: { wires: [['emitted'], []] } }],
 ]
+
+const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 
 describe('a deploy', () => {
   // The server first: its end ends what a failed test has left under way.
@@ -260,7 +262,7 @@ describe('a deploy', () => {
       await pause(50)
       const lines = logged().filter((line) => line.startsWith(`${NOTE.type} node: the message`))
       assert.equal(lines.length, 3, lines.join('\n'))
-      assert.match(lines.join('\n'), /message delivered was delivered \(HTTP 200, log ID log-1\)/)
+      assert.match(lines.join('\n'), /message delivered was delivered \(HTTP 200, log ID [0-9a-f-]{36}\)/)
       assert.match(lines.join('\n'), /message lost ended with REDOX_OUTCOME_UNKNOWN/)
       assert.match(
         lines.join('\n'),
@@ -309,7 +311,7 @@ describe('flows that are stopped', () => {
     answerNow()
     await stopped
     const lines = logged().filter((line) => line.includes('the message message-'))
-    assert.match(lines.join('\n'), /message-1 was delivered \(HTTP 200, log ID log-1\)/)
+    assert.match(lines.join('\n'), /message-1 was delivered \(HTTP 200, log ID [0-9a-f-]{36}\)/)
     assert.match(
       lines.join('\n'),
       /message-2 was not sent yet \(REDOX_ABORTED\)\. It continues when the flows start again/,
@@ -406,7 +408,7 @@ describe('Node-RED that is told to end', () => {
     await pause(500)
     answerNow()
     await ended
-    assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log ID log-1\)/)
+    assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log ID [0-9a-f-]{36}\)/)
     assert.match(nodeRed.log(), /the message \w+ was not sent yet \(REDOX_ABORTED\)/)
   })
 

@@ -131,7 +131,7 @@ describe('a stop of Node-RED', function () {
         await pause(2500)
         isAnswered = true
         response.writeHead(200, { 'content-type': 'application/json' })
-        response.end(JSON.stringify({ Meta: { Logs: [{ ID: 'log-1' }] } }))
+        response.end(JSON.stringify({ Meta: { Logs: [{ ID: 'd9f5d293-7110-461e-a875-3beb089e79f3' }] } }))
       }
       const server = await scripted([], [late])
       await send({ late: server.url }, [delivery])
