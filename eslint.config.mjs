@@ -32,6 +32,10 @@ export default defineConfig(
         'error',
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_' },
       ],
+      '@typescript-eslint/consistent-type-imports': [
+        'error',
+        { disallowTypeAnnotations: false, fixStyle: 'inline-type-imports' },
+      ],
       // `async` is also there to turn what is thrown into a rejection.
       '@typescript-eslint/require-await': 'off',
       // Messages are foreign JSON: whatever stands in a place for a text is written into the error as it is.

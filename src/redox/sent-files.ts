@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RedoxError } from '../errors'
+import { type RedoxError } from '../errors'
 import { sha256Of, type FileSource, type MessageFile } from '../file/file'
 import type { DeliveredFile } from './delivery'
 import type { RequestSpec } from './requests'

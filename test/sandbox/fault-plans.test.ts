@@ -1,6 +1,6 @@
 /** What the dialog says of a fault plan is what the sandbox says. */
 import assert from 'node:assert/strict'
-import { FaultPlan, FaultPlanError, FAULTS } from '../../src/sandbox'
+import { FaultPlan, type FaultPlanError, FAULTS } from '../../src/sandbox'
 import { dialogValidators } from '../lib/dialog-scripts'
 
 type Fault = [key: string, values: { line: number }]

@@ -1,6 +1,6 @@
 /** How a fault plan is read, and which request it hits. */
 import assert from 'node:assert/strict'
-import { FaultPlan, FaultPlanError } from '../../src/sandbox'
+import { FaultPlan, type FaultPlanError } from '../../src/sandbox'
 import { OPERATION } from './fault-requests'
 
 describe('sandbox: fault plans', () => {

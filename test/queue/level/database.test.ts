@@ -5,7 +5,7 @@ import { renameSync } from 'node:fs'
 import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { RedoxError } from '../../../src/errors'
+import { type RedoxError } from '../../../src/errors'
 import { LevelStore } from '../../../src/queue/level/store'
 import {
   folder,

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { appendFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { LevelStore } from '../../../src/queue/level/store'
+import { type LevelStore } from '../../../src/queue/level/store'
 import { folder, store, useFolder, open, message, chunksOf, fails, waiting, settle, run } from './folder'
 
 describe('embedded store: full disk', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PostgresStore } from '../../../src/queue/postgres/store'
+import { type PostgresStore } from '../../../src/queue/postgres/store'
 import {
   never,
   message,
