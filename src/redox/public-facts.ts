@@ -1,5 +1,5 @@
 import type { HttpAnswer } from '../transport/http'
-import type { AnswerFacts } from './answers'
+import type { AnswerFacts } from './read-answer'
 
 /**
  * What is told of a success beside its HTTP status, its headers ({@link publicHeaders}) and its body: in the status, the

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { publicFacts, publicHeaders } from '../../src/redox/public-facts'
-import { readAnswer } from '../../src/redox/answers'
+import { readAnswer } from '../../src/redox/read-answer'
 
 const UUID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 const factsOf = (body: unknown, headers: Record<string, string> = {}) =>
