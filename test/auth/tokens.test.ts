@@ -28,8 +28,10 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
 
 const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => uploadDirect(client, file, { kind: 'blob', signal: never() })
-/** A token that lives for 0.05 s has ended. */
-const later = () => new Promise((resolve) => setTimeout(resolve, 60))
+// Long enough for an upload on a busy machine: a token that ends before its request is fetched once more.
+const SHORT_LIFE_SECONDS = 0.5
+/** A token of {@link SHORT_LIFE_SECONDS} has ended. */
+const later = () => new Promise((resolve) => setTimeout(resolve, SHORT_LIFE_SECONDS * 1000 + 10))
 
 describe('access tokens', () => {
   let server: Server
@@ -183,7 +185,7 @@ describe('access tokens', () => {
       const normal = script
       script = (request) =>
         request.path === TOKEN_PATH
-          ? { body: { access_token: 'short', token_type: 'Bearer', expires_in: 0.05 } }
+          ? { body: { access_token: 'short', token_type: 'Bearer', expires_in: SHORT_LIFE_SECONDS } }
           : normal(request)
       connection = connectTo(server.url)
       await upload(connection)
@@ -204,7 +206,7 @@ describe('access tokens', () => {
     })
     let lifetime: number
     beforeEach(() => {
-      lifetime = 0.05
+      lifetime = SHORT_LIFE_SECONDS
       const other = script
       script = (request) => {
         if (request.path === AUTHENTICATE) return { body: answer('first', lifetime) }
