@@ -2,16 +2,8 @@ import { createHash } from 'node:crypto'
 import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
-import {
-  indexesOf,
-  isBlank,
-  isSame,
-  layFields,
-  onlyOf,
-  type Choice,
-  type FieldValue,
-  type Laid,
-} from './fields'
+import { chooseIdentifier, chooseOrder, chooseResult, isWithoutValue } from './datamodel-choices'
+import { isBlank, isSame, layFields, type Choice, type FieldValue, type Laid } from './fields'
 import { UUID } from '../shared/formats'
 import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
@@ -189,52 +181,6 @@ function fieldsFor(
 }
 
 const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : [])
-
-const chooseIdentifier: Choice = (elements, wanted, report) =>
-  onlyOf(
-    indexesOf(elements, ({ IDType }) => isSame(IDType, wanted.IDType)),
-    elements,
-    ({ ID }) => isSame(ID, wanted.ID),
-    () =>
-      report(
-        'is ambiguous: the data has several identifiers of this type',
-        'Keep one of them in the data, or leave the Patient ID field empty.',
-      ),
-  )
-
-const chooseOrder: Choice = (elements, wanted, report) => {
-  const keys = ['ID', 'ApplicationOrderID'].filter((key) => !isBlank(wanted[key]))
-  const several = (): void =>
-    report(
-      'is ambiguous: the data has several matching orders',
-      'Enter the ID of one of them in the Order ID field.',
-    )
-  for (const key of keys) {
-    const named = indexesOf(elements, (order) => order[key] === wanted[key])
-    if (named.length > 0) return onlyOf(named, elements, () => false, several)
-  }
-  const free = elements.flatMap((order, index) =>
-    keys.every((key) => isBlank(getAt(order, [key]))) ? [index] : [],
-  )
-  return onlyOf(free, elements, () => false, several)
-}
-
-const isWithoutValue = (result: Json): boolean => isBlank(getAt(result, ['Value']))
-
-/** The first result that waits for a value: one of the form's code, if there is such. */
-const chooseResult: Choice = (elements, wanted) => {
-  const { Code } = wanted
-  const free = elements.flatMap((result, index) => (isWithoutValue(result) ? [index] : []))
-  const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)
-  const index = ofCode ?? free[0] ?? elements.length
-  const chosen = elements[index]
-  // What another code means.
-  if (isObject(chosen) && !isBlank(Code) && !isBlank(chosen.Code) && chosen.Code !== Code) {
-    delete chosen.Description
-    delete chosen.Codeset
-  }
-  return index
-}
 
 const choicesFor = ({ files }: DataModelInput): Record<string, Choice> => ({
   'Patient.Identifiers': chooseIdentifier,

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { SLUG, UUID } from '../shared/formats'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
 import { CATEGORY_SYSTEMS, chooseCoding, chooseConcept, fillSystems, loincSystem, noSystem } from './codings'
-import type { Sender } from './datamodel'
-import { BUNDLE_SCHEMA, RESOURCE_SCHEMAS } from './fhir-schemas'
-import { indexesOf, isBlank, isSame, layFields, onlyOf, type Choice, type FieldValue } from './fields'
+import { chooseIdentifier, chooseName } from './fhir-choices'
+import { FHIR_OPERATIONS, type FhirInput, type FhirSender, type Operation } from './fhir-operations'
+import { HEADER_FOCUS, inFocus, ofType, problemsIn } from './fhir-problems'
+import { layFields, type FieldValue } from './fields'
 import {
   asText,
   copyJson,
@@ -18,73 +18,10 @@ import {
   type JsonObject,
   type Path,
 } from './json'
-import { checked, type Attachment, type Draft, type PlacedFile, type PreparedMessage } from './prepared'
-import { hasExtension, problemsOf, withoutExtended } from './problems'
-import { entriesOf, parseReference, resourceOf } from './references'
+import { checked, type Attachment, type Draft, type PreparedMessage } from './prepared'
+import { hasExtension } from './problems'
+import { resourceOf } from './references'
 import { subjectOf, type FormPatient } from './subject'
-import { attachmentProblems } from './urls'
-
-interface Operation {
-  /** the resource that the message is about */
-  type: 'DiagnosticReport' | 'Observation' | 'DocumentReference'
-  /** last part of the MessageHeader's `eventUri` (docs/redox-api.md#fhir-operations) */
-  event: string
-  /** where the files go unless the node says otherwise (docs/redox-api.md#fhir-operations, #attachments) */
-  place: string
-  /** `status` when neither the form nor the data gives one */
-  status: string
-}
-
-/** Redox's FHIR operations that carry files (docs/redox-api.md#fhir-operations). */
-export const FHIR_OPERATIONS = {
-  'DiagnosticReport/$diagnosticreport-create': {
-    type: 'DiagnosticReport',
-    event: 'DiagnosticReportCreate',
-    place: 'presentedForm[]',
-    status: 'final',
-  },
-  'DiagnosticReport/$diagnosticreport-amend': {
-    type: 'DiagnosticReport',
-    event: 'DiagnosticReportAmend',
-    place: 'presentedForm[]',
-    status: 'amended',
-  },
-  'Observation/$observation-create': {
-    type: 'Observation',
-    event: 'ObservationCreate',
-    place: 'presentedForm[]',
-    status: 'final',
-  },
-  'DocumentReference/$documentreference-create': {
-    type: 'DocumentReference',
-    event: 'DocumentReferenceCreate',
-    place: 'content[].attachment',
-    status: 'current',
-  },
-} satisfies Record<string, Operation>
-
-export type FhirOperation = keyof typeof FHIR_OPERATIONS
-
-export interface FhirInput {
-  operation: FhirOperation
-  /** destination slug (docs/redox-api.md#fhir-urls) */
-  slug: string
-  /** a Bundle, one resource, or an array of resources; may be left out when the fields say enough */
-  data?: unknown
-  /** paths begin with `main` (the resource the message is about) or `Patient`, e.g. `main.code.coding[0].code` */
-  fields: FieldValue[]
-  files: PlacedFile[]
-  /** see {@link AttachmentPlace}; empty: the documented one */
-  place?: string
-  now: Date
-}
-
-export interface FhirSender extends Sender {
-  /** `https://api.redoxengine.com/fhir/R4` of this connection */
-  fhirBase: string
-  /** `Development`, `Staging`, `Production` as a URL segment */
-  environment: string
-}
 
 const EVENT_BASE = 'https://fhir.redoxengine.com/EventDefinition/'
 
@@ -178,11 +115,6 @@ function ownBundle(bundle: JsonObject): JsonObject {
   return { ...bundle, type: bundle.type ?? 'message', entry: entries }
 }
 
-const ofType = (entries: JsonObject[], type: string): JsonObject[] =>
-  entries.map(resourceOf).filter(({ resourceType }) => resourceType === type)
-
-const HEADER_FOCUS = 'entry[0].resource.focus'
-
 /** The resource in the MessageHeader's focus, else the only one of the operation's type, else a new one. */
 function mainResource(entries: JsonObject[], type: string, problems: Problem[]): JsonObject {
   const focused = inFocus(entries).filter(({ resourceType }) => resourceType === type)
@@ -198,21 +130,6 @@ function mainResource(entries: JsonObject[], type: string, problems: Problem[]):
   const created: JsonObject = { resourceType: type }
   entries.push({ resource: created })
   return created
-}
-
-/** The resources of the Bundle that its MessageHeader says it is about. */
-function inFocus(entries: JsonObject[]): JsonObject[] {
-  const focus = getAt(ofType(entries, 'MessageHeader')[0], ['focus'])
-  const found = (Array.isArray(focus) ? focus : []).flatMap((one) => {
-    const text = getAt(one, ['reference'])
-    const reference = typeof text === 'string' ? parseReference(text) : undefined
-    if (reference === undefined) return []
-    const targets = entriesOf(entries, reference)
-    // It has to be found by this URL at the other end too.
-    for (const target of targets) if (reference.url !== undefined) target.fullUrl ??= reference.url
-    return targets.map(resourceOf)
-  })
-  return [...new Set(found)]
 }
 
 function patientOfForm(fields: FieldValue[]): FormPatient {
@@ -266,54 +183,6 @@ function presentNow(root: JsonObject, path: Path): void {
   // In a list the place has to stay: it belongs to the value at the same index.
   if (name === path.length - 1 && isObject(parent)) delete parent[`_${String(path[name])}`]
   else setAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)], null)
-}
-
-/** The identifier of the same system. One that says its type instead of a system is of another kind. */
-const chooseIdentifier: Choice = (identifiers, wanted, report) =>
-  onlyOf(
-    indexesOf(
-      identifiers,
-      ({ system, _system, type, use, period }) =>
-        isSame(system, wanted.system) &&
-        use !== 'old' &&
-        isBlank(getAt(period, ['end'])) &&
-        (!isBlank(system) || (type === undefined && _system === undefined)),
-    ),
-    identifiers,
-    ({ value }) => value === wanted.value,
-    () =>
-      report(
-        'is ambiguous: the data has several identifiers of this system',
-        'Keep one of them in the data, or leave the field of the node empty.',
-      ),
-  )
-
-/** The official name, else the usual one, else the only one without a use. Others are kept as they are. */
-const chooseName: Choice = (names, wanted, report) => {
-  const index = nameIndex(names, wanted, report)
-  const chosen = names[index]
-  // The whole name as one text would go on to say the other name.
-  if (isObject(chosen) && isRenamed(chosen, wanted)) delete chosen.text
-  return index
-}
-
-const isRenamed = (name: JsonObject, wanted: JsonObject): boolean =>
-  (wanted.family !== undefined && wanted.family !== name.family) ||
-  (wanted.given !== undefined && getAt(wanted, ['given', 0]) !== getAt(name, ['given', 0]))
-
-const nameIndex: Choice = (names, wanted, report) => {
-  for (const use of ['official', 'usual']) {
-    const candidates = indexesOf(names, (name) => name.use === use && isBlank(getAt(name, ['period', 'end'])))
-    if (candidates.length === 0) continue
-    return onlyOf(
-      candidates,
-      names,
-      ({ family }) => family === wanted.family,
-      () => report(`is ambiguous: the data has several names of use ${use}`, 'Keep one of them in the data.'),
-    )
-  }
-  const without = indexesOf(names, ({ use, _use }) => isBlank(use) && _use === undefined)
-  return without.length === 1 ? without[0]! : names.length
 }
 
 function setMainDefaults(main: JsonObject, operation: Operation): void {
@@ -462,62 +331,4 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   throw badInput(
     `Attachment not found: the message has no ${wanted.type} resource. Correct the Attachment path field.`,
   )
-}
-
-function problemsIn(bundle: JsonObject, main: JsonObject, operation: Operation): Problem[] {
-  const entries = Array.isArray(bundle.entry) ? (bundle.entry as JsonObject[]) : []
-  return [
-    ...problemsBy(BUNDLE_SCHEMA, bundle),
-    ...entries.flatMap((entry, index) => resourceProblems(resourceOf(entry), index)),
-    ...focusProblems(entries, main, operation),
-    ...urlProblems(entries),
-    ...attachmentProblems(entries),
-  ]
-}
-
-function problemsBy(schema: z.ZodType, resource: JsonObject): Problem[] {
-  const { error } = schema.safeParse(resource, { reportInput: true })
-  return error === undefined ? [] : problemsOf(withoutExtended(error, resource), HINTS)
-}
-
-function resourceProblems(resource: JsonObject, index: number): Problem[] {
-  const type = asText(resource.resourceType)
-  const schema = Object.hasOwn(RESOURCE_SCHEMAS, type) ? RESOURCE_SCHEMAS[type] : undefined
-  if (schema === undefined) return []
-  return problemsBy(schema, resource).map((problem) => ({
-    ...problem,
-    path: `entry[${index}].resource.${problem.path} (${type})`,
-  }))
-}
-
-const HINTS: Record<string, string> = {
-  code: 'Fill in the Code field, e.g. 11502-2 (LOINC).',
-}
-
-/** The MessageHeader says which resource the message is about (docs/redox-api.md#message-bundle). */
-const focusProblems = (entries: JsonObject[], main: JsonObject, { type }: Operation): Problem[] =>
-  inFocus(entries).includes(main)
-    ? []
-    : [
-        {
-          path: `${HEADER_FOCUS}[0].reference`,
-          problem: `is not a ${type} of the Bundle`,
-          fix: `Refer to the ${type} by Type/id or by its fullUrl, or leave the focus out.`,
-        },
-      ]
-
-/** R4 (bdl-7): entries of one fullUrl are versions of one resource. */
-function urlProblems(entries: JsonObject[]): Problem[] {
-  const problems: Problem[] = []
-  const known = new Set<string>()
-  entries.forEach((entry, index) => {
-    const key = JSON.stringify([entry.fullUrl, getAt(entry, ['resource', 'meta', 'versionId'])])
-    if (!known.has(key)) return void known.add(key)
-    problems.push({
-      path: `entry[${index}].fullUrl`,
-      problem: 'occurs twice in the Bundle',
-      fix: 'Give each entry its own fullUrl, and each resource its own id.',
-    })
-  })
-  return problems
 }

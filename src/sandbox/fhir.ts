@@ -1,8 +1,6 @@
 /** The create, amend and update operations of the FHIR API that carry files (docs/redox-api.md#fhir-api). */
 import { randomUUID } from 'node:crypto'
 import {
-  decodeBase64,
-  isMimeType,
   isObject,
   isUuid,
   mediaType,
@@ -16,11 +14,12 @@ import {
   textOf,
 } from './http'
 import type { Answer, Call, Json, Problem } from './http'
-import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
+import { attachmentsIn, fileIn, keepShort, objectsIn } from './fhir-attachments'
+import type { Report } from './fhir-attachments'
+import { oneLine, safeHeaders } from './inbox'
 import type { DeliveredFile, Inbox } from './inbox'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
-import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
 
 const EVENT_DEFINITION = 'https://fhir.redoxengine.com/EventDefinition/'
@@ -33,7 +32,6 @@ const BUNDLE_REFERENCE = /^urn:uuid:/
 /** What may live at the destination, inside the resource, or elsewhere; conditional references among them. */
 const OTHER_REFERENCE =
   /^([A-Z][A-Za-z]+(\/[A-Za-z0-9.-]{1,64}(\/_history\/[A-Za-z0-9.-]{1,64})?|\?\S+)$|https?:\/\/|urn:oid:|#)/
-const ATTACHMENT_KEY = /^(presentedForm|photo|attachment|\w+Attachment)$/
 
 const OBSERVATION_STATUS = ['registered', 'preliminary', 'final', 'amended', 'corrected', 'cancelled']
 /** FHIR R4 value sets of `status`, a required binding. */
@@ -55,8 +53,6 @@ const EVENTS = new Map([
   ['Observation/$observation-update', 'ObservationUpdate'],
   ['DocumentReference/$documentreference-create', 'DocumentReferenceCreate'],
 ])
-
-type Report = (path: string, text: string, code?: string) => void
 
 /** One entry of the Bundle that has a resource. */
 interface Entry {
@@ -300,75 +296,6 @@ function checkReferences({ resource, path }: Entry, entries: Entry[], report: Re
     if (typeof reference !== 'string') report(where, 'reference must be a string', 'structure')
     else if (BUNDLE_REFERENCE.test(reference)) report(where, 'reference is not in the Bundle', 'not-found')
     else if (!OTHER_REFERENCE.test(reference)) report(where, 'reference is malformed', 'value')
-  }
-}
-
-// ---- Attachments --------------------------------------------------------------------------------------
-
-interface Found {
-  element: Json
-  path: string
-  /** Name of the property that holds the element, or the list it is in. */
-  key: string
-}
-
-/** Every object inside a value, in document order. */
-function* objectsIn(value: unknown, path: string, key = ''): Generator<Found> {
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) yield* objectsIn(item, `${path}[${index}]`, key)
-  } else if (isObject(value)) {
-    yield { element: value, path, key }
-    for (const [name, child] of Object.entries(value)) {
-      yield* objectsIn(child, path === '' ? name : `${path}.${name}`, name)
-    }
-  }
-}
-
-/**
- * Redox takes a file in any resource that has an Attachment (docs/redox-api.md#attachments), so they are told by their
- * shape.
- */
-const attachmentsIn = (bundle: Json): Found[] =>
-  [...objectsIn(bundle, '')].filter(
-    ({ element, key }) =>
-      ATTACHMENT_KEY.test(key) || ('contentType' in element && ('data' in element || 'url' in element)),
-  )
-
-function fileIn({ element, path }: Found, uploads: Uploads, source: string, report: Report): DeliveredFile[] {
-  const { contentType, data, url, title } = element
-  if (!isMimeType(contentType)) report(`${path}.contentType`, 'contentType must be a MIME type', 'value')
-  if ((data === undefined) === (url === undefined)) {
-    report(path, 'Attachment must have either data or url', 'structure')
-    return []
-  }
-  const found = typeof url === 'string' ? uploads.find(url, source) : undefined
-  const upload = found === OF_ANOTHER_SOURCE ? undefined : found
-  const bytes = upload?.bytes ?? (typeof data === 'string' ? decodeBase64(data) : undefined)
-  if (!bytes) {
-    if (url !== undefined) report(`${path}.url`, notFoundText(found), 'not-found')
-    else report(`${path}.data`, 'data must be base64', 'value')
-    return []
-  }
-  const name = textOf(title) ?? upload?.name
-  const description = { contentType: textOf(contentType), name }
-  return [deliveredFile(path, upload ? 'referenced' : 'embedded', bytes, description)]
-}
-
-/** Shortens the Bundle in place and returns it as Redox delivers it: every file as if embedded. */
-function keepShort(bundle: Json, files: DeliveredFile[]): Json {
-  const embedded = files.filter(({ way }) => way === 'embedded')
-  setData(bundle, embedded)
-  const delivered = structuredClone(bundle)
-  setData(delivered, files)
-  return delivered
-}
-
-function setData(bundle: Json, files: DeliveredFile[]): void {
-  const attachments = new Map(attachmentsIn(bundle).map(({ element, path }) => [path, element]))
-  for (const { place, bytes } of files) {
-    const attachment = attachments.get(place)!
-    attachment['data'] = shortened(bytes)
-    delete attachment['url']
   }
 }
 

@@ -12,7 +12,7 @@ import { fields as fhirDocumentFields } from '../../nodes/redox-fhir-document/fi
 import { fields as fhirResultFields } from '../../nodes/redox-fhir-result/fields'
 import { takeFile, takePath, type MessageFile } from '../../src/file/file'
 import type { DataModel, FieldValue } from '../../src/message/datamodel'
-import { FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir'
+import { FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir-operations'
 import type { PlacedFile, Way } from '../../src/message/prepared'
 import { uploadDirect } from '../../src/redox/direct'
 import { fhirFixture, fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'

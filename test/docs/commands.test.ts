@@ -64,6 +64,10 @@ const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
     what: 'the folders of the repository',
     is: ({ page, language }) => page === 'CONTRIBUTING.md' && language === 'text',
   },
+  {
+    what: 'the diff that adds a field: it was built, and is not part of the package',
+    is: ({ page, language }) => page === 'CONTRIBUTING.md' && language === 'diff',
+  },
   { what: 'a drawing', is: ({ text }) => text.includes('──►') },
   { what: NO_DOCKER, is: ({ language }) => language === 'yaml' },
 ]

@@ -1,5 +1,6 @@
 import { badInput } from '../../../src/errors'
-import { draftFhir, type FhirOperation } from '../../../src/message/fhir'
+import { draftFhir } from '../../../src/message/fhir'
+import type { FhirOperation } from '../../../src/message/fhir-operations'
 import { assertFhirKey } from '../../../src/redox/settings'
 import { fieldValues } from './field-values'
 import { placeFiles, takeFiles } from './file-input'

@@ -1,0 +1,48 @@
+import { indexesOf, isBlank, isSame, onlyOf, type Choice } from './fields'
+import { getAt, isObject, type Json } from './json'
+
+export const chooseIdentifier: Choice = (elements, wanted, report) =>
+  onlyOf(
+    indexesOf(elements, ({ IDType }) => isSame(IDType, wanted.IDType)),
+    elements,
+    ({ ID }) => isSame(ID, wanted.ID),
+    () =>
+      report(
+        'is ambiguous: the data has several identifiers of this type',
+        'Keep one of them in the data, or leave the Patient ID field empty.',
+      ),
+  )
+
+export const chooseOrder: Choice = (elements, wanted, report) => {
+  const keys = ['ID', 'ApplicationOrderID'].filter((key) => !isBlank(wanted[key]))
+  const several = (): void =>
+    report(
+      'is ambiguous: the data has several matching orders',
+      'Enter the ID of one of them in the Order ID field.',
+    )
+  for (const key of keys) {
+    const named = indexesOf(elements, (order) => order[key] === wanted[key])
+    if (named.length > 0) return onlyOf(named, elements, () => false, several)
+  }
+  const free = elements.flatMap((order, index) =>
+    keys.every((key) => isBlank(getAt(order, [key]))) ? [index] : [],
+  )
+  return onlyOf(free, elements, () => false, several)
+}
+
+export const isWithoutValue = (result: Json): boolean => isBlank(getAt(result, ['Value']))
+
+/** The first result that waits for a value: one of the form's code, if there is such. */
+export const chooseResult: Choice = (elements, wanted) => {
+  const { Code } = wanted
+  const free = elements.flatMap((result, index) => (isWithoutValue(result) ? [index] : []))
+  const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)
+  const index = ofCode ?? free[0] ?? elements.length
+  const chosen = elements[index]
+  // What another code means.
+  if (isObject(chosen) && !isBlank(Code) && !isBlank(chosen.Code) && chosen.Code !== Code) {
+    delete chosen.Description
+    delete chosen.Codeset
+  }
+  return index
+}

@@ -1,0 +1,50 @@
+import { indexesOf, isBlank, isSame, onlyOf, type Choice } from './fields'
+import { getAt, isObject, type JsonObject } from './json'
+
+/** The identifier of the same system. One that says its type instead of a system is of another kind. */
+export const chooseIdentifier: Choice = (identifiers, wanted, report) =>
+  onlyOf(
+    indexesOf(
+      identifiers,
+      ({ system, _system, type, use, period }) =>
+        isSame(system, wanted.system) &&
+        use !== 'old' &&
+        isBlank(getAt(period, ['end'])) &&
+        (!isBlank(system) || (type === undefined && _system === undefined)),
+    ),
+    identifiers,
+    ({ value }) => value === wanted.value,
+    () =>
+      report(
+        'is ambiguous: the data has several identifiers of this system',
+        'Keep one of them in the data, or leave the field of the node empty.',
+      ),
+  )
+
+/** The official name, else the usual one, else the only one without a use. Others are kept as they are. */
+export const chooseName: Choice = (names, wanted, report) => {
+  const index = nameIndex(names, wanted, report)
+  const chosen = names[index]
+  // The whole name as one text would go on to say the other name.
+  if (isObject(chosen) && isRenamed(chosen, wanted)) delete chosen.text
+  return index
+}
+
+const isRenamed = (name: JsonObject, wanted: JsonObject): boolean =>
+  (wanted.family !== undefined && wanted.family !== name.family) ||
+  (wanted.given !== undefined && getAt(wanted, ['given', 0]) !== getAt(name, ['given', 0]))
+
+const nameIndex: Choice = (names, wanted, report) => {
+  for (const use of ['official', 'usual']) {
+    const candidates = indexesOf(names, (name) => name.use === use && isBlank(getAt(name, ['period', 'end'])))
+    if (candidates.length === 0) continue
+    return onlyOf(
+      candidates,
+      names,
+      ({ family }) => family === wanted.family,
+      () => report(`is ambiguous: the data has several names of use ${use}`, 'Keep one of them in the data.'),
+    )
+  }
+  const without = indexesOf(names, ({ use, _use }) => isBlank(use) && _use === undefined)
+  return without.length === 1 ? without[0]! : names.length
+}

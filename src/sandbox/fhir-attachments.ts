@@ -1,0 +1,84 @@
+/** The files in a Bundle: every Attachment, embedded or uploaded before. */
+import { decodeBase64, isMimeType, isObject, textOf } from './http'
+import type { Json } from './http'
+import { deliveredFile, shortened } from './inbox'
+import type { DeliveredFile } from './inbox'
+import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
+import type { Uploads } from './uploads'
+
+const ATTACHMENT_KEY = /^(presentedForm|photo|attachment|\w+Attachment)$/
+
+/** Adds a problem of a message. */
+export type Report = (path: string, text: string, code?: string) => void
+
+interface Found {
+  element: Json
+  path: string
+  /** Name of the property that holds the element, or the list it is in. */
+  key: string
+}
+
+/** Every object inside a value, in document order. */
+export function* objectsIn(value: unknown, path: string, key = ''): Generator<Found> {
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* objectsIn(item, `${path}[${index}]`, key)
+  } else if (isObject(value)) {
+    yield { element: value, path, key }
+    for (const [name, child] of Object.entries(value)) {
+      yield* objectsIn(child, path === '' ? name : `${path}.${name}`, name)
+    }
+  }
+}
+
+/**
+ * Redox takes a file in any resource that has an Attachment (docs/redox-api.md#attachments), so they are told by their
+ * shape.
+ */
+export const attachmentsIn = (bundle: Json): Found[] =>
+  [...objectsIn(bundle, '')].filter(
+    ({ element, key }) =>
+      ATTACHMENT_KEY.test(key) || ('contentType' in element && ('data' in element || 'url' in element)),
+  )
+
+export function fileIn(
+  { element, path }: Found,
+  uploads: Uploads,
+  source: string,
+  report: Report,
+): DeliveredFile[] {
+  const { contentType, data, url, title } = element
+  if (!isMimeType(contentType)) report(`${path}.contentType`, 'contentType must be a MIME type', 'value')
+  if ((data === undefined) === (url === undefined)) {
+    report(path, 'Attachment must have either data or url', 'structure')
+    return []
+  }
+  const found = typeof url === 'string' ? uploads.find(url, source) : undefined
+  const upload = found === OF_ANOTHER_SOURCE ? undefined : found
+  const bytes = upload?.bytes ?? (typeof data === 'string' ? decodeBase64(data) : undefined)
+  if (!bytes) {
+    if (url !== undefined) report(`${path}.url`, notFoundText(found), 'not-found')
+    else report(`${path}.data`, 'data must be base64', 'value')
+    return []
+  }
+  const name = textOf(title) ?? upload?.name
+  const description = { contentType: textOf(contentType), name }
+  return [deliveredFile(path, upload ? 'referenced' : 'embedded', bytes, description)]
+}
+
+/** Shortens the Bundle in place and returns it as Redox delivers it: every file as if embedded. */
+export function keepShort(bundle: Json, files: DeliveredFile[]): Json {
+  const embedded = files.filter(({ way }) => way === 'embedded')
+  setData(bundle, embedded)
+  const delivered = structuredClone(bundle)
+  setData(delivered, files)
+  return delivered
+}
+
+function setData(bundle: Json, files: DeliveredFile[]): void {
+  const attachments = new Map(attachmentsIn(bundle).map(({ element, path }) => [path, element]))
+  for (const { place, bytes } of files) {
+    const attachment = attachments.get(place)!
+    attachment['data'] = shortened(bytes)
+    delete attachment['url']
+  }
+}
