@@ -19,7 +19,7 @@ import { chromium } from 'playwright-core'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const docs = path.join(root, 'docs')
 const MODULE = '@ehr-flows/node-red-redox'
-const SIZE = { width: 1400, height: 1000 }
+const SIZE = { width: 1480, height: 1000 }
 const SIDEBAR = 400
 const MOVING_BYTES = 1_000_000
 const WITHIN_MS = 30_000
