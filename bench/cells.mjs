@@ -58,7 +58,7 @@ export const FIRST = [
 export const FIRST_COUNT = 10
 
 /**
- * Enough messages to be measured, and not so many that nobody waits for it.
+ * Enough messages to be measured, and not so many that it takes hours.
  * @param latency milliseconds that the server lets each wait
  */
 export function countOf({ size, inFlight }, { quick, latency }) {
@@ -136,7 +136,7 @@ export const TLS_GOALS = [
   ...KEPT_ALIVE,
 ]
 
-/** Nobody in the process waits longer, however many are in flight. */
+/** Nothing in the process waits longer, however many are in flight. */
 export const CROWD_GOALS = [absolute('delayMaxMs', 30)]
 
 /** Cells whose growth has to be the same, within so many MB. */

@@ -7,7 +7,7 @@ import { rawSender } from './raw.mjs'
 const spec = JSON.parse(process.argv[2])
 const { cell, contestant } = spec
 const isRaw = contestant === 'raw' || contestant.startsWith('lean')
-// From the disk nobody needs the bytes, but a body that is built beforehand does.
+// From the disk no contestant needs the bytes, but a body that is built beforehand does.
 const file = cell.from === 'disk' && contestant !== 'raw' ? undefined : fileOf(cell.size)
 const sendOne = await (isRaw ? rawSender : flowSender)({ ...spec, file })
 const result = await (spec.isTimed ? timed : measured)(cell, sendOne)

@@ -47,7 +47,7 @@ function report(group, problems, summary) {
 
 // ---- The tarball --------------------------------------------------------------------------------------
 
-/** Without its scripts: building is the caller's, and somebody may be using dist/ right now. */
+/** Without its scripts: building is the caller's, and another process may be using dist/ right now. */
 function packed() {
   const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
   const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
@@ -125,7 +125,7 @@ function literalProblems({ literals }) {
 function nameProblems({ defaults, credentials, literals }, { inputs, labels }) {
   const saved = [...defaults, ...credentials].map(([name]) => name)
   const ids = inputs.map(({ id }) => id)
-  // Nobody types a version in.
+  // A version is not typed in.
   const wanted = saved.filter((name) => name !== 'version').map((name) => idOf(literals, name))
   const unlabelled = inputs.filter(({ id, type }) => type !== 'hidden' && !labels.includes(id))
   return [

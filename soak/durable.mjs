@@ -214,7 +214,7 @@ async function soak() {
     `${store}, ${count} Node-RED, ${seconds(began)} s, ${megabytes} MB, ${killed} kills, ${deployed} deploys`,
   )
   console.log(
-    `Redox was down for ${Math.round(downMs / 1000)} of ${feedingSeconds} s of accepting; refused at the door: ${JSON.stringify(refused)}`,
+    `Redox was down for ${Math.round(downMs / 1000)} of ${feedingSeconds} s of accepting; refused at acceptance: ${JSON.stringify(refused)}`,
   )
   console.log(`without an answer when killed: ${unanswered.size}, of these delivered ${maybe}`)
   console.log(
@@ -233,7 +233,7 @@ function seconds(since) {
   return Math.round((Date.now() - since) / 1000)
 }
 
-/** The wire to Redox, which can be cut: then nobody listens, and whatever was on its way is torn apart. */
+/** The wire to Redox, which can be cut: then no server listens, and whatever was on its way is torn apart. */
 async function startLine(to) {
   const sockets = new Set()
   const track = (socket) => {

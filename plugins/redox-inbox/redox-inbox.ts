@@ -191,7 +191,7 @@ function tellEditors({ comms }: NodeAPI): () => void {
     timer = undefined
     if (!changed) return
     timer = setTimeout(tick, TELL_EVERY).unref()
-    // A promise that nobody handles would end Node-RED.
+    // An unhandled rejection would end Node-RED.
     publish().catch(() => undefined)
   }
   const stop = onSandboxChange((change: SandboxChange) => {

@@ -19,12 +19,12 @@ export type FetchToken = (previous: AccessToken | undefined) => Promise<AccessTo
 // 300 s.
 const RENEW_AHEAD_MS = 60_000
 const RENEW_AHEAD_SHARE = 0.2
-/** The last part of that time nobody begins a request with the old one: it has to last until the request is there. */
+/** In the last part of that time no request begins with the old one: it has to last until the request is there. */
 const WAIT_SHARE = 0.25
 
 /**
  * One access token for all who send over one connection: fetched once however many wait for it, renewed ahead
- * of its end. Nobody waits for that renewal, or fails with it, as long as the old one can be used.
+ * of its end. No message waits for that renewal, or fails with it, as long as the old one can be used.
  */
 export class TokenCache {
   #current: AccessToken | undefined

@@ -20,8 +20,8 @@ export class Scratch {
   }
 
   /**
-   * Only what nobody reads any more: after a break somebody may, then the buffer is not given back and the garbage
-   * collector takes it.
+   * A buffer is given back only when nothing reads it any more. After a break the socket may still read it: then the
+   * buffer is left to the garbage collector.
    */
   give(buffer: Buffer): void {
     if (this.#free.length < KEPT) this.#free.push(buffer)

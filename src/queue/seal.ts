@@ -26,7 +26,7 @@ export class Seal {
   readonly #fileKey: Buffer
   readonly #nameKey: Buffer
 
-  /** @param secret at least 16 bytes that nobody can guess */
+  /** @param secret at least 16 bytes that cannot be guessed */
   constructor(secret: string) {
     const key = (purpose: string): Buffer =>
       Buffer.from(hkdfSync('sha256', secret, '', `redox ${purpose}`, 32))

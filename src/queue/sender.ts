@@ -88,7 +88,7 @@ export class Courier {
     this.wake()
   }
 
-  /** Looks at once, also where nothing got through before: somebody has decided something. */
+  /** Looks at once, also where nothing got through before: a person has made a decision. */
   wake(): void {
     this.#rests.clear()
     this.#wake()
@@ -228,7 +228,7 @@ export class Courier {
   #begin(stored: StoredMessage, delivering: Delivering): void {
     const sending = this.#attempt(stored, delivering)
       .then((settlement) => this.#settle(stored, settlement))
-      // A store that cannot be written gives it to somebody when the lease ends.
+      // A store that cannot be written gives it to another sender when the lease ends.
       .catch(this.#onStoreError)
       .finally(() => {
         this.#underWay.delete(stored.id)
@@ -251,7 +251,7 @@ export class Courier {
       )
   }
 
-  /** What has happened has to be written down: of what is not, nobody would know later whether it arrived. */
+  /** The outcome has to be stored: without it, nothing tells later whether the message arrived. */
   async #insist(write: () => Promise<void>): Promise<void> {
     for (;;) {
       try {

@@ -121,7 +121,7 @@ async function headOf(file: FileSource): Promise<Buffer> {
   try {
     for await (const piece of file.read()) return piece.subarray(0, HEAD)
   } catch {
-    // It has changed on the disk: whoever sends it is told so.
+    // It has changed on the disk: the attempt that sends it reports that.
   }
   return Buffer.alloc(0)
 }

@@ -123,7 +123,7 @@ export class RedoxClient {
   }
 
   /**
-   * Fetches a token that nobody will use, to see whether the credentials are right.
+   * Fetches a token that is not used, to see whether the credentials are right.
    * @throws RedoxError
    */
   async authenticate(): Promise<void> {
@@ -266,7 +266,7 @@ export class RedoxClient {
       }
     } catch (error) {
       if (!(error instanceof RedoxError)) throw error
-      // Whoever looks it up needs them, however little of the request was read.
+      // A person who looks the message up needs them, however little of the request was read.
       const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
       throw withFiles(error, files, isUnknown ? await digestsOf(request) : request.body.sha256())
     }

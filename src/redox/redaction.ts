@@ -95,7 +95,7 @@ function collectRepeated(value: unknown, found: Found, key = ''): void {
   if (typeof value === 'string' || typeof value === 'number') collectValue(String(value), found, key)
   else if (Array.isArray(value)) value.forEach((item) => collectRepeated(item, found, key))
   else if (isObject(value)) {
-    // What a code is called is about nobody; as a whole it is masked all the same.
+    // The name of a code says nothing about a person; as a whole it is masked all the same.
     const isCode = 'code' in value || 'coding' in value
     for (const [name, item] of Object.entries(value))
       if (!PUBLIC_KEYS.has(name)) collectRepeated(item, found, isCode && TEXT_KEYS.has(name) ? '' : name)

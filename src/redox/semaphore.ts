@@ -71,7 +71,7 @@ export class Gate {
     throw signal.reason as Error
   }
 
-  // Whoever leaves hands the place on, so that nobody who comes later slips in before.
+  // A slot that becomes free goes to the oldest waiter, so that a new caller cannot overtake the queue.
   #leave(): void {
     if (this.#inside > this.#limits.width || this.#queue.length === 0) this.#inside--
     else this.#admitNext()

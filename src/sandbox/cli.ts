@@ -59,7 +59,7 @@ function lineOf({ at, operation, destinations, files }: ReceivedMessage): string
   return `${at} ${operation} to ${destinations.join(', ')}: ${list.join(', ') || 'no file'}`
 }
 
-/** No path: what somebody asks for may be anything. */
+/** No path: a request may ask for anything. */
 const faultLineOf = ({ at, api, fault, accepted }: RequestRecord): string =>
   `${at} fault ${fault} on ${api}, ${accepted ? 'accepted' : 'not accepted'}`
 

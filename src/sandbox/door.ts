@@ -16,7 +16,7 @@ const DRAIN_TIME = 10_000
  * holds client and sandbox: the client would write to a socket that is being closed.
  */
 const KEEP_ALIVE_TIME = 60_000
-/** Before a port that somebody else took meanwhile is tried again, in seconds. */
+/** Before a port that another process took meanwhile is tried again, in seconds. */
 const LISTEN_AGAIN = 0.5
 
 /** One HTTP request, in the order of arrival, also refused ones. */
@@ -102,7 +102,7 @@ export async function openDoor(port: number, { plan, subscribed = [] }: Play, ho
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
     const call = { request, path, params: [], origin, subscribed: ids.size > 0 ? ids : undefined }
     void respond(call, response, { route, record, plan, house, refuse: life.refuse }).then((result) => {
-      // Nobody is left to answer when the client went away, or a fault has ended the exchange.
+      // No response can be sent when the client went away, or a fault has ended the exchange.
       if (!result || response.destroyed || (request.destroyed && !request.complete)) return
       record.status = result.status
       if (!server.listening) response.setHeader('connection', 'close')
@@ -232,7 +232,7 @@ function lifeOf(server: Server, port: number) {
       holdsProcess = false
       server.unref()
     },
-    /** Who asks a port that nobody listens on is refused; requests that are under way end as they would. */
+    /** A connection to a port without a listener is refused; requests that are under way end as they would. */
     refuse: (seconds: number) => {
       if (!server.listening || closed) return
       server.close()

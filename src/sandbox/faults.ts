@@ -87,7 +87,7 @@ interface Rule {
 const DEFAULT_SEED = 1
 /** A day, as far as a timer need go here. */
 const MAX_SECONDS = 86_400
-/** Nobody answers there: names under `.invalid` never exist (RFC 2606). */
+/** No server answers there: names under `.invalid` never exist (RFC 2606). */
 const ELSEWHERE = 'http://redirected.invalid'
 
 /** Which request fails how. Counts and chances begin anew with each object. */

@@ -76,7 +76,7 @@ export const oneLine = (...parts: unknown[]): string =>
     .join(' · ')
     .replace(/\s+/g, ' ')
 
-/** Request headers without anything that lets somebody in. */
+/** Request headers without credentials. */
 export function safeHeaders(request: IncomingMessage): IncomingHttpHeaders {
   const headers = { ...request.headers }
   for (const name of ['authorization', 'proxy-authorization', 'cookie']) delete headers[name]

@@ -14,7 +14,7 @@ export interface RequestBody {
   contentType: string
   /**
    * Its bytes. A piece is good until the next one is asked for, and that is to be done after the socket has drained.
-   * @param onPiece hears of each piece before it is handed over: after the last one nobody need come back
+   * @param onPiece hears of each piece before it is handed over: after the last one the generator need not be resumed
    */
   open(onPiece?: OnPiece): AsyncIterable<Buffer>
   /** the body as a person reads it: files stand as `<base64, 12345 bytes>` */
@@ -121,7 +121,7 @@ class Packer {
     return piece
   }
 
-  /** Too short to be drained: not in memory that somebody else may get. */
+  /** Too short to be drained: not in memory that another body may get. */
   takeLast(onPiece: OnPiece): Buffer {
     const piece = this.take(onPiece)
     return this.#isPooled && piece.length < DRAINED_FROM ? Buffer.from(piece) : piece

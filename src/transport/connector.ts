@@ -17,7 +17,7 @@ export interface TlsOptions {
   passphrase?: string
   /** name that the server is asked for (SNI), and that its certificate must have */
   servername?: string
-  /** false: any certificate is taken, so anybody in between can read along */
+  /** false: any certificate is taken, so that a server in between can read along */
   rejectUnauthorized?: boolean
 }
 

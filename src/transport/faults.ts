@@ -4,7 +4,7 @@
 /** Why no TLS connection came about. */
 export type TlsFault = 'authority' | 'host' | 'time' | 'client' | 'protocol'
 
-/** Why the proxy opened no tunnel: it cannot be reached or reaches nobody, wants a login, or does not want to. */
+/** Why the proxy opened no tunnel: it cannot be reached or cannot reach the host, wants a login, or does not want to. */
 export type ProxyFault = 'unreachable' | 'login' | 'refused'
 
 const TLS_CODES: readonly (readonly [TlsFault, RegExp])[] = [

@@ -118,10 +118,10 @@ export class Http {
         signal,
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
-      // Whoever says yes before all was there has not seen it.
+      // A 2xx that comes before the whole body was sent cannot be an answer to this message.
       if (head.statusCode < 300 && handed < body.length) throw new BadAnswer('EARLY_ANSWER')
       const text = await textOf(await this.#bytesOf(answer.body), head.headers)
-      // undici gives the socket back a moment later: whoever sends the next at once would open another one.
+      // undici gives the socket back a moment later: a message that is sent at once would open another one.
       await nextTurn()
       return answerOf(head.statusCode, head.headers, text)
     } catch (error) {
@@ -194,7 +194,7 @@ const DECODERS = new Map<string, Decode>([
 ])
 
 /**
- * The text of an answer. One that came compressed although nobody asked for it is read all the same: else what was
+ * The text of an answer. One that came compressed although the request did not ask for it is read all the same: else what was
  * delivered would be taken for unknown.
  */
 async function textOf(bytes: Buffer, headers: HttpAnswer['headers']): Promise<string> {

@@ -24,7 +24,7 @@ export interface ConnectionTestResult extends ConnectionTestResponse {
 const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const
 
 /**
- * Fetches a token with what is in the form now. A secret that nobody typed, because it is stored or comes from
+ * Fetches a token with what is in the form now. A secret that was not typed, because it is stored or comes from
  * an environment variable, goes to no other place than the deployed node or Redox itself.
  */
 export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promise<ConnectionTestResult> {
@@ -37,7 +37,7 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     if (target !== 'Sandbox' && !mayGo(secrets, deployedConfig(RED, form.id), config)) {
       return { ok: false, reason: 'secretElsewhere', field: SECRETS[kind].at(-1)! }
     }
-    // Whoever waits in front of a dialog wants to know now: one attempt.
+    // A person waits in front of the dialog: one attempt.
     const once = { ...config, attempts: 1 }
     await withConnection(RED, once, secrets.values, target, ({ client }) => client.authenticate())
     return { ok: true, environment: target }
@@ -61,7 +61,7 @@ function hostOf(config: ConnectionConfig): string | undefined {
   return URL.canParse(url) ? new URL(url).host : undefined
 }
 
-/** As it is in the flows: Node-RED makes no node of a connection that nobody uses yet. */
+/** As it is in the flows: Node-RED makes no node of a connection that no node uses yet. */
 function deployedConfig(RED: NodeAPI, id: string): ConnectionConfig | undefined {
   let found: ConnectionConfig | undefined
   RED.nodes.eachNode((definition) => {

@@ -26,7 +26,7 @@ interface HttpProxyNode extends Node<{ username?: string; password?: string }> {
 
 /**
  * TLS and proxy from Node-RED's own config nodes; without a proxy node from the environment, as Node-RED's own nodes
- * do it. A node that is named but not there is an error: nothing goes another way than somebody chose.
+ * do it. A node that is named but not there is an error: nothing goes another way than the one that was chosen.
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function networkOf(RED: NodeAPI, config: ConnectionConfig): Network {

@@ -3,7 +3,7 @@ import type { Door, Sandbox } from '../../../src/sandbox'
 import { UUID } from '../../../src/shared/formats'
 
 // One sandbox serves all config nodes of the process. It outlives a deploy, so that what it received is still
-// there to look at, and ends when nobody has used it for a while.
+// there to look at, and ends when it was not used for a while.
 const LINGER_MS = 60_000
 
 let sandbox: Promise<Sandbox> | undefined
@@ -14,7 +14,7 @@ export type SandboxChange = 'started' | 'received' | 'fault' | 'ended'
 const listeners = new Set<(change: SandboxChange) => void>()
 
 /**
- * Tells of the sandbox that runs and of every one that is started later, so that whoever looks at it need not
+ * Tells of the sandbox that runs and of every one that is started later, so that a tab that shows it need not
  * start one. The listener must not throw. Returns how to stop.
  */
 export function onSandboxChange(listener: (change: SandboxChange) => void): () => void {
@@ -43,7 +43,7 @@ async function start(): Promise<Sandbox> {
   const { startSandbox } = await import('../../../src/sandbox/index.js')
   const started = await startSandbox()
   started.unref()
-  // It goes with the sandbox: nobody has to take it off again.
+  // It goes with the sandbox, and need not be removed.
   started.onReceived(() => tell('received'))
   started.onFault(() => tell('fault'))
   tell('started')
@@ -108,7 +108,7 @@ async function leaveBy(door: Door): Promise<void> {
   await door.close().finally(releaseSandbox)
 }
 
-/** Ends the sandbox now, if it runs and nobody uses it. */
+/** Ends the sandbox now, if it runs and is not used. */
 export async function stopSandbox(): Promise<void> {
   if (users > 0 || sandbox === undefined) return
   const ending = sandbox

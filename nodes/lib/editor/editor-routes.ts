@@ -23,7 +23,7 @@ export function registerEditorRoutes(RED: NodeAPI): void {
 }
 
 async function reply(RED: NodeAPI, name: QuestionName, request: Request, response: Response): Promise<void> {
-  // Loaded when somebody asks: without the editor nobody does.
+  // Loaded with the first request: without the editor there is none.
   const { answerTo } = await import('./editor-answers.js')
   const answer = await answerTo(RED, name, request.body)
   if (answer === undefined) response.status(400).json({ code: 'bad_request' })

@@ -101,7 +101,7 @@ async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
   node.receive(work.msg)
 }
 
-/** Nobody in the flows can hear of it: the runtime's log is what is left. */
+/** No node in the flows can emit it: it goes to the runtime's log. */
 async function report(RED: NodeAPI, estate: Estate): Promise<void> {
   untold.add(estate)
   await estate.work.ended

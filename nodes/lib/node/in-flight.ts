@@ -114,7 +114,7 @@ export class Work {
 
   /**
    * Its node is closed. What waits costs nothing to begin anew, with the settings that are deployed then; what is under
-   * way must not be torn apart, but is not tried again with settings that somebody may have mended.
+   * way must not be torn apart, but is not tried again with settings that may have been corrected.
    */
   leave(): void {
     this.isLeft = true

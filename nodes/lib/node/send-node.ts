@@ -48,7 +48,8 @@ export const sendNodeType = (type: string): SendNodeType | undefined => sendNode
  * Registers a node that takes a message, does one piece of work at Redox and emits the answer. All that the
  * send nodes share is here: connection, status, `done` exactly once, errors for Catch, deploys.
  * @param table its fields
- * @param load what is called with the first node in a flow: most of the package, which nobody else needs to wait for
+ * @param load is called with the first node in a flow: it loads most of the package, and the start of Node-RED need not
+ *   wait for that
  */
 export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise<Prepare>): void {
   const { type } = table
@@ -327,7 +328,7 @@ function internalError(error: unknown): RedoxError {
   return internal
 }
 
-// Whoever makes an error may name it after anything.
+// The name of an error may be anything.
 const kindOf = ({ name }: Error): string => (/^[A-Z][a-z]{1,9}Error$/.test(name) ? name : 'Error')
 
 const frames = ({ stack, message }: Error): string =>

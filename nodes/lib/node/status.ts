@@ -11,7 +11,7 @@ import type { AnswerId, Ticket } from './in-flight'
 const EVERY_MS = 1000
 // The begin and the end of a lone message are both seen at once.
 const AT_ONCE = 2
-// Smaller uploads are over before anybody could read a percentage.
+// Smaller uploads are over before a person could read a percentage.
 const PERCENT_FROM_BYTES = 1_000_000
 /** Environments that stand in front of the line, by their keys in the catalogue. */
 const SHOWN: Record<string, string> = { sandbox: 'sandbox', Production: 'production' }

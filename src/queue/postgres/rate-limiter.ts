@@ -10,7 +10,7 @@ export interface SharedTurns {
   pause(milliseconds: number): Promise<void>
 }
 
-/** A pause that somebody else was asked for is known after at most this, milliseconds. */
+/** A pause that another process was asked for is known after at most this, milliseconds. */
 const LEARN_EVERY_MS = 1000
 
 /** The pace of all processes that share a database. */
