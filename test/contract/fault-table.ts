@@ -12,7 +12,7 @@ export interface Ending {
   /** requests for this API that reached the server, and how many of them it took */
   requests: number
   accepted: number
-  /** requests by the client's own count, when it is another: some found nobody listening */
+  /** requests by the client's own count, when it is another: some found no listener */
   attempts: number
 }
 
@@ -27,7 +27,7 @@ export interface FaultCase {
   /** for people, where the name of the fault says too little */
   words?: string
   endings: Partial<Record<FaultyApi, Endings>>
-  /** Whoever trusts the documented contract sends it twice when a server breaks it. */
+  /** A client that trusts the documented contract sends it twice when a server breaks it. */
   breaksContract?: true
 }
 

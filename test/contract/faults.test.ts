@@ -94,7 +94,7 @@ const connect = (door: Door, { oauthKey }: Sandbox, config: ConnectionConfig = {
 
 let ids = 0
 
-/** One message over a door of its own, which stays open: nobody else shall get its port. */
+/** One message over a door of its own, which stays open: no other process shall get its port. */
 async function run(api: FaultyApi, door: Door, partial = false, config: ConnectionConfig = {}): Promise<Run> {
   const sandbox = sandboxes.get(api)!
   const connection = connect(door, sandbox, config)
@@ -227,7 +227,7 @@ describe('every fault on every API', function () {
         const bodies = found.copies.map((copy) =>
           JSON.stringify((copy as { request: { body: unknown } }).request.body),
         )
-        assert.ok(new Set(bodies).size <= 1, 'the copies differ: nobody can tell that they are one')
+        assert.ok(new Set(bodies).size <= 1, 'the copies differ: they cannot be told to be one')
       }
     })
   }
@@ -269,7 +269,7 @@ describe('faults around a connection', function () {
     }
   }
 
-  it('a name that is not found, and a host where nobody listens: REDOX_NETWORK after all attempts', async () => {
+  it('a name that is not found, and a host without a listener: REDOX_NETWORK after all attempts', async () => {
     const closed = await serve(() => ({}))
     await closed.close()
     const urls = ['https://redox.invalid', closed.url]
@@ -318,7 +318,7 @@ describe('faults around a connection', function () {
     await wait(200)
     for (let n = 0; n < 30; n++) sending.push(deliverBy(connection, `n-${n}`))
     await wait(1000)
-    assert.equal(countOf(door, api), 1, 'somebody did not wait')
+    assert.equal(countOf(door, api), 1, 'a request did not wait')
     await Promise.all(sending)
     assert.ok(Date.now() - began >= 2000)
     assert.deepEqual([countOf(door, api), sandbox.received.length - before], [32, 31])

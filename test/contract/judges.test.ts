@@ -31,7 +31,7 @@ function drop(...keys: (string | number)[]): (message: JsonObject) => void {
 function assertSeen(problems: string[], seen: RegExp[]): void {
   for (const pattern of seen) {
     const found = problems.some((problem) => pattern.test(problem))
-    assert.ok(found, `nobody said ${String(pattern)}, only: ${problems.join('\n') || '(nothing)'}`)
+    assert.ok(found, `no judge said ${String(pattern)}, only: ${problems.join('\n') || '(nothing)'}`)
   }
 }
 

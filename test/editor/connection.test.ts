@@ -236,7 +236,7 @@ describe('connection in the editor', function () {
       await test(editor(), NOT_SENT, 'privateKey')
       assert.deepEqual(server.requests, [])
       server.script('token')
-      // What is typed again may go: whoever types it knows it.
+      // What is typed again may go: the person who types it knows it.
       await setValues(page(), { apiBase: server.url, audience: '', privateKey: sandbox.oauthKey.privateKey })
       await test(editor(), 'Connected: Redox issued a token (Development).')
       assert.equal(server.requests.length, 1)

@@ -25,7 +25,7 @@ export interface Editor {
   close(): Promise<void>
 }
 
-/** Skips the tests of whoever has no browser; CI has to have one. */
+/** Skips the tests where there is no browser; CI has to have one. */
 export function needChromium(context: Mocha.Context): void {
   if (!hasChromium && !process.env['CI']) {
     skip(context, `editor tests: ${howToRunEditor}`)
@@ -83,7 +83,7 @@ function withoutAnimations(): void {
   })
 }
 
-// Nothing of Node-RED's own is let through: with these settings it asks nobody on the network.
+// Nothing of Node-RED's own is let through: with these settings it asks no server on the network.
 const isComplaint = (message: ConsoleMessage): boolean => ['error', 'warning'].includes(message.type())
 
 function screenshots(page: Page): Editor['screenshot'] {
@@ -108,7 +108,7 @@ async function reload(
     ([name, choice]) => {
       localStorage.setItem('editor-language', name!)
       RED.settings.setLocal('view-dark-theme', choice)
-      // Nobody is asked whether to leave what is not deployed.
+      // The browser does not ask whether to leave what is not deployed.
       RED.nodes.dirty(false)
     },
     [language, theme],

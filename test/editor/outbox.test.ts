@@ -616,7 +616,7 @@ describe('outbox in the editor', function () {
       {
         ...{ id: 'second', type: 'redox-config', name: 'Laboratory', environment: 'Sandbox' },
         ...{ environmentType: 'environment', delivery: 'durable' },
-        credentials: { storeKey: 'another key that nobody guesses' },
+        credentials: { storeKey: 'another key that is not guessed' },
       },
       { id: 'user', type: 'redox-upload', z: 'outboxtab', connection: 'second', x: 140, y: 160, wires: [[]] },
     ]

@@ -23,7 +23,7 @@ export async function hideTab(page: Page, topic: string): Promise<void> {
   await page.locator(`.redox-${topic}`).waitFor({ state: 'hidden' })
 }
 
-/** What says that something came while nobody looked. */
+/** What says that something came while the tab was not open. */
 export const newsMark = (page: Page, topic: string): Locator =>
   page.locator(`.redox-tab-news-${topic}:visible`)
 

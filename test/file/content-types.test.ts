@@ -182,7 +182,7 @@ describe('content types', () => {
       'application/xml',
     ],
     ['XML of elements alone', Buffer.from('<a>\n<b>x</b></a>'), 'application/xml'],
-    ['a letter about somebody', Buffer.from('<John Smith> wrote: all well'), 'text/plain'],
+    ['a letter about a patient', Buffer.from('<John Smith> wrote: all well'), 'text/plain'],
     ['a value', Buffer.from('<5 mg/dl'), 'text/plain'],
     ['text with NUL', Buffer.from('well\0done'), 'application/octet-stream'],
   ]

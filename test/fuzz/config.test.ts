@@ -173,7 +173,7 @@ describe('any configuration', () => {
       await client.close()
     }))
 
-  // A server that nobody listens at: the request is tried with these settings.
+  // A port without a listener: the request is tried with these settings.
   const NOWHERE = 'http://127.0.0.1:1'
   // Fractions of a millisecond are a matter of src/transport/http.
   const seconds = numbers.filter((text) => text !== '1.005')

@@ -64,7 +64,7 @@ export async function settled<T>(call: () => T | Promise<T>): Promise<{ value: T
   } catch (error) {
     assert.ok(error instanceof RedoxError, `not an error of ours: ${String((error as Error).stack)}`)
     assert.ok(CODES.has(error.code), error.code)
-    assert.ok(error.message.length < 5000, 'an error that nobody can read')
+    assert.ok(error.message.length < 5000, 'an error that is too long to read')
     return { error }
   }
 }

@@ -373,7 +373,7 @@ function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
   return problems.length === 0 ? new RegExp(`${phrase}$`) : new RegExp(`(missing|wrong|${phrase})${more}$`)
 }
 
-/** Plain data that survives JSON, and that lets nobody in. */
+/** Plain data that survives JSON, and that holds no credentials. */
 function assertPlain(value: unknown, where: string): void {
   const text = JSON.stringify(value)
   assert.deepEqual(JSON.parse(text), value, `${where} is not plain data`)

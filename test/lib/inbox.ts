@@ -26,7 +26,7 @@ export interface InboxList {
   openToAll?: true
 }
 
-/** What a test sends: a file with what is said of it, about somebody. */
+/** What a test sends: a file with what is said of it, about a patient. */
 export interface Parcel {
   bytes: Buffer
   filename: string

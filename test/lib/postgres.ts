@@ -48,7 +48,7 @@ export class Postgres {
   }
 
   async #create(): Promise<void> {
-    // The server does not run as root. Whoever it runs as has to be able to reach the temporary folder.
+    // The server does not run as root. The user it runs as has to be able to reach the temporary folder.
     await this.give(this.folder)
     const secret = path.join(this.folder, 'password')
     await writeFile(secret, PASSWORD, { mode: 0o644 })
@@ -70,12 +70,12 @@ export class Postgres {
     await this.#control(['-o', options, '-l', path.join(this.folder, 'log'), '-t', '60', 'start'])
   }
 
-  /** Stops the server; whoever is connected is cut off. */
+  /** Stops the server; clients that are connected are cut off. */
   async suspend(): Promise<void> {
     await this.#control(['-m', 'fast', 'stop'])
   }
 
-  /** From now on, with whoever asks for it. */
+  /** From now on, for each client that asks. */
   async speakTls(certificate: string, key: string): Promise<void> {
     for (const [name, from] of Object.entries({ 'server.crt': certificate, 'server.key': key })) {
       const file = path.join(this.#data, name)

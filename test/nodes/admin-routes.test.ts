@@ -33,7 +33,7 @@ interface Route {
   path: string
   /** where a test finds it */
   place: () => string
-  /** what it is asked with, and what it answers whoever may ask */
+  /** what it is asked with, and what it answers a user with the permission */
   body?: object
   good: number
   allowed: User[]
@@ -183,7 +183,7 @@ describe('admin routes', function () {
   }
 
   for (const route of ROUTES.filter(({ method }) => method !== 'DELETE')) {
-    it(`${route.method} ${route.path}: whoever has the permission gets it, and no cache keeps it`, async () => {
+    it(`${route.method} ${route.path}: a user with the permission gets it, and no cache keeps it`, async () => {
       for (const user of route.allowed) {
         const answer = await use(route, nodeRed.tokens[user])
         assert.equal(answer.status, route.good, user)
@@ -396,7 +396,7 @@ describe('admin routes without a login', function () {
       const { code, message } = (await answer.json()) as { code: string; message: string }
       assert.deepEqual([answer.status, code], [403, 'REDOX_CONTENT_CLOSED'])
       assert.match(message, /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/)
-      // Nobody has seen anything.
+      // No user has seen anything.
       assert.deepEqual((await client.get('audit'))['lines'], [])
       // Made-up patients of the sandbox: shown, with a warning.
       const inbox = new InboxClient(nodeRed.url)

@@ -209,7 +209,7 @@ describe('canaries', function () {
       secrets: { apiKey: SECRETS.apiKey, secret: SECRETS.secret, ...options.secrets },
     })
 
-  /** All that anybody can read besides the answer itself. */
+  /** All that a person can read besides the answer itself. */
   function assertSilent(flow: Flow, where: string): void {
     for (const { redox, statusCode } of flow.emitted)
       canaries.assertNone({ redox, statusCode }, `${where}: msg`)
@@ -450,7 +450,7 @@ describe('canaries', function () {
       { name: PERSON.first },
     )
     const flow = await begin(NOTE_CASE)
-    // Something of ours that nobody expects to fail.
+    // Something of ours that is not expected to fail.
     const { RedoxClient } = await import('../../src/redox/client.js')
     const delivering = Object.getOwnPropertyDescriptor(RedoxClient.prototype, 'deliver')!
     RedoxClient.prototype.deliver = () => Promise.reject(thrown)

@@ -107,7 +107,7 @@ describe('message catalogues', () => {
   })
 
   for (const { set } of sets) {
-    it(`of ${set} have no text that nobody asks for`, () => {
+    it(`of ${set} have no text that is not asked for`, () => {
       const asked = new Set(inTemplates.filter((one) => one.set === set).map(({ key }) => key))
       const unused = keysOf(set).filter((key) => {
         if (asked.has(key)) return false

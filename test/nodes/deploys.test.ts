@@ -96,7 +96,7 @@ describe('a deploy', () => {
       assert.equal(server.of('send').length, 200)
     })
 
-  it('no more are under way at once, however often somebody deploys', async () => {
+  it('no more are under way at once, however often the flows are deployed', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })

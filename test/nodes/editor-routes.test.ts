@@ -90,7 +90,7 @@ describe('routes of the dialogs', function () {
     ['redox/key-pair', {}],
     ['redox/preview', { id: 'new', type: 'redox-upload', config: {}, connectionId: '', connection: {} }],
   ] as const) {
-    it(`${place} answers nobody without write permission`, async () => {
+    it(`${place} refuses a user without write permission`, async () => {
       for (const user of [undefined, 'nobody', 'reader'] as const) {
         const answer = await ask(place, body, user)
         assert.equal(answer.status, 401, String(user))
@@ -183,7 +183,7 @@ describe('routes of the dialogs', function () {
       ] as const)
         assert.deepEqual(await test(config, {}, CONFIG_ID), { ...elsewhere, field })
       assert.deepEqual(thief.requests, [])
-      // What somebody has typed is theirs to send.
+      // What a person has typed is theirs to send.
       const typed = await test({ ...hosts(thief.url), ...key() }, { privateKey: PRIVATE_KEY }, CONFIG_ID)
       assert.equal(typed.ok, true)
     })

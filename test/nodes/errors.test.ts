@@ -142,7 +142,7 @@ describe('answers that are failures', () => {
     }
   })
 
-  it('a port that nobody listens on: REDOX_NETWORK', async () => {
+  it('a port without a listener: REDOX_NETWORK', async () => {
     await server.close()
     for (const node of ALL_NODES) {
       const { cause } = await fail('REDOX_NETWORK', node)

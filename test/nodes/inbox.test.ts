@@ -118,7 +118,7 @@ describe('sandbox inbox', function () {
       assert.ok(!text.includes(PDF.subarray(0, 60).toString('base64')) && text.length < 20_000)
     })
 
-    it('answers nobody without the permission, and tells reading from clearing', async () => {
+    it('refuses a user without the permission, and tells reading from clearing', async () => {
       const message = await users.admin.send({ bytes: PDF, filename: 'secret.pdf' })
       const places = ['redox/inbox', `redox/inbox/${message.id}`, fileOf(message)]
       for (const place of places) {
@@ -205,7 +205,7 @@ describe('sandbox inbox', function () {
         OCTETS,
       ],
       [
-        'what nobody knows',
+        'what is not known',
         { bytes: Buffer.from([0, 1, 2, 255]), filename: 'a.xyz', contentType: 'x-odd/thing' },
         OCTETS,
       ],
@@ -343,7 +343,7 @@ describe('sandbox inbox', function () {
 
     it('goes on with the next sandbox, and tells of the end of one', async () => {
       await (await start(NOTE)).send(fileMessage())
-      // Nobody uses the sandbox any more.
+      // The sandbox is not used any more.
       await startFlow({ type: NOTE.type, config: { environment: 'Staging' } })
       await stopSandbox()
       await settle()

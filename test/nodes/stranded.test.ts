@@ -10,7 +10,7 @@ import { NO_POSTGRES, skip } from '../lib/skip'
 
 const DOWN = reply(503, { error: 'down' })
 const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-1' }] } })
-const OTHER_KEY = 'another key that nobody guesses'
+const OTHER_KEY = 'another key that is not guessed'
 
 type Flows = Json[]
 

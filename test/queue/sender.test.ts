@@ -81,7 +81,7 @@ describe('courier', function () {
       response.writeHead(201, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ URI: `${server.url}/files/1` }))
     })
-    // Still under way when whoever could not note its upload can write again.
+    // Still under way when the sender that could not store its upload can write again.
     server.script('send', async (response) => {
       await pause(1200)
       response.writeHead(200, { 'content-type': 'application/json' })

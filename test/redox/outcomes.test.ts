@@ -304,7 +304,7 @@ describe('outcomes of a send, row by row', () => {
     assert.ok(Date.now() - began < 4000)
   })
 
-  it('unknown: tells the sha256 of what was embedded also when nobody has read it to its end', async () => {
+  it('unknown: tells the sha256 of what was embedded also when it was not read to its end', async () => {
     const bytes = sizedFile(9_000_000)
     const file = takeMemory(bytes, { where: 'x', filename }).file
     const deaf = await serve(
@@ -671,7 +671,7 @@ describe('outcomes of a send, row by row', () => {
     assert.equal((await sendToOne()).facts.messageId, undefined)
   })
 
-  it('not processed: nobody there, and a name that is none, are a network error; no TLS is its own', async () => {
+  it('not processed: no server there, and a name that is none, are a network error; no TLS is its own', async () => {
     const gone = await serve(() => status(200))
     await gone.close()
     const urls = [
@@ -700,7 +700,7 @@ describe('outcomes of a send, row by row', () => {
     ]
     for (const [header, seconds = NaN] of waits) {
       script = () => ({ status: 429, headers: { 'retry-after': header } })
-      // Whoever is told to wait holds up everybody on the connection.
+      // A message that is told to wait holds up all messages of the connection.
       await connection.client.close()
       connection = connectTo(server.url)
       const { retryAfterSeconds: wait = NaN } = (await failing('REDOX_RATE_LIMITED', () => send())).cause

@@ -169,7 +169,7 @@ describe('the pace', () => {
     for (let n = 0; n < 10_000; n++) await free.turn(never())
   })
 
-  it('lets nobody wait beyond the time for retries', async () => {
+  it('lets no message wait beyond the time for retries', async () => {
     const pace = new Pace(1)
     assert.equal(await pace.turn(never()), 0)
     const began = Date.now()
@@ -299,7 +299,7 @@ describe('retries', function () {
       assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
     })
 
-    it(`send, ${what}: repeated where somebody chose that, with the same body`, async () => {
+    it(`send, ${what}: repeated where that was chosen, with the same body`, async () => {
       connect({ repeatUnknown: 'yes' })
       fails.send = [failure]
       assert.equal((await deliver()).attempts, 3)
@@ -366,7 +366,7 @@ describe('retries', function () {
         ? uploadDirect(connection.client, file, { kind: api === 'fhir' ? 'binary' : 'blob', signal: never() })
         : deliverDirect(connection.client, fhirMessage, { signal: never() })
     for (const [fault, url, code] of [
-      ['nobody listens', 'http://127.0.0.1:1', 'REDOX_NETWORK'],
+      ['no listener', 'http://127.0.0.1:1', 'REDOX_NETWORK'],
       ['a name that is none', 'https://redox.invalid', 'REDOX_NETWORK'],
       ['no TLS', 'https', 'REDOX_TLS'],
     ] as const)
@@ -379,7 +379,7 @@ describe('retries', function () {
       })
   }
 
-  it('a message waits for an endpoint that nobody is at for a while', async () => {
+  it('a message waits for an endpoint that is away for a while', async () => {
     connect({ attempts: 6, answerTimeout: 5 })
     await deliverDirect(connection.client, fhirMessage, { signal: never() })
     const port = Number(new URL(server.url).port)
@@ -431,7 +431,7 @@ describe('retries', function () {
     const told = server.requests.length
     const second = deliver()
     await new Promise((resolve) => setTimeout(resolve, 500))
-    assert.equal(server.requests.length, told, 'somebody did not wait')
+    assert.equal(server.requests.length, told, 'a request did not wait')
     await Promise.all([first, second])
     assert.ok(Date.now() - began >= 1000)
     assert.deepEqual(counted(), { token: 1, upload: 3, send: 2 })

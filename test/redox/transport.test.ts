@@ -323,7 +323,7 @@ describe('a share that is gone', () => {
   })
 })
 
-describe('an answer that is compressed although nobody asked for it', () => {
+describe('an answer that is compressed although the request did not ask for it', () => {
   const URL = 'https://blob.redoxengine.com/ü'
   const answer = Buffer.from(JSON.stringify({ URI: URL }))
   let server: Server

@@ -109,7 +109,7 @@ class LateSocket extends Writable {
   }
 }
 
-/** As undici writes a body; whether it has arrived nobody asks before the last piece was handed over. */
+/** As undici writes a body; whether it has arrived is not asked before the last piece was handed over. */
 async function write(body: RequestBody, socket: LateSocket): Promise<void> {
   for await (const piece of body.open()) if (!socket.write(piece)) await once(socket, 'drain')
 }
@@ -130,7 +130,7 @@ describe('memory that is used again', function () {
           const made = await Promise.all([...SIZES, ...SIZES].map((size) => sample(size, from)))
           const waiting = [...made]
           const faults: Promise<string[]>[] = []
-          // Whoever is done begins the next one at once, and gets the memory that was given back last.
+          // A sender that is done begins the next one at once, and gets the memory that was given back last.
           const writer = async (): Promise<void> => {
             for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
               const [body, socket] = [await make(next.source), new LateSocket(highWaterMark)]
@@ -366,7 +366,7 @@ async function cutOff(request: IncomingMessage, after: number): Promise<never> {
 describe('a break in the middle', function () {
   this.timeout(30_000)
 
-  it('harms nobody who is on the way beside it, nor those who come later', async () => {
+  it('harms nothing that is on the way beside it, nor what comes later', async () => {
     const TO_CUT = 4_000_001
     const read = (request: IncomingMessage): Promise<Buffer> =>
       Number(request.headers['content-length']) >= TO_CUT

@@ -132,7 +132,7 @@ describe('TLS', () => {
     it(`says that a client certificate is wanted, ${version}`, async () => {
       await serveWith({ ...certified('server'), ...strict })
       connect({ tls: { ca: CA } }, { attempts: 2 })
-      // In TLS 1.3 the server refuses after the first bytes have left: then nobody tries again.
+      // In TLS 1.3 the server refuses after the first bytes have left: then nothing is tried again.
       const attempts = version === 'TLSv1.3' ? 1 : 2
       await refused('REDOX_TLS', /^ERR_SSL_.*ALERT/, /requires a client certificate/, attempts)
     })
@@ -243,7 +243,7 @@ describe('a proxy', function () {
   })
 
   const PASSING: [string, Behaviour, fault: RegExp][] = [
-    ['reaches nobody (502)', 502, /^PROXY_502$/],
+    ['does not reach the host (502)', 502, /^PROXY_502$/],
     ['hangs up', 'reset', /^PROXY_ECONNRESET$/],
     ['says nothing', 'silent', /^PROXY_TIMEOUT$/],
   ]

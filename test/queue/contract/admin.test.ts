@@ -159,7 +159,7 @@ eachStore('admin', () => {
     assert.equal((await lane('a'))?.blockedBy, undefined)
   })
 
-  it('lists a lane that only something parked is in; what has no order blocks nobody', async () => {
+  it('lists a lane that only something parked is in; what has no order blocks nothing', async () => {
     await accept(free('f1'), free('f2', { lane: 'b' }), free('f3', { lane: 'b' }))
     await claimed(START)
     await store.settle('f1', 'me', PARKED, START)

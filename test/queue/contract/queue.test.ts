@@ -82,7 +82,7 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(), ['a3'])
   })
 
-  it('gives what it holds to nobody else', async () => {
+  it('gives what one sender holds to no other', async () => {
     await accept(message('a1'), free('b1', { lane: 'b' }))
     assert.deepEqual(await claimed(START, { holder: 'me' }), ['a1', 'b1'])
     assert.deepEqual(await claimed(START + 1, { holder: 'other' }), [])
@@ -141,7 +141,7 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(START), ['a1', 'b1'])
   })
 
-  it('takes what somebody held too long, and tells whether a request had begun', async () => {
+  it('takes what another sender held too long, and tells whether a request had begun', async () => {
     await accept(message('a1'), free('f1'), message('a2'))
     await claim(START, { holder: 'gone' })
     await store.begin('a1', 'gone')
@@ -227,7 +227,7 @@ eachStore('queue', () => {
     )
   })
 
-  it('lets nobody change what somebody else has, or nobody', async () => {
+  it('lets no sender change what another one has, or none', async () => {
     await accept(message('a1'), message('a2'))
     await claimed(START, { holder: 'late' })
     await claimed(START + LEASE, { holder: 'me' })
@@ -295,7 +295,7 @@ eachStore('queue', () => {
     assert.deepEqual(await told(START + 5 + LEASE, 'third'), ['c1'])
   })
 
-  it('tells nobody twice at the same time', async () => {
+  it('announces nothing twice at the same time', async () => {
     for (let index = 0; index < 20; index++) await accept(free(`f${index}`))
     for (const id of await claimed()) await store.settle(id, 'me', DELIVERED, START)
     const ask = (holder: string) => store.untold({ holder, leaseMs: LEASE, limit: 5, owners: ['node'] })

@@ -74,7 +74,7 @@ export async function open(change: { url?: string; queue?: string } = {}): Promi
 export const openMany = (count: number): Promise<PostgresStore[]> =>
   Promise.all(Array.from({ length: count }, () => open()))
 
-/** Somebody else in the database. */
+/** Another session in the database. */
 export async function connect(database?: string): Promise<Client> {
   const client = new Client({ connectionString: server().url(database) })
   await client.connect()

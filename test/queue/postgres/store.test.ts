@@ -126,7 +126,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.equal(new Set(taken.map(({ id }) => id)).size, 200)
   })
 
-  it('does not wait for a message that somebody has locked', async () => {
+  it('does not wait for a message that another session has locked', async () => {
     const store = await open()
     await store.accept(message('locked', 'a'))
     await store.accept(message('free', 'b'))
@@ -161,7 +161,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.equal((await sql(`SELECT FROM redox.file WHERE queue = '${queue}'`)).length, 1)
   })
 
-  it('forgets what is left of a file that nobody finished', async () => {
+  it('forgets what is left of a file that was not finished', async () => {
     const store = await open()
     await sql(`INSERT INTO redox.file (queue, name, stored_at) VALUES ('${queue}', 'half', 1)`)
     assert.equal(await store.hasFile('half'), false)
