@@ -13,23 +13,26 @@ interface OpenForm {
   form: JQuery
 }
 
-// A connection may be open above the node that is to use it.
+// A connection may be open above the node that is to use it. The editor takes the form below out of the document
+// meanwhile; it removes a form, with the data that jQuery keeps of it, only when its dialog is closed.
+const OPEN = 'redoxOpen'
 let forms: OpenForm[] = []
 let last: OpenForm | undefined
 
 export function opened(node: EditorNode, prefix: IdPrefix, form: JQuery): void {
+  form.data(OPEN, true)
   last = { node, prefix, form }
-  forms = [...forms.filter(isShown), last]
+  forms = [...forms.filter(isOpen), last]
 }
 
 /** Whether the form of this node was the last one to be opened. */
 export const isLastOpened = (node: EditorNode): boolean => last?.node === node
 
-const isShown = ({ form }: OpenForm): boolean => form[0] !== undefined && document.contains(form[0])
+const isOpen = ({ form }: OpenForm): boolean => form.data(OPEN) === true
 
 /** How to read a property of a node: from its open form, else as it is saved. */
 export function reader(node: EditorNode): Read {
-  const own = forms.filter((one) => one.node === node && isShown(one)).at(-1)
+  const own = forms.filter((one) => one.node === node && isOpen(one)).at(-1)
   return (name) => {
     const input = own?.form.find(`[id="${own.prefix}-${name}"]`)
     const value = String((input !== undefined && input.length > 0 ? input.val() : node[name]) ?? '')

@@ -3,7 +3,20 @@ import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Locator } from 'playwright-core'
 import { ScriptedServer } from '../lib/scripted-server'
-import { cancel, drop, field, form, opened, openNode, SENDER_FORM, SENDERS, setValues, type } from './dialogs'
+import {
+  cancel,
+  CONFIG_FORM,
+  drop,
+  field,
+  form,
+  opened,
+  openNode,
+  rowOf,
+  SENDER_FORM,
+  SENDERS,
+  setValues,
+  type,
+} from './dialogs'
 import { useEditor, type Editor } from './editor'
 
 const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
@@ -127,6 +140,24 @@ describe('preview in the editor', function () {
       assert.equal(await field(page(), 'way').inputValue(), 'upload')
     })
   }
+
+  it('follows the form again after the dialog of the connection was open above it', async () => {
+    await openNode(page(), ids.get('redox-datamodel-media')!)
+    await setValues(page(), { connection: 'connection', ...COMPLETE['redox-datamodel-media']!.values })
+    await rowOf(page(), 'connection').locator('[id$="connection-edit"]').click()
+    await opened(page(), CONFIG_FORM)
+    await cancel(page())
+    await opened(page(), SENDER_FORM)
+    await type(page(), 'patientId', '')
+    await rowOf(page(), 'patientId').getByText('Patient ID is missing.').waitFor()
+    await type(page(), 'patientId', 'typed-just-now')
+    await rowOf(page(), 'patientId').locator('.redox-fault').waitFor({ state: 'detached' })
+    const section = form(page()).locator('.redox-preview')
+    await section.locator('summary').click()
+    await refresh(editor(), 'No problems found.')
+    assert.match((await requests(section))[0]!, /typed-just-now/)
+    await cancel(page())
+  })
 
   it('keeps what the form asked for last when an earlier answer comes later', async () => {
     let release = (): void => undefined
