@@ -9,6 +9,8 @@ export interface Depth {
   lanes: LaneState[]
   /** milliseconds since the oldest that waits was accepted; 0: nothing waits */
   age: number
+  /** messages that this process has parked so far; two counts may be equal although one was decided and another parked */
+  parkings: number
   /** why the last attempt failed, of lanes that nothing gets through to */
   failing: ReadonlyMap<string, RedoxErrorCode>
   /** why the store cannot be used */
@@ -20,6 +22,7 @@ const PURGE_EVERY_MS = 3_600_000
 export interface MaintenanceOptions {
   rests: DestinationRests
   onDepth: (depth: Depth) => void
+  parkings: () => number
   /** why the store cannot be used, as far as is known */
   storeError: () => RedoxError | undefined
   onStoreError: (error: RedoxError) => void
@@ -43,7 +46,7 @@ export class Maintenance {
   ) {}
 
   async run(): Promise<void> {
-    const { onDepth, storeError, onStoreError } = this.options
+    const { onDepth, parkings, storeError, onStoreError } = this.options
     try {
       await this.#look()
       await this.store.check()
@@ -54,7 +57,13 @@ export class Maintenance {
     const { oldest, ...depth } = this.#depth
     const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
     const trouble = storeError()
-    onDepth({ ...depth, age, failing: this.options.rests.codes, ...(trouble && { trouble }) })
+    onDepth({
+      ...depth,
+      age,
+      parkings: parkings(),
+      failing: this.options.rests.codes,
+      ...(trouble && { trouble }),
+    })
     await this.#purge()
   }
 

@@ -39,6 +39,7 @@ export class Courier {
   readonly #running: Promise<unknown>
   #delivering: Delivering | undefined
   #isWoken = false
+  #parkings = 0
   #endWait = (): void => undefined
   /** why the store cannot be used */
   #trouble: RedoxError | undefined
@@ -59,6 +60,7 @@ export class Courier {
     this.#maintenance = new Maintenance(this.store, {
       rests: this.#rests,
       onDepth: (depth) => listener.onDepth(depth),
+      parkings: () => this.#parkings,
       storeError: () => this.#trouble,
       onStoreError: this.#onStoreError,
       keepFor: () => this.#delivering?.keepFor,
@@ -242,6 +244,7 @@ export class Courier {
     if (settlement.state === 'delivered') this.#rests.gotThrough(lane)
     await this.#insist(() => this.store.settle(id, this.#holder, settlement, this.store.clock.now()))
     if (settlement.state === 'waiting') return
+    if (settlement.state === 'parked') this.#parkings++
     if (this.#notifier.hasListener(owner)) await this.#notifier.announce()
     else
       this.listener.onOrphan(

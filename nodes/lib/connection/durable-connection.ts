@@ -44,6 +44,8 @@ export class DurableConnection {
   #isClosed = false
   #shownStatus = ''
   #parkedBefore = 0
+  /** see {@link Depth.parkings}; undefined: not known yet */
+  #parkingsBefore: number | undefined
   #durability: Pick<Durability, 'place' | 'key'> | undefined
   #environment = ''
   #code: RedoxErrorCode | undefined
@@ -219,7 +221,7 @@ export class DurableConnection {
 
   // ---- Status, log and events --------------------------------------------------------------------------------
 
-  #onStats({ counts, lanes, failing, age, trouble }: Depth): void {
+  #onStats({ counts, lanes, parkings, failing, age, trouble }: Depth): void {
     if (this.#isClosed) return
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
@@ -234,7 +236,7 @@ export class DurableConnection {
     if (trouble) this.#logOnce(trouble.code, trouble.message)
     else {
       this.#loggedCode = ''
-      this.#emitIfMoreParked(state)
+      this.#emitIfMoreParked(state, parkings)
     }
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
@@ -252,9 +254,11 @@ export class DurableConnection {
     for (const { onBacklog } of this.#subscribers.values()) onBacklog(backlog)
   }
 
-  #emitIfMoreParked(state: OutboxState): void {
-    const isMore = state.parked > this.#parkedBefore
+  #emitIfMoreParked(state: OutboxState, parkings: number): void {
+    const isNew = parkings > (this.#parkingsBefore ?? parkings) && state.parked > 0
+    const isMore = state.parked > this.#parkedBefore || isNew
     this.#parkedBefore = state.parked
+    this.#parkingsBefore = parkings
     if (isMore) this.RED.events.emit(PARKED_EVENT, { connection: this.node.id, ...state })
   }
 
