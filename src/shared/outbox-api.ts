@@ -81,14 +81,6 @@ export interface MessageFilter {
   code?: string
 }
 
-/** Parameters of `GET redox/outbox/:connection/messages` */
-export interface MessagesQuery extends MessageFilter {
-  /** `next` of the page before */
-  after?: string
-  order?: 'oldest' | 'newest'
-  limit?: number
-}
-
 export interface MessagesResponse {
   messages: MessageSummary[]
   /** `after` of the next page */
@@ -159,11 +151,6 @@ export interface WaitingReason {
   waitsBehind?: string
 }
 
-/** Parameters of `GET redox/outbox/:connection/messages/:id/content`; the reason is kept in the audit log. */
-export interface ContentQuery {
-  reason: string
-}
-
 /** Patient data. Long texts are cut. */
 export interface ContentResponse {
   body: unknown
@@ -182,11 +169,6 @@ export interface DecisionRequest {
   hours?: number
   /** the message may go through another account than the one that it was accepted for */
   otherAccount?: boolean
-}
-
-/** Parameters of `GET redox/outbox/:connection/count` */
-export interface CountQuery extends MessageFilter {
-  action?: Action
 }
 
 export interface CountResponse {
@@ -247,12 +229,6 @@ export interface BeginNewRequest {
 export interface BeginNewResponse {
   /** new name of the old store's folder */
   setAside?: string
-}
-
-/** Parameters of `GET redox/outbox/:connection/audit` */
-export interface AuditQuery {
-  skip?: number
-  limit?: number
 }
 
 export interface AuditResponse {
