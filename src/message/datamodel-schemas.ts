@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 import { UUID } from '../shared/formats'
 import { NOTE_CONTENT_TYPES } from '../shared/values'
+import { nonEmptyList, nonEmptyText } from './non-empty'
 
 // Field names, types and required flags: docs/redox-api.md#data-models. Enums only where two sources agree;
 // other value sets are suggestions in the editor. Unknown fields are allowed.
 
 const text = z.string().nullish()
-const required = z.string().min(1)
 const texts = z.array(z.string()).optional()
 // By Redox's own page seconds may be left out, and the colon of the offset (docs/redox-api.md#leniency).
 const dateTime = z
@@ -46,7 +46,7 @@ const provider = z.looseObject({
   PhoneNumber: z.looseObject({ Office: text }).optional(),
   Location: providerLocation.optional(),
 })
-const providerWithId = provider.extend({ ID: required })
+const providerWithId = provider.extend({ ID: nonEmptyText })
 const providerWithNpi = provider.extend({ NPI: text })
 const codeset = z.looseObject({ Code: text, Codeset: text, Description: text })
 
@@ -57,13 +57,13 @@ const meta = (dataModel: string, eventType: string) =>
     EventDateTime: dateTime,
     Test: z.boolean().nullish(),
     Source: z.looseObject({ ID: text, Name: text }).optional(),
-    Destinations: z.array(z.looseObject({ ID: uuid, Name: text })).min(1),
+    Destinations: nonEmptyList(z.looseObject({ ID: uuid, Name: text })),
     FacilityCode: text,
   })
 
 const phones = z.looseObject({ Home: text, Office: text, Mobile: text }).optional()
 const patient = z.looseObject({
-  Identifiers: z.array(z.looseObject({ ID: required, IDType: required })).min(1),
+  Identifiers: nonEmptyList(z.looseObject({ ID: nonEmptyText, IDType: nonEmptyText })),
   Demographics: z
     .looseObject({
       FirstName: text,
@@ -122,11 +122,11 @@ const orderNames = z.array(z.looseObject({ ID: text, Name: text })).optional()
 
 const note = z.looseObject({
   ContentType: z.enum(NOTE_CONTENT_TYPES),
-  FileContents: required,
+  FileContents: nonEmptyText,
   FileName: text,
   FileType: text,
-  DocumentType: required,
-  DocumentID: required,
+  DocumentType: nonEmptyText,
+  DocumentID: nonEmptyText,
   DocumentDescription: text,
   ServiceDateTime: dateTime,
   DocumentationDateTime: dateTime,
@@ -139,11 +139,11 @@ const note = z.looseObject({
 })
 
 const media = z.looseObject({
-  FileType: required,
-  FileName: required,
-  FileContents: required,
-  DocumentType: required,
-  DocumentID: required,
+  FileType: nonEmptyText,
+  FileName: nonEmptyText,
+  FileContents: nonEmptyText,
+  DocumentType: nonEmptyText,
+  DocumentID: nonEmptyText,
   DocumentDescription: text,
   CreationDateTime: dateTime,
   ServiceDateTime: dateTime,
@@ -153,19 +153,19 @@ const media = z.looseObject({
   Authenticated: text,
   Authenticator: provider.optional(),
   // Redox's own pages name different sets (docs/redox-api.md#media).
-  Availability: required,
+  Availability: nonEmptyText,
   Notifications: z.array(provider).optional(),
 })
 
 const result = z
   .looseObject({
-    Code: required,
+    Code: nonEmptyText,
     Codeset: text,
     Description: text,
     RelatedGroupID: text,
     Specimen: z.looseObject({ Source: text, BodySite: text, ID: text }).optional(),
-    Value: required,
-    ValueType: required,
+    Value: nonEmptyText,
+    ValueType: nonEmptyText,
     FileType: text,
     CompletionDateTime: text,
     Units: text,
@@ -186,7 +186,7 @@ const result = z
   })
 
 const order = z.looseObject({
-  ID: required,
+  ID: nonEmptyText,
   ApplicationOrderID: text,
   TransactionDateTime: text,
   CollectionDateTime: text,
@@ -196,10 +196,10 @@ const order = z.looseObject({
   Procedure: codeset.optional(),
   Provider: providerWithNpi.optional(),
   ResultCopyProviders: z.array(provider).optional(),
-  Status: required,
+  Status: nonEmptyText,
   ResponseFlag: text,
   Priority: text,
-  Results: z.array(result).min(1),
+  Results: nonEmptyList(result),
 })
 
 const notesMessage = (eventType: string, content: z.ZodType) =>
@@ -223,26 +223,26 @@ const resultsMessage = (eventType: string, one: z.ZodType) =>
     Meta: meta('Results', eventType),
     Patient: patient,
     Visit: visit,
-    Orders: z.array(one).min(1),
+    Orders: nonEmptyList(one),
   })
 
 /** The messages that carry files: data model and event type (docs/redox-api.md#endpoint, #notes, #media, #results). */
 export const DATA_MODEL_SCHEMAS = {
   Notes: {
     New: notesMessage('New', note),
-    Replace: notesMessage('Replace', note.extend({ OriginalDocumentID: required })),
+    Replace: notesMessage('Replace', note.extend({ OriginalDocumentID: nonEmptyText })),
     Delete: notesMessage('Delete', note.omit({ FileContents: true })),
   },
   Results: {
     New: resultsMessage('New', order),
     NewUnsolicited: resultsMessage(
       'NewUnsolicited',
-      order.extend({ ID: text, ApplicationOrderID: required }),
+      order.extend({ ID: text, ApplicationOrderID: nonEmptyText }),
     ),
   },
   Media: {
     New: mediaMessage('New', media),
-    Replace: mediaMessage('Replace', media.extend({ OriginalDocumentID: required })),
+    Replace: mediaMessage('Replace', media.extend({ OriginalDocumentID: nonEmptyText })),
     Delete: mediaMessage('Delete', media.omit({ FileContents: true })),
   },
 } satisfies Record<string, Record<string, z.ZodType>>

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 import { DOCUMENT_STATUS, GENDERS, OBSERVATION_STATUS, REPORT_STATUS } from '../shared/values'
+import { nonEmptyList, nonEmptyText } from './non-empty'
 
 // FHIR R4 (hl7.org/fhir/R4): what Redox's operations need and what FHIR itself requires. Redox takes every
 // valid R4 field (docs/redox-api.md#fhir-operations), so unknown elements are allowed; value sets are those with a
 // required binding.
 
-const text = z.string().min(1)
-const optionalText = text.optional()
+const optionalText = nonEmptyText.optional()
 const id = z
   .string()
   .regex(/^[A-Za-z0-9\-.]{1,64}$/, 'A FHIR id has 1 to 64 letters, digits, "-" or ".".')
@@ -33,7 +33,7 @@ const coding = z
   .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code, or leave the coding out.' })
 // R4 wants any content: a code, a text, or an extension such as data-absent-reason.
 const concept = z
-  .looseObject({ coding: z.array(coding).min(1).optional(), text: optionalText })
+  .looseObject({ coding: nonEmptyList(coding).optional(), text: optionalText })
   .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code (coding[0].code) or text.' })
 const identifiers = z.array(z.looseObject({ system: optionalText, value: optionalText })).optional()
 const attachment = z.looseObject({
@@ -74,19 +74,21 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
     type: concept.optional(),
     subject: reference,
     date: instant,
-    content: z.array(z.looseObject({ attachment })).min(1),
+    content: nonEmptyList(z.looseObject({ attachment })),
   }),
   Patient: z.looseObject({
     ...base,
-    name: z.array(z.looseObject({ family: optionalText, given: z.array(text).optional() })).optional(),
+    name: z
+      .array(z.looseObject({ family: optionalText, given: z.array(nonEmptyText).optional() }))
+      .optional(),
     gender: z.enum(GENDERS).optional(),
     birthDate: date,
   }),
   MessageHeader: z.looseObject({
     id,
-    eventUri: text,
-    source: z.looseObject({ name: optionalText, endpoint: text }),
-    focus: z.array(z.looseObject({ reference: text })).min(1),
+    eventUri: nonEmptyText,
+    source: z.looseObject({ name: optionalText, endpoint: nonEmptyText }),
+    focus: nonEmptyList(z.looseObject({ reference: nonEmptyText })),
   }),
 }
 
@@ -96,7 +98,7 @@ export const BUNDLE_SCHEMA = z.looseObject({
   id,
   type: z.literal('message'),
   timestamp: instant,
-  entry: z
-    .array(z.looseObject({ fullUrl: optionalText, resource: z.looseObject({ resourceType: text, id }) }))
-    .min(1),
+  entry: nonEmptyList(
+    z.looseObject({ fullUrl: optionalText, resource: z.looseObject({ resourceType: nonEmptyText, id }) }),
+  ),
 })

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { RedoxError, type Problem } from '../errors'
 import { formatPath, getAt, isObject, type Json, type JsonObject, type Path } from './json'
+import { EMPTY } from './non-empty'
 
 /** The type of a resource behind a path in it. */
 const IN_TYPE = / \((\w+)\)$/
@@ -78,14 +79,19 @@ function words(issue: z.core.$ZodIssue): { problem: string; fix: string } {
         problem: issue.input === undefined ? 'is missing' : 'has a value that is not allowed',
         fix: `Use ${issue.values.map((value) => `"${String(value)}"`).join(' or ')}.`,
       }
-    case 'too_small':
-      return issue.origin === 'array'
-        ? { problem: 'is empty', fix: 'Provide at least one value.' }
-        : { problem: 'is empty', fix: 'Provide a value.' }
+    case 'custom':
+      return issue.params === EMPTY
+        ? emptyWords(issue.input)
+        : { problem: 'is not valid', fix: issue.message }
     default:
       return { problem: 'is not valid', fix: issue.message }
   }
 }
+
+const emptyWords = (input: unknown): { problem: string; fix: string } => ({
+  problem: 'is empty',
+  fix: Array.isArray(input) ? 'Provide at least one value.' : 'Provide a value.',
+})
 
 const NAMES: Record<string, string> = { string: 'text', array: 'a list', boolean: 'true or false' }
 

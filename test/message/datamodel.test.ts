@@ -14,6 +14,21 @@ describe('Data Model messages', () => {
   const prepare = (parts: Partial<Parameters<typeof prepareDataModel>[0]>) =>
     prepareDataModel({ model: 'Notes', eventType: 'New', ...input, ...parts }, { test: true })
 
+  it('a value that pretends to have a length is a problem of the message', () => {
+    const odd = { length: { toString: 'x' } }
+    const { problems } = draftDataModel(
+      {
+        ...{ model: 'Notes', eventType: 'New', destinations: [], fields: [], files: embedded(1), now: NOW },
+        data: { Patient: { Identifiers: odd }, Note: { DocumentType: odd }, Visit: { VisitNumber: odd } },
+      },
+      { test: true },
+    )
+    const found = problems.map(({ path, problem }) => `${path} ${problem}`).join('\n')
+    assert.match(found, /Patient\.Identifiers is not a list/)
+    assert.match(found, /Note\.DocumentType is not text/)
+    assert.match(found, /Visit\.VisitNumber is not text/)
+  })
+
   it('tell every problem at once, each with its path and what would be right, and no value', async () => {
     const data = { Patient: { Identifiers: [{ ID: 'CANARY' }], Demographics: { DOB: 'CANARY' } }, Note: {} }
     const preparing = () => prepare({ destinations: [], data })

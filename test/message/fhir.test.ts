@@ -119,6 +119,16 @@ describe('FHIR messages', () => {
   ]
   const filled = { identifier: [{ value: 'MRN-5' }], name: [{ family: 'Neu' }] }
 
+  it('a value that pretends to have a length is a problem of the message', () => {
+    const odd = { length: { toString: 'x' } }
+    for (const [data, words] of [
+      [{ ...report, id: 'r', presentedForm: [{ title: odd }] }, /presentedForm\[0\]\.title .*is not text/],
+      [{ ...report, code: { coding: odd } }, /code\.coding .*is not a list/],
+      [{ ...report, code: { coding: [] } }, /code\.coding .*is empty/],
+    ] as const)
+      refuses(data, FORM, words)
+  })
+
   it('are about the Patient that the subject names, whatever stands first', () => {
     for (const data of [
       [mother, child],
