@@ -9,7 +9,7 @@ export interface Problem {
   path: string
   /** the defect, as the rest of a sentence that begins with the field name, e.g. `is missing` */
   problem: string
-  /** advice, as a whole sentence */
+  /** advice on correcting the defect, as a whole sentence */
   fix: string
 }
 
@@ -72,7 +72,10 @@ function readable<T extends RedoxErrorDetail>(detail: T): T {
   return Object.defineProperties(detail, { toString: { value }, [inspect.custom]: { value } })
 }
 
-/** One line of text, without `answer`, `identifiers` and `sha256`, which repeat or identify the message. */
+/**
+ * Formats error details as one line of text, without `answer`, `identifiers` and `sha256`, which repeat or identify the
+ * message.
+ */
 function textOf(detail: RedoxErrorDetail): string {
   const { operation, field, status, fault, problems = [], reasons = [], logIds = [], parts = [] } = detail
   const { messageId, traceId, clockSkewSeconds, retryAfterSeconds, attempts, at, outbox } = detail

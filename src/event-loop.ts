@@ -12,7 +12,11 @@ export class Turns {
   #left: number
   #isCounting = false
 
-  /** @param perTurn work allowed in one iteration, in units of the caller; the last task of an iteration may exceed the limit */
+  /**
+   * Creates a budget.
+   * @param perTurn work allowed in one iteration, in units of the caller, e.g. bytes; the last task of an iteration may
+   * exceed the limit
+   */
   constructor(private readonly perTurn: number) {
     this.#left = perTurn
   }

@@ -130,7 +130,7 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
 function legacyToken(answer: HttpAnswer, obtainedAt: number): AccessToken {
   const { accessToken, expires, refreshToken } = fields(answer)
   if (!isToken(accessToken)) throw unusable(answer, 'accessToken')
-  // Measured by the server's clock, because the local clock may be hours off.
+  // Lifetime of the token by the server's clock, because the local clock may be hours off.
   const lifetime = typeof expires === 'string' ? Date.parse(expires) - serverTime(answer) : NaN
   if (Number.isNaN(lifetime)) throw unusable(answer, 'expires')
   return {

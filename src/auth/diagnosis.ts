@@ -80,7 +80,7 @@ const OF_TLS: Record<TlsFault, Diagnosis> = {
   client: is('tlsClient', 'tls'),
   protocol: is('tls', 'apiBase'),
 }
-// Other TLS errors, even if they may be temporary.
+// System error codes of other TLS failures, some of which may be temporary.
 const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|EPROTO/
 
 function network(fault: string): Diagnosis {

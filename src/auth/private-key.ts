@@ -68,7 +68,7 @@ function fromBytes(bytes: Buffer, keyId: string | undefined): SigningKey {
 
 function fromPem(text: string): SigningKey {
   const unescaped = text.replace(/\\+r/g, '').replace(/\\+n/g, '\n')
-  // A private key has priority: openssl writes an EC PARAMETERS block before it.
+  // The PEM block of a private key has priority: openssl writes an EC PARAMETERS block before it.
   const match =
     PEM_PRIVATE.exec(unescaped) ?? /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
   if (!match) throw invalid('the PEM is incomplete, because its END line is missing. Copy all of it again.')
@@ -159,7 +159,7 @@ function fromJwk(value: unknown): SigningKey {
   return { key, algorithm: algorithmOf(key), ...(typeof kid === 'string' && { keyId: kid }) }
 }
 
-// ---- What Redox takes -----------------------------------------------------------------------------------
+// ---- Supported algorithms -------------------------------------------------------------------------------
 
 const KINDS = 'Redox accepts RSA keys (RS384) and EC keys on the curve P-384 (ES384).'
 

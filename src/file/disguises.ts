@@ -91,7 +91,7 @@ const IN_JSON: Reading = [
   },
 ]
 
-/** First lines of other encodings. */
+/** First lines of encodings that are recognized by their first line. */
 const FIRST_LINES: [what: string, start: RegExp][] = [
   ['yEnc text', /^=ybegin .*name=/],
   ['BinHex text', /^\(This file must be converted with BinHex/],

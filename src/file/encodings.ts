@@ -83,7 +83,7 @@ async function wholeHex(text: Text): Promise<Buffer | undefined> {
 function textOf(bytes: Buffer): Text | undefined {
   const isBig = bytes[0] === 0 || (bytes[0] === 0xfe && bytes[1] === 0xff)
   const isWide = isBig || bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)
-  // The first byte decides for nearly all files.
+  // The first byte of nearly all files shows that they are not encoded text.
   if (!isWide && !/[\s\\"\xefA-Za-z0-9+/_-]/.test(String.fromCharCode(bytes[0] ?? 0))) return undefined
   const text = textIn(bytes, isBig ? 'utf16be' : isWide ? 'utf16le' : 'latin1')
   const [before] = /^(?:\ufeff|\xef\xbb\xbf)?\s*/.exec(text.slice(0, START))!
@@ -104,7 +104,7 @@ const WRAPPERS: [what: string, start: RegExp][] = [
 export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentType }: FileHints): void {
   const start = bytes.toString('latin1', 0, START).trimStart()
   const type = contentType ?? contentTypeOfName(filename) ?? ''
-  // Files of these types are whole messages.
+  // A file that is declared as a message or multipart body is sent as a whole.
   if (/^(message|multipart)\//i.test(type)) return
   const wrapper =
     WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ?? disguiseOf(bytes, /[/+]json\b/i.test(type))

@@ -46,7 +46,7 @@ export class Fingerprints {
       for (const one of value.slice(0, MOST_FILES)) this.take(one, depth + 1)
       return
     }
-    // Does not call getters. A Proxy may still throw.
+    // Property descriptors are read, so that no getter is called. A Proxy may still throw.
     try {
       for (const place of PLACES) this.take(Object.getOwnPropertyDescriptor(value, place)?.value, depth + 1)
     } catch {

@@ -66,7 +66,9 @@ const MARKS: Record<string, Mark[]> = {
 /** Types of Office files. Files of the older types may also contain text, markup or the newer format. */
 const OFFICE = /^application\/vnd\.ms-(excel|powerpoint|word)(\.|$)/
 
-/** Returns true if the first bytes may be of a content type; undefined for an unknown type. */
+/**
+ * Returns true if a file begins with a signature of its content type; undefined for a type without a known signature.
+ */
 export function beginsLike(contentType: string, head: Buffer): boolean | undefined {
   if (OFFICE.test(contentType)) return [CFB, ZIP].some((mark) => isAt(head, mark)) || looksLikeText(head)
   const marks = Object.hasOwn(MARKS, contentType) ? MARKS[contentType] : undefined

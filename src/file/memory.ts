@@ -15,7 +15,7 @@ export const asBuffer = (bytes: Uint8Array): Buffer =>
 export function takeMemory(bytes: Buffer, hints: FileHints): IntakeResult<FileSource> {
   if (bytes.length === 0) throw emptyFile(hints)
   const description = describe(bytes, bytes.length, hints)
-  // The chunks are views on the same memory.
+  // The chunks are views on the same memory, so nothing is copied.
   let step = description.next()
   while (step.done !== true) {
     const { at, length } = step.value

@@ -204,7 +204,8 @@ const unreadable = (error: unknown): never => {
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
- * Error codes of opening a path whose file was replaced: missing, a link, a socket, or not inside a directory any more.
+ * System error codes when a file is opened that was replaced meanwhile: missing, a link, a socket, or not inside a
+ * directory any more.
  */
 const EXCHANGED = new Set(['ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR'])
 

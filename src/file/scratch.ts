@@ -12,7 +12,10 @@ const KEPT = 8
 export class Scratch {
   readonly #free: Buffer[] = []
 
-  /** @param size size of each buffer, in bytes */
+  /**
+   * Creates an empty pool.
+   * @param size size of each buffer, in bytes
+   */
   constructor(private readonly size: number) {}
 
   take(): Buffer {

@@ -6,7 +6,7 @@ interface Pattern extends Signature {
   bytes: Buffer
   /** true if the bytes are printable: a text may contain them by chance, so a file that is text never matches */
   printable?: true
-  /** further condition on the start of the file */
+  /** further check of the file's first bytes */
   framed?: (head: Buffer) => boolean
 }
 

@@ -26,7 +26,7 @@ export async function* slicesOf(text: Text): AsyncGenerator<string> {
 
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
-/** Text that is encoded in the given bytes. */
+/** Text in the given bytes and character encoding, decoded slice by slice. */
 export const textIn = (bytes: Buffer, encoding: 'latin1' | 'utf16le' | 'utf16be'): Text => {
   const width = encoding === 'latin1' ? 1 : 2
   return {

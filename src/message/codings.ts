@@ -59,7 +59,7 @@ export const chooseCoding =
       () => report(...SEVERAL),
     )
     const chosen = codings[index]
-    // The display text names the replaced code.
+    // The display text of the coding belongs to the replaced code.
     if (isObject(chosen) && chosen.code !== wanted.code) delete chosen.display
     return index
   }

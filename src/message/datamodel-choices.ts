@@ -39,7 +39,7 @@ export const chooseResult: Choice = (elements, wanted) => {
   const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)
   const index = ofCode ?? free[0] ?? elements.length
   const chosen = elements[index]
-  // Description and code set belong to the replaced code.
+  // Description and code set of the result belong to the replaced code.
   if (isObject(chosen) && !isBlank(Code) && !isBlank(chosen.Code) && chosen.Code !== Code) {
     delete chosen.Description
     delete chosen.Codeset

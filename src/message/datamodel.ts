@@ -153,7 +153,7 @@ function numbersToTexts(schema: z.ZodType, body: JsonObject): void {
   const parsed = schema.safeParse(body, { reportInput: true })
   for (const issue of parsed.error?.issues ?? []) {
     if (issue.code !== 'invalid_type' || issue.expected !== 'string') continue
-    // A larger number has already lost digits.
+    // Larger integers have already lost digits, so they are not converted.
     if (typeof issue.input === 'number' && Math.abs(issue.input) <= Number.MAX_SAFE_INTEGER)
       setAt(body, issue.path as Path, String(issue.input))
   }

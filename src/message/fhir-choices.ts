@@ -28,7 +28,7 @@ export const chooseIdentifier: Choice = (identifiers, wanted, report) =>
 export const chooseName: Choice = (names, wanted, report) => {
   const index = nameIndex(names, wanted, report)
   const chosen = names[index]
-  // `text` would still contain the replaced name.
+  // The `text` of the FHIR name would still contain the replaced name.
   if (isObject(chosen) && isRenamed(chosen, wanted)) delete chosen.text
   return index
 }

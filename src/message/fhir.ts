@@ -184,7 +184,7 @@ function presentNow(root: JsonObject, path: Path): void {
   if (element.extension.length === 0) delete element.extension
   if (Object.keys(element).length > 0) return
   const parent = getAt(root, path.slice(0, name))
-  // In a list the position must stay, because it belongs to the value at the same index.
+  // In a list, `null` replaces the element, because each position belongs to the value at the same index.
   if (name === path.length - 1 && isObject(parent)) delete parent[`_${String(path[name])}`]
   else setAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)], null)
 }

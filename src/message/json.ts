@@ -12,7 +12,7 @@ const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 const MAX_DEPTH = 64
 // Far more values than a message has. A few objects that refer to each other can expand to billions of values.
 const MAX_VALUES = 100_000
-// A longer list would consist mostly of holes, and each hole becomes a value in JSON.
+// Maximum list index in a path. A longer list would consist mostly of holes, and each hole becomes a value in JSON.
 const MAX_INDEX = 9999
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -91,12 +91,12 @@ function copyOf(value: unknown, where: string, depth: number, budget: Budget): J
     return copyObject(value, where, depth, budget)
   } catch (error) {
     if (error instanceof RedoxError) throw error
-    // The error of a getter or a proxy could contain anything, including patient data.
+    // An error thrown by a getter or a proxy could contain anything, including patient data.
     throw unusable(where, 'cannot be read: one of its properties throws an error')
   }
 }
 
-// Type checks by internal tag, not by `instanceof`: a Date of a Function node belongs to another realm.
+// Types are checked by internal tag, not by `instanceof`: a Date of a Function node belongs to another realm.
 function copyObject(value: object, where: string, depth: number, budget: Budget): Json {
   if (types.isDate(value)) return isoDate(value, where)
   if (types.isUint8Array(value)) {

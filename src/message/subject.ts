@@ -21,18 +21,18 @@ export interface Subject {
   isOnlyReferredTo?: boolean
 }
 
-/** Patient values of the form. */
+/** Patient fields that a person filled in in the node's form. */
 export interface FormPatient {
   isGiven: boolean
-  /** first identifier in the form */
+  /** identifier of the patient in the form */
   identifier?: JsonObject
 }
 
 const NO_PATIENT_NAMED: Subject = { isNamed: false }
 
 /**
- * Finds the Patient of a report. Only the report's subject decides, never the order of the entries. Without a subject
- * it is the only Patient of the message. If the data has no Patient, one is created from the form.
+ * Finds the Patient of a report. Only the report's subject decides, never the order of the entries. Without a subject,
+ * the only Patient of the message is used. If the data has no Patient, one is created from the form.
  */
 export function subjectOf(
   entries: JsonObject[],

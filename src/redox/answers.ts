@@ -144,9 +144,9 @@ export function lookUp({ logIds, messageId, traceId }: RedoxErrorDetail): string
   return traceId === undefined ? '' : `(trace ${traceId})`
 }
 
-// More reasons than a person reads would only cost time.
+// Maximum number of reasons. A person reads no more, and each one takes time to redact.
 const MAX_REASONS = 20
-// Characters: enough for a reason, too few for a whole message that a server repeats.
+// Maximum length of a reason in characters: too short for a whole message that a server repeats.
 const MAX_REASON_LENGTH = 300
 
 // A path in a message, such as `Bundle.entry.resource.presentedForm.contentType`: short names without digits.
@@ -172,7 +172,8 @@ function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[
   // One call for all texts, because each call walks through the whole message.
   const ids = [...logIds, String(messageId ?? ''), traceId ?? '']
   const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
-    // Long runs are base64 or tokens. Ids such as a log's UUID are shorter, or contain hyphens only.
+    // Long runs of letters and digits are base64 or tokens. Ids such as a log's UUID are shorter, or contain hyphens
+    // only.
     text
       .replace(LINK_OR_LONG, (found) => (PLACE.test(found) || LINK.test(found) ? found : hideLong(found)))
       .slice(0, MAX_REASON_LENGTH),

@@ -40,7 +40,7 @@ export async function attempt(request: RequestSpec, context: AttemptContext): Pr
   const { http, settings, token, signal, onProgress } = context
   const at = new Date().toISOString()
   const headers = { ...request.headers, ...(token !== undefined && bearer(token)) }
-  // All secrets that a server could repeat in its answer.
+  // All secrets of the request, which a server could repeat in its answer.
   const secrets = (): string[] => [...secretsOf(settings.credentials), ...context.tokenSecrets()]
   let sent = 0
   const progress = (): Progress => ({ phase: phaseOf(request), sent, total: request.body.length })
@@ -107,7 +107,8 @@ const isYes = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300
 export const identified = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
   identifiers ? { identifiers } : {}
 
-// Bytes. A server that repeats a file in its answer repeats the file's beginning.
+// Bytes at the beginning of each file that an answer is compared with: a server that repeats a file repeats its
+// beginning.
 const HEAD = 48_000
 
 /** Values that error texts must not repeat: the message, and the beginning of each file as text and as base64. */

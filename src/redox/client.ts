@@ -285,7 +285,7 @@ export class RedoxClient {
     if ('answer' in first) return { ...first, attempts: 1 }
     if (!first.renewsToken) throw first.error
     const second = await this.#requestOnce(request, options).catch((error: unknown) => {
-      // The first error is more helpful than the error about a long pause.
+      // If the repeat would have to wait too long, the error of the first request is more helpful.
       throw error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED' ? first.error : error
     })
     if ('answer' in second) return { ...second, attempts: 2 }

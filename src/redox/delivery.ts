@@ -34,7 +34,7 @@ export type OnProgress = (progress: Progress) => void
 export interface Delivery {
   status: number
   headers: HttpAnswer['headers']
-  /** answer body: parsed JSON, or text */
+  /** body of Redox's answer: parsed JSON, or text */
   body: unknown
   facts: PublicFacts
   files: DeliveredFile[]

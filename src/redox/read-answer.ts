@@ -26,7 +26,7 @@ export interface AnswerFacts {
 
 export const list = (value: unknown): Record<string, unknown>[] =>
   Array.isArray(value) ? value.filter(isObject) : []
-// Other types are wrong in these places, and `String()` may throw for them.
+// Ids in an answer are strings or numbers. Other values are ignored, because `String()` may throw for them.
 const isScalar = (value: unknown): value is string | number =>
   typeof value === 'string' || typeof value === 'number'
 export const words = (value: unknown): string[] =>
@@ -223,7 +223,7 @@ export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
 export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefined {
   const { status, headers, text, body } = answer
   if (text.trim() === '') {
-    // Without a length, an answer that was cut off before its first byte looks the same as an empty answer.
+    // Without a length header, an answer that was cut off before its first byte looks the same as an empty answer.
     const isWhole = status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
     return isWhole ? undefined : 'unreadable'
   }

@@ -22,7 +22,7 @@ export function masked(texts: string[], sent: JsonObject | undefined, secrets: s
   for (const secret of secrets.flatMap(secretSpellings)) if (pieces.mayHold(secret)) repeated.add(secret)
   const long: string[] = []
   if (sent !== undefined) collectRepeated(sent, { pieces, repeated, long })
-  // The longest value first: a value that contains another one is replaced as a whole.
+  // The longest value is replaced first, so that a value that contains another one is redacted as a whole.
   const values = [...repeated].sort((a, b) => b.length - a.length)
   const short = cut.map((text) => values.reduce(replaceAllNoCase, text))
   const quoting = quotingTexts(short, long)
@@ -206,7 +206,7 @@ function quotingTexts(texts: string[], long: string[]): Set<number> {
     for (let at = 0; at + BLOCK <= source.length; at += STEP) {
       if (hashes[hashAt(source, at)] === 0) continue
       for (const place of places.get(fold(source.slice(at, at + BLOCK))) ?? []) {
-        // The search was given up, so all texts count as quoting.
+        // After too many comparisons all texts count as quotes of the message.
         if (++compared > MAX_COMPARED) return new Set(texts.keys())
         const { index } = place
         if (quoting.has(index) || sharedLength(lower[index]!, place.at, source, at) < QUOTE_LENGTH) continue

@@ -260,7 +260,7 @@ export function multipartBody(file: FileSource): RequestBody {
   )
 }
 
-// RFC 7578 section 4.2: UTF-8 without escapes, quotes and line breaks percent-encoded.
+// RFC 7578 section 4.2: file names are UTF-8, with quotes and line breaks percent-encoded.
 const multipartName = (name: string): string =>
   name.replace(/"/g, '%22').replace(/\r/g, '%0D').replace(/\n/g, '%0A')
 

@@ -26,7 +26,7 @@ const WHOLE_SECONDS_MS = 2000
 export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   const now = Date.now()
   const told = Date.parse(String(headers.date))
-  // The header has whole seconds, so the local clock is more precise if both agree.
+  // The `Date` header has whole seconds, so the local clock is more precise if both agree.
   return Math.abs(told - now) > WHOLE_SECONDS_MS ? told : now
 }
 
@@ -142,8 +142,8 @@ export class Http {
   }
 
   /**
-   * Reads the body of an answer within the answer timeout. undici's bodyTimeout restarts with every chunk, so it does
-   * not end an answer that arrives in small pieces forever.
+   * Reads the body of an answer within the answer timeout. undici's bodyTimeout restarts with every chunk, so it never
+   * ends for a server that sends its answer in very small chunks.
    */
   async #bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
     const late = setTimeout(() => body.destroy(new BadAnswer('LATE_ANSWER')), this.#answerMs)

@@ -33,7 +33,10 @@ export function backoff(
   return Math.max(Math.min(wait, longestMs), retryAfterSeconds * 1000)
 }
 
-/** Maximum of `Retry-After` that is respected. A server that requests more gets another request after this time. */
+/**
+ * Maximum wait in seconds that a server can request with `Retry-After`. If it requests more, another request is made
+ * after this time.
+ */
 export const LONGEST_RETRY_AFTER_SECONDS = 3600
 
 /** Length of the window in which Redox counts requests, in milliseconds (docs/redox-api.md#rates-and-times). */
@@ -54,8 +57,8 @@ export interface PaceKeeper {
   /**
    * Waits until a request may be made, and counts the request. Rejects when the signal aborts.
    * @param until latest end of the wait, in ms of the monotonic clock (`performance.now()`)
-   * @returns 0 if the request may be made; if the wait would end too late, its milliseconds at once: the request must
-   * not be made
+   * @returns 0 if the request may be made; otherwise the remaining milliseconds of a wait that would end after `until`:
+   * the request must not be made
    */
   turn(signal: AbortSignal, until?: number): Promise<number>
 
