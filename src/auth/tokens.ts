@@ -22,8 +22,8 @@ export type FetchToken = (previous: AccessToken | undefined) => Promise<AccessTo
 const RENEW_AHEAD_MS = 60_000
 const RENEW_AHEAD_SHARE = 0.2
 /**
- * Share of the renewal time before expiry. In this last part the old token is no longer used, because it must still be
- * valid when the request reaches Redox.
+ * Last fraction of the time between the renewal of a token and its expiry. In this part the old token is no longer
+ * used, because a token must still be valid when the request reaches Redox.
  */
 const WAIT_SHARE = 0.25
 

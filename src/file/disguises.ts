@@ -40,7 +40,7 @@ const withoutPercents = (text: string): string =>
 
 const QUOTED = /=([0-9A-F]{2})/g
 
-/** Text before the digits in Python, SQL and CSV, and in texts that name the encoding. */
+/** Prefix of the encoded digits in Python, SQL and CSV (such as a quote), and in texts that name the encoding. */
 const PREFIX = /^(?:base64\s*[,:=]\s*|[bBxX]?['"`]|[[({])+/
 
 const READINGS: Reading[] = [

@@ -72,7 +72,10 @@ export function failure(
 export const stoppedBefore = (operation: string): RedoxError =>
   failure({ fault: 'aborted', sent: false }, 'send', operation, {})
 
-/** Returns true if Redox certainly received no request. A text about a refusal by Redox does not need that remark. */
+/**
+ * Returns true if Redox certainly received no request. The error text then ends with "Nothing was sent.", which a text
+ * about a refusal by Redox does not need.
+ */
 const isUnsent = (ending: Ending): boolean =>
   'fault' in ending && (!ending.sent || ending.fault === 'tls' || ending.fault === 'proxyRefused')
 

@@ -49,8 +49,8 @@ export const WINDOW_MS = 300_000
  */
 export interface PaceKeeper {
   /**
-   * Delays all requests of the connection. At most for the window in which Redox counts requests, even if a server
-   * requests more.
+   * Delays all requests of the connection, at most for the window in which Redox counts requests, even if a server
+   * requests a longer pause.
    */
   pause(milliseconds: number): void
 
