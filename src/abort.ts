@@ -1,4 +1,6 @@
-/** Waits for a promise that several callers share, no longer than this caller's signal allows. */
+/**
+ * Waits for a promise that several callers share, but rejects as soon as `signal` aborts. The shared work continues.
+ */
 export function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason as Error)

@@ -1,31 +1,33 @@
 /**
- * Whether a message that ended with an error may be sent again (`error.cause.retry`):
+ * Advice on sending a failed message again (`error.cause.retry`):
  * - `never`: the same message would fail again
- * - `safe`: nothing was processed, and the reason may pass
- * - `connection`: nothing was processed, and a setting, key or certificate has to be changed before
- * - `unknown`: it may have arrived, so that it may be there twice
+ * - `safe`: nothing was processed, and the cause may be temporary
+ * - `connection`: nothing was processed, and a setting, key or certificate must be changed first
+ * - `unknown`: the message may have arrived, so a repeat may file it twice
  */
 export type Retry = 'never' | 'safe' | 'connection' | 'unknown'
 
 /**
- * Every error code, once: what it means, what a Catch flow answers its HTTP caller with, and what to do about it.
- * docs/errors.md and the statuses of the nodes are compared with this table.
+ * Meaning, HTTP status, status text and advice of one error code. A test compares docs/errors.md and the statuses of
+ * the nodes with this table.
  */
 export interface ErrorCode {
   /**
-   * `msg.statusCode` of the message that a Catch node gets:
-   * 400 the caller's input cannot be used · 413 it is too large · 422 Redox refused it · 503 it was certainly not
-   * delivered, and the reason may pass · 500 everything else. An unknown outcome is a 500, because HTTP clients and
-   * gateways repeat 502 to 504 by themselves.
+   * `msg.statusCode` of the message that a Catch node receives: 400 the caller's input cannot be used · 413 the input
+   * is too large · 422 Redox refused the message · 503 the message was certainly not delivered, and the cause may be
+   * temporary · 500 everything else. An unknown outcome is a 500, because HTTP clients and gateways repeat 502 to 504
+   * by themselves.
    */
   statusCode: 400 | 413 | 422 | 500 | 503
-  /** of an error that no request gave; the others have that of their row in `src/transport/outcomes.ts` */
+  /**
+   * default `cause.retry`; an error of an HTTP request has the one of its row in `src/transport/outcomes.ts` instead
+   */
   retry: Retry
-  /** the reason in a node's status, at most 20 characters */
+  /** reason in a node's status, at most 20 characters */
   phrase: string
-  /** for docs/errors.md */
+  /** description in docs/errors.md */
   meaning: string
-  /** whether the message may be in a chart in spite of the error */
+  /** possibility that the message reached a chart in spite of the error */
   arrived: 'no' | 'in part' | 'yes' | 'unlikely'
   action: string
 }
@@ -59,8 +61,8 @@ const TABLE = {
 } as const satisfies Record<string, ErrorCode>
 
 /**
- * The stable error codes. Flows branch on them (`msg.error.code` behind a Catch node), so a code is never
- * renamed and never given a second meaning.
+ * Stable error codes. Flows branch on them (`msg.error.code` after a Catch node), so a code is never renamed and never
+ * gets a second meaning.
  */
 export type RedoxErrorCode = keyof typeof TABLE
 

@@ -3,34 +3,34 @@ import { ERROR_CODES, type RedoxErrorCode, type Retry } from './error-codes'
 
 export type { RedoxErrorCode } from './error-codes'
 
-/** One thing that is wrong with a message, at one place. Never holds the value itself: it may be patient data. */
+/** One defect of a message at one path. It never contains the value itself, which may be patient data. */
 export interface Problem {
-  /** where, as a path into the message, e.g. `Note.DocumentID` or `entry[1].resource.status (Observation)` */
+  /** path in the message, e.g. `Note.DocumentID` or `entry[1].resource.status (Observation)` */
   path: string
-  /** what is wrong, as the rest of a sentence that begins with the name of the field, e.g. `is missing` */
+  /** the defect, as the rest of a sentence that begins with the field name, e.g. `is missing` */
   problem: string
-  /** what would be right */
+  /** advice on correcting the defect, as a whole sentence */
   fix: string
 }
 
 /**
- * What a Catch node gets as `msg.error.cause`: plain data only, because Node-RED passes nothing else of an
- * error on, and clones it for every Catch node.
+ * Details of an error, which a Catch node receives as `msg.error.cause`. Plain data only, because Node-RED clones the
+ * cause for every Catch node and drops everything else.
  */
 export interface RedoxErrorDetail {
-  /** whether the message may be sent again */
+  /** advice on sending the message again */
   retry?: Retry
-  /** what was being done: `token`, `upload`, or the operation sent */
+  /** request that failed: `token`, `upload`, or the operation of the message */
   operation?: string
-  /** the field of the redox-config node that is at fault, as the node saves it, e.g. `keyId` */
+  /** property of the redox-config node that is wrong, e.g. `keyId` */
   field?: string
-  /** seconds that this machine's clock is ahead of the token server's (behind: negative), when that matters */
+  /** seconds that this machine's clock is ahead of the token server's (negative: behind), if that caused the error */
   clockSkewSeconds?: number
   /** HTTP status of the answer */
   status?: number
-  /** every problem found, for REDOX_INVALID_MESSAGE */
+  /** all defects of the message, for REDOX_INVALID_MESSAGE */
   problems?: Problem[]
-  /** Redox's own words, with everything masked that stood in the message sent */
+  /** error texts from Redox, with all values of the sent message redacted */
   reasons?: string[]
   /** ids for the log search of the Redox dashboard */
   logIds?: string[]
@@ -42,37 +42,40 @@ export interface RedoxErrorDetail {
   retryAfterSeconds?: number
   /** reference URLs of files that were uploaded before the failure */
   uploaded?: string[]
-  /** the request's identifiers, to look an unknown outcome up */
+  /** identifiers in the request, to look up a message whose outcome is unknown */
   identifiers?: Record<string, string>
   /** sha256 of the files, hex, in the order of the message */
   sha256?: string[]
-  /** the system's code of a network fault, e.g. `ECONNREFUSED`; what the proxy caused begins with `PROXY_` */
+  /** system error code of a network failure, e.g. `ECONNREFUSED`; codes of proxy failures begin with `PROXY_` */
   fault?: string
-  /** requests made, replays included */
+  /** number of HTTP requests, including those repeated with a new token */
   attempts?: number
-  /** when the last attempt began, ISO 8601 */
+  /** start of the last attempt, ISO 8601 */
   at?: string
-  /** durable delivery: the message was accepted, and is parked in the outbox under this id */
+  /** durable delivery: the accepted message, which is parked in the outbox under this id */
   outbox?: { id: string; acceptedAt: string; attempts: number }
-  /** parts of a partial delivery: which arrived and which did not; without `delivered`: Redox does not say */
+  /** destinations or entries of a partial delivery; `delivered` is missing if Redox does not report the result */
   parts?: { part: string; delivered?: boolean; status?: number }[]
   /**
-   * The answer's body as Redox gave it. It may repeat patient data: it is here for flows that handle errors,
-   * and is in no message text and in no log.
+   * Body of Redox's answer, unredacted. It may repeat patient data, so it is available to flows that handle errors, but
+   * never part of an error text or a log line.
    */
   answer?: unknown
 }
 
 /**
- * Gives a detail a text form: for `${cause}`, the debug sidebar, which shows `cause + ""`, and the console. Both are not
- * enumerable, so that JSON, structured clones and Node-RED's copies are the plain data alone.
+ * Adds a text form to the details, for `${cause}`, the debug sidebar (which shows `cause + ""`) and the console. Both
+ * methods are not enumerable, so that JSON, structured clones and Node-RED's copies contain only the plain data.
  */
 function readable<T extends RedoxErrorDetail>(detail: T): T {
   const value = (): string => textOf(detail)
   return Object.defineProperties(detail, { toString: { value }, [inspect.custom]: { value } })
 }
 
-/** One line, without `answer`, `identifiers` and `sha256`: these repeat the message or identify it. */
+/**
+ * Formats error details as one line of text, without `answer`, `identifiers` and `sha256`, which repeat or identify the
+ * message.
+ */
 function textOf(detail: RedoxErrorDetail): string {
   const { operation, field, status, fault, problems = [], reasons = [], logIds = [], parts = [] } = detail
   const { messageId, traceId, clockSkewSeconds, retryAfterSeconds, attempts, at, outbox } = detail
@@ -107,11 +110,11 @@ const ARRIVED = new Map([
 
 export type InBrief = 'text' | 'path' | 'folder'
 
-/** The one error class of this package. The text names what, where and what to do, and no patient data. */
+/** The only error class of this package. Its message names the defect, its place and a remedy, without patient data. */
 export class RedoxError extends Error {
   override readonly name = 'RedoxError'
   override readonly cause: RedoxErrorDetail & { retry: Retry }
-  /** of the most frequent faults, what the status shows in place of the code's phrase */
+  /** key of a shorter status text for frequent mistakes, shown instead of the code's phrase */
   inBrief?: InBrief
 
   constructor(
@@ -123,17 +126,20 @@ export class RedoxError extends Error {
     this.cause = readable({ retry: ERROR_CODES[code].retry, ...detail })
   }
 
-  /** Node-RED makes `msg.error.message` of it: what is wrong comes first, and not the name of the class. */
+  /**
+   * Returns the message without the class name. Node-RED makes `msg.error.message` of this text, and shows only its
+   * beginning.
+   */
   override toString(): string {
     return this.message
   }
 
-  /** `msg.statusCode` of the message that it is told with. Redox's own status is `cause.status`. */
+  /** `msg.statusCode` of the message that a Catch node receives. Redox's own HTTP status is `cause.status`. */
   get statusCode(): number {
     return ERROR_CODES[this.code].statusCode
   }
 
-  /** The same error with more of the story, e.g. what was uploaded before the send failed. */
+  /** Copy of this error with more details, e.g. the files that were uploaded before the send failed. */
   with(detail: RedoxErrorDetail): RedoxError {
     const error = new RedoxError(this.code, this.message, { ...this.cause, ...detail })
     if (this.stack !== undefined) error.stack = this.stack
@@ -143,29 +149,32 @@ export class RedoxError extends Error {
 
 export const NOTHING_SENT = 'Nothing was sent.'
 
-/** @param message begins with what is wrong: Node-RED's debug sidebar shows the first 30 characters */
+/**
+ * Error for unusable input (REDOX_BAD_INPUT).
+ * @param message begins with the defect: Node-RED's debug sidebar shows the first 30 characters
+ */
 export const badInput = (message: string): RedoxError =>
   new RedoxError('REDOX_BAD_INPUT', `${message} ${NOTHING_SENT}`)
 
-/** The same with a phrase of its own for the status. */
+/** Error for an unusable file (REDOX_BAD_INPUT) that has its own short status text. */
 export function badFile(message: string, inBrief: InBrief): RedoxError {
   const error = badInput(message)
   error.inBrief = inBrief
   return error
 }
 
-/** The same for sizes. */
+/** Error for a file or request that exceeds a size limit (REDOX_TOO_LARGE). */
 export const tooLarge = (message: string): RedoxError =>
   new RedoxError('REDOX_TOO_LARGE', `${message} ${NOTHING_SENT}`)
 
-/** The same error, of a setting, told to a flow that wants to send. */
+/** Copy of a settings error, for a flow that tried to send: its message adds that nothing was sent. */
 export function notSent(error: RedoxError): RedoxError {
   const told = new RedoxError(error.code, `${error.message} ${NOTHING_SENT}`, error.cause)
   if (error.stack !== undefined) told.stack = error.stack
   return told
 }
 
-/** Sizes as people write them: 1 MB = 1 000 000 bytes (docs/redox-api.md#sizes, the stricter reading). */
+/** Formats a size for error texts: 1 MB = 1 000 000 bytes (docs/redox-api.md#sizes, the stricter reading). */
 export function formatSize(bytes: number): string {
   if (bytes >= 1_000_000) return `${+(bytes / 1_000_000).toFixed(2)} MB`
   if (bytes >= 1_000) return `${+(bytes / 1_000).toFixed(1)} KB`

@@ -4,22 +4,27 @@ interface Waiting {
 }
 
 /**
- * Shares out what one turn of the event loop allows. Node-RED is one event loop: whatever takes long without a turn
- * is time in which nothing else happens, in no flow.
+ * Budget of synchronous work for each iteration of the event loop. Node-RED runs all flows on one event loop: long
+ * synchronous work in one node stops every other flow.
  */
 export class Turns {
   readonly #waiting: Waiting[] = []
   #left: number
   #isCounting = false
 
-  /** @param perTurn what may be done in one turn; one more piece may begin before it is used up */
+  /**
+   * Creates a budget.
+   * @param perTurn work allowed in one iteration, in units of the caller, e.g. bytes; the last task of an iteration may
+   * exceed the limit
+   */
   constructor(private readonly perTurn: number) {
     this.#left = perTurn
   }
 
   /**
-   * Waits, first in, first out, until so much may be done.
-   * @returns undefined when it may be done at once
+   * Reserves an amount of work, and waits for a later iteration when the budget is used up. Waiters are served first
+   * in, first out.
+   * @returns undefined when the work may start in this iteration
    */
   take(amount: number): Promise<void> | undefined {
     if (!this.#isCounting) this.#count()
@@ -48,27 +53,28 @@ export class Turns {
   }
 }
 
-// Hashing, encoding and encrypting a MB take 1 to 2 ms. They need a turn of their own although every write waits for
-// its socket: one that is drained answers without a turn, so that a large body would hold the loop to its end.
+// Hashing, encoding and encrypting 1 MB take 1 to 2 ms. Waiting for the socket after each write is not enough to let
+// other work run: a socket that has drained resolves without a new iteration, so a large body would block the event
+// loop until its end.
 const bytes = new Turns(512 * 1024)
 
-/** Waits until so many bytes of a file may be worked on: all who send share one budget. */
+/** Waits until `size` bytes of a file may be processed. All senders share one budget for each event-loop iteration. */
 export const turn = (size: number): Promise<void> | undefined => bytes.take(size)
 
-/** As `Buffer.concat`, which holds the loop for as long as the memory takes that it asks for. */
+/** Concatenates buffers like `Buffer.concat`, but lets the event loop run between the copies. */
 export async function joined(pieces: Buffer[]): Promise<Buffer> {
   if (pieces.length === 1) return pieces[0]!
   const whole = Buffer.allocUnsafeSlow(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const piece of pieces) {
-    // Memory that is written to for the first time costs more than the copy.
+    // The first write to newly allocated memory costs more than the copy.
     await turn(piece.length)
     at += piece.copy(whole, at)
   }
   return whole
 }
 
-/** Pieces of a file, each when it may be worked on. */
+/** Yields the chunks of a file, each after the event-loop budget allows its size. */
 export async function* inTurns(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const piece of pieces) {
     await turn(piece.length)

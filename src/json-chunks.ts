@@ -1,14 +1,12 @@
 import { turn } from './event-loop'
 
-// `JSON.stringify` and `JSON.parse` work on a value as a whole: 40 MB hold the event loop for a tenth of a second and
-// more. Up to this length they are used, and what is longer is worked on in pieces.
+// `JSON.stringify` and `JSON.parse` process a value in one call: 40 MB block the event loop for more than 100 ms. They
+// are used up to this length (characters or bytes); longer values are processed in chunks.
 const PIECE = 64 * 1024
-/** Of a value that is no text: what it takes as JSON, and to walk to it. */
+/** Estimated length of a value that is not a string, as JSON, and estimated cost of visiting the value. */
 const SIZE_OF_A_VALUE = 8
 
-/**
- * The text that `JSON.stringify` makes of plain data, in pieces.
- */
+/** Yields the output of `JSON.stringify` for plain data in chunks, so that the event loop runs between them. */
 export async function* jsonInTurns(value: unknown): AsyncGenerator<string> {
   for (const piece of jsonPieces(value)) {
     await turn(piece.length)
@@ -16,7 +14,9 @@ export async function* jsonInTurns(value: unknown): AsyncGenerator<string> {
   }
 }
 
-/** Whether a value is short enough to be written at once. Looks at no more than that takes. */
+/**
+ * Returns true if `JSON.stringify` may serialize a value in one call. The check stops once the value proves too large.
+ */
 const isShort = (value: unknown): boolean => roomAfter(value, PIECE) >= 0
 
 function roomAfter(value: unknown, room: number): number {
@@ -34,7 +34,7 @@ function roomAfter(value: unknown, room: number): number {
   return left
 }
 
-/** Pieces of about the same length: what is short is joined, and what is long is cut. */
+/** Joins short parts of the JSON text and cuts long ones, to chunks of about the same length. */
 function* jsonPieces(value: unknown): Generator<string> {
   let piece = ''
   for (const part of jsonParts(value)) {
@@ -85,7 +85,7 @@ function* textParts(text: string): Generator<string> {
   yield '"'
 }
 
-/** Not between the two halves of a character: each by itself would be escaped. */
+/** Moves a cut off the middle of a surrogate pair, because JSON.stringify would escape each half. */
 const cutBefore = (text: string, end: number): number =>
   /[\ud800-\udbff]/.test(text.charAt(end - 1)) ? end - 1 : end
 
@@ -94,12 +94,13 @@ const [QUOTE, BACKSLASH, UNICODE, COMMA, COLON, OPEN_LIST, CLOSE_LIST, OPEN_OBJE
 
 interface Open {
   value: unknown[] | Record<string, unknown>
-  /** of the value that comes next in an object */
+  /** key of the next value, if `value` is an object */
   key?: string | undefined
 }
 
 /**
- * The value of a JSON text that `JSON.stringify` or {@link jsonInTurns} made: it has no white space, and no mistakes.
+ * Parses JSON text from `JSON.stringify` or {@link jsonInTurns}, in chunks, so that the event loop runs between them.
+ * The text must be valid and have no white space outside strings.
  */
 export async function parseInTurns(json: Buffer): Promise<unknown> {
   if (json.length <= PIECE) return JSON.parse(json.toString('utf8'))
@@ -150,20 +151,23 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
   return root[0]
 }
 
-/** Also `__proto__`, which is a key like another in JSON. */
+/** Sets an own property, also for the key `__proto__`, which is an ordinary key in JSON. */
 function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
   if (key !== '__proto__') object[key] = value
   else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
 }
 
-/** The end of a text, or a place after about {@link PIECE} bytes of it: neither inside an escape nor of a character. */
+/**
+ * Returns the end of a string, or a position about {@link PIECE} bytes later that is neither inside an escape sequence
+ * nor inside a character.
+ */
 function endOfPiece(json: Buffer, begin: number): number {
   let end = begin
   for (const most = begin + PIECE; json[end] !== QUOTE && end < most;) {
     if (json[end] !== BACKSLASH) end++
     else end += json[end + 1] === UNICODE ? 6 : 2
   }
-  // Of UTF-8 all bytes of a character but the first are of this kind.
+  // In UTF-8 all bytes of a character except the first have the form 10xxxxxx.
   while ((json[end]! & 0xc0) === 0x80) end++
   return end
 }

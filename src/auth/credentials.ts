@@ -5,21 +5,23 @@ import { serverTime, type HttpAnswer } from '../transport/http'
 import { readPrivateKey } from './private-key'
 import { REFUSED, type AccessToken, type FetchToken } from './tokens'
 
-/** OAuth API key: private-key JWT (docs/redox-api.md#oauth-api-key). */
+/** Credentials of an OAuth API key: private-key JWT (docs/redox-api.md#oauth-api-key). */
 export interface OAuthCredentials {
   kind: 'oauth'
   clientId: string
-  /** `kid` of the registered public key; may be left out when the private key is a JWK with a `kid` */
+  /** `kid` of the registered public key; optional if the private key is a JWK with a `kid` */
   keyId?: string
-  /** PEM or JWK, see readPrivateKey */
+  /** private key as PEM or JWK, in the forms that readPrivateKey accepts */
   privateKey: string
   scope?: string
   tokenUrl: string
-  /** `aud` of the assertion; the token URL unless a region wants another (docs/redox-api.md#oauth-api-key) */
+  /**
+   * `aud` of the assertion; the token URL, unless a region requires a different value (docs/redox-api.md#oauth-api-key)
+   */
   audience: string
 }
 
-/** Legacy API key (docs/redox-api.md#legacy-api-key). */
+/** Credentials of a legacy API key (docs/redox-api.md#legacy-api-key). */
 export interface LegacyCredentials {
   kind: 'legacy'
   apiKey: string
@@ -30,10 +32,13 @@ export interface LegacyCredentials {
 
 export type Credentials = OAuthCredentials | LegacyCredentials
 
-/** One token request; throws the mapped RedoxError for anything but a 2xx. */
+/** Makes one token request. Rejects with the matching RedoxError for any answer but a 2xx. */
 export type PostForToken = (url: string, body: RequestBody) => Promise<HttpAnswer>
 
-/** The way to a token for the given credentials. Secrets are named when missing, never shown. */
+/**
+ * Returns the function that fetches access tokens with the given credentials. Its errors name missing secrets, but
+ * never contain a secret.
+ */
 export function tokenFetcher(credentials: Credentials, post: PostForToken): FetchToken {
   return credentials.kind === 'oauth' ? oauthFetcher(credentials, post) : legacyFetcher(credentials, post)
 }
@@ -47,7 +52,7 @@ function required(value: string | undefined, field: string, label: string): stri
   )
 }
 
-// RFC 7523 assertions live 300 s in every client seen (docs/redox-api.md#oauth-api-key, `exp`).
+// Lifetime of an RFC 7523 assertion in every known client: 300 s (docs/redox-api.md#oauth-api-key, `exp`).
 const ASSERTION_LIFETIME_SECONDS = 300
 
 function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchToken {
@@ -62,7 +67,7 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
   }
   return async () => {
     const obtainedAt = performance.now()
-    // With an assertion of its own: each is taken once only, also by a server whose answer got lost.
+    // A new assertion for each request: a server accepts an assertion only once, even if its answer got lost.
     const answer = await post(credentials.tokenUrl, await body())
     const { access_token: token, expires_in: seconds } = fields(answer)
     if (!isToken(token)) throw unusable(answer, 'access_token')
@@ -79,7 +84,8 @@ async function signAssertion(credentials: OAuthCredentials): Promise<string> {
     credentials.keyId,
   )
   const keyId = required(credentials.keyId || signing.keyId, 'keyId', 'Key ID')
-  // Loaded here: jose is an ES module, which Node 22.9 cannot require, and no flow needs it before a send.
+  // Loaded on demand: jose is an ES module, which Node.js 22.9 cannot require, and no flow needs it before the first
+  // request.
   const { SignJWT } = await import('jose')
   const now = Math.floor(Date.now() / 1000)
   return new SignJWT(credentials.scope ? { scope: credentials.scope } : {})
@@ -107,9 +113,9 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
 
   return async (previous) => {
     const obtainedAt = performance.now()
-    // How long a refresh token lives is not known (docs/redox-api.md#legacy-api-key): when it is refused, authenticate
-    // anew. A token that the server refused before its end is not worth refreshing: its refresh may give the same one
-    // again.
+    // The lifetime of refresh tokens is not known (docs/redox-api.md#legacy-api-key): if one is refused, authenticate
+    // again. If a server refused the access token before its expiry, authenticate at once: a refresh could return the
+    // same access token.
     const refreshable = previous?.refreshToken !== undefined && previous.expiresAt !== REFUSED
     const answer = refreshable
       ? await refresh(previous.refreshToken!).catch((error: unknown) => {
@@ -124,7 +130,7 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
 function legacyToken(answer: HttpAnswer, obtainedAt: number): AccessToken {
   const { accessToken, expires, refreshToken } = fields(answer)
   if (!isToken(accessToken)) throw unusable(answer, 'accessToken')
-  // By the server's own clock: this machine's may be hours off.
+  // Lifetime of the token by the server's clock, because the local clock may be hours off.
   const lifetime = typeof expires === 'string' ? Date.parse(expires) - serverTime(answer) : NaN
   if (Number.isNaN(lifetime)) throw unusable(answer, 'expires')
   return {
@@ -137,7 +143,8 @@ function legacyToken(answer: HttpAnswer, obtainedAt: number): AccessToken {
 
 const json = (value: unknown): RequestBody => textBody('application/json', JSON.stringify(value))
 
-// It travels in a header: anything but visible ASCII would look like a fault of the network.
+// The token goes into an HTTP header: characters other than visible ASCII would cause an error that looks like a
+// network failure.
 const isToken = (value: unknown): value is string => typeof value === 'string' && /^[!-~]+$/.test(value)
 
 const fields = ({ body }: HttpAnswer): Record<string, unknown> =>

@@ -1,7 +1,9 @@
 import type { RedoxError } from '../errors'
 import { proxyFault, tlsFault, type ProxyFault, type TlsFault } from '../transport/faults'
 
-/** Why no token came, as people fix it. The editor has a sentence for each. */
+/**
+ * Reason why no access token was obtained, by what a person has to correct. The editor has a sentence for each reason.
+ */
 export type DiagnosisReason =
   | 'incomplete'
   | 'url'
@@ -34,7 +36,7 @@ export type DiagnosisReason =
 
 export interface Diagnosis {
   reason: DiagnosisReason
-  /** the field of the redox-config node that is at fault, if it is one */
+  /** property of the redox-config node that is wrong, if the reason is a property */
   field?: string
 }
 
@@ -43,7 +45,7 @@ const is = (reason: DiagnosisReason, field?: string): Diagnosis => ({
   ...(field !== undefined && { field }),
 })
 
-/** Names the wrong field of a token request that failed (docs/redox-api.md#legacy-api-key, #oauth-api-key). */
+/** Diagnoses a failed token request: reason and wrong property (docs/redox-api.md#legacy-api-key, #oauth-api-key). */
 export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis {
   const { field, fault, status, clockSkewSeconds } = error.cause
   if (fault !== undefined) return network(fault)
@@ -52,14 +54,14 @@ export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis
   if (status === 429) return is('rateLimited')
   if (status >= 500) return is('unavailable')
   if (status !== 400 && status !== 401) return is('notRedox', 'apiBase')
-  // A clock that is wrong makes every claim wrong: nothing else is worth looking at before it is right.
+  // A wrong clock invalidates every claim, so it must be corrected before anything else can be diagnosed.
   if (kind === 'oauth' && clockSkewSeconds !== undefined) return is('clock')
   const reason = error.cause.reasons?.[0] ?? ''
   return kind === 'oauth' ? oauth(reason) : legacy(reason)
 }
 
 function configuration(error: RedoxError, field: string | undefined): Diagnosis {
-  // What is wrong with a config node beside ours has more forms than one: its own words tell.
+  // A tls-config or http proxy node can be wrong in many ways, so the error text itself is shown.
   if (field === 'tls' || field === 'proxy') return is('other', field)
   if (error.message.includes('https://')) return is('url', field)
   const isAboutTheKey = field === 'privateKey' && error.message.includes('cannot be used')
@@ -78,7 +80,7 @@ const OF_TLS: Record<TlsFault, Diagnosis> = {
   client: is('tlsClient', 'tls'),
   protocol: is('tls', 'apiBase'),
 }
-// What else has to do with TLS, although it may heal by itself.
+// System error codes of other TLS failures, some of which may be temporary.
 const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|EPROTO/
 
 function network(fault: string): Diagnosis {
@@ -101,7 +103,7 @@ function oauth(reason: string): Diagnosis {
   if (claim === 'iss' || claim === 'sub') return is('subject', 'clientId')
   if (claim === 'iat' || claim === 'exp' || claim === 'nbf') return is('clock')
   if (claim !== undefined) return is('claim')
-  // An error without a description has its name alone.
+  // The reason of an OAuth error without a description is only its code.
   return is(reason === 'invalid_request' || reason === '' ? 'someClaim' : 'other')
 }
 

@@ -8,7 +8,7 @@ export interface SigningKey {
   key: KeyObject
   /** RS384 for RSA keys, ES384 for EC keys (docs/redox-api.md#oauth-api-key) */
   algorithm: 'RS384' | 'ES384'
-  /** `kid` of a JWK that brings its own */
+  /** `kid` of the JWK, if it has one */
   keyId?: string
 }
 
@@ -25,11 +25,15 @@ const NEITHER =
   'it is neither PEM ("-----BEGIN PRIVATE KEY-----" to "-----END PRIVATE KEY-----") nor a JWK. Paste it again.'
 
 /**
- * A private key as people paste it: PEM (PKCS#8, PKCS#1, SEC1) with real line breaks, with `\n` written out, once or
- * several times escaped, with the line breaks lost, or without its BEGIN and END lines; a JWK, alone or in a set, of
- * which an RSA key may lack the primes; each of them also as base64.
- * @param keyId which key of a set
- * @throws RedoxError REDOX_CONFIGURATION, without any part of the key; names other formats, and how to convert them
+ * Reads a private key in all forms that people paste:
+ * - PEM (PKCS#8, PKCS#1, SEC1) with line breaks, with `\n` as text (escaped once or several times), without line
+ *   breaks, or without its BEGIN and END lines
+ * - JWK, alone or in a set; an RSA key may lack the primes
+ * - base64 of each of these
+ *
+ * @param keyId `kid` of the key to take from a set
+ * @throws RedoxError REDOX_CONFIGURATION, without any part of the key; for a foreign format with advice on its
+ * conversion
  */
 export function readPrivateKey(text: string, keyId?: string): SigningKey {
   const pasted = text.replace(/^\uFEFF/, '').trim()
@@ -53,7 +57,7 @@ function base64(text: string): Buffer | undefined {
   return digits === undefined ? undefined : Buffer.from(digits, 'base64')
 }
 
-/** Base64 of a whole PEM or JWK, or of the DER that stands in a PEM. */
+/** Reads base64 of a whole PEM or JWK, or of the DER inside a PEM. */
 function fromBytes(bytes: Buffer, keyId: string | undefined): SigningKey {
   return isText(bytes.toString('latin1'))
     ? readPrivateKey(bytes.toString('utf8'), keyId)
@@ -64,7 +68,7 @@ function fromBytes(bytes: Buffer, keyId: string | undefined): SigningKey {
 
 function fromPem(text: string): SigningKey {
   const unescaped = text.replace(/\\+r/g, '').replace(/\\+n/g, '\n')
-  // A private key goes first: openssl writes a block of EC PARAMETERS before it.
+  // The PEM block of a private key has priority: openssl writes an EC PARAMETERS block before it.
   const match =
     PEM_PRIVATE.exec(unescaped) ?? /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
   if (!match) throw invalid('the PEM is incomplete, because its END line is missing. Copy all of it again.')
@@ -79,7 +83,10 @@ function fromPem(text: string): SigningKey {
 const OTHER_HALF = 'Paste the private key that it was made with.'
 const ENCODINGS = ['pkcs8', 'pkcs1', 'sec1'] as const
 
-/** @param otherwise what is said of bytes that are no key of any kind */
+/**
+ * Reads a private key in DER.
+ * @param otherwise error text for bytes that are no key of any kind
+ */
 function fromDer(der: Buffer, otherwise: string): SigningKey {
   for (const type of ENCODINGS) {
     const key = attempt(() => createPrivateKey({ key: der, format: 'der', type }))
@@ -101,7 +108,7 @@ function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-// EncryptedPrivateKeyInfo (RFC 5958) begins with the object identifier of a scheme of PKCS#5 or PKCS#12.
+// EncryptedPrivateKeyInfo (RFC 5958) begins with the object identifier of a PKCS#5 or PKCS#12 encryption scheme.
 const SCHEMES = ['2a864886f70d0105', '2a864886f70d010c01']
 const hasEncryptionScheme = (der: Buffer): boolean =>
   SCHEMES.some((scheme) => der.subarray(0, 32).toString('hex').includes(scheme))
@@ -119,7 +126,7 @@ function fromJson(text: string, keyId: string | undefined): SigningKey {
   return fromJwk(Array.isArray(keys) ? oneOf(keys, keyId) : value)
 }
 
-/** JSON, or JSON out of a text in JSON, with its quotes escaped. */
+/** Parses JSON, or JSON inside a JSON string with escaped quotes. */
 function parsed(text: string): unknown {
   const value = lenientJson(text)
   if (value !== undefined) return value
@@ -152,7 +159,7 @@ function fromJwk(value: unknown): SigningKey {
   return { key, algorithm: algorithmOf(key), ...(typeof kid === 'string' && { keyId: kid }) }
 }
 
-// ---- What Redox takes -----------------------------------------------------------------------------------
+// ---- Supported algorithms -------------------------------------------------------------------------------
 
 const KINDS = 'Redox accepts RSA keys (RS384) and EC keys on the curve P-384 (ES384).'
 
@@ -162,7 +169,7 @@ function algorithmOf(key: KeyObject): SigningKey['algorithm'] {
       throw invalid('RSA keys need at least 2048 bits.')
     return 'RS384'
   }
-  // ES384 signs with the curve P-384 and no other (RFC 7518 section 3.4).
+  // ES384 requires the curve P-384 (RFC 7518 section 3.4).
   const isEc = key.asymmetricKeyType === 'ec'
   if (isEc && createPublicKey(key).export({ format: 'jwk' }).crv === 'P-384') return 'ES384'
   throw invalid(KINDS)

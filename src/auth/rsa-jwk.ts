@@ -3,8 +3,8 @@ import type { JsonWebKey } from 'node:crypto'
 export type PrivateJwk = JsonWebKey
 
 /**
- * A private RSA JWK with all that RFC 7518 section 6.3.2 allows to leave out: p, q, dp, dq and qi, which Node.js
- * needs. Other JWKs, and those whose numbers do not belong together, come back as they are.
+ * Adds the optional members of a private RSA JWK (RFC 7518 section 6.3.2: p, q, dp, dq and qi), which Node.js requires.
+ * Other JWKs, and those with inconsistent numbers, are returned unchanged.
  */
 export function completed(jwk: PrivateJwk): PrivateJwk {
   const { kty, n, e, d } = jwk
@@ -26,14 +26,14 @@ function toText(value: bigint): string {
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString('base64url')
 }
 
-// The greatest common divisor g of p-1 and q-1, both even, is beyond it in one of some thousand keys at most; g = 1
-// stands for a d that was made from (p-1)(q-1).
+// Limit for g, the greatest common divisor of p-1 and q-1, both of which are even. At most one key in some thousands
+// exceeds it. g = 1 covers a d that was computed from (p-1)(q-1).
 const MAX_DIVISOR = 4096n
 
 /**
- * The primes of n, from the private exponent. e*d-1 is a multiple of lcm(p-1, q-1) = (p-1)(q-1)/g, and (p-1)(q-1) is
- * nearly n: so the multiple is found by one division for each g, which takes microseconds. The usual algorithm (NIST
- * SP 800-56B, appendix C) raises numbers of thousands of bits to such powers, and would hold up the event loop.
+ * Computes the primes of n from the private exponent. e*d-1 is a multiple of lcm(p-1, q-1) = (p-1)(q-1)/g, and
+ * (p-1)(q-1) is nearly n, so one division for each g finds the multiple, in microseconds. The usual algorithm (NIST SP
+ * 800-56B, appendix C) exponentiates numbers of thousands of bits, which would block the event loop.
  */
 function primesOf(n: bigint, e: bigint, d: bigint): [bigint, bigint] | undefined {
   if (n <= 0n) return undefined
@@ -49,7 +49,7 @@ function primesOf(n: bigint, e: bigint, d: bigint): [bigint, bigint] | undefined
   return undefined
 }
 
-/** Two numbers by their product and their sum. */
+/** Computes two numbers from their product and their sum. */
 function withSum(product: bigint, sum: bigint): [bigint, bigint] | undefined {
   const square = sum * sum - 4n * product
   if (square < 0n) return undefined
@@ -59,7 +59,7 @@ function withSum(product: bigint, sum: bigint): [bigint, bigint] | undefined {
   return smaller > 1n && larger * smaller === product ? [larger, smaller] : undefined
 }
 
-/** The whole part of the square root, by Newton's method from above. */
+/** Integer part of the square root, by Newton's method from above. */
 function root(value: bigint): bigint {
   let guess = 1n << BigInt(Math.ceil(value.toString(2).length / 2) + 1)
   for (;;) {
@@ -69,7 +69,7 @@ function root(value: bigint): bigint {
   }
 }
 
-/** By the extended Euclidean algorithm. */
+/** Modular inverse, by the extended Euclidean algorithm. */
 function inverse(value: bigint, modulus: bigint): bigint {
   let [a, b] = [value % modulus, modulus]
   let [x, y] = [1n, 0n]

@@ -1,36 +1,44 @@
 import { backoff } from '../transport/retry'
 
-/** What a token endpoint gave. Times are those of the monotonic clock (`performance.now()`). */
+/** Access token from a token endpoint. Times in ms of the monotonic clock (`performance.now()`). */
 export interface AccessToken {
   token: string
   expiresAt: number
   obtainedAt: number
-  /** legacy keys only (docs/redox-api.md#legacy-api-key) */
+  /** refresh token of a legacy key (docs/redox-api.md#legacy-api-key) */
   refreshToken?: string
 }
 
-/** The end of a token that a server refused before its time. */
+/** Expiry of a token that a server refused before its time. */
 export const REFUSED = -Infinity
 
-/** Fetches a token, given the one before (its refresh token may save the secret's way over the wire). */
+/**
+ * Fetches an access token. The previous token may have a refresh token, with which the secret need not be sent again.
+ */
 export type FetchToken = (previous: AccessToken | undefined) => Promise<AccessToken>
 
-// Clients in production renew 10 s to 5 min ahead (docs/redox-api.md#legacy-api-key, #oauth-api-key). OAuth tokens live
-// 300 s.
+// Clients in production renew tokens 10 s to 5 min before they expire (docs/redox-api.md#legacy-api-key,
+// #oauth-api-key). OAuth tokens live 300 s.
 const RENEW_AHEAD_MS = 60_000
 const RENEW_AHEAD_SHARE = 0.2
-/** In the last part of that time no request begins with the old one: it has to last until the request is there. */
+/**
+ * Last fraction of the time between the renewal of a token and its expiry. In this part the old token is no longer
+ * used, because a token must still be valid when the request reaches Redox.
+ */
 const WAIT_SHARE = 0.25
 
 /**
- * One access token for all who send over one connection: fetched once however many wait for it, renewed ahead
- * of its end. No message waits for that renewal, or fails with it, as long as the old one can be used.
+ * Cache for the access token of one connection. Concurrent callers share one token request, and the token is renewed
+ * before it expires. No message waits for the renewal, or fails with it, while the old token is usable.
  */
 export class TokenCache {
   #current: AccessToken | undefined
   #previous: AccessToken | undefined
   #pending: Promise<AccessToken> | undefined
-  /** renewals that failed in a row, and when the next one ahead of time may begin (monotonic clock) */
+  /**
+   * number of consecutive failed renewals; after a failure, `#renewFrom` (ms, monotonic clock) delays the next early
+   * renewal
+   */
   #failures = 0
   #renewFrom = -Infinity
   readonly #fetch: FetchToken
@@ -39,12 +47,15 @@ export class TokenCache {
     this.#fetch = fetch
   }
 
-  /** The token, if there is one that can be used. */
+  /**
+   * Cached token; undefined if there is none or it expires too soon. Starts a renewal in the background when one is
+   * due.
+   */
   get usable(): string | undefined {
     if (this.#current === undefined) return undefined
     const left = this.#current.expiresAt - performance.now()
     const ahead = aheadOf(this.#current)
-    // A failure is told to those who wait, once nothing else is left.
+    // A failed renewal is reported only to callers that have no usable token left.
     if (left <= ahead && performance.now() >= this.#renewFrom) this.#renew().catch(() => undefined)
     return left > ahead * WAIT_SHARE ? this.#current.token : undefined
   }
@@ -53,12 +64,12 @@ export class TokenCache {
     return this.usable ?? (await this.#renew()).token
   }
 
-  /** A server refused this token. Others may have renewed it meanwhile: then theirs stays. */
+  /** Marks a token as refused by a server. A newer token in the cache stays valid. */
   invalidate(token: string): void {
     if (this.#current?.token === token) this.#current = { ...this.#current, expiresAt: REFUSED }
   }
 
-  /** What it holds and has held last: a request may still be under way with the one before. */
+  /** Secrets of the current and the previous token, which a current request may still use. */
   secrets(): string[] {
     return [this.#current, this.#previous].flatMap((known) =>
       known ? [known.token, known.refreshToken ?? ''] : [],
@@ -75,7 +86,7 @@ export class TokenCache {
           return (this.#current = token)
         },
         (error: unknown) => {
-          // While the old token can be used, an endpoint that fails is not asked once more for each message.
+          // While the old token is usable, a failing endpoint is asked again only after a pause, not for each message.
           this.#renewFrom = performance.now() + backoff(++this.#failures)
           throw error
         },
@@ -85,6 +96,6 @@ export class TokenCache {
   }
 }
 
-/** How many milliseconds before its end a token is renewed. */
+/** Milliseconds before its expiry at which a token is renewed. */
 const aheadOf = ({ obtainedAt, expiresAt }: AccessToken): number =>
   Math.max(0, Math.min(RENEW_AHEAD_MS, (expiresAt - obtainedAt) * RENEW_AHEAD_SHARE))

@@ -1,12 +1,12 @@
 import { badInput } from '../errors'
 import { joined, part, slicesOf, type Text } from './text'
 
-/** A line of base64 is at least so long; words are shorter. */
+/** Minimum length of a line of base64, in characters. Words are shorter. */
 const SHORTEST_LINE = 16
 
 /**
- * Whether white space stands between lines of one length only, the last of which may be shorter. Words are no base64:
- * they would become noise.
+ * Returns true if white space separates lines of equal length only, the last of which may be shorter. Other text is
+ * prose: decoded as base64 it would become noise.
  */
 async function isInLines(text: Text): Promise<boolean> {
   let length = 0
@@ -28,16 +28,16 @@ async function isInLines(text: Text): Promise<boolean> {
   return true
 }
 
-/** The alphabets of RFC 4648, sections 4 and 5: url-safe base64 is seen in practice. */
+/** Alphabets of RFC 4648, sections 4 and 5. Url-safe base64 occurs in practice. */
 const DIGITS = /^([A-Za-z0-9+/_-]*)(={0,2})$/
 
-/** Bytes of base64 that comes in slices, with white space anywhere; undefined for what is none. */
+/** Decodes base64 in slices, with white space anywhere; undefined if it is not valid base64. */
 async function decodeSlices(slices: AsyncIterable<string>): Promise<Buffer | undefined> {
   const pieces: Buffer[] = []
   let rest = ''
   let padding = ''
   for await (const slice of slices) {
-    // Nearly always it is in one line, and need not be copied.
+    // Most base64 is in one line and need not be copied.
     const [, digits, ending] = DIGITS.exec(slice) ?? DIGITS.exec(slice.replace(/\s+/g, '')) ?? []
     if (digits === undefined || (digits !== '' && padding !== '')) return undefined
     padding += ending
@@ -50,29 +50,29 @@ async function decodeSlices(slices: AsyncIterable<string>): Promise<Buffer | und
   return isWhole ? joined([...pieces, Buffer.from(rest, 'base64')]) : undefined
 }
 
-/** Bytes of base64 whose white space may stand anywhere: only for what proves to be a file. */
+/** Decodes base64 with white space anywhere. Only for text whose decoded bytes prove to be a file. */
 export const decodeLoosely = (text: Text): Promise<Buffer | undefined> => decodeSlices(slicesOf(text))
 
-/** Bytes of base64 in one line or in lines of one length; undefined for what is none. */
+/** Decodes base64 in one line or in lines of equal length; undefined for other text. */
 export const decodeInLines = async (text: Text): Promise<Buffer | undefined> =>
   (await isInLines(text)) ? decodeLoosely(text) : undefined
 
-/** What a `data:` URI holds. */
+/** Content of a `data:` URI. */
 export interface DataUri {
   bytes: Buffer
-  /** without parameters, except for the charset */
+  /** media type without parameters, except for the charset */
   contentType?: string
-  /** of the parameter `filename` or `name`, which browsers and libraries add */
+  /** file name from the parameter `filename` or `name`, which browsers and libraries add */
   name?: string
 }
 
-/** Characters before the comma, at most. */
+/** Maximum number of characters before the comma. */
 const LONGEST_HEADER = 2000
 
-/** The part before the comma: a comma may stand in a quoted parameter. */
+/** Part before the comma. A quoted parameter may contain a comma. */
 const DATA_URI = /^data:((?:[^,"]|"[^"]*")*),/i
 
-/** Media type and bytes of a `data:` URI (RFC 2397), base64 or percent-encoded. */
+/** Decodes a `data:` URI (RFC 2397), base64 or percent-encoded. */
 export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> {
   const [start, described] = DATA_URI.exec(uri.slice(0, LONGEST_HEADER)) ?? []
   if (start === undefined || described === undefined)
@@ -94,7 +94,10 @@ export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> 
   }
 }
 
-/** Base64 may be percent-encoded too: `%2B` and `%3D` are what some tools make of `+` and `=`. */
+/**
+ * Decodes the base64 of a `data:` URI. It may also be percent-encoded: some tools write `%2B` and `%3D` for `+` and
+ * `=`.
+ */
 async function declaredBase64(text: Text, where: string): Promise<Buffer> {
   const bytes = await decodeSlices(withoutEscapes(text, where))
   if (bytes !== undefined) return bytes
@@ -108,7 +111,7 @@ async function* withoutEscapes(text: Text, where: string): AsyncGenerator<string
     yield slice.includes('%') ? octetsOf(slice, where).toString('latin1') : slice
 }
 
-/** A semicolon, too, may stand in a quoted parameter. */
+/** Splits the part before the comma at semicolons, except those in quoted parameters. */
 const parametersOf = (described: string): string[] =>
   [...`;${described}`.matchAll(/;((?:[^;"]|"[^"]*")*)/g)].map(([, one = '']) => one.trim())
 
@@ -129,7 +132,7 @@ async function percentDecoded(text: Text, where: string): Promise<Buffer> {
   return joined(pieces)
 }
 
-/** Slices that do not end inside of an escape. */
+/** Slices of a text that do not end inside a percent escape. */
 async function* escapedSlices(text: Text): AsyncGenerator<string> {
   let rest = ''
   for await (const slice of slicesOf(text)) {
@@ -143,13 +146,13 @@ async function* escapedSlices(text: Text): AsyncGenerator<string> {
 
 const PERCENT = 0x25
 
-/** The bytes of a percent-encoded text. Any byte may be encoded, not only those of UTF-8 text. */
+/** Bytes of a percent-encoded text. Any byte may be encoded, not only UTF-8 text. */
 function octetsOf(text: string, where: string): Buffer {
   if (/%(?![0-9a-f]{2})/i.test(text))
     throw badInput(
       `data: URI is damaged: the one in ${where} has broken percent-encoding. Correct it, or provide a Buffer.`,
     )
-  // UTF-8 cannot carry half a surrogate pair: it would become another character.
+  // UTF-8 cannot represent half a surrogate pair: it would become a different character.
   if (/\p{Surrogate}/u.test(text))
     throw badInput(`data: URI is not valid: the one in ${where} has a lone surrogate. Percent-encode it.`)
   const octets = Buffer.from(text, 'utf8')
@@ -162,7 +165,7 @@ function octetsOf(text: string, where: string): Buffer {
   return octets.subarray(0, used)
 }
 
-/** Of a digit or a letter from A to F, in either case. */
+/** Value of a hexadecimal digit, given its character code. */
 const hexDigit = (code: number): number => (code & 0x0f) + (code > 0x39 ? 9 : 0)
 
 export const base64Length = (size: number): number => Math.ceil(size / 3) * 4

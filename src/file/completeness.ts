@@ -1,37 +1,37 @@
-// What the structure of a file tells of its completeness, without reading all of it where that can be avoided.
+// Detection of truncated files by their structure. Reads as little of a file as possible.
 import { isType } from './content-types'
 import { pdfStart } from './signatures'
 
-/** Where bytes of a file are wanted; those beyond its end are left out. */
+/** Range of bytes in a file. Bytes after the end of the file are left out. */
 export interface Range {
   at: number
   length: number
 }
 
-/** An examination asks for ranges of the file and gets their bytes, out of memory or from the disk. */
+/** Generator that yields byte ranges and receives their bytes, from memory or from the disk. */
 export type Examination<T> = Generator<Range, T, Buffer>
 
 export interface Findings {
-  /** what proves that bytes are missing */
+  /** proof that bytes are missing */
   cutShort?: string
-  /** what a receiver may not be able to open: signs, not proof */
+  /** signs, but no proof, that a receiver may not be able to open the file */
   signs: string[]
 }
 
-/** Bytes at the end of a PDF in which its end has to be told. */
+/** Bytes at the end of a PDF that must contain its end marker. */
 const PDF_END = 64 * 1024
 /**
- * Parts of a file (segments, chunks, numbers of a table) that are followed one by one, in a part of the event loop's turn.
- * No picture has as many but one that is made so: nothing is proved of it.
+ * Limit for the parts of a file (segments, chunks, table entries) that are followed one by one, because that blocks the
+ * event loop. Only a specially made file exceeds it; nothing is proved about such a file.
  */
 const MOST_STEPS = 20_000
-/** Bytes that are looked at, where a sign is enough. */
+/** Bytes searched at a position of the file, where a hint is enough. */
 const NEAR = 2048
 
 /**
- * Looks at the structure that a file of that type has.
- * @param head the first bytes of the file, as many as tell its type
- * @param size of the file, in bytes
+ * Checks whether a file is complete, by the structure of its type.
+ * @param head first bytes of the file, as many as the type detection needs
+ * @param size size of the file, in bytes
  */
 export function* examine(contentType: string, head: Buffer, size: number): Examination<Findings> {
   if (isType(contentType, 'application/pdf')) return yield* examinePdf(head, size)
@@ -68,15 +68,16 @@ function* examinePdf(head: Buffer, size: number): Examination<Findings> {
 }
 
 /**
- * Where a PDF's last table of objects begins: in new files it is a stream, and the entry for encryption stands there
- * and not near the end. Positions count from the PDF's start, or from the file's when a program did not mind.
+ * Positions of a PDF's last cross-reference table. In new files the table is a stream, whose dictionary has the
+ * encryption entry, not necessarily near the end of the file. Positions count from the start of the PDF, but some
+ * programs count from the start of the file: both are returned.
  */
 function tablePositions(end: Buffer, begin: number): number[] {
   const last = [...latin1(end).matchAll(/startxref\s+(\d{1,15})\s+%%EOF/g)].pop()
   return last ? [...new Set([Number(last[1]) + begin, Number(last[1])])] : []
 }
 
-/** In a trailer or a table that is a stream: a reference, or the dictionary itself. */
+/** Encryption entry in a trailer or a cross-reference stream: a reference, or the dictionary itself. */
 const ENCRYPTED = /\/Encrypt\s*(\d+\s+\d+\s+R\b|<<)/
 
 const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
@@ -84,14 +85,14 @@ const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 // ---- PNG --------------------------------------------------------------------------------------------------------
 
 const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
-/** Length, type and checksum of the last chunk. */
+/** Last chunk of a PNG: length, type and checksum. */
 const PNG_END = Buffer.from('\0\0\0\0IEND\xae\x42\x60\x82', 'latin1')
 const CHUNK_OVERHEAD = 12
 const BROKEN_CHUNK = 'its last chunk is incomplete'
 
 const isPng = (head: Buffer): boolean => head.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)
 
-/** Follows the chunks: length, type, data, checksum. What stands behind IEND does not count. */
+/** Follows the chunks of a PNG: length, type, data, checksum. Bytes after IEND are ignored. */
 function* cutPng(size: number): Examination<string | undefined> {
   const end = yield { at: Math.max(0, size - NEAR), length: NEAR }
   if (end.includes(PNG_END)) return undefined
@@ -101,7 +102,7 @@ function* cutPng(size: number): Examination<string | undefined> {
     const chunk = yield { at, length: 8 }
     if (chunk.length < 8) return BROKEN_CHUNK
     const type = latin1(chunk.subarray(4))
-    // No chunk: the file is damaged, but nothing says that bytes are missing.
+    // Invalid chunk type: the file is damaged, but that does not prove that bytes are missing.
     if (!/^[A-Za-z]{4}$/.test(type)) return undefined
     at += CHUNK_OVERHEAD + chunk.readUInt32BE(0)
     if (at > size) return BROKEN_CHUNK
@@ -114,30 +115,33 @@ function* cutPng(size: number): Examination<string | undefined> {
 
 const JPEG_END = Buffer.from([0xff, 0xd9])
 const SCAN = 0xda
-/** Bytes that are searched at once. */
+/** Bytes searched at once. */
 const STEP = 512 * 1024
 
-/** Marks without a length: TEM, RST0 to RST7, SOI. */
+/** JPEG markers without a length: TEM, RST0 to RST7, SOI. */
 const isBare = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)
 
 const isJpeg = (head: Buffer): boolean => head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff
 
 /**
- * The end mark cannot be inside a scan's data, where 0xFF is followed by 0. It can be inside a segment before the first
- * scan, in the preview of a camera: these are skipped by their lengths.
+ * Searches the end marker of a JPEG. The marker cannot occur inside scan data, where 0xFF is followed by 0. It may
+ * occur in a segment before the first scan, such as a camera's preview, so these segments are skipped by their lengths.
  */
 function* cutJpeg(size: number): Examination<string | undefined> {
   const scan = yield* firstScan(size)
   if (typeof scan !== 'number') return scan
   const near = Math.max(scan, size - NEAR)
   if ((yield { at: near, length: NEAR }).includes(JPEG_END)) return undefined
-  // Cameras append megabytes.
+  // Some cameras append megabytes after the end marker.
   for (let at = scan; at < size; at += STEP - 1)
     if ((yield { at, length: STEP }).includes(JPEG_END)) return undefined
   return 'the end marker after its last scan is missing'
 }
 
-/** Where the data of the first scan begin; what proves that it is not there; undefined for what is no JPEG. */
+/**
+ * Position of the first scan's data in a JPEG; a text that proves truncation; undefined if the file is not a valid
+ * JPEG.
+ */
 function* firstScan(size: number): Examination<number | string | undefined> {
   let steps = 0
   for (let at = 2; at < size;) {
@@ -147,7 +151,7 @@ function* firstScan(size: number): Examination<number | string | undefined> {
     const marker = segment[1]
     if (marker === JPEG_END[1]) return undefined
     if (segment.length < 4) break
-    // Of a fill byte and of a mark without data there is no length.
+    // Fill bytes and markers without data have no length.
     at += marker === 0xff ? 1 : isBare(marker!) ? 2 : 2 + segment.readUInt16BE(2)
     if (at > size) break
     if (marker === SCAN) return at
@@ -157,26 +161,26 @@ function* firstScan(size: number): Examination<number | string | undefined> {
 
 // ---- TIFF -------------------------------------------------------------------------------------------------------
 
-/** Widths of the format's numbers, in bytes: TIFF 6.0 and BigTIFF. */
+/** Byte order and widths in bytes of the numbers in a TIFF 6.0 or BigTIFF file. */
 interface Layout {
   little: boolean
-  /** of an offset, and of the number of values in an entry */
+  /** width of an offset, and of the number of values in an entry */
   offset: 4 | 8
-  /** of the number of entries in a directory */
+  /** width of the number of entries in a directory */
   entries: 2 | 8
 }
 
 const VALUE_SIZES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
 const DIRECTORIES = 1000
 const MOST_ENTRIES = 4096
-/** Entries, and parts of pictures, in all directories together. */
+/** Maximum number of entries and picture parts in all directories together. */
 const MOST_NUMBERS = 10 * MOST_STEPS
-/** Where the picture's data are, and how long each part is: strips and tiles. */
+/** Tags of the offsets and the lengths of the picture data: strips and tiles. */
 const DATA_TAGS = new Map([
   [273, 279],
   [324, 325],
 ])
-/** Parts of one picture that are looked at. */
+/** Maximum number of parts of one picture that are checked. */
 const MOST_PARTS = 65_536
 
 function layoutOf(head: Buffer): Layout | undefined {
@@ -193,7 +197,7 @@ function numberAt(bytes: Buffer, at: number, width: number, little: boolean): nu
 
 const BEYOND = 'it refers to bytes after its end'
 
-/** Follows the directories, and what their entries refer to. */
+/** Follows the directories of a TIFF and the references in their entries. */
 function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {
   const layout = layoutOf(head)
   if (layout === undefined) return undefined
@@ -215,11 +219,14 @@ function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {
 interface Entry {
   count: number
   width: number
-  /** where its values stand */
+  /** position of the values in the file */
   at: number
 }
 
-/** @returns where the next directory begins, 0 for none; undefined when something is beyond the end */
+/**
+ * Checks one directory of a TIFF.
+ * @returns position of the next directory, 0 for none; undefined if something is beyond the end of the file
+ */
 function* directory(
   layout: Layout,
   at: number,
@@ -232,7 +239,7 @@ function* directory(
   const length = 4 + 2 * offset
   const end = at + entries + count * length
   if (end + offset > size) return undefined
-  // No picture has as many: the file is damaged, which proves nothing.
+  // No picture has that many entries: the file is damaged, which does not prove truncation.
   if (count > MOST_ENTRIES) return 0
   budget.left -= count
   const table = yield { at: at + entries, length: count * length + offset }

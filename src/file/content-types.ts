@@ -9,7 +9,7 @@ interface KnownType {
   contentType: string
   /** Redox `FileType` (docs/redox-api.md#file-types; the list is open, these are the usual spellings) */
   fileType: string
-  /** other spellings of the same content type in use */
+  /** other names of the content type in use */
   aliases?: string[]
 }
 
@@ -90,7 +90,7 @@ const KNOWN: KnownType[] = [
   },
 ]
 
-/** Other names of types that Redox has no `FileType` of its own for; HEIF and HEIC are told apart by brands only. */
+/** Other names of types without a `FileType` of Redox. HEIF and HEIC differ in their brands only. */
 const ALIASES: Record<string, string> = {
   'image/heif': 'image/heic',
   'image/heic-sequence': 'image/heic',
@@ -110,20 +110,20 @@ const ALIASES: Record<string, string> = {
 
 const OCTETS = 'application/octet-stream'
 
-/** Types that say no more than "bytes", or that a file is to be saved: programs declare them when they know none. */
+/** Types that mean only "bytes" or "save as a file". Programs declare them when they do not know the type. */
 const SAYS_NOTHING =
   /^(?:application|binary|bytes?|content|data|file|octet|unknown|undefined|null)\/(?:x-|vnd\.)?(?:oct(?:et)?s?(?:-?stream)?|stream|bin(?:ary)?|bytes?|blob|data|object|file|unknown(?:-content-type)?|unspecified|undefined|null|none|any|default|save|(?:force-?)?download|file-?download|file-to-save|msdownload)$/
 
-/** Whether a declared type says something of the file. */
+/** Returns true if a declared content type contains no information about the file. */
 export const saysNothing = (contentType: string): boolean => SAYS_NOTHING.test(plainType(contentType))
 
-/** What begins otherwise is not of these types, whatever it is called. */
+/** Types with a mandatory signature: a file without that signature is not of the type, whatever its name. */
 const PROVABLE = new Set([
   ...['application/pdf', 'image/jpeg', 'image/png', 'image/tiff', 'image/gif', 'image/webp'],
   'application/rtf',
 ])
 
-/** Further types whose bytes prove them, where they are complete files. A value names the container. */
+/** Further types that the first bytes of a complete file prove, with the acceptable signatures. */
 const SIGNED: Record<string, string[]> = {
   'application/dicom': ['application/dicom'],
   'application/msword': [
@@ -145,9 +145,7 @@ const SIGNED: Record<string, string[]> = {
 const isOfficeZip = (contentType: string): boolean =>
   /^application\/(vnd\.openxmlformats|vnd\.oasis\.opendocument)/.test(contentType)
 
-/**
- * Whether the first bytes of a file lack the signature that its type needs. Of types without a signature: false.
- */
+/** Returns true if the first bytes of a file lack the signature of its type; false for types without a signature. */
 export function lacksSignature(contentType: string, head: Buffer): boolean {
   const type = canonicalType(contentType)
   const found = signatureOf(head)?.contentType
@@ -157,10 +155,10 @@ export function lacksSignature(contentType: string, head: Buffer): boolean {
   return found === undefined || !(proofs ?? [type]).includes(canonicalType(found))
 }
 
-/** Whether a content type names an encoding of text that is not UTF-8: any bytes may be such text. */
+/** Returns true if a content type has a charset other than UTF-8. Any bytes may be text in such a charset. */
 export const hasOtherCharset = (contentType: string): boolean => /;\s*charset=(?!"?utf-?8)/i.test(contentType)
 
-/** Whether a file's type means UTF-8 text, but its first bytes are none. */
+/** Returns true if a file's type means UTF-8 text, but its first bytes are not UTF-8 text. */
 export const lacksText = (contentType: string, head: Buffer): boolean =>
   isTextType(canonicalType(contentType)) &&
   !hasOtherCharset(contentType) &&
@@ -168,16 +166,16 @@ export const lacksText = (contentType: string, head: Buffer): boolean =>
   !(head[0] === 0xff && head[1] === 0xfe) &&
   !(head[0] === 0xfe && head[1] === 0xff)
 
-/** A file that is shorter than what is looked at. */
+/** Returns true if the head is the whole file, because it is shorter than the usual head. */
 const isWhole = (head: Buffer): boolean => head.length < HEAD_LENGTH
 
 const isTextType = (type: string): boolean =>
   /^(text|message)\/|^application\/(json|x-ndjson|xml|javascript)$|\+(xml|json)$/.test(type)
 
-/** Content type that the first bytes prove, if they prove one. */
+/** Content type by the signature in the first bytes; undefined without a known signature. */
 export const sniffContentType = (head: Buffer): string | undefined => signatureOf(head)?.contentType
 
-/** A content type without its parameters; they may hold a file name. */
+/** Content type without parameters, which may contain a file name. */
 export const plainType = (contentType: string): string => contentType.split(';')[0]!.trim().toLowerCase()
 
 const knownType = (contentType: string): KnownType | undefined => {
@@ -192,10 +190,10 @@ const canonicalType = (contentType: string): string => {
 
 const sameType = (one: string, other: string): boolean => canonicalType(one) === canonicalType(other)
 
-/** Whether the type means a PDF, by whatever name. */
+/** Returns true if a content type is `type` or another name of `type`. */
 export const isType = (contentType: string, type: string): boolean => canonicalType(contentType) === type
 
-/** Content type that a file name's ending stands for. */
+/** Content type by the extension of a file name. */
 export const contentTypeOfName = (name: string | undefined): string | undefined => {
   if (name === undefined || !name.includes('.')) return undefined
   return lookup(name) || undefined
@@ -203,22 +201,22 @@ export const contentTypeOfName = (name: string | undefined): string | undefined 
 
 export interface DetectedType {
   contentType: string
-  /** what the first bytes are, when they cannot be of the type that is declared */
+  /** type by the first bytes, if they contradict the declared type */
   contradiction?: string
   warning?: string
 }
 
 /**
- * Content type of a file: what is declared, else what the first bytes prove, else what the name says (unless the
- * first bytes would have to prove it), else text or octets. A declared type that says nothing is none.
- * @param head empty: of a reference, whose bytes are not here
+ * Detects the content type of a file: the declared type, else the type by signature, else the type by file name (unless
+ * that type requires a signature), else text or octet-stream. A declared type without information is ignored.
+ * @param head first bytes of the file; empty for a reference, whose bytes are not available
  */
 export function detectContentType(head: Buffer, name?: string, declaredType?: string): DetectedType {
   const declared = declaredType !== undefined && saysNothing(declaredType) ? undefined : declaredType
   const named = contentTypeOfName(name)
   if (head.length === 0) return { contentType: declared ?? named ?? declaredType ?? OCTETS }
   const found = signatureOf(head)
-  // A PDF that begins late; but so does a signed or packed one, and a text may speak of it.
+  // A PDF may begin after other bytes. But signed or packed files also contain a PDF, and a text may mention `%PDF-`.
   const late = pdfStart(head) >= 0 ? 'application/pdf' : undefined
   const isOther = looksLikeText(head, isWhole(head)) && !isPdfInText(head)
   const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTETS))
@@ -236,7 +234,7 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
   }
 }
 
-/** Whether a file with that signature may be of a type that the signature alone does not prove. */
+/** Returns true if a file with a container or markup signature may be of a more specific type. */
 function mayBe({ contentType: found, family }: Signature, contentType: string): boolean {
   if (family === undefined) return false
   const type = canonicalType(contentType)
@@ -256,20 +254,20 @@ function mayBe({ contentType: found, family }: Signature, contentType: string): 
 }
 
 const MARKUP = new Set(['application/xml', 'text/html'])
-/** Texts that may hold markup; a table or a calendar does not. */
+/** Text types that may contain markup. A table or a calendar may not. */
 const MARKUP_TEXT = new Set(['text/plain', 'text/html', 'text/markdown', 'application/xml', 'message/rfc822'])
 
-/** Ending of a file name, without its dot. */
+/** Extension of a file name, without the dot. */
 export const extensionOfName = (name: string | undefined): string | undefined =>
   /\.([A-Za-z0-9]{1,10})$/.exec(name ?? '')?.[1]
 
-/** Redox `FileType` for a content type; undefined when neither the type nor the name tells one. */
+/** Redox `FileType` by content type, else by file name; undefined if neither gives one. */
 export function fileTypeOf(contentType: string, name?: string): string | undefined {
   const known = knownType(contentType)
   if (known) return known.fileType
   const named = contentTypeOfName(name)
   const own = saysNothing(contentType) ? undefined : extensionOf(contentType) || undefined
-  // An ending that stands for no type known here says less than a type that has an ending.
+  // The extension of an unknown type is less reliable than the usual extension of the content type.
   const isNamed =
     (named === undefined && own === undefined) ||
     (named !== undefined &&
@@ -278,11 +276,14 @@ export function fileTypeOf(contentType: string, name?: string): string | undefin
   return ending?.toUpperCase()
 }
 
-/** Ending for a file that came without a name. */
+/** Extension for the name of a file that came without a name. */
 export const extensionFor = (contentType: string): string =>
   extensionOf(contentType) || extensionOf(canonicalType(contentType)) || 'bin'
 
-/** A MIME type as RFC 2045 writes it; parameters allowed, on one line: it travels in a header. */
+/**
+ * Returns true for a MIME type in the syntax of RFC 2045, with optional parameters. On one line only, because it goes
+ * into an HTTP header.
+ */
 export const isContentType = (text: string): boolean =>
   /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+([ \t]*;[ \t]*[a-z0-9!#$&^_.+-]+=("[ !#-~]*"|[a-z0-9!#$&^_.+-]+))*$/i.test(
     text,

@@ -11,8 +11,9 @@ import {
 import type { FileDescription, FileHints, IntakeResult } from './types'
 
 /**
- * Base name without path parts: `msg.filename` of a "file in" node is a whole path, and a path must not
- * travel into a chart or a multipart header.
+ * Base name of a file, without its path. `msg.filename` of a "file in" node is a whole path, and a path must not get
+ * into a chart or a multipart header.
+ * @throws RedoxError REDOX_BAD_INPUT for control characters and excessive length
  */
 export function cleanFileName(name: string, where: string): string {
   if (name.length > LONGEST_NAME)
@@ -25,14 +26,16 @@ export function cleanFileName(name: string, where: string): string {
     )
   }
   const base = plainName(name).split(/[\\/]/).pop()!.trim()
-  // Half a surrogate pair has no UTF-8: it would have another name in each place that it travels to.
+  // Half a surrogate pair cannot be encoded in UTF-8: it is replaced here, so that the name is the same everywhere.
   return /^\.{1,2}$/.test(base) ? '' : Buffer.from(base, 'utf8').toString('utf8')
 }
 
-/** With its path, or as a URL with a signature. */
+/** Maximum length in characters of a name with its path, or of a URL with a signature. */
 const LONGEST_NAME = 100_000
 
-/** A URL without its query and fragment: they are no part of the name, and may hold a signature that gives access. */
+/**
+ * Removes query and fragment of a URL: they are not part of the name, and may contain a signature that gives access.
+ */
 function plainName(name: string): string {
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(name)) return name
   const bare = name.replace(/[?#].*$/s, '')
@@ -43,16 +46,17 @@ function plainName(name: string): string {
   }
 }
 
-/** With its parameters. */
+/** Maximum length of a content type with its parameters, in characters. */
 const LONGEST_TYPE = 1000
 
-/** What is told of a file, and what there is to warn of. */
+/** Description of a file, with warnings and proof of truncation. */
 export type Described = Omit<IntakeResult, 'file'> & { description: FileDescription }
 
 /**
- * @param head the first bytes of the file
- * @param size of the file, in bytes
- * @throws RedoxError REDOX_BAD_INPUT when its name, its type and its bytes cannot be true together
+ * Describes a file by its first bytes, its name and its declared type, and checks its completeness.
+ * @param head first bytes of the file
+ * @param size size of the file, in bytes
+ * @throws RedoxError REDOX_BAD_INPUT if name, type and bytes contradict each other
  */
 export function* describe(head: Buffer, size: number, hints: FileHints): Examination<Described> {
   const { description, warnings } = classify(head.subarray(0, HEAD_LENGTH), hints)
@@ -67,7 +71,7 @@ export function* describe(head: Buffer, size: number, hints: FileHints): Examina
   }
 }
 
-/** Of a reference: its bytes are not here. */
+/** Describes a file reference, whose bytes are not available. */
 export const describeReference = (hints: FileHints): Omit<Described, 'cutShort'> =>
   classify(Buffer.alloc(0), hints)
 

@@ -1,15 +1,15 @@
-// Texts that stand for a file in a way that is not decoded here: known well enough to be refused.
+// Encodings of files as text that are not decoded, but recognized and refused.
 import { sniffContentType } from './content-types'
 import { looksLikeText } from './signatures'
 
-/** Bytes of a file that are looked at. */
+/** Number of bytes that are examined at the start of a file. */
 const START = 512
 
 type Reading = readonly [what: string, read: (start: string) => Buffer | undefined]
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 
-/** The digits of base64 that a text begins with: whatever stands behind them. */
+/** Decodes the base64 digits at the start of a text. Other text may follow them. */
 function base64Run(text: string): Buffer | undefined {
   const [run] = /^[A-Za-z0-9+/_-]{12,}/.exec(text.replace(/[\r\n]+/g, '')) ?? []
   return run === undefined ? undefined : Buffer.from(run, 'base64')
@@ -24,7 +24,7 @@ function base32Run(text: string): Buffer | undefined {
   return Buffer.from(bits.match(/.{8}/g)!.map((byte) => parseInt(byte, 2)))
 }
 
-/** Ascii85 with its mark: five digits to the base of 85 stand for four bytes. */
+/** Decodes Ascii85 after its mark `<~`: five digits to the base 85 encode four bytes. */
 function ascii85Run(text: string): Buffer | undefined {
   const [, run = ''] = /^<~([!-u\s]{20,})/.exec(text) ?? []
   const groups = run.replace(/\s+/g, '').match(/.{5}/g)
@@ -40,7 +40,7 @@ const withoutPercents = (text: string): string =>
 
 const QUOTED = /=([0-9A-F]{2})/g
 
-/** What stands before the digits in Python, SQL, CSV, and in texts that name the encoding. */
+/** Prefix of the encoded digits in Python, SQL and CSV (such as a quote), and in texts that name the encoding. */
 const PREFIX = /^(?:base64\s*[,:=]\s*|[bBxX]?['"`]|[[({])+/
 
 const READINGS: Reading[] = [
@@ -91,19 +91,22 @@ const IN_JSON: Reading = [
   },
 ]
 
-/** Other wrappings have a first line of their own. */
+/** First lines of encodings that are recognized by their first line. */
 const FIRST_LINES: [what: string, start: RegExp][] = [
   ['yEnc text', /^=ybegin .*name=/],
   ['BinHex text', /^\(This file must be converted with BinHex/],
 ]
 
-/** Soft line breaks: in a PDF they are what quoted-printable has put there. */
+/**
+ * Returns true for a PDF in quoted-printable encoding. It is recognized by its soft line breaks, as its signature stays
+ * readable.
+ */
 const isQuotedPdf = (head: Buffer, text: string): boolean =>
   sniffContentType(head) === 'application/pdf' && /=\r?\n/.test(text) && /=[0-9A-F]{2}/.test(text)
 
 /**
- * What bytes are, if they are a text that stands for a known file in some other way than those that are decoded.
- * @param isJson the file is meant to be JSON, which may have files inside
+ * Name of the unsupported encoding if bytes are an encoded file of a known type; undefined otherwise.
+ * @param isJson the file is declared as JSON, so files inside it are allowed
  */
 export function disguiseOf(bytes: Buffer, isJson: boolean): string | undefined {
   const head = bytes.subarray(0, START)

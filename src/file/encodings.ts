@@ -5,24 +5,24 @@ import { contentTypeOfName, sniffContentType } from './content-types'
 import { disguiseOf } from './disguises'
 import type { FileHints } from './types'
 
-/** What may stand in front of a file, so that its bytes are a text that has to be decoded first. */
+/** Text encoding of a file that is decoded automatically. */
 export type Encoding = 'base64' | 'hex' | 'data: URI'
 
-/** Bytes of a text that are looked at. */
+/** Number of characters that are examined at the start of a text. */
 const START = 512
 
-/** With a type or a parameter: "Data:, 0.9 NaCl" is a text. */
+/** Start of a data: URI with a type or a parameter. "Data:, 0.9 NaCl" is ordinary text. */
 const DATA_URI = /^data:(?:[\w.+-]+\/[\w.+-]+|;\s*[\w-]+)(?:[^,"]|"[^"]*")*,/i
 const BASE64 = /^[\sA-Za-z0-9+/=_-]+"?$/
 const HEX = /^(?:\\x|0x)?[\s0-9a-f]+$/i
 
-/** The encoding of a file that its bytes are in, if what is decoded proves to be a file, or to be encoded again. */
+/** Encoding of a file's bytes, if the decoded start is a file of a known type or encoded again; undefined otherwise. */
 export function encodingOf(bytes: Buffer): Encoding | undefined {
   const text = textOf(bytes)
   return text === undefined ? undefined : encodingOfText(text)
 }
 
-/** The same of a text. */
+/** Encoding of a text, if the decoded start is a file of a known type or encoded again; undefined otherwise. */
 export function encodingOfText(text: Text): Encoding | undefined {
   const start = text.slice(0, START).replace(/^"/, '')
   if (DATA_URI.test(start)) return 'data: URI'
@@ -33,18 +33,18 @@ export function encodingOfText(text: Text): Encoding | undefined {
 const proves = (head: Buffer): boolean =>
   sniffContentType(head) !== undefined || encodingOf(head) !== undefined
 
-// The start may end inside of a piece: the decoder leaves that out.
+// The cut may split a group of digits. The decoder ignores an incomplete group.
 const base64Bytes = (text: string): Buffer => Buffer.from(text.replace(/[\s"]+/g, ''), 'base64')
 
 const hexBytes = (text: string): Buffer => Buffer.from(text.replace(/^(?:\\x|0x)|\s+/gi, ''), 'hex')
 
-/** What stands behind an encoding of bytes. */
+/** Decodes bytes that are encoded text. */
 export const decode = (bytes: Buffer, encoding: Encoding, where: string): Promise<DataUri> =>
   decodeText(textOf(bytes)!, encoding, where)
 
 /**
- * What stands behind an encoding of a text.
- * @throws RedoxError REDOX_BAD_INPUT when only its beginning is encoded so
+ * Decodes a text.
+ * @throws RedoxError REDOX_BAD_INPUT if only the beginning is validly encoded
  */
 export async function decodeText(given: Text, encoding: Encoding, where: string): Promise<DataUri> {
   const whole = await trimmed(given)
@@ -77,11 +77,13 @@ async function wholeHex(text: Text): Promise<Buffer | undefined> {
   return rest === '' ? joined(pieces) : undefined
 }
 
-/** The bytes as the text that an encoding is, behind a byte order mark and white space. */
+/**
+ * Interprets bytes as text, without byte order mark and leading white space; undefined if they cannot be encoded text.
+ */
 function textOf(bytes: Buffer): Text | undefined {
   const isBig = bytes[0] === 0 || (bytes[0] === 0xfe && bytes[1] === 0xff)
   const isWide = isBig || bytes[1] === 0 || (bytes[0] === 0xff && bytes[1] === 0xfe)
-  // Of nearly all files the first byte tells.
+  // The first byte of nearly all files shows that they are not encoded text.
   if (!isWide && !/[\s\\"\xefA-Za-z0-9+/_-]/.test(String.fromCharCode(bytes[0] ?? 0))) return undefined
   const text = textIn(bytes, isBig ? 'utf16be' : isWide ? 'utf16le' : 'latin1')
   const [before] = /^(?:\ufeff|\xef\xbb\xbf)?\s*/.exec(text.slice(0, START))!
@@ -96,13 +98,13 @@ const WRAPPERS: [what: string, start: RegExp][] = [
 ]
 
 /**
- * Refuses what a file is packed into, where that is known and not unpacked here.
+ * Refuses a file in a known wrapper that is not unwrapped automatically.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentType }: FileHints): void {
   const start = bytes.toString('latin1', 0, START).trimStart()
   const type = contentType ?? contentTypeOfName(filename) ?? ''
-  // These are messages, and whole.
+  // A file that is declared as a message or multipart body is sent as a whole.
   if (/^(message|multipart)\//i.test(type)) return
   const wrapper =
     WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ?? disguiseOf(bytes, /[/+]json\b/i.test(type))
@@ -113,7 +115,7 @@ export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentTy
 }
 
 /**
- * Refuses a file on the disk that is an encoding of another: only what is in memory is decoded.
+ * Refuses a file on the disk that is encoded text. Only files in memory are decoded.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function assertNotEncoded(head: Buffer, hints: FileHints): void {

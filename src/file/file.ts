@@ -28,8 +28,8 @@ export { takePath } from './path'
 export type * from './types'
 
 /**
- * A file out of a message: Buffer, base64 text, `data:` URI, reference, or an object that holds one of them. The kind
- * is decided by the value's type alone.
+ * Takes a file from a message: a Buffer, base64 text, a `data:` URI, a reference, or an object that contains one of
+ * these. Only the type of the value decides.
  * @throws RedoxError REDOX_BAD_INPUT, REDOX_TOO_LARGE
  */
 export async function takeFile(value: unknown, hints: FileHints): Promise<IntakeResult> {
@@ -39,7 +39,7 @@ export async function takeFile(value: unknown, hints: FileHints): Promise<Intake
     )
   }
   if (typeof value === 'string') return takeText(value, hints)
-  // Not `instanceof`: what a Function node makes is of another realm.
+  // Not `instanceof`: values of a Function node belong to another realm.
   if (types.isUint8Array(value)) return takeBytes(asBuffer(value), hints)
   if (value instanceof WrittenBuffer) return takeBytes(await bytesOf(value, hints), hints)
   const found = fileObjectOf(value, hints.where)
@@ -47,7 +47,7 @@ export async function takeFile(value: unknown, hints: FileHints): Promise<Intake
   return takeReference(found.reference, hints)
 }
 
-/** What the node is set to goes before what stands with the file. */
+/** Adds the file's own name and type to the hints. Settings of the node have priority. */
 const withDefaults = (hints: FileHints, own: Pick<FileHints, 'filename' | 'contentType'>): FileHints => ({
   ...hints,
   ...((hints.filename ?? own.filename) && { filename: hints.filename ?? own.filename }),
@@ -56,10 +56,10 @@ const withDefaults = (hints: FileHints, own: Pick<FileHints, 'filename' | 'conte
 
 // ---- Text -------------------------------------------------------------------------------------------------------
 
-/** As often as an encoding is taken off: what is encoded once more is no accident that is understood. */
+/** Maximum number of nested encodings that are removed. A deeper nesting indicates a mistake in the flow. */
 const MOST_DECODINGS = 2
 
-/** Characters that are looked at to tell what a text is. */
+/** Number of characters that are examined at the start of a text. */
 const START = 5000
 
 async function takeText(whole: string, hints: FileHints): Promise<IntakeResult> {
@@ -78,13 +78,13 @@ async function takeText(whole: string, hints: FileHints): Promise<IntakeResult> 
   return { ...taken, warnings: [...found.warnings, ...taken.warnings] }
 }
 
-/** Of percent-encoding, which needs the most. */
+/** Worst case, percent-encoding: characters of text for each byte. */
 const CHARACTERS_PER_BYTE = 3
-/** For what stands before the content of a data: URI. */
+/** Characters that are allowed for the part of a data: URI before its content. */
 const MARGIN = 10_000
 
 /**
- * Refuses a text by its length alone, before it is decoded, when it stands for more than any file may have.
+ * Refuses a text by its length, before decoding, if it encodes more bytes than any file may have.
  * @throws RedoxError REDOX_TOO_LARGE
  */
 function assertWithin(length: number, { where, most = Infinity, isText }: FileHints): void {
@@ -104,22 +104,26 @@ async function decodedText(text: Text, start: string, where: string): Promise<Da
   return { bytes }
 }
 
-/** What a data: URI says of a file. Its name is a gift: one that cannot be used is not asked for. */
+/**
+ * Adds the content type and the name from a data: URI to the hints. An invalid name is ignored instead of refused,
+ * because it is optional.
+ */
 function withUri(hints: FileHints, contentType: string | undefined, name: string | undefined): FileHints {
   const filename = name === undefined || /\p{Cc}/u.test(name) ? undefined : name
   return withDefaults(hints, { ...(contentType && { contentType }), ...(filename && { filename }) })
 }
 
 /**
- * Nearly any word is base64 of something: a text is a file only when its bytes prove a type, or when its name or
- * declared type says what it is. They must not say otherwise: `msg.filename` is often left over from an earlier file.
+ * Refuses text that is probably not a file. Nearly any word is valid base64, so a text counts as a file only if its
+ * bytes have a known signature, or if its name or declared type gives a type. Name and declared type must not
+ * contradict the bytes: `msg.filename` is often left over from an earlier file.
  */
 function assertMeant(head: Buffer, { where, filename = '', contentType }: FileHints, text: string): void {
   const name = cleanFileName(filename, where)
   const declared = contentType !== undefined && !saysNothing(contentType) ? contentType : undefined
   const hasEnding = extensionOfName(name) !== undefined
   if (sniffContentType(head) === undefined && declared === undefined && !hasEnding) throw noFile(text, where)
-  // A name tells no encoding: what is declared does.
+  // A file name contains no charset, but a declared type may.
   const isOtherText = declared !== undefined && hasOtherCharset(declared)
   for (const type of [declared, contentTypeOfName(name)]) {
     if (type === undefined) continue
@@ -162,22 +166,22 @@ async function takeBytes(bytes: Buffer, hints: FileHints): Promise<IntakeResult<
   if (bytes.length === 0) throw emptyFile(hints)
   const now = fingerprint(bytes)
   const before = hints.fingerprints?.of(bytes) ?? now
-  // It would be refused for what it is not.
+  // Checked first: changed bytes would be refused with a misleading error.
   if (now !== before) throw overwritten()
   const isChanged = (): boolean => fingerprint(bytes) !== before
   const whole = await unwrap(bytes, hints, 0).catch((error: unknown) => {
     throw isChanged() ? overwritten() : error
   })
-  // What is decoded has memory of its own; another branch may have written meanwhile into what it is decoded from.
+  // Decoding copies the bytes, so the fingerprint is compared once more after it.
   if (whole.bytes !== bytes && isChanged()) throw overwritten()
   const taken = takeMemory(whole.bytes, whole.hints)
   return { ...taken, warnings: [...whole.warnings, ...taken.warnings] }
 }
 
-/** Numbers that are looked at in one turn. */
+/** Number of values that are copied without letting the event loop run. */
 const STEP = 64 * 1024
 
-/** The bytes of a Buffer that was written as JSON. */
+/** Converts a Buffer that was serialized as JSON to bytes. */
 async function bytesOf({ data }: WrittenBuffer, hints: FileHints): Promise<Buffer> {
   assertWithin(data.length, hints)
   const bytes = Buffer.alloc(data.length)
@@ -202,8 +206,8 @@ interface Unwrapped {
 }
 
 /**
- * Takes the encodings off that bytes prove to be in: a file that is base64 text is not what the receiver can open.
- * @param decodings that were taken off already
+ * Removes the text encodings of a file, because the receiver cannot open a file that is base64 text.
+ * @param decodings number of encodings that were removed already
  */
 async function unwrap(given: Buffer, hints: FileHints, decodings: number): Promise<Unwrapped> {
   if (hints.isText) return { bytes: given, hints, warnings: [] }
@@ -261,7 +265,7 @@ function takeReference(value: GivenReference, hints: FileHints): IntakeResult<Fi
   }
 }
 
-/** The whole of a text file, for notes that carry text instead of a file. */
+/** Reads a whole text file, for a note with text instead of a file. */
 export async function readText(file: FileSource, where: string): Promise<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let read = ''
@@ -277,7 +281,7 @@ export async function readText(file: FileSource, where: string): Promise<string>
 }
 
 /**
- * A text as a note carries it: without a byte order mark, like that of a file.
+ * Prepares a text for a note: removes the byte order mark, as for a text file.
  * @throws RedoxError REDOX_BAD_INPUT for a text with a NUL character
  */
 export function asText(text: string, where: string): string {
@@ -288,7 +292,7 @@ export function asText(text: string, where: string): string {
   return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
-/** sha256 (hex) of all of a file. Other work in the process gets its turn meanwhile. */
+/** sha256 (hex) of a whole file. The event loop runs between the chunks. */
 export async function sha256Of(file: FileSource): Promise<string> {
   const hash = createHash('sha256')
   for await (const piece of file.read()) hash.update(piece)

@@ -1,14 +1,14 @@
 import { types } from 'node:util'
 import { crc32 } from 'node:zlib'
 
-/** Up to here all bytes count. */
+/** Maximum size in bytes for a checksum of all bytes. */
 const WHOLE = 1024 * 1024
 const WINDOWS = 64
 const WINDOW = WHOLE / WINDOWS
 
 /**
- * Tells whether bytes changed, not how: a checksum of all of them, above 1 MB of 64 windows of 16 KB that are spread
- * evenly, the first and the last bytes among them. It takes a fraction of a millisecond.
+ * Checksum that detects changed bytes: of all bytes up to 1 MB, above that of 64 evenly spread windows of 16 KB,
+ * including the first and last bytes. Takes a fraction of a millisecond.
  */
 export function fingerprint(bytes: Uint8Array): number {
   if (bytes.length <= WHOLE) return crc32(bytes)
@@ -21,20 +21,23 @@ export function fingerprint(bytes: Uint8Array): number {
   return sum
 }
 
-/** Where an object, or one of several files, keeps its bytes. */
+/** Properties in which an object, or an element of a list of files, stores its bytes. */
 const PLACES = ['file', 'buffer', 'data', 'content'] as const
-/** Files in one message, and how deep the objects around them may be. */
+/** Limits for the number of files in one message, and for the depth of the objects around them. */
 const MOST_FILES = 1000
 const MOST_DEPTH = 3
 
 /**
- * What the bytes of a message's files were when the message came. Node-RED hands the same memory to all branches of a
- * flow, and a message may wait before its files are looked at.
+ * Fingerprints of a message's files at its arrival. Node-RED gives the same memory to all branches of a flow, so
+ * another branch may change the bytes while the message waits.
  */
 export class Fingerprints {
   readonly #known = new Map<ArrayBufferLike, Map<string, number>>()
 
-  /** Remembers all bytes in a value (a file, an object around one, a list of them), unless they are known already. */
+  /**
+   * Stores the fingerprints of all bytes in a value (a file, an object around one, a list of them), unless they are
+   * known already.
+   */
   take(value: unknown, depth = 0): void {
     if (typeof value !== 'object' || value === null || depth > MOST_DEPTH) return
     if (types.isAnyArrayBuffer(value)) return this.#remember(new Uint8Array(value))
@@ -43,7 +46,7 @@ export class Fingerprints {
       for (const one of value.slice(0, MOST_FILES)) this.take(one, depth + 1)
       return
     }
-    // Without calling getters; a Proxy may fail.
+    // Property descriptors are read, so that no getter is called. A Proxy may still throw.
     try {
       for (const place of PLACES) this.take(Object.getOwnPropertyDescriptor(value, place)?.value, depth + 1)
     } catch {
@@ -51,7 +54,7 @@ export class Fingerprints {
     }
   }
 
-  /** Undefined for bytes that were not in the message. */
+  /** Fingerprint of bytes at the arrival of the message; undefined for bytes that were not part of it. */
   of({ buffer, byteOffset, byteLength }: Uint8Array): number | undefined {
     return this.#known.get(buffer)?.get(`${byteOffset} ${byteLength}`)
   }
@@ -65,6 +68,6 @@ export class Fingerprints {
   }
 }
 
-/** The bytes of a view: same memory, no copy. */
+/** Bytes of a view, as a Uint8Array on the same memory, without a copy. */
 export const viewOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)

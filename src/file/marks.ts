@@ -1,16 +1,17 @@
-// How files of further formats begin: enough to tell that a text which was decoded is none of them, not to tell what it is.
+// Signatures of further formats. They can show that decoded text is not of a format, but they do not identify the
+// format.
 import { looksLikeText } from './signatures'
 
-/** Bytes as latin1, at their place: at the start unless a number says otherwise. */
+/** Signature bytes as latin1 text, at the start of the file or at the given position. */
 type Mark = string | readonly [at: number, bytes: string]
 
 const CFB = '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1'
 const ZIP = 'PK\x03\x04'
 const EBML = '\x1a\x45\xdf\xa3'
 const ASF = '\x30\x26\xb2\x75\x8e\x66\xcf\x11'
-/** ISO base media files, and older QuickTime files. */
+/** Atoms at the start of ISO base media files and older QuickTime files. */
 const ATOMS: Mark[] = ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot'].map((atom) => [4, atom])
-/** MPEG audio without a tag, and AAC, begin with eleven or twelve bits that are set. */
+/** Start of AAC, and of MPEG audio without a tag: eleven or twelve bits that are set. */
 const FRAMES: Mark[] = ['\xfb', '\xfa', '\xf3', '\xf2', '\xe3', '\xe2', '\xf1', '\xf9', '\xf0', '\xf8'].map(
   (second) => `\xff${second}`,
 )
@@ -62,10 +63,12 @@ const MARKS: Record<string, Mark[]> = {
   'application/vnd.ms-project': [CFB],
 }
 
-/** Office files: of the older formats, which people also write as text, markup or under the newer one. */
+/** Types of Office files. Files of the older types may also contain text, markup or the newer format. */
 const OFFICE = /^application\/vnd\.ms-(excel|powerpoint|word)(\.|$)/
 
-/** Whether the first bytes are those of that type; undefined for a type that is not known here. */
+/**
+ * Returns true if a file begins with a signature of its content type; undefined for a type without a known signature.
+ */
 export function beginsLike(contentType: string, head: Buffer): boolean | undefined {
   if (OFFICE.test(contentType)) return [CFB, ZIP].some((mark) => isAt(head, mark)) || looksLikeText(head)
   const marks = Object.hasOwn(MARKS, contentType) ? MARKS[contentType] : undefined

@@ -4,7 +4,7 @@ const XML: Signature = { contentType: 'application/xml', family: true }
 const HTML: Signature = { contentType: 'text/html', family: true }
 const RTF: Signature = { contentType: 'application/rtf' }
 
-/** Markup at the start of a file, in any case, in UTF-8 or UTF-16, with or without a declaration. */
+/** Signature of markup at the start of a file, in any case, in UTF-8 or UTF-16, with or without a declaration. */
 export function markupOf(head: Buffer): Signature | undefined {
   const text = textOf(head)
   if (text === undefined) return undefined
@@ -16,7 +16,7 @@ export function markupOf(head: Buffer): Signature | undefined {
   return /^<!doctype\s/i.test(content) || isElement(content) ? XML : undefined
 }
 
-/** Comments, instructions and white space that may stand before a document's type or first element. */
+/** Comments, processing instructions and white space before a document type or the first element. */
 const PROLOGUE = /^(?:\s|<!--[\s\S]*?-->|<\?[\s\S]*?\?>)+/
 
 const HTML_TAG =
@@ -24,7 +24,10 @@ const HTML_TAG =
 
 const ATTRIBUTES = /^<([a-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*\/?>/i
 
-/** "<John Smith> wrote" and "<5 mg" are no elements: one has attributes, holds others, or ends. */
+/**
+ * Returns true if a text begins with an XML element. "<John Smith> wrote" and "<5 mg" do not: an element has attributes
+ * or child elements, or is closed.
+ */
 function isElement(text: string): boolean {
   const [tag, name, attributes] = ATTRIBUTES.exec(text) ?? []
   if (tag === undefined) return false
@@ -37,7 +40,7 @@ function isElement(text: string): boolean {
   )
 }
 
-/** The head as text, behind a byte order mark and white space; undefined when it can be no markup. */
+/** Head as text, without byte order mark and leading white space; undefined if it cannot be markup. */
 function textOf(head: Buffer): string | undefined {
   const [first = 0, second = 0] = head
   const isLittle = (first === 0xff && second === 0xfe) || (first !== 0 && second === 0)

@@ -4,18 +4,18 @@ import { describe, emptyFile } from './describe'
 import { fingerprint } from './fingerprint'
 import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'
 
-// Larger pieces save no time. A multiple of 3.
+// Chunk size in bytes. Larger chunks save no time. Must be a multiple of 3, see FileSource.read().
 export const PIECE = 510 * 1024
 
-/** A Uint8Array is only a view to us: same memory, no copy. */
+/** Uint8Array as a Buffer on the same memory, without a copy. */
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** A file in memory, described by what its bytes, its name and its declared type tell. */
+/** Takes a file in memory, and describes it by its bytes, its name and its declared type. */
 export function takeMemory(bytes: Buffer, hints: FileHints): IntakeResult<FileSource> {
   if (bytes.length === 0) throw emptyFile(hints)
   const description = describe(bytes, bytes.length, hints)
-  // Views: nothing is copied.
+  // The chunks are views on the same memory, so nothing is copied.
   let step = description.next()
   while (step.done !== true) {
     const { at, length } = step.value
@@ -26,8 +26,8 @@ export function takeMemory(bytes: Buffer, hints: FileHints): IntakeResult<FileSo
 }
 
 /**
- * Pieces are views: the bytes are never copied.
- * @param before their fingerprint when the message came
+ * File source on bytes in memory. Its chunks are views: the bytes are never copied.
+ * @param before fingerprint of the bytes when the message arrived
  */
 function bufferSource(bytes: Buffer, description: FileDescription, before = fingerprint(bytes)): FileSource {
   return {
@@ -39,7 +39,7 @@ function bufferSource(bytes: Buffer, description: FileDescription, before = fing
       for (let at = 0; at < bytes.length; at += PIECE) {
         const piece = bytes.subarray(at, at + PIECE)
         await turn(piece.length)
-        // Before the last piece leaves: a request that lacks bytes is never taken for complete.
+        // Checked before the last chunk is yielded: an incomplete request can never count as complete.
         if (at + PIECE >= bytes.length && fingerprint(bytes) !== before) throw overwritten()
         yield piece
       }

@@ -3,7 +3,7 @@ import { badInput } from '../errors'
 import { encodingOfText } from './encodings'
 import { viewOf } from './fingerprint'
 
-/** A reference as a message holds it, e.g. what a redox-upload node emits. */
+/** File reference in a message, e.g. the output of a redox-upload node. */
 export interface GivenReference {
   url: string
   name?: unknown
@@ -14,25 +14,27 @@ export interface GivenReference {
   upload?: unknown
 }
 
-/** What an object holds: the file, with its own name and type, or a reference. */
+/** Content of a file object: a file with its own name and type, or a reference. */
 export type FileObject =
   { content: Content; filename?: string; contentType?: string } | { reference: GivenReference }
 
 type Content = Uint8Array | string | WrittenBuffer
 
-/** A Buffer that was written as JSON. */
+/** Buffer that was serialized as JSON (`{ type: 'Buffer', data: […] }`). */
 export class WrittenBuffer {
   constructor(readonly data: unknown[]) {}
 }
 
-/** Where the objects of others keep a file, its name and its type: multer, n8n, FHIR, mail, express-fileupload. */
+/**
+ * Properties for content, name and type in file objects of other programs: multer, n8n, FHIR, mail, express-fileupload.
+ */
 const CONTENT = ['buffer', 'data', 'content'] as const
 const NAME = ['originalname', 'fileName', 'filename', 'title', 'name'] as const
 const TYPE = ['mimetype', 'mimeType', 'contentType'] as const
 
 /**
- * The file in an object that other programs make of one.
- * @throws RedoxError REDOX_BAD_INPUT for an object without a file; it says which part to give
+ * Extracts the file from a file object of another program.
+ * @throws RedoxError REDOX_BAD_INPUT for an object without a file; the error names the part to use instead
  */
 export function fileObjectOf(value: unknown, where: string): FileObject {
   try {
@@ -65,7 +67,10 @@ function found(value: unknown): FileObject | undefined {
     : undefined
 }
 
-/** Text is a file in an object that is about one, or when it proves to be one. */
+/**
+ * Content of a file object. Text counts as a file if the object has a file name or type, or if the text is an encoded
+ * file.
+ */
 function contentOf(object: Record<string, unknown>, isFile: boolean): Content | undefined {
   for (const key of CONTENT) {
     const value = object[key]
@@ -77,11 +82,11 @@ function contentOf(object: Record<string, unknown>, isFile: boolean): Content | 
   return undefined
 }
 
-/** Bytes in other forms than a Uint8Array: views of the same memory, or what has to be copied. */
+/** Bytes of a Uint8Array, another view or an ArrayBuffer, without a copy; a serialized Buffer, which must be copied. */
 function bytesOf(value: unknown): Uint8Array | WrittenBuffer | undefined {
   if (types.isUint8Array(value)) return value
   if (types.isAnyArrayBuffer(value)) return new Uint8Array(value)
-  // Of any kind: its `buffer` may hold other things besides.
+  // Any kind of view: its `buffer` may contain other data, too, so only the part of the view is used.
   if (ArrayBuffer.isView(value)) return viewOf(value)
   if (typeof value !== 'object' || value === null) return undefined
   const { type, data } = value as { type?: unknown; data?: unknown }

@@ -12,23 +12,23 @@ import { PIECE } from './memory'
 import { DRAINED_FROM, Scratch } from './scratch'
 import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'
 
-/** How long a file is waited for that is still being written. */
+/** Options for waiting until a file is completely written. */
 export interface Settling {
-  /** milliseconds that it must have stood still for; 0: it is taken as it is */
+  /** milliseconds without a change to the file before it is taken; 0: no wait */
   settleMs?: number
-  /** ends the wait */
+  /** aborts the wait */
   signal?: AbortSignal
-  /** awaited when the file has stood still, before it is opened */
+  /** awaited after the wait, before the file is opened */
   onSettled?: () => Promise<void>
-  /** the node that takes the file: of several messages of it that wait for one file, the last takes it */
+  /** id of the node that takes the file: if several of its messages wait for the same file, the last one takes it */
   owner?: string
 }
 
 /**
- * A file on this machine, read piece by piece when it is sent. One that is still being written is waited for.
+ * Takes a file on this machine, which is read in chunks when it is sent. Waits while the file is still being written.
  * @param filePath absolute, or relative to one of the folders
- * @param folders the only folders that files may come from; absolute. None: no path is accepted.
- * @param readMs milliseconds that a piece of it may take
+ * @param folders allowed folders (absolute paths); if empty, every path is refused
+ * @param readMs timeout for reading one chunk, in milliseconds
  * @throws RedoxError REDOX_BAD_INPUT, and the signal's reason
  */
 export async function takePath(
@@ -57,16 +57,16 @@ export async function takePath(
   return { file: pathSource(place, before, description, readMs), ...told }
 }
 
-/** A file inside an allowed folder, both without links. */
+/** Path of a file in an allowed folder, and path of that folder, both with all symbolic links resolved. */
 interface Place {
   real: string
   folder: string
 }
 
-/** What a look at a file tells: which file it is, and its state. Times by the clock of its disk. */
+/** Identity and state of a file at one time. Times by the clock of its file system. */
 type Look = BigIntStats
 
-/** By its name, without opening it: the program that writes it may have it for itself. */
+/** Reads the state of a file by its path, without opening it: a program that is writing the file may have locked it. */
 async function lookAt(real: string, hints: FileHints): Promise<Look> {
   const found = await lstat(real, { bigint: true }).catch(unreadable)
   if (!found.isFile())
@@ -74,13 +74,13 @@ async function lookAt(real: string, hints: FileHints): Promise<Look> {
   return found
 }
 
-/** A file that is written to for as long is none that a node can wait for. */
+/** Maximum wait for a file that keeps changing. */
 const MOST_SETTLE_MS = 60_000
 
 /**
- * The file when it has stood still: when neither its size nor its times changed for so long. A file that is still being
- * written would be sent in part, and once more with each part. Its times are compared with this machine's clock only to
- * tell that it is old: a share's clock may be ahead.
+ * Waits until a file has not changed for `settleMs`: size and times. Without the wait, an incomplete file would be
+ * sent, and again after each further write. File times are compared with the local clock only to recognize an old file,
+ * because the clock of a network share may be ahead.
  */
 async function settled(
   look: () => Promise<Look>,
@@ -106,14 +106,17 @@ async function settled(
 }
 
 /**
- * A message that waits for a file. A node that watches a folder sends a message for each part that is written to a file:
- * each would send the whole file in the end.
+ * Message that waits for a file. A node that watches a folder sends a message for each write to a file: without this
+ * class each of these messages would finally send the whole file.
  */
 class WaitingMessage {
   static readonly #files = new Map<string, { count: number; last: number }>()
   readonly #number: number
 
-  /** @param key of the node and the file */
+  /**
+   * Registers a waiting message.
+   * @param key identifies the node and the file
+   */
   constructor(private readonly key: string) {
     const file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }
     WaitingMessage.#files.set(key, file)
@@ -121,7 +124,7 @@ class WaitingMessage {
     this.#number = ++file.last
   }
 
-  /** Whether another message of the node came later for the same file. */
+  /** Returns true if a later message of the same node waits for the same file. */
   get hasSuccessor(): boolean {
     return WaitingMessage.#files.get(this.key)!.last > this.#number
   }
@@ -140,7 +143,10 @@ const superseded = ({ where }: FileHints): Error =>
 
 const latest = (one: bigint, other: bigint): bigint => (one > other ? one : other)
 
-/** The same file, as it was: a program may set the size and the time of a change back, but not the ctime. */
+/**
+ * Returns true if two states are equal. A program may reset the size and the modification time of a file, but not its
+ * ctime.
+ */
 const isSame = (one: Look, other: Look, parts: readonly (keyof Look)[] = STATE): boolean =>
   parts.every((part) => one[part] === other[part])
 
@@ -180,7 +186,8 @@ async function examineWith<T>(
   return step.value
 }
 
-// Longer than any disk or share needs that works. One that is gone would hold a message, and its place, for ever.
+// Milliseconds, more than a working disk or share needs. An unreachable share would otherwise block a message and its
+// slot forever.
 const READ_MS = 60_000
 
 const unreadable = (error: unknown): never => {
@@ -191,17 +198,20 @@ const unreadable = (error: unknown): never => {
 
 // ---- Opening ----------------------------------------------------------------------------------------------------
 
-// A path is a name, and what it names can be exchanged at any time by a user who may write into the folder: for a link
-// that leads out of it, or for a FIFO, whose opening would hold one of the few threads for files until it is written to.
-// Windows has neither flag: they are undefined there, which adds nothing.
+// A user with write access to the folder can replace the file at any time: by a link to a file outside the folder, or
+// by a FIFO, whose opening would block one of the few file-system threads. Windows has neither flag: there they are
+// undefined, which has no effect.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** What opening tells when something else stands at the path: nothing, a link, a socket, no directory on the way. */
+/**
+ * System error codes when a file is opened that was replaced meanwhile: missing, a link, a socket, or not inside a
+ * directory any more.
+ */
 const EXCHANGED = new Set(['ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR'])
 
 /**
- * Opens a file that was looked at before.
- * @throws RedoxError REDOX_BAD_INPUT when it is not the same file any more, as it was, inside its folder
+ * Opens a file whose state was read before.
+ * @throws RedoxError REDOX_BAD_INPUT if the file was replaced or changed, or is not inside its folder any more
  */
 async function openAgain(place: Place, before: Look): Promise<FileHandle> {
   const handle = await open(place.real, FLAGS).catch((error: unknown) => {
@@ -218,8 +228,8 @@ async function openAgain(place: Place, before: Look): Promise<FileHandle> {
 }
 
 /**
- * Whether an open file is inside its folder: any directory on the way to it may have been exchanged for a link. The
- * kernel of Linux knows where what is open is. Elsewhere the path is resolved once more.
+ * Returns true if an open file is inside its folder, although a parent directory may have been replaced by a link.
+ * Linux returns the path of an open file; on other systems the path is resolved once more.
  */
 async function isInside(file: FileHandle, place: Place): Promise<boolean> {
   const real = await pathOf(file).catch(() => undefined)
@@ -250,7 +260,10 @@ async function assertUnchanged(handle: FileHandle, before: Look): Promise<void> 
   if (!after.isFile() || !isSame(after, before)) throw changed()
 }
 
-/** What is open is read to its end also when its name is gone meanwhile, which changes its ctime. */
+/**
+ * Throws if the content of an open file changed. A file that was deleted meanwhile, which changes its ctime, is still
+ * read to its end.
+ */
 async function assertSameContent(handle: FileHandle, before: Look): Promise<void> {
   const after = await look(handle)
   if (!isSame(after, before, after.nlink === before.nlink ? STATE : CONTENT)) throw changed()
@@ -265,15 +278,15 @@ async function resolveInside(filePath: string, where: string, folders: string[])
     if (real === undefined || base === undefined) continue
     if (isBelow(base, real)) return { real, folder: base }
   }
-  // One answer for "does not exist" and "lies elsewhere", so that a message cannot probe the disk.
+  // Same error for a missing file and a file outside the folders, so that a message cannot be used to probe the disk.
   throw badInput(
     `File not found (path in ${where}): it is not a file in the folders that the connection allows. Check the path and the folders.`,
   )
 }
 
 /**
- * The resolved path, of a name in either Unicode form: macOS and some shares keep `ü` as two characters (NFD), most
- * programs write it as one (NFC).
+ * Resolves a path whose names may be in either Unicode form: macOS and some shares store `ü` as two characters (NFD),
+ * most programs use one (NFC). undefined if it does not exist.
  */
 async function existing(absolute: string): Promise<string | undefined> {
   const found = await realpath(absolute).catch(() => undefined)
@@ -321,13 +334,14 @@ function pathSource(place: Place, before: Look, description: FileDescription, re
         }
         const rest = size - at
         last = await read(rest < DRAINED_FROM ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest), at)
-        // Looked at before the last piece leaves: a request that lacks bytes is never taken for complete.
+        // Checked before the last chunk is yielded: an incomplete request can never count as complete.
         await inTime(assertSameContent(handle, before), readMs)
       } finally {
-        // It waits for a read that hangs.
+        // close() waits for a read that hangs, so it has a timeout, too.
         await inTime(handle.close(), CLOSE_MS).catch(() => undefined)
       }
-      // Closed before the last piece: a body that still runs when the answer comes costs the kept-alive socket.
+      // Closed before the last chunk is yielded: if the body were still open when the answer comes, undici would close
+      // the kept-alive socket.
       await turn(last.length)
       yield last
       pieces.give(scratch)
@@ -335,7 +349,7 @@ function pathSource(place: Place, before: Look, description: FileDescription, re
   }
 }
 
-/** An open file; one that opens too late is closed. */
+/** Waits for a file to open. After a timeout, the file is closed as soon as it opens. */
 async function opened(opening: Promise<FileHandle>, milliseconds: number): Promise<FileHandle> {
   try {
     return await inTime(opening, milliseconds)
@@ -363,7 +377,7 @@ type FileHandle = Awaited<ReturnType<typeof open>>
 
 const pieces = new Scratch(PIECE)
 
-/** Fills the piece. */
+/** Fills a buffer from a position of the file. */
 async function readPiece(handle: FileHandle, piece: Buffer, position: number): Promise<Buffer> {
   for (let filled = 0; filled < piece.length;) {
     const { bytesRead } = await handle.read(piece, filled, piece.length - filled, position + filled)

@@ -1,18 +1,21 @@
 /**
- * What a socket may still hold of a piece when the next one is asked for: undici waits for 'drain' after a write
- * that fills the socket's buffer, 16 KiB on Node 20 and 64 KiB since, and after a shorter one it does not. Memory
- * that is used again may be handed to it in pieces of at least this many bytes only.
+ * Minimum size in bytes of a chunk whose memory may be reused after the next chunk is requested. After a write that
+ * fills the socket's buffer (16 KiB on Node.js 20, 64 KiB since), undici waits for 'drain' first; after a shorter write
+ * it does not, and the socket may still read the chunk.
  */
 export const DRAINED_FROM = 64 * 1024
 
-// As many as send at once by default; what is beyond that is left to the garbage collector.
+// Maximum number of free buffers: the default number of concurrent requests. Others are left to the garbage collector.
 const KEPT = 8
 
-/** Buffers of one size that are used again and again: fresh memory costs more than what is done with it. */
+/** Pool of buffers of one size. Allocating new memory costs more than the work that is done in it. */
 export class Scratch {
   readonly #free: Buffer[] = []
 
-  /** @param size bytes of each */
+  /**
+   * Creates an empty pool.
+   * @param size size of each buffer, in bytes
+   */
   constructor(private readonly size: number) {}
 
   take(): Buffer {
@@ -20,8 +23,8 @@ export class Scratch {
   }
 
   /**
-   * A buffer is given back only when nothing reads it any more. After a break the socket may still read it: then the
-   * buffer is left to the garbage collector.
+   * Returns a buffer to the pool. Only allowed when nothing reads the buffer any more: after an aborted request the
+   * socket may still reference it, and the buffer must be left to the garbage collector.
    */
   give(buffer: Buffer): void {
     if (this.#free.length < KEPT) this.#free.push(buffer)

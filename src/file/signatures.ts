@@ -4,9 +4,9 @@ import type { Signature } from './types'
 interface Pattern extends Signature {
   at: number
   bytes: Buffer
-  /** the bytes are printable: a text may hold them by chance, so text is never taken for this format */
+  /** true if the bytes are printable: a text may contain them by chance, so a file that is text never matches */
   printable?: true
-  /** what else has to hold of the start of a file */
+  /** further check of the file's first bytes */
   framed?: (head: Buffer) => boolean
 }
 
@@ -23,15 +23,18 @@ const FAMILY = { family: true } as const
 const PRINTABLE = { printable: true } as const
 const riff = { ...PRINTABLE, framed: (head: Buffer) => head.toString('latin1', 0, 4) === 'RIFF' }
 
-/** ID3v2 section 3.1: version and revision are never 0xFF, each byte of the size is below 0x80. */
+/**
+ * Returns true for an ID3v2 header (section 3.1): version and revision are never 0xFF, each byte of the size is below
+ * 0x80.
+ */
 const isId3 = (head: Buffer): boolean =>
   head.length >= 10 && head[3]! < 0x10 && head[4]! < 0xff && head.subarray(6, 10).every((byte) => byte < 0x80)
 
 const TIFF = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+']
 
 /**
- * Behind the mark stands the first element of group 0002, always in little endian; old files lack it, and have a preamble
- * without content, or that of a TIFF (PS3.10 section 7.1).
+ * Returns true if a file with the DICM mark is DICOM. After the mark comes the first element of group 0002 in little
+ * endian; old files lack it, but their preamble is empty or the header of a TIFF (PS3.10 section 7.1).
  */
 function isDicom(head: Buffer): boolean {
   const preamble = head.toString('latin1', 0, 128)
@@ -42,9 +45,9 @@ function isDicom(head: Buffer): boolean {
   )
 }
 
-// The first bytes of the formats that people send to EHRs. `file-type` 21 knows more and runs on Node 20, but it is an
-// ES module, which the oldest Node of the package cannot require(), and has four dependencies. DICOM is first: its
-// preamble of 128 bytes may hold the header of a TIFF (PS3.10 section 7.1).
+// Signatures of the formats that are usually sent to EHRs. The package `file-type` 21 knows more and runs on Node.js
+// 20, but it is an ES module, which the oldest supported Node.js cannot require(), and has four dependencies. DICOM
+// comes first: its preamble of 128 bytes may contain the header of a TIFF (PS3.10 section 7.1).
 const PATTERNS: Pattern[] = [
   pattern('application/dicom', 128, 'DICM', { ...PRINTABLE, framed: isDicom }),
   pattern('image/jpeg', 0, '\xff\xd8\xff'),
@@ -54,20 +57,26 @@ const PATTERNS: Pattern[] = [
   pattern('image/webp', 8, 'WEBP', riff),
   pattern('audio/wav', 8, 'WAVE', { ...riff, ...FAMILY }),
   pattern('audio/mpeg', 0, 'ID3', { ...PRINTABLE, ...FAMILY, framed: isId3 }),
-  // The others: an archive without files, and the first of several volumes.
+  // PK\5\6 is an archive without files, PK\7\8 the first of several volumes.
   ...['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08'].map((mark) => pattern('application/zip', 0, mark, FAMILY)),
   pattern('application/gzip', 0, '\x1f\x8b\x08', FAMILY),
   pattern('application/x-cfb', 0, '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1', FAMILY),
 ]
 
-/** Bytes needed from the start of a file to tell its type: a PDF may begin so late (ISO 32000-1, H.3.4.1). */
+/**
+ * Number of bytes at the start of a file that its type detection needs: a PDF may begin within them (ISO 32000-1,
+ * H.3.4.1).
+ */
 export const HEAD_LENGTH = 1024
 
-/** Where the PDF in a file begins, -1 for none: readers search for it in the first 1024 bytes. */
+/** Position of a PDF in a file, -1 for none. PDF readers search for it in the first 1024 bytes. */
 export const pdfStart = (head: Buffer): number =>
   head.subarray(0, HEAD_LENGTH + PDF_MARK.length - 1).indexOf(PDF_MARK)
 
-/** A PDF of nothing but text that begins late has its mark in a line of its own, and an object behind it. */
+/**
+ * Returns true if a head that is text contains the start of a PDF: its mark on a line of its own, followed by an
+ * object.
+ */
 export const isPdfInText = (head: Buffer): boolean =>
   /[\r\n]%PDF-\d\.\d\s*[\r\n][^]*?\d \d+ obj\b/.test(head.toString('latin1'))
 
@@ -88,7 +97,7 @@ function matches({ at, bytes, printable, framed }: Pattern, head: Buffer): boole
   return (framed?.(head) ?? true) && !(printable && looksLikeText(head))
 }
 
-/** Behind a byte order mark and white space. */
+/** Position of the first character after a byte order mark and white space. */
 function textStart(head: Buffer): number {
   let at = head.subarray(0, 3).equals(BOM) ? BOM.length : 0
   while (' \t\r\n'.includes(String.fromCharCode(head[at] ?? 0))) at++
@@ -96,7 +105,7 @@ function textStart(head: Buffer): number {
 }
 const BOM = Buffer.from('\ufeff')
 
-// The brands of ISO/IEC 23008-12 and of AV1 Image File Format.
+// Brands of ISO/IEC 23008-12 and of the AV1 Image File Format.
 const HEIC = ['heic', 'heix', 'hevc', 'hevx', 'heim', 'heis', 'hevm', 'hevs']
 const BRANDS: [contentType: string, brands: string[]][] = [
   ['image/avif', ['avif', 'avis']],
@@ -104,7 +113,7 @@ const BRANDS: [contentType: string, brands: string[]][] = [
   ['image/heif', ['mif1', 'mif2', 'msf1', 'miaf']],
 ]
 
-/** ISO base media files: pictures of phones and films. The major brand goes before the compatible ones. */
+/** Signature of an ISO base media file: picture or video. The major brand has priority over the compatible ones. */
 function mediaOf(head: Buffer): Signature | undefined {
   if (head.length < 12 || head.toString('latin1', 4, 8) !== 'ftyp' || looksLikeText(head)) return undefined
   const major = head.toString('latin1', 8, 12)
@@ -120,8 +129,8 @@ function mediaOf(head: Buffer): Signature | undefined {
 }
 
 /**
- * True when the head is UTF-8 (or ASCII) text without control characters.
- * @param isWhole there is no more of the file: a head may end inside a character, a file may not
+ * Returns true if the head is UTF-8 (or ASCII) text without control characters.
+ * @param isWhole the head is the whole file; otherwise its end may split a character
  */
 export function looksLikeText(head: Buffer, isWhole = false): boolean {
   const end = isWhole ? head.length : head.length - begunCharacter(head)
@@ -129,7 +138,7 @@ export function looksLikeText(head: Buffer, isWhole = false): boolean {
   return !text.includes('\ufffd') && !/[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text)
 }
 
-/** How many bytes of a character stand at the end whose other bytes are missing (RFC 3629, section 3). */
+/** Number of bytes of an incomplete character at the end (RFC 3629, section 3). */
 function begunCharacter(head: Buffer): number {
   for (let back = 1; back <= Math.min(3, head.length); back++) {
     const byte = head[head.length - back]!

@@ -1,18 +1,18 @@
 import { turn } from '../event-loop'
 
 /**
- * A text that is worked on in slices: a string, or bytes that are one. A regular expression over a whole text of 40 MB
- * would hold Node-RED's event loop.
+ * Text that is processed in slices: a string, or bytes in a text encoding. One regular expression over a text of 40 MB
+ * would block Node-RED's event loop.
  */
 export interface Text {
   readonly length: number
   slice(from: number, to: number): string
 }
 
-/** Characters that are worked on at once. */
+/** Number of characters in a slice. */
 const SLICE = 128 * 1024
 
-/** A text's slices, each in its turn of the event loop. Both halves of a surrogate pair are in one slice. */
+/** Yields the slices of a text, each after the event-loop budget allows its size. A surrogate pair is never split. */
 export async function* slicesOf(text: Text): AsyncGenerator<string> {
   for (let at = 0; at < text.length;) {
     const slice = text.slice(at, at + SLICE)
@@ -26,7 +26,7 @@ export async function* slicesOf(text: Text): AsyncGenerator<string> {
 
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
-/** Bytes as the text that they are. */
+/** Text in the given bytes and character encoding, decoded slice by slice. */
 export const textIn = (bytes: Buffer, encoding: 'latin1' | 'utf16le' | 'utf16be'): Text => {
   const width = encoding === 'latin1' ? 1 : 2
   return {
@@ -45,7 +45,7 @@ export const part = (text: Text, from: number, to: number): Text => ({
   slice: (first, last) => text.slice(from + first, Math.min(from + last, to)),
 })
 
-/** Without white space around it. */
+/** Text without white space around it. */
 export async function trimmed(text: Text): Promise<Text> {
   let from = 0
   let to = text.length
@@ -64,7 +64,7 @@ export async function trimmed(text: Text): Promise<Text> {
   return part(text, from, to)
 }
 
-/** Pieces in one. */
+/** Concatenates buffers, and lets the event loop run between the copies. */
 export async function joined(pieces: Buffer[]): Promise<Buffer> {
   const whole = Buffer.allocUnsafe(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
@@ -75,7 +75,7 @@ export async function joined(pieces: Buffer[]): Promise<Buffer> {
   return whole
 }
 
-/** A text in UTF-8. */
+/** Encodes a text as UTF-8. */
 export async function utf8Of(text: Text): Promise<Buffer> {
   const pieces: Buffer[] = []
   for await (const slice of slicesOf(text)) pieces.push(Buffer.from(slice, 'utf8'))

@@ -1,71 +1,75 @@
-// What the package knows of a file.
+// Types of files and their descriptions.
 import type { Fingerprints } from './fingerprint'
 
-/** What is known of a file without reading all of it. Sizes in bytes. */
+/** Description of a file that is available without reading all of it. Sizes in bytes. */
 export interface FileDescription {
   contentType: string
   /** Redox `FileType`, e.g. `PDF` (docs/redox-api.md#file-types) */
   fileType?: string
-  /** base name, no path parts, no control characters */
+  /** base name, without path and control characters */
   name: string
-  /** the file came without a name: `name` is made up */
+  /** true if the file came without a name, so that `name` is a default */
   unnamed?: true
 }
 
-/** A file whose bytes can be read, as often as needed: a repeated request reads them again. */
+/** File whose bytes can be read several times: a repeated request reads them again. */
 export interface FileSource extends FileDescription {
   kind: 'file'
   size: number
-  /** its bytes are held in memory, not on the disk */
+  /** true if the bytes are in memory, false if they are on the disk */
   inMemory: boolean
   /**
-   * The file, piece by piece. Each is good until the next is asked for; what is handed to a socket as it is, until it
-   * has drained. All but the last have a multiple of 3 bytes, so that their base64 can be joined. Each has waited for
-   * its turn of the event loop (see turns.ts): what comes with the last piece is done in the turn in which the file was
-   * found to be unchanged.
+   * Reads the file in chunks. A chunk is valid until the next one is requested; if it is written to a socket, the
+   * caller must wait for the socket to drain before that. All chunks but the last have a multiple of 3 bytes, so that
+   * their base64 can be concatenated. Each chunk waits for the event-loop budget (event-loop.ts). Before the last chunk
+   * a check makes sure that the file has not changed, so work that is done with this chunk at once uses unchanged
+   * bytes.
    */
   read(): AsyncIterable<Buffer>
 }
 
-/** A file that was uploaded before: what `redox-upload` puts into `msg.payload`. Plain data. */
+/** File that was uploaded before: plain data, as `redox-upload` puts it into `msg.payload`. */
 export interface FileReference extends FileDescription {
   kind: 'reference'
-  /** the reference as Redox gave it: blob `URI` or Binary `Location` */
+  /** reference as Redox returned it: `URI` of a blob or `Location` of a Binary */
   url: string
   size?: number
   sha256?: string
-  /** which upload made it */
+  /** API of the upload */
   upload?: 'blob' | 'binary'
 }
 
 export type MessageFile = FileSource | FileReference
 
-/** What a node's settings and the message say of a file, beside the file itself. */
+/** Information about a file from the node's settings and the message, apart from the file itself. */
 export interface FileHints {
   filename?: string
   contentType?: string
   fileType?: string
-  /** where the file was taken from, for error texts, e.g. `msg.payload` */
+  /** name of the message property with the file, for error texts, e.g. `msg.payload` */
   where: string
-  /** bytes that a file may have, in whatever way it travels: a text that stands for more is not decoded */
+  /** maximum size of a file in any mode, in bytes: a text that encodes more is not decoded */
   most?: number
-  /** the file is a text that is taken as it is: nothing in it is an encoding of something else */
+  /** true if the file is a text that must not be decoded */
   isText?: true
-  /** of the bytes that the message came with; without them, bytes are compared with what they are when they are taken */
+  /**
+   * fingerprints of the bytes at the arrival of the message; without them, changes are detected only from the time when
+   * the file is taken
+   */
   fingerprints?: Fingerprints
 }
 
 export interface IntakeResult<T extends MessageFile = MessageFile> {
   file: T
-  /** worth telling, not worth stopping for; without patient data */
+  /** warnings that do not prevent sending; without patient data */
   warnings: string[]
-  /** the file's own structure proves that bytes are missing: which file, and what proves it */
+  /** truncation by the file's own structure: file and proof */
   cutShort?: string
 }
 
-/** What the first bytes of a file prove. */
+/** Content type that the first bytes of a file prove. */
 export interface Signature {
   contentType: string
-  /** the bytes prove a container or a markup family, not the type itself: a file name may say more */
+  /** true if the bytes prove only a container or a markup language: the file name may give a more specific type */
   family?: true
 }

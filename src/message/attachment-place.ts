@@ -2,25 +2,25 @@ import { badInput } from '../errors'
 import { getAt, isObject, parsePath, type JsonObject, type Path } from './json'
 
 /**
- * Where the files of a message go: an Attachment of some entry (any resource may have one:
- * docs/redox-api.md#attachments).
+ * Place of the files in a FHIR message: an Attachment in a Bundle entry (any resource may have one:
+ * docs/redox-api.md#attachments). Examples of its text form:
  *
- * `presentedForm[]` - in the resource that the message is about
- * `DocumentReference.content[].attachment` - in the resource of that type: the one that the message is about, or the only one
- * `Media[1].content` - in the second of that type
- * `entry[3].resource.photo[]` - in that entry of the Bundle sent, counted from 0
+ * `presentedForm[]` - in the main resource of the message
+ * `DocumentReference.content[].attachment` - in the resource of that type: the main resource, or the only one of the type
+ * `Media[1].content` - in the second resource of that type
+ * `entry[3].resource.photo[]` - in that entry of the sent Bundle, counted from 0
  *
- * `[]` is a list that takes one element for each file.
+ * `[]` is a list that receives one element for each file.
  */
 export interface AttachmentPlace {
   entry:
     | { kind: 'main' }
-    /** `nth`: counted from 0 among those of the type */
+    /** `nth`: position among the resources of the type, from 0 */
     | { kind: 'type'; type: string; nth?: number }
     | { kind: 'index'; index: number }
-  /** before the list, and what follows inside its element */
+  /** path of the list, and path inside its elements */
   list?: { before: Path; after: Path }
-  /** without a list: the one Attachment */
+  /** path of the single Attachment, if there is no list */
   element?: Path
 }
 
@@ -29,7 +29,10 @@ const shape = (text: string): Error =>
     `Attachment path is not valid: "${text}". Use, for example, presentedForm[] or DocumentReference.content[].attachment.`,
   )
 
-/** @throws RedoxError REDOX_BAD_INPUT */
+/**
+ * Parses the text form of an attachment place.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
 export function parsePlace(text: string): AttachmentPlace {
   const byIndex = /^entry\[(\d+)\]\.resource\.(.+)$/.exec(text)
   const byType = /^([A-Z][A-Za-z]*)(?:\[(\d+)\])?\.(.+)$/.exec(text)
@@ -59,8 +62,8 @@ const isFilled = (attachment: unknown): boolean =>
   isObject(attachment) && (attachment.data !== undefined || attachment.url !== undefined)
 
 /**
- * Paths inside a resource for `count` files: list elements without data or url first, then new ones. What is
- * there already is never replaced.
+ * Paths inside a resource for `count` files: first list elements without data or url, then new elements. Existing
+ * content is never replaced.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function attachmentPaths(resource: JsonObject, place: AttachmentPlace, count: number): Path[] {

@@ -1,10 +1,10 @@
 import { indexesOf, isBlank, onlyOf, type Choice } from './fields'
 import { getAt, isObject, type Json, type JsonObject } from './json'
 
-/** The code system of a code that comes without one, as far as its form tells it. */
+/** Derives the code system of a code without a system from the form of the code. */
 export type SystemOf = (code: Json | undefined) => string | undefined
 
-/** Of a report or document: `11502-2`, a number and its check digit. */
+/** Code system of a report or document code: LOINC for a number with a check digit, such as `11502-2`. */
 export const loincSystem: SystemOf = (code) =>
   typeof code === 'string' && /^\d{1,7}-\d$/.test(code) ? 'http://loinc.org' : undefined
 
@@ -12,7 +12,7 @@ const OBSERVATION_CATEGORIES = new Set(
   'social-history vital-signs imaging laboratory procedure survey exam therapy activity'.split(' '),
 )
 
-/** Of a category: the code systems of Redox's samples (docs/redox-api.md#message-bundle). */
+/** Code system of a category code by resource type, as in Redox's samples (docs/redox-api.md#message-bundle). */
 export const CATEGORY_SYSTEMS: Record<string, SystemOf> = {
   DiagnosticReport: (code) =>
     typeof code === 'string' && /^[A-Z]{2,3}$/.test(code)
@@ -26,7 +26,7 @@ export const CATEGORY_SYSTEMS: Record<string, SystemOf> = {
 
 export const noSystem: SystemOf = () => undefined
 
-/** Codings without a system get the one that their code tells. */
+/** Fills in the systems of a concept's codings that have a code but no system, where `systemOf` derives one. */
 export function fillSystems(concept: Json | undefined, systemOf: SystemOf): void {
   for (const coding of codingsOf(concept)) {
     const system = systemOf(coding.code)
@@ -47,7 +47,7 @@ const SEVERAL: [string, string] = [
   'Keep one of them in the data, or leave the field of the node empty.',
 ]
 
-/** The coding of the same code system. */
+/** Chooses the coding of the same code system in a list of codings. */
 export const chooseCoding =
   (systemOf: SystemOf): Choice =>
   (codings, wanted, report) => {
@@ -59,12 +59,12 @@ export const chooseCoding =
       () => report(...SEVERAL),
     )
     const chosen = codings[index]
-    // The name of another code.
+    // The display text of the coding belongs to the replaced code.
     if (isObject(chosen) && chosen.code !== wanted.code) delete chosen.display
     return index
   }
 
-/** The concept that has a coding of the same code system. */
+/** Chooses the concept with a coding of the same code system in a list of concepts. */
 export const chooseConcept =
   (systemOf: SystemOf): Choice =>
   (concepts, wanted, report) => {

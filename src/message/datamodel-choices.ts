@@ -32,14 +32,14 @@ export const chooseOrder: Choice = (elements, wanted, report) => {
 
 export const isWithoutValue = (result: Json): boolean => isBlank(getAt(result, ['Value']))
 
-/** The first result that waits for a value: one of the form's code, if there is such. */
+/** Chooses the first result without a value, with priority for one with the code of the form. */
 export const chooseResult: Choice = (elements, wanted) => {
   const { Code } = wanted
   const free = elements.flatMap((result, index) => (isWithoutValue(result) ? [index] : []))
   const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)
   const index = ofCode ?? free[0] ?? elements.length
   const chosen = elements[index]
-  // What another code means.
+  // Description and code set of the result belong to the replaced code.
   if (isObject(chosen) && !isBlank(Code) && !isBlank(chosen.Code) && chosen.Code !== Code) {
     delete chosen.Description
     delete chosen.Codeset

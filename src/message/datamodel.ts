@@ -21,43 +21,44 @@ export type { FieldValue } from './fields'
 
 export type DataModel = keyof typeof DATA_MODEL_SCHEMAS
 
-/** Who sends: from the redox-config node. */
+/** Sender of a message, from the redox-config node. */
 export interface Sender {
   sourceId?: string
   sourceName?: string
-  /** `Meta.Test` */
+  /** value of `Meta.Test` */
   test: boolean
 }
 
 export interface DataModelInput {
   model: DataModel
-  /** `New`, `Replace`, `Delete`, `NewUnsolicited` */
+  /** event type: `New`, `Replace`, `Delete` or `NewUnsolicited` */
   eventType: string
   /** destination IDs (UUIDs) */
   destinations: string[]
-  /** the message as far as the flow made it: the fields are laid over it */
+  /** message from the flow, possibly incomplete; the fields of the form overwrite its values */
   data?: unknown
   fields: FieldValue[]
-  /** none for Delete and for text notes, one for Notes and Media, one or more for Results */
+  /** files: none for Delete and for text notes, one for Notes and Media, one or more for Results */
   files: PlacedFile[]
-  /** Notes of content type Plain Text or Rich Text: the text itself */
+  /** text of a note with content type Plain Text or Rich Text */
   text?: string
-  /** sha256 (hex) of the file or text, when `DocumentID` is to be made from it, see hasDocumentId() */
+  /** sha256 (hex) of the file or text, if `DocumentID` must be derived from it, see hasDocumentId() */
   documentDigest?: string
-  /** `Meta.EventDateTime` */
+  /** time for `Meta.EventDateTime` */
   now: Date
 }
 
 /**
- * Builds and checks one message of the Data Model API (facts sections 4 and 5).
- * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
+ * Builds and validates a message of the Data Model API (docs/redox-api.md#data-models).
+ * @throws RedoxError REDOX_INVALID_MESSAGE with all problems
  */
 export const prepareDataModel = (input: DataModelInput, sender: Sender): PreparedMessage =>
   checked(draftDataModel(input, sender))
 
 /**
- * The message as far as it can be built. Precedence: a filled field, the data object, the default.
- * @throws RedoxError REDOX_BAD_INPUT for input that no message can be built of
+ * Builds a message even if it is invalid, and lists its problems. For each value a filled field has priority, then the
+ * data object, then the default.
+ * @throws RedoxError REDOX_BAD_INPUT for input from which no message can be built
  */
 export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   const events: Record<string, z.ZodType> = DATA_MODEL_SCHEMAS[input.model]
@@ -119,7 +120,10 @@ function setDefaults(body: JsonObject, defaults: [Path, Json][]): void {
 
 const SOURCE_PATH = 'Meta.Source.ID'
 
-/** The source of the data and that of the connection are one: keys and files belong to one source. */
+/**
+ * Reports a source ID in the data that is invalid or differs from the connection's, because keys and uploaded files
+ * belong to one source.
+ */
 function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[] {
   if (isBlank(given)) return []
   if (typeof given !== 'string' || !UUID.test(given)) {
@@ -142,14 +146,14 @@ function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[
 }
 
 /**
- * Redox takes numbers where its schemas say text (docs/redox-api.md#leniency); in the body they become what the schema
- * says.
+ * Converts numbers to strings where the schema requires a string. Redox itself accepts numbers in these places
+ * (docs/redox-api.md#leniency).
  */
 function numbersToTexts(schema: z.ZodType, body: JsonObject): void {
   const parsed = schema.safeParse(body, { reportInput: true })
   for (const issue of parsed.error?.issues ?? []) {
     if (issue.code !== 'invalid_type' || issue.expected !== 'string') continue
-    // A number beyond these has lost digits before it came here.
+    // Larger integers have already lost digits, so they are not converted.
     if (typeof issue.input === 'number' && Math.abs(issue.input) <= Number.MAX_SAFE_INTEGER)
       setAt(body, issue.path as Path, String(issue.input))
   }
@@ -158,8 +162,8 @@ function numbersToTexts(schema: z.ZodType, body: JsonObject): void {
 const RESULT_FIELDS = 'Orders[0].Results[0]'
 
 /**
- * The result fields of the form describe the result that the file goes to. Without a file they may complete the only
- * result of the data, and never rename another.
+ * Removes the result fields of the form if they describe no result of the message. They belong to the result with the
+ * file. Without a file they may complete the only result of the data, unless it has a different code.
  */
 function fieldsFor(
   body: JsonObject,
@@ -190,14 +194,17 @@ const choicesFor = ({ files }: DataModelInput): Record<string, Choice> => ({
 
 const partOf = (model: DataModel): 'Note' | 'Media' => (model === 'Media' ? 'Media' : 'Note')
 
-/** Whether the data names the document: its sender then knows it by that ID, and none is made from the file. */
+/**
+ * Returns true if the data has a document ID. The sender identifies the document by it, so none is derived from the
+ * file.
+ */
 export const hasDocumentId = (model: DataModel, data: unknown): boolean =>
   !isBlank(getAt(data as never, [partOf(model), 'DocumentID']))
 
 /**
- * The same document of the same patient has the same ID whenever it is sent, so that a repeat can be known as one.
- * A hash: neither patient nor file can be read from it. Shaped as a UUID of version 8 (RFC 9562), which systems take
- * that want one.
+ * Sets a `DocumentID` that is the same for the same document of the same patient, so that a repeat can be recognized.
+ * The ID is a hash, which reveals neither patient nor file, in the form of a UUID version 8 (RFC 9562), because some
+ * systems require a UUID.
  */
 function setDocumentId(
   body: JsonObject,
@@ -214,7 +221,10 @@ function setDocumentId(
   setAt(body, [part, 'DocumentID'], uuid)
 }
 
-/** ID and type of the identifier that the form names, or of the only one; of several all, in no order. */
+/**
+ * Key of the patient for the document ID: ID and type of the identifier in the form, or of the only identifier, or of
+ * all identifiers, sorted.
+ */
 function patientKey(body: JsonObject, fields: FieldValue[], laid: Laid): Json[] {
   const list: Path = ['Patient', 'Identifiers']
   const isNamed = fields.some(({ path }) => path.startsWith('Patient.Identifiers[0]'))
@@ -227,7 +237,7 @@ function patientKey(body: JsonObject, fields: FieldValue[], laid: Laid): Json[] 
   return [[...new Set(keys)].sort()]
 }
 
-// `Orders[].Status` was required until 2023: sent always (docs/redox-api.md#media, #results).
+// `Orders[].Status` was required until 2023 and is always sent (docs/redox-api.md#media, #results).
 function defaultsFor(body: JsonObject, { model, files, fields }: DataModelInput, laid: Laid): [Path, Json][] {
   if (model === 'Notes') return [[['Note', 'ContentType'], 'Base64 Encoded']]
   if (model === 'Media') return [[['Media', 'Availability'], 'Available']]
@@ -245,7 +255,7 @@ const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: L
 function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | 'Media'): Attachment[] {
   const contents: Path = [part, 'FileContents']
   if (input.eventType === 'Delete') {
-    // Delete is New without FileContents (docs/redox-api.md#notes).
+    // A Delete is a New without FileContents (docs/redox-api.md#notes).
     const document = body[part]
     if (isObject(document)) delete document.FileContents
     return []
@@ -258,7 +268,10 @@ function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | '
   return [{ ...placed, path: contents }]
 }
 
-/** Each file goes to the first result without a Value, else to a new one like that of the first file. */
+/**
+ * Places each file in the first result without a Value, else in a new result that copies the fields of the first file's
+ * result.
+ */
 function placeResults(body: JsonObject, { files }: DataModelInput, laid: Laid): Attachment[] {
   let pattern: JsonObject | undefined
   return files.map((placed) => {
@@ -284,12 +297,12 @@ function nextResult(body: JsonObject, laid: Laid): Path {
   return [...list, free < 0 ? results.length : free]
 }
 
-// The place of a file that is not there yet: checks see that something stands here, and never the bytes.
+// Placeholder for the content of a file, so that the validation finds a value here without reading the file.
 const valueFor = ({ file, way }: PlacedFile): string =>
   way === 'reference' && file.kind === 'reference' ? file.url : 'file'
 
 /**
- * Refuses files that the data brought embedded and that are too large; those of the node are checked before.
+ * Checks the sizes of embedded files in the data. Files of the node are checked earlier.
  * @throws RedoxError REDOX_TOO_LARGE
  */
 export function assertContentsEmbeddable(body: JsonObject, limits: Limits): void {
@@ -303,7 +316,7 @@ export function assertContentsEmbeddable(body: JsonObject, limits: Limits): void
 
 function assertContent(content: Json | undefined, isText: boolean, limits: Limits): void {
   if (typeof content !== 'string') return
-  // Four characters of base64 stand for three bytes.
+  // Four characters of base64 encode three bytes.
   const size = isText
     ? Buffer.byteLength(content)
     : Math.floor(((content.length - paddingOf(content)) * 3) / 4)
@@ -329,7 +342,7 @@ function setFileFields(
 function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataModelInput): Problem[] {
   const parsed = schema.safeParse(body, { reportInput: true })
   const problems = parsed.success ? [] : problemsOf(parsed.error, HINTS)
-  // A reference in a note says nothing of what it leads to (docs/redox-api.md#file-fields).
+  // A file reference in a note does not reveal the type of the file (docs/redox-api.md#file-fields).
   const refers = model === 'Notes' && files.some(({ way }) => way !== 'embed')
   if (refers && !getAt(body, ['Note', 'FileType']))
     problems.push({ path: 'Note.FileType', problem: 'is missing', fix: FILE_TYPE_HINT })

@@ -1,7 +1,10 @@
 import { indexesOf, isBlank, isSame, onlyOf, type Choice } from './fields'
 import { getAt, isObject, type JsonObject } from './json'
 
-/** The identifier of the same system. One that says its type instead of a system is of another kind. */
+/**
+ * Chooses the current identifier of the same system. Identifiers with a type but no system do not match one without a
+ * system.
+ */
 export const chooseIdentifier: Choice = (identifiers, wanted, report) =>
   onlyOf(
     indexesOf(
@@ -21,11 +24,11 @@ export const chooseIdentifier: Choice = (identifiers, wanted, report) =>
       ),
   )
 
-/** The official name, else the usual one, else the only one without a use. Others are kept as they are. */
+/** Chooses the official name, else the usual name, else the only name without a use. All other names stay unchanged. */
 export const chooseName: Choice = (names, wanted, report) => {
   const index = nameIndex(names, wanted, report)
   const chosen = names[index]
-  // The whole name as one text would go on to say the other name.
+  // The `text` of the FHIR name would still contain the replaced name.
   if (isObject(chosen) && isRenamed(chosen, wanted)) delete chosen.text
   return index
 }

@@ -3,17 +3,17 @@ import type { FieldValue } from './fields'
 import type { PlacedFile } from './prepared'
 
 export interface Operation {
-  /** the resource that the message is about */
+  /** type of the main resource, which the message is about */
   type: 'DiagnosticReport' | 'Observation' | 'DocumentReference'
   /** last part of the MessageHeader's `eventUri` (docs/redox-api.md#fhir-operations) */
   event: string
-  /** where the files go unless the node says otherwise (docs/redox-api.md#fhir-operations, #attachments) */
+  /** default place of the files, see {@link AttachmentPlace} (docs/redox-api.md#fhir-operations, #attachments) */
   place: string
-  /** `status` when neither the form nor the data gives one */
+  /** default of `status` */
   status: string
 }
 
-/** Redox's FHIR operations that carry files (docs/redox-api.md#fhir-operations). */
+/** FHIR operations of Redox that transport files (docs/redox-api.md#fhir-operations). */
 export const FHIR_OPERATIONS = {
   'DiagnosticReport/$diagnosticreport-create': {
     type: 'DiagnosticReport',
@@ -47,19 +47,21 @@ export interface FhirInput {
   operation: FhirOperation
   /** destination slug (docs/redox-api.md#fhir-urls) */
   slug: string
-  /** a Bundle, one resource, or an array of resources; may be left out when the fields say enough */
+  /** Bundle, resource or array of resources; optional if the fields suffice */
   data?: unknown
-  /** paths begin with `main` (the resource the message is about) or `Patient`, e.g. `main.code.coding[0].code` */
+  /**
+   * values of the form; their paths begin with `main` (the main resource) or `Patient`, e.g. `main.code.coding[0].code`
+   */
   fields: FieldValue[]
   files: PlacedFile[]
-  /** see {@link AttachmentPlace}; empty: the documented one */
+  /** place of the files, see {@link AttachmentPlace}; empty: the default of the operation */
   place?: string
   now: Date
 }
 
 export interface FhirSender extends Sender {
-  /** `https://api.redoxengine.com/fhir/R4` of this connection */
+  /** FHIR base URL of this connection, e.g. `https://api.redoxengine.com/fhir/R4` */
   fhirBase: string
-  /** `Development`, `Staging`, `Production` as a URL segment */
+  /** environment as a URL segment: `Development`, `Staging` or `Production` */
   environment: string
 }

@@ -42,7 +42,7 @@ const HINTS: Record<string, string> = {
   code: 'Fill in the Code field, e.g. 11502-2 (LOINC).',
 }
 
-/** The MessageHeader says which resource the message is about (docs/redox-api.md#message-bundle). */
+/** Reports a MessageHeader whose focus does not refer to the main resource (docs/redox-api.md#message-bundle). */
 const focusProblems = (entries: JsonObject[], main: JsonObject, { type }: Operation): Problem[] =>
   inFocus(entries).includes(main)
     ? []
@@ -54,7 +54,7 @@ const focusProblems = (entries: JsonObject[], main: JsonObject, { type }: Operat
         },
       ]
 
-/** R4 (bdl-7): entries of one fullUrl are versions of one resource. */
+/** Reports entries with the same fullUrl, which R4 (rule bdl-7) allows only for different versions of a resource. */
 function urlProblems(entries: JsonObject[]): Problem[] {
   const problems: Problem[] = []
   const known = new Set<string>()
@@ -70,7 +70,7 @@ function urlProblems(entries: JsonObject[]): Problem[] {
   return problems
 }
 
-/** The resources of the Bundle that its MessageHeader says it is about. */
+/** Resources of the Bundle to which the focus of the MessageHeader refers. */
 export function inFocus(entries: JsonObject[]): JsonObject[] {
   const focus = getAt(ofType(entries, 'MessageHeader')[0], ['focus'])
   const found = (Array.isArray(focus) ? focus : []).flatMap((one) => {
@@ -78,7 +78,7 @@ export function inFocus(entries: JsonObject[]): JsonObject[] {
     const reference = typeof text === 'string' ? parseReference(text) : undefined
     if (reference === undefined) return []
     const targets = entriesOf(entries, reference)
-    // It has to be found by this URL at the other end too.
+    // Receivers must also find the resource by this URL.
     for (const target of targets) if (reference.url !== undefined) target.fullUrl ??= reference.url
     return targets.map(resourceOf)
   })

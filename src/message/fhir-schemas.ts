@@ -3,16 +3,15 @@ import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 import { DOCUMENT_STATUS, GENDERS, OBSERVATION_STATUS, REPORT_STATUS } from '../shared/values'
 import { nonEmptyList, nonEmptyText } from './non-empty'
 
-// FHIR R4 (hl7.org/fhir/R4): what Redox's operations need and what FHIR itself requires. Redox takes every
-// valid R4 field (docs/redox-api.md#fhir-operations), so unknown elements are allowed; value sets are those with a
-// required binding.
+// FHIR R4 (hl7.org/fhir/R4): requirements of Redox's operations and of FHIR itself. Redox accepts every valid R4 field
+// (docs/redox-api.md#fhir-operations), so unknown elements are allowed. Value sets are those with a required binding.
 
 const optionalText = nonEmptyText.optional()
 const id = z
   .string()
   .regex(/^[A-Za-z0-9\-.]{1,64}$/, 'A FHIR id has 1 to 64 letters, digits, "-" or ".".')
   .optional()
-// The expressions of R4 (hl7.org/fhir/R4/datatypes.html): a minute may have a leap second, an offset 14 hours.
+// Patterns of R4 (hl7.org/fhir/R4/datatypes.html): leap seconds, and offsets up to 14 hours, are valid.
 const YEAR = '(?!0000)\\d{4}'
 const TIME = 'T([01]\\d|2[0-3]):[0-5]\\d:([0-5]\\d|60)(\\.\\d+)?(Z|[+-]((0\\d|1[0-3]):[0-5]\\d|14:00))'
 const dated = (expression: string, message: string) =>
@@ -31,7 +30,7 @@ const reference = z.looseObject({ reference: optionalText }).optional()
 const coding = z
   .looseObject({ system: optionalText, code: optionalText, display: optionalText })
   .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code, or leave the coding out.' })
-// R4 wants any content: a code, a text, or an extension such as data-absent-reason.
+// R4 requires any content: a code, a text, or an extension such as data-absent-reason.
 const concept = z
   .looseObject({ coding: nonEmptyList(coding).optional(), text: optionalText })
   .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code (coding[0].code) or text.' })
@@ -45,7 +44,7 @@ const attachment = z.looseObject({
 
 const base = { id, identifier: identifiers }
 
-/** What is checked of the resources that Redox's operations are about; others pass as they are. */
+/** Schemas of the resource types in Redox's operations. Resources of other types are not validated. */
 export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
   DiagnosticReport: z.looseObject({
     ...base,
@@ -65,7 +64,8 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
     subject: reference,
     effectiveDateTime: dateTime,
     issued: instant,
-    // Not in R4: where Redox documents the file of an Observation (docs/redox-api.md#attachments).
+    // `presentedForm` is not in R4, but Redox documents it for the file of an Observation
+    // (docs/redox-api.md#attachments).
     presentedForm: z.array(attachment).optional(),
   }),
   DocumentReference: z.looseObject({
@@ -92,7 +92,7 @@ export const RESOURCE_SCHEMAS: Record<string, z.ZodType> = {
   }),
 }
 
-/** The Bundle around them; each `resource` is checked by {@link RESOURCE_SCHEMAS}. */
+/** Schema of the Bundle. Each `resource` in its entries is validated by {@link RESOURCE_SCHEMAS}. */
 export const BUNDLE_SCHEMA = z.looseObject({
   resourceType: z.literal('Bundle'),
   id,

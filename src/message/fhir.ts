@@ -26,15 +26,16 @@ import { subjectOf, type FormPatient } from './subject'
 const EVENT_BASE = 'https://fhir.redoxengine.com/EventDefinition/'
 
 /**
- * Builds and checks the Bundle of type `message` for one of Redox's FHIR operations (docs/redox-api.md#message-bundle).
- * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
+ * Builds and validates the Bundle of type `message` for a FHIR operation of Redox (docs/redox-api.md#message-bundle).
+ * @throws RedoxError REDOX_INVALID_MESSAGE with all problems
  */
 export const prepareFhir = (input: FhirInput, sender: FhirSender): PreparedMessage =>
   checked(draftFhir(input, sender))
 
 /**
- * The Bundle as far as it can be built. Precedence: a filled field, the data, the default.
- * @throws RedoxError REDOX_BAD_INPUT for input that no Bundle can be built of
+ * Builds a Bundle even if it is invalid, and lists its problems. For each value a filled field has priority, then the
+ * data, then the default.
+ * @throws RedoxError REDOX_BAD_INPUT for input from which no Bundle can be built
  */
 export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   const operation: Operation = FHIR_OPERATIONS[input.operation]
@@ -90,7 +91,7 @@ function assertSlug(slug: string): void {
   }
 }
 
-/** Bundle, resource or resources as a Bundle of our own. */
+/** Copies a Bundle, resource or array of resources into a new Bundle. */
 function takeBundle(data: unknown): JsonObject {
   const copy = copyJson(data ?? [], '')
   if (isObject(copy) && copy.resourceType === 'Bundle') return ownBundle(copy)
@@ -115,7 +116,10 @@ function ownBundle(bundle: JsonObject): JsonObject {
   return { ...bundle, type: bundle.type ?? 'message', entry: entries }
 }
 
-/** The resource in the MessageHeader's focus, else the only one of the operation's type, else a new one. */
+/**
+ * Main resource of the message: the one in the MessageHeader's focus, else the only one of the operation's type, else a
+ * new one.
+ */
 function mainResource(entries: JsonObject[], type: string, problems: Problem[]): JsonObject {
   const focused = inFocus(entries).filter(({ resourceType }) => resourceType === type)
   const [first, ...others] = focused.length > 0 ? focused : ofType(entries, type)
@@ -169,7 +173,7 @@ function layForm(
   for (const path of paths) presentNow(root, path)
 }
 
-/** What the form fills in is not absent any more, whatever `_element` says. */
+/** Removes the data-absent-reason extension of an element that the form has filled in. */
 function presentNow(root: JsonObject, path: Path): void {
   const name = path.findLastIndex((step) => typeof step === 'string')
   const element = getAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)])
@@ -180,7 +184,7 @@ function presentNow(root: JsonObject, path: Path): void {
   if (element.extension.length === 0) delete element.extension
   if (Object.keys(element).length > 0) return
   const parent = getAt(root, path.slice(0, name))
-  // In a list the place has to stay: it belongs to the value at the same index.
+  // In a list, `null` replaces the element, because each position belongs to the value at the same index.
   if (name === path.length - 1 && isObject(parent)) delete parent[`_${String(path[name])}`]
   else setAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)], null)
 }
@@ -192,18 +196,21 @@ function setMainDefaults(main: JsonObject, operation: Operation): void {
   for (const category of categories) fillSystems(category, CATEGORY_SYSTEMS[operation.type] ?? noSystem)
 }
 
-/** Nothing is made up where `_name` says why there is no value. */
+/** Sets a default, unless `_name` has an extension that explains why the value is absent. */
 function setDefault(resource: JsonObject, name: string, value: Json): void {
   if ((resource[name] ?? null) === null && !hasExtension(resource[`_${name}`])) resource[name] = value
 }
 
-/** A report that names no patient is about that of the message. */
+/** Sets the subject of a main resource that names no patient to the patient of the message. */
 function tie(entries: JsonObject[], main: JsonObject, patient: JsonObject): void {
   main.subject ??= {}
   if (isObject(main.subject)) main.subject.reference = referenceTo(entries, patient)
 }
 
-/** How another entry refers to this one: by its `urn:` when it has one, else by `Type/id`. Gives it an id. */
+/**
+ * Returns the reference to a resource: its `urn:` fullUrl if it has one, else `Type/id`. Gives the resource an id if
+ * necessary.
+ */
 function referenceTo(entries: JsonObject[], resource: JsonObject): string {
   const fullUrl = entries.find((entry) => resourceOf(entry) === resource)?.fullUrl
   resource.id ??= randomUUID()
@@ -212,7 +219,10 @@ function referenceTo(entries: JsonObject[], resource: JsonObject): string {
     : `${asText(resource.resourceType)}/${asText(resource.id)}`
 }
 
-/** First entry of the Bundle: what the message is, who sends it, what it is about. Given parts are kept. */
+/**
+ * Completes or creates the MessageHeader, the first entry of the Bundle: event, source and focus. Existing parts are
+ * kept.
+ */
 function setMessageHeader(
   entries: JsonObject[],
   main: JsonObject,
@@ -244,7 +254,10 @@ function setMessageHeader(
   entries.unshift(entry!)
 }
 
-/** The data's own source is kept: it says where acknowledgements go. Who sends is told by a header of the request. */
+/**
+ * Completes the MessageHeader's source. A source in the data is kept, because acknowledgements go to its endpoint;
+ * Redox identifies the sender by an HTTP header.
+ */
 function setSource(header: JsonObject, { sourceId, sourceName }: FhirSender, problems: Problem[]): void {
   const source = (header.source ??= {})
   if (!isObject(source)) return
@@ -260,7 +273,7 @@ function setSource(header: JsonObject, { sourceId, sourceName }: FhirSender, pro
   setDefault(source, 'endpoint', sourceId === undefined ? 'urn:node-red:redox' : `urn:uuid:${sourceId}`)
 }
 
-/** Ids and URLs by which entries find each other; given ones are kept. */
+/** Sets the ids and fullUrls by which entries refer to each other. Existing ones are kept. */
 function setIdentity(
   bundle: JsonObject,
   entries: JsonObject[],
@@ -275,7 +288,7 @@ function setIdentity(
     const fullUrl = byUuid
       ? `urn:uuid:${id === undefined ? randomUUID() : asText(id)}`
       : `${sender.fhirBase}/${slug}/${sender.environment}/${asText(resourceType)}/${asText(id)}`
-    // In the order of FHIR's own examples: the address before the content.
+    // Same order as in FHIR's examples: fullUrl before resource.
     entries[index] = { fullUrl, ...entry }
   })
 }

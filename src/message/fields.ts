@@ -11,25 +11,28 @@ import {
   type Path,
 } from './json'
 
-/** A value that a node's form (or the message that the form points to) gives for one field. */
+/** Value for one field, from a node's form or from the message property that the form selects. */
 export interface FieldValue {
   /**
-   * e.g. `Note.Provider.ID`, `Patient.Identifiers[0].ID`. An index counts what the form has, not what the data have:
-   * which element of the data it is decides a {@link Choice}.
+   * path in the message, e.g. `Note.Provider.ID`, `Patient.Identifiers[0].ID`. An index counts the elements of the
+   * form, not of the data: a {@link Choice} selects the matching element of the data.
    */
   path: string
   value: unknown
 }
 
-/** Every field of the forms is a text to Redox: a number from a message (an order id) is written as one. */
+/**
+ * Converts a field value to JSON. Numbers become strings, because Redox expects a string in every field of the forms.
+ */
 export const fieldValue = (value: unknown, path: string): Json =>
   typeof value === 'number' && Number.isFinite(value) ? String(value) : copyJson(value, path)
 
 /**
- * The index of the element that the form means; the length of the list for one that is to be added.
- * @param elements what the data have in the list
- * @param wanted what the form gives for its element
- * @param report tells why none can be chosen
+ * Chooses the list element that a form's values belong to. Returns its index, or the length of the list to add an
+ * element.
+ * @param elements list elements in the data
+ * @param wanted values of the form for the element
+ * @param report called with the problem if no element can be chosen
  */
 export type Choice = (
   elements: Json[],
@@ -38,16 +41,17 @@ export type Choice = (
 ) => number
 
 export interface Laid {
-  /** where a path of the form leads to in the message */
+  /** returns the path in the message for a path of the form */
   at(path: Path): Path
-  /** what was filled in, as paths of the message */
+  /** paths in the message that were filled in */
   paths: Path[]
 }
 
 /**
- * Lays a form's fields over a message.
- * @param choices by the path of the list without indexes, e.g. `Patient.Identifiers`; other lists go by index
- * @param problems gets what cannot be decided
+ * Writes the values of a form into a message.
+ * @param choices element choices by list path without indexes, e.g. `Patient.Identifiers`; the index decides in other
+ * lists
+ * @param problems receives the fields whose element cannot be chosen
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function layFields(
@@ -63,7 +67,7 @@ export function layFields(
   const indexIn = (list: Path, inForm: Path, index: number): number => {
     const choice = choices[list.filter((step) => typeof step === 'string').join('.')]
     const elements = getAt(root, list) ?? null
-    // What is no list is told of where it is filled.
+    // If the value is not a list, setAt() reports that.
     if (choice === undefined || (elements !== null && !Array.isArray(elements))) return index
     const wanted = getAt(form, [...inForm, index])
     return choice(elements ?? [], isObject(wanted) ? wanted : {}, (problem, fix) =>
@@ -90,17 +94,18 @@ export function layFields(
 
 export const isBlank = (value: unknown): boolean => value === undefined || value === null || value === ''
 
-/** Equal, or both without a value. */
+/** Returns true if two values are equal, or both are blank. */
 export const isSame = (one: unknown, other: unknown): boolean =>
   isBlank(one) ? isBlank(other) : one === other
 
-/** The indexes of the objects in a list that a test holds for. */
+/** Indexes of the objects in a list that pass a test. */
 export const indexesOf = (elements: Json[], test: (element: JsonObject) => boolean): number[] =>
   elements.flatMap((element, index) => (isObject(element) && test(element) ? [index] : []))
 
 /**
- * The one candidate, or the one of several that has the form's value already; a new element when there is none.
- * @param several what to say of several, none of which has the value
+ * Selects the only candidate, or among several the one that already has the form's value. Without a candidate: the
+ * length of the list, for a new element.
+ * @param several called to report that several candidates exist and none has the value
  */
 export function onlyOf(
   candidates: number[],

@@ -5,26 +5,29 @@ export type Json = null | boolean | number | string | Json[] | JsonObject
 export interface JsonObject {
   [key: string]: Json
 }
-/** Object keys and array indexes from the root of a message. */
+/** Path of a value in a message: object keys and array indexes from the root. */
 export type Path = readonly (string | number)[]
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 const MAX_DEPTH = 64
-// Far more than a message has. A few objects that refer to each other can stand for billions.
+// Far more values than a message has. A few objects that refer to each other can expand to billions of values.
 const MAX_VALUES = 100_000
-// A longer list would be mostly holes, and each hole is a value to JSON.
+// Maximum list index in a path. A longer list would consist mostly of holes, and each hole becomes a value in JSON.
 const MAX_INDEX = 9999
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** `['Orders', 0, 'Status']` as `Orders[0].Status`. */
+/** Formats a path as text: `['Orders', 0, 'Status']` becomes `Orders[0].Status`. */
 export const formatPath = (path: Path): string =>
   path
     .map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`))
     .join('')
 
-/** The reverse of {@link formatPath}; throws for keys that could reach an object's prototype, and endless lists. */
+/**
+ * Parses the text form of a path, the reverse of {@link formatPath}.
+ * @throws RedoxError REDOX_BAD_INPUT, also for keys that could reach an object's prototype and for excessive indexes
+ */
 export function parsePath(text: string): Path {
   const steps = text.split('.').flatMap((part) => {
     const match = /^([A-Za-z_][\w-]*)((?:\[\d+\])*)$/.exec(part)
@@ -38,7 +41,7 @@ export function parsePath(text: string): Path {
 
 const fieldPaths = new Map<string, Path>()
 
-/** {@link parsePath} for the paths of the forms' fields: few, and the same for every message. */
+/** Cached {@link parsePath} for the field paths of forms, which are few and the same for every message. */
 export function fieldPath(text: string): Path {
   const known = fieldPaths.get(text) ?? parsePath(text)
   fieldPaths.set(text, known)
@@ -46,8 +49,8 @@ export function fieldPath(text: string): Path {
 }
 
 /**
- * A copy of a message part as JSON will carry it: dates as ISO text, `undefined` left out. What JSON would
- * silently mangle (Buffers, cycles, NaN, Maps) is an error. Strings are shared, so a file inside costs nothing.
+ * Copies a value as JSON represents it: dates as ISO text, without `undefined`. Values that JSON would silently corrupt
+ * (Buffers, cycles, NaN, Maps) cause an error. Strings are shared, so an embedded file uses no additional memory.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export const copyJson = (value: unknown, where: string): Json => copyOf(value, where, 0, { left: MAX_VALUES })
@@ -58,7 +61,7 @@ const tooMany = (): RedoxError =>
       'send it as a file.',
   )
 
-/** The keys of an object; undefined when there are more than that. None of its values is looked at. */
+/** Keys of an object; undefined if there are more than `most`. Does not read the values. */
 export function keysUpTo(most: number, value: object): string[] | undefined {
   const keys: string[] = []
   for (const key in value) {
@@ -88,12 +91,12 @@ function copyOf(value: unknown, where: string, depth: number, budget: Budget): J
     return copyObject(value, where, depth, budget)
   } catch (error) {
     if (error instanceof RedoxError) throw error
-    // What a getter or a proxy throws may say anything.
+    // An error thrown by a getter or a proxy could contain anything, including patient data.
     throw unusable(where, 'cannot be read: one of its properties throws an error')
   }
 }
 
-// Checks of the kind go by what an object is, not by `instanceof`: a Date of a Function node is of another realm.
+// Types are checked by internal tag, not by `instanceof`: a Date of a Function node belongs to another realm.
 function copyObject(value: object, where: string, depth: number, budget: Budget): Json {
   if (types.isDate(value)) return isoDate(value, where)
   if (types.isUint8Array(value)) {
@@ -107,7 +110,7 @@ function copyObject(value: object, where: string, depth: number, budget: Budget)
   return copyPlain(value, where, depth, budget)
 }
 
-/** The text begins with what is wrong: paths may be long. */
+/** Error for unusable data. Its text begins with the problem, because paths may be long. */
 const unusable = (where: string, problem: string, fix = ''): RedoxError =>
   badInput(`Data ${problem}${where === '' ? '' : ` (${where})`}.${fix}`)
 
@@ -135,8 +138,8 @@ function copyPlain(value: object, where: string, depth: number, budget: Budget):
 }
 
 /**
- * Puts a value at a path, making objects and arrays on the way. Changes `root`: only for values that the
- * caller made itself. What stands on the way and is no object or list stays: it would be lost silently.
+ * Sets a value at a path, and creates missing objects and arrays on the way. Modifies `root`, so the caller must own
+ * it. An existing value of the wrong type on the way is an error, because replacing it would lose data silently.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function setAt(root: JsonObject, path: Path, value: Json): void {
@@ -156,7 +159,7 @@ export function setAt(root: JsonObject, path: Path, value: Json): void {
   put(parent, path[path.length - 1]!, value)
 }
 
-// Its own: `toString` and the like are nothing that stands in a message.
+// Own properties only: inherited ones such as `toString` are not part of a message.
 const child = (parent: JsonObject | Json[], step: string | number): Json | undefined =>
   Object.hasOwn(parent, step) ? (parent as Record<string | number, Json>)[step] : undefined
 
@@ -165,11 +168,13 @@ function put(parent: JsonObject | Json[], step: string | number, value: Json): J
   return value
 }
 
-/** A text as it is, anything else as JSON: `String()` fails for an object with a `toString` of its own. */
+/**
+ * Returns a string unchanged, and other values as JSON. `String()` would throw for an object with its own `toString`.
+ */
 export const asText = (value: Json | undefined): string =>
   typeof value === 'string' ? value : String(JSON.stringify(value))
 
-/** The value at a path, or undefined. */
+/** Value at a path; undefined if it does not exist. */
 export function getAt(root: Json | undefined, path: Path): Json | undefined {
   return path.reduce<Json | undefined>(
     (value, step) => (typeof value === 'object' && value !== null ? child(value, step) : undefined),
@@ -177,7 +182,7 @@ export function getAt(root: Json | undefined, path: Path): Json | undefined {
   )
 }
 
-/** `root` with a value at a path; everything on the path is copied, everything else shared. */
+/** Returns a copy of `root` with a value at a path. Only the objects on the path are copied, all others are shared. */
 export function withValueAt<T>(root: T, path: Path, value: Json): T {
   const [step, ...rest] = path
   if (step === undefined) return value as T

@@ -5,60 +5,62 @@ import type { JsonObject, Path } from './json'
 import { invalidMessage } from './problems'
 import { isPlainUrlOf } from './urls'
 
-/** How a file travels: inside the message, uploaded first and referenced, or referenced as it came. */
+/** Mode of a file: embedded in the message, uploaded first and referenced, or an existing reference. */
 export type Way = 'embed' | 'upload' | 'reference'
 
-/** A file of a message: how it travels, where its base64 text or URL goes in the body, and the file itself. */
+/** File of a message, with its mode and the path of its base64 text or URL in the body. */
 export interface Attachment {
   way: Way
   path: Path
   file: MessageFile
 }
 
-/** One exact Redox request, before any I/O. Apart from the files it is plain and serialisable. */
+/** Complete Redox message, before any I/O. Apart from the files it is plain, serializable data. */
 export interface PreparedMessage {
   api: 'datamodel' | 'fhir'
-  /** `Notes:New`, `DiagnosticReport/$diagnosticreport-create` */
+  /** operation, e.g. `Notes:New` or `DiagnosticReport/$diagnosticreport-create` */
   operation: string
-  /** FHIR: destination slug, a part of the URL. Data Model destinations stand in the body. */
+  /** FHIR: destination slug, a part of the URL; Data Model destinations are in the body */
   slug?: string
-  /** the message, with the files still missing except for references */
+  /** message body, with references in place, but without the files to embed or upload */
   body: JsonObject
   attachments: Attachment[]
 }
 
-/** A message as it was built, with everything that is wrong with it. */
+/** Built message with all its problems. */
 export interface Draft {
   message: PreparedMessage
-  /** what it is, for the error text */
+  /** name of the message for the error text, e.g. `the Notes message (New)` */
   title: string
   problems: Problem[]
-  /** what was decided for the sender and may be worth a look; no patient data */
+  /** decisions of the builder that a person may want to check; without patient data */
   warnings: string[]
-  /** inputs that the message did not have, in a sentence for the error text: perhaps why something is missing */
+  /**
+   * sentence for the error text about inputs that were missing in the flow's message, a possible cause of the problems
+   */
   absent?: string
-  /** what the form that the message comes from calls a place of it */
+  /** returns the form's name for a path */
   nameAt?: (path: string) => string
 }
 
 /**
- * The message of a draft without problems.
- * @throws RedoxError REDOX_INVALID_MESSAGE with every problem at once
+ * Returns the message of a draft that has no problems.
+ * @throws RedoxError REDOX_INVALID_MESSAGE with all problems
  */
 export function checked({ message, title, problems, absent, nameAt }: Draft): PreparedMessage {
   if (problems.length > 0) throw invalidMessage(title, problems, absent, nameAt)
   return message
 }
 
-/** Sizes in bytes; 1 MB = 1 000 000 (docs/redox-api.md#sizes). */
+/** Size limits in bytes; 1 MB = 1 000 000 (docs/redox-api.md#sizes). */
 export interface Limits {
-  /** a file up to this size is embedded when the way is `auto` */
+  /** maximum size of a file that is embedded in mode `auto` */
   embedBySelf: number
-  /** Data Model API: an embedded file must be smaller than this */
+  /** Data Model API: exclusive maximum size of an embedded file */
   dataModelEmbed: number
-  /** a whole request with its embedded files, at most */
+  /** maximum size of a request with its embedded files */
   request: number
-  /** an uploaded file, at most */
+  /** maximum size of an uploaded file */
   upload: number
 }
 
@@ -68,8 +70,8 @@ export interface PlacedFile {
 }
 
 /**
- * Decides how a file travels and refuses what is too large, before anything is read or sent.
- * @param wanted the node's setting
+ * Chooses the mode of a file and checks its size, before anything is read or sent.
+ * @param wanted mode in the node's settings
  * @throws RedoxError REDOX_TOO_LARGE
  */
 export function chooseWay(
@@ -85,10 +87,13 @@ export function chooseWay(
   return { file, way }
 }
 
-/** What a file may have at most, in whatever way it travels. */
+/** Maximum size of a file in any mode, in bytes. */
 export const mostBytes = ({ upload, request }: Limits): number => Math.max(upload, (request / 4) * 3)
 
-/** @throws RedoxError REDOX_TOO_LARGE */
+/**
+ * Checks the size of a file to upload.
+ * @throws RedoxError REDOX_TOO_LARGE
+ */
 export function assertUploadable(file: FileSource, limits: Limits): void {
   if (file.size <= limits.upload) return
   throw tooLarge(
@@ -97,7 +102,10 @@ export function assertUploadable(file: FileSource, limits: Limits): void {
   )
 }
 
-/** @throws RedoxError REDOX_TOO_LARGE */
+/**
+ * Checks the size of a file to embed.
+ * @throws RedoxError REDOX_TOO_LARGE
+ */
 export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits: Limits): void {
   if (api === 'datamodel' && size >= limits.dataModelEmbed) {
     throw tooLarge(
@@ -108,7 +116,10 @@ export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits
   assertRequestSize(base64Length(size), limits)
 }
 
-/** @throws RedoxError REDOX_TOO_LARGE */
+/**
+ * Checks the length of a request body, in bytes.
+ * @throws RedoxError REDOX_TOO_LARGE
+ */
 export function assertRequestSize(length: number, limits: Limits): void {
   if (length <= limits.request) return
   throw tooLarge(
@@ -118,8 +129,9 @@ export function assertRequestSize(length: number, limits: Limits): void {
 }
 
 /**
- * A reference is put into a message only if it points to a configured Redox host: anything else would send the
- * receiver to a stranger's server.
+ * Refuses a file reference that is not on a configured Redox host, because the receiver would fetch the file from an
+ * unknown server.
+ * @throws RedoxError REDOX_BAD_INPUT
  */
 export function assertKnownHost(reference: FileReference, where: string, allowedOrigins: string[]): void {
   if (isPlainUrlOf(reference.url, allowedOrigins)) return

@@ -3,18 +3,18 @@ import { RedoxError, type Problem } from '../errors'
 import { formatPath, getAt, isObject, type Json, type JsonObject, type Path } from './json'
 import { EMPTY } from './non-empty'
 
-/** The type of a resource behind a path in it. */
+/** Suffix of a path with the resource type, e.g. ` (Observation)`. */
 const IN_TYPE = / \((\w+)\)$/
 
-/** Problems that stand in the text of an error. */
+/** Number of problems in an error text. */
 const SHOWN = 5
 
 /**
- * All problems at once, in the text (the first few) and in `cause.problems` (all). The text begins with what is wrong:
- * Node-RED's debug sidebar shows the first 30 characters.
- * @param what is not sent, e.g. `the Notes message (New)`
- * @param note a sentence that follows
- * @param nameAt what a place is called, see {@link lastName}
+ * Error with all problems of a message: the first few in its text, all in `cause.problems`. The text begins with the
+ * first problem, because Node-RED's debug sidebar shows the first 30 characters.
+ * @param what name of the invalid message, e.g. `the Notes message (New)`
+ * @param note sentence after the problems
+ * @param nameAt returns the name of a path, see {@link lastName}
  */
 export function invalidMessage(
   what: string,
@@ -31,15 +31,15 @@ export function invalidMessage(
   return new RedoxError('REDOX_INVALID_MESSAGE', text.filter((part) => part !== '').join(' '), { problems })
 }
 
-/** What a place of a message is called without a form: by its last name, e.g. `FirstName`. */
+/** Default name of a path in an error text: its last property, e.g. `FirstName`. */
 export function lastName(path: string): string {
   if (path === 'Meta.Source.ID') return 'Source ID'
   return /([^.[\]]+)(?:\[\d+\])*$/.exec(path.replace(IN_TYPE, ''))?.[1] ?? path
 }
 
 /**
- * zod's issues as problems in the words of the people who fix them. Values are never repeated.
- * @param hints what to do about a path, e.g. the form field that fills it
+ * Converts zod issues to problems in words for users. Values are never repeated.
+ * @param hints advice by path, e.g. the form field that fills it
  */
 export function problemsOf(error: Pick<z.ZodError, 'issues'>, hints: Record<string, string> = {}): Problem[] {
   return error.issues.map((issue) => {
@@ -49,13 +49,13 @@ export function problemsOf(error: Pick<z.ZodError, 'issues'>, hints: Record<stri
   })
 }
 
-/** Whether `_element` of FHIR says more about an element than that it has no value. */
+/** Returns true if the `_element` of a FHIR element has an extension or an id. */
 export const hasExtension = (element: Json | undefined): boolean =>
   isObject(element) && (Array.isArray(element.extension) || typeof element.id === 'string')
 
 /**
- * Without what misses a value where `_element` stands in its place: in FHIR a primitive element may have extensions
- * alone, in a list beside `null` (hl7.org/fhir/R4/json.html#primitive).
+ * Removes issues about missing values whose `_element` has an extension. In FHIR a primitive element may consist of
+ * extensions only; in a list its value is then `null` (hl7.org/fhir/R4/json.html#primitive).
  */
 export function withoutExtended(error: z.ZodError, resource: JsonObject): Pick<z.ZodError, 'issues'> {
   const issues = error.issues.filter(({ path }) => {

@@ -1,22 +1,22 @@
 import { isBlank } from './fields'
 import { getAt, isObject, type Json, type JsonObject } from './json'
 
-/** What a FHIR R4 reference says about its target (hl7.org/fhir/R4/references.html). */
+/** Parsed FHIR R4 reference (hl7.org/fhir/R4/references.html). */
 export interface Reference {
-  /** `Patient`; unknown for a URN, for a contained resource, and for a URL that is no RESTful one */
+  /** resource type, e.g. `Patient`; undefined for a URN, a contained resource, and a URL that is not RESTful */
   type?: string
   id?: string
-  /** of a version-specific reference */
+  /** version id of a version-specific reference */
   version?: string
-  /** an absolute URL or URN, without the version */
+  /** absolute URL or URN, without the version */
   url?: string
-  /** id of a resource that the referring one contains */
+  /** id of a resource that is contained in the referring resource */
   contained?: string
 }
 
 const RESTFUL = /^(.*?\/)?([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/([A-Za-z0-9\-.]{1,64}))?$/
 
-/** Undefined for a text that is no reference, such as a search (`Patient?identifier=…`). */
+/** Parses a FHIR reference; undefined for other text, such as a search (`Patient?identifier=…`). */
 export function parseReference(text: string): Reference | undefined {
   if (text.startsWith('#')) return { contained: text.slice(1) }
   if (/^urn:/i.test(text)) return { url: text }
@@ -36,8 +36,8 @@ export function parseReference(text: string): Reference | undefined {
 export const resourceOf = (entry: JsonObject): JsonObject => entry.resource as JsonObject
 
 /**
- * The entries that a reference leads to: none, one, or several that it does not tell apart.
- * @param from the resource that refers: a relative reference is first of all one to the server that it is on
+ * Entries that a reference can mean: none, one, or several if it is ambiguous.
+ * @param from referring resource; a relative reference is resolved against the server in its fullUrl first
  */
 export function entriesOf(entries: JsonObject[], reference: Reference, from?: JsonObject): JsonObject[] {
   if (reference.contained !== undefined) return []
@@ -56,11 +56,11 @@ export function entriesOf(entries: JsonObject[], reference: Reference, from?: Js
   return exact.length > 0 ? exact : found
 }
 
-/** `https://ehr.example/fhir/` of a resource's URL there. */
+/** Base URL of the server in a resource's fullUrl, e.g. `https://ehr.example/fhir/`. */
 const baseOf = (fullUrl: Json | undefined): string | undefined =>
   typeof fullUrl === 'string' && /^https?:/i.test(fullUrl) ? RESTFUL.exec(fullUrl)?.[1] : undefined
 
-/** The identifier in a conditional reference such as `Patient?identifier=urn:mr|5`; undefined for any other text. */
+/** Identifier in a conditional reference such as `Patient?identifier=urn:mr|5`; undefined for any other text. */
 export function searchedIdentifier(text: string): JsonObject | undefined {
   const [, escaped = ''] = /^Patient\?identifier=([^&]+)$/.exec(text) ?? []
   const token = decoded(escaped)
@@ -82,7 +82,7 @@ function isTarget(entry: JsonObject, { type, id, url }: Reference): boolean {
   const fullUrl = typeof entry.fullUrl === 'string' ? entry.fullUrl : undefined
   if (url !== undefined) {
     if (fullUrl !== undefined) return isSameUrl(fullUrl, url)
-    // Without a URL of its own an entry is known by its id.
+    // An entry without a fullUrl is identified by its id.
     if (type === undefined) return !isBlank(ownId) && isSameUrl(`urn:uuid:${String(ownId)}`, url)
   }
   if (resourceType !== type) return false
@@ -98,7 +98,7 @@ const isSameUrl = (one: Json | undefined, other: string): boolean =>
   one === other ||
   (typeof one === 'string' && /^urn:uuid:/i.test(one) && one.toLowerCase() === other.toLowerCase())
 
-/** The resource inside another one that `#id` refers to. */
+/** Contained resource that a reference of the form `#id` means. */
 export const containedIn = (resource: JsonObject, id: string): JsonObject | undefined =>
   (Array.isArray(resource.contained) ? resource.contained : []).find(
     (one): one is JsonObject => isObject(one) && one.id === id,

@@ -1,7 +1,7 @@
 /**
- * Values that belong to an element of a list, by name. Which element of the data it is, is decided when a message is
- * built: the identifier of the same type, the order with the same ID, see {@link Choice}. The index counts the elements
- * that a form describes, of which there is one in each list.
+ * Paths of named values in list elements. When a message is built, a {@link Choice} selects the element of the data,
+ * e.g. the identifier of the same type or the order with the same ID. The index counts the elements of a form, which
+ * has one in each list.
  */
 export const SETTERS = {
   // Data Model

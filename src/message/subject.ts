@@ -11,28 +11,28 @@ import {
 } from './references'
 
 export interface Subject {
-  /** the Patient that the main resource is about, in the message: where the form's fields go */
+  /** Patient of the main resource, in the message, which receives the values of the form */
   patient?: JsonObject
-  /** the main resource does not say so yet */
+  /** true if the main resource does not refer to the patient yet */
   isUntied?: boolean
-  /** a patient is named: in the message or by what the destination knows */
+  /** true if a patient is identified, in the message or by a reference to the destination */
   isNamed: boolean
-  /** only the reference to a resource at the destination says who the patient is */
+  /** true if only a reference to a resource at the destination identifies the patient */
   isOnlyReferredTo?: boolean
 }
 
-/** What the form says of the patient. */
+/** Patient fields that a person filled in in the node's form. */
 export interface FormPatient {
   isGiven: boolean
-  /** its identifier, if it has one */
+  /** identifier of the patient in the form */
   identifier?: JsonObject
 }
 
 const NO_PATIENT_NAMED: Subject = { isNamed: false }
 
 /**
- * Which Patient a report is about. Only its subject says so, never the order of the entries; without a subject it is
- * the only Patient. A Patient out of the form is added where the data have none.
+ * Finds the Patient of a report. Only the report's subject decides, never the order of the entries. Without a subject,
+ * the only Patient of the message is used. If the data has no Patient, one is created from the form.
  */
 export function subjectOf(
   entries: JsonObject[],
@@ -101,7 +101,7 @@ function byReference(text: string, search: Search): Subject {
   }
   const type = found === undefined ? reference.type : resourceOf(found).resourceType
   if (!isPatient(type)) {
-    // Whom the message is about besides is told by its Patient.
+    // The subject is not a Patient, so only a Patient in the message can identify the patient.
     return form.isGiven || patients.length === 0 ? refuse(...NOT_TIED) : { isNamed: true }
   }
   if (found !== undefined) return tied(found, reference)
@@ -111,7 +111,7 @@ function byReference(text: string, search: Search): Subject {
   return isAnonymous ? tied(only, reference) : refuse(...NOT_TIED)
 }
 
-/** Gives an entry that is known by less the URL and id that it is referred to by. */
+/** Sets a Patient entry's id and fullUrl to those of the reference, if it has no fullUrl. */
 function tied(entry: JsonObject, { id, url }: Reference): Subject {
   const patient = resourceOf(entry)
   if (id !== undefined && isBlank(entry.fullUrl)) patient.id ??= id
@@ -130,7 +130,7 @@ function addPatient(entries: JsonObject[], given: JsonObject, fullUrl?: string):
   return resource
 }
 
-// Public clients name the patient only by the id that the destination has given (docs/redox-api.md#leniency).
+// Public clients identify the patient by the destination's id only (docs/redox-api.md#leniency).
 function atDestination({ url }: Reference, { main, refuse }: Search): Subject {
   if (url !== undefined && /^urn:/i.test(url)) {
     return refuse(

@@ -1,12 +1,12 @@
 import type { Problem } from '../errors'
 import { getAt, isObject, type Json, type JsonObject } from './json'
 
-/** Redox's references have less than a hundred characters. */
+/** Maximum length of a URL in characters. Redox's references have fewer than 100. */
 export const LONGEST_URL = 2000
 
 /**
- * Whether every reader of a URL takes it for the same: in `https://one.example\@other.example/`, some read the one
- * host and some the other. `data:` and `blob:` have no host, but an origin: `null`, or that of another URL inside.
+ * Returns true if all URL parsers read a URL alike. In `https://one.example\@other.example/` they disagree about the
+ * host. `data:` and `blob:` URLs have no host, but an origin: `null`, or that of an inner URL.
  */
 export function isPlainUrl(text: string): boolean {
   if (text.length > LONGEST_URL || !URL.canParse(text)) return false
@@ -14,27 +14,27 @@ export function isPlainUrl(text: string): boolean {
   return href === text && origin === `${protocol}//${host}` && username === '' && password === ''
 }
 
-/** A URL that points to one of these origins, and to no other for any reader. */
+/** Returns true if all URL parsers find one of the given origins in a URL. */
 export const isPlainUrlOf = (text: string, origins: string[]): boolean =>
   isPlainUrl(text) && origins.includes(new URL(text).origin)
 
-// Readers of URLs leave these out, or stop there.
+// URL parsers remove these characters, or stop at them.
 const BLANK = /[\s\p{Cc}]/gu
 const HEAD = 100
 
-/** The beginning of a text as a reader of URLs may see it. */
+/** Beginning of a text as a URL parser may read it, without white space and control characters. */
 const headOf = (text: string): string => text.slice(0, HEAD).replace(BLANK, '')
 
 const isWebUrl = (text: string): boolean => /^https?:/i.test(headOf(text))
 
 // ---- FHIR -----------------------------------------------------------------------------------------------
 
-// Their `url` is a name, and leads to no file.
+// The `url` of an extension is its name, not the address of a file.
 const EXTENSIONS = new Set(['extension', 'modifierExtension'])
 
 /**
- * The Attachments of some entries whose `url` different programs may read differently. FHIR allows a file on any
- * server, a relative reference (`Binary/1`), and a URN.
+ * Reports Attachments in Bundle entries whose `url` may be read differently by different programs. FHIR allows a file
+ * on any server, a relative reference (`Binary/1`) and a URN.
  */
 export function attachmentProblems(entries: JsonObject[]): Problem[] {
   const problems: Problem[] = []
@@ -42,7 +42,10 @@ export function attachmentProblems(entries: JsonObject[]): Problem[] {
   return problems
 }
 
-/** @param isNamed its `url` is its name: that of a resource or an extension */
+/**
+ * Searches a value and everything inside it.
+ * @param isNamed true if `url` is the canonical name of the value, as in a resource or an extension
+ */
 function walk(value: Json | undefined, path: string, isNamed: boolean, problems: Problem[]): void {
   if (Array.isArray(value)) value.forEach((one, at) => walk(one, `${path}[${at}]`, isNamed, problems))
   else if (isObject(value)) {
@@ -58,7 +61,7 @@ function walk(value: Json | undefined, path: string, isNamed: boolean, problems:
 }
 
 function isReadAlike(url: string): boolean {
-  // Without a protocol, it takes that of the page it stands in: another server all the same.
+  // A URL without a protocol inherits the protocol of its document, but still names another server.
   if (isWebUrl(url) || /^[\\/]{2}/.test(headOf(url))) return isPlainUrl(url)
   return !/[\\\s\p{Cc}]/u.test(url)
 }
@@ -72,8 +75,8 @@ const unclear = (path: string): Problem => ({
 // ---- Data Model -----------------------------------------------------------------------------------------
 
 /**
- * The files of a Data Model message that its data refers to and that are not at these origins: Redox fetches what such
- * a reference names, or hands it on.
+ * Reports URLs in the file fields of a Data Model message that are not on the given origins, because Redox may fetch
+ * the file from such a URL or forward the URL.
  */
 export function contentProblems(body: JsonObject, origins: string[]): Problem[] {
   const orders = listOf(body.Orders)
@@ -110,7 +113,8 @@ function problemsOfFile(
   isText: boolean,
 ): Problem[] {
   if (typeof content !== 'string' || !isWebUrl(content) || isPlainUrlOf(content, origins)) return []
-  // A text may name any page. What names Redox's own host is a reference to a file there, or wants to be taken for one.
+  // A text may mention any page. A text that is only a URL on a Redox host is a file reference, or could be mistaken
+  // for one.
   if (isText && (isPlainUrl(content) || !isReference(content, origins))) return []
   return [
     {
@@ -121,7 +125,7 @@ function problemsOfFile(
   ]
 }
 
-/** A text that is nothing but a URL with the name of such a host in it. */
+/** Returns true if a text consists only of a URL that contains the name of one of the hosts. */
 function isReference(text: string, origins: string[]): boolean {
   const whole = text.slice(0, LONGEST_URL).trim().toLowerCase()
   const hosts = origins.flatMap((origin) => origin.split('://')[1] ?? [])

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import type { RedoxSettings } from './settings'
 
 /**
- * Which account at Redox the requests of a connection reach: a fingerprint of its hosts, environment, source ID and
- * OAuth client (or legacy API key). Keys of one client are one account: a key may be rotated while messages wait. The
- * legacy key is a secret, and the fingerprint a hash. Hex, 64 characters.
+ * Fingerprint of the Redox account that a connection reaches: a hash of its hosts, environment, source ID and OAuth
+ * client (or legacy API key). All keys of one OAuth client belong to one account, so a key may be rotated while
+ * messages wait. A hash, because the legacy API key is a secret. Hex, 64 characters.
  */
 export function accountOf({
   hosts,
@@ -19,7 +19,7 @@ export function accountOf({
   ])
 }
 
-/** Of each sandbox: its hosts and keys are others after each start. */
+/** Account of every sandbox. Sandbox hosts and keys change at each start, so they cannot identify the account. */
 export const SANDBOX_ACCOUNT = sha256(['sandbox'])
 
 function sha256(parts: string[]): string {

@@ -7,8 +7,9 @@ import { HIDDEN, masked, withoutSecrets } from './redaction'
 import { list, words, type AnswerFacts } from './read-answer'
 
 /**
- * The error of such a 200: REDOX_REJECTED, or REDOX_PARTIAL that names what arrived and what did not.
- * @param sent what its words must not repeat
+ * Error for a 2xx answer that reports errors: REDOX_REJECTED, or REDOX_PARTIAL with the parts that arrived and those
+ * that did not.
+ * @param sent values that the error text must not repeat
  */
 export function undelivered(
   message: PreparedMessage,
@@ -39,7 +40,7 @@ export function undelivered(
   )
 }
 
-/** The error of a 2xx that carries errors, when nothing of it arrived. */
+/** Error for a 2xx answer that reports errors, when no part of the message arrived (REDOX_REJECTED). */
 export const refused = (detail: RedoxErrorDetail): RedoxError =>
   new RedoxError(
     'REDOX_REJECTED',
@@ -52,15 +53,15 @@ const listed = (parts: { part: string }[]): string => parts.map(({ part }) => pa
 
 interface PartOutcome {
   part: string
-  /** undefined: Redox does not say */
+  /** undefined: the answer does not report it */
   delivered?: boolean
   status?: number
 }
 
 /**
- * Which destinations of a Data Model message failed. Redox documents no way to tell which error belongs to
- * which destination: an error that names one speaks for that one, and an error that names none leaves open
- * what became of the others, unless there is only one.
+ * Result for each destination of a Data Model message. Redox documents no assignment of errors to destinations: an
+ * error that names one destination counts for that destination only. An error that names none leaves the results of the
+ * other destinations unknown, unless there is only one destination.
  */
 function destinationOutcomes(sent: JsonObject, body: unknown): PartOutcome[] {
   const meta = isObject(sent.Meta) ? sent.Meta : {}
@@ -87,7 +88,7 @@ function destinationOf(error: Record<string, unknown>, ids: string[]): string | 
   return found.length === 1 ? found[0] : undefined
 }
 
-/** The plain-data story of a failed answer. */
+/** Details of a failed answer for `error.cause`, as plain data. */
 export function failureDetail(
   operation: string,
   { status, headers, body }: HttpAnswer,
@@ -109,12 +110,15 @@ export function failureDetail(
   }
 }
 
-/** Whole seconds, or a date; this is compared with the clock of the server, which the answer tells. */
+/**
+ * Seconds of the `Retry-After` header: a whole number, or a date, which is compared with the server's clock (`Date`
+ * header).
+ */
 export function retryAfterSeconds(headers: HttpAnswer['headers']): number | undefined {
   const header = headers['retry-after']
   if (typeof header !== 'string') return undefined
   const given = header.trim()
-  // Not `Date.parse` for numbers: it takes `-5` for a month.
+  // Not `Date.parse` for numbers: it reads `-5` as a month.
   const isDate = /[a-z]/i.test(given)
   const seconds = isDate
     ? (Date.parse(given) - serverTime({ headers })) / 1000
@@ -125,25 +129,27 @@ export function retryAfterSeconds(headers: HttpAnswer['headers']): number | unde
   return Math.min(Math.max(0, Math.round(seconds)), LONGEST_RETRY_AFTER_SECONDS)
 }
 
-/** `Redox says: …` for an error text. */
+/** Sentence with the reasons that Redox gave (`Redox says: …`), for an error text. */
 export const spoken = (reasons: string[] | undefined): string =>
   reasons === undefined || reasons.length === 0
     ? 'Redox gave no reason.'
     : `Redox says: ${reasons.slice(0, 5).join(' | ')}`.replace(/[^.!?]$/, '$&.')
 
-/** Where to look the request up. */
+/**
+ * Reference for the log search in the Redox dashboard, e.g. `(log …)`: log ids, else the message ID, else the trace ID.
+ */
 export function lookUp({ logIds, messageId, traceId }: RedoxErrorDetail): string {
   if (logIds?.length) return `(log ${logIds.join(', ')})`
   if (messageId !== undefined) return `(message ${messageId})`
   return traceId === undefined ? '' : `(trace ${traceId})`
 }
 
-// More than anyone reads; each costs time.
+// Maximum number of reasons. A person reads no more, and each one takes time to redact.
 const MAX_REASONS = 20
-// Enough for a reason, too little for a message that a server repeats.
+// Maximum length of a reason in characters: too short for a whole message that a server repeats.
 const MAX_REASON_LENGTH = 300
 
-// A place in a message, such as `Bundle.entry.resource.presentedForm.contentType`: short words and no digits.
+// A path in a message, such as `Bundle.entry.resource.presentedForm.contentType`: short names without digits.
 const PLACE = /^[A-Za-z]{1,30}(\.[A-Za-z]{1,30})+\.?$/
 
 const LONG = /[A-Za-z0-9+/_=.-]{40,}/g
@@ -152,21 +158,22 @@ const hideLong = (text: string): string => text.replace(LONG, HIDDEN)
 const DASHBOARD = 'https://dashboard(?:\\.[a-z]{2})?\\.redoxengine\\.com'
 const LINK_OR_LONG = new RegExp(`${DASHBOARD}[^\\s"'<>]*|${LONG.source}`, 'g')
 
-// A link into Redox's own dashboard. Its parts are words, numbers and UUIDs, so it carries no content and no token.
+// A link to Redox's own dashboard. Its parts are names, numbers and UUIDs, so it contains no content and no token.
 const LINK_PART = '(?:[A-Za-z-]{1,30}|\\d{1,12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
 const LINK = new RegExp(`^${DASHBOARD}(?:[/#?&=]+${LINK_PART})*[/.,)]*$`, 'i')
 
 type Words = Pick<RedoxErrorDetail, 'messageId' | 'traceId'> & { reasons: string[]; logIds: string[] }
 
-/** Redox's words, fit for a log. */
+/** Reasons and ids of an answer, redacted so that they may be logged. */
 function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): Words {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
   const logIds = facts.logIds.slice(0, MAX_REASONS).map(String)
   const { messageId, traceId } = facts
-  // All at once: the message is walked through for each call.
+  // One call for all texts, because each call walks through the whole message.
   const ids = [...logIds, String(messageId ?? ''), traceId ?? '']
   const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
-    // Base64 and tokens; ids such as a log's UUID are shorter or have hyphens only.
+    // Long runs of letters and digits are base64 or tokens. Ids such as a log's UUID are shorter, or contain hyphens
+    // only.
     text
       .replace(LINK_OR_LONG, (found) => (PLACE.test(found) || LINK.test(found) ? found : hideLong(found)))
       .slice(0, MAX_REASON_LENGTH),
@@ -179,7 +186,10 @@ function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[
   }
 }
 
-/** An answer that repeats no token and no key: a page that shows the request is an answer, too. */
+/**
+ * Copy of an answer with all secrets redacted. Some servers and gateways repeat the request, including its token, in an
+ * error page.
+ */
 export function keepingSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswer {
   const whole = JSON.stringify(answer.headers) + answer.text
   const repeated = secrets.filter((secret) => secret !== '' && whole.includes(secret))

@@ -13,34 +13,34 @@ import type { RedoxSettings } from './settings'
 
 export interface Answered {
   answer: HttpAnswer
-  /** when the attempt began, ISO 8601 */
+  /** start of the attempt, ISO 8601 */
   at: string
 }
 
 export interface Failure {
   error: RedoxError
-  /** the token is refused */
+  /** true if the server refused the access token, so that a new token may help */
   renewsToken: boolean
 }
 
-/** What an attempt needs beside its request. */
+/** Dependencies of an attempt, apart from its request. */
 export interface AttemptContext {
   http: Http
   settings: RedoxSettings
   /** undefined for token requests */
   token: string | undefined
-  /** secrets of the tokens in use, which no answer may repeat */
+  /** secrets of the tokens in use, which must be redacted in the answer */
   tokenSecrets: () => string[]
   signal: AbortSignal
   onProgress: OnProgress
 }
 
-/** One HTTP request. Anything but a 2xx becomes the error that the table of outcomes names. */
+/** Makes one HTTP request. Any answer but a 2xx without errors becomes the error from the table of outcomes. */
 export async function attempt(request: RequestSpec, context: AttemptContext): Promise<Answered | Failure> {
   const { http, settings, token, signal, onProgress } = context
   const at = new Date().toISOString()
   const headers = { ...request.headers, ...(token !== undefined && bearer(token)) }
-  // All that a server could repeat, if it wanted to.
+  // All secrets of the request, which a server could repeat in its answer.
   const secrets = (): string[] => [...secretsOf(settings.credentials), ...context.tokenSecrets()]
   let sent = 0
   const progress = (): Progress => ({ phase: phaseOf(request), sent, total: request.body.length })
@@ -58,7 +58,7 @@ export async function attempt(request: RequestSpec, context: AttemptContext): Pr
     onProgress(progress())
   }
   const fault = request.purpose === 'send' ? answerFault(answer, settings) : undefined
-  // What comes back goes to messages and errors.
+  // The answer becomes part of messages and errors, so secrets are redacted first.
   if (request.purpose !== 'token') answer = keepingSecrets(answer, secrets())
   if (isYes(answer) && fault === undefined) return { answer, at }
   return failureOfAnswer(request, { answer, at, fault, settings, secrets: secrets() })
@@ -76,9 +76,9 @@ async function failureOfAnswer(
 ): Promise<Failure> {
   const hidden = await allSent(request)
   const told = failureDetail(request.operation, answer, readAnswer(answer), hidden, secrets)
-  // What a token endpoint says may repeat the assertion or the secret.
+  // The answer of a token endpoint may repeat the assertion or the secret.
   if (request.purpose === 'token') delete told.answer
-  // A legacy key is no matter of time: only an assertion has one in it.
+  // Only an OAuth assertion contains times. A legacy key is not affected by the clock.
   const isAssertion = request.purpose === 'token' && settings.credentials.kind === 'oauth'
   const skew = isAssertion && [400, 401, 403].includes(answer.status) ? clockSkew(answer) : undefined
   const detail = { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) }
@@ -107,10 +107,11 @@ const isYes = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300
 export const identified = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
   identifiers ? { identifiers } : {}
 
-// An answer that repeats a file begins where it begins.
+// Bytes at the beginning of each file that an answer is compared with: a server that repeats a file repeats its
+// beginning.
 const HEAD = 48_000
 
-/** What an answer must not repeat in its words. */
+/** Values that error texts must not repeat: the message, and the beginning of each file as text and as base64. */
 export async function allSent({ sent, files = [] }: RequestSpec): Promise<JsonObject | undefined> {
   if (sent === undefined) return undefined
   const heads = await Promise.all(files.map(headOf))
@@ -121,14 +122,14 @@ async function headOf(file: FileSource): Promise<Buffer> {
   try {
     for await (const piece of file.read()) return piece.subarray(0, HEAD)
   } catch {
-    // It has changed on the disk: the attempt that sends it reports that.
+    // The file has changed on the disk. The attempt that sends it reports that.
   }
   return Buffer.alloc(0)
 }
 
 /**
- * `This source is not authorized.` is another 401 than that of a token that has run out
- * (docs/redox-api.md#legacy-api-key).
+ * Returns true for a 401 that refuses the source (`This source is not authorized.`). Unlike the 401 for an expired
+ * token, a new token does not help (docs/redox-api.md#legacy-api-key).
  */
 const isOfSource = ({ status, text }: HttpAnswer): boolean =>
   status === 401 && /\bsource\b[^.]{0,40}\bnot authori[sz]ed\b/i.test(text.slice(0, HEAD))
@@ -139,7 +140,7 @@ export const phaseOf = ({ purpose }: RequestSpec): Progress['phase'] =>
 // Redox allows 10 s of difference (docs/redox-api.md#oauth-api-key, `iat`).
 const CLOCK_TOLERANCE_SECONDS = 10
 
-/** Seconds that this machine's clock is ahead of the server's (behind: negative), when that is too much. */
+/** Seconds that this machine's clock is ahead of the server's (negative: behind); undefined within the tolerance. */
 function clockSkew({ headers }: HttpAnswer): number | undefined {
   const skew = Math.round((Date.now() - Date.parse(String(headers.date))) / 1000)
   return Math.abs(skew) > CLOCK_TOLERANCE_SECONDS ? skew : undefined

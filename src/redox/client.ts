@@ -29,9 +29,10 @@ import { newSuccession } from './shared-limits'
 import { referenceOf, uploadKind, type UploadKind } from './uploads'
 
 /**
- * One connection to Redox: its token, its sockets, its limits. The only place that knows the shapes of the
- * APIs. `upload` and `deliver` do all I/O, once; messages come in
- * prepared (src/message). Repetitions are a matter of direct (`direct.ts`) and durable delivery (src/queue).
+ * Client of one connection to Redox, with its token, sockets and limits. Only this class and the modules that it uses
+ * know the shapes of Redox's requests and answers. `upload` and `deliver` make one attempt each, with all its I/O;
+ * messages are prepared in src/message. Direct delivery (`deliverDirect`) and durable delivery (src/queue) repeat
+ * attempts.
  */
 export class RedoxClient {
   readonly settings: RedoxSettings
@@ -43,15 +44,16 @@ export class RedoxClient {
   readonly #intake: Gate
   readonly #pace: PaceKeeper
   readonly #closing = new AbortController()
-  /** stops each message that waits or is under way */
+  /** abort functions of all messages that wait or are being sent */
   readonly #underWay = new Set<() => void>()
   #onIdle = (): void => undefined
-  /** see {@link Succession} */
+  /** upload origins shared with the previous clients of this connection, see {@link Succession} */
   readonly uploadOrigins: Set<string>
 
   /**
-   * @param succession of the clients before it
-   * @param pace where more than one process shares the limit of requests
+   * Creates the client of a new deploy, with the limits of its predecessors.
+   * @param succession shared limits of the previous clients of this connection
+   * @param pace rate limiter shared by several processes; default: one for this process
    */
   constructor(settings: RedoxSettings, succession = newSuccession(settings), pace?: PaceKeeper) {
     this.settings = settings
@@ -70,19 +72,20 @@ export class RedoxClient {
   }
 
   /**
-   * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt, in a slot of the caller (see {@link inSlot}).
-   * @throws RedoxError `cause.retry` says whether it may be tried again
+   * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt. The caller holds a slot, see {@link inSlot}.
+   * @throws RedoxError with advice on a repeat in `cause.retry`
    */
   upload(file: FileSource, kind: UploadKind, options: RequestOptions): Promise<Uploaded> {
     return this.#upload(file, kind, options)
   }
 
   /**
-   * Uploads what is to be uploaded, then sends the message: one attempt, in a slot of the caller (see {@link inSlot}).
-   * @throws RedoxError `cause.retry` says whether it may be tried again
+   * Uploads the files that are to be uploaded, then sends the message: one attempt. The caller holds a slot, see {@link
+   * inSlot}.
+   * @throws RedoxError with advice on a repeat in `cause.retry`
    */
   async deliver(message: PreparedMessage, options: DeliveryOptions): Promise<Delivery> {
-    // Before anything is uploaded for it. The connection of an accepted message may have got another key since.
+    // Check before uploading any file: the connection of an accepted message may have a different key by now.
     const checked = await this.#requests.checkedMessage(message)
     const files: DeliveredFile[] = []
     const { body, attempts } = await this.#uploadAll(message, options, files)
@@ -93,8 +96,8 @@ export class RedoxClient {
   }
 
   /**
-   * Does a task in one of the slots of the connection, when one is free.
-   * @param task gets the options with a signal that is aborted, too, when the client is closed
+   * Runs a task in one of the connection's request slots, as soon as a slot is free.
+   * @param task receives the options with a signal that also aborts when the client is closed
    * @throws RedoxError REDOX_QUEUE_FULL; REDOX_ABORTED in place of an AbortError
    */
   async inSlot<T, O extends RequestOptions>(
@@ -115,38 +118,38 @@ export class RedoxClient {
   }
 
   /**
-   * Refuses what {@link deliver} would refuse before its first request.
-   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
+   * Throws the errors that {@link deliver} would throw before its first request.
+   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not accept
    */
   async assertDeliverable(message: PreparedMessage): Promise<void> {
     await this.#requests.checkedMessage(message)
   }
 
   /**
-   * Fetches a token that is not used, to see whether the credentials are right.
+   * Requests an access token that is not used otherwise, to check the credentials.
    * @throws RedoxError
    */
   async authenticate(): Promise<void> {
     await this.#fetchToken(undefined)
   }
 
-  /** The requests that {@link deliver} would make. Nothing is sent, no file is read. */
+  /** Returns the requests that {@link deliver} would make, without sending them or reading a file. */
   preview(message: PreparedMessage): Promise<RequestPreview[]> {
     return this.#requests.preview(message)
   }
 
-  /** The request that {@link upload} would make. */
+  /** Returns the request that {@link upload} would make. */
   previewUpload(file: FileSource, kind: UploadKind): RequestPreview[] {
     return [previewOf(this.#requests.upload(file, kind))]
   }
 
-  /** Closes the sockets once all that was given to it has ended. */
+  /** Closes the sockets after all current tasks have ended. */
   async end(): Promise<void> {
     if (this.#underWay.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     await this.close()
   }
 
-  /** Stops what is under way and closes the sockets. */
+  /** Aborts all current tasks and closes the sockets. */
   async close(): Promise<void> {
     this.#closing.abort(new DOMException('closed', 'AbortError'))
     this.#underWay.forEach((abort) => abort())
@@ -154,10 +157,10 @@ export class RedoxClient {
   }
 
   /**
-   * Waits until a message may be prepared and sent: as many at once as are sent at once, so that the others hold
-   * nothing but what they came with.
-   * @returns what gives the place back
-   * @throws RedoxError REDOX_QUEUE_FULL
+   * Waits for a preparation slot. As many messages are prepared at once as are sent at once, so that waiting messages
+   * use no memory beyond their input.
+   * @returns function that releases the slot
+   * @throws RedoxError REDOX_QUEUE_FULL, REDOX_ABORTED
    */
   async admit(signal: AbortSignal, { bytes, onWait = () => undefined }: Entry): Promise<() => void> {
     const [either, release] = this.#untilClosed(signal)
@@ -173,12 +176,14 @@ export class RedoxClient {
     }
   }
 
-  /** A signal that is aborted with the given one, and when the client is closed; and what ends its use. */
+  /**
+   * Returns a signal that aborts with the given signal or when the client is closed, and a function that ends its use.
+   */
   #untilClosed(signal: AbortSignal): [either: AbortSignal, release: () => void] {
     const stop = new AbortController()
     const abort = (): void => stop.abort(new DOMException('closed', 'AbortError'))
     if (signal.aborted || this.#closing.signal.aborted) abort()
-    // Not `AbortSignal.any`: on Node 20 each call leaves something behind in a signal that lives on.
+    // Not `AbortSignal.any`: on Node.js 20 each call leaks memory in a long-lived source signal.
     signal.addEventListener('abort', abort)
     this.#underWay.add(abort)
     const release = (): void => {
@@ -213,9 +218,9 @@ export class RedoxClient {
   }
 
   /**
-   * Uploads the files that are to be uploaded, and are not yet.
-   * @param files gets one entry for each attachment
-   * @returns the body with the references, and how many requests it took
+   * Uploads the attachments that need an upload and have none yet.
+   * @param files receives one entry for each attachment
+   * @returns the body with the references, and the number of HTTP requests
    */
   async #uploadAll(
     message: PreparedMessage,
@@ -266,26 +271,28 @@ export class RedoxClient {
       }
     } catch (error) {
       if (!(error instanceof RedoxError)) throw error
-      // A person who looks the message up needs them, however little of the request was read.
+      // A person who looks up the message needs the digests of all files, even if the request was only partly read.
       const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
       throw withFiles(error, files, isUnknown ? await digestsOf(request) : request.body.sha256())
     }
   }
 
-  /** One attempt at a request of any kind. One whose token is refused is sent once more with a new one. */
+  /**
+   * Makes one attempt at a request of any kind. After a refused token, the request is sent once more with a new token.
+   */
   async #request(request: RequestSpec, options: OneRequest): Promise<Answered & { attempts: number }> {
     const first = await this.#requestOnce(request, options)
     if ('answer' in first) return { ...first, attempts: 1 }
     if (!first.renewsToken) throw first.error
     const second = await this.#requestOnce(request, options).catch((error: unknown) => {
-      // A pause that is too long says less than the failure before it.
+      // If the repeat would have to wait too long, the error of the first request is more helpful.
       throw error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED' ? first.error : error
     })
     if ('answer' in second) return { ...second, attempts: 2 }
     throw second.error.with({ attempts: 2 })
   }
 
-  /** One request when it may be made, with the shared token. */
+  /** Makes one HTTP request with the shared token, as soon as the rate limiter allows it. */
   async #requestOnce(
     request: RequestSpec,
     { signal, onProgress = () => undefined, giveUpAt, attempt: number = 1, onBegin }: OneRequest,
@@ -300,7 +307,7 @@ export class RedoxClient {
     if (this.#pace.wait() > 0) onProgress(WAITING)
     const wait = await this.#pace.turn(signal, until)
     if (wait > 0) throw pauseTooLong(request.operation, wait)
-    // It may have run out in the pause.
+    // The token may have expired during the pause.
     const token = await tokenFor()
     await onBegin?.()
     onProgress({ phase: phaseOf(request), sent: 0, total: request.body.length })
@@ -310,20 +317,20 @@ export class RedoxClient {
     if (!('error' in result)) return result
     if (result.renewsToken) this.#tokens.invalidate(token!)
     const { code, cause } = result.error
-    // A request that is told to slow down speaks for all that go over this connection.
+    // A 429 counts for the whole connection, so all its requests pause.
     if (code === 'REDOX_RATE_LIMITED') this.#pace.pause(backoff(number, cause))
     return result
   }
 }
 
 interface OneRequest extends RequestOptions {
-  /** waited for before the request is made */
+  /** awaited immediately before the HTTP request */
   onBegin?: () => Promise<void> | undefined
 }
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
 
-/** An error about an answer tells how many requests it took to get it, and when the last one began. */
+/** Runs `judge`, and adds the number of HTTP requests and the start of the last attempt to its error. */
 function counting<T>(told: { attempts: number; at: string }, judge: () => T): T {
   try {
     return judge()

@@ -3,7 +3,7 @@ import type { Way } from '../message/prepared'
 import type { PublicFacts } from './public-facts'
 
 export interface Uploaded {
-  /** the reference, exactly as Redox gave it */
+  /** reference URL, exactly as Redox returned it */
   url: string
   status: number
   headers: HttpAnswer['headers']
@@ -18,14 +18,14 @@ export interface DeliveredFile {
   url?: string
 }
 
-/** How far a message is. */
+/** Progress of a message, for the node's status. */
 export interface Progress {
-  /** `wait`: as many as may are under way before it; `retry`: until the next attempt */
+  /** `wait`: for a free slot or the rate limiter; `retry`: until the next attempt */
   phase: 'wait' | 'upload' | 'send' | 'retry'
-  /** bytes of the request's body */
+  /** bytes of the request body sent so far */
   sent: number
   total: number
-  /** bytes of this request may have left, and no answer has come: what is stopped now may have arrived */
+  /** true while bytes may have left and no answer has come: a message that is aborted now may have arrived */
   hasLeft?: boolean
 }
 
@@ -34,30 +34,33 @@ export type OnProgress = (progress: Progress) => void
 export interface Delivery {
   status: number
   headers: HttpAnswer['headers']
-  /** the answer's body, parsed */
+  /** body of Redox's answer: parsed JSON, or text */
   body: unknown
   facts: PublicFacts
   files: DeliveredFile[]
-  /** requests made for uploads and the message together, replays included, token calls not */
+  /**
+   * number of HTTP requests for the uploads and the message, including those repeated with a new token, without token
+   * requests
+   */
   attempts: number
 }
 
-/** What is kept of a message while it is sent, so that a later attempt, also of another process, continues there. */
+/** Callbacks that save the progress of a message, so that a later attempt continues there, even in another process. */
 export interface CheckpointHooks {
-  /** uploads that were answered before, by the index of the attachment: they are not made again */
+  /** results of earlier uploads by index of the attachment; these files are not uploaded again */
   uploaded: Record<number, Uploaded>
   onUploaded(index: number, uploaded: Uploaded): Promise<void>
-  /** the request with the message begins next: from now on it may have arrived */
+  /** called before the request with the message begins: from then on the message may have arrived */
   onSending(): Promise<void>
 }
 
 export interface RequestOptions {
-  /** stops what is under way */
+  /** aborts the wait and the request */
   signal: AbortSignal
   onProgress?: OnProgress
-  /** no wait for the limit of requests ends later (by the monotonic clock, `performance.now()`) */
+  /** end of the time for rate-limiter waits, in ms of the monotonic clock (`performance.now()`) */
   giveUpAt?: () => number
-  /** number of this attempt, from 1: a 429 makes the whole connection pause longer each time */
+  /** number of this attempt, from 1: after a 429 the pause of the whole connection grows with the number */
   attempt?: number
 }
 

@@ -10,8 +10,8 @@ import { entryOf, uploadEntryOf } from './requests'
 import type { UploadKind } from './uploads'
 
 /**
- * Delivers a message now, with as many attempts as the connection allows for each of its requests. It keeps its slot
- * until it has ended. What was uploaded is not uploaded again.
+ * Sends a message now, with up to the connection's number of attempts for each request. The message keeps its slot
+ * until the end. Files that were uploaded in an earlier attempt are not uploaded again.
  * @throws RedoxError
  */
 export function deliverDirect(
@@ -35,7 +35,7 @@ export function deliverDirect(
 }
 
 /**
- * Uploads a file now, with as many attempts as the connection allows.
+ * Uploads a file now, with up to the connection's number of attempts.
  * @throws RedoxError
  */
 export function uploadDirect(
@@ -53,21 +53,24 @@ export function uploadDirect(
 type Limits = Required<Pick<RequestOptions, 'giveUpAt' | 'attempt'>>
 
 interface Count {
-  /** attempts that failed */
+  /** failed attempts */
   attempts: number
-  /** requests made in them, replays with a new token included */
+  /** HTTP requests of these attempts, including those repeated with a new token */
   requests: number
 }
 
-/** Repeats attempts of one delivery. Tokens, each upload and the message are counted apart. */
+/**
+ * Repeats the attempts of one message or upload. Token requests, each upload and the message have separate attempt
+ * counts.
+ */
 class Retries {
   #giveUpAt: number
   readonly #counts = new Map<string, Count>()
-  /** requests of attempts that failed, tokens not included */
+  /** HTTP requests of failed attempts, without token requests */
   #requests = 0
-  /** requests for the uploads of the attempt that is under way */
+  /** HTTP requests for uploads in the current attempt */
   #uploads = 0
-  /** Once an attempt may have been delivered, no later failure can take that back. */
+  /** error of an attempt that may have delivered the message; a later failure does not disprove that */
   #unknown: RedoxError | undefined
   #last: RedoxError | undefined
 
@@ -78,14 +81,17 @@ class Retries {
     this.#giveUpAt = this.#deadline()
   }
 
-  /** An upload is done: what follows it has as much time and as many attempts. */
+  /** Restarts the time limit and the attempt counts after a successful upload. */
   goOn(requests: number): void {
     this.#uploads += requests
     this.#giveUpAt = this.#deadline()
     this.#counts.clear()
   }
 
-  /** @returns the result of the attempt that succeeded, with the requests of all attempts */
+  /**
+   * Repeats `attempt` until it succeeds or must not be repeated.
+   * @returns the result of the successful attempt, with the number of HTTP requests of all attempts
+   */
   async run<T extends { attempts: number }>(attempt: (limits: Limits) => Promise<T>): Promise<T> {
     const giveUpAt = (): number => this.#giveUpAt
     for (let number = 1; ; number++) {
@@ -102,7 +108,7 @@ class Retries {
     return performance.now() + this.policy.deadlineSeconds * 1000
   }
 
-  /** Milliseconds until the next attempt. Throws the error that ends the delivery when there is none. */
+  /** Milliseconds until the next attempt. Throws the final error if no further attempt is allowed. */
   #waitAfter(error: unknown): number {
     if (!(error instanceof RedoxError)) throw this.#unknown ?? error
     const { operation = '', attempts, retry, retryAfterSeconds } = error.cause
@@ -119,7 +125,10 @@ class Retries {
     return wait
   }
 
-  /** The error that tells most, when no request was made: a pause that is too long says less than the failure before. */
+  /**
+   * Returns the most helpful error when no HTTP request was made: an earlier failure rather than a pause that is too
+   * long.
+   */
   #withoutRequest(error: RedoxError): RedoxError {
     const isPause = error.code === 'REDOX_RATE_LIMITED'
     return this.#unknown ?? (isPause ? this.#last : undefined) ?? error

@@ -3,7 +3,7 @@ import { adviceOn } from '../transport/faults'
 import { classify, type Ending, type Purpose } from '../transport/outcomes'
 import { lookUp, spoken } from './answers'
 
-/** Advice to send again, by code: of no use where the message is retried automatically. */
+/** Advice to send again, by code. Wrong for a message that is retried automatically. */
 const SEND_AGAIN: Partial<Record<RedoxError['code'], string>> = {
   REDOX_RATE_LIMITED: 'Wait, then send again.',
   REDOX_UNAVAILABLE: 'Send again later.',
@@ -23,13 +23,16 @@ const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
   REDOX_ABORTED: 'The flow was stopped or deployed. Send it again.',
 }
 
-/** The text of a failure of a message that is retried automatically. */
+/** Error text of a message that is retried automatically, without the advice to send again. */
 export function messageOfRetried({ code, message }: Pick<RedoxError, 'code' | 'message'>): string {
   const advice = SEND_AGAIN[code]
   return advice === undefined ? message : message.replace(` ${advice}`, '')
 }
 
-/** @param shape of a 2xx that says neither yes nor no */
+/**
+ * Error of a failed attempt. Its text has the failure, Redox's reasons, a log reference and advice.
+ * @param shape description of a 2xx body that is neither a success nor an error of Redox, see `shapeOf`
+ */
 export function failure(
   ending: Ending,
   purpose: Purpose,
@@ -69,7 +72,10 @@ export function failure(
 export const stoppedBefore = (operation: string): RedoxError =>
   failure({ fault: 'aborted', sent: false }, 'send', operation, {})
 
-/** Certainly nothing that Redox has read: of what it refused, the text says so itself. */
+/**
+ * Returns true if Redox certainly received no request. The error text then ends with "Nothing was sent.", which a text
+ * about a refusal by Redox does not need.
+ */
 const isUnsent = (ending: Ending): boolean =>
   'fault' in ending && (!ending.sent || ending.fault === 'tls' || ending.fault === 'proxyRefused')
 
@@ -80,7 +86,7 @@ const SOURCE_REFUSED =
   'Check the source ID in the connection. In the Redox dashboard, check that the source belongs to this key and is ' +
   'enabled.'
 
-// Redox answers 404 for these three (docs/redox-api.md#status-codes).
+// Redox answers 404 in these three cases (docs/redox-api.md#status-codes).
 const NOT_FOUND: Record<Purpose, string> = {
   token: 'Check the API base URL in the connection.',
   upload: 'Check the Blob upload URL, the Binary base URL and the environment in the connection.',
@@ -102,7 +108,7 @@ function actionFor(code: RedoxError['code'], purpose: Purpose, ending: Ending): 
   return ACTIONS[code] ?? (status === 404 ? NOT_FOUND[purpose] : '')
 }
 
-/** A pause that outlasts the time for retries: better told now than after the wait. */
+/** Error for a rate-limit pause beyond the time for retries, thrown before the wait instead of after it. */
 export function pauseTooLong(operation: string, milliseconds: number): RedoxError {
   const seconds = Math.ceil(milliseconds / 1000)
   return new RedoxError(

@@ -1,6 +1,8 @@
 import { isObject, type JsonObject } from '../message/json'
 
-/** What finds a message again in Redox's log: the ids that the flow or the builder gave it. */
+/**
+ * Identifiers for finding a message in Redox's log: the ids from the flow, or those made while the message was built.
+ */
 export function identifiersOf(body: JsonObject): Record<string, string> {
   const document = isObject(body.Note) ? body.Note : isObject(body.Media) ? body.Media : {}
   const found: [name: string, value: unknown][] = [
@@ -23,7 +25,7 @@ function orderIds(order: Record<string, unknown>, index: number): [string, unkno
   ]
 }
 
-/** What is sent to be filed; the identifiers of a patient are none of these. */
+/** FHIR resource types whose identifiers name the document or result. Patient identifiers are never included. */
 const FILED = new Set(['DiagnosticReport', 'Observation', 'DocumentReference'])
 
 function resourceIds({ resource }: Record<string, unknown>, entry: number): [string, unknown][] {

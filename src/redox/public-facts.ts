@@ -2,21 +2,21 @@ import type { HttpAnswer } from '../transport/http'
 import type { AnswerFacts } from './read-answer'
 
 /**
- * What is told of a success beside its HTTP status, its headers ({@link publicHeaders}) and its body: in the status, the
- * log, `msg.redox` and the outbox. It is a fixed list of values that the server makes up itself, so that nothing has to
- * be compared with the message (ADR 9).
+ * Values of a successful answer for the node status, the log, `msg.redox` and the outbox, apart from the HTTP status,
+ * the headers ({@link publicHeaders}) and the body. The fields are fixed, and the server makes up all their values, so
+ * they need no redaction against the message (ADR 9).
  */
 export interface PublicFacts {
-  /** ids for the dashboard's log search */
+  /** ids for the log search of the Redox dashboard */
   logIds: string[]
-  /** Data Model API: the older id, which answers without log ids may have */
+  /** Data Model API: older id (`Meta.Message.ID`), for answers without log ids */
   messageId?: string
   traceId?: string
-  /** FHIR: locations of the resources made, which flows need as references */
+  /** FHIR: locations of the created resources, which flows use as references */
   locations: string[]
 }
 
-/** The headers of a success that flows may read in `msg.redox.headers`. */
+/** Headers of a successful answer that are copied to `msg.redox.headers`. */
 const PUBLIC_HEADERS = [
   'content-location',
   'content-type',
@@ -30,17 +30,19 @@ const PUBLIC_HEADERS = [
   'x-ratelimit-reset',
 ]
 
-/** A UUID, 24 to 64 hexadecimal digits, or a `traceparent` (W3C Trace Context, section 3.2). */
+/** Pattern of a UUID, 24 to 64 hexadecimal digits, or a `traceparent` (W3C Trace Context, section 3.2). */
 const RANDOM_ID =
   /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24,64}|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})$/i
 
-/** An id that Redox has made: random, or a JSON number. A short text may be an identifier of the patient. */
+/**
+ * Returns an id that Redox generated: random, or a JSON number. A short text could be a patient identifier: undefined.
+ */
 function idOf(id: string | number | undefined): string | undefined {
   if (typeof id === 'number') return Number.isSafeInteger(id) && id >= 0 ? String(id) : undefined
   return id !== undefined && RANDOM_ID.test(id) ? id : undefined
 }
 
-/** Ids that do not look like an id are left out. */
+/** Extracts the public values of an answer. Ids without the form of a generated id are left out. */
 export function publicFacts(facts: AnswerFacts): PublicFacts {
   const logIds = facts.logIds.flatMap((id) => idOf(id) ?? [])
   const messageId = logIds.length === 0 ? idOf(facts.messageId) : undefined
@@ -53,7 +55,7 @@ export function publicFacts(facts: AnswerFacts): PublicFacts {
   }
 }
 
-/** Those of {@link PUBLIC_HEADERS} that an answer has. */
+/** Copies the headers in {@link PUBLIC_HEADERS}. */
 export const publicHeaders = (headers: HttpAnswer['headers']): HttpAnswer['headers'] =>
   Object.fromEntries(
     PUBLIC_HEADERS.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])),

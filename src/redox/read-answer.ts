@@ -1,29 +1,32 @@
 import { isObject } from '../message/json'
 import type { HttpAnswer } from '../transport/http'
 
-/** What an answer of Redox says, whatever shape it has (docs/redox-api.md#fhir-answers, #endpoint, #error-bodies). */
+/**
+ * Contents of an answer from Redox, independent of its shape (docs/redox-api.md#fhir-answers, #endpoint,
+ * #error-bodies).
+ */
 export interface AnswerFacts {
-  /** ids for the dashboard's log search */
+  /** ids for the log search of the Redox dashboard */
   logIds: (string | number)[]
-  /** Data Model API: the older id, which answers without log ids may have */
+  /** Data Model API: older id (`Meta.Message.ID`), for answers without log ids */
   messageId?: string | number
-  /** FHIR: locations of the resources made */
+  /** FHIR: locations of the created resources */
   locations: string[]
-  /** Redox's own words about what went wrong; may repeat patient data */
+  /** error texts from Redox; may repeat patient data */
   reasons: string[]
   /**
-   * how many of them stand where a success has none, such as `Meta.Errors` (docs/redox-api.md#fhir-answers,
-   * #status-codes, #error-bodies)
+   * number of reasons from places that are empty in a successful answer, such as `Meta.Errors`
+   * (docs/redox-api.md#fhir-answers, #status-codes, #error-bodies)
    */
   refusals: number
-  /** FHIR: the outcome of each entry */
+  /** FHIR: result of each entry */
   entries: { part: string; status?: number; delivered: boolean; location?: string }[]
   traceId?: string
 }
 
 export const list = (value: unknown): Record<string, unknown>[] =>
   Array.isArray(value) ? value.filter(isObject) : []
-// Anything else is not what its place is for, and `String()` may fail for it.
+// Ids in an answer are strings or numbers. Other values are ignored, because `String()` may throw for them.
 const isScalar = (value: unknown): value is string | number =>
   typeof value === 'string' || typeof value === 'number'
 export const words = (value: unknown): string[] =>
@@ -58,8 +61,8 @@ function reasonsOf(refusals: string[], body: unknown, text: string): string[] {
 }
 
 /**
- * The issues of an OperationOutcome in XML, which some servers and gateways answer with whatever is asked for, in the
- * shape of its JSON; an object without issues for any other text.
+ * OperationOutcome in XML, converted to the shape of its JSON. Some servers and gateways answer in XML although the
+ * request asks for JSON. Any other text gives an object without issues.
  */
 function outcomeOfXml(text: string): Record<string, unknown> {
   const head = text.slice(0, XML_LENGTH)
@@ -77,14 +80,14 @@ function outcomeOfXml(text: string): Record<string, unknown> {
   return { issue }
 }
 
-// Of more, only the beginning is looked at: a search for the end of each of many elements takes long.
+// Characters of a text that are searched. In a larger text the search for the end of each element takes too long.
 const XML_LENGTH = 20_000
 
 const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
 const withoutEntities = (text: string): string =>
   text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => ENTITIES[name]!)
 
-// Where Redox documents errors (docs/redox-api.md#fhir-answers, #error-bodies); `ErrorMessages` are of its older
+// Places where Redox documents errors (docs/redox-api.md#fhir-answers, #error-bodies); `ErrorMessages` is from older
 // answers.
 function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
@@ -107,34 +110,38 @@ function wordsOf(json: Record<string, unknown>): string[] {
   ]
 }
 
-/** `application/problem+json` (RFC 9457): what happened, else what kind of problem it is. */
+/** Reason in an `application/problem+json` body (RFC 9457): its `detail`, else its `title`. */
 function problemWords({ title, detail }: Record<string, unknown>): string[] {
   const [found] = [detail, title].flatMap(words)
   return found === undefined ? [] : [found]
 }
 
-// An error without words is an error all the same: it must not be taken for a delivery.
+// An error without text is still an error: the answer must not count as a success.
 const WORDLESS = 'an error without text'
 
-/** What stands in a place for several: a list, or one without it. */
+/** Converts a value that may be a list or a single element to a list. */
 const severalAt = (found: unknown): unknown[] =>
   found === undefined || found === null || found === '' || found === false ? [] : [found].flat()
 
 const errors = (found: unknown): string[] =>
   severalAt(found).map((error) => words(isObject(error) ? named(error, 'text') : error)[0] ?? WORDLESS)
 
-/** A property by its name in FHIR, which Redox's own page spells with a capital (docs/redox-api.md#fhir-answers). */
+/**
+ * Reads a property by its FHIR name, which Redox's page spells with a capital letter (docs/redox-api.md#fhir-answers).
+ */
 const named = (object: Record<string, unknown>, name: string): unknown =>
   object[name] ?? object[name.charAt(0).toUpperCase() + name.slice(1)]
 
-/** Errors of an OperationOutcome, and of what Redox's page calls `Issues` (docs/redox-api.md#fhir-answers). */
+/** Texts of the errors in an OperationOutcome, or in the `Issues` of Redox's page (docs/redox-api.md#fhir-answers). */
 const issues = (json: Record<string, unknown>): string[] =>
   ['issue', 'issues']
     .flatMap((name) => severalAt(named(json, name)))
     .filter(isFailure)
     .map(issueWords)
 
-/** `details.text`, else `text`, else `diagnostics`, else `code`, and where it is. */
+/**
+ * Text of an issue (`details.text`, else `text`, else `diagnostics`, else `code`), with its location in parentheses.
+ */
 function issueWords(issue: unknown): string {
   if (!isObject(issue)) return words(issue)[0] ?? WORDLESS
   const at = (name: string): unknown => named(issue, name)
@@ -147,7 +154,7 @@ function issueWords(issue: unknown): string {
     at('code'),
   ]
   const [said = WORDLESS] = texts.flatMap(words)
-  // `location` is what `expression` was called before R4.
+  // FHIR before R4 called `expression` `location`.
   const places = [
     severalAt(at('expression') ?? at('location'))
       .flatMap(words)
@@ -158,7 +165,7 @@ function issueWords(issue: unknown): string {
   return others.length === 0 ? said : `${said} (${others.join('; ')})`
 }
 
-// An issue that does not say how severe it is may be the one that the message failed with.
+// An issue without a severity counts as an error, because it may be the reason of a failure.
 const HARMLESS = new Set(['warning', 'information', 'success'])
 
 function isFailure(issue: unknown): boolean {
@@ -166,7 +173,7 @@ function isFailure(issue: unknown): boolean {
   return typeof severity !== 'string' || !HARMLESS.has(severity.trim().toLowerCase())
 }
 
-/** The OperationOutcomes of an entry: of its response, and its resource if it is one. */
+/** OperationOutcomes of a Bundle entry: `response.outcome`, and the resource if it is an OperationOutcome. */
 const outcomesOf = ({ response, resource }: Record<string, unknown>): Record<string, unknown>[] => [
   ...(isObject(response) && isObject(response.outcome) ? [response.outcome] : []),
   ...(isObject(resource) && resource.resourceType === 'OperationOutcome' ? [resource] : []),
@@ -182,7 +189,7 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   return [
     {
       part: `entry[${index}]`,
-      // An entry may be answered without a status: then only an outcome says that it failed.
+      // An entry may have no status: then only an outcome can report its failure.
       delivered: (isAbsent(status) || digits?.startsWith('2') === true) && !failed,
       ...(digits !== undefined && { status: Number(digits) }),
       ...(typeof location === 'string' && { location }),
@@ -190,9 +197,8 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   ]
 }
 
-// Plain text and HTML come from gateways (docs/redox-api.md#legacy-api-key, #error-bodies): their words, without the
-// markup.
-// Their beginning only: a search for the end of each of many tags takes hours in a large text.
+// Plain text and HTML come from gateways (docs/redox-api.md#legacy-api-key, #error-bodies): this is their text, without
+// markup. Only the beginning is searched: in a large text the search for the end of each tag could take hours.
 const plainText = (text: string): string =>
   text
     .slice(0, 10_000)
@@ -202,26 +208,28 @@ const plainText = (text: string): string =>
     .slice(0, 300)
 
 /**
- * A 200 is a success only if its body says so (docs/redox-api.md#fhir-answers, #status-codes; docs/design/outcomes.md).
+ * Returns true for a 2xx answer whose body reports a failure (docs/redox-api.md#fhir-answers, #status-codes;
+ * docs/design/outcomes.md).
  */
 export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
   refusals > 0 || entries.some(({ delivered }) => !delivered)
 
 /**
- * What keeps a 2xx from being a yes or a no to a message (docs/redox-api.md#fhir-answers, #status-codes): `unreadable`:
- * no JSON, or maybe cut;
- * `unclear`: JSON that is neither an answer of Redox nor an error of it, such as `{"success": false}`.
+ * Reason why a 2xx answer to a message is neither a success nor an error (docs/redox-api.md#fhir-answers,
+ * #status-codes):
+ * - `unreadable`: no JSON, or possibly truncated
+ * - `unclear`: JSON that is neither an answer nor an error of Redox, such as `{"success": false}`
  */
 export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefined {
   const { status, headers, text, body } = answer
   if (text.trim() === '') {
-    // Without a length, an answer that was cut before its first byte looks the same.
+    // Without a length header, an answer that was cut off before its first byte looks the same as an empty answer.
     const isWhole = status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
     return isWhole ? undefined : 'unreadable'
   }
-  // Also in XML: a no is a no.
+  // A refusal in XML counts, too.
   if (isEvident(body) || hasFailed(readAnswer(answer))) return undefined
-  // What cannot be parsed stays a text.
+  // A body that is not JSON is the text itself.
   return body === text ? 'unreadable' : 'unclear'
 }
 
@@ -229,7 +237,7 @@ const isEvident = (body: unknown): boolean =>
   isObject(body) &&
   (isObject(body.Meta) || words(body.resourceType).length > 0 || Object.keys(body).length === 0)
 
-/** What such an answer is, without its values. */
+/** Description of an answer's JSON type and property names, without values, for error texts. */
 export const shapeOf = (body: unknown): string =>
   Array.isArray(body)
     ? 'a list'

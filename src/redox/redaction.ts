@@ -3,15 +3,16 @@ import { isObject, type JsonObject } from '../message/json'
 export const HIDDEN = '[…]'
 const REPEATS = `${HIDDEN} (the reason repeats the message)`
 
-/** More of a text is not looked at, and not told. */
+/** Characters of a text that are searched and shown. The rest is cut off. */
 const MAX_TEXT = 1000
 
 /**
- * Texts of an answer without anything that stood in the message: an answer may repeat a name or an id, and error
- * texts end in logs. What says nothing about a person (Meta, codes of the models) stays readable.
+ * Redacts from texts of an answer all values of the sent message. An answer may repeat a name or an id, and error texts
+ * end up in logs. Values that do not identify a person (Meta, codes of the models) stay readable.
  *
- * The few short texts are looked up, never the message: it may have a million values and a note of megabytes.
- * @param secrets what must never be repeated, wherever it stands
+ * The few short texts are indexed and searched for the message's values, because the message may contain a million
+ * values and a note of megabytes.
+ * @param secrets values that are always redacted, also as base64
  */
 export function masked(texts: string[], sent: JsonObject | undefined, secrets: string[] = []): string[] {
   const given = texts.map((text) => text.slice(0, MAX_TEXT))
@@ -21,7 +22,7 @@ export function masked(texts: string[], sent: JsonObject | undefined, secrets: s
   for (const secret of secrets.flatMap(secretSpellings)) if (pieces.mayHold(secret)) repeated.add(secret)
   const long: string[] = []
   if (sent !== undefined) collectRepeated(sent, { pieces, repeated, long })
-  // The longest first: what contains another goes as a whole.
+  // The longest value is replaced first, so that a value that contains another one is redacted as a whole.
   const values = [...repeated].sort((a, b) => b.length - a.length)
   const short = cut.map((text) => values.reduce(replaceAllNoCase, text))
   const quoting = quotingTexts(short, long)
@@ -40,7 +41,7 @@ const unescaped = (text: string): string =>
     }
   })
 
-/** A text without those secrets, spelled as they are; the rest stays as it is, whatever its length. */
+/** Redacts secrets from a text of any length. Only exact occurrences are replaced. */
 export const withoutSecrets = (text: string, secrets: string[]): string =>
   secrets.filter((secret) => secret !== '').reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text)
 
@@ -51,7 +52,7 @@ const secretSpellings = (secret: string): string[] =>
 
 const PIECE = 8
 
-/** All pieces of some texts, up to a length: tells at once that a value is in none of them. */
+/** Index of all substrings of some texts, up to a length. Shows quickly that a value occurs in none of them. */
 class Pieces {
   readonly #all = new Set<string>()
 
@@ -87,7 +88,7 @@ const LONG_TEXT = 200
 interface Found {
   pieces: Pieces
   repeated: Set<string>
-  /** texts of which a part says enough */
+  /** long texts, of which an answer may quote a part */
   long: string[]
 }
 
@@ -95,7 +96,7 @@ function collectRepeated(value: unknown, found: Found, key = ''): void {
   if (typeof value === 'string' || typeof value === 'number') collectValue(String(value), found, key)
   else if (Array.isArray(value)) value.forEach((item) => collectRepeated(item, found, key))
   else if (isObject(value)) {
-    // The name of a code says nothing about a person; as a whole it is masked all the same.
+    // Words in the name of a code do not identify a person, so only the whole name is redacted.
     const isCode = 'code' in value || 'coding' in value
     for (const [name, item] of Object.entries(value))
       if (!PUBLIC_KEYS.has(name)) collectRepeated(item, found, isCode && TEXT_KEYS.has(name) ? '' : name)
@@ -109,21 +110,21 @@ function collectValue(whole: string, { pieces, repeated, long }: Found, key: str
     if (isWorthMasking(text) && pieces.mayHold(text)) repeated.add(text)
 }
 
-// Words, or base64; not an address, of which others begin alike.
+// Prose or base64; not a URL or an id, whose beginnings are often alike.
 const isContent = (text: string): boolean => text.includes(' ') || !/[:-]/.test(text)
 
 const isWorthMasking = (text: string): boolean =>
   text.length >= MIN_MASKED_LENGTH && !PUBLIC_WORDS.has(text.toLowerCase())
 
-/** Each word of a name tells who is meant. */
+/** Properties of a person's name: each word of the value may identify the person. */
 const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'given'])
-/** Likewise the longer words of an address or of a whole name. */
+/** Properties of an address or a whole name: each longer word may identify the person. */
 const TEXT_KEYS = new Set(['StreetAddress', 'City', 'line', 'city', 'text', 'display'])
 const MIN_TEXT_WORD = 4
 const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title'])
 const words = (text: string): string[] => text.split(/[^\p{L}\p{N}]+/u)
 
-/** How an answer may repeat a value. */
+/** Spellings in which an answer may repeat a value. */
 function spellings(text: string, key: string): string[] {
   const found = [text]
   const date = /^(\d{4})-(\d{2})-(\d{2})/.exec(text)
@@ -131,7 +132,7 @@ function spellings(text: string, key: string): string[] {
   if (FILE_NAME_KEYS.has(key)) found.push(text.replace(/\.\w{1,5}$/, ''))
   if (NAME_KEYS.has(key)) found.push(...words(text))
   if (TEXT_KEYS.has(key)) found.push(...words(text).filter(({ length }) => length >= MIN_TEXT_WORD))
-  // Phone numbers and ids come back without their hyphens.
+  // Servers may repeat phone numbers and ids without hyphens.
   if (/^[\d\s()+./-]{7,}$/.test(text)) found.push(text.replace(/\D/g, ''))
   return found
 }
@@ -170,9 +171,9 @@ function dateSpellings(year: string, month: string, day: string): string[] {
   return [...numbers, ...unpadded, ...named]
 }
 
-// Shorter ones stand in other words by chance.
+// Shorter values occur in other words by chance, so they are replaced as whole words only.
 const MASKED_ANYWHERE_LENGTH = 6
-/** Before a word: no letter or digit, or one that belongs to an escape (`\n`). */
+/** Start of a word: not after a letter or digit, unless that letter belongs to an escape (`\n`). */
 const BEGINS = '(?:(?<![A-Za-z0-9])|(?<=\\\\[nrt]))'
 
 function replaceAllNoCase(text: string, value: string): string {
@@ -184,10 +185,10 @@ function replaceAllNoCase(text: string, value: string): string {
 // ---- Quotes of long texts -------------------------------------------------------------------------------
 
 const QUOTE_LENGTH = 16
-// Every quote of that length has a block that begins at a multiple of the step.
+// Every quote of QUOTE_LENGTH characters contains a block that begins at a multiple of STEP.
 const STEP = 8
 const BLOCK = QUOTE_LENGTH - STEP + 1
-// Blocks that are compared in full; texts that repeat themselves would have billions.
+// Limit for full comparisons, which repetitive texts would exceed by far.
 const MAX_COMPARED = 100_000
 
 interface Place {
@@ -195,7 +196,7 @@ interface Place {
   at: number
 }
 
-/** Which of the texts have a piece of one of the long ones, by their indexes. */
+/** Indexes of the texts that quote a part of one of the long texts. */
 function quotingTexts(texts: string[], long: string[]): Set<number> {
   const quoting = new Set<number>()
   const lower = texts.map(fold)
@@ -205,12 +206,12 @@ function quotingTexts(texts: string[], long: string[]): Set<number> {
     for (let at = 0; at + BLOCK <= source.length; at += STEP) {
       if (hashes[hashAt(source, at)] === 0) continue
       for (const place of places.get(fold(source.slice(at, at + BLOCK))) ?? []) {
-        // Given up on: then none of them is told.
+        // After too many comparisons all texts count as quotes of the message.
         if (++compared > MAX_COMPARED) return new Set(texts.keys())
         const { index } = place
         if (quoting.has(index) || sharedLength(lower[index]!, place.at, source, at) < QUOTE_LENGTH) continue
         quoting.add(index)
-        // What is known is not compared again.
+        // A text that is known to quote is not compared again.
         places.forEach((all, block) =>
           places.set(
             block,
@@ -240,7 +241,8 @@ function blocksOf(texts: string[]): { places: Map<string, Place[]>; hashes: Uint
   return { places, hashes }
 }
 
-// Most places of a long text are passed over by this alone; in it ASCII letters are of one case.
+// Hash of four characters, regardless of case for ASCII letters. It skips most positions of a long text without a
+// lookup.
 const hashAt = (text: string, at: number): number =>
   ((text.charCodeAt(at) | 32) ^
     ((text.charCodeAt(at + 1) | 32) << 4) ^
@@ -248,13 +250,13 @@ const hashAt = (text: string, at: number): number =>
     ((text.charCodeAt(at + 3) | 32) << 11)) &
   0xffff
 
-/** In lower case, unless that changes the places of the letters. */
+/** Lower-case text; unchanged if the conversion would shift the positions of its characters. */
 function fold(text: string): string {
   const lower = text.toLowerCase()
   return lower.length === text.length ? lower : text
 }
 
-/** How long the run is that both share around these places, as far as it matters. */
+/** Length of the common substring around two positions, up to the lengths that matter here. */
 function sharedLength(lower: string, at: number, source: string, from: number): number {
   const isSame = (offset: number): boolean =>
     at + offset >= 0 && lower[at + offset] === fold(source[from + offset] ?? '')

@@ -9,45 +9,46 @@ import { uploadKind, type UploadKind } from './uploads'
 
 export interface RequestSpec {
   purpose: Purpose
-  /** for error texts and `cause.operation` */
+  /** name for error texts and `cause.operation` */
   operation: string
   url: string
   headers: Record<string, string>
   body: RequestBody
-  /** what must not be repeated in error texts: the message, and the files in it */
+  /** values that error texts must not repeat: the message, and the files in it */
   sent?: JsonObject
   files?: FileSource[]
-  /** what identifies the message when its outcome is unknown */
+  /** identifiers for looking up the message when its outcome is unknown */
   identifiers?: Record<string, string>
 }
 
-/** A request that would be made, for people to read. */
+/** Preview of a request, for people to read. */
 export interface RequestPreview {
   method: 'POST'
   url: string
-  /** without the token */
+  /** headers without the token */
   headers: Record<string, string>
-  /** files stand as `<base64, 12345 bytes>` */
+  /** request body in which each file is replaced by a placeholder such as `<base64, 12345 bytes>` */
   body: string
 }
 
-/** What the texts of a message hold, such as a note that is a text itself. */
+/** Number of characters in all strings of a message, e.g. in a note that is sent as text. */
 function textLength(value: unknown): number {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 0
   return Object.values(value).reduce((sum: number, one) => sum + textLength(one), 0)
 }
 
-/** What the files of a message hold in memory while it waits. */
+/** Memory in bytes that the files of a message use while the message waits. */
 const heldBytes = (files: MessageFile[]): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 
-/** The requests of one connection, without their token. */
+/** Builds the requests of one connection, without their tokens. */
 export class RequestSpecs {
   constructor(private readonly settings: RedoxSettings) {}
 
   /**
-   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
+   * Builds an upload request and checks its size and the key.
+   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not accept
    */
   checkedUpload(file: FileSource, kind: UploadKind, source?: string): RequestSpec {
     if (kind === 'binary') assertFhirKey(this.settings)
@@ -55,7 +56,10 @@ export class RequestSpecs {
     return this.upload(file, kind, source)
   }
 
-  /** @param source the source ID that the file belongs to, where it is not that of the connection */
+  /**
+   * Builds an upload request.
+   * @param source ID of the source that will own the file; default: the source of the connection
+   */
   upload(file: FileSource, kind: UploadKind, source?: string): RequestSpec {
     const { hosts, environment, binaryForm } = this.settings
     const binaryBody = { raw: rawBody, 'fhir-json': fhirBinaryBody, multipart: multipartBody }[binaryForm]
@@ -76,17 +80,21 @@ export class RequestSpecs {
   }
 
   /**
-   * The request of a message before its files are uploaded: their references will only make it a little longer.
-   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not take
+   * Builds and checks the request of a message before its files are uploaded. The references will make the request only
+   * slightly longer.
+   * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not accept
    */
   async checkedMessage(message: PreparedMessage): Promise<RequestSpec> {
     if (message.api === 'fhir') assertFhirKey(this.settings)
-    // Before it is written as JSON, which takes no fewer bytes than the texts in it have characters.
+    // Checked before serializing: the JSON has at least as many bytes as its strings have characters.
     assertRequestSize(textLength(message.body), this.settings.limits)
     return this.sized(await this.message(message))
   }
 
-  /** @throws RedoxError REDOX_TOO_LARGE */
+  /**
+   * Checks the size of a request and returns it.
+   * @throws RedoxError REDOX_TOO_LARGE
+   */
   sized(request: RequestSpec): RequestSpec {
     assertRequestSize(request.body.length, this.settings.limits)
     return request
@@ -114,7 +122,7 @@ export class RequestSpecs {
     }
   }
 
-  /** The requests of a message and its uploads, for people to read. No file is read. */
+  /** Builds previews of a message's uploads and of the message itself. No file is read. */
   async preview(message: PreparedMessage): Promise<RequestPreview[]> {
     const uploads: RequestPreview[] = []
     let body = message.body
@@ -131,7 +139,10 @@ export class RequestSpecs {
   }
 }
 
-/** What waits for a slot: for error texts, and how much memory it holds meanwhile. */
+/**
+ * Demand of a message or upload for a slot: its name for error texts, and the memory in bytes that it uses while it
+ * waits.
+ */
 export interface SlotEntry {
   operation: string
   bytes: number
@@ -147,7 +158,10 @@ export const uploadEntryOf = (file: FileSource): SlotEntry => ({
   bytes: heldBytes([file]),
 })
 
-/** A file is found only by the source that uploaded it: a Data Model message names its source itself. */
+/**
+ * Source ID in a Data Model message. Its files must be uploaded with the same ID, because a file is visible only to the
+ * source that uploaded it.
+ */
 export function sourceOf({ api, body }: PreparedMessage): string | undefined {
   const id = api === 'datamodel' ? getAt(body, ['Meta', 'Source', 'ID']) : undefined
   return typeof id === 'string' && id !== '' ? id : undefined

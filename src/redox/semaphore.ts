@@ -2,39 +2,39 @@ import { formatSize, RedoxError } from '../errors'
 import { unlessAborted } from '../abort'
 
 export interface GateLimits {
-  /** that pass at once */
+  /** slots: number of tasks that may run at once */
   width: number
-  /** bytes that those who wait hold in memory, at most */
+  /** memory in bytes that all waiting tasks together may use */
   waitingBytes: number
 }
 
-/** How a message comes to a gate. */
+/** Request for a slot of a semaphore. */
 export interface Entry {
-  /** bytes that it holds in memory while it waits */
+  /** memory in bytes that the task uses while it waits */
   bytes: number
-  /** what has to end before it may pass */
+  /** promise that must settle before the task may take a slot */
   after?: Promise<unknown> | undefined
-  /** hears that there is no place yet */
+  /** called if no slot is free at once */
   onWait?: () => void
 }
 
 /**
- * Lets at most `width` pass at once; the others wait, first in, first out. Their number is not limited, but the memory
- * that they hold is: a folder of scans may be as long as it is.
+ * Semaphore with a limited number of slots. Tasks without a slot wait, first in, first out. The number of waiting tasks
+ * is not limited, because a folder of scans may be large; the memory that they use is.
  */
 export class Gate {
   #limits: GateLimits
   #inside = 0
   #waiting = 0
   #waitingBytes = 0
-  /** those for which nothing but a place is missing */
+  /** waiters that need only a free slot */
   readonly #queue: (() => void)[] = []
 
   constructor(limits: GateLimits) {
     this.#limits = limits
   }
 
-  /** Other limits from now on. */
+  /** Replaces the limits, and starts as many waiters as the new limits allow. */
   set limits(limits: GateLimits) {
     this.#limits = limits
     while (this.#inside < limits.width && this.#queue.length > 0) {
@@ -44,7 +44,8 @@ export class Gate {
   }
 
   /**
-   * @param signal ends the wait of one who no longer wants to pass; the task then never runs
+   * Runs a task in a slot.
+   * @param signal ends the wait; the task then never runs
    * @throws RedoxError REDOX_QUEUE_FULL
    */
   async pass<T>(task: () => Promise<T>, signal: AbortSignal, entry?: Entry): Promise<T> {
@@ -57,9 +58,9 @@ export class Gate {
   }
 
   /**
-   * Takes a place.
+   * Acquires a slot.
    * @param signal ends the wait
-   * @returns what gives the place back; to be called once
+   * @returns function that releases the slot; must be called exactly once
    * @throws RedoxError REDOX_QUEUE_FULL
    */
   async enter(signal: AbortSignal, entry: Entry = { bytes: 0 }): Promise<() => void> {

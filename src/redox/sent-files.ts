@@ -23,10 +23,13 @@ export function fillDigests(delivered: DeliveredFile[], digests: Digests): void 
   })
 }
 
-// Enough for 30 MB of a disk; what hangs must not keep an error from being told.
+// Enough for 30 MB from a disk. A file system that does not respond must not delay the error for long.
 const DIGEST_MS = 1000
 
-/** Of the embedded files, also those that were not read to their ends; of one that is gone or hangs there is none. */
+/**
+ * Digests (sha256, hex) of the embedded files. Files that were not read to their ends are read again; undefined for a
+ * file that is missing or does not respond in time.
+ */
 export function digestsOf({ body, files = [] }: RequestSpec): Promise<Digests> {
   const known = body.sha256()
   const digest = async (file: FileSource, index: number): Promise<string | undefined> =>

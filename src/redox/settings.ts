@@ -8,22 +8,22 @@ import type { GateLimits } from './semaphore'
 
 export { ENVIRONMENTS, type Environment }
 export type Region = 'US' | 'CA'
-/** How the bytes travel to the Binary endpoint (docs/redox-api.md#binary). */
+/** Form of the upload body for the Binary endpoint (docs/redox-api.md#binary). */
 export type BinaryForm = 'raw' | 'fhir-json' | 'multipart'
 
 export type OtherAnswers = 'unknown' | 'accepted'
 
-/** Where requests go. No trailing slashes. */
+/** Base URLs of the requests, without trailing slashes. */
 export interface Hosts {
-  /** `/v2/auth/token`, `/auth/...` and `/endpoint` hang here */
+  /** base of `/v2/auth/token`, `/auth/...` and `/endpoint` */
   apiBase: string
   blobUploadUrl: string
   fhirBase: string
-  /** the Binary upload is `<binaryUploadBase>/redox/<environment>/Binary` */
+  /** base of the Binary upload URL: `<binaryUploadBase>/redox/<environment>/Binary` */
   binaryUploadBase: string
 }
 
-/** Everything that a connection to Redox needs. Made from a redox-config node, or by hand in a script. */
+/** Settings of a connection to Redox, from a redox-config node or made by a script. */
 export interface RedoxSettings {
   environment: Environment
   hosts: Hosts
@@ -35,21 +35,21 @@ export interface RedoxSettings {
   limits: Limits
   http: HttpOptions
   retry: RetryPolicy
-  /** what a 2xx with JSON is that is no answer of Redox (docs/redox-api.md#fhir-answers) */
+  /** treatment of a 2xx answer whose JSON is not an answer of Redox (docs/redox-api.md#fhir-answers) */
   otherAnswers: OtherAnswers
-  /** messages under way and waiting */
+  /** limits for messages that are being sent and that wait */
   gate: GateLimits
-  /** requests in any five minutes, tokens included; 0: as many as come */
+  /** HTTP requests in any five minutes, token requests included; 0: unlimited */
   perFiveMinutes: number
 }
 
-// Hosts as of 2026-11. The Canadian ones beside the token URL are by analogy (docs/redox-api.md#hosts).
+// Hosts as of 2026-11. The Canadian hosts other than that of the token URL are inferred (docs/redox-api.md#hosts).
 const REGION_HOSTS: Record<Region, { apiBase: string; blobUploadUrl: string }> = {
   US: { apiBase: 'https://api.redoxengine.com', blobUploadUrl: 'https://blob.redoxengine.com/upload' },
   CA: { apiBase: 'https://api.ca.redoxengine.com', blobUploadUrl: 'https://blob.ca.redoxengine.com/upload' },
 }
 
-/** Limits as of 2026-11 (docs/redox-api.md#sizes), in bytes. */
+/** Size limits as of 2026-11 (docs/redox-api.md#sizes), in bytes. */
 export const DEFAULT_LIMITS: Limits = {
   embedBySelf: 200_000,
   dataModelEmbed: 10_000_000,
@@ -57,7 +57,7 @@ export const DEFAULT_LIMITS: Limits = {
   upload: 30_000_000,
 }
 
-/** Redox may take 120 s for an answer (docs/redox-api.md#rates-and-times). */
+/** Timeouts: Redox may take 120 s for an answer (docs/redox-api.md#rates-and-times). */
 export const DEFAULT_HTTP: HttpOptions = {
   answerTimeoutSeconds: 150,
   connectTimeoutSeconds: 10,
@@ -68,8 +68,8 @@ export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, r
 export const DEFAULT_GATE: GateLimits = { width: 8, waitingBytes: 256_000_000 }
 
 /**
- * The hosts of a region, with those replaced that were set by hand.
- * @throws RedoxError REDOX_CONFIGURATION for a URL that is none, or that would send a token in the clear
+ * Hosts of a region, with the URLs that were entered by hand in place of the defaults.
+ * @throws RedoxError REDOX_CONFIGURATION for an invalid URL, or one that would send a token unencrypted
  */
 export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
   const defaults = REGION_HOSTS[region]
@@ -88,7 +88,7 @@ export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
 }
 
 /**
- * The FHIR API takes no legacy keys (docs/redox-api.md#credentials).
+ * Refuses a legacy key for the FHIR API, which does not accept it (docs/redox-api.md#credentials).
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function assertFhirKey({ credentials }: Pick<RedoxSettings, 'credentials'>): void {
@@ -119,11 +119,11 @@ function checkedUrl(text: string, field: keyof Hosts, label: string): string {
     throw new RedoxError('REDOX_CONFIGURATION', `${label} ${problem}. Correct it in the connection.`, {
       field,
     })
-  // As it was understood: a line break or an empty query in the text would end up inside longer URLs.
+  // The parsed URL, not the text: a line break or an empty query in the text would end up inside longer URLs.
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }
 
-/** Origins whose file references a message may carry. */
+/** Origins of file references that a message may contain. */
 export const referenceOrigins = ({ blobUploadUrl, fhirBase, binaryUploadBase, apiBase }: Hosts): string[] => [
   ...new Set([blobUploadUrl, fhirBase, binaryUploadBase, apiBase].map((url) => new URL(url).origin)),
 ]

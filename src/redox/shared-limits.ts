@@ -3,16 +3,16 @@ import { Gate } from './semaphore'
 import type { RedoxSettings } from './settings'
 
 /**
- * What clients have in common that follow one another: Redox counts what comes from all of them, and what one has
- * begun goes on beside the next.
+ * State shared by the successive clients of one connection across deploys. Redox counts the requests of all of them,
+ * and requests of a previous client continue beside those of the next.
  */
 export interface Succession {
-  /** requests at once */
+  /** slots for concurrent requests */
   gate: Gate
-  /** messages at once that are prepared and sent */
+  /** slots for messages that are prepared and sent */
   intake: Gate
   requests: RequestLog
-  /** Origins that uploads were answered with: which host they name is not documented (docs/redox-api.md#binary). */
+  /** origins of the references in upload answers: their host is not documented (docs/redox-api.md#binary) */
   uploadOrigins: Set<string>
 }
 

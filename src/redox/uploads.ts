@@ -10,8 +10,8 @@ export type UploadKind = 'blob' | 'binary'
 export const uploadKind = (api: PreparedMessage['api']): UploadKind => (api === 'fhir' ? 'binary' : 'blob')
 
 /**
- * The reference in an upload's answer, as Redox gave it: `Location` of a Binary, `URI` of a blob, else what
- * comes near (docs/redox-api.md#binary).
+ * Reference URL in an upload's answer: `Location` of a Binary, `URI` of a blob, else the closest other property
+ * (docs/redox-api.md#binary).
  */
 export function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): string {
   const body = isObject(answer.body) ? answer.body : {}
@@ -32,7 +32,7 @@ export function referenceOf(answer: HttpAnswer, requestUrl: string, kind: Upload
   )
 }
 
-/** The file reference that `redox-upload` emits (plain data, for `msg.payload`). */
+/** File reference that the `redox-upload` node emits (plain data, for `msg.payload`). */
 export function referenceFor(
   file: FileSource,
   uploaded: Uploaded,
@@ -43,7 +43,10 @@ export function referenceFor(
   return { url, contentType, ...(fileType !== undefined && { fileType }), name, size, sha256, upload: kind }
 }
 
-/** @throws RedoxError when a file reference was made by an upload for the other API */
+/**
+ * Refuses a file reference from an upload for the other API.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
 export function assertReferenceKind(
   reference: FileReference,
   api: PreparedMessage['api'],

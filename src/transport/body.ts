@@ -6,41 +6,44 @@ import { joined, turn } from '../event-loop'
 import { DRAINED_FROM, Scratch } from '../file/scratch'
 
 /**
- * A request body that can be made again: a replayed request carries every byte again. `length` is exact and
- * becomes `content-length`.
+ * Request body that can be read several times: a repeated request sends every byte again. `length` is exact and becomes
+ * `content-length`.
  */
 export interface RequestBody {
   length: number
   contentType: string
   /**
-   * Its bytes. A piece is good until the next one is asked for, and that is to be done after the socket has drained.
-   * @param onPiece hears of each piece before it is handed over: after the last one the generator need not be resumed
+   * Returns the bytes of the body in chunks. A chunk is valid until the next one is requested, which must not happen
+   * before the socket has drained.
+   * @param onPiece called with the length of each chunk before the chunk is yielded, because the generator may not be
+   * resumed after the last chunk
    */
   open(onPiece?: OnPiece): AsyncIterable<Buffer>
-  /** the body as a person reads it: files stand as `<base64, 12345 bytes>` */
+  /** body for people to read, in which each file is replaced by a placeholder such as `<base64, 12345 bytes>` */
   shortened(): string
-  /** sha256 (hex) of each file in the body, as it was sent by the last complete pass */
+  /** sha256 (hex) of each file in the body, as read in the last complete pass */
   sha256(): string[]
 }
 
 type OnPiece = (bytes: number) => void
 
-// The path of a file's byte, and where it is copied:
-// 1. From the disk into pooled scratch (src/file): there is no other way to get hold of it. A file in memory is not
-//    copied, its pieces are views. Either way sha256 reads a piece while it is in the processor's cache.
-// 2. Embedded: as base64 into a string, because V8 encodes into strings only, and from there into pooled scratch,
-//    because a socket takes bytes. The JSON around it goes into the same scratch: a copy is cheaper than a write.
-//    Uploaded: not at all, the socket gets the piece itself.
-// 3. By the socket into the kernel's memory; with TLS before that, encrypted, into OpenSSL's.
+// Copies of a file's bytes on their way to the socket:
+// 1. From the disk into pooled buffers (src/file), which no way of reading avoids. A file in memory is not copied: its
+//    chunks are views. In both cases sha256 reads a chunk while it is in the processor's cache.
+// 2. Embedded file: as base64 into a string, because V8 encodes into strings only, and from there into pooled buffers,
+//    because a socket takes bytes. The JSON around the file goes into the same buffers: a copy costs less than a write.
+//    Uploaded file: no copy, the socket gets the chunk itself.
+// 3. By the socket into kernel memory; with TLS first, encrypted, into OpenSSL's memory.
 
-// Base64 that is handed over at once. Above what a socket holds back (see scratch.ts), and below V8's limit for large
-// objects (128 KiB): strings beyond it cost twice the CPU (docs/design/performance.md).
+// Bytes of base64 that are written to the socket at once. More than the socket buffers without draining ({@link
+// DRAINED_FROM}), and less than V8's limit for large objects (128 KiB): longer strings cost twice the CPU
+// (docs/design/performance.md).
 const PACK = 80 * 1024
 const packs = new Scratch(PACK)
 
 const unheard: OnPiece = () => undefined
 
-/** Texts with files between them, as base64. There is one text more than files. */
+/** Body of texts with base64 files between them. There is one text more than files. */
 function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[] = []): RequestBody {
   const sizes = [...texts.map((text) => text.length), ...files.map(({ size }) => base64Length(size))]
   const length = sizes.reduce((sum, size) => sum + size)
@@ -80,7 +83,10 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
   }
 }
 
-/** Packs texts and base64 close together. What is too short to be drained is one piece in memory of its own. */
+/**
+ * Writes texts and base64 into buffers without gaps. A body that is too short for the socket to drain gets a buffer of
+ * its own, which is not pooled.
+ */
 class Packer {
   readonly #pack: Buffer
   readonly #isPooled: boolean
@@ -99,14 +105,20 @@ class Packer {
     return this.#pack.length - this.#used < MARGIN
   }
 
-  /** @returns how many bytes found room */
+  /**
+   * Copies a part of a text into the buffer.
+   * @returns number of copied bytes
+   */
   add(text: Buffer, from: number): number {
     const copied = text.copy(this.#pack, this.#used, from)
     this.#used += copied
     return copied
   }
 
-  /** @returns how many bytes found room as base64: a multiple of 3, up to the piece's end */
+  /**
+   * Writes a part of a file's chunk into the buffer as base64.
+   * @returns number of encoded bytes: a multiple of 3, or all up to the end of the chunk
+   */
   encode(piece: Buffer, from: number): number {
     const room = Math.floor((this.#pack.length - this.#used) / 4) * 3
     const end = Math.min(piece.length, from + room)
@@ -121,22 +133,25 @@ class Packer {
     return piece
   }
 
-  /** Too short to be drained: not in memory that another body may get. */
+  /**
+   * Returns the last chunk. A short one is copied out of the pooled buffer, because the socket may keep it without
+   * draining while another body uses that buffer.
+   */
   takeLast(onPiece: OnPiece): Buffer {
     const piece = this.take(onPiece)
     return this.#isPooled && piece.length < DRAINED_FROM ? Buffer.from(piece) : piece
   }
 
-  /** All was handed over, and the socket has drained. */
+  /** Returns the buffer to the pool, after all chunks were yielded and the socket has drained. */
   end(): void {
     if (this.#isPooled) packs.give(this.#pack)
   }
 }
 
-// What four characters of base64 may find too little.
+// Free bytes below which the buffer counts as full: the length of one group of base64 characters.
 const MARGIN = 4
 
-/** A file's own bytes with texts around them. */
+/** Body of a file's own bytes between two texts. */
 function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buffer): RequestBody {
   let digests: string[] = []
   return {
@@ -161,8 +176,9 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
 }
 
 /**
- * The last byte by itself. After a large piece, undici waits until the socket has drained before it takes the body as
- * sent. Over TLS an answer can be faster than that, and then undici closes the connection instead of keeping it.
+ * Yields the last byte of a large chunk separately. After a large write, undici waits until the socket has drained
+ * before it treats the body as sent. Over TLS an answer can come earlier, and then undici closes the connection instead
+ * of keeping it.
  */
 function* endingSmall(piece: Buffer, onPiece: OnPiece): Generator<Buffer> {
   if (piece.length > DRAINED_FROM) yield told(piece.subarray(0, -1), onPiece)
@@ -174,16 +190,16 @@ function told(piece: Buffer, onPiece: OnPiece): Buffer {
   return piece
 }
 
-/** Where a file goes into a JSON body: path of object keys and array indexes. */
+/** File to embed in a JSON body, and its path of object keys and array indexes. */
 export interface Embedding {
   path: readonly (string | number)[]
   file: FileSource
 }
 
 /**
- * JSON text with files spliced in as base64 while it is sent: the files are never held as text, and the JSON is
- * written without them, in turns.
- * @param set puts a value at a path of the JSON value without changing the given value
+ * JSON body with files inserted as base64 while it is sent. The files are never held as text, and the JSON around them
+ * is serialized in chunks, so that the event loop runs between them.
+ * @param set returns a copy of the JSON value with a different value at a path
  */
 export async function jsonBody(
   contentType: string,
@@ -194,7 +210,7 @@ export async function jsonBody(
   const marked = embeddings.reduce((json, { path }, index) => set(json, path, `${MARKER}:${index}`), value)
   const texts: Buffer[][] = [[]]
   const files: FileSource[] = []
-  // A text as short as a marker is never cut apart.
+  // A string as short as a marker is never split between two chunks.
   for await (const piece of jsonInTurns(marked)) {
     for (const [at, part] of piece.split(MARKED).entries()) {
       if (at % 2 === 0) texts.at(-1)!.push(Buffer.from(part, 'utf8'))
@@ -209,16 +225,16 @@ export async function jsonBody(
   return embeddingBody(contentType, whole, files)
 }
 
-// In no message: it is made up anew in each process, and never leaves it.
+// Cannot occur in a message: it is random, differs in each process and is never sent.
 const MARKER = randomUUID()
 const MARKED = new RegExp(`${MARKER}:(\\d+)`)
 
 const NOTHING = Buffer.alloc(0)
 
-/** The file's own bytes. */
+/** Body of a file's own bytes. */
 export const rawBody = (file: FileSource): RequestBody => fileBody(file.contentType, NOTHING, file, NOTHING)
 
-/** FHIR JSON `Binary` (docs/redox-api.md#binary, second form). */
+/** FHIR JSON `Binary` with the file as base64 (docs/redox-api.md#binary, second form). */
 export const fhirBinaryBody = (file: FileSource): RequestBody => {
   const { contentType } = file
   const [head, tail] = JSON.stringify({ resourceType: 'Binary', contentType, data: '|' }).split('"|"') as [
@@ -229,7 +245,7 @@ export const fhirBinaryBody = (file: FileSource): RequestBody => {
   return embeddingBody('application/fhir+json', texts, [file])
 }
 
-/** `multipart/form-data` with the one part `file` (docs/redox-api.md#blob-upload). */
+/** `multipart/form-data` body with a single part `file` (docs/redox-api.md#blob-upload). */
 export function multipartBody(file: FileSource): RequestBody {
   const boundary = `redox-${randomUUID()}`
   const head =
@@ -244,10 +260,10 @@ export function multipartBody(file: FileSource): RequestBody {
   )
 }
 
-// RFC 7578 section 4.2: UTF-8 as it is, quotes and line breaks percent-encoded.
+// RFC 7578 section 4.2: file names are UTF-8, with quotes and line breaks percent-encoded.
 const multipartName = (name: string): string =>
   name.replace(/"/g, '%22').replace(/\r/g, '%0D').replace(/\n/g, '%0A')
 
-/** A small body that is known as text. */
+/** Body of a short text. */
 export const textBody = (contentType: string, text: string): RequestBody =>
   embeddingBody(contentType, [Buffer.from(text, 'utf8')])

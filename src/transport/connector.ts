@@ -7,21 +7,24 @@ import { buildConnector } from 'undici'
 import { RedoxError } from '../errors'
 import { isProxied, type Proxy } from './proxy'
 
-/** What TLS is spoken with, instead of the defaults of Node.js (its own authorities and NODE_EXTRA_CA_CERTS). */
+/** TLS settings in place of the defaults of Node.js (its own certificate authorities and NODE_EXTRA_CA_CERTS). */
 export interface TlsOptions {
-  /** PEM of the authorities that are trusted, in place of those that Node.js knows */
+  /** PEM of the trusted authorities, in place of those of Node.js */
   ca?: string | Buffer
-  /** PEM of this machine's own certificate, with its key */
+  /** PEM of the client certificate */
   cert?: string | Buffer
   key?: string | Buffer
   passphrase?: string
-  /** name that the server is asked for (SNI), and that its certificate must have */
+  /** server name for SNI and for the check of the server's certificate */
   servername?: string
-  /** false: any certificate is taken, so that a server in between can read along */
+  /** false: accepts any certificate, so that a server in between can read all traffic */
   rejectUnauthorized?: boolean
 }
 
-/** The proxy gave no tunnel: nothing of the request has left. Its code is `PROXY_` and a status or a system's code. */
+/**
+ * Failure to open a tunnel through the proxy: no byte of the request was sent. Its code is `PROXY_` with an HTTP status
+ * or a system error code.
+ */
 class ProxyError extends Error {
   readonly code: string
 
@@ -32,12 +35,12 @@ class ProxyError extends Error {
 }
 
 /**
- * How undici gets its sockets: straight to the server, or through a tunnel of the proxy. In a tunnel TLS is spoken
- * with the server itself, so the proxy sees its name and nothing else.
+ * undici connector that opens sockets directly to the server, or through a tunnel of the proxy. In a tunnel TLS is end
+ * to end, so the proxy sees only the server's name.
  *
- * Not undici's ProxyAgent: up to its version 7 that one calls a proxy which hangs up again and again, for ever, and
- * tells a refusal only in an English sentence.
- * @throws RedoxError REDOX_CONFIGURATION for certificates or keys that cannot be used
+ * undici's ProxyAgent is not used: up to version 7 it reconnects forever to a proxy that closes connections, and
+ * reports a refusal only as an English sentence.
+ * @throws RedoxError REDOX_CONFIGURATION for unusable certificates or keys
  */
 export function connector(
   timeout: number,
@@ -48,8 +51,8 @@ export function connector(
   const connect: buildConnector.connector = (options, callback) =>
     build(options, (...result) => {
       const [, socket] = result
-      // Ended by its first fault: else undici puts "other side closed" in place of the alert that a server sends
-      // when it does not accept our certificate.
+      // The first error closes the socket. Otherwise undici reports "other side closed" instead of the TLS alert of a
+      // server that does not accept the client certificate.
       socket?.once('error', (error: Error) => socket.destroy(error))
       callback(...result)
     })
@@ -63,15 +66,15 @@ export function connector(
   }
 }
 
-// Made once and not for each socket: reading the certificates takes its time, and their faults show before anything
-// is sent.
+// Created once and not for each socket: parsing the certificates takes time, and errors in them are reported before
+// anything is sent.
 function secured({ ca, cert, key, passphrase, servername, rejectUnauthorized }: TlsOptions): {
   secureContext: SecureContext
   servername?: string
   rejectUnauthorized: boolean
 } {
   try {
-    // OpenSSL passes over what it cannot read here.
+    // OpenSSL ignores a `ca` that it cannot parse, so it is parsed here first.
     if (ca !== undefined) new X509Certificate(ca)
     return {
       secureContext: createSecureContext({ ca, cert, key, passphrase }),
@@ -106,7 +109,7 @@ function tunnelTo(target: string, { origin, authorization }: Proxy, timeout: num
       socket.destroy()
       reject(new ProxyError(statusCode))
     })
-    // Stays: what ends a tunnel later is told by the connection that uses it.
+    // The listener stays: later errors of a tunnel are reported by the connection that uses it.
     request.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       reject(error instanceof ProxyError ? error : new ProxyError(error.code ?? error.name))

@@ -1,10 +1,13 @@
-// What a system's code says of TLS and of the proxy. Which faults heal by themselves is not guessed: only what is
-// known to stay until a setting is changed is named here.
+// Meaning of system error codes of TLS and proxies. Only failures that certainly remain until a setting is changed are
+// listed here; all others are assumed to be temporary.
 
-/** Why no TLS connection came about. */
+/** Cause of a failed TLS connection. */
 export type TlsFault = 'authority' | 'host' | 'time' | 'client' | 'protocol'
 
-/** Why the proxy opened no tunnel: it cannot be reached or cannot reach the host, wants a login, or does not want to. */
+/**
+ * Cause of a failed tunnel: the proxy (or the host behind it) is unreachable, the proxy requires a login, or it refuses
+ * the host.
+ */
 export type ProxyFault = 'unreachable' | 'login' | 'refused'
 
 const TLS_CODES: readonly (readonly [TlsFault, RegExp])[] = [
@@ -14,7 +17,7 @@ const TLS_CODES: readonly (readonly [TlsFault, RegExp])[] = [
     'authority',
     /SELF_SIGNED|^UNABLE_TO_(GET|VERIFY|DECODE)|^CERT_|^INVALID_(CA|PURPOSE)$|^PATH_LENGTH|^CRL_/,
   ],
-  // Alerts of a server that judged our certificate, or misses one.
+  // Alerts of a server that rejects or misses the client certificate.
   ['client', /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED|DECRYPT_ERROR)/],
   [
     'protocol',
@@ -23,8 +26,10 @@ const TLS_CODES: readonly (readonly [TlsFault, RegExp])[] = [
 ]
 
 /**
- * @param sent bytes of the request have left: then only the server's judgement of our certificate counts. In TLS 1.3
- * it comes after the first bytes, which a server reads only once it is content.
+ * Cause of a TLS failure; undefined for other errors.
+ * @param sent true if bytes of the request have left: then only a rejected client certificate counts as a TLS failure.
+ * In TLS 1.3 the rejection comes after the first bytes, which a server reads only after it has accepted the
+ * certificate.
  */
 export function tlsFault(systemCode: string, sent: boolean): TlsFault | undefined {
   const found = TLS_CODES.find(([, codes]) => codes.test(systemCode))?.[0]
@@ -65,7 +70,7 @@ const PROXY_ADVICE: Record<ProxyFault, string> = {
     'http proxy node of the connection.',
 }
 
-/** What to do about a fault of TLS or of the proxy, when its code says it. */
+/** Advice on a TLS or proxy failure; undefined for other error codes. */
 export function adviceOn(systemCode: string, sent: boolean): string | undefined {
   const proxy = proxyFault(systemCode)
   if (proxy !== undefined) return PROXY_ADVICE[proxy]

@@ -10,28 +10,31 @@ import type { Proxy } from './proxy'
 
 export interface HttpAnswer {
   status: number
-  /** lower-case names; cookies left out, they are secrets */
+  /** headers with lower-case names; without cookies, which are secrets */
   headers: Record<string, string | string[]>
-  /** parsed JSON, or the text when it is not JSON */
+  /** parsed JSON, or the text if it is not JSON */
   body: unknown
   text: string
 }
 
 const WHOLE_SECONDS_MS = 2000
 
-/** What the clock of the server says, milliseconds since 1970; this machine's clock where it agrees or is all there is. */
+/**
+ * Time of the server by its `Date` header, in ms since 1970. Without the header, or if both clocks agree, the time of
+ * this machine.
+ */
 export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   const now = Date.now()
   const told = Date.parse(String(headers.date))
-  // The header tells whole seconds: a clock that agrees with it knows better.
+  // The `Date` header has whole seconds, so the local clock is more precise if both agree.
   return Math.abs(told - now) > WHOLE_SECONDS_MS ? told : now
 }
 
-/** An attempt that ended without an answer. The message names the system's code only, never an address. */
+/** Failure of an attempt that got no answer. Its message is only the system error code, never an address. */
 export class HttpFault extends Error {
   constructor(
     readonly ending: Extract<Ending, { fault: unknown }>,
-    /** e.g. `ECONNREFUSED`, `UND_ERR_HEADERS_TIMEOUT`, `CERT_HAS_EXPIRED`, `PROXY_407` */
+    /** system error code, e.g. `ECONNREFUSED`, `UND_ERR_HEADERS_TIMEOUT`, `CERT_HAS_EXPIRED`, `PROXY_407` */
     readonly systemCode: string,
   ) {
     super(systemCode)
@@ -40,7 +43,7 @@ export class HttpFault extends Error {
 
 export interface HttpOptions {
   /**
-   * seconds to wait for an answer after the last byte of the request, and from its first byte to its last; Redox may
+   * maximum seconds from the end of the request to the answer, and from the answer's first byte to its last; Redox may
    * take 120 (docs/redox-api.md#rates-and-times)
    */
   answerTimeoutSeconds: number
@@ -49,26 +52,30 @@ export interface HttpOptions {
   proxy?: Proxy
 }
 
-// Answers are small. A larger one is a mistake or an attack, and must not fill the memory.
+// Answers are small. The limit protects the memory from a faulty or malicious server.
 const MAX_ANSWER_BYTES = 10_000_000
 
-// undici takes whole milliseconds only.
+// undici accepts whole milliseconds only.
 const milliseconds = (seconds: number): number => Math.round(seconds * 1000)
 
-/** POSTs to Redox over kept-alive connections. One per connection settings; `close` ends its sockets. */
+/**
+ * HTTP client that sends POST requests over kept-alive connections. One for each deployed connection; `close` ends its
+ * sockets.
+ */
 export class Http {
   readonly #agent: Agent
   readonly #answerMs: number
 
   /**
-   * @param connections sockets at once
-   * @throws RedoxError REDOX_CONFIGURATION for certificates or keys that cannot be used
+   * Creates the client without opening a socket.
+   * @param connections maximum number of open sockets
+   * @throws RedoxError REDOX_CONFIGURATION for unusable certificates or keys
    */
   constructor(options: HttpOptions, connections: number) {
     this.#answerMs = milliseconds(options.answerTimeoutSeconds)
     this.#agent = new Agent({
       connections,
-      // undici 8 would take HTTP/2: all messages on one socket, which takes them all along when it breaks.
+      // undici 8 would use HTTP/2: all messages would share one socket, and all would fail with it.
       allowH2: false,
       connect: connector(milliseconds(options.connectTimeoutSeconds), options.tls, options.proxy),
       headersTimeout: this.#answerMs,
@@ -78,9 +85,10 @@ export class Http {
   }
 
   /**
-   * One attempt. Redirects are not followed: the token goes to the configured hosts only.
-   * @param onSent hears of every piece of the body that is handed to the socket; of no bytes, when the first one may be
-   * @throws HttpFault when no complete answer came
+   * Makes one attempt at a request. Redirects are not followed, so that the token goes to the configured hosts only.
+   * @param onSent called with the length of each chunk of the body that is given to the socket; once with 0 when the
+   * first may be
+   * @throws HttpFault if no complete answer came
    */
   async post(
     url: string,
@@ -98,7 +106,7 @@ export class Http {
     }
     const pieces: AsyncIterable<Buffer> = {
       [Symbol.asyncIterator]() {
-        // undici opens the body only once it writes to a connected socket: before that nothing has left.
+        // undici opens the body only when it writes to a connected socket: before that no byte has left.
         sent = true
         onSent(0)
         return body.open(onPiece)[Symbol.asyncIterator]()
@@ -118,22 +126,25 @@ export class Http {
         signal,
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
-      // A 2xx that comes before the whole body was sent cannot be an answer to this message.
+      // A 2xx that arrives before the whole body was sent cannot be an answer to this message.
       if (head.statusCode < 300 && handed < body.length) throw new BadAnswer('EARLY_ANSWER')
       const text = await textOf(await this.#bytesOf(answer.body), head.headers)
-      // undici gives the socket back a moment later: a message that is sent at once would open another one.
+      // undici frees the socket slightly later: a message that is sent at once would open another socket.
       await nextTurn()
       return answerOf(head.statusCode, head.headers, text)
     } catch (error) {
       if (isOwnError(error)) throw error
-      // A refusal whose text is cut short is still a refusal.
+      // A refusal counts even if its body is truncated.
       const refused = head && head.statusCode >= 300 && !signal.aborted
       if (refused) return { status: head!.statusCode, headers: head!.headers, body: '', text: '' }
       throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCode(error))
     }
   }
 
-  /** undici waits for each piece anew: an answer that drips would never end. */
+  /**
+   * Reads the body of an answer within the answer timeout. undici's bodyTimeout restarts with every chunk, so it never
+   * ends for a server that sends its answer in very small chunks.
+   */
   async #bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
     const late = setTimeout(() => body.destroy(new BadAnswer('LATE_ANSWER')), this.#answerMs)
     try {
@@ -154,7 +165,7 @@ class BadAnswer extends Error {
   }
 }
 
-// An error of ours thrown while the body was read (the file changed on the disk) is not a network fault.
+// An error of this package while it reads the body (the file changed on the disk) is not a network failure.
 const isOwnError = (error: unknown): boolean => error instanceof Error && error.name === 'RedoxError'
 
 function endingOf(
@@ -174,7 +185,7 @@ function endingOf(
   return { fault: sent ? 'network' : 'connect', sent }
 }
 
-/** The first code found in an error, its causes and the parts of an AggregateError. */
+/** Returns the first system error code in an error, its causes and the errors of an AggregateError. */
 function systemCode(error: unknown): string {
   if (!(error instanceof Error)) return 'UNKNOWN'
   const { code } = error as Error & { code?: unknown }
@@ -184,7 +195,7 @@ function systemCode(error: unknown): string {
   return typeof code === 'string' ? code : error.name
 }
 
-// What servers and gateways are known to use, asked for or not.
+// Content encodings that servers and gateways use, even if the request does not accept them.
 type Decode = (bytes: Buffer, bound: { maxOutputLength: number }) => Promise<Buffer>
 const DECODERS = new Map<string, Decode>([
   ['gzip', promisify(gunzip)],
@@ -194,8 +205,8 @@ const DECODERS = new Map<string, Decode>([
 ])
 
 /**
- * The text of an answer. One that came compressed although the request did not ask for it is read all the same: else what was
- * delivered would be taken for unknown.
+ * Decodes the text of an answer. A compressed answer is decompressed although the request did not accept compression:
+ * otherwise a delivered message would count as unknown.
  */
 async function textOf(bytes: Buffer, headers: HttpAnswer['headers']): Promise<string> {
   const decode = DECODERS.get(String(headers['content-encoding']).trim().toLowerCase())
@@ -219,10 +230,13 @@ export const answerOf = (status: number, headers: HttpAnswer['headers'], text: s
   text,
 })
 
-/** Deeper than any FHIR resource. What is nested by the thousands cannot be walked, copied or written as JSON. */
+/**
+ * Maximum depth, more than any FHIR resource has. Values with thousands of levels cannot be traversed, copied or
+ * serialized.
+ */
 const DEEPEST = 500
 
-/** Whether brackets of a JSON text, those in its strings left aside, are nested too deep. */
+/** Returns true if the brackets of a JSON text, except those in strings, are nested too deeply. */
 function isTooDeep(text: string): boolean {
   let depth = 0
   for (let at = 0; at < text.length && depth <= DEEPEST; at++) {
@@ -234,7 +248,9 @@ function isTooDeep(text: string): boolean {
   return depth > DEEPEST
 }
 
-/** Where the string ends that begins there; a quote after an odd number of backslashes belongs to it. */
+/**
+ * Returns the position of the closing quote of a JSON string. A quote after an odd number of backslashes is escaped.
+ */
 function endOfString(text: string, begin: number): number {
   for (let end = text.indexOf('"', begin + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let before = end
@@ -244,7 +260,7 @@ function endOfString(text: string, begin: number): number {
   return text.length
 }
 
-/** What cannot be handled as JSON stays the text that it is. */
+/** Parses JSON. Returns the text itself if it is not JSON or nested too deeply. */
 function parse(text: string): unknown {
   try {
     return isTooDeep(text) ? text : JSON.parse(text)

@@ -1,28 +1,35 @@
 import type { RedoxErrorCode, Retry } from '../error-codes'
 
-/** What a request was for decides what a failure means: only a message can put a second copy into a chart. */
+/**
+ * Kind of a request, which decides on the consequences of a failure: only a repeated message can file a second copy in
+ * a chart.
+ */
 export type Purpose = 'token' | 'upload' | 'send'
 
 /**
- * How an attempt ended that gave no usable 2xx. `sent` = bytes of the request left this machine; `ofSource` = the answer
- * says that the source is refused, which another token cannot change.
+ * Failure of an attempt that got no usable 2xx. `sent`: bytes of the request have left this machine. `ofSource`: the
+ * answer refuses the source, which a new token cannot change.
  */
 export type Ending = { status: number; ofSource?: boolean } | { fault: Fault; sent: boolean }
 
 /**
- * With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx that say neither yes nor no:
- * no JSON, and JSON that is no answer of Redox (of a message only).
+ * Cause of a failure. With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx answers
+ * that are neither a success nor an error of Redox: the first are not JSON, the second are JSON of unknown shape
+ * (answers to messages only).
  */
 export type Fault =
   'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'unclear' | 'aborted'
 
-/** What a delivery does after a failed attempt. `ifChosen`: again, if the connection repeats what may have arrived. */
+/**
+ * Next step of a delivery after a failed attempt. `ifChosen`: another attempt, if the connection repeats messages whose
+ * outcome is unknown.
+ */
 type Next = 'again' | 'end' | 'ifChosen'
 
 /**
- * What the two kinds of delivery do after an error. Direct delivery ends with the error; durable delivery parks the
- * message. What only a change of the connection can mend waits in durable delivery until _Retry for_ is over, so that a
- * withdrawn key does not park ten thousand messages.
+ * Next step of direct and durable delivery by `error.cause.retry`. Direct delivery ends with the error; durable
+ * delivery parks the message. Errors of the connection (key, certificate) are retried in durable delivery until _Retry
+ * for_ is over, so that a revoked key delays ten thousand messages instead of parking them.
  */
 const NEXT: Readonly<Record<Retry, { direct: Next; durable: Next }>> = {
   never: { direct: 'end', durable: 'end' },
@@ -31,7 +38,7 @@ const NEXT: Readonly<Record<Retry, { direct: Next; durable: Next }>> = {
   unknown: { direct: 'ifChosen', durable: 'ifChosen' },
 }
 
-/** Whether a message is tried again after an error. */
+/** Returns true if a message is sent again after an error. */
 export function isTriedAgain(
   retry: Retry,
   delivery: 'direct' | 'durable',
@@ -42,26 +49,26 @@ export function isTriedAgain(
 }
 
 export interface Row {
-  /** HTTP status, or the first and the last of a range */
+  /** HTTP status, or first and last status of a range */
   status?: number | readonly [number, number]
   fault?: Fault
-  /** only when bytes of the request have left, or only when none have */
+  /** condition: true if bytes of the request must have left, false if none may have left */
   sent?: boolean
-  /** only when the source is refused, not the token */
+  /** condition: the source is refused, not the token */
   ofSource?: true
   purpose?: Purpose
   /** `error.cause.retry` */
   retry: Retry
-  /** the token is refused: the request is sent once more with a new one, before that counts */
+  /** the token is refused: the request is sent once more with a new token before the error counts */
   renewsToken?: true
   code: RedoxErrorCode
-  /** what is wrong: the text of the error begins with it */
+  /** beginning of the error text */
   says: string
 }
 
 /**
- * The outcomes of docs/design/outcomes.md as one table: the first row that fits decides. Columns from left to right:
- * how the attempt ended, what it was for, whether it may be tried again, and how the error is called and begins.
+ * Table of outcomes (docs/design/outcomes.md); the first matching row decides. Columns from left to right: conditions
+ * on the failure and the kind of request, advice on a repeat, error code and beginning of the error text.
  */
 // prettier-ignore
 export const OUTCOMES: readonly Row[] = [
@@ -100,7 +107,7 @@ export const OUTCOMES: readonly Row[] = [
   { status: [0, 999],                               retry: 'never', code: 'REDOX_REJECTED', says: 'Rejected by Redox' },
 ]
 
-/** The row of the table that an ending falls under. */
+/** Returns the first row of the table that matches a failure. */
 export function classify(ending: Ending, purpose: Purpose): Row {
   return OUTCOMES.find((row) => (row.purpose ?? purpose) === purpose && fits(row, ending))!
 }

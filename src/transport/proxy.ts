@@ -1,19 +1,19 @@
 import { RedoxError } from '../errors'
 
-/** An HTTP proxy that opens tunnels (CONNECT). */
+/** HTTP proxy that opens tunnels (CONNECT). */
 export interface Proxy {
-  /** scheme, host and port; no user and no password */
+  /** scheme, host and port, without user name and password */
   origin: string
-  /** `Proxy-Authorization`: a secret, for the proxy alone */
+  /** value of the `Proxy-Authorization` header: a secret that only the proxy may receive */
   authorization?: string
-  /** hosts that are reached without it, written as in `no_proxy` */
+  /** hosts that are reached without the proxy, in the format of `no_proxy` */
   noProxy: string
 }
 
 /**
- * The proxy that the environment names for https, by the same variables and in the same order as Node-RED's own
- * nodes in their standard mode.
- * @throws RedoxError REDOX_CONFIGURATION for one that cannot be used
+ * Proxy for https from the environment. The variables and their order are those of Node-RED's own nodes in standard
+ * mode.
+ * @throws RedoxError REDOX_CONFIGURATION for an invalid proxy URL
  */
 export function proxyOfEnvironment(env: NodeJS.ProcessEnv = process.env): Proxy | undefined {
   const first = (...names: string[]): string | undefined =>
@@ -23,16 +23,18 @@ export function proxyOfEnvironment(env: NodeJS.ProcessEnv = process.env): Proxy 
 }
 
 /**
- * @param text URL of the proxy, with user and password or without
- * @param login instead of the one in the URL
- * @throws RedoxError REDOX_CONFIGURATION; the URL is not repeated, it may hold a password
+ * Proxy from a URL.
+ * @param text URL of the proxy, with or without user name and password
+ * @param login user name and password in place of those in the URL
+ * @throws RedoxError REDOX_CONFIGURATION for an invalid URL; the error does not repeat the URL, which may contain a
+ * password
  */
 export function proxyAt(
   text: string,
   noProxy: string,
   login?: { username: string; password: string },
 ): Proxy {
-  // Without a scheme: as curl and most others read it.
+  // A URL without a scheme means http, as for curl and most other programs.
   const full = text.includes('://') ? text : `http://${text}`
   const url = URL.canParse(full) ? new URL(full) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
@@ -62,9 +64,9 @@ function decoded(part: string): string {
 }
 
 /**
- * Whether a request goes through the proxy, by Node-RED's reading of `no_proxy`: a name stands for itself, one with
- * a dot or a star before it for all that end so. Plain http never does: it is for this machine only, and the proxy
- * would read the token.
+ * Returns true if a request must go through the proxy. `no_proxy` is read like in Node-RED: a name matches itself, and
+ * a name after a dot or a star matches all hosts that end with it. Plain http never uses the proxy: it is allowed for
+ * this machine only, and the proxy could read the token.
  */
 export function isProxied(
   target: { protocol: string; hostname: string; port: string },

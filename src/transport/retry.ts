@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface RetryPolicy {
-  /** requests for one upload or message at most; replays with a fresh token are not counted */
+  /** maximum number of attempts for one upload or message; repeats with a new token are not counted */
   attempts: number
   /** seconds after which no new attempt begins */
   deadlineSeconds: number
-  /** a message whose outcome is unknown is sent again: it may then arrive twice */
+  /** true: a message whose outcome is unknown is sent again, so it may arrive twice */
   repeatUnknown: boolean
 }
 
@@ -13,16 +13,17 @@ const BASE_MS = 1000
 const CAP_MS = 300_000
 
 export interface BackoffBounds {
-  /** seconds that the server asked to wait: the least */
+  /** minimum in seconds, requested by the server */
   retryAfterSeconds?: number | undefined
-  /** milliseconds of the longest wait, unless the server asks for more */
+  /** maximum in milliseconds, unless the server requests more */
   longestMs?: number
 }
 
 /**
- * Milliseconds to wait after a failed attempt, for direct and durable delivery: full jitter (a random part of a wait that
- * doubles), so that many that failed together do not come back together; never less than the server asked for.
- * @param attempt the one that failed, counted from 1
+ * Milliseconds to wait after a failed attempt, for direct and durable delivery. Full jitter (a random part of a time
+ * that doubles with each attempt), so that messages that failed together are not repeated together. Never less than the
+ * server requested.
+ * @param attempt number of the failed attempt, from 1
  */
 export function backoff(
   attempt: number,
@@ -32,43 +33,52 @@ export function backoff(
   return Math.max(Math.min(wait, longestMs), retryAfterSeconds * 1000)
 }
 
-/** A server that asks for a longer wait is asked again after it. */
+/**
+ * Maximum wait in seconds that a server can request with `Retry-After`. If it requests more, another request is made
+ * after this time.
+ */
 export const LONGEST_RETRY_AFTER_SECONDS = 3600
 
-/** What Redox counts requests in, milliseconds (docs/redox-api.md#rates-and-times). */
+/** Length of the window in which Redox counts requests, in milliseconds (docs/redox-api.md#rates-and-times). */
 export const WINDOW_MS = 300_000
 
 /**
- * When the next request may be made: after the pause that a 429 asked for, which holds for everybody on the
- * connection, and not more than so many in any five minutes (docs/redox-api.md#rates-and-times).
+ * Rate limiter of a connection. Requests wait for the end of the pause after a 429, which applies to the whole
+ * connection, and until the number of requests in the last five minutes is below the limit
+ * (docs/redox-api.md#rates-and-times).
  */
 export interface PaceKeeper {
-  /** At most as long as the window that Redox counts in: no more is needed, whatever a server says. */
+  /**
+   * Delays all requests of the connection, at most for the window in which Redox counts requests, even if a server
+   * requests a longer pause.
+   */
   pause(milliseconds: number): void
 
   /**
-   * Waits until a request may be made, and counts it. Rejects when the signal is aborted.
-   * @param until no wait ends later (by the monotonic clock: `performance.now()`)
-   * @returns 0; or, at once, the milliseconds that would be left to wait then: the request may not be made
+   * Waits until a request may be made, and counts the request. Rejects when the signal aborts.
+   * @param until latest end of the wait, in ms of the monotonic clock (`performance.now()`)
+   * @returns 0 if the request may be made; otherwise the remaining milliseconds of a wait that would end after `until`:
+   * the request must not be made
    */
   turn(signal: AbortSignal, until?: number): Promise<number>
 
-  /** Milliseconds until a request may be made, as far as is known; 0 or less: now. */
+  /** Milliseconds until a request may be made, by what is known now; 0 or less: at once. */
   wait(): number
 }
 
-/** What one or more paces know of the requests that were made. Times are those of the monotonic clock. */
+/** Requests of one or more rate limiters that share it. Times in ms of the monotonic clock. */
 export interface RequestLog {
   pausedUntil: number
-  /** when each of the last was made, oldest first */
+  /** start times of the last requests, oldest first */
   made: number[]
 }
 
-/** The pace of one process. */
+/** Rate limiter within one process. */
 export class Pace implements PaceKeeper {
   /**
-   * @param perWindow requests in any five minutes; 0: as many as come
-   * @param log shared with other paces
+   * Creates a limiter, by default with no earlier requests.
+   * @param perWindow HTTP requests in any five minutes; 0: unlimited
+   * @param log requests that count, shared with other limiters
    */
   constructor(
     private readonly perWindow: number,
