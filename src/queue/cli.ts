@@ -263,7 +263,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  // Errors of the system and of database drivers, which may contain an address or a key, were converted to RedoxErrors.
+  // Texts of the system and of database drivers may contain an address or a key, but these errors arrive as
+  // RedoxErrors.
   const text = error instanceof RedoxError ? `${error.code}: ${error.message}` : `${(error as Error).message}`
   process.stderr.write(`${text}\n`)
   process.exitCode = 1

@@ -25,14 +25,14 @@ import {
 /** Filter for messages. A message has to match all given fields. */
 export interface Filter {
   state?: MessageState
-  /** exactly this destination */
+  /** name of the destination, exact match */
   destination?: string
   /** id of a message, or one of its tags: a DocumentID, the sha256 of a file, a `_msgid` */
   search?: string
   /** earliest and latest time of acceptance by the wall clock (system time), both included */
   since?: number
   till?: number
-  /** exactly this code, with which a message waits or is parked */
+  /** code with which a message waits or is parked, exact match */
   code?: string
 }
 
@@ -153,7 +153,8 @@ export async function decideOne(
   const isForOther = decision.action === 'resend' && (await accounts.isForOtherAccount(message))
   if (isForOther && !decision.otherAccount) throw otherAccount()
   const terms = termsOf(store, message, decision)
-  // In a state where the action is not possible, the store refuses it below. Returning false would hide that.
+  // If the action is not possible in the state of the message, the store refuses it below. Returning false would hide
+  // that.
   if (DECIDABLE[decision.action].includes(message.state) && changesNothing(message, terms)) return false
   await decide(store, message, decision, {
     ...terms,
@@ -175,7 +176,7 @@ export async function criteriaOf(
   }
   if (search === undefined) return criteria
   if ((await store.find({ id: search, limit: 1 })).length > 0) return { ...criteria, id: search }
-  // Some programs write hashes in capitals.
+  // Some programs write hashes in capitals, the store in small letters.
   const tag = /^[\dA-F]{64}$/i.test(search) ? search.toLowerCase() : search
   return { ...criteria, tag: seal.nameFor(tag) }
 }

@@ -53,7 +53,7 @@ export async function lookInto(userDir: string, id: string): Promise<ListedStore
   const place = placeIn(userDir, id)
   const known = { id, place, waiting: 0, parked: 0 }
   const mark = await readMark(place.mark, 'embedded')
-  // Opening would create a store where there is none.
+  // A store that does not exist is not opened, because opening would create it.
   if (mark === undefined && !(await hasTraces(place.folder))) return known
   const { LevelStore } = await import('./level/store.js')
   try {

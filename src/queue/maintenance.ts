@@ -56,7 +56,7 @@ export class Maintenance {
     } catch (error) {
       onStoreError(asRedoxError(error))
     }
-    // The age of the last known message grows even while the store cannot be read.
+    // The age grows even while the store cannot be read.
     const { oldest, ...depth } = this.#depth
     const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
     const trouble = storeError()

@@ -96,10 +96,10 @@ export interface Lease {
 /** Search criteria. A message has to match all given fields. */
 export interface Criteria {
   lane?: string
-  /** exactly this id */
+  /** id of the message, exact match */
   id?: string
   tag?: string
-  /** exactly this reason, see {@link StoredMessage} */
+  /** `reason` of the message, exact match */
   code?: string
   /** earliest and latest time of acceptance, both included */
   since?: number
@@ -206,7 +206,7 @@ export interface QueueStore {
   /**
    * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination, and none
    * while it is being sent, parked or not due. No message of a paused destination or of one in `except`. No destination
-   * uses up the limit while others wait. Messages whose lease has ended are included; `requestStarted` then says if a
+   * uses up the limit while others wait. Messages whose lease has ended are included; `requestStarted` then shows if a
    * request may have arrived.
    */
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]>
@@ -322,8 +322,8 @@ export interface BlobStore {
 /**
  * Contract of the stores, in three parts. One test suite covers all stores.
  *
- * A store contains no readable patient data: `content` and `notes` are encrypted, and tags are keyed hashes. All failures
- * are RedoxErrors: REDOX_STORE_UNAVAILABLE, _LOCKED, _UNREADABLE, _NEWER, _FULL or _LOST.
+ * A store contains no readable patient data: `content` and `notes` are encrypted, and tags are keyed hashes. All
+ * failures are RedoxErrors: REDOX_STORE_UNAVAILABLE, _LOCKED, _UNREADABLE, _NEWER, _FULL or _LOST.
  *
  * Times are milliseconds since 1970 by the clock of the store, see {@link StoreClock}: the clock of one process, or of
  * the database that several share.

@@ -39,10 +39,10 @@ const EMBED_LIMIT = 10_000_000
 interface FilePlace {
   holder: Json
   field: 'FileContents' | 'Value'
-  /** Path of `holder` in the message. */
+  /** Path in the message of the object that contains the field. */
   at: string
   encoding: 'base64' | 'text'
-  /** Other fields of `holder` that are required for a file, in addition to the fields that are always required. */
+  /** Other fields of this object that are required if it contains a file. */
   needed: string[]
 }
 

@@ -12,7 +12,7 @@ interface FaultRow {
    * message is in the inbox.
    */
   accepted: boolean
-  /** Kind of the value after `=`. */
+  /** Kind of the value after `=`, as in `late=5`. */
   value?: 'seconds' | 'url'
   /** APIs for which the fault is possible; undefined: all. */
   apis?: readonly Api[]
@@ -54,8 +54,8 @@ export const FAULTS = {
 
 export type FaultKind = keyof typeof FAULTS
 /**
- * Fault kinds that replace the API's processing (`LostFault`: the message is lost) and those that change its answer
- * (`KeptFault`).
+ * Fault kinds that replace the API's processing (`ReplacingFault`: the message is lost) and those that change its
+ * answer (`ModifyingFault`).
  */
 export type LostFault = {
   [K in FaultKind]: (typeof FAULTS)[K]['accepted'] extends true ? never : K

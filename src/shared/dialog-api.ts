@@ -15,7 +15,7 @@ export interface ConnectionTestResponse {
   ok: boolean
   /** environment of the Redox access token, `Sandbox` included */
   environment?: string
-  /** key of the translated sentence that says why the test failed */
+  /** key of the translated sentence that explains the failure */
   reason?: string
   /** property of the node whose value is wrong */
   field?: string

@@ -28,7 +28,7 @@ export const PEM_PRIVATE = /-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----([^]*?)-----EN
 /** Beginning of a JWK or of a JWK set, also of one that is a string in JSON. */
 export const BEGINS_LIKE_JSON = /^["'\s\\]*[{[]/
 
-// Shorter texts are words and not keys: the smallest key that Redox accepts has 185 bytes.
+// Shorter texts cannot be keys: the smallest key that Redox accepts has 185 bytes.
 const MIN_BASE64 = 100
 
 /** Returns the digits of a base64 text, without quotes and line breaks; undefined for other texts. */

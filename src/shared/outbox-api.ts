@@ -49,7 +49,7 @@ export interface DestinationSummary {
   parked: number
   /** ids of the nodes that accepted the open and parked messages */
   owners: string[]
-  /** time when the oldest of these messages was accepted */
+  /** time when the oldest open message was accepted */
   oldest?: string
   paused: boolean
   /** parked message that the ordered messages after it wait for */
@@ -140,7 +140,7 @@ export interface MessageOutcome {
   }
 }
 
-/** Says if Redox has received a message. */
+/** Indicates if a message arrived at Redox. */
 export type Arrival = 'yes' | 'maybe' | 'no' | 'never-sent'
 
 /** Reason why a waiting message is not sent now. */

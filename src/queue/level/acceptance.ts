@@ -27,7 +27,7 @@ export class Acceptance {
   async take(message: StoredMessage): Promise<void> {
     assertStorable(...textsOf(message))
     const { id } = message
-    // If the database is broken, its repair makes this check. The empty catch prevents an unhandled rejection, because
+    // If the database is broken, its repair checks the folder. The empty catch prevents an unhandled rejection, because
     // the task below may await the promise later.
     const inPlace = this.database.isBroken ? Promise.resolve() : this.database.assertInPlace()
     inPlace.catch(() => undefined)

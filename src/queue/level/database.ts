@@ -55,7 +55,7 @@ export class LevelDatabase {
   readonly #disk = new Serial()
 
   /**
-   * Takes an opened folder. Call `begin` before anything else.
+   * Creates the database object for an opened folder. Call `begin` before other methods.
    * @param inspect checks that the files of the messages exist
    */
   constructor(
@@ -221,7 +221,8 @@ export class LevelDatabase {
     const own = (await this.reader.get(KEY.identity))?.toString()
     if (identity !== this.identity || own !== this.identity) throw otherStore()
     const found = await this.reader.number(KEY.flushed)
-    // The last flush may be unreadable if a write failed during it, because its record comes after the failed one.
+    // After a failed write, the record of the last flush may be unreadable, because it may come after the failed
+    // record.
     if (found < flushed - Number(this.#isBroken)) throw cutShort()
     this.#flushed = Math.max(this.#flushed, found)
   }
@@ -237,7 +238,7 @@ export class LevelDatabase {
   async #closeIdentity(): Promise<void> {
     const file = this.#identityFile
     this.#identityFile = undefined
-    // The last flush number was synced when it was written.
+    // Errors are ignored: the last flush number was synced when it was written.
     await file?.close().catch(() => undefined)
   }
 

@@ -95,7 +95,7 @@ export const hasDatabase = async (folder: string): Promise<boolean> =>
 export const namesIn = (folder: string): Promise<string[]> =>
   readdir(folder).catch((error: unknown) => (isAbsent(error) ? [] : failed(error)))
 
-/** Writes a file that is complete after a power failure, or does not exist. */
+/** Writes a file so that after a power failure it is complete, or does not exist. */
 export async function writeWhole(file: string, text: string): Promise<void> {
   const draft = `${file}.${randomUUID()}`
   const handle = await open(draft, 'wx', 0o600)

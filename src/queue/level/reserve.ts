@@ -50,7 +50,7 @@ export class Reserve {
     await rm(this.#file, { force: true }).catch(failed)
   }
 
-  /** Returns true if some bytes can be accepted without the reserve. Restores the reserve first, if possible. */
+  /** Returns true if `bytes` can be accepted without the reserve. Restores the reserve first, if possible. */
   async hasRoomFor(bytes: number): Promise<boolean> {
     // Twice the bytes, because LevelDB stores them both in its log and in a table for a time. As much space as the
     // reserve stays free in addition, so that LevelDB never needs the reserve for accepted messages.

@@ -61,7 +61,7 @@ export class Connection {
 
 async function loadPool(): Promise<typeof Pool> {
   try {
-    // Loaded here, because only a shared database needs the driver.
+    // The driver is loaded here, because only a shared database needs it.
     return (await import('pg')).Pool
   } catch {
     throw new RedoxError(

@@ -106,7 +106,7 @@ function parameterTrouble(error: unknown): string | undefined {
 }
 
 function tlsTrouble(error: unknown, code = ''): string | undefined {
-  // The driver has no error code for this.
+  // The driver has no error code for a server without TLS.
   if (error instanceof Error && error.message.includes('does not support SSL'))
     return 'does not speak TLS, which its URL requires: enable TLS there'
   if (tlsFault(code, false) === undefined) return undefined

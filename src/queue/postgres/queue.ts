@@ -22,8 +22,8 @@ const FORGOTTEN_AT_ONCE = 100
 /** Queue of the PostgreSQL store. Each call is one statement. */
 export class PostgresQueue implements QueueStore {
   /**
-   * last running acceptance of ordered messages, by destination: run in parallel by the pool, they could be stored in
-   * another order and would use all its connections
+   * Last acceptance in progress, by destination. Ordered messages are accepted one after the other: parallel statements
+   * could be stored in another order, and would use all connections of the pool.
    */
   readonly #accepting = new Map<string, Promise<void>>()
 

@@ -31,7 +31,7 @@ export class SharedPace implements PaceKeeper {
   pause(milliseconds: number): void {
     const pause = Math.min(milliseconds, WINDOW_MS)
     this.#waitFor(pause)
-    // If the pause cannot be stored, Redox answers the other processes with a request to pause, too.
+    // If the pause cannot be stored for the other processes, Redox asks each of them to pause at its next request.
     this.shared.pause(pause).catch(() => undefined)
   }
 

@@ -43,7 +43,7 @@ CREATE TABLE redox.message (
 -- Encrypted data does not compress. Outside of the rows, it is not written again with each change of the state.
 ALTER TABLE redox.message SET (toast_tuple_target = 128);
 ALTER TABLE redox.message ALTER content SET STORAGE EXTERNAL, ALTER notes SET STORAGE EXTERNAL;
--- Kept inside the rows, because the planner ignores the cost of reading columns that are stored outside.
+-- Tags and file names stay inside the rows, because the planner ignores the cost of reading columns stored outside.
 ALTER TABLE redox.message ALTER tags SET STORAGE MAIN, ALTER files SET STORAGE MAIN;
 
 CREATE INDEX message_sequence ON redox.message (queue, sequence);
@@ -78,7 +78,7 @@ CREATE TABLE redox.audit (
 CREATE TABLE redox.request (queue text NOT NULL, at bigint NOT NULL);
 CREATE INDEX request_at ON redox.request (queue, at);
 
--- `chunks` is null until the file is complete.
+-- Files of messages. `chunks`, their number of chunks, is null until the file is complete.
 CREATE TABLE redox.file (
   file bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   queue text NOT NULL,
