@@ -237,7 +237,7 @@ function reportMissing(spec: Spec, path: string, report: Report): void {
 function isDay(value: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(value)) return false
   const midnight = new Date(`${value}T00:00:00Z`)
-  // Date accepts February 30 and changes it to March 2.
+  // JavaScript's Date accepts February 30 and changes it to March 2.
   return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(value)
 }
 

@@ -122,7 +122,7 @@ export async function play(stage: Stage, handle: () => Promise<Answer>): Promise
   if (kind === 'slow-reader') readSlowly(stage.request)
   const answer = await handle()
   stage.judged()
-  // A refusal is sent unchanged: these two faults only make sense for an answer of success.
+  // A refusal is sent unchanged: `partial` and `no-location` only make sense for an answer of success.
   const isShaped = kind === 'partial' || kind === 'no-location'
   return isShaped && answer.status >= 300 ? answer : AFTERWARDS[kind](answer, stage)
 }
