@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-/** `redox-store`: looks after stores of accepted messages while Node-RED is stopped. Shows no patient data. */
+/**
+ * Command `redox-store`: maintains the stores of durable delivery while Node-RED is stopped. Prints no patient data.
+ */
 import { createInterface } from 'node:readline/promises'
 import { homedir, userInfo } from 'node:os'
 import path from 'node:path'
@@ -44,14 +46,14 @@ Keys and addresses are secrets. Set them in the environment, or the command asks
   REDOX_TARGET_KEY     of the second store  REDOX_TARGET_URL     of the second store, if it differs
 `
 
-/** What the command line, the environment and the person say. */
+/** Parsed command line. */
 interface Request {
   command: string
   stores: string[]
   userDir: string
   reason: string
   filter: Filter
-  /** how many messages the person knows of that match */
+  /** number of matching messages that the user expects */
   count?: number
   hours?: number
 }
@@ -119,7 +121,10 @@ const COMMANDS: Record<string, { stores: number; run: (request: Request) => Prom
   ),
 }
 
-/** @returns whether all is well */
+/**
+ * Runs the command.
+ * @returns false if the command did not do everything, or found errors (exit code 2)
+ */
 async function run(request: Request): Promise<boolean> {
   const command = COMMANDS[request.command]
   if (!command) throw new Error(`Not a command: ${request.command}`)
@@ -176,7 +181,10 @@ async function runBeginNew({ stores: [store], userDir, reason }: Request): Promi
   return true
 }
 
-/** Which account a connection has is not known here: no message is let over another one. */
+/**
+ * Applies a decision to all matching messages. The command does not know which account a connection has, so no message
+ * is sent through another account.
+ */
 async function runDecision(action: Action, request: Request): Promise<boolean> {
   const { stores, userDir, reason, filter, count, hours } = request
   assertReason(reason)
@@ -213,7 +221,7 @@ async function withStore(
   }
 }
 
-/** As people name a store: its kind, and the id of the redox-config node. */
+/** Returns the location of a store by its name on the command line: kind, and id of the redox-config node. */
 async function placeOf(name: string, userDir: string, side: Side): Promise<Place> {
   const [, kind, id] = /^(embedded|postgresql):(.+)$/.exec(name) ?? []
   if (id === undefined) throw new Error(`Not a store: ${name}`)
@@ -229,7 +237,7 @@ async function secret(name: string, label: string): Promise<string> {
   return value
 }
 
-/** What is typed is not shown. */
+/** Asks the user for a secret without showing the input. */
 async function ask(label: string): Promise<string> {
   if (!process.stdin.isTTY) return ''
   process.stderr.write(`${label}: `)
@@ -255,7 +263,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  // Of the system's own words nothing is told that could hold an address or a key.
+  // Texts of the system and of database drivers may contain an address or a key, but these errors arrive as
+  // RedoxErrors.
   const text = error instanceof RedoxError ? `${error.code}: ${error.message}` : `${(error as Error).message}`
   process.stderr.write(`${text}\n`)
   process.exitCode = 1

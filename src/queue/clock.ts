@@ -1,35 +1,38 @@
 /**
- * The clock of a store: what is stored goes by it. It never goes back, so that nothing in a store lies further in the
- * future than was meant.
+ * Clock of a store, used for all times in the store. It never goes back, because the stored times would then be further
+ * in the future than intended.
  */
 export interface StoreClock {
-  /** milliseconds since 1970, by this clock */
+  /** returns the time in milliseconds since 1970 */
   now(): number
-  /** milliseconds that it is ahead of the clock on the wall, which people set */
+  /** milliseconds that this clock is ahead of the wall clock (system time) */
   readonly ahead: number
 }
 
-/** A time of the clock as the clock on the wall tells it. */
+/** Converts a time of the store's clock to the wall clock (system time). */
 export const onTheWall = ({ ahead }: StoreClock, time: number): number => time - ahead
 
-/** A time that the clock on the wall tells, by the clock. */
+/** Converts a time of the wall clock (system time) to the store's clock. */
 export const byTheClock = ({ ahead }: StoreClock, time: number): number => time + ahead
 
-/** What outlives the process of a {@link SteadyClock}. */
+/** State of a {@link SteadyClock} that is stored for the next process. */
 export interface ClockReading {
   ahead: number
-  /** it has been so late already */
+  /** latest time that the clock has returned */
   now: number
 }
 
-/** More than a clock is corrected by bit by bit. */
+/** Smallest change of the wall clock that counts as a jump, in milliseconds. Gradual corrections are smaller. */
 const JUMP_MS = 1000
-/** The process was not run between two looks at clocks that belong together. */
+/**
+ * Longest pause between two clock reads that belong together, in milliseconds. After a longer pause, e.g. when the
+ * process was suspended, the clocks are read again.
+ */
 const PAUSE_MS = 100
 
 /**
- * The clock of a process: it follows the clock on the wall, but its jumps. Those are told by the monotonic clock of the
- * machine, or, from one process to the next, by what was read last.
+ * Clock of a single process. It follows the wall clock, but ignores its jumps, which are detected with the monotonic
+ * clock of the machine or, at the start of a process, with the last stored reading.
  */
 export class SteadyClock implements StoreClock {
   #ahead: number
@@ -54,7 +57,7 @@ export class SteadyClock implements StoreClock {
   }
 }
 
-/** Both clocks at the same moment. */
+/** Reads wall clock and monotonic clock at the same moment. */
 function look(): { wall: number; monotonic: number } {
   for (;;) {
     const before = performance.now()

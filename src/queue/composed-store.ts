@@ -20,7 +20,7 @@ import type {
   StoredMessage,
 } from './types'
 
-/** A store whose three parts are written apart. */
+/** Store that combines three separate parts: queue, admin functions and files. */
 export abstract class ComposedStore implements DeliveryStore {
   abstract readonly identity: string
   abstract readonly clock: StoreClock

@@ -13,60 +13,62 @@ import {
 } from './types'
 
 /**
- * What a person decides about accepted messages, one or many at once. Each message is decided, and its line of the
- * audit written, in one atomic step of its own: an end in the middle leaves the rest as it was, and running the same
- * again goes on.
+ * Decisions of people about accepted messages, one or many at once. Each message is changed in an atomic step of its
+ * own, together with a line of the audit log: after an interruption, running the same decision again continues.
  *
- * Many at once are sent again only where the person has to know what that means. A message that may have arrived is
- * left unless the filter names `REDOX_OUTCOME_UNKNOWN`, and one that was parked for its account unless the filter names
- * `REDOX_OTHER_ACCOUNT`. What is being sent, or on its way to another store, is always left.
+ * A decision about many messages sends a message again only if the filter shows that the person knows the risk. A
+ * message that may have arrived is skipped unless the filter names `REDOX_OUTCOME_UNKNOWN`, and one that was parked
+ * because of its account unless the filter names `REDOX_OTHER_ACCOUNT`. Messages that are being sent, or moved to
+ * another store, are always skipped.
  */
 
-/** Which messages. All that is given has to be true. */
+/** Filter for messages. A message has to match all given fields. */
 export interface Filter {
   state?: MessageState
-  /** a lane */
+  /** name of the destination, exact match */
   destination?: string
   /** id of a message, or one of its tags: a DocumentID, the sha256 of a file, a `_msgid` */
   search?: string
-  /** accepted between these, both included, by the clock on the wall */
+  /** earliest and latest time of acceptance by the wall clock (system time), both included */
   since?: number
   till?: number
-  /** the code that a message waits or is parked with, exactly */
+  /** code with which a message waits or is parked, exact match */
   code?: string
 }
 
 export interface Decision {
   action: Action
-  /** in the person's words; up to 200 characters, on one line */
+  /** reason that the person gives: one line, up to 200 characters */
   reason: string
   who: string
-  /** of `extend`: from now on; above 0, at most {@link MOST_HOURS} */
+  /** with `extend` only: hours from now until the new deadline; above 0, at most {@link MOST_HOURS} */
   hours?: number
-  /** messages that are sent again may go over another account than the one that they were accepted for */
+  /**
+   * with `resend` only: true if messages may be sent through another account than the one that they were accepted for
+   */
   otherAccount?: boolean
 }
 
-/** A decision about many messages. */
+/** Decision about all messages that match a filter. */
 export interface DecisionAboutMany extends Decision {
-  /** the messages that it is about */
+  /** filter for the messages */
   filter: Filter
 }
 
-/** Tells which messages are for another account than the connection has now; a courier does. */
+/** Compares the account of messages with the account that the connection has now. The queue sender implements it. */
 export interface Accounts {
   isForOtherAccount(message: StoredMessage): Promise<boolean>
-  /** notes of a message with which it may go over the account that the connection has now */
+  /** returns notes with which the message may be sent through the account that the connection has now */
   allowingThisAccount(message: StoredMessage): Promise<Buffer>
 }
 
 export interface Decided {
   decided: number
-  /** how many of the messages stay as they are */
+  /** number of messages that were not changed */
   left: number
-  /** of `extend`, how many of those left are tried as long anyway; undefined: none */
+  /** with `extend` only: number of messages in `left` whose deadline is already as late; undefined: none */
   unchanged?: number
-  /** the code of the store's failure that ended it */
+  /** error code of the store, if the store failed and so ended the run */
   stoppedBy?: string
 }
 
@@ -74,7 +76,7 @@ export const MOST_HOURS = 720
 const AN_HOUR_MS = 3_600_000
 
 const OPEN: readonly MessageState[] = ['waiting', 'sending', 'parked']
-/** What a decision about many is about when the filter names no state. */
+/** States of the messages that an action applies to, if the filter names no state. */
 const MEANT: Readonly<Record<Action, readonly MessageState[]>> = {
   resend: ['parked'],
   'mark-delivered': OPEN,
@@ -83,10 +85,10 @@ const MEANT: Readonly<Record<Action, readonly MessageState[]>> = {
 }
 
 /**
- * Ids of all messages that a decision about many is about, in the order of acceptance: as many as are to be shown to the
- * person before.
- * @param action undefined: all that match the filter
- * @param after those behind the message with this id
+ * Returns the ids of all messages that a decision about many applies to, in the order of acceptance. The person sees
+ * their number before deciding.
+ * @param action undefined: all messages that match the filter
+ * @param after id of a message: only messages after it
  */
 export async function matching(
   contents: Contents,
@@ -100,10 +102,11 @@ export async function matching(
 }
 
 /**
- * Decides about each of these messages that still matches the filter, one after the other.
+ * Applies a decision to each of these messages that still matches the filter, one after the other.
  * @param ids see {@link matching}
- * @param how `signal` ends it after the message that it is at; without `accounts` no message is let over another account
- * @throws RedoxError REDOX_STORE_… when the store could not be used for the first of them
+ * @param how `signal` ends the run after the current message; without `accounts` no message is sent through another
+ *   account
+ * @throws RedoxError REDOX_STORE_… if the store fails before any message was changed
  */
 export async function decideAll(
   contents: Contents,
@@ -136,10 +139,10 @@ export async function decideAll(
 }
 
 /**
- * Decides about one message that a person has looked at.
- * @throws RedoxError REDOX_STORE_LOST when it stands otherwise by now; REDOX_OTHER_ACCOUNT when it is to be sent again,
- *   is for another account, and may not go over this one
- * @returns false: nothing was to be changed, because the message is tried as long anyway
+ * Applies a decision to one message that a person has looked at.
+ * @throws RedoxError REDOX_STORE_LOST if the message has changed since then; REDOX_OTHER_ACCOUNT if a message to be
+ *   sent again is for another account, and the decision does not allow the account that the connection has now
+ * @returns false if nothing changes, because the deadline is already as late
  */
 export async function decideOne(
   { store }: Contents,
@@ -150,7 +153,8 @@ export async function decideOne(
   const isForOther = decision.action === 'resend' && (await accounts.isForOtherAccount(message))
   if (isForOther && !decision.otherAccount) throw otherAccount()
   const terms = termsOf(store, message, decision)
-  // One that may not be decided about is refused, and not said to be as it should.
+  // If the action is not possible in the state of the message, the store refuses it below. Returning false would hide
+  // that.
   if (DECIDABLE[decision.action].includes(message.state) && changesNothing(message, terms)) return false
   await decide(store, message, decision, {
     ...terms,
@@ -159,7 +163,7 @@ export async function decideOne(
   return true
 }
 
-/** What of a filter the stores know. */
+/** Converts a filter to search criteria of the stores. */
 export async function criteriaOf(
   { store, seal }: Contents,
   { destination, search, code, since, till }: Filter,
@@ -172,7 +176,7 @@ export async function criteriaOf(
   }
   if (search === undefined) return criteria
   if ((await store.find({ id: search, limit: 1 })).length > 0) return { ...criteria, id: search }
-  // A hash is also copied from programs that write it in capitals.
+  // Some programs write hashes in capitals, the store in small letters.
   const tag = /^[\dA-F]{64}$/i.test(search) ? search.toLowerCase() : search
   return { ...criteria, tag: seal.nameFor(tag) }
 }
@@ -182,7 +186,7 @@ function meantBy({ state }: Filter, action?: Action): readonly MessageState[] {
   return action === undefined ? STATES : MEANT[action]
 }
 
-/** @returns undefined: the message is left */
+/** Returns the terms of the action for one of many messages; undefined if the message is skipped. */
 async function termsAmongMany(
   contents: Contents,
   message: StoredMessage,
@@ -201,7 +205,7 @@ async function termsAmongMany(
   return { ...terms, notes: await accounts!.allowingThisAccount(message) }
 }
 
-/** A message that cannot be read is left, for what it is cannot be told. */
+/** Returns undefined, so that the message is skipped, if its content or notes cannot be decrypted. */
 async function readable(terms: Promise<DecisionTerms | undefined>): Promise<DecisionTerms | undefined> {
   try {
     return await terms
@@ -211,7 +215,7 @@ async function readable(terms: Promise<DecisionTerms | undefined>): Promise<Deci
   }
 }
 
-/** Whatever it was parked for later: no failure takes back that it may have arrived. */
+/** Returns true if the message may have arrived. A later error with which it was parked does not change this. */
 export async function mayHaveArrived(contents: Contents, message: StoredMessage): Promise<boolean> {
   if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.begun) return true
   return (await contents.notesOf(message)).unknown !== undefined
@@ -244,10 +248,10 @@ const decide = (
   return store.decide(id, action, { who, reason: recorded, now: store.clock.now() }, terms)
 }
 
-/** The audit tells of `extend` until when: a count of hours tells little without the time that they count from. */
+/** Formats the deadline of `extend` for the audit log, where a number of hours would not show when they began. */
 const isoSeconds = (time: number): string => new Date(time).toISOString().replace(/\.\d+/, '')
 
-/** False: it stands otherwise by now, or one of its files is missing. */
+/** Returns false if the message has changed in the meantime, or one of its files is missing. */
 const isDecided = (...about: Parameters<typeof decide>): Promise<boolean> =>
   decide(...about).then(
     () => true,

@@ -1,17 +1,22 @@
 import type { RedoxError, RedoxErrorCode } from '../errors'
 import { backoff } from '../transport/retry'
 
-/** An outage may last for hours; when it ends, no message is to wait for long. */
+/**
+ * Longest back-off, in milliseconds. An outage may last for hours, but after its end no message should wait for long.
+ */
 const LONGEST_REST_MS = 60_000
 
 /**
- * Back-off per destination: how often in a row nothing got through, and until when (monotonic clock) it is left alone.
- * Not persisted: after a restart every destination is tried at once.
+ * Back-off per destination: number of failures in a row, and end of the back-off (monotonic clock). Not persisted:
+ * after a restart every destination is tried at once.
  */
 export class DestinationRests {
   readonly #resting = new Map<string, { failures: number; until: number; code: RedoxErrorCode }>()
 
-  /** One more failure. Returns the milliseconds until the destination is tried again. */
+  /**
+   * Counts another failure of a destination.
+   * @returns milliseconds until the destination is tried again
+   */
   rest(lane: string, { code, cause: { retryAfterSeconds = 0 } }: RedoxError): number {
     const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
     const rest = Math.ceil(backoff(failures, { retryAfterSeconds, longestMs: LONGEST_REST_MS }))
@@ -19,34 +24,37 @@ export class DestinationRests {
     return rest
   }
 
-  /** One message got through, so that others may now, too. */
+  /**
+   * Ends the back-off of a destination after a delivery. All other destinations may be tried at once, too, because the
+   * outage may be over.
+   */
   gotThrough(lane: string): void {
     this.#resting.delete(lane)
     for (const resting of this.#resting.values()) resting.until = 0
   }
 
-  /** Those that are left alone now. */
+  /** Returns the destinations whose back-off has not ended. */
   lanes(): string[] {
     const now = performance.now()
     return [...this.#resting].flatMap(([lane, { until }]) => (until > now ? [lane] : []))
   }
 
-  /** Milliseconds until each of them may be tried; 0 or less: now. */
+  /** Returns the milliseconds until each destination may be tried; 0 or less: now. */
   waits(): number[] {
     return [...this.#resting.values()].map(({ until }) => until - performance.now())
   }
 
-  /** Milliseconds until the destination may be tried; 0 or less: now. */
+  /** Returns the milliseconds until a destination may be tried; 0 or less: now. */
   waitOf(lane: string): number {
     return (this.#resting.get(lane)?.until ?? 0) - performance.now()
   }
 
-  /** Why the last attempt failed, of each destination that nothing gets through to. */
+  /** Error codes of the last attempts, by destination, for destinations with failures since their last delivery. */
   get codes(): ReadonlyMap<string, RedoxErrorCode> {
     return new Map([...this.#resting].map(([lane, { code }]) => [lane, code]))
   }
 
-  /** Forgets all but these. */
+  /** Removes the back-off of all other destinations. */
   keepOnly(lanes: Set<string>): void {
     for (const lane of this.#resting.keys()) if (!lanes.has(lane)) this.#resting.delete(lane)
   }

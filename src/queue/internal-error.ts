@@ -1,6 +1,6 @@
 import { RedoxError } from '../errors'
 
-/** A fault of our own gets a code, too. Its text may hold anything, so that it is not told. */
+/** Converts unexpected errors to REDOX_INTERNAL. The original text is dropped, because it may contain anything. */
 export const asRedoxError = (error: unknown): RedoxError =>
   error instanceof RedoxError
     ? error

@@ -15,42 +15,43 @@ import { inTurns } from '../event-loop'
 import { Seal } from './seal'
 import type { DeliveryStore, NewMessage, Standing, StoredMessage } from './types'
 
-/** What is accepted: a message that was checked, with everything that its answer is to carry. */
+/** Job before it is stored: a checked message, with all that is needed to emit its result. */
 export interface Parcel {
-  /** id of the node that emits the answer */
+  /** id of the node that accepted the message and emits its result */
   owner: string
   message: PreparedMessage
-  /** the message's text is the document: it has no file */
+  /** true: the document is the text of the message, so that there is no file */
   isText: boolean
-  /** `sandbox`, or the environment's name */
+  /** `sandbox`, or the name of the Redox environment */
   environment: string
   /**
-   * Where it may be sent to: it goes over no other account than the one it was accepted for, unless an operator says
-   * so. A fingerprint, see `accountOf` in `src/redox/account.ts`; undefined: accepted by a release before there was one.
+   * Fingerprint of the Redox account that the message was accepted for, see `accountOf` in `src/redox/account.ts`. The
+   * message is sent through no other account, unless an operator allows it. undefined: accepted by a release without
+   * fingerprints.
    */
   account?: string
-  /** the properties of the flow's message that are plain data */
+  /** properties of the flow's message that are plain data */
   msg: JsonObject
 }
 
 export interface StoredFile extends FileDescription {
   kind: 'stored'
-  /** its name in the store */
+  /** name of the file in the store */
   stored: string
   size: number
   sha256: string
 }
 
-/** A message as it is stored, without the files of its attachments. */
+/** Message in its stored form, without the files of its attachments. */
 export interface StoredBody extends Omit<PreparedMessage, 'attachments'> {
-  /** its attachments */
+  /** for each attachment: its path in the message, and the way in which the file is sent (embedded or uploaded) */
   files: Pick<Attachment, 'way' | 'path'>[]
 }
 
-/** What is sealed as `content`. */
+/** Content of a job. It is encrypted before it is stored, and never changes. */
 export interface Content extends Omit<Parcel, 'message'> {
   message: StoredBody
-  /** in the order of `message.files` */
+  /** files of the attachments, in the order of `message.files` */
   files: (StoredFile | FileReference)[]
 }
 
@@ -60,55 +61,64 @@ export interface Failure {
   cause: RedoxErrorDetail
 }
 
-/** What is sealed as `notes`. */
+/** Attempt record: the facts known about a job since its acceptance. Encrypted as `notes`. */
 export interface Notes {
-  /** by the index of the file */
+  /** uploaded files, by the index of the file in the message */
   uploaded: Record<number, Uploaded>
-  /** the account that they were uploaded to, where it is another than the message's */
+  /** account that the files were uploaded to, if it is not the account of the job */
   uploadAccount?: string
-  /** the account that an operator lets the message go over, although it was accepted for another one */
+  /** account that an operator allowed for the job, although it was accepted for another one */
   allowedAccount?: string
   delivery?: Delivery
-  /** how the last attempt failed */
+  /** error of the last attempt */
   error?: Failure
-  /** an attempt that may have been delivered: no later failure can take that back */
+  /** error of an attempt after which the message may have arrived; later errors do not replace it */
   unknown?: Failure
-  /** it is on its way from one store to another (their identities), and stands so where it arrives */
+  /**
+   * set while the job is moved between two stores (given by their identities): status that it gets in the second store
+   */
   move?: { from: string; to: string; standing: Standing }
 }
 
-/** What of a message its content does not say. */
+/** Facts of a stored message that its content does not contain. */
 type Terms = Pick<NewMessage, 'id' | 'ordered' | 'acceptedAt' | 'deadline'>
 
-/** What a store has of its messages in sealed form: with the key of the seal it is written and read. */
+/** Store together with its key: encrypts data for the store, and decrypts data from it. */
 export class Contents {
   private constructor(
     readonly store: DeliveryStore,
     readonly seal: Seal,
   ) {}
 
-  /** of this store and no other */
+  /** Random id of the store, see {@link DeliveryStore}. */
   get identity(): string {
     return this.store.identity
   }
 
   /**
-   * @param key seals what is stored; that of a new store is the first one it is opened with
-   * @throws RedoxError REDOX_STORE_UNREADABLE when the store is sealed with another key
+   * Checks the key, and returns the store together with it.
+   * @param key store key; a new store keeps the first key with which it is opened
+   * @throws RedoxError REDOX_STORE_UNREADABLE if the store is encrypted with another key
    */
   static async open(store: DeliveryStore, key: string): Promise<Contents> {
     const seal = new Seal(key)
-    // What it says is of no matter: with another key it cannot be opened.
+    // The decrypted value does not matter: with another key the decryption fails.
     await seal.open(await store.mark(await seal.close('redox', MARK)), MARK)
     return new Contents(store, seal)
   }
 
-  /** @throws RedoxError REDOX_STORE_UNREADABLE */
+  /**
+   * Decrypts the content of a message.
+   * @throws RedoxError REDOX_STORE_UNREADABLE
+   */
   async contentOf({ id, content }: StoredMessage): Promise<Content> {
     return (await this.seal.open(content, contentPlace(id))) as Content
   }
 
-  /** @throws RedoxError REDOX_STORE_UNREADABLE */
+  /**
+   * Decrypts the attempt record of a message.
+   * @throws RedoxError REDOX_STORE_UNREADABLE
+   */
   async notesOf({ id, notes }: StoredMessage): Promise<Notes> {
     return notes ? ((await this.seal.open(notes, notesPlace(id))) as Notes) : { uploaded: {} }
   }
@@ -117,7 +127,7 @@ export class Contents {
     return this.seal.close(notes, notesPlace(id))
   }
 
-  /** What is stored of a message, once its files are in the store. */
+  /** Stores the files of a job, and returns the content to be encrypted. */
   async keepAll({ message, ...parcel }: Parcel): Promise<Content> {
     const { attachments, ...rest } = message
     const files = await Promise.all(attachments.map(({ file }) => this.keep(file)))
@@ -128,7 +138,7 @@ export class Contents {
     }
   }
 
-  /** The message, to be sent: its files come out of the store as they are read. */
+  /** Returns the message to send. Its files are read from the store while they are sent. */
   messageOf({ message: { files: places, ...rest }, files }: Content): PreparedMessage {
     const attachments = places.map(({ way, path }, index) => {
       const file = files[index]!
@@ -137,7 +147,7 @@ export class Contents {
     return { ...rest, attachments }
   }
 
-  /** A message as a store takes it. */
+  /** Encrypts the content of a job, and returns the message in the form that a store accepts. */
   async sealed(content: Content, terms: Terms): Promise<NewMessage> {
     return {
       ...terms,
@@ -149,7 +159,7 @@ export class Contents {
     }
   }
 
-  /** A file is stored once, however many messages contain it. */
+  /** Stores a file. Messages with the same file share it. */
   async keep(file: MessageFile): Promise<StoredFile | FileReference> {
     if (file.kind === 'reference') return file
     const sha256 = await sha256Of(file)
@@ -162,12 +172,15 @@ export class Contents {
     }
   }
 
-  /** Stores a file that another store has. */
+  /** Stores a copy of a file of another store. */
   async copy(file: StoredFile, from: Contents): Promise<StoredFile> {
     return { ...file, stored: await this.#put(from.source(file), file.sha256) }
   }
 
-  /** @returns its name in the store */
+  /**
+   * Stores a file, unless the store has it.
+   * @returns the name of the file in the store
+   */
   async #put(file: FileSource, sha256: string): Promise<string> {
     const stored = this.seal.nameFor(sha256)
     if (!(await this.store.hasFile(stored)))
@@ -175,7 +188,7 @@ export class Contents {
     return stored
   }
 
-  /** A file out of the store, to be sent. */
+  /** Returns a file of the store, to be sent. */
   source({ kind: _kind, stored, sha256: _sha256, ...described }: StoredFile): FileSource {
     const read = (): AsyncIterable<Buffer> =>
       inTurns(this.seal.openFile(this.store.readFile(stored), filePlace(stored)))
@@ -183,7 +196,7 @@ export class Contents {
   }
 }
 
-/** What a parcel is found by: hashes of its files, and the ids that people know. */
+/** Returns the texts by which people can find a job: hashes of its files, document and order IDs, and `_msgid`. */
 const tagsOf = ({ message, msg, files }: Content): string[] => [
   ...new Set([
     ...files.flatMap(({ sha256 }) => sha256 ?? []),
@@ -192,7 +205,7 @@ const tagsOf = ({ message, msg, files }: Content): string[] => [
   ]),
 ]
 
-/** Where a message goes: what has one order. */
+/** Returns the name of a message's destination. Ordered messages with the same name are sent in order. */
 export const laneOf = ({ api, slug, body }: Pick<PreparedMessage, 'api' | 'slug' | 'body'>): string =>
   api === 'fhir' ? `fhir ${slug}` : `datamodel ${destinationsOf(body).sort().join(' ')}`
 
@@ -201,7 +214,10 @@ function destinationsOf({ Meta }: JsonObject): string[] {
   return Array.isArray(found) ? found.flatMap((one) => (isObject(one) ? String(one.ID) : [])) : []
 }
 
-/** What is stored under a hash has to be what was hashed: a file may be written to meanwhile. */
+/**
+ * Yields the bytes of a file, and fails at the end if they differ from the hash: the file may change while it is
+ * stored.
+ */
 async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buffer> {
   const hash = createHash('sha256')
   for await (const piece of file.read()) {

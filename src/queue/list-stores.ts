@@ -6,24 +6,24 @@ import { hasTraces } from './level/identity'
 import { MARKS, placeIn, STORES, type Place } from './location'
 import { readMark } from './store-mark'
 
-/** What lies in a store, as far as it is known without its key. */
+/** Summary of a store, as far as it is known without the store key. */
 export interface ListedStore {
-  /** id of the redox-config node that it belongs to */
+  /** id of the redox-config node that the store belongs to */
   id: string
   place: Place
-  /** waiting, or being sent */
+  /** number of messages that are waiting or being sent */
   waiting: number
   parked: number
-  /** of a database: milliseconds since a process last took care of it; undefined: none has */
+  /** PostgreSQL only: milliseconds since a process last served the queue; undefined: no process ever did */
   idle?: number
-  /** why it cannot be looked into */
+  /** error code: the reason why the store cannot be read */
   code?: string
 }
 
-/** Stores that cannot be read are set aside under such a name, see {@link beginAnew}. */
+/** Folder names of unreadable stores that were replaced by new ones, see {@link beginAnew}. */
 const SET_ASIDE = /\.unreadable-/
 
-/** The ids of the embedded stores of a user directory, of those too that are gone. */
+/** Returns the ids of all embedded stores of a user directory, also of those whose folder is missing. */
 export async function embeddedIds(userDir: string): Promise<string[]> {
   const folders = await namesIn(path.join(userDir, STORES))
   const marks = (await namesIn(path.join(userDir, MARKS))).map((name) => path.basename(name, '.json'))
@@ -34,7 +34,7 @@ export async function embeddedIds(userDir: string): Promise<string[]> {
 }
 
 /**
- * All that lies in a database.
+ * Returns the summaries of all stores in a database.
  * @throws RedoxError REDOX_STORE_…
  */
 export async function storesInDatabase(userDir: string | undefined, url: string): Promise<ListedStore[]> {
@@ -45,12 +45,15 @@ export async function storesInDatabase(userDir: string | undefined, url: string)
   }))
 }
 
-/** What lies in an embedded store. It is not open anywhere meanwhile, or its code says so. */
+/**
+ * Returns the summary of an embedded store, which is opened for this. If another process has it open, the summary
+ * contains an error code.
+ */
 export async function lookInto(userDir: string, id: string): Promise<ListedStore> {
   const place = placeIn(userDir, id)
   const known = { id, place, waiting: 0, parked: 0 }
   const mark = await readMark(place.mark, 'embedded')
-  // Nothing is begun where nothing is.
+  // A store that does not exist is not opened, because opening would create it.
   if (mark === undefined && !(await hasTraces(place.folder))) return known
   const { LevelStore } = await import('./level/store.js')
   try {

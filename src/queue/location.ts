@@ -1,31 +1,35 @@
 import path from 'node:path'
 
-/** Where the accepted messages of a connection are kept. */
+/** Location of the store of a connection. */
 export type Place = {
-  /** the file outside of the store that tells which store belongs here; undefined: none is kept */
+  /**
+   * path of the file outside the store with the identity of the store that belongs here; undefined: there is no such
+   * file
+   */
   mark: string | undefined
 } & (
   | { kind: 'embedded'; folder: string }
   | {
       kind: 'postgresql'
-      /** with user and password */
+      /** URL of the database, with user and password */
       url: string
-      /** whose messages, of those that share the database */
+      /** id of the redox-config node, because several nodes can share the database */
       queue: string
     }
 )
 
 export { isDatabaseUrl } from '../shared/formats'
 
-/** Folders of the user directory. */
+/** Names of folders in the user directory. */
 export const STORES = 'redox-store'
 export const MARKS = '.redox-store-marks'
 
 /**
- * Where the messages of a connection are.
- * @param userDir of Node-RED; undefined: it has none, and nothing is kept outside of the store
- * @param id of the redox-config node
- * @param url of a database, with user and password; undefined: the store is embedded
+ * Returns the location of the store of a connection.
+ * @param userDir Node-RED's user directory; undefined: there is none, and the store's identity is not kept outside the
+ *   store
+ * @param id id of the redox-config node
+ * @param url URL of a database, with user and password; undefined: the store is embedded
  */
 export function placeIn(userDir: string | undefined, id: string): Place & { kind: 'embedded' }
 export function placeIn(userDir: string | undefined, id: string, url: string | undefined): Place

@@ -3,17 +3,20 @@ import type { DestinationRests } from './destination-rests'
 import { asRedoxError } from './internal-error'
 import type { DeliveryStore, LaneState, MessageState } from './types'
 
-/** How much there is to do. */
+/** Queue stats: numbers of messages, failing destinations and state of the store. */
 export interface Depth {
   counts: Record<MessageState, number>
   lanes: LaneState[]
-  /** milliseconds since the oldest that waits was accepted; 0: nothing waits */
+  /** milliseconds since the oldest open message was accepted; 0: no message is open */
   age: number
-  /** messages that this process has parked so far; two counts may be equal although one was decided and another parked */
+  /**
+   * number of messages that this process has parked so far; unlike `counts.parked` it also grows if one message is
+   * decided while another is parked
+   */
   parkings: number
-  /** why the last attempt failed, of lanes that nothing gets through to */
+  /** error codes of the last attempts, for destinations with failures since their last delivery */
   failing: ReadonlyMap<string, RedoxErrorCode>
-  /** why the store cannot be used */
+  /** error of the store, if it cannot be used */
   trouble?: RedoxError
 }
 
@@ -23,16 +26,16 @@ export interface MaintenanceOptions {
   rests: DestinationRests
   onDepth: (depth: Depth) => void
   parkings: () => number
-  /** why the store cannot be used, as far as is known */
+  /** returns the last known error of the store, if it cannot be used */
   storeError: () => RedoxError | undefined
   onStoreError: (error: RedoxError) => void
-  /** milliseconds that messages are kept after their delivery; undefined: none is forgotten now */
+  /** returns the milliseconds that messages are stored after their delivery; undefined: no message is deleted now */
   keepFor: () => number | undefined
-  /** announces results, before what has ended is forgotten */
+  /** announces results; called before messages are deleted */
   announce: () => Promise<void>
 }
 
-/** Looks how much there is to do, and forgets what ended long ago. */
+/** Reads the queue stats, and deletes messages that ended long ago. */
 export class Maintenance {
   #purgedAt = -Infinity
   #depth: Pick<Depth, 'counts' | 'lanes'> & { oldest?: number } = {
@@ -53,7 +56,7 @@ export class Maintenance {
     } catch (error) {
       onStoreError(asRedoxError(error))
     }
-    // What was known last grows older also while the store cannot be asked.
+    // The age grows even while the store cannot be read.
     const { oldest, ...depth } = this.#depth
     const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
     const trouble = storeError()
@@ -78,7 +81,7 @@ export class Maintenance {
     const { keepFor, announce } = this.options
     if (keepFor() === undefined || performance.now() - this.#purgedAt < PURGE_EVERY_MS) return
     this.#purgedAt = performance.now()
-    // Not before the results of messages that ended without a listener are announced.
+    // Results of messages that ended without a listener are announced before messages are deleted.
     await announce()
     const keep = keepFor()
     if (keep === undefined) return

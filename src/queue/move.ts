@@ -11,34 +11,37 @@ import {
 } from './types'
 
 /**
- * Moves all messages of one store into another one, with their files, in the order of acceptance. They keep their ids,
- * states, accounts and deadlines, and stand behind what the other store has.
+ * Moves all messages of one store to another one with their files, in the order of acceptance. Messages keep their ids,
+ * states, accounts and deadlines, and come after the messages of the second store.
  *
- * In four steps for each message, all of them durable and none of harm when it is repeated: it is parked as `MOVING`
- * where it is; the other store gets it, parked as well; the first store forgets it; it stands in the other store as it
- * stood. So neither store sends it while both have it. A move that was ended at any point is finished by the next one
- * between the same stores.
+ * Each message is moved in four steps, which are durable and can be repeated:
+ * - The first store parks the message with the reason `MOVING`.
+ * - The second store gets a copy, which is parked, too.
+ * - The first store deletes the message.
+ * - The second store gives the message the status that it had.
+ * So no store sends the message while both have it. The next move between the same stores finishes an interrupted one.
  */
 
-/** Who moves, and why: for the audit of the store that gets the messages. */
+/** User and reason of a move, for the audit log of the second store. */
 export interface Mover {
   who: string
-  /** up to 200 characters, on one line */
+  /** reason: one line, up to 200 characters */
   reason: string
 }
 
 export interface Moved {
   moved: number
-  /** ids of what could not be read, with the code that says why: it stays where it is */
+  /** ids of messages that cannot be read, with the error code; they stay in the first store */
   left: { id: string; code: string }[]
 }
 
 const AT_ONCE = 50
 
 /**
- * @param from a store that nothing is sent from meanwhile
- * @throws RedoxError REDOX_STORE_LOCKED when a process sends from it, or a move to a third store is not finished;
- *   REDOX_STORE_… of the store that gets the messages
+ * Moves all messages.
+ * @param from store from which no process sends meanwhile
+ * @throws RedoxError REDOX_STORE_LOCKED if a process sends from it, or a move to a third store is not finished;
+ *   REDOX_STORE_… of the second store
  */
 export async function move(from: Contents, to: Contents, mover: Mover): Promise<Moved> {
   const left: Moved['left'] = []
@@ -53,21 +56,21 @@ export async function move(from: Contents, to: Contents, mover: Mover): Promise<
   return { moved, left }
 }
 
-/** All of a store, or those in a state, in the order of acceptance. */
+/** Yields all messages of a store, or those in one state, in the order of acceptance. */
 export async function* messagesOf(
   store: DeliveryStore,
   wanted: { state?: MessageState } = {},
 ): AsyncGenerator<StoredMessage> {
   let page = await store.find({ ...wanted, limit: AT_ONCE })
   while (page.length > 0) {
-    // Looked up before any of the page is removed.
+    // The next page is read before the caller removes messages of this page.
     const next = await store.find({ ...wanted, limit: AT_ONCE, after: page.at(-1)!.id })
     yield* page
     page = next
   }
 }
 
-/** What has arrived and was forgotten where it came from. */
+/** Finishes earlier moves of messages that the first store has already deleted. */
 async function finishEarlier(from: Contents, to: Contents, mover: Mover): Promise<void> {
   for await (const { id, reason } of messagesOf(to.store, { state: 'parked' })) {
     if (reason !== MOVING) continue
@@ -76,7 +79,10 @@ async function finishEarlier(from: Contents, to: Contents, mover: Mover): Promis
   }
 }
 
-/** @returns why it could not be read; undefined: it was moved */
+/**
+ * Moves one message.
+ * @returns error code if the message cannot be read; undefined if it was moved
+ */
 async function moveOne(
   message: StoredMessage,
   from: Contents,
@@ -101,7 +107,7 @@ async function moveOne(
   return undefined
 }
 
-/** The message as the other store seals it; its files are there already. */
+/** Copies the files of a message to the other store, and returns the message encrypted for that store. */
 async function copyOf(
   message: StoredMessage,
   from: Contents,
@@ -114,7 +120,7 @@ async function copyOf(
   return { notes, copy: { ...message, ...(await to.sealed({ ...content, files }, message)) } }
 }
 
-/** It stands in the store that it was moved to as it stood where it came from. */
+/** Gives a message in the second store the status that it had in the first one. */
 async function arrive(id: string, from: Contents, to: Contents, { who, reason }: Mover): Promise<void> {
   const [arrived] = await to.store.find({ id, limit: 1 })
   if (arrived?.reason !== MOVING) return
@@ -125,7 +131,7 @@ async function arrive(id: string, from: Contents, to: Contents, { who, reason }:
   await to.store.restate(id, { ...moving.standing, notes: await to.sealNotes(id, notes) }, line)
 }
 
-/** The message with its times by the clock of the other store. */
+/** Returns a message with its times converted to the clock of the other store. */
 function inTimeOf(to: Contents, message: StoredMessage, from: Contents): StoredMessage {
   const [here, there] = [from.store.clock, to.store.clock]
   const moved = (time: number): number => byTheClock(there, onTheWall(here, time))
@@ -137,14 +143,17 @@ function inTimeOf(to: Contents, message: StoredMessage, from: Contents): StoredM
   }
 }
 
-/** Whether a request with it had begun goes along: what was being sent waits, and is known as one that may have arrived. */
+/**
+ * Returns the status of a message for the other store. A message that is being sent waits there; its `requestStarted`
+ * is copied, so that it counts as one that may have arrived.
+ */
 const standingOf = ({ state, reason, dueAt, told, endedAt }: StoredMessage): Standing => ({
   ...{ state: state === 'sending' ? 'waiting' : state, dueAt, told },
   ...(reason !== undefined && { reason }),
   ...(endedAt !== undefined && { endedAt }),
 })
 
-/** What cannot be read is left; a store that cannot be used ends the move. */
+/** Returns the code of an error for which the message is skipped. Other errors end the move. */
 function codeOfUnreadable(error: unknown): string {
   const code = error instanceof RedoxError ? error.code : undefined
   if (code === 'REDOX_STORE_UNREADABLE' || code === 'REDOX_STORE_LOST') return code

@@ -7,7 +7,7 @@ import type { Lease, StoredMessage } from './types'
 /** The result of a queued message. */
 export interface Ended {
   id: string
-  /** milliseconds since 1970 */
+  /** time of acceptance, in milliseconds since 1970 */
   acceptedAt: number
   attempts: number
   parcel: Omit<Content, 'files'>
@@ -16,15 +16,20 @@ export interface Ended {
 
 const ANNOUNCED_AT_ONCE = 100
 
-/** Announces the results of queued messages to the nodes that accepted them, also results of other processes. */
+/**
+ * Announces the results of queued messages to the nodes that accepted them, also results of attempts in other
+ * processes.
+ */
 export class Notifier {
   readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
   #running: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
 
   /**
-   * @param lease who announces, and how long others leave it the results
-   * @param onUnreadable hears of a message whose result cannot be read
+   * Creates a notifier without subscribed nodes.
+   * @param lease holder and duration of the leases on results; until a lease ends, no other process announces the
+   *   result
+   * @param onUnreadable called with a message whose result cannot be read
    */
   constructor(
     private readonly contents: Contents,
@@ -32,7 +37,10 @@ export class Notifier {
     private readonly onUnreadable: (stored: StoredMessage) => void,
   ) {}
 
-  /** Announces to a node what became of its messages, from now on and since it was there last. Returns how to stop. */
+  /**
+   * Subscribes a node to the results of its messages, from now on and since its last subscription. Returns a function
+   * that unsubscribes.
+   */
   attach(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
     this.#owners.set(owner, listener)
     void this.announce().catch(() => undefined)
@@ -45,7 +53,10 @@ export class Notifier {
     return this.#owners.has(owner)
   }
 
-  /** Announces all that is not announced. Runs serially: calls during a run share one following run. */
+  /**
+   * Announces all unannounced results of the subscribed nodes. Runs serially: calls during a run share one following
+   * run.
+   */
   announce(): Promise<void> {
     this.#next ??= this.#running.then(() => {
       this.#next = undefined
@@ -56,7 +67,7 @@ export class Notifier {
     return this.#next
   }
 
-  /** Resolves when the run that is under way has ended. */
+  /** Resolves when the present run has ended. */
   async idle(): Promise<void> {
     await this.#running
   }
@@ -67,7 +78,8 @@ export class Notifier {
       const owners = [...this.#owners.keys()]
       const ended = await store.untold({ ...this.lease, limit: ANNOUNCED_AT_ONCE, owners })
       for (const stored of ended) {
-        // Emitted before it is marked: after a power failure between the two, an answer comes twice, but none is lost.
+        // The result is emitted before it is marked as announced: a power failure in between can emit it twice, but not
+        // lose it.
         if (await this.#announceOne(stored)) await store.markTold(stored.id)
         else await store.leaveUntold(stored.id, this.lease.holder)
       }
@@ -81,7 +93,7 @@ export class Notifier {
     try {
       await listener(await this.#resultOf(stored))
     } catch {
-      // One that cannot be read must not keep the others; the outbox shows it.
+      // A result that cannot be read must not block the others. Its message stays visible in the outbox.
       this.onUnreadable(stored)
     }
     return true

@@ -9,8 +9,9 @@ import type { DeliveryStore } from './types'
 import { readMark, writeMark } from './store-mark'
 
 /**
- * @param key seals what is stored
- * @throws RedoxError REDOX_STORE_…; _UNREADABLE also when the store that belongs here is not there
+ * Opens the store of a connection.
+ * @param key store key, with which content is encrypted
+ * @throws RedoxError REDOX_STORE_…; _UNREADABLE also if the store that belongs here is missing
  */
 export async function openStore(place: Place, key: string): Promise<Contents> {
   const opened = await openAt(place, key, await readMark(place.mark, place.kind))
@@ -24,10 +25,10 @@ export async function openStore(place: Place, key: string): Promise<Contents> {
 }
 
 /**
- * Begins a new store in place of one that cannot be read. Nothing is removed: the folder gets another name, and a
- * database stays as it is. If it is interrupted it can be done again.
- * @returns the name that the folder of the store before has now; undefined where there is none
- * @throws RedoxError REDOX_STORE_LOST when the store can be read
+ * Creates a new store in place of one that cannot be read. Nothing is deleted: the old folder is renamed, and a
+ * database stays as it is. After an interruption the function can be called again.
+ * @returns the new name of the old store's folder; undefined if there is no folder
+ * @throws RedoxError REDOX_STORE_LOST if the store can be read
  */
 export async function beginAnew(
   place: Place,
@@ -39,7 +40,7 @@ export async function beginAnew(
   const { store } = await openAt(place, key, undefined)
   try {
     await store.begun(setAside ?? '-', { who, reason, now: store.clock.now() })
-    // Last: until then the new one is not the one that belongs here.
+    // Last step: the mark makes the new store the one that belongs here.
     await writeMark(place.mark, place.kind, store.identity)
   } finally {
     await store.close()
@@ -58,7 +59,7 @@ async function openAt(place: Place, key: string, known: string | undefined): Pro
 }
 
 /**
- * A store without its key: what is sealed in it cannot be read.
+ * Opens a store without its key, so that encrypted content cannot be read.
  * @throws RedoxError REDOX_STORE_…
  */
 export const openSealed = async (place: Place): Promise<DeliveryStore> =>
@@ -96,7 +97,7 @@ async function setFolderAside(folder: string): Promise<string | undefined> {
     return name
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
-    // A volume of its own cannot be renamed.
+    // A folder that is a mount point cannot be renamed.
     if (codeOf(error) === 'EBUSY') return setPartsAside(folder, suffix).catch(failed)
     return failed(error)
   }

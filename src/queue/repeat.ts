@@ -3,16 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Repetition {
   /** milliseconds between two runs */
   every: number
-  /** milliseconds of the longest pause */
+  /** longest pause in milliseconds */
   longest: number
-  /** ends it */
+  /** signal that ends the repetition */
   signal: AbortSignal
   onError: (error: unknown) => void
 }
 
 /**
- * Repeats a task every so many milliseconds, or after 20 × its own duration if that is longer, so that it uses at most
- * 5 % of the time. What fails is told to `onError` and run again.
+ * Repeats a task every `every` milliseconds, or after 20 × its own duration if that is longer (but at most after
+ * `longest`), so that it uses at most 5 % of the time. Errors are passed to `onError`, and the task runs again.
  */
 export async function repeat(
   task: () => Promise<void>,
@@ -25,6 +25,6 @@ export async function repeat(
   }
 }
 
-/** Resolves after so many milliseconds, or when the signal is aborted. */
+/** Resolves after some milliseconds, or as soon as the signal is aborted. */
 export const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   sleep(milliseconds, undefined, { signal }).catch(() => undefined)

@@ -11,22 +11,30 @@ import { RedoxError } from '../errors'
 import { jsonInTurns, parseInTurns } from '../json-chunks'
 import { joined, turn } from '../event-loop'
 
-// What is stored lies on disks that are copied, backed up and thrown away. GCM (NIST SP 800-38D) refuses what was
-// changed, and what another key has sealed.
+// Stores are on disks that are copied, backed up and thrown away, so their content is encrypted. GCM (NIST SP 800-38D)
+// also refuses data that was changed, or encrypted with another key.
 const ALGORITHM = 'aes-256-gcm'
 const NONCE = 12
 const TAG = 16
 
-/** Bytes of a file that are sealed together. A multiple of 3, so that what is read back can be joined as base64. */
+/**
+ * Bytes of a file that are encrypted together. A multiple of 3, so that the base64 texts of the chunks can be joined.
+ */
 export const CHUNK = 255 * 1024
 
-/** Seals what is stored. Its keys are made from one secret; who has not got it can read, change or swap nothing. */
+/**
+ * Encryption of stored data with keys that are derived from one secret. Without the secret, data cannot be read, and
+ * cannot be changed or swapped unnoticed.
+ */
 export class Seal {
   readonly #recordKey: Buffer
   readonly #fileKey: Buffer
   readonly #nameKey: Buffer
 
-  /** @param secret at least 16 bytes that cannot be guessed */
+  /**
+   * Derives the keys for records, files and names.
+   * @param secret at least 16 bytes that cannot be guessed
+   */
   constructor(secret: string) {
     const key = (purpose: string): Buffer =>
       Buffer.from(hkdfSync('sha256', secret, '', `redox ${purpose}`, 32))
@@ -35,12 +43,17 @@ export class Seal {
     this.#nameKey = key('names')
   }
 
-  /** A name for something that must not be told, such as the hash of a file: the same for the same. */
+  /**
+   * Returns a keyed hash (HMAC) of a secret text, such as the hash of a file. The same text always gets the same name.
+   */
   nameFor(text: string): string {
     return createHmac('sha256', this.#nameKey).update(text).digest('hex')
   }
 
-  /** @param place what it is and of what, so that no record can stand in for another */
+  /**
+   * Encrypts a value as JSON.
+   * @param place kind and id of the record: decryption with another place fails, so that records cannot be swapped
+   */
   async close(value: unknown, place: string): Promise<Buffer> {
     const { nonce, cipher } = cipherFor(this.#recordKey, place)
     const pieces = [nonce]
@@ -48,14 +61,17 @@ export class Seal {
     return joined([...pieces, cipher.final(), cipher.getAuthTag()])
   }
 
-  /** @throws RedoxError REDOX_STORE_UNREADABLE for another key, or bytes that were changed */
+  /**
+   * Decrypts a value.
+   * @throws RedoxError REDOX_STORE_UNREADABLE if the key is another one, or if the bytes were changed
+   */
   async open(sealed: Buffer, place: string): Promise<unknown> {
     return parseInTurns(await decryptInTurns(this.#recordKey, sealed, place))
   }
 
   /**
-   * The pieces of a file, sealed. Each knows its number and whether it is the last, so that none can be left out. The
-   * last is the one that is shorter than the others, if need be an empty one.
+   * Encrypts a file in chunks. The number of each chunk, and a mark on the last one, are authenticated, so that no
+   * chunk can be left out. The last chunk is shorter than the others; it may be empty.
    */
   async *closeFile(pieces: AsyncIterable<Buffer>, place: string): AsyncGenerator<Buffer> {
     const chunk = Buffer.allocUnsafe(CHUNK)
@@ -75,8 +91,9 @@ export class Seal {
   }
 
   /**
-   * @param chunks as they were sealed, one by one
-   * @throws RedoxError REDOX_STORE_UNREADABLE, also for a file that was cut short
+   * Decrypts a file.
+   * @param chunks encrypted chunks, one by one
+   * @throws RedoxError REDOX_STORE_UNREADABLE, also if the file was cut short
    */
   async *openFile(chunks: AsyncIterable<Buffer>, place: string): AsyncGenerator<Buffer> {
     let number = 0
@@ -97,7 +114,7 @@ export class Seal {
   }
 }
 
-/** Bytes that a chunk takes when it is sealed. */
+/** Returns the length of a chunk after encryption, in bytes. */
 export const sealedLength = (bytes: number): number => NONCE + bytes + TAG
 
 const chunkPlace = (place: string, number: number, isLast: boolean): string => `${place} ${number} ${isLast}`
@@ -111,7 +128,7 @@ function decrypt(key: Buffer, sealed: Buffer, place: string): Buffer {
   try {
     const decipher = decipherFor(key, sealed, place)
     const plain = decipher.update(sealed.subarray(NONCE, -TAG))
-    // Gives nothing more, but checks the tag.
+    // final() returns no more bytes, but checks the authentication tag.
     decipher.final()
     return plain
   } catch {

@@ -8,36 +8,36 @@ import { asRedoxError } from './internal-error'
 import type { Content, Contents, Failure, Notes, Parcel } from './jobs'
 import type { Settlement, StoredMessage } from './types'
 
-/** How the messages of a connection are sent. */
+/** Options with which the messages of a connection are sent. */
 export interface Delivering {
   client: RedoxClient
-  /** of this connection, see {@link Parcel} */
+  /** environment and account of the connection, see {@link Parcel} */
   environment: string
   account: string
-  /** first in, first out for each destination */
+  /** true: first in, first out for each destination */
   ordered: boolean
-  /** milliseconds for which a message is tried again */
+  /** milliseconds after acceptance in which a message is retried */
   retryFor: number
-  /** milliseconds that messages are kept after their delivery */
+  /** milliseconds that messages are stored after their delivery */
   keepFor: number
 }
 
 export interface AttemptOptions {
   delivering: Delivering
-  /** whose lease it is */
+  /** id of the process that has the lease */
   holder: string
-  /** makes the destination rest, and returns for how many milliseconds */
+  /** starts a back-off of the destination, and returns its milliseconds */
   rest: (lane: string, error: RedoxError) => number
 }
 
-/** One attempt to send a queued message, and what is to become of the message after it. */
+/** One attempt to send a queued message. Its result is the settlement of the message. */
 export class SendAttempt {
   readonly #stop = new AbortController()
   readonly #notes: Notes = { uploaded: {} }
-  /** bytes of a request may be on their way */
+  /** true: bytes of a request may already have been sent */
   #hasLeft = false
   #isHurried = false
-  /** another process has taken the message over, and decides what becomes of it */
+  /** true: another process has claimed the message, and will settle it */
   #isLost = false
 
   constructor(
@@ -50,13 +50,16 @@ export class SendAttempt {
     this.#stop.abort(new DOMException('closed', 'AbortError'))
   }
 
-  /** Stops it as soon as no request of it can have arrived in part. */
+  /** Aborts the attempt as soon as no part of a request can have arrived. */
   hurry(): void {
     this.#isHurried = true
     if (!this.#hasLeft) this.abort()
   }
 
-  /** @throws RedoxError when nothing can be said of the message: the lease was lost */
+  /**
+   * Runs the attempt.
+   * @throws RedoxError if the lease was lost, so that another process settles the message
+   */
   async run(): Promise<Settlement> {
     const { client } = this.options.delivering
     try {
@@ -82,20 +85,20 @@ export class SendAttempt {
     }
   }
 
-  /** Takes over what earlier attempts have noted. */
+  /** Copies the facts of earlier attempts to the record of this attempt. */
   #resume(content: Content, { uploaded, uploadAccount, allowedAccount, error, unknown }: Notes): void {
     const notes = this.#notes
     const { account } = this.options.delivering
     Object.assign(notes, allowedAccount && { allowedAccount })
-    // A reference to a file opens at the account alone that has the file.
+    // Only the account that a file was uploaded to can use a reference to the file.
     if ((uploadAccount ?? content.account ?? account) === account) Object.assign(notes, { uploaded })
     if (content.account !== account) notes.uploadAccount = account
-    // Before the first attempt there is nothing to know: a person has decided to send it again.
+    // With 0 attempts, stored errors are out of date: a person has decided to send the message again.
     if (this.stored.attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
     if (this.stored.begun) notes.unknown ??= failureOf(interrupted(content.message))
   }
 
-  /** Why it is parked without a request. */
+  /** Returns an error if the message has to be parked without a request; otherwise undefined. */
   #obstacle(content: Content, allowedAccount: string | undefined): Failure | undefined {
     const { delivering } = this.options
     const { unknown, error } = this.#notes
@@ -144,7 +147,8 @@ export class SendAttempt {
     const { retryAfterSeconds = 0 } = error.cause
     if (isTriedAgain(error.cause.retry, 'durable', delivering.client.settings.retry)) {
       const rest = restOf(lane, error)
-      // Without order others of the lane may go first; what is ordered is the first as soon as the lane has rested.
+      // Without order, `dueAt` delays this message only, and others of its destination may go first. An ordered message
+      // stays the first one, and the back-off of the destination delays it.
       const now = this.contents.store.clock.now()
       const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
       const settled = { state: 'waiting', dueAt, reason: error.code, notes: await this.#sealed() } as const
@@ -181,7 +185,7 @@ const late = ({ operation }: Content['message']): RedoxError =>
     { operation },
   )
 
-/** Whether a message goes over this account. An earlier release stored the environment alone. */
+/** Returns true if a message may be sent through this account. An earlier release stored the environment only. */
 export const mayGoOver = (
   { environment, account }: Delivering,
   accepted: Pick<Parcel, 'environment' | 'account'>,

@@ -13,35 +13,38 @@ import type { DeliveryStore, MessageState, Settlement, StoredMessage } from './t
 
 export type { Delivering, Depth, Ended }
 
-/** What the courier reports. */
+/** Listener for reports of the queue sender. */
 export interface Listener {
   onDepth(depth: Depth): void
-  /** ended, and the node that accepted it is gone; `code`: why it is parked */
+  /** called with a result whose node is gone; `code`: reason, if the message is parked */
   onOrphan(id: string, state: MessageState, code?: string): void
 }
 
-// A message is held so long, and its hold renewed three times as often: time for others to see that its holder is gone.
+// Duration of a lease. Leases are renewed after a third of it, so they end only if the holder has ended or cannot reach
+// the store.
 const LEASE_MS = 30_000
 const LOOK_EVERY_MS = 1000
 const ACCEPT_TRIES = 3
 
-/** Takes messages out of a store and sends them, until each was delivered or is parked for a person. */
+/**
+ * Queue sender: claims messages of a store and sends them, until each is delivered, or parked for a person to decide.
+ */
 export class Courier {
   readonly #holder = randomUUID()
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #rests = new DestinationRests()
   readonly #stopping = new AbortController()
   #aborting = new AbortController()
-  /** attempts that are under way */
+  /** attempts in progress */
   readonly #attempts = new Set<SendAttempt>()
-  /** what is not on its way to Redox is stopped */
+  /** true: attempts are aborted as soon as no part of a request can have arrived */
   #isHurried = false
   readonly #running: Promise<unknown>
   #delivering: Delivering | undefined
   #isWoken = false
   #parkings = 0
   #endWait = (): void => undefined
-  /** why the store cannot be used */
+  /** error of the store, if it cannot be used */
   #trouble: RedoxError | undefined
   readonly #notifier: Notifier
   readonly #maintenance: Maintenance
@@ -78,42 +81,45 @@ export class Courier {
     this.#trouble = asRedoxError(error)
   }
 
-  /** Sends over this connection from now on, also what waited before; `undefined`: takes nothing more. */
+  /**
+   * Sets the options with which messages are sent from now on, also messages that wait already; `undefined`: no more
+   * messages are claimed.
+   */
   use(delivering: Delivering | undefined): void {
     this.#delivering = delivering
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
     this.#isHurried &&= delivering === undefined
-    // Everything that is under way listens.
+    // Each attempt in progress adds a listener.
     setMaxListeners(0, this.#aborting.signal)
     if (delivering) this.store.touch().catch(this.#onStoreError)
-    // Another connection may get through.
+    // Another connection may succeed where the previous one failed.
     this.wake()
   }
 
-  /** Looks at once, also where nothing got through before: a person has made a decision. */
+  /** Ends the back-off of all destinations and claims at once, e.g. after a decision of a person. */
   wake(): void {
     this.#rests.clear()
     this.#wake()
   }
 
-  /** Resolves when what is under way now has ended. */
+  /** Resolves when the attempts that are in progress now have ended. */
   async idle(): Promise<void> {
     await Promise.all(this.#underWay.values())
   }
 
-  /** Stops what is under way: what may have arrived is parked, the rest waits. */
+  /** Aborts the attempts in progress: messages that may have arrived are parked, the others wait. */
   abort(): void {
     this.#aborting.abort(new DOMException('closed', 'AbortError'))
     this.#attempts.forEach((attempt) => attempt.abort())
   }
 
-  /** Stops each attempt as soon as no request of it can have arrived in part: the message waits. */
+  /** Aborts each attempt as soon as no part of a request can have arrived. Its message waits. */
   hurry(): void {
     this.#isHurried = true
     this.#attempts.forEach((attempt) => attempt.hurry())
   }
 
-  /** Ends, when what is under way has ended. */
+  /** Claims no more messages, and resolves when the attempts in progress have ended. */
   async stop(): Promise<void> {
     this.use(undefined)
     this.#stopping.abort()
@@ -123,8 +129,8 @@ export class Courier {
   }
 
   /**
-   * Whether a message was accepted for another account than the one that this sends over now, and may not go over it.
-   * False while nothing can be sent.
+   * Returns true if a message was accepted for another account than the one that this sender uses now, and no operator
+   * has allowed the account in use. False while the sender has no options.
    * @throws RedoxError REDOX_STORE_UNREADABLE
    */
   async isForOtherAccount(stored: StoredMessage): Promise<boolean> {
@@ -133,7 +139,7 @@ export class Courier {
     return this.#delivering !== undefined && !mayGoOver(this.#delivering, content, allowedAccount)
   }
 
-  /** Notes of a message with which it may go over the account that this sends over now. */
+  /** Returns notes with which a message may be sent through the account that this sender uses now. */
   async allowingThisAccount(stored: StoredMessage): Promise<Buffer> {
     const { account } = this.#delivering!
     const notes: Notes = { ...(await this.contents.notesOf(stored)), allowedAccount: account }
@@ -143,8 +149,8 @@ export class Courier {
   // ---- Accepting --------------------------------------------------------------------------------------
 
   /**
-   * Stores a parcel. Once it resolves the parcel outlives this process.
-   * @returns its id
+   * Stores a job. After the promise has resolved, the job survives the end of this process.
+   * @returns the id of the job
    * @throws RedoxError
    */
   async accept(parcel: Parcel, { ordered, retryFor }: Delivering): Promise<string> {
@@ -161,8 +167,9 @@ export class Courier {
         break
       } catch (error) {
         const { code } = asRedoxError(error)
-        // A file that other messages had brought may be forgotten with them just now. And a store that went away may
-        // have it all the same: with the same id it is accepted once.
+        // Two errors are retried: a file that is shared with earlier messages was deleted together with them just now;
+        // or the store was unreachable. If the store has accepted the job in spite of the error, the same id prevents a
+        // second copy.
         const mayPass = code === 'REDOX_STORE_LOST' || code === 'REDOX_STORE_UNAVAILABLE'
         if (!mayPass || tries === ACCEPT_TRIES) throw error
         await sleep(code === 'REDOX_STORE_LOST' ? 0 : LOOK_EVERY_MS)
@@ -195,13 +202,16 @@ export class Courier {
     })
   }
 
-  /** There may be something to send. */
+  /** Ends the wait before the next claim, because there may be a message to send. */
   #wake(): void {
     this.#isWoken = true
     this.#endWait()
   }
 
-  /** Begins to send what can be sent. Returns milliseconds after which there may be more. */
+  /**
+   * Claims messages that can be sent, and starts their attempts.
+   * @returns milliseconds until the next claim
+   */
   async #round(): Promise<number> {
     const delivering = this.#delivering
     const width = delivering?.client.settings.gate.width ?? 0
@@ -210,18 +220,23 @@ export class Courier {
     const except = this.#rests.lanes()
     const claimed = await this.store.claim({ holder: this.#holder, leaseMs: this.leaseMs, limit, except })
     this.#trouble = undefined
-    // What this process is busy with itself comes back when the store was away for longer than the lease.
+    // If the store was unreachable for longer than the lease, the claim also returns messages that this process is
+    // still sending.
     const fresh = claimed.filter(({ id }) => !this.#underWay.has(id))
     for (const stored of fresh) this.#begin(stored, delivering)
     if (fresh.length > 0) return 0
     const { clock } = this.store
     const due = await this.store.nextDue(clock.now(), except)
-    // What is due already waits for another of its lane, whose end is heard; or for another process.
+    // Times in the past are ignored: such a message waits for another one of its destination, whose end wakes this
+    // loop, or for another process.
     const waits = [...this.#rests.waits(), (due ?? 0) - clock.now()].filter((wait) => wait > 0)
     return Math.min(...waits, LOOK_EVERY_MS)
   }
 
-  /** When messages to the destination are tried again, by the clock of the store; 0 if it is not left alone. */
+  /**
+   * Returns the time at which messages to the destination are tried again, by the clock of the store; 0 if the
+   * destination has no back-off.
+   */
   restsUntil(lane: string): number {
     const left = this.#rests.waitOf(lane)
     return left > 0 ? Math.ceil(this.store.clock.now() + left) : 0
@@ -230,7 +245,7 @@ export class Courier {
   #begin(stored: StoredMessage, delivering: Delivering): void {
     const sending = this.#attempt(stored, delivering)
       .then((settlement) => this.#settle(stored, settlement))
-      // A store that cannot be written gives it to another sender when the lease ends.
+      // If the settlement cannot be stored, another sender claims the message when the lease ends.
       .catch(this.#onStoreError)
       .finally(() => {
         this.#underWay.delete(stored.id)
@@ -254,7 +269,10 @@ export class Courier {
       )
   }
 
-  /** The outcome has to be stored: without it, nothing tells later whether the message arrived. */
+  /**
+   * Retries a write while the store is unreachable or full. Without the stored settlement it would be unknown later if
+   * the message arrived.
+   */
   async #insist(write: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
@@ -287,7 +305,10 @@ export class Courier {
     await this.store.renew(this.#holder, [...this.#underWay.keys()], this.leaseMs)
   }
 
-  /** Announces to a node what became of its messages, from now on and since it was there last. Returns how to stop. */
+  /**
+   * Subscribes a node to the results of its messages, from now on and since its last subscription. Returns a function
+   * that unsubscribes.
+   */
   attach(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
     return this.#notifier.attach(owner, listener)
   }

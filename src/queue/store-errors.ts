@@ -1,8 +1,12 @@
-/** What both stores refuse, in the same words. */
+/** Checks and errors that both kinds of store share. */
 import { badInput, RedoxError } from '../errors'
 import type { Criteria, NewMessage } from './types'
 
-/** @param known the versions of a store that this release can use are 1 to this */
+/**
+ * Refuses a store whose version this release cannot use.
+ * @param known highest version that this release can use; the lowest is 1
+ * @throws RedoxError REDOX_STORE_NEWER, REDOX_STORE_UNREADABLE
+ */
 export function assertVersion(found: number, known: number): void {
   if (Number.isSafeInteger(found) && found >= 1 && found <= known) return
   if (Number.isSafeInteger(found) && found > known)
@@ -18,23 +22,26 @@ export function assertVersion(found: number, known: number): void {
   )
 }
 
-/** PostgreSQL keeps no NUL, and UTF-8 has no half of a surrogate pair. */
+/** Characters that cannot be stored: NUL in PostgreSQL, and half of a surrogate pair in UTF-8. */
 const UNSTORABLE = /[\0\p{Cs}]/u
 
 export const isStorable = (text: string | undefined): boolean => text === undefined || !UNSTORABLE.test(text)
 
-/** Whether a store may have something that meets them. */
+/** Returns false if criteria contain characters that cannot be stored, so that no message can match. */
 export const areStorable = ({ lane, id, tag, code }: Criteria): boolean =>
   [lane, id, tag, code].every(isStorable)
 
-/** What of a message is stored as text. */
+/** Returns the parts of a message that are stored as text. */
 export const textsOf = ({ id, lane, owner, files, tags }: NewMessage): string[] => [
   ...[id, lane, owner],
   ...files,
   ...tags,
 ]
 
-/** @throws RedoxError REDOX_BAD_INPUT */
+/**
+ * Refuses texts with characters that cannot be stored.
+ * @throws RedoxError REDOX_BAD_INPUT
+ */
 export function assertStorable(...texts: string[]): void {
   if (texts.every(isStorable)) return
   throw badInput(

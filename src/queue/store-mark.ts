@@ -1,6 +1,6 @@
 /**
- * What is known of a connection's stores outside of them, in the user directory: their identities. A store that is gone,
- * or another one in its place, is no first start then. No secret.
+ * Marks with the identities of a connection's stores, kept in the user directory, outside the stores. With a mark, a
+ * missing or different store is recognized, and not mistaken for the first start. Marks are not secret.
  */
 import { mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -11,14 +11,17 @@ import { syncFolder, writeWhole } from './level/identity'
 
 type Kind = 'embedded' | 'postgresql'
 
-/** @returns undefined: there was none before */
+/**
+ * Reads the identity of the store that belongs here.
+ * @returns undefined if there is no mark
+ */
 export async function readMark(file: string | undefined, kind: Kind): Promise<string | undefined> {
   if (file === undefined) return undefined
   const identity = (await marksIn(file))[kind]
   return typeof identity === 'string' ? identity : undefined
 }
 
-/** Durable once it resolves. */
+/** Writes the mark of a store. Durable once it resolves. */
 export async function writeMark(file: string | undefined, kind: Kind, identity: string): Promise<void> {
   if (file === undefined) return
   const marks = await marksIn(file)

@@ -1,132 +1,140 @@
 /**
- * The words of durable delivery, one meaning each. Where a name in the code differs still, it is given.
+ * Terms of durable delivery, with one meaning each.
  *
- * - Job, queued message: a message that was accepted, with all that it takes to send it and to emit its result.
- * - Store: where jobs are kept. One for a single process (LevelDB), one for several that share PostgreSQL.
- * - Owner: id of the node that accepted the job, and emits its result.
- * - Destination (`lane`): where a job goes: the EHR of a FHIR connection, or the destinations of a Data Model message.
- * - Ordering key: the destination of an ordered job: it is sent after all that was accepted before for the same one.
- * - State: where a job stands, see {@link STATES}. Open: waiting or being sent. Done: delivered or discarded.
- * - Parked: not sent until a person decides: it was refused, or it is unknown whether it arrived. An ordered destination
- *   stops there.
- * - Lease ({@link Lease}): a claimed job belongs to one holder (a process) until the lease ends; then others may claim it.
- * - Attempt: from the claim until the job is settled. `begun`: a request of it has begun, and may have arrived.
- * - Deadline: no attempt begins after it. Due: the next attempt may begin.
- * - Settlement: what becomes of a job after an attempt.
- * - Announced (`told`): its node has emitted the result. Unannounced results are kept longer, see {@link UNTOLD_MS}.
- * - Content, notes: what was accepted, and what is known since (uploads, outcome). Sealed: the store cannot read them.
- * - Tag: a keyed hash by which a job is found. File, blob: a document, stored once for all jobs that have it.
- * - Mark: the key check value: it can be opened with the key that the store is sealed with, and no other.
- * - Audit: the record of what people did, and why. Lines are only ever added.
- * - Paused: nothing is sent to a destination until a person resumes it. Pace: the limit of requests, shared by all.
+ * - Job, queued message: a message that was accepted, with all that is needed to send it and to emit its result.
+ * - Store: database or folder that contains the jobs: LevelDB for a single process, PostgreSQL for several that share
+ *   it.
+ * - Owner: id of the Node-RED node that accepted the job and emits its result.
+ * - Destination: target of a job: the EHR of a FHIR connection, or the destinations of a Data Model message.
+ * - Ordered job: a job that is sent only after all earlier jobs of its destination.
+ * - State: see {@link STATES}. Open: waiting or sending. Done: delivered or discarded.
+ * - Parked: not sent until a person decides, because the message was refused or its outcome is unknown. A parked job
+ *   also stops the ordered jobs after it.
+ * - Lease ({@link Lease}): a claimed job belongs to one holder (a process) until the lease ends; then others may claim
+ *   it.
+ * - Attempt: the time from the claim to the settlement. `requestStarted`: a request was started and may have arrived.
+ * - Deadline: no attempt begins after this time. Due: the next attempt may begin.
+ * - Settlement: the new state of a job after an attempt.
+ * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see {@link UNTOLD_MS}.
+ * - Content, notes: the accepted message, and the facts known since then (uploads, outcome). Sealed: encrypted with a
+ *   key that the store does not have.
+ * - Tag: a keyed hash by which a job is found. File, blob: a document, stored once for all jobs that contain it.
+ * - Key check value: an encrypted constant. A store key that decrypts it is the right one.
+ * - Audit log: the decisions of people and their reasons. Lines are added, never changed.
+ * - Paused: nothing is sent to a destination until a person resumes it. Rate limiter: limit of requests for all
+ *   processes.
  */
 import type { PaceKeeper } from '../transport/retry'
 import type { StoreClock } from './clock'
 
 /**
- * - `waiting`: to be sent, when it is due and when it is its turn
+ * States of a job:
+ * - `waiting`: to be sent when it is due, and when it is the first of its destination if it is ordered
  * - `sending`: a process has leased it and is sending it
- * - `parked`: not sent any more until a person decides: Redox refused it, it could not be sent in time, or its outcome
+ * - `parked`: not sent until a person decides, because Redox refused it, it could not be sent in time, or its outcome
  *   is unknown
- * - `delivered`, `discarded`: done, kept for a while to be looked up
+ * - `delivered`, `discarded`: done; still stored for some time, so that people can look it up
  */
 export const STATES = ['waiting', 'sending', 'parked', 'delivered', 'discarded'] as const
 export type MessageState = (typeof STATES)[number]
 
 export interface NewMessage {
-  /** the same id is accepted once */
+  /** id of the job; a second job with the same id is ignored */
   id: string
-  /** where it goes */
+  /** destination, see the terms above */
   lane: string
   /**
-   * It is sent after all that its lane has accepted before, and not while one of those is parked. Messages without
-   * order go as they come.
+   * true: the job is sent after all earlier jobs of its destination, and not while one of them is parked. Other jobs
+   * are sent in any order.
    */
   ordered: boolean
-  /** id of the node that accepted it and emits the answer */
+  /** id of the node that accepted the job and emits its result */
   owner: string
   acceptedAt: number
-  /** no attempt begins after it */
+  /** time after which no attempt begins */
   deadline: number
-  /** names of its files in the store */
+  /** names of the job's files in the store */
   files: string[]
-  /** what it can be found by */
+  /** tags by which the job can be found */
   tags: string[]
-  /** sealed; never changes */
+  /** encrypted message, which never changes */
   content: Buffer
 }
 
 export interface StoredMessage extends NewMessage {
   state: MessageState
-  /** attempts that ended */
+  /** number of completed attempts */
   attempts: number
-  /** when it may be sent next */
+  /** time from which the next attempt may begin */
   dueAt: number
-  /** a request with it has begun, and how it ended was not stored yet */
+  /** true: a request was started, and its outcome is not stored yet */
   begun: boolean
-  /** a stable code: why it waits, why it is parked, or what a person decided */
+  /** stable code: why the job waits or is parked, or the action that ended it */
   reason?: string
-  /** sealed: what is known so far (uploaded files, outcome) */
+  /** encrypted facts known so far (uploaded files, outcome) */
   notes?: Buffer
-  /** its node has emitted the outcome */
+  /** true: the job's node has emitted the result */
   told: boolean
-  /** when it was delivered, parked or discarded */
+  /** time when the job was delivered, parked or discarded */
   endedAt?: number
 }
 
-/** A node may be disabled over a weekend, however soon after its delivery a message is to be forgotten. */
+/**
+ * Shortest storage time of unannounced results, in milliseconds, even if the retention time is shorter: a node may be
+ * disabled over a weekend.
+ */
 export const UNTOLD_MS = 72 * 3_600_000
 
-/** The claimed messages belong to `holder` for `leaseMs`, by the clock of the store. */
+/** Lease on claimed jobs: they belong to `holder` for `leaseMs` milliseconds, by the clock of the store. */
 export interface Lease {
-  /** a process; another one after each start */
+  /** id of a process, new at each start */
   holder: string
   leaseMs: number
   limit: number
 }
 
-/** What messages are looked up by. All that is given has to be true. */
+/** Search criteria. A message has to match all given fields. */
 export interface Criteria {
   lane?: string
-  /** exactly this one */
+  /** id of the message, exact match */
   id?: string
   tag?: string
-  /** exactly this reason, see {@link StoredMessage} */
+  /** `reason` of the message, exact match */
   code?: string
-  /** accepted between these, both included */
+  /** earliest and latest time of acceptance, both included */
   since?: number
   till?: number
-  /** those that come behind the message with this id */
+  /** id of a message: only messages after it in the order of the search */
   after?: string
 }
 
 export interface Query extends Criteria {
   state?: MessageState
-  /** against the order of acceptance */
+  /** true: newest first, otherwise in the order of acceptance */
   newestFirst?: boolean
   limit: number
 }
 
-/** What becomes of a message that is being sent. Notes that are not given stay as they are. */
+/** Change of a job at the end of an attempt. Without `notes`, the stored notes stay. */
 export type Settlement =
   | { state: 'waiting'; dueAt: number; reason: string; notes?: Buffer }
   | { state: 'parked'; reason: string; notes: Buffer }
   | { state: 'delivered'; notes: Buffer }
 
-/** Where a message stands, as far as it moves to another store with it. */
+/** Status of a message, in the fields that are kept when it is moved to another store. */
 export type Standing = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'told' | 'endedAt'>
 
 /**
- * The reason of a message that is parked because it is on its way to another store: nothing sends it, and no decision
- * is taken about it, until the move is finished. See `move.ts`.
+ * Reason of a message that is parked because it is being moved to another store. It is not sent, and no action can be
+ * applied to it, until the move is finished. See `move-store.ts`.
  */
 export const MOVING = 'REDOX_STORE_MOVING'
 
-/** What a person decides about a message. */
+/** Actions that a person can apply to a message. */
 export const ACTIONS = ['resend', 'mark-delivered', 'discard', 'extend'] as const
 export type Action = (typeof ACTIONS)[number]
 
-/** From which states a person may take a message. */
+/** States in which each action is possible. */
 export const DECIDABLE: Readonly<Record<Action, readonly MessageState[]>> = {
   resend: ['parked', 'delivered', 'discarded'],
   'mark-delivered': ['waiting', 'parked'],
@@ -134,187 +142,200 @@ export const DECIDABLE: Readonly<Record<Action, readonly MessageState[]>> = {
   extend: ['waiting'],
 }
 
-/** What a decision brings along. */
+/** Additional values of an action. */
 export interface DecisionTerms {
-  /** replace those that the message has */
+  /** notes that replace the stored ones */
   notes?: Buffer
-  /** of `extend` */
+  /** new deadline, with `extend` only */
   deadline?: number
-  /** how the message stood when the decision was taken: one that stands otherwise by now is left as it is */
+  /** status that the person saw; if the message has changed since then, the action is refused */
   seen?: Pick<StoredMessage, 'state' | 'reason' | 'endedAt'>
 }
 
-/** Of something that a person does: it is written into the audit. */
+/** User and reason of an action, for the audit log. */
 export interface AuditContext {
   who: string
-  /** in the person's words */
+  /** reason that the person gives */
   reason: string
-  /** by the clock of the store */
+  /** time by the clock of the store */
   now: number
 }
 
-/** One line of the record of who did what. Only ever added to. */
+/** Line of the audit log. Lines are added, never changed. */
 export interface AuditLine {
-  /** as the clock on the wall told it */
+  /** time by the wall clock (system time), in milliseconds since 1970 */
   at: number
   who: string
   action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
-  /** id of a message, a lane, or the name of the folder that the store before was set aside in (`-`: none) */
+  /** id of a message, a destination, or the folder name of the replaced store (`-`: none) */
   subject: string
-  /** in the person's words */
+  /** reason that the person gives */
   reason: string
 }
 
 export interface LaneState {
   lane: string
-  /** waiting or being sent */
+  /** number of messages that are waiting or being sent */
   open: number
   parked: number
-  /** ids of the nodes that accepted what is open or parked */
+  /** ids of the nodes that accepted the open and parked messages */
   owners: string[]
-  /** when the oldest of these was accepted */
+  /** time when the oldest open message was accepted */
   oldest?: number
-  /** a person has paused it */
+  /** true: a person has paused the destination */
   paused: boolean
-  /** the parked message that those behind it wait for, and why it is parked */
+  /** parked message that the ordered messages after it wait for, and its reason */
   blockedBy?: { id: string; reason: string }
 }
 
-/** What the sender needs: accepting, sending, announcing, and forgetting what is done. */
+/** Part of a store for the queue sender: accepts, claims, settles, announces and deletes messages. */
 export interface QueueStore {
   /**
-   * Resolves when messages can be accepted. What was accepted may go on also when they cannot.
-   * @throws RedoxError why not
+   * Checks that messages can be accepted. Accepted messages may be sent even if this fails.
+   * @throws RedoxError with the reason
    */
   check(): Promise<void>
 
   /**
-   * Durable once it resolves. Of messages with the same id the first is kept.
-   * @throws RedoxError REDOX_STORE_LOST when one of its files is not stored, or was just forgotten; REDOX_BAD_INPUT
-   *   when an id or the lane is no text that can be stored
+   * Stores a message. Durable once it resolves. If there is a message with the same id, that one is kept.
+   * @throws RedoxError REDOX_STORE_LOST if one of the files is not stored or was just deleted; REDOX_BAD_INPUT if an id
+   *   or the destination contains characters that cannot be stored
    */
   accept(message: NewMessage): Promise<void>
 
   /**
-   * Takes messages that are due: of what is ordered only the first of its lane, and nothing while that one is sent,
-   * parked, or not due; nothing of a lane that is paused, or among `except`. No lane uses up the limit while others
-   * wait. Also takes what is past its lease (`begun` then tells whether a request may have arrived).
+   * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination, and none
+   * while it is being sent, parked or not due. No message of a paused destination or of one in `except`. No destination
+   * uses up the limit while others wait. Messages whose lease has ended are included; `requestStarted` then shows if a
+   * request may have arrived.
    */
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]>
 
-  /** Tells those who look into a shared database that this process takes care of the messages. */
+  /**
+   * Records the present time, so that people and processes that read a shared database see that a process serves the
+   * queue.
+   */
   touch(): Promise<void>
 
-  /** Keeps the leases for longer. */
+  /** Extends the leases by `leaseMs` from now. */
   renew(holder: string, ids: string[], leaseMs: number): Promise<void>
 
-  /** A request with the message begins now. Durable once it resolves. */
+  /** Records that a request for the message is about to start. Durable once it resolves. */
   begin(id: string, holder: string): Promise<void>
 
-  /** Durable once it resolves. */
+  /** Replaces the notes of a message. Durable once it resolves. */
   note(id: string, holder: string, notes: Buffer): Promise<void>
 
-  /** Ends an attempt: one more, and nothing has begun. Durable once it resolves. */
+  /** Ends an attempt: counts it, clears `requestStarted`, and applies the settlement. Durable once it resolves. */
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void>
 
-  /** When the next message will be due (now: at once), apart from lanes in `except`; undefined: nothing waits that could be. */
+  /**
+   * Returns the time when the next message will be due (`now` if one is due already), apart from destinations in
+   * `except`; undefined if no message can become due.
+   */
   nextDue(now: number, except: string[]): Promise<number | undefined>
 
   /**
-   * Takes unannounced messages (parked or delivered) of these nodes, oldest first, unless another holder has a lease to
-   * announce them.
+   * Leases unannounced results (of parked or delivered messages) of these nodes and returns the messages, oldest first.
+   * Skips results that another holder is announcing.
    */
   untold(lease: Lease & { owners: string[] }): Promise<StoredMessage[]>
   markTold(id: string): Promise<void>
-  /** What was taken by {@link untold} and not announced, because its node has gone meanwhile: it may be taken at once. */
+  /**
+   * Ends the lease of a result that was taken by {@link untold} but not announced, because its node is gone. It can be
+   * taken again at once.
+   */
   leaveUntold(id: string, holder: string): Promise<void>
 
   /**
-   * Forgets what was delivered or discarded before, but what is unannounced only {@link UNTOLD_MS} after its end; and
-   * files that no message has any more, or that were stored an hour before `now` and belong to none.
-   * @returns how many messages
+   * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNTOLD_MS} after
+   * their end), files without a message, and files that were stored an hour before `now` and have never had one.
+   * @returns number of deleted messages
    */
   purge(before: number, now: number): Promise<number>
 
-  /** The limit of requests, for all who share the store. */
+  /** Returns the rate limiter that all processes of the store share. */
   pace(perFiveMinutes: number): PaceKeeper
 }
 
-/** What people look at and decide, and what moves to another store. */
+/** Part of a store for people's searches and actions, and for moving messages to another store. */
 export interface AdminStore {
   /**
-   * In the order of acceptance, unless the query says otherwise.
-   * @throws RedoxError REDOX_STORE_LOST when the message `after` is not there any more
+   * Returns messages in the order of acceptance, or newest first.
+   * @throws RedoxError REDOX_STORE_LOST if the message `after` is no longer stored
    */
   find(query: Query): Promise<StoredMessage[]>
-  /** Ids of all that are in one of these states, in the order of acceptance; contents are not read for it. */
+  /** Returns the ids of all messages in these states, in the order of acceptance, without reading their contents. */
   ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]>
-  /** Lanes that something waits, is sent or is parked in, and those that are paused. */
+  /** Returns the destinations with open or parked messages, and the paused ones. */
   lanes(): Promise<LaneState[]>
   counts(): Promise<Record<MessageState, number>>
 
   /**
-   * `resend`: waits again at its old place, due at once, with no attempts and as long a deadline as it had; from any
-   * state but sending and waiting. `mark-delivered`, `discard`: of what is waiting or parked; its node is not told.
-   * `extend`: what is waiting is tried until the deadline of the terms. Not of what is {@link MOVING}. Writes a line of
-   * the audit.
-   * @throws RedoxError REDOX_STORE_LOST for a message in another state, that is not there, or that `extend` would not
-   *   have tried for longer
+   * Applies an action to a message, and writes a line of the audit log. `resend` (of a parked, delivered or discarded
+   * message): it waits again in its old position, due at once, with no attempts and a new deadline of the same
+   * duration. `mark-delivered`, `discard` (of a waiting or parked message): it is done; its node emits no result.
+   * `extend` (of a waiting message): the deadline of `terms` replaces the old one. No action applies to a message that
+   * is {@link MOVING}.
+   * @throws RedoxError REDOX_STORE_LOST if the message is in another state or no longer stored, or if `extend` would
+   *   not make its deadline later
    */
   decide(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void>
-  /** Pauses or resumes a lane, and writes a line of the audit. */
+  /** Pauses or resumes a destination, and writes a line of the audit log. */
   pause(lane: string, isPaused: boolean, context: AuditContext): Promise<void>
-  /** Writes a line of the audit: a person looked at what is in a message. */
+  /** Writes a line of the audit log: a person looked at the content of a message. */
   looked(id: string, context: AuditContext): Promise<void>
-  /** Writes a line of the audit: this store was begun instead of one that could not be read. */
+  /** Writes a line of the audit log: this store replaces one that could not be read. */
   begun(setAside: string, context: AuditContext): Promise<void>
-  /** Oldest first, lines after that many. */
+  /** Returns lines of the audit log, oldest first, after the first `skip` lines. */
   audit(request: { skip: number; limit: number }): Promise<AuditLine[]>
-  /** How many lines the audit has. */
+  /** Returns the number of lines in the audit log. */
   auditLength(): Promise<number>
 
   /**
-   * Stores a message as another store has it, behind all that this one has. Of messages with the same id the first is
-   * kept. Its files are stored before. Durable once it resolves.
+   * Stores a message from another store with its status, after all messages of this store. If there is a message with
+   * the same id, that one is kept. The files have to be stored before. Durable once it resolves.
    */
   adopt(message: StoredMessage): Promise<void>
   /**
-   * Sets where a message stands, and its notes; its place in the order stays. Durable once it resolves.
-   * @param line of the audit, if one is to be written
-   * @throws RedoxError REDOX_STORE_LOST for a message that is being sent, or that is not there
+   * Sets the status and the notes of a message, which keeps its position in the order. Durable once it resolves.
+   * @param line line for the audit log, if one is to be written
+   * @throws RedoxError REDOX_STORE_LOST if the message is being sent, or is not stored
    */
   restate(id: string, standing: Standing & { notes: Buffer }, line?: AuditLine): Promise<void>
-  /** Forgets a message, and its files if no other has them. Durable once it resolves. */
+  /** Deletes a message, and its files if no other message has them. Durable once it resolves. */
   remove(id: string): Promise<void>
 }
 
-/** The files of messages, sealed. */
+/** Part of a store for the encrypted files of messages. */
 export interface BlobStore {
-  /** Stores sealed chunks under a name, once; durable once it resolves. A file that is not complete is never seen. */
+  /**
+   * Stores the encrypted chunks of a file under a name, unless the store has that file. Durable once it resolves. An
+   * incomplete file is never visible.
+   */
   putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void>
   hasFile(name: string): Promise<boolean>
-  /** The chunks as they were given. */
+  /** Yields the encrypted chunks of a file as they were passed to `putFile`. */
   readFile(name: string): AsyncIterable<Buffer>
 }
 
 /**
- * The contract of the stores, in three parts. One suite of tests holds for all stores.
+ * Contract of the stores, in three parts. One test suite covers all stores.
  *
- * A store knows nothing of patients: `content` and `notes` come sealed, and what it is to find again comes as tags that
- * cannot be read back. Whatever a store cannot do rejects with a RedoxError: REDOX_STORE_UNAVAILABLE, _LOCKED,
- * _UNREADABLE, _NEWER, _FULL or _LOST.
+ * A store contains no readable patient data: `content` and `notes` are encrypted, and tags are keyed hashes. All
+ * failures are RedoxErrors: REDOX_STORE_UNAVAILABLE, _LOCKED, _UNREADABLE, _NEWER, _FULL or _LOST.
  *
- * Times are milliseconds since 1970 by the clock of the store, see {@link StoreClock}: that of one process, or of the
- * database that several share.
+ * Times are milliseconds since 1970 by the clock of the store, see {@link StoreClock}: the clock of one process, or of
+ * the database that several share.
  */
 export interface DeliveryStore extends QueueStore, AdminStore, BlobStore {
   /**
    * Stores `own` as the key check value unless one exists, and returns the stored one. A caller with another store key
-   * cannot open it.
+   * cannot decrypt it.
    */
   mark(own: Buffer): Promise<Buffer>
 
-  /** Random; of this store alone, for ever: with another one it is another store. Known once `mark` has resolved. */
+  /** Random id of this store, which never changes. Known after `keyCheckValue` has resolved. */
   readonly identity: string
 
   readonly clock: StoreClock

@@ -5,13 +5,13 @@ import type { StoredMessage } from './types'
 
 export interface Verified {
   messages: number
-  /** of all messages together; one that several have counts once for each */
+  /** number of files of all messages; a file that several messages share counts for each of them */
   files: number
-  /** ids of the messages that cannot be read as a whole, with the code that says why */
+  /** ids of the messages that cannot be read completely, with the error code */
   unreadable: { id: string; code: string }[]
 }
 
-/** Opens every message of a store, and reads its files to their ends. */
+/** Decrypts all messages of a store, and reads their files completely. */
 export async function verify(contents: Contents): Promise<Verified> {
   const verified: Verified = { messages: 0, files: 0, unreadable: [] }
   for await (const message of messagesOf(contents.store)) {
@@ -26,7 +26,10 @@ export async function verify(contents: Contents): Promise<Verified> {
   return verified
 }
 
-/** @returns how many files it has in the store */
+/**
+ * Decrypts a message, and reads its files completely.
+ * @returns number of its files in the store
+ */
 async function readWhole(contents: Contents, message: StoredMessage): Promise<number> {
   await contents.notesOf(message)
   let files = 0

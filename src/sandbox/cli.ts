@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `redox-sandbox`: starts one sandbox alone and says what it receives, without patient data. */
+/** Command `redox-sandbox`: starts a sandbox and prints the messages it receives, without patient data. */
 import { parseArgs } from 'node:util'
 import { startSandbox } from './index'
 import type { ReceivedMessage, RequestRecord, Sandbox, SandboxOptions } from './index'
@@ -51,7 +51,10 @@ Legacy API key       ${legacyKey.apiKey}
 Legacy secret        ${legacyKey.secret}
 `
 
-/** File names and identifiers may tell who the patient is, so only counts and types are shown. */
+/**
+ * Returns the printed line of a received message: counts and types only, because file names and identifiers may
+ * identify the patient.
+ */
 function lineOf({ at, operation, destinations, files }: ReceivedMessage): string {
   const list = files.map(
     (file) => `${file.contentType ?? file.fileType ?? 'file'} ${file.size} bytes ${file.way}`,
@@ -59,7 +62,10 @@ function lineOf({ at, operation, destinations, files }: ReceivedMessage): string
   return `${at} ${operation} to ${destinations.join(', ')}: ${list.join(', ') || 'no file'}`
 }
 
-/** No path: a request may ask for anything. */
+/**
+ * Returns the printed line of a request with a simulated fault. The path is left out, because clients may put patient
+ * data in it.
+ */
 const faultLineOf = ({ at, api, fault, accepted }: RequestRecord): string =>
   `${at} fault ${fault} on ${api}, ${accepted ? 'accepted' : 'not accepted'}`
 
@@ -76,7 +82,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sandbox.close())
 }
 
-/** What a port that cannot be used is told as: the usage would not help. */
+/** Messages for a port that cannot be used, by error code; printed in place of the usage text. */
 const PORT_FAULTS: Record<string, string> = {
   EADDRINUSE:
     'The port is taken (EADDRINUSE). Choose another one with --port, or omit --port to use a free one.',

@@ -1,6 +1,6 @@
 /**
- * `POST /endpoint`: Notes, Results and Media of the Data Model API (docs/redox-api.md#data-model-api, #data-models,
- * #error-bodies).
+ * Handler of `POST /endpoint`: Notes, Results and Media of the Data Model API (docs/redox-api.md#data-model-api,
+ * #data-models, #error-bodies).
  */
 import { randomInt, randomUUID } from 'node:crypto'
 import { checkMessage, EVENTS, META } from './fields'
@@ -28,7 +28,9 @@ import type { Grant } from './tokens'
 import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
 
-/** An embedded file must be smaller than this, in bytes before base64 (docs/redox-api.md#sizes). */
+/**
+ * Limit of an embedded file: its size has to be below this number of bytes, before base64 (docs/redox-api.md#sizes).
+ */
 const EMBED_LIMIT = 10_000_000
 
 // ---- Files --------------------------------------------------------------------------------------------
@@ -37,10 +39,10 @@ const EMBED_LIMIT = 10_000_000
 interface FilePlace {
   holder: Json
   field: 'FileContents' | 'Value'
-  /** What `holder` is in the message. */
+  /** Path in the message of the object that contains the field. */
   at: string
   encoding: 'base64' | 'text'
-  /** Fields beside it that a file needs, beyond those that are required anyway. */
+  /** Other fields of this object that are required if it contains a file. */
   needed: string[]
 }
 
@@ -54,7 +56,10 @@ function filePlaces(body: Json): FilePlace[] {
   return objectsOf(body['Orders']).flatMap((order, index) => resultPlaces(order, `Orders[${index}]`))
 }
 
-/** `FileName` as the how-to has it; `FileType` says what a reference leads to. */
+/**
+ * Returns the file field of a Note. `FileName` is required for embedded base64 and for references, as in Redox's
+ * how-to; `FileType` only for references, where it gives the type of the uploaded file.
+ */
 function notePlace(holder: Json): FilePlace {
   const encoding = holder['ContentType'] === 'Base64 Encoded' ? 'base64' : 'text'
   const isReference = isWebUrl(textOf(holder['FileContents']) ?? '')
@@ -75,7 +80,7 @@ const pathOf = ({ at, field }: FilePlace): string => `${at}.${field}`
 function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Report): DeliveredFile[] {
   const { holder, field, at, encoding, needed } = place
   const path = pathOf(place)
-  // A number that stands for a text is no file.
+  // `Value` accepts numbers in place of strings, but a number cannot be a file.
   if (field === 'Value' && typeof holder[field] === 'number') report('Invalid base64', path)
   const contents = textOf(holder[field])
   if (contents === undefined) return []
@@ -116,8 +121,8 @@ export const dataModelErrors = (refusal: Refusal): Json => ({
 })
 
 /**
- * Source, destination and data model need a subscription (docs/redox-api.md#endpoint). `place` is where the message
- * names it.
+ * Returns the problem of a message without a subscription: source, destination and data model need one
+ * (docs/redox-api.md#endpoint). `place` is the path of the destination in the message.
  */
 export const noSubscription = (place: string): Problem => ({
   text: `No subscription for this source, destination and data model - ${place}`,
@@ -170,14 +175,15 @@ interface Judgement {
   files: DeliveredFile[]
 }
 
-/** Finds everything that is wrong with a message at once; only a size or a source ends the search early. */
+/** Checks a message and collects all its problems; only a wrong size or source ends the check early. */
 function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uploads): Judgement {
   const meta = objectOf(body['Meta'])
   const [model, event] = [textOf(meta['DataModel']), textOf(meta['EventType'])]
   const operation = `${model}:${event}`
   const fields = EVENTS.get(operation)
   const problems: { text: string }[] = []
-  // Before both names are known to be good they may be anything, so they are not repeated.
+  // Data model and event type are repeated in error texts only when they are known; until then they may contain any
+  // text.
   const report: Report = (problem, path) =>
     problems.push({ text: `${problem} - ${path}${fields ? ` in ${operation}` : ''}` })
   try {
@@ -200,14 +206,17 @@ function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uplo
   }
 }
 
-/** What an answer repeats of the request's `Meta`. */
+/** Returns the fields of the request's `Meta` that the answer repeats. */
 function echo(body: Json): Json {
   const meta = objectOf(body['Meta'])
   const names = ['DataModel', 'EventType', 'EventDateTime', 'Test', 'Source', 'Destinations']
   return Object.fromEntries(names.filter((name) => name in meta).map((name) => [name, meta[name]]))
 }
 
-/** The message as it came and as Redox delivers it: files always as if embedded (docs/redox-api.md#blob-upload). */
+/**
+ * Returns the message as received, and as Redox delivers it, where all files are embedded
+ * (docs/redox-api.md#blob-upload).
+ */
 function bodiesToKeep({ request, path }: Call, body: Json, files: DeliveredFile[]) {
   const embedded = files.filter(({ way }) => way === 'embedded')
   setContents(body, embedded)
@@ -237,7 +246,7 @@ function summaries(body: Json): { patient: string; document: string } {
     document: oneLine(
       document['DocumentType'],
       document['FileName'],
-      // A document may be named by its file.
+      // A document ID that equals the file name is not shown a second time.
       id === undefined || id === document['FileName'] ? undefined : `ID ${scalarOf(id)}`,
       ...results.map((result) => result['Description'] ?? result['Code']),
     ),

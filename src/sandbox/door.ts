@@ -1,4 +1,7 @@
-/** A listening port of the sandbox. Behind each is the same Redox; each has a fault plan of its own. */
+/**
+ * Listening port of the sandbox. All ports share one simulated Redox (keys, uploads, inbox); each has its own fault
+ * plan.
+ */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -9,34 +12,34 @@ import type { Answer, Call, Json } from './http'
 import { safeHeaders } from './inbox'
 import { play, wire } from './play'
 
-/** How long a client may go on sending a body that was already refused, in milliseconds. */
+/** Time that a client may continue to send a body that was already refused, in milliseconds. */
 const DRAIN_TIME = 10_000
 /**
- * How long an idle connection stays open, in milliseconds. Node's 5 s are too short in a busy process that
- * holds client and sandbox: the client would write to a socket that is being closed.
+ * Keep-alive time of idle connections, in milliseconds. Node's default of 5 s is too short in a busy process that runs
+ * client and sandbox: the client would write to a socket that is being closed.
  */
 const KEEP_ALIVE_TIME = 60_000
-/** Before a port that another process took meanwhile is tried again, in seconds. */
+/** Pause before listening again on a port that another process has taken, in seconds. */
 const LISTEN_AGAIN = 0.5
 
-/** One HTTP request, in the order of arrival, also refused ones. */
+/** Record of one HTTP request; refused requests have one, too. Records are in the order of arrival. */
 export interface RequestRecord {
-  /** ISO 8601, UTC. */
+  /** Time of arrival, ISO 8601, UTC. */
   at: string
   method: string
-  /** Without the query. */
+  /** Path without the query. */
   path: string
   api: Api
-  /** 0 until it is answered. */
+  /** HTTP status of the answer; 0 until it is sent. */
   status: number
   contentType: string
-  /** Bytes of the body received so far. */
+  /** Number of bytes of the body received so far. */
   bytes: number
-  /** Lower-case names; without authorization and cookies. */
+  /** Request headers: lower-case names, without authorization and cookies. */
   headers: IncomingHttpHeaders
-  /** The fault that was played on it, as the plan names it. */
+  /** Name of the fault that was simulated for the request, as written in the fault plan. */
   fault?: string
-  /** Whether the API took it, whatever its sender was told: a message, a file, credentials. */
+  /** True if the API accepted the message, file or credentials, also if a fault hid this from the client. */
   accepted: boolean
 }
 
@@ -44,44 +47,48 @@ export interface Route {
   api: Api
   path: RegExp
   handle: (call: Call) => Promise<Answer>
-  /** The body of its failures. */
+  /** Builds the body of a refusal in the shape of this API. */
   failure: (refusal: Refusal) => Json | string
   /**
-   * Whether this goes for a 401 too, which is plain text for all but OAuth (docs/redox-api.md#legacy-api-key,
-   * #oauth-api-key, #error-bodies).
+   * True if 401 answers also use `failure`; otherwise they are plain text. True for OAuth only
+   * (docs/redox-api.md#legacy-api-key, #oauth-api-key, #error-bodies).
    */
   words401?: boolean
 }
 
-/** What is behind all doors. */
+/** State that all listeners of one sandbox share. */
 export interface House {
   routes: Route[]
-  /** Every `http://host:port` that means this sandbox. */
+  /** Origins of this sandbox: the `http://host:port` of all its listeners. */
   origins: Set<string>
+  /** Records a request that just arrived. */
   arrived(record: RequestRecord): void
-  /** A request that a fault hit was taken or not; its sender may still wait. */
+  /** Reports a request with a simulated fault as soon as it was accepted or refused. Its answer may not be sent yet. */
   played(record: RequestRecord): void
 }
 
 export interface Door {
-  /** `http://127.0.0.1:PORT` */
+  /** Origin of the listener: `http://127.0.0.1:PORT`. */
   readonly url: string
-  /** What to configure in a client. */
+  /** URLs to configure in a client. */
   readonly endpoints: { apiBase: string; blobUploadUrl: string; fhirBase: string; binaryUploadBase: string }
-  /** Does not keep the process alive. */
+  /** Lets the process end while the listener is open. */
   unref(): void
-  /** Ends open connections too. */
+  /** Closes the port and all open connections. */
   close(): Promise<void>
 }
 
-/** What is played on those who come by one door. */
+/** Faults and subscriptions that one listener simulates. */
 export interface Play {
   plan: FaultPlan
-  /** Ids of the Data Model destinations that have a subscription; all when there is none here. */
+  /** Ids of the Data Model destinations that have a subscription. Empty or undefined: all have one. */
   subscribed?: readonly string[] | undefined
 }
 
-/** @param port 0 takes a free one; always on 127.0.0.1 */
+/**
+ * Opens a listener on 127.0.0.1.
+ * @param port 0 takes a free port
+ */
 export async function openDoor(port: number, { plan, subscribed = [] }: Play, house: House): Promise<Door> {
   const server = createServer()
   const ids = new Set(subscribed.map((id) => id.toLowerCase()))
@@ -102,7 +109,7 @@ export async function openDoor(port: number, { plan, subscribed = [] }: Play, ho
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
     const call = { request, path, params: [], origin, subscribed: ids.size > 0 ? ids : undefined }
     void respond(call, response, { route, record, plan, house, refuse: life.refuse }).then((result) => {
-      // No response can be sent when the client went away, or a fault has ended the exchange.
+      // No response can be sent if the client disconnected, or if a fault has ended the exchange.
       if (!result || response.destroyed || (request.destroyed && !request.complete)) return
       record.status = result.status
       if (!server.listening) response.setHeader('connection', 'close')
@@ -137,7 +144,10 @@ interface Visit {
   refuse: (seconds: number) => void
 }
 
-/** @returns the answer to send; nothing when a fault has done something else with the connection */
+/**
+ * Handles a request, with the fault that the plan has for it.
+ * @returns the answer to send; undefined if a fault has already closed or blocked the connection
+ */
 async function respond(
   call: Call,
   response: ServerResponse,
@@ -171,7 +181,10 @@ async function answer(call: Call, route: Route): Promise<Answer> {
   }
 }
 
-/** By FHIR others read and search; what only takes a POST refuses another verb (docs/redox-api.md#status-codes). */
+/**
+ * Returns the refusal of a request that is not a POST: 403 where the API has only POST
+ * (docs/redox-api.md#status-codes). The FHIR API also has GET, which the sandbox does not simulate.
+ */
 const wrongMethod = (api: Api): Refusal =>
   ['token', 'blob', 'endpoint'].includes(api)
     ? new Refusal(403, [{ text: 'Forbidden', code: 'forbidden' }])
@@ -189,7 +202,7 @@ function recordOf(request: IncomingMessage, path: string, api: Api): RequestReco
     headers: safeHeaders(request),
     accepted: false,
   }
-  // Paused first: counting must not start the flow before a handler listens.
+  // Paused first, because the `data` listener below would start the flow before a handler is attached.
   request.pause()
   request.on('data', (chunk: Buffer) => (record.bytes += chunk.length))
   return record
@@ -202,8 +215,8 @@ function send(answer: Answer, response: ServerResponse): void {
 }
 
 /**
- * Reads what is left of a refused body. Closing at once would reset the connection, and a client that is
- * still sending would never see the answer.
+ * Reads the rest of a refused body. Closing the connection at once would reset it, and a client that is still sending
+ * would never see the answer.
  */
 function drain(request: IncomingMessage): void {
   if (request.complete) return
@@ -232,7 +245,7 @@ function lifeOf(server: Server, port: number) {
       holdsProcess = false
       server.unref()
     },
-    /** A connection to a port without a listener is refused; requests that are under way end as they would. */
+    /** Closes the port for some seconds, so that new connections are refused. Requests that have begun continue. */
     refuse: (seconds: number) => {
       if (!server.listening || closed) return
       server.close()

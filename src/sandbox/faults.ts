@@ -1,26 +1,32 @@
 /**
- * Faults that the sandbox plays: what there is, the text of a plan, and which rule of it hits a request. How each
- * of them looks on the wire is in `play.ts`.
+ * Faults that the sandbox simulates: the list of faults, the parser of fault plans, and the choice of the rule for a
+ * request. `inject-fault.ts` has the answers that each fault causes.
  */
 
-/** What a request is for, as a plan names it. */
+/** Kind of API that a request belongs to, by its name in fault plans. */
 export type Api = 'token' | 'blob' | 'Binary' | 'endpoint' | 'fhir' | 'other'
 
 interface FaultRow {
-  /** Whether the API takes a request that is right, whatever its sender is told: a message is in the inbox. */
+  /**
+   * True if the API processes the request and, if it is valid, accepts it although the client sees a failure: the
+   * message is in the inbox.
+   */
   accepted: boolean
-  /** What stands behind `=`. */
+  /** Kind of the value after `=`, as in `late=5`. */
   value?: 'seconds' | 'url'
-  /** What it can happen to; everything unless told. */
+  /** APIs for which the fault is possible; undefined: all. */
   apis?: readonly Api[]
 }
 
-/** Every fault, and whether what it hits was accepted all the same: the table that a soak test counts against. */
+/** Table of all faults. Soak tests count lost and duplicated messages by its column `accepted`. */
 export const FAULTS = {
-  /** An HTTP status of 300 to 599, in the shape that the API has for it. */
+  /** Fault with an HTTP status of 300 to 599, and the error body of the API. */
   status: { accepted: false },
   'status-retry-after': { accepted: false, value: 'seconds' },
-  /** As after a gateway that waited too short: the API worked on. */
+  /**
+   * Fault with an HTTP status of 300 to 599, as from a gateway whose timeout ended first: the API still accepts the
+   * request.
+   */
   'status-after-accept': { accepted: true },
   redirect: { accepted: false, value: 'url' },
   'reset-before-body': { accepted: false },
@@ -36,7 +42,10 @@ export const FAULTS = {
   'not-json': { accepted: false },
   gzip: { accepted: true },
   'errors-inside': { accepted: false },
-  /** The way in which Redox tells that a destination refused (docs/redox-api.md#fhir-answers). */
+  /**
+   * Fault with a 200 and an error in the body, as Redox reports a refusal by the destination
+   * (docs/redox-api.md#fhir-answers).
+   */
   issues: { accepted: false, apis: ['endpoint', 'fhir'] },
   'no-subscription': { accepted: false, apis: ['endpoint'] },
   partial: { accepted: true, apis: ['endpoint', 'fhir'] },
@@ -44,26 +53,29 @@ export const FAULTS = {
 } as const satisfies Record<string, FaultRow>
 
 export type FaultKind = keyof typeof FAULTS
-/** The faults that are played in place of the API, and those that are played on its answer. */
+/**
+ * Fault kinds that replace the API's processing (`ReplacingFault`: the message is lost) and those that change its
+ * answer (`ModifyingFault`).
+ */
 export type LostFault = {
   [K in FaultKind]: (typeof FAULTS)[K]['accepted'] extends true ? never : K
 }[FaultKind]
 export type KeptFault = Exclude<FaultKind, LostFault>
 
-/** One fault of a plan. */
+/** One fault of a plan, parsed. */
 export interface Fault {
   kind: FaultKind
-  /** As it stands in the plan: `503`, `late=5`. */
+  /** Text of the fault in the plan: `503`, `late=5`. */
   name: string
   status: number
   seconds: number
   url: string
 }
 
-/** A part of a rule: `seed 42`, or place, fault and count as in `upload 503 once`. */
+/** Part of a rule in a fault plan: `seed` (`seed 42`), or place, fault and count, as in `upload 503 once`. */
 export type RulePart = 'seed' | 'place' | 'fault' | 'count'
 
-/** A plan that cannot be read. `line` counts from 1; `word` is what stands there for `part`. */
+/** Error of a plan that cannot be parsed. `line` counts from 1; `word` is the text that was found at `part`. */
 export class FaultPlanError extends Error {
   constructor(
     reason: string,
@@ -78,19 +90,22 @@ export class FaultPlanError extends Error {
 
 interface Rule {
   hits(api: Api, path: string): boolean
-  /** Undefined: the requests that it takes go through as they should. */
+  /** Fault of the rule. Undefined: the rule lets its requests pass without a fault. */
   fault: Fault | undefined
-  /** Whether it is its turn; asked once for each request that no rule before took. */
+  /**
+   * Returns true if the rule applies to this request, by its count or chance. Called once for each request that no
+   * earlier rule applies to.
+   */
   fires(): boolean
 }
 
 const DEFAULT_SEED = 1
-/** A day, as far as a timer need go here. */
+/** Longest time that a plan may set, in seconds: one day. */
 const MAX_SECONDS = 86_400
-/** No server answers there: names under `.invalid` never exist (RFC 2606). */
+/** Default target of the fault `redirect`. No server exists there: names under `.invalid` are reserved (RFC 2606). */
 const ELSEWHERE = 'http://redirected.invalid'
 
-/** Which request fails how. Counts and chances begin anew with each object. */
+/** Parsed fault plan: chooses the fault for each request. Counts and random numbers start again with each object. */
 export class FaultPlan {
   #rules: Rule[]
 
@@ -103,7 +118,7 @@ export class FaultPlan {
       .map((line, index) => ruleOf(line, random(seed + index)))
   }
 
-  /** What is to happen to the next request, if anything: the first rule that fires. */
+  /** Returns the fault of the first rule that applies to the next request; undefined if the request gets no fault. */
   next(api: Api, path: string): Fault | undefined {
     return this.#rules.find((rule) => rule.hits(api, path) && rule.fires())?.fault
   }
@@ -116,7 +131,7 @@ interface Line {
   words: string[]
 }
 
-/** Rules stand on lines of their own, or behind a `;` where there is room for one line only. */
+/** Splits a plan into rules: one per line, or several on a line separated by `;`. */
 function linesOf(text: string): Line[] {
   return text.split(/\r\n|\r|\n/).flatMap((line, index) =>
     line
@@ -168,7 +183,7 @@ function ruleOf({ number, words }: Line, draw: () => number): Rule {
 // ---- Where --------------------------------------------------------------------------------------------
 
 interface Place {
-  /** None for a path, which may be of any. */
+  /** APIs of the place; undefined for a path, because a path can belong to any API. */
   apis?: readonly Api[]
   hits(api: Api, path: string): boolean
 }
@@ -182,7 +197,7 @@ const APIS: Record<string, readonly Api[]> = {
   fhir: ['fhir'],
   any: ['token', 'blob', 'Binary', 'endpoint', 'fhir', 'other'],
 }
-/** The words for places; a path is one, too. */
+/** Names of places in a fault plan. A path is a place, too. */
 export const PLACES = Object.keys(APIS)
 
 function placeOf(where: string): Place | undefined {
@@ -194,7 +209,7 @@ function placeOf(where: string): Place | undefined {
   return apis && { apis, hits: (api) => apis.includes(api) }
 }
 
-/** `*` stands for anything, slashes too. */
+/** Converts a path of a plan to a regular expression: `*` matches any text, with slashes. */
 const pathPattern = (path: string): RegExp =>
   new RegExp(`^${path.replace(/[\\^$.+?()[\]{}|]/g, '\\$&').replace(/\*+/g, '.*')}$`)
 
@@ -212,9 +227,9 @@ function example(kind: FaultKind): string {
   const status = { status: '503', 'status-retry-after': '429-retry-after' }[kind as string]
   return (status ?? kind.replace('status', '504')) + (value === 'seconds' ? '=2' : '')
 }
-/** Lets requests through between two faults. */
+/** Word for no fault: lets requests pass between two faults. */
 const NONE = 'none'
-/** One spelling of every fault, to choose from. */
+/** One example of each fault, for the suggestions in the editor. */
 export const FAULT_EXAMPLES: readonly string[] = [...(Object.keys(FAULTS) as FaultKind[]).map(example), NONE]
 const NAMES = `a status such as ${(Object.keys(FAULTS) as FaultKind[]).map(written).join(', ')}, ${NONE}`
 
@@ -255,7 +270,9 @@ function turnsOf(words: string[], draw: () => number): (() => boolean) | undefin
   return () => left-- > 0
 }
 
-/** mulberry32: what it draws is told by the seed alone, so that a plan with chances can be played again. */
+/**
+ * mulberry32 random number generator. Its numbers depend on the seed only, so that a plan with chances can be repeated.
+ */
 function random(seed: number): () => number {
   let state = seed >>> 0
   return () => {

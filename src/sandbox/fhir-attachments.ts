@@ -1,4 +1,4 @@
-/** The files in a Bundle: every Attachment, embedded or uploaded before. */
+/** Files in a Bundle: all Attachments, embedded or as references to uploaded files. */
 import { decodeBase64, isMimeType, isObject, textOf } from './http'
 import type { Json } from './http'
 import { deliveredFile, shortened } from './inbox'
@@ -8,17 +8,17 @@ import type { Uploads } from './uploads'
 
 const ATTACHMENT_KEY = /^(presentedForm|photo|attachment|\w+Attachment)$/
 
-/** Adds a problem of a message. */
+/** Reports a problem of a message. */
 export type Report = (path: string, text: string, code?: string) => void
 
 interface Found {
   element: Json
   path: string
-  /** Name of the property that holds the element, or the list it is in. */
+  /** Name of the property that contains the element, directly or in a list. */
   key: string
 }
 
-/** Every object inside a value, in document order. */
+/** Yields all objects inside a value, in document order. */
 export function* objectsIn(value: unknown, path: string, key = ''): Generator<Found> {
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) yield* objectsIn(item, `${path}[${index}]`, key)
@@ -31,8 +31,8 @@ export function* objectsIn(value: unknown, path: string, key = ''): Generator<Fo
 }
 
 /**
- * Redox takes a file in any resource that has an Attachment (docs/redox-api.md#attachments), so they are told by their
- * shape.
+ * Returns all Attachments of a Bundle. Redox accepts a file in any resource that has an Attachment
+ * (docs/redox-api.md#attachments), so Attachments are recognized by property name or by shape.
  */
 export const attachmentsIn = (bundle: Json): Found[] =>
   [...objectsIn(bundle, '')].filter(
@@ -65,7 +65,9 @@ export function fileIn(
   return [deliveredFile(path, upload ? 'referenced' : 'embedded', bytes, description)]
 }
 
-/** Shortens the Bundle in place and returns it as Redox delivers it: every file as if embedded. */
+/**
+ * Replaces the files in the Bundle by short texts, and returns a copy as Redox delivers it, with all files embedded.
+ */
 export function keepShort(bundle: Json, files: DeliveredFile[]): Json {
   const embedded = files.filter(({ way }) => way === 'embedded')
   setData(bundle, embedded)

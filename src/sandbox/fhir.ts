@@ -1,4 +1,4 @@
-/** The create, amend and update operations of the FHIR API that carry files (docs/redox-api.md#fhir-api). */
+/** Create, amend and update operations of the FHIR API that carry files (docs/redox-api.md#fhir-api). */
 import { randomUUID } from 'node:crypto'
 import {
   isObject,
@@ -25,16 +25,16 @@ import type { Uploads } from './uploads'
 const EVENT_DEFINITION = 'https://fhir.redoxengine.com/EventDefinition/'
 const ENVIRONMENTS = ['Development', 'Staging', 'Production']
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/i
-/** The destination that is FHIR's own sandbox at Redox (docs/redox-api.md#fhir-sandbox). */
+/** Slug of the FHIR sandbox of Redox, a destination (docs/redox-api.md#fhir-sandbox). */
 const FHIR_SANDBOX = 'redox-fhir-sandbox'
-/** Only an entry of the Bundle can be meant by it. */
+/** References of this form can only refer to an entry of the Bundle. */
 const BUNDLE_REFERENCE = /^urn:uuid:/
-/** What may live at the destination, inside the resource, or elsewhere; conditional references among them. */
+/** References to resources at the destination, inside the resource or elsewhere, and conditional references. */
 const OTHER_REFERENCE =
   /^([A-Z][A-Za-z]+(\/[A-Za-z0-9.-]{1,64}(\/_history\/[A-Za-z0-9.-]{1,64})?|\?\S+)$|https?:\/\/|urn:oid:|#)/
 
 const OBSERVATION_STATUS = ['registered', 'preliminary', 'final', 'amended', 'corrected', 'cancelled']
-/** FHIR R4 value sets of `status`, a required binding. */
+/** Value sets of `status` in FHIR R4. The binding is required. */
 const STATUS = new Map([
   ['DiagnosticReport', [...OBSERVATION_STATUS, 'partial', 'appended', 'entered-in-error', 'unknown']],
   ['Observation', [...OBSERVATION_STATUS, 'entered-in-error', 'unknown']],
@@ -42,7 +42,7 @@ const STATUS = new Map([
 ])
 
 /**
- * `{ResourceType}/{$operation}` of the path, and the event its MessageHeader must name
+ * Events that the MessageHeader has to name, by operation: `{ResourceType}/{$operation}` of the path
  * (docs/redox-api.md#fhir-operations).
  */
 const OBSERVATION_CREATE = 'Observation/$observation-create'
@@ -54,17 +54,17 @@ const EVENTS = new Map([
   ['DocumentReference/$documentreference-create', 'DocumentReferenceCreate'],
 ])
 
-/** One entry of the Bundle that has a resource. */
+/** Entry of the Bundle that has a resource. */
 interface Entry {
   resource: Json
   type: string
-  /** `entry[1].resource` */
+  /** Path of the resource in the Bundle: `entry[1].resource`. */
   path: string
-  /** What references may call it: its fullUrl and `Type/id`. */
+  /** Names by which references may refer to the entry: its fullUrl and `Type/id`. */
   names: string[]
 }
 
-/** Failure body of the FHIR API (docs/redox-api.md#fhir-answers). */
+/** Builds the error body of the FHIR API (docs/redox-api.md#fhir-answers). */
 export const operationOutcome = (refusal: Refusal): Json => ({
   resourceType: 'OperationOutcome',
   issue: refusal.problems.map(({ text, path, code }) => ({
@@ -76,8 +76,8 @@ export const operationOutcome = (refusal: Refusal): Json => ({
 })
 
 /**
- * Whether the slug and environment of a FHIR path are there at all (docs/redox-api.md#fhir-urls); `redox` is for
- * uploads.
+ * Refuses a FHIR path whose slug or environment does not exist (docs/redox-api.md#fhir-urls). The slug `redox` is for
+ * uploads only.
  */
 export function checkAddress(slug: string, environment: string, forUpload: boolean): void {
   const slugFits = forUpload ? slug === 'redox' : slug !== 'redox' && SLUG.test(slug) && !isUuid(slug)
@@ -87,7 +87,10 @@ export function checkAddress(slug: string, environment: string, forUpload: boole
 
 const notFound = (text: string): Refusal => new Refusal(404, [{ text, code: 'not-found' }])
 
-/** `POST /fhir/R4/{slug}/{Environment}/{Type}/{$operation}`, `params` being those three parts. */
+/**
+ * Handles `POST /fhir/R4/{slug}/{Environment}/{Type}/{$operation}`. `params` contains slug, environment, and type with
+ * operation.
+ */
 export async function receiveOperation(
   call: Call,
   grant: Grant,
@@ -135,8 +138,8 @@ const locationsOf = (entries: Entry[], origin: string): string[] =>
     .map(({ type }) => `${origin}/fhir-sandbox/${type}/${randomUUID()}/_history/1`)
 
 /**
- * Writebacks are asynchronous: only the FHIR sandbox says what it created, others answer a bare 200
- * (docs/redox-api.md#fhir-answers).
+ * Builds the answer's body. Redox writes to an EHR asynchronously: only the FHIR sandbox returns the created resources,
+ * other destinations answer 200 with an empty body (docs/redox-api.md#fhir-answers).
  */
 function answerBody(locations: string[]): Json | '' {
   if (locations.length === 0) return ''
@@ -146,15 +149,18 @@ function answerBody(locations: string[]): Json | '' {
 
 // ---- The checks ---------------------------------------------------------------------------------------
 
-/** What a Bundle is judged by. */
+/** Rules that a Bundle is checked by. */
 interface Measure {
   mainType: string
   event: string
-  /** Bundle type and MessageHeader may be absent (docs/redox-api.md#leniency); what is there has to be right. */
+  /**
+   * True if Bundle type and MessageHeader may be missing (docs/redox-api.md#leniency). If they are there, they have to
+   * be valid.
+   */
   isBare: boolean
 }
 
-/** Finds everything that is wrong with a message Bundle at once (docs/redox-api.md#message-bundle). */
+/** Checks a message Bundle and collects all its problems (docs/redox-api.md#message-bundle). */
 function judge(
   bundle: Json,
   { mainType, event, isBare }: Measure,
@@ -188,7 +194,10 @@ function judge(
   return { entries, files }
 }
 
-/** By a reference to the patient at the destination, or by an identifier (docs/redox-api.md#leniency). */
+/**
+ * Returns true if the subject identifies the patient: by a reference to a resource at the destination, or by an
+ * identifier (docs/redox-api.md#leniency).
+ */
 function namesSubject({ resource }: Entry): boolean {
   const { reference, identifier } = objectOf(resource['subject'])
   return (textOf(reference) ?? textOf(objectOf(identifier)['value'])) !== undefined
@@ -260,7 +269,7 @@ const isExtended = (element: unknown): boolean => objectsOf(objectOf(element)['e
 
 function checkClinical({ resource, type, path }: Entry, report: Report): void {
   const { status, _status, code, content, presentedForm } = resource
-  // In FHIR an extension may stand in place of a value, such as data-absent-reason.
+  // In FHIR an extension, such as data-absent-reason, can replace a value.
   const isAbsent = (status ?? null) === null && isExtended(_status)
   if (!isAbsent && !textOf(status)) report(`${path}.status`, 'status is required', 'required')
   else if (!isAbsent && !STATUS.get(type)!.includes(status as string)) {
@@ -301,7 +310,10 @@ function checkReferences({ resource, path }: Entry, entries: Entry[], report: Re
 
 // ---- Lines for an inbox -------------------------------------------------------------------------------
 
-/** The resource that the message is about: that of the focus, else the first of its type. */
+/**
+ * Returns the main resource of the message: the one in `MessageHeader.focus`, or else the first of the operation's
+ * type.
+ */
 function mainOf(entries: Entry[], mainType: string): Json {
   const ofType = entries.filter(({ type }) => type === mainType)
   const header = objectOf(entries.find(({ type }) => type === 'MessageHeader')?.resource)
@@ -309,7 +321,10 @@ function mainOf(entries: Entry[], mainType: string): Json {
   return objectOf((ofType.find(({ names }) => names.includes(focus)) ?? ofType[0])?.resource)
 }
 
-/** The patient whom the subject names; of one who lives at the destination only what the subject says of them. */
+/**
+ * Returns a line about the patient in the main resource's subject. If the Bundle has no Patient resource for the
+ * subject, only the subject's own fields are used.
+ */
 function patientLine(entries: Entry[], main: Json): string {
   const { reference, display, identifier: id } = objectOf(main['subject'])
   const patients = entries.filter(({ type }) => type === 'Patient')

@@ -1,18 +1,18 @@
 /**
- * What messages of the Data Model API look like, as tables, and the checker that walks them
+ * Tables of the Data Model API's message fields, and the checker that compares a message with them
  * (docs/redox-api.md#data-models).
  */
 import { isObject, isUuid } from './http'
 import type { Json } from './http'
 
-/** What one value must be. `problem` is how its refusal reads. */
+/** Rule for one value. `problem` is the text of the refusal. */
 class Kind {
   constructor(
     readonly problem: string,
     readonly accepts: (value: unknown) => boolean,
   ) {}
 }
-/** Fields beyond these are allowed. A name that ends in `!` is required. */
+/** Rules of an object's fields. Other fields are allowed. A name that ends in `!` is required. */
 export interface Fields {
   [name: string]: Spec
 }
@@ -20,9 +20,9 @@ type Spec = Kind | Fields | [Spec]
 
 const expected = (what: string, accepts: (value: unknown) => boolean): Kind =>
   new Kind(`Invalid value, expected ${what}`, accepts)
-/** Redox takes numbers in place of texts (docs/redox-api.md#leniency); booleans it was never seen to take. */
+/** Rule for a text. Redox also accepts numbers (docs/redox-api.md#leniency); for booleans this is not known. */
 const text = expected('a string', (value) => typeof value === 'string' || typeof value === 'number')
-/** A name or a file that no number can stand for. */
+/** Rule for a text that cannot be given as a number: a model name or a file. */
 const literal = expected('a string', (value) => typeof value === 'string')
 const flag = expected('a boolean', (value) => typeof value === 'boolean')
 const number = expected('a number', (value) => typeof value === 'number')
@@ -30,11 +30,14 @@ const uuid = expected('a UUID', isUuid)
 const date = expected('a date (YYYY-MM-DD)', (value) => typeof value === 'string' && isDay(value))
 const datetime = expected('an ISO 8601 date and time', isDateTime)
 const absent = new Kind('Field not allowed', () => false)
-/** Only value sets that are certain and closed are enforced (docs/redox-api.md#media, #data-models). */
+/**
+ * Rule for a value from a closed list. Only lists that are certain to be complete are checked (docs/redox-api.md#media,
+ * #data-models).
+ */
 const oneOf = (...values: string[]): Kind =>
   expected(`one of ${values.join(', ')}`, (value) => typeof value === 'string' && values.includes(value))
 
-/** Fields of one kind, their names separated by spaces. */
+/** Returns rules for several fields of one kind. `names` are separated by spaces. */
 const all = (kind: Kind, names: string): Fields =>
   Object.fromEntries(names.split(' ').map((name) => [name, kind]))
 const strings = (names: string): Fields => all(text, names)
@@ -62,7 +65,10 @@ const PROVIDER: Fields = { ID: text, ...PERSON }
 const KNOWN_PROVIDER: Fields = { 'ID!': text, ...PERSON }
 const PROVIDER_WITH_NPI: Fields = { NPI: text, ...PROVIDER }
 
-/** The same in all models (docs/redox-api.md#meta); checked alone when the model is not known. */
+/**
+ * Rules of `Meta`, which are the same in all models (docs/redox-api.md#meta). For an unknown model, only these are
+ * checked.
+ */
 export const META: Fields = {
   'Meta!': {
     ...all(literal, 'DataModel! EventType!'),
@@ -172,7 +178,7 @@ const results = (ofEvent: Fields): Fields => ({
   Visit: { ...STAFFED_VISIT, AttendingProvider: PROVIDER, ReferringProvider: PROVIDER },
 })
 
-/** `DataModel:EventType`, as Redox writes it in its errors, and what such a message must look like. */
+/** Rules of each message, by `DataModel:EventType`, as Redox writes it in error texts. */
 export const EVENTS = new Map([
   ['Notes:New', note({ FileContents: literal })],
   ['Notes:Replace', note({ FileContents: literal, 'OriginalDocumentID!': text })],
@@ -186,7 +192,7 @@ export const EVENTS = new Map([
 
 export type Report = (problem: string, path: string) => void
 
-/** Reports everything in which a message differs from its table. */
+/** Reports all differences between a message and its rules. */
 export const checkMessage = (message: Json, fields: Fields, report: Report): void =>
   checkFields(message, fields, '', report)
 
@@ -210,13 +216,19 @@ function checkFields(value: Json, fields: Fields, prefix: string, report: Report
   }
 }
 
-/** Optional scalars may be null (docs/redox-api.md#data-models) or an empty string; a required list needs an item. */
+/**
+ * Returns true for a missing value. Optional scalars may be null (docs/redox-api.md#data-models) or empty strings; a
+ * required list needs an item.
+ */
 function isBlank(value: unknown, spec: Spec): boolean {
   if (spec instanceof Kind) return value === undefined || value === null || value === ''
   return value === undefined || (Array.isArray(value) && value.length === 0)
 }
 
-/** Names the required fields inside a missing object, as Redox does (`Device.ID in Device:New`). */
+/**
+ * Reports a missing required field. For a missing object, reports the required fields inside it, as Redox does
+ * (`Device.ID in Device:New`).
+ */
 function reportMissing(spec: Spec, path: string, report: Report): void {
   if (spec instanceof Kind || Array.isArray(spec)) report('Required field missing', path)
   else checkFields({}, spec, `${path}.`, report)
@@ -225,7 +237,7 @@ function reportMissing(spec: Spec, path: string, report: Report): void {
 function isDay(value: string): boolean {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(value)) return false
   const midnight = new Date(`${value}T00:00:00Z`)
-  // JavaScript turns February 30 into March 2.
+  // JavaScript's Date accepts February 30 and changes it to March 2.
   return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(value)
 }
 

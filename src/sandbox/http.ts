@@ -1,11 +1,15 @@
-/** What all endpoints of the sandbox share: calls, answers, refusals, bounded bodies, plain JSON helpers. */
+/**
+ * Code that all endpoints of the sandbox share: request and answer types, refusals, bodies of limited size, JSON
+ * helpers.
+ */
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Whole request to the Data Model or FHIR API, in bytes (docs/redox-api.md#sizes; 1 MB read as 10^6, the stricter way).
+ * Limit of a whole request to the Data Model or FHIR API, in bytes (docs/redox-api.md#sizes; 1 MB taken as 10^6, the
+ * stricter reading).
  */
 export const REQUEST_LIMIT = 40_000_000
-/** One uploaded file, in bytes (docs/redox-api.md#binary, #blob-upload, #sizes). */
+/** Limit of one uploaded file, in bytes (docs/redox-api.md#binary, #blob-upload, #sizes). */
 export const FILE_LIMIT = 30_000_000
 
 const MAX_JSON_DEPTH = 100
@@ -15,49 +19,55 @@ const WEB_URL = /^\s*https?:\/\/\S*\s*$/i
 
 export type Json = Record<string, unknown>
 
-/** One request on its way through the sandbox. */
+/** Request to the sandbox, with the values that handlers need. */
 export interface Call {
   request: IncomingMessage
   /** Path without the query. */
   path: string
-  /** The parts of the path that the route's pattern captured. */
+  /** Values of the groups in the route's pattern, in their order. */
   params: string[]
-  /** `http://host:port` under which the client reached this server. */
+  /** Origin in the URL that the client used for this server: `http://host:port`. */
   origin: string
-  /** Lower-case ids of the Data Model destinations that have a subscription; all when undefined. */
+  /** Lower-case ids of the Data Model destinations that have a subscription; undefined: all have one. */
   subscribed?: ReadonlySet<string> | undefined
-  /** The fault that is played on it, as the plan names it. */
+  /** Name of the fault that is simulated for the request, as written in the fault plan. */
   fault?: string
 }
 
 export interface Answer {
   status: number
-  /** An object is sent as JSON (a FHIR resource as such), a string as the plain text Redox marks as HTML, '' as nothing. */
+  /**
+   * Body of the answer: an object is sent as JSON (a FHIR resource as FHIR JSON), a string as plain text with the type
+   * `text/html`, as Redox does, and '' as an empty body.
+   */
   body: Json | string
   headers?: Record<string, string>
-  /** The bytes that are sent, when a fault makes them others than those of the body. */
+  /** Bytes to send, if a fault sends other bytes than those of `body`. */
   payload?: Buffer
 }
 
-/** One thing that is wrong with a request. Texts never repeat values of the request. */
+/** Problem of a request. Texts never repeat values of the request. */
 export interface Problem {
   text: string
-  /** FHIR element path below the Bundle. */
+  /** FHIR element path inside the Bundle. */
   path?: string
-  /** FHIR issue type; `invalid` unless told. */
+  /** FHIR issue type. Default `invalid`. */
   code?: string
-  /** Data Model API: what the entry of `Meta.Errors` has otherwise than usual (docs/redox-api.md#error-bodies). */
+  /**
+   * Data Model API only: fields of the entry in `Meta.Errors` that differ from the defaults
+   * (docs/redox-api.md#error-bodies).
+   */
   error?: { Type?: string; Module?: string; DestinationStatusCode?: number }
 }
 
 /**
- * A request that is not accepted. Each API words it in its own body shape (docs/redox-api.md#legacy-api-key,
+ * Refusal of a request. Each API has its own body shape for a refusal (docs/redox-api.md#legacy-api-key,
  * #oauth-api-key, #fhir-answers, #error-bodies).
  */
 export class Refusal extends Error {
   readonly problems: Problem[]
 
-  /** `echo` is what a Data Model answer repeats of the request's `Meta`. */
+  /** `echo` contains the fields of the request's `Meta` that a Data Model answer repeats. */
   constructor(
     readonly status: number,
     problems: string | Problem[],
@@ -75,7 +85,7 @@ export class Refusal extends Error {
 export const tooLarge = (limit: number): Refusal =>
   new Refusal(413, [{ text: `Payload too large, the limit is ${limit / 1_000_000} MB`, code: 'too-long' }])
 
-/** What Redox does besides sending files, or does not do at all: its absence here says nothing of Redox. */
+/** Refusal of a request that the sandbox does not simulate. Redox may support such a request or not. */
 export const notPlayed = (what: string): Refusal =>
   new Refusal(404, [
     {
@@ -84,12 +94,12 @@ export const notPlayed = (what: string): Refusal =>
     },
   ])
 
-/** Fails at once if the announced length is over the limit, so that nothing of the body is kept. */
+/** Refuses a request whose Content-Length is over the limit, before any of the body is stored. */
 export function refuseAnnouncedLength(request: IncomingMessage, limit: number): void {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
 }
 
-/** The whole body, at most `limit` bytes of it; what comes after a refusal is read and thrown away. */
+/** Reads a whole body of at most `limit` bytes. After a refusal, the rest is read and dropped. */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   refuseAnnouncedLength(request, limit)
   return new Promise((resolve, reject) => {
@@ -109,7 +119,7 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   })
 }
 
-/** The media type without parameters, in lower case; empty if there is none. */
+/** Returns the media type without parameters, in lower case; an empty string if there is none. */
 export function mediaType(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
 }
@@ -122,7 +132,7 @@ export function parseJson(bytes: Buffer): Json {
     throw new Refusal(400, 'Malformed JSON')
   }
   if (!isObject(value)) throw new Refusal(400, 'Body must be a JSON object')
-  // Everything after this walks the value recursively, so depth is bounded once, here.
+  // The code that uses the value walks it recursively, so its depth is limited once, here.
   if (isDeeperThan(value, MAX_JSON_DEPTH)) throw new Refusal(400, 'JSON nested too deeply')
   return value
 }
@@ -134,27 +144,34 @@ function isDeeperThan(value: unknown, levels: number): boolean {
 
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-/** The value if it is an object, else an empty one. */
+/** Returns the value if it is an object, otherwise an empty object. */
 export const objectOf = (value: unknown): Json => (isObject(value) ? value : {})
-/** The items of a list, what is no object as an empty one; none if it is not a list. */
+/**
+ * Returns the items of a list, with an empty object for an item that is not an object; an empty list for other values.
+ */
 export const objectsOf = (value: unknown): Json[] => (Array.isArray(value) ? value.map(objectOf) : [])
-/** The value if it is a string with something in it. */
+/** Returns the value if it is a string that is not empty. */
 export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
-/** The same for a field of the Data Model API, where a number stands for its text (docs/redox-api.md#leniency). */
+/**
+ * Returns the text of a Data Model field. Numbers are converted, because Redox accepts them for texts
+ * (docs/redox-api.md#leniency).
+ */
 export const scalarOf = (value: unknown): string | undefined =>
   textOf(typeof value === 'number' ? String(value) : value)
 
 export const isUuid = (value: unknown): value is string => typeof value === 'string' && UUID.test(value)
 export const isMimeType = (value: unknown): value is string =>
   typeof value === 'string' && MIME_TYPE.test(value)
-/** Whether a text is nothing but an http(s) URL, which in a file's place can only mean a reference. */
+/**
+ * Returns true if a text is only an http(s) URL. In a file field such a text is always a reference to an uploaded file.
+ */
 export const isWebUrl = (value: string): boolean => WEB_URL.test(value)
 
 /**
- * The bytes of base64 (docs/redox-api.md#file-types, #leniency): standard alphabet, padded, no `data:` prefix, at least
- * one byte; line breaks and other white space do not count. Node decodes leniently, so only a text that encodes back to
- * itself is base64.
+ * Returns the bytes of base64 (docs/redox-api.md#file-types, #leniency): standard alphabet, padded, no `data:` prefix,
+ * at least one byte; white space is ignored. Node decodes leniently, so a text is accepted only if encoding the bytes
+ * gives the same text.
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')

@@ -1,53 +1,59 @@
-/** What was received: accepted messages with their files, bounded in number and in bytes. */
+/** Inbox of the sandbox: accepted messages with their files, limited in number and in bytes. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { scalarOf } from './http'
 
-/** One file as the EHR would get it. */
+/** File of a received message, as the EHR gets it. */
 export interface DeliveredFile {
-  /** Where it stood: `Note.FileContents`, `entry[1].resource.presentedForm[0]`. */
+  /** Path of the file in the message: `Note.FileContents`, `entry[1].resource.presentedForm[0]`. */
   place: string
   way: 'embedded' | 'referenced'
-  /** MIME type: of the Attachment, or of the upload. */
+  /** MIME type from the Attachment, or from the upload. */
   contentType?: string
   /** `FileType` of the Data Model API, such as `PDF`. */
   fileType?: string
   name?: string
-  /** Bytes, before base64. */
+  /** Size in bytes, before base64. */
   size: number
-  /** Of the bytes, in hex. */
+  /** SHA-256 of the bytes, in hex. */
   sha256: string
   bytes: Buffer
 }
 
-/** One accepted message. Bodies carry `<base64, 123456 bytes>` where file contents stood. */
+/** Accepted message. Bodies contain `<base64, 123456 bytes>` in place of file contents. */
 export interface ReceivedMessage {
   id: string
-  /** ISO 8601, UTC. */
+  /** Time of arrival, ISO 8601, UTC. */
   at: string
   api: 'datamodel' | 'fhir'
-  /** `Notes:New`, `DiagnosticReport/$diagnosticreport-create`. */
+  /** Name of the operation: `Notes:New`, `DiagnosticReport/$diagnosticreport-create`. */
   operation: string
-  /** `Development`, `Staging` or `Production`; the Data Model API is played in `Development`. */
+  /** Environment: `Development`, `Staging` or `Production`; always `Development` for the Data Model API. */
   environment: string
-  /** Destination ids (Data Model API) or the slug (FHIR API). */
+  /** Destination ids (Data Model API), or the slug (FHIR API). */
   destinations: string[]
-  /** UUID of the source the message was sent as. */
+  /** UUID of the source that sent the message. */
   source: string
-  /** Data Model API: one per destination. */
+  /** Log ids of a Data Model message, one per destination. */
   logIds: string[]
-  /** FHIR API: `entry[].response.location` of the answer; only `redox-fhir-sandbox` has them. */
+  /**
+   * Locations of the created resources: `entry[].response.location` of the FHIR answer; only `redox-fhir-sandbox`
+   * returns them.
+   */
   locations: string[]
-  /** As it came in; headers without authorization and cookies. */
+  /** Request as received; headers without authorization and cookies. */
   request: { method: string; path: string; headers: IncomingHttpHeaders; body: unknown }
-  /** The message with its references resolved (docs/redox-api.md#blob-upload). */
+  /**
+   * The message as its destination gets it: with the uploaded files in place of the references to them
+   * (docs/redox-api.md#blob-upload).
+   */
   delivered: unknown
   files: DeliveredFile[]
-  /** One line for an inbox. */
+  /** One line about the patient, for the list of messages. */
   patient: string
-  /** One line for an inbox. */
+  /** One line about the document, for the list of messages. */
   document: string
-  /** The fault that was played on its request, as the plan names it. */
+  /** Name of the fault that was simulated for the request, as written in the fault plan. */
   fault?: string
 }
 
@@ -64,11 +70,11 @@ export function deliveredFile(
   return { place, way, ...known, size: bytes.length, sha256, bytes }
 }
 
-/** What stands in kept bodies instead of file contents. */
+/** Returns the text that replaces file contents in stored bodies. */
 export const shortened = (bytes: Buffer, encoding: 'base64' | 'text' = 'base64'): string =>
   `<${encoding}, ${bytes.length} bytes>`
 
-/** One line out of the parts that are there. */
+/** Joins the parts that are not empty to one line. */
 export const oneLine = (...parts: unknown[]): string =>
   parts
     .map(scalarOf)
@@ -76,7 +82,7 @@ export const oneLine = (...parts: unknown[]): string =>
     .join(' · ')
     .replace(/\s+/g, ' ')
 
-/** Request headers without credentials. */
+/** Returns the request headers without credentials. */
 export function safeHeaders(request: IncomingMessage): IncomingHttpHeaders {
   const headers = { ...request.headers }
   for (const name of ['authorization', 'proxy-authorization', 'cookie']) delete headers[name]
@@ -93,7 +99,7 @@ export class Inbox {
     private readonly maxBytes: number,
   ) {}
 
-  /** Keeps an accepted message, drops the oldest ones that no longer fit, and tells the listeners. */
+  /** Stores an accepted message, drops the oldest messages over the limits, and calls the listeners. */
   add(message: Omit<ReceivedMessage, 'id' | 'at'>): void {
     const received = { id: randomUUID(), at: new Date().toISOString(), ...message }
     this.messages.push(received)
@@ -101,7 +107,7 @@ export class Inbox {
     while (this.messages.length > this.maxMessages || this.#bytes > this.maxBytes) {
       this.#bytes -= sizeOf(this.messages.shift()!)
     }
-    // A listener that throws must not turn an accepted message into a failed request.
+    // Listeners run later, so that an error in one cannot change an accepted message into a failed request.
     for (const listener of this.#listeners) queueMicrotask(() => listener(received))
   }
 

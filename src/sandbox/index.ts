@@ -1,6 +1,6 @@
 /**
- * The sandbox: a real HTTP server on the loopback interface that plays Redox. It judges requests by the
- * published contract alone and keeps what it accepted, so flows and tests need no Redox account.
+ * Sandbox: an HTTP server on the loopback interface that simulates Redox. It checks requests only by the published
+ * documentation of Redox and stores accepted messages, so flows and tests need no Redox account.
  */
 import type { JsonWebKey } from 'node:crypto'
 import { dataModelErrors, receiveDataModel } from './datamodel'
@@ -24,51 +24,63 @@ export type { LegacyKey, OAuthKey } from './tokens'
 const MAX_KEPT_REQUESTS = 1000
 
 export interface SandboxOptions {
-  /** 0, the default, takes a free one. The server is always bound to 127.0.0.1. */
+  /** Port of the server, on 127.0.0.1. Default 0: a free port. */
   port?: number
-  /** A free account may not upload in Development (docs/redox-api.md#environments-and-accounts). Default `paid`. */
+  /**
+   * Kind of Redox account. A free account may not upload files in Development
+   * (docs/redox-api.md#environments-and-accounts). Default `paid`.
+   */
   account?: 'paid' | 'free'
-  /** Of access tokens of both kinds. Default 300 (docs/redox-api.md#oauth-api-key). */
+  /** Lifetime of OAuth and legacy access tokens, in seconds. Default 300 (docs/redox-api.md#oauth-api-key). */
   tokenLifetimeSeconds?: number
-  /** Default 100. */
+  /** Greatest number of stored messages. Default 100. */
   maxKeptMessages?: number
-  /** File bytes of all kept messages together; the oldest messages go first. Default 64 000 000. */
+  /**
+   * Greatest number of file bytes in all stored messages; the oldest messages are dropped first. Default 64 000 000.
+   */
   maxKeptBytes?: number
-  /** A plan of which requests fail how, see docs/sandbox-faults.md. Default: none do. */
+  /** Fault plan: which requests fail, and how; see docs/sandbox-faults.md. Default: no faults. */
   faults?: string
-  /** Ids of the Data Model destinations that have a subscription. Default, and when empty: every one. */
+  /** Ids of the Data Model destinations that have a subscription. Default, and if empty: all have one. */
   subscribed?: readonly string[]
 }
 
 export interface Sandbox extends Door {
-  /** A demo key, made at start. */
+  /** OAuth demo key, generated at start. */
   readonly oauthKey: OAuthKey
-  /** A demo key, made at start. */
+  /** Legacy demo key, generated at start. */
   readonly legacyKey: LegacyKey
-  /** Lets a further key in: RSA for RS384, P-384 for ES384. */
+  /** Registers another OAuth key: RSA for RS384, P-384 for ES384. */
   registerOAuthKey(key: { clientId: string; keyId: string; publicKey: JsonWebKey }): void
-  /** Accepted messages, newest last. */
+  /** Accepted messages, oldest first. */
   readonly received: readonly ReceivedMessage[]
-  /** The last 1000, newest last. */
+  /** The last 1000 requests, oldest first. */
   readonly requests: readonly RequestRecord[]
-  /** Tells of every accepted message, before its sender has the answer. Returns how to stop. */
+  /**
+   * Subscribes to accepted messages. The listener is called before the client gets the answer. Returns a function that
+   * unsubscribes.
+   */
   onReceived(listener: (message: ReceivedMessage) => void): () => void
   /**
-   * Tells of every request that a fault hits, once it is known whether the API took it. Returns how to stop.
+   * Subscribes to requests with a simulated fault. The listener is called as soon as the API accepted or refused the
+   * request. Returns a function that unsubscribes.
    */
   onFault(listener: (request: RequestRecord) => void): () => void
   /**
-   * Listens on a further, free port, where the faults of this plan are played and these destinations alone are
-   * subscribed, if there are any; keys, tokens, uploads and inbox are those of the sandbox. Counts and chances of
-   * a plan begin with its door. Closed with the sandbox.
+   * Opens a listener on another free port, with its own fault plan and subscriptions (none given: all destinations have
+   * one). Keys, tokens, uploads and inbox are those of the sandbox. Counts and random numbers of the plan start with
+   * the listener. It is closed with the sandbox.
    * @throws FaultPlanError
    */
   openDoor(faults: string, subscribed?: readonly string[]): Promise<Door>
-  /** Forgets messages and requests; keys, tokens and uploaded files stay. */
+  /** Deletes stored messages and requests; keys, tokens and uploaded files stay. */
   clear(): void
 }
 
-/** @throws FaultPlanError */
+/**
+ * Starts a sandbox.
+ * @throws FaultPlanError
+ */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const plan = new FaultPlan(options.faults)
   const demo = await createOAuthKey()
@@ -109,7 +121,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 }
 
-/** Further doors go the way of the main one. */
+/** Opens more listeners, which `unref` and `close` of the sandbox include. */
 function doorsOf(main: Door, house: House): Pick<Sandbox, 'openDoor' | 'unref' | 'close'> {
   const doors = new Set([main])
   let holdsProcess = true

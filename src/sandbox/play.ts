@@ -1,4 +1,4 @@
-/** How the faults look on the wire. */
+/** Simulation of faults: the connection failures and answers that each fault causes. */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { STATUS_CODES } from 'node:http'
@@ -11,25 +11,28 @@ import { FAULTS } from './faults'
 import { objectOf, objectsOf, Refusal } from './http'
 import type { Answer, Json } from './http'
 
-/** Between two pieces of a body that is read slowly, in milliseconds; a piece is at most 64 KiB. */
+/** Pause between two chunks of a body that is read slowly, in milliseconds; a chunk has at most 64 KiB. */
 const READ_PAUSE = 100
 
-/** A request that a fault hits. */
+/** A request with a simulated fault, and what is needed to simulate it. */
 export interface Stage {
   fault: Fault
   api: Api
   request: IncomingMessage
   response: ServerResponse
   path: string
-  /** How the API words a refusal. */
+  /** Builds the body of a refusal in the shape of this API. */
   failure: (refusal: Refusal) => Json | string
-  /** Hears no new connections for a while. */
+  /** Refuses new connections for some seconds. */
   refuse: (seconds: number) => void
-  /** Hears when it is known whether the API takes the request. */
+  /** Callback for the time when the API has accepted or refused the request. */
   judged: () => void
 }
 
-/** What is sent in place of an answer of the API; `undefined`: nothing, and the connection is as it should be. */
+/**
+ * Fault that replaces the API's processing of a request. Returns the answer to send; undefined if none is sent, because
+ * the fault has reset the connection or leaves it open.
+ */
 type Instead = (stage: Stage) => Promise<Answer | undefined>
 
 const INSTEAD: Record<LostFault, Instead> = {
@@ -73,7 +76,10 @@ const INSTEAD: Record<LostFault, Instead> = {
   },
 }
 
-/** What becomes of the API's answer; it is sent by the one who has taken it. */
+/**
+ * Fault that changes the API's answer after the request was processed. Returns the answer to send; undefined if the
+ * fault has sent or dropped it.
+ */
 type Afterwards = (answer: Answer, stage: Stage) => Answer | undefined | Promise<Answer | undefined>
 
 const AFTERWARDS: Record<KeptFault, Afterwards> = {
@@ -87,7 +93,7 @@ const AFTERWARDS: Record<KeptFault, Afterwards> = {
   'cut-short'(answer, { response, request }) {
     const { status, headers, payload } = wire(withBody(answer))
     response.writeHead(status, headers)
-    // Ended, not reset: a reset could take away the half that is already on its way.
+    // The connection is ended and not reset, because a reset could drop the half that is already on its way.
     response.write(half(payload), () => request.socket.destroySoon())
     return undefined
   },
@@ -104,8 +110,8 @@ const AFTERWARDS: Record<KeptFault, Afterwards> = {
 const isKept = (kind: Fault['kind']): kind is KeptFault => FAULTS[kind].accepted
 
 /**
- * Handles a request with its fault. `handle` is what the API does; a fault that the API never hears of leaves it
- * out. Returns what is to be sent, if anything.
+ * Handles a request with a fault. `handle` is the API's processing, which is skipped for faults that lose the request.
+ * Returns the answer to send, if there is one.
  */
 export async function play(stage: Stage, handle: () => Promise<Answer>): Promise<Answer | undefined> {
   const { kind } = stage.fault
@@ -116,12 +122,12 @@ export async function play(stage: Stage, handle: () => Promise<Answer>): Promise
   if (kind === 'slow-reader') readSlowly(stage.request)
   const answer = await handle()
   stage.judged()
-  // A refusal is what it is: only an answer to something that was taken can be half of one.
+  // A refusal is sent unchanged: `partial` and `no-location` only make sense for an answer of success.
   const isShaped = kind === 'partial' || kind === 'no-location'
   return isShaped && answer.status >= 300 ? answer : AFTERWARDS[kind](answer, stage)
 }
 
-/** What of an answer goes onto the wire. */
+/** Returns status, headers and bytes of an answer, as they are sent. */
 export function wire({ status, body, headers, payload }: Answer) {
   const bytes = payload ?? Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
   return {
@@ -184,8 +190,8 @@ function readSlowly(request: IncomingMessage): void {
 // ---- Answers ------------------------------------------------------------------------------------------
 
 /**
- * As the API words it; gateways have a page, and who is not let in or too fast gets plain text
- * (docs/redox-api.md#error-bodies).
+ * Returns an answer with the fault's HTTP status: an HTML page for 3xx and gateway errors, plain text for 401 and 429,
+ * and otherwise the API's error body (docs/redox-api.md#error-bodies).
  */
 function statusAnswer({ fault: { status }, failure }: Stage): Answer {
   const text = STATUS_CODES[status] ?? 'Unknown'
@@ -206,10 +212,13 @@ const BARE_ENTRIES: Json = {
 
 const half = (bytes: Buffer): Buffer => bytes.subarray(0, Math.floor(bytes.length / 2))
 
-/** Nothing has no half. */
+/** Replaces an empty body by `{}`, because an empty body cannot be cut in half. */
 const withBody = (answer: Answer): Answer => (answer.body === '' ? { ...answer, body: {} } : answer)
 
-/** The last destination, or the last entry, failed. A destination that answers a bare 200 tells of two entries here. */
+/**
+ * Returns an answer in which the last destination (Data Model) or the last entry (FHIR) failed. An empty answer is
+ * replaced by a Bundle with two entries.
+ */
 function partly(answered: Answer['body']): Json {
   const body = answered === '' ? BARE_ENTRIES : objectOf(answered)
   if ('entry' in body) {
@@ -232,7 +241,7 @@ function partly(answered: Answer['body']): Json {
   return { Meta: { ...meta, Logs: objectsOf(meta['Logs']).slice(0, -1), Errors: [error] } }
 }
 
-/** An answer without what the client has to take from it: token, reference, log IDs, locations. */
+/** Returns an answer without the values that the client needs from it: token, file reference, log IDs, locations. */
 function withoutAddress(body: Json): Json {
   const { access_token: _a, accessToken: _b, URI: _c, id: _d, ...rest } = body
   if ('entry' in rest) {

@@ -11,12 +11,12 @@ const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ERROR_URI = 'https://docs.redoxengine.com/permalink/7sEi7MTFssZ1JuHpUYLeYJ'
 const TOKEN_REQUEST_LIMIT = 100_000
 const MAX_KEPT_GRANTS = 10_000
-/** Seconds: how old `iat` may be, and how far clocks may differ (docs/redox-api.md#oauth-api-key). */
+/** Greatest age of `iat` and tolerated clock difference, in seconds (docs/redox-api.md#oauth-api-key). */
 const MAX_ASSERTION_AGE = 300
 const CLOCK_SKEW = 10
 
 /**
- * The source of the samples that Redox published; legacy keys of others were taken with it
+ * Source id in the samples that Redox published. Redox accepted it with legacy keys of other sources
  * (docs/redox-api.md#sample-identifiers).
  */
 const SAMPLE_SOURCE = '7ce6f387-c33c-417d-8682-81e83628cbd9'
@@ -24,27 +24,27 @@ const SAMPLE_SOURCE = '7ce6f387-c33c-417d-8682-81e83628cbd9'
 export interface OAuthKey {
   clientId: string
   keyId: string
-  /** PKCS#8 PEM. */
+  /** Private key, as PKCS#8 PEM. */
   privateKey: string
 }
 
 export interface LegacyKey {
-  /** Also the id of the one source the key is tied to (docs/redox-api.md#credentials). */
+  /** API key, which is also the id of the only source that the key may use (docs/redox-api.md#credentials). */
   apiKey: string
   secret: string
 }
 
-/** What an access token lets its holder do. */
+/** Rights of an access token. */
 export interface Grant {
   accessToken: string
   kind: 'oauth' | 'legacy'
-  /** UUID of the source that speaks when a request names none. */
+  /** UUID of the source that is used if a request names none. */
   source: string
-  /** Milliseconds since 1970. */
+  /** Time of expiry, in milliseconds since 1970. */
   expiresAt: number
 }
 
-/** A new RSA key pair for signing assertions with RS384. */
+/** Generates an RSA key pair that signs assertions with RS384. */
 export async function createOAuthKey(): Promise<{ key: OAuthKey; publicKey: JsonWebKey }> {
   const pair = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
   const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
@@ -70,7 +70,7 @@ export class Tokens {
     this.#clients.set(clientId, client)
   }
 
-  /** `POST /v2/auth/token`: client credentials with a private-key JWT (docs/redox-api.md#oauth-api-key). */
+  /** Handles `POST /v2/auth/token`: client credentials with a private-key JWT (docs/redox-api.md#oauth-api-key). */
   async oauthToken({ request, origin, path }: Call): Promise<Answer> {
     const form = await tokenForm(request)
     const assertion = form.get('client_assertion')!
@@ -91,7 +91,7 @@ export class Tokens {
     }
   }
 
-  /** `POST /auth/authenticate` (docs/redox-api.md#legacy-api-key). */
+  /** Handles `POST /auth/authenticate`, the login with a legacy key (docs/redox-api.md#legacy-api-key). */
   async authenticate({ request }: Call): Promise<Answer> {
     const { apiKey, secret } = await legacyBody(request)
     if (apiKey !== this.legacyKey.apiKey) throw new Refusal(401, 'Invalid request')
@@ -103,7 +103,8 @@ export class Tokens {
   }
 
   /**
-   * `POST /auth/refreshToken`: the same access and refresh token, valid for longer (docs/redox-api.md#legacy-api-key).
+   * Handles `POST /auth/refreshToken`: returns the same access token and refresh token, with a later expiry
+   * (docs/redox-api.md#legacy-api-key).
    */
   async refresh({ request }: Call): Promise<Answer> {
     const { apiKey, refreshToken } = await legacyBody(request)
@@ -112,7 +113,7 @@ export class Tokens {
     return this.#legacyToken(grant, refreshToken as string)
   }
 
-  /** The grant behind the request's Bearer token. */
+  /** Returns the grant of the request's Bearer token. */
   grantOf(request: IncomingMessage): Grant {
     const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     const grant = token === undefined ? undefined : this.#grants.get(token)
@@ -135,7 +136,7 @@ export class Tokens {
     return { key, source: client.source }
   }
 
-  /** Clients may leave `jti` out (docs/redox-api.md#oauth-api-key); one that is there counts once. */
+  /** Refuses a `jti` that was used before. Clients may leave `jti` out (docs/redox-api.md#oauth-api-key). */
   #useOnce({ iss, jti }: JWTPayload): void {
     if (jti === undefined) return
     const now = Date.now()
@@ -169,14 +170,14 @@ export class Tokens {
   }
 }
 
-/** The FHIR API takes no legacy keys (docs/redox-api.md#credentials). */
+/** Refuses legacy keys, which the FHIR API does not accept (docs/redox-api.md#credentials). */
 export function refuseLegacy({ kind }: Grant): void {
   if (kind === 'legacy') throw new Refusal(401, 'Legacy API keys are not supported by the FHIR API.')
 }
 
 /**
- * The source a request speaks for: the `Redox-Source-Id` header, or the source its body names, or the
- * key's own (docs/redox-api.md#source-id).
+ * Returns the source of a request: from the `Redox-Source-Id` header, else from the body, else the source of the key
+ * (docs/redox-api.md#source-id).
  */
 export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string): string {
   const inHeader = request.headers['redox-source-id']
@@ -188,12 +189,13 @@ export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string
     throw new Refusal(400, 'Source ID in the header and in the body differ')
   }
   if (grant.kind === 'oauth' || source === grant.source) return source
-  // A legacy key speaks for its own source (docs/redox-api.md#credentials), also where a sample was not changed.
+  // A legacy key may only use its own source (docs/redox-api.md#credentials). The source of a copied sample is replaced
+  // by it.
   if (source === SAMPLE_SOURCE) return grant.source
   throw new Refusal(401, 'This source is not authorized.')
 }
 
-/** OAuth error JSON (docs/redox-api.md#oauth-api-key). */
+/** Builds the error body of the OAuth endpoint (docs/redox-api.md#oauth-api-key). */
 export const oauthError = (refusal: Refusal): Json => ({
   error: 'invalid_request',
   error_description: refusal.text,
@@ -228,7 +230,7 @@ async function verify(assertion: string, key: KeyObject, audience: string): Prom
     })
   } catch (error) {
     const claim = (error as { claim?: unknown }).claim
-    // A wrong signature or algorithm is one of the faults Redox leaves without a description.
+    // Redox gives no description for a wrong signature or algorithm.
     throw typeof claim === 'string' ? unexpectedClaim(claim) : new Refusal(401, '')
   }
   if (aud !== undefined && ![aud].flat().includes(audience)) throw unexpectedClaim('aud')
@@ -250,7 +252,7 @@ async function legacyBody(request: IncomingMessage): Promise<Json> {
   return parseJson(await readBody(request, TOKEN_REQUEST_LIMIT))
 }
 
-/** Sets an entry and drops the oldest one when there are too many. */
+/** Adds an entry, and drops the oldest entry over the limit. */
 function remember<T>(entries: Map<string, T>, id: string, entry: T): void {
   entries.set(id, entry)
   if (entries.size > MAX_KEPT_GRANTS) entries.delete(entries.keys().next().value!)

@@ -1,4 +1,4 @@
-/** The two upload endpoints and the files they keep (docs/redox-api.md#binary, #blob-upload). */
+/** Upload endpoints for blobs and Binaries, and the files that they store (docs/redox-api.md#binary, #blob-upload). */
 import { randomInt, randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { Busboy } from '@fastify/busboy'
@@ -19,7 +19,7 @@ import type { Answer, Call, Json } from './http'
 
 const MAX_FILES = 64
 const MAX_BYTES = 256_000_000
-/** Room for what surrounds a file of the full size: part headers, or the other fields of a Binary. */
+/** Bytes that a request may have in addition to a file of the full size: part headers, or other fields of a Binary. */
 const ENVELOPE = 64_000
 
 interface FileBody {
@@ -30,15 +30,15 @@ interface FileBody {
 
 export interface UploadedFile extends FileBody {
   kind: 'blob' | 'binary'
-  /** UUID of the source that uploaded it, the only one that may refer to it. */
+  /** UUID of the source that uploaded the file; messages of other sources cannot refer to it. */
   source: string
 }
 
-/** A file that is there, for others only (docs/redox-api.md#blob-upload). */
+/** Result of a search for a file that exists, but that another source uploaded (docs/redox-api.md#blob-upload). */
 export const OF_ANOTHER_SOURCE = 'of another source'
 type Found = UploadedFile | typeof OF_ANOTHER_SOURCE | undefined
 
-/** Why a message cannot refer to what was found. */
+/** Returns the error text for a reference that a message cannot use. */
 export function notFoundText(found: Found): string {
   if (found === undefined) return 'Referenced file not found'
   if (found !== OF_ANOTHER_SOURCE) return 'Referenced file not found (it is a Binary of the FHIR API)'
@@ -50,14 +50,16 @@ export class Uploads {
   #bytes = 0
   #nextBlob = randomInt(10_000_000, 90_000_000)
 
-  /** `origins`: every `http://host:port` that means this server, as of now. */
+  /**
+   * `origins`: the `http://host:port` of all listeners of this sandbox; the set changes when listeners open or close.
+   */
   constructor(
     private readonly origins: ReadonlySet<string>,
     private readonly account: 'paid' | 'free',
   ) {}
 
   /**
-   * `POST /upload` (docs/redox-api.md#blob-upload). The blob host has no environment in its path; it is played in
+   * Handles `POST /upload` (docs/redox-api.md#blob-upload). Its path names no environment; the sandbox takes
    * Development.
    */
   async receiveBlob({ request, origin }: Call, source: string): Promise<Answer> {
@@ -67,7 +69,10 @@ export class Uploads {
     return { status: 201, body: { URI: origin + path } }
   }
 
-  /** `POST /fhir/R4/redox/{Environment}/Binary` (docs/redox-api.md#binary): raw bytes, a FHIR Binary, or multipart. */
+  /**
+   * Handles `POST /fhir/R4/redox/{Environment}/Binary`: raw bytes, a FHIR Binary, or multipart
+   * (docs/redox-api.md#binary).
+   */
   async receiveBinary({ request, origin, path }: Call, environment: string, source: string): Promise<Answer> {
     this.#refuseFreeAccount(environment)
     const file = await readBinary(request)
@@ -80,7 +85,7 @@ export class Uploads {
     }
   }
 
-  /** The file behind an unchanged reference, if this source may use it. */
+  /** Returns the file of an unchanged reference, if this source may use it. */
   find(reference: string, source: string): Found {
     const origin = [...this.origins].find((candidate) => reference.startsWith(`${candidate}/`))
     const file = origin === undefined ? undefined : this.#files.get(reference.slice(origin.length))
@@ -104,7 +109,7 @@ export class Uploads {
   }
 }
 
-/** Failure body of the blob host (docs/redox-api.md#blob-upload, #error-bodies). */
+/** Builds the error body of the blob host (docs/redox-api.md#blob-upload, #error-bodies). */
 export const blobError = (refusal: Refusal): Json => ({ errorDetail: refusal.text })
 
 async function readBinary(request: IncomingMessage): Promise<FileBody> {
@@ -131,7 +136,7 @@ function usable(file: FileBody): FileBody {
   return file
 }
 
-/** The one file of a form, which must be its only part and be named `file`. */
+/** Returns the file of a multipart form. It has to be the only part, with the name `file`. */
 async function readMultipart(request: IncomingMessage): Promise<FileBody> {
   refuseAnnouncedLength(request, FILE_LIMIT + ENVELOPE)
   const parser = multipartParser(request)

@@ -1,4 +1,7 @@
-/** Checks of the dialogs, by name; editor/validation/rules.ts has a function for each. The first that fails speaks. */
+/**
+ * Names of the checks in the edit dialogs; editor/validation/rules.ts has a function for each. If several fail, the
+ * form shows the message of the first.
+ */
 export const CHECKS = [
   'needed',
   'madeOfFile',

@@ -1,37 +1,40 @@
 /** Requests and answers of the admin routes that the dialogs call, as JSON. */
 
-/** `POST redox/test`: a connection as its form is now. */
+/**
+ * Body of `POST redox/test`, which tests a connection with the values in its edit dialog, also before they are
+ * deployed.
+ */
 export interface ConnectionTestRequest {
   id: string
   config: Record<string, unknown>
-  /** what was typed; a secret that is left out is the stored one */
+  /** secrets that the user typed; a missing one means the stored secret */
   secrets: { privateKey?: string | undefined; apiKey?: string | undefined; secret?: string | undefined }
 }
 
 export interface ConnectionTestResponse {
   ok: boolean
-  /** environment that the token is for, `Sandbox` included */
+  /** environment of the Redox access token, `Sandbox` included */
   environment?: string
-  /** which sentence says why it failed */
+  /** key of the translated sentence that explains the failure */
   reason?: string
-  /** the field at fault, as the node saves it */
+  /** property of the node whose value is wrong */
   field?: string
-  /** that the token is asked of */
+  /** host of the token request */
   host?: string
-  /** the error's own words, in English */
+  /** error message, in English */
   message?: string
-  /** seconds that this machine is ahead of the server */
+  /** seconds that the clock of this machine is ahead of the server's */
   clockSkewSeconds?: number
 }
 
-/** `POST redox/key-pair` */
+/** Answer of `POST redox/key-pair`: a new key pair. */
 export interface KeyPairResponse {
   /** PKCS#8 PEM */
   privateKey: string
   publicJwk: { kid: string }
 }
 
-/** `POST redox/preview`: a send node and its connection, as their forms are now. */
+/** Body of `POST redox/preview`: a send node and its connection, with the values in their edit dialogs. */
 export interface PreviewRequest {
   id: string
   type: string
@@ -39,8 +42,8 @@ export interface PreviewRequest {
   connectionId: string
   connection: Record<string, unknown>
   /**
-   * By name, those that the editor knows: of what is not deployed, nothing else does. null: one that is declared, and
-   * whose value is found out when the flow runs
+   * Environment variables that the editor knows, by name; the runtime does not know those of flows that are not
+   * deployed. null: a declared variable that gets its value only when the flow runs.
    */
   variables?: Record<string, string | null> | undefined
 }
@@ -48,45 +51,45 @@ export interface PreviewRequest {
 /** A field whose environment variable has no value before the flow runs. */
 export interface SampledField {
   field: string
-  /** of the variable */
+  /** name of the environment variable */
   name: string
 }
 
 export interface PreviewResponse {
-  /** the requests in their order; none when the message cannot be built at all */
+  /** requests in the order of sending; empty when the message cannot be built */
   requests: PreviewedRequest[]
   problems: PreviewProblem[]
   warnings: string[]
-  /** fields that a sample stands for */
+  /** fields that the preview filled with a sample value */
   sampled: SampledField[]
-  /** why the message cannot be built */
+  /** reason why the message cannot be built */
   error?: { code: string; message: string }
 }
 
 export interface PreviewedRequest {
   method: string
   url: string
-  /** without the token */
+  /** request headers without the access token */
   headers: Record<string, string>
-  /** files stand as `<base64, 12345 bytes>` */
+  /** request body, with `<base64, 12345 bytes>` in place of each file */
   body: string
 }
 
 export type ProblemKind = 'missing' | 'empty' | 'values' | 'format' | 'date' | 'dateTime' | 'variable'
 
-/** A problem of a message, as the form tells of it in its own language. */
+/** A problem of a message. The form shows its `kind` in the user's language. */
 export interface PreviewProblem {
-  /** where, as a path into the message */
+  /** path of the wrong value in the message */
   path: string
-  /** what is wrong, and what would be right, in English */
+  /** problem and fix: two sentences, in English */
   problem: string
   fix: string
-  /** the input of the form that fills the place */
+  /** input of the form that sets the wrong value */
   field?: string
-  /** what there is a sentence for */
+  /** key of the translated sentence for the problem */
   kind?: ProblemKind
-  /** of the kind `variable`: its name */
+  /** name of the environment variable, if the kind is `variable` */
   name?: string
-  /** of the kind `values`: those that are allowed */
+  /** allowed values, if the kind is `values` */
   values?: string
 }

@@ -1,14 +1,14 @@
-/** Shapes of texts that the runtime and the dialogs check. */
+/** Regular expressions for texts that both the runtime and the dialogs check. */
 
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** The readable name of a destination of the FHIR API. */
+/** Destination slug: the readable name of a destination of the FHIR API. */
 export const SLUG = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 
-/** `${NAME}`: the whole value is one environment variable, which Node-RED replaces. */
+/** A value that is one environment variable, `${NAME}`. Node-RED replaces it. */
 export const VARIABLE = /^\$\{([^}]+)\}$/
 
-/** ISO 8601 with a time zone. */
+/** Date and time in ISO 8601 with a time zone. */
 export const DATE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/
 
 export const isDatabaseUrl = (url: string): boolean => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)

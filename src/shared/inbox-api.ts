@@ -1,7 +1,7 @@
-/** Answers of the admin routes below `redox/inbox`, as JSON: what the sandbox received. */
+/** Answers of the admin routes below `redox/inbox`, as JSON: the messages that the sandbox received. */
 
 export interface InboxFile {
-  /** Where it stood: `Note.FileContents`, `entry[1].resource.presentedForm[0]`. */
+  /** Path of the file in the message: `Note.FileContents`, `entry[1].resource.presentedForm[0]`. */
   place: string
   way: 'embedded' | 'referenced'
   /** MIME type. */
@@ -9,18 +9,18 @@ export interface InboxFile {
   /** `FileType` of the Data Model API, such as `PDF`. */
   fileType?: string
   name?: string
-  /** Bytes. */
+  /** Size in bytes. */
   size: number
-  /** In hex. */
+  /** SHA-256 of the file, in hex. */
   sha256: string
-  /** MIME type that it may be shown as; null when it is only to be downloaded. */
+  /** MIME type with which the browser may show the file; null: the file may only be downloaded. */
   shown: string | null
 }
 
-/** A line of the list. */
+/** A message in the list of received messages. */
 export interface InboxMessage {
   id: string
-  /** ISO 8601, UTC. */
+  /** Time of arrival, ISO 8601, UTC. */
   at: string
   api: 'datamodel' | 'fhir'
   operation: string
@@ -28,12 +28,12 @@ export interface InboxMessage {
   destinations: string[]
   patient: string
   document: string
-  /** The fault that was simulated for its request, as the plan names it. */
+  /** Name of the fault that was simulated for the request, as written in the fault plan. */
   fault?: string | undefined
   files: InboxFile[]
 }
 
-/** `GET redox/inbox/:id` */
+/** Answer of `GET redox/inbox/:id`. */
 export interface InboxMessageDetails extends InboxMessage {
   source: string
   logIds: string[]
@@ -44,31 +44,31 @@ export interface InboxMessageDetails extends InboxMessage {
     headers: Record<string, string | string[] | undefined>
     body: unknown
   }
-  /** The message with its references resolved. */
+  /** The message as its destination gets it: with the uploaded files in place of the references to them. */
   delivered: unknown
 }
 
-/** A request that a fault was simulated for; without path and headers, which may name a patient. */
+/** A request with a simulated fault. Without path and headers, which may name a patient. */
 export interface SimulatedFault {
   at: string
   api: string
   fault?: string | undefined
-  /** Whether the message was accepted all the same. */
+  /** True if the sandbox accepted the message in spite of the fault. */
   accepted: boolean
 }
 
-/** `GET redox/inbox`: newest first. */
+/** Answer of `GET redox/inbox`: messages and faults, newest first. */
 export interface InboxList {
   running: boolean
   messages: InboxMessage[]
   faults: SimulatedFault[]
-  /** Anyone who reaches the editor sees it, too. */
+  /** True if Node-RED has no login, so that all users who can open the editor can read the inbox. */
   openToAll?: true
 }
 
-/** Published when something changed. */
+/** Event for the editor after a change of the inbox. */
 export interface InboxNews {
-  /** Messages that there are, and that came since the last time. */
+  /** Number of messages in the inbox, and number of new ones since the last event. */
   count: number
   news: number
 }

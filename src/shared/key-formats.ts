@@ -1,4 +1,4 @@
-/** What texts and bytes of keys begin with; bytes are looked at as latin1, one character each. */
+/** Patterns at the beginning of keys and key files. Bytes are decoded as latin1, one character each. */
 
 export type ForeignFormat =
   'OpenSSH' | 'PuTTY' | 'PGP' | 'PKCS#12' | 'PKCS#7' | 'Java key store' | 'XML (.NET)'
@@ -8,7 +8,7 @@ const FOREIGN: [pattern: RegExp, format: ForeignFormat][] = [
   [/-----BEGIN ?OPENSSH PRIVATE ?KEY-----|^openssh-key-v1\0/, 'OpenSSH'],
   [/^PuTTY-User-Key-File-/, 'PuTTY'],
   [/-----BEGIN PGP /, 'PGP'],
-  // PFX (RFC 7292): a sequence that begins with the version 3, and goes on with another sequence.
+  // PFX (RFC 7292): an ASN.1 sequence that begins with version 3, followed by another sequence.
   [/^0(\x80|[\x81-\x84][^]{1,4})?\x02\x01\x030/, 'PKCS#12'],
   [/-----BEGIN ?(PKCS7|CMS)-----/, 'PKCS#7'],
   [/^(\xFE\xED\xFE\xED|\xCE\xCE\xCE\xCE)/, 'Java key store'],
@@ -16,31 +16,31 @@ const FOREIGN: [pattern: RegExp, format: ForeignFormat][] = [
 ]
 const SSH_PUBLIC = /^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+) |-{4,5} ?BEGIN SSH2 PUBLIC KEY/
 
-/** The format of a key that Node.js does not read, undefined for one that is none of these. */
+/** Returns the format of a key that Node.js does not read; undefined for other texts. */
 export const foreignFormat = (content: string): ForeignFormat | undefined =>
   FOREIGN.find(([pattern]) => pattern.test(content))?.[1]
 
 export const isSshPublicKey = (content: string): boolean => SSH_PUBLIC.test(content)
 
-/** A PEM block with a private key, whose line breaks may be lost. Groups: label, content. */
+/** PEM block with a private key, whose line breaks may be lost. Groups: label, content. */
 export const PEM_PRIVATE = /-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----([^]*?)-----END ?\1-----/
 
-/** The beginning of a JWK or of a set of them, also as a text in JSON. */
+/** Beginning of a JWK or of a JWK set, also of one that is a string in JSON. */
 export const BEGINS_LIKE_JSON = /^["'\s\\]*[{[]/
 
-// Shorter texts are words, not keys: the smallest that Redox takes has 185 bytes.
+// Shorter texts cannot be keys: the smallest key that Redox accepts has 185 bytes.
 const MIN_BASE64 = 100
 
-/** The digits of a text that is base64, without quotes and line breaks; undefined for other texts. */
+/** Returns the digits of a base64 text, without quotes and line breaks; undefined for other texts. */
 export function base64Digits(text: string): string | undefined {
   const digits = text.replace(/^["']|["']$/g, '').replace(/\s+|\\+[nr]/g, '')
   return digits.length >= MIN_BASE64 && /^[A-Za-z0-9+/_-]+={0,2}$/.test(digits) ? digits : undefined
 }
 
-/** Whether decoded base64 is a text, such as a PEM or a JWK, and not DER. */
+/** Returns true if decoded base64 is a text, such as a PEM or a JWK, and not DER. */
 export const isText = (latin1: string): boolean => /^[\t\r\n -~]+$/.test(latin1.replace(/^\xEF\xBB\xBF/, ''))
 
-/** Parses JSON, or JSON out of a text in JSON with its quotes escaped; undefined for other texts. */
+/** Parses JSON, also JSON inside a JSON string whose quotes are escaped; undefined for other texts. */
 export function lenientJson(text: string): unknown {
   return parsed(text) ?? parsed(text.replace(/\\+[nr]/g, ' ').replace(/\\+"/g, '"'))
 }

@@ -3,7 +3,7 @@
  * scripts. docs/outbox.md describes each field. Times in answers are ISO 8601; a field without a value is left out.
  */
 
-/** Where a message stands. `src/queue/types.ts` defines each state. */
+/** State of a queued message. `src/queue/types.ts` defines each state. */
 export type MessageState = 'waiting' | 'sending' | 'parked' | 'delivered' | 'discarded'
 
 export type Action = 'resend' | 'mark-delivered' | 'discard' | 'extend'
@@ -12,127 +12,127 @@ export type Action = 'resend' | 'mark-delivered' | 'discard' | 'extend'
 export interface OutboxError {
   code: string
   message: string
-  /** of `unchanged`: until when the message is retried */
+  /** time until which the message is retried; with the code `unchanged` only */
   deadline?: string
 }
 
-/** `GET redox/outbox` */
+/** Answer of `GET redox/outbox`. */
 export interface OverviewResponse {
   connections: ConnectionSummary[]
   stranded: StrandedStoreSummary[]
 }
 
-/** A connection with durable delivery. Without `counts` its store is not open. */
+/** Summary of a connection with durable delivery. `counts` is missing while its store is not open. */
 export interface ConnectionSummary {
-  /** of the redox-config node */
+  /** id of the redox-config node */
   id: string
   name: string
   isOpening?: true
-  /** why the store cannot be used */
+  /** error code: the reason why the store cannot be used */
   code?: string
   counts?: Record<MessageState, number>
-  /** when the oldest open message was accepted */
+  /** time when the oldest open message was accepted */
   oldest?: string
-  /** *Retry for*, while the connection delivers */
+  /** the setting *Retry for*, in hours; only while the connection sends */
   retryForHours?: number
-  /** stopped ones first, then those that have waited longest; not all of them if there are many */
+  /** blocked destinations first, then those that have waited longest; cut if there are many */
   destinations?: DestinationSummary[]
   destinationsInAll?: number
 }
 
-/** A destination with messages that are not done, or a paused one. */
+/** Destination with open or parked messages, or a paused one. */
 export interface DestinationSummary {
-  /** e.g. `fhir some-slug`, `datamodel <id> <id>` */
+  /** destination: `fhir some-slug`, `datamodel <id> <id>` */
   destination: string
-  /** waiting or being sent */
+  /** number of messages that are waiting or being sent */
   open: number
   parked: number
-  /** ids of the nodes that accepted these messages */
+  /** ids of the nodes that accepted the open and parked messages */
   owners: string[]
-  /** when the oldest of them was accepted */
+  /** time when the oldest open message was accepted */
   oldest?: string
   paused: boolean
-  /** the parked message that the others wait for */
+  /** parked message that the ordered messages after it wait for */
   blockedBy?: { id: string; reason: string }
 }
 
-/** A store whose messages no connection delivers. */
+/** Summary of a store that belongs to no connection, so that its messages are not sent. */
 export interface StrandedStoreSummary {
-  /** its name in the route */
+  /** name of the store in the route */
   store: string
-  /** of the redox-config node that it belonged to */
+  /** id of the deleted redox-config node */
   id: string
   waiting: number
   parked: number
-  /** why it cannot be opened */
+  /** error code: the reason why the store cannot be opened */
   code?: string
 }
 
-/** Which messages: all that is given has to be true. Parameters of a query, or a part of a body. */
+/** Filter for messages: a message has to match all given fields. Used as query parameters, or as a part of a body. */
 export interface MessageFilter {
   state?: MessageState
   destination?: string
   /** id of a message, or a DocumentID, an order ID, the sha256 of a file or a `_msgid` */
   search?: string
-  /** accepted between these: ISO 8601, or milliseconds since 1970 */
+  /** earliest and latest time of acceptance, both included: ISO 8601, or milliseconds since 1970 */
   since?: string | number
   till?: string | number
-  /** with which a message waits or is parked */
+  /** error code with which a message waits or is parked */
   code?: string
 }
 
 export interface MessagesResponse {
   messages: MessageSummary[]
-  /** `after` of the next page */
+  /** parameter `after` for the next page; missing on the last page */
   next?: string
 }
 
-/** What is known of a message without opening what is sealed. */
+/** Facts of a queued message that are stored unencrypted. */
 export interface MessageSummary {
   id: string
   state: MessageState
   destination: string
-  /** attempts that ended */
+  /** number of completed attempts */
   attempts: number
-  /** it waits for earlier ones to its destination */
+  /** true if the message waits for earlier messages to the same destination */
   ordered: boolean
   acceptedAt: string
-  /** of a waiting message: until when it is retried */
+  /** time until which a waiting message is retried */
   deadline?: string
-  /** of a waiting message: when the next attempt may begin */
+  /** time from which a waiting message may be sent */
   dueAt?: string
   endedAt?: string
-  /** the code with which it waits or is parked, or the decision that ended it */
+  /** error code with which the message waits or is parked, or the action that ended it */
   reason?: string
-  /** id of the node that accepted it */
+  /** id of the node that accepted the message */
   owner: string
 }
 
-/** `GET redox/outbox/:connection/messages/:id`; no patient data */
+/** Answer of `GET redox/outbox/:connection/messages/:id`. Contains no patient data. */
 export interface MessageDetails extends MessageSummary, Partial<MessageOutcome>, WaitingReason {
-  /** in place of the outcome, if the content cannot be read */
+  /** error in place of the outcome, if the content cannot be decrypted */
   unreadable?: { code: string; message: string }
-  /** the user who marked it as delivered or discarded it, and that person's words */
+  /** the user who marked the message as delivered or discarded it, and the reason that this user gave */
   decision?: { who: string; reason: string }
-  /** the user has to log in to see the content */
+  /** true if the user has to log in to see the content */
   contentIsClosed?: true
 }
 
-/** What a message is, and what has become of it so far. */
+/** Facts from the encrypted part of a message, and the outcome of its last attempt. */
 export interface MessageOutcome {
-  /** `_msgid` in the flow */
+  /** `_msgid` of the message in the flow */
   msgid: unknown
   operation: string
   environment: string
-  /** document and order IDs, by their names in the message */
+  /** document and order IDs, by the names of their fields in the message */
   identifiers: Record<string, string>
   files: { contentType: string; size?: number | undefined; sha256?: string | undefined }[]
-  /** accepted for an account other than the connection's present one */
+  /** true if the message was accepted for another Redox account than the connection has now */
   otherAccount: boolean
   arrival: Arrival
-  /** Redox's answer to a delivered message */
+  /** answer of Redox to a delivered message */
   delivery?: { status: number; logIds: string[]; locations: string[]; traceId?: string | undefined }
-  /** why the last attempt failed */
+  /** error of the last attempt */
   error?: {
     code: string
     message: string
@@ -140,101 +140,101 @@ export interface MessageOutcome {
   }
 }
 
-/** Whether Redox has a message. */
+/** Indicates if a message arrived at Redox. */
 export type Arrival = 'yes' | 'maybe' | 'no' | 'never-sent'
 
-/** Why a waiting message is not sent now. */
+/** Reason why a waiting message is not sent now. */
 export interface WaitingReason {
   paused?: true
   dueAt?: string
-  /** id of the message before it */
+  /** id of the earlier message to the same destination */
   waitsBehind?: string
 }
 
-/** Patient data. Long texts are cut. */
+/** Content of a message, with patient data. Long texts are cut. */
 export interface ContentResponse {
   body: unknown
-  /** their names; undefined: a file has none */
+  /** names of the files; undefined for a file without a name */
   files: (string | undefined)[]
-  /** Redox's answer */
+  /** answer of Redox */
   answer?: unknown
 }
 
-/** Body of `POST redox/outbox/:connection/messages/:id`; answered with 204 */
+/** Body of `POST redox/outbox/:connection/messages/:id`. The answer has status 204 and no body. */
 export interface DecisionRequest {
   action: Action
-  /** in the person's words, on one line, up to 200 characters */
+  /** reason that the user gives: one line, up to 200 characters */
   reason: string
-  /** of `extend`, and of nothing else: from now on */
+  /** hours from now until the new deadline; with the action `extend` only */
   hours?: number
-  /** the message may go through another account than the one that it was accepted for */
+  /** true if the message may be sent through another account than the one that it was accepted for */
   otherAccount?: boolean
 }
 
 export interface CountResponse {
   count: number
-  /** the time of the count, for the filter of the decisions */
+  /** time of the count; used as the filter's `till` so that an action applies to the counted messages only */
   till: string
 }
 
-/** Body of `POST redox/outbox/:connection/decisions` */
+/** Body of `POST redox/outbox/:connection/decisions`: one action for all messages that match the filter. */
 export interface DecisionsRequest extends DecisionRequest {
   filter: MessageFilter
-  /** how many messages the user was shown */
+  /** number of messages that the user was shown before confirming */
   count: number
-  /** `next` of the answer before */
+  /** `next` of the previous answer */
   after?: string
-  /** the most to decide on with this request */
+  /** greatest number of messages for this request */
   limit?: number
 }
 
 export interface DecisionsResponse {
   decided: number
   left: number
-  /** of `extend`: how many of those left are retried as long anyway */
+  /** with the action `extend` only: number of messages in `left` whose deadline is already as late */
   unchanged?: number
-  /** code of the store, if it failed */
+  /** error code of the store, if the store failed */
   stoppedBy?: string
-  /** `after` of the next request */
+  /** parameter `after` for the next request */
   next?: string
 }
 
-/** Body of `POST redox/outbox/:connection/destinations`; answered with 204 */
+/** Body of `POST redox/outbox/:connection/destinations`. The answer has status 204 and no body. */
 export interface PauseRequest {
   destination: string
   action: 'pause' | 'resume'
   reason: string
 }
 
-/** Body of `POST redox/outbox/stranded/:store` */
+/** Body of `POST redox/outbox/stranded/:store`. */
 export type StrandedRequest =
   | { action: 'discard'; reason: string }
   | {
       action: 'give'
       /** id of the redox-config node that gets the messages */
       to: string
-      /** store key, if it is not the one of that node */
+      /** store key, if it differs from the key of that node */
       key?: string
       reason: string
     }
 
 export type StrandedResponse = { discarded: number } | { moved: number; left: { id: string; code: string }[] }
 
-/** Body of `POST redox/outbox/:connection/store` */
+/** Body of `POST redox/outbox/:connection/store`. */
 export interface BeginNewRequest {
   action: 'begin-new'
   reason: string
 }
 
 export interface BeginNewResponse {
-  /** new name of the old store's folder */
+  /** new name of the folder of the replaced store */
   setAside?: string
 }
 
 export interface AuditResponse {
-  /** lines in the log */
+  /** number of lines in the audit log */
   total: number
-  /** oldest first */
+  /** lines of the audit log, oldest first */
   lines: AuditLineSummary[]
 }
 

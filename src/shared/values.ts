@@ -1,4 +1,4 @@
-/** Value sets that the runtime and the dialogs know. */
+/** Value sets that both the runtime and the dialogs use. */
 
 const ENDED = ['cancelled', 'entered-in-error', 'unknown'] as const
 
@@ -27,8 +27,8 @@ export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] 
 export const ENVIRONMENTS = ['Development', 'Staging', 'Production'] as const
 export type Environment = (typeof ENVIRONMENTS)[number]
 
-/** Store keys of the shipped examples: they protect nothing, so only the sandbox takes them. */
+/** Store keys of the published example flows. They are public, so only connections to the sandbox accept them. */
 export const PUBLISHED_KEYS: ReadonlySet<string> = new Set(['known to everybody, for the sandbox only'])
 
-/** Characters that a store key needs. */
+/** Smallest number of characters of a store key. */
 export const MIN_STORE_KEY_LENGTH = 16

@@ -8,9 +8,9 @@ import { bytes, json, KEY, put } from './layout'
 import type { Retention } from './retention'
 import { placesOf, type Row } from './rows'
 
-/** Stores messages that are accepted, or come from another store. */
+/** Stores messages that were just accepted, or that come from another store. */
 export class Acceptance {
-  /** Messages whose write is not yet on the disk, or has failed. Never claimed. */
+  /** Messages whose write is not yet synced to disk, or has failed. Never claimed. */
   readonly #unsure = new Map<string, 'writing' | 'failed'>()
 
   constructor(
@@ -23,11 +23,12 @@ export class Acceptance {
     return !this.#unsure.has(id)
   }
 
-  /** Of messages with the same id the first is kept. Durable once it resolves. */
+  /** Stores a message. If there is a message with the same id, that one is kept. Durable once it resolves. */
   async take(message: StoredMessage): Promise<void> {
     assertStorable(...textsOf(message))
     const { id } = message
-    // Its repair looks after it as well. The task may come later than the answer.
+    // If the database is broken, its repair checks the folder. The empty catch prevents an unhandled rejection, because
+    // the task below may await the promise later.
     const inPlace = this.database.isBroken ? Promise.resolve() : this.database.assertInPlace()
     inPlace.catch(() => undefined)
     let isNew = false
@@ -42,7 +43,7 @@ export class Acceptance {
       this.database.reserve.refused = 0
       this.#unsure.delete(id)
     } catch (error) {
-      // The caller is told that it was not accepted, and may bring it again.
+      // The caller gets the error and may send the message again, so the stored one must not be sent.
       if (isNew) this.#unsure.set(id, 'failed')
       await this.database
         .alone(async () => {
@@ -54,7 +55,10 @@ export class Acceptance {
     }
   }
 
-  /** Forgets messages whose write failed. On a full disk it may take until there is room. Part of a task. */
+  /**
+   * Deletes messages whose write failed. On a full disk this may fail until there is free space. Call it inside a
+   * database task.
+   */
   async forgetFailed(): Promise<void> {
     const ids = [...this.#unsure].flatMap(([id, state]) => (state === 'failed' ? [id] : []))
     await this.retention.forget(ids)

@@ -25,7 +25,7 @@ import { afterAction, released, standsAs } from './rows'
 import { Search } from './search'
 import { lastAuditNumber } from './counters'
 
-/** What people look at and decide in the embedded store, and its record of that. */
+/** Admin functions of the embedded store: searches, actions of people, and the audit log. */
 export class LevelAdmin implements AdminStore {
   readonly #search: Search
 
@@ -99,7 +99,9 @@ export class LevelAdmin implements AdminStore {
     return lines.map((line) => JSON.parse(line.toString()) as AuditLine)
   }
 
-  /** Lines are numbered from 1 without gaps, and none is removed. */
+  /**
+   * Returns the number of the last line in the audit log. Lines are numbered from 1 without gaps, and never deleted.
+   */
   auditLength(): Promise<number> {
     return lastAuditNumber(this.database.reader)
   }

@@ -4,11 +4,11 @@ import type { LevelDatabase } from './database'
 import { escaped, under } from './layout'
 import { inOrder, type Row } from './rows'
 
-/** Results that are handed out to be emitted by their nodes. */
+/** Leases of results, for the time in which their nodes emit them. */
 export class Announcements {
   /**
-   * Ids whose result is being emitted, with the end of the lease. In memory alone: after a restart, unannounced results
-   * are emitted again at once.
+   * Ids of messages whose result is being emitted, with the end of the lease. In memory only: after a restart,
+   * unannounced results are emitted again at once.
    */
   readonly #leases = new Map<string, number>()
 
@@ -28,7 +28,7 @@ export class Announcements {
     })
   }
 
-  /** Its node has emitted it. */
+  /** Records that the node has emitted the result. */
   markAnnounced(id: string): Promise<void> {
     return this.database.alone(async () => {
       const row = await this.database.reader.row(id)
@@ -37,12 +37,12 @@ export class Announcements {
     })
   }
 
-  /** It was not emitted, and may be taken at once. */
+  /** Ends the lease of a result that was not emitted. It can be taken again at once. */
   async release(id: string): Promise<void> {
     await this.database.alone(async () => this.endLease(id))
   }
 
-  /** Part of a task. */
+  /** Ends the lease of a result. Call it inside a database task. */
   endLease(id: string): void {
     this.#leases.delete(id)
   }

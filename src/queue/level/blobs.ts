@@ -8,20 +8,20 @@ import { namesIn, syncFolder } from './identity'
 import type { Reader } from './reader'
 import { isForgettable } from './rows'
 
-/** Before each chunk: its length, in bytes. */
+/** Size of the header before each chunk, which contains the chunk's length, in bytes. */
 const HEADER = 4
-/** More is no chunk of a file, but damage. */
+/** Greatest length of a chunk, in bytes. A greater length in a header means that the file is damaged. */
 const LONGEST_CHUNK = 1_000_000
 const UNFINISHED = 'unfinished-'
 
 export const filesFolderOf = (folder: string): string => path.join(folder, 'files')
-// Names come from the seal; none may lead elsewhere.
+// File names are keyed hashes. basename() makes sure that no name leads out of the folder.
 const pathOf = (files: string, name: string): string => path.join(files, path.basename(name))
 
-/** Files in a folder beside LevelDB, each chunk behind its length. */
+/** Files of the embedded store, in a folder next to LevelDB. Each chunk comes after a header with its length. */
 export class LevelBlobs implements BlobStore {
   readonly #files: string
-  /** files that have their names, but not on the disk yet */
+  /** names of files that are renamed, but not yet synced to disk */
   readonly #unsynced = new Set<string>()
 
   constructor(private readonly database: LevelDatabase) {
@@ -41,9 +41,9 @@ export class LevelBlobs implements BlobStore {
       await syncFolder(this.#files)
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined)
-      // No fault of the store.
+      // The source of the chunks failed, not the store.
       if (broken) throw broken.error
-      // Windows does not replace a file that is being read; it is the same file.
+      // Windows does not replace a file that is being read. The existing file has the same content.
       if (!(await this.hasFile(name))) failed(error)
     } finally {
       this.#unsynced.delete(name)
@@ -72,12 +72,14 @@ export class LevelBlobs implements BlobStore {
     }
   }
 
-  /** Names of all files, of unfinished ones, too. */
+  /** Returns the names of all files, including unfinished ones. */
   names(): Promise<string[]> {
     return readdir(this.#files).catch(failed)
   }
 
-  /** @returns when it was stored, by the clock on the wall; undefined: it is not there */
+  /**
+   * Returns the time at which a file was stored by the wall clock (system time); undefined if there is no such file.
+   */
   async storedAt(name: string): Promise<number | undefined> {
     return (await stat(pathOf(this.#files, name)).catch(() => undefined))?.mtimeMs
   }
@@ -93,7 +95,10 @@ export class LevelBlobs implements BlobStore {
     )
   }
 
-  /** While the folder is away it is not missing, and its message waits. */
+  /**
+   * Throws the error for a missing file. While the whole folder is missing, the error is another one, with which the
+   * message waits.
+   */
   async #noFile(): Promise<never> {
     await this.database.assertInPlace()
     throw fileMissing()
@@ -121,9 +126,9 @@ export class LevelBlobs implements BlobStore {
 }
 
 /**
- * Looks whether each file is there of what is still to be sent or decided, unless it is known to be missing; makes the
- * folder if there is none.
- * @throws RedoxError REDOX_STORE_UNREADABLE
+ * Checks that all files of open and parked messages exist, except for messages that are parked because of a missing
+ * file. Creates the folder if there is none.
+ * @throws RedoxError REDOX_STORE_UNREADABLE if files are missing
  */
 export async function inspectFiles(reader: Reader, folder: string): Promise<void> {
   const files = filesFolderOf(folder)
@@ -149,7 +154,7 @@ async function writeSynced(file: string, chunks: AsyncIterable<Buffer>): Promise
   }
 }
 
-/** So many bytes, or what is left of the file. */
+/** Reads `length` bytes, or the rest of the file if it is shorter. */
 async function readFully(handle: FileHandle, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length)
   let read = 0

@@ -4,22 +4,25 @@ import { KEY, lastPartOf, under } from './layout'
 import type { Reader } from './reader'
 import { isForgettable, type Row } from './rows'
 
-/** Messages of a destination that are not done. */
+/** Counts of the open and parked messages of a destination. */
 export interface DestinationCount {
-  /** waiting or being sent */
+  /** number of messages that are waiting or being sent */
   open: number
   parked: number
-  /** how many of these, by the node that accepted them */
+  /** number of open and parked messages, by the node that accepted them */
   owners: Map<string, number>
 }
 const NOTHING: Readonly<DestinationCount> = { open: 0, parked: 0, owners: new Map() }
 
-/** What of a store is counted in memory: read from LevelDB when it is opened or repaired, and changed by each write. */
+/**
+ * Counts that are kept in memory. They are read from LevelDB when the store is opened or repaired, and updated by each
+ * write.
+ */
 export class Counters {
   readonly states = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
-  /** destinations that something is open or parked in */
+  /** counts of the destinations with open or parked messages */
   readonly #destinations = new Map<string, DestinationCount>()
-  /** of the last message that was accepted */
+  /** sequence number of the last accepted message */
   sequence = 0
   forgotten = 0
   auditLines = 0
@@ -54,9 +57,9 @@ export class Counters {
   }
 
   /**
-   * Counts anew what is in LevelDB.
-   * @throws RedoxError REDOX_STORE_UNREADABLE when messages are missing: LevelDB leaves out what it cannot read of its
-   *   log, without a word
+   * Counts the messages in LevelDB again.
+   * @throws RedoxError REDOX_STORE_UNREADABLE if messages are missing: LevelDB silently skips parts of its log that it
+   *   cannot read
    */
   async recount(reader: Reader): Promise<void> {
     let found = 0

@@ -21,15 +21,15 @@ import { placesOf, type Row } from './rows'
 import { Serial, shared } from './tasks'
 
 export interface WriteOptions {
-  /** Counts what was written. */
+  /** Updates the counters after the write. */
   count?: () => void
-  /** Rejects if the reserve may not be used for it. */
+  /** Rejects if the write may not use the disk reserve. */
   isAllowed?: () => Promise<void>
 }
 
 /**
- * The LevelDB of a store: writes in batches, waits for the disk, and opens it anew after a write that failed. It says no
- * to writes while the folder of the store is away, or another one in its place.
+ * LevelDB of a store. Writes in batches, waits for the disk, and reopens the database after a failed write. Refuses
+ * writes while the folder of the store is missing, or belongs to another store.
  */
 export class LevelDatabase {
   readonly reader: Reader
@@ -39,19 +39,25 @@ export class LevelDatabase {
   readonly folder: string
   readonly #db: Database
   #identityFile: IdentityFile | undefined
-  /** the files and folders that it was opened in */
+  /** device and inode numbers of the files and folders that the database was opened in */
   #place = ''
   #flushed = 0
   #isBroken = false
-  /** it broke because the disk was full */
+  /** true: a write failed because the disk was full */
   #isFull = false
   #isClosed = false
-  /** what reads and then writes goes one after the other */
+  /** tasks that read and then write; they run one after the other */
   readonly #tasks = new Serial()
-  /** a flush with a lower number never comes last, and none meets a database that is being reopened */
+  /**
+   * flushes; they run one after the other so that their numbers only grow, and never while the database is being
+   * reopened
+   */
   readonly #disk = new Serial()
 
-  /** @param inspect looks whether all is there that belongs to what is in it */
+  /**
+   * Creates the database object for an opened folder. Call `begin` before other methods.
+   * @param inspect checks that the files of the messages exist
+   */
   constructor(
     { db, folder, reserve, identity }: Opened,
     private readonly clock: StoreClock,
@@ -64,20 +70,20 @@ export class LevelDatabase {
     this.reader = new Reader(db)
   }
 
-  /** A write failed, and nothing was repaired yet. */
+  /** True from a failed write until its repair. */
   get isBroken(): boolean {
     return this.#isBroken
   }
 
   /**
-   * Brings it to the layout of this release, checks and counts what is in it.
-   * @param isNew it has no identity file yet
+   * Migrates the store to the layout of this release, and checks and counts its messages.
+   * @param isNew true: the store has no identity file yet
    */
   async begin(isNew: boolean): Promise<void> {
     if (isNew) {
       await migrate(this.#db, isNew)
       await this.#db.batch([put(KEY.identity, bytes(this.identity))], { sync: true }).catch(failed)
-      // The file comes last: where it is, LevelDB is there too.
+      // The identity file is written last: if it exists, LevelDB exists, too.
       await writeIdentity(this.folder, { identity: this.identity, flushed: 0 })
     }
     await this.#assertWhole()
@@ -85,7 +91,7 @@ export class LevelDatabase {
     await this.#count()
   }
 
-  /** Runs a task when those before have ended; a database that broke is repaired before. */
+  /** Runs a task after all earlier ones. Repairs a broken database first. */
   alone<T>(task: () => Promise<T>): Promise<T> {
     return this.#tasks.run(async () => {
       await this.#repair()
@@ -93,7 +99,7 @@ export class LevelDatabase {
     })
   }
 
-  /** As {@link alone}, and on the disk when it resolves. */
+  /** Runs a task like {@link alone}, and resolves when its changes are synced to disk. */
   async durably<T>(task: () => Promise<T>): Promise<T> {
     const result = await this.alone(task)
     await this.#flush()
@@ -101,8 +107,9 @@ export class LevelDatabase {
   }
 
   /**
-   * As {@link durably}, and found again: for what is accepted and decided. What is on its way goes on without, as far as
-   * LevelDB can read and write the files that it has open.
+   * Runs a task like {@link durably}, and checks that its changes are in the folder of the store. For accepted messages
+   * and actions of people. Attempts in progress do not need this check: they continue as long as LevelDB can use its
+   * open files.
    */
   async reliably<T>(task: () => Promise<T>): Promise<T> {
     const result = await this.alone(task)
@@ -111,8 +118,8 @@ export class LevelDatabase {
   }
 
   /**
-   * All or nothing. Survives this process at once, and a power failure after the next flush. On a full disk it is written
-   * where the reserve was.
+   * Writes a batch completely or not at all. The batch survives the end of this process at once, and a power failure
+   * after the next flush. On a full disk, the space of the reserve is used for it.
    */
   async write(changes: Change[], { count, isAllowed }: WriteOptions = {}): Promise<void> {
     if (changes.length === 0) return
@@ -128,7 +135,7 @@ export class LevelDatabase {
     count?.()
   }
 
-  /** Writes rows as they stand now. */
+  /** Replaces rows by their new versions, and updates their index keys. */
   async move(rows: [from: Row, to: Row][], also: Change[] = []): Promise<void> {
     const changes = rows.flatMap(([from, to]) => [
       ...placesOf(from).map(del),
@@ -144,22 +151,24 @@ export class LevelDatabase {
     await this.write([...changes, ...also], { count })
   }
 
-  /** Gives the disk back what was under keys that are not there any more. */
+  /** Frees the disk space of deleted keys in a range. */
   compact({ gt, lt }: Range): Promise<void> {
     return this.#db.compactRange(gt, lt).catch(failed)
   }
 
-  /** What is written now is found again under the path of the store. */
+  /** Rejects unless the path of the store leads to the files that are open, so that written data can be found again. */
   readonly assertInPlace = shared(async () => {
     const place = await placeOf(this.folder)
     if (place === this.#place) return
-    // What came back as other files, e.g. a copy, is opened before anything else is written.
+    // The files were replaced, e.g. by a copy of the store. The database is reopened before the next write.
     if (place !== undefined && (await readIdentity(this.folder))?.identity === this.identity)
       this.#isBroken = true
     throw notInPlace()
   })
 
-  /** Writes to the disk what was written so far. The identity file comes after, so that it is never ahead of it. */
+  /**
+   * Syncs all earlier writes to disk. The identity file is updated after that, so that its flush number is never ahead.
+   */
   sync(): Promise<void> {
     return this.#disk.run(async () => {
       const flushed = this.#flushed + 1
@@ -180,28 +189,31 @@ export class LevelDatabase {
     await this.release()
   }
 
-  /** Closes the files, whatever was written. */
+  /** Closes the files without a flush. */
   async release(): Promise<void> {
     await this.#closeIdentity()
     await this.#db.close().catch(failed)
   }
 
   /**
-   * Waits for the disk, once for all who have written by then: the log is written in order, so that the last record of it
-   * brings all before it along. Other tasks run meanwhile.
+   * Waits for the disk, once for all callers: the log is written in order, so syncing its last record syncs all earlier
+   * ones. Other tasks run meanwhile.
    */
   readonly #flush = shared(async () => {
     try {
-      // Behind a record that was not written as a whole LevelDB reads no other.
+      // LevelDB does not read records that come after an incomplete one.
       if (!this.#isBroken) return await this.sync()
     } catch (error) {
       if (!this.#isFull) throw error
     }
-    // Repaired, and the reserve given up, before the next task.
+    // alone() repairs the database first and, if the disk is full, gives up the reserve.
     await this.alone(() => this.sync())
   })
 
-  /** It is the store that its identity file names, and was not cut short since. */
+  /**
+   * Checks that LevelDB belongs to the identity file, and contains all flushes that the file counts.
+   * @throws RedoxError REDOX_STORE_UNREADABLE
+   */
   async #assertWhole(): Promise<void> {
     await this.#closeIdentity()
     this.#identityFile = await IdentityFile.open(this.folder)
@@ -209,7 +221,8 @@ export class LevelDatabase {
     const own = (await this.reader.get(KEY.identity))?.toString()
     if (identity !== this.identity || own !== this.identity) throw otherStore()
     const found = await this.reader.number(KEY.flushed)
-    // The flush that met a write that failed may be unreadable: it was behind that one.
+    // After a failed write, the record of the last flush may be unreadable, because it may come after the failed
+    // record.
     if (found < flushed - Number(this.#isBroken)) throw cutShort()
     this.#flushed = Math.max(this.#flushed, found)
   }
@@ -225,7 +238,7 @@ export class LevelDatabase {
   async #closeIdentity(): Promise<void> {
     const file = this.#identityFile
     this.#identityFile = undefined
-    // What it was told last was synced then.
+    // Errors are ignored: the last flush number was synced when it was written.
     await file?.close().catch(() => undefined)
   }
 
@@ -239,7 +252,10 @@ export class LevelDatabase {
     return (this.#isFull ||= asFailure(error).code === 'REDOX_STORE_FULL')
   }
 
-  /** After a failed write LevelDB refuses all others until it is opened anew. Until it can be, it stays readable. */
+  /**
+   * Reopens LevelDB after a failed write, because LevelDB refuses all further writes. Until this succeeds, the database
+   * can still be read.
+   */
   async #repair(): Promise<void> {
     if (this.#isClosed) throw closed()
     if (!this.#isBroken) return

@@ -1,4 +1,4 @@
-/** What goes wrong with the embedded store, in the words of an operator. No text names a path: errors are shown to users. */
+/** Errors of the embedded store, in texts for operators. No text contains a path, because users see the errors. */
 import { RedoxError } from '../../errors'
 
 const WAY_OUT =
@@ -16,7 +16,7 @@ export const closed = (): RedoxError =>
     'Store was closed before it accepted the message. Send the message again.',
   )
 
-/** While it is open. */
+/** Error for a folder that is missing while the store is open. */
 export const notInPlace = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
@@ -24,7 +24,7 @@ export const notInPlace = (): RedoxError =>
       'it, or mount its volume. Delivery then continues automatically. If it is lost, stop Node-RED: see docs/operations.md.',
   )
 
-/** At opening. */
+/** Error for a store that is missing when it is opened. */
 export const gone = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
@@ -39,7 +39,7 @@ export const otherStore = (): RedoxError =>
       WAY_OUT,
   )
 
-/** While it is open. */
+/** Error for a folder that was replaced by an older copy while the store is open. */
 export const earlierCopy = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
@@ -103,7 +103,7 @@ export function asFailure(error: unknown): RedoxError {
   )
 }
 
-/** When LevelDB is opened where it has been before: a file that it cannot find is lost. */
+/** Throws the error of opening a LevelDB that existed before: if LevelDB does not find a file, the store is damaged. */
 export function openingFailed(error: unknown): never {
   if (/LEVEL_NOT_FOUND|No such file/.test(factsOf(error))) throw damagedStore()
   return failed(error)
@@ -111,7 +111,7 @@ export function openingFailed(error: unknown): never {
 
 export const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 
-/** Codes and words of an error and what caused it. */
+/** Returns the codes and messages of an error and its causes as one text. */
 function factsOf(error: unknown): string {
   if (!(error instanceof Error)) return ''
   return `${String(codeOf(error))} ${error.message} ${factsOf(error.cause)}`

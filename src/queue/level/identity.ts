@@ -1,9 +1,9 @@
 /**
- * The file beside LevelDB that says which store this is, and how far LevelDB had been written: LevelDB leaves out what
- * it cannot read of its log without a word, and begins a log that is lost anew.
+ * Identity file next to LevelDB, with the id of the store and the number of flushes. The number shows if data is
+ * missing: LevelDB silently skips parts of its log that it cannot read, and starts a new log if the file is missing.
  *
- * It is overwritten in place, within one sector, and always after what it tells of is on the disk: it may be behind in
- * a crash, never ahead.
+ * The number is overwritten in place, within one disk sector, and always after the flush: after a crash it may be too
+ * low, but never too high.
  */
 import { randomUUID } from 'node:crypto'
 import { open, readdir, readFile, rename, stat, type FileHandle } from 'node:fs/promises'
@@ -11,19 +11,22 @@ import path from 'node:path'
 import { codeOf, damagedStore, failed } from './errors'
 
 const NAME = 'identity'
-/** What the folder of a store has. */
+/** Names of the files and folders in the folder of a store. */
 export const PARTS = ['messages', 'files', NAME, 'reserve']
 const FLUSHED_AT = 37
 const PATTERN = /^([\da-f-]{36}) (\d{16})\n$/
 
 export interface Identity {
-  /** random; of this store alone */
+  /** random id of this store */
   identity: string
-  /** how many times LevelDB was flushed */
+  /** number of times that LevelDB was flushed */
   flushed: number
 }
 
-/** @returns undefined where there is none */
+/**
+ * Reads the identity file.
+ * @returns undefined if there is none
+ */
 export async function readIdentity(folder: string): Promise<Identity | undefined> {
   const text = await readFile(path.join(folder, NAME), 'latin1').catch((error: unknown) =>
     isAbsent(error) ? undefined : failed(error),
@@ -34,7 +37,7 @@ export async function readIdentity(folder: string): Promise<Identity | undefined
   return { identity, flushed: Number(flushed) }
 }
 
-/** Whole, or not at all. */
+/** Writes the identity file completely, or not at all. */
 export async function writeIdentity(folder: string, { identity, flushed }: Identity): Promise<void> {
   await writeWhole(path.join(folder, NAME), `${identity} ${digits(flushed)}\n`)
 }
@@ -57,8 +60,8 @@ export class IdentityFile {
 }
 
 /**
- * Which files and folders the paths of a store lead to at this moment; undefined where one of them is missing. What is
- * written to others goes elsewhere, or nowhere.
+ * Returns the device and inode numbers of the files and folders of a store; undefined if one of them is missing. A
+ * change shows that the open files are no longer the ones at this path.
  */
 export async function placeOf(folder: string): Promise<string | undefined> {
   try {
@@ -66,7 +69,7 @@ export async function placeOf(folder: string): Promise<string | undefined> {
       readdir(path.join(folder, 'messages')),
       ...[NAME, 'messages/CURRENT', 'files'].map((one) => stat(path.join(folder, one), { bigint: true })),
     ])
-    // LevelDB has another log before it removes one.
+    // LevelDB creates a new log before it removes the old one, so there is always at least one.
     if (!names.some((name) => name.endsWith('.log'))) return undefined
     return found.map(({ dev, ino }) => `${dev} ${ino}`).join(', ')
   } catch (error) {
@@ -74,7 +77,10 @@ export async function placeOf(folder: string): Promise<string | undefined> {
   }
 }
 
-/** Something of a store lies here, be it damaged. What LevelDB leaves when its making is interrupted is nothing yet. */
+/**
+ * Returns true if the folder contains parts of a store, even damaged ones. Files of a LevelDB whose creation was
+ * interrupted do not count.
+ */
 export async function hasTraces(folder: string): Promise<boolean> {
   const [messages, files] = await Promise.all(
     ['messages', 'files'].map((name) => namesIn(path.join(folder, name))),
@@ -85,11 +91,11 @@ export async function hasTraces(folder: string): Promise<boolean> {
 export const hasDatabase = async (folder: string): Promise<boolean> =>
   (await namesIn(path.join(folder, 'messages'))).includes('CURRENT')
 
-/** None, where there is no such folder. */
+/** Returns the names in a folder; none if there is no such folder. */
 export const namesIn = (folder: string): Promise<string[]> =>
   readdir(folder).catch((error: unknown) => (isAbsent(error) ? [] : failed(error)))
 
-/** Writes a file that is there as a whole after a power failure, or not at all. */
+/** Writes a file so that after a power failure it is complete, or does not exist. */
 export async function writeWhole(file: string, text: string): Promise<void> {
   const draft = `${file}.${randomUUID()}`
   const handle = await open(draft, 'wx', 0o600)
@@ -103,14 +109,16 @@ export async function writeWhole(file: string, text: string): Promise<void> {
   await syncFolder(path.dirname(file))
 }
 
-/** Renaming is durable only when the folder is. Windows cannot and need not. */
+/**
+ * Syncs a folder, because a renamed file is durable only after that. On Windows this is not possible, and not needed.
+ */
 export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(folder, 'r')
   await handle.sync().finally(() => handle.close())
 }
 
-/** So that they are sorted as text, and as long as each other. */
+/** Returns a number as text with 16 digits, so that numbers sort correctly as text. */
 export const digits = (number: number): string => String(Math.max(0, Math.floor(number))).padStart(16, '0')
 
 const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(String(codeOf(error)))

@@ -1,6 +1,6 @@
 /**
- * The layout of the LevelDB of a store: which keys it has. They are sorted as text; numbers are padded, and what a flow
- * may choose is escaped. A change of it is a new step in `migrations.ts`.
+ * Keys of the LevelDB of a store. They are sorted as text, so numbers are padded, and values that a flow may choose are
+ * escaped. A change of the keys needs a new step in `migrations.ts`.
  */
 import type { BatchOperation, ClassicLevel } from 'classic-level'
 import type { MessageState } from '../types'
@@ -18,36 +18,41 @@ export const escaped = (value: string): string => encodeURIComponent(value).repl
 export const KEY = {
   version: 'meta!version',
   mark: 'meta!mark',
-  /** how late it was, see {@link SteadyClock} */
+  /** last reading of the store's clock, see {@link SteadyClock} */
   clock: 'meta!clock',
-  /** which store this is; the same as in its identity file */
+  /** id of the store, the same as in the identity file */
   identity: 'meta!identity',
-  /** how many times it was flushed; never less than in its identity file */
+  /** number of flushes; never lower than in the identity file */
   flushed: 'meta!flushed',
-  /** sequence of the last message that was accepted, and how many were forgotten: what is left has to add up */
+  /**
+   * sequence number of the last accepted message, and number of deleted messages; their difference is the number of
+   * messages in the store
+   */
   last: 'meta!last',
   forgotten: 'meta!forgotten',
   row: (id: string) => `row!${id}`,
   content: (id: string) => `content!${id}`,
   notes: (id: string) => `notes!${id}`,
-  /** what waits or is being sent, in the order of acceptance */
+  /** index of waiting and sending messages, in the order of acceptance */
   open: (lane: string, sequence: string) => `open!${escaped(lane)}!${sequence}`,
-  /** what waits or is being sent, and what is ordered and parked: whatever is ordered comes after all before it */
+  /**
+   * index of waiting and sending messages, and of ordered parked ones: an ordered message is sent when it is the first
+   */
   line: (lane: string, sequence: string) => `line!${escaped(lane)}!${sequence}`,
-  /** what has no order and waits, by when it is due */
+  /** index of waiting messages without order, by the time when they are due */
   due: (lane: string, dueAt: number, sequence: string) => `due!${escaped(lane)}!${digits(dueAt)}!${sequence}`,
   parked: (lane: string, sequence: string) => `parked!${escaped(lane)}!${sequence}`,
   state: (state: MessageState, sequence: string) => `state!${state}!${sequence}`,
   tag: (tag: string, sequence: string) => `tag!${escaped(tag)}!${sequence}`,
   untold: (owner: string, sequence: string) => `untold!${escaped(owner)}!${sequence}`,
-  /** what may be forgotten one day, by when it ended */
+  /** index of delivered and discarded messages, by the time when they ended */
   ended: (at: number, sequence: string) => `ended!${digits(at)}!${sequence}`,
   file: (name: string, id: string) => `file!${name}!${id}`,
   paused: (lane: string) => `paused!${escaped(lane)}`,
   audit: (number: number) => `audit!${digits(number)}`,
 }
 
-/** All keys that begin with a prefix. */
+/** Returns the range of all keys with a prefix. */
 export const under = (prefix: string): Range => ({ gt: `${prefix}!`, lt: `${prefix}"` })
 export const lastPartOf = (key: string): string => key.slice(key.lastIndexOf('!') + 1)
 

@@ -7,7 +7,7 @@ import { digits } from './identity'
 import { escaped, json, KEY, put } from './layout'
 import { inOrder, released, type Row } from './rows'
 
-/** Leases of messages, from the claim until the attempt has ended. */
+/** Leases of messages, from the claim to the settlement. */
 export class Leases {
   #claims = 0
 
@@ -17,7 +17,7 @@ export class Leases {
     private readonly clock: StoreClock,
   ) {}
 
-  /** Ends all leases: no other process has the store open, so that what had them has ended. */
+  /** Ends all leases when the store is opened: no other process has the store open, so the holders have ended. */
   async endAll(): Promise<void> {
     for (const row of await this.database.reader.rows('state!sending'))
       await this.database.move([[row, { ...row, heldUntil: 0 }]])
@@ -30,7 +30,8 @@ export class Leases {
       await this.#releaseLate(now)
       const rows = await this.#claimable(now, limit, except)
       const held = rows.map((row): Row => ({ ...row, state: 'sending', holder, heldUntil: now + leaseMs }))
-      // If this is forgotten in a power failure, they wait as before: what counts is written before a request begins.
+      // Not synced to disk: after a power failure the messages are waiting again. That is safe, because the start of a
+      // request is synced before the request.
       await this.database.move(rows.map((row, at) => [row, held[at]!]))
       return Promise.all(held.map((row) => this.database.reader.whole(row)))
     })
@@ -59,7 +60,10 @@ export class Leases {
     })
   }
 
-  /** @param onSettled is called before it is on the disk */
+  /**
+   * Settles a message.
+   * @param onSettled called before the settlement is synced to disk
+   */
   settle(
     { id, holder, now, onSettled }: { id: string; holder: string; now: number; onSettled: () => void },
     { notes, ...change }: Settlement,
@@ -91,7 +95,9 @@ export class Leases {
     await this.database.move(late.map((row) => [row, { ...released(row), state: 'waiting' }]))
   }
 
-  /** A few of each destination in turn, so that none uses up the limit. */
+  /**
+   * Returns messages to be claimed. Takes some of each destination in turn, so that no destination uses up the limit.
+   */
   async #claimable(now: number, limit: number, except: string[]): Promise<Row[]> {
     const destinations = await this.#openDestinations(except)
     const busy = await this.#busyDestinations()
@@ -111,20 +117,25 @@ export class Leases {
     return [...(next && next.dueAt <= now ? [next] : []), ...free]
   }
 
-  /** Destinations that an ordered message is being sent to. */
+  /** Returns the destinations to which an ordered message is being sent. */
   async #busyDestinations(): Promise<Set<string>> {
     const held = await this.database.reader.rows('state!sending')
     return new Set(held.flatMap(({ ordered, lane }) => (ordered ? [lane] : [])))
   }
 
-  /** The ordered message that is to be sent next: nothing before it is open or parked. */
+  /**
+   * Returns the ordered message of a destination to be sent next; undefined if an earlier message is open or parked.
+   */
   async #nextOrdered(destination: string): Promise<Row | undefined> {
     const [first] = await this.database.reader.rows(`line!${escaped(destination)}`, 1)
     const isNext = first?.ordered && first.state === 'waiting' && this.acceptance.isSure(first.id)
     return isNext ? first : undefined
   }
 
-  /** Each time another one comes first, so that none waits for ever behind others. */
+  /**
+   * Returns the destinations with open messages. Each call starts with another one, so that no destination waits
+   * forever.
+   */
   async #openDestinations(except: string[]): Promise<string[]> {
     const paused = await this.database.reader.pausedDestinations()
     const open = this.database.counters.openDestinations.filter(
@@ -134,7 +145,10 @@ export class Leases {
     return [...open.slice(first), ...open.slice(0, first)]
   }
 
-  /** @throws RedoxError REDOX_STORE_LOST */
+  /**
+   * Returns the row of a message whose lease this holder has.
+   * @throws RedoxError REDOX_STORE_LOST if the holder has lost the lease
+   */
   async #held(id: string, holder: string): Promise<Row> {
     const row = await this.database.reader.row(id)
     if (row?.state !== 'sending' || row.holder !== holder) throw lost(`the message ${id}`)

@@ -1,9 +1,9 @@
 /**
- * LevelDB leaves out records of its log that it cannot read, and goes on with the next block, without a word: a message
- * that was delivered would be sent again. This looks at the log before LevelDB does.
+ * Check of LevelDB's log before LevelDB opens it. LevelDB silently skips records that it cannot read, and continues
+ * with the next block, so that a delivered message would be sent again.
  *
- * A log is a row of blocks. Each record, or part of one, has a checksum (4 bytes), a length (2), a type (1) and its
- * bytes; see https://github.com/google/leveldb/blob/main/doc/log_format.md.
+ * A log is a sequence of blocks. Each record, or part of one, has a checksum (4 bytes), a length (2), a type (1) and
+ * its data; see https://github.com/google/leveldb/blob/main/doc/log_format.md.
  */
 import { open, readdir } from 'node:fs/promises'
 import path from 'node:path'
@@ -13,8 +13,10 @@ const BLOCK = 32_768
 const HEADER = 7
 
 /**
- * What was written after the last flush may be torn after a power failure; what is torn before one is damage.
- * @param flush is in each record of a flush
+ * Refuses damaged logs. A power failure can tear records that were written after the last flush; a torn record before a
+ * flush means damage.
+ * @param messages folder of LevelDB
+ * @param flush text that is part of each flush record
  * @throws RedoxError REDOX_STORE_UNREADABLE
  */
 export async function assertLogsIntact(messages: string, flush: string): Promise<void> {
@@ -41,7 +43,10 @@ async function isIntact(file: string, flush: string): Promise<boolean> {
   }
 }
 
-/** As LevelDB reads them: behind one that is damaged (undefined) the rest of the block is left out. */
+/**
+ * Yields the records of a block as LevelDB reads them: undefined for a damaged one, after which the rest of the block
+ * is skipped.
+ */
 function* recordsOf(block: Buffer): Generator<Buffer | undefined> {
   for (let at = 0; at + HEADER <= block.length;) {
     const end = at + HEADER + block.readUInt16LE(at + 4)
@@ -54,7 +59,7 @@ function* recordsOf(block: Buffer): Generator<Buffer | undefined> {
   }
 }
 
-// CRC-32C, which Node.js has not, in the disguise that LevelDB stores it in.
+// CRC-32C, which Node.js does not have. LevelDB stores it rotated, with a constant added.
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1

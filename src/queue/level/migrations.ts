@@ -1,7 +1,7 @@
 /**
- * Numbered steps that bring the LevelDB of a store from one layout to the next. A release that changes the layout adds a
- * step at the end; a step that was released is never changed. Each is written in one batch together with its number: a
- * process that ends in between leaves the layout before it.
+ * Migrations of a store's LevelDB, as numbered steps. A release that changes the layout adds a step at the end; a
+ * released step is never changed. Each step is written in one batch together with its number, so that an interruption
+ * leaves the previous layout.
  */
 import { assertVersion } from '../store-errors'
 import { failed } from './errors'
@@ -9,13 +9,13 @@ import { bytes, del, json, KEY, put, type Change, type Database } from './layout
 import { Reader } from './reader'
 
 export interface Migration {
-  /** what the layout gains */
+  /** change of the layout */
   name: string
-  /** Reads what it needs, and returns what is to be written. */
+  /** Reads the stored data and returns the changes to write. */
   changes(db: Database): Promise<Change[]>
 }
 
-/** The number of a step is its place, counted from 1. */
+/** Steps in their order. The number of a step is its position, counted from 1. */
 const MIGRATIONS: readonly Migration[] = [
   { name: 'the first layout', changes: async () => [] },
   { name: 'the state sending, which was called held', changes: heldBecomesSending },
@@ -31,7 +31,7 @@ async function heldBecomesSending(db: Database): Promise<Change[]> {
   ])
 }
 
-/** @returns the number of the last step that was made; 0: none */
+/** Returns the number of the last step that was run; 0 if there was none. */
 async function versionOf(db: Database, steps: number): Promise<number> {
   const found = await db.get(KEY.version).catch(failed)
   if (found === undefined) return 0
@@ -41,9 +41,9 @@ async function versionOf(db: Database, steps: number): Promise<number> {
 }
 
 /**
- * Makes the steps that a store lacks.
- * @param isNew nothing is in it yet
- * @throws RedoxError REDOX_STORE_NEWER, REDOX_STORE_UNREADABLE: nothing was changed
+ * Runs the steps that a store lacks.
+ * @param isNew true: the store is empty
+ * @throws RedoxError REDOX_STORE_NEWER, REDOX_STORE_UNREADABLE; nothing was changed then
  */
 export async function migrate(
   db: Database,

@@ -1,4 +1,4 @@
-/** Opens the LevelDB in the folder of a store, once it is known that the right one lies there, and whole. */
+/** Opens the LevelDB in the folder of a store, after checking that the folder contains the right store, undamaged. */
 import { randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
@@ -15,16 +15,17 @@ export interface Opened {
   folder: string
   db: Database
   reserve: Reserve
-  /** random; of this store alone */
+  /** random id of this store */
   identity: string
-  /** it has no identity file yet */
+  /** true: the store has no identity file yet */
   isNew: boolean
-  /** what its clock told last; undefined: it had none */
+  /** last stored reading of the store's clock; undefined: there is none */
   lastReading?: ClockReading
 }
 
 /**
- * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
+ * Opens the folder of a store.
+ * @param known identity from the mark outside the store; undefined: there is no mark, so a store may be created here
  * @throws RedoxError REDOX_STORE_…
  */
 export async function openFolder(folder: string, known?: string): Promise<Opened> {
@@ -50,7 +51,9 @@ export async function openFolder(folder: string, known?: string): Promise<Opened
   return { folder, db, reserve, identity, isNew: found === undefined, ...(lastReading && { lastReading }) }
 }
 
-/** Loaded when it is needed: direct delivery needs no engine, and may be on a machine that it does not run on. */
+/**
+ * Loads LevelDB only when it is needed: direct delivery works without it, also on machines for which it is not built.
+ */
 async function engine(): Promise<typeof ClassicLevel> {
   try {
     return (await import('classic-level')).ClassicLevel
@@ -63,7 +66,7 @@ async function engine(): Promise<typeof ClassicLevel> {
   }
 }
 
-/** Each is there after a power failure. */
+/** Creates the folders of a store, durably. */
 async function makeFolders(folder: string): Promise<void> {
   await mkdir(path.join(folder, 'files'), { recursive: true, mode: 0o700 }).catch(failed)
   for (const made of [folder, path.dirname(folder)]) await syncFolder(made).catch(failed)

@@ -6,7 +6,7 @@ import type { LevelDatabase } from './database'
 import type { Leases } from './leases'
 import type { Retention } from './retention'
 
-/** The queue of the embedded store. */
+/** Queue of the embedded store. */
 export class LevelQueue implements QueueStore {
   readonly #requests: RequestLog = { pausedUntil: 0, made: [] }
 
@@ -20,7 +20,9 @@ export class LevelQueue implements QueueStore {
     },
   ) {}
 
-  /** On a full disk it forgets what is done before its time. */
+  /**
+   * Checks that messages can be accepted. On a full disk, deletes done messages before the end of their retention time.
+   */
   async check(): Promise<void> {
     const { reserve } = this.database
     await this.database.alone(() => this.database.assertInPlace())
@@ -38,7 +40,7 @@ export class LevelQueue implements QueueStore {
     return this.parts.leases.claim(lease)
   }
 
-  /** It is open, which no other process can have it meanwhile. */
+  /** Does nothing: no other process can read an embedded store while it is open. */
   touch(): Promise<void> {
     return Promise.resolve()
   }

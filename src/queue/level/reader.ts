@@ -11,7 +11,7 @@ export class Reader {
     return this.db.get(key).catch(failed)
   }
 
-  /** 0: there is none yet. */
+  /** Returns a stored number; 0 if there is none. */
   async number(key: string): Promise<number> {
     return Number((await this.get(key))?.toString() ?? 0)
   }
@@ -49,7 +49,7 @@ export class Reader {
     return found && rowOf(found)
   }
 
-  /** The rows whose ids are the values of these keys, one after the other. */
+  /** Yields the rows whose ids are the values in a range of keys, one after the other. */
   async *each(range: Range): AsyncGenerator<Row> {
     for await (const id of this.db.values(range)) {
       const row = await this.row(id.toString())
@@ -67,7 +67,7 @@ export class Reader {
     return rows.filter((row) => row !== undefined)
   }
 
-  /** The message with its content and notes. */
+  /** Returns the message of a row, with its content and notes. */
   async whole({ sequence: _q, span: _s, holder: _h, heldUntil: _u, ...row }: Row): Promise<StoredMessage> {
     const [content, notes] = await this.db.getMany([KEY.content(row.id), KEY.notes(row.id)]).catch(failed)
     return { ...row, content: content!, ...(notes && { notes }) }

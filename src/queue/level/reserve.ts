@@ -1,6 +1,6 @@
 /**
- * Space on the disk of a store that only what ends messages may use: on a full disk it is given up, so that what was
- * accepted can still be delivered and forgotten. Nothing is accepted until it is there again.
+ * Disk space that is reserved for settling and deleting messages. On a full disk the reserve is given up, so that
+ * accepted messages can still be delivered and deleted. No message is accepted until the reserve is restored.
  */
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
@@ -8,17 +8,23 @@ import path from 'node:path'
 import { asFailure, failed, full } from './errors'
 
 const NAME = 'reserve'
-/** LevelDB merges some 20 MB at once when it makes room, and writes all of it anew before it removes the old. */
+/**
+ * Greatest size of the reserve, in bytes. LevelDB merges about 20 MB at once when it frees space, and writes the merged
+ * data before it removes the old files.
+ */
 const LARGEST = 33_554_432
-/** Of a very small disk it takes no more than this part. */
+/** Divisor for small disks: the reserve takes at most this part (1/4) of the disk. */
 const PART = 4
 const PIECE = 1_048_576
-/** Where this much is free it is not asked for each message: what comes within so long does not fill it. */
+/**
+ * Free space, in bytes, above which the space is not checked again for PLENTY_FOR_MS: messages that are accepted in
+ * that time cannot fill the disk.
+ */
 const PLENTY = 1_073_741_824
 const PLENTY_FOR_MS = 500
 
 export class Reserve {
-  /** bytes that there was no room for when something was accepted last; 0: there was */
+  /** bytes of the last write that was refused for lack of space; 0: no write was refused */
   refused = 0
   #plentyUntil = 0
   #restoring: Promise<boolean> | undefined
@@ -33,7 +39,7 @@ export class Reserve {
     return new Reserve(folder, Math.floor(Math.min(LARGEST, (blocks * bsize) / PART)))
   }
 
-  /** What LevelDB may keep in its log before it writes it to a table: there has to be room for both. */
+  /** Bytes that LevelDB may keep in its log before it writes them to a table. The reserve has room for both. */
   get writeBufferSize(): number {
     return Math.ceil(this.size / 8)
   }
@@ -44,10 +50,10 @@ export class Reserve {
     await rm(this.#file, { force: true }).catch(failed)
   }
 
-  /** So many bytes can be accepted, and the reserve stays untouched. Takes the space for it if it can. */
+  /** Returns true if `bytes` can be accepted without the reserve. Restores the reserve first, if possible. */
   async hasRoomFor(bytes: number): Promise<boolean> {
-    // Until LevelDB has written it to a table it is there twice; and as much as the reserve stays free, so that LevelDB
-    // never needs it for what is accepted.
+    // Twice the bytes, because LevelDB stores them both in its log and in a table for a time. As much space as the
+    // reserve stays free in addition, so that LevelDB never needs the reserve for accepted messages.
     const needed = this.size + 2 * bytes
     if (performance.now() < this.#plentyUntil && needed <= PLENTY / 2) return true
     if (!(await this.#restore())) return false
@@ -57,7 +63,8 @@ export class Reserve {
   }
 
   /**
-   * @param written of the same, already
+   * Refuses a write for which there is no space.
+   * @param written bytes of the same file that are already written
    * @throws RedoxError REDOX_STORE_FULL
    */
   async assertRoomFor(bytes: number, written = 0): Promise<void> {
@@ -66,7 +73,10 @@ export class Reserve {
     throw full()
   }
 
-  /** LevelDB writes its log to a table when it is opened. @throws RedoxError REDOX_STORE_FULL */
+  /**
+   * Checks the free space for opening LevelDB, which then writes its log to a table.
+   * @throws RedoxError REDOX_STORE_FULL
+   */
   async assertRoomToOpen(messages: string): Promise<void> {
     const logs = (await readdir(messages).catch(failed)).filter((name) => name.endsWith('.log'))
     const sizes = await Promise.all(
@@ -92,7 +102,7 @@ export class Reserve {
   }
 
   async #make(): Promise<boolean> {
-    // As much again has to be left, or it would be given up at once.
+    // As much space again has to stay free, or the reserve would be given up at once.
     if ((await this.#free()) < 2 * this.size) return false
     try {
       await writeFile(this.#file, this.#pieces(), { mode: 0o600 })
@@ -104,7 +114,7 @@ export class Reserve {
     }
   }
 
-  /** Random: zeros take no room on a file system that compresses. */
+  /** Yields random bytes, because zeros take no space on a file system with compression. */
   async *#pieces(): AsyncGenerator<Buffer> {
     const piece = randomBytes(PIECE)
     for (let left = this.size; left > 0; left -= PIECE) yield await Promise.resolve(piece.subarray(0, left))
@@ -120,5 +130,5 @@ export class Reserve {
   }
 }
 
-/** For a manifest and the beginning of a log. */
+/** Space for a manifest and the beginning of a log, in bytes. */
 const OPENING_BYTES = 65_536

@@ -8,10 +8,10 @@ import { placesOf, type Row } from './rows'
 
 const NEW_FILE_MS = 3_600_000
 const FORGOTTEN_AT_ONCE = 100
-/** In one go, to make room. */
+/** Greatest number of batches that are deleted in one run, to free space. */
 const FORGETTINGS = 10
 
-/** Forgets messages of the embedded store, and files that no message has. */
+/** Deletes messages of the embedded store, and files without a message. */
 export class Retention {
   constructor(
     private readonly database: LevelDatabase,
@@ -19,7 +19,10 @@ export class Retention {
     private readonly clock: StoreClock,
   ) {}
 
-  /** Forgets what ended before, see {@link QueueStore.purge}. @returns how many messages */
+  /**
+   * Deletes messages that ended before a time, see {@link QueueStore.purge}.
+   * @returns number of deleted messages
+   */
   async purge(before: number, now: number): Promise<number> {
     const isOld = ({ told, endedAt = 0 }: Row): boolean => told || endedAt < now - UNTOLD_MS
     let purged = 0
@@ -33,7 +36,7 @@ export class Retention {
     return purged
   }
 
-  /** Forgets what is done and told, oldest first, until there is room for what was refused. */
+  /** Deletes done and announced messages, oldest first, until there is room for the write that was refused. */
   async makeRoom(): Promise<void> {
     const { reserve } = this.database
     for (let times = 0; times < FORGETTINGS; times++) {
@@ -41,15 +44,15 @@ export class Retention {
       if (ids.length === 0) return
       await this.database.alone(() => this.forget(ids))
       if (await reserve.hasRoomFor(reserve.refused)) return
-      // What is forgotten takes its place until LevelDB has written its neighbours anew.
+      // Deleted data takes up space until LevelDB rewrites the tables that contain it.
       await this.database.compact({ gt: 'content!', lt: under('content').lt })
       if (await reserve.hasRoomFor(reserve.refused)) return
     }
   }
 
   /**
-   * Forgets messages. Their files go when it is certain that they are forgotten: in a power failure none comes back
-   * without its file. Part of a task.
+   * Deletes messages, and their files after the deletion is synced to disk, so that after a power failure no message is
+   * left without its files. Call it inside a database task.
    */
   async forget(ids: string[]): Promise<void> {
     const files = new Set<string>()
@@ -65,10 +68,10 @@ export class Retention {
     for (const name of files) await this.removeUnused(name)
   }
 
-  /** Removes a file unless a message has it. Part of a task. */
+  /** Removes a file unless a message has it. Call it inside a database task. */
   async removeUnused(name: string): Promise<void> {
     const used = await this.database.reader.firstKey(`file!${name}`)
-    // Another store's folder may be here meanwhile.
+    // The folder may have been replaced by that of another store.
     await this.database.assertInPlace()
     if (used === undefined) await this.blobs.remove(name)
   }
@@ -89,7 +92,7 @@ export class Retention {
     await this.database.write(changes, { count })
   }
 
-  /** Ids of what ended before, oldest first. */
+  /** Returns the ids of messages that ended before a time, oldest first. */
   async #ended(before: number, isWanted: (row: Row) => boolean, limit: number): Promise<string[]> {
     const ids: string[] = []
     for await (const row of this.database.reader.each({ gt: 'ended!', lt: `ended!${digits(before)}` }))
@@ -97,17 +100,17 @@ export class Retention {
     return ids
   }
 
-  /** Files that were never finished, or whose message was never accepted. */
+  /** Removes unfinished files, and files whose message was never accepted. */
   async #sweep(now: number): Promise<void> {
     const used = new Set<string>()
     for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1]!)
     await this.database.assertInPlace()
-    // A file has its time from the clock on the wall, which may have been set meanwhile.
+    // File times are by the wall clock, which may have been changed.
     const before = Math.min(now, onTheWall(this.clock, now)) - NEW_FILE_MS
     for (const name of await this.blobs.names()) {
       if (used.has(name)) continue
       const storedAt = await this.blobs.storedAt(name)
-      // One that was stored just now may belong to a message that is about to be accepted.
+      // A new file may belong to a message that is about to be accepted.
       if (storedAt !== undefined && storedAt < before)
         await this.database.alone(() => this.removeUnused(name))
     }

@@ -1,4 +1,4 @@
-/** Rows: the messages of the embedded store without content and notes, and how an action changes them. */
+/** Rows: the messages of the embedded store without content and notes, and the changes by an action. */
 import {
   STATES,
   type Action,
@@ -10,13 +10,13 @@ import {
 import { damagedStore } from './errors'
 import { escaped, KEY } from './layout'
 
-/** A message without what is stored beside it. */
+/** Message without its content and notes, which are stored under keys of their own. */
 export interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
-  /** its place in the order of acceptance */
+  /** position in the order of acceptance */
   sequence: string
-  /** milliseconds from its acceptance to its deadline */
+  /** milliseconds from the acceptance to the deadline */
   span: number
-  /** the process that has its lease, and when the lease ends */
+  /** id of the process that has the lease, and end of the lease (milliseconds since 1970) */
   holder?: string
   heldUntil?: number
 }
@@ -24,7 +24,10 @@ export interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
 export const isOpen = (state: MessageState): boolean => state === 'waiting' || state === 'sending'
 export const isForgettable = (state: MessageState): boolean => state === 'delivered' || state === 'discarded'
 
-/** @throws RedoxError REDOX_STORE_UNREADABLE */
+/**
+ * Parses a stored row.
+ * @throws RedoxError REDOX_STORE_UNREADABLE
+ */
 export function rowOf(found: Buffer): Row {
   try {
     return JSON.parse(found.toString()) as Row
@@ -33,7 +36,7 @@ export function rowOf(found: Buffer): Row {
   }
 }
 
-/** Keys under which a message is found, by where it stands. */
+/** Returns the index keys of a message, which depend on its state. */
 export function placesOf({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 0 }: Row): string[] {
   return [
     KEY.state(state, sequence),
@@ -46,13 +49,16 @@ export function placesOf({ state, lane, ordered, sequence, dueAt, told, owner, e
   ]
 }
 
-/** The row without a lease. */
+/** Returns the row without its lease. */
 export const released = ({ holder: _holder, heldUntil: _until, ...row }: Row): Row => row
 
 export const standsAs = (row: Row, { state, reason, endedAt }: NonNullable<DecisionTerms['seen']>): boolean =>
   row.state === state && row.reason === reason && row.endedAt === endedAt
 
-/** The row after an action of a person. @param deadline of `extend` */
+/**
+ * Returns the row after an action of a person.
+ * @param deadline new deadline, for `extend` only
+ */
 export function afterAction(row: Row, action: Action, now: number, deadline = 0): Row {
   if (action === 'extend') return { ...row, deadline }
   const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
@@ -64,7 +70,7 @@ export function afterAction(row: Row, action: Action, now: number, deadline = 0)
   return { ...kept, state, reason: action, endedAt: now, told: true }
 }
 
-/** Prefixes of the keys among which messages are looked for. */
+/** Returns the prefixes of the keys that a search has to read. */
 export function prefixesOf({ id, tag, state }: Omit<Query, 'limit'>): string[] {
   if (id !== undefined) return ['row']
   if (tag !== undefined) return [`tag!${escaped(tag)}`]
@@ -84,6 +90,6 @@ export function isWanted(row: Row, wanted: Omit<Query, 'limit'>): boolean {
   )
 }
 
-/** Sorts by the order of acceptance, in place. */
+/** Sorts rows in the order of acceptance, in place. */
 export const inOrder = <T extends Pick<Row, 'sequence'>>(rows: T[]): T[] =>
   rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))

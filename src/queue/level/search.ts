@@ -8,7 +8,7 @@ import { inOrder, isWanted, prefixesOf, type Row } from './rows'
 
 type Wanted = Omit<Query, 'limit'>
 
-/** Looks up messages and destinations of the embedded store. */
+/** Searches for messages and destinations in the embedded store. */
 export class Search {
   readonly #reader: Reader
 
@@ -59,7 +59,7 @@ export class Search {
     }
   }
 
-  /** In the order of acceptance, or against it. */
+  /** Yields the matching rows in the order of acceptance, or newest first. */
   async *#matching(prefix: string, wanted: Wanted): AsyncGenerator<Row> {
     const { after: before, newestFirst: reverse = false } = wanted
     const after = before === undefined ? undefined : await this.#sequenceOf(before)
@@ -73,7 +73,7 @@ export class Search {
         if (row && isWanted(row, wanted) && isBehind(row)) yield row
       }
     } catch (error) {
-      // The store may be closed meanwhile.
+      // The store may be closed during the search.
       failed(error)
     }
   }

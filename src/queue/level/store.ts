@@ -19,8 +19,8 @@ interface Parts {
 }
 
 /**
- * The store of a single process: LevelDB for the messages, a folder for their files. One process has it open at a
- * time; what another one held when it ended is there to be claimed at once.
+ * Store for a single process: LevelDB for the messages, and a folder for their files. Only one process can have it
+ * open. Messages that an earlier process was sending when it ended can be claimed at once.
  */
 export class LevelStore extends ComposedStore {
   private constructor(
@@ -32,8 +32,9 @@ export class LevelStore extends ComposedStore {
   }
 
   /**
-   * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
-   * @param clock undefined: that of this process
+   * Opens a store, or creates it.
+   * @param known identity from the mark outside the store; undefined: there is no mark, so a store may be created here
+   * @param clock default: the clock of this process
    * @throws RedoxError
    */
   static async open(folder: string, known?: string, clock?: StoreClock): Promise<LevelStore> {

@@ -1,6 +1,6 @@
-/** Order of asynchronous tasks. */
+/** Helpers for the order of asynchronous tasks. */
 
-/** Runs tasks one after the other. One that fails does not keep the next one from running. */
+/** Runs tasks one after the other. A failed task does not prevent the next one. */
 export class Serial {
   #last: Promise<unknown> = Promise.resolve()
 
@@ -16,7 +16,7 @@ export class Serial {
   }
 }
 
-/** A task that runs once for all who ask for it before it begins. */
+/** Returns a function that runs a task. Calls during a run share one following run. */
 export function shared(task: () => Promise<void>): () => Promise<void> {
   let running = Promise.resolve()
   let next: Promise<void> | undefined

@@ -20,7 +20,7 @@ import type { Connection } from './connection'
 import { messageLost } from './failures'
 import { laneState, LANES, matching, messageOf, type LaneRow, type MessageRow } from './rows'
 
-/** What becomes of a message; $3 is now, or the deadline of `extend`, and $5 the action. */
+/** SQL of the changes by each action. $3 is the time of the action (with `extend`: the new deadline), $5 the action. */
 const DECIDED: Record<Action, string> = {
   resend: `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
     ended_at = NULL, reason = NULL, teller = NULL, telling_until = NULL`,
@@ -32,7 +32,7 @@ function ended(state: MessageState): string {
   return `state = '${state}', told = true, ended_at = $3, reason = $5, teller = NULL, telling_until = NULL`
 }
 
-/** What people look at and decide in the PostgreSQL store, and its record of that. */
+/** Admin functions of the PostgreSQL store: searches, actions of people, and the audit log. */
 export class PostgresAdmin implements AdminStore {
   constructor(
     private readonly connection: Connection,
@@ -148,7 +148,7 @@ export class PostgresAdmin implements AdminStore {
     return rows.map((row) => ({ ...row, at: Number(row.at) }))
   }
 
-  /** Lines are numbered from 1 without gaps, and none is removed. */
+  /** Returns the number of lines in the audit log. Lines are numbered from 1 without gaps, and never deleted. */
   async auditLength(): Promise<number> {
     const text = 'SELECT lines FROM redox.queue WHERE queue = $1'
     return Number((await this.connection.ask<{ lines: string }>(text, []))[0]!.lines)

@@ -3,12 +3,12 @@ import type { BlobStore } from '../types'
 import type { Connection } from './connection'
 import { fileLost } from './failures'
 
-/** Files in the database, each in chunks. */
+/** Files in the database, stored in chunks. */
 export class PostgresBlobs implements BlobStore {
   constructor(private readonly connection: Connection) {}
 
   async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
-    // A file that is put again is as new: nothing forgets it before its message is accepted.
+    // A file that is stored again gets the present time, so that it is not deleted before its message is accepted.
     const renew =
       'UPDATE redox.file SET stored_at = redox.now($1) WHERE queue = $1 AND name = $2 AND chunks IS NOT NULL RETURNING file'
     if ((await this.connection.ask(renew, [name])).length > 0) return
@@ -18,7 +18,7 @@ export class PostgresBlobs implements BlobStore {
     try {
       await this.#fill(draft!.file, chunks)
     } catch (error) {
-      // If the database is gone, purge forgets it.
+      // If the database is unreachable, purge() deletes the file later.
       await this.connection
         .rows('DELETE FROM redox.file WHERE file = $1', [draft!.file])
         .catch(() => undefined)

@@ -1,6 +1,6 @@
 import type { StoreClock } from '../clock'
 
-/** The clock of the queue in the database, as it was read last. */
+/** Clock of a queue in the database, continued from its last reading with the monotonic clock of this machine. */
 export class DatabaseClock implements StoreClock {
   #read = { now: 0, monotonic: 0 }
   ahead = 0

@@ -5,15 +5,15 @@ import { CONNECTIONS, failure, LOCK_MS, placeOf } from './failures'
 const CONNECT_MS = 10_000
 
 export interface PostgresOptions {
-  /** postgres://user:password@host:5432/database */
+  /** URL of the database: postgres://user:password@host:5432/database */
   url: string
-  /** id of the redox-config node: each has its own messages, files, lanes and pace */
+  /** id of the redox-config node: each node has its own messages, files, destinations and rate limit */
   queue: string
 }
 
 /**
- * Statements to a database, for one queue in it. No connection is kept between two of them, and none of their locks
- * outlives a process or a network. What goes wrong rejects with a RedoxError.
+ * Runs SQL statements for one queue in a database. No connection is reserved between two statements, and no lock
+ * outlives the process or the network connection. Failures reject with a RedoxError.
  */
 export class Connection {
   #closed: Promise<void> | undefined
@@ -23,7 +23,7 @@ export class Connection {
     private readonly options: PostgresOptions,
   ) {}
 
-  /** Connects with the first statement. */
+  /** Returns a connection, which connects at the first statement. */
   static async to(options: PostgresOptions): Promise<Connection> {
     return new Connection(makePool(await loadPool(), options.url), options)
   }
@@ -32,12 +32,15 @@ export class Connection {
     throw failure(error, placeOf(this.options.url))
   }
 
-  /** A statement whose first parameter is the queue. */
+  /** Runs a statement whose first parameter is the queue. */
   ask<T extends QueryResultRow>(text: string, values: unknown[]): Promise<T[]> {
     return this.rows<T>(text, [this.options.queue, ...values])
   }
 
-  /** @param database another connection than one of the pool */
+  /**
+   * Runs a statement.
+   * @param database client to use instead of the pool
+   */
   async rows<T extends QueryResultRow>(
     text: string,
     values: unknown[],
@@ -58,7 +61,7 @@ export class Connection {
 
 async function loadPool(): Promise<typeof Pool> {
   try {
-    // Loaded here: only a shared database needs it.
+    // The driver is loaded here, because only a shared database needs it.
     return (await import('pg')).Pool
   } catch {
     throw new RedoxError(
@@ -74,12 +77,13 @@ function makePool(Made: typeof Pool, url: string): Pool {
       connectionString: url,
       max: CONNECTIONS,
       connectionTimeoutMillis: CONNECT_MS,
-      // Also over a connection that died without a word. No timeout of the server's: a PgBouncer refuses its parameter.
+      // Also ends queries on a connection that was lost silently. No timeout of the server is set, because PgBouncer
+      // refuses this parameter.
       query_timeout: LOCK_MS + 5000,
       keepAlive: true,
       application_name: 'node-red-redox',
     })
-    // An idle connection that is lost would otherwise end the process. The pool makes a new one when it is needed.
+    // Without a listener, the loss of an idle connection would end the process. The pool makes a new one when needed.
     return pool.on('error', () => undefined)
   } catch (error) {
     throw failure(error, '')

@@ -1,10 +1,10 @@
-/** What goes wrong with a PostgreSQL store, in the words of an operator. Tells no password, and nothing that was written. */
+/** Errors of the PostgreSQL store, in texts for operators. No text contains a password or stored data. */
 import { RedoxError, type RedoxErrorCode } from '../../errors'
 import { tlsFault } from '../../transport/faults'
 
-/** Connections of one process. */
+/** Greatest number of database connections of one process. */
 export const CONNECTIONS = 4
-/** Nothing waits longer for a lock: what was given up here must not be done later. */
+/** Longest wait for a lock, in milliseconds: a statement that this process has given up must not run later. */
 export const LOCK_MS = 30_000
 export const INSUFFICIENT_PRIVILEGE = '42501'
 
@@ -24,7 +24,7 @@ export const messageLost = (id: string): RedoxError =>
 export const fileLost = (): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', 'File is missing: a file of the message is no longer in the store.')
 
-/** Makes tables, and is not allowed to. */
+/** Error for a user who may not create the tables. */
 export const mayNotSetUp = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
@@ -33,7 +33,7 @@ export const mayNotSetUp = (): RedoxError =>
     { fault: INSUFFICIENT_PRIVILEGE },
   )
 
-/** By the beginning of the SQLSTATE, or by the system's code; the first that fits. */
+/** Error texts by the beginning of the SQLSTATE, or by the error code of the system. The first match applies. */
 const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     'ERR_INVALID_URL',
@@ -79,7 +79,7 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
 ]
 const CONNECTION_CLASSES = ['08', '57P']
 
-/** The driver's own words are left out: they may hold what was written, or the password. */
+/** Converts an error of the driver. Its text is dropped, because it may contain stored data or the password. */
 export function failure(error: unknown, place: string): RedoxError {
   if (error instanceof RedoxError) return error
   const code = codeOf(error)
@@ -97,7 +97,7 @@ export function failure(error: unknown, place: string): RedoxError {
   return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL store${place} ${text}.`, detail)
 }
 
-/** PgBouncer has no code for it. */
+/** Returns the error text for a URL parameter that PgBouncer refuses. PgBouncer has no error code for this. */
 function parameterTrouble(error: unknown): string | undefined {
   const words = error instanceof Error ? error.message : ''
   const name = /unsupported startup parameter: (\w{1,40})/.exec(words)?.[1]
@@ -106,7 +106,7 @@ function parameterTrouble(error: unknown): string | undefined {
 }
 
 function tlsTrouble(error: unknown, code = ''): string | undefined {
-  // The driver has no code for it.
+  // The driver has no error code for a server without TLS.
   if (error instanceof Error && error.message.includes('does not support SSL'))
     return 'does not speak TLS, which its URL requires: enable TLS there'
   if (tlsFault(code, false) === undefined) return undefined
@@ -122,8 +122,8 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 /**
- * Host and database of a URL, with a blank before them. Nothing where a password that was not percent-encoded may have
- * been taken for one of them.
+ * Returns host and database of a URL for an error text, in parentheses and after a space. Returns an empty text if the
+ * URL may have a password that is not percent-encoded, which could be mistaken for the host or the database.
  */
 export function placeOf(url: string): string {
   if (!URL.canParse(url)) return ''

@@ -1,6 +1,6 @@
 /**
- * The tables of the PostgreSQL store, by numbered SQL files. A release that changes the tables adds a file at the end; one
- * that was released is never changed. `redox.migration` has the numbers of those that were run.
+ * Migrations of the tables of the PostgreSQL store, as numbered SQL files. A release that changes the tables adds a
+ * file at the end; a released file is never changed. `redox.migration` contains the numbers of the files that were run.
  */
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -10,30 +10,32 @@ import { assertVersion } from '../store-errors'
 import type { Connection } from './connection'
 import { codeOf, INSUFFICIENT_PRIVILEGE, mayNotSetUp } from './failures'
 
-/** Files of the folder `sql`, without `.sql`; the number of each is its place, counted from 1. */
+/** Names of the files in the folder `sql`, without `.sql`. The number of a file is its position, counted from 1. */
 export const MIGRATIONS = ['0001-tables', '0002-clock', '0003-sending', '0004-migrations'] as const
 
 const VERSION = MIGRATIONS.length
 
-/** The lock of who makes the tables. Any number that no other program is likely to choose. */
+/** Number of the advisory lock for migrations. Any number that other programs are unlikely to use. */
 const SETUP_LOCK = 7_363_620_417
 
 /**
- * Makes or changes the tables, unless they are as this release needs them.
- * @throws RedoxError REDOX_STORE_NEWER, _UNREADABLE: nothing was changed
+ * Creates or migrates the tables, unless they are those of this release.
+ * @throws RedoxError REDOX_STORE_NEWER, _UNREADABLE; nothing was changed then
  */
 export async function migrate(connection: Connection): Promise<void> {
-  // Looked at before anything is made: the user who runs it from day to day then need not be allowed to make tables.
+  // The version is read first, so that a user without the right to create tables can open a store that is up to date.
   const found = await versionOf(connection)
   if (found === undefined || found < VERSION) await runMissing(connection)
   else assertVersion(found, VERSION)
 }
 
-/** Whether there are tables of a store, of any version. */
+/** Returns true if the database contains tables of a store, of any version. */
 export const hasTables = async (connection: Connection): Promise<boolean> =>
   (await versionOf(connection)) !== undefined
 
-/** Of all who begin at once, one runs the files, all of them or none; the others wait for it. */
+/**
+ * Runs the missing SQL files, all or none. If several processes start at once, one runs the files and the others wait.
+ */
 async function runMissing(connection: Connection): Promise<void> {
   const client = await connection.pool.connect().catch(connection.failed)
   client.on('error', () => undefined)
@@ -51,7 +53,7 @@ async function runMissing(connection: Connection): Promise<void> {
     if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw mayNotSetUp()
     connection.failed(error)
   } finally {
-    // Closed, not given back: that also undoes what was left half done.
+    // Closed instead of returned to the pool, which also rolls back an unfinished transaction.
     client.release(true)
   }
 }
@@ -67,12 +69,13 @@ async function textOf(name: string): Promise<string> {
   }
 }
 
-/** @returns the number of the last file that was run; undefined: there are no tables */
+/** Returns the number of the last file that was run; undefined if there are no tables. */
 async function versionOf(
   connection: Connection,
   database?: Pick<Pool, 'query'>,
 ): Promise<number | undefined> {
-  // Not by to_regclass: it remembers that a table was missing, also beyond the lock that was waited for.
+  // to_regclass() is not used: it caches that a table is missing, even if another process creates the table while this
+  // one waits for the lock.
   const tables = await connection.rows<{ name: string }>(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'redox' AND tablename IN ('migration', 'version')`,
     [],

@@ -16,12 +16,15 @@ import { SharedPace } from './rate-limiter'
 import { inOrder, type MessageRow } from './rows'
 
 const AN_HOUR_MS = 3_600_000
-/** Messages that are forgotten in one statement; each may have a file of 30 MB. */
+/** Number of messages that one statement deletes; each message may have a file of 30 MB. */
 const FORGOTTEN_AT_ONCE = 100
 
-/** The queue of the PostgreSQL store. Every call is one statement. */
+/** Queue of the PostgreSQL store. Each call is one statement. */
 export class PostgresQueue implements QueueStore {
-  /** by lane, what is being accepted last: the pool would not keep them in order, nor leave room for others */
+  /**
+   * Last acceptance in progress, by destination. Ordered messages are accepted one after the other: parallel statements
+   * could be stored in another order, and would use all connections of the pool.
+   */
   readonly #accepting = new Map<string, Promise<void>>()
 
   constructor(
@@ -29,7 +32,7 @@ export class PostgresQueue implements QueueStore {
     private readonly clock: DatabaseClock,
   ) {}
 
-  /** What can go wrong, the next statement tells. */
+  /** Does nothing: the next statement reports errors of the database. */
   check(): Promise<void> {
     return Promise.resolve()
   }
@@ -96,7 +99,10 @@ export class PostgresQueue implements QueueStore {
     )
   }
 
-  /** Changes what this holder holds. */
+  /**
+   * Changes a message whose lease this holder has.
+   * @throws RedoxError REDOX_STORE_LOST if the holder has lost the lease
+   */
   async #change(id: string, holder: string, set: string, values: unknown[]): Promise<void> {
     const changed = await this.connection.ask(
       `UPDATE redox.message SET ${set} WHERE queue = $1 AND id = $2 AND holder = $3 AND state = 'sending' RETURNING id`,

@@ -2,13 +2,13 @@ import type { QueryResultRow } from 'pg'
 import { Connection } from './connection'
 import { hasTables, migrate } from './migrations'
 
-/** What lies in a database under the id of one redox-config node. */
+/** Summary of the messages of one redox-config node in a database. */
 export interface QueueState {
   queue: string
-  /** waiting, or being sent */
+  /** number of messages that are waiting or being sent */
   waiting: number
   parked: number
-  /** milliseconds since a process last took care of it; undefined: none has */
+  /** milliseconds since a process last served the queue; undefined: no process ever did */
   idle?: number
 }
 
@@ -32,7 +32,7 @@ const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueState => (
 })
 
 /**
- * All that lies in a database, by the ids of the redox-config nodes. Makes nothing there.
+ * Returns the summaries of all queues in a database. A queue has the id of its redox-config node. Creates no tables.
  * @throws RedoxError
  */
 export async function queuesIn(url: string): Promise<QueueState[]> {

@@ -1,25 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WINDOW_MS, type PaceKeeper } from '../../transport/retry'
 
-/** What all who share a pace keep together. Each answers with the milliseconds until a request may be made. */
+/** Request count and pause that all processes with a shared database have in common. All times are in milliseconds. */
 export interface SharedTurns {
-  /** Counts a request, if one may be made. */
+  /** Counts a request if one may be made now. Resolves with 0, or with the time until a request may be made. */
   turn(perWindow: number): Promise<number>
-  /** The pause alone; counts nothing. */
+  /** Resolves with the time until the pause ends, without counting a request. */
   paused(): Promise<number>
   pause(milliseconds: number): Promise<void>
 }
 
-/** A pause that another process was asked for is known after at most this, milliseconds. */
+/** Longest time until this process knows about a pause that another process started, in milliseconds. */
 const LEARN_EVERY_MS = 1000
 
-/** The pace of all processes that share a database. */
+/** Rate limiter for all processes that share a database. */
 export class SharedPace implements PaceKeeper {
-  /** as far as is known here */
+  /** end of the pause or wait, as far as this process knows (monotonic clock) */
   #until = 0
   #learntAt = 0
 
-  /** @param perWindow requests of all together in any five minutes; 0: as many as come */
+  /**
+   * Creates the rate limiter of one process.
+   * @param perWindow greatest number of requests of all processes in any five minutes; 0: no limit
+   */
   constructor(
     private readonly shared: SharedTurns,
     private readonly perWindow: number,
@@ -28,7 +31,7 @@ export class SharedPace implements PaceKeeper {
   pause(milliseconds: number): void {
     const pause = Math.min(milliseconds, WINDOW_MS)
     this.#waitFor(pause)
-    // When the others cannot be told now, each of them is asked to pause itself.
+    // If the pause cannot be stored for the other processes, Redox asks each of them to pause at its next request.
     this.shared.pause(pause).catch(() => undefined)
   }
 

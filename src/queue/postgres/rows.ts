@@ -1,7 +1,7 @@
 import type { QueryResultRow } from 'pg'
 import type { Criteria, LaneState, MessageState, StoredMessage } from '../types'
 
-/** A row of redox.message. The driver gives bigint as text. */
+/** Row of redox.message. The driver returns bigint columns as text. */
 export interface MessageRow extends QueryResultRow {
   id: string
   sequence: string
@@ -43,22 +43,25 @@ export const messageOf = (row: MessageRow): StoredMessage => ({
   ...(row.ended_at !== null && { endedAt: Number(row.ended_at) }),
 })
 
-/** Sorts what comes back from an update, which has no order. @param first by what, before the order of acceptance */
+/**
+ * Sorts the rows that an UPDATE returns, which are in no order.
+ * @param first sort key that comes before the order of acceptance
+ */
 export function inOrder(rows: MessageRow[], first: (row: MessageRow) => number = () => 0): StoredMessage[] {
   const place = (row: MessageRow): number => Number(row.sequence)
   return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(messageOf)
 }
 
-/** A condition with a place for its value; without a value it does not count. */
+/** SQL condition with `?` in place of its value. A condition without a value is left out. */
 type Condition = [text: string, value: unknown]
 
-/** Where in the order of acceptance messages are looked for. */
+/** Position in the order of acceptance at which a search begins, and its direction. */
 export interface Behind {
   sequence: string | undefined
   newestFirst?: boolean
 }
 
-/** Messages of the queue ($1) that meet all conditions, without order; their values come behind it. */
+/** Returns a query for the messages of the queue ($1) that meet all conditions, unsorted, and the values from $2 on. */
 export function matching(
   columns: string,
   { lane, id, tag, code, since, till }: Criteria,
@@ -77,8 +80,8 @@ export function matching(
   ]
   const given = all.filter(([, value]) => value !== undefined)
   const conditions = given.map(([text], index) => text.replace('?', `$${index + 2}`))
-  // Few have the same tag: these are found first (OFFSET 0 keeps it so), or the order would tempt the planner to go
-  // through all.
+  // Few messages have the same tag, so these are selected first. Without OFFSET 0 the planner might read all messages
+  // in the order of the result.
   const fence = tag === undefined ? '' : ' OFFSET 0'
   return {
     found: `SELECT ${columns} FROM (SELECT ${columns} FROM redox.message

@@ -8,7 +8,7 @@ import { INSUFFICIENT_PRIVILEGE, otherDatabase } from './failures'
 import { hasTables, migrate } from './migrations'
 import { PostgresQueue } from './queue'
 
-/** Whether the user has the rights on all tables and sequences that the statements of the store need. */
+/** Query that returns true if the database user has all rights that the statements of the store need. */
 const RIGHTS = `
   SELECT bool_and(has_schema_privilege(relnamespace, 'USAGE') AND CASE relkind
     WHEN 'S' THEN has_sequence_privilege(c.oid, 'USAGE')
@@ -18,7 +18,7 @@ const RIGHTS = `
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
   WHERE nspname = 'redox' AND (relkind = 'r' OR relname = 'acceptance')`
 
-/** The store of several processes that share a PostgreSQL database. */
+/** Store for several processes that share a PostgreSQL database. */
 export class PostgresStore extends ComposedStore {
   #identity = ''
 
@@ -34,8 +34,8 @@ export class PostgresStore extends ComposedStore {
   }
 
   /**
-   * Makes the tables if they are not there.
-   * @param known the identity that is kept elsewhere; undefined: none, so that a store may be begun here
+   * Opens a store, and creates the tables if they do not exist.
+   * @param known identity from the mark outside the store; undefined: there is no mark, so a store may be created here
    * @throws RedoxError
    */
   static async open(options: PostgresOptions, known?: string): Promise<PostgresStore> {
@@ -52,7 +52,7 @@ export class PostgresStore extends ComposedStore {
   async #prepare(known: string | undefined): Promise<void> {
     if (known !== undefined && !(await hasTables(this.connection))) throw otherDatabase()
     await migrate(this.connection)
-    // Now, not when the first message comes.
+    // Missing rights are reported now, and not when the first message is accepted.
     const [rights] = await this.connection.rows<{ has_all: boolean }>(RIGHTS, [])
     if (rights?.has_all !== true) return this.connection.failed({ code: INSUFFICIENT_PRIVILEGE })
     const [row] = await this.connection.ask<{ mark: Buffer | null }>(
@@ -71,7 +71,7 @@ export class PostgresStore extends ComposedStore {
     return mark
   }
 
-  /** No two marks are the same: what is sealed begins with random bytes. */
+  /** Hash of the key check value. It is unique, because encrypted values begin with random bytes. */
   get identity(): string {
     return this.#identity
   }

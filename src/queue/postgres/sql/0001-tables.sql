@@ -1,4 +1,4 @@
--- The tables of version 1. Its functions are replaced by 0002.
+-- Tables of version 1. File 0002 replaces the functions of this version.
 CREATE SCHEMA IF NOT EXISTS redox;
 
 CREATE TABLE redox.version (version int PRIMARY KEY);
@@ -40,10 +40,10 @@ CREATE TABLE redox.message (
   telling_until bigint,
   PRIMARY KEY (queue, id)
 );
--- What is sealed does not compress. Kept out of the rows, it is not written again with each change of state.
+-- Encrypted data does not compress. Outside of the rows, it is not written again with each change of the state.
 ALTER TABLE redox.message SET (toast_tuple_target = 128);
 ALTER TABLE redox.message ALTER content SET STORAGE EXTERNAL, ALTER notes SET STORAGE EXTERNAL;
--- The planner does not know what it costs to look at these when they are elsewhere.
+-- Tags and file names stay inside the rows, because the planner ignores the cost of reading columns stored outside.
 ALTER TABLE redox.message ALTER tags SET STORAGE MAIN, ALTER files SET STORAGE MAIN;
 
 CREATE INDEX message_sequence ON redox.message (queue, sequence);
@@ -78,7 +78,7 @@ CREATE TABLE redox.audit (
 CREATE TABLE redox.request (queue text NOT NULL, at bigint NOT NULL);
 CREATE INDEX request_at ON redox.request (queue, at);
 
--- A file that is not complete has no chunks yet that count.
+-- Files of messages. `chunks`, their number of chunks, is null until the file is complete.
 CREATE TABLE redox.file (
   file bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   queue text NOT NULL,

@@ -1,29 +1,30 @@
--- Each queue has a clock of its own, which never goes back, and tells when a process last took care of its messages.
+-- Adds a clock to each queue, which never goes back, and the time when a process last served the queue.
 ALTER TABLE redox.queue
   ADD COLUMN ahead bigint NOT NULL DEFAULT 0,
   ADD COLUMN seen bigint NOT NULL DEFAULT 0,
-  -- When a process last took care of its messages.
+  -- Time when a process last served the queue.
   ADD COLUMN seen_at bigint;
 
--- Claims told the time themselves.
+-- The earlier version of claim() took the time as a parameter.
 DROP FUNCTION IF EXISTS redox.claim(text, text, bigint, bigint, int, text[]);
 
--- What reads and then writes is a function: in one each statement sees what was committed before it, locks that it
--- waited for included.
+-- Statements that read and then write are in functions: each statement in a function sees all that was committed before
+-- it, also while it waited for a lock.
 --
--- Their settings: LOCK_MS for lock_timeout. A function would keep plans that were made while its tables were empty, and
--- read all of them when they have grown: so each plan is made anew, by index, and without bitmaps where many rows of an
--- index would be sorted after.
+-- Settings of the functions: lock_timeout is LOCK_MS. A function would keep query plans from the time when its tables
+-- were empty, and later scan whole tables. So each plan is made anew, with indexes, and without bitmap scans where they
+-- would have to sort many rows.
 --
--- Both claim and next_due begin with the same three lists:
---   usable (lane): the lanes that something may be taken of. It steps from lane to lane in the index, so that it costs
---     the same however much waits in each.
---   head: the first open message of each of them.
---   candidate (sequence, lane, since): what could be sent, and from when on. Of what is ordered the first of its lane,
---     unless one behind it is held (the first was sent again by a person meanwhile). For each lane at most _limit.
+-- claim and next_due both begin with the same three lists:
+-- - usable (lane): destinations from which messages may be claimed. The query steps from one destination to the next in
+--   the index, so that its cost does not depend on the number of waiting messages.
+-- - head: the first open or parked message of each of these destinations.
+-- - candidate (sequence, lane, since): messages that could be sent, and the time from which they are due. Of ordered
+--   messages only the first of its destination, unless a later one is being sent (the first one was resent by a person
+--   in the meantime). At most _limit for each destination.
 
--- The clock on the database's wall, and that of a queue: it is ahead by what the other one was set back, so that it
--- never goes back itself. It has been as late as was seen already.
+-- Time of the database server, and clock of a queue. The queue's clock is ahead of the server's by the time that the
+-- server's clock was set back, so that it never goes back itself. It is never earlier than its last stored reading.
 CREATE OR REPLACE FUNCTION redox.now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 $$;
@@ -36,8 +37,9 @@ CREATE OR REPLACE FUNCTION redox.see_clock(_queue text) RETURNS void LANGUAGE sq
   WHERE queue = _queue AND wall + ahead NOT BETWEEN seen AND seen + 1000;
 $$;
 
--- Accepts; false: a file of it is not there. Of a lane one at a time: a number that is taken earlier and committed
--- later would stand before one that an instance may have taken already. Its files stay until it is there itself.
+-- Accepts a message. Returns false if one of its files is missing. Acceptances of ordered messages of a destination run
+-- one after the other: otherwise a message with a lower number could be committed after a process has claimed the next
+-- one. The message's files are locked until the message is committed.
 CREATE OR REPLACE FUNCTION redox.accept(_queue text, _id text, _lane text, _ordered boolean, _owner text,
   _accepted_at bigint, _deadline bigint, _files text[], _tags text[], _content bytea)
 RETURNS boolean LANGUAGE plpgsql
@@ -60,8 +62,9 @@ BEGIN
   RETURN true;
 END $$;
 
--- One claim of a queue at a time: who comes next sees what was taken. Of each lane the first ones go first, so that
--- much in one does not hold up the others. What a person or a late holder changes just now is left out.
+-- Claims messages. Only one claim of a queue runs at a time, so that the next one sees what was claimed. The first
+-- messages of each destination are claimed first, so that a long queue of one destination does not delay others. Rows
+-- that another transaction is changing are skipped.
 CREATE OR REPLACE FUNCTION redox.claim(_queue text, _holder text, _lease bigint, _limit int, _except text[])
 RETURNS SETOF redox.message LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
@@ -71,7 +74,7 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(_queue, 7363620417));
   _now := redox.now(_queue);
-  -- Held too long, and something before it was sent again by a person: that goes first.
+  -- The lease has ended, and a person has resent an earlier message, which has to be sent first.
   UPDATE redox.message late SET state = 'waiting', holder = NULL, held_until = NULL
   WHERE queue = _queue AND state = 'held' AND ordered AND held_until <= _now AND EXISTS (
     SELECT FROM redox.message earlier WHERE earlier.queue = _queue AND earlier.lane = late.lane
@@ -127,11 +130,12 @@ BEGIN
   UPDATE redox.message m SET state = 'held', holder = _holder, held_until = _now + _lease
   FROM taken WHERE m.sequence = taken.sequence
   RETURNING m.*;
-  -- Last: what changes a message first and its queue then waits for none that does it the other way round.
+  -- Last statement, because it locks the queue's row: other transactions lock a message first and then its queue, and
+  -- the same order prevents deadlocks.
   PERFORM redox.see_clock(_queue);
 END $$;
 
--- When a claim would next get something.
+-- Returns the time at which claim() would next return a message.
 CREATE OR REPLACE FUNCTION redox.next_due(_queue text, _except text[], _limit int DEFAULT 1)
 RETURNS bigint LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
@@ -177,7 +181,8 @@ BEGIN
   SELECT min(since) FROM candidate);
 END $$;
 
--- Numbers without gaps: a reader that goes on after a number misses no line that was written meanwhile.
+-- Writes a line of the audit log. Numbers have no gaps, so that a reader that continues after a number cannot miss a
+-- line that was committed later.
 CREATE OR REPLACE FUNCTION redox.write_line(_queue text, _at bigint, _who text, _action text, _subject text,
   _reason text)
 RETURNS void LANGUAGE sql AS $$
@@ -185,7 +190,8 @@ RETURNS void LANGUAGE sql AS $$
   INSERT INTO redox.audit SELECT _queue, lines, _at, _who, _action, _subject, _reason FROM line;
 $$;
 
--- A file is there from now on. Of several that were put at once, one stays. False: its row is not there any more.
+-- Marks a file as complete. If the same file was stored several times at once, one copy is kept. Returns false if the
+-- file's row was deleted.
 CREATE OR REPLACE FUNCTION redox.complete(_queue text, _file bigint, _chunks int)
 RETURNS boolean LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
@@ -198,7 +204,7 @@ EXCEPTION WHEN unique_violation THEN
   RETURN true;
 END $$;
 
--- Deletes those of the files that no message has. Locked first, so that what is accepted meanwhile is seen.
+-- Deletes files that no message has. The rows are locked first, so that messages accepted in the meantime are seen.
 CREATE OR REPLACE FUNCTION redox.drop_unused(_queue text, _names text[])
 RETURNS void LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
@@ -210,7 +216,8 @@ BEGIN
     AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name]);
 END $$;
 
--- Forgets some of what ended before, and returns how many. What no node was told of has its own, earlier time.
+-- Deletes some messages that ended before a time, and returns their number. Unannounced results have their own, earlier
+-- limit.
 CREATE OR REPLACE FUNCTION redox.forget(_queue text, _before bigint, _untold_before bigint, _limit int)
 RETURNS int LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
@@ -231,7 +238,7 @@ BEGIN
   RETURN _gone;
 END $$;
 
--- Forgets files that were stored before and belong to no message, and what was left of unfinished ones.
+-- Deletes files without a message that were stored before a time, and unfinished files.
 CREATE OR REPLACE FUNCTION redox.forget_files(_queue text, _before bigint)
 RETURNS void LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
@@ -243,8 +250,8 @@ BEGIN
       AND NOT EXISTS (SELECT FROM redox.message m WHERE m.queue = _queue AND m.files @> ARRAY[f.name])));
 END $$;
 
--- Counts a request and returns 0, or the milliseconds until one may be made. The row of the queue is locked first, so
--- that two never count the same.
+-- Counts a request and returns 0, or returns the milliseconds until a request may be made. The queue's row is locked
+-- first, so that two requests are not counted as one.
 CREATE OR REPLACE FUNCTION redox.turn(_queue text, _per_window int, _window bigint)
 RETURNS bigint LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan

@@ -1,4 +1,4 @@
--- The state 'sending' was called 'held'.
+-- Renames the state 'held' to 'sending'.
 DROP INDEX redox.message_open, redox.message_in_order, redox.message_held;
 UPDATE redox.message SET state = 'sending' WHERE state = 'held';
 CREATE INDEX message_open ON redox.message (queue, lane, sequence) WHERE state IN ('waiting', 'sending', 'parked');
@@ -6,10 +6,11 @@ CREATE INDEX message_in_order ON redox.message (queue, lane, sequence)
   WHERE ordered AND state IN ('waiting', 'sending');
 CREATE INDEX message_sending ON redox.message (queue, lane, sequence) WHERE state = 'sending';
 
--- See 0002 for the lists that both functions begin with, and for their settings.
+-- File 0002 explains the lists at the beginning of both functions, and their settings.
 
--- One claim of a queue at a time: who comes next sees what was taken. Of each lane the first ones go first, so that
--- much in one does not hold up the others. What a person or a late holder changes just now is left out.
+-- Claims messages. Only one claim of a queue runs at a time, so that the next one sees what was claimed. The first
+-- messages of each destination are claimed first, so that a long queue of one destination does not delay others. Rows
+-- that another transaction is changing are skipped.
 CREATE OR REPLACE FUNCTION redox.claim(_queue text, _holder text, _lease bigint, _limit int, _except text[])
 RETURNS SETOF redox.message LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan
@@ -19,7 +20,7 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(_queue, 7363620417));
   _now := redox.now(_queue);
-  -- Held too long, and something before it was sent again by a person: that goes first.
+  -- The lease has ended, and a person has resent an earlier message, which has to be sent first.
   UPDATE redox.message late SET state = 'waiting', holder = NULL, held_until = NULL
   WHERE queue = _queue AND state = 'sending' AND ordered AND held_until <= _now AND EXISTS (
     SELECT FROM redox.message earlier WHERE earlier.queue = _queue AND earlier.lane = late.lane
@@ -75,11 +76,12 @@ BEGIN
   UPDATE redox.message m SET state = 'sending', holder = _holder, held_until = _now + _lease
   FROM taken WHERE m.sequence = taken.sequence
   RETURNING m.*;
-  -- Last: what changes a message first and its queue then waits for none that does it the other way round.
+  -- Last statement, because it locks the queue's row: other transactions lock a message first and then its queue, and
+  -- the same order prevents deadlocks.
   PERFORM redox.see_clock(_queue);
 END $$;
 
--- When a claim would next get something.
+-- Returns the time at which claim() would next return a message.
 CREATE OR REPLACE FUNCTION redox.next_due(_queue text, _except text[], _limit int DEFAULT 1)
 RETURNS bigint LANGUAGE plpgsql
   SET lock_timeout TO 30000 SET plan_cache_mode TO force_custom_plan

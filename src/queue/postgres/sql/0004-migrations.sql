@@ -1,10 +1,11 @@
--- Numbers of the files that were run, see migrations.ts.
+-- Table with the numbers of the files that were run, see migrations.ts.
 CREATE TABLE redox.migration (
   number int PRIMARY KEY,
   applied_at timestamptz NOT NULL DEFAULT now()
 );
--- A user that runs the store from day to day was given rights on the tables that there were.
+-- A user without ownership of the tables has rights only on the tables that existed when the rights were granted.
 GRANT SELECT ON redox.migration TO PUBLIC;
 
--- Releases before this table know the version by this one: they refuse the database. It stays at 4.
+-- Earlier releases read the version from this table, and refuse the database because of the number 4, which never
+-- changes.
 UPDATE redox.version SET version = 4;
