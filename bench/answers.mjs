@@ -1,4 +1,4 @@
-// What Redox answers, as recorded and documented answers are: an answer that is kinder than the world measures nothing.
+// Answers of the server in the form of recorded and documented answers of Redox, so that the figures hold in use.
 // The headers and the first two bodies are those of recordings of 2020 (a message, an upload); log ids are UUIDs in the
 // reference and numbers in samples; what FHIR answers is documented, and `redox-trace-id` was observed on that host.
 import { createHash } from 'node:crypto'
@@ -25,30 +25,50 @@ const CROSS_ORIGIN = Object.fromEntries(
   ]),
 )
 
-/** As Express makes it; Node adds `date`, `connection` and `keep-alive`. */
+/**
+ * @typedef {{ status: number, headers: import('node:http').OutgoingHttpHeaders, body: string }} Answer
+ * @typedef {{ uri: string } & Answer} UploadAnswer with the URI that the answer gives to the uploaded file
+ */
+
+/**
+ * The weak ETag that Express computes; Node adds `date`, `connection` and `keep-alive`.
+ * @param {string} body
+ */
 function etagOf(body) {
   const hash = createHash('md5').update(body).digest('base64').replace(/=+$/, '')
   return `W/"${Buffer.byteLength(body).toString(16)}-${hash}"`
 }
 
+/**
+ * @param {number} status
+ * @param {object} content sent as JSON
+ * @returns {Answer}
+ */
 function answer(status, content, headers = {}) {
   const body = JSON.stringify(content)
   const own = { 'content-length': Buffer.byteLength(body), etag: etagOf(body), ...headers }
   return { status, headers: { ...HEADERS, ...own }, body }
 }
 
-/** The same for the same number, so that every contestant gets the same ids. */
+/**
+ * A UUID that depends on kind and number only, so that every contestant gets the same ids.
+ * @param {string} kind
+ * @param {number} number
+ */
 function uuidOf(kind, number) {
   const hex = createHash('md5').update(`${kind} ${number}`).digest('hex')
   return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-4$3-a$4-$5')
 }
 
+/** @param {number} number of the upload */
 const numberedBlob = (number) => `https://blob.redoxengine.com/${14_652_614 + number}`
 
 const SOURCE = { ID: '49f9e2cf-9f6a-4081-8616-8e5845fda1bf', Name: 'Bench' }
 const DESTINATIONS = [{ ID: 'af394f14-b34a-464f-8d24-895f370af4c9', Name: 'Redox EMR' }]
+/** @param {number} number of the message */
 const uuidLog = (number) => ({ ID: uuidOf('log', number), AttemptID: uuidOf('attempt', number) })
 
+/** @type {((number: number) => object)[]} the forms of `Meta` in answers */
 const META = [
   (number) => ({ Message: { ID: 4242 + number } }),
   (number) => ({ Logs: [uuidLog(number)] }),
@@ -56,11 +76,16 @@ const META = [
   (number) => ({ Logs: [uuidLog(number)], Message: { ID: 4242 + number } }),
 ]
 
+/** @param {number} number of the request */
 const fhirHeaders = (number) => ({
   'content-type': 'application/fhir+json; charset=utf-8',
   'redox-trace-id': uuidOf('trace', number),
 })
 
+/**
+ * @param {string} type of the resource
+ * @param {number} number of the message
+ */
 const created = (type, number) => ({
   response: {
     status: '201 Created',
@@ -68,21 +93,31 @@ const created = (type, number) => ({
   },
 })
 
+/** @type {((type: string, number: number) => { entry?: object[] })[]} the forms of FHIR answers */
 const BUNDLES = [
   (type, number) => ({ entry: [created(type, number), created('Patient', number)] }),
-  // An asynchronous destination: accepted, and nothing is known of what becomes of it.
+  // An asynchronous destination accepts a message without entries.
   () => ({}),
 ]
 
 export const token = () => answer(200, { access_token: 'bench', token_type: 'Bearer', expires_in: 3600 })
 
-/** @param number of the upload, from 0 */
+/**
+ * The answer to an upload to the blob host.
+ * @param {number} number of the upload, from 0
+ * @returns {UploadAnswer}
+ */
 export function blobUpload(number) {
   const uri = numberedBlob(number)
   return { uri, ...answer(201, { URI: uri }, CROSS_ORIGIN) }
 }
 
-/** @param base URL of the request */
+/**
+ * The answer to an upload of a FHIR Binary.
+ * @param {number} number of the upload, from 0
+ * @param {string} base URL of the request
+ * @returns {UploadAnswer}
+ */
 export function binaryUpload(number, base) {
   const id = uuidOf('binary', number)
   const uri = `${base}/${id}`
@@ -90,19 +125,27 @@ export function binaryUpload(number, base) {
   return { uri, ...answer(201, body, { ...fhirHeaders(number), location: uri }) }
 }
 
-/** @param number of the message, from 0: the forms of answers take turns */
+/**
+ * The answer to a message of the Data Model API; the forms of answers alternate.
+ * @param {number} number of the message, from 0
+ * @param {{ DataModel: string | undefined, EventType: string | undefined }} meta of the message
+ */
 export function dataModelMessage(number, { DataModel, EventType }) {
   const Meta = {
     ...{ DataModel, EventType },
-    ...META[number % META.length](number),
+    ...META[number % META.length]?.(number),
     ...{ Source: SOURCE, Destinations: DESTINATIONS },
   }
   return answer(200, { Meta })
 }
 
-/** @param type of the resource in the path of the operation */
+/**
+ * The answer to a FHIR message; the forms of answers alternate.
+ * @param {number} number of the message, from 0
+ * @param {string} type of the resource in the path of the operation
+ */
 export function fhirMessage(number, type) {
-  const { entry } = BUNDLES[number % BUNDLES.length](type, number)
-  const bundle = { resourceType: 'Bundle', type: 'transaction-response', ...(entry && { entry }) }
+  const entries = BUNDLES[number % BUNDLES.length]?.(type, number)
+  const bundle = { resourceType: 'Bundle', type: 'transaction-response', ...entries }
   return answer(200, bundle, fhirHeaders(number))
 }

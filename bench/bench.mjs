@@ -30,6 +30,33 @@ import { fileOf } from './file.mjs'
 import { plot } from './plot.mjs'
 import { COLUMNS, goalsOf, markdown } from './report.mjs'
 import { startUp } from './start-up.mjs'
+import { codeOf } from '../scripts/lib/process.mjs'
+
+/**
+ * @typedef {import('./cells.mjs').Cell} Cell
+ * @typedef {import('./cells.mjs').SizedCell} SizedCell
+ * @typedef {import('./cells.mjs').Contestant} Contestant
+ * @typedef {import('./report.mjs').Figures} Figures
+ * @typedef {import('./report.mjs').Row} Row
+ * @typedef {import('./report.mjs').FirstRow} FirstRow
+ * @typedef {import('./report.mjs').Results} Results
+ * @typedef {{ firstMs: number, lastMs: number }} Times
+ */
+
+/**
+ * How a cell is run; `root`: of the package that our contestant runs.
+ * @typedef {{ contestant: Contestant, root?: string, isTimed?: boolean }} How
+ *
+ * A run as its process gets it; `path`: of the cell's file.
+ * @typedef {How & { cell: SizedCell, url: string, path: string, tls: boolean }} RunSpec
+ *
+ * A run with the bytes of the file, if the contestant needs them.
+ * @typedef {RunSpec & { file?: Buffer | undefined }} SenderSpec
+ *
+ * Messages to the server: the file that it has to expect from now on, or a request for its counts.
+ * @typedef {{ way: string, path: string }} Expectation
+ * @typedef {{ expect: Expectation } | { report: true }} ToServer
+ */
 
 const { values: options } = parseArgs({
   options: {
@@ -57,16 +84,16 @@ const server = fork(path.join(HERE, 'server.mjs'), [JSON.stringify({ tls, latenc
 const [{ port }] = await once(server, 'message')
 const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
 
-// What grows and what starts is the same over TLS.
-const isWanted = (part) => (only === undefined ? !tls : only === part)
+// Curves and starts are the same over TLS.
+const isWanted = (/** @type {string} */ part) => (only === undefined ? !tls : only === part)
 const cells = (quick ? CELLS.filter(({ inFlight }) => inFlight === 8) : CELLS).filter(
   (cell) => only === undefined || nameOf(cell).includes(only),
 )
-const write = async (results) => {
+const write = async (/** @type {object} */ results) => {
   if (options.json) await writeFile(options.json, `${JSON.stringify(results, null, 1)}\n`)
 }
 
-await (other === undefined ? measureAndKeep() : compare()).finally(async () => {
+await (other === undefined ? measureAndKeep() : compare(other)).finally(async () => {
   server.kill()
   await rm(folder, { recursive: true })
 })
@@ -81,10 +108,11 @@ async function measureAndKeep() {
   if (only === undefined) await keep(results, report)
 }
 
-async function compare() {
+/** @param {string} root of the other checkout */
+async function compare(root) {
   const rows = await measureBeside({
-    ...{ cells, pairs, root: other },
-    run: (cell, how) => measure(cell, 'ours', how),
+    ...{ cells, pairs, root },
+    run: (cell, how) => measure(cell, { contestant: 'ours', ...how }),
     progress: (pair, name, cell) => progress(`${pair + 1}/${pairs} ${name} ${nameOf(cell)}`),
   })
   process.stderr.write('\n')
@@ -107,22 +135,35 @@ async function measureParts() {
   }
 }
 
+/**
+ * @param {Cell[]} wanted
+ * @param {Contestant[]} contestants with ours
+ */
 async function measureAll(wanted, contestants) {
   const runs = wanted.flatMap((cell) =>
     contestants.flatMap((contestant) => Array.from({ length: ROUNDS }, () => ({ cell, contestant }))),
   )
-  const found = new Map(wanted.map((cell) => [cell, new Map(contestants.map((one) => [one, []]))]))
+  const found = wanted.map((cell) => ({ cell, by: new Map(contestants.map((one) => [one, noFigures()])) }))
   for (const [index, { cell, contestant }] of shuffled(runs).entries()) {
     progress(`${index + 1}/${runs.length} ${contestant} ${nameOf(cell)}`)
+    const figures = await measure(cell, { contestant })
     found
-      .get(cell)
-      .get(contestant)
-      .push(await measure(cell, contestant))
+      .find((one) => one.cell === cell)
+      ?.by.get(contestant)
+      ?.push(figures)
   }
-  return wanted.map((cell) => ({
-    cell,
-    ...Object.fromEntries([...found.get(cell)].map(([contestant, list]) => [contestant, medians(list)])),
-  }))
+  return found.map(
+    ({ cell, by }) =>
+      /** @type {Row} */ ({
+        cell,
+        ...Object.fromEntries([...by].map(([contestant, list]) => [contestant, medians(list)])),
+      }),
+  )
+}
+
+/** @returns {Figures[]} */
+function noFigures() {
+  return []
 }
 
 async function measureCurves() {
@@ -132,31 +173,49 @@ async function measureCurves() {
   }
 }
 
-/** The first message after a deploy, and the tenth: medians of so many starts. */
+/** Times of the first message after a deploy and of the tenth: medians of so many starts. */
 async function measureFirst() {
+  /** @type {FirstRow[]} */
   const found = []
   for (const cell of FIRST) {
+    /** @type {Times[]} */
     const list = []
     for (let start = 0; start < STARTS; start++) {
       progress(`${start + 1}/${STARTS} first ${nameOf(cell)}`)
-      list.push(await run({ ...cell, count: FIRST_COUNT, warmUp: 0 }, { contestant: 'ours', isTimed: true }))
+      const sized = { ...cell, count: FIRST_COUNT, warmUp: 0 }
+      list.push(/** @type {Times} */ (await run(sized, { contestant: 'ours', isTimed: true })))
     }
-    const [firstMs, lastMs] = ['firstMs', 'lastMs'].map((name) => median(list.map((result) => result[name])))
-    found.push({ cell, firstMs, lastMs })
+    found.push({
+      cell,
+      firstMs: median(list.map(({ firstMs }) => firstMs)),
+      lastMs: median(list.map(({ lastMs }) => lastMs)),
+    })
   }
   return found
 }
 
-function measure(cell, contestant, how = {}) {
+/**
+ * @param {Cell} cell
+ * @param {How} how
+ */
+async function measure(cell, how) {
   const count = countOf(cell, { quick, latency })
-  return run({ ...cell, count, warmUp: warmUpOf(cell, count, latency) }, { contestant, ...how })
+  const sized = { ...cell, count, warmUp: warmUpOf(cell, count, latency) }
+  return /** @type {Figures} */ (await run(sized, how))
 }
 
-/** One contestant and one cell in a fresh process, and whether all arrived as they should. */
+/**
+ * Runs one contestant and one cell in a fresh process.
+ * @param {SizedCell} cell
+ * @param {How} how
+ * @returns {Promise<Figures | Times>} times if `isTimed`
+ * @throws if the server has not received all messages and files unchanged
+ */
 async function run(cell, how) {
   const filePath = await fileFor(cell)
   server.send({ expect: { way: cell.way, path: filePath } })
   await once(server, 'message')
+  /** @type {RunSpec} */
   const spec = { ...how, cell, url, path: filePath, tls }
   const child = fork(path.join(HERE, 'contestant.mjs'), [JSON.stringify(spec)], { execArgv: ['--expose-gc'] })
   const ended = once(child, 'exit')
@@ -175,18 +234,24 @@ async function run(cell, how) {
   return { ...result, connections: seen.connections }
 }
 
+/** @param {string} text */
 function progress(text) {
   process.stderr.write(`\r${text.padEnd(70)}`)
 }
 
+/** @param {Cell} cell */
 async function fileFor({ size }) {
   const file = path.join(folder, `${size}.pdf`)
   await writeFile(file, fileOf(size), { flag: 'wx' }).catch((error) => {
-    if (error.code !== 'EEXIST') throw error
+    if (codeOf(error) !== 'EEXIST') throw error
   })
   return file
 }
 
+/**
+ * @template T
+ * @param {T[]} list
+ */
 function shuffled(list) {
   return list
     .map((one) => ({ one, at: Math.random() }))
@@ -194,17 +259,19 @@ function shuffled(list) {
     .map(({ one }) => one)
 }
 
+/** @param {number[]} numbers */
 function median(numbers) {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
 }
 
+/** @param {Figures[]} list */
 function medians(list) {
-  const columns = Object.keys(COLUMNS)
+  const columns = /** @type {(keyof Figures)[]} */ (Object.keys(COLUMNS))
   return Object.fromEntries(columns.map((column) => [column, median(list.map((result) => result[column]))]))
 }
 
 async function versions() {
-  const version = async (name) =>
+  const version = async (/** @type {string} */ name) =>
     JSON.parse(await readFile(path.join(HERE, '../node_modules', name, 'package.json'), 'utf8')).version
   return {
     ...{ date: new Date().toISOString().slice(0, 10), Node: process.version, processors: os.cpus().length },
@@ -212,19 +279,20 @@ async function versions() {
   }
 }
 
-/** For people to look at: in git, with the date. */
+/**
+ * Writes the results for readers of the repository.
+ * @param {Results} results
+ * @param {string} report
+ */
 async function keep(results, report) {
   const name = `${tls ? `tls-${latency}-ms` : 'http'}${quick ? '-quick' : ''}`
   await mkdir(path.join(HERE, 'results'), { recursive: true })
   await writeFile(path.join(HERE, 'results', `${name}.json`), `${JSON.stringify(results, null, 1)}\n`)
   await writeFile(path.join(HERE, 'results', `${name}.md`), `${report}\n`)
-  const { curves, versions } = results
-  if (curves && !quick)
-    await writeFile(
-      path.join(HERE, '../docs/cost.svg'),
-      plot(
-        curves,
-        `npm run bench, ${versions.date}, Node ${versions.Node}, ${versions.processors} processors`,
-      ),
-    )
+  const { curves } = results
+  if (curves && !quick) {
+    const { date, Node, processors } = results.versions
+    const caption = `npm run bench, ${date}, Node ${Node}, ${processors} processors`
+    await writeFile(path.join(HERE, '../docs/cost.svg'), plot(curves, caption))
+  }
 }

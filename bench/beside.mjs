@@ -1,10 +1,20 @@
-// Another build beside ours: in turn, in one sitting, with what a build shows against itself.
+// Compares another build with ours: both run alternately, and the other build twice, which shows the noise.
 import { access } from 'node:fs/promises'
 import path from 'node:path'
 
 export const LEAST_PAIRS = 10
+/** @typedef {import('./cells.mjs').Cell} Cell */
+/** @typedef {import('./report.mjs').Figures} Figures */
+/** @typedef {'ours' | 'before' | 'again'} Run ours, or one of the two runs of the other build */
+/** @typedef {'cpuMs' | 'perSecond'} Column */
+/** @typedef {{ median: number, low: number, high: number }} Interval a median with its confidence interval */
+/** @typedef {{ ours: Interval, same: Interval, differs: boolean }} Comparison */
+/** @typedef {{ cell: Cell } & Record<Column, Comparison>} ComparedRow */
+
+/** @type {[Run, Run, Run]} */
 const RUNS = ['ours', 'before', 'again']
-// Each order as often as the others: what comes first may find a cooler processor.
+// Every order is used equally often: the run that comes first may find a cooler processor.
+/** @type {(0 | 1 | 2)[][]} */
 const ORDERS = [
   [0, 1, 2],
   [2, 1, 0],
@@ -13,9 +23,14 @@ const ORDERS = [
   [2, 0, 1],
   [1, 0, 2],
 ]
+/** @type {Column[]} */
 const COLUMNS = ['cpuMs', 'perSecond']
 
-/** @returns the folder of the other checkout, which has been built */
+/**
+ * The folder of the other checkout.
+ * @param {string} folder
+ * @throws if it has not been built
+ */
 export async function otherCheckout(folder) {
   const root = path.resolve(folder)
   await access(path.join(root, 'dist', 'nodes')).catch(() => {
@@ -25,15 +40,21 @@ export async function otherCheckout(folder) {
 }
 
 /**
- * @param run measures one cell with one contestant
- * @returns for each cell the ratios of ours to the other build, and of the other build to itself
+ * Measures each cell in pairs of runs.
+ * @param {object} options
+ * @param {Cell[]} options.cells
+ * @param {number} options.pairs
+ * @param {string} options.root of the other checkout
+ * @param {(cell: Cell, how: { root?: string }) => Promise<Figures>} options.run measures one cell with one contestant
+ * @param {(pair: number, run: Run, cell: Cell) => void} options.progress called before each run
+ * @returns {Promise<ComparedRow[]>} for each cell the ratios of ours to the other build, and of the other build to itself
  */
 export async function measureBeside({ cells, pairs, root, run, progress }) {
-  const rows = cells.map((cell) => ({ cell, found: [] }))
+  const rows = cells.map((cell) => ({ cell, found: /** @type {Record<Run, Figures>[]} */ ([]) }))
   for (let pair = 0; pair < pairs; pair++)
     for (const { cell, found } of rows) {
-      const results = {}
-      for (const at of ORDERS[pair % ORDERS.length]) {
+      const results = /** @type {Record<Run, Figures>} */ ({})
+      for (const at of ORDERS[pair % ORDERS.length] ?? []) {
         progress(pair, RUNS[at], cell)
         results[RUNS[at]] = await run(cell, RUNS[at] === 'ours' ? {} : { root })
       }
@@ -41,22 +62,34 @@ export async function measureBeside({ cells, pairs, root, run, progress }) {
     }
   return rows.map(({ cell, found }) => ({
     cell,
-    ...Object.fromEntries(COLUMNS.map((column) => [column, compared(found, column)])),
+    cpuMs: compared(found, 'cpuMs'),
+    perSecond: compared(found, 'perSecond'),
   }))
 }
 
+/**
+ * @param {Record<Run, Figures>[]} found
+ * @param {Column} column
+ * @returns {Comparison}
+ */
 function compared(found, column) {
-  const ratios = (name) => found.map((results) => results[name][column] / results.before[column])
+  const ratios = (/** @type {Run} */ name) =>
+    found.map((results) => results[name][column] / results.before[column])
   const [ours, same] = [middle(ratios('ours')), middle(ratios('again'))]
   return { ours, same, differs: ours.high < same.low || ours.low > same.high }
 }
 
-/** The median, and from where to where it is with 95 % certainty, by the order of the values alone. */
+/**
+ * The median and its confidence interval (95 %), from the order of the values alone.
+ * @param {number[]} values
+ * @returns {Interval}
+ */
 function middle(values) {
   const sorted = [...values].sort((a, b) => a - b)
   const count = sorted.length
   const half = count / 2
-  const median = count % 2 === 1 ? sorted[Math.floor(half)] : (sorted[half - 1] + sorted[half]) / 2
+  const at = (/** @type {number} */ index) => sorted[index] ?? NaN
+  const median = count % 2 === 1 ? at(Math.floor(half)) : (at(half - 1) + at(half)) / 2
   let chance = 0.5 ** count
   let below = chance
   let rank = 0
@@ -65,7 +98,7 @@ function middle(values) {
     below += chance
     rank++
   }
-  return { median, low: sorted[rank], high: sorted[count - 1 - rank] }
+  return { median, low: at(rank), high: at(count - 1 - rank) }
 }
 
 const HEAD = [
@@ -77,11 +110,18 @@ const HEAD = [
   'rate, before : itself',
   'rate',
 ]
+/** @param {Interval} interval */
 const range = ({ median, low, high }) => `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`
+/** @param {Comparison} comparison */
 const verdict = ({ ours, same, differs }) =>
   differs ? (ours.median > same.median ? '**more**' : '**less**') : 'no difference'
 
-/** @param nameOf a cell */
+/**
+ * The comparison as a Markdown table.
+ * @param {ComparedRow[]} rows
+ * @param {number} pairs
+ * @param {(cell: Cell) => string} nameOf
+ */
 export function besideTable(rows, pairs, nameOf) {
   const lines = rows.map(({ cell, ...columns }) => [
     nameOf(cell),

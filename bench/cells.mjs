@@ -1,20 +1,58 @@
-// What is measured, and what it should come to (docs/design/performance.md).
+// The cells that are measured, and their goals (docs/design/performance.md).
+
+/**
+ * @typedef {'note' | 'media' | 'report' | 'observation' | 'document'} Kind of a message
+ * @typedef {'embed' | 'upload'} Way
+ * @typedef {'memory' | 'disk'} Source of the file
+ * @typedef {{ kind: Kind, way: Way, from: Source }} CellForm
+ * @typedef {CellForm & { size: number, inFlight: number, sendsAtOnce?: number }} Cell `size` in bytes
+ * @typedef {Cell & { count: number, warmUp: number }} SizedCell with numbers of messages
+ * @typedef {'ours' | 'core' | 'raw' | 'lean' | 'lean + sha256'} Contestant
+ * @typedef {keyof typeof import('./report.mjs').COLUMNS} Column
+ */
+
+/**
+ * A limit for a figure of ours: `most` or `least`, absolute, or as a ratio to the contestant `by`; or `extra` more than
+ * that contestant's.
+ * @typedef {object} Goal
+ * @property {Column} column
+ * @property {number} [most]
+ * @property {number} [least]
+ * @property {number} [extra]
+ * @property {Contestant} [by]
+ * @property {boolean} [isRatio]
+ *
+ * @typedef {[low: number, high: number]} Sizes in bytes, both included
+ * @typedef {{ way: Way, from: Source, sizes: Sizes, goals: Goal[], inFlight?: number }} GoalsOfCells
+ */
+
 const KB = 1000
 const MB = 1_000_000
 
+/** @type {Contestant[]} */
 export const CONTESTANTS = ['ours', 'core', 'raw', 'lean', 'lean + sha256']
 
 const IN_FLIGHT = { small: [1, 8, 64], large: [1, 8] }
 const eight = () => [8]
 
-const cells = (inFlightOf, kind, way, from, sizes) =>
-  sizes.flatMap((size) => inFlightOf(size).map((inFlight) => ({ kind, way, from, size, inFlight })))
+/**
+ * @param {(size: number) => number[]} inFlightOf
+ * @param {CellForm} form
+ * @param {number[]} sizes
+ * @returns {Cell[]}
+ */
+const cells = (inFlightOf, form, sizes) =>
+  sizes.flatMap((size) => inFlightOf(size).map((inFlight) => ({ ...form, size, inFlight })))
 
+/**
+ * @param {Kind} kind
+ * @param {(size: number) => number[]} inFlightOf
+ */
 const cellsOf = (kind, inFlightOf) => [
-  ...cells(inFlightOf, kind, 'embed', 'memory', [50 * KB, 200 * KB, MB, 10 * MB]),
-  ...cells(inFlightOf, kind, 'upload', 'memory', [200 * KB, MB, 10 * MB, 30 * MB]),
-  ...cells(inFlightOf, kind, 'upload', 'disk', [MB, 10 * MB, 30 * MB]),
-  ...cells(inFlightOf, kind, 'embed', 'disk', [10 * MB]),
+  ...cells(inFlightOf, { kind, way: 'embed', from: 'memory' }, [50 * KB, 200 * KB, MB, 10 * MB]),
+  ...cells(inFlightOf, { kind, way: 'upload', from: 'memory' }, [200 * KB, MB, 10 * MB, 30 * MB]),
+  ...cells(inFlightOf, { kind, way: 'upload', from: 'disk' }, [MB, 10 * MB, 30 * MB]),
+  ...cells(inFlightOf, { kind, way: 'embed', from: 'disk' }, [10 * MB]),
 ]
 
 /**
@@ -24,33 +62,50 @@ const cellsOf = (kind, inFlightOf) => [
 export const CELLS = [
   ...cellsOf('note', (size) => IN_FLIGHT[size <= MB ? 'small' : 'large']),
   ...cellsOf('report', eight),
-  ...['media', 'observation', 'document'].flatMap((kind) => cells(eight, kind, 'embed', 'memory', [50 * KB])),
+  .../** @type {const} */ (['media', 'observation', 'document']).flatMap((kind) =>
+    cells(eight, { kind, way: 'embed', from: 'memory' }, [50 * KB]),
+  ),
 ]
 
-/** What the core nodes have not enough memory for: ours alone. */
+/**
+ * Cells of ours alone: the core nodes run out of memory.
+ * @type {Cell[]}
+ */
 export const CROWDS = [
   { kind: 'note', way: 'embed', from: 'memory', size: 10 * MB, inFlight: 64 },
   { kind: 'note', way: 'upload', from: 'memory', size: 30 * MB, inFlight: 64 },
   { kind: 'note', way: 'upload', from: 'disk', size: 30 * MB, inFlight: 64 },
 ]
 
-/** How the cost of ours grows: with the file's size, and with the messages that wait for 8 at once. */
+/**
+ * Cells for how the cost of ours grows: with the file's size, and with the messages that wait for 8 at once.
+ * @type {{ size: Cell[], waiting: Cell[] }}
+ */
 export const CURVES = {
-  size: [
-    ...['embed', 'upload'].map((way) => ({ way, from: 'memory' })),
-    { way: 'upload', from: 'disk' },
-  ].flatMap(({ way, from }) =>
-    [50 * KB, 200 * KB, MB, 3 * MB, 10 * MB, ...(way === 'embed' ? [14 * MB] : [20 * MB, 30 * MB])].map(
-      (size) => ({ kind: 'note', way, from, size, inFlight: 8 }),
-    ),
+  size: /** @type {CellForm[]} */ ([
+    { kind: 'note', way: 'embed', from: 'memory' },
+    { kind: 'note', way: 'upload', from: 'memory' },
+    { kind: 'note', way: 'upload', from: 'disk' },
+  ]).flatMap((form) =>
+    cells(eight, form, [
+      ...[50 * KB, 200 * KB, MB, 3 * MB, 10 * MB],
+      ...(form.way === 'embed' ? [14 * MB] : [20 * MB, 30 * MB]),
+    ]),
   ),
   waiting: [1, 10, 100, 1000, 2500, 5000, 7500, 10_000].map((inFlight) => ({
-    ...{ kind: 'note', way: 'embed', from: 'memory', size: 50 * KB },
-    ...{ inFlight, sendsAtOnce: 8 },
+    kind: 'note',
+    way: 'embed',
+    from: 'memory',
+    size: 50 * KB,
+    inFlight,
+    sendsAtOnce: 8,
   })),
 }
 
-/** How long the first message after a deploy takes, beside the tenth. */
+/**
+ * Cells for how long the first message after a deploy takes, beside the tenth.
+ * @type {Cell[]}
+ */
 export const FIRST = [
   { kind: 'note', way: 'embed', from: 'memory', size: 50 * KB, inFlight: 1 },
   { kind: 'report', way: 'upload', from: 'memory', size: 200 * KB, inFlight: 1 },
@@ -58,8 +113,9 @@ export const FIRST = [
 export const FIRST_COUNT = 10
 
 /**
- * Enough messages to be measured, and not so many that it takes hours.
- * @param latency milliseconds that the server lets each wait
+ * The number of messages of a cell: enough to be measured, and not so many that it takes hours.
+ * @param {Cell} cell
+ * @param {{ quick: boolean, latency: number }} options `latency`: milliseconds by which the server delays each answer
  */
 export function countOf({ size, inFlight }, { quick, latency }) {
   const bySize = Math.ceil((quick ? 120 : 300) * (MB / size))
@@ -69,77 +125,107 @@ export function countOf({ size, inFlight }, { quick, latency }) {
 }
 
 /**
- * A program that has just been loaded is compiled while it runs: all of them get time for that, which is more messages
- * where a message is small.
+ * The number of messages of the warm-up, in which V8 compiles the code: more where a message is small.
+ * @param {Cell} cell
+ * @param {number} count messages that are measured
+ * @param {number} latency milliseconds
  */
 export function warmUpOf({ size, inFlight }, count, latency) {
   const bySize = latency > 0 ? 0 : Math.min(1500, Math.ceil(150 * (MB / size)))
   return Math.max(Math.min(inFlight, count), Math.ceil(count / 2), bySize)
 }
 
+/** @param {number} size in bytes */
 const sizeName = (size) => (size < MB ? `${size / KB} KB` : `${size / MB} MB`)
 
+/** @param {Cell} cell */
 export const nameOf = ({ kind, way, from, size, inFlight }) =>
   `${kind}, ${way}${from === 'disk' ? ' from disk' : ''} ${sizeName(size)}, ${inFlight} in flight`
 
 // ---- Goals ----------------------------------------------------------------------------------------------
 
-const at = (way, from, low, high, goals, also = {}) => ({ way, from, low, high, goals, ...also })
+/**
+ * Goals for all cells of a way, a source and a range of sizes.
+ * @param {Way} way
+ * @param {Source} from
+ * @param {Sizes} sizes
+ * @param {Goal[]} goals
+ * @returns {GoalsOfCells}
+ */
+const at = (way, from, sizes, goals) => ({ way, from, sizes, goals })
+/** @type {(column: Column, most: number, by?: Contestant) => Goal} */
 const ratio = (column, most, by = 'core') => ({ column, most, by, isRatio: true })
+/** @type {(least: number) => Goal} */
 const rate = (least) => ({ column: 'perSecond', least, by: 'core', isRatio: true })
+/** @type {(column: Column, most: number) => Goal} */
 const absolute = (column, most) => ({ column, most })
+/** @type {(column: Column, extra: number) => Goal} */
 const beside = (column, extra) => ({ column, extra, by: 'core' })
 
+/** @type {Sizes} */
 const ANY = [0, Infinity]
+/** @type {Contestant} */
 const LIMIT = 'lean + sha256'
-const KEPT_ALIVE = [1, 8].flatMap((inFlight) =>
-  [
-    ['embed', 'memory'],
-    ['upload', 'memory'],
-    ['upload', 'disk'],
-  ].map(([way, from]) => at(way, from, ...ANY, [absolute('connections', inFlight)], { inFlight })),
-)
+const KEPT_ALIVE = [1, 8].flatMap((inFlight) => {
+  const goals = [absolute('connections', inFlight)]
+  return [
+    at('embed', 'memory', ANY, goals),
+    at('upload', 'memory', ANY, goals),
+    at('upload', 'disk', ANY, goals),
+  ].map((one) => ({ ...one, inFlight }))
+})
 
-/** For cells of a way, a source, a range of sizes, and where it is said, a number in flight. */
+/**
+ * The goals over HTTP.
+ * @type {GoalsOfCells[]}
+ */
 export const GOALS = [
-  at('embed', 'memory', 50 * KB, 50 * KB, [ratio('cpuMs', 0.4), rate(2.5)]),
-  at('embed', 'memory', 200 * KB, MB, [ratio('cpuMs', 0.25)]),
-  at('embed', 'memory', 10 * MB, 10 * MB, [ratio('cpuMs', 0.1)]),
-  at('upload', 'memory', 0, MB, [ratio('cpuMs', 0.45)]),
-  at('upload', 'memory', 10 * MB, Infinity, [ratio('cpuMs', 1.15, LIMIT)]),
-  at('upload', 'disk', MB, MB, [ratio('cpuMs', 0.3)]),
-  at('upload', 'disk', 10 * MB, Infinity, [ratio('cpuMs', 0.17)]),
-  at('embed', 'memory', 50 * KB, 200 * KB, [ratio('peakMb', 0.6), ratio('delayMaxMs', 1)]),
-  at('embed', 'memory', MB, MB, [ratio('peakMb', 0.3), ratio('delayMaxMs', 0.25)]),
-  at('embed', 'memory', 10 * MB, 10 * MB, [ratio('delayMaxMs', 0.1), absolute('delayMaxMs', 30)]),
-  at('embed', 'memory', 10 * MB, 10 * MB, [ratio('peakMb', 0.15)], { inFlight: 8 }),
-  at('upload', 'memory', 200 * KB, MB, [beside('peakMb', 20), ratio('delayMaxMs', 1)]),
-  at('upload', 'memory', 10 * MB, 30 * MB, [beside('peakMb', 45), ratio('delayMaxMs', 1)]),
-  at('upload', 'disk', MB, MB, [ratio('peakMb', 0.5), ratio('delayMaxMs', 1)]),
-  at('upload', 'disk', 10 * MB, 30 * MB, [ratio('delayMaxMs', 0.4)]),
-  at('upload', 'disk', 10 * MB, 30 * MB, [ratio('peakMb', 0.5)], { inFlight: 1 }),
-  at('upload', 'disk', 10 * MB, 30 * MB, [ratio('peakMb', 0.15)], { inFlight: 8 }),
-  at('upload', 'disk', ...ANY, [absolute('growthMb', 15)]),
-  at('embed', 'disk', ...ANY, [absolute('growthMb', 15)]),
+  at('embed', 'memory', [50 * KB, 50 * KB], [ratio('cpuMs', 0.4), rate(2.5)]),
+  at('embed', 'memory', [200 * KB, MB], [ratio('cpuMs', 0.25)]),
+  at('embed', 'memory', [10 * MB, 10 * MB], [ratio('cpuMs', 0.1)]),
+  at('upload', 'memory', [0, MB], [ratio('cpuMs', 0.45)]),
+  at('upload', 'memory', [10 * MB, Infinity], [ratio('cpuMs', 1.15, LIMIT)]),
+  at('upload', 'disk', [MB, MB], [ratio('cpuMs', 0.3)]),
+  at('upload', 'disk', [10 * MB, Infinity], [ratio('cpuMs', 0.17)]),
+  at('embed', 'memory', [50 * KB, 200 * KB], [ratio('peakMb', 0.6), ratio('delayMaxMs', 1)]),
+  at('embed', 'memory', [MB, MB], [ratio('peakMb', 0.3), ratio('delayMaxMs', 0.25)]),
+  at('embed', 'memory', [10 * MB, 10 * MB], [ratio('delayMaxMs', 0.1), absolute('delayMaxMs', 30)]),
+  { ...at('embed', 'memory', [10 * MB, 10 * MB], [ratio('peakMb', 0.15)]), inFlight: 8 },
+  at('upload', 'memory', [200 * KB, MB], [beside('peakMb', 20), ratio('delayMaxMs', 1)]),
+  at('upload', 'memory', [10 * MB, 30 * MB], [beside('peakMb', 45), ratio('delayMaxMs', 1)]),
+  at('upload', 'disk', [MB, MB], [ratio('peakMb', 0.5), ratio('delayMaxMs', 1)]),
+  at('upload', 'disk', [10 * MB, 30 * MB], [ratio('delayMaxMs', 0.4)]),
+  { ...at('upload', 'disk', [10 * MB, 30 * MB], [ratio('peakMb', 0.5)]), inFlight: 1 },
+  { ...at('upload', 'disk', [10 * MB, 30 * MB], [ratio('peakMb', 0.15)]), inFlight: 8 },
+  at('upload', 'disk', ANY, [absolute('growthMb', 15)]),
+  at('embed', 'disk', ANY, [absolute('growthMb', 15)]),
   ...KEPT_ALIVE,
 ]
 
+/**
+ * The goals over TLS.
+ * @type {GoalsOfCells[]}
+ */
 export const TLS_GOALS = [
-  at('embed', 'memory', ...ANY, [ratio('cpuMs', 0.35)]),
-  at('embed', 'disk', ...ANY, [ratio('cpuMs', 0.35)]),
-  at('upload', 'disk', 30 * MB, 30 * MB, [ratio('cpuMs', 0.35)]),
-  at('upload', 'memory', 10 * MB, Infinity, [ratio('cpuMs', 1.15, LIMIT)]),
-  at('upload', 'memory', 30 * MB, 30 * MB, [ratio('peakMb', 0.35), ratio('delayMaxMs', 0.1)], {
+  at('embed', 'memory', ANY, [ratio('cpuMs', 0.35)]),
+  at('embed', 'disk', ANY, [ratio('cpuMs', 0.35)]),
+  at('upload', 'disk', [30 * MB, 30 * MB], [ratio('cpuMs', 0.35)]),
+  at('upload', 'memory', [10 * MB, Infinity], [ratio('cpuMs', 1.15, LIMIT)]),
+  {
+    ...at('upload', 'memory', [30 * MB, 30 * MB], [ratio('peakMb', 0.35), ratio('delayMaxMs', 0.1)]),
     inFlight: 8,
-  }),
-  at('upload', 'disk', ...ANY, [absolute('growthMb', 15)]),
+  },
+  at('upload', 'disk', ANY, [absolute('growthMb', 15)]),
   ...KEPT_ALIVE,
 ]
 
-/** Nothing in the process waits longer, however many are in flight. */
+/** The event loop is never blocked longer, however many messages are in flight. */
 export const CROWD_GOALS = [absolute('delayMaxMs', 30)]
 
-/** Cells whose growth has to be the same, within so many MB. */
+/**
+ * Cells whose growth has to be the same, within so many MB.
+ * @type {{ withinMb: number, cells: Cell[] }}
+ */
 export const SAME_GROWTH = {
   withinMb: 10,
   cells: [
@@ -149,8 +235,8 @@ export const SAME_GROWTH = {
   ],
 }
 
-/** What the package may add to the start of Node-RED when no flow has a node of it. */
+/** Limits for the time and memory that the package adds to the start of Node-RED when no flow has a node of it. */
 export const START_UP = { ms: 60, mb: 10 }
 
-/** How much longer than the tenth message the first after a deploy may take. */
+/** The limit for how much longer than the tenth message the first after a deploy takes. */
 export const FIRST_MS = 40

@@ -1,14 +1,16 @@
-// One contestant and one cell in a fresh process: sends, measures itself, tells the parent.
+// One contestant and one cell in a fresh process: sends, measures itself, sends the figures to the parent.
 import { measured, timed } from './measure.mjs'
 import { fileOf } from './file.mjs'
 import { flowSender } from './node-red.mjs'
 import { rawSender } from './raw.mjs'
+import { sendToParent } from '../scripts/lib/process.mjs'
 
-const spec = JSON.parse(process.argv[2])
+/** @type {import('./bench.mjs').RunSpec} */
+const spec = JSON.parse(process.argv[2] ?? '')
 const { cell, contestant } = spec
 const isRaw = contestant === 'raw' || contestant.startsWith('lean')
 // From the disk no contestant needs the bytes, but a body that is built beforehand does.
 const file = cell.from === 'disk' && contestant !== 'raw' ? undefined : fileOf(cell.size)
 const sendOne = await (isRaw ? rawSender : flowSender)({ ...spec, file })
 const result = await (spec.isTimed ? timed : measured)(cell, sendOne)
-process.send(result, () => process.exit())
+sendToParent(result, () => process.exit())

@@ -1,5 +1,4 @@
-// What the embedded store costs: how many messages it accepts in a second, and how fast and with how much memory it is
-// there again with many waiting.
+// Measures the embedded store: messages accepted in a second, and the time and memory to open it with many waiting.
 //
 //   npm run build && node bench/durable.mjs [100000]
 import { execFileSync } from 'node:child_process'
@@ -13,6 +12,7 @@ import { LevelStore } from '../dist/src/queue/level/store.js'
 const CONTENT = Buffer.alloc(2000, 'x')
 const LANES = 20
 
+/** @param {number} index */
 const message = (index) => ({
   ...{ id: randomUUID(), lane: `lane ${index % LANES}`, ordered: true, owner: 'node' },
   ...{ acceptedAt: Date.now(), deadline: 1e15, files: [], tags: [randomUUID()], content: CONTENT },
@@ -22,6 +22,10 @@ const [count = '100000', folder] = process.argv.slice(2)
 if (folder === undefined) await parent(Number(count))
 else await recover(folder)
 
+/**
+ * Fills a store, and opens it in another process.
+ * @param {number} messages
+ */
 async function parent(messages) {
   const store = mkdtempSync(path.join(os.tmpdir(), 'redox-bench-'))
   try {
@@ -31,7 +35,7 @@ async function parent(messages) {
     const perSecond = Math.round((messages / (performance.now() - began)) * 1000)
     await full.close()
     console.log(`accepted one after the other, each on the disk: ${perSecond}/s`)
-    // A process of its own: what filled it has its memory still.
+    // In another process, because this one still has the memory that filling took.
     const script = fileURLToPath(import.meta.url)
     process.stdout.write(execFileSync(process.execPath, [script, String(messages), store]))
   } finally {
@@ -39,14 +43,17 @@ async function parent(messages) {
   }
 }
 
+/**
+ * Opens a store that is full, and prints time and memory.
+ * @param {string} store folder
+ */
 async function recover(store) {
   const idle = process.memoryUsage.rss()
   const began = performance.now()
   const again = await LevelStore.open(store)
   const opened = performance.now()
-  const hold = { holder: 'bench', now: Date.now(), until: Date.now() + 1000, limit: 8, except: [] }
-  const claimed = await again.claim(hold)
-  const milliseconds = (from, to) => `${Math.round(to - from)} ms`
+  const claimed = await again.claim({ holder: 'bench', leaseMs: 1000, limit: 8, except: [] })
+  const milliseconds = (/** @type {number} */ from, /** @type {number} */ to) => `${Math.round(to - from)} ms`
   console.log(
     `${(await again.counts()).waiting + claimed.length} waiting: open ${milliseconds(began, opened)}, first claim ` +
       `${milliseconds(opened, performance.now())}, ${Math.round((process.memoryUsage.rss() - idle) / 1e6)} MB more`,

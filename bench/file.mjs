@@ -1,7 +1,10 @@
-// The file of a cell: the same for everybody, in memory or on the disk.
+// The file of a cell: the same for all contestants, in memory or on the disk.
 const PDF = Buffer.from('%PDF-1.7\n')
 
-/** Bytes that do not repeat, so that nothing in between can do less. The same for the same size. */
+/**
+ * A PDF of bytes that do not repeat, so that nothing can be saved by compression. Equal for equal sizes.
+ * @param {number} size in bytes
+ */
 export function fileOf(size) {
   const file = Buffer.allocUnsafe(size)
   let state = size >>> 0 || 1

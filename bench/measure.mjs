@@ -1,12 +1,18 @@
-// What a contestant's process measures of itself.
+// Measurements that the process of a contestant takes of itself.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { collectGarbage, pause } from '../scripts/lib/process.mjs'
+
+/** @typedef {import('./cells.mjs').SizedCell} SizedCell */
+/** @typedef {() => Promise<void>} SendOne resolves when a message was answered */
 
 const SAMPLE_MS = 10
+/** @param {number} nanoseconds */
 const ms = (nanoseconds) => nanoseconds / 1e6
 
 /**
- * Sends `count` messages, `inFlight` at a time, after a warm-up, and tells what it cost this process.
- * @param sendOne resolves when a message was answered
+ * Sends `count` messages, `inFlight` at a time, after a warm-up, and returns what each cost this process.
+ * @param {SizedCell} cell
+ * @param {SendOne} sendOne
  */
 export async function measured({ count, inFlight, warmUp }, sendOne) {
   await settle()
@@ -36,8 +42,13 @@ export async function measured({ count, inFlight, warmUp }, sendOne) {
   }
 }
 
-/** Each message after the one before it, from the first on: how long the first takes, and the last. */
+/**
+ * Sends one message after the other, without a warm-up, and returns how long the first and the last took (ms).
+ * @param {SizedCell} cell
+ * @param {SendOne} sendOne
+ */
 export async function timed({ count }, sendOne) {
+  /** @type {number[]} */
   const times = []
   for (let at = 0; at < count; at++) {
     const began = performance.now()
@@ -47,6 +58,11 @@ export async function timed({ count }, sendOne) {
   return { firstMs: times[0], lastMs: times.at(-1) }
 }
 
+/**
+ * @param {number} count
+ * @param {number} inFlight
+ * @param {SendOne} sendOne
+ */
 async function pump(count, inFlight, sendOne) {
   let left = count
   const worker = async () => {
@@ -55,10 +71,10 @@ async function pump(count, inFlight, sendOne) {
   await Promise.all(Array.from({ length: Math.min(inFlight, count) }, worker))
 }
 
-/** Garbage is not growth: the processes are started with --expose-gc. */
+/** Collects garbage, which is not growth. */
 async function settle() {
   for (let turn = 0; turn < 3; turn++) {
-    globalThis.gc()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    collectGarbage()
+    await pause(50)
   }
 }

@@ -1,7 +1,18 @@
-// The messages that the contestants without our nodes send, as small as Redox takes them. `build` gets what the file
-// field holds (base64, or the reference of an upload), the name that FHIR has for that field, and the type. The text of
+// The messages that the contestants without our nodes send, as small as Redox takes them. `build` gets the value of the
+// file field (base64, or the reference of an upload), the name that FHIR has for that field, and the type. The text of
 // these functions is what the function nodes of the core flow run: they use nothing from outside.
 
+/**
+ * @typedef {object} MessageForm
+ * @property {string} type data model, or type of the resource
+ * @property {(contents: string, field: string, type: string) => object} build
+ * @property {boolean} isFhir
+ * @property {string} contentType
+ * @property {string} path of the message
+ * @property {string} upload path of the upload
+ */
+
+/** @type {MessageForm['build']} */
 function buildDataModel(contents, _field, type) {
   const file = { FileContents: contents, FileName: 'scan.pdf', FileType: 'PDF' }
   const document = { DocumentType: 'Bench', DocumentID: 'bench-1', Provider: { ID: '1' } }
@@ -20,6 +31,7 @@ function buildDataModel(contents, _field, type) {
   }
 }
 
+/** @type {MessageForm['build']} */
 function buildFhir(contents, field, type) {
   const attachment = { contentType: 'application/pdf', [field]: contents, title: 'scan.pdf' }
   const code = { coding: [{ system: 'http://loinc.org', code: '11502-2' }] }
@@ -53,10 +65,18 @@ function buildFhir(contents, field, type) {
   }
 }
 
+/**
+ * @param {string} type
+ * @returns {MessageForm}
+ */
 const dataModel = (type) => ({
   ...{ type, build: buildDataModel, isFhir: false, contentType: 'application/json' },
   ...{ path: '/endpoint', upload: '/upload' },
 })
+/**
+ * @param {string} type
+ * @returns {MessageForm}
+ */
 const fhir = (type) => ({
   ...{ type, build: buildFhir, isFhir: true, contentType: 'application/fhir+json' },
   path: `/fhir/R4/bench/Development/${type}/$${type.toLowerCase()}-create`,

@@ -6,16 +6,29 @@ import os from 'node:os'
 import path from 'node:path'
 import { MESSAGES, MULTIPART } from './messages.mjs'
 
+/** @typedef {import('./cells.mjs').Cell} Cell */
+/** @typedef {import('./messages.mjs').MessageForm} MessageForm */
+/** @typedef {import('../scripts/lib/runtime.mjs').FlowNode} FlowNode */
+/** @typedef {import('../scripts/lib/runtime.mjs').Runtime} Runtime */
+/** @typedef {import('../scripts/lib/runtime.mjs').Message} Message */
+
 export const ROOT = path.join(import.meta.dirname, '..')
 const MODULE = '@ehr-flows/node-red-redox'
 const require = createRequire(import.meta.url)
 
-// Without a place on the canvas Node-RED takes a node for a config node.
+/**
+ * Adds a place on the canvas, without which Node-RED takes a node for a config node.
+ * @param {FlowNode[]} flow
+ */
 export const deployed = (flow) => flow.map((node) => (node.z ? { x: 1, y: 1, ...node } : node))
 
 /**
  * Node-RED in this process, with a flow that runs.
- * @param root of the package, if it is to be there
+ * @param {object} options
+ * @param {string | undefined} options.root of the package, if it is to be there
+ * @param {FlowNode[]} options.flow
+ * @param {boolean} [options.withEditor]
+ * @returns {Promise<Runtime>}
  */
 export async function startNodeRed({ root, flow, withEditor = false }) {
   const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-bench-'))
@@ -25,6 +38,7 @@ export async function startNodeRed({ root, flow, withEditor = false }) {
     await symlink(root, link, 'junction')
   }
   await writeFile(path.join(userDir, 'flows.json'), JSON.stringify(flow))
+  /** @type {Runtime} */
   const RED = require('node-red')
   RED.init(createServer(), {
     userDir,
@@ -43,8 +57,9 @@ export async function startNodeRed({ root, flow, withEditor = false }) {
 }
 
 /**
- * @param root of the package that our contestant runs
- * @returns one who sends the cell's file once, through a flow
+ * A function that sends the cell's file once, through a flow.
+ * @param {import('./bench.mjs').SenderSpec} spec `root`: of the package that our contestant runs
+ * @returns {Promise<import('./measure.mjs').SendOne>}
  */
 export async function flowSender({ contestant, cell, url, file, path: filePath, tls, root = ROOT }) {
   const isOurs = contestant !== 'core'
@@ -53,14 +68,20 @@ export async function flowSender({ contestant, cell, url, file, path: filePath, 
   const flow = (isOurs ? ourFlow : coreFlow)(cell, url, tls)
   await RED.runtime.flows.setFlows({ flows: { flows: deployed(flow) }, deploymentType: 'full' })
   await running
+  /** @type {Map<string, { resolve: () => void, reject: (error: Error) => void }>} */
   const waiting = new Map()
-  globalThis.benchEnd = ({ _msgid, statusCode, error }) => {
-    const { resolve, reject } = waiting.get(_msgid)
+  /** @param {Message} msg that has reached the end of the flow */
+  const end = ({ _msgid, statusCode, error }) => {
+    const sender = waiting.get(_msgid)
+    if (sender === undefined) throw new Error(`${_msgid} has reached the end twice`)
+    const { resolve, reject } = sender
     waiting.delete(_msgid)
     if (statusCode >= 200 && statusCode < 300 && !error) resolve()
     else reject(new Error(error?.message ?? `HTTP ${statusCode}`))
   }
+  Object.assign(globalThis, { benchEnd: end })
   const entry = RED.nodes.getNode('entry')
+  if (entry === null) throw new Error('The flow has no node entry')
   const content = cell.from === 'disk' ? { filename: filePath } : { payload: file, filename: 'scan.pdf' }
   let sent = 0
   return () =>
@@ -81,16 +102,24 @@ const TLS_CONFIG = {
   ...{ certname: '', keyname: '', caname: '', servername: '', alpnprotocol: '', verifyservercert: true },
 }
 
+/**
+ * A typed input with a text.
+ * @param {string} name
+ * @param {string} value
+ */
 const text = (name, value) => ({ [name]: value, [`${name}Type`]: 'str' })
+/** @param {string} type */
 const dataModelNode = (type) => ({
   ...{ type, version: 1, ...text('destination', 'af394f14-b34a-464f-8d24-895f370af4c9') },
   ...{ ...text('patientId', 'bench'), ...text('typeOfPatientId', 'MR') },
   ...{ ...text('documentType', 'Bench'), ...text('documentId', 'bench-1'), ...text('providerId', '1') },
 })
+/** @param {string} type */
 const fhirNode = (type) => ({
   ...{ type, version: 2, ...text('destination', 'bench') },
   ...{ ...text('patientId', 'bench'), ...text('patientIdSystem', 'urn:redox:bench:MR') },
 })
+/** @param {string} operation */
 const resultNode = (operation) => ({
   ...{ ...fhirNode('redox-fhir-result'), operation },
   ...{ ...text('code', '11502-2'), ...text('codeSystem', 'http://loinc.org') },
@@ -103,6 +132,12 @@ const OUR_NODES = {
   document: fhirNode('redox-fhir-document'),
 }
 
+/**
+ * @param {Cell} cell
+ * @param {string} url of the server
+ * @param {boolean} tls
+ * @returns {FlowNode[]}
+ */
 function ourFlow(cell, url, tls) {
   const { privateKey } = require('node:crypto').generateKeyPairSync('rsa', {
     modulusLength: 2048,
@@ -134,12 +169,14 @@ function ourFlow(cell, url, tls) {
   ]
 }
 
-// ---- What a user would build of core nodes: one function and one request to embed; to upload, one of each, then a
+// ---- The flow of core nodes that a user would build: one function and one request to embed; to upload, one of each, then a
 // function that takes the reference from the answer, and the request that sends the message.
 
+/** @param {string} contentType */
 const headersText = (contentType) =>
   `msg.headers = ${JSON.stringify({ 'content-type': contentType, authorization: 'Bearer bench' })}`
 
+/** @type {Record<'embed' | 'multipart' | 'binary' | 'message', (message: MessageForm) => string>} */
 const functions = {
   embed: ({ build, type, contentType }) => `
 const build = ${build}
@@ -163,6 +200,12 @@ ${headersText(contentType)}
 return msg`,
 }
 
+/**
+ * @param {Cell} cell
+ * @param {string} url of the server
+ * @param {boolean} tls
+ * @returns {FlowNode[]}
+ */
 function coreFlow(cell, url, tls) {
   const message = MESSAGES[cell.kind]
   const send = [functionNode('embed', message), requestNode(`${url}${message.path}`, tls)]
@@ -185,7 +228,15 @@ function coreFlow(cell, url, tls) {
 }
 
 const FILE_IN = { type: 'file in', filename: 'filename', filenameType: 'msg', format: '' }
+/**
+ * @param {keyof typeof functions} name
+ * @param {MessageForm} message
+ */
 const functionNode = (name, message) => ({ type: 'function', outputs: 1, func: functions[name](message) })
+/**
+ * @param {string} target URL
+ * @param {boolean} tls
+ */
 const requestNode = (target, tls) => ({
   ...{ type: 'http request', method: 'POST', ret: 'obj', url: target, persist: true },
   ...{ tls: tls ? 'tls' : '', headers: [] },

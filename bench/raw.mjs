@@ -8,12 +8,19 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { MESSAGES, MULTIPART } from './messages.mjs'
 
+/** @typedef {import('./bench.mjs').SenderSpec} SenderSpec */
+/** @typedef {Iterable<Buffer> | AsyncIterable<Buffer>} Pieces of a body or a file */
+
 const EMBED_PIECE = 48 * 1024
 const READ_PIECE = 480 * 1024
 const TURN = 512 * 1024
 const CONTENTS = '|'
 
-/** @returns one who sends the cell's file once */
+/**
+ * A function that sends the cell's file once.
+ * @param {SenderSpec} spec
+ * @returns {Promise<import('./measure.mjs').SendOne>}
+ */
 export async function rawSender(spec) {
   const { cell, url, tls } = spec
   const ca = tls ? readFileSync(path.join(import.meta.dirname, '../test/fixtures/tls/ca.pem')) : undefined
@@ -21,39 +28,58 @@ export async function rawSender(spec) {
   const message = MESSAGES[cell.kind]
   const field = cell.way === 'embed' ? 'data' : 'url'
   const parts = JSON.stringify(message.build(CONTENTS, field, message.type)).split(CONTENTS)
-  const post = async (to, contentType, length, body) => {
-    const headers = { 'content-type': contentType, authorization: 'Bearer bench' }
-    if (length !== undefined) headers['content-length'] = String(length)
-    const answer = await request(`${url}${to}`, { dispatcher, method: 'POST', headers, body })
+  /**
+   * @param {string} to path
+   * @param {string} contentType
+   * @param {string | Buffer | AsyncIterable<Buffer>} body
+   * @param {number} [length] in bytes, where undici does not know it
+   */
+  const post = async (to, contentType, body, length) => {
+    const headers = {
+      ...{ 'content-type': contentType, authorization: 'Bearer bench' },
+      ...(length !== undefined && { 'content-length': String(length) }),
+    }
+    // undici takes async iterables too, which its types leave out.
+    const content = /** @type {string | Buffer} */ (body)
+    const answer = await request(`${url}${to}`, { dispatcher, method: 'POST', headers, body: content })
     return { headers: answer.headers, text: await answer.body.text() }
   }
   if (cell.way === 'embed') {
-    const { length, body } = bodyWith(spec, ...parts.map((part) => Buffer.from(part)))
-    return () => post(message.path, message.contentType, length, body())
+    const { length, body } = bodyWith(spec, parts)
+    return async () => void (await post(message.path, message.contentType, body(), length))
   }
   const around = message.isFhir ? ['', ''] : [MULTIPART.head, MULTIPART.tail]
-  const { length, body } = bodyWith(spec, ...around.map((part) => Buffer.from(part)))
+  const { length, body } = bodyWith(spec, around)
   return async () => {
     const type = message.isFhir ? 'application/pdf' : MULTIPART.type
-    const answer = await post(message.upload, type, length, body())
+    const answer = await post(message.upload, type, body(), length)
     const uri = message.isFhir ? answer.headers.location : JSON.parse(answer.text).URI
-    await post(message.path, message.contentType, undefined, parts.join(uri))
+    await post(message.path, message.contentType, parts.join(uri))
   }
 }
 
-/** The file with what stands around it: in one piece, or in pieces that are made while they are sent. */
-function bodyWith({ contestant, cell, file, path: filePath }, head, tail) {
+/**
+ * A body of the file with a text before and a text after it: in one piece, or in pieces that are made while they are
+ * sent.
+ * @param {SenderSpec} spec
+ * @param {string[]} around the two texts
+ * @returns {{ length: number, body: () => Buffer | AsyncIterable<Buffer> }}
+ */
+function bodyWith({ contestant, cell, file, path: filePath }, [before = '', after = '']) {
+  const [head, tail] = [Buffer.from(before), Buffer.from(after)]
   const isEmbed = cell.way === 'embed'
   const length = head.length + (isEmbed ? Math.ceil(cell.size / 3) * 4 : cell.size) + tail.length
   if (contestant === 'raw') {
-    const whole = Buffer.concat([head, isEmbed ? Buffer.from(file.toString('base64')) : file, tail])
+    const content = inMemory(file)
+    const whole = Buffer.concat([head, isEmbed ? Buffer.from(content.toString('base64')) : content, tail])
     return { length, body: () => whole }
   }
+  /** @type {(pieces: Pieces) => Pieces} */
   const through = contestant === 'lean' ? (pieces) => pieces : hashed
   const pieces =
     cell.from === 'disk'
       ? () => readPieces(filePath, cell.size)
-      : () => (isEmbed ? [file] : slices(file, READ_PIECE))
+      : () => (isEmbed ? [inMemory(file)] : slices(inMemory(file), READ_PIECE))
   const body = () =>
     iterable(async function* () {
       if (head.length > 0) yield head
@@ -64,31 +90,59 @@ function bodyWith({ contestant, cell, file, path: filePath }, head, tail) {
   return { length, body }
 }
 
+/**
+ * @param {Buffer | undefined} file
+ * @throws if this contestant was given no bytes
+ */
+function inMemory(file) {
+  if (file === undefined) throw new Error('The file of this cell is on the disk only')
+  return file
+}
+
+/** @param {() => AsyncGenerator<Buffer>} generate */
 const iterable = (generate) => ({ [Symbol.asyncIterator]: generate })
 
+/**
+ * @param {Buffer} file
+ * @param {number} size of a slice in bytes
+ */
 function* slices(file, size) {
   for (let at = 0; at < file.length; at += size) yield file.subarray(at, at + size)
 }
 
-// Two are in turns read into and sent.
-const scratch = []
+/**
+ * Pairs of buffers: one is read into while the other one is sent.
+ * @type {[Buffer, Buffer][]}
+ */
+const bufferPool = []
 
 // The file is closed before its last piece is sent: an answer that comes while a body is not at its end costs undici the
 // connection.
+/**
+ * @param {string} filePath
+ * @param {number} size of the file in bytes
+ */
 async function* readPieces(filePath, size) {
   const handle = await open(filePath)
-  const buffers = scratch.pop() ?? [Buffer.allocUnsafeSlow(READ_PIECE), Buffer.allocUnsafeSlow(READ_PIECE)]
-  for (let at = 0, turn = 0; at < size; turn++) {
-    const { bytesRead } = await handle.read(buffers[turn % 2], 0, READ_PIECE)
+  let [buffer, other] = bufferPool.pop() ?? [
+    Buffer.allocUnsafeSlow(READ_PIECE),
+    Buffer.allocUnsafeSlow(READ_PIECE),
+  ]
+  for (let at = 0; at < size; [buffer, other] = [other, buffer]) {
+    const { bytesRead } = await handle.read(buffer, 0, READ_PIECE)
     if (bytesRead === 0) throw new Error(`${filePath} is shorter than ${size}`)
     at += bytesRead
     if (at === size) await handle.close()
-    yield buffers[turn % 2].subarray(0, bytesRead)
+    yield buffer.subarray(0, bytesRead)
   }
-  scratch.push(buffers)
+  bufferPool.push([buffer, other])
 }
 
 // The last piece has to be small for the same reason: over TLS, undici waits until a large one has gone.
+/**
+ * @param {Pieces} pieces
+ * @param {number} size of all pieces in bytes
+ */
 async function* endingSmall(pieces, size) {
   let at = 0
   for await (const piece of pieces) {
@@ -101,6 +155,7 @@ async function* endingSmall(pieces, size) {
   }
 }
 
+/** @param {Pieces} pieces */
 async function* hashed(pieces) {
   const hash = createHash('sha256')
   for await (const piece of pieces) {
@@ -110,12 +165,13 @@ async function* hashed(pieces) {
   hash.digest('hex')
 }
 
+/** @param {Pieces} pieces */
 async function* encoded(pieces) {
   let since = 0
   const text = Buffer.allocUnsafe(EMBED_PIECE * (4 / 3))
   for await (const piece of pieces) {
     for (const slice of slices(piece, EMBED_PIECE)) {
-      const length = text.latin1Write(slice.base64Slice(), 0)
+      const length = text.write(slice.toString('base64'), 0, 'latin1')
       yield length < text.length ? Buffer.from(text.subarray(0, length)) : text
       if ((since += slice.length) >= TURN) {
         since = 0

@@ -1,4 +1,4 @@
-// Which goals are met, and the tables that tell it.
+// Compares the figures with the goals, and writes both as tables in Markdown.
 import {
   CONTESTANTS,
   CROWD_GOALS,
@@ -10,6 +10,35 @@ import {
   TLS_GOALS,
 } from './cells.mjs'
 
+/**
+ * @typedef {import('./cells.mjs').Cell} Cell
+ * @typedef {import('./cells.mjs').Column} Column
+ * @typedef {import('./cells.mjs').Contestant} Contestant
+ * @typedef {import('./cells.mjs').Goal} Goal
+ * @typedef {import('./start-up.mjs').StartUp} StartUp
+ * @typedef {Record<Column, number>} Figures
+ * @typedef {Partial<Record<Contestant, Figures>>} FiguresByContestant
+ * @typedef {{ cell: Cell, ours: Figures } & FiguresByContestant} Row
+ * @typedef {{ cell: Cell, firstMs: number, lastMs: number }} FirstRow times of the first message and of the last
+ * @typedef {{ size: Row[], waiting: Row[] }} Curves
+ * @typedef {{ what: string, value: number, most?: number, least?: number, isMet: boolean }} Judgement
+ * @typedef {{ cell: string } & Judgement} JudgedGoal
+ */
+
+/**
+ * @typedef {object} Measured
+ * @property {string} command
+ * @property {Record<string, string | number>} versions
+ * @property {boolean} tls
+ * @property {Row[]} rows
+ * @property {Row[]} crowds
+ * @property {FirstRow[]} [first]
+ * @property {Curves} [curves]
+ * @property {StartUp} [startUp]
+ *
+ * @typedef {Measured & { goals: JudgedGoal[] }} Results
+ */
+
 export const COLUMNS = {
   perSecond: 'messages/s',
   cpuMs: 'CPU ms',
@@ -20,7 +49,10 @@ export const COLUMNS = {
   connections: 'connections',
 }
 
-/** @param results rows of `{ cell }` with the figures of each contestant */
+/**
+ * @param {Measured} results
+ * @returns {JudgedGoal[]}
+ */
 export function goalsOf({ tls, rows, crowds, first = [], startUp }) {
   return [
     ...rows.flatMap((row) => (tls ? TLS_GOALS : GOALS).filter(isFor(row.cell)).flatMap(judgedIn(row))),
@@ -31,30 +63,41 @@ export function goalsOf({ tls, rows, crowds, first = [], startUp }) {
   ]
 }
 
+/** @type {(cell: Cell) => (goals: import('./cells.mjs').GoalsOfCells) => boolean} */
 const isFor =
   (cell) =>
-  ({ way, from, low, high, inFlight = cell.inFlight }) =>
+  ({ way, from, sizes: [low, high], inFlight = cell.inFlight }) =>
     way === cell.way &&
     from === cell.from &&
     low <= cell.size &&
     cell.size <= high &&
     inFlight === cell.inFlight
 
+/** @type {(row: Row) => (cells: { goals: Goal[] }) => JudgedGoal[]} */
 const judgedIn =
   ({ cell, ...by }) =>
   ({ goals }) =>
     goals.map((goal) => ({ cell: nameOf(cell), ...judged(goal, by) }))
 
-function judged({ column, most, least, extra, by: rival, isRatio }, by) {
-  const value = isRatio ? by.ours[column] / by[rival][column] : by.ours[column]
-  const limit = extra === undefined ? (most ?? least) : by[rival][column] + extra
-  return least === undefined
-    ? atMost(`${COLUMNS[column]}${isRatio ? ` × ${rival}` : ''}`, value, limit)
-    : { what: `${COLUMNS[column]} × ${rival}`, value, least: limit, isMet: value >= limit }
+/**
+ * @param {Goal} goal
+ * @param {Omit<Row, 'cell'>} by
+ * @returns {Judgement}
+ */
+function judged({ column, most = NaN, least, extra, by: rival, isRatio }, by) {
+  const figure = by.ours[column]
+  const reference = rival === undefined ? NaN : (by[rival]?.[column] ?? NaN)
+  const value = isRatio ? figure / reference : figure
+  if (least !== undefined)
+    return { what: `${COLUMNS[column]} × ${rival}`, value, least, isMet: value >= least }
+  const limit = extra === undefined ? most : reference + extra
+  return atMost(`${COLUMNS[column]}${isRatio ? ` × ${rival}` : ''}`, value, limit)
 }
 
+/** @type {(what: string, value: number, most: number) => Judgement & { most: number }} */
 const atMost = (what, value, most) => ({ what, value, most, isMet: value <= most })
 
+/** @param {Row[]} rows */
 function sameGrowth(rows) {
   const names = SAME_GROWTH.cells.map(nameOf)
   const found = rows.filter(({ cell }) => names.includes(nameOf(cell))).map(({ ours }) => ours.growthMb)
@@ -63,11 +106,13 @@ function sameGrowth(rows) {
   return [{ cell: names.join('; '), ...atMost('growth MB, difference', spread, SAME_GROWTH.withinMb) }]
 }
 
+/** @param {FirstRow} row */
 const firstGoal = ({ cell, firstMs, lastMs }) => ({
   cell: nameOf(cell),
   ...atMost('first message after a deploy, ms more than the tenth', firstMs - lastMs, FIRST_MS),
 })
 
+/** @param {StartUp} startUp */
 function startUpGoals({ added }) {
   return [
     { cell: 'start, no node used', ...atMost('ms', added.none.ms, START_UP.ms) },
@@ -77,6 +122,10 @@ function startUpGoals({ added }) {
 
 // ---- Markdown -------------------------------------------------------------------------------------------
 
+/**
+ * The figures and the goals as Markdown.
+ * @param {Results} results
+ */
 export function markdown({ versions, command, rows, crowds, curves, first, startUp, goals }) {
   const missed = goals.filter(({ isMet }) => !isMet)
   const parts = [
@@ -103,45 +152,59 @@ export function markdown({ versions, command, rows, crowds, curves, first, start
   return parts.join('\n\n')
 }
 
+/** @param {number} value */
 const number = (value) =>
   Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
 
+/**
+ * @param {string[]} head
+ * @param {string[][]} rows
+ */
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 
-const costs = ({ cell, ...by }) =>
-  CONTESTANTS.filter((contestant) => by[contestant]).map((contestant) => [
-    nameOf(cell),
-    contestant,
-    ...Object.keys(COLUMNS).map((column) => number(by[contestant][column])),
-  ])
+const columns = /** @type {Column[]} */ (Object.keys(COLUMNS))
 
+/** @param {Row} row */
+const costs = ({ cell, ...by }) =>
+  CONTESTANTS.flatMap((contestant) => {
+    const figures = by[contestant]
+    return figures ? [[nameOf(cell), contestant, ...columns.map((column) => number(figures[column]))]] : []
+  })
+
+/** @type {Column[]} */
+const COMPARED = ['cpuMs', 'perSecond', 'peakMb', 'delayMaxMs']
+const LIMITS = /** @type {const} */ (['raw', 'lean', 'lean + sha256'])
 const RATIOS = [
   ...['cell', 'CPU × core', 'rate × core', 'peak × core', 'delay max × core'],
   ...['CPU × raw', 'CPU × lean', 'CPU × lean + sha256'],
 ]
 
+/** @param {Row} row */
 const ratios = ({ cell, ours, core, ...limits }) => [
   nameOf(cell),
-  ...['cpuMs', 'perSecond', 'peakMb', 'delayMaxMs'].map((column) => number(ours[column] / core[column])),
-  ...['raw', 'lean', 'lean + sha256'].map((limit) => number(ours.cpuMs / limits[limit].cpuMs)),
+  ...COMPARED.map((column) => number(ours[column] / (core?.[column] ?? NaN))),
+  ...LIMITS.map((limit) => number(ours.cpuMs / (limits[limit]?.cpuMs ?? NaN))),
 ]
 
+/** @param {Row[]} rows, at least one */
 function worst(rows) {
-  const found = rows.map(({ cell, ours, core }) => ({ cell, cpu: ours.cpuMs / core.cpuMs }))
+  const found = rows.map(({ cell, ours, core }) => ({ cell, cpu: ours.cpuMs / (core?.cpuMs ?? NaN) }))
   const { cell, cpu } = found.reduce((most, one) => (one.cpu > most.cpu ? one : most))
   return `Worst beside the core nodes: ${nameOf(cell)}, ${number(cpu)} × their CPU.`
 }
 
+/** @param {Row[]} rows */
 const curveTable = (rows) =>
   table(
     ['cell', 'messages/s', 'CPU ms', 'peak MB'],
     rows.map(({ cell, ours }) => [
       nameOf(cell),
-      ...['perSecond', 'cpuMs', 'peakMb'].map((column) => number(ours[column])),
+      .../** @type {const} */ (['perSecond', 'cpuMs', 'peakMb']).map((column) => number(ours[column])),
     ]),
   )
 
+/** @param {StartUp} startUp */
 const startUpTable = ({ alone, added }) =>
   table(
     ['', 'ms', 'MB'],
@@ -152,7 +215,8 @@ const startUpTable = ({ alone, added }) =>
     ],
   )
 
-const verdict = ({ cell, what, value, most, least, isMet }) => [
+/** @param {JudgedGoal} goal */
+const verdict = ({ cell, what, value, most, least = NaN, isMet }) => [
   isMet ? 'met' : '**missed**',
   cell,
   what,

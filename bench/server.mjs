@@ -1,20 +1,34 @@
-// What all contestants send to: a process of its own, that takes everything and verifies it, and does nothing else.
-// Not the sandbox, which checks too much to be fast. It answers as Redox does: see answers.mjs.
+// The server that all contestants send to, in a process of its own: it verifies the files, and does nothing else. The
+// sandbox checks too much to be fast. It answers as Redox does: see answers.mjs.
 import { createHash } from 'node:crypto'
 import { createServer as createHttp } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { portOf, sendToParent } from '../scripts/lib/process.mjs'
 import { binaryUpload, blobUpload, dataModelMessage, fhirMessage, token } from './answers.mjs'
 
-const { tls, latency } = JSON.parse(process.argv[2])
+/** @typedef {import('node:http').IncomingMessage} Request */
+/** @typedef {import('node:http').ServerResponse} Response */
+/** @typedef {{ way: string, content: Buffer, sha256: string }} Expected the file as it stands in a body */
+/** @typedef {{ messages: number, uploads: number, wrong: number, connections: number }} Seen */
+/** @typedef {{ mark: string, answer: (request: Request) => import('./answers.mjs').UploadAnswer }} Upload */
+
+/** @type {{ tls: boolean, latency: number }} */
+const { tls, latency } = JSON.parse(process.argv[2] ?? '')
 const TLS = path.join(import.meta.dirname, '../test/fixtures/tls')
 
+/** @type {Expected} */
 let expected = { way: '', content: Buffer.alloc(0), sha256: '' }
 let seen = newSeen()
-/** What was uploaded and is in no message yet. */
+/**
+ * URIs of uploads that are in no message yet.
+ * @type {Set<string>}
+ */
 let uploaded = new Set()
+
+/** @returns {Seen} */
 function newSeen() {
   return { messages: 0, uploads: 0, wrong: 0, connections: 0 }
 }
@@ -22,6 +36,7 @@ function newSeen() {
 const BINARY = '/fhir/R4/redox/Development/Binary'
 const OPERATION = /^\/fhir\/R4\/[\w-]+\/Development\/(\w+)\/\$[\w-]+$/
 
+/** @type {Record<string, Upload>} */
 const UPLOADS = {
   '/upload': { mark: '\r\n\r\n', answer: () => blobUpload(seen.uploads) },
   [BINARY]: {
@@ -31,6 +46,10 @@ const UPLOADS = {
   },
 }
 
+/**
+ * @param {Request} request
+ * @param {Response} response
+ */
 async function handle(request, response) {
   const { status, headers, body } = await answerTo(request)
   if (latency > 0) await sleep(latency)
@@ -38,16 +57,32 @@ async function handle(request, response) {
   response.end(body)
 }
 
+/** @param {Request} request */
 async function answerTo(request) {
   if (request.url === '/v2/auth/token') return (await textOf(request), token())
-  const upload = UPLOADS[request.url]
+  const upload = UPLOADS[request.url ?? '']
   if (upload !== undefined) return takeUpload(request, upload)
-  const type = request.url === '/endpoint' ? undefined : OPERATION.exec(request.url)[1]
+  const type = request.url === '/endpoint' ? undefined : operationOf(request)
   const meta = await takeMessage(request, type === undefined ? '"FileContents":"' : '"data":"')
   const number = seen.messages++
   return type === undefined ? dataModelMessage(number, meta) : fhirMessage(number, type)
 }
 
+/**
+ * The type of the resource in the path of a FHIR operation.
+ * @param {Request} request
+ * @throws if the path is no FHIR operation
+ */
+function operationOf({ url = '' }) {
+  const type = OPERATION.exec(url)?.[1]
+  if (type === undefined) throw new Error(`No such path: ${url}`)
+  return type
+}
+
+/**
+ * @param {Request} request
+ * @param {Upload} upload
+ */
 async function takeUpload(request, { mark, answer }) {
   await takeFile(request, mark)
   const { uri, ...answered } = answer(request)
@@ -56,27 +91,39 @@ async function takeUpload(request, { mark, answer }) {
   return answered
 }
 
-/** @returns what the answer repeats of the message */
+/**
+ * Takes a message, and returns the part of it that the answer repeats.
+ * @param {Request} request
+ * @param {string} mark text that stands before an embedded file
+ */
 async function takeMessage(request, mark) {
   if (expected.way === 'embed') return metaOf((await takeFile(request, mark)).start)
   const text = await textOf(request)
-  const uri = [...text.matchAll(/"(https?:[^"]+)"/g)].find(([, one]) => uploaded.has(one))?.[1]
+  const uri = [...text.matchAll(/"(https?:[^"]+)"/g)]
+    .map(([, one = '']) => one)
+    .find((one) => uploaded.has(one))
   if (uri === undefined || Buffer.byteLength(text) !== Number(request.headers['content-length'])) seen.wrong++
   else uploaded.delete(uri)
   return metaOf(text)
 }
 
+/** @param {string} text of a message, or its beginning */
 const metaOf = (text) => ({
   DataModel: /"DataModel":"(\w+)"/.exec(text)?.[1],
   EventType: /"EventType":"(\w+)"/.exec(text)?.[1],
 })
 
+/** @param {Request} request */
 async function textOf(request) {
   const chunks = []
   for await (const chunk of request) chunks.push(chunk)
   return Buffer.concat(chunks).toString()
 }
 
+/**
+ * @param {Request} request
+ * @param {string} mark text that stands before the file
+ */
 async function takeFile(request, mark) {
   const file = new FileInBody(mark)
   for await (const chunk of request) file.add(chunk)
@@ -84,73 +131,89 @@ async function takeFile(request, mark) {
   return file
 }
 
-// Bytes are compared in each message, which takes a tenth of the time that sha256 takes: else the server would be what
-// is measured. Every so often sha256 has to agree.
+// Bytes are compared in each message, which takes a tenth of the time of sha256: otherwise the server would be the
+// bottleneck. In one of so many messages sha256 has to agree.
 const SHA256_EVERY = 10
 
 /** The file in a body, judged while it comes: the base64 text where it is embedded, the bytes otherwise. */
 class FileInBody {
   bodyLength = 0
-  /** what stands before the file */
+  /** text before the file */
   start = ''
   #mark
+  /** @type {Buffer} */
   #head = Buffer.alloc(0)
-  /** of the file */
+  /**
+   * bytes of the file that were compared; undefined before its beginning
+   * @type {number | undefined}
+   */
   #position
   #isSame = true
   #hash = (seen.messages + seen.uploads) % SHA256_EVERY === 0 ? createHash('sha256') : undefined
 
-  /** @param mark what stands before the file */
+  /** @param {string} mark text that stands before the file */
   constructor(mark) {
     this.#mark = mark
   }
 
+  /** @param {Buffer} chunk */
   add(chunk) {
     this.bodyLength += chunk.length
-    if (this.#position !== undefined) return this.#compare(chunk)
+    if (this.#position !== undefined) return this.#compare(chunk, this.#position)
     this.#head = Buffer.concat([this.#head, chunk])
     const at = this.#head.indexOf(this.#mark)
     if (at < 0) return
-    this.#position = 0
-    this.start = this.#head.latin1Slice(0, at)
-    this.#compare(this.#head.subarray(at + this.#mark.length))
+    this.start = this.#head.toString('latin1', 0, at)
+    this.#compare(this.#head.subarray(at + this.#mark.length), 0)
   }
 
-  #compare(chunk) {
+  /**
+   * @param {Buffer} chunk
+   * @param {number} position of the chunk in the file
+   */
+  #compare(chunk, position) {
     const { content } = expected
-    const part = chunk.subarray(0, content.length - this.#position)
-    this.#isSame &&= part.equals(content.subarray(this.#position, this.#position + part.length))
-    this.#position += part.length
+    const part = chunk.subarray(0, content.length - position)
+    this.#isSame &&= part.equals(content.subarray(position, position + part.length))
+    this.#position = position + part.length
     this.#hash?.update(part)
   }
 
+  /** @param {number} contentLength of the request, in bytes */
   isAsExpected(contentLength) {
     const isWhole = contentLength === this.bodyLength && this.#position === expected.content.length
     return isWhole && this.#isSame && (this.#hash?.digest('hex') ?? expected.sha256) === expected.sha256
   }
 }
 
+/**
+ * @param {import('./bench.mjs').Expectation} expectation
+ * @returns {Expected}
+ */
 function expectedOf({ way, path: file }) {
   const bytes = readFileSync(file)
   const content = way === 'embed' ? Buffer.from(bytes.toString('base64')) : bytes
   return { way, content, sha256: createHash('sha256').update(content).digest('hex') }
 }
 
+/** @param {string} file */
 const pem = (file) => readFileSync(path.join(TLS, file))
+const listener = (/** @type {Request} */ request, /** @type {Response} */ response) =>
+  void handle(request, response)
 const server = tls
-  ? createHttps({ key: pem('key.pem'), cert: pem('server.pem') }, handle)
-  : createHttp(handle)
+  ? createHttps({ key: pem('key.pem'), cert: pem('server.pem') }, listener)
+  : createHttp(listener)
 server.keepAliveTimeout = 60_000
 server.on(tls ? 'secureConnection' : 'connection', () => seen.connections++)
-server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
+server.listen(0, '127.0.0.1', () => sendToParent({ port: portOf(server) }))
 
-process.on('message', (message) => {
-  if (message.expect !== undefined) {
+process.on('message', (/** @type {import('./bench.mjs').ToServer} */ message) => {
+  if ('expect' in message) {
     expected = expectedOf(message.expect)
     seen = newSeen()
     uploaded = new Set()
-    process.send({ ready: true })
-  } else process.send({ seen: { ...seen, unused: uploaded.size } })
+    sendToParent({ ready: true })
+  } else sendToParent({ seen: { ...seen, unused: uploaded.size } })
 })
 
 process.on('disconnect', () => process.exit())

@@ -1,18 +1,29 @@
-// What the package adds to the start of Node-RED: with no node of it in a flow, and with each node once.
+// Measures what the package adds to the start of Node-RED: with no node of it in a flow, and with each node once.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { collectGarbage, pause, sendToParent } from '../scripts/lib/process.mjs'
 import { deployed, ROOT, startNodeRed } from './node-red.mjs'
+
+/** @typedef {'alone' | 'none' | 'all'} StartKind without the package, without a node of it, with each node of it */
+/** @typedef {{ ms: number, mb: number }} StartFigures time until the flows run, and resident memory */
+/** @typedef {{ alone: StartFigures, added: { none: StartFigures, all: StartFigures } }} StartUp */
 
 const TYPES = [
   ...['redox-upload', 'redox-fhir-result', 'redox-fhir-document'],
   ...['redox-datamodel-note', 'redox-datamodel-results', 'redox-datamodel-media'],
 ]
+/** @type {[StartKind, StartKind, StartKind]} */
 const KINDS = ['alone', 'none', 'all']
 
-/** @returns `{ alone: { ms, mb }, added: { none, all } }`: medians of so many starts of each kind, in turns */
+/**
+ * Medians of so many starts of each kind; the kinds alternate.
+ * @param {number} rounds
+ * @param {(numbers: number[]) => number} median
+ * @returns {Promise<StartUp>}
+ */
 export async function startUp(rounds, median) {
+  /** @type {Record<StartKind, StartFigures[]>} */
   const found = { alone: [], none: [], all: [] }
   for (let round = 0; round < rounds; round++)
     for (const kind of KINDS) {
@@ -21,15 +32,19 @@ export async function startUp(rounds, median) {
       found[kind].push((await once(child, 'message'))[0])
       await ended
     }
-  const [alone, none, all] = KINDS.map((kind) => ({
-    ms: median(found[kind].map(({ ms }) => ms)),
-    mb: median(found[kind].map(({ mb }) => mb)),
-  }))
-  const beside = ({ ms, mb }) => ({ ms: ms - alone.ms, mb: mb - alone.mb })
+  const medians = (/** @type {StartFigures[]} */ starts) => ({
+    ms: median(starts.map(({ ms }) => ms)),
+    mb: median(starts.map(({ mb }) => mb)),
+  })
+  const [alone, none, all] = [medians(found.alone), medians(found.none), medians(found.all)]
+  const beside = (/** @type {StartFigures} */ { ms, mb }) => ({ ms: ms - alone.ms, mb: mb - alone.mb })
   return { alone, added: { none: beside(none), all: beside(all) } }
 }
 
-/** In a process of its own: from the beginning of the process until the flows run. */
+/**
+ * Measures this process, from its beginning until the flows run.
+ * @param {string | undefined} kind a StartKind
+ */
 async function measure(kind) {
   const nodes =
     kind === 'all'
@@ -37,15 +52,16 @@ async function measure(kind) {
       : []
   await startNodeRed({ root: kind === 'alone' ? undefined : ROOT, withEditor: true, flow: flowOf(nodes) })
   const ms = process.uptime() * 1000
-  // What is loaded with the first node has come by then.
-  await new Promise((resolve) => setTimeout(resolve, 1000))
-  for (let turn = 0; turn < 3; turn++) globalThis.gc()
-  process.send({ ms, mb: process.memoryUsage.rss() / 1e6 }, () => process.exit())
+  // Modules that the first node loads are there by then.
+  await pause(1000)
+  for (let turn = 0; turn < 3; turn++) collectGarbage()
+  sendToParent({ ms, mb: process.memoryUsage.rss() / 1e6 }, () => process.exit())
 }
 
+/** @param {import('../scripts/lib/runtime.mjs').FlowNode[]} nodes */
 function flowOf(nodes) {
   const config = { id: 'config', type: 'redox-config', environment: 'Development', clientId: 'a', keyId: 'b' }
   return deployed([{ id: 'tab', type: 'tab' }, ...(nodes.length > 0 ? [config] : []), ...nodes])
 }
 
-if (process.argv[1] === path.resolve(fileURLToPath(import.meta.url))) await measure(process.argv[2])
+if (process.argv[1] === fileURLToPath(import.meta.url)) await measure(process.argv[2])

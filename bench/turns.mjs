@@ -1,5 +1,5 @@
-// How long texts and objects hold the event loop: for each, the longest time between two turns while it is worked on,
-// and how long all of it takes. Nothing of ours should hold the loop above 50 ms.
+// Measures how long texts and objects block the event loop: for each, the longest time between two iterations of the loop
+// during its processing, and the duration of the processing. Nothing of ours should block the loop above 50 ms.
 //
 //   npm run build && node --expose-gc bench/turns.mjs [part of a name]
 import { plainProperties } from '../dist/nodes/lib/node/deliver.js'
@@ -9,17 +9,29 @@ import { assertContentsEmbeddable, draftDataModel } from '../dist/src/message/da
 import { draftFhir } from '../dist/src/message/fhir.js'
 import { copyJson, withValueAt } from '../dist/src/message/json.js'
 import { jsonBody } from '../dist/src/transport/body.js'
+import { codeOf } from '../scripts/lib/process.mjs'
+
+/** @typedef {import('../dist/src/message/json.js').JsonObject} JsonObject */
 
 const [, , only = ''] = process.argv
 const MB = 1_000_000
 const most = 30 * MB
-const hints = { where: 'msg.payload', filename: 'a.pdf', most }
+const hints = { where: 'msg.payload', most }
+/** @param {number} size in bytes */
 const pdf = (size) => Buffer.alloc(size, '%PDF-1.7\n')
+/**
+ * @param {string} text
+ * @param {number} length
+ */
 const repeated = (text, length) => Buffer.alloc(length, text).toString('latin1')
+/** @param {number} size in bytes */
 const percent = (size) => `data:application/pdf,%25PDF-1.7${repeated('%0A', size * 3)}`
+/** @param {number} count */
 const keys = (count) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`key${at}`, at]))
+/** @param {number} count */
 const lists = (count) => ({ list: Array.from({ length: count / 10 }, () => keys(9)) })
 
+/** @type {Record<string, () => unknown>} */
 const FILES = {
   'data: URI, percent-encoded, 5 MB': () => percent((5 * MB) / 3),
   'data: URI, percent-encoded, 90 MB': () => percent(29.9 * MB),
@@ -43,16 +55,24 @@ const FILES = {
     Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.alloc(30 * MB, '\0\0\0\0IDATcrc_')]),
   'JPEG of fill bytes, 30 MB': () => Buffer.concat([Buffer.from([0xff, 0xd8]), Buffer.alloc(30 * MB, 0xff)]),
 }
+/** @type {Record<string, () => object>} */
 const OBJECTS = {
   'object of 99 000 keys': () => keys(99_000),
   'object of 99 000 values in lists': () => lists(99_000),
   'object of a million keys': () => keys(MB),
   'object of a million values in lists': () => lists(MB),
 }
-// A message as a flow may bring it in its data, up to what a request may have.
+// Messages as a flow may bring them in its data, up to the limit of a request.
+/** @param {number} size in characters */
 const base64 = (size) => flat(repeated('JVBERi0xLjcK', size))
+/**
+ * @param {string} text
+ * @param {string} [type]
+ */
 const note = (text, type = 'Base64 Encoded') => ({ Note: { FileContents: text, ContentType: type } })
+/** @param {object} [more] */
 const report = (more) => ({ resourceType: 'DiagnosticReport', presentedForm: [], ...more })
+/** @type {Record<string, () => object>} */
 const MESSAGES = {
   'note of 9.9 MB of text': () => note(flat(repeated('words "and" ', 9.9 * MB)), 'Plain Text'),
   'note with base64 of 13 MB': () => note(base64(13 * MB)),
@@ -61,32 +81,46 @@ const MESSAGES = {
     report({ presentedForm: [{ contentType: 'application/pdf', data: base64(39 * MB) }] }),
   'FHIR report with 39 000 texts of 1 KB': () =>
     report({ extension: Array.from({ length: 19_500 }, () => ({ url: 'a', valueString: base64(2000) })) }),
-  'FHIR Bundle of 5 000 Observations': () =>
-    Array.from({ length: 5000 }, (_, at) => ({
+  'FHIR Bundle of 5 000 Observations': () => [
+    ...Array.from({ length: 5000 }, (_, at) => ({
       resourceType: 'Observation',
       id: `id-${at}`,
       status: 'final',
       code: { coding: [{ system: 'http://loinc.org', code: '11502-2' }] },
       note: [{ text: base64(1000) }],
-    })).concat(report()),
+    })),
+    report(),
+  ],
 }
 
+/**
+ * @template T
+ * @param {Record<string, T>} cases by name
+ */
+const wanted = (cases) => Object.entries(cases).filter(([name]) => name.includes(only))
+
 const noName = ['JPEG', 'PNG', 'text']
+/**
+ * @param {string} name of the case
+ * @returns {import('../dist/src/file/types.js').FileHints}
+ */
 const hintsFor = (name) => ({
   ...hints,
-  ...(noName.some((start) => name.startsWith(start)) && { filename: undefined }),
+  ...(!noName.some((start) => name.startsWith(start)) && { filename: 'a.pdf' }),
   ...(name.startsWith('text') && { isText: true }),
 })
 
-for (const [name, make] of Object.entries(FILES).filter(([name]) => name.includes(only)))
+for (const [name, make] of wanted(FILES))
   await measure(name, flat(make()), (value) => takeFile(value, hintsFor(name)))
-for (const [name, make] of Object.entries(OBJECTS).filter(([name]) => name.includes(only))) {
+for (const [name, make] of wanted(OBJECTS)) {
   await measure(`copied: ${name}`, make(), async (value) => copyJson(value, ''))
   await measure(`kept: ${name}`, { _msgid: '1', data: make() }, plainProperties)
 }
 const limits = { embedBySelf: 200_000, dataModelEmbed: 10 * MB, request: 40 * MB, upload: 30 * MB }
 const common = { fields: [], files: [], now: new Date() }
 const sender = { test: true, environment: 'Development', fhirBase: 'https://api.redoxengine.com/fhir/R4' }
+
+/** @param {object} data */
 function draftOf(data) {
   if (!('Note' in data)) {
     const operation = 'DiagnosticReport/$diagnosticreport-create'
@@ -100,29 +134,40 @@ function draftOf(data) {
   return draft
 }
 const seal = new Seal('a secret of more than sixteen characters')
-for (const [name, make] of Object.entries(MESSAGES).filter(([name]) => name.includes(only))) {
+for (const [name, make] of wanted(MESSAGES)) {
   const data = make()
-  let body
-  await measure(`built and checked: ${name}`, data, async () => ({ body } = draftOf(data).message))
-  if (body === undefined) continue
-  let json
-  await measure(`as JSON: ${name}`, body, async () => (json = await jsonBody('a/b', body, [], withValueAt)))
-  await measure(`sent: ${name}`, json, async () => {
-    for await (const piece of json.open()) void piece
+  const draft = await measure(`built and checked: ${name}`, data, async (value) => draftOf(value))
+  if (draft === undefined) continue
+  const { body } = draft.message
+  const json = await measure(`as JSON: ${name}`, body, (value) => jsonBody('a/b', value, [], withValueAt))
+  await measure(`sent: ${name}`, json, async (value) => {
+    for await (const piece of value?.open() ?? []) void piece
   })
-  await measure(`looked through: ${name}`, json, async () => ({ is: json.repeats('0b9f0b9f0b9f0b9f') }))
-  let sealed
-  await measure(`sealed: ${name}`, body, async () => (sealed = await seal.close(body, '')))
-  await measure(`opened: ${name}`, sealed, () => seal.open(sealed, ''))
+  const sealed = await measure(`sealed: ${name}`, body, (value) => seal.close(value, ''))
+  if (sealed !== undefined) await measure(`opened: ${name}`, sealed, (value) => seal.open(value, ''))
 }
 
-/** What was put together is one piece to V8 only when it is read: that is not ours. */
+/**
+ * A text as one flat string, so that the cost of flattening a concatenated one is not measured; another value as it is.
+ * @template T
+ * @param {T} value
+ * @returns {T}
+ */
 function flat(value) {
-  return typeof value === 'string' ? Buffer.from(value, 'latin1').toString('latin1') : value
+  if (typeof value !== 'string') return value
+  return /** @type {T & string} */ (Buffer.from(value, 'latin1').toString('latin1'))
 }
 
+/**
+ * Prints the longest time between two iterations of the event loop while `work` runs.
+ * @template T, R
+ * @param {string} name
+ * @param {T} value
+ * @param {(value: T) => Promise<R>} work
+ * @returns {Promise<R | undefined>} the result; undefined after an error, whose code is printed
+ */
 async function measure(name, value, work) {
-  globalThis.gc?.()
+  void globalThis.gc?.()
   let longest = 0
   let last = performance.now()
   const look = () => {
@@ -131,20 +176,30 @@ async function measure(name, value, work) {
   }
   const timer = setInterval(look, 0)
   let turning = true
-  const turn = () => (look(), turning && setImmediate(turn))
-  await new Promise(setImmediate)
+  const turn = () => {
+    look()
+    if (turning) setImmediate(turn)
+  }
+  await new Promise((resolve) => setImmediate(resolve))
   last = performance.now()
   setImmediate(turn)
   const began = performance.now()
   const end = await work(value).then(
-    (result) => (result?.file ? `${result.file.size} bytes` : 'taken'),
-    ({ code }) => code,
+    (result) => ({ result, text: textOf(result) }),
+    (error) => ({ result: undefined, text: codeOf(error) }),
   )
   look()
   turning = false
   clearInterval(timer)
   const all = performance.now() - began
   console.log(
-    `${name.padEnd(56)} ${longest.toFixed(0).padStart(5)} ms of ${all.toFixed(0).padStart(5)} ms  ${end}`,
+    `${name.padEnd(56)} ${longest.toFixed(0).padStart(5)} ms of ${all.toFixed(0).padStart(5)} ms  ${end.text}`,
   )
+  return end.result
+}
+
+/** @param {unknown} result of the work */
+function textOf(result) {
+  const isFile = typeof result === 'object' && result !== null && 'file' in result
+  return isFile ? `${/** @type {{ file: { size: number } }} */ (result).file.size} bytes` : 'taken'
 }

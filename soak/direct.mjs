@@ -1,5 +1,5 @@
-// Thousands of messages through a real Node-RED, while the sandbox fails in every way it knows and the flow is
-// deployed again and again: nothing may be lost, and nothing may be in a chart twice. Ends with 0 when that is so.
+// Thousands of messages through a real Node-RED, while the sandbox injects every fault it knows and the flow is deployed
+// again and again: nothing may be lost, and nothing may be in a chart twice. The exit code is 0 if that is so.
 //
 //   npm run soak                                        10 000 messages, 2 GB, 20 deploys
 //   npm run soak -- --messages 500 --megabytes 50 --deploys 5 --seed 7
@@ -17,12 +17,15 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 })
-const [MESSAGES, MEGABYTES, DEPLOYS, SEED] = ['messages', 'megabytes', 'deploys', 'seed'].map((name) =>
-  Number(values[name]),
-)
+const MESSAGES = Number(values.messages)
+const MEGABYTES = Number(values.megabytes)
+const DEPLOYS = Number(values.deploys)
+const SEED = Number(values.seed)
+/** @typedef {import('./node-red.mjs').RunState} RunState */
+/** @typedef {import('./messages.mjs').PlannedMessage} PlannedMessage */
 const BURST = 10_000
 const AWAY = 500
-/** When nothing more has ended for so long, the rest is lost. */
+/** After so long without a further result, the messages without one count as lost. */
 const LONGEST_SILENCE_MS = 120_000
 /** A message that waits takes about 20 KB. */
 const BURST_MEGABYTES = 600
@@ -38,7 +41,7 @@ const REFUSED = ['400', '403', '404', '413', 'redirect', 'errors-inside', 'parti
 const TRIED_AGAIN = ['401', '429', '429-retry-after=1', '502', '503']
 // After any other error a person sends the document again.
 const MAY_HAVE_ARRIVED = ['REDOX_OUTCOME_UNKNOWN', 'REDOX_PARTIAL']
-/** What the faults explain; with any other code a message was refused that should have been sent. */
+/** Codes that the faults explain; with any other code a message was refused that should have been sent. */
 const EXPLAINED = [
   ...MAY_HAVE_ARRIVED,
   ...['REDOX_REJECTED', 'REDOX_FORBIDDEN', 'REDOX_TOO_LARGE', 'REDOX_AUTHENTICATION'],
@@ -49,7 +52,10 @@ const ANSWER_TIMEOUT = 10
 /** Percent of all requests that fail. */
 const FAILING = 20
 
-/** Of the last requests, one in five fails, by each of the faults as often; token calls too. */
+/**
+ * A fault plan by which one in five requests fails, with each fault equally often; token calls too.
+ * @param {number} seed
+ */
 function planOf(seed) {
   const faults = [...UNKNOWN, ...REFUSED, ...TRIED_AGAIN, ...HARMLESS].filter((fault) => fault !== 'partial')
   // Each rule sees what those before it have left over.
@@ -59,21 +65,30 @@ function planOf(seed) {
 }
 
 const sandbox = await startSandbox({ maxKeptMessages: 5 })
-const door = await sandbox.openDoor(planOf(SEED))
-// A server that goes away cuts requests off that it has not seen: no count of it could be exact. A run of its own.
+const failing = await sandbox.openDoor(planOf(SEED))
+// A server that stops cuts off requests that it has not seen, so that its counts cannot be exact: it has a separate run.
 const away = await sandbox.openDoor('any refuse=1 1%')
+/**
+ * sha256 of the files that have arrived, by the id of the message
+ * @type {Map<string, (string | undefined)[]>}
+ */
 const accepted = new Map()
-const played = new Map()
+/**
+ * numbers of injected faults, by `send` or `other` and the name of the fault
+ * @type {Map<string, number>}
+ */
+const injected = new Map()
 sandbox.onReceived(({ request, files }) => {
   const id = /\b(?:soak|burst|away)-\d{6}\b/.exec(JSON.stringify(request.body))?.[0]
+  if (id === undefined) throw new Error('A message without an id has arrived')
   accepted.set(id, [...(accepted.get(id) ?? []), files[0]?.sha256])
 })
 sandbox.onFault(({ api, fault }) => {
   const kind = api === 'endpoint' || api === 'fhir' ? `send ${fault}` : `other ${fault}`
-  played.set(kind, (played.get(kind) ?? 0) + 1)
+  injected.set(kind, (injected.get(kind) ?? 0) + 1)
 })
 const nodeRed = await startNodeRed(
-  { ...sandbox.oauthKey, door: door.endpoints, away: away.endpoints, main: sandbox.endpoints },
+  { ...sandbox.oauthKey, failing: failing.endpoints, away: away.endpoints, main: sandbox.endpoints },
   ANSWER_TIMEOUT,
 )
 try {
@@ -87,7 +102,7 @@ try {
 
 // ---- Runs ---------------------------------------------------------------------------------------------
 
-/** As many small messages as may wait, at once: all delivered, none twice, in bounded memory. */
+/** Sends as many small messages as may wait, at once: all are delivered, none twice, in bounded memory. */
 async function runBurst() {
   const messages = messagesOf({ count: BURST, bytes: 2000 * BURST, large: 0, nodes: ['burst'], seed: SEED })
   const { ends, files, mostRss, rssBefore } = await run('burst', messages, BURST)
@@ -99,12 +114,12 @@ async function runBurst() {
   return lost + doubled === 0 && answered === BURST && growth < BURST_MEGABYTES
 }
 
-/** A server that is away for a second, again and again. */
+/** Sends to a server that does not listen for a second, again and again. */
 async function runAway() {
   const messages = messagesOf({ count: AWAY, bytes: 10_000 * AWAY, large: 0, nodes: ['away'], seed: SEED })
   const { ends, files } = await run('away', messages, 32)
   const { lost, doubled, answered, reported } = judge(ends, files)
-  const gone = (played.get('send refuse=1') ?? 0) + (played.get('other refuse=1') ?? 0)
+  const gone = (injected.get('send refuse=1') ?? 0) + (injected.get('other refuse=1') ?? 0)
   console.log(
     `server gone ${gone} times: sent ${AWAY}, answered ${answered}, reported ${reported}, lost ${lost}, doubled ${doubled}`,
   )
@@ -115,14 +130,14 @@ async function runSoak() {
   const nodes = ['note', 'media', 'results', 'fhir-result', 'fhir-document']
   const messages = messagesOf({ count: MESSAGES, bytes: MEGABYTES * 1e6, large: 0.05, nodes, seed: SEED })
   const began = Date.now()
-  const { ends, files, mostRss } = await run('soak', messages, 256, deployAlong())
+  const { ends, files, mostRss } = await run('soak', messages, 256, deployEvenly())
   const seconds = Math.round((Date.now() - began) / 1000)
   const { lost, doubled, denied, answered, reported, codes } = judge(ends, files)
   const unknown = codes.REDOX_OUTCOME_UNKNOWN ?? 0
-  const unknownPlayed = UNKNOWN.reduce((sum, fault) => sum + (played.get(`send ${fault}`) ?? 0), 0)
+  const unknownInjected = UNKNOWN.reduce((sum, fault) => sum + (injected.get(`send ${fault}`) ?? 0), 0)
   const silent = nodeRed.log().filter((line) => /nothing was emitted|failed to pass/.test(line)).length
-  const kinds = [...played].sort().map(([kind, times]) => `${kind} ${times}`)
-  console.log(`faults played: ${kinds.join(', ')}`)
+  const kinds = [...injected].sort().map(([kind, times]) => `${kind} ${times}`)
+  console.log(`faults injected: ${kinds.join(', ')}`)
   console.log(
     `errors: ${Object.entries(codes)
       .map((pair) => pair.join(' '))
@@ -132,10 +147,12 @@ async function runSoak() {
     `${seconds} s, ${MEGABYTES} MB, ${DEPLOYS} deploys, Node-RED at most ${Math.round(mostRss / 1e6)} MB`,
   )
   console.log(
-    `outcome unknown: ${unknownPlayed} at the server, ${unknown} reported, ${unknownPlayed - unknown} repeated`,
+    `outcome unknown: ${unknownInjected} at the server, ${unknown} reported, ${unknownInjected - unknown} repeated`,
   )
   const unexplained = Object.keys(codes).filter((code) => !EXPLAINED.includes(code))
-  console.log(`without a node to tell: ${silent}, told as not arrived although it had: ${denied}`)
+  console.log(
+    `without a node that gets the result: ${silent}, reported as not arrived although it had: ${denied}`,
+  )
   console.log(`errors that no fault explains: ${unexplained.join(', ') || 'none'}`)
   console.log(
     `sent ${MESSAGES}, answered ${answered}, reported ${reported}, lost ${lost}, doubled ${doubled}`,
@@ -143,26 +160,44 @@ async function runSoak() {
   return (
     lost + doubled + denied + silent + unexplained.length === 0 &&
     answered + reported === MESSAGES &&
-    unknownPlayed === unknown &&
+    unknownInjected === unknown &&
     seconds <= LONGEST_SECONDS
   )
 }
 
+/**
+ * Feeds the messages, and waits until all have ended or none ends any more.
+ * @param {string} name
+ * @param {PlannedMessage[]} messages
+ * @param {number} atOnce limit of messages without a result
+ * @param {(state: RunState) => Promise<void>} [along] called again and again meanwhile
+ */
 async function run(name, messages, atOnce, along = async () => undefined) {
   await nodeRed.feed(name, { messages, atOnce })
   let before = { ended: -1, at: 0 }
   for (;;) {
     const state = await nodeRed.state(name)
-    if (state.ends) return state
+    if (state.ends) return finished(state)
     if (state.ended !== before.ended) before = { ended: state.ended, at: Date.now() }
-    if (Date.now() - before.at > LONGEST_SILENCE_MS) return nodeRed.stateNow(name)
+    if (Date.now() - before.at > LONGEST_SILENCE_MS) return finished(await nodeRed.stateNow(name))
     await along(state)
     await sleep(200)
   }
 }
 
-/** Deploys of all kinds, evenly over the run. */
-function deployAlong() {
+/**
+ * @param {RunState} state that was asked for with all ends
+ * @returns {RunState & Required<Pick<RunState, 'ends' | 'files'>>}
+ */
+function finished({ ends = {}, files = {}, ...state }) {
+  return { ...state, ends, files }
+}
+
+/**
+ * Deploys of all kinds, evenly over the run.
+ * @returns {(state: RunState) => Promise<void>}
+ */
+function deployEvenly() {
   let made = 0
   return async ({ ended, of }) => {
     if (made >= DEPLOYS || ended < ((made + 0.5) * of) / DEPLOYS) return
@@ -172,16 +207,22 @@ function deployAlong() {
 
 // ---- Judgement ----------------------------------------------------------------------------------------
 
-/** What Node-RED was told of each message against what the sandbox has accepted. */
+/**
+ * Compares the results that Node-RED got with the messages that the sandbox has accepted.
+ * @param {NonNullable<RunState['ends']>} ends
+ * @param {NonNullable<RunState['files']>} files
+ */
 function judge(ends, files) {
-  const counts = { lost: 0, doubled: 0, denied: 0, answered: 0, reported: 0, codes: {} }
+  /** @type {Record<string, number>} */
+  const codes = {}
+  const counts = { lost: 0, doubled: 0, denied: 0, answered: 0, reported: 0, codes }
   for (const [id, sha256] of Object.entries(files)) {
     const [end, ...more] = ends[id] ?? []
     const arrived = accepted.get(id) ?? []
     if (end === undefined || more.length > 0) counts.lost++
     else if (end.code !== undefined) {
       counts.reported++
-      counts.codes[end.code] = (counts.codes[end.code] ?? 0) + 1
+      codes[end.code] = (codes[end.code] ?? 0) + 1
       if (!MAY_HAVE_ARRIVED.includes(end.code) && arrived.length > 0) counts.denied++
     } else {
       counts.answered++

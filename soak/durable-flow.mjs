@@ -1,15 +1,33 @@
+// The flow of the durable soaks.
 import { SENDERS } from './node-red.mjs'
 
+/** @typedef {import('../dist/src/sandbox/index.js').Sandbox} Sandbox */
+/** @typedef {import('../scripts/lib/runtime.mjs').FlowNode} FlowNode */
+/** @typedef {Sandbox['oauthKey'] & { endpoints: Sandbox['endpoints'], audience: string }} Keys */
+/** @typedef {{ number: number, node: string, destination: string }} Destination the node that sends to it, and its id or slug */
+
+/** @type {(keyof typeof SENDERS)[]} */
 const NODES = ['note', 'media', 'results', 'fhir-result', 'fhir-document']
-const destination = (number) => `af394f14-b34a-464f-8d24-${String(number).padStart(12, '0')}`
+/** @param {number} number */
+const destinationId = (number) => `af394f14-b34a-464f-8d24-${String(number).padStart(12, '0')}`
 
-/** Destinations that messages are sent to, each in an order of its own. */
-export const LANES = Array.from({ length: 20 }, (_, lane) => {
-  const node = NODES[lane % NODES.length]
-  return { lane, node, destination: node.startsWith('fhir') ? `slug-${lane}` : destination(lane) }
-})
+/**
+ * Destinations that messages are sent to, each in an order of its own.
+ * @type {Destination[]}
+ */
+export const DESTINATIONS = Array.from({ length: 4 }, (_, round) =>
+  NODES.map((node, index) => {
+    const number = round * NODES.length + index
+    return { number, node, destination: node.startsWith('fhir') ? `slug-${number}` : destinationId(number) }
+  }),
+).flat()
 
-/** Every node that sends, over one durable connection. */
+/**
+ * Every send node, over one durable connection.
+ * @param {Keys} keys
+ * @param {string} store `embedded` or `postgresql`
+ * @returns {FlowNode[]}
+ */
 export function durableFlow({ clientId, keyId, privateKey, endpoints, audience }, store) {
   const secrets = { privateKey, storeKey: '${REDOX_STORE_KEY}', storeUrl: '${REDOX_STORE_URL}' }
   return [
@@ -22,7 +40,7 @@ export function durableFlow({ clientId, keyId, privateKey, endpoints, audience }
     ...NODES.map((id, index) => ({
       ...{ id, z: 'tab', x: 200, y: 40 * index, connection: 'connection', wires: [['answers']] },
       ...SENDERS[id],
-      ...{ destination: 'lane', destinationType: 'msg' },
+      ...{ destination: 'destination', destinationType: 'msg' },
     })),
     { id: 'answers', type: 'junction', z: 'tab', x: 400, y: 40, wires: [] },
   ]

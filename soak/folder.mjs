@@ -1,6 +1,5 @@
-// The example of a durable folder with many scans that lie in it when it starts, and as many once more when they are
-// delivered: every scan is accepted and delivered, none stays behind, and the heap is afterwards what it was before.
-// Ends with 0 when that is so.
+// The example of a durable folder with many scans in it at its start, and as many again after these are delivered: every
+// scan is accepted and delivered, none stays behind, and the heap returns to its size. The exit code is 0 if that is so.
 //
 //   npm run soak -- --folder                      twice 1 500 scans of 20 KB
 //   npm run soak -- --folder --scans 5000 --bytes 5000
@@ -12,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Instance } from './instance.mjs'
 import { pdf } from './messages.mjs'
+import { countsOf } from './outbox.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -33,64 +33,101 @@ const MOST_OF_A_SCAN = 30e3
 
 process.exitCode = (await run()) ? 0 : 1
 
+/** @typedef {import('../scripts/lib/runtime.mjs').FlowNode} FlowNode */
+/** @typedef {Awaited<ReturnType<typeof countsOf>>} Counts */
+/** @typedef {{ before: number, most: number, after: number, counts: Counts }} Round bytes of heap, and counts at the end */
+
 async function run() {
   const root = mkdtempSync(path.join(os.tmpdir(), 'redox-soak-folder-'))
   const emitted = path.join(root, 'emitted.txt')
   const scans = path.join(root, 'node-red', 'redox-durable-scans')
   mkdirSync(scans, { recursive: true })
   writeFileSync(emitted, '')
-  const flow = JSON.parse(readFileSync(EXAMPLE, 'utf8'))
-  const connection = flow.find(({ type }) => type === 'redox-config')
-  connection.credentials = { storeKey: randomBytes(32).toString('base64') }
   const instance = await Instance.start(path.join(root, 'node-red'), [], { SOAK_EMITTED: emitted })
-  const look = async () => ({
-    heap: (await instance.json('probe')).heap,
-    counts: (await instance.json('redox/outbox')).connections[0]?.counts,
-  })
+  /** @type {Round[]} */
   const rounds = []
   try {
-    for (let round = 1; round <= ROUNDS; round++) {
-      for (let number = 1; number <= SCANS; number++)
-        writeFileSync(path.join(scans, `${String(number).padStart(10, '0')}_${round}.pdf`), pdf(BYTES))
-      const began = Date.now()
-      const before = (await look()).heap
-      if (round === 1) {
-        instance.flow = flow
-        await instance.deploy(0)
-      }
-      const heaps = []
-      for (let isOver = false; !isOver; isOver ||= Date.now() - began > LONGEST_MS) {
-        await sleep(LOOK_EVERY_MS)
-        const { heap, counts } = await look()
-        heaps.push(heap)
-        isOver = counts?.delivered === round * SCANS && answersIn(emitted) >= round * SCANS
-      }
-      // What ended last is not collected with it.
-      await sleep(LOOK_EVERY_MS)
-      const { heap, counts } = await look()
-      rounds.push({ before, most: Math.max(...heaps), after: heap, counts })
-      console.log(
-        `round ${round}: ${SCANS} scans of ${BYTES} bytes in ${Math.round((Date.now() - began) / 1000)} s`,
-      )
-      console.log(
-        `  heap after a collection: before ${mb(before)}, at most ${mb(Math.max(...heaps))}, after ${mb(heap)}`,
-      )
-      console.log(`  each second: ${heaps.map((one) => Math.round(one / 1e6)).join(' ')}`)
-    }
+    for (let round = 1; round <= ROUNDS; round++)
+      rounds.push(await runRound(instance, { round, scans, emitted }))
   } finally {
     await instance.stop()
   }
-  const pdfsIn = (name) => readdirSync(path.join(scans, name)).filter((file) => file.endsWith('.pdf')).length
+  const isDone = judge(rounds, scans, answersIn(emitted))
+  rmSync(root, { recursive: true, force: true })
+  return isDone
+}
+
+/**
+ * Puts scans into the folder, and waits until all are delivered. The first round deploys the flow.
+ * @param {Instance} instance
+ * @param {{ round: number, scans: string, emitted: string }} options number from 1, folder, file with ids of answers
+ * @returns {Promise<Round>}
+ */
+async function runRound(instance, { round, scans, emitted }) {
+  for (let number = 1; number <= SCANS; number++)
+    writeFileSync(path.join(scans, `${String(number).padStart(10, '0')}_${round}.pdf`), pdf(BYTES))
+  const began = Date.now()
+  const before = await heapOf(instance)
+  if (round === 1) {
+    instance.flow = exampleFlow()
+    await instance.deploy(0)
+  }
+  /** @type {number[]} */
+  const heaps = []
+  for (let isOver = false; !isOver; isOver ||= Date.now() - began > LONGEST_MS) {
+    await sleep(LOOK_EVERY_MS)
+    heaps.push(await heapOf(instance))
+    const counts = await countsOf(instance)
+    isOver = counts?.delivered === round * SCANS && answersIn(emitted) >= round * SCANS
+  }
+  // The objects of the last message become garbage a little later.
+  await sleep(LOOK_EVERY_MS)
+  const after = await heapOf(instance)
+  const most = Math.max(...heaps)
+  const seconds = Math.round((Date.now() - began) / 1000)
+  console.log(`round ${round}: ${SCANS} scans of ${BYTES} bytes in ${seconds} s`)
+  console.log(`  heap after a collection: before ${mb(before)}, at most ${mb(most)}, after ${mb(after)}`)
+  console.log(`  each second: ${heaps.map((one) => Math.round(one / 1e6)).join(' ')}`)
+  return { before, most, after, counts: await countsOf(instance) }
+}
+
+/** The example, with a store key. */
+function exampleFlow() {
+  /** @type {FlowNode[]} */
+  const flow = JSON.parse(readFileSync(EXAMPLE, 'utf8'))
+  const connection = flow.find(({ type }) => type === 'redox-config')
+  if (connection === undefined) throw new Error('The example has no redox-config')
+  connection.credentials = { storeKey: randomBytes(32).toString('base64') }
+  return flow
+}
+
+/**
+ * Bytes of heap after a collection.
+ * @param {Instance} instance
+ */
+async function heapOf(instance) {
+  return /** @type {{ heap: number }} */ (await instance.json('probe')).heap
+}
+
+/**
+ * Prints where the files are.
+ * @param {Round[]} rounds
+ * @param {string} scans folder
+ * @param {number} answers that were emitted
+ * @returns {boolean} whether all were delivered, and the heap has not grown
+ */
+function judge(rounds, scans, answers) {
+  const pdfsIn = (/** @type {string} */ name) =>
+    readdirSync(path.join(scans, name)).filter((file) => file.endsWith('.pdf')).length
   const all = ROUNDS * SCANS
   const [accepted, taken, left] = [pdfsIn('accepted'), pdfsIn('taken'), pdfsIn('.')]
   const failed = existsSync(path.join(scans, 'failed')) ? pdfsIn('failed') : 0
-  const answers = answersIn(emitted)
   const [first, last] = [rounds[0], rounds.at(-1)]
+  if (first === undefined || last === undefined) throw new Error('No round has ended')
   console.log(
     `files: accepted ${accepted}, left ${left}, taken ${taken}, failed ${failed}; answers: ${answers}`,
   )
   console.log(`outbox: ${JSON.stringify(last.counts)}`)
-  rmSync(root, { recursive: true, force: true })
   return (
     accepted === all &&
     left + taken + failed === 0 &&
@@ -101,11 +138,15 @@ async function run() {
   )
 }
 
+/** @param {number} bytes */
 function mb(bytes) {
   return `${(bytes / 1e6).toFixed(1)} MB`
 }
 
-/** One line for each that left *Redox media*. */
+/**
+ * The number of messages that *Redox media* has emitted.
+ * @param {string} file with a line for each
+ */
 function answersIn(file) {
   return readFileSync(file, 'utf8').split('\n').filter(Boolean).length
 }

@@ -5,20 +5,42 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { pause } from '../scripts/lib/process.mjs'
 import { freePort, settingsOf } from './node-red.mjs'
 
+/** @typedef {import('../scripts/lib/runtime.mjs').FlowNode} FlowNode */
+/** @typedef {'full' | 'nodes' | 'flows'} DeployKind */
+
 const ROOT = path.join(import.meta.dirname, '..')
+/** @type {DeployKind[]} */
 const DEPLOYS = ['full', 'nodes', 'flows']
 
 export class Instance {
   isUp = false
+  /** @type {import('node:child_process').ChildProcess | undefined} */
   #child
+  /** @type {string[]} */
   #lines = []
 
+  /**
+   * @param {string} userDir
+   * @param {number} port
+   * @param {FlowNode[]} flow
+   * @param {NodeJS.ProcessEnv} env added to that of this process
+   */
   constructor(userDir, port, flow, env) {
-    Object.assign(this, { userDir, url: `http://127.0.0.1:${port}`, flow, env })
+    this.userDir = userDir
+    this.url = `http://127.0.0.1:${port}`
+    this.flow = flow
+    this.env = env
   }
 
+  /**
+   * Starts a Node-RED on a free port and deploys the flow.
+   * @param {string} userDir
+   * @param {FlowNode[]} flow
+   * @param {NodeJS.ProcessEnv} env added to that of this process
+   */
   static async start(userDir, flow, env) {
     const link = path.join(userDir, 'node_modules/@ehr-flows/node-red-redox')
     mkdirSync(path.dirname(link), { recursive: true })
@@ -41,46 +63,56 @@ export class Instance {
     this.#child = child
     this.#lines = []
     createInterface({ input: child.stdout }).on('line', (line) => this.#lines.push(line))
-    await this.#until('Started flows', 0)
+    while (!this.#lines.some((line) => line.includes('Started flows'))) {
+      if (child.exitCode !== null) throw new Error(`Node-RED ended:\n${this.#lines.join('\n')}`)
+      await pause(10)
+    }
     this.isUp = child.exitCode === null
   }
 
-  async #until(text, from) {
-    while (!this.#lines.slice(from).some((line) => line.includes(text))) {
-      if (this.#child.exitCode !== null) throw new Error(`Node-RED ended:\n${this.#lines.join('\n')}`)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
-
-  /** Without a word, as when the power fails. */
+  /** Kills the process without notice, like a power failure. */
   async kill() {
     this.isUp = false
+    if (this.#child === undefined) return
     this.#child.kill('SIGKILL')
     await once(this.#child, 'exit')
   }
 
   async stop() {
     this.isUp = false
-    this.#child.kill()
-    if (this.#child.exitCode === null) await once(this.#child, 'exit')
+    this.#child?.kill()
+    if (this.#child?.exitCode === null) await once(this.#child, 'exit')
   }
 
-  /** @returns whether it was deployed before the process was killed */
+  /**
+   * Deploys the flow with a change; the kinds of deploys alternate.
+   * @param {number} number of the deploy, from 0
+   * @returns {Promise<boolean>} whether Node-RED has accepted it
+   */
   async deploy(number) {
-    const kind = DEPLOYS[number % DEPLOYS.length]
-    const isChanged = ({ id, type }) =>
+    const kind = DEPLOYS[number % DEPLOYS.length] ?? 'full'
+    const isChanged = (/** @type {FlowNode} */ { id, type }) =>
       kind === 'nodes' ? id === 'connection' : type.startsWith('redox-data')
     for (const node of this.flow) if (kind !== 'full' && isChanged(node)) node.name = `deployed ${number}`
     return this.#deploy(this.flow, kind)
   }
 
+  /**
+   * @param {FlowNode[]} flow
+   * @param {DeployKind} kind
+   */
   async #deploy(flow, kind) {
     const headers = { 'content-type': 'application/json', 'node-red-deployment-type': kind }
     const answer = await fetch(`${this.url}/flows`, { method: 'POST', headers, body: JSON.stringify(flow) })
     return answer.ok
   }
 
-  /** @returns the status; undefined: there was no answer */
+  /**
+   * Posts a file.
+   * @param {string} place path with query
+   * @param {Buffer<ArrayBuffer>} body
+   * @returns {Promise<number | undefined>} the HTTP status; undefined without an answer
+   */
   async post(place, body) {
     try {
       const headers = { 'content-type': 'application/pdf' }
@@ -92,12 +124,24 @@ export class Instance {
     }
   }
 
+  /**
+   * Gets JSON.
+   * @param {string} place path with query
+   * @returns {Promise<unknown>}
+   * @throws for another status than 2xx
+   */
   async json(place) {
     const answer = await fetch(`${this.url}/${place}`)
     if (!answer.ok) throw new Error(`${place} answers ${answer.status}`)
     return answer.json()
   }
 
+  /**
+   * Posts JSON.
+   * @param {string} place path
+   * @param {object} body
+   * @throws for another status than 2xx
+   */
   async send(place, body) {
     const headers = { 'content-type': 'application/json' }
     const answer = await fetch(`${this.url}/${place}`, {

@@ -1,9 +1,17 @@
+// Messages of the soaks: sizes, files, and pseudo-random numbers.
 import { randomFillSync } from 'node:crypto'
 
+/** @typedef {{ node: string, bytes: number }} PlannedMessage id of the send node, and size of the file */
+
 /**
- * Which node gets a file of which size, the same for the same seed.
- * @param count of messages; all together are about `bytes`
- * @param large part of them that is beyond 50 KB
+ * Nodes and sizes of files, the same for the same seed.
+ * @param {object} options
+ * @param {number} options.count of messages
+ * @param {number} options.bytes of all files together, about
+ * @param {number} options.large part of the messages (0 to 1) that is beyond 50 KB
+ * @param {string[]} options.nodes which are used in turn
+ * @param {number} options.seed
+ * @returns {PlannedMessage[]}
  */
 export function messagesOf({ count, bytes, large, nodes, seed }) {
   const random = mulberry32(seed)
@@ -15,14 +23,18 @@ export function messagesOf({ count, bytes, large, nodes, seed }) {
   // Uniform between the smallest and twice the mean.
   const largeMean = howMany === 0 ? 0 : (bytes - (count - howMany) * smallMean) / howMany
   const largeMost = Math.max(2 * largeMean - SMALL, SMALL + 1)
-  const between = (from, to) => Math.floor(from + random() * (to - from))
+  const between = (/** @type {number} */ from, /** @type {number} */ to) =>
+    Math.floor(from + random() * (to - from))
   return isLarge.map((is, index) => ({
-    node: nodes[index % nodes.length],
+    node: nodes[index % nodes.length] ?? '',
     bytes: is ? between(SMALL, largeMost) : between(SMALLEST, 2 * smallMean - SMALLEST),
   }))
 }
 
-/** A small well-known generator, so that a run can be made again. */
+/**
+ * A small well-known generator of numbers from 0 to below 1, so that a run can be repeated.
+ * @param {number} seed
+ */
 export function mulberry32(seed) {
   let state = seed >>> 0
   return () => {
@@ -33,7 +45,10 @@ export function mulberry32(seed) {
   }
 }
 
-/** A file that no other is the same as. */
+/**
+ * A PDF of random bytes, which differs from every other.
+ * @param {number} bytes
+ */
 export function pdf(bytes) {
   const file = Buffer.allocUnsafe(bytes)
   randomFillSync(file)
@@ -42,7 +57,10 @@ export function pdf(bytes) {
   return file
 }
 
-/** How often one comes before an earlier one. */
+/**
+ * The number of ids that are smaller than the one before.
+ * @param {string[]} ids
+ */
 export function inversions(ids) {
-  return ids.filter((id, index) => index > 0 && id < ids[index - 1]).length
+  return ids.filter((id, index) => id < (ids[index - 1] ?? '')).length
 }

@@ -1,4 +1,4 @@
-// The Node-RED that is soaked: a process of its own, with one flow that has every node that sends.
+// The Node-RED of the direct soak: a process of its own, with one flow that has every send node.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
@@ -8,39 +8,47 @@ import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { portOf } from '../scripts/lib/process.mjs'
+
+/** @typedef {import('../scripts/lib/runtime.mjs').FlowNode} FlowNode */
+/** @typedef {import('./feeder/soak-feeder.js').Plan} Plan */
+/** @typedef {import('./feeder/soak-feeder.js').End} End */
+/** @typedef {import('../dist/src/sandbox/index.js').Sandbox} Sandbox */
+
+/**
+ * The state of a run; `ends` and `files` (sha256) by id, when it is over or they were asked for.
+ * @typedef {object} RunState
+ * @property {number} given
+ * @property {number} of
+ * @property {number} ended
+ * @property {number} mostRss in bytes
+ * @property {number} rssBefore in bytes
+ * @property {Record<string, End[]>} [ends]
+ * @property {Record<string, string>} [files]
+ */
+
+/** @typedef {Sandbox['oauthKey'] & Record<'failing' | 'away' | 'main', Sandbox['endpoints']>} Keys */
 
 const ROOT = path.join(import.meta.dirname, '..')
 const MODULE = '@ehr-flows/node-red-redox'
 const DEPLOYS = ['full', 'nodes', 'flows', 'config']
 
 /**
- * @param keys OAuth key of the sandbox and the endpoints of its doors: `door` fails, `away` is gone at times, `main`
- *   does neither
- * @param answerTimeout seconds
+ * Starts Node-RED with the flow of the direct soak.
+ * @param {Keys} keys OAuth key of the sandbox, and endpoints of its listeners: `failing` injects faults, `away` does not
+ *   listen at times, `main` does neither
+ * @param {number} answerTimeout seconds
  */
 export async function startNodeRed(keys, answerTimeout) {
   const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-soak-'))
-  const link = path.join(userDir, 'node_modules', MODULE)
-  await mkdir(path.dirname(link), { recursive: true })
-  await symlink(ROOT, link, 'junction')
   const uiPort = await freePort()
-  const file = path.join(userDir, 'settings.js')
-  await writeFile(file, `module.exports = ${JSON.stringify(settingsOf(uiPort))}`)
-  const red = createRequire(import.meta.url).resolve('node-red/red.js')
-  const child = spawn(process.execPath, [red, '-u', userDir, '-s', file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const lines = []
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
-  const until = async (text, from = 0) => {
-    while (!lines.slice(from).some((line) => line.includes(text))) {
-      if (child.exitCode !== null) throw new Error(`Node-RED ended:\n${lines.join('\n')}`)
-      await sleep(10)
-    }
-  }
-  await until('Started flows')
-  // In either order.
-  await until('Server now running')
+  const { child, lines, until } = await launch(userDir, uiPort)
+  /**
+   * @param {string} place path
+   * @param {object} [body] sent as JSON
+   * @param {Record<string, string>} [headers]
+   * @throws for another status than 2xx
+   */
   const ask = async (place, body, headers = {}) => {
     const json = { 'content-type': 'application/json', ...headers }
     const options = body === undefined ? {} : { method: 'POST', headers: json, body: JSON.stringify(body) }
@@ -48,25 +56,35 @@ export async function startNodeRed(keys, answerTimeout) {
     if (!answer.ok) throw new Error(`${place} answers ${answer.status}`)
     return answer
   }
-  const deployment = async (flow, kind) => {
+  /**
+   * @param {string} place path
+   * @returns {Promise<RunState>}
+   */
+  const stateAt = async (place) => (await ask(place)).json()
+  const flow = flowOf(keys, answerTimeout)
+  /** @param {string} kind */
+  const deployment = async (kind) => {
     const from = lines.length
     await ask('/flows', flow, { 'node-red-deployment-type': kind })
     await until('Started', from)
   }
-  const flow = flowOf(keys, answerTimeout)
-  await deployment(flow, 'full')
+  await deployment('full')
   return {
-    feed: (name, plan) => ask(`/soak/${name}`, plan),
-    state: async (name) => (await ask(`/soak/${name}`)).json(),
-    /** As {@link state}, of a run that does not end. */
-    stateNow: async (name) => (await ask(`/soak/${name}?all`)).json(),
+    feed: (/** @type {string} */ name, /** @type {Plan} */ plan) => ask(`/soak/${name}`, plan),
+    state: (/** @type {string} */ name) => stateAt(`/soak/${name}`),
+    /** The state with `ends` and `files` of a run that does not end. */
+    stateNow: (/** @type {string} */ name) => stateAt(`/soak/${name}?all`),
     log: () => lines,
-    /** One after the other: everything, the senders, their tab, their connection. */
+    /**
+     * Deploys, in turn: everything, the senders, their tab, their connection.
+     * @param {number} number of the deploy, from 0
+     */
     async deploy(number) {
-      const kind = DEPLOYS[number % DEPLOYS.length]
-      const isChanged = (node) => (kind === 'config' ? node.id === 'door' : node.type.startsWith('redox-'))
+      const kind = DEPLOYS[number % DEPLOYS.length] ?? 'full'
+      const isChanged = (/** @type {FlowNode} */ { id, type }) =>
+        kind === 'config' ? id === 'failing' : type.startsWith('redox-')
       for (const node of flow) if (kind !== 'full' && isChanged(node)) node.name = `deployed ${number}`
-      await deployment(flow, kind === 'config' ? 'nodes' : kind)
+      await deployment(kind === 'config' ? 'nodes' : kind)
     },
     async stop() {
       child.kill()
@@ -76,7 +94,45 @@ export async function startNodeRed(keys, answerTimeout) {
   }
 }
 
-/** With the feeders among the nodes. */
+/**
+ * Starts the process, and waits until it serves.
+ * @param {string} userDir
+ * @param {number} uiPort
+ */
+async function launch(userDir, uiPort) {
+  const link = path.join(userDir, 'node_modules', MODULE)
+  await mkdir(path.dirname(link), { recursive: true })
+  await symlink(ROOT, link, 'junction')
+  const file = path.join(userDir, 'settings.js')
+  await writeFile(file, `module.exports = ${JSON.stringify(settingsOf(uiPort))}`)
+  const red = createRequire(import.meta.url).resolve('node-red/red.js')
+  const child = spawn(process.execPath, [red, '-u', userDir, '-s', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  /** @type {string[]} */
+  const lines = []
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
+  /**
+   * Waits for a line of the log.
+   * @param {string} part of the line
+   * @param {number} [from] index of the first line that counts
+   */
+  const until = async (part, from = 0) => {
+    while (!lines.slice(from).some((line) => line.includes(part))) {
+      if (child.exitCode !== null) throw new Error(`Node-RED ended:\n${lines.join('\n')}`)
+      await sleep(10)
+    }
+  }
+  await until('Started flows')
+  // The two lines come in either order.
+  await until('Server now running')
+  return { child, lines, until }
+}
+
+/**
+ * Settings of Node-RED, with the feeders as nodes.
+ * @param {number} uiPort
+ */
 export const settingsOf = (uiPort) => ({
   ...{ uiHost: '127.0.0.1', uiPort, flowFile: 'flows.json', credentialSecret: 'nothing secret here' },
   nodesDir: path.join(import.meta.dirname, 'feeder'),
@@ -88,7 +144,7 @@ export const settingsOf = (uiPort) => ({
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address()
+  const port = portOf(server)
   server.close()
   await once(server, 'close')
   return port
@@ -96,7 +152,17 @@ export async function freePort() {
 
 // ---- The flow -----------------------------------------------------------------------------------------
 
+/**
+ * A typed input that reads a property of the message.
+ * @param {string} name
+ * @param {string} property
+ */
 const msg = (name, property) => ({ [name]: property, [`${name}Type`]: 'msg' })
+/**
+ * A typed input with a text.
+ * @param {string} name
+ * @param {string} value
+ */
 const text = (name, value) => ({ [name]: value, [`${name}Type`]: 'str' })
 
 const DATA_MODEL = {
@@ -117,39 +183,40 @@ const FHIR = {
   ...{ ...text('family', 'Test'), ...text('given', 'Soak'), ...text('birthDate', '1990-01-31') },
   ...text('code', '11502-2'),
 }
-/** Every node that sends, as it is saved. */
-export const SENDERS = Object.fromEntries(
-  Object.entries({
-    note: { type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT },
-    media: { type: 'redox-datamodel-media', ...DATA_MODEL, ...DOCUMENT },
-    results: {
-      type: 'redox-datamodel-results',
-      ...DATA_MODEL,
-      ...msg('orderId', 'id'),
-      ...text('resultCode', '11502-2'),
-    },
-    'fhir-result': { type: 'redox-fhir-result', ...FHIR },
-    'fhir-document': { type: 'redox-fhir-document', ...FHIR, ...text('code', '34133-9') },
-  }).map(([id, node]) => [
-    id,
-    {
-      ...{
-        version: node.type.startsWith('redox-fhir') ? 2 : 1,
-        file: 'payload',
-        fileType: 'msg',
-        way: 'auto',
-      },
-      ...node,
-    },
-  ]),
-)
+/**
+ * @param {{ type: string } & Record<string, unknown>} node
+ * @returns {{ type: string } & Record<string, unknown>} with the properties that all send nodes have
+ */
+const sender = (node) => ({
+  ...{ version: node.type.startsWith('redox-fhir') ? 2 : 1, file: 'payload', fileType: 'msg', way: 'auto' },
+  ...node,
+})
+
+/** Every send node, as it is saved. */
+export const SENDERS = {
+  note: sender({ type: 'redox-datamodel-note', ...DATA_MODEL, ...DOCUMENT }),
+  media: sender({ type: 'redox-datamodel-media', ...DATA_MODEL, ...DOCUMENT }),
+  results: sender({
+    type: 'redox-datamodel-results',
+    ...DATA_MODEL,
+    ...msg('orderId', 'id'),
+    ...text('resultCode', '11502-2'),
+  }),
+  'fhir-result': sender({ type: 'redox-fhir-result', ...FHIR }),
+  'fhir-document': sender({ type: 'redox-fhir-document', ...FHIR, ...text('code', '34133-9') }),
+}
 const NODES = {
   ...SENDERS,
   burst: { ...SENDERS.note, connection: 'main' },
   away: { ...SENDERS.note, connection: 'absent' },
 }
 
-function flowOf({ clientId, keyId, privateKey, door, away, main }, answerTimeout) {
+/**
+ * @param {Keys} keys
+ * @param {number} answerTimeout seconds
+ * @returns {FlowNode[]}
+ */
+function flowOf({ clientId, keyId, privateKey, failing, away, main }, answerTimeout) {
   const connection = {
     type: 'redox-config',
     environment: 'Development',
@@ -159,11 +226,11 @@ function flowOf({ clientId, keyId, privateKey, door, away, main }, answerTimeout
   }
   return [
     { id: 'tab', type: 'tab', label: 'soak' },
-    { id: 'door', ...connection, ...door, answerTimeout: String(answerTimeout), sendsAtOnce: '64' },
+    { id: 'failing', ...connection, ...failing, answerTimeout: String(answerTimeout), sendsAtOnce: '64' },
     { id: 'absent', ...connection, ...away },
     { id: 'main', ...connection, ...main, waiting: '10000' },
     ...Object.entries(NODES).map(([id, node], index) => ({
-      ...{ id, z: 'tab', x: 200, y: 40 * index, connection: 'door', wires: [['answers']] },
+      ...{ id, z: 'tab', x: 200, y: 40 * index, connection: 'failing', wires: [['answers']] },
       ...node,
     })),
     { id: 'answers', type: 'junction', z: 'tab', x: 400, y: 40, wires: [] },

@@ -1,5 +1,5 @@
 // Durable delivery at an even pace, while a part of all requests to Redox fails: nothing is lost, doubled or out of
-// order, and memory, descriptors and listeners do not grow. Ends with 0 when that is so.
+// order, and memory, descriptors and listeners do not grow. The exit code is 0 if that is so.
 //
 //   npm run soak -- --steady                      20 minutes, 20 messages a second, 5 % of the requests fail
 //   npm run soak -- --steady --minutes 2 --rate 50 --percent 10
@@ -10,9 +10,13 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { startSandbox } from '../dist/src/sandbox/index.js'
-import { durableFlow, LANES } from './durable-flow.mjs'
+import { Arrivals, messageId } from './arrivals.mjs'
+import { DESTINATIONS, durableFlow } from './durable-flow.mjs'
 import { Instance } from './instance.mjs'
-import { inversions, mulberry32, pdf } from './messages.mjs'
+import { mulberry32, pdf } from './messages.mjs'
+import { decideAll, depthOf } from './outbox.mjs'
+
+/** @typedef {{ heap: number, descriptors: number, listeners: number }} Probe `heap` in bytes */
 
 const { values } = parseArgs({
   options: {
@@ -23,34 +27,28 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 })
-const [MINUTES, RATE, PERCENT, SEED] = ['minutes', 'rate', 'percent', 'seed'].map((name) =>
-  Number(values[name]),
-)
+const MINUTES = Number(values.minutes)
+const RATE = Number(values.rate)
+const PERCENT = Number(values.percent)
+const SEED = Number(values.seed)
+const COUNT = MINUTES * 60 * RATE
 const FAULTS = ['503', '429-retry-after=1', 'reset-before-body', 'reset-after-accept', '500']
-const OUTBOX = 'redox/outbox/connection'
-/** Until then the process has warmed up. */
+/** The part of the messages after which the process has warmed up. */
 const WARM = 0.2
 const MOST_BYTES = 20_000
 const LONGEST_END_MS = 300_000
-/** What may be more at the end. */
+/** Limits for the growth after the warm-up. */
 const MORE = { heap: 15e6, descriptors: 20, listeners: 0 }
 
 process.exitCode = (await run()) ? 0 : 1
 
 async function run() {
-  const random = mulberry32(SEED)
   const sandbox = await startSandbox({ maxKeptMessages: 5 })
   const share = (PERCENT / FAULTS.length).toFixed(2)
-  const door = await sandbox.openDoor(
+  const { endpoints } = await sandbox.openDoor(
     [`seed ${SEED}`, ...FAULTS.map((fault) => `any ${fault} ${share}%`)].join('\n'),
   )
-  const arrived = new Map()
-  const order = new Map(LANES.map(({ lane }) => [lane, []]))
-  sandbox.onReceived(({ request }) => {
-    const [id, lane] = /\bL(\d+)-\d{6}\b/.exec(JSON.stringify(request.body)) ?? []
-    arrived.set(id, (arrived.get(id) ?? 0) + 1)
-    if (arrived.get(id) === 1) order.get(Number(lane)).push(id)
-  })
+  const arrivals = new Arrivals(sandbox)
   const folder = mkdtempSync(path.join(os.tmpdir(), 'redox-soak-steady-'))
   writeFileSync(path.join(folder, 'emitted.txt'), '')
   const env = {
@@ -58,83 +56,112 @@ async function run() {
     REDOX_STORE_KEY: randomBytes(32).toString('base64'),
     REDOX_STORE_URL: '',
   }
-  const keys = { ...sandbox.oauthKey, endpoints: door.endpoints }
-  const instance = await Instance.start(
-    path.join(folder, 'node-red'),
-    durableFlow({ ...keys, audience: `${door.endpoints.apiBase}/v2/auth/token` }, 'embedded'),
-    env,
-  )
-  const accepted = new Set()
-  const refused = {}
-  let decided = 0
-  let isOver = false
+  const keys = { ...sandbox.oauthKey, endpoints, audience: `${endpoints.apiBase}/v2/auth/token` }
+  const instance = await Instance.start(path.join(folder, 'node-red'), durableFlow(keys, 'embedded'), env)
+  while ((await depthOf(instance)) === undefined) await sleep(100)
 
-  /** One after the other for each lane, so that the order of acceptance is known. */
-  const last = new Map(LANES.map(({ lane }) => [lane, Promise.resolve()]))
-  const give = (number) => {
-    const { lane, node, destination } = LANES[number % LANES.length]
-    const id = `L${lane}-${String(number).padStart(6, '0')}`
-    const file = pdf(1000 + Math.floor(random() * MOST_BYTES))
-    const given = last.get(lane).then(async () => {
-      const answer = await instance.post(`durable/${node}/${id}?lane=${destination}`, file)
-      if (answer === 200) accepted.add(id)
-      else refused[answer] = (refused[answer] ?? 0) + 1
-    })
-    last.set(lane, given)
-  }
-
-  /** Does what a person would: looks whether it has arrived, and decides. */
-  const decideAll = async () => {
-    const { messages } = await instance.json(`${OUTBOX}/messages?state=parked&limit=50`)
-    for (const { id } of messages) {
-      const { msgid } = await instance.json(`${OUTBOX}/messages/${id}`)
-      const action = arrived.has(msgid) ? 'mark-delivered' : 'resend'
-      await instance.send(`${OUTBOX}/messages/${id}`, { action, reason: 'looked up' })
-      decided++
-    }
-  }
-  const decide = async () => {
-    for (;;) {
-      await sleep(500)
-      // While the store opens, there is nothing to decide.
-      await decideAll().catch(() => undefined)
-      if (isOver && (await depth()) === 0) return
-    }
-  }
-  const depth = async () => {
-    const { connections } = await instance.json('redox/outbox')
-    const { waiting, sending, parked } = connections[0].counts
-    return waiting + sending + parked
-  }
-
-  for (let isOpen = false; !isOpen; await sleep(100))
-    isOpen = await depth().then(
-      () => true,
-      () => false,
-    )
-  const person = decide()
-  const count = MINUTES * 60 * RATE
-  const began = Date.now()
-  let warm
-  for (let number = 0; number < count; number++) {
-    await sleep(Math.max(0, began + (number * 1000) / RATE - Date.now()))
-    give(number)
-    if (number === Math.floor(WARM * count)) warm = await instance.json('probe')
-  }
-  await Promise.all(last.values())
-  isOver = true
-  const atEnd = await instance.json('probe')
-  await Promise.race([person, sleep(LONGEST_END_MS, undefined, { ref: false })])
-  const left = await depth()
+  const decisions = startDecisions(instance, arrivals)
+  const fed = await feed(instance)
+  const atEnd = await probe(instance)
+  await Promise.race([decisions.untilDone(), sleep(LONGEST_END_MS, undefined, { ref: false })])
+  const left = (await depthOf(instance)) ?? NaN
   await instance.stop()
   await sandbox.close()
   rmSync(folder, { recursive: true, force: true })
+  return judge({ ...fed, arrivals, atEnd, left, decided: decisions.count() })
+}
 
-  const lost = [...accepted].filter((id) => !arrived.has(id)).length
-  const doubled = [...arrived.values()].filter((times) => times > 1).length
-  const disordered = [...order.values()].reduce((sum, ids) => sum + inversions(ids), 0)
-  const grown = Object.keys(MORE).filter((name) => atEnd[name] > warm[name] + MORE[name])
-  const show = ({ heap, descriptors, listeners }) =>
+/**
+ * Gives the messages at the rate, to one destination after the other. Each destination gets one at a time, so that the
+ * order of acceptance is known.
+ * @param {Instance} instance
+ */
+async function feed(instance) {
+  const random = mulberry32(SEED)
+  /** @type {Set<string>} */
+  const accepted = new Set()
+  /** @type {Record<string, number>} */
+  const refused = {}
+  const queues = DESTINATIONS.map((destination) => ({ destination, last: Promise.resolve() }))
+  /** @param {number} number */
+  const give = (number) => {
+    const queue = queues[number % queues.length]
+    if (queue === undefined) return
+    const { number: destinationNumber, node, destination } = queue.destination
+    const id = messageId(destinationNumber, number)
+    const file = pdf(1000 + Math.floor(random() * MOST_BYTES))
+    queue.last = queue.last.then(async () => {
+      const answer = await instance.post(`durable/${node}/${id}?destination=${destination}`, file)
+      if (answer === 200) accepted.add(id)
+      else refused[String(answer)] = (refused[String(answer)] ?? 0) + 1
+    })
+  }
+  const began = Date.now()
+  let warm = await probe(instance)
+  for (let number = 0; number < COUNT; number++) {
+    await sleep(Math.max(0, began + (number * 1000) / RATE - Date.now()))
+    give(number)
+    if (number === Math.floor(WARM * COUNT)) warm = await probe(instance)
+  }
+  await Promise.all(queues.map(({ last }) => last))
+  return { accepted, refused, warm }
+}
+
+/**
+ * @param {Instance} instance
+ * @returns {Promise<Probe>}
+ */
+async function probe(instance) {
+  return /** @type {Probe} */ (await instance.json('probe'))
+}
+
+/**
+ * Decides on parked messages while the soak runs.
+ * @param {Instance} instance
+ * @param {Arrivals} arrivals
+ */
+function startDecisions(instance, arrivals) {
+  let count = 0
+  let isOver = false
+  const decideOnce = async () => {
+    for await (const id of decideAll(instance, (one) => arrivals.has(one))) if (id) count++
+  }
+  const decide = async () => {
+    while (!isOver || (await depthOf(instance)) !== 0) {
+      await sleep(500)
+      // A request that fails is made again in the next round.
+      await decideOnce().catch(() => undefined)
+    }
+  }
+  const done = decide()
+  return {
+    count: () => count,
+    /** Resolves when all messages are done; to be called when the last one has been given. */
+    untilDone() {
+      isOver = true
+      return done
+    },
+  }
+}
+
+/**
+ * Prints counts and growth.
+ * @param {object} result
+ * @param {Set<string>} result.accepted
+ * @param {Record<string, number>} result.refused numbers by HTTP status
+ * @param {Arrivals} result.arrivals
+ * @param {Probe} result.warm
+ * @param {Probe} result.atEnd
+ * @param {number} result.left messages that are not done
+ * @param {number} result.decided
+ * @returns {boolean} whether nothing was lost, doubled, out of order or leaked
+ */
+function judge({ accepted, refused, arrivals, warm, atEnd, left, decided }) {
+  const lost = [...accepted].filter((id) => !arrivals.has(id)).length
+  const [doubled, disordered] = [arrivals.doubled(), arrivals.disordered()]
+  const names = /** @type {(keyof Probe)[]} */ (Object.keys(MORE))
+  const grown = names.filter((name) => atEnd[name] > warm[name] + MORE[name])
+  const show = (/** @type {Probe} */ { heap, descriptors, listeners }) =>
     `heap ${(heap / 1e6).toFixed(1)} MB, descriptors ${descriptors}, listeners ${listeners}`
   console.log(`${MINUTES} min, ${RATE} messages a second, ${PERCENT} % of the requests fail`)
   console.log(`after ${WARM * MINUTES} min: ${show(warm)}`)
@@ -143,5 +170,5 @@ async function run() {
   console.log(
     `accepted ${accepted.size}, left ${left}, lost ${lost}, doubled ${doubled}, out of order ${disordered}`,
   )
-  return lost + doubled + disordered + left + grown.length === 0 && accepted.size === count
+  return lost + doubled + disordered + left + grown.length === 0 && accepted.size === COUNT
 }

@@ -1,10 +1,19 @@
-/** Where every flow of the bench ends. */
+/**
+ * The node at the end of every flow of the bench: hands each message to `benchEnd` of node-red.mjs.
+ * @param {import('node-red').NodeAPI} RED
+ */
 module.exports = function register(RED) {
-  RED.nodes.registerType('bench-end', function End(definition) {
+  RED.nodes.registerType('bench-end', End)
+
+  /**
+   * @this {import('node-red').Node}
+   * @param {import('node-red').NodeDef} definition
+   */
+  function End(definition) {
     RED.nodes.createNode(this, definition)
     this.on('input', (msg, _send, done) => {
-      globalThis.benchEnd(msg)
+      ;/** @type {typeof globalThis & { benchEnd: (msg: object) => void }} */ (globalThis).benchEnd(msg)
       done()
     })
-  })
+  }
 }

@@ -1,35 +1,45 @@
 /**
- * Inside a Node-RED that is killed again and again: takes files over HTTP for the send nodes, answers once Node-RED
- * says that a message is done (accepted) or failed, and writes down what the send nodes emit. No node of a flow could:
- * deploys would restart it.
+ * A plugin of a Node-RED that is killed again and again: takes files over HTTP for the send nodes, answers as soon as
+ * Node-RED reports a message as done (accepted) or failed, and appends the ids of messages that the send nodes emit to a
+ * file. A node of a flow cannot do this: deploys would restart it.
  */
 const { appendFileSync, readdirSync } = require('node:fs')
+
+/** @typedef {import('../../scripts/lib/runtime.mjs').HookNode} HookNode */
+/** @typedef {import('../../scripts/lib/runtime.mjs').CompleteEvent} CompleteEvent */
+/** @typedef {import('../../scripts/lib/runtime.mjs').SendEvent} SendEvent */
+
 const v8 = require('node:v8')
 const vm = require('node:vm')
 
 v8.setFlagsFromString('--expose-gc')
-const collect = vm.runInNewContext('gc')
+const collectGarbage = vm.runInNewContext('gc')
+const { SOAK_EMITTED: emitted = '' } = process.env
 
+/** @param {import('../../scripts/lib/runtime.mjs').NodeApi} RED */
 module.exports = function register(RED) {
+  /**
+   * responses by the id of the message
+   * @type {Map<string, import('express').Response>}
+   */
   const pending = new Map()
-  const isOurs = (node) => node.node.type.startsWith('redox-')
+  const isOurs = (/** @type {HookNode} */ node) => node.node.type.startsWith('redox-')
 
-  RED.hooks.add('onComplete.durable', ({ msg, error, node }) => {
+  RED.hooks.add('onComplete.durable', (/** @type {CompleteEvent} */ { msg, error, node }) => {
     if (!isOurs(node)) return
     const answer = pending.get(msg._msgid)
     pending.delete(msg._msgid)
     if (error) answer?.status(500).json({ code: error.code })
     else answer?.json({ accepted: msg._msgid })
   })
-  RED.hooks.add('onSend.durable', (events) => {
-    // What the kernel has taken outlives a process that is killed.
-    for (const { msg, source } of events)
-      if (isOurs(source)) appendFileSync(process.env.SOAK_EMITTED, `${msg._msgid}\n`)
+  RED.hooks.add('onSend.durable', (/** @type {SendEvent[]} */ events) => {
+    // Bytes that the kernel has taken survive a kill of the process.
+    for (const { msg, source } of events) if (isOurs(source)) appendFileSync(emitted, `${msg._msgid}\n`)
   })
 
-  /** What a process may have too much of one day; the heap after a collection, in bytes. */
+  /** Resources that would leak: the heap in bytes after a collection, open descriptors, listeners. */
   RED.httpAdmin.get('/probe', (_request, response) => {
-    collect()
+    collectGarbage()
     response.json({
       heap: process.memoryUsage().heapUsed,
       descriptors: readdirSync('/proc/self/fd').length,
@@ -39,16 +49,18 @@ module.exports = function register(RED) {
 
   RED.httpAdmin.post('/durable/:node/:id', async (request, response) => {
     const { node, id } = request.params
+    /** @type {Buffer[]} */
     const pieces = []
     for await (const piece of request) pieces.push(piece)
     const found = RED.nodes.getNode(node)
     // While a deploy is under way, the node is not there.
     if (!found) return response.sendStatus(503)
     pending.set(id, response)
-    const { lane } = request.query
-    found.receive({ _msgid: id, payload: Buffer.concat(pieces), filename: 'scan.pdf', id, lane })
+    const { destination } = request.query
+    found.receive({ _msgid: id, payload: Buffer.concat(pieces), filename: 'scan.pdf', id, destination })
   })
 }
 
+/** @param {import('node:events').EventEmitter} emitter */
 const listenersOf = (emitter) =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0)

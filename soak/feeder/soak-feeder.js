@@ -1,19 +1,43 @@
 /**
- * Inside the Node-RED that is soaked: gives messages to the send nodes as fast as they may wait, over all deploys,
- * and keeps what Node-RED itself says of each message's end. No node of a flow could: deploys would restart it.
+ * A plugin of the Node-RED under test: gives messages to the send nodes as fast as its limits allow, over all deploys,
+ * and keeps how Node-RED reports the end of each. A node of a flow cannot do this: deploys would restart it.
  */
 const { createHash, randomFillSync } = require('node:crypto')
 const { setTimeout: sleep } = require('node:timers/promises')
 
-// Below the connection's own limits for what waits, which are not what is soaked here.
+// Bytes of messages without a result; below the limit of the connection, which is not under test here.
 const MOST_BYTES = 150_000_000
 
+/**
+ * @typedef {import('../../scripts/lib/runtime.mjs').NodeApi} NodeApi
+ * @typedef {import('../../scripts/lib/runtime.mjs').CompleteEvent} CompleteEvent
+ * @typedef {import('../messages.mjs').PlannedMessage} PlannedMessage
+ */
+
+/**
+ * @typedef {{ messages: PlannedMessage[], atOnce: number }} Plan `atOnce`: limit of messages without a result
+ *
+ * @typedef {{ code?: string | undefined, sha256?: string }} End code of the error, or sha256 of the file that was sent
+ *
+ * @typedef {object} Counts
+ * @property {number} given
+ * @property {number} outstanding
+ * @property {number} bytes of outstanding messages
+ * @property {number} mostRss in bytes
+ * @property {number} rssBefore in bytes
+ *
+ * @typedef {Plan & Counts & { name: string, ends: Map<string, End[]>, files: Map<string, string> }} Run
+ *   ends and sha256 of files, by id
+ */
+
+/** @param {NodeApi} RED */
 module.exports = function register(RED) {
+  /** @type {Map<string, Run>} */
   const runs = new Map()
 
-  RED.hooks.add('onComplete.soak', ({ msg, error, node }) => {
+  RED.hooks.add('onComplete.soak', (/** @type {CompleteEvent} */ { msg, error, node }) => {
     if (!node.node.type.startsWith('redox-')) return
-    const run = runs.get(msg._msgid?.split('-')[0])
+    const run = runs.get(msg._msgid?.split('-')[0] ?? '')
     if (run) ended(run, msg, error)
   })
 
@@ -23,17 +47,27 @@ module.exports = function register(RED) {
     void feed(RED, run)
     response.sendStatus(202)
   })
-  RED.httpAdmin.get('/soak/:name', (request, response) =>
-    response.json(stateOf(runs.get(request.params.name), 'all' in request.query)),
-  )
+  RED.httpAdmin.get('/soak/:name', (request, response) => {
+    const run = runs.get(request.params.name)
+    if (run === undefined) return response.sendStatus(404)
+    return response.json(stateOf(run, 'all' in request.query))
+  })
 }
 
-/** @param plan messages: `{ node, bytes }` of each; `atOnce`: messages that may be on their way */
+/**
+ * @param {string} name
+ * @param {Plan} plan
+ * @returns {Run}
+ */
 function newRun(name, plan) {
   const counts = { given: 0, outstanding: 0, bytes: 0, mostRss: 0, rssBefore: process.memoryUsage.rss() }
   return { name, ...plan, ...counts, ends: new Map(), files: new Map() }
 }
 
+/**
+ * @param {NodeApi} RED
+ * @param {Run} run
+ */
 async function feed(RED, run) {
   for (const [index, { node, bytes }] of run.messages.entries()) {
     while (run.outstanding >= run.atOnce || run.bytes + bytes > MOST_BYTES) await sleep(2)
@@ -49,7 +83,11 @@ async function feed(RED, run) {
   }
 }
 
-/** While a deploy is under way, the node is not there; nothing is given to it then. */
+/**
+ * The node with this id. Waits for it, because it does not exist during a deploy.
+ * @param {NodeApi} RED
+ * @param {string} id
+ */
 async function receiver(RED, id) {
   for (;;) {
     const node = RED.nodes.getNode(id)
@@ -58,6 +96,7 @@ async function receiver(RED, id) {
   }
 }
 
+/** @param {number} bytes */
 function pdf(bytes) {
   const file = Buffer.allocUnsafe(bytes)
   // Random, so that no two files are one.
@@ -67,6 +106,11 @@ function pdf(bytes) {
   return file
 }
 
+/**
+ * @param {Run} run
+ * @param {CompleteEvent['msg']} msg
+ * @param {CompleteEvent['error']} error
+ */
 function ended(run, msg, error) {
   run.mostRss = Math.max(run.mostRss, process.memoryUsage.rss())
   const { id, bytes } = msg
@@ -76,6 +120,11 @@ function ended(run, msg, error) {
   run.ends.set(id, [...(run.ends.get(id) ?? []), end])
 }
 
+/**
+ * @param {Run} run
+ * @param {boolean} isAsked whether ends and files are wanted before the run is over
+ * @returns {import('../node-red.mjs').RunState}
+ */
 const stateOf = ({ given, messages, ends, files, mostRss, rssBefore }, isAsked) => ({
   given,
   of: messages.length,

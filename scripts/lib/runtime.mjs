@@ -1,0 +1,66 @@
+// Types of what the scripts use of Node-RED's runtime: its published types leave out the nodes of running flows.
+
+/**
+ * A node of a running flow.
+ * @typedef {import('node-red').Node & { wires: string[][], credentials?: Record<string, unknown> }} RuntimeNode
+ */
+
+/**
+ * A node as a flow file has it: `id`, `type`, and the saved properties of its type.
+ * @typedef {{ id: string, type: string, z?: string } & Record<string, any>} FlowNode
+ */
+
+/**
+ * Node-RED's message, with the properties that this package adds.
+ * @typedef {import('node-red').NodeMessageInFlow & Record<string, any>} Message
+ */
+
+/**
+ * The nodes of the runtime.
+ * @typedef {object} RuntimeNodes
+ * @property {(id: string) => RuntimeNode | null} getNode
+ * @property {(visit: (node: FlowNode) => void) => void} eachNode
+ */
+
+/**
+ * Flows to deploy; credentials are within the nodes.
+ * @typedef {{ flows: { flows: FlowNode[] }, deploymentType: 'full' | 'nodes' | 'flows' }} FlowsToSet
+ */
+
+/**
+ * A handler of requests of Node.js, such as an Express app.
+ * @typedef {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse, next: () => void) => void} Handler
+ */
+
+/**
+ * Hooks of the runtime; the event depends on the name of the hook.
+ * @typedef {{ add: (name: string, handler: (event: any) => void) => void, remove: (name: string) => void }} Hooks
+ */
+
+/**
+ * Node-RED inside this process.
+ * @typedef {Omit<import('node-red').NodeRedApp, 'init' | 'nodes' | 'runtime' | 'hooks'> & {
+ *   init: (server: import('node:http').Server, settings: object) => void,
+ *   nodes: RuntimeNodes,
+ *   hooks: Hooks,
+ *   runtime: { flows: { setFlows: (options: FlowsToSet) => Promise<unknown> } },
+ * }} Runtime
+ */
+
+/**
+ * The part of a hook's event that tells the node.
+ * @typedef {{ id: string, node: { type: string, z?: string } }} HookNode
+ * @typedef {{ msg: Message, error?: Error & { code?: string }, node: HookNode }} CompleteEvent
+ * @typedef {{ msg: Message, source: HookNode }} SendEvent
+ * @typedef {{ destination: HookNode }} ReceiveEvent
+ */
+
+/**
+ * Node-RED as a module of `nodesDir` gets it, with the hooks, which the published types leave out.
+ * @typedef {Omit<import('node-red').NodeAPI, 'nodes' | 'hooks'> & {
+ *   nodes: import('node-red').NodeAPI['nodes'],
+ *   hooks: Hooks,
+ * }} NodeApi
+ */
+
+export {}

@@ -1,0 +1,49 @@
+// Counts at the sandbox: how often each message of the durable soaks has arrived, and in which order.
+import { DESTINATIONS } from './durable-flow.mjs'
+import { inversions } from './messages.mjs'
+
+export class Arrivals {
+  /**
+   * how often each message has arrived, by its id
+   * @type {Map<string, number>}
+   */
+  #times = new Map()
+  /**
+   * ids in the order in which they arrived first, by the number of the destination
+   * @type {Map<number, string[]>}
+   */
+  #order = new Map(DESTINATIONS.map(({ number }) => [number, []]))
+
+  /** @param {import('../dist/src/sandbox/index.js').Sandbox} sandbox */
+  constructor(sandbox) {
+    sandbox.onReceived(({ request }) => {
+      const [id, number] = /\bL(\d+)-\d{6}\b/.exec(JSON.stringify(request.body)) ?? []
+      if (id === undefined) throw new Error('A message without an id has arrived')
+      const times = (this.#times.get(id) ?? 0) + 1
+      this.#times.set(id, times)
+      if (times === 1) this.#order.get(Number(number))?.push(id)
+    })
+  }
+
+  /** @param {string} id */
+  has(id) {
+    return this.#times.has(id)
+  }
+
+  /** The number of messages that have arrived more than once. */
+  doubled() {
+    return [...this.#times.values()].filter((times) => times > 1).length
+  }
+
+  /** How often a message of a destination has arrived before one that was accepted earlier. */
+  disordered() {
+    return [...this.#order.values()].reduce((sum, ids) => sum + inversions(ids), 0)
+  }
+}
+
+/**
+ * An id as {@link Arrivals} finds it: ids of one destination sort by their number.
+ * @param {number} destination number of the destination
+ * @param {number} number
+ */
+export const messageId = (destination, number) => `L${destination}-${String(number).padStart(6, '0')}`

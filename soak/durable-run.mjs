@@ -1,0 +1,190 @@
+// A run of durable delivery: everything that happens at the same time until all messages are done.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageId } from './arrivals.mjs'
+import { DESTINATIONS } from './durable-flow.mjs'
+import { mulberry32, pdf } from './messages.mjs'
+import { decideAll, depthOf } from './outbox.mjs'
+
+/** @typedef {import('./instance.mjs').Instance} Instance */
+
+/**
+ * @typedef {object} RunOptions
+ * @property {Instance[]} instances
+ * @property {import('./arrivals.mjs').Arrivals} arrivals
+ * @property {{ cut: () => void, mend: () => void }} line to the sandbox
+ * @property {{ bytes: number }[]} plan sizes of the messages
+ * @property {number} kills
+ * @property {number} deploys
+ * @property {number} seed
+ */
+
+export class DurableRun {
+  /** @type {Set<string>} */
+  accepted = new Set()
+  /**
+   * ids whose request had no answer
+   * @type {Set<string>}
+   */
+  unanswered = new Set()
+  /**
+   * number of requests that were refused, by HTTP status
+   * @type {Record<number, number>}
+   */
+  refused = {}
+  /**
+   * ids that were marked as delivered, which emits no answer
+   * @type {Set<string>}
+   */
+  marked = new Set()
+  killed = 0
+  deployed = 0
+  decided = 0
+  /** milliseconds for which the line was cut while messages were accepted */
+  downMs = 0
+  #given = 0
+  #isOver = false
+  #options
+  #random
+
+  /** @param {RunOptions} options */
+  constructor(options) {
+    this.#options = options
+    this.#random = mulberry32(options.seed)
+  }
+
+  /**
+   * Feeds all messages, then waits until the outbox is empty.
+   * @param {number} longestEndMs limit for the time after the last message was accepted
+   * @returns {Promise<number>} milliseconds until all were accepted
+   */
+  async untilDone(longestEndMs) {
+    const began = Date.now()
+    const decisions = this.#decide()
+    const failing = this.#failRedox()
+    await Promise.all([
+      ...DESTINATIONS.map((destination) => this.#feed(destination)),
+      this.#kill(),
+      this.#deploy(),
+    ])
+    this.#isOver = true
+    const feedingMs = Date.now() - began
+    this.#options.line.mend()
+    await Promise.race([decisions, sleep(longestEndMs, undefined, { ref: false })])
+    await failing
+    return feedingMs
+  }
+
+  /** Instances whose process runs. */
+  alive() {
+    return this.#options.instances.filter(({ isUp }) => isUp)
+  }
+
+  #oneAlive() {
+    const up = this.alive()
+    return up[Math.floor(this.#random() * up.length)]
+  }
+
+  /**
+   * @param {number} from
+   * @param {number} to
+   */
+  #between(from, to) {
+    return from + this.#random() * (to - from)
+  }
+
+  /**
+   * Gives one message after the other to a destination, so that the order of acceptance is known.
+   * @param {import('./durable-flow.mjs').Destination} destination
+   */
+  async #feed({ number, node, destination }) {
+    const { plan, kills } = this.#options
+    for (let tries = 0; this.#given < plan.length;) {
+      // The messages are spread over all kills.
+      while (this.#given > (plan.length * (this.killed + 1)) / (kills + 1)) await sleep(20)
+      // The other destinations may have taken the last ones meanwhile.
+      const planned = plan[this.#given]
+      if (planned === undefined) return
+      this.#given++
+      const file = pdf(planned.bytes)
+      for (let answer; answer !== 200;) {
+        const instance = this.#oneAlive()
+        if (!instance) {
+          await sleep(20)
+          continue
+        }
+        const id = messageId(number, ++tries)
+        answer = await instance.post(`durable/${node}/${id}?destination=${destination}`, file)
+        this.#count(id, answer)
+        if (answer !== 200) await sleep(100)
+      }
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {number | undefined} answer HTTP status; undefined without an answer
+   */
+  #count(id, answer) {
+    if (answer === 200) this.accepted.add(id)
+    // It may have been accepted just before the process was killed.
+    else if (answer === undefined) this.unanswered.add(id)
+    else this.refused[answer] = (this.refused[answer] ?? 0) + 1
+  }
+
+  async #kill() {
+    const { instances, kills } = this.#options
+    while (this.killed < kills) {
+      await sleep(this.#between(500, instances.length === 1 ? 9000 : 6000))
+      const victim = this.#oneAlive()
+      if (!victim) continue
+      this.killed++
+      await victim.kill()
+      void victim.start()
+    }
+  }
+
+  async #deploy() {
+    const { deploys, kills } = this.#options
+    while (this.deployed < deploys) {
+      while (this.deployed / deploys > this.killed / kills) await sleep(50)
+      const [one] = this.alive()
+      if (one && (await one.deploy(this.deployed).catch(() => false))) this.deployed++
+      await sleep(200)
+    }
+  }
+
+  /** Cuts the line for half of the time. */
+  async #failRedox() {
+    const { line } = this.#options
+    while (!this.#isOver) {
+      const long = this.#between(1000, 6000)
+      await sleep(long)
+      if (this.#isOver) return
+      line.cut()
+      this.downMs += long
+      await sleep(long)
+      line.mend()
+    }
+  }
+
+  /** Decides on parked messages until all messages are done. */
+  async #decide() {
+    for (;;) {
+      await sleep(250)
+      const [one] = this.alive()
+      // The process may be killed meanwhile: the next round goes on.
+      if (one) await this.#decideOn(one).catch(() => undefined)
+      if (this.#isOver && one && (await depthOf(one)) === 0) return
+    }
+  }
+
+  /** @param {Instance} instance */
+  async #decideOn(instance) {
+    const { arrivals } = this.#options
+    const hasArrived = (/** @type {string} */ id) => arrivals.has(id)
+    const decisions = decideAll(instance, hasArrived, (id, action) => {
+      if (action === 'mark-delivered') this.marked.add(id)
+    })
+    for await (const id of decisions) if (id) this.decided++
+  }
+}

@@ -1,0 +1,48 @@
+// The outbox of a durable connection, over the admin API: counts, and decisions on parked messages.
+
+/** @typedef {import('./instance.mjs').Instance} Instance */
+/** @typedef {import('../dist/src/shared/outbox-api.js').OverviewResponse} OverviewResponse */
+/** @typedef {{ messages: { id: string }[] }} MessageList */
+
+const OUTBOX = 'redox/outbox/connection'
+
+/**
+ * The counts of the connection; undefined while its store is not open, or the process is killed.
+ * @param {Instance} instance
+ */
+export async function countsOf(instance) {
+  const overview = await /** @type {Promise<OverviewResponse>} */ (instance.json('redox/outbox')).catch(
+    () => undefined,
+  )
+  return overview?.connections[0]?.counts
+}
+
+/**
+ * The number of messages that are not done; undefined as for {@link countsOf}.
+ * @param {Instance} instance
+ */
+export async function depthOf(instance) {
+  const counts = await countsOf(instance)
+  return counts && counts.waiting + counts.sending + counts.parked
+}
+
+/**
+ * Decides on every parked message as a person would: looks whether it has arrived, and sends it again if it has not.
+ * @param {Instance} instance
+ * @param {(id: string) => boolean} hasArrived
+ * @param {(id: string, action: 'mark-delivered' | 'resend') => void} [deciding] called before a decision is sent: an
+ *   instance that is killed just then may have executed it without an answer
+ * @returns {AsyncGenerator<string>} ids of the messages whose decision was answered
+ */
+export async function* decideAll(instance, hasArrived, deciding) {
+  const { messages } = /** @type {MessageList} */ (
+    await instance.json(`${OUTBOX}/messages?state=parked&limit=50`)
+  )
+  for (const { id } of messages) {
+    const { msgid } = /** @type {{ msgid: string }} */ (await instance.json(`${OUTBOX}/messages/${id}`))
+    const action = hasArrived(msgid) ? 'mark-delivered' : 'resend'
+    deciding?.(msgid, action)
+    await instance.send(`${OUTBOX}/messages/${id}`, { action, reason: 'looked up' })
+    yield msgid
+  }
+}
