@@ -1,10 +1,10 @@
-// Boots a real Node-RED that has the package installed, asks it what it loaded, runs every example on the
-// built-in sandbox and looks at what arrived. Ends with 0 when all is true.
+// Boots a real Node-RED that has the package installed, checks what it loaded, runs every example on the built-in sandbox
+// and checks what arrived. The exit code is 0 if all is right.
 //
 //   node scripts/boot.mjs <folder whose node_modules has node-red and the package>
 //   node scripts/boot.mjs .     this package as it is built here, with the Node-RED of its node_modules
 //
-// Node-RED runs inside this process: the sandbox does too, and only there can one see what it received.
+// Node-RED and with it the sandbox run inside this process, so that the received messages can be read.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { existsSync, rmSync } from 'node:fs'
@@ -13,6 +13,27 @@ import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { courseProblems, runExample } from './lib/course.mjs'
+import { portOf } from './lib/process.mjs'
+
+/**
+ * @typedef {import('./lib/runtime.mjs').FlowNode} FlowNode
+ * @typedef {import('./lib/runtime.mjs').Runtime} Runtime
+ * @typedef {import('./lib/course.mjs').Sandbox} Sandbox
+ * @typedef {{ name: string, flow: FlowNode[] | undefined }} Example
+ * @typedef {{ runningSandbox: () => Promise<Sandbox | undefined>, stopSandbox: () => Promise<void> }} SandboxHost
+ */
+
+/**
+ * A set of nodes or plugins, as the admin API lists it.
+ * @typedef {object} LoadedSet
+ * @property {string} id
+ * @property {string} name
+ * @property {string} module
+ * @property {boolean} enabled
+ * @property {string | { message?: string }} [err]
+ * @property {string[]} types
+ * @property {{ id: string }[]} plugins
+ */
 
 const MODULE = '@ehr-flows/node-red-redox'
 const WITHIN_MS = 30_000
@@ -33,6 +54,7 @@ const types = Object.keys(manifest['node-red'].nodes)
 const plugins = Object.keys(manifest['node-red'].plugins)
 // What every Node-RED says that starts with an empty user directory.
 const USUAL_WARNINGS = [/^runtime: Projects disabled/, /^runtime: Encrypted credentials not found/]
+/** @type {string[]} */
 const problems = []
 
 const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-boot-'))
@@ -54,38 +76,49 @@ try {
     const { arrived, problems: found } = await runExample(host, name, flow)
     report(`example "${name}"`, found, arrived.join('; '))
   }
-  report('warnings', unexpected(warnings), 'none but those of an empty user directory')
+  report('warnings', unexpected(), 'none but those of an empty user directory')
 } finally {
   await stop()
 }
 process.exitCode = problems.length === 0 ? 0 : 1
 endByItself()
 
-/** One line for each group of checks, and one for each thing in it that is not true. */
+/**
+ * Prints a line for a group of checks, and one for each of its problems.
+ * @param {string} group
+ * @param {string[]} found problems
+ * @param {string} summary printed if there are none
+ */
 function report(group, found, summary) {
   problems.push(...found)
   console.log(`${found.length === 0 ? 'ok ' : 'NOT'} ${group}${found.length === 0 ? `: ${summary}` : ''}`)
   for (const problem of found) console.log(`    ${problem}`)
 }
 
-function unexpected(warnings) {
+function unexpected() {
   return warnings.filter((warning) => !USUAL_WARNINGS.some((usual) => usual.test(warning)))
 }
 
 function versions() {
   const undici = createRequire(path.join(packageDir, 'package.json'))('undici/package.json').version
-  return `Node ${process.versions.node}, Node-RED ${RED.settings.version ?? RED.version()}, undici ${undici}`
+  const { version } = /** @type {{ version: string }} */ (/** @type {unknown} */ (RED.settings))
+  return `Node ${process.versions.node}, Node-RED ${version}, undici ${undici}`
 }
 
 // ---- Node-RED -----------------------------------------------------------------------------------------
 
 async function startNodeRed() {
-  const RED = install('node-red')
+  /** @type {Runtime} */
+  const runtime = install('node-red')
+  /** @type {import('express').Express} */
   const app = createRequire(install.resolve('node-red'))('express')()
   const server = createServer(app)
-  const warnings = []
-  const remember = ({ type, msg }) => warnings.push(`${type ?? 'runtime'}: ${msg?.message ?? msg}`)
-  RED.init(server, {
+  /** @type {string[]} */
+  const logged = []
+  /** @param {{ type?: string, msg: string | { message?: string } }} entry */
+  const remember = ({ type, msg }) =>
+    logged.push(`${type ?? 'runtime'}: ${typeof msg === 'string' ? msg : (msg?.message ?? msg)}`)
+  runtime.init(server, {
     userDir,
     flowFile: 'flows.json',
     credentialSecret: 'nothing secret here',
@@ -94,67 +127,93 @@ async function startNodeRed() {
     editorTheme: { projects: { enabled: false } },
     logging: { remember: { level: 'warn', metrics: false, audit: false, handler: () => remember } },
   })
-  app.use(PAGES, RED.httpNode)
-  app.use('/', RED.httpAdmin)
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const started = next(RED, 'flows:started')
-  await RED.start()
+  app.use(PAGES, runtime.httpNode)
+  app.use('/', runtime.httpAdmin)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const started = next(runtime, 'flows:started')
+  await runtime.start()
   await started
-  const stop = async () => {
-    await RED.stop()
+  const stopAll = async () => {
+    await runtime.stop()
     await sandboxHost().stopSandbox()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-  return { RED, base: `http://127.0.0.1:${server.address().port}`, warnings, stop }
+  return { RED: runtime, base: `http://127.0.0.1:${portOf(server)}`, warnings: logged, stop: stopAll }
 }
 
-/** Where Node-RED looks for packages that people have added. */
+/** Links the package where Node-RED looks for packages that a user has installed. */
 async function linkPackage() {
   const link = path.join(userDir, 'node_modules', MODULE)
   await mkdir(path.dirname(link), { recursive: true })
   await symlink(packageDir, link, 'junction')
 }
 
-/** Rejects when it does not come: flows with missing types are never started. */
-function next(RED, event) {
-  return once(RED.events, event, { signal: AbortSignal.timeout(WITHIN_MS) })
+/**
+ * Waits for an event. Rejects after a while: flows with missing types are never started.
+ * @param {Runtime} runtime
+ * @param {string} event
+ */
+function next(runtime, event) {
+  return once(runtime.events, event, { signal: AbortSignal.timeout(WITHIN_MS) })
 }
 
-/** The same instance that the nodes use: Node-RED loads CommonJS from the one cache, also with import(). */
+/**
+ * The same instance of the module that the nodes use: Node-RED loads CommonJS from the one cache, also with import().
+ * @returns {SandboxHost}
+ */
 function sandboxHost() {
   return install(path.join(packageDir, 'dist/nodes/lib/connection/sandbox-host.js'))
 }
 
+/**
+ * @param {string} place path
+ * @param {RequestInit} [options]
+ * @throws for another status than 2xx
+ */
 async function ask(place, options = {}) {
   const answer = await fetch(`${base}${place}`, options)
   if (!answer.ok) throw new Error(`${options.method ?? 'GET'} ${place} answers ${answer.status}`)
   return answer
 }
 
+/** @param {string} place path */
 async function askJson(place) {
   return (await ask(place, { headers: { accept: 'application/json', 'accept-language': 'en-US' } })).json()
 }
 
+/** @param {string} place path */
 async function askHtml(place) {
   return (await ask(place, { headers: { accept: 'text/html', 'accept-language': 'en-US' } })).text()
 }
 
 // ---- What it loaded -----------------------------------------------------------------------------------
 
+/** @param {'/nodes' | '/plugins'} place */
+async function setsOf(place) {
+  const sets = /** @type {LoadedSet[]} */ (await askJson(place))
+  return sets.filter(({ module }) => module === MODULE)
+}
+
+/** @param {LoadedSet} set */
+function errorOf({ id, err }) {
+  return err ? [`${id}: ${typeof err === 'string' ? err : (err.message ?? String(err))}`] : []
+}
+
 async function nodeProblems() {
-  const sets = (await askJson('/nodes')).filter(({ module }) => module === MODULE)
+  const sets = await setsOf('/nodes')
   const registered = sets.flatMap((set) => (set.enabled && !set.err ? set.types : []))
   return [
-    ...sets.filter(({ err }) => err).map(({ id, err }) => `${id}: ${err.message ?? err}`),
+    ...sets.flatMap(errorOf),
     ...types.filter((type) => !registered.includes(type)).map((type) => `${type} is not registered`),
   ]
 }
 
 async function pluginProblems() {
-  const sets = (await askJson('/plugins')).filter(({ module }) => module === MODULE)
+  const sets = await setsOf('/plugins')
   const html = await askHtml('/plugins')
-  const found = sets.filter(({ err }) => err).map(({ id, err }) => `${id}: ${err.message ?? err}`)
+  const found = sets.flatMap(errorOf)
   for (const name of plugins) {
     const set = sets.find((one) => one.name === name)
     if (!set?.enabled) found.push(`plugin ${name} is not enabled`)
@@ -198,24 +257,34 @@ async function textProblems() {
 
 // ---- Examples -----------------------------------------------------------------------------------------
 
+/** @returns {Promise<Example[]>} */
 async function exampleList() {
   const files = (await readdir(path.join(packageDir, 'examples'), { recursive: true })).sort()
   const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length))
   return Promise.all(names.map(async (name) => ({ name, flow: await importExample(name) })))
 }
 
-/** What the editor's import dialog gets; undefined when it gets none. */
+/**
+ * The flow as the editor's import dialog gets it; undefined if it gets none.
+ * @param {string} name
+ * @returns {Promise<FlowNode[] | undefined>}
+ */
 async function importExample(name) {
   const place = name.split(path.sep).map(encodeURIComponent).join('/')
   return askJson(`/library/examples/flows/${MODULE}/${place}`).catch(() => undefined)
 }
 
 async function knownTypes() {
-  return new Set([...BUILT_IN, ...(await askJson('/nodes')).flatMap((set) => (set.err ? [] : set.types))])
+  const sets = /** @type {LoadedSet[]} */ (await askJson('/nodes'))
+  return new Set([...BUILT_IN, ...sets.flatMap(({ err, types: ofSet }) => (err ? [] : ofSet))])
 }
 
+/**
+ * @param {Example[]} examples
+ * @param {Set<string>} known types
+ */
 function importProblems(examples, known) {
-  const strange = ({ name, flow = [] }) =>
+  const strange = (/** @type {Example} */ { name, flow = [] }) =>
     flow.filter(({ type }) => !known.has(type)).map(({ type }) => `${name}: type ${type} is not known`)
   return [
     ...(examples.length === 0 ? ['the package has no examples'] : []),
@@ -225,7 +294,10 @@ function importProblems(examples, known) {
   ]
 }
 
-/** What the runner of the course needs of this Node-RED. */
+/**
+ * The parts of this Node-RED that the runner of the examples needs.
+ * @returns {import('./lib/course.mjs').Host}
+ */
 function courseHost() {
   return {
     RED,
@@ -233,11 +305,12 @@ function courseHost() {
     pages: base + PAGES,
     userDir,
     deploy,
-    press: (id) => ask(`/inject/${id}`, { method: 'POST' }),
+    press: async (id) => void (await ask(`/inject/${id}`, { method: 'POST' })),
     sandbox: () => sandboxHost().runningSandbox(),
   }
 }
 
+/** @param {FlowNode[]} flow */
 async function deploy(flow) {
   const started = next(RED, 'flows:started')
   await ask('/flows', {
@@ -248,7 +321,7 @@ async function deploy(flow) {
   await started
 }
 
-/** Whatever still holds the process when all is stopped was left behind; this timer itself holds nothing. */
+/** Fails if a resource that was left behind keeps the process alive after everything is stopped. The timer does not. */
 function endByItself() {
   const left = () => {
     console.log(`NOT ended: held by ${process.getActiveResourcesInfo().join(', ')}`)

@@ -1,5 +1,5 @@
-// Node-RED finds the editor's part, help, texts and icon of a node or a plugin only beside its built .js file. Copies
-// them there and expands directives, so that what several of them share is written once:
+// Node-RED finds the HTML, help, texts and icon of a node or a plugin only beside its built .js file. This script copies
+// them there and expands directives, so that shared parts are written once:
 //
 //   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here
 //   <!-- include: help/way -->              nodes/lib/help/way.html; in a help text in German, nodes/lib/help/de/way.html
@@ -14,13 +14,20 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { credentialsOf, defaultsOf, helpOf, rowsOf } from './lib/table.mjs'
 
+/** @typedef {import('./lib/table.mjs').Table} Table */
+/** @typedef {import('./lib/table.mjs').Texts} Texts */
+/** @typedef {{ from: string, type: string, table: Table | undefined, language?: string }} NodeSet `from`: its folder */
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = path.join(root, 'dist')
 const DIRECTIVE = /(<!-- (?:include|fields|rows)(?:: [^>]*?)? -->)/
 const CONFIG = 'redox-config'
 const DEFAULT_LANGUAGE = 'en-US'
 const texts = await textsOf(DEFAULT_LANGUAGE)
-// Kinds of fields in the help, as far as they are words.
+/**
+ * Kinds of fields in the help, by language.
+ * @type {Record<string, import('./lib/table.mjs').KindNames>}
+ */
 const KINDS = {
   [DEFAULT_LANGUAGE]: { typed: 'typed input', choice: 'choice', text: 'text' },
   de: { typed: 'TypedInput', choice: 'Auswahl', text: 'Text' },
@@ -40,12 +47,17 @@ for (const from of ['nodes', 'plugins'])
     if (from === 'nodes') await copyIcon(type)
   }
 
+/** @param {string} type */
 async function copyIcon(type) {
   const icons = path.join(dist, 'nodes', type, 'icons')
   await mkdir(icons, { recursive: true })
   await cp(path.join(root, 'icons', `${type}.svg`), path.join(icons, `${type}.svg`))
 }
 
+/**
+ * @param {NodeSet} set
+ * @param {string} file
+ */
 async function expand(set, file) {
   const { from, type } = set
   const to = path.join(dist, from, type, file)
@@ -54,7 +66,11 @@ async function expand(set, file) {
   await writeFile(to, html)
 }
 
-/** The file of the node or plugin itself; a node with a table alone has the dialog of all send nodes. */
+/**
+ * The text of a file of the node or plugin; a node with only a table has the dialog of all send nodes.
+ * @param {NodeSet} set
+ * @param {string} file
+ */
 async function sourceOf({ from, type, table }, file) {
   const own = path.join(root, from, type, file)
   const source = await readFile(
@@ -68,33 +84,71 @@ async function sourceOf({ from, type, table }, file) {
     .replace("'CREDENTIALS'", () => credentialsOf(table))
 }
 
+/**
+ * @param {string} from
+ * @param {string} type
+ * @returns {Table | undefined}
+ */
 function tableOf(from, type) {
   const file = path.join(dist, from, type, 'fields.js')
   return existsSync(file) ? createRequire(import.meta.url)(file).fields : undefined
 }
 
+/**
+ * The texts of redox-config in a language.
+ * @param {string} language
+ * @returns {Promise<Texts>}
+ */
 async function textsOf(language) {
   const file = path.join(root, 'nodes', CONFIG, 'locales', language, `${CONFIG}.json`)
   return JSON.parse(await readFile(file, 'utf8')).redox
 }
 
+/**
+ * @param {NodeSet} set
+ * @param {string} source
+ * @returns {Promise<string>}
+ */
 async function directives(set, source) {
   const parts = await Promise.all(source.split(DIRECTIVE).map((part) => directive(set, part)))
   return parts.join('')
 }
 
+/**
+ * @param {NodeSet} set
+ * @param {string} part a directive, or a text between two of them
+ */
 async function directive(set, part) {
   const [, kind, words = ''] = /^<!-- (\w+)(?:: (.*))? -->$/.exec(part) ?? []
   if (kind === 'include') return included(set, words)
-  if (kind === 'fields') return helpOf(set.table.fields, await textsOf(set.language), KINDS[set.language])
-  if (kind === 'rows') return directives(set, rowsOf(set.table.fields, prefixOf(set), texts))
+  if (kind === 'fields') return fieldsHelp(set)
+  if (kind === 'rows') return directives(set, rowsOf(fieldsOf(set), prefixOf(set), texts))
   return part
 }
 
+/** @param {NodeSet} set of a help text */
+async function fieldsHelp(set) {
+  const { language = DEFAULT_LANGUAGE } = set
+  const kinds = KINDS[language]
+  if (kinds === undefined) throw new Error(`No names for kinds of fields in ${language}`)
+  return helpOf(fieldsOf(set), await textsOf(language), kinds)
+}
+
+/** @param {NodeSet} set */
+function fieldsOf({ type, table }) {
+  if (table === undefined) throw new Error(`${type} has no table of fields`)
+  return table.fields
+}
+
+/** @param {NodeSet} set */
 function prefixOf({ type }) {
   return type === CONFIG ? 'node-config-input' : 'node-input'
 }
 
+/**
+ * @param {NodeSet} set
+ * @param {string} name
+ */
 async function included(set, name) {
   const file = `${set.language === 'de' ? name.replace(/^help\//, 'help/de/') : name}.html`
   return directives(set, await readFile(path.join(root, set.from, 'lib', file), 'utf8'))

@@ -1,5 +1,5 @@
-// What would be published: exactly the listed files, small enough, and dialogs that the Flow Library can read.
-// Looks at what is built; `--update` writes the list anew.
+// Checks the package before it is published: exactly the listed files, small enough, and dialogs that the Flow Library
+// can read. Needs a build; `--update` rewrites the list.
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -8,8 +8,13 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readDialog } from './lib/dialog.mjs'
 
+/** @typedef {import('./lib/dialog.mjs').Registration} Registration */
+/** @typedef {import('./lib/dialog.mjs').Template} Template */
+/** @typedef {{ registrations: Registration[], templates: Map<string, Template> }} Dialog */
+/** @typedef {Registration & { defaults: import('./lib/dialog.mjs').SavedProperty[] }} CheckedRegistration */
+
 const MAX_BYTES = 600_000
-// What the editor keeps on a node for itself, and would write over: `status` is what a node shows beneath it.
+// Properties that the editor itself keeps on a node, and would overwrite, such as `status`.
 const EDITORS_OWN = new Set(
   'id type z x y w h g d l _ _def status icon info users valid changed dirty moved selected highlighted resize ports'
     .concat(' wires inputs outputs validationErrors inputLabels outputLabels dirtyStatus')
@@ -18,12 +23,15 @@ const EDITORS_OWN = new Set(
 const LIST = 'scripts/package-files.txt'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'))
+/** @type {Record<string, string>} */
 const declared = manifest['node-red'].nodes
+/** @type {typeof import('../dist/src/shared/migrations.js')} */
 const migrations = createRequire(import.meta.url)(path.join(root, 'dist/src/shared/migrations.js'))
 let failed = false
 
-const wanted = [...Object.values(declared), ...Object.values(manifest['node-red'].plugins)]
-const missing = wanted.filter((file) => !existsSync(path.join(root, file)))
+/** @type {string[]} */
+const entryFiles = [...Object.values(declared), ...Object.values(manifest['node-red'].plugins)]
+const missing = entryFiles.filter((file) => !existsSync(path.join(root, file)))
 if (missing.length > 0) throw new Error(`Not built: ${missing.join(', ')}. Run npm run build first.`)
 
 const pack = packed()
@@ -32,11 +40,20 @@ if (process.argv.includes('--update')) await writeFile(path.join(root, LIST), `$
 
 report('files', await listProblems(), `${files.length}, as listed`)
 report('tarball', tarballProblems(), `${pack.size} of at most ${MAX_BYTES} bytes`)
-const dialogs = await Promise.all(Object.keys(declared).map(async (set) => [set, await dialogOf(set)]))
+/** @type {[set: string, dialog: Dialog][]} */
+const dialogs = await Promise.all(
+  Object.entries(declared).map(async ([set, file]) => [set, await dialogOf(file)]),
+)
 report('registrations', registrationProblems(), `${dialogs.length} types, all readable`)
 for (const [type, dialog] of dialogs) report(`dialog ${type}`, dialogProblems(type, dialog), sizeOf(dialog))
 process.exitCode = failed ? 1 : 0
 
+/**
+ * Prints a line for a group of checks, and one for each of its problems.
+ * @param {string} group
+ * @param {string[]} problems
+ * @param {string} summary printed if there are none
+ */
 function report(group, problems, summary) {
   failed ||= problems.length > 0
   console.log(
@@ -47,11 +64,19 @@ function report(group, problems, summary) {
 
 // ---- The tarball --------------------------------------------------------------------------------------
 
-/** Without its scripts: building is the caller's, and another process may be using dist/ right now. */
+/**
+ * The package as npm would pack it. Its scripts do not run: building is up to the caller, and another process may be using
+ * dist/ right now.
+ * @returns {{ size: number, files: { path: string }[] }}
+ */
 function packed() {
   const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
-  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }
-  return JSON.parse(execFileSync('npm', args, options))[0]
+  const output = execFileSync('npm', args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  return JSON.parse(output)[0]
 }
 
 async function listProblems() {
@@ -65,9 +90,9 @@ async function listProblems() {
 }
 
 function tarballProblems() {
-  const has = (pattern) => files.some((file) => pattern.test(file))
+  const has = (/** @type {RegExp} */ pattern) => files.some((file) => pattern.test(file))
   const wanted = { 'README.md': /^README\.md$/, LICENSE: /^LICENSE$/, examples: /^examples\/.*\.json$/ }
-  const unwanted = { 'source maps': /\.map$/, tests: /(^|\/)tests?\// }
+  const unwanted = { 'source maps': /\.map$/, declarations: /\.d\.ts$/, tests: /(^|\/)tests?\// }
   return [
     ...(pack.size < MAX_BYTES ? [] : [`${pack.size} bytes are too many (${MAX_BYTES})`]),
     ...Object.entries({ ...wanted, resources: /^resources\/./ })
@@ -83,8 +108,9 @@ function tarballProblems() {
 
 // ---- The dialogs --------------------------------------------------------------------------------------
 
-async function dialogOf(set) {
-  return readDialog(await readFile(path.join(root, declared[set].replace(/\.js$/, '.html')), 'utf8'))
+/** @param {string} file the node's .js file */
+async function dialogOf(file) {
+  return readDialog(await readFile(path.join(root, file.replace(/\.js$/, '.html')), 'utf8'))
 }
 
 function registrationProblems() {
@@ -99,8 +125,13 @@ function registrationProblems() {
   })
 }
 
-function dialogProblems(type, { registrations: [registration], templates }) {
-  if (!registration?.defaults) return [`${type} has no inline defaults`]
+/**
+ * @param {string} type
+ * @param {Dialog} dialog
+ */
+function dialogProblems(type, { registrations: [found], templates }) {
+  if (!found?.defaults) return [`${type} has no inline defaults`]
+  const registration = { ...found, defaults: found.defaults }
   const template = templates.get(type) ?? { inputs: [], labels: [], conditions: [] }
   return [
     ...literalProblems(registration),
@@ -111,7 +142,10 @@ function dialogProblems(type, { registrations: [registration], templates }) {
   ]
 }
 
-/** The Flow Library takes from a definition what stands there literally. */
+/**
+ * The Flow Library reads only literals of a definition.
+ * @param {CheckedRegistration} registration
+ */
 function literalProblems({ literals }) {
   const isConfig = literals.category === 'config'
   const wanted = ['category', 'color', 'icon', ...(isConfig ? [] : ['inputs', 'outputs'])]
@@ -121,7 +155,11 @@ function literalProblems({ literals }) {
   ]
 }
 
-/** Every saved property has its input, every input its saved property and its label, each once. */
+/**
+ * Every saved property has its input, every input its saved property and its label, each once.
+ * @param {CheckedRegistration} registration
+ * @param {Template} template
+ */
 function nameProblems({ defaults, credentials, literals }, { inputs, labels }) {
   const saved = [...defaults, ...credentials].map(([name]) => name)
   const ids = inputs.map(({ id }) => id)
@@ -140,15 +178,25 @@ function nameProblems({ defaults, credentials, literals }, { inputs, labels }) {
   ]
 }
 
+/** @param {string[]} names */
 function twice(names) {
   return [...new Set(names.filter((name, index) => names.indexOf(name) !== index))]
 }
 
+/**
+ * The id of the input of a property.
+ * @param {CheckedRegistration['literals']} literals
+ * @param {string} name
+ */
 function idOf({ category }, name) {
   return `node-${category === 'config' ? 'config-' : ''}input-${name}`
 }
 
-/** A typed input needs a hidden input that keeps its type, and a first type that it offers. */
+/**
+ * A typed input needs a hidden input that keeps its type, and a first type that it offers.
+ * @param {CheckedRegistration} registration
+ * @param {Template} template
+ */
 function typedInputProblems({ defaults, literals }, { inputs }) {
   const standard = new Map(defaults)
   return defaults.flatMap(([name]) => {
@@ -164,19 +212,30 @@ function typedInputProblems({ defaults, literals }, { inputs }) {
   })
 }
 
-/** What is chosen at first can be chosen, and rows depend on choices that exist. */
+/**
+ * Every default is one of the options, and rows depend on options that exist.
+ * @param {CheckedRegistration} registration
+ * @param {Template} template
+ */
 function choiceProblems({ defaults, literals }, { inputs, conditions }) {
   const selects = inputs.filter(({ kind }) => kind === 'select')
-  const optionsOf = (name) => selects.find(({ id }) => id === idOf(literals, name))?.options
+  const optionsOf = (/** @type {string} */ name) =>
+    selects.find(({ id }) => id === idOf(literals, name))?.options
+  /**
+   * @param {string} name
+   * @returns {string[] | undefined}
+   */
   const typesOf = (name) => inputs.find(({ id }) => id === idOf(literals, name))?.['data-types']?.split(',')
-  // A typed input may hold anything; of what type, is known.
-  const canBe = (name, value) =>
+  // A typed input may hold any value; its types are known.
+  const canBe = (/** @type {string} */ name, /** @type {string} */ value) =>
     optionsOf(name)?.includes(value) ?? typesOf(name.replace(/Type$/, ''))?.includes(value) ?? false
-  const unknownDefault = defaults.filter(([name, { value }]) => optionsOf(name)?.includes(value) === false)
+  const unknownDefault = defaults.filter(
+    ([name, { value }]) => optionsOf(name)?.includes(String(value)) === false,
+  )
   const unknownCondition = conditions
     .flatMap((condition) => condition.split(';'))
     .filter((condition) => {
-      const [name, values] = condition.split('=')
+      const [name = '', values] = condition.split('=')
       return typesOf(name) === undefined && !values?.split(',').every((value) => canBe(name, value))
     })
   return [
@@ -185,14 +244,18 @@ function choiceProblems({ defaults, literals }, { inputs, conditions }) {
   ]
 }
 
-/** A node that is dropped today needs no migration. */
+/**
+ * A node that is new today needs no migration.
+ * @param {CheckedRegistration} registration
+ */
 function versionProblems({ type, defaults }) {
-  const [, { value } = {}] = defaults.find(([name]) => name === 'version') ?? []
-  const current = migrations.currentVersion(type)
+  const [, { value } = { value: undefined }] = defaults.find(([name]) => name === 'version') ?? []
+  const current = migrations.currentVersion(String(type))
   return value === current ? [] : [`its version is ${value}, migrations.ts says ${current}`]
 }
 
+/** @param {Dialog} dialog */
 function sizeOf({ registrations: [registration] }) {
-  const { defaults = [], credentials = [] } = registration ?? {}
+  const { defaults = [], credentials = [] } = registration ?? { credentials: [] }
   return `${defaults.length + credentials.length} properties, each with its input`
 }

@@ -1,10 +1,10 @@
-// Makes every picture of the README and the guides anew, from a real Node-RED with the examples on the sandbox:
+// Recreates every picture of the README and the guides, from a real Node-RED with the examples on the sandbox:
 //
 //   npm run build && node scripts/pictures.mjs
 //
-// Needs Chromium (REDOX_TEST_CHROMIUM, or Debian's) and Debian's ffmpeg for the moving picture. Run by hand: what
-// it draws depends on fonts and on the browser. docs/cost.svg is drawn by `npm run bench`.
-/* global addEventListener, document, window */
+// Needs Chromium (REDOX_TEST_CHROMIUM, or Debian's) and Debian's ffmpeg for the moving picture. Run by hand: the
+// pictures depend on fonts and on the browser. docs/cost.svg is drawn by `npm run bench`.
+/* global document */
 import { execFileSync, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,9 +12,17 @@ import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/
 import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+import { pointAt, showTab, standsStill, until, WITHIN_MS, withoutAnimations } from './lib/picture-page.mjs'
+import { portOf } from './lib/process.mjs'
+
+/**
+ * @typedef {import('playwright-core').Page} Page
+ * @typedef {import('./lib/picture-page.mjs').Editor} Editor
+ * @typedef {import('./lib/runtime.mjs').FlowNode} FlowNode
+ * @typedef {{ file: string, seconds: number }} Frame
+ */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const docs = path.join(root, 'docs')
@@ -22,8 +30,7 @@ const MODULE = '@ehr-flows/node-red-redox'
 const SIZE = { width: 1480, height: 1000 }
 const SIDEBAR = 400
 const MOVING_BYTES = 1_000_000
-const WITHIN_MS = 30_000
-/** Of the moving picture; text stays readable. */
+/** Width of the moving picture in pixels; text stays readable. */
 const MOVING_WIDTH = 1050
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'redox-pictures-'))
@@ -53,18 +60,21 @@ try {
 
 // ---- The pictures -------------------------------------------------------------------------------------
 
-/** From the button to the PDF in the inbox: the moving picture, and its last frame as one that stands still. */
+/**
+ * Draws the way from the button to the PDF in the inbox: a moving picture, and its last frame as a still picture.
+ * @param {Page} page
+ * @param {FlowNode[]} flow
+ */
 async function drawFirstSend(page, flow) {
+  /** @type {Frame[]} */
   const frames = []
-  const frame = async (seconds) => {
+  const frame = async (/** @type {number} */ seconds) => {
     const file = path.join(folder, `frame-${frames.length}.png`)
     await page.screenshot({ path: file })
     frames.push({ file, seconds })
   }
-  const button = page.locator(
-    `[id="${flow.find(({ type }) => type === 'inject').id}"] .red-ui-flow-node-button`,
-  )
-  const sender = flow.find(({ type }) => type === 'redox-datamodel-note').id
+  const button = page.locator(`[id="${ofType(flow, 'inject').id}"] .red-ui-flow-node-button`)
+  const sender = ofType(flow, 'redox-datamodel-note').id
   await pointAt(page, page.locator('#red-ui-workspace-chart'))
   await frame(1.2)
   await pointAt(page, button)
@@ -79,9 +89,9 @@ async function drawFirstSend(page, flow) {
   await pointAt(page, line)
   await frame(1.6)
   if ((await line.getAttribute('aria-expanded')) !== 'true') await line.click()
-  const document = page.locator('.redox-inbox iframe')
-  await document.waitFor()
-  await standsStill(document)
+  const viewer = page.locator('.redox-inbox iframe')
+  await viewer.waitFor()
+  await standsStill(viewer)
   await line.scrollIntoViewIfNeeded()
   await frame(4)
   await pointAt(page)
@@ -89,9 +99,16 @@ async function drawFirstSend(page, flow) {
   await encode(frames, 'send.gif')
 }
 
+/**
+ * @param {Page} page
+ * @param {FlowNode[]} flow
+ */
 async function drawDialog(page, flow) {
-  const sender = flow.find(({ type }) => type === 'redox-datamodel-note').id
-  await page.evaluate((id) => globalThis.RED.editor.edit(globalThis.RED.nodes.node(id)), sender)
+  const sender = ofType(flow, 'redox-datamodel-note').id
+  await page.evaluate((id) => {
+    const { RED } = /** @type {Editor} */ (globalThis)
+    RED.editor.edit(RED.nodes.node(id))
+  }, sender)
   const preview = page.locator('.red-ui-tray .redox-preview').last()
   await preview.waitFor()
   await preview.locator('summary').click()
@@ -99,39 +116,50 @@ async function drawDialog(page, flow) {
   await preview.scrollIntoViewIfNeeded()
   await preview.evaluate((section) => section.scrollIntoView({ block: 'end' }))
   await save(page, 'dialog.png')
-  await page.evaluate(() => globalThis.RED.tray.close())
+  await page.evaluate(() => /** @type {Editor} */ (globalThis).RED.tray.close())
   await page.locator('.red-ui-tray').waitFor({ state: 'detached' })
 }
 
-/** As the README asks for it: a new one, for Development; what is typed in belongs to no account. */
+/**
+ * Draws a new connection for Development, as in the README; the values belong to no account.
+ * @param {Page} page
+ */
 async function drawConnection(page) {
   const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' })
-  await page.evaluate(() => globalThis.RED.editor.editConfig('', 'redox-config', '_ADD_'))
+  await page.evaluate(() =>
+    /** @type {Editor} */ (globalThis).RED.editor.editConfig('', 'redox-config', '_ADD_'),
+  )
   const form = page.locator('.red-ui-tray form.redox-form').last()
   await form.waitFor()
   await form.locator('[id="node-config-input-name"]').fill('Example Lab, Development')
-  await page.evaluate(() => globalThis.$('#node-config-input-environment').typedInput('value', 'Development'))
+  await page.evaluate(() =>
+    /** @type {Editor} */ (globalThis).$('#node-config-input-environment').typedInput('value', 'Development'),
+  )
   await form.locator('[id="node-config-input-clientId"]').fill('6f1b3c1e-2f0c-4a7f-9a5e-3f0a9d7c5b21')
   await form.locator('[id="node-config-input-keyId"]').fill('example-lab-2026')
-  await form.locator('[id="node-config-input-privateKey"]').fill(privateKey)
-  await page.evaluate(() => document.activeElement?.blur())
+  await form.locator('[id="node-config-input-privateKey"]').fill(String(privateKey))
+  await page.evaluate(() => /** @type {HTMLElement | null} */ (document.activeElement)?.blur())
   await save(page, 'connection.png')
-  await page.evaluate(() => globalThis.RED.tray.close())
+  await page.evaluate(() => /** @type {Editor} */ (globalThis).RED.tray.close())
   await page.locator('.red-ui-tray').waitFor({ state: 'detached' })
 }
 
-/** One message that the destination refused, one that waits behind it, and one that was delivered. */
+/**
+ * Draws one message that the destination refused, one that waits behind it, and one that was delivered.
+ * @param {Page} page
+ */
 async function drawOutbox(page) {
   await press('outboxrefused')
-  await until(async () => (await counts()).parked === 1, 'one message is parked')
+  await until(async () => (await counts())?.parked === 1, 'one message is parked')
   await press('outboxwaiting')
   await press('outboxdelivered')
   await until(async () => {
-    const { waiting, delivered } = await counts()
-    return waiting === 1 && delivered === 1
+    const found = await counts()
+    return found?.waiting === 1 && found.delivered === 1
   }, 'one message waits, one is delivered')
-  const status = (index, text) => page.locator(`[id="outboxnote${index}"]`, { hasText: text }).waitFor()
+  const status = (/** @type {number} */ index, /** @type {string | RegExp} */ text) =>
+    page.locator(`[id="outboxnote${index}"]`, { hasText: text }).waitFor()
   await Promise.all([
     status(1, 'stopped'),
     status(2, 'stopped'),
@@ -148,12 +176,22 @@ async function drawOutbox(page) {
   await save(page, 'outbox.png')
 }
 
-/** The note of the first example on a durable connection, whose sandbox refuses the first message. */
+/**
+ * The note of the first example on a durable connection, whose sandbox refuses the first message.
+ * @param {FlowNode[]} flow
+ * @returns {FlowNode[]}
+ */
 function outboxFlow(flow) {
-  const { env } = flow.find(({ type }) => type === 'tab')
-  const note = flow.find(({ type }) => type === 'redox-datamodel-note')
-  const button = flow.find(({ type }) => type === 'inject')
+  const { env } = ofType(flow, 'tab')
+  const note = ofType(flow, 'redox-datamodel-note')
+  const button = ofType(flow, 'inject')
   const z = 'outboxtab'
+  /**
+   * @param {string} name
+   * @param {number} index
+   * @param {string} destination
+   * @returns {[FlowNode, FlowNode]} a button and a sender
+   */
   const to = (name, index, destination) => [
     {
       ...button,
@@ -172,7 +210,7 @@ function outboxFlow(flow) {
   return [
     { id: z, type: 'tab', label: 'Letters', env },
     {
-      ...flow.find(({ type }) => type === 'redox-config'),
+      ...ofType(flow, 'redox-config'),
       ...{ id: 'outboxconfig', name: 'Letters, durable', delivery: 'durable', store: 'embedded' },
       ...{ storeOrder: 'destination', faults: 'endpoint errors-inside once' },
       credentials: { storeKey: 'a key for a picture' },
@@ -184,79 +222,53 @@ function outboxFlow(flow) {
   ]
 }
 
-// ---- What is done in the editor -----------------------------------------------------------------------
+/**
+ * The first node of a type.
+ * @param {FlowNode[]} flow
+ * @param {string} wanted
+ * @throws if there is none
+ */
+function ofType(flow, wanted) {
+  const node = flow.find(({ type }) => type === wanted)
+  if (node === undefined) throw new Error(`The example has no ${wanted}`)
+  return node
+}
 
+// ---- The editor ---------------------------------------------------------------------------------------
+
+/** @param {Page} page */
 async function open(page) {
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
   await page.locator('.red-ui-flow-node').first().waitFor()
-  // As people do: then the workspace makes room.
-  const { x, y, height } = await page.locator('#red-ui-sidebar-separator').boundingBox()
+  // The separator is dragged with the mouse, because the workspace makes room only then.
+  const box = await page.locator('#red-ui-sidebar-separator').boundingBox()
+  if (box === null) throw new Error('The sidebar is not shown')
+  const { x, y, height } = box
   await page.mouse.move(x + 2, y + height / 2)
   await page.mouse.down()
   await page.mouse.move(SIZE.width - SIDEBAR, y + height / 2, { steps: 5 })
   await page.mouse.up()
 }
 
-async function showTab(page, topic) {
-  const tab = page.locator(`.redox-${topic}`)
-  await until(async () => {
-    await page.evaluate((name) => globalThis.RED.actions.invoke(`redox:show-${name}`), topic)
-    return tab.isVisible()
-  }, `the tab ${topic} is shown`)
-}
-
-/** Trays that slide in would be caught on their way. */
-function withoutAnimations() {
-  addEventListener('DOMContentLoaded', () => {
-    const style = document.createElement('style')
-    style.textContent =
-      '*, ::before, ::after { transition: none !important; animation: none !important; }' +
-      '#redox-pointer { position: fixed; z-index: 10000; pointer-events: none; width: 22px; }'
-    document.head.append(style)
-    if (window.jQuery) window.jQuery.fx.off = true
-  })
-}
-
-/** Screenshots have no mouse pointer of their own. @param target undefined: none is shown */
-async function pointAt(page, target) {
-  const box = await target?.boundingBox()
-  const place = box && { x: box.x + Math.min(box.width / 2, 400), y: box.y + Math.min(box.height / 2, 300) }
-  await page.evaluate((at) => {
-    document.querySelector('#redox-pointer')?.remove()
-    if (!at) return
-    const svg =
-      '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 22 30"><path d="M2 2v22l6-5 4 9 4-2-4-8h8z" ' +
-      'fill="#fff" stroke="#222" stroke-width="2"/></svg>'
-    const pointer = document.createElement('div')
-    pointer.id = 'redox-pointer'
-    pointer.innerHTML = svg
-    pointer.style.left = `${at.x}px`
-    pointer.style.top = `${at.y}px`
-    document.body.append(pointer)
-  }, place)
-}
-
-/** The PDF viewer says nothing when it has drawn: its picture is the same twice, and not one colour. */
-async function standsStill(locator) {
-  let before
-  await until(async () => {
-    const now = await locator.screenshot()
-    const isSame = before?.equals(now) && now.length > 5000
-    before = now
-    if (!isSame) await wait(700)
-    return isSame
-  }, 'the document is drawn')
-}
-
+/**
+ * @param {Page} page
+ * @param {string} name of the file
+ */
 async function save(page, name) {
   await page.screenshot({ path: path.join(docs, name) })
   console.log(`docs/${name}`)
 }
 
-/** With a palette of its own colours, which keeps text sharp and the file small. */
+/**
+ * Encodes the moving picture with a palette of its own colours, which keeps text sharp and the file small.
+ * @param {Frame[]} frames
+ * @param {string} name of the file
+ */
 async function encode(frames, name) {
-  const list = [...frames, frames.at(-1)].map(({ file, seconds }) => `file '${file}'\nduration ${seconds}`)
+  const list = [...frames, ...frames.slice(-1)].map(
+    ({ file, seconds }) => `file '${file}'\nduration ${seconds}`,
+  )
   await writeFile(path.join(folder, 'frames.txt'), `${list.join('\n')}\n`)
   const filter =
     `fps=5,scale=${MOVING_WIDTH}:-1:flags=lanczos,split[a][b];` +
@@ -289,13 +301,15 @@ async function startNodeRed() {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''
-  await new Promise((resolve, reject) => {
+  /** @type {Promise<void>} */
+  const serves = new Promise((resolve, reject) => {
     child.stdout.on('data', (chunk) => {
       output += chunk
       if (output.includes('Server now running') && output.includes('Started flows')) resolve()
     })
     child.once('exit', () => reject(new Error(`Node-RED ended:\n${output}`)))
   })
+  await serves
   const stop = async () => {
     child.kill()
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
@@ -306,40 +320,45 @@ async function startNodeRed() {
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address()
+  const port = portOf(server)
   server.close()
   await once(server, 'close')
   return port
 }
 
+/**
+ * @param {string} name of the file, without the extension
+ * @returns {Promise<FlowNode[]>}
+ */
 async function exampleOf(name) {
   return JSON.parse(await readFile(path.join(root, 'examples', `${name}.json`), 'utf8'))
 }
 
+/**
+ * @param {string} place path
+ * @param {RequestInit} [options]
+ * @throws for another status than 2xx
+ */
 async function ask(place, options = {}) {
   const answer = await fetch(nodeRed.url + place, options)
   if (!answer.ok) throw new Error(`${place} answers ${answer.status}`)
   return answer
 }
 
+/** @param {FlowNode[]} flows */
 async function deploy(flows) {
   const headers = { 'content-type': 'application/json' }
   await ask('flows', { method: 'POST', headers, body: JSON.stringify(flows) })
 }
 
+/** @param {string} id of a button */
 async function press(id) {
   await ask(`inject/${id}`, { method: 'POST' })
 }
 
+/** The counts of the durable connection; none while its store opens. */
 async function counts() {
+  /** @type {import('../dist/src/shared/outbox-api.js').OverviewResponse} */
   const { connections } = await (await ask('redox/outbox')).json()
-  return connections.find(({ id }) => id === 'outboxconfig')?.counts ?? {}
-}
-
-async function until(isTrue, what) {
-  const end = Date.now() + WITHIN_MS
-  while (!(await isTrue())) {
-    if (Date.now() > end) throw new Error(`not so: ${what}`)
-    await wait(200)
-  }
+  return connections.find(({ id }) => id === 'outboxconfig')?.counts
 }

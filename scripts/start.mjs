@@ -1,5 +1,5 @@
 // `npm start`: a real Node-RED with the example flows on the built-in sandbox. Sends one file by each way,
-// prints the answers, and keeps running (`-- --once`: ends with 0 when every answer is right).
+// prints the answers, and keeps running (`-- --once`: exits; the exit code is 0 if every answer is right).
 import { createServer } from 'node:http'
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
@@ -7,15 +7,31 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { missingLines, summary } from './lib/answers.mjs'
+import { codeOf, portOf } from './lib/process.mjs'
 
-const require = createRequire(import.meta.url)
+/**
+ * @typedef {import('./lib/runtime.mjs').FlowNode} FlowNode
+ * @typedef {import('./lib/runtime.mjs').Runtime} Runtime
+ * @typedef {import('./lib/runtime.mjs').RuntimeNode} RuntimeNode
+ * @typedef {import('./lib/runtime.mjs').Message} Message
+ * @typedef {import('./lib/runtime.mjs').SendEvent} SendEvent
+ * @typedef {import('./lib/runtime.mjs').CompleteEvent} CompleteEvent
+ * @typedef {import('./lib/runtime.mjs').Handler} Handler
+ * @typedef {{ type: string, status: number, what: string }} ExpectedAnswer node type, HTTP status, kind of message
+ * @typedef {{ button: string, answers: ExpectedAnswer[], withinSeconds?: number }} Step
+ */
+
+const requireModule = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const once = process.argv.includes('--once')
 // A run that ends by itself takes the examples as they are, and must not meet an editor that is open already.
-const port = once ? 0 : portOf(process.env.PORT || '1880')
+const port = once ? 0 : wantedPort(process.env.PORT || '1880')
 const userDir = path.join(root, '.node-red', ...(once ? ['once'] : []))
 
-// The buttons of the example flows and what pressing them must lead to: node type and HTTP status of its answer.
+/**
+ * The buttons of the example flows and the answers that they must lead to.
+ * @type {Step[]}
+ */
 const STEPS = [
   { button: 'redoxex1i', answers: [{ type: 'redox-datamodel-note', status: 200, what: 'Notes' }] },
   {
@@ -49,6 +65,7 @@ const STEPS = [
   },
 ]
 const FLOW_FILE = 'flows.json'
+/** @type {Record<string, string>} sentences by error code */
 const PORT_FAULTS = {
   EADDRINUSE: `Port ${port} is taken. Choose another one: PORT=1881 npm start`,
   EACCES: `This user may not use port ${port}. Choose one above 1023: PORT=1881 npm start`,
@@ -63,12 +80,12 @@ let wrong = 0
 const onSandbox = await usesOnlySandbox(RED)
 for (const { button, answers, withinSeconds = 15 } of onSandbox ? STEPS : []) {
   const node = RED.nodes.getNode(button)
-  // In the editor people change the example flows: what is gone is not sent.
+  // A user may have removed the button in the editor.
   if (!node && !once) continue
   const { missing, reason } = node
     ? await press(RED, node, answers, withinSeconds)
     : { missing: answers, reason: 'The examples have no such button.' }
-  const place = node && { button: node.name, tab: tabOf(RED, node) }
+  const place = node && { button: node.name ?? '', tab: tabOf(RED, node) }
   for (const text of missingLines(missing, reason, place)) console.error(text)
   wrong += missing.length
 }
@@ -84,7 +101,7 @@ if (once) {
 }
 console.log(`The editor: ${address}   (Ctrl+C ends it)`)
 
-/** Own user directory: the package linked in, the examples as flows unless they were changed since. */
+/** Makes a user directory with the package linked in, and the examples as flows unless they were changed since. */
 async function prepareUserDir() {
   if (once) await rm(userDir, { recursive: true, force: true })
   const modules = path.join(userDir, 'node_modules', '@ehr-flows')
@@ -95,7 +112,11 @@ async function prepareUserDir() {
   if (!existsSync(flows)) await writeFlows(flows, await exampleFlows())
 }
 
-/** As Node-RED keeps them: credentials in a file of their own, which it encrypts. */
+/**
+ * Writes flows as Node-RED keeps them: credentials in a separate file, which it encrypts.
+ * @param {string} file
+ * @param {FlowNode[]} nodes
+ */
 async function writeFlows(file, nodes) {
   const flows = nodes.map((node) => ({ ...node, credentials: undefined }))
   const secrets = nodes.flatMap(({ id, credentials }) => (credentials ? [[id, credentials]] : []))
@@ -104,6 +125,7 @@ async function writeFlows(file, nodes) {
 }
 
 async function exampleFlows() {
+  /** @type {Map<string, FlowNode>} */
   const nodes = new Map()
   for (const file of (await readdir(path.join(root, 'examples')))
     .filter((name) => name.endsWith('.json'))
@@ -115,76 +137,118 @@ async function exampleFlows() {
   return [...nodes.values()]
 }
 
-/** First of all: on a port that is taken nothing is written. */
+/** Listens before anything is written, so that a taken port leaves no files behind. */
 async function listen() {
-  const server = createServer()
-  await new Promise((resolve, reject) => {
-    server.once('error', (error) =>
-      PORT_FAULTS[error.code] ? giveUp(PORT_FAULTS[error.code]) : reject(error),
-    )
-    server.listen(port, '127.0.0.1', resolve)
+  const listening = createServer()
+  /** @type {Promise<void>} */
+  const opened = new Promise((resolve, reject) => {
+    listening.once('error', (error) => {
+      const sentence = PORT_FAULTS[codeOf(error) ?? '']
+      if (sentence) giveUp(sentence)
+      else reject(error)
+    })
+    listening.listen(port, '127.0.0.1', resolve)
   })
-  return server
+  await opened
+  return listening
 }
 
-async function startNodeRed(server) {
-  const RED = require('node-red')
-  RED.init(server, {
+/** @param {import('node:http').Server} httpServer that listens */
+async function startNodeRed(httpServer) {
+  /** @type {Runtime} */
+  const runtime = requireModule('node-red')
+  runtime.init(httpServer, {
     userDir,
     flowFile: FLOW_FILE,
     telemetry: { enabled: false },
     editorTheme: { tours: false },
     logging: { console: { level: 'error', metrics: false, audit: false } },
   })
-  server.on('request', (request, response) =>
-    RED.httpAdmin(request, response, () => RED.httpNode(request, response)),
+  // Both are Express apps, which take the requests of Node.js.
+  const [admin, pages] = /** @type {Handler[]} */ (
+    /** @type {unknown} */ ([runtime.httpAdmin, runtime.httpNode])
   )
-  const started = new Promise((resolve) => RED.events.once('flows:started', resolve))
-  await RED.start()
+  httpServer.on('request', (request, response) =>
+    admin?.(request, response, () => pages?.(request, response, () => undefined)),
+  )
+  const started = new Promise((resolve) => runtime.events.once('flows:started', resolve))
+  await runtime.start()
   await started
-  return { RED, address: `http://127.0.0.1:${server.address().port}/` }
+  return { RED: runtime, address: `http://127.0.0.1:${portOf(httpServer)}/` }
 }
 
-/** Asks the connections themselves: where they lead may depend on environment variables. */
-async function usesOnlySandbox(RED) {
+/**
+ * Whether all connections use the sandbox. Asks the running nodes, because their settings may depend on environment
+ * variables.
+ * @param {Runtime} runtime
+ */
+async function usesOnlySandbox(runtime) {
+  /** @type {(Promise<{ environment?: string }> | undefined)[]} */
   const connections = []
-  RED.nodes.eachNode(({ id, type }) => {
-    if (type === 'redox-config') connections.push(RED.nodes.getNode(id)?.connection())
+  runtime.nodes.eachNode(({ id, type }) => {
+    if (type === 'redox-config') connections.push(connectionOf(runtime.nodes.getNode(id)))
   })
   const opened = await Promise.allSettled(connections)
   return opened.every(
-    ({ status, value }) => status === 'fulfilled' && (value?.environment ?? 'sandbox') === 'sandbox',
+    (result) => result.status === 'fulfilled' && (result.value?.environment ?? 'sandbox') === 'sandbox',
   )
 }
 
-function portOf(text) {
+/** @param {RuntimeNode | null} node of the type redox-config */
+function connectionOf(node) {
+  return /** @type {{ connection: () => Promise<{ environment?: string }> } | null} */ (
+    /** @type {unknown} */ (node)
+  )?.connection()
+}
+
+/** @param {string} text */
+function wantedPort(text) {
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
   return giveUp(`PORT is not a port number: ${text}. Choose one: PORT=1881 npm start`)
 }
 
-/** One sentence: a stack says nothing to a person who can choose another port. */
+/**
+ * Ends with one sentence instead of a stack trace, for a user who can choose another port.
+ * @param {string} sentence
+ * @returns {never}
+ */
 function giveUp(sentence) {
   console.error(sentence)
   process.exit(1)
 }
 
-function tabOf(RED, { z }) {
-  let label
-  RED.nodes.eachNode((node) => node.id === z && (label = node.label))
+/**
+ * The label of the tab that a node is in.
+ * @param {Runtime} runtime
+ * @param {RuntimeNode} node
+ */
+function tabOf(runtime, { z }) {
+  let label = ''
+  runtime.nodes.eachNode((node) => {
+    if (node.id === z) label = String(node.label)
+  })
   return label
 }
 
-/** Presses a button of a flow and prints a line for each answer; gives back those that did not come or were wrong, and why. */
-async function press(RED, button, answers, withinSeconds) {
+/**
+ * Presses a button of a flow, and prints a line for each answer.
+ * @param {Runtime} runtime
+ * @param {RuntimeNode} button
+ * @param {ExpectedAnswer[]} answers
+ * @param {number} withinSeconds
+ * @returns {Promise<{ missing: ExpectedAnswer[], reason: string }>} answers that did not come or were wrong, and why
+ */
+async function press(runtime, button, answers, withinSeconds) {
   const open = new Set(answers)
   let reason = `No answer came within ${withinSeconds} s.`
-  await new Promise((resolve) => {
+  /** @type {Promise<void>} */
+  const finished = new Promise((resolve) => {
     const timer = setTimeout(resolve, withinSeconds * 1000)
     const finish = () => {
       clearTimeout(timer)
       resolve()
     }
-    RED.hooks.add('onSend.redox-start', (events) => {
+    runtime.hooks.add('onSend.redox-start', (/** @type {SendEvent[]} */ events) => {
       for (const { msg, source } of events) {
         const answer = [...open].find(
           ({ type, status }) =>
@@ -196,17 +260,22 @@ async function press(RED, button, answers, withinSeconds) {
       }
       if (open.size === 0) finish()
     })
-    RED.hooks.add('onComplete.redox-start', ({ error, node }) => {
+    runtime.hooks.add('onComplete.redox-start', (/** @type {CompleteEvent} */ { error, node }) => {
       if (!error || node.node.z !== button.z) return
       reason = `${node.node.type}: ${error.message}`
       finish()
     })
     button.receive()
   })
-  RED.hooks.remove('*.redox-start')
+  await finished
+  runtime.hooks.remove('*.redox-start')
   return { missing: [...open], reason }
 }
 
+/**
+ * @param {ExpectedAnswer} answer
+ * @param {Message} msg
+ */
 function line({ what, type }, { statusCode, redox }) {
   const found = redox.logIds?.[0] ? `log ${redox.logIds[0]}` : (redox.locations?.[0] ?? redox.files[0].url)
   return `${what.padEnd(21)} ${redox.way.padEnd(9)} ${type.padEnd(23)} HTTP ${statusCode}  ${found}`

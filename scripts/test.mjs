@@ -1,5 +1,5 @@
-// `npm test`: the tests in a few mocha processes side by side. Each process has to end by itself: what a test
-// leaves behind keeps it, and fails it after a while. What fails is not run again.
+// `npm test`: the tests in a few mocha processes side by side. Each process has to exit by itself: a resource that a test
+// leaves behind keeps it alive, and fails it after a while. A failed test is not run again.
 //
 //   node scripts/test.mjs            all
 //   node scripts/test.mjs editor     those in the browser that another version of the editor could break
@@ -12,19 +12,21 @@ import { fileURLToPath } from 'node:url'
 import { endRun, endWithThisProcess } from './lib/leftovers.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+/** @param {string} folder of the tests */
 const within = (folder) => path.join('dist', 'test', folder)
+/** @param {string} name */
 const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 
 // A quiet machine takes up to four minutes, one that is three times slower gets through.
 const LONGEST_MS = 1_500_000
-/** On two cores: those in the browser wait a part of the time, the others use a core each. */
+/** Processes at a time, for two cores: those with a browser wait a part of the time, the others use a core each. */
 const AT_ONCE = 3
 /** Groups of the tests outside of the browser: the more, the shorter the last one runs alone. */
 const SHARES = 5
-/** Of the summary of a group that failed. */
+/** Length of the summary of a group that failed. */
 const FEW_CHARACTERS = 600
 
-// Of about the same length.
+// Groups that take about the same time.
 const EDITOR = [
   ['dialogs', 'durable', 'new-nodes'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
@@ -43,7 +45,7 @@ const others = readdirSync(path.join(root, within('.')), { recursive: true, enco
   .filter((file) => file.endsWith('.test.js') && !file.startsWith('editor'))
   .map(within)
   .sort()
-const isOfNodes = (file) => file.startsWith(within('nodes'))
+const isOfNodes = (/** @type {string} */ file) => file.startsWith(within('nodes'))
 const groups =
   process.argv[2] === 'editor'
     ? DIFFERS.map((names) => names.map(editorFile))
@@ -64,7 +66,9 @@ if (process.env.npm_lifecycle_event)
 const counts = mkdtempSync(path.join(tmpdir(), 'redox-counts-'))
 process.once('exit', () => rmSync(counts, { recursive: true, force: true }))
 
+/** @type {{ passed: number, failed: number, skipped: { title: string, reason?: string }[], ended: number }} */
 const total = { passed: 0, failed: 0, skipped: [], ended: 0 }
+/** @type {string[]} */
 const failures = []
 const left = groups.map((group, index) => async () => {
   const failure = await run(group, path.join(counts, `${index}.json`))
@@ -82,18 +86,26 @@ if (failures.length > 0) {
 }
 console.log(inTotal())
 
+/** @param {string} folder of the tests */
 function testsIn(folder) {
   return readdirSync(path.join(root, within(folder)))
     .filter((file) => file.endsWith('.test.js'))
     .map((file) => path.join(within(folder), file))
 }
 
-/** As many lists, files in turn: those of one name lie beside each other, and are about as long. */
+/**
+ * Deals the files out to so many lists: files with similar names lie beside each other, and take about the same time.
+ * @param {string[]} files
+ * @param {number} count
+ */
 function parts(files, count) {
   return Array.from({ length: count }, (_, part) => files.filter((_file, index) => index % count === part))
 }
 
-/** The first of each, then the second of each: what waits and what works runs side by side. */
+/**
+ * The first group of each list, then the second of each, so that groups that wait run beside groups that compute.
+ * @param {string[][][]} lists
+ */
 function mixed(...lists) {
   const longest = Math.max(...lists.map(({ length }) => length))
   return Array.from({ length: longest }).flatMap((_, index) =>
@@ -101,15 +113,16 @@ function mixed(...lists) {
   )
 }
 
+/** @param {string[]} files */
 function nameOf(files) {
   return files.length === 1 ? files[0] : `${files[0]} and ${files.length - 1} more`
 }
 
 /**
- * The output of a group stays together.
- *
- * @param results where its reporter writes the counts
- * @returns what failed, in a few lines
+ * Runs a group in one process, and prints its output in one piece.
+ * @param {string[]} files
+ * @param {string} results file in which its reporter writes the counts
+ * @returns {Promise<string | undefined>} the failures in a few lines
  */
 async function run(files, results) {
   const mocha = path.join('node_modules', 'mocha', 'bin', 'mocha.js')
@@ -124,7 +137,7 @@ async function run(files, results) {
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',
   })
-  // What was left behind has the other end of the pipes: 'close' would wait for it.
+  // Processes that were left behind have the other end of the pipes: 'close' would wait for them.
   child.once('exit', (_code, signal) => signal && void endRun(env))
   let output = ''
   for (const stream of [child.stdout, child.stderr])
@@ -138,7 +151,10 @@ async function run(files, results) {
   return code === 0 ? undefined : `${nameOf(files)}:\n${inShort(output)}`
 }
 
-/** A group that was ended, or ended itself, before all its tests had run left no counts. */
+/**
+ * Adds the counts of a group. There are none if its process ended before all its tests had run.
+ * @param {string} results file
+ */
 function add(results) {
   if (!existsSync(results)) return void total.ended++
   const { passes, failures: failed, skipped } = JSON.parse(readFileSync(results, 'utf8'))
@@ -160,7 +176,10 @@ function inTotal() {
   )
 }
 
-/** Of mocha's list of failures: the titles, and the first lines of what each threw. */
+/**
+ * The titles of mocha's list of failures, and the first lines of each error.
+ * @param {string} output
+ */
 function inShort(output) {
   const list = output.split(/^ +\d+ failing$/m)[1] ?? output.slice(-FEW_CHARACTERS)
   const lines = list.split('\n').filter((line) => line.trim() !== '' && !/^ +at /.test(line))

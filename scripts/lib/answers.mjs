@@ -1,9 +1,9 @@
-// What `npm start` says about the answers to the buttons that it pressed.
+// Lines that `npm start` prints about the answers to the buttons that it pressed.
 
 /**
  * @param {{ what: string, type: string }[]} missing answers that did not come, or were wrong
  * @param {string} reason a sentence
- * @param {{ button: string, tab: string } | undefined} place where they can be asked for again
+ * @param {{ button: string, tab: string } | undefined | null} place where they can be asked for again
  * @returns {string[]} lines
  */
 export function missingLines(missing, reason, place) {

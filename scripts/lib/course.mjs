@@ -1,30 +1,70 @@
-// The course in `examples/`: how each example is run, and what has to come of it. What arrives is written as
-// one line for each message, so that a difference reads by itself:
+// The course in `examples/`: the run of each example, and its expected results. Every message that arrives is written as
+// one line, so that a difference is easy to read:
 //
 //   Notes:New for af394f14: lab-report.pdf (PDF, embedded)
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import {
+  fillInTheForm,
+  meetTheFaults,
+  noteOverHttp,
+  PRODUCTION,
+  REPORT,
+  scanDurably,
+  scanIntoTheFolder,
+  switchToProduction,
+  until,
+} from './course-actions.mjs'
 
-const WITHIN_MS = 30_000
-// How long nothing more may come after all has come; longer where a folder is looked at every second.
+/**
+ * @typedef {import('./runtime.mjs').FlowNode} FlowNode
+ * @typedef {import('./runtime.mjs').Runtime} Runtime
+ * @typedef {import('./runtime.mjs').ReceiveEvent} ReceiveEvent
+ * @typedef {import('../../dist/src/sandbox/index.js').Sandbox} Sandbox
+ * @typedef {import('../../dist/src/sandbox/index.js').ReceivedMessage} ReceivedMessage
+ * @typedef {Record<string, number>} Counts of messages, by the id of the node without the prefix of the example
+ */
+
+/**
+ * The Node-RED that runs the examples.
+ * @typedef {object} Host
+ * @property {Runtime} RED
+ * @property {string} folder of the example files
+ * @property {string} pages address of the flows' pages
+ * @property {string} userDir
+ * @property {(flow: FlowNode[]) => Promise<void>} deploy
+ * @property {(id: string) => Promise<void>} press a button
+ * @property {() => Promise<Sandbox | undefined>} sandbox undefined until it runs
+ *
+ * An example that is deployed; `prefix`: the beginning of its ids.
+ * @typedef {{ prefix: string, flow: FlowNode[], visits: ReturnType<typeof countVisits> }} Deployed
+ *
+ * What a user does with an example; returns problems.
+ * @typedef {(host: Host, example: Deployed) => Promise<string[]>} Action
+ *
+ * @typedef {object} Lesson
+ * @property {Action} [run] what a user does; without it, `press` is all
+ * @property {string[]} [press] ids of the buttons, without the prefix
+ * @property {string[]} arrives all messages in the inbox of the sandbox
+ * @property {Counts} reaches exact numbers of messages at these nodes
+ * @property {string[]} [speaks] nodes that get at least one message
+ * @property {number} [quiet] milliseconds without further messages at the end
+ */
+
+// Milliseconds without further messages at the end; longer where a flow looks into a folder every second.
 const QUIET_MS = 300
 const QUIET_FOLDER_MS = 2_500
 
 const NOTE = 'Notes:New for af394f14'
-const REPORT = 'lab-report.pdf'
 const TEXT = 'the text of the button (Plain Text, embedded)'
 
 const USUAL_PATIENT = '0000000001'
-const PRODUCTION = 'c1e5d2a0-3b7f-4d96-8e24-5f60a9b8c713'
 
 /**
- * By the number in an example's file name.
- * - `run`: what a person would do; gives back what was not as it should be. Without it, `press` is all.
- * - `press`: ids of the buttons, without what all ids of the example begin with
- * - `arrives`: the messages in the sandbox's inbox, all of them
- * - `reaches`: how many messages came to these nodes in all
+ * The lessons, by the number in an example's file name.
+ * @type {Record<number, Lesson>}
  */
 const COURSE = {
   1: { press: ['i'], arrives: [`${NOTE}: ${REPORT} (PDF, embedded)`], reaches: { d: 1 } },
@@ -49,7 +89,7 @@ const COURSE = {
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
-      // Its answer was lost.
+      // The answer to this one was lost.
       `${NOTE}: ${REPORT} (PDF, embedded) about 0000000004`,
     ],
     reaches: { d: 3, q: 1, a: 3, b: 7, x: 7 },
@@ -117,7 +157,10 @@ const COURSE = {
   },
 }
 
-/** @returns what does not fit between the files in `examples/` and the table above */
+/**
+ * The differences between the files in `examples/` and the lessons.
+ * @param {string[]} names of the files, without the extension
+ */
 export function courseProblems(names) {
   const numbers = names.map(numberOf)
   const wanted = Object.keys(COURSE).map(Number)
@@ -127,17 +170,22 @@ export function courseProblems(names) {
   ]
 }
 
+/** @param {string} name */
 const numberOf = (name) => Number(/^\d+/.exec(name)?.[0])
 
 /**
- * Deploys an example alone, does what a person would do, and compares what came of it with the table.
- * @param host `RED`; `folder` of the example files; `pages`, the address of the flows' pages; `userDir` of it;
- *   `deploy(flow)`; `press(id)`; `sandbox()`, undefined until it runs
+ * Deploys an example alone, does what a user would do, and compares the results with its lesson.
+ * @param {Host} host
+ * @param {string} name of the file, without the extension
+ * @param {FlowNode[]} flow
  * @returns {Promise<{ arrived: string[], problems: string[] }>}
  */
 export async function runExample(host, name, flow) {
-  const prefix = flow.find(({ type }) => type === 'tab').id
-  const { press = [], run, arrives, reaches, speaks = [], quiet = QUIET_MS } = COURSE[numberOf(name)]
+  const prefix = flow.find(({ type }) => type === 'tab')?.id
+  const lesson = COURSE[numberOf(name)]
+  if (prefix === undefined || lesson === undefined)
+    return { arrived: [], problems: [`${name} has no tab, or is not in the course`] }
+  const { press = [], run, arrives, reaches, speaks = [], quiet = QUIET_MS } = lesson
   delete process.env.REDOX_STAGE
   await host.deploy(flow)
   ;(await host.sandbox())?.clear()
@@ -163,16 +211,10 @@ export async function runExample(host, name, flow) {
   }
 }
 
-/** @returns whether it came true in time */
-async function until(happened) {
-  const end = Date.now() + WITHIN_MS
-  for (;;) {
-    if (await happened()) return true
-    if (Date.now() > end) return false
-    await wait(50)
-  }
-}
-
+/**
+ * @param {string[]} arrived
+ * @param {string[]} wanted
+ */
 function unlike(arrived, wanted) {
   const left = [...arrived]
   const missing = wanted.filter((line) => {
@@ -186,6 +228,7 @@ function unlike(arrived, wanted) {
   ]
 }
 
+/** @param {Host} host */
 async function refusals(host) {
   const { requests = [] } = (await host.sandbox()) ?? {}
   return requests
@@ -193,15 +236,29 @@ async function refusals(host) {
     .map(({ path: place, status }) => `the sandbox answered ${status} to ${place}`)
 }
 
-/** How many messages each node got. */
+/**
+ * Counts the messages that each node gets.
+ * @param {Runtime} RED
+ */
 function countVisits(RED) {
+  /** @type {Map<string, number>} */
   const counts = new Map()
-  RED.hooks.add('onReceive.redox-course', ({ destination: { id } }) => {
+  RED.hooks.add('onReceive.redox-course', (/** @type {ReceiveEvent} */ { destination: { id } }) => {
     counts.set(id, (counts.get(id) ?? 0) + 1)
   })
-  const of = (id) => counts.get(id) ?? 0
+  const of = (/** @type {string} */ id) => counts.get(id) ?? 0
   return {
+    /**
+     * Whether all these nodes have got so many messages, or more.
+     * @param {string} prefix
+     * @param {Counts} wanted
+     */
     ofAll: (prefix, wanted) => Object.entries(wanted).every(([id, count]) => of(prefix + id) >= count),
+    /**
+     * @param {string} prefix
+     * @param {Counts} wanted exact numbers
+     * @param {string[]} spoken ids of nodes that get at least one
+     */
     problems: (prefix, wanted, spoken) => [
       ...Object.entries(wanted)
         .filter(([id, count]) => of(prefix + id) !== count)
@@ -214,19 +271,36 @@ function countVisits(RED) {
 
 // ---- What arrived -------------------------------------------------------------------------------------
 
+/**
+ * @typedef {{ ContentType?: string, DocumentID?: string, OriginalDocumentID?: string }} DeliveredDocument
+ * @typedef {{ Patient?: { Identifiers: { ID: string }[] }, Note?: DeliveredDocument, Media?: DeliveredDocument }} Delivered
+ *   the parts of a delivered message that are compared; FHIR has none of them
+ */
+
+/**
+ * A line for each message.
+ * @param {Host} host
+ * @param {FlowNode[]} flow
+ * @param {readonly ReceivedMessage[]} messages
+ */
 async function describeAll(host, flow, messages) {
   const known = await knownContents(host, flow)
-  return messages.map(({ operation, destinations, files, delivered }) => {
+  return messages.map(({ operation, destinations, files, delivered: body }) => {
+    const delivered = /** @type {Delivered} */ (body)
     const to = destinations.map((one) => (UUID.test(one) ? one.slice(0, 8) : one)).join(', ')
     const contents = files.map((file) => describeFile(file, known, delivered.Note?.ContentType))
     return `${operation} for ${to}: ${contents.join(', ') || 'nothing'}${identifiers(delivered, flow)}`
   })
 }
 
-/** The identifiers that a Data Model message gets from the flow, as far as they are not made up anew each time. */
+/**
+ * The identifiers that a Data Model message gets from the flow, without those that are generated for each message.
+ * @param {Delivered} delivered
+ * @param {FlowNode[]} flow
+ */
 function identifiers({ Patient, Note, Media }, flow) {
   const { DocumentID, OriginalDocumentID } = Note ?? Media ?? {}
-  const patient = Patient?.Identifiers[0].ID ?? USUAL_PATIENT
+  const patient = Patient?.Identifiers[0]?.ID ?? USUAL_PATIENT
   return [
     ...(JSON.stringify(flow).includes(`"${DocumentID}"`) ? [` as ${DocumentID}`] : []),
     ...(OriginalDocumentID ? [` instead of ${OriginalDocumentID}`] : []),
@@ -236,253 +310,40 @@ function identifiers({ Patient, Note, Media }, flow) {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
+/**
+ * @param {ReceivedMessage['files'][number]} file
+ * @param {Map<string, string>} known names of contents, by sha256
+ * @param {string | undefined} noteType
+ */
 function describeFile({ sha256, contentType, fileType, way }, known, noteType) {
   return `${known.get(sha256) ?? 'other bytes'} (${fileType ?? contentType ?? noteType}, ${way})`
 }
 
-/** Contents by their hash: the files beside the examples, and the texts that the buttons inject. */
+/**
+ * Names of contents by their sha256: the files beside the examples, and the texts that the buttons inject.
+ * @param {Host} host
+ * @param {FlowNode[]} flow
+ * @returns {Promise<Map<string, string>>}
+ */
 async function knownContents({ folder }, flow) {
   const names = (await readdir(folder)).filter((name) => !name.endsWith('.json'))
+  /** @type {[string, string][]} */
   const files = await Promise.all(
     names.map(async (name) => [hash(await readFile(path.join(folder, name))), name]),
   )
-  const texts = flow
-    .flatMap(({ type, props }) => (type === 'inject' ? props : []))
-    .flatMap(({ p, v }) => (p === 'payload' ? [[hash(v), 'the text of the button']] : []))
-  return new Map([...texts, ...files])
-}
-
-const hash = (content) => createHash('sha256').update(content).digest('hex')
-
-// ---- What a person would do ---------------------------------------------------------------------------
-
-/**
- * Example 4: opens the page, sends a form, names the file by RFC 6266, forgets the file, forgets the patient, sends an
- * empty file and one that is too large; then meets a Redox that refuses, one that is down, and one that does not answer.
- */
-async function fillInTheForm({ pages, folder, deploy }, { flow }) {
-  const address = `${pages}/redox-consent`
-  const file = new File([await readFile(path.join(folder, REPORT))], '<b>für Sam.pdf', {
-    type: 'application/pdf',
-  })
-  const send = async (fields) => {
-    const body = new FormData()
-    for (const [name, value] of Object.entries(fields)) body.set(name, value)
-    return pageOf(await fetch(address, { method: 'POST', body }))
-  }
-  const form = await pageOf(await fetch(address))
-  const sent = await send({ file, patientId: '0000000004' })
-  const extended = async (name) => {
-    const disposition = `form-data; name="file"; filename="ascii.pdf"; filename*=UTF-8''${encodeURIComponent(name)}`
-    const [before, after] = [
-      `--part\r\nContent-Disposition: form-data; name="patientId"\r\n\r\n0000000004\r\n` +
-        `--part\r\nContent-Disposition: ${disposition}\r\nContent-Type: application/pdf\r\n\r\n`,
-      '\r\n--part--\r\n',
-    ]
-    const body = Buffer.concat([
-      Buffer.from(before),
-      Buffer.from(await file.arrayBuffer()),
-      Buffer.from(after),
-    ])
-    const headers = { 'content-type': 'multipart/form-data; boundary=part' }
-    return pageOf(await fetch(address, { method: 'POST', headers, body }))
-  }
-  const latin = await extended('für Zoë.pdf')
-  const japanese = await extended('同意書.pdf')
-  const withoutFile = await send({ file: new File([], ''), patientId: '0000000004' })
-  const withoutPatient = await send({ file, patientId: '' })
-  const empty = await send({ file: new File([], 'empty.pdf'), patientId: '0000000004' })
-  // The connection belongs to the example alone here: its limit, and what it meets.
-  const meets = (changes) =>
-    deploy(flow.map((node) => (node.type === 'redox-config' ? { ...node, ...changes } : node)))
-  await meets({ uploadMb: '1' })
-  const large = new File([file, Buffer.alloc(1.5e6), file], 'large.pdf', { type: file.type })
-  const tooLarge = await send({ file: large, patientId: '0000000004' })
-  const faults = 'endpoint 400 once\nendpoint 503 once\nendpoint reset-after-accept once'
-  await meets({ attempts: '1', faults })
-  const refused = await send({ file, patientId: '0000000004' })
-  const down = await send({ file, patientId: '0000000004' })
-  const unanswered = await send({ file, patientId: '0000000004' })
-  const notSent = 'The form was not sent'
-  return [
-    expected('the form', form, 200, ['<form method="post" enctype="multipart/form-data">', 'type="file"']),
-    expected('the page after sending', sent, 200, ['&lt;b&gt;für Sam.pdf', 'log ID: ']),
-    expected('the page after filename*= in Latin letters', latin, 200, ['für Zoë.pdf']),
-    expected('the page after filename*= in Japanese', japanese, 200, ['同意書.pdf']),
-    expected('the page without a file', withoutFile, 400, [`${notSent}. Please choose`, 'REDOX_BAD_INPUT']),
-    expected('the page without a patient', withoutPatient, 400, [notSent, 'REDOX_INVALID_MESSAGE']),
-    expected('the page after an empty file', empty, 400, [`${notSent}. Please choose`, 'REDOX_BAD_INPUT']),
-    expected('the page after a large file', tooLarge, 413, [`${notSent}: the file`, 'REDOX_TOO_LARGE']),
-    expected('the page after a refusal', refused, 422, ['refused the form', 'REDOX_REJECTED']),
-    expected('the page while Redox is down', down, 503, [notSent, 'try again in a few minutes']),
-    expected('the page without an answer of Redox', unanswered, 500, ['not certain', 'do not send it again']),
-    ...[sent, latin, japanese, withoutFile, withoutPatient, empty, tooLarge, refused, down, unanswered].map(
-      ({ text }) => (/0000000004|<b>/.test(text) ? 'a page says more than it should' : undefined),
-    ),
-    // Pages may lie under any httpNodeRoot.
-    ...[form, sent, withoutFile].map(({ text }) =>
-      /(href|action|src)="(\/|https?:)/.test(text) ? 'a page has an absolute address' : undefined,
-    ),
-  ].filter((problem) => problem !== undefined)
-}
-
-const pageOf = async (response) => ({
-  status: response.status,
-  type: response.headers.get('content-type'),
-  text: await response.text(),
-})
-
-function expected(what, { status, type, text }, wantedStatus, parts) {
-  const missing = parts.filter((part) => !text.includes(part))
-  if (status === wantedStatus && type === 'text/html; charset=utf-8' && missing.length === 0) return undefined
-  return `${what}: ${status} ${type}${missing.length > 0 ? `, without ${missing.join(' and ')}` : ''}`
-}
-
-/** Example 5: a button, a file that grows slowly, one that cannot be sent; then takes a scan away, and deploys. */
-async function scanIntoTheFolder({ userDir, folder, press, deploy }, { prefix, flow, visits }) {
-  const scans = path.join(userDir, 'redox-scans')
-  const into = (name) => path.join(scans, name)
-  const made = await until(async () => (await namesIn(userDir)).includes('redox-scans'))
-  if (!made) return ['the example made no folder']
-  const bytes = await readFile(path.join(folder, REPORT))
-  await press(`${prefix}i`)
-  await writeFile(into('0000000002_slow.pdf'), bytes.subarray(0, 2000))
-  await writeFile(into('_patient-forgotten.pdf'), bytes)
-  for (let from = 2000; from < bytes.length; from += 500) {
-    await wait(300)
-    await appendFile(into('0000000002_slow.pdf'), bytes.subarray(from, from + 500))
-  }
-  await until(() => visits.ofAll(prefix, { d: 2, x: 1 }))
-  const sent = await namesIn(into('sent'))
-  const failed = await namesIn(into('failed'))
-  await rm(into(`sent/${sent[0]}`), { force: true })
-  await deploy(flow)
-  const left = (await namesIn(scans)).filter((name) => name.includes('.'))
-  return [
-    ...(sent.length === 2 && /^0000000001_page-\d+\.png,0000000002_slow\.pdf$/.test(sent.join())
-      ? []
-      : [`in "sent" lies ${sent.join(', ') || 'nothing'}`]),
-    ...(failed.join() === '_patient-forgotten.pdf'
-      ? []
-      : [`in "failed" lies ${failed.join(', ') || 'nothing'}`]),
-    ...left.map((name) => `${name} was left in the folder`),
-  ]
-}
-
-/** Example 12: a scan that is there before, a button, one without a patient, one that is no scan. */
-async function scanDurably({ userDir, folder, press, deploy }, { prefix, flow, visits }) {
-  const scans = path.join(userDir, 'redox-durable-scans')
-  const into = (name) => path.join(scans, name)
-  await mkdir(scans, { recursive: true })
-  await writeFile(into('0000000002_early.pdf'), await readFile(path.join(folder, REPORT)))
-  await deploy(flow)
-  await press(`${prefix}i`)
-  await writeFile(into('_patient-forgotten.pdf'), await readFile(path.join(folder, REPORT)))
-  await writeFile(into('notes.txt'), 'no scan')
-  await writeFile(path.join(userDir, '20260131_invoice.pdf'), '%PDF-1.4 foreign')
-  await until(() => visits.ofAll(prefix, { p: 2, d: 2, x: 1 }))
-  const lies = async (name) => `${await namesIn(into(name))}`
-  const found = [
-    ...[await lies('accepted'), await lies('failed'), await lies('taken')],
-    ...(await namesIn(scans)).filter((name) => name.includes('.')),
-  ]
-  const foreign = (await namesIn(userDir)).includes('20260131_invoice.pdf')
-  return [
-    ...(/^0000000001_page-\d+\.png,0000000002_early\.pdf\|_patient-forgotten\.pdf\|\|notes\.txt$/.test(
-      found.join('|'),
+  const buttonTexts = flow
+    .flatMap(({ type, props }) =>
+      type === 'inject' ? /** @type {{ p: string, v: string }[]} */ (props) : [],
     )
-      ? []
-      : [`in accepted, failed, taken and the folder lies ${found.join('|')}`]),
-    ...(foreign ? [] : ['a file of the user directory was taken']),
-  ]
-}
-
-/** Example 13: as it comes it does nothing. Without a database: one instance, on the embedded store. */
-async function noteOverHttp({ pages, sandbox, deploy }, { prefix, flow, visits }) {
-  const send = async (fields) => {
-    const answer = await fetch(`${pages}/redox-note`, { method: 'POST', body: new URLSearchParams(fields) })
-    return `${answer.status} ${answer.status === 404 ? '' : await answer.text()}`
-  }
-  const note = { patientId: '0000000001', id: 'note-1', text: 'Seen' }
-  const off = await send(note)
-  const isOff = (await sandbox()) === undefined || (await sandbox()).requests.length === 0
-  const alone = flow.map((node) => {
-    if (node.type === 'tab') return { ...node, disabled: false }
-    if (node.type !== 'redox-config') return node
-    return { ...node, store: 'embedded', credentials: { ...node.credentials, storeUrl: '' } }
-  })
-  process.env.REDOX_STORE_KEY = 'a key that only this run has'
-  try {
-    await deploy(alone)
-    const answers = [off, await send(note), await send({ ...note, patientId: '' })].join(', ')
-    await until(() => visits.ofAll(prefix, { d: 1 }))
-    return [
-      ...(answers === '404 , 202 accepted, 400 REDOX_INVALID_MESSAGE' ? [] : [`answers: ${answers}`]),
-      ...(isOff ? [] : ['something was sent while the tab is disabled']),
-    ]
-  } finally {
-    delete process.env.REDOX_STORE_KEY
-  }
-}
-
-const namesIn = async (folder) => (await readdir(folder).catch(() => [])).sort()
-
-/** Example 6: a note for each part of the fault plan, once the one before has come to its end, and a wrong one. */
-async function meetTheFaults({ press, sandbox }, { prefix, visits }) {
-  const ends = [
-    ['a', { z: 1 }],
-    ['a', { u: 1 }],
-    ['a', { y: 1 }],
-    ['a', { z: 2 }],
-    ['b', { x: 1 }],
-  ]
-  for (const [button, end] of ends) {
-    await press(prefix + button)
-    await until(() => visits.ofAll(prefix, end))
-  }
-  const { requests, received } = await sandbox()
-  const played = requests.flatMap(({ fault }) => fault ?? [])
-  const marked = received.map(({ fault }) => fault ?? 'none')
-  return [
-    ...(`${played}` === '503,503,reset-after-accept,503,503,503,503' ? [] : [`faults played: ${played}`]),
-    ...(`${marked}` === 'none,reset-after-accept,none' ? [] : [`faults of what arrived: ${marked}`]),
-  ]
+    .filter(({ p }) => p === 'payload')
+  return new Map([...buttonTexts.map(({ v }) => textOfButton(v)), ...files])
 }
 
 /**
- * Example 9: on the sandbox; as production without a key; as production with a key. The hosts of that production
- * are the sandbox's, so that nothing can leave this machine.
+ * @param {string} text
+ * @returns {[string, string]}
  */
-async function switchToProduction({ RED, sandbox, press, deploy }, { prefix, flow, visits }) {
-  await press(`${prefix}i`)
-  await until(() => visits.ofAll(prefix, { d: 1 }))
-  const ends = []
-  RED.hooks.add('onComplete.redox-course', ({ node, error }) => {
-    if (node.id === `${prefix}n`) ends.push(error ? error.code : 'sent')
-  })
-  const { endpoints, oauthKey } = await sandbox()
-  const credentials = { privateKey: '${REDOX_PRIVATE_KEY}' }
-  const production = flow.map((node) =>
-    node.type === 'redox-config' ? { ...node, ...endpoints, credentials } : node,
-  )
-  const variables = { STAGE: 'production', PRODUCTION_DESTINATION: PRODUCTION }
-  const key = {
-    PRODUCTION_CLIENT_ID: oauthKey.clientId,
-    PRODUCTION_KEY_ID: oauthKey.keyId,
-    PRODUCTION_PRIVATE_KEY: oauthKey.privateKey,
-  }
-  const names = Object.keys({ ...variables, ...key }).map((name) => `REDOX_${name}`)
-  try {
-    for (const [index, values] of [variables, key].entries()) {
-      for (const [name, value] of Object.entries(values)) process.env[`REDOX_${name}`] = value
-      await deploy(production)
-      await press(`${prefix}i`)
-      await until(() => ends.length > index)
-    }
-  } finally {
-    for (const name of names) delete process.env[name]
-  }
-  return ends.join() === 'REDOX_CONFIGURATION,sent'
-    ? []
-    : [`production ended as ${ends.join() || 'nothing'}, without a key and with one`]
-}
+const textOfButton = (text) => [hash(text), 'the text of the button']
+
+/** @param {string | Buffer} content */
+const hash = (content) => createHash('sha256').update(content).digest('hex')

@@ -1,24 +1,47 @@
-// Reads a node's HTML the way the Flow Library does: without running it. What is no literal there is invisible
-// in the library, and lets two checks of the scorecard pass without having looked at anything.
+// Reads a node's HTML the way the Flow Library does: without running it. Values that are no literals are invisible in the
+// library, and let two checks of the scorecard pass without having checked anything.
 import { parse } from 'acorn'
 
-/** @returns {{ registrations: object[], templates: Map<string, object> }} */
+/**
+ * @typedef {import('acorn').AnyNode} AnyNode
+ * @typedef {string | boolean | null | number | RegExp | bigint | undefined} Literal
+ * @typedef {[name: string, property: Record<string, Literal>]} SavedProperty
+ * @typedef {{ literals: Record<string, Literal>, defaults: SavedProperty[] | undefined, credentials: SavedProperty[] }} Definition
+ *   `literals`: values that can be read without running; `defaults`, `credentials`: in their order
+ * @typedef {{ type: Literal } & Definition} Registration
+ * @typedef {{ kind: string, options?: (string | undefined)[] } & Record<string, any>} Input attributes of an element by
+ *   name, its tag, and the values of its options
+ * @typedef {{ inputs: Input[], labels: string[], conditions: string[] }} Template
+ */
+
+/**
+ * The registrations and templates of a node's HTML.
+ * @param {string} html
+ * @returns {{ registrations: Registration[], templates: Map<string, Template> }}
+ */
 export function readDialog(html) {
-  const scripts = [...html.matchAll(/<script\b([^>]*)>([^]*?)<\/script>/g)].map(([, attributes, text]) => ({
-    ...attributesOf(attributes),
-    text,
-  }))
-  const plain = scripts.filter(({ type = 'text/javascript' }) => type === 'text/javascript')
-  const templates = scripts.filter((script) => script['data-template-name'] !== undefined)
+  const scripts = [...html.matchAll(/<script\b([^>]*)>([^]*?)<\/script>/g)].map(
+    ([, attributes = '', text = '']) => ({
+      attributes: attributesOf(attributes),
+      text,
+    }),
+  )
+  const plain = scripts.filter(({ attributes: { type = 'text/javascript' } }) => type === 'text/javascript')
   return {
     registrations: plain.flatMap(({ text }) => registrationsOf(text)),
-    templates: new Map(templates.map((script) => [script['data-template-name'], fieldsOf(script.text)])),
+    templates: new Map(
+      scripts.flatMap(({ attributes: { 'data-template-name': name }, text }) =>
+        name === undefined ? [] : [[name, fieldsOf(text)]],
+      ),
+    ),
   }
 }
 
 // ---- The definition -----------------------------------------------------------------------------------
 
+/** @param {string} code */
 function registrationsOf(code) {
+  /** @type {Registration[]} */
   const found = []
   walk(parse(code, { ecmaVersion: 'latest' }), (node) => {
     if (
@@ -32,15 +55,23 @@ function registrationsOf(code) {
   return found
 }
 
+/**
+ * Visits a node of the syntax tree and all nodes below it.
+ * @param {object} node
+ * @param {(node: AnyNode) => void} visit
+ */
 function walk(node, visit) {
-  if (typeof node?.type === 'string') visit(node)
+  if ('type' in node && typeof node.type === 'string') visit(/** @type {AnyNode} */ (node))
   for (const value of Object.values(node)) {
     if (Array.isArray(value)) value.forEach((one) => one && typeof one === 'object' && walk(one, visit))
     else if (value && typeof value === 'object') walk(value, visit)
   }
 }
 
-/** `literals`: what can be read without running; `defaults`, `credentials`: [name, {value}] in their order. */
+/**
+ * @param {AnyNode | undefined} definition
+ * @returns {Definition}
+ */
 function definitionOf(definition) {
   const properties = new Map(entriesOf(definition))
   return {
@@ -54,6 +85,10 @@ function definitionOf(definition) {
   }
 }
 
+/**
+ * @param {AnyNode | undefined} node
+ * @returns {SavedProperty[] | undefined} undefined if it is no object
+ */
 function inlineObjects(node) {
   if (node?.type !== 'ObjectExpression') return undefined
   return entriesOf(node).map(([name, value]) => [
@@ -62,41 +97,65 @@ function inlineObjects(node) {
   ])
 }
 
-/** Spread and computed properties have no name that one could read: they come as `?`. */
+/**
+ * The properties of an object. Spread and computed ones have no name that can be read: it is `?` then.
+ * @param {AnyNode | undefined} node
+ * @returns {[name: string, value: AnyNode | undefined][]}
+ */
 function entriesOf(node) {
   if (node?.type !== 'ObjectExpression') return []
-  return node.properties.map(({ key, computed, value }) => [
-    computed || !key ? '?' : (key.name ?? key.value),
-    value,
-  ])
+  return node.properties.map((property) => {
+    if (property.type !== 'Property') return ['?', undefined]
+    const { key, computed, value } = property
+    if (!computed && key.type === 'Identifier') return [key.name, value]
+    return [!computed && key.type === 'Literal' ? String(key.value) : '?', value]
+  })
 }
 
+/** @param {AnyNode | undefined} node */
 function literal(node) {
   return node?.type === 'Literal' ? node.value : undefined
 }
 
 // ---- The template -------------------------------------------------------------------------------------
 
-/** The inputs of a template, what its labels belong to, and the choices that rows are shown for. */
+/**
+ * The inputs of a template, the ids that its labels refer to, and the conditions of its rows.
+ * @param {string} html
+ * @returns {Template}
+ */
 function fieldsOf(html) {
-  const tags = [...html.matchAll(/<(input|select|textarea)\b([^>]*)>/g)].map(([tag, kind, attributes]) => ({
-    kind,
-    ...attributesOf(attributes),
-    ...(kind === 'select' && { options: optionsOf(html, tag) }),
-  }))
+  /** @type {Input[]} */
+  const tags = [...html.matchAll(/<(input|select|textarea)\b([^>]*)>/g)].map(
+    ([tag, kind = '', attributes = '']) => ({
+      kind,
+      ...attributesOf(attributes),
+      ...(kind === 'select' && { options: optionsOf(html, tag) }),
+    }),
+  )
   return {
-    inputs: tags.filter(({ id }) => id !== undefined),
-    labels: [...html.matchAll(/<label\b[^>]*\bfor="([^"]*)"/g)].map(([, id]) => id),
-    conditions: [...html.matchAll(/\bdata-when="([^"]*)"/g)].map(([, condition]) => condition),
+    inputs: tags.filter((input) => input.id !== undefined),
+    labels: [...html.matchAll(/<label\b[^>]*\bfor="([^"]*)"/g)].map(([, id = '']) => id),
+    conditions: [...html.matchAll(/\bdata-when="([^"]*)"/g)].map(([, condition = '']) => condition),
   }
 }
 
+/**
+ * @param {string} html
+ * @param {string} tag of a select
+ */
 function optionsOf(html, tag) {
   const start = html.indexOf(tag)
   const inside = html.slice(start, html.indexOf('</select>', start))
-  return [...inside.matchAll(/<option\b([^>]*)>/g)].map(([, attributes]) => attributesOf(attributes).value)
+  return [...inside.matchAll(/<option\b([^>]*)>/g)].map(
+    ([, attributes = '']) => attributesOf(attributes).value,
+  )
 }
 
+/**
+ * @param {string} text of a tag
+ * @returns {Partial<Record<string, string>>}
+ */
 function attributesOf(text) {
   return Object.fromEntries([...text.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]))
 }

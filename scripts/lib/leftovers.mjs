@@ -1,6 +1,6 @@
-// What tests start ends with the run, however the run ends: by a signal that no handler sees, too. Browsers and
-// databases put themselves into sessions of their own, so that neither the process group nor the parent leads to them.
-// They inherit the environment: each process of a run is known by a variable in it.
+// Ends the processes that tests have started when the run ends, also by a signal that cannot be handled. Browsers and
+// databases start sessions of their own, so that neither the process group nor the parent leads to them. They inherit the
+// environment: each process of a run is known by a variable in it.
 //
 //   node scripts/lib/leftovers.mjs MARK      waits until its stdin is closed, then ends the processes of that run
 import { spawn } from 'node:child_process'
@@ -8,9 +8,10 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { codeOf } from './process.mjs'
 
 const VARIABLE = 'REDOX_TEST_RUN'
-/** For Node-RED and PostgreSQL to end in order. */
+/** Time for Node-RED and PostgreSQL to shut down. */
 const GRACE_MS = 5_000
 const FILE = fileURLToPath(import.meta.url)
 
@@ -20,32 +21,47 @@ const FILE = fileURLToPath(import.meta.url)
  */
 export function endWithThisProcess() {
   const mark = randomUUID()
-  const options = { stdio: ['pipe', 'ignore', 'ignore'], detached: true }
-  const watcher = spawn(process.execPath, [FILE, mark], options)
+  const watcher = spawn(process.execPath, [FILE, mark], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
   watcher.unref()
-  watcher.stdin.unref()
+  // A pipe to a child is a socket, which its type does not say.
+  const pipe = /** @type {import('node:net').Socket} */ (watcher.stdin)
+  pipe.unref()
   return { ...process.env, [VARIABLE]: mark }
 }
 
-/** Asks the processes whose environment has this mark to end, and ends what does not. */
+/**
+ * Ends the processes whose environment has this mark: with SIGTERM, and after a while with SIGKILL.
+ * @param {NodeJS.ProcessEnv} environment of the run
+ */
 export async function endRun({ [VARIABLE]: mark }) {
+  if (mark === undefined) return
   signal(mark, 'SIGTERM')
   const until = Date.now() + GRACE_MS
   while (processesOf(mark).length > 0 && Date.now() < until) await sleep(100)
   signal(mark, 'SIGKILL')
 }
 
+/**
+ * @param {string} mark
+ * @param {NodeJS.Signals} name
+ */
 function signal(mark, name) {
   for (const pid of processesOf(mark)) {
     try {
       process.kill(pid, name)
     } catch (error) {
-      if (error.code !== 'ESRCH') throw error
+      if (codeOf(error) !== 'ESRCH') throw error
     }
   }
 }
 
-/** Linux alone tells the environment of a process. */
+/**
+ * Ids of the processes of a run; none on systems other than Linux, which do not publish the environment of a process.
+ * @param {string} mark
+ */
 function processesOf(mark) {
   if (!existsSync('/proc/self/environ')) return []
   return readdirSync('/proc')
@@ -54,7 +70,10 @@ function processesOf(mark) {
     .map(Number)
 }
 
-/** Of a process that ended, and of another user's, nothing is told. */
+/**
+ * The environment of a process; empty if it has ended, or belongs to another user.
+ * @param {string} pid
+ */
 function environmentOf(pid) {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')

@@ -3,22 +3,33 @@
 const { writeFileSync } = require('node:fs')
 const { reporters, Runner } = require('mocha')
 
-/** Of the test, or of the block that was skipped as a whole; `test/lib/skip.ts` leaves it there. */
+/** @typedef {{ skipReason?: string, parent?: Skippable | undefined }} Skippable a test or a suite; see `test/lib/skip.ts` */
+
+/**
+ * The reason for which a test, or a block around it, was skipped.
+ * @param {Skippable | undefined} runnable
+ */
 function reasonOf(runnable) {
   for (let at = runnable; at; at = at.parent) if (at.skipReason) return at.skipReason
   return undefined
 }
 
 module.exports = class extends reporters.Dot {
+  /**
+   * @param {import('mocha').Runner} runner
+   * @param {import('mocha').MochaOptions} options
+   */
   constructor(runner, options) {
     super(runner, options)
+    /** @type {{ title: string, reason: string | undefined }[]} */
     const skipped = []
     runner.on(Runner.constants.EVENT_TEST_PENDING, (test) =>
       skipped.push({ title: test.fullTitle(), reason: reasonOf(test) }),
     )
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures } = this.stats
-      writeFileSync(process.env.REDOX_TEST_COUNTS, JSON.stringify({ passes, failures, skipped }))
+      const { REDOX_TEST_COUNTS: file = '' } = process.env
+      writeFileSync(file, JSON.stringify({ passes, failures, skipped }))
     })
   }
 }

@@ -4,47 +4,80 @@ const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox'
 const FIELD_TYPES = 'msg,flow,global,str,jsonata,env'
 
 /**
- * The directives of a dialog, by name. Options: icon, when (NAME=VALUE,VALUE&NAME=VALUE), hint (another key than the
- * property's), types, options, literal.
- * @param {string} prefix `node-input` or `node-config-input`
- * @param {{hint: object, example: object}} texts of the catalogue in en-US
+ * @typedef {{ hint: Record<string, string>, example: Record<string, string> }} RowTexts of the catalogue in en-US
+ *
+ * @typedef {object} RowOptions
+ * @property {string | undefined} [icon]
+ * @property {string | undefined} [when] NAME=VALUE,VALUE;NAME=VALUE
+ * @property {string | undefined} [hint] another key than the property's
+ * @property {string | undefined} [types] of a typed input, separated by commas
+ * @property {string | undefined} [kind] of a text: `textarea`, or a type of `<input>`
+ * @property {string | undefined} [options] of a choice, separated by commas
+ * @property {boolean | undefined} [literal] of a choice: values are not translated
+ *
+ * @typedef {{ id: string, example: string, described: string }} InputParts id, and attributes with a space before each
+ * @typedef {(name: string, options: RowOptions, prefix: string, texts: RowTexts) => string} Row
+ *   `prefix`: `node-input` or `node-config-input`
+ * @typedef {{ when?: string | undefined, open?: boolean | undefined }} SectionOptions
+ */
+
+/**
+ * The directives of a dialog, by name.
+ * @satisfies {Record<string, Row | ((name: string, options: SectionOptions) => string)>}
  */
 export const rows = {
-  /** A typed input with its hidden type. */
+  /**
+   * A typed input with its hidden type.
+   * @type {Row}
+   */
   field: (name, options, prefix, texts) =>
-    row(name, options, prefix, texts, ({ id, example, described }) => [
+    row({ name, options, prefix, texts }, ({ id, example, described }) => [
       `<input type="text" id="${id}" data-types="${options.types ?? FIELD_TYPES}"${example}${described}>`,
       `<input type="hidden" id="${id}Type">`,
     ]),
+  /** @type {Row} */
   text: (name, options, prefix, texts) =>
-    row(name, options, prefix, texts, ({ id, example, described }) => [
+    row({ name, options, prefix, texts }, ({ id, example, described }) => [
       options.kind === 'textarea'
         ? `<textarea id="${id}" rows="3"${example}${described}></textarea>`
         : `<input type="${options.kind ?? 'text'}" id="${id}" autocomplete="off"${example}${described}>`,
     ]),
-  /** A list; `literal` values are Redox's own words and are not translated. */
+  /**
+   * A list; `literal` values are Redox's own words and are not translated.
+   * @type {Row}
+   */
   choice: (name, options, prefix, texts) =>
-    row(name, options, prefix, texts, ({ id, described }) => [
+    row({ name, options, prefix, texts }, ({ id, described }) => [
       `<select id="${id}"${described}>`,
-      ...options.options.split(',').map((value) => `  ${option(name, value, options.literal)}`),
+      ...(options.options ?? '').split(',').map((value) => `  ${option(name, value, options.literal)}`),
       '</select>',
     ]),
-  /** A reference to a config node: the editor puts its own controls here, and keeps the width. */
+  /**
+   * A reference to a config node: the editor puts its own controls here, and keeps the width.
+   * @type {Row}
+   */
   node: (name, options, prefix, texts) =>
-    row(name, options, prefix, texts, ({ id, described }) => [
+    row({ name, options, prefix, texts }, ({ id, described }) => [
       `<input type="text" id="${id}" style="width: 100%"${described}>`,
     ]),
+  /** @type {(name: string, options: SectionOptions) => string} */
   section: (name, { open, when }) =>
     [
       `<details${open ? ' open' : ''}${condition(when)}>`,
       `<summary data-i18n="${CATALOGUE}.section.${name}"></summary>`,
     ].join('\n'),
   end: () => '</details>',
+  /** @type {(name: string, options: SectionOptions) => string} */
   tip: (name, { when }) =>
     `<div class="form-tips"${condition(when)} data-i18n="${CATALOGUE}.tip.${name}"></div>`,
 }
 
-function row(name, { icon = 'tag', when, hint: key = name }, prefix, { hint, example }, input) {
+/**
+ * @param {{ name: string, options: RowOptions, prefix: string, texts: RowTexts }} row
+ * @param {(parts: InputParts) => string[]} input lines of the input
+ */
+function row({ name, options, prefix, texts: { hint, example } }, input) {
+  const { icon = 'tag', when, hint: key = name } = options
   const id = `${prefix}-${name}`
   const hasHint = hint[key] !== undefined
   const lines = input({
@@ -61,8 +94,14 @@ function row(name, { icon = 'tag', when, hint: key = name }, prefix, { hint, exa
   ].join('\n')
 }
 
+/** @param {string | undefined} when */
 const condition = (when) => (when === undefined ? '' : ` data-when="${when}"`)
 
+/**
+ * @param {string} name of the property
+ * @param {string} value
+ * @param {boolean | undefined} literal
+ */
 const option = (name, value, literal) =>
   literal
     ? `<option value="${value}">${value}</option>`

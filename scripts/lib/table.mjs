@@ -1,17 +1,30 @@
-// What the build writes from a table of fields (nodes/lib/fields/types.ts): rows of the dialog, the literal `defaults`
-// of the definition, and the help's list of fields.
+// The parts of a node's HTML that the build writes from its table of fields (nodes/lib/fields/types.ts): rows of the
+// dialog, the literal `defaults` of the definition, and the help's list of fields.
 import { rows } from './rows.mjs'
 
 /**
+ * @typedef {import('../../dist/nodes/lib/fields/types.js').Table} Table
+ * @typedef {import('../../dist/nodes/lib/fields/types.js').Field} Field
+ * @typedef {import('../../dist/nodes/lib/fields/types.js').Condition} Condition
+ * @typedef {import('../../dist/nodes/lib/fields/types.js').NodeField} NodeField
+ * @typedef {import('../../dist/nodes/lib/fields/types.js').CredentialValidator} CredentialValidator
+ * @typedef {Record<'label' | 'hint' | 'example' | 'tip', Record<string, string>>} Texts of the catalogue
+ * @typedef {{ typed: string, choice: string, text: string }} KindNames kinds of fields in the help
+ */
+
+/**
  * The rows of some fields, each section with its tip around its own.
+ * @param {readonly Field[]} fields
  * @param {string} prefix `node-input` or `node-config-input`
- * @param {{hint: object, example: object, tip: object}} texts of the catalogue in en-US
+ * @param {Texts} texts in en-US
  */
 export function rowsOf(fields, prefix, texts) {
+  /** @type {string[]} */
   const parts = []
   fields.forEach((field, index) => {
     const { section } = field
-    const isIn = (other) => section !== undefined && other?.section?.name === section.name
+    const isIn = (/** @type {Field | undefined} */ other) =>
+      section !== undefined && other?.section?.name === section.name
     if (section && !isIn(fields[index - 1])) {
       parts.push(rows.section(section.name, { open: section.open, when: conditionText(section.when) }))
       if (texts.tip[section.name] !== undefined) parts.push(rows.tip(section.name, {}))
@@ -24,6 +37,11 @@ export function rowsOf(fields, prefix, texts) {
   return parts.join('\n')
 }
 
+/**
+ * @param {Field} field
+ * @param {string} prefix
+ * @param {Texts} texts
+ */
 function rowOf(field, prefix, texts) {
   const { name, icon, when, hint } = field
   const options = { icon, hint, when: conditionText(when) }
@@ -42,11 +60,19 @@ function rowOf(field, prefix, texts) {
     case 'secret':
       return rows.text(name, { ...options, kind: 'password' }, prefix, texts)
     default:
-      return rows.text(name, { ...options, kind: field.lines && 'textarea' }, prefix, texts)
+      return rows.text(
+        name,
+        { ...options, kind: field.kind === 'text' && field.lines ? 'textarea' : undefined },
+        prefix,
+        texts,
+      )
   }
 }
 
-/** `eventType=New,Replace;fileFrom=message`, as the editor reads it; undefined for what is always true. */
+/**
+ * A condition as the editor reads it: `eventType=New,Replace;fileFrom=message`; undefined if it is always true.
+ * @param {Condition} [condition]
+ */
 function conditionText(condition = {}) {
   const parts = Object.entries(condition).map(([name, values]) => `${name}=${values.join()}`)
   return parts.length === 0 ? undefined : parts.join(';')
@@ -54,13 +80,19 @@ function conditionText(condition = {}) {
 
 // ---- The definition -------------------------------------------------------------------------------------
 
-/** An object of JavaScript with every saved property: the Flow Library reads the text and runs nothing. */
+/**
+ * An object of JavaScript with every saved property: the Flow Library reads the text and runs nothing.
+ * @param {Table} table
+ */
 export function defaultsOf({ version, fields }) {
   const saved = fields.filter(({ kind }) => kind !== 'secret')
   return objectOf([`version: { value: ${version} }`, ...saved.flatMap(propertiesOf)])
 }
 
-/** The same of its credentials. */
+/**
+ * The same for the credentials.
+ * @param {Table} table
+ */
 export const credentialsOf = ({ fields }) =>
   objectOf(
     fields
@@ -71,16 +103,26 @@ export const credentialsOf = ({ fields }) =>
       ),
   )
 
+/** @param {string[]} lines */
 const objectOf = (lines) => `{\n${lines.map((line) => `        ${line},\n`).join('')}      }`
 
+/**
+ * @param {Field} field
+ * @returns {string[]} properties of an object of JavaScript
+ */
 function propertiesOf(field) {
-  const { name, kind } = field
-  if (kind === 'node') return [`${name}: { ${nodeReference(field)} }`]
-  const standard = kind === 'choice' ? field.options[0] : (field.value ?? '')
-  const own = `${name}: { value: ${literal(standard)}${validator(field)} }`
-  return kind === 'typed' ? [own, `${name}Type: { value: ${literal(field.valueType ?? 'str')} }`] : [own]
+  const { name } = field
+  if (field.kind === 'node') return [`${name}: { ${nodeReference(field)} }`]
+  if (field.kind === 'typed') {
+    const { value = '', valueType = 'str' } = field
+    const own = `${name}: { value: ${literal(value)}${validator(field)} }`
+    return [own, `${name}Type: { value: ${literal(valueType)} }`]
+  }
+  const standard = field.kind === 'choice' ? field.options[0] : ''
+  return [`${name}: { value: ${literal(standard)}${validator(field)} }`]
 }
 
+/** @param {NodeField} field */
 function nodeReference({ name, type, required, fhir }) {
   const reference = `value: '', type: ${literal(type)}, required: ${required}`
   if (type !== 'redox-config') return reference
@@ -89,13 +131,17 @@ function nodeReference({ name, type, required, fhir }) {
   return `${reference}, label: RedoxEditor.label(${literal(name)}), validate: RedoxValidators.${validate}`
 }
 
+/** @type {Record<CredentialValidator, (name: string) => string>} */
 const OF_CREDENTIALS = {
   secrets: () => 'validSecrets',
   id: (name) => `validId(${literal(name)})`,
   store: () => 'validStore',
 }
 
-function validator({ name, checks = [], section, when, checksWhen, validator: own }) {
+/** @param {Field} field */
+function validator(field) {
+  const { name, checks = [], section, when, checksWhen } = field
+  const own = 'validator' in field ? field.validator : undefined
   if (own) return `, validate: RedoxValidators.${OF_CREDENTIALS[own](name)}`
   if (checks.length === 0) return ''
   const condition = conditionText({ ...section?.when, ...when, ...checksWhen })
@@ -103,20 +149,29 @@ function validator({ name, checks = [], section, when, checksWhen, validator: ow
   return `, validate: RedoxValidators.valid(${[literal(name), list, ...(condition ? [literal(condition)] : [])].join(', ')})`
 }
 
+/** @param {string} text */
 const literal = (text) => `'${text.replace(/[\\']/g, '\\$&')}'`
 
 // ---- The help -------------------------------------------------------------------------------------------
 
-/** Every field but the name, with what the dialog itself says of it. */
+/**
+ * A list of all fields but the name, with the labels and hints of the dialog.
+ * @param {readonly Field[]} fields
+ * @param {Texts} texts in the language of the help
+ * @param {KindNames} kinds
+ */
 export function helpOf(fields, { label: labels, hint: hints }, kinds) {
   const items = fields
     .filter(({ name }) => name !== 'name')
-    .map(({ name, hint = name, kind }) => {
-      const said = hints[hint] === undefined ? '' : `${escaped(hints[hint])}.`
-      const term = `${escaped(labels[name])} <span class="property-type">${kinds[kind] ?? kinds.text}</span>`
-      return `<dt>${term}</dt>\n<dd>${said}</dd>`
+    .map(({ name, hint: key, kind }) => {
+      const hint = hints[key ?? name]
+      const description = hint === undefined ? '' : `${escaped(hint)}.`
+      const kindName = kind === 'typed' || kind === 'choice' ? kinds[kind] : kinds.text
+      const term = `${escaped(labels[name] ?? '')} <span class="property-type">${kindName}</span>`
+      return `<dt>${term}</dt>\n<dd>${description}</dd>`
     })
   return `<dl class="message-properties">\n${items.join('\n')}\n</dl>`
 }
 
+/** @param {string} text */
 const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;')

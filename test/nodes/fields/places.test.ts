@@ -49,7 +49,7 @@ const DECIDING: Record<string, string[]> = {
   // its name in an earlier version
   resourceStatus: ['src/shared/migrations.ts'],
   // the examples are filled in by it
-  patientId: ['scripts/lib/course.mjs', 'editor/dialog/faults.ts'],
+  patientId: ['scripts/lib/course-actions.mjs', 'editor/dialog/faults.ts'],
   patientIdSystem: ['editor/dialog/faults.ts'],
 }
 
