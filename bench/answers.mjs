@@ -1,6 +1,6 @@
 // Answers of the server in the form of recorded and documented answers of Redox, so that the figures hold in use.
 // The headers and the first two bodies are those of recordings of 2020 (a message, an upload); log ids are UUIDs in the
-// reference and numbers in samples; what FHIR answers is documented, and `redox-trace-id` was observed on that host.
+// reference and numbers in samples; answers of FHIR are documented, and `redox-trace-id` was observed on that host.
 import { createHash } from 'node:crypto'
 
 const POLICY = `default-src https:; style-src https: 'unsafe-inline'; object-src 'none'`

@@ -1,12 +1,12 @@
-// Our nodes, the core nodes, raw undici and the leanest undici, in one run: every measurement in a fresh process,
-// shuffled, medians of three, each verified at the server, which answers as Redox does. Tells which goals are met.
+// Measures our nodes, the core nodes, raw undici and the leanest undici in one run: every measurement in a fresh process,
+// shuffled, medians of three, each verified at the server, which answers as Redox does. Prints which goals are met.
 //
 //   npm run bench                          all (about an hour), written to bench/results and docs/cost.svg
 //   npm run bench -- --quick               8 in flight only, once each, without curves (7 minutes)
 //   npm run bench -- --tls --latency 20    over TLS, with a server that answers 20 ms later
 //   npm run bench -- --only "embed 1 MB"   some cells; or `crowds`, `curves`, `first`, `start-up`
 //   npm run bench -- --json result.json    also writes the figures to a file
-//   npm run bench -- --beside ../before    another checkout that has been built, in turn with this one: ten pairs of each
+//   npm run bench -- --beside ../before    another checkout that has been built, alternating with this one: ten pairs of each
 //                                          cell that is 8 in flight (an hour; a cell two minutes), or --pairs more
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -44,7 +44,7 @@ import { codeOf } from '../scripts/lib/process.mjs'
  */
 
 /**
- * How a cell is run; `root`: of the package that our contestant runs.
+ * The contestant of a run; `root`: of the package that our contestant uses.
  * @typedef {{ contestant: Contestant, root?: string, isTimed?: boolean }} How
  *
  * A run as its process gets it; `path`: of the cell's file.

@@ -56,8 +56,8 @@ const cellsOf = (kind, inFlightOf) => [
 ]
 
 /**
- * Each API and way: the file in the message, or an upload and then the message that refers to it. A note stands for the
- * Data Model API and a report for FHIR; what is special to the other kinds of messages shows in the smallest cell.
+ * Cells for each API and way: the file in the message, or an upload and then the message that refers to it. A note stands for the
+ * Data Model API and a report for FHIR; the smallest cell shows the cost that the other kinds of messages add.
  */
 export const CELLS = [
   ...cellsOf('note', (size) => IN_FLIGHT[size <= MB ? 'small' : 'large']),

@@ -1,6 +1,6 @@
 // The messages that the contestants without our nodes send, as small as Redox takes them. `build` gets the value of the
 // file field (base64, or the reference of an upload), the name that FHIR has for that field, and the type. The text of
-// these functions is what the function nodes of the core flow run: they use nothing from outside.
+// these functions is the code of the function nodes of the core flow: they use nothing from outside.
 
 /**
  * @typedef {object} MessageForm

@@ -37,11 +37,11 @@ import { portOf } from './lib/process.mjs'
 
 const MODULE = '@ehr-flows/node-red-redox'
 const WITHIN_MS = 30_000
-/** Of the plugins' texts. */
+/** Languages of the plugins' texts. */
 const LANGUAGES = ['en-US', 'de']
-// Types that are known to every Node-RED without a node of that name.
+// Types that every Node-RED knows without a node of that name.
 const BUILT_IN = ['tab', 'group', 'subflow', 'junction', 'global-config']
-// Pages of the flows do not always lie at the root.
+// The pages of flows are not at the root, because a user may set httpNodeRoot.
 const PAGES = '/pages'
 
 const folder = process.argv[2]
@@ -52,7 +52,7 @@ const packageDir = existsSync(installed) ? installed : path.resolve(folder)
 const manifest = JSON.parse(await readFile(path.join(packageDir, 'package.json'), 'utf8'))
 const types = Object.keys(manifest['node-red'].nodes)
 const plugins = Object.keys(manifest['node-red'].plugins)
-// What every Node-RED says that starts with an empty user directory.
+// Warnings of every Node-RED that starts with an empty user directory.
 const USUAL_WARNINGS = [/^runtime: Projects disabled/, /^runtime: Encrypted credentials not found/]
 /** @type {string[]} */
 const problems = []
@@ -188,7 +188,7 @@ async function askHtml(place) {
   return (await ask(place, { headers: { accept: 'text/html', 'accept-language': 'en-US' } })).text()
 }
 
-// ---- What it loaded -----------------------------------------------------------------------------------
+// ---- Loaded sets --------------------------------------------------------------------------------------
 
 /** @param {'/nodes' | '/plugins'} place */
 async function setsOf(place) {

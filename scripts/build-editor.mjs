@@ -1,4 +1,4 @@
-// Bundles what the editor loads, scripts and styles, into resources/, which Node-RED serves.
+// Bundles the scripts and styles of the editor into resources/, which Node-RED serves.
 import { build } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-// Removes what is built, so that a deleted source file never lives on in a build.
+// Removes the build, so that no output of a deleted source file remains.
 import { rm } from 'node:fs/promises'
 
 for (const folder of ['dist', 'resources'])

@@ -24,7 +24,7 @@ import { codeOf, portOf } from './lib/process.mjs'
 const requireModule = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const once = process.argv.includes('--once')
-// A run that ends by itself takes the examples as they are, and must not meet an editor that is open already.
+// A run with --once takes the examples unchanged, and a free port, because an editor may be open on the usual one.
 const port = once ? 0 : wantedPort(process.env.PORT || '1880')
 const userDir = path.join(root, '.node-red', ...(once ? ['once'] : []))
 
@@ -57,7 +57,7 @@ const STEPS = [
     button: 'redoxex11i',
     answers: [{ type: 'redox-fhir-document', status: 200, what: 'DocumentReference' }],
   },
-  // It opens a store first, writes to the disk, and looks into its folder twice.
+  // This example opens a store first, writes to the disk, and looks into its folder twice.
   {
     button: 'redoxex12i',
     answers: [{ type: 'redox-datamodel-media', status: 200, what: 'Media, durable' }],
@@ -76,7 +76,7 @@ const server = await listen()
 await prepareUserDir()
 const { RED, address } = await startNodeRed(server)
 let wrong = 0
-// People put their own key into the connection of an example: then nothing is sent unasked.
+// A user may have put a real key into the connection of an example: nothing is sent unasked then.
 const onSandbox = await usesOnlySandbox(RED)
 for (const { button, answers, withinSeconds = 15 } of onSandbox ? STEPS : []) {
   const node = RED.nodes.getNode(button)
@@ -130,7 +130,7 @@ async function exampleFlows() {
   for (const file of (await readdir(path.join(root, 'examples')))
     .filter((name) => name.endsWith('.json'))
     .sort()) {
-    // The examples share their connection: the same id in each.
+    // The examples share their connection, which has the same id in each.
     for (const node of JSON.parse(await readFile(path.join(root, 'examples', file), 'utf8')))
       nodes.set(node.id, node)
   }
@@ -178,9 +178,9 @@ async function startNodeRed(httpServer) {
 }
 
 /**
- * Whether all connections use the sandbox. Asks the running nodes, because their settings may depend on environment
- * variables.
+ * Asks the running connections where they lead, because their settings may depend on environment variables.
  * @param {Runtime} runtime
+ * @returns {Promise<boolean>} whether all use the sandbox
  */
 async function usesOnlySandbox(runtime) {
   /** @type {(Promise<{ environment?: string }> | undefined)[]} */

@@ -17,11 +17,11 @@ const within = (folder) => path.join('dist', 'test', folder)
 /** @param {string} name */
 const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 
-// A quiet machine takes up to four minutes, one that is three times slower gets through.
+// An idle machine takes up to four minutes; one that is three times slower stays below the limit.
 const LONGEST_MS = 1_500_000
 /** Processes at a time, for two cores: those with a browser wait a part of the time, the others use a core each. */
 const AT_ONCE = 3
-/** Groups of the tests outside of the browser: the more, the shorter the last one runs alone. */
+/** Groups of the tests without a browser: the more there are, the shorter the last one runs alone. */
 const SHARES = 5
 /** Length of the summary of a group that failed. */
 const FEW_CHARACTERS = 600
@@ -32,7 +32,7 @@ const EDITOR = [
   ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'preview', 'looks'],
 ]
-// The others are about what happens inside of a dialog: our own code alone, the same in every editor.
+// The other files test the inside of a dialog, which is our own code and the same in every editor.
 const DIFFERS = [
   ['dialogs', 'durable', 'new-nodes'],
   ['inbox', 'examples'],
@@ -58,7 +58,7 @@ const groups =
         ),
       )
 
-// npm's shell ends at a signal and leaves this process behind.
+// npm's shell ends at a signal and leaves this process behind, which exits when its parent changes.
 const parent = process.ppid
 if (process.env.npm_lifecycle_event)
   setInterval(() => process.ppid === parent || process.exit(1), 1000).unref()
@@ -80,8 +80,8 @@ await Promise.all(
   }),
 )
 if (failures.length > 0) {
-  // A log that keeps its end alone still says what failed.
-  console.log(['What failed, in short:', ...failures].join('\n'))
+  // The failures come last, because some logs keep only their end.
+  console.log(['Failures, in short:', ...failures].join('\n'))
   process.exitCode = 1
 }
 console.log(inTotal())
@@ -163,7 +163,7 @@ function add(results) {
   total.skipped.push(...skipped)
 }
 
-/** The sum of all groups, with what was skipped, by its reason. */
+/** The sum of all groups, with the numbers of skipped tests by their reason. */
 function inTotal() {
   const byReason = new Map()
   for (const { title, reason = `no reason is given (${title})` } of total.skipped)

@@ -35,7 +35,7 @@ export class Arrivals {
     return [...this.#times.values()].filter((times) => times > 1).length
   }
 
-  /** How often a message of a destination has arrived before one that was accepted earlier. */
+  /** The number of messages that have arrived before an earlier one of their destination. */
   disordered() {
     return [...this.#order.values()].reduce((sum, ids) => sum + inversions(ids), 0)
   }

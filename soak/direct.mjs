@@ -31,15 +31,15 @@ const LONGEST_SILENCE_MS = 120_000
 const BURST_MEGABYTES = 600
 const LONGEST_SECONDS = 1200
 
-// How each fault ends when it hits a request that sends a message, by SAFETY.md and not by the client's table.
-// An answer that is late comes after the timeout.
+// Results of a message whose request is hit by the fault. They are written independently of the client's table of
+// outcomes. An answer that is late comes after the timeout.
 const UNKNOWN = [
   ...['500', '504', '408', '504-after-accept', 'reset-before-body', 'reset-mid-body', 'reset-after-body'],
   ...['reset-after-accept', 'half-open', 'late=15', 'cut-short', 'truncated-json', 'not-json'],
 ]
 const REFUSED = ['400', '403', '404', '413', 'redirect', 'errors-inside', 'partial']
 const TRIED_AGAIN = ['401', '429', '429-retry-after=1', '502', '503']
-// After any other error a person sends the document again.
+// Codes after which a user checks first; after any other error the document is sent again.
 const MAY_HAVE_ARRIVED = ['REDOX_OUTCOME_UNKNOWN', 'REDOX_PARTIAL']
 /** Codes that the faults explain; with any other code a message was refused that should have been sent. */
 const EXPLAINED = [
@@ -58,7 +58,7 @@ const FAILING = 20
  */
 function planOf(seed) {
   const faults = [...UNKNOWN, ...REFUSED, ...TRIED_AGAIN, ...HARMLESS].filter((fault) => fault !== 'partial')
-  // Each rule sees what those before it have left over.
+  // A rule gets only the requests that the rules before it have left over.
   const share = (100 * (1 - (1 - FAILING / 100) ** (1 / faults.length))).toFixed(2)
   const rules = faults.map((fault) => `any ${fault} ${share}%`)
   return [`seed ${seed}`, 'fhir partial 0.8%', ...rules].join('\n')

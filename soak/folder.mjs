@@ -28,7 +28,7 @@ const LONGEST_MS = 600_000
 const ROUNDS = 2
 /** Bytes that the heap may have more after the last round than after the first. */
 const MORE_HEAP = 4e6
-/** Bytes of heap for each scan while it waits in the flow: its message, and what Node-RED keeps of it. */
+/** Bytes of heap for each scan while it waits in the flow: its message, and the copies that Node-RED keeps. */
 const MOST_OF_A_SCAN = 30e3
 
 process.exitCode = (await run()) ? 0 : 1

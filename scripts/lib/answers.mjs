@@ -3,7 +3,7 @@
 /**
  * @param {{ what: string, type: string }[]} missing answers that did not come, or were wrong
  * @param {string} reason a sentence
- * @param {{ button: string, tab: string } | undefined | null} place where they can be asked for again
+ * @param {{ button: string, tab: string } | undefined | null} place where the user can ask for them again
  * @returns {string[]} lines
  */
 export function missingLines(missing, reason, place) {
@@ -15,9 +15,9 @@ export function missingLines(missing, reason, place) {
   ]
 }
 
-/** @param {number} wrong how many answers are missing or wrong */
+/** @param {number} wrong number of answers that are missing or wrong */
 export function summary(wrong) {
   const answers = wrong === 1 ? '1 answer is' : `${wrong} answers are`
-  const told = wrong === 0 ? '' : `\n${answers} missing or wrong.`
-  return `${told}\nThe answers come from the built-in sandbox: nothing left this machine.`
+  const problem = wrong === 0 ? '' : `\n${answers} missing or wrong.`
+  return `${problem}\nThe answers come from the built-in sandbox: nothing left this machine.`
 }

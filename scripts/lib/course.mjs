@@ -41,11 +41,11 @@ import {
  * An example that is deployed; `prefix`: the beginning of its ids.
  * @typedef {{ prefix: string, flow: FlowNode[], visits: ReturnType<typeof countVisits> }} Deployed
  *
- * What a user does with an example; returns problems.
+ * The actions of a user with an example; returns problems.
  * @typedef {(host: Host, example: Deployed) => Promise<string[]>} Action
  *
  * @typedef {object} Lesson
- * @property {Action} [run] what a user does; without it, `press` is all
+ * @property {Action} [run] the actions of a user; without it, `press` is all
  * @property {string[]} [press] ids of the buttons, without the prefix
  * @property {string[]} arrives all messages in the inbox of the sandbox
  * @property {Counts} reaches exact numbers of messages at these nodes
@@ -249,9 +249,10 @@ function countVisits(RED) {
   const of = (/** @type {string} */ id) => counts.get(id) ?? 0
   return {
     /**
-     * Whether all these nodes have got so many messages, or more.
+     * Compares the counts with the least numbers of messages.
      * @param {string} prefix
      * @param {Counts} wanted
+     * @returns {boolean} whether all these nodes have got so many messages, or more
      */
     ofAll: (prefix, wanted) => Object.entries(wanted).every(([id, count]) => of(prefix + id) >= count),
     /**

@@ -16,8 +16,8 @@ const GRACE_MS = 5_000
 const FILE = fileURLToPath(import.meta.url)
 
 /**
- * The environment for what a run starts. From then on a process waits for the end of this one: the kernel closes
- * their pipe whatever ends it.
+ * The environment for processes that a run starts. Also starts a process that waits for the end of this one: the kernel
+ * closes their pipe, however this process ends.
  */
 export function endWithThisProcess() {
   const mark = randomUUID()

@@ -1,5 +1,5 @@
-// mocha's dots, and at the end the counts and what was skipped as JSON in the file that an environment variable names:
-// `scripts/test.mjs` adds them up.
+// mocha's dots; at the end the counts and the skipped tests are written as JSON to the file that an environment variable
+// names: `scripts/test.mjs` adds them up.
 const { writeFileSync } = require('node:fs')
 const { reporters, Runner } = require('mocha')
 

@@ -1,4 +1,4 @@
-// Types of what the scripts use of Node-RED's runtime: its published types leave out the nodes of running flows.
+// Types of the parts of Node-RED's runtime that the scripts use: its published types leave out the nodes of running flows.
 
 /**
  * A node of a running flow.

@@ -1,7 +1,7 @@
 // Measures how long texts and objects block the event loop: for each, the longest time between two iterations of the loop
 // during its processing, and the duration of the processing. Nothing of ours should block the loop above 50 ms.
 //
-//   npm run build && node --expose-gc bench/turns.mjs [part of a name]
+//   npm run build && node --expose-gc bench/event-loop.mjs [part of a name]
 import { plainProperties } from '../dist/nodes/lib/node/deliver.js'
 import { takeFile } from '../dist/src/file/file.js'
 import { Seal } from '../dist/src/queue/seal.js'
