@@ -28,7 +28,7 @@ const FEW_CHARACTERS = 600
 
 // Groups that take about the same time.
 const EDITOR = [
-  ['dialogs', 'durable', 'new-nodes'],
+  ['dialogs', 'durable', 'new-nodes', 'outbox-many'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
   ['connection', 'outbox', 'preview', 'looks'],
 ]
@@ -36,7 +36,7 @@ const EDITOR = [
 const DIFFERS = [
   ['dialogs', 'durable', 'new-nodes'],
   ['inbox', 'examples'],
-  ['outbox', 'looks'],
+  ['outbox', 'outbox-many', 'looks'],
 ]
 const forgotten = testsIn('editor').filter((file) => !EDITOR.flat().map(editorFile).includes(file))
 if (forgotten.length > 0) throw new Error(`In no group of scripts/test.mjs: ${forgotten.join(', ')}`)

@@ -7,7 +7,7 @@ import { TokenCache, type AccessToken } from '../../src/auth/tokens'
 import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
 import { deliverDirect, uploadDirect } from '../../src/redox/direct'
-import { setClock } from '../lib/clock'
+import { setClock, skipSeconds } from '../lib/clock'
 import { connectTo, failing, never, serve, TEST_KEY, TOKEN_PATH } from '../lib/redox'
 import type { Recorded, Reply, Server } from '../lib/redox'
 
@@ -28,10 +28,10 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
 
 const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => uploadDirect(client, file, { kind: 'blob', signal: never() })
-// Long enough for an upload on a busy machine: a token that ends before its request is fetched once more.
-const SHORT_LIFE_SECONDS = 0.5
-/** A token of {@link SHORT_LIFE_SECONDS} has ended. */
-const later = () => new Promise((resolve) => setTimeout(resolve, SHORT_LIFE_SECONDS * 1000 + 10))
+/** Longer than any test takes: a token ends when the clock says so, and never by itself. */
+const LIFE_SECONDS = 300
+/** A token of {@link LIFE_SECONDS} ends. */
+const endToken = (): void => skipSeconds(LIFE_SECONDS + 1)
 
 describe('access tokens', () => {
   let server: Server
@@ -185,12 +185,12 @@ describe('access tokens', () => {
       const normal = script
       script = (request) =>
         request.path === TOKEN_PATH
-          ? { body: { access_token: 'short', token_type: 'Bearer', expires_in: SHORT_LIFE_SECONDS } }
+          ? { body: { access_token: 'renewed', token_type: 'Bearer', expires_in: LIFE_SECONDS } }
           : normal(request)
       connection = connectTo(server.url)
       await upload(connection)
       setClock(-5)
-      await later()
+      endToken()
       await upload(connection)
       assert.equal(fetched(), 2)
     })
@@ -206,7 +206,7 @@ describe('access tokens', () => {
     })
     let lifetime: number
     beforeEach(() => {
-      lifetime = SHORT_LIFE_SECONDS
+      lifetime = LIFE_SECONDS
       const other = script
       script = (request) => {
         if (request.path === AUTHENTICATE) return { body: answer('first', lifetime) }
@@ -219,7 +219,7 @@ describe('access tokens', () => {
 
     it('are authenticated once and refreshed without the secret', async () => {
       await upload(connection)
-      await later()
+      endToken()
       await upload(connection)
       await upload(connection)
       assert.deepEqual(bodies(AUTHENTICATE), [{ apiKey: 'api-key', secret: 'canary-secret' }])
@@ -254,7 +254,7 @@ describe('access tokens', () => {
       script = (request) =>
         request.path === REFRESH ? { status: 401, body: 'Invalid request' } : normal(request)
       await upload(connection)
-      await later()
+      endToken()
       await upload(connection)
       assert.deepEqual([bodies(AUTHENTICATE).length, bodies(REFRESH).length], [2, 1])
     })

@@ -11,7 +11,6 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
 import { RedoxError } from '../../src/errors'
 import { takePath } from '../../src/file/file'
@@ -26,6 +25,7 @@ import {
   type RequestRecord,
   type Sandbox,
 } from '../../src/sandbox'
+import type { OnProgress } from '../../src/redox/delivery'
 import { deliverDirect } from '../../src/redox/direct'
 import { sha256, sizedFile } from '../lib/fixtures'
 import { connectTo, isToken, never, serve } from '../lib/redox'
@@ -241,12 +241,16 @@ describe('faults around a connection', function () {
   before(openSandboxes)
   after(closeSandboxes)
 
-  const deliverBy = (connection: Connection, id: string) =>
-    deliverDirect(connection.client, message(api, id, [DESTINATION], connection), { signal: never() })
-  const countOf = (door: Door, name: string): number =>
+  const deliverBy = (connection: Connection, id: string, onProgress?: OnProgress) =>
+    deliverDirect(connection.client, message(api, id, [DESTINATION], connection), {
+      signal: never(),
+      ...(onProgress && { onProgress }),
+    })
+  const requestsOf = (door: Door, name: string): RequestRecord[] =>
     sandboxes
       .get(api)!
-      .requests.filter(({ headers, api: of }) => of === name && `http://${headers.host}` === door.url).length
+      .requests.filter(({ headers, api: of }) => of === name && `http://${headers.host}` === door.url)
+  const countOf = (door: Door, name: string): number => requestsOf(door, name).length
 
   async function storm(plan: string, many: number, config: ConnectionConfig = {}) {
     const sandbox = sandboxes.get(api)!
@@ -311,16 +315,14 @@ describe('faults around a connection', function () {
     const door = await sandbox.openDoor(`${api} 429-retry-after=2 once`)
     const connection = connect(door, sandbox)
     const before = sandbox.received.length
-    const began = Date.now()
-    const sending = [deliverBy(connection, 'first')]
-    while (countOf(door, api) === 0) await wait(5)
-    // Its answer is on the way.
-    await wait(200)
+    const sending: Promise<unknown>[] = []
+    await new Promise<void>((resolve) =>
+      sending.push(deliverBy(connection, 'first', ({ phase }) => phase === 'retry' && resolve())),
+    )
     for (let n = 0; n < 30; n++) sending.push(deliverBy(connection, `n-${n}`))
-    await wait(1000)
-    assert.equal(countOf(door, api), 1, 'a request did not wait')
     await Promise.all(sending)
-    assert.ok(Date.now() - began >= 2000)
+    const [first, ...others] = requestsOf(door, api).map(({ at }) => Date.parse(at))
+    for (const at of others) assert.ok(at - first! >= 2000, `a request after ${at - first!} ms`)
     assert.deepEqual([countOf(door, api), sandbox.received.length - before], [32, 31])
     await connection.client.close()
     await door.close()

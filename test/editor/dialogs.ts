@@ -89,9 +89,11 @@ export const cancel = (page: Page): Promise<void> => end(page, 'cancel')
 
 /** Whether a test came to its end or not, the next one finds no dialog. */
 export async function closeDialogs(page: Page): Promise<void> {
-  while ((await page.locator('.red-ui-tray').count()) > 0) {
+  const trays = page.locator('.red-ui-tray')
+  for (let left = await trays.count(); left > 0; left = await trays.count()) {
     await cancel(page)
-    await page.waitForTimeout(300)
+    await page.waitForFunction((before) => document.querySelectorAll('.red-ui-tray').length < before, left)
+    if (left > 1) await opened(page, SENDER_FORM)
   }
 }
 

@@ -76,9 +76,8 @@ describe('examples in the editor', function () {
     await showTab(editor(), read('01 - First send.json'))
     await press(editor(), 'redoxex1i')
     await page().locator('.redox-inbox .redox-tab-line').first().click()
+    // What its viewer paints is looked at in inbox.test.ts.
     await page().locator('.redox-inbox .redox-tab-details iframe').waitFor()
-    // Its viewer paints a moment after it is there; what it paints is looked at in inbox.test.ts.
-    await page().waitForTimeout(1500)
     await editor().screenshot('docs-inbox')
     await openNode(page(), 'redoxex1n')
     await form(page()).locator('.redox-preview summary').click()

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { Postgres, postgresBinaries } from '../lib/postgres'
 import { NO_POSTGRES, skip } from '../lib/skip'
+import { eventually } from '../lib/eventually'
 
 const EXAMPLE = path.join(__dirname, '../../../examples/13 - Three instances behind one store.json')
 const NOTES = 12
@@ -42,12 +43,12 @@ describe('Example 13 on a real PostgreSQL', function () {
     await inboxesHold(NOTES - before + instances.length)
   })
 
-  /** Each has a sandbox of its own: all of them together, and no more a moment later. */
+  /** Each has a sandbox of its own: all of them together, and nothing that could still be sent. */
   async function inboxesHold(wanted: number): Promise<void> {
     const count = async (): Promise<number> =>
       (await Promise.all(instances.map(countOf))).reduce((sum, one) => sum + one, 0)
-    for (let tries = 0; tries < 200 && (await count()) < wanted; tries++) await pause(100)
-    await pause(500)
+    await eventually('all are there', async () => (await count()) >= wanted)
+    await eventually('nothing is left', async () => (await openOf(instances[0]!)) === 0)
     assert.equal(await count(), wanted, instances.map((one) => one.log()).join('\n'))
   }
 })
@@ -73,4 +74,12 @@ async function send({ url }: NodeRed, id: string): Promise<string> {
 async function countOf({ url }: NodeRed): Promise<number> {
   const { messages } = (await (await fetch(`${url}redox/inbox`)).json()) as { messages: unknown[] }
   return messages.length
+}
+
+/** Messages of the store that all of them share which wait or are being sent. */
+async function openOf({ url }: NodeRed): Promise<number> {
+  const { connections } = (await (await fetch(`${url}redox/outbox`)).json()) as {
+    connections: { counts: { waiting: number; sending: number } }[]
+  }
+  return connections.reduce((sum, { counts }) => sum + counts.waiting + counts.sending, 0)
 }

@@ -6,13 +6,23 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { Canaries, DOCUMENT, NOTE_TEXT, PERSON, SAID, SECRETS } from '../lib/canaries'
-import { PRIVATE_KEY, startFlowTo, useNodeRed, type Flow, type FlowOptions, type Message } from '../lib/flow'
+import {
+  logged,
+  PRIVATE_KEY,
+  startFlowTo,
+  useNodeRed,
+  type Flow,
+  type FlowOptions,
+  type Message,
+} from '../lib/flow'
 import { CLIENT, ConnectProxy } from '../lib/proxy'
 import { serve, type Recorded, type Reply, type Server } from '../lib/redox'
 import { cutShort, reset, silence } from '../lib/scripted-server'
 import { DESTINATION, MEDIA, RESULTS, SLUG } from '../lib/send-nodes'
+import { skipSeconds } from '../lib/clock'
 import { eventually } from '../lib/eventually'
 
+const LIFE_SECONDS = 300
 const canaries = new Canaries([PRIVATE_KEY, CLIENT.key])
 
 // ---- Messages with markers everywhere -------------------------------------------------------------------
@@ -223,6 +233,8 @@ describe('canaries', function () {
       canaries.assertNone(printed(event!), `${where}: log`)
   }
   /** As Node-RED's console writes an event, in short and in verbose mode. */
+  /** How often the log tells the end of a message. */
+  const endsInLog = (): number => logged().filter((line) => /the message \w+ /.test(line)).length
   const printed = (event: { msg?: unknown }): string =>
     event.msg instanceof Error ? `${String(event.msg)}\n${event.msg.stack}` : JSON.stringify(event)
 
@@ -300,12 +312,13 @@ describe('canaries', function () {
           script = { [purpose]: () => fault }
           await fails(flow, message, kind)
           script = { [purpose]: () => silence }
+          const before = endsInLog()
           flow.node.receive({ ...message, _msgid: 'gone' })
           await sleep(50)
           // Its node is removed, or all is stopped: the log is what is left.
           if (fault === silence) await flow.stop()
           else await flow.redeploy('full', { node: null })
-          await sleep(500)
+          await eventually('its end is in the log', () => endsInLog() > before)
           assertSilent(flow, kind)
         }
       })
@@ -337,19 +350,18 @@ describe('canaries', function () {
 
   it('not a refresh token, when its use fails', async () => {
     const flow = await begin(NOTE_CASE)
-    // Lives long enough to be used, and has to be renewed at once.
     script.token = ({ path }) =>
       path.endsWith('refreshToken')
         ? { status: 500, body: `cannot refresh ${SECRETS.refreshToken} of ${SECRETS.apiKey}` }
         : {
             body: {
               accessToken: SECRETS.token,
-              expires: new Date(Date.now() + 300).toISOString(),
+              expires: new Date(Date.now() + LIFE_SECONDS * 1000).toISOString(),
               refreshToken: SECRETS.refreshToken,
             },
           }
     await flow.outcome(NOTE_CASE.message)
-    await sleep(290)
+    skipSeconds(LIFE_SECONDS)
     assert.equal(await fails(flow, NOTE_CASE.message, 'refresh'), 'REDOX_UNAVAILABLE')
     assertSilent(flow, 'refresh')
   })
@@ -439,8 +451,7 @@ describe('canaries', function () {
     for (let times = 0; times < 6; times++) flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` })
     const printedLog = (): string =>
       (helper.log().args as { msg?: unknown }[][]).map(([event]) => printed(event!)).join()
-    await eventually('not full', () => /Queue full|too many/i.test(printedLog()))
-    await sleep(800)
+    await eventually('not full', () => (printedLog().match(/Queue full/g) ?? []).length >= 5)
     assertSilent(flow, 'queue')
   })
 

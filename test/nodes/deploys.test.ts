@@ -18,6 +18,7 @@ import { fixturePath } from '../lib/fixtures'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
 import { ALL_NODES, fileMessage, NOTE, PHOTO, purposeOf, startTo } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 const IN_FLIGHT = 64
 const photo = (): Message => fileMessage(PHOTO)
@@ -404,8 +405,12 @@ describe('Node-RED that is told to end', () => {
     server.script('send', held)
     const nodeRed = await withMessages(2)
     await server.until('send', 1)
+    // A deploy has logged it, too.
+    const stops = (): number => nodeRed.log().split('Stopping flows').length
+    const before = stops()
     const ended = nodeRed.stop()
-    await pause(500)
+    await eventually('it stops', () => stops() > before)
+    await pause(200)
     answerNow()
     await ended
     assert.match(nodeRed.log(), /the message \w+ was delivered \(HTTP 200, log ID [0-9a-f-]{36}\)/)

@@ -4,7 +4,6 @@ import { execFileSync } from 'node:child_process'
 import { cp, mkdtemp, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { sizedFile } from '../lib/fixtures'
@@ -87,7 +86,10 @@ describe('durable delivery and its disk', function () {
     await eventually('the status says so', () => delivery().code === 'REDOX_STORE_UNAVAILABLE')
     server.script('send')
     // A message whose file cannot be read now waits; it is not parked.
-    await pause(1500)
+    await eventually('it waits for the store', async () => {
+      const [message] = await delivery().outbox!.store.find({ limit: 1 })
+      return message?.state === 'waiting' && message.reason === 'REDOX_STORE_UNAVAILABLE'
+    })
     assert.equal((await delivery().outbox!.store.counts()).parked, 0)
     assert.equal(lines('REDOX_STORE_UNAVAILABLE').length, 1)
     await rename(away, path.dirname(folder()))

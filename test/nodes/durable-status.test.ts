@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { type Flow, type Message, type Settings } from '../lib/flow'
 import { reply, silence } from '../lib/scripted-server'
@@ -94,9 +93,12 @@ describe('durable delivery', () => {
     const flow = await startDurable(NOTE, { storeOrder: 'none' })
     await flow.outcome(fileMessage())
     await eventually('no event', () => heard.length === 1)
+    const shownBefore = flow.statuses.length
     await flow.redeploy('full', {})
-    // The counts are looked at once a second.
-    await pause(1500)
+    // The counts were looked at.
+    await eventually('no status', () =>
+      flow.statuses.slice(shownBefore).some((text) => text.includes('parked 1')),
+    )
     assert.equal(heard.length, 1)
     await flow.outcome(fileMessage())
     await eventually('no event', () => heard.length === 2)

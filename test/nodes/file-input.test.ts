@@ -391,7 +391,7 @@ describe('a file on this machine', () => {
       // Old enough, and not behind the one that waits.
       assert.equal(await arrived(await flow.send(fileMessage('a.pdf'))), sha256(PDF))
       for (const from of [100_000, 300_000]) {
-        await sleep(500)
+        await sleep(200)
         appendFileSync(growing, PDF.subarray(from, from === 100_000 ? 300_000 : undefined))
       }
       assert.equal(await arrived(await sending), sha256(PDF))
@@ -407,7 +407,7 @@ describe('a file on this machine', () => {
       for (const part of parts) {
         appendFileSync(growing, part)
         ends.push(flow.outcome(fileMessage(growing)))
-        await sleep(300)
+        await sleep(200)
       }
       const [first, second, last] = await Promise.all(ends)
       for (const { error, answer } of [first!, second!]) {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type express from 'express'
 import type { NodeAPI } from 'node-red'
 import { stopSandbox } from '../../nodes/lib/connection/sandbox-host'
@@ -15,6 +14,7 @@ import { InboxClient, type InboxMessage, type Parcel } from '../lib/inbox'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { fileMessage, NOTE, start } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
+import { isDeepStrictEqual } from 'node:util'
 
 const PLUGIN = path.join(__dirname, '../../../plugins/redox-inbox')
 const USERS = { admin: '*', nobody: 'flows.read', reader: 'redox-inbox.read', clearer: 'redox-inbox.write' }
@@ -288,16 +288,15 @@ describe('sandbox inbox', function () {
     })
     afterEach(() => stop())
 
-    /** Longer than two things heard are apart. */
-    const settle = (): Promise<void> => sleep(700)
-
+    const isHeard = (data: object, by = heard): Promise<void> =>
+      eventually(`heard: ${JSON.stringify(data)}`, () => isDeepStrictEqual(by.at(-1)?.data, data))
     const sendMany = (flow: Flow, times: number): Promise<unknown> =>
       Promise.all(Array.from({ length: times }, () => flow.outcome(fileMessage())))
 
     it('is that something came, and nothing of it', async () => {
       await (await start(NOTE)).send(fileMessage())
-      await settle()
-      assert.deepEqual(heard.at(-1), { topic: 'redox/inbox', data: { count: 1, news: 1 } })
+      await isHeard({ count: 1, news: 1 })
+      assert.equal(heard.at(-1)!.topic, 'redox/inbox')
       for (const { data } of heard) assert.deepEqual(Object.keys(data), ['count', 'news'])
       assertNoPatient(JSON.stringify(heard), 'what every editor hears')
     })
@@ -306,39 +305,36 @@ describe('sandbox inbox', function () {
       const flow = await start(NOTE)
       const began = Date.now()
       await sendMany(flow, 150)
-      await settle()
+      const news = (): number => heard.reduce((sum, { data }) => sum + data.news, 0)
+      await eventually('all is heard', () => news() >= 150)
       const most = (Date.now() - began) / 300 + 2
-      assert.ok(heard.length >= 1 && heard.length <= most, `${heard.length} times, at most ${most}`)
-      assert.equal(heard.at(-1)!.data.count, 100)
-      assert.equal(
-        heard.reduce((sum, { data }) => sum + data.news, 0),
-        150,
-      )
+      assert.ok(heard.length <= most, `${heard.length} times, at most ${most}`)
+      assert.deepEqual([heard.at(-1)!.data.count, news()], [100, 150])
     })
 
     it('comes once, also after Node-RED was started again in this process', async () => {
-      await settle()
       const again: typeof heard = []
       const stopAgain = listen(again)
       await (await start(NOTE)).send(fileMessage())
-      await settle()
+      await isHeard({ count: 1, news: 1 }, again)
       stopAgain()
-      assert.deepEqual(heard, [])
-      assert.ok(again.length >= 1)
+      assert.ok(heard.every(({ data }) => data.news === 0))
     })
 
     it('comes for a fault, too, without being news', async () => {
       const flow = await start(NOTE, {}, { attempts: '1', faults: 'endpoint 503' })
       await flow.fail(fileMessage(), 'REDOX_UNAVAILABLE')
-      await settle()
-      assert.deepEqual(heard.at(-1)!.data, { count: 0, news: 0 })
+      await isHeard({ count: 0, news: 0 })
     })
 
     it('ends when the plugin is removed', async () => {
       stop()
+      const later: typeof heard = []
+      const stopLater = listen(later)
       await (await start(NOTE)).send(fileMessage())
-      await settle()
-      assert.deepEqual(heard, [])
+      await isHeard({ count: 1, news: 1 }, later)
+      stopLater()
+      assert.ok(heard.every(({ data }) => data.news === 0))
     })
 
     it('goes on with the next sandbox, and tells of the end of one', async () => {
@@ -346,11 +342,9 @@ describe('sandbox inbox', function () {
       // The sandbox is not used any more.
       await startFlow({ type: NOTE.type, config: { environment: 'Staging' } })
       await stopSandbox()
-      await settle()
-      assert.deepEqual(heard.splice(0).at(-1)!.data, { count: 0, news: 0 })
+      await isHeard({ count: 0, news: 0 })
       await (await start(NOTE)).send(fileMessage())
-      await settle()
-      assert.deepEqual(heard.at(-1)!.data, { count: 1, news: 1 })
+      await isHeard({ count: 1, news: 1 })
     })
   })
 })

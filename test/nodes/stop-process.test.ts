@@ -1,13 +1,14 @@
 /** A real Node-RED that is asked to end: what is on its way to Redox is waited for, and nothing else. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Server } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import { PRIVATE_KEY } from '../lib/flow'
 import { freePort, startNodeRed, type NodeRed } from '../lib/node-red'
 import type { Reply } from '../lib/redox'
 import { reply, ScriptedServer, silence } from '../lib/scripted-server'
 import { DESTINATION } from '../lib/send-nodes'
+import { eventually } from '../lib/eventually'
 
 /** Node-RED waits for 12 s for what is on its way; what is not has to end well before. */
 const BOUND_MS = 5000
@@ -127,8 +128,12 @@ describe('a stop of Node-RED', function () {
   for (const delivery of DELIVERIES)
     it(`${delivery}: waits for the answer to what was sent`, async () => {
       let isAnswered = false
+      // A deploy has logged it, too.
+      const stops = (): number => nodeRed!.log().split('Stopping flows').length
       const late: Reply = async (response) => {
-        await pause(2500)
+        const before = stops()
+        await eventually('it stops', () => stops() > before)
+        await pause(200)
         isAnswered = true
         response.writeHead(200, { 'content-type': 'application/json' })
         response.end(JSON.stringify({ Meta: { Logs: [{ ID: 'd9f5d293-7110-461e-a875-3beb089e79f3' }] } }))

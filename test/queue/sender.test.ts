@@ -42,9 +42,11 @@ describe('courier', function () {
     await server.close()
   })
 
-  async function start(
-    queue: string,
-  ): Promise<{ told: Ended[]; accept: (destination: string) => Promise<string> }> {
+  async function start(queue: string): Promise<{
+    told: Ended[]
+    accept: (destination: string) => Promise<string>
+    counts: PostgresStore['counts']
+  }> {
     const store = await PostgresStore.open({ url: postgres().url(), queue })
     const { client } = connectTo(server.url)
     const told: Ended[] = []
@@ -65,11 +67,11 @@ describe('courier', function () {
       await courier.stop()
       await Promise.all([store.close(), client.close()])
     })
-    return { told, accept }
+    return { told, accept, counts: () => store.counts() }
   }
 
   it('sends nothing twice when the store is away for longer than it holds messages', async () => {
-    const { told, accept } = await start(randomUUID())
+    const { told, accept, counts } = await start(randomUUID())
     let late = 0
     let isAway = (): void => undefined
     const away = new Promise<void>((resolve) => (isAway = resolve))
@@ -91,10 +93,15 @@ describe('courier', function () {
     await server.until('upload', COUNT)
     await postgres().suspend()
     isAway()
+    // Longer than it holds messages.
     await pause(2 * LEASE_MS)
     await postgres().resume()
     await eventually('not told', () => told.length >= COUNT)
-    await pause(3000)
+    await eventually('nothing is left to send', async () => {
+      const { waiting, sending } = await counts()
+      return waiting + sending === 0
+    })
+    await server.untilIdle()
     assert.equal(server.of('send').length, COUNT)
     assert.equal(told.filter(({ outcome }) => 'delivery' in outcome).length, COUNT)
   })

@@ -28,6 +28,7 @@ import {
   type Reply,
   type Server,
 } from '../lib/redox'
+import { eventually } from '../lib/eventually'
 
 const PURPOSES: Purpose[] = ['token', 'upload', 'send']
 
@@ -384,8 +385,9 @@ describe('retries', function () {
     await deliverDirect(connection.client, fhirMessage, { signal: never() })
     const port = Number(new URL(server.url).port)
     await server.close()
-    const sending = deliver()
-    await sleep(300)
+    let retries = 0
+    const sending = deliver(({ phase }) => phase === 'retry' && retries++)
+    await eventually('it was tried twice', () => retries >= 2)
     const { attempts } = await serve(
       ({ path }) => (path === '/upload' ? { status: 201, body: { URI: 'http://127.0.0.1/1' } } : ACCEPTED),
       undefined,
@@ -430,10 +432,9 @@ describe('retries', function () {
     })
     const told = server.requests.length
     const second = deliver()
-    await new Promise((resolve) => setTimeout(resolve, 500))
-    assert.equal(server.requests.length, told, 'a request did not wait')
+    await eventually('a request came', () => server.requests.length > told)
+    assert.ok(Date.now() - began >= 1000, 'a request did not wait')
     await Promise.all([first, second])
-    assert.ok(Date.now() - began >= 1000)
     assert.deepEqual(counted(), { token: 1, upload: 3, send: 2 })
   })
 
@@ -460,10 +461,10 @@ describe('retries', function () {
   })
 
   it('a token that takes longer than the time for retries is not told as a limit', async () => {
-    connect({ retryFor: 0.2 })
+    connect({ retryFor: 0.05 })
     fails.token = [
       async (response) => {
-        await new Promise((resolve) => setTimeout(resolve, 500))
+        await sleep(100)
         response.writeHead(200, { 'content-type': 'application/json' })
         response.end(JSON.stringify({ access_token: 't', expires_in: 300 }))
       },

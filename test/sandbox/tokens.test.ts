@@ -4,6 +4,7 @@ import { startSandbox } from '../../src/sandbox'
 import type { AssertionParts, Json } from './support'
 import * as support from './support'
 import { askToken, assertion, bearer, form, legacyToken, postJson, sandbox, seconds, token } from './support'
+import { setClock } from '../lib/clock'
 
 const KEY_NOT_FOUND = 'Public key not found, check client_id, kid and Redox dashboard settings'
 
@@ -190,7 +191,8 @@ describe('sandbox: legacy token', () => {
 })
 
 describe('sandbox: access token', () => {
-  support.useSandbox({ tokenLifetimeSeconds: 1 })
+  support.useSandbox({ tokenLifetimeSeconds: 300 })
+  afterEach(() => setClock(0))
 
   it('is required, must be known and be a Bearer token', async () => {
     const accessToken = await token()
@@ -205,7 +207,7 @@ describe('sandbox: access token', () => {
   it('ends with its lifetime; a legacy one comes back with its refresh token', async () => {
     const [oauth, legacy] = [await token(), await legacyToken()]
     assert.ok((await usable(oauth)) && (await usable(legacy['accessToken'])))
-    await new Promise((resolve) => setTimeout(resolve, 1100))
+    setClock(1)
     for (const expired of [oauth, legacy['accessToken']]) {
       assert.equal((await postJson('/endpoint', {}, bearer(expired))).status, 401)
     }

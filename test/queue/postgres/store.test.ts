@@ -18,6 +18,8 @@ import {
   emptyDatabase,
   work,
 } from './database'
+import { eventually } from '../../lib/eventually'
+import type { StoredMessage } from '../../../src/queue/types'
 
 // What every store promises is in ../contract.
 
@@ -134,12 +136,17 @@ describe('PostgreSQL store: several instances share a database', function () {
     await client.query(
       `BEGIN; SELECT FROM redox.message WHERE id = 'locked' AND queue = '${queue}' FOR UPDATE`,
     )
-    const taken = await Promise.race([store.claim(hold('me')), sleep(2000)])
-    await client.end()
-    assert.deepEqual(
-      taken?.map(({ id }) => id),
-      ['free'],
-    )
+    try {
+      let taken: StoredMessage[] | undefined
+      void store.claim(hold('me')).then((claimed) => (taken = claimed))
+      await eventually('it has claimed', () => taken !== undefined)
+      assert.deepEqual(
+        taken?.map(({ id }) => id),
+        ['free'],
+      )
+    } finally {
+      await client.end()
+    }
   })
 
   it('never accepts a message whose file purge has just forgotten', async () => {
@@ -204,7 +211,6 @@ describe('PostgreSQL store: several instances share a database', function () {
     const quick = other.pace(0)
     assert.equal(await quick.turn(never, performance.now()), 0)
     one.pace(0).pause(3000)
-    await sleep(1100)
-    assert.ok((await quick.turn(never, performance.now())) > 1000)
+    await eventually('it waits, too', async () => (await quick.turn(never, performance.now())) > 1000)
   })
 })

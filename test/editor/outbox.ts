@@ -1,0 +1,127 @@
+/** The outbox in an editor of its own, over a Redox that refuses, and what people find and do there. */
+import assert from 'node:assert/strict'
+import type { Locator, Page } from 'playwright-core'
+import { DESTINATION, OutboxClient } from '../lib/outbox'
+import { reply, ScriptedServer } from '../lib/scripted-server'
+import { needChromium, openEditor, type Editor } from './editor'
+import { checkContrast, checkNothingIsCut } from './tabs'
+
+/** Keys of the catalogue; one that is seen was not translated. */
+export const RAW_KEY = /\boutbox\.\w/
+export const PWN = `<img src=x onerror="window.__pwned = 'x'">`
+
+export const REFUSED = reply(400, {
+  Meta: { Errors: [{ Text: 'no such patient' }], Logs: [{ ID: 'log-1' }] },
+})
+export const DESTINATION_NAME = `datamodel ${DESTINATION}`
+
+declare global {
+  interface Window {
+    __pwned?: string
+  }
+}
+
+export interface OutboxEditor {
+  editor: Editor
+  page: Page
+  client: OutboxClient
+  redox: ScriptedServer
+}
+
+/** The hooks of a `describe` about the outbox; Node-RED comes without flows. */
+export function useOutbox(): () => OutboxEditor {
+  let opened: OutboxEditor | undefined
+  let redox: ScriptedServer | undefined
+  before(async function () {
+    needChromium(this)
+    redox = await ScriptedServer.start()
+    const editor = await openEditor()
+    opened = { editor, page: editor.page, client: new OutboxClient(editor.url), redox }
+  })
+  after(async () => {
+    await opened?.editor.close()
+    await redox?.close()
+  })
+  afterEach(async () => {
+    if (opened === undefined) return
+    const { editor, page } = opened
+    assert.equal(await page.evaluate(() => window.__pwned), undefined)
+    assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
+    // A deploy closes the store for a moment; the browser itself writes what it is answered then to its console.
+    const complaints = editor.complaints
+      .splice(0)
+      .filter((one) => !/status of (404|409|503) .*\/redox\/outbox/.test(one))
+    assert.deepEqual(complaints, [])
+  })
+  return () => opened!
+}
+
+export const tab = (page: Page): Locator => page.locator('.redox-outbox')
+export const line = (page: Page, id: string): Locator =>
+  tab(page).locator('.redox-tab-line', { hasText: id.slice(0, 8) })
+export const many = (page: Page): Locator => tab(page).locator('.redox-outbox-many')
+export const details = (page: Page): Locator => tab(page).locator('.redox-tab-details')
+export const filter = (page: Page, state: string): Locator =>
+  tab(page).locator('.redox-outbox-filters').getByRole('button', { name: state })
+
+export async function count(page: Page, wanted: number): Promise<void> {
+  await page.waitForFunction(
+    (number) => document.querySelectorAll('.redox-outbox .redox-tab-line').length === number,
+    wanted,
+  )
+}
+
+/** Opens the form of a message, and leaves it again. */
+export async function askToSendAgain(page: Page, says: string): Promise<void> {
+  await details(page).getByRole('button', { name: 'Send again' }).click()
+  await details(page).getByText(says).waitFor()
+  await details(page).getByRole('button', { name: 'Cancel' }).click()
+}
+
+/** Opens the form for many, and chooses. */
+export async function choose(page: Page, action: string, number: number): Promise<void> {
+  await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
+  await many(page).getByLabel('Decision').selectOption(action)
+  await many(page)
+    .getByRole('button', { name: `${action}: ${number}` })
+    .waitFor()
+  const total = number === 1 ? '1 matching message' : `${number} matching messages`
+  await many(page).getByText(total, { exact: true }).waitFor()
+}
+
+/** Names of facts with a word that takes two lines. */
+export const brokenNames = (page: Page): Promise<string[]> =>
+  details(page)
+    .locator('dt')
+    .evaluateAll((names) =>
+      names
+        .map((name) => name.firstChild!)
+        .flatMap((text) =>
+          [...text.textContent!.matchAll(/\S+/g)].flatMap(({ 0: word, index }) => {
+            const range = document.createRange()
+            range.setStart(text, index)
+            range.setEnd(text, index + word.length)
+            return new Set([...range.getClientRects()].map(({ top }) => top)).size > 1 ? word : []
+          }),
+        ),
+    )
+
+export async function search(page: Page, text: string): Promise<void> {
+  await tab(page).getByRole('searchbox').fill(text)
+  await page.keyboard.press('Enter')
+}
+
+export async function checkLooks(page: Page): Promise<void> {
+  await checkNothingIsCut(tab(page))
+  const own = ['state', 'name', 'stopped', 'filters button'].map((part) => `.redox-outbox-${part}`)
+  const details = ['dt', 'dd', 'button'].map((part) => `.redox-tab-details ${part}`)
+  await checkContrast(
+    tab(page),
+    '.redox-tab-line',
+    '.redox-tab-small',
+    'summary',
+    'label',
+    ...own,
+    ...details,
+  )
+}
