@@ -41,6 +41,7 @@ export default defineConfig(
       // Messages are foreign JSON: whatever stands in a place for a text is written into the error as it is.
       '@typescript-eslint/no-base-to-string': 'off',
       '@typescript-eslint/restrict-template-expressions': 'off',
+      '@typescript-eslint/no-shadow': 'error',
     },
   },
   {

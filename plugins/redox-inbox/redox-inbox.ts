@@ -77,8 +77,12 @@ const listFor =
     const messages = [...(sandbox?.received ?? [])].reverse().map(summary)
     const hit = (sandbox?.requests ?? []).filter(({ fault }) => fault !== undefined)
     const faults = hit.slice(-MAX_FAULTS).reverse().map(played)
-    const running = sandbox !== undefined
-    const list: InboxList = { running, messages, faults, ...(isVisitor(request) && { openToAll: true }) }
+    const list: InboxList = {
+      running: sandbox !== undefined,
+      messages,
+      faults,
+      ...(isVisitor(request) && { openToAll: true }),
+    }
     response.json(list)
   }
 

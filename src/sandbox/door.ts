@@ -144,7 +144,7 @@ async function respond(
   { route, record, plan, house, refuse }: Visit,
 ): Promise<Answer | undefined> {
   const handle = async (): Promise<Answer> => {
-    const result = await answer(call, route)
+    const result = await handleCall(call, route)
     record.accepted = result.status < 300
     return result
   }
@@ -159,7 +159,7 @@ async function respond(
   )
 }
 
-async function answer(call: Call, route: Route): Promise<Answer> {
+async function handleCall(call: Call, route: Route): Promise<Answer> {
   const params = route.path.exec(call.path)!.slice(1)
   try {
     if (call.request.method !== 'POST') throw wrongMethod(route.api)

@@ -129,7 +129,7 @@ export class Http {
       // A refusal whose text is cut short is still a refusal.
       const refused = head && head.statusCode >= 300 && !signal.aborted
       if (refused) return { status: head!.statusCode, headers: head!.headers, body: '', text: '' }
-      throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCode(error))
+      throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCodeOf(error))
     }
   }
 
@@ -165,7 +165,7 @@ function endingOf(
 ): Extract<Ending, { fault: unknown }> {
   if (signal.aborted) return { fault: 'aborted', sent }
   if (answered) return { fault: 'unreadable', sent }
-  const code = systemCode(error)
+  const code = systemCodeOf(error)
   const proxy = proxyFault(code)
   if (proxy !== undefined) return { fault: proxy === 'unreachable' ? 'proxy' : 'proxyRefused', sent }
   if (tlsFault(code, sent) !== undefined) return { fault: 'tls', sent }
@@ -175,12 +175,12 @@ function endingOf(
 }
 
 /** The first code found in an error, its causes and the parts of an AggregateError. */
-function systemCode(error: unknown): string {
+function systemCodeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'UNKNOWN'
   const { code } = error as Error & { code?: unknown }
   if (typeof code === 'string' && code !== 'UND_ERR_SOCKET') return code
-  if (error instanceof AggregateError && error.errors.length > 0) return systemCode(error.errors[0])
-  if (error.cause instanceof Error) return systemCode(error.cause)
+  if (error instanceof AggregateError && error.errors.length > 0) return systemCodeOf(error.errors[0])
+  if (error.cause instanceof Error) return systemCodeOf(error.cause)
   return typeof code === 'string' ? code : error.name
 }
 

@@ -785,7 +785,7 @@ async function search(page: Page, text: string): Promise<void> {
 async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
   const own = ['state', 'name', 'stopped', 'filters button'].map((part) => `.redox-outbox-${part}`)
-  const details = ['dt', 'dd', 'button'].map((part) => `.redox-tab-details ${part}`)
+  const inDetails = ['dt', 'dd', 'button'].map((part) => `.redox-tab-details ${part}`)
   await checkContrast(
     tab(page),
     '.redox-tab-line',
@@ -793,6 +793,6 @@ async function checkLooks(page: Page): Promise<void> {
     'summary',
     'label',
     ...own,
-    ...details,
+    ...inDetails,
   )
 }

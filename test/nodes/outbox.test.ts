@@ -365,8 +365,8 @@ describe('outbox', function () {
 
     it('counts, decides about as many and no more, and writes a line for each', async () => {
       const ids = await waiting(4)
-      const { count, till } = await users.reader.get('count?state=waiting&action=discard')
-      assert.equal(count, 4)
+      const { count: waitingCount, till } = await users.reader.get('count?state=waiting&action=discard')
+      assert.equal(waitingCount, 4)
       assert.equal(
         (
           await users.reader.get(
@@ -378,7 +378,7 @@ describe('outbox', function () {
       const before = await total()
       // One that is accepted after the count is not meant.
       const later = await users.admin.accept({ documentId: documentId() })
-      const asked = { action: 'discard', count, filter: { state: 'waiting' } }
+      const asked = { action: 'discard', count: waitingCount, filter: { state: 'waiting' } }
       assert.deepEqual(await errorOf(await post(asked)), [409, 'more_match'])
       assert.equal(await total(), before)
       const filter = { state: 'waiting', till }
@@ -473,8 +473,8 @@ describe('outbox', function () {
       assert.equal((await users.reader.get(`messages/${idOf(unknown)}`))['state'], 'parked')
       const found = await users.reader.messages('code=REDOX_OUTCOME_UNKNOWN&state=parked')
       assert.deepEqual(found.map(idOf), [idOf(unknown)])
-      const { count } = await users.reader.get('count?code=REDOX_OUTCOME_UNKNOWN&state=parked')
-      const named = { action: 'resend', count, filter: { code: 'REDOX_OUTCOME_UNKNOWN' } }
+      const { count: unknownCount } = await users.reader.get('count?code=REDOX_OUTCOME_UNKNOWN&state=parked')
+      const named = { action: 'resend', count: unknownCount, filter: { code: 'REDOX_OUTCOME_UNKNOWN' } }
       assert.deepEqual(await decideAll(named), { decided: 1, left: 0 })
       await users.reader.until(idOf(unknown), 'delivered')
     })

@@ -72,9 +72,9 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
     }
 
     // Once, and not before a message needs it: what cannot be used is an error for Catch.
-    let settings: Settings | undefined
+    let known: Settings | undefined
     const ready = async (): Promise<{ settings: Settings; connection: Connection }> => ({
-      settings: (settings ??= settingsOf(table, migrated(type, saved))),
+      settings: (known ??= settingsOf(table, migrated(type, saved))),
       connection: await connectionOf(RED, saved.connection),
     })
 
@@ -201,7 +201,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
       status.close()
       left.forEach((work) => work.leave())
       bequeath(this, left)
-      void (isDeploying() ? Promise.resolve() : ended(left, closeWithinMs(RED))).then(done)
+      void (isDeploying() ? Promise.resolve() : untilEnded(left, closeWithinMs(RED))).then(done)
     })
 
     succeed(this)
@@ -262,7 +262,7 @@ class Place {
 }
 
 /** Resolves when all has ended; what has not by then is stopped, and before that what is not on its way to Redox. */
-async function ended(works: Work[], withinMs: number): Promise<void> {
+async function untilEnded(works: Work[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
   const late = Symbol('late')
   void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.hurry()))
