@@ -42,6 +42,7 @@ export default defineConfig(
       '@typescript-eslint/no-base-to-string': 'off',
       '@typescript-eslint/restrict-template-expressions': 'off',
       '@typescript-eslint/no-shadow': 'error',
+      '@typescript-eslint/max-params': ['error', { max: 4 }],
     },
   },
   {

@@ -27,6 +27,8 @@ export = function register(RED: NodeAPI): void {
     let entry: SandboxEntry | undefined
     const durable = new DurableConnection(RED, this, () => this.connection())
 
+    const { id } = this
+
     const open = async (): Promise<Connection> => {
       const { CREDENTIALS_IN_SANDBOX, durabilityOf, environmentOf, hasCredentials, openConnection } =
         await import('../lib/connection/connection.js')
@@ -38,12 +40,12 @@ export = function register(RED: NodeAPI): void {
       const target = environmentOf(name)
       const userDir = RED.settings.userDir ?? process.cwd()
       const secrets = this.credentials ?? {}
-      const durability = durabilityOf(config, secrets, this.id, RED.settings.userDir, target)
+      const durability = durabilityOf(config, secrets, target, { id, userDir: RED.settings.userDir })
       const outbox = durability && (await durable.openOutbox(durability))
       if (target === 'Sandbox') entry ??= await enterSandbox(config.faults, config.subscribed)
       const network = entry ? {} : networkOf(RED, config)
       const { sandbox } = entry ?? {}
-      const connection = openConnection(config, secrets, target, sandbox, userDir, network, outbox, this.id)
+      const connection = openConnection(config, secrets, target, { sandbox, userDir, network, outbox, id })
       if (entry && hasCredentials(config, secrets)) this.warn(CREDENTIALS_IN_SANDBOX)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       if (durability) durable.startSending(connection, durability)

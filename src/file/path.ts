@@ -24,19 +24,22 @@ export interface Settling {
   owner?: string
 }
 
+export interface PathOptions extends Settling {
+  /** milliseconds that a piece of it may take */
+  readMs?: number
+}
+
 /**
  * A file on this machine, read piece by piece when it is sent. One that is still being written is waited for.
  * @param filePath absolute, or relative to one of the folders
  * @param folders the only folders that files may come from; absolute. None: no path is accepted.
- * @param readMs milliseconds that a piece of it may take
  * @throws RedoxError REDOX_BAD_INPUT, and the signal's reason
  */
 export async function takePath(
   filePath: unknown,
   hints: FileHints,
   folders: string[],
-  readMs = READ_MS,
-  { settleMs = 0, signal, onSettled, owner = '' }: Settling = {},
+  { readMs = READ_MS, settleMs = 0, signal, onSettled, owner = '' }: PathOptions = {},
 ): Promise<IntakeResult<FileSource>> {
   if (typeof filePath !== 'string' || filePath === '') {
     throw badInput(`Path is missing in ${hints.where}. "Read file from" is set to a path on this machine.`)
@@ -50,7 +53,7 @@ export async function takePath(
   const place = await resolveInside(filePath, hints.where, folders)
   const look = (): Promise<Look> => lookAt(place.real, hints)
   const waiting = new WaitingMessage(`${owner} ${place.real}`)
-  const before = await settled(look, hints, settleMs, waiting, signal).finally(() => waiting.leave())
+  const before = await settled(look, hints, { settleMs, waiting, signal }).finally(() => waiting.leave())
   await onSettled?.()
   const named = { ...hints, filename: hints.filename ?? path.basename(filePath) }
   const { description, ...told } = await describePath(place, before, named)
@@ -77,6 +80,12 @@ async function lookAt(real: string, hints: FileHints): Promise<Look> {
 /** A file that is written to for as long is none that a node can wait for. */
 const MOST_SETTLE_MS = 60_000
 
+interface Wait {
+  settleMs: number
+  waiting: WaitingMessage
+  signal: AbortSignal | undefined
+}
+
 /**
  * The file when it has stood still: when neither its size nor its times changed for so long. A file that is still being
  * written would be sent in part, and once more with each part. Its times are compared with this machine's clock only to
@@ -85,9 +94,7 @@ const MOST_SETTLE_MS = 60_000
 async function settled(
   look: () => Promise<Look>,
   hints: FileHints,
-  settleMs: number,
-  waiting: WaitingMessage,
-  signal: AbortSignal | undefined,
+  { settleMs, waiting, signal }: Wait,
 ): Promise<Look> {
   const began = performance.now()
   const first = await look()

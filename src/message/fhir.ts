@@ -45,10 +45,10 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   const warnings: string[] = []
   const main = mainResource(entries, operation.type, problems)
   const subject = subjectOf(entries, main, patientOfForm(input.fields), problems)
-  layForm(main, subject.patient, operation, input.fields, problems)
+  layForm({ main, ...(subject.patient && { Patient: subject.patient }) }, operation, input.fields, problems)
   setMainDefaults(main, operation)
   if (subject.patient !== undefined && subject.isUntied) tie(entries, main, subject.patient)
-  setMessageHeader(entries, main, operation, sender, problems, warnings)
+  setMessageHeader(entries, main, { operation, sender }, { problems, warnings })
   setIdentity(bundle, entries, input, sender)
   if (subject.isOnlyReferredTo)
     warnings.push(
@@ -143,14 +143,8 @@ function patientOfForm(fields: FieldValue[]): FormPatient {
   }
 }
 
-function layForm(
-  main: JsonObject,
-  patient: JsonObject | undefined,
-  operation: Operation,
-  fields: FieldValue[],
-  problems: Problem[],
-): void {
-  const root: JsonObject = { main, ...(patient !== undefined && { Patient: patient }) }
+/** @param root the main resource as `main`, and the patient, if there is one, as `Patient` */
+function layForm(root: JsonObject, operation: Operation, fields: FieldValue[], problems: Problem[]): void {
   const categorySystem = CATEGORY_SYSTEMS[operation.type] ?? noSystem
   const { paths } = layFields(
     root,
@@ -216,15 +210,12 @@ function referenceTo(entries: JsonObject[], resource: JsonObject): string {
 function setMessageHeader(
   entries: JsonObject[],
   main: JsonObject,
-  operation: Operation,
-  sender: FhirSender,
-  problems: Problem[],
-  warnings: string[],
+  { operation, sender }: { operation: Operation; sender: FhirSender },
+  { problems, warnings }: Pick<Draft, 'problems' | 'warnings'>,
 ): void {
   const focus = referenceTo(entries, main)
   const at = entries.findIndex((entry) => resourceOf(entry).resourceType === 'MessageHeader')
-  const [entry] =
-    at < 0 ? [{ resource: { resourceType: 'MessageHeader' } as JsonObject }] : entries.splice(at, 1)
+  const [entry = { resource: { resourceType: 'MessageHeader' } }] = at < 0 ? [] : entries.splice(at, 1)
   if (ofType(entries, 'MessageHeader').length > 0) {
     problems.push({
       path: 'MessageHeader',
@@ -232,7 +223,7 @@ function setMessageHeader(
       fix: 'Send each message in its own Bundle.',
     })
   }
-  const header = resourceOf(entry!)
+  const header = resourceOf(entry)
   header.id ??= randomUUID()
   if (header.eventCoding !== undefined) {
     delete header.eventCoding
@@ -241,7 +232,7 @@ function setMessageHeader(
   setDefault(header, 'eventUri', EVENT_BASE + operation.event)
   setSource(header, sender, problems)
   header.focus ??= [{ reference: focus }]
-  entries.unshift(entry!)
+  entries.unshift(entry)
 }
 
 /** The data's own source is kept: it says where acknowledgements go. Who sends is told by a header of the request. */

@@ -16,7 +16,7 @@ export function undelivered(
   facts: AnswerFacts,
   sent: JsonObject | undefined,
 ): RedoxError {
-  const detail = failureDetail(message.operation, answer, facts, sent)
+  const detail = failureDetail(message.operation, answer, facts, { sent })
   const parts: PartOutcome[] =
     message.api === 'fhir' ? facts.entries : destinationOutcomes(message.body, answer.body)
   const arrived = parts.filter(({ delivered }) => delivered === true)
@@ -92,8 +92,7 @@ export function failureDetail(
   operation: string,
   { status, headers, body }: HttpAnswer,
   facts: AnswerFacts,
-  sent?: JsonObject,
-  secrets: string[] = [],
+  { sent, secrets = [] }: { sent?: JsonObject | undefined; secrets?: string[] } = {},
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers)
   const { reasons, logIds, messageId, traceId } = told(facts, sent, secrets)

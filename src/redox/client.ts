@@ -198,7 +198,7 @@ export class RedoxClient {
     const { answer, attempts, at } = await this.#request(step, options)
     const facts = readAnswer(answer)
     if (facts.refusals > 0) {
-      const detail = failureDetail(step.operation, answer, facts, await allSent(step))
+      const detail = failureDetail(step.operation, answer, facts, { sent: await allSent(step) })
       throw refused({ ...detail, attempts, at })
     }
     const url = counting({ attempts, at }, () => referenceOf(answer, step.url, kind))

@@ -32,8 +32,7 @@ export function messageOfRetried({ code, message }: Pick<RedoxError, 'code' | 'm
 /** @param shape of a 2xx that says neither yes nor no */
 export function failure(
   ending: Ending,
-  purpose: Purpose,
-  operation: string,
+  { purpose, operation }: { purpose: Purpose; operation: string },
   detail: RedoxErrorDetail,
   shape?: string,
 ): RedoxError {
@@ -67,7 +66,7 @@ export function failure(
 }
 
 export const stoppedBefore = (operation: string): RedoxError =>
-  failure({ fault: 'aborted', sent: false }, 'send', operation, {})
+  failure({ fault: 'aborted', sent: false }, { purpose: 'send', operation }, {})
 
 /** Certainly nothing that Redox has read: of what it refused, the text says so itself. */
 const isUnsent = (ending: Ending): boolean =>

@@ -27,6 +27,13 @@ export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   return Math.abs(told - now) > WHOLE_SECONDS_MS ? told : now
 }
 
+export interface HttpRequest {
+  url: string
+  headers: Record<string, string>
+  body: RequestBody
+  signal: AbortSignal
+}
+
 /** An attempt that ended without an answer. The message names the system's code only, never an address. */
 export class HttpFault extends Error {
   constructor(
@@ -83,10 +90,7 @@ export class Http {
    * @throws HttpFault when no complete answer came
    */
   async post(
-    url: string,
-    headers: Record<string, string>,
-    body: RequestBody,
-    signal: AbortSignal,
+    { url, headers, body, signal }: HttpRequest,
     onSent: (bytes: number) => void = () => undefined,
   ): Promise<HttpAnswer> {
     let sent = false
@@ -127,8 +131,8 @@ export class Http {
     } catch (error) {
       if (isOwnError(error)) throw error
       // A refusal whose text is cut short is still a refusal.
-      const refused = head && head.statusCode >= 300 && !signal.aborted
-      if (refused) return { status: head!.statusCode, headers: head!.headers, body: '', text: '' }
+      if (head && head.statusCode >= 300 && !signal.aborted)
+        return { status: head.statusCode, headers: head.headers, body: '', text: '' }
       throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCodeOf(error))
     }
   }
@@ -226,7 +230,7 @@ const DEEPEST = 500
 function isTooDeep(text: string): boolean {
   let depth = 0
   for (let at = 0; at < text.length && depth <= DEEPEST; at++) {
-    const character = text[at]!
+    const character = text.charAt(at)
     if (character === '"') at = endOfString(text, at)
     else if (character === '{' || character === '[') depth++
     else if (character === '}' || character === ']') depth--

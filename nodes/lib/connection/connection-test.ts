@@ -39,7 +39,9 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     }
     // A person waits in front of the dialog: one attempt.
     const once = { ...config, attempts: 1 }
-    await withConnection(RED, once, secrets.values, target, ({ client }) => client.authenticate())
+    await withConnection(RED, { config: once, secrets: secrets.values, target }, ({ client }) =>
+      client.authenticate(),
+    )
     return { ok: true, environment: target }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error

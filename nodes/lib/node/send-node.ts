@@ -104,7 +104,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         if (outbox && prepared.kind === 'message') {
           if (work.signal.aborted) throw stopped()
           work.commit()
-          const { id, destination } = await accept(prepared, connection, outbox, this.id, work)
+          const { id, destination } = await accept(prepared, { ...connection, outbox }, this.id, work)
           destinations.add(destination)
           return { accepted: { id, warnings } }
         }
@@ -174,12 +174,12 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         if (work.isLeft && work.isUnsent) return follow(begin())
         if ('error' in outcome) {
           ticket.failed(outcome.error)
-          return conclude(RED, this, msg, done, forCatch(outcome.error, msg))
+          return conclude(RED, this, { msg, done }, forCatch(outcome.error, msg))
         }
         if ('accepted' in outcome) {
           warn(outcome.accepted.warnings)
           ticket.accepted(outcome.accepted.id)
-          return conclude(RED, this, msg, done)
+          return conclude(RED, this, { msg, done })
         }
         const { answer } = outcome
         warn(answer.warnings)
@@ -189,7 +189,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         } catch {
           reportUntold(RED, this, work)
         }
-        conclude(RED, this, msg, done)
+        conclude(RED, this, { msg, done })
       }
       follow(inheritedWork(msg) ?? begin())
     })
