@@ -1,3 +1,4 @@
+import { present } from './shared/present'
 import { turn } from './event-loop'
 
 // `JSON.stringify` and `JSON.parse` work on a value as a whole: 40 MB hold the event loop for a tenth of a second and
@@ -106,9 +107,9 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
   const root: unknown[] = []
   const stack: Open[] = [{ value: root }]
   const put = (value: unknown): void => {
-    const open = stack.at(-1)!
+    const open = present(stack.at(-1), 'an open value')
     if (Array.isArray(open.value)) open.value.push(value)
-    else setOwn(open.value, open.key!, value)
+    else setOwn(open.value, present(open.key, 'a key'), value)
     open.key = undefined
   }
   let paid = 0
@@ -137,7 +138,7 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
         text += textAt(json, end, next)
         end = next
       }
-      const open = stack.at(-1)!
+      const open = present(stack.at(-1), 'an open value')
       if (Array.isArray(open.value) || open.key !== undefined) put(text)
       else open.key = text
       at = end + 1
@@ -164,7 +165,7 @@ function endOfPiece(json: Buffer, begin: number): number {
     else end += json[end + 1] === UNICODE ? 6 : 2
   }
   // Of UTF-8 all bytes of a character but the first are of this kind.
-  while ((json[end]! & 0xc0) === 0x80) end++
+  while (((json[end] ?? 0) & 0xc0) === 0x80) end++
   return end
 }
 

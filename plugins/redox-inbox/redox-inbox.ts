@@ -160,8 +160,7 @@ function policyOf(type: string | undefined): string {
 function safeName({ name }: DeliveredFile, index: number): string {
   const base = Buffer.from(name ?? '')
     .toString()
-    .split(/[/\\]/)
-    .at(-1)!
+    .replace(/^.*[/\\]/s, '')
     .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
     .replace(/^[\s.]+/, '')
   const safe = [...base].slice(-150).join('') || `file-${index + 1}`

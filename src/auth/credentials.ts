@@ -110,13 +110,14 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
     // How long a refresh token lives is not known (docs/redox-api.md#legacy-api-key): when it is refused, authenticate
     // anew. A token that the server refused before its end is not worth refreshing: its refresh may give the same one
     // again.
-    const refreshable = previous?.refreshToken !== undefined && previous.expiresAt !== REFUSED
-    const answer = refreshable
-      ? await refresh(previous.refreshToken!).catch((error: unknown) => {
-          if (error instanceof RedoxError && error.code === 'REDOX_AUTHENTICATION') return authenticate()
-          throw error
-        })
-      : await authenticate()
+    const refreshToken = previous?.expiresAt === REFUSED ? undefined : previous?.refreshToken
+    const answer =
+      refreshToken !== undefined
+        ? await refresh(refreshToken).catch((error: unknown) => {
+            if (error instanceof RedoxError && error.code === 'REDOX_AUTHENTICATION') return authenticate()
+            throw error
+          })
+        : await authenticate()
     return legacyToken(answer, obtainedAt)
   }
 }

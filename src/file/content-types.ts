@@ -178,7 +178,8 @@ const isTextType = (type: string): boolean =>
 export const sniffContentType = (head: Buffer): string | undefined => signatureOf(head)?.contentType
 
 /** A content type without its parameters; they may hold a file name. */
-export const plainType = (contentType: string): string => contentType.split(';')[0]!.trim().toLowerCase()
+export const plainType = (contentType: string): string =>
+  (contentType.split(';')[0] ?? '').trim().toLowerCase()
 
 const knownType = (contentType: string): KnownType | undefined => {
   const plain = plainType(contentType)

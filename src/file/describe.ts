@@ -24,7 +24,7 @@ export function cleanFileName(name: string, where: string): string {
       `File name is not valid: the name of ${where} contains control characters, such as a line break. Use a plain name.`,
     )
   }
-  const base = plainName(name).split(/[\\/]/).pop()!.trim()
+  const base = (plainName(name).split(/[\\/]/).pop() ?? '').trim()
   // Half a surrogate pair has no UTF-8: it would have another name in each place that it travels to.
   return /^\.{1,2}$/.test(base) ? '' : Buffer.from(base, 'utf8').toString('utf8')
 }

@@ -118,24 +118,24 @@ async function settled(
  */
 class WaitingMessage {
   static readonly #files = new Map<string, { count: number; last: number }>()
+  readonly #file: { count: number; last: number }
   readonly #number: number
 
   /** @param key of the node and the file */
   constructor(private readonly key: string) {
-    const file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }
-    WaitingMessage.#files.set(key, file)
-    file.count++
-    this.#number = ++file.last
+    this.#file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }
+    WaitingMessage.#files.set(key, this.#file)
+    this.#file.count++
+    this.#number = ++this.#file.last
   }
 
   /** Whether another message of the node came later for the same file. */
   get hasSuccessor(): boolean {
-    return WaitingMessage.#files.get(this.key)!.last > this.#number
+    return this.#file.last > this.#number
   }
 
   leave(): void {
-    const file = WaitingMessage.#files.get(this.key)!
-    if (--file.count === 0) WaitingMessage.#files.delete(this.key)
+    if (--this.#file.count === 0) WaitingMessage.#files.delete(this.key)
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { present } from '../shared/present'
 import { badInput, type Problem } from '../errors'
 import { SLUG, UUID } from '../shared/formats'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
@@ -279,9 +280,9 @@ function placeFiles(
 ): Attachment[] {
   if (files.length === 0) return []
   const index = entryIndex(entries, main, place)
-  const resource = resourceOf(entries[index]!)
+  const resource = resourceOf(present(entries[index], 'the entry of the attachment'))
   return attachmentPaths(resource, place, files.length).map((path, number) => {
-    const { file, way } = files[number]!
+    const { file, way } = present(files[number], 'the file of an attachment')
     const leaf = way === 'embed' ? 'data' : 'url'
     const existing = getAt(resource, path) ?? {}
     if (!isObject(existing))
@@ -310,7 +311,7 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   const candidates = entries.flatMap((entry, index) =>
     resourceOf(entry).resourceType === wanted.type ? [index] : [],
   )
-  const focused = candidates.find((index) => resourceOf(entries[index]!) === main)
+  const focused = candidates.find((index) => resourceOf(present(entries[index], 'an entry')) === main)
   if (wanted.nth === undefined && focused === undefined && candidates.length > 1) {
     throw badInput(
       `Attachment is ambiguous: the message has ${candidates.length} ${wanted.type} resources. ` +

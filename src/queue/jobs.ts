@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { present } from '../shared/present'
 import { badInput, type RedoxErrorCode, type RedoxErrorDetail } from '../errors'
 import {
   sha256Of,
@@ -131,7 +132,7 @@ export class Contents {
   /** The message, to be sent: its files come out of the store as they are read. */
   messageOf({ message: { files: places, ...rest }, files }: Content): PreparedMessage {
     const attachments = places.map(({ way, path }, index) => {
-      const file = files[index]!
+      const file = present(files[index], 'the file of an attachment')
       return { way, path, file: file.kind === 'stored' ? this.source(file) : file }
     })
     return { ...rest, attachments }

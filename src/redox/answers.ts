@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
@@ -173,8 +174,8 @@ function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[
   return {
     reasons: texts.slice(0, reasons.length),
     logIds: texts.slice(reasons.length, -2),
-    ...(messageId !== undefined && { messageId: texts.at(-2)! }),
-    ...(traceId !== undefined && { traceId: texts.at(-1)! }),
+    ...(messageId !== undefined && { messageId: present(texts.at(-2), 'the message id') }),
+    ...(traceId !== undefined && { traceId: present(texts.at(-1), 'the trace id') }),
   }
 }
 

@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { unlessAborted } from '../abort'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
@@ -207,7 +208,7 @@ export class RedoxClient {
       url,
       status: answer.status,
       headers: publicHeaders(answer.headers),
-      sha256: step.body.sha256()[0]!,
+      sha256: present(step.body.sha256()[0], 'the hash of the file'),
       attempts,
     }
   }
@@ -308,7 +309,7 @@ export class RedoxClient {
     const context = { http: this.#http, settings, token, tokenSecrets, signal, onProgress }
     const result = await attempt(request, context)
     if (!('error' in result)) return result
-    if (result.renewsToken) this.#tokens.invalidate(token!)
+    if (result.renewsToken && token !== undefined) this.#tokens.invalidate(token)
     const { code, cause } = result.error
     // A request that is told to slow down speaks for all that go over this connection.
     if (code === 'REDOX_RATE_LIMITED') this.#pace.pause(backoff(number, cause))

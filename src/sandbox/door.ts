@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { present } from './present'
 import type { Api, FaultPlan } from './faults'
 import { notPlayed, Refusal } from './http'
 import type { Answer, Call, Json } from './http'
@@ -95,8 +96,11 @@ export async function openDoor(port: number, { plan, subscribed = [] }: Play, ho
   const life = lifeOf(server, taken)
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const path = request.url!.split('?')[0]!
-    const route = house.routes.find((candidate) => candidate.path.test(path))!
+    const path = (request.url ?? '').split('?')[0] ?? ''
+    const route = present(
+      house.routes.find((candidate) => candidate.path.test(path)),
+      'a route',
+    )
     const record = recordOf(request, path, route.api)
     house.arrived(record)
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
@@ -160,7 +164,7 @@ async function respond(
 }
 
 async function handleCall(call: Call, route: Route): Promise<Answer> {
-  const params = route.path.exec(call.path)!.slice(1)
+  const params = (route.path.exec(call.path) ?? []).slice(1)
   try {
     if (call.request.method !== 'POST') throw wrongMethod(route.api)
     return await route.handle({ ...call, params })
@@ -180,7 +184,7 @@ const wrongMethod = (api: Api): Refusal =>
 function recordOf(request: IncomingMessage, path: string, api: Api): RequestRecord {
   const record = {
     at: new Date().toISOString(),
-    method: request.method!,
+    method: request.method ?? '',
     path,
     api,
     status: 0,

@@ -1,4 +1,5 @@
 /** The files in a Bundle: every Attachment, embedded or uploaded before. */
+import { present } from './present'
 import { decodeBase64, isMimeType, isObject, textOf } from './http'
 import type { Json } from './http'
 import { deliveredFile, shortened } from './inbox'
@@ -77,7 +78,7 @@ export function keepShort(bundle: Json, files: DeliveredFile[]): Json {
 function setData(bundle: Json, files: DeliveredFile[]): void {
   const attachments = new Map(attachmentsIn(bundle).map(({ element, path }) => [path, element]))
   for (const { place, bytes } of files) {
-    const attachment = attachments.get(place)!
+    const attachment = present(attachments.get(place), 'the place of a file')
     attachment['data'] = shortened(bytes)
     delete attachment['url']
   }

@@ -111,7 +111,7 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
 
 /** The media type without parameters, in lower case; empty if there is none. */
 export function mediaType(request: IncomingMessage): string {
-  return (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+  return ((request.headers['content-type'] ?? '').split(';')[0] ?? '').trim().toLowerCase()
 }
 
 export function parseJson(bytes: Buffer): Json {

@@ -1,6 +1,7 @@
 /** What was received: accepted messages with their files, bounded in number and in bytes. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { present } from './present'
 import { scalarOf } from './http'
 
 /** One file as the EHR would get it. */
@@ -99,7 +100,7 @@ export class Inbox {
     this.messages.push(received)
     this.#bytes += sizeOf(received)
     while (this.messages.length > this.maxMessages || this.#bytes > this.maxBytes) {
-      this.#bytes -= sizeOf(this.messages.shift()!)
+      this.#bytes -= sizeOf(present(this.messages.shift(), 'the oldest message'))
     }
     // A listener that throws must not turn an accepted message into a failed request.
     for (const listener of this.#listeners) queueMicrotask(() => listener(received))

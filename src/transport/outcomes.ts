@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import type { RedoxErrorCode, Retry } from '../error-codes'
 
 /** What a request was for decides what a failure means: only a message can put a second copy into a chart. */
@@ -102,7 +103,8 @@ export const OUTCOMES: readonly Row[] = [
 
 /** The row of the table that an ending falls under. */
 export function classify(ending: Ending, purpose: Purpose): Row {
-  return OUTCOMES.find((row) => (row.purpose ?? purpose) === purpose && fits(row, ending))!
+  const found = OUTCOMES.find((row) => (row.purpose ?? purpose) === purpose && fits(row, ending))
+  return present(found, 'the outcome of a request')
 }
 
 function fits(row: Row, ending: Ending): boolean {

@@ -182,8 +182,8 @@ function answerOf(operation: string, delivery: Delivery, isText: boolean): Deliv
   }
 }
 
-const wayOf = (ways: string[]): string =>
-  ways.length === 0 ? 'none' : new Set(ways).size > 1 ? 'mixed' : ways[0]!
+const wayOf = ([first = 'none', ...others]: string[]): string =>
+  others.some((way) => way !== first) ? 'mixed' : first
 
 function idOf(
   operation: string,

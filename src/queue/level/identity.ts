@@ -76,10 +76,10 @@ export async function placeOf(folder: string): Promise<string | undefined> {
 
 /** Something of a store lies here, be it damaged. What LevelDB leaves when its making is interrupted is nothing yet. */
 export async function hasTraces(folder: string): Promise<boolean> {
-  const [messages, files] = await Promise.all(
+  const [messages = [], files = []] = await Promise.all(
     ['messages', 'files'].map((name) => namesIn(path.join(folder, name))),
   )
-  return files!.length > 0 || messages!.some((name) => name === 'CURRENT' || /\.(log|ldb|sst)$/.test(name))
+  return files.length > 0 || messages.some((name) => name === 'CURRENT' || /\.(log|ldb|sst)$/.test(name))
 }
 
 export const hasDatabase = async (folder: string): Promise<boolean> =>

@@ -100,7 +100,7 @@ export class Retention {
   /** Files that were never finished, or whose message was never accepted. */
   async #sweep(now: number): Promise<void> {
     const used = new Set<string>()
-    for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1]!)
+    for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1] ?? '')
     await this.database.assertInPlace()
     // A file has its time from the clock on the wall, which may have been set meanwhile.
     const before = Math.min(now, onTheWall(this.clock, now)) - NEW_FILE_MS
