@@ -1,3 +1,4 @@
+import { present } from '../src/shared/present'
 import { isOwn } from './module'
 import { valid } from './validation/validators'
 
@@ -10,12 +11,12 @@ export function watchPalette(): void {
   RED.events.on('registry:node-type-added', (type: string) => {
     const definition = RED.nodes.getType(type)
     if (!isOwn(definition)) return
-    checkTypedInputs(definition!)
+    checkTypedInputs(present(definition, 'a node type'))
     const entry = $<HTMLElement>('.red-ui-palette-node').filter(
       (_index, one) => one.dataset['paletteType'] === type,
     )
     entry.addClass('redox-palette-node').css('height', '')
-    entry.find('.red-ui-palette-label').text(entry.attr('data-palette-label')!)
+    entry.find('.red-ui-palette-label').text(entry.attr('data-palette-label') ?? '')
     entry.find('.red-ui-palette-port').css('top', '')
   })
 }

@@ -86,7 +86,7 @@ function textOf(detail: RedoxErrorDetail): string {
     ['setting', field],
     ['problems', joined(problems.map(({ path, problem }) => `${path} ${problem}`))],
     ['Redox says', joined(reasons)],
-    ['parts', joined(parts.map(({ part, delivered }) => `${part} ${ARRIVED.get(delivered)!}`))],
+    ['parts', joined(parts.map(({ part, delivered }) => `${part} ${ARRIVED.get(delivered)}`))],
     ['log', logIds.join(', ') || undefined],
     ['message', messageId],
     ['trace', traceId],

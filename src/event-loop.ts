@@ -45,10 +45,11 @@ export class Turns {
     this.#isCounting = false
     if (this.#waiting.length === 0) return
     this.#count()
-    while (this.#left > 0 && this.#waiting.length > 0) {
-      const { amount, go } = this.#waiting.shift()!
-      this.#left -= amount
-      go()
+    while (this.#left > 0) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      this.#left -= next.amount
+      next.go()
     }
   }
 }
@@ -63,7 +64,8 @@ export const turn = (size: number): Promise<void> | undefined => bytes.take(size
 
 /** Concatenates buffers like `Buffer.concat`, but lets the event loop run between the copies. */
 export async function joined(pieces: Buffer[]): Promise<Buffer> {
-  if (pieces.length === 1) return pieces[0]!
+  const [first] = pieces
+  if (first !== undefined && pieces.length === 1) return first
   const whole = Buffer.allocUnsafeSlow(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const piece of pieces) {

@@ -1,3 +1,4 @@
+import { present } from './shared/present'
 import { turn } from './event-loop'
 
 // `JSON.stringify` and `JSON.parse` process a value in one call: 40 MB block the event loop for more than 100 ms. They
@@ -107,9 +108,9 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
   const root: unknown[] = []
   const stack: Open[] = [{ value: root }]
   const put = (value: unknown): void => {
-    const open = stack.at(-1)!
+    const open = present(stack.at(-1), 'an open value')
     if (Array.isArray(open.value)) open.value.push(value)
-    else setOwn(open.value, open.key!, value)
+    else setOwn(open.value, present(open.key, 'a key'), value)
     open.key = undefined
   }
   let paid = 0
@@ -138,7 +139,7 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
         text += textAt(json, end, next)
         end = next
       }
-      const open = stack.at(-1)!
+      const open = present(stack.at(-1), 'an open value')
       if (Array.isArray(open.value) || open.key !== undefined) put(text)
       else open.key = text
       at = end + 1
@@ -168,7 +169,7 @@ function endOfPiece(json: Buffer, begin: number): number {
     else end += json[end + 1] === UNICODE ? 6 : 2
   }
   // In UTF-8 all bytes of a character except the first have the form 10xxxxxx.
-  while ((json[end]! & 0xc0) === 0x80) end++
+  while (((json[end] ?? 0) & 0xc0) === 0x80) end++
   return end
 }
 

@@ -1,3 +1,4 @@
+import { present } from '../../src/shared/present'
 import { nameOf, reader } from '../forms'
 import { text } from '../texts'
 import { line } from './parts'
@@ -52,7 +53,7 @@ const OF_SECRETS = ['auth', 'delivery']
 /** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
 function tellFault(node: EditorNode, input: JQuery): void {
   const row = input.closest('.form-row')
-  const name = nameOf(input[0]!)
+  const name = nameOf(present(input[0], 'the input of a field'))
   const [fault] = OF_SECRETS.includes(name) ? [] : faultsOf(node, name)
   tell(row, 'redox-fault redox-bad', fault)
   tell(row, 'redox-advice', fault === undefined ? adviceOn(node, name) : undefined)
@@ -79,7 +80,7 @@ export function adviceOn(node: EditorNode, name: string): string | undefined {
 
 /** What is wrong with one property of a form, in sentences. */
 export function faultsOf(node: EditorNode, name: string): string[] {
-  const { required, validate } = propertiesOf(node)[name]!
+  const { required, validate } = present(propertiesOf(node)[name], 'a property')
   const value = reader(node)(name)
   if (required && value === '') return [text('invalid.needed', { label: text(`label.${name}`) })]
   const result = validate ? validate.call(node, value, {}) : true

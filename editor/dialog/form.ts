@@ -24,7 +24,7 @@ export function prepareForm(node: EditorNode, prefix: IdPrefix): JQuery {
 
 function showRows(form: JQuery, read: Read): void {
   form.find('[data-when]').each((_index, row) => {
-    $(row).toggle(holds($(row).attr('data-when')!, read))
+    $(row).toggle(holds($(row).attr('data-when') ?? '', read))
   })
 }
 

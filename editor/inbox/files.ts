@@ -1,4 +1,5 @@
 /** Files of a message that the sandbox received. */
+import { present } from '../../src/shared/present'
 import type { InboxFile, InboxMessage } from '../../src/shared/inbox-api'
 import { code, element, icon } from '../tab/elements'
 import { size } from '../tab/formats'
@@ -38,7 +39,7 @@ export function filesText(message: InboxMessage): string {
 }
 
 export function fileBox(message: InboxMessage, index: number, urls: string[]): HTMLElement {
-  const file = message.files[index]!
+  const file = present(message.files[index], 'a file')
   const name = file.name || (isNoteText(message, file) ? text('noteText') : text('unnamed'))
   const about = [file.contentType || file.fileType, size(file.size), text(`way.${file.way}`)]
   const hash = element('div', 'redox-tab-small', `sha256 ${file.sha256.slice(0, 12)}…`)
@@ -62,7 +63,7 @@ export function fileBox(message: InboxMessage, index: number, urls: string[]): H
 /** Its type is one of KINDS or one that nothing can be made of, whatever the server says. */
 async function fetchFile({ message, index }: ShownFile): Promise<Blob> {
   const blob = await ask<Blob>(`/${message.id}/files/${index}`, { answer: 'blob' })
-  const type = blob.type.split(';')[0]!
+  const [type = ''] = blob.type.split(';')
   return new Blob([blob], { type: KINDS[type] ? type : 'application/octet-stream' })
 }
 

@@ -65,7 +65,8 @@ const NOT_ABOVE: Record<string, string[]> = {
 
 /** An empty limit is the default that its field shows. */
 const limits: Rule = (_value, read, name) => {
-  const megabytes = (field: string): number => Number(read(field) || text(`example.${field}`)) * MB[field]!
+  const megabytes = (field: string): number =>
+    Number(read(field) || text(`example.${field}`)) * (MB[field] ?? NaN)
   const isOver = (other: string): boolean => megabytes(other) > 0 && megabytes(name) > megabytes(other)
   const above = NOT_ABOVE[name]?.find(isOver)
   if (above === undefined) return undefined

@@ -16,9 +16,40 @@ import { watchForStrandedStores } from '../lib/connection/stranded-stores'
 import { isDeploying } from '../lib/node/handover'
 import { fields } from './fields'
 
-export = function register(RED: NodeAPI): void {
-  // Allowed folders may be relative to it. No node of Node-RED can name it otherwise, to put or move a file there.
+const CREDENTIALS = Object.fromEntries(
+  fields.fields.flatMap(({ kind, name }) =>
+    kind === 'secret' ? [[name, { type: 'password' as const }]] : [],
+  ),
+)
+
+/** The environment's name, which may be the value of an environment variable. */
+const environmentIn = (RED: NodeAPI, node: RedoxConfigNode, config: ConnectionConfig): unknown =>
+  config.environmentType === 'env' && config.environment !== undefined
+    ? RED.util.evaluateNodeProperty(config.environment, 'env', node, {})
+    : config.environment
+
+/**
+ * Resolves when a connection has had its time to end. Nothing is on its way over one that still opens, and a database
+ * that hangs would keep it so: that one has less.
+ */
+async function waitToEnd(withinMs: number, isOpening: () => boolean): Promise<void> {
+  const hurryAfter = Math.min(HURRY_AFTER_MS, withinMs)
+  await timer(hurryAfter, undefined)
+  if (!isOpening()) await timer(withinMs - hurryAfter, undefined)
+}
+
+/** Allowed folders may be relative to it. No node of Node-RED can name it otherwise, to put or move a file there. */
+function exposeUserDir(RED: NodeAPI): void {
   process.env['REDOX_USER_DIR'] = path.resolve(RED.settings.userDir ?? process.cwd())
+}
+
+/** Forgets the limits of a connection that was removed. */
+async function forget(id: string): Promise<void> {
+  ;(await import('../lib/connection/connection.js')).forgetConnection(id)
+}
+
+export = function register(RED: NodeAPI): void {
+  exposeUserDir(RED)
 
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
     RED.nodes.createNode(this, saved)
@@ -27,32 +58,26 @@ export = function register(RED: NodeAPI): void {
     let entry: SandboxEntry | undefined
     const durable = new DurableConnection(RED, this, () => this.connection())
 
+    const { id } = this
+
     const open = async (): Promise<Connection> => {
       const { CREDENTIALS_IN_SANDBOX, durabilityOf, environmentOf, hasCredentials, openConnection } =
         await import('../lib/connection/connection.js')
       const config = migrated('redox-config', saved)
-      const fromEnv = config.environmentType === 'env' && config.environment !== undefined
-      const name: unknown = fromEnv
-        ? RED.util.evaluateNodeProperty(config.environment!, 'env', this, {})
-        : config.environment
-      const target = environmentOf(name)
+      const target = environmentOf(environmentIn(RED, this, config))
       const userDir = RED.settings.userDir ?? process.cwd()
       const secrets = this.credentials ?? {}
-      const durability = durabilityOf(config, secrets, this.id, RED.settings.userDir, target)
+      const durability = durabilityOf(config, secrets, target, { id, userDir: RED.settings.userDir })
       const outbox = durability && (await durable.openOutbox(durability))
       if (target === 'Sandbox') entry ??= await enterSandbox(config.faults, config.subscribed)
       const network = entry ? {} : networkOf(RED, config)
       const { sandbox } = entry ?? {}
-      const connection = openConnection(config, secrets, target, sandbox, userDir, network, outbox, this.id)
+      const connection = openConnection(config, secrets, target, { sandbox, userDir, network, outbox, id })
       if (entry && hasCredentials(config, secrets)) this.warn(CREDENTIALS_IN_SANDBOX)
       if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
       if (durability) durable.startSending(connection, durability)
       isOpen = true
       return connection
-    }
-
-    const forget = async (): Promise<void> => {
-      if (opened) (await import('../lib/connection/connection.js')).forgetConnection(this.id)
     }
 
     // What failed may work the next time: a database that starts, a variable that is set.
@@ -75,27 +100,17 @@ export = function register(RED: NodeAPI): void {
         .then(() => opened)
         .then((connection) => connection?.client.end())
         .finally(() => entry?.leave())
-        .then(() => (removed ? forget() : undefined))
+        .then(() => (removed && opened ? forget(id) : undefined))
         .catch(() => undefined)
-      // Nothing is on its way over a connection that still opens, and a database that hangs would keep it so.
-      const isLongEnough = async (withinMs: number): Promise<void> => {
-        const hurryAfter = Math.min(HURRY_AFTER_MS, withinMs)
-        await timer(hurryAfter, undefined)
-        const isOpening = opened !== undefined && !isOpen
-        if (!isOpening) await timer(withinMs - hurryAfter, undefined)
-      }
-      void Promise.race([ended, within === undefined ? undefined : isLongEnough(within)]).then(done)
+      const isOpening = (): boolean => opened !== undefined && !isOpen
+      void Promise.race([ended, within === undefined ? undefined : waitToEnd(within, isOpening)]).then(done)
     })
   }
 
   RED.nodes.registerType<RedoxConfigNode, NodeDef & ConnectionConfig, object, ConnectionSecrets>(
     'redox-config',
     RedoxConfig,
-    {
-      credentials: Object.fromEntries(
-        fields.fields.flatMap(({ kind, name }) => (kind === 'secret' ? [[name, { type: 'password' }]] : [])),
-      ),
-    },
+    { credentials: CREDENTIALS },
   )
   registerEditorRoutes(RED)
   watchForStrandedStores(RED)

@@ -77,8 +77,12 @@ const listFor =
     const messages = [...(sandbox?.received ?? [])].reverse().map(summary)
     const hit = (sandbox?.requests ?? []).filter(({ fault }) => fault !== undefined)
     const faults = hit.slice(-MAX_FAULTS).reverse().map(played)
-    const running = sandbox !== undefined
-    const list: InboxList = { running, messages, faults, ...(isVisitor(request) && { openToAll: true }) }
+    const list: InboxList = {
+      running: sandbox !== undefined,
+      messages,
+      faults,
+      ...(isVisitor(request) && { openToAll: true }),
+    }
     response.json(list)
   }
 
@@ -156,8 +160,7 @@ function policyOf(type: string | undefined): string {
 function safeName({ name }: DeliveredFile, index: number): string {
   const base = Buffer.from(name ?? '')
     .toString()
-    .split(/[/\\]/)
-    .at(-1)!
+    .replace(/^.*[/\\]/s, '')
     .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
     .replace(/^[\s.]+/, '')
   const safe = [...base].slice(-150).join('') || `file-${index + 1}`

@@ -40,13 +40,13 @@ const OTHER_NAMES: Record<string, string> = {
  */
 export function shownType(file: DeliveredFile): string | undefined {
   const declared = declaredType(file)
-  if (declared === undefined) return [...SHOWN.keys()].find((type) => SHOWN.get(type)!(file.bytes))
+  if (declared === undefined) return [...SHOWN].find(([, isShown]) => isShown(file.bytes))?.[0]
   const type = OTHER_NAMES[declared] ?? declared
   return SHOWN.get(type)?.(file.bytes) ? type : undefined
 }
 
 function declaredType({ contentType = '', fileType, name }: DeliveredFile): string | undefined {
-  const mime = contentType.split(';')[0]!.trim().toLowerCase()
+  const mime = (contentType.split(';')[0] ?? '').trim().toLowerCase()
   // Uploads whose sender did not care are of this type: it says nothing.
   if (mime !== '' && mime !== 'application/octet-stream') return mime
   return (fileType ?? /\.([^.]+)$/.exec(name ?? '')?.[1])?.trim().toLowerCase()

@@ -116,13 +116,14 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
     // The lifetime of refresh tokens is not known (docs/redox-api.md#legacy-api-key): if one is refused, authenticate
     // again. If a server refused the access token before its expiry, authenticate at once: a refresh could return the
     // same access token.
-    const refreshable = previous?.refreshToken !== undefined && previous.expiresAt !== REFUSED
-    const answer = refreshable
-      ? await refresh(previous.refreshToken!).catch((error: unknown) => {
-          if (error instanceof RedoxError && error.code === 'REDOX_AUTHENTICATION') return authenticate()
-          throw error
-        })
-      : await authenticate()
+    const refreshToken = previous?.expiresAt === REFUSED ? undefined : previous?.refreshToken
+    const answer =
+      refreshToken !== undefined
+        ? await refresh(refreshToken).catch((error: unknown) => {
+            if (error instanceof RedoxError && error.code === 'REDOX_AUTHENTICATION') return authenticate()
+            throw error
+          })
+        : await authenticate()
     return legacyToken(answer, obtainedAt)
   }
 }

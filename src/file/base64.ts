@@ -159,7 +159,9 @@ function octetsOf(text: string, where: string): Buffer {
   let used = 0
   for (let at = 0; at < octets.length; at++) {
     const isEscape = octets[at] === PERCENT
-    octets[used++] = isEscape ? hexDigit(octets[at + 1]!) * 16 + hexDigit(octets[at + 2]!) : octets[at]!
+    octets[used++] = isEscape
+      ? hexDigit(octets[at + 1] ?? 0) * 16 + hexDigit(octets[at + 2] ?? 0)
+      : (octets[at] ?? 0)
     if (isEscape) at += 2
   }
   return octets.subarray(0, used)

@@ -150,9 +150,9 @@ function* firstScan(size: number): Examination<number | string | undefined> {
     if (segment.length > 0 && segment[0] !== 0xff) return undefined
     const marker = segment[1]
     if (marker === JPEG_END[1]) return undefined
-    if (segment.length < 4) break
+    if (marker === undefined || segment.length < 4) break
     // Fill bytes and markers without data have no length.
-    at += marker === 0xff ? 1 : isBare(marker!) ? 2 : 2 + segment.readUInt16BE(2)
+    at += marker === 0xff ? 1 : isBare(marker) ? 2 : 2 + segment.readUInt16BE(2)
     if (at > size) break
     if (marker === SCAN) return at
   }

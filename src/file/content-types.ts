@@ -176,7 +176,8 @@ const isTextType = (type: string): boolean =>
 export const sniffContentType = (head: Buffer): string | undefined => signatureOf(head)?.contentType
 
 /** Content type without parameters, which may contain a file name. */
-export const plainType = (contentType: string): string => contentType.split(';')[0]!.trim().toLowerCase()
+export const plainType = (contentType: string): string =>
+  (contentType.split(';')[0] ?? '').trim().toLowerCase()
 
 const knownType = (contentType: string): KnownType | undefined => {
   const plain = plainType(contentType)

@@ -25,7 +25,7 @@ export function cleanFileName(name: string, where: string): string {
       `File name is not valid: the name of ${where} contains control characters, such as a line break. Use a plain name.`,
     )
   }
-  const base = plainName(name).split(/[\\/]/).pop()!.trim()
+  const base = (plainName(name).split(/[\\/]/).pop() ?? '').trim()
   // Half a surrogate pair cannot be encoded in UTF-8: it is replaced here, so that the name is the same everywhere.
   return /^\.{1,2}$/.test(base) ? '' : Buffer.from(base, 'utf8').toString('utf8')
 }

@@ -21,7 +21,7 @@ function base32Run(text: string): Buffer | undefined {
   const [run] = /^[A-Z2-7]{24,}/.exec(text.replace(/[\r\n]+/g, '')) ?? []
   if (run === undefined) return undefined
   const bits = [...run].map((digit) => BASE32.indexOf(digit).toString(2).padStart(5, '0')).join('')
-  return Buffer.from(bits.match(/.{8}/g)!.map((byte) => parseInt(byte, 2)))
+  return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)))
 }
 
 /** Decodes Ascii85 after its mark `<~`: five digits to the base 85 encode four bytes. */
@@ -64,7 +64,7 @@ const READINGS: Reading[] = [
     'a list of numbers',
     (text) => {
       const [run] = /^[[({]?\s*-?\d{1,3}(?:\s*,\s*-?\d{1,3}){7,}/.exec(text) ?? []
-      return run === undefined ? undefined : Buffer.from(run.match(/-?\d+/g)!.map(Number))
+      return run === undefined ? undefined : Buffer.from((run.match(/-?\d+/g) ?? []).map(Number))
     },
   ],
   [

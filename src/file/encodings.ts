@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { badInput } from '../errors'
 import { decodeDataUri, decodeLoosely, type DataUri } from './base64'
 import { joined, part, slicesOf, textIn, trimmed, type Text } from './text'
@@ -40,7 +41,7 @@ const hexBytes = (text: string): Buffer => Buffer.from(text.replace(/^(?:\\x|0x)
 
 /** Decodes bytes that are encoded text. */
 export const decode = (bytes: Buffer, encoding: Encoding, where: string): Promise<DataUri> =>
-  decodeText(textOf(bytes)!, encoding, where)
+  decodeText(present(textOf(bytes), 'the text of an encoding'), encoding, where)
 
 /**
  * Decodes a text.
@@ -64,7 +65,7 @@ function withoutQuotes(text: Text): Text {
 }
 
 async function wholeHex(text: Text): Promise<Buffer | undefined> {
-  const [mark] = /^(?:\\x|0x)?/i.exec(text.slice(0, 2))!
+  const [mark = ''] = /^(?:\\x|0x)?/i.exec(text.slice(0, 2)) ?? []
   const pieces: Buffer[] = []
   let rest = ''
   for await (const slice of slicesOf(part(text, mark.length, text.length))) {
@@ -86,7 +87,7 @@ function textOf(bytes: Buffer): Text | undefined {
   // The first byte of nearly all files shows that they are not encoded text.
   if (!isWide && !/[\s\\"\xefA-Za-z0-9+/_-]/.test(String.fromCharCode(bytes[0] ?? 0))) return undefined
   const text = textIn(bytes, isBig ? 'utf16be' : isWide ? 'utf16le' : 'latin1')
-  const [before] = /^(?:\ufeff|\xef\xbb\xbf)?\s*/.exec(text.slice(0, START))!
+  const [before = ''] = /^(?:\ufeff|\xef\xbb\xbf)?\s*/.exec(text.slice(0, START)) ?? []
   return part(text, before.length, text.length)
 }
 

@@ -233,13 +233,13 @@ async function unwrap(given: Buffer, hints: FileHints, decodings: number): Promi
 
 // ---- References -------------------------------------------------------------------------------------------------
 
-const text = (value: unknown): string | undefined =>
+const filled = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
 function takeReference(value: GivenReference, hints: FileHints): IntakeResult<FileReference> {
-  const filename = hints.filename ?? text(value.name)
-  const contentType = hints.contentType ?? text(value.contentType)
-  const fileType = hints.fileType ?? text(value.fileType)
+  const filename = hints.filename ?? filled(value.name)
+  const contentType = hints.contentType ?? filled(value.contentType)
+  const fileType = hints.fileType ?? filled(value.fileType)
   if (contentType === undefined && contentTypeOfName(filename) === undefined) {
     throw badInput(
       `Content type is missing: the file reference in ${hints.where} has none. Fill in the Content type field, e.g. application/pdf.`,

@@ -24,19 +24,22 @@ export interface Settling {
   owner?: string
 }
 
+export interface PathOptions extends Settling {
+  /** timeout for reading one chunk, in milliseconds */
+  readMs?: number
+}
+
 /**
  * Takes a file on this machine, which is read in chunks when it is sent. Waits while the file is still being written.
  * @param filePath absolute, or relative to one of the folders
  * @param folders allowed folders (absolute paths); if empty, every path is refused
- * @param readMs timeout for reading one chunk, in milliseconds
  * @throws RedoxError REDOX_BAD_INPUT, and the signal's reason
  */
 export async function takePath(
   filePath: unknown,
   hints: FileHints,
   folders: string[],
-  readMs = READ_MS,
-  { settleMs = 0, signal, onSettled, owner = '' }: Settling = {},
+  { readMs = READ_MS, settleMs = 0, signal, onSettled, owner = '' }: PathOptions = {},
 ): Promise<IntakeResult<FileSource>> {
   if (typeof filePath !== 'string' || filePath === '') {
     throw badInput(`Path is missing in ${hints.where}. "Read file from" is set to a path on this machine.`)
@@ -50,7 +53,7 @@ export async function takePath(
   const place = await resolveInside(filePath, hints.where, folders)
   const look = (): Promise<Look> => lookAt(place.real, hints)
   const waiting = new WaitingMessage(`${owner} ${place.real}`)
-  const before = await settled(look, hints, settleMs, waiting, signal).finally(() => waiting.leave())
+  const before = await settled(look, hints, { settleMs, waiting, signal }).finally(() => waiting.leave())
   await onSettled?.()
   const named = { ...hints, filename: hints.filename ?? path.basename(filePath) }
   const { description, ...told } = await describePath(place, before, named)
@@ -77,6 +80,12 @@ async function lookAt(real: string, hints: FileHints): Promise<Look> {
 /** Maximum wait for a file that keeps changing. */
 const MOST_SETTLE_MS = 60_000
 
+interface Wait {
+  settleMs: number
+  waiting: WaitingMessage
+  signal: AbortSignal | undefined
+}
+
 /**
  * Waits until a file has not changed for `settleMs`: size and times. Without the wait, an incomplete file would be
  * sent, and again after each further write. File times are compared with the local clock only to recognize an old file,
@@ -85,9 +94,7 @@ const MOST_SETTLE_MS = 60_000
 async function settled(
   look: () => Promise<Look>,
   hints: FileHints,
-  settleMs: number,
-  waiting: WaitingMessage,
-  signal: AbortSignal | undefined,
+  { settleMs, waiting, signal }: Wait,
 ): Promise<Look> {
   const began = performance.now()
   const first = await look()
@@ -111,6 +118,7 @@ async function settled(
  */
 class WaitingMessage {
   static readonly #files = new Map<string, { count: number; last: number }>()
+  readonly #file: { count: number; last: number }
   readonly #number: number
 
   /**
@@ -118,20 +126,19 @@ class WaitingMessage {
    * @param key identifies the node and the file
    */
   constructor(private readonly key: string) {
-    const file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }
-    WaitingMessage.#files.set(key, file)
-    file.count++
-    this.#number = ++file.last
+    this.#file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }
+    WaitingMessage.#files.set(key, this.#file)
+    this.#file.count++
+    this.#number = ++this.#file.last
   }
 
   /** Returns true if a later message of the same node waits for the same file. */
   get hasSuccessor(): boolean {
-    return WaitingMessage.#files.get(this.key)!.last > this.#number
+    return this.#file.last > this.#number
   }
 
   leave(): void {
-    const file = WaitingMessage.#files.get(this.key)!
-    if (--file.count === 0) WaitingMessage.#files.delete(this.key)
+    if (--this.#file.count === 0) WaitingMessage.#files.delete(this.key)
   }
 }
 

@@ -28,7 +28,10 @@ const riff = { ...PRINTABLE, framed: (head: Buffer) => head.toString('latin1', 0
  * 0x80.
  */
 const isId3 = (head: Buffer): boolean =>
-  head.length >= 10 && head[3]! < 0x10 && head[4]! < 0xff && head.subarray(6, 10).every((byte) => byte < 0x80)
+  head.length >= 10 &&
+  head.readUInt8(3) < 0x10 &&
+  head.readUInt8(4) < 0xff &&
+  head.subarray(6, 10).every((byte) => byte < 0x80)
 
 const TIFF = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+']
 
@@ -141,7 +144,7 @@ export function looksLikeText(head: Buffer, isWhole = false): boolean {
 /** Number of bytes of an incomplete character at the end (RFC 3629, section 3). */
 function begunCharacter(head: Buffer): number {
   for (let back = 1; back <= Math.min(3, head.length); back++) {
-    const byte = head[head.length - back]!
+    const byte = head.readUInt8(head.length - back)
     if (byte >= 0x80 && byte < 0xc0) continue
     const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
     return length > back ? back : 0

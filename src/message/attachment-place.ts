@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { badInput } from '../errors'
 import { getAt, isObject, parsePath, type JsonObject, type Path } from './json'
 
@@ -36,15 +37,19 @@ const shape = (text: string): Error =>
 export function parsePlace(text: string): AttachmentPlace {
   const byIndex = /^entry\[(\d+)\]\.resource\.(.+)$/.exec(text)
   const byType = /^([A-Z][A-Za-z]*)(?:\[(\d+)\])?\.(.+)$/.exec(text)
-  if (byIndex) return { entry: { kind: 'index', index: Number(byIndex[1]) }, ...element(byIndex[2]!, text) }
+  if (byIndex) {
+    const [, index, rest = ''] = byIndex
+    return { entry: { kind: 'index', index: Number(index) }, ...element(rest, text) }
+  }
   if (byType) {
+    const [, type = '', nth, rest = ''] = byType
     return {
       entry: {
         kind: 'type',
-        type: byType[1]!,
-        ...(byType[2] !== undefined && { nth: Number(byType[2]) }),
+        type,
+        ...(nth !== undefined && { nth: Number(nth) }),
       },
-      ...element(byType[3]!, text),
+      ...element(rest, text),
     }
   }
   return { entry: { kind: 'main' }, ...element(text, text) }
@@ -79,7 +84,7 @@ export function attachmentPaths(resource: JsonObject, place: AttachmentPlace, co
       )
     return [place.element]
   }
-  const { before, after } = place.list!
+  const { before, after } = present(place.list, 'the list of attachments')
   const elements = getAt(resource, before)
   const length = Array.isArray(elements) ? elements.length : 0
   const free = Array.from({ length }, (_, index): Path => [...before, index, ...after]).filter(

@@ -49,5 +49,6 @@ const nameIndex: Choice = (names, wanted, report) => {
     )
   }
   const without = indexesOf(names, ({ use, _use }) => isBlank(use) && _use === undefined)
-  return without.length === 1 ? without[0]! : names.length
+  const [only = names.length, ...others] = without
+  return others.length === 0 ? only : names.length
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { present } from '../shared/present'
 import { badInput, type Problem } from '../errors'
 import { SLUG, UUID } from '../shared/formats'
 import { attachmentPaths, parsePlace, type AttachmentPlace } from './attachment-place'
@@ -46,10 +47,10 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   const warnings: string[] = []
   const main = mainResource(entries, operation.type, problems)
   const subject = subjectOf(entries, main, patientOfForm(input.fields), problems)
-  layForm(main, subject.patient, operation, input.fields, problems)
+  layForm({ main, ...(subject.patient && { Patient: subject.patient }) }, operation, input.fields, problems)
   setMainDefaults(main, operation)
   if (subject.patient !== undefined && subject.isUntied) tie(entries, main, subject.patient)
-  setMessageHeader(entries, main, operation, sender, problems, warnings)
+  setMessageHeader(entries, main, { operation, sender }, { problems, warnings })
   setIdentity(bundle, entries, input, sender)
   if (subject.isOnlyReferredTo)
     warnings.push(
@@ -147,14 +148,8 @@ function patientOfForm(fields: FieldValue[]): FormPatient {
   }
 }
 
-function layForm(
-  main: JsonObject,
-  patient: JsonObject | undefined,
-  operation: Operation,
-  fields: FieldValue[],
-  problems: Problem[],
-): void {
-  const root: JsonObject = { main, ...(patient !== undefined && { Patient: patient }) }
+/** @param root the main resource as `main`, and the patient, if there is one, as `Patient` */
+function layForm(root: JsonObject, operation: Operation, fields: FieldValue[], problems: Problem[]): void {
   const categorySystem = CATEGORY_SYSTEMS[operation.type] ?? noSystem
   const { paths } = layFields(
     root,
@@ -226,15 +221,12 @@ function referenceTo(entries: JsonObject[], resource: JsonObject): string {
 function setMessageHeader(
   entries: JsonObject[],
   main: JsonObject,
-  operation: Operation,
-  sender: FhirSender,
-  problems: Problem[],
-  warnings: string[],
+  { operation, sender }: { operation: Operation; sender: FhirSender },
+  { problems, warnings }: Pick<Draft, 'problems' | 'warnings'>,
 ): void {
   const focus = referenceTo(entries, main)
   const at = entries.findIndex((entry) => resourceOf(entry).resourceType === 'MessageHeader')
-  const [entry] =
-    at < 0 ? [{ resource: { resourceType: 'MessageHeader' } as JsonObject }] : entries.splice(at, 1)
+  const [entry = { resource: { resourceType: 'MessageHeader' } }] = at < 0 ? [] : entries.splice(at, 1)
   if (ofType(entries, 'MessageHeader').length > 0) {
     problems.push({
       path: 'MessageHeader',
@@ -242,7 +234,7 @@ function setMessageHeader(
       fix: 'Send each message in its own Bundle.',
     })
   }
-  const header = resourceOf(entry!)
+  const header = resourceOf(entry)
   header.id ??= randomUUID()
   if (header.eventCoding !== undefined) {
     delete header.eventCoding
@@ -251,7 +243,7 @@ function setMessageHeader(
   setDefault(header, 'eventUri', EVENT_BASE + operation.event)
   setSource(header, sender, problems)
   header.focus ??= [{ reference: focus }]
-  entries.unshift(entry!)
+  entries.unshift(entry)
 }
 
 /**
@@ -301,9 +293,9 @@ function placeFiles(
 ): Attachment[] {
   if (files.length === 0) return []
   const index = entryIndex(entries, main, place)
-  const resource = resourceOf(entries[index]!)
+  const resource = resourceOf(present(entries[index], 'the entry of the attachment'))
   return attachmentPaths(resource, place, files.length).map((path, number) => {
-    const { file, way } = files[number]!
+    const { file, way } = present(files[number], 'the file of an attachment')
     const leaf = way === 'embed' ? 'data' : 'url'
     const existing = getAt(resource, path) ?? {}
     if (!isObject(existing))
@@ -332,7 +324,7 @@ function entryIndex(entries: JsonObject[], main: JsonObject, { entry: wanted }: 
   const candidates = entries.flatMap((entry, index) =>
     resourceOf(entry).resourceType === wanted.type ? [index] : [],
   )
-  const focused = candidates.find((index) => resourceOf(entries[index]!) === main)
+  const focused = candidates.find((index) => resourceOf(present(entries[index], 'an entry')) === main)
   if (wanted.nth === undefined && focused === undefined && candidates.length > 1) {
     throw badInput(
       `Attachment is ambiguous: the message has ${candidates.length} ${wanted.type} resources. ` +

@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { present } from '../shared/present'
 import { badInput, RedoxError } from '../errors'
 
 export type Json = null | boolean | number | string | Json[] | JsonObject
@@ -31,8 +32,9 @@ export const formatPath = (path: Path): string =>
 export function parsePath(text: string): Path {
   const steps = text.split('.').flatMap((part) => {
     const match = /^([A-Za-z_][\w-]*)((?:\[\d+\])*)$/.exec(part)
-    if (!match || FORBIDDEN_KEYS.has(match[1]!)) throw badInput(`Path is not valid: "${text}".`)
-    return [match[1]!, ...[...match[2]!.matchAll(/\d+/g)].map(([digits]) => Number(digits))]
+    const [, key, indexes = ''] = match ?? []
+    if (key === undefined || FORBIDDEN_KEYS.has(key)) throw badInput(`Path is not valid: "${text}".`)
+    return [key, ...[...indexes.matchAll(/\d+/g)].map(([digits]) => Number(digits))]
   })
   if (steps.some((step) => typeof step === 'number' && step > MAX_INDEX))
     throw badInput(`Path is not valid: "${text}". An index must not exceed ${MAX_INDEX}.`)
@@ -156,7 +158,7 @@ export function setAt(root: JsonObject, path: Path, value: Json): void {
     }
     parent = next
   })
-  put(parent, path[path.length - 1]!, value)
+  put(parent, present(path.at(-1), 'the last step of a path'), value)
 }
 
 // Own properties only: inherited ones such as `toString` are not part of a message.

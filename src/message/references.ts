@@ -23,13 +23,13 @@ export function parseReference(text: string): Reference | undefined {
   const isAbsolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
   const match = RESTFUL.exec(text)
   if (match === null) return isAbsolute ? { url: text } : undefined
-  const [, base, type, id, version] = match
+  const [, base, type = '', id = '', version] = match
   if (base !== undefined && !isAbsolute) return undefined
   return {
-    type: type!,
-    id: id!,
+    type,
+    id,
     ...(version !== undefined && { version }),
-    ...(base !== undefined && { url: `${base}${type!}/${id!}` }),
+    ...(base !== undefined && { url: `${base}${type}/${id}` }),
   }
 }
 
@@ -43,7 +43,7 @@ export function entriesOf(entries: JsonObject[], reference: Reference, from?: Js
   if (reference.contained !== undefined) return []
   const base = from && baseOf(entries.find((entry) => resourceOf(entry) === from)?.fullUrl)
   if (base !== undefined && reference.url === undefined) {
-    const url = `${base}${reference.type!}/${reference.id!}`
+    const url = `${base}${String(reference.type)}/${String(reference.id)}`
     const there = entriesOf(entries, { ...reference, url }).filter(({ fullUrl }) => isSameUrl(fullUrl, url))
     if (there.length > 0) return there
   }
@@ -86,7 +86,7 @@ function isTarget(entry: JsonObject, { type, id, url }: Reference): boolean {
     if (type === undefined) return !isBlank(ownId) && isSameUrl(`urn:uuid:${String(ownId)}`, url)
   }
   if (resourceType !== type) return false
-  return ownId === id || (isBlank(ownId) && fullUrl?.endsWith(`/${type!}/${id!}`) === true)
+  return ownId === id || (isBlank(ownId) && fullUrl?.endsWith(`/${String(type)}/${String(id)}`) === true)
 }
 
 const isVersion = (resource: JsonObject, { version }: Reference): boolean => {

@@ -81,8 +81,8 @@ const unclear = (path: string): Problem => ({
 export function contentProblems(body: JsonObject, origins: string[]): Problem[] {
   const orders = listOf(body.Orders)
   return [
-    ...fileProblems(body, 'Note', 'FileContents', origins, isTextNote(body)),
-    ...fileProblems(body, 'Media', 'FileContents', origins, false),
+    ...problemsOfFile(getAt(body, ['Note', 'FileContents']), 'Note.FileContents', origins, isTextNote(body)),
+    ...problemsOfFile(getAt(body, ['Media', 'FileContents']), 'Media.FileContents', origins, false),
     ...orders.flatMap((order, at) =>
       listOf(getAt(order, ['Results'])).flatMap((result, index) => {
         const path = `Orders[${at}].Results[${index}]`
@@ -97,14 +97,6 @@ const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? valu
 
 const isTextNote = (body: JsonObject): boolean =>
   ['Plain Text', 'Rich Text'].some((type) => type === getAt(body, ['Note', 'ContentType']))
-
-const fileProblems = (
-  body: JsonObject,
-  part: string,
-  name: string,
-  origins: string[],
-  isText: boolean,
-): Problem[] => problemsOfFile(getAt(body, [part, name]), `${part}.${name}`, origins, isText)
 
 function problemsOfFile(
   content: Json | undefined,

@@ -7,6 +7,7 @@ import { homedir, userInfo } from 'node:os'
 import path from 'node:path'
 import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
+import { present } from '../shared/present'
 import { RedoxError } from '../errors'
 import type { Contents } from './jobs'
 import { decideAll, matching, type Filter } from './decisions'
@@ -146,8 +147,11 @@ async function list({ userDir }: Request): Promise<boolean> {
 const lineOf = ({ id, place, waiting, parked, code }: ListedStore): string =>
   `${place.kind}:${id}  ${code ?? `waiting ${waiting}, parked ${parked}`}`
 
+/** A store of the command line, which was checked before. */
+const given = (store: string | undefined): string => present(store, 'a store')
+
 async function runVerify({ stores: [store], userDir }: Request): Promise<boolean> {
-  const place = await placeOf(store!, userDir, 'STORE')
+  const place = await placeOf(given(store), userDir, 'STORE')
   return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (contents) => {
     const { messages, files, unreadable } = await verify(contents)
     say(`messages ${messages}, files ${files}, unreadable ${unreadable.length}`)
@@ -158,8 +162,8 @@ async function runVerify({ stores: [store], userDir }: Request): Promise<boolean
 
 async function runMove({ stores: [first, second], userDir, reason }: Request): Promise<boolean> {
   assertReason(reason)
-  const from = await placeOf(first!, userDir, 'STORE')
-  const to = await placeOf(second!, userDir, 'TARGET')
+  const from = await placeOf(given(first), userDir, 'STORE')
+  const to = await placeOf(given(second), userDir, 'TARGET')
   const key = await secret('REDOX_STORE_KEY', 'Store key')
   const targetKey = await secret('REDOX_TARGET_KEY', 'Store key of the second store')
   return withStore(from, key, (source) =>
@@ -174,7 +178,7 @@ async function runMove({ stores: [first, second], userDir, reason }: Request): P
 
 async function runBeginNew({ stores: [store], userDir, reason }: Request): Promise<boolean> {
   assertReason(reason)
-  const place = await placeOf(store!, userDir, 'STORE')
+  const place = await placeOf(given(store), userDir, 'STORE')
   const key = await secret('REDOX_STORE_KEY', 'Store key')
   const setAside = await beginAnew(place, key, { who: userInfo().username, reason })
   say(setAside === undefined ? 'begun' : `A new store was created. The old store was renamed to ${setAside}.`)
@@ -188,7 +192,7 @@ async function runBeginNew({ stores: [store], userDir, reason }: Request): Promi
 async function runDecision(action: Action, request: Request): Promise<boolean> {
   const { stores, userDir, reason, filter, count, hours } = request
   assertReason(reason)
-  const place = await placeOf(stores[0]!, userDir, 'STORE')
+  const place = await placeOf(given(stores[0]), userDir, 'STORE')
   return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (contents) => {
     const ids = await matching(contents, filter, action)
     if (count === undefined || ids.length > count) {

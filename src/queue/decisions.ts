@@ -200,9 +200,9 @@ async function termsAmongMany(
   if (action !== 'resend') return terms
   if ((await mayHaveArrived(contents, message)) && code !== 'REDOX_OUTCOME_UNKNOWN') return undefined
   if (message.reason === 'REDOX_OTHER_ACCOUNT' && code !== 'REDOX_OTHER_ACCOUNT') return undefined
-  if (!(await accounts?.isForOtherAccount(message))) return terms
+  if (accounts === undefined || !(await accounts.isForOtherAccount(message))) return terms
   if (!isAllowed || code !== 'REDOX_OTHER_ACCOUNT') return undefined
-  return { ...terms, notes: await accounts!.allowingThisAccount(message) }
+  return { ...terms, notes: await accounts.allowingThisAccount(message) }
 }
 
 /** Returns undefined, so that the message is skipped, if its content or notes cannot be decrypted. */

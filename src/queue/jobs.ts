@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { present } from '../shared/present'
 import { badInput, type RedoxErrorCode, type RedoxErrorDetail } from '../errors'
 import {
   sha256Of,
@@ -141,7 +142,7 @@ export class Contents {
   /** Returns the message to send. Its files are read from the store while they are sent. */
   messageOf({ message: { files: places, ...rest }, files }: Content): PreparedMessage {
     const attachments = places.map(({ way, path }, index) => {
-      const file = files[index]!
+      const file = present(files[index], 'the file of an attachment')
       return { way, path, file: file.kind === 'stored' ? this.source(file) : file }
     })
     return { ...rest, attachments }

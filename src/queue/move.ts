@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { RedoxError } from '../errors'
 import { byTheClock, onTheWall } from './clock'
 import type { Content, Contents, Notes } from './jobs'
@@ -64,7 +65,11 @@ export async function* messagesOf(
   let page = await store.find({ ...wanted, limit: AT_ONCE })
   while (page.length > 0) {
     // The next page is read before the caller removes messages of this page.
-    const next = await store.find({ ...wanted, limit: AT_ONCE, after: page.at(-1)!.id })
+    const next = await store.find({
+      ...wanted,
+      limit: AT_ONCE,
+      after: present(page.at(-1), 'the last of a page').id,
+    })
     yield* page
     page = next
   }

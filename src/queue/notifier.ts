@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { RedoxError } from '../errors'
 import type { Delivery } from '../redox/delivery'
 import { onTheWall } from './clock'
@@ -106,7 +107,7 @@ export class Notifier {
     const { delivery, error, unknown } = await this.contents.notesOf(stored)
     if (stored.state === 'delivered' && delivery)
       return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
-    const { code, message, cause } = (unknown ?? error)!
+    const { code, message, cause } = present(unknown ?? error, 'the error of a parked message')
     const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
     const parked = new RedoxError(code, message, { ...cause, outbox })
     return { id, acceptedAt, attempts, parcel, outcome: { error: parked } }

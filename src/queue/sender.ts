@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { present } from '../shared/present'
 import type { RedoxError } from '../errors'
 import { DestinationRests } from './destination-rests'
 import { asRedoxError } from './internal-error'
@@ -141,7 +142,7 @@ export class Courier {
 
   /** Returns notes with which a message may be sent through the account that this sender uses now. */
   async allowingThisAccount(stored: StoredMessage): Promise<Buffer> {
-    const { account } = this.#delivering!
+    const { account } = present(this.#delivering, 'the account that is sent over')
     const notes: Notes = { ...(await this.contents.notesOf(stored)), allowedAccount: account }
     return this.contents.sealNotes(stored.id, notes)
   }

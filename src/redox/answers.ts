@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
@@ -17,7 +18,7 @@ export function undelivered(
   facts: AnswerFacts,
   sent: JsonObject | undefined,
 ): RedoxError {
-  const detail = failureDetail(message.operation, answer, facts, sent)
+  const detail = failureDetail(message.operation, answer, facts, { sent })
   const parts: PartOutcome[] =
     message.api === 'fhir' ? facts.entries : destinationOutcomes(message.body, answer.body)
   const arrived = parts.filter(({ delivered }) => delivered === true)
@@ -93,8 +94,7 @@ export function failureDetail(
   operation: string,
   { status, headers, body }: HttpAnswer,
   facts: AnswerFacts,
-  sent?: JsonObject,
-  secrets: string[] = [],
+  { sent, secrets = [] }: { sent?: JsonObject | undefined; secrets?: string[] } = {},
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers)
   const { reasons, logIds, messageId, traceId } = told(facts, sent, secrets)
@@ -181,8 +181,8 @@ function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[
   return {
     reasons: texts.slice(0, reasons.length),
     logIds: texts.slice(reasons.length, -2),
-    ...(messageId !== undefined && { messageId: texts.at(-2)! }),
-    ...(traceId !== undefined && { traceId: texts.at(-1)! }),
+    ...(messageId !== undefined && { messageId: present(texts.at(-2), 'the message id') }),
+    ...(traceId !== undefined && { traceId: present(texts.at(-1), 'the trace id') }),
   }
 }
 

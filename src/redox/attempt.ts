@@ -50,7 +50,7 @@ export async function attempt(request: RequestSpec, context: AttemptContext): Pr
   }
   let answer: HttpAnswer
   try {
-    answer = await http.post(request.url, headers, request.body, signal, onSent)
+    answer = await http.post({ url: request.url, headers, body: request.body, signal }, onSent)
   } catch (error) {
     if (!(error instanceof HttpFault)) throw error
     return failed(request, error.ending, { fault: error.systemCode, at })
@@ -75,7 +75,7 @@ async function failureOfAnswer(
   { answer, at, fault, settings, secrets }: BadAnswer,
 ): Promise<Failure> {
   const hidden = await allSent(request)
-  const told = failureDetail(request.operation, answer, readAnswer(answer), hidden, secrets)
+  const told = failureDetail(request.operation, answer, readAnswer(answer), { sent: hidden, secrets })
   // The answer of a token endpoint may repeat the assertion or the secret.
   if (request.purpose === 'token') delete told.answer
   // Only an OAuth assertion contains times. A legacy key is not affected by the clock.
@@ -97,7 +97,7 @@ function failed(request: RequestSpec, ending: Ending, detail: RedoxErrorDetail, 
   const { retry, renewsToken = false } = classify(ending, request.purpose)
   const known = { ...detail, retry, attempts: 1, ...identified(request) }
   return {
-    error: failure(ending, request.purpose, request.operation, known, shape),
+    error: failure(ending, request, known, shape),
     renewsToken,
   }
 }

@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import { unlessAborted } from '../abort'
 import { tokenFetcher } from '../auth/credentials'
 import { TokenCache, type FetchToken } from '../auth/tokens'
@@ -203,7 +204,7 @@ export class RedoxClient {
     const { answer, attempts, at } = await this.#request(step, options)
     const facts = readAnswer(answer)
     if (facts.refusals > 0) {
-      const detail = failureDetail(step.operation, answer, facts, await allSent(step))
+      const detail = failureDetail(step.operation, answer, facts, { sent: await allSent(step) })
       throw refused({ ...detail, attempts, at })
     }
     const url = counting({ attempts, at }, () => referenceOf(answer, step.url, kind))
@@ -212,7 +213,7 @@ export class RedoxClient {
       url,
       status: answer.status,
       headers: publicHeaders(answer.headers),
-      sha256: step.body.sha256()[0]!,
+      sha256: present(step.body.sha256()[0], 'the hash of the file'),
       attempts,
     }
   }
@@ -315,7 +316,7 @@ export class RedoxClient {
     const context = { http: this.#http, settings, token, tokenSecrets, signal, onProgress }
     const result = await attempt(request, context)
     if (!('error' in result)) return result
-    if (result.renewsToken) this.#tokens.invalidate(token!)
+    if (result.renewsToken && token !== undefined) this.#tokens.invalidate(token)
     const { code, cause } = result.error
     // A 429 counts for the whole connection, so all its requests pause.
     if (code === 'REDOX_RATE_LIMITED') this.#pace.pause(backoff(number, cause))

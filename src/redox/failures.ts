@@ -35,8 +35,7 @@ export function messageOfRetried({ code, message }: Pick<RedoxError, 'code' | 'm
  */
 export function failure(
   ending: Ending,
-  purpose: Purpose,
-  operation: string,
+  { purpose, operation }: { purpose: Purpose; operation: string },
   detail: RedoxErrorDetail,
   shape?: string,
 ): RedoxError {
@@ -70,7 +69,7 @@ export function failure(
 }
 
 export const stoppedBefore = (operation: string): RedoxError =>
-  failure({ fault: 'aborted', sent: false }, 'send', operation, {})
+  failure({ fault: 'aborted', sent: false }, { purpose: 'send', operation }, {})
 
 /**
  * Returns true if Redox certainly received no request. The error text then ends with "Nothing was sent.", which a text

@@ -67,11 +67,11 @@ function reasonsOf(refusals: string[], body: unknown, text: string): string[] {
 function outcomeOfXml(text: string): Record<string, unknown> {
   const head = text.slice(0, XML_LENGTH)
   if (!/<(\w+:)?OperationOutcome[\s>]/.test(head)) return {}
-  const issue = [...head.matchAll(/<(?:\w+:)?issue>(.*?)<\/(?:\w+:)?issue>/gs)].map(([, inner]) => {
+  const issue = [...head.matchAll(/<(?:\w+:)?issue>(.*?)<\/(?:\w+:)?issue>/gs)].map(([, inner = '']) => {
     const values = (name: string): string[] =>
-      [
-        ...inner!.matchAll(new RegExp(`<(?:\\w+:)?${name}\\s+value\\s*=\\s*(?:"([^"]*)"|'([^']*)')`, 'g')),
-      ].map(([, double, single]) => withoutEntities(double ?? single!))
+      [...inner.matchAll(new RegExp(`<(?:\\w+:)?${name}\\s+value\\s*=\\s*(?:"([^"]*)"|'([^']*)')`, 'g'))].map(
+        ([, double, single]) => withoutEntities(double ?? single ?? ''),
+      )
     const [severity, code, said, diagnostics] = ['severity', 'code', 'text', 'diagnostics'].map(
       (name) => values(name)[0],
     )
@@ -85,7 +85,7 @@ const XML_LENGTH = 20_000
 
 const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
 const withoutEntities = (text: string): string =>
-  text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => ENTITIES[name]!)
+  text.replace(/&(lt|gt|quot|apos|amp);/g, (entity, name: string) => ENTITIES[name] ?? entity)
 
 // Places where Redox documents errors (docs/redox-api.md#fhir-answers, #error-bodies); `ErrorMessages` is from older
 // answers.

@@ -28,7 +28,7 @@ export function masked(texts: string[], sent: JsonObject | undefined, secrets: s
   const quoting = quotingTexts(short, long)
   return short.map((text, index) => {
     if (quoting.has(index)) return REPEATS
-    return text === cut[index] ? given[index]! : text
+    return text === cut[index] ? (given[index] ?? text) : text
   })
 }
 
@@ -127,8 +127,9 @@ const words = (text: string): string[] => text.split(/[^\p{L}\p{N}]+/u)
 /** Spellings in which an answer may repeat a value. */
 function spellings(text: string, key: string): string[] {
   const found = [text]
-  const date = /^(\d{4})-(\d{2})-(\d{2})/.exec(text)
-  if (date) found.push(...dateSpellings(date[1]!, date[2]!, date[3]!))
+  const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})/.exec(text) ?? []
+  if (year !== undefined && month !== undefined && day !== undefined)
+    found.push(...dateSpellings(year, month, day))
   if (FILE_NAME_KEYS.has(key)) found.push(text.replace(/\.\w{1,5}$/, ''))
   if (NAME_KEYS.has(key)) found.push(...words(text))
   if (TEXT_KEYS.has(key)) found.push(...words(text).filter(({ length }) => length >= MIN_TEXT_WORD))
@@ -209,7 +210,8 @@ function quotingTexts(texts: string[], long: string[]): Set<number> {
         // After too many comparisons all texts count as quotes of the message.
         if (++compared > MAX_COMPARED) return new Set(texts.keys())
         const { index } = place
-        if (quoting.has(index) || sharedLength(lower[index]!, place.at, source, at) < QUOTE_LENGTH) continue
+        if (quoting.has(index) || sharedLength(lower[index] ?? '', place.at, source, at) < QUOTE_LENGTH)
+          continue
         quoting.add(index)
         // A text that is known to quote is not compared again.
         places.forEach((all, block) =>

@@ -79,7 +79,7 @@ export class Gate {
   }
 
   #admitNext(): void {
-    this.#queue.shift()!()
+    this.#queue.shift()?.()
   }
 
   async #wait(signal: AbortSignal, { bytes, after, onWait }: Entry): Promise<void> {

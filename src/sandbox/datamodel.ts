@@ -3,6 +3,7 @@
  * #data-models, #error-bodies).
  */
 import { randomInt, randomUUID } from 'node:crypto'
+import { present } from './present'
 import { checkMessage, EVENTS, META } from './fields'
 import type { Report } from './fields'
 import {
@@ -228,7 +229,7 @@ function bodiesToKeep({ request, path }: Call, body: Json, files: DeliveredFile[
 function setContents(body: Json, files: DeliveredFile[]): void {
   const places = new Map(filePlaces(body).map((place) => [pathOf(place), place]))
   for (const { place, way, bytes } of files) {
-    const { holder, field, encoding } = places.get(place)!
+    const { holder, field, encoding } = present(places.get(place), 'the place of a file')
     holder[field] = shortened(bytes, way === 'embedded' ? encoding : 'base64')
   }
 }

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { present } from './present'
 import type { Api, FaultPlan } from './faults'
 import { notPlayed, Refusal } from './http'
 import type { Answer, Call, Json } from './http'
@@ -102,8 +103,11 @@ export async function openDoor(port: number, { plan, subscribed = [] }: Play, ho
   const life = lifeOf(server, taken)
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const path = request.url!.split('?')[0]!
-    const route = house.routes.find((candidate) => candidate.path.test(path))!
+    const path = (request.url ?? '').split('?')[0] ?? ''
+    const route = present(
+      house.routes.find((candidate) => candidate.path.test(path)),
+      'a route',
+    )
     const record = recordOf(request, path, route.api)
     house.arrived(record)
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
@@ -154,7 +158,7 @@ async function respond(
   { route, record, plan, house, refuse }: Visit,
 ): Promise<Answer | undefined> {
   const handle = async (): Promise<Answer> => {
-    const result = await answer(call, route)
+    const result = await handleCall(call, route)
     record.accepted = result.status < 300
     return result
   }
@@ -169,8 +173,8 @@ async function respond(
   )
 }
 
-async function answer(call: Call, route: Route): Promise<Answer> {
-  const params = route.path.exec(call.path)!.slice(1)
+async function handleCall(call: Call, route: Route): Promise<Answer> {
+  const params = (route.path.exec(call.path) ?? []).slice(1)
   try {
     if (call.request.method !== 'POST') throw wrongMethod(route.api)
     return await route.handle({ ...call, params })
@@ -193,7 +197,7 @@ const wrongMethod = (api: Api): Refusal =>
 function recordOf(request: IncomingMessage, path: string, api: Api): RequestRecord {
   const record = {
     at: new Date().toISOString(),
-    method: request.method!,
+    method: request.method ?? '',
     path,
     api,
     status: 0,

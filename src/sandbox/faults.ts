@@ -156,12 +156,12 @@ function seedOf(lines: Line[]): number {
 }
 
 function ruleOf({ number, words }: Line, draw: () => number): Rule {
-  const [where, what, ...often] = words
+  const [where = '', what, ...often] = words
   const fail = (reason: string, part: RulePart, word?: string): never => {
     throw new FaultPlanError(reason, number, part, word)
   }
   const place =
-    placeOf(where!) ??
+    placeOf(where) ??
     fail(`"${where}" is not a place. Places: ${PLACES.join(', ')}, or a path such as /fhir/*`, 'place', where)
   if (what === undefined) return fail(`a fault is missing after "${where}". Faults: ${NAMES}`, 'fault')
   const isNone = what.toLowerCase() === NONE

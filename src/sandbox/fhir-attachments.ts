@@ -1,4 +1,5 @@
 /** Files in a Bundle: all Attachments, embedded or as references to uploaded files. */
+import { present } from './present'
 import { decodeBase64, isMimeType, isObject, textOf } from './http'
 import type { Json } from './http'
 import { deliveredFile, shortened } from './inbox'
@@ -79,7 +80,7 @@ export function keepShort(bundle: Json, files: DeliveredFile[]): Json {
 function setData(bundle: Json, files: DeliveredFile[]): void {
   const attachments = new Map(attachmentsIn(bundle).map(({ element, path }) => [path, element]))
   for (const { place, bytes } of files) {
-    const attachment = attachments.get(place)!
+    const attachment = present(attachments.get(place), 'the place of a file')
     attachment['data'] = shortened(bytes)
     delete attachment['url']
   }

@@ -1,5 +1,6 @@
 /** Create, amend and update operations of the FHIR API that carry files (docs/redox-api.md#fhir-api). */
 import { randomUUID } from 'node:crypto'
+import { present } from './present'
 import {
   isObject,
   isUuid,
@@ -109,7 +110,7 @@ export async function receiveOperation(
     throw new Refusal(400, 'application/fhir+json content-type required')
   }
   const bundle = parseJson(await readBody(request, REQUEST_LIMIT))
-  const mainType = operation.split('/')[0]!
+  const [mainType = ''] = operation.split('/')
   const { entries, files } = judge(bundle, { mainType, event, isBare }, uploads, source)
   const locations = slug === FHIR_SANDBOX ? locationsOf(entries, origin) : []
   const main = mainOf(entries, mainType)
@@ -272,7 +273,7 @@ function checkClinical({ resource, type, path }: Entry, report: Report): void {
   // In FHIR an extension, such as data-absent-reason, can replace a value.
   const isAbsent = (status ?? null) === null && isExtended(_status)
   if (!isAbsent && !textOf(status)) report(`${path}.status`, 'status is required', 'required')
-  else if (!isAbsent && !STATUS.get(type)!.includes(status as string)) {
+  else if (!isAbsent && !present(STATUS.get(type), 'the value set of a status').includes(status as string)) {
     report(`${path}.status`, `status is not in the value set of ${type}`, 'code-invalid')
   }
   if (type === 'DocumentReference') {

@@ -121,7 +121,7 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
 
 /** Returns the media type without parameters, in lower case; an empty string if there is none. */
 export function mediaType(request: IncomingMessage): string {
-  return (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+  return ((request.headers['content-type'] ?? '').split(';')[0] ?? '').trim().toLowerCase()
 }
 
 export function parseJson(bytes: Buffer): Json {

@@ -1,6 +1,7 @@
 /** Inbox of the sandbox: accepted messages with their files, limited in number and in bytes. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { present } from './present'
 import { scalarOf } from './http'
 
 /** File of a received message, as the EHR gets it. */
@@ -105,7 +106,7 @@ export class Inbox {
     this.messages.push(received)
     this.#bytes += sizeOf(received)
     while (this.messages.length > this.maxMessages || this.#bytes > this.maxBytes) {
-      this.#bytes -= sizeOf(this.messages.shift()!)
+      this.#bytes -= sizeOf(present(this.messages.shift(), 'the oldest message'))
     }
     // Listeners run later, so that an error in one cannot change an accepted message into a failed request.
     for (const listener of this.#listeners) queueMicrotask(() => listener(received))

@@ -153,6 +153,28 @@ function doorsOf(main: Door, house: House): Pick<Sandbox, 'openDoor' | 'unref' |
 
 const plainText = (refusal: Refusal): string => refusal.text
 
+const tokenRoutes = (tokens: Tokens): Route[] => [
+  {
+    api: 'token',
+    path: /^\/v2\/auth\/token$/,
+    handle: (call) => tokens.oauthToken(call),
+    failure: oauthError,
+    words401: true,
+  },
+  {
+    api: 'token',
+    path: /^\/auth\/authenticate$/,
+    handle: (call) => tokens.authenticate(call),
+    failure: plainText,
+  },
+  {
+    api: 'token',
+    path: /^\/auth\/refreshToken$/,
+    handle: (call) => tokens.refresh(call),
+    failure: plainText,
+  },
+]
+
 function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
   type Handle = (call: Call, grant: Grant) => Promise<Answer>
   const granted = (handle: Handle) => async (call: Call) => handle(call, tokens.grantOf(call.request))
@@ -162,25 +184,7 @@ function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
       return handle(call, grant)
     })
   return [
-    {
-      api: 'token',
-      path: /^\/v2\/auth\/token$/,
-      handle: (call) => tokens.oauthToken(call),
-      failure: oauthError,
-      words401: true,
-    },
-    {
-      api: 'token',
-      path: /^\/auth\/authenticate$/,
-      handle: (call) => tokens.authenticate(call),
-      failure: plainText,
-    },
-    {
-      api: 'token',
-      path: /^\/auth\/refreshToken$/,
-      handle: (call) => tokens.refresh(call),
-      failure: plainText,
-    },
+    ...tokenRoutes(tokens),
     {
       api: 'endpoint',
       path: /^\/endpoint$/,

@@ -4,6 +4,7 @@ import type { JsonWebKey, KeyObject } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import type { JWTPayload } from 'jose' with { 'resolution-mode': 'import' }
+import { present } from './present'
 import { isUuid, mediaType, parseJson, readBody, Refusal } from './http'
 import type { Answer, Call, Json } from './http'
 
@@ -73,12 +74,12 @@ export class Tokens {
   /** Handles `POST /v2/auth/token`: client credentials with a private-key JWT (docs/redox-api.md#oauth-api-key). */
   async oauthToken({ request, origin, path }: Call): Promise<Answer> {
     const form = await tokenForm(request)
-    const assertion = form.get('client_assertion')!
+    const assertion = present(form.get('client_assertion'), 'the assertion')
     const { key, source } = await this.#keyOf(assertion)
     const claims = await verify(assertion, key, origin + path)
     this.#useOnce(claims)
     const scope = form.get('scope') ?? claims['scope']
-    const accessToken = await this.#accessToken(claims.iss!, origin)
+    const accessToken = await this.#accessToken(present(claims.iss, 'the issuer'), origin)
     this.#keep({ accessToken, kind: 'oauth', source, expiresAt: this.#expiry() })
     return {
       status: 200,
@@ -224,7 +225,7 @@ async function verify(assertion: string, key: KeyObject, audience: string): Prom
   try {
     await jwtVerify(assertion, key, {
       algorithms: ['RS384', 'ES384'],
-      subject: iss!,
+      subject: present(iss, 'the issuer'),
       maxTokenAge: MAX_ASSERTION_AGE,
       clockTolerance: CLOCK_SKEW,
     })
@@ -255,5 +256,8 @@ async function legacyBody(request: IncomingMessage): Promise<Json> {
 /** Adds an entry, and drops the oldest entry over the limit. */
 function remember<T>(entries: Map<string, T>, id: string, entry: T): void {
   entries.set(id, entry)
-  if (entries.size > MAX_KEPT_GRANTS) entries.delete(entries.keys().next().value!)
+  if (entries.size > MAX_KEPT_GRANTS) {
+    const [oldest] = entries.keys()
+    if (oldest !== undefined) entries.delete(oldest)
+  }
 }

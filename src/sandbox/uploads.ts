@@ -149,7 +149,7 @@ async function readMultipart(request: IncomingMessage): Promise<FileBody> {
     }
     const malformed = (): void => fail(new Refusal(400, 'Malformed multipart body'))
     parser.on('field', () => strangers++)
-    parser.on('file', (field, stream, name, _encoding, contentType) => {
+    parser.on('file', (field, stream, name, ...[, contentType]) => {
       const chunks: Buffer[] = []
       if (field !== 'file') strangers++
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))

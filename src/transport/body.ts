@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { present } from '../shared/present'
 import { base64Length } from '../file/base64'
 import type { FileSource } from '../file/file'
 import { jsonInTurns } from '../json-chunks'
@@ -213,9 +214,9 @@ export async function jsonBody(
   // A string as short as a marker is never split between two chunks.
   for await (const piece of jsonInTurns(marked)) {
     for (const [at, part] of piece.split(MARKED).entries()) {
-      if (at % 2 === 0) texts.at(-1)!.push(Buffer.from(part, 'utf8'))
+      if (at % 2 === 0) present(texts.at(-1), 'a text').push(Buffer.from(part, 'utf8'))
       else {
-        files.push(embeddings[Number(part)]!.file)
+        files.push(present(embeddings[Number(part)], 'an embedded file').file)
         texts.push([])
       }
     }

@@ -30,6 +30,13 @@ export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   return Math.abs(told - now) > WHOLE_SECONDS_MS ? told : now
 }
 
+export interface HttpRequest {
+  url: string
+  headers: Record<string, string>
+  body: RequestBody
+  signal: AbortSignal
+}
+
 /** Failure of an attempt that got no answer. Its message is only the system error code, never an address. */
 export class HttpFault extends Error {
   constructor(
@@ -91,10 +98,7 @@ export class Http {
    * @throws HttpFault if no complete answer came
    */
   async post(
-    url: string,
-    headers: Record<string, string>,
-    body: RequestBody,
-    signal: AbortSignal,
+    { url, headers, body, signal }: HttpRequest,
     onSent: (bytes: number) => void = () => undefined,
   ): Promise<HttpAnswer> {
     let sent = false
@@ -135,9 +139,9 @@ export class Http {
     } catch (error) {
       if (isOwnError(error)) throw error
       // A refusal counts even if its body is truncated.
-      const refused = head && head.statusCode >= 300 && !signal.aborted
-      if (refused) return { status: head!.statusCode, headers: head!.headers, body: '', text: '' }
-      throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCode(error))
+      if (head && head.statusCode >= 300 && !signal.aborted)
+        return { status: head.statusCode, headers: head.headers, body: '', text: '' }
+      throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCodeOf(error))
     }
   }
 
@@ -176,7 +180,7 @@ function endingOf(
 ): Extract<Ending, { fault: unknown }> {
   if (signal.aborted) return { fault: 'aborted', sent }
   if (answered) return { fault: 'unreadable', sent }
-  const code = systemCode(error)
+  const code = systemCodeOf(error)
   const proxy = proxyFault(code)
   if (proxy !== undefined) return { fault: proxy === 'unreachable' ? 'proxy' : 'proxyRefused', sent }
   if (tlsFault(code, sent) !== undefined) return { fault: 'tls', sent }
@@ -186,12 +190,12 @@ function endingOf(
 }
 
 /** Returns the first system error code in an error, its causes and the errors of an AggregateError. */
-function systemCode(error: unknown): string {
+function systemCodeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'UNKNOWN'
   const { code } = error as Error & { code?: unknown }
   if (typeof code === 'string' && code !== 'UND_ERR_SOCKET') return code
-  if (error instanceof AggregateError && error.errors.length > 0) return systemCode(error.errors[0])
-  if (error.cause instanceof Error) return systemCode(error.cause)
+  if (error instanceof AggregateError && error.errors.length > 0) return systemCodeOf(error.errors[0])
+  if (error.cause instanceof Error) return systemCodeOf(error.cause)
   return typeof code === 'string' ? code : error.name
 }
 
@@ -240,7 +244,7 @@ const DEEPEST = 500
 function isTooDeep(text: string): boolean {
   let depth = 0
   for (let at = 0; at < text.length && depth <= DEEPEST; at++) {
-    const character = text[at]!
+    const character = text.charAt(at)
     if (character === '"') at = endOfString(text, at)
     else if (character === '{' || character === '[') depth++
     else if (character === '}' || character === ']') depth--

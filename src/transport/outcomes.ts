@@ -1,3 +1,4 @@
+import { present } from '../shared/present'
 import type { RedoxErrorCode, Retry } from '../error-codes'
 
 /**
@@ -109,7 +110,8 @@ export const OUTCOMES: readonly Row[] = [
 
 /** Returns the first row of the table that matches a failure. */
 export function classify(ending: Ending, purpose: Purpose): Row {
-  return OUTCOMES.find((row) => (row.purpose ?? purpose) === purpose && fits(row, ending))!
+  const found = OUTCOMES.find((row) => (row.purpose ?? purpose) === purpose && fits(row, ending))
+  return present(found, 'the outcome of a request')
 }
 
 function fits(row: Row, ending: Ending): boolean {

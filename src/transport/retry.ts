@@ -102,8 +102,8 @@ export class Pace implements PaceKeeper {
   wait(): number {
     const { made, pausedUntil } = this.log
     const now = performance.now()
-    while (made.length > 0 && made[0]! <= now - WINDOW_MS) made.shift()
-    const isFull = this.perWindow > 0 && made.length >= this.perWindow
-    return Math.max(pausedUntil - now, isFull ? made[0]! + WINDOW_MS - now : 0)
+    while (made[0] !== undefined && made[0] <= now - WINDOW_MS) made.shift()
+    const [oldest] = this.perWindow > 0 && made.length >= this.perWindow ? made : []
+    return Math.max(pausedUntil - now, oldest === undefined ? 0 : oldest + WINDOW_MS - now)
   }
 }

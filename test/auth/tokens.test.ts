@@ -336,13 +336,13 @@ describe('token cache', () => {
     for (let turn = 0; turn < 3; turn++) assert.equal(await slow.get(), '30 of 300')
     assert.equal(fetches, 2, 'one renewal at a time')
     renewal = () => Promise.reject(new Error('down'))
-    const failing = cacheWith(30)
+    const unrenewed = cacheWith(30)
     const { random } = Math
     try {
       // Without the pause between two renewals that fail.
       Math.random = () => 0
       for (let turn = 0; turn < 3; turn++) {
-        assert.equal(await failing.get(), '30 of 300')
+        assert.equal(await unrenewed.get(), '30 of 300')
         await nextTurn()
       }
     } finally {

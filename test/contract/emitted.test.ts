@@ -43,7 +43,7 @@ const CONFIG = { sourceId: SOURCE, sourceName: 'Example Lab' }
 function assertDelivered({ delivery, received }: Emitted, ways: Way[], contents: Buffer[]): void {
   const expected = contents.map((content, index) => [ways[index], sha256(content)])
   const asReceived = expected.map(([way, hash]) => [way === 'embed' ? 'embedded' : 'referenced', hash])
-  const seen = (files: { way: string; sha256?: string }[]) => files.map(({ way, sha256 }) => [way, sha256])
+  const seen = (files: { way: string; sha256?: string }[]) => files.map((file) => [file.way, file.sha256])
   assert.deepEqual(seen(received.files), asReceived)
   assert.deepEqual(seen(delivery.files), expected)
 }

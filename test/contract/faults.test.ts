@@ -218,11 +218,11 @@ describe('every fault on every API', function () {
   ]
   for (const [plan, told, copies] of REPEATED) {
     it(`an unknown outcome that is repeated by choice, ${plan}: ${told}, ${copies} copies with one id`, async () => {
-      const runs = (['endpoint', 'fhir'] as const).map(async (api) => {
+      const repeated = (['endpoint', 'fhir'] as const).map(async (api) => {
         const door = await sandboxes.get(api)!.openDoor(`${api} ${plan.replace('API', api)}`)
         return run(api, door, false, { repeatUnknown: 'yes' })
       })
-      for (const found of await Promise.all(runs)) {
+      for (const found of await Promise.all(repeated)) {
         assert.deepEqual([found.told, found.copies.length], [told, copies])
         const bodies = found.copies.map((copy) =>
           JSON.stringify((copy as { request: { body: unknown } }).request.body),

@@ -207,10 +207,10 @@ describe('seed: send results or vitals via the Redox FHIR API', () => {
       ],
       ['Media.content', [media], (bundle) => bundle.entry[3].resource.content],
     ]
-    for (const [place, more, found] of places) {
-      await sendFhir(REPORT, fileOf(PDF), 'embed', { data: [...common, ...more], place })
-      assert.equal(found(emitted()).data, BASE64, place)
-      assert.deepEqual(delivered(), [sha256(PDF)], place)
+    for (const [attachmentPlace, more, found] of places) {
+      await sendFhir(REPORT, fileOf(PDF), 'embed', { data: [...common, ...more], place: attachmentPlace })
+      assert.equal(found(emitted()).data, BASE64, attachmentPlace)
+      assert.deepEqual(delivered(), [sha256(PDF)], attachmentPlace)
     }
   })
 
@@ -346,7 +346,7 @@ describe('seed: send a file with the Redox Data Model API', () => {
       const { cause } = await failing('REDOX_INVALID_MESSAGE', () =>
         sendData(model, fileOf(PDF), 'embed', { form: [] }),
       )
-      assert.deepEqual(cause.problems!.map(({ path }) => path).sort(), paths.sort())
+      assert.deepEqual(cause.problems!.map((problem) => problem.path).sort(), paths.sort())
     }
     const untyped = takeMemory(Buffer.from([0, 1]), { where: 'x' }).file
     for (const model of ['Results', 'Media'] as const)

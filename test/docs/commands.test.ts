@@ -122,7 +122,7 @@ describe('commands and snippets of the pages', () => {
     const scripts = Object.entries(packages).filter(
       ([place, { hasInstallScript }]) => hasInstallScript && place !== 'node_modules/fsevents',
     )
-    const named = scripts.map(([place, { version }]) => `${place.replace('node_modules/', '')}@${version}`)
+    const named = scripts.map(([place, script]) => `${place.replace('node_modules/', '')}@${script.version}`)
     for (const { text } of blocksOf('output of npm ci'))
       assert.deepEqual([...text.matchAll(/\S+@\d\S+/g)].map(String), named)
   })

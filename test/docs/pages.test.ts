@@ -8,11 +8,11 @@ const LINK = /!?\[[^\]]*\]\(([^()\s]+)\)/g
 const { scripts, node_red: nodes } = manifest()
 
 function manifest(): { scripts: Record<string, string>; node_red: string[] } {
-  const { scripts, ...others } = JSON.parse(read('package.json')) as {
+  const { scripts: own, ...others } = JSON.parse(read('package.json')) as {
     scripts: Record<string, string>
     'node-red': { nodes: Record<string, string> }
   }
-  return { scripts, node_red: Object.keys(others['node-red'].nodes) }
+  return { scripts: own, node_red: Object.keys(others['node-red'].nodes) }
 }
 
 const linksOf = (page: string): string[] => [...proseOf(page).matchAll(LINK)].map(([, target]) => target!)

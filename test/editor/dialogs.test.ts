@@ -112,8 +112,10 @@ describe('dialogs in the editor', function () {
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   const ids = new Map<string, string>()
-  const open = (type: string): Promise<void> =>
-    type === 'redox-config' ? openConfig(page(), ids.get(type)!) : openNode(page(), ids.get(type)!)
+  const open = (nodeType: string): Promise<void> =>
+    nodeType === 'redox-config'
+      ? openConfig(page(), ids.get(nodeType)!)
+      : openNode(page(), ids.get(nodeType)!)
 
   it('show the six senders in the palette, and all types can be dragged in and added', async () => {
     const palette = page().locator('.red-ui-palette-node[data-palette-type^="redox-"]')
@@ -121,7 +123,7 @@ describe('dialogs in the editor', function () {
     assert.deepEqual(shown.sort(), [...SENDERS].sort())
     for (const text of await palette.allInnerTexts()) assert.doesNotMatch(text, RAW_KEY)
     await editor().screenshot('palette')
-    for (const [index, type] of SENDERS.entries()) ids.set(type, await drop(page(), type, index))
+    for (const [index, nodeType] of SENDERS.entries()) ids.set(nodeType, await drop(page(), nodeType, index))
     await openNode(page(), ids.get('redox-upload')!)
     await page().locator('#node-input-btn-connection-add').click()
     await opened(page(), CONFIG_FORM)
@@ -172,7 +174,7 @@ describe('dialogs in the editor', function () {
       it('shows what belongs to each choice, and loses nothing when a choice is changed', async () => {
         await open(name)
         await checkConditions(editor())
-        for (const [of, choice, shown, hidden] of CONDITIONS.filter(([type]) => type === name)) {
+        for (const [of, choice, shown, hidden] of CONDITIONS.filter(([nodeType]) => nodeType === name)) {
           await openSections(page())
           await setValues(page(), choice)
           for (const row of shown) assert.ok(await rowOf(page(), row).isVisible(), `${of} ${row}`)
@@ -473,15 +475,15 @@ function roundOf(fields: Field[], round: number, references: Record<string, stri
 /** Done; what is saved, what a new dialog shows, and that nothing of it is out of sight there. */
 async function checkKept(
   { page }: Editor,
-  type: string,
+  nodeType: string,
   id: string,
   values: Record<string, string>,
-  open: (type: string) => Promise<void>,
+  open: (nodeType: string) => Promise<void>,
 ): Promise<void> {
   await done(page)
   const node = await nodeOf(page, id)
   for (const [name, value] of Object.entries(values)) if (name in node) assert.equal(node[name], value, name)
-  await open(type)
+  await open(nodeType)
   assert.deepEqual(await valuesIn(page), values)
   assert.deepEqual(
     await form(page).locator('details:not([open]):not(.redox-preview) > summary').allInnerTexts(),

@@ -34,14 +34,14 @@ export const rowOf = (page: Page, name: string): Locator =>
 // ---- Open and close -------------------------------------------------------------------------------------
 
 /** Drags it from the palette. */
-export async function drop(page: Page, type: string, index: number): Promise<string> {
+export async function drop(page: Page, nodeType: string, index: number): Promise<string> {
   const workspace = page.locator('#red-ui-workspace-chart')
-  await page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`).dragTo(workspace, {
+  await page.locator(`.red-ui-palette-node[data-palette-type="${nodeType}"]`).dragTo(workspace, {
     targetPosition: { x: 250, y: 100 + index * 60 },
   })
   const ids = await page.evaluate(
     (wanted) => RED.nodes.filterNodes({ type: wanted }).map(({ id }) => id),
-    type,
+    nodeType,
   )
   assert.equal(ids.length, 1)
   return ids[0]!
@@ -127,7 +127,7 @@ export function fieldsOf(page: Page): Promise<Field[]> {
       ),
     ]
     const own = inputs.filter(
-      ({ id, type }) => type !== 'hidden' || element.querySelector(`[id="${id}"][data-types]`),
+      (input) => input.type !== 'hidden' || element.querySelector(`[id="${input.id}"][data-types]`),
     )
     return own
       .filter(({ id }) => !id.endsWith('-typed'))
@@ -155,9 +155,9 @@ export function fieldsOf(page: Page): Promise<Field[]> {
 export async function valuesIn(page: Page): Promise<Record<string, string>> {
   const fields = await fieldsOf(page)
   return Object.fromEntries(
-    fields.flatMap(({ name, kind, type, value }) => [
+    fields.flatMap(({ name, kind, type: inputType, value }) => [
       [name, value] as const,
-      ...(kind === 'typed' ? [[`${name}Type`, type] as const] : []),
+      ...(kind === 'typed' ? [[`${name}Type`, inputType] as const] : []),
     ]),
   )
 }

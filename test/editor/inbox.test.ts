@@ -346,7 +346,7 @@ const openUrls = (page: Page): Promise<number> => page.evaluate(() => window.__u
 
 async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
-  const details = ['dt', 'dd', 'summary'].map((part) => `.redox-tab-details ${part}`)
+  const inDetails = ['dt', 'dd', 'summary'].map((part) => `.redox-tab-details ${part}`)
   const own = ['.redox-inbox-name', '.redox-inbox-count']
-  await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', ...own, ...details)
+  await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', ...own, ...inDetails)
 }

@@ -95,8 +95,11 @@ describe('validators in the editor', function () {
   before(async () => {
     defaults = await page().evaluate((types) => {
       const entries = types.map((type) => {
-        const { defaults } = RED.nodes.getType(type) as { defaults: Record<string, { value: unknown }> }
-        return [type, Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]))]
+        const definition = RED.nodes.getType(type) as { defaults: Record<string, { value: unknown }> }
+        return [
+          type,
+          Object.fromEntries(Object.entries(definition.defaults).map(([name, { value }]) => [name, value])),
+        ]
       })
       return Object.fromEntries(entries)
     }, TYPES)

@@ -211,7 +211,7 @@ describe('Example flows', () => {
       })
 
       it('has what is to be changed in one place, and the patient of the PDF', () => {
-        const variables = new Map(variablesOf(nodes).map(({ name, value }) => [name, value]))
+        const variables = new Map(variablesOf(nodes).map((variable) => [variable.name, variable.value]))
         const elsewhere = senders.flatMap((node) =>
           OWN_FIELDS.flatMap((field) => {
             const [value, type] = [node[field], node[`${field}Type`]]
@@ -295,7 +295,7 @@ describe('Example flows', () => {
       env: { ...process.env, PORT: String(port) },
     })
     const { code, stderr } = await started.then(
-      ({ stderr }) => ({ code: 0, stderr }),
+      (output) => ({ code: 0, stderr: output.stderr }),
       (error: unknown) => error as { code: number; stderr: string },
     )
     other.close()

@@ -91,7 +91,7 @@ describe('a path on this machine', () => {
   describe('that is still being written', () => {
     const settling = (settleMs: number, signal?: AbortSignal) => ({ settleMs, ...(signal && { signal }) })
     const take = (name: string, settleMs: number, signal?: AbortSignal) =>
-      takePath(name, HINTS, [folder], undefined, settling(settleMs, signal))
+      takePath(name, HINTS, [folder], settling(settleMs, signal))
 
     it('is taken when it has stood still, whole', async () => {
       const name = write('growing.pdf', PDF.subarray(0, 100_000))

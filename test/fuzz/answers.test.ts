@@ -103,7 +103,7 @@ const locations = fc.constantFrom(
   '?',
   '%zz',
 )
-const headers = fc.array(
+const headerLists = fc.array(
   fc.oneof(
     fc.tuple(
       fc.constantFrom('redox-trace-id', 'retry-after', 'date', 'content-type', 'set-cookie', 'x-y'),
@@ -121,7 +121,7 @@ const statuses = fc.oneof(
 const answersOf = (body: fc.Arbitrary<Buffer>): fc.Arbitrary<Answer> =>
   fc.record({
     status: fc.oneof({ arbitrary: fc.constant(200), weight: 2 }, statuses),
-    headers,
+    headers: headerLists,
     body,
     cut: fc.option(fc.nat(20), { nil: undefined, freq: 9 }),
     length: fc.option(fc.constantFrom(0, 3, 100_000), { nil: undefined, freq: 14 }),

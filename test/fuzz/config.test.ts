@@ -148,12 +148,16 @@ const secrets = fc.oneof(
 const FILE = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const stopped = AbortSignal.abort()
 
+const SURROUNDINGS = { sandbox: undefined, userDir: '/' }
+
 describe('any configuration', () => {
   it('is a connection or REDOX_CONFIGURATION', () =>
     holds(3000, fc.tuple(configs, secrets), async ([config, keys]) => {
-      const result = await settled(() => openConnection(config, keys, 'Development', undefined, '/'))
+      const result = await settled(() => openConnection(config, keys, 'Development', SURROUNDINGS))
       await settled(() => tokenTarget(config))
-      const durability = await settled(() => durabilityOf(config, keys, 'x', '/', 'Development'))
+      const durability = await settled(() =>
+        durabilityOf(config, keys, 'Development', { id: 'x', userDir: '/' }),
+      )
       if ('error' in durability) assert.equal(durability.error.code, 'REDOX_CONFIGURATION')
       if ('error' in result) return assert.equal(result.error.code, 'REDOX_CONFIGURATION')
       const { client, sender, origins } = result.value
@@ -192,7 +196,7 @@ describe('any configuration', () => {
   it('lets a request end', () =>
     holds(150, limits, async (config) => {
       const result = await settled(() =>
-        openConnection(config, { privateKey: TEST_KEY }, 'Development', undefined, '/'),
+        openConnection(config, { privateKey: TEST_KEY }, 'Development', SURROUNDINGS),
       )
       if ('error' in result) return
       const { client } = result.value

@@ -203,9 +203,12 @@ describe('any message', () => {
         fieldsAt(DATA_MODEL_PATHS),
         fc.array(placed, { maxLength: 3 }),
       ),
-      ([{ model, eventType }, data, fields, files]) =>
-        assertDraft(data, () =>
-          draftDataModel({ model, eventType, destinations: ['x'], data, fields, files, now: NOW }, SENDER),
+      ([{ model, eventType }, given, fields, files]) =>
+        assertDraft(given, () =>
+          draftDataModel(
+            { model, eventType, destinations: ['x'], data: given, fields, files, now: NOW },
+            SENDER,
+          ),
         ),
     ))
 
@@ -235,7 +238,9 @@ describe('any message', () => {
         places,
         fc.oneof({ arbitrary: fc.constant('clinic'), weight: 9 }, texts),
       ),
-      ([operation, data, fields, files, place, slug]) =>
-        assertDraft(data, () => draftFhir({ operation, slug, data, fields, files, place, now: NOW }, SENDER)),
+      ([operation, given, fields, files, place, slug]) =>
+        assertDraft(given, () =>
+          draftFhir({ operation, slug, data: given, fields, files, place, now: NOW }, SENDER),
+        ),
     ))
 })

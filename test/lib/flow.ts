@@ -89,7 +89,7 @@ export const PRIVATE_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).p
   format: 'pem',
 }) as string
 
-export const pathsOf = ({ cause }: CaughtError): string[] => cause.problems!.map(({ path }) => path)
+export const pathsOf = ({ cause }: CaughtError): string[] => cause.problems!.map((problem) => problem.path)
 
 // ---- What the editor knows ----------------------------------------------------------------------------
 

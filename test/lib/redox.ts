@@ -152,7 +152,7 @@ export function connectTo(
     ...config,
   }
   const target = environmentOf(config.environment ?? 'Development')
-  return openConnection(filled, secrets, target, undefined, process.cwd(), network)
+  return openConnection(filled, secrets, target, { sandbox: undefined, userDir: process.cwd(), network })
 }
 
 /** The sandbox's own key, over a wire that goes to it. */

@@ -313,7 +313,7 @@ describe('FHIR messages', () => {
 
   it('put a file into the resource that its place names, never into the first of several', async () => {
     const media = ['a', 'b'].map((id) => ({ resourceType: 'Media', id }))
-    const place = (place: string) =>
+    const placed = (place: string) =>
       prepareFhir(
         {
           ...{ operation, ...input, place, data: [report, mother, ...media] },
@@ -321,11 +321,11 @@ describe('FHIR messages', () => {
         },
         sender,
       ).attachments.map(({ path }) => formatPath(path))
-    assert.deepEqual(place('Media[0].content'), ['entry[3].resource.content.data'])
-    assert.deepEqual(place('Media[1].content'), ['entry[4].resource.content.data'])
+    assert.deepEqual(placed('Media[0].content'), ['entry[3].resource.content.data'])
+    assert.deepEqual(placed('Media[1].content'), ['entry[4].resource.content.data'])
     await failing(
       'REDOX_BAD_INPUT',
-      () => place('Media.content'),
+      () => placed('Media.content'),
       /^Attachment is ambiguous: the message has 2 Media/,
     )
   })
@@ -449,15 +449,15 @@ describe('FHIR messages', () => {
     ]
     const lab = { ...sender, sourceId: DESTINATION, sourceName: 'Lab' }
     const { body } = prepareFhir({ operation, ...input, fields }, lab)
-    const [header, report] = body.entry as { fullUrl: string; resource: JsonObject }[]
+    const [header, created] = body.entry as { fullUrl: string; resource: JsonObject }[]
     const { id: _, ...rest } = header!.resource
-    const reference = `DiagnosticReport/${String(report!.resource.id)}`
+    const reference = `DiagnosticReport/${String(created!.resource.id)}`
     assert.deepEqual(rest, {
       resourceType: 'MessageHeader',
       eventUri: 'https://fhir.redoxengine.com/EventDefinition/DiagnosticReportCreate',
       source: { name: 'Lab', endpoint: `urn:uuid:${DESTINATION}` },
       focus: [{ reference }],
     })
-    assert.equal(report!.fullUrl, `${sender.fhirBase}/redox-fhir-sandbox/Staging/${reference}`)
+    assert.equal(created!.fullUrl, `${sender.fhirBase}/redox-fhir-sandbox/Staging/${reference}`)
   })
 })

@@ -143,7 +143,7 @@ describe('admin routes', function () {
 
   it('are these and no others', async () => {
     const told = (await (await ask('GET', 'added-routes')).json()) as string[]
-    assert.deepEqual(told.sort(), ROUTES.map(({ method, path }) => `${method} ${path}`).sort())
+    assert.deepEqual(told.sort(), ROUTES.map((route) => `${route.method} ${route.path}`).sort())
   })
 
   it('are added in one place, which asks each time for permission and origin', () => {
@@ -232,9 +232,9 @@ describe('admin routes', function () {
             assert.equal(answer.status, 403, what)
             assert.equal(answer.headers['cache-control'], 'no-store', what)
             if (method === 'HEAD') continue
-            const { code, message } = JSON.parse(answer.text) as { code: string; message: string }
-            assert.equal(code, 'REDOX_FOREIGN_ORIGIN', what)
-            assert.match(message, /settings\.js, e\.g\. redox: \{ allowedOrigins:/)
+            const refusal = JSON.parse(answer.text) as { code: string; message: string }
+            assert.equal(refusal.code, 'REDOX_FOREIGN_ORIGIN', what)
+            assert.match(refusal.message, /settings\.js, e\.g\. redox: \{ allowedOrigins:/)
           }
     })
   }
@@ -393,9 +393,12 @@ describe('admin routes without a login', function () {
       const { id } = await client.accept({ documentId: 'doc-1' })
       await client.until(id, 'parked')
       const answer = await client.ask(`${OUTBOX}/messages/${id}/content?reason=test`)
-      const { code, message } = (await answer.json()) as { code: string; message: string }
-      assert.deepEqual([answer.status, code], [403, 'REDOX_CONTENT_CLOSED'])
-      assert.match(message, /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/)
+      const refusal = (await answer.json()) as { code: string; message: string }
+      assert.deepEqual([answer.status, refusal.code], [403, 'REDOX_CONTENT_CLOSED'])
+      assert.match(
+        refusal.message,
+        /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/,
+      )
       // No user has seen anything.
       assert.deepEqual((await client.get('audit'))['lines'], [])
       // Made-up patients of the sandbox: shown, with a warning.

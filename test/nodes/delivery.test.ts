@@ -38,7 +38,7 @@ const assertNoContent = (value: unknown, file: Buffer): void =>
 describe('redox-upload', () => {
   useNodeRed()
 
-  for (const [node, kind, path] of [
+  for (const [node, kind, urlPath] of [
     [UPLOAD, 'binary', '/fhir/R4/redox/Development/Binary'],
     [UPLOAD_BLOB, 'blob', '/upload'],
   ] as const) {
@@ -49,7 +49,7 @@ describe('redox-upload', () => {
       const description = { contentType: 'application/pdf', fileType: 'PDF', name: 'Quuxworth.pdf' }
       assert.deepEqual(reference, { ...description, ...file, upload: kind })
       const request = (await sandbox()).requests.at(-1)!
-      assert.deepEqual([request.path, request.status, answer['statusCode']], [path, 201, 201])
+      assert.deepEqual([request.path, request.status, answer['statusCode']], [urlPath, 201, 201])
       const { environment, operation, way, files, attempts, headers } = answer['redox']
       assert.deepEqual([environment, operation, way, attempts], ['sandbox', 'upload', 'upload', 1])
       assert.deepEqual(files, [{ way: 'upload', ...file, url }])

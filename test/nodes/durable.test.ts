@@ -99,7 +99,7 @@ describe('durable delivery', () => {
   ] as const) {
     it(`example "${name}" takes no file outside of the sandbox from the folder that is for trying it`, async () => {
       const example = readFileSync(path.join(__dirname, `../../../examples/${name}.json`), 'utf8')
-      const { func } = (JSON.parse(example) as Message[]).find(({ name }) => name === 'new scans')!
+      const { func } = (JSON.parse(example) as Message[]).find((node) => node['name'] === 'new scans')!
       const scans = path.join(userDir, folder)
       const startFor = (environment: string): Promise<Flow> => {
         const libs = [{ var: 'fs', module: 'fs' }]
@@ -167,8 +167,8 @@ describe('durable delivery', () => {
         const flow = await startBehindFunction([{ ...others[0]!, func }])
         helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
         await eventually('no answer', () => flow.emitted.length === 1)
-        const [{ _msgid, order }] = flow.emitted as [Message]
-        assert.deepEqual([_msgid, order], ['from-function', { id: 1 }])
+        const [message] = flow.emitted as [Message]
+        assert.deepEqual([message['_msgid'], message['order']], ['from-function', { id: 1 }])
       })
     }
 

@@ -267,11 +267,11 @@ describe('sandbox inbox', function () {
   })
 
   it('says the same in every language', () => {
-    const keysOf = (texts: object, path = ''): string[] =>
+    const keysOf = (texts: object, prefix = ''): string[] =>
       Object.entries(texts).flatMap(([key, text]: [string, object | string]) =>
         typeof text === 'string'
-          ? [`${path}${key} ${text.match(/__\w+__/g) ?? ''}`]
-          : keysOf(text, `${path}${key}.`),
+          ? [`${prefix}${key} ${text.match(/__\w+__/g) ?? ''}`]
+          : keysOf(text, `${prefix}${key}.`),
       )
     const [english, german] = ['en-US', 'de'].map((language) => keysOf(catalogue(language)))
     assert.deepEqual(german, english)

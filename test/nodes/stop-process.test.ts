@@ -27,10 +27,10 @@ describe('a stop of Node-RED', function () {
     for (const server of servers.splice(0)) await server.close()
   })
 
-  async function scripted(token: Reply[], send: Reply[] = []): Promise<ScriptedServer> {
+  async function scripted(token: Reply[], replies: Reply[] = []): Promise<ScriptedServer> {
     const server = await ScriptedServer.start()
     server.script('token', ...token)
-    server.script('send', ...send)
+    server.script('send', ...replies)
     servers.push(server)
     return server
   }

@@ -309,7 +309,7 @@ describe('a share that is gone', () => {
   it('ends the read of a file that hangs, in time', async () => {
     const { open } = files
     const folder = path.dirname(fixturePath('photo.jpg'))
-    const { file } = await takePath(fixturePath('photo.jpg'), { where: 'x' }, [folder], 100)
+    const { file } = await takePath(fixturePath('photo.jpg'), { where: 'x' }, [folder], { readMs: 100 })
     files.open = (async (name: string, flags: string) => {
       const handle = await open(name, flags)
       handle.read = (() => new Promise(() => undefined)) as never

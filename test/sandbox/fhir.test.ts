@@ -80,7 +80,7 @@ describe('sandbox: FHIR API', () => {
     await accepted(message)
     const { files, request, delivered } = sandbox().received[0]!
     assert.deepEqual(
-      files.map(({ way, sha256 }) => [way, sha256]),
+      files.map((file) => [file.way, file.sha256]),
       Array(2).fill(['referenced', sha256(PDF)]),
     )
     assert.deepEqual(

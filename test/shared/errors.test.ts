@@ -109,7 +109,7 @@ describe('names of fields', () => {
       [noteFields, 'Patient.Contacts[0].FirstName', undefined],
       [noteFields, 'constructor', undefined],
     ]
-    for (const [table, path, field] of expected) assert.equal(fieldAt(table, path), field, path)
+    for (const [table, place, field] of expected) assert.equal(fieldAt(table, place), field, place)
   })
 
   it('are those of one field, whatever place of the message is concerned', () => {
@@ -129,8 +129,8 @@ describe('names of fields', () => {
 })
 
 describe('error texts', () => {
-  const missing = (path: string): { path: string; problem: string; fix: string } => ({
-    path,
+  const missing = (place: string): { path: string; problem: string; fix: string } => ({
+    path: place,
     problem: 'is missing',
     fix: 'Fill it in.',
   })

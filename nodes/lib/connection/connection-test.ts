@@ -1,4 +1,5 @@
 import type { Node, NodeAPI } from 'node-red'
+import { present } from '../../../src/shared/present'
 import { diagnose, type DiagnosisReason } from '../../../src/auth/diagnosis'
 import { RedoxError } from '../../../src/errors'
 import type { ConnectionTestRequest, ConnectionTestResponse } from '../../../src/shared/dialog-api'
@@ -35,11 +36,13 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     const target = environmentOf(config.environment)
     const secrets = secretsOf(RED, node, form, kind)
     if (target !== 'Sandbox' && !mayGo(secrets, deployedConfig(RED, form.id), config)) {
-      return { ok: false, reason: 'secretElsewhere', field: SECRETS[kind].at(-1)! }
+      return { ok: false, reason: 'secretElsewhere', field: present(SECRETS[kind].at(-1), 'a secret') }
     }
     // A person waits in front of the dialog: one attempt.
     const once = { ...config, attempts: 1 }
-    await withConnection(RED, once, secrets.values, target, ({ client }) => client.authenticate())
+    await withConnection(RED, { config: once, secrets: secrets.values, target }, ({ client }) =>
+      client.authenticate(),
+    )
     return { ok: true, environment: target }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error

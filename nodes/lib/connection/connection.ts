@@ -114,26 +114,29 @@ export function environmentOf(value: unknown): TargetEnvironment {
   )
 }
 
-/**
- * @param userDir what relative folders count from
- * @param network how Redox is reached; the sandbox is on this machine, and needs none
- * @param id of the redox-config node, whose connections follow one another in deploys
- * @throws RedoxError REDOX_CONFIGURATION
- */
+/** What a connection is opened with besides its configuration. */
+interface Surroundings {
+  sandbox: Sandbox | undefined
+  /** the folder that relative folders start from */
+  userDir: string
+  /** how Redox is reached; the sandbox is on this machine, and needs none */
+  network?: Network
+  outbox?: Outbox | undefined
+  /** of the redox-config node, whose connections follow one another in deploys */
+  id?: string
+}
+
+/** @throws RedoxError REDOX_CONFIGURATION */
 export function openConnection(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
   target: TargetEnvironment,
-  sandbox: Sandbox | undefined,
-  userDir: string,
-  network: Network = {},
-  outbox?: Outbox,
-  id?: string,
+  { sandbox, userDir, network = {}, outbox, id }: Surroundings,
 ): Connection {
   const config = asTexts(savedConfig)
   const secrets = asTexts(savedSecrets)
   if (sandbox === undefined) assertVariablesSet({ ...config, ...secrets })
-  const settings = settingsOf(config, secrets, target, sandbox, network)
+  const settings = settingsOf(config, secrets, target, { sandbox, network })
   const { environment, hosts, source, test } = settings
   return {
     client: new RedoxClient(settings, successionOf(settings, id), outbox?.pace(settings.perFiveMinutes)),
@@ -194,9 +197,8 @@ const HOUR = 3_600_000
 export function durabilityOf(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
-  id: string,
-  userDir: string | undefined,
   target: TargetEnvironment,
+  { id, userDir }: { id: string; userDir: string | undefined },
 ): Durability | undefined {
   const config = asTexts(savedConfig)
   if (choiceIn(config, 'delivery') === 'direct') return undefined
@@ -281,8 +283,7 @@ function settingsOf(
   config: ConnectionConfig,
   secrets: ConnectionSecrets,
   target: TargetEnvironment,
-  sandbox: Sandbox | undefined,
-  network: Network,
+  { sandbox, network }: Pick<Surroundings, 'sandbox'> & { network: Network },
 ): RedoxSettings {
   // The sandbox plays the Development environment of a paid account.
   const environment = target === 'Sandbox' ? 'Development' : target

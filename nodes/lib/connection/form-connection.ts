@@ -33,19 +33,23 @@ export function variable(RED: NodeAPI, node: Node | null, value: unknown): unkno
   return name === undefined ? value : (valueOf(RED, node, name) ?? value)
 }
 
+interface Form {
+  config: ConnectionConfig
+  secrets: ConnectionSecrets
+  target: TargetEnvironment
+}
+
 /** Opens the connection of a form for a moment, whether it is deployed or not. */
 export async function withConnection<T>(
   RED: NodeAPI,
-  config: ConnectionConfig,
-  secrets: ConnectionSecrets,
-  target: TargetEnvironment,
+  { config, secrets, target }: Form,
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const sandbox = target === 'Sandbox' ? await acquireSandbox() : undefined
   try {
     const userDir = RED.settings.userDir ?? process.cwd()
     const network = sandbox ? {} : networkOf(RED, config)
-    const connection = openConnection(config, secrets, target, sandbox, userDir, network)
+    const connection = openConnection(config, secrets, target, { sandbox, userDir, network })
     return await use(connection).finally(() => connection.client.close())
   } finally {
     if (sandbox) releaseSandbox()

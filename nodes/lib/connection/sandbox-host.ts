@@ -6,7 +6,7 @@ import { UUID } from '../../../src/shared/formats'
 // there to look at, and ends when it was not used for a while.
 const LINGER_MS = 60_000
 
-let sandbox: Promise<Sandbox> | undefined
+let shared: Promise<Sandbox> | undefined
 let users = 0
 let linger: NodeJS.Timeout | undefined
 
@@ -31,11 +31,11 @@ export function acquireSandbox(): Promise<Sandbox> {
   users++
   clearTimeout(linger)
   // A start that failed is tried again by the next one who asks.
-  sandbox ??= start().catch((error: unknown) => {
-    sandbox = undefined
+  shared ??= start().catch((error: unknown) => {
+    shared = undefined
     throw error
   })
-  return sandbox
+  return shared
 }
 
 async function start(): Promise<Sandbox> {
@@ -110,13 +110,13 @@ async function leaveBy(door: Door): Promise<void> {
 
 /** Ends the sandbox now, if it runs and is not used. */
 export async function stopSandbox(): Promise<void> {
-  if (users > 0 || sandbox === undefined) return
-  const ending = sandbox
-  sandbox = undefined
+  if (users > 0 || shared === undefined) return
+  const ending = shared
+  shared = undefined
   clearTimeout(linger)
   await (await ending).close()
   tell('ended')
 }
 
 /** The running sandbox, for those who look at what it received. */
-export const runningSandbox = (): Promise<Sandbox> | undefined => sandbox
+export const runningSandbox = (): Promise<Sandbox> | undefined => shared

@@ -29,7 +29,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
     const node = RED.nodes.getNode(form.connectionId)
     const config = withVariables(RED, node, form.connection)
     const environment = environmentOf(config.environment)
-    return await withConnection(RED, config, {}, environment, async (connection) => {
+    return await withConnection(RED, { config, secrets: {}, target: environment }, async (connection) => {
       const sendNode = sendNodeType(form.type)
       if (sendNode === undefined) throw new RedoxError('REDOX_CONFIGURATION', 'There is no such node type.')
       const { table } = sendNode

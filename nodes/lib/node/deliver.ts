@@ -16,6 +16,8 @@ import type { Answer, AnswerId, Work } from './in-flight'
 type Delivered = Omit<Answer, 'warnings'>
 type PreparedMessage = Extract<Prepared, { kind: 'message' }>
 
+type DurableConnection = Connection & { outbox: Outbox }
+
 /** Does what was prepared. */
 export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Promise<Delivered> {
   return prepared.kind === 'upload' ? upload(prepared, client, work) : send(prepared, client, work)
@@ -28,8 +30,7 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
  */
 export async function accept(
   { draft, isText }: PreparedMessage,
-  { client, environment, account }: Connection,
-  outbox: Outbox,
+  { client, environment, account, outbox }: DurableConnection,
   owner: string,
   { msg }: Work,
 ): Promise<{ id: string; destination: string }> {
@@ -181,8 +182,8 @@ function answerOf(operation: string, delivery: Delivery, isText: boolean): Deliv
   }
 }
 
-const wayOf = (ways: string[]): string =>
-  ways.length === 0 ? 'none' : new Set(ways).size > 1 ? 'mixed' : ways[0]!
+const wayOf = ([first = 'none', ...others]: string[]): string =>
+  others.some((way) => way !== first) ? 'mixed' : first
 
 function idOf(
   operation: string,

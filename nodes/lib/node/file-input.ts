@@ -59,7 +59,8 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
     )
   if (value.length === 0) throw badInput(`File is missing: ${hints.where} is an empty array.`)
   const files: MessageFile[] = []
-  for (const [index, item] of value.entries()) files.push(await takeItem(task, item, hints, index, from))
+  for (const [index, item] of value.entries())
+    files.push(await takeItem(task, item, { ...hints, where: `${hints.where}[${index}]` }, from))
   return files
 }
 
@@ -81,18 +82,12 @@ async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
  * One element of an array: the file itself, or `{file, filename, contentType, fileType}`. The node's own type
  * holds for those that bring none; its file name can only be the name of one.
  */
-function takeItem(
-  task: Task,
-  item: unknown,
-  common: FileHints,
-  index: number,
-  from: string,
-): Promise<MessageFile> {
+function takeItem(task: Task, item: unknown, common: FileHints, from: string): Promise<MessageFile> {
   const wrapped =
     typeof item === 'object' && item !== null && 'file' in item
       ? (item as Record<string, unknown>)
       : { file: item }
-  const hints: FileHints = { ...common, where: `${common.where}[${index}]` }
+  const hints: FileHints = { ...common }
   delete hints.filename
   for (const name of ['filename', 'contentType', 'fileType'] as const) {
     const value = wrapped[name]
@@ -106,7 +101,7 @@ async function takeOne(task: Task, value: unknown, hints: FileHints, from: strin
   if (from !== 'path') await task.admitted()
   const { file, warnings, cutShort }: IntakeResult =
     from === 'path'
-      ? await takePath(value, hints, folders, undefined, {
+      ? await takePath(value, hints, folders, {
           settleMs,
           signal: task.signal,
           owner: task.inputs.owner,

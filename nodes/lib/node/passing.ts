@@ -15,8 +15,7 @@ interface Completing {
 export function conclude(
   RED: NodeAPI,
   node: Node,
-  msg: NodeMessageInFlow,
-  done: (error?: Error) => void,
+  { msg, done }: { msg: NodeMessageInFlow; done: (error?: Error) => void },
   error?: Error,
 ): void {
   // Before: a copy that fails leaves a message without its `req` and `res`.

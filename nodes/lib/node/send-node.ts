@@ -72,9 +72,9 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
     }
 
     // Once, and not before a message needs it: what cannot be used is an error for Catch.
-    let settings: Settings | undefined
+    let known: Settings | undefined
     const ready = async (): Promise<{ settings: Settings; connection: Connection }> => ({
-      settings: (settings ??= settingsOf(table, migrated(type, saved))),
+      settings: (known ??= settingsOf(table, migrated(type, saved))),
       connection: await connectionOf(RED, saved.connection),
     })
 
@@ -104,7 +104,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         if (outbox && prepared.kind === 'message') {
           if (work.signal.aborted) throw stopped()
           work.commit()
-          const { id, destination } = await accept(prepared, connection, outbox, this.id, work)
+          const { id, destination } = await accept(prepared, { ...connection, outbox }, this.id, work)
           destinations.add(destination)
           return { accepted: { id, warnings } }
         }
@@ -174,12 +174,12 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         if (work.isLeft && work.isUnsent) return follow(begin())
         if ('error' in outcome) {
           ticket.failed(outcome.error)
-          return conclude(RED, this, msg, done, forCatch(outcome.error, msg))
+          return conclude(RED, this, { msg, done }, forCatch(outcome.error, msg))
         }
         if ('accepted' in outcome) {
           warn(outcome.accepted.warnings)
           ticket.accepted(outcome.accepted.id)
-          return conclude(RED, this, msg, done)
+          return conclude(RED, this, { msg, done })
         }
         const { answer } = outcome
         warn(answer.warnings)
@@ -189,7 +189,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         } catch {
           reportUntold(RED, this, work)
         }
-        conclude(RED, this, msg, done)
+        conclude(RED, this, { msg, done })
       }
       follow(inheritedWork(msg) ?? begin())
     })
@@ -201,7 +201,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
       status.close()
       left.forEach((work) => work.leave())
       bequeath(this, left)
-      void (isDeploying() ? Promise.resolve() : ended(left, closeWithinMs(RED))).then(done)
+      void (isDeploying() ? Promise.resolve() : untilEnded(left, closeWithinMs(RED))).then(done)
     })
 
     succeed(this)
@@ -262,7 +262,7 @@ class Place {
 }
 
 /** Resolves when all has ended; what has not by then is stopped, and before that what is not on its way to Redox. */
-async function ended(works: Work[], withinMs: number): Promise<void> {
+async function untilEnded(works: Work[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
   const late = Symbol('late')
   void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.hurry()))

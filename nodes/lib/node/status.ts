@@ -140,7 +140,7 @@ export class Status {
     const moving = all.filter(({ phase }) => phase !== 'wait')
     const isBusy = all.length > 0
     const busy = [this.#movingText(moving), waitingText(this.RED, all.length - moving.length)]
-    const parts = isBusy ? [...busy, failed ? this.#ended!.text() : ''] : [this.#ended?.text() ?? '']
+    const parts = isBusy ? [...busy, failed ? (this.#ended?.text() ?? '') : ''] : [this.#ended?.text() ?? '']
     const shown = SHOWN[this.#environment]
     const environment = shown === undefined ? '' : this.#word(`environment.${shown}`)
     const { code, parked = 0, isStopped = false } = this.#backlog ?? {}

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
+import { present } from '../../../src/shared/present'
 import { Courier, type Delivering, type Depth, type Ended, type Listener } from '../../../src/queue/sender'
 import type { Contents, Parcel } from '../../../src/queue/jobs'
 import { beginAnew, openStore } from '../../../src/queue/open-store'
@@ -91,12 +92,15 @@ export class Outbox {
    * @throws RedoxError REDOX_QUEUE_FULL
    */
   admit(signal: AbortSignal, { after, ...entry }: Entry): Promise<() => void> {
-    return this.#intake!.enter(signal, { ...entry, ...(this.#sendOptions!.ordered && { after }) })
+    return present(this.#intake, 'the intake').enter(signal, {
+      ...entry,
+      ...(present(this.#sendOptions, 'the send options').ordered && { after }),
+    })
   }
 
   /** @throws RedoxError REDOX_STORE_… when it could not be stored: then nothing is sent */
   async accept(parcel: Parcel): Promise<string> {
-    const accepting = this.sender.accept(parcel, this.#sendOptions!)
+    const accepting = this.sender.accept(parcel, present(this.#sendOptions, 'the send options'))
     this.#accepting.add(accepting)
     try {
       return await accepting

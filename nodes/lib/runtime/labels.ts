@@ -13,5 +13,5 @@ export function labelOf(name: string): string {
   labels ??= (JSON.parse(readFileSync(CATALOGUE, 'utf8')) as { redox: { label: Record<string, string> } })
     .redox.label
   const label = Object.hasOwn(labels, name) ? labels[name] : undefined
-  return label === undefined ? name : label.split(' · ')[0]!.replace(/ \([^)]*\)$/, '')
+  return label === undefined ? name : (label.split(' · ')[0] ?? '').replace(/ \([^)]*\)$/, '')
 }

@@ -135,10 +135,10 @@ export async function inspectFiles(reader: Reader, folder: string): Promise<void
   const there = new Set(await namesIn(files))
   const without = new Set<string>()
   for await (const key of reader.keys('file')) {
-    const [, name, id] = key.split('!')
-    if (there.has(name!) || without.has(id!)) continue
-    const row = await reader.row(id!)
-    if (row && !isForgettable(row.state) && row.reason !== 'REDOX_STORE_LOST') without.add(id!)
+    const [, name = '', id = ''] = key.split('!')
+    if (there.has(name) || without.has(id)) continue
+    const row = await reader.row(id)
+    if (row && !isForgettable(row.state) && row.reason !== 'REDOX_STORE_LOST') without.add(id)
   }
   if (without.size > 0) throw filesMissing(without.size)
   await mkdir(files, { recursive: true, mode: 0o700 }).catch(failed)

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { present } from '../../shared/present'
 import type { ClockReading, StoreClock } from '../clock'
 import { Counters } from './counters'
 import {
@@ -217,7 +218,7 @@ export class LevelDatabase {
   async #assertWhole(): Promise<void> {
     await this.#closeIdentity()
     this.#identityFile = await IdentityFile.open(this.folder)
-    const { identity, flushed } = (await readIdentity(this.folder))!
+    const { identity, flushed } = present(await readIdentity(this.folder), 'the identity of the store')
     const own = (await this.reader.get(KEY.identity))?.toString()
     if (identity !== this.identity || own !== this.identity) throw otherStore()
     const found = await this.reader.number(KEY.flushed)

@@ -82,10 +82,10 @@ export async function placeOf(folder: string): Promise<string | undefined> {
  * interrupted do not count.
  */
 export async function hasTraces(folder: string): Promise<boolean> {
-  const [messages, files] = await Promise.all(
+  const [messages = [], files = []] = await Promise.all(
     ['messages', 'files'].map((name) => namesIn(path.join(folder, name))),
   )
-  return files!.length > 0 || messages!.some((name) => name === 'CURRENT' || /\.(log|ldb|sst)$/.test(name))
+  return files.length > 0 || messages.some((name) => name === 'CURRENT' || /\.(log|ldb|sst)$/.test(name))
 }
 
 export const hasDatabase = async (folder: string): Promise<boolean> =>

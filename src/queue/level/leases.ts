@@ -29,11 +29,14 @@ export class Leases {
       const now = this.clock.now()
       await this.#releaseLate(now)
       const rows = await this.#claimable(now, limit, except)
-      const held = rows.map((row): Row => ({ ...row, state: 'sending', holder, heldUntil: now + leaseMs }))
+      const leased = rows.map((row): [Row, Row] => [
+        row,
+        { ...row, state: 'sending', holder, heldUntil: now + leaseMs },
+      ])
       // Not synced to disk: after a power failure the messages are waiting again. That is safe, because the start of a
       // request is synced before the request.
-      await this.database.move(rows.map((row, at) => [row, held[at]!]))
-      return Promise.all(held.map((row) => this.database.reader.whole(row)))
+      await this.database.move(leased)
+      return Promise.all(leased.map(([, row]) => this.database.reader.whole(row)))
     })
   }
 

@@ -1,3 +1,4 @@
+import { present } from '../../shared/present'
 import type { StoredMessage } from '../types'
 import { failed } from './errors'
 import { KEY, under, type Database, type Range } from './layout'
@@ -70,7 +71,7 @@ export class Reader {
   /** Returns the message of a row, with its content and notes. */
   async whole({ sequence: _q, span: _s, holder: _h, heldUntil: _u, ...row }: Row): Promise<StoredMessage> {
     const [content, notes] = await this.db.getMany([KEY.content(row.id), KEY.notes(row.id)]).catch(failed)
-    return { ...row, content: content!, ...(notes && { notes }) }
+    return { ...row, content: present(content, 'the content of a message'), ...(notes && { notes }) }
   }
 
   async pausedDestinations(): Promise<Set<string>> {

@@ -103,7 +103,7 @@ export class Retention {
   /** Removes unfinished files, and files whose message was never accepted. */
   async #sweep(now: number): Promise<void> {
     const used = new Set<string>()
-    for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1]!)
+    for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1] ?? '')
     await this.database.assertInPlace()
     // File times are by the wall clock, which may have been changed.
     const before = Math.min(now, onTheWall(this.clock, now)) - NEW_FILE_MS

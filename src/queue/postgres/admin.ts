@@ -1,3 +1,4 @@
+import { present } from '../../shared/present'
 import { onTheWall, type StoreClock } from '../clock'
 import { areStorable, assertStorable, isStorable, pageLost, textsOf } from '../store-errors'
 import {
@@ -151,7 +152,8 @@ export class PostgresAdmin implements AdminStore {
   /** Returns the number of lines in the audit log. Lines are numbered from 1 without gaps, and never deleted. */
   async auditLength(): Promise<number> {
     const text = 'SELECT lines FROM redox.queue WHERE queue = $1'
-    return Number((await this.connection.ask<{ lines: string }>(text, []))[0]!.lines)
+    const [row] = await this.connection.ask<{ lines: string }>(text, [])
+    return Number(present(row, 'the row of the queue').lines)
   }
 
   // ---- Moving to another store ------------------------------------------------------------------------

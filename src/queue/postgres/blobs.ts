@@ -1,3 +1,4 @@
+import { present } from '../../shared/present'
 import { RedoxError } from '../../errors'
 import type { BlobStore } from '../types'
 import type { Connection } from './connection'
@@ -14,14 +15,13 @@ export class PostgresBlobs implements BlobStore {
     if ((await this.connection.ask(renew, [name])).length > 0) return
     const add =
       'INSERT INTO redox.file (queue, name, stored_at) VALUES ($1, $2, redox.now($1)) RETURNING file'
-    const [draft] = await this.connection.ask<{ file: string }>(add, [name])
+    const [added] = await this.connection.ask<{ file: string }>(add, [name])
+    const { file } = present(added, 'the row of a new file')
     try {
-      await this.#fill(draft!.file, chunks)
+      await this.#fill(file, chunks)
     } catch (error) {
       // If the database is unreachable, purge() deletes the file later.
-      await this.connection
-        .rows('DELETE FROM redox.file WHERE file = $1', [draft!.file])
-        .catch(() => undefined)
+      await this.connection.rows('DELETE FROM redox.file WHERE file = $1', [file]).catch(() => undefined)
       throw error
     }
   }

@@ -1,3 +1,4 @@
+import { present } from '../../shared/present'
 import type { PaceKeeper } from '../../transport/retry'
 import { WINDOW_MS } from '../../transport/retry'
 import { RedoxError } from '../../errors'
@@ -120,8 +121,8 @@ export class PostgresQueue implements QueueStore {
       'SELECT redox.next_due($1, $2) AS due, redox.now($1) AS now, ahead FROM redox.queue WHERE queue = $1',
       [except],
     )
-    this.clock.set(Number(row!.now), Number(row!.ahead))
-    const { due } = row!
+    const { due, now: storeNow, ahead } = present(row, 'the row of the queue')
+    this.clock.set(Number(storeNow), Number(ahead))
     return due === null ? undefined : Math.max(now, Number(due))
   }
 
@@ -164,15 +165,18 @@ export class PostgresQueue implements QueueStore {
     for (let last = FORGOTTEN_AT_ONCE; last === FORGOTTEN_AT_ONCE; purged += last) {
       const text = 'SELECT redox.forget($1, $2, $3, $4) AS gone'
       const values = [before, now - UNTOLD_MS, FORGOTTEN_AT_ONCE]
-      last = (await this.connection.ask<{ gone: number }>(text, values))[0]!.gone
+      const [row] = await this.connection.ask<{ gone: number }>(text, values)
+      last = present(row, 'the answer of redox.forget').gone
     }
     await this.connection.ask('SELECT redox.forget_files($1, $2)', [now - AN_HOUR_MS])
     return purged
   }
 
   pace(perFiveMinutes: number): PaceKeeper {
-    const wait = async (text: string, values: unknown[]): Promise<number> =>
-      Number((await this.connection.ask<{ wait: string }>(text, values))[0]!.wait)
+    const wait = async (text: string, values: unknown[]): Promise<number> => {
+      const [row] = await this.connection.ask<{ wait: string }>(text, values)
+      return Number(present(row, 'the wait of the queue').wait)
+    }
     const paused =
       'SELECT greatest(0, paused_until - redox.now($1)) AS wait FROM redox.queue WHERE queue = $1'
     const pause = `UPDATE redox.queue SET paused_until = greatest(paused_until, redox.now($1) + $2) WHERE queue = $1`

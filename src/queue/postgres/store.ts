@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { present } from '../../shared/present'
 import { ComposedStore } from '../composed-store'
 import { PostgresAdmin } from './admin'
 import { PostgresBlobs } from './blobs'
@@ -66,7 +67,8 @@ export class PostgresStore extends ComposedStore {
 
   async mark(own: Buffer): Promise<Buffer> {
     const set = 'UPDATE redox.queue SET mark = coalesce(mark, $2) WHERE queue = $1 RETURNING mark'
-    const { mark } = (await this.connection.ask<{ mark: Buffer }>(set, [own]))[0]!
+    const [row] = await this.connection.ask<{ mark: Buffer }>(set, [own])
+    const { mark } = present(row, 'the row of the queue')
     this.#identity = identityOf(mark)
     return mark
   }

@@ -130,8 +130,8 @@ describe('embedded store: opening', () => {
         for (const end of [whole.subarray(0, -20), Buffer.concat([whole, Buffer.alloc(5000)])]) {
           await writeFile(torn, end)
           const again = await LevelStore.open(copy)
-          const { waiting: open = 0, sending } = await again.counts()
-          assert.equal(open + sending, 5)
+          const { waiting: waitingCount = 0, sending } = await again.counts()
+          assert.equal(waitingCount + sending, 5)
           await again.close()
         }
       } finally {
