@@ -1,4 +1,5 @@
 import { nameOf, reader } from '../forms'
+import { fieldOf } from '../tables'
 import { text } from '../texts'
 import { line } from './parts'
 
@@ -46,14 +47,14 @@ export function checkTogether(form: JQuery, node: EditorNode): void {
   plan()
 }
 
-// What is wrong with a secret stands beneath its own field.
-const OF_SECRETS = ['auth', 'delivery']
-
 /** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
 function tellFault(node: EditorNode, input: JQuery): void {
   const row = input.closest('.form-row')
   const name = nameOf(input[0]!)
-  const [fault] = OF_SECRETS.includes(name) ? [] : faultsOf(node, name)
+  const field = fieldOf(node.type, name)
+  // What is wrong with a secret stands beneath its own field.
+  const isOfSecrets = field?.kind === 'choice' && field.validator === 'secrets'
+  const [fault] = isOfSecrets ? [] : faultsOf(node, name)
   tell(row, 'redox-fault redox-bad', fault)
   tell(row, 'redox-advice', fault === undefined ? adviceOn(node, name) : undefined)
 }
