@@ -1,16 +1,18 @@
 import { isUtf8 } from 'node:buffer'
 import type { DeliveredFile } from '../../src/sandbox'
+import { beginsLike, type SignedType } from '../../src/shared/signatures'
 
-const starts = (magic: string) => (bytes: Buffer) => bytes.toString('latin1', 0, magic.length) === magic
-
-/** What the editor may show in its own origin, each with the proof that it is what it says: no html, svg, xml. */
+/** What the editor may show in its own origin, if it is what it says: no html, svg, xml. */
+const SIGNED = [
+  'application/pdf',
+  'image/png',
+  'image/jpeg',
+  'image/gif',
+  'image/webp',
+  'image/bmp',
+] as const satisfies SignedType[]
 const SHOWN = new Map<string, (bytes: Buffer) => boolean>([
-  ['application/pdf', starts('%PDF-')],
-  ['image/png', starts('\x89PNG\r\n\x1a\n')],
-  ['image/jpeg', starts('\xff\xd8\xff')],
-  ['image/gif', (bytes) => /^GIF8[79]a/.test(bytes.toString('latin1', 0, 6))],
-  ['image/webp', (bytes) => /^RIFF....WEBP/s.test(bytes.toString('latin1', 0, 12))],
-  ['image/bmp', starts('BM')],
+  ...SIGNED.map((type) => [type, (bytes: Buffer) => beginsLike(type, bytes)] as const),
   ['text/plain', isText],
 ])
 
@@ -40,7 +42,7 @@ const OTHER_NAMES: Record<string, string> = {
  */
 export function shownType(file: DeliveredFile): string | undefined {
   const declared = declaredType(file)
-  if (declared === undefined) return [...SHOWN.keys()].find((type) => SHOWN.get(type)!(file.bytes))
+  if (declared === undefined) return [...SHOWN].find(([, isIt]) => isIt(file.bytes))?.[0]
   const type = OTHER_NAMES[declared] ?? declared
   return SHOWN.get(type)?.(file.bytes) ? type : undefined
 }
