@@ -9,13 +9,13 @@ export function watchPalette(): void {
   // The palette listens to this event first.
   RED.events.on('registry:node-type-added', (type: string) => {
     const definition = RED.nodes.getType(type)
-    if (!isOwn(definition)) return
-    checkTypedInputs(type, definition!)
+    if (!definition || !isOwn(definition)) return
+    checkTypedInputs(type, definition)
     const entry = $<HTMLElement>('.red-ui-palette-node').filter(
       (_index, one) => one.dataset['paletteType'] === type,
     )
     entry.addClass('redox-palette-node').css('height', '')
-    entry.find('.red-ui-palette-label').text(entry.attr('data-palette-label')!)
+    entry.find('.red-ui-palette-label').text(entry.attr('data-palette-label') ?? '')
     entry.find('.red-ui-palette-port').css('top', '')
   })
 }

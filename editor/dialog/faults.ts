@@ -50,7 +50,7 @@ export function checkTogether(form: JQuery, node: EditorNode): void {
 /** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
 function tellFault(node: EditorNode, input: JQuery): void {
   const row = input.closest('.form-row')
-  const name = nameOf(input[0]!)
+  const name = nameOf({ id: input.attr('id') ?? '' })
   const field = fieldOf(node.type, name)
   // What is wrong with a secret stands beneath its own field.
   const isOfSecrets = field?.kind === 'choice' && field.validator === 'secrets'
@@ -80,7 +80,7 @@ export function adviceOn(node: EditorNode, name: string): string | undefined {
 
 /** What is wrong with one property of a form, in sentences. */
 export function faultsOf(node: EditorNode, name: string): string[] {
-  const { required, validate } = propertiesOf(node)[name]!
+  const { required, validate } = propertiesOf(node)[name] ?? {}
   const value = reader(node)(name)
   if (required && value === '') return [text('invalid.needed', { label: text(`label.${name}`) })]
   const result = validate ? validate.call(node, value, {}) : true

@@ -31,9 +31,9 @@ function showRows(form: JQuery, read: Read): void {
 }
 
 /** The condition of a row, `eventType=New,Replace;fileFrom=message`, as the build writes it. */
-const conditionIn = (text: string): Condition =>
+const conditionIn = (written: string): Condition =>
   Object.fromEntries(
-    text.split(';').map((part) => {
+    written.split(';').map((part) => {
       const [name = '', values = ''] = part.split('=')
       return [name, values.split(',')]
     }),
@@ -60,7 +60,7 @@ function openFilledSections(form: JQuery, node: EditorNode): void {
 }
 
 /** Says where messages go; Production looks like nothing else. */
-export function showEnvironment(form: JQuery, environment: string, type: string): void {
+export function showEnvironment(form: JQuery, environment = '', type = ''): void {
   const key = type === 'env' ? 'env' : TARGETS.some((target) => target === environment) ? environment : 'none'
   form
     .find('.redox-banner')

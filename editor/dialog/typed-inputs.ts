@@ -35,10 +35,10 @@ export function makeTypedInputs(form: JQuery, type: string): void {
 function makeTypedInput(form: JQuery, input: HTMLInputElement, nodeType: string): void {
   const own = $<HTMLElement>(input)
   const { id } = input
-  const names = own.attr('data-types')!.split(',')
+  const names = (own.attr('data-types') ?? '').split(',')
   const types = names.map((name) => OWN_TYPES[name]?.() ?? name)
   // A property that an earlier release did not save is a text to the runtime.
-  const standard = names.includes('str') ? 'str' : names[0]!
+  const standard = names.includes('str') ? 'str' : (names[0] ?? 'str')
   own.typedInput({ types, default: standard, typeField: `#${id}Type` })
   const inner = describeControls(own, id)
   const label = form.find(`label[for="${id}"]`)

@@ -1,5 +1,6 @@
 /** Files of a message that the sandbox received. */
 import type { InboxFile, InboxMessage } from '../../src/shared/inbox-api'
+import { OCTET_STREAM } from '../../src/shared/values'
 import { code, element, icon } from '../tab/elements'
 import { size } from '../tab/formats'
 import { ask, notice, text } from './tab'
@@ -62,8 +63,8 @@ export function fileBox(message: InboxMessage, index: number, urls: string[]): H
 /** Its type is one of KINDS or one that nothing can be made of, whatever the server says. */
 async function fetchFile({ message, index }: ShownFile): Promise<Blob> {
   const blob = await ask<Blob>(`/${message.id}/files/${index}`, { answer: 'blob' })
-  const type = blob.type.split(';')[0]!
-  return new Blob([blob], { type: KINDS[type] ? type : 'application/octet-stream' })
+  const [type = ''] = blob.type.split(';')
+  return new Blob([blob], { type: KINDS[type] ? type : OCTET_STREAM })
 }
 
 async function showFile(file: ShownFile, shown: HTMLElement, buttons: HTMLElement): Promise<void> {

@@ -1,7 +1,7 @@
 import { isRealDate } from '../../src/shared/dates'
 import { fieldNamed } from '../../nodes/lib/fields/conditions'
 import { settings, unitOf } from '../../nodes/lib/fields/settings'
-import { DATE_TIME, isDatabaseUrl, SLUG, UUID, VARIABLE } from '../../src/shared/formats'
+import { DATE_TIME, DAY, isDatabaseUrl, isLoopback, SLUG, UUID, VARIABLE } from '../../src/shared/formats'
 import type { Check } from '../../src/shared/checks'
 import {
   DOCUMENT_STATUS,
@@ -38,7 +38,7 @@ const oneOf =
   (value) =>
     isBlank(value) || values.includes(value.trim()) ? undefined : ['oneOf', { values: values.join(', ') }]
 
-const isDay = (day: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(day) && isRealDate(day)
+const isDay = (day: string): boolean => DAY.test(day) && isRealDate(day)
 
 function slug(value: string): Fault | undefined {
   const found = value.trim()
@@ -56,10 +56,8 @@ const destinationId: Rule = (value) =>
 /** https, or http to this machine. */
 function isUrl(value: string): boolean {
   if (!URL.canParse(value)) return false
-  const { protocol, hostname } = new URL(value)
-  return (
-    protocol === 'https:' || (protocol === 'http:' && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname))
-  )
+  const url = new URL(value)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))
 }
 
 const MB = 1_000_000

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { DeliveredFile } from '../../src/sandbox'
-import { beginsLike, type SignedType } from '../../src/shared/signatures'
+import { OCTET_STREAM } from '../../src/shared/values'
+import { hasSignature, type SignedType } from '../../src/shared/signatures'
 
 /** What the editor may show in its own origin, if it is what it says: no html, svg, xml. */
 const SIGNED = [
@@ -12,7 +13,7 @@ const SIGNED = [
   'image/bmp',
 ] as const satisfies SignedType[]
 const SHOWN = new Map<string, (bytes: Buffer) => boolean>([
-  ...SIGNED.map((type) => [type, (bytes: Buffer) => beginsLike(type, bytes)] as const),
+  ...SIGNED.map((type) => [type, (bytes: Buffer) => hasSignature(type, bytes)] as const),
   ['text/plain', isText],
 ])
 
@@ -48,9 +49,9 @@ export function shownType(file: DeliveredFile): string | undefined {
 }
 
 function declaredType({ contentType = '', fileType, name }: DeliveredFile): string | undefined {
-  const mime = contentType.split(';')[0]!.trim().toLowerCase()
+  const [mime = ''] = contentType.split(';', 1).map((type) => type.trim().toLowerCase())
   // Uploads whose sender did not care are of this type: it says nothing.
-  if (mime !== '' && mime !== 'application/octet-stream') return mime
+  if (mime !== '' && mime !== OCTET_STREAM) return mime
   return (fileType ?? /\.([^.]+)$/.exec(name ?? '')?.[1])?.trim().toLowerCase()
 }
 

@@ -1,5 +1,5 @@
 // Detection of truncated files by their structure. Reads as little of a file as possible.
-import { beginsLike } from '../shared/signatures'
+import { hasSignature } from '../shared/signatures'
 import { isType } from './content-types'
 import { pdfStart } from './signatures'
 
@@ -41,7 +41,7 @@ export function* examine(contentType: string, head: Buffer, size: number): Exami
 }
 
 function* cutShort(contentType: string, head: Buffer, size: number): Examination<string | undefined> {
-  if (isType(contentType, 'image/png') && beginsLike('image/png', head)) return yield* cutPng(size)
+  if (isType(contentType, 'image/png') && hasSignature('image/png', head)) return yield* cutPng(size)
   if (isType(contentType, 'image/jpeg') && isJpeg(head)) return yield* cutJpeg(size)
   if (isType(contentType, 'image/tiff')) return yield* cutTiff(head, size)
   return undefined

@@ -1,4 +1,4 @@
-import { beginsLike, PDF_MARK, type SignedType } from '../shared/signatures'
+import { hasSignature, PDF_MARK, type SignedType } from '../shared/signatures'
 import { markupOf } from './markup'
 import type { Signature } from './types'
 
@@ -25,7 +25,9 @@ const isId3 = (head: Buffer): boolean =>
 function isDicom(head: Buffer): boolean {
   const preamble = head.toString('latin1', 0, 128)
   return (
-    head.toString('latin1', 132, 134) === '\x02\0' || /^\0+$/.test(preamble) || beginsLike('image/tiff', head)
+    head.toString('latin1', 132, 134) === '\x02\0' ||
+    /^\0+$/.test(preamble) ||
+    hasSignature('image/tiff', head)
   )
 }
 
@@ -73,7 +75,7 @@ export function signatureOf(head: Buffer): Signature | undefined {
 }
 
 function matches({ contentType, printable, framed }: Pattern, head: Buffer): boolean {
-  if (!beginsLike(contentType, head)) return false
+  if (!hasSignature(contentType, head)) return false
   return (framed?.(head) ?? true) && !(printable && looksLikeText(head))
 }
 

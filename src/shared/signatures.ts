@@ -42,7 +42,7 @@ const SIGNATURES = {
 export type SignedType = keyof typeof SIGNATURES
 
 /** @param bytes the beginning of a file, or all of it */
-export function beginsLike(contentType: SignedType, bytes: Uint8Array): boolean {
+export function hasSignature(contentType: SignedType, bytes: Uint8Array): boolean {
   const ways: readonly (readonly Mark[])[] = SIGNATURES[contentType]
   return ways.some((marks) => marks.every((one) => isThere(one, bytes)))
 }

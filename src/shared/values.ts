@@ -20,6 +20,12 @@ export const DOCUMENT_STATUS = ['current', 'superseded', 'entered-in-error'] as 
 /** FHIR R4, `Patient.gender`. */
 export const GENDERS = ['female', 'male', 'other', 'unknown'] as const
 
+/** The system of LOINC's codes in FHIR. */
+export const LOINC = 'http://loinc.org'
+
+/** The content type that says no more than "bytes". */
+export const OCTET_STREAM = 'application/octet-stream'
+
 /** Redox Data Model Notes, `Note.ContentType`. */
 export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] as const
 
