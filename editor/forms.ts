@@ -41,16 +41,6 @@ export function reader(node: EditorNode): Read {
   }
 }
 
-/** Whether a condition such as `eventType=New,Replace;fileFrom=message` is true. */
-export const holds = (condition: string, read: Read): boolean =>
-  condition.split(';').every((part) => {
-    const at = part.indexOf('=')
-    return part
-      .slice(at + 1)
-      .split(',')
-      .includes(read(part.slice(0, at)))
-  })
-
 /** The property that an input is for. */
 export const nameOf = ({ id }: { id: string }): string => id.replace(/^node-(config-)?input-/, '')
 

@@ -10,13 +10,10 @@ import { shareConnectionOfExamples } from './examples'
 import { migrateNodes, watchVariables } from './flows'
 import { watchPalette } from './palette'
 import { labelOf } from './texts'
-import { validId, validSecret, validSecrets, validStore } from './validation/secrets'
-import { valid, validConnection, validFhirConnection } from './validation/validators'
+import { of } from './validation/validators'
 
 const editor = { takeOnlyConnection, prepareSender, prepareConnection, label: labelOf, migrations: STEPS }
-const validators = {
-  ...{ valid, validId, validSecret, validSecrets, validStore, validConnection, validFhirConnection },
-}
+const validators = { of }
 
 /** The globals that the nodes' HTML uses. */
 declare global {

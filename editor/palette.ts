@@ -1,6 +1,5 @@
-import { present } from '../src/shared/present'
 import { isOwn } from './module'
-import { valid } from './validation/validators'
+import { of } from './validation/validators'
 
 /**
  * The palette has room for about twelve letters and breaks what is longer, at hyphens too. Names of two words stay on
@@ -10,8 +9,8 @@ export function watchPalette(): void {
   // The palette listens to this event first.
   RED.events.on('registry:node-type-added', (type: string) => {
     const definition = RED.nodes.getType(type)
-    if (!isOwn(definition)) return
-    checkTypedInputs(present(definition, 'a node type'))
+    if (!definition || !isOwn(definition)) return
+    checkTypedInputs(type, definition)
     const entry = $<HTMLElement>('.red-ui-palette-node').filter(
       (_index, one) => one.dataset['paletteType'] === type,
     )
@@ -25,7 +24,7 @@ export function watchPalette(): void {
  * Every typed input has a rule: what it holds can be read. Without one the editor marks it as long as the dialog is
  * open, an empty one too, and does not say why.
  */
-function checkTypedInputs({ defaults }: EditorApi.NodeDefinition): void {
+function checkTypedInputs(type: string, { defaults }: EditorApi.NodeDefinition): void {
   for (const [name, property] of Object.entries(defaults))
-    if (`${name}Type` in defaults) property.validate ??= valid(name)
+    if (`${name}Type` in defaults) property.validate ??= of(type, name)
 }

@@ -1,5 +1,7 @@
-/** The tables of fields of all nodes, for what the dialogs ask of them. */
-import type { Table } from '../nodes/lib/fields/types'
+/** The tables of fields of all nodes, for what the dialogs ask of them and the validators check. */
+import { fieldNamed } from '../nodes/lib/fields/conditions'
+import type { Field, Table } from '../nodes/lib/fields/types'
+import { fields as connection } from '../nodes/redox-config/fields'
 import { fields as media } from '../nodes/redox-datamodel-media/fields'
 import { fields as note } from '../nodes/redox-datamodel-note/fields'
 import { fields as results } from '../nodes/redox-datamodel-results/fields'
@@ -7,11 +9,17 @@ import { fields as fhirDocument } from '../nodes/redox-fhir-document/fields'
 import { fields as fhirResult } from '../nodes/redox-fhir-result/fields'
 import { fields as upload } from '../nodes/redox-upload/fields'
 
-const TABLES: readonly Table[] = [media, note, results, fhirDocument, fhirResult, upload]
+const TABLES: readonly Table[] = [connection, media, note, results, fhirDocument, fhirResult, upload]
+
+export const tableOf = (type: string): Table | undefined => TABLES.find((one) => one.type === type)
+
+export function fieldOf(type: string, name: string): Field | undefined {
+  const table = tableOf(type)
+  return table && fieldNamed(table, name)
+}
 
 /** Values that a field offers, and never forces. */
 export function suggestionsFor(type: string, property: string): readonly string[] | undefined {
-  const table = TABLES.find((one) => one.type === type)
-  const field = table?.fields.find(({ name }) => name === property)
+  const field = fieldOf(type, property)
   return field?.kind === 'typed' ? field.suggest : undefined
 }

@@ -1,8 +1,9 @@
 import type { ConnectionTestRequest, ConnectionTestResponse } from '../../src/shared/dialog-api'
+import { settings } from '../../nodes/lib/fields/settings'
+import type { Field } from '../../nodes/lib/fields/types'
 import { formValues, reader } from '../forms'
 import { labelOf, text } from '../texts'
 import { STORED } from '../validation/key-shape'
-import { SECRETS } from '../validation/secrets'
 import { ask, messageOf } from './ask'
 import { line } from './parts'
 
@@ -33,11 +34,12 @@ async function test(node: EditorNode, form: JQuery): Promise<void> {
 /** A secret that was not typed is left out: the runtime takes the stored one. */
 function requestFor(node: EditorNode): ConnectionTestRequest {
   const read = reader(node)
-  const secrets = Object.values(SECRETS)
-    .flat()
-    .map((name) => [name, read(name)])
+  const fields: readonly Field[] = settings.fields
+  const secrets = fields
+    .filter(({ kind, notInSandbox }) => kind === 'secret' && notInSandbox)
+    .map(({ name }) => [name, read(name)] as const)
     .filter(([, value]) => value !== STORED)
-  return { id: node.id, config: formValues(node), secrets: Object.fromEntries(secrets) as object }
+  return { id: node.id, config: formValues(node), secrets: Object.fromEntries(secrets) }
 }
 
 // A server may refuse the times of a request without telling its own.

@@ -1,7 +1,9 @@
 /** The dialog of a connection. */
-import { holds, reader } from '../forms'
+import { holds } from '../../nodes/lib/fields/conditions'
+import { SANDBOX, settings } from '../../nodes/lib/fields/settings'
+import type { Field } from '../../nodes/lib/fields/types'
+import { reader } from '../forms'
 import { text } from '../texts'
-import { SECRETS } from '../validation/secrets'
 import { prepareTest } from './connection-test'
 import { prepareForm, showEnvironment } from './form'
 import { prepareKeyPair } from './key-pair'
@@ -26,11 +28,11 @@ export function prepareConnection(node: EditorNode): void {
 function tellSandboxCredentials(form: JQuery, node: EditorNode): void {
   const place = form.find('.redox-sandbox-credentials')
   const read = reader(node)
+  const fields: readonly Field[] = settings.fields
+  const ofAccount = fields.filter(({ notInSandbox }) => notInSandbox)
   const tell = (): void => {
-    const isSandbox = holds('environmentType=environment;environment=Sandbox', read)
-    const used = read('auth') === 'legacy' ? SECRETS.legacy : ['clientId', 'keyId', ...SECRETS.oauth]
-    const isFilled = used.some((name) => read(name).trim() !== '')
-    place.text(isSandbox && isFilled ? text('banner.credentials') : '')
+    const isFilled = ofAccount.some(({ name, when }) => holds(when, read) && read(name).trim() !== '')
+    place.text(holds(SANDBOX, read) && isFilled ? text('banner.credentials') : '')
   }
   form.on('change input', tell)
   tell()

@@ -1,5 +1,5 @@
-import { present } from '../../src/shared/present'
 import { nameOf, reader } from '../forms'
+import { fieldOf } from '../tables'
 import { text } from '../texts'
 import { line } from './parts'
 
@@ -47,14 +47,14 @@ export function checkTogether(form: JQuery, node: EditorNode): void {
   plan()
 }
 
-// What is wrong with a secret stands beneath its own field.
-const OF_SECRETS = ['auth', 'delivery']
-
 /** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
 function tellFault(node: EditorNode, input: JQuery): void {
   const row = input.closest('.form-row')
-  const name = nameOf(present(input[0], 'the input of a field'))
-  const [fault] = OF_SECRETS.includes(name) ? [] : faultsOf(node, name)
+  const name = nameOf({ id: input.attr('id') ?? '' })
+  const field = fieldOf(node.type, name)
+  // What is wrong with a secret stands beneath its own field.
+  const isOfSecrets = field?.kind === 'choice' && field.validator === 'secrets'
+  const [fault] = isOfSecrets ? [] : faultsOf(node, name)
   tell(row, 'redox-fault redox-bad', fault)
   tell(row, 'redox-advice', fault === undefined ? adviceOn(node, name) : undefined)
 }
@@ -80,7 +80,7 @@ export function adviceOn(node: EditorNode, name: string): string | undefined {
 
 /** What is wrong with one property of a form, in sentences. */
 export function faultsOf(node: EditorNode, name: string): string[] {
-  const { required, validate } = present(propertiesOf(node)[name], 'a property')
+  const { required, validate } = propertiesOf(node)[name] ?? {}
   const value = reader(node)(name)
   if (required && value === '') return [text('invalid.needed', { label: text(`label.${name}`) })]
   const result = validate ? validate.call(node, value, {}) : true

@@ -1,5 +1,7 @@
-import { ENVIRONMENTS } from '../../src/shared/values'
-import { holds, nameOf, opened, reader, type IdPrefix, type Read } from '../forms'
+import { holds } from '../../nodes/lib/fields/conditions'
+import type { Condition } from '../../nodes/lib/fields/types'
+import { TARGETS } from '../../src/shared/values'
+import { nameOf, opened, reader, type IdPrefix, type Read } from '../forms'
 import { text } from '../texts'
 import { checkTogether } from './faults'
 import { describeNodeLists, makeTypedInputs } from './typed-inputs'
@@ -24,9 +26,18 @@ export function prepareForm(node: EditorNode, prefix: IdPrefix): JQuery {
 
 function showRows(form: JQuery, read: Read): void {
   form.find('[data-when]').each((_index, row) => {
-    $(row).toggle(holds($(row).attr('data-when') ?? '', read))
+    $(row).toggle(holds(conditionIn($(row).attr('data-when') ?? ''), read))
   })
 }
+
+/** The condition of a row, `eventType=New,Replace;fileFrom=message`, as the build writes it. */
+const conditionIn = (written: string): Condition =>
+  Object.fromEntries(
+    written.split(';').map((part) => {
+      const [name = '', values = ''] = part.split('=')
+      return [name, values.split(',')]
+    }),
+  )
 
 /** A node that an earlier release saved has no value for a newer list. */
 function chooseDefaults(form: JQuery, { defaults }: NodeDefinition): void {
@@ -48,11 +59,9 @@ function openFilledSections(form: JQuery, node: EditorNode): void {
   })
 }
 
-const TARGETS: readonly string[] = ['Sandbox', ...ENVIRONMENTS]
-
 /** Says where messages go; Production looks like nothing else. */
-export function showEnvironment(form: JQuery, environment: string, type: string): void {
-  const key = type === 'env' ? 'env' : TARGETS.includes(environment) ? environment : 'none'
+export function showEnvironment(form: JQuery, environment = '', type = ''): void {
+  const key = type === 'env' ? 'env' : TARGETS.some((target) => target === environment) ? environment : 'none'
   form
     .find('.redox-banner')
     .attr('data-environment', key)

@@ -78,7 +78,7 @@ function knownVariables(node: EditorNode): Record<string, string | null> {
   const values = formValues(node)
   const variables = Object.keys(values)
     .filter((name) => values[`${name}Type`] === 'env')
-    .flatMap((name) => values[name] ?? [])
+    .map((name) => values[name] ?? '')
   return Object.fromEntries(
     variables.flatMap((variable): [string, string | null][] => {
       const [known] = variablesOf(node, variable)

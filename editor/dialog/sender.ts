@@ -25,7 +25,7 @@ export function prepareSender(node: EditorNode): void {
   const connection = (): EditorNode | undefined =>
     RED.nodes.node(form.find('#node-input-connection').val()) ?? undefined
   const tell = (): void => {
-    const { environment = '', environmentType = '' } = (connection() ?? {}) as Record<string, string>
+    const { environment, environmentType } = (connection() ?? {}) as Partial<Record<string, string>>
     showEnvironment(form, environment, environmentType)
     const isSandbox = environmentType !== 'env' && environment === 'Sandbox'
     const hint = form.find('#node-input-destination-hint')

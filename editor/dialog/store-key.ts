@@ -12,7 +12,7 @@ export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): voi
   const wasDurable = (RED.nodes.originalFlow() ?? []).some(
     (saved) => saved.id === id && saved['delivery'] === 'durable',
   )
-  let made: string | undefined
+  let made = ''
   const make = (): void => {
     made = randomKey()
     key.val(made).trigger('change')
@@ -27,7 +27,7 @@ export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): voi
     shown.toggle(isMade)
     // It is shown only once: it must not be below the visible part.
     if (isNew) shown[0]?.scrollIntoView({ block: 'center' })
-    shown.find('input').val(isMade ? (made ?? '') : '')
+    shown.find('input').val(isMade ? made : '')
     missing.toggle(isDurable && key.val() === '')
   }
   delivery.on('change', follow)
@@ -35,7 +35,7 @@ export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): voi
   follow()
   missing.find('.redox-store-key-make').on('click', make)
   shown.find('.redox-store-key-copy').on('click', ({ currentTarget }) => {
-    RED.clipboard.copyText(made ?? '', $(currentTarget), text('key.copied'))
+    RED.clipboard.copyText(made, $(currentTarget), text('key.copied'))
   })
 }
 

@@ -1,4 +1,4 @@
-import { ENVIRONMENTS } from '../../src/shared/values'
+import { TARGETS } from '../../src/shared/values'
 import { nameOf } from '../forms'
 import { text } from '../texts'
 import { suggestionsFor } from '../tables'
@@ -11,7 +11,7 @@ const OWN_TYPES: Record<string, () => TypedInputType> = {
     value: 'environment',
     label: text('label.environment'),
     showLabel: false,
-    options: ['Sandbox', ...ENVIRONMENTS].map((value) => ({
+    options: TARGETS.map((value) => ({
       value,
       label: text(`option.environment.${value}`),
     })),

@@ -1,6 +1,7 @@
 /** Files of a message that the sandbox received. */
 import { present } from '../../src/shared/present'
 import type { InboxFile, InboxMessage } from '../../src/shared/inbox-api'
+import { OCTET_STREAM } from '../../src/shared/values'
 import { code, element, icon } from '../tab/elements'
 import { size } from '../tab/formats'
 import { ask, notice, text } from './tab'
@@ -64,7 +65,7 @@ export function fileBox(message: InboxMessage, index: number, urls: string[]): H
 async function fetchFile({ message, index }: ShownFile): Promise<Blob> {
   const blob = await ask<Blob>(`/${message.id}/files/${index}`, { answer: 'blob' })
   const [type = ''] = blob.type.split(';')
-  return new Blob([blob], { type: KINDS[type] ? type : 'application/octet-stream' })
+  return new Blob([blob], { type: KINDS[type] ? type : OCTET_STREAM })
 }
 
 async function showFile(file: ShownFile, shown: HTMLElement, buttons: HTMLElement): Promise<void> {

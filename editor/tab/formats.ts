@@ -23,7 +23,7 @@ const UNITS = [
 /** How long ago a time was, in the largest unit that fits. @param at ISO 8601 */
 export function age(at: string): string {
   const seconds = Math.max(0, (Date.now() - Date.parse(at)) / 1000)
-  const [unit, length] = UNITS.find(([, unitLength]) => seconds >= unitLength) ?? UNITS[3]
+  const [unit, length] = UNITS.find(([, ofUnit]) => seconds >= ofUnit) ?? UNITS[3]
   return inUnit(Math.floor(seconds / length), unit)
 }
 

@@ -147,7 +147,7 @@ export class SidebarTab {
 
     // Hidden by another tab, a closed sidebar or a folded section: each version of the editor has its ways.
     const observer = new IntersectionObserver((entries) => {
-      isVisible = entries.at(-1)?.isIntersecting === true
+      isVisible = entries.at(-1)?.isIntersecting ?? false
       onShown(isVisible)
       refresh()
     })

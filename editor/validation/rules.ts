@@ -1,17 +1,23 @@
 import { isRealDate } from '../../src/shared/dates'
-import { DATE_TIME, SLUG, UUID, VARIABLE } from '../../src/shared/formats'
+import { fieldNamed } from '../../nodes/lib/fields/conditions'
+import { settings, unitOf } from '../../nodes/lib/fields/settings'
+import { DATE_TIME, DAY, isDatabaseUrl, isLoopback, SLUG, UUID, VARIABLE } from '../../src/shared/formats'
 import type { Check } from '../../src/shared/checks'
 import {
   DOCUMENT_STATUS,
   GENDERS,
+  MIN_STORE_KEY_LENGTH,
   NOTE_CONTENT_TYPES,
   OBSERVATION_STATUS,
+  PUBLISHED_KEYS,
   REPORT_STATUS,
 } from '../../src/shared/values'
 import type { Read } from '../forms'
 import { labelOf, text } from '../texts'
 import type { Fault } from './fault'
 import { faultPlan } from './fault-plan'
+import { keyShape, STORED } from './key-shape'
+import { mayBeSandbox } from './when'
 
 /** @returns undefined for a value that is right */
 export type Rule = (value: string, read: Read, name: string) => Fault | undefined
@@ -32,7 +38,7 @@ const oneOf =
   (value) =>
     isBlank(value) || values.includes(value.trim()) ? undefined : ['oneOf', { values: values.join(', ') }]
 
-const isDay = (day: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(day) && isRealDate(day)
+const isDay = (day: string): boolean => DAY.test(day) && isRealDate(day)
 
 function slug(value: string): Fault | undefined {
   const found = value.trim()
@@ -50,25 +56,20 @@ const destinationId: Rule = (value) =>
 /** https, or http to this machine. */
 function isUrl(value: string): boolean {
   if (!URL.canParse(value)) return false
-  const { protocol, hostname } = new URL(value)
-  return (
-    protocol === 'https:' || (protocol === 'http:' && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname))
-  )
+  const url = new URL(value)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))
 }
 
-/** Megabytes in the unit of each limit. */
-const MB: Record<string, number> = { embedBySelfKb: 0.001, dataModelEmbedMb: 1, requestMb: 1, uploadMb: 1 }
-const NOT_ABOVE: Record<string, string[]> = {
-  embedBySelfKb: ['dataModelEmbedMb', 'uploadMb'],
-  dataModelEmbedMb: ['requestMb'],
-}
+const MB = 1_000_000
 
 /** An empty limit is the default that its field shows. */
 const limits: Rule = (_value, read, name) => {
+  const limit = fieldNamed(settings, name)
+  const notAbove = limit?.kind === 'text' ? limit.notAbove : undefined
   const megabytes = (field: string): number =>
-    Number(read(field) || text(`example.${field}`)) * (MB[field] ?? NaN)
+    (Number(read(field) || text(`example.${field}`)) * unitOf(field)) / MB
   const isOver = (other: string): boolean => megabytes(other) > 0 && megabytes(name) > megabytes(other)
-  const above = NOT_ABOVE[name]?.find(isOver)
+  const above = notAbove?.find(isOver)
   if (above === undefined) return undefined
   return ['limits', { other: labelOf(above), limit: megabytes(above) }]
 }
@@ -108,8 +109,37 @@ const allowedFolder: Rule = (value, read) => {
   return connection && isBlank(String(connection['folders'] ?? '')) ? ['noFolder'] : undefined
 }
 
+/** A missing private key, or the shape of one. */
+const privateKey: Rule = (value, read) => {
+  const keyId = read('keyId').trim()
+  if (value === '') return [keyId === '' ? 'needed' : 'keyWithoutId']
+  return keyShape(value, keyId)
+}
+
+/** A secret of the store, as far as one sees it: what a variable holds is known to the runtime only. */
+const ofStore =
+  (isRight: (secret: string) => boolean): Rule =>
+  (value, read, name) => {
+    if (value === STORED || VARIABLE.test(value)) return undefined
+    if (PUBLISHED_KEYS.has(value) && !mayBeSandbox(read)) return ['publishedKey']
+    return isRight(value) ? undefined : [name]
+  }
+
 export const RULES: Record<Check, Rule> = {
-  ...{ needed, madeOfFile, required, slug, destinationId, json, limits, faultPlan, allowedFolder },
+  ...{
+    needed,
+    madeOfFile,
+    required,
+    slug,
+    destinationId,
+    json,
+    limits,
+    faultPlan,
+    allowedFolder,
+    privateKey,
+  },
+  storeKey: ofStore((key) => key.length >= MIN_STORE_KEY_LENGTH),
+  storeUrl: ofStore(isDatabaseUrl),
   uuid: unlessBlank((value) => UUID.test(value), 'uuid'),
   date: unlessBlank(isDay, 'date'),
   dateTime: unlessBlank((value) => DATE_TIME.test(value), 'dateTime'),

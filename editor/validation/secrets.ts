@@ -1,10 +1,10 @@
-/** Validators for the credentials of a connection. */
-import { isDatabaseUrl, VARIABLE } from '../../src/shared/formats'
-import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS } from '../../src/shared/values'
-import { holds, isLastOpened, reader, type Read } from '../forms'
+/** Validators for the credentials of a connection, and for what depends on them. */
+import type { Field, SecretField, Table } from '../../nodes/lib/fields/types'
+import { isLastOpened, reader, type Read } from '../forms'
 import { sentence, type Fault } from './fault'
-import { keyShape, privateJwksOf, STORED } from './key-shape'
-import { isBlank, needed } from './rules'
+import { privateJwksOf, STORED } from './key-shape'
+import { isBlank, RULES } from './rules'
+import { isChecked } from './when'
 
 type EditorNode = EditorApi.EditorNode
 type Validator = EditorApi.Validator
@@ -17,24 +17,42 @@ function secretOf(node: EditorNode, read: Read, name: string): string | undefine
   return (node.credentials[name] as string | undefined) || (node.credentials[`has_${name}`] ? STORED : '')
 }
 
-// What a variable says is known to the runtime only.
-const mayBeSandbox = (read: Read): boolean =>
-  read('environmentType') === 'env' ||
-  VARIABLE.test(read('environment')) ||
-  ['', 'Sandbox'].includes(read('environment'))
+/** A validator for a credential: it marks the field while the form is open. */
+export function validSecret(table: Table, field: SecretField): Validator {
+  return function (_value, _options) {
+    return secretSentence(this, table, field)
+  }
+}
 
-type Auth = 'oauth' | 'legacy'
-
-// The built-in sandbox has keys of its own.
-const asksFor = (auth: Auth, read: Read): boolean =>
-  (read('auth') === 'legacy' ? 'legacy' : 'oauth') === auth && !mayBeSandbox(read)
-
-export const SECRETS: Record<Auth, string[]> = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] }
-
-function secretFault(node: EditorNode, read: Read, name: string): Fault | undefined {
+function secretSentence(node: EditorNode, table: Table, field: SecretField): true | string {
+  const read = reader(node)
+  const { name, checks = [] } = field
   const secret = secretOf(node, read, name)?.trim()
-  if (secret === '') return name === 'privateKey' && !isBlank(read('keyId')) ? ['keyWithoutId'] : ['needed']
-  return name === 'privateKey' && secret !== undefined ? keyShape(secret, read('keyId').trim()) : undefined
+  if (secret === undefined || !isChecked(table, field, read)) return true
+  const faults = checks.map((check) => RULES[check](secret, read, name))
+  return sentence(
+    name,
+    faults.find((fault) => fault !== undefined),
+  )
+}
+
+/** A validator for the triangle, of a choice that asks for secrets: the editor validates credentials only in the form. */
+export function validSecretsOf(table: Table, choice: string): Validator {
+  const asked = table.fields.filter(
+    (field): field is SecretField => field.kind === 'secret' && field.when?.[choice] !== undefined,
+  )
+  return function (_value, _options) {
+    const found = asked.map((field) => secretSentence(this, table, field)).filter((one) => one !== true)
+    return found.length === 0 || found
+  }
+}
+
+/** A validator for the Key ID, which a key may bring itself. */
+export function validKeyId(table: Table, field: Field): Validator {
+  return function (_value, _options) {
+    const read = reader(this)
+    return !isChecked(table, field, read) || sentence(field.name, keyIdFault(this, read))
+  }
 }
 
 function keyIdFault(node: EditorNode, read: Read): Fault | undefined {
@@ -43,51 +61,3 @@ function keyIdFault(node: EditorNode, read: Read): Fault | undefined {
   const namesItself = jwks.length === 1 && typeof jwks[0]?.kid === 'string'
   return key !== '' && !namesItself && isBlank(read('keyId')) ? ['idWithoutKey'] : undefined
 }
-
-/** A validator for the Client ID or the Key ID. */
-export function validId(name: string): Validator {
-  return function (value, _options) {
-    const read = reader(this)
-    if (!asksFor('oauth', read)) return true
-    return sentence(name, name === 'keyId' ? keyIdFault(this, read) : needed(String(value ?? '')))
-  }
-}
-
-// When a secret is asked for; the rest of what it may be is known to the runtime only.
-const STORE_SECRETS: Record<string, string> = {
-  storeKey: 'delivery=durable',
-  storeUrl: 'delivery=durable;store=postgresql',
-}
-
-function storeFault(node: EditorNode, read: Read, name: string): Fault | undefined {
-  const secret = secretOf(node, read, name)?.trim()
-  if (secret === '') return ['needed']
-  if (secret === undefined || secret === STORED || VARIABLE.test(secret)) return undefined
-  if (PUBLISHED_KEYS.has(secret) && !mayBeSandbox(read)) return ['publishedKey']
-  const isRight = name === 'storeKey' ? secret.length >= MIN_STORE_KEY_LENGTH : isDatabaseUrl(secret)
-  return isRight ? undefined : [name]
-}
-
-/** A validator for a credential: it marks the field while the form is open. */
-export function validSecret(name: string): Validator {
-  return function (_value, _options) {
-    return secretSentence(this, name)
-  }
-}
-
-function secretSentence(node: EditorNode, name: string): true | string {
-  const read = reader(node)
-  const when = STORE_SECRETS[name]
-  if (when !== undefined) return !holds(when, read) || sentence(name, storeFault(node, read, name))
-  const auth = SECRETS.legacy.includes(name) ? 'legacy' : 'oauth'
-  return !asksFor(auth, read) || sentence(name, secretFault(node, read, name))
-}
-
-// For the triangle: the editor validates credentials only in the form.
-const together = (names: string[]): Validator =>
-  function (_value, _options) {
-    const found = names.map((name) => secretSentence(this, name)).filter((result) => result !== true)
-    return found.length === 0 || found
-  }
-export const validSecrets = together(Object.values(SECRETS).flat())
-export const validStore = together(Object.keys(STORE_SECRETS))

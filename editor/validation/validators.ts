@@ -1,10 +1,15 @@
 /** Validators of Node-RED: the sentences of the red triangle. The runtime checks everything again, in its own words. */
+import { fieldNamed, holds } from '../../nodes/lib/fields/conditions'
+import type { Field, NodeField, Table } from '../../nodes/lib/fields/types'
 import type { Check } from '../../src/shared/checks'
-import { holds, reader, type Read } from '../forms'
+import { reader, type Read } from '../forms'
+import { tableOf } from '../tables'
 import { labelOf, text } from '../texts'
 import { sentence, type Fault } from './fault'
 import { isBlank, RULES } from './rules'
+import { validKeyId, validSecret, validSecretsOf } from './secrets'
 import { variablesOf } from './variables'
+import { isChecked, settingsOf } from './when'
 
 type EditorNode = EditorApi.EditorNode
 type Validator = EditorApi.Validator
@@ -14,15 +19,27 @@ type Validator = EditorApi.Validator
 const FOR_ANY_TYPE: ReadonlySet<Check> = new Set(['needed', 'required', 'madeOfFile'])
 
 /**
- * A validator for one property.
- * @param names of rules; the first that is broken speaks
- * @param when the property counts only then, see holds()
+ * The validator of a property, by the table of its node type.
+ * @throws Error for a property that no table has
  */
-export function valid(name: string, names: readonly Check[] = [], when?: string): Validator {
+export function of(type: string, name: string): Validator {
+  const table = tableOf(type)
+  const field = table && fieldNamed(table, name)
+  if (!table || !field) throw new Error(`${type} has no field ${name}`)
+  if (field.kind === 'node') return connectionRule(table, field)
+  if (field.kind === 'secret') return validSecret(table, field)
+  const own = field.kind === 'typed' ? undefined : field.validator
+  if (own === 'secrets') return validSecretsOf(table, name)
+  return own === 'keyId' ? validKeyId(table, field) : valid(table, field)
+}
+
+/** A validator for a text or a choice: the first check that fails speaks. */
+function valid(table: Table, field: Field): Validator {
+  const { name, checks: names = [] } = field
   // Node-RED counts the parameters: with two, a sentence may be returned.
   return function (value, _options) {
     const read = reader(this)
-    if (when !== undefined && !holds(when, read)) return true
+    if (!isChecked(table, field, read)) return true
     const type = read(`${name}Type`)
     const content = String(value ?? '')
     if (type === 'env' && !isBlank(content)) return variableFault(this, name, names, read)
@@ -55,10 +72,9 @@ function variableFault(node: EditorNode, name: string, names: readonly Check[], 
 
 /**
  * A validator for the connection. The editor leaves all to it except for an empty text: whether the config node
- * exists, and is right itself.
- * @param fault what else may be wrong with a config node
+ * exists, is right itself, and suits the API that the node sends to.
  */
-function connectionRule(fault: (node: EditorNode, connection: EditorNode) => Fault | undefined): Validator {
+function connectionRule(table: Table, { fhir }: NodeField): Validator {
   return function (value, _options) {
     const told = (key: string): string => RED._(key, { prop: labelOf('connection') })
     // An empty text the editor has told of already.
@@ -66,20 +82,9 @@ function connectionRule(fault: (node: EditorNode, connection: EditorNode) => Fau
     if (!value || value === '_ADD_') return told('validator.errors.missing-required-prop')
     const connection = RED.nodes.node(value)
     if (!connection) return told('validator.errors.missing-config')
-    const own = fault(this, connection)
-    if (own !== undefined) return sentence('connection', own)
+    const isFhir = fhir !== undefined && (fhir === true || holds(fhir, settingsOf(table, reader(this))))
+    // The FHIR API takes no legacy key.
+    if (isFhir && connection['auth'] === 'legacy') return sentence('connection', ['legacyKey'])
     return connection.valid === false ? told('validator.errors.invalid-config') : true
   }
 }
-
-export const validConnection = connectionRule(() => undefined)
-
-/**
- * A validator for the connection of a node that sends to the FHIR API, which takes no legacy key.
- * @param when the node sends there only then, see holds()
- */
-export const validFhirConnection = (when?: string): Validator =>
-  connectionRule((node, { auth }) => {
-    const isFhir = when === undefined || holds(when, reader(node))
-    return isFhir && auth === 'legacy' ? ['legacyKey'] : undefined
-  })

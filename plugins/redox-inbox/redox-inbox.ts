@@ -15,6 +15,8 @@ import type {
   InboxNews,
   SimulatedFault,
 } from '../../src/shared/inbox-api'
+import { UUID } from '../../src/shared/formats'
+import { OCTET_STREAM } from '../../src/shared/values'
 import { shownType } from './shown-type'
 
 const TOPIC = 'redox/inbox'
@@ -22,7 +24,6 @@ const TOPIC = 'redox/inbox'
 const TELL_EVERY = 300
 /** Of the faults that were played, the newest. */
 const MAX_FAULTS = 50
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const INDEX = /^\d{1,4}$/
 
 // Node-RED can be started again in one process, with another RED: the earlier one must not go on telling.
@@ -56,14 +57,14 @@ function addRoutes(RED: NodeAPI): void {
 const withSandbox =
   (handle: Handler): RequestHandler =>
   (request, response) => {
-    running()
+    sandboxOrNone()
       .then((sandbox) => handle(request, response, sandbox))
       // Express would answer with the error's text and stack, which may quote anything.
       .catch(() => response.status(500).json({ code: 'unexpected' }))
   }
 
 /** One that could not be started is none; who wanted it has the error. */
-async function running(): Promise<Sandbox | undefined> {
+async function sandboxOrNone(): Promise<Sandbox | undefined> {
   return runningSandbox()?.catch(() => undefined)
 }
 
@@ -110,8 +111,7 @@ const content: Handler = (request, response, sandbox) => {
   const name = safeName(file, Number(index))
   // Not res.send(): it would answer "not modified", and add a charset of its own.
   response.writeHead(200, {
-    'Content-Type':
-      type === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? 'application/octet-stream'),
+    'Content-Type': type === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? OCTET_STREAM),
     'Content-Length': file.size,
     'Content-Disposition': `${type ? 'inline' : 'attachment'}; ${name}`,
     'Content-Security-Policy': policyOf(type),
@@ -187,7 +187,7 @@ function tellEditors({ comms }: NodeAPI): () => void {
     const newer = news
     changed = false
     news = 0
-    const told: InboxNews = { count: (await running())?.received.length ?? 0, news: newer }
+    const told: InboxNews = { count: (await sandboxOrNone())?.received.length ?? 0, news: newer }
     comms.publish(TOPIC, told, false)
   }
   const tick = (): void => {

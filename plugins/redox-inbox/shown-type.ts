@@ -1,16 +1,19 @@
 import { isUtf8 } from 'node:buffer'
 import type { DeliveredFile } from '../../src/sandbox'
+import { OCTET_STREAM } from '../../src/shared/values'
+import { hasSignature, type SignedType } from '../../src/shared/signatures'
 
-const starts = (magic: string) => (bytes: Buffer) => bytes.toString('latin1', 0, magic.length) === magic
-
-/** What the editor may show in its own origin, each with the proof that it is what it says: no html, svg, xml. */
+/** What the editor may show in its own origin, if it is what it says: no html, svg, xml. */
+const SIGNED = [
+  'application/pdf',
+  'image/png',
+  'image/jpeg',
+  'image/gif',
+  'image/webp',
+  'image/bmp',
+] as const satisfies SignedType[]
 const SHOWN = new Map<string, (bytes: Buffer) => boolean>([
-  ['application/pdf', starts('%PDF-')],
-  ['image/png', starts('\x89PNG\r\n\x1a\n')],
-  ['image/jpeg', starts('\xff\xd8\xff')],
-  ['image/gif', (bytes) => /^GIF8[79]a/.test(bytes.toString('latin1', 0, 6))],
-  ['image/webp', (bytes) => /^RIFF....WEBP/s.test(bytes.toString('latin1', 0, 12))],
-  ['image/bmp', starts('BM')],
+  ...SIGNED.map((type) => [type, (bytes: Buffer) => hasSignature(type, bytes)] as const),
   ['text/plain', isText],
 ])
 
@@ -40,15 +43,15 @@ const OTHER_NAMES: Record<string, string> = {
  */
 export function shownType(file: DeliveredFile): string | undefined {
   const declared = declaredType(file)
-  if (declared === undefined) return [...SHOWN].find(([, isShown]) => isShown(file.bytes))?.[0]
+  if (declared === undefined) return [...SHOWN].find(([, isIt]) => isIt(file.bytes))?.[0]
   const type = OTHER_NAMES[declared] ?? declared
   return SHOWN.get(type)?.(file.bytes) ? type : undefined
 }
 
 function declaredType({ contentType = '', fileType, name }: DeliveredFile): string | undefined {
-  const mime = (contentType.split(';')[0] ?? '').trim().toLowerCase()
+  const [mime = ''] = contentType.split(';', 1).map((type) => type.trim().toLowerCase())
   // Uploads whose sender did not care are of this type: it says nothing.
-  if (mime !== '' && mime !== 'application/octet-stream') return mime
+  if (mime !== '' && mime !== OCTET_STREAM) return mime
   return (fileType ?? /\.([^.]+)$/.exec(name ?? '')?.[1])?.trim().toLowerCase()
 }
 

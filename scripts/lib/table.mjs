@@ -2,12 +2,13 @@
 // dialog, the literal `defaults` of the definition, and the help's list of fields.
 import { rows } from './rows.mjs'
 
+const CONNECTION = 'redox-config'
+
 /**
  * @typedef {import('../../dist/nodes/lib/fields/types.js').Table} Table
  * @typedef {import('../../dist/nodes/lib/fields/types.js').Field} Field
  * @typedef {import('../../dist/nodes/lib/fields/types.js').Condition} Condition
  * @typedef {import('../../dist/nodes/lib/fields/types.js').NodeField} NodeField
- * @typedef {import('../../dist/nodes/lib/fields/types.js').CredentialValidator} CredentialValidator
  * @typedef {Record<'label' | 'hint' | 'example' | 'tip', Record<string, string>>} Texts of the catalogue
  * @typedef {{ typed: string, choice: string, text: string }} KindNames kinds of fields in the help
  */
@@ -84,23 +85,23 @@ function conditionText(condition = {}) {
  * An object of JavaScript with every saved property: the Flow Library reads the text and runs nothing.
  * @param {Table} table
  */
-export function defaultsOf({ version, fields }) {
+export function defaultsOf({ type, version, fields }) {
   const saved = fields.filter(({ kind }) => kind !== 'secret')
-  return objectOf([`version: { value: ${version} }`, ...saved.flatMap(propertiesOf)])
+  return objectOf([
+    `version: { value: ${version} }`,
+    ...saved.flatMap((field) => propertiesOf(field, validator(type, field))),
+  ])
 }
 
 /**
  * The same for the credentials.
  * @param {Table} table
  */
-export const credentialsOf = ({ fields }) =>
+export const credentialsOf = ({ type, fields }) =>
   objectOf(
     fields
       .filter(({ kind }) => kind === 'secret')
-      .map(
-        ({ name }) =>
-          `${name}: { type: 'password', validate: RedoxValidators.validSecret(${literal(name)}) }`,
-      ),
+      .map((field) => `${field.name}: { type: 'password'${validator(type, field)} }`),
   )
 
 /** @param {string[]} lines */
@@ -108,45 +109,37 @@ const objectOf = (lines) => `{\n${lines.map((line) => `        ${line},\n`).join
 
 /**
  * @param {Field} field
+ * @param {string} validate
  * @returns {string[]} properties of an object of JavaScript
  */
-function propertiesOf(field) {
+function propertiesOf(field, validate) {
   const { name } = field
-  if (field.kind === 'node') return [`${name}: { ${nodeReference(field)} }`]
+  if (field.kind === 'node') return [`${name}: { ${nodeReference(field)}${validate} }`]
   if (field.kind === 'typed') {
     const { value = '', valueType = 'str' } = field
-    const own = `${name}: { value: ${literal(value)}${validator(field)} }`
+    const own = `${name}: { value: ${literal(value)}${validate} }`
     return [own, `${name}Type: { value: ${literal(valueType)} }`]
   }
   const standard = field.kind === 'choice' ? field.options[0] : ''
-  return [`${name}: { value: ${literal(standard)}${validator(field)} }`]
+  return [`${name}: { value: ${literal(standard)}${validate} }`]
 }
 
 /** @param {NodeField} field */
-function nodeReference({ name, type, required, fhir }) {
+function nodeReference({ name, type, required }) {
   const reference = `value: '', type: ${literal(type)}, required: ${required}`
-  if (type !== 'redox-config') return reference
-  const condition = conditionText(fhir === true ? {} : fhir)
-  const validate = fhir ? `validFhirConnection(${condition ? literal(condition) : ''})` : 'validConnection'
-  return `${reference}, label: RedoxEditor.label(${literal(name)}), validate: RedoxValidators.${validate}`
+  return type === CONNECTION ? `${reference}, label: RedoxEditor.label(${literal(name)})` : reference
 }
 
-/** @type {Record<CredentialValidator, (name: string) => string>} */
-const OF_CREDENTIALS = {
-  secrets: () => 'validSecrets',
-  id: (name) => `validId(${literal(name)})`,
-  store: () => 'validStore',
-}
-
-/** @param {Field} field */
-function validator(field) {
-  const { name, checks = [], section, when, checksWhen } = field
-  const own = 'validator' in field ? field.validator : undefined
-  if (own) return `, validate: RedoxValidators.${OF_CREDENTIALS[own](name)}`
-  if (checks.length === 0) return ''
-  const condition = conditionText({ ...section?.when, ...when, ...checksWhen })
-  const list = `[${checks.map(literal).join(', ')}]`
-  return `, validate: RedoxValidators.valid(${[literal(name), list, ...(condition ? [literal(condition)] : [])].join(', ')})`
+/**
+ * The validator, which finds checks and conditions in the same table; without any of them there is none.
+ * @param {string} type of the node
+ * @param {Field} field
+ */
+function validator(type, field) {
+  const { name, kind, checks = [] } = field
+  const isOwn = 'validator' in field && field.validator !== undefined
+  const isChecked = checks.length > 0 || isOwn || (kind === 'node' && field.type === CONNECTION)
+  return isChecked ? `, validate: RedoxValidators.of(${literal(type)}, ${literal(name)})` : ''
 }
 
 /** @param {string} text */

@@ -1,4 +1,5 @@
 // Detection of truncated files by their structure. Reads as little of a file as possible.
+import { hasSignature } from '../shared/signatures'
 import { isType } from './content-types'
 import { pdfStart } from './signatures'
 
@@ -40,7 +41,7 @@ export function* examine(contentType: string, head: Buffer, size: number): Exami
 }
 
 function* cutShort(contentType: string, head: Buffer, size: number): Examination<string | undefined> {
-  if (isType(contentType, 'image/png') && isPng(head)) return yield* cutPng(size)
+  if (isType(contentType, 'image/png') && hasSignature('image/png', head)) return yield* cutPng(size)
   if (isType(contentType, 'image/jpeg') && isJpeg(head)) return yield* cutJpeg(size)
   if (isType(contentType, 'image/tiff')) return yield* cutTiff(head, size)
   return undefined
@@ -84,20 +85,18 @@ const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 
 // ---- PNG --------------------------------------------------------------------------------------------------------
 
-const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
+const PNG_SIGNATURE_LENGTH = 8
 /** Last chunk of a PNG: length, type and checksum. */
 const PNG_END = Buffer.from('\0\0\0\0IEND\xae\x42\x60\x82', 'latin1')
 const CHUNK_OVERHEAD = 12
 const BROKEN_CHUNK = 'its last chunk is incomplete'
-
-const isPng = (head: Buffer): boolean => head.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)
 
 /** Follows the chunks of a PNG: length, type, data, checksum. Bytes after IEND are ignored. */
 function* cutPng(size: number): Examination<string | undefined> {
   const end = yield { at: Math.max(0, size - NEAR), length: NEAR }
   if (end.includes(PNG_END)) return undefined
   let steps = 0
-  for (let at = PNG_SIGNATURE.length; at < size;) {
+  for (let at = PNG_SIGNATURE_LENGTH; at < size;) {
     if (++steps > MOST_STEPS) return undefined
     const chunk = yield { at, length: 8 }
     if (chunk.length < 8) return BROKEN_CHUNK

@@ -1,4 +1,5 @@
 import { extension as extensionOf, lookup } from 'mime-types'
+import { OCTET_STREAM } from '../shared/values'
 import { beginsLike } from './marks'
 import { HEAD_LENGTH, isPdfInText, looksLikeText, pdfStart, signatureOf } from './signatures'
 import type { Signature } from './types'
@@ -108,8 +109,6 @@ const ALIASES: Record<string, string> = {
   'application/x-gzip': 'application/gzip',
 }
 
-const OCTETS = 'application/octet-stream'
-
 /** Types that mean only "bytes" or "save as a file". Programs declare them when they do not know the type. */
 const SAYS_NOTHING =
   /^(?:application|binary|bytes?|content|data|file|octet|unknown|undefined|null)\/(?:x-|vnd\.)?(?:oct(?:et)?s?(?:-?stream)?|stream|bin(?:ary)?|bytes?|blob|data|object|file|unknown(?:-content-type)?|unspecified|undefined|null|none|any|default|save|(?:force-?)?download|file-?download|file-to-save|msdownload)$/
@@ -215,12 +214,12 @@ export interface DetectedType {
 export function detectContentType(head: Buffer, name?: string, declaredType?: string): DetectedType {
   const declared = declaredType !== undefined && saysNothing(declaredType) ? undefined : declaredType
   const named = contentTypeOfName(name)
-  if (head.length === 0) return { contentType: declared ?? named ?? declaredType ?? OCTETS }
+  if (head.length === 0) return { contentType: declared ?? named ?? declaredType ?? OCTET_STREAM }
   const found = signatureOf(head)
   // A PDF may begin after other bytes. But signed or packed files also contain a PDF, and a text may mention `%PDF-`.
   const late = pdfStart(head) >= 0 ? 'application/pdf' : undefined
   const isOther = looksLikeText(head, isWhole(head)) && !isPdfInText(head)
-  const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTETS))
+  const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTET_STREAM))
   const isPossible = (contentType: string): boolean =>
     [seen, late].some((one) => one !== undefined && sameType(one, contentType)) ||
     (!PROVABLE.has(canonicalType(contentType)) && (found === undefined || mayBe(found, contentType)))

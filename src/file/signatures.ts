@@ -1,27 +1,15 @@
+import { hasSignature, PDF_MARK, type SignedType } from '../shared/signatures'
 import { markupOf } from './markup'
 import type { Signature } from './types'
 
+/** How a format is told, beside its first bytes. */
 interface Pattern extends Signature {
-  at: number
-  bytes: Buffer
+  contentType: SignedType
   /** true if the bytes are printable: a text may contain them by chance, so a file that is text never matches */
   printable?: true
   /** further check of the file's first bytes */
   framed?: (head: Buffer) => boolean
 }
-
-type Options = Pick<Pattern, 'family' | 'printable' | 'framed'>
-
-const pattern = (contentType: string, at: number, bytes: string, options: Options = {}): Pattern => ({
-  contentType,
-  at,
-  bytes: Buffer.from(bytes, 'latin1'),
-  ...options,
-})
-
-const FAMILY = { family: true } as const
-const PRINTABLE = { printable: true } as const
-const riff = { ...PRINTABLE, framed: (head: Buffer) => head.toString('latin1', 0, 4) === 'RIFF' }
 
 /**
  * Returns true for an ID3v2 header (section 3.1): version and revision are never 0xFF, each byte of the size is below
@@ -33,8 +21,6 @@ const isId3 = (head: Buffer): boolean =>
   head.readUInt8(4) < 0xff &&
   head.subarray(6, 10).every((byte) => byte < 0x80)
 
-const TIFF = ['II*\0', 'MM\0*', 'II+\0', 'MM\0+']
-
 /**
  * Returns true if a file with the DICM mark is DICOM. After the mark comes the first element of group 0002 in little
  * endian; old files lack it, but their preamble is empty or the header of a TIFF (PS3.10 section 7.1).
@@ -44,26 +30,25 @@ function isDicom(head: Buffer): boolean {
   return (
     head.toString('latin1', 132, 134) === '\x02\0' ||
     /^\0+$/.test(preamble) ||
-    TIFF.some((mark) => preamble.startsWith(mark))
+    hasSignature('image/tiff', head)
   )
 }
 
 // Signatures of the formats that are usually sent to EHRs. The package `file-type` 21 knows more and runs on Node.js
 // 20, but it is an ES module, which the oldest supported Node.js cannot require(), and has four dependencies. DICOM
 // comes first: its preamble of 128 bytes may contain the header of a TIFF (PS3.10 section 7.1).
+const DICOM: Pattern = { contentType: 'application/dicom', printable: true, framed: isDicom }
 const PATTERNS: Pattern[] = [
-  pattern('application/dicom', 128, 'DICM', { ...PRINTABLE, framed: isDicom }),
-  pattern('image/jpeg', 0, '\xff\xd8\xff'),
-  pattern('image/png', 0, '\x89PNG\r\n\x1a\n'),
-  ...TIFF.map((mark) => pattern('image/tiff', 0, mark)),
-  ...['GIF87a', 'GIF89a'].map((mark) => pattern('image/gif', 0, mark, PRINTABLE)),
-  pattern('image/webp', 8, 'WEBP', riff),
-  pattern('audio/wav', 8, 'WAVE', { ...riff, ...FAMILY }),
-  pattern('audio/mpeg', 0, 'ID3', { ...PRINTABLE, ...FAMILY, framed: isId3 }),
-  // PK\5\6 is an archive without files, PK\7\8 the first of several volumes.
-  ...['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08'].map((mark) => pattern('application/zip', 0, mark, FAMILY)),
-  pattern('application/gzip', 0, '\x1f\x8b\x08', FAMILY),
-  pattern('application/x-cfb', 0, '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1', FAMILY),
+  { contentType: 'image/jpeg' },
+  { contentType: 'image/png' },
+  { contentType: 'image/tiff' },
+  { contentType: 'image/gif', printable: true },
+  { contentType: 'image/webp', printable: true },
+  { contentType: 'audio/wav', printable: true, family: true },
+  { contentType: 'audio/mpeg', printable: true, family: true, framed: isId3 },
+  { contentType: 'application/zip', family: true },
+  { contentType: 'application/gzip', family: true },
+  { contentType: 'application/x-cfb', family: true },
 ]
 
 /**
@@ -74,7 +59,7 @@ export const HEAD_LENGTH = 1024
 
 /** Position of a PDF in a file, -1 for none. PDF readers search for it in the first 1024 bytes. */
 export const pdfStart = (head: Buffer): number =>
-  head.subarray(0, HEAD_LENGTH + PDF_MARK.length - 1).indexOf(PDF_MARK)
+  head.subarray(0, HEAD_LENGTH + PDF_MARK.length - 1).indexOf(PDF_MARK, 0, 'latin1')
 
 /**
  * Returns true if a head that is text contains the start of a PDF: its mark on a line of its own, followed by an
@@ -83,11 +68,8 @@ export const pdfStart = (head: Buffer): number =>
 export const isPdfInText = (head: Buffer): boolean =>
   /[\r\n]%PDF-\d\.\d\s*[\r\n][^]*?\d \d+ obj\b/.test(head.toString('latin1'))
 
-const PDF_MARK = Buffer.from('%PDF-')
-
 export function signatureOf(head: Buffer): Signature | undefined {
-  const dicom = PATTERNS.find((one) => one.contentType === 'application/dicom' && matches(one, head))
-  if (dicom !== undefined) return dicom
+  if (matches(DICOM, head)) return DICOM
   const late = pdfStart(head)
   if (late >= 0 && late === textStart(head)) return { contentType: 'application/pdf' }
   const found = PATTERNS.find((one) => matches(one, head))
@@ -95,8 +77,8 @@ export function signatureOf(head: Buffer): Signature | undefined {
   return mediaOf(head) ?? markupOf(head)
 }
 
-function matches({ at, bytes, printable, framed }: Pattern, head: Buffer): boolean {
-  if (!head.subarray(at, at + bytes.length).equals(bytes)) return false
+function matches({ contentType, printable, framed }: Pattern, head: Buffer): boolean {
+  if (!hasSignature(contentType, head)) return false
   return (framed?.(head) ?? true) && !(printable && looksLikeText(head))
 }
 

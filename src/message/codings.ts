@@ -1,3 +1,4 @@
+import { LOINC } from '../shared/values'
 import { indexesOf, isBlank, onlyOf, type Choice } from './fields'
 import { getAt, isObject, type Json, type JsonObject } from './json'
 
@@ -6,7 +7,7 @@ export type SystemOf = (code: Json | undefined) => string | undefined
 
 /** Code system of a report or document code: LOINC for a number with a check digit, such as `11502-2`. */
 export const loincSystem: SystemOf = (code) =>
-  typeof code === 'string' && /^\d{1,7}-\d$/.test(code) ? 'http://loinc.org' : undefined
+  typeof code === 'string' && /^\d{1,7}-\d$/.test(code) ? LOINC : undefined
 
 const OBSERVATION_CATEGORIES = new Set(
   'social-history vital-signs imaging laboratory procedure survey exam therapy activity'.split(' '),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
-import { UUID } from '../shared/formats'
+import { DAY, UUID } from '../shared/formats'
 import { NOTE_CONTENT_TYPES } from '../shared/values'
 import { nonEmptyList, nonEmptyText } from './non-empty'
 
@@ -71,7 +71,7 @@ const patient = z.looseObject({
       LastName: text,
       DOB: z
         .string()
-        .regex(/^\d{4}-\d{2}-\d{2}$/, { message: 'Use the format YYYY-MM-DD.', abort: true })
+        .regex(DAY, { message: 'Use the format YYYY-MM-DD.', abort: true })
         .refine(isRealDate, NO_SUCH_DATE)
         .nullish(),
       SSN: text,

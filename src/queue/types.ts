@@ -24,19 +24,11 @@
  * - Paused: nothing is sent to a destination until a person resumes it. Rate limiter: limit of requests for all
  *   processes.
  */
+import { ACTIONS, MESSAGE_STATES as STATES, type Action, type MessageState } from '../shared/values'
 import type { PaceKeeper } from '../transport/retry'
 import type { StoreClock } from './clock'
 
-/**
- * States of a job:
- * - `waiting`: to be sent when it is due, and when it is the first of its destination if it is ordered
- * - `sending`: a process has leased it and is sending it
- * - `parked`: not sent until a person decides, because Redox refused it, it could not be sent in time, or its outcome
- *   is unknown
- * - `delivered`, `discarded`: done; still stored for some time, so that people can look it up
- */
-export const STATES = ['waiting', 'sending', 'parked', 'delivered', 'discarded'] as const
-export type MessageState = (typeof STATES)[number]
+export { ACTIONS, STATES, type Action, type MessageState }
 
 export interface NewMessage {
   /** id of the job; a second job with the same id is ignored */
@@ -129,10 +121,6 @@ export type Standing = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'told'
  * applied to it, until the move is finished. See `move-store.ts`.
  */
 export const MOVING = 'REDOX_STORE_MOVING'
-
-/** Actions that a person can apply to a message. */
-export const ACTIONS = ['resend', 'mark-delivered', 'discard', 'extend'] as const
-export type Action = (typeof ACTIONS)[number]
 
 /** States in which each action is possible. */
 export const DECIDABLE: Readonly<Record<Action, readonly MessageState[]>> = {

@@ -3,6 +3,7 @@ import type { Credentials } from '../auth/credentials'
 import type { Limits } from '../message/prepared'
 import type { HttpOptions } from '../transport/http'
 import type { RetryPolicy } from '../transport/retry'
+import { isLoopback } from '../shared/formats'
 import { ENVIRONMENTS, type Environment } from '../shared/values'
 import type { GateLimits } from './semaphore'
 
@@ -101,8 +102,6 @@ export function assertFhirKey({ credentials }: Pick<RedoxSettings, 'credentials'
   )
 }
 
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
-
 function checkedUrl(text: string, field: keyof Hosts, label: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const problem =
@@ -110,7 +109,7 @@ function checkedUrl(text: string, field: keyof Hosts, label: string): string {
       ? 'is not a URL that begins with https://'
       : url.username || url.password
         ? 'must not have a user name or password'
-        : url.protocol !== 'https:' && !(url.protocol === 'http:' && LOOPBACK.has(url.hostname))
+        : url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))
           ? 'must begin with https:// (http:// is for this machine only)'
           : url.search || url.hash
             ? 'must not have a query or a fragment'

@@ -21,6 +21,9 @@ export const CHECKS = [
   'limits',
   'faultPlan',
   'allowedFolder',
+  'privateKey',
+  'storeKey',
+  'storeUrl',
 ] as const
 
 export type Check = (typeof CHECKS)[number]

@@ -8,7 +8,15 @@ export const SLUG = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 /** A value that is one environment variable, `${NAME}`. Node-RED replaces it. */
 export const VARIABLE = /^\$\{([^}]+)\}$/
 
+/** A day; whether it exists, says `isRealDate`. */
+export const DAY = /^\d{4}-\d{2}-\d{2}$/
+
 /** Date and time in ISO 8601 with a time zone. */
 export const DATE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/
 
 export const isDatabaseUrl = (url: string): boolean => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url)
+
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** Whether a URL's host is this machine: without TLS nothing goes anywhere else. */
+export const isLoopback = ({ hostname }: { hostname: string }): boolean => LOOPBACK.has(hostname)

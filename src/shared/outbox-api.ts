@@ -3,10 +3,9 @@
  * scripts. docs/outbox.md describes each field. Times in answers are ISO 8601; a field without a value is left out.
  */
 
-/** State of a queued message. `src/queue/types.ts` defines each state. */
-export type MessageState = 'waiting' | 'sending' | 'parked' | 'delivered' | 'discarded'
+import type { Action, MessageState } from './values'
 
-export type Action = 'resend' | 'mark-delivered' | 'discard' | 'extend'
+export type { Action, MessageState }
 
 /** Body of every answer with a status of 400 or more. */
 export interface OutboxError {

@@ -10,7 +10,7 @@ const validators = dialogValidators((key) => key)
 /** What the dialog of the connection says of a key. */
 function inDialog(privateKey: string): true | string {
   const node = { environment: 'Development', auth: 'oauth', keyId: 'key-1', credentials: { privateKey } }
-  return validators.validSecret('privateKey').call(node, '')
+  return validators.of('redox-config', 'privateKey').call(node, '')
 }
 
 /** What the server says, and the sentence of the dialog; what only reading the key shows has none. */

@@ -6,8 +6,7 @@ import { runInNewContext } from 'node:vm'
 type Validator<Result> = (this: object, value: string) => true | Result
 
 export interface Validators<Result> {
-  valid(name: string, rules: string[]): Validator<Result>
-  validSecret(name: string): Validator<Result>
+  of(type: string, name: string): Validator<Result>
 }
 
 const BUNDLE = path.join(__dirname, '../../../resources/redox-editor.js')

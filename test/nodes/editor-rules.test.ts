@@ -22,13 +22,13 @@ describe('rules of the dialogs', () => {
   ]
   for (const [value, dataType, said] of VALUES) {
     it(`json, for ${JSON.stringify(value)} as ${dataType}: ${said}`, () => {
-      const validate = validators.valid('data', ['json'])
+      const validate = validators.of('redox-datamodel-media', 'data')
       assert.equal(validate.call({ dataType, data: value, eventType: 'New' }, value), said)
     })
   }
 
   it('json takes a list of resources for FHIR, which has no event types', () => {
-    const validate = validators.valid('data', ['json'])
+    const validate = validators.of('redox-fhir-document', 'data')
     const data = '[{"resourceType":"Patient"}]'
     assert.equal(validate.call({ dataType: 'json', data }, data), true)
   })
@@ -49,7 +49,7 @@ describe('the store key of an example, in the dialog', () => {
   for (const [environment, environmentType, said] of ENVIRONMENTS) {
     it(`for the environment ${environment}: ${said}`, () => {
       const node = { ...connection, environment, environmentType }
-      assert.equal(validators.validSecret('storeKey').call(node, ''), said)
+      assert.equal(validators.of('redox-config', 'storeKey').call(node, ''), said)
     })
   }
 })

@@ -60,19 +60,37 @@ const dialogOf = (set: string): string => {
 const found = (html: string, pattern: RegExp): string[] =>
   [...html.matchAll(pattern)].map(([, name]) => name!)
 
+/** Each two dialogs. */
+const PAIRS = SENDERS.flatMap((one, index) => SENDERS.slice(index + 1).map((other) => [one, other] as const))
+const LABEL = /<label for="node-input-(\w+)"/g
+const SUMMARY = /<summary data-i18n="[^"]*\.section\.(\w+)"/g
+
 describe('the order of the fields', () => {
+  for (const [one, other] of PAIRS)
+    it(`in ${one} is that of ${other}, as far as they have the same`, () => {
+      for (const pattern of [LABEL, SUMMARY]) {
+        const [names, others] = [found(dialogOf(one), pattern), found(dialogOf(other), pattern)]
+        const common = names.filter((name) => others.includes(name))
+        assert.ok(common.length > 0)
+        assert.deepEqual(
+          common,
+          others.filter((name) => names.includes(name)),
+        )
+      }
+    })
+
   for (const set of SENDERS) {
     it(`is the same in ${set} as everywhere`, () => {
       const dialog = dialogOf(set)
-      const fields = found(dialog, /<label for="node-input-(\w+)"/g)
+      const fields = found(dialog, LABEL)
       assert.ok(fields.length > 6, fields.join())
-      // One that a single table has stands where that table has it.
+      // Others are compared between each two dialogs, below.
       const ordered = fields.filter((name) => placeIn(ORDER, name) >= 0)
       assert.deepEqual(
         ordered,
         [...ordered].sort((one, other) => placeIn(ORDER, one) - placeIn(ORDER, other)),
       )
-      const sections = found(dialog, /<summary data-i18n="[^"]*\.section\.(\w+)"/g)
+      const sections = found(dialog, SUMMARY)
       assert.deepEqual(sections.pop(), 'preview')
       assert.deepEqual(
         sections,

@@ -5,7 +5,8 @@ import { dialogValidators } from '../lib/dialog-scripts'
 
 type Fault = [key: string, values: { line: number }]
 const validators = dialogValidators((key, values) => [key, values] as Fault)
-const validate = (plan: string): true | Fault => validators.valid('faults', ['faultPlan']).call({}, plan)
+const SANDBOX = { environment: 'Sandbox', environmentType: 'environment' }
+const validate = (plan: string): true | Fault => validators.of('redox-config', 'faults').call(SANDBOX, plan)
 
 /** Every fault as a plan writes it, some of them wrong. */
 const WORDS = [

@@ -3,13 +3,8 @@ import { present } from '../../../src/shared/present'
 import { diagnose, type DiagnosisReason } from '../../../src/auth/diagnosis'
 import { RedoxError } from '../../../src/errors'
 import type { ConnectionTestRequest, ConnectionTestResponse } from '../../../src/shared/dialog-api'
-import {
-  environmentOf,
-  tokenTarget,
-  type ConnectionConfig,
-  type ConnectionSecrets,
-  type TargetEnvironment,
-} from './connection'
+import { environmentOf, tokenTarget, type ConnectionConfig, type ConnectionSecrets } from './connection'
+import type { TargetEnvironment } from '../../../src/shared/values'
 import { variable, withConnection, withVariables } from './form-connection'
 
 /** What stands in the form of a redox-config node, deployed or not. */

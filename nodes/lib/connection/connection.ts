@@ -12,7 +12,6 @@ import {
   DEFAULT_HTTP,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
-  ENVIRONMENTS,
   hostsFor,
   referenceOrigins,
   type Environment,
@@ -21,7 +20,12 @@ import {
 } from '../../../src/redox/settings'
 import type { Credentials } from '../../../src/auth/credentials'
 import { UUID } from '../../../src/shared/formats'
-import { MIN_STORE_KEY_LENGTH, PUBLISHED_KEYS } from '../../../src/shared/values'
+import {
+  MIN_STORE_KEY_LENGTH,
+  PUBLISHED_KEYS,
+  TARGETS,
+  type TargetEnvironment,
+} from '../../../src/shared/values'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
 import { isDatabaseUrl, placeIn, type Place } from '../../../src/queue/location'
@@ -98,14 +102,12 @@ export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   users: Record<string, Node>
 }
 
-export type TargetEnvironment = Environment | 'Sandbox'
-
 /** @throws RedoxError REDOX_CONFIGURATION for a name that is none, so that nothing goes to the wrong place */
 export function environmentOf(value: unknown): TargetEnvironment {
   const wanted = String(value ?? '')
     .trim()
     .toLowerCase()
-  const found = [...ENVIRONMENTS, 'Sandbox' as const].find((name) => name.toLowerCase() === wanted)
+  const found = TARGETS.find((name) => name.toLowerCase() === wanted)
   if (found) return found
   throw configuration(
     'Environment is not valid: it must be Development, Staging, Production or Sandbox. If the connection names an ' +
@@ -276,8 +278,6 @@ const folderList = (folders: string | undefined): string[] =>
   (folders ?? '').split(/[\n,;]/).flatMap((folder) => (folder.trim() === '' ? [] : [folder.trim()]))
 
 const SETTLE_SECONDS = 2
-const KB = 1_000
-const MB = 1_000_000
 
 function settingsOf(
   config: ConnectionConfig,
@@ -296,10 +296,10 @@ function settingsOf(
     test: testFlag(config, environment),
     binaryForm: choiceIn(config, 'binaryForm'),
     limits: {
-      embedBySelf: bytesIn(config, 'embedBySelfKb', KB, DEFAULT_LIMITS.embedBySelf),
-      dataModelEmbed: bytesIn(config, 'dataModelEmbedMb', MB, DEFAULT_LIMITS.dataModelEmbed),
-      request: bytesIn(config, 'requestMb', MB, DEFAULT_LIMITS.request),
-      upload: bytesIn(config, 'uploadMb', MB, DEFAULT_LIMITS.upload),
+      embedBySelf: bytesIn(config, 'embedBySelfKb', DEFAULT_LIMITS.embedBySelf),
+      dataModelEmbed: bytesIn(config, 'dataModelEmbedMb', DEFAULT_LIMITS.dataModelEmbed),
+      request: bytesIn(config, 'requestMb', DEFAULT_LIMITS.request),
+      upload: bytesIn(config, 'uploadMb', DEFAULT_LIMITS.upload),
     },
     http: {
       answerTimeoutSeconds: secondsIn(config, 'answerTimeout', DEFAULT_HTTP.answerTimeoutSeconds),
@@ -314,7 +314,7 @@ function settingsOf(
     otherAnswers: choiceIn(config, 'otherAnswers'),
     gate: {
       width: countIn(config, 'sendsAtOnce', DEFAULT_GATE.width),
-      waitingBytes: bytesIn(config, 'waitingMb', MB, DEFAULT_GATE.waitingBytes),
+      waitingBytes: bytesIn(config, 'waitingMb', DEFAULT_GATE.waitingBytes),
     },
     perFiveMinutes: Number(config.perFiveMinutes || 0) === 0 ? 0 : countIn(config, 'perFiveMinutes', 1),
   }

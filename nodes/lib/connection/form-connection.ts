@@ -1,11 +1,6 @@
 import type { Node, NodeAPI } from 'node-red'
-import {
-  openConnection,
-  type Connection,
-  type ConnectionConfig,
-  type ConnectionSecrets,
-  type TargetEnvironment,
-} from './connection'
+import { openConnection, type Connection, type ConnectionConfig, type ConnectionSecrets } from './connection'
+import type { TargetEnvironment } from '../../../src/shared/values'
 import { VARIABLE } from '../../../src/shared/formats'
 import { networkOf } from './network'
 import { acquireSandbox, releaseSandbox } from './sandbox-host'

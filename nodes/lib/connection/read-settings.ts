@@ -1,7 +1,7 @@
 /** Reads what a redox-config node has saved, by its table of fields. */
 import { RedoxError } from '../../../src/errors'
-import { settings } from '../fields/settings'
-import { fieldNamed } from '../fields/lookup'
+import { settings, unitOf } from '../fields/settings'
+import { fieldNamed } from '../fields/conditions'
 import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 
@@ -11,6 +11,8 @@ type Options = { [C in Extract<Fields, { kind: 'choice' }> as C['name']]: C['opt
 type Secret = Extract<Fields, { kind: 'secret' }>['name']
 /** Settings that are numbers above 0. */
 type Amount = Extract<Fields, { checks: readonly ['amount', ...string[]] }>['name']
+/** Settings that are sizes. */
+type Size = Extract<Fields, { bytes: number }>['name']
 type Saved = Exclude<Fields['name'], Secret | 'name'> | 'environmentType'
 
 /** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
@@ -89,9 +91,8 @@ export const secondsIn = (config: ConnectionConfig, name: Amount, fallback: numb
 export const countIn = (config: ConnectionConfig, name: Amount, fallback: number): number =>
   Math.max(1, Math.floor(amountIn(config, name, fallback)))
 
-/**
- * Bytes that are set in another unit. Rounded: 1.005 KB are 1005 bytes, although 1.005 * 1000 is a little less.
- * @param unit in bytes
- */
-export const bytesIn = (config: ConnectionConfig, name: Amount, unit: number, fallback: number): number =>
-  Math.round(amountIn(config, name, fallback / unit) * unit)
+/** Bytes that are set in another unit. Rounded: 1.005 KB are 1005 bytes, although 1.005 * 1000 is a little less. */
+export function bytesIn(config: ConnectionConfig, name: Size, fallback: number): number {
+  const unit = unitOf(name)
+  return Math.round(amountIn(config, name, fallback / unit) * unit)
+}

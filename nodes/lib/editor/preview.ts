@@ -8,8 +8,10 @@ import type {
   ProblemKind,
   SampledField,
 } from '../../../src/shared/dialog-api'
-import { environmentOf, type TargetEnvironment } from '../connection/connection'
-import { fieldAt, fieldNamed } from '../fields/lookup'
+import type { TargetEnvironment } from '../../../src/shared/values'
+import { environmentOf } from '../connection/connection'
+import { fieldNamed } from '../fields/conditions'
+import { fieldAt } from '../fields/lookup'
 import type { Field, Table } from '../fields/types'
 import { Inputs, settingsOf, variableIn, type NodeConfig } from '../node/inputs'
 import { withConnection, withVariables } from '../connection/form-connection'

@@ -1,5 +1,5 @@
 /** Fields of the messages of the FHIR API; in a place, `main` is the resource that the operation is about. */
-import { GENDERS } from '../../../src/shared/values'
+import { GENDERS, LOINC } from '../../../src/shared/values'
 import { contentType, filename, way, WITH_FILE } from './file'
 import { section, type Field } from './types'
 
@@ -80,7 +80,7 @@ export const fhirFile = <const H extends string>(hintOfPlace: H) =>
 /** A time that FHIR takes. */
 export const SAMPLE_TIME = '2026-01-31T09:00:00Z'
 
-export const CODE_SYSTEMS = ['http://loinc.org', 'http://snomed.info/sct'] as const
+export const CODE_SYSTEMS = [LOINC, 'http://snomed.info/sct'] as const
 
 export const CATEGORY = {
   name: 'category',

@@ -1,13 +1,6 @@
-/** Questions to a table of fields. */
+/** Questions to a table of fields that only the runtime asks: which place of a message belongs to which field. */
 import { SETTERS } from '../../../src/message/setters'
-import type { Condition, Field, Table, TypedField } from './types'
-
-export const fieldNamed = (table: Table, name: string): Field | undefined =>
-  table.fields.find((field) => field.name === name)
-
-/** @param read what a choice is set to, by its name */
-export const holds = (condition: Condition = {}, read: (name: string) => string): boolean =>
-  Object.entries(condition).every(([name, values]) => values.includes(read(name)))
+import type { Table, TypedField } from './types'
 
 export const typedFields = ({ fields }: Table): TypedField[] =>
   fields.filter((field) => field.kind === 'typed')

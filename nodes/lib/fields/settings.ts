@@ -1,15 +1,33 @@
 /** The settings of a connection: the fields of redox-config. */
+import { TARGETS } from '../../../src/shared/values'
+import { fieldNamed } from './conditions'
 import { NAME } from './connection'
 import { section, table, type Condition, type Field } from './types'
 
 const OAUTH = { auth: ['oauth'] } as const
 const LEGACY = { auth: ['legacy'] } as const
 const DURABLE = { delivery: ['durable'] } as const
-const SANDBOX = { environmentType: ['environment'], environment: ['Sandbox'] } as const
+export const SANDBOX = { environmentType: ['environment'], environment: ['Sandbox'] } as const
 
 /** A number above 0; empty for the default that the field shows. */
 const amount = <const N extends string, const W extends Condition>(name: N, icon: string, when: W) =>
   ({ name, kind: 'text', icon, when, checks: ['amount'] }) as const satisfies Field
+
+const KB = 1_000
+const MB = 1_000_000
+
+const size = <const N extends string>(name: N, icon: string, bytes: number) =>
+  ({ ...amount(name, icon, {}), bytes }) as const satisfies Field
+
+/** A size that is no more than others. */
+const limited = <const N extends string, const O extends readonly string[]>(
+  name: N,
+  bytes: number,
+  notAbove: O,
+) => ({ ...size(name, 'compress', bytes), checks: ['amount', 'limits'], notAbove }) as const satisfies Field
+
+/** Asked for with one kind of key. */
+const ofAccount = <const W extends Condition>(when: W) => ({ when, notInSandbox: true }) as const
 
 const url = <const N extends string>(name: N, icon: string) =>
   ({ name, kind: 'text', icon, checks: ['url'] }) as const satisfies Field
@@ -21,7 +39,7 @@ export const settings = table('redox-config', 1, [
     kind: 'typed',
     icon: 'globe',
     types: ['environment', 'env'],
-    options: ['Sandbox', 'Development', 'Staging', 'Production'],
+    options: TARGETS,
     value: 'Sandbox',
     valueType: 'environment',
     checks: ['needed'],
@@ -29,11 +47,18 @@ export const settings = table('redox-config', 1, [
   },
   ...section('credentials', { open: true }, [
     { name: 'auth', kind: 'choice', icon: 'key', options: ['oauth', 'legacy'], validator: 'secrets' },
-    { name: 'clientId', kind: 'text', icon: 'id-badge', when: OAUTH, validator: 'id' },
-    { name: 'keyId', kind: 'text', icon: 'tag', when: OAUTH, validator: 'id' },
-    { name: 'privateKey', kind: 'secret', icon: 'lock', when: OAUTH },
-    { name: 'apiKey', kind: 'secret', icon: 'id-badge', when: LEGACY },
-    { name: 'secret', kind: 'secret', icon: 'lock', when: LEGACY, part: 'key-pair' },
+    { name: 'clientId', kind: 'text', icon: 'id-badge', ...ofAccount(OAUTH), checks: ['needed'] },
+    { name: 'keyId', kind: 'text', icon: 'tag', ...ofAccount(OAUTH), validator: 'keyId' },
+    { name: 'privateKey', kind: 'secret', icon: 'lock', ...ofAccount(OAUTH), checks: ['privateKey'] },
+    { name: 'apiKey', kind: 'secret', icon: 'id-badge', ...ofAccount(LEGACY), checks: ['needed'] },
+    {
+      name: 'secret',
+      kind: 'secret',
+      icon: 'lock',
+      ...ofAccount(LEGACY),
+      checks: ['needed'],
+      part: 'key-pair',
+    },
   ]),
   ...section('source', { open: true }, [
     { name: 'sourceId', kind: 'text', icon: 'sign-out', checks: ['uuid'] },
@@ -58,7 +83,7 @@ export const settings = table('redox-config', 1, [
       kind: 'choice',
       icon: 'send',
       options: ['direct', 'durable'],
-      validator: 'store',
+      validator: 'secrets',
     },
     {
       name: 'store',
@@ -72,8 +97,16 @@ export const settings = table('redox-config', 1, [
       kind: 'secret',
       icon: 'server',
       when: { ...DURABLE, store: ['postgresql'] },
+      checks: ['needed', 'storeUrl'],
     },
-    { name: 'storeKey', kind: 'secret', icon: 'lock', when: DURABLE, part: 'store-key' },
+    {
+      name: 'storeKey',
+      kind: 'secret',
+      icon: 'lock',
+      when: DURABLE,
+      checks: ['needed', 'storeKey'],
+      part: 'store-key',
+    },
     {
       name: 'storeOrder',
       kind: 'choice',
@@ -92,7 +125,7 @@ export const settings = table('redox-config', 1, [
     { name: 'repeatUnknown', kind: 'choice', icon: 'question-circle-o', options: ['no', 'yes'] },
     { name: 'otherAnswers', kind: 'choice', icon: 'comment-o', options: ['unknown', 'accepted'] },
     amount('perFiveMinutes', 'tachometer', {}),
-    amount('waitingMb', 'inbox', {}),
+    size('waitingMb', 'inbox', MB),
   ]),
   ...section('hosts', [
     { name: 'region', kind: 'choice', icon: 'map', options: ['US', 'CA'] },
@@ -109,11 +142,17 @@ export const settings = table('redox-config', 1, [
     { name: 'audience', kind: 'text', icon: 'bullseye', when: OAUTH },
     { name: 'scope', kind: 'text', icon: 'filter', when: OAUTH },
     { name: 'testFlag', kind: 'choice', icon: 'flask', options: ['auto', 'true', 'false'] },
-    { name: 'embedBySelfKb', kind: 'text', icon: 'compress', checks: ['amount', 'limits'] },
-    { name: 'dataModelEmbedMb', kind: 'text', icon: 'compress', checks: ['amount', 'limits'] },
-    amount('requestMb', 'compress', {}),
-    amount('uploadMb', 'compress', {}),
+    limited('embedBySelfKb', KB, ['dataModelEmbedMb', 'uploadMb']),
+    limited('dataModelEmbedMb', MB, ['requestMb']),
+    size('requestMb', 'compress', MB),
+    size('uploadMb', 'compress', MB),
     amount('answerTimeout', 'hourglass', {}),
     amount('connectTimeout', 'hourglass', {}),
   ]),
 ])
+
+/** The unit of a size, in bytes. */
+export function unitOf(name: string): number {
+  const field = fieldNamed(settings, name)
+  return (field?.kind === 'text' ? field.bytes : undefined) ?? 1
+}

@@ -35,6 +35,8 @@ interface AnyField {
   checks?: readonly Check[]
   /** Its checks count only then, although it is shown in any case. */
   checksWhen?: Condition
+  /** The sandbox of this package has its own: nothing is checked while the connection is, or may be, to it. */
+  notInSandbox?: true
   /** a note beneath the row, by its key in the catalogue */
   tip?: { text: string; when: Condition }
   /** HTML beneath the row, written by hand: a file of nodes/lib/dialog */
@@ -84,14 +86,18 @@ export interface TextField extends AnyField {
   kind: 'text'
   /** for several lines */
   lines?: true
+  /** unit of a size, in bytes */
+  bytes?: number
+  /** names of sizes that it may not be above, checked by `limits` */
+  notAbove?: readonly string[]
   validator?: CredentialValidator
 }
 
 /**
- * Validators of their own, for what depends on credentials: the secrets of the chosen kind of key, the ID of a key, and
- * the secrets of the store.
+ * Validators of their own, for what depends on credentials: `secrets` marks a choice when a secret that is asked for by
+ * it is wrong, and `keyId` looks at the private key, too.
  */
-export type CredentialValidator = 'secrets' | 'id' | 'store'
+export type CredentialValidator = 'secrets' | 'keyId'
 
 /** A credential of Node-RED: stored encrypted, and never sent to the editor. */
 export interface SecretField extends AnyField {
@@ -148,6 +154,7 @@ type Unknown<One, F extends readonly Field[]> =
   | (One extends { section: { when: infer W } } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { tip: { when: infer W } } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { with: infer Other extends string } ? Exclude<Other, NameIn<F>> : never)
+  | (One extends { notAbove: infer Others } ? Exclude<Each<Others>, NameIn<F>> : never)
 
 type UnknownIn<F extends readonly Field[]> = F[number] extends infer One
   ? One extends unknown

@@ -1,5 +1,6 @@
 import type { FieldValue } from '../../../src/message/fields'
-import { holds, pathOf, typedFields } from '../fields/lookup'
+import { holds } from '../fields/conditions'
+import { pathOf, typedFields } from '../fields/lookup'
 import type { TypedField } from '../fields/types'
 import type { Task } from './prepare'
 

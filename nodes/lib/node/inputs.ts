@@ -3,7 +3,8 @@ import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
 import { badInput, type Problem } from '../../../src/errors'
 import { lastName } from '../../../src/message/problems'
 import type { Draft } from '../../../src/message/prepared'
-import { fieldAt, fieldNamed } from '../fields/lookup'
+import { fieldNamed, settingOf } from '../fields/conditions'
+import { fieldAt } from '../fields/lookup'
 import type { Table } from '../fields/types'
 import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
@@ -93,10 +94,7 @@ export class Inputs {
 
   /** A plain setting, such as a choice from a list; without one, what a new node has. */
   setting(name: string): string {
-    const { value } = this.#setting(name)
-    if (value !== '') return value
-    const field = fieldNamed(this.table, name)
-    return field?.kind === 'choice' ? field.options[0] : ''
+    return settingOf(this.table, name, this.#setting(name).value)
   }
 
   /** Whether anything is set at all, so that there can be a value. */

@@ -25,14 +25,20 @@ const sources = files.map((file) => ({ file, text: readFileSync(path.join(ROOT, 
 /** Names that mean something else in the code, too: a function, and an element of FHIR. */
 const AMBIGUOUS = ['lastName', 'birthDate']
 
-/** What only fills a place of the message; of one word, such as `code`, a name may mean anything. */
-const names = new Set(
+/** What only fills a place of the message. */
+const all = new Set(
   [media, note, results, fhirDocument, fhirResult]
     .flatMap(typedFields)
-    .filter((field) => pathOf(field) !== undefined && !field.withoutFile && /[A-Z]/.test(field.name))
+    .filter((field) => pathOf(field) !== undefined && !field.withoutFile)
     .map(({ name }) => name)
     .filter((name) => !AMBIGUOUS.includes(name)),
 )
+const isOneWord = (name: string): boolean => !/[A-Z]/.test(name)
+const names = [...all].filter((name) => !isOneWord(name))
+const words = [...all].filter(isOneWord)
+
+/** Of one word, such as `code`, a name may mean anything: only a text is one, and in `src` also that of FHIR's elements. */
+const meansField = (name: string): RegExp => new RegExp(`(['"\`])${name}(Type)?\\1|-input-${name}\\b`)
 
 /** Fields that decide how a message is built, and what asks for them. */
 const DECIDING: Record<string, string[]> = {
@@ -53,11 +59,33 @@ const DECIDING: Record<string, string[]> = {
   patientIdSystem: ['editor/dialog/faults.ts'],
 }
 
+/** What the same text means elsewhere, and what asks for such a field. */
+const OTHER_MEANINGS: Record<string, string[]> = {
+  // the advice about a document without a code; the code of an error
+  code: ['editor/dialog/faults.ts', 'editor/outbox/search-form.ts'],
+  // of a node in the palette
+  category: ['scripts/check-package.mjs'],
+  // a check of the same name
+  date: ['editor/validation/rules.ts', 'editor/dialog/preview.ts', 'nodes/lib/editor/preview.ts'],
+}
+
 describe('fields', () => {
   for (const name of names)
     it(`${name} is known to its table and the catalogue alone`, () => {
       const places = sources.filter(({ text }) => new RegExp(`(?<!\\.)\\b${name}\\b`).test(text))
       const allowed = DECIDING[name] ?? []
+      assert.deepEqual(
+        places.map(({ file }) => file).filter((file) => !allowed.includes(file)),
+        [],
+      )
+    })
+
+  for (const name of words)
+    it(`${name} is known to its table and the catalogue alone, among nodes, dialogs and scripts`, () => {
+      const places = sources.filter(
+        ({ file, text }) => !file.startsWith('src/') && meansField(name).test(text),
+      )
+      const allowed = OTHER_MEANINGS[name] ?? []
       assert.deepEqual(
         places.map(({ file }) => file).filter((file) => !allowed.includes(file)),
         [],

@@ -38,10 +38,16 @@ describe('a table of fields', () => {
       table('wrong', 1, [EVENT, { ...typed, checks: ['requird'] }]),
       // @ts-expect-error no such setter
       table('wrong', 1, [EVENT, { ...typed, set: 'patient' }]),
+      // @ts-expect-error no such field to be measured by
+      table('wrong', 1, [{ name: 'size', kind: 'text', icon: 'tag', notAbove: ['other'] }]),
+      // @ts-expect-error no such check of a secret
+      table('wrong', 1, [{ name: 'key', kind: 'secret', icon: 'lock', checks: ['storeKye'] }]),
+      // @ts-expect-error no such option, of a secret
+      table('wrong', 1, [EVENT, { name: 'key', kind: 'secret', icon: 'lock', when: { event: ['Nwe'] } }]),
       // @ts-expect-error no such type of input
       table('wrong', 1, [EVENT, { ...typed, types: ['string'] }]),
     ]
-    assert.equal(wrong.length, 9)
+    assert.equal(wrong.length, 12)
     // @ts-expect-error a choice without options
     const choice: Field = { name: 'choice', kind: 'choice', icon: 'list', options: [] }
     assert.ok(choice)
