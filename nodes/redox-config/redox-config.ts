@@ -17,7 +17,8 @@ import { isDeploying } from '../lib/node/handover'
 import { fields } from './fields'
 
 export = function register(RED: NodeAPI): void {
-  // Allowed folders may be relative to it. No node of Node-RED can name it otherwise, to put or move a file there.
+  // Base of relative allowed folders. Other nodes of Node-RED can refer to this folder only by the variable, e.g. to
+  // write or move a file there.
   process.env['REDOX_USER_DIR'] = path.resolve(RED.settings.userDir ?? process.cwd())
 
   function RedoxConfig(this: RedoxConfigNode, saved: NodeDef & ConnectionConfig): void {
@@ -55,7 +56,7 @@ export = function register(RED: NodeAPI): void {
       if (opened) (await import('../lib/connection/connection.js')).forgetConnection(this.id)
     }
 
-    // What failed may work the next time: a database that starts, a variable that is set.
+    // The next call tries again after a failure, because a database may have started or a variable may have been set.
     this.connection = () =>
       (opened ??= open().catch((error: unknown) => {
         opened = undefined
@@ -69,7 +70,7 @@ export = function register(RED: NodeAPI): void {
 
     this.on('close', (removed: boolean, done: () => void) => {
       const within = isDeploying() ? undefined : closeWithinMs(RED)
-      // The nodes that send decide how long their work goes on; sockets and sandbox stay as long.
+      // The send nodes limit how long their messages continue. Sockets and sandbox stay open until then.
       const ended = durable
         .close(within, removed)
         .then(() => opened)
@@ -77,7 +78,8 @@ export = function register(RED: NodeAPI): void {
         .finally(() => entry?.leave())
         .then(() => (removed ? forget() : undefined))
         .catch(() => undefined)
-      // Nothing is on its way over a connection that still opens, and a database that hangs would keep it so.
+      // No request is on its way over a connection that is still opening, and a database that hangs would delay the
+      // close.
       const isLongEnough = async (withinMs: number): Promise<void> => {
         const hurryAfter = Math.min(HURRY_AFTER_MS, withinMs)
         await timer(hurryAfter, undefined)
