@@ -1,4 +1,4 @@
-/** The tables of fields of all nodes, for what the dialogs ask of them. */
+/** Tables of fields of all nodes, for the dialogs. */
 import type { Table } from '../nodes/lib/fields/types'
 import { fields as media } from '../nodes/redox-datamodel-media/fields'
 import { fields as note } from '../nodes/redox-datamodel-note/fields'
@@ -9,7 +9,7 @@ import { fields as upload } from '../nodes/redox-upload/fields'
 
 const TABLES: readonly Table[] = [media, note, results, fhirDocument, fhirResult, upload]
 
-/** Values that a field offers, and never forces. */
+/** Returns the suggested values of a field. Other values are allowed. */
 export function suggestionsFor(type: string, property: string): readonly string[] | undefined {
   const table = TABLES.find((one) => one.type === type)
   const field = table?.fields.find(({ name }) => name === property)

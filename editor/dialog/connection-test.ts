@@ -8,10 +8,10 @@ import { line } from './parts'
 
 type EditorNode = EditorApi.EditorNode
 
-/** The button that tests a connection, and the result. */
+/** Prepares the button that tests a connection, and the result. */
 export function prepareTest(form: JQuery, node: EditorNode): void {
   form.find('.redox-test').on('click', () => void test(node, form))
-  // What was tested is not what the form holds any more; an answer under way is not shown either.
+  // After a change, the result of an earlier test is not valid for the form. The answer of a running test is ignored.
   form.on('input change', () => forgetResult(form))
 }
 
@@ -30,7 +30,10 @@ async function test(node: EditorNode, form: JQuery): Promise<void> {
   }
 }
 
-/** A secret that was not typed is left out: the runtime takes the stored one. */
+/**
+ * Returns the request of a connection test. A secret that was not typed is left out, so that the runtime uses the
+ * stored one.
+ */
 function requestFor(node: EditorNode): ConnectionTestRequest {
   const read = reader(node)
   const secrets = Object.values(SECRETS)
@@ -40,7 +43,7 @@ function requestFor(node: EditorNode): ConnectionTestRequest {
   return { id: node.id, config: formValues(node), secrets: Object.fromEntries(secrets) as object }
 }
 
-// A server may refuse the times of a request without telling its own.
+// A server may reject the times of a token request without a `Date` header of its own.
 function keyOf({ ok, environment, reason, clockSkewSeconds }: ConnectionTestResponse): string {
   if (ok) return environment === 'Sandbox' ? 'okSandbox' : 'ok'
   return reason === 'clock' && clockSkewSeconds === undefined ? 'time' : String(reason)
@@ -71,7 +74,7 @@ export function tellResult(form: JQuery, className: string, content: string): vo
 function markField(form: JQuery, field: string | undefined): void {
   if (field === undefined) return
   const input = form.find(`#node-config-input-${field}`)
-  // The standard host is right: what cannot be reached is something else.
+  // The standard host is correct, so the error has another cause.
   if (field === 'apiBase' && input.val() === '') return
   input.closest('details').prop('open', true)
   input.addClass('redox-at-fault').trigger('focus')

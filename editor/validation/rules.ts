@@ -13,7 +13,7 @@ import { labelOf, text } from '../texts'
 import type { Fault } from './fault'
 import { faultPlan } from './fault-plan'
 
-/** @returns undefined for a value that is right */
+/** @returns undefined for a valid value */
 export type Rule = (value: string, read: Read, name: string) => Fault | undefined
 
 export const isBlank = (value: string): boolean => value.trim() === ''
@@ -47,7 +47,7 @@ const destinationId: Rule = (value) =>
     ? undefined
     : ['destinationId']
 
-/** https, or http to this machine. */
+/** Returns true for an https URL, or an http URL of the local machine. */
 function isUrl(value: string): boolean {
   if (!URL.canParse(value)) return false
   const { protocol, hostname } = new URL(value)
@@ -56,14 +56,14 @@ function isUrl(value: string): boolean {
   )
 }
 
-/** Megabytes in the unit of each limit. */
+/** Megabytes per unit of each limit. */
 const MB: Record<string, number> = { embedBySelfKb: 0.001, dataModelEmbedMb: 1, requestMb: 1, uploadMb: 1 }
 const NOT_ABOVE: Record<string, string[]> = {
   embedBySelfKb: ['dataModelEmbedMb', 'uploadMb'],
   dataModelEmbedMb: ['requestMb'],
 }
 
-/** An empty limit is the default that its field shows. */
+/** Rule for size limits. An empty limit is the default that its field shows. */
 const limits: Rule = (_value, read, name) => {
   const megabytes = (field: string): number => Number(read(field) || text(`example.${field}`)) * MB[field]!
   const isOver = (other: string): boolean => megabytes(other) > 0 && megabytes(name) > megabytes(other)
@@ -72,20 +72,23 @@ const limits: Rule = (_value, read, name) => {
   return ['limits', { other: labelOf(above), limit: megabytes(above) }]
 }
 
-/** An ID that may be made from the file, unless the Data brings it. */
+/** Rule for an ID that is made from the file, unless the Data contains an ID. */
 const madeOfFile: Rule = (_value, read, name) => {
   if (read(`${name}Type`) !== 'content' || !isBlank(read('data'))) return undefined
   if (read('eventType') === 'Delete') return ['noFile']
   return read('fileFrom') === 'none' ? ['noFileSent'] : undefined
 }
 
-/** A field that the Data may bring, too. */
+/** Rule for a required field, which the Data may contain instead. */
 const required: Rule = (value, read, name) => {
   const isThere = !isBlank(value) || !isBlank(read('data')) || read(`${name}Type`) === 'content'
   return isThere ? undefined : ['required']
 }
 
-/** The Data of a node: an object, with FHIR also a list of resources; only Data Model nodes have an event type. */
+/**
+ * Rule for the Data of a node: an object, or for FHIR also a list of resources. Only Data Model nodes have an event
+ * type.
+ */
 const json: Rule = (value, read) => {
   if (isBlank(value)) return undefined
   const data = parsedJson(value)
@@ -101,7 +104,7 @@ function parsedJson(value: string): unknown {
   }
 }
 
-/** Where a node reads files by their path, its connection has to allow a folder. */
+/** Rule for reading files by their path: the connection must allow a folder. */
 const allowedFolder: Rule = (value, read) => {
   const connection = value === 'path' ? RED.nodes.node(read('connection')) : undefined
   return connection && isBlank(String(connection['folders'] ?? '')) ? ['noFolder'] : undefined

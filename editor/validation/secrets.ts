@@ -9,7 +9,10 @@ import { isBlank, needed } from './rules'
 type EditorNode = EditorApi.EditorNode
 type Validator = EditorApi.Validator
 
-/** A secret as far as it is known here: typed, stored, missing (''), or undefined before the form was opened. */
+/**
+ * Returns a secret as far as the editor knows it: the typed text, the mark of a stored secret, `''` for a missing one,
+ * or undefined before the form was opened.
+ */
 function secretOf(node: EditorNode, read: Read, name: string): string | undefined {
   const typed = read(name)
   if (typed !== '' || isLastOpened(node)) return typed
@@ -17,7 +20,7 @@ function secretOf(node: EditorNode, read: Read, name: string): string | undefine
   return (node.credentials[name] as string | undefined) || (node.credentials[`has_${name}`] ? STORED : '')
 }
 
-// What a variable says is known to the runtime only.
+// Only the runtime knows the value of an environment variable.
 const mayBeSandbox = (read: Read): boolean =>
   read('environmentType') === 'env' ||
   VARIABLE.test(read('environment')) ||
@@ -25,7 +28,7 @@ const mayBeSandbox = (read: Read): boolean =>
 
 type Auth = 'oauth' | 'legacy'
 
-// The built-in sandbox has keys of its own.
+// The built-in sandbox has keys of its own, so no key is required.
 const asksFor = (auth: Auth, read: Read): boolean =>
   (read('auth') === 'legacy' ? 'legacy' : 'oauth') === auth && !mayBeSandbox(read)
 
@@ -44,7 +47,7 @@ function keyIdFault(node: EditorNode, read: Read): Fault | undefined {
   return key !== '' && !namesItself && isBlank(read('keyId')) ? ['idWithoutKey'] : undefined
 }
 
-/** A validator for the Client ID or the Key ID. */
+/** Returns a validator for the Client ID or the Key ID. */
 export function validId(name: string): Validator {
   return function (value, _options) {
     const read = reader(this)
@@ -53,7 +56,7 @@ export function validId(name: string): Validator {
   }
 }
 
-// When a secret is asked for; the rest of what it may be is known to the runtime only.
+// Conditions for required secrets of the store. Other conditions are known only to the runtime.
 const STORE_SECRETS: Record<string, string> = {
   storeKey: 'delivery=durable',
   storeUrl: 'delivery=durable;store=postgresql',
@@ -68,7 +71,7 @@ function storeFault(node: EditorNode, read: Read, name: string): Fault | undefin
   return isRight ? undefined : [name]
 }
 
-/** A validator for a credential: it marks the field while the form is open. */
+/** Returns a validator for a credential. The editor marks the field while the form is open. */
 export function validSecret(name: string): Validator {
   return function (_value, _options) {
     return secretSentence(this, name)
@@ -83,7 +86,8 @@ function secretSentence(node: EditorNode, name: string): true | string {
   return !asksFor(auth, read) || sentence(name, secretFault(node, read, name))
 }
 
-// For the triangle: the editor validates credentials only in the form.
+// Validators that combine several secrets for the red triangle, because the editor validates credentials only in an
+// open form.
 const together = (names: string[]): Validator =>
   function (_value, _options) {
     const found = names.map((name) => secretSentence(this, name)).filter((result) => result !== true)

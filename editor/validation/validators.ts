@@ -1,4 +1,4 @@
-/** Validators of Node-RED: the sentences of the red triangle. The runtime checks everything again, in its own words. */
+/** Validators for Node-RED's editor: the sentences of the red triangle. The runtime checks all values again. */
 import type { Check } from '../../src/shared/checks'
 import { holds, reader, type Read } from '../forms'
 import { labelOf, text } from '../texts'
@@ -9,17 +9,17 @@ import { variablesOf } from './variables'
 type EditorNode = EditorApi.EditorNode
 type Validator = EditorApi.Validator
 
-// The other rules are for a text that was typed in, also as the type of their name: they mean nothing for a path
-// into the message.
+// Rules for values of any type. The other rules check typed texts, or an input whose type has the rule's name (`json`):
+// they have no meaning for a path into the message.
 const FOR_ANY_TYPE: ReadonlySet<Check> = new Set(['needed', 'required', 'madeOfFile'])
 
 /**
- * A validator for one property.
- * @param names of rules; the first that is broken speaks
- * @param when the property counts only then, see holds()
+ * Returns a validator for one property.
+ * @param names of rules; the error of the first broken rule is returned
+ * @param when condition under which the property is checked, see holds()
  */
 export function valid(name: string, names: readonly Check[] = [], when?: string): Validator {
-  // Node-RED counts the parameters: with two, a sentence may be returned.
+  // Node-RED checks the number of parameters: a validator with two may return a sentence.
   return function (value, _options) {
     const read = reader(this)
     if (when !== undefined && !holds(when, read)) return true
@@ -39,7 +39,7 @@ function typed(value: unknown, type: string): Fault | undefined {
   return result === true ? undefined : ['expression', { reason: result || type }]
 }
 
-/** The sentence about the first value of a variable that a rule does not hold for. */
+/** Returns the sentence about the first value of a variable that breaks a rule; true if there is none. */
 function variableFault(node: EditorNode, name: string, names: readonly Check[], read: Read): true | string {
   const variable = read(name)
   const applied = names.filter((rule) => rule !== 'madeOfFile')
@@ -54,14 +54,14 @@ function variableFault(node: EditorNode, name: string, names: readonly Check[], 
 }
 
 /**
- * A validator for the connection. The editor leaves all to it except for an empty text: whether the config node
- * exists, and is right itself.
- * @param fault what else may be wrong with a config node
+ * Returns a validator for the connection. Except for an empty text, the editor leaves all checks to the validator: that
+ * the config node exists, and that it is valid.
+ * @param fault returns another error of the config node
  */
 function connectionRule(fault: (node: EditorNode, connection: EditorNode) => Fault | undefined): Validator {
   return function (value, _options) {
     const told = (key: string): string => RED._(key, { prop: labelOf('connection') })
-    // An empty text the editor has told of already.
+    // The editor itself reports an empty text.
     if (value === '') return true
     if (!value || value === '_ADD_') return told('validator.errors.missing-required-prop')
     const connection = RED.nodes.node(value)
@@ -75,8 +75,8 @@ function connectionRule(fault: (node: EditorNode, connection: EditorNode) => Fau
 export const validConnection = connectionRule(() => undefined)
 
 /**
- * A validator for the connection of a node that sends to the FHIR API, which takes no legacy key.
- * @param when the node sends there only then, see holds()
+ * Returns a validator for the connection of a node that sends to the FHIR API, which accepts no legacy key.
+ * @param when condition under which the node sends to the FHIR API, see holds()
  */
 export const validFhirConnection = (when?: string): Validator =>
   connectionRule((node, { auth }) => {
