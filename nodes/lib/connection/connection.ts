@@ -94,7 +94,7 @@ export interface RedoxConfigNode extends Node<ConnectionSecrets> {
   connection(): Promise<Connection>
   /** Subscribes a node to results and backlog of durable delivery. Returns a function that ends the subscription. */
   subscribe(user: Node, listener: Subscriber): () => void
-  /** nodes by id: Node-RED passes the connection's status to the Status nodes that listen to these nodes */
+  /** nodes by id: Node-RED passes the connection's status to Status nodes that listen to one of these nodes */
   users: Record<string, Node>
 }
 

@@ -44,7 +44,7 @@ export class DurableConnection {
   #isClosed = false
   #shownStatus = ''
   #parkedBefore = 0
-  /** value of {@link Depth.parkings} before; undefined if not known yet */
+  /** last value of {@link Depth.parkings}; undefined if not known yet */
   #parkingsBefore: number | undefined
   #durability: Pick<Durability, 'place' | 'key'> | undefined
   #environment = ''
@@ -54,7 +54,7 @@ export class DurableConnection {
   #opened: Promise<void> = Promise.resolve()
   readonly #subscribers = new Map<string, Subscriber>()
   readonly #unsubscribe = new Map<string, () => void>()
-  /** true from `flows:started` on: results are announced only then, because earlier emitted messages are lost */
+  /** true from `flows:started` on: results are announced only then, because messages emitted earlier are lost */
   #areFlowsStarted = false
 
   constructor(
@@ -73,12 +73,12 @@ export class DurableConnection {
     return this.#outbox
   }
 
-  /** Location of the connection's store; undefined while not known. */
+  /** Location of the connection's store; undefined while the location is unknown. */
   get place(): Place | undefined {
     return this.#durability?.place
   }
 
-  /** Store key, which encrypts the messages; undefined while not known. */
+  /** Store key, which encrypts the messages; undefined while the key is unknown. */
   get storeKey(): string | undefined {
     return this.#durability?.key
   }

@@ -2,8 +2,8 @@ import { RedoxError } from '../../../src/errors'
 import type { Door, Sandbox } from '../../../src/sandbox'
 import { UUID } from '../../../src/shared/formats'
 
-// One sandbox serves all redox-config nodes of the process. The sandbox outlives a deploy, so that its received
-// messages can still be viewed, and stops some time (in milliseconds) after its last use.
+// Milliseconds without use after which the sandbox stops. One sandbox serves all redox-config nodes of the process and
+// outlives a deploy, so that its received messages can still be viewed.
 const LINGER_MS = 60_000
 
 let sandbox: Promise<Sandbox> | undefined

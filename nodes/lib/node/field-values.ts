@@ -3,7 +3,9 @@ import { holds, pathOf, typedFields } from '../fields/lookup'
 import type { TypedField } from '../fields/types'
 import type { Task } from './prepare'
 
-/** Returns the values of a node's filled fields. A field that the form hides keeps its saved value, but is not sent. */
+/**
+ * Returns the values of a node's filled fields. Fields that the form hides keep their saved values, which are not sent.
+ */
 export const fieldValues = (task: Task): Promise<FieldValue[]> =>
   valuesOf(
     task,

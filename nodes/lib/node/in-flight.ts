@@ -25,7 +25,7 @@ export interface Ticket {
 export interface Answer {
   payload: unknown
   statusCode: number
-  /** plain data that is safe to log */
+  /** facts about the delivery for `msg.redox`: plain data that is safe to log */
   redox: Record<string, unknown> & { way: string; logIds?: string[]; messageId?: string; traceId?: string }
   /** id at the end of the status line */
   id?: AnswerId
@@ -45,7 +45,7 @@ export type Outcome = Done | { error: unknown }
 
 /** Message on its way to Redox. May outlive the node that received the message (see handover.ts). */
 export class Work {
-  /** true after the node was closed before the message had ended */
+  /** true if the node was closed before the message had ended */
   isLeft = false
   /** resolves when the message was delivered, accepted, refused or stopped; never rejects */
   readonly ended: Promise<Outcome>

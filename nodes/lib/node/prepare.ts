@@ -9,7 +9,7 @@ import type { Inputs } from './inputs'
 export interface Task {
   connection: Connection
   inputs: Inputs
-  /** aborts when the message is stopped */
+  /** signal that aborts when the message is stopped */
   signal: AbortSignal
   /** fingerprints of the bytes in the received message */
   fingerprints: Fingerprints

@@ -18,7 +18,7 @@ export class Outbox {
   /** number of redox-config nodes that have the outbox open: two for a moment in a deploy */
   #users = 0
   #sendOptions: Delivering | undefined
-  /** messages that are being stored */
+  /** storage operations in progress, each with the id of the message */
   readonly #accepting = new Set<Promise<string>>()
   /** concurrency slots for preparing and storing messages */
   #intake: Gate | undefined

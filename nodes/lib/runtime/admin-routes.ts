@@ -7,7 +7,7 @@ import type { NodeAPI } from 'node-red'
 
 export interface AdminRoutes {
   get: Register
-  /** Registers a POST route. The handlers get no body unless it was sent as `application/json`. */
+  /** Registers a POST route. The handlers get only bodies that were sent as `application/json`. */
   post: Register
   delete: Register
 }
@@ -20,7 +20,7 @@ type Register = (path: string, permissions: string | readonly string[], ...handl
 
 /** Settings in `redox: { … }` of `settings.js`. */
 interface RouteSettings {
-  /** origins of the editor behind a proxy that changes the Host header, e.g. `http://nodered.example` */
+  /** origins at which the editor is opened, if a proxy changes the Host header, e.g. `http://nodered.example` */
   allowedOrigins?: unknown
   /** true if a login in front of Node-RED, e.g. in a proxy, protects the editor */
   contentWithoutAdminAuth?: unknown
@@ -159,8 +159,9 @@ function hasLoggedIn(request: Request): boolean {
 const PASSED_ON = ['forwarded', 'x-forwarded-for', 'via']
 
 /**
- * Returns true if Node-RED listens on a loopback address only and the request names one. Another host name belongs to a
- * proxy that any computer may use, or to a foreign page whose name resolves to this machine (DNS rebinding).
+ * Returns true if Node-RED listens on a loopback address only, and the request came without a proxy and with a loopback
+ * name in its Host header. Another host name belongs to a proxy that any computer may use, or to a foreign page whose
+ * name resolves to this machine (DNS rebinding).
  */
 function isOfThisMachine({ server }: NodeAPI, { headers }: Request): boolean {
   if (!isLoopbackServer(server) || PASSED_ON.some((name) => name in headers)) return false

@@ -12,8 +12,8 @@ export function closeWithinMs(RED: NodeAPI): number {
 }
 
 /**
- * Milliseconds after the end of Node-RED began in which a message may still start its next request. After that, only
- * requests that Redox may have received are worth waiting for, but no token, connection or pause.
+ * Milliseconds after the start of Node-RED's shutdown in which messages may still begin their next request. After that,
+ * Node-RED waits only for requests that Redox may have received, and not for tokens, connections or pauses.
  */
 export const HURRY_AFTER_MS = 1000
 
