@@ -5,11 +5,11 @@ declare namespace EditorApi {
   interface EditorNode {
     id: string
     type: string
-    /** id of the tab or subflow */
+    /** id of the tab or subflow that contains the node */
     z?: string
-    /** id of the group */
+    /** id of the group that contains the node */
     g?: string
-    /** true if disabled */
+    /** true if the node is disabled */
     d?: boolean
     valid?: boolean
     dirty?: boolean
@@ -30,7 +30,7 @@ declare namespace EditorApi {
     validate?: Validator
   }
 
-  /** @returns true, or the error as text */
+  /** Validator of a property. Returns true for a valid value, otherwise the error as text. */
   type Validator = (this: EditorNode, value: unknown, options: object) => boolean | string | string[]
 
   interface EnvironmentEntry {

@@ -74,7 +74,7 @@ export function tellResult(form: JQuery, className: string, content: string): vo
 function markField(form: JQuery, field: string | undefined): void {
   if (field === undefined) return
   const input = form.find(`#node-config-input-${field}`)
-  // The standard host is correct, so the error has another cause.
+  // An empty field means the standard host, which is correct: the error has another cause, so the field is not marked.
   if (field === 'apiBase' && input.val() === '') return
   input.closest('details').prop('open', true)
   input.addClass('redox-at-fault').trigger('focus')

@@ -74,8 +74,8 @@ function requestFor(node: EditorNode, connection: EditorNode): PreviewRequest {
 }
 
 /**
- * Returns the values of variables in the fields, as far as the editor knows them. The runtime does not know undeployed
- * ones.
+ * Returns the values of variables in the fields, as far as the editor knows them. The runtime knows only
+ * deployed variables.
  */
 function knownVariables(node: EditorNode): Record<string, string | null> {
   const values = formValues(node)

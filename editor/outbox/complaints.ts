@@ -6,7 +6,7 @@ import { text } from './tab'
 
 /**
  * Shows the error of a failed request.
- * @param form shows a text about wrong settings until the next attempt
+ * @param form element for a text about wrong settings, which stays until the next attempt
  */
 export function complain(form: HTMLElement, failure: unknown): void {
   if (!(failure instanceof RequestError)) return void RED.notify(text('notice.notDone'), 'error')

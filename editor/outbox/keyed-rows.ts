@@ -18,7 +18,7 @@ export class KeyedRows<Row extends { item: HTMLElement }> {
   keep(keys: string[]): void {
     for (const [key, { item }] of this.#rows) {
       if (keys.includes(key)) continue
-      // The caller moves the focus to a useful element.
+      // Without this call, the focus would be lost together with the removed row.
       if (item.contains(document.activeElement)) this.onFocusLost()
       item.remove()
       this.#rows.delete(key)

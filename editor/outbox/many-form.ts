@@ -150,7 +150,7 @@ export class ManyForm {
   }
 }
 
-/** Returns true if matching messages may be being sent now. Neither count contains those messages. */
+/** Returns true if messages that match the filter may be in flight. The counts do not contain messages in flight. */
 const areSent = ({ state }: MessageFilter): boolean => state === undefined || state === 'waiting'
 
 /** Returns the risk of an action as a text that users read before they decide. */

@@ -10,7 +10,7 @@ import { destinationName, ICONS, reasonText, shortId } from './words'
 
 /** Parts of an open message's details, from top to bottom. */
 interface Details {
-  /** time of the next attempt */
+  /** element with the time of the next attempt */
   next: HTMLElement
   outcome: HTMLElement
   /** buttons, forms and the content of the message */

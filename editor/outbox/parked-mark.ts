@@ -36,7 +36,7 @@ export class ParkedMark {
     try {
       this.update((await ask<OverviewResponse>('')).connections, asked)
     } catch {
-      // The dot stays unchanged until the runtime answers.
+      // After a failed request, the dot stays unchanged until the runtime answers again.
     }
   }
 

@@ -16,7 +16,7 @@ export interface ReasonForm {
 }
 
 export interface ReasonQuestion {
-  /** element that shows the form */
+  /** element that contains the form */
   place: HTMLElement
   /** pressed button, which gets the focus when the form is closed */
   opener: HTMLElement

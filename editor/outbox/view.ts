@@ -32,7 +32,7 @@ const NOTHING_SEARCHED = { search: '', since: undefined, till: undefined, code: 
 /** Selection of the messages to show. */
 interface Wanted {
   connection: string | undefined
-  /** undefined: the first state with messages that need attention */
+  /** filter by state; undefined: the first state with messages that need attention */
   state: StateFilter | undefined
   destination: string
   search?: string | undefined

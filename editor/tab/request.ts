@@ -21,7 +21,7 @@ export class RequestError extends Error {
     }
   }
 
-  /** Explanation in a 403 answer which setting has to be changed; undefined if there is none. */
+  /** Text of a 403 answer that explains which setting has to be changed; undefined if there is no such text. */
   get refusal(): string | undefined {
     return this.status === 403 ? this.answer?.message : undefined
   }

@@ -11,7 +11,7 @@ export interface Row {
 
 interface RowOptions {
   id: string
-  /** contents of the line */
+  /** elements in the row's line */
   parts: Node[]
   /** fills the details into an element when the row is opened */
   fill: (place: HTMLElement) => void
@@ -21,7 +21,7 @@ interface RowOptions {
 
 interface FreshOptions<News> {
   content: HTMLElement
-  /** requests and shows the data */
+  /** requests and shows the data of the tab */
   load: () => Promise<void>
   /** called with the error of a failed `load` */
   fail: (failure: unknown) => void
@@ -58,7 +58,7 @@ export class SidebarTab {
     const place = element('div')
     let told: string | undefined
     const tell = (key: string | undefined): void => {
-      // A screen reader would read the same notice again.
+      // Replaced only after a change, because a screen reader would read the same notice again.
       if (key !== told) place.replaceChildren(...(key ? [this.notice(key)] : []))
       told = key
     }
@@ -165,7 +165,7 @@ export class SidebarTab {
       observer.unobserve(content)
       observer.observe(content)
     })
-    // Events that were missed while the connection was broken.
+    // While the connection to the runtime was broken, events were missed.
     RED.comms.on('connect', refresh)
     return refresh
   }

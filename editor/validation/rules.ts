@@ -13,7 +13,7 @@ import { labelOf, text } from '../texts'
 import type { Fault } from './fault'
 import { faultPlan } from './fault-plan'
 
-/** @returns undefined for a valid value */
+/** Rule for a property. Returns the error of a value, or undefined for a valid one. */
 export type Rule = (value: string, read: Read, name: string) => Fault | undefined
 
 export const isBlank = (value: string): boolean => value.trim() === ''
