@@ -35,7 +35,7 @@ export interface OutboxRequest {
   who: string
   /** true for users who may not see the content of messages, see `contentReadersOnly` */
   isVisitor: boolean
-  /** aborts when the client has closed the connection */
+  /** signal that aborts when the client has closed the HTTP connection */
   signal: AbortSignal
 }
 
