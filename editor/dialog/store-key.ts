@@ -1,8 +1,9 @@
 import { text } from '../texts'
 
 /**
- * Prepares the key field of durable delivery. A new connection gets a key at once, which is shown until the dialog is
- * closed. If the connection may have a store already, which a new key could not read, a key is created only on request.
+ * Prepares the key field of durable delivery. When durable delivery is chosen for the first time, a key is created and
+ * shown until the dialog is closed. If the connection may already have a store, which a new key could not read, a key is
+ * created only on request.
  */
 export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): void {
   const delivery = form.find('#node-config-input-delivery')

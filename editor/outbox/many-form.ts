@@ -150,7 +150,7 @@ export class ManyForm {
   }
 }
 
-/** Returns true if messages that match the filter may be in flight. The counts do not contain messages in flight. */
+/** Returns true if messages of the filter may be in flight. They are counted separately: no action applies to them. */
 const areSent = ({ state }: MessageFilter): boolean => state === undefined || state === 'waiting'
 
 /** Returns the risk of an action as a text that users read before they decide. */
