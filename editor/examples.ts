@@ -1,9 +1,9 @@
 const EXAMPLE = /(^|\/)library\/[^/]*examples[^/]*\/flows\/@ehr-flows\/node-red-redox\//
 
 /**
- * The examples share one connection. Node-RED asks about every imported node that is there already, so it would ask at
- * each example after the first. As long as the shared connection is unchanged there is nothing to decide: it is taken
- * out of the example that comes from the server. When it was changed, Node-RED asks.
+ * Prevents questions about the connection that all examples share. Node-RED asks about every imported node that already
+ * exists, so it would ask for each example after the first. While the shared connection is unchanged, it is removed
+ * from the example that the server returns. If it was changed, Node-RED asks.
  */
 export function shareConnectionOfExamples(): void {
   $.ajaxPrefilter((options) => {

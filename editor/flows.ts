@@ -1,10 +1,13 @@
-/** What happens to nodes of this package outside of their dialogs. */
+/** Handling of this package's nodes outside their dialogs. */
 import { currentVersion, migrate, versionOf } from '../src/shared/migrations'
 import { isOwn } from './module'
 
 type EditorNode = EditorApi.EditorNode
 
-/** The editor validates a node when the node itself changes; its variables are changed elsewhere. */
+/**
+ * Validates nodes again when their environment variables change. The editor validates a node only when the node
+ * changes.
+ */
 export function watchVariables(): void {
   let isPlanned = false
   const plan = (): void => {
@@ -32,14 +35,14 @@ function validateNodes(): void {
   RED.view.redraw()
 }
 
-/** Nodes that an earlier release saved are changed as they come in, before anyone opens them. */
+/** Migrates nodes that an earlier release saved as soon as they are added, before their dialogs are opened. */
 export function migrateNodes(): void {
   RED.events.on('nodes:add', (node: EditorNode) => {
     if (!isOwn(node._def)) return
     const version = currentVersion(node.type)
     if (versionOf(node) < version) {
-      // The editor takes over only properties of today, so what a flow file really had is looked up; an import by
-      // hand brings those alone.
+      // The editor copies only properties of the current release, so the saved ones are looked up in the original flow.
+      // An import by hand has only the copied properties.
       const saved = (RED.nodes.originalFlow() ?? []).find(({ id }) => id === node.id) ?? node
       const migrated = migrate(node.type, saved)
       for (const name of Object.keys(node._def.defaults)) node[name] = migrated[name]

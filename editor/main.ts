@@ -1,6 +1,6 @@
 /**
- * What the dialogs of all nodes share, built into resources/redox-editor.js. Every node's HTML loads it, so that it is
- * there whichever comes first; it takes effect once.
+ * Common code of all dialogs, built into resources/redox-editor.js. The HTML of every node loads this script, because
+ * the order of the nodes is unknown; the script takes effect only once.
  */
 import { STEPS } from '../src/shared/migrations'
 import { prepareConnection } from './dialog/connection'
@@ -15,7 +15,7 @@ import { of } from './validation/validators'
 const editor = { takeOnlyConnection, prepareSender, prepareConnection, label: labelOf, migrations: STEPS }
 const validators = { of }
 
-/** The globals that the nodes' HTML uses. */
+/** Globals that the HTML of the nodes uses. */
 declare global {
   interface Window {
     RedoxEditor?: typeof editor

@@ -2,11 +2,11 @@ import { isOwn } from './module'
 import { of } from './validation/validators'
 
 /**
- * The palette has room for about twelve letters and breaks what is longer, at hyphens too. Names of two words stay on
- * one line in an entry that is a little wider.
+ * Marks the palette entries of this package, so that names of two words stay on one line. The palette has room for
+ * about twelve letters and breaks longer names, also at hyphens; the marked entries are a little wider.
  */
 export function watchPalette(): void {
-  // The palette listens to this event first.
+  // The palette's own listener for this event runs first.
   RED.events.on('registry:node-type-added', (type: string) => {
     const definition = RED.nodes.getType(type)
     if (!definition || !isOwn(definition)) return
@@ -21,8 +21,8 @@ export function watchPalette(): void {
 }
 
 /**
- * Every typed input has a rule: what it holds can be read. Without one the editor marks it as long as the dialog is
- * open, an empty one too, and does not say why.
+ * Gives each typed input without a validator one that accepts every readable value. Without a validator, the editor
+ * marks a typed input, even an empty one, as long as the dialog is open, and gives no reason.
  */
 function checkTypedInputs(type: string, { defaults }: EditorApi.NodeDefinition): void {
   for (const [name, property] of Object.entries(defaults))

@@ -1,15 +1,15 @@
-/** The part of Node-RED's editor API that this package uses, and its jQuery plugins. */
+/** Types for the part of Node-RED's editor API and of its jQuery plugins that this package uses. */
 
 declare namespace EditorApi {
-  /** Saved properties stand beside the editor's own. */
+  /** Node in the editor. Saved properties are next to the editor's own properties. */
   interface EditorNode {
     id: string
     type: string
-    /** id of the tab or subflow */
+    /** id of the tab or subflow that contains the node */
     z?: string
-    /** id of the group */
+    /** id of the group that contains the node */
     g?: string
-    /** disabled */
+    /** true if the node is disabled */
     d?: boolean
     valid?: boolean
     dirty?: boolean
@@ -30,7 +30,7 @@ declare namespace EditorApi {
     validate?: Validator
   }
 
-  /** @returns true, or what is wrong in words */
+  /** Validator of a property. Returns true for a valid value, otherwise the error as text. */
   type Validator = (this: EditorNode, value: unknown, options: object) => boolean | string | string[]
 
   interface EnvironmentEntry {
@@ -39,7 +39,7 @@ declare namespace EditorApi {
     value: unknown
   }
 
-  /** A tab, a group, a subflow or an instance of one. */
+  /** Tab, group, subflow, or instance of a subflow. */
   interface Scope {
     id: string
     g?: string

@@ -1,8 +1,8 @@
 import { text } from '../texts'
 
 /**
- * Asks an admin route of the runtime.
- * @throws Error whose message is a sentence for the user
+ * Sends a POST request to an admin route of the runtime.
+ * @throws Error with a message for the user
  */
 export function ask<Answer>(path: string, body: object): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -13,7 +13,7 @@ export function ask<Answer>(path: string, body: object): Promise<Answer> {
   })
 }
 
-/** Of a 403 Node-RED's answer itself says what has to be changed before it does what was asked. */
+/** Returns the sentence for a failed request. The answer to a 403 itself explains which setting has to be changed. */
 function failureText({ status, responseJSON }: JQuery.jqXHR): string {
   const { message } = (responseJSON ?? {}) as { message?: string }
   if (status === 403 && message) return message

@@ -9,10 +9,10 @@ import { line } from './parts'
 
 type EditorNode = EditorApi.EditorNode
 
-/** The button that tests a connection, and the result. */
+/** Prepares the button that tests a connection, and the result. */
 export function prepareTest(form: JQuery, node: EditorNode): void {
   form.find('.redox-test').on('click', () => void test(node, form))
-  // What was tested is not what the form holds any more; an answer under way is not shown either.
+  // After a change, the result of an earlier test is not valid for the form. The answer of a running test is ignored.
   form.on('input change', () => forgetResult(form))
 }
 
@@ -31,7 +31,10 @@ async function test(node: EditorNode, form: JQuery): Promise<void> {
   }
 }
 
-/** A secret that was not typed is left out: the runtime takes the stored one. */
+/**
+ * Returns the request of a connection test. A secret that was not typed is left out, so that the runtime uses the
+ * stored one.
+ */
 function requestFor(node: EditorNode): ConnectionTestRequest {
   const read = reader(node)
   const fields: readonly Field[] = settings.fields
@@ -42,7 +45,7 @@ function requestFor(node: EditorNode): ConnectionTestRequest {
   return { id: node.id, config: formValues(node), secrets: Object.fromEntries(secrets) }
 }
 
-// A server may refuse the times of a request without telling its own.
+// A server may reject the times of a token request without a `Date` header of its own.
 function keyOf({ ok, environment, reason, clockSkewSeconds }: ConnectionTestResponse): string {
   if (ok) return environment === 'Sandbox' ? 'okSandbox' : 'ok'
   return reason === 'clock' && clockSkewSeconds === undefined ? 'time' : String(reason)
@@ -73,7 +76,7 @@ export function tellResult(form: JQuery, className: string, content: string): vo
 function markField(form: JQuery, field: string | undefined): void {
   if (field === undefined) return
   const input = form.find(`#node-config-input-${field}`)
-  // The standard host is right: what cannot be reached is something else.
+  // An empty field means the standard host, which is correct: the error has another cause, so the field is not marked.
   if (field === 'apiBase' && input.val() === '') return
   input.closest('details').prop('open', true)
   input.addClass('redox-at-fault').trigger('focus')

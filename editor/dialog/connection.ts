@@ -1,4 +1,4 @@
-/** The dialog of a connection. */
+/** Dialog of a connection. */
 import { holds } from '../../nodes/lib/fields/conditions'
 import { SANDBOX, settings } from '../../nodes/lib/fields/settings'
 import type { Field } from '../../nodes/lib/fields/types'
@@ -24,7 +24,7 @@ export function prepareConnection(node: EditorNode): void {
   prepareStoreKey(form, node)
 }
 
-/** With the credentials of an account, the sandbox may be there by mistake: nothing would reach Redox. */
+/** Warns if a connection with credentials uses the sandbox, perhaps by mistake: no message would reach Redox. */
 function tellSandboxCredentials(form: JQuery, node: EditorNode): void {
   const place = form.find('.redox-sandbox-credentials')
   const read = reader(node)

@@ -5,10 +5,10 @@ import { line } from './parts'
 
 type EditorNode = EditorApi.EditorNode
 
-// A line that appears while a mouse button is down would move what is about to be clicked.
+// A line that appears while a mouse button is pressed would move the element that is about to be clicked.
 let isPressed = false
 
-/** Called once: the page is watched from then on. */
+/** Starts to watch the pointer on the whole page. Must be called only once. */
 export function watchPointer(): void {
   document.addEventListener('pointerdown', () => (isPressed = true), true)
   for (const end of ['pointerup', 'pointercancel'])
@@ -26,12 +26,12 @@ const propertiesOf = ({ _def }: EditorNode): Record<string, EditorApi.PropertyDe
   ..._def.credentials,
 })
 
-/** What a field may hold depends on others: all marks follow each change. */
+/** Updates the marks of all fields after each change, because the allowed values of a field depend on other fields. */
 export function checkTogether(form: JQuery, node: EditorNode): void {
   const properties = Object.entries(propertiesOf(node))
   const inputOf = ([name]: [string, unknown]): JQuery => form.find(`[id$="-input-${name}"]`)
   const ruled = properties.filter(([, { validate }]) => validate).map(inputOf)
-  // The type of a typed input is a property of its own, in the same row.
+  // The type of a typed input is a property of its own in the same row.
   const all = properties.map(inputOf).filter((input) => input.is('[data-types], :not([type=hidden])'))
   let isPlanned = false
   const check = (): void => {
@@ -59,7 +59,7 @@ function tellFault(node: EditorNode, input: JQuery): void {
   tell(row, 'redox-advice', fault === undefined ? adviceOn(node, name) : undefined)
 }
 
-/** The sentence of a class at the end of a row; undefined: none. */
+/** Shows a sentence with a CSS class at the end of a row; undefined removes the sentence. */
 function tell(row: JQuery, classes: string, sentence: string | undefined): void {
   const told = row.find(`.${classes.replaceAll(' ', '.')}`)
   if (told.text() === (sentence ?? '')) return
@@ -69,7 +69,10 @@ function tell(row: JQuery, classes: string, sentence: string | undefined): void 
 
 export const isFhir = ({ type }: EditorNode): boolean => type.startsWith('redox-fhir-')
 
-/** What a message may lack, but should not: a property that is empty while another is not, or the Data brings it. */
+/**
+ * Returns advice about a value that a message should have: one property is empty while another is filled or comes from
+ * the Data.
+ */
 export function adviceOn(node: EditorNode, name: string): string | undefined {
   const read = reader(node)
   const isEmpty = (property: string): boolean => read(property).trim() === ''
@@ -78,7 +81,7 @@ export function adviceOn(node: EditorNode, name: string): string | undefined {
   return name === 'code' && node.type === 'redox-fhir-document' ? text('advice.code') : undefined
 }
 
-/** What is wrong with one property of a form, in sentences. */
+/** Returns the errors of one property in a form, as sentences. */
 export function faultsOf(node: EditorNode, name: string): string[] {
   const { required, validate } = propertiesOf(node)[name] ?? {}
   const value = reader(node)(name)

@@ -9,7 +9,7 @@ import { describeNodeLists, makeTypedInputs } from './typed-inputs'
 type EditorNode = EditorApi.EditorNode
 type NodeDefinition = EditorApi.NodeDefinition
 
-/** What the dialogs of all nodes have in common. */
+/** Prepares the parts of a dialog that all nodes share. */
 export function prepareForm(node: EditorNode, prefix: IdPrefix): JQuery {
   const form: JQuery = $(`#${prefix}-name`).closest<HTMLElement>('form').addClass('redox-form')
   opened(node, prefix, form)
@@ -47,7 +47,7 @@ function chooseDefaults(form: JQuery, { defaults }: NodeDefinition): void {
   })
 }
 
-/** A section that holds something is opened, so that nothing set is out of sight. */
+/** Opens the sections that contain a changed value, so that no setting is hidden. */
 function openFilledSections(form: JQuery, node: EditorNode): void {
   const isFilled = (input: HTMLElement): boolean => {
     const name = nameOf(input)
@@ -59,7 +59,7 @@ function openFilledSections(form: JQuery, node: EditorNode): void {
   })
 }
 
-/** Says where messages go; Production looks like nothing else. */
+/** Shows in the banner to which environment messages are sent. Production has a look of its own. */
 export function showEnvironment(form: JQuery, environment = '', type = ''): void {
   const key = type === 'env' ? 'env' : TARGETS.some((target) => target === environment) ? environment : 'none'
   form

@@ -1,4 +1,4 @@
-/** The preview of a send node: the requests that it would make. */
+/** Preview of a send node: the requests that it would send. */
 import type {
   PreviewedRequest,
   PreviewProblem,
@@ -15,7 +15,7 @@ import { line, list } from './parts'
 
 type EditorNode = EditorApi.EditorNode
 
-// Long enough for a word to be typed.
+// Milliseconds after the last change: long enough to type a word.
 const PREVIEW_AFTER_MS = 500
 
 export function preparePreview(
@@ -27,7 +27,7 @@ export function preparePreview(
   const result = section.find('.redox-preview-result')
   let shown = 0
   async function show(): Promise<void> {
-    // An answer that comes late would replace what the form asked for since.
+    // A late answer must not replace the result of a newer request.
     const mine = ++shown
     const tell = (...parts: JQuery[]): void => {
       if (mine === shown) result.empty().append(...parts)
@@ -53,7 +53,7 @@ export function preparePreview(
   section.on('toggle', () => {
     const [details] = section
     if (!details?.open) return
-    // It is the last section: what it shows would be below the visible part.
+    // The preview is the last section, so its result would be below the visible part.
     details.scrollIntoView({ block: 'start' })
     void show()
   })
@@ -73,7 +73,10 @@ function requestFor(node: EditorNode, connection: EditorNode): PreviewRequest {
   }
 }
 
-/** The variables that fields name, as far as the editor knows them: what was not deployed yet, the runtime cannot know. */
+/**
+ * Returns the values of variables in the fields, as far as the editor knows them. The runtime knows only
+ * deployed variables.
+ */
 function knownVariables(node: EditorNode): Record<string, string | null> {
   const values = formValues(node)
   const variables = Object.keys(values)
@@ -108,7 +111,10 @@ function previewParts(node: EditorNode, preview: PreviewResponse): JQuery[] {
   ]
 }
 
-/** Everything once, in the words of the form. What is wrong with a field is usually what is wrong with the message. */
+/**
+ * Returns each problem once, as a sentence about the form. A wrong field usually also explains the problem of the
+ * message.
+ */
 function problemsOf(node: EditorNode, { problems, error }: PreviewResponse): string[] {
   const inForm = new Map(
     Object.keys(node._def.defaults)
@@ -133,7 +139,7 @@ const OF_FIELDS: Partial<Record<ProblemKind, string>> = {
   values: 'oneOf',
 }
 
-/** What there is no sentence for is told as the runtime tells it. */
+/** Returns the sentence for a problem. A problem without a sentence is shown as the runtime reports it. */
 function problemText({ path, problem, fix, kind, values, field, name }: PreviewProblem): string {
   const label = field === undefined ? path : labelOf(field)
   const place = field === undefined ? '' : ` (${path})`

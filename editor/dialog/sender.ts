@@ -1,4 +1,4 @@
-/** Dialogs of the nodes that send. */
+/** Dialogs of the send nodes. */
 import { text } from '../texts'
 import { isFhir } from './faults'
 import { prepareForm, showEnvironment } from './form'
@@ -6,9 +6,9 @@ import { preparePreview } from './preview'
 
 type EditorNode = EditorApi.EditorNode
 
-/** For a node that is new: of several connections none is chosen, so that no message takes the wrong one. */
+/** Selects the connection of a new node if there is only one, so that no message is sent over the wrong connection. */
 export function takeOnlyConnection(node: EditorNode): void {
-  // The editor also calls onadd for what is pasted or imported. Such a node is there already, and stays as it is.
+  // The editor also calls `onadd` for pasted and imported nodes. They already exist and stay unchanged.
   if (node['connection'] || RED.nodes.node(node.id)) return
   const usable: string[] = []
   RED.nodes.eachConfig((config) => {
@@ -21,7 +21,7 @@ export function takeOnlyConnection(node: EditorNode): void {
 
 export function prepareSender(node: EditorNode): void {
   const form = prepareForm(node, 'node-input')
-  // The editor has put a list of its own in the place of the input.
+  // The editor has replaced the input by its own list.
   const connection = (): EditorNode | undefined =>
     RED.nodes.node(form.find('#node-input-connection').val()) ?? undefined
   const tell = (): void => {
@@ -39,7 +39,7 @@ export function prepareSender(node: EditorNode): void {
   preparePreview(form, node, connection)
 }
 
-/** What the File field takes depends on where the file is read from. */
+/** Shows the hint for the File field, which depends on where the file is read from. */
 function hintOfFile(form: JQuery): void {
   const from = form.find('#node-input-fileFrom')
   const tell = (): void => {

@@ -1,8 +1,9 @@
 import { text } from '../texts'
 
 /**
- * Durable delivery has a key from the beginning; one that was made here is shown until the dialog is closed. Where
- * there may be a store already, a new key could not read it: one is made when it is asked for.
+ * Prepares the key field of durable delivery. When durable delivery is chosen for the first time, a key is created and
+ * shown until the dialog is closed. If the connection may already have a store, which a new key could not read, a key is
+ * created only on request.
  */
 export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): void {
   const delivery = form.find('#node-config-input-delivery')
@@ -25,7 +26,7 @@ export function prepareStoreKey(form: JQuery, { id }: EditorApi.EditorNode): voi
     const isMade = isDurable && key.val() !== '' && key.val() === made
     const isNew = isMade && shown.is(':hidden')
     shown.toggle(isMade)
-    // It is shown only once: it must not be below the visible part.
+    // The key is shown only once, so it must be scrolled into view.
     if (isNew) shown[0]?.scrollIntoView({ block: 'center' })
     shown.find('input').val(isMade ? made : '')
     missing.toggle(isDurable && key.val() === '')

@@ -5,7 +5,7 @@ import { suggestionsFor } from '../tables'
 
 type TypedInputType = EditorApi.TypedInputType
 
-// Types of a typed input that only these nodes have.
+// Types of a typed input that only the nodes of this package have.
 const OWN_TYPES: Record<string, () => TypedInputType> = {
   environment: () => ({
     value: 'environment',
@@ -23,21 +23,27 @@ const OWN_TYPES: Record<string, () => TypedInputType> = {
     hasValue: false,
   }),
 }
-/** What is shown of a typed input of such a type: a list of values, or its type alone. */
+/** Control that a typed input shows for a type of this package: a list of values, or only the type. */
 const CONTROLS: Record<string, string> = { environment: 'choice', content: 'type' }
 
-/** @param type of the node */
+/**
+ * Turns the marked inputs of a form into typed inputs.
+ * @param type of the node
+ */
 export function makeTypedInputs(form: JQuery, type: string): void {
   form.find<HTMLInputElement>('input[data-types]').each((_index, input) => makeTypedInput(form, input, type))
 }
 
-/** The typed input puts controls of its own beside ours: label, hint and suggestions belong to those. */
+/**
+ * Makes one typed input. The widget adds its own controls next to the input, so label, hint and suggestions are
+ * attached to those controls.
+ */
 function makeTypedInput(form: JQuery, input: HTMLInputElement, nodeType: string): void {
   const own = $<HTMLElement>(input)
   const { id } = input
   const names = (own.attr('data-types') ?? '').split(',')
   const types = names.map((name) => OWN_TYPES[name]?.() ?? name)
-  // A property that an earlier release did not save is a text to the runtime.
+  // The runtime treats a property without a saved type as a text.
   const standard = names.includes('str') ? 'str' : (names[0] ?? 'str')
   own.typedInput({ types, default: standard, typeField: `#${id}Type` })
   const inner = describeControls(own, id)
@@ -52,7 +58,10 @@ function makeTypedInput(form: JQuery, input: HTMLInputElement, nodeType: string)
   follow()
 }
 
-/** @returns the control that takes the text */
+/**
+ * Attaches label and hint to the controls of a typed input.
+ * @returns the control in which text is typed
+ */
 function describeControls(own: JQuery, id: string): JQuery {
   const described = own.attr('aria-describedby') ?? null
   const controls = own.siblings('.red-ui-typedInput-container')
@@ -66,7 +75,10 @@ function describeControls(own: JQuery, id: string): JQuery {
   })
 }
 
-/** @returns the id of the list */
+/**
+ * Adds the list of suggested values for an input to the form.
+ * @returns id of the list; undefined if there are no suggestions
+ */
 function suggestionList(form: JQuery, inputId: string, nodeType: string): string | undefined {
   const values = suggestionsFor(nodeType, nameOf({ id: inputId }))
   if (values === undefined) return undefined
@@ -76,7 +88,7 @@ function suggestionList(form: JQuery, inputId: string, nodeType: string): string
   return id
 }
 
-/** For a config node the editor puts a list of its own in place of our input, without the hint. */
+/** Attaches hints to the lists of config nodes, which the editor creates without the hint in place of the inputs. */
 export function describeNodeLists(form: JQuery): void {
   form.find('.form-row:has(> .redox-hint) select:not([aria-describedby])').each((_index, list) => {
     $(list).attr('aria-describedby', `${list.id}-hint`)

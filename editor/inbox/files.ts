@@ -8,7 +8,7 @@ import { ask, notice, text } from './tab'
 
 type Kind = 'pdf' | 'image' | 'text'
 
-// The only types that become something the browser interprets; anything else is saved, or text.
+// MIME types that the browser may render. Other types are only downloaded.
 const KINDS: Record<string, Kind> = {
   'application/pdf': 'pdf',
   'image/png': 'image',
@@ -19,10 +19,10 @@ const KINDS: Record<string, Kind> = {
   'text/plain': 'text',
 }
 const MAX_CHARACTERS = 100_000
-/** The browser reads what is to be saved after the click. */
+/** Milliseconds until the URL of a download is released: the browser reads the data after the click. */
 const SAVED_AFTER_MS = 60_000
 
-/** One file of a message, and the URLs that its content has while the message is open. */
+/** File of a message. `urls` are the object URLs of its content while the message is open. */
 interface ShownFile {
   message: InboxMessage
   index: number
@@ -30,7 +30,7 @@ interface ShownFile {
   urls: string[]
 }
 
-/** The text of a Data Model note is a content without any name or type of a file. */
+/** Returns true for the text of a Data Model note: a content without name and type. */
 const isNoteText = ({ api }: InboxMessage, { name, contentType, fileType }: InboxFile): boolean =>
   api === 'datamodel' && !name && !contentType && !fileType
 
@@ -61,7 +61,9 @@ export function fileBox(message: InboxMessage, index: number, urls: string[]): H
   return box
 }
 
-/** Its type is one of KINDS or one that nothing can be made of, whatever the server says. */
+/**
+ * Fetches a file. Whatever type the server reports, the result has a type in KINDS or one that browsers do not render.
+ */
 async function fetchFile({ message, index }: ShownFile): Promise<Blob> {
   const blob = await ask<Blob>(`/${message.id}/files/${index}`, { answer: 'blob' })
   const [type = ''] = blob.type.split(';')
@@ -71,7 +73,7 @@ async function fetchFile({ message, index }: ShownFile): Promise<Blob> {
 async function showFile(file: ShownFile, shown: HTMLElement, buttons: HTMLElement): Promise<void> {
   try {
     const blob = await fetchFile(file)
-    // Closed in the meantime: the URL would never be given back.
+    // The message was closed meanwhile: a URL that is created now would never be released.
     if (!shown.isConnected) return
     const kind = KINDS[blob.type]
     if (!kind) return shown.append(notice('downloadOnly'))
@@ -88,7 +90,7 @@ async function showFile(file: ShownFile, shown: HTMLElement, buttons: HTMLElemen
 function frameOf(url: string, name: string): HTMLElement {
   const frame = element('iframe')
   frame.src = `${url}#toolbar=0&navpanes=0&view=FitH`
-  // In place of a name that a screen reader would have for it.
+  // Replaces the name that a screen reader would derive from the address.
   frame.title = name
   return frame
 }
@@ -123,7 +125,7 @@ function openLink(url: string): HTMLElement {
   return link
 }
 
-/** Fetched by the editor, which has the access token; a browser that follows a link has not. */
+/** Returns a link that downloads a file with the editor's access token, which a normal link would not send. */
 function downloadLink(file: ShownFile): HTMLElement {
   const link = linkButton('download', text('download'))
   link.href = `redox/inbox/${file.message.id}/files/${file.index}`

@@ -1,4 +1,4 @@
-/** The sidebar tab of what the sandbox received, built into resources/redox-inbox.js. */
+/** Sidebar tab for messages that the sandbox received. Built into resources/redox-inbox.js. */
 import type { InboxList, InboxNews, SimulatedFault } from '../../src/shared/inbox-api'
 import { element, folded, icon } from '../tab/elements'
 import { time } from '../tab/formats'
@@ -7,7 +7,7 @@ import type { Row } from '../tab/sidebar-tab'
 import { messageRow } from './message-row'
 import { ask, may, notice, tab, text } from './tab'
 
-/** Of the number on the tab's icon. */
+/** Highest number on the tab's icon. */
 const MOST_SHOWN = 99
 
 const isForbidden = (failure: unknown): boolean => failure instanceof RequestError && failure.isForbidden
@@ -24,7 +24,7 @@ class Inbox {
   readonly #notices = tab.noticePlace()
   readonly #refresh: () => void
   #simulated = 0
-  /** Messages that came while the tab was out of sight. */
+  /** number of messages that arrived while the tab was not visible */
   #unseen = 0
 
   constructor() {
@@ -67,7 +67,7 @@ class Inbox {
     this.#faults.show(faults)
     const ids = messages.map(({ id }) => id)
     for (const id of [...this.#rows.keys()].filter((known) => !ids.includes(known))) this.#remove(id)
-    // What is open stays as it is; the list only ever grows at its top.
+    // Open rows stay unchanged, because new rows are only added at the top.
     const fresh = messages.reverse().filter(({ id }) => !this.#rows.has(id))
     if (fresh.length > 0 && !this.#items.querySelector('.redox-tab-details')) this.#scroll.scrollTop = 0
     for (const message of fresh) {
@@ -79,7 +79,7 @@ class Inbox {
   }
 
   #fail(failure: unknown): void {
-    // What a user may no longer see goes; a broken line takes nothing away.
+    // After a loss of permission, all data is removed. A network error leaves the data visible.
     if (isForbidden(failure)) {
       for (const id of [...this.#rows.keys()]) this.#remove(id)
       this.#faults.show([])
@@ -105,7 +105,7 @@ class Inbox {
 function faultList(): { block: HTMLElement; show: (faults: SimulatedFault[]) => void } {
   const items = element('ul')
   const { block, heading } = folded('redox-inbox-faults', '', items)
-  // Can be scrolled with the keyboard.
+  // Lets the keyboard scroll the list.
   items.tabIndex = 0
   block.hidden = true
   const show = (faults: SimulatedFault[]): void => {

@@ -6,7 +6,7 @@ import type { Fact, Row } from '../tab/sidebar-tab'
 import { fileBox, filesText } from './files'
 import { ask, notice, tab, text } from './tab'
 
-/** A message of the list, and under it what is known of it. */
+/** Returns a row of the message list, with the details of the message below while the row is open. */
 export function messageRow(message: InboxMessage): Row {
   const urls: string[] = []
   const fill = (place: HTMLElement): void => {
@@ -14,7 +14,7 @@ export function messageRow(message: InboxMessage): Row {
       (whole) => {
         if (!place.isConnected) return
         place.append(...details(whole, urls))
-        // Half a sidebar is so low that they would be out of sight.
+        // With half a sidebar, the details would be out of sight.
         row.item.scrollIntoView({ block: 'nearest' })
       },
       (failure: unknown) => {
@@ -40,7 +40,7 @@ function lineOf(message: InboxMessage): HTMLElement[] {
   ]
 }
 
-/** What stands in the line above is not said again: a sidebar is narrow. */
+/** Returns the details of a message without the contents of its line, because a sidebar is narrow. */
 function details(message: InboxMessageDetails, urls: string[]): HTMLElement[] {
   const environment = text('simulated', { environment: message.environment })
   return [

@@ -7,16 +7,16 @@ import { destinationName, shortId, userName } from './words'
 
 const PAGE = 50
 
-/** Who did what, the newest first. */
+/** List of audited actions with their users, newest first. */
 export class AuditLog {
   readonly block: HTMLDetailsElement
   readonly #items = element('ul')
   readonly #place = element('div')
   readonly #earlier = button(text('record.earlier'), () => void this.#more())
-  /** lines before those that are shown */
+  /** number of lines before the shown ones */
   #before = 0
 
-  /** @param route of the connection */
+  /** @param route returns the route of the connection */
   constructor(
     private readonly route: () => string,
     private readonly onSubject: (subject: { destination: string } | { search: string }) => void,
@@ -70,7 +70,7 @@ export class AuditLog {
   }
 }
 
-/** The server adds until when, in UTC. */
+/** Replaces the UTC deadline that the server adds to a reason by local time. */
 const withLocalTime = (reason: string): string =>
   reason.replace(
     / \(until (\S+Z)\)$/,

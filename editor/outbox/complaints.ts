@@ -1,10 +1,13 @@
-/** What a user is told of a request that failed. */
+/** Error texts for failed requests. */
 import { element } from '../tab/elements'
 import { time } from '../tab/formats'
 import { RequestError } from '../tab/request'
 import { text } from './tab'
 
-/** @param form where what has to be changed is told, until it is tried again */
+/**
+ * Shows the error of a failed request.
+ * @param form element for a text about wrong settings, which stays until the next attempt
+ */
 export function complain(form: HTMLElement, failure: unknown): void {
   if (!(failure instanceof RequestError)) return void RED.notify(text('notice.notDone'), 'error')
   const { answer, refusal } = failure
@@ -24,7 +27,7 @@ export function refuse(place: HTMLElement, told: string): void {
   const shown = element('p', 'redox-tab-notice redox-outbox-refused', told)
   shown.setAttribute('role', 'alert')
   place.append(shown)
-  // The sidebar may end above it.
+  // The visible part of the sidebar may end above the text.
   shown.scrollIntoView({ block: 'nearest' })
 }
 

@@ -19,7 +19,7 @@ export class DestinationList {
     this.#folded = folded('redox-outbox-block redox-outbox-destinations', '', this.#items)
     this.#rows = new KeyedRows(options.onFocusLost)
     this.block.open = true
-    // Can be scrolled with the keyboard.
+    // Lets the keyboard scroll the list.
     this.#items.tabIndex = 0
   }
 
@@ -27,11 +27,14 @@ export class DestinationList {
     return this.#folded.block
   }
 
-  /** @param chosen '' for all destinations */
+  /**
+   * Shows the destinations of a connection.
+   * @param chosen destination; '' for all
+   */
   show({ destinations = [], destinationsInAll = 0 }: ConnectionSummary, chosen: string): void {
     this.block.hidden = destinations.length === 0 && chosen === ''
     write(this.#folded.heading, text('destinations', { count: destinationsInAll }))
-    // One that nothing waits for any more stays as long as the list shows it only.
+    // The chosen destination stays in the list, even if no message waits for it any more.
     const isGone = chosen !== '' && !destinations.some(({ destination }) => destination === chosen)
     const gone: ShownDestination = { destination: chosen, open: 0, paused: false }
     const all: ShownDestination[] = isGone ? [gone, ...destinations] : destinations

@@ -5,7 +5,7 @@ import { askReason } from './reason-form'
 import { may, text } from './tab'
 import { destinationName, shortId } from './words'
 
-/** What is shown of a destination. */
+/** Data of a destination that a row shows. */
 export type ShownDestination = Pick<
   DestinationSummary,
   'destination' | 'open' | 'oldest' | 'paused' | 'blockedBy'

@@ -3,13 +3,13 @@ import { element, write } from '../tab/elements'
 import { text } from './tab'
 import { shortId } from './words'
 
-/** Which connection is looked at; a list, if there are several. */
+/** Name of the shown connection, or a list of connections if there are several. */
 export class Header {
   readonly element = element('div', 'red-ui-sidebar-header')
   readonly #heading = element('span', '', `${text('connection')}:`)
   readonly #name = element('span', 'redox-outbox-name')
   readonly #choice = element('select')
-  /** what the list has, as JSON */
+  /** connections in the list, as JSON */
   #known = ''
 
   constructor(onChosen: (connection: string) => void) {

@@ -1,8 +1,8 @@
-/** Rows of a list that stay the same elements as long as what they show is in the list. */
+/** Rows of a list, by key. A row stays the same element as long as its key is in the list. */
 export class KeyedRows<Row extends { item: HTMLElement }> {
   readonly #rows = new Map<string, Row>()
 
-  /** @param onFocusLost a row that had the focus was removed */
+  /** @param onFocusLost called before a row with the focus is removed */
   constructor(private readonly onFocusLost: () => void) {}
 
   get(key: string): Row | undefined {
@@ -14,11 +14,11 @@ export class KeyedRows<Row extends { item: HTMLElement }> {
     return row
   }
 
-  /** Removes what is not among these any more. */
+  /** Removes the rows whose keys are not in the list. */
   keep(keys: string[]): void {
     for (const [key, { item }] of this.#rows) {
       if (keys.includes(key)) continue
-      // The user goes on from where the focus was.
+      // Without this call, the focus would be lost together with the removed row.
       if (item.contains(document.activeElement)) this.onFocusLost()
       item.remove()
       this.#rows.delete(key)

@@ -1,4 +1,4 @@
-/** The sidebar tab of the messages that wait, were delivered or need a decision; built into resources/redox-outbox.js. */
+/** Sidebar tab for messages that wait, were delivered or need a decision. Built into resources/redox-outbox.js. */
 import { tab } from './tab'
 import { OutboxView } from './view'
 

@@ -12,28 +12,28 @@ import { askReason, hoursField, labelled, type ReasonForm } from './reason-form'
 import { ask, text } from './tab'
 import { ACTIONS, ACTIONS_FOR_ALL, filterText } from './words'
 
-/** More are decided in several steps, so that their progress is seen and they can be stopped. */
+/** Messages per request. More are handled in several requests, so that users see the progress and can stop. */
 const DECIDED_AT_ONCE = 200
 
 export interface ManyResult {
-  /** messages that matched */
+  /** number of messages that matched the filter */
   counted: number
   decided: number
-  /** of those left, how many there was nothing to change about */
+  /** number of the messages in `counted` that needed no change */
   unchanged: number
 }
 
 interface ManyFormOptions {
   place: HTMLElement
   opener: HTMLElement
-  /** of the connection */
+  /** route of the connection */
   route: string
   filter: MessageFilter
   hoursProposed: number
   onEnd: (result: ManyResult) => void
 }
 
-/** Asks what to do with the messages that match a filter, counts them, and decides about them. */
+/** Form that asks for an action on the messages that match a filter, counts the messages, and runs the action. */
 export class ManyForm {
   readonly #total = element('p', 'redox-tab-strong')
   readonly #sent = element('p', 'redox-tab-small')
@@ -77,14 +77,14 @@ export class ManyForm {
   #fillChoice(): void {
     const { state } = this.options.filter
     const actions = state ? ACTIONS[state] : ACTIONS_FOR_ALL
-    // A decision is a person's: none is proposed.
+    // A person has to choose the action, so none is selected.
     this.#choice.required = true
     this.#choice.append(new Option(text('many.choose'), ''))
     this.#choice.append(...actions.map((action) => new Option(text(`action.${action}`), action)))
     this.#choice.addEventListener('change', () => void this.#count())
   }
 
-  /** How many messages the chosen action is about. */
+  /** Counts the messages that the chosen action applies to. */
   async #count(): Promise<void> {
     const { filter } = this.options
     const action = this.#action
@@ -128,7 +128,7 @@ export class ManyForm {
       this.options.onEnd(await this.#decideInSteps(request))
     } catch (failure) {
       this.#choice.disabled = false
-      // What is left is counted anew.
+      // The remaining messages are counted again.
       void this.#count()
       throw failure
     }
@@ -144,16 +144,16 @@ export class ManyForm {
       result.unchanged += answer.unchanged ?? 0
       after = answer.next
       write(this.#progress, text('many.progress', { decided: result.decided, count: request.count }))
-      // Closed in the middle: the rest stays as it is.
+      // If the form is closed, the remaining messages stay unchanged.
     } while (after !== undefined && this.#form.form.isConnected)
     return result
   }
 }
 
-/** What waits may be on its way at this moment, and is in neither number then. */
+/** Returns true if messages of the filter may be in flight. They are counted separately: no action applies to them. */
 const areSent = ({ state }: MessageFilter): boolean => state === undefined || state === 'waiting'
 
-/** What has to be known before it is decided. */
+/** Returns the risk of an action as a text that users read before they decide. */
 function riskOf(action: Action, { state, code }: MessageFilter): string {
   if (action === 'extend') return text('many.sendingLeft')
   if (action !== 'resend') return [text(`many.hint.${action}`), text('many.sendingLeft')].join(' ')

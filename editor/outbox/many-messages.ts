@@ -1,4 +1,4 @@
-/** Decides about all messages that match what the list is filtered by. */
+/** Actions on all messages that match the filter of the list. */
 import type { MessageFilter } from '../../src/shared/outbox-api'
 import { button, element, write } from '../tab/elements'
 import { ManyForm, type ManyResult } from './many-form'
@@ -6,11 +6,11 @@ import { may, text } from './tab'
 import { ACTIONS } from './words'
 
 interface ManyOptions {
-  /** of the connection */
+  /** returns the route of the connection */
   route: () => string
-  /** what the list is filtered by now */
+  /** returns the current filter of the list */
   filter: () => MessageFilter
-  /** for how many hours the connection has messages tried */
+  /** returns the hours for which the connection retries messages */
   hours: () => number
   onDecided: () => void
 }
@@ -46,7 +46,7 @@ export class ManyMessages {
     this.#result.hidden = told === ''
   }
 
-  /** The list is filtered otherwise now. */
+  /** Closes the form, because the filter of the list has changed. */
   changed(): void {
     this.#form?.close()
     this.#tellResult('')

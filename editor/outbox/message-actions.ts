@@ -1,4 +1,4 @@
-/** The buttons of an open message. */
+/** Buttons of an open message. */
 import type { Action, ContentResponse, DecisionRequest, MessageDetails } from '../../src/shared/outbox-api'
 import { button, code, element } from '../tab/elements'
 import { pretty } from '../tab/formats'
@@ -10,14 +10,17 @@ import { ACTIONS } from './words'
 
 const MAX_CHARACTERS = 100_000
 
-/** @param values of the sentence that says so */
+/**
+ * Callback after an action.
+ * @param values for the sentence that reports the action
+ */
 export type OnDecided = (action: Action, values?: object) => void
 
 interface MessageActions {
   message: MessageDetails
-  /** where forms and the content are shown */
+  /** element for forms and the content of the message */
   place: HTMLElement
-  /** of the message */
+  /** route of the message */
   route: string
   onDecided: OnDecided
 }
@@ -56,7 +59,7 @@ function decisionButton({ message, place, route, onDecided }: MessageActions, ac
   return opener
 }
 
-/** What has to be known before it is decided. */
+/** Returns the risks of an action as texts that users read before they decide. */
 function riskOf(action: Action, { arrival, environment, otherAccount }: MessageDetails): string[] {
   if (action === 'extend') return []
   if (action !== 'resend') return [text(`hint.${action}`)]
@@ -89,7 +92,7 @@ function contentButton({ message, place, route }: MessageActions): HTMLElement {
     })
   }
 
-  /** Nothing is asked for that would be refused: the server says why. */
+  /** Shows the server's explanation why contents are closed, in place of a form for a request that would be refused. */
   async function sayWhyClosed(): Promise<void> {
     forgetRefusal(place)
     try {

@@ -1,10 +1,10 @@
-/** What is known of an open message. */
+/** Details of an open message. */
 import type { MessageDetails, MessageOutcome } from '../../src/shared/outbox-api'
 import { size, time } from '../tab/formats'
 import { tab, text } from './tab'
 import { destinationName, shortId, userName } from './words'
 
-/** What became of it. */
+/** Returns the facts about the result of a message. */
 export function outcomeOf({ delivery, error, unreadable }: MessageDetails): HTMLElement {
   return tab.facts([
     ['error', [error?.code, error?.message]],
@@ -39,7 +39,7 @@ const fileText = ({ contentType, size: bytes, sha256 }: MessageOutcome['files'][
     .filter(Boolean)
     .join(' · ')
 
-/** When a message that waits is sent. */
+/** Returns a text about the next attempt for a waiting message; empty for other states. */
 export function whatNext({ state, paused, waitsBehind, dueAt, attempts }: MessageDetails): string {
   if (state !== 'waiting') return ''
   if (paused) return text('next.paused')

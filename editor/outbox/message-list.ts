@@ -5,11 +5,11 @@ import type { OnDecided } from './message-actions'
 import { MessageRow } from './message-row'
 import { tab, text } from './tab'
 
-/** Pages that are shown at most. */
+/** Maximum number of shown pages. */
 const MAX_PAGES = 20
 
 interface MessageListOptions {
-  /** of a message, by its id */
+  /** returns the route of a message with an id */
   routeOf: (id: string) => string
   onDecided: OnDecided
   onMore: () => void
@@ -17,10 +17,10 @@ interface MessageListOptions {
 
 export interface MessagePages {
   messages: MessageSummary[]
-  /** how many were asked for */
+  /** number of requested pages */
   pages: number
   isMore: boolean
-  /** key of what is said if there is none */
+  /** catalogue key of the notice for an empty list */
   emptyNotice: string
 }
 

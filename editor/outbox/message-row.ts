@@ -8,29 +8,29 @@ import { aboutMessage, outcomeOf, whatNext } from './message-details'
 import { ask, notice, tab, text } from './tab'
 import { destinationName, ICONS, reasonText, shortId } from './words'
 
-/** The parts of what is shown of an open message, from top to bottom. */
+/** Parts of an open message's details, from top to bottom. */
 interface Details {
-  /** when it is sent */
+  /** element with the time of the next attempt */
   next: HTMLElement
   outcome: HTMLElement
-  /** buttons, forms and the content */
+  /** buttons, forms and the content of the message */
   decision: HTMLElement
   about: HTMLElement
 }
 
-/** A message of the list, and under it what is known of it. */
+/** Row of the message list, with the details of the message below while the row is open. */
 export class MessageRow {
   readonly #state = element('span', 'redox-outbox-state redox-tab-strong')
   readonly #destination = element('span')
   readonly #small = element('span', 'redox-tab-small')
   readonly #row: Row
   #message: MessageSummary
-  /** what is shown of it, as JSON */
+  /** shown summary of the message, as JSON */
   #known = ''
   #knownDetails = ''
   #details: Details | undefined
 
-  /** @param routeOf of a message, by its id */
+  /** @param routeOf returns the route of a message with an id */
   constructor(
     first: MessageSummary,
     private readonly routeOf: (id: string) => string,
@@ -62,7 +62,7 @@ export class MessageRow {
     const isNew = JSON.stringify(message) !== this.#known
     this.#known = JSON.stringify(message)
     const place = this.#row.place()
-    // The time of the next attempt passes without any change in the line.
+    // The time of the next attempt changes without a change of the summary.
     if (place && (isNew || state === 'waiting')) void this.#fill(place)
   }
 
@@ -88,7 +88,7 @@ export class MessageRow {
     this.#knownDetails = told
     const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole) }
     if (old?.decision.querySelector('form, pre')) {
-      // What a user is writing, or reading, stays.
+      // A form that a user fills, or a content that a user reads, stays open.
       old.outcome.replaceWith(details.outcome)
       old.about.replaceWith(details.about)
       this.#details = { ...details, decision: old.decision }
@@ -97,14 +97,14 @@ export class MessageRow {
     if (place.contains(document.activeElement)) this.#row.line.focus()
     const decision = this.#decisionBlock(place, whole)
     this.#details = { ...details, decision }
-    // What to do stands below why, before all that is rarely needed.
+    // The actions follow the reason of the state, and precede the details that are rarely needed.
     place.replaceChildren(next, details.outcome, decision, details.about)
   }
 
   #decisionBlock(place: HTMLElement, message: MessageDetails): HTMLElement {
     const block = element('div', 'redox-outbox-decision')
     const onDecided: OnDecided = (...told) => {
-      // It shows what is the case now.
+      // The content is outdated after a decision.
       place.querySelector('pre')?.remove()
       this.onDecided(...told)
     }

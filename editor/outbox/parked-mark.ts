@@ -1,7 +1,7 @@
 import type { ConnectionSummary, OverviewResponse } from '../../src/shared/outbox-api'
 import { ask, may, tab } from './tab'
 
-/** The dot on the tab's icon: messages are parked, also when a user has seen them. */
+/** Dot on the tab's icon while messages are parked, even after a user has seen them. */
 export class ParkedMark {
   #isShown = false
   #news = 0
@@ -10,20 +10,23 @@ export class ParkedMark {
     return this.#isShown
   }
 
-  /** Number of news so far. */
+  /** Number of events about parked messages so far. */
   get news(): number {
     return this.#news
   }
 
-  /** The runtime says that a message was parked. */
+  /** Shows the dot after the runtime has reported a parked message. */
   heard(): void {
     this.#news++
     this.#show(may('read'))
   }
 
-  /** @param asked number of news when the connections were asked for */
+  /**
+   * Shows or hides the dot.
+   * @param asked value of {@link news} when the connections were requested
+   */
   update(connections: ConnectionSummary[], asked = this.#news): void {
-    // What was asked for before a message was parked does not know of it.
+    // An answer that was requested before the last event does not contain the newly parked message.
     if (asked === this.#news) this.#show(connections.some(({ counts }) => (counts?.parked ?? 0) > 0))
   }
 
@@ -33,7 +36,7 @@ export class ParkedMark {
     try {
       this.update((await ask<OverviewResponse>('')).connections, asked)
     } catch {
-      // The dot stays as it is until the runtime answers.
+      // After a failed request, the dot stays unchanged until the runtime answers again.
     }
   }
 

@@ -5,7 +5,7 @@ import { text } from './tab'
 
 const MAX_REASON = 200
 const MAX_HOURS = 720
-/** Beyond the deadline that a message has. */
+/** Hours beyond the current deadline of a message. */
 const HOURS_MORE = 24
 const HOUR_MS = 3_600_000
 
@@ -16,22 +16,22 @@ export interface ReasonForm {
 }
 
 export interface ReasonQuestion {
-  /** where the form is shown */
+  /** element that contains the form */
   place: HTMLElement
-  /** what was pressed; gets the focus back */
+  /** pressed button, which gets the focus when the form is closed */
   opener: HTMLElement
-  /** of the button */
+  /** text of the submit button */
   submit: string
   hint?: string | undefined
-  /** stand before the reason; the first that can be filled in gets the focus */
+  /** fields before the reason; the first editable one gets the focus */
   fields?: HTMLElement[]
-  /** label of what else may be given, and is not shown */
+  /** label of an optional secret, which is shown as dots */
   secret?: string
-  /** what it is rejected with is told */
+  /** called with the reason; an error is shown in the form */
   decide: (reason: string, secret: string) => Promise<unknown>
 }
 
-/** Asks for a reason in place. */
+/** Shows a form for the reason of an action, in place. */
 export function askReason(question: ReasonQuestion): ReasonForm {
   const { place, opener, submit, hint, fields = [], secret } = question
   place.querySelector('form')?.remove()
@@ -62,7 +62,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     const reason = input.value.trim()
-    // One that is only spaces is none. It is red from the first press on.
+    // A reason of only spaces is empty. The field is red after the first press of the button.
     input.required = true
     if (reason === '') return input.focus()
     confirm.disabled = true
@@ -77,7 +77,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
   return { close, confirm, form }
 }
 
-/** A field with a label of its own, in the order in which they are to be appended. */
+/** Returns a label and its field, in the order in which they are appended. */
 export function labelled(label: string, field: HTMLInputElement | HTMLSelectElement): HTMLElement[] {
   const name = element('label', '', label)
   field.id = name.htmlFor = `redox-outbox-${Math.random().toString(36).slice(2)}`
@@ -91,11 +91,11 @@ export function hoursField(proposed: number): HTMLInputElement {
   return input
 }
 
-/** The time in so many hours, in words. */
+/** Returns the time in a number of hours as text. */
 export const hoursAhead = (hours: number): string =>
   time(new Date(Date.now() + hours * HOUR_MS).toISOString())
 
-/** A proposal that makes a difference. */
+/** Returns a proposal for the hours of a new deadline, which is later than the current one. */
 export function hoursBeyond(deadline: string | undefined): number {
   const left = Math.ceil((Date.parse(deadline ?? '') - Date.now()) / HOUR_MS)
   return Math.max(0, left || 0) + HOURS_MORE

@@ -2,7 +2,7 @@ import type { MessageFilter, MessageSummary } from '../../src/shared/outbox-api'
 import { button, element, folded } from '../tab/elements'
 import { text } from './tab'
 
-/** What a user looks for. */
+/** Search terms of a user. */
 export type Searched = Pick<MessageFilter, 'search' | 'since' | 'till' | 'code'>
 
 export class SearchForm {
@@ -65,7 +65,7 @@ export class SearchForm {
     for (const field of [this.#since, this.#till, this.#code]) field.value = ''
   }
 
-  /** Suggests the codes of the messages that are shown. */
+  /** Suggests the error codes of the shown messages. */
   suggest(messages: MessageSummary[]): void {
     const known = [...this.#codes.children].map((option) => (option as HTMLOptionElement).value)
     const found = new Set(messages.flatMap(({ reason = '' }) => (reason.startsWith('REDOX_') ? reason : [])))
@@ -82,6 +82,6 @@ function momentField(): HTMLInputElement {
   return field
 }
 
-/** In the browser's own time zone. */
+/** Returns a date input's value in ISO 8601. The input uses the browser's time zone. */
 const momentOf = ({ value }: HTMLInputElement): string | undefined =>
   value === '' ? undefined : new Date(value).toISOString()

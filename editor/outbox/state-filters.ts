@@ -3,10 +3,10 @@ import { button, element, write } from '../tab/elements'
 import { text } from './tab'
 import { STATES } from './words'
 
-/** One state of messages, or '' for all. */
+/** State of messages, or '' for all states. */
 export type StateFilter = MessageState | ''
 
-/** The buttons that say how many messages are in each state, and show those. */
+/** Buttons that show the number of messages in each state, and filter the list by state. */
 export class StateFilters {
   readonly element = element('div', 'redox-outbox-filters redox-tab-buttons')
   readonly #buttons: Map<StateFilter, HTMLButtonElement>

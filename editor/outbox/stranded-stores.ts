@@ -9,14 +9,14 @@ type Decision = Pick<ReasonQuestion, 'hint' | 'secret' | 'submit'> & {
   requestOf: (reason: string, secret: string) => StrandedRequest
 }
 
-/** Stores of no connection. */
+/** List of stores that no connection delivers. */
 export class StrandedStores {
   readonly block = element('section')
   readonly #items = element('ul', 'redox-outbox-stranded')
-  /** what is shown, as JSON */
+  /** shown stores, as JSON */
   #known = ''
 
-  /** @param receiver the connection that is looked at, if its store is open */
+  /** @param receiver returns the shown connection, if its store is open */
   constructor(
     private readonly receiver: () => ConnectionSummary | undefined,
     private readonly onDecided: (action: StrandedAction) => void,
@@ -28,7 +28,7 @@ export class StrandedStores {
   update(stores: StrandedStoreSummary[]): void {
     const shown = JSON.stringify([stores, this.receiver()?.id])
     this.block.hidden = stores.length === 0
-    // What is being written stays.
+    // A form that a user is filling stays open.
     if (shown === this.#known || this.#items.querySelector('form')) return
     this.#known = shown
     this.#items.replaceChildren(...stores.map((store) => this.#row(store)))

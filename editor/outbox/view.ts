@@ -25,14 +25,14 @@ import { NONE, OPEN } from './words'
 
 const REFRESH_MS = 3_000
 const PAGE = 50
-/** For many messages of a connection that does not tell its own. */
+/** Hours for retrying many messages, if the connection reports no time of its own. */
 const HOURS_FOR_MANY = 72
 const NOTHING_SEARCHED = { search: '', since: undefined, till: undefined, code: '' }
 
-/** What is shown of which connection. */
+/** Selection of the messages to show. */
 interface Wanted {
   connection: string | undefined
-  /** undefined: the first state that has messages a person has to look at */
+  /** filter by state; undefined: the first state with messages that need attention */
   state: StateFilter | undefined
   destination: string
   search?: string | undefined
@@ -45,7 +45,7 @@ interface Wanted {
 export class OutboxView {
   readonly content = element('div')
   #wanted: Wanted = { connection: undefined, state: undefined, destination: '', search: '', pages: 1 }
-  /** The connection that is looked at, if its store is open. */
+  /** Shown connection, if its store is open. */
   #open: ConnectionSummary | undefined
   #isVisible = false
   readonly #mark = new ParkedMark()
@@ -101,7 +101,7 @@ export class OutboxView {
     setInterval(() => {
       if (document.hidden) return
       this.#refresh()
-      // What was parked may have been decided elsewhere.
+      // Parked messages may have been handled elsewhere.
       if (this.#mark.isShown && !this.#isVisible) void this.#mark.look()
     }, REFRESH_MS)
   }
@@ -117,20 +117,20 @@ export class OutboxView {
     this.content.append(this.#header.element, scroll)
   }
 
-  // ---- What is wanted -------------------------------------------------------------------------------------
+  // ---- Selection ------------------------------------------------------------------------------------------
 
   get #route(): string {
     return `/${encodeURIComponent(this.#wanted.connection ?? '')}`
   }
 
-  /** What the list shows, as the routes take it. */
+  /** Filter of the list, in the form of the admin routes. */
   get #filter(): MessageFilter {
     const { state, destination, search, since, till, code } = this.#wanted
     const given = Object.entries({ state, destination, search, since, till, code })
     return Object.fromEntries(given.filter(([, value]) => value))
   }
 
-  /** Shows something else from now on, from its first page on. */
+  /** Changes the selection and goes back to the first page. */
   #want(change: Partial<Wanted>): void {
     const isOther = change.connection !== undefined && change.connection !== this.#wanted.connection
     this.#wanted = { ...this.#wanted, pages: 1, ...change }
@@ -142,7 +142,7 @@ export class OutboxView {
     this.#refresh()
   }
 
-  /** In all states: who looks for a message does not know what became of it. */
+  /** Searches in all states, because a user who looks for a message does not know its state. */
   #searchFor(searched: Searched): void {
     this.#want({ ...NOTHING_SEARCHED, ...searched, state: '', destination: '' })
   }
@@ -157,7 +157,7 @@ export class OutboxView {
     this.#destinations.clear()
   }
 
-  // ---- What is asked for ----------------------------------------------------------------------------------
+  // ---- Requests -------------------------------------------------------------------------------------------
 
   async #load(): Promise<void> {
     const asked = this.#wanted
@@ -186,7 +186,7 @@ export class OutboxView {
 
   async #loadMessages(): Promise<MessagePages> {
     const { state, pages } = this.#wanted
-    // What is to be done is done in order; what was done is looked up.
+    // Open messages are handled in the order of acceptance; for others, the newest are of interest.
     const order = state && OPEN.includes(state) ? 'oldest' : 'newest'
     const messages: MessageSummary[] = []
     let after: string | undefined
@@ -208,7 +208,7 @@ export class OutboxView {
 
   #fail(failure: unknown): void {
     const isForbidden = failure instanceof RequestError && failure.isForbidden
-    // What a user may no longer see goes; a broken line takes nothing away.
+    // After a loss of permission, all data is removed. A network error leaves the data visible.
     if (isForbidden) {
       this.#mark.update([])
       this.#clear()
@@ -217,7 +217,7 @@ export class OutboxView {
     this.#notices.tell(isForbidden ? 'noPermission' : 'failed')
   }
 
-  // ---- What is shown --------------------------------------------------------------------------------------
+  // ---- Display --------------------------------------------------------------------------------------------
 
   #show(connection: ConnectionSummary | undefined, connections: ConnectionSummary[]): void {
     const { code, counts, oldest } = connection ?? {}
@@ -265,6 +265,6 @@ export class OutboxView {
   }
 }
 
-/** The first state with messages that a person has to look at. */
+/** Returns the first state with messages that need attention; '' if there are none. */
 const firstState = (counts: NonNullable<ConnectionSummary['counts']>): StateFilter =>
   (['parked', 'waiting', 'sending'] as const).find((state) => counts[state] > 0) ?? ''

@@ -1,9 +1,9 @@
-/** Messages and destinations in the user's words. */
+/** Texts for messages and destinations in the user's language. */
 import type { Action, MessageFilter, MessageState } from '../../src/shared/outbox-api'
 import { time } from '../tab/formats'
 import { text } from './tab'
 
-/** States of messages that are not done. */
+/** States of messages that are not finished. */
 export const OPEN: readonly MessageState[] = ['waiting', 'sending', 'parked']
 export const STATES: readonly MessageState[] = [...OPEN, 'delivered', 'discarded']
 
@@ -15,7 +15,7 @@ export const ICONS: Record<MessageState, string> = {
   discarded: 'trash-o',
 }
 
-/** Notices that there is no message of a state. */
+/** Catalogue keys of the notices that no message is in a state. */
 export const NONE: Record<MessageState, string> = {
   waiting: 'noneWaiting',
   sending: 'noneSending',
@@ -24,7 +24,7 @@ export const NONE: Record<MessageState, string> = {
   discarded: 'noneDiscarded',
 }
 
-/** What can be decided about a message, by its state. */
+/** Actions for a message, by its state. */
 export const ACTIONS: Record<MessageState, Action[]> = {
   waiting: ['extend', 'mark-delivered', 'discard'],
   sending: [],
@@ -33,10 +33,12 @@ export const ACTIONS: Record<MessageState, Action[]> = {
   discarded: ['resend'],
 }
 
-/** What can be decided about many messages of different states. */
+/** Actions for many messages in different states. */
 export const ACTIONS_FOR_ALL: Action[] = ['resend', 'extend', 'mark-delivered', 'discard']
 
-/** `fhir a-slug`, `datamodel ID ID`: the API in the words of the dialogs. */
+/**
+ * Returns the name of a destination such as `fhir a-slug` or `datamodel ID ID`, with the API as named in the dialogs.
+ */
 export function destinationName(destination: string): string {
   const [api, ...names] = destination.split(' ')
   return [api === 'fhir' ? text('api.fhir') : text('api.datamodel'), ...names].join(' ')
@@ -46,11 +48,14 @@ export const shortId = (id: string): string => id.slice(0, 8)
 
 export const userName = (who: string): string => (who === 'anonymous' ? text('anonymous') : who)
 
-/** @param reason a code, or the decision that ended a message */
+/**
+ * Returns the text for the reason of a state.
+ * @param reason error code, or the action that ended the message
+ */
 export const reasonText = (reason: string): string =>
   reason === 'mark-delivered' || reason === 'discard' ? text(`decided.${reason}`) : reason
 
-/** What the list is filtered by. */
+/** Returns a text that describes the filter of the list. */
 export function filterText({ state, destination, search, code, since, till }: MessageFilter): string {
   const between = [since, till].map((at) => (at ? time(String(at)) : '…')).join(' – ')
   const parts = [

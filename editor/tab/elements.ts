@@ -1,4 +1,4 @@
-/** Elements of the sidebar tabs. What comes from outside is only ever put in as text: it may be a script. */
+/** Elements of the sidebar tabs. External data is inserted only as text, because it may contain a script. */
 
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
@@ -11,18 +11,23 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return made
 }
 
-/** In a narrow sidebar a code such as REDOX_OUTCOME_UNKNOWN goes on in the next line after a word of it. */
+/**
+ * Fills an element with a text. A code such as REDOX_OUTCOME_UNKNOWN may wrap after an underscore in a narrow sidebar.
+ */
 function put(place: HTMLElement, content: string): void {
   const parts = content.split(/(?<=[A-Z]_)(?=[A-Z])/)
   place.replaceChildren(...parts.flatMap((part, index) => (index > 0 ? [element('wbr'), part] : [part])))
 }
 
-/** Writes only what is new: the same once more would be read out again, and lose a selection. */
+/** Writes a text only if it changed: otherwise a screen reader would read it again, and a selection would be lost. */
 export function write(place: HTMLElement, content: string): void {
   if (place.textContent !== content) put(place, content)
 }
 
-/** @param name of Font Awesome, without `fa-` */
+/**
+ * Returns an icon.
+ * @param name of the Font Awesome icon, without `fa-`
+ */
 export function icon(name: string): HTMLElement {
   const made = element('i', `fa fa-${name}`)
   made.setAttribute('aria-hidden', 'true')
@@ -43,7 +48,7 @@ export interface Folded {
   heading: HTMLElement
 }
 
-/** A block that is opened by a click on its heading. */
+/** Returns a block that opens and closes with a click on its heading. */
 export function folded(className: string, label: string, ...content: Node[]): Folded {
   const block = element('details', className)
   const heading = element('summary', '', label)
@@ -51,7 +56,7 @@ export function folded(className: string, label: string, ...content: Node[]): Fo
   return { block, heading }
 }
 
-/** Code that can be scrolled with the keyboard. */
+/** Returns a code block that can be scrolled with the keyboard. */
 export function code(content: string): HTMLElement {
   const shown = element('pre', '', content)
   shown.tabIndex = 0

@@ -1,8 +1,11 @@
-/** Values as the user's language writes them. */
+/** Formats of values in the user's language. */
 
 export const pretty = (value: unknown): string => JSON.stringify(value, null, 2)
 
-/** @param at ISO 8601 */
+/**
+ * Returns a date and time in the user's language.
+ * @param at ISO 8601
+ */
 export function time(at: string): string {
   const format = new Intl.DateTimeFormat(RED.i18n.lang(), { dateStyle: 'short', timeStyle: 'medium' })
   return format.format(new Date(at))
@@ -20,7 +23,10 @@ const UNITS = [
   ['second', 1],
 ] as const
 
-/** How long ago a time was, in the largest unit that fits. @param at ISO 8601 */
+/**
+ * Returns the time since a moment, in the largest unit that fits.
+ * @param at ISO 8601
+ */
 export function age(at: string): string {
   const seconds = Math.max(0, (Date.now() - Date.parse(at)) / 1000)
   const [unit, length] = UNITS.find(([, ofUnit]) => seconds >= ofUnit) ?? UNITS[3]
@@ -28,7 +34,7 @@ export function age(at: string): string {
 }
 
 function inUnit(number: number, unit: string): string {
-  // The short form of bytes is the same for one and many.
+  // The short form of the unit byte has no plural.
   const unitDisplay = unit === 'byte' ? 'long' : 'short'
   const format = new Intl.NumberFormat(RED.i18n.lang(), {
     ...({ style: 'unit', unit, unitDisplay } as const),

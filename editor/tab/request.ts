@@ -1,4 +1,4 @@
-/** A request to an admin route that failed. */
+/** Error of a failed request to an admin route. */
 export class RequestError extends Error {
   constructor(
     readonly status: number,
@@ -12,7 +12,7 @@ export class RequestError extends Error {
     return this.status === 401 || this.status === 403
   }
 
-  /** The answer's JSON, also of a request that expects no content; undefined: no JSON. */
+  /** Parsed JSON of the answer, whatever type was requested; undefined if it is not JSON. */
   get answer(): { code?: string; message?: string; [property: string]: unknown } | undefined {
     try {
       return JSON.parse(this.body) as { code?: string }
@@ -21,7 +21,7 @@ export class RequestError extends Error {
     }
   }
 
-  /** What Node-RED says has to be changed before it does what was asked; undefined when it says no such thing. */
+  /** Text of a 403 answer that explains which setting has to be changed; undefined if there is no such text. */
   get refusal(): string | undefined {
     return this.status === 403 ? this.answer?.message : undefined
   }
@@ -29,13 +29,16 @@ export class RequestError extends Error {
 
 export interface RequestOptions {
   method?: 'POST' | 'DELETE'
-  /** JSON if it is left out */
+  /** type of the answer; default: JSON */
   answer?: 'blob' | 'text'
-  /** sent as JSON */
+  /** request body, sent as JSON */
   body?: object
 }
 
-/** @throws RequestError */
+/**
+ * Sends a request to an admin route.
+ * @throws RequestError
+ */
 export function request<Answer>(url: string, { method, answer, body }: RequestOptions = {}): Promise<Answer> {
   const settings: JQuery.AjaxSettings = {
     url,
@@ -51,7 +54,7 @@ export function request<Answer>(url: string, { method, answer, body }: RequestOp
   })
 }
 
-/** A query string of the values that are set. */
+/** Returns a query string with the values that are neither undefined nor empty. */
 export function queryOf(values: Record<string, string | number | undefined>): string {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== '')
   return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()

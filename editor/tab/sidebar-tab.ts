@@ -5,43 +5,45 @@ export interface Row {
   item: HTMLLIElement
   line: HTMLButtonElement
   close(): void
-  /** where the details are; undefined while the row is closed */
+  /** Returns the element for the details; undefined while the row is closed. */
   place(): HTMLElement | undefined
 }
 
 interface RowOptions {
   id: string
-  /** of the line */
+  /** elements in the row's line */
   parts: Node[]
-  /** puts what is known into the place that it is given */
+  /** fills the details into an element when the row is opened */
   fill: (place: HTMLElement) => void
-  /** what else has to go when the row is closed */
+  /** called when the row is closed, to release other resources */
   forget?: () => void
 }
 
 interface FreshOptions<News> {
   content: HTMLElement
-  /** asks and shows */
+  /** requests and shows the data of the tab */
   load: () => Promise<void>
-  /** hears what `load` was rejected with */
+  /** called with the error of a failed `load` */
   fail: (failure: unknown) => void
-  /** hears what the runtime tells */
+  /** called with each event from the runtime */
   onNews: (news: News) => void
-  /** whether the tab is to be seen now; after each of the news, too */
+  /** called with true while the tab is visible, also after each event */
   onShown: (isVisible: boolean) => void
 }
 
-/** A value of a list of facts: one, several or none. */
+/** Value in a list of facts: one, several or none. */
 type FactValue = string | number | undefined | (string | number | undefined)[]
 export type Fact = [name: string, value: FactValue]
 
-/** What the sidebar tabs have in common. */
+/** Common part of the sidebar tabs. */
 export class SidebarTab {
   readonly #id: string
   readonly #route: string
   #translate: EditorApi.Red['_'] = (key) => key
 
-  /** @param topic `inbox`: the routes below redox/inbox, the permissions redox-inbox…, the texts below `inbox` */
+  /**
+   * @param topic name such as `inbox`, for routes below redox/inbox, permissions redox-inbox…, and texts below `inbox`
+   */
   constructor(private readonly topic: string) {
     this.#id = `redox-${topic}`
     this.#route = `redox/${topic}`
@@ -51,12 +53,12 @@ export class SidebarTab {
 
   readonly notice = (key: string): HTMLElement => element('p', 'redox-tab-notice', this.text(`notice.${key}`))
 
-  /** A place for one notice, or none. */
+  /** Returns an element for one notice, and a function that shows or removes the notice. */
   noticePlace(): { place: HTMLElement; tell: (key: string | undefined) => void } {
     const place = element('div')
     let told: string | undefined
     const tell = (key: string | undefined): void => {
-      // The same once more would be read out again.
+      // Replaced only after a change, because a screen reader would read the same notice again.
       if (key !== told) place.replaceChildren(...(key ? [this.notice(key)] : []))
       told = key
     }
@@ -74,7 +76,7 @@ export class SidebarTab {
     return all
   }
 
-  /** A line of a list, and under it what is known of the message while it is open. */
+  /** Returns a row: a line of a list, with the details of the message below while the row is open. */
   row({ id, parts, fill, forget }: RowOptions): Row {
     const item = element('li', 'redox-tab-message')
     const line = element('button', 'redox-tab-line')
@@ -107,21 +109,24 @@ export class SidebarTab {
     return { item, line, close, place: () => place }
   }
 
-  // ---- What is asked for ----------------------------------------------------------------------------------
+  // ---- Requests -------------------------------------------------------------------------------------------
 
-  /** @throws RequestError */
+  /**
+   * Sends a request to a route of this tab.
+   * @throws RequestError
+   */
   readonly ask = <Answer>(path: string, options?: RequestOptions): Promise<Answer> =>
     request<Answer>(this.#route + path, options)
 
-  /** Asked each time: a user may have logged in since. */
+  /** Returns true if the user has the permission. Checked each time, because a user may have logged in meanwhile. */
   readonly may = (what: 'read' | 'write' | 'content'): boolean =>
     RED.user.hasPermission(`redox-${this.topic}.${what}`)
 
-  // ---- The tab --------------------------------------------------------------------------------------------
+  // ---- Tab ------------------------------------------------------------------------------------------------
 
   /**
-   * Keeps what is shown up to date.
-   * @returns loads anew, while the tab is visible
+   * Keeps the data of the tab up to date while the tab is visible.
+   * @returns function that reloads the data
    */
   keepFresh<News>({ content, load, fail, onNews, onShown }: FreshOptions<News>): () => void {
     let isVisible = false
@@ -145,7 +150,7 @@ export class SidebarTab {
         })
     }
 
-    // Hidden by another tab, a closed sidebar or a folded section: each version of the editor has its ways.
+    // A tab may be hidden by another tab, a closed sidebar or a folded section, which differs between editor versions.
     const observer = new IntersectionObserver((entries) => {
       isVisible = entries.at(-1)?.isIntersecting ?? false
       onShown(isVisible)
@@ -155,18 +160,23 @@ export class SidebarTab {
 
     RED.comms.subscribe<News>(this.#route, (_topic, news) => {
       onNews(news)
-      // What it told last may be older than a click that hid the list: asked anew, it answers with what is now.
+      // The observer's last report may be older than a click that hid the list. Observed again, it reports the current
+      // state.
       observer.unobserve(content)
       observer.observe(content)
     })
-    // What came while the connection was broken.
+    // While the connection to the runtime was broken, events were missed.
     RED.comms.on('connect', refresh)
     return refresh
   }
 
-  /** @param shown on the tab's icon: a number, a dot (an empty text), or nothing (undefined) */
+  /**
+   * Shows or removes a mark on the tab's icon.
+   * @param shown number as text; empty: a dot; undefined: no mark
+   */
   mark(shown: string | undefined): void {
-    // Node-RED 4.1: the tab, its short form, and the menu where it is when there is no room. 5: one button.
+    // Node-RED 4.1 has three buttons: the tab, its short form, and a menu entry if there is no room. Node-RED 5 has
+    // one.
     const buttons = [
       `#red-ui-tab-${this.#id}`,
       `#red-ui-tab-${this.#id}-link-button`,
@@ -183,7 +193,10 @@ export class SidebarTab {
     }
   }
 
-  /** @param make called as soon as there are texts; returns what the tab shows */
+  /**
+   * Registers the tab in the editor.
+   * @param make called when the texts are loaded; returns the content of the tab
+   */
   register(iconName: string, make: () => HTMLElement): void {
     RED.plugins.registerPlugin(this.#id, {
       type: this.#id,

@@ -10,7 +10,7 @@ const SENTENCES: Record<RulePart, string> = {
 }
 const CHOICES: Partial<Record<RulePart, readonly string[]>> = { place: PLACES, fault: FAULT_EXAMPLES }
 
-/** A fault plan, which the sandbox's own parser reads; the line at fault is named. */
+/** Returns the error of a fault plan, with the wrong line. The parser is that of the sandbox. */
 export function faultPlan(value: string): Fault | undefined {
   if (VARIABLE.test(value.trim())) return undefined
   try {

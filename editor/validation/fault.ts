@@ -1,8 +1,8 @@
 import { labelOf, text } from '../texts'
 
-/** What is wrong with a value: a key below `invalid` in the catalogue, with the values of its sentence. */
+/** Error of a value: a key below `invalid` in the catalogue, and the values for its sentence. */
 export type Fault = [key: string, values?: object]
 
-/** The sentence about a property, true for one that is right. */
+/** Returns the sentence about an error of a property; true if there is no error. */
 export const sentence = (name: string, fault: Fault | undefined): true | string =>
   fault === undefined || text(`invalid.${fault[0]}`, { label: labelOf(name), ...fault[1] })

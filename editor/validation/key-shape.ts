@@ -1,4 +1,6 @@
-/** The shape of a private key, as far as one sees it without the means of src/auth/private-key.ts. */
+/**
+ * Checks for the shape of a private key, as far as possible without the crypto functions of src/auth/private-key.ts.
+ */
 import { VARIABLE } from '../../src/shared/formats'
 import {
   base64Digits,
@@ -11,13 +13,13 @@ import {
 } from '../../src/shared/key-formats'
 import type { Fault } from './fault'
 
-/** Stands for a secret that the server has stored: the editor never sees it. */
+/** Placeholder for a secret that the server has stored and the editor does not get. */
 export const STORED = '__PWRD__'
 
-// DER: PKCS#8, PKCS#1 and SEC1 begin with a version; a public key and a certificate with another sequence.
+// DER: PKCS#8, PKCS#1 and SEC1 start with a version, a public key and a certificate with another sequence.
 const DER_PRIVATE = /^0(\x80|[\x81-\x84][^]{1,4}|[^])\x02\x01[\0\x01][\x02\x040]/
 const DER_PUBLIC = /^0(\x80|[\x81-\x84][^]{1,4}|[^])0/
-// Schemes of PKCS#5 and PKCS#12 in an EncryptedPrivateKeyInfo.
+// Object identifiers of PKCS#5 and PKCS#12 schemes in an EncryptedPrivateKeyInfo.
 const DER_ENCRYPTED = /^0[^]{0,30}\x2A\x86\x48\x86\xF7\x0D\x01(\x05|\x0C\x01)/
 
 export interface Jwk {
@@ -38,12 +40,12 @@ export function keyShape(value: string, keyId: string): Fault | undefined {
   return derShape(key)
 }
 
-/** The private JWKs of a key, in a set the one that the key ID names; `undefined` in place of what is none. */
+/** Returns the private JWKs of a key, or of a key set; `undefined` in place of an element that is no private JWK. */
 export function privateJwksOf(key: string): (Jwk | undefined)[] {
   return jwksOf(unwrapped(key), undefined)
 }
 
-/** A key without base64 and without JSON's quotes around it. */
+/** Returns a key without base64 encoding and without JSON quotes around it. */
 function unwrapped(value: string): string {
   const key = value.replace(/^(\uFEFF|\xEF\xBB\xBF)/, '').trim()
   if (key.includes('-----BEGIN') || BEGINS_LIKE_JSON.test(key)) return key
@@ -52,7 +54,7 @@ function unwrapped(value: string): string {
   return isText(content) ? unwrapped(content) : content
 }
 
-/** What base64 stands for, bytes as one character each; undefined for other texts. */
+/** Returns the decoded bytes of a base64 text, one character per byte; undefined for other texts. */
 function decoded(key: string): string | undefined {
   const digits = base64Digits(key)
   if (digits === undefined) return undefined
@@ -63,7 +65,7 @@ function decoded(key: string): string | undefined {
   }
 }
 
-/** What a text in JSON says, however often its quotes are escaped. */
+/** Returns the value of a JSON text, even if its quotes are escaped several times. */
 function jsonOf(key: string): unknown {
   const value = lenientJson(key)
   return typeof value === 'string' ? jsonOf(value) : value

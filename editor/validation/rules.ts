@@ -19,7 +19,7 @@ import { faultPlan } from './fault-plan'
 import { keyShape, STORED } from './key-shape'
 import { mayBeSandbox } from './when'
 
-/** @returns undefined for a value that is right */
+/** Rule for a property. Returns the error of a value, or undefined for a valid one. */
 export type Rule = (value: string, read: Read, name: string) => Fault | undefined
 
 export const isBlank = (value: string): boolean => value.trim() === ''
@@ -53,7 +53,7 @@ const destinationId: Rule = (value) =>
     ? undefined
     : ['destinationId']
 
-/** https, or http to this machine. */
+/** Returns true for an https URL, or an http URL of the local machine. */
 function isUrl(value: string): boolean {
   if (!URL.canParse(value)) return false
   const url = new URL(value)
@@ -62,7 +62,7 @@ function isUrl(value: string): boolean {
 
 const MB = 1_000_000
 
-/** An empty limit is the default that its field shows. */
+/** Rule for size limits. An empty limit is the default that its field shows. */
 const limits: Rule = (_value, read, name) => {
   const limit = fieldNamed(settings, name)
   const notAbove = limit?.kind === 'text' ? limit.notAbove : undefined
@@ -74,20 +74,23 @@ const limits: Rule = (_value, read, name) => {
   return ['limits', { other: labelOf(above), limit: megabytes(above) }]
 }
 
-/** An ID that may be made from the file, unless the Data brings it. */
+/** Rule for an ID that is made from the file, unless the Data contains an ID. */
 const madeOfFile: Rule = (_value, read, name) => {
   if (read(`${name}Type`) !== 'content' || !isBlank(read('data'))) return undefined
   if (read('eventType') === 'Delete') return ['noFile']
   return read('fileFrom') === 'none' ? ['noFileSent'] : undefined
 }
 
-/** A field that the Data may bring, too. */
+/** Rule for a required field, which the Data may contain instead. */
 const required: Rule = (value, read, name) => {
   const isThere = !isBlank(value) || !isBlank(read('data')) || read(`${name}Type`) === 'content'
   return isThere ? undefined : ['required']
 }
 
-/** The Data of a node: an object, with FHIR also a list of resources; only Data Model nodes have an event type. */
+/**
+ * Rule for the Data of a node: an object, or for FHIR also a list of resources. Only Data Model nodes have an event
+ * type.
+ */
 const json: Rule = (value, read) => {
   if (isBlank(value)) return undefined
   const data = parsedJson(value)
@@ -103,7 +106,7 @@ function parsedJson(value: string): unknown {
   }
 }
 
-/** Where a node reads files by their path, its connection has to allow a folder. */
+/** Rule for reading files by their path: the connection must allow a folder. */
 const allowedFolder: Rule = (value, read) => {
   const connection = value === 'path' ? RED.nodes.node(read('connection')) : undefined
   return connection && isBlank(String(connection['folders'] ?? '')) ? ['noFolder'] : undefined

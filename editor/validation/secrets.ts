@@ -9,7 +9,10 @@ import { isChecked } from './when'
 type EditorNode = EditorApi.EditorNode
 type Validator = EditorApi.Validator
 
-/** A secret as far as it is known here: typed, stored, missing (''), or undefined before the form was opened. */
+/**
+ * Returns a secret as far as the editor knows it: the typed text, the mark of a stored secret, `''` for a missing one,
+ * or undefined before the form was opened.
+ */
 function secretOf(node: EditorNode, read: Read, name: string): string | undefined {
   const typed = read(name)
   if (typed !== '' || isLastOpened(node)) return typed

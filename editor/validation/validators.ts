@@ -1,4 +1,4 @@
-/** Validators of Node-RED: the sentences of the red triangle. The runtime checks everything again, in its own words. */
+/** Validators for Node-RED's editor: the sentences of the red triangle. The runtime checks all values again. */
 import { fieldNamed, holds } from '../../nodes/lib/fields/conditions'
 import type { Field, NodeField, Table } from '../../nodes/lib/fields/types'
 import type { Check } from '../../src/shared/checks'
@@ -14,8 +14,8 @@ import { isChecked, settingsOf } from './when'
 type EditorNode = EditorApi.EditorNode
 type Validator = EditorApi.Validator
 
-// The other rules are for a text that was typed in, also as the type of their name: they mean nothing for a path
-// into the message.
+// Rules for values of any type. The other rules check typed texts, or an input whose type has the rule's name (`json`):
+// they have no meaning for a path into the message.
 const FOR_ANY_TYPE: ReadonlySet<Check> = new Set(['needed', 'required', 'madeOfFile'])
 
 /**
@@ -56,7 +56,7 @@ function typed(value: unknown, type: string): Fault | undefined {
   return result === true ? undefined : ['expression', { reason: result || type }]
 }
 
-/** The sentence about the first value of a variable that a rule does not hold for. */
+/** Returns the sentence about the first value of a variable that breaks a rule; true if there is none. */
 function variableFault(node: EditorNode, name: string, names: readonly Check[], read: Read): true | string {
   const variable = read(name)
   const applied = names.filter((rule) => rule !== 'madeOfFile')
@@ -71,13 +71,14 @@ function variableFault(node: EditorNode, name: string, names: readonly Check[], 
 }
 
 /**
- * A validator for the connection. The editor leaves all to it except for an empty text: whether the config node
- * exists, is right itself, and suits the API that the node sends to.
+ * Returns a validator for the connection. Except for an empty text, the editor leaves all checks to the validator: that
+ * the config node exists, and that it is valid.
+ * @param fault returns another error of the config node
  */
 function connectionRule(table: Table, { fhir }: NodeField): Validator {
   return function (value, _options) {
     const told = (key: string): string => RED._(key, { prop: labelOf('connection') })
-    // An empty text the editor has told of already.
+    // The editor itself reports an empty text.
     if (value === '') return true
     if (!value || value === '_ADD_') return told('validator.errors.missing-required-prop')
     const connection = RED.nodes.node(value)

@@ -1,12 +1,12 @@
-/** What the editor knows of environment variables that fields name. */
+/** Values of environment variables in fields, as far as the editor knows them. */
 
 type EditorNode = EditorApi.EditorNode
 type Scope = EditorApi.Scope
 
-// A value of another type is known to the runtime only.
+// Types with a value that the editor knows. The values of other types are known only to the runtime.
 const KNOWN_TYPES = [undefined, 'str', 'num', 'bool']
 
-/** Keys of the sentences about an empty and about another value of a variable. */
+/** Catalogue keys of the sentences about an empty and about any other value of a variable. */
 export interface Sentences {
   empty: string
   from: string
@@ -17,12 +17,12 @@ export interface KnownVariable {
   value: string
 }
 
-// By where a variable is defined.
+// Sentences by the place where a variable is defined.
 const OF_TAB = { empty: 'emptyTab', from: 'fromTab' }
 const OF_GROUP = { empty: 'emptyGroup', from: 'fromGroup' }
 const OF_SUBFLOW = { empty: 'emptySubflow', from: 'fromSubflow' }
 
-/** Where a node's variables are looked for, from the inside out, each with its sentences. */
+/** Returns the scopes in which a node's variables are looked up, innermost first, with their sentences. */
 function scopesOf(node: Pick<EditorNode, 'g' | 'z'>): [Sentences, Scope][] {
   const group = node.g ? RED.nodes.group(node.g) : undefined
   const groups: [Sentences, Scope][] = group
@@ -36,8 +36,8 @@ const entryOf = ({ env }: Pick<Scope, 'env'>, name: string): EditorApi.Environme
   (env ?? []).find((one) => one.name === name)
 
 /**
- * What the editor knows of a variable: one value for each place that the node runs in, as each instance of a subflow
- * is one. The server's own variables are not known here.
+ * Returns the known values of a variable, one for each place where the node runs: each instance of a subflow is one.
+ * The environment variables of the server are not known to the editor.
  */
 export function variablesOf(node: EditorNode, name: string): KnownVariable[] {
   const found = scopesOf(node)
@@ -53,7 +53,7 @@ export function variablesOf(node: EditorNode, name: string): KnownVariable[] {
   })
 }
 
-/** Whether a tab, group or subflow has such a variable, of whatever type. */
+/** Returns true if a tab, group or subflow defines the variable, with any type. */
 export function declaresVariable(node: Pick<EditorNode, 'g' | 'z'>, name: string): boolean {
   if (scopesOf(node).some(([, scope]) => entryOf(scope, name))) return true
   const subflow = node.z ? RED.nodes.subflow(node.z) : undefined

@@ -1,2 +1,2 @@
-// What a connection reads stands below the nodes, with what reads it.
+// The settings of a connection are defined in nodes/lib, below the nodes, together with the code that reads them.
 export { settings as fields } from '../lib/fields/settings'

@@ -80,7 +80,7 @@ export = function register(RED: NodeAPI): void {
       return connection
     }
 
-    // What failed may work the next time: a database that starts, a variable that is set.
+    // The next call tries again after a failure, because a database may have started or a variable may have been set.
     this.connection = () =>
       (opened ??= open().catch((error: unknown) => {
         opened = undefined
@@ -94,7 +94,7 @@ export = function register(RED: NodeAPI): void {
 
     this.on('close', (removed: boolean, done: () => void) => {
       const within = isDeploying() ? undefined : closeWithinMs(RED)
-      // The nodes that send decide how long their work goes on; sockets and sandbox stay as long.
+      // The send nodes limit how long their messages continue. Sockets and sandbox stay open until then.
       const ended = durable
         .close(within, removed)
         .then(() => opened)

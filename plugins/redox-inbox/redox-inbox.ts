@@ -1,6 +1,6 @@
 /**
- * The sandbox inbox: what the imaginary EHR behind the built-in sandbox received, for a sidebar tab of the
- * editor. Only ever looks at a sandbox that runs; looking does not start one.
+ * Sandbox inbox: routes for a sidebar tab with the messages that the built-in sandbox received. The plugin only reads a
+ * running sandbox and never starts one.
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
@@ -20,13 +20,13 @@ import { OCTET_STREAM } from '../../src/shared/values'
 import { shownType } from './shown-type'
 
 const TOPIC = 'redox/inbox'
-/** At most so often, in milliseconds, the editors hear that something changed, however much is sent. */
+/** Minimum interval in milliseconds between events to the editors, however many messages are sent. */
 const TELL_EVERY = 300
-/** Of the faults that were played, the newest. */
+/** Maximum number of simulated faults in the list; the newest are shown. */
 const MAX_FAULTS = 50
 const INDEX = /^\d{1,4}$/
 
-// Node-RED can be started again in one process, with another RED: the earlier one must not go on telling.
+// Node-RED can be started again in one process, with another `RED` object: the earlier subscription must end.
 let stopTelling = (): void => undefined
 
 export = function register(RED: NodeAPI): void {
@@ -59,18 +59,19 @@ const withSandbox =
   (request, response) => {
     sandboxOrNone()
       .then((sandbox) => handle(request, response, sandbox))
-      // Express would answer with the error's text and stack, which may quote anything.
+      // Express would answer with the text and the stack of the error, which may contain any data.
       .catch(() => response.status(500).json({ code: 'unexpected' }))
   }
 
-/** One that could not be started is none; who wanted it has the error. */
+/** Returns the running sandbox; undefined if there is none, or if its start failed (reported where it was started). */
 async function sandboxOrNone(): Promise<Sandbox | undefined> {
   return runningSandbox()?.catch(() => undefined)
 }
 
 /**
- * `{ running, messages, faults }`, newest first; what stands in a line of the list, without any bytes.
- * A visitor is shown what there is, for the sandbox is made for test data; `openToAll` has the tab say that others see it too.
+ * Returns the handler for the list `{ running, messages, faults }`, newest first, without the bytes of files. Visitors
+ * may see the list, because the sandbox is made for test data; with `openToAll`, the tab warns that others can see the
+ * list, too.
  */
 const listFor =
   (isVisitor: (request: Request) => boolean): Handler =>
@@ -87,10 +88,10 @@ const listFor =
     response.json(list)
   }
 
-/** No path and no header: what was asked for may name a patient. */
+/** Returns a simulated fault without path and headers of the request, which may contain patient data. */
 const played = ({ at, api, fault, accepted }: RequestRecord): SimulatedFault => ({ at, api, fault, accepted })
 
-/** A message with all that is known of it, except the bytes of its files. */
+/** Handler for one message with all its data, except for the bytes of its files. */
 const one: Handler = (request, response, sandbox) => {
   const message = messageOf(request, sandbox)
   if (!message) return notFound(response)
@@ -102,14 +103,14 @@ const one: Handler = (request, response, sandbox) => {
   response.json(details)
 }
 
-/** The bytes of one file, with a type that can run nothing in the editor's origin. */
+/** Handler for the bytes of one file, with a type that runs no code in the editor's origin. */
 const content: Handler = (request, response, sandbox) => {
   const index = request.params['index'] as string
   const file = INDEX.test(index) ? messageOf(request, sandbox)?.files[Number(index)] : undefined
   if (!file) return notFound(response)
   const type = shownType(file)
   const name = safeName(file, Number(index))
-  // Not res.send(): it would answer "not modified", and add a charset of its own.
+  // Not `res.send()`, which could answer "not modified" and would add a charset.
   response.writeHead(200, {
     'Content-Type': type === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? OCTET_STREAM),
     'Content-Length': file.size,
@@ -142,7 +143,7 @@ function summary({
   return { ...line, files: files.map(described) }
 }
 
-/** `shown`: the type it may be shown as, null when it is only to be downloaded. */
+/** Returns the description of a file. `shown` is the type for display, or null if the file can only be downloaded. */
 function described(file: DeliveredFile): InboxFile {
   const { bytes: _bytes, ...description } = file
   return { ...description, shown: shownType(file) ?? null }
@@ -150,13 +151,19 @@ function described(file: DeliveredFile): InboxFile {
 
 // ---- Headers of a file --------------------------------------------------------------------------------
 
-/** For those who open the address itself; Chromium shows no PDF in a sandbox. */
+/**
+ * Returns the Content-Security-Policy of a file, for users who open its address directly. Chromium shows no PDF in a
+ * CSP sandbox.
+ */
 function policyOf(type: string | undefined): string {
   const nothing = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
   return type === 'application/pdf' ? nothing : `${nothing}; sandbox`
 }
 
-/** File name parameters of a Content-Disposition (RFC 6266, RFC 5987): a base name that no header can break. */
+/**
+ * Returns the file name parameters of Content-Disposition (RFC 6266, RFC 5987), with a base name that is safe in a
+ * header.
+ */
 function safeName({ name }: DeliveredFile, index: number): string {
   const base = Buffer.from(name ?? '')
     .toString()
@@ -172,11 +179,12 @@ function safeName({ name }: DeliveredFile, index: number): string {
   return `filename="${ascii}"; filename*=UTF-8''${encoded}`
 }
 
-// ---- Live ---------------------------------------------------------------------------------------------
+// ---- Live updates -------------------------------------------------------------------------------------
 
 /**
- * Tells open editors that something changed: `{ count, news }`, how many messages there are and how many came since
- * it last told. Nothing else, for every logged-in user hears it, whatever the permissions. Returns how to stop.
+ * Publishes changes to open editors as `{ count, news }`: the number of messages, and the number of new ones since the
+ * last event. Contains no other data, because all logged-in users get the event, whatever their permissions. Returns a
+ * function that stops the events.
  */
 function tellEditors({ comms }: NodeAPI): () => void {
   let timer: NodeJS.Timeout | undefined
@@ -194,7 +202,7 @@ function tellEditors({ comms }: NodeAPI): () => void {
     timer = undefined
     if (!changed) return
     timer = setTimeout(tick, TELL_EVERY).unref()
-    // An unhandled rejection would end Node-RED.
+    // An unhandled rejection would end the Node-RED process.
     publish().catch(() => undefined)
   }
   const stop = onSandboxChange((change: SandboxChange) => {

@@ -3,7 +3,7 @@ import type { DeliveredFile } from '../../src/sandbox'
 import { OCTET_STREAM } from '../../src/shared/values'
 import { hasSignature, type SignedType } from '../../src/shared/signatures'
 
-/** What the editor may show in its own origin, if it is what it says: no html, svg, xml. */
+/** Types that the editor may show in its own origin, each with a check of the bytes. HTML, SVG and XML are excluded. */
 const SIGNED = [
   'application/pdf',
   'image/png',
@@ -17,7 +17,7 @@ const SHOWN = new Map<string, (bytes: Buffer) => boolean>([
   ['text/plain', isText],
 ])
 
-/** Other names of these types: of other MIME spellings, of Redox' `FileType`, of file name extensions. */
+/** Other names of the shown types: variants of MIME types, values of Redox's `FileType`, and file name extensions. */
 const OTHER_NAMES: Record<string, string> = {
   'application/x-pdf': 'application/pdf',
   'image/x-png': 'image/png',
@@ -37,9 +37,8 @@ const OTHER_NAMES: Record<string, string> = {
 }
 
 /**
- * The MIME type that a file may be shown as, without parameters; undefined when it is only to be downloaded.
- * What the message says of the file and its first bytes have to agree. A message that says nothing at all (the
- * text of a note) is taken by its bytes.
+ * Returns the MIME type for showing a file, without parameters; undefined if the file can only be downloaded. The
+ * declared type and the first bytes have to agree. Without a declared type (text of a note), the bytes alone decide.
  */
 export function shownType(file: DeliveredFile): string | undefined {
   const declared = declaredType(file)
@@ -50,7 +49,7 @@ export function shownType(file: DeliveredFile): string | undefined {
 
 function declaredType({ contentType = '', fileType, name }: DeliveredFile): string | undefined {
   const [mime = ''] = contentType.split(';', 1).map((type) => type.trim().toLowerCase())
-  // Uploads whose sender did not care are of this type: it says nothing.
+  // `application/octet-stream` is the default type of uploads and gives no information.
   if (mime !== '' && mime !== OCTET_STREAM) return mime
   return (fileType ?? /\.([^.]+)$/.exec(name ?? '')?.[1])?.trim().toLowerCase()
 }

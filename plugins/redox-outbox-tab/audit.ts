@@ -1,12 +1,15 @@
-/** Reads the audit log of a store. */
+/** Reads decisions from the audit log of a store. */
 import type { DeliveryStore, StoredMessage } from '../../src/queue/types'
 import type { MessageDetails } from '../../src/shared/outbox-api'
 import { MAX_LINES } from './parse-request'
 
-/** Lines of the audit among which a decision is looked for: the store does not find them by their subject. */
+/** Maximum number of audit lines that are searched for a decision, because a store has no index of their subjects. */
 const MOST_LINES_BACK = 5000
 
-/** The decision that ended a message: the user and the reason. Empty if the message ended otherwise, or long ago. */
+/**
+ * Returns user and reason of the decision that ended a message; empty if there was none, or if it is too old to be
+ * found.
+ */
 export async function decisionAbout(
   store: DeliveryStore,
   { id, reason }: StoredMessage,

@@ -1,4 +1,4 @@
-/** The durable connections of this Node-RED, and the stores that none of them delivers. */
+/** Durable connections of this Node-RED, and stores that no connection delivers. */
 import { durableConnections, type DurableConnection } from '../../nodes/lib/connection/durable-connection'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
@@ -11,14 +11,20 @@ import { Refusal } from './refusal'
 const HOUR_MS = 3_600_000
 const MAX_DESTINATIONS = 200
 
-/** @throws Refusal 404 */
+/**
+ * Returns the durable connection with an id.
+ * @throws Refusal 404 if there is none
+ */
 export function durableConnection(connection: string): DurableConnection {
   const found = durableConnections.get(connection)
   if (found) return found
   throw new Refusal(404, 'not_found', 'No redox-config node with this ID uses durable delivery.')
 }
 
-/** @throws Refusal 404; 503 while the store is not open */
+/**
+ * Returns the open outbox of a connection.
+ * @throws Refusal 404 for an unknown connection, 503 while the store is not open
+ */
 export function outboxOf(connection: string): Outbox {
   const { outbox, code } = durableConnection(connection)
   if (outbox) return outbox
@@ -64,7 +70,7 @@ export const strandedSummary = (
   ...(code !== undefined && { code }),
 })
 
-/** Sorts stopped destinations to the front, then those with the oldest message. */
+/** Compares destinations for sorting: stopped ones first, then those with the oldest message. */
 function byUrgency(a: LaneState, b: LaneState): number {
   const stopped = ({ paused, blockedBy }: LaneState): number => Number(paused || blockedBy !== undefined)
   return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
@@ -78,5 +84,5 @@ const destinationSummary = (outbox: Outbox, { lane, oldest, ...state }: LaneStat
 
 export const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
-/** A time of the store's clock as the clock on the wall has it, ISO 8601. */
+/** Converts a time of the store's clock to the system clock, as ISO 8601. */
 export const wallTime = ({ store }: Outbox, time: number): string => iso(onTheWall(store.clock, time))

@@ -1,4 +1,7 @@
-/** The handlers of the outbox's admin routes. Lists and outcomes have no patient data; a content has. */
+/**
+ * Handlers of the outbox's admin routes. Only the content of a message contains patient data, and no list or result
+ * does.
+ */
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
 import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/connection/stranded-stores'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
@@ -22,21 +25,21 @@ import { given, parse, type Parsed } from './parse-request'
 import { Refusal } from './refusal'
 
 export interface OutboxRequest {
-  /** parts of the path */
+  /** ids from the path of the URL: of the connection, and of the message or stranded store */
   connection: string
   id: string
   query: unknown
-  /** undefined: none that is JSON */
+  /** parsed JSON body; undefined if the body is not JSON */
   body: unknown
-  /** the user's name */
+  /** name of the user */
   who: string
-  /** may not see what is in a message, see `contentReadersOnly` */
+  /** true for users who may not see the content of messages, see `contentReadersOnly` */
   isVisitor: boolean
-  /** aborted when the client has gone */
+  /** signal that aborts when the client has closed the HTTP connection */
   signal: AbortSignal
 }
 
-/** Answered with 200 and the body, or with 204 if there is none. */
+/** Handlers by name. The answer is 200 with the returned body, or 204 without one. */
 export const HANDLERS = {
   overview: async (): Promise<OverviewResponse> => ({
     connections: await Promise.all(
@@ -48,7 +51,7 @@ export const HANDLERS = {
   messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
     const { limit, ...wanted } = parse('messages', query)
     const outbox = outboxOf(connection)
-    // One more, to know whether there are more.
+    // One message more than requested shows if there is another page.
     const found = await find(outbox, wanted, limit + 1)
     const messages = found.slice(0, limit)
     const next = found.length > limit ? messages.at(-1)?.id : undefined
@@ -64,7 +67,7 @@ export const HANDLERS = {
     return { ...details, ...(isVisitor && { contentIsClosed: true }) }
   },
 
-  /** The user and the reason are written into the audit log before. */
+  /** Returns the content of a message, after user and reason were written to the audit log. */
   content: async ({ connection, id, query, who }: OutboxRequest): Promise<ContentResponse> => {
     const { reason } = parse('content', query)
     const outbox = outboxOf(connection)
@@ -82,7 +85,7 @@ export const HANDLERS = {
     outbox.sender.wake()
   },
 
-  /** How many messages decisions would be about; those that are accepted later are not among them. */
+  /** Returns the number of messages that a decision would apply to, without messages that are accepted later. */
   count: async ({ connection, query }: OutboxRequest): Promise<CountResponse> => {
     const { action, till: until = Infinity, ...filter } = parse('count', query)
     const { contents } = outboxOf(connection)
@@ -108,7 +111,7 @@ export const HANDLERS = {
   pause: async ({ connection, body, who }: OutboxRequest): Promise<void> => {
     const { destination, action, reason } = parse('pause', body)
     const { store, sender } = outboxOf(connection)
-    // A misspelled name would pause nothing, and the user would not notice.
+    // The pause of a misspelled destination would have no effect, and the user would not notice.
     if (!(await store.lanes()).some(({ lane }) => lane === destination))
       throw new Refusal(404, 'not_found', 'No message is waiting for this destination, and it is not paused.')
     await store.pause(destination, action === 'pause', { who, reason, now: store.clock.now() })

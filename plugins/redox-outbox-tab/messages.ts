@@ -1,4 +1,4 @@
-/** What the admin API says of a message. No patient data, except in its content. */
+/** Data about messages in the admin API. Only the content of a message contains patient data. */
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
 import { mayHaveArrived } from '../../src/queue/decisions'
@@ -18,14 +18,17 @@ import { decisionAbout } from './audit'
 import { wallTime } from './connections'
 import { codeAndMessage, Refusal } from './refusal'
 
-/** @throws Refusal 404 */
+/**
+ * Returns the message with an id.
+ * @throws Refusal 404 if there is none
+ */
 export async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> {
   const [found] = await store.find({ id, limit: 1 })
   if (found) return found
   throw new Refusal(404, 'not_found', 'There is no message with this ID. It may have been removed.')
 }
 
-/** What is known of a message without opening what is sealed. */
+/** Returns the data of a message that is readable without decryption. */
 export function messageSummary(
   outbox: Outbox,
   { id, state, lane, owner, attempts, ordered, ...message }: StoredMessage,
@@ -75,13 +78,13 @@ async function outcomeOf(
   }
 }
 
-/** Redox's answer to a delivered message, or why the last attempt failed. */
+/** Returns Redox's answer to a delivered message, or the error of the last attempt. */
 function lastAttempt(
   { delivery, error, unknown }: Notes,
   { state, attempts }: StoredMessage,
 ): Pick<MessageOutcome, 'delivery' | 'error'> {
   const isRetried = state === 'waiting' || state === 'sending'
-  // A failure from before a person had the message sent again is no longer true.
+  // An error from before a person sent the message again is outdated.
   if (attempts === 0 && isRetried) return {}
   if (state === 'delivered' && delivery) {
     const { status, facts } = delivery
@@ -95,7 +98,7 @@ function lastAttempt(
   return { error: { code: failure.code, message, cause } }
 }
 
-/** Whether Redox has the message: a person has to know before sending it again. */
+/** Returns how certain it is that Redox has the message, for a person who considers sending it again. */
 async function arrivalOf(contents: Contents, message: StoredMessage): Promise<Arrival> {
   const { delivery, error } = await contents.notesOf(message)
   if (message.state === 'delivered' || delivery !== undefined) return 'yes'
@@ -103,7 +106,10 @@ async function arrivalOf(contents: Contents, message: StoredMessage): Promise<Ar
   return message.attempts === 0 && error === undefined ? 'never-sent' : 'no'
 }
 
-/** Earlier messages that are looked at. Those without order are skipped: there are some only after a change of the setting. */
+/**
+ * Maximum number of earlier messages that are checked. Unordered ones are skipped; they exist only after a change of
+ * the setting.
+ */
 const MOST_LOOKED_AT = 20
 
 async function waitingReason(
@@ -116,7 +122,7 @@ async function waitingReason(
   const next = Math.max(dueAt, sender.restsUntil(lane))
   const reason: WaitingReason = {
     ...(destination?.paused === true && { paused: true }),
-    // Where nothing gets through, a message that is due waits for its destination.
+    // After failed attempts, a message that is due waits for the back-off of its destination.
     ...(next > 0 && { dueAt: wallTime(outbox, next) }),
   }
   if (!ordered) return reason
@@ -128,10 +134,10 @@ async function waitingReason(
   return reason
 }
 
-/** Characters of a text in a content. A document that is a text may be longer than any browser shows. */
+/** Maximum characters of a text in the content. A document that is a text may be too long for a browser. */
 const LONGEST_TEXT = 50_000
 
-/** All that was accepted, apart from the bytes of files, and Redox's own answer. Patient data. */
+/** Returns the accepted message without the bytes of files, and Redox's answer. Contains patient data. */
 export async function contentOf({ contents }: Outbox, message: StoredMessage): Promise<ContentResponse> {
   const { message: prepared, files } = await contents.contentOf(message)
   const { delivery, error, unknown } = await contents.notesOf(message)

@@ -1,11 +1,11 @@
-/** What the outbox's admin routes take: schemas of queries and bodies. What was sent is never repeated in an error. */
+/** Schemas of queries and bodies of the outbox's admin routes. Errors never repeat the request's data. */
 import { z } from 'zod'
 import { MOST_HOURS } from '../../src/queue/decisions'
 import { ACTIONS, STATES } from '../../src/queue/types'
 import { Refusal } from './refusal'
 
 const MAX_MESSAGES = 200
-/** lines of the audit log in one answer */
+/** Maximum number of audit log lines in one answer. */
 export const MAX_LINES = 500
 
 const count = (atLeast: number, atMost: number) =>
@@ -15,13 +15,15 @@ const count = (atLeast: number, atMost: number) =>
     .transform(Number)
     .refine((number) => number >= atLeast && number <= atMost)
 
-/** Milliseconds since 1970, or anything that ISO 8601 calls a time. */
+/** Schema of a time: milliseconds since 1970, or a text that `Date.parse` accepts, such as ISO 8601. */
 const time = z
   .union([z.string().max(40), z.number().int().min(0).max(1e15).transform(String)])
   .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
   .refine(Number.isFinite)
 
-/** In a person's words, on one line. It is kept for ever: control characters could forge lines of a report. */
+/**
+ * Schema of a reason: one line of text. It is stored permanently, and control characters could forge lines of a report.
+ */
 const reason = z
   .string()
   .trim()
@@ -45,9 +47,9 @@ const FILTER = {
 const DECISION = {
   action: z.enum(ACTIONS),
   reason,
-  /** of `extend`, and of nothing else */
+  /** hours of `extend`, not allowed with other actions */
   hours: z.number().positive().max(MOST_HOURS).optional(),
-  /** the message may go through another account than the one that it was accepted for */
+  /** true if the message may be sent through another account than the one for which it was accepted */
   otherAccount: z.boolean().default(false),
 }
 const hasItsHours = ({ action, hours }: { action: string; hours?: number | undefined }): boolean =>
@@ -78,7 +80,7 @@ const SCHEMAS = {
       action: z.literal('give'),
       /** id of the redox-config node */
       to: z.string().max(100),
-      /** what seals the store, if it is not the key of that node */
+      /** store key of the stranded store, if it is not the key of that node */
       key: z.string().trim().min(1).max(1000).optional(),
       reason,
     }),
@@ -97,7 +99,7 @@ const DECISION_FIELDS =
 const OTHER_ACCOUNT =
   '. With "otherAccount": true, messages are sent through a different account from the one that they were accepted for.'
 
-/** How each request is made: the answer to one that is malformed. */
+/** Usage texts, which answer malformed requests. */
 const USAGE: Record<keyof Schemas, string> = {
   messages: `Use the parameters ${FILTERS}, after, order (oldest or newest first), and limit (at most ${MAX_MESSAGES}).`,
   content: 'Provide a reason: up to 200 characters, on one line.',
@@ -119,7 +121,7 @@ const USAGE: Record<keyof Schemas, string> = {
 
 /**
  * Parses the query or the body of a request.
- * @throws Refusal 400, with a text that says how the request is made
+ * @throws Refusal 400 with the usage text of the request
  */
 export function parse<Name extends keyof Schemas>(name: Name, input: unknown): Parsed<Name> {
   const { success, data } = SCHEMAS[name].safeParse(input)
@@ -129,6 +131,9 @@ export function parse<Name extends keyof Schemas>(name: Name, input: unknown): P
 
 type Given<T> = { [Key in keyof T]: Exclude<T[Key], undefined> }
 
-/** Leaves out what is undefined: optional values of a schema may be, those of our own functions not. */
+/**
+ * Returns an object without undefined values: the types of a schema allow them, the parameters of other functions do
+ * not.
+ */
 export const given = <T extends object>(values: T): Given<T> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never

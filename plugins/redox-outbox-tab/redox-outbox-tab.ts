@@ -1,6 +1,6 @@
 /**
- * The outbox: what the durable connections have accepted, for a sidebar tab of the editor and for scripts. Looking
- * opens no store; `handlers.ts` answers the requests.
+ * Outbox: admin routes for the messages of durable connections, used by a sidebar tab of the editor and by scripts. The
+ * routes open no store; `handlers.ts` answers the requests.
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
@@ -12,7 +12,7 @@ type Handlers = (typeof import('./handlers'))['HANDLERS']
 
 const TOPIC = 'redox/outbox'
 
-// Node-RED can be started again in one process, with another RED: the earlier one must not go on telling.
+// Node-RED can be started again in one process, with another `RED` object: the earlier subscription must end.
 let stopTelling = (): void => undefined
 
 export = function register(RED: NodeAPI): void {
@@ -26,8 +26,8 @@ export = function register(RED: NodeAPI): void {
 }
 
 /**
- * Tells open editors that a message needs a person: `{ news }`. Nothing else, for every logged-in user hears it,
- * whatever the permissions. Returns how to stop.
+ * Publishes `{ news }` to open editors when a message was parked. Contains no other data, because all logged-in users
+ * get the event, whatever their permissions. Returns a function that stops the events.
  */
 function tellEditors({ comms, events }: NodeAPI): () => void {
   const tell = (): void => comms.publish(TOPIC, { news: true }, false)
@@ -42,7 +42,7 @@ function addRoutes(RED: NodeAPI): void {
     (name: keyof Handlers): RequestHandler =>
     (request, response) => {
       reply(name, request, response, isVisitor(request)).catch(() =>
-        // What went wrong inside may quote anything: only that it did is told.
+        // An unexpected error may contain any data, so the answer contains no details.
         response
           .status(500)
           .json({ code: 'unexpected', message: 'Internal error in the outbox. Please report this.' }),
@@ -70,7 +70,7 @@ async function reply(
   response: Response,
   isVisitor: boolean,
 ): Promise<void> {
-  // Loaded with the first request.
+  // Loaded with the first request, so that the start of Node-RED takes less time.
   const [{ HANDLERS }, { errorResponse }] = await Promise.all([
     import('./handlers.js'),
     import('./refusal.js'),

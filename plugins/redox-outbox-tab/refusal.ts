@@ -2,20 +2,20 @@
 import { RedoxError } from '../../src/errors'
 import type { OutboxError } from '../../src/shared/outbox-api'
 
-/** A request that cannot be done: HTTP status, and what its answer says. */
+/** Error of a request that cannot be done, with HTTP status, code and text of the answer. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
-    /** fields of the answer beside code and message */
+    /** further properties of the answer */
     readonly facts: Partial<OutboxError> = {},
   ) {
     super(message)
   }
 }
 
-/** HTTP statuses of errors of the store; the others are those of a store that cannot be used: 503. */
+/** HTTP statuses of store errors. Other codes mean that the store cannot be used: 503. */
 const STATUS: Record<string, number> = {
   REDOX_STORE_LOST: 409,
   REDOX_STORE_LOCKED: 409,
@@ -24,8 +24,8 @@ const STATUS: Record<string, number> = {
 }
 
 /**
- * The answer to a request that failed.
- * @throws the error itself, if it is neither a refusal nor a RedoxError
+ * Returns status and body of the answer to a failed request.
+ * @throws the error itself if it is neither a Refusal nor a RedoxError
  */
 export function errorResponse(error: unknown): { status: number; body: OutboxError } {
   if (error instanceof Refusal)

@@ -7,7 +7,7 @@ import { environmentOf, tokenTarget, type ConnectionConfig, type ConnectionSecre
 import type { TargetEnvironment } from '../../../src/shared/values'
 import { variable, withConnection, withVariables } from './form-connection'
 
-/** What stands in the form of a redox-config node, deployed or not. */
+/** Values in the form of a redox-config node, deployed or not. */
 export interface ConnectionForm extends ConnectionTestRequest {
   secrets: { [name in keyof ConnectionSecrets]?: string | undefined }
 }
@@ -20,8 +20,8 @@ export interface ConnectionTestResult extends ConnectionTestResponse {
 const SECRETS = { oauth: ['privateKey'], legacy: ['apiKey', 'secret'] } as const
 
 /**
- * Fetches a token with what is in the form now. A secret that was not typed, because it is stored or comes from
- * an environment variable, goes to no other place than the deployed node or Redox itself.
+ * Fetches a token with the current values of the form. A secret that was not typed is sent only to known hosts: a
+ * stored one to those of the deployed node, one from an environment variable also to Redox's own.
  */
 export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promise<ConnectionTestResult> {
   const node = RED.nodes.getNode(form.id)
@@ -33,7 +33,7 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
     if (target !== 'Sandbox' && !mayGo(secrets, deployedConfig(RED, form.id), config)) {
       return { ok: false, reason: 'secretElsewhere', field: present(SECRETS[kind].at(-1), 'a secret') }
     }
-    // A person waits in front of the dialog: one attempt.
+    // Only one attempt, because a person waits for the result.
     const once = { ...config, attempts: 1 }
     await withConnection(RED, { config: once, secrets: secrets.values, target }, ({ client }) =>
       client.authenticate(),
@@ -53,13 +53,15 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
   }
 }
 
-/** Unknown when a URL of the form is wrong, which the reason says. */
+/** Returns the host of the token URL; undefined if a URL of the form is wrong, which the error reports. */
 function hostOf(config: ConnectionConfig): string | undefined {
   const [url = ''] = targetsOf(config) ?? []
   return URL.canParse(url) ? new URL(url).host : undefined
 }
 
-/** As it is in the flows: Node-RED makes no node of a connection that no node uses yet. */
+/**
+ * Returns a connection as saved in the flows, because Node-RED creates no node for a connection that no node uses yet.
+ */
 function deployedConfig(RED: NodeAPI, id: string): ConnectionConfig | undefined {
   let found: ConnectionConfig | undefined
   RED.nodes.eachNode((definition) => {
@@ -70,9 +72,9 @@ function deployedConfig(RED: NodeAPI, id: string): ConnectionConfig | undefined 
 
 interface Secrets {
   values: ConnectionSecrets
-  /** one is stored in the deployed node */
+  /** true if a secret is stored in the deployed node */
   stored: boolean
-  /** one comes from an environment variable */
+  /** true if a secret comes from an environment variable */
   fromVariable: boolean
 }
 
@@ -103,7 +105,7 @@ function mayGo(secrets: Secrets, deployed: ConnectionConfig | undefined, config:
   return !secrets.stored && tokenTarget({ auth, region }).join() === target
 }
 
-// A deployed connection with a wrong URL leads nowhere; it is the form's own faults that are told.
+// A deployed connection with a wrong URL has no target. Only errors of the form itself are reported.
 const deployedTarget = (deployed: ConnectionConfig): string | undefined => targetsOf(deployed)?.join()
 
 function targetsOf(config: ConnectionConfig): string[] | undefined {

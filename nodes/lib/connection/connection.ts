@@ -48,61 +48,64 @@ export type { ConnectionConfig, ConnectionSecrets } from './read-settings'
 
 type Sandbox = SandboxEntry['sandbox']
 
-/** What files are taken. */
+/** Settings for the files of messages. */
 export interface FileSettings {
-  /** folders that files may be read from, absolute */
+  /** absolute paths of the folders that files may be read from */
   folders: string[]
-  /** milliseconds that a file at a path must have stood still for */
+  /** milliseconds for which a file at a path must have been unchanged */
   settleMs: number
-  /** what becomes of a file whose structure proves that bytes are missing */
+  /** handling of a file whose structure proves that bytes are missing */
   cutShort: 'refuse' | 'warn'
 }
 
-/** A configured way to Redox, as the nodes use it. */
+/** Open connection to Redox, as the nodes use it. */
 export interface Connection {
   client: RedoxClient
-  /** `sandbox`, or the environment's name: what statuses and `msg.redox.environment` say */
+  /** `sandbox`, or the name of the environment, for statuses and `msg.redox.environment` */
   environment: string
-  /** see {@link accountOf}: what accepted messages are bound to */
+  /** account that accepted messages are bound to, see {@link accountOf} */
   account: string
   sender: FhirSender
   /** origins that file references may point to */
   origins: string[]
   files: FileSettings
-  /** durable delivery: messages are accepted here, and sent from here */
+  /** outbox that accepts and sends messages; undefined for direct delivery */
   outbox?: Outbox
 }
 
-/** What durable delivery reports to a node that sends. */
+/** Callbacks with which a send node subscribes to durable delivery. */
 export interface Subscriber {
-  /** the result of one of its messages */
+  /** called with the result of each queued message of the node */
   onEnded: (ended: Ended) => Promise<void>
-  /** what the store has now */
+  /** called with the undelivered messages in the store */
   onBacklog: (backlog: ConnectionBacklog) => void
 }
 
-/** What a connection has accepted and not delivered. */
+/** Messages that a connection has accepted and not delivered. */
 export interface ConnectionBacklog {
-  /** of the connection; empty while it is not open */
+  /** environment of the connection; empty while the connection is not open */
   environment: string
   destinations: LaneState[]
-  /** why the last attempt failed, of destinations that nothing gets through to */
+  /** error code of the last attempt to each destination that no message currently reaches */
   failing: ReadonlyMap<string, RedoxErrorCode>
-  /** why the store cannot be used */
+  /** code of the error that makes the store unusable */
   code?: RedoxErrorCode
 }
 
-/** The redox-config node, as the other nodes find it behind their `connection` property. */
+/** Node of type redox-config, to which the `connection` property of other nodes refers. */
 export interface RedoxConfigNode extends Node<ConnectionSecrets> {
-  /** the connection, opened when it is first needed; rejects with REDOX_CONFIGURATION */
+  /** Returns the connection, which is opened when it is first needed; rejects with REDOX_CONFIGURATION. */
   connection(): Promise<Connection>
-  /** Durable delivery: reports results and backlog to a node. Returns a function that ends the subscription. */
+  /** Subscribes a node to results and backlog of durable delivery. Returns a function that ends the subscription. */
   subscribe(user: Node, listener: Subscriber): () => void
-  /** by id: Node-RED takes the connection's status to the Status nodes that listen to these */
+  /** nodes by id: Node-RED passes the connection's status to Status nodes that listen to one of these nodes */
   users: Record<string, Node>
 }
 
-/** @throws RedoxError REDOX_CONFIGURATION for a name that is none, so that nothing goes to the wrong place */
+/**
+ * Returns the environment with the given name, in upper or lower case.
+ * @throws RedoxError REDOX_CONFIGURATION for an unknown name, so that nothing is sent to the wrong environment
+ */
 export function environmentOf(value: unknown): TargetEnvironment {
   const wanted = String(value ?? '')
     .trim()
@@ -163,7 +166,10 @@ export function openConnection(
 
 const successions = new Map<string, { account: string; succession: Succession }>()
 
-/** Another account has limits of its own; and who mends a host must not wait for what hangs at the wrong one. */
+/**
+ * Returns the limits that the successive connections of a redox-config node share. Another account or host gets new
+ * limits: after a host was corrected, requests must not wait for those that hang at the wrong host.
+ */
 function successionOf(settings: RedoxSettings, id: string | undefined): Succession {
   if (id === undefined) return newSuccession(settings)
   const account = accountOf(settings)
@@ -177,23 +183,23 @@ function successionOf(settings: RedoxSettings, id: string | undefined): Successi
 /** Forgets the limits of a connection that was removed. */
 export const forgetConnection = (id: string): void => void successions.delete(id)
 
-/** How accepted messages are kept and delivered. Times in milliseconds. */
+/** Settings of durable delivery. Times in milliseconds. */
 export interface Durability {
   place: Place
   key: string
   ordered: boolean
   retryFor: number
   keepFor: number
-  /** a message that waits for longer is late */
+  /** age from which a waiting message is late */
   lateAfter: number
 }
 
 const HOUR = 3_600_000
 
 /**
+ * Returns the settings of durable delivery; undefined for direct delivery.
  * @param id of the redox-config node
- * @param target a key that was published is taken for the sandbox alone
- * @returns undefined for direct delivery
+ * @param target environment; published store keys are accepted for the sandbox only
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function durabilityOf(
@@ -231,7 +237,7 @@ export function durabilityOf(
   }
 }
 
-/** A new key opens nothing that an earlier one has sealed. */
+/** Returns the sentence about the store key to set: no other key can read the messages in an existing store. */
 function whatKeyToSet(kind: Place['kind'], { folder, mark }: Extract<Place, { kind: 'embedded' }>): string {
   const old = 'set the key that it had before, from your copy: no other key can read its store'
   const made = 'create a key in the dialog, or use an environment variable that contains one'
@@ -252,12 +258,12 @@ function databaseUrl(url: string): string {
   )
 }
 
-/** For the log, when messages of a connection with credentials go to the sandbox. */
+/** Warning for the log, if messages of a connection with credentials are sent to the sandbox. */
 export const CREDENTIALS_IN_SANDBOX =
   'This connection has Redox credentials, but its environment is Sandbox: its messages stay on this machine, and none ' +
   'of them reaches Redox. Choose the environment of the credentials, or remove the credentials.'
 
-/** Those that its way of authentication uses. */
+/** Returns true if a credential of the chosen authentication is set. */
 export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: ConnectionSecrets): boolean {
   const { auth, clientId, keyId } = asTexts(savedConfig)
   const { privateKey, apiKey, secret } = asTexts(savedSecrets)
@@ -265,7 +271,10 @@ export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: Conn
   return used.some((value = '') => value.trim() !== '' && unsetVariable(value) === undefined)
 }
 
-/** Where the secrets of a connection go: the token endpoint, and whom an assertion is made for. */
+/**
+ * Returns where the secrets of a connection are sent: the token URL and the audience of the assertion, or the legacy
+ * URLs.
+ */
 export function tokenTarget(saved: ConnectionConfig): string[] {
   const config = asTexts(saved)
   const credentials = credentialsOf(config, {}, hostsFor(choiceIn(config, 'region'), setHosts(config)))
@@ -285,7 +294,7 @@ function settingsOf(
   target: TargetEnvironment,
   { sandbox, network }: Pick<Surroundings, 'sandbox'> & { network: Network },
 ): RedoxSettings {
-  // The sandbox plays the Development environment of a paid account.
+  // The sandbox simulates the Development environment of a paid account.
   const environment = target === 'Sandbox' ? 'Development' : target
   const hosts = sandbox ? sandbox.endpoints : hostsFor(choiceIn(config, 'region'), setHosts(config))
   return {
@@ -350,13 +359,14 @@ function credentialsOf(config: ConnectionConfig, secrets: ConnectionSecrets, hos
   }
 }
 
-// The sandbox has keys of its own: real secrets are not used where they are not needed.
+// The sandbox has keys of its own, so that real secrets are not used without need.
 function sandboxCredentials(config: ConnectionConfig, hosts: Hosts, sandbox: Sandbox): Credentials {
   if (config.auth === 'legacy') return legacy(sandbox.legacyKey.apiKey, sandbox.legacyKey.secret, hosts)
   return { kind: 'oauth', ...sandbox.oauthKey, tokenUrl: tokenUrlOf(hosts), audience: tokenUrlOf(hosts) }
 }
 
-// A legacy key is tied to one source (docs/redox-api.md#credentials), here to that of the sandbox's own key.
+// A legacy key is tied to one source (docs/redox-api.md#credentials), in the sandbox to the source of the sandbox's
+// key.
 function sandboxSource(config: ConnectionConfig, sandbox: Sandbox): RedoxSettings['source'] {
   const { id, name } = sourceOf(config)
   return { ...(id !== undefined && { id: sandbox.legacyKey.apiKey }), ...(name !== undefined && { name }) }

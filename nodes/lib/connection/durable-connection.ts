@@ -8,35 +8,35 @@ import { waitingText } from './waiting-text'
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const OPEN_AGAIN_MS = 5000
 
-/** Emitted by `RED.events` when the oldest accepted message becomes late, and when none is late any more. */
+/** Event of `RED.events`: the oldest accepted message has become late, or no message is late any more. */
 export const LATE_EVENT = 'redox:outbox-late'
 
-/** Emitted by `RED.events` when more messages are parked than before. */
+/** Event of `RED.events`: more messages are parked than before. */
 export const PARKED_EVENT = 'redox:outbox-parked'
 
 /** Payload of {@link LATE_EVENT} and {@link PARKED_EVENT}, and `msg.status.outbox` of a Status node. No patient data. */
 export interface OutboxState {
-  /** waiting, or being sent */
+  /** number of messages that wait or are being sent */
   waiting: number
   parked: number
-  /** seconds since the oldest that waits was accepted */
+  /** seconds since the oldest waiting message was accepted */
   oldestSeconds: number
-  /** the oldest is older than the redox-config node allows */
+  /** true if the oldest message is older than the redox-config node allows */
   isLate: boolean
   /** destinations that are blocked by a parked message, or paused */
   stopped: string[]
-  /** why the store cannot be used */
+  /** code of the error that makes the store unusable */
   code?: RedoxErrorCode
 }
 
 const deployed = new Map<string, DurableConnection>()
-/** The durable connections of this process, by the ids of their redox-config nodes. */
+/** Durable connections of this process, by the ids of their redox-config nodes. */
 export const durableConnections: ReadonlyMap<string, DurableConnection> = deployed
 
-/** How many messages were parked when a connection was closed last, by the id of its redox-config node. */
+/** Number of parked messages when a connection was last closed, by the id of its redox-config node. */
 const parkedAtClose = new Map<string, { place: string; parked: number }>()
 
-/** Durable delivery of a redox-config node: opens its outbox, shows its status, announces results to its nodes. */
+/** Durable delivery of a redox-config node: opens the outbox, shows the status, announces results to the send nodes. */
 export class DurableConnection {
   #outbox: Outbox | undefined
   #lateAfter = Infinity
@@ -44,7 +44,7 @@ export class DurableConnection {
   #isClosed = false
   #shownStatus = ''
   #parkedBefore = 0
-  /** see {@link Depth.parkings}; undefined: not known yet */
+  /** last value of {@link Depth.parkings}; undefined if not known yet */
   #parkingsBefore: number | undefined
   #durability: Pick<Durability, 'place' | 'key'> | undefined
   #environment = ''
@@ -54,7 +54,7 @@ export class DurableConnection {
   #opened: Promise<void> = Promise.resolve()
   readonly #subscribers = new Map<string, Subscriber>()
   readonly #unsubscribe = new Map<string, () => void>()
-  /** results are announced from then on: what a node emits before all flows have started is lost */
+  /** true from `flows:started` on: results are announced only then, because messages emitted earlier are lost */
   #areFlowsStarted = false
 
   constructor(
@@ -68,27 +68,27 @@ export class DurableConnection {
     return this.node.name ?? ''
   }
 
-  /** Undefined while it is not open. */
+  /** Outbox of the connection; undefined while the store is not open. */
   get outbox(): Outbox | undefined {
     return this.#outbox
   }
 
-  /** Where its messages are; undefined while that is not known. */
+  /** Location of the connection's store; undefined while the location is unknown. */
   get place(): Place | undefined {
     return this.#durability?.place
   }
 
-  /** Seals its messages; undefined while it is not known. */
+  /** Store key, which encrypts the messages; undefined while the key is unknown. */
   get storeKey(): string | undefined {
     return this.#durability?.key
   }
 
-  /** Resolves after the first attempt to open its store. */
+  /** Resolves after the first attempt to open the store. */
   get opened(): Promise<void> {
     return this.#opened
   }
 
-  /** Why the store cannot be used. */
+  /** Code of the error that makes the store unusable; undefined if there is none. */
   get code(): RedoxErrorCode | undefined {
     return this.#code
   }
@@ -99,12 +99,17 @@ export class DurableConnection {
     this.RED.events.once('flows:started', this.#onStarted)
   }
 
-  /** For a connection that delivers directly now: its store is not watched any more. */
+  /**
+   * Forgets the number of parked messages of a connection that now delivers directly, because its store is not watched.
+   */
   forgetParkedCount(): void {
     parkedAtClose.delete(this.node.id)
   }
 
-  /** After a deploy, {@link PARKED_EVENT} is emitted only for messages that were parked since. */
+  /**
+   * Restores the number of parked messages after a deploy, so that {@link PARKED_EVENT} is emitted only for newly
+   * parked ones.
+   */
   #restoreParkedCount(): void {
     const behind = parkedAtClose.get(this.node.id)
     parkedAtClose.delete(this.node.id)
@@ -136,9 +141,9 @@ export class DurableConnection {
   }
 
   /**
-   * Begins a new store in place of one that cannot be read, and opens it.
-   * @returns new name of the old store's folder; undefined: there was none
-   * @throws RedoxError REDOX_STORE_LOST when there is nothing to begin anew
+   * Replaces a store that cannot be read with a new store, and opens the new one.
+   * @returns new name of the old store's folder; undefined if there was none
+   * @throws RedoxError REDOX_STORE_LOST if there is no store to replace
    */
   async beginAnew(by: { who: string; reason: string }): Promise<string | undefined> {
     if (this.#outbox || !this.#durability) throw inUse()
@@ -158,7 +163,10 @@ export class DurableConnection {
     }
   }
 
-  /** @throws RedoxError REDOX_STORE_… */
+  /**
+   * Opens the store of the connection.
+   * @throws RedoxError REDOX_STORE_…
+   */
   async openOutbox({ place, key, lateAfter }: Durability): Promise<Outbox> {
     const { Outbox } = await import('../queue/outbox.js')
     this.#lateAfter = lateAfter
@@ -202,8 +210,9 @@ export class DurableConnection {
   }
 
   /**
-   * @param withinMs messages that are still being sent then are stopped; undefined: they go on
-   * @param isRemoved the redox-config node was removed: no successor sends what waits
+   * Closes the outbox of the connection.
+   * @param withinMs milliseconds after which messages that are still being sent are stopped; undefined: they continue
+   * @param isRemoved true if the redox-config node was removed: no redeployed node sends the waiting messages
    */
   async close(withinMs?: number, isRemoved = false): Promise<void> {
     this.#isClosed = true
@@ -243,7 +252,10 @@ export class DurableConnection {
     this.RED.events.emit(LATE_EVENT, { connection: this.node.id, ...state })
   }
 
-  /** Tells each node that sends over the connection what waits: other nodes may have accepted it. */
+  /**
+   * Reports the waiting messages to all nodes that send over the connection, because other nodes may have accepted
+   * them.
+   */
   #notifySubscribers(
     destinations: LaneState[],
     failing: ConnectionBacklog['failing'],

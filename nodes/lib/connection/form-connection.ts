@@ -5,7 +5,10 @@ import { VARIABLE } from '../../../src/shared/formats'
 import { networkOf } from './network'
 import { acquireSandbox, releaseSandbox } from './sandbox-host'
 
-/** `${NAME}` in a form is what Node-RED would replace at the next deploy. An unset one stays, and is reported. */
+/**
+ * Returns the values of a form with `${NAME}` replaced, as Node-RED does in the next deploy. Unset variables stay, and
+ * are reported.
+ */
 export function withVariables(
   RED: NodeAPI,
   node: Node | null,
@@ -34,7 +37,7 @@ interface Form {
   target: TargetEnvironment
 }
 
-/** Opens the connection of a form for a moment, whether it is deployed or not. */
+/** Opens the connection of a form for the time of one call, whether it is deployed or not. */
 export async function withConnection<T>(
   RED: NodeAPI,
   { config, secrets, target }: Form,

@@ -5,28 +5,29 @@ import { proxyAt, proxyOfEnvironment, type Proxy } from '../../../src/transport/
 import { labelOf } from '../runtime/labels'
 import type { ConnectionConfig } from './read-settings'
 
-/** How the network is reached, as the client takes it. */
+/** Network settings of a client. */
 export interface Network {
   tls?: TlsOptions
   proxy?: Proxy
 }
 
-/** Node-RED's own tls-config node. */
+/** Node of Node-RED's own type tls-config. */
 interface TlsConfigNode extends Node {
-  /** false: its files cannot be read, or one of certificate and key is missing */
+  /** false if a file of the node cannot be read, or certificate or private key is missing */
   valid: boolean
   addTLSOptions(options: TlsOptions): TlsOptions
 }
 
-/** Node-RED's own http proxy node. */
+/** Node of Node-RED's own type http proxy. */
 interface HttpProxyNode extends Node<{ username?: string; password?: string }> {
   url?: string
   noproxy?: string[]
 }
 
 /**
- * TLS and proxy from Node-RED's own config nodes; without a proxy node from the environment, as Node-RED's own nodes
- * do it. A node that is named but not there is an error: nothing goes another way than the one that was chosen.
+ * Returns TLS and proxy settings from Node-RED's own config nodes. Without a proxy node, the proxy comes from
+ * environment variables, as in Node-RED's own nodes. A missing config node is an error, so that nothing is sent on
+ * another route than the chosen one.
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function networkOf(RED: NodeAPI, config: ConnectionConfig): Network {
@@ -63,7 +64,7 @@ function proxyOf({ url = '', noproxy = [], credentials }: HttpProxyNode): Proxy 
   return proxyAt(url, noproxy.join(), username + password === '' ? undefined : { username, password })
 }
 
-/** For the log, when a tls-config node says that certificates are not to be checked. */
+/** Warning for the log, if a tls-config node turns off the check of certificates. */
 export const UNVERIFIED =
   'The server certificate is not verified, because "Verify server certificate" is off in the tls-config node. An ' +
   'attacker on the network can read and change tokens and patient data. Add the CA certificate there instead.'

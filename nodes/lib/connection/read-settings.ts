@@ -1,4 +1,4 @@
-/** Reads what a redox-config node has saved, by its table of fields. */
+/** Reads the saved settings of a redox-config node with its table of fields. */
 import { RedoxError } from '../../../src/errors'
 import { settings, unitOf } from '../fields/settings'
 import { fieldNamed } from '../fields/conditions'
@@ -6,16 +6,16 @@ import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 
 type Fields = (typeof settings)['fields'][number]
-/** Of each list, what can be chosen. */
+/** Options of each choice field, by the name of the field. */
 type Options = { [C in Extract<Fields, { kind: 'choice' }> as C['name']]: C['options'][number] }
 type Secret = Extract<Fields, { kind: 'secret' }>['name']
-/** Settings that are numbers above 0. */
+/** Names of the settings that are numbers above 0. */
 type Amount = Extract<Fields, { checks: readonly ['amount', ...string[]] }>['name']
 /** Settings that are sizes. */
 type Size = Extract<Fields, { bytes: number }>['name']
 type Saved = Exclude<Fields['name'], Secret | 'name'> | 'environmentType'
 
-/** What a redox-config node has saved. All values may be `${ENV}`, which Node-RED replaces. */
+/** Saved settings of a redox-config node. Each value may be `${ENV}`, which Node-RED replaces at start. */
 export type ConnectionConfig = { [N in Saved]?: N extends Amount ? string | number : string }
 
 export type ConnectionSecrets = { [N in Secret]?: string }
@@ -24,14 +24,14 @@ export const configuration = (message: string, field?: string): RedoxError =>
   new RedoxError('REDOX_CONFIGURATION', message, field === undefined ? {} : { field })
 
 /**
- * All values as texts: a variable of a tab has a type, and `${NAME}` may stand for a number or a truth value.
- * @throws RedoxError REDOX_CONFIGURATION
+ * Returns all values as texts, because a variable of a tab has a type: `${NAME}` may become a number or a boolean.
+ * @throws RedoxError REDOX_CONFIGURATION for other types
  */
 export function asTexts<T extends object>(values: T): T {
   const texts = Object.entries(values).flatMap(([name, value]: [string, unknown]) => {
     if (value === undefined || value === null) return []
     if (['string', 'number', 'boolean'].includes(typeof value)) return [[name, String(value)]]
-    // Node-RED's own, such as `_users`.
+    // Node-RED's own properties, such as `_users`, are left out.
     if (name.startsWith('_') || name === 'credentials') return []
     throw configuration(
       `${labelOf(name)} is not text or a number. If the connection refers to an environment variable, check the type of ` +
@@ -42,7 +42,10 @@ export function asTexts<T extends object>(values: T): T {
   return Object.fromEntries(texts) as T
 }
 
-/** @throws RedoxError REDOX_CONFIGURATION for a value that is still the name of a variable */
+/**
+ * Checks that no value still contains the name of an unset environment variable.
+ * @throws RedoxError REDOX_CONFIGURATION
+ */
 export function assertVariablesSet(values: object): void {
   for (const [name, value] of Object.entries(values)) {
     const unset = unsetVariable(value)
@@ -55,8 +58,8 @@ export function assertVariablesSet(values: object): void {
 }
 
 /**
- * One of the options of a list; the first one if nothing is chosen.
- * @throws RedoxError REDOX_CONFIGURATION
+ * Returns the chosen option of a choice field; the first option if none is chosen.
+ * @throws RedoxError REDOX_CONFIGURATION for an unknown option
  */
 export function choiceIn<N extends keyof Options>(config: ConnectionConfig, name: N): Options[N] {
   const field = fieldNamed(settings, name)
@@ -71,8 +74,8 @@ export function choiceIn<N extends keyof Options>(config: ConnectionConfig, name
 }
 
 /**
- * A number above 0.
- * @throws RedoxError REDOX_CONFIGURATION
+ * Returns a setting that is a number above 0; the fallback if the setting is empty.
+ * @throws RedoxError REDOX_CONFIGURATION for other values
  */
 export function amountIn(config: ConnectionConfig, name: Amount, fallback: number): number {
   const value = config[name]
@@ -82,7 +85,7 @@ export function amountIn(config: ConnectionConfig, name: Amount, fallback: numbe
   throw configuration(`${labelOf(name)} is not a number above 0. Correct it in the connection.`, name)
 }
 
-// A timer of Node takes whole milliseconds of 31 bits, and fires at once when it gets more.
+// Longest delay of a Node.js timer in seconds (31 bits of milliseconds). A timer with a longer delay fires at once.
 const MAX_TIMER_SECONDS = 2_147_483
 
 export const secondsIn = (config: ConnectionConfig, name: Amount, fallback: number): number =>
@@ -91,7 +94,10 @@ export const secondsIn = (config: ConnectionConfig, name: Amount, fallback: numb
 export const countIn = (config: ConnectionConfig, name: Amount, fallback: number): number =>
   Math.max(1, Math.floor(amountIn(config, name, fallback)))
 
-/** Bytes that are set in another unit. Rounded: 1.005 KB are 1005 bytes, although 1.005 * 1000 is a little less. */
+/**
+ * Returns a size in bytes that is set in another unit. Rounded, because e.g. 1.005 * 1000 is a little less than 1005.
+ * @param unit in bytes
+ */
 export function bytesIn(config: ConnectionConfig, name: Size, fallback: number): number {
   const unit = unitOf(name)
   return Math.round(amountIn(config, name, fallback / unit) * unit)

@@ -2,8 +2,8 @@ import { RedoxError } from '../../../src/errors'
 import type { Door, Sandbox } from '../../../src/sandbox'
 import { UUID } from '../../../src/shared/formats'
 
-// One sandbox serves all config nodes of the process. It outlives a deploy, so that what it received is still
-// there to look at, and ends when it was not used for a while.
+// Milliseconds without use after which the sandbox stops. One sandbox serves all redox-config nodes of the process and
+// outlives a deploy, so that its received messages can still be viewed.
 const LINGER_MS = 60_000
 
 let shared: Promise<Sandbox> | undefined
@@ -14,8 +14,9 @@ export type SandboxChange = 'started' | 'received' | 'fault' | 'ended'
 const listeners = new Set<(change: SandboxChange) => void>()
 
 /**
- * Tells of the sandbox that runs and of every one that is started later, so that a tab that shows it need not
- * start one. The listener must not throw. Returns how to stop.
+ * Subscribes to changes of the running sandbox and of each later one, so that a sidebar tab need not start a sandbox.
+ * Returns a function that ends the subscription.
+ * @param listener must not throw
  */
 export function onSandboxChange(listener: (change: SandboxChange) => void): () => void {
   listeners.add(listener)
@@ -26,11 +27,13 @@ function tell(change: SandboxChange): void {
   for (const listener of listeners) listener(change)
 }
 
-/** The process's sandbox, started when the first config node asks. Give it back with {@link releaseSandbox}. */
+/**
+ * Returns the sandbox of the process, which the first call starts. Each call needs a call of {@link releaseSandbox}.
+ */
 export function acquireSandbox(): Promise<Sandbox> {
   users++
   clearTimeout(linger)
-  // A start that failed is tried again by the next one who asks.
+  // The next call tries again after a failed start.
   shared ??= start().catch((error: unknown) => {
     shared = undefined
     throw error
@@ -39,11 +42,11 @@ export function acquireSandbox(): Promise<Sandbox> {
 }
 
 async function start(): Promise<Sandbox> {
-  // Loaded here: a flow that talks to Redox itself never needs it.
+  // Loaded only here: a flow that sends to Redox itself does not need the sandbox.
   const { startSandbox } = await import('../../../src/sandbox/index.js')
   const started = await startSandbox()
   started.unref()
-  // It goes with the sandbox, and need not be removed.
+  // The listeners end together with the sandbox and need not be removed.
   started.onReceived(() => tell('received'))
   started.onFault(() => tell('fault'))
   tell('started')
@@ -57,18 +60,18 @@ export function releaseSandbox(): void {
   linger.unref()
 }
 
-/** The process's sandbox as one config node sees it. */
+/** Access of one redox-config node to the sandbox of the process. */
 export interface SandboxEntry {
   sandbox: Pick<Sandbox, 'endpoints' | 'oauthKey' | 'legacyKey'>
   leave(): Promise<void>
 }
 
 /**
- * Like {@link acquireSandbox}, by a door of its own where faults are to be played, or not every destination is
- * subscribed: that hits no other connection.
- * @param faults a fault plan
- * @param subscribed ids of destinations, separated by line breaks, commas or semicolons
- * @throws RedoxError REDOX_CONFIGURATION for a plan or a list that cannot be read
+ * Acquires the sandbox like {@link acquireSandbox}. If faults are to be simulated or some destinations are not
+ * subscribed, the connection gets a listener (port) of its own, so that other connections are not affected.
+ * @param faults fault plan
+ * @param subscribed destination ids separated by line breaks, spaces, commas or semicolons; empty: all
+ * @throws RedoxError REDOX_CONFIGURATION for an invalid plan or list
  */
 export async function enterSandbox(faults = '', subscribed = ''): Promise<SandboxEntry> {
   const destinations = destinationIds(subscribed)
@@ -108,7 +111,7 @@ async function leaveBy(door: Door): Promise<void> {
   await door.close().finally(releaseSandbox)
 }
 
-/** Ends the sandbox now, if it runs and is not used. */
+/** Stops the sandbox now, if it runs and is not used. */
 export async function stopSandbox(): Promise<void> {
   if (users > 0 || shared === undefined) return
   const ending = shared
@@ -118,5 +121,5 @@ export async function stopSandbox(): Promise<void> {
   tell('ended')
 }
 
-/** The running sandbox, for those who look at what it received. */
+/** Returns the running sandbox, e.g. to view its received messages; undefined if there is none. */
 export const runningSandbox = (): Promise<Sandbox> | undefined => shared

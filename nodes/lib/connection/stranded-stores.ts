@@ -15,14 +15,16 @@ import type { Outbox } from '../queue/outbox'
  * the databases that connections name are checked. The log names the stranded ones, the outbox shows them.
  */
 
-/** By their names, as `redox-store` has them, e.g. `embedded:3f2a`. */
+/** Stranded stores by the names that `redox-store` uses, e.g. `embedded:3f2a`. */
 const stranded = new Map<string, ListedStore>()
 export const strandedStores: ReadonlyMap<string, ListedStore> = stranded
 
-/** Time for another Node-RED to restart: a store in a database that a process used more recently is not stranded. */
+/**
+ * Milliseconds for which another Node-RED may restart. A database store that was used more recently is not stranded.
+ */
 const IDLE_MS = 120_000
 
-// Node-RED can be started again in one process, with another RED.
+// Runtime that was started last: Node-RED can be started again in one process, with another `RED` object.
 let runtime: NodeAPI
 const AGAIN_MS = 1000
 
@@ -39,18 +41,18 @@ export function watchForStrandedStores(RED: NodeAPI): void {
     isRunning = true
     void refresh()
   })
-  // All connections are closed then: every store would seem stranded.
+  // All connections are closed while the flows stop, so every store would seem stranded.
   RED.events.on('flows:stopping', () => void (isRunning = false))
 }
 
-/** Checks run one after the other. */
+/** Checks for stranded stores after the checks that are already running or planned. */
 function refresh(): Promise<void> {
   checking = checking.then(() => check(runtime)).catch((error: unknown) => logFailure(runtime, error))
   return checking
 }
 
 async function check(RED: NodeAPI): Promise<void> {
-  // Their stores are known once they have tried to open them.
+  // The stores of connections are known after the first attempt to open them.
   await Promise.all([...durableConnections.values()].map(({ opened }) => opened))
   if (!isRunning) return
   const owners = new Map([...durableConnections].map(([id, { place }]) => [id, place]))
@@ -74,7 +76,7 @@ async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
     const { whileClosed } = await import('../queue/outbox.js')
     const listed = await whileClosed(placeIn(userDir, id), () => lookInto(userDir, id))
     if (listed) stores.push(listed)
-    // Messages are still being sent since before a deploy.
+    // The connection still sends messages from before a deploy. The store is checked again later.
     else setTimeout(() => void refresh(), AGAIN_MS).unref()
   }
   return stores
@@ -93,7 +95,9 @@ async function inDatabases(RED: NodeAPI, owners: Owners): Promise<ListedStore[]>
   return stores
 }
 
-/** Databases that deployed connections use, and those that directly delivering connections still name. */
+/**
+ * Returns the URLs of databases that durable connections use, or that connections with direct delivery still contain.
+ */
 async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
   const urls = new Set<string>()
   for (const place of owners.values()) if (place?.kind === 'postgresql') urls.add(place.url)
@@ -112,16 +116,19 @@ async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
   return urls
 }
 
-/** The deployed connections that deliver durably, by id, and where their messages are, if that is known. */
+/** Deployed connections with durable delivery, by id, and the locations of their stores, if known. */
 type Owners = ReadonlyMap<string, Place | undefined>
 
-/** Whether a connection has the store. One whose place is not known yet may have either kind. */
+/**
+ * Returns true if a connection has the store. While its location is not known, a connection may have either kind of
+ * store.
+ */
 const belongsTo = (owners: Owners, kind: Place['kind'], id: string): boolean =>
   owners.has(id) && (owners.get(id)?.kind ?? kind) === kind
 
 const nameOf = ({ id, place }: ListedStore): string => `${place.kind}:${id}`
 
-/** A locked store is in use by another process. */
+/** Returns true for a store with undelivered messages or an error. A locked store is in use by another process. */
 const isStranded = ({ waiting, parked, code }: ListedStore): boolean =>
   waiting + parked > 0 || (code !== undefined && code !== 'REDOX_STORE_LOCKED')
 
@@ -144,9 +151,9 @@ function logFailure(RED: NodeAPI, error: unknown): void {
 // ---- Decisions ---------------------------------------------------------------------------
 
 /**
- * Moves the messages of a store to a connection whose store is open. Messages that were accepted for another account
- * are parked there.
- * @param key of the store; undefined: that of the connection
+ * Moves the messages of a stranded store to a connection whose store is open. Messages that were accepted for another
+ * account are parked in the new store.
+ * @param key of the stranded store; undefined: the key of the connection's store
  * @throws RedoxError REDOX_STORE_…
  */
 export async function giveStranded(
@@ -179,7 +186,7 @@ interface Receiver {
 }
 
 /**
- * Discards the waiting and parked messages of a store; its key is not needed.
+ * Discards the waiting and parked messages of a stranded store, without its key.
  * @throws RedoxError REDOX_STORE_…
  */
 export async function discardStranded({ place }: ListedStore, { who, reason }: Mover): Promise<number> {
@@ -194,7 +201,7 @@ export async function discardStranded({ place }: ListedStore, { who, reason }: M
     try {
       for (const state of ['waiting', 'parked'] as const)
         for await (const { id, reason: why } of messagesOf(store, { state })) {
-          // The other store has it, too: the move is to be finished.
+          // The new store has this message, too: the interrupted move has to be completed.
           if (why === MOVING) continue
           await store.decide(id, 'discard', { who, reason, now: store.clock.now() })
           count++

@@ -1,9 +1,9 @@
 import type { NodeAPI } from 'node-red'
 
-/** Where the words of statuses stand. */
+/** Prefix of the catalogue keys of status texts. */
 export const STATUS_TEXTS = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 
-/** How many messages wait, in the words of a status; empty for none. */
+/** Returns a status text with the number of waiting messages; empty for none. */
 export function waitingText(RED: NodeAPI, count: number): string {
   if (count === 0) return ''
   const number = String(count)

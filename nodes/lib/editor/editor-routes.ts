@@ -3,17 +3,17 @@ import type { NodeAPI } from 'node-red'
 import { adminRoutes } from '../runtime/admin-routes'
 import type { QuestionName } from './editor-answers'
 
-// For all of them: with a form of one's own, variables of the environment can be read and hosts be called. Only who
-// may deploy can do that anyway.
+// Permissions for all routes: with a form of their own, users can read environment variables and send requests to any
+// host. Users with the permission to deploy can do that anyway.
 const PERMISSIONS = ['redox.write', 'flows.write']
 
-/** What the dialogs ask the runtime: `POST redox/test`, `redox/key-pair`, `redox/preview`. */
+/** Registers the routes for requests of the dialogs: `POST redox/test`, `redox/key-pair`, `redox/preview`. */
 export function registerEditorRoutes(RED: NodeAPI): void {
   const routes = adminRoutes(RED)
   const route = (path: string, name: QuestionName): void =>
     routes.post(path, PERMISSIONS, (request: Request, response: Response) => {
       reply(RED, name, request, response).catch(() =>
-        // What went wrong inside may quote anything: only that it did is told.
+        // An unexpected error may contain any data, so the answer contains no details.
         response.status(500).json({ code: 'unexpected' }),
       )
     })
@@ -23,7 +23,7 @@ export function registerEditorRoutes(RED: NodeAPI): void {
 }
 
 async function reply(RED: NodeAPI, name: QuestionName, request: Request, response: Response): Promise<void> {
-  // Loaded with the first request: without the editor there is none.
+  // Loaded with the first request, because there are no requests without an open editor.
   const { answerTo } = await import('./editor-answers.js')
   const answer = await answerTo(RED, name, request.body)
   if (answer === undefined) response.status(400).json({ code: 'bad_request' })

@@ -23,7 +23,7 @@ export interface Preview extends PreviewResponse {
   environment?: TargetEnvironment
 }
 
-/** The requests that a node would make for a small PDF and an invented patient. Nothing is sent. */
+/** Returns the requests that a node would make for a small PDF and an invented patient. Nothing is sent. */
 export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview> {
   const warnings: string[] = []
   const sampled: SampledField[] = []
@@ -61,7 +61,7 @@ export async function preview(RED: NodeAPI, form: PreviewForm): Promise<Preview>
   }
 }
 
-// ---- Problems, in terms of the form -----------------------------------------------------------------------
+// ---- Problems in terms of the form ------------------------------------------------------------------------
 
 const KINDS: Record<string, ProblemKind> = {
   'is missing': 'missing',
@@ -96,7 +96,7 @@ function inForm(table: Table, found: Problem): PreviewProblem {
 const TEXT_NOTE = new Set(['Plain Text', 'Rich Text'])
 const DYNAMIC = new Set(['msg', 'flow', 'global', 'jsonata'])
 
-/** A form's own values, and samples where it points to a message or to context. */
+/** Values of a form, with samples for fields that refer to a message or to context. */
 class SampleInputs extends Inputs {
   readonly #form: PreviewForm
 
@@ -135,17 +135,17 @@ class SampleInputs extends Inputs {
   }
 }
 
-// Paths are not read for a look at a form.
+// A preview does not read files from paths.
 const FROM_MESSAGE = { fileFrom: 'message' }
 
-// The smallest file that every reader takes for a PDF.
+// Smallest file that every PDF reader accepts.
 const PDF = Buffer.from(
   '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n' +
     '3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n',
   'latin1',
 )
 
-/** What stands for a value of the message; `undefined`: as if the message did not have it. */
+/** Returns the sample for a field that refers to the message; `undefined`: the preview treats the field as empty. */
 function sampleOf(name: string, table: Table): unknown {
   if (name === 'file') return PDF
   const field = fieldNamed(table, name)

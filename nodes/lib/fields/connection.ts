@@ -2,7 +2,10 @@ import type { Condition } from './types'
 
 export const NAME = { name: 'name', kind: 'text', icon: 'bookmark' } as const
 
-/** @param fhir whether, or when, the connection has to suit the FHIR API */
+/**
+ * Returns the field for the connection of a send node.
+ * @param fhir property `fhir`: the condition for a connection that suits the FHIR API
+ */
 const connection = <const F>(fhir: F) =>
   ({
     name: 'connection',
@@ -14,11 +17,11 @@ const connection = <const F>(fhir: F) =>
     ...fhir,
   }) as const
 
-/** Of a node that sends to the Data Model API. */
+/** Name and connection of a node that sends to the Data Model API. */
 export const CONNECTION = [NAME, connection({})] as const
 
-/** Of a node that sends to the FHIR API, which takes no legacy key. */
+/** Name and connection of a node that sends to the FHIR API, which accepts no legacy key. */
 export const FHIR_CONNECTION = [NAME, connection({ fhir: true })] as const
 
-/** Of a node that sends to the FHIR API under a condition. */
+/** Name and connection of a node that sends to the FHIR API under a condition. */
 export const connectionOf = <const W extends Condition>(fhir: W) => [NAME, connection({ fhir })] as const

@@ -13,7 +13,7 @@ export const DESTINATION_IDS = {
   sample: '00000000-0000-4000-8000-000000000000',
 } as const satisfies Field
 
-/** By which the receiver knows the patient. */
+/** Patient identifier by which the receiver finds the patient. */
 export const PATIENT_ID = [
   {
     name: 'patientId',
@@ -87,7 +87,7 @@ export const DATA = section('data', [
   },
 ])
 
-// ---- Documents: Notes and Media have these alike --------------------------------------------------------
+// ---- Documents: fields that Notes and Media share -------------------------------------------------------
 
 export const EVENT_TYPES = {
   name: 'eventType',
@@ -97,10 +97,13 @@ export const EVENT_TYPES = {
   literal: true,
 } as const satisfies Field
 
-/** A Delete has no file. */
+/** Condition for a message with a file: a Delete has none. */
 export const HAS_FILE = { eventType: ['New', 'Replace'] } as const
 
-/** @param part of the message that describes the document */
+/**
+ * Returns the fields that describe a document.
+ * @param part of the message that contains the values
+ */
 export const documentRows = <const P extends string>(part: P) =>
   [
     {

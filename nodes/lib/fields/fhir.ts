@@ -1,4 +1,4 @@
-/** Fields of the messages of the FHIR API; in a place, `main` is the resource that the operation is about. */
+/** Fields for messages of the FHIR API. In a path, `main` is the operation's main resource. */
 import { GENDERS, LOINC } from '../../../src/shared/values'
 import { contentType, filename, way, WITH_FILE } from './file'
 import { section, type Field } from './types'
@@ -13,7 +13,7 @@ export const SLUG = {
   sample: 'sample-destination',
 } as const satisfies Field
 
-/** By which the receiver knows the patient. */
+/** Patient identifier by which the receiver finds the patient. */
 export const PATIENT_ID = [
   {
     name: 'patientId',
@@ -21,7 +21,7 @@ export const PATIENT_ID = [
     icon: 'id-card-o',
     set: 'identifierOfPatient',
     checks: ['required'],
-    // `entry`: a Bundle without a Patient
+    // `entry` is the path of the problem that a Bundle has no Patient.
     problemsAt: ['entry', 'Patient.identifier'],
     sample: '0000000001',
   },
@@ -68,7 +68,10 @@ export const PATIENT = section('patient', [
   },
 ])
 
-/** @param hintOfPlace key of what the attachment path says in its hint */
+/**
+ * Returns the fields for the file of a FHIR message.
+ * @param hintOfPlace catalogue key of the hint at the attachment path
+ */
 export const fhirFile = <const H extends string>(hintOfPlace: H) =>
   section('file', [
     filename(WITH_FILE),
@@ -77,7 +80,7 @@ export const fhirFile = <const H extends string>(hintOfPlace: H) =>
     { name: 'place', kind: 'text', icon: 'crosshairs', hint: hintOfPlace, when: WITH_FILE },
   ])
 
-/** A time that FHIR takes. */
+/** Sample of a time in FHIR's format. */
 export const SAMPLE_TIME = '2026-01-31T09:00:00Z'
 
 export const CODE_SYSTEMS = [LOINC, 'http://snomed.info/sct'] as const
@@ -91,7 +94,7 @@ export const CATEGORY = {
   suggest: ['LAB', 'RAD', 'CG', 'PAT', 'vital-signs', 'laboratory', 'imaging'],
 } as const satisfies Field
 
-/** The sender's own identifier of the resource. */
+/** Returns the fields for the sender's own identifier of the resource. */
 export const identifierRows = <const H extends string>(hint: H) =>
   [
     {

@@ -1,7 +1,7 @@
-/** The file of a message: where it is, and what it is called. */
+/** Fields for the file of a message: its source, name and type. */
 import type { Condition, Field, Target } from './types'
 
-/** Redox's names of file types that senders use (data model docs: `FileType`). */
+/** Redox's names of the file types that senders use (Data Model documentation: `FileType`). */
 const FILE_TYPES = ['PDF', 'JPG', 'PNG', 'TIFF', 'GIF', 'TEXT', 'RTF', 'XML', 'DOCX', 'DCM'] as const
 
 const MIME_TYPES = [
@@ -17,12 +17,16 @@ export const FILE_SOURCES = ['message', 'path', 'none'] as const
 
 export const WAYS = ['auto', 'embed', 'upload'] as const
 
-/** Of the message that will refer to an uploaded file. */
+/** APIs of the message that will refer to an uploaded file. */
 export const UPLOAD_APIS = ['fhir', 'datamodel'] as const
 
 export const WITH_FILE = { fileFrom: ['message', 'path'] } as const
 
-/** Where the file is. @param when the message has a file at all; @param places of the message that hold it */
+/**
+ * Returns the fields for the source of a file.
+ * @param when condition for a message with a file
+ * @param problemsAt paths of the message that contain the file
+ */
 export const fileRows = <const W extends Condition>(when: W, problemsAt: readonly string[] = []) =>
   [
     {
@@ -49,7 +53,10 @@ export const fileRow = <const W extends Condition>(when: W, problemsAt: readonly
     problemsAt,
   }) as const satisfies Field
 
-/** What the file is called. @param target what it fills when there is no file */
+/**
+ * Returns the field for the name of a file.
+ * @param target path of the message that the field fills if there is no file
+ */
 export const filename = <const W extends Condition>(when: W, target: Target = {}) =>
   ({
     name: 'filename',
@@ -91,7 +98,7 @@ export const redoxFileType = <const W extends Condition>(
     ...target,
   }) as const satisfies Field
 
-/** Embedded or uploaded. */
+/** Returns the field that decides between embedding and uploading a file. */
 export const way = <const W extends Condition>(when: W) =>
   ({
     name: 'way',

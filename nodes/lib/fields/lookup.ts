@@ -5,11 +5,11 @@ import type { Table, TypedField } from './types'
 export const typedFields = ({ fields }: Table): TypedField[] =>
   fields.filter((field) => field.kind === 'typed')
 
-/** The path that a field fills, if it fills one. */
+/** Returns the path of the message that a field fills; undefined for a field that fills none. */
 export const pathOf = ({ path, set }: TypedField): string | undefined =>
   set === undefined ? path : SETTERS[set]
 
-// ---- The field behind a place of a message --------------------------------------------------------------
+// ---- Fields by path of a message ------------------------------------------------------------------------
 
 const places = new WeakMap<Table, ReadonlyMap<string, string>>()
 
@@ -29,13 +29,13 @@ function placesOf(table: Table): ReadonlyMap<string, string> {
   return found
 }
 
-/** The resources that FHIR operations are about: `main` in the places of a table. */
+/** Main resource types of FHIR operations, which paths in a table call `main`. */
 const MAIN = new Set(['DiagnosticReport', 'Observation', 'DocumentReference'])
 
-/** `entry[1].resource.status (Observation)`, as problems of FHIR resources have it. */
+/** Path of a problem in a FHIR resource, e.g. `entry[1].resource.status (Observation)`. */
 const IN_RESOURCE = /^entry\[\d+\]\.resource\.(.+) \((\w+)\)$/
 
-/** The name of the field that fills a place of a message, if there is one. */
+/** Returns the name of the field that fills a path of a message; undefined if there is none. */
 export function fieldAt(table: Table, path: string): string | undefined {
   const [, rest, type = ''] = IN_RESOURCE.exec(path) ?? []
   const whole = withoutIndexes(rest === undefined ? path : `${MAIN.has(type) ? 'main' : type}.${rest}`)

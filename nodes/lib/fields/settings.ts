@@ -1,4 +1,4 @@
-/** The settings of a connection: the fields of redox-config. */
+/** Settings of a connection: fields of the redox-config node. */
 import { TARGETS } from '../../../src/shared/values'
 import { fieldNamed } from './conditions'
 import { NAME } from './connection'
@@ -9,7 +9,7 @@ const LEGACY = { auth: ['legacy'] } as const
 const DURABLE = { delivery: ['durable'] } as const
 export const SANDBOX = { environmentType: ['environment'], environment: ['Sandbox'] } as const
 
-/** A number above 0; empty for the default that the field shows. */
+/** Returns a field for a number above 0. If the field is empty, the default that it shows is used. */
 const amount = <const N extends string, const W extends Condition>(name: N, icon: string, when: W) =>
   ({ name, kind: 'text', icon, when, checks: ['amount'] }) as const satisfies Field
 

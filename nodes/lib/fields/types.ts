@@ -1,90 +1,93 @@
 /**
- * The fields of a node type, as data: the build writes the published dialog and the help's list from them, the editor
- * checks and suggests by them, and the runtime fills messages by them. No imports of Node: the browser loads this, too.
+ * Fields of a node type, as data. The build uses them for the published dialog and the list in the help, the editor for
+ * checks and suggestions, and the runtime to fill messages. Without Node.js imports, because browsers load this file,
+ * too.
  */
 import type { Setter } from '../../../src/message/setters'
 import type { Check } from '../../../src/shared/checks'
 
-/** Types of a typed input. `content` and `environment` are our own: see resources of the editor. */
+/** Types of a typed input. `content` and `environment` are added by this package (editor/dialog/typed-inputs.ts). */
 export type InputType =
   'msg' | 'flow' | 'global' | 'str' | 'json' | 'jsonata' | 'env' | 'content' | 'environment'
 
-/** True when each of the named choices has one of the values. Without any name it is always true. */
+/** Condition that is true if each named choice has one of the listed values. An empty condition is always true. */
 export type Condition = Readonly<Record<string, readonly string[]>>
 
-/** A part of a dialog that opens and closes; its title is in the catalogue, and its tip, if it has one. */
+/** Part of a dialog that opens and closes. Its title, and its tip if there is one, are in the catalogue. */
 export interface Section {
   name: string
-  /** from the beginning */
+  /** true if the section is open when the dialog opens */
   open?: true
-  /** It is shown, and its fields are checked, only then. */
+  /** condition for showing the section and checking its fields */
   when?: Condition
 }
 
 interface AnyField {
-  /** of the saved property, of its input in the dialog, and of its label, hint and example in the catalogue */
+  /** name of the saved property, of its input in the dialog, and of its label, hint and example in the catalogue */
   name: string
-  /** of Font Awesome, without `fa-` */
+  /** name of a Font Awesome icon, without `fa-` */
   icon: string
-  /** the part of the dialog that it stands in; the first rows stand in none */
+  /** section of the dialog; undefined for the first rows, which are in none */
   section?: Section
-  /** key of its hint, when that is not its name */
+  /** catalogue key of the hint, if it differs from the name of the field */
   hint?: string
-  /** The row is shown, checked and sent only then. */
+  /** condition for showing, checking and sending the field */
   when?: Condition
   checks?: readonly Check[]
-  /** Its checks count only then, although it is shown in any case. */
+  /** condition for the checks of a field that is always shown */
   checksWhen?: Condition
   /** The sandbox of this package has its own: nothing is checked while the connection is, or may be, to it. */
   notInSandbox?: true
   /** a note beneath the row, by its key in the catalogue */
   tip?: { text: string; when: Condition }
-  /** HTML beneath the row, written by hand: a file of nodes/lib/dialog */
+  /** name of a file in nodes/lib/dialog with HTML that is shown below the row */
   part?: string
-  /** other places of a message whose problems are problems of this field, as paths without indexes */
+  /** other paths of a message, without indexes, whose problems are shown at this field */
   problemsAt?: readonly string[]
 }
 
-/** The place of a message that a typed input fills. */
+/** Path of a message that a typed input fills. */
 export interface Target {
   path?: string
-  /** instead of a path, for what identifies an element of a list, or belongs to such an element */
+  /** setter in place of a path, for a value that identifies an element of a list, or belongs to such an element */
   set?: Setter
-  /** filled only together with that other field: a type without its ID says nothing */
+  /** name of another field: without a value there, this field is not sent, e.g. the type of an ID */
   with?: string
-  /** filled only when the message has no file, which brings its own name and type */
+  /** true if filled only in messages without a file, because a file has its own name and type */
   withoutFile?: true
 }
 
-/** A typed input: two properties, `name` and `nameType`. */
+/** Typed input with two saved properties, `name` and `nameType`. */
 export interface TypedField extends AnyField, Target {
   kind: 'typed'
   types?: readonly InputType[]
-  /** of a new node */
+  /** value in a new node */
   value?: string
   valueType?: InputType
-  /** the values of a type of our own */
+  /** values of an input type that this package adds */
   options?: readonly string[]
-  /** offered, never forced */
+  /** suggested values; other values are allowed */
   suggest?: readonly string[]
-  /** what the preview takes for a value of the message: `null` for none, without it a text with the name */
+  /**
+   * sample in the preview for a value from the message: `null` for no value; default: a text with the name of the field
+   */
   sample?: unknown
-  /** Without it the file itself says it: a message that lacks it lacks nothing. */
+  /** true if the value is detected from the file: a message without this value is not incomplete */
   detected?: true
 }
 
-/** A list; the first option is that of a new node. */
+/** Choice from a list. A new node has the first option. */
 export interface ChoiceField extends AnyField {
   kind: 'choice'
   options: readonly [string, ...string[]]
-  /** The options are Redox's own words, and are not translated. */
+  /** true if the options are terms of Redox, which are not translated */
   literal?: true
   validator?: CredentialValidator
 }
 
 export interface TextField extends AnyField {
   kind: 'text'
-  /** for several lines */
+  /** true for a text of several lines */
   lines?: true
   /** unit of a size, in bytes */
   bytes?: number
@@ -94,59 +97,59 @@ export interface TextField extends AnyField {
 }
 
 /**
- * Validators of their own, for what depends on credentials: `secrets` marks a choice when a secret that is asked for by
- * it is wrong, and `keyId` looks at the private key, too.
+ * Names of validators for values that depend on credentials: the secrets of the chosen kind of key, the ID of a key,
+ * and the secrets of the store.
  */
 export type CredentialValidator = 'secrets' | 'keyId'
 
-/** A credential of Node-RED: stored encrypted, and never sent to the editor. */
+/** Credential that Node-RED stores encrypted and never sends to the editor. */
 export interface SecretField extends AnyField {
   kind: 'secret'
 }
 
-/** A reference to a config node. */
+/** Field that refers to a config node. */
 export interface NodeField extends AnyField {
   kind: 'node'
   type: string
   required: boolean
-  /** The connection has to suit the FHIR API; with a condition only then. */
+  /** true, or a condition, for a connection that must suit the FHIR API */
   fhir?: true | Condition
 }
 
 export type Field = TypedField | ChoiceField | TextField | SecretField | NodeField
 
-/** All that is known of a node type's properties. */
+/** Table of all properties of a node type. */
 export interface Table {
   type: string
-  /** of the saved properties, see the migrations */
+  /** version of the saved properties, see src/shared/migrations.ts */
   version: number
-  /** in the order of the dialog */
+  /** fields in the order of the dialog */
   fields: readonly Field[]
 }
 
-// ---- What must not compile -----------------------------------------------------------------------------
+// ---- Checks by the compiler ----------------------------------------------------------------------------
 
 type NameIn<F extends readonly Field[]> = F[number]['name']
 
-/** What has a list of values to choose from. */
+/** Field with a list of values to choose from. */
 interface Listed {
   name: string
   options: readonly string[]
 }
 
-/** The conditions that a table can decide: by its lists, and by the types of its typed inputs. */
+/** Conditions that a table can decide: by its choice fields, and by the types of its typed inputs. */
 export type ConditionOf<F extends readonly Field[]> = {
   readonly [C in Extract<F[number], Listed> as C['name']]: readonly C['options'][number][]
 } & {
   readonly [T in Extract<F[number], { types: readonly string[] }> as `${T['name']}Type`]: T['types']
 }
 
-/** Names and values of a condition that the table cannot decide. */
+/** Names and values in a condition that the table cannot decide. */
 type Undecidable<W, C> =
   Exclude<keyof W, keyof C> | { [N in keyof W & keyof C]: Exclude<Each<W[N]>, Each<C[N]>> }[keyof W & keyof C]
 type Each<List> = List extends readonly (infer One)[] ? One : never
 
-/** What a field names that the table lacks. */
+/** Names that a field refers to and that the table does not contain. */
 type Unknown<One, F extends readonly Field[]> =
   | (One extends { when: infer W } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { checksWhen: infer W } ? Undecidable<W, ConditionOf<F>> : never)
@@ -162,12 +165,12 @@ type UnknownIn<F extends readonly Field[]> = F[number] extends infer One
     : never
   : never
 
-/** Shown by the compiler: nothing has this property. */
+/** Error type that the compiler shows for an unknown name. No object has this property. */
 interface Mistake<Name> {
   'not in the table': Name
 }
 
-/** A table whose conditions and companions exist, or it does not compile. */
+/** Returns a table of fields. Does not compile if a condition, or the field named in `with`, does not exist. */
 export const table = <const F extends readonly Field[]>(
   type: string,
   version: number,
@@ -176,7 +179,7 @@ export const table = <const F extends readonly Field[]>(
 
 type InSection<F extends readonly Field[], S> = { readonly [I in keyof F]: F[I] & { section: S } }
 
-/** Fields of one section of the dialog. */
+/** Returns fields with their section of the dialog. */
 export function section<const F extends readonly Field[]>(
   name: string,
   fields: F,

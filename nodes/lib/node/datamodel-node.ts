@@ -19,11 +19,11 @@ import type { Prepare, Prepared, Task } from './prepare'
 
 interface DataModelNode {
   model: DataModel
-  /** Results take several files: one result each */
+  /** true if a message may have several files: Results messages get one result for each file */
   severalFiles: boolean
 }
 
-/** How a node prepares messages of one data model. */
+/** Returns the function with which a node prepares messages of one data model. */
 export const dataModelNode =
   (node: DataModelNode): Prepare =>
   (task) =>
@@ -57,7 +57,7 @@ async function prepare(task: Task, { model, severalFiles }: DataModelNode): Prom
     connection.sender,
   )
   draft.warnings.forEach((warning) => task.warn(warning))
-  // What the data itself refers to.
+  // The data of the message may refer to files, too.
   draft.problems.push(...contentProblems(draft.message.body, uploadHosts(task)))
   assertContentsEmbeddable(draft.message.body, connection.client.settings.limits)
   return {
@@ -77,8 +77,8 @@ interface Content {
 }
 
 /**
- * Notes of Plain Text or Rich Text carry the text itself, unless it is uploaded (docs/redox-api.md#notes,
- * #file-fields).
+ * Returns the files of a document, or its text. The text is part of a Plain Text or Rich Text note, unless it is
+ * uploaded (docs/redox-api.md#notes, #file-fields).
  */
 async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<Content> {
   const { inputs } = task
@@ -86,7 +86,7 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
   if (!isTextNote) return { files: await takeFiles(task, several) }
   const uploads = inputs.setting('way') === 'upload'
   const value = inputs.setting('fileFrom') === 'message' ? await fileValue(task) : undefined
-  // A text is a text, whatever it begins with. Redox itself takes nothing but a reference for one.
+  // A text is used as text, whatever its first characters are. Only a reference to an uploaded file is an exception.
   const isText = !(typeof value === 'string' && isReferenceText(task, value))
   if (typeof value === 'string' && isText && !uploads)
     return textContent(task, asText(value, inputs.where('file')))
@@ -99,7 +99,8 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
   return textContent(task, text)
 }
 
-// A text is held whole from here on, and the connection's gate, which bounds what waits, comes behind it.
+// A text is held completely in memory from here on. The concurrency limit of the connection, which also limits waiting
+// bytes, applies only later.
 const texts = new Gate({ width: 2, waitingBytes: Infinity })
 
 function textContent({ connection }: Task, text: string): Content {
@@ -107,7 +108,10 @@ function textContent({ connection }: Task, text: string): Content {
   return { files: [], text }
 }
 
-/** sha256 (hex) of what a document consists of. A second pass over a file, only for an ID that is made from it. */
+/**
+ * Returns the sha256 (hex) of a document's content. Reads the file a second time, but only for an ID made from the
+ * file.
+ */
 async function digestOf({ files: [file], text }: Content, deletes: boolean): Promise<string> {
   if (text !== undefined) return createHash('sha256').update(text).digest('hex')
   if (file?.kind === 'file') return sha256Of(file)
@@ -121,7 +125,10 @@ async function digestOf({ files: [file], text }: Content, deletes: boolean): Pro
   )
 }
 
-/** One ID, several separated by commas or spaces, an array of them, or of `{ID}`. */
+/**
+ * Returns the destination IDs of a field value: IDs separated by commas, semicolons or spaces, one ID object, or an
+ * array.
+ */
 function destinationIds(value: unknown): string[] {
   if (value === undefined) return []
   if (typeof value === 'string') return value.split(/[\s,;]+/).filter((id) => id !== '')

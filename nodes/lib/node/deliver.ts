@@ -18,15 +18,15 @@ type PreparedMessage = Extract<Prepared, { kind: 'message' }>
 
 type DurableConnection = Connection & { outbox: Outbox }
 
-/** Does what was prepared. */
+/** Sends a prepared message, or uploads a prepared file. */
 export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Promise<Delivered> {
   return prepared.kind === 'upload' ? upload(prepared, client, work) : send(prepared, client, work)
 }
 
 /**
- * Leaves a message to the outbox, which sends it.
- * @param owner the node that emits the answer
- * @returns what the outbox calls it, and where it goes
+ * Stores a message in the outbox, which sends the message later.
+ * @param owner id of the node that emits the answer
+ * @returns id of the message in the outbox, and its destination
  */
 export async function accept(
   { draft, isText }: PreparedMessage,
@@ -41,28 +41,29 @@ export async function accept(
   return { id, destination: laneOf(message) }
 }
 
-/** The answer of a message that the outbox has sent. */
+/** Returns the answer to a message that the outbox has sent. */
 export function answerOfOutbox({ id, acceptedAt, attempts, parcel }: Ended, delivery: Delivery): Delivered {
   const answer = answerOf(parcel.message.operation, delivery, parcel.isText)
   const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
   return { ...answer, redox: { environment: parcel.environment, ...answer.redox, outbox } }
 }
 
-// Longer texts are files in disguise: the outbox keeps files apart.
+// Maximum characters of a stored text. Longer texts are usually encoded files, and the outbox stores files separately.
 const LONGEST_TEXT = 100_000
 const MOST_VALUES = 10_000
 const MOST_PROPERTIES = 10_000
 
-// Copying ten thousand takes a few milliseconds.
+// Values copied per event-loop iteration. Copying ten thousand takes a few milliseconds.
 const values = new Turns(MOST_VALUES)
 
 /**
- * What of a message can be stored and brought back as it was: texts, numbers, truth values, null, arrays and plain
- * objects. Buffers and functions are left out; so is what repeats itself without end, and what of one property is
- * beyond ten thousand values: a large one takes no other with it, such as `_msgid`. An array or an object that has more
- * than that by itself is left out as a whole, and so is what is beyond ten thousand properties. What had nothing but that is left
- * out as a whole: an empty object in its place would be taken for one. `req` and `res` are those of an HTTP In node,
- * whose caller is gone by then. Of which class the message itself is does not matter.
+ * Returns the properties of a message that can be stored and restored unchanged: strings, numbers, booleans, null,
+ * arrays and plain objects.
+ * Left out are Buffers, functions, circular references, long texts, and `req` and `res` of an HTTP In node, whose
+ * caller will be gone. Ten thousand values of each property are kept, so that a large property does not displace others
+ * such as `_msgid`, and ten thousand properties of the message. An array or object with more direct elements than that
+ * is left out completely. So is a value of which nothing remains, because an empty object would be mistaken for the
+ * value. The class of the message object does not matter.
  */
 export async function plainProperties(msg: NodeMessageInFlow): Promise<JsonObject> {
   const kept: [string, unknown][] = []
@@ -84,7 +85,7 @@ class PlainCopy {
   readonly #within = new Set<object>()
   #left = MOST_VALUES
 
-  /** values that were looked at so far */
+  /** number of values that were visited so far */
   get looks(): number {
     return MOST_VALUES - Math.max(0, this.#left)
   }
@@ -111,7 +112,7 @@ class PlainCopy {
     return kept.length === 0 && keys.length > 0 ? undefined : Object.fromEntries(kept)
   }
 
-  /** Places in an array mean something. */
+  /** Copies an array. Left-out elements become null, because the position of an element has a meaning. */
   #ofArray(value: unknown[]): unknown {
     if (value.length > this.#left) return undefined
     const plain = value.map((one) => this.of(one))
@@ -122,8 +123,8 @@ class PlainCopy {
 }
 
 /**
- * Whether an object is `{…}` of any realm: what a Function node makes has the `Object.prototype` of its own vm context.
- * Such a prototype is the end of its chain; that of a class or of `Object.create({…})` is not.
+ * Returns true for a `{…}` object of any vm context: objects of a Function node have the `Object.prototype` of its own
+ * context. Such a prototype has no prototype itself, unlike that of a class or of `Object.create({…})`.
  */
 function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -199,7 +200,7 @@ function idOf(
   return undefined
 }
 
-/** The id in `…/DiagnosticReport/0b9f/_history/1`, of the resource that the operation is about and no other. */
+/** Returns the id in a location such as `…/DiagnosticReport/0b9f/_history/1`, of the operation's main resource only. */
 function mainId(operation: string, locations: string[]): string | undefined {
   const [type] = operation.split('/')
   const found = locations.map((location) => new RegExp(`/${type}/([^/]+)`).exec(location)?.[1])

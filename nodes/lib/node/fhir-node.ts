@@ -11,7 +11,7 @@ interface FhirNode {
   operations: readonly [FhirOperation, ...FhirOperation[]]
 }
 
-/** How a node prepares messages for one of Redox's FHIR operations. */
+/** Returns the function with which a node prepares messages for its FHIR operations. */
 export const fhirNode =
   (node: FhirNode): Prepare =>
   (task) =>

@@ -4,14 +4,16 @@ import { pathOf, typedFields } from '../fields/lookup'
 import type { TypedField } from '../fields/types'
 import type { Task } from './prepare'
 
-/** The values of a node's filled fields. A field that the form hides keeps what was typed, and is not sent. */
+/**
+ * Returns the values of a node's filled fields. Fields that the form hides keep their saved values, which are not sent.
+ */
 export const fieldValues = (task: Task): Promise<FieldValue[]> =>
   valuesOf(
     task,
     ({ when, withoutFile }) => !withoutFile && holds(when, (choice) => task.inputs.setting(choice)),
   )
 
-/** What the inputs for a file's name and type fill when there is no file (Delete, text): then nothing else does. */
+/** Returns the values of the file name and file type fields for a message without a file (Delete, text note). */
 export const fileValues = (task: Task): Promise<FieldValue[]> =>
   valuesOf(task, ({ withoutFile }) => withoutFile === true)
 
@@ -20,7 +22,7 @@ async function valuesOf({ inputs }: Task, isWanted: (field: TypedField) => boole
   for (const field of typedFields(inputs.table)) {
     const { name, with: other } = field
     const path = pathOf(field)
-    // Most are not set, and each wait for nothing costs.
+    // Most fields are not set, and each `await` takes time.
     if (path === undefined || !inputs.isSet(name) || !isWanted(field)) continue
     if (other !== undefined && (await inputs.value(other)) === undefined) continue
     const value = await inputs.value(name)

@@ -13,16 +13,16 @@ import { FILE_SOURCES, WAYS } from '../fields/file'
 import { oneOf } from './inputs'
 import type { Task } from './prepare'
 
-/** A file that a node has looked at already. */
+/** File that a node has already inspected. */
 interface GivenFile {
   value: unknown
-  /** it is a text that is taken as it is */
+  /** true if the value is a text that is used unchanged */
   isText: boolean
 }
 
 /**
- * What the File field gives.
- * @throws RedoxError REDOX_BAD_INPUT for one part of what was split: a file that is sent in parts is none
+ * Returns the value of the File field.
+ * @throws RedoxError REDOX_BAD_INPUT for a part that a Split node made, because a part is not a complete file
  */
 export async function fileValue({ inputs }: Task): Promise<unknown> {
   const value = await inputs.value('file')
@@ -35,17 +35,17 @@ export async function fileValue({ inputs }: Task): Promise<unknown> {
 }
 
 /**
- * The files of one message, described but not read. What kind of source they are is the node's setting
- * (`fileFrom`) and the value's type; nothing in a message can change it.
- * @param several whether an array of files is taken
- * @param given when the caller has looked at the file already
+ * Returns the files of one message, described but not read. The kind of their source depends only on the node's setting
+ * (`fileFrom`) and on the type of the value, and not on the content of a message.
+ * @param several true if an array of files is accepted
+ * @param given the file, if the caller has already inspected it
  */
 export async function takeFiles(task: Task, several: boolean, given?: GivenFile): Promise<MessageFile[]> {
   const { inputs } = task
   const from = oneOf(inputs, 'fileFrom', FILE_SOURCES)
   if (from === 'none') return []
   const value = given?.value ?? (await fileValue(task))
-  // Before any wait: of what an expression makes, or the context holds, nothing is known before.
+  // Taken before any wait. The result of an expression or a context value is not known earlier.
   task.fingerprints.take(value)
   const hints = {
     ...(await hintsOf(task)),
@@ -64,7 +64,7 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
   return files
 }
 
-/** The file type a message gives may be a name such as `PDF`; content type and file name likewise. */
+/** Returns the file name and types that the fields provide. A file type may be a Redox name such as `PDF`. */
 async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
   const filename = await inputs.text('filename')
   const contentType = await inputs.text('contentType')
@@ -79,8 +79,8 @@ async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
 }
 
 /**
- * One element of an array: the file itself, or `{file, filename, contentType, fileType}`. The node's own type
- * holds for those that bring none; its file name can only be the name of one.
+ * Reads one element of an array: the file itself, or `{file, filename, contentType, fileType}`. The type fields of the
+ * node apply to elements without a type of their own; the file name field does not apply to elements.
  */
 function takeItem(task: Task, item: unknown, common: FileHints, from: string): Promise<MessageFile> {
   const wrapped =
@@ -120,20 +120,20 @@ function reportCutShort(task: Task, cutShort: string): void {
   )
 }
 
-/** Where files are that were uploaded over the connection. */
+/** Returns the origins of files that were uploaded over the connection. */
 export const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
   ...origins,
   ...client.uploadOrigins,
 ]
 
-/** Whether a text is nothing but a reference to a file that was uploaded to the connection's Redox, in any form. */
+/** Returns true for a text that is only a reference to a file on one of the connection's upload hosts, in any form. */
 export const isReferenceText = (task: Task, text: string): boolean =>
   text.length <= LONGEST_URL &&
   /^https?:\S+$/i.test(text) &&
   URL.canParse(text) &&
   uploadHosts(task).includes(new URL(text).origin)
 
-/** Decides how each file travels; refuses what is too large and references of strangers, before any I/O. */
+/** Decides how each file is sent. Refuses too large files and references to unknown hosts before any I/O. */
 export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {
   const way = oneOf(task.inputs, 'way', WAYS)
   const where = task.inputs.where('file')
@@ -151,6 +151,6 @@ export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 
   })
 }
 
-// Redox's advice (docs/redox-api.md#sizes).
+// Warning with Redox's advice about sizes (docs/redox-api.md#sizes).
 const EMBEDDED_LARGE =
   'The file is embedded, although it is larger than the 200 KB that Redox recommends. "auto" uploads it instead.'

@@ -3,19 +3,20 @@ import { RedoxError, type RedoxErrorDetail } from '../../../src/errors'
 import { codeOf, type Work } from './in-flight'
 
 /**
- * What a deploy makes of work that has not ended: Node-RED closes a node and makes a new one with the same id,
- * which knows nothing of the old one's messages; and what the old one emits goes nowhere. So the work is left here,
- * and the successor receives the messages once more, with what became of them.
+ * Handover of in-flight messages in a deploy: Node-RED closes a node and creates a new one with the same id. The new
+ * node does not know the messages of the old node, and messages that a closed node emits are lost. Therefore a closing
+ * node leaves its in-flight messages here. The redeployed node receives each message again, together with the work that
+ * was already done for the message.
  */
 
 interface Estate {
-  /** `type id` of the node that left it, and of its successor */
+  /** key (`type id`) of the node that left the message, and of the redeployed node */
   heir: string
   work: Work
 }
 
 interface FlowsEvent {
-  /** the configuration that runs, or that will */
+  /** flow configuration that is running, or that a deploy starts next */
   config?: object
 }
 interface RuntimeEvent {
@@ -26,47 +27,52 @@ interface RuntimeEvent {
 const nodes = new Map<string, Node>()
 const inherited = new WeakMap<object, Work>()
 const estates: Estate[] = []
-/** that are being stopped, to be handed over then */
+/** Handovers whose unsent message is being stopped. They are handed over when the message has ended. */
 const ending = new Set<Estate>()
-/** without a successor, and not ended yet */
+/** Handovers whose node was removed and whose message has not ended yet. The outcome is logged at the end. */
 const untold = new Set<Estate>()
 let isRunning = false
 let isDeploy = false
 let started: object | undefined
 const watched = new WeakSet<object>()
 
-/** What a node and its successor have in common: type and id last over deploys, inside subflows too. */
+/**
+ * Returns the key that a node shares with its redeployed node: type and id. Both stay the same in deploys, also in
+ * subflows.
+ */
 const lastingId = ({ type, id }: Node): string => `${type} ${id}`
 
-/** The node is there to receive what its predecessor left. */
+/** Registers a node as receiver of the messages that the previous node with its type and id has left. */
 export function succeed(node: Node): void {
   nodes.set(lastingId(node), node)
 }
 
-/** What a predecessor has begun for this message, when it is one that it left. */
+/**
+ * Returns the in-flight message that the previous node left for a received message, once; undefined if there is none.
+ */
 export function inheritedWork(msg: NodeMessageInFlow): Work | undefined {
   const work = inherited.get(msg)
   inherited.delete(msg)
   return work
 }
 
-/** Whether nodes are closed for new ones to follow, and not because the flows end. */
+/** Returns true while nodes are closed for a deploy, and false while they are closed because the flows end. */
 export const isDeploying = (): boolean => isDeploy
 
-/** Leaves the work of a node that closes to its successor. */
+/** Leaves the in-flight messages of a closing node to its redeployed node. */
 export function bequeath(node: Node, works: Iterable<Work>): void {
   const heir = lastingId(node)
   if (nodes.get(heir) === node) nodes.delete(heir)
   for (const work of works) estates.push({ heir, work })
 }
 
-/** Follows the flows of a runtime as they stop and start. */
+/** Follows the start and the stop of the flows in a Node-RED runtime. */
 export function followFlows(RED: NodeAPI): void {
   if (watched.has(RED.events)) return
   watched.add(RED.events)
   RED.events.on('flows:stopping', ({ config }: FlowsEvent) => {
     isRunning = false
-    // A deploy stops the flows when it has the new configuration already.
+    // In a deploy, the flows stop after the new configuration was set, so the event contains another configuration.
     isDeploy = started !== undefined && config !== started
   })
   RED.events.on('flows:started', ({ config }: FlowsEvent) => {
@@ -79,7 +85,7 @@ export function followFlows(RED: NodeAPI): void {
     if (!staysStopped) return
     for (const estate of [...estates, ...ending])
       tell(RED, estate, 'It continues when the flows start again, unless Node-RED stops.')
-    // Node-RED may end now, and who has no successor would be told of later.
+    // Node-RED may end now, before the messages of removed nodes have ended. Their outcome is logged now.
     for (const estate of untold) tell(RED, estate, GONE)
     untold.clear()
   })
@@ -87,7 +93,7 @@ export function followFlows(RED: NodeAPI): void {
 
 async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
   const { work, heir } = estate
-  // What was stopped before it was sent begins anew, with the settings that are deployed now.
+  // A message that was stopped before sending starts again, with the settings that are deployed now.
   ending.add(estate)
   if (!work.isUnderWay) await work.ended
   ending.delete(estate)
@@ -101,7 +107,7 @@ async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
   node.receive(work.msg)
 }
 
-/** No node in the flows can emit it: it goes to the runtime's log. */
+/** Logs the outcome of a message whose node was removed, because no node in the flows can emit the answer. */
 async function report(RED: NodeAPI, estate: Estate): Promise<void> {
   untold.add(estate)
   await estate.work.ended
@@ -114,7 +120,7 @@ function tell(RED: NodeAPI, { heir, work }: Estate, next: string): void {
   RED.log.warn(`${heir}: ${fate(work)}. ${next}`)
 }
 
-/** For a message that Node-RED could not pass on. */
+/** Logs the outcome of a message that Node-RED failed to pass on. */
 export function reportUntold(RED: NodeAPI, { type, id }: Node, work: Work): void {
   RED.log.error(`${type} ${id}: ${fate(work)}. Node-RED failed to pass the message on.`)
 }
@@ -132,7 +138,7 @@ function fate({ msg, outcome, isUnsent, isUnderWay }: Work): string {
   return `${message} ended with ${codeOf(error)}${error instanceof RedoxError ? ids(error.cause) : ''}`
 }
 
-/** What finds a message in the Redox dashboard. */
+/** Returns the id by which a message is found in the Redox dashboard, as part of a log text; empty if there is none. */
 function ids({
   logIds = [],
   messageId,

@@ -1,7 +1,8 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { keysUpTo } from '../../../src/message/json'
 
-// A walk over a message has to be short; larger ones consist of texts and Buffers nearly always.
+// Maximum number of values that are counted in a message, so that counting stays fast. Larger messages nearly always
+// consist of strings and Buffers.
 const MOST_VALUES = 10_000
 const BYTES_OF_A_VALUE = 8
 
@@ -10,8 +11,8 @@ const OF_HTTP_IN = new Set(['req', 'res'])
 type MessageOfHttpIn = NodeMessageInFlow & { req?: { body?: unknown; files?: unknown }; res?: unknown }
 
 /**
- * About how many bytes a message holds in memory: its texts, its Buffers, and its other values. Of `req` only what came
- * with the request counts, and not its socket.
+ * Returns the approximate number of bytes that a message holds in memory: strings, Buffers and other values. Of `req`,
+ * only the received data counts, and not the socket.
  */
 export function heldBytes(msg: MessageOfHttpIn): number {
   const seen = new Set<object>()
@@ -29,7 +30,7 @@ export function heldBytes(msg: MessageOfHttpIn): number {
       for (const part of parts) found.push(part)
     }
   } catch {
-    // An object that does not let itself be looked at, such as a Proxy: what was counted so far is what is known.
+    // Some objects, such as a Proxy, cannot be inspected. The bytes counted so far are returned.
   }
   return bytes
 }
@@ -43,7 +44,10 @@ function sizeOf(value: unknown): number {
 const isWalked = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
 
-/** Without calling getters: they may throw, or make what is not there yet. More keys than are walked tell nothing. */
+/**
+ * Returns the values of an object without calling getters, which may throw or create data; none for more than
+ * MOST_VALUES keys.
+ */
 const dataOf = (value: object, without?: Set<string>): unknown[] =>
   (keysUpTo(MOST_VALUES, value) ?? []).flatMap((key): unknown[] => {
     if (without?.has(key)) return []

@@ -2,38 +2,40 @@ import type { NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import type { Progress } from '../../../src/redox/delivery'
 
-/** What an answer can be looked up by. `resource`: the id that the receiver gave. */
+/** Id for finding a delivered message. `resource` is the id that the receiver assigned. */
 export interface AnswerId {
   kind: 'log' | 'message' | 'resource' | 'trace' | 'sha256'
   value: string
 }
 
-/** One message on its way through a node, as the status sees it. */
+/** Entry of one message in the status line of its node. */
 export interface Ticket {
-  /** @param environment the sandbox and Production are shown: the one is no delivery, the other is to real patients */
+  /**
+   * @param environment name of the environment. The status shows sandbox (no delivery) and Production (real patients).
+   */
   begin: (environment: string) => void
   progress: (progress: Progress) => void
   sent: (statusCode: number, way: string, id: AnswerId | undefined) => void
-  /** for durable delivery */
+  /** called with the id of a message that was accepted for durable delivery */
   accepted: (id: string) => void
   failed: (error: unknown) => void
 }
 
-/** What becomes of a message that was delivered: these properties are set on it. */
+/** Answer to a delivered message. `payload`, `statusCode` and `redox` are set on the message that the node emits. */
 export interface Answer {
   payload: unknown
   statusCode: number
-  /** plain data that anyone can log */
+  /** facts about the delivery for `msg.redox`: plain data that is safe to log */
   redox: Record<string, unknown> & { way: string; logIds?: string[]; messageId?: string; traceId?: string }
-  /** the end of the status line */
+  /** id at the end of the status line */
   id?: AnswerId
-  /** for `node.warn`, no patient data */
+  /** texts for `node.warn`, without patient data */
   warnings: string[]
 }
 
-/** What becomes of a message for durable delivery: its answer comes later. */
+/** Acceptance of a message for durable delivery. The answer follows later. */
 export interface Accepted {
-  /** what the outbox calls it */
+  /** id of the message in the outbox */
   id: string
   warnings: string[]
 }
@@ -41,15 +43,15 @@ export interface Accepted {
 export type Done = { answer: Answer } | { accepted: Accepted }
 export type Outcome = Done | { error: unknown }
 
-/** One message on its way to Redox. It may outlive the node that it came to (see succession.ts). */
+/** Message on its way to Redox. May outlive the node that received the message (see handover.ts). */
 export class Work {
-  /** its node was closed before it had ended */
+  /** true if the node was closed before the message had ended */
   isLeft = false
-  /** settles when the message was delivered, accepted, refused or stopped; never rejects */
+  /** resolves when the message was delivered, accepted, refused or stopped; never rejects */
   readonly ended: Promise<Outcome>
-  /** once it has ended */
+  /** outcome of the message, after it has ended */
   outcome: Outcome | undefined
-  /** `''` until the connection is open */
+  /** name of the environment; `''` until the connection is open */
   environment = ''
   #ticket: Ticket | undefined
   #isUnderWay = false
@@ -71,12 +73,14 @@ export class Work {
     return this.#stop.signal
   }
 
-  /** Whether requests of it are on their way, so that it must not be stopped without need. */
+  /** True while a request of this message is being sent, so that the message should not be stopped. */
   get isUnderWay(): boolean {
     return this.#isUnderWay
   }
 
-  /** Whether it was stopped before anything of it can have been delivered: it may begin anew. */
+  /**
+   * True if the message was stopped before any part of it can have been delivered. The message may then start again.
+   */
   get isUnsent(): boolean {
     const { outcome } = this
     return outcome !== undefined && 'error' in outcome && codeOf(outcome.error) === 'REDOX_ABORTED'
@@ -87,12 +91,12 @@ export class Work {
     this.#ticket?.begin(environment)
   }
 
-  /** From now on it may be kept or delivered, whatever is told of it: it does not begin anew. */
+  /** Marks the message as possibly stored or delivered. Whatever its outcome, the message does not start again. */
   commit(): void {
     this.#hasBegun = true
   }
 
-  /** What fails between a stop and the first request fails because the flow is being taken down. */
+  /** Returns true for an error between a stop and the first request: the cause is the stop of the flow. */
   #isInTheWay(error: unknown): boolean {
     return this.signal.aborted && !this.#hasBegun && codeOf(error) !== 'REDOX_ABORTED'
   }
@@ -106,22 +110,23 @@ export class Work {
     if (this.#isHurried) this.hurry()
   }
 
-  /** Node-RED ends: it is stopped as soon as no request of it can have arrived in part. */
+  /** Stops the message when Node-RED ends, but not while Redox may have received part of a request. */
   hurry(): void {
     this.#isHurried = true
     if (!this.#hasLeft) this.stop()
   }
 
   /**
-   * Its node is closed. What waits costs nothing to begin anew, with the settings that are deployed then; what is under
-   * way must not be torn apart, but is not tried again with settings that may have been corrected.
+   * Detaches the message from its node, which is being closed.
+   * A waiting message is stopped, because it can start again at no cost, with the settings that are deployed next. A
+   * request in progress is not interrupted, but is not retried with settings that may have been corrected.
    */
   leave(): void {
     this.isLeft = true
     if (!this.#isUnderWay) this.stop()
   }
 
-  /** Shows it in the status of a node. */
+  /** Shows the progress and the result of the message in the status line of a node. */
   showIn(ticket: Ticket): void {
     this.#ticket = ticket
     if (this.environment !== '') ticket.begin(this.environment)
@@ -132,7 +137,10 @@ export class Work {
   }
 }
 
-/** Of what was stopped before anything of it was sent: it begins anew in the node's successor. */
+/**
+ * Returns the error of a message that was stopped before anything was sent. The redeployed node starts the message
+ * again.
+ */
 export const stopped = (): RedoxError =>
   new RedoxError('REDOX_ABORTED', 'Stopped before sending: the node was closed. Nothing was sent.')
 

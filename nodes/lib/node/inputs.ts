@@ -9,10 +9,10 @@ import type { Table } from '../fields/types'
 import { labelOf } from '../runtime/labels'
 import { unsetVariable } from '../runtime/variables'
 
-/** A node's saved properties: `name` and `nameType` for each typed input. */
+/** Saved properties of a node: `name` and `nameType` for each typed input. */
 export type NodeConfig = Record<string, unknown>
 
-/** The same, looked through once for all messages, with what is known of each. */
+/** Saved properties of a node, parsed once for all messages, with the table of the node's fields. */
 export interface Settings {
   table: Table
   values: ReadonlyMap<string, Setting>
@@ -20,7 +20,7 @@ export interface Settings {
 
 interface Setting {
   value: string
-  /** of a typed input */
+  /** type of a typed input */
   type: string
 }
 
@@ -37,21 +37,21 @@ export const settingsOf = (table: Table, config: NodeConfig): Settings => ({
   ),
 })
 
-/** Types of an input whose value is a property that may be there or not. */
+/** Types of an input that refers to a property, which may be missing. */
 const PLACES = new Set(['msg', 'flow', 'global'])
 
-/** Codes of JSONata and of Node-RED. */
+/** Error codes of JSONata and of Node-RED. */
 const OWN_CODE = /^([A-Z]\d{4}|INVALID_[A-Z]+)$/
 
 const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
 
-/** Longer texts are looked at in turns, by what takes them. */
+/** Maximum length of a text that is checked for being blank. Longer texts are processed later in chunks. */
 const LONGEST_BLANK = 100_000
 
 const isBlank = (value: unknown): boolean =>
   value === null || (typeof value === 'string' && value.length <= LONGEST_BLANK && value.trim() === '')
 
-/** What a field is whatever the message is: a text of the node, or an environment variable. */
+/** Returns a field's value if it does not depend on the message: a fixed text or an environment variable. */
 export function constantOf(RED: NodeAPI, node: Node, { values }: Settings, name: string): string | undefined {
   const { value, type } = values.get(name) ?? UNSET
   if (type === 'str') return value.trim()
@@ -59,12 +59,12 @@ export function constantOf(RED: NodeAPI, node: Node, { values }: Settings, name:
 }
 
 /**
- * Values of a node's typed inputs for one message. An input that is empty, or whose message property is not
- * there, is `undefined`: it is then left out.
+ * Values of a node's typed inputs for one message. The value is `undefined` for an empty input, and for an input whose
+ * message property does not exist; such an input is not sent.
  */
 export class Inputs {
   readonly #absent = new Map<string, string>()
-  /** the environment variables that fields take their values from */
+  /** names of environment variables that fields take their values from, by field name */
   readonly #variables = new Map<string, string>()
 
   constructor(
@@ -74,12 +74,12 @@ export class Inputs {
     private readonly msg: NodeMessageInFlow,
   ) {}
 
-  /** id of the node that they are for */
+  /** Id of the node whose inputs these are. */
   get owner(): string {
     return this.node.id
   }
 
-  /** What the node is set to, e.g. `msg.payload`, for error texts. */
+  /** Returns the source of a field's value for error texts, e.g. `msg.payload`. */
   where(name: string): string {
     const { value, type } = this.#setting(name)
     if (type === 'msg' || type === 'flow' || type === 'global') return `${type}.${value}`
@@ -87,17 +87,17 @@ export class Inputs {
     return type === 'jsonata' ? 'the JSONata result' : `the ${labelOf(name)} field`
   }
 
-  /** What is known of the node's fields. */
+  /** Table of the node's fields. */
   get table(): Table {
     return this.settings.table
   }
 
-  /** A plain setting, such as a choice from a list; without one, what a new node has. */
+  /** Returns a plain setting, such as a choice from a list; for an unset one, the value in a new node. */
   setting(name: string): string {
     return settingOf(this.table, name, this.#setting(name).value)
   }
 
-  /** Whether anything is set at all, so that there can be a value. */
+  /** Returns true if the field is filled, so that it can have a value. */
   isSet(name: string): boolean {
     const { value, type } = this.#setting(name)
     return value !== '' && type !== MADE_OF_CONTENT
@@ -115,7 +115,7 @@ export class Inputs {
     return this.known(name, type === 'str' ? setting : await this.#evaluate(name, setting, type))
   }
 
-  /** A value that was found; `undefined` for an empty one, which is told of when the message lacks it. */
+  /** Returns a found value; `undefined` for an empty one, which an error about an incomplete message lists. */
   protected known(name: string, value: unknown): unknown {
     const { value: setting, type } = this.#setting(name)
     if (type === 'env') this.#variables.set(name, setting)
@@ -125,7 +125,7 @@ export class Inputs {
     return found
   }
 
-  /** The problem, in terms of the environment variable that the field takes its value from. */
+  /** Returns a problem with the name of the environment variable that the field takes its value from. */
   inTermsOfVariables(found: Problem): Problem {
     const name = fieldAt(this.table, found.path)
     const variable = name === undefined ? undefined : this.#variables.get(name)
@@ -136,9 +136,8 @@ export class Inputs {
   }
 
   /**
-   * Names the inputs that are set to a property which is not there, or is empty. That is no fault by itself, such an input
-   * is left out; but it is what has to be told of a message that lacks something.
-   * @returns a sentence, or undefined
+   * Returns a sentence with the inputs that refer to a missing or empty property; undefined if there are none. Such an
+   * input is no error by itself and is not sent, but the error of an incomplete message needs the sentence.
    */
   absent(): string | undefined {
     if (this.#absent.size === 0) return undefined
@@ -146,7 +145,7 @@ export class Inputs {
     return `Not set, or empty: ${all.join(', ')}.`
   }
 
-  /** The environment variable that the field refers to, if that is not set. */
+  /** Returns the environment variable that the field refers to, if that variable is not set. */
   protected unsetVariable(name: string): string | undefined {
     const { value: setting, type } = this.#setting(name)
     if (type === 'str') return unsetVariable(setting)
@@ -154,14 +153,16 @@ export class Inputs {
     return isName && this.RED.util.getSetting(this.node, setting) === undefined ? setting : undefined
   }
 
-  /** Whether the field is set to be made from the content of the message: then it has no value of its own. */
+  /**
+   * Returns true if the field's value is made from the content of the message. The field then has no value of its own.
+   */
   isMadeOfContent(name: string): boolean {
     return this.#setting(name).type === MADE_OF_CONTENT
   }
 
   /**
-   * Whether a value is one part of what a node split: it stands where `msg.parts` says, and is of the kind that it
-   * says. Parts of an array are whole values.
+   * Returns true for a part that a Split node made: the value is in the property that `msg.parts` names, and has the
+   * type in `msg.parts`. Elements of a split array are complete values, and not parts.
    */
   isPart(value: unknown): boolean {
     const { parts } = this.msg as { parts?: unknown }
@@ -183,7 +184,10 @@ export class Inputs {
     }
   }
 
-  /** Numbers and booleans are written as text; anything else is refused. */
+  /**
+   * Returns a value as text, also numbers and booleans.
+   * @throws RedoxError REDOX_BAD_INPUT for other types
+   */
   async text(name: string): Promise<string | undefined> {
     const value = await this.value(name)
     if (value === undefined || typeof value === 'string') return value
@@ -197,7 +201,7 @@ export class Inputs {
     return this.settings.values.get(name) ?? UNSET
   }
 
-  /** Whether the file itself says it. */
+  /** Returns true for a field whose value is detected from the file. */
   #isDetected(name: string): boolean {
     const field = fieldNamed(this.table, name)
     return field?.kind === 'typed' && field.detected === true
@@ -217,10 +221,10 @@ export class Inputs {
     })
   }
 
-  // The reason's text is left out: JSONata and JSON errors repeat what they stumbled over.
+  // The text of the error is left out, because errors of JSONata and JSON quote the data.
   #unusable(name: string, type: string, error: unknown): Error {
     const code = (error as { code?: unknown }).code
-    // So Node-RED says that what the property would be in is not there.
+    // Node-RED's error without a code means that the object that would contain the property does not exist.
     if (type === 'msg' && code === undefined)
       return badInput(
         `${labelOf(name)} is not set: ${this.where(name)} does not exist. Set it before this node, or correct the field.`,
@@ -234,11 +238,13 @@ export class Inputs {
 
 const FROM_VARIABLE = 'is empty: it comes from the environment variable '
 
-/** The variable that a problem of {@link Inputs.inTermsOfVariables} is about. */
+/**
+ * Returns the environment variable in a problem that {@link Inputs.inTermsOfVariables} returned; otherwise undefined.
+ */
 export const variableIn = (problem: string): string | undefined =>
   problem.startsWith(FROM_VARIABLE) ? problem.slice(FROM_VARIABLE.length) : undefined
 
-/** A draft in terms of the form: the inputs that its message did not have, and the labels of its fields. */
+/** Returns a draft with the missing inputs and the field labels of the form, for error texts. */
 export function inTermsOfForm(draft: Draft, inputs: Inputs): Draft {
   const absent = inputs.absent()
   const problems = draft.problems.map((one) => inputs.inTermsOfVariables(one))
@@ -249,7 +255,10 @@ export function inTermsOfForm(draft: Draft, inputs: Inputs): Draft {
   return { ...draft, problems, nameAt, ...(absent !== undefined && { absent }) }
 }
 
-/** The choice of a setting, checked: a flow may have been made by hand. */
+/**
+ * Returns the choice of a setting.
+ * @throws RedoxError REDOX_BAD_INPUT for an unknown choice, e.g. in a flow that was written by hand
+ */
 export function oneOf<T extends string>(inputs: Inputs, name: string, values: readonly [T, ...T[]]): T {
   const value = inputs.setting(name) || values[0]
   const found = values.find((one) => one === value)

@@ -3,14 +3,18 @@ import type { Answer } from './in-flight'
 
 type Message = NodeMessageInFlow & Record<string, unknown>
 
-/** What Node-RED calls `done` with: it has no other way to end a message than the object that came. */
+/**
+ * Internal method that Node-RED calls in `done`. Only this method can end a message with another object than the
+ * received one.
+ */
 interface Completing {
   _complete(msg: NodeMessageInFlow, error?: Error): void
 }
 
 /**
- * Ends a message: Complete, or Catch. Node-RED copies it for each of those nodes, and fails over some messages (a getter
- * that throws, a value nested too deep): what cannot be copied is left out then, and the rest is told.
+ * Ends a message with `done`, which triggers Complete or Catch nodes. Node-RED copies the message for each of these
+ * nodes and fails for some messages (a getter that throws, a value nested too deep). Then the properties that cannot be
+ * copied are left out.
  */
 export function conclude(
   RED: NodeAPI,
@@ -18,7 +22,7 @@ export function conclude(
   { msg, done }: { msg: NodeMessageInFlow; done: (error?: Error) => void },
   error?: Error,
 ): void {
-  // Before: a copy that fails leaves a message without its `req` and `res`.
+  // Read before `done`, because a failed copy leaves the message without `req` and `res`.
   const before = readable(msg)
   try {
     done(error)
@@ -27,7 +31,7 @@ export function conclude(
   }
 }
 
-/** A message with its answer, as Node-RED can pass it on to each of the nodes that follow. */
+/** Returns a message with its answer, which Node-RED can pass on to all following nodes. */
 export function withAnswer(
   RED: NodeAPI,
   node: Node,
@@ -35,12 +39,13 @@ export function withAnswer(
   { payload, statusCode, redox }: Answer,
 ): NodeMessageInFlow {
   const answered = laidOver(msg, { payload, statusCode, redox })
-  // The first node gets the message itself, and the others copies: where one fails, that first one has it already.
+  // Node-RED passes the message itself to the first node, and copies to the others. If a copy failed, the first node
+  // would already have the message.
   const isCopied = (node as unknown as { wires: unknown[][] }).wires.flat().length > 1
   return isCopied && !isCopyable(RED, answered) ? copyable(RED, readable(answered)) : answered
 }
 
-// A message that is frozen cannot carry its answer; what was delivered must be told all the same.
+// A frozen message cannot be changed, but the answer has to be emitted.
 function laidOver(msg: NodeMessageInFlow, answer: object): NodeMessageInFlow {
   try {
     return Object.assign(msg, answer)
@@ -49,13 +54,13 @@ function laidOver(msg: NodeMessageInFlow, answer: object): NodeMessageInFlow {
   }
 }
 
-/** The properties that can be read. */
+/** Returns the properties of a message that can be read. */
 function readable(msg: NodeMessageInFlow): Message {
   const properties: Record<string, unknown> = {}
   try {
     for (const name of Object.keys(msg)) read(properties, msg, name)
   } catch {
-    // A Proxy that does not tell its keys.
+    // A Proxy may refuse to list its keys.
   }
   return properties as Message
 }
@@ -64,17 +69,19 @@ function read(properties: Record<string, unknown>, msg: Message, name: string): 
   try {
     properties[name] = msg[name]
   } catch {
-    // Left out.
+    // A property that cannot be read is left out.
   }
 }
 
-/** Copies of the properties that can be copied. */
+/** Returns the properties that Node-RED can copy. */
 function copyable(RED: NodeAPI, properties: Message): Message {
   const names = Object.keys(properties).filter((name) => isCopyable(RED, { [name]: properties[name] }))
   return Object.fromEntries(names.map((name) => [name, properties[name]])) as Message
 }
 
-/** A copy that fails leaves what it copied without `req` and `res`: not the message itself. */
+/**
+ * Returns true if Node-RED can copy the properties. Uses a shallow copy, because a failed copy loses `req` and `res`.
+ */
 function isCopyable(RED: NodeAPI, properties: object): boolean {
   try {
     RED.util.cloneMessage({ ...properties } as NodeMessageInFlow)

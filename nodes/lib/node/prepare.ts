@@ -5,29 +5,32 @@ import type { UploadKind } from '../../../src/redox/uploads'
 import type { Connection } from '../connection/connection'
 import type { Inputs } from './inputs'
 
-/** What one message gives a node's `prepare`. */
+/** Input of a node's `prepare` function for one message. */
 export interface Task {
   connection: Connection
   inputs: Inputs
-  /** aborted when the message is not wanted any more */
+  /** signal that aborts when the message is stopped */
   signal: AbortSignal
-  /** of the bytes that the message came with */
+  /** fingerprints of the bytes in the received message */
   fingerprints: Fingerprints
-  /** Waits until this message may take its files; it may be called again. */
+  /** Waits until this message may read its files. May be called several times. */
   admitted: () => Promise<void>
-  /** for `msg.redox.warnings`, and the first time for the debug sidebar; no patient data */
+  /** Adds a text to `msg.redox.warnings`; the debug sidebar shows it the first time. Without patient data. */
   warn(warning: string): void
 }
 
-/** What a message asks of Redox, before anything is sent. */
+/** Prepared request to Redox, before anything is sent. */
 export type Prepared =
   | {
       kind: 'message'
       draft: Draft
-      /** the message's text is the document: it has no file */
+      /** true if the document is the text of the message, and not a file */
       isText: boolean
     }
   | { kind: 'upload'; file: FileSource; uploadKind: UploadKind }
 
-/** Reads a node's inputs for one message and builds what is to be sent. No I/O but reading the file's head. */
+/**
+ * Function that reads a node's inputs for one message and builds the request. The only I/O is reading the head of a
+ * file.
+ */
 export type Prepare = (task: Task) => Promise<Prepared>

@@ -21,10 +21,12 @@ import { stopped, Work, type Done, type Outcome } from './in-flight'
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 
-// Building and checking one takes a part of a millisecond; thousands may come at once.
+// Messages per event-loop iteration: each takes less than a millisecond to build and check, but thousands may arrive at
+// once.
 const messages = new Turns(8)
 
-// Durable delivery accepts in the order in which messages come, over deploys too.
+// End of the latest message of each node, by type and id. Durable delivery accepts messages in the order of their
+// arrival, also across deploys.
 const latest = new Map<string, Promise<unknown>>()
 
 function endsLatest(lasting: string, { ended }: Work): void {
@@ -41,15 +43,15 @@ interface SendNodeType {
 
 const sendNodeTypes = new Map<string, SendNodeType>()
 
-/** The fields of the nodes of a type, and how they prepare a message: for the preview. */
+/** Returns the fields of a node type and the function that prepares its messages, for the preview. */
 export const sendNodeType = (type: string): SendNodeType | undefined => sendNodeTypes.get(type)
 
 /**
- * Registers a node that takes a message, does one piece of work at Redox and emits the answer. All that the
- * send nodes share is here: connection, status, `done` exactly once, errors for Catch, deploys.
- * @param table its fields
- * @param load is called with the first node in a flow: it loads most of the package, and the start of Node-RED need not
- *   wait for that
+ * Registers a node type that sends each message to Redox and emits the answer. All send nodes share this code:
+ * connection, status, exactly one `done` call, errors for Catch nodes, deploys.
+ * @param table fields of the node type
+ * @param load called with the first node of this type in a flow: loads most of the package, so that the start of
+ * Node-RED does not wait for it
  */
 export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise<Prepare>): void {
   const { type } = table
@@ -58,12 +60,12 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
   function SendNode(this: Node, saved: SendNodeDef): void {
     RED.nodes.createNode(this, saved)
     const status = new Status(RED, this, table)
-    // What is uploaded is answered with a reference, which the flow needs: it is not stored.
+    // The flow needs the reference that answers an upload, so uploads are sent directly and never queued.
     const isUpload = type === 'redox-upload'
     const works = new Set<Work>()
     const warned = new Set<string>()
     const loaded = Promise.all([load(), import('./deliver.js')])
-    // Told to the first message.
+    // A load error is reported with the first message.
     loaded.catch(() => undefined)
 
     const warn = (warnings: string[]): void => {
@@ -71,7 +73,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
       warnings.forEach((warning) => warned.add(warning))
     }
 
-    // Once, and not before a message needs it: what cannot be used is an error for Catch.
+    // Settings are read once, and not before a message needs them: unusable settings are an error for Catch nodes.
     let known: Settings | undefined
     const ready = async (): Promise<{ settings: Settings; connection: Connection }> => ({
       settings: (known ??= settingsOf(table, migrated(type, saved))),
@@ -117,7 +119,7 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
       }
     }
 
-    // An answer out of the outbox, maybe to a message of another run of Node-RED.
+    // Emits the answer to a queued message, which may have been accepted in an earlier run of Node-RED.
     const announce = async (ended: Ended): Promise<void> => {
       const [, { answerOfOutbox }] = await loaded
       const { parcel, outcome } = ended
@@ -132,7 +134,8 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
       ticket.sent(answer.statusCode, answer.redox.way, answer.id)
       this.send(withAnswer(RED, this, msg, answer))
     }
-    // Where its messages go, as far as it is known: what waits there concerns the node, also what others have accepted.
+    // Known destinations of this node. Messages that wait for one of them concern the node, also if another node
+    // accepted them.
     const destinations = new Set<string>()
     const named = namedDestination(RED, this, table, saved)
     const isMine = ({ lane, owners }: LaneState): boolean =>
@@ -164,13 +167,13 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
         endsLatest(lasting, work)
         work.showIn(ticket)
         works.add(work)
-        // The nodes of others may hook into what Node-RED does with a message, and fail.
+        // Other packages may hook into the way Node-RED passes on a message, and fail.
         void work.ended.then((outcome) => tell(work, outcome)).catch(() => reportUntold(RED, this, work))
       }
       const tell = (work: Work, outcome: Outcome): void => {
-        // Left to the successor when the node was closed meanwhile.
+        // The node was closed meanwhile, and the message is left to the redeployed node.
         if (!works.delete(work)) return
-        // It was under way in a deploy, and has to be tried again.
+        // The message was being sent during a deploy, and has to be retried.
         if (work.isLeft && work.isUnsent) return follow(begin())
         if ('error' in outcome) {
           ticket.failed(outcome.error)
@@ -212,15 +215,16 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
 }
 
 /**
- * Of the bytes in the message property that the File field names. In the turn in which the message comes: afterwards the
- * other branches that have got the same Buffer run.
+ * Returns fingerprints of the bytes in the message property that the File field names. They are taken synchronously
+ * when the message arrives, because other branches of the flow may change the same Buffer afterwards.
  */
 function fingerprintsOf(
   RED: NodeAPI,
   { file, fileType }: NodeConfig,
   msg: NodeMessageInFlow,
 ): Fingerprinting.Fingerprints {
-  // Not with Node-RED, and not later: a message must not wait for it.
+  // Loaded neither at the start of Node-RED nor asynchronously: the fingerprints must be taken before other branches
+  // run.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { Fingerprints } = require('../../../src/file/fingerprint') as typeof Fingerprinting
   const fingerprints = new Fingerprints()
@@ -228,12 +232,12 @@ function fingerprintsOf(
   try {
     fingerprints.take(RED.util.getMessageProperty(msg, file))
   } catch {
-    // No property of that name, which is told when the field is evaluated.
+    // The property does not exist. The error is reported when the field is evaluated.
   }
   return fingerprints
 }
 
-/** One message's place among those that are prepared and sent, or stored, at once. */
+/** Slot of one message among the messages that are prepared, and sent or stored, at the same time. */
 class Place {
   #admission: Promise<() => void> | undefined
 
@@ -261,28 +265,31 @@ class Place {
   }
 }
 
-/** Resolves when all has ended; what has not by then is stopped, and before that what is not on its way to Redox. */
+/**
+ * Waits until all messages have ended. After HURRY_AFTER_MS, messages without a request on its way are stopped; shortly
+ * before `withinMs` ms, all others.
+ */
 async function untilEnded(works: Work[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
   const late = Symbol('late')
   void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.hurry()))
   if ((await Promise.race([all, timer(0.9 * withinMs, late)])) !== late) return
   works.forEach((work) => work.stop())
-  // What hangs before it is sent, such as a file on a share that is gone, cannot be stopped.
+  // Some messages cannot be stopped before sending, e.g. while a file on an unreachable share is read.
   await Promise.race([all, timer(0.1 * withinMs, late)])
 }
 
-/** The destination that the node's own field names, whatever the message is. */
+/** Returns the destination in the node's own field if it does not depend on the message; otherwise undefined. */
 function namedDestination(RED: NodeAPI, node: Node, table: Table, saved: SendNodeDef): string | undefined {
   try {
     return constantOf(RED, node, settingsOf(table, migrated(table.type, saved)), 'destination')
   } catch {
-    // What cannot be used is told to the first message.
+    // Unusable settings are reported with the first message.
     return undefined
   }
 }
 
-/** `fhir a-slug` and `datamodel ID`: without the API. */
+/** Returns a destination without its API: `a-slug` for `fhir a-slug`, and `ID` for `datamodel ID`. */
 const destinationOf = (lane: string): string => lane.slice(lane.indexOf(' ') + 1)
 
 function configNodeOf(RED: NodeAPI, id: string): RedoxConfigNode | undefined {
@@ -300,25 +307,28 @@ async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
 }
 
 /**
- * What Catch gets: the error, and in its message the status that an HTTP caller is to be answered with, in place of one
- * that an earlier answer left there.
+ * Returns the error for Catch nodes. Sets `statusCode` of the message to the HTTP status for the caller of the flow,
+ * and so replaces the status of an earlier answer.
  */
 function forCatch(cause: unknown, msg: NodeMessageInFlow): Error {
   const error = cause instanceof RedoxError ? cause : internalError(cause)
-  // False for a message that cannot be changed; a setter may throw.
+  // Reflect.set() returns false for a message that cannot be changed. A setter may throw.
   try {
     Reflect.set(msg, 'statusCode', error.statusCode)
   } catch {
-    // Then Catch gets the message as it is.
+    // The Catch node gets the message unchanged.
   }
   return error.code === 'REDOX_CONFIGURATION' && !error.message.includes(NOTHING_SENT)
     ? notSent(error)
     : error
 }
 
-/** A fault of our own gets a code too; its text may hold anything, so only its kind is told. */
+/**
+ * Returns a RedoxError for an unexpected error of this package. The text may contain anything, so only the error's type
+ * is kept.
+ */
 function internalError(error: unknown): RedoxError {
-  // Not `instanceof`: a getter of a message may throw an error of a Function node's realm.
+  // Not `instanceof`: a getter of a message may throw an error from the vm context of a Function node.
   const kind = types.isNativeError(error) ? kindOf(error) : typeof error
   const internal = new RedoxError(
     'REDOX_INTERNAL',
@@ -328,7 +338,7 @@ function internalError(error: unknown): RedoxError {
   return internal
 }
 
-// The name of an error may be anything.
+// The name of an error may contain any text.
 const kindOf = ({ name }: Error): string => (/^[A-Z][a-z]{1,9}Error$/.test(name) ? name : 'Error')
 
 const frames = ({ stack, message }: Error): string =>

@@ -7,41 +7,42 @@ import { fieldAt } from '../fields/lookup'
 import type { Table } from '../fields/types'
 import type { AnswerId, Ticket } from './in-flight'
 
-// Status nodes and every open editor hear of each change.
+// Minimum interval between changes, because each change is sent to Status nodes and to every open editor.
 const EVERY_MS = 1000
-// The begin and the end of a lone message are both seen at once.
+// Changes that are shown without delay: the start and the end of a single message.
 const AT_ONCE = 2
-// Smaller uploads are over before a person could read a percentage.
+// Smaller uploads end before a person could read a percentage.
 const PERCENT_FROM_BYTES = 1_000_000
-/** Environments that stand in front of the line, by their keys in the catalogue. */
+/** Environments that are shown at the beginning of the status line, with their catalogue keys. */
 const SHOWN: Record<string, string> = { sandbox: 'sandbox', Production: 'production' }
 const SEPARATOR = ' · '
-// What fits into the line: the first group of a UUID.
+// Characters of an id that fit into the status line: the first group of a UUID.
 const SHORT_ID = 8
 
-/** What durable delivery has accepted for the destinations of the node, and not delivered. */
+/** Messages that durable delivery has accepted for the destinations of the node, and not delivered. */
 export interface Backlog {
   environment: string
-  /** messages that wait, or are being sent */
+  /** number of messages that wait or are being sent */
   waiting: number
   parked: number
-  /** nothing goes to one of the destinations: a message to it is parked, or a person has paused it */
+  /** true if a destination is stopped: one of its messages is parked, or a person has paused the destination */
   isStopped: boolean
-  /** why the last attempt to one of the destinations failed, as long as nothing gets through */
+  /** error code of the last attempt to a destination, while no message reaches that destination */
   failure?: RedoxErrorCode
-  /** why the store cannot be used */
+  /** code of the error that makes the store unusable */
   code?: RedoxErrorCode
 }
 
-/** How the last message ended. */
+/** Result of the last message. */
 interface Ended {
   failed: boolean
   text: () => string
 }
 
 /**
- * The status line of a send node: how many wait and are under way, how far an upload is, how the last message
- * ended, and whether it went to the sandbox or to Production. At most one change a second, apart from the first ones.
+ * Status line of a send node: number of waiting and in-flight messages, progress of an upload, result of the last
+ * message, and the environment if that is the sandbox or Production. Changes at most once a second, except for the
+ * first changes.
  */
 export class Status {
   readonly #underWay = new Map<Ticket, Progress>()
@@ -60,7 +61,7 @@ export class Status {
     private readonly table: Table,
   ) {}
 
-  /** A message's place in the status; shown once it begins. */
+  /** Returns a new entry for a message. The status shows the entry after its `begin` call. */
   ticket(): Ticket {
     const ticket: Ticket = {
       begin: (environment) => {
@@ -72,7 +73,7 @@ export class Status {
         this.#changed()
       },
       sent: (statusCode, way, id) => {
-        // Put into words only if it is shown: translating costs as much as building the message.
+        // Translated only if it is shown: a translation takes as long as building the message.
         const text = (): string =>
           [String(statusCode), this.#word(`way.${way}`), id && this.#idText(id)]
             .filter(Boolean)
@@ -177,7 +178,10 @@ export class Status {
     return `${this.#word(`id.${kind}`)} ${value.slice(0, SHORT_ID)}`
   }
 
-  /** What is wrong in a few words: of a message that is not valid, the first field, and how many more there are. */
+  /**
+   * Returns a short reason for an error: for an invalid message, the first wrong field and the number of other wrong
+   * fields.
+   */
   #reason(error: unknown): string {
     if (!(error instanceof RedoxError)) return this.#word('error.REDOX_INTERNAL')
     if (error.inBrief !== undefined) return this.#word(`brief.${error.inBrief}`)
@@ -199,7 +203,10 @@ export class Status {
   }
 }
 
-/** `sandbox 200 · embed`, but `sandbox · Patient ID missing`: a word right after the environment would read as one phrase. */
+/**
+ * Returns the status line, e.g. `sandbox 200 · embed` or `sandbox · Patient ID missing`. Without the separator, an
+ * environment and a text would read as one phrase.
+ */
 function inLine(environment: string, parts: string[]): string {
   const rest = parts.filter((part) => part !== '').join(SEPARATOR)
   return [environment, rest].filter((part) => part !== '').join(/^\d{3}( |$)/.test(rest) ? ' ' : SEPARATOR)

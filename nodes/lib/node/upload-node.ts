@@ -5,7 +5,7 @@ import { oneOf } from './inputs'
 import { takeFiles } from './file-input'
 import type { Prepared, Task } from './prepare'
 
-/** Takes one file, to be uploaded. */
+/** Prepares the upload of the one file in a message. */
 export async function prepareUpload(task: Task): Promise<Prepared> {
   const { inputs, connection } = task
   const uploadKind = oneOf(inputs, 'api', UPLOAD_APIS) === 'fhir' ? 'binary' : 'blob'

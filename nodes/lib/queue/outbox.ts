@@ -12,16 +12,16 @@ import type { PaceKeeper } from '../../../src/transport/retry'
 import { HURRY_AFTER_MS, timer } from '../runtime/closing'
 
 /**
- * The queued messages of one connection: its store, and the sender that works it off. It outlives the nodes of a deploy:
- * messages that are being sent go on, and the next redox-config node of the same id takes over.
+ * Queued messages of one connection: the store, and the queue sender that delivers the messages. An outbox outlives the
+ * nodes of a deploy: messages that are being sent continue, and the next redox-config node of the same id takes over.
  */
 export class Outbox {
-  /** redox-config nodes that have it open: two for a moment in a deploy */
+  /** number of redox-config nodes that have the outbox open: two for a moment in a deploy */
   #users = 0
   #sendOptions: Delivering | undefined
-  /** messages that are being stored */
+  /** storage operations in progress, each with the id of the message */
   readonly #accepting = new Set<Promise<string>>()
-  /** limits how many messages are prepared and stored at once */
+  /** concurrency slots for preparing and storing messages */
   #intake: Gate | undefined
   #listener: Listener | undefined
   readonly store: DeliveryStore
@@ -43,8 +43,8 @@ export class Outbox {
   }
 
   /**
-   * Opens the outbox of a place, or the one that this process has open already.
-   * @param key seals what is stored
+   * Opens the outbox of a store location, or returns the one that is already open in this process.
+   * @param key store key, which encrypts the messages
    * @throws RedoxError REDOX_STORE_…
    */
   static async acquire(place: Place, key: string, listener: Listener): Promise<Outbox> {
@@ -70,12 +70,12 @@ export class Outbox {
     return this.store.pace(perFiveMinutes)
   }
 
-  /** Milliseconds for which the connection has a message tried again; undefined while nothing delivers. */
+  /** Milliseconds for which the connection retries a message; undefined while nothing is sent. */
   get retryFor(): number | undefined {
     return this.#sendOptions?.retryFor
   }
 
-  /** Starts to send, or continues over another connection. */
+  /** Starts to send, or continues with the settings of another connection. */
   use(options: Delivering): void {
     this.#sendOptions = options
     const { gate } = options.client.settings
@@ -85,10 +85,10 @@ export class Outbox {
   }
 
   /**
-   * Waits until a message may be prepared and stored: until then, it takes no memory beyond what it arrived with. Ordered
-   * messages wait for the one before them.
-   * @param entry `after`: resolves when the message before it is stored
-   * @returns ends the use of the slot
+   * Waits until a message may be prepared and stored. Until then, the message uses no more memory than when it arrived.
+   * Ordered messages wait for the message before them.
+   * @param entry `after`: resolves when the message before this one is stored
+   * @returns function that ends the use of the slot
    * @throws RedoxError REDOX_QUEUE_FULL
    */
   admit(signal: AbortSignal, { after, ...entry }: Entry): Promise<() => void> {
@@ -98,7 +98,10 @@ export class Outbox {
     })
   }
 
-  /** @throws RedoxError REDOX_STORE_… when it could not be stored: then nothing is sent */
+  /**
+   * Stores a message in the queue and returns its id.
+   * @throws RedoxError REDOX_STORE_… if the message could not be stored; nothing is sent then
+   */
   async accept(parcel: Parcel): Promise<string> {
     const accepting = this.sender.accept(parcel, present(this.#sendOptions, 'the send options'))
     this.#accepting.add(accepting)
@@ -110,9 +113,11 @@ export class Outbox {
   }
 
   /**
-   * Stops sending unless another node has it open, and closes the store when the messages that are being sent have ended.
-   * @param withinMs messages that have not ended by then are stopped: parked if they may have arrived, else waiting.
-   *   Messages with no request on its way to Redox are stopped earlier. undefined: none is stopped
+   * Stops sending unless another node has the outbox open, and closes the store when the messages that are being sent
+   * have ended.
+   * @param withinMs milliseconds after which remaining messages are stopped: they are parked if they may have arrived,
+   * and otherwise wait. Messages with no request on its way to Redox are stopped earlier. undefined: no message is
+   * stopped
    */
   async release(withinMs?: number): Promise<void> {
     if (--this.#users > 0) return
@@ -138,8 +143,8 @@ export class Outbox {
 }
 
 /**
- * Runs a task on a store that no connection has open. A connection that opens it meanwhile waits for the task.
- * @returns undefined: a connection has the store open
+ * Runs a task on a store that no connection has open. A connection that opens the store meanwhile waits for the task.
+ * @returns undefined if a connection has the store open
  */
 export async function whileClosed<T>(place: Place, task: () => Promise<T>): Promise<T | undefined> {
   const name = nameOf(place)
@@ -155,7 +160,7 @@ export async function whileClosed<T>(place: Place, task: () => Promise<T>): Prom
   return result
 }
 
-/** Outboxes that are open in this process, by the name of their place. */
+/** Open outboxes of this process, by the name of their store location. */
 const open = new Map<string, Promise<Outbox>>()
 const closing = new Map<string, Promise<void>>()
 

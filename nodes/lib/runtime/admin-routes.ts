@@ -1,31 +1,34 @@
 /**
- * How this package adds routes to Node-RED's admin API. Node-RED 4.1 without `adminAuth` lets a page of any origin
- * ask, so each route refuses such pages by itself, before it looks at what was asked.
+ * Routes of this package in Node-RED's admin API. Node-RED 4.1 without `adminAuth` accepts requests from web pages of
+ * any origin, so each route refuses requests of foreign pages itself, before it reads the request.
  */
 import type { Request, RequestHandler, Response } from 'express'
 import type { NodeAPI } from 'node-red'
 
 export interface AdminRoutes {
   get: Register
-  /** Its handlers see no body that was not sent as `application/json`. */
+  /** Registers a POST route. The handlers get only bodies that were sent as `application/json`. */
   post: Register
   delete: Register
 }
 
-/** @param permissions that the user needs, all of them */
+/**
+ * Registers a route.
+ * @param permissions permissions of which the user needs all
+ */
 type Register = (path: string, permissions: string | readonly string[], ...handlers: RequestHandler[]) => void
 
-/** What `settings.js` says in `redox: { … }`. */
+/** Settings in `redox: { … }` of `settings.js`. */
 interface RouteSettings {
-  /** where the editor is opened, when a proxy in front changes the Host header, e.g. `http://nodered.example` */
+  /** origins at which the editor is opened, if a proxy changes the Host header, e.g. `http://nodered.example` */
   allowedOrigins?: unknown
-  /** something in front of Node-RED asks who the user is */
+  /** true if a login in front of Node-RED, e.g. in a proxy, protects the editor */
   contentWithoutAdminAuth?: unknown
 }
 
 export function adminRoutes(RED: NodeAPI): AdminRoutes {
   const { httpAdmin, auth } = RED
-  // Node-RED takes a list of permissions and asks for each; its types say otherwise.
+  // Node-RED accepts a list of permissions and requires all of them, but its types allow only one.
   const before = (permissions: string | readonly string[]): RequestHandler[] => [
     withSafeHeaders,
     ownPagesOnly(RED),
@@ -41,7 +44,9 @@ export function adminRoutes(RED: NodeAPI): AdminRoutes {
 const settingsOf = ({ settings }: NodeAPI): RouteSettings =>
   (settings as { redox?: RouteSettings | null }).redox ?? {}
 
-/** No cache keeps an answer, no browser guesses its type, and no page of another origin embeds it. */
+/**
+ * Sets headers so that no cache stores an answer, no browser guesses its type, and no page of another origin embeds it.
+ */
 const withSafeHeaders: RequestHandler = (_request, response, next) => {
   response.set({
     'Cache-Control': 'no-store',
@@ -51,7 +56,7 @@ const withSafeHeaders: RequestHandler = (_request, response, next) => {
   next()
 }
 
-/** A page can post other types without asking the browser first. */
+/** Removes a body that is not JSON: a foreign page can post other types without a preflight request. */
 const jsonOnly: RequestHandler = (request, _response, next) => {
   if (!request.is('application/json')) request.body = undefined
   next()
@@ -63,13 +68,13 @@ function refuse(response: Response, code: string, message: string): void {
 
 // ---- Pages of other origins -----------------------------------------------------------------------------
 
-/** What a browser says of the editor's own page, and of an address that the user has typed. */
+/** Values of `Sec-Fetch-Site` for the editor's own page, and for an address that the user has typed. */
 const OWN_SITES = ['same-origin', 'none']
 
 function ownPagesOnly(RED: NodeAPI): RequestHandler {
   return ({ headers }, response, next) => {
     const { origin, host, 'sec-fetch-site': site } = headers
-    // A browser tells it to https and to this machine only. A page can change none of these headers.
+    // Browsers send this header only to https and to the local machine. A page can change none of these headers.
     const isOwn =
       site === undefined ? isOwnOrigin(origin, host, allowedOrigins(RED)) : OWN_SITES.includes(String(site))
     if (isOwn) return next()
@@ -84,15 +89,16 @@ function ownPagesOnly(RED: NodeAPI): RequestHandler {
 }
 
 /**
- * The proxy's X-Forwarded-Host does not count: a page may set it where Node-RED 4.1 answers the browser's question
- * for allowed headers. No origin at all comes from scripts, and from the editor's own page when it reads.
+ * Returns true if a request comes from a page of this Node-RED or of an allowed origin, or has no origin.
+ * The proxy's X-Forwarded-Host does not count: a page may set it where Node-RED 4.1 answers preflight requests. Scripts
+ * send no origin, and neither does the editor's own page in GET requests.
  */
 function isOwnOrigin(origin: string | undefined, host: string | undefined, allowed: unknown[]): boolean {
   if (origin === undefined) return true
-  // `null` of a sandboxed frame or a file is none.
+  // The origin `null` of a sandboxed frame or a local file is refused.
   const known = originOf(origin)
   if (known === undefined) return false
-  // The scheme is the proxy's: TLS may end there.
+  // The scheme is not compared, because a proxy may terminate TLS.
   return known === originOf(`${new URL(known).protocol}//${host}`) || allowed.includes(known)
 }
 
@@ -101,7 +107,10 @@ function allowedOrigins(RED: NodeAPI): unknown[] {
   return Array.isArray(named) ? named.map(String).map(originOf) : []
 }
 
-/** As browsers write it, without the default port; undefined for what is no origin of a web page. */
+/**
+ * Returns an origin as browsers write it, without the default port; undefined for a text that is not the origin of a
+ * web page.
+ */
 function originOf(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined
   const { origin, protocol } = new URL(text)
@@ -110,7 +119,10 @@ function originOf(text: string): string | undefined {
 
 // ---- Contents of messages -------------------------------------------------------------------------------
 
-/** Refuses patient data to visitors. Stands behind the check of the permission, which finds out who the user is. */
+/**
+ * Returns a handler that refuses patient data to visitors. It must follow the permission check, which sets the
+ * request's user.
+ */
 export function contentReadersOnly(RED: NodeAPI): RequestHandler {
   const isVisitor = visitorsOf(RED)
   return (request, response, next) => {
@@ -126,7 +138,10 @@ export function contentReadersOnly(RED: NodeAPI): RequestHandler {
   }
 }
 
-/** Tells visitors from those who have logged in, to Node-RED or to what is in front of it, and users of this machine. */
+/**
+ * Returns a function that is true for visitors: requests without a login, neither to Node-RED nor to a proxy with a
+ * login, and not from this machine.
+ */
 export function visitorsOf(RED: NodeAPI): (request: Request) => boolean {
   return (request) =>
     settingsOf(RED).contentWithoutAdminAuth !== true &&
@@ -134,18 +149,19 @@ export function visitorsOf(RED: NodeAPI): (request: Request) => boolean {
     !isOfThisMachine(RED, request)
 }
 
-/** The default user of `adminAuth` is any visitor. */
+/** Returns true for a request of a user who has logged in. The default user of `adminAuth` can be any visitor. */
 function hasLoggedIn(request: Request): boolean {
   const { user } = request as { user?: { anonymous?: boolean } }
   return user !== undefined && user.anonymous !== true
 }
 
-/** What proxies add. */
+/** Headers that proxies add. */
 const PASSED_ON = ['forwarded', 'x-forwarded-for', 'via']
 
 /**
- * Node-RED listens to this machine only, and was asked by a name of it. Another name is that of a proxy that any
- * computer may use, or of a foreign page whose name leads here (DNS rebinding).
+ * Returns true if Node-RED listens on a loopback address only, and the request came without a proxy and with a loopback
+ * name in its Host header. Another host name belongs to a proxy that any computer may use, or to a foreign page whose
+ * name resolves to this machine (DNS rebinding).
  */
 function isOfThisMachine({ server }: NodeAPI, { headers }: Request): boolean {
   if (!isLoopbackServer(server) || PASSED_ON.some((name) => name in headers)) return false
@@ -153,7 +169,10 @@ function isOfThisMachine({ server }: NodeAPI, { headers }: Request): boolean {
   return URL.canParse(asked) && isLoopback(new URL(asked).hostname.replace(/^\[|\]$/g, ''))
 }
 
-/** No server is known within an application that listens by itself; behind a Unix socket there is a proxy. */
+/**
+ * Returns true if Node-RED listens on a loopback address only. The server of an embedding application is unknown, and a
+ * Unix socket is used with a proxy.
+ */
 function isLoopbackServer(server: NodeAPI['server'] | null): boolean {
   const address = server?.address()
   return typeof address === 'object' && address !== null && isLoopback(address.address)

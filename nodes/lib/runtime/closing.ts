@@ -1,22 +1,22 @@
 import type { NodeAPI } from 'node-red'
 
-// Node-RED waits 15 s for a node to close, or what the settings say
+// Milliseconds that Node-RED waits for a node to close, unless `nodeCloseTimeout` is set
 // (https://nodered.org/docs/creating-nodes/node-js#closing-the-node).
 const NODE_RED_WAITS_MS = 15_000
 const PART_OF_IT = 0.8
 
-/** Milliseconds that a node may take to close. */
+/** Returns the milliseconds that a node may take to close. */
 export function closeWithinMs(RED: NodeAPI): number {
   const { nodeCloseTimeout } = RED.settings as { nodeCloseTimeout?: number }
   return PART_OF_IT * (nodeCloseTimeout ?? NODE_RED_WAITS_MS)
 }
 
 /**
- * Milliseconds in which what is between two requests may begin the next one when Node-RED ends. After that a request
- * alone that may have reached Redox is worth the wait: a token, a connection or a pause is not.
+ * Milliseconds after the start of Node-RED's shutdown in which messages may still begin their next request. After that,
+ * Node-RED waits only for requests that Redox may have received, and not for tokens, connections or pauses.
  */
 export const HURRY_AFTER_MS = 1000
 
-/** Resolves with the value after so long. Does not keep the process alive. */
+/** Resolves with a value after some milliseconds. Does not keep the process alive. */
 export const timer = <T>(milliseconds: number, value: T): Promise<T> =>
   new Promise((resolve) => void setTimeout(resolve, milliseconds, value).unref())

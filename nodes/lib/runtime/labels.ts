@@ -6,8 +6,8 @@ const CATALOGUE = path.join(__dirname, '../../redox-config/locales/en-US/redox-c
 let labels: Record<string, string> | undefined
 
 /**
- * What a property of a node is called in error texts: the plain words of its label in the English catalogue, without
- * its unit and without Redox's own name (a label is `Birth date · DOB`). A name without a label is its own.
+ * Returns the name of a node's property for error texts: its English label without the unit and without Redox's own
+ * name (a label is `Birth date · DOB`). A property without a label keeps its own name.
  */
 export function labelOf(name: string): string {
   labels ??= (JSON.parse(readFileSync(CATALOGUE, 'utf8')) as { redox: { label: Record<string, string> } })

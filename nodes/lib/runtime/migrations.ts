@@ -2,8 +2,9 @@ import { RedoxError } from '../../../src/errors'
 import { currentVersion, migrate, versionOf } from '../../../src/shared/migrations'
 
 /**
- * A node's saved properties as this release knows them.
- * @throws RedoxError REDOX_CONFIGURATION for a node that a newer release saved: what it means is not known here
+ * Returns a node's saved properties in the format of this release.
+ * @throws RedoxError REDOX_CONFIGURATION for a node that a newer release saved, because this release does not know its
+ * properties
  */
 export function migrated<T extends object>(type: string, saved: T): T {
   if (versionOf(saved) <= currentVersion(type)) return migrate(type, saved)

@@ -1,4 +1,7 @@
 import { VARIABLE } from '../../../src/shared/formats'
-/** Node-RED replaces a value `${NAME}` at start; what still looks like one names a variable that is not set. */
+/**
+ * Returns the unset environment variable in a setting: at start, Node-RED replaces `${NAME}` only if the variable is
+ * set.
+ */
 export const unsetVariable = (value: unknown): string | undefined =>
   typeof value === 'string' ? VARIABLE.exec(value.trim())?.[1] : undefined
