@@ -1,15 +1,15 @@
-import { constants, type BigIntStats } from 'node:fs'
+import { constants } from 'node:fs'
 import { lstat, open, readlink, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { badFile, badInput, RedoxError } from '../errors'
 import { turn } from '../event-loop'
 import type { Examination, Range } from './completeness'
 import { HEAD_LENGTH } from './content-types'
 import { assertNotEncoded } from './encodings'
-import { describe, emptyFile, type Described } from './describe'
+import { describe, type Described } from './describe'
 import { PIECE } from './memory'
 import { DRAINED_FROM, Scratch } from './scratch'
+import { CONTENT, isSame, settled, STATE, WaitingMessage, type FileState } from './settled'
 import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'
 
 /** Options for waiting until a file is completely written. */
@@ -51,7 +51,7 @@ export async function takePath(
     )
   }
   const place = await resolveInside(filePath, hints.where, folders)
-  const look = (): Promise<Look> => lookAt(place.real, hints)
+  const look = (): Promise<FileState> => lookAt(place.real, hints)
   const waiting = new WaitingMessage(`${owner} ${place.real}`)
   const before = await settled(look, hints, { settleMs, waiting, signal }).finally(() => waiting.leave())
   await onSettled?.()
@@ -66,107 +66,15 @@ interface Place {
   folder: string
 }
 
-/** Identity and state of a file at one time. Times by the clock of its file system. */
-type Look = BigIntStats
-
 /** Reads the state of a file by its path, without opening it: a program that is writing the file may have locked it. */
-async function lookAt(real: string, hints: FileHints): Promise<Look> {
+async function lookAt(real: string, hints: FileHints): Promise<FileState> {
   const found = await lstat(real, { bigint: true }).catch(unreadable)
   if (!found.isFile())
     throw badInput(`Path is not a regular file (${hints.where}). Provide the path of a file.`)
   return found
 }
 
-/** Maximum wait for a file that keeps changing. */
-const MOST_SETTLE_MS = 60_000
-
-interface Wait {
-  settleMs: number
-  waiting: WaitingMessage
-  signal: AbortSignal | undefined
-}
-
-/**
- * Waits until a file has not changed for `settleMs`: size and times. Without the wait, an incomplete file would be
- * sent, and again after each further write. File times are compared with the local clock only to recognize an old file,
- * because the clock of a network share may be ahead.
- */
-async function settled(
-  look: () => Promise<Look>,
-  hints: FileHints,
-  { settleMs, waiting, signal }: Wait,
-): Promise<Look> {
-  const began = performance.now()
-  const first = await look()
-  let before = first
-  for (;;) {
-    const age = Math.max(0, Date.now() - Number(latest(before.mtimeMs, before.ctimeMs)))
-    if (age < settleMs) await sleep(settleMs - age, undefined, { ...(signal && { signal }) })
-    const after = age < settleMs ? await look() : before
-    if (!isSame(after, first) && waiting.hasSuccessor) throw superseded(hints)
-    if (isSame(after, before)) break
-    if (performance.now() - began >= MOST_SETTLE_MS) throw stillWritten(hints)
-    before = after
-  }
-  if (before.size === 0n) throw emptyFile(hints)
-  return before
-}
-
-/**
- * Message that waits for a file. A node that watches a folder sends a message for each write to a file: without this
- * class each of these messages would finally send the whole file.
- */
-class WaitingMessage {
-  static readonly #files = new Map<string, { count: number; last: number }>()
-  readonly #file: { count: number; last: number }
-  readonly #number: number
-
-  /**
-   * Registers a waiting message.
-   * @param key identifies the node and the file
-   */
-  constructor(private readonly key: string) {
-    this.#file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }
-    WaitingMessage.#files.set(key, this.#file)
-    this.#file.count++
-    this.#number = ++this.#file.last
-  }
-
-  /** Returns true if a later message of the same node waits for the same file. */
-  get hasSuccessor(): boolean {
-    return this.#file.last > this.#number
-  }
-
-  leave(): void {
-    if (--this.#file.count === 0) WaitingMessage.#files.delete(this.key)
-  }
-}
-
-const superseded = ({ where }: FileHints): Error =>
-  badInput(
-    `File is sent with a later message: it changed after this message arrived, and the later message has the same path ` +
-      `(${where}). This message needs no action.`,
-  )
-
-const latest = (one: bigint, other: bigint): bigint => (one > other ? one : other)
-
-/**
- * Returns true if two states are equal. A program may reset the size and the modification time of a file, but not its
- * ctime.
- */
-const isSame = (one: Look, other: Look, parts: readonly (keyof Look)[] = STATE): boolean =>
-  parts.every((part) => one[part] === other[part])
-
-const CONTENT = ['dev', 'ino', 'size', 'mtimeNs'] as const
-const STATE = [...CONTENT, 'ctimeNs'] as const
-
-const stillWritten = ({ where }: FileHints): Error =>
-  badInput(
-    `File is still being written: it kept changing for 60 s (path in ${where}). Send it when it is complete. Have the program ` +
-      'that writes it move it into the folder when it is complete.',
-  )
-
-async function describePath(place: Place, before: Look, hints: FileHints): Promise<Described> {
+async function describePath(place: Place, before: FileState, hints: FileHints): Promise<Described> {
   const handle = await openAgain(place, before)
   const size = Number(before.size)
   const readAt = async ({ at, length }: Range): Promise<Buffer> => {
@@ -220,7 +128,7 @@ const EXCHANGED = new Set(['ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR'])
  * Opens a file whose state was read before.
  * @throws RedoxError REDOX_BAD_INPUT if the file was replaced or changed, or is not inside its folder any more
  */
-async function openAgain(place: Place, before: Look): Promise<FileHandle> {
+async function openAgain(place: Place, before: FileState): Promise<FileHandle> {
   const handle = await open(place.real, FLAGS).catch((error: unknown) => {
     throw EXCHANGED.has(String((error as { code?: unknown }).code)) ? changed() : unreadable(error)
   })
@@ -260,9 +168,9 @@ function isBelow(folder: string, file: string): boolean {
   return inside !== '' && !isOutside
 }
 
-const look = (handle: FileHandle): Promise<Look> => handle.stat({ bigint: true })
+const look = (handle: FileHandle): Promise<FileState> => handle.stat({ bigint: true })
 
-async function assertUnchanged(handle: FileHandle, before: Look): Promise<void> {
+async function assertUnchanged(handle: FileHandle, before: FileState): Promise<void> {
   const after = await look(handle)
   if (!after.isFile() || !isSame(after, before)) throw changed()
 }
@@ -271,7 +179,7 @@ async function assertUnchanged(handle: FileHandle, before: Look): Promise<void> 
  * Throws if the content of an open file changed. A file that was deleted meanwhile, which changes its ctime, is still
  * read to its end.
  */
-async function assertSameContent(handle: FileHandle, before: Look): Promise<void> {
+async function assertSameContent(handle: FileHandle, before: FileState): Promise<void> {
   const after = await look(handle)
   if (!isSame(after, before, after.nlink === before.nlink ? STATE : CONTENT)) throw changed()
 }
@@ -319,7 +227,12 @@ const isThere = (name: string): Promise<boolean> =>
 
 // ---- Reading ----------------------------------------------------------------------------------------------------
 
-function pathSource(place: Place, before: Look, description: FileDescription, readMs: number): FileSource {
+function pathSource(
+  place: Place,
+  before: FileState,
+  description: FileDescription,
+  readMs: number,
+): FileSource {
   const size = Number(before.size)
   return {
     kind: 'file',

@@ -54,7 +54,10 @@ const unknownButThere = final('OUTCOME_UNKNOWN', 1)
 type Cell = Endings | { blob: Endings; Binary: Endings } | undefined
 type Options = Pick<FaultCase, 'words' | 'breaksContract'>
 
-function row(plan: string, token: Cell, upload: Cell, send: Cell, options: Options = {}): FaultCase {
+function row(
+  plan: string,
+  ...[token, upload, send, options = {}]: [token: Cell, upload: Cell, send: Cell, options?: Options]
+): FaultCase {
   const cells: [FaultyApi, Cell][] = [
     ['token', token],
     ['blob', upload && 'blob' in upload ? upload.blob : upload],

@@ -70,9 +70,11 @@ const codeOf = (error: unknown): string => {
 function message(
   api: FaultyApi,
   id: string,
-  destinations: string[],
-  { sender }: Connection,
-  file = FILE,
+  {
+    sender,
+    destinations,
+    file = FILE,
+  }: Pick<Connection, 'sender'> & { destinations: string[]; file?: typeof FILE },
 ): PreparedMessage {
   const common = { eventType: 'New', destinations, fields: [], now: new Date() }
   const way = api === 'blob' || api === 'Binary' ? ('upload' as const) : ('embed' as const)
@@ -100,7 +102,7 @@ async function run(api: FaultyApi, door: Door, partial = false, config: Connecti
   const connection = connect(door, sandbox, config)
   const id = `message-${ids++}`
   const destinations = partial ? [DESTINATION, SOURCE] : [DESTINATION]
-  const prepared = message(api, id, destinations, connection)
+  const prepared = message(api, id, { ...connection, destinations })
   const result = await deliverDirect(connection.client, prepared, { signal: never() }).then(
     ({ attempts }) => ({ told: 'delivered', attempts }),
     (error: unknown) => ({ told: codeOf(error), attempts: (error as RedoxError).cause.attempts }),
@@ -242,7 +244,7 @@ describe('faults around a connection', function () {
   after(closeSandboxes)
 
   const deliverBy = (connection: Connection, id: string, onProgress?: OnProgress) =>
-    deliverDirect(connection.client, message(api, id, [DESTINATION], connection), {
+    deliverDirect(connection.client, message(api, id, { ...connection, destinations: [DESTINATION] }), {
       signal: never(),
       ...(onProgress && { onProgress }),
     })
@@ -386,13 +388,17 @@ describe('a file on the disk that does not stay as it was', function () {
     }
     if (when === 'before') changeOnce()
     sandbox.clear()
-    const told = await deliverDirect(connection.client, message(api, name, [DESTINATION], connection, file), {
-      signal: never(),
-      onProgress: ({ sent }) => {
-        // Before that, the file may not be open yet: what stands around it comes first.
-        if (sent > 10_000) changeOnce()
+    const told = await deliverDirect(
+      connection.client,
+      message(api, name, { ...connection, destinations: [DESTINATION], file }),
+      {
+        signal: never(),
+        onProgress: ({ sent }) => {
+          // Before that, the file may not be open yet: what stands around it comes first.
+          if (sent > 10_000) changeOnce()
+        },
       },
-    }).then(
+    ).then(
       ({ files }) => ['delivered', files[0]!.sha256],
       (error: unknown) => [codeOf(error)],
     )

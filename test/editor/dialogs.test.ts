@@ -204,7 +204,7 @@ describe('dialogs in the editor', function () {
         await setValues(page(), first ?? { connection: ids.get('redox-config')! })
         const filled = await typeEverything(editor())
         await editor().screenshot(`${name}-filled`)
-        await checkKept(editor(), name, ids.get(name)!, filled, open)
+        await checkKept(editor(), { nodeType: name, id: ids.get(name)! }, filled, open)
         await editor().screenshot(`${name}-reopened`)
       })
 
@@ -219,7 +219,7 @@ describe('dialogs in the editor', function () {
           const values = roundOf(await fieldsOf(page()), round + TYPES.indexOf(name), references)
           await setValues(page(), values)
           assert.deepEqual(await valuesIn(page()), values)
-          await checkKept(editor(), name, ids.get(name)!, values, open)
+          await checkKept(editor(), { nodeType: name, id: ids.get(name)! }, values, open)
         }
       })
     })
@@ -475,8 +475,7 @@ function roundOf(fields: Field[], round: number, references: Record<string, stri
 /** Done; what is saved, what a new dialog shows, and that nothing of it is out of sight there. */
 async function checkKept(
   { page }: Editor,
-  nodeType: string,
-  id: string,
+  { nodeType, id }: { nodeType: string; id: string },
   values: Record<string, string>,
   open: (nodeType: string) => Promise<void>,
 ): Promise<void> {

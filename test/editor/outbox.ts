@@ -114,14 +114,6 @@ export async function search(page: Page, text: string): Promise<void> {
 export async function checkLooks(page: Page): Promise<void> {
   await checkNothingIsCut(tab(page))
   const own = ['state', 'name', 'stopped', 'filters button'].map((part) => `.redox-outbox-${part}`)
-  const details = ['dt', 'dd', 'button'].map((part) => `.redox-tab-details ${part}`)
-  await checkContrast(
-    tab(page),
-    '.redox-tab-line',
-    '.redox-tab-small',
-    'summary',
-    'label',
-    ...own,
-    ...details,
-  )
+  const parts = ['dt', 'dd', 'button'].map((part) => `.redox-tab-details ${part}`)
+  await checkContrast(tab(page), '.redox-tab-line', '.redox-tab-small', 'summary', 'label', ...own, ...parts)
 }

@@ -110,18 +110,22 @@ const TAKES_DATA = { data: 'data' }
 /** A flow with that node on the built-in sandbox. */
 export const start = (
   { type, node }: SendNode,
-  settings: Settings = {},
-  config: Settings = {},
-  options: Partial<FlowOptions> = {},
+  ...[settings = {}, config = {}, options = {}]: [
+    settings?: Settings,
+    config?: Settings,
+    options?: Partial<FlowOptions>,
+  ]
 ): Promise<Flow> => startFlow({ type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 
 /** A flow with that node on a server of our own. */
 export const startTo = (
   server: ScriptedServer,
   { type, node }: SendNode,
-  settings: Settings = {},
-  config: Settings = {},
-  options: Partial<FlowOptions> = {},
+  ...[settings = {}, config = {}, options = {}]: [
+    settings?: Settings,
+    config?: Settings,
+    options?: Partial<FlowOptions>,
+  ]
 ): Promise<Flow> =>
   startFlowTo(server.url, { type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 

@@ -210,7 +210,7 @@ describe('request bodies', () => {
       const parser = new Busboy({ headers: { 'content-type': body.contentType } })
       const finished = new Promise((resolve, reject) => parser.on('finish', resolve).on('error', reject))
       parser.on('field', (field) => parts.push(Promise.resolve(field)))
-      parser.on('file', (field, stream, filename, _encoding, type) => {
+      parser.on('file', (field, stream, ...[filename, , type]) => {
         parts.push(bytesOf(stream).then((bytes) => [field, filename, type, sha256(bytes)]))
       })
       parser.end(await bytesOf(body.open()))

@@ -1,22 +1,23 @@
-import { types } from 'node:util'
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
-import { NOTHING_SENT, notSent, RedoxError } from '../../../src/errors'
+import { RedoxError } from '../../../src/errors'
 import type * as Fingerprinting from '../../../src/file/fingerprint'
 import type { LaneState } from '../../../src/queue/types'
 import { Turns } from '../../../src/event-loop'
 import type { RedoxClient } from '../../../src/redox/client'
 import { unlessAborted } from '../../../src/abort'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
-import type { Connection, ConnectionBacklog, RedoxConfigNode } from '../connection/connection'
+import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from '../connection/connection'
 import type { Table } from '../fields/types'
 import { constantOf, Inputs, settingsOf, type NodeConfig, type Settings } from './inputs'
 import type { Prepare } from './prepare'
+import type * as Delivering from './deliver'
 import { heldBytes } from './held-bytes'
 import { migrated } from '../runtime/migrations'
 import { conclude, withAnswer } from './passing'
 import { Status } from './status'
 import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './handover'
 import type { Ended } from '../queue/outbox'
+import { forCatch } from './catch-error'
 import { stopped, Work, type Done, type Outcome } from './in-flight'
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
@@ -59,159 +60,214 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
 
   function SendNode(this: Node, saved: SendNodeDef): void {
     RED.nodes.createNode(this, saved)
-    const status = new Status(RED, this, table)
-    // The flow needs the reference that answers an upload, so uploads are sent directly and never queued.
-    const isUpload = type === 'redox-upload'
-    const works = new Set<Work>()
-    const warned = new Set<string>()
-    const loaded = Promise.all([load(), import('./deliver.js')])
-    // A load error is reported with the first message.
-    loaded.catch(() => undefined)
-
-    const warn = (warnings: string[]): void => {
-      warnings.filter((warning) => !warned.has(warning)).forEach((warning) => this.warn(warning))
-      warnings.forEach((warning) => warned.add(warning))
-    }
-
-    // Settings are read once, and not before a message needs them: unusable settings are an error for Catch nodes.
-    let known: Settings | undefined
-    const ready = async (): Promise<{ settings: Settings; connection: Connection }> => ({
-      settings: (known ??= settingsOf(table, migrated(type, saved))),
-      connection: await connectionOf(RED, saved.connection),
-    })
-
-    const run = async (
-      work: Work,
-      before: Promise<unknown> | undefined,
-      fingerprints: Fingerprinting.Fingerprints,
-    ): Promise<Done> => {
-      const began = performance.now()
-      const [prepare, { accept, deliver }] = await loaded
-      await messages.take(1)
-      if (work.signal.aborted) throw stopped()
-      const { settings, connection } = await unlessAborted(ready(), work.signal)
-      const { environment, client, outbox } = connection
-      work.begin(environment)
-      const warnings: string[] = []
-      const inputs = new Inputs(RED, this, settings, work.msg)
-      const { signal } = work
-      const place = new Place(outbox && !isUpload ? outbox : client, work, before)
-      const { admitted } = place
-      try {
-        const prepared = await prepare({
-          ...{ connection, inputs, signal, admitted, fingerprints },
-          warn: (text) => warnings.push(text),
-        })
-        await admitted()
-        if (outbox && prepared.kind === 'message') {
-          if (work.signal.aborted) throw stopped()
-          work.commit()
-          const { id, destination } = await accept(prepared, { ...connection, outbox }, this.id, work)
-          destinations.add(destination)
-          return { accepted: { id, warnings } }
-        }
-        const { redox, ...done } = await deliver(prepared, client, work)
-        const milliseconds = Math.round(performance.now() - began)
-        const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
-        return { answer: { ...done, redox: told, warnings } }
-      } finally {
-        place.leave()
-      }
-    }
-
-    // Emits the answer to a queued message, which may have been accepted in an earlier run of Node-RED.
-    const announce = async (ended: Ended): Promise<void> => {
-      const [, { answerOfOutbox }] = await loaded
-      const { parcel, outcome } = ended
-      const msg = parcel.msg as unknown as NodeMessageInFlow
-      const ticket = status.ticket()
-      ticket.begin(parcel.environment)
-      if ('error' in outcome) {
-        ticket.failed(outcome.error)
-        return this.error(forCatch(outcome.error, msg), msg)
-      }
-      const answer = { ...answerOfOutbox(ended, outcome.delivery), warnings: [] }
-      ticket.sent(answer.statusCode, answer.redox.way, answer.id)
-      this.send(withAnswer(RED, this, msg, answer))
-    }
-    // Known destinations of this node. Messages that wait for one of them concern the node, also if another node
-    // accepted them.
-    const destinations = new Set<string>()
-    const named = namedDestination(RED, this, table, saved)
-    const isMine = ({ lane, owners }: LaneState): boolean =>
-      owners.includes(this.id) || destinations.has(lane) || destinationOf(lane) === named
-    const onBacklog = (backlog: ConnectionBacklog): void => {
-      const { environment, failing, code } = backlog
-      const mine = backlog.destinations.filter(isMine)
-      const [failure] = mine.flatMap(({ lane }) => failing.get(lane) ?? [])
-      status.backlog({
-        environment,
-        waiting: mine.reduce((sum, { open }) => sum + open, 0),
-        parked: mine.reduce((sum, { parked }) => sum + parked, 0),
-        isStopped: mine.some(({ paused, blockedBy }) => paused || blockedBy !== undefined),
-        ...(failure !== undefined && { failure }),
-        ...(code !== undefined && { code }),
-      })
-    }
-    const unsubscribe = configNodeOf(RED, saved.connection)?.subscribe(this, { onEnded: announce, onBacklog })
-
-    const lasting = `${type} ${this.id}`
-    this.on('input', (msg, send, done) => {
-      const ticket = status.ticket()
-      const fingerprints = fingerprintsOf(RED, saved, msg)
-      const begin = (): Work => {
-        const before = latest.get(lasting)
-        return new Work(msg, (work) => run(work, before, fingerprints))
-      }
-      const follow = (work: Work): void => {
-        endsLatest(lasting, work)
-        work.showIn(ticket)
-        works.add(work)
-        // Other packages may hook into the way Node-RED passes on a message, and fail.
-        void work.ended.then((outcome) => tell(work, outcome)).catch(() => reportUntold(RED, this, work))
-      }
-      const tell = (work: Work, outcome: Outcome): void => {
-        // The node was closed meanwhile, and the message is left to the redeployed node.
-        if (!works.delete(work)) return
-        // The message was being sent during a deploy, and has to be retried.
-        if (work.isLeft && work.isUnsent) return follow(begin())
-        if ('error' in outcome) {
-          ticket.failed(outcome.error)
-          return conclude(RED, this, { msg, done }, forCatch(outcome.error, msg))
-        }
-        if ('accepted' in outcome) {
-          warn(outcome.accepted.warnings)
-          ticket.accepted(outcome.accepted.id)
-          return conclude(RED, this, { msg, done })
-        }
-        const { answer } = outcome
-        warn(answer.warnings)
-        ticket.sent(answer.statusCode, answer.redox.way, answer.id)
-        try {
-          send(withAnswer(RED, this, msg, answer))
-        } catch {
-          reportUntold(RED, this, work)
-        }
-        conclude(RED, this, { msg, done })
-      }
-      follow(inheritedWork(msg) ?? begin())
-    })
-
+    const sender = new SendNodeWork(RED, this, { table, load }, saved)
+    const unsubscribe = configNodeOf(RED, saved.connection)?.subscribe(this, sender)
+    this.on('input', (msg, send, done) => new Input(sender, msg, send, done).start())
     this.on('close', (_removed: boolean, done: () => void) => {
       unsubscribe?.()
-      const left = [...works]
-      works.clear()
-      status.close()
-      left.forEach((work) => work.leave())
-      bequeath(this, left)
-      void (isDeploying() ? Promise.resolve() : untilEnded(left, closeWithinMs(RED))).then(done)
+      sender.close(done)
     })
-
     succeed(this)
   }
 
   sendNodeTypes.set(type, { table, load })
   RED.nodes.registerType(type, SendNode as never)
+}
+
+/** State of a send node: its settings, its status, its messages, and what it reports of its connection. */
+class SendNodeWork implements Subscriber {
+  readonly status: Status
+  readonly works = new Set<Work>()
+  readonly #warned = new Set<string>()
+  readonly #loaded: Promise<[Prepare, typeof Delivering]>
+  // Known destinations of this node. Messages that wait for one of them concern the node, also if another node
+  // accepted them.
+  readonly #destinations = new Set<string>()
+  readonly #named: string | undefined
+  #settings: Settings | undefined
+
+  constructor(
+    readonly RED: NodeAPI,
+    readonly node: Node,
+    private readonly type: SendNodeType,
+    readonly saved: SendNodeDef,
+  ) {
+    const { table, load } = type
+    this.status = new Status(RED, node, table)
+    this.#loaded = Promise.all([load(), import('./deliver.js')])
+    // A load error is reported with the first message.
+    this.#loaded.catch(() => undefined)
+    this.#named = namedDestination(RED, node, table, saved)
+  }
+
+  /** type and id of the node, which a redeployed node has in common with its predecessor */
+  get lasting(): string {
+    return `${this.type.table.type} ${this.node.id}`
+  }
+
+  warn(warnings: string[]): void {
+    warnings.filter((warning) => !this.#warned.has(warning)).forEach((warning) => this.node.warn(warning))
+    warnings.forEach((warning) => this.#warned.add(warning))
+  }
+
+  // Settings are read once, and not before a message needs them: unusable settings are an error for Catch nodes.
+  async #ready(): Promise<{ settings: Settings; connection: Connection }> {
+    const { table } = this.type
+    return {
+      settings: (this.#settings ??= settingsOf(table, migrated(table.type, this.saved))),
+      connection: await connectionOf(this.RED, this.saved.connection),
+    }
+  }
+
+  async run(
+    work: Work,
+    before: Promise<unknown> | undefined,
+    fingerprints: Fingerprinting.Fingerprints,
+  ): Promise<Done> {
+    const began = performance.now()
+    const [prepare, { accept, deliver }] = await this.#loaded
+    await messages.take(1)
+    if (work.signal.aborted) throw stopped()
+    const { settings, connection } = await unlessAborted(this.#ready(), work.signal)
+    const { environment, client, outbox } = connection
+    work.begin(environment)
+    const warnings: string[] = []
+    const inputs = new Inputs(this.RED, this.node, settings, work.msg)
+    const { signal } = work
+    // The flow needs the reference that answers an upload, so uploads are sent directly and never queued.
+    const isUpload = this.type.table.type === 'redox-upload'
+    const place = new Place(outbox && !isUpload ? outbox : client, work, before)
+    const { admitted } = place
+    try {
+      const prepared = await prepare({
+        ...{ connection, inputs, signal, admitted, fingerprints },
+        warn: (text) => warnings.push(text),
+      })
+      await admitted()
+      if (outbox && prepared.kind === 'message') {
+        if (work.signal.aborted) throw stopped()
+        work.commit()
+        const { id, destination } = await accept(prepared, { ...connection, outbox }, this.node.id, work)
+        this.#destinations.add(destination)
+        return { accepted: { id, warnings } }
+      }
+      const { redox, ...done } = await deliver(prepared, client, work)
+      const milliseconds = Math.round(performance.now() - began)
+      const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
+      return { answer: { ...done, redox: told, warnings } }
+    } finally {
+      place.leave()
+    }
+  }
+
+  /** Emits the answer to a queued message, which may have been accepted in an earlier run of Node-RED. */
+  readonly onEnded = async (ended: Ended): Promise<void> => {
+    const [, { answerOfOutbox }] = await this.#loaded
+    const { parcel, outcome } = ended
+    const msg = parcel.msg as unknown as NodeMessageInFlow
+    const ticket = this.status.ticket()
+    ticket.begin(parcel.environment)
+    if ('error' in outcome) {
+      ticket.failed(outcome.error)
+      return this.node.error(forCatch(outcome.error, msg), msg)
+    }
+    const answer = { ...answerOfOutbox(ended, outcome.delivery), warnings: [] }
+    ticket.sent(answer.statusCode, answer.redox.way, answer.id)
+    this.node.send(withAnswer(this.RED, this.node, msg, answer))
+  }
+
+  readonly onBacklog = (backlog: ConnectionBacklog): void => {
+    const { environment, failing, code } = backlog
+    const mine = backlog.destinations.filter((state) => this.#isMine(state))
+    const [failure] = mine.flatMap(({ lane }) => failing.get(lane) ?? [])
+    this.status.backlog({
+      environment,
+      waiting: mine.reduce((sum, { open }) => sum + open, 0),
+      parked: mine.reduce((sum, { parked }) => sum + parked, 0),
+      isStopped: mine.some(({ paused, blockedBy }) => paused || blockedBy !== undefined),
+      ...(failure !== undefined && { failure }),
+      ...(code !== undefined && { code }),
+    })
+  }
+
+  #isMine({ lane, owners }: LaneState): boolean {
+    const isKnown = owners.includes(this.node.id) || this.#destinations.has(lane)
+    return isKnown || destinationOf(lane) === this.#named
+  }
+
+  close(done: () => void): void {
+    const left = [...this.works]
+    this.works.clear()
+    this.status.close()
+    left.forEach((work) => work.leave())
+    bequeath(this.node, left)
+    void (isDeploying() ? Promise.resolve() : untilEnded(left, closeWithinMs(this.RED))).then(done)
+  }
+}
+
+/** One input message of a send node, until Node-RED's `done` is called for it. */
+class Input {
+  readonly #entry: ReturnType<Status['ticket']>
+  readonly #fingerprints: Fingerprinting.Fingerprints
+
+  constructor(
+    private readonly sender: SendNodeWork,
+    private readonly msg: NodeMessageInFlow,
+    private readonly send: (msg: NodeMessageInFlow) => void,
+    private readonly done: (error?: Error) => void,
+  ) {
+    this.#entry = sender.status.ticket()
+    this.#fingerprints = fingerprintsOf(sender.RED, sender.saved, msg)
+  }
+
+  start(): void {
+    this.#follow(inheritedWork(this.msg) ?? this.#begin())
+  }
+
+  #begin(): Work {
+    const before = latest.get(this.sender.lasting)
+    return new Work(this.msg, (work) => this.sender.run(work, before, this.#fingerprints))
+  }
+
+  #follow(work: Work): void {
+    const { RED, node, works, lasting } = this.sender
+    endsLatest(lasting, work)
+    work.showIn(this.#entry)
+    works.add(work)
+    // Other packages may hook into the way Node-RED passes on a message, and fail.
+    void work.ended.then((outcome) => this.#tell(work, outcome)).catch(() => reportUntold(RED, node, work))
+  }
+
+  #tell(work: Work, outcome: Outcome): void {
+    const { sender, msg } = this
+    // The node was closed meanwhile, and the message is left to the redeployed node.
+    if (!sender.works.delete(work)) return
+    // The message was being sent during a deploy, and has to be retried.
+    if (work.isLeft && work.isUnsent) return this.#follow(this.#begin())
+    if ('error' in outcome) {
+      this.#entry.failed(outcome.error)
+      return this.#conclude(forCatch(outcome.error, msg))
+    }
+    if ('accepted' in outcome) {
+      sender.warn(outcome.accepted.warnings)
+      this.#entry.accepted(outcome.accepted.id)
+      return this.#conclude()
+    }
+    const { answer } = outcome
+    sender.warn(answer.warnings)
+    this.#entry.sent(answer.statusCode, answer.redox.way, answer.id)
+    try {
+      this.send(withAnswer(sender.RED, sender.node, msg, answer))
+    } catch {
+      reportUntold(sender.RED, sender.node, work)
+    }
+    this.#conclude()
+  }
+
+  #conclude(error?: Error): void {
+    const { RED, node } = this.sender
+    conclude(RED, node, { msg: this.msg, done: this.done }, error)
+  }
 }
 
 /**
@@ -305,45 +361,3 @@ async function connectionOf(RED: NodeAPI, id: string): Promise<Connection> {
     'Connection is missing: none is chosen, or it is disabled. Choose one in the Connection field.',
   )
 }
-
-/**
- * Returns the error for Catch nodes. Sets `statusCode` of the message to the HTTP status for the caller of the flow,
- * and so replaces the status of an earlier answer.
- */
-function forCatch(cause: unknown, msg: NodeMessageInFlow): Error {
-  const error = cause instanceof RedoxError ? cause : internalError(cause)
-  // Reflect.set() returns false for a message that cannot be changed. A setter may throw.
-  try {
-    Reflect.set(msg, 'statusCode', error.statusCode)
-  } catch {
-    // The Catch node gets the message unchanged.
-  }
-  return error.code === 'REDOX_CONFIGURATION' && !error.message.includes(NOTHING_SENT)
-    ? notSent(error)
-    : error
-}
-
-/**
- * Returns a RedoxError for an unexpected error of this package. The text may contain anything, so only the error's type
- * is kept.
- */
-function internalError(error: unknown): RedoxError {
-  // Not `instanceof`: a getter of a message may throw an error from the vm context of a Function node.
-  const kind = types.isNativeError(error) ? kindOf(error) : typeof error
-  const internal = new RedoxError(
-    'REDOX_INTERNAL',
-    `Internal error (${kind}) in these nodes. Please report it, with the stack of this error.`,
-  )
-  internal.stack = `${internal.name}: ${internal.message}\n${types.isNativeError(error) ? frames(error) : ''}`
-  return internal
-}
-
-// The name of an error may contain any text.
-const kindOf = ({ name }: Error): string => (/^[A-Z][a-z]{1,9}Error$/.test(name) ? name : 'Error')
-
-const frames = ({ stack, message }: Error): string =>
-  String(stack)
-    .replace(message, () => '')
-    .split('\n')
-    .filter((line) => /^ +at .*:\d+:\d+\)?$/.test(line))
-    .join('\n')
