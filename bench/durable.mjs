@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url'
 import { LevelStore } from '../dist/src/queue/level/store.js'
 
 const CONTENT = Buffer.alloc(2000, 'x')
-const LANES = 20
+const DESTINATIONS = 20
 
 /** @param {number} index */
 const message = (index) => ({
-  ...{ id: randomUUID(), lane: `lane ${index % LANES}`, ordered: true, owner: 'node' },
+  ...{ id: randomUUID(), destination: `destination ${index % DESTINATIONS}`, ordered: true, owner: 'node' },
   ...{ acceptedAt: Date.now(), deadline: 1e15, files: [], tags: [randomUUID()], content: CONTENT },
 })
 

@@ -2,7 +2,7 @@
 // during its processing, and the duration of the processing. Nothing of ours should block the loop above 50 ms.
 //
 //   npm run build && node --expose-gc bench/event-loop.mjs [part of a name]
-import { plainProperties } from '../dist/nodes/lib/node/deliver.js'
+import { plainProperties } from '../dist/nodes/lib/node/send-or-queue.js'
 import { takeFile } from '../dist/src/file/file.js'
 import { Seal } from '../dist/src/queue/seal.js'
 import { assertContentsEmbeddable, draftDataModel } from '../dist/src/message/datamodel.js'
@@ -143,8 +143,8 @@ for (const [name, make] of wanted(MESSAGES)) {
   await measure(`sent: ${name}`, json, async (value) => {
     for await (const piece of value?.open() ?? []) void piece
   })
-  const sealed = await measure(`sealed: ${name}`, body, (value) => seal.close(value, ''))
-  if (sealed !== undefined) await measure(`opened: ${name}`, sealed, (value) => seal.open(value, ''))
+  const sealed = await measure(`sealed: ${name}`, body, (value) => seal.encrypt(value, ''))
+  if (sealed !== undefined) await measure(`opened: ${name}`, sealed, (value) => seal.decrypt(value, ''))
 }
 
 /**

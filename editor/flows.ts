@@ -2,8 +2,6 @@
 import { currentVersion, migrate, versionOf } from '../src/shared/migrations'
 import { isOwn } from './module'
 
-type EditorNode = EditorApi.EditorNode
-
 /**
  * Validates nodes again when their environment variables change. The editor validates a node only when the node
  * changes.
@@ -37,7 +35,7 @@ function validateNodes(): void {
 
 /** Migrates nodes that an earlier release saved as soon as they are added, before their dialogs are opened. */
 export function migrateNodes(): void {
-  RED.events.on('nodes:add', (node: EditorNode) => {
+  RED.events.on('nodes:add', (node: EditorApi.EditorNode) => {
     if (!isOwn(node._def)) return
     const version = currentVersion(node.type)
     if (versionOf(node) < version) {

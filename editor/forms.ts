@@ -1,14 +1,12 @@
 /** Open forms, so that the validator of a field can read the current values of other fields. */
 
-type EditorNode = EditorApi.EditorNode
-
 /** Function that returns a property of a node as text; '' for an unset property. */
 export type Read = (name: string) => string
 
 export type IdPrefix = 'node-input' | 'node-config-input'
 
 interface OpenForm {
-  node: EditorNode
+  node: EditorApi.EditorNode
   prefix: IdPrefix
   form: JQuery
 }
@@ -19,19 +17,19 @@ const OPEN = 'redoxOpen'
 let forms: OpenForm[] = []
 let last: OpenForm | undefined
 
-export function opened(node: EditorNode, prefix: IdPrefix, form: JQuery): void {
+export function opened(node: EditorApi.EditorNode, prefix: IdPrefix, form: JQuery): void {
   form.data(OPEN, true)
   last = { node, prefix, form }
   forms = [...forms.filter(isOpen), last]
 }
 
 /** Returns true if the form of this node was opened last. */
-export const isLastOpened = (node: EditorNode): boolean => last?.node === node
+export const isLastOpened = (node: EditorApi.EditorNode): boolean => last?.node === node
 
 const isOpen = ({ form }: OpenForm): boolean => form.data(OPEN) === true
 
 /** Returns a function that reads a property of a node: from the open form, otherwise the saved value. */
-export function reader(node: EditorNode): Read {
+export function reader(node: EditorApi.EditorNode): Read {
   const own = forms.filter((one) => one.node === node && isOpen(one)).at(-1)
   return (name) => {
     const input = own?.form.find(`[id="${own.prefix}-${name}"]`)
@@ -45,7 +43,7 @@ export function reader(node: EditorNode): Read {
 export const nameOf = ({ id }: { id: string }): string => id.replace(/^node-(config-)?input-/, '')
 
 /** Returns the current values of the form by property. */
-export function formValues(node: EditorNode): Record<string, string> {
+export function formValues(node: EditorApi.EditorNode): Record<string, string> {
   const read = reader(node)
   return Object.fromEntries(Object.keys(node._def.defaults).map((name) => [name, read(name)]))
 }

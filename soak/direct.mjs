@@ -65,9 +65,9 @@ function planOf(seed) {
 }
 
 const sandbox = await startSandbox({ maxKeptMessages: 5 })
-const failing = await sandbox.openDoor(planOf(SEED))
+const failing = await sandbox.openListener(planOf(SEED))
 // A server that stops cuts off requests that it has not seen, so that its counts cannot be exact: it has a separate run.
-const away = await sandbox.openDoor('any refuse=1 1%')
+const away = await sandbox.openListener('any refuse=1 1%')
 /**
  * sha256 of the files that have arrived, by the id of the message
  * @type {Map<string, (string | undefined)[]>}

@@ -45,7 +45,7 @@ process.exitCode = (await run()) ? 0 : 1
 async function run() {
   const sandbox = await startSandbox({ maxKeptMessages: 5 })
   const share = (PERCENT / FAULTS.length).toFixed(2)
-  const { endpoints } = await sandbox.openDoor(
+  const { endpoints } = await sandbox.openListener(
     [`seed ${SEED}`, ...FAULTS.map((fault) => `any ${fault} ${share}%`)].join('\n'),
   )
   const arrivals = new Arrivals(sandbox)

@@ -96,8 +96,8 @@ function textOf(detail: RedoxErrorDetail): string {
     ['at', at],
     ['parked in the outbox', outbox?.id],
   ]
-  const told = known.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
-  return told.join(' · ') || 'no details'
+  const shown = known.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
+  return shown.join(' · ') || 'no details'
 }
 
 const joined = (texts: string[]): string | undefined => texts.join(' | ') || undefined
@@ -108,14 +108,14 @@ const ARRIVED = new Map([
   [undefined, 'unknown'],
 ])
 
-export type InBrief = 'text' | 'path' | 'folder'
+export type ErrorSummary = 'text' | 'path' | 'folder'
 
 /** The only error class of this package. Its message names the defect, its place and a remedy, without patient data. */
 export class RedoxError extends Error {
   override readonly name = 'RedoxError'
   override readonly cause: RedoxErrorDetail & { retry: Retry }
   /** key of a shorter status text for frequent mistakes, shown instead of the code's phrase */
-  inBrief?: InBrief
+  inBrief?: ErrorSummary
 
   constructor(
     readonly code: RedoxErrorCode,
@@ -157,21 +157,21 @@ export const badInput = (message: string): RedoxError =>
   new RedoxError('REDOX_BAD_INPUT', `${message} ${NOTHING_SENT}`)
 
 /** Error for an unusable file (REDOX_BAD_INPUT) that has its own short status text. */
-export function badFile(message: string, inBrief: InBrief): RedoxError {
+export function badFile(message: string, inBrief: ErrorSummary): RedoxError {
   const error = badInput(message)
   error.inBrief = inBrief
   return error
 }
 
 /** Error for a file or request that exceeds a size limit (REDOX_TOO_LARGE). */
-export const tooLarge = (message: string): RedoxError =>
+export const tooLargeError = (message: string): RedoxError =>
   new RedoxError('REDOX_TOO_LARGE', `${message} ${NOTHING_SENT}`)
 
 /** Copy of a settings error, for a flow that tried to send: its message adds that nothing was sent. */
 export function notSent(error: RedoxError): RedoxError {
-  const told = new RedoxError(error.code, `${error.message} ${NOTHING_SENT}`, error.cause)
-  if (error.stack !== undefined) told.stack = error.stack
-  return told
+  const extended = new RedoxError(error.code, `${error.message} ${NOTHING_SENT}`, error.cause)
+  if (error.stack !== undefined) extended.stack = error.stack
+  return extended
 }
 
 /** Formats a size for error texts: 1 MB = 1 000 000 bytes (docs/redox-api.md#sizes, the stricter reading). */

@@ -1,16 +1,16 @@
 import { present } from './shared/present'
-import { turn } from './event-loop'
+import { yieldFor } from './event-loop'
 
 // `JSON.stringify` and `JSON.parse` process a value in one call: 40 MB block the event loop for more than 100 ms. They
 // are used up to this length (characters or bytes); longer values are processed in chunks.
-const PIECE = 64 * 1024
+const CHUNK_SIZE = 64 * 1024
 /** Estimated length of a value that is not a string, as JSON, and estimated cost of visiting the value. */
 const SIZE_OF_A_VALUE = 8
 
 /** Yields the output of `JSON.stringify` for plain data in chunks, so that the event loop runs between them. */
-export async function* jsonInTurns(value: unknown): AsyncGenerator<string> {
+export async function* stringifyInChunks(value: unknown): AsyncGenerator<string> {
   for (const piece of jsonPieces(value)) {
-    await turn(piece.length)
+    await yieldFor(piece.length)
     yield piece
   }
 }
@@ -18,19 +18,19 @@ export async function* jsonInTurns(value: unknown): AsyncGenerator<string> {
 /**
  * Returns true if `JSON.stringify` may serialize a value in one call. The check stops once the value proves too large.
  */
-const isShort = (value: unknown): boolean => roomAfter(value, PIECE) >= 0
+const fitsInOneCall = (value: unknown): boolean => remainingSize(value, CHUNK_SIZE) >= 0
 
-function roomAfter(value: unknown, room: number): number {
+function remainingSize(value: unknown, room: number): number {
   if (typeof value === 'string') return room - value.length
   let left = room - SIZE_OF_A_VALUE
   if (typeof value !== 'object' || value === null) return left
   if (Array.isArray(value)) {
-    for (let at = 0; at < value.length && left >= 0; at++) left = roomAfter(value[at], left)
+    for (let at = 0; at < value.length && left >= 0; at++) left = remainingSize(value[at], left)
     return left
   }
   for (const key in value) {
     if (left < 0) return left
-    left = roomAfter((value as Record<string, unknown>)[key], left - key.length)
+    left = remainingSize((value as Record<string, unknown>)[key], left - key.length)
   }
   return left
 }
@@ -40,7 +40,7 @@ function* jsonPieces(value: unknown): Generator<string> {
   let piece = ''
   for (const part of jsonParts(value)) {
     piece += part
-    if (piece.length < PIECE) continue
+    if (piece.length < CHUNK_SIZE) continue
     yield piece
     piece = ''
   }
@@ -48,7 +48,7 @@ function* jsonPieces(value: unknown): Generator<string> {
 }
 
 function* jsonParts(value: unknown): Generator<string> {
-  if (isShort(value)) yield JSON.stringify(value)
+  if (fitsInOneCall(value)) yield JSON.stringify(value)
   else if (typeof value === 'string') yield* textParts(value)
   else if (Array.isArray(value)) yield* listParts(value)
   else yield* objectParts(value as Record<string, unknown>)
@@ -79,7 +79,7 @@ function* objectParts(object: Record<string, unknown>): Generator<string> {
 function* textParts(text: string): Generator<string> {
   yield '"'
   for (let at = 0; at < text.length;) {
-    const end = cutBefore(text, at + PIECE)
+    const end = cutBefore(text, at + CHUNK_SIZE)
     yield JSON.stringify(text.slice(at, end)).slice(1, -1)
     at = end
   }
@@ -93,20 +93,20 @@ const cutBefore = (text: string, end: number): number =>
 const [QUOTE, BACKSLASH, UNICODE, COMMA, COLON, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] =
   Buffer.from('"\\u,:[]{}')
 
-interface Open {
+interface OpenContainer {
   value: unknown[] | Record<string, unknown>
   /** key of the next value, if `value` is an object */
   key?: string | undefined
 }
 
 /**
- * Parses JSON text from `JSON.stringify` or {@link jsonInTurns}, in chunks, so that the event loop runs between them.
+ * Parses JSON text from `JSON.stringify` or {@link stringifyInChunks}, in chunks, so that the event loop runs between them.
  * The text must be valid and have no white space outside strings.
  */
-export async function parseInTurns(json: Buffer): Promise<unknown> {
-  if (json.length <= PIECE) return JSON.parse(json.toString('utf8'))
+export async function parseInChunks(json: Buffer): Promise<unknown> {
+  if (json.length <= CHUNK_SIZE) return JSON.parse(json.toString('utf8'))
   const root: unknown[] = []
-  const stack: Open[] = [{ value: root }]
+  const stack: OpenContainer[] = [{ value: root }]
   const put = (value: unknown): void => {
     const open = present(stack.at(-1), 'an open value')
     if (Array.isArray(open.value)) open.value.push(value)
@@ -115,8 +115,8 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
   }
   let paid = 0
   for (let at = 0; at < json.length;) {
-    if (at - paid >= PIECE) {
-      await turn(at - paid)
+    if (at - paid >= CHUNK_SIZE) {
+      await yieldFor(at - paid)
       paid = at
     }
     const byte = json[at]
@@ -133,7 +133,7 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
       let end = endOfPiece(json, at + 1)
       let text = textAt(json, at + 1, end)
       while (json[end] !== QUOTE) {
-        await turn(PIECE)
+        await yieldFor(CHUNK_SIZE)
         paid = end
         const next = endOfPiece(json, end)
         text += textAt(json, end, next)
@@ -144,7 +144,7 @@ export async function parseInTurns(json: Buffer): Promise<unknown> {
       else open.key = text
       at = end + 1
     } else {
-      const end = endOfWord(json, at)
+      const end = endOfLiteral(json, at)
       put(JSON.parse(json.toString('latin1', at, end)))
       at = end
     }
@@ -159,12 +159,12 @@ function setOwn(object: Record<string, unknown>, key: string, value: unknown): v
 }
 
 /**
- * Returns the end of a string, or a position about {@link PIECE} bytes later that is neither inside an escape sequence
+ * Returns the end of a string, or a position about {@link CHUNK_SIZE} bytes later that is neither inside an escape sequence
  * nor inside a character.
  */
 function endOfPiece(json: Buffer, begin: number): number {
   let end = begin
-  for (const most = begin + PIECE; json[end] !== QUOTE && end < most;) {
+  for (const most = begin + CHUNK_SIZE; json[end] !== QUOTE && end < most;) {
     if (json[end] !== BACKSLASH) end++
     else end += json[end + 1] === UNICODE ? 6 : 2
   }
@@ -176,7 +176,7 @@ function endOfPiece(json: Buffer, begin: number): number {
 const textAt = (json: Buffer, begin: number, end: number): string =>
   JSON.parse(`"${json.toString('utf8', begin, end)}"`) as string
 
-function endOfWord(json: Buffer, begin: number): number {
+function endOfLiteral(json: Buffer, begin: number): number {
   let end = begin
   while (end < json.length && json[end] !== COMMA && json[end] !== CLOSE_LIST && json[end] !== CLOSE_OBJECT)
     end++

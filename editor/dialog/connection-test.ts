@@ -7,16 +7,14 @@ import { STORED } from '../validation/key-shape'
 import { ask, messageOf } from './ask'
 import { line } from './parts'
 
-type EditorNode = EditorApi.EditorNode
-
 /** Prepares the button that tests a connection, and the result. */
-export function prepareTest(form: JQuery, node: EditorNode): void {
+export function prepareTest(form: JQuery, node: EditorApi.EditorNode): void {
   form.find('.redox-test').on('click', () => void test(node, form))
   // After a change, the result of an earlier test is not valid for the form. The answer of a running test is ignored.
   form.on('input change', () => forgetResult(form))
 }
 
-async function test(node: EditorNode, form: JQuery): Promise<void> {
+async function test(node: EditorApi.EditorNode, form: JQuery): Promise<void> {
   const request = requestFor(node)
   tellResult(form, '', text('test.running'))
   form.find('.redox-at-fault').removeClass('redox-at-fault')
@@ -35,7 +33,7 @@ async function test(node: EditorNode, form: JQuery): Promise<void> {
  * Returns the request of a connection test. A secret that was not typed is left out, so that the runtime uses the
  * stored one.
  */
-function requestFor(node: EditorNode): ConnectionTestRequest {
+function requestFor(node: EditorApi.EditorNode): ConnectionTestRequest {
   const read = reader(node)
   const fields: readonly Field[] = settings.fields
   const secrets = fields

@@ -9,9 +9,7 @@ import { prepareForm, showEnvironment } from './form'
 import { prepareKeyPair } from './key-pair'
 import { prepareStoreKey } from './store-key'
 
-type EditorNode = EditorApi.EditorNode
-
-export function prepareConnection(node: EditorNode): void {
+export function prepareConnection(node: EditorApi.EditorNode): void {
   const form = prepareForm(node, 'node-config-input')
   const environment = form.find('#node-config-input-environment')
   const tell = (): void =>
@@ -25,7 +23,7 @@ export function prepareConnection(node: EditorNode): void {
 }
 
 /** Warns if a connection with credentials uses the sandbox, perhaps by mistake: no message would reach Redox. */
-function tellSandboxCredentials(form: JQuery, node: EditorNode): void {
+function tellSandboxCredentials(form: JQuery, node: EditorApi.EditorNode): void {
   const place = form.find('.redox-sandbox-credentials')
   const read = reader(node)
   const fields: readonly Field[] = settings.fields

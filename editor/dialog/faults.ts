@@ -3,8 +3,6 @@ import { fieldOf } from '../tables'
 import { text } from '../texts'
 import { line } from './parts'
 
-type EditorNode = EditorApi.EditorNode
-
 // A line that appears while a mouse button is pressed would move the element that is about to be clicked.
 let isPressed = false
 
@@ -21,13 +19,13 @@ function afterPress(action: () => void): void {
   else setTimeout(action)
 }
 
-const propertiesOf = ({ _def }: EditorNode): Record<string, EditorApi.PropertyDefinition> => ({
+const propertiesOf = ({ _def }: EditorApi.EditorNode): Record<string, EditorApi.PropertyDefinition> => ({
   ..._def.defaults,
   ..._def.credentials,
 })
 
 /** Updates the marks of all fields after each change, because the allowed values of a field depend on other fields. */
-export function checkTogether(form: JQuery, node: EditorNode): void {
+export function checkTogether(form: JQuery, node: EditorApi.EditorNode): void {
   const properties = Object.entries(propertiesOf(node))
   const inputOf = ([name]: [string, unknown]): JQuery => form.find(`[id$="-input-${name}"]`)
   const ruled = properties.filter(([, { validate }]) => validate).map(inputOf)
@@ -36,7 +34,7 @@ export function checkTogether(form: JQuery, node: EditorNode): void {
   let isPlanned = false
   const check = (): void => {
     for (const input of ruled) input.triggerHandler('change')
-    for (const input of all) tellFault(node, input)
+    for (const input of all) showError(node, input)
     isPlanned = false
   }
   const plan = (): void => {
@@ -48,7 +46,7 @@ export function checkTogether(form: JQuery, node: EditorNode): void {
 }
 
 /** The sentence of the red triangle, beneath the field that it is about: no field is red without a reason. */
-function tellFault(node: EditorNode, input: JQuery): void {
+function showError(node: EditorApi.EditorNode, input: JQuery): void {
   const row = input.closest('.form-row')
   const name = nameOf({ id: input.attr('id') ?? '' })
   const field = fieldOf(node.type, name)
@@ -67,13 +65,13 @@ function tell(row: JQuery, classes: string, sentence: string | undefined): void 
   if (sentence !== undefined) row.append(line(classes, sentence))
 }
 
-export const isFhir = ({ type }: EditorNode): boolean => type.startsWith('redox-fhir-')
+export const isFhir = ({ type }: EditorApi.EditorNode): boolean => type.startsWith('redox-fhir-')
 
 /**
  * Returns advice about a value that a message should have: one property is empty while another is filled or comes from
  * the Data.
  */
-export function adviceOn(node: EditorNode, name: string): string | undefined {
+export function adviceOn(node: EditorApi.EditorNode, name: string): string | undefined {
   const read = reader(node)
   const isEmpty = (property: string): boolean => read(property).trim() === ''
   if (!isFhir(node) || !isEmpty('data') || !isEmpty(name)) return undefined
@@ -82,7 +80,7 @@ export function adviceOn(node: EditorNode, name: string): string | undefined {
 }
 
 /** Returns the errors of one property in a form, as sentences. */
-export function faultsOf(node: EditorNode, name: string): string[] {
+export function faultsOf(node: EditorApi.EditorNode, name: string): string[] {
   const { required, validate } = propertiesOf(node)[name] ?? {}
   const value = reader(node)(name)
   if (required && value === '') return [text('invalid.needed', { label: text(`label.${name}`) })]

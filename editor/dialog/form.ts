@@ -6,11 +6,10 @@ import { text } from '../texts'
 import { checkTogether } from './faults'
 import { describeNodeLists, makeTypedInputs } from './typed-inputs'
 
-type EditorNode = EditorApi.EditorNode
 type NodeDefinition = EditorApi.NodeDefinition
 
 /** Prepares the parts of a dialog that all nodes share. */
-export function prepareForm(node: EditorNode, prefix: IdPrefix): JQuery {
+export function prepareForm(node: EditorApi.EditorNode, prefix: IdPrefix): JQuery {
   const form: JQuery = $(`#${prefix}-name`).closest<HTMLElement>('form').addClass('redox-form')
   opened(node, prefix, form)
   makeTypedInputs(form, node.type)
@@ -48,7 +47,7 @@ function chooseDefaults(form: JQuery, { defaults }: NodeDefinition): void {
 }
 
 /** Opens the sections that contain a changed value, so that no setting is hidden. */
-function openFilledSections(form: JQuery, node: EditorNode): void {
+function openFilledSections(form: JQuery, node: EditorApi.EditorNode): void {
   const isFilled = (input: HTMLElement): boolean => {
     const name = nameOf(input)
     const standard = node._def.defaults[name]

@@ -13,15 +13,13 @@ import { ask, messageOf } from './ask'
 import { adviceOn, faultsOf } from './faults'
 import { line, list } from './parts'
 
-type EditorNode = EditorApi.EditorNode
-
 // Milliseconds after the last change: long enough to type a word.
 const PREVIEW_AFTER_MS = 500
 
 export function preparePreview(
   form: JQuery,
-  node: EditorNode,
-  connection: () => EditorNode | undefined,
+  node: EditorApi.EditorNode,
+  connection: () => EditorApi.EditorNode | undefined,
 ): void {
   const section = form.find<HTMLDetailsElement>('.redox-preview')
   const result = section.find('.redox-preview-result')
@@ -61,7 +59,7 @@ export function preparePreview(
   section.find('.redox-preview-refresh').on('click', () => void show())
 }
 
-function requestFor(node: EditorNode, connection: EditorNode): PreviewRequest {
+function requestFor(node: EditorApi.EditorNode, connection: EditorApi.EditorNode): PreviewRequest {
   const saved = Object.keys(connection._def.defaults).map((name) => [name, connection[name]])
   return {
     id: node.id,
@@ -77,7 +75,7 @@ function requestFor(node: EditorNode, connection: EditorNode): PreviewRequest {
  * Returns the values of variables in the fields, as far as the editor knows them. The runtime knows only
  * deployed variables.
  */
-function knownVariables(node: EditorNode): Record<string, string | null> {
+function knownVariables(node: EditorApi.EditorNode): Record<string, string | null> {
   const values = formValues(node)
   const variables = Object.keys(values)
     .filter((name) => values[`${name}Type`] === 'env')
@@ -91,7 +89,7 @@ function knownVariables(node: EditorNode): Record<string, string | null> {
   )
 }
 
-function previewParts(node: EditorNode, preview: PreviewResponse): JQuery[] {
+function previewParts(node: EditorApi.EditorNode, preview: PreviewResponse): JQuery[] {
   const { requests, warnings, sampled } = preview
   const notes = [
     ...warnings,
@@ -115,7 +113,7 @@ function previewParts(node: EditorNode, preview: PreviewResponse): JQuery[] {
  * Returns each problem once, as a sentence about the form. A wrong field usually also explains the problem of the
  * message.
  */
-function problemsOf(node: EditorNode, { problems, error }: PreviewResponse): string[] {
+function problemsOf(node: EditorApi.EditorNode, { problems, error }: PreviewResponse): string[] {
   const inForm = new Map(
     Object.keys(node._def.defaults)
       .map((name): [string, string[]] => [name, faultsOf(node, name)])

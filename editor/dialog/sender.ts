@@ -4,10 +4,8 @@ import { isFhir } from './faults'
 import { prepareForm, showEnvironment } from './form'
 import { preparePreview } from './preview'
 
-type EditorNode = EditorApi.EditorNode
-
 /** Selects the connection of a new node if there is only one, so that no message is sent over the wrong connection. */
-export function takeOnlyConnection(node: EditorNode): void {
+export function takeOnlyConnection(node: EditorApi.EditorNode): void {
   // The editor also calls `onadd` for pasted and imported nodes. They already exist and stay unchanged.
   if (node['connection'] || RED.nodes.node(node.id)) return
   const usable: string[] = []
@@ -19,10 +17,10 @@ export function takeOnlyConnection(node: EditorNode): void {
   if (usable.length === 1) node['connection'] = usable[0]
 }
 
-export function prepareSender(node: EditorNode): void {
+export function prepareSender(node: EditorApi.EditorNode): void {
   const form = prepareForm(node, 'node-input')
   // The editor has replaced the input by its own list.
-  const connection = (): EditorNode | undefined =>
+  const connection = (): EditorApi.EditorNode | undefined =>
     RED.nodes.node(form.find('#node-input-connection').val()) ?? undefined
   const tell = (): void => {
     const { environment, environmentType } = (connection() ?? {}) as Partial<Record<string, string>>

@@ -12,7 +12,7 @@ const MOST_SHOWN = 99
 
 const isForbidden = (failure: unknown): boolean => failure instanceof RequestError && failure.isForbidden
 
-class Inbox {
+class InboxTab {
   readonly content = element('div')
   readonly #rows = new Map<string, Row>()
   readonly #count = element('span', 'redox-inbox-count')
@@ -119,4 +119,4 @@ function faultList(): { block: HTMLElement; show: (faults: SimulatedFault[]) => 
 const faultLine = ({ at, api, fault, accepted }: SimulatedFault): string =>
   [time(at), api, fault, accepted ? text('accepted') : text('notAccepted')].join(' · ')
 
-tab.register('inbox', () => new Inbox().content)
+tab.register('inbox', () => new InboxTab().content)

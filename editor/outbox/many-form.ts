@@ -7,7 +7,7 @@ import type {
 } from '../../src/shared/outbox-api'
 import { element, write } from '../tab/elements'
 import { queryOf } from '../tab/request'
-import { complain } from './complaints'
+import { showRequestError } from './request-errors'
 import { askReason, hoursField, labelled, type ReasonForm } from './reason-form'
 import { ask, text } from './tab'
 import { ACTIONS, ACTIONS_FOR_ALL, filterText } from './words'
@@ -107,7 +107,7 @@ export class ManyForm {
       write(confirm, submit)
       confirm.disabled = action === '' || counted.count === 0
     } catch (failure) {
-      if (form.isConnected) complain(form, failure)
+      if (form.isConnected) showRequestError(form, failure)
     }
   }
 

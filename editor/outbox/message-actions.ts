@@ -3,7 +3,7 @@ import type { Action, ContentResponse, DecisionRequest, MessageDetails } from '.
 import { button, code, element } from '../tab/elements'
 import { pretty } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
-import { forgetRefusal, refuse } from './complaints'
+import { forgetRefusal, refuse } from './request-errors'
 import { askReason, hoursAhead, hoursBeyond, hoursField, labelled } from './reason-form'
 import { ask, may, text } from './tab'
 import { ACTIONS } from './words'

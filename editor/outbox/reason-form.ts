@@ -1,6 +1,6 @@
 import { button, element } from '../tab/elements'
 import { time } from '../tab/formats'
-import { complain, forgetRefusal } from './complaints'
+import { showRequestError, forgetRefusal } from './request-errors'
 import { text } from './tab'
 
 const MAX_REASON = 200
@@ -69,7 +69,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
     forgetRefusal(form)
     question.decide(reason, hidden.value.trim()).then(close, (failure: unknown) => {
       confirm.disabled = false
-      complain(form, failure)
+      showRequestError(form, failure)
     })
   })
   place.append(form)

@@ -4,7 +4,7 @@ import { askReason, type ReasonQuestion } from './reason-form'
 import { ask, may, text } from './tab'
 
 type StrandedAction = StrandedRequest['action']
-type Decision = Pick<ReasonQuestion, 'hint' | 'secret' | 'submit'> & {
+type StrandedDecision = Pick<ReasonQuestion, 'hint' | 'secret' | 'submit'> & {
   action: StrandedAction
   requestOf: (reason: string, secret: string) => StrandedRequest
 }
@@ -48,9 +48,9 @@ export class StrandedStores {
     return item
   }
 
-  #decisionsAbout({ id, code }: StrandedStoreSummary): Decision[] {
+  #decisionsAbout({ id, code }: StrandedStoreSummary): StrandedDecision[] {
     const to = this.receiver()
-    const give: Decision[] = to
+    const give: StrandedDecision[] = to
       ? [
           {
             action: 'give',
@@ -61,7 +61,7 @@ export class StrandedStores {
           },
         ]
       : []
-    const discard: Decision = {
+    const discard: StrandedDecision = {
       action: 'discard',
       hint: text('stranded.discardHint', { id }),
       submit: text('stranded.discard'),
@@ -70,7 +70,7 @@ export class StrandedStores {
     return code === undefined ? [...give, discard] : give
   }
 
-  #decisionButton(place: HTMLElement, store: string, decision: Decision): HTMLElement {
+  #decisionButton(place: HTMLElement, store: string, decision: StrandedDecision): HTMLElement {
     const { action, requestOf, ...words } = decision
     const opener = button(text(`stranded.${action}`), () =>
       askReason({

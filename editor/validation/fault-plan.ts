@@ -1,6 +1,6 @@
 import { FAULT_EXAMPLES, FaultPlan, FaultPlanError, PLACES, type RulePart } from '../../src/sandbox/faults'
 import { VARIABLE } from '../../src/shared/formats'
-import type { Fault } from './fault'
+import type { ValidationError } from './validation-error'
 
 const SENTENCES: Record<RulePart, string> = {
   seed: 'faultSeed',
@@ -11,7 +11,7 @@ const SENTENCES: Record<RulePart, string> = {
 const CHOICES: Partial<Record<RulePart, readonly string[]>> = { place: PLACES, fault: FAULT_EXAMPLES }
 
 /** Returns the error of a fault plan, with the wrong line. The parser is that of the sandbox. */
-export function faultPlan(value: string): Fault | undefined {
+export function faultPlan(value: string): ValidationError | undefined {
   if (VARIABLE.test(value.trim())) return undefined
   try {
     new FaultPlan(value)

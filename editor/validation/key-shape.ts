@@ -11,7 +11,7 @@ import {
   lenientJson,
   PEM_PRIVATE,
 } from '../../src/shared/key-formats'
-import type { Fault } from './fault'
+import type { ValidationError } from './validation-error'
 
 /** Placeholder for a secret that the server has stored and the editor does not get. */
 export const STORED = '__PWRD__'
@@ -28,7 +28,7 @@ export interface Jwk {
   d?: unknown
 }
 
-export function keyShape(value: string, keyId: string): Fault | undefined {
+export function keyShape(value: string, keyId: string): ValidationError | undefined {
   const typed = value.trim()
   if (typed === '' || value === STORED || VARIABLE.test(typed)) return undefined
   const key = unwrapped(value)
@@ -80,7 +80,7 @@ function jwksOf(key: string, keyId: string | undefined): (Jwk | undefined)[] {
   return named.length > 0 ? named : secret
 }
 
-function pemShape(key: string): Fault | undefined {
+function pemShape(key: string): ValidationError | undefined {
   if (/ENCRYPTED/.test(key)) return ['encryptedKey']
   if (PEM_PRIVATE.test(key)) return undefined
   return /-----BEGIN ?([A-Z ]*PUBLIC ?KEY|[A-Z ]*CERTIFICATE[A-Z ]*)-----/.test(key)
@@ -88,7 +88,7 @@ function pemShape(key: string): Fault | undefined {
     : ['keyShape']
 }
 
-function jwkShape(keys: (Jwk | undefined)[]): Fault | undefined {
+function jwkShape(keys: (Jwk | undefined)[]): ValidationError | undefined {
   if (keys.length > 1) return ['keySet']
   if (keys.length === 0) return ['publicKey']
   const [jwk] = keys
@@ -96,7 +96,7 @@ function jwkShape(keys: (Jwk | undefined)[]): Fault | undefined {
   return jwk.d === undefined ? ['publicKey'] : undefined
 }
 
-function derShape(key: string): Fault | undefined {
+function derShape(key: string): ValidationError | undefined {
   if (DER_PRIVATE.test(key)) return undefined
   if (DER_ENCRYPTED.test(key)) return ['encryptedKey']
   return DER_PUBLIC.test(key) ? ['publicKey'] : ['keyShape']

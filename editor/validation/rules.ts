@@ -14,19 +14,20 @@ import {
 } from '../../src/shared/values'
 import type { Read } from '../forms'
 import { labelOf, text } from '../texts'
-import type { Fault } from './fault'
+import type { ValidationError } from './validation-error'
 import { faultPlan } from './fault-plan'
 import { keyShape, STORED } from './key-shape'
 import { mayBeSandbox } from './when'
 
 /** Rule for a property. Returns the error of a value, or undefined for a valid one. */
-export type Rule = (value: string, read: Read, name: string) => Fault | undefined
+export type Rule = (value: string, read: Read, name: string) => ValidationError | undefined
 
 export const isBlank = (value: string): boolean => value.trim() === ''
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-export const needed = (value: string): Fault | undefined => (isBlank(value) ? ['needed'] : undefined)
+export const needed = (value: string): ValidationError | undefined =>
+  isBlank(value) ? ['needed'] : undefined
 
 const unlessBlank =
   (isRight: (value: string) => boolean, key: string): Rule =>
@@ -40,7 +41,7 @@ const oneOf =
 
 const isDay = (day: string): boolean => DAY.test(day) && isRealDate(day)
 
-function slug(value: string): Fault | undefined {
+function slug(value: string): ValidationError | undefined {
   const found = value.trim()
   if (found === '') return undefined
   if (UUID.test(found)) return ['slug']

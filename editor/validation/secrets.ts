@@ -1,19 +1,16 @@
 /** Validators for the credentials of a connection, and for what depends on them. */
 import type { Field, SecretField, Table } from '../../nodes/lib/fields/types'
 import { isLastOpened, reader, type Read } from '../forms'
-import { sentence, type Fault } from './fault'
+import { sentence, type ValidationError } from './validation-error'
 import { privateJwksOf, STORED } from './key-shape'
 import { isBlank, RULES } from './rules'
 import { isChecked } from './when'
-
-type EditorNode = EditorApi.EditorNode
-type Validator = EditorApi.Validator
 
 /**
  * Returns a secret as far as the editor knows it: the typed text, the mark of a stored secret, `''` for a missing one,
  * or undefined before the form was opened.
  */
-function secretOf(node: EditorNode, read: Read, name: string): string | undefined {
+function secretOf(node: EditorApi.EditorNode, read: Read, name: string): string | undefined {
   const typed = read(name)
   if (typed !== '' || isLastOpened(node)) return typed
   if (node.credentials === undefined) return undefined
@@ -21,13 +18,13 @@ function secretOf(node: EditorNode, read: Read, name: string): string | undefine
 }
 
 /** A validator for a credential: it marks the field while the form is open. */
-export function validSecret(table: Table, field: SecretField): Validator {
+export function validSecret(table: Table, field: SecretField): EditorApi.Validator {
   return function (_value, _options) {
     return secretSentence(this, table, field)
   }
 }
 
-function secretSentence(node: EditorNode, table: Table, field: SecretField): true | string {
+function secretSentence(node: EditorApi.EditorNode, table: Table, field: SecretField): true | string {
   const read = reader(node)
   const { name, checks = [] } = field
   const secret = secretOf(node, read, name)?.trim()
@@ -40,7 +37,7 @@ function secretSentence(node: EditorNode, table: Table, field: SecretField): tru
 }
 
 /** A validator for the triangle, of a choice that asks for secrets: the editor validates credentials only in the form. */
-export function validSecretsOf(table: Table, choice: string): Validator {
+export function validSecretsOf(table: Table, choice: string): EditorApi.Validator {
   const asked = table.fields.filter(
     (field): field is SecretField => field.kind === 'secret' && field.when?.[choice] !== undefined,
   )
@@ -51,14 +48,14 @@ export function validSecretsOf(table: Table, choice: string): Validator {
 }
 
 /** A validator for the Key ID, which a key may bring itself. */
-export function validKeyId(table: Table, field: Field): Validator {
+export function validKeyId(table: Table, field: Field): EditorApi.Validator {
   return function (_value, _options) {
     const read = reader(this)
     return !isChecked(table, field, read) || sentence(field.name, keyIdFault(this, read))
   }
 }
 
-function keyIdFault(node: EditorNode, read: Read): Fault | undefined {
+function keyIdFault(node: EditorApi.EditorNode, read: Read): ValidationError | undefined {
   const key = secretOf(node, read, 'privateKey') ?? ''
   const jwks = privateJwksOf(key)
   const namesItself = jwks.length === 1 && typeof jwks[0]?.kid === 'string'

@@ -5,14 +5,11 @@ import type { Check } from '../../src/shared/checks'
 import { reader, type Read } from '../forms'
 import { tableOf } from '../tables'
 import { labelOf, text } from '../texts'
-import { sentence, type Fault } from './fault'
+import { sentence, type ValidationError } from './validation-error'
 import { isBlank, RULES } from './rules'
 import { validKeyId, validSecret, validSecretsOf } from './secrets'
 import { variablesOf } from './variables'
 import { isChecked, settingsOf } from './when'
-
-type EditorNode = EditorApi.EditorNode
-type Validator = EditorApi.Validator
 
 // Rules for values of any type. The other rules check typed texts, or an input whose type has the rule's name (`json`):
 // they have no meaning for a path into the message.
@@ -22,7 +19,7 @@ const FOR_ANY_TYPE: ReadonlySet<Check> = new Set(['needed', 'required', 'madeOfF
  * The validator of a property, by the table of its node type.
  * @throws Error for a property that no table has
  */
-export function of(type: string, name: string): Validator {
+export function of(type: string, name: string): EditorApi.Validator {
   const table = tableOf(type)
   const field = table && fieldNamed(table, name)
   if (!table || !field) throw new Error(`${type} has no field ${name}`)
@@ -34,7 +31,7 @@ export function of(type: string, name: string): Validator {
 }
 
 /** A validator for a text or a choice: the first check that fails speaks. */
-function valid(table: Table, field: Field): Validator {
+function valid(table: Table, field: Field): EditorApi.Validator {
   const { name, checks: names = [] } = field
   // Node-RED counts the parameters: with two, a sentence may be returned.
   return function (value, _options) {
@@ -50,14 +47,19 @@ function valid(table: Table, field: Field): Validator {
   }
 }
 
-function typed(value: unknown, type: string): Fault | undefined {
+function typed(value: unknown, type: string): ValidationError | undefined {
   if (!['msg', 'flow', 'global', 'json', 'jsonata'].includes(type)) return undefined
   const result = RED.utils.validateTypedProperty(value, type, {})
   return result === true ? undefined : ['expression', { reason: result || type }]
 }
 
 /** Returns the sentence about the first value of a variable that breaks a rule; true if there is none. */
-function variableFault(node: EditorNode, name: string, names: readonly Check[], read: Read): true | string {
+function variableFault(
+  node: EditorApi.EditorNode,
+  name: string,
+  names: readonly Check[],
+  read: Read,
+): true | string {
   const variable = read(name)
   const applied = names.filter((rule) => rule !== 'madeOfFile')
   for (const { sentences, value } of variablesOf(node, variable)) {
@@ -75,7 +77,7 @@ function variableFault(node: EditorNode, name: string, names: readonly Check[], 
  * the config node exists, and that it is valid.
  * @param fault returns another error of the config node
  */
-function connectionRule(table: Table, { fhir }: NodeField): Validator {
+function connectionRule(table: Table, { fhir }: NodeField): EditorApi.Validator {
   return function (value, _options) {
     const told = (key: string): string => RED._(key, { prop: labelOf('connection') })
     // The editor itself reports an empty text.

@@ -1,6 +1,5 @@
 /** Values of environment variables in fields, as far as the editor knows them. */
 
-type EditorNode = EditorApi.EditorNode
 type Scope = EditorApi.Scope
 
 // Types with a value that the editor knows. The values of other types are known only to the runtime.
@@ -23,7 +22,7 @@ const OF_GROUP = { empty: 'emptyGroup', from: 'fromGroup' }
 const OF_SUBFLOW = { empty: 'emptySubflow', from: 'fromSubflow' }
 
 /** Returns the scopes in which a node's variables are looked up, innermost first, with their sentences. */
-function scopesOf(node: Pick<EditorNode, 'g' | 'z'>): [Sentences, Scope][] {
+function scopesOf(node: Pick<EditorApi.EditorNode, 'g' | 'z'>): [Sentences, Scope][] {
   const group = node.g ? RED.nodes.group(node.g) : undefined
   const groups: [Sentences, Scope][] = group
     ? [[OF_GROUP, group], ...scopesOf(group.g === undefined ? {} : { g: group.g })]
@@ -39,7 +38,7 @@ const entryOf = ({ env }: Pick<Scope, 'env'>, name: string): EditorApi.Environme
  * Returns the known values of a variable, one for each place where the node runs: each instance of a subflow is one.
  * The environment variables of the server are not known to the editor.
  */
-export function variablesOf(node: EditorNode, name: string): KnownVariable[] {
+export function variablesOf(node: EditorApi.EditorNode, name: string): KnownVariable[] {
   const found = scopesOf(node)
     .map(([sentences, scope]) => ({ sentences, entry: entryOf(scope, name) }))
     .find(({ entry }) => entry !== undefined)
@@ -54,7 +53,7 @@ export function variablesOf(node: EditorNode, name: string): KnownVariable[] {
 }
 
 /** Returns true if a tab, group or subflow defines the variable, with any type. */
-export function declaresVariable(node: Pick<EditorNode, 'g' | 'z'>, name: string): boolean {
+export function declaresVariable(node: Pick<EditorApi.EditorNode, 'g' | 'z'>, name: string): boolean {
   if (scopesOf(node).some(([, scope]) => entryOf(scope, name))) return true
   const subflow = node.z ? RED.nodes.subflow(node.z) : undefined
   if (!subflow) return false

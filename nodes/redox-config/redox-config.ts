@@ -11,7 +11,7 @@ import { registerEditorRoutes } from '../lib/editor/editor-routes'
 import { DurableConnection } from '../lib/connection/durable-connection'
 import { migrated } from '../lib/runtime/migrations'
 import { networkOf, UNVERIFIED } from '../lib/connection/network'
-import { enterSandbox, type SandboxEntry } from '../lib/connection/sandbox-host'
+import { openSandboxAccess, type SandboxAccess } from '../lib/connection/sandbox-host'
 import { watchForStrandedStores } from '../lib/connection/stranded-stores'
 import { isDeploying } from '../lib/node/handover'
 import { fields } from './fields'
@@ -48,6 +48,32 @@ async function forget(id: string): Promise<void> {
   ;(await import('../lib/connection/connection.js')).forgetConnection(id)
 }
 
+/** Opens the connection of a node, with its store and the sandbox if they are configured. */
+async function openNode(
+  RED: NodeAPI,
+  node: RedoxConfigNode,
+  saved: NodeDef & ConnectionConfig,
+  parts: { durable: DurableConnection; enterSandbox: (config: ConnectionConfig) => Promise<SandboxAccess> },
+): Promise<Connection> {
+  const { CREDENTIALS_IN_SANDBOX, durableSettingsOf, environmentOf, hasCredentials, openConnection } =
+    await import('../lib/connection/connection.js')
+  const { id } = node
+  const config = migrated('redox-config', saved)
+  const target = environmentOf(environmentIn(RED, node, config))
+  const userDir = RED.settings.userDir ?? process.cwd()
+  const secrets = node.credentials ?? {}
+  const durable = durableSettingsOf(config, secrets, target, { id, userDir: RED.settings.userDir })
+  const outbox = durable && (await parts.durable.openOutbox(durable))
+  const access = target === 'Sandbox' ? await parts.enterSandbox(config) : undefined
+  const network = access ? {} : networkOf(RED, config)
+  const { sandbox } = access ?? {}
+  const connection = openConnection(config, secrets, target, { sandbox, userDir, network, outbox, id })
+  if (access && hasCredentials(config, secrets)) node.warn(CREDENTIALS_IN_SANDBOX)
+  if (network.tls?.rejectUnauthorized === false) node.warn(UNVERIFIED)
+  if (durable) parts.durable.startSending(connection, durable)
+  return connection
+}
+
 export = function register(RED: NodeAPI): void {
   exposeUserDir(RED)
 
@@ -55,27 +81,14 @@ export = function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, saved)
     let opened: Promise<Connection> | undefined
     let isOpen = false
-    let entry: SandboxEntry | undefined
+    let entry: SandboxAccess | undefined
     const durable = new DurableConnection(RED, this, () => this.connection())
 
     const { id } = this
-
+    const enterSandbox = async ({ faults, subscribed }: ConnectionConfig): Promise<SandboxAccess> =>
+      (entry ??= await openSandboxAccess(faults, subscribed))
     const open = async (): Promise<Connection> => {
-      const { CREDENTIALS_IN_SANDBOX, durabilityOf, environmentOf, hasCredentials, openConnection } =
-        await import('../lib/connection/connection.js')
-      const config = migrated('redox-config', saved)
-      const target = environmentOf(environmentIn(RED, this, config))
-      const userDir = RED.settings.userDir ?? process.cwd()
-      const secrets = this.credentials ?? {}
-      const durability = durabilityOf(config, secrets, target, { id, userDir: RED.settings.userDir })
-      const outbox = durability && (await durable.openOutbox(durability))
-      if (target === 'Sandbox') entry ??= await enterSandbox(config.faults, config.subscribed)
-      const network = entry ? {} : networkOf(RED, config)
-      const { sandbox } = entry ?? {}
-      const connection = openConnection(config, secrets, target, { sandbox, userDir, network, outbox, id })
-      if (entry && hasCredentials(config, secrets)) this.warn(CREDENTIALS_IN_SANDBOX)
-      if (network.tls?.rejectUnauthorized === false) this.warn(UNVERIFIED)
-      if (durability) durable.startSending(connection, durability)
+      const connection = await openNode(RED, this, saved, { durable, enterSandbox })
       isOpen = true
       return connection
     }

@@ -78,7 +78,7 @@ const listFor =
   (request, response, sandbox) => {
     const messages = [...(sandbox?.received ?? [])].reverse().map(summary)
     const hit = (sandbox?.requests ?? []).filter(({ fault }) => fault !== undefined)
-    const faults = hit.slice(-MAX_FAULTS).reverse().map(played)
+    const faults = hit.slice(-MAX_FAULTS).reverse().map(simulatedFault)
     const list: InboxList = {
       running: sandbox !== undefined,
       messages,
@@ -89,7 +89,12 @@ const listFor =
   }
 
 /** Returns a simulated fault without path and headers of the request, which may contain patient data. */
-const played = ({ at, api, fault, accepted }: RequestRecord): SimulatedFault => ({ at, api, fault, accepted })
+const simulatedFault = ({ at, api, fault, accepted }: RequestRecord): SimulatedFault => ({
+  at,
+  api,
+  fault,
+  accepted,
+})
 
 /** Handler for one message with all its data, except for the bytes of its files. */
 const one: Handler = (request, response, sandbox) => {
@@ -195,8 +200,8 @@ function tellEditors({ comms }: NodeAPI): () => void {
     const newer = news
     changed = false
     news = 0
-    const told: InboxNews = { count: (await sandboxOrNone())?.received.length ?? 0, news: newer }
-    comms.publish(TOPIC, told, false)
+    const change: InboxNews = { count: (await sandboxOrNone())?.received.length ?? 0, news: newer }
+    comms.publish(TOPIC, change, false)
   }
   const tick = (): void => {
     timer = undefined

@@ -2,11 +2,11 @@
 import { durableConnections, type DurableConnection } from '../../nodes/lib/connection/durable-connection'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
-import { onTheWall } from '../../src/queue/clock'
+import { toWallTime } from '../../src/queue/store-clock'
 import type { ListedStore } from '../../src/queue/list-stores'
-import type { LaneState } from '../../src/queue/types'
+import type { DestinationState } from '../../src/queue/types'
 import type { ConnectionSummary, DestinationSummary, StrandedStoreSummary } from '../../src/shared/outbox-api'
-import { Refusal } from './refusal'
+import { AdminRefusal } from './refusal'
 
 const HOUR_MS = 3_600_000
 const MAX_DESTINATIONS = 200
@@ -18,7 +18,7 @@ const MAX_DESTINATIONS = 200
 export function durableConnection(connection: string): DurableConnection {
   const found = durableConnections.get(connection)
   if (found) return found
-  throw new Refusal(404, 'not_found', 'No redox-config node with this ID uses durable delivery.')
+  throw new AdminRefusal(404, 'not_found', 'No redox-config node with this ID uses durable delivery.')
 }
 
 /**
@@ -28,7 +28,7 @@ export function durableConnection(connection: string): DurableConnection {
 export function outboxOf(connection: string): Outbox {
   const { outbox, code } = durableConnection(connection)
   if (outbox) return outbox
-  throw new Refusal(
+  throw new AdminRefusal(
     503,
     code ?? 'REDOX_STORE_UNAVAILABLE',
     'The store of this connection is not open. See the status of the redox-config node, or the log.',
@@ -42,7 +42,7 @@ export async function connectionSummary(
   const known = { id, name }
   if (!outbox) return { ...known, ...(code === undefined ? { isOpening: true } : { code }) }
   try {
-    const [counts, destinations] = await Promise.all([outbox.store.counts(), outbox.store.lanes()])
+    const [counts, destinations] = await Promise.all([outbox.store.counts(), outbox.store.destinations()])
     const times = destinations.flatMap(({ oldest }) => oldest ?? [])
     return {
       ...known,
@@ -71,13 +71,17 @@ export const strandedSummary = (
 })
 
 /** Compares destinations for sorting: stopped ones first, then those with the oldest message. */
-function byUrgency(a: LaneState, b: LaneState): number {
-  const stopped = ({ paused, blockedBy }: LaneState): number => Number(paused || blockedBy !== undefined)
+function byUrgency(a: DestinationState, b: DestinationState): number {
+  const stopped = ({ paused, blockedBy }: DestinationState): number =>
+    Number(paused || blockedBy !== undefined)
   return stopped(b) - stopped(a) || (a.oldest ?? Infinity) - (b.oldest ?? Infinity) || 0
 }
 
-const destinationSummary = (outbox: Outbox, { lane, oldest, ...state }: LaneState): DestinationSummary => ({
-  destination: lane,
+const destinationSummary = (
+  outbox: Outbox,
+  { destination, oldest, ...state }: DestinationState,
+): DestinationSummary => ({
+  destination,
   ...state,
   ...(oldest !== undefined && { oldest: wallTime(outbox, oldest) }),
 })
@@ -85,4 +89,4 @@ const destinationSummary = (outbox: Outbox, { lane, oldest, ...state }: LaneStat
 export const iso = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 /** Converts a time of the store's clock to the system clock, as ISO 8601. */
-export const wallTime = ({ store }: Outbox, time: number): string => iso(onTheWall(store.clock, time))
+export const wallTime = ({ store }: Outbox, time: number): string => iso(toWallTime(store.clock, time))

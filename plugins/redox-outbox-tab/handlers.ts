@@ -3,10 +3,10 @@
  * does.
  */
 import { durableConnections } from '../../nodes/lib/connection/durable-connection'
-import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/connection/stranded-stores'
+import { discardStranded, moveStranded, strandedStores } from '../../nodes/lib/connection/stranded-stores'
 import type { Outbox } from '../../nodes/lib/queue/outbox'
-import { onTheWall } from '../../src/queue/clock'
-import { criteriaOf, decideAll, decideOne, matching } from '../../src/queue/decisions'
+import { toWallTime } from '../../src/queue/store-clock'
+import { criteriaOf, decideAll, decideOne, matchingIds } from '../../src/queue/decisions'
 import type { StoredMessage } from '../../src/queue/types'
 import type {
   AuditResponse,
@@ -22,7 +22,7 @@ import type {
 import { connectionSummary, durableConnection, iso, outboxOf, strandedSummary, wallTime } from './connections'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
 import { given, parse, type Parsed } from './parse-request'
-import { Refusal } from './refusal'
+import { AdminRefusal } from './refusal'
 
 export interface OutboxRequest {
   /** ids from the path of the URL: of the connection, and of the message or stranded store */
@@ -72,7 +72,7 @@ export const HANDLERS = {
     const { reason } = parse('content', query)
     const outbox = outboxOf(connection)
     const message = await messageOf(outbox, id)
-    await outbox.store.looked(message.id, { who, reason, now: outbox.store.clock.now() })
+    await outbox.store.recordAccess(message.id, { who, reason, now: outbox.store.clock.now() })
     return contentOf(outbox, message)
   },
 
@@ -80,30 +80,30 @@ export const HANDLERS = {
     const decision = { ...given(parse('decide', body)), who }
     const outbox = outboxOf(connection)
     const message = await messageOf(outbox, id)
-    if (!(await decideOne(outbox.contents, message, decision, outbox.sender)))
+    if (!(await decideOne(outbox.sealedStore, message, decision, outbox.sender)))
       throw unchanged(wallTime(outbox, message.deadline))
-    outbox.sender.wake()
+    outbox.sender.retryNow()
   },
 
   /** Returns the number of messages that a decision would apply to, without messages that are accepted later. */
   count: async ({ connection, query }: OutboxRequest): Promise<CountResponse> => {
     const { action, till: until = Infinity, ...filter } = parse('count', query)
-    const { contents } = outboxOf(connection)
-    const till = Math.min(until, onTheWall(contents.store.clock, contents.store.clock.now()))
-    const ids = await matching(contents, given({ ...filter, till }), action)
+    const { sealedStore } = outboxOf(connection)
+    const till = Math.min(until, toWallTime(sealedStore.store.clock, sealedStore.store.clock.now()))
+    const ids = await matchingIds(sealedStore, given({ ...filter, till }), action)
     return { count: ids.length, till: iso(till) }
   },
 
   decisions: async ({ connection, body, who, signal }: OutboxRequest): Promise<DecisionsResponse> => {
     const { count, after, limit = Infinity, filter: wanted, ...decision } = parse('decisions', body)
-    const { contents, sender } = outboxOf(connection)
+    const { sealedStore, sender } = outboxOf(connection)
     const filter = given(wanted)
-    const ids = await matching(contents, filter, decision.action, after)
+    const ids = await matchingIds(sealedStore, filter, decision.action, after)
     if (ids.length > count) throw more(ids.length)
     const now = ids.slice(0, limit)
     const how = { signal, accounts: sender }
     const about = { ...given(decision), who, filter }
-    const result = await decideAll(contents, now, about, how).finally(() => sender.wake())
+    const result = await decideAll(sealedStore, now, about, how).finally(() => sender.retryNow())
     const next = now.length < ids.length && result.stoppedBy === undefined ? now.at(-1) : undefined
     return { ...result, ...(next !== undefined && { next }) }
   },
@@ -112,10 +112,14 @@ export const HANDLERS = {
     const { destination, action, reason } = parse('pause', body)
     const { store, sender } = outboxOf(connection)
     // The pause of a misspelled destination would have no effect, and the user would not notice.
-    if (!(await store.lanes()).some(({ lane }) => lane === destination))
-      throw new Refusal(404, 'not_found', 'No message is waiting for this destination, and it is not paused.')
+    if (!(await store.destinations()).some((known) => known.destination === destination))
+      throw new AdminRefusal(
+        404,
+        'not_found',
+        'No message is waiting for this destination, and it is not paused.',
+      )
     await store.pause(destination, action === 'pause', { who, reason, now: store.clock.now() })
-    sender.wake()
+    sender.retryNow()
   },
 
   store: async ({ connection, body, who }: OutboxRequest): Promise<BeginNewResponse> => {
@@ -127,12 +131,12 @@ export const HANDLERS = {
   stranded: async ({ id, body, who }: OutboxRequest): Promise<StrandedResponse> => {
     const asked = parse('stranded', body)
     const store = strandedStores.get(id)
-    if (!store) throw new Refusal(404, 'not_found', 'No store without a connection has this name.')
+    if (!store) throw new AdminRefusal(404, 'not_found', 'No store without a connection has this name.')
     const by = { who, reason: asked.reason }
     if (asked.action === 'discard') return { discarded: await discardStranded(store, by) }
     const { storeKey } = durableConnection(asked.to)
     const outbox = outboxOf(asked.to)
-    const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
+    const { moved, left } = await moveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
     return { moved, left }
   },
 
@@ -145,25 +149,25 @@ export const HANDLERS = {
 }
 
 async function find(
-  { contents }: Outbox,
+  { sealedStore }: Outbox,
   { order, after, ...filter }: Omit<Parsed<'messages'>, 'limit'>,
   limit: number,
 ): Promise<StoredMessage[]> {
   const { state } = filter
-  const criteria = await criteriaOf(contents, given(filter))
-  return contents.store.find(given({ ...criteria, state, after, newestFirst: order === 'newest', limit }))
+  const criteria = await criteriaOf(sealedStore, given(filter))
+  return sealedStore.store.find(given({ ...criteria, state, after, newestFirst: order === 'newest', limit }))
 }
 
-const more = (found: number): Refusal =>
-  new Refusal(
+const more = (found: number): AdminRefusal =>
+  new AdminRefusal(
     409,
     'more_match',
     `${found} messages match now, more than the count in the request. Nothing was decided. Request the count again, and ` +
       'put the "till" of its answer into the filter.',
   )
 
-const unchanged = (deadline: string): Refusal =>
-  new Refusal(
+const unchanged = (deadline: string): AdminRefusal =>
+  new AdminRefusal(
     409,
     'unchanged',
     `Unchanged: the message is already retried until ${deadline}. Use more hours.`,

@@ -2,9 +2,9 @@
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { RedoxError } from '../../src/errors'
 import { mayHaveArrived } from '../../src/queue/decisions'
-import type { Contents, Notes } from '../../src/queue/jobs'
+import type { SealedStore, AttemptRecord } from '../../src/queue/jobs'
 import type { StoredMessage } from '../../src/queue/types'
-import { messageOfRetried } from '../../src/redox/failures'
+import { messageOfRetried } from '../../src/redox/attempt-errors'
 import { identifiersOf } from '../../src/redox/identifiers'
 import type {
   Arrival,
@@ -16,7 +16,7 @@ import type {
 } from '../../src/shared/outbox-api'
 import { decisionAbout } from './audit'
 import { wallTime } from './connections'
-import { codeAndMessage, Refusal } from './refusal'
+import { codeAndMessage, AdminRefusal } from './refusal'
 
 /**
  * Returns the message with an id.
@@ -25,17 +25,17 @@ import { codeAndMessage, Refusal } from './refusal'
 export async function messageOf({ store }: Outbox, id: string): Promise<StoredMessage> {
   const [found] = await store.find({ id, limit: 1 })
   if (found) return found
-  throw new Refusal(404, 'not_found', 'There is no message with this ID. It may have been removed.')
+  throw new AdminRefusal(404, 'not_found', 'There is no message with this ID. It may have been removed.')
 }
 
 /** Returns the data of a message that is readable without decryption. */
 export function messageSummary(
   outbox: Outbox,
-  { id, state, lane, owner, attempts, ordered, ...message }: StoredMessage,
+  { id, state, destination, owner, attempts, ordered, ...message }: StoredMessage,
 ): MessageSummary {
   const { acceptedAt, deadline, dueAt, endedAt, reason } = message
   return {
-    ...{ id, state, destination: lane, attempts, ordered },
+    ...{ id, state, destination, attempts, ordered },
     acceptedAt: wallTime(outbox, acceptedAt),
     ...(state === 'waiting' && {
       deadline: wallTime(outbox, deadline),
@@ -57,11 +57,11 @@ export async function messageDetails(outbox: Outbox, message: StoredMessage): Pr
 }
 
 async function outcomeOf(
-  { sender, contents }: Outbox,
+  { sender, sealedStore }: Outbox,
   message: StoredMessage,
 ): Promise<MessageOutcome | Pick<MessageDetails, 'unreadable'>> {
   try {
-    const { message: prepared, environment, files, msg } = await contents.contentOf(message)
+    const { message: prepared, environment, files, msg } = await sealedStore.contentOf(message)
     return {
       msgid: msg._msgid,
       operation: prepared.operation,
@@ -69,8 +69,8 @@ async function outcomeOf(
       identifiers: identifiersOf(prepared.body),
       files: files.map(({ contentType, size, sha256 }) => ({ contentType, size, sha256 })),
       otherAccount: await sender.isForOtherAccount(message),
-      arrival: await arrivalOf(contents, message),
-      ...lastAttempt(await contents.notesOf(message), message),
+      arrival: await arrivalOf(sealedStore, message),
+      ...lastAttempt(await sealedStore.recordOf(message), message),
     }
   } catch (error) {
     if (!(error instanceof RedoxError)) throw error
@@ -80,7 +80,7 @@ async function outcomeOf(
 
 /** Returns Redox's answer to a delivered message, or the error of the last attempt. */
 function lastAttempt(
-  { delivery, error, unknown }: Notes,
+  { delivery, error, unknown }: AttemptRecord,
   { state, attempts }: StoredMessage,
 ): Pick<MessageOutcome, 'delivery' | 'error'> {
   const isRetried = state === 'waiting' || state === 'sending'
@@ -99,10 +99,10 @@ function lastAttempt(
 }
 
 /** Returns how certain it is that Redox has the message, for a person who considers sending it again. */
-async function arrivalOf(contents: Contents, message: StoredMessage): Promise<Arrival> {
-  const { delivery, error } = await contents.notesOf(message)
+async function arrivalOf(sealedStore: SealedStore, message: StoredMessage): Promise<Arrival> {
+  const { delivery, error } = await sealedStore.recordOf(message)
   if (message.state === 'delivered' || delivery !== undefined) return 'yes'
-  if (await mayHaveArrived(contents, message)) return 'maybe'
+  if (await mayHaveArrived(sealedStore, message)) return 'maybe'
   return message.attempts === 0 && error === undefined ? 'never-sent' : 'no'
 }
 
@@ -114,19 +114,19 @@ const MOST_LOOKED_AT = 20
 
 async function waitingReason(
   outbox: Outbox,
-  { id, state, lane, ordered, dueAt }: StoredMessage,
+  { id, state, destination, ordered, dueAt }: StoredMessage,
 ): Promise<WaitingReason> {
   if (state !== 'waiting') return {}
   const { store, sender } = outbox
-  const destination = (await store.lanes()).find((known) => known.lane === lane)
-  const next = Math.max(dueAt, sender.restsUntil(lane))
+  const known = (await store.destinations()).find((one) => one.destination === destination)
+  const next = Math.max(dueAt, sender.backsOffUntil(destination))
   const reason: WaitingReason = {
-    ...(destination?.paused === true && { paused: true }),
+    ...(known?.paused === true && { paused: true }),
     // After failed attempts, a message that is due waits for the back-off of its destination.
     ...(next > 0 && { dueAt: wallTime(outbox, next) }),
   }
   if (!ordered) return reason
-  const open = await store.ids({ lane }, ['waiting', 'sending', 'parked'])
+  const open = await store.ids({ destination }, ['waiting', 'sending', 'parked'])
   for (const earlier of open.slice(0, open.indexOf(id)).slice(0, MOST_LOOKED_AT)) {
     const [found] = await store.find({ id: earlier, limit: 1 })
     if (found?.ordered) return { ...reason, waitsBehind: earlier }
@@ -138,9 +138,9 @@ async function waitingReason(
 const LONGEST_TEXT = 50_000
 
 /** Returns the accepted message without the bytes of files, and Redox's answer. Contains patient data. */
-export async function contentOf({ contents }: Outbox, message: StoredMessage): Promise<ContentResponse> {
-  const { message: prepared, files } = await contents.contentOf(message)
-  const { delivery, error, unknown } = await contents.notesOf(message)
+export async function contentOf({ sealedStore }: Outbox, message: StoredMessage): Promise<ContentResponse> {
+  const { message: prepared, files } = await sealedStore.contentOf(message)
+  const { delivery, error, unknown } = await sealedStore.recordOf(message)
   const answer = delivery?.body ?? (unknown ?? error)?.cause.answer
   const names = files.map(({ name }) => name)
   return shortened({ body: prepared.body, files: names, ...(answer !== undefined && { answer }) })

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { MOST_HOURS } from '../../src/queue/decisions'
 import { ACTIONS, STATES } from '../../src/queue/types'
-import { Refusal } from './refusal'
+import { AdminRefusal } from './refusal'
 
 const MAX_MESSAGES = 200
 /** Maximum number of audit log lines in one answer. */
@@ -126,7 +126,7 @@ const USAGE: Record<keyof Schemas, string> = {
 export function parse<Name extends keyof Schemas>(name: Name, input: unknown): Parsed<Name> {
   const { success, data } = SCHEMAS[name].safeParse(input)
   if (success) return data as Parsed<Name>
-  throw new Refusal(400, 'bad_request', USAGE[name])
+  throw new AdminRefusal(400, 'bad_request', USAGE[name])
 }
 
 type Given<T> = { [Key in keyof T]: Exclude<T[Key], undefined> }

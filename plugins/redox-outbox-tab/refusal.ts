@@ -3,7 +3,7 @@ import { RedoxError } from '../../src/errors'
 import type { OutboxError } from '../../src/shared/outbox-api'
 
 /** Error of a request that cannot be done, with HTTP status, code and text of the answer. */
-export class Refusal extends Error {
+export class AdminRefusal extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
@@ -28,10 +28,13 @@ const STATUS: Record<string, number> = {
  * @throws the error itself if it is neither a Refusal nor a RedoxError
  */
 export function errorResponse(error: unknown): { status: number; body: OutboxError } {
-  if (error instanceof Refusal)
+  if (error instanceof AdminRefusal)
     return { status: error.status, body: { ...codeAndMessage(error), ...error.facts } }
   if (error instanceof RedoxError) return { status: STATUS[error.code] ?? 503, body: codeAndMessage(error) }
   throw error
 }
 
-export const codeAndMessage = ({ code, message }: Refusal | RedoxError): OutboxError => ({ code, message })
+export const codeAndMessage = ({ code, message }: AdminRefusal | RedoxError): OutboxError => ({
+  code,
+  message,
+})

@@ -41,7 +41,7 @@ export function pause(milliseconds) {
 }
 
 /**
- * Returns the `code` of an error of Node.js, such as `EEXIST`; undefined if it has none.
+ * Returns the error code of an error of Node.js, such as `EEXIST`; undefined if it has none.
  * @param {unknown} error
  */
 export function codeOf(error) {

@@ -3,7 +3,7 @@ import { RedoxError } from '../errors'
 import { textBody, type RequestBody } from '../transport/body'
 import { serverTime, type HttpAnswer } from '../transport/http'
 import { readPrivateKey } from './private-key'
-import { REFUSED, type AccessToken, type FetchToken } from './tokens'
+import { EXPIRED_AT_REFUSAL, type AccessToken, type FetchToken } from './tokens'
 
 /** Credentials of an OAuth API key: private-key JWT (docs/redox-api.md#oauth-api-key). */
 export interface OAuthCredentials {
@@ -116,7 +116,7 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
     // The lifetime of refresh tokens is not known (docs/redox-api.md#legacy-api-key): if one is refused, authenticate
     // again. If a server refused the access token before its expiry, authenticate at once: a refresh could return the
     // same access token.
-    const refreshToken = previous?.expiresAt === REFUSED ? undefined : previous?.refreshToken
+    const refreshToken = previous?.expiresAt === EXPIRED_AT_REFUSAL ? undefined : previous?.refreshToken
     const answer =
       refreshToken !== undefined
         ? await refresh(refreshToken).catch((error: unknown) => {

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } fr
 import { RedoxError } from '../errors'
 import { base64Digits, BEGINS_LIKE_JSON, isText, lenientJson, PEM_PRIVATE } from '../shared/key-formats'
 import { conversionAdvice } from './key-formats'
-import { completed, type PrivateJwk } from './rsa-jwk'
+import { completeJwk, type PrivateJwk } from './rsa-jwk'
 
 export interface SigningKey {
   key: KeyObject
@@ -115,31 +115,31 @@ const hasEncryptionScheme = (der: Buffer): boolean =>
 
 // ---- JWK ------------------------------------------------------------------------------------------------
 
-interface Jwk extends PrivateJwk {
+interface ParsedJwk extends PrivateJwk {
   kid?: unknown
 }
 
 function fromJson(text: string, keyId: string | undefined): SigningKey {
-  const value = parsed(text)
+  const value = parseJson(text)
   if (typeof value === 'string') return readPrivateKey(value, keyId)
   const keys = Array.isArray(value) ? (value as unknown[]) : (value as { keys?: unknown } | null)?.keys
-  return fromJwk(Array.isArray(keys) ? oneOf(keys, keyId) : value)
+  return fromJwk(Array.isArray(keys) ? keyFromSet(keys, keyId) : value)
 }
 
 /** Parses JSON, or JSON inside a JSON string with escaped quotes. */
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   const value = lenientJson(text)
   if (value !== undefined) return value
   throw invalid('it begins like a JWK, but is not valid JSON. Copy all of it again.')
 }
 
-const isObject = (value: unknown): value is Jwk => typeof value === 'object' && value !== null
+const isObject = (value: unknown): value is ParsedJwk => typeof value === 'object' && value !== null
 
-function oneOf(keys: unknown[], keyId: string | undefined): unknown {
+function keyFromSet(keys: unknown[], keyId: string | undefined): unknown {
   const secret = keys.filter((key) => isObject(key) && key.d !== undefined)
   if (secret.length === 0)
     throw invalid('it is a key set (JWKS) of public keys (none has a "d"). Paste the private key.')
-  const named = secret.filter((key) => keyId !== undefined && (key as Jwk).kid === keyId)
+  const named = secret.filter((key) => keyId !== undefined && (key as ParsedJwk).kid === keyId)
   const found = named.length > 0 ? named : secret
   if (found.length === 1) return found[0]
   throw invalid(
@@ -154,7 +154,7 @@ function fromJwk(value: unknown): SigningKey {
   const { kty, kid } = value
   if (kty !== 'RSA' && kty !== 'EC') throw invalid(`${KINDS} The JWK has a different "kty".`)
   if (value.d === undefined) throw invalid('the JWK is a public key (it has no "d"). Paste the private one.')
-  const key = attempt(() => createPrivateKey({ key: completed(value), format: 'jwk' }))
+  const key = attempt(() => createPrivateKey({ key: completeJwk(value), format: 'jwk' }))
   if (key === undefined) throw invalid('the JWK is damaged. Copy all of it again.')
   return { key, algorithm: algorithmOf(key), ...(typeof kid === 'string' && { keyId: kid }) }
 }

@@ -6,7 +6,7 @@ export type PrivateJwk = JsonWebKey
  * Adds the optional members of a private RSA JWK (RFC 7518 section 6.3.2: p, q, dp, dq and qi), which Node.js requires.
  * Other JWKs, and those with inconsistent numbers, are returned unchanged.
  */
-export function completed(jwk: PrivateJwk): PrivateJwk {
+export function completeJwk(jwk: PrivateJwk): PrivateJwk {
   const { kty, n, e, d } = jwk
   const isWhole = [jwk.p, jwk.q, jwk.dp, jwk.dq, jwk.qi].every((part) => part !== undefined)
   if (kty !== 'RSA' || isWhole || n === undefined || e === undefined || d === undefined) return jwk

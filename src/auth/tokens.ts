@@ -10,7 +10,7 @@ export interface AccessToken {
 }
 
 /** Expiry of a token that a server refused before its time. */
-export const REFUSED = -Infinity
+export const EXPIRED_AT_REFUSAL = -Infinity
 
 /**
  * Fetches an access token. The previous token may have a refresh token, with which the secret need not be sent again.
@@ -66,7 +66,7 @@ export class TokenCache {
 
   /** Marks a token as refused by a server. A newer token in the cache stays valid. */
   invalidate(token: string): void {
-    if (this.#current?.token === token) this.#current = { ...this.#current, expiresAt: REFUSED }
+    if (this.#current?.token === token) this.#current = { ...this.#current, expiresAt: EXPIRED_AT_REFUSAL }
   }
 
   /** Secrets of the current and the previous token, which a current request may still use. */

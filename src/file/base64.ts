@@ -1,5 +1,5 @@
 import { badInput } from '../errors'
-import { joined, part, slicesOf, type Text } from './text'
+import { concatenateText, subText, slicesOf, type Text } from './text'
 
 /** Minimum length of a line of base64, in characters. Words are shorter. */
 const SHORTEST_LINE = 16
@@ -47,7 +47,7 @@ async function decodeSlices(slices: AsyncIterable<string>): Promise<Buffer | und
     rest = all.slice(whole)
   }
   const isWhole = padding === '' ? rest.length !== 1 : rest.length + padding.length === 4
-  return isWhole ? joined([...pieces, Buffer.from(rest, 'base64')]) : undefined
+  return isWhole ? concatenateText([...pieces, Buffer.from(rest, 'base64')]) : undefined
 }
 
 /** Decodes base64 with white space anywhere. Only for text whose decoded bytes prove to be a file. */
@@ -81,7 +81,7 @@ export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> 
     )
   const [type = '', ...parameters] = parametersOf(described)
   const isBase64 = parameters.some((one) => /^base64$/i.test(one))
-  const content = part(uri, start.length, uri.length)
+  const content = subText(uri, start.length, uri.length)
   const bytes = isBase64 ? await declaredBase64(content, where) : await percentDecoded(content, where)
   const charset = parameter(parameters, 'charset')
   const name = parameter(parameters, 'filename') ?? parameter(parameters, 'name')
@@ -129,7 +129,7 @@ function parameter(parameters: string[], name: string): string | undefined {
 async function percentDecoded(text: Text, where: string): Promise<Buffer> {
   const pieces: Buffer[] = []
   for await (const slice of escapedSlices(text)) pieces.push(octetsOf(slice, where))
-  return joined(pieces)
+  return concatenateText(pieces)
 }
 
 /** Slices of a text that do not end inside a percent escape. */

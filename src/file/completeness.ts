@@ -4,13 +4,13 @@ import { isType } from './content-types'
 import { pdfStart } from './signatures'
 
 /** Range of bytes in a file. Bytes after the end of the file are left out. */
-export interface Range {
+export interface ByteRange {
   at: number
   length: number
 }
 
 /** Generator that yields byte ranges and receives their bytes, from memory or from the disk. */
-export type Examination<T> = Generator<Range, T, Buffer>
+export type Examination<T> = Generator<ByteRange, T, Buffer>
 
 export interface Findings {
   /** proof that bytes are missing */
@@ -215,7 +215,7 @@ function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {
   return undefined
 }
 
-interface Entry {
+interface TagEntry {
   count: number
   width: number
   /** position of the values in the file */
@@ -242,7 +242,7 @@ function* directory(
   if (count > MOST_ENTRIES) return 0
   budget.left -= count
   const table = yield { at: at + entries, length: count * length + offset }
-  const found = new Map<number, Entry>()
+  const found = new Map<number, TagEntry>()
   for (let index = 0; index < count; index++) {
     const from = index * length
     const width = VALUE_SIZES[numberAt(table, from + 2, 2, little)] ?? 0
@@ -262,8 +262,8 @@ function* directory(
 
 function* areBeyond(
   { little }: Layout,
-  offsets: Entry | undefined,
-  lengths: Entry | undefined,
+  offsets: TagEntry | undefined,
+  lengths: TagEntry | undefined,
   size: number,
 ): Examination<boolean> {
   if (offsets === undefined || lengths === undefined) return false
@@ -272,7 +272,7 @@ function* areBeyond(
   return starts.some((start, index) => start + (sizes[index] ?? 0) > size)
 }
 
-function* valuesOf({ count, width, at }: Entry, little: boolean): Examination<number[]> {
+function* valuesOf({ count, width, at }: TagEntry, little: boolean): Examination<number[]> {
   if (![2, 4, 8].includes(width)) return []
   const length = Math.min(count, MOST_PARTS)
   const bytes = yield { at, length: length * width }

@@ -114,7 +114,7 @@ const SAYS_NOTHING =
   /^(?:application|binary|bytes?|content|data|file|octet|unknown|undefined|null)\/(?:x-|vnd\.)?(?:oct(?:et)?s?(?:-?stream)?|stream|bin(?:ary)?|bytes?|blob|data|object|file|unknown(?:-content-type)?|unspecified|undefined|null|none|any|default|save|(?:force-?)?download|file-?download|file-to-save|msdownload)$/
 
 /** Returns true if a declared content type contains no information about the file. */
-export const saysNothing = (contentType: string): boolean => SAYS_NOTHING.test(plainType(contentType))
+export const isUninformative = (contentType: string): boolean => SAYS_NOTHING.test(plainType(contentType))
 
 /** Types with a mandatory signature: a file without that signature is not of the type, whatever its name. */
 const PROVABLE = new Set([
@@ -212,7 +212,7 @@ export interface DetectedType {
  * @param head first bytes of the file; empty for a reference, whose bytes are not available
  */
 export function detectContentType(head: Buffer, name?: string, declaredType?: string): DetectedType {
-  const declared = declaredType !== undefined && saysNothing(declaredType) ? undefined : declaredType
+  const declared = declaredType !== undefined && isUninformative(declaredType) ? undefined : declaredType
   const named = contentTypeOfName(name)
   if (head.length === 0) return { contentType: declared ?? named ?? declaredType ?? OCTET_STREAM }
   const found = signatureOf(head)
@@ -222,10 +222,10 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
   const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTET_STREAM))
   const isPossible = (contentType: string): boolean =>
     [seen, late].some((one) => one !== undefined && sameType(one, contentType)) ||
-    (!PROVABLE.has(canonicalType(contentType)) && (found === undefined || mayBe(found, contentType)))
+    (!PROVABLE.has(canonicalType(contentType)) && (found === undefined || isCompatible(found, contentType)))
   if (declared !== undefined)
     return { contentType: declared, ...(!isPossible(declared) && { contradiction: seen }) }
-  if (named === undefined || saysNothing(named)) return { contentType: seen }
+  if (named === undefined || isUninformative(named)) return { contentType: seen }
   if (isPossible(named))
     return { contentType: found && !found.family && sameType(seen, named) ? seen : named }
   return {
@@ -235,7 +235,7 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
 }
 
 /** Returns true if a file with a container or markup signature may be of a more specific type. */
-function mayBe({ contentType: found, family }: Signature, contentType: string): boolean {
+function isCompatible({ contentType: found, family }: Signature, contentType: string): boolean {
   if (family === undefined) return false
   const type = canonicalType(contentType)
   const proofs = SIGNED[type]
@@ -266,12 +266,12 @@ export function fileTypeOf(contentType: string, name?: string): string | undefin
   const known = knownType(contentType)
   if (known) return known.fileType
   const named = contentTypeOfName(name)
-  const own = saysNothing(contentType) ? undefined : extensionOf(contentType) || undefined
+  const own = isUninformative(contentType) ? undefined : extensionOf(contentType) || undefined
   // The extension of an unknown type is less reliable than the usual extension of the content type.
   const isNamed =
     (named === undefined && own === undefined) ||
     (named !== undefined &&
-      (saysNothing(contentType) ? !PROVABLE.has(canonicalType(named)) : sameType(named, contentType)))
+      (isUninformative(contentType) ? !PROVABLE.has(canonicalType(named)) : sameType(named, contentType)))
   const ending = (isNamed ? extensionOfName(name) : undefined) ?? own
   return ending?.toUpperCase()
 }

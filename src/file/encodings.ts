@@ -1,9 +1,9 @@
 import { present } from '../shared/present'
 import { badInput } from '../errors'
 import { decodeDataUri, decodeLoosely, type DataUri } from './base64'
-import { joined, part, slicesOf, textIn, trimmed, type Text } from './text'
+import { concatenateText, subText, slicesOf, textIn, trimmed, type Text } from './text'
 import { contentTypeOfName, sniffContentType } from './content-types'
-import { disguiseOf } from './disguises'
+import { unsupportedEncodingOf } from './unsupported-encodings'
 import type { FileHints } from './types'
 
 /** Text encoding of a file that is decoded automatically. */
@@ -61,21 +61,21 @@ export async function decodeText(given: Text, encoding: Encoding, where: string)
 function withoutQuotes(text: Text): Text {
   const { length } = text
   const isLast = text.slice(length - 1, length) === '"'
-  return part(text, text.slice(0, 1) === '"' ? 1 : 0, isLast ? length - 1 : length)
+  return subText(text, text.slice(0, 1) === '"' ? 1 : 0, isLast ? length - 1 : length)
 }
 
 async function wholeHex(text: Text): Promise<Buffer | undefined> {
   const [mark = ''] = /^(?:\\x|0x)?/i.exec(text.slice(0, 2)) ?? []
   const pieces: Buffer[] = []
   let rest = ''
-  for await (const slice of slicesOf(part(text, mark.length, text.length))) {
+  for await (const slice of slicesOf(subText(text, mark.length, text.length))) {
     const digits = rest + slice.replace(/\s+/g, '')
     if (!/^[0-9a-f]*$/i.test(digits)) return undefined
     const whole = digits.length - (digits.length % 2)
     pieces.push(Buffer.from(digits.slice(0, whole), 'hex'))
     rest = digits.slice(whole)
   }
-  return rest === '' ? joined(pieces) : undefined
+  return rest === '' ? concatenateText(pieces) : undefined
 }
 
 /**
@@ -88,7 +88,7 @@ function textOf(bytes: Buffer): Text | undefined {
   if (!isWide && !/[\s\\"\xefA-Za-z0-9+/_-]/.test(String.fromCharCode(bytes[0] ?? 0))) return undefined
   const text = textIn(bytes, isBig ? 'utf16be' : isWide ? 'utf16le' : 'latin1')
   const [before = ''] = /^(?:\ufeff|\xef\xbb\xbf)?\s*/.exec(text.slice(0, START)) ?? []
-  return part(text, before.length, text.length)
+  return subText(text, before.length, text.length)
 }
 
 const WRAPPERS: [what: string, start: RegExp][] = [
@@ -108,7 +108,8 @@ export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentTy
   // A file that is declared as a message or multipart body is sent as a whole.
   if (/^(message|multipart)\//i.test(type)) return
   const wrapper =
-    WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ?? disguiseOf(bytes, /[/+]json\b/i.test(type))
+    WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ??
+    unsupportedEncodingOf(bytes, /[/+]json\b/i.test(type))
   if (wrapper === undefined) return
   throw badInput(
     `File is wrapped: ${where} is ${wrapper}, and the file is inside it. Extract the file before this node, and provide its bytes as a Buffer.`,

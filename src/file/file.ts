@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { types } from 'node:util'
-import { badFile, badInput, formatSize, RedoxError, tooLarge } from '../errors'
-import { turn } from '../event-loop'
+import { badFile, badInput, formatSize, RedoxError, tooLargeError } from '../errors'
+import { yieldFor } from '../event-loop'
 import { decodeDataUri, decodeInLines, type DataUri } from './base64'
 import {
   contentTypeOfName,
@@ -11,14 +11,14 @@ import {
   lacksSignature,
   lacksText,
   plainType,
-  saysNothing,
+  isUninformative,
   sniffContentType,
 } from './content-types'
 import { cleanFileName, describeReference, emptyFile } from './describe'
 import { assertNoWrapper, decode, decodeText, encodingOf, encodingOfText } from './encodings'
 import { fingerprint } from './fingerprint'
 import { asBuffer, overwritten, takeMemory } from './memory'
-import { fileObjectOf, WrittenBuffer, type GivenReference } from './objects'
+import { fileObjectOf, WrittenBuffer, type GivenReference } from './file-objects'
 import { trimmed, utf8Of, type Text } from './text'
 import type { FileHints, FileReference, FileSource, IntakeResult } from './types'
 
@@ -74,7 +74,7 @@ async function takeText(whole: string, hints: FileHints): Promise<IntakeResult> 
   const { bytes, contentType, name } = await decodedText(text, start, hints.where)
   const found = await unwrap(bytes, withUri(hints, contentType, name), 1)
   const taken = takeMemory(found.bytes, found.hints)
-  assertMeant(found.bytes.subarray(0, HEAD_LENGTH), found.hints, start)
+  assertPlausible(found.bytes.subarray(0, HEAD_LENGTH), found.hints, start)
   return { ...taken, warnings: [...found.warnings, ...taken.warnings] }
 }
 
@@ -87,11 +87,11 @@ const MARGIN = 10_000
  * Refuses a text by its length, before decoding, if it encodes more bytes than any file may have.
  * @throws RedoxError REDOX_TOO_LARGE
  */
-function assertWithin(length: number, { where, most = Infinity, isText }: FileHints): void {
-  if (length <= (isText ? most : most * CHARACTERS_PER_BYTE + MARGIN)) return
-  throw tooLarge(
+function assertWithin(length: number, { where, maxBytes = Infinity, isText }: FileHints): void {
+  if (length <= (isText ? maxBytes : maxBytes * CHARACTERS_PER_BYTE + MARGIN)) return
+  throw tooLargeError(
     `File too large: ${where} is text of ${formatSize(length)}, and the connection allows files of ` +
-      `${formatSize(most)}. Make the file smaller, or provide it as a Buffer or a path.`,
+      `${formatSize(maxBytes)}. Make the file smaller, or provide it as a Buffer or a path.`,
   )
 }
 
@@ -118,9 +118,9 @@ function withUri(hints: FileHints, contentType: string | undefined, name: string
  * bytes have a known signature, or if its name or declared type gives a type. Name and declared type must not
  * contradict the bytes: `msg.filename` is often left over from an earlier file.
  */
-function assertMeant(head: Buffer, { where, filename = '', contentType }: FileHints, text: string): void {
+function assertPlausible(head: Buffer, { where, filename = '', contentType }: FileHints, text: string): void {
   const name = cleanFileName(filename, where)
-  const declared = contentType !== undefined && !saysNothing(contentType) ? contentType : undefined
+  const declared = contentType !== undefined && !isUninformative(contentType) ? contentType : undefined
   const hasEnding = extensionOfName(name) !== undefined
   if (sniffContentType(head) === undefined && declared === undefined && !hasEnding) throw noFile(text, where)
   // A file name contains no charset, but a declared type may.
@@ -142,18 +142,18 @@ function looksLikePath(text: string): boolean {
   return /^([a-z]:[\\/]|\\\\|\.{0,2}\/|~\/|file:)/i.test(text) || contentTypeOfName(text) !== undefined
 }
 
-const begun = (where: string): string => where.replace(/^the /, 'The ')
+const capitalized = (where: string): string => where.replace(/^the /, 'The ')
 
 const noFile = (text: string, where: string): Error =>
   looksLikePath(text)
     ? badFile(
-        `${begun(where)} is a path, not a file. Set "Read file from" to a path on this machine, and add its folder to the connection ` +
+        `${capitalized(where)} is a path, not a file. Set "Read file from" to a path on this machine, and add its folder to the connection ` +
           '(section "Files on this machine"). Or put a "read file" node before this node, and set it to "a single Buffer ' +
           'object". (The text is not base64 of a known file.)',
         'path',
       )
     : badFile(
-        `${begun(where)} is text, not a file. Set the "read file" node to "a single Buffer object". After an "http in" node, ` +
+        `${capitalized(where)} is text, not a file. Set the "read file" node to "a single Buffer object". After an "http in" node, ` +
           'select "Accept file uploads" there and use msg.req.files[0].buffer, or select "Do not parse request body" ' +
           'for a raw body. (The text is not base64 of a known format. Base64 of a format without a signature needs a ' +
           'content type or a file name.)',
@@ -186,7 +186,7 @@ async function bytesOf({ data }: WrittenBuffer, hints: FileHints): Promise<Buffe
   assertWithin(data.length, hints)
   const bytes = Buffer.alloc(data.length)
   for (let from = 0; from < data.length; from += STEP) {
-    await turn(STEP)
+    await yieldFor(STEP)
     for (let at = from; at < Math.min(from + STEP, data.length); at++) {
       const one = data[at]
       bytes[at] = one as number
@@ -271,7 +271,7 @@ export async function readText(file: FileSource, where: string): Promise<string>
   let read = ''
   try {
     for await (const piece of file.read()) read += decoder.decode(piece, { stream: true })
-    return asText(read + decoder.decode(), where)
+    return noteText(read + decoder.decode(), where)
   } catch (error) {
     if (error instanceof RedoxError) throw error
     throw badInput(
@@ -284,7 +284,7 @@ export async function readText(file: FileSource, where: string): Promise<string>
  * Prepares a text for a note: removes the byte order mark, as for a text file.
  * @throws RedoxError REDOX_BAD_INPUT for a text with a NUL character
  */
-export function asText(text: string, where: string): string {
+export function noteText(text: string, where: string): string {
   if (text.includes('\0'))
     throw badInput(
       `Text has NUL characters: ${where} is not text, or it is UTF-16. Convert it to UTF-8, or set "Note format" to "Base64 Encoded".`,

@@ -3,20 +3,32 @@
 import { looksLikeText } from './signatures'
 
 /** Signature bytes as latin1 text, at the start of the file or at the given position. */
-type Mark = string | readonly [at: number, bytes: string]
+type BytesAtPosition = string | readonly [at: number, bytes: string]
 
 const CFB = '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1'
 const ZIP = 'PK\x03\x04'
 const EBML = '\x1a\x45\xdf\xa3'
 const ASF = '\x30\x26\xb2\x75\x8e\x66\xcf\x11'
 /** Atoms at the start of ISO base media files and older QuickTime files. */
-const ATOMS: Mark[] = ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot'].map((atom) => [4, atom])
+const ATOMS: BytesAtPosition[] = ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot'].map((atom) => [
+  4,
+  atom,
+])
 /** Start of AAC, and of MPEG audio without a tag: eleven or twelve bits that are set. */
-const FRAMES: Mark[] = ['\xfb', '\xfa', '\xf3', '\xf2', '\xe3', '\xe2', '\xf1', '\xf9', '\xf0', '\xf8'].map(
-  (second) => `\xff${second}`,
-)
+const FRAMES: BytesAtPosition[] = [
+  '\xfb',
+  '\xfa',
+  '\xf3',
+  '\xf2',
+  '\xe3',
+  '\xe2',
+  '\xf1',
+  '\xf9',
+  '\xf0',
+  '\xf8',
+].map((second) => `\xff${second}`)
 
-const MARKS: Record<string, Mark[]> = {
+const MARKS: Record<string, BytesAtPosition[]> = {
   'image/bmp': ['BM'],
   'image/vnd.microsoft.icon': ['\0\0\x01\0'],
   'image/x-icon': ['\0\0\x01\0'],
@@ -75,7 +87,7 @@ export function beginsLike(contentType: string, head: Buffer): boolean | undefin
   return marks?.some((mark) => isAt(head, mark))
 }
 
-function isAt(head: Buffer, mark: Mark): boolean {
+function isAt(head: Buffer, mark: BytesAtPosition): boolean {
   const [at, bytes] = typeof mark === 'string' ? ([0, mark] as const) : mark
   return head.toString('latin1', at, at + bytes.length) === bytes
 }

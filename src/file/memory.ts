@@ -1,11 +1,11 @@
 import { badInput } from '../errors'
-import { turn } from '../event-loop'
+import { yieldFor } from '../event-loop'
 import { describe, emptyFile } from './describe'
 import { fingerprint } from './fingerprint'
 import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'
 
 // Chunk size in bytes. Larger chunks save no time. Must be a multiple of 3, see FileSource.read().
-export const PIECE = 510 * 1024
+export const CHUNK_SIZE = 510 * 1024
 
 /** Uint8Array as a Buffer on the same memory, without a copy. */
 export const asBuffer = (bytes: Uint8Array): Buffer =>
@@ -21,8 +21,8 @@ export function takeMemory(bytes: Buffer, hints: FileHints): IntakeResult<FileSo
     const { at, length } = step.value
     step = description.next(bytes.subarray(at, at + length))
   }
-  const { description: described, ...told } = step.value
-  return { file: bufferSource(bytes, described, hints.fingerprints?.of(bytes)), ...told }
+  const { description: described, ...result } = step.value
+  return { file: bufferSource(bytes, described, hints.fingerprints?.of(bytes)), ...result }
 }
 
 /**
@@ -36,11 +36,11 @@ function bufferSource(bytes: Buffer, description: FileDescription, before = fing
     size: bytes.length,
     inMemory: true,
     async *read() {
-      for (let at = 0; at < bytes.length; at += PIECE) {
-        const piece = bytes.subarray(at, at + PIECE)
-        await turn(piece.length)
+      for (let at = 0; at < bytes.length; at += CHUNK_SIZE) {
+        const piece = bytes.subarray(at, at + CHUNK_SIZE)
+        await yieldFor(piece.length)
         // Checked before the last chunk is yielded: an incomplete request can never count as complete.
-        if (at + PIECE >= bytes.length && fingerprint(bytes) !== before) throw overwritten()
+        if (at + CHUNK_SIZE >= bytes.length && fingerprint(bytes) !== before) throw overwritten()
         yield piece
       }
     },

@@ -2,18 +2,18 @@ import { constants } from 'node:fs'
 import { lstat, open, readlink, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { badFile, badInput, RedoxError } from '../errors'
-import { turn } from '../event-loop'
-import type { Examination, Range } from './completeness'
+import { yieldFor } from '../event-loop'
+import type { Examination, ByteRange } from './completeness'
 import { HEAD_LENGTH } from './content-types'
 import { assertNotEncoded } from './encodings'
 import { describe, type Described } from './describe'
-import { PIECE } from './memory'
-import { DRAINED_FROM, Scratch } from './scratch'
-import { CONTENT, isSame, settled, STATE, WaitingMessage, type FileState } from './settled'
+import { CHUNK_SIZE } from './memory'
+import { MIN_REUSABLE_CHUNK, BufferPool } from './buffer-pool'
+import { CONTENT, isSame, waitUntilSettled, STATE, WaitingMessage, type FileState } from './settle'
 import type { FileDescription, FileHints, FileSource, IntakeResult } from './types'
 
 /** Options for waiting until a file is completely written. */
-export interface Settling {
+export interface SettleOptions {
   /** milliseconds without a change to the file before it is taken; 0: no wait */
   settleMs?: number
   /** aborts the wait */
@@ -24,7 +24,7 @@ export interface Settling {
   owner?: string
 }
 
-export interface PathOptions extends Settling {
+export interface PathOptions extends SettleOptions {
   /** timeout for reading one chunk, in milliseconds */
   readMs?: number
 }
@@ -53,15 +53,17 @@ export async function takePath(
   const place = await resolveInside(filePath, hints.where, folders)
   const look = (): Promise<FileState> => lookAt(place.real, hints)
   const waiting = new WaitingMessage(`${owner} ${place.real}`)
-  const before = await settled(look, hints, { settleMs, waiting, signal }).finally(() => waiting.leave())
+  const before = await waitUntilSettled(look, hints, { settleMs, waiting, signal }).finally(() =>
+    waiting.leave(),
+  )
   await onSettled?.()
   const named = { ...hints, filename: hints.filename ?? path.basename(filePath) }
-  const { description, ...told } = await describePath(place, before, named)
-  return { file: pathSource(place, before, description, readMs), ...told }
+  const { description, ...result } = await describePath(place, before, named)
+  return { file: pathSource(place, before, description, readMs), ...result }
 }
 
 /** Path of a file in an allowed folder, and path of that folder, both with all symbolic links resolved. */
-interface Place {
+interface AllowedPath {
   real: string
   folder: string
 }
@@ -74,10 +76,10 @@ async function lookAt(real: string, hints: FileHints): Promise<FileState> {
   return found
 }
 
-async function describePath(place: Place, before: FileState, hints: FileHints): Promise<Described> {
+async function describePath(place: AllowedPath, before: FileState, hints: FileHints): Promise<Described> {
   const handle = await openAgain(place, before)
   const size = Number(before.size)
-  const readAt = async ({ at, length }: Range): Promise<Buffer> => {
+  const readAt = async ({ at, length }: ByteRange): Promise<Buffer> => {
     const wanted = Math.max(0, Math.min(length, size - at))
     return wanted === 0 ? Buffer.alloc(0) : readPiece(handle, Buffer.allocUnsafe(wanted), at)
   }
@@ -94,7 +96,7 @@ async function describePath(place: Place, before: FileState, hints: FileHints): 
 
 async function examineWith<T>(
   examination: Examination<T>,
-  readAt: (range: Range) => Promise<Buffer>,
+  readAt: (range: ByteRange) => Promise<Buffer>,
 ): Promise<T> {
   let step = examination.next()
   while (step.done !== true) step = examination.next(await readAt(step.value))
@@ -128,7 +130,7 @@ const EXCHANGED = new Set(['ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR'])
  * Opens a file whose state was read before.
  * @throws RedoxError REDOX_BAD_INPUT if the file was replaced or changed, or is not inside its folder any more
  */
-async function openAgain(place: Place, before: FileState): Promise<FileHandle> {
+async function openAgain(place: AllowedPath, before: FileState): Promise<FileHandle> {
   const handle = await open(place.real, FLAGS).catch((error: unknown) => {
     throw EXCHANGED.has(String((error as { code?: unknown }).code)) ? changed() : unreadable(error)
   })
@@ -146,7 +148,7 @@ async function openAgain(place: Place, before: FileState): Promise<FileHandle> {
  * Returns true if an open file is inside its folder, although a parent directory may have been replaced by a link.
  * Linux returns the path of an open file; on other systems the path is resolved once more.
  */
-async function isInside(file: FileHandle, place: Place): Promise<boolean> {
+async function isInside(file: FileHandle, place: AllowedPath): Promise<boolean> {
   const real = await pathOf(file).catch(() => undefined)
   if (real === undefined) return isStillThere(file, place)
   const folder = await open(place.folder, constants.O_RDONLY | constants.O_DIRECTORY)
@@ -157,7 +159,7 @@ async function isInside(file: FileHandle, place: Place): Promise<boolean> {
   }
 }
 
-const isStillThere = async (file: FileHandle, { real }: Place): Promise<boolean> =>
+const isStillThere = async (file: FileHandle, { real }: AllowedPath): Promise<boolean> =>
   (await realpath(real)) === real && isSame(await lstat(real, { bigint: true }), await look(file))
 
 const pathOf = (handle: FileHandle): Promise<string> => readlink(`/proc/self/fd/${handle.fd}`)
@@ -186,7 +188,7 @@ async function assertSameContent(handle: FileHandle, before: FileState): Promise
 
 // ---- Resolving --------------------------------------------------------------------------------------------------
 
-async function resolveInside(filePath: string, where: string, folders: string[]): Promise<Place> {
+async function resolveInside(filePath: string, where: string, folders: string[]): Promise<AllowedPath> {
   for (const folder of folders) {
     const real = await existing(path.resolve(folder, filePath))
     const base = await realpath(folder).catch(() => undefined)
@@ -228,7 +230,7 @@ const isThere = (name: string): Promise<boolean> =>
 // ---- Reading ----------------------------------------------------------------------------------------------------
 
 function pathSource(
-  place: Place,
+  place: AllowedPath,
   before: FileState,
   description: FileDescription,
   readMs: number,
@@ -241,19 +243,22 @@ function pathSource(
     inMemory: false,
     async *read() {
       const handle = await opened(openAgain(place, before), readMs)
-      const scratch = pieces.take()
+      const scratch = pieces.acquire()
       const read = (piece: Buffer, position: number): Promise<Buffer> =>
         inTime(readPiece(handle, piece, position).catch(unreadable), readMs)
       let last: Buffer
       try {
         let at = 0
-        for (; size - at > PIECE; at += PIECE) {
+        for (; size - at > CHUNK_SIZE; at += CHUNK_SIZE) {
           const piece = await read(scratch, at)
-          await turn(piece.length)
+          await yieldFor(piece.length)
           yield piece
         }
         const rest = size - at
-        last = await read(rest < DRAINED_FROM ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest), at)
+        last = await read(
+          rest < MIN_REUSABLE_CHUNK ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest),
+          at,
+        )
         // Checked before the last chunk is yielded: an incomplete request can never count as complete.
         await inTime(assertSameContent(handle, before), readMs)
       } finally {
@@ -262,9 +267,9 @@ function pathSource(
       }
       // Closed before the last chunk is yielded: if the body were still open when the answer comes, undici would close
       // the kept-alive socket.
-      await turn(last.length)
+      await yieldFor(last.length)
       yield last
-      pieces.give(scratch)
+      pieces.release(scratch)
     },
   }
 }
@@ -295,7 +300,7 @@ async function inTime<T>(task: Promise<T>, milliseconds: number): Promise<T> {
 
 type FileHandle = Awaited<ReturnType<typeof open>>
 
-const pieces = new Scratch(PIECE)
+const pieces = new BufferPool(CHUNK_SIZE)
 
 /** Fills a buffer from a position of the file. */
 async function readPiece(handle: FileHandle, piece: Buffer, position: number): Promise<Buffer> {

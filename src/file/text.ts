@@ -1,4 +1,4 @@
-import { turn } from '../event-loop'
+import { yieldFor } from '../event-loop'
 
 /**
  * Text that is processed in slices: a string, or bytes in a text encoding. One regular expression over a text of 40 MB
@@ -18,7 +18,7 @@ export async function* slicesOf(text: Text): AsyncGenerator<string> {
     const slice = text.slice(at, at + SLICE)
     const isCut = at + slice.length < text.length && isHighSurrogate(slice.charCodeAt(slice.length - 1))
     const whole = isCut ? slice.slice(0, -1) : slice
-    await turn(whole.length)
+    await yieldFor(whole.length)
     yield whole
     at += whole.length
   }
@@ -40,7 +40,7 @@ export const textIn = (bytes: Buffer, encoding: 'latin1' | 'utf16le' | 'utf16be'
   }
 }
 
-export const part = (text: Text, from: number, to: number): Text => ({
+export const subText = (text: Text, from: number, to: number): Text => ({
   length: to - from,
   slice: (first, last) => text.slice(from + first, Math.min(from + last, to)),
 })
@@ -56,20 +56,20 @@ export async function trimmed(text: Text): Promise<Text> {
   }
   while (to > from) {
     const slice = text.slice(Math.max(from, to - SLICE), to)
-    await turn(slice.length)
+    await yieldFor(slice.length)
     const { length } = slice.trimEnd()
     to -= slice.length - length
     if (length > 0) break
   }
-  return part(text, from, to)
+  return subText(text, from, to)
 }
 
 /** Concatenates buffers, and lets the event loop run between the copies. */
-export async function joined(pieces: Buffer[]): Promise<Buffer> {
+export async function concatenateText(pieces: Buffer[]): Promise<Buffer> {
   const whole = Buffer.allocUnsafe(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const piece of pieces) {
-    await turn(piece.length)
+    await yieldFor(piece.length)
     at += piece.copy(whole, at)
   }
   return whole
@@ -79,5 +79,5 @@ export async function joined(pieces: Buffer[]): Promise<Buffer> {
 export async function utf8Of(text: Text): Promise<Buffer> {
   const pieces: Buffer[] = []
   for await (const slice of slicesOf(text)) pieces.push(Buffer.from(slice, 'utf8'))
-  return joined(pieces)
+  return concatenateText(pieces)
 }

@@ -49,7 +49,7 @@ export interface FileHints {
   /** name of the message property with the file, for error texts, e.g. `msg.payload` */
   where: string
   /** maximum size of a file in any mode, in bytes: a text that encodes more is not decoded */
-  most?: number
+  maxBytes?: number
   /** true if the file is a text that must not be decoded */
   isText?: true
   /**

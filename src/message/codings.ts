@@ -1,5 +1,5 @@
 import { LOINC } from '../shared/values'
-import { indexesOf, isBlank, onlyOf, type Choice } from './fields'
+import { indexesOf, isBlank, chooseOnly, type ElementChooser } from './fields'
 import { getAt, isObject, type Json, type JsonObject } from './json'
 
 /** Derives the code system of a code without a system from the form of the code. */
@@ -50,10 +50,10 @@ const SEVERAL: [string, string] = [
 
 /** Chooses the coding of the same code system in a list of codings. */
 export const chooseCoding =
-  (systemOf: SystemOf): Choice =>
+  (systemOf: SystemOf): ElementChooser =>
   (codings, wanted, report) => {
     const system = effective(wanted, systemOf)
-    const index = onlyOf(
+    const index = chooseOnly(
       indexesOf(codings, (coding) => effective(coding, systemOf) === system),
       codings,
       ({ code }) => code === wanted.code,
@@ -67,11 +67,11 @@ export const chooseCoding =
 
 /** Chooses the concept with a coding of the same code system in a list of concepts. */
 export const chooseConcept =
-  (systemOf: SystemOf): Choice =>
+  (systemOf: SystemOf): ElementChooser =>
   (concepts, wanted, report) => {
     const [coding = {}] = codingsOf(wanted)
     const system = effective(coding, systemOf)
-    return onlyOf(
+    return chooseOnly(
       indexesOf(concepts, (concept) => codingsOf(concept).some((one) => effective(one, systemOf) === system)),
       concepts,
       (concept) => codingsOf(concept).some(({ code }) => code === coding.code),

@@ -1,8 +1,8 @@
-import { indexesOf, isBlank, isSame, onlyOf, type Choice } from './fields'
+import { indexesOf, isBlank, isSame, chooseOnly, type ElementChooser } from './fields'
 import { getAt, isObject, type Json } from './json'
 
-export const chooseIdentifier: Choice = (elements, wanted, report) =>
-  onlyOf(
+export const chooseIdentifier: ElementChooser = (elements, wanted, report) =>
+  chooseOnly(
     indexesOf(elements, ({ IDType }) => isSame(IDType, wanted.IDType)),
     elements,
     ({ ID }) => isSame(ID, wanted.ID),
@@ -13,7 +13,7 @@ export const chooseIdentifier: Choice = (elements, wanted, report) =>
       ),
   )
 
-export const chooseOrder: Choice = (elements, wanted, report) => {
+export const chooseOrder: ElementChooser = (elements, wanted, report) => {
   const keys = ['ID', 'ApplicationOrderID'].filter((key) => !isBlank(wanted[key]))
   const several = (): void =>
     report(
@@ -22,18 +22,18 @@ export const chooseOrder: Choice = (elements, wanted, report) => {
     )
   for (const key of keys) {
     const named = indexesOf(elements, (order) => order[key] === wanted[key])
-    if (named.length > 0) return onlyOf(named, elements, () => false, several)
+    if (named.length > 0) return chooseOnly(named, elements, () => false, several)
   }
   const free = elements.flatMap((order, index) =>
     keys.every((key) => isBlank(getAt(order, [key]))) ? [index] : [],
   )
-  return onlyOf(free, elements, () => false, several)
+  return chooseOnly(free, elements, () => false, several)
 }
 
 export const isWithoutValue = (result: Json): boolean => isBlank(getAt(result, ['Value']))
 
 /** Chooses the first result without a value, with priority for one with the code of the form. */
-export const chooseResult: Choice = (elements, wanted) => {
+export const chooseResult: ElementChooser = (elements, wanted) => {
   const { Code } = wanted
   const free = elements.flatMap((result, index) => (isWithoutValue(result) ? [index] : []))
   const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)

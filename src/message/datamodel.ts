@@ -3,16 +3,16 @@ import type { z } from 'zod'
 import { badInput, type Problem } from '../errors'
 import { DATA_MODEL_SCHEMAS } from './datamodel-schemas'
 import { chooseIdentifier, chooseOrder, chooseResult, isWithoutValue } from './datamodel-choices'
-import { isBlank, isSame, layFields, type Choice, type FieldValue, type Laid } from './fields'
+import { isBlank, isSame, mergeFields, type ElementChooser, type FieldValue, type LaidFields } from './fields'
 import { UUID } from '../shared/formats'
 import { copyJson, getAt, isObject, setAt, type Json, type JsonObject, type Path } from './json'
 import {
   assertEmbeddable,
-  checked,
+  validMessage,
   type Draft,
-  type Limits,
+  type SizeLimits,
   type Attachment,
-  type PlacedFile,
+  type FileToSend,
   type PreparedMessage,
 } from './prepared'
 import { problemsOf } from './problems'
@@ -39,7 +39,7 @@ export interface DataModelInput {
   data?: unknown
   fields: FieldValue[]
   /** files: none for Delete and for text notes, one for Notes and Media, one or more for Results */
-  files: PlacedFile[]
+  files: FileToSend[]
   /** text of a note with content type Plain Text or Rich Text */
   text?: string
   /** sha256 (hex) of the file or text, if `DocumentID` must be derived from it, see hasDocumentId() */
@@ -53,7 +53,7 @@ export interface DataModelInput {
  * @throws RedoxError REDOX_INVALID_MESSAGE with all problems
  */
 export const prepareDataModel = (input: DataModelInput, sender: Sender): PreparedMessage =>
-  checked(draftDataModel(input, sender))
+  validMessage(draftDataModel(input, sender))
 
 /**
  * Builds a message even if it is invalid, and lists its problems. For each value a filled field has priority, then the
@@ -72,7 +72,7 @@ export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
   setMeta(body, input, sender, problems)
   numbersToTexts(schema, body)
   const fields = fieldsFor(body, input, warnings)
-  const laid = layFields(body, fields, choicesFor(input), problems)
+  const laid = mergeFields(body, fields, choicesFor(input), problems)
   if (input.documentDigest !== undefined) setDocumentId(body, input, laid, input.documentDigest)
   const attachments = PLACE[input.model](body, input, laid)
   setDefaults(body, defaultsFor(body, input, laid))
@@ -186,7 +186,7 @@ function fieldsFor(
 
 const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : [])
 
-const choicesFor = ({ files }: DataModelInput): Record<string, Choice> => ({
+const choicesFor = ({ files }: DataModelInput): Record<string, ElementChooser> => ({
   'Patient.Identifiers': chooseIdentifier,
   Orders: chooseOrder,
   ...(files.length > 0 && { 'Orders.Results': chooseResult }),
@@ -209,7 +209,7 @@ export const hasDocumentId = (model: DataModel, data: unknown): boolean =>
 function setDocumentId(
   body: JsonObject,
   { model, fields }: DataModelInput,
-  laid: Laid,
+  laid: LaidFields,
   digest: string,
 ): void {
   const part = partOf(model)
@@ -225,7 +225,7 @@ function setDocumentId(
  * Key of the patient for the document ID: ID and type of the identifier in the form, or of the only identifier, or of
  * all identifiers, sorted.
  */
-function patientKey(body: JsonObject, fields: FieldValue[], laid: Laid): Json[] {
+function patientKey(body: JsonObject, fields: FieldValue[], laid: LaidFields): Json[] {
   const list: Path = ['Patient', 'Identifiers']
   const isNamed = fields.some(({ path }) => path.startsWith('Patient.Identifiers[0]'))
   const keyOf = (identifier: Json | undefined): Json[] =>
@@ -238,7 +238,11 @@ function patientKey(body: JsonObject, fields: FieldValue[], laid: Laid): Json[] 
 }
 
 // `Orders[].Status` was required until 2023 and is always sent (docs/redox-api.md#media, #results).
-function defaultsFor(body: JsonObject, { model, files, fields }: DataModelInput, laid: Laid): [Path, Json][] {
+function defaultsFor(
+  body: JsonObject,
+  { model, files, fields }: DataModelInput,
+  laid: LaidFields,
+): [Path, Json][] {
   if (model === 'Notes') return [[['Note', 'ContentType'], 'Base64 Encoded']]
   if (model === 'Media') return [[['Media', 'Availability'], 'Available']]
   const isOrderChosen = files.length > 0 || fields.some(({ path }) => path.startsWith('Orders[0]'))
@@ -246,11 +250,12 @@ function defaultsFor(body: JsonObject, { model, files, fields }: DataModelInput,
   return listOf(body.Orders).length > 1 ? [] : [[['Orders', 0, 'Status'], 'Resulted']]
 }
 
-const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: Laid) => Attachment[]> = {
-  Notes: (body, input) => placeDocument(body, input, 'Note'),
-  Media: (body, input) => placeDocument(body, input, 'Media'),
-  Results: placeResults,
-}
+const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: LaidFields) => Attachment[]> =
+  {
+    Notes: (body, input) => placeDocument(body, input, 'Note'),
+    Media: (body, input) => placeDocument(body, input, 'Media'),
+    Results: placeResults,
+  }
 
 function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | 'Media'): Attachment[] {
   const contents: Path = [part, 'FileContents']
@@ -272,7 +277,7 @@ function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | '
  * Places each file in the first result without a Value, else in a new result that copies the fields of the first file's
  * result.
  */
-function placeResults(body: JsonObject, { files }: DataModelInput, laid: Laid): Attachment[] {
+function placeResults(body: JsonObject, { files }: DataModelInput, laid: LaidFields): Attachment[] {
   let pattern: JsonObject | undefined
   return files.map((placed) => {
     const result = pattern === undefined ? laid.at([...RESULT]) : nextResult(body, laid)
@@ -290,7 +295,7 @@ function placeResults(body: JsonObject, { files }: DataModelInput, laid: Laid): 
 
 const RESULT: Path = ['Orders', 0, 'Results', 0]
 
-function nextResult(body: JsonObject, laid: Laid): Path {
+function nextResult(body: JsonObject, laid: LaidFields): Path {
   const list: Path = [...laid.at(['Orders', 0]), 'Results']
   const results = listOf(getAt(body, list))
   const free = results.findIndex(isWithoutValue)
@@ -298,14 +303,14 @@ function nextResult(body: JsonObject, laid: Laid): Path {
 }
 
 // Placeholder for the content of a file, so that the validation finds a value here without reading the file.
-const valueFor = ({ file, way }: PlacedFile): string =>
+const valueFor = ({ file, way }: FileToSend): string =>
   way === 'reference' && file.kind === 'reference' ? file.url : 'file'
 
 /**
  * Checks the sizes of embedded files in the data. Files of the node are checked earlier.
  * @throws RedoxError REDOX_TOO_LARGE
  */
-export function assertContentsEmbeddable(body: JsonObject, limits: Limits): void {
+export function assertContentsEmbeddable(body: JsonObject, limits: SizeLimits): void {
   const orders = Array.isArray(body.Orders) ? body.Orders : []
   const results = orders.flatMap((order) => getAt(order, ['Results']) ?? [])
   const isText = ['Plain Text', 'Rich Text'].some((type) => type === getAt(body, ['Note', 'ContentType']))
@@ -314,7 +319,7 @@ export function assertContentsEmbeddable(body: JsonObject, limits: Limits): void
   for (const result of results) assertContent(getAt(result, ['Value']), false, limits)
 }
 
-function assertContent(content: Json | undefined, isText: boolean, limits: Limits): void {
+function assertContent(content: Json | undefined, isText: boolean, limits: SizeLimits): void {
   if (typeof content !== 'string') return
   // Four characters of base64 encode three bytes.
   const size = isText
@@ -328,7 +333,7 @@ const paddingOf = (base64: string): number => (base64.endsWith('==') ? 2 : base6
 function setFileFields(
   body: JsonObject,
   at: Path,
-  { file }: PlacedFile,
+  { file }: FileToSend,
   names: ('FileName' | 'FileType')[],
 ): void {
   const values = { FileName: file.name, FileType: file.fileType }

@@ -1,12 +1,12 @@
-import { indexesOf, isBlank, isSame, onlyOf, type Choice } from './fields'
+import { indexesOf, isBlank, isSame, chooseOnly, type ElementChooser } from './fields'
 import { getAt, isObject, type JsonObject } from './json'
 
 /**
  * Chooses the current identifier of the same system. Identifiers with a type but no system do not match one without a
  * system.
  */
-export const chooseIdentifier: Choice = (identifiers, wanted, report) =>
-  onlyOf(
+export const chooseIdentifier: ElementChooser = (identifiers, wanted, report) =>
+  chooseOnly(
     indexesOf(
       identifiers,
       ({ system, _system, type, use, period }) =>
@@ -25,7 +25,7 @@ export const chooseIdentifier: Choice = (identifiers, wanted, report) =>
   )
 
 /** Chooses the official name, else the usual name, else the only name without a use. All other names stay unchanged. */
-export const chooseName: Choice = (names, wanted, report) => {
+export const chooseName: ElementChooser = (names, wanted, report) => {
   const index = nameIndex(names, wanted, report)
   const chosen = names[index]
   // The `text` of the FHIR name would still contain the replaced name.
@@ -37,11 +37,11 @@ const isRenamed = (name: JsonObject, wanted: JsonObject): boolean =>
   (wanted.family !== undefined && wanted.family !== name.family) ||
   (wanted.given !== undefined && getAt(wanted, ['given', 0]) !== getAt(name, ['given', 0]))
 
-const nameIndex: Choice = (names, wanted, report) => {
+const nameIndex: ElementChooser = (names, wanted, report) => {
   for (const use of ['official', 'usual']) {
     const candidates = indexesOf(names, (name) => name.use === use && isBlank(getAt(name, ['period', 'end'])))
     if (candidates.length === 0) continue
-    return onlyOf(
+    return chooseOnly(
       candidates,
       names,
       ({ family }) => family === wanted.family,

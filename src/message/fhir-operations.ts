@@ -1,6 +1,6 @@
 import type { Sender } from './datamodel'
 import type { FieldValue } from './fields'
-import type { PlacedFile } from './prepared'
+import type { FileToSend } from './prepared'
 
 export interface Operation {
   /** type of the main resource, which the message is about */
@@ -53,7 +53,7 @@ export interface FhirInput {
    * values of the form; their paths begin with `main` (the main resource) or `Patient`, e.g. `main.code.coding[0].code`
    */
   fields: FieldValue[]
-  files: PlacedFile[]
+  files: FileToSend[]
   /** place of the files, see {@link AttachmentPlace}; empty: the default of the operation */
   place?: string
   now: Date

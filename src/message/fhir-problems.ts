@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Problem } from '../errors'
 import type { Operation } from './fhir-operations'
 import { BUNDLE_SCHEMA, RESOURCE_SCHEMAS } from './fhir-schemas'
-import { asText, getAt, type JsonObject } from './json'
+import { textOrJson, getAt, type JsonObject } from './json'
 import { problemsOf, withoutExtended } from './problems'
 import { entriesOf, parseReference, resourceOf } from './references'
 import { attachmentProblems } from './urls'
@@ -29,7 +29,7 @@ function problemsBy(schema: z.ZodType, resource: JsonObject): Problem[] {
 }
 
 function resourceProblems(resource: JsonObject, index: number): Problem[] {
-  const type = asText(resource.resourceType)
+  const type = textOrJson(resource.resourceType)
   const schema = Object.hasOwn(RESOURCE_SCHEMAS, type) ? RESOURCE_SCHEMAS[type] : undefined
   if (schema === undefined) return []
   return problemsBy(schema, resource).map((problem) => ({

@@ -7,9 +7,9 @@ import { CATEGORY_SYSTEMS, chooseCoding, chooseConcept, fillSystems, loincSystem
 import { chooseIdentifier, chooseName } from './fhir-choices'
 import { FHIR_OPERATIONS, type FhirInput, type FhirSender, type Operation } from './fhir-operations'
 import { HEADER_FOCUS, inFocus, ofType, problemsIn } from './fhir-problems'
-import { layFields, type FieldValue } from './fields'
+import { mergeFields, type FieldValue } from './fields'
 import {
-  asText,
+  textOrJson,
   copyJson,
   formatPath,
   getAt,
@@ -19,7 +19,7 @@ import {
   type JsonObject,
   type Path,
 } from './json'
-import { checked, type Attachment, type Draft, type PreparedMessage } from './prepared'
+import { validMessage, type Attachment, type Draft, type PreparedMessage } from './prepared'
 import { hasExtension } from './problems'
 import { resourceOf } from './references'
 import { subjectOf, type FormPatient } from './subject'
@@ -31,7 +31,7 @@ const EVENT_BASE = 'https://fhir.redoxengine.com/EventDefinition/'
  * @throws RedoxError REDOX_INVALID_MESSAGE with all problems
  */
 export const prepareFhir = (input: FhirInput, sender: FhirSender): PreparedMessage =>
-  checked(draftFhir(input, sender))
+  validMessage(draftFhir(input, sender))
 
 /**
  * Builds a Bundle even if it is invalid, and lists its problems. For each value a filled field has priority, then the
@@ -49,14 +49,14 @@ export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
   const subject = subjectOf(entries, main, patientOfForm(input.fields), problems)
   layForm({ main, ...(subject.patient && { Patient: subject.patient }) }, operation, input.fields, problems)
   setMainDefaults(main, operation)
-  if (subject.patient !== undefined && subject.isUntied) tie(entries, main, subject.patient)
+  if (subject.patient !== undefined && subject.needsLink) linkSubject(entries, main, subject.patient)
   setMessageHeader(entries, main, { operation, sender }, { problems, warnings })
   setIdentity(bundle, entries, input, sender)
   if (subject.isOnlyReferredTo)
     warnings.push(
       `Only the subject of the ${operation.type} identifies the patient. It refers to a resource at the destination.`,
     )
-  if (!subject.isNamed) problems.push(NO_PATIENT)
+  if (!subject.isIdentified) problems.push(NO_PATIENT)
   const attachments = placeFiles(entries, main, input, parsePlace(input.place || operation.place))
   return {
     message: { api: 'fhir', operation: input.operation, slug: input.slug, body: bundle, attachments },
@@ -140,7 +140,7 @@ function mainResource(entries: JsonObject[], type: string, problems: Problem[]):
 function patientOfForm(fields: FieldValue[]): FormPatient {
   const ofPatient = fields.filter(({ path }) => path.startsWith('Patient.'))
   const form: JsonObject = {}
-  layFields(form, ofPatient, {}, [])
+  mergeFields(form, ofPatient, {}, [])
   const identifier = getAt(form, ['Patient', 'identifier', 0])
   return {
     isGiven: ofPatient.length > 0,
@@ -151,7 +151,7 @@ function patientOfForm(fields: FieldValue[]): FormPatient {
 /** @param root the main resource as `main`, and the patient, if there is one, as `Patient` */
 function layForm(root: JsonObject, operation: Operation, fields: FieldValue[], problems: Problem[]): void {
   const categorySystem = CATEGORY_SYSTEMS[operation.type] ?? noSystem
-  const { paths } = layFields(
+  const { paths } = mergeFields(
     root,
     fields,
     {
@@ -165,11 +165,11 @@ function layForm(root: JsonObject, operation: Operation, fields: FieldValue[], p
     },
     problems,
   )
-  for (const path of paths) presentNow(root, path)
+  for (const path of paths) removeDataAbsentReason(root, path)
 }
 
 /** Removes the data-absent-reason extension of an element that the form has filled in. */
-function presentNow(root: JsonObject, path: Path): void {
+function removeDataAbsentReason(root: JsonObject, path: Path): void {
   const name = path.findLastIndex((step) => typeof step === 'string')
   const element = getAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)])
   if (!isObject(element) || !Array.isArray(element.extension)) return
@@ -197,7 +197,7 @@ function setDefault(resource: JsonObject, name: string, value: Json): void {
 }
 
 /** Sets the subject of a main resource that names no patient to the patient of the message. */
-function tie(entries: JsonObject[], main: JsonObject, patient: JsonObject): void {
+function linkSubject(entries: JsonObject[], main: JsonObject, patient: JsonObject): void {
   main.subject ??= {}
   if (isObject(main.subject)) main.subject.reference = referenceTo(entries, patient)
 }
@@ -211,7 +211,7 @@ function referenceTo(entries: JsonObject[], resource: JsonObject): string {
   resource.id ??= randomUUID()
   return typeof fullUrl === 'string' && fullUrl.startsWith('urn:')
     ? fullUrl
-    : `${asText(resource.resourceType)}/${asText(resource.id)}`
+    : `${textOrJson(resource.resourceType)}/${textOrJson(resource.id)}`
 }
 
 /**
@@ -276,10 +276,10 @@ function setIdentity(
   setDefault(bundle, 'timestamp', now.toISOString())
   entries.forEach((entry, index) => {
     const { resourceType, id } = resourceOf(entry)
-    const byUuid = id === undefined || (resourceType === 'MessageHeader' && UUID.test(asText(id)))
+    const byUuid = id === undefined || (resourceType === 'MessageHeader' && UUID.test(textOrJson(id)))
     const fullUrl = byUuid
-      ? `urn:uuid:${id === undefined ? randomUUID() : asText(id)}`
-      : `${sender.fhirBase}/${slug}/${sender.environment}/${asText(resourceType)}/${asText(id)}`
+      ? `urn:uuid:${id === undefined ? randomUUID() : textOrJson(id)}`
+      : `${sender.fhirBase}/${slug}/${sender.environment}/${textOrJson(resourceType)}/${textOrJson(id)}`
     // Same order as in FHIR's examples: fullUrl before resource.
     entries[index] = { fullUrl, ...entry }
   })
@@ -308,7 +308,7 @@ function placeFiles(
       [leaf]: file.kind === 'reference' ? file.url : 'file',
       ...(!hasExtension(existing._title) && { title: getAt(existing, ['title']) ?? file.name }),
     })
-    for (const name of [leaf, 'contentType']) presentNow(resource, [...path, name])
+    for (const name of [leaf, 'contentType']) removeDataAbsentReason(resource, [...path, name])
     return { way, file, path: ['entry', index, 'resource', ...path, leaf] }
   })
 }

@@ -15,7 +15,7 @@ import {
 export interface FieldValue {
   /**
    * path in the message, e.g. `Note.Provider.ID`, `Patient.Identifiers[0].ID`. An index counts the elements of the
-   * form, not of the data: a {@link Choice} selects the matching element of the data.
+   * form, not of the data: a {@link ElementChooser} selects the matching element of the data.
    */
   path: string
   value: unknown
@@ -34,13 +34,13 @@ export const fieldValue = (value: unknown, path: string): Json =>
  * @param wanted values of the form for the element
  * @param report called with the problem if no element can be chosen
  */
-export type Choice = (
+export type ElementChooser = (
   elements: Json[],
   wanted: JsonObject,
   report: (problem: string, fix: string) => void,
 ) => number
 
-export interface Laid {
+export interface LaidFields {
   /** returns the path in the message for a path of the form */
   at(path: Path): Path
   /** paths in the message that were filled in */
@@ -54,12 +54,12 @@ export interface Laid {
  * @param problems receives the fields whose element cannot be chosen
  * @throws RedoxError REDOX_BAD_INPUT
  */
-export function layFields(
+export function mergeFields(
   root: JsonObject,
   fields: FieldValue[],
-  choices: Record<string, Choice>,
+  choices: Record<string, ElementChooser>,
   problems: Problem[],
-): Laid {
+): LaidFields {
   const form: JsonObject = {}
   for (const { path, value } of fields) setAt(form, fieldPath(path), fieldValue(value, path))
   const chosen = new Map<string, number>()
@@ -107,7 +107,7 @@ export const indexesOf = (elements: Json[], test: (element: JsonObject) => boole
  * length of the list, for a new element.
  * @param several called to report that several candidates exist and none has the value
  */
-export function onlyOf(
+export function chooseOnly(
   candidates: number[],
   elements: Json[],
   hasValue: (element: JsonObject) => boolean,

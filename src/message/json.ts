@@ -173,7 +173,7 @@ function put(parent: JsonObject | Json[], step: string | number, value: Json): J
 /**
  * Returns a string unchanged, and other values as JSON. `String()` would throw for an object with its own `toString`.
  */
-export const asText = (value: Json | undefined): string =>
+export const textOrJson = (value: Json | undefined): string =>
   typeof value === 'string' ? value : String(JSON.stringify(value))
 
 /** Value at a path; undefined if it does not exist. */

@@ -1,10 +1,8 @@
 import { z } from 'zod'
+import { EMPTY } from './problems'
 
 // Not zod's `min(1)`: it compares the `length` of any value, also of one of a wrong type, and throws a TypeError for
 // `{ length: { toString: '' } }`.
-
-/** `params` of the issue that an empty text or list raises. */
-export const EMPTY = { isEmpty: true } as const
 
 export const nonEmptyText = z.string().refine((text) => text !== '', { params: EMPTY })
 

@@ -1,6 +1,6 @@
 import type { FileReference, FileSource, MessageFile } from '../file/file'
 import { base64Length } from '../file/base64'
-import { badInput, formatSize, tooLarge, type Problem } from '../errors'
+import { badInput, formatSize, tooLargeError, type Problem } from '../errors'
 import type { JsonObject, Path } from './json'
 import { invalidMessage } from './problems'
 import { isPlainUrlOf } from './urls'
@@ -47,13 +47,13 @@ export interface Draft {
  * Returns the message of a draft that has no problems.
  * @throws RedoxError REDOX_INVALID_MESSAGE with all problems
  */
-export function checked({ message, title, problems, absent, nameAt }: Draft): PreparedMessage {
+export function validMessage({ message, title, problems, absent, nameAt }: Draft): PreparedMessage {
   if (problems.length > 0) throw invalidMessage(title, problems, absent, nameAt)
   return message
 }
 
 /** Size limits in bytes; 1 MB = 1 000 000 (docs/redox-api.md#sizes). */
-export interface Limits {
+export interface SizeLimits {
   /** maximum size of a file that is embedded in mode `auto` */
   embedBySelf: number
   /** Data Model API: exclusive maximum size of an embedded file */
@@ -64,7 +64,7 @@ export interface Limits {
   upload: number
 }
 
-export interface PlacedFile {
+export interface FileToSend {
   file: MessageFile
   way: Way
 }
@@ -78,8 +78,8 @@ export function chooseWay(
   file: MessageFile,
   wanted: 'auto' | 'embed' | 'upload',
   api: 'datamodel' | 'fhir',
-  limits: Limits,
-): PlacedFile {
+  limits: SizeLimits,
+): FileToSend {
   if (file.kind === 'reference') return { file, way: 'reference' }
   const way = wanted === 'auto' ? (file.size <= limits.embedBySelf ? 'embed' : 'upload') : wanted
   if (way === 'upload') assertUploadable(file, limits)
@@ -88,15 +88,15 @@ export function chooseWay(
 }
 
 /** Maximum size of a file in any mode, in bytes. */
-export const mostBytes = ({ upload, request }: Limits): number => Math.max(upload, (request / 4) * 3)
+export const maxFileSize = ({ upload, request }: SizeLimits): number => Math.max(upload, (request / 4) * 3)
 
 /**
  * Checks the size of a file to upload.
  * @throws RedoxError REDOX_TOO_LARGE
  */
-export function assertUploadable(file: FileSource, limits: Limits): void {
+export function assertUploadable(file: FileSource, limits: SizeLimits): void {
   if (file.size <= limits.upload) return
-  throw tooLarge(
+  throw tooLargeError(
     `File too large to upload: it is ${formatSize(file.size)}, and the limit is ${formatSize(limits.upload)}. ` +
       'Make it smaller, or split it.',
   )
@@ -106,9 +106,9 @@ export function assertUploadable(file: FileSource, limits: Limits): void {
  * Checks the size of a file to embed.
  * @throws RedoxError REDOX_TOO_LARGE
  */
-export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits: Limits): void {
+export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits: SizeLimits): void {
   if (api === 'datamodel' && size >= limits.dataModelEmbed) {
-    throw tooLarge(
+    throw tooLargeError(
       `File too large to embed: it is ${formatSize(size)}, and in a Data Model message it must be smaller than ` +
         `${formatSize(limits.dataModelEmbed)}. Let the node upload it.`,
     )
@@ -120,9 +120,9 @@ export function assertEmbeddable(size: number, api: 'datamodel' | 'fhir', limits
  * Checks the length of a request body, in bytes.
  * @throws RedoxError REDOX_TOO_LARGE
  */
-export function assertRequestSize(length: number, limits: Limits): void {
+export function assertRequestSize(length: number, limits: SizeLimits): void {
   if (length <= limits.request) return
-  throw tooLarge(
+  throw tooLargeError(
     `Request too large: with its embedded file it is ${formatSize(length)}, and the limit is ` +
       `${formatSize(limits.request)}. Let the node upload the file.`,
   )

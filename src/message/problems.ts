@@ -1,10 +1,12 @@
 import type { z } from 'zod'
 import { RedoxError, type Problem } from '../errors'
 import { formatPath, getAt, isObject, type Json, type JsonObject, type Path } from './json'
-import { EMPTY } from './non-empty'
 
 /** Suffix of a path with the resource type, e.g. ` (Observation)`. */
 const IN_TYPE = / \((\w+)\)$/
+
+/** `params` of the issue that an empty text or list raises, see `non-empty.ts`. */
+export const EMPTY = { isEmpty: true } as const
 
 /** Number of problems in an error text. */
 const SHOWN = 5

@@ -14,9 +14,9 @@ export interface Subject {
   /** Patient of the main resource, in the message, which receives the values of the form */
   patient?: JsonObject
   /** true if the main resource does not refer to the patient yet */
-  isUntied?: boolean
+  needsLink?: boolean
   /** true if a patient is identified, in the message or by a reference to the destination */
-  isNamed: boolean
+  isIdentified: boolean
   /** true if only a reference to a resource at the destination identifies the patient */
   isOnlyReferredTo?: boolean
 }
@@ -28,7 +28,7 @@ export interface FormPatient {
   identifier?: JsonObject
 }
 
-const NO_PATIENT_NAMED: Subject = { isNamed: false }
+const NO_PATIENT_NAMED: Subject = { isIdentified: false }
 
 /**
  * Finds the Patient of a report. Only the report's subject decides, never the order of the entries. Without a subject,
@@ -43,7 +43,7 @@ export function subjectOf(
   const path = `${String(main.resourceType)}.subject`
   const refuse = (problem: string, fix: string): Subject => {
     problems.push({ path, problem, fix })
-    return { isNamed: true }
+    return { isIdentified: true }
   }
   const { subject } = main
   const patients = entries.filter((entry) => resourceOf(entry).resourceType === 'Patient')
@@ -63,10 +63,10 @@ export function subjectOf(
   if (isOther && form.isGiven) return refuse(...NOT_TIED)
   if (only === undefined && !form.isGiven) return NO_PATIENT_NAMED
   const patient = only === undefined ? addPatient(entries, {}) : resourceOf(only)
-  return { patient, isUntied: !isOther, isNamed: true }
+  return { patient, needsLink: !isOther, isIdentified: true }
 }
 
-interface Search {
+interface SubjectSearch {
   entries: JsonObject[]
   patients: JsonObject[]
   main: JsonObject
@@ -81,7 +81,7 @@ const NOT_TIED: [string, string] = [
 
 const isPatient = (type: Json | undefined): boolean => isBlank(type) || type === 'Patient'
 
-function byReference(text: string, search: Search): Subject {
+function byReference(text: string, search: SubjectSearch): Subject {
   const { entries, patients, main, form, refuse } = search
   const searched = searchedIdentifier(text)
   if (searched !== undefined) return byIdentifier(searched, search)
@@ -90,7 +90,7 @@ function byReference(text: string, search: Search): Subject {
   if (reference.contained !== undefined) {
     const contained = containedIn(main, reference.contained)
     if (contained?.resourceType !== 'Patient') return refuse(...NOT_TIED)
-    return { patient: contained, isNamed: true }
+    return { patient: contained, isIdentified: true }
   }
   const [found, ...others] = entriesOf(entries, reference, main)
   if (others.length > 0) {
@@ -102,26 +102,26 @@ function byReference(text: string, search: Search): Subject {
   const type = found === undefined ? reference.type : resourceOf(found).resourceType
   if (!isPatient(type)) {
     // The subject is not a Patient, so only a Patient in the message can identify the patient.
-    return form.isGiven || patients.length === 0 ? refuse(...NOT_TIED) : { isNamed: true }
+    return form.isGiven || patients.length === 0 ? refuse(...NOT_TIED) : { isIdentified: true }
   }
-  if (found !== undefined) return tied(found, reference)
+  if (found !== undefined) return linkedSubject(found, reference)
   const [only, ...more] = patients
   if (only === undefined) return form.isGiven ? added(entries, reference) : atDestination(reference, search)
   const isAnonymous = more.length === 0 && isBlank(only.fullUrl) && isBlank(resourceOf(only).id)
-  return isAnonymous ? tied(only, reference) : refuse(...NOT_TIED)
+  return isAnonymous ? linkedSubject(only, reference) : refuse(...NOT_TIED)
 }
 
 /** Sets a Patient entry's id and fullUrl to those of the reference, if it has no fullUrl. */
-function tied(entry: JsonObject, { id, url }: Reference): Subject {
+function linkedSubject(entry: JsonObject, { id, url }: Reference): Subject {
   const patient = resourceOf(entry)
   if (id !== undefined && isBlank(entry.fullUrl)) patient.id ??= id
   if (url !== undefined && isBlank(entry.fullUrl)) entry.fullUrl = url
-  return { patient, isNamed: true }
+  return { patient, isIdentified: true }
 }
 
 const added = (entries: JsonObject[], { id, url }: Reference): Subject => ({
   patient: addPatient(entries, { ...(id !== undefined && { id }) }, url),
-  isNamed: true,
+  isIdentified: true,
 })
 
 function addPatient(entries: JsonObject[], given: JsonObject, fullUrl?: string): JsonObject {
@@ -131,7 +131,7 @@ function addPatient(entries: JsonObject[], given: JsonObject, fullUrl?: string):
 }
 
 // Public clients identify the patient by the destination's id only (docs/redox-api.md#leniency).
-function atDestination({ url }: Reference, { main, refuse }: Search): Subject {
+function atDestination({ url }: Reference, { main, refuse }: SubjectSearch): Subject {
   if (url !== undefined && /^urn:/i.test(url)) {
     return refuse(
       'refers to no entry of the Bundle',
@@ -139,13 +139,13 @@ function atDestination({ url }: Reference, { main, refuse }: Search): Subject {
     )
   }
   const isOnlyReferredTo = isBlank(getAt(main, ['subject', 'identifier', 'value']))
-  return { isNamed: true, isOnlyReferredTo }
+  return { isIdentified: true, isOnlyReferredTo }
 }
 
 const isSameIdentifier = (one: JsonObject, other: JsonObject): boolean =>
   isSame(one.system, other.system) && one.value === other.value
 
-function byIdentifier(identifier: JsonObject, search: Search): Subject {
+function byIdentifier(identifier: JsonObject, search: SubjectSearch): Subject {
   const { entries, patients, form, refuse } = search
   const found = patients.filter((entry) => {
     const { identifier: own } = resourceOf(entry)
@@ -155,14 +155,14 @@ function byIdentifier(identifier: JsonObject, search: Search): Subject {
   const isOfForm = own !== undefined && isSameIdentifier(own, identifier)
   const [only, ...others] = found.length === 0 && isOfForm ? patients : found
   if (others.length > 0) return refuse(...NOT_TIED)
-  if (only !== undefined) return { patient: resourceOf(only), isNamed: true }
+  if (only !== undefined) return { patient: resourceOf(only), isIdentified: true }
   if (patients.length > 0) return refuse(...NOT_TIED)
-  if (!form.isGiven) return { isNamed: true }
+  if (!form.isGiven) return { isIdentified: true }
   if (own !== undefined && !isOfForm && isSame(own.system, identifier.system)) {
     return refuse(
       'does not match the Patient ID of the node',
       'Correct the subject, or the Patient ID field.',
     )
   }
-  return { patient: addPatient(entries, { identifier: [structuredClone(identifier)] }), isNamed: true }
+  return { patient: addPatient(entries, { identifier: [structuredClone(identifier)] }), isIdentified: true }
 }

@@ -9,14 +9,14 @@ import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { present } from '../shared/present'
 import { RedoxError } from '../errors'
-import type { Contents } from './jobs'
-import { decideAll, matching, type Filter } from './decisions'
-import { embeddedIds, lookInto, storesInDatabase, type ListedStore } from './list-stores'
-import { move } from './move'
-import { beginAnew, openStore } from './open-store'
-import { placeIn, type Place } from './location'
+import type { SealedStore } from './jobs'
+import { decideAll, matchingIds, type MessageCriteria } from './decisions'
+import { embeddedIds, summaryOf, storesInDatabase, type ListedStore } from './list-stores'
+import { moveMessages } from './move-store'
+import { replaceStore, openStore } from './open-store'
+import { locationIn, type StoreLocation } from './store-location'
 import { ACTIONS, STATES, type Action } from './types'
-import { verify } from './verify'
+import { verifyStore } from './verify-store'
 
 const USAGE = `Usage: redox-store <command> [options]
 Not installed here: npx -p @ehr-flows/node-red-redox redox-store …
@@ -48,12 +48,12 @@ Keys and addresses are secrets. Set them in the environment, or the command asks
 `
 
 /** Parsed command line. */
-interface Request {
+interface CliRequest {
   command: string
   stores: string[]
   userDir: string
   reason: string
-  filter: Filter
+  filter: MessageCriteria
   /** number of matching messages that the user expects */
   count?: number
   hours?: number
@@ -68,9 +68,9 @@ const OPTIONS = {
   ...{ 'user-dir': TEXT, reason: TEXT, count: TEXT, hours: TEXT },
   ...{ state: TEXT, code: TEXT, destination: TEXT, search: TEXT, since: TEXT, till: TEXT },
 }
-type Options = Partial<Record<keyof typeof OPTIONS, string>>
+type CliOptions = Partial<Record<keyof typeof OPTIONS, string>>
 
-function requestOf(args: string[]): Request | 'help' {
+function requestOf(args: string[]): CliRequest | 'help' {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -86,7 +86,7 @@ function requestOf(args: string[]): Request | 'help' {
   }
 }
 
-function filterOf({ state, code, destination, search, since, till }: Options): Filter {
+function filterOf({ state, code, destination, search, since, till }: CliOptions): MessageCriteria {
   const known = STATES.find((one) => one === state)
   if (state !== undefined && known === undefined)
     throw new Error(`Unknown state: ${state}. Use one of ${STATES.join(', ')}.`)
@@ -112,13 +112,16 @@ function timeOf(text: string, option: string): number {
   throw new Error(`${option} is not a time such as 2026-11-28T08:00:00Z: ${text}`)
 }
 
-const COMMANDS: Record<string, { stores: number; run: (request: Request) => Promise<boolean> }> = {
+const COMMANDS: Record<string, { stores: number; run: (request: CliRequest) => Promise<boolean> }> = {
   list: { stores: 0, run: list },
   verify: { stores: 1, run: runVerify },
   move: { stores: 2, run: runMove },
   'begin-new': { stores: 1, run: runBeginNew },
   ...Object.fromEntries(
-    ACTIONS.map((action) => [action, { stores: 1, run: (request: Request) => runDecision(action, request) }]),
+    ACTIONS.map((action) => [
+      action,
+      { stores: 1, run: (request: CliRequest) => runDecision(action, request) },
+    ]),
   ),
 }
 
@@ -126,7 +129,7 @@ const COMMANDS: Record<string, { stores: number; run: (request: Request) => Prom
  * Runs the command.
  * @returns false if the command did not do everything, or found errors (exit code 2)
  */
-async function run(request: Request): Promise<boolean> {
+async function run(request: CliRequest): Promise<boolean> {
   const command = COMMANDS[request.command]
   if (!command) throw new Error(`Not a command: ${request.command}`)
   if (request.stores.length !== command.stores)
@@ -134,10 +137,10 @@ async function run(request: Request): Promise<boolean> {
   return command.run(request)
 }
 
-async function list({ userDir }: Request): Promise<boolean> {
+async function list({ userDir }: CliRequest): Promise<boolean> {
   const url = process.env['REDOX_STORE_URL']
   const stores: ListedStore[] = []
-  for (const id of await embeddedIds(userDir)) stores.push(await lookInto(userDir, id))
+  for (const id of await embeddedIds(userDir)) stores.push(await summaryOf(userDir, id))
   if (url) stores.push(...(await storesInDatabase(userDir, url)))
   for (const store of stores) say(lineOf(store))
   if (stores.length === 0) say('No stores.')
@@ -150,25 +153,25 @@ const lineOf = ({ id, place, waiting, parked, code }: ListedStore): string =>
 /** A store of the command line, which was checked before. */
 const given = (store: string | undefined): string => present(store, 'a store')
 
-async function runVerify({ stores: [store], userDir }: Request): Promise<boolean> {
-  const place = await placeOf(given(store), userDir, 'STORE')
-  return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (contents) => {
-    const { messages, files, unreadable } = await verify(contents)
+async function runVerify({ stores: [store], userDir }: CliRequest): Promise<boolean> {
+  const place = await locationOf(given(store), userDir, 'STORE')
+  return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (sealedStore) => {
+    const { messages, files, unreadable } = await verifyStore(sealedStore)
     say(`messages ${messages}, files ${files}, unreadable ${unreadable.length}`)
     for (const { id, code } of unreadable) say(`${id}  ${code}`)
     return unreadable.length === 0
   })
 }
 
-async function runMove({ stores: [first, second], userDir, reason }: Request): Promise<boolean> {
+async function runMove({ stores: [first, second], userDir, reason }: CliRequest): Promise<boolean> {
   assertReason(reason)
-  const from = await placeOf(given(first), userDir, 'STORE')
-  const to = await placeOf(given(second), userDir, 'TARGET')
+  const from = await locationOf(given(first), userDir, 'STORE')
+  const to = await locationOf(given(second), userDir, 'TARGET')
   const key = await secret('REDOX_STORE_KEY', 'Store key')
   const targetKey = await secret('REDOX_TARGET_KEY', 'Store key of the second store')
   return withStore(from, key, (source) =>
     withStore(to, targetKey, async (target) => {
-      const { moved, left } = await move(source, target, { who: userInfo().username, reason })
+      const { moved, left } = await moveMessages(source, target, { who: userInfo().username, reason })
       say(`moved ${moved}, left ${left.length}`)
       for (const { id, code } of left) say(`${id}  ${code}`)
       return left.length === 0
@@ -176,11 +179,11 @@ async function runMove({ stores: [first, second], userDir, reason }: Request): P
   )
 }
 
-async function runBeginNew({ stores: [store], userDir, reason }: Request): Promise<boolean> {
+async function runBeginNew({ stores: [store], userDir, reason }: CliRequest): Promise<boolean> {
   assertReason(reason)
-  const place = await placeOf(given(store), userDir, 'STORE')
+  const place = await locationOf(given(store), userDir, 'STORE')
   const key = await secret('REDOX_STORE_KEY', 'Store key')
-  const setAside = await beginAnew(place, key, { who: userInfo().username, reason })
+  const setAside = await replaceStore(place, key, { who: userInfo().username, reason })
   say(setAside === undefined ? 'begun' : `A new store was created. The old store was renamed to ${setAside}.`)
   return true
 }
@@ -189,12 +192,12 @@ async function runBeginNew({ stores: [store], userDir, reason }: Request): Promi
  * Applies a decision to all matching messages. The command does not know which account a connection has, so no message
  * is sent through another account.
  */
-async function runDecision(action: Action, request: Request): Promise<boolean> {
+async function runDecision(action: Action, request: CliRequest): Promise<boolean> {
   const { stores, userDir, reason, filter, count, hours } = request
   assertReason(reason)
-  const place = await placeOf(given(stores[0]), userDir, 'STORE')
-  return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (contents) => {
-    const ids = await matching(contents, filter, action)
+  const place = await locationOf(given(stores[0]), userDir, 'STORE')
+  return withStore(place, await secret('REDOX_STORE_KEY', 'Store key'), async (sealedStore) => {
+    const ids = await matchingIds(sealedStore, filter, action)
     if (count === undefined || ids.length > count) {
       say(
         `${ids.length} messages match. Nothing was decided. Add --count ${ids.length} to apply the decision.`,
@@ -203,7 +206,7 @@ async function runDecision(action: Action, request: Request): Promise<boolean> {
     }
     const { username: who } = userInfo()
     const decision = { filter, action, reason, who, ...(hours !== undefined && { hours }) }
-    const { decided, left, unchanged = 0, stoppedBy } = await decideAll(contents, ids, decision)
+    const { decided, left, unchanged = 0, stoppedBy } = await decideAll(sealedStore, ids, decision)
     const already = unchanged === 0 ? '' : ` (deadline already that late: ${unchanged})`
     say(
       `decided ${decided}, left ${left}${already}${stoppedBy === undefined ? '' : `, stopped by ${stoppedBy}`}`,
@@ -213,26 +216,30 @@ async function runDecision(action: Action, request: Request): Promise<boolean> {
 }
 
 async function withStore(
-  place: Place,
+  place: StoreLocation,
   key: string,
-  use: (contents: Contents) => Promise<boolean>,
+  use: (sealedStore: SealedStore) => Promise<boolean>,
 ): Promise<boolean> {
-  const contents = await openStore(place, key)
+  const sealedStore = await openStore(place, key)
   try {
-    return await use(contents)
+    return await use(sealedStore)
   } finally {
-    await contents.store.close()
+    await sealedStore.store.close()
   }
 }
 
 /** Returns the location of a store by its name on the command line: kind, and id of the redox-config node. */
-async function placeOf(name: string, userDir: string, side: Side): Promise<Place> {
+async function locationOf(name: string, userDir: string, side: Side): Promise<StoreLocation> {
   const [, kind, id] = /^(embedded|postgresql):(.+)$/.exec(name) ?? []
   if (id === undefined) throw new Error(`Not a store: ${name}`)
-  if (kind === 'embedded') return placeIn(userDir, id)
+  if (kind === 'embedded') return locationIn(userDir, id)
   const own = process.env[`REDOX_${side}_URL`]
   const url = own ?? (side === 'TARGET' ? process.env['REDOX_STORE_URL'] : undefined)
-  return placeIn(userDir, id, url ?? (await secret('REDOX_STORE_URL', `Address of the database of ${name}`)))
+  return locationIn(
+    userDir,
+    id,
+    url ?? (await secret('REDOX_STORE_URL', `Address of the database of ${name}`)),
+  )
 }
 
 async function secret(name: string, label: string): Promise<string> {

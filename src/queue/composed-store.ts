@@ -1,5 +1,5 @@
-import type { PaceKeeper } from '../transport/retry'
-import type { StoreClock } from './clock'
+import type { RateLimiter } from '../transport/retry'
+import type { StoreClock } from './store-clock'
 import type {
   Action,
   AdminStore,
@@ -9,14 +9,14 @@ import type {
   Criteria,
   DecisionTerms,
   DeliveryStore,
-  LaneState,
+  DestinationState,
   Lease,
   MessageState,
   NewMessage,
   Query,
   QueueStore,
   Settlement,
-  Standing,
+  MessageStatus,
   StoredMessage,
 } from './types'
 
@@ -31,7 +31,7 @@ export abstract class ComposedStore implements DeliveryStore {
     private readonly blobs: BlobStore,
   ) {}
 
-  abstract mark(own: Buffer): Promise<Buffer>
+  abstract keyCheckValue(own: Buffer): Promise<Buffer>
   abstract close(): Promise<void>
 
   // ---- Queue ------------------------------------------------------------------------------------------
@@ -56,12 +56,12 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.renew(holder, ids, leaseMs)
   }
 
-  begin(id: string, holder: string): Promise<void> {
-    return this.queue.begin(id, holder)
+  recordRequestStart(id: string, holder: string): Promise<void> {
+    return this.queue.recordRequestStart(id, holder)
   }
 
-  note(id: string, holder: string, notes: Buffer): Promise<void> {
-    return this.queue.note(id, holder, notes)
+  recordNotes(id: string, holder: string, notes: Buffer): Promise<void> {
+    return this.queue.recordNotes(id, holder, notes)
   }
 
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
@@ -72,24 +72,24 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.queue.nextDue(now, except)
   }
 
-  untold(lease: Lease & { owners: string[] }): Promise<StoredMessage[]> {
-    return this.queue.untold(lease)
+  claimUnannounced(lease: Lease & { owners: string[] }): Promise<StoredMessage[]> {
+    return this.queue.claimUnannounced(lease)
   }
 
-  markTold(id: string): Promise<void> {
-    return this.queue.markTold(id)
+  markAnnounced(id: string): Promise<void> {
+    return this.queue.markAnnounced(id)
   }
 
-  leaveUntold(id: string, holder: string): Promise<void> {
-    return this.queue.leaveUntold(id, holder)
+  releaseUnannounced(id: string, holder: string): Promise<void> {
+    return this.queue.releaseUnannounced(id, holder)
   }
 
   purge(before: number, now: number): Promise<number> {
     return this.queue.purge(before, now)
   }
 
-  pace(perFiveMinutes: number): PaceKeeper {
-    return this.queue.pace(perFiveMinutes)
+  rateLimiter(perFiveMinutes: number): RateLimiter {
+    return this.queue.rateLimiter(perFiveMinutes)
   }
 
   // ---- Admin ------------------------------------------------------------------------------------------
@@ -102,28 +102,28 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.ids(criteria, states)
   }
 
-  lanes(): Promise<LaneState[]> {
-    return this.admin.lanes()
+  destinations(): Promise<DestinationState[]> {
+    return this.admin.destinations()
   }
 
   counts(): Promise<Record<MessageState, number>> {
     return this.admin.counts()
   }
 
-  decide(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void> {
-    return this.admin.decide(id, action, context, terms)
+  applyAction(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void> {
+    return this.admin.applyAction(id, action, context, terms)
   }
 
-  pause(lane: string, isPaused: boolean, context: AuditContext): Promise<void> {
-    return this.admin.pause(lane, isPaused, context)
+  pause(destination: string, isPaused: boolean, context: AuditContext): Promise<void> {
+    return this.admin.pause(destination, isPaused, context)
   }
 
-  looked(id: string, context: AuditContext): Promise<void> {
-    return this.admin.looked(id, context)
+  recordAccess(id: string, context: AuditContext): Promise<void> {
+    return this.admin.recordAccess(id, context)
   }
 
-  begun(setAside: string, context: AuditContext): Promise<void> {
-    return this.admin.begun(setAside, context)
+  recordReplacement(setAside: string, context: AuditContext): Promise<void> {
+    return this.admin.recordReplacement(setAside, context)
   }
 
   audit(request: { skip: number; limit: number }): Promise<AuditLine[]> {
@@ -134,12 +134,12 @@ export abstract class ComposedStore implements DeliveryStore {
     return this.admin.auditLength()
   }
 
-  adopt(message: StoredMessage): Promise<void> {
-    return this.admin.adopt(message)
+  insertMoved(message: StoredMessage): Promise<void> {
+    return this.admin.insertMoved(message)
   }
 
-  restate(id: string, standing: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
-    return this.admin.restate(id, standing, line)
+  setStatus(id: string, standing: MessageStatus & { notes: Buffer }, line?: AuditLine): Promise<void> {
+    return this.admin.setStatus(id, standing, line)
   }
 
   remove(id: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { RedoxError } from '../errors'
-import { byTheClock, onTheWall } from './clock'
-import type { Contents } from './jobs'
+import { toStoreTime, toWallTime } from './store-clock'
+import type { SealedStore } from './jobs'
 import {
   DECIDABLE,
   STATES,
@@ -23,7 +23,7 @@ import {
  */
 
 /** Filter for messages. A message has to match all given fields. */
-export interface Filter {
+export interface MessageCriteria {
   state?: MessageState
   /** name of the destination, exact match */
   destination?: string
@@ -52,17 +52,17 @@ export interface Decision {
 /** Decision about all messages that match a filter. */
 export interface DecisionAboutMany extends Decision {
   /** filter for the messages */
-  filter: Filter
+  filter: MessageCriteria
 }
 
 /** Compares the account of messages with the account that the connection has now. The queue sender implements it. */
-export interface Accounts {
+export interface AccountCheck {
   isForOtherAccount(message: StoredMessage): Promise<boolean>
   /** returns notes with which the message may be sent through the account that the connection has now */
   allowingThisAccount(message: StoredMessage): Promise<Buffer>
 }
 
-export interface Decided {
+export interface DecisionResult {
   decided: number
   /** number of messages that were not changed */
   left: number
@@ -77,7 +77,7 @@ const AN_HOUR_MS = 3_600_000
 
 const OPEN: readonly MessageState[] = ['waiting', 'sending', 'parked']
 /** States of the messages that an action applies to, if the filter names no state. */
-const MEANT: Readonly<Record<Action, readonly MessageState[]>> = {
+const DEFAULT_STATES: Readonly<Record<Action, readonly MessageState[]>> = {
   resend: ['parked'],
   'mark-delivered': OPEN,
   discard: OPEN,
@@ -90,46 +90,46 @@ const MEANT: Readonly<Record<Action, readonly MessageState[]>> = {
  * @param action undefined: all messages that match the filter
  * @param after id of a message: only messages after it
  */
-export async function matching(
-  contents: Contents,
-  filter: Filter,
+export async function matchingIds(
+  sealedStore: SealedStore,
+  filter: MessageCriteria,
   action?: Action,
   after?: string,
 ): Promise<string[]> {
-  const { store } = contents
-  const criteria = { ...(await criteriaOf(contents, filter)), ...(after !== undefined && { after }) }
-  return store.ids(criteria, meantBy(filter, action))
+  const { store } = sealedStore
+  const criteria = { ...(await criteriaOf(sealedStore, filter)), ...(after !== undefined && { after }) }
+  return store.ids(criteria, statesFor(filter, action))
 }
 
 /**
  * Applies a decision to each of these messages that still matches the filter, one after the other.
- * @param ids see {@link matching}
+ * @param ids see {@link matchingIds}
  * @param how `signal` ends the run after the current message; without `accounts` no message is sent through another
  *   account
  * @throws RedoxError REDOX_STORE_… if the store fails before any message was changed
  */
 export async function decideAll(
-  contents: Contents,
+  sealedStore: SealedStore,
   ids: readonly string[],
   decision: DecisionAboutMany,
-  how: { signal?: AbortSignal; accounts?: Accounts } = {},
-): Promise<Decided> {
-  const criteria = await criteriaOf(contents, decision.filter)
-  const states = meantBy(decision.filter, decision.action)
+  how: { signal?: AbortSignal; accounts?: AccountCheck } = {},
+): Promise<DecisionResult> {
+  const criteria = await criteriaOf(sealedStore, decision.filter)
+  const states = statesFor(decision.filter, decision.action)
   let decided = 0
   let unchanged = 0
-  const result = (): Decided => ({
+  const result = (): DecisionResult => ({
     ...{ decided, left: ids.length - decided },
     ...(unchanged > 0 && { unchanged }),
   })
   for (const id of ids) {
     if (how.signal?.aborted) break
     try {
-      const [message] = await contents.store.find({ ...criteria, id, limit: 1 })
+      const [message] = await sealedStore.store.find({ ...criteria, id, limit: 1 })
       if (!message || !states.includes(message.state)) continue
-      const terms = await readable(termsAmongMany(contents, message, decision, how.accounts))
+      const terms = await readable(termsAmongMany(sealedStore, message, decision, how.accounts))
       if (terms && changesNothing(message, terms)) unchanged++
-      else if (terms && (await isDecided(contents.store, message, decision, terms))) decided++
+      else if (terms && (await isDecided(sealedStore.store, message, decision, terms))) decided++
     } catch (error) {
       if (decided === 0 || !(error instanceof RedoxError)) throw error
       return { ...result(), stoppedBy: error.code }
@@ -145,10 +145,10 @@ export async function decideAll(
  * @returns false if nothing changes, because the deadline is already as late
  */
 export async function decideOne(
-  { store }: Contents,
+  { store }: SealedStore,
   message: StoredMessage,
   decision: Decision,
-  accounts: Accounts,
+  accounts: AccountCheck,
 ): Promise<boolean> {
   const isForOther = decision.action === 'resend' && (await accounts.isForOtherAccount(message))
   if (isForOther && !decision.otherAccount) throw otherAccount()
@@ -165,14 +165,14 @@ export async function decideOne(
 
 /** Converts a filter to search criteria of the stores. */
 export async function criteriaOf(
-  { store, seal }: Contents,
-  { destination, search, code, since, till }: Filter,
+  { store, seal }: SealedStore,
+  { destination, search, code, since, till }: MessageCriteria,
 ): Promise<Criteria> {
   const criteria = {
-    ...(destination !== undefined && { lane: destination }),
+    ...(destination !== undefined && { destination }),
     ...(code !== undefined && { code }),
-    ...(since !== undefined && { since: byTheClock(store.clock, since) }),
-    ...(till !== undefined && { till: byTheClock(store.clock, till) }),
+    ...(since !== undefined && { since: toStoreTime(store.clock, since) }),
+    ...(till !== undefined && { till: toStoreTime(store.clock, till) }),
   }
   if (search === undefined) return criteria
   if ((await store.find({ id: search, limit: 1 })).length > 0) return { ...criteria, id: search }
@@ -181,24 +181,24 @@ export async function criteriaOf(
   return { ...criteria, tag: seal.nameFor(tag) }
 }
 
-function meantBy({ state }: Filter, action?: Action): readonly MessageState[] {
+function statesFor({ state }: MessageCriteria, action?: Action): readonly MessageState[] {
   if (state !== undefined) return [state]
-  return action === undefined ? STATES : MEANT[action]
+  return action === undefined ? STATES : DEFAULT_STATES[action]
 }
 
 /** Returns the terms of the action for one of many messages; undefined if the message is skipped. */
 async function termsAmongMany(
-  contents: Contents,
+  sealedStore: SealedStore,
   message: StoredMessage,
   decision: DecisionAboutMany,
-  accounts?: Accounts,
+  accounts?: AccountCheck,
 ): Promise<DecisionTerms | undefined> {
   const { action, otherAccount: isAllowed } = decision
   const { code } = decision.filter
   if (!DECIDABLE[action].includes(message.state)) return undefined
-  const terms = termsOf(contents.store, message, decision)
+  const terms = termsOf(sealedStore.store, message, decision)
   if (action !== 'resend') return terms
-  if ((await mayHaveArrived(contents, message)) && code !== 'REDOX_OUTCOME_UNKNOWN') return undefined
+  if ((await mayHaveArrived(sealedStore, message)) && code !== 'REDOX_OUTCOME_UNKNOWN') return undefined
   if (message.reason === 'REDOX_OTHER_ACCOUNT' && code !== 'REDOX_OTHER_ACCOUNT') return undefined
   if (accounts === undefined || !(await accounts.isForOtherAccount(message))) return terms
   if (!isAllowed || code !== 'REDOX_OTHER_ACCOUNT') return undefined
@@ -216,9 +216,9 @@ async function readable(terms: Promise<DecisionTerms | undefined>): Promise<Deci
 }
 
 /** Returns true if the message may have arrived. A later error with which it was parked does not change this. */
-export async function mayHaveArrived(contents: Contents, message: StoredMessage): Promise<boolean> {
-  if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.begun) return true
-  return (await contents.notesOf(message)).unknown !== undefined
+export async function mayHaveArrived(sealedStore: SealedStore, message: StoredMessage): Promise<boolean> {
+  if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.requestStarted) return true
+  return (await sealedStore.recordOf(message)).unknown !== undefined
 }
 
 const termsOf = (
@@ -244,8 +244,8 @@ const decide = (
 ): Promise<void> => {
   const { deadline } = terms
   const recorded =
-    deadline === undefined ? reason : `${reason} (until ${isoSeconds(onTheWall(store.clock, deadline))})`
-  return store.decide(id, action, { who, reason: recorded, now: store.clock.now() }, terms)
+    deadline === undefined ? reason : `${reason} (until ${isoSeconds(toWallTime(store.clock, deadline))})`
+  return store.applyAction(id, action, { who, reason: recorded, now: store.clock.now() }, terms)
 }
 
 /** Formats the deadline of `extend` for the audit log, where a number of hours would not show when they began. */

@@ -11,13 +11,13 @@ import {
 import { isObject, type JsonObject } from '../message/json'
 import type { Attachment, PreparedMessage } from '../message/prepared'
 import { identifiersOf } from '../redox/identifiers'
-import type { Delivery, Uploaded } from '../redox/delivery'
-import { inTurns } from '../event-loop'
+import type { SendResult, UploadResult } from '../redox/client-types'
+import { yieldingChunks } from '../event-loop'
 import { Seal } from './seal'
-import type { DeliveryStore, NewMessage, Standing, StoredMessage } from './types'
+import type { DeliveryStore, NewMessage, MessageStatus, StoredMessage } from './types'
 
 /** Job before it is stored: a checked message, with all that is needed to emit its result. */
-export interface Parcel {
+export interface Job {
   /** id of the node that accepted the message and emits its result */
   owner: string
   message: PreparedMessage
@@ -50,42 +50,42 @@ export interface StoredBody extends Omit<PreparedMessage, 'attachments'> {
 }
 
 /** Content of a job. It is encrypted before it is stored, and never changes. */
-export interface Content extends Omit<Parcel, 'message'> {
+export interface JobContent extends Omit<Job, 'message'> {
   message: StoredBody
   /** files of the attachments, in the order of `message.files` */
   files: (StoredFile | FileReference)[]
 }
 
-export interface Failure {
+export interface StoredFailure {
   code: RedoxErrorCode
   message: string
   cause: RedoxErrorDetail
 }
 
 /** Attempt record: the facts known about a job since its acceptance. Encrypted as `notes`. */
-export interface Notes {
+export interface AttemptRecord {
   /** uploaded files, by the index of the file in the message */
-  uploaded: Record<number, Uploaded>
+  uploaded: Record<number, UploadResult>
   /** account that the files were uploaded to, if it is not the account of the job */
   uploadAccount?: string
   /** account that an operator allowed for the job, although it was accepted for another one */
   allowedAccount?: string
-  delivery?: Delivery
+  delivery?: SendResult
   /** error of the last attempt */
-  error?: Failure
+  error?: StoredFailure
   /** error of an attempt after which the message may have arrived; later errors do not replace it */
-  unknown?: Failure
+  unknown?: StoredFailure
   /**
    * set while the job is moved between two stores (given by their identities): status that it gets in the second store
    */
-  move?: { from: string; to: string; standing: Standing }
+  move?: { from: string; to: string; standing: MessageStatus }
 }
 
 /** Facts of a stored message that its content does not contain. */
-type Terms = Pick<NewMessage, 'id' | 'ordered' | 'acceptedAt' | 'deadline'>
+type AcceptanceTerms = Pick<NewMessage, 'id' | 'ordered' | 'acceptedAt' | 'deadline'>
 
 /** Store together with its key: encrypts data for the store, and decrypts data from it. */
-export class Contents {
+export class SealedStore {
   private constructor(
     readonly store: DeliveryStore,
     readonly seal: Seal,
@@ -101,67 +101,67 @@ export class Contents {
    * @param key store key; a new store keeps the first key with which it is opened
    * @throws RedoxError REDOX_STORE_UNREADABLE if the store is encrypted with another key
    */
-  static async open(store: DeliveryStore, key: string): Promise<Contents> {
+  static async open(store: DeliveryStore, key: string): Promise<SealedStore> {
     const seal = new Seal(key)
     // The decrypted value does not matter: with another key the decryption fails.
-    await seal.open(await store.mark(await seal.close('redox', MARK)), MARK)
-    return new Contents(store, seal)
+    await seal.decrypt(await store.keyCheckValue(await seal.encrypt('redox', KEY_CHECK)), KEY_CHECK)
+    return new SealedStore(store, seal)
   }
 
   /**
    * Decrypts the content of a message.
    * @throws RedoxError REDOX_STORE_UNREADABLE
    */
-  async contentOf({ id, content }: StoredMessage): Promise<Content> {
-    return (await this.seal.open(content, contentPlace(id))) as Content
+  async contentOf({ id, content }: StoredMessage): Promise<JobContent> {
+    return (await this.seal.decrypt(content, contentPlace(id))) as JobContent
   }
 
   /**
    * Decrypts the attempt record of a message.
    * @throws RedoxError REDOX_STORE_UNREADABLE
    */
-  async notesOf({ id, notes }: StoredMessage): Promise<Notes> {
-    return notes ? ((await this.seal.open(notes, notesPlace(id))) as Notes) : { uploaded: {} }
+  async recordOf({ id, notes }: StoredMessage): Promise<AttemptRecord> {
+    return notes ? ((await this.seal.decrypt(notes, notesPlace(id))) as AttemptRecord) : { uploaded: {} }
   }
 
-  sealNotes(id: string, notes: Notes): Promise<Buffer> {
-    return this.seal.close(notes, notesPlace(id))
+  sealRecord(id: string, notes: AttemptRecord): Promise<Buffer> {
+    return this.seal.encrypt(notes, notesPlace(id))
   }
 
   /** Stores the files of a job, and returns the content to be encrypted. */
-  async keepAll({ message, ...parcel }: Parcel): Promise<Content> {
+  async storeFiles({ message, ...job }: Job): Promise<JobContent> {
     const { attachments, ...rest } = message
-    const files = await Promise.all(attachments.map(({ file }) => this.keep(file)))
+    const files = await Promise.all(attachments.map(({ file }) => this.storeFile(file)))
     return {
-      ...parcel,
+      ...job,
       message: { ...rest, files: attachments.map(({ way, path }) => ({ way, path })) },
       files,
     }
   }
 
   /** Returns the message to send. Its files are read from the store while they are sent. */
-  messageOf({ message: { files: places, ...rest }, files }: Content): PreparedMessage {
+  messageOf({ message: { files: places, ...rest }, files }: JobContent): PreparedMessage {
     const attachments = places.map(({ way, path }, index) => {
       const file = present(files[index], 'the file of an attachment')
-      return { way, path, file: file.kind === 'stored' ? this.source(file) : file }
+      return { way, path, file: file.kind === 'stored' ? this.fileSource(file) : file }
     })
     return { ...rest, attachments }
   }
 
   /** Encrypts the content of a job, and returns the message in the form that a store accepts. */
-  async sealed(content: Content, terms: Terms): Promise<NewMessage> {
+  async sealMessage(content: JobContent, terms: AcceptanceTerms): Promise<NewMessage> {
     return {
       ...terms,
-      lane: laneOf(content.message),
+      destination: destinationOf(content.message),
       owner: content.owner,
       files: content.files.flatMap((file) => (file.kind === 'stored' ? [file.stored] : [])),
       tags: tagsOf(content).map((tag) => this.seal.nameFor(tag)),
-      content: await this.seal.close(content, contentPlace(terms.id)),
+      content: await this.seal.encrypt(content, contentPlace(terms.id)),
     }
   }
 
   /** Stores a file. Messages with the same file share it. */
-  async keep(file: MessageFile): Promise<StoredFile | FileReference> {
+  async storeFile(file: MessageFile): Promise<StoredFile | FileReference> {
     if (file.kind === 'reference') return file
     const sha256 = await sha256Of(file)
     const stored = await this.#put(file, sha256)
@@ -174,8 +174,8 @@ export class Contents {
   }
 
   /** Stores a copy of a file of another store. */
-  async copy(file: StoredFile, from: Contents): Promise<StoredFile> {
-    return { ...file, stored: await this.#put(from.source(file), file.sha256) }
+  async copyFile(file: StoredFile, from: SealedStore): Promise<StoredFile> {
+    return { ...file, stored: await this.#put(from.fileSource(file), file.sha256) }
   }
 
   /**
@@ -185,20 +185,23 @@ export class Contents {
   async #put(file: FileSource, sha256: string): Promise<string> {
     const stored = this.seal.nameFor(sha256)
     if (!(await this.store.hasFile(stored)))
-      await this.store.putFile(stored, this.seal.closeFile(unchanged(file, sha256), filePlace(stored)))
+      await this.store.putFile(
+        stored,
+        this.seal.encryptFile(assertingUnchanged(file, sha256), filePlace(stored)),
+      )
     return stored
   }
 
   /** Returns a file of the store, to be sent. */
-  source({ kind: _kind, stored, sha256: _sha256, ...described }: StoredFile): FileSource {
+  fileSource({ kind: _kind, stored, sha256: _sha256, ...described }: StoredFile): FileSource {
     const read = (): AsyncIterable<Buffer> =>
-      inTurns(this.seal.openFile(this.store.readFile(stored), filePlace(stored)))
+      yieldingChunks(this.seal.decryptFile(this.store.readFile(stored), filePlace(stored)))
     return { ...described, kind: 'file', inMemory: false, read }
   }
 }
 
 /** Returns the texts by which people can find a job: hashes of its files, document and order IDs, and `_msgid`. */
-const tagsOf = ({ message, msg, files }: Content): string[] => [
+const tagsOf = ({ message, msg, files }: JobContent): string[] => [
   ...new Set([
     ...files.flatMap(({ sha256 }) => sha256 ?? []),
     ...Object.values(identifiersOf(message.body)),
@@ -207,7 +210,7 @@ const tagsOf = ({ message, msg, files }: Content): string[] => [
 ]
 
 /** Returns the name of a message's destination. Ordered messages with the same name are sent in order. */
-export const laneOf = ({ api, slug, body }: Pick<PreparedMessage, 'api' | 'slug' | 'body'>): string =>
+export const destinationOf = ({ api, slug, body }: Pick<PreparedMessage, 'api' | 'slug' | 'body'>): string =>
   api === 'fhir' ? `fhir ${slug}` : `datamodel ${destinationsOf(body).sort().join(' ')}`
 
 function destinationsOf({ Meta }: JsonObject): string[] {
@@ -219,7 +222,7 @@ function destinationsOf({ Meta }: JsonObject): string[] {
  * Yields the bytes of a file, and fails at the end if they differ from the hash: the file may change while it is
  * stored.
  */
-async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buffer> {
+async function* assertingUnchanged(file: FileSource, sha256: string): AsyncGenerator<Buffer> {
   const hash = createHash('sha256')
   for await (const piece of file.read()) {
     hash.update(piece)
@@ -229,7 +232,7 @@ async function* unchanged(file: FileSource, sha256: string): AsyncGenerator<Buff
     throw badInput('File changed while it was being stored. Send it when it is complete.')
 }
 
-const MARK = 'mark'
+const KEY_CHECK = 'mark'
 const contentPlace = (id: string): string => `content ${id}`
 const notesPlace = (id: string): string => `notes ${id}`
 const filePlace = (name: string): string => `file ${name}`

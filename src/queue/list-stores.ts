@@ -1,16 +1,16 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { RedoxError } from '../errors'
-import { codeOf, failed } from './level/errors'
+import { systemCodeOf, failed } from './level/errors'
 import { hasTraces } from './level/identity'
-import { MARKS, placeIn, STORES, type Place } from './location'
+import { MARKS, locationIn, STORES, type StoreLocation } from './store-location'
 import { readMark } from './store-mark'
 
 /** Summary of a store, as far as it is known without the store key. */
 export interface ListedStore {
   /** id of the redox-config node that the store belongs to */
   id: string
-  place: Place
+  place: StoreLocation
   /** number of messages that are waiting or being sent */
   waiting: number
   parked: number
@@ -28,7 +28,7 @@ export async function embeddedIds(userDir: string): Promise<string[]> {
   const folders = await namesIn(path.join(userDir, STORES))
   const marks = (await namesIn(path.join(userDir, MARKS))).map((name) => path.basename(name, '.json'))
   const marked = await Promise.all(
-    marks.map(async (id) => ((await readMark(placeIn(userDir, id).mark, 'embedded')) ? [id] : [])),
+    marks.map(async (id) => ((await readMark(locationIn(userDir, id).mark, 'embedded')) ? [id] : [])),
   )
   return [...new Set([...folders.filter((name) => !SET_ASIDE.test(name)), ...marked.flat()])].sort()
 }
@@ -40,7 +40,7 @@ export async function embeddedIds(userDir: string): Promise<string[]> {
 export async function storesInDatabase(userDir: string | undefined, url: string): Promise<ListedStore[]> {
   const { queuesIn } = await import('./postgres/queues.js')
   return (await queuesIn(url)).map(({ queue, ...state }) => ({
-    ...{ id: queue, place: placeIn(userDir, queue, url) },
+    ...{ id: queue, place: locationIn(userDir, queue, url) },
     ...state,
   }))
 }
@@ -49,8 +49,8 @@ export async function storesInDatabase(userDir: string | undefined, url: string)
  * Returns the summary of an embedded store, which is opened for this. If another process has it open, the summary
  * contains an error code.
  */
-export async function lookInto(userDir: string, id: string): Promise<ListedStore> {
-  const place = placeIn(userDir, id)
+export async function summaryOf(userDir: string, id: string): Promise<ListedStore> {
+  const place = locationIn(userDir, id)
   const known = { id, place, waiting: 0, parked: 0 }
   const mark = await readMark(place.mark, 'embedded')
   // A store that does not exist is not opened, because opening would create it.
@@ -71,4 +71,4 @@ export async function lookInto(userDir: string, id: string): Promise<ListedStore
 }
 
 const namesIn = (folder: string): Promise<string[]> =>
-  readdir(folder).catch((error: unknown) => (codeOf(error) === 'ENOENT' ? [] : failed(error)))
+  readdir(folder).catch((error: unknown) => (systemCodeOf(error) === 'ENOENT' ? [] : failed(error)))

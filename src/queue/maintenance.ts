@@ -1,31 +1,31 @@
 import type { RedoxError, RedoxErrorCode } from '../errors'
-import type { DestinationRests } from './destination-rests'
+import type { DestinationBackoff } from './destination-backoff'
 import { asRedoxError } from './internal-error'
-import type { DeliveryStore, LaneState, MessageState } from './types'
+import type { DeliveryStore, DestinationState, MessageState } from './types'
 
 /** Queue stats: numbers of messages, failing destinations and state of the store. */
-export interface Depth {
+export interface QueueStats {
   counts: Record<MessageState, number>
-  lanes: LaneState[]
+  destinations: DestinationState[]
   /** milliseconds since the oldest open message was accepted; 0: no message is open */
   age: number
   /**
    * number of messages that this process has parked so far; unlike `counts.parked` it also grows if one message is
    * decided while another is parked
    */
-  parkings: number
+  parkedSinceStart: number
   /** error codes of the last attempts, for destinations with failures since their last delivery */
   failing: ReadonlyMap<string, RedoxErrorCode>
   /** error of the store, if it cannot be used */
-  trouble?: RedoxError
+  storeError?: RedoxError
 }
 
 const PURGE_EVERY_MS = 3_600_000
 
 export interface MaintenanceOptions {
-  rests: DestinationRests
-  onDepth: (depth: Depth) => void
-  parkings: () => number
+  backoff: DestinationBackoff
+  onStats: (stats: QueueStats) => void
+  parkedSinceStart: () => number
   /** returns the last known error of the store, if it cannot be used */
   storeError: () => RedoxError | undefined
   onStoreError: (error: RedoxError) => void
@@ -38,9 +38,9 @@ export interface MaintenanceOptions {
 /** Reads the queue stats, and deletes messages that ended long ago. */
 export class Maintenance {
   #purgedAt = -Infinity
-  #depth: Pick<Depth, 'counts' | 'lanes'> & { oldest?: number } = {
+  #stats: Pick<QueueStats, 'counts' | 'destinations'> & { oldest?: number } = {
     counts: { waiting: 0, sending: 0, parked: 0, delivered: 0, discarded: 0 },
-    lanes: [],
+    destinations: [],
   }
 
   constructor(
@@ -49,32 +49,34 @@ export class Maintenance {
   ) {}
 
   async run(): Promise<void> {
-    const { onDepth, parkings, storeError, onStoreError } = this.options
+    const { onStats, parkedSinceStart, onStoreError } = this.options
     try {
-      await this.#look()
+      await this.#readStats()
       await this.store.check()
     } catch (error) {
       onStoreError(asRedoxError(error))
     }
     // The age grows even while the store cannot be read.
-    const { oldest, ...depth } = this.#depth
+    const { oldest, ...stats } = this.#stats
     const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
-    const trouble = storeError()
-    onDepth({
-      ...depth,
+    const storeError = this.options.storeError()
+    onStats({
+      ...stats,
       age,
-      parkings: parkings(),
-      failing: this.options.rests.codes,
-      ...(trouble && { trouble }),
+      parkedSinceStart: parkedSinceStart(),
+      failing: this.options.backoff.codes,
+      ...(storeError && { storeError }),
     })
     await this.#purge()
   }
 
-  async #look(): Promise<void> {
-    const [counts, lanes] = await Promise.all([this.store.counts(), this.store.lanes()])
-    this.options.rests.keepOnly(new Set(lanes.flatMap(({ lane, open }) => (open > 0 ? [lane] : []))))
-    const times = lanes.flatMap(({ oldest }) => oldest ?? [])
-    this.#depth = { counts, lanes, ...(times.length > 0 && { oldest: Math.min(...times) }) }
+  async #readStats(): Promise<void> {
+    const [counts, destinations] = await Promise.all([this.store.counts(), this.store.destinations()])
+    this.options.backoff.keepOnly(
+      new Set(destinations.flatMap(({ destination, open }) => (open > 0 ? [destination] : []))),
+    )
+    const times = destinations.flatMap(({ oldest }) => oldest ?? [])
+    this.#stats = { counts, destinations, ...(times.length > 0 && { oldest: Math.min(...times) }) }
   }
 
   async #purge(): Promise<void> {

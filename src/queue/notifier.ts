@@ -1,18 +1,18 @@
 import { present } from '../shared/present'
 import { RedoxError } from '../errors'
-import type { Delivery } from '../redox/delivery'
-import { onTheWall } from './clock'
-import type { Content, Contents } from './jobs'
+import type { SendResult } from '../redox/client-types'
+import { toWallTime } from './store-clock'
+import type { JobContent, SealedStore } from './jobs'
 import type { Lease, StoredMessage } from './types'
 
 /** The result of a queued message. */
-export interface Ended {
+export interface JobResult {
   id: string
   /** time of acceptance, in milliseconds since 1970 */
   acceptedAt: number
   attempts: number
-  parcel: Omit<Content, 'files'>
-  outcome: { delivery: Delivery } | { error: RedoxError }
+  job: Omit<JobContent, 'files'>
+  outcome: { delivery: SendResult } | { error: RedoxError }
 }
 
 const ANNOUNCED_AT_ONCE = 100
@@ -22,7 +22,7 @@ const ANNOUNCED_AT_ONCE = 100
  * processes.
  */
 export class Notifier {
-  readonly #owners = new Map<string, (ended: Ended) => Promise<void>>()
+  readonly #owners = new Map<string, (ended: JobResult) => Promise<void>>()
   #running: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
 
@@ -33,7 +33,7 @@ export class Notifier {
    * @param onUnreadable called with a message whose result cannot be read
    */
   constructor(
-    private readonly contents: Contents,
+    private readonly sealedStore: SealedStore,
     private readonly lease: Pick<Lease, 'holder' | 'leaseMs'>,
     private readonly onUnreadable: (stored: StoredMessage) => void,
   ) {}
@@ -42,7 +42,7 @@ export class Notifier {
    * Subscribes a node to the results of its messages, from now on and since its last subscription. Returns a function
    * that unsubscribes.
    */
-  attach(owner: string, listener: (ended: Ended) => Promise<void>): () => void {
+  attach(owner: string, listener: (ended: JobResult) => Promise<void>): () => void {
     this.#owners.set(owner, listener)
     void this.announce().catch(() => undefined)
     return () => {
@@ -74,15 +74,15 @@ export class Notifier {
   }
 
   async #announceAll(): Promise<void> {
-    const { store } = this.contents
+    const { store } = this.sealedStore
     for (let isMore = this.#owners.size > 0; isMore;) {
       const owners = [...this.#owners.keys()]
-      const ended = await store.untold({ ...this.lease, limit: ANNOUNCED_AT_ONCE, owners })
+      const ended = await store.claimUnannounced({ ...this.lease, limit: ANNOUNCED_AT_ONCE, owners })
       for (const stored of ended) {
         // The result is emitted before it is marked as announced: a power failure in between can emit it twice, but not
         // lose it.
-        if (await this.#announceOne(stored)) await store.markTold(stored.id)
-        else await store.leaveUntold(stored.id, this.lease.holder)
+        if (await this.#announceOne(stored)) await store.markAnnounced(stored.id)
+        else await store.releaseUnannounced(stored.id, this.lease.holder)
       }
       isMore = ended.length === ANNOUNCED_AT_ONCE
     }
@@ -100,16 +100,16 @@ export class Notifier {
     return true
   }
 
-  async #resultOf(stored: StoredMessage): Promise<Ended> {
+  async #resultOf(stored: StoredMessage): Promise<JobResult> {
     const { id, attempts } = stored
-    const acceptedAt = onTheWall(this.contents.store.clock, stored.acceptedAt)
-    const { files: _files, ...parcel } = await this.contents.contentOf(stored)
-    const { delivery, error, unknown } = await this.contents.notesOf(stored)
+    const acceptedAt = toWallTime(this.sealedStore.store.clock, stored.acceptedAt)
+    const { files: _files, ...job } = await this.sealedStore.contentOf(stored)
+    const { delivery, error, unknown } = await this.sealedStore.recordOf(stored)
     if (stored.state === 'delivered' && delivery)
-      return { id, acceptedAt, attempts, parcel, outcome: { delivery } }
+      return { id, acceptedAt, attempts, job, outcome: { delivery } }
     const { code, message, cause } = present(unknown ?? error, 'the error of a parked message')
     const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
     const parked = new RedoxError(code, message, { ...cause, outbox })
-    return { id, acceptedAt, attempts, parcel, outcome: { error: parked } }
+    return { id, acceptedAt, attempts, job, outcome: { error: parked } }
   }
 }

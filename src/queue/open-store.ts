@@ -1,10 +1,10 @@
 import { mkdir, readdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { RedoxError } from '../errors'
-import { Contents } from './jobs'
-import { codeOf, failed } from './level/errors'
+import { SealedStore } from './jobs'
+import { systemCodeOf, failed } from './level/errors'
 import { PARTS, syncFolder } from './level/identity'
-import type { Place } from './location'
+import type { StoreLocation } from './store-location'
 import type { DeliveryStore } from './types'
 import { readMark, writeMark } from './store-mark'
 
@@ -13,7 +13,7 @@ import { readMark, writeMark } from './store-mark'
  * @param key store key, with which content is encrypted
  * @throws RedoxError REDOX_STORE_…; _UNREADABLE also if the store that belongs here is missing
  */
-export async function openStore(place: Place, key: string): Promise<Contents> {
+export async function openStore(place: StoreLocation, key: string): Promise<SealedStore> {
   const opened = await openAt(place, key, await readMark(place.mark, place.kind))
   try {
     await writeMark(place.mark, place.kind, opened.store.identity)
@@ -30,8 +30,8 @@ export async function openStore(place: Place, key: string): Promise<Contents> {
  * @returns the new name of the old store's folder; undefined if there is no folder
  * @throws RedoxError REDOX_STORE_LOST if the store can be read
  */
-export async function beginAnew(
-  place: Place,
+export async function replaceStore(
+  place: StoreLocation,
   key: string,
   { who, reason }: { who: string; reason: string },
 ): Promise<string | undefined> {
@@ -39,7 +39,7 @@ export async function beginAnew(
   const setAside = place.kind === 'embedded' ? await setFolderAside(place.folder) : undefined
   const { store } = await openAt(place, key, undefined)
   try {
-    await store.begun(setAside ?? '-', { who, reason, now: store.clock.now() })
+    await store.recordReplacement(setAside ?? '-', { who, reason, now: store.clock.now() })
     // Last step: the mark makes the new store the one that belongs here.
     await writeMark(place.mark, place.kind, store.identity)
   } finally {
@@ -48,10 +48,10 @@ export async function beginAnew(
   return setAside
 }
 
-async function openAt(place: Place, key: string, known: string | undefined): Promise<Contents> {
+async function openAt(place: StoreLocation, key: string, known: string | undefined): Promise<SealedStore> {
   const store = await storeAt(place, known)
   try {
-    return await Contents.open(store, key)
+    return await SealedStore.open(store, key)
   } catch (error) {
     await store.close()
     throw error
@@ -62,10 +62,10 @@ async function openAt(place: Place, key: string, known: string | undefined): Pro
  * Opens a store without its key, so that encrypted content cannot be read.
  * @throws RedoxError REDOX_STORE_…
  */
-export const openSealed = async (place: Place): Promise<DeliveryStore> =>
+export const openSealed = async (place: StoreLocation): Promise<DeliveryStore> =>
   storeAt(place, await readMark(place.mark, place.kind))
 
-async function storeAt(place: Place, known: string | undefined): Promise<DeliveryStore> {
+async function storeAt(place: StoreLocation, known: string | undefined): Promise<DeliveryStore> {
   if (place.kind === 'embedded') {
     const { LevelStore } = await import('./level/store.js')
     return LevelStore.open(place.folder, known)
@@ -74,7 +74,7 @@ async function storeAt(place: Place, known: string | undefined): Promise<Deliver
   return PostgresStore.open(place, known)
 }
 
-async function assertUnreadable(place: Place, key: string): Promise<void> {
+async function assertUnreadable(place: StoreLocation, key: string): Promise<void> {
   try {
     const { store } = await openAt(place, key, await readMark(place.mark, place.kind))
     await store.close()
@@ -96,9 +96,9 @@ async function setFolderAside(folder: string): Promise<string | undefined> {
     await syncFolder(path.dirname(folder))
     return name
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (systemCodeOf(error) === 'ENOENT') return undefined
     // A folder that is a mount point cannot be renamed.
-    if (codeOf(error) === 'EBUSY') return setPartsAside(folder, suffix).catch(failed)
+    if (systemCodeOf(error) === 'EBUSY') return setPartsAside(folder, suffix).catch(failed)
     return failed(error)
   }
 }

@@ -8,8 +8,8 @@ import {
   type DecipherGCM,
 } from 'node:crypto'
 import { RedoxError } from '../errors'
-import { jsonInTurns, parseInTurns } from '../json-chunks'
-import { joined, turn } from '../event-loop'
+import { stringifyInChunks, parseInChunks } from '../json-chunks'
+import { concatenate, yieldFor } from '../event-loop'
 
 // Stores are on disks that are copied, backed up and thrown away, so their content is encrypted. GCM (NIST SP 800-38D)
 // also refuses data that was changed, or encrypted with another key.
@@ -36,8 +36,8 @@ export class Seal {
    * @param secret at least 16 bytes that cannot be guessed
    */
   constructor(secret: string) {
-    const key = (purpose: string): Buffer =>
-      Buffer.from(hkdfSync('sha256', secret, '', `redox ${purpose}`, 32))
+    const key = (requestKind: string): Buffer =>
+      Buffer.from(hkdfSync('sha256', secret, '', `redox ${requestKind}`, 32))
     this.#recordKey = key('records')
     this.#fileKey = key('files')
     this.#nameKey = key('names')
@@ -54,26 +54,26 @@ export class Seal {
    * Encrypts a value as JSON.
    * @param place kind and id of the record: decryption with another place fails, so that records cannot be swapped
    */
-  async close(value: unknown, place: string): Promise<Buffer> {
+  async encrypt(value: unknown, place: string): Promise<Buffer> {
     const { nonce, cipher } = cipherFor(this.#recordKey, place)
     const pieces = [nonce]
-    for await (const piece of jsonInTurns(value)) pieces.push(cipher.update(piece, 'utf8'))
-    return joined([...pieces, cipher.final(), cipher.getAuthTag()])
+    for await (const piece of stringifyInChunks(value)) pieces.push(cipher.update(piece, 'utf8'))
+    return concatenate([...pieces, cipher.final(), cipher.getAuthTag()])
   }
 
   /**
    * Decrypts a value.
    * @throws RedoxError REDOX_STORE_UNREADABLE if the key is another one, or if the bytes were changed
    */
-  async open(sealed: Buffer, place: string): Promise<unknown> {
-    return parseInTurns(await decryptInTurns(this.#recordKey, sealed, place))
+  async decrypt(sealed: Buffer, place: string): Promise<unknown> {
+    return parseInChunks(await decryptInTurns(this.#recordKey, sealed, place))
   }
 
   /**
    * Encrypts a file in chunks. The number of each chunk, and a mark on the last one, are authenticated, so that no
    * chunk can be left out. The last chunk is shorter than the others; it may be empty.
    */
-  async *closeFile(pieces: AsyncIterable<Buffer>, place: string): AsyncGenerator<Buffer> {
+  async *encryptFile(pieces: AsyncIterable<Buffer>, place: string): AsyncGenerator<Buffer> {
     const chunk = Buffer.allocUnsafe(CHUNK)
     let used = 0
     let number = 0
@@ -95,7 +95,7 @@ export class Seal {
    * @param chunks encrypted chunks, one by one
    * @throws RedoxError REDOX_STORE_UNREADABLE, also if the file was cut short
    */
-  async *openFile(chunks: AsyncIterable<Buffer>, place: string): AsyncGenerator<Buffer> {
+  async *decryptFile(chunks: AsyncIterable<Buffer>, place: string): AsyncGenerator<Buffer> {
     let number = 0
     let isLast = false
     for await (const sealed of chunks) {
@@ -142,11 +142,11 @@ async function decryptInTurns(key: Buffer, sealed: Buffer, place: string): Promi
     const decipher = decipherFor(key, sealed, place)
     const pieces: Buffer[] = []
     for (const piece of piecesOf(sealed.subarray(NONCE, -TAG))) {
-      await turn(piece.length)
+      await yieldFor(piece.length)
       pieces.push(decipher.update(piece))
     }
     decipher.final()
-    return await joined(pieces)
+    return await concatenate(pieces)
   } catch {
     throw unreadable()
   }

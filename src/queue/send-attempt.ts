@@ -1,17 +1,17 @@
 import { RedoxError } from '../errors'
 import type { RedoxClient } from '../redox/client'
-import type { CheckpointHooks, Progress } from '../redox/delivery'
+import type { CheckpointHooks, Progress } from '../redox/client-types'
 import { identifiersOf } from '../redox/identifiers'
-import { entryOf } from '../redox/requests'
+import { slotDemandOf } from '../redox/requests'
 import { isTriedAgain } from '../transport/outcomes'
 import { asRedoxError } from './internal-error'
-import type { Content, Contents, Failure, Notes, Parcel } from './jobs'
+import type { JobContent, SealedStore, StoredFailure, AttemptRecord, Job } from './jobs'
 import type { Settlement, StoredMessage } from './types'
 
 /** Options with which the messages of a connection are sent. */
-export interface Delivering {
+export interface SendOptions {
   client: RedoxClient
-  /** environment and account of the connection, see {@link Parcel} */
+  /** environment and account of the connection, see {@link Job} */
   environment: string
   account: string
   /** true: first in, first out for each destination */
@@ -22,18 +22,18 @@ export interface Delivering {
   keepFor: number
 }
 
-export interface AttemptOptions {
-  delivering: Delivering
+export interface SendAttemptOptions {
+  sendOptions: SendOptions
   /** id of the process that has the lease */
   holder: string
   /** starts a back-off of the destination, and returns its milliseconds */
-  rest: (lane: string, error: RedoxError) => number
+  backOff: (destination: string, error: RedoxError) => number
 }
 
 /** One attempt to send a queued message. Its result is the settlement of the message. */
 export class SendAttempt {
   readonly #stop = new AbortController()
-  readonly #notes: Notes = { uploaded: {} }
+  readonly #notes: AttemptRecord = { uploaded: {} }
   /** true: bytes of a request may already have been sent */
   #hasLeft = false
   #isHurried = false
@@ -41,9 +41,9 @@ export class SendAttempt {
   #isLost = false
 
   constructor(
-    private readonly contents: Contents,
+    private readonly sealedStore: SealedStore,
     private readonly stored: StoredMessage,
-    private readonly options: AttemptOptions,
+    private readonly options: SendAttemptOptions,
   ) {}
 
   abort(): void {
@@ -51,7 +51,7 @@ export class SendAttempt {
   }
 
   /** Aborts the attempt as soon as no part of a request can have arrived. */
-  hurry(): void {
+  stopUnsent(): void {
     this.#isHurried = true
     if (!this.#hasLeft) this.abort()
   }
@@ -61,20 +61,20 @@ export class SendAttempt {
    * @throws RedoxError if the lease was lost, so that another process settles the message
    */
   async run(): Promise<Settlement> {
-    const { client } = this.options.delivering
+    const { client } = this.options.sendOptions
     try {
-      const content = await this.contents.contentOf(this.stored)
-      const known = await this.contents.notesOf(this.stored)
+      const content = await this.sealedStore.contentOf(this.stored)
+      const known = await this.sealedStore.recordOf(this.stored)
       this.#resume(content, known)
       const obstacle = this.#obstacle(content, known.allowedAccount)
       if (obstacle) return await this.#park(obstacle)
-      const message = this.contents.messageOf(content)
+      const message = this.sealedStore.messageOf(content)
       const options = {
         signal: this.#stop.signal,
         onProgress: this.#onProgress,
         checkpoints: this.#checkpoints(),
       }
-      this.#notes.delivery = await client.inSlot(entryOf(message), options, (inSlot) =>
+      this.#notes.delivery = await client.inSlot(slotDemandOf(message), options, (inSlot) =>
         client.deliver(message, inSlot),
       )
       return { state: 'delivered', notes: await this.#sealed() }
@@ -86,32 +86,35 @@ export class SendAttempt {
   }
 
   /** Copies the facts of earlier attempts to the record of this attempt. */
-  #resume(content: Content, { uploaded, uploadAccount, allowedAccount, error, unknown }: Notes): void {
+  #resume(
+    content: JobContent,
+    { uploaded, uploadAccount, allowedAccount, error, unknown }: AttemptRecord,
+  ): void {
     const notes = this.#notes
-    const { account } = this.options.delivering
+    const { account } = this.options.sendOptions
     Object.assign(notes, allowedAccount && { allowedAccount })
     // Only the account that a file was uploaded to can use a reference to the file.
     if ((uploadAccount ?? content.account ?? account) === account) Object.assign(notes, { uploaded })
     if (content.account !== account) notes.uploadAccount = account
     // With 0 attempts, stored errors are out of date: a person has decided to send the message again.
     if (this.stored.attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
-    if (this.stored.begun) notes.unknown ??= failureOf(interrupted(content.message))
+    if (this.stored.requestStarted) notes.unknown ??= failureOf(interruptedError(content.message))
   }
 
   /** Returns an error if the message has to be parked without a request; otherwise undefined. */
-  #obstacle(content: Content, allowedAccount: string | undefined): Failure | undefined {
-    const { delivering } = this.options
+  #obstacle(content: JobContent, allowedAccount: string | undefined): StoredFailure | undefined {
+    const { sendOptions } = this.options
     const { unknown, error } = this.#notes
-    if (unknown && !delivering.client.settings.retry.repeatUnknown) return unknown
-    if (this.contents.store.clock.now() > this.stored.deadline)
-      return error ?? failureOf(late(content.message))
-    return mayGoOver(delivering, content, allowedAccount)
+    if (unknown && !sendOptions.client.settings.retry.repeatUnknown) return unknown
+    if (this.sealedStore.store.clock.now() > this.stored.deadline)
+      return error ?? failureOf(deadlinePassed(content.message))
+    return maySendThrough(sendOptions, content, allowedAccount)
       ? undefined
-      : failureOf(otherAccount(content, delivering))
+      : failureOf(otherAccount(content, sendOptions))
   }
 
   #checkpoints(): CheckpointHooks {
-    const { store } = this.contents
+    const { store } = this.sealedStore
     const { holder } = this.options
     const { id } = this.stored
     const { uploaded } = this.#notes
@@ -120,15 +123,15 @@ export class SendAttempt {
       onUploaded: async (index, one) => {
         uploaded[index] = one
         const notes = await this.#sealed()
-        await this.#held(store.note(id, holder, notes))
+        await this.#held(store.recordNotes(id, holder, notes))
       },
-      onSending: () => this.#held(store.begin(id, holder)),
+      onSending: () => this.#held(store.recordRequestStart(id, holder)),
     }
   }
 
   readonly #onProgress = ({ hasLeft = false }: Progress): void => {
     this.#hasLeft = hasLeft
-    if (this.#isHurried) this.hurry()
+    if (this.#isHurried) this.stopUnsent()
   }
 
   #held(written: Promise<void>): Promise<void> {
@@ -140,16 +143,16 @@ export class SendAttempt {
 
   async #settlementOf(error: RedoxError): Promise<Settlement> {
     const notes = this.#notes
-    const { lane, ordered, deadline } = this.stored
-    const { delivering, rest: restOf } = this.options
+    const { destination, ordered, deadline } = this.stored
+    const { sendOptions, backOff: restOf } = this.options
     const failure = (notes.error = failureOf(error))
     if (error.cause.retry === 'unknown') notes.unknown = failure
     const { retryAfterSeconds = 0 } = error.cause
-    if (isTriedAgain(error.cause.retry, 'durable', delivering.client.settings.retry)) {
-      const rest = restOf(lane, error)
+    if (isTriedAgain(error.cause.retry, 'durable', sendOptions.client.settings.retry)) {
+      const rest = restOf(destination, error)
       // Without order, `dueAt` delays this message only, and others of its destination may go first. An ordered message
       // stays the first one, and the back-off of the destination delays it.
-      const now = this.contents.store.clock.now()
+      const now = this.sealedStore.store.clock.now()
       const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
       const settled = { state: 'waiting', dueAt, reason: error.code, notes: await this.#sealed() } as const
       if (now + rest < deadline) return settled
@@ -157,19 +160,19 @@ export class SendAttempt {
     return this.#park(notes.unknown ?? failure)
   }
 
-  async #park(failure: Failure): Promise<Settlement> {
+  async #park(failure: StoredFailure): Promise<Settlement> {
     this.#notes.error = failure
     return { state: 'parked', reason: failure.code, notes: await this.#sealed() }
   }
 
   #sealed(): Promise<Buffer> {
-    return this.contents.sealNotes(this.stored.id, this.#notes)
+    return this.sealedStore.sealRecord(this.stored.id, this.#notes)
   }
 }
 
-const failureOf = ({ code, message, cause }: RedoxError): Failure => ({ code, message, cause })
+const failureOf = ({ code, message, cause }: RedoxError): StoredFailure => ({ code, message, cause })
 
-function interrupted({ operation, body }: Content['message']): RedoxError {
+function interruptedError({ operation, body }: JobContent['message']): RedoxError {
   return new RedoxError(
     'REDOX_OUTCOME_UNKNOWN',
     `Outcome unknown: the process stopped while it sent the message (${operation}). The message may have arrived. Look it ` +
@@ -178,7 +181,7 @@ function interrupted({ operation, body }: Content['message']): RedoxError {
   )
 }
 
-const late = ({ operation }: Content['message']): RedoxError =>
+const deadlinePassed = ({ operation }: JobContent['message']): RedoxError =>
   new RedoxError(
     'REDOX_TIMEOUT',
     `Time is up: the message (${operation}) was not sent in the time that the connection allows. Send it again in the outbox, or discard it.`,
@@ -186,15 +189,15 @@ const late = ({ operation }: Content['message']): RedoxError =>
   )
 
 /** Returns true if a message may be sent through this account. An earlier release stored the environment only. */
-export const mayGoOver = (
-  { environment, account }: Delivering,
-  accepted: Pick<Parcel, 'environment' | 'account'>,
+export const maySendThrough = (
+  { environment, account }: SendOptions,
+  accepted: Pick<Job, 'environment' | 'account'>,
   allowedAccount: string | undefined,
 ): boolean =>
   allowedAccount === account ||
   (accepted.environment === environment && (accepted.account ?? account) === account)
 
-function otherAccount({ environment }: Pick<Parcel, 'environment'>, now: Delivering): RedoxError {
+function otherAccount({ environment }: Pick<Job, 'environment'>, now: SendOptions): RedoxError {
   const names = environment === now.environment ? '' : ` (then ${environment}, now ${now.environment})`
   return new RedoxError(
     'REDOX_OTHER_ACCOUNT',

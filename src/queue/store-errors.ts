@@ -28,12 +28,12 @@ const UNSTORABLE = /[\0\p{Cs}]/u
 export const isStorable = (text: string | undefined): boolean => text === undefined || !UNSTORABLE.test(text)
 
 /** Returns false if criteria contain characters that cannot be stored, so that no message can match. */
-export const areStorable = ({ lane, id, tag, code }: Criteria): boolean =>
-  [lane, id, tag, code].every(isStorable)
+export const areStorable = ({ destination, id, tag, code }: Criteria): boolean =>
+  [destination, id, tag, code].every(isStorable)
 
 /** Returns the parts of a message that are stored as text. */
-export const textsOf = ({ id, lane, owner, files, tags }: NewMessage): string[] => [
-  ...[id, lane, owner],
+export const textsOf = ({ id, destination, owner, files, tags }: NewMessage): string[] => [
+  ...[id, destination, owner],
   ...files,
   ...tags,
 ]

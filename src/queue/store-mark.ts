@@ -6,23 +6,23 @@ import { mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { RedoxError } from '../errors'
 import { isObject } from '../message/json'
-import { codeOf } from './level/errors'
+import { systemCodeOf } from './level/errors'
 import { syncFolder, writeWhole } from './level/identity'
 
-type Kind = 'embedded' | 'postgresql'
+type StoreKind = 'embedded' | 'postgresql'
 
 /**
  * Reads the identity of the store that belongs here.
  * @returns undefined if there is no mark
  */
-export async function readMark(file: string | undefined, kind: Kind): Promise<string | undefined> {
+export async function readMark(file: string | undefined, kind: StoreKind): Promise<string | undefined> {
   if (file === undefined) return undefined
   const identity = (await marksIn(file))[kind]
   return typeof identity === 'string' ? identity : undefined
 }
 
 /** Writes the mark of a store. Durable once it resolves. */
-export async function writeMark(file: string | undefined, kind: Kind, identity: string): Promise<void> {
+export async function writeMark(file: string | undefined, kind: StoreKind, identity: string): Promise<void> {
   if (file === undefined) return
   const marks = await marksIn(file)
   if (marks[kind] === identity) return
@@ -40,7 +40,7 @@ async function marksIn(file: string): Promise<Record<string, unknown>> {
     const marks: unknown = JSON.parse(await readFile(file, 'utf8'))
     if (isObject(marks)) return marks
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return {}
+    if (systemCodeOf(error) === 'ENOENT') return {}
     throw unusable(error)
   }
   throw unusable(undefined)
@@ -52,5 +52,5 @@ const unusable = (error: unknown): RedoxError =>
     'Store marker cannot be used: the file in .redox-store-marks of the user directory, which says which store belongs ' +
       'to this connection, cannot be read or written. Check its permissions and the disk. If it is damaged and the store ' +
       'is the right one, remove the file.',
-    { fault: String(codeOf(error ?? {}) ?? 'damaged') },
+    { fault: String(systemCodeOf(error ?? {}) ?? 'damaged') },
   )

@@ -15,7 +15,7 @@
  * - Attempt: the time from the claim to the settlement. `requestStarted`: a request was started and may have arrived.
  * - Deadline: no attempt begins after this time. Due: the next attempt may begin.
  * - Settlement: the new state of a job after an attempt.
- * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see {@link UNTOLD_MS}.
+ * - Announced: the job's node has emitted the result. Unannounced results are stored longer, see {@link UNANNOUNCED_MS}.
  * - Content, notes: the accepted message, and the facts known since then (uploads, outcome). Sealed: encrypted with a
  *   key that the store does not have.
  * - Tag: a keyed hash by which a job is found. File, blob: a document, stored once for all jobs that contain it.
@@ -25,8 +25,8 @@
  *   processes.
  */
 import { ACTIONS, MESSAGE_STATES as STATES, type Action, type MessageState } from '../shared/values'
-import type { PaceKeeper } from '../transport/retry'
-import type { StoreClock } from './clock'
+import type { RateLimiter } from '../transport/retry'
+import type { StoreClock } from './store-clock'
 
 export { ACTIONS, STATES, type Action, type MessageState }
 
@@ -34,7 +34,7 @@ export interface NewMessage {
   /** id of the job; a second job with the same id is ignored */
   id: string
   /** destination, see the terms above */
-  lane: string
+  destination: string
   /**
    * true: the job is sent after all earlier jobs of its destination, and not while one of them is parked. Other jobs
    * are sent in any order.
@@ -60,13 +60,13 @@ export interface StoredMessage extends NewMessage {
   /** time from which the next attempt may begin */
   dueAt: number
   /** true: a request was started, and its outcome is not stored yet */
-  begun: boolean
+  requestStarted: boolean
   /** stable code: why the job waits or is parked, or the action that ended it */
   reason?: string
   /** encrypted facts known so far (uploaded files, outcome) */
   notes?: Buffer
   /** true: the job's node has emitted the result */
-  told: boolean
+  announced: boolean
   /** time when the job was delivered, parked or discarded */
   endedAt?: number
 }
@@ -75,7 +75,7 @@ export interface StoredMessage extends NewMessage {
  * Shortest storage time of unannounced results, in milliseconds, even if the retention time is shorter: a node may be
  * disabled over a weekend.
  */
-export const UNTOLD_MS = 72 * 3_600_000
+export const UNANNOUNCED_MS = 72 * 3_600_000
 
 /** Lease on claimed jobs: they belong to `holder` for `leaseMs` milliseconds, by the clock of the store. */
 export interface Lease {
@@ -87,7 +87,7 @@ export interface Lease {
 
 /** Search criteria. A message has to match all given fields. */
 export interface Criteria {
-  lane?: string
+  destination?: string
   /** id of the message, exact match */
   id?: string
   tag?: string
@@ -114,7 +114,7 @@ export type Settlement =
   | { state: 'delivered'; notes: Buffer }
 
 /** Status of a message, in the fields that are kept when it is moved to another store. */
-export type Standing = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'told' | 'endedAt'>
+export type MessageStatus = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'announced' | 'endedAt'>
 
 /**
  * Reason of a message that is parked because it is being moved to another store. It is not sent, and no action can be
@@ -161,8 +161,8 @@ export interface AuditLine {
   reason: string
 }
 
-export interface LaneState {
-  lane: string
+export interface DestinationState {
+  destination: string
   /** number of messages that are waiting or being sent */
   open: number
   parked: number
@@ -209,10 +209,10 @@ export interface QueueStore {
   renew(holder: string, ids: string[], leaseMs: number): Promise<void>
 
   /** Records that a request for the message is about to start. Durable once it resolves. */
-  begin(id: string, holder: string): Promise<void>
+  recordRequestStart(id: string, holder: string): Promise<void>
 
   /** Replaces the notes of a message. Durable once it resolves. */
-  note(id: string, holder: string, notes: Buffer): Promise<void>
+  recordNotes(id: string, holder: string, notes: Buffer): Promise<void>
 
   /** Ends an attempt: counts it, clears `requestStarted`, and applies the settlement. Durable once it resolves. */
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void>
@@ -227,23 +227,23 @@ export interface QueueStore {
    * Leases unannounced results (of parked or delivered messages) of these nodes and returns the messages, oldest first.
    * Skips results that another holder is announcing.
    */
-  untold(lease: Lease & { owners: string[] }): Promise<StoredMessage[]>
-  markTold(id: string): Promise<void>
+  claimUnannounced(lease: Lease & { owners: string[] }): Promise<StoredMessage[]>
+  markAnnounced(id: string): Promise<void>
   /**
-   * Ends the lease of a result that was taken by {@link untold} but not announced, because its node is gone. It can be
+   * Ends the lease of a result that was taken by {@link claimUnannounced} but not announced, because its node is gone. It can be
    * taken again at once.
    */
-  leaveUntold(id: string, holder: string): Promise<void>
+  releaseUnannounced(id: string, holder: string): Promise<void>
 
   /**
-   * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNTOLD_MS} after
+   * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
    * their end), files without a message, and files that were stored an hour before `now` and have never had one.
    * @returns number of deleted messages
    */
   purge(before: number, now: number): Promise<number>
 
   /** Returns the rate limiter that all processes of the store share. */
-  pace(perFiveMinutes: number): PaceKeeper
+  rateLimiter(perFiveMinutes: number): RateLimiter
 }
 
 /** Part of a store for people's searches and actions, and for moving messages to another store. */
@@ -256,7 +256,7 @@ export interface AdminStore {
   /** Returns the ids of all messages in these states, in the order of acceptance, without reading their contents. */
   ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]>
   /** Returns the destinations with open or parked messages, and the paused ones. */
-  lanes(): Promise<LaneState[]>
+  destinations(): Promise<DestinationState[]>
   counts(): Promise<Record<MessageState, number>>
 
   /**
@@ -268,13 +268,13 @@ export interface AdminStore {
    * @throws RedoxError REDOX_STORE_LOST if the message is in another state or no longer stored, or if `extend` would
    *   not make its deadline later
    */
-  decide(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void>
+  applyAction(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void>
   /** Pauses or resumes a destination, and writes a line of the audit log. */
-  pause(lane: string, isPaused: boolean, context: AuditContext): Promise<void>
+  pause(destination: string, isPaused: boolean, context: AuditContext): Promise<void>
   /** Writes a line of the audit log: a person looked at the content of a message. */
-  looked(id: string, context: AuditContext): Promise<void>
+  recordAccess(id: string, context: AuditContext): Promise<void>
   /** Writes a line of the audit log: this store replaces one that could not be read. */
-  begun(setAside: string, context: AuditContext): Promise<void>
+  recordReplacement(setAside: string, context: AuditContext): Promise<void>
   /** Returns lines of the audit log, oldest first, after the first `skip` lines. */
   audit(request: { skip: number; limit: number }): Promise<AuditLine[]>
   /** Returns the number of lines in the audit log. */
@@ -284,13 +284,13 @@ export interface AdminStore {
    * Stores a message from another store with its status, after all messages of this store. If there is a message with
    * the same id, that one is kept. The files have to be stored before. Durable once it resolves.
    */
-  adopt(message: StoredMessage): Promise<void>
+  insertMoved(message: StoredMessage): Promise<void>
   /**
    * Sets the status and the notes of a message, which keeps its position in the order. Durable once it resolves.
    * @param line line for the audit log, if one is to be written
    * @throws RedoxError REDOX_STORE_LOST if the message is being sent, or is not stored
    */
-  restate(id: string, standing: Standing & { notes: Buffer }, line?: AuditLine): Promise<void>
+  setStatus(id: string, standing: MessageStatus & { notes: Buffer }, line?: AuditLine): Promise<void>
   /** Deletes a message, and its files if no other message has them. Durable once it resolves. */
   remove(id: string): Promise<void>
 }
@@ -321,7 +321,7 @@ export interface DeliveryStore extends QueueStore, AdminStore, BlobStore {
    * Stores `own` as the key check value unless one exists, and returns the stored one. A caller with another store key
    * cannot decrypt it.
    */
-  mark(own: Buffer): Promise<Buffer>
+  keyCheckValue(own: Buffer): Promise<Buffer>
 
   /** Random id of this store, which never changes. Known after `keyCheckValue` has resolved. */
   readonly identity: string

@@ -2,22 +2,22 @@ import type { RedoxError, RedoxErrorDetail } from '../errors'
 import type { FileSource } from '../file/file'
 import type { JsonObject } from '../message/json'
 import { HttpFault, type Http, type HttpAnswer } from '../transport/http'
-import { classify, type Ending } from '../transport/outcomes'
-import { failureDetail, keepingSecrets } from './answers'
+import { classify, type AttemptFailure } from '../transport/outcomes'
+import { failureDetail, redactSecrets } from './answer-errors'
 import { faultOf, readAnswer, shapeOf } from './read-answer'
-import type { OnProgress, Progress } from './delivery'
-import { failure } from './failures'
-import { masked } from './redaction'
+import type { OnProgress, Progress } from './client-types'
+import { attemptError } from './attempt-errors'
+import { redactValues } from './redaction'
 import type { RequestSpec } from './requests'
 import type { RedoxSettings } from './settings'
 
-export interface Answered {
+export interface TimedAnswer {
   answer: HttpAnswer
   /** start of the attempt, ISO 8601 */
   at: string
 }
 
-export interface Failure {
+export interface FailedRequest {
   error: RedoxError
   /** true if the server refused the access token, so that a new token may help */
   renewsToken: boolean
@@ -36,7 +36,10 @@ export interface AttemptContext {
 }
 
 /** Makes one HTTP request. Any answer but a 2xx without errors becomes the error from the table of outcomes. */
-export async function attempt(request: RequestSpec, context: AttemptContext): Promise<Answered | Failure> {
+export async function attempt(
+  request: RequestSpec,
+  context: AttemptContext,
+): Promise<TimedAnswer | FailedRequest> {
   const { http, settings, token, signal, onProgress } = context
   const at = new Date().toISOString()
   const headers = { ...request.headers, ...(token !== undefined && bearer(token)) }
@@ -53,18 +56,18 @@ export async function attempt(request: RequestSpec, context: AttemptContext): Pr
     answer = await http.post({ url: request.url, headers, body: request.body, signal }, onSent)
   } catch (error) {
     if (!(error instanceof HttpFault)) throw error
-    return failed(request, error.ending, { fault: error.systemCode, at })
+    return failedRequest(request, error.failure, { fault: error.systemCode, at })
   } finally {
     onProgress(progress())
   }
-  const fault = request.purpose === 'send' ? answerFault(answer, settings) : undefined
+  const fault = request.kind === 'send' ? answerFault(answer, settings) : undefined
   // The answer becomes part of messages and errors, so secrets are redacted first.
-  if (request.purpose !== 'token') answer = keepingSecrets(answer, secrets())
-  if (isYes(answer) && fault === undefined) return { answer, at }
+  if (request.kind !== 'token') answer = redactSecrets(answer, secrets())
+  if (isSuccess(answer) && fault === undefined) return { answer, at }
   return failureOfAnswer(request, { answer, at, fault, settings, secrets: secrets() })
 }
 
-interface BadAnswer extends Answered {
+interface UnusableAnswer extends TimedAnswer {
   fault: ReturnType<typeof faultOf>
   settings: RedoxSettings
   secrets: string[]
@@ -72,39 +75,44 @@ interface BadAnswer extends Answered {
 
 async function failureOfAnswer(
   request: RequestSpec,
-  { answer, at, fault, settings, secrets }: BadAnswer,
-): Promise<Failure> {
-  const hidden = await allSent(request)
-  const told = failureDetail(request.operation, answer, readAnswer(answer), { sent: hidden, secrets })
+  { answer, at, fault, settings, secrets }: UnusableAnswer,
+): Promise<FailedRequest> {
+  const hidden = await sentValues(request)
+  const failureFacts = failureDetail(request.operation, answer, readAnswer(answer), { sent: hidden, secrets })
   // The answer of a token endpoint may repeat the assertion or the secret.
-  if (request.purpose === 'token') delete told.answer
+  if (request.kind === 'token') delete failureFacts.answer
   // Only an OAuth assertion contains times. A legacy key is not affected by the clock.
-  const isAssertion = request.purpose === 'token' && settings.credentials.kind === 'oauth'
+  const isAssertion = request.kind === 'token' && settings.credentials.kind === 'oauth'
   const skew = isAssertion && [400, 401, 403].includes(answer.status) ? clockSkew(answer) : undefined
-  const detail = { ...told, at, ...(skew !== undefined && { clockSkewSeconds: skew }) }
+  const detail = { ...failureFacts, at, ...(skew !== undefined && { clockSkewSeconds: skew }) }
   if (fault === undefined)
-    return failed(request, { status: answer.status, ofSource: isOfSource(answer) }, detail)
-  const [shape] = masked([shapeOf(answer.body)], hidden, secrets)
-  return failed(request, { fault, sent: true }, detail, fault === 'unclear' ? shape : undefined)
+    return failedRequest(request, { status: answer.status, ofSource: isOfSource(answer) }, detail)
+  const [shape] = redactValues([shapeOf(answer.body)], hidden, secrets)
+  return failedRequest(request, { fault, sent: true }, detail, fault === 'unclear' ? shape : undefined)
 }
 
 function answerFault(answer: HttpAnswer, { otherAnswers }: RedoxSettings): ReturnType<typeof faultOf> {
-  const fault = isYes(answer) ? faultOf(answer) : undefined
+  const fault = isSuccess(answer) ? faultOf(answer) : undefined
   return fault === 'unclear' && otherAnswers === 'accepted' ? undefined : fault
 }
 
-function failed(request: RequestSpec, ending: Ending, detail: RedoxErrorDetail, shape?: string): Failure {
-  const { retry, renewsToken = false } = classify(ending, request.purpose)
-  const known = { ...detail, retry, attempts: 1, ...identified(request) }
+function failedRequest(
+  request: RequestSpec,
+  failure: AttemptFailure,
+  detail: RedoxErrorDetail,
+  shape?: string,
+): FailedRequest {
+  const { retry, renewsToken = false } = classify(failure, request.kind)
+  const known = { ...detail, retry, attempts: 1, ...identifiersDetail(request) }
   return {
-    error: failure(ending, request, known, shape),
+    error: attemptError(failure, request, known, shape),
     renewsToken,
   }
 }
 
-const isYes = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300
+const isSuccess = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300
 
-export const identified = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
+export const identifiersDetail = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
   identifiers ? { identifiers } : {}
 
 // Bytes at the beginning of each file that an answer is compared with: a server that repeats a file repeats its
@@ -112,7 +120,7 @@ export const identified = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
 const HEAD = 48_000
 
 /** Values that error texts must not repeat: the message, and the beginning of each file as text and as base64. */
-export async function allSent({ sent, files = [] }: RequestSpec): Promise<JsonObject | undefined> {
+export async function sentValues({ sent, files = [] }: RequestSpec): Promise<JsonObject | undefined> {
   if (sent === undefined) return undefined
   const heads = await Promise.all(files.map(headOf))
   return { ...sent, heads: heads.flatMap((head) => [head.toString(), head.toString('base64')]) }
@@ -134,8 +142,7 @@ async function headOf(file: FileSource): Promise<Buffer> {
 const isOfSource = ({ status, text }: HttpAnswer): boolean =>
   status === 401 && /\bsource\b[^.]{0,40}\bnot authori[sz]ed\b/i.test(text.slice(0, HEAD))
 
-export const phaseOf = ({ purpose }: RequestSpec): Progress['phase'] =>
-  purpose === 'upload' ? 'upload' : 'send'
+export const phaseOf = ({ kind }: RequestSpec): Progress['phase'] => (kind === 'upload' ? 'upload' : 'send')
 
 // Redox allows 10 s of difference (docs/redox-api.md#oauth-api-key, `iat`).
 const CLOCK_TOLERANCE_SECONDS = 10

@@ -7,12 +7,26 @@ import type { FileSource } from '../file/file'
 import { withValueAt, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { Http } from '../transport/http'
-import { backoff, Pace, type PaceKeeper } from '../transport/retry'
-import { failureDetail, refused, undelivered } from './answers'
+import { backoff, LocalRateLimiter, type RateLimiter } from '../transport/retry'
+import { failureDetail, refusedError, undeliveredError } from './answer-errors'
 import { hasFailed, readAnswer } from './read-answer'
-import { allSent, attempt, identified, phaseOf, type Answered, type Failure } from './attempt'
-import type { Delivery, DeliveredFile, DeliveryOptions, Progress, RequestOptions, Uploaded } from './delivery'
-import { pauseTooLong, stoppedBefore } from './failures'
+import {
+  sentValues,
+  attempt,
+  identifiersDetail,
+  phaseOf,
+  type TimedAnswer,
+  type FailedRequest,
+} from './attempt'
+import type {
+  SendResult,
+  SentFile,
+  DeliveryOptions,
+  Progress,
+  AttemptOptions,
+  UploadResult,
+} from './client-types'
+import { pauseTooLong, stoppedBeforeSending } from './attempt-errors'
 import { publicFacts, publicHeaders } from './public-facts'
 import {
   previewOf,
@@ -21,12 +35,12 @@ import {
   tokenRequest,
   type RequestPreview,
   type RequestSpec,
-  type SlotEntry,
+  type SlotDemand,
 } from './requests'
-import type { Gate, Entry } from './semaphore'
+import type { Semaphore, SlotRequest } from './semaphore'
 import { describeSent, digestsOf, fillDigests, withFiles } from './sent-files'
 import type { RedoxSettings } from './settings'
-import { newSuccession } from './shared-limits'
+import { newSharedLimits } from './shared-limits'
 import { referenceOf, uploadKind, type UploadKind } from './uploads'
 
 /**
@@ -41,9 +55,9 @@ export class RedoxClient {
   readonly #http: Http
   readonly #fetchToken: FetchToken
   readonly #tokens: TokenCache
-  readonly #gate: Gate
-  readonly #intake: Gate
-  readonly #pace: PaceKeeper
+  readonly #requestSlots: Semaphore
+  readonly #preparationSlots: Semaphore
+  readonly #rateLimiter: RateLimiter
   readonly #closing = new AbortController()
   /** abort functions of all messages that wait or are being sent */
   readonly #underWay = new Set<() => void>()
@@ -56,16 +70,16 @@ export class RedoxClient {
    * @param succession shared limits of the previous clients of this connection
    * @param pace rate limiter shared by several processes; default: one for this process
    */
-  constructor(settings: RedoxSettings, succession = newSuccession(settings), pace?: PaceKeeper) {
+  constructor(settings: RedoxSettings, succession = newSharedLimits(settings), pace?: RateLimiter) {
     this.settings = settings
     this.#requests = new RequestSpecs(settings)
-    this.#http = new Http(settings.http, settings.gate.width)
-    this.#gate = succession.gate
-    this.#gate.limits = settings.gate
-    this.#intake = succession.intake
-    this.#intake.limits = settings.gate
+    this.#http = new Http(settings.http, settings.slots.concurrency)
+    this.#requestSlots = succession.requestSlots
+    this.#requestSlots.limits = settings.slots
+    this.#preparationSlots = succession.preparationSlots
+    this.#preparationSlots.limits = settings.slots
     this.uploadOrigins = succession.uploadOrigins
-    this.#pace = pace ?? new Pace(settings.perFiveMinutes, succession.requests)
+    this.#rateLimiter = pace ?? new LocalRateLimiter(settings.perFiveMinutes, succession.requests)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
       this.#request(tokenRequest(url, body), { signal: this.#closing.signal }).then(({ answer }) => answer),
     )
@@ -76,7 +90,7 @@ export class RedoxClient {
    * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt. The caller holds a slot, see {@link inSlot}.
    * @throws RedoxError with advice on a repeat in `cause.retry`
    */
-  upload(file: FileSource, kind: UploadKind, options: RequestOptions): Promise<Uploaded> {
+  upload(file: FileSource, kind: UploadKind, options: AttemptOptions): Promise<UploadResult> {
     return this.#upload(file, kind, options)
   }
 
@@ -85,10 +99,10 @@ export class RedoxClient {
    * inSlot}.
    * @throws RedoxError with advice on a repeat in `cause.retry`
    */
-  async deliver(message: PreparedMessage, options: DeliveryOptions): Promise<Delivery> {
+  async deliver(message: PreparedMessage, options: DeliveryOptions): Promise<SendResult> {
     // Check before uploading any file: the connection of an accepted message may have a different key by now.
     const checked = await this.#requests.checkedMessage(message)
-    const files: DeliveredFile[] = []
+    const files: SentFile[] = []
     const { body, attempts } = await this.#uploadAll(message, options, files)
     const sent = { ...message, body }
     const request = body === message.body ? checked : this.#requests.sized(await this.#requests.message(sent))
@@ -101,18 +115,18 @@ export class RedoxClient {
    * @param task receives the options with a signal that also aborts when the client is closed
    * @throws RedoxError REDOX_QUEUE_FULL; REDOX_ABORTED in place of an AbortError
    */
-  async inSlot<T, O extends RequestOptions>(
-    { operation, bytes }: SlotEntry,
+  async inSlot<T, O extends AttemptOptions>(
+    { operation, bytes }: SlotDemand,
     options: O,
     task: (options: O) => Promise<T>,
   ): Promise<T> {
     const [signal, release] = this.#untilClosed(options.signal)
     const onWait = (): void => options.onProgress?.(WAITING)
     try {
-      return await this.#gate.pass(() => task({ ...options, signal }), signal, { bytes, onWait })
+      return await this.#requestSlots.run(() => task({ ...options, signal }), signal, { bytes, onWait })
     } catch (error) {
       if (error instanceof RedoxError || !signal.aborted) throw error
-      throw stoppedBefore(operation)
+      throw stoppedBeforeSending(operation)
     } finally {
       release()
     }
@@ -163,17 +177,17 @@ export class RedoxClient {
    * @returns function that releases the slot
    * @throws RedoxError REDOX_QUEUE_FULL, REDOX_ABORTED
    */
-  async admit(signal: AbortSignal, { bytes, onWait = () => undefined }: Entry): Promise<() => void> {
+  async admit(signal: AbortSignal, { bytes, onWait = () => undefined }: SlotRequest): Promise<() => void> {
     const [either, release] = this.#untilClosed(signal)
     try {
-      const leave = await this.#intake.enter(either, { bytes, onWait })
+      const leave = await this.#preparationSlots.acquire(either, { bytes, onWait })
       return () => {
         leave()
         release()
       }
     } catch (error) {
       release()
-      throw either.aborted ? stoppedBefore('the message') : error
+      throw either.aborted ? stoppedBeforeSending('the message') : error
     }
   }
 
@@ -198,16 +212,16 @@ export class RedoxClient {
   async #upload(
     file: FileSource,
     kind: UploadKind,
-    { source, ...options }: RequestOptions & { source?: string | undefined },
-  ): Promise<Uploaded> {
+    { source, ...options }: AttemptOptions & { source?: string | undefined },
+  ): Promise<UploadResult> {
     const step = this.#requests.checkedUpload(file, kind, source)
     const { answer, attempts, at } = await this.#request(step, options)
     const facts = readAnswer(answer)
     if (facts.refusals > 0) {
-      const detail = failureDetail(step.operation, answer, facts, { sent: await allSent(step) })
-      throw refused({ ...detail, attempts, at })
+      const detail = failureDetail(step.operation, answer, facts, { sent: await sentValues(step) })
+      throw refusedError({ ...detail, attempts, at })
     }
-    const url = counting({ attempts, at }, () => referenceOf(answer, step.url, kind))
+    const url = withAttempts({ attempts, at }, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
     return {
       url,
@@ -226,7 +240,7 @@ export class RedoxClient {
   async #uploadAll(
     message: PreparedMessage,
     { checkpoints, ...options }: DeliveryOptions,
-    files: DeliveredFile[],
+    files: SentFile[],
   ): Promise<{ body: JsonObject; attempts: number }> {
     let { body } = message
     let attempts = 0
@@ -253,15 +267,15 @@ export class RedoxClient {
   async #send(
     message: PreparedMessage,
     request: RequestSpec,
-    { files, checkpoints, ...options }: DeliveryOptions & { files: DeliveredFile[] },
-  ): Promise<Delivery> {
+    { files, checkpoints, ...options }: DeliveryOptions & { files: SentFile[] },
+  ): Promise<SendResult> {
     const onBegin = (): Promise<void> | undefined => checkpoints?.onSending()
     try {
       const { answer, attempts, at } = await this.#request(request, { ...options, onBegin })
       const found = readAnswer(answer)
       if (hasFailed(found)) {
-        const error = undelivered(message, answer, found, await allSent(request))
-        throw error.with({ attempts, at, ...identified(request) })
+        const error = undeliveredError(message, answer, found, await sentValues(request))
+        throw error.with({ attempts, at, ...identifiersDetail(request) })
       }
       fillDigests(files, request.body.sha256())
       const { status, headers, body } = answer
@@ -281,7 +295,7 @@ export class RedoxClient {
   /**
    * Makes one attempt at a request of any kind. After a refused token, the request is sent once more with a new token.
    */
-  async #request(request: RequestSpec, options: OneRequest): Promise<Answered & { attempts: number }> {
+  async #request(request: RequestSpec, options: OneRequest): Promise<TimedAnswer & { attempts: number }> {
     const first = await this.#requestOnce(request, options)
     if ('answer' in first) return { ...first, attempts: 1 }
     if (!first.renewsToken) throw first.error
@@ -297,16 +311,16 @@ export class RedoxClient {
   async #requestOnce(
     request: RequestSpec,
     { signal, onProgress = () => undefined, giveUpAt, attempt: number = 1, onBegin }: OneRequest,
-  ): Promise<Answered | Failure> {
+  ): Promise<TimedAnswer | FailedRequest> {
     const { settings } = this
     const tokenFor = async (): Promise<string | undefined> =>
-      request.purpose === 'token'
+      request.kind === 'token'
         ? undefined
         : (this.#tokens.usable ?? unlessAborted(this.#tokens.get(), signal))
     const until = giveUpAt?.() ?? performance.now() + settings.retry.deadlineSeconds * 1000
     await tokenFor()
-    if (this.#pace.wait() > 0) onProgress(WAITING)
-    const wait = await this.#pace.turn(signal, until)
+    if (this.#rateLimiter.millisecondsLeft() > 0) onProgress(WAITING)
+    const wait = await this.#rateLimiter.acquire(signal, until)
     if (wait > 0) throw pauseTooLong(request.operation, wait)
     // The token may have expired during the pause.
     const token = await tokenFor()
@@ -319,12 +333,12 @@ export class RedoxClient {
     if (result.renewsToken && token !== undefined) this.#tokens.invalidate(token)
     const { code, cause } = result.error
     // A 429 counts for the whole connection, so all its requests pause.
-    if (code === 'REDOX_RATE_LIMITED') this.#pace.pause(backoff(number, cause))
+    if (code === 'REDOX_RATE_LIMITED') this.#rateLimiter.pause(backoff(number, cause))
     return result
   }
 }
 
-interface OneRequest extends RequestOptions {
+interface OneRequest extends AttemptOptions {
   /** awaited immediately before the HTTP request */
   onBegin?: () => Promise<void> | undefined
 }
@@ -332,10 +346,10 @@ interface OneRequest extends RequestOptions {
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
 
 /** Runs `judge`, and adds the number of HTTP requests and the start of the last attempt to its error. */
-function counting<T>(told: { attempts: number; at: string }, judge: () => T): T {
+function withAttempts<T>(detail: { attempts: number; at: string }, judge: () => T): T {
   try {
     return judge()
   } catch (error) {
-    throw error instanceof RedoxError ? error.with(told) : error
+    throw error instanceof RedoxError ? error.with(detail) : error
   }
 }

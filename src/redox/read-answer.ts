@@ -24,12 +24,12 @@ export interface AnswerFacts {
   traceId?: string
 }
 
-export const list = (value: unknown): Record<string, unknown>[] =>
+export const objectsOf = (value: unknown): Record<string, unknown>[] =>
   Array.isArray(value) ? value.filter(isObject) : []
 // Ids in an answer are strings or numbers. Other values are ignored, because `String()` may throw for them.
 const isScalar = (value: unknown): value is string | number =>
   typeof value === 'string' || typeof value === 'number'
-export const words = (value: unknown): string[] =>
+export const textsOf = (value: unknown): string[] =>
   typeof value === 'string' && value.trim() !== '' ? [value.trim()] : []
 
 export function readAnswer({
@@ -40,9 +40,9 @@ export function readAnswer({
   const traceId = headers['redox-trace-id']
   const json = isObject(body) ? body : outcomeOfXml(text)
   const meta = isObject(json.Meta) ? json.Meta : {}
-  const entries = list(json.entry).flatMap(entryOutcome)
+  const entries = objectsOf(json.entry).flatMap(entryOutcome)
   const refusals = refusalsOf(json, meta)
-  const logIds = list(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [ID] : []))
+  const logIds = objectsOf(meta.Logs).flatMap(({ ID }) => (isScalar(ID) ? [ID] : []))
   const messageId = isObject(meta.Message) ? meta.Message.ID : undefined
   return {
     logIds,
@@ -57,7 +57,7 @@ export function readAnswer({
 
 function reasonsOf(refusals: string[], body: unknown, text: string): string[] {
   if (isObject(body)) return [...refusals, ...wordsOf(body)]
-  return refusals.length > 0 ? refusals : words(plainText(text))
+  return refusals.length > 0 ? refusals : textsOf(plainText(text))
 }
 
 /**
@@ -94,7 +94,7 @@ function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>
     ...errors(meta.Errors),
     ...errors(meta.errors),
     ...issues(json),
-    ...list(json.entry).flatMap(outcomesOf).flatMap(issues),
+    ...objectsOf(json.entry).flatMap(outcomesOf).flatMap(issues),
     ...errors(json.errorDetail),
     ...errors(json.ErrorMessages),
     ...errors(meta.ErrorMessages),
@@ -103,16 +103,16 @@ function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>
 
 function wordsOf(json: Record<string, unknown>): string[] {
   return [
-    ...words(json.error_description),
-    ...(words(json.error_description).length === 0 ? words(json.error) : []),
-    ...words(json.message),
+    ...textsOf(json.error_description),
+    ...(textsOf(json.error_description).length === 0 ? textsOf(json.error) : []),
+    ...textsOf(json.message),
     ...problemWords(json),
   ]
 }
 
 /** Reason in an `application/problem+json` body (RFC 9457): its `detail`, else its `title`. */
 function problemWords({ title, detail }: Record<string, unknown>): string[] {
-  const [found] = [detail, title].flatMap(words)
+  const [found] = [detail, title].flatMap(textsOf)
   return found === undefined ? [] : [found]
 }
 
@@ -120,22 +120,22 @@ function problemWords({ title, detail }: Record<string, unknown>): string[] {
 const WORDLESS = 'an error without text'
 
 /** Converts a value that may be a list or a single element to a list. */
-const severalAt = (found: unknown): unknown[] =>
+const listOf = (found: unknown): unknown[] =>
   found === undefined || found === null || found === '' || found === false ? [] : [found].flat()
 
 const errors = (found: unknown): string[] =>
-  severalAt(found).map((error) => words(isObject(error) ? named(error, 'text') : error)[0] ?? WORDLESS)
+  listOf(found).map((error) => textsOf(isObject(error) ? fhirProperty(error, 'text') : error)[0] ?? WORDLESS)
 
 /**
  * Reads a property by its FHIR name, which Redox's page spells with a capital letter (docs/redox-api.md#fhir-answers).
  */
-const named = (object: Record<string, unknown>, name: string): unknown =>
+const fhirProperty = (object: Record<string, unknown>, name: string): unknown =>
   object[name] ?? object[name.charAt(0).toUpperCase() + name.slice(1)]
 
 /** Texts of the errors in an OperationOutcome, or in the `Issues` of Redox's page (docs/redox-api.md#fhir-answers). */
 const issues = (json: Record<string, unknown>): string[] =>
   ['issue', 'issues']
-    .flatMap((name) => severalAt(named(json, name)))
+    .flatMap((name) => listOf(fhirProperty(json, name)))
     .filter(isFailure)
     .map(issueWords)
 
@@ -143,23 +143,23 @@ const issues = (json: Record<string, unknown>): string[] =>
  * Text of an issue (`details.text`, else `text`, else `diagnostics`, else `code`), with its location in parentheses.
  */
 function issueWords(issue: unknown): string {
-  if (!isObject(issue)) return words(issue)[0] ?? WORDLESS
-  const at = (name: string): unknown => named(issue, name)
+  if (!isObject(issue)) return textsOf(issue)[0] ?? WORDLESS
+  const at = (name: string): unknown => fhirProperty(issue, name)
   const details = at('details')
   const texts = [
-    isObject(details) ? named(details, 'text') : undefined,
-    ...(isObject(details) ? list(details.coding).map(({ display }) => display) : [details]),
+    isObject(details) ? fhirProperty(details, 'text') : undefined,
+    ...(isObject(details) ? objectsOf(details.coding).map(({ display }) => display) : [details]),
     at('text'),
     at('diagnostics'),
     at('code'),
   ]
-  const [said = WORDLESS] = texts.flatMap(words)
+  const [said = WORDLESS] = texts.flatMap(textsOf)
   // FHIR before R4 called `expression` `location`.
   const places = [
-    severalAt(at('expression') ?? at('location'))
-      .flatMap(words)
+    listOf(at('expression') ?? at('location'))
+      .flatMap(textsOf)
       .join(', '),
-    ...words(at('diagnostics')),
+    ...textsOf(at('diagnostics')),
   ]
   const others = places.filter((place) => place !== '' && !said.includes(place))
   return others.length === 0 ? said : `${said} (${others.join('; ')})`
@@ -169,7 +169,7 @@ function issueWords(issue: unknown): string {
 const HARMLESS = new Set(['warning', 'information', 'success'])
 
 function isFailure(issue: unknown): boolean {
-  const severity = isObject(issue) ? named(issue, 'severity') : undefined
+  const severity = isObject(issue) ? fhirProperty(issue, 'severity') : undefined
   return typeof severity !== 'string' || !HARMLESS.has(severity.trim().toLowerCase())
 }
 
@@ -228,14 +228,14 @@ export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefine
     return isWhole ? undefined : 'unreadable'
   }
   // A refusal in XML counts, too.
-  if (isEvident(body) || hasFailed(readAnswer(answer))) return undefined
+  if (isRedoxAnswer(body) || hasFailed(readAnswer(answer))) return undefined
   // A body that is not JSON is the text itself.
   return body === text ? 'unreadable' : 'unclear'
 }
 
-const isEvident = (body: unknown): boolean =>
+const isRedoxAnswer = (body: unknown): boolean =>
   isObject(body) &&
-  (isObject(body.Meta) || words(body.resourceType).length > 0 || Object.keys(body).length === 0)
+  (isObject(body.Meta) || textsOf(body.resourceType).length > 0 || Object.keys(body).length === 0)
 
 /** Description of an answer's JSON type and property names, without values, for error texts. */
 export const shapeOf = (body: unknown): string =>

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from '../message/json'
 
-export const HIDDEN = '[…]'
-const REPEATS = `${HIDDEN} (the reason repeats the message)`
+export const REDACTED = '[…]'
+const REPEATS = `${REDACTED} (the reason repeats the message)`
 
 /** Characters of a text that are searched and shown. The rest is cut off. */
 const MAX_TEXT = 1000
@@ -14,12 +14,16 @@ const MAX_TEXT = 1000
  * values and a note of megabytes.
  * @param secrets values that are always redacted, also as base64
  */
-export function masked(texts: string[], sent: JsonObject | undefined, secrets: string[] = []): string[] {
+export function redactValues(
+  texts: string[],
+  sent: JsonObject | undefined,
+  secrets: string[] = [],
+): string[] {
   const given = texts.map((text) => text.slice(0, MAX_TEXT))
   const cut = given.map(unescaped)
-  const pieces = new Pieces(cut)
+  const pieces = new SubstringIndex(cut)
   const repeated = new Set<string>()
-  for (const secret of secrets.flatMap(secretSpellings)) if (pieces.mayHold(secret)) repeated.add(secret)
+  for (const secret of secrets.flatMap(secretSpellings)) if (pieces.mayContain(secret)) repeated.add(secret)
   const long: string[] = []
   if (sent !== undefined) collectRepeated(sent, { pieces, repeated, long })
   // The longest value is replaced first, so that a value that contains another one is redacted as a whole.
@@ -42,8 +46,8 @@ const unescaped = (text: string): string =>
   })
 
 /** Redacts secrets from a text of any length. Only exact occurrences are replaced. */
-export const withoutSecrets = (text: string, secrets: string[]): string =>
-  secrets.filter((secret) => secret !== '').reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text)
+export const redactText = (text: string, secrets: string[]): string =>
+  secrets.filter((secret) => secret !== '').reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
 
 const secretSpellings = (secret: string): string[] =>
   secret === '' ? [] : [secret, Buffer.from(secret).toString('base64')]
@@ -53,7 +57,7 @@ const secretSpellings = (secret: string): string[] =>
 const PIECE = 8
 
 /** Index of all substrings of some texts, up to a length. Shows quickly that a value occurs in none of them. */
-class Pieces {
+class SubstringIndex {
   readonly #all = new Set<string>()
 
   constructor(texts: string[]) {
@@ -65,7 +69,7 @@ class Pieces {
     }
   }
 
-  mayHold(value: string): boolean {
+  mayContain(value: string): boolean {
     const [first, last] = [value.slice(0, PIECE), value.slice(-PIECE)]
     return this.#all.has(first.toLowerCase()) && this.#all.has(last.toLowerCase())
   }
@@ -85,14 +89,14 @@ const PUBLIC_WORDS = new Set(['message', 'patient', 'final', 'resulted', 'availa
 const MIN_MASKED_LENGTH = 2
 const LONG_TEXT = 200
 
-interface Found {
-  pieces: Pieces
+interface FoundTexts {
+  pieces: SubstringIndex
   repeated: Set<string>
   /** long texts, of which an answer may quote a part */
   long: string[]
 }
 
-function collectRepeated(value: unknown, found: Found, key = ''): void {
+function collectRepeated(value: unknown, found: FoundTexts, key = ''): void {
   if (typeof value === 'string' || typeof value === 'number') collectValue(String(value), found, key)
   else if (Array.isArray(value)) value.forEach((item) => collectRepeated(item, found, key))
   else if (isObject(value)) {
@@ -103,11 +107,11 @@ function collectRepeated(value: unknown, found: Found, key = ''): void {
   }
 }
 
-function collectValue(whole: string, { pieces, repeated, long }: Found, key: string): void {
+function collectValue(whole: string, { pieces, repeated, long }: FoundTexts, key: string): void {
   if (whole.length > LONG_TEXT || (whole.length >= QUOTE_LENGTH && isContent(whole))) long.push(whole)
   if (whole.length > LONG_TEXT) return
   for (const text of spellings(whole, key))
-    if (isWorthMasking(text) && pieces.mayHold(text)) repeated.add(text)
+    if (isWorthMasking(text) && pieces.mayContain(text)) repeated.add(text)
 }
 
 // Prose or base64; not a URL or an id, whose beginnings are often alike.
@@ -180,7 +184,7 @@ const BEGINS = '(?:(?<![A-Za-z0-9])|(?<=\\\\[nrt]))'
 function replaceAllNoCase(text: string, value: string): string {
   const pattern = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const isWord = value.length < MASKED_ANYWHERE_LENGTH
-  return text.replace(new RegExp(isWord ? `${BEGINS}${pattern}(?![A-Za-z0-9])` : pattern, 'gi'), HIDDEN)
+  return text.replace(new RegExp(isWord ? `${BEGINS}${pattern}(?![A-Za-z0-9])` : pattern, 'gi'), REDACTED)
 }
 
 // ---- Quotes of long texts -------------------------------------------------------------------------------
@@ -192,7 +196,7 @@ const BLOCK = QUOTE_LENGTH - STEP + 1
 // Limit for full comparisons, which repetitive texts would exceed by far.
 const MAX_COMPARED = 100_000
 
-interface Place {
+interface TextPosition {
   index: number
   at: number
 }
@@ -226,8 +230,8 @@ function quotingTexts(texts: string[], long: string[]): Set<number> {
   return quoting
 }
 
-function blocksOf(texts: string[]): { places: Map<string, Place[]>; hashes: Uint8Array } {
-  const places = new Map<string, Place[]>()
+function blocksOf(texts: string[]): { places: Map<string, TextPosition[]>; hashes: Uint8Array } {
+  const places = new Map<string, TextPosition[]>()
   const hashes = new Uint8Array(0x10000)
   texts.forEach((text, index) => {
     const upper = text.toUpperCase()

@@ -2,13 +2,13 @@ import type { FileSource, MessageFile } from '../file/file'
 import { getAt, withValueAt, type JsonObject } from '../message/json'
 import { assertRequestSize, assertUploadable, type PreparedMessage } from '../message/prepared'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../transport/body'
-import type { Purpose } from '../transport/outcomes'
+import type { RequestKind } from '../transport/outcomes'
 import { identifiersOf } from './identifiers'
 import { assertFhirKey, type RedoxSettings } from './settings'
 import { uploadKind, type UploadKind } from './uploads'
 
 export interface RequestSpec {
-  purpose: Purpose
+  kind: RequestKind
   /** name for error texts and `cause.operation` */
   operation: string
   url: string
@@ -39,7 +39,7 @@ function textLength(value: unknown): number {
 }
 
 /** Memory in bytes that the files of a message use while the message waits. */
-const heldBytes = (files: MessageFile[]): number =>
+const memoryBytes = (files: MessageFile[]): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 
 /** Builds the requests of one connection, without their tokens. */
@@ -66,7 +66,7 @@ export class RequestSpecs {
     const url =
       kind === 'blob' ? hosts.blobUploadUrl : `${hosts.binaryUploadBase}/redox/${environment}/Binary`
     return {
-      purpose: 'upload',
+      kind: 'upload',
       operation: 'upload',
       url,
       headers: {
@@ -109,7 +109,7 @@ export class RequestSpecs {
       way === 'embed' && file.kind === 'file' ? [{ path, file }] : [],
     )
     return {
-      purpose: 'send',
+      kind: 'send',
       operation: message.operation,
       url: fhir
         ? `${hosts.fhirBase}/${message.slug}/${environment}/${message.operation}`
@@ -143,19 +143,19 @@ export class RequestSpecs {
  * Demand of a message or upload for a slot: its name for error texts, and the memory in bytes that it uses while it
  * waits.
  */
-export interface SlotEntry {
+export interface SlotDemand {
   operation: string
   bytes: number
 }
 
-export const entryOf = ({ operation, body, attachments }: PreparedMessage): SlotEntry => ({
+export const slotDemandOf = ({ operation, body, attachments }: PreparedMessage): SlotDemand => ({
   operation,
-  bytes: heldBytes(attachments.map(({ file }) => file)) + textLength(body),
+  bytes: memoryBytes(attachments.map(({ file }) => file)) + textLength(body),
 })
 
-export const uploadEntryOf = (file: FileSource): SlotEntry => ({
+export const uploadSlotDemandOf = (file: FileSource): SlotDemand => ({
   operation: 'upload',
-  bytes: heldBytes([file]),
+  bytes: memoryBytes([file]),
 })
 
 /**
@@ -180,7 +180,7 @@ export const previewOf = ({ url, headers, body }: RequestSpec): RequestPreview =
 })
 
 export const tokenRequest = (url: string, body: RequestBody): RequestSpec => ({
-  purpose: 'token',
+  kind: 'token',
   operation: 'token',
   url,
   headers: { accept: 'application/json' },

@@ -1,15 +1,15 @@
 import { formatSize, RedoxError } from '../errors'
 import { unlessAborted } from '../abort'
 
-export interface GateLimits {
+export interface SemaphoreLimits {
   /** slots: number of tasks that may run at once */
-  width: number
+  concurrency: number
   /** memory in bytes that all waiting tasks together may use */
   waitingBytes: number
 }
 
 /** Request for a slot of a semaphore. */
-export interface Entry {
+export interface SlotRequest {
   /** memory in bytes that the task uses while it waits */
   bytes: number
   /** promise that must settle before the task may take a slot */
@@ -22,23 +22,23 @@ export interface Entry {
  * Semaphore with a limited number of slots. Tasks without a slot wait, first in, first out. The number of waiting tasks
  * is not limited, because a folder of scans may be large; the memory that they use is.
  */
-export class Gate {
-  #limits: GateLimits
-  #inside = 0
+export class Semaphore {
+  #limits: SemaphoreLimits
+  #held = 0
   #waiting = 0
   #waitingBytes = 0
   /** waiters that need only a free slot */
   readonly #queue: (() => void)[] = []
 
-  constructor(limits: GateLimits) {
+  constructor(limits: SemaphoreLimits) {
     this.#limits = limits
   }
 
   /** Replaces the limits, and starts as many waiters as the new limits allow. */
-  set limits(limits: GateLimits) {
+  set limits(limits: SemaphoreLimits) {
     this.#limits = limits
-    while (this.#inside < limits.width && this.#queue.length > 0) {
-      this.#inside++
+    while (this.#held < limits.concurrency && this.#queue.length > 0) {
+      this.#held++
       this.#admitNext()
     }
   }
@@ -48,8 +48,8 @@ export class Gate {
    * @param signal ends the wait; the task then never runs
    * @throws RedoxError REDOX_QUEUE_FULL
    */
-  async pass<T>(task: () => Promise<T>, signal: AbortSignal, entry?: Entry): Promise<T> {
-    const leave = await this.enter(signal, entry)
+  async run<T>(task: () => Promise<T>, signal: AbortSignal, entry?: SlotRequest): Promise<T> {
+    const leave = await this.acquire(signal, entry)
     try {
       return await task()
     } finally {
@@ -63,18 +63,18 @@ export class Gate {
    * @returns function that releases the slot; must be called exactly once
    * @throws RedoxError REDOX_QUEUE_FULL
    */
-  async enter(signal: AbortSignal, entry: Entry = { bytes: 0 }): Promise<() => void> {
+  async acquire(signal: AbortSignal, entry: SlotRequest = { bytes: 0 }): Promise<() => void> {
     signal.throwIfAborted()
-    if (entry.after === undefined && this.#inside < this.#limits.width) this.#inside++
+    if (entry.after === undefined && this.#held < this.#limits.concurrency) this.#held++
     else await this.#wait(signal, entry)
-    if (!signal.aborted) return () => this.#leave()
-    this.#leave()
+    if (!signal.aborted) return () => this.#release()
+    this.#release()
     throw signal.reason as Error
   }
 
   // A slot that becomes free goes to the oldest waiter, so that a new caller cannot overtake the queue.
-  #leave(): void {
-    if (this.#inside > this.#limits.width || this.#queue.length === 0) this.#inside--
+  #release(): void {
+    if (this.#held > this.#limits.concurrency || this.#queue.length === 0) this.#held--
     else this.#admitNext()
   }
 
@@ -82,23 +82,23 @@ export class Gate {
     this.#queue.shift()?.()
   }
 
-  async #wait(signal: AbortSignal, { bytes, after, onWait }: Entry): Promise<void> {
+  async #wait(signal: AbortSignal, { bytes, after, onWait }: SlotRequest): Promise<void> {
     this.#assertRoom(bytes)
     onWait?.()
     this.#waiting++
     this.#waitingBytes += bytes
     try {
       if (after) await unlessAborted(after, signal)
-      await this.#place(signal)
+      await this.#acquireSlot(signal)
     } finally {
       this.#waiting--
       this.#waitingBytes -= bytes
     }
   }
 
-  #place(signal: AbortSignal): Promise<void> {
-    if (this.#inside < this.#limits.width) {
-      this.#inside++
+  #acquireSlot(signal: AbortSignal): Promise<void> {
+    if (this.#held < this.#limits.concurrency) {
+      this.#held++
       return Promise.resolve()
     }
     return new Promise((resolve, reject) => {

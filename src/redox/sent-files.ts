@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type RedoxError } from '../errors'
 import { sha256Of, type FileSource, type MessageFile } from '../file/file'
-import type { DeliveredFile } from './delivery'
+import type { SentFile } from './client-types'
 import type { RequestSpec } from './requests'
 
-export const describeSent = (file: MessageFile): Omit<DeliveredFile, 'way'> =>
+export const describeSent = (file: MessageFile): Omit<SentFile, 'way'> =>
   file.kind === 'reference'
     ? {
         url: file.url,
@@ -15,7 +15,7 @@ export const describeSent = (file: MessageFile): Omit<DeliveredFile, 'way'> =>
 
 type Digests = (string | undefined)[]
 
-export function fillDigests(delivered: DeliveredFile[], digests: Digests): void {
+export function fillDigests(delivered: SentFile[], digests: Digests): void {
   const embedded = delivered.filter(({ way }) => way === 'embed')
   embedded.forEach((file, index) => {
     const sha256 = digests[index]
@@ -37,7 +37,7 @@ export function digestsOf({ body, files = [] }: RequestSpec): Promise<Digests> {
   return Promise.race([Promise.all(files.map(digest)), sleep(DIGEST_MS, known, { ref: false })])
 }
 
-export function withFiles(error: RedoxError, delivered: DeliveredFile[], digests: Digests): RedoxError {
+export function withFiles(error: RedoxError, delivered: SentFile[], digests: Digests): RedoxError {
   fillDigests(delivered, digests)
   const uploaded = delivered.flatMap(({ way, url }) => (way === 'upload' && url !== undefined ? [url] : []))
   const sha256 = delivered.flatMap((file) => (file.sha256 === undefined ? [] : [file.sha256]))

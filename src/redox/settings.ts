@@ -1,11 +1,11 @@
 import { RedoxError } from '../errors'
 import type { Credentials } from '../auth/credentials'
-import type { Limits } from '../message/prepared'
+import type { SizeLimits } from '../message/prepared'
 import type { HttpOptions } from '../transport/http'
 import type { RetryPolicy } from '../transport/retry'
 import { isLoopback } from '../shared/formats'
 import { ENVIRONMENTS, type Environment } from '../shared/values'
-import type { GateLimits } from './semaphore'
+import type { SemaphoreLimits } from './semaphore'
 
 export { ENVIRONMENTS, type Environment }
 export type Region = 'US' | 'CA'
@@ -33,13 +33,13 @@ export interface RedoxSettings {
   /** `Meta.Test` of Data Model messages */
   test: boolean
   binaryForm: BinaryForm
-  limits: Limits
+  limits: SizeLimits
   http: HttpOptions
   retry: RetryPolicy
   /** treatment of a 2xx answer whose JSON is not an answer of Redox (docs/redox-api.md#fhir-answers) */
   otherAnswers: OtherAnswers
   /** limits for messages that are being sent and that wait */
-  gate: GateLimits
+  slots: SemaphoreLimits
   /** HTTP requests in any five minutes, token requests included; 0: unlimited */
   perFiveMinutes: number
 }
@@ -51,7 +51,7 @@ const REGION_HOSTS: Record<Region, { apiBase: string; blobUploadUrl: string }> =
 }
 
 /** Size limits as of 2026-11 (docs/redox-api.md#sizes), in bytes. */
-export const DEFAULT_LIMITS: Limits = {
+export const DEFAULT_LIMITS: SizeLimits = {
   embedBySelf: 200_000,
   dataModelEmbed: 10_000_000,
   request: 40_000_000,
@@ -66,7 +66,7 @@ export const DEFAULT_HTTP: HttpOptions = {
 
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, repeatUnknown: false }
 
-export const DEFAULT_GATE: GateLimits = { width: 8, waitingBytes: 256_000_000 }
+export const DEFAULT_SLOTS: SemaphoreLimits = { concurrency: 8, waitingBytes: 256_000_000 }
 
 /**
  * Hosts of a region, with the URLs that were entered by hand in place of the defaults.

@@ -1,24 +1,24 @@
 import type { RequestLog } from '../transport/retry'
-import { Gate } from './semaphore'
+import { Semaphore } from './semaphore'
 import type { RedoxSettings } from './settings'
 
 /**
  * State shared by the successive clients of one connection across deploys. Redox counts the requests of all of them,
  * and requests of a previous client continue beside those of the next.
  */
-export interface Succession {
+export interface SharedLimits {
   /** slots for concurrent requests */
-  gate: Gate
+  requestSlots: Semaphore
   /** slots for messages that are prepared and sent */
-  intake: Gate
+  preparationSlots: Semaphore
   requests: RequestLog
   /** origins of the references in upload answers: their host is not documented (docs/redox-api.md#binary) */
   uploadOrigins: Set<string>
 }
 
-export const newSuccession = ({ gate }: Pick<RedoxSettings, 'gate'>): Succession => ({
-  gate: new Gate(gate),
-  intake: new Gate(gate),
+export const newSharedLimits = ({ slots }: Pick<RedoxSettings, 'slots'>): SharedLimits => ({
+  requestSlots: new Semaphore(slots),
+  preparationSlots: new Semaphore(slots),
   requests: { pausedUntil: 0, made: [] },
   uploadOrigins: new Set(),
 })

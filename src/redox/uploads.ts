@@ -3,7 +3,7 @@ import type { FileReference, FileSource } from '../file/file'
 import { isObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import type { HttpAnswer } from '../transport/http'
-import type { Uploaded } from './delivery'
+import type { UploadResult } from './client-types'
 
 export type UploadKind = 'blob' | 'binary'
 
@@ -35,7 +35,7 @@ export function referenceOf(answer: HttpAnswer, requestUrl: string, kind: Upload
 /** File reference that the `redox-upload` node emits (plain data, for `msg.payload`). */
 export function referenceFor(
   file: FileSource,
-  uploaded: Uploaded,
+  uploaded: UploadResult,
   kind: UploadKind,
 ): Omit<FileReference, 'kind'> {
   const { contentType, fileType, name, size } = file

@@ -4,8 +4,8 @@
  */
 import { randomInt, randomUUID } from 'node:crypto'
 import { present } from './present'
-import { checkMessage, EVENTS, META } from './fields'
-import type { Report } from './fields'
+import { checkMessage, EVENTS, META } from './datamodel-fields'
+import type { ReportProblem } from './datamodel-fields'
 import {
   decodeBase64,
   isUuid,
@@ -19,11 +19,11 @@ import {
   REQUEST_LIMIT,
   scalarOf,
   textOf,
-  tooLarge,
+  refuseTooLarge,
 } from './http'
-import type { Answer, Call, Json, Problem } from './http'
-import { deliveredFile, oneLine, safeHeaders, shortened } from './inbox'
-import type { DeliveredFile, Inbox } from './inbox'
+import type { SandboxAnswer, SandboxRequest, JsonRecord, RequestProblem } from './http'
+import { receivedFile, oneLine, safeHeaders, shortened } from './inbox'
+import type { ReceivedFile, Inbox } from './inbox'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
 import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
@@ -37,8 +37,8 @@ const EMBED_LIMIT = 10_000_000
 // ---- Files --------------------------------------------------------------------------------------------
 
 /** A field of the message that may hold a file or a reference to one (docs/redox-api.md#file-fields). */
-interface FilePlace {
-  holder: Json
+interface FileField {
+  holder: JsonRecord
   field: 'FileContents' | 'Value'
   /** Path in the message of the object that contains the field. */
   at: string
@@ -47,7 +47,7 @@ interface FilePlace {
   needed: string[]
 }
 
-function filePlaces(body: Json): FilePlace[] {
+function filePlaces(body: JsonRecord): FileField[] {
   const model = objectOf(body['Meta'])['DataModel']
   if (model === 'Notes') return [notePlace(objectOf(body['Note']))]
   if (model === 'Media') {
@@ -61,24 +61,24 @@ function filePlaces(body: Json): FilePlace[] {
  * Returns the file field of a Note. `FileName` is required for embedded base64 and for references, as in Redox's
  * how-to; `FileType` only for references, where it gives the type of the uploaded file.
  */
-function notePlace(holder: Json): FilePlace {
+function notePlace(holder: JsonRecord): FileField {
   const encoding = holder['ContentType'] === 'Base64 Encoded' ? 'base64' : 'text'
   const isReference = isWebUrl(textOf(holder['FileContents']) ?? '')
   const needed = isReference ? ['FileName', 'FileType'] : encoding === 'base64' ? ['FileName'] : []
   return { holder, field: 'FileContents', at: 'Note', encoding, needed }
 }
 
-const resultPlaces = (order: Json, at: string): FilePlace[] =>
+const resultPlaces = (order: JsonRecord, at: string): FileField[] =>
   objectsOf(order['Results'])
-    .map((holder, index): FilePlace => {
+    .map((holder, index): FileField => {
       const here = `${at}.Results[${index}]`
       return { holder, field: 'Value', at: here, encoding: 'base64', needed: ['FileType'] }
     })
     .filter(({ holder }) => holder['ValueType'] === 'Encapsulated Data')
 
-const pathOf = ({ at, field }: FilePlace): string => `${at}.${field}`
+const pathOf = ({ at, field }: FileField): string => `${at}.${field}`
 
-function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Report): DeliveredFile[] {
+function fileIn(place: FileField, source: string, uploads: Uploads, report: ReportProblem): ReceivedFile[] {
   const { holder, field, at, encoding, needed } = place
   const path = pathOf(place)
   // `Value` accepts numbers in place of strings, but a number cannot be a file.
@@ -94,21 +94,21 @@ function fileIn(place: FilePlace, source: string, uploads: Uploads, report: Repo
       return []
     }
     const name = fields.name ?? file.name
-    return [deliveredFile(path, 'referenced', file.bytes, { ...fields, contentType: file.contentType, name })]
+    return [receivedFile(path, 'referenced', file.bytes, { ...fields, contentType: file.contentType, name })]
   }
   const bytes = encoding === 'text' ? Buffer.from(contents) : decodeBase64(contents)
   if (!bytes) {
     report('Invalid base64', path)
     return []
   }
-  if (bytes.length >= EMBED_LIMIT) throw tooLarge(EMBED_LIMIT)
-  return [deliveredFile(path, 'embedded', bytes, fields)]
+  if (bytes.length >= EMBED_LIMIT) throw refuseTooLarge(EMBED_LIMIT)
+  return [receivedFile(path, 'embedded', bytes, fields)]
 }
 
 // ---- The endpoint -------------------------------------------------------------------------------------
 
 /** Failure body of the Data Model API (docs/redox-api.md#error-bodies). */
-export const dataModelErrors = (refusal: Refusal): Json => ({
+export const dataModelErrors = (refusal: Refusal): JsonRecord => ({
   Meta: {
     ...refusal.echo,
     Errors: refusal.problems.map(({ text, error }) => ({
@@ -125,23 +125,23 @@ export const dataModelErrors = (refusal: Refusal): Json => ({
  * Returns the problem of a message without a subscription: source, destination and data model need one
  * (docs/redox-api.md#endpoint). `place` is the path of the destination in the message.
  */
-export const noSubscription = (place: string): Problem => ({
+export const noSubscription = (place: string): RequestProblem => ({
   text: `No subscription for this source, destination and data model - ${place}`,
   error: { Module: 'Subscriptions' },
 })
 
 export async function receiveDataModel(
-  call: Call,
+  call: SandboxRequest,
   grant: Grant,
   uploads: Uploads,
   inbox: Inbox,
-): Promise<Answer> {
+): Promise<SandboxAnswer> {
   const { request } = call
   if (mediaType(request) !== 'application/json') {
     throw new Refusal(400, 'application/json content-type required')
   }
   const body = parseJson(await readBody(request, REQUEST_LIMIT))
-  const { operation, files, source } = judge(body, grant, request, uploads)
+  const { operation, files, source } = checkMessageBody(body, grant, request, uploads)
   const destinations = objectsOf(objectOf(body['Meta'])['Destinations'])
   const unsubscribed = destinations.flatMap(({ ID }, index) =>
     call.subscribed && !call.subscribed.has(String(ID).toLowerCase())
@@ -170,14 +170,19 @@ export async function receiveDataModel(
   }
 }
 
-interface Judgement {
+interface MessageJudgement {
   operation: string
   source: string
-  files: DeliveredFile[]
+  files: ReceivedFile[]
 }
 
 /** Checks a message and collects all its problems; only a wrong size or source ends the check early. */
-function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uploads): Judgement {
+function checkMessageBody(
+  body: JsonRecord,
+  grant: Grant,
+  request: SandboxRequest['request'],
+  uploads: Uploads,
+): MessageJudgement {
   const meta = objectOf(body['Meta'])
   const [model, event] = [textOf(meta['DataModel']), textOf(meta['EventType'])]
   const operation = `${model}:${event}`
@@ -185,7 +190,7 @@ function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uplo
   const problems: { text: string }[] = []
   // Data model and event type are repeated in error texts only when they are known; until then they may contain any
   // text.
-  const report: Report = (problem, path) =>
+  const report: ReportProblem = (problem, path) =>
     problems.push({ text: `${problem} - ${path}${fields ? ` in ${operation}` : ''}` })
   try {
     const named = objectOf(meta['Source'])['ID']
@@ -208,7 +213,7 @@ function judge(body: Json, grant: Grant, request: Call['request'], uploads: Uplo
 }
 
 /** Returns the fields of the request's `Meta` that the answer repeats. */
-function echo(body: Json): Json {
+function echo(body: JsonRecord): JsonRecord {
   const meta = objectOf(body['Meta'])
   const names = ['DataModel', 'EventType', 'EventDateTime', 'Test', 'Source', 'Destinations']
   return Object.fromEntries(names.filter((name) => name in meta).map((name) => [name, meta[name]]))
@@ -218,7 +223,7 @@ function echo(body: Json): Json {
  * Returns the message as received, and as Redox delivers it, where all files are embedded
  * (docs/redox-api.md#blob-upload).
  */
-function bodiesToKeep({ request, path }: Call, body: Json, files: DeliveredFile[]) {
+function bodiesToKeep({ request, path }: SandboxRequest, body: JsonRecord, files: ReceivedFile[]) {
   const embedded = files.filter(({ way }) => way === 'embedded')
   setContents(body, embedded)
   const delivered = structuredClone(body)
@@ -226,7 +231,7 @@ function bodiesToKeep({ request, path }: Call, body: Json, files: DeliveredFile[
   return { request: { method: 'POST', path, headers: safeHeaders(request), body }, delivered }
 }
 
-function setContents(body: Json, files: DeliveredFile[]): void {
+function setContents(body: JsonRecord, files: ReceivedFile[]): void {
   const places = new Map(filePlaces(body).map((place) => [pathOf(place), place]))
   for (const { place, way, bytes } of files) {
     const { holder, field, encoding } = present(places.get(place), 'the place of a file')
@@ -234,7 +239,7 @@ function setContents(body: Json, files: DeliveredFile[]): void {
   }
 }
 
-function summaries(body: Json): { patient: string; document: string } {
+function summaries(body: JsonRecord): { patient: string; document: string } {
   const patient = objectOf(body['Patient'])
   const { FirstName, LastName, DOB } = objectOf(patient['Demographics'])
   const [identifier] = objectsOf(patient['Identifiers'])

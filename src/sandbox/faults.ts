@@ -57,10 +57,10 @@ export type FaultKind = keyof typeof FAULTS
  * Fault kinds that replace the API's processing (`ReplacingFault`: the message is lost) and those that change its
  * answer (`ModifyingFault`).
  */
-export type LostFault = {
+export type ReplacingFault = {
   [K in FaultKind]: (typeof FAULTS)[K]['accepted'] extends true ? never : K
 }[FaultKind]
-export type KeptFault = Exclude<FaultKind, LostFault>
+export type ModifyingFault = Exclude<FaultKind, ReplacingFault>
 
 /** One fault of a plan, parsed. */
 export interface Fault {
@@ -88,7 +88,7 @@ export class FaultPlanError extends Error {
   }
 }
 
-interface Rule {
+interface FaultRule {
   hits(api: Api, path: string): boolean
   /** Fault of the rule. Undefined: the rule lets its requests pass without a fault. */
   fault: Fault | undefined
@@ -107,7 +107,7 @@ const ELSEWHERE = 'http://redirected.invalid'
 
 /** Parsed fault plan: chooses the fault for each request. Counts and random numbers start again with each object. */
 export class FaultPlan {
-  #rules: Rule[]
+  #rules: FaultRule[]
 
   /** @throws FaultPlanError */
   constructor(text = '') {
@@ -155,7 +155,7 @@ function seedOf(lines: Line[]): number {
   return Number(number)
 }
 
-function ruleOf({ number, words }: Line, draw: () => number): Rule {
+function ruleOf({ number, words }: Line, draw: () => number): FaultRule {
   const [where = '', what, ...often] = words
   const fail = (reason: string, part: RulePart, word?: string): never => {
     throw new FaultPlanError(reason, number, part, word)
@@ -170,7 +170,7 @@ function ruleOf({ number, words }: Line, draw: () => number): Rule {
     : (faultOf(what) ?? fail(`"${what}" is not a fault. Faults: ${NAMES}`, 'fault', what))
   const count = often.join(' ')
   const fires =
-    turnsOf(often, draw) ??
+    occurrencesOf(often, draw) ??
     fail(`"${count}" is not a count. Counts: once, 3x, 20%, or nothing for always`, 'count', count)
   const { apis }: Partial<FaultRow> = fault ? FAULTS[fault.kind] : {}
   if (apis && place.apis && !place.apis.some((api) => apis.includes(api))) {
@@ -182,7 +182,7 @@ function ruleOf({ number, words }: Line, draw: () => number): Rule {
 
 // ---- Where --------------------------------------------------------------------------------------------
 
-interface Place {
+interface FaultTarget {
   /** APIs of the place; undefined for a path, because a path can belong to any API. */
   apis?: readonly Api[]
   hits(api: Api, path: string): boolean
@@ -200,7 +200,7 @@ const APIS: Record<string, readonly Api[]> = {
 /** Names of places in a fault plan. A path is a place, too. */
 export const PLACES = Object.keys(APIS)
 
-function placeOf(where: string): Place | undefined {
+function placeOf(where: string): FaultTarget | undefined {
   if (where.startsWith('/')) {
     const pattern = pathPattern(where)
     return { hits: (_api, path) => pattern.test(path) }
@@ -259,7 +259,7 @@ const isKind = (name: string): name is FaultKind => Object.hasOwn(FAULTS, name)
 
 // ---- How often ----------------------------------------------------------------------------------------
 
-function turnsOf(words: string[], draw: () => number): (() => boolean) | undefined {
+function occurrencesOf(words: string[], draw: () => number): (() => boolean) | undefined {
   if (words.length === 0) return () => true
   const often = words.join('').toLowerCase()
   const percent = /^(\d{1,3}(\.\d+)?)%$/.exec(often)?.[1]

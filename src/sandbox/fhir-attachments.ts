@@ -1,9 +1,9 @@
 /** Files in a Bundle: all Attachments, embedded or as references to uploaded files. */
 import { present } from './present'
 import { decodeBase64, isMimeType, isObject, textOf } from './http'
-import type { Json } from './http'
-import { deliveredFile, shortened } from './inbox'
-import type { DeliveredFile } from './inbox'
+import type { JsonRecord } from './http'
+import { receivedFile, shortened } from './inbox'
+import type { ReceivedFile } from './inbox'
 import { notFoundText, OF_ANOTHER_SOURCE } from './uploads'
 import type { Uploads } from './uploads'
 
@@ -12,15 +12,15 @@ const ATTACHMENT_KEY = /^(presentedForm|photo|attachment|\w+Attachment)$/
 /** Reports a problem of a message. */
 export type Report = (path: string, text: string, code?: string) => void
 
-interface Found {
-  element: Json
+interface FoundAttachment {
+  element: JsonRecord
   path: string
   /** Name of the property that contains the element, directly or in a list. */
   key: string
 }
 
 /** Yields all objects inside a value, in document order. */
-export function* objectsIn(value: unknown, path: string, key = ''): Generator<Found> {
+export function* objectsIn(value: unknown, path: string, key = ''): Generator<FoundAttachment> {
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) yield* objectsIn(item, `${path}[${index}]`, key)
   } else if (isObject(value)) {
@@ -35,18 +35,18 @@ export function* objectsIn(value: unknown, path: string, key = ''): Generator<Fo
  * Returns all Attachments of a Bundle. Redox accepts a file in any resource that has an Attachment
  * (docs/redox-api.md#attachments), so Attachments are recognized by property name or by shape.
  */
-export const attachmentsIn = (bundle: Json): Found[] =>
+export const attachmentsIn = (bundle: JsonRecord): FoundAttachment[] =>
   [...objectsIn(bundle, '')].filter(
     ({ element, key }) =>
       ATTACHMENT_KEY.test(key) || ('contentType' in element && ('data' in element || 'url' in element)),
   )
 
 export function fileIn(
-  { element, path }: Found,
+  { element, path }: FoundAttachment,
   uploads: Uploads,
   source: string,
   report: Report,
-): DeliveredFile[] {
+): ReceivedFile[] {
   const { contentType, data, url, title } = element
   if (!isMimeType(contentType)) report(`${path}.contentType`, 'contentType must be a MIME type', 'value')
   if ((data === undefined) === (url === undefined)) {
@@ -63,13 +63,13 @@ export function fileIn(
   }
   const name = textOf(title) ?? upload?.name
   const description = { contentType: textOf(contentType), name }
-  return [deliveredFile(path, upload ? 'referenced' : 'embedded', bytes, description)]
+  return [receivedFile(path, upload ? 'referenced' : 'embedded', bytes, description)]
 }
 
 /**
  * Replaces the files in the Bundle by short texts, and returns a copy as Redox delivers it, with all files embedded.
  */
-export function keepShort(bundle: Json, files: DeliveredFile[]): Json {
+export function shortenFiles(bundle: JsonRecord, files: ReceivedFile[]): JsonRecord {
   const embedded = files.filter(({ way }) => way === 'embedded')
   setData(bundle, embedded)
   const delivered = structuredClone(bundle)
@@ -77,7 +77,7 @@ export function keepShort(bundle: Json, files: DeliveredFile[]): Json {
   return delivered
 }
 
-function setData(bundle: Json, files: DeliveredFile[]): void {
+function setData(bundle: JsonRecord, files: ReceivedFile[]): void {
   const attachments = new Map(attachmentsIn(bundle).map(({ element, path }) => [path, element]))
   for (const { place, bytes } of files) {
     const attachment = present(attachments.get(place), 'the place of a file')

@@ -5,7 +5,7 @@ import {
   isObject,
   isUuid,
   mediaType,
-  notPlayed,
+  notSimulated,
   objectOf,
   objectsOf,
   parseJson,
@@ -14,11 +14,11 @@ import {
   REQUEST_LIMIT,
   textOf,
 } from './http'
-import type { Answer, Call, Json, Problem } from './http'
-import { attachmentsIn, fileIn, keepShort, objectsIn } from './fhir-attachments'
+import type { SandboxAnswer, SandboxRequest, JsonRecord, RequestProblem } from './http'
+import { attachmentsIn, fileIn, shortenFiles, objectsIn } from './fhir-attachments'
 import type { Report } from './fhir-attachments'
 import { oneLine, safeHeaders } from './inbox'
-import type { DeliveredFile, Inbox } from './inbox'
+import type { ReceivedFile, Inbox } from './inbox'
 import { sourceOf } from './tokens'
 import type { Grant } from './tokens'
 import type { Uploads } from './uploads'
@@ -56,8 +56,8 @@ const EVENTS = new Map([
 ])
 
 /** Entry of the Bundle that has a resource. */
-interface Entry {
-  resource: Json
+interface BundleEntry {
+  resource: JsonRecord
   type: string
   /** Path of the resource in the Bundle: `entry[1].resource`. */
   path: string
@@ -66,7 +66,7 @@ interface Entry {
 }
 
 /** Builds the error body of the FHIR API (docs/redox-api.md#fhir-answers). */
-export const operationOutcome = (refusal: Refusal): Json => ({
+export const operationOutcome = (refusal: Refusal): JsonRecord => ({
   resourceType: 'OperationOutcome',
   issue: refusal.problems.map(({ text, path, code }) => ({
     severity: 'error',
@@ -93,28 +93,28 @@ const notFound = (text: string): Refusal => new Refusal(404, [{ text, code: 'not
  * operation.
  */
 export async function receiveOperation(
-  call: Call,
+  call: SandboxRequest,
   grant: Grant,
   uploads: Uploads,
   inbox: Inbox,
-): Promise<Answer> {
+): Promise<SandboxAnswer> {
   const { request, origin, path } = call
   const [slug, environment, operation] = call.params as [string, string, string]
   checkAddress(slug, environment, false)
   const event = EVENTS.get(operation)
-  if (!event) throw notPlayed('This operation is')
+  if (!event) throw notSimulated('This operation is')
   const source = sourceOf(grant, request)
-  const isBare = operation === OBSERVATION_CREATE && slug === FHIR_SANDBOX
-  const types = ['application/fhir+json', 'application/json', ...(isBare ? [''] : [])]
+  const headerOptional = operation === OBSERVATION_CREATE && slug === FHIR_SANDBOX
+  const types = ['application/fhir+json', 'application/json', ...(headerOptional ? [''] : [])]
   if (!types.includes(mediaType(request))) {
     throw new Refusal(400, 'application/fhir+json content-type required')
   }
   const bundle = parseJson(await readBody(request, REQUEST_LIMIT))
   const [mainType = ''] = operation.split('/')
-  const { entries, files } = judge(bundle, { mainType, event, isBare }, uploads, source)
+  const { entries, files } = checkBundleMessage(bundle, { mainType, event, headerOptional }, uploads, source)
   const locations = slug === FHIR_SANDBOX ? locationsOf(entries, origin) : []
   const main = mainOf(entries, mainType)
-  const delivered = keepShort(bundle, files)
+  const delivered = shortenFiles(bundle, files)
   inbox.add({
     api: 'fhir',
     operation,
@@ -133,7 +133,7 @@ export async function receiveOperation(
   return { status: 200, headers: { 'redox-trace-id': randomUUID() }, body: answerBody(locations) }
 }
 
-const locationsOf = (entries: Entry[], origin: string): string[] =>
+const locationsOf = (entries: BundleEntry[], origin: string): string[] =>
   entries
     .filter(({ type }) => type !== 'MessageHeader')
     .map(({ type }) => `${origin}/fhir-sandbox/${type}/${randomUUID()}/_history/1`)
@@ -142,7 +142,7 @@ const locationsOf = (entries: Entry[], origin: string): string[] =>
  * Builds the answer's body. Redox writes to an EHR asynchronously: only the FHIR sandbox returns the created resources,
  * other destinations answer 200 with an empty body (docs/redox-api.md#fhir-answers).
  */
-function answerBody(locations: string[]): Json | '' {
+function answerBody(locations: string[]): JsonRecord | '' {
   if (locations.length === 0) return ''
   const entry = locations.map((location) => ({ response: { status: '201 Created', location } }))
   return { resourceType: 'Bundle', type: 'transaction-response', entry }
@@ -151,28 +151,28 @@ function answerBody(locations: string[]): Json | '' {
 // ---- The checks ---------------------------------------------------------------------------------------
 
 /** Rules that a Bundle is checked by. */
-interface Measure {
+interface BundleRule {
   mainType: string
   event: string
   /**
    * True if Bundle type and MessageHeader may be missing (docs/redox-api.md#leniency). If they are there, they have to
    * be valid.
    */
-  isBare: boolean
+  headerOptional: boolean
 }
 
 /** Checks a message Bundle and collects all its problems (docs/redox-api.md#message-bundle). */
-function judge(
-  bundle: Json,
-  { mainType, event, isBare }: Measure,
+function checkBundleMessage(
+  bundle: JsonRecord,
+  { mainType, event, headerOptional }: BundleRule,
   uploads: Uploads,
   source: string,
-): { entries: Entry[]; files: DeliveredFile[] } {
-  const problems: Problem[] = []
+): { entries: BundleEntry[]; files: ReceivedFile[] } {
+  const problems: RequestProblem[] = []
   const report: Report = (path, text, code = 'invalid') => problems.push({ path, text, code })
-  const entries = checkBundle(bundle, isBare, report)
+  const entries = checkBundle(bundle, headerOptional, report)
   const hasHeader = entries.some(({ type }) => type === 'MessageHeader')
-  if (hasHeader || !isBare) checkHeader(entries, mainType, event, report)
+  if (hasHeader || !headerOptional) checkHeader(entries, mainType, event, report)
   if (!entries.some(({ type }) => type === mainType)) {
     report('entry', `${mainType} entry is required`, 'required')
   }
@@ -199,12 +199,12 @@ function judge(
  * Returns true if the subject identifies the patient: by a reference to a resource at the destination, or by an
  * identifier (docs/redox-api.md#leniency).
  */
-function namesSubject({ resource }: Entry): boolean {
+function namesSubject({ resource }: BundleEntry): boolean {
   const { reference, identifier } = objectOf(resource['subject'])
   return (textOf(reference) ?? textOf(objectOf(identifier)['value'])) !== undefined
 }
 
-function checkBundle(bundle: Json, isBare: boolean, report: Report): Entry[] {
+function checkBundle(bundle: JsonRecord, isBare: boolean, report: Report): BundleEntry[] {
   const { resourceType, type: bundleType } = bundle
   if (resourceType !== 'Bundle') report('resourceType', 'Resource must be a Bundle', 'structure')
   if (bundleType !== 'message' && !(isBare && bundleType === undefined)) {
@@ -235,7 +235,7 @@ function checkFullUrl(fullUrl: unknown, seen: Set<unknown>, path: string, report
   if (!isAbsolute) report(path, 'fullUrl must be absolute', 'value')
 }
 
-function checkHeader(entries: Entry[], mainType: string, event: string, report: Report): void {
+function checkHeader(entries: BundleEntry[], mainType: string, event: string, report: Report): void {
   const [header] = entries
   if (header?.type !== 'MessageHeader' || header.path !== 'entry[0].resource') {
     report('entry[0].resource', 'First entry must be a MessageHeader', 'structure')
@@ -256,7 +256,7 @@ function checkHeader(entries: Entry[], mainType: string, event: string, report: 
   }
 }
 
-function checkPatient({ resource, path }: Entry, report: Report): void {
+function checkPatient({ resource, path }: BundleEntry, report: Report): void {
   const identifiers = objectsOf(resource['identifier'])
   if (identifiers.length === 0) report(`${path}.identifier`, 'Patient identifier is required', 'required')
   identifiers.forEach((identifier, index) => {
@@ -268,7 +268,7 @@ function checkPatient({ resource, path }: Entry, report: Report): void {
 
 const isExtended = (element: unknown): boolean => objectsOf(objectOf(element)['extension']).length > 0
 
-function checkClinical({ resource, type, path }: Entry, report: Report): void {
+function checkClinical({ resource, type, path }: BundleEntry, report: Report): void {
   const { status, _status, code, content, presentedForm } = resource
   // In FHIR an extension, such as data-absent-reason, can replace a value.
   const isAbsent = (status ?? null) === null && isExtended(_status)
@@ -298,7 +298,7 @@ function checkClinical({ resource, type, path }: Entry, report: Report): void {
   }
 }
 
-function checkReferences({ resource, path }: Entry, entries: Entry[], report: Report): void {
+function checkReferences({ resource, path }: BundleEntry, entries: BundleEntry[], report: Report): void {
   for (const found of objectsIn(resource, path)) {
     const { reference } = found.element
     if (reference === undefined || entries.some(({ names }) => names.includes(reference as string))) continue
@@ -315,7 +315,7 @@ function checkReferences({ resource, path }: Entry, entries: Entry[], report: Re
  * Returns the main resource of the message: the one in `MessageHeader.focus`, or else the first of the operation's
  * type.
  */
-function mainOf(entries: Entry[], mainType: string): Json {
+function mainOf(entries: BundleEntry[], mainType: string): JsonRecord {
   const ofType = entries.filter(({ type }) => type === mainType)
   const header = objectOf(entries.find(({ type }) => type === 'MessageHeader')?.resource)
   const focus = objectsOf(header['focus'])[0]?.['reference'] as string
@@ -326,7 +326,7 @@ function mainOf(entries: Entry[], mainType: string): Json {
  * Returns a line about the patient in the main resource's subject. If the Bundle has no Patient resource for the
  * subject, only the subject's own fields are used.
  */
-function patientLine(entries: Entry[], main: Json): string {
+function patientLine(entries: BundleEntry[], main: JsonRecord): string {
   const { reference, display, identifier: id } = objectOf(main['subject'])
   const patients = entries.filter(({ type }) => type === 'Patient')
   const named = patients.find(({ names }) => names.includes(reference as string))
@@ -339,7 +339,7 @@ function patientLine(entries: Entry[], main: Json): string {
   return oneLine(fullName, patient['birthDate'], identifier?.['value'])
 }
 
-function documentLine({ code, type, description }: Json, files: DeliveredFile[]): string {
+function documentLine({ code, type, description }: JsonRecord, files: ReceivedFile[]): string {
   const concept = objectOf(code ?? type)
   const coding = objectsOf(concept['coding'])[0]
   const label = concept['text'] ?? coding?.['display'] ?? coding?.['code']

@@ -17,10 +17,10 @@ const MIME_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(\s*;.*)?$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const WEB_URL = /^\s*https?:\/\/\S*\s*$/i
 
-export type Json = Record<string, unknown>
+export type JsonRecord = Record<string, unknown>
 
 /** Request to the sandbox, with the values that handlers need. */
-export interface Call {
+export interface SandboxRequest {
   request: IncomingMessage
   /** Path without the query. */
   path: string
@@ -34,20 +34,20 @@ export interface Call {
   fault?: string
 }
 
-export interface Answer {
+export interface SandboxAnswer {
   status: number
   /**
    * Body of the answer: an object is sent as JSON (a FHIR resource as FHIR JSON), a string as plain text with the type
    * `text/html`, as Redox does, and '' as an empty body.
    */
-  body: Json | string
+  body: JsonRecord | string
   headers?: Record<string, string>
   /** Bytes to send, if a fault sends other bytes than those of `body`. */
   payload?: Buffer
 }
 
 /** Problem of a request. Texts never repeat values of the request. */
-export interface Problem {
+export interface RequestProblem {
   text: string
   /** FHIR element path inside the Bundle. */
   path?: string
@@ -65,13 +65,13 @@ export interface Problem {
  * #oauth-api-key, #fhir-answers, #error-bodies).
  */
 export class Refusal extends Error {
-  readonly problems: Problem[]
+  readonly problems: RequestProblem[]
 
   /** `echo` contains the fields of the request's `Meta` that a Data Model answer repeats. */
   constructor(
     readonly status: number,
-    problems: string | Problem[],
-    readonly echo: Json = {},
+    problems: string | RequestProblem[],
+    readonly echo: JsonRecord = {},
   ) {
     super(`refused with ${status}`)
     this.problems = typeof problems === 'string' ? [{ text: problems }] : problems
@@ -82,11 +82,11 @@ export class Refusal extends Error {
   }
 }
 
-export const tooLarge = (limit: number): Refusal =>
+export const refuseTooLarge = (limit: number): Refusal =>
   new Refusal(413, [{ text: `Payload too large, the limit is ${limit / 1_000_000} MB`, code: 'too-long' }])
 
 /** Refusal of a request that the sandbox does not simulate. Redox may support such a request or not. */
-export const notPlayed = (what: string): Refusal =>
+export const notSimulated = (what: string): Refusal =>
   new Refusal(404, [
     {
       text: `${what} not simulated here: this sandbox simulates only the sending of files`,
@@ -96,7 +96,7 @@ export const notPlayed = (what: string): Refusal =>
 
 /** Refuses a request whose Content-Length is over the limit, before any of the body is stored. */
 export function refuseAnnouncedLength(request: IncomingMessage, limit: number): void {
-  if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
+  if (Number(request.headers['content-length'] ?? 0) > limit) throw refuseTooLarge(limit)
 }
 
 /** Reads a whole body of at most `limit` bytes. After a refusal, the rest is read and dropped. */
@@ -110,7 +110,7 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
       if (size <= limit) chunks.push(chunk)
       else {
         chunks.length = 0
-        reject(tooLarge(limit))
+        reject(refuseTooLarge(limit))
       }
     })
     request.once('end', () => resolve(Buffer.concat(chunks)))
@@ -124,7 +124,7 @@ export function mediaType(request: IncomingMessage): string {
   return ((request.headers['content-type'] ?? '').split(';')[0] ?? '').trim().toLowerCase()
 }
 
-export function parseJson(bytes: Buffer): Json {
+export function parseJson(bytes: Buffer): JsonRecord {
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -142,14 +142,14 @@ function isDeeperThan(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((child) => isDeeperThan(child, levels - 1))
 }
 
-export const isObject = (value: unknown): value is Json =>
+export const isObject = (value: unknown): value is JsonRecord =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 /** Returns the value if it is an object, otherwise an empty object. */
-export const objectOf = (value: unknown): Json => (isObject(value) ? value : {})
+export const objectOf = (value: unknown): JsonRecord => (isObject(value) ? value : {})
 /**
  * Returns the items of a list, with an empty object for an item that is not an object; an empty list for other values.
  */
-export const objectsOf = (value: unknown): Json[] => (Array.isArray(value) ? value.map(objectOf) : [])
+export const objectsOf = (value: unknown): JsonRecord[] => (Array.isArray(value) ? value.map(objectOf) : [])
 /** Returns the value if it is a string that is not empty. */
 export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined

@@ -5,7 +5,7 @@ import { present } from './present'
 import { scalarOf } from './http'
 
 /** File of a received message, as the EHR gets it. */
-export interface DeliveredFile {
+export interface ReceivedFile {
   /** Path of the file in the message: `Note.FileContents`, `entry[1].resource.presentedForm[0]`. */
   place: string
   way: 'embedded' | 'referenced'
@@ -49,7 +49,7 @@ export interface ReceivedMessage {
    * (docs/redox-api.md#blob-upload).
    */
   delivered: unknown
-  files: DeliveredFile[]
+  files: ReceivedFile[]
   /** One line about the patient, for the list of messages. */
   patient: string
   /** One line about the document, for the list of messages. */
@@ -58,14 +58,14 @@ export interface ReceivedMessage {
   fault?: string
 }
 
-export type FileDescription = Partial<Record<'contentType' | 'fileType' | 'name', string | undefined>>
+export type ReceivedFileDescription = Partial<Record<'contentType' | 'fileType' | 'name', string | undefined>>
 
-export function deliveredFile(
+export function receivedFile(
   place: string,
-  way: DeliveredFile['way'],
+  way: ReceivedFile['way'],
   bytes: Buffer,
-  description: FileDescription,
-): DeliveredFile {
+  description: ReceivedFileDescription,
+): ReceivedFile {
   const known = Object.fromEntries(Object.entries(description).filter(([, value]) => value))
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   return { place, way, ...known, size: bytes.length, sha256, bytes }

@@ -4,21 +4,21 @@
  */
 import type { JsonWebKey } from 'node:crypto'
 import { dataModelErrors, receiveDataModel } from './datamodel'
-import { openDoor } from './door'
-import type { Door, House, RequestRecord, Route } from './door'
+import { openListener } from './listener'
+import type { SandboxListener, ListenerContext, RequestRecord, Route } from './listener'
 import { FaultPlan } from './faults'
 import { checkAddress, operationOutcome, receiveOperation } from './fhir'
-import { notPlayed } from './http'
-import type { Answer, Call, Refusal } from './http'
+import { notSimulated } from './http'
+import type { SandboxAnswer, SandboxRequest, Refusal } from './http'
 import { Inbox } from './inbox'
 import type { ReceivedMessage } from './inbox'
 import { createOAuthKey, oauthError, refuseLegacy, sourceOf, Tokens } from './tokens'
 import type { Grant, LegacyKey, OAuthKey } from './tokens'
 import { blobError, Uploads } from './uploads'
 
-export type { Door, RequestRecord } from './door'
+export type { SandboxListener as Door, RequestRecord } from './listener'
 export { FaultPlan, FaultPlanError, FAULTS } from './faults'
-export type { DeliveredFile, ReceivedMessage } from './inbox'
+export type { ReceivedFile as DeliveredFile, ReceivedMessage } from './inbox'
 export type { LegacyKey, OAuthKey } from './tokens'
 
 const MAX_KEPT_REQUESTS = 1000
@@ -45,7 +45,7 @@ export interface SandboxOptions {
   subscribed?: readonly string[]
 }
 
-export interface Sandbox extends Door {
+export interface Sandbox extends SandboxListener {
   /** OAuth demo key, generated at start. */
   readonly oauthKey: OAuthKey
   /** Legacy demo key, generated at start. */
@@ -72,7 +72,7 @@ export interface Sandbox extends Door {
    * the listener. It is closed with the sandbox.
    * @throws FaultPlanError
    */
-  openDoor(faults: string, subscribed?: readonly string[]): Promise<Door>
+  openListener(faults: string, subscribed?: readonly string[]): Promise<SandboxListener>
   /** Deletes stored messages and requests; keys, tokens and uploaded files stay. */
   clear(): void
 }
@@ -90,17 +90,17 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const requests: RequestRecord[] = []
   const faultListeners = new Set<(request: RequestRecord) => void>()
   const origins = new Set<string>()
-  const house: House = {
+  const context: ListenerContext = {
     origins,
     routes: routesOf(tokens, new Uploads(origins, options.account ?? 'paid'), inbox),
-    arrived(record) {
+    onArrival(record) {
       if (requests.push(record) > MAX_KEPT_REQUESTS) requests.shift()
     },
-    played(record) {
+    onFault(record) {
       for (const listener of faultListeners) queueMicrotask(() => listener(record))
     },
   }
-  const main = await openDoor(options.port ?? 0, { plan, subscribed: options.subscribed }, house)
+  const main = await openListener(options.port ?? 0, { plan, subscribed: options.subscribed }, context)
   return {
     ...main,
     oauthKey: demo.key,
@@ -117,34 +117,37 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       inbox.clear()
       requests.length = 0
     },
-    ...doorsOf(main, house),
+    ...listenersOf(main, context),
   }
 }
 
 /** Opens more listeners, which `unref` and `close` of the sandbox include. */
-function doorsOf(main: Door, house: House): Pick<Sandbox, 'openDoor' | 'unref' | 'close'> {
+function listenersOf(
+  main: SandboxListener,
+  context: ListenerContext,
+): Pick<Sandbox, 'openListener' | 'unref' | 'close'> {
   const doors = new Set([main])
   let holdsProcess = true
   let isClosed = false
   return {
-    async openDoor(faults, subscribed) {
-      const door = await openDoor(0, { plan: new FaultPlan(faults), subscribed }, house)
-      doors.add(door)
-      if (!holdsProcess) door.unref()
+    async openListener(faults, subscribed) {
+      const listener = await openListener(0, { plan: new FaultPlan(faults), subscribed }, context)
+      doors.add(listener)
+      if (!holdsProcess) listener.unref()
       const close = (): Promise<void> => {
-        doors.delete(door)
-        return door.close()
+        doors.delete(listener)
+        return listener.close()
       }
       if (isClosed) await close()
-      return { ...door, close }
+      return { ...listener, close }
     },
     unref() {
       holdsProcess = false
-      for (const door of doors) door.unref()
+      for (const listener of doors) listener.unref()
     },
     async close() {
       isClosed = true
-      await Promise.all([...doors].map((door) => door.close()))
+      await Promise.all([...doors].map((listener) => listener.close()))
     },
   }
 }
@@ -159,7 +162,7 @@ const tokenRoutes = (tokens: Tokens): Route[] => [
     path: /^\/v2\/auth\/token$/,
     handle: (call) => tokens.oauthToken(call),
     failure: oauthError,
-    words401: true,
+    unauthorizedText: true,
   },
   {
     api: 'token',
@@ -176,8 +179,9 @@ const tokenRoutes = (tokens: Tokens): Route[] => [
 ]
 
 function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
-  type Handle = (call: Call, grant: Grant) => Promise<Answer>
-  const granted = (handle: Handle) => async (call: Call) => handle(call, tokens.grantOf(call.request))
+  type Handle = (call: SandboxRequest, grant: Grant) => Promise<SandboxAnswer>
+  const granted = (handle: Handle) => async (call: SandboxRequest) =>
+    handle(call, tokens.grantOf(call.request))
   const grantedFhir = (handle: Handle) =>
     granted(async (call, grant) => {
       refuseLegacy(grant)
@@ -220,5 +224,5 @@ function routesOf(tokens: Tokens, uploads: Uploads, inbox: Inbox): Route[] {
 }
 
 async function nothingHere(): Promise<never> {
-  throw notPlayed('This request is')
+  throw notSimulated('This request is')
 }

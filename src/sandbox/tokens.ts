@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import type { JWTPayload } from 'jose' with { 'resolution-mode': 'import' }
 import { present } from './present'
 import { isUuid, mediaType, parseJson, readBody, Refusal } from './http'
-import type { Answer, Call, Json } from './http'
+import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ERROR_URI = 'https://docs.redoxengine.com/permalink/7sEi7MTFssZ1JuHpUYLeYJ'
@@ -72,7 +72,7 @@ export class Tokens {
   }
 
   /** Handles `POST /v2/auth/token`: client credentials with a private-key JWT (docs/redox-api.md#oauth-api-key). */
-  async oauthToken({ request, origin, path }: Call): Promise<Answer> {
+  async oauthToken({ request, origin, path }: SandboxRequest): Promise<SandboxAnswer> {
     const form = await tokenForm(request)
     const assertion = present(form.get('client_assertion'), 'the assertion')
     const { key, source } = await this.#keyOf(assertion)
@@ -93,7 +93,7 @@ export class Tokens {
   }
 
   /** Handles `POST /auth/authenticate`, the login with a legacy key (docs/redox-api.md#legacy-api-key). */
-  async authenticate({ request }: Call): Promise<Answer> {
+  async authenticate({ request }: SandboxRequest): Promise<SandboxAnswer> {
     const { apiKey, secret } = await legacyBody(request)
     if (apiKey !== this.legacyKey.apiKey) throw new Refusal(401, 'Invalid request')
     if (secret !== this.legacyKey.secret) throw new Refusal(401, 'Invalid source secret')
@@ -107,7 +107,7 @@ export class Tokens {
    * Handles `POST /auth/refreshToken`: returns the same access token and refresh token, with a later expiry
    * (docs/redox-api.md#legacy-api-key).
    */
-  async refresh({ request }: Call): Promise<Answer> {
+  async refresh({ request }: SandboxRequest): Promise<SandboxAnswer> {
     const { apiKey, refreshToken } = await legacyBody(request)
     const grant = typeof refreshToken === 'string' ? this.#refreshable.get(refreshToken) : undefined
     if (!grant || grant.source !== apiKey) throw new Refusal(401, 'Invalid request')
@@ -155,7 +155,7 @@ export class Tokens {
       .sign(this.#signingKey)
   }
 
-  #legacyToken(grant: Grant, refreshToken: string): Answer {
+  #legacyToken(grant: Grant, refreshToken: string): SandboxAnswer {
     grant.expiresAt = this.#expiry()
     this.#keep(grant)
     const expires = new Date(grant.expiresAt).toISOString()
@@ -197,7 +197,7 @@ export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string
 }
 
 /** Builds the error body of the OAuth endpoint (docs/redox-api.md#oauth-api-key). */
-export const oauthError = (refusal: Refusal): Json => ({
+export const oauthError = (refusal: Refusal): JsonRecord => ({
   error: 'invalid_request',
   error_description: refusal.text,
   error_uri: ERROR_URI,
@@ -248,7 +248,7 @@ function readable<T>(decode: () => T): T {
   }
 }
 
-async function legacyBody(request: IncomingMessage): Promise<Json> {
+async function legacyBody(request: IncomingMessage): Promise<JsonRecord> {
   if (mediaType(request) !== 'application/json') throw new Refusal(400, 'Invalid request')
   return parseJson(await readBody(request, TOKEN_REQUEST_LIMIT))
 }

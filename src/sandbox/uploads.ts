@@ -13,9 +13,9 @@ import {
   Refusal,
   refuseAnnouncedLength,
   REQUEST_LIMIT,
-  tooLarge,
+  refuseTooLarge,
 } from './http'
-import type { Answer, Call, Json } from './http'
+import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
 
 const MAX_FILES = 64
 const MAX_BYTES = 256_000_000
@@ -36,10 +36,10 @@ export interface UploadedFile extends FileBody {
 
 /** Result of a search for a file that exists, but that another source uploaded (docs/redox-api.md#blob-upload). */
 export const OF_ANOTHER_SOURCE = 'of another source'
-type Found = UploadedFile | typeof OF_ANOTHER_SOURCE | undefined
+type UploadLookup = UploadedFile | typeof OF_ANOTHER_SOURCE | undefined
 
 /** Returns the error text for a reference that a message cannot use. */
-export function notFoundText(found: Found): string {
+export function notFoundText(found: UploadLookup): string {
   if (found === undefined) return 'Referenced file not found'
   if (found !== OF_ANOTHER_SOURCE) return 'Referenced file not found (it is a Binary of the FHIR API)'
   return 'Referenced file not found (another source uploaded it: use the same source for the upload and the message)'
@@ -62,7 +62,7 @@ export class Uploads {
    * Handles `POST /upload` (docs/redox-api.md#blob-upload). Its path names no environment; the sandbox takes
    * Development.
    */
-  async receiveBlob({ request, origin }: Call, source: string): Promise<Answer> {
+  async receiveBlob({ request, origin }: SandboxRequest, source: string): Promise<SandboxAnswer> {
     this.#refuseFreeAccount('Development')
     const path = `/${this.#nextBlob++}`
     this.#keep(path, { ...(await readMultipart(request)), kind: 'blob', source })
@@ -73,7 +73,11 @@ export class Uploads {
    * Handles `POST /fhir/R4/redox/{Environment}/Binary`: raw bytes, a FHIR Binary, or multipart
    * (docs/redox-api.md#binary).
    */
-  async receiveBinary({ request, origin, path }: Call, environment: string, source: string): Promise<Answer> {
+  async receiveBinary(
+    { request, origin, path }: SandboxRequest,
+    environment: string,
+    source: string,
+  ): Promise<SandboxAnswer> {
     this.#refuseFreeAccount(environment)
     const file = await readBinary(request)
     const id = randomUUID()
@@ -86,7 +90,7 @@ export class Uploads {
   }
 
   /** Returns the file of an unchanged reference, if this source may use it. */
-  find(reference: string, source: string): Found {
+  find(reference: string, source: string): UploadLookup {
     const origin = [...this.origins].find((candidate) => reference.startsWith(`${candidate}/`))
     const file = origin === undefined ? undefined : this.#files.get(reference.slice(origin.length))
     return file && file.source !== source ? OF_ANOTHER_SOURCE : file
@@ -110,7 +114,7 @@ export class Uploads {
 }
 
 /** Builds the error body of the blob host (docs/redox-api.md#blob-upload, #error-bodies). */
-export const blobError = (refusal: Refusal): Json => ({ errorDetail: refusal.text })
+export const blobError = (refusal: Refusal): JsonRecord => ({ errorDetail: refusal.text })
 
 async function readBinary(request: IncomingMessage): Promise<FileBody> {
   const type = mediaType(request)
@@ -122,7 +126,7 @@ async function readBinary(request: IncomingMessage): Promise<FileBody> {
   return usable({ bytes: await readBody(request, FILE_LIMIT), contentType: type })
 }
 
-function binaryResource({ resourceType, contentType, data }: Json): FileBody {
+function binaryResource({ resourceType, contentType, data }: JsonRecord): FileBody {
   if (resourceType !== 'Binary') throw new Refusal(400, 'Resource must be a Binary')
   if (!isMimeType(contentType)) throw new Refusal(400, 'Binary.contentType must be a MIME type')
   const bytes = typeof data === 'string' ? decodeBase64(data) : undefined
@@ -131,7 +135,7 @@ function binaryResource({ resourceType, contentType, data }: Json): FileBody {
 }
 
 function usable(file: FileBody): FileBody {
-  if (file.bytes.length > FILE_LIMIT) throw tooLarge(FILE_LIMIT)
+  if (file.bytes.length > FILE_LIMIT) throw refuseTooLarge(FILE_LIMIT)
   if (file.bytes.length === 0) throw new Refusal(400, 'The file is empty')
   return file
 }
@@ -153,7 +157,7 @@ async function readMultipart(request: IncomingMessage): Promise<FileBody> {
       const chunks: Buffer[] = []
       if (field !== 'file') strangers++
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-      stream.on('limit', () => fail(tooLarge(FILE_LIMIT)))
+      stream.on('limit', () => fail(refuseTooLarge(FILE_LIMIT)))
       stream.on('error', malformed)
       stream.on('end', () => files.push({ bytes: Buffer.concat(chunks), contentType, name }))
     })

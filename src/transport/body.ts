@@ -2,9 +2,9 @@ import { createHash, randomUUID } from 'node:crypto'
 import { present } from '../shared/present'
 import { base64Length } from '../file/base64'
 import type { FileSource } from '../file/file'
-import { jsonInTurns } from '../json-chunks'
-import { joined, turn } from '../event-loop'
-import { DRAINED_FROM, Scratch } from '../file/scratch'
+import { stringifyInChunks } from '../json-chunks'
+import { concatenate, yieldFor } from '../event-loop'
+import { MIN_REUSABLE_CHUNK, BufferPool } from '../file/buffer-pool'
 
 /**
  * Request body that can be read several times: a repeated request sends every byte again. `length` is exact and becomes
@@ -19,14 +19,14 @@ export interface RequestBody {
    * @param onPiece called with the length of each chunk before the chunk is yielded, because the generator may not be
    * resumed after the last chunk
    */
-  open(onPiece?: OnPiece): AsyncIterable<Buffer>
+  open(onPiece?: OnChunk): AsyncIterable<Buffer>
   /** body for people to read, in which each file is replaced by a placeholder such as `<base64, 12345 bytes>` */
   shortened(): string
   /** sha256 (hex) of each file in the body, as read in the last complete pass */
   sha256(): string[]
 }
 
-type OnPiece = (bytes: number) => void
+type OnChunk = (bytes: number) => void
 
 // Copies of a file's bytes on their way to the socket:
 // 1. From the disk into pooled buffers (src/file), which no way of reading avoids. A file in memory is not copied: its
@@ -39,10 +39,10 @@ type OnPiece = (bytes: number) => void
 // Bytes of base64 that are written to the socket at once. More than the socket buffers without draining ({@link
 // DRAINED_FROM}), and less than V8's limit for large objects (128 KiB): longer strings cost twice the CPU
 // (docs/design/performance.md).
-const PACK = 80 * 1024
-const packs = new Scratch(PACK)
+const BUFFER_SIZE = 80 * 1024
+const buffers = new BufferPool(BUFFER_SIZE)
 
-const unheard: OnPiece = () => undefined
+const ignoreChunk: OnChunk = () => undefined
 
 /** Body of texts with base64 files between them. There is one text more than files. */
 function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[] = []): RequestBody {
@@ -55,14 +55,14 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
     sha256: () => digests,
     shortened: () =>
       texts.map((text, at) => `${text}${files[at] ? `<base64, ${files[at].size} bytes>` : ''}`).join(''),
-    async *open(onPiece = unheard) {
+    async *open(onPiece = ignoreChunk) {
       const found: string[] = []
-      const packer = new Packer(length)
+      const packer = new Base64Writer(length)
       for (const [at, text] of texts.entries()) {
         for (let done = 0; done < text.length;) {
           done += packer.add(text, done)
           if (!packer.isFull) continue
-          await turn(PACK)
+          await yieldFor(BUFFER_SIZE)
           yield packer.take(onPiece)
         }
         const file = files[at]
@@ -88,14 +88,14 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
  * Writes texts and base64 into buffers without gaps. A body that is too short for the socket to drain gets a buffer of
  * its own, which is not pooled.
  */
-class Packer {
+class Base64Writer {
   readonly #pack: Buffer
   readonly #isPooled: boolean
   #used = 0
 
   constructor(length: number) {
-    this.#isPooled = length >= DRAINED_FROM
-    this.#pack = this.#isPooled ? packs.take() : Buffer.allocUnsafeSlow(length + MARGIN)
+    this.#isPooled = length >= MIN_REUSABLE_CHUNK
+    this.#pack = this.#isPooled ? buffers.acquire() : Buffer.allocUnsafeSlow(length + MARGIN)
   }
 
   get isEmpty(): boolean {
@@ -127,7 +127,7 @@ class Packer {
     return end - from
   }
 
-  take(onPiece: OnPiece): Buffer {
+  take(onPiece: OnChunk): Buffer {
     const piece = this.#pack.subarray(0, this.#used)
     this.#used = 0
     onPiece(piece.length)
@@ -138,14 +138,14 @@ class Packer {
    * Returns the last chunk. A short one is copied out of the pooled buffer, because the socket may keep it without
    * draining while another body uses that buffer.
    */
-  takeLast(onPiece: OnPiece): Buffer {
+  takeLast(onPiece: OnChunk): Buffer {
     const piece = this.take(onPiece)
-    return this.#isPooled && piece.length < DRAINED_FROM ? Buffer.from(piece) : piece
+    return this.#isPooled && piece.length < MIN_REUSABLE_CHUNK ? Buffer.from(piece) : piece
   }
 
   /** Returns the buffer to the pool, after all chunks were yielded and the socket has drained. */
   end(): void {
-    if (this.#isPooled) packs.give(this.#pack)
+    if (this.#isPooled) buffers.release(this.#pack)
   }
 }
 
@@ -160,18 +160,18 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
     length: head.length + file.size + tail.length,
     sha256: () => digests,
     shortened: () => `${head}<${file.size} bytes>${tail}`,
-    async *open(onPiece = unheard) {
-      if (head.length > 0) yield told(head, onPiece)
+    async *open(onPiece = ignoreChunk) {
+      if (head.length > 0) yield reportingChunks(head, onPiece)
       const hash = createHash('sha256')
       let read = 0
       for await (const piece of file.read()) {
         hash.update(piece)
         read += piece.length
         if (read === file.size) digests = [hash.digest('hex')]
-        if (read === file.size && tail.length === 0) yield* endingSmall(piece, onPiece)
-        else yield told(piece, onPiece)
+        if (read === file.size && tail.length === 0) yield* withSmallLastChunk(piece, onPiece)
+        else yield reportingChunks(piece, onPiece)
       }
-      if (tail.length > 0) yield told(tail, onPiece)
+      if (tail.length > 0) yield reportingChunks(tail, onPiece)
     },
   }
 }
@@ -181,12 +181,12 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
  * before it treats the body as sent. Over TLS an answer can come earlier, and then undici closes the connection instead
  * of keeping it.
  */
-function* endingSmall(piece: Buffer, onPiece: OnPiece): Generator<Buffer> {
-  if (piece.length > DRAINED_FROM) yield told(piece.subarray(0, -1), onPiece)
-  yield told(piece.length > DRAINED_FROM ? Buffer.from(piece.subarray(-1)) : piece, onPiece)
+function* withSmallLastChunk(piece: Buffer, onPiece: OnChunk): Generator<Buffer> {
+  if (piece.length > MIN_REUSABLE_CHUNK) yield reportingChunks(piece.subarray(0, -1), onPiece)
+  yield reportingChunks(piece.length > MIN_REUSABLE_CHUNK ? Buffer.from(piece.subarray(-1)) : piece, onPiece)
 }
 
-function told(piece: Buffer, onPiece: OnPiece): Buffer {
+function reportingChunks(piece: Buffer, onPiece: OnChunk): Buffer {
   onPiece(piece.length)
   return piece
 }
@@ -212,7 +212,7 @@ export async function jsonBody(
   const texts: Buffer[][] = [[]]
   const files: FileSource[] = []
   // A string as short as a marker is never split between two chunks.
-  for await (const piece of jsonInTurns(marked)) {
+  for await (const piece of stringifyInChunks(marked)) {
     for (const [at, part] of piece.split(MARKED).entries()) {
       if (at % 2 === 0) present(texts.at(-1), 'a text').push(Buffer.from(part, 'utf8'))
       else {
@@ -222,7 +222,7 @@ export async function jsonBody(
     }
   }
   const whole: Buffer[] = []
-  for (const parts of texts) whole.push(await joined(parts))
+  for (const parts of texts) whole.push(await concatenate(parts))
   return embeddingBody(contentType, whole, files)
 }
 

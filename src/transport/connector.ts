@@ -47,7 +47,7 @@ export function connector(
   tls: TlsOptions | undefined,
   proxy: Proxy | undefined,
 ): buildConnector.connector {
-  const build = buildConnector({ timeout, allowH2: false, ...(tls && secured(tls)) })
+  const build = buildConnector({ timeout, allowH2: false, ...(tls && tlsSettings(tls)) })
   const connect: buildConnector.connector = (options, callback) =>
     build(options, (...result) => {
       const [, socket] = result
@@ -68,7 +68,7 @@ export function connector(
 
 // Created once and not for each socket: parsing the certificates takes time, and errors in them are reported before
 // anything is sent.
-function secured({ ca, cert, key, passphrase, servername, rejectUnauthorized }: TlsOptions): {
+function tlsSettings({ ca, cert, key, passphrase, servername, rejectUnauthorized }: TlsOptions): {
   secureContext: SecureContext
   servername?: string
   rejectUnauthorized: boolean

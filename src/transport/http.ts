@@ -4,8 +4,8 @@ import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { Agent, request as undiciRequest, type Dispatcher } from 'undici'
 import type { RequestBody } from './body'
 import { connector, type TlsOptions } from './connector'
-import { proxyFault, tlsFault } from './faults'
-import type { Ending } from './outcomes'
+import { proxyFault, tlsFault } from './network-advice'
+import type { AttemptFailure } from './outcomes'
 import type { Proxy } from './proxy'
 
 export interface HttpAnswer {
@@ -25,9 +25,9 @@ const WHOLE_SECONDS_MS = 2000
  */
 export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   const now = Date.now()
-  const told = Date.parse(String(headers.date))
+  const fromHeader = Date.parse(String(headers.date))
   // The `Date` header has whole seconds, so the local clock is more precise if both agree.
-  return Math.abs(told - now) > WHOLE_SECONDS_MS ? told : now
+  return Math.abs(fromHeader - now) > WHOLE_SECONDS_MS ? fromHeader : now
 }
 
 export interface HttpRequest {
@@ -40,7 +40,7 @@ export interface HttpRequest {
 /** Failure of an attempt that got no answer. Its message is only the system error code, never an address. */
 export class HttpFault extends Error {
   constructor(
-    readonly ending: Extract<Ending, { fault: unknown }>,
+    readonly failure: Extract<AttemptFailure, { fault: unknown }>,
     /** system error code, e.g. `ECONNREFUSED`, `UND_ERR_HEADERS_TIMEOUT`, `CERT_HAS_EXPIRED`, `PROXY_407` */
     readonly systemCode: string,
   ) {
@@ -131,17 +131,17 @@ export class Http {
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
       // A 2xx that arrives before the whole body was sent cannot be an answer to this message.
-      if (head.statusCode < 300 && handed < body.length) throw new BadAnswer('EARLY_ANSWER')
+      if (head.statusCode < 300 && handed < body.length) throw new AnswerError('EARLY_ANSWER')
       const text = await textOf(await this.#bytesOf(answer.body), head.headers)
       // undici frees the socket slightly later: a message that is sent at once would open another socket.
       await nextTurn()
-      return answerOf(head.statusCode, head.headers, text)
+      return httpAnswer(head.statusCode, head.headers, text)
     } catch (error) {
       if (isOwnError(error)) throw error
       // A refusal counts even if its body is truncated.
       if (head && head.statusCode >= 300 && !signal.aborted)
         return { status: head.statusCode, headers: head.headers, body: '', text: '' }
-      throw new HttpFault(endingOf(error, signal, sent, head !== undefined), systemCodeOf(error))
+      throw new HttpFault(failureOf(error, signal, sent, head !== undefined), systemCodeOf(error))
     }
   }
 
@@ -150,7 +150,7 @@ export class Http {
    * ends for a server that sends its answer in very small chunks.
    */
   async #bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
-    const late = setTimeout(() => body.destroy(new BadAnswer('LATE_ANSWER')), this.#answerMs)
+    const late = setTimeout(() => body.destroy(new AnswerError('LATE_ANSWER')), this.#answerMs)
     try {
       return Buffer.from(await body.arrayBuffer())
     } finally {
@@ -163,7 +163,7 @@ export class Http {
   }
 }
 
-class BadAnswer extends Error {
+class AnswerError extends Error {
   get code(): string {
     return this.message
   }
@@ -172,12 +172,12 @@ class BadAnswer extends Error {
 // An error of this package while it reads the body (the file changed on the disk) is not a network failure.
 const isOwnError = (error: unknown): boolean => error instanceof Error && error.name === 'RedoxError'
 
-function endingOf(
+function failureOf(
   error: unknown,
   signal: AbortSignal,
   sent: boolean,
   answered: boolean,
-): Extract<Ending, { fault: unknown }> {
+): Extract<AttemptFailure, { fault: unknown }> {
   if (signal.aborted) return { fault: 'aborted', sent }
   if (answered) return { fault: 'unreadable', sent }
   const code = systemCodeOf(error)
@@ -227,7 +227,7 @@ function plainHeaders(headers: Record<string, string | string[] | undefined>): H
   return plain
 }
 
-export const answerOf = (status: number, headers: HttpAnswer['headers'], text: string): HttpAnswer => ({
+export const httpAnswer = (status: number, headers: HttpAnswer['headers'], text: string): HttpAnswer => ({
   status,
   headers,
   body: parse(text),

@@ -47,7 +47,7 @@ export const WINDOW_MS = 300_000
  * connection, and until the number of requests in the last five minutes is below the limit
  * (docs/redox-api.md#rates-and-times).
  */
-export interface PaceKeeper {
+export interface RateLimiter {
   /**
    * Delays all requests of the connection, at most for the window in which Redox counts requests, even if a server
    * requests a longer pause.
@@ -60,10 +60,10 @@ export interface PaceKeeper {
    * @returns 0 if the request may be made; otherwise the remaining milliseconds of a wait that would end after `until`:
    * the request must not be made
    */
-  turn(signal: AbortSignal, until?: number): Promise<number>
+  acquire(signal: AbortSignal, until?: number): Promise<number>
 
   /** Milliseconds until a request may be made, by what is known now; 0 or less: at once. */
-  wait(): number
+  millisecondsLeft(): number
 }
 
 /** Requests of one or more rate limiters that share it. Times in ms of the monotonic clock. */
@@ -74,7 +74,7 @@ export interface RequestLog {
 }
 
 /** Rate limiter within one process. */
-export class Pace implements PaceKeeper {
+export class LocalRateLimiter implements RateLimiter {
   /**
    * Creates a limiter, by default with no earlier requests.
    * @param perWindow HTTP requests in any five minutes; 0: unlimited
@@ -90,8 +90,8 @@ export class Pace implements PaceKeeper {
     this.log.pausedUntil = Math.max(this.log.pausedUntil, until)
   }
 
-  async turn(signal: AbortSignal, until = Infinity): Promise<number> {
-    for (let wait = this.wait(); wait > 0; wait = this.wait()) {
+  async acquire(signal: AbortSignal, until = Infinity): Promise<number> {
+    for (let wait = this.millisecondsLeft(); wait > 0; wait = this.millisecondsLeft()) {
       if (performance.now() + wait > until) return wait
       await sleep(wait, undefined, { signal })
     }
@@ -99,7 +99,7 @@ export class Pace implements PaceKeeper {
     return 0
   }
 
-  wait(): number {
+  millisecondsLeft(): number {
     const { made, pausedUntil } = this.log
     const now = performance.now()
     while (made[0] !== undefined && made[0] <= now - WINDOW_MS) made.shift()

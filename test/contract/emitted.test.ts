@@ -13,8 +13,8 @@ import { fields as fhirResultFields } from '../../nodes/redox-fhir-result/fields
 import { takeFile, takePath, type MessageFile } from '../../src/file/file'
 import type { DataModel, FieldValue } from '../../src/message/datamodel'
 import { FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir-operations'
-import type { PlacedFile, Way } from '../../src/message/prepared'
-import { uploadDirect } from '../../src/redox/direct'
+import type { FileToSend, Way } from '../../src/message/prepared'
+import { uploadDirect } from '../../src/redox/direct-delivery'
 import { fhirFixture, fixture, fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { failing, never, type Recorded } from '../lib/redox'
 import { emptyValues, judgeDataModel, judgeFhir, judgeRedoxMessage } from './judges'
@@ -92,7 +92,7 @@ let turn = 0
 
 /** The next real files, each placed as a node does it. */
 async function nextFiles(ways: Way[], api: Api) {
-  const [placed, contents]: [PlacedFile[], Buffer[]] = [[], []]
+  const [placed, contents]: [FileToSend[], Buffer[]] = [[], []]
   for (const way of ways) {
     const name = FILES[turn % FILES.length]!
     const file = await SOURCES[turn++ % SOURCES.length]!(name)
@@ -307,7 +307,7 @@ function fhirCases(): void {
 
 // ---- Sizes ---------------------------------------------------------------------------------------------
 
-function send(api: Api, placed: PlacedFile, by = connection, more: FieldValue[] = []): Promise<Emitted> {
+function send(api: Api, placed: FileToSend, by = connection, more: FieldValue[] = []): Promise<Emitted> {
   const files = [placed]
   const fields = [...(api === 'fhir' ? formFor(REPORT) : forEvent(FORMS.Media, 'New')), ...more]
   const message =
@@ -345,9 +345,7 @@ function sizeCases(): void {
   it('an upload is refused by the client itself too, before a byte is sent', async () => {
     const file = fileOf(sizedFile(30_000_001))
     for (const kind of ['blob', 'binary'] as const)
-      await failing('REDOX_TOO_LARGE', () =>
-        uploadDirect(connection.client, file, { kind: kind, signal: never() }),
-      )
+      await failing('REDOX_TOO_LARGE', () => uploadDirect(connection.client, file, { kind, signal: never() }))
     assert.equal(wire.requests.length, 0)
   })
 

@@ -25,8 +25,8 @@ import {
   type RequestRecord,
   type Sandbox,
 } from '../../src/sandbox'
-import type { OnProgress } from '../../src/redox/delivery'
-import { deliverDirect } from '../../src/redox/direct'
+import type { OnProgress } from '../../src/redox/client-types'
+import { deliverDirect } from '../../src/redox/direct-delivery'
 import { sha256, sizedFile } from '../lib/fixtures'
 import { connectTo, isToken, never, serve } from '../lib/redox'
 import { APIS, FAULT_CASES, type Ending, type Endings, type FaultCase, type FaultyApi } from './fault-table'
@@ -174,7 +174,7 @@ describe('every fault on every API', function () {
     const ready = await Promise.all(
       cases.map(async (one) => {
         const plan = `${one.api} ${one.plan}${one.often === 'once' ? ' once' : ''}`
-        return { ...one, door: await sandboxes.get(one.api)!.openDoor(plan) }
+        return { ...one, door: await sandboxes.get(one.api)!.openListener(plan) }
       }),
     )
     const inTurn = bounded(WIDTH)
@@ -221,7 +221,7 @@ describe('every fault on every API', function () {
   for (const [plan, told, copies] of REPEATED) {
     it(`an unknown outcome that is repeated by choice, ${plan}: ${told}, ${copies} copies with one id`, async () => {
       const repeated = (['endpoint', 'fhir'] as const).map(async (api) => {
-        const door = await sandboxes.get(api)!.openDoor(`${api} ${plan.replace('API', api)}`)
+        const door = await sandboxes.get(api)!.openListener(`${api} ${plan.replace('API', api)}`)
         return run(api, door, false, { repeatUnknown: 'yes' })
       })
       for (const found of await Promise.all(repeated)) {
@@ -256,7 +256,7 @@ describe('faults around a connection', function () {
 
   async function storm(plan: string, many: number, config: ConnectionConfig = {}) {
     const sandbox = sandboxes.get(api)!
-    const door = await sandbox.openDoor(plan)
+    const door = await sandbox.openListener(plan)
     const connection = connect(door, sandbox, { sendsAtOnce: 50, ...config })
     const before = sandbox.received.length
     const began = Date.now()
@@ -314,7 +314,7 @@ describe('faults around a connection', function () {
 
   it('429 for one makes everybody on the connection wait as long as it says', async () => {
     const sandbox = sandboxes.get(api)!
-    const door = await sandbox.openDoor(`${api} 429-retry-after=2 once`)
+    const door = await sandbox.openListener(`${api} 429-retry-after=2 once`)
     const connection = connect(door, sandbox)
     const before = sandbox.received.length
     const sending: Promise<unknown>[] = []

@@ -7,9 +7,9 @@ import { prepareFhir } from '../../src/message/fhir'
 import type { FhirInput } from '../../src/message/fhir-operations'
 import { chooseWay, type PreparedMessage } from '../../src/message/prepared'
 import { referenceFor, type UploadKind } from '../../src/redox/uploads'
-import type { Delivery } from '../../src/redox/delivery'
+import type { SendResult } from '../../src/redox/client-types'
 import { startSandbox, type ReceivedMessage, type Sandbox, type SandboxOptions } from '../../src/sandbox'
-import { deliverDirect, uploadDirect } from '../../src/redox/direct'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { connectBy, never, wireTo, type Recorded, type Server } from '../lib/redox'
 import type { JsonObject } from './json'
 
@@ -84,7 +84,7 @@ export const prepareResource = (input: Given<FhirInput, 'operation'>, by = conne
   prepareFhir({ slug: SLUG, fields: [], files: [], now: new Date(), ...input }, by.sender)
 
 export interface Emitted {
-  delivery: Delivery
+  delivery: SendResult
   /** parsed from the bytes of the request */
   body: JsonObject
   request: Recorded

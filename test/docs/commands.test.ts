@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { Client } from 'pg'
 import { openStore } from '../../src/queue/open-store'
-import { placeIn } from '../../src/queue/location'
+import { locationIn } from '../../src/queue/store-location'
 import { FaultPlan } from '../../src/sandbox/faults'
 import { accept } from '../queue/messages'
 import { POSTGRES, server } from '../queue/stores'
@@ -274,7 +274,7 @@ describe('commands of the pages: stores', function () {
   })
 
   const fill = async (id: string, url: string | undefined, count: number): Promise<void> => {
-    const contents = await openStore(placeIn(userDir, id, url), KEY)
+    const contents = await openStore(locationIn(userDir, id, url), KEY)
     await accept(contents, count)
     await contents.store.close()
   }

@@ -69,7 +69,7 @@ describe('connection in the editor', function () {
     ],
     [
       'an unknown client',
-      () => ({ ...oauth(), clientId: 'nobody' }),
+      () => ({ ...oauth(), clientId: 'unknown' }),
       /^Redox does not know this key\. /,
       'keyId',
     ],

@@ -46,7 +46,7 @@ const SECRETS: [values: Record<string, string>, fields: string[], sentences: str
   [{ store: 'postgresql', storeUrl: 'mysql://db.example/redox' }, ['storeUrl'], [NO_DATABASE]],
   [{ store: 'postgresql', storeUrl: 'postgresql://db example' }, ['storeUrl'], [NO_DATABASE]],
   [{ store: 'embedded', storeUrl: 'db.example/redox' }, [], []],
-  [{ store: 'postgresql', storeUrl: 'x', storeKey: 'short' }, ['storeKey', 'storeUrl'], [SHORT, NO_DATABASE]],
+  [{ store: 'postgresql', storeUrl: 'x', storeKey: 'short' }, ['storeKey', 'storeUrl'], [NO_DATABASE, SHORT]],
 ]
 
 describe('durable delivery in the editor', function () {
@@ -242,8 +242,8 @@ describe('durable delivery in the editor', function () {
     await setValues(page(), { storeUrl: 'x', storeKey: 'short', storeRetryHours: '0' })
     await done(page())
     assert.deepEqual((await nodeOf(page(), connection))['validationErrors'], [
-      'Speicherschlüssel muss mindestens 16 Zeichen haben.',
       'Datenbank-URL muss eine Adresse wie postgresql://user:password@host/database sein.',
+      'Speicherschlüssel muss mindestens 16 Zeichen haben.',
       'Wiederholen, längstens (h) muss eine Zahl größer als 0 sein.',
     ])
     await editor().reload()

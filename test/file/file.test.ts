@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { runInNewContext } from 'node:vm'
 import { decodeDataUri, decodeLoosely } from '../../src/file/base64'
-import { asText, cleanFileName, readText, takeFile, type FileHints } from '../../src/file/file'
+import { noteText, cleanFileName, readText, takeFile, type FileHints } from '../../src/file/file'
 import { fixture, sha256, sizedFile } from '../lib/fixtures'
 import { bytesOf, failing } from '../lib/redox'
 import { HINTS, PDF, thrice, disguised, taken } from './support'
@@ -449,9 +449,9 @@ describe('file intake', () => {
     await failing('REDOX_BAD_INPUT', async () => readText(await taken(PDF), 'msg.payload'), /not UTF-8/)
     const wide = await taken(Buffer.from('well', 'utf16le'))
     await failing('REDOX_BAD_INPUT', () => readText(wide, 'msg.payload'), /NUL characters/)
-    await failing('REDOX_BAD_INPUT', () => asText('we\0ll', 'msg.payload'), /NUL characters/)
+    await failing('REDOX_BAD_INPUT', () => noteText('we\0ll', 'msg.payload'), /NUL characters/)
     assert.deepEqual(
-      [asText('\ufeffwell', 'x'), await readText(await taken(Buffer.from('\ufeffwell')), 'x')],
+      [noteText('\ufeffwell', 'x'), await readText(await taken(Buffer.from('\ufeffwell')), 'x')],
       ['well', 'well'],
     )
   })

@@ -50,13 +50,13 @@ describe('a large text', () => {
   for (const [what, value, size] of LARGE)
     it(`is worked on in turns, at most 1 MB in each: ${what}`, async () => {
       let file: FileSource | undefined
-      const turns = await turnsDuring(async () => (file = await taken(value, { most: 30_000_000 })))
+      const turns = await turnsDuring(async () => (file = await taken(value, { maxBytes: 30_000_000 })))
       assert.ok(turns >= size / 1_000_000, `${size} characters in ${turns} turns`)
       assert.equal(sha256(await bytesOf(file!.read())), sha256(bytes))
     })
 
   it('is worked on in turns also where it is wanted as it is, or is none', async () => {
-    const asItIs = () => taken(words, { isText: true, filename: 'a.txt', most: 30_000_000 })
+    const asItIs = () => taken(words, { isText: true, filename: 'a.txt', maxBytes: 30_000_000 })
     assert.ok((await turnsDuring(asItIs)) >= 6)
     const blank = () => failing('REDOX_BAD_INPUT', () => taken(' '.repeat(6_000_000)), /empty/)
     assert.ok((await turnsDuring(blank)) >= 6)
@@ -66,7 +66,7 @@ describe('a large text', () => {
   })
 
   it('is refused by its length when no way would take it, before it is looked at', async () => {
-    const most = 1_000_000
+    const maxBytes = 1_000_000
     const texts: [text: unknown, hints?: Partial<FileHints>][] = [
       [`data:application/pdf,${'%41'.repeat(1_100_000)}`],
       [Buffer.from(sizedFile(2_500_000).toString('base64'))],
@@ -77,10 +77,10 @@ describe('a large text', () => {
       [{ content: words, filename: 'a.pdf' }],
     ]
     for (const [text, hints] of texts) {
-      const refuse = () => failing('REDOX_TOO_LARGE', () => taken(text, { ...hints, most }), /1(\.0)? MB/)
+      const refuse = () => failing('REDOX_TOO_LARGE', () => taken(text, { ...hints, maxBytes }), /1(\.0)? MB/)
       assert.ok((await turnsDuring(refuse)) <= 3)
     }
-    assert.equal((await taken(`data:text/plain,${'%41'.repeat(1_000_000)}`, { most })).size, most)
+    assert.equal((await taken(`data:text/plain,${'%41'.repeat(1_000_000)}`, { maxBytes })).size, maxBytes)
   })
 
   it('decodes to the same whatever stands at the ends of its slices', async () => {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Connection } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
 import type { PreparedMessage } from '../../src/message/prepared'
-import { deliverDirect, uploadDirect } from '../../src/redox/direct'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { connectTo, isToken, never, serve, type Recorded, type Server } from '../lib/redox'
 import { assertSilent, CANARY, holds, json, settled, texts } from './support'
 
@@ -209,7 +209,7 @@ describe('any answer', () => {
       fc.tuple(fc.constantFrom('blob' as const, 'binary' as const), answersOf(octets)),
       ([kind, upload]) => {
         script = { upload }
-        return assertSettled(() => uploadDirect(connection.client, FILE, { kind: kind, signal: never() }))
+        return assertSettled(() => uploadDirect(connection.client, FILE, { kind, signal: never() }))
       },
     ))
 

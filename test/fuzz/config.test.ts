@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {
   environmentOf,
-  durabilityOf,
+  durableSettingsOf,
   openConnection,
-  tokenTarget,
+  secretTargets,
   type ConnectionConfig,
   type ConnectionSecrets,
 } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
-import { uploadDirect } from '../../src/redox/direct'
+import { uploadDirect } from '../../src/redox/direct-delivery'
 import { never, TEST_KEY } from '../lib/redox'
 import { holds, settled, texts } from './support'
 
@@ -154,9 +154,9 @@ describe('any configuration', () => {
   it('is a connection or REDOX_CONFIGURATION', () =>
     holds(3000, fc.tuple(configs, secrets), async ([config, keys]) => {
       const result = await settled(() => openConnection(config, keys, 'Development', SURROUNDINGS))
-      await settled(() => tokenTarget(config))
+      await settled(() => secretTargets(config))
       const durability = await settled(() =>
-        durabilityOf(config, keys, 'Development', { id: 'x', userDir: '/' }),
+        durableSettingsOf(config, keys, 'Development', { id: 'x', userDir: '/' }),
       )
       if ('error' in durability) assert.equal(durability.error.code, 'REDOX_CONFIGURATION')
       if ('error' in result) return assert.equal(result.error.code, 'REDOX_CONFIGURATION')

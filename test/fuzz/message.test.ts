@@ -7,7 +7,7 @@ import { draftDataModel, type DataModel, type FieldValue } from '../../src/messa
 import { draftFhir } from '../../src/message/fhir'
 import { FHIR_OPERATIONS, type FhirOperation } from '../../src/message/fhir-operations'
 import { formatPath, parsePath } from '../../src/message/json'
-import { checked, type Draft, type PlacedFile } from '../../src/message/prepared'
+import { validMessage, type Draft, type FileToSend } from '../../src/message/prepared'
 import {
   assertSilent,
   CANARY,
@@ -51,7 +51,7 @@ const fieldsAt = (paths: string[]): fc.Arbitrary<FieldValue[]> =>
     { maxLength: 4 },
   )
 
-const placed: fc.Arbitrary<PlacedFile> = fc
+const placed: fc.Arbitrary<FileToSend> = fc
   .tuple(fileNames, fc.constantFrom('embed' as const, 'upload' as const, 'reference' as const))
   .map(([name, way]) => {
     const filename = name.replace(/\p{Cc}/gu, '')
@@ -148,7 +148,7 @@ async function assertDraft(data: unknown, draft: () => Draft): Promise<void> {
   assertPlain(message.body)
   assertSilent(problems.map(({ problem, fix }) => problem + fix).join())
   for (const { path } of message.attachments) assert.deepEqual(parsePath(formatPath(path)), path)
-  const whole = await settled(() => checked(result.value))
+  const whole = await settled(() => validMessage(result.value))
   assert.equal('error' in whole, problems.length > 0)
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
-import { plainProperties } from '../../nodes/lib/node/deliver'
+import { plainProperties } from '../../nodes/lib/node/send-or-queue'
 import { copyJson, formatPath, getAt, parsePath, setAt, withValueAt } from '../../src/message/json'
 import type { JsonObject } from '../../src/message/json'
 import { failing } from '../lib/redox'

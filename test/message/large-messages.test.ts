@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
-import { heldBytes } from '../../nodes/lib/node/held-bytes'
+import { messageSize } from '../../nodes/lib/node/message-size'
 import { Seal } from '../../src/queue/seal'
 import { withValueAt, type JsonObject } from '../../src/message/json'
-import { jsonInTurns, parseInTurns } from '../../src/json-chunks'
+import { stringifyInChunks, parseInChunks } from '../../src/json-chunks'
 import { jsonBody } from '../../src/transport/body'
 import { bytesOf } from '../lib/redox'
 
@@ -39,7 +39,7 @@ const longText = fc
 
 async function written(value: unknown): Promise<string> {
   let json = ''
-  for await (const piece of jsonInTurns(value)) json += piece
+  for await (const piece of stringifyInChunks(value)) json += piece
   return json
 }
 
@@ -58,7 +58,7 @@ describe('a large message as JSON', () => {
     it(`is written as JSON.stringify writes it, and read as it was: ${name}`, async () => {
       const json = JSON.stringify(value)
       assert.ok((await written(value)) === json)
-      assert.deepEqual(await parseInTurns(Buffer.from(json)), value)
+      assert.deepEqual(await parseInChunks(Buffer.from(json)), value)
     })
   }
 
@@ -68,7 +68,7 @@ describe('a large message as JSON', () => {
         const value = [short, text, { [short]: text, short }]
         const json = JSON.stringify(value)
         assert.ok((await written(value)) === json)
-        assert.deepEqual(await parseInTurns(Buffer.from(json)), value)
+        assert.deepEqual(await parseInChunks(Buffer.from(json)), value)
       }),
       { numRuns: 100 },
     ))
@@ -119,7 +119,7 @@ describe('a large message', function () {
     const WORK: [string, () => Promise<unknown>][] = [
       ['written as JSON', () => written(value)],
       ['made the body of a request', () => jsonBody('application/json', value, [], withValueAt)],
-      ['sealed', () => seal.close(value, 'here')],
+      ['sealed', () => seal.encrypt(value, 'here')],
     ]
     for (const [what, work] of WORK) {
       it(`is ${what} in turns, at most 1 MB in each: ${name}`, async () => {
@@ -129,15 +129,15 @@ describe('a large message', function () {
     }
 
     it(`is opened in turns, at most 1 MB in each: ${name}`, async () => {
-      const sealed = await seal.close(value, 'here')
+      const sealed = await seal.encrypt(value, 'here')
       let opened: unknown
       // Decrypted, then read.
-      const turns = await turnsDuring(async () => (opened = await seal.open(sealed, 'here')))
+      const turns = await turnsDuring(async () => (opened = await seal.decrypt(sealed, 'here')))
       assert.ok(turns >= (2 * bytes) / MB, `${bytes} bytes in ${turns} turns`)
       assert.deepEqual(opened, value)
-      await assert.rejects(seal.open(sealed, 'there'), { code: 'REDOX_STORE_UNREADABLE' })
+      await assert.rejects(seal.decrypt(sealed, 'there'), { code: 'REDOX_STORE_UNREADABLE' })
       sealed[Math.floor(sealed.length / 2)]! ^= 1
-      await assert.rejects(seal.open(sealed, 'here'), { code: 'REDOX_STORE_UNREADABLE' })
+      await assert.rejects(seal.decrypt(sealed, 'here'), { code: 'REDOX_STORE_UNREADABLE' })
     })
 
     it(`leaves turns to others while its body is handed to a socket that is always ready: ${name}`, async () => {
@@ -160,11 +160,11 @@ describe('a large message', function () {
     }
     const keys = Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`key${at}`, at]))
     const data = new Proxy(keys, { getOwnPropertyDescriptor })
-    assert.ok(heldBytes({ _msgid: '1', payload: Buffer.alloc(1000), data }) >= 1000)
+    assert.ok(messageSize({ _msgid: '1', payload: Buffer.alloc(1000), data }) >= 1000)
     assert.ok(looks <= 40_000, `${looks} looks`)
   })
 
   it('is written in pieces of about the same length', async () => {
-    for await (const piece of jsonInTurns(LARGE[0]![1])) assert.ok(piece.length < 3 * CUT)
+    for await (const piece of stringifyInChunks(LARGE[0]![1])) assert.ok(piece.length < 3 * CUT)
   })
 })

@@ -8,7 +8,7 @@ import { serve, type Reply, type Server } from '../lib/redox'
 import { reset, silence } from '../lib/scripted-server'
 import { eventually } from '../lib/eventually'
 
-const USERS = { admin: '*', reader: 'read', nobody: 'flows.read' }
+const USERS = { admin: '*', reader: 'read', outsider: 'flows.read' }
 const LOGGING = { console: { level: 'trace', metrics: true, audit: true } }
 const canaries = new Canaries([PRIVATE_KEY])
 

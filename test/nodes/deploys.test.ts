@@ -12,7 +12,7 @@ import {
   type Message,
   type Settings,
 } from '../lib/flow'
-import { Work } from '../../nodes/lib/node/in-flight'
+import { InFlightMessage } from '../../nodes/lib/node/in-flight-message'
 import { RedoxError } from '../../src/errors'
 import { fixturePath } from '../lib/fixtures'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
@@ -275,8 +275,8 @@ describe('a deploy', () => {
 })
 
 describe('work that is stopped', () => {
-  const work = (hasBegun: 'sending' | 'accepting' | false): Work =>
-    new Work({ _msgid: 'm' }, async (own) => {
+  const work = (hasBegun: 'sending' | 'accepting' | false): InFlightMessage =>
+    new InFlightMessage({ _msgid: 'm' }, async (own) => {
       if (hasBegun === 'sending') own.onProgress({ phase: 'send', sent: 0, total: 1 })
       if (hasBegun === 'accepting') own.commit()
       await pause(10)

@@ -155,7 +155,7 @@ describe('durable delivery and its disk', function () {
       await eventually('all are found', async () => (await readable()) === count)
       server.script('send')
       // Nothing got through for long: it would rest for a while.
-      delivery().outbox!.sender.wake()
+      delivery().outbox!.sender.retryNow()
       await eventually('all are delivered', () => flow.emitted.length === count)
       assert.equal(lines('REDOX_STORE_FULL').length, 1)
       await rm(path.join(userDir, 'ballast'))

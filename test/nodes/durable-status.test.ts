@@ -59,8 +59,8 @@ describe('durable delivery', () => {
       assert.equal(shown('node').fill, 'red')
       const { store, sender } = durableConnections.get('config')!.outbox!
       const [parked] = await store.find({ state: 'parked', limit: 1 })
-      await store.decide(parked!.id, 'discard', { who: 'ann', reason: 'not needed', now: Date.now() })
-      sender.wake()
+      await store.applyAction(parked!.id, 'discard', { who: 'ann', reason: 'not needed', now: Date.now() })
+      sender.retryNow()
       await eventually('still red', () => shown('node').fill === 'green')
     })
 

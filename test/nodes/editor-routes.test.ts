@@ -7,7 +7,7 @@ import { PRIVATE_KEY } from '../lib/flow'
 import { serve, type Server } from '../lib/redox'
 import { ALL_NODES, type SendNode } from '../lib/send-nodes'
 
-const USERS = { admin: '*', reader: 'read', nobody: 'redox-inbox.read' }
+const USERS = { admin: '*', reader: 'read', outsider: 'redox-inbox.read' }
 const CONFIG_ID = 'routesconfig'
 const VARIABLE = 'REDOX_TEST_ROUTES_KEY'
 
@@ -91,7 +91,7 @@ describe('routes of the dialogs', function () {
     ['redox/preview', { id: 'new', type: 'redox-upload', config: {}, connectionId: '', connection: {} }],
   ] as const) {
     it(`${place} refuses a user without write permission`, async () => {
-      for (const user of [undefined, 'nobody', 'reader'] as const) {
+      for (const user of [undefined, 'outsider', 'reader'] as const) {
         const answer = await ask(place, body, user)
         assert.equal(answer.status, 401, String(user))
         assert.doesNotMatch(await answer.text(), /key|code|requests/i)

@@ -17,7 +17,7 @@ import { eventually } from '../lib/eventually'
 import { isDeepStrictEqual } from 'node:util'
 
 const PLUGIN = path.join(__dirname, '../../../plugins/redox-inbox')
-const USERS = { admin: '*', nobody: 'flows.read', reader: 'redox-inbox.read', clearer: 'redox-inbox.write' }
+const USERS = { admin: '*', outsider: 'flows.read', reader: 'redox-inbox.read', clearer: 'redox-inbox.write' }
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 const OCTETS = 'application/octet-stream'
 
@@ -122,14 +122,15 @@ describe('sandbox inbox', function () {
       const message = await users.admin.send({ bytes: PDF, filename: 'secret.pdf' })
       const places = ['redox/inbox', `redox/inbox/${message.id}`, fileOf(message)]
       for (const place of places) {
-        for (const user of [stranger, users.nobody, users.clearer]) {
+        for (const user of [stranger, users.outsider, users.clearer]) {
           const answer = await user.ask(place)
           assert.equal(answer.status, 401, place)
           assert.doesNotMatch(await answer.text(), /Quuxworth|%PDF/)
         }
         assert.equal((await users.reader.ask(place)).status, 200, place)
       }
-      for (const user of [stranger, users.nobody, users.reader]) assert.equal((await clear(user)).status, 401)
+      for (const user of [stranger, users.outsider, users.reader])
+        assert.equal((await clear(user)).status, 401)
       assert.equal((await users.reader.list()).messages[0]!.id, message.id)
       assert.equal((await clear(users.clearer)).status, 204)
       assert.deepEqual(await users.reader.list(), { running: true, messages: [], faults: [] })

@@ -68,7 +68,7 @@ describe('accepted messages that no connection delivers', function () {
     ],
     [
       'its connection has another store',
-      () => flows({ store: 'postgresql' }, 'postgresql://nobody@127.0.0.1:9/none'),
+      () => flows({ store: 'postgresql' }, 'postgresql://unknown@127.0.0.1:9/none'),
     ],
   ]
   for (const [name, change] of changes)

@@ -6,10 +6,10 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Contents } from '../../src/queue/jobs'
+import { type SealedStore } from '../../src/queue/jobs'
 import { LevelStore } from '../../src/queue/level/store'
 import { openStore } from '../../src/queue/open-store'
-import { placeIn } from '../../src/queue/location'
+import { locationIn } from '../../src/queue/store-location'
 import { accept, describeAll } from './messages'
 import { POSTGRES, server } from './stores'
 import { NO_POSTGRES, skip } from '../lib/skip'
@@ -39,7 +39,10 @@ describe('redox-store', () => {
     return { code, said }
   }
 
-  async function use<T>(contents: Promise<Contents>, task: (contents: Contents) => Promise<T>): Promise<T> {
+  async function use<T>(
+    contents: Promise<SealedStore>,
+    task: (contents: SealedStore) => Promise<T>,
+  ): Promise<T> {
     const opened = await contents
     try {
       return await task(opened)
@@ -48,7 +51,7 @@ describe('redox-store', () => {
     }
   }
 
-  const embedded = (id: string, key = KEY): Promise<Contents> => openStore(placeIn(userDir, id), key)
+  const embedded = (id: string, key = KEY): Promise<SealedStore> => openStore(locationIn(userDir, id), key)
   const fill = (id: string, count: number): Promise<string[]> =>
     use(embedded(id), (contents) => accept(contents, count))
 
@@ -131,10 +134,10 @@ describe('redox-store', () => {
         [refused, 'REDOX_REJECTED'],
         [unknown, 'REDOX_OUTCOME_UNKNOWN'],
       ] as const) {
-        const standing = { state: 'parked', reason, dueAt: 0, told: true, endedAt: 1 } as const
-        await contents.store.restate(id, {
+        const standing = { state: 'parked', reason, dueAt: 0, announced: true, endedAt: 1 } as const
+        await contents.store.setStatus(id, {
           ...standing,
-          notes: await contents.sealNotes(id, { uploaded: {} }),
+          notes: await contents.sealRecord(id, { uploaded: {} }),
         })
       }
     })
@@ -237,7 +240,7 @@ describe('redox-store', () => {
         kills++
       }
       assert.ok(kills >= 3, `killed ${kills} times`)
-      const place = placeIn(userDir, 'killed', env.REDOX_STORE_URL)
+      const place = locationIn(userDir, 'killed', env.REDOX_STORE_URL)
       const after = await use(openStore(place, OTHER_KEY), describeAll)
       assert.deepEqual(
         after.map(({ id }) => id),

@@ -1,8 +1,14 @@
 /** Decisions about many messages at once, in both stores, without HTTP. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { Contents, type Notes, type Parcel } from '../../src/queue/jobs'
-import { decideAll, matching, type Decided, type Decision, type Filter } from '../../src/queue/decisions'
+import { SealedStore, type AttemptRecord, type Job } from '../../src/queue/jobs'
+import {
+  decideAll,
+  matchingIds,
+  type DecisionResult,
+  type Decision,
+  type MessageCriteria,
+} from '../../src/queue/decisions'
 import { MOVING, type Action, type AuditLine, type StoredMessage } from '../../src/queue/types'
 import { RedoxError } from '../../src/errors'
 import { STORES, type Place } from './stores'
@@ -14,7 +20,7 @@ const UNKNOWN = 'REDOX_OUTCOME_UNKNOWN'
 const OTHER = 'REDOX_OTHER_ACCOUNT'
 const DOWN = 'REDOX_UNAVAILABLE'
 
-const parcel = (documentId: string, destination: string): Parcel => ({
+const parcel = (documentId: string, destination: string): Job => ({
   ...{ owner: 'node', environment: 'Development', account: 'an account', isText: false, msg: {} },
   message: {
     ...{ api: 'datamodel', operation: 'Notes:New', slug: '', attachments: [] },
@@ -22,8 +28,8 @@ const parcel = (documentId: string, destination: string): Parcel => ({
   },
 })
 
-const failure = (code: string): NonNullable<Notes['error']> => ({
-  code: code as NonNullable<Notes['error']>['code'],
+const failure = (code: string): NonNullable<AttemptRecord['error']> => ({
+  code: code as NonNullable<AttemptRecord['error']>['code'],
   message: 'it failed',
   cause: {},
 })
@@ -32,7 +38,7 @@ for (const kind of STORES)
   describe(`decisions about many messages: ${kind.name}`, function () {
     this.timeout(60_000)
     let place: Place
-    let contents: Contents
+    let contents: SealedStore
 
     before(async function () {
       if (kind.missing() !== undefined) skip(this, NO_POSTGRES)
@@ -41,7 +47,7 @@ for (const kind of STORES)
     after(() => kind.stop())
     beforeEach(async () => {
       place = await kind.place()
-      contents = await Contents.open(await place.open(), KEY)
+      contents = await SealedStore.open(await place.open(), KEY)
     })
     afterEach(async () => {
       await contents.store.close()
@@ -52,7 +58,7 @@ for (const kind of STORES)
       const id = `${documentId}-${randomUUID()}`
       const terms = { id, ordered: false, acceptedAt: at, deadline: at + HOUR }
       await contents.store.accept(
-        await contents.sealed(await contents.keepAll(parcel(documentId, destination)), terms),
+        await contents.sealMessage(await contents.storeFiles(parcel(documentId, destination)), terms),
       )
       return id
     }
@@ -63,26 +69,27 @@ for (const kind of STORES)
     async function ended(
       state: 'waiting' | 'parked' | 'delivered',
       reason: string,
-      notes: Partial<Notes> = {},
+      notes: Partial<AttemptRecord> = {},
     ): Promise<string> {
       const id = await accept(`doc-${state}-${reason}`)
       await contents.store.claim(hold())
-      const sealed = await contents.sealNotes(id, { uploaded: {}, error: failure(reason), ...notes })
+      const sealed = await contents.sealRecord(id, { uploaded: {}, error: failure(reason), ...notes })
       const settlement = { state, reason, dueAt: Date.now() + HOUR, notes: sealed } as const
       await contents.store.settle(id, 'me', settlement, Date.now())
       return id
     }
-    const parked = (reason: string, notes?: Partial<Notes>): Promise<string> => ended('parked', reason, notes)
+    const parked = (reason: string, notes?: Partial<AttemptRecord>): Promise<string> =>
+      ended('parked', reason, notes)
     const get = async (id: string): Promise<StoredMessage> =>
       (await contents.store.find({ id, limit: 1 }))[0]!
     const stateOf = async (id: string): Promise<string> => (await get(id)).state
     const decide = async (
       action: Action,
-      filter: Filter = {},
+      filter: MessageCriteria = {},
       more: Partial<Decision> & { signal?: AbortSignal } = {},
-    ): Promise<Decided> => {
+    ): Promise<DecisionResult> => {
       const { signal, ...rest } = more
-      const ids = await matching(contents, filter, action)
+      const ids = await matchingIds(contents, filter, action)
       const decision = { action, reason: 'long outage', who: 'ann', ...rest }
       return decideAll(contents, ids, { ...decision, filter }, signal ? { signal } : {})
     }
@@ -97,8 +104,8 @@ for (const kind of STORES)
       await ended('delivered', '')
       const held = await accept('held')
       await contents.store.claim(hold())
-      const count = async (filter: Filter, action?: Action): Promise<number> =>
-        (await matching(contents, filter, action)).length
+      const count = async (filter: MessageCriteria, action?: Action): Promise<number> =>
+        (await matchingIds(contents, filter, action)).length
       assert.equal(await count({}), 6)
       assert.equal(await count({}, 'resend'), 2)
       assert.equal(await count({}, 'extend'), 3)
@@ -152,10 +159,10 @@ for (const kind of STORES)
     it('sends nothing again that was discarded while it was not known whether a request had arrived', async () => {
       const id = await accept('interrupted')
       const [{ dueAt }] = (await contents.store.claim(hold())) as [StoredMessage]
-      await contents.store.begin(id, 'me')
+      await contents.store.recordRequestStart(id, 'me')
       await contents.store.renew('me', [id], 0)
-      const notes = await contents.sealNotes(id, { uploaded: {} })
-      await contents.store.restate(id, { state: 'waiting', dueAt, told: false, notes })
+      const notes = await contents.sealRecord(id, { uploaded: {} })
+      await contents.store.setStatus(id, { state: 'waiting', dueAt, announced: false, notes })
       assert.deepEqual(await decide('discard'), { decided: 1, left: 0 })
       assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 0, left: 1 })
     })
@@ -182,7 +189,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', { code: OTHER }, { otherAccount: true }), {
         ...{ decided: 1, left: 0 },
       })
-      assert.equal((await contents.notesOf(await get(other))).allowedAccount, undefined)
+      assert.equal((await contents.recordOf(await get(other))).allowedAccount, undefined)
     })
 
     it('extend: what waits is tried for the hours from now; what is being sent is left', async () => {
@@ -218,11 +225,17 @@ for (const kind of STORES)
     it('leaves what is on its way to another store, and what cannot be read', async () => {
       const moving = await parked(DOWN)
       const { dueAt } = await get(moving)
-      const notes = await contents.sealNotes(moving, { uploaded: {} })
-      await contents.store.restate(moving, { state: 'parked', reason: MOVING, dueAt, told: true, notes })
+      const notes = await contents.sealRecord(moving, { uploaded: {} })
+      await contents.store.setStatus(moving, {
+        state: 'parked',
+        reason: MOVING,
+        dueAt,
+        announced: true,
+        notes,
+      })
       const broken = await parked(DOWN)
-      const standing = { state: 'parked', reason: DOWN, dueAt, told: true } as const
-      await contents.store.restate(broken, { ...standing, notes: Buffer.from('not sealed at all') })
+      const standing = { state: 'parked', reason: DOWN, dueAt, announced: true } as const
+      await contents.store.setStatus(broken, { ...standing, notes: Buffer.from('not sealed at all') })
       const plain = await parked(DOWN)
       assert.deepEqual(await decide('resend'), { decided: 1, left: 2 })
       assert.equal(await stateOf(plain), 'waiting')
@@ -235,10 +248,10 @@ for (const kind of STORES)
     it('leaves what does not match any more when its turn comes', async () => {
       const first = await parked(DOWN)
       const second = await parked(DOWN)
-      const ids = await matching(contents, { code: DOWN }, 'resend')
-      await contents.store.decide(first, 'resend', { who: 'bob', reason: 'by hand', now: Date.now() })
+      const ids = await matchingIds(contents, { code: DOWN }, 'resend')
+      await contents.store.applyAction(first, 'resend', { who: 'bob', reason: 'by hand', now: Date.now() })
       await contents.store.claim(hold())
-      const refused = await contents.sealNotes(first, { uploaded: {} })
+      const refused = await contents.sealRecord(first, { uploaded: {} })
       const settlement = { state: 'parked', reason: 'REDOX_REJECTED', notes: refused } as const
       await contents.store.settle(first, 'me', settlement, Date.now())
       const decision = { action: 'resend', reason: 'long outage', who: 'ann' } as const
@@ -270,7 +283,7 @@ for (const kind of STORES)
     it('ends where the store ends, and says so', async () => {
       const ids: string[] = []
       for (let times = 0; times < 40; times++) ids.push(await parked(DOWN))
-      const filter: Filter = { code: DOWN }
+      const filter: MessageCriteria = { code: DOWN }
       const decision = { action: 'resend', reason: 'long outage', who: 'ann' } as const
       const deciding = decideAll(contents, ids, { ...decision, filter })
       while ((await audit()).length === 0);
@@ -279,7 +292,7 @@ for (const kind of STORES)
       assert.deepEqual([decided + left, stoppedBy], [40, 'REDOX_STORE_UNAVAILABLE'])
       assert.ok(decided > 0 && left > 0)
       await assert.rejects(decideAll(contents, ids, { ...decision, filter }), RedoxError)
-      contents = await Contents.open(await place.open(), KEY)
+      contents = await SealedStore.open(await place.open(), KEY)
       const counts = await contents.store.counts()
       assert.ok(counts.waiting === decided || counts.waiting === decided + 1)
       assert.equal((await audit()).length, counts.waiting)

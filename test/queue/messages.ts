@@ -1,6 +1,6 @@
 /** Messages in a store, as durable delivery accepts them. */
 import { randomUUID } from 'node:crypto'
-import type { Contents, Parcel, StoredFile } from '../../src/queue/jobs'
+import type { SealedStore, Job, StoredFile } from '../../src/queue/jobs'
 import type { DeliveryStore, StoredMessage } from '../../src/queue/types'
 
 const HOUR = 3_600_000
@@ -13,7 +13,7 @@ const file = {
   },
 }
 
-const parcel = (index: number): Parcel => ({
+const parcel = (index: number): Job => ({
   ...{ owner: 'node', environment: 'Development', account: `account ${index % 2}`, isText: false },
   msg: { _msgid: `msg-${index}` },
   message: {
@@ -23,13 +23,13 @@ const parcel = (index: number): Parcel => ({
   },
 })
 
-export async function accept(contents: Contents, count: number): Promise<string[]> {
+export async function accept(contents: SealedStore, count: number): Promise<string[]> {
   const ids: string[] = []
   for (let index = 0; index < count; index++) {
-    const content = await contents.keepAll(parcel(index))
+    const content = await contents.storeFiles(parcel(index))
     const id = `${String(index)} ${randomUUID()}`
     const times = { acceptedAt: Date.now(), deadline: Date.now() + HOUR }
-    await contents.store.accept(await contents.sealed(content, { id, ordered: false, ...times }))
+    await contents.store.accept(await contents.sealMessage(content, { id, ordered: false, ...times }))
     ids.push(id)
   }
   return ids
@@ -38,20 +38,20 @@ export async function accept(contents: Contents, count: number): Promise<string[
 export const all = (store: DeliveryStore): Promise<StoredMessage[]> => store.find({ limit: 1000 })
 
 /** Everything of the messages that does not depend on the key. */
-export async function describeAll(contents: Contents): Promise<Record<string, unknown>[]> {
+export async function describeAll(contents: SealedStore): Promise<Record<string, unknown>[]> {
   return Promise.all(
     (await all(contents.store)).map(async (message) => {
       const { content: _content, notes: _notes, files: _files, tags, ...known } = message
       const { files, ...content } = await contents.contentOf(message)
-      const { move: _move, ...notes } = await contents.notesOf(message)
+      const { move: _move, ...notes } = await contents.recordOf(message)
       const read = await Promise.all(files.map((one) => textOf(contents, one as StoredFile)))
       return { ...known, tags: tags.length, content, notes, read }
     }),
   )
 }
 
-async function textOf(contents: Contents, stored: StoredFile): Promise<string> {
+async function textOf(contents: SealedStore, stored: StoredFile): Promise<string> {
   const pieces: Buffer[] = []
-  for await (const piece of contents.source(stored).read()) pieces.push(piece)
+  for await (const piece of contents.fileSource(stored).read()) pieces.push(piece)
   return Buffer.concat(pieces).toString()
 }

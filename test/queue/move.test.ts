@@ -1,7 +1,7 @@
 /** Messages move from one store to another; a move that was ended at any point is finished by the next one. */
 import assert from 'node:assert/strict'
-import { Contents } from '../../src/queue/jobs'
-import { move } from '../../src/queue/move'
+import { SealedStore } from '../../src/queue/jobs'
+import { moveMessages } from '../../src/queue/move-store'
 import { MOVING, type DeliveryStore, type Settlement } from '../../src/queue/types'
 import { accept, all, describeAll } from './messages'
 import { LEVEL, POSTGRES, type Kind, type Place } from './stores'
@@ -11,7 +11,7 @@ const MOVER = { who: 'ann', reason: 'the store moves to PostgreSQL' }
 const HOUR = 3_600_000
 
 /** One of each kind: waits, begun and interrupted, parked, delivered and not told. */
-async function fill(contents: Contents): Promise<string[]> {
+async function fill(contents: SealedStore): Promise<string[]> {
   const { store } = contents
   const ids = await accept(contents, 6)
   const hold = { holder: 'me', leaseMs: HOUR, limit: 4, except: [] }
@@ -19,10 +19,10 @@ async function fill(contents: Contents): Promise<string[]> {
   assert.equal(claimed.length, 4)
   const [begun, parked, delivered, again] = claimed.map(({ id }) => id) as [string, string, string, string]
   const notes = (id: string): Promise<Buffer> =>
-    contents.sealNotes(id, { uploaded: {}, uploadAccount: `account of ${id}` })
+    contents.sealRecord(id, { uploaded: {}, uploadAccount: `account of ${id}` })
   const settle = (id: string, settlement: Settlement): Promise<void> =>
     store.settle(id, 'me', settlement, Date.now())
-  await store.begin(begun, 'me')
+  await store.recordRequestStart(begun, 'me')
   await store.renew('me', [begun], 1)
   await settle(parked, { state: 'parked', reason: 'REDOX_REJECTED', notes: await notes(parked) })
   await settle(delivered, { state: 'delivered', notes: await notes(delivered) })
@@ -35,12 +35,12 @@ const sorted = (messages: Record<string, unknown>[]): unknown[] =>
   messages.sort((a, b) => String(a['id']).localeCompare(String(b['id'])))
 
 /** Ids of what would be sent now. */
-const sendable = async ({ store }: Contents): Promise<string[]> =>
+const sendable = async ({ store }: SealedStore): Promise<string[]> =>
   (await store.find({ state: 'waiting', limit: 100 })).map(({ id }) => id)
 
 /** A store whose process ends before its write of that number, or behind it. */
 function endingAt(store: DeliveryStore, count: { left: number }, isBehind: boolean): DeliveryStore {
-  const writes = new Set(['restate', 'adopt', 'remove', 'putFile'])
+  const writes = new Set(['setStatus', 'insertMoved', 'remove', 'putFile'])
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
@@ -90,10 +90,14 @@ for (const [fromKind, toKind] of PAIRS)
       return store
     }
 
-    async function pair(): Promise<{ from: Contents; to: Contents; stores: [DeliveryStore, DeliveryStore] }> {
+    async function pair(): Promise<{
+      from: SealedStore
+      to: SealedStore
+      stores: [DeliveryStore, DeliveryStore]
+    }> {
       const stores: [DeliveryStore, DeliveryStore] = [await start(fromKind), await start(toKind)]
-      const from = await Contents.open(stores[0], 'the key of the first store')
-      const to = await Contents.open(stores[1], 'the key of the second store')
+      const from = await SealedStore.open(stores[0], 'the key of the first store')
+      const to = await SealedStore.open(stores[1], 'the key of the second store')
       return { from, to, stores }
     }
 
@@ -103,7 +107,7 @@ for (const [fromKind, toKind] of PAIRS)
       const before = (await describeAll(from)).map((one) =>
         one['state'] === 'sending' ? { ...one, state: 'waiting' } : one,
       )
-      assert.deepEqual(await move(from, to, MOVER), { moved: 6, left: [] })
+      assert.deepEqual(await moveMessages(from, to, MOVER), { moved: 6, left: [] })
       assert.deepEqual(await describeAll(to), before)
       assert.deepEqual(
         (await all(to.store)).map(({ id }) => id),
@@ -128,9 +132,9 @@ for (const [fromKind, toKind] of PAIRS)
           const before = await describeAll(from)
           const count = { left: at }
           const [endingFrom, endingTo] = stores.map((store) => endingAt(store, count, isBehind))
-          const first = await Contents.open(endingFrom!, 'the key of the first store')
-          const second = await Contents.open(endingTo!, 'the key of the second store')
-          isOver = await move(first, second, MOVER).then(
+          const first = await SealedStore.open(endingFrom!, 'the key of the first store')
+          const second = await SealedStore.open(endingTo!, 'the key of the second store')
+          isOver = await moveMessages(first, second, MOVER).then(
             () => true,
             () => false,
           )
@@ -142,7 +146,7 @@ for (const [fromKind, toKind] of PAIRS)
             [],
           )
           if (!isOver) ends++
-          await move(from, to, MOVER)
+          await moveMessages(from, to, MOVER)
           const moved = await describeAll(to)
           assert.deepEqual(
             (await all(to.store)).map(({ id }) => id).sort(),
@@ -158,21 +162,21 @@ for (const [fromKind, toKind] of PAIRS)
     it('what is on its way is not decided about, and goes to no third store', async () => {
       const { from, to, stores } = await pair()
       const [id] = (await accept(from, 1)) as [string]
-      const ending = await Contents.open(
+      const ending = await SealedStore.open(
         endingAt(stores[0], { left: 1 }, false),
         'the key of the first store',
       )
-      await assert.rejects(move(ending, to, MOVER), /ended here/)
+      await assert.rejects(moveMessages(ending, to, MOVER), /ended here/)
       for (const { store } of [from, to]) {
         const [message] = await all(store)
         assert.deepEqual([message!.state, message!.reason], ['parked', MOVING])
         for (const action of ['resend', 'discard', 'mark-delivered'] as const)
-          await assert.rejects(store.decide(id, action, { who: 'ann', reason: 'x', now: Date.now() }), {
+          await assert.rejects(store.applyAction(id, action, { who: 'ann', reason: 'x', now: Date.now() }), {
             code: 'REDOX_STORE_LOST',
           })
       }
-      const third = await Contents.open(await start(toKind), 'the key of a third store')
-      await assert.rejects(move(from, third, MOVER), { code: 'REDOX_STORE_LOCKED' })
+      const third = await SealedStore.open(await start(toKind), 'the key of a third store')
+      await assert.rejects(moveMessages(from, third, MOVER), { code: 'REDOX_STORE_LOCKED' })
       assert.deepEqual(await all(third.store), [])
     })
 
@@ -180,8 +184,8 @@ for (const [fromKind, toKind] of PAIRS)
       const { from, to } = await pair()
       const [first, second] = (await accept(from, 2)) as [string, string]
       const [damaged] = await from.store.find({ id: first, limit: 1 })
-      await from.store.restate(first, { ...damaged!, notes: Buffer.from('damaged') })
-      assert.deepEqual(await move(from, to, MOVER), {
+      await from.store.setStatus(first, { ...damaged!, notes: Buffer.from('damaged') })
+      assert.deepEqual(await moveMessages(from, to, MOVER), {
         moved: 1,
         left: [{ id: first, code: 'REDOX_STORE_UNREADABLE' }],
       })
@@ -200,8 +204,8 @@ for (const [fromKind, toKind] of PAIRS)
         limit: 1,
         except: [],
       })
-      await assert.rejects(move(from, to, MOVER), { code: 'REDOX_STORE_LOCKED' })
-      await assert.rejects(move(from, from, MOVER), { code: 'REDOX_BAD_INPUT' })
+      await assert.rejects(moveMessages(from, to, MOVER), { code: 'REDOX_STORE_LOCKED' })
+      await assert.rejects(moveMessages(from, from, MOVER), { code: 'REDOX_BAD_INPUT' })
       assert.deepEqual(await all(to.store), [])
     })
   })

@@ -6,8 +6,8 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Client } from 'pg'
-import { beginAnew, openStore } from '../../src/queue/open-store'
-import type { Place } from '../../src/queue/location'
+import { replaceStore, openStore } from '../../src/queue/open-store'
+import type { StoreLocation } from '../../src/queue/store-location'
 import type { DeliveryStore, NewMessage } from '../../src/queue/types'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import { Postgres } from '../lib/postgres'
@@ -18,7 +18,7 @@ const KEY = 'the key of a test'
 const BY = { who: 'anna', reason: 'the disk is broken' }
 
 const message = (): NewMessage => ({
-  ...{ id: randomUUID(), lane: 'a', ordered: true, owner: 'node' },
+  ...{ id: randomUUID(), destination: 'a', ordered: true, owner: 'node' },
   ...{ acceptedAt: 1, deadline: 1e15, files: [], tags: [], content: Buffer.from('x') },
 })
 
@@ -42,7 +42,7 @@ async function close(): Promise<void> {
   store = undefined
 }
 
-async function open(place: Place, key = KEY): Promise<DeliveryStore> {
+async function open(place: StoreLocation, key = KEY): Promise<DeliveryStore> {
   await close()
   return (store = (await openStore(place, key)).store)
 }
@@ -51,7 +51,7 @@ const markFile = (): string => path.join(userDir, '.redox-store-marks/hospital.j
 
 describe('the store that belongs to a connection: embedded', () => {
   const folder = (): string => path.join(userDir, 'redox-store/hospital')
-  const place = (): Place => ({ kind: 'embedded', folder: folder(), mark: markFile() })
+  const place = (): StoreLocation => ({ kind: 'embedded', folder: folder(), mark: markFile() })
 
   it('a first start is no error, and a start after it neither', async () => {
     await (await open(place())).accept(message())
@@ -75,7 +75,7 @@ describe('the store that belongs to a connection: embedded', () => {
 
   it('that of another connection in its place: REDOX_STORE_UNREADABLE', async () => {
     await open(place())
-    const other: Place = { kind: 'embedded', folder: `${folder()}2`, mark: `${markFile()}2` }
+    const other: StoreLocation = { kind: 'embedded', folder: `${folder()}2`, mark: `${markFile()}2` }
     await open(other)
     await close()
     await rename(folder(), `${folder()}1`)
@@ -88,7 +88,7 @@ describe('the store that belongs to a connection: embedded', () => {
     await close()
     await writeFile(markFile(), '{')
     await fails(open(place()), 'REDOX_STORE_UNAVAILABLE')
-    await fails(beginAnew(place(), KEY, BY), 'REDOX_STORE_UNAVAILABLE')
+    await fails(replaceStore(place(), KEY, BY), 'REDOX_STORE_UNAVAILABLE')
     await rm(markFile())
     await open(place())
   })
@@ -100,7 +100,7 @@ describe('the store that belongs to a connection: embedded', () => {
     await rm(current)
     await fails(open(place()), 'REDOX_STORE_UNREADABLE')
     const before = await readdir(folder(), { recursive: true })
-    const setAside = await beginAnew(place(), KEY, BY)
+    const setAside = await replaceStore(place(), KEY, BY)
     assert.match(setAside!, /^hospital\.unreadable-\d{8}T\d{6}/)
     const aside = path.join(path.dirname(folder()), setAside!)
     assert.deepEqual((await readdir(aside, { recursive: true })).sort(), before.sort())
@@ -116,16 +116,16 @@ describe('the store that belongs to a connection: embedded', () => {
     await open(place())
     await close()
     await rm(folder(), { recursive: true })
-    assert.equal(await beginAnew(place(), KEY, BY), undefined)
+    assert.equal(await replaceStore(place(), KEY, BY), undefined)
     await open(place())
     await close()
     // It ended before it had renewed the mark.
     await rename(folder(), `${folder()}.aside`)
     const known = await readFile(markFile())
-    await beginAnew(place(), KEY, BY)
+    await replaceStore(place(), KEY, BY)
     await writeFile(markFile(), known)
     await fails(open(place()), 'REDOX_STORE_UNREADABLE')
-    assert.ok(await beginAnew(place(), KEY, BY))
+    assert.ok(await replaceStore(place(), KEY, BY))
     await open(place())
   })
 
@@ -140,7 +140,7 @@ describe('the store that belongs to a connection: embedded', () => {
     try {
       await rm(path.join(folder(), 'messages/CURRENT'))
       const before = await readdir(folder(), { recursive: true })
-      const setAside = await beginAnew(place(), KEY, BY)
+      const setAside = await replaceStore(place(), KEY, BY)
       assert.match(setAside!, /^unreadable-\d{8}T\d{6}/)
       const aside = await readdir(path.join(folder(), setAside!), { recursive: true })
       assert.deepEqual(aside.sort(), before.sort())
@@ -153,10 +153,10 @@ describe('the store that belongs to a connection: embedded', () => {
 
   it('no new store instead of one that can be read, or is open elsewhere', async () => {
     const first = await open(place())
-    await fails(beginAnew(place(), KEY, BY), 'REDOX_STORE_LOCKED')
+    await fails(replaceStore(place(), KEY, BY), 'REDOX_STORE_LOCKED')
     await first.accept(message())
     await close()
-    await fails(beginAnew(place(), KEY, BY), 'REDOX_STORE_LOST')
+    await fails(replaceStore(place(), KEY, BY), 'REDOX_STORE_LOST')
     assert.equal((await (await open(place())).counts()).waiting, 1)
     assert.deepEqual(await readdir(path.dirname(folder())), ['hospital'])
   })
@@ -171,7 +171,7 @@ describe('the store that belongs to a connection: PostgreSQL', () => {
   })
   after(() => postgres?.stop())
 
-  const place = (): Place => ({
+  const place = (): StoreLocation => ({
     ...{ kind: 'postgresql', url: postgres.url(), queue: 'hospital' },
     mark: markFile(),
   })
@@ -198,7 +198,7 @@ describe('the store that belongs to a connection: PostgreSQL', () => {
     await ask('DROP SCHEMA redox CASCADE')
     await fails(open(place()), 'REDOX_STORE_UNREADABLE')
     assert.deepEqual(await ask(`SELECT FROM pg_tables WHERE schemaname = 'redox'`), [])
-    assert.equal(await beginAnew(place(), KEY, BY), undefined)
+    assert.equal(await replaceStore(place(), KEY, BY), undefined)
     const begun = await open(place())
     const [line] = await begun.audit({ skip: 0, limit: 10 })
     assert.deepEqual({ ...line, at: 0 }, { at: 0, action: 'begin-new', subject: '-', ...BY })
@@ -209,6 +209,6 @@ describe('the store that belongs to a connection: PostgreSQL', () => {
     const other = { ...place(), mark: path.join(userDir, 'other/hospital.json') }
     await open(other)
     await open(place())
-    await fails(beginAnew(place(), KEY, BY), 'REDOX_STORE_LOST')
+    await fails(replaceStore(place(), KEY, BY), 'REDOX_STORE_LOST')
   })
 })

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Contents, type Parcel } from '../../src/queue/jobs'
-import { Courier, type Ended } from '../../src/queue/sender'
+import { SealedStore, type Job } from '../../src/queue/jobs'
+import { QueueSender, type Ended } from '../../src/queue/sender'
 import { PostgresStore } from '../../src/queue/postgres/store'
 import { takeMemory } from '../../src/file/file'
 import { sizedFile } from '../lib/fixtures'
@@ -17,7 +17,7 @@ const LEASE_MS = 900
 const COUNT = 7
 
 const { file } = takeMemory(sizedFile(1000), { where: 'x', filename: 'a.pdf' })
-const parcel = (destination: string): Parcel => ({
+const parcel = (destination: string): Job => ({
   ...{ owner: 'node', environment: 'Development', isText: false, msg: {} },
   message: {
     ...{ api: 'datamodel', operation: 'Notes:New' },
@@ -50,9 +50,9 @@ describe('courier', function () {
     const store = await PostgresStore.open({ url: postgres().url(), queue })
     const { client } = connectTo(server.url)
     const told: Ended[] = []
-    const courier = new Courier(
-      await Contents.open(store, 'a store key that cannot be guessed'),
-      { onDepth: () => undefined, onOrphan: () => undefined },
+    const courier = new QueueSender(
+      await SealedStore.open(store, 'a store key that cannot be guessed'),
+      { onStats: () => undefined, onUnclaimed: () => undefined },
       LEASE_MS,
     )
     courier.attach('node', async (ended) => void told.push(ended))
@@ -61,7 +61,7 @@ describe('courier', function () {
       ...{ client, environment: 'Development', account: 'an account', ordered: true },
       ...{ retryFor: hour, keepFor: hour },
     }
-    courier.use(delivering)
+    courier.setOptions(delivering)
     const accept = (destination: string): Promise<string> => courier.accept(parcel(destination), delivering)
     closing.push(async () => {
       await courier.stop()

@@ -1,8 +1,8 @@
 /** What is read out of an answer: its words, ids and entries, how long to wait, and JSON of any depth. */
 import assert from 'node:assert/strict'
-import { retryAfterSeconds } from '../../src/redox/answers'
+import { retryAfterSeconds } from '../../src/redox/answer-errors'
 import { readAnswer } from '../../src/redox/read-answer'
-import { answerOf } from '../../src/transport/http'
+import { httpAnswer } from '../../src/transport/http'
 import { fhirFixture } from '../lib/fixtures'
 import { CREATED, ERROR, GATEWAY, LOCATION, OUTCOME, refusal, REFUSED, XML_OUTCOME } from './support'
 
@@ -142,7 +142,7 @@ describe('Retry-After', () => {
 
 describe('JSON of an answer', () => {
   const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`
-  const body = (text: string): unknown => answerOf(200, {}, text).body
+  const body = (text: string): unknown => httpAnswer(200, {}, text).body
 
   it('that is nested as deep as nothing of Redox stays a text', () => {
     for (const text of [nested(100_000), '{"a":'.repeat(501) + '1' + '}'.repeat(501)])

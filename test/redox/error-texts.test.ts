@@ -1,7 +1,7 @@
 /** What the errors of a send tell a person: Redox's words without the patient, advice, ids and files. */
 import assert from 'node:assert/strict'
 import { prepareDataModel } from '../../src/message/datamodel'
-import { deliverDirect } from '../../src/redox/direct'
+import { deliverDirect } from '../../src/redox/direct-delivery'
 import { connectTo, failing, never } from '../lib/redox'
 import {
   CANARIES,

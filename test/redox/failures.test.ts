@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { failure, messageOfRetried } from '../../src/redox/failures'
+import { attemptError, messageOfRetried } from '../../src/redox/attempt-errors'
 
-const SENT = { purpose: 'send', operation: 'Notes:New' } as const
+const SENT = { kind: 'send', operation: 'Notes:New' } as const
 
 describe('text of a failure that is retried automatically', () => {
   for (const status of [429, 503])
     it(`has no advice to send again (HTTP ${status})`, () => {
-      const error = failure({ status }, SENT, { status, reasons: ['busy'] })
+      const error = attemptError({ status }, SENT, { status, reasons: ['busy'] })
       assert.match(error.message, /[Ss]end again/)
       const text = messageOfRetried(error)
       assert.doesNotMatch(text, /[Ss]end again| {2}| $/)
@@ -14,7 +14,7 @@ describe('text of a failure that is retried automatically', () => {
     })
 
   it('keeps the advice of other codes', () => {
-    const error = failure({ status: 401 }, SENT, { status: 401 })
+    const error = attemptError({ status: 401 }, SENT, { status: 401 })
     assert.match(error.message, /Check the credentials/)
     assert.equal(messageOfRetried(error), error.message)
   })

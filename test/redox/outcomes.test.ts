@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { RedoxErrorCode } from '../../src/errors'
 import { takeMemory, type FileSource } from '../../src/file/file'
-import { deliverDirect } from '../../src/redox/direct'
+import { deliverDirect } from '../../src/redox/direct-delivery'
 import { sha256, sizedFile } from '../lib/fixtures'
 import {
   bytesOf,

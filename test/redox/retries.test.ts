@@ -5,18 +5,18 @@ import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/co
 import { ERROR_CODES, type Retry } from '../../src/error-codes'
 import { takeMemory } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
-import { checked, type PreparedMessage } from '../../src/message/prepared'
-import type { OnProgress } from '../../src/redox/delivery'
+import { validMessage, type PreparedMessage } from '../../src/message/prepared'
+import type { OnProgress } from '../../src/redox/client-types'
 import {
   classify,
   isTriedAgain,
   OUTCOMES,
-  type Ending,
-  type Purpose,
-  type Row,
+  type AttemptFailure,
+  type RequestKind,
+  type OutcomeRule,
 } from '../../src/transport/outcomes'
-import { backoff, Pace } from '../../src/transport/retry'
-import { deliverDirect, uploadDirect } from '../../src/redox/direct'
+import { backoff, LocalRateLimiter } from '../../src/transport/retry'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { sha256, sizedFile } from '../lib/fixtures'
 import {
   connectTo,
@@ -30,16 +30,16 @@ import {
 } from '../lib/redox'
 import { eventually } from '../lib/eventually'
 
-const PURPOSES: Purpose[] = ['token', 'upload', 'send']
+const PURPOSES: RequestKind[] = ['token', 'upload', 'send']
 
 /** What becomes of an attempt: {@link Retry}, or `renew`: sent once more with a new token, and else `connection`. */
 type Fate = Retry | 'renew'
-const fateOf = ({ retry, renewsToken }: Row): Fate =>
+const fateOf = ({ retry, renewsToken }: OutcomeRule): Fate =>
   renewsToken && retry === 'connection' ? 'renew' : retry
 
 /** The specification (docs/design/outcomes.md), written a second time and in another shape: by ending and purpose. */
 // prettier-ignore
-const SPECIFIED: [ending: Ending, token: Fate, upload: Fate, send: Fate][] = [
+const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate][] = [
   [{ fault: 'aborted', sent: false }, 'safe', 'safe', 'safe'],
   [{ fault: 'aborted', sent: true }, 'safe', 'safe', 'unknown'],
   [{ fault: 'connect', sent: false }, 'safe', 'safe', 'safe'],
@@ -53,7 +53,7 @@ const SPECIFIED: [ending: Ending, token: Fate, upload: Fate, send: Fate][] = [
   [{ fault: 'unreadable', sent: true }, 'safe', 'safe', 'unknown'],
   // Of a message only: what a token or an upload is answered with is looked at for what it has to hold.
   [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
-  ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [Ending, Fate, Fate, Fate]),
+  ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [AttemptFailure, Fate, Fate, Fate]),
   [{ status: 400 }, 'connection', 'never', 'never'],
   [{ status: 401 }, 'connection', 'renew', 'renew'],
   [{ status: 401, ofSource: true }, 'connection', 'connection', 'connection'],
@@ -162,27 +162,27 @@ describe('the wait before a retry', () => {
 
 describe('the pace', () => {
   it('lets so many requests through in five minutes, and counts each', async () => {
-    const pace = new Pace(3)
-    for (let n = 0; n < 3; n++) await pace.turn(never())
-    await assert.rejects(pace.turn(AbortSignal.timeout(50)), { name: 'AbortError' })
-    assert.ok(pace.wait() > 299_000)
-    const free = new Pace(0)
-    for (let n = 0; n < 10_000; n++) await free.turn(never())
+    const pace = new LocalRateLimiter(3)
+    for (let n = 0; n < 3; n++) await pace.acquire(never())
+    await assert.rejects(pace.acquire(AbortSignal.timeout(50)), { name: 'AbortError' })
+    assert.ok(pace.millisecondsLeft() > 299_000)
+    const free = new LocalRateLimiter(0)
+    for (let n = 0; n < 10_000; n++) await free.acquire(never())
   })
 
   it('lets no message wait beyond the time for retries', async () => {
-    const pace = new Pace(1)
-    assert.equal(await pace.turn(never()), 0)
+    const pace = new LocalRateLimiter(1)
+    assert.equal(await pace.acquire(never()), 0)
     const began = Date.now()
-    assert.ok((await pace.turn(never(), performance.now() + 1000)) > 299_000)
+    assert.ok((await pace.acquire(never(), performance.now() + 1000)) > 299_000)
     assert.ok(Date.now() - began < 500)
   })
 
   it('holds everybody during a pause', async () => {
-    const pace = new Pace(0)
+    const pace = new LocalRateLimiter(0)
     pace.pause(200)
     const began = Date.now()
-    await Promise.all([1, 2, 3].map(() => pace.turn(never())))
+    await Promise.all([1, 2, 3].map(() => pace.acquire(never())))
     assert.ok(Date.now() - began >= 190)
   })
 })
@@ -194,10 +194,10 @@ const file = takeMemory(FILE, { where: 'x', filename: 'a.pdf' }).file
 const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
 const ACCEPTED: Reply = { body: { Meta: { Logs: [{ ID: 'log-1' }] } } }
 const reset: Reply = (response) => void response.socket!.resetAndDestroy()
-const purposeOf = (request: Recorded): Purpose =>
+const purposeOf = (request: Recorded): RequestKind =>
   isToken(request) ? 'token' : request.path === '/upload' ? 'upload' : 'send'
 
-const message = checked(
+const message = validMessage(
   draftDataModel(
     {
       model: 'Notes',
@@ -228,7 +228,7 @@ describe('retries', function () {
   this.timeout(30_000)
   let server: Server
   let connection: Connection
-  let fails: Partial<Record<Purpose, Reply[]>>
+  let fails: Partial<Record<RequestKind, Reply[]>>
 
   beforeEach(async () => {
     fails = {}
@@ -248,8 +248,8 @@ describe('retries', function () {
     void (connection = connectTo(server.url, { attempts: 3, answerTimeout: 0.3, ...config }))
   const deliver = (onProgress: OnProgress = () => undefined) =>
     deliverDirect(connection.client, message, { signal: never(), onProgress })
-  const counted = (): Record<Purpose, number> => {
-    const count = (purpose: Purpose) => server.requests.filter((one) => purposeOf(one) === purpose).length
+  const counted = (): Record<RequestKind, number> => {
+    const count = (purpose: RequestKind) => server.requests.filter((one) => purposeOf(one) === purpose).length
     return { token: count('token'), upload: count('upload'), send: count('send') }
   }
 
@@ -356,7 +356,7 @@ describe('retries', function () {
   })
 
   /** Each host that a request goes to, by itself: the token is always to be had. */
-  const HOSTS: [what: string, field: string, path: string, api: 'datamodel' | 'fhir', Purpose][] = [
+  const HOSTS: [what: string, field: string, path: string, api: 'datamodel' | 'fhir', RequestKind][] = [
     ['blob upload', 'blobUploadUrl', '/upload', 'datamodel', 'upload'],
     ['Binary upload', 'binaryUploadBase', '', 'fhir', 'upload'],
     ['FHIR message', 'fhirBase', '', 'fhir', 'send'],

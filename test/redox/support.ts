@@ -4,7 +4,7 @@ import { takeMemory } from '../../src/file/file'
 import { prepareDataModel } from '../../src/message/datamodel'
 import { prepareFhir } from '../../src/message/fhir'
 import type { PreparedMessage } from '../../src/message/prepared'
-import { deliverDirect, uploadDirect } from '../../src/redox/direct'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { connectTo, never, serve, withToken, type Reply, type Server } from '../lib/redox'
 
 export const ERROR = { ID: 531829, Text: 'Required field missing - Device.ID in Device:New', Type: 'message' }

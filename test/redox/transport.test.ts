@@ -9,29 +9,29 @@ import path from 'node:path'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { takeMemory, takePath, type FileSource } from '../../src/file/file'
 import { withValueAt } from '../../src/message/json'
-import { Gate } from '../../src/redox/semaphore'
+import { Semaphore } from '../../src/redox/semaphore'
 import { hostsFor, referenceOrigins } from '../../src/redox/settings'
 import type { UploadKind } from '../../src/redox/uploads'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody } from '../../src/transport/body'
 import type { RequestBody } from '../../src/transport/body'
-import { deliverDirect, uploadDirect } from '../../src/redox/direct'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { fixturePath, sha256, sizedFile } from '../lib/fixtures'
 import { bytesOf, connectTo, failing, never, serve, withToken, type Reply, type Server } from '../lib/redox'
 
 const source = (content: Buffer, filename = 'report.pdf'): FileSource =>
   takeMemory(content, { where: 'x', filename }).file
 
-const wide = (width: number) => ({ width, waitingBytes: 1_000_000 })
+const wide = (concurrency: number) => ({ concurrency, waitingBytes: 1_000_000 })
 
 describe('gate', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve))
 
   it('lets its width pass at once, the others first in, first out', async () => {
-    const gate = new Gate(wide(3))
+    const gate = new Semaphore(wide(3))
     const [order, leave]: [number[], (() => void)[]] = [[], []]
     let [inside, most] = [0, 0]
     const all = Array.from({ length: 20 }, (_, n) =>
-      gate.pass(async () => {
+      gate.run(async () => {
         order.push(n)
         most = Math.max(most, ++inside)
         await new Promise<void>((resolve) => leave.push(resolve))
@@ -51,25 +51,25 @@ describe('gate', () => {
   })
 
   it('does not let one wait who was stopped before', async () => {
-    const gate = new Gate(wide(1))
-    void gate.pass(() => new Promise(() => undefined), never())
+    const gate = new Semaphore(wide(1))
+    void gate.run(() => new Promise(() => undefined), never())
     const stopped = AbortSignal.abort(new Error('gave up'))
     const entry = { bytes: 0, onWait: () => assert.fail('it waits') }
     await assert.rejects(
-      gate.pass(async () => undefined, stopped, entry),
+      gate.run(async () => undefined, stopped, entry),
       /gave up/,
     )
   })
 
   it('gives the place back after a failure, and takes none from one who gave up', async () => {
-    const gate = new Gate(wide(1))
+    const gate = new Semaphore(wide(1))
     let leave: () => void = () => undefined
-    const first = gate.pass(() => new Promise<void>((resolve) => (leave = resolve)), never())
+    const first = gate.run(() => new Promise<void>((resolve) => (leave = resolve)), never())
     const stop = new AbortController()
     let ran = false
-    const second = gate.pass(async () => (ran = true), stop.signal)
-    const third = gate.pass(() => Promise.reject(new Error('failed')), never())
-    const fourth = gate.pass(async () => 'passed', never())
+    const second = gate.run(async () => (ran = true), stop.signal)
+    const third = gate.run(() => Promise.reject(new Error('failed')), never())
+    const fourth = gate.run(async () => 'passed', never())
     stop.abort(new Error('gave up'))
     await assert.rejects(second, /gave up/)
     leave()
@@ -79,10 +79,10 @@ describe('gate', () => {
     assert.equal(ran, false)
     const late = AbortSignal.abort(new Error('before'))
     await assert.rejects(
-      gate.pass(async () => 'never', late),
+      gate.run(async () => 'never', late),
       /before/,
     )
-    assert.equal(await gate.pass(async () => 'still open', never()), 'still open')
+    assert.equal(await gate.run(async () => 'still open', never()), 'still open')
   })
 })
 
@@ -90,12 +90,12 @@ describe('gate with bounds', () => {
   const full = { code: 'REDOX_QUEUE_FULL' }
 
   it('lets any number wait, and one that has to end first: it takes no place meanwhile', async () => {
-    const gate = new Gate(wide(1))
+    const gate = new Semaphore(wide(1))
     let end: () => void = () => undefined
     const after = new Promise<void>((resolve) => (end = resolve))
     const order: string[] = []
     const pass = (name: string, entry = {}) =>
-      gate.pass(async () => void order.push(name), never(), { bytes: 0, ...entry })
+      gate.run(async () => void order.push(name), never(), { bytes: 0, ...entry })
     let waits = false
     const behind = pass('behind', { after, onWait: () => (waits = true) })
     assert.ok(waits)
@@ -107,39 +107,37 @@ describe('gate with bounds', () => {
   })
 
   it('one that gave up while it waited for another to end takes no place', async () => {
-    const gate = new Gate({ ...wide(1), waitingBytes: 100 })
+    const gate = new Semaphore({ ...wide(1), waitingBytes: 100 })
     const stop = new AbortController()
     const entry = { bytes: 100, after: new Promise(() => undefined) }
-    const waits = gate.pass(async () => undefined, stop.signal, entry)
+    const waits = gate.run(async () => undefined, stop.signal, entry)
     await assert.rejects(
-      gate.pass(async () => undefined, never(), entry),
+      gate.run(async () => undefined, never(), entry),
       full,
     )
     stop.abort(new Error('gave up'))
     await assert.rejects(waits, /gave up/)
-    assert.equal(await gate.pass(async () => 'free', never(), { bytes: 1, after: Promise.resolve() }), 'free')
+    assert.equal(await gate.run(async () => 'free', never(), { bytes: 1, after: Promise.resolve() }), 'free')
   })
 
   it('counts the bytes of those who wait, and gives them back to those who gave up', async () => {
-    const gate = new Gate({ ...wide(1), waitingBytes: 100 })
+    const gate = new Semaphore({ ...wide(1), waitingBytes: 100 })
     let leave: () => void = () => undefined
-    const first = gate.pass(() => new Promise<void>((resolve) => (leave = resolve)), never(), { bytes: 500 })
+    const first = gate.run(() => new Promise<void>((resolve) => (leave = resolve)), never(), { bytes: 500 })
     const stop = new AbortController()
     const waited: string[] = []
     const entry = { bytes: 60, onWait: () => waited.push('told') }
-    const second = gate.pass(async () => 'second', stop.signal, entry)
+    const second = gate.run(async () => 'second', stop.signal, entry)
     await assert.rejects(
-      gate.pass(async () => 'third', never(), entry),
+      gate.run(async () => 'third', never(), entry),
       full,
     )
     assert.deepEqual(waited, ['told'])
-    const text = await gate
-      .pass(async () => '', never(), { bytes: 41 })
-      .catch((error: Error) => error.message)
+    const text = await gate.run(async () => '', never(), { bytes: 41 }).catch((error: Error) => error.message)
     assert.match(text, /messages \(1\) hold 60 bytes/)
     stop.abort(new Error('gave up'))
     await assert.rejects(second, /gave up/)
-    const third = gate.pass(async () => 'third', never(), { bytes: 100 })
+    const third = gate.run(async () => 'third', never(), { bytes: 100 })
     leave()
     await first
     assert.equal(await third, 'third')
@@ -235,7 +233,7 @@ describe('the reference of an upload', () => {
     reply = answer
     const { client } = connectTo(server.url)
     try {
-      return (await uploadDirect(client, source(sizedFile(100)), { kind: kind, signal: never() })).url
+      return (await uploadDirect(client, source(sizedFile(100)), { kind, signal: never() })).url
     } finally {
       await client.close()
     }

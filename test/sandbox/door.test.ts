@@ -32,7 +32,7 @@ describe('sandbox: subscriptions', () => {
   })
 
   it('are there for the destinations of a list alone', async () => {
-    const door = await sandbox().openDoor('', [other.toUpperCase()])
+    const door = await sandbox().openListener('', [other.toUpperCase()])
     doors.push(door)
     assert.equal((await sendTo(door.url, [other])).status, 200)
     const refused = await sendTo(door.url, [other, support.DESTINATION])
@@ -114,14 +114,14 @@ describe('sandbox: doors', () => {
 
   it('closes alone, or with the sandbox', async () => {
     const other = await startSandbox()
-    const [one, two] = [await other.openDoor(''), await other.openDoor('')]
+    const [one, two] = [await other.openListener(''), await other.openListener('')]
     await one.close()
     await one.close()
     await assert.rejects(fetch(one.url))
     assert.equal((await fetch(two.url)).status, 404)
     await other.close()
     await assert.rejects(fetch(two.url))
-    const late = await other.openDoor('')
+    const late = await other.openListener('')
     await assert.rejects(fetch(late.url))
   })
 
@@ -135,7 +135,7 @@ describe('sandbox: doors', () => {
   })
 
   it('refuses a plan that cannot be read', async () => {
-    await assert.rejects(sandbox().openDoor('token'), FaultPlanError)
+    await assert.rejects(sandbox().openListener('token'), FaultPlanError)
     await assert.rejects(startSandbox({ faults: 'token' }), FaultPlanError)
   })
 })

@@ -68,7 +68,7 @@ export const usualStatus = (api: string): number => FIRST_STATUS[api] ?? 200
 
 export const doors: Door[] = []
 export async function open(plan: string): Promise<Door> {
-  const door = await sandbox().openDoor(plan)
+  const door = await sandbox().openListener(plan)
   doors.push(door)
   return door
 }

@@ -397,8 +397,8 @@ describe('sandbox: FHIR API', () => {
 
     it(`wants a patient, by ${operation}`, async () => {
       const text = `entry: Patient entry, or a ${type} whose subject names the patient, is required`
-      const nobody = [undefined, null, 'Patient/1', {}, { display: 'Jane Doe' }, { reference: '' }]
-      for (const subject of [...nobody, { identifier: { system: 'urn:oid:1.2' } }]) {
+      const noPatient = [undefined, null, 'Patient/1', {}, { display: 'Jane Doe' }, { reference: '' }]
+      for (const subject of [...noPatient, { identifier: { system: 'urn:oid:1.2' } }]) {
         assert.ok((await refused(withoutPatient(subject), operation)).includes(text), JSON.stringify(subject))
       }
     })

@@ -160,10 +160,10 @@ describe('error texts', () => {
   })
 
   it('of requests say what is wrong in what the debug sidebar shows', () => {
-    for (const { says, code } of OUTCOMES) {
-      assert.match(says, /^[A-Z]/)
-      if (code === 'REDOX_OUTCOME_UNKNOWN') assert.match(says, /^Outcome unknown: /)
-      else assert.ok(says.length <= FIRST, says)
+    for (const { message, code } of OUTCOMES) {
+      assert.match(message, /^[A-Z]/)
+      if (code === 'REDOX_OUTCOME_UNKNOWN') assert.match(message, /^Outcome unknown: /)
+      else assert.ok(message.length <= FIRST, message)
     }
   })
 

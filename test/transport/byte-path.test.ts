@@ -14,11 +14,11 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
 import type { Network } from '../../nodes/lib/connection/network'
 import { takeMemory, takePath, type FileSource } from '../../src/file/file'
-import { turn } from '../../src/event-loop'
+import { yieldFor } from '../../src/event-loop'
 import { withValueAt } from '../../src/message/json'
-import type { Progress, RequestOptions } from '../../src/redox/delivery'
+import type { Progress, AttemptOptions } from '../../src/redox/client-types'
 import { fhirBinaryBody, jsonBody, multipartBody, rawBody, type RequestBody } from '../../src/transport/body'
-import { deliverDirect, uploadDirect } from '../../src/redox/direct'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { sha256, sizedFile } from '../lib/fixtures'
 import { CA, certified } from '../lib/proxy'
 import { bytesOf, connectTo, isToken, never, serve, TEST_KEY, type Reply, type Server } from '../lib/redox'
@@ -233,7 +233,7 @@ async function send(
   way: Way,
   size: number,
   from: From,
-  options: RequestOptions = { signal: never() },
+  options: AttemptOptions = { signal: never() },
 ): Promise<Sent> {
   const made = await Promise.all(
     (way === 'embed 3' ? [size, 10_000, Math.ceil(size / 3)] : [size]).map((one) => sample(one, from)),
@@ -447,7 +447,7 @@ describe('a turn of the event loop', function () {
     const caller = async (who: number): Promise<void> => {
       for (let piece = 0; piece < PIECES; piece++) {
         asked.push(`${who}/${piece}`)
-        await turn(PIECE)
+        await yieldFor(PIECE)
         granted.push(`${who}/${piece}`)
       }
     }

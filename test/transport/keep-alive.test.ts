@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Connection } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
-import { uploadDirect } from '../../src/redox/direct'
+import { uploadDirect } from '../../src/redox/direct-delivery'
 import { sizedFile } from '../lib/fixtures'
 import { CA, certified } from '../lib/proxy'
 import { connectTo, never, TEST_KEY } from '../lib/redox'
@@ -51,7 +51,7 @@ describe('uploads over TLS', function () {
       const { file } = takeMemory(sizedFile(1_000_000), hints)
       let left = 200
       const uploadInTurn = async (): Promise<void> => {
-        while (left-- > 0) await uploadDirect(connection.client, file, { kind: kind, signal: never() })
+        while (left-- > 0) await uploadDirect(connection.client, file, { kind, signal: never() })
       }
       await Promise.all(Array.from({ length: AT_ONCE }, uploadInTurn))
       server.postMessage('count')

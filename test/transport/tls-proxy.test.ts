@@ -7,17 +7,17 @@ import type { Network } from '../../nodes/lib/connection/network'
 import type { RedoxErrorCode } from '../../src/errors'
 import { takeMemory } from '../../src/file/file'
 import { draftDataModel } from '../../src/message/datamodel'
-import { checked } from '../../src/message/prepared'
-import { tlsFault } from '../../src/transport/faults'
+import { validMessage } from '../../src/message/prepared'
+import { tlsFault } from '../../src/transport/network-advice'
 import { isProxied, proxyAt, proxyOfEnvironment } from '../../src/transport/proxy'
-import { deliverDirect, uploadDirect } from '../../src/redox/direct'
+import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { sizedFile } from '../lib/fixtures'
 import { basic, CA, certified, CLIENT, ConnectProxy, ENCRYPTED_KEY, type Behaviour } from '../lib/proxy'
 import { connectTo, failing, never, serve, TEST_KEY, withToken, type Server } from '../lib/redox'
 import { eventually } from '../lib/eventually'
 
 const file = takeMemory(sizedFile(2_000_000), { where: 'x', filename: 'a.pdf' }).file
-const message = checked(
+const message = validMessage(
   draftDataModel(
     {
       model: 'Notes',

@@ -3,7 +3,7 @@ import { present } from '../../../src/shared/present'
 import { diagnose, type DiagnosisReason } from '../../../src/auth/diagnosis'
 import { RedoxError } from '../../../src/errors'
 import type { ConnectionTestRequest, ConnectionTestResponse } from '../../../src/shared/dialog-api'
-import { environmentOf, tokenTarget, type ConnectionConfig, type ConnectionSecrets } from './connection'
+import { environmentOf, secretTargets, type ConnectionConfig, type ConnectionSecrets } from './connection'
 import type { TargetEnvironment } from '../../../src/shared/values'
 import { variable, withConnection, withVariables } from './form-connection'
 
@@ -30,7 +30,7 @@ export async function testConnection(RED: NodeAPI, form: ConnectionForm): Promis
   try {
     const target = environmentOf(config.environment)
     const secrets = secretsOf(RED, node, form, kind)
-    if (target !== 'Sandbox' && !mayGo(secrets, deployedConfig(RED, form.id), config)) {
+    if (target !== 'Sandbox' && !maySendSecrets(secrets, deployedConfig(RED, form.id), config)) {
       return { ok: false, reason: 'secretElsewhere', field: present(SECRETS[kind].at(-1), 'a secret') }
     }
     // Only one attempt, because a person waits for the result.
@@ -97,12 +97,16 @@ function secretsOf(
   return found
 }
 
-function mayGo(secrets: Secrets, deployed: ConnectionConfig | undefined, config: ConnectionConfig): boolean {
+function maySendSecrets(
+  secrets: Secrets,
+  deployed: ConnectionConfig | undefined,
+  config: ConnectionConfig,
+): boolean {
   if (!secrets.stored && !secrets.fromVariable) return true
-  const target = tokenTarget(config).join()
+  const target = secretTargets(config).join()
   const { auth = 'oauth', region = 'US' } = config
   if (deployed && deployedTarget({ ...deployed, auth }) === target) return true
-  return !secrets.stored && tokenTarget({ auth, region }).join() === target
+  return !secrets.stored && secretTargets({ auth, region }).join() === target
 }
 
 // A deployed connection with a wrong URL has no target. Only errors of the form itself are reported.
@@ -110,7 +114,7 @@ const deployedTarget = (deployed: ConnectionConfig): string | undefined => targe
 
 function targetsOf(config: ConnectionConfig): string[] | undefined {
   try {
-    return tokenTarget(config)
+    return secretTargets(config)
   } catch {
     return undefined
   }

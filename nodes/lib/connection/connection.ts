@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Node } from 'node-red'
 import type { RedoxErrorCode } from '../../../src/errors'
-import type { LaneState } from '../../../src/queue/types'
+import type { DestinationState } from '../../../src/queue/types'
 import type { FhirSender } from '../../../src/message/fhir-operations'
 import { accountOf, SANDBOX_ACCOUNT } from '../../../src/redox/account'
-import { newSuccession, type Succession } from '../../../src/redox/shared-limits'
+import { newSharedLimits, type SharedLimits } from '../../../src/redox/shared-limits'
 import { RedoxClient } from '../../../src/redox/client'
 import {
-  DEFAULT_GATE,
+  DEFAULT_SLOTS,
   DEFAULT_HTTP,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
@@ -28,9 +28,9 @@ import {
 } from '../../../src/shared/values'
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
-import { isDatabaseUrl, placeIn, type Place } from '../../../src/queue/location'
+import { isDatabaseUrl, locationIn, type StoreLocation } from '../../../src/queue/store-location'
 import type { Ended, Outbox } from '../queue/outbox'
-import type { SandboxEntry } from './sandbox-host'
+import type { SandboxAccess } from './sandbox-host'
 import {
   amountIn,
   assertVariablesSet,
@@ -46,7 +46,7 @@ import {
 
 export type { ConnectionConfig, ConnectionSecrets } from './read-settings'
 
-type Sandbox = SandboxEntry['sandbox']
+type SandboxContext = SandboxAccess['sandbox']
 
 /** Settings for the files of messages. */
 export interface FileSettings {
@@ -85,7 +85,7 @@ export interface Subscriber {
 export interface ConnectionBacklog {
   /** environment of the connection; empty while the connection is not open */
   environment: string
-  destinations: LaneState[]
+  destinations: DestinationState[]
   /** error code of the last attempt to each destination that no message currently reaches */
   failing: ReadonlyMap<string, RedoxErrorCode>
   /** code of the error that makes the store unusable */
@@ -120,8 +120,8 @@ export function environmentOf(value: unknown): TargetEnvironment {
 }
 
 /** What a connection is opened with besides its configuration. */
-interface Surroundings {
-  sandbox: Sandbox | undefined
+interface ConnectionContext {
+  sandbox: SandboxContext | undefined
   /** the folder that relative folders start from */
   userDir: string
   /** how Redox is reached; the sandbox is on this machine, and needs none */
@@ -136,7 +136,7 @@ export function openConnection(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
   target: TargetEnvironment,
-  { sandbox, userDir, network = {}, outbox, id }: Surroundings,
+  { sandbox, userDir, network = {}, outbox, id }: ConnectionContext,
 ): Connection {
   const config = asTexts(savedConfig)
   const secrets = asTexts(savedSecrets)
@@ -144,7 +144,11 @@ export function openConnection(
   const settings = settingsOf(config, secrets, target, { sandbox, network })
   const { environment, hosts, source, test } = settings
   return {
-    client: new RedoxClient(settings, successionOf(settings, id), outbox?.pace(settings.perFiveMinutes)),
+    client: new RedoxClient(
+      settings,
+      sharedLimitsOf(settings, id),
+      outbox?.rateLimiter(settings.perFiveMinutes),
+    ),
     ...(outbox && { outbox }),
     environment: sandbox ? 'sandbox' : environment,
     account: sandbox ? SANDBOX_ACCOUNT : accountOf(settings),
@@ -164,28 +168,28 @@ export function openConnection(
   }
 }
 
-const successions = new Map<string, { account: string; succession: Succession }>()
+const sharedLimits = new Map<string, { account: string; succession: SharedLimits }>()
 
 /**
  * Returns the limits that the successive connections of a redox-config node share. Another account or host gets new
  * limits: after a host was corrected, requests must not wait for those that hang at the wrong host.
  */
-function successionOf(settings: RedoxSettings, id: string | undefined): Succession {
-  if (id === undefined) return newSuccession(settings)
+function sharedLimitsOf(settings: RedoxSettings, id: string | undefined): SharedLimits {
+  if (id === undefined) return newSharedLimits(settings)
   const account = accountOf(settings)
-  const known = successions.get(id)
+  const known = sharedLimits.get(id)
   if (known?.account === account) return known.succession
-  const succession = newSuccession(settings)
-  successions.set(id, { account, succession })
+  const succession = newSharedLimits(settings)
+  sharedLimits.set(id, { account, succession })
   return succession
 }
 
 /** Forgets the limits of a connection that was removed. */
-export const forgetConnection = (id: string): void => void successions.delete(id)
+export const forgetConnection = (id: string): void => void sharedLimits.delete(id)
 
 /** Settings of durable delivery. Times in milliseconds. */
-export interface Durability {
-  place: Place
+export interface DurableSettings {
+  place: StoreLocation
   key: string
   ordered: boolean
   retryFor: number
@@ -202,12 +206,12 @@ const HOUR = 3_600_000
  * @param target environment; published store keys are accepted for the sandbox only
  * @throws RedoxError REDOX_CONFIGURATION
  */
-export function durabilityOf(
+export function durableSettingsOf(
   savedConfig: ConnectionConfig,
   savedSecrets: ConnectionSecrets,
   target: TargetEnvironment,
   { id, userDir }: { id: string; userDir: string | undefined },
-): Durability | undefined {
+): DurableSettings | undefined {
   const config = asTexts(savedConfig)
   if (choiceIn(config, 'delivery') === 'direct') return undefined
   const { storeKey = '', storeUrl = '' } = asTexts(savedSecrets)
@@ -217,7 +221,7 @@ export function durabilityOf(
   if (key.length < MIN_STORE_KEY_LENGTH)
     throw configuration(
       `Store key ${key === '' ? 'is missing' : `is shorter than ${MIN_STORE_KEY_LENGTH} characters`}. Accepted messages are ` +
-        `encrypted with it. ${whatKeyToSet(kind, placeIn(userDir, id))}`,
+        `encrypted with it. ${whatKeyToSet(kind, locationIn(userDir, id))}`,
       'storeKey',
     )
   if (PUBLISHED_KEYS.has(key) && target !== 'Sandbox')
@@ -228,7 +232,7 @@ export function durabilityOf(
       'storeKey',
     )
   return {
-    place: placeIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
+    place: locationIn(userDir, id, kind === 'embedded' ? undefined : databaseUrl(storeUrl.trim())),
     key,
     ordered: choiceIn(config, 'storeOrder') === 'destination',
     retryFor: amountIn(config, 'storeRetryHours', 72) * HOUR,
@@ -238,7 +242,10 @@ export function durabilityOf(
 }
 
 /** Returns the sentence about the store key to set: no other key can read the messages in an existing store. */
-function whatKeyToSet(kind: Place['kind'], { folder, mark }: Extract<Place, { kind: 'embedded' }>): string {
+function whatKeyToSet(
+  kind: StoreLocation['kind'],
+  { folder, mark }: Extract<StoreLocation, { kind: 'embedded' }>,
+): string {
   const old = 'set the key that it had before, from your copy: no other key can read its store'
   const made = 'create a key in the dialog, or use an environment variable that contains one'
   if (existsSync(folder) || (mark !== undefined && existsSync(mark)))
@@ -275,7 +282,7 @@ export function hasCredentials(savedConfig: ConnectionConfig, savedSecrets: Conn
  * Returns where the secrets of a connection are sent: the token URL and the audience of the assertion, or the legacy
  * URLs.
  */
-export function tokenTarget(saved: ConnectionConfig): string[] {
+export function secretTargets(saved: ConnectionConfig): string[] {
   const config = asTexts(saved)
   const credentials = credentialsOf(config, {}, hostsFor(choiceIn(config, 'region'), setHosts(config)))
   return credentials.kind === 'oauth'
@@ -292,7 +299,7 @@ function settingsOf(
   config: ConnectionConfig,
   secrets: ConnectionSecrets,
   target: TargetEnvironment,
-  { sandbox, network }: Pick<Surroundings, 'sandbox'> & { network: Network },
+  { sandbox, network }: Pick<ConnectionContext, 'sandbox'> & { network: Network },
 ): RedoxSettings {
   // The sandbox simulates the Development environment of a paid account.
   const environment = target === 'Sandbox' ? 'Development' : target
@@ -321,9 +328,9 @@ function settingsOf(
       repeatUnknown: choiceIn(config, 'repeatUnknown') === 'yes',
     },
     otherAnswers: choiceIn(config, 'otherAnswers'),
-    gate: {
-      width: countIn(config, 'sendsAtOnce', DEFAULT_GATE.width),
-      waitingBytes: bytesIn(config, 'waitingMb', DEFAULT_GATE.waitingBytes),
+    slots: {
+      concurrency: countIn(config, 'sendsAtOnce', DEFAULT_SLOTS.concurrency),
+      waitingBytes: bytesIn(config, 'waitingMb', DEFAULT_SLOTS.waitingBytes),
     },
     perFiveMinutes: Number(config.perFiveMinutes || 0) === 0 ? 0 : countIn(config, 'perFiveMinutes', 1),
   }
@@ -360,14 +367,14 @@ function credentialsOf(config: ConnectionConfig, secrets: ConnectionSecrets, hos
 }
 
 // The sandbox has keys of its own, so that real secrets are not used without need.
-function sandboxCredentials(config: ConnectionConfig, hosts: Hosts, sandbox: Sandbox): Credentials {
+function sandboxCredentials(config: ConnectionConfig, hosts: Hosts, sandbox: SandboxContext): Credentials {
   if (config.auth === 'legacy') return legacy(sandbox.legacyKey.apiKey, sandbox.legacyKey.secret, hosts)
   return { kind: 'oauth', ...sandbox.oauthKey, tokenUrl: tokenUrlOf(hosts), audience: tokenUrlOf(hosts) }
 }
 
 // A legacy key is tied to one source (docs/redox-api.md#credentials), in the sandbox to the source of the sandbox's
 // key.
-function sandboxSource(config: ConnectionConfig, sandbox: Sandbox): RedoxSettings['source'] {
+function sandboxSource(config: ConnectionConfig, sandbox: SandboxContext): RedoxSettings['source'] {
   const { id, name } = sourceOf(config)
   return { ...(id !== undefined && { id: sandbox.legacyKey.apiKey }), ...(name !== undefined && { name }) }
 }

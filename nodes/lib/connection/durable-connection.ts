@@ -1,7 +1,13 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
-import type { LaneState, MessageState } from '../../../src/queue/types'
-import type { Connection, ConnectionBacklog, Durability, RedoxConfigNode, Subscriber } from './connection'
+import type { DestinationState, MessageState } from '../../../src/queue/types'
+import type {
+  Connection,
+  ConnectionBacklog,
+  DurableSettings,
+  RedoxConfigNode,
+  Subscriber,
+} from './connection'
 import type { Depth, Outbox, Place } from '../queue/outbox'
 import { waitingText } from './waiting-text'
 
@@ -44,9 +50,9 @@ export class DurableConnection {
   #isClosed = false
   #shownStatus = ''
   #parkedBefore = 0
-  /** last value of {@link Depth.parkings}; undefined if not known yet */
+  /** last value of {@link Depth.parkedSinceStart}; undefined if not known yet */
   #parkingsBefore: number | undefined
-  #durability: Pick<Durability, 'place' | 'key'> | undefined
+  #durability: Pick<DurableSettings, 'place' | 'key'> | undefined
   #environment = ''
   #code: RedoxErrorCode | undefined
   #loggedCode = ''
@@ -167,14 +173,14 @@ export class DurableConnection {
    * Opens the store of the connection.
    * @throws RedoxError REDOX_STORE_…
    */
-  async openOutbox({ place, key, lateAfter }: Durability): Promise<Outbox> {
+  async openOutbox({ place, key, lateAfter }: DurableSettings): Promise<Outbox> {
     const { Outbox } = await import('../queue/outbox.js')
     this.#lateAfter = lateAfter
     this.#durability = { place, key }
     this.#restoreParkedCount()
     const outbox = (this.#outbox ??= await Outbox.acquire(place, key, {
-      onDepth: (depth) => this.#onStats(depth),
-      onOrphan: (id, state, code) => this.#onUnclaimed(id, state, code),
+      onStats: (stats) => this.#onStats(stats),
+      onUnclaimed: (id, state, code) => this.#onUnclaimed(id, state, code),
     }))
     if (!this.#isClosed) return outbox
     await this.close()
@@ -186,10 +192,11 @@ export class DurableConnection {
 
   startSending(
     { client, environment, account }: Connection,
-    { ordered, retryFor, keepFor }: Durability,
+    { ordered, retryFor, keepFor }: DurableSettings,
   ): void {
     this.#environment = environment
-    if (!this.#isClosed) this.#outbox?.use({ client, environment, account, ordered, retryFor, keepFor })
+    if (!this.#isClosed)
+      this.#outbox?.setOptions({ client, environment, account, ordered, retryFor, keepFor })
   }
 
   subscribe(user: Node, listener: Subscriber): () => void {
@@ -230,22 +237,24 @@ export class DurableConnection {
 
   // ---- Status, log and events --------------------------------------------------------------------------------
 
-  #onStats({ counts, lanes, parkings, failing, age, trouble }: Depth): void {
+  #onStats({ counts, destinations, parkedSinceStart, failing, age, storeError }: Depth): void {
     if (this.#isClosed) return
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,
       parked: counts.parked,
       oldestSeconds: Math.floor(age / 1000),
       isLate: age > this.#lateAfter,
-      stopped: lanes.filter(({ paused, blockedBy }) => paused || blockedBy).map(({ lane }) => lane),
-      ...(trouble && { code: trouble.code }),
+      stopped: destinations
+        .filter(({ paused, blockedBy }) => paused || blockedBy)
+        .map(({ destination }) => destination),
+      ...(storeError && { code: storeError.code }),
     }
     this.#showStatus(state)
-    this.#notifySubscribers(lanes, failing, trouble?.code)
-    if (trouble) this.#logOnce(trouble.code, trouble.message)
+    this.#notifySubscribers(destinations, failing, storeError?.code)
+    if (storeError) this.#logOnce(storeError.code, storeError.message)
     else {
       this.#loggedCode = ''
-      this.#emitIfMoreParked(state, parkings)
+      this.#emitIfMoreParked(state, parkedSinceStart)
     }
     if (state.isLate === this.#isLate) return
     this.#isLate = state.isLate
@@ -257,7 +266,7 @@ export class DurableConnection {
    * them.
    */
   #notifySubscribers(
-    destinations: LaneState[],
+    destinations: DestinationState[],
     failing: ConnectionBacklog['failing'],
     code?: RedoxErrorCode,
   ): void {

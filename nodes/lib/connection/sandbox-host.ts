@@ -23,7 +23,7 @@ export function onSandboxChange(listener: (change: SandboxChange) => void): () =
   return () => listeners.delete(listener)
 }
 
-function tell(change: SandboxChange): void {
+function notifyListeners(change: SandboxChange): void {
   for (const listener of listeners) listener(change)
 }
 
@@ -47,9 +47,9 @@ async function start(): Promise<Sandbox> {
   const started = await startSandbox()
   started.unref()
   // The listeners end together with the sandbox and need not be removed.
-  started.onReceived(() => tell('received'))
-  started.onFault(() => tell('fault'))
-  tell('started')
+  started.onReceived(() => notifyListeners('received'))
+  started.onFault(() => notifyListeners('fault'))
+  notifyListeners('started')
   return started
 }
 
@@ -61,7 +61,7 @@ export function releaseSandbox(): void {
 }
 
 /** Access of one redox-config node to the sandbox of the process. */
-export interface SandboxEntry {
+export interface SandboxAccess {
   sandbox: Pick<Sandbox, 'endpoints' | 'oauthKey' | 'legacyKey'>
   leave(): Promise<void>
 }
@@ -73,16 +73,19 @@ export interface SandboxEntry {
  * @param subscribed destination ids separated by line breaks, spaces, commas or semicolons; empty: all
  * @throws RedoxError REDOX_CONFIGURATION for an invalid plan or list
  */
-export async function enterSandbox(faults = '', subscribed = ''): Promise<SandboxEntry> {
+export async function openSandboxAccess(faults = '', subscribed = ''): Promise<SandboxAccess> {
   const destinations = destinationIds(subscribed)
   try {
     const sandbox = await acquireSandbox()
     if (faults.trim() === '' && destinations.length === 0) {
       return { sandbox, leave: async () => releaseSandbox() }
     }
-    const door = await openDoor(sandbox, faults, destinations)
+    const listener = await openListener(sandbox, faults, destinations)
     const { oauthKey, legacyKey } = sandbox
-    return { sandbox: { endpoints: door.endpoints, oauthKey, legacyKey }, leave: () => leaveBy(door) }
+    return {
+      sandbox: { endpoints: listener.endpoints, oauthKey, legacyKey },
+      leave: () => closeListener(listener),
+    }
   } catch (error) {
     releaseSandbox()
     throw error
@@ -98,17 +101,17 @@ function destinationIds(list: string): string[] {
   throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'subscribed' })
 }
 
-async function openDoor(sandbox: Sandbox, faults: string, destinations: string[]): Promise<Door> {
+async function openListener(sandbox: Sandbox, faults: string, destinations: string[]): Promise<Door> {
   const { FaultPlanError } = await import('../../../src/sandbox/index.js')
-  return sandbox.openDoor(faults, destinations).catch((error: unknown) => {
+  return sandbox.openListener(faults, destinations).catch((error: unknown) => {
     if (!(error instanceof FaultPlanError)) throw error
     const message = `Fault plan is not valid. ${error.message}`
     throw new RedoxError('REDOX_CONFIGURATION', message, { field: 'faults' })
   })
 }
 
-async function leaveBy(door: Door): Promise<void> {
-  await door.close().finally(releaseSandbox)
+async function closeListener(listener: Door): Promise<void> {
+  await listener.close().finally(releaseSandbox)
 }
 
 /** Stops the sandbox now, if it runs and is not used. */
@@ -118,7 +121,7 @@ export async function stopSandbox(): Promise<void> {
   shared = undefined
   clearTimeout(linger)
   await (await ending).close()
-  tell('ended')
+  notifyListeners('ended')
 }
 
 /** Returns the running sandbox, e.g. to view its received messages; undefined if there is none. */

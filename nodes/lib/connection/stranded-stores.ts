@@ -2,8 +2,14 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { NodeAPI } from 'node-red'
 import type { ListedStore } from '../../../src/queue/list-stores'
-import type { Moved, Mover } from '../../../src/queue/move'
-import { isDatabaseUrl, MARKS, placeIn, STORES, type Place } from '../../../src/queue/location'
+import type { Moved, Mover } from '../../../src/queue/move-store'
+import {
+  isDatabaseUrl,
+  MARKS,
+  locationIn,
+  STORES,
+  type StoreLocation,
+} from '../../../src/queue/store-location'
 import { MOVING } from '../../../src/queue/types'
 import { RedoxError } from '../../../src/errors'
 import { durableConnections } from './durable-connection'
@@ -68,13 +74,13 @@ async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
   if (userDir === undefined) return []
   // No module is loaded where there are no stores.
   if (![STORES, MARKS].some((name) => existsSync(path.join(userDir, name)))) return []
-  const { embeddedIds, lookInto } = await import('../../../src/queue/list-stores.js')
+  const { embeddedIds, summaryOf: lookInto } = await import('../../../src/queue/list-stores.js')
   const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, 'embedded', id))
   const stores: ListedStore[] = []
   for (const id of ids) {
     // Loads most of the package, which is not needed where there are no stores.
     const { whileClosed } = await import('../queue/outbox.js')
-    const listed = await whileClosed(placeIn(userDir, id), () => lookInto(userDir, id))
+    const listed = await whileClosed(locationIn(userDir, id), () => lookInto(userDir, id))
     if (listed) stores.push(listed)
     // The connection still sends messages from before a deploy. The store is checked again later.
     else setTimeout(() => void refresh(), AGAIN_MS).unref()
@@ -117,13 +123,13 @@ async function databases(RED: NodeAPI, owners: Owners): Promise<Set<string>> {
 }
 
 /** Deployed connections with durable delivery, by id, and the locations of their stores, if known. */
-type Owners = ReadonlyMap<string, Place | undefined>
+type Owners = ReadonlyMap<string, StoreLocation | undefined>
 
 /**
  * Returns true if a connection has the store. While its location is not known, a connection may have either kind of
  * store.
  */
-const belongsTo = (owners: Owners, kind: Place['kind'], id: string): boolean =>
+const belongsTo = (owners: Owners, kind: StoreLocation['kind'], id: string): boolean =>
   owners.has(id) && (owners.get(id)?.kind ?? kind) === kind
 
 const nameOf = ({ id, place }: ListedStore): string => `${place.kind}:${id}`
@@ -156,24 +162,24 @@ function logFailure(RED: NodeAPI, error: unknown): void {
  * @param key of the stranded store; undefined: the key of the connection's store
  * @throws RedoxError REDOX_STORE_…
  */
-export async function giveStranded(
+export async function moveStranded(
   { place }: ListedStore,
   { outbox, storeKey }: Receiver,
   key: string | undefined,
   mover: Mover,
 ): Promise<Moved> {
-  const [{ openStore }, { move }, { whileClosed }] = await Promise.all([
+  const [{ openStore }, { moveMessages: move }, { whileClosed }] = await Promise.all([
     import('../../../src/queue/open-store.js'),
-    import('../../../src/queue/move.js'),
+    import('../../../src/queue/move-store.js'),
     import('../queue/outbox.js'),
   ])
   const moved = await whileClosed(place, async () => {
     const from = await openStore(place, key ?? storeKey)
     try {
-      return await move(from, outbox.contents, mover)
+      return await move(from, outbox.sealedStore, mover)
     } finally {
       await from.store.close()
-      outbox.sender.wake()
+      outbox.sender.retryNow()
     }
   })
   await refresh()
@@ -192,7 +198,7 @@ interface Receiver {
 export async function discardStranded({ place }: ListedStore, { who, reason }: Mover): Promise<number> {
   const [{ openSealed }, { messagesOf }, { whileClosed }] = await Promise.all([
     import('../../../src/queue/open-store.js'),
-    import('../../../src/queue/move.js'),
+    import('../../../src/queue/move-store.js'),
     import('../queue/outbox.js'),
   ])
   const discarded = await whileClosed(place, async () => {
@@ -203,7 +209,7 @@ export async function discardStranded({ place }: ListedStore, { who, reason }: M
         for await (const { id, reason: why } of messagesOf(store, { state })) {
           // The new store has this message, too: the interrupted move has to be completed.
           if (why === MOVING) continue
-          await store.decide(id, 'discard', { who, reason, now: store.clock.now() })
+          await store.applyAction(id, 'discard', { who, reason, now: store.clock.now() })
           count++
         }
     } finally {

@@ -29,13 +29,13 @@ const PREVIEW = z.strictObject({
   variables: z.record(z.string().max(1000), z.string().max(100_000).nullable()).optional(),
 })
 
-interface Question<T> {
+interface DialogRequest<T> {
   schema: z.ZodType<T>
   answer: (RED: NodeAPI, input: T) => Promise<unknown>
 }
 
-const question = <T>(schema: z.ZodType<T>, answer: Question<T>['answer']): Question<unknown> =>
-  ({ schema, answer }) as Question<unknown>
+const question = <T>(schema: z.ZodType<T>, answer: DialogRequest<T>['answer']): DialogRequest<unknown> =>
+  ({ schema, answer }) as DialogRequest<unknown>
 
 const QUESTIONS = {
   test: question(TEST, testConnection),

@@ -132,14 +132,14 @@ export interface Table {
 type NameIn<F extends readonly Field[]> = F[number]['name']
 
 /** Field with a list of values to choose from. */
-interface Listed {
+interface FieldWithOptions {
   name: string
   options: readonly string[]
 }
 
 /** Conditions that a table can decide: by its choice fields, and by the types of its typed inputs. */
 export type ConditionOf<F extends readonly Field[]> = {
-  readonly [C in Extract<F[number], Listed> as C['name']]: readonly C['options'][number][]
+  readonly [C in Extract<F[number], FieldWithOptions> as C['name']]: readonly C['options'][number][]
 } & {
   readonly [T in Extract<F[number], { types: readonly string[] }> as `${T['name']}Type`]: T['types']
 }
@@ -150,7 +150,7 @@ type Undecidable<W, C> =
 type Each<List> = List extends readonly (infer One)[] ? One : never
 
 /** Names that a field refers to and that the table does not contain. */
-type Unknown<One, F extends readonly Field[]> =
+type UnknownName<One, F extends readonly Field[]> =
   | (One extends { when: infer W } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { checksWhen: infer W } ? Undecidable<W, ConditionOf<F>> : never)
   | (One extends { fhir: infer W } ? (W extends true ? never : Undecidable<W, ConditionOf<F>>) : never)
@@ -161,12 +161,12 @@ type Unknown<One, F extends readonly Field[]> =
 
 type UnknownIn<F extends readonly Field[]> = F[number] extends infer One
   ? One extends unknown
-    ? Unknown<One, F>
+    ? UnknownName<One, F>
     : never
   : never
 
 /** Error type that the compiler shows for an unknown name. No object has this property. */
-interface Mistake<Name> {
+interface UnknownNameError<Name> {
   'not in the table': Name
 }
 
@@ -174,7 +174,7 @@ interface Mistake<Name> {
 export const table = <const F extends readonly Field[]>(
   type: string,
   version: number,
-  fields: F & ([UnknownIn<F>] extends [never] ? unknown : Mistake<UnknownIn<F>>),
+  fields: F & ([UnknownIn<F>] extends [never] ? unknown : UnknownNameError<UnknownIn<F>>),
 ): Table & { fields: F } => ({ type, version, fields })
 
 type InSection<F extends readonly Field[], S> = { readonly [I in keyof F]: F[I] & { section: S } }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { badInput } from '../../../src/errors'
-import { asText, readText, sha256Of, type MessageFile } from '../../../src/file/file'
+import { noteText, readText, sha256Of, type MessageFile } from '../../../src/file/file'
 import { getAt } from '../../../src/message/json'
 import { assertEmbeddable } from '../../../src/message/prepared'
 import {
@@ -13,8 +13,8 @@ import type { FieldValue } from '../../../src/message/fields'
 import { contentProblems } from '../../../src/message/urls'
 import { fieldValues, fileValues } from './field-values'
 import { inTermsOfForm } from './inputs'
-import { Gate } from '../../../src/redox/semaphore'
-import { fileValue, isReferenceText, placeFiles, takeFiles, uploadHosts } from './file-input'
+import { Semaphore } from '../../../src/redox/semaphore'
+import { fileValue, isReferenceText, chooseWays, takeFiles, uploadHosts } from './file-input'
 import type { Prepare, Prepared, Task } from './prepare'
 
 interface DataModelNode {
@@ -35,11 +35,11 @@ async function prepare(task: Task, { model, severalFiles }: DataModelNode): Prom
   const deletes = eventType === 'Delete'
   const data = await inputs.value('data')
   const values = await fieldValues(task)
-  const content: Content = deletes
+  const content: DocumentContent = deletes
     ? { files: [] }
     : await contentOf(task, severalFiles, noteContentType(values, data))
   if (content.files.length === 0) values.push(...(await fileValues(task)))
-  const placed = placeFiles(task, content.files, 'datamodel')
+  const placed = chooseWays(task, content.files, 'datamodel')
   const isMade = inputs.isMadeOfContent('documentId') && !hasDocumentId(model, data)
   const digest = isMade ? await digestOf(content, deletes) : undefined
   const draft = draftDataModel(
@@ -71,7 +71,7 @@ const noteContentType = (values: FieldValue[], data: unknown): unknown =>
   values.find(({ path }) => path === 'Note.ContentType')?.value ??
   getAt(data as never, ['Note', 'ContentType'])
 
-interface Content {
+interface DocumentContent {
   files: MessageFile[]
   text?: string
 }
@@ -80,7 +80,7 @@ interface Content {
  * Returns the files of a document, or its text. The text is part of a Plain Text or Rich Text note, unless it is
  * uploaded (docs/redox-api.md#notes, #file-fields).
  */
-async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<Content> {
+async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<DocumentContent> {
   const { inputs } = task
   const isTextNote = contentType === 'Plain Text' || contentType === 'Rich Text'
   if (!isTextNote) return { files: await takeFiles(task, several) }
@@ -89,21 +89,21 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
   // A text is used as text, whatever its first characters are. Only a reference to an uploaded file is an exception.
   const isText = !(typeof value === 'string' && isReferenceText(task, value))
   if (typeof value === 'string' && isText && !uploads)
-    return textContent(task, asText(value, inputs.where('file')))
+    return textContent(task, noteText(value, inputs.where('file')))
   const files = await takeFiles(task, several, { value, isText })
   if (uploads) return { files }
   const [file] = files
   if (file === undefined || file.kind === 'reference') return { files }
-  placeFiles(task, files, 'datamodel')
-  const text = await texts.pass(() => readText(file, inputs.where('file')), task.signal)
+  chooseWays(task, files, 'datamodel')
+  const text = await texts.run(() => readText(file, inputs.where('file')), task.signal)
   return textContent(task, text)
 }
 
 // A text is held completely in memory from here on. The concurrency limit of the connection, which also limits waiting
 // bytes, applies only later.
-const texts = new Gate({ width: 2, waitingBytes: Infinity })
+const texts = new Semaphore({ concurrency: 2, waitingBytes: Infinity })
 
-function textContent({ connection }: Task, text: string): Content {
+function textContent({ connection }: Task, text: string): DocumentContent {
   assertEmbeddable(Buffer.byteLength(text), 'datamodel', connection.client.settings.limits)
   return { files: [], text }
 }
@@ -112,7 +112,7 @@ function textContent({ connection }: Task, text: string): Content {
  * Returns the sha256 (hex) of a document's content. Reads the file a second time, but only for an ID made from the
  * file.
  */
-async function digestOf({ files: [file], text }: Content, deletes: boolean): Promise<string> {
+async function digestOf({ files: [file], text }: DocumentContent, deletes: boolean): Promise<string> {
   if (text !== undefined) return createHash('sha256').update(text).digest('hex')
   if (file?.kind === 'file') return sha256Of(file)
   if (file?.sha256 !== undefined) return file.sha256

@@ -3,7 +3,7 @@ import { draftFhir } from '../../../src/message/fhir'
 import type { FhirOperation } from '../../../src/message/fhir-operations'
 import { assertFhirKey } from '../../../src/redox/settings'
 import { fieldValues } from './field-values'
-import { placeFiles, takeFiles } from './file-input'
+import { chooseWays, takeFiles } from './file-input'
 import { oneOf, inTermsOfForm, type Inputs } from './inputs'
 import type { Prepare, Prepared, Task } from './prepare'
 
@@ -27,7 +27,7 @@ async function prepare(task: Task, { operations }: FhirNode): Promise<Prepared> 
       slug: await slugOf(inputs),
       data: await inputs.value('data'),
       fields: await fieldValues(task),
-      files: placeFiles(task, files, 'fhir'),
+      files: chooseWays(task, files, 'fhir'),
       place: inputs.setting('place').trim(),
       now: new Date(),
     },

@@ -6,7 +6,7 @@ import {
   type IntakeResult,
   type MessageFile,
 } from '../../../src/file/file'
-import { assertKnownHost, chooseWay, mostBytes, type PlacedFile } from '../../../src/message/prepared'
+import { assertKnownHost, chooseWay, maxFileSize, type FileToSend } from '../../../src/message/prepared'
 import { LONGEST_URL } from '../../../src/message/urls'
 import { assertReferenceKind } from '../../../src/redox/uploads'
 import { FILE_SOURCES, WAYS } from '../fields/file'
@@ -71,7 +71,7 @@ async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
   const fileType = await inputs.text('redoxFileType')
   return {
     where: inputs.where('file'),
-    most: mostBytes(connection.client.settings.limits),
+    maxBytes: maxFileSize(connection.client.settings.limits),
     ...(filename !== undefined && { filename }),
     ...(contentType !== undefined && { contentType }),
     ...(fileType !== undefined && { fileType }),
@@ -134,7 +134,7 @@ export const isReferenceText = (task: Task, text: string): boolean =>
   uploadHosts(task).includes(new URL(text).origin)
 
 /** Decides how each file is sent. Refuses too large files and references to unknown hosts before any I/O. */
-export function placeFiles(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): PlacedFile[] {
+export function chooseWays(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): FileToSend[] {
   const way = oneOf(task.inputs, 'way', WAYS)
   const where = task.inputs.where('file')
   const { client } = task.connection

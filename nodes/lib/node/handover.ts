@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
 import { RedoxError, type RedoxErrorDetail } from '../../../src/errors'
-import { codeOf, type Work } from './in-flight'
+import { errorCodeOf, type InFlightMessage } from './in-flight-message'
 
 /**
  * Handover of in-flight messages in a deploy: Node-RED closes a node and creates a new one with the same id. The new
@@ -9,10 +9,10 @@ import { codeOf, type Work } from './in-flight'
  * was already done for the message.
  */
 
-interface Estate {
+interface Handover {
   /** key (`type id`) of the node that left the message, and of the redeployed node */
-  heir: string
-  work: Work
+  nodeKey: string
+  message: InFlightMessage
 }
 
 interface FlowsEvent {
@@ -25,12 +25,12 @@ interface RuntimeEvent {
 }
 
 const nodes = new Map<string, Node>()
-const inherited = new WeakMap<object, Work>()
-const estates: Estate[] = []
+const handedOver = new WeakMap<object, InFlightMessage>()
+const handovers: Handover[] = []
 /** Handovers whose unsent message is being stopped. They are handed over when the message has ended. */
-const ending = new Set<Estate>()
+const stopping = new Set<Handover>()
 /** Handovers whose node was removed and whose message has not ended yet. The outcome is logged at the end. */
-const untold = new Set<Estate>()
+const unclaimed = new Set<Handover>()
 let isRunning = false
 let isDeploy = false
 let started: object | undefined
@@ -40,30 +40,30 @@ const watched = new WeakSet<object>()
  * Returns the key that a node shares with its redeployed node: type and id. Both stay the same in deploys, also in
  * subflows.
  */
-const lastingId = ({ type, id }: Node): string => `${type} ${id}`
+const nodeKeyOf = ({ type, id }: Node): string => `${type} ${id}`
 
 /** Registers a node as receiver of the messages that the previous node with its type and id has left. */
-export function succeed(node: Node): void {
-  nodes.set(lastingId(node), node)
+export function registerNode(node: Node): void {
+  nodes.set(nodeKeyOf(node), node)
 }
 
 /**
  * Returns the in-flight message that the previous node left for a received message, once; undefined if there is none.
  */
-export function inheritedWork(msg: NodeMessageInFlow): Work | undefined {
-  const work = inherited.get(msg)
-  inherited.delete(msg)
-  return work
+export function takeHandedOver(msg: NodeMessageInFlow): InFlightMessage | undefined {
+  const message = handedOver.get(msg)
+  handedOver.delete(msg)
+  return message
 }
 
 /** Returns true while nodes are closed for a deploy, and false while they are closed because the flows end. */
 export const isDeploying = (): boolean => isDeploy
 
 /** Leaves the in-flight messages of a closing node to its redeployed node. */
-export function bequeath(node: Node, works: Iterable<Work>): void {
-  const heir = lastingId(node)
-  if (nodes.get(heir) === node) nodes.delete(heir)
-  for (const work of works) estates.push({ heir, work })
+export function handOverMessages(node: Node, works: Iterable<InFlightMessage>): void {
+  const nodeKey = nodeKeyOf(node)
+  if (nodes.get(nodeKey) === node) nodes.delete(nodeKey)
+  for (const message of works) handovers.push({ nodeKey, message })
 }
 
 /** Follows the start and the stop of the flows in a Node-RED runtime. */
@@ -78,56 +78,56 @@ export function followFlows(RED: NodeAPI): void {
   RED.events.on('flows:started', ({ config }: FlowsEvent) => {
     isRunning = true
     started = config
-    for (const estate of estates.splice(0)) void handOver(RED, estate)
+    for (const handover of handovers.splice(0)) void handOver(RED, handover)
   })
   RED.events.on('runtime-event', ({ id, payload }: RuntimeEvent) => {
     const staysStopped = id === 'runtime-state' && payload?.state === 'stop' && payload.deploy !== true
     if (!staysStopped) return
-    for (const estate of [...estates, ...ending])
-      tell(RED, estate, 'It continues when the flows start again, unless Node-RED stops.')
+    for (const handover of [...handovers, ...stopping])
+      logOutcome(RED, handover, 'It continues when the flows start again, unless Node-RED stops.')
     // Node-RED may end now, before the messages of removed nodes have ended. Their outcome is logged now.
-    for (const estate of untold) tell(RED, estate, GONE)
-    untold.clear()
+    for (const handover of unclaimed) logOutcome(RED, handover, GONE)
+    unclaimed.clear()
   })
 }
 
-async function handOver(RED: NodeAPI, estate: Estate): Promise<void> {
-  const { work, heir } = estate
+async function handOver(RED: NodeAPI, handover: Handover): Promise<void> {
+  const { message, nodeKey } = handover
   // A message that was stopped before sending starts again, with the settings that are deployed now.
-  ending.add(estate)
-  if (!work.isUnderWay) await work.ended
-  ending.delete(estate)
+  stopping.add(handover)
+  if (!message.isSending) await message.ended
+  stopping.delete(handover)
   if (!isRunning) {
-    estates.push(estate)
+    handovers.push(handover)
     return
   }
-  const node = nodes.get(heir)
-  if (node === undefined) return report(RED, estate)
-  if (!work.isUnsent) inherited.set(work.msg, work)
-  node.receive(work.msg)
+  const node = nodes.get(nodeKey)
+  if (node === undefined) return logWhenEnded(RED, handover)
+  if (!message.isUnsent) handedOver.set(message.msg, message)
+  node.receive(message.msg)
 }
 
 /** Logs the outcome of a message whose node was removed, because no node in the flows can emit the answer. */
-async function report(RED: NodeAPI, estate: Estate): Promise<void> {
-  untold.add(estate)
-  await estate.work.ended
-  if (untold.delete(estate)) tell(RED, estate, GONE)
+async function logWhenEnded(RED: NodeAPI, handover: Handover): Promise<void> {
+  unclaimed.add(handover)
+  await handover.message.ended
+  if (unclaimed.delete(handover)) logOutcome(RED, handover, GONE)
 }
 
 const GONE = 'Its node was removed: nothing was emitted.'
 
-function tell(RED: NodeAPI, { heir, work }: Estate, next: string): void {
-  RED.log.warn(`${heir}: ${fate(work)}. ${next}`)
+function logOutcome(RED: NodeAPI, { nodeKey, message }: Handover, next: string): void {
+  RED.log.warn(`${nodeKey}: ${outcomeSentence(message)}. ${next}`)
 }
 
 /** Logs the outcome of a message that Node-RED failed to pass on. */
-export function reportUntold(RED: NodeAPI, { type, id }: Node, work: Work): void {
-  RED.log.error(`${type} ${id}: ${fate(work)}. Node-RED failed to pass the message on.`)
+export function logUndelivered(RED: NodeAPI, { type, id }: Node, message: InFlightMessage): void {
+  RED.log.error(`${type} ${id}: ${outcomeSentence(message)}. Node-RED failed to pass the message on.`)
 }
 
-function fate({ msg, outcome, isUnsent, isUnderWay }: Work): string {
+function outcomeSentence({ msg, outcome, isUnsent, isSending }: InFlightMessage): string {
   const message = `the message ${msg._msgid}`
-  if (isUnsent || (!outcome && !isUnderWay)) return `${message} was not sent yet (REDOX_ABORTED)`
+  if (isUnsent || (!outcome && !isSending)) return `${message} was not sent yet (REDOX_ABORTED)`
   if (!outcome) return `${message} is still being sent and may be delivered (REDOX_OUTCOME_UNKNOWN)`
   if ('answer' in outcome) {
     const { statusCode, redox } = outcome.answer
@@ -135,7 +135,7 @@ function fate({ msg, outcome, isUnsent, isUnderWay }: Work): string {
   }
   if ('accepted' in outcome) return `${message} was accepted as ${outcome.accepted.id}`
   const { error } = outcome
-  return `${message} ended with ${codeOf(error)}${error instanceof RedoxError ? ids(error.cause) : ''}`
+  return `${message} ended with ${errorCodeOf(error)}${error instanceof RedoxError ? ids(error.cause) : ''}`
 }
 
 /** Returns the id by which a message is found in the Redox dashboard, as part of a log text; empty if there is none. */

@@ -1,8 +1,8 @@
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
 import type * as Fingerprinting from '../../../src/file/fingerprint'
-import type { LaneState } from '../../../src/queue/types'
-import { Turns } from '../../../src/event-loop'
+import type { DestinationState } from '../../../src/queue/types'
+import { EventLoopBudget } from '../../../src/event-loop'
 import type { RedoxClient } from '../../../src/redox/client'
 import { unlessAborted } from '../../../src/abort'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
@@ -10,30 +10,37 @@ import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from 
 import type { Table } from '../fields/types'
 import { constantOf, Inputs, settingsOf, type NodeConfig, type Settings } from './inputs'
 import type { Prepare } from './prepare'
-import type * as Delivering from './deliver'
-import { heldBytes } from './held-bytes'
+import type * as Delivering from './send-or-queue'
+import { messageSize } from './message-size'
 import { migrated } from '../runtime/migrations'
-import { conclude, withAnswer } from './passing'
+import { completeMessage, withAnswer } from './complete-message'
 import { Status } from './status'
-import { bequeath, followFlows, inheritedWork, isDeploying, reportUntold, succeed } from './handover'
+import {
+  handOverMessages,
+  followFlows,
+  takeHandedOver,
+  isDeploying,
+  logUndelivered,
+  registerNode,
+} from './handover'
 import type { Ended } from '../queue/outbox'
 import { forCatch } from './catch-error'
-import { stopped, Work, type Done, type Outcome } from './in-flight'
+import { stoppedError, InFlightMessage, type SendOutcome, type InFlightOutcome } from './in-flight-message'
 
 type SendNodeDef = NodeDef & NodeConfig & { connection: string }
 
 // Messages per event-loop iteration: each takes less than a millisecond to build and check, but thousands may arrive at
 // once.
-const messages = new Turns(8)
+const messages = new EventLoopBudget(8)
 
 // End of the latest message of each node, by type and id. Durable delivery accepts messages in the order of their
 // arrival, also across deploys.
-const latest = new Map<string, Promise<unknown>>()
+const lastMessageEnd = new Map<string, Promise<unknown>>()
 
-function endsLatest(lasting: string, { ended }: Work): void {
-  latest.set(lasting, ended)
+function trackLastMessage(lasting: string, { ended }: InFlightMessage): void {
+  lastMessageEnd.set(lasting, ended)
   void ended.then(() => {
-    if (latest.get(lasting) === ended) latest.delete(lasting)
+    if (lastMessageEnd.get(lasting) === ended) lastMessageEnd.delete(lasting)
   })
 }
 
@@ -60,14 +67,14 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
 
   function SendNode(this: Node, saved: SendNodeDef): void {
     RED.nodes.createNode(this, saved)
-    const sender = new SendNodeWork(RED, this, { table, load }, saved)
+    const sender = new SendNodeState(RED, this, { table, load }, saved)
     const unsubscribe = configNodeOf(RED, saved.connection)?.subscribe(this, sender)
     this.on('input', (msg, send, done) => new Input(sender, msg, send, done).start())
     this.on('close', (_removed: boolean, done: () => void) => {
       unsubscribe?.()
       sender.close(done)
     })
-    succeed(this)
+    registerNode(this)
   }
 
   sendNodeTypes.set(type, { table, load })
@@ -75,9 +82,9 @@ export function registerSendNode(RED: NodeAPI, table: Table, load: () => Promise
 }
 
 /** State of a send node: its settings, its status, its messages, and what it reports of its connection. */
-class SendNodeWork implements Subscriber {
+class SendNodeState implements Subscriber {
   readonly status: Status
-  readonly works = new Set<Work>()
+  readonly inFlight = new Set<InFlightMessage>()
   readonly #warned = new Set<string>()
   readonly #loaded: Promise<[Prepare, typeof Delivering]>
   // Known destinations of this node. Messages that wait for one of them concern the node, also if another node
@@ -94,14 +101,14 @@ class SendNodeWork implements Subscriber {
   ) {
     const { table, load } = type
     this.status = new Status(RED, node, table)
-    this.#loaded = Promise.all([load(), import('./deliver.js')])
+    this.#loaded = Promise.all([load(), import('./send-or-queue.js')])
     // A load error is reported with the first message.
     this.#loaded.catch(() => undefined)
     this.#named = namedDestination(RED, node, table, saved)
   }
 
   /** type and id of the node, which a redeployed node has in common with its predecessor */
-  get lasting(): string {
+  get nodeKey(): string {
     return `${this.type.table.type} ${this.node.id}`
   }
 
@@ -120,14 +127,14 @@ class SendNodeWork implements Subscriber {
   }
 
   async run(
-    work: Work,
+    work: InFlightMessage,
     before: Promise<unknown> | undefined,
     fingerprints: Fingerprinting.Fingerprints,
-  ): Promise<Done> {
+  ): Promise<SendOutcome> {
     const began = performance.now()
-    const [prepare, { accept, deliver }] = await this.#loaded
-    await messages.take(1)
-    if (work.signal.aborted) throw stopped()
+    const [prepare, { queueMessage: accept, sendNow: deliver }] = await this.#loaded
+    await messages.reserve(1)
+    if (work.signal.aborted) throw stoppedError()
     const { settings, connection } = await unlessAborted(this.#ready(), work.signal)
     const { environment, client, outbox } = connection
     work.begin(environment)
@@ -136,7 +143,7 @@ class SendNodeWork implements Subscriber {
     const { signal } = work
     // The flow needs the reference that answers an upload, so uploads are sent directly and never queued.
     const isUpload = this.type.table.type === 'redox-upload'
-    const place = new Place(outbox && !isUpload ? outbox : client, work, before)
+    const place = new IntakeSlot(outbox && !isUpload ? outbox : client, work, before)
     const { admitted } = place
     try {
       const prepared = await prepare({
@@ -145,7 +152,7 @@ class SendNodeWork implements Subscriber {
       })
       await admitted()
       if (outbox && prepared.kind === 'message') {
-        if (work.signal.aborted) throw stopped()
+        if (work.signal.aborted) throw stoppedError()
         work.commit()
         const { id, destination } = await accept(prepared, { ...connection, outbox }, this.node.id, work)
         this.#destinations.add(destination)
@@ -153,8 +160,8 @@ class SendNodeWork implements Subscriber {
       }
       const { redox, ...done } = await deliver(prepared, client, work)
       const milliseconds = Math.round(performance.now() - began)
-      const told = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
-      return { answer: { ...done, redox: told, warnings } }
+      const facts = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
+      return { answer: { ...done, redox: facts, warnings } }
     } finally {
       place.leave()
     }
@@ -162,24 +169,24 @@ class SendNodeWork implements Subscriber {
 
   /** Emits the answer to a queued message, which may have been accepted in an earlier run of Node-RED. */
   readonly onEnded = async (ended: Ended): Promise<void> => {
-    const [, { answerOfOutbox }] = await this.#loaded
-    const { parcel, outcome } = ended
-    const msg = parcel.msg as unknown as NodeMessageInFlow
-    const ticket = this.status.ticket()
-    ticket.begin(parcel.environment)
+    const [, { answerOfJob: answerOfOutbox }] = await this.#loaded
+    const { job, outcome } = ended
+    const msg = job.msg as unknown as NodeMessageInFlow
+    const entry = this.status.newEntry()
+    entry.begin(job.environment)
     if ('error' in outcome) {
-      ticket.failed(outcome.error)
+      entry.failed(outcome.error)
       return this.node.error(forCatch(outcome.error, msg), msg)
     }
     const answer = { ...answerOfOutbox(ended, outcome.delivery), warnings: [] }
-    ticket.sent(answer.statusCode, answer.redox.way, answer.id)
+    entry.sent(answer.statusCode, answer.redox.way, answer.id)
     this.node.send(withAnswer(this.RED, this.node, msg, answer))
   }
 
   readonly onBacklog = (backlog: ConnectionBacklog): void => {
     const { environment, failing, code } = backlog
     const mine = backlog.destinations.filter((state) => this.#isMine(state))
-    const [failure] = mine.flatMap(({ lane }) => failing.get(lane) ?? [])
+    const [failure] = mine.flatMap(({ destination }) => failing.get(destination) ?? [])
     this.status.backlog({
       environment,
       waiting: mine.reduce((sum, { open }) => sum + open, 0),
@@ -190,60 +197,60 @@ class SendNodeWork implements Subscriber {
     })
   }
 
-  #isMine({ lane, owners }: LaneState): boolean {
-    const isKnown = owners.includes(this.node.id) || this.#destinations.has(lane)
-    return isKnown || destinationOf(lane) === this.#named
+  #isMine({ destination, owners }: DestinationState): boolean {
+    const isKnown = owners.includes(this.node.id) || this.#destinations.has(destination)
+    return isKnown || destinationOf(destination) === this.#named
   }
 
   close(done: () => void): void {
-    const left = [...this.works]
-    this.works.clear()
+    const left = [...this.inFlight]
+    this.inFlight.clear()
     this.status.close()
-    left.forEach((work) => work.leave())
-    bequeath(this.node, left)
+    left.forEach((work) => work.detach())
+    handOverMessages(this.node, left)
     void (isDeploying() ? Promise.resolve() : untilEnded(left, closeWithinMs(this.RED))).then(done)
   }
 }
 
 /** One input message of a send node, until Node-RED's `done` is called for it. */
 class Input {
-  readonly #entry: ReturnType<Status['ticket']>
+  readonly #entry: ReturnType<Status['newEntry']>
   readonly #fingerprints: Fingerprinting.Fingerprints
 
   constructor(
-    private readonly sender: SendNodeWork,
+    private readonly sender: SendNodeState,
     private readonly msg: NodeMessageInFlow,
     private readonly send: (msg: NodeMessageInFlow) => void,
     private readonly done: (error?: Error) => void,
   ) {
-    this.#entry = sender.status.ticket()
+    this.#entry = sender.status.newEntry()
     this.#fingerprints = fingerprintsOf(sender.RED, sender.saved, msg)
   }
 
   start(): void {
-    this.#follow(inheritedWork(this.msg) ?? this.#begin())
+    this.#follow(takeHandedOver(this.msg) ?? this.#begin())
   }
 
-  #begin(): Work {
-    const before = latest.get(this.sender.lasting)
-    return new Work(this.msg, (work) => this.sender.run(work, before, this.#fingerprints))
+  #begin(): InFlightMessage {
+    const before = lastMessageEnd.get(this.sender.nodeKey)
+    return new InFlightMessage(this.msg, (work) => this.sender.run(work, before, this.#fingerprints))
   }
 
-  #follow(work: Work): void {
-    const { RED, node, works, lasting } = this.sender
-    endsLatest(lasting, work)
+  #follow(work: InFlightMessage): void {
+    const { RED, node, inFlight, nodeKey } = this.sender
+    trackLastMessage(nodeKey, work)
     work.showIn(this.#entry)
-    works.add(work)
+    inFlight.add(work)
     // Other packages may hook into the way Node-RED passes on a message, and fail.
-    void work.ended.then((outcome) => this.#tell(work, outcome)).catch(() => reportUntold(RED, node, work))
+    void work.ended.then((outcome) => this.#tell(work, outcome)).catch(() => logUndelivered(RED, node, work))
   }
 
-  #tell(work: Work, outcome: Outcome): void {
+  #tell(work: InFlightMessage, outcome: InFlightOutcome): void {
     const { sender, msg } = this
     // The node was closed meanwhile, and the message is left to the redeployed node.
-    if (!sender.works.delete(work)) return
+    if (!sender.inFlight.delete(work)) return
     // The message was being sent during a deploy, and has to be retried.
-    if (work.isLeft && work.isUnsent) return this.#follow(this.#begin())
+    if (work.isDetached && work.isUnsent) return this.#follow(this.#begin())
     if ('error' in outcome) {
       this.#entry.failed(outcome.error)
       return this.#conclude(forCatch(outcome.error, msg))
@@ -259,14 +266,14 @@ class Input {
     try {
       this.send(withAnswer(sender.RED, sender.node, msg, answer))
     } catch {
-      reportUntold(sender.RED, sender.node, work)
+      logUndelivered(sender.RED, sender.node, work)
     }
     this.#conclude()
   }
 
   #conclude(error?: Error): void {
     const { RED, node } = this.sender
-    conclude(RED, node, { msg: this.msg, done: this.done }, error)
+    completeMessage(RED, node, { msg: this.msg, done: this.done }, error)
   }
 }
 
@@ -294,12 +301,12 @@ function fingerprintsOf(
 }
 
 /** Slot of one message among the messages that are prepared, and sent or stored, at the same time. */
-class Place {
+class IntakeSlot {
   #admission: Promise<() => void> | undefined
 
   constructor(
     private readonly intake: Pick<RedoxClient, 'admit'>,
-    private readonly work: Work,
+    private readonly work: InFlightMessage,
     private readonly before: Promise<unknown> | undefined,
   ) {}
 
@@ -310,7 +317,7 @@ class Place {
   #enter(): Promise<() => void> {
     const { msg, signal, onProgress } = this.work
     const onWait = (): void => onProgress({ phase: 'wait', sent: 0, total: 0 })
-    return this.intake.admit(signal, { bytes: heldBytes(msg), after: this.before, onWait })
+    return this.intake.admit(signal, { bytes: messageSize(msg), after: this.before, onWait })
   }
 
   leave(): void {
@@ -325,10 +332,10 @@ class Place {
  * Waits until all messages have ended. After HURRY_AFTER_MS, messages without a request on its way are stopped; shortly
  * before `withinMs` ms, all others.
  */
-async function untilEnded(works: Work[], withinMs: number): Promise<void> {
+async function untilEnded(works: InFlightMessage[], withinMs: number): Promise<void> {
   const all = Promise.all(works.map((work) => work.ended))
   const late = Symbol('late')
-  void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.hurry()))
+  void timer(HURRY_AFTER_MS, late).then(() => works.forEach((work) => work.stopUnsent()))
   if ((await Promise.race([all, timer(0.9 * withinMs, late)])) !== late) return
   works.forEach((work) => work.stop())
   // Some messages cannot be stopped before sending, e.g. while a file on an unreachable share is read.
@@ -346,7 +353,7 @@ function namedDestination(RED: NodeAPI, node: Node, table: Table, saved: SendNod
 }
 
 /** Returns a destination without its API: `a-slug` for `fhir a-slug`, and `ID` for `datamodel ID`. */
-const destinationOf = (lane: string): string => lane.slice(lane.indexOf(' ') + 1)
+const destinationOf = (destination: string): string => destination.slice(destination.indexOf(' ') + 1)
 
 function configNodeOf(RED: NodeAPI, id: string): RedoxConfigNode | undefined {
   const node = RED.nodes.getNode(id) as RedoxConfigNode | null

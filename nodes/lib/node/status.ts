@@ -1,11 +1,11 @@
 import type { Node, NodeAPI, NodeStatus } from 'node-red'
 import type { RedoxErrorCode } from '../../../src/error-codes'
 import { RedoxError, type Problem } from '../../../src/errors'
-import type { Progress } from '../../../src/redox/delivery'
+import type { Progress } from '../../../src/redox/client-types'
 import { STATUS_TEXTS, waitingText } from '../connection/waiting-text'
 import { fieldAt } from '../fields/lookup'
 import type { Table } from '../fields/types'
-import type { AnswerId, Ticket } from './in-flight'
+import type { AnswerId, StatusEntry } from './in-flight-message'
 
 // Minimum interval between changes, because each change is sent to Status nodes and to every open editor.
 const EVERY_MS = 1000
@@ -34,7 +34,7 @@ export interface Backlog {
 }
 
 /** Result of the last message. */
-interface Ended {
+interface LastResult {
   failed: boolean
   text: () => string
 }
@@ -45,10 +45,10 @@ interface Ended {
  * first changes.
  */
 export class Status {
-  readonly #underWay = new Map<Ticket, Progress>()
+  readonly #inFlight = new Map<StatusEntry, Progress>()
   #environment = ''
   #backlog: Backlog | undefined
-  #ended: Ended | undefined
+  #ended: LastResult | undefined
   #shown = ''
   #credit = AT_ONCE
   #creditAt = performance.now()
@@ -62,14 +62,14 @@ export class Status {
   ) {}
 
   /** Returns a new entry for a message. The status shows the entry after its `begin` call. */
-  ticket(): Ticket {
-    const ticket: Ticket = {
+  newEntry(): StatusEntry {
+    const entry: StatusEntry = {
       begin: (environment) => {
         this.#environment = environment
-        ticket.progress({ phase: 'send', sent: 0, total: 0 })
+        entry.progress({ phase: 'send', sent: 0, total: 0 })
       },
       progress: (progress) => {
-        this.#underWay.set(ticket, progress)
+        this.#inFlight.set(entry, progress)
         this.#changed()
       },
       sent: (statusCode, way, id) => {
@@ -78,16 +78,16 @@ export class Status {
           [String(statusCode), this.#word(`way.${way}`), id && this.#idText(id)]
             .filter(Boolean)
             .join(SEPARATOR)
-        this.#end(ticket, { failed: false, text })
+        this.#end(entry, { failed: false, text })
       },
       accepted: (id) =>
-        this.#end(ticket, {
+        this.#end(entry, {
           failed: false,
           text: () => `${this.#word('accepted')} ${id.slice(0, SHORT_ID)}`,
         }),
-      failed: (error) => this.#end(ticket, { failed: true, text: () => this.#reason(error) }),
+      failed: (error) => this.#end(entry, { failed: true, text: () => this.#reason(error) }),
     }
-    return ticket
+    return entry
   }
 
   backlog(backlog: Backlog): void {
@@ -105,8 +105,8 @@ export class Status {
     this.node.status({})
   }
 
-  #end(ticket: Ticket, ended: Ended): void {
-    this.#underWay.delete(ticket)
+  #end(entry: StatusEntry, ended: LastResult): void {
+    this.#inFlight.delete(entry)
     this.#ended = ended
     this.#changed()
   }
@@ -137,7 +137,7 @@ export class Status {
 
   #line(): NodeStatus {
     const failed = this.#ended?.failed === true
-    const all = [...this.#underWay.values()]
+    const all = [...this.#inFlight.values()]
     const moving = all.filter(({ phase }) => phase !== 'wait')
     const isBusy = all.length > 0
     const busy = [this.#movingText(moving), waitingText(this.RED, all.length - moving.length)]

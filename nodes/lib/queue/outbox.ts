@@ -1,14 +1,20 @@
 import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { present } from '../../../src/shared/present'
-import { Courier, type Delivering, type Depth, type Ended, type Listener } from '../../../src/queue/sender'
-import type { Contents, Parcel } from '../../../src/queue/jobs'
-import { beginAnew, openStore } from '../../../src/queue/open-store'
-import type { Place } from '../../../src/queue/location'
+import {
+  QueueSender,
+  type Delivering,
+  type Depth,
+  type Ended,
+  type SenderListener,
+} from '../../../src/queue/sender'
+import type { SealedStore, Job } from '../../../src/queue/jobs'
+import { replaceStore, openStore } from '../../../src/queue/open-store'
+import type { StoreLocation } from '../../../src/queue/store-location'
 import type { DeliveryStore } from '../../../src/queue/types'
 import { RedoxError } from '../../../src/errors'
-import { Gate, type Entry } from '../../../src/redox/semaphore'
-import type { PaceKeeper } from '../../../src/transport/retry'
+import { Semaphore, type SlotRequest } from '../../../src/redox/semaphore'
+import type { RateLimiter } from '../../../src/transport/retry'
 import { HURRY_AFTER_MS, timer } from '../runtime/closing'
 
 /**
@@ -22,22 +28,22 @@ export class Outbox {
   /** storage operations in progress, each with the id of the message */
   readonly #accepting = new Set<Promise<string>>()
   /** concurrency slots for preparing and storing messages */
-  #intake: Gate | undefined
-  #listener: Listener | undefined
+  #intake: Semaphore | undefined
+  #listener: SenderListener | undefined
   readonly store: DeliveryStore
-  readonly sender: Courier
+  readonly sender: QueueSender
 
   private constructor(
-    readonly contents: Contents,
+    readonly sealedStore: SealedStore,
     private readonly place: string,
     private readonly keyHash: string,
   ) {
-    this.store = contents.store
-    this.sender = new Courier(contents, {
-      onDepth: (depth) => this.#listener?.onDepth(depth),
+    this.store = sealedStore.store
+    this.sender = new QueueSender(sealedStore, {
+      onStats: (stats) => this.#listener?.onStats(stats),
       // While Node-RED stops there are no nodes: results are emitted after the restart.
-      onOrphan: (...about) => {
-        if (this.#users > 0) this.#listener?.onOrphan(...about)
+      onUnclaimed: (...about) => {
+        if (this.#users > 0) this.#listener?.onUnclaimed(...about)
       },
     })
   }
@@ -47,7 +53,7 @@ export class Outbox {
    * @param key store key, which encrypts the messages
    * @throws RedoxError REDOX_STORE_…
    */
-  static async acquire(place: Place, key: string, listener: Listener): Promise<Outbox> {
+  static async acquire(place: StoreLocation, key: string, listener: SenderListener): Promise<Outbox> {
     const name = nameOf(place)
     await closing.get(name)
     const opening = open.get(name) ?? Outbox.#open(place, name, key)
@@ -62,12 +68,12 @@ export class Outbox {
     return outbox
   }
 
-  static async #open(place: Place, name: string, key: string): Promise<Outbox> {
+  static async #open(place: StoreLocation, name: string, key: string): Promise<Outbox> {
     return new Outbox(await openStore(place, key), name, hashOf(key))
   }
 
-  pace(perFiveMinutes: number): PaceKeeper {
-    return this.store.pace(perFiveMinutes)
+  rateLimiter(perFiveMinutes: number): RateLimiter {
+    return this.store.rateLimiter(perFiveMinutes)
   }
 
   /** Milliseconds for which the connection retries a message; undefined while nothing is sent. */
@@ -76,12 +82,12 @@ export class Outbox {
   }
 
   /** Starts to send, or continues with the settings of another connection. */
-  use(options: Delivering): void {
+  setOptions(options: Delivering): void {
     this.#sendOptions = options
-    const { gate } = options.client.settings
-    this.#intake ??= new Gate(gate)
-    this.#intake.limits = gate
-    this.sender.use(options)
+    const { slots } = options.client.settings
+    this.#intake ??= new Semaphore(slots)
+    this.#intake.limits = slots
+    this.sender.setOptions(options)
   }
 
   /**
@@ -91,8 +97,8 @@ export class Outbox {
    * @returns function that ends the use of the slot
    * @throws RedoxError REDOX_QUEUE_FULL
    */
-  admit(signal: AbortSignal, { after, ...entry }: Entry): Promise<() => void> {
-    return present(this.#intake, 'the intake').enter(signal, {
+  admit(signal: AbortSignal, { after, ...entry }: SlotRequest): Promise<() => void> {
+    return present(this.#intake, 'the intake').acquire(signal, {
       ...entry,
       ...(present(this.#sendOptions, 'the send options').ordered && { after }),
     })
@@ -102,8 +108,8 @@ export class Outbox {
    * Stores a message in the queue and returns its id.
    * @throws RedoxError REDOX_STORE_… if the message could not be stored; nothing is sent then
    */
-  async accept(parcel: Parcel): Promise<string> {
-    const accepting = this.sender.accept(parcel, present(this.#sendOptions, 'the send options'))
+  async accept(job: Job): Promise<string> {
+    const accepting = this.sender.accept(job, present(this.#sendOptions, 'the send options'))
     this.#accepting.add(accepting)
     try {
       return await accepting
@@ -121,11 +127,11 @@ export class Outbox {
    */
   async release(withinMs?: number): Promise<void> {
     if (--this.#users > 0) return
-    this.sender.use(undefined)
+    this.sender.setOptions(undefined)
     const idle = this.sender.idle().then(() => true)
     if (withinMs !== undefined) {
       const isIdle = (ms: number): Promise<boolean> => Promise.race([idle, timer(ms, false)])
-      if (!(await isIdle(HURRY_AFTER_MS)) && this.#users === 0) this.sender.hurry()
+      if (!(await isIdle(HURRY_AFTER_MS)) && this.#users === 0) this.sender.stopUnsent()
       if (!(await isIdle(withinMs - HURRY_AFTER_MS)) && this.#users === 0) this.sender.abort()
     }
     if (this.#users > 0) return
@@ -146,7 +152,7 @@ export class Outbox {
  * Runs a task on a store that no connection has open. A connection that opens the store meanwhile waits for the task.
  * @returns undefined if a connection has the store open
  */
-export async function whileClosed<T>(place: Place, task: () => Promise<T>): Promise<T | undefined> {
+export async function whileClosed<T>(place: StoreLocation, task: () => Promise<T>): Promise<T | undefined> {
   const name = nameOf(place)
   await closing.get(name)
   if (open.has(name) || closing.has(name)) return undefined
@@ -164,7 +170,7 @@ export async function whileClosed<T>(place: Place, task: () => Promise<T>): Prom
 const open = new Map<string, Promise<Outbox>>()
 const closing = new Map<string, Promise<void>>()
 
-const nameOf = (place: Place): string =>
+const nameOf = (place: StoreLocation): string =>
   place.kind === 'embedded' ? path.resolve(place.folder) : `${place.url} ${place.queue}`
 
 const hashOf = (key: string): string => createHash('sha256').update(key).digest('hex')
@@ -176,5 +182,5 @@ const otherKey = (): RedoxError =>
       'waiting or parked, you can begin a new store in the outbox instead: see docs/operations.md.',
   )
 
-export { beginAnew }
-export type { Depth, Ended, Place }
+export { replaceStore as beginAnew }
+export type { Depth, Ended, StoreLocation as Place }

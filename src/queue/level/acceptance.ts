@@ -2,11 +2,11 @@ import { assertStorable, textsOf } from '../store-errors'
 import type { StoredMessage } from '../types'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
-import { lost } from './errors'
+import { messageLost } from './errors'
 import { digits } from './identity'
-import { bytes, json, KEY, put } from './layout'
+import { bytes, json, KEY, put } from './keys'
 import type { Retention } from './retention'
-import { placesOf, type Row } from './rows'
+import { indexKeysOf, type LevelRow } from './rows'
 
 /** Stores messages that were just accepted, or that come from another store. */
 export class Acceptance {
@@ -19,12 +19,12 @@ export class Acceptance {
     private readonly retention: Retention,
   ) {}
 
-  isSure(id: string): boolean {
+  isConfirmed(id: string): boolean {
     return !this.#unsure.has(id)
   }
 
   /** Stores a message. If there is a message with the same id, that one is kept. Durable once it resolves. */
-  async take(message: StoredMessage): Promise<void> {
+  async store(message: StoredMessage): Promise<void> {
     assertStorable(...textsOf(message))
     const { id } = message
     // If the database is broken, its repair checks the folder. The empty catch prevents an unhandled rejection, because
@@ -68,15 +68,16 @@ export class Acceptance {
   async #add({ content, notes, ...known }: StoredMessage): Promise<void> {
     const { counters, reserve } = this.database
     await reserve.assertRoomFor(content.length)
-    for (const name of known.files) if (!(await this.blobs.hasFile(name))) throw lost(`the file ${name}`)
+    for (const name of known.files)
+      if (!(await this.blobs.hasFile(name))) throw messageLost(`the file ${name}`)
     const sequence = digits(counters.sequence + 1)
-    const row: Row = { ...known, sequence, span: known.deadline - known.acceptedAt }
+    const row: LevelRow = { ...known, sequence, retryFor: known.deadline - known.acceptedAt }
     const changes = [
       put(KEY.row(row.id), json(row)),
       put(KEY.content(row.id), content),
       ...(notes ? [put(KEY.notes(row.id), notes)] : []),
       put(KEY.last, bytes(sequence)),
-      ...placesOf(row).map((key) => put(key, bytes(row.id))),
+      ...indexKeysOf(row).map((key) => put(key, bytes(row.id))),
       ...row.tags.map((tag) => put(KEY.tag(tag, sequence), bytes(row.id))),
       ...row.files.map((name) => put(KEY.file(name, row.id), bytes(row.id))),
     ]

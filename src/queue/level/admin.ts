@@ -1,4 +1,4 @@
-import { onTheWall, type StoreClock } from '../clock'
+import { toWallTime, type StoreClock } from '../store-clock'
 import { assertStorable } from '../store-errors'
 import {
   DECIDABLE,
@@ -9,32 +9,32 @@ import {
   type AuditLine,
   type Criteria,
   type DecisionTerms,
-  type LaneState,
+  type DestinationState,
   type MessageState,
   type Query,
-  type Standing,
+  type MessageStatus,
   type StoredMessage,
 } from '../types'
 import type { Acceptance } from './acceptance'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
-import { fileMissing, lost } from './errors'
-import { bytes, del, json, KEY, put, under, type Change } from './layout'
+import { fileMissing, messageLost } from './errors'
+import { bytes, del, json, KEY, put, under, type Change } from './keys'
 import type { Retention } from './retention'
-import { afterAction, released, standsAs } from './rows'
-import { Search } from './search'
+import { afterAction, withoutLease, hasStatus } from './rows'
+import { MessageSearch } from './search'
 import { lastAuditNumber } from './counters'
 
 /** Admin functions of the embedded store: searches, actions of people, and the audit log. */
 export class LevelAdmin implements AdminStore {
-  readonly #search: Search
+  readonly #search: MessageSearch
 
   constructor(
     private readonly database: LevelDatabase,
     private readonly clock: StoreClock,
     private readonly parts: { acceptance: Acceptance; blobs: LevelBlobs; retention: Retention },
   ) {
-    this.#search = new Search(database)
+    this.#search = new MessageSearch(database)
   }
 
   // ---- Looking ----------------------------------------------------------------------------------------
@@ -47,8 +47,8 @@ export class LevelAdmin implements AdminStore {
     return this.#search.ids(criteria, states)
   }
 
-  lanes(): Promise<LaneState[]> {
-    return this.#search.lanes()
+  destinations(): Promise<DestinationState[]> {
+    return this.#search.destinations()
   }
 
   async counts(): Promise<Record<MessageState, number>> {
@@ -57,7 +57,7 @@ export class LevelAdmin implements AdminStore {
 
   // ---- Deciding ---------------------------------------------------------------------------------------
 
-  decide(
+  applyAction(
     id: string,
     action: Action,
     context: AuditContext,
@@ -67,7 +67,7 @@ export class LevelAdmin implements AdminStore {
       const row = await this.database.reader.row(id)
       const isPossible = row && DECIDABLE[action].includes(row.state) && row.reason !== MOVING
       const isFutile = action === 'extend' && (deadline ?? 0) <= (row?.deadline ?? 0)
-      if (!isPossible || isFutile || (seen && !standsAs(row, seen))) throw lost(`the message ${id}`)
+      if (!isPossible || isFutile || (seen && !hasStatus(row, seen))) throw messageLost(`the message ${id}`)
       if (action === 'resend')
         for (const name of row.files) if (!(await this.parts.blobs.hasFile(name))) throw fileMissing()
       const line = this.#line(action, id, context)
@@ -76,20 +76,23 @@ export class LevelAdmin implements AdminStore {
     })
   }
 
-  async pause(lane: string, isPaused: boolean, context: AuditContext): Promise<void> {
-    assertStorable(lane)
-    const key = KEY.paused(lane)
+  async pause(destination: string, isPaused: boolean, context: AuditContext): Promise<void> {
+    assertStorable(destination)
+    const key = KEY.paused(destination)
     const action = isPaused ? 'pause' : 'resume'
     await this.database.reliably(() =>
-      this.database.write([isPaused ? put(key, bytes(lane)) : del(key), this.#line(action, lane, context)]),
+      this.database.write([
+        isPaused ? put(key, bytes(destination)) : del(key),
+        this.#line(action, destination, context),
+      ]),
     )
   }
 
-  looked(id: string, context: AuditContext): Promise<void> {
+  recordAccess(id: string, context: AuditContext): Promise<void> {
     return this.database.reliably(() => this.database.write([this.#line('look', id, context)]))
   }
 
-  begun(setAside: string, context: AuditContext): Promise<void> {
+  recordReplacement(setAside: string, context: AuditContext): Promise<void> {
     return this.database.reliably(() => this.database.write([this.#line('begin-new', setAside, context)]))
   }
 
@@ -108,15 +111,19 @@ export class LevelAdmin implements AdminStore {
 
   // ---- Moving to another store ------------------------------------------------------------------------
 
-  adopt(message: StoredMessage): Promise<void> {
-    return this.parts.acceptance.take(message)
+  insertMoved(message: StoredMessage): Promise<void> {
+    return this.parts.acceptance.store(message)
   }
 
-  restate(id: string, { notes, ...standing }: Standing & { notes: Buffer }, line?: AuditLine): Promise<void> {
+  setStatus(
+    id: string,
+    { notes, ...standing }: MessageStatus & { notes: Buffer },
+    line?: AuditLine,
+  ): Promise<void> {
     return this.database.reliably(async () => {
       const row = await this.database.reader.row(id)
-      if (!row || (row.heldUntil ?? 0) > this.clock.now()) throw lost(`the message ${id}`)
-      const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
+      if (!row || (row.leasedUntil ?? 0) > this.clock.now()) throw messageLost(`the message ${id}`)
+      const { reason: _reason, endedAt: _endedAt, ...kept } = withoutLease(row)
       const also = [put(KEY.notes(id), notes), ...(line ? [this.#write(line)] : [])]
       await this.database.move([[row, { ...kept, ...standing }]], also)
     })
@@ -127,7 +134,7 @@ export class LevelAdmin implements AdminStore {
   }
 
   #line(action: AuditLine['action'], subject: string, { who, reason, now }: AuditContext): Change {
-    return this.#write({ at: onTheWall(this.clock, now), who, action, subject, reason })
+    return this.#write({ at: toWallTime(this.clock, now), who, action, subject, reason })
   }
 
   #write(line: AuditLine): Change {

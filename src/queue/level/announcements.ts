@@ -1,8 +1,8 @@
-import type { StoreClock } from '../clock'
+import type { StoreClock } from '../store-clock'
 import type { Lease, StoredMessage } from '../types'
 import type { LevelDatabase } from './database'
-import { escaped, under } from './layout'
-import { inOrder, type Row } from './rows'
+import { escaped, under } from './keys'
+import { sortByAcceptance, type LevelRow } from './rows'
 
 /** Leases of results, for the time in which their nodes emit them. */
 export class Announcements {
@@ -20,9 +20,9 @@ export class Announcements {
   take({ leaseMs, limit, owners }: Lease & { owners: string[] }): Promise<StoredMessage[]> {
     return this.database.alone(async () => {
       const now = this.clock.now()
-      const rows: Row[] = []
+      const rows: LevelRow[] = []
       for (const owner of owners) rows.push(...(await this.#unannounced(owner, now, limit)))
-      const taken = inOrder(rows).slice(0, limit)
+      const taken = sortByAcceptance(rows).slice(0, limit)
       for (const { id } of taken) this.#leases.set(id, now + leaseMs)
       return Promise.all(taken.map((row) => this.database.reader.whole(row)))
     })
@@ -32,7 +32,7 @@ export class Announcements {
   markAnnounced(id: string): Promise<void> {
     return this.database.alone(async () => {
       const row = await this.database.reader.row(id)
-      if (row && !row.told) await this.database.move([[row, { ...row, told: true }]])
+      if (row && !row.announced) await this.database.move([[row, { ...row, announced: true }]])
       this.#leases.delete(id)
     })
   }
@@ -47,8 +47,8 @@ export class Announcements {
     this.#leases.delete(id)
   }
 
-  async #unannounced(owner: string, now: number, limit: number): Promise<Row[]> {
-    const rows: Row[] = []
+  async #unannounced(owner: string, now: number, limit: number): Promise<LevelRow[]> {
+    const rows: LevelRow[] = []
     for await (const row of this.database.reader.each(under(`untold!${escaped(owner)}`)))
       if ((this.#leases.get(row.id) ?? 0) <= now && rows.push(row) === limit) break
     return rows

@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, rm, stat, writeFile, type FileHandle } fr
 import path from 'node:path'
 import type { BlobStore } from '../types'
 import type { LevelDatabase } from './database'
-import { codeOf, damaged, failed, fileMissing, filesMissing } from './errors'
+import { systemCodeOf, damagedFile, failed, fileMissing, filesMissing } from './errors'
 import { namesIn, syncFolder } from './identity'
 import type { Reader } from './reader'
 import { isForgettable } from './rows'
@@ -56,7 +56,7 @@ export class LevelBlobs implements BlobStore {
 
   async *readFile(name: string): AsyncGenerator<Buffer> {
     const handle = await open(pathOf(this.#files, name), 'r').catch((error: unknown) =>
-      codeOf(error) === 'ENOENT' ? this.#noFile() : failed(error),
+      systemCodeOf(error) === 'ENOENT' ? this.#noFile() : failed(error),
     )
     try {
       for (;;) {
@@ -64,7 +64,7 @@ export class LevelBlobs implements BlobStore {
         if (header.length === 0) return
         const length = header.length < HEADER ? Infinity : header.readUInt32BE()
         const chunk = length > LONGEST_CHUNK ? header : await readFully(handle, length)
-        if (chunk.length !== length) throw damaged()
+        if (chunk.length !== length) throw damagedFile()
         yield chunk
       }
     } finally {

@@ -1,8 +1,8 @@
 import { STATES, type MessageState } from '../types'
-import { missing } from './errors'
-import { KEY, lastPartOf, under } from './layout'
+import { storeMissing } from './errors'
+import { KEY, lastPartOf, under } from './keys'
 import type { Reader } from './reader'
-import { isForgettable, type Row } from './rows'
+import { isForgettable, type LevelRow } from './rows'
 
 /** Counts of the open and parked messages of a destination. */
 export interface DestinationCount {
@@ -39,21 +39,25 @@ export class Counters {
     return this.#destinations.get(destination) ?? NOTHING
   }
 
-  add(row: Row, more: 1 | -1): void {
+  add(row: LevelRow, more: 1 | -1): void {
     this.states[row.state] += more
     this.#addToDestination(row, more)
   }
 
-  #addToDestination({ lane, owner, state }: Row, more: 1 | -1): void {
+  #addToDestination({ destination, owner, state }: LevelRow, more: 1 | -1): void {
     if (isForgettable(state)) return
-    const known = this.#destinations.get(lane) ?? { open: 0, parked: 0, owners: new Map<string, number>() }
+    const known = this.#destinations.get(destination) ?? {
+      open: 0,
+      parked: 0,
+      owners: new Map<string, number>(),
+    }
     if (state === 'parked') known.parked += more
     else known.open += more
     const ofOwner = (known.owners.get(owner) ?? 0) + more
     if (ofOwner > 0) known.owners.set(owner, ofOwner)
     else known.owners.delete(owner)
-    if (known.owners.size > 0) this.#destinations.set(lane, known)
-    else this.#destinations.delete(lane)
+    if (known.owners.size > 0) this.#destinations.set(destination, known)
+    else this.#destinations.delete(destination)
   }
 
   /**
@@ -77,7 +81,7 @@ export class Counters {
       for await (const row of reader.each(under(index))) this.#addToDestination(row, 1)
     this.sequence = Math.max(last, await reader.number(KEY.last))
     this.forgotten = await reader.number(KEY.forgotten)
-    if (found !== this.sequence - this.forgotten) throw missing(this.sequence - this.forgotten - found)
+    if (found !== this.sequence - this.forgotten) throw storeMissing(this.sequence - this.forgotten - found)
     this.auditLines = await lastAuditNumber(reader)
   }
 }

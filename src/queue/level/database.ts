@@ -1,25 +1,25 @@
 import path from 'node:path'
 import { present } from '../../shared/present'
-import type { ClockReading, StoreClock } from '../clock'
+import type { ClockReading, StoreClock } from '../store-clock'
 import { Counters } from './counters'
 import {
   asFailure,
-  closed,
-  cutShort,
+  storeClosed,
+  storeCutShort,
   earlierCopy,
   failed,
   notInPlace,
   openingFailed,
   otherStore,
 } from './errors'
-import { digits, IdentityFile, placeOf, readIdentity, writeIdentity } from './identity'
-import { bytes, del, json, KEY, put, type Change, type Database, type Range } from './layout'
+import { digits, IdentityFile, inodesOf, readIdentity, writeIdentity } from './identity'
+import { bytes, del, json, KEY, put, type Change, type Database, type KeyRange } from './keys'
 import { migrate } from './migrations'
-import type { Opened } from './open'
+import type { OpenedFolder } from './open-folder'
 import { Reader } from './reader'
-import type { Reserve } from './reserve'
-import { placesOf, type Row } from './rows'
-import { Serial, shared } from './tasks'
+import type { DiskReserve } from './disk-reserve'
+import { indexKeysOf, type LevelRow } from './rows'
+import { Serial, shared } from './serial-tasks'
 
 export interface WriteOptions {
   /** Updates the counters after the write. */
@@ -35,7 +35,7 @@ export interface WriteOptions {
 export class LevelDatabase {
   readonly reader: Reader
   readonly counters = new Counters()
-  readonly reserve: Reserve
+  readonly reserve: DiskReserve
   readonly identity: string
   readonly folder: string
   readonly #db: Database
@@ -60,7 +60,7 @@ export class LevelDatabase {
    * @param inspect checks that the files of the messages exist
    */
   constructor(
-    { db, folder, reserve, identity }: Opened,
+    { db, folder, reserve, identity }: OpenedFolder,
     private readonly clock: StoreClock,
     private readonly inspect: (reader: Reader) => Promise<void>,
   ) {
@@ -137,10 +137,10 @@ export class LevelDatabase {
   }
 
   /** Replaces rows by their new versions, and updates their index keys. */
-  async move(rows: [from: Row, to: Row][], also: Change[] = []): Promise<void> {
+  async move(rows: [from: LevelRow, to: LevelRow][], also: Change[] = []): Promise<void> {
     const changes = rows.flatMap(([from, to]) => [
-      ...placesOf(from).map(del),
-      ...placesOf(to).map((key) => put(key, bytes(to.id))),
+      ...indexKeysOf(from).map(del),
+      ...indexKeysOf(to).map((key) => put(key, bytes(to.id))),
       put(KEY.row(to.id), json(to)),
     ])
     const count = (): void => {
@@ -153,13 +153,13 @@ export class LevelDatabase {
   }
 
   /** Frees the disk space of deleted keys in a range. */
-  compact({ gt, lt }: Range): Promise<void> {
+  compact({ gt, lt }: KeyRange): Promise<void> {
     return this.#db.compactRange(gt, lt).catch(failed)
   }
 
   /** Rejects unless the path of the store leads to the files that are open, so that written data can be found again. */
   readonly assertInPlace = shared(async () => {
-    const place = await placeOf(this.folder)
+    const place = await inodesOf(this.folder)
     if (place === this.#place) return
     // The files were replaced, e.g. by a copy of the store. The database is reopened before the next write.
     if (place !== undefined && (await readIdentity(this.folder))?.identity === this.identity)
@@ -177,7 +177,7 @@ export class LevelDatabase {
       await this.#db
         .batch([put(KEY.flushed, bytes(digits(flushed))), put(KEY.clock, json(reading))], { sync: true })
         .catch((error: unknown) => this.#broken(error))
-      if (!this.#identityFile) throw closed()
+      if (!this.#identityFile) throw storeClosed()
       await this.#identityFile.flushed(flushed).catch((error: unknown) => this.#broken(error))
       this.#flushed = flushed
     })
@@ -224,14 +224,14 @@ export class LevelDatabase {
     const found = await this.reader.number(KEY.flushed)
     // After a failed write, the record of the last flush may be unreadable, because it may come after the failed
     // record.
-    if (found < flushed - Number(this.#isBroken)) throw cutShort()
+    if (found < flushed - Number(this.#isBroken)) throw storeCutShort()
     this.#flushed = Math.max(this.#flushed, found)
   }
 
   async #count(): Promise<void> {
     await this.counters.recount(this.reader)
     await this.inspect(this.reader)
-    const place = await placeOf(this.folder)
+    const place = await inodesOf(this.folder)
     if (place === undefined) throw notInPlace()
     this.#place = place
   }
@@ -258,9 +258,9 @@ export class LevelDatabase {
    * can still be read.
    */
   async #repair(): Promise<void> {
-    if (this.#isClosed) throw closed()
+    if (this.#isClosed) throw storeClosed()
     if (!this.#isBroken) return
-    const found = (await placeOf(this.folder)) === undefined ? undefined : await readIdentity(this.folder)
+    const found = (await inodesOf(this.folder)) === undefined ? undefined : await readIdentity(this.folder)
     if (found?.identity !== this.identity) throw notInPlace()
     if (found.flushed < this.#flushed) throw earlierCopy()
     if (this.#isFull) await this.reserve.giveUp()

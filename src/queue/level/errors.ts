@@ -7,10 +7,10 @@ const WAY_OUT =
 const unreadable = (what: string): RedoxError =>
   new RedoxError('REDOX_STORE_UNREADABLE', `${what} Nothing was removed. Copy its folder first. ${WAY_OUT}`)
 
-export const lost = (what: string): RedoxError =>
+export const messageLost = (what: string): RedoxError =>
   new RedoxError('REDOX_STORE_LOST', `Not in the store: ${what} was removed, is being sent, or has ended.`)
 
-export const closed = (): RedoxError =>
+export const storeClosed = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNAVAILABLE',
     'Store was closed before it accepted the message. Send the message again.',
@@ -25,7 +25,7 @@ export const notInPlace = (): RedoxError =>
   )
 
 /** Error for a store that is missing when it is opened. */
-export const gone = (): RedoxError =>
+export const storeGone = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_UNREADABLE',
     'Store is missing, or part of it is, although this connection had one. If it is on a separate volume, mount it. ' +
@@ -47,9 +47,10 @@ export const earlierCopy = (): RedoxError =>
       'delivery continues by itself. To use the copy, stop the process and start it again.',
   )
 
-export const cutShort = (): RedoxError => unreadable('Store is damaged: its last writes cannot be found.')
+export const storeCutShort = (): RedoxError =>
+  unreadable('Store is damaged: its last writes cannot be found.')
 
-export const missing = (messages: number): RedoxError =>
+export const storeMissing = (messages: number): RedoxError =>
   unreadable(`Store is damaged: ${messages} accepted messages cannot be found.`)
 
 export const filesMissing = (messages: number): RedoxError =>
@@ -62,12 +63,12 @@ export const fileMissing = (): RedoxError =>
       'again in the outbox, or discard the message.',
   )
 
-export const damaged = (): RedoxError =>
+export const damagedFile = (): RedoxError =>
   new RedoxError('REDOX_STORE_UNREADABLE', 'Store is damaged: one of its files cannot be read.')
 
 export const damagedStore = (): RedoxError => unreadable('Store is damaged.')
 
-export const full = (): RedoxError =>
+export const diskFull = (): RedoxError =>
   new RedoxError(
     'REDOX_STORE_FULL',
     'Store is full: its disk has no free space. Free some space. No accepted message is lost, and delivery continues.',
@@ -83,8 +84,8 @@ const locked = (): RedoxError =>
 const FAILURES: [pattern: RegExp, error: () => RedoxError][] = [
   [/LEVEL_LOCKED/, locked],
   [/LEVEL_CORRUPTION/, damagedStore],
-  [/create_if_missing/, gone],
-  [/ENOSPC|EDQUOT|No space left|quota exceeded/i, full],
+  [/create_if_missing/, storeGone],
+  [/ENOSPC|EDQUOT|No space left|quota exceeded/i, diskFull],
 ]
 
 export function failed(error: unknown): never {
@@ -109,10 +110,10 @@ export function openingFailed(error: unknown): never {
   return failed(error)
 }
 
-export const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
+export const systemCodeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 
 /** Returns the codes and messages of an error and its causes as one text. */
 function factsOf(error: unknown): string {
   if (!(error instanceof Error)) return ''
-  return `${String(codeOf(error))} ${error.message} ${factsOf(error.cause)}`
+  return `${String(systemCodeOf(error))} ${error.message} ${factsOf(error.cause)}`
 }

@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, readdir, readFile, rename, stat, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import { codeOf, damagedStore, failed } from './errors'
+import { systemCodeOf, damagedStore, failed } from './errors'
 
 const NAME = 'identity'
 /** Names of the files and folders in the folder of a store. */
@@ -63,7 +63,7 @@ export class IdentityFile {
  * Returns the device and inode numbers of the files and folders of a store; undefined if one of them is missing. A
  * change shows that the open files are no longer the ones at this path.
  */
-export async function placeOf(folder: string): Promise<string | undefined> {
+export async function inodesOf(folder: string): Promise<string | undefined> {
   try {
     const [names, ...found] = await Promise.all([
       readdir(path.join(folder, 'messages')),
@@ -121,4 +121,4 @@ export async function syncFolder(folder: string): Promise<void> {
 /** Returns a number as text with 16 digits, so that numbers sort correctly as text. */
 export const digits = (number: number): string => String(Math.max(0, Math.floor(number))).padStart(16, '0')
 
-const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(String(codeOf(error)))
+const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(String(systemCodeOf(error)))

@@ -1,11 +1,11 @@
-import type { StoreClock } from '../clock'
+import type { StoreClock } from '../store-clock'
 import type { Lease, Settlement, StoredMessage } from '../types'
 import type { Acceptance } from './acceptance'
 import type { LevelDatabase } from './database'
-import { lost } from './errors'
+import { messageLost } from './errors'
 import { digits } from './identity'
-import { escaped, json, KEY, put } from './layout'
-import { inOrder, released, type Row } from './rows'
+import { escaped, json, KEY, put } from './keys'
+import { sortByAcceptance, withoutLease, type LevelRow } from './rows'
 
 /** Leases of messages, from the claim to the settlement. */
 export class Leases {
@@ -20,18 +20,18 @@ export class Leases {
   /** Ends all leases when the store is opened: no other process has the store open, so the holders have ended. */
   async endAll(): Promise<void> {
     for (const row of await this.database.reader.rows('state!sending'))
-      await this.database.move([[row, { ...row, heldUntil: 0 }]])
+      await this.database.move([[row, { ...row, leasedUntil: 0 }]])
   }
 
   claim({ holder, leaseMs, limit, except }: Lease & { except: string[] }): Promise<StoredMessage[]> {
     return this.database.alone(async () => {
       await this.acceptance.forgetFailed()
       const now = this.clock.now()
-      await this.#releaseLate(now)
+      await this.#expireLeases(now)
       const rows = await this.#claimable(now, limit, except)
-      const leased = rows.map((row): [Row, Row] => [
+      const leased = rows.map((row): [LevelRow, LevelRow] => [
         row,
-        { ...row, state: 'sending', holder, heldUntil: now + leaseMs },
+        { ...row, state: 'sending', holder, leasedUntil: now + leaseMs },
       ])
       // Not synced to disk: after a power failure the messages are waiting again. That is safe, because the start of a
       // request is synced before the request.
@@ -42,23 +42,23 @@ export class Leases {
 
   renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
     return this.database.alone(async () => {
-      const heldUntil = this.clock.now() + leaseMs
+      const leasedUntil = this.clock.now() + leaseMs
       const rows = await Promise.all(ids.map((id) => this.database.reader.row(id)))
-      const held = rows.filter((row) => row?.state === 'sending' && row.holder === holder) as Row[]
-      await this.database.write(held.map((row) => put(KEY.row(row.id), json({ ...row, heldUntil }))))
+      const held = rows.filter((row) => row?.state === 'sending' && row.holder === holder) as LevelRow[]
+      await this.database.write(held.map((row) => put(KEY.row(row.id), json({ ...row, leasedUntil }))))
     })
   }
 
-  begin(id: string, holder: string): Promise<void> {
+  recordRequestStart(id: string, holder: string): Promise<void> {
     return this.database.durably(async () => {
-      const row = await this.#held(id, holder)
-      await this.database.write([put(KEY.row(id), json({ ...row, begun: true }))])
+      const row = await this.#leased(id, holder)
+      await this.database.write([put(KEY.row(id), json({ ...row, requestStarted: true }))])
     })
   }
 
-  note(id: string, holder: string, notes: Buffer): Promise<void> {
+  recordNotes(id: string, holder: string, notes: Buffer): Promise<void> {
     return this.database.durably(async () => {
-      await this.#held(id, holder)
+      await this.#leased(id, holder)
       await this.database.write([put(KEY.notes(id), notes)])
     })
   }
@@ -72,10 +72,10 @@ export class Leases {
     { notes, ...change }: Settlement,
   ): Promise<void> {
     return this.database.durably(async () => {
-      const row = await this.#held(id, holder)
-      const { reason: _reason, ...kept } = released(row)
-      const ended = change.state === 'waiting' ? {} : { endedAt: now, told: false }
-      const next = { ...kept, ...change, ...ended, begun: false, attempts: row.attempts + 1 }
+      const row = await this.#leased(id, holder)
+      const { reason: _reason, ...kept } = withoutLease(row)
+      const ended = change.state === 'waiting' ? {} : { endedAt: now, announced: false }
+      const next = { ...kept, ...change, ...ended, requestStarted: false, attempts: row.attempts + 1 }
       await this.database.move([[row, next]], notes ? [put(KEY.notes(id), notes)] : [])
       onSettled()
     })
@@ -92,46 +92,46 @@ export class Leases {
     return times.length === 0 ? undefined : Math.max(now, Math.min(...times))
   }
 
-  async #releaseLate(now: number): Promise<void> {
+  async #expireLeases(now: number): Promise<void> {
     const held = await this.database.reader.rows('state!sending')
-    const late = held.filter(({ heldUntil = 0 }) => heldUntil <= now)
-    await this.database.move(late.map((row) => [row, { ...released(row), state: 'waiting' }]))
+    const late = held.filter(({ leasedUntil = 0 }) => leasedUntil <= now)
+    await this.database.move(late.map((row) => [row, { ...withoutLease(row), state: 'waiting' }]))
   }
 
   /**
    * Returns messages to be claimed. Takes some of each destination in turn, so that no destination uses up the limit.
    */
-  async #claimable(now: number, limit: number, except: string[]): Promise<Row[]> {
+  async #claimable(now: number, limit: number, except: string[]): Promise<LevelRow[]> {
     const destinations = await this.#openDestinations(except)
     const busy = await this.#busyDestinations()
     const due = await Promise.all(destinations.map((one) => this.#dueIn(one, { busy, now, limit })))
     const inTurn = Array.from({ length: limit }, (_, at) => due.flatMap((rows) => rows[at] ?? [])).flat()
-    return inOrder(inTurn.slice(0, limit))
+    return sortByAcceptance(inTurn.slice(0, limit))
   }
 
   async #dueIn(
     destination: string,
     { busy, now, limit }: { busy: Set<string>; now: number; limit: number },
-  ): Promise<Row[]> {
+  ): Promise<LevelRow[]> {
     const next = busy.has(destination) ? undefined : await this.#nextOrdered(destination)
     const range = { gt: `due!${escaped(destination)}!`, lt: `due!${escaped(destination)}!${digits(now)}"` }
     const found = await this.database.reader.rowsIn(range, limit)
-    const free = found.filter(({ id }) => this.acceptance.isSure(id))
+    const free = found.filter(({ id }) => this.acceptance.isConfirmed(id))
     return [...(next && next.dueAt <= now ? [next] : []), ...free]
   }
 
   /** Returns the destinations to which an ordered message is being sent. */
   async #busyDestinations(): Promise<Set<string>> {
     const held = await this.database.reader.rows('state!sending')
-    return new Set(held.flatMap(({ ordered, lane }) => (ordered ? [lane] : [])))
+    return new Set(held.flatMap(({ ordered, destination }) => (ordered ? [destination] : [])))
   }
 
   /**
    * Returns the ordered message of a destination to be sent next; undefined if an earlier message is open or parked.
    */
-  async #nextOrdered(destination: string): Promise<Row | undefined> {
+  async #nextOrdered(destination: string): Promise<LevelRow | undefined> {
     const [first] = await this.database.reader.rows(`line!${escaped(destination)}`, 1)
-    const isNext = first?.ordered && first.state === 'waiting' && this.acceptance.isSure(first.id)
+    const isNext = first?.ordered && first.state === 'waiting' && this.acceptance.isConfirmed(first.id)
     return isNext ? first : undefined
   }
 
@@ -152,9 +152,9 @@ export class Leases {
    * Returns the row of a message whose lease this holder has.
    * @throws RedoxError REDOX_STORE_LOST if the holder has lost the lease
    */
-  async #held(id: string, holder: string): Promise<Row> {
+  async #leased(id: string, holder: string): Promise<LevelRow> {
     const row = await this.database.reader.row(id)
-    if (row?.state !== 'sending' || row.holder !== holder) throw lost(`the message ${id}`)
+    if (row?.state !== 'sending' || row.holder !== holder) throw messageLost(`the message ${id}`)
     return row
   }
 }

@@ -5,8 +5,9 @@
  */
 import { assertVersion } from '../store-errors'
 import { failed } from './errors'
-import { bytes, del, json, KEY, put, type Change, type Database } from './layout'
+import { bytes, del, json, KEY, put, under, type Change, type Database } from './keys'
 import { Reader } from './reader'
+import { rowOf } from './rows'
 
 export interface Migration {
   /** change of the layout */
@@ -19,6 +20,7 @@ export interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { name: 'the first layout', changes: async () => [] },
   { name: 'the state sending, which was called held', changes: heldBecomesSending },
+  { name: 'names of the fields of a row', changes: renameRowFields },
 ]
 
 async function heldBecomesSending(db: Database): Promise<Change[]> {
@@ -29,6 +31,24 @@ async function heldBecomesSending(db: Database): Promise<Change[]> {
     put(`state!sending!${row.sequence}`, bytes(row.id)),
     put(`row!${row.id}`, json({ ...row, state: 'sending' })),
   ])
+}
+
+const NEW_FIELD_NAMES = new Map([
+  ['lane', 'destination'],
+  ['begun', 'requestStarted'],
+  ['told', 'announced'],
+  ['span', 'retryFor'],
+  ['heldUntil', 'leasedUntil'],
+])
+
+async function renameRowFields(db: Database): Promise<Change[]> {
+  const reader = new Reader(db)
+  const rows = await reader.allValues(under('row'))
+  return rows.map((stored) => {
+    const fields = Object.entries(rowOf(stored))
+    const row = Object.fromEntries(fields.map(([name, value]) => [NEW_FIELD_NAMES.get(name) ?? name, value]))
+    return put(KEY.row(row.id as string), json(row))
+  })
 }
 
 /** Returns the number of the last step that was run; 0 if there was none. */

@@ -1,4 +1,4 @@
-import { Pace, type PaceKeeper, type RequestLog } from '../../transport/retry'
+import { LocalRateLimiter, type RateLimiter, type RequestLog } from '../../transport/retry'
 import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage } from '../types'
 import type { Acceptance } from './acceptance'
 import type { Announcements } from './announcements'
@@ -32,8 +32,14 @@ export class LevelQueue implements QueueStore {
   }
 
   accept(message: NewMessage): Promise<void> {
-    const waiting = { state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false } as const
-    return this.parts.acceptance.take({ ...message, ...waiting })
+    const waiting = {
+      state: 'waiting',
+      attempts: 0,
+      dueAt: 0,
+      requestStarted: false,
+      announced: false,
+    } as const
+    return this.parts.acceptance.store({ ...message, ...waiting })
   }
 
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]> {
@@ -49,12 +55,12 @@ export class LevelQueue implements QueueStore {
     return this.parts.leases.renew(holder, ids, leaseMs)
   }
 
-  begin(id: string, holder: string): Promise<void> {
-    return this.parts.leases.begin(id, holder)
+  recordRequestStart(id: string, holder: string): Promise<void> {
+    return this.parts.leases.recordRequestStart(id, holder)
   }
 
-  note(id: string, holder: string, notes: Buffer): Promise<void> {
-    return this.parts.leases.note(id, holder, notes)
+  recordNotes(id: string, holder: string, notes: Buffer): Promise<void> {
+    return this.parts.leases.recordNotes(id, holder, notes)
   }
 
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void> {
@@ -66,15 +72,15 @@ export class LevelQueue implements QueueStore {
     return this.parts.leases.nextDue(now, except)
   }
 
-  untold(lease: Lease & { owners: string[] }): Promise<StoredMessage[]> {
+  claimUnannounced(lease: Lease & { owners: string[] }): Promise<StoredMessage[]> {
     return this.parts.announcements.take(lease)
   }
 
-  markTold(id: string): Promise<void> {
+  markAnnounced(id: string): Promise<void> {
     return this.parts.announcements.markAnnounced(id)
   }
 
-  leaveUntold(id: string): Promise<void> {
+  releaseUnannounced(id: string): Promise<void> {
     return this.parts.announcements.release(id)
   }
 
@@ -82,7 +88,7 @@ export class LevelQueue implements QueueStore {
     return this.parts.retention.purge(before, now)
   }
 
-  pace(perFiveMinutes: number): PaceKeeper {
-    return new Pace(perFiveMinutes, this.#requests)
+  rateLimiter(perFiveMinutes: number): RateLimiter {
+    return new LocalRateLimiter(perFiveMinutes, this.#requests)
   }
 }

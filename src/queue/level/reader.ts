@@ -1,8 +1,8 @@
 import { present } from '../../shared/present'
 import type { StoredMessage } from '../types'
 import { failed } from './errors'
-import { KEY, under, type Database, type Range } from './layout'
-import { rowOf, type Row } from './rows'
+import { KEY, under, type Database, type KeyRange } from './keys'
+import { rowOf, type LevelRow } from './rows'
 
 /** Reads the LevelDB of a store. Rejects with a RedoxError REDOX_STORE_…. */
 export class Reader {
@@ -37,39 +37,45 @@ export class Reader {
     return last
   }
 
-  values(range: Range & { reverse?: boolean }): AsyncIterable<Buffer> {
+  values(range: KeyRange & { reverse?: boolean }): AsyncIterable<Buffer> {
     return this.db.values(range)
   }
 
-  allValues(range: Range & { limit?: number }): Promise<Buffer[]> {
+  allValues(range: KeyRange & { limit?: number }): Promise<Buffer[]> {
     return this.db.values(range).all().catch(failed)
   }
 
-  async row(id: string): Promise<Row | undefined> {
+  async row(id: string): Promise<LevelRow | undefined> {
     const found = await this.get(KEY.row(id))
     return found && rowOf(found)
   }
 
   /** Yields the rows whose ids are the values in a range of keys, one after the other. */
-  async *each(range: Range): AsyncGenerator<Row> {
+  async *each(range: KeyRange): AsyncGenerator<LevelRow> {
     for await (const id of this.db.values(range)) {
       const row = await this.row(id.toString())
       if (row) yield row
     }
   }
 
-  rows(prefix: string, limit = -1): Promise<Row[]> {
+  rows(prefix: string, limit = -1): Promise<LevelRow[]> {
     return this.rowsIn(under(prefix), limit)
   }
 
-  async rowsIn(range: Range, limit: number): Promise<Row[]> {
+  async rowsIn(range: KeyRange, limit: number): Promise<LevelRow[]> {
     const ids = await this.allValues({ ...range, limit })
     const rows = await Promise.all(ids.map((id) => this.row(id.toString())))
     return rows.filter((row) => row !== undefined)
   }
 
   /** Returns the message of a row, with its content and notes. */
-  async whole({ sequence: _q, span: _s, holder: _h, heldUntil: _u, ...row }: Row): Promise<StoredMessage> {
+  async whole({
+    sequence: _q,
+    retryFor: _s,
+    holder: _h,
+    leasedUntil: _u,
+    ...row
+  }: LevelRow): Promise<StoredMessage> {
     const [content, notes] = await this.db.getMany([KEY.content(row.id), KEY.notes(row.id)]).catch(failed)
     return { ...row, content: present(content, 'the content of a message'), ...(notes && { notes }) }
   }

@@ -1,10 +1,10 @@
-import { onTheWall, type StoreClock } from '../clock'
-import { UNTOLD_MS } from '../types'
+import { toWallTime, type StoreClock } from '../store-clock'
+import { UNANNOUNCED_MS } from '../types'
 import type { LevelBlobs } from './blobs'
 import type { LevelDatabase } from './database'
-import { bytes, del, KEY, put, under } from './layout'
+import { bytes, del, KEY, put, under } from './keys'
 import { digits } from './identity'
-import { placesOf, type Row } from './rows'
+import { indexKeysOf, type LevelRow } from './rows'
 
 const NEW_FILE_MS = 3_600_000
 const FORGOTTEN_AT_ONCE = 100
@@ -24,7 +24,8 @@ export class Retention {
    * @returns number of deleted messages
    */
   async purge(before: number, now: number): Promise<number> {
-    const isOld = ({ told, endedAt = 0 }: Row): boolean => told || endedAt < now - UNTOLD_MS
+    const isOld = ({ announced, endedAt = 0 }: LevelRow): boolean =>
+      announced || endedAt < now - UNANNOUNCED_MS
     let purged = 0
     for (;;) {
       const ids = await this.#ended(before, isOld, FORGOTTEN_AT_ONCE)
@@ -40,7 +41,7 @@ export class Retention {
   async makeRoom(): Promise<void> {
     const { reserve } = this.database
     for (let times = 0; times < FORGETTINGS; times++) {
-      const ids = await this.#ended(this.clock.now(), ({ told }) => told, FORGOTTEN_AT_ONCE)
+      const ids = await this.#ended(this.clock.now(), ({ announced }) => announced, FORGOTTEN_AT_ONCE)
       if (ids.length === 0) return
       await this.database.alone(() => this.forget(ids))
       if (await reserve.hasRoomFor(reserve.refused)) return
@@ -76,12 +77,12 @@ export class Retention {
     if (used === undefined) await this.blobs.remove(name)
   }
 
-  async #forgetRow(row: Row): Promise<void> {
+  async #forgetRow(row: LevelRow): Promise<void> {
     const { counters } = this.database
     const changes = [
       put(KEY.forgotten, bytes(digits(counters.forgotten + 1))),
       ...[KEY.row(row.id), KEY.content(row.id), KEY.notes(row.id)].map(del),
-      ...placesOf(row).map(del),
+      ...indexKeysOf(row).map(del),
       ...row.tags.map((tag) => del(KEY.tag(tag, row.sequence))),
       ...row.files.map((name) => del(KEY.file(name, row.id))),
     ]
@@ -93,7 +94,7 @@ export class Retention {
   }
 
   /** Returns the ids of messages that ended before a time, oldest first. */
-  async #ended(before: number, isWanted: (row: Row) => boolean, limit: number): Promise<string[]> {
+  async #ended(before: number, isWanted: (row: LevelRow) => boolean, limit: number): Promise<string[]> {
     const ids: string[] = []
     for await (const row of this.database.reader.each({ gt: 'ended!', lt: `ended!${digits(before)}` }))
       if (isWanted(row) && ids.push(row.id) === limit) break
@@ -106,7 +107,7 @@ export class Retention {
     for await (const key of this.database.reader.keys('file')) used.add(key.split('!')[1] ?? '')
     await this.database.assertInPlace()
     // File times are by the wall clock, which may have been changed.
-    const before = Math.min(now, onTheWall(this.clock, now)) - NEW_FILE_MS
+    const before = Math.min(now, toWallTime(this.clock, now)) - NEW_FILE_MS
     for (const name of await this.blobs.names()) {
       if (used.has(name)) continue
       const storedAt = await this.blobs.storedAt(name)

@@ -8,17 +8,17 @@ import {
   type StoredMessage,
 } from '../types'
 import { damagedStore } from './errors'
-import { escaped, KEY } from './layout'
+import { escaped, KEY } from './keys'
 
 /** Message without its content and notes, which are stored under keys of their own. */
-export interface Row extends Omit<StoredMessage, 'content' | 'notes'> {
+export interface LevelRow extends Omit<StoredMessage, 'content' | 'notes'> {
   /** position in the order of acceptance */
   sequence: string
   /** milliseconds from the acceptance to the deadline */
-  span: number
+  retryFor: number
   /** id of the process that has the lease, and end of the lease (milliseconds since 1970) */
   holder?: string
-  heldUntil?: number
+  leasedUntil?: number
 }
 
 export const isOpen = (state: MessageState): boolean => state === 'waiting' || state === 'sending'
@@ -28,46 +28,63 @@ export const isForgettable = (state: MessageState): boolean => state === 'delive
  * Parses a stored row.
  * @throws RedoxError REDOX_STORE_UNREADABLE
  */
-export function rowOf(found: Buffer): Row {
+export function rowOf(found: Buffer): LevelRow {
   try {
-    return JSON.parse(found.toString()) as Row
+    return JSON.parse(found.toString()) as LevelRow
   } catch {
     throw damagedStore()
   }
 }
 
 /** Returns the index keys of a message, which depend on its state. */
-export function placesOf({ state, lane, ordered, sequence, dueAt, told, owner, endedAt = 0 }: Row): string[] {
+export function indexKeysOf({
+  state,
+  destination,
+  ordered,
+  sequence,
+  dueAt,
+  announced,
+  owner,
+  endedAt = 0,
+}: LevelRow): string[] {
   return [
     KEY.state(state, sequence),
-    ...(isOpen(state) ? [KEY.open(lane, sequence)] : []),
-    ...(isOpen(state) || (ordered && state === 'parked') ? [KEY.line(lane, sequence)] : []),
-    ...(!ordered && state === 'waiting' ? [KEY.due(lane, dueAt, sequence)] : []),
-    ...(state === 'parked' ? [KEY.parked(lane, sequence)] : []),
+    ...(isOpen(state) ? [KEY.open(destination, sequence)] : []),
+    ...(isOpen(state) || (ordered && state === 'parked') ? [KEY.line(destination, sequence)] : []),
+    ...(!ordered && state === 'waiting' ? [KEY.due(destination, dueAt, sequence)] : []),
+    ...(state === 'parked' ? [KEY.parked(destination, sequence)] : []),
     ...(isForgettable(state) ? [KEY.ended(endedAt, sequence)] : []),
-    ...(!isOpen(state) && !told ? [KEY.untold(owner, sequence)] : []),
+    ...(!isOpen(state) && !announced ? [KEY.untold(owner, sequence)] : []),
   ]
 }
 
 /** Returns the row without its lease. */
-export const released = ({ holder: _holder, heldUntil: _until, ...row }: Row): Row => row
+export const withoutLease = ({ holder: _holder, leasedUntil: _until, ...row }: LevelRow): LevelRow => row
 
-export const standsAs = (row: Row, { state, reason, endedAt }: NonNullable<DecisionTerms['seen']>): boolean =>
-  row.state === state && row.reason === reason && row.endedAt === endedAt
+export const hasStatus = (
+  row: LevelRow,
+  { state, reason, endedAt }: NonNullable<DecisionTerms['seen']>,
+): boolean => row.state === state && row.reason === reason && row.endedAt === endedAt
 
 /**
  * Returns the row after an action of a person.
  * @param deadline new deadline, for `extend` only
  */
-export function afterAction(row: Row, action: Action, now: number, deadline = 0): Row {
+export function afterAction(row: LevelRow, action: Action, now: number, deadline = 0): LevelRow {
   if (action === 'extend') return { ...row, deadline }
-  const { reason: _reason, endedAt: _endedAt, ...kept } = released(row)
+  const { reason: _reason, endedAt: _endedAt, ...kept } = withoutLease(row)
   if (action === 'resend') {
-    const again = { state: 'waiting', attempts: 0, dueAt: 0, begun: false, told: false } as const
-    return { ...kept, ...again, deadline: now + row.span }
+    const again = {
+      state: 'waiting',
+      attempts: 0,
+      dueAt: 0,
+      requestStarted: false,
+      announced: false,
+    } as const
+    return { ...kept, ...again, deadline: now + row.retryFor }
   }
   const state = action === 'discard' ? 'discarded' : 'delivered'
-  return { ...kept, state, reason: action, endedAt: now, told: true }
+  return { ...kept, state, reason: action, endedAt: now, announced: true }
 }
 
 /** Returns the prefixes of the keys that a search has to read. */
@@ -77,11 +94,11 @@ export function prefixesOf({ id, tag, state }: Omit<Query, 'limit'>): string[] {
   return (state ? [state] : STATES).map((one) => `state!${one}`)
 }
 
-export function isWanted(row: Row, wanted: Omit<Query, 'limit'>): boolean {
-  const { state, lane, id, tag, code, since = 0, till = Infinity } = wanted
+export function isWanted(row: LevelRow, wanted: Omit<Query, 'limit'>): boolean {
+  const { state, destination, id, tag, code, since = 0, till = Infinity } = wanted
   return (
     (state === undefined || row.state === state) &&
-    (lane === undefined || row.lane === lane) &&
+    (destination === undefined || row.destination === destination) &&
     (id === undefined || row.id === id) &&
     (tag === undefined || row.tags.includes(tag)) &&
     (code === undefined || row.reason === code) &&
@@ -91,5 +108,5 @@ export function isWanted(row: Row, wanted: Omit<Query, 'limit'>): boolean {
 }
 
 /** Sorts rows in the order of acceptance, in place. */
-export const inOrder = <T extends Pick<Row, 'sequence'>>(rows: T[]): T[] =>
+export const sortByAcceptance = <T extends Pick<LevelRow, 'sequence'>>(rows: T[]): T[] =>
   rows.sort((a, b) => (a.sequence < b.sequence ? -1 : 1))

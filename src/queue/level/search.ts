@@ -1,15 +1,15 @@
 import { areStorable, pageLost } from '../store-errors'
-import type { Criteria, LaneState, MessageState, Query, StoredMessage } from '../types'
+import type { Criteria, DestinationState, MessageState, Query, StoredMessage } from '../types'
 import type { LevelDatabase } from './database'
 import { failed } from './errors'
-import { escaped, under } from './layout'
+import { escaped, under } from './keys'
 import type { Reader } from './reader'
-import { inOrder, isWanted, prefixesOf, type Row } from './rows'
+import { sortByAcceptance, isWanted, prefixesOf, type LevelRow } from './rows'
 
-type Wanted = Omit<Query, 'limit'>
+type SearchTerms = Omit<Query, 'limit'>
 
 /** Searches for messages and destinations in the embedded store. */
-export class Search {
+export class MessageSearch {
   readonly #reader: Reader
 
   constructor(private readonly database: LevelDatabase) {
@@ -18,7 +18,7 @@ export class Search {
 
   async find({ limit, ...wanted }: Query): Promise<StoredMessage[]> {
     if (!areStorable(wanted)) return []
-    const found: Row[] = []
+    const found: LevelRow[] = []
     for (const prefix of prefixesOf(wanted)) {
       let ofPrefix = 0
       for await (const row of this.#matching(prefix, wanted)) {
@@ -26,45 +26,45 @@ export class Search {
         if (++ofPrefix >= limit) break
       }
     }
-    const sorted = inOrder(found)
+    const sorted = sortByAcceptance(found)
     if (wanted.newestFirst) sorted.reverse()
     return Promise.all(sorted.slice(0, limit).map((row) => this.#reader.whole(row)))
   }
 
   async ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
     if (!areStorable(criteria)) return []
-    const found: Pick<Row, 'id' | 'sequence'>[] = []
+    const found: Pick<LevelRow, 'id' | 'sequence'>[] = []
     for (const state of states) {
       const wanted = { ...criteria, state }
       for (const prefix of prefixesOf(wanted))
         for await (const { id, sequence } of this.#matching(prefix, wanted)) found.push({ id, sequence })
     }
-    return inOrder(found).map(({ id }) => id)
+    return sortByAcceptance(found).map(({ id }) => id)
   }
 
-  async lanes(): Promise<LaneState[]> {
+  async destinations(): Promise<DestinationState[]> {
     const paused = await this.#reader.pausedDestinations()
     const names = new Set([...this.database.counters.destinations, ...paused])
     return Promise.all([...names].sort().map((name) => this.#stateOf(name, paused.has(name))))
   }
 
-  async #stateOf(lane: string, paused: boolean): Promise<LaneState> {
-    const [oldest] = await this.#reader.rows(`open!${escaped(lane)}`, 1)
-    const [first] = await this.#reader.rows(`line!${escaped(lane)}`, 1)
-    const { open, parked, owners } = this.database.counters.of(lane)
+  async #stateOf(destination: string, paused: boolean): Promise<DestinationState> {
+    const [oldest] = await this.#reader.rows(`open!${escaped(destination)}`, 1)
+    const [first] = await this.#reader.rows(`line!${escaped(destination)}`, 1)
+    const { open, parked, owners } = this.database.counters.of(destination)
     return {
-      ...{ lane, open, parked, owners: [...owners.keys()], paused },
+      ...{ destination, open, parked, owners: [...owners.keys()], paused },
       ...(oldest && { oldest: oldest.acceptedAt }),
       ...(first?.state === 'parked' && { blockedBy: { id: first.id, reason: first.reason ?? '' } }),
     }
   }
 
   /** Yields the matching rows in the order of acceptance, or newest first. */
-  async *#matching(prefix: string, wanted: Wanted): AsyncGenerator<Row> {
+  async *#matching(prefix: string, wanted: SearchTerms): AsyncGenerator<LevelRow> {
     const { after: before, newestFirst: reverse = false } = wanted
     const after = before === undefined ? undefined : await this.#sequenceOf(before)
     const from = after === undefined ? {} : { [reverse ? 'lt' : 'gt']: `${prefix}!${after}` }
-    const isBehind = ({ sequence }: Row): boolean =>
+    const isBehind = ({ sequence }: LevelRow): boolean =>
       after === undefined || (reverse ? sequence < after : sequence > after)
     const places = { ...under(prefix), ...from, reverse }
     try {

@@ -1,13 +1,13 @@
 import { ComposedStore } from '../composed-store'
-import { SteadyClock, type StoreClock } from '../clock'
+import { SteadyClock, type StoreClock } from '../store-clock'
 import { Acceptance } from './acceptance'
 import { LevelAdmin } from './admin'
 import { Announcements } from './announcements'
 import { inspectFiles, LevelBlobs } from './blobs'
 import { LevelDatabase } from './database'
-import { KEY, put } from './layout'
+import { KEY, put } from './keys'
 import { Leases } from './leases'
-import { openFolder } from './open'
+import { openFolder } from './open-folder'
 import { LevelQueue } from './queue'
 import { Retention } from './retention'
 
@@ -57,7 +57,7 @@ export class LevelStore extends ComposedStore {
     return this.database.identity
   }
 
-  mark(own: Buffer): Promise<Buffer> {
+  keyCheckValue(own: Buffer): Promise<Buffer> {
     return this.database.reliably(async () => {
       const known = await this.database.reader.get(KEY.mark)
       if (known === undefined) await this.database.write([put(KEY.mark, own)])

@@ -1,5 +1,5 @@
 import { present } from '../../shared/present'
-import { onTheWall, type StoreClock } from '../clock'
+import { toWallTime, type StoreClock } from '../store-clock'
 import { areStorable, assertStorable, isStorable, pageLost, textsOf } from '../store-errors'
 import {
   DECIDABLE,
@@ -11,15 +11,22 @@ import {
   type AuditLine,
   type Criteria,
   type DecisionTerms,
-  type LaneState,
+  type DestinationState,
   type MessageState,
   type Query,
-  type Standing,
+  type MessageStatus,
   type StoredMessage,
 } from '../types'
-import type { Connection } from './connection'
-import { messageLost } from './failures'
-import { laneState, LANES, matching, messageOf, type LaneRow, type MessageRow } from './rows'
+import type { DatabaseConnection } from './connection'
+import { messageLost } from './errors'
+import {
+  destinationStateOf,
+  DESTINATIONS,
+  matchingQuery,
+  storedMessageOf,
+  type PostgresDestination,
+  type PostgresRow,
+} from './rows'
 
 /** SQL of the changes by each action. $3 is the time of the action (with `extend`: the new deadline), $5 the action. */
 const DECIDED: Record<Action, string> = {
@@ -36,7 +43,7 @@ function ended(state: MessageState): string {
 /** Admin functions of the PostgreSQL store: searches, actions of people, and the audit log. */
 export class PostgresAdmin implements AdminStore {
   constructor(
-    private readonly connection: Connection,
+    private readonly connection: DatabaseConnection,
     private readonly clock: StoreClock,
   ) {}
 
@@ -46,18 +53,18 @@ export class PostgresAdmin implements AdminStore {
     if (!areStorable(wanted)) return []
     const { state, newestFirst, after, ...criteria } = wanted
     const behind = await this.#sequenceOf(after)
-    const { found, values } = matching('*', criteria, ['state = ?', state], {
+    const { found, values } = matchingQuery('*', criteria, ['state = ?', state], {
       sequence: behind,
       ...(newestFirst !== undefined && { newestFirst }),
     })
     const text = `${found} ORDER BY sequence ${newestFirst ? 'DESC' : 'ASC'} LIMIT $${values.length + 2}`
-    return (await this.connection.ask<MessageRow>(text, [...values, limit])).map(messageOf)
+    return (await this.connection.ask<PostgresRow>(text, [...values, limit])).map(storedMessageOf)
   }
 
   async ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]> {
     if (!areStorable(criteria)) return []
     const behind = await this.#sequenceOf(criteria.after)
-    const { found, values } = matching('id, sequence', criteria, ['state = ANY (?)', states], {
+    const { found, values } = matchingQuery('id, sequence', criteria, ['state = ANY (?)', states], {
       sequence: behind,
     })
     const rows = await this.connection.ask<{ id: string }>(`${found} ORDER BY sequence`, values)
@@ -72,9 +79,9 @@ export class PostgresAdmin implements AdminStore {
     throw pageLost()
   }
 
-  async lanes(): Promise<LaneState[]> {
-    const rows = await this.connection.ask<LaneRow>(LANES, [])
-    return rows.map(laneState)
+  async destinations(): Promise<DestinationState[]> {
+    const rows = await this.connection.ask<PostgresDestination>(DESTINATIONS, [])
+    return rows.map(destinationStateOf)
   }
 
   async counts(): Promise<Record<MessageState, number>> {
@@ -87,7 +94,7 @@ export class PostgresAdmin implements AdminStore {
     >
   }
 
-  async decide(
+  async applyAction(
     id: string,
     action: Action,
     { who, reason, now }: AuditContext,
@@ -112,17 +119,17 @@ export class PostgresAdmin implements AdminStore {
     if (lines.length === 0) throw messageLost(id)
   }
 
-  async pause(lane: string, isPaused: boolean, { who, reason, now }: AuditContext): Promise<void> {
+  async pause(destination: string, isPaused: boolean, { who, reason, now }: AuditContext): Promise<void> {
     const change = isPaused
       ? 'INSERT INTO redox.paused VALUES ($1, $2) ON CONFLICT DO NOTHING'
       : 'DELETE FROM redox.paused WHERE queue = $1 AND lane = $2'
-    assertStorable(lane)
+    assertStorable(destination)
     await this.connection.ask(`WITH changed AS (${change}) SELECT redox.write_line($1, $3, $4, $5, $2, $6)`, [
-      ...[lane, this.#wall(now), who, isPaused ? 'pause' : 'resume', reason],
+      ...[destination, this.#wall(now), who, isPaused ? 'pause' : 'resume', reason],
     ])
   }
 
-  async looked(id: string, { who, reason, now }: AuditContext): Promise<void> {
+  async recordAccess(id: string, { who, reason, now }: AuditContext): Promise<void> {
     await this.connection.ask(`SELECT redox.write_line($1, $2, $3, 'look', $4, $5)`, [
       this.#wall(now),
       who,
@@ -131,13 +138,13 @@ export class PostgresAdmin implements AdminStore {
     ])
   }
 
-  async begun(setAside: string, { who, reason, now }: AuditContext): Promise<void> {
+  async recordReplacement(setAside: string, { who, reason, now }: AuditContext): Promise<void> {
     const values = [this.#wall(now), who, setAside, reason]
     await this.connection.ask(`SELECT redox.write_line($1, $2, $3, 'begin-new', $4, $5)`, values)
   }
 
   #wall(time: number): number {
-    return onTheWall(this.clock, time)
+    return toWallTime(this.clock, time)
   }
 
   async audit({ skip, limit }: { skip: number; limit: number }): Promise<AuditLine[]> {
@@ -158,10 +165,10 @@ export class PostgresAdmin implements AdminStore {
 
   // ---- Moving to another store ------------------------------------------------------------------------
 
-  async adopt(message: StoredMessage): Promise<void> {
+  async insertMoved(message: StoredMessage): Promise<void> {
     assertStorable(...textsOf(message))
-    const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
-    const { state, attempts, dueAt, begun, reason, notes, told, endedAt } = message
+    const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const { state, attempts, dueAt, requestStarted, reason, notes, announced, endedAt } = message
     await this.connection.ask(
       `INSERT INTO redox.message (queue, sequence, patience, id, lane, ordered, owner, accepted_at, deadline, files,
          tags, content, state, attempts, due_at, begun, reason, notes, told, ended_at)
@@ -169,15 +176,24 @@ export class PostgresAdmin implements AdminStore {
          $13, $14, $15, $16, $17, $18)
        ON CONFLICT (queue, id) DO NOTHING`,
       [
-        ...[id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
-        ...[state, attempts, dueAt, begun, reason ?? null, notes ?? null, told, endedAt ?? null],
+        ...[id, destination, ordered, owner, acceptedAt, deadline, files, tags, content],
+        ...[
+          state,
+          attempts,
+          dueAt,
+          requestStarted,
+          reason ?? null,
+          notes ?? null,
+          announced,
+          endedAt ?? null,
+        ],
       ],
     )
   }
 
-  async restate(
+  async setStatus(
     id: string,
-    { state, reason, dueAt, told, endedAt, notes }: Standing & { notes: Buffer },
+    { state, reason, dueAt, announced, endedAt, notes }: MessageStatus & { notes: Buffer },
     line?: AuditLine,
   ): Promise<void> {
     const { at, who, action, subject, reason: why } = line ?? {}
@@ -189,7 +205,7 @@ export class PostgresAdmin implements AdminStore {
        )
        SELECT CASE WHEN $9::bigint IS NULL THEN NULL ELSE redox.write_line($1, $9, $10, $11, $12, $13) END FROM changed`,
       [
-        ...[id, state, reason ?? null, dueAt, told, endedAt ?? null, notes],
+        ...[id, state, reason ?? null, dueAt, announced, endedAt ?? null, notes],
         ...[at ?? null, who ?? null, action ?? null, subject ?? null, why ?? null],
       ],
     )

@@ -1,12 +1,12 @@
 import { present } from '../../shared/present'
 import { RedoxError } from '../../errors'
 import type { BlobStore } from '../types'
-import type { Connection } from './connection'
-import { fileLost } from './failures'
+import type { DatabaseConnection } from './connection'
+import { fileLost } from './errors'
 
 /** Files in the database, stored in chunks. */
 export class PostgresBlobs implements BlobStore {
-  constructor(private readonly connection: Connection) {}
+  constructor(private readonly connection: DatabaseConnection) {}
 
   async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
     // A file that is stored again gets the present time, so that it is not deleted before its message is accepted.

@@ -1,4 +1,4 @@
-import type { StoreClock } from '../clock'
+import type { StoreClock } from '../store-clock'
 
 /** Clock of a queue in the database, continued from its last reading with the monotonic clock of this machine. */
 export class DatabaseClock implements StoreClock {

@@ -1,6 +1,6 @@
 import type { Pool, QueryResultRow } from 'pg'
 import { RedoxError } from '../../errors'
-import { CONNECTIONS, failure, LOCK_MS, placeOf } from './failures'
+import { CONNECTIONS, storeErrorOf, LOCK_MS, hostAndDatabase } from './errors'
 
 const CONNECT_MS = 10_000
 
@@ -15,7 +15,7 @@ export interface PostgresOptions {
  * Runs SQL statements for one queue in a database. No connection is reserved between two statements, and no lock
  * outlives the process or the network connection. Failures reject with a RedoxError.
  */
-export class Connection {
+export class DatabaseConnection {
   #closed: Promise<void> | undefined
 
   private constructor(
@@ -24,12 +24,12 @@ export class Connection {
   ) {}
 
   /** Returns a connection, which connects at the first statement. */
-  static async to(options: PostgresOptions): Promise<Connection> {
-    return new Connection(makePool(await loadPool(), options.url), options)
+  static async connect(options: PostgresOptions): Promise<DatabaseConnection> {
+    return new DatabaseConnection(makePool(await loadPool(), options.url), options)
   }
 
   readonly failed = (error: unknown): never => {
-    throw failure(error, placeOf(this.options.url))
+    throw storeErrorOf(error, hostAndDatabase(this.options.url))
   }
 
   /** Runs a statement whose first parameter is the queue. */
@@ -86,6 +86,6 @@ function makePool(Made: typeof Pool, url: string): Pool {
     // Without a listener, the loss of an idle connection would end the process. The pool makes a new one when needed.
     return pool.on('error', () => undefined)
   } catch (error) {
-    throw failure(error, '')
+    throw storeErrorOf(error, '')
   }
 }

@@ -7,8 +7,8 @@ import path from 'node:path'
 import type { Pool } from 'pg'
 import { RedoxError } from '../../errors'
 import { assertVersion } from '../store-errors'
-import type { Connection } from './connection'
-import { codeOf, INSUFFICIENT_PRIVILEGE, mayNotSetUp } from './failures'
+import type { DatabaseConnection } from './connection'
+import { sqlStateOf, INSUFFICIENT_PRIVILEGE, mayNotSetUp } from './errors'
 
 /** Names of the files in the folder `sql`, without `.sql`. The number of a file is its position, counted from 1. */
 export const MIGRATIONS = ['0001-tables', '0002-clock', '0003-sending', '0004-migrations'] as const
@@ -22,7 +22,7 @@ const SETUP_LOCK = 7_363_620_417
  * Creates or migrates the tables, unless they are those of this release.
  * @throws RedoxError REDOX_STORE_NEWER, _UNREADABLE; nothing was changed then
  */
-export async function migrate(connection: Connection): Promise<void> {
+export async function migrate(connection: DatabaseConnection): Promise<void> {
   // The version is read first, so that a user without the right to create tables can open a store that is up to date.
   const found = await versionOf(connection)
   if (found === undefined || found < VERSION) await runMissing(connection)
@@ -30,13 +30,13 @@ export async function migrate(connection: Connection): Promise<void> {
 }
 
 /** Returns true if the database contains tables of a store, of any version. */
-export const hasTables = async (connection: Connection): Promise<boolean> =>
+export const hasTables = async (connection: DatabaseConnection): Promise<boolean> =>
   (await versionOf(connection)) !== undefined
 
 /**
  * Runs the missing SQL files, all or none. If several processes start at once, one runs the files and the others wait.
  */
-async function runMissing(connection: Connection): Promise<void> {
+async function runMissing(connection: DatabaseConnection): Promise<void> {
   const client = await connection.pool.connect().catch(connection.failed)
   client.on('error', () => undefined)
   try {
@@ -50,7 +50,7 @@ async function runMissing(connection: Connection): Promise<void> {
     )
     await client.query('COMMIT')
   } catch (error) {
-    if (codeOf(error) === INSUFFICIENT_PRIVILEGE) throw mayNotSetUp()
+    if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) throw mayNotSetUp()
     connection.failed(error)
   } finally {
     // Closed instead of returned to the pool, which also rolls back an unfinished transaction.
@@ -71,7 +71,7 @@ async function textOf(name: string): Promise<string> {
 
 /** Returns the number of the last file that was run; undefined if there are no tables. */
 async function versionOf(
-  connection: Connection,
+  connection: DatabaseConnection,
   database?: Pick<Pool, 'query'>,
 ): Promise<number | undefined> {
   // to_regclass() is not used: it caches that a table is missing, even if another process creates the table while this

@@ -1,10 +1,10 @@
 import { present } from '../../shared/present'
-import type { PaceKeeper } from '../../transport/retry'
+import type { RateLimiter } from '../../transport/retry'
 import { WINDOW_MS } from '../../transport/retry'
 import { RedoxError } from '../../errors'
 import { assertStorable, textsOf } from '../store-errors'
 import {
-  UNTOLD_MS,
+  UNANNOUNCED_MS,
   type Lease,
   type NewMessage,
   type QueueStore,
@@ -12,9 +12,9 @@ import {
   type StoredMessage,
 } from '../types'
 import type { DatabaseClock } from './clock'
-import type { Connection } from './connection'
-import { SharedPace } from './rate-limiter'
-import { inOrder, type MessageRow } from './rows'
+import type { DatabaseConnection } from './connection'
+import { SharedRateLimiter } from './rate-limiter'
+import { sortedMessages, type PostgresRow } from './rows'
 
 const AN_HOUR_MS = 3_600_000
 /** Number of messages that one statement deletes; each message may have a file of 30 MB. */
@@ -29,7 +29,7 @@ export class PostgresQueue implements QueueStore {
   readonly #accepting = new Map<string, Promise<void>>()
 
   constructor(
-    private readonly connection: Connection,
+    private readonly connection: DatabaseConnection,
     private readonly clock: DatabaseClock,
   ) {}
 
@@ -40,23 +40,23 @@ export class PostgresQueue implements QueueStore {
 
   async accept(message: NewMessage): Promise<void> {
     if (!message.ordered) return this.#accept(message)
-    const { lane } = message
-    const before = this.#accepting.get(lane) ?? Promise.resolve()
+    const { destination } = message
+    const before = this.#accepting.get(destination) ?? Promise.resolve()
     const accepted = before.catch(() => undefined).then(() => this.#accept(message))
-    this.#accepting.set(lane, accepted)
+    this.#accepting.set(destination, accepted)
     try {
       await accepted
     } finally {
-      if (this.#accepting.get(lane) === accepted) this.#accepting.delete(lane)
+      if (this.#accepting.get(destination) === accepted) this.#accepting.delete(destination)
     }
   }
 
   async #accept(message: NewMessage): Promise<void> {
     assertStorable(...textsOf(message))
-    const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = message
+    const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = message
     const [row] = await this.connection.ask<{ accept: boolean }>(
       'SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
-      [id, lane, ordered, owner, acceptedAt, deadline, files, tags, content],
+      [id, destination, ordered, owner, acceptedAt, deadline, files, tags, content],
     )
     if (row?.accept !== true)
       throw new RedoxError(
@@ -67,7 +67,7 @@ export class PostgresQueue implements QueueStore {
 
   async claim({ holder, leaseMs, limit, except }: Lease & { except: string[] }): Promise<StoredMessage[]> {
     const claim = 'SELECT * FROM redox.claim($1, $2, $3, $4, $5)'
-    return inOrder(await this.connection.ask<MessageRow>(claim, [holder, leaseMs, limit, except]))
+    return sortedMessages(await this.connection.ask<PostgresRow>(claim, [holder, leaseMs, limit, except]))
   }
 
   async renew(holder: string, ids: string[], leaseMs: number): Promise<void> {
@@ -78,11 +78,11 @@ export class PostgresQueue implements QueueStore {
     )
   }
 
-  async begin(id: string, holder: string): Promise<void> {
+  async recordRequestStart(id: string, holder: string): Promise<void> {
     await this.#change(id, holder, 'begun = true', [])
   }
 
-  async note(id: string, holder: string, notes: Buffer): Promise<void> {
+  async recordNotes(id: string, holder: string, notes: Buffer): Promise<void> {
     await this.#change(id, holder, 'notes = $4', [notes])
   }
 
@@ -126,8 +126,13 @@ export class PostgresQueue implements QueueStore {
     return due === null ? undefined : Math.max(now, Number(due))
   }
 
-  async untold({ holder, leaseMs, limit, owners }: Lease & { owners: string[] }): Promise<StoredMessage[]> {
-    const rows = await this.connection.ask<MessageRow>(
+  async claimUnannounced({
+    holder,
+    leaseMs,
+    limit,
+    owners,
+  }: Lease & { owners: string[] }): Promise<StoredMessage[]> {
+    const rows = await this.connection.ask<PostgresRow>(
       `WITH taken AS (
          SELECT sequence FROM redox.message
          WHERE queue = $1 AND owner = ANY ($5) AND NOT told AND state IN ('parked', 'delivered')
@@ -138,10 +143,10 @@ export class PostgresQueue implements QueueStore {
        FROM taken WHERE m.sequence = taken.sequence RETURNING m.*`,
       [holder, leaseMs, limit, owners],
     )
-    return inOrder(rows, ({ ended_at: endedAt }) => Number(endedAt))
+    return sortedMessages(rows, ({ ended_at: endedAt }) => Number(endedAt))
   }
 
-  async markTold(id: string): Promise<void> {
+  async markAnnounced(id: string): Promise<void> {
     await this.connection.ask(
       `UPDATE redox.message SET told = true, teller = NULL, telling_until = NULL
        WHERE queue = $1 AND id = $2 AND state IN ('parked', 'delivered')`,
@@ -149,7 +154,7 @@ export class PostgresQueue implements QueueStore {
     )
   }
 
-  async leaveUntold(id: string, holder: string): Promise<void> {
+  async releaseUnannounced(id: string, holder: string): Promise<void> {
     await this.connection.ask(
       `UPDATE redox.message SET teller = NULL, telling_until = NULL WHERE queue = $1 AND id = $2 AND teller = $3`,
       [id, holder],
@@ -164,7 +169,7 @@ export class PostgresQueue implements QueueStore {
     let purged = 0
     for (let last = FORGOTTEN_AT_ONCE; last === FORGOTTEN_AT_ONCE; purged += last) {
       const text = 'SELECT redox.forget($1, $2, $3, $4) AS gone'
-      const values = [before, now - UNTOLD_MS, FORGOTTEN_AT_ONCE]
+      const values = [before, now - UNANNOUNCED_MS, FORGOTTEN_AT_ONCE]
       const [row] = await this.connection.ask<{ gone: number }>(text, values)
       last = present(row, 'the answer of redox.forget').gone
     }
@@ -172,7 +177,7 @@ export class PostgresQueue implements QueueStore {
     return purged
   }
 
-  pace(perFiveMinutes: number): PaceKeeper {
+  rateLimiter(perFiveMinutes: number): RateLimiter {
     const wait = async (text: string, values: unknown[]): Promise<number> => {
       const [row] = await this.connection.ask<{ wait: string }>(text, values)
       return Number(present(row, 'the wait of the queue').wait)
@@ -180,9 +185,9 @@ export class PostgresQueue implements QueueStore {
     const paused =
       'SELECT greatest(0, paused_until - redox.now($1)) AS wait FROM redox.queue WHERE queue = $1'
     const pause = `UPDATE redox.queue SET paused_until = greatest(paused_until, redox.now($1) + $2) WHERE queue = $1`
-    return new SharedPace(
+    return new SharedRateLimiter(
       {
-        turn: (perWindow) => wait('SELECT redox.turn($1, $2, $3) AS wait', [perWindow, WINDOW_MS]),
+        acquire: (perWindow) => wait('SELECT redox.turn($1, $2, $3) AS wait', [perWindow, WINDOW_MS]),
         paused: () => wait(paused, []),
         pause: async (milliseconds) => void (await this.connection.ask(pause, [Math.ceil(milliseconds)])),
       },

@@ -1,9 +1,9 @@
 import type { QueryResultRow } from 'pg'
-import { Connection } from './connection'
+import { DatabaseConnection } from './connection'
 import { hasTables, migrate } from './migrations'
 
 /** Summary of the messages of one redox-config node in a database. */
-export interface QueueState {
+export interface QueueSummary {
   queue: string
   /** number of messages that are waiting or being sent */
   waiting: number
@@ -26,7 +26,7 @@ const QUEUES = `
   WHERE m.state IS NULL OR m.state IN ('waiting', 'sending', 'parked')
   GROUP BY queue, seen_at ORDER BY queue`
 
-const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueState => ({
+const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueSummary => ({
   ...{ queue, waiting: Number(waiting), parked: Number(parked) },
   ...(idle !== null && { idle: Number(idle) }),
 })
@@ -35,8 +35,8 @@ const queueState = ({ queue, waiting, parked, idle }: QueueRow): QueueState => (
  * Returns the summaries of all queues in a database. A queue has the id of its redox-config node. Creates no tables.
  * @throws RedoxError
  */
-export async function queuesIn(url: string): Promise<QueueState[]> {
-  const connection = await Connection.to({ url, queue: '' })
+export async function queuesIn(url: string): Promise<QueueSummary[]> {
+  const connection = await DatabaseConnection.connect({ url, queue: '' })
   try {
     if (!(await hasTables(connection))) return []
     await migrate(connection)

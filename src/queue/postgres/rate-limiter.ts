@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WINDOW_MS, type PaceKeeper } from '../../transport/retry'
+import { WINDOW_MS, type RateLimiter } from '../../transport/retry'
 
 /** Request count and pause that all processes with a shared database have in common. All times are in milliseconds. */
-export interface SharedTurns {
+export interface SharedRequestCount {
   /** Counts a request if one may be made now. Resolves with 0, or with the time until a request may be made. */
-  turn(perWindow: number): Promise<number>
+  acquire(perWindow: number): Promise<number>
   /** Resolves with the time until the pause ends, without counting a request. */
   paused(): Promise<number>
   pause(milliseconds: number): Promise<void>
@@ -14,7 +14,7 @@ export interface SharedTurns {
 const LEARN_EVERY_MS = 1000
 
 /** Rate limiter for all processes that share a database. */
-export class SharedPace implements PaceKeeper {
+export class SharedRateLimiter implements RateLimiter {
   /** end of the pause or wait, as far as this process knows (monotonic clock) */
   #until = 0
   #learntAt = 0
@@ -24,7 +24,7 @@ export class SharedPace implements PaceKeeper {
    * @param perWindow greatest number of requests of all processes in any five minutes; 0: no limit
    */
   constructor(
-    private readonly shared: SharedTurns,
+    private readonly shared: SharedRequestCount,
     private readonly perWindow: number,
   ) {}
 
@@ -35,10 +35,10 @@ export class SharedPace implements PaceKeeper {
     this.shared.pause(pause).catch(() => undefined)
   }
 
-  async turn(signal: AbortSignal, until = Infinity): Promise<number> {
+  async acquire(signal: AbortSignal, until = Infinity): Promise<number> {
     for (;;) {
       signal.throwIfAborted()
-      const known = this.wait()
+      const known = this.millisecondsLeft()
       const wait = known > 0 ? known : await this.#ask()
       if (wait <= 0) return 0
       if (performance.now() + wait > until) return wait
@@ -46,14 +46,14 @@ export class SharedPace implements PaceKeeper {
     }
   }
 
-  wait(): number {
+  millisecondsLeft(): number {
     return this.#until - performance.now()
   }
 
   async #ask(): Promise<number> {
     if (this.perWindow === 0 && performance.now() - this.#learntAt < LEARN_EVERY_MS) return 0
     this.#learntAt = performance.now()
-    const wait = await (this.perWindow === 0 ? this.shared.paused() : this.shared.turn(this.perWindow))
+    const wait = await (this.perWindow === 0 ? this.shared.paused() : this.shared.acquire(this.perWindow))
     this.#waitFor(wait)
     return wait
   }

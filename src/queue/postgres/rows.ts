@@ -1,8 +1,8 @@
 import type { QueryResultRow } from 'pg'
-import type { Criteria, LaneState, MessageState, StoredMessage } from '../types'
+import type { Criteria, DestinationState, MessageState, StoredMessage } from '../types'
 
 /** Row of redox.message. The driver returns bigint columns as text. */
-export interface MessageRow extends QueryResultRow {
+export interface PostgresRow extends QueryResultRow {
   id: string
   sequence: string
   lane: string
@@ -23,9 +23,9 @@ export interface MessageRow extends QueryResultRow {
   ended_at: string | null
 }
 
-export const messageOf = (row: MessageRow): StoredMessage => ({
+export const storedMessageOf = (row: PostgresRow): StoredMessage => ({
   id: row.id,
-  lane: row.lane,
+  destination: row.lane,
   ordered: row.ordered,
   owner: row.owner,
   acceptedAt: Number(row.accepted_at),
@@ -36,8 +36,8 @@ export const messageOf = (row: MessageRow): StoredMessage => ({
   state: row.state,
   attempts: row.attempts,
   dueAt: Number(row.due_at),
-  begun: row.begun,
-  told: row.told,
+  requestStarted: row.begun,
+  announced: row.told,
   ...(row.reason !== null && { reason: row.reason }),
   ...(row.notes !== null && { notes: row.notes }),
   ...(row.ended_at !== null && { endedAt: Number(row.ended_at) }),
@@ -47,31 +47,34 @@ export const messageOf = (row: MessageRow): StoredMessage => ({
  * Sorts the rows that an UPDATE returns, which are in no order.
  * @param first sort key that comes before the order of acceptance
  */
-export function inOrder(rows: MessageRow[], first: (row: MessageRow) => number = () => 0): StoredMessage[] {
-  const place = (row: MessageRow): number => Number(row.sequence)
-  return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(messageOf)
+export function sortedMessages(
+  rows: PostgresRow[],
+  first: (row: PostgresRow) => number = () => 0,
+): StoredMessage[] {
+  const place = (row: PostgresRow): number => Number(row.sequence)
+  return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(storedMessageOf)
 }
 
 /** SQL condition with `?` in place of its value. A condition without a value is left out. */
-type Condition = [text: string, value: unknown]
+type SqlCondition = [text: string, value: unknown]
 
 /** Position in the order of acceptance at which a search begins, and its direction. */
-export interface Behind {
+export interface SearchPosition {
   sequence: string | undefined
   newestFirst?: boolean
 }
 
 /** Returns a query for the messages of the queue ($1) that meet all conditions, unsorted, and the values from $2 on. */
-export function matching(
+export function matchingQuery(
   columns: string,
-  { lane, id, tag, code, since, till }: Criteria,
-  ofState: Condition,
-  { sequence, newestFirst = false }: Behind,
+  { destination, id, tag, code, since, till }: Criteria,
+  ofState: SqlCondition,
+  { sequence, newestFirst = false }: SearchPosition,
 ): { found: string; values: unknown[] } {
-  const all: Condition[] = [
+  const all: SqlCondition[] = [
     ofState,
     [`sequence ${newestFirst ? '<' : '>'} ?`, sequence],
-    ['lane = ?', lane],
+    ['lane = ?', destination],
     ['id = ?', id],
     ['reason = ?', code],
     ['accepted_at >= ?', since],
@@ -90,7 +93,7 @@ export function matching(
   }
 }
 
-export interface LaneRow extends QueryResultRow {
+export interface PostgresDestination extends QueryResultRow {
   lane: string
   open: string
   parked: string
@@ -101,7 +104,7 @@ export interface LaneRow extends QueryResultRow {
   reason: string | null
 }
 
-export const LANES = `
+export const DESTINATIONS = `
   WITH used AS (
     SELECT lane, count(*) FILTER (WHERE state <> 'parked') AS open,
       count(*) FILTER (WHERE state = 'parked') AS parked, array_agg(DISTINCT owner) AS owners,
@@ -120,8 +123,8 @@ export const LANES = `
   ) blocker ON true
   ORDER BY lane`
 
-export const laneState = ({
-  lane,
+export const destinationStateOf = ({
+  lane: destination,
   open,
   parked,
   owners,
@@ -129,8 +132,8 @@ export const laneState = ({
   paused,
   id,
   reason,
-}: LaneRow): LaneState => ({
-  lane,
+}: PostgresDestination): DestinationState => ({
+  destination,
   open: Number(open),
   parked: Number(parked),
   owners: owners ?? [],

@@ -4,8 +4,8 @@ import { ComposedStore } from '../composed-store'
 import { PostgresAdmin } from './admin'
 import { PostgresBlobs } from './blobs'
 import { DatabaseClock } from './clock'
-import { Connection, type PostgresOptions } from './connection'
-import { INSUFFICIENT_PRIVILEGE, otherDatabase } from './failures'
+import { DatabaseConnection, type PostgresOptions } from './connection'
+import { INSUFFICIENT_PRIVILEGE, otherDatabase } from './errors'
 import { hasTables, migrate } from './migrations'
 import { PostgresQueue } from './queue'
 
@@ -24,7 +24,7 @@ export class PostgresStore extends ComposedStore {
   #identity = ''
 
   private constructor(
-    private readonly connection: Connection,
+    private readonly connection: DatabaseConnection,
     readonly clock: DatabaseClock,
   ) {
     super(
@@ -40,7 +40,7 @@ export class PostgresStore extends ComposedStore {
    * @throws RedoxError
    */
   static async open(options: PostgresOptions, known?: string): Promise<PostgresStore> {
-    const store = new PostgresStore(await Connection.to(options), new DatabaseClock())
+    const store = new PostgresStore(await DatabaseConnection.connect(options), new DatabaseClock())
     try {
       await store.#prepare(known)
       return store
@@ -65,7 +65,7 @@ export class PostgresStore extends ComposedStore {
     await this.nextDue(0, [])
   }
 
-  async mark(own: Buffer): Promise<Buffer> {
+  async keyCheckValue(own: Buffer): Promise<Buffer> {
     const set = 'UPDATE redox.queue SET mark = coalesce(mark, $2) WHERE queue = $1 RETURNING mark'
     const [row] = await this.connection.ask<{ mark: Buffer }>(set, [own])
     const { mark } = present(row, 'the row of the queue')

@@ -20,22 +20,22 @@ import {
   get,
   claimed,
   settled,
-  lane,
+  destinationState,
 } from './store'
 
 eachStore('admin', () => {
   it('finds by each filter, and by all together, in the order of acceptance', async () => {
     await accept(
-      free('m1', { lane: 'a', tags: ['x'], acceptedAt: START + 40 }),
-      free('m2', { lane: 'b', tags: ['x', 'y'], acceptedAt: START + 30 }),
-      free('m3', { lane: 'a', tags: ['y'], acceptedAt: START + 20 }),
-      free('m4', { lane: 'a', tags: ['xy'], acceptedAt: START + 10 }),
+      free('m1', { destination: 'a', tags: ['x'], acceptedAt: START + 40 }),
+      free('m2', { destination: 'b', tags: ['x', 'y'], acceptedAt: START + 30 }),
+      free('m3', { destination: 'a', tags: ['y'], acceptedAt: START + 20 }),
+      free('m4', { destination: 'a', tags: ['xy'], acceptedAt: START + 10 }),
     )
     await settled('m3', DELIVERED, START + 20)
     const found = async (query: object) => idsOf(await store.find({ limit: 10, ...query }))
     assert.deepEqual(await found({}), ['m1', 'm2', 'm3', 'm4'])
     assert.deepEqual(await found({ state: 'delivered' }), ['m3'])
-    assert.deepEqual(await found({ lane: 'a' }), ['m1', 'm3', 'm4'])
+    assert.deepEqual(await found({ destination: 'a' }), ['m1', 'm3', 'm4'])
     assert.deepEqual(await found({ id: 'm2' }), ['m2'])
     assert.deepEqual(await found({ id: 'm' }), [])
     assert.deepEqual(await found({ tag: 'x' }), ['m1', 'm2'])
@@ -44,14 +44,14 @@ eachStore('admin', () => {
     assert.deepEqual(await found({ since: START + 20, till: START + 30 }), ['m2', 'm3'])
     assert.deepEqual(await found({ after: 'm2' }), ['m3', 'm4'])
     assert.deepEqual(await found({ after: 'm1', limit: 2 }), ['m2', 'm3'])
-    assert.deepEqual(await found({ tag: 'y', lane: 'a', state: 'delivered', after: 'm1' }), ['m3'])
-    assert.deepEqual(await found({ tag: 'y', lane: 'b', state: 'delivered' }), [])
+    assert.deepEqual(await found({ tag: 'y', destination: 'a', state: 'delivered', after: 'm1' }), ['m3'])
+    assert.deepEqual(await found({ tag: 'y', destination: 'b', state: 'delivered' }), [])
     assert.deepEqual(await found({ tag: 'x', after: 'm1', since: START, till: START + 30 }), ['m2'])
     const newest = (query: object) => found({ newestFirst: true, ...query })
     assert.deepEqual(await newest({}), ['m4', 'm3', 'm2', 'm1'])
     assert.deepEqual(await newest({ limit: 2 }), ['m4', 'm3'])
     assert.deepEqual(await newest({ after: 'm3', limit: 1 }), ['m2'])
-    assert.deepEqual(await newest({ lane: 'a', after: 'm4' }), ['m3', 'm1'])
+    assert.deepEqual(await newest({ destination: 'a', after: 'm4' }), ['m3', 'm1'])
     assert.deepEqual(await newest({ tag: 'x', after: 'm2' }), ['m1'])
     assert.deepEqual(await found({ id: 'm2', tag: 'y', after: 'm1' }), ['m2'])
     assert.deepEqual(await found({ id: 'm2', tag: 'z' }), [])
@@ -72,7 +72,7 @@ eachStore('admin', () => {
     assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE', state: 'parked' }), [])
     assert.deepEqual(await found({ code: 'REDOX_' }), [])
     // What is sent again has no reason any more.
-    await store.decide('m1', 'resend', { who: 'ann', reason: 'again', now: START })
+    await store.applyAction('m1', 'resend', { who: 'ann', reason: 'again', now: START })
     assert.equal((await get('m1'))?.reason, undefined)
     assert.deepEqual(await found({ code: 'REDOX_REJECTED' }), [])
   })
@@ -80,10 +80,10 @@ eachStore('admin', () => {
   it('tells the ids of all that match, in several states, in the order of acceptance', async () => {
     const acceptedAt = START + 9
     await accept(
-      free('m1', { lane: 'a', tags: ['x'] }),
-      free('m2', { lane: 'b', tags: ['x'] }),
-      free('m3', { lane: 'a', tags: ['y'] }),
-      free('m4', { lane: 'a', acceptedAt }),
+      free('m1', { destination: 'a', tags: ['x'] }),
+      free('m2', { destination: 'b', tags: ['x'] }),
+      free('m3', { destination: 'a', tags: ['y'] }),
+      free('m4', { destination: 'a', acceptedAt }),
     )
     await settled('m3', PARKED)
     await store.settle('m1', 'me', later(START), START)
@@ -92,7 +92,7 @@ eachStore('admin', () => {
     assert.deepEqual(await store.ids({}, open), ['m1', 'm2', 'm3', 'm4'])
     assert.deepEqual(await store.ids({}, ['parked']), ['m2', 'm3'])
     assert.deepEqual(await store.ids({}, []), [])
-    assert.deepEqual(await store.ids({ lane: 'a' }, open), ['m1', 'm3', 'm4'])
+    assert.deepEqual(await store.ids({ destination: 'a' }, open), ['m1', 'm3', 'm4'])
     assert.deepEqual(await store.ids({ tag: 'x' }, open), ['m1', 'm2'])
     assert.deepEqual(await store.ids({ tag: 'x' }, ['waiting', 'sending']), ['m1'])
     assert.deepEqual(await store.ids({ id: 'm2' }, open), ['m2'])
@@ -117,56 +117,56 @@ eachStore('admin', () => {
   ] as const)
     it(`accepts and finds nothing that has ${what} in it`, async () => {
       const odd = `a${character}b`
-      for (const change of [{ id: odd }, { lane: odd }, { owner: odd }, { tags: [odd] }])
+      for (const change of [{ id: odd }, { destination: odd }, { owner: odd }, { tags: [odd] }])
         await rejectsWith(store.accept(message('m1', change)), 'REDOX_BAD_INPUT')
       await accept(message('m2'))
-      for (const query of [{ id: odd }, { lane: odd }, { tag: odd }])
+      for (const query of [{ id: odd }, { destination: odd }, { tag: odd }])
         assert.deepEqual(await store.find({ ...query, limit: 9 }), [])
       await rejectsWith(
-        store.decide(odd, 'discard', { who: 'ann', reason: 'x', now: START }),
+        store.applyAction(odd, 'discard', { who: 'ann', reason: 'x', now: START }),
         'REDOX_STORE_LOST',
       )
       await rejectsWith(store.pause(odd, true, { who: 'ann', reason: 'x', now: START }), 'REDOX_BAD_INPUT')
       assert.deepEqual(idsOf(await store.find({ limit: 9 })), ['m2'])
     })
 
-  it('lists lanes: what is open, since when, and what blocks them', async () => {
+  it('lists destinations: what is open, since when, and what blocks them', async () => {
     await accept(
       message('a1', { acceptedAt: START + 1 }),
       message('a2', { acceptedAt: START + 2 }),
       message('a3', { acceptedAt: START + 3 }),
-      free('b1', { lane: 'b', acceptedAt: START + 4 }),
-      message('c1', { lane: 'c' }),
+      free('b1', { destination: 'b', acceptedAt: START + 4 }),
+      message('c1', { destination: 'c' }),
     )
     await claimed(START + 10)
     await store.settle('a1', 'me', PARKED, START + 10)
     await store.settle('c1', 'me', DELIVERED, START + 10)
     await store.pause('empty', true, { who: 'ann', reason: 'works', now: START })
-    assert.deepEqual(await lane('a'), {
-      ...{ lane: 'a', open: 2, parked: 1, owners: ['node'], oldest: START + 2, paused: false },
+    assert.deepEqual(await destinationState('a'), {
+      ...{ destination: 'a', open: 2, parked: 1, owners: ['node'], oldest: START + 2, paused: false },
       blockedBy: { id: 'a1', reason: 'REDOX_REJECTED' },
     })
-    assert.deepEqual(await lane('b'), {
-      ...{ lane: 'b', open: 1, parked: 0, owners: ['node'], oldest: START + 4, paused: false },
+    assert.deepEqual(await destinationState('b'), {
+      ...{ destination: 'b', open: 1, parked: 0, owners: ['node'], oldest: START + 4, paused: false },
     })
-    assert.equal(await lane('c'), undefined)
-    assert.deepEqual(await lane('empty'), {
-      ...{ lane: 'empty', open: 0, parked: 0, owners: [], paused: true },
+    assert.equal(await destinationState('c'), undefined)
+    assert.deepEqual(await destinationState('empty'), {
+      ...{ destination: 'empty', open: 0, parked: 0, owners: [], paused: true },
     })
     await store.pause('empty', false, { who: 'ann', reason: 'done', now: START })
-    assert.equal(await lane('empty'), undefined)
-    await store.decide('a1', 'mark-delivered', { who: 'ann', reason: 'phoned', now: START })
-    assert.equal((await lane('a'))?.blockedBy, undefined)
+    assert.equal(await destinationState('empty'), undefined)
+    await store.applyAction('a1', 'mark-delivered', { who: 'ann', reason: 'phoned', now: START })
+    assert.equal((await destinationState('a'))?.blockedBy, undefined)
   })
 
   it('lists a lane that only something parked is in; what has no order blocks nothing', async () => {
-    await accept(free('f1'), free('f2', { lane: 'b' }), free('f3', { lane: 'b' }))
+    await accept(free('f1'), free('f2', { destination: 'b' }), free('f3', { destination: 'b' }))
     await claimed(START)
     await store.settle('f1', 'me', PARKED, START)
     await store.settle('f2', 'me', PARKED, START)
-    assert.equal((await lane('a'))?.open, 0)
-    assert.equal((await lane('b'))?.open, 1)
-    assert.equal((await lane('b'))?.blockedBy, undefined)
+    assert.equal((await destinationState('a'))?.open, 0)
+    assert.equal((await destinationState('b'))?.open, 1)
+    assert.equal((await destinationState('b'))?.blockedBy, undefined)
   })
 
   it('counts by state', async () => {
@@ -174,7 +174,7 @@ eachStore('admin', () => {
     await claimed(START, { limit: 4 })
     await store.settle('m1', 'me', PARKED, START)
     await store.settle('m2', 'me', DELIVERED, START)
-    await store.decide('m5', 'discard', { who: 'ann', reason: 'wrong', now: START })
+    await store.applyAction('m5', 'discard', { who: 'ann', reason: 'wrong', now: START })
     assert.deepEqual(await store.counts(), {
       waiting: 1,
       sending: 2,
@@ -190,31 +190,31 @@ eachStore('admin', () => {
       await claimed()
       if (state === 'discarded') {
         await store.settle('a1', 'me', PARKED, START)
-        await store.decide('a1', 'discard', { who: 'ann', reason: 'wrong', now: START })
+        await store.applyAction('a1', 'discard', { who: 'ann', reason: 'wrong', now: START })
       } else await store.settle('a1', 'me', state === 'parked' ? PARKED : DELIVERED, START)
-      await store.markTold('a1')
-      await store.decide('a1', 'resend', { who: 'ann', reason: 'again', now: START + 100 })
+      await store.markAnnounced('a1')
+      await store.applyAction('a1', 'resend', { who: 'ann', reason: 'again', now: START + 100 })
       const again = (await get('a1'))!
       assert.deepEqual(
-        [again.state, again.attempts, again.begun, again.told, again.endedAt, again.deadline],
+        [again.state, again.attempts, again.requestStarted, again.announced, again.endedAt, again.deadline],
         ['waiting', 0, false, false, undefined, START + 100 + DAY],
       )
       assert.equal(text(again.content), 'content of a1')
       assert.ok(again.notes)
       assert.deepEqual(await claimed(START + 100), ['a1'])
       await store.settle('a1', 'me', PARKED, START + 200)
-      await store.decide('a1', 'resend', { who: 'ann', reason: 'once more', now: START + 300 })
+      await store.applyAction('a1', 'resend', { who: 'ann', reason: 'once more', now: START + 300 })
       assert.equal((await get('a1'))?.deadline, START + 300 + DAY)
     })
 
   it('tells the outcome of what was sent again', async () => {
     const told = async (holder: string) =>
-      idsOf(await store.untold({ holder, leaseMs: LEASE, limit: 9, owners: ['node'] }))
+      idsOf(await store.claimUnannounced({ holder, leaseMs: LEASE, limit: 9, owners: ['node'] }))
     await accept(message('a1'))
     await settled('a1', PARKED)
     assert.deepEqual(await told('me'), ['a1'])
-    await store.markTold('a1')
-    await store.decide('a1', 'resend', { who: 'ann', reason: 'again', now: START })
+    await store.markAnnounced('a1')
+    await store.applyAction('a1', 'resend', { who: 'ann', reason: 'again', now: START })
     assert.deepEqual(await told('me'), [])
     await settled('a1', DELIVERED)
     assert.deepEqual(await told('other'), ['a1'])
@@ -225,22 +225,22 @@ eachStore('admin', () => {
     ['mark-delivered', 'delivered'],
   ] as const)
     it(`${action}: of what is waiting or parked; its node is not told`, async () => {
-      await accept(message('a1'), message('b1', { lane: 'b' }))
+      await accept(message('a1'), message('b1', { destination: 'b' }))
       await settled('b1', PARKED)
       await store.settle('a1', 'me', later(START), START)
       for (const id of ['a1', 'b1']) {
-        await store.decide(id, action, { who: 'ann', reason: 'because', now: START + 7 })
+        await store.applyAction(id, action, { who: 'ann', reason: 'because', now: START + 7 })
         const { state: now, endedAt, reason } = (await get(id))!
         assert.deepEqual([now, endedAt, reason], [state, START + 7, action])
       }
       const asked = { holder: 'x', leaseMs: 1, limit: 9, owners: ['node'] }
-      assert.deepEqual(await store.untold(asked), [])
+      assert.deepEqual(await store.claimUnannounced(asked), [])
       assert.deepEqual(await claimed(START + DAY), [])
     })
 
   it('extend: what waits is tried for longer, and never for less; all else stays', async () => {
     const extend = (id: string, deadline: number) =>
-      store.decide(id, 'extend', { who: 'ann', reason: 'long outage', now: START + 7 }, { deadline })
+      store.applyAction(id, 'extend', { who: 'ann', reason: 'long outage', now: START + 7 }, { deadline })
     await accept(message('a1'), message('a2'))
     await settled('a1', later(START + 500))
     const before = (await get('a1'))!
@@ -256,7 +256,7 @@ eachStore('admin', () => {
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
     await store.settle('a1', 'me', PARKED, START)
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
-    await store.decide('a1', 'resend', { who: 'ann', reason: 'again', now: START })
+    await store.applyAction('a1', 'resend', { who: 'ann', reason: 'again', now: START })
     assert.equal((await get('a1'))?.deadline, START + DAY)
     assert.deepEqual(
       (await store.audit({ skip: 0, limit: 9 })).map(({ action, subject, reason }) => [
@@ -275,10 +275,10 @@ eachStore('admin', () => {
     await accept(message('a1'))
     await settled('a1', PARKED)
     const seen = (await get('a1'))!
-    await store.decide('a1', 'resend', { who: 'bob', reason: 'again', now: START })
+    await store.applyAction('a1', 'resend', { who: 'bob', reason: 'again', now: START })
     await settled('a1', { ...PARKED, reason: 'REDOX_OUTCOME_UNKNOWN' }, START)
     const decide = (about: StoredMessage) =>
-      store.decide(
+      store.applyAction(
         'a1',
         'resend',
         { who: 'ann', reason: 'again', now: START },
@@ -299,7 +299,7 @@ eachStore('admin', () => {
     const lost = (id: string, ...actions: Action[]) =>
       Promise.all(
         actions.map((one) =>
-          rejectsWith(store.decide(id, one, { who: 'ann', reason: '', now: START }), 'REDOX_STORE_LOST'),
+          rejectsWith(store.applyAction(id, one, { who: 'ann', reason: '', now: START }), 'REDOX_STORE_LOST'),
         ),
       )
     await lost('unknown', 'resend', 'mark-delivered', 'discard', 'extend')
@@ -310,7 +310,7 @@ eachStore('admin', () => {
     await store.settle('a1', 'me', DELIVERED, START)
     await lost('a1', 'mark-delivered', 'discard')
     await accept(message('a2'))
-    await store.decide('a2', 'discard', { who: 'ann', reason: 'wrong', now: START })
+    await store.applyAction('a2', 'discard', { who: 'ann', reason: 'wrong', now: START })
     await lost('a2', 'mark-delivered', 'discard')
     assert.equal((await store.audit({ skip: 0, limit: 10 })).length, 1)
   })
@@ -318,11 +318,11 @@ eachStore('admin', () => {
   it('writes down who did what, and only ever adds to it', async () => {
     await accept(message('a1'))
     assert.equal(await store.auditLength(), 0)
-    await store.looked('a1', { who: 'bob', reason: 'asked by phone', now: START + 1 })
+    await store.recordAccess('a1', { who: 'bob', reason: 'asked by phone', now: START + 1 })
     await store.pause('a', true, { who: 'ann', reason: 'works', now: START + 2 })
     await store.pause('a', false, { who: 'ann', reason: 'done', now: START + 3 })
-    await store.decide('a1', 'discard', { who: 'eve', reason: 'wrong patient', now: START + 4 })
-    await store.decide('a1', 'resend', { who: 'eve', reason: 'after all', now: START + 5 })
+    await store.applyAction('a1', 'discard', { who: 'eve', reason: 'wrong patient', now: START + 4 })
+    await store.applyAction('a1', 'resend', { who: 'eve', reason: 'after all', now: START + 5 })
     await settled('a1', DELIVERED, START + 5)
     await store.purge(START + DAY, START + DAY)
     const lines = await store.audit({ skip: 0, limit: 10 })
@@ -341,7 +341,7 @@ eachStore('admin', () => {
     assert.equal(await store.auditLength(), 5)
     await reopen()
     assert.equal(await store.auditLength(), 5)
-    await store.looked('a1', { who: 'bob', reason: 'once more', now: START })
+    await store.recordAccess('a1', { who: 'bob', reason: 'once more', now: START })
     assert.equal(await store.auditLength(), 6)
     assert.deepEqual((await store.audit({ skip: 0, limit: 10 })).slice(0, 5), lines)
   })

@@ -26,27 +26,42 @@ import {
   claim,
   claimed,
   settled,
-  lane,
+  destinationState,
 } from './store'
 
 eachStore('queue', () => {
   it('keeps the mark that the first one brought', async () => {
-    assert.equal(text(await store.mark(Buffer.from('first'))), 'first')
-    assert.equal(text(await store.mark(Buffer.from('second'))), 'first')
+    assert.equal(text(await store.keyCheckValue(Buffer.from('first'))), 'first')
+    assert.equal(text(await store.keyCheckValue(Buffer.from('second'))), 'first')
     await reopen()
-    assert.equal(text(await store.mark(Buffer.from('third'))), 'first')
+    assert.equal(text(await store.keyCheckValue(Buffer.from('third'))), 'first')
   })
 
   it('keeps a message as it was accepted', async () => {
-    const given = free('one', { lane: 'lane ✓', owner: 'n1', tags: ['t1', 't2'], acceptedAt: START + 5 })
+    const given = free('one', {
+      destination: 'lane ✓',
+      owner: 'n1',
+      tags: ['t1', 't2'],
+      acceptedAt: START + 5,
+    })
     await accept(given)
     const { dueAt, ...found } = (await get('one'))!
-    assert.deepEqual(found, { ...given, state: 'waiting', attempts: 0, begun: false, told: false })
+    assert.deepEqual(found, {
+      ...given,
+      state: 'waiting',
+      attempts: 0,
+      requestStarted: false,
+      announced: false,
+    })
     assert.ok(dueAt <= given.acceptedAt)
   })
 
   it('accepts the same id once, and keeps the first', async () => {
-    await accept(message('one'), message('two'), message('one', { content: Buffer.from('other'), lane: 'b' }))
+    await accept(
+      message('one'),
+      message('two'),
+      message('one', { content: Buffer.from('other'), destination: 'b' }),
+    )
     const [first] = await store.find({ limit: 10 })
     assert.equal(text(first?.content), 'content of one')
     assert.deepEqual(await store.counts(), {
@@ -73,7 +88,7 @@ eachStore('queue', () => {
   })
 
   it('gives of each ordered lane the first, and the next when that one was delivered', async () => {
-    await accept(message('a1'), message('a2'), message('b1', { lane: 'b' }), message('a3'))
+    await accept(message('a1'), message('a2'), message('b1', { destination: 'b' }), message('a3'))
     assert.deepEqual(await claimed(), ['a1', 'b1'])
     assert.deepEqual(await claimed(), [])
     await store.settle('a1', 'me', DELIVERED, START)
@@ -83,7 +98,7 @@ eachStore('queue', () => {
   })
 
   it('gives what one sender holds to no other', async () => {
-    await accept(message('a1'), free('b1', { lane: 'b' }))
+    await accept(message('a1'), free('b1', { destination: 'b' }))
     assert.deepEqual(await claimed(START, { holder: 'me' }), ['a1', 'b1'])
     assert.deepEqual(await claimed(START + 1, { holder: 'other' }), [])
     assert.equal((await get('a1'))?.state, 'sending')
@@ -97,10 +112,10 @@ eachStore('queue', () => {
   })
 
   it('gives nothing of an ordered lane while its first is parked', async () => {
-    await accept(message('a1'), message('a2'), message('b1', { lane: 'b' }))
+    await accept(message('a1'), message('a2'), message('b1', { destination: 'b' }))
     await settled('a1', PARKED)
     assert.deepEqual(await claimed(START + DAY), ['b1'])
-    await store.decide('a1', 'discard', { who: 'ann', reason: 'not needed', now: START })
+    await store.applyAction('a1', 'discard', { who: 'ann', reason: 'not needed', now: START })
     assert.deepEqual(await claimed(START), ['a2'])
   })
 
@@ -128,12 +143,12 @@ eachStore('queue', () => {
 
   it('does not let one lane use up the limit', async () => {
     for (let index = 0; index < 20; index++) await accept(free(`f${index}`))
-    await accept(free('b1', { lane: 'b', acceptedAt: START + 1 }))
+    await accept(free('b1', { destination: 'b', acceptedAt: START + 1 }))
     assert.ok((await claimed(START + 1, { limit: 4 })).includes('b1'))
   })
 
   it('gives nothing of the lanes that are excepted, or paused until they are resumed', async () => {
-    await accept(message('a1'), free('b1', { lane: 'b' }), message('c1', { lane: 'c' }))
+    await accept(message('a1'), free('b1', { destination: 'b' }), message('c1', { destination: 'c' }))
     await store.pause('b', true, { who: 'ann', reason: 'works', now: START })
     await store.pause('b', true, { who: 'ann', reason: 'works', now: START })
     assert.deepEqual(await claimed(START, { except: ['a'] }), ['c1'])
@@ -144,11 +159,11 @@ eachStore('queue', () => {
   it('takes what another sender held too long, and tells whether a request had begun', async () => {
     await accept(message('a1'), free('f1'), message('a2'))
     await claim(START, { holder: 'gone' })
-    await store.begin('a1', 'gone')
+    await store.recordRequestStart('a1', 'gone')
     assert.deepEqual(await claimed(START + LEASE - 1), [])
     const taken = await claim(START + LEASE)
     assert.deepEqual(
-      taken.map(({ id, begun, attempts }) => ({ id, begun, attempts })),
+      taken.map(({ id, requestStarted, attempts }) => ({ id, begun: requestStarted, attempts })),
       [
         { id: 'a1', begun: true, attempts: 0 },
         { id: 'f1', begun: false, attempts: 0 },
@@ -157,7 +172,7 @@ eachStore('queue', () => {
   })
 
   it('does not give what is held too long in a lane that is paused or excepted', async () => {
-    await accept(message('a1'), free('b1', { lane: 'b' }))
+    await accept(message('a1'), free('b1', { destination: 'b' }))
     await claimed(START, { holder: 'gone' })
     await store.pause('a', true, { who: 'ann', reason: 'works', now: START })
     assert.deepEqual(await claimed(START + LEASE, { except: ['b'] }), [])
@@ -177,7 +192,7 @@ eachStore('queue', () => {
     await accept(message('a1'), message('a2'), message('a3'))
     await settled('a1', DELIVERED)
     assert.deepEqual(await claimed(), ['a2'])
-    await store.decide('a1', 'resend', { who: 'ann', reason: 'lost there', now: START })
+    await store.applyAction('a1', 'resend', { who: 'ann', reason: 'lost there', now: START })
     assert.deepEqual(await claimed(), [])
     await store.settle('a2', 'me', DELIVERED, START)
     assert.deepEqual(await claimed(), ['a1'])
@@ -187,9 +202,9 @@ eachStore('queue', () => {
     await accept(message('a1'), message('a2'))
     await settled('a1', DELIVERED)
     await claimed(START, { holder: 'gone' })
-    await store.decide('a1', 'resend', { who: 'ann', reason: 'lost there', now: START })
+    await store.applyAction('a1', 'resend', { who: 'ann', reason: 'lost there', now: START })
     assert.deepEqual(await claimed(START + LEASE), ['a1'])
-    await rejectsWith(store.begin('a2', 'gone'), 'REDOX_STORE_LOST')
+    await rejectsWith(store.recordRequestStart('a2', 'gone'), 'REDOX_STORE_LOST')
     await store.settle('a1', 'me', DELIVERED, START + LEASE)
     assert.deepEqual(await claimed(START + LEASE), ['a2'])
   })
@@ -197,13 +212,13 @@ eachStore('queue', () => {
   it('settles: waiting again', async () => {
     await accept(message('a1'))
     await claimed()
-    await store.begin('a1', 'me')
-    assert.equal((await get('a1'))?.begun, true)
-    await store.note('a1', 'me', Buffer.from('uploaded'))
+    await store.recordRequestStart('a1', 'me')
+    assert.equal((await get('a1'))?.requestStarted, true)
+    await store.recordNotes('a1', 'me', Buffer.from('uploaded'))
     await store.settle('a1', 'me', later(START + 9), START + 1)
-    const { state, attempts, dueAt, begun, reason, notes, endedAt } = (await get('a1'))!
+    const { state, attempts, dueAt, requestStarted, reason, notes, endedAt } = (await get('a1'))!
     assert.deepEqual(
-      { state, attempts, dueAt, begun, reason, notes: text(notes), endedAt },
+      { state, attempts, dueAt, begun: requestStarted, reason, notes: text(notes), endedAt },
       {
         ...{ state: 'waiting', attempts: 1, dueAt: START + 9, begun: false, reason: 'REDOX_UNAVAILABLE' },
         ...{ notes: 'uploaded', endedAt: undefined },
@@ -212,7 +227,7 @@ eachStore('queue', () => {
   })
 
   it('settles: parked, delivered', async () => {
-    await accept(message('a1'), message('b1', { lane: 'b' }))
+    await accept(message('a1'), message('b1', { destination: 'b' }))
     await claimed()
     await store.settle('a1', 'me', PARKED, START + 1)
     await store.settle('b1', 'me', DELIVERED, START + 2)
@@ -222,7 +237,7 @@ eachStore('queue', () => {
       ['parked', 'REDOX_REJECTED', 'refused', START + 1, 1],
     )
     assert.deepEqual(
-      [delivered?.state, delivered?.reason, text(delivered?.notes), delivered?.endedAt, delivered?.told],
+      [delivered?.state, delivered?.reason, text(delivered?.notes), delivered?.endedAt, delivered?.announced],
       ['delivered', undefined, 'it arrived', START + 2, false],
     )
   })
@@ -236,8 +251,8 @@ eachStore('queue', () => {
       ['a2', 'me'],
       ['unknown', 'me'],
     ] as const) {
-      await rejectsWith(store.begin(id, holder), 'REDOX_STORE_LOST')
-      await rejectsWith(store.note(id, holder, Buffer.from('x')), 'REDOX_STORE_LOST')
+      await rejectsWith(store.recordRequestStart(id, holder), 'REDOX_STORE_LOST')
+      await rejectsWith(store.recordNotes(id, holder, Buffer.from('x')), 'REDOX_STORE_LOST')
       await rejectsWith(store.settle(id, holder, DELIVERED, START), 'REDOX_STORE_LOST')
     }
     await store.settle('a1', 'me', DELIVERED, START)
@@ -247,7 +262,12 @@ eachStore('queue', () => {
 
   it('says when the next is due', async () => {
     assert.equal(await store.nextDue(START, []), undefined)
-    await accept(message('a1'), message('a2'), free('b1', { lane: 'b' }), free('b2', { lane: 'b' }))
+    await accept(
+      message('a1'),
+      message('a2'),
+      free('b1', { destination: 'b' }),
+      free('b2', { destination: 'b' }),
+    )
     assert.equal(await store.nextDue(START + 3, []), START + 3)
     await claimed()
     await store.settle('a1', 'me', later(START + 500), START)
@@ -272,11 +292,15 @@ eachStore('queue', () => {
   })
 
   it('tells each ended message to one alone, oldest first, until it is marked', async () => {
-    await accept(message('a1'), message('b1', { lane: 'b', owner: 'other' }), message('c1', { lane: 'c' }))
-    await accept(message('d1', { lane: 'd' }))
+    await accept(
+      message('a1'),
+      message('b1', { destination: 'b', owner: 'other' }),
+      message('c1', { destination: 'c' }),
+    )
+    await accept(message('d1', { destination: 'd' }))
     const told = async (now: number, holder: string, owners = ['node', 'absent'], limit = 10) => {
       await place.at(now)
-      return idsOf(await store.untold({ holder, leaseMs: LEASE, limit, owners }))
+      return idsOf(await store.claimUnannounced({ holder, leaseMs: LEASE, limit, owners }))
     }
     await claimed()
     assert.deepEqual(await told(START, 'me'), [])
@@ -287,10 +311,10 @@ eachStore('queue', () => {
     assert.deepEqual(await told(START + 5, 'you'), ['c1'])
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
     // Its node has gone meanwhile, and comes back.
-    await store.leaveUntold('b1', 'me')
+    await store.releaseUnannounced('b1', 'me')
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
-    await store.markTold('a1')
-    assert.equal((await get('a1'))?.told, true)
+    await store.markAnnounced('a1')
+    assert.equal((await get('a1'))?.announced, true)
     assert.deepEqual(await told(START + 4 + LEASE, 'third'), [])
     assert.deepEqual(await told(START + 5 + LEASE, 'third'), ['c1'])
   })
@@ -298,7 +322,8 @@ eachStore('queue', () => {
   it('announces nothing twice at the same time', async () => {
     for (let index = 0; index < 20; index++) await accept(free(`f${index}`))
     for (const id of await claimed()) await store.settle(id, 'me', DELIVERED, START)
-    const ask = (holder: string) => store.untold({ holder, leaseMs: LEASE, limit: 5, owners: ['node'] })
+    const ask = (holder: string) =>
+      store.claimUnannounced({ holder, leaseMs: LEASE, limit: 5, owners: ['node'] })
     const got = (await Promise.all(['a', 'b', 'c', 'd'].map(ask))).flatMap(idsOf)
     assert.equal(new Set(got).size, got.length)
     assert.ok(got.length > 0)
@@ -306,14 +331,14 @@ eachStore('queue', () => {
 
   it('forgets what was delivered or discarded before, and nothing else', async () => {
     const states = ['waiting', 'sending', 'parked', 'delivered', 'discarded', 'recent']
-    await accept(...states.map((id) => message(id, { lane: id, files: [], tags: ['t'] })))
+    await accept(...states.map((id) => message(id, { destination: id, files: [], tags: ['t'] })))
     await store.pause('waiting', true, { who: 'ann', reason: 'works', now: START })
-    await store.decide('discarded', 'discard', { who: 'ann', reason: 'wrong', now: START })
+    await store.applyAction('discarded', 'discard', { who: 'ann', reason: 'wrong', now: START })
     await claimed()
     await store.settle('parked', 'me', PARKED, START)
     await store.settle('delivered', 'me', DELIVERED, START)
     await store.settle('recent', 'me', DELIVERED, START + 1)
-    for (const id of ['delivered', 'recent']) await store.markTold(id)
+    for (const id of ['delivered', 'recent']) await store.markAnnounced(id)
     assert.equal(await store.purge(START, START), 0)
     assert.equal(await store.purge(START + 1, START + 1), 2)
     const left = ['waiting', 'sending', 'parked', 'recent']
@@ -329,11 +354,15 @@ eachStore('queue', () => {
   })
 
   it('keeps what its node was not told of for 72 hours more', async () => {
-    await accept(message('told'), message('untold', { lane: 'b' }), message('discarded', { lane: 'c' }))
-    await store.decide('discarded', 'discard', { who: 'ann', reason: 'wrong', now: START })
+    await accept(
+      message('told'),
+      message('untold', { destination: 'b' }),
+      message('discarded', { destination: 'c' }),
+    )
+    await store.applyAction('discarded', 'discard', { who: 'ann', reason: 'wrong', now: START })
     await claimed()
     for (const id of ['told', 'untold']) await store.settle(id, 'me', DELIVERED, START)
-    await store.markTold('told')
+    await store.markAnnounced('told')
     assert.equal(await store.purge(START + 1, START + 72 * HOUR), 2)
     assert.deepEqual(idsOf(await store.find({ limit: 10 })), ['untold'])
     assert.equal(await store.purge(START + 1, START + 72 * HOUR + 1), 1)
@@ -350,7 +379,7 @@ eachStore('queue', () => {
   it('forgets many at once', async () => {
     const ids = Array.from({ length: 250 }, (_, index) => `f${index}`)
     await Promise.all(ids.map((id) => store.accept(free(id))))
-    for (const id of ids) await store.decide(id, 'discard', { who: 'ann', reason: 'wrong', now: START })
+    for (const id of ids) await store.applyAction(id, 'discard', { who: 'ann', reason: 'wrong', now: START })
     assert.equal(await store.purge(START + 1, START), 250)
     assert.deepEqual(await store.find({ limit: 10 }), [])
   })
@@ -365,12 +394,12 @@ eachStore('queue', () => {
     await claimed()
     await store.settle('m1', 'me', DELIVERED, START)
     await store.settle('m3', 'me', PARKED, START)
-    for (const id of ['m1', 'm3']) await store.markTold(id)
+    for (const id of ['m1', 'm3']) await store.markAnnounced(id)
     await store.purge(START + 1, START)
     const there = async () => Promise.all(['shared', 'own', 'kept'].map((name) => store.hasFile(name)))
     assert.deepEqual(await there(), [true, false, true])
     await store.settle('m2', 'me', DELIVERED, START)
-    await store.markTold('m2')
+    await store.markAnnounced('m2')
     await store.purge(START + 1, START)
     assert.deepEqual(await there(), [false, false, true])
     assert.deepEqual(await readAll(store.readFile('kept')), ['kept'])
@@ -389,74 +418,82 @@ eachStore('queue', () => {
   })
 
   it('counts requests up to the limit, for all paces of the store together', async () => {
-    const [one, other] = [store.pace(3), store.pace(3)]
-    for (const pace of [one, other, one]) assert.equal(await pace.turn(never, performance.now()), 0)
+    const [one, other] = [store.rateLimiter(3), store.rateLimiter(3)]
+    for (const pace of [one, other, one]) assert.equal(await pace.acquire(never, performance.now()), 0)
     for (const pace of [one, other]) {
-      const left = await pace.turn(never, performance.now())
+      const left = await pace.acquire(never, performance.now())
       assert.ok(left > 290_000 && left <= 300_000, `${left}`)
-      assert.ok(pace.wait() > 0)
+      assert.ok(pace.millisecondsLeft() > 0)
     }
   })
 
   it('never lets more than the limit through at the same time', async () => {
-    const paces = Array.from({ length: 10 }, () => store.pace(4))
-    const turns = await Promise.all(paces.map((pace) => pace.turn(never, performance.now() + 1000)))
+    const paces = Array.from({ length: 10 }, () => store.rateLimiter(4))
+    const turns = await Promise.all(paces.map((pace) => pace.acquire(never, performance.now() + 1000)))
     assert.equal(turns.filter((left) => left === 0).length, 4)
   })
 
   it('pauses for all, for as long as was asked', async () => {
-    const [one, other] = [store.pace(0), store.pace(100)]
+    const [one, other] = [store.rateLimiter(0), store.rateLimiter(100)]
     one.pause(400)
-    assert.ok(one.wait() > 300)
-    assert.ok((await one.turn(never, performance.now())) > 300)
+    assert.ok(one.millisecondsLeft() > 300)
+    assert.ok((await one.acquire(never, performance.now())) > 300)
     await sleep(50)
     const began = performance.now()
-    assert.ok((await other.turn(never, began)) > 200)
-    assert.equal(await other.turn(never), 0)
+    assert.ok((await other.acquire(never, began)) > 200)
+    assert.equal(await other.acquire(never), 0)
     assert.ok(performance.now() - began > 200)
-    assert.equal(await one.turn(never), 0)
+    assert.equal(await one.acquire(never), 0)
   })
 
   it('pauses no longer than the window, whatever a server says', async () => {
-    const pace = store.pace(0)
+    const pace = store.rateLimiter(0)
     pace.pause(DAY)
-    assert.ok(pace.wait() <= 300_000)
+    assert.ok(pace.millisecondsLeft() <= 300_000)
   })
 
   it('gives up waiting for a turn when it is aborted', async () => {
-    const pace = store.pace(0)
+    const pace = store.rateLimiter(0)
     pace.pause(60_000)
-    await assert.rejects(pace.turn(AbortSignal.timeout(50)))
+    await assert.rejects(pace.acquire(AbortSignal.timeout(50)))
   })
 
   it('has everything after a new start, and gives back what its dead holder held', async () => {
     await store.putFile('f', chunksOf('one', 'two'))
-    await accept(message('a1', { files: ['f'], tags: ['t'] }), message('a2'), message('b1', { lane: 'b' }))
+    await accept(
+      message('a1', { files: ['f'], tags: ['t'] }),
+      message('a2'),
+      message('b1', { destination: 'b' }),
+    )
     await claimed(START, { holder: 'gone' })
-    await store.begin('a1', 'gone')
-    await store.note('a1', 'gone', Buffer.from('uploaded'))
+    await store.recordRequestStart('a1', 'gone')
+    await store.recordNotes('a1', 'gone', Buffer.from('uploaded'))
     await store.settle('b1', 'gone', PARKED, START)
     await store.pause('c', true, { who: 'ann', reason: 'works', now: START })
-    const [found, lanes, counts] = [await store.find({ limit: 9 }), await store.lanes(), await store.counts()]
+    const [found, lanes, counts] = [
+      await store.find({ limit: 9 }),
+      await store.destinations(),
+      await store.counts(),
+    ]
     await reopen()
-    assert.equal((await lane('c'))?.paused, true)
+    assert.equal((await destinationState('c'))?.paused, true)
     assert.deepEqual(idsOf(await store.find({ tag: 't', limit: 9 })), ['a1'])
     assert.deepEqual(await readAll(store.readFile('f')), ['one', 'two'])
     assert.deepEqual(
       (await store.find({ limit: 9 })).map(({ id, content, attempts }) => [id, text(content), attempts]),
       found.map(({ id, content, attempts }) => [id, text(content), attempts]),
     )
-    assert.equal((await store.lanes()).length, lanes.length)
+    assert.equal((await store.destinations()).length, lanes.length)
     assert.equal((await store.counts()).parked, counts.parked)
     const again = await claim(START + LEASE)
     assert.deepEqual(
-      again.map(({ id, begun, notes }) => [id, begun, text(notes)]),
+      again.map(({ id, requestStarted, notes }) => [id, requestStarted, text(notes)]),
       [['a1', true, 'uploaded']],
     )
     await store.settle('a1', 'me', DELIVERED, START + LEASE)
     await accept(message('a3'))
     assert.deepEqual(await claimed(START + LEASE), ['a2'])
-    assert.deepEqual(idsOf(await store.find({ lane: 'a', limit: 9 })), ['a1', 'a2', 'a3'])
+    assert.deepEqual(idsOf(await store.find({ destination: 'a', limit: 9 })), ['a1', 'a2', 'a3'])
   })
 
   it('can be closed twice', async () => {

@@ -12,7 +12,7 @@ export const DAY = 24 * HOUR
 
 export const message = (id: string, change: Partial<NewMessage> = {}): NewMessage => ({
   id,
-  lane: 'a',
+  destination: 'a',
   ordered: true,
   owner: 'node',
   acceptedAt: START,
@@ -94,11 +94,12 @@ export const claim = async (now = START, ...args: Parameters<typeof hold>): Prom
 }
 export const claimed = async (...args: Parameters<typeof claim>): Promise<string[]> =>
   idsOf(await claim(...args))
-/** Brings a message that is first in its lane to its end. */
+/** Brings a message that is first of its destination to its end. */
 export const settled = async (id: string, settlement: Settlement, now = START): Promise<void> => {
   assert.ok((await claimed(now)).includes(id), `${id} is not to be had`)
   await store.settle(id, 'me', settlement, now)
 }
-export const lane = async (name: string) => (await store.lanes()).find((one) => one.lane === name)
+export const destinationState = async (name: string) =>
+  (await store.destinations()).find((one) => one.destination === name)
 
 export const never = new AbortController().signal

@@ -28,8 +28,8 @@ describe('embedded store: files', () => {
     const first = await open()
     const seal = new Seal('the key of a test')
     const file = randomBytes(600_000)
-    await first.putFile('f', seal.closeFile(chunksOf(file), 'file f'))
-    assert.deepEqual(await read(seal.openFile(first.readFile('f'), 'file f')), file)
+    await first.putFile('f', seal.encryptFile(chunksOf(file), 'file f'))
+    assert.deepEqual(await read(seal.decryptFile(first.readFile('f'), 'file f')), file)
     const stored = path.join(folder, 'files/f')
     const whole = await readFile(stored)
     const changed = Buffer.from(whole)
@@ -43,7 +43,7 @@ describe('embedded store: files', () => {
       changed,
     ]) {
       await writeFile(stored, wrong)
-      await fails(read(seal.openFile(first.readFile('f'), 'file f')), 'REDOX_STORE_UNREADABLE')
+      await fails(read(seal.decryptFile(first.readFile('f'), 'file f')), 'REDOX_STORE_UNREADABLE')
     }
   })
 })

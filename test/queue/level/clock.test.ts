@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { utimes } from 'node:fs/promises'
 import path from 'node:path'
-import { onTheWall } from '../../../src/queue/clock'
+import { toWallTime } from '../../../src/queue/store-clock'
 import { setClock } from '../../lib/clock'
 import { folder, store, useFolder, open, message, chunksOf } from './folder'
 
@@ -25,7 +25,7 @@ describe('embedded store: clock', () => {
         const [held] = await one.claim(hold)
         setClock(hours)
         near(one.clock.now(), before)
-        near(onTheWall(one.clock, one.clock.now()), Date.now())
+        near(toWallTime(one.clock, one.clock.now()), Date.now())
         await one.putFile('fresh', chunksOf(Buffer.from('x')))
         // The disk tells the time of a file by the clock on the wall, which is set in this process alone.
         await utimes(path.join(folder, 'files', 'fresh'), Date.now() / 1000, Date.now() / 1000)
@@ -33,10 +33,10 @@ describe('embedded store: clock', () => {
         await one.renew('h', [held!.id], HOUR)
         assert.deepEqual(await one.claim({ ...hold, holder: 'other' }), [])
         await one.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('x') }, one.clock.now())
-        await one.markTold(held!.id)
+        await one.markAnnounced(held!.id)
         assert.equal(await one.purge(one.clock.now() - HOUR, one.clock.now()), 0)
         await one.accept(message(Buffer.from('x'), ['fresh']))
-        await one.looked(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
+        await one.recordAccess(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
         await one.close()
         // The same clock in the next run; and one that was set right meanwhile.
@@ -55,7 +55,7 @@ describe('embedded store: clock', () => {
     it('back by 5 hours before it is opened: its time goes on', async () => {
       const one = await open()
       const before = one.clock.now()
-      const [held, rests] = [message(), { ...message(), lane: 'b' }]
+      const [held, rests] = [message(), { ...message(), destination: 'b' }]
       await one.accept(held)
       await one.accept(rests)
       await one.claim(hold)
@@ -65,7 +65,7 @@ describe('embedded store: clock', () => {
       const two = await open()
       near(two.clock.now(), before)
       assert.equal((await two.claim(hold)).length, 2)
-      near(onTheWall(two.clock, two.clock.now()), Date.now())
+      near(toWallTime(two.clock, two.clock.now()), Date.now())
     })
   })
 })

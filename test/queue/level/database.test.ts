@@ -137,7 +137,7 @@ describe('embedded store: its folder', () => {
       await first.accept(message())
       const [held] = await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
       await rename(folder, away())
-      await first.begin(held!.id, 'h')
+      await first.recordRequestStart(held!.id, 'h')
       await first.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('n') }, 2)
       await rename(away(), folder)
       await first.check()

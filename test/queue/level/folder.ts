@@ -30,7 +30,7 @@ export const open = async (where = folder, known?: string): Promise<LevelStore> 
   (store = await LevelStore.open(where, known))
 
 export const message = (content: Buffer = Buffer.from('x'), files: string[] = []): NewMessage => ({
-  ...{ id: randomUUID(), lane: 'a', ordered: true, owner: 'node' },
+  ...{ id: randomUUID(), destination: 'a', ordered: true, owner: 'node' },
   ...{ acceptedAt: 1, deadline: 1e15, files, tags: [], content },
 })
 

@@ -2,9 +2,23 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { LevelStore } from '../../../src/queue/level/store'
-import type { Database } from '../../../src/queue/level/layout'
+import type { Database } from '../../../src/queue/level/keys'
 import { migrate } from '../../../src/queue/level/migrations'
 import { folder, useFolder, open, fails, message } from './folder'
+
+/** Names of version 1, by today's. */
+const OLD_NAMES = {
+  destination: 'lane',
+  requestStarted: 'begun',
+  announced: 'told',
+  retryFor: 'span',
+  leasedUntil: 'heldUntil',
+}
+
+const ofVersion1 = (row: string): string =>
+  Object.entries(OLD_NAMES)
+    .reduce((text, [now, then]) => text.replace(`"${now}":`, `"${then}":`), row)
+    .replace('"state":"sending"', '"state":"held"')
 
 describe('embedded store: layouts of other releases', () => {
   useFolder()
@@ -26,25 +40,25 @@ describe('embedded store: layouts of other releases', () => {
     const first = await open()
     for (const id of ['sent', 'waits']) await first.accept({ ...message(), id })
     await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
-    await first.begin('sent', 'h')
+    await first.recordRequestStart('sent', 'h')
     await first.close()
     const { ClassicLevel } = await import('classic-level')
     const db = new ClassicLevel(path.join(folder, 'messages'))
     const [[key, id]] = (await db.iterator({ gt: 'state!sending!', lt: 'state!sending"' }).all()) as [
       [string, string],
     ]
-    const row = (await db.get(`row!${id}`))!
+    const rows = await db.iterator({ gt: 'row!', lt: 'row"' }).all()
     await db.batch([
       { type: 'del', key },
       { type: 'put', key: key.replace('sending', 'held'), value: id },
-      { type: 'put', key: `row!${id}`, value: row.replace('"state":"sending"', '"state":"held"') },
+      ...rows.map(([name, row]) => ({ type: 'put' as const, key: name, value: ofVersion1(row) })),
       { type: 'put', key: 'meta!version', value: '1' },
     ])
     await db.close()
     const now = await open()
     assert.deepEqual(await now.counts(), { waiting: 1, sending: 1, parked: 0, delivered: 0, discarded: 0 })
     const [again] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
-    assert.deepEqual([again!.id, again!.state, again!.begun], ['sent', 'sending', true])
+    assert.deepEqual([again!.id, again!.state, again!.requestStarted], ['sent', 'sending', true])
     await now.settle('sent', 'other', { state: 'delivered', notes: Buffer.from('n') }, 2)
     const [next] = await now.claim({ holder: 'other', leaseMs: 1e12, limit: 9, except: [] })
     assert.equal(next!.id, 'waits')
@@ -56,11 +70,11 @@ describe('embedded store: layouts of other releases', () => {
     await (await open()).close()
     const { ClassicLevel } = await import('classic-level')
     const db = new ClassicLevel(path.join(folder, 'messages'))
-    await db.put('meta!version', '3')
+    await db.put('meta!version', '4')
     await db.close()
     await fails(LevelStore.open(folder), 'REDOX_STORE_NEWER')
     await db.open()
-    assert.equal(await db.get('meta!version'), '3')
+    assert.equal(await db.get('meta!version'), '4')
     await db.close()
   })
 

@@ -219,7 +219,7 @@ describe('embedded store: opening', () => {
            const one = async () => {
              for (;;) {
                const id = require('node:crypto').randomUUID()
-               await store.accept({ id, lane: 'a', ordered: false, owner: 'n', acceptedAt: 1, deadline: 1e15,
+               await store.accept({ id, destination: 'a', ordered: false, owner: 'n', acceptedAt: 1, deadline: 1e15,
                  files: [], tags: [], content: Buffer.alloc(20_000) })
                process.send(id)
              }

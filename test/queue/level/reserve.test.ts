@@ -61,7 +61,7 @@ describe('embedded store: full disk', () => {
       while (await waiting(small)) await settle(small, 'delivered')
       // Its node has not heard of it.
       await fails(small.check(), 'REDOX_STORE_FULL')
-      for (const id of accepted.slice(1)) await small.markTold(id)
+      for (const id of accepted.slice(1)) await small.markAnnounced(id)
       await small.check()
       await small.putFile('new', chunksOf(randomBytes(200_000)))
       await small.accept(message(randomBytes(20_000), ['new']))
@@ -75,7 +75,7 @@ describe('embedded store: full disk', () => {
       async function* chunks(): AsyncGenerator<Buffer> {
         for (let index = 0; index < 100; index++) {
           yield randomBytes(100_000)
-          await small.looked('id', { who: 'a person', reason: 'a reason', now: 1 })
+          await small.recordAccess('id', { who: 'a person', reason: 'a reason', now: 1 })
         }
       }
       await fails(small.putFile('large', chunks()), 'REDOX_STORE_FULL')

@@ -14,9 +14,9 @@ describe('embedded store', () => {
     await first.accept(message())
     const [taken] = await first.claim({ ...hold, except: [] })
     await first.settle(taken!.id, 'gone', { state: 'delivered', notes: Buffer.from('x') }, 1)
-    assert.equal((await first.untold({ ...hold, owners: ['node'] })).length, 1)
+    assert.equal((await first.claimUnannounced({ ...hold, owners: ['node'] })).length, 1)
     await first.close()
-    assert.equal((await (await open()).untold({ ...hold, owners: ['node'] })).length, 1)
+    assert.equal((await (await open()).claimUnannounced({ ...hold, owners: ['node'] })).length, 1)
   })
 
   it('open in another process: REDOX_STORE_LOCKED, and free again when that one is killed', async () => {

@@ -24,7 +24,7 @@ describe('PostgreSQL store: its clock', function () {
     assert.equal(taken.length, 2)
     const dueAt = store.clock.now() + 500
     await store.settle('rests', 'gone', { state: 'waiting', dueAt, reason: 'x' }, store.clock.now())
-    store.pace(0).pause(500)
+    store.rateLimiter(0).pause(500)
     await sleep(50)
     const before = store.clock.now()
     await setBack(5)
@@ -42,10 +42,10 @@ describe('PostgreSQL store: its clock', function () {
     const first = await told()
     while ((await told()) === first);
     const other = await open({ url })
-    assert.equal(await other.pace(0).turn(never, performance.now() + 10_000), 0)
-    assert.equal(await other.pace(9).turn(never, performance.now() + 10_000), 0)
-    store.pace(0).pause(60_000)
-    while ((await other.pace(0).turn(never, performance.now())) === 0);
+    assert.equal(await other.rateLimiter(0).acquire(never, performance.now() + 10_000), 0)
+    assert.equal(await other.rateLimiter(9).acquire(never, performance.now() + 10_000), 0)
+    store.rateLimiter(0).pause(60_000)
+    while ((await other.rateLimiter(0).acquire(never, performance.now())) === 0);
     const [line] = await other.find({ id: 'held', limit: 1 })
     assert.ok(line!.acceptedAt <= other.clock.now())
   })

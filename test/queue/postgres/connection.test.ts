@@ -42,7 +42,7 @@ describe('PostgreSQL store: connections', function () {
       ]
       for (const call of calls)
         assert.match((await failureOf(call(), 'REDOX_STORE_UNAVAILABLE')).message, /check that it runs/)
-      store.pace(0).pause(10)
+      store.rateLimiter(0).pause(10)
     } finally {
       await server().resume()
     }
@@ -93,7 +93,7 @@ describe('PostgreSQL store: connections', function () {
       const url = bouncer.url(await emptyDatabase())
       const stores = await Promise.all(Array.from({ length: 3 }, () => open({ url })))
       const [one] = stores as [PostgresStore]
-      await one.mark(Buffer.from('mark'))
+      await one.keyCheckValue(Buffer.from('mark'))
       await one.putFile('f', chunksOf('a', 'b'))
       await Promise.all(
         Array.from({ length: 30 }, (_, index) =>
@@ -106,15 +106,15 @@ describe('PostgreSQL store: connections', function () {
       )
       assert.equal(new Set(sent).size, 30)
       assert.equal(sent.length, 30)
-      await one.decide('m1', 'resend', { who: 'ann', reason: 'again', now: one.clock.now() })
+      await one.applyAction('m1', 'resend', { who: 'ann', reason: 'again', now: one.clock.now() })
       assert.equal((await one.counts()).delivered, 29)
-      assert.equal((await one.lanes()).length, 1)
+      assert.equal((await one.destinations()).length, 1)
       assert.equal(
-        (await one.untold({ holder: 'x', leaseMs: LEASE, limit: 99, owners: ['node'] })).length,
+        (await one.claimUnannounced({ holder: 'x', leaseMs: LEASE, limit: 99, owners: ['node'] })).length,
         29,
       )
-      assert.equal(await one.pace(5).turn(never), 0)
-      one.pace(5).pause(10)
+      assert.equal(await one.rateLimiter(5).acquire(never), 0)
+      one.rateLimiter(5).pause(10)
       await one.purge(one.clock.now() + 1e9, one.clock.now() + 1e9)
       assert.equal((await one.counts()).delivered, 0)
     })

@@ -15,8 +15,8 @@ export const TLS = path.join(__dirname, '../../../../test/fixtures/tls')
 export const SQL = path.join(__dirname, '../../../src/queue/postgres/sql')
 export const never = new AbortController().signal
 
-export const message = (id: string, lane: string, ordered = true): NewMessage => ({
-  ...{ id, lane, ordered, owner: 'node', files: [], tags: [], content: Buffer.from(id) },
+export const message = (id: string, destination: string, ordered = true): NewMessage => ({
+  ...{ id, destination, ordered, owner: 'node', files: [], tags: [], content: Buffer.from(id) },
   ...{ acceptedAt: Date.now(), deadline: Date.now() + 1e6 },
 })
 export const hold = (holder: string, limit = 10) => ({
@@ -118,14 +118,14 @@ export const stateOf = async (database: string): Promise<unknown> => [
 export async function work(
   store: PostgresStore,
   name: string,
-  sent: (id: string, lane: string) => Promise<void>,
+  sent: (id: string, destination: string) => Promise<void>,
 ) {
   for (let idle = 0; idle < 20;) {
     const taken = await store.claim(hold(name, 3))
     idle = taken.length === 0 ? idle + 1 : 0
     await Promise.all(
-      taken.map(async ({ id, lane }) => {
-        await sent(id, lane)
+      taken.map(async ({ id, destination }) => {
+        await sent(id, destination)
         await store.settle(id, name, DELIVERED, Date.now())
       }),
     )

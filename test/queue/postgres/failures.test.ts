@@ -96,7 +96,7 @@ describe('PostgreSQL store: what an operator has to do', function () {
       await rm(ballast)
       await store.accept(message('m2', 'a'))
       assert.deepEqual(
-        (await store.find({ lane: 'a', limit: 9 })).map(({ id }) => id),
+        (await store.find({ destination: 'a', limit: 9 })).map(({ id }) => id),
         ['m1', 'm2'],
       )
       await store.close()

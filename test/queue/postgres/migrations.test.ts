@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Client } from 'pg'
 import { MIGRATIONS } from '../../../src/queue/postgres/migrations'
-import { LOCK_MS } from '../../../src/queue/postgres/failures'
+import { LOCK_MS } from '../../../src/queue/postgres/errors'
 import { queuesIn } from '../../../src/queue/postgres/queues'
 import { fixture } from '../../lib/fixtures'
 import {
@@ -52,8 +52,8 @@ describe('PostgreSQL store: tables of other releases', function () {
       await database.query(fixture('redox-store-1.sql').toString())
       await database.query(`INSERT INTO redox.queue (queue) VALUES ('${queue}')`)
       const accepted = message('first', 'lane')
-      const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
-      const values = [queue, id, lane, ordered, owner, acceptedAt, deadline, files, tags, content]
+      const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
+      const values = [queue, id, destination, ordered, owner, acceptedAt, deadline, files, tags, content]
       await database.query('SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
       // Its process ended while it was sending it.
       await database.query("UPDATE redox.message SET state = 'held', holder = 'gone', held_until = 1")

@@ -27,26 +27,26 @@ describe('PostgreSQL store: several instances share a database', function () {
   this.timeout(60_000)
   usePostgres()
 
-  it('gives each message to one of many, in order within its lane, while more are accepted', async () => {
+  it('gives each message to one of many, in order within its destination, while more are accepted', async () => {
     const stores = await openMany(8)
     const numbers = Array.from({ length: 200 }, (_, index) => index)
-    const sent: { id: string; lane: string }[] = []
+    const sent: { id: string; destination: string }[] = []
     const busy = new Set<string>()
-    const send = async (id: string, lane: string): Promise<void> => {
-      assert.ok(!busy.has(lane), `two of lane ${lane} at once`)
-      busy.add(lane)
-      sent.push({ id, lane })
+    const send = async (id: string, destination: string): Promise<void> => {
+      assert.ok(!busy.has(destination), `two of destination ${destination} at once`)
+      busy.add(destination)
+      sent.push({ id, destination })
       await sleep(Math.random() * 3)
-      busy.delete(lane)
+      busy.delete(destination)
     }
     const accepting = Promise.all(
-      numbers.map((number) => stores[number % 5]!.accept(message(`${number}`, `lane ${number % 5}`))),
+      numbers.map((number) => stores[number % 5]!.accept(message(`${number}`, `destination ${number % 5}`))),
     )
     await Promise.all(stores.map((store, index) => work(store, `holder ${index}`, send)))
     await accepting
     assert.equal(sent.length, 200)
-    for (const lane of new Set(sent.map((one) => one.lane))) {
-      const ids = sent.filter((one) => one.lane === lane).map(({ id }) => Number(id))
+    for (const destination of new Set(sent.map((one) => one.destination))) {
+      const ids = sent.filter((one) => one.destination === destination).map(({ id }) => Number(id))
       assert.deepEqual(
         ids,
         [...ids].sort((a, b) => a - b),
@@ -55,7 +55,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.equal((await stores[0]!.counts()).delivered, 200)
   })
 
-  it('sends a lane that several fill in the order of acceptance', async () => {
+  it('sends a destination that several fill in the order of acceptance', async () => {
     const stores = await openMany(6)
     const sent: string[] = []
     const accepting = Promise.all(
@@ -70,7 +70,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     )
   })
 
-  it('accepts nothing in a lane beside a message that will stand before it', async () => {
+  it('accepts nothing in a destination beside a message that will stand before it', async () => {
     const store = await open()
     const client = await connect()
     await client.query('BEGIN')
@@ -178,8 +178,8 @@ describe('PostgreSQL store: several instances share a database', function () {
 
   it('keeps queues apart', async () => {
     const [one, other] = [await open(), await open({ queue: randomUUID() })]
-    await one.mark(Buffer.from('one'))
-    assert.equal((await other.mark(Buffer.from('other'))).toString(), 'other')
+    await one.keyCheckValue(Buffer.from('one'))
+    assert.equal((await other.keyCheckValue(Buffer.from('other'))).toString(), 'other')
     await one.putFile('f', chunksOf('x'))
     await one.accept({ ...message('m', 'a'), tags: ['t'] })
     await one.pause('b', true, { who: 'ann', reason: 'works', now: 1 })
@@ -187,30 +187,30 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.deepEqual(await other.claim(hold('me')), [])
     assert.equal(await other.nextDue(1, []), undefined)
     assert.deepEqual(await other.find({ tag: 't', limit: 9 }), [])
-    assert.deepEqual(await other.lanes(), [])
+    assert.deepEqual(await other.destinations(), [])
     assert.deepEqual(await other.audit({ skip: 0, limit: 9 }), [])
     assert.equal((await other.counts()).waiting, 0)
-    await failureOf(other.decide('m', 'discard', { who: 'ann', reason: '', now: 1 }), 'REDOX_STORE_LOST')
+    await failureOf(other.applyAction('m', 'discard', { who: 'ann', reason: '', now: 1 }), 'REDOX_STORE_LOST')
     await other.accept(message('m', 'a'))
-    await other.decide('m', 'discard', { who: 'ann', reason: '', now: 1 })
+    await other.applyAction('m', 'discard', { who: 'ann', reason: '', now: 1 })
     await other.purge(2, Date.now() + 1e9)
     assert.equal(await one.hasFile('f'), true)
     assert.equal((await one.counts()).waiting, 1)
-    await one.pace(1).turn(never)
-    assert.equal(await other.pace(1).turn(never, performance.now()), 0)
+    await one.rateLimiter(1).acquire(never)
+    assert.equal(await other.rateLimiter(1).acquire(never, performance.now()), 0)
   })
 
   it('shares the pace and the pauses of all instances', async () => {
     const [one, other] = (await openMany(2)) as [PostgresStore, PostgresStore]
-    const paces = [one, other, one, other].map((store) => store.pace(10))
+    const paces = [one, other, one, other].map((store) => store.rateLimiter(10))
     const turns = await Promise.all(
-      Array.from({ length: 30 }, (_, index) => paces[index % 4]!.turn(never, performance.now())),
+      Array.from({ length: 30 }, (_, index) => paces[index % 4]!.acquire(never, performance.now())),
     )
     assert.equal(turns.filter((left) => left === 0).length, 10)
 
-    const quick = other.pace(0)
-    assert.equal(await quick.turn(never, performance.now()), 0)
-    one.pace(0).pause(3000)
-    await eventually('it waits, too', async () => (await quick.turn(never, performance.now())) > 1000)
+    const quick = other.rateLimiter(0)
+    assert.equal(await quick.acquire(never, performance.now()), 0)
+    one.rateLimiter(0).pause(3000)
+    await eventually('it waits, too', async () => (await quick.acquire(never, performance.now())) > 1000)
   })
 })

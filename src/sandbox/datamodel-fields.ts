@@ -3,23 +3,23 @@
  * (docs/redox-api.md#data-models).
  */
 import { isObject, isUuid } from './http'
-import type { Json } from './http'
+import type { JsonRecord } from './http'
 
 /** Rule for one value. `problem` is the text of the refusal. */
-class Kind {
+class ValueRule {
   constructor(
     readonly problem: string,
     readonly accepts: (value: unknown) => boolean,
   ) {}
 }
 /** Rules of an object's fields. Other fields are allowed. A name that ends in `!` is required. */
-export interface Fields {
-  [name: string]: Spec
+export interface FieldTable {
+  [name: string]: FieldRule
 }
-type Spec = Kind | Fields | [Spec]
+type FieldRule = ValueRule | FieldTable | [FieldRule]
 
-const expected = (what: string, accepts: (value: unknown) => boolean): Kind =>
-  new Kind(`Invalid value, expected ${what}`, accepts)
+const expected = (what: string, accepts: (value: unknown) => boolean): ValueRule =>
+  new ValueRule(`Invalid value, expected ${what}`, accepts)
 /** Rule for a text. Redox also accepts numbers (docs/redox-api.md#leniency); for booleans this is not known. */
 const text = expected('a string', (value) => typeof value === 'string' || typeof value === 'number')
 /** Rule for a text that cannot be given as a number: a model name or a file. */
@@ -29,31 +29,31 @@ const number = expected('a number', (value) => typeof value === 'number')
 const uuid = expected('a UUID', isUuid)
 const date = expected('a date (YYYY-MM-DD)', (value) => typeof value === 'string' && isDay(value))
 const datetime = expected('an ISO 8601 date and time', isDateTime)
-const absent = new Kind('Field not allowed', () => false)
+const absent = new ValueRule('Field not allowed', () => false)
 /**
  * Rule for a value from a closed list. Only lists that are certain to be complete are checked (docs/redox-api.md#media,
  * #data-models).
  */
-const oneOf = (...values: string[]): Kind =>
+const oneOf = (...values: string[]): ValueRule =>
   expected(`one of ${values.join(', ')}`, (value) => typeof value === 'string' && values.includes(value))
 
 /** Returns rules for several fields of one kind. `names` are separated by spaces. */
-const all = (kind: Kind, names: string): Fields =>
+const all = (kind: ValueRule, names: string): FieldTable =>
   Object.fromEntries(names.split(' ').map((name) => [name, kind]))
-const strings = (names: string): Fields => all(text, names)
-const datetimes = (names: string): Fields => all(datetime, names)
+const strings = (names: string): FieldTable => all(text, names)
+const datetimes = (names: string): FieldTable => all(datetime, names)
 
 const AVAILABILITY = oneOf('Available', 'Unavailable', 'Obsolete', 'Deleted', 'Cancelled')
 const ADDRESS = strings('StreetAddress City State ZIP County Country')
 const PHONES = strings('Home Office Mobile')
-const IDENTIFIERS: Spec = [strings('ID IDType')]
+const IDENTIFIERS: FieldRule = [strings('ID IDType')]
 const CODESET = strings('Code Codeset Description')
-const PROVIDER_LOCATION: Fields = {
+const PROVIDER_LOCATION: FieldTable = {
   ...strings('Type Facility Department Room'),
   FacilityIdentifiers: IDENTIFIERS,
   DepartmentIdentifiers: IDENTIFIERS,
 }
-const PERSON: Fields = {
+const PERSON: FieldTable = {
   ...strings('IDType FirstName LastName'),
   Credentials: [text],
   Address: ADDRESS,
@@ -61,15 +61,15 @@ const PERSON: Fields = {
   PhoneNumber: strings('Office'),
   Location: PROVIDER_LOCATION,
 }
-const PROVIDER: Fields = { ID: text, ...PERSON }
-const KNOWN_PROVIDER: Fields = { 'ID!': text, ...PERSON }
-const PROVIDER_WITH_NPI: Fields = { NPI: text, ...PROVIDER }
+const PROVIDER: FieldTable = { ID: text, ...PERSON }
+const KNOWN_PROVIDER: FieldTable = { 'ID!': text, ...PERSON }
+const PROVIDER_WITH_NPI: FieldTable = { NPI: text, ...PROVIDER }
 
 /**
  * Rules of `Meta`, which are the same in all models (docs/redox-api.md#meta). For an unknown model, only these are
  * checked.
  */
-export const META: Fields = {
+export const META: FieldTable = {
   'Meta!': {
     ...all(literal, 'DataModel! EventType!'),
     FacilityCode: text,
@@ -82,7 +82,7 @@ export const META: Fields = {
     Transmission: { ID: number },
   },
 }
-const PATIENT: Fields = {
+const PATIENT: FieldTable = {
   'Identifiers!': [strings('ID! IDType!')],
   Demographics: {
     ...strings('FirstName MiddleName LastName SSN Sex Race Religion MaritalStatus Language'),
@@ -96,25 +96,25 @@ const PATIENT: Fields = {
   },
   Notes: [text],
 }
-const CONTACT: Fields = {
+const CONTACT: FieldTable = {
   ...strings('FirstName MiddleName LastName RelationToPatient'),
   Address: ADDRESS,
   PhoneNumber: PHONES,
   EmailAddresses: [text],
   Roles: [text],
 }
-const VISIT: Fields = {
+const VISIT: FieldTable = {
   ...strings('VisitNumber AccountNumber'),
   Location: { ...PROVIDER_LOCATION, Bed: text },
 }
-const STAFFED_VISIT: Fields = {
+const STAFFED_VISIT: FieldTable = {
   ...VISIT,
   VisitDateTime: datetime,
   PatientClass: text,
   AdditionalStaff: [{ ...PROVIDER, Role: CODESET }],
 }
 
-const note = (ofEvent: Fields): Fields => ({
+const note = (ofEvent: FieldTable): FieldTable => ({
   ...META,
   'Patient!': PATIENT,
   Visit: STAFFED_VISIT,
@@ -132,7 +132,7 @@ const note = (ofEvent: Fields): Fields => ({
   Orders: [strings('ID Name')],
 })
 
-const media = (ofEvent: Fields): Fields => ({
+const media = (ofEvent: FieldTable): FieldTable => ({
   ...META,
   'Patient!': PATIENT,
   Visit: VISIT,
@@ -149,7 +149,7 @@ const media = (ofEvent: Fields): Fields => ({
   Orders: [strings('ID Name')],
 })
 
-const RESULT: Fields = {
+const RESULT: FieldTable = {
   ...strings('Code! Codeset Description RelatedGroupID Value! ValueType! FileType Units AbnormalFlag Status'),
   CompletionDateTime: datetime,
   Specimen: strings('Source BodySite ID'),
@@ -160,7 +160,7 @@ const RESULT: Fields = {
   ReferenceRange: { ...all(number, 'Low High'), Text: text },
   ObservationMethod: CODESET,
 }
-const results = (ofEvent: Fields): Fields => ({
+const results = (ofEvent: FieldTable): FieldTable => ({
   ...META,
   'Patient!': { ...PATIENT, Contacts: [CONTACT] },
   'Orders!': [
@@ -190,14 +190,14 @@ export const EVENTS = new Map([
   ['Results:NewUnsolicited', results(strings('ID ApplicationOrderID!'))],
 ])
 
-export type Report = (problem: string, path: string) => void
+export type ReportProblem = (problem: string, path: string) => void
 
 /** Reports all differences between a message and its rules. */
-export const checkMessage = (message: Json, fields: Fields, report: Report): void =>
+export const checkMessage = (message: JsonRecord, fields: FieldTable, report: ReportProblem): void =>
   checkFields(message, fields, '', report)
 
-function check(value: unknown, spec: Spec, path: string, report: Report): void {
-  if (spec instanceof Kind) {
+function check(value: unknown, spec: FieldRule, path: string, report: ReportProblem): void {
+  if (spec instanceof ValueRule) {
     if (!spec.accepts(value)) report(spec.problem, path)
   } else if (Array.isArray(spec)) {
     if (!Array.isArray(value)) report('Invalid value, expected an array', path)
@@ -206,7 +206,7 @@ function check(value: unknown, spec: Spec, path: string, report: Report): void {
   else checkFields(value, spec, `${path}.`, report)
 }
 
-function checkFields(value: Json, fields: Fields, prefix: string, report: Report): void {
+function checkFields(value: JsonRecord, fields: FieldTable, prefix: string, report: ReportProblem): void {
   for (const [key, spec] of Object.entries(fields)) {
     const required = key.endsWith('!')
     const name = required ? key.slice(0, -1) : key
@@ -220,8 +220,8 @@ function checkFields(value: Json, fields: Fields, prefix: string, report: Report
  * Returns true for a missing value. Optional scalars may be null (docs/redox-api.md#data-models) or empty strings; a
  * required list needs an item.
  */
-function isBlank(value: unknown, spec: Spec): boolean {
-  if (spec instanceof Kind) return value === undefined || value === null || value === ''
+function isBlank(value: unknown, spec: FieldRule): boolean {
+  if (spec instanceof ValueRule) return value === undefined || value === null || value === ''
   return value === undefined || (Array.isArray(value) && value.length === 0)
 }
 
@@ -229,8 +229,8 @@ function isBlank(value: unknown, spec: Spec): boolean {
  * Reports a missing required field. For a missing object, reports the required fields inside it, as Redox does
  * (`Device.ID in Device:New`).
  */
-function reportMissing(spec: Spec, path: string, report: Report): void {
-  if (spec instanceof Kind || Array.isArray(spec)) report('Required field missing', path)
+function reportMissing(spec: FieldRule, path: string, report: ReportProblem): void {
+  if (spec instanceof ValueRule || Array.isArray(spec)) report('Required field missing', path)
   else checkFields({}, spec, `${path}.`, report)
 }
 

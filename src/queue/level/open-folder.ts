@@ -4,17 +4,17 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import type { ClassicLevel } from 'classic-level'
 import { RedoxError } from '../../errors'
-import type { ClockReading } from '../clock'
-import { asFailure, failed, gone, openingFailed, otherStore } from './errors'
+import type { ClockReading } from '../store-clock'
+import { asFailure, failed, storeGone, openingFailed, otherStore } from './errors'
 import { hasDatabase, hasTraces, readIdentity, syncFolder } from './identity'
-import { KEY, type Database } from './layout'
-import { assertLogsIntact } from './log'
-import { Reserve } from './reserve'
+import { KEY, type Database } from './keys'
+import { assertLogsIntact } from './log-integrity'
+import { DiskReserve } from './disk-reserve'
 
-export interface Opened {
+export interface OpenedFolder {
   folder: string
   db: Database
-  reserve: Reserve
+  reserve: DiskReserve
   /** random id of this store */
   identity: string
   /** true: the store has no identity file yet */
@@ -28,15 +28,15 @@ export interface Opened {
  * @param known identity from the mark outside the store; undefined: there is no mark, so a store may be created here
  * @throws RedoxError REDOX_STORE_…
  */
-export async function openFolder(folder: string, known?: string): Promise<Opened> {
+export async function openFolder(folder: string, known?: string): Promise<OpenedFolder> {
   const found = await readIdentity(folder)
   const isFirst = known === undefined && found === undefined && !(await hasTraces(folder))
-  if (known !== undefined && found === undefined) throw gone()
+  if (known !== undefined && found === undefined) throw storeGone()
   if (known !== undefined && found?.identity !== known) throw otherStore()
   if (isFirst) await makeFolders(folder)
-  else if (!(await hasDatabase(folder))) throw gone()
+  else if (!(await hasDatabase(folder))) throw storeGone()
   else await assertLogsIntact(path.join(folder, 'messages'), KEY.flushed)
-  const reserve = await Reserve.of(folder)
+  const reserve = await DiskReserve.of(folder)
   const options = { valueEncoding: 'buffer', writeBufferSize: reserve.writeBufferSize }
   const db: Database = new (await engine())(path.join(folder, 'messages'), options)
   const open = (): Promise<void> => db.open({ createIfMissing: isFirst }).catch(openingFailed)

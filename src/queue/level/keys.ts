@@ -8,7 +8,7 @@ import { digits } from './identity'
 
 export type Database = ClassicLevel<string, Buffer>
 export type Change = BatchOperation<Database, string, Buffer>
-export interface Range {
+export interface KeyRange {
   gt: string
   lt: string
 }
@@ -34,26 +34,27 @@ export const KEY = {
   content: (id: string) => `content!${id}`,
   notes: (id: string) => `notes!${id}`,
   /** index of waiting and sending messages, in the order of acceptance */
-  open: (lane: string, sequence: string) => `open!${escaped(lane)}!${sequence}`,
+  open: (destination: string, sequence: string) => `open!${escaped(destination)}!${sequence}`,
   /**
    * index of waiting and sending messages, and of ordered parked ones: an ordered message is sent when it is the first
    */
-  line: (lane: string, sequence: string) => `line!${escaped(lane)}!${sequence}`,
+  line: (destination: string, sequence: string) => `line!${escaped(destination)}!${sequence}`,
   /** index of waiting messages without order, by the time when they are due */
-  due: (lane: string, dueAt: number, sequence: string) => `due!${escaped(lane)}!${digits(dueAt)}!${sequence}`,
-  parked: (lane: string, sequence: string) => `parked!${escaped(lane)}!${sequence}`,
+  due: (destination: string, dueAt: number, sequence: string) =>
+    `due!${escaped(destination)}!${digits(dueAt)}!${sequence}`,
+  parked: (destination: string, sequence: string) => `parked!${escaped(destination)}!${sequence}`,
   state: (state: MessageState, sequence: string) => `state!${state}!${sequence}`,
   tag: (tag: string, sequence: string) => `tag!${escaped(tag)}!${sequence}`,
   untold: (owner: string, sequence: string) => `untold!${escaped(owner)}!${sequence}`,
   /** index of delivered and discarded messages, by the time when they ended */
   ended: (at: number, sequence: string) => `ended!${digits(at)}!${sequence}`,
   file: (name: string, id: string) => `file!${name}!${id}`,
-  paused: (lane: string) => `paused!${escaped(lane)}`,
+  paused: (destination: string) => `paused!${escaped(destination)}`,
   audit: (number: number) => `audit!${digits(number)}`,
 }
 
 /** Returns the range of all keys with a prefix. */
-export const under = (prefix: string): Range => ({ gt: `${prefix}!`, lt: `${prefix}"` })
+export const under = (prefix: string): KeyRange => ({ gt: `${prefix}!`, lt: `${prefix}"` })
 export const lastPartOf = (key: string): string => key.slice(key.lastIndexOf('!') + 1)
 
 export const bytes = (value: string): Buffer => Buffer.from(value, 'utf8')

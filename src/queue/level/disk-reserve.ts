@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { asFailure, failed, full } from './errors'
+import { asFailure, failed, diskFull } from './errors'
 
 const NAME = 'reserve'
 /**
@@ -23,7 +23,7 @@ const PIECE = 1_048_576
 const PLENTY = 1_073_741_824
 const PLENTY_FOR_MS = 500
 
-export class Reserve {
+export class DiskReserve {
   /** bytes of the last write that was refused for lack of space; 0: no write was refused */
   refused = 0
   #plentyUntil = 0
@@ -34,9 +34,9 @@ export class Reserve {
     private readonly size: number,
   ) {}
 
-  static async of(folder: string): Promise<Reserve> {
+  static async of(folder: string): Promise<DiskReserve> {
     const { blocks, bsize } = await statfs(folder).catch(failed)
-    return new Reserve(folder, Math.floor(Math.min(LARGEST, (blocks * bsize) / PART)))
+    return new DiskReserve(folder, Math.floor(Math.min(LARGEST, (blocks * bsize) / PART)))
   }
 
   /** Bytes that LevelDB may keep in its log before it writes them to a table. The reserve has room for both. */
@@ -70,7 +70,7 @@ export class Reserve {
   async assertRoomFor(bytes: number, written = 0): Promise<void> {
     if (await this.hasRoomFor(bytes)) return
     this.refused = written + bytes
-    throw full()
+    throw diskFull()
   }
 
   /**
@@ -88,7 +88,7 @@ export class Reserve {
       ),
     )
     const needed = sizes.reduce((sum, size) => sum + size, OPENING_BYTES)
-    if ((await this.#free()) < needed) throw full()
+    if ((await this.#free()) < needed) throw diskFull()
   }
 
   #restore(): Promise<boolean> {

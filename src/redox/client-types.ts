@@ -2,7 +2,7 @@ import type { HttpAnswer } from '../transport/http'
 import type { Way } from '../message/prepared'
 import type { PublicFacts } from './public-facts'
 
-export interface Uploaded {
+export interface UploadResult {
   /** reference URL, exactly as Redox returned it */
   url: string
   status: number
@@ -11,7 +11,7 @@ export interface Uploaded {
   attempts: number
 }
 
-export interface DeliveredFile {
+export interface SentFile {
   way: Way
   size?: number
   sha256?: string
@@ -31,13 +31,13 @@ export interface Progress {
 
 export type OnProgress = (progress: Progress) => void
 
-export interface Delivery {
+export interface SendResult {
   status: number
   headers: HttpAnswer['headers']
   /** body of Redox's answer: parsed JSON, or text */
   body: unknown
   facts: PublicFacts
-  files: DeliveredFile[]
+  files: SentFile[]
   /**
    * number of HTTP requests for the uploads and the message, including those repeated with a new token, without token
    * requests
@@ -48,13 +48,13 @@ export interface Delivery {
 /** Callbacks that save the progress of a message, so that a later attempt continues there, even in another process. */
 export interface CheckpointHooks {
   /** results of earlier uploads by index of the attachment; these files are not uploaded again */
-  uploaded: Record<number, Uploaded>
-  onUploaded(index: number, uploaded: Uploaded): Promise<void>
+  uploaded: Record<number, UploadResult>
+  onUploaded(index: number, uploaded: UploadResult): Promise<void>
   /** called before the request with the message begins: from then on the message may have arrived */
   onSending(): Promise<void>
 }
 
-export interface RequestOptions {
+export interface AttemptOptions {
   /** aborts the wait and the request */
   signal: AbortSignal
   onProgress?: OnProgress
@@ -64,6 +64,6 @@ export interface RequestOptions {
   attempt?: number
 }
 
-export interface DeliveryOptions extends RequestOptions {
+export interface DeliveryOptions extends AttemptOptions {
   checkpoints?: CheckpointHooks
 }

@@ -4,23 +4,23 @@ import { backoff } from '../transport/retry'
 /**
  * Longest back-off, in milliseconds. An outage may last for hours, but after its end no message should wait for long.
  */
-const LONGEST_REST_MS = 60_000
+const LONGEST_BACKOFF_MS = 60_000
 
 /**
  * Back-off per destination: number of failures in a row, and end of the back-off (monotonic clock). Not persisted:
  * after a restart every destination is tried at once.
  */
-export class DestinationRests {
+export class DestinationBackoff {
   readonly #resting = new Map<string, { failures: number; until: number; code: RedoxErrorCode }>()
 
   /**
    * Counts another failure of a destination.
    * @returns milliseconds until the destination is tried again
    */
-  rest(lane: string, { code, cause: { retryAfterSeconds = 0 } }: RedoxError): number {
-    const failures = (this.#resting.get(lane)?.failures ?? 0) + 1
-    const rest = Math.ceil(backoff(failures, { retryAfterSeconds, longestMs: LONGEST_REST_MS }))
-    this.#resting.set(lane, { failures, until: performance.now() + rest, code })
+  backOff(destination: string, { code, cause: { retryAfterSeconds = 0 } }: RedoxError): number {
+    const failures = (this.#resting.get(destination)?.failures ?? 0) + 1
+    const rest = Math.ceil(backoff(failures, { retryAfterSeconds, longestMs: LONGEST_BACKOFF_MS }))
+    this.#resting.set(destination, { failures, until: performance.now() + rest, code })
     return rest
   }
 
@@ -28,15 +28,15 @@ export class DestinationRests {
    * Ends the back-off of a destination after a delivery. All other destinations may be tried at once, too, because the
    * outage may be over.
    */
-  gotThrough(lane: string): void {
-    this.#resting.delete(lane)
+  reset(destination: string): void {
+    this.#resting.delete(destination)
     for (const resting of this.#resting.values()) resting.until = 0
   }
 
   /** Returns the destinations whose back-off has not ended. */
-  lanes(): string[] {
+  destinations(): string[] {
     const now = performance.now()
-    return [...this.#resting].flatMap(([lane, { until }]) => (until > now ? [lane] : []))
+    return [...this.#resting].flatMap(([destination, { until }]) => (until > now ? [destination] : []))
   }
 
   /** Returns the milliseconds until each destination may be tried; 0 or less: now. */
@@ -45,18 +45,19 @@ export class DestinationRests {
   }
 
   /** Returns the milliseconds until a destination may be tried; 0 or less: now. */
-  waitOf(lane: string): number {
-    return (this.#resting.get(lane)?.until ?? 0) - performance.now()
+  waitOf(destination: string): number {
+    return (this.#resting.get(destination)?.until ?? 0) - performance.now()
   }
 
   /** Error codes of the last attempts, by destination, for destinations with failures since their last delivery. */
   get codes(): ReadonlyMap<string, RedoxErrorCode> {
-    return new Map([...this.#resting].map(([lane, { code }]) => [lane, code]))
+    return new Map([...this.#resting].map(([destination, { code }]) => [destination, code]))
   }
 
   /** Removes the back-off of all other destinations. */
-  keepOnly(lanes: Set<string>): void {
-    for (const lane of this.#resting.keys()) if (!lanes.has(lane)) this.#resting.delete(lane)
+  keepOnly(destinations: Set<string>): void {
+    for (const destination of this.#resting.keys())
+      if (!destinations.has(destination)) this.#resting.delete(destination)
   }
 
   clear(): void {

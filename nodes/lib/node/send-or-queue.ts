@@ -1,25 +1,29 @@
 import type { NodeMessageInFlow } from 'node-red'
-import { laneOf } from '../../../src/queue/jobs'
+import { destinationOf } from '../../../src/queue/jobs'
 import type { Ended } from '../../../src/queue/sender'
 import { keysUpTo, type JsonObject } from '../../../src/message/json'
-import { checked } from '../../../src/message/prepared'
-import { Turns } from '../../../src/event-loop'
+import { validMessage } from '../../../src/message/prepared'
+import { EventLoopBudget } from '../../../src/event-loop'
 import { referenceFor } from '../../../src/redox/uploads'
-import type { Delivery } from '../../../src/redox/delivery'
+import type { SendResult } from '../../../src/redox/client-types'
 import type { RedoxClient } from '../../../src/redox/client'
-import { deliverDirect, uploadDirect } from '../../../src/redox/direct'
+import { deliverDirect, uploadDirect } from '../../../src/redox/direct-delivery'
 import type { Connection } from '../connection/connection'
 import type { Outbox } from '../queue/outbox'
 import type { Prepared } from './prepare'
-import type { Answer, AnswerId, Work } from './in-flight'
+import type { MessageAnswer, AnswerId, InFlightMessage } from './in-flight-message'
 
-type Delivered = Omit<Answer, 'warnings'>
-type PreparedMessage = Extract<Prepared, { kind: 'message' }>
+type AnswerWithoutWarnings = Omit<MessageAnswer, 'warnings'>
+type PreparedSend = Extract<Prepared, { kind: 'message' }>
 
-type DurableConnection = Connection & { outbox: Outbox }
+type OutboxConnection = Connection & { outbox: Outbox }
 
 /** Sends a prepared message, or uploads a prepared file. */
-export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Promise<Delivered> {
+export function sendNow(
+  prepared: Prepared,
+  client: RedoxClient,
+  work: InFlightMessage,
+): Promise<AnswerWithoutWarnings> {
   return prepared.kind === 'upload' ? upload(prepared, client, work) : send(prepared, client, work)
 }
 
@@ -28,24 +32,27 @@ export function deliver(prepared: Prepared, client: RedoxClient, work: Work): Pr
  * @param owner id of the node that emits the answer
  * @returns id of the message in the outbox, and its destination
  */
-export async function accept(
-  { draft, isText }: PreparedMessage,
-  { client, environment, account, outbox }: DurableConnection,
+export async function queueMessage(
+  { draft, isText }: PreparedSend,
+  { client, environment, account, outbox }: OutboxConnection,
   owner: string,
-  { msg }: Work,
+  { msg }: InFlightMessage,
 ): Promise<{ id: string; destination: string }> {
-  const message = checked(draft)
+  const message = validMessage(draft)
   await client.assertDeliverable(message)
   const from = { owner, environment, account }
   const id = await outbox.accept({ ...from, message, isText, msg: await plainProperties(msg) })
-  return { id, destination: laneOf(message) }
+  return { id, destination: destinationOf(message) }
 }
 
 /** Returns the answer to a message that the outbox has sent. */
-export function answerOfOutbox({ id, acceptedAt, attempts, parcel }: Ended, delivery: Delivery): Delivered {
-  const answer = answerOf(parcel.message.operation, delivery, parcel.isText)
+export function answerOfJob(
+  { id, acceptedAt, attempts, job }: Ended,
+  delivery: SendResult,
+): AnswerWithoutWarnings {
+  const answer = answerOf(job.message.operation, delivery, job.isText)
   const outbox = { id, acceptedAt: new Date(acceptedAt).toISOString(), attempts }
-  return { ...answer, redox: { environment: parcel.environment, ...answer.redox, outbox } }
+  return { ...answer, redox: { environment: job.environment, ...answer.redox, outbox } }
 }
 
 // Maximum characters of a stored text. Longer texts are usually encoded files, and the outbox stores files separately.
@@ -54,7 +61,7 @@ const MOST_VALUES = 10_000
 const MOST_PROPERTIES = 10_000
 
 // Values copied per event-loop iteration. Copying ten thousand takes a few milliseconds.
-const values = new Turns(MOST_VALUES)
+const values = new EventLoopBudget(MOST_VALUES)
 
 /**
  * Returns the properties of a message that can be stored and restored unchanged: strings, numbers, booleans, null,
@@ -74,7 +81,7 @@ export async function plainProperties(msg: NodeMessageInFlow): Promise<JsonObjec
     const copy = new PlainCopy()
     const plain = copy.of((msg as unknown as Record<string, unknown>)[name])
     if (plain !== undefined) kept.push([name, plain])
-    await values.take(copy.looks)
+    await values.reserve(copy.looks)
   }
   return Object.fromEntries(kept) as JsonObject
 }
@@ -134,8 +141,8 @@ function isPlainObject(value: object): boolean {
 async function upload(
   { file, uploadKind }: Extract<Prepared, { kind: 'upload' }>,
   client: RedoxClient,
-  { signal, onProgress }: Work,
-): Promise<Delivered> {
+  { signal, onProgress }: InFlightMessage,
+): Promise<AnswerWithoutWarnings> {
   const uploaded = await uploadDirect(client, file, { kind: uploadKind, signal, onProgress })
   const { status, headers, sha256, url, attempts } = uploaded
   return {
@@ -153,16 +160,16 @@ async function upload(
 }
 
 async function send(
-  { draft, isText }: PreparedMessage,
+  { draft, isText }: PreparedSend,
   client: RedoxClient,
-  { signal, onProgress }: Work,
-): Promise<Delivered> {
-  const message = checked(draft)
+  { signal, onProgress }: InFlightMessage,
+): Promise<AnswerWithoutWarnings> {
+  const message = validMessage(draft)
   const delivery = await deliverDirect(client, message, { signal, onProgress })
   return answerOf(message.operation, delivery, isText)
 }
 
-function answerOf(operation: string, delivery: Delivery, isText: boolean): Delivered {
+function answerOf(operation: string, delivery: SendResult, isText: boolean): AnswerWithoutWarnings {
   const { status, headers, body, facts, files, attempts } = delivery
   const id = idOf(operation, facts)
   return {
@@ -188,7 +195,7 @@ const wayOf = ([first = 'none', ...others]: string[]): string =>
 
 function idOf(
   operation: string,
-  { logIds, messageId, locations, traceId }: Delivery['facts'],
+  { logIds, messageId, locations, traceId }: SendResult['facts'],
 ): AnswerId | undefined {
   const known: [AnswerId['kind'], string | undefined][] = [
     ['log', logIds[0]],

@@ -1,6 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { RedoxError } from '../../../src/errors'
-import type { Progress } from '../../../src/redox/delivery'
+import type { Progress } from '../../../src/redox/client-types'
 
 /** Id for finding a delivered message. `resource` is the id that the receiver assigned. */
 export interface AnswerId {
@@ -9,7 +9,7 @@ export interface AnswerId {
 }
 
 /** Entry of one message in the status line of its node. */
-export interface Ticket {
+export interface StatusEntry {
   /**
    * @param environment name of the environment. The status shows sandbox (no delivery) and Production (real patients).
    */
@@ -22,7 +22,7 @@ export interface Ticket {
 }
 
 /** Answer to a delivered message. `payload`, `statusCode` and `redox` are set on the message that the node emits. */
-export interface Answer {
+export interface MessageAnswer {
   payload: unknown
   statusCode: number
   /** facts about the delivery for `msg.redox`: plain data that is safe to log */
@@ -34,27 +34,27 @@ export interface Answer {
 }
 
 /** Acceptance of a message for durable delivery. The answer follows later. */
-export interface Accepted {
+export interface AcceptedMessage {
   /** id of the message in the outbox */
   id: string
   warnings: string[]
 }
 
-export type Done = { answer: Answer } | { accepted: Accepted }
-export type Outcome = Done | { error: unknown }
+export type SendOutcome = { answer: MessageAnswer } | { accepted: AcceptedMessage }
+export type InFlightOutcome = SendOutcome | { error: unknown }
 
 /** Message on its way to Redox. May outlive the node that received the message (see handover.ts). */
-export class Work {
+export class InFlightMessage {
   /** true if the node was closed before the message had ended */
-  isLeft = false
+  isDetached = false
   /** resolves when the message was delivered, accepted, refused or stopped; never rejects */
-  readonly ended: Promise<Outcome>
+  readonly ended: Promise<InFlightOutcome>
   /** outcome of the message, after it has ended */
-  outcome: Outcome | undefined
+  outcome: InFlightOutcome | undefined
   /** name of the environment; `''` until the connection is open */
   environment = ''
-  #ticket: Ticket | undefined
-  #isUnderWay = false
+  #ticket: StatusEntry | undefined
+  #isSending = false
   #hasLeft = false
   #isHurried = false
   #hasBegun = false
@@ -62,10 +62,10 @@ export class Work {
 
   constructor(
     readonly msg: NodeMessageInFlow,
-    run: (work: Work) => Promise<Done>,
+    run: (work: InFlightMessage) => Promise<SendOutcome>,
   ) {
     this.ended = run(this)
-      .catch((error: unknown) => ({ error: this.#isInTheWay(error) ? stopped() : error }))
+      .catch((error: unknown) => ({ error: this.#isCausedByStop(error) ? stoppedError() : error }))
       .then((outcome) => (this.outcome = outcome))
   }
 
@@ -74,8 +74,8 @@ export class Work {
   }
 
   /** True while a request of this message is being sent, so that the message should not be stopped. */
-  get isUnderWay(): boolean {
-    return this.#isUnderWay
+  get isSending(): boolean {
+    return this.#isSending
   }
 
   /**
@@ -83,7 +83,7 @@ export class Work {
    */
   get isUnsent(): boolean {
     const { outcome } = this
-    return outcome !== undefined && 'error' in outcome && codeOf(outcome.error) === 'REDOX_ABORTED'
+    return outcome !== undefined && 'error' in outcome && errorCodeOf(outcome.error) === 'REDOX_ABORTED'
   }
 
   begin(environment: string): void {
@@ -97,21 +97,21 @@ export class Work {
   }
 
   /** Returns true for an error between a stop and the first request: the cause is the stop of the flow. */
-  #isInTheWay(error: unknown): boolean {
-    return this.signal.aborted && !this.#hasBegun && codeOf(error) !== 'REDOX_ABORTED'
+  #isCausedByStop(error: unknown): boolean {
+    return this.signal.aborted && !this.#hasBegun && errorCodeOf(error) !== 'REDOX_ABORTED'
   }
 
   readonly onProgress = (progress: Progress): void => {
-    this.#isUnderWay = progress.phase === 'upload' || progress.phase === 'send'
-    this.#hasBegun ||= this.#isUnderWay
+    this.#isSending = progress.phase === 'upload' || progress.phase === 'send'
+    this.#hasBegun ||= this.#isSending
     this.#hasLeft = progress.hasLeft === true
     this.#ticket?.progress(progress)
-    if (this.isLeft && !this.#isUnderWay) this.stop()
-    if (this.#isHurried) this.hurry()
+    if (this.isDetached && !this.#isSending) this.stop()
+    if (this.#isHurried) this.stopUnsent()
   }
 
   /** Stops the message when Node-RED ends, but not while Redox may have received part of a request. */
-  hurry(): void {
+  stopUnsent(): void {
     this.#isHurried = true
     if (!this.#hasLeft) this.stop()
   }
@@ -121,15 +121,15 @@ export class Work {
    * A waiting message is stopped, because it can start again at no cost, with the settings that are deployed next. A
    * request in progress is not interrupted, but is not retried with settings that may have been corrected.
    */
-  leave(): void {
-    this.isLeft = true
-    if (!this.#isUnderWay) this.stop()
+  detach(): void {
+    this.isDetached = true
+    if (!this.#isSending) this.stop()
   }
 
   /** Shows the progress and the result of the message in the status line of a node. */
-  showIn(ticket: Ticket): void {
-    this.#ticket = ticket
-    if (this.environment !== '') ticket.begin(this.environment)
+  showIn(entry: StatusEntry): void {
+    this.#ticket = entry
+    if (this.environment !== '') entry.begin(this.environment)
   }
 
   stop(): void {
@@ -141,8 +141,8 @@ export class Work {
  * Returns the error of a message that was stopped before anything was sent. The redeployed node starts the message
  * again.
  */
-export const stopped = (): RedoxError =>
+export const stoppedError = (): RedoxError =>
   new RedoxError('REDOX_ABORTED', 'Stopped before sending: the node was closed. Nothing was sent.')
 
-export const codeOf = (error: unknown): string =>
+export const errorCodeOf = (error: unknown): string =>
   error instanceof RedoxError ? error.code : 'REDOX_INTERNAL'

@@ -16,9 +16,9 @@ export interface GivenReference {
 
 /** Content of a file object: a file with its own name and type, or a reference. */
 export type FileObject =
-  { content: Content; filename?: string; contentType?: string } | { reference: GivenReference }
+  { content: FileContent; filename?: string; contentType?: string } | { reference: GivenReference }
 
-type Content = Uint8Array | string | WrittenBuffer
+type FileContent = Uint8Array | string | WrittenBuffer
 
 /** Buffer that was serialized as JSON (`{ type: 'Buffer', data: […] }`). */
 export class WrittenBuffer {
@@ -71,7 +71,7 @@ function found(value: unknown): FileObject | undefined {
  * Content of a file object. Text counts as a file if the object has a file name or type, or if the text is an encoded
  * file.
  */
-function contentOf(object: Record<string, unknown>, isFile: boolean): Content | undefined {
+function contentOf(object: Record<string, unknown>, isFile: boolean): FileContent | undefined {
   for (const key of CONTENT) {
     const value = object[key]
     const bytes = bytesOf(value)

@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeMessageInFlow } from 'node-red'
-import type { Answer } from './in-flight'
+import type { MessageAnswer } from './in-flight-message'
 
 type Message = NodeMessageInFlow & Record<string, unknown>
 
@@ -16,7 +16,7 @@ interface Completing {
  * nodes and fails for some messages (a getter that throws, a value nested too deep). Then the properties that cannot be
  * copied are left out.
  */
-export function conclude(
+export function completeMessage(
   RED: NodeAPI,
   node: Node,
   { msg, done }: { msg: NodeMessageInFlow; done: (error?: Error) => void },
@@ -36,7 +36,7 @@ export function withAnswer(
   RED: NodeAPI,
   node: Node,
   msg: NodeMessageInFlow,
-  { payload, statusCode, redox }: Answer,
+  { payload, statusCode, redox }: MessageAnswer,
 ): NodeMessageInFlow {
   const answered = laidOver(msg, { payload, statusCode, redox })
   // Node-RED passes the message itself to the first node, and copies to the others. If a copy failed, the first node

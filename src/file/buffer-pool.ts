@@ -3,13 +3,13 @@
  * fills the socket's buffer (16 KiB on Node.js 20, 64 KiB since), undici waits for 'drain' first; after a shorter write
  * it does not, and the socket may still read the chunk.
  */
-export const DRAINED_FROM = 64 * 1024
+export const MIN_REUSABLE_CHUNK = 64 * 1024
 
 // Maximum number of free buffers: the default number of concurrent requests. Others are left to the garbage collector.
-const KEPT = 8
+const MAX_FREE = 8
 
 /** Pool of buffers of one size. Allocating new memory costs more than the work that is done in it. */
-export class Scratch {
+export class BufferPool {
   readonly #free: Buffer[] = []
 
   /**
@@ -18,7 +18,7 @@ export class Scratch {
    */
   constructor(private readonly size: number) {}
 
-  take(): Buffer {
+  acquire(): Buffer {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.size)
   }
 
@@ -26,7 +26,7 @@ export class Scratch {
    * Returns a buffer to the pool. Only allowed when nothing reads the buffer any more: after an aborted request the
    * socket may still reference it, and the buffer must be left to the garbage collector.
    */
-  give(buffer: Buffer): void {
-    if (this.#free.length < KEPT) this.#free.push(buffer)
+  release(buffer: Buffer): void {
+    if (this.#free.length < MAX_FREE) this.#free.push(buffer)
   }
 }

@@ -108,7 +108,7 @@ const isQuotedPdf = (head: Buffer, text: string): boolean =>
  * Name of the unsupported encoding if bytes are an encoded file of a known type; undefined otherwise.
  * @param isJson the file is declared as JSON, so files inside it are allowed
  */
-export function disguiseOf(bytes: Buffer, isJson: boolean): string | undefined {
+export function unsupportedEncodingOf(bytes: Buffer, isJson: boolean): string | undefined {
   const head = bytes.subarray(0, START)
   if (!looksLikeText(head)) return undefined
   const text = head.toString('latin1').replace(/^(?:\xef\xbb\xbf)?\s*/, '')

@@ -1,6 +1,6 @@
 import { RedoxError } from '../errors'
-import type { Contents } from './jobs'
-import { messagesOf } from './move'
+import type { SealedStore } from './jobs'
+import { messagesOf } from './move-store'
 import type { StoredMessage } from './types'
 
 export interface Verified {
@@ -12,12 +12,12 @@ export interface Verified {
 }
 
 /** Decrypts all messages of a store, and reads their files completely. */
-export async function verify(contents: Contents): Promise<Verified> {
+export async function verifyStore(sealedStore: SealedStore): Promise<Verified> {
   const verified: Verified = { messages: 0, files: 0, unreadable: [] }
-  for await (const message of messagesOf(contents.store)) {
+  for await (const message of messagesOf(sealedStore.store)) {
     verified.messages++
     try {
-      verified.files += await readWhole(contents, message)
+      verified.files += await readWhole(sealedStore, message)
     } catch (error) {
       if (!(error instanceof RedoxError)) throw error
       verified.unreadable.push({ id: message.id, code: error.code })
@@ -30,12 +30,12 @@ export async function verify(contents: Contents): Promise<Verified> {
  * Decrypts a message, and reads its files completely.
  * @returns number of its files in the store
  */
-async function readWhole(contents: Contents, message: StoredMessage): Promise<number> {
-  await contents.notesOf(message)
+async function readWhole(sealedStore: SealedStore, message: StoredMessage): Promise<number> {
+  await sealedStore.recordOf(message)
   let files = 0
-  for (const file of (await contents.contentOf(message)).files) {
+  for (const file of (await sealedStore.contentOf(message)).files) {
     if (file.kind !== 'stored') continue
-    for await (const piece of contents.source(file).read()) void piece
+    for await (const piece of sealedStore.fileSource(file).read()) void piece
     files++
   }
   return files

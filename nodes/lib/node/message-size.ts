@@ -14,7 +14,7 @@ type MessageOfHttpIn = NodeMessageInFlow & { req?: { body?: unknown; files?: unk
  * Returns the approximate number of bytes that a message holds in memory: strings, Buffers and other values. Of `req`,
  * only the received data counts, and not the socket.
  */
-export function heldBytes(msg: MessageOfHttpIn): number {
+export function messageSize(msg: MessageOfHttpIn): number {
   const seen = new Set<object>()
   const found: unknown[] = []
   let bytes = BYTES_OF_A_VALUE

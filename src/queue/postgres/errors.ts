@@ -1,6 +1,6 @@
 /** Errors of the PostgreSQL store, in texts for operators. No text contains a password or stored data. */
 import { RedoxError, type RedoxErrorCode } from '../../errors'
-import { tlsFault } from '../../transport/faults'
+import { tlsFault } from '../../transport/network-advice'
 
 /** Greatest number of database connections of one process. */
 export const CONNECTIONS = 4
@@ -80,15 +80,15 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
 const CONNECTION_CLASSES = ['08', '57P']
 
 /** Converts an error of the driver. Its text is dropped, because it may contain stored data or the password. */
-export function failure(error: unknown, place: string): RedoxError {
+export function storeErrorOf(error: unknown, place: string): RedoxError {
   if (error instanceof RedoxError) return error
-  const code = codeOf(error)
+  const code = sqlStateOf(error)
   const known = FAILURES.find(([start]) => code?.startsWith(start))
   const detail = code === undefined ? {} : { fault: code }
   if (known) return new RedoxError(known[1], `PostgreSQL store${place} ${known[2]}.`, detail)
-  const trouble = parameterTrouble(error) ?? tlsTrouble(error, code)
-  if (trouble)
-    return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL store${place} ${trouble}.`, detail)
+  const storeError = parameterTrouble(error) ?? tlsTrouble(error, code)
+  if (storeError)
+    return new RedoxError('REDOX_STORE_UNAVAILABLE', `PostgreSQL store${place} ${storeError}.`, detail)
   const isAnswer =
     /^(?!E)[0-9A-Z]{5}$/.test(code ?? '') && !CONNECTION_CLASSES.some((start) => code?.startsWith(start))
   const text = isAnswer
@@ -116,7 +116,7 @@ function tlsTrouble(error: unknown, code = ''): string | undefined {
   )
 }
 
-export function codeOf(error: unknown): string | undefined {
+export function sqlStateOf(error: unknown): string | undefined {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : undefined
 }
@@ -125,7 +125,7 @@ export function codeOf(error: unknown): string | undefined {
  * Returns host and database of a URL for an error text, in parentheses and after a space. Returns an empty text if the
  * URL may have a password that is not percent-encoded, which could be mistaken for the host or the database.
  */
-export function placeOf(url: string): string {
+export function hostAndDatabase(url: string): string {
   if (!URL.canParse(url)) return ''
   const { host, pathname, search, hash } = new URL(url)
   return `${pathname}${search}${hash}`.includes('@') ? '' : ` (${host}${pathname})`

@@ -1,13 +1,13 @@
 import { present } from '../shared/present'
 import { RedoxError } from '../errors'
-import { byTheClock, onTheWall } from './clock'
-import type { Content, Contents, Notes } from './jobs'
+import { toStoreTime, toWallTime } from './store-clock'
+import type { JobContent, SealedStore, AttemptRecord } from './jobs'
 import {
   MOVING,
   type AuditLine,
   type DeliveryStore,
   type MessageState,
-  type Standing,
+  type MessageStatus,
   type StoredMessage,
 } from './types'
 
@@ -44,7 +44,7 @@ const AT_ONCE = 50
  * @throws RedoxError REDOX_STORE_LOCKED if a process sends from it, or a move to a third store is not finished;
  *   REDOX_STORE_… of the second store
  */
-export async function move(from: Contents, to: Contents, mover: Mover): Promise<Moved> {
+export async function moveMessages(from: SealedStore, to: SealedStore, mover: Mover): Promise<Moved> {
   const left: Moved['left'] = []
   let moved = 0
   if (from.identity === to.identity) throw sameStore()
@@ -76,7 +76,7 @@ export async function* messagesOf(
 }
 
 /** Finishes earlier moves of messages that the first store has already deleted. */
-async function finishEarlier(from: Contents, to: Contents, mover: Mover): Promise<void> {
+async function finishEarlier(from: SealedStore, to: SealedStore, mover: Mover): Promise<void> {
   for await (const { id, reason } of messagesOf(to.store, { state: 'parked' })) {
     if (reason !== MOVING) continue
     const [source] = await from.store.find({ id, limit: 1 })
@@ -90,8 +90,8 @@ async function finishEarlier(from: Contents, to: Contents, mover: Mover): Promis
  */
 async function moveOne(
   message: StoredMessage,
-  from: Contents,
-  to: Contents,
+  from: SealedStore,
+  to: SealedStore,
   mover: Mover,
 ): Promise<string | undefined> {
   const { id } = message
@@ -101,12 +101,16 @@ async function moveOne(
   if (notes.move && notes.move.to !== to.identity) throw movesElsewhere(id)
   const standing = notes.move?.standing ?? standingOf(inTimeOf(to, message, from))
   const onItsWay = { ...notes, move: { from: from.identity, to: to.identity, standing } }
-  const parked = { ...standing, state: 'parked', reason: MOVING, told: true } as const
+  const parked = { ...standing, state: 'parked', reason: MOVING, announced: true } as const
   if (!notes.move)
     await from.store
-      .restate(id, { ...parked, notes: await from.sealNotes(id, onItsWay) })
+      .setStatus(id, { ...parked, notes: await from.sealRecord(id, onItsWay) })
       .catch(throwInUse(id))
-  await to.store.adopt({ ...inTimeOf(to, copy, from), ...parked, notes: await to.sealNotes(id, onItsWay) })
+  await to.store.insertMoved({
+    ...inTimeOf(to, copy, from),
+    ...parked,
+    notes: await to.sealRecord(id, onItsWay),
+  })
   await from.store.remove(id)
   await arrive(id, from, to, mover)
   return undefined
@@ -115,31 +119,31 @@ async function moveOne(
 /** Copies the files of a message to the other store, and returns the message encrypted for that store. */
 async function copyOf(
   message: StoredMessage,
-  from: Contents,
-  to: Contents,
-): Promise<{ notes: Notes; copy: StoredMessage }> {
-  const notes = await from.notesOf(message)
+  from: SealedStore,
+  to: SealedStore,
+): Promise<{ notes: AttemptRecord; copy: StoredMessage }> {
+  const notes = await from.recordOf(message)
   const content = await from.contentOf(message)
-  const files: Content['files'] = []
-  for (const file of content.files) files.push(file.kind === 'stored' ? await to.copy(file, from) : file)
-  return { notes, copy: { ...message, ...(await to.sealed({ ...content, files }, message)) } }
+  const files: JobContent['files'] = []
+  for (const file of content.files) files.push(file.kind === 'stored' ? await to.copyFile(file, from) : file)
+  return { notes, copy: { ...message, ...(await to.sealMessage({ ...content, files }, message)) } }
 }
 
 /** Gives a message in the second store the status that it had in the first one. */
-async function arrive(id: string, from: Contents, to: Contents, { who, reason }: Mover): Promise<void> {
+async function arrive(id: string, from: SealedStore, to: SealedStore, { who, reason }: Mover): Promise<void> {
   const [arrived] = await to.store.find({ id, limit: 1 })
   if (arrived?.reason !== MOVING) return
-  const { move: moving, ...notes } = await to.notesOf(arrived)
+  const { move: moving, ...notes } = await to.recordOf(arrived)
   if (moving?.from !== from.identity) return
   const { clock } = to.store
-  const line: AuditLine = { at: onTheWall(clock, clock.now()), who, action: 'move', subject: id, reason }
-  await to.store.restate(id, { ...moving.standing, notes: await to.sealNotes(id, notes) }, line)
+  const line: AuditLine = { at: toWallTime(clock, clock.now()), who, action: 'move', subject: id, reason }
+  await to.store.setStatus(id, { ...moving.standing, notes: await to.sealRecord(id, notes) }, line)
 }
 
 /** Returns a message with its times converted to the clock of the other store. */
-function inTimeOf(to: Contents, message: StoredMessage, from: Contents): StoredMessage {
+function inTimeOf(to: SealedStore, message: StoredMessage, from: SealedStore): StoredMessage {
   const [here, there] = [from.store.clock, to.store.clock]
-  const moved = (time: number): number => byTheClock(there, onTheWall(here, time))
+  const moved = (time: number): number => toStoreTime(there, toWallTime(here, time))
   const { acceptedAt, deadline, dueAt, endedAt } = message
   return {
     ...message,
@@ -152,8 +156,8 @@ function inTimeOf(to: Contents, message: StoredMessage, from: Contents): StoredM
  * Returns the status of a message for the other store. A message that is being sent waits there; its `requestStarted`
  * is copied, so that it counts as one that may have arrived.
  */
-const standingOf = ({ state, reason, dueAt, told, endedAt }: StoredMessage): Standing => ({
-  ...{ state: state === 'sending' ? 'waiting' : state, dueAt, told },
+const standingOf = ({ state, reason, dueAt, announced, endedAt }: StoredMessage): MessageStatus => ({
+  ...{ state: state === 'sending' ? 'waiting' : state, dueAt, announced },
   ...(reason !== undefined && { reason }),
   ...(endedAt !== undefined && { endedAt }),
 })

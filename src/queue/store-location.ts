@@ -1,7 +1,7 @@
 import path from 'node:path'
 
 /** Location of the store of a connection. */
-export type Place = {
+export type StoreLocation = {
   /**
    * path of the file outside the store with the identity of the store that belongs here; undefined: there is no such
    * file
@@ -31,9 +31,9 @@ export const MARKS = '.redox-store-marks'
  * @param id id of the redox-config node
  * @param url URL of a database, with user and password; undefined: the store is embedded
  */
-export function placeIn(userDir: string | undefined, id: string): Place & { kind: 'embedded' }
-export function placeIn(userDir: string | undefined, id: string, url: string | undefined): Place
-export function placeIn(userDir: string | undefined, id: string, url?: string): Place {
+export function locationIn(userDir: string | undefined, id: string): StoreLocation & { kind: 'embedded' }
+export function locationIn(userDir: string | undefined, id: string, url: string | undefined): StoreLocation
+export function locationIn(userDir: string | undefined, id: string, url?: string): StoreLocation {
   const name = path.basename(id)
   const mark = userDir && path.join(userDir, MARKS, `${name}.json`)
   return url === undefined

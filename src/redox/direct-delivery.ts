@@ -5,8 +5,8 @@ import type { PreparedMessage } from '../message/prepared'
 import { isTriedAgain } from '../transport/outcomes'
 import { backoff, type RetryPolicy } from '../transport/retry'
 import type { RedoxClient } from './client'
-import type { CheckpointHooks, Delivery, RequestOptions, Uploaded } from './delivery'
-import { entryOf, uploadEntryOf } from './requests'
+import type { CheckpointHooks, SendResult, AttemptOptions, UploadResult } from './client-types'
+import { slotDemandOf, uploadSlotDemandOf } from './requests'
 import type { UploadKind } from './uploads'
 
 /**
@@ -17,11 +17,11 @@ import type { UploadKind } from './uploads'
 export function deliverDirect(
   client: RedoxClient,
   message: PreparedMessage,
-  options: RequestOptions,
-): Promise<Delivery> {
-  return client.inSlot(entryOf(message), options, (inSlot) => {
+  options: AttemptOptions,
+): Promise<SendResult> {
+  return client.inSlot(slotDemandOf(message), options, (inSlot) => {
     const retries = new Retries(client.settings.retry, inSlot)
-    const uploaded: Record<number, Uploaded> = {}
+    const uploaded: Record<number, UploadResult> = {}
     const checkpoints: CheckpointHooks = {
       uploaded,
       onUploaded: async (index, one) => {
@@ -41,18 +41,18 @@ export function deliverDirect(
 export function uploadDirect(
   client: RedoxClient,
   file: FileSource,
-  { kind, ...options }: RequestOptions & { kind: UploadKind },
-): Promise<Uploaded> {
-  return client.inSlot(uploadEntryOf(file), options, (inSlot) =>
+  { kind, ...options }: AttemptOptions & { kind: UploadKind },
+): Promise<UploadResult> {
+  return client.inSlot(uploadSlotDemandOf(file), options, (inSlot) =>
     new Retries(client.settings.retry, inSlot).run((limits) =>
       client.upload(file, kind, { ...inSlot, ...limits }),
     ),
   )
 }
 
-type Limits = Required<Pick<RequestOptions, 'giveUpAt' | 'attempt'>>
+type AttemptLimits = Required<Pick<AttemptOptions, 'giveUpAt' | 'attempt'>>
 
-interface Count {
+interface AttemptCount {
   /** failed attempts */
   attempts: number
   /** HTTP requests of these attempts, including those repeated with a new token */
@@ -65,7 +65,7 @@ interface Count {
  */
 class Retries {
   #giveUpAt: number
-  readonly #counts = new Map<string, Count>()
+  readonly #counts = new Map<string, AttemptCount>()
   /** HTTP requests of failed attempts, without token requests */
   #requests = 0
   /** HTTP requests for uploads in the current attempt */
@@ -76,7 +76,7 @@ class Retries {
 
   constructor(
     private readonly policy: RetryPolicy,
-    private readonly options: RequestOptions,
+    private readonly options: AttemptOptions,
   ) {
     this.#giveUpAt = this.#deadline()
   }
@@ -92,7 +92,7 @@ class Retries {
    * Repeats `attempt` until it succeeds or must not be repeated.
    * @returns the result of the successful attempt, with the number of HTTP requests of all attempts
    */
-  async run<T extends { attempts: number }>(attempt: (limits: Limits) => Promise<T>): Promise<T> {
+  async run<T extends { attempts: number }>(attempt: (limits: AttemptLimits) => Promise<T>): Promise<T> {
     const giveUpAt = (): number => this.#giveUpAt
     for (let number = 1; ; number++) {
       try {
@@ -134,7 +134,7 @@ class Retries {
     return this.#unknown ?? (isPause ? this.#last : undefined) ?? error
   }
 
-  #counted(operation: string, requests: number): Count {
+  #counted(operation: string, requests: number): AttemptCount {
     const before = this.#counts.get(operation) ?? { attempts: 0, requests: 0 }
     const count = { attempts: before.attempts + 1, requests: before.requests + requests }
     this.#counts.set(operation, count)

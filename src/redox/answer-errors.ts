@@ -2,17 +2,17 @@ import { present } from '../shared/present'
 import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
-import { answerOf, serverTime, type HttpAnswer } from '../transport/http'
+import { httpAnswer, serverTime, type HttpAnswer } from '../transport/http'
 import { LONGEST_RETRY_AFTER_SECONDS } from '../transport/retry'
-import { HIDDEN, masked, withoutSecrets } from './redaction'
-import { list, words, type AnswerFacts } from './read-answer'
+import { REDACTED, redactValues, redactText } from './redaction'
+import { objectsOf, textsOf, type AnswerFacts } from './read-answer'
 
 /**
  * Error for a 2xx answer that reports errors: REDOX_REJECTED, or REDOX_PARTIAL with the parts that arrived and those
  * that did not.
  * @param sent values that the error text must not repeat
  */
-export function undelivered(
+export function undeliveredError(
   message: PreparedMessage,
   answer: HttpAnswer,
   facts: AnswerFacts,
@@ -24,11 +24,11 @@ export function undelivered(
   const arrived = parts.filter(({ delivered }) => delivered === true)
   const failed = parts.filter(({ delivered }) => delivered === false)
   const unclear = parts.filter(({ delivered }) => delivered === undefined)
-  if (arrived.length === 0 && unclear.length === 0) return refused(detail)
+  if (arrived.length === 0 && unclear.length === 0) return refusedError(detail)
   return new RedoxError(
     'REDOX_PARTIAL',
     `Partly delivered (${message.operation}). Arrived: ${listed(arrived)}. Rejected: ${listed(failed)}. ` +
-      `Unknown: ${listed(unclear)}. ${spoken(detail.reasons)} ${lookUp(detail)} ` +
+      `Unknown: ${listed(unclear)}. ${reasonSentence(detail.reasons)} ${logReference(detail)} ` +
       'Look it up in the Redox dashboard, and send again only what did not arrive.',
     {
       ...detail,
@@ -42,11 +42,11 @@ export function undelivered(
 }
 
 /** Error for a 2xx answer that reports errors, when no part of the message arrived (REDOX_REJECTED). */
-export const refused = (detail: RedoxErrorDetail): RedoxError =>
+export const refusedError = (detail: RedoxErrorDetail): RedoxError =>
   new RedoxError(
     'REDOX_REJECTED',
     `Rejected by Redox (${detail.operation}), although the HTTP status is ${detail.status}. ` +
-      `${spoken(detail.reasons)} ${lookUp(detail)}`,
+      `${reasonSentence(detail.reasons)} ${logReference(detail)}`,
     detail,
   )
 
@@ -66,9 +66,9 @@ interface PartOutcome {
  */
 function destinationOutcomes(sent: JsonObject, body: unknown): PartOutcome[] {
   const meta = isObject(sent.Meta) ? sent.Meta : {}
-  const ids = list(meta.Destinations).flatMap(({ ID }) => words(ID))
+  const ids = objectsOf(meta.Destinations).flatMap(({ ID }) => textsOf(ID))
   const answered = isObject(body) && isObject(body.Meta) ? body.Meta : {}
-  const errors = list(answered.Errors)
+  const errors = objectsOf(answered.Errors)
   const speakFor = errors.map((error) => (ids.length === 1 ? ids[0] : destinationOf(error, ids)))
   const allNamed = errors.length > 0 && !speakFor.includes(undefined)
   return ids.map((id): PartOutcome => {
@@ -97,7 +97,7 @@ export function failureDetail(
   { sent, secrets = [] }: { sent?: JsonObject | undefined; secrets?: string[] } = {},
 ): RedoxErrorDetail {
   const wait = retryAfterSeconds(headers)
-  const { reasons, logIds, messageId, traceId } = told(facts, sent, secrets)
+  const { reasons, logIds, messageId, traceId } = redactedFacts(facts, sent, secrets)
   return {
     operation,
     status,
@@ -130,7 +130,7 @@ export function retryAfterSeconds(headers: HttpAnswer['headers']): number | unde
 }
 
 /** Sentence with the reasons that Redox gave (`Redox says: …`), for an error text. */
-export const spoken = (reasons: string[] | undefined): string =>
+export const reasonSentence = (reasons: string[] | undefined): string =>
   reasons === undefined || reasons.length === 0
     ? 'Redox gave no reason.'
     : `Redox says: ${reasons.slice(0, 5).join(' | ')}`.replace(/[^.!?]$/, '$&.')
@@ -138,7 +138,7 @@ export const spoken = (reasons: string[] | undefined): string =>
 /**
  * Reference for the log search in the Redox dashboard, e.g. `(log …)`: log ids, else the message ID, else the trace ID.
  */
-export function lookUp({ logIds, messageId, traceId }: RedoxErrorDetail): string {
+export function logReference({ logIds, messageId, traceId }: RedoxErrorDetail): string {
   if (logIds?.length) return `(log ${logIds.join(', ')})`
   if (messageId !== undefined) return `(message ${messageId})`
   return traceId === undefined ? '' : `(trace ${traceId})`
@@ -153,7 +153,7 @@ const MAX_REASON_LENGTH = 300
 const PLACE = /^[A-Za-z]{1,30}(\.[A-Za-z]{1,30})+\.?$/
 
 const LONG = /[A-Za-z0-9+/_=.-]{40,}/g
-const hideLong = (text: string): string => text.replace(LONG, HIDDEN)
+const hideLong = (text: string): string => text.replace(LONG, REDACTED)
 
 const DASHBOARD = 'https://dashboard(?:\\.[a-z]{2})?\\.redoxengine\\.com'
 const LINK_OR_LONG = new RegExp(`${DASHBOARD}[^\\s"'<>]*|${LONG.source}`, 'g')
@@ -162,16 +162,16 @@ const LINK_OR_LONG = new RegExp(`${DASHBOARD}[^\\s"'<>]*|${LONG.source}`, 'g')
 const LINK_PART = '(?:[A-Za-z-]{1,30}|\\d{1,12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
 const LINK = new RegExp(`^${DASHBOARD}(?:[/#?&=]+${LINK_PART})*[/.,)]*$`, 'i')
 
-type Words = Pick<RedoxErrorDetail, 'messageId' | 'traceId'> & { reasons: string[]; logIds: string[] }
+type RedactedFacts = Pick<RedoxErrorDetail, 'messageId' | 'traceId'> & { reasons: string[]; logIds: string[] }
 
 /** Reasons and ids of an answer, redacted so that they may be logged. */
-function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): Words {
+function redactedFacts(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): RedactedFacts {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
   const logIds = facts.logIds.slice(0, MAX_REASONS).map(String)
   const { messageId, traceId } = facts
   // One call for all texts, because each call walks through the whole message.
   const ids = [...logIds, String(messageId ?? ''), traceId ?? '']
-  const texts = masked([...reasons, ...ids], sent, secrets).map((text) =>
+  const texts = redactValues([...reasons, ...ids], sent, secrets).map((text) =>
     // Long runs of letters and digits are base64 or tokens. Ids such as a log's UUID are shorter, or contain hyphens
     // only.
     text
@@ -190,14 +190,14 @@ function told(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[
  * Copy of an answer with all secrets redacted. Some servers and gateways repeat the request, including its token, in an
  * error page.
  */
-export function keepingSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswer {
+export function redactSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswer {
   const whole = JSON.stringify(answer.headers) + answer.text
   const repeated = secrets.filter((secret) => secret !== '' && whole.includes(secret))
   if (repeated.length === 0) return answer
-  const hide = (text: string): string => withoutSecrets(text, repeated)
+  const hide = (text: string): string => redactText(text, repeated)
   const headers = Object.entries(answer.headers).map(([name, value]): [string, string | string[]] => [
     name,
     Array.isArray(value) ? value.map(hide) : hide(value),
   ])
-  return answerOf(answer.status, Object.fromEntries(headers), hide(answer.text))
+  return httpAnswer(answer.status, Object.fromEntries(headers), hide(answer.text))
 }

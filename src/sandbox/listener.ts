@@ -8,10 +8,10 @@ import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } fro
 import type { AddressInfo } from 'node:net'
 import { present } from './present'
 import type { Api, FaultPlan } from './faults'
-import { notPlayed, Refusal } from './http'
-import type { Answer, Call, Json } from './http'
+import { notSimulated, Refusal } from './http'
+import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
 import { safeHeaders } from './inbox'
-import { play, wire } from './play'
+import { injectFault, serializedAnswer } from './inject-fault'
 
 /** Time that a client may continue to send a body that was already refused, in milliseconds. */
 const DRAIN_TIME = 10_000
@@ -47,28 +47,28 @@ export interface RequestRecord {
 export interface Route {
   api: Api
   path: RegExp
-  handle: (call: Call) => Promise<Answer>
+  handle: (call: SandboxRequest) => Promise<SandboxAnswer>
   /** Builds the body of a refusal in the shape of this API. */
-  failure: (refusal: Refusal) => Json | string
+  failure: (refusal: Refusal) => JsonRecord | string
   /**
    * True if 401 answers also use `failure`; otherwise they are plain text. True for OAuth only
    * (docs/redox-api.md#legacy-api-key, #oauth-api-key, #error-bodies).
    */
-  words401?: boolean
+  unauthorizedText?: boolean
 }
 
 /** State that all listeners of one sandbox share. */
-export interface House {
+export interface ListenerContext {
   routes: Route[]
   /** Origins of this sandbox: the `http://host:port` of all its listeners. */
   origins: Set<string>
   /** Records a request that just arrived. */
-  arrived(record: RequestRecord): void
+  onArrival(record: RequestRecord): void
   /** Reports a request with a simulated fault as soon as it was accepted or refused. Its answer may not be sent yet. */
-  played(record: RequestRecord): void
+  onFault(record: RequestRecord): void
 }
 
-export interface Door {
+export interface SandboxListener {
   /** Origin of the listener: `http://127.0.0.1:PORT`. */
   readonly url: string
   /** URLs to configure in a client. */
@@ -80,7 +80,7 @@ export interface Door {
 }
 
 /** Faults and subscriptions that one listener simulates. */
-export interface Play {
+export interface SimulationOptions {
   plan: FaultPlan
   /** Ids of the Data Model destinations that have a subscription. Empty or undefined: all have one. */
   subscribed?: readonly string[] | undefined
@@ -90,7 +90,11 @@ export interface Play {
  * Opens a listener on 127.0.0.1.
  * @param port 0 takes a free port
  */
-export async function openDoor(port: number, { plan, subscribed = [] }: Play, house: House): Promise<Door> {
+export async function openListener(
+  port: number,
+  { plan, subscribed = [] }: SimulationOptions,
+  context: ListenerContext,
+): Promise<SandboxListener> {
   const server = createServer()
   const ids = new Set(subscribed.map((id) => id.toLowerCase()))
   server.keepAliveTimeout = KEEP_ALIVE_TIME
@@ -99,20 +103,26 @@ export async function openDoor(port: number, { plan, subscribed = [] }: Play, ho
   const { port: taken } = server.address() as AddressInfo
   const origins = [`http://127.0.0.1:${taken}`, `http://localhost:${taken}`] as const
   const [url] = origins
-  for (const origin of origins) house.origins.add(origin)
-  const life = lifeOf(server, taken)
+  for (const origin of origins) context.origins.add(origin)
+  const life = lifecycleOf(server, taken)
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const path = (request.url ?? '').split('?')[0] ?? ''
     const route = present(
-      house.routes.find((candidate) => candidate.path.test(path)),
+      context.routes.find((candidate) => candidate.path.test(path)),
       'a route',
     )
     const record = recordOf(request, path, route.api)
-    house.arrived(record)
+    context.onArrival(record)
     const origin = origins.find((candidate) => candidate === `http://${request.headers.host}`) ?? url
     const call = { request, path, params: [], origin, subscribed: ids.size > 0 ? ids : undefined }
-    void respond(call, response, { route, record, plan, house, refuse: life.refuse }).then((result) => {
+    void respond(call, response, {
+      route,
+      record,
+      plan,
+      house: context,
+      refuseConnections: life.refuse,
+    }).then((result) => {
       // No response can be sent if the client disconnected, or if a fault has ended the exchange.
       if (!result || response.destroyed || (request.destroyed && !request.complete)) return
       record.status = result.status
@@ -132,7 +142,7 @@ export async function openDoor(port: number, { plan, subscribed = [] }: Play, ho
     },
     unref: life.unref,
     close() {
-      for (const origin of origins) house.origins.delete(origin)
+      for (const origin of origins) context.origins.delete(origin)
       return life.close()
     },
   }
@@ -140,12 +150,12 @@ export async function openDoor(port: number, { plan, subscribed = [] }: Play, ho
 
 // ---- Requests -----------------------------------------------------------------------------------------
 
-interface Visit {
+interface RequestContext {
   route: Route
   record: RequestRecord
   plan: FaultPlan
-  house: House
-  refuse: (seconds: number) => void
+  house: ListenerContext
+  refuseConnections: (seconds: number) => void
 }
 
 /**
@@ -153,11 +163,11 @@ interface Visit {
  * @returns the answer to send; undefined if a fault has already closed or blocked the connection
  */
 async function respond(
-  call: Call,
+  call: SandboxRequest,
   response: ServerResponse,
-  { route, record, plan, house, refuse }: Visit,
-): Promise<Answer | undefined> {
-  const handle = async (): Promise<Answer> => {
+  { route, record, plan, house: context, refuseConnections }: RequestContext,
+): Promise<SandboxAnswer | undefined> {
+  const handle = async (): Promise<SandboxAnswer> => {
     const result = await handleCall(call, route)
     record.accepted = result.status < 300
     return result
@@ -166,21 +176,30 @@ async function respond(
   if (!fault) return handle()
   call.fault = record.fault = fault.name
   const { request, path } = call
-  const judged = (): void => house.played(record)
-  return play(
-    { fault, api: route.api, request, response, path, failure: route.failure, refuse, judged },
+  const onProcessed = (): void => context.onFault(record)
+  return injectFault(
+    {
+      fault,
+      api: route.api,
+      request,
+      response,
+      path,
+      failure: route.failure,
+      refuse: refuseConnections,
+      onProcessed,
+    },
     handle,
   )
 }
 
-async function handleCall(call: Call, route: Route): Promise<Answer> {
+async function handleCall(call: SandboxRequest, route: Route): Promise<SandboxAnswer> {
   const params = (route.path.exec(call.path) ?? []).slice(1)
   try {
     if (call.request.method !== 'POST') throw wrongMethod(route.api)
     return await route.handle({ ...call, params })
   } catch (error) {
     if (!(error instanceof Refusal)) return { status: 500, body: 'Internal Server Error' }
-    const isPlain = error.status === 401 && !route.words401
+    const isPlain = error.status === 401 && !route.unauthorizedText
     return { status: error.status, body: isPlain ? error.text : route.failure(error) }
   }
 }
@@ -192,7 +211,7 @@ async function handleCall(call: Call, route: Route): Promise<Answer> {
 const wrongMethod = (api: Api): Refusal =>
   ['token', 'blob', 'endpoint'].includes(api)
     ? new Refusal(403, [{ text: 'Forbidden', code: 'forbidden' }])
-    : notPlayed('This request is')
+    : notSimulated('This request is')
 
 function recordOf(request: IncomingMessage, path: string, api: Api): RequestRecord {
   const record = {
@@ -212,8 +231,8 @@ function recordOf(request: IncomingMessage, path: string, api: Api): RequestReco
   return record
 }
 
-function send(answer: Answer, response: ServerResponse): void {
-  const { status, headers, payload } = wire(answer)
+function send(answer: SandboxAnswer, response: ServerResponse): void {
+  const { status, headers, payload } = serializedAnswer(answer)
   response.writeHead(status, headers)
   response.end(payload)
 }
@@ -231,7 +250,7 @@ function drain(request: IncomingMessage): void {
 
 // ---- The server ---------------------------------------------------------------------------------------
 
-function lifeOf(server: Server, port: number) {
+function lifecycleOf(server: Server, port: number) {
   let holdsProcess = true
   let closed: Promise<void> | undefined
   let pause: NodeJS.Timeout | undefined

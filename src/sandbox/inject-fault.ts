@@ -6,40 +6,40 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { noSubscription } from './datamodel'
-import type { Api, Fault, KeptFault, LostFault } from './faults'
+import type { Api, Fault, ModifyingFault, ReplacingFault } from './faults'
 import { FAULTS } from './faults'
 import { objectOf, objectsOf, Refusal } from './http'
-import type { Answer, Json } from './http'
+import type { SandboxAnswer, JsonRecord } from './http'
 
 /** Pause between two chunks of a body that is read slowly, in milliseconds; a chunk has at most 64 KiB. */
 const READ_PAUSE = 100
 
 /** A request with a simulated fault, and what is needed to simulate it. */
-export interface Stage {
+export interface FaultContext {
   fault: Fault
   api: Api
   request: IncomingMessage
   response: ServerResponse
   path: string
   /** Builds the body of a refusal in the shape of this API. */
-  failure: (refusal: Refusal) => Json | string
+  failure: (refusal: Refusal) => JsonRecord | string
   /** Refuses new connections for some seconds. */
   refuse: (seconds: number) => void
   /** Callback for the time when the API has accepted or refused the request. */
-  judged: () => void
+  onProcessed: () => void
 }
 
 /**
  * Fault that replaces the API's processing of a request. Returns the answer to send; undefined if none is sent, because
  * the fault has reset the connection or leaves it open.
  */
-type Instead = (stage: Stage) => Promise<Answer | undefined>
+type ReplaceAnswer = (context: FaultContext) => Promise<SandboxAnswer | undefined>
 
-const INSTEAD: Record<LostFault, Instead> = {
-  status: whole((stage) => statusAnswer(stage)),
-  'status-retry-after': whole((stage) => {
-    const answer = statusAnswer(stage)
-    return { ...answer, headers: { ...answer.headers, 'retry-after': String(stage.fault.seconds) } }
+const REPLACE: Record<ReplacingFault, ReplaceAnswer> = {
+  status: whole((context) => statusAnswer(context)),
+  'status-retry-after': whole((context) => {
+    const answer = statusAnswer(context)
+    return { ...answer, headers: { ...answer.headers, 'retry-after': String(context.fault.seconds) } }
   }),
   redirect: whole(({ fault, path }) => ({
     status: 307,
@@ -80,10 +80,13 @@ const INSTEAD: Record<LostFault, Instead> = {
  * Fault that changes the API's answer after the request was processed. Returns the answer to send; undefined if the
  * fault has sent or dropped it.
  */
-type Afterwards = (answer: Answer, stage: Stage) => Answer | undefined | Promise<Answer | undefined>
+type ModifyAnswer = (
+  answer: SandboxAnswer,
+  context: FaultContext,
+) => SandboxAnswer | undefined | Promise<SandboxAnswer | undefined>
 
-const AFTERWARDS: Record<KeptFault, Afterwards> = {
-  'status-after-accept': (_answer, stage) => statusAnswer(stage),
+const MODIFY: Record<ModifyingFault, ModifyAnswer> = {
+  'status-after-accept': (_answer, context) => statusAnswer(context),
   'reset-after-accept': (_answer, { request }) => reset(request),
   'slow-reader': (answer) => answer,
   async late(answer, { fault }) {
@@ -91,44 +94,47 @@ const AFTERWARDS: Record<KeptFault, Afterwards> = {
     return answer
   },
   'cut-short'(answer, { response, request }) {
-    const { status, headers, payload } = wire(withBody(answer))
+    const { status, headers, payload } = serializedAnswer(withBody(answer))
     response.writeHead(status, headers)
     // The connection is ended and not reset, because a reset could drop the half that is already on its way.
     response.write(half(payload), () => request.socket.destroySoon())
     return undefined
   },
-  'truncated-json': (answer) => ({ ...answer, payload: half(wire(withBody(answer)).payload) }),
+  'truncated-json': (answer) => ({ ...answer, payload: half(serializedAnswer(withBody(answer)).payload) }),
   gzip: (answer) => ({
     ...answer,
-    payload: gzipSync(wire(answer).payload),
+    payload: gzipSync(serializedAnswer(answer).payload),
     headers: { ...answer.headers, 'content-encoding': 'gzip' },
   }),
   partial: (answer) => ({ ...answer, body: partly(answer.body) }),
   'no-location': ({ status, body }) => ({ status, body: body && withoutAddress(objectOf(body)) }),
 }
 
-const isKept = (kind: Fault['kind']): kind is KeptFault => FAULTS[kind].accepted
+const isKept = (kind: Fault['kind']): kind is ModifyingFault => FAULTS[kind].accepted
 
 /**
  * Handles a request with a fault. `handle` is the API's processing, which is skipped for faults that lose the request.
  * Returns the answer to send, if there is one.
  */
-export async function play(stage: Stage, handle: () => Promise<Answer>): Promise<Answer | undefined> {
-  const { kind } = stage.fault
+export async function injectFault(
+  context: FaultContext,
+  handle: () => Promise<SandboxAnswer>,
+): Promise<SandboxAnswer | undefined> {
+  const { kind } = context.fault
   if (!isKept(kind)) {
-    stage.judged()
-    return INSTEAD[kind](stage)
+    context.onProcessed()
+    return REPLACE[kind](context)
   }
-  if (kind === 'slow-reader') readSlowly(stage.request)
+  if (kind === 'slow-reader') readSlowly(context.request)
   const answer = await handle()
-  stage.judged()
+  context.onProcessed()
   // A refusal is sent unchanged: `partial` and `no-location` only make sense for an answer of success.
   const isShaped = kind === 'partial' || kind === 'no-location'
-  return isShaped && answer.status >= 300 ? answer : AFTERWARDS[kind](answer, stage)
+  return isShaped && answer.status >= 300 ? answer : MODIFY[kind](answer, context)
 }
 
 /** Returns status, headers and bytes of an answer, as they are sent. */
-export function wire({ status, body, headers, payload }: Answer) {
+export function serializedAnswer({ status, body, headers, payload }: SandboxAnswer) {
   const bytes = payload ?? Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
   return {
     status,
@@ -142,17 +148,17 @@ export function wire({ status, body, headers, payload }: Answer) {
   }
 }
 
-function contentTypeOf(body: Answer['body']): string {
+function contentTypeOf(body: SandboxAnswer['body']): string {
   if (typeof body === 'string') return 'text/html; charset=utf-8'
   return `application/${'resourceType' in body ? 'fhir+json' : 'json'}; charset=utf-8`
 }
 
 // ---- Connections --------------------------------------------------------------------------------------
 
-function whole(then: (stage: Stage) => Answer | undefined): Instead {
-  return async (stage) => {
-    await endOfBody(stage.request)
-    return then(stage)
+function whole(then: (context: FaultContext) => SandboxAnswer | undefined): ReplaceAnswer {
+  return async (context) => {
+    await endOfBody(context.request)
+    return then(context)
   }
 }
 
@@ -193,7 +199,7 @@ function readSlowly(request: IncomingMessage): void {
  * Returns an answer with the fault's HTTP status: an HTML page for 3xx and gateway errors, plain text for 401 and 429,
  * and otherwise the API's error body (docs/redox-api.md#error-bodies).
  */
-function statusAnswer({ fault: { status }, failure }: Stage): Answer {
+function statusAnswer({ fault: { status }, failure }: FaultContext): SandboxAnswer {
   const text = STATUS_CODES[status] ?? 'Unknown'
   if (status < 400 || [502, 503, 504].includes(status)) return { status, body: page(status) }
   if (status === 401) return { status, body: text }
@@ -204,7 +210,7 @@ function statusAnswer({ fault: { status }, failure }: Stage): Answer {
 const page = (status: number): string =>
   `<!DOCTYPE html>\n<html><head><title>${status}</title></head><body><h1>${status} ${STATUS_CODES[status]}</h1></body></html>\n`
 
-const BARE_ENTRIES: Json = {
+const BARE_ENTRIES: JsonRecord = {
   resourceType: 'Bundle',
   type: 'transaction-response',
   entry: [{ response: { status: '201 Created' } }, {}],
@@ -213,13 +219,14 @@ const BARE_ENTRIES: Json = {
 const half = (bytes: Buffer): Buffer => bytes.subarray(0, Math.floor(bytes.length / 2))
 
 /** Replaces an empty body by `{}`, because an empty body cannot be cut in half. */
-const withBody = (answer: Answer): Answer => (answer.body === '' ? { ...answer, body: {} } : answer)
+const withBody = (answer: SandboxAnswer): SandboxAnswer =>
+  answer.body === '' ? { ...answer, body: {} } : answer
 
 /**
  * Returns an answer in which the last destination (Data Model) or the last entry (FHIR) failed. An empty answer is
  * replaced by a Bundle with two entries.
  */
-function partly(answered: Answer['body']): Json {
+function partly(answered: SandboxAnswer['body']): JsonRecord {
   const body = answered === '' ? BARE_ENTRIES : objectOf(answered)
   if ('entry' in body) {
     const outcome = {
@@ -242,7 +249,7 @@ function partly(answered: Answer['body']): Json {
 }
 
 /** Returns an answer without the values that the client needs from it: token, file reference, log IDs, locations. */
-function withoutAddress(body: Json): Json {
+function withoutAddress(body: JsonRecord): JsonRecord {
   const { access_token: _a, accessToken: _b, URI: _c, id: _d, ...rest } = body
   if ('entry' in rest) {
     const entry = objectsOf(rest['entry']).map(({ response }) => ({

@@ -1,7 +1,8 @@
 import { RedoxError, type RedoxErrorDetail } from '../errors'
-import { adviceOn } from '../transport/faults'
-import { classify, type Ending, type Purpose } from '../transport/outcomes'
-import { lookUp, spoken } from './answers'
+import { adviceOn } from '../transport/network-advice'
+import { classify, type AttemptFailure, type RequestKind } from '../transport/outcomes'
+import { logReference, reasonSentence } from './answer-errors'
+import type { RequestSpec } from './requests'
 
 /** Advice to send again, by code. Wrong for a message that is retried automatically. */
 const SEND_AGAIN: Partial<Record<RedoxError['code'], string>> = {
@@ -10,7 +11,7 @@ const SEND_AGAIN: Partial<Record<RedoxError['code'], string>> = {
   REDOX_TIMEOUT: 'Send again later, or raise the Connect timeout or the Response timeout in the connection.',
 }
 
-const ACTIONS: Partial<Record<RedoxError['code'], string>> = {
+const ADVICE: Partial<Record<RedoxError['code'], string>> = {
   ...SEND_AGAIN,
   REDOX_AUTHENTICATION:
     'Check the credentials in the connection, and that the key is active in the Redox dashboard.',
@@ -33,50 +34,50 @@ export function messageOfRetried({ code, message }: Pick<RedoxError, 'code' | 'm
  * Error of a failed attempt. Its text has the failure, Redox's reasons, a log reference and advice.
  * @param shape description of a 2xx body that is neither a success nor an error of Redox, see `shapeOf`
  */
-export function failure(
-  ending: Ending,
-  { purpose, operation }: { purpose: Purpose; operation: string },
+export function attemptError(
+  failure: AttemptFailure,
+  { kind, operation }: Pick<RequestSpec, 'kind' | 'operation'>,
   detail: RedoxErrorDetail,
   shape?: string,
 ): RedoxError {
-  const { code, says } = classify(ending, purpose)
-  const what = { token: 'request for an access token', upload: 'file upload', send: operation }[purpose]
+  const { code, message } = classify(failure, kind)
+  const what = { token: 'request for an access token', upload: 'file upload', send: operation }[kind]
   const how =
-    'status' in ending
-      ? `HTTP ${ending.status}, `
+    'status' in failure
+      ? `HTTP ${failure.status}, `
       : shape !== undefined
         ? `HTTP ${detail.status} with ${shape}, `
         : detail.fault === undefined
           ? ''
           : `${detail.fault}, `
-  const isSpoken = 'status' in ending || (shape !== undefined && detail.reasons !== undefined)
-  const reasons = isSpoken ? ` ${spoken(detail.reasons)}` : ''
-  const where = lookUp(detail)
+  const isSpoken = 'status' in failure || (shape !== undefined && detail.reasons !== undefined)
+  const reasons = isSpoken ? ` ${reasonSentence(detail.reasons)}` : ''
+  const where = logReference(detail)
   const wait =
     detail.retryAfterSeconds === undefined ? '' : ` Redox asks for a wait of ${detail.retryAfterSeconds} s.`
-  const advice = 'sent' in ending ? adviceOn(detail.fault ?? '', ending.sent) : undefined
+  const advice = 'sent' in failure ? adviceOn(detail.fault ?? '', failure.sent) : undefined
   const action =
     detail.clockSkewSeconds === undefined
-      ? (advice ?? actionFor(code, purpose, ending)) + (shape === undefined ? '' : OTHER_ANSWER)
+      ? (advice ?? adviceFor(code, kind, failure)) + (shape === undefined ? '' : OTHER_ANSWER)
       : clockAction(detail.clockSkewSeconds)
   const text = [
-    `${says} (${how}${what}).${reasons}`,
+    `${message} (${how}${what}).${reasons}`,
     where,
     `${wait} ${action}`.trim(),
-    isUnsent(ending) ? 'Nothing was sent.' : '',
+    isUnsent(failure) ? 'Nothing was sent.' : '',
   ].filter((part) => part !== '')
   return new RedoxError(code, text.join(' '), { operation, ...detail })
 }
 
-export const stoppedBefore = (operation: string): RedoxError =>
-  failure({ fault: 'aborted', sent: false }, { purpose: 'send', operation }, {})
+export const stoppedBeforeSending = (operation: string): RedoxError =>
+  attemptError({ fault: 'aborted', sent: false }, { kind: 'send', operation }, {})
 
 /**
  * Returns true if Redox certainly received no request. The error text then ends with "Nothing was sent.", which a text
  * about a refusal by Redox does not need.
  */
-const isUnsent = (ending: Ending): boolean =>
-  'fault' in ending && (!ending.sent || ending.fault === 'tls' || ending.fault === 'proxyRefused')
+const isUnsent = (failure: AttemptFailure): boolean =>
+  'fault' in failure && (!failure.sent || failure.fault === 'tls' || failure.fault === 'proxyRefused')
 
 const clockAction = (skew: number): string =>
   `The clock of this machine is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the server. Set the clock.`
@@ -86,7 +87,7 @@ const SOURCE_REFUSED =
   'enabled.'
 
 // Redox answers 404 in these three cases (docs/redox-api.md#status-codes).
-const NOT_FOUND: Record<Purpose, string> = {
+const NOT_FOUND: Record<RequestKind, string> = {
   token: 'Check the API base URL in the connection.',
   upload: 'Check the Blob upload URL, the Binary base URL and the environment in the connection.',
   send: 'Check the destination slug, the environment and the operation.',
@@ -99,12 +100,12 @@ const UPLOAD_FORBIDDEN =
 const OTHER_ANSWER =
   ' If this destination always answers like this, set "Other 2xx answers" in the connection to "success".'
 
-function actionFor(code: RedoxError['code'], purpose: Purpose, ending: Ending): string {
-  const { status = undefined, ofSource = false } = 'status' in ending ? ending : {}
+function adviceFor(code: RedoxError['code'], requestKind: RequestKind, failure: AttemptFailure): string {
+  const { status = undefined, ofSource = false } = 'status' in failure ? failure : {}
   if (ofSource) return SOURCE_REFUSED
-  if (code === 'REDOX_TOO_LARGE' && purpose === 'upload') return 'Make the file smaller, or split it.'
-  if (code === 'REDOX_FORBIDDEN' && purpose === 'upload') return UPLOAD_FORBIDDEN
-  return ACTIONS[code] ?? (status === 404 ? NOT_FOUND[purpose] : '')
+  if (code === 'REDOX_TOO_LARGE' && requestKind === 'upload') return 'Make the file smaller, or split it.'
+  if (code === 'REDOX_FORBIDDEN' && requestKind === 'upload') return UPLOAD_FORBIDDEN
+  return ADVICE[code] ?? (status === 404 ? NOT_FOUND[requestKind] : '')
 }
 
 /** Error for a rate-limit pause beyond the time for retries, thrown before the wait instead of after it. */

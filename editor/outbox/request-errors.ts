@@ -8,7 +8,7 @@ import { text } from './tab'
  * Shows the error of a failed request.
  * @param form element for a text about wrong settings, which stays until the next attempt
  */
-export function complain(form: HTMLElement, failure: unknown): void {
+export function showRequestError(form: HTMLElement, failure: unknown): void {
   if (!(failure instanceof RequestError)) return void RED.notify(text('notice.notDone'), 'error')
   const { answer, refusal } = failure
   if (refusal) return refuse(form, refusal)

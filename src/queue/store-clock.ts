@@ -10,10 +10,10 @@ export interface StoreClock {
 }
 
 /** Converts a time of the store's clock to the wall clock (system time). */
-export const onTheWall = ({ ahead }: StoreClock, time: number): number => time - ahead
+export const toWallTime = ({ ahead }: StoreClock, time: number): number => time - ahead
 
 /** Converts a time of the wall clock (system time) to the store's clock. */
-export const byTheClock = ({ ahead }: StoreClock, time: number): number => time + ahead
+export const toStoreTime = ({ ahead }: StoreClock, time: number): number => time + ahead
 
 /** State of a {@link SteadyClock} that is stored for the next process. */
 export interface ClockReading {
@@ -39,7 +39,7 @@ export class SteadyClock implements StoreClock {
   #last: { now: number; monotonic: number }
 
   constructor(last?: ClockReading) {
-    const { wall, monotonic } = look()
+    const { wall, monotonic } = readClocks()
     this.#ahead = last === undefined ? 0 : Math.max(last.ahead, last.now - wall)
     this.#last = { now: wall + this.#ahead, monotonic }
   }
@@ -49,7 +49,7 @@ export class SteadyClock implements StoreClock {
   }
 
   now(): number {
-    const { wall, monotonic } = look()
+    const { wall, monotonic } = readClocks()
     const expected = this.#last.now + monotonic - this.#last.monotonic
     if (Math.abs(wall + this.#ahead - expected) > JUMP_MS) this.#ahead = Math.round(expected - wall)
     this.#last = { now: wall + this.#ahead, monotonic }
@@ -58,7 +58,7 @@ export class SteadyClock implements StoreClock {
 }
 
 /** Reads wall clock and monotonic clock at the same moment. */
-function look(): { wall: number; monotonic: number } {
+function readClocks(): { wall: number; monotonic: number } {
   for (;;) {
     const before = performance.now()
     const wall = Date.now()

@@ -11,7 +11,7 @@ export type FileState = BigIntStats
 /** Maximum wait for a file that keeps changing. */
 const MOST_SETTLE_MS = 60_000
 
-interface Wait {
+interface SettleWait {
   settleMs: number
   waiting: WaitingMessage
   signal: AbortSignal | undefined
@@ -22,10 +22,10 @@ interface Wait {
  * sent, and again after each further write. File times are compared with the local clock only to recognize an old file,
  * because the clock of a network share may be ahead.
  */
-export async function settled(
+export async function waitUntilSettled(
   look: () => Promise<FileState>,
   hints: FileHints,
-  { settleMs, waiting, signal }: Wait,
+  { settleMs, waiting, signal }: SettleWait,
 ): Promise<FileState> {
   const began = performance.now()
   const first = await look()
