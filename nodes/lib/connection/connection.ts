@@ -6,6 +6,7 @@ import type { LaneState } from '../../../src/queue/types'
 import type { FhirSender } from '../../../src/message/fhir-operations'
 import { accountOf, SANDBOX_ACCOUNT } from '../../../src/redox/account'
 import { newSuccession, type Succession } from '../../../src/redox/shared-limits'
+import { forgetDirectMessages } from '../../../src/redox/direct-messages'
 import { RedoxClient } from '../../../src/redox/client'
 import {
   DEFAULT_GATE,
@@ -180,8 +181,11 @@ function successionOf(settings: RedoxSettings, id: string | undefined): Successi
   return succession
 }
 
-/** Forgets the limits of a connection that was removed. */
-export const forgetConnection = (id: string): void => void successions.delete(id)
+/** Forgets the limits and the direct messages of a connection that was removed. */
+export function forgetConnection(id: string): void {
+  successions.delete(id)
+  forgetDirectMessages(id)
+}
 
 /** Settings of durable delivery. Times in milliseconds. */
 export interface Durability {

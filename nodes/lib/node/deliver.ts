@@ -134,9 +134,12 @@ function isPlainObject(value: object): boolean {
 async function upload(
   { file, uploadKind }: Extract<Prepared, { kind: 'upload' }>,
   client: RedoxClient,
-  { signal, onProgress }: Work,
+  work: Work,
 ): Promise<Delivered> {
-  const uploaded = await uploadDirect(client, file, { kind: uploadKind, signal, onProgress })
+  work.describe('upload', 'upload')
+  const { signal, onProgress, onFailure } = work
+  const options = { kind: uploadKind, signal, onProgress, onFailure }
+  const uploaded = await uploadDirect(client, file, options)
   const { status, headers, sha256, url, attempts } = uploaded
   return {
     payload: referenceFor(file, uploaded, uploadKind),
@@ -152,13 +155,11 @@ async function upload(
   }
 }
 
-async function send(
-  { draft, isText }: PreparedMessage,
-  client: RedoxClient,
-  { signal, onProgress }: Work,
-): Promise<Delivered> {
+async function send({ draft, isText }: PreparedMessage, client: RedoxClient, work: Work): Promise<Delivered> {
   const message = checked(draft)
-  const delivery = await deliverDirect(client, message, { signal, onProgress })
+  work.describe(message.operation, laneOf(message))
+  const { signal, onProgress, onFailure } = work
+  const delivery = await deliverDirect(client, message, { signal, onProgress, onFailure })
   return answerOf(message.operation, delivery, isText)
 }
 

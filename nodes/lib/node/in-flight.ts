@@ -1,5 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
-import { RedoxError } from '../../../src/errors'
+import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { DirectMessage, DirectMessages } from '../../../src/redox/direct-messages'
 import type { Progress } from '../../../src/redox/delivery'
 
 /** Id for finding a delivered message. `resource` is the id that the receiver assigned. */
@@ -53,6 +54,7 @@ export class Work {
   outcome: Outcome | undefined
   /** name of the environment; `''` until the connection is open */
   environment = ''
+  #direct: DirectMessage | undefined
   #ticket: Ticket | undefined
   #isUnderWay = false
   #hasLeft = false
@@ -91,6 +93,26 @@ export class Work {
     this.#ticket?.begin(environment)
   }
 
+  /** Direct delivery: the outbox lists the message from now on, until it has ended. */
+  listIn(messages: DirectMessages, owner: string, destination?: string): void {
+    const message = messages.add(owner, destination)
+    this.#direct = message
+    void this.ended.then((outcome) =>
+      messages.end(message, 'error' in outcome ? codeOf(outcome.error) : undefined),
+    )
+  }
+
+  /** What the list says of the prepared message. */
+  describe(operation: string, destination: string): void {
+    if (this.#direct) Object.assign(this.#direct, { operation, destination })
+  }
+
+  readonly onFailure = (code: RedoxErrorCode): void => {
+    if (!this.#direct) return
+    this.#direct.attempts++
+    this.#direct.reason = code
+  }
+
   /** Marks the message as possibly stored or delivered. Whatever its outcome, the message does not start again. */
   commit(): void {
     this.#hasBegun = true
@@ -105,6 +127,7 @@ export class Work {
     this.#isUnderWay = progress.phase === 'upload' || progress.phase === 'send'
     this.#hasBegun ||= this.#isUnderWay
     this.#hasLeft = progress.hasLeft === true
+    if (this.#direct) this.#direct.state = this.#isUnderWay ? 'sending' : 'waiting'
     this.#ticket?.progress(progress)
     if (this.isLeft && !this.#isUnderWay) this.stop()
     if (this.#isHurried) this.hurry()

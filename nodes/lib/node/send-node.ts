@@ -4,6 +4,7 @@ import type * as Fingerprinting from '../../../src/file/fingerprint'
 import type { LaneState } from '../../../src/queue/types'
 import { Turns } from '../../../src/event-loop'
 import type { RedoxClient } from '../../../src/redox/client'
+import { directMessagesOf } from '../../../src/redox/direct-messages'
 import { unlessAborted } from '../../../src/abort'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from '../connection/connection'
@@ -119,6 +120,14 @@ class SendNodeWork implements Subscriber {
     }
   }
 
+  /** Direct delivery: the outbox lists the message until it has ended. */
+  #listDirect(work: Work, isUpload: boolean): void {
+    const configNode = configNodeOf(this.RED, this.saved.connection)
+    if (!configNode) return
+    const destination = isUpload ? 'upload' : destinationIn(this.type.table.type, this.#named)
+    work.listIn(directMessagesOf(configNode), this.node.id, destination)
+  }
+
   async run(
     work: Work,
     before: Promise<unknown> | undefined,
@@ -136,6 +145,7 @@ class SendNodeWork implements Subscriber {
     const { signal } = work
     // The flow needs the reference that answers an upload, so uploads are sent directly and never queued.
     const isUpload = this.type.table.type === 'redox-upload'
+    if (!outbox || isUpload) this.#listDirect(work, isUpload)
     const place = new Place(outbox && !isUpload ? outbox : client, work, before)
     const { admitted } = place
     try {
@@ -344,6 +354,10 @@ function namedDestination(RED: NodeAPI, node: Node, table: Table, saved: SendNod
     return undefined
   }
 }
+
+/** Returns the destination that the node's own field names, in the form of `laneOf`. */
+const destinationIn = (type: string, named: string | undefined): string | undefined =>
+  named && `${type.startsWith('redox-fhir') ? 'fhir' : 'datamodel'} ${named}`
 
 /** Returns a destination without its API: `a-slug` for `fhir a-slug`, and `ID` for `datamodel ID`. */
 const destinationOf = (lane: string): string => lane.slice(lane.indexOf(' ') + 1)
