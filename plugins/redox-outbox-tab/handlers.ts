@@ -7,6 +7,7 @@ import { discardStranded, giveStranded, strandedStores } from '../../nodes/lib/c
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { onTheWall } from '../../src/queue/clock'
 import { criteriaOf, decideAll, decideOne, matching } from '../../src/queue/decisions'
+import { directConnections } from '../../src/redox/direct-messages'
 import type { StoredMessage } from '../../src/queue/types'
 import type {
   AuditResponse,
@@ -14,12 +15,14 @@ import type {
   ContentResponse,
   CountResponse,
   DecisionsResponse,
+  DirectMessagesResponse,
   MessageDetails,
   MessagesResponse,
   OverviewResponse,
   StrandedResponse,
 } from '../../src/shared/outbox-api'
 import { connectionSummary, durableConnection, iso, outboxOf, strandedSummary, wallTime } from './connections'
+import { directMessages, directSummaries } from './direct'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
 import { given, parse, type Parsed } from './parse-request'
 import { Refusal } from './refusal'
@@ -46,7 +49,12 @@ export const HANDLERS = {
       [...durableConnections].map(([id, delivery]) => connectionSummary(id, delivery)),
     ),
     stranded: [...strandedStores].map(([store, known]) => strandedSummary(store, known)),
+    direct: directSummaries(directConnections),
   }),
+
+  /** Empty for a connection without any, also if it does not exist: the last one may just have ended. */
+  direct: async ({ connection }: OutboxRequest): Promise<DirectMessagesResponse> =>
+    directMessages(directConnections.get(connection)),
 
   messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
     const { limit, ...wanted } = parse('messages', query)
