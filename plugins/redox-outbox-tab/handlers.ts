@@ -140,6 +140,8 @@ export const HANDLERS = {
     if (asked.action === 'discard') return { discarded: await discardStranded(store, by) }
     const { storeKey } = durableConnection(asked.to)
     const outbox = outboxOf(asked.to)
+    // An outbox that is open has a key.
+    // eslint-disable-next-line @typescript-eslint/no-non-null-assertion
     const { moved, left } = await giveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
     return { moved, left }
   },
