@@ -30,7 +30,7 @@ const FEW_CHARACTERS = 600
 const EDITOR = [
   ['dialogs', 'durable', 'new-nodes', 'outbox-many'],
   ['validators', 'inbox', 'examples', 'foreign-pages'],
-  ['connection', 'outbox', 'preview', 'looks'],
+  ['connection', 'outbox', 'outbox-direct', 'preview', 'looks'],
 ]
 // The other files test the inside of a dialog, which is our own code and the same in every editor.
 const DIFFERS = [

@@ -116,6 +116,8 @@ export class ManyForm {
   }
 
   async #run(reason: string): Promise<void> {
+    // The button is disabled until the messages are counted.
+    // eslint-disable-next-line @typescript-eslint/no-non-null-assertion
     const { count, till } = this.#counted!
     const action = this.#action as Action
     const request: DecisionsRequest = {

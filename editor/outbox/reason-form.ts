@@ -73,7 +73,7 @@ export function askReason(question: ReasonQuestion): ReasonForm {
     })
   })
   place.append(form)
-  form.querySelector<HTMLElement>('input, select')!.focus()
+  form.querySelector<HTMLElement>('input, select')?.focus()
   return { close, confirm, form }
 }
 

@@ -12,6 +12,7 @@ import { age } from '../tab/formats'
 import { queryOf, RequestError } from '../tab/request'
 import { AuditLog } from './audit-log'
 import { DestinationList } from './destination-list'
+import { DirectMessageSections } from './direct-messages'
 import { Header } from './header'
 import { ManyMessages } from './many-messages'
 import { MessageList, type MessagePages } from './message-list'
@@ -67,6 +68,7 @@ export class OutboxView {
     hours: () => this.#open?.retryForHours ?? HOURS_FOR_MANY,
     onDecided: () => this.#reload(),
   })
+  readonly #direct = new DirectMessageSections()
   readonly #stranded = new StrandedStores(
     () => this.#open,
     (action) => {
@@ -113,7 +115,8 @@ export class OutboxView {
     this.#beginNew.append(this.#beginNewButton())
     this.#body.append(this.#filters.element, this.#oldest, this.#destinations.block, this.#search.form)
     this.#body.append(this.#many.block, ...this.#messages.elements, this.#audit.block)
-    scroll.append(this.#notices.place, this.#storeError, this.#beginNew, this.#stranded.block, this.#body)
+    scroll.append(this.#notices.place, this.#storeError, this.#beginNew, this.#stranded.block)
+    scroll.append(this.#body, this.#direct.block)
     this.content.append(this.#header.element, scroll)
   }
 
@@ -162,8 +165,13 @@ export class OutboxView {
   async #load(): Promise<void> {
     const asked = this.#wanted
     const before = this.#mark.news
-    const { connections, stranded } = await ask<OverviewResponse>('')
-    this.#mark.update(connections, before)
+    const overview = await ask<OverviewResponse>('')
+    this.#mark.update(overview.connections, before)
+    await Promise.all([this.#direct.load(overview.direct), this.#loadDurable(overview, asked)])
+  }
+
+  /** @param asked what was wanted when the overview was asked for */
+  async #loadDurable({ connections, stranded }: OverviewResponse, asked: Wanted): Promise<void> {
     if (asked !== this.#wanted) return
     const connection = connections.find(({ id }) => id === this.#wanted.connection) ?? connections[0]
     if (connection?.id !== this.#wanted.connection)
@@ -212,6 +220,7 @@ export class OutboxView {
     if (isForbidden) {
       this.#mark.update([])
       this.#clear()
+      this.#direct.clear()
       this.#body.hidden = true
     }
     this.#notices.tell(isForbidden ? 'noPermission' : 'failed')

@@ -1,5 +1,5 @@
 /** Texts for messages and destinations in the user's language. */
-import type { Action, MessageFilter, MessageState } from '../../src/shared/outbox-api'
+import type { Action, DirectMessageState, MessageFilter, MessageState } from '../../src/shared/outbox-api'
 import { time } from '../tab/formats'
 import { text } from './tab'
 
@@ -13,6 +13,12 @@ export const ICONS: Record<MessageState, string> = {
   parked: 'hand-paper-o',
   delivered: 'check',
   discarded: 'trash-o',
+}
+
+export const DIRECT_ICONS: Record<DirectMessageState, string> = {
+  waiting: 'clock-o',
+  sending: 'paper-plane-o',
+  unknown: 'question-circle-o',
 }
 
 /** Catalogue keys of the notices that no message is in a state. */

@@ -7,6 +7,7 @@ import { discardStranded, moveStranded, strandedStores } from '../../nodes/lib/c
 import type { Outbox } from '../../nodes/lib/queue/outbox'
 import { toWallTime } from '../../src/queue/store-clock'
 import { criteriaOf, decideAll, decideOne, matchingIds } from '../../src/queue/decisions'
+import { directConnections } from '../../src/redox/direct-messages'
 import type { StoredMessage } from '../../src/queue/types'
 import type {
   AuditResponse,
@@ -14,12 +15,14 @@ import type {
   ContentResponse,
   CountResponse,
   DecisionsResponse,
+  DirectMessagesResponse,
   MessageDetails,
   MessagesResponse,
   OverviewResponse,
   StrandedResponse,
 } from '../../src/shared/outbox-api'
 import { connectionSummary, durableConnection, iso, outboxOf, strandedSummary, wallTime } from './connections'
+import { directMessages, directSummaries } from './direct'
 import { contentOf, messageDetails, messageOf, messageSummary } from './messages'
 import { given, parse, type Parsed } from './parse-request'
 import { AdminRefusal } from './refusal'
@@ -46,7 +49,12 @@ export const HANDLERS = {
       [...durableConnections].map(([id, delivery]) => connectionSummary(id, delivery)),
     ),
     stranded: [...strandedStores].map(([store, known]) => strandedSummary(store, known)),
+    direct: directSummaries(directConnections),
   }),
+
+  /** Empty for a connection without any, also if it does not exist: the last one may just have ended. */
+  direct: async ({ connection }: OutboxRequest): Promise<DirectMessagesResponse> =>
+    directMessages(directConnections.get(connection)),
 
   messages: async ({ connection, query }: OutboxRequest): Promise<MessagesResponse> => {
     const { limit, ...wanted } = parse('messages', query)
@@ -136,6 +144,8 @@ export const HANDLERS = {
     if (asked.action === 'discard') return { discarded: await discardStranded(store, by) }
     const { storeKey } = durableConnection(asked.to)
     const outbox = outboxOf(asked.to)
+    // An outbox that is open has a key.
+    // eslint-disable-next-line @typescript-eslint/no-non-null-assertion
     const { moved, left } = await moveStranded(store, { outbox, storeKey: storeKey! }, asked.key, by)
     return { moved, left }
   },

@@ -51,6 +51,7 @@ function addRoutes(RED: NodeAPI): void {
   const read = 'redox-outbox.read'
   const write = 'redox-outbox.write'
   routes.get('/redox/outbox', read, answered('overview'))
+  routes.get('/redox/outbox/:connection/direct', read, answered('direct'))
   routes.get('/redox/outbox/:connection/messages', read, answered('messages'))
   routes.get('/redox/outbox/:connection/count', read, answered('count'))
   routes.get('/redox/outbox/:connection/messages/:id', read, answered('message'))

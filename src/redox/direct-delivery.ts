@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RedoxError } from '../errors'
+import { RedoxError, type RedoxErrorCode } from '../errors'
 import type { FileSource } from '../file/file'
 import type { PreparedMessage } from '../message/prepared'
 import { isTriedAgain } from '../transport/outcomes'
@@ -9,6 +9,11 @@ import type { CheckpointHooks, SendResult, AttemptOptions, UploadResult } from '
 import { slotDemandOf, uploadSlotDemandOf } from './requests'
 import type { UploadKind } from './uploads'
 
+interface DirectOptions extends AttemptOptions {
+  /** called after each failed attempt, with the code of the failure */
+  onFailure?: (code: RedoxErrorCode) => void
+}
+
 /**
  * Sends a message now, with up to the connection's number of attempts for each request. The message keeps its slot
  * until the end. Files that were uploaded in an earlier attempt are not uploaded again.
@@ -17,7 +22,7 @@ import type { UploadKind } from './uploads'
 export function deliverDirect(
   client: RedoxClient,
   message: PreparedMessage,
-  options: AttemptOptions,
+  options: DirectOptions,
 ): Promise<SendResult> {
   return client.inSlot(slotDemandOf(message), options, (inSlot) => {
     const retries = new Retries(client.settings.retry, inSlot)
@@ -41,7 +46,7 @@ export function deliverDirect(
 export function uploadDirect(
   client: RedoxClient,
   file: FileSource,
-  { kind, ...options }: AttemptOptions & { kind: UploadKind },
+  { kind, ...options }: DirectOptions & { kind: UploadKind },
 ): Promise<UploadResult> {
   return client.inSlot(uploadSlotDemandOf(file), options, (inSlot) =>
     new Retries(client.settings.retry, inSlot).run((limits) =>
@@ -76,7 +81,7 @@ class Retries {
 
   constructor(
     private readonly policy: RetryPolicy,
-    private readonly options: AttemptOptions,
+    private readonly options: DirectOptions,
   ) {
     this.#giveUpAt = this.#deadline()
   }
@@ -99,6 +104,7 @@ class Retries {
         const result = await attempt({ giveUpAt, attempt: number })
         return { ...result, attempts: this.#requests + result.attempts }
       } catch (error) {
+        if (error instanceof RedoxError) this.options.onFailure?.(error.code)
         await this.#wait(this.#waitAfter(error))
       }
     }

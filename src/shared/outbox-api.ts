@@ -19,6 +19,47 @@ export interface OutboxError {
 export interface OverviewResponse {
   connections: ConnectionSummary[]
   stranded: StrandedStoreSummary[]
+  /** connections with messages of direct delivery */
+  direct: DirectSummary[]
+}
+
+/** State of a message of direct delivery. `unknown`: it ended with REDOX_OUTCOME_UNKNOWN within the last hour. */
+export type DirectMessageState = 'waiting' | 'sending' | 'unknown'
+
+/** Summary of a connection with messages of direct delivery. */
+export interface DirectSummary {
+  /** id of the redox-config node */
+  id: string
+  name: string
+  counts: Record<DirectMessageState, number>
+}
+
+/** Answer of `GET redox/outbox/:connection/direct`. */
+export interface DirectMessagesResponse {
+  /** number of all messages; `messages` has the newest 200 at most */
+  total: number
+  /** newest first */
+  messages: DirectMessageSummary[]
+}
+
+/** Message of direct delivery. Contains no patient data. */
+export interface DirectMessageSummary {
+  /** valid until Node-RED stops */
+  id: string
+  state: DirectMessageState
+  /** missing until the message is prepared */
+  operation?: string
+  /** `fhir some-slug`, `datamodel <id> <id>` or `upload`; missing while it is not known */
+  destination?: string
+  /** number of failed attempts */
+  attempts: number
+  /** error code of the last failure */
+  reason?: string
+  acceptedAt: string
+  /** of a message whose outcome is unknown */
+  endedAt?: string
+  /** id of the node that the message came to */
+  owner: string
 }
 
 /** Summary of a connection with durable delivery. `counts` is missing while its store is not open. */

@@ -68,6 +68,7 @@ const ROUTES: Route[] = [
   { method: 'GET', path: '/redox/inbox/:id/files/:index', place: () => `redox/inbox/${message}/files/0`, good: 200, allowed: READERS },
   { method: 'DELETE', path: '/redox/inbox', place: () => 'redox/inbox', good: 204, allowed: ['admin', 'inboxWriter'] },
   { method: 'GET', path: '/redox/outbox', place: () => 'redox/outbox', good: 200, allowed: OUTBOX_READERS },
+  { method: 'GET', path: '/redox/outbox/:connection/direct', place: () => `${OUTBOX}/direct`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages', place: () => `${OUTBOX}/messages`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id', place: () => `${OUTBOX}/messages/${accepted}`, good: 200, allowed: OUTBOX_READERS },
   { method: 'GET', path: '/redox/outbox/:connection/messages/:id/content', place: () => `${OUTBOX}/messages/${accepted}/content?reason=test`, good: 200, allowed: ['admin', 'outboxSeer'] },

@@ -4,7 +4,7 @@ import { read } from '../docs/pages'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { eventually } from '../lib/eventually'
 import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
-import { reply, ScriptedServer } from '../lib/scripted-server'
+import { reply, reset, ScriptedServer } from '../lib/scripted-server'
 
 const DESTINATION_NAME = `datamodel ${DESTINATION}`
 const DOWN = reply(503, {}, { 'retry-after': '100' })
@@ -59,6 +59,7 @@ describe('the fields of the answers of the outbox', function () {
       note('GET redox/outbox', answer)
       note('connection', ...answer['connections'])
       note('stranded store', ...answer['stranded'])
+      note('direct connection', ...answer['direct'])
       for (const { destinations } of answer['connections'] as Json[])
         note('destination', ...((destinations ?? []) as Json[]))
       return answer
@@ -76,6 +77,17 @@ describe('the fields of the answers of the outbox', function () {
       const fields = Object.keys(await by.get(`messages/${id}`)).filter((field) => !ofMessage.has(field))
       fields.forEach((field) => seen.add(`one message.${field}`))
     }
+
+    await admin.deployFlows(flowTo(redox.url, { delivery: 'direct' }))
+    redox.script('send', reset)
+    await admin.press({ documentId: 'doc-0' })
+    await eventually(
+      'the outcome is unknown',
+      async () => (await overview())['direct'][0]?.counts.unknown === 1,
+    )
+    const direct = await admin.get('direct')
+    note('direct', direct)
+    note('direct message', ...(direct['messages'] as Json[]))
 
     await admin.deploy(redox.url)
     const failedOnce = async (id: string): Promise<void> =>

@@ -6,6 +6,7 @@ import type { DestinationState } from '../../../src/queue/types'
 import type { FhirSender } from '../../../src/message/fhir-operations'
 import { accountOf, SANDBOX_ACCOUNT } from '../../../src/redox/account'
 import { newSharedLimits, type SharedLimits } from '../../../src/redox/shared-limits'
+import { forgetDirectMessages } from '../../../src/redox/direct-messages'
 import { RedoxClient } from '../../../src/redox/client'
 import {
   DEFAULT_SLOTS,
@@ -184,8 +185,11 @@ function sharedLimitsOf(settings: RedoxSettings, id: string | undefined): Shared
   return succession
 }
 
-/** Forgets the limits of a connection that was removed. */
-export const forgetConnection = (id: string): void => void sharedLimits.delete(id)
+/** Forgets the limits and the direct messages of a connection that was removed. */
+export function forgetConnection(id: string): void {
+  sharedLimits.delete(id)
+  forgetDirectMessages(id)
+}
 
 /** Settings of durable delivery. Times in milliseconds. */
 export interface DurableSettings {

@@ -1,5 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
-import { RedoxError } from '../../../src/errors'
+import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
+import type { DirectMessage, DirectMessages } from '../../../src/redox/direct-messages'
 import type { Progress } from '../../../src/redox/client-types'
 
 /** Id for finding a delivered message. `resource` is the id that the receiver assigned. */
@@ -53,6 +54,7 @@ export class InFlightMessage {
   outcome: InFlightOutcome | undefined
   /** name of the environment; `''` until the connection is open */
   environment = ''
+  #direct: DirectMessage | undefined
   #ticket: StatusEntry | undefined
   #isSending = false
   #hasLeft = false
@@ -91,6 +93,26 @@ export class InFlightMessage {
     this.#ticket?.begin(environment)
   }
 
+  /** Lists the message in the outbox until it has ended. Used for direct delivery. */
+  listIn(messages: DirectMessages, owner: string, destination?: string): void {
+    const message = messages.add(owner, destination)
+    this.#direct = message
+    void this.ended.then((outcome) =>
+      messages.end(message, 'error' in outcome ? errorCodeOf(outcome.error) : undefined),
+    )
+  }
+
+  /** Adds the operation and the destination of the prepared message to the list of direct messages. */
+  describe(operation: string, destination: string): void {
+    if (this.#direct) Object.assign(this.#direct, { operation, destination })
+  }
+
+  readonly onFailure = (code: RedoxErrorCode): void => {
+    if (!this.#direct) return
+    this.#direct.attempts++
+    this.#direct.reason = code
+  }
+
   /** Marks the message as possibly stored or delivered. Whatever its outcome, the message does not start again. */
   commit(): void {
     this.#hasBegun = true
@@ -105,6 +127,7 @@ export class InFlightMessage {
     this.#isSending = progress.phase === 'upload' || progress.phase === 'send'
     this.#hasBegun ||= this.#isSending
     this.#hasLeft = progress.hasLeft === true
+    if (this.#direct) this.#direct.state = this.#isSending ? 'sending' : 'waiting'
     this.#ticket?.progress(progress)
     if (this.isDetached && !this.#isSending) this.stop()
     if (this.#isHurried) this.stopUnsent()

@@ -4,6 +4,7 @@ import type * as Fingerprinting from '../../../src/file/fingerprint'
 import type { DestinationState } from '../../../src/queue/types'
 import { EventLoopBudget } from '../../../src/event-loop'
 import type { RedoxClient } from '../../../src/redox/client'
+import { directMessagesOf } from '../../../src/redox/direct-messages'
 import { unlessAborted } from '../../../src/abort'
 import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from '../connection/connection'
@@ -126,6 +127,14 @@ class SendNodeState implements Subscriber {
     }
   }
 
+  /** Lists a message of direct delivery in the outbox until it has ended. */
+  #listDirect(work: InFlightMessage, isUpload: boolean): void {
+    const configNode = configNodeOf(this.RED, this.saved.connection)
+    if (!configNode) return
+    const destination = isUpload ? 'upload' : destinationIn(this.type.table.type, this.#named)
+    work.listIn(directMessagesOf(configNode), this.node.id, destination)
+  }
+
   async run(
     work: InFlightMessage,
     before: Promise<unknown> | undefined,
@@ -143,6 +152,7 @@ class SendNodeState implements Subscriber {
     const { signal } = work
     // The flow needs the reference that answers an upload, so uploads are sent directly and never queued.
     const isUpload = this.type.table.type === 'redox-upload'
+    if (!outbox || isUpload) this.#listDirect(work, isUpload)
     const place = new IntakeSlot(outbox && !isUpload ? outbox : client, work, before)
     const { admitted } = place
     try {
@@ -351,6 +361,10 @@ function namedDestination(RED: NodeAPI, node: Node, table: Table, saved: SendNod
     return undefined
   }
 }
+
+/** Returns the destination that the node's own field names, in the form of `destinationOf` in src/queue/jobs.ts. */
+const destinationIn = (type: string, named: string | undefined): string | undefined =>
+  named && `${type.startsWith('redox-fhir') ? 'fhir' : 'datamodel'} ${named}`
 
 /** Returns a destination without its API: `a-slug` for `fhir a-slug`, and `ID` for `datamodel ID`. */
 const destinationOf = (destination: string): string => destination.slice(destination.indexOf(' ') + 1)

@@ -141,9 +141,12 @@ function isPlainObject(value: object): boolean {
 async function upload(
   { file, uploadKind }: Extract<Prepared, { kind: 'upload' }>,
   client: RedoxClient,
-  { signal, onProgress }: InFlightMessage,
+  work: InFlightMessage,
 ): Promise<AnswerWithoutWarnings> {
-  const uploaded = await uploadDirect(client, file, { kind: uploadKind, signal, onProgress })
+  work.describe('upload', 'upload')
+  const { signal, onProgress, onFailure } = work
+  const options = { kind: uploadKind, signal, onProgress, onFailure }
+  const uploaded = await uploadDirect(client, file, options)
   const { status, headers, sha256, url, attempts } = uploaded
   return {
     payload: referenceFor(file, uploaded, uploadKind),
@@ -162,10 +165,12 @@ async function upload(
 async function send(
   { draft, isText }: PreparedSend,
   client: RedoxClient,
-  { signal, onProgress }: InFlightMessage,
+  work: InFlightMessage,
 ): Promise<AnswerWithoutWarnings> {
   const message = validMessage(draft)
-  const delivery = await deliverDirect(client, message, { signal, onProgress })
+  work.describe(message.operation, destinationOf(message))
+  const { signal, onProgress, onFailure } = work
+  const delivery = await deliverDirect(client, message, { signal, onProgress, onFailure })
   return answerOf(message.operation, delivery, isText)
 }
 

@@ -1,0 +1,33 @@
+/** Messages of direct delivery in the admin API. Contain no patient data. */
+import type { DirectMessage, DirectMessages, UnknownMessage } from '../../src/redox/direct-messages'
+import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/outbox-api'
+import { iso } from './connections'
+
+const MAX_MESSAGES = 200
+
+/** Summaries of the connections that have any message. */
+export const directSummaries = (connections: ReadonlyMap<string, DirectMessages>): DirectSummary[] =>
+  [...connections]
+    .map(([id, messages]) => ({ id, name: messages.name, counts: messages.counts() }))
+    .filter(({ counts }) => counts.waiting + counts.sending + counts.unknown > 0)
+
+export function directMessages(known: DirectMessages | undefined): DirectMessagesResponse {
+  if (!known) return { total: 0, messages: [] }
+  const { messages, total } = known.list(MAX_MESSAGES)
+  return { total, messages: messages.map(directMessageSummary) }
+}
+
+function directMessageSummary(message: DirectMessage | UnknownMessage): DirectMessageSummary {
+  const { id, state, operation, destination, attempts, reason, acceptedAt, owner } = message
+  return {
+    id: String(id),
+    state,
+    ...(operation !== undefined && { operation }),
+    ...(destination !== undefined && { destination }),
+    attempts,
+    ...(reason !== undefined && { reason }),
+    acceptedAt: iso(acceptedAt),
+    ...(message.state === 'unknown' && { endedAt: iso(message.endedAt) }),
+    owner,
+  }
+}

@@ -1,0 +1,119 @@
+import type { RedoxErrorCode } from '../errors'
+
+/** Messages with an unknown outcome are listed for this time, in milliseconds. */
+export const UNKNOWN_LISTED_MS = 3_600_000
+/** Number of messages with an unknown outcome that one connection lists at most. */
+export const MAX_UNKNOWN = 1_000
+
+/** Message of direct delivery that has not ended. Contains no content, no file name and no identifier. */
+export interface DirectMessage {
+  readonly id: number
+  /** id of the node that the message came to */
+  readonly owner: string
+  /** milliseconds since 1970 */
+  readonly acceptedAt: number
+  /** `waiting`: for a slot, the rate limiter or the next attempt */
+  state: 'waiting' | 'sending'
+  /** undefined until the message is prepared */
+  operation?: string
+  /** destination, see `destinationOf` in `src/queue/jobs.ts`; `upload`; undefined while it is not known */
+  destination?: string | undefined
+  /** number of attempts that failed */
+  attempts: number
+  /** code of the last failure */
+  reason?: RedoxErrorCode
+}
+
+/** Message that ended with REDOX_OUTCOME_UNKNOWN. */
+export interface UnknownMessage extends Omit<DirectMessage, 'state'> {
+  state: 'unknown'
+  /** milliseconds since 1970 */
+  endedAt: number
+}
+
+/** State of a listed message. */
+export type DirectState = (DirectMessage | UnknownMessage)['state']
+
+/**
+ * The messages of one connection that are delivered directly: those that have not ended, and those of the last hour whose outcome
+ * is unknown. For display only, and kept over deploys. The number of messages that have not ended is limited by the memory for
+ * waiting messages (see `Semaphore`).
+ */
+export class DirectMessages {
+  /** name of the redox-config node */
+  name = ''
+  #lastId = 0
+  readonly #inFlight = new Map<number, DirectMessage>()
+  /** oldest first; the times are of the monotonic clock */
+  readonly #unknown = new Map<number, { message: UnknownMessage; until: number }>()
+
+  /** Adds a message that has arrived at a node. */
+  add(owner: string, destination?: string): DirectMessage {
+    const id = ++this.#lastId
+    const acceptedAt = Date.now()
+    const message: DirectMessage = { id, owner, destination, acceptedAt, state: 'waiting', attempts: 0 }
+    this.#inFlight.set(id, message)
+    return message
+  }
+
+  /**
+   * Removes a message that has ended, and remembers it if its outcome is unknown.
+   * @param code error code; undefined: delivered
+   */
+  end(message: DirectMessage, code?: string): void {
+    this.#inFlight.delete(message.id)
+    if (code !== 'REDOX_OUTCOME_UNKNOWN') return
+    this.#forgetOld()
+    const [oldest] = this.#unknown.keys()
+    if (oldest !== undefined && this.#unknown.size >= MAX_UNKNOWN) this.#unknown.delete(oldest)
+    const unknown: UnknownMessage = { ...message, state: 'unknown', reason: code, endedAt: Date.now() }
+    this.#unknown.set(message.id, { message: unknown, until: performance.now() + UNKNOWN_LISTED_MS })
+  }
+
+  /** Number of listed messages in each state. */
+  counts(): Record<DirectState, number> {
+    this.#forgetOld()
+    let sending = 0
+    for (const { state } of this.#inFlight.values()) if (state === 'sending') sending++
+    return { waiting: this.#inFlight.size - sending, sending, unknown: this.#unknown.size }
+  }
+
+  /** Returns the newest messages, newest first, and the number of all. */
+  list(limit: number): { messages: (DirectMessage | UnknownMessage)[]; total: number } {
+    this.#forgetOld()
+    const unknown = [...this.#unknown.values()].map(({ message }) => message)
+    // Unknown ones are in the order of their end, and a message keeps its number.
+    const newest = [...[...this.#inFlight.values()].slice(-limit), ...unknown]
+    const messages = newest.sort((a, b) => b.id - a.id).slice(0, limit)
+    return { messages, total: this.#inFlight.size + unknown.length }
+  }
+
+  #forgetOld(): void {
+    const now = performance.now()
+    for (const [id, { until }] of this.#unknown) {
+      if (until > now) return
+      this.#unknown.delete(id)
+    }
+  }
+}
+
+interface Named {
+  id: string
+  name?: string | undefined
+}
+
+const connections = new Map<string, DirectMessages>()
+
+/** Direct messages of this process, by the ids of the redox-config nodes. */
+export const directConnections: ReadonlyMap<string, DirectMessages> = connections
+
+/** Returns the direct messages of a redox-config node: the same object after each deploy. */
+export function directMessagesOf({ id, name = '' }: Named): DirectMessages {
+  const messages = connections.get(id) ?? new DirectMessages()
+  messages.name = name
+  connections.set(id, messages)
+  return messages
+}
+
+/** Forgets the messages of a connection that was removed. */
+export const forgetDirectMessages = (id: string): void => void connections.delete(id)

@@ -1,0 +1,81 @@
+/** Messages of direct delivery in the admin API of the outbox: a real Node-RED, and a Redox that fails. */
+import assert from 'node:assert/strict'
+import { eventually } from '../lib/eventually'
+import { startNodeRed, type NodeRed } from '../lib/node-red'
+import { DESTINATION, FILE_NAME, flowTo, OUTBOX_PATIENT, OutboxClient, type Json } from '../lib/outbox'
+import { reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
+
+describe('direct messages in the outbox', function () {
+  this.timeout(60_000)
+  let nodeRed: NodeRed
+  let redox: ScriptedServer
+  let client: OutboxClient
+  before(async () => {
+    nodeRed = await startNodeRed()
+    redox = await ScriptedServer.start()
+    client = new OutboxClient(nodeRed.url)
+  })
+  after(async () => {
+    await nodeRed?.stop()
+    await redox?.close()
+  })
+
+  const summaries = async (): Promise<Json[]> =>
+    ((await (await client.ask('redox/outbox')).json()) as Json)['direct'] as Json[]
+  const untilCounts = (counts: object): Promise<void> =>
+    eventually(JSON.stringify(counts), async () => {
+      const [summary] = await summaries()
+      return JSON.stringify(summary?.['counts']) === JSON.stringify(counts)
+    })
+  const facts = ({ state, destination, attempts, reason, owner }: Json): unknown[] => [
+    ...[state, destination, attempts, reason, owner],
+  ]
+
+  it('are listed while they wait and are sent, and for an hour if the outcome is unknown', async () => {
+    await client.deployFlows(flowTo(redox.url, { delivery: 'direct', sendsAtOnce: '1' }))
+    redox.script('send', reply(200, {}))
+    await client.press({ documentId: 'doc-0' })
+    await eventually('it was sent', async () => redox.of('send').length === 1)
+    await eventually('nothing is listed', async () => (await summaries()).length === 0)
+    assert.deepEqual(await client.get('direct'), { total: 0, messages: [] })
+
+    redox.script('send', reset, silence)
+    await client.press({ documentId: 'doc-1' })
+    await untilCounts({ waiting: 0, sending: 0, unknown: 1 })
+    await client.press({ documentId: 'doc-2' })
+    await untilCounts({ waiting: 0, sending: 1, unknown: 1 })
+    await client.press({ documentId: 'doc-3' })
+    await untilCounts({ waiting: 1, sending: 1, unknown: 1 })
+    const [summary] = await summaries()
+    assert.deepEqual([summary?.['id'], summary?.['name']], ['outboxconfig', 'Hospital'])
+
+    const answer = await client.get('direct')
+    const messages = answer['messages'] as Json[]
+    const destination = `datamodel ${DESTINATION}`
+    assert.equal(answer['total'], 3)
+    assert.deepEqual(facts(messages[0]!), ['waiting', undefined, 0, undefined, 'outboxsend'])
+    assert.deepEqual(facts(messages[1]!), ['sending', destination, 0, undefined, 'outboxsend'])
+    const unknown = ['unknown', destination, 1, 'REDOX_OUTCOME_UNKNOWN', 'outboxsend']
+    assert.deepEqual(facts(messages[2]!), unknown)
+    assert.ok(
+      Date.parse(messages[2]!['endedAt'] as string) >= Date.parse(messages[2]!['acceptedAt'] as string),
+    )
+    const text = JSON.stringify(answer)
+    for (const content of [...Object.values(OUTBOX_PATIENT), FILE_NAME, 'doc-1', 'doc-2', 'doc-3'])
+      assert.ok(!text.includes(content), content)
+  })
+
+  it('say why they wait for the next attempt, and are forgotten with their connection', async () => {
+    await client.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '3' }))
+    redox.script('send', reply(503, {}, { 'retry-after': '20' }))
+    await client.press({ documentId: 'doc-4' })
+    await eventually('it waits after a failure', async () => {
+      const messages = (await client.get('direct'))['messages'] as Json[]
+      return messages.some(({ state, attempts, reason }) => state === 'waiting' && attempts === 1 && reason)
+    })
+    // Over a deploy, too.
+    assert.equal((await summaries())[0]?.['counts'].unknown, 1)
+    await client.deployFlows([])
+    await eventually('they are forgotten', async () => (await summaries()).length === 0)
+  })
+})
