@@ -1,4 +1,4 @@
-/** Decisions about many messages at once, in both stores, without HTTP. */
+/** Decisions about many messages at once, with both kinds of stores and without HTTP. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { Contents, type Notes, type Parcel } from '../../src/queue/jobs'
@@ -59,7 +59,7 @@ for (const kind of STORES)
     const hold = () => ({
       ...{ holder: 'me', leaseMs: HOUR, limit: 1000, except: [] },
     })
-    /** Accepts a message, and brings it to where it waits or is parked. */
+    /** Accepts a message and brings it into the waiting or parked state. */
     async function ended(
       state: 'waiting' | 'parked' | 'delivered',
       reason: string,
@@ -88,7 +88,7 @@ for (const kind of STORES)
     }
     const audit = (): Promise<AuditLine[]> => contents.store.audit({ skip: 0, limit: 1000 })
 
-    it('counts what matches the filter and is meant by the action', async () => {
+    it('count messages that match the filter and have a state for the action', async () => {
       const early = Date.now() - HOUR
       await accept('waits', { at: early, destination: 'elsewhere' })
       await ended('waiting', DOWN)
@@ -116,7 +116,7 @@ for (const kind of STORES)
       assert.equal(await count({ search: 'doc-' }), 0)
     })
 
-    it('decides in the order of acceptance, with a line of the record for each', async () => {
+    it('run in the order of acceptance, with a line of the audit log for each', async () => {
       const ids = []
       for (let times = 0; times < 5; times++) ids.push(await parked(DOWN))
       const other = await parked('REDOX_REJECTED')
@@ -130,10 +130,10 @@ for (const kind of STORES)
       assert.equal(await stateOf(other), 'parked')
     })
 
-    it('sends nothing again that may have arrived, unless the filter names it', async () => {
+    it('send no message again that may have arrived, unless the filter contains its code', async () => {
       const plain = await parked(DOWN)
       const unknown = await parked(UNKNOWN, { unknown: failure(UNKNOWN) })
-      // It may have arrived at an earlier attempt.
+      // An earlier attempt of this message may have arrived.
       const hidden = await parked(DOWN, { unknown: failure(UNKNOWN) })
       const late = await parked('REDOX_TIMEOUT', { unknown: failure(UNKNOWN) })
       const told = await parked(UNKNOWN)
@@ -145,11 +145,11 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', {}), { decided: 0, left: 4 })
       assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 2, left: 0 })
       assert.deepEqual([await stateOf(unknown), await stateOf(told)], ['waiting', 'waiting'])
-      // Nothing is sent by these.
+      // These actions send nothing.
       assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 2, left: 0 })
     })
 
-    it('sends nothing again that was discarded while it was not known whether a request had arrived', async () => {
+    it('send no message again that was discarded before it was known whether a request had arrived', async () => {
       const id = await accept('interrupted')
       const [{ dueAt }] = (await contents.store.claim(hold())) as [StoredMessage]
       await contents.store.begin(id, 'me')
@@ -160,7 +160,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 0, left: 1 })
     })
 
-    it('sends again what was delivered or discarded only where the filter names the state', async () => {
+    it('send delivered or discarded messages again only if the filter contains the state', async () => {
       const delivered = await ended('delivered', '')
       const refused = await parked('REDOX_REJECTED')
       await decide('discard')
@@ -176,7 +176,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', { state: 'delivered' }), { decided: 1, left: 0 })
     })
 
-    it('never lets a message over another account where the account is not known', async () => {
+    it('never send messages with another account when their own account is not known', async () => {
       const other = await parked(OTHER)
       assert.deepEqual(await decide('resend', {}, { otherAccount: true }), { decided: 0, left: 1 })
       assert.deepEqual(await decide('resend', { code: OTHER }, { otherAccount: true }), {
@@ -185,14 +185,14 @@ for (const kind of STORES)
       assert.equal((await contents.notesOf(await get(other))).allowedAccount, undefined)
     })
 
-    it('extend: what waits is tried for the hours from now; what is being sent is left', async () => {
+    it('extend waiting messages by hours from now, and leave those in flight', async () => {
       const held = await accept('held')
       await contents.store.claim(hold())
       const waits = await ended('waiting', DOWN)
       const over = await accept('over', { at: Date.now() - 5 * HOUR })
       const refused = await parked('REDOX_REJECTED')
       const { deadline } = await get(held)
-      // That of a database is not quite that of this process.
+      // The clock of a database may differ slightly from that of this process.
       const before = contents.store.clock.now()
       assert.deepEqual(await decide('extend', {}, { hours: 12.5 }), { decided: 1, left: 2 })
       await contents.store.settle(over, 'me', { state: 'waiting', dueAt: 0, reason: DOWN }, Date.now())
@@ -206,7 +206,7 @@ for (const kind of STORES)
       const lines = await audit()
       const until = /^long outage \(until (\S+Z)\)$/.exec(lines.at(-1)!.reason)?.[1]
       assert.ok(Math.abs(Date.parse(until!) - (await get(over)).deadline) <= 1000, until)
-      // Less changes nothing, and nothing is written of it.
+      // An earlier deadline changes nothing and writes no record.
       const unchanged = { decided: 0, left: 2, unchanged: 2 }
       assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 3 }), unchanged)
       assert.equal((await audit()).length, lines.length)
@@ -215,7 +215,7 @@ for (const kind of STORES)
       await assert.rejects(decide('extend'), RedoxError)
     })
 
-    it('leaves what is on its way to another store, and what cannot be read', async () => {
+    it('leave messages that are being moved to another store, and unreadable ones', async () => {
       const moving = await parked(DOWN)
       const { dueAt } = await get(moving)
       const notes = await contents.sealNotes(moving, { uploaded: {} })
@@ -226,13 +226,13 @@ for (const kind of STORES)
       const plain = await parked(DOWN)
       assert.deepEqual(await decide('resend'), { decided: 1, left: 2 })
       assert.equal(await stateOf(plain), 'waiting')
-      // To discard it nothing has to be read.
+      // Discarding a message does not need its content.
       assert.deepEqual(await decide('discard', { state: 'parked' }), { decided: 1, left: 1 })
       assert.equal(await stateOf(broken), 'discarded')
       assert.equal((await get(moving)).reason, MOVING)
     })
 
-    it('leaves what does not match any more when its turn comes', async () => {
+    it('leave a message that no longer matches when its turn comes', async () => {
       const first = await parked(DOWN)
       const second = await parked(DOWN)
       const ids = await matching(contents, { code: DOWN }, 'resend')
@@ -247,7 +247,7 @@ for (const kind of STORES)
       assert.deepEqual([await stateOf(first), await stateOf(second)], ['parked', 'waiting'])
     })
 
-    it('a stop in the middle leaves the rest as it was, and running it again goes on', async () => {
+    it('leave the rest unchanged after a stop in the middle, and a second run completes them', async () => {
       const ids: string[] = []
       for (let times = 0; times < 60; times++) ids.push(await parked(DOWN))
       const before = await Promise.all(ids.map(get))
@@ -267,7 +267,7 @@ for (const kind of STORES)
       )
     })
 
-    it('ends where the store ends, and says so', async () => {
+    it('stop when the store fails, and report the error', async () => {
       const ids: string[] = []
       for (let times = 0; times < 40; times++) ids.push(await parked(DOWN))
       const filter: Filter = { code: DOWN }
