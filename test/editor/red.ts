@@ -1,4 +1,4 @@
-/** The part of the editor's own API that the tests call, inside the page. */
+/** Types of the editor's own API, as far as the tests call it inside the page. */
 
 export interface EditorNode extends Record<string, unknown> {
   id: string

@@ -1,4 +1,4 @@
-/** Values that a dialog refuses, and the sentence that it says of each. */
+/** Invalid values of the dialogs, with their sentences. */
 import { SENDERS, TYPES } from './dialogs'
 
 export const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
@@ -6,7 +6,7 @@ const DATA = { data: 'payload.data' }
 const REPLACE = { eventType: 'Replace' }
 const UNSOLICITED = { eventType: 'NewUnsolicited' }
 
-/** Nodes that nothing is wrong with, beside their defaults. */
+/** Values that make each node valid, in addition to its defaults. */
 export const RIGHT: Record<string, Record<string, string>> = {
   'redox-config': {},
   'redox-upload': {},
@@ -39,7 +39,7 @@ const NOT_ID =
 export const URL_RULE = (label: string): string =>
   `${label} must be a URL that starts with https:// (http:// only for this machine).`
 
-/** Type, what is changed of the right node, the field at fault, what is said; no sentence: nothing is wrong. */
+/** Node type, changes of the valid node, the marked field and its sentence; no sentence: the change is valid. */
 export const RULES: [
   type: string,
   values: Record<string, string>,
@@ -159,7 +159,7 @@ export const RULES: [
   ['redox-fhir-document', { patientId: '' }, 'patientId', missing('Patient ID')],
   ['redox-upload', { file: '' }, 'file', 'File is missing.'],
 
-  // Dates, words of a list, paths
+  // Dates, values of a list, paths
   ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must have the form YYYY-MM-DD.'],
   [
     'redox-fhir-result',
@@ -199,7 +199,7 @@ export const RULES: [
     'resourceStatus',
     'Status must be one of: current, superseded, entered-in-error.',
   ],
-  // Redox's own pages name different sets.
+  // Redox's pages contain different sets of values, so unknown values are valid.
   ['redox-datamodel-media', { availability: 'yes' }],
   [
     'redox-datamodel-note',
@@ -286,7 +286,7 @@ export const RULES: [
     'Data Model embed limit (MB) must not be greater than Request limit (MB) (40 MB).',
   ],
 
-  // Faults of the sandbox: as many sentences as parts of a rule; each plan is compared in test/sandbox
+  // Fault plans: one sentence for each wrong part of a rule; test/sandbox compares each plan with the sandbox
   ['redox-config', { faults: '# all of them\nseed 42\nendpoint 503 2x' }],
   [
     'redox-config',
