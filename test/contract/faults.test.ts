@@ -235,7 +235,7 @@ describe('matrix of faults and APIs', function () {
   }
 })
 
-// ---- What the sandbox cannot play, or not alone --------------------------------------------------------
+// ---- Faults that the sandbox cannot inject alone -------------------------------------------------------
 
 describe('faults around a connection', function () {
   this.timeout(20_000)
