@@ -118,7 +118,7 @@ const CASES: Case[] = [
   { ...UPLOAD_CASE, node: { ...UPLOAD_CASE.node, api: 'datamodel' } },
 ]
 
-// ---- A server that repeats all it knows -----------------------------------------------------------------
+// ---- A server that returns all received markers ---------------------------------------------------------
 
 let turn = 0
 /** Markers that the server has received. */

@@ -231,7 +231,7 @@ describe('access token', () => {
   })
 })
 
-describe('answers of 200', () => {
+describe('answers with status 200', () => {
   useNodeRed()
   useServer()
 
