@@ -237,7 +237,7 @@ describe('matrix of faults and APIs', function () {
 
 // ---- Faults that the sandbox cannot inject alone -------------------------------------------------------
 
-describe('faults around a connection', function () {
+describe('network faults and rate limits of a connection', function () {
   this.timeout(20_000)
   const api = 'endpoint'
   before(openSandboxes)
@@ -343,7 +343,7 @@ describe('faults around a connection', function () {
 
 // ---- Files ---------------------------------------------------------------------------------------------
 
-describe('file on disk that changes while it is sent', function () {
+describe('file on disk', function () {
   this.timeout(20_000)
   const CONTENT = sizedFile(3_000_000)
   let folder: string
@@ -411,7 +411,7 @@ describe('file on disk that changes while it is sent', function () {
 
   for (const [what, change, ...expected] of CHANGES) {
     for (const api of APIS.filter((one) => one !== 'token')) {
-      it(`${what} (${api}): ${expected.join(' if before it is read, ')} if meanwhile`, async () => {
+      it(`${what} (${api}): ${expected.join(' if before it is read, ')} if during the read`, async () => {
         for (const [index, when] of (['before', 'during'] as const).entries()) {
           const { told, arrived } = await sendChanged(api, change, when)
           const isDelivered = expected[index] === 'delivered'
