@@ -1,4 +1,4 @@
-/** The embedded store: files. */
+/** Tests of the embedded store: files of messages. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'

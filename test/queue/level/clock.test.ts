@@ -1,4 +1,4 @@
-/** The embedded store: its clock. */
+/** Tests of the embedded store: changes of the clock. */
 import assert from 'node:assert/strict'
 import { utimes } from 'node:fs/promises'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-/** The embedded store: its folder disappears while the store is open. */
+/** Tests of the embedded store: a folder that disappears while the store is open. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { renameSync } from 'node:fs'

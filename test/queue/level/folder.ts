@@ -1,4 +1,4 @@
-/** An embedded store in a folder of its own. */
+/** Helpers for tests with an embedded store in a folder of its own. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'

@@ -1,4 +1,4 @@
-/** The embedded store: formats of other releases. */
+/** Tests of the embedded store: store formats of other releases. */
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { LevelStore } from '../../../src/queue/level/store'

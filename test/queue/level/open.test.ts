@@ -1,4 +1,4 @@
-/** The embedded store: lost or damaged parts are noticed at opening. */
+/** Tests of the embedded store: lost or damaged parts are noticed at opening. */
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

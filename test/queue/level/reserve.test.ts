@@ -1,4 +1,4 @@
-/** The embedded store: a full disk. */
+/** Tests of the embedded store: a full disk. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

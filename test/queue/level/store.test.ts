@@ -1,4 +1,4 @@
-/** The embedded store: behaviour of a store with a single process. */
+/** Tests of the embedded store: behaviour with a single process. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { cp, rm } from 'node:fs/promises'

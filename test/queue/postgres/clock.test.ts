@@ -1,4 +1,4 @@
-/** The PostgreSQL store: its clock. */
+/** Tests of the PostgreSQL store: changes of the database server's clock. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { never, message, hold, queue, usePostgres, open, sql, emptyDatabase } from './database'

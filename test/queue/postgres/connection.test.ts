@@ -1,4 +1,4 @@
-/** The PostgreSQL store: connections. */
+/** Tests of the PostgreSQL store: database connections. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-/** The PostgreSQL store: errors that an operator has to resolve. */
+/** Tests of the PostgreSQL store: errors that an operator has to resolve. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'

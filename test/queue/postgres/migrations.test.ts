@@ -1,4 +1,4 @@
-/** The PostgreSQL store: tables of other releases. */
+/** Tests of the PostgreSQL store: tables that other releases created. */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -22,7 +22,7 @@ import {
   stateOf,
 } from './database'
 
-describe('PostgreSQL store: tables of other releases', function () {
+describe('PostgreSQL store: tables', function () {
   this.timeout(60_000)
   usePostgres()
 

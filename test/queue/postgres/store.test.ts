@@ -1,4 +1,4 @@
-/** The PostgreSQL store: several instances share a database. */
+/** Tests of the PostgreSQL store: several instances share a database. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -176,7 +176,7 @@ describe('PostgreSQL store shared by several instances', function () {
     assert.deepEqual(await sql(`SELECT * FROM redox.file WHERE queue = '${queue}'`), [])
   })
 
-  it('keeps queues apart', async () => {
+  it('separates the messages of different queues', async () => {
     const [one, other] = [await open(), await open({ queue: randomUUID() })]
     await one.mark(Buffer.from('one'))
     assert.equal((await other.mark(Buffer.from('other'))).toString(), 'other')
