@@ -127,7 +127,7 @@ describe('inbox in the editor', function () {
     await line(page, 'first.png').click()
   })
 
-  it('shows text as text', async () => {
+  it('shows a text file as plain text', async () => {
     await line(page, 'third.txt').click()
     const shown = details(page).locator('.redox-inbox-shown pre')
     assert.equal(await shown.textContent(), TEXT.toString())
