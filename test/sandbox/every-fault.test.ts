@@ -277,7 +277,7 @@ describe('sandbox: faults', () => {
 
   for (const { plan, kind, apis = APIS, patience, check } of EXPECTED) {
     for (const api of apis) {
-      it(`${plan} on ${api}`, async () => {
+      it(`have the expected result: ${plan} on ${api}`, async () => {
         const { accepted } = FAULTS[kind]
         const place = api === 'legacy' ? 'token' : api
         const told: RequestRecord[] = []

@@ -115,7 +115,7 @@ describe('sandbox: blob upload', () => {
     assert.equal((await send(sandbox().legacyKey.apiKey.toUpperCase())).status, 201)
   })
 
-  it('refuses a Binary with a legacy key, which the FHIR API does not take', async () => {
+  it('refuses a Binary with a legacy key, which the FHIR API does not accept', async () => {
     const { accessToken } = await legacyToken()
     const url = `${sandbox().endpoints.binaryUploadBase}/redox/Development/Binary`
     const headers = { ...bearer(accessToken), 'content-type': 'application/pdf' }
