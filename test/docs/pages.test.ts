@@ -141,7 +141,7 @@ describe('README', () => {
     return rows.slice(2)
   }
 
-  it('has about 900 words beside code and tables', () => {
+  it('has about 900 words without code and tables', () => {
     const prose = readme.replaceAll(/```[^]*?```/g, '').replaceAll(/^\|.*$/gm, '')
     const words = prose.split(/\s+/).filter(Boolean).length
     assert.ok(words >= 850 && words <= 950, `${words} words`)
