@@ -35,7 +35,7 @@ describe('fixed waits of the tests', () => {
     )
   })
 
-  it('are found in each form', () => {
+  it('are found in each syntax', () => {
     const text = `
       import { setTimeout as pause } from 'node:timers/promises'
       const HALF_MS = 500
