@@ -250,7 +250,7 @@ describe('FHIR messages', () => {
     refuses(about({ identifier: { value: 'other' } }), FORM, /does not match the Patient ID/)
   })
 
-  it('refuse a version that the Bundle does not have', () =>
+  it('refuse a reference to a resource version that the Bundle does not have', () =>
     refuses(
       [about({ reference: 'Patient/child/_history/3' }), { ...child, meta: { versionId: '2' } }],
       FORM,
