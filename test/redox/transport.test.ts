@@ -271,7 +271,7 @@ describe('the reference of an upload', () => {
     ['URI of a blob before Location', 'blob', made({ location: '/x' }, { URI: BLOB }), BLOB],
   ]
   for (const [what, kind, answer, url] of answers)
-    it(`is taken from ${what}`, async () =>
+    it(`is read from ${what}`, async () =>
       assert.equal(await upload(kind, answer), url.replace('{server}', server.url)))
 
   for (const body of ['', '{}', 'Created', '{"URI":""}', '{"URI":7}'])
@@ -351,7 +351,7 @@ describe('compressed answer that was not requested', () => {
     ['constructor', answer],
   ]
   for (const [encoding, body] of CODINGS)
-    it(`is read: ${encoding}`, async () => assert.equal((await upload(201, encoding, body)).url, URL))
+    it(`is decompressed: ${encoding}`, async () => assert.equal((await upload(201, encoding, body)).url, URL))
 
   it('is never requested', async () => {
     await upload(201, 'identity', answer)
