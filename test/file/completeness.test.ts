@@ -21,7 +21,10 @@ describe('head and tail of a file', () => {
   const trailer = (entry: string): string => `trailer << /Size 10 ${entry} >>`
   const encryption = '/Encrypt 9 0 R'
 
-  /** PDF whose object table is a compressed stream, too long for its first entry to be near the end of the file. */
+  /**
+   * PDF whose object table is a compressed stream, so long that the entry at its start is far from the end of the
+   * file.
+   */
   const streamed = (entry: string): Buffer => {
     const before = pdf(noise)
     const table = `12 0 obj << /Type /XRef ${entry} >> stream ${noise}`
@@ -111,7 +114,7 @@ describe('head and tail of a file', () => {
   }
 
   it('are the only parts of a file on disk that are read before the file is sent', async () => {
-    // A sparse file: no byte of it is stored on disk, and reading all of it would take seconds.
+    // A sparse file: no byte of the file is stored on disk, and reading the whole file would take seconds.
     const file = path.join(folder, 'large.pdf')
     writeFileSync(file, '%PDF-1.7')
     truncateSync(file, 20_000_000_000)

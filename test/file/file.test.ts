@@ -93,7 +93,7 @@ describe('file intake', () => {
     )
     assert.equal((await taken(uri, { filename: 'set.pdf' })).name, 'set.pdf')
     assert.equal((await taken(`data:application/pdf;name=a%0Ab;base64,${text}`)).name, 'document.pdf')
-    // The charset parameter stays with text types only.
+    // A charset parameter is kept only with a text type; other types lose the parameter.
     assert.equal(
       (await taken('data:text/csv;charset=iso-8859-1,a%FCb')).contentType,
       'text/csv;charset=iso-8859-1',

@@ -129,7 +129,7 @@ describe('path on this machine', () => {
     it('is not waited for when it is old enough', async () => {
       const name = write('old.pdf')
       await eventually('it is old', () => Date.now() - statSync(name).ctimeMs > 100)
-      // With an aborted signal, a wait would be rejected.
+      // With an aborted signal, waiting for the file would reject, so this call proves that there is no wait.
       await take(name, 100, AbortSignal.abort())
       await assert.rejects(take(name, 60_000, AbortSignal.abort()), { name: 'AbortError' })
     })
