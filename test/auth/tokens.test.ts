@@ -227,7 +227,8 @@ describe('access tokens', () => {
       assert.deepEqual(used(), ['Bearer first', 'Bearer second', 'Bearer second'])
     })
 
-    // An accepted message goes to the client directly, and its connection may have got this key after the acceptance.
+    // An accepted message reaches the client without a new check, and its connection may have got a legacy key
+    // meanwhile.
     it('are for the Data Model API only: the client refuses the FHIR API before any request', async () => {
       const { client } = connection
       const message: PreparedMessage = {
@@ -339,7 +340,7 @@ describe('token cache', () => {
     const unrenewed = cacheWith(30)
     const { random } = Math
     try {
-      // Zero removes the random pause between two failed renewals.
+      // A random value of zero removes the pause between two failed renewals.
       Math.random = () => 0
       for (let turn = 0; turn < 3; turn++) {
         assert.equal(await unrenewed.get(), '30 of 300')
