@@ -29,9 +29,9 @@ type User = keyof typeof USERS
 
 interface Route {
   method: 'GET' | 'POST' | 'DELETE'
-  /** registered path */
+  /** path as the package registers it */
   path: string
-  /** path with values of the test */
+  /** request path, with ids that exist in the test */
   place: () => string
   /** body of the request, and the status of the answer to a user with the permission */
   body?: object
@@ -55,7 +55,7 @@ const OUTBOX = 'redox/outbox/outboxconfig'
 const OUTBOX_READERS: User[] = ['admin', 'reader', 'outboxReader']
 const OUTBOX_WRITERS: User[] = ['admin', 'outboxWriter']
 const PAUSE = { destination: `datamodel ${DESTINATION}`, action: 'pause', reason: 'a test' }
-// Id of a missing message, so that any number of tests can send a decision about it.
+// Id of a message that does not exist, so that a decision about it can be sent any number of times.
 const NOBODYS = '00000000-0000-4000-8000-000000000000'
 const DECISION = { action: 'discard', reason: 'a test' }
 // prettier-ignore
@@ -196,7 +196,7 @@ describe('admin routes', function () {
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },
     { 'sec-fetch-site': 'cross-site', origin: 'null' },
-    // The Sec-Fetch-Site header counts, whatever the Origin header contains.
+    // The Sec-Fetch-Site header decides, even if the Origin header is that of Node-RED.
     { 'sec-fetch-site': 'same-site', origin: 'HOST' },
     { 'sec-fetch-site': 'same-origin, cross-site' },
     { origin: 'null' },
@@ -329,7 +329,7 @@ describe('admin routes', function () {
     const IDS = ['../../flows', '..%2f..%2fflows', '%2e%2e/settings', '%00', '__proto__', 'constructor', '[object%20Object]', 'a'.repeat(8000), '%F0%9F%A9%BA', `${message}/files/__proto__`, `${message}/files/..%2f0`, `${message}/files/1e0`, `${message}/files/-1`, `${message}/files/0/0`]
     for (const id of IDS) {
       const answer = await ask('GET', `redox/inbox/${id}`, nodeRed.tokens.inboxReader)
-      // Some of these paths reach another route, which answers 401.
+      // Some of these paths reach another admin route, which answers 401.
       assert.ok([401, 404].includes(answer.status), `${id}: ${answer.status}`)
       assert.ok(!(await answer.text()).includes(CANARY), id)
     }
@@ -356,7 +356,9 @@ describe('admin routes without a login', function () {
     nodeRed = undefined
   })
 
-  /** Status and code of a request for content: 403 with the code, or 404 if access was allowed. */
+  /**
+   * Status and code of a request for content: 403 with the code, or 404 for an allowed request of a missing message.
+   */
   const content = async (headers: object = {}, options: RequestOptions = {}, root = ''): Promise<string> => {
     const url = nodeRed!.url + root + CONTENT
     const answer = await askRaw(url, { ...options, headers: headers as OutgoingHttpHeaders })
@@ -371,7 +373,7 @@ describe('admin routes without a login', function () {
     const { host, port } = new URL(nodeRed.url)
     for (const asked of [host, `localhost:${port}`, `[::1]:${port}`])
       assert.equal(await content({ host: asked }), SHOWN, asked)
-    // A proxy that passes the host name on, proxies that add headers, and foreign pages whose name resolves to this
+    // A proxy that keeps the host name, proxies that add headers, and foreign host names that resolve to this
     // machine.
     for (const headers of [
       { host: 'nodered.example' },
@@ -400,9 +402,9 @@ describe('admin routes without a login', function () {
         refusal.message,
         /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/,
       )
-      // No access was recorded, because no content was returned.
+      // The audit log contains no access, because no content was returned.
       assert.deepEqual((await client.get('audit'))['lines'], [])
-      // Content of the sandbox, about invented patients, is shown with a warning.
+      // Content of the sandbox inbox, about invented patients, is shown with a warning.
       const inbox = new InboxClient(nodeRed.url)
       await inbox.send({ bytes: Buffer.from('%PDF-1.7 %%EOF'), filename: 'a.pdf' })
       const list = await inbox.list()

@@ -19,7 +19,7 @@ const PLAIN = new Set<unknown>([Object.prototype, Array.prototype, null])
 
 const TEXT_FORM: (string | symbol)[] = ['toString', inspect.custom]
 
-/** Paths in a value to parts that cannot be copied, stored or sent elsewhere. */
+/** Paths of parts of a value that cannot be copied, stored or serialized. */
 function strangers(value: unknown, where = 'msg'): string[] {
   if (typeof value === 'function' || typeof value === 'symbol') return [`${where}: a ${typeof value}`]
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return []
@@ -27,7 +27,7 @@ function strangers(value: unknown, where = 'msg'): string[] {
   if (!PLAIN.has(prototype)) return [`${where}: a ${value.constructor.name}`]
   return Reflect.ownKeys(value).flatMap((key) => {
     const held = Object.getOwnPropertyDescriptor(value, key)!
-    // The text form of a cause is not enumerable, so no copy contains it.
+    // The text form (`toString`) of an error's cause is not enumerable, so copies do not contain it.
     if (!held.enumerable && TEXT_FORM.includes(key)) return []
     const place = `${where}.${String(key)}`
     return 'get' in held || typeof key === 'symbol' ? [`${place}: hidden`] : strangers(held.value, place)
@@ -81,9 +81,9 @@ const TELLER = `module.exports = (RED) => RED.httpAdmin.get('/loaded', (_request
   response.json(Object.values(require.cache).map(({ id, parent }) => [id, parent ? parent.id : ''])))`
 
 interface Loaded {
-  /** files of this package, e.g. `dist/src/errors.js` */
+  /** loaded files of this package, e.g. `dist/src/errors.js` */
   own: string[]
-  /** packages of others that this package loaded first; those that Node-RED had loaded before are left out */
+  /** loaded packages that were first required by this package; those that Node-RED had loaded before are left out */
   packages: string[]
 }
 
@@ -108,8 +108,8 @@ async function loadedBy({ url }: NodeRed): Promise<Loaded> {
 const posix = (file: string): string => file.replaceAll('\\', '/')
 
 /**
- * Modules that send. The exceptions are short: the proxy rules, the imports of the field tables, and the count of
- * keys.
+ * Modules needed only for sending. The exceptions are short: the proxy rules, the imports of the field tables, and
+ * the count of keys.
  */
 const SENDS =
   /^dist\/src\/(sandbox|redox|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
@@ -183,7 +183,7 @@ describe('a Node-RED with the package', function () {
       [],
     )
     assert.ok(!packages.includes('@fastify/busboy'))
-    // After a send these modules are listed, so the list is complete.
+    // After a send, the list contains the modules that send, so the earlier lists without them are meaningful.
     assert.ok(own.includes('dist/src/transport/http.js') && packages.includes('undici'))
   })
 })

@@ -73,7 +73,7 @@ interface Case {
   type: string
   node: object
   message: Message
-  /** markers that the messages of this case do not contain, so that the server cannot repeat them */
+  /** markers that the messages of this case do not contain, so that the server cannot return them */
   untold?: RegExp
 }
 const file = Buffer.from(DOCUMENT)
@@ -331,7 +331,7 @@ describe('markers', function () {
       said = auth === 'legacy' ? SAID.token : SAID.token.slice(-4)
       for (const status of STATUSES)
         for (const shape of Object.values(SHAPES)) {
-          // The same for the renewal of a token.
+          // A renewed token is refused in the same way as a first token.
           let asked = 0
           const refused = echoing(status, shape)
           script = { token: refused, send: () => ({ status: 401, body: 'no' }) }
@@ -461,7 +461,7 @@ describe('markers', function () {
       { name: PERSON.first },
     )
     const flow = await begin(NOTE_CASE)
-    // An unexpected error in our own code.
+    // Makes the client throw an unexpected error of our own code.
     const { RedoxClient } = await import('../../src/redox/client.js')
     const delivering = Object.getOwnPropertyDescriptor(RedoxClient.prototype, 'deliver')!
     RedoxClient.prototype.deliver = () => Promise.reject(thrown)

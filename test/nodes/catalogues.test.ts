@@ -33,7 +33,7 @@ function flat(value: unknown, at = ''): Catalogue {
 const catalogue = (folder: string, set: string, language: string): Catalogue =>
   flat(JSON.parse(read(folder, 'locales', language, `${set}.json`)))
 
-/** Keys of a set without plural forms, which the code selects by `count`. */
+/** Catalogue keys of a set. Plural forms of a key count as one key, because the code selects them by `count`. */
 const keysOf = (set: string): string[] => {
   const keys = Object.keys(catalogue(sets.find((one) => one.set === set)!.folder, set, 'en-US'))
   return [...new Set(keys.map((key) => key.replace(/_(one|other)$/, '')))]
@@ -41,7 +41,7 @@ const keysOf = (set: string): string[] => {
 
 // ---- Uses of the texts ---------------------------------------------------------------------------------
 
-/** HTML that the editor loads, as built. */
+/** Built HTML files that the editor loads. */
 const html = sets.map(({ set, folder }) => ({ set, source: read('dist', folder, `${set}.html`) }))
 const code = [
   ...html.map(({ source }) => source.replace(/<script type="text\/html"[^]*?<\/script>/g, '')),
@@ -111,7 +111,7 @@ describe('message catalogues', () => {
       const asked = new Set(inTemplates.filter((one) => one.set === set).map(({ key }) => key))
       const unused = keysOf(set).filter((key) => {
         if (asked.has(key)) return false
-        // The last part of a key with a variable occurs somewhere as a string.
+        // A key that the code builds from a variable: the last part of the key occurs in the code as a string.
         return !patterns.some((pattern) => pattern.test(key)) || !isWord(key.split('.').at(-1)!)
       })
       assert.deepEqual(unused, [])

@@ -19,7 +19,7 @@ import { eventually } from '../lib/eventually'
 import { NO_POSTGRES, skip } from '../lib/skip'
 
 const KEY = 'a store key that is hard to guess'
-/** Refusal with a backoff of 2 s, long enough to set the clock meanwhile. */
+/** Redox's answer 503 with a backoff of 2 s, long enough to change the clock meanwhile. */
 const DOWN = reply(503, { error: 'down' }, { 'retry-after': '2' })
 
 let server: ScriptedServer
@@ -29,7 +29,7 @@ let postgres: Postgres | undefined
 /** Returns true when the message was tried and waits for the backoff of its destination. */
 async function rests(): Promise<boolean> {
   const [message] = await durableConnections.get('config')!.outbox!.store.find({ limit: 1 })
-  // The list is empty while the message changes its state.
+  // The store lists no message while the message changes its state.
   return message?.state === 'waiting' && message.attempts > 0
 }
 
@@ -95,7 +95,7 @@ describe('change of the clock', function () {
           await eventually('not delivered', () => flow.emitted.length === 1)
           assert.deepEqual(flow.caught, [])
           const { acceptedAt } = flow.emitted[0]!.redox.outbox as { acceptedAt: string }
-          // With PostgreSQL, the time is that of the database server.
+          // With PostgreSQL, the acceptance time comes from the clock of the database server.
           if (store === 'embedded') assert.ok(Date.parse(acceptedAt) <= Date.now())
         } finally {
           events.off('redox:outbox-late', listen)

@@ -191,7 +191,7 @@ describe('sandbox warning', () => {
       { auth: 'legacy', clientId: 'c' },
     ]) {
       await (await start(NOTE, {}, { environment: 'Sandbox', ...config })).send(photo())
-      // Only the log of this flow is read.
+      // Only log lines of this flow are counted.
       assert.equal(warnings(), 0, JSON.stringify(config))
     }
   })
@@ -360,7 +360,8 @@ describe('API keys', () => {
     try {
       const flow = await startWith({ auth: 'legacy' }, { ...brief.legacyKey }, NOTE, brief)
       await flow.send(photo())
-      // Beyond the end of the token: a valid token is renewed in the background, at no fixed moment.
+      // The clock is set beyond the token's end, because a valid token is renewed in the background at no fixed
+      // moment.
       skipSeconds(301)
       await flow.send(photo())
       const paths = brief.requests.map(({ path }) => path)

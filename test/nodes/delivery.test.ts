@@ -18,7 +18,7 @@ import type { SendNode } from '../lib/send-nodes'
 
 interface Way {
   title: string
-  /** the setting Transfer */
+  /** value of the setting Transfer */
   way: string
   file: Buffer
   expected: 'embed' | 'upload' | 'reference'
@@ -144,7 +144,7 @@ describe('msg.redox', () => {
       const { redox } = await (await start(node, { way: 'embed' })).send(fileMessage(sizedFile(300_000)))
       Object.keys(redox).forEach((key) => seen.add(key))
     }
-    // Some servers return no trace id.
+    // The trace id is optional, because some servers return none.
     seen.add('traceId')
     assert.deepEqual([...seen].sort(), told.sort())
   })

@@ -280,7 +280,7 @@ describe('stopped in-flight message', () => {
       if (hasBegun === 'sending') own.onProgress({ phase: 'send', sent: 0, total: 1 })
       if (hasBegun === 'accepting') own.commit()
       await pause(10)
-      // The error of a connection that closed before the message.
+      // The error of a message whose connection was closed first.
       throw new RedoxError('REDOX_CONFIGURATION', 'The node has no connection.')
     })
 
@@ -405,7 +405,7 @@ describe('Node-RED on SIGTERM', () => {
     server.script('send', held)
     const nodeRed = await withMessages(2)
     await server.until('send', 1)
-    // A deploy may have logged a stop, too.
+    // An earlier deploy may have logged "Stopping flows", too.
     const stops = (): number => nodeRed.log().split('Stopping flows').length
     const before = stops()
     const ended = nodeRed.stop()

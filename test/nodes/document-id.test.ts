@@ -26,7 +26,7 @@ describe('generated DocumentID', () => {
       assert.equal(await idOf({}, PDF.toString('base64')), id)
       const upload = await startFlow({ type: UPLOAD_BLOB.type, node: UPLOAD_BLOB.node })
       assert.equal(await idOf({}, (await upload.send(fileMessage()))['payload']), id)
-      // Values outside the document's identity.
+      // Changes of values that are not part of the document's identity.
       assert.equal(await idOf({ documentDescription: 'again', firstName: 'Other' }), id)
     })
 

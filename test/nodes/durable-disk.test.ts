@@ -85,7 +85,7 @@ describe('durable delivery on a failing disk', function () {
     assert.equal(await codeOf(flow), 'REDOX_STORE_UNAVAILABLE')
     await eventually('the status says so', () => delivery().code === 'REDOX_STORE_UNAVAILABLE')
     server.script('send')
-    // A message whose file is unreadable for now waits; it is not parked.
+    // A message whose file is temporarily unreadable waits and is not parked.
     await eventually('it waits for the store', async () => {
       const [message] = await delivery().outbox!.store.find({ limit: 1 })
       return message?.state === 'waiting' && message.reason === 'REDOX_STORE_UNAVAILABLE'
@@ -129,7 +129,7 @@ describe('durable delivery on a failing disk', function () {
       try {
         execFileSync('umount', ['-l', userDir], { stdio: 'ignore' })
       } catch {
-        // The disk was not mounted.
+        // Unmounting fails if the test could not mount the disk.
       }
     })
 

@@ -81,7 +81,7 @@ describe('durable delivery', () => {
     const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
     await flow.outcome(fileMessage())
     await eventually('no event', () => heard.length === 1)
-    // Status of the connection, received through a Status node of the send node.
+    // The send node shows the status of its connection, and a Status node of the flow receives it.
     await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
     const { connection, waiting, isLate, oldestSeconds } = heard[0]!
     assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
@@ -95,7 +95,7 @@ describe('durable delivery', () => {
     await eventually('no event', () => heard.length === 1)
     const shownBefore = flow.statuses.length
     await flow.redeploy('full', {})
-    // Wait until the counts were read.
+    // Waits until the node has shown the counts after the deploy.
     await eventually('no status', () =>
       flow.statuses.slice(shownBefore).some((text) => text.includes('parked 1')),
     )

@@ -196,7 +196,7 @@ describe('routes of the dialogs', function () {
         'secretElsewhere',
       )
       assert.deepEqual(thief.requests, [])
-      // This host gets another key, so the token request reaches it.
+      // The sandbox does not know this key, but the sandbox got the token request.
       const asked = await test({ ...hosts(sandbox.url), ...key() }, secrets, CONFIG_ID)
       assert.notEqual(asked.reason, 'secretElsewhere')
     })
@@ -273,7 +273,7 @@ describe('routes of the dialogs', function () {
 
 const SANDBOX = { environment: 'Sandbox', environmentType: 'environment' }
 const ENDS = { fhir: '/(DiagnosticReport|DocumentReference)/', datamodel: '/endpoint$' }
-/** Values that the dialogs fill in by default. */
+/** Values that the dialogs set for a new node. */
 const DROPPED = {
   ...{ fileFrom: 'message', file: 'payload', fileType: 'msg', filename: 'filename', filenameType: 'msg' },
   ...{ way: 'auto', dataType: 'msg', typeOfPatientId: 'MR' },

@@ -43,7 +43,7 @@ describe('answers that report a failure', () => {
   type Failure = [
     answer: string,
     reply: (words: string) => Reply,
-    /** error code for a message, and for an upload, which is safe to repeat */
+    /** error code for a sent message, and for an upload, which is safe to repeat */
     send: string,
     upload: string,
     check?: Check,
@@ -448,7 +448,7 @@ describe('message that Node-RED cannot copy', () => {
       it(`ends exactly once: ${what}, ${isRefused ? 'refused' : 'delivered'}`, async () => {
         if (isRefused) server.script('send', reply(400, { message: 'no' }))
         const flow = await startTo(server, NOTE)
-        // Each wire but the first gets a copy.
+        // Node-RED passes a copy of the message to each wire except the first.
         await flow.redeploy('nodes', { node: { wires: [['nowhere', 'emitted']] } })
         const res = { is: 'kept' }
         flow.node.receive(hostile({ ...fileMessage(), _msgid: 'hostile', res }))

@@ -23,19 +23,19 @@ const ORDER = [
   ['documentId', 'applicationOrderId'],
   ['originalDocumentId', 'resultCode', 'code'],
   ['providerId'],
-  // File details
+  // Fields of the section File details
   ['filename'],
   ['contentType'],
   ['redoxFileType'],
   ['way'],
   ['place', 'noteContentType'],
-  // Patient details
+  // Fields of the section Patient details
   ['firstName', 'given'],
   ['lastName', 'family'],
   ['dob', 'birthDate'],
   ['sex', 'gender'],
   ['visitNumber'],
-  // Details of the document, the order and result, or the resource
+  // Fields of the sections for the document, the order and result, or the resource
   ['resultCodeset', 'codeSystem'],
   ['resultDescription', 'codeDisplay'],
   ['resultStatus', 'resourceStatus'],
@@ -46,7 +46,7 @@ const ORDER = [
   ['documentDescription', 'description'],
   ['availability'],
   ['typeOfProviderId'],
-  // Data
+  // The Data field
   ['data'],
 ]
 const SECTIONS = ['file', 'patient', ['document', 'order', 'resource'], 'data'].map((one) => [one].flat())
@@ -60,7 +60,7 @@ const dialogOf = (set: string): string => {
 const found = (html: string, pattern: RegExp): string[] =>
   [...html.matchAll(pattern)].map(([, name]) => name!)
 
-/** Each pair of dialogs. */
+/** All pairs of send nodes. */
 const PAIRS = SENDERS.flatMap((one, index) => SENDERS.slice(index + 1).map((other) => [one, other] as const))
 const LABEL = /<label for="node-input-(\w+)"/g
 const SUMMARY = /<summary data-i18n="[^"]*\.section\.(\w+)"/g

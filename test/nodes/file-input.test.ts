@@ -14,7 +14,7 @@ import { RESULTS, start, startTo, UPLOAD_BLOB, type SendNode } from '../lib/send
 
 const BASE64 = PDF.toString('base64')
 
-/** Sha256 of the file that the sandbox received. */
+/** Sha256 of the received file, from the answer of an upload or from the sandbox inbox. */
 const arrived = async ({ redox, payload }: Message): Promise<string> =>
   redox.operation === 'upload' ? payload.sha256 : (await lastReceived()).files[0]!.sha256
 
@@ -114,7 +114,7 @@ describe('file in a message', () => {
     for (const node of ALL_NODES) {
       const flow = await start(node)
       const whole: Message[] = [
-        // The message of a flow: split text, read file, send.
+        // Message of a flow that splits a text, reads a file and sends the file.
         { payload: PDF, parts: { ...parts, type: 'string', ch: '\n' } },
         { payload: PDF, parts: { ...parts, type: 'array', len: 1 } },
         { payload: PDF, lines: 'x', parts: { ...parts, type: 'string', property: 'lines' } },
@@ -150,7 +150,7 @@ describe('file in a message', () => {
       for (const [title, wrap, bytes] of ways) {
         const shared = Buffer.from(Uint8Array.from(bytes).buffer)
         const failing = flow.fail({ ...fileMessage(wrap(shared)), filename: undefined }, 'REDOX_BAD_INPUT')
-        // The other branch runs right after this one.
+        // Code of another branch overwrites the file right after the node has received the message.
         setImmediate(() => shared.copy(shared, 0, 1))
         const { message } = await failing
         assert.match(message, /^File changed in memory/, `${title}: ${message}`)

@@ -6,7 +6,7 @@ import path from 'node:path'
 const DIST = path.join(__dirname, '../../nodes')
 const read = (...parts: string[]): string => readFileSync(path.join(DIST, ...parts), 'utf8')
 const types = readdirSync(DIST).filter((name) => name.startsWith('redox-'))
-/** All texts of the catalogues; labels also without Redox's name in parentheses. */
+/** All texts of the catalogues in a language; labels also without Redox's name in parentheses. */
 function namesIn(language: string): Set<string> {
   const texts = ['nodes', 'plugins'].flatMap((folder) =>
     readdirSync(path.join(DIST, '..', folder))
@@ -28,7 +28,7 @@ const labelsIn = (language: string): Record<string, string> => {
   return redox.label
 }
 
-/** Section titles, and the title of the section about the Redox dashboard, by language. */
+/** Section titles of the help, and the title of the section about the Redox dashboard, by language. */
 const LANGUAGES = {
   'en-US': {
     sections: ['Inputs', 'Outputs', 'Details', 'References'],

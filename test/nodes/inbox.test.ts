@@ -339,7 +339,7 @@ describe('sandbox inbox', function () {
 
     it('continue with the next sandbox, and report the end of a sandbox', async () => {
       await (await start(NOTE)).send(fileMessage())
-      // A flow without a sandbox.
+      // A flow that does not use the sandbox.
       await startFlow({ type: NOTE.type, config: { environment: 'Staging' } })
       await stopSandbox()
       await isHeard({ count: 0, news: 0 })
@@ -352,7 +352,7 @@ describe('sandbox inbox', function () {
 const catalogue = (language: string): object =>
   JSON.parse(readFileSync(path.join(PLUGIN, 'locales', language, 'redox-inbox.json'), 'utf8')) as object
 
-/** Answer of the list on a runtime whose settings throw this error. */
+/** Answer of the inbox list on a runtime whose settings throw this error. */
 async function failing(error: Error): Promise<object> {
   const handlers: express.RequestHandler[] = []
   const settings = {
@@ -378,7 +378,10 @@ async function failing(error: Error): Promise<object> {
   })
 }
 
-/** Registers the plugin on a runtime that records the published events. Returns a function that removes the plugin. */
+/**
+ * Registers the inbox plugin on a runtime that records the published events. Returns a function that removes the
+ * plugin.
+ */
 function listen(heard: object[]): () => void {
   let remove = (): void => undefined
   const ignore = (): void => undefined

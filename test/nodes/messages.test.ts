@@ -381,7 +381,7 @@ describe('fields', () => {
     statusCode: 500,
     error: { message: 'old' },
   }
-  /** The received message without values that differ between messages. */
+  /** Received message without the values that differ between messages, such as ids and times. */
   const comparable = async (): Promise<unknown> => {
     const { request, files } = await lastReceived()
     const text = JSON.stringify({ request, files: files.map(({ way, place }) => [way, place]) })

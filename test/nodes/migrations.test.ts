@@ -22,11 +22,11 @@ describe('migrated flows', () => {
 
     for (const { id: _id, wires: _wires, connection: _connection, ...node } of senders) {
       it(`${file}: ${node.type} sends`, async () => {
-        // Values that the forms of that release took from the message.
+        // Message with the values that the forms of release 0.1.0 took from a message by default.
         const message: Message = { payload: PDF, filename: 'report.pdf', documentId: 'd-1' }
         if (node.type === 'redox-datamodel-results') message['data'] = { Orders: [{ ID: 'o-1' }] }
         const { id: _config, ...config } = saved(file, 'redox-config')
-        // A node with the saved properties of that release only.
+        // The node has only the properties that this release saved, without defaults of later releases.
         const flow = await startFlow({ type: node.type, node, config, bare: true })
         assert.ok((await flow.send(message))['statusCode'] < 300)
       })

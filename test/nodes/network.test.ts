@@ -182,7 +182,7 @@ describe('connection test with TLS and proxy', function () {
     )
     proxy = await ConnectProxy.start()
     secureProxy = await ConnectProxy.start(certified('server'))
-    // Settings from the environment: the authorities that Node.js trusts, and a proxy reached over TLS.
+    // Network settings from environment variables: extra certificate authorities, and a proxy reached over TLS.
     nodeRed = await startNodeRed(
       {},
       {

@@ -164,7 +164,7 @@ describe('access to the outbox', function () {
         (await users.admin.post(`${AT}/destinations`, { destination, action: 'pause', reason: 'x' })).status,
         400,
       )
-    // A form, which a foreign page can post and Node-RED parses.
+    // A decision as an HTML form, which a foreign page can post and Node-RED parses.
     const pause = { destination: DESTINATION_NAME, action: 'pause', reason: 'x' }
     for (const [place, fields] of [
       [`messages/${id}`, good],

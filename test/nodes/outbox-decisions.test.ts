@@ -70,7 +70,7 @@ describe('decisions in the outbox', function () {
       assert.equal((await users.decider.post(place, decision)).status, 204)
       await users.reader.until(first.id, 'delivered')
       assert.equal(redox.of('send').length, sent + 1)
-      // The request for the second message did not allow another account.
+      // The second message stays parked, because the decision about the first one does not apply to it.
       await users.reader.until(second.id, 'parked')
     } finally {
       await users.admin.deploy(redox.url)
@@ -182,7 +182,7 @@ describe('decisions in the outbox', function () {
         0,
       )
       const before = await total()
-      // A message that is accepted after the count is not included.
+      // A message that is accepted after the count is not part of the decision.
       const later = await users.admin.accept({ documentId: documentId() })
       const asked = { action: 'discard', count, filter: { state: 'waiting' } }
       assert.deepEqual(await errorOf(await post(asked)), [409, 'more_match'])
@@ -322,7 +322,8 @@ describe('decisions in the outbox', function () {
       } finally {
         await users.admin.deploy(redox.url)
       }
-      // With the first account again, a message needs no permission, but the filter must still contain the code.
+      // With the first account again, sending needs no permission for another account, but the filter must contain
+      // the code.
       const again = { action: 'resend', count: 1, filter: { state: 'parked' } }
       assert.deepEqual(await decideAll(again), { decided: 0, left: 1 })
       const named = { ...again, filter: { code: 'REDOX_OTHER_ACCOUNT' } }

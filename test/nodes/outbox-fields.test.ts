@@ -110,8 +110,7 @@ describe('fields in the answers of the outbox', function () {
     note('audit', audit)
     note('line of the audit log', ...(audit['lines'] as Json[]))
 
-    // A store without a connection: its messages are assigned to a connection, and those of the other store are
-    // discarded.
+    // Stores without a connection: messages of one are assigned to a connection, those of another are discarded.
     const other = JSON.stringify(flowTo(redox.url, {})).replaceAll('outboxconfig', 'copied')
     await admin.deployFlows(JSON.parse(other) as Json[])
     await eventually('the store is stranded', async () => {

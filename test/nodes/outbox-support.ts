@@ -21,7 +21,7 @@ export const OTHER_DESTINATION_NAME = `datamodel ${OTHER_DESTINATION}`
 export const AT = 'redox/outbox/outboxconfig'
 export const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 export const DOWN = reply(503, { error: 'down' })
-// Refusal in which Redox repeats values of the message.
+// Redox's refusal with an error text that repeats values of the message.
 export const REFUSED = reply(400, {
   Meta: { Errors: [{ Text: `no ${OUTBOX_PATIENT.last}` }], Logs: [{ ID: 'log-1' }] },
 })
@@ -39,7 +39,7 @@ export interface Outbox {
   documentIds: string[]
   /** accepts a message that is parked after this answer */
   parked: (answer?: typeof REFUSED, destination?: string) => Promise<Json>
-  /** the last lines of the audit log */
+  /** returns the last lines of the audit log */
   audit: () => Promise<Json[]>
   lastLine: () => Promise<Json>
 }
@@ -109,7 +109,7 @@ function actions(
   }
 }
 
-/** Status and error code of an answer that also has an error text. */
+/** Status and error code of a failed answer, which must also have an error text. */
 export async function errorOf(answer: Response): Promise<[status: number, code: string]> {
   const { code, message } = (await answer.json()) as { code: string; message: string }
   assert.equal(typeof message, 'string')

@@ -101,7 +101,7 @@ describe('outbox', function () {
     const there = { documentId: documentId(), destination: OTHER_DESTINATION }
     const first = await users.admin.accept(here)
     const second = await users.admin.accept(there)
-    // A paused destination: the messages keep their state.
+    // The destination is paused, so that its messages keep their state.
     for (const name of [DESTINATION_NAME, OTHER_DESTINATION_NAME])
       assert.equal((await users.admin.pause(name, 'pause', 'x')).status, 204)
     for (const { id } of [first, second]) await users.admin.until(id, 'waiting')
@@ -199,7 +199,7 @@ describe('events of the outbox for open editors', () => {
   })
 })
 
-/** Registers the plugin on a runtime that records the published events. */
+/** Registers the outbox plugin on a runtime that records the published events. */
 function listen(events: EventEmitter): { heard: object[]; remove: () => void } {
   const heard: object[] = []
   let remove = (): void => undefined

@@ -17,7 +17,7 @@ type Properties = Record<'defaults' | 'credentials', Record<string, Property>>
 /** Definition that the editor has of a type, without functions such as validators. */
 function propertiesOf(type: string): Properties {
   const { defaults, credentials = {} } = definitionOf(type)
-  // JSON drops functions.
+  // A conversion to JSON removes the functions.
   return JSON.parse(JSON.stringify({ defaults, credentials })) as Properties
 }
 

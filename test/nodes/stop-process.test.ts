@@ -93,7 +93,7 @@ describe('stop of Node-RED', function () {
     assert.ok(took < BOUND_MS, `${Math.round(took)} ms`)
   })
 
-  // The connection that opens the store does not wait either, nor does the message that waits for the store.
+  // Neither the connection that opens the store nor a message that waits for the store delays the stop.
   it('does not wait for a database that hangs while the store opens', async () => {
     const databases = await Promise.all([hangingDatabase(0), hangingDatabase(1)])
     nodeRed = await startNodeRed()
@@ -109,7 +109,10 @@ describe('stop of Node-RED', function () {
       assert.match(nodeRed.log(), new RegExp(`hangs-${index}-send: the message \\w+ was not sent yet`))
   })
 
-  /** Starts a database that answers this number of requests; `hangs` resolves at the next one. */
+  /**
+   * Starts a database that answers this number of requests and then hangs; `hangs` resolves at the first unanswered
+   * one.
+   */
   async function hangingDatabase(answers: number): Promise<{ storeUrl: string; hangs: Promise<void> }> {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -128,7 +131,7 @@ describe('stop of Node-RED', function () {
   for (const delivery of DELIVERIES)
     it(`waits for the answer to a sent request (${delivery})`, async () => {
       let isAnswered = false
-      // A deploy may have logged a stop, too.
+      // An earlier deploy may have logged "Stopping flows", too.
       const stops = (): number => nodeRed!.log().split('Stopping flows').length
       const late: Reply = async (response) => {
         const before = stops()
@@ -152,7 +155,7 @@ interface Case {
   id: string
   apiBase: string
   delivery: string
-  /** address of a database; undefined: the embedded store */
+  /** address of the database; undefined: the embedded store */
   storeUrl?: string
 }
 

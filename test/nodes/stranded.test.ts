@@ -236,7 +236,7 @@ describe('accepted messages without a connection', function () {
       await admin.accept({ documentId: 'doc-1' })
       const direct = flows({ ...shared, delivery: 'direct' }, postgres.url())
       await admin.deployFlows(direct)
-      // Another Node-RED, which maintained the store recently, may still use it.
+      // Another Node-RED that maintained the store until recently may still use it.
       await admin.deployFlows(renamed('copied', flows(shared, postgres.url())))
       await isOpen('copied')
       assert.deepEqual(await stranded(), [])

@@ -10,7 +10,7 @@ import { fields as fhirDocument } from '../../../nodes/redox-fhir-document/field
 import { fields as fhirResult } from '../../../nodes/redox-fhir-result/fields'
 
 const ROOT = path.join(__dirname, '../../../..')
-/** Files of the tables and of the setters that they use. */
+/** Source files that may contain any field name: the field tables and the setters that they use. */
 const TABLES = /^nodes\/(lib\/fields\/|[^/]+\/fields\.ts$)|^src\/message\/setters\.ts$/
 
 const files = ['src', 'nodes', 'editor', 'plugins', 'scripts']
@@ -22,7 +22,7 @@ const files = ['src', 'nodes', 'editor', 'plugins', 'scripts']
   .filter((file) => /\.(ts|mjs|html)$/.test(file) && !TABLES.test(file) && !file.includes('locales'))
 const sources = files.map((file) => ({ file, text: readFileSync(path.join(ROOT, file), 'utf8') }))
 
-/** Names that are also those of a function and of a FHIR element. */
+/** Field names that are also the names of a function and of a FHIR element. */
 const AMBIGUOUS = ['lastName', 'birthDate']
 
 /** Names of the fields that only fill a path of the message. */
@@ -45,30 +45,30 @@ const meansField = (name: string): RegExp => new RegExp(`(['"\`])${name}(Type)?\
 
 /** Fields that decide how a message is built, with the files that may use their names. */
 const DECIDING: Record<string, string[]> = {
-  // its own type of input; the ID is made from the file
+  // documentId has a type of input of its own, and its value is made from the file
   documentId: ['editor/dialog/typed-inputs.ts', 'nodes/lib/node/datamodel-node.ts'],
-  // the file of a text note is a text
+  // with a text note, the file is a text
   noteContentType: [
     'nodes/lib/node/datamodel-node.ts',
     'nodes/lib/editor/preview.ts',
-    // a check with the same name
+    // a check has the name noteContentType, too
     'src/shared/checks.ts',
     'editor/validation/rules.ts',
   ],
-  // the name of the field in an earlier version
+  // an earlier version of the node had this name for the field
   resourceStatus: ['src/shared/migrations.ts'],
-  // the filled-in value of the examples
+  // the examples are filled in by this name
   patientId: ['scripts/lib/course-actions.mjs', 'editor/dialog/faults.ts'],
   patientIdSystem: ['editor/dialog/faults.ts'],
 }
 
-/** Names with other meanings, with the files that may use them. */
+/** Field names of one word that have other meanings, with the files that may use them. */
 const OTHER_MEANINGS: Record<string, string[]> = {
-  // the advice about a document without a code; the code of an error
+  // `code` is also in the advice about a document without a code, and the code of an error
   code: ['editor/dialog/faults.ts', 'editor/outbox/search-form.ts'],
-  // category of a node in the palette
+  // `category` is also that of a node in the palette
   category: ['scripts/check-package.mjs'],
-  // a check with the same name
+  // `date` is also the name of a check
   date: ['editor/validation/rules.ts', 'editor/dialog/preview.ts', 'nodes/lib/editor/preview.ts'],
 }
 
