@@ -6,7 +6,7 @@ const KEPT_CHARACTERS = 4096
 /** Bundle in a smaller form for the slow validators. */
 export interface PreparedBundle {
   bundle: JsonObject
-  /** resources that carry the attachments removed from the bundle, with their original paths */
+  /** resources that carry the attachments taken out of the bundle, with the original paths */
   carriers: { path: string; resource: JsonObject }[]
   deviations: string[]
 }
@@ -38,7 +38,10 @@ export function badBase64(bundle: unknown): string[] {
   return found
 }
 
-/** Shortened data. Data that are not canonical stay unchanged, because shortening could remove the fault. */
+/**
+ * Copy of an element with its data shortened. Non-canonical data stay unchanged, because shortening could remove the
+ * fault.
+ */
 function shortened(value: unknown): unknown {
   if (!hasBase64Data(value) || typeof value.data !== 'string') return value
   if (value.data.length <= KEPT_CHARACTERS || !isCanonicalBase64(value.data)) return value

@@ -62,7 +62,7 @@ function assertFhir({ body, request }: Emitted, operation: string): void {
   const { problems, deviations } = judgeFhir(body)
   const others = [...judgeRedoxMessage(body), ...emptyValues(body), ...judgeByMedplum(body)]
   assert.deepEqual([...problems, ...others], [])
-  // Redox's own element is the only deviation from FHIR.
+  // `Observation.presentedForm`, an element that Redox adds, is the only deviation from FHIR.
   const ofRedox = /^entry\[\d\]\.Observation\.presentedForm: not in FHIR R4, an element of Redox$/
   assert.equal(deviations.length, operation.startsWith('Observation/') ? 1 : 0, deviations.join('\n'))
   for (const deviation of deviations) assert.match(deviation, ofRedox)
@@ -90,7 +90,7 @@ const SOURCES: ((name: string) => Promise<MessageFile>)[] = [
 
 let turn = 0
 
-/** Next test files, each with the transfer that a node chooses. */
+/** The next test files in rotation, each with its chosen transfer. */
 async function nextFiles(ways: Way[], api: Api) {
   const [placed, contents]: [PlacedFile[], Buffer[]] = [[], []]
   for (const way of ways) {

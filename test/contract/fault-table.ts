@@ -7,7 +7,7 @@ export const APIS = ['token', 'blob', 'Binary', 'endpoint', 'fhir'] as const
 export type FaultyApi = (typeof APIS)[number]
 
 export interface Ending {
-  /** `delivered`, or the error code without `REDOX_` */
+  /** result of the send: `delivered`, or the error code without `REDOX_` */
   told: string
   /** requests for this API that reached the server, and the number of them that it accepted */
   requests: number
@@ -26,7 +26,7 @@ export interface Endings {
 
 export interface FaultCase {
   plan: string
-  /** explanation for readers, where the name of the fault is unclear */
+  /** explanation of the fault in docs/faults.md, where its name is unclear */
   words?: string
   endings: Partial<Record<FaultyApi, Endings>>
   /** the server breaks its documented contract, so a client that trusts the contract sends the message twice */
@@ -42,11 +42,15 @@ const ending = (told: string, requests: number, accepted: number, attempts = req
 const both = (one: Ending): Endings => ({ once: one, always: one })
 
 const delivered = both(ending('delivered', 1, 1))
-/** An error at once, because repeating the request changes nothing. */
+/** Results of a fault that ends in an error at once, because a retry would not help. */
 const final = (code: string, accepted = 0) => both(ending(code, 1, accepted))
-/** Retried: the request was not processed, or cannot create an entry in a patient's chart. */
+/**
+ * Results of a fault that is retried: the request was not processed, or cannot create an entry in a patient's chart.
+ */
 const again = (code: string): Endings => ({ once: ending('delivered', 2, 1), always: ending(code, 2, 0) })
-/** Retried although the server accepted the request: an extra token or upload does no harm. */
+/**
+ * Results of a fault that is retried although the server accepted the request: an extra token or upload does no harm.
+ */
 const taken = (code: string): Endings => ({ once: ending('delivered', 2, 2), always: ending(code, 2, 2) })
 const replayed: Endings = { once: ending('delivered', 2, 1), always: ending('AUTHENTICATION', 2, 0) }
 const gone = both(ending('NETWORK', 1, 0, 2))
@@ -108,7 +112,7 @@ export const FAULT_CASES: FaultCase[] = [
   row('late=0.2',        delivered,                delivered,             delivered, { words: 'before the timeout' }),
   row('late=6',          taken('TIMEOUT'),         taken('TIMEOUT'),      unknownButThere, { words: 'after the timeout' }),
   row('cut-short',       taken('UNAVAILABLE'),     taken('UNAVAILABLE'),  unknownButThere),
-  // The reference of a Binary is in a header, so the truncated body does not matter.
+  // The reference to an uploaded Binary is in a header, so a truncated body does not matter.
   row('truncated-json',  final('AUTHENTICATION', 1), { blob: final('REJECTED', 1), Binary: delivered }, unknownButThere),
   row('not-json',        final('AUTHENTICATION'),  final('REJECTED'),     unknown, { words: '200 with an HTML page' }),
   row('gzip',            delivered,                delivered,             delivered, { words: 'compressed, although not requested' }),

@@ -374,7 +374,8 @@ describe('file on disk', function () {
   ]
 
   /**
-   * Sends the file by this API and changes it before or while it is read. Returns the result and the received hashes.
+   * Sends a file by this API and changes the file before or while it is read. Returns the result and the received
+   * hashes.
    */
   async function sendChanged(api: FaultyApi, change: Row[1], when: 'before' | 'during') {
     const sandbox = sandboxes.get(api)!

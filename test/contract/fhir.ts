@@ -11,7 +11,7 @@ export interface FhirVerdict {
   deviations: string[]
 }
 
-/** Used part of a zod schema. */
+/** Type for the used part of a zod schema. */
 interface Schema {
   safeParse(value: unknown): { error?: { issues: { path: PropertyKey[]; message: string }[] } }
 }

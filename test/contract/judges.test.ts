@@ -8,7 +8,7 @@ import { howToRunMedplum, medplumJudge } from './medplum'
 import { attachment, collection, fhirMessage, mediaMessage, noteMessage, resultsMessage } from './samples'
 import { skip } from '../lib/skip'
 
-/** Change to a valid sample, and patterns that the problems must match. */
+/** Test case: its name, a change to a valid sample, and patterns that the reported problems must match. */
 type Case = [name: string, spoil: (message: JsonObject) => void, ...seen: RegExp[]]
 
 function part(message: JsonObject, ...keys: (string | number)[]): JsonObject {

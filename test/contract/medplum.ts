@@ -17,7 +17,7 @@ interface Issue {
   details?: { text?: string }
 }
 
-/** Types of the used part of the packages, so that tsc does not need the packages. */
+/** Types for the used part of the Medplum packages, so that tsc does not need the packages. */
 interface Core {
   indexStructureDefinitionBundle: (definitions: unknown) => void
   validateResource: (resource: unknown) => Issue[]
@@ -54,7 +54,7 @@ function problemsOf(core: Core, resource: JsonObject): string[] {
   }
 }
 
-/** Third FHIR judge, which also checks FHIR's invariants; undefined when the variable is not set. */
+/** Third FHIR judge, which also checks FHIR's invariants; undefined when the environment variable is not set. */
 export function medplumJudge(): ((bundle: unknown) => string[]) | undefined {
   const folder = process.env[VARIABLE]
   if (!folder) return undefined

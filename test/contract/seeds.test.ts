@@ -70,7 +70,7 @@ async function sendFhir(
 const upload = (api: Api, by = connection) =>
   uploadDirect(by.client, fileOf(PDF), { kind: uploadKind(api), signal: never() })
 
-/** Resource of this type in the last message. */
+/** Resource of this type in the last sent message. */
 const resource = (type: string): Json =>
   emitted()
     .entry.map((entry: Json) => entry.resource)

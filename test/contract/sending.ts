@@ -85,7 +85,7 @@ export const prepareResource = (input: Given<FhirInput, 'operation'>, by = conne
 
 export interface Emitted {
   delivery: Delivery
-  /** parsed body of the request */
+  /** body of the request, parsed from JSON */
   body: JsonObject
   request: Recorded
   received: ReceivedMessage
