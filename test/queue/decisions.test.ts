@@ -145,7 +145,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', {}), { decided: 0, left: 4 })
       assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 2, left: 0 })
       assert.deepEqual([await stateOf(unknown), await stateOf(told)], ['waiting', 'waiting'])
-      // These actions send nothing.
+      // The actions mark-delivered and discard send nothing.
       assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 2, left: 0 })
     })
 
@@ -206,7 +206,7 @@ for (const kind of STORES)
       const lines = await audit()
       const until = /^long outage \(until (\S+Z)\)$/.exec(lines.at(-1)!.reason)?.[1]
       assert.ok(Math.abs(Date.parse(until!) - (await get(over)).deadline) <= 1000, until)
-      // An earlier deadline changes nothing and writes no record.
+      // A deadline earlier than the present one changes nothing and writes no record.
       const unchanged = { decided: 0, left: 2, unchanged: 2 }
       assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 3 }), unchanged)
       assert.equal((await audit()).length, lines.length)
@@ -226,7 +226,7 @@ for (const kind of STORES)
       const plain = await parked(DOWN)
       assert.deepEqual(await decide('resend'), { decided: 1, left: 2 })
       assert.equal(await stateOf(plain), 'waiting')
-      // Discarding a message does not need its content.
+      // Discarding an unreadable message works, because its content is not needed.
       assert.deepEqual(await decide('discard', { state: 'parked' }), { decided: 1, left: 1 })
       assert.equal(await stateOf(broken), 'discarded')
       assert.equal((await get(moving)).reason, MOVING)

@@ -134,7 +134,7 @@ for (const [fromKind, toKind] of PAIRS)
             () => true,
             () => false,
           )
-          // No message can be sent from both stores.
+          // After an interrupted move, no message can be sent from both stores.
           const here = await sendable(from)
           const there = await sendable(to)
           assert.deepEqual(

@@ -83,7 +83,7 @@ describe('queue sender', function () {
       response.writeHead(201, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ URI: `${server.url}/files/1` }))
     })
-    // Still in flight when the sender that could not record its upload can write again.
+    // The send is still in flight when the sender that could not record its upload can write to the store again.
     server.script('send', async (response) => {
       await pause(1200)
       response.writeHead(200, { 'content-type': 'application/json' })
@@ -93,7 +93,7 @@ describe('queue sender', function () {
     await server.until('upload', COUNT)
     await postgres().suspend()
     isAway()
-    // Longer than a lease.
+    // The outage lasts longer than a lease.
     await pause(2 * LEASE_MS)
     await postgres().resume()
     await eventually('not told', () => told.length >= COUNT)

@@ -60,7 +60,7 @@ export const POSTGRES: Kind = {
     return {
       open: () => PostgresStore.open({ url: server().url(), queue }),
       at: (time) => setClock(time),
-      // Other stores in the database need a running clock.
+      // Other tests in the database need a running clock.
       remove: () => setClock(undefined),
     }
   },

@@ -246,13 +246,13 @@ eachStore('admin', () => {
     const before = (await get('a1'))!
     await extend('a1', START + 3 * DAY)
     assert.deepEqual(await get('a1'), { ...before, deadline: START + 3 * DAY })
-    // An unchanged deadline writes no record.
+    // A deadline that is not later writes no record in the audit log.
     for (const deadline of [START + 2 * DAY, START + 3 * DAY])
       await rejectsWith(extend('a1', deadline), 'REDOX_STORE_LOST')
     assert.equal((await get('a1'))?.deadline, START + 3 * DAY)
     assert.deepEqual(await claimed(START + 499), [])
     assert.deepEqual(await claimed(START + 500), ['a1'])
-    // Messages in flight and ended messages are left as they are.
+    // Messages in flight and ended messages keep their deadlines.
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
     await store.settle('a1', 'me', PARKED, START)
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')

@@ -286,7 +286,7 @@ eachStore('queue', () => {
     assert.deepEqual(await told(START + 5, 'me', ['node'], 1), ['a1'])
     assert.deepEqual(await told(START + 5, 'you'), ['c1'])
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
-    // The node of the message has gone and comes back.
+    // The node of the message was removed during the announcement and comes back later.
     await store.leaveUntold('b1', 'me')
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
     await store.markTold('a1')

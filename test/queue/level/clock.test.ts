@@ -29,7 +29,7 @@ describe('embedded store: clock', () => {
         await one.putFile('fresh', chunksOf(Buffer.from('x')))
         // The file system gives files the time of the machine; the test sets the wall clock of this process only.
         await utimes(path.join(folder, 'files', 'fresh'), Date.now() / 1000, Date.now() / 1000)
-        // A lease lasts as long as without the change.
+        // The clock change does not alter the duration of a lease.
         await one.renew('h', [held!.id], HOUR)
         assert.deepEqual(await one.claim({ ...hold, holder: 'other' }), [])
         await one.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('x') }, one.clock.now())
@@ -39,7 +39,7 @@ describe('embedded store: clock', () => {
         await one.looked(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
         await one.close()
-        // The next run has the same wrong clock; the last one has a corrected clock.
+        // The store is opened with the same wrong clock, and later with a corrected clock.
         const two = await open()
         near(two.clock.now(), before)
         await two.close()

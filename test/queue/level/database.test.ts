@@ -119,7 +119,7 @@ describe('embedded store: folder', () => {
       const first = await open()
       const accepting = Array.from({ length: 300 }, () => first.accept(message()))
       const ended = Promise.allSettled(accepting)
-      // The folder is checked once for all of these messages, before the first is written.
+      // The store checks its folder once for all 300 messages, before it writes the first of them.
       while ((await waiting(first)) === 0) await nextTurn()
       assert.ok((await waiting(first)) < 300)
       renameSync(folder, away())
@@ -147,7 +147,7 @@ describe('embedded store: folder', () => {
 
     it('with another store in its place: the store does not open that one, and goes on when the folder is back', async () => {
       const other = await LevelStore.open(`${folder}-other`)
-      // With this many writes, the other store is not an earlier copy of the first.
+      // With this number of writes, the other store cannot be taken for an earlier copy of the first.
       for (let count = 0; count < 9; count++) await other.accept(message())
       await other.close()
       const first = await open()
@@ -156,7 +156,7 @@ describe('embedded store: folder', () => {
       await cp(folder, away(), { recursive: true })
       await rm(folder, { recursive: true })
       await rename(away(), folder)
-      // The store has to open the copy, because its open files are gone.
+      // The store has to open the copied folder, because the files that it had open were deleted.
       await fails(first.check(), 'REDOX_STORE_UNAVAILABLE')
       await rename(folder, away())
       await rename(`${folder}-other`, folder)

@@ -39,7 +39,9 @@ describe('embedded store: opening', () => {
   })
 
   describe('notices loss or damage', () => {
-    /** Creates a store of six messages, the last of them settled. Losing its result would send it again. */
+    /**
+     * Creates a store of six messages, whose last writes record a delivery. A lost record would cause a second send.
+     */
     async function six(): Promise<string> {
       const first = await open()
       await first.putFile('f', chunksOf(Buffer.from('1')))
@@ -119,7 +121,7 @@ describe('embedded store: opening', () => {
     it('but not of records after the last sync, which a power failure may cut off', async () => {
       const first = await open()
       for (let index = 0; index < 5; index++) await first.accept(message(randomBytes(1000)))
-      // This write is not synced.
+      // The leases of this claim are written without a sync.
       await first.claim({ holder: 'h', leaseMs: 1e12, limit: 5, except: [] })
       const copy = `${folder}-copy`
       await cp(folder, copy, { recursive: true })
@@ -155,7 +157,7 @@ describe('embedded store: opening', () => {
       await rename(folder, mine)
       try {
         const other = await open()
-        // The other store has more synced writes than the one that belongs here.
+        // The other store has more synced writes than the connection's own store.
         for (let times = 0; times < 30; times++) await other.accept(message())
         await other.close()
         await fails(open(folder, known), 'REDOX_STORE_UNREADABLE')

@@ -59,7 +59,7 @@ describe('embedded store: full disk', () => {
       assert.deepEqual(await ids(small), accepted)
       assert.equal((await readdir(path.join(at(), 'files'))).length, accepted.length)
       while (await waiting(small)) await settle(small, 'delivered')
-      // The result was not announced to the node of the message.
+      // A delivered message stays in the store until its result was announced to the node, so the disk is still full.
       await fails(small.check(), 'REDOX_STORE_FULL')
       for (const id of accepted.slice(1)) await small.markTold(id)
       await small.check()
@@ -71,7 +71,7 @@ describe('embedded store: full disk', () => {
     it('by files: a file that is too large leaves nothing on the disk', async () => {
       const small = await open(at())
       await small.accept(message())
-      // Other records are written meanwhile, from the disk reserve.
+      // The audit log is written meanwhile, with space from the disk reserve.
       async function* chunks(): AsyncGenerator<Buffer> {
         for (let index = 0; index < 100; index++) {
           yield randomBytes(100_000)

@@ -55,7 +55,7 @@ describe('PostgreSQL store: tables', function () {
       const { id, lane, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
       const values = [queue, id, lane, ordered, owner, acceptedAt, deadline, files, tags, content]
       await database.query('SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
-      // A message whose process ended while sending it.
+      // The message was being sent when its process ended.
       await database.query("UPDATE redox.message SET state = 'held', holder = 'gone', held_until = 1")
     } finally {
       await database.end()
@@ -98,7 +98,7 @@ describe('PostgreSQL store: tables', function () {
     const url = await emptyDatabase()
     const database = databaseOf(url)
     await sql(fixture('redox-store-1.sql').toString(), database)
-    // The last migration creates a table of this name.
+    // The last migration creates a table of this name, so it fails when a view has the name.
     await sql('CREATE VIEW redox.migration AS SELECT 1 AS number', database)
     const before = await stateOf(database)
     await failureOf(open({ url }), 'REDOX_STORE_UNAVAILABLE')

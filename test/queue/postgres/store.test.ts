@@ -100,7 +100,7 @@ describe('PostgreSQL store shared by several instances', function () {
       await client.query(`SELECT FROM redox.claim($1, 'me', 99999, 10, '{}')`, [queue])
       await client.query(`SELECT redox.next_due($1, '{}')`, [queue])
     }
-    // After this many executions, PostgreSQL may keep a generic plan.
+    // After this many executions, PostgreSQL may keep a generic query plan.
     for (let index = 0; index < 8; index++) await use(`early ${index}`)
     await sql(
       `INSERT INTO redox.message (queue, id, sequence, lane, ordered, owner, accepted_at, deadline, patience, files, tags,
