@@ -1,4 +1,4 @@
-/** Test connection and Generate key pair in the dialog, with servers on this machine. */
+/** The buttons Test connection and Generate key pair in the connection dialog, with servers on this machine. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
@@ -236,7 +236,7 @@ describe('connection in the editor', function () {
       await test(editor(), NOT_SENT, 'privateKey')
       assert.deepEqual(server.requests, [])
       server.script('token')
-      // A newly typed secret may go to the new host.
+      // A secret that the user types after the change of host may go to the new host.
       await setValues(page(), { apiBase: server.url, audience: '', privateKey: sandbox.oauthKey.privateKey })
       await test(editor(), 'Connected: Redox issued a token (Development).')
       assert.equal(server.requests.length, 1)
@@ -335,7 +335,7 @@ describe('connection in the editor', function () {
     await told.getByText('nothing').waitFor({ state: 'detached' })
     await setValues(page(), { environment: 'Sandbox' })
     await told.getByText('nothing').waitFor()
-    // Credentials for the other authentication are not used, so there is no warning.
+    // Credentials of the authentication that is not selected are unused, so the dialog shows no warning.
     await setValues(page(), { auth: 'legacy', apiKey: '', secret: '' })
     await told.getByText('nothing').waitFor({ state: 'detached' })
     await setValues(page(), { secret: 'a secret' })
@@ -371,7 +371,9 @@ const connectionNode = (values: object): object => ({
   ...values,
 })
 
-/** Presses the button, and checks the result and that the wrong field is marked, visible and focused. */
+/**
+ * Presses the button Test connection, and checks the result and that the wrong field is marked, visible and focused.
+ */
 async function test({ page }: Editor, says: string | RegExp, at?: string): Promise<void> {
   await openSections(page)
   const result = form(page).locator('.redox-test-result')

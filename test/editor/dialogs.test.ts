@@ -27,7 +27,7 @@ import {
 } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
-/** Every select on which rows depend, with some rows that its value shows and hides. */
+/** Values of selects on which rows depend, with some rows that each value shows and hides. */
 const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[], hidden: string[]][] = [
   ['redox-config', { auth: 'oauth' }, ['clientId', 'keyId', 'privateKey', 'audience'], ['apiKey', 'secret']],
   ['redox-config', { auth: 'legacy' }, ['apiKey', 'secret'], ['clientId', 'keyId', 'privateKey', 'scope']],
@@ -202,7 +202,7 @@ describe('dialogs in the editor', function () {
       it('keeps typed values, in a new dialog too', async () => {
         await open(name)
         await openSections(page())
-        // With these choices, most fields of the connection are visible.
+        // With durable delivery and PostgreSQL, most fields of the connection are visible.
         const first = name === 'redox-config' ? { delivery: 'durable', store: 'postgresql' } : undefined
         await setValues(page(), first ?? { connection: ids.get('redox-config')! })
         const filled = await typeEverything(editor())
@@ -274,14 +274,14 @@ describe('dialogs in the editor', function () {
     it('keep all values in a deploy and a reload', async () => {
       const saved = (): Promise<unknown> =>
         page().evaluate(() =>
-          // Config nodes return in another order.
+          // After a reload, config nodes may be in another order.
           RED.nodes
             .createCompleteNodeSet({ credentials: false })
             .sort((one, other) => (one.id < other.id ? -1 : 1)),
         )
       const before = await saved()
       await page().locator('#red-ui-header-button-deploy').click()
-      // Node-RED asks because some values of this test are invalid.
+      // Node-RED asks for confirmation, because some values of this test are invalid.
       await page().locator('.red-ui-notification').getByText('Confirm deploy').click()
       await page().waitForFunction(() => !RED.nodes.dirty())
       await editor().reload()

@@ -1,4 +1,4 @@
-/** Actions of a user in a dialog, and the visible results. */
+/** Helpers that use a dialog as a user does, and read what the dialog shows. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
@@ -77,7 +77,7 @@ export async function opened(page: Page, dialog: string): Promise<void> {
     const [before, focused] = [right(), document.activeElement]
     await new Promise((resolve) => setTimeout(resolve, 150))
     const isStill = right() === before && document.activeElement === focused
-    // The editor finally moves the focus into the dialog.
+    // As the last step, the editor moves the focus into the dialog.
     return trays.length === 1 && isStill && trays[0]!.contains(focused)
   })
 }
@@ -116,10 +116,10 @@ export async function openSections(page: Page): Promise<void> {
 export interface Field {
   name: string
   kind: 'select' | 'typed' | 'text'
-  /** types that a typed input offers, and the selected one */
+  /** types that a typed input offers, and the selected type */
   types: string[]
   type: string
-  /** options of a select */
+  /** options of a select field */
   options: string[]
   value: string
 }
@@ -157,7 +157,7 @@ export function fieldsOf(page: Page): Promise<Field[]> {
   })
 }
 
-/** All values by property, including the types of typed inputs. */
+/** Values of all fields by property, including the types of typed inputs. */
 export async function valuesIn(page: Page): Promise<Record<string, string>> {
   const fields = await fieldsOf(page)
   return Object.fromEntries(
@@ -192,7 +192,7 @@ export async function type(page: Page, name: string, value: string): Promise<voi
   await input.blur()
 }
 
-/** Selects a type in the menu of a typed input by clicks, and returns all offered labels. */
+/** Selects a type in the menu of a typed input by clicks, and returns the labels of all types. */
 export async function chooseType(page: Page, name: string, label: string): Promise<string[]> {
   await rowOf(page, name).locator('.red-ui-typedInput-type-select').click()
   const menu = page.locator('.red-ui-typedInput-options:visible')
@@ -221,9 +221,9 @@ export const configs = (page: Page): Promise<string[]> =>
 
 export async function deploy(page: Page): Promise<void> {
   await page.locator('#red-ui-header-button-deploy').click()
-  // Node-RED asks before it deploys invalid nodes. Its message after a deploy also has a button that deploys again,
-  // so
-  // this function clicks only the button of the question.
+  // Node-RED asks before it deploys invalid nodes. After a deploy, its message has a similar button that deploys
+  // again,
+  // so only the button of the question is clicked.
   const confirm = page.locator('#red-ui-deploy-dialog-confirm-deploy-deploy')
   const isDeployed = (): Promise<boolean> => page.evaluate(() => !RED.nodes.dirty())
   await eventually(

@@ -156,7 +156,7 @@ describe('durable delivery in the editor', function () {
     const durable = { ...saved, environmentType: 'environment', auth: 'oauth', delivery: 'durable' }
     await editor().reload({ flows: [durable] })
     await open()
-    // The key that Node-RED has lost.
+    // The deployed connection has no stored key, as after the loss of Node-RED's credentials.
     await checkMissing()
     await setValues(page(), { delivery: 'direct' })
     assert.ok(await missing.isHidden())
@@ -176,11 +176,11 @@ describe('durable delivery in the editor', function () {
     })
     await editor().reload()
     await open()
-    // The editor requests the credentials from Node-RED.
+    // The editor requests the credentials from Node-RED when the dialog opens.
     await page().waitForFunction(
       () => document.querySelector<HTMLInputElement>('#node-config-input-storeKey')?.value === '__PWRD__',
     )
-    // A key that the user has deleted.
+    // The same check after the user has emptied the key field.
     await setValues(page(), { storeKey: '' })
     await checkMissing()
     await missing.getByRole('button').click()

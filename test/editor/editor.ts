@@ -34,16 +34,22 @@ export function needChromium(context: Mocha.Context): void {
 }
 
 /**
- * Without a graphics card, Chromium renders with a software GPU, which took most of the time of these tests. The
- * plain raster of the compositor is enough for their checks.
+ * Chromium flags. Without a graphics card, Chromium renders with a software GPU, which took most of the time of the
+ * editor tests. The plain raster of the compositor is enough for their checks.
  */
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer']
 
-/** @param args further arguments of Chromium */
+/**
+ * Starts Chromium.
+ * @param args further command-line arguments
+ */
 export const launchChromium = (args: string[] = []): Promise<Browser> =>
   chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...args] })
 
-/** @param env variables for Node-RED's process */
+/**
+ * Starts Node-RED and opens its editor.
+ * @param env environment variables for Node-RED's process
+ */
 export async function openEditor(env: object = {}): Promise<Editor> {
   const nodeRed = await startNodeRed({}, env)
   const browser = await launchChromium()
@@ -83,7 +89,7 @@ function withoutAnimations(): void {
   })
 }
 
-// Messages of Node-RED itself count too: with these settings it contacts no server on the network.
+// Console errors and warnings of Node-RED itself fail a test too, because a Node-RED with these settings logs none.
 const isComplaint = (message: ConsoleMessage): boolean => ['error', 'warning'].includes(message.type())
 
 function screenshots(page: Page): Editor['screenshot'] {
@@ -108,14 +114,14 @@ async function reload(
     ([name, choice]) => {
       localStorage.setItem('editor-language', name!)
       RED.settings.setLocal('view-dark-theme', choice)
-      // Without this call, the browser asks whether to leave undeployed changes.
+      // Without this call, the browser would ask about undeployed changes before the reload.
       RED.nodes.dirty(false)
     },
     [language, theme],
   )
   await page.reload()
   await page.locator('.red-ui-palette-node').first().waitFor()
-  // The palette appears before the flows. Before the flows are loaded, a dialog would be that of a new node.
+  // The palette appears before the flows are loaded. A dialog opened in between would be that of a new node.
   await page.waitForFunction(() => RED.nodes.originalFlow() !== undefined)
 }
 

@@ -34,7 +34,8 @@ describe('examples in the editor', function () {
       }
       await deploy(page())
       const button = nodes.find(({ type }) => type === 'inject')
-      // Two examples send without a button (the page of one, the folder of the other), and one needs a database.
+      // One example sends from an HTTP page, one from a folder, and one needs a database: these have no button to
+      // press.
       if (button?.['name'] !== undefined && !/^0[45]/.test(name)) {
         await showTab(editor(), nodes)
         await press(editor(), button.id)
@@ -76,13 +77,13 @@ describe('examples in the editor', function () {
     await showTab(editor(), read('01 - First send.json'))
     await press(editor(), 'redoxex1i')
     await page().locator('.redox-inbox .redox-tab-line').first().click()
-    // The test inbox.test.ts checks the painted PDF.
+    // The pixels that the PDF viewer paints are checked in inbox.test.ts.
     await page().locator('.redox-inbox .redox-tab-details iframe').waitFor()
     await editor().screenshot('docs-inbox')
     await openNode(page(), 'redoxex1n')
     await form(page()).locator('.redox-preview summary').click()
     await form(page()).locator('.redox-preview pre').waitFor()
-    // The dialog is drawn again while it fills its fields, and an action that waits for a stable element could fail.
+    // The dialog is redrawn while it fills its fields, and an action that waits for a stable element could miss it.
     await form(page())
       .locator('.redox-preview pre')
       .evaluate((pre) => pre.scrollIntoView())
@@ -90,7 +91,7 @@ describe('examples in the editor', function () {
   })
 })
 
-/** Question of Node-RED when a part of an import exists already. */
+/** Notification in which Node-RED asks how to import nodes that exist already. */
 const questions = (page: Page): Locator =>
   page.locator('.red-ui-notification').filter({ hasText: 'already exist' })
 

@@ -120,7 +120,7 @@ describe('pages of other origins', function () {
       const what = `${init.method ?? 'GET'} ${place}`
       const seen = await askIn(page, place, init)
       if (seen === 'nothing') continue
-      // Status 0 is an opaque answer, 403 a refusal.
+      // An answer without access for the page has status 0, a refused request has status 403.
       assert.ok([0, 403].includes(seen.status), `${what}: ${seen.status}`)
       assert.doesNotMatch(seen.text, new RegExp(`${OUTBOX_PATIENT.last}|outboxconfig|${parked}`), what)
     }

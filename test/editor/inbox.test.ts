@@ -83,7 +83,7 @@ describe('inbox in the editor', function () {
     await frame.waitFor()
     assert.match((await frame.getAttribute('src'))!, /^blob:/)
     await frame.scrollIntoViewIfNeeded()
-    // The viewer and all its frames exist before anything is painted, also when the viewer fails.
+    // The PDF viewer and all its frames exist before the page is painted, also when the viewer cannot show the PDF.
     await untilPainted(page, frame)
     const text = await details(page).innerText()
     for (const part of [

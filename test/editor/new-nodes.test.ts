@@ -83,7 +83,7 @@ describe('new node', function () {
     const node = { type: 'redox-upload', version: 1, x: 100, y: 100, z: 'tab', wires: [[]], file: 'payload' }
     await page().evaluate(
       (nodes) => {
-        // The same steps as a paste: new ids, and the nodes follow the pointer until a click.
+        // Imports nodes as a paste does: with new ids, attached to the pointer until a click.
         RED.view.importNodes(nodes, { generateIds: true, addFlow: false })
       },
       [
@@ -159,7 +159,7 @@ describe('new node', function () {
           return {
             text: label.textContent,
             lines: new Set(lines.map(({ top }) => Math.round(top))).size,
-            // The port covers the last pixels of the label.
+            // The output port covers the last pixels of the node's label.
             isWhole: lines.every((line) => line.right < right - 5),
             height: label.parentElement!.clientHeight,
           }

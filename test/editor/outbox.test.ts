@@ -40,7 +40,7 @@ describe('outbox in the editor', function () {
 
   it('shows counts, stopped destinations and first the parked messages', async () => {
     await client.deploy(redox.url)
-    // After this reload the editor knows the node; the debug sidebar fails for errors of unknown nodes.
+    // The reload makes the new node known to the editor, whose debug sidebar fails for errors of unknown nodes.
     await editor.reload()
     redox.script('send', REFUSED)
     refused = (await client.accept({ documentId: 'doc-1' })).id
@@ -163,8 +163,7 @@ describe('outbox in the editor', function () {
     assert.ok(await again.evaluate((one) => one === document.activeElement))
     await page.keyboard.press('Enter')
     await page.keyboard.press('Enter')
-    // A reason of blanks only, which the form refuses before the server does; a refusal would be logged in the
-    // console.
+    // Blanks are no valid reason. The form refuses them before the server does, so the console logs no refusal.
     await page.keyboard.type('  ')
     await page.keyboard.press('Enter')
     assert.equal((await client.get(`messages/${refused}`))['state'], 'parked', 'sent without a reason')
@@ -270,7 +269,7 @@ describe('outbox in the editor', function () {
     await dot.waitFor()
     release()
     await (await answered).finished()
-    // When this later answer has arrived, the tab has processed the earlier one.
+    // When this later answer has arrived, the tab has processed the earlier answer.
     await page.evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.ok(await dot.isVisible())
     await client.decide(id, 'discard', 'end of test')

@@ -47,7 +47,8 @@ export function useOutbox(): () => OutboxEditor {
     const { editor, page } = opened
     assert.equal(await page.evaluate(() => window.__pwned), undefined)
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
-    // These status codes are expected, because a deploy closes the store for a moment; the browser logs each one.
+    // Answers with these status codes are expected, because a deploy closes the store for a moment; the browser logs
+    // them.
     const complaints = editor.complaints
       .splice(0)
       .filter((one) => !/status of (404|409|503) .*\/redox\/outbox/.test(one))
@@ -71,7 +72,7 @@ export async function count(page: Page, wanted: number): Promise<void> {
   )
 }
 
-/** Opens the form Send again of a message, checks its text and cancels. */
+/** Opens the form "Send again" of a message, checks the text of the form and cancels. */
 export async function askToSendAgain(page: Page, says: string): Promise<void> {
   await details(page).getByRole('button', { name: 'Send again' }).click()
   await details(page).getByText(says).waitFor()

@@ -1,4 +1,4 @@
-/** The preview of the send nodes, which sends nothing. */
+/** The preview of requests in the dialogs of the send nodes; a preview sends nothing. */
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Locator } from 'playwright-core'
@@ -22,7 +22,7 @@ import { useEditor, type Editor } from './editor'
 const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
 const REQUEST = /^POST (\S+)\n[^]*\n\n/
 
-/** Values that complete a message, its target in the preview, and a part of its body. */
+/** For each node type: values that complete a message, the target that the preview shows, and a part of the body. */
 const COMPLETE: Record<
   string,
   { values: Record<string, string>; path: RegExp; body: RegExp; uploads: RegExp }
@@ -176,7 +176,7 @@ describe('preview in the editor', function () {
     await section.getByText('Select a connection first.').waitFor()
     release()
     await (await request.response())!.finished()
-    // When this later answer has arrived, the editor has processed the earlier one.
+    // When this later answer has arrived, the editor has processed the earlier answer.
     await page().evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.equal(await section.locator('.redox-preview-result').innerText(), 'Select a connection first.')
     await page().unroute('**/redox/preview')
@@ -252,7 +252,7 @@ describe('preview in the editor', function () {
       connection: 'connection',
       fileFrom: 'message',
     }
-    // The form cannot check the Data, so these problems come from the message.
+    // The form does not check the content of the Data field, so these problems come from building the message.
     const data = { Patient: { Identifiers: [{ ID: '1', IDType: 'MR' }], Demographics: { Sex: 'x' } } }
     const found = { data: JSON.stringify(data), dataType: 'json', documentType: '', eventType: 'New' }
     await editor().reload({
@@ -287,7 +287,7 @@ async function checkProblems(section: Locator, each: RegExp, count: number): Pro
   assert.equal(new Set(problems).size, count)
 }
 
-/** Requests in the preview. The preview follows the form and may be rebuilt during a check. */
+/** Requests that the preview shows. The preview follows the form and may be rebuilt during a check. */
 async function requests(section: Locator): Promise<string[]> {
   for (;;) {
     const texts = await section.locator('pre').allInnerTexts()
@@ -310,7 +310,7 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
   await result.evaluate((element) => element.replaceChildren())
   await section.locator('.redox-preview-refresh').click()
   const wanted = typeof says === 'string' ? new RegExp(says) : says
-  // The preview follows the form, and a further request may be in progress.
+  // The preview follows the form, so the result may still change while a further request is in progress.
   const until = Date.now() + 20_000
   let text = await result.innerText()
   while (!wanted.test(text) && Date.now() < until) {
@@ -321,7 +321,8 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
 }
 
 /**
- * Checks the recommendation for a number without its namespace, which is no error: beside the field and in the notes.
+ * Checks that a patient ID without its system causes a recommendation beside the field and in the notes, not an
+ * error.
  */
 async function checkAdvice(editor: Editor, section: Locator): Promise<void> {
   const { page } = editor

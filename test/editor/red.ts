@@ -19,7 +19,7 @@ declare global {
       eachNode(visit: (node: EditorNode) => boolean): void
       eachConfig(visit: (node: EditorNode) => boolean): void
       dirty(value?: boolean): boolean
-      /** undefined until the flows are loaded */
+      /** flows as the editor received them; undefined until they are loaded */
       originalFlow(): object[] | undefined
       createCompleteNodeSet(options: { credentials: boolean }): EditorNode[]
     }

@@ -1,4 +1,4 @@
-/** Invalid values of the dialogs, with their sentences. */
+/** Invalid values of dialog fields, with the sentences that the dialog shows. */
 import { SENDERS, TYPES } from './dialogs'
 
 export const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
@@ -6,7 +6,7 @@ const DATA = { data: 'payload.data' }
 const REPLACE = { eventType: 'Replace' }
 const UNSOLICITED = { eventType: 'NewUnsolicited' }
 
-/** Values that make each node valid, in addition to its defaults. */
+/** Values that make each node type valid, in addition to the defaults. */
 export const RIGHT: Record<string, Record<string, string>> = {
   'redox-config': {},
   'redox-upload': {},
@@ -39,7 +39,9 @@ const NOT_ID =
 export const URL_RULE = (label: string): string =>
   `${label} must be a URL that starts with https:// (http:// only for this machine).`
 
-/** Node type, changes of the valid node, the marked field and its sentence; no sentence: the change is valid. */
+/**
+ * Node type, changed values, the field that is then marked and its sentence; without a sentence the change is valid.
+ */
 export const RULES: [
   type: string,
   values: Record<string, string>,
@@ -64,7 +66,7 @@ export const RULES: [
   ['redox-upload', { connection: 'legacy', api: 'datamodel' }],
   ['redox-datamodel-note', { connection: 'legacy' }],
 
-  // Destinations
+  // Destination fields
   ['redox-fhir-result', { destination: UUID }, 'destination', NOT_SLUG],
   ['redox-fhir-document', { destination: UUID.toUpperCase() }, 'destination', NOT_SLUG],
   [
@@ -229,7 +231,7 @@ export const RULES: [
   ['redox-datamodel-note', { data: '$merge([payload])', dataType: 'jsonata' }],
   ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File is not a valid expression: /],
 
-  // The connection
+  // Fields of the connection
   ['redox-config', { environment: '' }, 'environment', 'Environment is missing.'],
   [
     'redox-config',

@@ -20,7 +20,7 @@ export async function showTab(page: Page, topic: string): Promise<void> {
   }
 }
 
-/** Shows another tab instead of this one. */
+/** Opens the info tab, which hides this tab. */
 export async function hideTab(page: Page, topic: string): Promise<void> {
   await page.evaluate(() => RED.sidebar.show('info'))
   await page.locator(`.redox-${topic}`).waitFor({ state: 'hidden' })
@@ -30,7 +30,10 @@ export async function hideTab(page: Page, topic: string): Promise<void> {
 export const newsMark = (page: Page, topic: string): Locator =>
   page.locator(`.redox-tab-news-${topic}:visible`)
 
-/** @param check assertion that must hold in every theme and width, called with the tab open */
+/**
+ * Runs a check of a sidebar tab in every theme and width.
+ * @param check assertion that must hold each time, called with the tab open
+ */
 export async function inEveryLook(
   editor: Editor,
   topic: string,

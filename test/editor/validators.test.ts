@@ -302,7 +302,7 @@ describe('validators in the editor', function () {
     assert.ok(await isMarked(editor(), ['patientId']), (await marked(editor())).join())
     await form(page()).locator('.redox-fault').getByText(empty('EMPTY', 'tab')[0]!).waitFor()
     await cancel(page())
-    // The same changes as a click on Done in the dialog of the tab.
+    // The same changes as a click on Done in the properties dialog of a tab.
     await page().evaluate(() => {
       const workspace = RED.nodes.workspace('tab')
       workspace.env = [{ name: 'EMPTY', value: '1', type: 'str' }]
