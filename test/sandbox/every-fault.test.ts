@@ -46,7 +46,7 @@ const isPage =
     assert.match(headers['content-type']!, /^text\/html/)
     assert.match(body.toString(), /^<!DOCTYPE html>/)
   }
-/** Error in the answer of each API. */
+/** Reads the error from the answer of each API. */
 const ERRORS: Record<string, (seen: Seen) => unknown> = {
   token: (seen) => bodyOf(seen)['error'],
   legacy: ({ body }) => body.toString(),
@@ -67,7 +67,7 @@ const isPlain =
     assert.equal(status, wanted)
     assert.match(body.toString(), /^[\w ]+$/)
   }
-/** Value in the answer of each API that a client needs. */
+/** Reads the value that a client needs from the answer of each API: a token, a file reference or a location. */
 const ADDRESS: Record<string, (seen: Seen) => unknown> = {
   token: (seen) => bodyOf(seen)['access_token'],
   legacy: (seen) => bodyOf(seen)['accessToken'],

@@ -13,7 +13,7 @@ export interface Seen {
   body: Buffer
   /** error code of the connection, or `silence` when no answer arrived in time */
   error?: string
-  /** failed system call; a connection that only ended has none */
+  /** name of the failed system call; undefined when the connection ended without an error */
   syscall?: string | undefined
   milliseconds: number
 }

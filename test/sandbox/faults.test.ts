@@ -1,4 +1,4 @@
-/** Parsing of fault plans, and the requests that their rules hit. */
+/** Parsing of fault plans, and the selection of the requests that a fault hits. */
 import assert from 'node:assert/strict'
 import { FaultPlan, type FaultPlanError } from '../../src/sandbox'
 import { OPERATION } from './fault-requests'

@@ -1,4 +1,4 @@
-/** Plain client of the sandbox, independent of our client, and valid messages. */
+/** Plain HTTP client and valid messages for tests of the sandbox, independent of the package's own client. */
 import assert from 'node:assert/strict'
 import { createHash, createPrivateKey, randomUUID } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
