@@ -92,7 +92,7 @@ const values = fc.oneof(
   fc.string().map((text) => text.replace(/[^ -~]/g, '')),
   fc.constantFrom('', CANARY, '9'.repeat(400), '-1', '0', 'Wed, 21 Oct 2015 07:28:00 GMT', '\u00e9\u00ff'),
 )
-// Possible values of a Location header. Values that are not URLs at all have a test in src/redox/client.
+// Values of a Location header. Values that are not URLs are handled in src/redox/client and left out here.
 const locations = fc.constantFrom(
   '',
   '/x',
@@ -128,7 +128,7 @@ const answersOf = (body: fc.Arbitrary<Buffer>): fc.Arbitrary<Answer> =>
   })
 
 function give(response: ServerResponse, { status, headers, body, cut, length }: Answer): void {
-  // Written directly to the socket, because an HTTP server could not send such an answer.
+  // The answer is written directly to the socket, because Node's HTTP server could not send such an answer.
   const lines = [`HTTP/1.1 ${status} ${CANARY}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
   const head = [...lines, `content-length: ${length ?? body.length}`, 'connection: close', '', ''].join(
     '\r\n',
@@ -225,7 +225,7 @@ describe('any answer', () => {
       async (token) => {
         script = { token }
         const { client } = connectTo(server.url, { answerTimeout: 5 })
-        // A token request contains no patient data, so the answer may contain the marker by chance only.
+        // A token request contains no patient data, so a marker in the answer does not come from the client.
         await assertSettled(
           () => uploadDirect(client, FILE, { kind: 'blob', signal: never() }),
           () => undefined,

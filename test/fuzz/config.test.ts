@@ -169,7 +169,7 @@ describe('any configuration', () => {
         origins.every((origin) => /^https?:/.test(origin)),
         origins.join(),
       )
-      // Nothing is sent: the test checks only the built request and the stop.
+      // Nothing is sent: the test checks only the built request and a send that is aborted beforehand.
       assert.equal(client.previewUpload(FILE, 'binary').length, 1)
       assert.ok(
         'error' in (await settled(() => uploadDirect(client, FILE, { kind: 'blob', signal: stopped }))),

@@ -125,7 +125,7 @@ const withoutNewIds = (value: unknown): unknown =>
 const builtins = (): string =>
   [Object.prototype, Array.prototype, Function.prototype].flatMap(Reflect.ownKeys).map(String).join()
 
-/** Asserts the properties that every draft has, whatever data it is made from. */
+/** Asserts the properties that every message draft has, whatever data it is made from. */
 async function assertDraft(data: unknown, draft: () => Draft): Promise<void> {
   const before = snapshot(data)
   const prototypes = builtins()

@@ -11,7 +11,7 @@ import { bytes, CANARY, contentTypes, fileNames, holds, json, keys, texts } from
 // eslint-disable-next-line @typescript-eslint/no-require-imports
 const { util } = require('@node-red/util') as { util: { cloneMessage(message: Message): Message } }
 
-/** Every field that can take its value from a message does so. */
+/** Fields that a message can fill; here each takes its value from the message property of the same name. */
 const FROM_MESSAGE = ['file', 'filename', 'contentType', 'redoxFileType', 'data', 'destination', 'documentId']
 const settings: Message = Object.fromEntries(
   FROM_MESSAGE.flatMap((name) => [
@@ -81,10 +81,10 @@ const ANSWERS = [
   reply(200, 'garbage'),
 ]
 
-// Properties of the node's answer, and those that Node-RED adds to a caught message.
+// Message properties that the node sets, and those that Node-RED adds to a caught message.
 const OWN = new Set(['payload', 'statusCode', 'redox', 'error', '_error', '_msgid'])
 
-/** The other properties of a message. */
+/** Message properties that the node must keep unchanged. */
 const rest = (message: Message): Message =>
   Object.fromEntries(Object.entries(message).filter(([name]) => !OWN.has(name)))
 

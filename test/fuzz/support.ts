@@ -5,7 +5,9 @@ import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 
 const { REDOX_FUZZ_RUNS, REDOX_FUZZ_SEED } = process.env
 
-/** Half of mocha's time limit for a test. A busy machine tries fewer cases, but at least FEWEST_RUNS. */
+/**
+ * Time limit of a property in ms, half of mocha's limit. A busy machine tries fewer cases, but at least FEWEST_RUNS.
+ */
 const BUDGET_MS = 30_000
 const FEWEST_RUNS = 100
 
@@ -58,8 +60,8 @@ const CODES: ReadonlySet<RedoxErrorCode> = new Set<RedoxErrorCode>([
 ])
 
 /**
- * Result of a call, or its RedoxError with a code of the list. REDOX_INTERNAL is a fault of the package and fails the
- * test.
+ * Result of a call, or its RedoxError, whose code must be in the list. REDOX_INTERNAL is a fault of the package and
+ * fails.
  */
 export async function settled<T>(call: () => T | Promise<T>): Promise<{ value: T } | { error: RedoxError }> {
   try {
