@@ -50,7 +50,7 @@ const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
   },
   { what: 'output of npm ci', is: ({ text }) => text.startsWith('npm warn install-scripts') },
   {
-    // Compared in the test of the examples, because two runs at once would share a user directory.
+    // The output of npm start is compared in the test of the examples; two runs at once would share a user directory.
     what: 'output of npm start',
     is: ({ text }) => text.includes('The answers come from the built-in sandbox'),
   },
@@ -178,14 +178,14 @@ describe('commands and snippets of the pages', () => {
       runInNewContext(text, { module })
       return module.exports.redox
     })
-    // Compared as JSON, because objects of another vm context have other prototypes.
+    // The settings are compared as JSON, because objects of another vm context have other prototypes.
     assert.deepEqual(JSON.parse(JSON.stringify(loaded)), [
       { allowedOrigins: ['http://nodered.example:1880'] },
       { contentWithoutAdminAuth: true },
     ])
     const content = 'redox/outbox/none/messages/none/content?reason=test'
     const seen = async (redox: object): Promise<unknown[]> => {
-      // A Node-RED that other machines can reach, for which the second setting matters.
+      // This Node-RED listens to other machines, which makes contentWithoutAdminAuth matter.
       const nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox })
       try {
         const headers = { origin: 'http://nodered.example:1880' }

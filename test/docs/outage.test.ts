@@ -10,7 +10,7 @@ import { read } from './pages'
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const KEY = { clientId: 'client', keyId: 'key', publicKey: publicKey.export({ format: 'jwk' }) }
-/** About eight seconds, in hours: long enough to accept two messages, short enough for a test. */
+/** Value of "Try for" in hours, about eight seconds: long enough to accept two messages, short enough for a test. */
 const SHORT_HOURS = '0.0022'
 
 /** Nodes that record the statuses and the error codes of the flow. */
@@ -93,7 +93,7 @@ describe('drill of docs/outage.md', function () {
     await sandbox.close()
     await client.accept({ documentId: 'doc-2' })
     await client.accept({ documentId: 'doc-3' })
-    // The deploy only clears the node's last accepted message.
+    // The deploy clears only the status about the last accepted message.
     await deploy()
     await statusIs('red', 'waiting 2 · parked 1 · stopped')
     await errorsAre('REDOX_OUTCOME_UNKNOWN')
