@@ -267,7 +267,7 @@ describe('example flows', () => {
           const members = drawn.filter((node) => node['g'] === group.id)
           assert.deepEqual(new Set(members.map(({ id }) => id)), new Set(group['nodes'] as string[]))
           assert.deepEqual(overlaps([groupBox(group), ...loose]), [])
-          // The widest group that fits beside the sidebar.
+          // A wider group would not fit beside the sidebar.
           assert.ok(Number(group['w']) <= WIDEST_GROUP, group.id)
           const { left, right } = groupBox(group)
           const cut = members.map(boxOf).filter((one) => one.left < left || one.right > right)
