@@ -10,7 +10,7 @@ import { skip } from '../lib/skip'
 
 const LEFTOVERS = pathToFileURL(path.join(__dirname, '../../../scripts/lib/leftovers.mjs')).href
 
-// A process as browsers and databases start them: detached, and it ignores the first signal.
+// Process like those of browsers and databases: in a session of its own, and it ignores SIGTERM.
 const STUBBORN = "process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)"
 const RUN = `
   import { spawn } from 'node:child_process'
@@ -19,7 +19,7 @@ const RUN = `
   spawn(process.execPath, ['-e', ${JSON.stringify(STUBBORN)}], options)
 `
 
-/** Limit in ms; the process first has 5 s to end by itself. */
+/** Longest wait in ms for the end of the process, which first has 5 s to end by itself. */
 const LONGEST_MS = 30_000
 
 describe('processes of a test run', () => {

@@ -13,7 +13,7 @@ const NEAR = 4
 
 interface Wait {
   place: string
-  /** undefined: the text does not show the time */
+  /** length of the wait; undefined if the text does not show it */
   milliseconds: number | undefined
   hasReason: boolean
 }
@@ -130,7 +130,7 @@ function valueOf(node: ts.Expression, constants: Map<string, ts.Expression>): nu
     const constant = constants.get(node.text)
     return constant && valueOf(constant, constants)
   }
-  // The upper bound.
+  // `Math.random()` counts as its upper bound.
   if (node.getText() === 'Math.random()') return 1
   if (!ts.isBinaryExpression(node)) return undefined
   const [left, right] = [valueOf(node.left, constants), valueOf(node.right, constants)]
