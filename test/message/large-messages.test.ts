@@ -131,7 +131,7 @@ describe('large message', function () {
     it(`is decrypted in chunks of at most 1 MB per event-loop iteration: ${name}`, async () => {
       const sealed = await seal.close(value, 'here')
       let opened: unknown
-      // Two passes: decryption and parsing.
+      // Decryption and parsing are two passes over the bytes.
       const turns = await turnsDuring(async () => (opened = await seal.open(sealed, 'here')))
       assert.ok(turns >= (2 * bytes) / MB, `${bytes} bytes in ${turns} turns`)
       assert.deepEqual(opened, value)
