@@ -117,7 +117,8 @@ async function write(body: RequestBody, socket: LateSocket): Promise<void> {
   for await (const piece of body.open()) if (!socket.write(piece)) await once(socket, 'drain')
 }
 
-// Sizes around a buffer (80 KiB of base64 are 60 KiB), the limit for waiting (64 KiB), and a disk read (510 KiB).
+// File sizes around a buffer (80 KiB of base64 are 60 KiB), the limit for waiting (64 KiB), and a disk read (510
+// KiB).
 // prettier-ignore
 const SIZES = [
   1, 5_000, 48 * KB, 49_000, 60 * KB - 1, 60 * KB, 64 * KB - 1, 64 * KB, 64 * KB + 1, 80 * KB, 80 * KB + 10,
@@ -133,7 +134,7 @@ describe('reused memory', function () {
           const made = await Promise.all([...SIZES, ...SIZES].map((size) => sample(size, from)))
           const waiting = [...made]
           const faults: Promise<string[]>[] = []
-          // Each writer starts its next file at once, and gets the memory that was released last.
+          // A writer that has finished starts its next file at once, and gets the memory that was released last.
           const writer = async (): Promise<void> => {
             for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
               const [body, socket] = [await make(next.source), new LateSocket(highWaterMark)]
@@ -265,7 +266,7 @@ function assertUnharmed(sent: Sent[]): void {
 /** Sends of all transfers, sizes and sources in a mixed order. */
 function mixed(sizes: number[]): [Way, number, From][] {
   const all = sizes.flatMap((size) => WAYS.flatMap((way) => FROM.map((from) => [way, size, from] as const)))
-  // 37 is coprime to the number of rows.
+  // The step 37 is coprime to the number of rows, so every row occurs once.
   return all.map((_, at) => [...all[(at * 37) % all.length]!])
 }
 
@@ -322,12 +323,12 @@ describe('many simultaneous requests of one connection', function () {
 describe('body of a retried request', function () {
   this.timeout(30_000)
   const { random } = Math
-  // Removes the wait between attempts.
+  // A random value of zero removes the wait between attempts.
   before(() => void (Math.random = () => 0))
   after(() => void (Math.random = random))
 
   it('has every byte again after a refusal, a reset and an abort in its middle', async () => {
-    // Number of attempts by request; its length identifies a request.
+    // Number of attempts by the length of a request, which identifies the request.
     const attempts = new Map<number, number>()
     const read = async (request: IncomingMessage): Promise<Buffer> => {
       const announced = Number(request.headers['content-length'])
@@ -345,8 +346,7 @@ describe('body of a retried request', function () {
     const rows = WAYS.flatMap((way) => FROM.map((from) => [way, from] as const))
     const sent = await Promise.all(rows.map(([way, from], at) => send(way, 1_300_000 + at * 1000, from)))
     for (const { digests, told } of sent) assert.equal(told, digests)
-    // Three attempts of each request arrive: two failed ones and the accepted one. The second attempt does not
-    // arrive.
+    // Three of four attempts arrive for each request: two failed ones and the accepted one. The second is cut off.
     const thrice = sent.flatMap(({ digests }) => [digests, digests, digests])
     assert.deepEqual(arrivals(), thrice.sort())
     assert.deepEqual(
@@ -431,7 +431,7 @@ describe('event-loop iteration', function () {
   /** Largest growth of `count` within one event-loop iteration during `work`. */
   async function mostInATurn(count: () => number, work: () => Promise<unknown>): Promise<number> {
     let [isDone, most, before] = [false, 0, count()]
-    // Requested before all others, so that an iteration begins at this point.
+    // This wait starts before all others, so that an event-loop iteration begins at this point.
     let next = nextTurn()
     const done = work().finally(() => (isDone = true))
     while (!isDone) {
@@ -481,8 +481,7 @@ describe('event-loop iteration', function () {
         () => handed,
         async () => (sent = await Promise.all(Array.from({ length: 64 }, (_, at) => one(at)))),
       )
-      // A generous limit, 1/24 of all bytes: granted chunks may wait for their socket and be written with the next
-      // ones.
+      // A generous limit (1/24 of all bytes), because chunks may wait for their socket and be written together later.
       assert.ok(most < 8_000_000, `${most} bytes in a turn`)
       assertUnharmed(sent)
     })

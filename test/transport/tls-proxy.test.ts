@@ -142,7 +142,7 @@ describe('TLS', () => {
     assert.equal(tlsFault('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', true), 'client')
     for (const code of ['CERT_HAS_EXPIRED', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ECONNRESET', 'EPROTO'])
       assert.equal(tlsFault(code, true), undefined)
-    // These faults may be temporary.
+    // Before the first bytes are sent, these errors may be temporary.
     for (const code of ['ECONNRESET', 'EPROTO', 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR'])
       assert.equal(tlsFault(code, false), undefined)
   })
@@ -337,7 +337,7 @@ describe('no_proxy', () => {
   for (const [noProxy, host, expected] of cases) {
     it(`"${noProxy}" and ${host}: ${expected ? 'through the proxy' : 'straight'}`, () => {
       const { protocol, hostname, port } = new URL(`https://${host}`)
-      // Name without brackets, as undici has it.
+      // Host name without the brackets of IPv6 addresses, as undici passes it.
       const target = { protocol, hostname: hostname.replace(/[[\]]/g, ''), port }
       assert.equal(isProxied(target, proxyAt('http://p', noProxy)), expected)
     })
@@ -360,7 +360,7 @@ describe('proxy of the environment', () => {
       { all_proxy: 'http://other', HTTPS_PROXY: P, no_proxy: 'c', NO_PROXY: 'd' },
       { origin: P, noProxy: 'c' },
     ],
-    // All hosts but those of this machine use https.
+    // Hosts on other machines always use https, so the variable http_proxy has no effect.
     [{ http_proxy: P, HTTP_PROXY: P }, undefined],
     [
       { npm_config_https_proxy: P, https_proxy: 'http://other' },
