@@ -106,7 +106,7 @@ describe('texts of an answer', () => {
       [
         ['entry[0]', 201, true],
         ['entry[1]', 422, false],
-        // An entry without a status has not failed.
+        // Without a status, an entry of a Bundle has not failed.
         ['entry[3]', undefined, true],
       ],
     )

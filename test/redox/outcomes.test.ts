@@ -152,7 +152,7 @@ describe('outcomes of a send, row by row', () => {
   type Code = RedoxErrorCode extends `REDOX_${infer Name}` ? Name : never
   const elsewhere = { location: 'http://127.0.0.1:1/elsewhere' }
 
-  /** Codes for a send and an upload, and a third one if a token request differs from an upload. */
+  /** Expected error codes for a send and an upload, and a third code if a token request differs from an upload. */
   const rows: [string, Reply, send: Code, upload: Code, token?: Code][] = [
     ['302', { status: 302, headers: elsewhere }, 'REJECTED', 'REJECTED'],
     ['307', { status: 307, headers: elsewhere }, 'REJECTED', 'REJECTED'],

@@ -53,7 +53,7 @@ const SPECIFIED: [ending: Ending, token: Fate, upload: Fate, send: Fate][] = [
   [{ fault: 'timeout', sent: false }, 'safe', 'safe', 'safe'],
   [{ fault: 'timeout', sent: true }, 'safe', 'safe', 'unknown'],
   [{ fault: 'unreadable', sent: true }, 'safe', 'safe', 'unknown'],
-  // Only for messages: the answers to token and upload requests are checked for their required values.
+  // An unclear answer occurs only for messages, because answers to token and upload requests have required values.
   [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
   ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [Ending, Fate, Fate, Fate]),
   [{ status: 400 }, 'connection', 'never', 'never'],
@@ -446,7 +446,7 @@ describe('retries', function () {
     await failing('REDOX_RATE_LIMITED', deliver)
     const began = Date.now()
     const error = await failing('REDOX_RATE_LIMITED', deliver, /(29\d|300) s/)
-    // At most the window in which Redox counts, whatever the server requests.
+    // The wait is at most the window in which Redox counts requests, whatever Retry-After contains.
     assert.ok(error.cause.retryAfterSeconds! > 290)
     assert.ok(Date.now() - began < 500)
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 0 })

@@ -51,7 +51,7 @@ export const status = (code: number, body: unknown = { errorDetail: 'so it is' }
 
 type Delivery = ReturnType<typeof deliverDirect>
 
-/** Connection to a server of its own, and sends over this connection. */
+/** A connection to a server of its own, with functions that send over this connection. */
 export class Outcomes {
   server!: Server
   connection!: Connection

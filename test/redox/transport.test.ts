@@ -148,7 +148,7 @@ describe('semaphore with limits', () => {
 
 // ---- Bodies --------------------------------------------------------------------------------------------
 
-// Sizes around a buffer (80 KiB of base64), and around a chunk of a file (510 KiB).
+// File sizes around a buffer (80 KiB of base64), and around a chunk of a file (510 KiB).
 const SIZES = [
   1, 2, 3, 61_300, 61_438, 61_439, 61_440, 61_441, 522_239, 522_240, 522_241, 1_044_481, 1_700_000,
 ]
@@ -361,7 +361,7 @@ describe('compressed answer that was not requested', () => {
   const BROKEN: [what: string, body: Buffer][] = [
     ['cut short', gzipSync(answer).subarray(0, -10)],
     ['no gzip', answer],
-    // 20 kB that expand to 20 MB.
+    // A gzip body of 20 kB that expands to 20 MB.
     ['larger than any answer may be', gzipSync(Buffer.alloc(20_000_000, ' '))],
   ]
   for (const [what, body] of BROKEN) {
@@ -384,7 +384,7 @@ describe('answer before the server has the whole message', () => {
   it('does not count as success', async () => {
     const early = createServer((socket) => {
       socket.on('error', () => undefined)
-      // Token requests arrive at once, because they are small. The message may use the same socket.
+      // A token request arrives in one chunk, because it is small. The message may use the same socket.
       socket.on('data', (piece) => {
         const head = piece.toString('latin1')
         if (!head.startsWith('POST ')) return
