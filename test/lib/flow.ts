@@ -55,7 +55,7 @@ const CORE = ['network/05-tls', 'network/06-httpproxy', 'function/10-function', 
   (name): unknown => loadCore(`@node-red/nodes/core/${name}.js`),
 )
 const NODES = path.join(__dirname, '../../nodes')
-/** Text of a built file. */
+/** Text of a built file in the nodes folder. */
 const built = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
 
 export type Settings = Record<string, unknown>
@@ -215,7 +215,7 @@ export class Flow {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     const tested = {
       ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
-      // A saved node overrides these two properties.
+      // This tab and these wires replace those of a saved node.
       ...{ z: 'tab', wires: [['emitted']] },
     }
     const observed = [onTab(tested), ...watch('complete', ['node']), ...watch('status', ['node'])]
@@ -363,7 +363,7 @@ const STATUS_CODES: Record<string, number> = {
   ...{ REDOX_STORE_LOCKED: 503, REDOX_STORE_FULL: 503 },
 }
 
-/** Pattern of a status text; for an invalid message the text contains the number of further problems. */
+/** Pattern of the status text for an error; for an invalid message the text contains the number of further problems. */
 function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
   // The most frequent file errors have status phrases of their own.
   const briefly = ['text', 'path', 'folder'].map((kind) => translate(`${STATUS}brief.${kind}`))

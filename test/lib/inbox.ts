@@ -22,7 +22,7 @@ export interface InboxList {
   running: boolean
   messages: InboxMessage[]
   faults: { at: string; api: string; fault: string; accepted: boolean }[]
-  /** the caller has not logged in and may be any computer that reaches Node-RED */
+  /** the inbox is open to callers without a login on any computer that reaches Node-RED */
   openToAll?: true
 }
 
@@ -71,7 +71,10 @@ function send(id: string, fileFrom: string, y: number): object {
 }
 
 export class InboxClient extends AdminClient {
-  /** @param faults fault plan of the connection */
+  /**
+   * Deploys the flow.
+   * @param faults fault plan of the connection
+   */
   async deploy(faults = ''): Promise<void> {
     await this.deployFlows(
       INBOX_FLOW.map((node) => ('environment' in node ? { ...node, faults, attempts: '1' } : node)),

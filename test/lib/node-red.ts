@@ -15,7 +15,7 @@ const NODE_RED = process.env['REDOX_TEST_NODE_RED'] ?? ROOT
 export interface NodeRed {
   /** Address, with a slash at its end. */
   url: string
-  /** output so far */
+  /** log output of the process so far */
   log(): string
   /** Stops the process with a signal, as a service manager does, and waits for its end. */
   stop(): Promise<void>
@@ -74,7 +74,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Log lines of a completed start, in either order. */
+/** Log lines that show a completed start, in either order. */
 const STARTED = ['Started flows', 'Server now running']
 
 /** Waits until the flows run and the server listens, and returns a function that returns the output so far. */

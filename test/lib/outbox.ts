@@ -12,7 +12,7 @@ export const FILE_NAME = 'befund-xylotomy.pdf'
 
 export type Json = Record<string, any>
 
-/** Message that a test had accepted. */
+/** Parameters of a message for the outbox: document id, file and destination. */
 export interface Accepted {
   documentId: string
   bytes?: Buffer
@@ -57,7 +57,10 @@ export const flowTo = (
 ]
 
 export class OutboxClient extends AdminClient {
-  /** @param place path below the outbox of the connection */
+  /**
+   * Reads from the admin API.
+   * @param place path below the outbox of the connection
+   */
   async get(place: string): Promise<Json> {
     const answer = await this.ask(`redox/outbox/outboxconfig/${place}`)
     assert.equal(answer.status, 200, `${place}: ${await answer.clone().text()}`)

@@ -75,7 +75,7 @@ export class Postgres {
     await this.#control(['-m', 'fast', 'stop'])
   }
 
-  /** Enables TLS for new clients that request it. */
+  /** Enables TLS for new clients that request TLS. */
   async speakTls(certificate: string, key: string): Promise<void> {
     for (const [name, from] of Object.entries({ 'server.crt': certificate, 'server.key': key })) {
       const file = path.join(this.#data, name)

@@ -113,13 +113,14 @@ export async function wireTo(sandbox: Sandbox): Promise<Server> {
   }
   return serve(async ({ path, headers, body }) => {
     let forwarded = body
-    // A body above this size contains its files and has no references to change.
+    // A body above this size is not searched: it contains its files and has no references to change.
     for (const [open, url] of body.length > 10_000_000 ? [] : local) {
       if (forwarded.includes(open))
         forwarded = Buffer.from(forwarded.toString('latin1').replaceAll(open, url), 'latin1')
     }
     const kept = Object.entries(headers).filter(([name]) => !NOT_FORWARDED.has(name))
-    // A new connection each time: a kept-alive one may expire while a large file keeps this process busy.
+    // Each request has a new connection, because a kept-alive one may expire while a large file keeps this process
+    // busy.
     const answer = await forward(sandbox.url + path, {
       method: 'POST',
       headers: Object.fromEntries(kept) as Record<string, string>,
@@ -149,7 +150,7 @@ export function connectTo(
   network: Network = {},
 ): Connection {
   const hosts = { apiBase: url, fhirBase: `${url}/fhir/R4`, blobUploadUrl: `${url}/upload` }
-  // One attempt by default; tests of retries set the number.
+  // Tests make one attempt by default; tests of retries set the number.
   const filled = {
     ...{ auth: 'oauth', clientId: 'client-1', keyId: 'key-1', attempts: 1 },
     ...hosts,

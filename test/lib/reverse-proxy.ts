@@ -30,7 +30,7 @@ export async function startReverseProxy(target: string): Promise<ReverseProxy> {
     sockets.add(socket)
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
   })
-  // Requests of the editor's WebSocket.
+  // Upgrade requests are those of the editor's WebSocket.
   server.on('upgrade', ({ url, headers }, socket: Socket, head) => {
     const lines = Object.entries({ ...headers, host }).map(([name, value]) => `${name}: ${String(value)}`)
     const passed = connect(Number(port), hostname)

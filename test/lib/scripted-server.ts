@@ -91,7 +91,7 @@ export class ScriptedServer extends EventEmitter {
     this.busiest = Math.max(this.busiest, ++this.busy)
     this.emit('arrived')
     while (this.busiest < this.gather) await once(this, 'arrived')
-    // Enough time for one message too many to arrive.
+    // After the first of these messages, one message too many has enough time to arrive.
     if (this.gather > 0) await pause(20)
   }
 
