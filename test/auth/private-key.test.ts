@@ -109,8 +109,7 @@ describe('a private key as users paste it', () => {
       const read = readPrivateKey(jwk(privateKey, NO_PRIMES))
       assert.ok(read.key.equals(privateKey))
     }
-    // The private exponent d for the modulus lcm(p-1, q-1), as OpenSSL makes it, and for (p-1)(q-1), as older
-    // programs do.
+    // The private exponent d by lcm(p-1, q-1), as in OpenSSL, and by (p-1)(q-1), as in older programs.
     const { p, q, e } = rsaJwk
     const number = (part = ''): bigint => BigInt(`0x${Buffer.from(part, 'base64url').toString('hex')}`)
     const phi = (number(p) - 1n) * (number(q) - 1n)

@@ -227,8 +227,7 @@ describe('access tokens', () => {
       assert.deepEqual(used(), ['Bearer first', 'Bearer second', 'Bearer second'])
     })
 
-    // An accepted message reaches the client without a new check, and its connection may have got a legacy key
-    // meanwhile.
+    // An accepted message is not checked again, and its connection may have got a legacy key meanwhile.
     it('are for the Data Model API only: the client refuses the FHIR API before any request', async () => {
       const { client } = connection
       const message: PreparedMessage = {
