@@ -373,8 +373,7 @@ describe('admin routes without a login', function () {
     const { host, port } = new URL(nodeRed.url)
     for (const asked of [host, `localhost:${port}`, `[::1]:${port}`])
       assert.equal(await content({ host: asked }), SHOWN, asked)
-    // A proxy that keeps the host name, proxies that add headers, and foreign host names that resolve to this
-    // machine.
+    // Proxies that keep the host name or add headers, and foreign host names that resolve to this machine.
     for (const headers of [
       { host: 'nodered.example' },
       { host: `localhost.evil.example:${port}` },

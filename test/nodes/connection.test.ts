@@ -360,8 +360,7 @@ describe('API keys', () => {
     try {
       const flow = await startWith({ auth: 'legacy' }, { ...brief.legacyKey }, NOTE, brief)
       await flow.send(photo())
-      // The clock is set beyond the token's end, because a valid token is renewed in the background at no fixed
-      // moment.
+      // The clock is set beyond the token's end: a valid token is renewed in the background at no fixed time.
       skipSeconds(301)
       await flow.send(photo())
       const paths = brief.requests.map(({ path }) => path)

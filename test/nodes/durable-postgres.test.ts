@@ -47,8 +47,7 @@ describe('durable delivery with PostgreSQL', () => {
     await postgres.suspend()
     try {
       const failed = flow.fail(fileMessage(), 'REDOX_STORE_UNAVAILABLE')
-      // Long enough for the message to reach the database; no event shows its arrival, because the database does not
-      // answer.
+      // Long enough for the message to reach the database, which does not answer, so no event shows it.
       await pause(500)
       await flow.redeploy('full', {})
       await failed

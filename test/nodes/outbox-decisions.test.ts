@@ -322,8 +322,7 @@ describe('decisions in the outbox', function () {
       } finally {
         await users.admin.deploy(redox.url)
       }
-      // With the first account again, sending needs no permission for another account, but the filter must contain
-      // the code.
+      // With the first account again, no permission is needed, but the filter must still contain the code.
       const again = { action: 'resend', count: 1, filter: { state: 'parked' } }
       assert.deepEqual(await decideAll(again), { decided: 0, left: 1 })
       const named = { ...again, filter: { code: 'REDOX_OTHER_ACCOUNT' } }
