@@ -221,8 +221,7 @@ export const configs = (page: Page): Promise<string[]> =>
 
 export async function deploy(page: Page): Promise<void> {
   await page.locator('#red-ui-header-button-deploy').click()
-  // Node-RED asks before it deploys invalid nodes. After a deploy, its message has a similar button that deploys
-  // again,
+  // Node-RED asks before it deploys invalid nodes. After a deploy, its message has a button to deploy again,
   // so only the button of the question is clicked.
   const confirm = page.locator('#red-ui-deploy-dialog-confirm-deploy-deploy')
   const isDeployed = (): Promise<boolean> => page.evaluate(() => !RED.nodes.dirty())

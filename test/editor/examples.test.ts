@@ -34,8 +34,7 @@ describe('examples in the editor', function () {
       }
       await deploy(page())
       const button = nodes.find(({ type }) => type === 'inject')
-      // One example sends from an HTTP page, one from a folder, and one needs a database: these have no button to
-      // press.
+      // One example sends from an HTTP page, one from a folder, and one needs a database: no button to press.
       if (button?.['name'] !== undefined && !/^0[45]/.test(name)) {
         await showTab(editor(), nodes)
         await press(editor(), button.id)

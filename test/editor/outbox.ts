@@ -47,8 +47,7 @@ export function useOutbox(): () => OutboxEditor {
     const { editor, page } = opened
     assert.equal(await page.evaluate(() => window.__pwned), undefined)
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
-    // Answers with these status codes are expected, because a deploy closes the store for a moment; the browser logs
-    // them.
+    // These status codes are expected and logged, because a deploy closes the store for a moment.
     const complaints = editor.complaints
       .splice(0)
       .filter((one) => !/status of (404|409|503) .*\/redox\/outbox/.test(one))
