@@ -117,8 +117,7 @@ async function write(body: RequestBody, socket: LateSocket): Promise<void> {
   for await (const piece of body.open()) if (!socket.write(piece)) await once(socket, 'drain')
 }
 
-// File sizes around a buffer (80 KiB of base64 are 60 KiB), the limit for waiting (64 KiB), and a disk read (510
-// KiB).
+// Sizes around a buffer (80 KiB of base64 are 60 KiB), the waiting limit (64 KiB), and a disk read (510 KiB).
 // prettier-ignore
 const SIZES = [
   1, 5_000, 48 * KB, 49_000, 60 * KB - 1, 60 * KB, 64 * KB - 1, 64 * KB, 64 * KB + 1, 80 * KB, 80 * KB + 10,
