@@ -119,8 +119,7 @@ export async function wireTo(sandbox: Sandbox): Promise<Server> {
         forwarded = Buffer.from(forwarded.toString('latin1').replaceAll(open, url), 'latin1')
     }
     const kept = Object.entries(headers).filter(([name]) => !NOT_FORWARDED.has(name))
-    // Each request has a new connection, because a kept-alive one may expire while a large file keeps this process
-    // busy.
+    // Each request has a new connection: a kept-alive one may expire while a large file keeps the process busy.
     const answer = await forward(sandbox.url + path, {
       method: 'POST',
       headers: Object.fromEntries(kept) as Record<string, string>,
