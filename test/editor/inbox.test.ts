@@ -105,7 +105,7 @@ describe('inbox in the editor', function () {
     assert.equal(await openUrls(page), 0)
   })
 
-  it('shows a PDF also at its address, with the headers of the file', async () => {
+  it('shows a PDF also when the browser opens its address', async () => {
     const [message] = (await client.list()).messages
     const other = await page.context().browser()!.newPage()
     await other.goto(`${editor.url}redox/inbox/${message!.id}/files/0`)
