@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { skip } from './lib/skip'
 
-/** A folder in which a user would have installed this package and a Node-RED, and the Node to run it with. */
+/** Folder with this package and a Node-RED installed as a user would, and the Node.js executable to run Node-RED. */
 const FOLDER = process.env['REDOX_TEST_BOOT']
 const NODE = process.env['REDOX_TEST_NODE'] ?? process.execPath
 
-describe('Other Node and Node-RED versions', () => {
+describe('other Node.js and Node-RED versions', () => {
   before(function () {
     if (FOLDER !== undefined) return
     skip(
@@ -17,7 +17,7 @@ describe('Other Node and Node-RED versions', () => {
     )
   })
 
-  it('boot with every node type, icon, text and example', () => {
+  it('load every node type, icon, text and example', () => {
     const boot = path.join(__dirname, '../../scripts/boot.mjs')
     const { status, stdout, stderr } = spawnSync(NODE, ['--unhandled-rejections=strict', boot, FOLDER!], {
       encoding: 'utf8',

@@ -1,4 +1,4 @@
-/** The private key as people paste it: what is taken, what is said of the rest, and that the dialog agrees. */
+/** Forms of private keys that users paste: accepted ones, the errors for the others, and agreement with the dialog. */
 import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import { readPrivateKey } from '../../src/auth/private-key'
@@ -7,13 +7,13 @@ import { failing } from '../lib/redox'
 
 const validators = dialogValidators((key) => key)
 
-/** What the dialog of the connection says of a key. */
+/** Result of the private key's validator in the connection dialog: true, or the key of the sentence. */
 function inDialog(privateKey: string): true | string {
   const node = { environment: 'Development', auth: 'oauth', keyId: 'key-1', credentials: { privateKey } }
   return validators.of('redox-config', 'privateKey').call(node, '')
 }
 
-/** What the server says, and the sentence of the dialog; what only reading the key shows has none. */
+/** Error of the runtime and the dialog's sentence for it; true where only the runtime finds the fault. */
 const SENTENCES: [server: RegExp, dialog: true | string][] = [
   [/several private keys/, 'keySet'],
   [/passphrase\. /, 'encryptedKey'],
@@ -37,7 +37,7 @@ const jwk = (key: KeyObject, more: object = {}): string =>
 
 const greatestDivisor = (a: bigint, b: bigint): bigint => (b === 0n ? a : greatestDivisor(b, a % b))
 
-describe('a private key as people paste it', () => {
+describe('a private key as users paste it', () => {
   const text = pem(rsa)
   const parameters = '-----BEGIN EC PARAMETERS-----\nBgUrgQQAIg==\n-----END EC PARAMETERS-----\n'
   const base64 = (content: string): string => Buffer.from(content).toString('base64')
@@ -49,7 +49,7 @@ describe('a private key as people paste it', () => {
   const otherJwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
   const NO_PRIMES = { p: undefined, q: undefined, dp: undefined, dq: undefined, qi: undefined }
   const PUBLIC_JWK = JSON.stringify(createPublicKey(rsa).export({ format: 'jwk' }))
-  // How every PKCS#12 file begins: PFX, version 3, authSafe.
+  // First bytes of every PKCS#12 file: PFX, version 3, authSafe.
   const PKCS12 = Buffer.concat([
     Buffer.from('308209c10201033082098706092a864886f70d010701', 'hex'),
     randomBytes(99),
@@ -93,7 +93,7 @@ describe('a private key as people paste it', () => {
     ['list with one JWK', `[${jwk(p384)}]`, p384, 'ES384'],
   ]
   for (const [what, pasted, key, algorithm] of good) {
-    it(`is taken: ${what}`, () => {
+    it(`is accepted: ${what}`, () => {
       const read = readPrivateKey(pasted)
       assert.equal(read.algorithm, algorithm)
       assert.ok(read.key.equals(key))
@@ -101,15 +101,15 @@ describe('a private key as people paste it', () => {
     })
   }
 
-  it('brings its kid along in a JWK', () => assert.equal(readPrivateKey(jwk(rsa, { kid: 'k1' })).keyId, 'k1'))
+  it('yields the kid of a JWK', () => assert.equal(readPrivateKey(jwk(rsa, { kid: 'k1' })).keyId, 'k1'))
 
-  it('has its primes computed whatever d was made from', () => {
+  it('has its primes computed from either form of d', () => {
     for (const modulusLength of [2048, 3072, 4096]) {
       const { privateKey } = generateKeyPairSync('rsa', { modulusLength })
       const read = readPrivateKey(jwk(privateKey, NO_PRIMES))
       assert.ok(read.key.equals(privateKey))
     }
-    // d of lcm(p-1, q-1), as OpenSSL makes it, and of (p-1)(q-1), as older programs do
+    // The private exponent d by lcm(p-1, q-1), as in OpenSSL, and by (p-1)(q-1), as in older programs.
     const { p, q, e } = rsaJwk
     const number = (part = ''): bigint => BigInt(`0x${Buffer.from(part, 'base64url').toString('hex')}`)
     const phi = (number(p) - 1n) * (number(q) - 1n)
@@ -121,7 +121,7 @@ describe('a private key as people paste it', () => {
     assert.ok(createPublicKey(read.key).equals(createPublicKey(rsa)))
   })
 
-  it('is chosen from a key set by the key ID', () => {
+  it('is selected from a key set by the key ID', () => {
     const set = `{"keys":[${jwk(p384, { kid: 'a' })},${jwk(rsa, { kid: 'b' })}]}`
     assert.equal(readPrivateKey(set, 'b').algorithm, 'RS384')
     assert.equal(readPrivateKey(set, 'a').algorithm, 'ES384')
@@ -175,7 +175,7 @@ describe('a private key as people paste it', () => {
     ['RSA of 1024 bits', pem(shortRsa), /at least 2048 bits/],
   ]
   for (const [what, pasted, words] of bad) {
-    it(`is refused: ${what}, without showing any of it`, async () => {
+    it(`is refused without any part of it in the error: ${what}`, async () => {
       const { message } = await failing('REDOX_CONFIGURATION', () => readPrivateKey(pasted), words)
       const secrets = pasted.match(/[A-Za-z0-9+/]{40,}/g) ?? []
       assert.ok(!secrets.some((secret) => message.includes(secret.slice(0, 20))))

@@ -17,7 +17,7 @@ const formOf = ({ body }: Recorded): URLSearchParams => new URLSearchParams(body
 const decode = (part: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
-/** Header and claims of the assertion that arrived, its signature checked with plain node:crypto. */
+/** Header and claims of the received assertion, whose signature is checked with node:crypto. */
 function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
   const [header, claims, signature] = formOf(request).get('client_assertion')!.split('.')
   const publicKey = { key: createPublicKey(key), dsaEncoding: 'ieee-p1363' as const }
@@ -28,9 +28,9 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
 
 const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => uploadDirect(client, file, { kind: 'blob', signal: never() })
-/** Longer than any test takes: a token ends when the clock says so, and never by itself. */
+/** Lifetime in seconds, longer than any test takes: a token expires only when a test advances the clock. */
 const LIFE_SECONDS = 300
-/** A token of {@link LIFE_SECONDS} ends. */
+/** Advances the clock beyond the end of a token of {@link LIFE_SECONDS}. */
 const endToken = (): void => skipSeconds(LIFE_SECONDS + 1)
 
 describe('access tokens', () => {
@@ -76,7 +76,7 @@ describe('access tokens', () => {
     assert.deepEqual(used(), ['Bearer token-1'])
   })
 
-  it('have the scope in the form and in the assertion, and the audience that is set', async () => {
+  it('are requested with the scope in the form and in the assertion, and with the configured audience', async () => {
     const scope = 'fhir:development'
     connection = connectTo(server.url, { scope, audience: 'https://api.ca.redoxengine.com/v2/auth/token' })
     await upload(connection)
@@ -97,7 +97,7 @@ describe('access tokens', () => {
     assert.deepEqual(header, { alg: 'ES384', kid: 'from-jwk', typ: 'JWT' })
   })
 
-  it('are asked for with another jti each time', async () => {
+  it('are requested with a new jti each time', async () => {
     connection = connectTo(server.url)
     script = () => ({ status: 401, body: { error: 'invalid_request', error_description: 'no' } })
     for (let n = 0; n < 20; n++) await failing('REDOX_AUTHENTICATION', () => upload(connection))
@@ -106,7 +106,7 @@ describe('access tokens', () => {
     assert.equal(new Set(ids).size, 20)
   })
 
-  it('are asked for with another jti when an answer got lost: a server takes each once', async () => {
+  it('are requested with a new jti after a lost answer, because a server accepts each jti once', async () => {
     connection = connectTo(server.url, { attempts: 3 })
     let lost = 2
     const normal = script
@@ -117,14 +117,14 @@ describe('access tokens', () => {
     assert.equal(new Set(claims.map(({ jti }) => jti)).size, 3)
   })
 
-  it('are fetched once for 100 uploads at the same time', async () => {
+  it('are fetched once for 100 simultaneous uploads', async () => {
     connection = connectTo(server.url, { sendsAtOnce: 100 })
     await Promise.all(Array.from({ length: 100 }, () => upload(connection)))
     assert.equal(server.to(TOKEN_PATH).length, 1)
     assert.equal(server.to('/upload').length, 100)
   })
 
-  it('are renewed once, however many of the uploads were refused with them', async () => {
+  it('are renewed once, however many uploads were refused with the old token', async () => {
     connection = connectTo(server.url, { sendsAtOnce: 20 })
     const normal = script
     const refused = { status: 401, body: 'Unauthorized' }
@@ -146,7 +146,7 @@ describe('access tokens', () => {
     ['of 400', { status: 400, body: oauthError('') }, /Redox says: invalid_request/],
   ]
   for (const [what, reply, words] of broken) {
-    it(`that cannot be had, with an answer ${what}, are an error that says so`, async () => {
+    it(`are replaced by an error that names the cause when the answer is ${what}`, async () => {
       connection = connectTo(server.url)
       script = () => reply
       await failing('REDOX_AUTHENTICATION', () => upload(connection), words)
@@ -161,19 +161,19 @@ describe('access tokens', () => {
     ['API key', { auth: 'legacy' }, { secret: 's' }],
     ['secret', { auth: 'legacy' }, { apiKey: 'a' }],
   ] as const) {
-    it(`need a ${what}, named when it is missing`, async () => {
+    it(`need a ${what}, which the error names when it is missing`, async () => {
       connection = connectTo(server.url, config, secrets)
       await failing('REDOX_CONFIGURATION', () => upload(connection), new RegExp(`^${what} is missing`, 'i'))
       assert.equal(server.requests.length, 0)
     })
   }
 
-  describe('when the clock of this machine is set', () => {
+  describe('access tokens when the clock of this machine is set', () => {
     afterEach(() => setClock(0))
     const fetched = (): number => server.to(TOKEN_PATH).length
 
     for (const hours of [-5, 5])
-      it(`by ${hours} hours: live as long as they would have`, async () => {
+      it(`by ${hours} hours keep their lifetime`, async () => {
         connection = connectTo(server.url)
         await upload(connection)
         setClock(hours)
@@ -181,7 +181,7 @@ describe('access tokens', () => {
         assert.equal(fetched(), 1)
       })
 
-    it('back: are renewed when they would have been', async () => {
+    it('back are renewed at the same moment as without the change', async () => {
       const normal = script
       script = (request) =>
         request.path === TOKEN_PATH
@@ -196,7 +196,7 @@ describe('access tokens', () => {
     })
   })
 
-  describe('of a legacy key', () => {
+  describe('access tokens of a legacy key', () => {
     const AUTHENTICATE = '/auth/authenticate'
     const REFRESH = '/auth/refreshToken'
     const answer = (accessToken: string, seconds: number) => ({
@@ -217,7 +217,7 @@ describe('access tokens', () => {
     })
     const bodies = (path: string) => server.to(path).map(({ body }) => JSON.parse(body.toString()) as unknown)
 
-    it('are authenticated once and refreshed without the secret', async () => {
+    it('are authenticated once and then refreshed without the secret', async () => {
       await upload(connection)
       endToken()
       await upload(connection)
@@ -227,8 +227,8 @@ describe('access tokens', () => {
       assert.deepEqual(used(), ['Bearer first', 'Bearer second', 'Bearer second'])
     })
 
-    // An accepted message goes to the client alone, and its connection may have got this key after it was accepted.
-    it('go to the Data Model API only: the client refuses the FHIR API before any request', async () => {
+    // An accepted message is not checked again, and its connection may have got a legacy key meanwhile.
+    it('are for the Data Model API only: the client refuses the FHIR API before any request', async () => {
       const { client } = connection
       const message: PreparedMessage = {
         api: 'fhir',
@@ -249,7 +249,7 @@ describe('access tokens', () => {
       assert.equal(server.requests.length, 0)
     })
 
-    it('are authenticated anew when the refresh is refused', async () => {
+    it('are authenticated again when the refresh is refused', async () => {
       const normal = script
       script = (request) =>
         request.path === REFRESH ? { status: 401, body: 'Invalid request' } : normal(request)
@@ -259,7 +259,7 @@ describe('access tokens', () => {
       assert.deepEqual([bodies(AUTHENTICATE).length, bodies(REFRESH).length], [2, 1])
     })
 
-    it('that a server refuses before their time are authenticated anew', async () => {
+    it('that a server refuses before they expire are authenticated again', async () => {
       lifetime = 3600
       const normal = script
       let refusals = 1
@@ -271,7 +271,7 @@ describe('access tokens', () => {
 
     for (const hours of [-5, 5])
       for (const seconds of [300, 0])
-        it(`live ${seconds} s by the clock of a server that is ${hours} hours from that of this machine`, async () => {
+        it(`live ${seconds} s by the clock of a server that differs by ${hours} hours from this machine`, async () => {
           const now = Math.floor(Date.now() / 1000) * 1000 + hours * 3_600_000
           const expires = new Date(now + seconds * 1000).toISOString()
           const headers = { date: new Date(now).toUTCString() }
@@ -285,13 +285,13 @@ describe('access tokens', () => {
           assert.equal(fetches > 1, seconds === 0, `${fetches}`)
         })
 
-    it('that are refused show Redox its words and no secret', async () => {
+    it("that are refused yield an error with Redox's text and no secret", async () => {
       script = () => ({ status: 401, body: 'Invalid source secret' })
       const error = await failing('REDOX_AUTHENTICATION', () => upload(connection), /Invalid source secret/)
       assert.doesNotMatch(JSON.stringify([error.message, error.cause, error.stack]), /canary|api-key/)
     })
 
-    it('without a usable end are refused', async () => {
+    it('without a usable expiry time are refused', async () => {
       script = () => ({ body: { accessToken: 'x', expires: 'tomorrow' } })
       await failing('REDOX_AUTHENTICATION', () => upload(connection), /"expires"/)
     })
@@ -325,7 +325,7 @@ describe('token cache', () => {
     })
   }
 
-  it('goes on with the old one while its renewal is slow or fails, and waits when it is at its end', async () => {
+  it('uses the old token while its renewal is slow or fails, and waits once the old token has expired', async () => {
     let fetches = 0
     let renewal: () => Promise<AccessToken> = () => new Promise(() => undefined)
     const cacheWith = (left: number): TokenCache => {
@@ -339,7 +339,7 @@ describe('token cache', () => {
     const unrenewed = cacheWith(30)
     const { random } = Math
     try {
-      // Without the pause between two renewals that fail.
+      // A random value of zero removes the pause between two failed renewals.
       Math.random = () => 0
       for (let turn = 0; turn < 3; turn++) {
         assert.equal(await unrenewed.get(), '30 of 300')
@@ -354,7 +354,7 @@ describe('token cache', () => {
     await assert.rejects(late.get(), /down/)
   })
 
-  it('asks an endpoint that fails for a renewal again only after a pause, however often the old one is used', async () => {
+  it('asks a failing endpoint for a renewal only after a pause, however often the old token is used', async () => {
     const { random } = Math
     let fetches = 0
     const cache = new TokenCache(async () => {
@@ -374,7 +374,7 @@ describe('token cache', () => {
     }
   })
 
-  it('tries again after a failure, which all who waited for it share', async () => {
+  it('shares a failure among all waiting callers, and tries again for the next one', async () => {
     let fetches = 0
     const cache = new TokenCache(async () => {
       if (fetches++ === 0) throw new Error('down')
@@ -385,7 +385,7 @@ describe('token cache', () => {
     assert.equal(fetches, 2)
   })
 
-  it('forgets a refused token, but not the one that another has renewed meanwhile', async () => {
+  it('forgets a refused token, but not one that another caller has renewed meanwhile', async () => {
     let fetches = 0
     const cache = new TokenCache(async () => ({ ...secondsLeft(300, 300), token: `token-${++fetches}` }))
     const first = await cache.get()
@@ -396,13 +396,13 @@ describe('token cache', () => {
   })
 })
 
-describe('settings that name an environment variable which is not set', () => {
+describe('settings that name an unset environment variable', () => {
   const UNSET: [string, Parameters<typeof connectTo>[1], Parameters<typeof connectTo>[2]][] = [
     ['a client ID', { clientId: '${REDOX_UNSET}' }, { privateKey: TEST_KEY }],
     ['a secret', { auth: 'legacy' }, { apiKey: 'key', secret: '${REDOX_UNSET}' }],
   ]
   for (const [what, config, secrets] of UNSET) {
-    it(`are named, and nothing is sent: ${what}`, async () => {
+    it(`are named in the error, and nothing is sent: ${what}`, async () => {
       await failing(
         'REDOX_CONFIGURATION',
         async () => connectTo('http://127.0.0.1:1', config, secrets),

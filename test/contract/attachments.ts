@@ -1,27 +1,33 @@
 import { asArray, asObject, copyWith, isObject, walk, type JsonObject } from './json'
 
-/** Shortened data keep this many characters: whole base64 groups, far below medplum's limit of 1 MB. */
+/** Length of shortened data in characters: whole base64 groups, far below Medplum's limit of 1 MB. */
 const KEPT_CHARACTERS = 4096
 
-/** What the slow validators get to see instead of the original bundle. */
+/** Bundle in a smaller form for the slow validators. */
 export interface PreparedBundle {
   bundle: JsonObject
-  /** Stand-ins that carry what was taken out of the bundle, with the place it came from. */
+  /** resources that carry the attachments taken out of the bundle, with the original paths */
   carriers: { path: string; resource: JsonObject }[]
   deviations: string[]
 }
 
-/** Standard alphabet, padded, nothing else: what decodes and encodes to the very same text. */
+/**
+ * Returns true if the text is canonical base64: standard alphabet and padding, and encoding the decoded bytes gives
+ * the same text.
+ */
 export function isCanonicalBase64(text: string): boolean {
   return text.length % 4 === 0 && Buffer.from(text, 'base64').toString('base64') === text
 }
 
-/** Attachment, Binary and Signature have base64 in `data`; SampledData, known by its origin, has numbers. */
+/**
+ * Returns true for types with base64 in `data`: Attachment, Binary and Signature. SampledData, recognized by its
+ * origin, has numbers there.
+ */
 function hasBase64Data(value: unknown): value is JsonObject & { data: unknown } {
   return isObject(value) && 'data' in value && !('origin' in value)
 }
 
-/** All places where `data` is not canonical base64. The public validators see only some of these. */
+/** Paths of all `data` that are not canonical base64. The public validators find only some of these. */
 export function badBase64(bundle: unknown): string[] {
   const found: string[] = []
   walk(bundle, (value, _key, path) => {
@@ -32,21 +38,24 @@ export function badBase64(bundle: unknown): string[] {
   return found
 }
 
-/** Data that are not canonical stay as they are: shortening could cut the fault away. */
+/**
+ * Copy of an element with its data shortened. Non-canonical data stay unchanged, because shortening could remove the
+ * fault.
+ */
 function shortened(value: unknown): unknown {
   if (!hasBase64Data(value) || typeof value.data !== 'string') return value
   if (value.data.length <= KEPT_CHARACTERS || !isCanonicalBase64(value.data)) return value
   return { ...value, data: value.data.slice(0, KEPT_CHARACTERS) }
 }
 
-/** A valid report that does nothing but carry the attachments of an Observation. */
+/** Valid report that carries only the attachments of an Observation. */
 function carrier(presentedForm: unknown): JsonObject {
   return { resourceType: 'DiagnosticReport', status: 'final', code: { text: 'carrier' }, presentedForm }
 }
 
 /**
- * Copies a bundle with two changes: long data are shortened, and `Observation.presentedForm` is taken out.
- * FHIR has no such element, Redox documents it nevertheless; its attachments come back in carriers.
+ * Copies a bundle with shortened data and without `Observation.presentedForm`. Redox documents this element but FHIR
+ * does not have it, so its attachments are moved into carriers.
  */
 export function prepareBundle(original: unknown): PreparedBundle {
   const bundle = asObject(copyWith(original, shortened))

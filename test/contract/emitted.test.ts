@@ -1,6 +1,6 @@
 /**
- * Everything the client emits, taken off the wire: valid by judges that know nothing of the client, accepted by
- * the sandbox, and delivered with the bytes that went in.
+ * Everything that the client sends, recorded from the connection: judged valid by code independent of the client,
+ * accepted by the sandbox, and delivered with unchanged files.
  */
 import assert from 'node:assert/strict'
 import { pathOf, typedFields } from '../../nodes/lib/fields/lookup'
@@ -39,7 +39,7 @@ const CONFIG = { sourceId: SOURCE, sourceName: 'Example Lab' }
 
 // ---- Verdicts ------------------------------------------------------------------------------------------
 
-/** What arrived has the hashes of what went in, by the sandbox's count and by our own. */
+/** Asserts that the received files have the hashes of the sent files, by the sandbox's count and by our own. */
 function assertDelivered({ delivery, received }: Emitted, ways: Way[], contents: Buffer[]): void {
   const expected = contents.map((content, index) => [ways[index], sha256(content)])
   const asReceived = expected.map(([way, hash]) => [way === 'embed' ? 'embedded' : 'referenced', hash])
@@ -62,7 +62,7 @@ function assertFhir({ body, request }: Emitted, operation: string): void {
   const { problems, deviations } = judgeFhir(body)
   const others = [...judgeRedoxMessage(body), ...emptyValues(body), ...judgeByMedplum(body)]
   assert.deepEqual([...problems, ...others], [])
-  // Redox's own element is the only thing that is not FHIR.
+  // `Observation.presentedForm`, an element that Redox adds, is the only deviation from FHIR.
   const ofRedox = /^entry\[\d\]\.Observation\.presentedForm: not in FHIR R4, an element of Redox$/
   assert.equal(deviations.length, operation.startsWith('Observation/') ? 1 : 0, deviations.join('\n'))
   for (const deviation of deviations) assert.match(deviation, ofRedox)
@@ -73,7 +73,7 @@ function assertFhir({ body, request }: Emitted, operation: string): void {
 
 // ---- Files ---------------------------------------------------------------------------------------------
 
-/** Each way in which a file may come into a node; the cases take turns. */
+/** Forms in which a file may enter a node. The cases use them in rotation. */
 const SOURCES: ((name: string) => Promise<MessageFile>)[] = [
   async (name) => fileOf(fixture(name), name),
   async (name) =>
@@ -90,7 +90,7 @@ const SOURCES: ((name: string) => Promise<MessageFile>)[] = [
 
 let turn = 0
 
-/** The next real files, each placed as a node does it. */
+/** The next test files in rotation, each with its chosen transfer. */
 async function nextFiles(ways: Way[], api: Api) {
   const [placed, contents]: [FileToSend[], Buffer[]] = [[], []]
   for (const way of ways) {
@@ -106,7 +106,7 @@ async function nextFiles(ways: Way[], api: Api) {
 
 // ---- Data Model API ------------------------------------------------------------------------------------
 
-/** Texts that are not free. */
+/** Values of fields with a restricted format. */
 const VALUES: Record<string, unknown> = {
   patientId: 1234567890,
   visitNumber: 1234,
@@ -120,10 +120,10 @@ const VALUES: Record<string, unknown> = {
   identifierSystem: 'urn:example:reports',
 }
 
-/** What has a default, or values of its own that decide about the rest of the message. */
+/** Fields with a default, or with values that change the rest of the message. */
 const LEFT_OUT = ['noteContentType', 'orderStatus', 'resultStatus']
 
-/** A form with every field filled in. */
+/** Form with a value in every field. */
 const filled = (table: Table, values = VALUES): FieldValue[] =>
   typedFields(table)
     .filter(({ name, withoutFile }) => !withoutFile && !LEFT_OUT.includes(name))
@@ -141,7 +141,7 @@ const FORMS: Record<DataModel, FieldValue[]> = {
   Results: filled(resultsFields),
 }
 
-/** A message as a flow may have made it: much in it, but no file. */
+/** Data object of a flow with many properties but no file. */
 function dataOf(model: DataModel, event: string): JsonObject {
   const message = { Notes: noteMessage, Media: mediaMessage, Results: resultsMessage }[model](event)
   const range = { Low: 3.1, High: 7, Text: '3.1 to 7' }
@@ -235,7 +235,7 @@ function dataModelCases(): void {
 
 const OPERATIONS = Object.keys(FHIR_OPERATIONS) as FhirOperation[]
 
-/** HL7's example as a lab would send it: about its own patient, and with other references made absolute. */
+/** HL7's example as a laboratory would send it: with the given patient, and with all other references absolute. */
 function example(name: string, patient: string): JsonObject {
   const referring = (value: unknown, key: string): unknown => {
     if (key !== 'reference' || typeof value !== 'string' || !/^[A-Z]\w+\//.test(value)) return value
@@ -256,7 +256,7 @@ function resourcesFor(operation: FhirOperation): JsonObject[] {
   return [main, `Patient-${patient}`, 'Encounter-f201'].map((name) => example(name, patient))
 }
 
-/** A complete Bundle, in which only the file is missing. */
+/** Complete Bundle that lacks only the file. */
 function bundleFor(operation: FhirOperation): JsonObject {
   const { event, type } = FHIR_OPERATIONS[operation]
   const bundle = fhirMessage(type)
@@ -295,7 +295,7 @@ function fhirCases(): void {
     }
   }
 
-  it('a complete Bundle whose entries have ids of their own and no fullUrl', async () => {
+  it('complete Bundle whose entries have ids of their own and no fullUrl', async () => {
     const bundle = bundleFor(REPORT)
     const entries = asArray(bundle['entry']).map(asObject)
     asObject(entries[0]!['resource'])['id'] = 'header-1'
@@ -394,7 +394,7 @@ const BINARY_FORMS: Record<string, (request: Recorded) => void> = {
 
 function binaryCases(): void {
   for (const [binaryForm, look] of Object.entries(BINARY_FORMS)) {
-    it(`as ${binaryForm} is taken, referenced and delivered`, async () => {
+    it(`as ${binaryForm} is accepted, referenced and delivered`, async () => {
       const by = connect({ ...CONFIG, binaryForm })
       const emitted = await send('fhir', place(fileOf(PDF), 'fhir', 'upload', by), by)
       assertFhir(emitted, REPORT)

@@ -1,22 +1,24 @@
 /**
- * What becomes of a message when a request for it fails: the specification (docs/design/outcomes.md) as data, with what
- * the server counts. Written by hand; nothing here comes from the table that the client decides by.
+ * Result of a message when a request for it fails: the specification (docs/design/outcomes.md) as data, with the
+ * requests that the server counts. Written by hand and independent of the client's own table.
  */
 
 export const APIS = ['token', 'blob', 'Binary', 'endpoint', 'fhir'] as const
 export type FaultyApi = (typeof APIS)[number]
 
 export interface Ending {
-  /** `delivered`, or the error code without `REDOX_` */
+  /** result of the send: `delivered`, or the error code without `REDOX_` */
   told: string
-  /** requests for this API that reached the server, and how many of them it took */
+  /** requests for this API that reached the server, and the number of them that it accepted */
   requests: number
   accepted: number
-  /** requests by the client's own count, when it is another: some found no listener */
+  /** requests by the client's own count, which includes those that found no listener */
   attempts: number
 }
 
-/** How a message ends when the fault hits the first request only, and when it hits every one. Two attempts are set. */
+/**
+ * Results when the fault hits the first request only, and when it hits every request. The client makes two attempts.
+ */
 export interface Endings {
   once: Ending
   always: Ending
@@ -24,10 +26,10 @@ export interface Endings {
 
 export interface FaultCase {
   plan: string
-  /** for people, where the name of the fault says too little */
+  /** explanation of the fault in docs/faults.md, where its name is unclear */
   words?: string
   endings: Partial<Record<FaultyApi, Endings>>
-  /** A client that trusts the documented contract sends it twice when a server breaks it. */
+  /** the server breaks its documented contract, so a client that trusts the contract sends the message twice */
   breaksContract?: true
 }
 
@@ -40,11 +42,15 @@ const ending = (told: string, requests: number, accepted: number, attempts = req
 const both = (one: Ending): Endings => ({ once: one, always: one })
 
 const delivered = both(ending('delivered', 1, 1))
-/** Told at once: repeating changes nothing. */
+/** Results of a fault that ends in an error at once, because a retry would not help. */
 const final = (code: string, accepted = 0) => both(ending(code, 1, accepted))
-/** Not processed, or nothing that could reach a chart. */
+/**
+ * Results of a fault that is retried: the request was not processed, or cannot create an entry in a patient's chart.
+ */
 const again = (code: string): Endings => ({ once: ending('delivered', 2, 1), always: ending(code, 2, 0) })
-/** The server took it and said otherwise: a token or an upload too many does no harm. */
+/**
+ * Results of a fault that is retried although the server accepted the request: an extra token or upload does no harm.
+ */
 const taken = (code: string): Endings => ({ once: ending('delivered', 2, 2), always: ending(code, 2, 2) })
 const replayed: Endings = { once: ending('delivered', 2, 1), always: ending('AUTHENTICATION', 2, 0) }
 const gone = both(ending('NETWORK', 1, 0, 2))
@@ -106,7 +112,7 @@ export const FAULT_CASES: FaultCase[] = [
   row('late=0.2',        delivered,                delivered,             delivered, { words: 'before the timeout' }),
   row('late=6',          taken('TIMEOUT'),         taken('TIMEOUT'),      unknownButThere, { words: 'after the timeout' }),
   row('cut-short',       taken('UNAVAILABLE'),     taken('UNAVAILABLE'),  unknownButThere),
-  // The reference of a Binary is a header.
+  // The reference to an uploaded Binary is in a header, so a truncated body does not matter.
   row('truncated-json',  final('AUTHENTICATION', 1), { blob: final('REJECTED', 1), Binary: delivered }, unknownButThere),
   row('not-json',        final('AUTHENTICATION'),  final('REJECTED'),     unknown, { words: '200 with an HTML page' }),
   row('gzip',            delivered,                delivered,             delivered, { words: 'compressed, although not requested' }),

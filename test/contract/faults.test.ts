@@ -1,4 +1,4 @@
-/** Every fault of the sandbox on every API: what the sender is told, and what the server counted. */
+/** Every fault of the sandbox on every API: the sender's result, and the requests that the server counted. */
 import assert from 'node:assert/strict'
 import {
   appendFileSync,
@@ -36,21 +36,21 @@ const FILE = fileOf(Buffer.from('%PDF-1.7 a report %%EOF'))
 const OFTEN = ['once', 'always'] as const
 type Often = (typeof OFTEN)[number]
 
-/** Cases under way at once: more, and two cores are too busy for short time-outs. */
+/** Number of simultaneous cases; more would overload two cores and break the short timeouts. */
 const WIDTH = 30
 
 interface Run {
   told: string
   attempts: number | undefined
-  /** what the server counted for this connection */
+  /** requests of this connection that the server recorded */
   requests: RequestRecord[]
-  /** copies of the message that it took */
+  /** copies of the message that the server accepted */
   copies: unknown[]
 }
 
 // ---- Running -------------------------------------------------------------------------------------------
 
-/** One for each API: a sandbox keeps so many requests only. */
+/** One sandbox for each API, because a sandbox keeps a limited number of requests. */
 const sandboxes = new Map<FaultyApi, Sandbox>()
 const random = Math.random
 
@@ -96,7 +96,7 @@ const connect = (door: Door, { oauthKey }: Sandbox, config: ConnectionConfig = {
 
 let ids = 0
 
-/** One message over a door of its own, which stays open: no other process shall get its port. */
+/** Sends one message through a listener of its own. The listener stays open so that no other process gets its port. */
 async function run(api: FaultyApi, door: Door, partial = false, config: ConnectionConfig = {}): Promise<Run> {
   const sandbox = sandboxes.get(api)!
   const connection = connect(door, sandbox, config)
@@ -151,26 +151,26 @@ function check(api: FaultyApi, { plan, breaksContract }: FaultCase, expected: En
   if (api !== 'token') assert.equal(tokens, plan === '401' ? 2 : 1, 'tokens')
   const afterwards = found.requests.length - tokens
   if (!wasDelivered && api === 'token') assert.equal(afterwards, 0, 'something was sent without a token')
-  // What a token's answer lacks is found by those who read it, after the last attempt.
+  // Missing properties of a token answer are found after the last attempt, so the error has no attempt count.
   const isUncounted =
     api === 'token' && ['truncated-json', 'not-json', 'errors-inside', 'no-location'].includes(plan)
   const attempts = wasDelivered ? afterwards : isUncounted ? undefined : expected.attempts
   assert.equal(found.attempts, attempts, 'attempts')
 }
 
-describe('every fault on every API', function () {
+describe('matrix of faults and APIs', function () {
   this.timeout(60_000)
   const runs = new Map<string, Promise<Run>>()
   const key = (api: FaultyApi, plan: string, often: Often) => `${api} ${plan} ${often}`
 
   before(async () => {
     await openSandboxes()
-    // The same wait for everybody: half of what it may be.
+    // A fixed random value gives each retry half of the longest possible wait.
     Math.random = () => 0.5
     const cases = FAULT_CASES.flatMap(({ plan, endings }) =>
       APIS.filter((api) => endings[api]).flatMap((api) => OFTEN.map((often) => ({ plan, api, often }))),
     )
-    // All of them first: none is to get the port of one that refuses connections for a while.
+    // All listeners open first, so that none gets the port of a listener that refuses connections for a while.
     const ready = await Promise.all(
       cases.map(async (one) => {
         const plan = `${one.api} ${one.plan}${one.often === 'once' ? ' once' : ''}`
@@ -190,7 +190,7 @@ describe('every fault on every API', function () {
     await closeSandboxes()
   })
 
-  it('is in the table', () => {
+  it('contains every fault of the sandbox', () => {
     const kinds = FAULT_CASES.map(({ plan }) => new FaultPlan(`any ${plan}`).next('endpoint', '/')!.kind)
     assert.deepEqual([...new Set(kinds)].sort(), Object.keys(FAULTS).sort())
   })
@@ -212,14 +212,14 @@ describe('every fault on every API', function () {
     ['504 once', 'delivered', 1],
     ['half-open once', 'delivered', 1],
     ['cut-short', 'OUTCOME_UNKNOWN', 2],
-    // What came after the unknown outcome does not make it known.
+    // A later result does not change an unknown outcome.
     ['reset-after-accept once; API 400', 'OUTCOME_UNKNOWN', 1],
     ['reset-after-accept once; API 503', 'OUTCOME_UNKNOWN', 1],
     ['reset-after-accept once; API 401', 'OUTCOME_UNKNOWN', 1],
     ['400', 'REJECTED', 0],
   ]
   for (const [plan, told, copies] of REPEATED) {
-    it(`an unknown outcome that is repeated by choice, ${plan}: ${told}, ${copies} copies with one id`, async () => {
+    it(`a repeated unknown outcome, ${plan}: ${told}, ${copies} copies with one id`, async () => {
       const repeated = (['endpoint', 'fhir'] as const).map(async (api) => {
         const door = await sandboxes.get(api)!.openListener(`${api} ${plan.replace('API', api)}`)
         return run(api, door, false, { repeatUnknown: 'yes' })
@@ -235,9 +235,9 @@ describe('every fault on every API', function () {
   }
 })
 
-// ---- What the sandbox cannot play, or not alone --------------------------------------------------------
+// ---- Faults that the sandbox cannot inject alone -------------------------------------------------------
 
-describe('faults around a connection', function () {
+describe('network faults and rate limits of a connection', function () {
   this.timeout(20_000)
   const api = 'endpoint'
   before(openSandboxes)
@@ -275,7 +275,7 @@ describe('faults around a connection', function () {
     }
   }
 
-  it('a name that is not found, and a host without a listener: REDOX_NETWORK after all attempts', async () => {
+  it('host without DNS entry, or without listener: REDOX_NETWORK after all attempts', async () => {
     const closed = await serve(() => ({}))
     await closed.close()
     const urls = ['https://redox.invalid', closed.url]
@@ -291,7 +291,7 @@ describe('faults around a connection', function () {
   })
 
   for (const status of [302, 307, 308]) {
-    it(`a redirect (${status}) takes neither the token nor the document elsewhere`, async () => {
+    it(`redirect (${status}): the client sends neither token nor document elsewhere`, async () => {
       const elsewhere = await serve(() => ({ body: {} }))
       const server = await serve((request) =>
         isToken(request)
@@ -305,14 +305,14 @@ describe('faults around a connection', function () {
     })
   }
 
-  it('a storm of 401: each message is replayed once, and all share the new tokens', async () => {
+  it('many simultaneous 401: each message is replayed once, and all messages share the new tokens', async () => {
     const found = await storm(`${api} 401`, 40)
     assert.deepEqual([found.told, found.requests, found.copies], [['AUTHENTICATION'], 80, 0])
-    // Each fetch serves all who wait for it; those who come later may find their new token refused already.
+    // A token request serves all waiting callers; later callers may find the new token refused already.
     assert.ok(found.tokens >= 2 && found.tokens <= 10, `${found.tokens} token calls`)
   })
 
-  it('429 for one makes everybody on the connection wait as long as it says', async () => {
+  it('429 for one message: all messages of the connection wait as long as the answer requests', async () => {
     const sandbox = sandboxes.get(api)!
     const door = await sandbox.openListener(`${api} 429-retry-after=2 once`)
     const connection = connect(door, sandbox)
@@ -330,12 +330,12 @@ describe('faults around a connection', function () {
     await door.close()
   })
 
-  it('429 for all: no storm of requests, each is delivered once', async () => {
+  it('429 for all messages: few requests, and each message is delivered once', async () => {
     const found = await storm(`${api} 429 20x`, 20, { attempts: 4 })
     assert.deepEqual([found.told, found.requests, found.copies], [['delivered'], 40, 20])
   })
 
-  it('another connection does not wait for it', async () => {
+  it('429 on one connection: another connection does not wait', async () => {
     const [, other] = await Promise.all([storm(`${api} 429-retry-after=2 once`, 1), storm(`${api} none`, 1)])
     assert.ok(other.milliseconds < 2000)
   })
@@ -343,7 +343,7 @@ describe('faults around a connection', function () {
 
 // ---- Files ---------------------------------------------------------------------------------------------
 
-describe('a file on the disk that does not stay as it was', function () {
+describe('file on disk', function () {
   this.timeout(20_000)
   const CONTENT = sizedFile(3_000_000)
   let folder: string
@@ -358,7 +358,7 @@ describe('a file on the disk that does not stay as it was', function () {
   })
 
   const rewritten = (file: string): void => writeFileSync(file, Buffer.from(CONTENT).reverse())
-  /** By its size alone it can be told: the time is put back. */
+  /** Appends to the file and restores its time, so that only the size shows the change. */
   const grown = (file: string): void => {
     appendFileSync(file, 'more')
     utimesSync(file, 1, 1)
@@ -369,11 +369,14 @@ describe('a file on the disk that does not stay as it was', function () {
     ['shrinks', (file) => truncateSync(file, 2_000_000), 'BAD_INPUT', 'BAD_INPUT'],
     ['grows', grown, 'BAD_INPUT', 'BAD_INPUT'],
     ['is rewritten in the same size', rewritten, 'BAD_INPUT', 'BAD_INPUT'],
-    // What is open stays whole until it is closed.
+    // A file that is open remains readable after it was deleted.
     ['vanishes', (file) => rmSync(file), 'BAD_INPUT', 'delivered'],
   ]
 
-  /** Sends it by this API, and changes it before or while it is read; what is told, and what arrived. */
+  /**
+   * Sends a file by this API and changes the file before or while it is read. Returns the result and the received
+   * hashes.
+   */
   async function sendChanged(api: FaultyApi, change: Row[1], when: 'before' | 'during') {
     const sandbox = sandboxes.get(api)!
     const name = path.join(folder, `${api}-${ids++}.pdf`)
@@ -394,7 +397,7 @@ describe('a file on the disk that does not stay as it was', function () {
       {
         signal: never(),
         onProgress: ({ sent }) => {
-          // Before that, the file may not be open yet: what stands around it comes first.
+          // The file may not be open before this point, because the client sends the content around it first.
           if (sent > 10_000) changeOnce()
         },
       },
@@ -409,7 +412,7 @@ describe('a file on the disk that does not stay as it was', function () {
 
   for (const [what, change, ...expected] of CHANGES) {
     for (const api of APIS.filter((one) => one !== 'token')) {
-      it(`${what} (${api}): ${expected.join(' if before it is read, ')} if meanwhile`, async () => {
+      it(`${what} (${api}): ${expected.join(' if before it is read, ')} if during the read`, async () => {
         for (const [index, when] of (['before', 'during'] as const).entries()) {
           const { told, arrived } = await sendChanged(api, change, when)
           const isDelivered = expected[index] === 'delivered'
@@ -423,7 +426,7 @@ describe('a file on the disk that does not stay as it was', function () {
 
 // ---- The documentation ---------------------------------------------------------------------------------
 
-describe('docs/faults.md', () => {
+describe('tables of docs/faults.md', () => {
   const doc = readFileSync(path.join(__dirname, '../../../docs/faults.md'), 'utf8')
   const SECTIONS: [heading: string, apis: FaultyApi[]][] = [
     ['Token', ['token']],
@@ -440,7 +443,7 @@ describe('docs/faults.md', () => {
     server(always),
   ]
 
-  /** One row for all faults that end alike. */
+  /** Table rows, one for all faults with the same results. */
   function rows(apis: FaultyApi[]): string[][] {
     const groups = new Map<string, string[]>()
     for (const { plan, words, endings } of FAULT_CASES) {
@@ -468,7 +471,7 @@ describe('docs/faults.md', () => {
   }
 
   for (const [heading, apis] of SECTIONS)
-    it(`tells what was executed: ${heading}`, () => {
+    it(`show the executed cases: ${heading}`, () => {
       const table = rows(apis)
       const markdown = table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
       assert.deepEqual(written(heading), table, `the rows should be:\n${markdown}`)

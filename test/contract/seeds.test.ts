@@ -1,6 +1,6 @@
 /**
- * What the two seed documents require, each test named by what the seed says; `test/seeds.md` maps sentence to
- * test. Real requests, read off the wire before the sandbox takes them.
+ * Requirements of the two seed documents, one test for each; `test/seeds.md` maps their sentences to these tests. The
+ * requests are recorded on their way to the sandbox.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ const OPERATIONS = [
 ] as const
 const ENVIRONMENTS = ['Development', 'Staging', 'Production']
 
-/** The last message: as it was emitted, and the hashes of the files that arrived with it. */
+/** Last request of the client: its body as sent, and the hashes of the files that the sandbox received with it. */
 const last = () => wire.requests.at(-1)!
 const emitted = (): Json => JSON.parse(last().body.toString())
 const delivered = (): string[] => sandbox.received.at(-1)!.files.map((file) => file.sha256)
@@ -70,7 +70,7 @@ async function sendFhir(
 const upload = (api: Api, by = connection) =>
   uploadDirect(by.client, fileOf(PDF), { kind: uploadKind(api), signal: never() })
 
-/** The resource in a message that has this type. */
+/** Resource of this type in the last sent message. */
 const resource = (type: string): Json =>
   emitted()
     .entry.map((entry: Json) => entry.resource)
@@ -384,7 +384,7 @@ describe('seed: send a file with the Redox Data Model API', () => {
   })
 })
 
-describe('test/seeds.md', () => {
+describe('table of the seed documents, test/seeds.md', () => {
   const TESTS = path.join(__dirname, '../../../test')
   const read = (name: string): string => readFileSync(path.join(TESTS, name), 'utf8')
   const rows = (): string[][] =>
@@ -394,7 +394,7 @@ describe('test/seeds.md', () => {
       .map((line) => line.split('|').map((cell) => cell.trim()))
   const titlesIn = (tests: string): string[] => [...tests.matchAll(/`([^`]+)`/g)].map(([, title]) => title!)
 
-  it('names only tests that exist, by their whole titles', () => {
+  it('contains only titles of existing tests', () => {
     const names = readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
     const sources = names.filter((name) => name.endsWith('.test.ts')).map(read)
     const stands = (title: string): boolean =>
@@ -407,7 +407,7 @@ describe('test/seeds.md', () => {
     )
   })
 
-  it('has a test, or a place where people read it, for every sentence', () => {
+  it('has a test or a public text for every sentence', () => {
     const bare = rows().filter(
       ([, , , tests, elsewhere]) => titlesIn(tests!).length === 0 && elsewhere === '',
     )

@@ -1,4 +1,4 @@
-/** How the contract tests send: the real client, over a wire that records, to the sandbox. */
+/** The real client, connected to the sandbox through a recording proxy, for the contract tests. */
 import assert from 'node:assert/strict'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
 import { takeFile, takeMemory, type FileSource, type MessageFile } from '../../src/file/file'
@@ -27,7 +27,7 @@ export let wire: Server
 export let connection: Connection
 let closing: (() => Promise<void>)[] = []
 
-/** A sandbox, the wire before it and a connection, for every test of the enclosing suite. */
+/** Registers hooks that give each test of the enclosing suite a sandbox, a recording proxy and a connection. */
 export function useWire(options: SandboxOptions = {}, config: ConnectionConfig = {}): void {
   before(async () => {
     sandbox = await startSandbox(options)
@@ -60,7 +60,7 @@ export const place = (file: MessageFile, api: Api, way: 'auto' | 'embed' | 'uplo
 
 export const uploadKind = (api: Api): UploadKind => (api === 'fhir' ? 'binary' : 'blob')
 
-/** What a redox-upload node emits for a file, taken out of a message again. */
+/** Reference to an uploaded file as a redox-upload node emits it, read from a message. */
 export async function referenceTo(file: MessageFile, api: Api): Promise<MessageFile & { kind: 'reference' }> {
   assert.ok(file.kind === 'file')
   const uploaded = await uploadDirect(connection.client, file, { kind: uploadKind(api), signal: never() })
@@ -85,13 +85,13 @@ export const prepareResource = (input: Given<FhirInput, 'operation'>, by = conne
 
 export interface Emitted {
   delivery: SendResult
-  /** parsed from the bytes of the request */
+  /** body of the request, parsed from JSON */
   body: JsonObject
   request: Recorded
   received: ReceivedMessage
 }
 
-/** Node's parser reads exactly `content-length` bytes, and a byte more would be a broken next request. */
+/** Asserts that content-length is the length of the body. Node's parser reads exactly that many bytes. */
 function assertExactLength({ path, headers, body }: Recorded): void {
   assert.equal(headers['content-length'], String(body.length), path)
   assert.equal(headers['transfer-encoding'], undefined, path)

@@ -1,4 +1,4 @@
-/** Citations in code: each one names a page of the repository and a heading that it has, or a public address. */
+/** Citations in code: each one refers to a page of the repository with an existing heading, or to a public address. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
@@ -9,10 +9,10 @@ const FOLDERS = [
   ...['scripts', 'bench', 'soak', 'test'],
 ].filter((folder) => existsSync(path.join(ROOT, folder)))
 
-/** Folders that may still cite documents outside the repository. */
+/** Folders in which citations of documents outside the repository are still allowed. */
 const TO_DO: string[] = []
 
-/** Ways to cite documents that are not in the repository: sections of notes, plans and issues. */
+/** Patterns for citations of documents outside the repository, such as sections of notes and plans. */
 const ELSEWHERE = [
   /\bfacts (?:section )?\d/i,
   /\bapi-facts\b/i,
@@ -25,12 +25,12 @@ const ELSEWHERE = [
   /`\[[C1I!]\]`/,
 ]
 
-/** `docs/redox-api.md#binary, #sizes` cites two headings of one page. */
+/** Pattern for a citation; `docs/redox-api.md#binary, #sizes` cites two headings of one page. */
 const CITATION = /docs\/[\w/-]+\.md(?:#[\w-]+(?:, #[\w-]+)*)?/g
 
 interface Source {
   file: string
-  /** the file with each paragraph of a comment on one line */
+  /** text of the file, with each paragraph of a comment on one line */
   text: string
 }
 
@@ -42,7 +42,7 @@ const sources: Source[] = FOLDERS.flatMap((folder) =>
     .map((file) => ({ file, text: read(file).replaceAll(/\n\s*(?:\*|\/\/) /g, ' ') })),
 )
 
-/** `docs/a.md#b, #c` → `docs/a.md#b`, `docs/a.md#c` */
+/** Targets of a citation: `docs/a.md#b, #c` → `docs/a.md#b`, `docs/a.md#c` */
 function targetsOf(citation: string): string[] {
   const [page, ...anchors] = citation.split(/(?:, )?#/) as [string, ...string[]]
   return anchors.length === 0 ? [page] : anchors.map((anchor) => `${page}#${anchor}`)
@@ -64,18 +64,18 @@ const elsewhereIn = ({ file, text }: Source): string[] =>
   })
 
 describe('citations in code', () => {
-  it('name pages and headings that exist', () => {
+  it('refer to existing pages and headings', () => {
     assert.ok(sources.flatMap(({ text }) => citedIn(text)).length > 60)
     assert.deepEqual(sources.flatMap(deadIn), [])
   })
 
-  it('name no document outside the repository', () => {
+  it('refer to no document outside the repository', () => {
     const done = sources.filter(({ file }) => !TO_DO.some((folder) => file.startsWith(folder)))
     assert.ok(done.length > 50)
     assert.deepEqual(done.flatMap(elsewhereIn), [])
   })
 
-  it('that are dead are found', () => {
+  it('with broken targets are found', () => {
     const dead = deadIn({
       file: 'a.ts',
       text: '// As documented (docs/redox-api.md#binary, #no-heading; docs/none.md).',
@@ -96,7 +96,7 @@ describe('citations in code', () => {
 describe('docs/redox-api.md', () => {
   const page = read('docs/redox-api.md')
 
-  it('names an address for each of its sources', () => {
+  it('has an address for each of its sources', () => {
     const addresses = new Map(
       [...page.matchAll(/^\[([\w-]+)\]: (https:\S+)$/gm)].map(([, name, url]) => [name, url]),
     )

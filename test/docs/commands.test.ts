@@ -1,4 +1,4 @@
-/** Every command, snippet and output of the README and the guides: run, compared, or listed with a reason. */
+/** Every command, snippet and output of the README and the guides is run, compared, or listed with a reason. */
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,7 +26,7 @@ const run = promisify(execFile)
 const { name, version } = JSON.parse(read('package.json')) as { name: string; version: string }
 const TARBALL = `${name.replace('@', '').replace('/', '-')}-${version}.tgz`
 
-/** What no test here runs, and why. */
+/** Commands that no test here runs, with the reasons. */
 const NOT_RUN: Record<string, string> = {
   [`npm install ${name}`]: 'the package is not published',
   'npm ci': 'the tests need what it installs; .ci/run begins with it',
@@ -39,7 +39,7 @@ const NO_DOCKER = 'needs Docker, and an image from a registry'
 const SANDBOX = /^npx -p @ehr-flows\/node-red-redox redox-sandbox /
 const STORE = /^npx -p @ehr-flows\/node-red-redox redox-store /
 
-/** By what a block is recognized; `it` below runs what they name. */
+/** Kinds of blocks and how to recognize them; the tests below run the blocks of each kind. */
 const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
   { what: 'commands', is: ({ language }) => language === 'sh' },
   { what: 'settings.js', is: ({ language, text }) => language === 'js' && text.includes('module.exports') },
@@ -50,7 +50,7 @@ const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
   },
   { what: 'output of npm ci', is: ({ text }) => text.startsWith('npm warn install-scripts') },
   {
-    // Compared where the examples are run: two runs at once would share a user directory.
+    // The output of npm start is compared in the test of the examples; two runs at once would share a user directory.
     what: 'output of npm start',
     is: ({ text }) => text.includes('The answers come from the built-in sandbox'),
   },
@@ -89,12 +89,12 @@ const hasCurl = (): Promise<boolean> =>
     () => false,
   )
 
-/** As a shell takes them, with nothing but words and double quotes. */
+/** Arguments of a command in a shell, which may be plain words or in double quotes. */
 const wordsOf = (text: string): string[] =>
   [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word!)
 
 describe('commands and snippets of the pages', () => {
-  it('are all known here', () => {
+  it('are run, or listed in this file', () => {
     const unknown = BLOCKS.filter((block) => !HANDLED.some(({ is }) => is(block)))
     assert.deepEqual(unknown, [], 'run it here, or list it with a reason')
     const runs = (command: string): boolean =>
@@ -127,7 +127,7 @@ describe('commands and snippets of the pages', () => {
       assert.deepEqual([...text.matchAll(/\S+@\d\S+/g)].map(String), named)
   })
 
-  it('npm sbom: lists what is there at run time', async function () {
+  it('npm sbom: lists the runtime dependencies', async function () {
     this.timeout(60_000)
     for (const command of COMMANDS.filter(isSbom)) {
       const [npm, ...args] = wordsOf(command)
@@ -139,7 +139,7 @@ describe('commands and snippets of the pages', () => {
     }
   })
 
-  it('redox-sandbox: starts and prints what the page shows', async function () {
+  it('redox-sandbox: prints the output of the page', async function () {
     this.timeout(60_000)
     const commands = COMMANDS.filter((command) => SANDBOX.test(command))
     assert.equal(commands.length, 2)
@@ -159,11 +159,11 @@ describe('commands and snippets of the pages', () => {
     }
   })
 
-  it('a fault plan that can be read', () => {
+  it('fault plan: can be parsed', () => {
     for (const { text } of blocksOf('a fault plan')) assert.ok(new FaultPlan(text))
   })
 
-  it('the folders of the repository are there', () => {
+  it('folders of the repository: exist', () => {
     for (const { text } of blocksOf('the folders of the repository'))
       for (const line of text.split('\n')) {
         const [folder] = line.split(/\s/)
@@ -171,21 +171,21 @@ describe('commands and snippets of the pages', () => {
       }
   })
 
-  it('settings.js: Node-RED takes it, and it opens what the page says', async function () {
+  it('settings.js: Node-RED accepts it, and it has the described effect', async function () {
     this.timeout(60_000)
     const loaded = blocksOf('settings.js').map(({ text }) => {
       const module = { exports: {} as { redox: object } }
       runInNewContext(text, { module })
       return module.exports.redox
     })
-    // Objects of another context have other prototypes.
+    // The settings are compared as JSON, because objects of another vm context have other prototypes.
     assert.deepEqual(JSON.parse(JSON.stringify(loaded)), [
       { allowedOrigins: ['http://nodered.example:1880'] },
       { contentWithoutAdminAuth: true },
     ])
     const content = 'redox/outbox/none/messages/none/content?reason=test'
     const seen = async (redox: object): Promise<unknown[]> => {
-      // Reached by other machines: there the second setting counts.
+      // This Node-RED listens to other machines, which makes contentWithoutAdminAuth matter.
       const nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox })
       try {
         const headers = { origin: 'http://nodered.example:1880' }
@@ -204,12 +204,12 @@ describe('commands and snippets of the pages', () => {
   })
 })
 
-describe('commands of the pages: the outbox by curl', function () {
+describe('commands of the pages: outbox with curl', function () {
   this.timeout(60_000)
   let redox: ScriptedServer
   let nodeRed: GuardedNodeRed<'operator'>
   before(async function () {
-    // Where a release is tested it has to be there.
+    // CI, which tests releases, must have curl.
     if (!process.env['CI'] && !(await hasCurl())) return skip(this, 'commands of the guides: install curl')
     redox = await ScriptedServer.start()
     nodeRed = await startWithUsers({ operator: '*' })
@@ -219,7 +219,7 @@ describe('commands of the pages: the outbox by curl', function () {
     await redox?.close()
   })
 
-  it('each is answered as the page shows', async () => {
+  it('have the answers that the page shows', async () => {
     const client = new OutboxClient(nodeRed.url, nodeRed.tokens.operator)
     await client.deploy(redox.url)
     redox.script('send', reply(400, { Meta: { Errors: [{ Text: 'no such patient' }] } }))
@@ -292,7 +292,7 @@ describe('commands of the pages: stores', function () {
     return stdout
   }
 
-  it('redox-store: says what the page shows', async () => {
+  it('redox-store: prints the output of the page', async () => {
     const [list, verify, move, ...others] = COMMANDS.filter((command) => STORE.test(command))
     assert.deepEqual(others, [])
     await fill('3f2a', undefined, 3)
@@ -301,7 +301,7 @@ describe('commands of the pages: stores', function () {
     if (hasPostgres) assert.equal(await redoxStore(move!, server().url()), 'moved 3, left 0\n')
   })
 
-  it('PostgreSQL: the rights that the page grants are enough', async function () {
+  it('PostgreSQL: the rights that the page grants are sufficient', async function () {
     if (!hasPostgres) return skip(this, NO_POSTGRES)
     const url = server().url()
     await fill('rights', url, 1)

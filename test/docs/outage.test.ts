@@ -1,4 +1,4 @@
-/** The drill of docs/outage.md, played: Redox is away for a while, and what a person sees and presses. */
+/** Run of the drill in docs/outage.md: Redox is unavailable for a while, and a user follows the page. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
@@ -10,10 +10,10 @@ import { read } from './pages'
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const KEY = { clientId: 'client', keyId: 'key', publicKey: publicKey.export({ format: 'jwk' }) }
-/** About eight seconds: long enough for two messages to be accepted, short enough for a test. */
+/** Value of "Try for" in hours, about eight seconds: long enough to accept two messages, short enough for a test. */
 const SHORT_HOURS = '0.0022'
 
-/** Keeps what the statuses and the Catch node of the flow say. */
+/** Nodes that record the statuses and the error codes of the flow. */
 const WITNESSES = [
   { id: 'outagestatus', type: 'status', z: 'outboxtab', scope: ['outboxsend'], wires: [['outagestatuses']] },
   {
@@ -27,7 +27,7 @@ const WITNESSES = [
   },
 ]
 
-describe('docs/outage.md', function () {
+describe('drill of docs/outage.md', function () {
   this.timeout(90_000)
   const page = read('docs/outage.md')
   let port: number
@@ -48,7 +48,7 @@ describe('docs/outage.md', function () {
     await sandbox?.close()
   })
 
-  /** The same Redox again: at its address, with the key that it knows. */
+  /** Starts the sandbox again at the same address, with the same registered key. */
   async function comeBack(faults = ''): Promise<void> {
     sandbox = await startSandbox({ port, faults })
     sandbox.registerOAuthKey(KEY)
@@ -67,13 +67,13 @@ describe('docs/outage.md', function () {
     return name === 'status' || msg === '(undefined)' ? msg : JSON.parse(msg)
   }
 
-  /** The Catch node hears of an error a moment after the message is parked. */
+  /** Waits for these error codes. The Catch node gets an error shortly after the message is parked. */
   async function errorsAre(...codes: string[]): Promise<void> {
     const has = async (): Promise<boolean> => isDeepStrictEqual(await kept('errors'), codes)
     await eventually(`the errors are ${codes.join()}`, has)
   }
 
-  /** What the status of the node says, and that the page tells the same. */
+  /** Waits for this status of the node, and asserts that the page contains it. */
   async function statusIs(colour: string, text: string): Promise<void> {
     await eventually(`${colour}: ${text}`, async () => (await kept('status')) === `${colour}: ${text}`)
     assert.ok(page.includes(`\`${text}\``), `the page does not tell of the status ${text}`)
@@ -82,24 +82,24 @@ describe('docs/outage.md', function () {
   const documents = (): unknown[] =>
     sandbox.received.map(({ delivered }) => (delivered as Json)['Note'].DocumentID as unknown)
 
-  it('one message loses its answer: it is parked, and its destination stops', async () => {
+  it('message whose answer is lost: it is parked, and its destination stops', async () => {
     ;({ id: parked } = (await client.accept({ documentId: 'doc-1' })) as { id: string })
     assert.equal((await client.until(parked, 'parked'))['reason'], 'REDOX_OUTCOME_UNKNOWN')
     await errorsAre('REDOX_OUTCOME_UNKNOWN')
     assert.deepEqual(documents(), ['doc-1'])
   })
 
-  it('Redox is away: what comes waits, and no error leaves the node', async () => {
+  it('outage of Redox: new messages wait, and the node reports no error', async () => {
     await sandbox.close()
     await client.accept({ documentId: 'doc-2' })
     await client.accept({ documentId: 'doc-3' })
-    // A deploy forgets which message was accepted last, and nothing else.
+    // The deploy clears only the status about the last accepted message.
     await deploy()
     await statusIs('red', 'waiting 2 · parked 1 · stopped')
     await errorsAre('REDOX_OUTCOME_UNKNOWN')
   })
 
-  it('the parked one is found in the dashboard: its destination goes on, and waits for Redox', async () => {
+  it('parked message that is found in the dashboard: its destination continues, and waits for Redox', async () => {
     assert.equal((await client.decide(parked, 'mark-delivered', 'found in the dashboard')).status, 204)
     await statusIs('yellow', 'No connection · waiting 2')
     await eventually('the first one was tried in vain', async () => {
@@ -110,13 +110,13 @@ describe('docs/outage.md', function () {
     await errorsAre('REDOX_OUTCOME_UNKNOWN')
   })
 
-  it('Redox is back: all is delivered in order, and nothing is pressed', async () => {
+  it('Redox available again: all messages are delivered in order without a user', async () => {
     await comeBack()
     await eventually('all is delivered', async () => (await client.messages('state=delivered')).length === 3)
     assert.deepEqual(documents(), ['doc-2', 'doc-3'])
   })
 
-  it('an outage beyond Try for: the first one is parked, the next waits behind it', async () => {
+  it('outage longer than Try for: the first message is parked, the next one waits', async () => {
     await sandbox.close()
     await deploy({ storeRetryHours: SHORT_HOURS })
     const { id } = await client.accept({ documentId: 'doc-4' })

@@ -1,4 +1,4 @@
-/** Links lead somewhere, and what the pages list is what there is. */
+/** Links of the pages work, and lists on the pages are complete. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -24,13 +24,13 @@ const deadLinks = (page: string): string[] =>
   })
 
 describe('pages', () => {
-  it('have links that lead to files and headings', () => {
+  it('have links to existing files and headings', () => {
     assert.ok(PAGES.length > 15)
     assert.ok(PAGES.flatMap(linksOf).length > 80)
     assert.deepEqual(PAGES.flatMap(deadLinks), [])
   })
 
-  it('a link that leads nowhere is found', () => {
+  it('with a broken link are found', () => {
     assert.equal(faultOf('docs/files.md', 'no-such-page.md'), 'no such file')
     assert.equal(faultOf('docs/files.md', 'durable.md#no-such-heading'), 'no such heading')
     assert.equal(faultOf('docs/files.md', '#no-such-heading'), 'no such heading')
@@ -38,7 +38,7 @@ describe('pages', () => {
     assert.equal(faultOf('docs/files.md', '#name-and-type'), undefined)
   })
 
-  it('are all reached from the index of the guides', () => {
+  it('are all linked from the index of the guides', () => {
     const linked = linksOf('docs/README.md').map(
       (target) => (inRepository(target)?.replace('docs/', '') ?? target).split('#')[0]!,
     )
@@ -47,7 +47,7 @@ describe('pages', () => {
     assert.deepEqual(forgotten, [])
   })
 
-  it('shipped: link to what is shipped, to pictures, or to the repository', () => {
+  it('link only to shipped pages, pictures and the repository if they are shipped', () => {
     const shipped = read('scripts/package-files.txt').split('\n')
     const guides = shipped.filter((file) => file.endsWith('.md'))
     assert.ok(guides.includes('docs/files.md'))
@@ -61,7 +61,7 @@ describe('pages', () => {
     assert.deepEqual(outside, [])
   })
 
-  it('name npm scripts and files of ours that exist', () => {
+  it('contain only npm scripts and files that exist', () => {
     const named = PAGES.flatMap((page) =>
       [...read(page).matchAll(/`(npm run|node|npm) ([^`]+)`/g)].map(([, tool, rest]) => ({ tool, rest })),
     )
@@ -77,7 +77,7 @@ describe('pages', () => {
   })
 })
 
-/** Labels of Node-RED, GitHub and Redox, and titles of a changelog. */
+/** Labels of Node-RED, GitHub and Redox, and headings of a changelog. */
 const OF_OTHERS = [
   ...[
     'Manage palette',
@@ -99,10 +99,10 @@ const OF_OTHERS = [
   ],
 ]
 
-/** An old label may stand in a changelog, and a glossary writes its words in italics. */
+/** A changelog may contain old labels, and the glossary writes its terms in italics. */
 const WITHOUT_LABELS = ['CHANGELOG.md', 'docs/glossary.md']
 
-describe('labels that the pages name', () => {
+describe('labels in the pages', () => {
   const texts = (value: unknown): string[] =>
     typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [String(value)]
   const json = (folder: string, pattern: RegExp): unknown[] =>
@@ -114,11 +114,11 @@ describe('labels that the pages name', () => {
     (flow as { name?: string; label?: string }[]).flatMap(({ name, label }) => [name, label]),
   )
   const exampleFiles = readdirSync(path.join(ROOT, 'examples')).map((name) => name.replace('.json', ''))
-  // The pages leave out units.
+  // The pages leave out the units of labels.
   const shown = [...ofOurs, ...ofOurs.map((label) => label.replace(/ \((s|h|min|MB|KB)\)$/, ''))]
   const known = new Set([...shown, ...ofExamples, ...exampleFiles, ...OF_OTHERS])
 
-  it('stand in the dialogs, the tabs or the examples', () => {
+  it('are those of the dialogs, the tabs or the examples', () => {
     const named = PAGES.filter((page) => !WITHOUT_LABELS.includes(page)).flatMap((page) =>
       [...proseOf(page).matchAll(/(?<![\w*])_(\p{Lu}[^_\n]*)_(?!\w)/gu)].map(([, label]) => ({
         page,
@@ -133,7 +133,7 @@ describe('labels that the pages name', () => {
   })
 })
 
-describe('README: what it lists', () => {
+describe('README', () => {
   const readme = read('README.md')
   const firstCells = (heading: string): string[] => {
     const [, section] = new RegExp(`\\n## ${heading}\\n([^]*?)\\n## `).exec(readme)!
@@ -141,20 +141,20 @@ describe('README: what it lists', () => {
     return rows.slice(2)
   }
 
-  it('has about 900 words beside code and tables', () => {
+  it('has about 900 words without code and tables', () => {
     const prose = readme.replaceAll(/```[^]*?```/g, '').replaceAll(/^\|.*$/gm, '')
     const words = prose.split(/\s+/).filter(Boolean).length
     assert.ok(words >= 850 && words <= 950, `${words} words`)
   })
 
-  it('every node', () => {
+  it('lists every node', () => {
     assert.deepEqual(
       firstCells('Nodes').map((cell) => cell.replaceAll('`', '')),
       nodes,
     )
   })
 
-  it('every example', () => {
+  it('lists every example', () => {
     const files = readdirSync(path.join(ROOT, 'examples')).filter((name) => name.endsWith('.json'))
     assert.deepEqual(
       firstCells('Examples'),
@@ -162,7 +162,7 @@ describe('README: what it lists', () => {
     )
   })
 
-  it('a moving picture of at most 1 MB', () => {
+  it('shows an animation of at most 1 MB', () => {
     assert.ok(readFileSync(path.join(ROOT, 'docs/send.gif')).length <= 1_000_000)
   })
 })

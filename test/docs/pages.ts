@@ -1,4 +1,4 @@
-/** The pages that people read, and what stands in them. */
+/** The documentation pages and their contents. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -9,7 +9,7 @@ export const read = (file: string): string => readFileSync(path.join(ROOT, file)
 const pagesIn = (folder: string): string[] =>
   readdirSync(path.join(ROOT, folder)).flatMap((name) => (name.endsWith('.md') ? [`${folder}/${name}`] : []))
 
-/** Paths from the root; decisions (docs/adr) are for those who work on the package. */
+/** Paths of pages from the root; the decisions in docs/adr are for developers and left out. */
 export const PAGES = [
   ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
   ...pagesIn('docs'),
@@ -24,7 +24,7 @@ export interface Block {
 
 const FENCED = /^( *)```(\w*)\n([^]*?)\n\1```$/gm
 
-/** What is fenced, as a reader copies it: without the indentation of the list that it stands in. */
+/** Fenced blocks as a reader copies them, without the indentation of a surrounding list. */
 export const BLOCKS: Block[] = PAGES.flatMap((page) =>
   [...read(page).matchAll(FENCED)].map(([, indent, language, text]) => ({
     ...{ page, language: language! },
@@ -32,20 +32,20 @@ export const BLOCKS: Block[] = PAGES.flatMap((page) =>
   })),
 )
 
-/** The commands of a block; one may go over several lines. */
+/** Commands of a block; one command may span several lines. */
 export const commandsOf = ({ text }: Block): string[] =>
   text
     .replaceAll(/\\\n */g, '')
     .split('\n')
     .filter((line) => line.trim() !== '')
 
-/** Without code, in which brackets and stars are no Markdown. */
+/** Text of a page without code, in which brackets and stars are not Markdown. */
 export const proseOf = (page: string): string =>
   read(page)
     .replaceAll(FENCED, '')
     .replaceAll(/(`+)[^`]+?\1/g, '')
 
-/** As GitHub makes them. */
+/** Anchors of the headings, by GitHub's rules. */
 export function anchorsOf(page: string): Set<string> {
   const anchors = new Set<string>()
   for (const [, heading] of read(page)
@@ -60,13 +60,13 @@ export function anchorsOf(page: string): Set<string> {
   return anchors
 }
 
-/** Pages of the repository that are not shipped, as the shipped ones link to them. */
+/** Pattern for links to pages of the repository that are not in the npm package. */
 const REPOSITORY = /^https:\/\/github\.com\/ehr-flows\/node-red-redox\/(?:blob|tree)\/main\/(.+)$/
 
-/** The path from the root, with anchor, that an address in this repository on GitHub means; undefined: any other. */
+/** Path from the root, with anchor, of a GitHub address in this repository; undefined for other addresses. */
 export const inRepository = (address: string): string | undefined => REPOSITORY.exec(address)?.[1]
 
-/** Why a link of a page leads nowhere; undefined if it leads somewhere, or out of the repository. */
+/** Reason why a link of a page is broken; undefined for a good link, or one outside the repository. */
 export function faultOf(page: string, target: string): string | undefined {
   const own = inRepository(target)
   if (own === undefined && /^[a-z]+:/.test(target)) return undefined
@@ -78,7 +78,7 @@ export function faultOf(page: string, target: string): string | undefined {
   return anchorsOf(file).has(anchor) ? undefined : 'no such heading'
 }
 
-/** What differs from run to run. */
+/** Text with placeholders for values that differ between runs. */
 export const shapeOf = (text: string): string =>
   text
     .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '<uuid>')
@@ -86,14 +86,14 @@ export const shapeOf = (text: string): string =>
     .replaceAll(/ +/g, ' ')
     .trimEnd()
 
-/** The lines of `npm start` that say what came of each button; they come in any order. */
+/** Sorted lines of `npm start` with the result of each button, which appear in any order. */
 export const answersOf = (text: string): string[] =>
   shapeOf(text)
     .split('\n')
     .filter((line) => line.includes(' HTTP ') || line.startsWith('The answers come'))
     .sort()
 
-/** What a page shows of the output of `npm start`. */
+/** Output of `npm start` as the pages show it. */
 export const shownAnswers = (): string[][] =>
   BLOCKS.filter(({ text }) => text.includes('The answers come from the built-in sandbox')).map(({ text }) =>
     answersOf(text),

@@ -1,4 +1,4 @@
-/** What the README and the guides tell of codes and settings is what there is. */
+/** The codes and settings in the README and the guides are those of the code. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -11,7 +11,7 @@ const { redox } = JSON.parse(read('nodes/redox-config/locales/en-US/redox-config
 }
 
 describe('README and guides', () => {
-  it('names the package wherever npx starts the sandbox: redox-sandbox alone is no package of ours', () => {
+  it('name the package in every npx command for the sandbox, because no package is called redox-sandbox', () => {
     const texts = ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'CONTRIBUTING.md', 'src/sandbox/cli.ts']
     const docs = readdirSync(path.join(ROOT, 'docs')).flatMap((name) =>
       name.endsWith('.md') ? [`docs/${name}`] : [],
@@ -21,7 +21,7 @@ describe('README and guides', () => {
     assert.match(read('docs/sandbox.md'), /^npx -p @ehr-flows\/node-red-redox redox-sandbox /m)
   })
 
-  it('has the settings of durable delivery as the dialog names them, with their defaults', () => {
+  it('have the settings of durable delivery with the labels and defaults of the dialog', () => {
     const [, table] = /\n\| setting [^\n]*\n[^\n]*\n([^]*?)\n\n/.exec(read('docs/durable.md'))!
     const rows = table!.split('\n').map((row) => row.split('|').map((cell) => cell.trim()))
     const inSection = settings.fields.filter(

@@ -1,4 +1,4 @@
-/** Test connection and Generate key pair, against real servers on this machine. */
+/** The buttons Test connection and Generate key pair in the connection dialog, with servers on this machine. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
@@ -12,7 +12,7 @@ const OTHER_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   type: 'pkcs8',
   format: 'pem',
 }) as string
-/** How Redox refuses a token request (docs/redox-api.md#oauth-api-key). */
+/** Redox's answer when it refuses a token request (docs/redox-api.md#oauth-api-key). */
 const refusal = (status: number, description: string): ReturnType<typeof reply> =>
   reply(status, { error: 'invalid_request', error_description: description })
 
@@ -53,7 +53,7 @@ describe('connection in the editor', function () {
   const skewed = (status: number): Parameters<ScriptedServer['script']>[1] =>
     reply(status, { error: 'x' }, { date: new Date(Date.now() - 3_600_000).toUTCString() })
 
-  /** What it says and which field is marked, for what is in the form. */
+  /** Values of the form, the expected error text and the field that is marked. */
   const REASONS: [
     what: string,
     values: () => Record<string, string>,
@@ -200,16 +200,16 @@ describe('connection in the editor', function () {
     ['a URL that is none', () => ({ ...oauth(), apiBase: 'ftp://x' }), /API base URL/, 'apiBase'],
   ]
 
-  describe('test connection, with what is in the form', () => {
+  describe('test connection, with the values of the form', () => {
     for (const [what, values, says, at] of REASONS) {
-      it(`names the fault: ${what}`, async () => {
+      it(`reports the fault: ${what}`, async () => {
         await openConfig(page(), 'connection')
         await setValues(page(), values())
         await test(editor(), says, at)
       })
     }
 
-    it('shows it at the button', async () => {
+    it('shows the result at the button', async () => {
       await openConfig(page(), 'connection')
       await setValues(page(), { ...legacy(), secret: 'x' })
       await test(editor(), 'The secret is wrong.', 'secret')
@@ -220,8 +220,8 @@ describe('connection in the editor', function () {
     })
   })
 
-  describe('a secret that is stored', () => {
-    it('goes where it was deployed to, and to no host that was changed in the form', async () => {
+  describe('stored secret', () => {
+    it('goes to its deployed host, and to no host that was changed in the form', async () => {
       await openConfig(page(), 'connection')
       await setValues(page(), oauth())
       await done(page())
@@ -236,13 +236,13 @@ describe('connection in the editor', function () {
       await test(editor(), NOT_SENT, 'privateKey')
       assert.deepEqual(server.requests, [])
       server.script('token')
-      // What is typed again may go: the person who types it knows it.
+      // A secret that the user types after the change of host may go to the new host.
       await setValues(page(), { apiBase: server.url, audience: '', privateKey: sandbox.oauthKey.privateKey })
       await test(editor(), 'Connected: Redox issued a token (Development).')
       assert.equal(server.requests.length, 1)
     })
 
-    it('stays here too when it comes from an environment variable', async () => {
+    it('stays here also when it comes from an environment variable', async () => {
       await openConfig(page(), 'connection')
       const variable = '${' + SECRET_VARIABLE + '}'
       await setValues(page(), { ...legacy(), apiBase: server.url, apiKey: 'key', secret: variable })
@@ -253,7 +253,7 @@ describe('connection in the editor', function () {
     })
   })
 
-  it('offers faults for the sandbox alone', async () => {
+  it('offers faults for the sandbox only', async () => {
     await editor().reload({ flows: [connectionNode({ environment: 'Sandbox' })] })
     await openConfig(page(), 'connection')
     const section = form(page()).locator('details', { has: page().locator('[id$="-input-faults"]') })
@@ -264,7 +264,7 @@ describe('connection in the editor', function () {
     await editor().reload({ flows: [connectionNode({})] })
   })
 
-  it('makes a key pair that is accepted when its public key is registered, and stores it', async () => {
+  it('generates a key pair that is accepted after its public key is registered, and stores it', async () => {
     await page().context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await openConfig(page(), 'connection')
     const values = { ...oauth(), clientId: 'a-client-of-the-dashboard', privateKey: '', keyId: '' }
@@ -292,7 +292,7 @@ describe('connection in the editor', function () {
     await test(editor(), 'Connected: Redox issued a token (Development).')
   })
 
-  it('asks before a new key pair takes the place of a key, typed or stored', async () => {
+  it('asks before a new key pair replaces a typed or stored key', async () => {
     const question = page().locator('.red-ui-notification', { hasText: 'has a private key' })
     const keys = (): Promise<string[]> =>
       Promise.all(['privateKey', 'keyId'].map((name) => field(page(), name).inputValue()))
@@ -320,7 +320,7 @@ describe('connection in the editor', function () {
     assert.notEqual(keyId, 'the old one')
   })
 
-  it('says that nothing reaches Redox when the sandbox is chosen with credentials', async () => {
+  it('reports that nothing reaches Redox if the sandbox is chosen with credentials', async () => {
     const told = form(page()).locator('.redox-sandbox-credentials')
     await openConfig(page(), 'connection')
     const none = { clientId: '', keyId: '', privateKey: '', auth: 'oauth' }
@@ -335,14 +335,14 @@ describe('connection in the editor', function () {
     await told.getByText('nothing').waitFor({ state: 'detached' })
     await setValues(page(), { environment: 'Sandbox' })
     await told.getByText('nothing').waitFor()
-    // Those of the other way are not used.
+    // Credentials of the authentication that is not selected are unused, so the dialog shows no warning.
     await setValues(page(), { auth: 'legacy', apiKey: '', secret: '' })
     await told.getByText('nothing').waitFor({ state: 'detached' })
     await setValues(page(), { secret: 'a secret' })
     await told.getByText('nothing').waitFor()
   })
 
-  it('says when Node-RED gives no permission, or no answer', async () => {
+  it('reports missing permission and a missing answer of Node-RED', async () => {
     await openConfig(page(), 'connection')
     for (const [status, says] of [
       [401, 'You do not have permission to do this.'],
@@ -351,7 +351,7 @@ describe('connection in the editor', function () {
       await page().route('**/redox/test', (route) => route.fulfill({ status }))
       await test(editor(), says)
       await page().unroute('**/redox/test')
-      // The browser itself writes a refused request to its console.
+      // The browser logs each refused request in its console.
       for (const complaint of editor().complaints.splice(0)) assert.match(complaint, /status of (401|500)/)
     }
   })
@@ -371,7 +371,9 @@ const connectionNode = (values: object): object => ({
   ...values,
 })
 
-/** Presses the button, and looks what is said, and that the field at fault is marked, shown, and has the focus. */
+/**
+ * Presses the button Test connection, and checks the result and that the wrong field is marked, visible and focused.
+ */
 async function test({ page }: Editor, says: string | RegExp, at?: string): Promise<void> {
   await openSections(page)
   const result = form(page).locator('.redox-test-result')

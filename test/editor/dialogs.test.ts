@@ -1,4 +1,4 @@
-/** The dialogs, as people use them: in a browser, on a real Node-RED. */
+/** The dialogs in a browser, with a real Node-RED. */
 import assert from 'node:assert/strict'
 import {
   cancel,
@@ -27,7 +27,7 @@ import {
 } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
-/** Every choice that rows depend on, and some rows that it shows and hides. */
+/** Values of selects on which rows depend, with some rows that each value shows and hides. */
 const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[], hidden: string[]][] = [
   ['redox-config', { auth: 'oauth' }, ['clientId', 'keyId', 'privateKey', 'audience'], ['apiKey', 'secret']],
   ['redox-config', { auth: 'legacy' }, ['apiKey', 'secret'], ['clientId', 'keyId', 'privateKey', 'scope']],
@@ -92,7 +92,7 @@ const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[]
   ],
 ]
 
-/** A value of each type of typed inputs that the editor takes as valid. */
+/** Valid value for each type of typed inputs. */
 const OF_TYPE: Record<string, (name: string) => string> = {
   str: (name) => `${name} <b>"Ü"</b>`,
   msg: (name) => `payload.${name}["a b"][0]`,
@@ -104,7 +104,10 @@ const OF_TYPE: Record<string, (name: string) => string> = {
   environment: () => 'Staging',
   content: () => '',
 }
-/** Each field gets another type in each; all dialogs together try every type in many fields. */
+/**
+ * Number of rounds. Each round gives each field another type, so that all dialogs together try every type in many
+ * fields.
+ */
 const ROUNDS = 3
 
 describe('dialogs in the editor', function () {
@@ -117,7 +120,7 @@ describe('dialogs in the editor', function () {
       ? openConfig(page(), ids.get(nodeType)!)
       : openNode(page(), ids.get(nodeType)!)
 
-  it('show the six senders in the palette, and all types can be dragged in and added', async () => {
+  it('show the six send nodes in the palette, and all types can be added by dragging', async () => {
     const palette = page().locator('.red-ui-palette-node[data-palette-type^="redox-"]')
     const shown = await palette.evaluateAll((nodes) => nodes.map((node) => node.dataset['paletteType']))
     assert.deepEqual(shown.sort(), [...SENDERS].sort())
@@ -136,7 +139,7 @@ describe('dialogs in the editor', function () {
     ids.set('redox-config', connection!)
   })
 
-  it("offers Node-RED's own config nodes for TLS and proxy, and saves which are chosen", async () => {
+  it("offer Node-RED's own config nodes for TLS and proxy, and save the selection", async () => {
     await open('redox-config')
     await openSections(page())
     for (const [name, url] of [
@@ -171,7 +174,7 @@ describe('dialogs in the editor', function () {
         await checkSuggestions(editor())
       })
 
-      it('shows what belongs to each choice, and loses nothing when a choice is changed', async () => {
+      it('shows the rows of each choice, and loses no value when a choice changes', async () => {
         await open(name)
         await checkConditions(editor())
         for (const [of, choice, shown, hidden] of CONDITIONS.filter(([nodeType]) => nodeType === name)) {
@@ -182,24 +185,24 @@ describe('dialogs in the editor', function () {
         }
       })
 
-      it('is reached by the keyboard: every control with Tab, sections with Enter', async () => {
+      it('can be used with the keyboard: Tab reaches every control, Enter opens sections', async () => {
         await open(name)
         const summaries = form(page()).locator('summary')
         for (const summary of await summaries.all()) {
           const section = summary.locator('xpath=..')
           if ((await section.getAttribute('open')) !== null) continue
           const isOpen = () => section.evaluate((one) => (one as HTMLDetailsElement).open)
-          // The editor puts the focus elsewhere once, a moment after the dialog is there.
+          // The editor moves the focus once, shortly after the dialog has opened.
           for (let tries = 0; tries < 3 && !(await isOpen()); tries++) await summary.press('Enter')
           assert.equal(await isOpen(), true)
         }
         await checkTabOrder(editor())
       })
 
-      it('keeps what is typed, and what is typed into a new dialog again', async () => {
+      it('keeps typed values, in a new dialog too', async () => {
         await open(name)
         await openSections(page())
-        // Of the connection most is to be typed with this.
+        // With durable delivery and PostgreSQL, most fields of the connection are visible.
         const first = name === 'redox-config' ? { delivery: 'durable', store: 'postgresql' } : undefined
         await setValues(page(), first ?? { connection: ids.get('redox-config')! })
         const filled = await typeEverything(editor())
@@ -208,7 +211,7 @@ describe('dialogs in the editor', function () {
         await editor().screenshot(`${name}-reopened`)
       })
 
-      it('keeps the values of every type of input and of every choice, hidden ones too', async () => {
+      it('keeps the values of every type of input and of every choice, also hidden ones', async () => {
         const references = {
           connection: ids.get('redox-config')!,
           tls: ids.get('tls')!,
@@ -225,8 +228,8 @@ describe('dialogs in the editor', function () {
     })
   }
 
-  describe('all of them', () => {
-    it('offers every type of a typed input in its menu, and a suggestion never forces', async () => {
+  describe('all dialogs', () => {
+    it('offer every type of a typed input in its menu, and allow values that are not suggested', async () => {
       await open('redox-datamodel-note')
       const labels = await chooseType(page(), 'documentType', 'msg.')
       assert.equal(labels.length, 6, labels.join())
@@ -238,7 +241,7 @@ describe('dialogs in the editor', function () {
       assert.deepEqual([node['documentType'], node['documentTypeType']], ['A kind of its own', 'str'])
     })
 
-    it('tells for each environment where messages go, and Production looks different', async () => {
+    it('show the target of messages for each environment, and Production in another style', async () => {
       await openConfig(page(), ids.get('redox-config')!)
       const looks = new Map<string, { text: string; environment: string; border: string; color: string }>()
       for (const environment of ['Sandbox', 'Development', 'Staging', 'Production']) {
@@ -268,17 +271,17 @@ describe('dialogs in the editor', function () {
       }
     })
 
-    it('keeps everything in a deploy and a reload', async () => {
+    it('keep all values in a deploy and a reload', async () => {
       const saved = (): Promise<unknown> =>
         page().evaluate(() =>
-          // Config nodes come back in another order.
+          // After a reload, config nodes may be in another order.
           RED.nodes
             .createCompleteNodeSet({ credentials: false })
             .sort((one, other) => (one.id < other.id ? -1 : 1)),
         )
       const before = await saved()
       await page().locator('#red-ui-header-button-deploy').click()
-      // Node-RED asks about nodes that the editor marks as wrong: values of this test are only words.
+      // Node-RED asks for confirmation, because some values of this test are invalid.
       await page().locator('.red-ui-notification').getByText('Confirm deploy').click()
       await page().waitForFunction(() => !RED.nodes.dirty())
       await editor().reload()
@@ -290,9 +293,9 @@ describe('dialogs in the editor', function () {
   })
 })
 
-// ---- What a dialog has to be ------------------------------------------------------------------------------
+// ---- Checks of a dialog -----------------------------------------------------------------------------------
 
-/** No key of the catalogue is left to see, and no label is empty. */
+/** Checks that no key of the catalogue is visible and no label is empty. */
 async function checkTexts({ page }: Editor): Promise<void> {
   const texts = await form(page).evaluate((element) => [
     element.textContent ?? '',
@@ -309,7 +312,7 @@ async function checkTexts({ page }: Editor): Promise<void> {
   assert.deepEqual(empty, [])
 }
 
-/** A click on a label goes into the control beside it, and that control is described by the hint. */
+/** Checks that a click on each label focuses the control beside it, and that the hint describes the control. */
 async function checkLabels({ page }: Editor): Promise<void> {
   let count = 0
   for (const row of await form(page).locator('.form-row:visible').all()) {
@@ -317,7 +320,7 @@ async function checkLabels({ page }: Editor): Promise<void> {
     const text = await label.innerText()
     await label.click()
     const found = await row.evaluate((element) => {
-      // A click on the label of a list of the editor's own opens it.
+      // A click on the label of one of the editor's own lists opens the list.
       const isMenu = document.activeElement!.closest('.red-ui-typedInput-options') !== null
       const active = isMenu
         ? document.getElementById(element.querySelector('label')!.htmlFor)!
@@ -335,7 +338,7 @@ async function checkLabels({ page }: Editor): Promise<void> {
   assert.ok(count > 4)
 }
 
-/** Suggestions are there for typed words only. */
+/** Checks that suggestions exist for typed text only, not for paths. */
 async function checkSuggestions({ page }: Editor): Promise<void> {
   const found = await form(page).evaluate((element) =>
     [...element.querySelectorAll('datalist')].map((list) => {
@@ -357,14 +360,14 @@ async function checkSuggestions({ page }: Editor): Promise<void> {
     assert.deepEqual(rest, { forWords: true, forPaths: false, hasOptions: true }, list)
 }
 
-/** Makes every combination of choices that rows depend on, looks which rows are there, and that nothing is lost. */
+/** Sets every combination of choices on which rows depend, and checks the visible rows and that no value is lost. */
 async function checkConditions({ page }: Editor): Promise<void> {
   const result = await form(page).evaluate((element) => {
     const find = (name: string): any =>
       $(element).find(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
     const partsOf = (row: HTMLElement): [string, string[]][] =>
       row.dataset['when']!.split(';').map((part) => [part.split('=')[0]!, part.split('=')[1]!.split(',')])
-    // What depends on a typed input has a test of its own.
+    // Rows that depend on a typed input have a test of their own.
     const rows = [...element.querySelectorAll<HTMLElement>('[data-when]')].filter((row) =>
       partsOf(row).every(([name]) => find(name).is('select')),
     )
@@ -397,7 +400,9 @@ async function checkConditions({ page }: Editor): Promise<void> {
   assert.ok(result.rows === 0 || result.combinations > 1)
 }
 
-/** Presses Tab from the first control on, until the dialog is left. */
+/**
+ * Presses Tab from the first control on until the focus leaves the dialog, and checks that every control was reached.
+ */
 async function checkTabOrder({ page }: Editor): Promise<void> {
   const wanted = await form(page).evaluate((element) => {
     const controls = [...element.querySelectorAll<HTMLElement>('input, select, textarea, button, summary')]
@@ -447,7 +452,7 @@ async function banner({
 
 // ---- Values -----------------------------------------------------------------------------------------------
 
-/** Types a word into every field that is shown, and returns what all fields hold then. */
+/** Types a value into every visible field, and returns the values of all fields. */
 async function typeEverything({ page }: Editor): Promise<Record<string, string>> {
   for (const { name, kind, type: inputType } of await fieldsOf(page)) {
     if (kind === 'select' || !(await inputOf(page, name).isVisible())) continue
@@ -459,7 +464,7 @@ async function typeEverything({ page }: Editor): Promise<Record<string, string>>
   return valuesIn(page)
 }
 
-/** Another type for every typed input and another choice of every list in each round. */
+/** Values of one round: another type for every typed input, and another option of every list. */
 function roundOf(fields: Field[], round: number, references: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     fields.flatMap(({ name, kind, types, options }, index) => {
@@ -472,7 +477,10 @@ function roundOf(fields: Field[], round: number, references: Record<string, stri
   )
 }
 
-/** Done; what is saved, what a new dialog shows, and that nothing of it is out of sight there. */
+/**
+ * Closes the dialog with Done and checks the saved values, the values in a new dialog, and that all its sections are
+ * open.
+ */
 async function checkKept(
   { page }: Editor,
   { nodeType, id }: { nodeType: string; id: string },

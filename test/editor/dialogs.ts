@@ -1,4 +1,4 @@
-/** What people do in a dialog, and what they see there. */
+/** Helpers that use a dialog as a user does, and read what the dialog shows. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
@@ -14,14 +14,14 @@ export const SENDERS = [
   'redox-datamodel-media',
 ]
 export const TYPES = [...SENDERS, 'redox-config']
-/** Keys of the catalogue; one that is seen was not translated. */
+/** Pattern for keys of the catalogue; a visible key is a missing translation. */
 export const RAW_KEY = /\bredox[\w-]*\.(label|hint|example|option|section|tip|banner|button|status|output)\b/
 
-/** The dialog on top. */
+/** The topmost dialog. */
 export const form = (page: Page): Locator => page.locator('.red-ui-tray form.redox-form').last()
 export const field = (page: Page, name: string): Locator =>
   form(page).locator(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
-/** Where people type: the typed input has an input of its own. */
+/** Visible input of a field: a typed input has a second input element for the user. */
 export const inputOf = (page: Page, name: string): Locator =>
   form(page).locator(
     [`node-input-${name}`, `node-config-input-${name}`]
@@ -33,7 +33,7 @@ export const rowOf = (page: Page, name: string): Locator =>
 
 // ---- Open and close -------------------------------------------------------------------------------------
 
-/** Drags it from the palette. */
+/** Drags a node from the palette into the workspace and returns its id. */
 export async function drop(page: Page, nodeType: string, index: number): Promise<string> {
   const workspace = page.locator('#red-ui-workspace-chart')
   await page.locator(`.red-ui-palette-node[data-palette-type="${nodeType}"]`).dragTo(workspace, {
@@ -47,13 +47,16 @@ export async function drop(page: Page, nodeType: string, index: number): Promise
   return ids[0]!
 }
 
-/** @param id `_ADD_` for a new one */
+/**
+ * Opens the dialog of a connection.
+ * @param id `_ADD_` for a new connection
+ */
 export async function openConfig(page: Page, id: string): Promise<void> {
   await page.evaluate((nodeId) => RED.editor.editConfig('', 'redox-config', nodeId), id)
   await opened(page, CONFIG_FORM)
 }
 
-/** With a double click, as people do: to Node-RED two clicks within one millisecond are none. */
+/** Opens the dialog of a node with a double click. Node-RED ignores a second click within one millisecond. */
 export async function openNode(page: Page, id: string): Promise<void> {
   await page.locator(`[id="${id}"] .red-ui-flow-node`).dblclick({ delay: 20 })
   await opened(page, SENDER_FORM)
@@ -62,7 +65,10 @@ export async function openNode(page: Page, id: string): Promise<void> {
 export const SENDER_FORM = '#dialog-form.redox-form'
 export const CONFIG_FORM = '#node-config-dialog-edit-form.redox-form'
 
-/** The tray slides in, and the editor moves the focus about; one that was open before waits outside of the page. */
+/**
+ * Waits until the dialog is open. The tray slides in, the editor moves the focus, and an earlier tray waits outside
+ * the page.
+ */
 export async function opened(page: Page, dialog: string): Promise<void> {
   await page.locator(dialog).waitFor()
   await page.waitForFunction(async () => {
@@ -71,12 +77,12 @@ export async function opened(page: Page, dialog: string): Promise<void> {
     const [before, focused] = [right(), document.activeElement]
     await new Promise((resolve) => setTimeout(resolve, 150))
     const isStill = right() === before && document.activeElement === focused
-    // Last of all the editor puts the focus into the dialog.
+    // As the last step, the editor moves the focus into the dialog.
     return trays.length === 1 && isStill && trays[0]!.contains(focused)
   })
 }
 
-/** What is on top ends; a dialog below comes back. */
+/** Closes the topmost dialog; a dialog below appears again. */
 async function end(page: Page, button: 'ok' | 'cancel'): Promise<void> {
   const isConfig = (await page.locator(CONFIG_FORM).count()) > 0
   await page.locator(isConfig ? `#node-config-dialog-${button}` : `#node-dialog-${button}`).click()
@@ -87,7 +93,7 @@ async function end(page: Page, button: 'ok' | 'cancel'): Promise<void> {
 export const done = (page: Page): Promise<void> => end(page, 'ok')
 export const cancel = (page: Page): Promise<void> => end(page, 'cancel')
 
-/** Whether a test came to its end or not, the next one finds no dialog. */
+/** Closes all dialogs, so that the next test starts without one even if this test has failed. */
 export async function closeDialogs(page: Page): Promise<void> {
   const trays = page.locator('.red-ui-tray')
   for (let left = await trays.count(); left > 0; left = await trays.count()) {
@@ -110,15 +116,15 @@ export async function openSections(page: Page): Promise<void> {
 export interface Field {
   name: string
   kind: 'select' | 'typed' | 'text'
-  /** of a typed input: all that are offered, and the chosen one */
+  /** types that a typed input offers, and the selected type */
   types: string[]
   type: string
-  /** of a select */
+  /** options of a select field */
   options: string[]
   value: string
 }
 
-/** Every field of the dialog that is saved, shown or not. */
+/** All saved fields of the dialog, shown or hidden. */
 export function fieldsOf(page: Page): Promise<Field[]> {
   return form(page).evaluate((element) => {
     const inputs = [
@@ -151,7 +157,7 @@ export function fieldsOf(page: Page): Promise<Field[]> {
   })
 }
 
-/** All values by property, the types of typed inputs too. */
+/** Values of all fields by property, including the types of typed inputs. */
 export async function valuesIn(page: Page): Promise<Record<string, string>> {
   const fields = await fieldsOf(page)
   return Object.fromEntries(
@@ -162,7 +168,7 @@ export async function valuesIn(page: Page): Promise<Record<string, string>> {
   )
 }
 
-/** Sets fields, shown or not, as their own widgets do it; `nameType` sets a typed input's type. */
+/** Sets fields, shown or hidden, through their widgets; `nameType` sets the type of a typed input. */
 export async function setValues(page: Page, values: Record<string, string>): Promise<void> {
   await form(page).evaluate((element, wanted) => {
     const find = (name: string): any =>
@@ -179,14 +185,14 @@ export async function setValues(page: Page, values: Record<string, string>): Pro
   }, values)
 }
 
-/** Types it where people type. */
+/** Types a value into the visible input of a field. */
 export async function type(page: Page, name: string, value: string): Promise<void> {
   const input = inputOf(page, name)
   await input.fill(value)
   await input.blur()
 }
 
-/** What a typed input's menu offers, by clicks; the one that is named is chosen. */
+/** Selects a type in the menu of a typed input by clicks, and returns the labels of all types. */
 export async function chooseType(page: Page, name: string, label: string): Promise<string[]> {
   await rowOf(page, name).locator('.red-ui-typedInput-type-select').click()
   const menu = page.locator('.red-ui-typedInput-options:visible')
@@ -215,8 +221,8 @@ export const configs = (page: Page): Promise<string[]> =>
 
 export async function deploy(page: Page): Promise<void> {
   await page.locator('#red-ui-header-button-deploy').click()
-  // Node-RED asks before it deploys what is marked as invalid. The answer of a deploy has a button, too, that deploys
-  // once more: it is left alone, and no click is left behind for the next page.
+  // Node-RED asks before it deploys invalid nodes. After a deploy, its message has a button to deploy again,
+  // so only the button of the question is clicked.
   const confirm = page.locator('#red-ui-deploy-dialog-confirm-deploy-deploy')
   const isDeployed = (): Promise<boolean> => page.evaluate(() => !RED.nodes.dirty())
   await eventually(

@@ -1,4 +1,4 @@
-/** Durable delivery in the dialog of the connection: its fields, its store key, what is wrong with them. */
+/** Durable delivery in the dialog of the connection: fields, store key and errors. */
 import assert from 'node:assert/strict'
 import {
   configs,
@@ -20,7 +20,7 @@ const KEY = /^[A-Za-z0-9+/]{43}=$/
 const SHORT = 'Store key must have at least 16 characters.'
 const NO_DATABASE = 'Database URL must be an address such as postgresql://user:password@host/database.'
 
-/** What stands in the form, the fields at fault, what the triangle says. */
+/** Values of the form, the fields marked as wrong, and the sentences in the triangle's tooltip. */
 const SECRETS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
   [{ storeKey: 'sixteen letters!' }, [], []],
   [{ storeKey: 'fifteen letters' }, ['storeKey'], [SHORT]],
@@ -63,14 +63,14 @@ describe('durable delivery in the editor', function () {
   let count = 0
 
   beforeEach(async () => {
-    // Node-RED keeps the credentials of an id.
+    // A new id for each test, because Node-RED keeps the credentials of an id.
     connection = `connection${++count}`
-    // As release 0.1.0 saved it: no word of delivery.
+    // A connection of release 0.1.0, without the properties of durable delivery.
     const old = { id: connection, type: 'redox-config', name: '', environment: 'Sandbox', auth: 'oauth' }
     await editor().reload({ flows: [old] })
   })
 
-  it('is off, for an older connection and for a new one, and shows one field then', async () => {
+  it('is off for an old and for a new connection, and then shows one field', async () => {
     for (const id of [connection, '_ADD_']) {
       await openConfig(page(), id)
       await openSections(page())
@@ -99,7 +99,7 @@ describe('durable delivery in the editor', function () {
     for (const name of [...DURABLE, 'storeUrl']) assert.ok(await rowOf(page(), name).isHidden(), name)
   })
 
-  it('makes a key once, of 32 random bytes, shows and copies it, and takes it back with direct', async () => {
+  it('generates one key of 32 random bytes, shows and copies it, and removes it with direct delivery', async () => {
     await page().context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await open()
     await setValues(page(), { delivery: 'durable' })
@@ -145,7 +145,7 @@ describe('durable delivery in the editor', function () {
     assert.ok(!text.includes(made))
   })
 
-  it('makes no key by itself where there may be a store: it says what to do, and makes one when it is asked', async () => {
+  it('generates no key by itself if a store may exist: it shows advice and a button that generates a key', async () => {
     const missing = form(page()).locator('.redox-store-key-missing')
     const checkMissing = async (): Promise<void> => {
       await missing.getByText('enter that key from your backup').waitFor()
@@ -156,7 +156,7 @@ describe('durable delivery in the editor', function () {
     const durable = { ...saved, environmentType: 'environment', auth: 'oauth', delivery: 'durable' }
     await editor().reload({ flows: [durable] })
     await open()
-    // What Node-RED has lost.
+    // The deployed connection has no stored key, as after the loss of Node-RED's credentials.
     await checkMissing()
     await setValues(page(), { delivery: 'direct' })
     assert.ok(await missing.isHidden())
@@ -176,11 +176,11 @@ describe('durable delivery in the editor', function () {
     })
     await editor().reload()
     await open()
-    // The editor asks Node-RED for it.
+    // The editor requests the credentials from Node-RED when the dialog opens.
     await page().waitForFunction(
       () => document.querySelector<HTMLInputElement>('#node-config-input-storeKey')?.value === '__PWRD__',
     )
-    // What a person has emptied.
+    // The same check after the user has emptied the key field.
     await setValues(page(), { storeKey: '' })
     await checkMissing()
     await missing.getByRole('button').click()
@@ -189,7 +189,7 @@ describe('durable delivery in the editor', function () {
     assert.equal(await shownKey().locator('input').inputValue(), await key())
   })
 
-  it('looks at key and database: marks while people type, sentences after Done', async () => {
+  it('checks key and database: marks while the user types, sentences after Done', async () => {
     for (const [values, fields, sentences] of SECRETS) {
       await open()
       await setValues(page(), {
@@ -218,7 +218,7 @@ describe('durable delivery in the editor', function () {
     }
   })
 
-  it('is left out of the test of the connection', async () => {
+  it('does not affect the connection test', async () => {
     await open()
     await setValues(page(), {
       delivery: 'durable',
@@ -232,7 +232,7 @@ describe('durable delivery in the editor', function () {
     await form(page()).locator('.redox-test-result').getByText('The built-in sandbox answered.').waitFor()
   })
 
-  it('speaks German', async () => {
+  it('has German texts', async () => {
     await editor().reload({ language: 'de' })
     await open()
     await setValues(page(), { delivery: 'durable', store: 'postgresql' })

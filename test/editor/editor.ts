@@ -1,4 +1,4 @@
-/** Opens the editor of a real Node-RED in Chromium. */
+/** The editor of a real Node-RED in Chromium. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
@@ -15,17 +15,17 @@ const howToRunEditor = `install Chromium (apt-get install chromium), or set REDO
 
 export interface Editor {
   page: Page
-  /** Of Node-RED, with a slash at its end. */
+  /** Address of Node-RED, with a slash at its end. */
   url: string
-  /** What the page complained of so far: exceptions, and errors and warnings in the console. */
+  /** Exceptions, and errors and warnings in the console of the page so far. */
   complaints: string[]
   screenshot(name: string): Promise<void>
-  /** The editor anew, with these flows deployed and in this language and theme. */
+  /** Opens the editor again, with these flows deployed and in this language and theme. */
   reload(options?: { flows?: object[]; language?: string; theme?: 'light' | 'dark' }): Promise<void>
   close(): Promise<void>
 }
 
-/** Skips the tests where there is no browser; CI has to have one. */
+/** Skips the tests if there is no browser. CI must have one. */
 export function needChromium(context: Mocha.Context): void {
   if (!hasChromium && !process.env['CI']) {
     skip(context, `editor tests: ${howToRunEditor}`)
@@ -34,16 +34,22 @@ export function needChromium(context: Mocha.Context): void {
 }
 
 /**
- * Without a graphics card Chromium draws by a GPU of software, which took most of the time of these tests; the plain
- * raster of the compositor is enough for what they look at.
+ * Chromium flags. Without a graphics card, Chromium renders with a software GPU, which took most of the time of the
+ * editor tests. The plain raster of the compositor is enough for their checks.
  */
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer']
 
-/** @param args further ones of Chromium */
+/**
+ * Starts Chromium.
+ * @param args further command-line arguments
+ */
 export const launchChromium = (args: string[] = []): Promise<Browser> =>
   chromium.launch({ executablePath: CHROMIUM, args: [...ARGUMENTS, ...args] })
 
-/** @param env variables for Node-RED's process */
+/**
+ * Starts Node-RED and opens its editor.
+ * @param env environment variables for Node-RED's process
+ */
 export async function openEditor(env: object = {}): Promise<Editor> {
   const nodeRed = await startNodeRed({}, env)
   const browser = await launchChromium()
@@ -71,19 +77,19 @@ export async function openEditor(env: object = {}): Promise<Editor> {
   }
 }
 
-/** Trays that slide in take most of the time of a test, and prove nothing. */
+/** Disables animations, because waiting for sliding trays takes most of the time of a test. */
 function withoutAnimations(): void {
   addEventListener('DOMContentLoaded', () => {
     const style = document.createElement('style')
     style.textContent = '*, ::before, ::after { transition: none !important; animation: none !important; }'
     document.head.append(style)
-    // The frame of a PDF has none.
+    // The frame of a PDF has no jQuery.
     const { jQuery } = window as unknown as { jQuery?: { fx: { off: boolean } } }
     if (jQuery) jQuery.fx.off = true
   })
 }
 
-// Nothing of Node-RED's own is let through: with these settings it asks no server on the network.
+// Console errors and warnings of Node-RED itself fail a test too, because a Node-RED with these settings logs none.
 const isComplaint = (message: ConsoleMessage): boolean => ['error', 'warning'].includes(message.type())
 
 function screenshots(page: Page): Editor['screenshot'] {
@@ -108,27 +114,27 @@ async function reload(
     ([name, choice]) => {
       localStorage.setItem('editor-language', name!)
       RED.settings.setLocal('view-dark-theme', choice)
-      // The browser does not ask whether to leave what is not deployed.
+      // Without this call, the browser would ask about undeployed changes before the reload.
       RED.nodes.dirty(false)
     },
     [language, theme],
   )
   await page.reload()
   await page.locator('.red-ui-palette-node').first().waitFor()
-  // The palette is there before the flows. A dialog of a node that is not loaded yet would be that of a new node.
+  // The palette appears before the flows are loaded. A dialog opened in between would be that of a new node.
   await page.waitForFunction(() => RED.nodes.originalFlow() !== undefined)
 }
 
-// ---- One editor for all files of tests ------------------------------------------------------------------
+// ---- One editor for all test files ----------------------------------------------------------------------
 
-/** A secret that only Node-RED's process knows. */
+/** Environment variable with a secret that only Node-RED's process has. */
 export const SECRET_VARIABLE = 'REDOX_EDITOR_TEST_SECRET'
 
 let shared: Promise<Editor> | undefined
-// Of mocha itself, when all files are through.
+// A root hook of mocha, which runs after all test files.
 after(async () => (await shared)?.close())
 
-/** The hooks of a `describe` that needs the editor; it comes without flows. */
+/** Registers hooks for a `describe` that needs the editor. The editor starts without flows. */
 export function useEditor(): () => Editor {
   let editor: Editor
   before(async function () {

@@ -1,4 +1,4 @@
-/** The course of examples, as people meet it: import dialog, Deploy, a button, and the sandbox inbox. */
+/** The examples in the editor: import dialog, Deploy, a button, and the sandbox inbox. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -24,7 +24,7 @@ describe('examples in the editor', function () {
   const page = (): Editor['page'] => editor().page
 
   for (const name of files) {
-    it(`"${name}" is imported from the menu, has nothing wrong, and sends at the press of a button`, async () => {
+    it(`"${name}" is imported from the menu, is valid, and sends when a button is pressed`, async () => {
       await editor().reload({ flows: [] })
       const nodes = read(name)
       await importExample(editor(), path.basename(name, '.json'))
@@ -34,7 +34,7 @@ describe('examples in the editor', function () {
       }
       await deploy(page())
       const button = nodes.find(({ type }) => type === 'inject')
-      // The page of one example, and the folder of another, send without a button; one needs a database.
+      // One example sends from an HTTP page, one from a folder, and one needs a database: no button to press.
       if (button?.['name'] !== undefined && !/^0[45]/.test(name)) {
         await showTab(editor(), nodes)
         await press(editor(), button.id)
@@ -43,7 +43,7 @@ describe('examples in the editor', function () {
     })
   }
 
-  it('all of them are imported one after the other without a question, and share one connection', async () => {
+  it('are imported one after the other without a question, and share one connection', async () => {
     await editor().reload({ flows: [] })
     for (const name of files) {
       await importExample(editor(), path.basename(name, '.json'))
@@ -59,7 +59,7 @@ describe('examples in the editor', function () {
     await deploy(page())
   })
 
-  it('a shared connection that was changed is not taken without a question', async () => {
+  it('are not imported over a changed shared connection without a question', async () => {
     await editor().reload({ flows: [] })
     await importExample(editor(), '01 - First send')
     await isImported(page(), read('01 - First send.json'))
@@ -69,20 +69,20 @@ describe('examples in the editor', function () {
     await page().getByRole('button', { name: 'Cancel' }).last().click()
   })
 
-  it('shows what arrived, with its PDF, and the dialog that sent it', async () => {
+  it('show in the inbox the received PDF, and the dialog of the node that sent it', async () => {
     await editor().reload({ flows: [] })
     await importExample(editor(), '01 - First send')
     await deploy(page())
     await showTab(editor(), read('01 - First send.json'))
     await press(editor(), 'redoxex1i')
     await page().locator('.redox-inbox .redox-tab-line').first().click()
-    // What its viewer paints is looked at in inbox.test.ts.
+    // The pixels that the PDF viewer paints are checked in inbox.test.ts.
     await page().locator('.redox-inbox .redox-tab-details iframe').waitFor()
     await editor().screenshot('docs-inbox')
     await openNode(page(), 'redoxex1n')
     await form(page()).locator('.redox-preview summary').click()
     await form(page()).locator('.redox-preview pre').waitFor()
-    // It is drawn anew while the dialog fills its fields: an action that waits for it to be still would lose it.
+    // The dialog is redrawn while it fills its fields, and an action that waits for a stable element could miss it.
     await form(page())
       .locator('.redox-preview pre')
       .evaluate((pre) => pre.scrollIntoView())
@@ -90,11 +90,11 @@ describe('examples in the editor', function () {
   })
 })
 
-/** What Node-RED asks when something of an import is there already. */
+/** Notification in which Node-RED asks how to import nodes that exist already. */
 const questions = (page: Page): Locator =>
   page.locator('.red-ui-notification').filter({ hasText: 'already exist' })
 
-/** The example comes from the server after the dialog has closed. */
+/** Returns true once the nodes are imported; the example arrives from the server after the dialog has closed. */
 const isImported = async (page: Page, nodes: FlowNode[]): Promise<unknown> =>
   page.waitForFunction(
     (id) => RED.nodes.node(id) !== null,
@@ -123,7 +123,7 @@ async function showTab({ page }: Editor, nodes: FlowNode[]): Promise<void> {
   await page.locator(`#red-ui-workspace-tabs a[href="#${id}"]`).click()
 }
 
-/** Clicks the button on the node, and waits until something new is in the inbox. */
+/** Clicks the button on the node, and waits until the inbox has a new message. */
 async function press({ page, url }: Editor, id: string): Promise<void> {
   await fetch(`${url}redox/inbox`, { method: 'DELETE' })
   await page.evaluate(() => RED.actions.invoke('redox:show-inbox'))

@@ -1,4 +1,7 @@
-/** Pages of other origins in a real browser, which ask a Node-RED without `adminAuth`; and its editor behind a proxy. */
+/**
+ * Pages of other origins in a real browser that send requests to a Node-RED without `adminAuth`, and the editor
+ * behind a proxy.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -12,11 +15,11 @@ import { reply, ScriptedServer } from '../lib/scripted-server'
 import { launchChromium, needChromium } from './editor'
 import { showTab } from './tabs'
 
-// Names of other machines: over plain http a browser tells them less than it tells 127.0.0.1 and localhost.
+// Host names of other machines: over plain http, a browser sends them fewer headers than 127.0.0.1 and localhost.
 const NAMES = ['nodered.example', 'evil.example', 'proxied.example']
 const RULES = `--host-resolver-rules=${NAMES.map((name) => `MAP ${name} 127.0.0.1`).join()}`
 
-/** What a page got to see: a status and a text, or that the browser gave it nothing. */
+/** Status and text that a page can read, or 'nothing' if the browser withholds the answer. */
 type Seen = { status: number; text: string } | 'nothing'
 
 interface Asked {
@@ -29,7 +32,7 @@ interface Asked {
 const JSON_TYPE = { 'content-type': 'application/json' }
 const post = (body: object): Asked => ({ method: 'POST', headers: JSON_TYPE, body: JSON.stringify(body) })
 
-/** Asks as a script of the page does. */
+/** Sends a request from a script of the page. */
 const askIn = (page: Page | Frame, place: string, init: Asked): Promise<Seen> =>
   page.evaluate(
     async ([url, options]) => {
@@ -85,7 +88,7 @@ describe('pages of other origins', function () {
     return page
   }
 
-  /** All that the routes can be asked, by each way a page has. */
+  /** Requests to all routes, in each way that a page can send them. */
   const attempts = (base: string): [place: string, init: Asked][] => {
     const outbox = `${base}redox/outbox/outboxconfig`
     const message = `${outbox}/messages/${parked}`
@@ -111,13 +114,13 @@ describe('pages of other origins', function () {
     ]
   }
 
-  /** Asks everything there is, and looks whether anything was told or done. */
+  /** Sends all requests, and checks that no answer has data and no request had an effect. */
   const attack = async (page: Page | Frame, base: string): Promise<void> => {
     for (const [place, init] of attempts(base)) {
       const what = `${init.method ?? 'GET'} ${place}`
       const seen = await askIn(page, place, init)
       if (seen === 'nothing') continue
-      // Opaque, or refused.
+      // An answer without access for the page has status 0, a refused request has status 403.
       assert.ok([0, 403].includes(seen.status), `${what}: ${seen.status}`)
       assert.doesNotMatch(seen.text, new RegExp(`${OUTBOX_PATIENT.last}|outboxconfig|${parked}`), what)
     }
@@ -128,14 +131,14 @@ describe('pages of other origins', function () {
 
   for (const from of ['127.0.0.1', 'localhost', 'evil.example'])
     for (const to of ['127.0.0.1', 'localhost', 'nodered.example'])
-      it(`on ${from} get and change nothing at ${to}`, async () => {
+      it(`on ${from} read and change nothing at ${to}`, async () => {
         const page = await open(`http://${from}:${foreignPort()}/`)
         await attack(page, `http://${to}:${port()}/`)
         await page.close()
       })
 
   for (const to of ['127.0.0.1', 'nodered.example'])
-    it(`in a sandboxed frame, whose origin is null, get and change nothing at ${to}`, async () => {
+    it(`in a sandboxed frame, whose origin is null, read and change nothing at ${to}`, async () => {
       const page = await open(`http://evil.example:${foreignPort()}/`)
       await page.setContent('<iframe sandbox="allow-scripts" srcdoc="<p>x</p>"></iframe>')
       await attack(page.frames().at(-1)!, `http://${to}:${port()}/`)
@@ -156,7 +159,7 @@ describe('pages of other origins', function () {
     await page.close()
   })
 
-  describe('the editor itself', () => {
+  describe("the editor's own page", () => {
     let proxy: ReverseProxy | undefined
     let page: Page
     afterEach(async () => {
@@ -191,7 +194,7 @@ describe('pages of other origins', function () {
     const told = (words: string): Promise<void> =>
       tab().getByRole('alert').filter({ hasText: words }).waitFor()
 
-    it('decides under the name of its machine over plain http, and is told why it gets no content', async () => {
+    it('can decide over plain http with the name of its machine, and gets the reason for withheld content', async () => {
       const id = await parkAnother('doc-named')
       await openOutbox(`http://nodered.example:${port()}/`)
       await press(parked, 'Show content')
@@ -203,7 +206,7 @@ describe('pages of other origins', function () {
       await page.locator('.redox-inbox').getByText('does not require a login').waitFor()
     })
 
-    it('is told what to set behind a proxy that changes the Host header of plain http', async () => {
+    it('gets the setting to change behind a proxy that changes the Host header of plain http', async () => {
       const id = await parkAnother('doc-proxied')
       proxy = await startReverseProxy(nodeRed.url)
       await openOutbox(`http://proxied.example:${proxy.port}/`)
@@ -215,7 +218,7 @@ describe('pages of other origins', function () {
       await page.locator('.redox-test-result', { hasText: 'redox: { allowedOrigins:' }).waitFor()
     })
 
-    it('works there as soon as its address is named in settings.js', async () => {
+    it('works behind that proxy when settings.js contains its address', async () => {
       const uiPort = await freePort()
       proxy = await startReverseProxy(`http://127.0.0.1:${uiPort}/`)
       const address = `http://proxied.example:${proxy.port}`

@@ -1,4 +1,4 @@
-/** The sandbox inbox, as people use it: in a browser, on a real Node-RED, with files that mean no good. */
+/** The sandbox inbox in a browser, with a real Node-RED and hostile files. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import type { Locator, Page } from 'playwright-core'
@@ -17,7 +17,7 @@ const SVG = Buffer.from(
   `<svg xmlns="http://www.w3.org/2000/svg" onload="${PWN}"><script>${PWN}</script></svg>`,
 )
 const TEXT = Buffer.from(`Grüße\n<script>${PWN}</script>\n${IN_NAME}\n`)
-/** Keys of the catalogue; one that is seen was not translated. */
+/** Pattern for keys of the catalogue; a visible key is a missing translation. */
 const RAW_KEY = /\binbox\.\w/
 declare global {
   interface Window {
@@ -47,7 +47,7 @@ describe('inbox in the editor', function () {
     assert.deepEqual(editor.complaints.splice(0), [])
   })
 
-  it('says that no sandbox runs', async () => {
+  it('reports that no sandbox runs', async () => {
     await showTab(page, 'inbox')
     await tab(page).getByText('The sandbox is not running').waitFor()
     assert.ok(await clearButton(page).isDisabled())
@@ -55,7 +55,7 @@ describe('inbox in the editor', function () {
     await editor.screenshot('inbox-not-running')
   })
 
-  it('shows what arrives while it is open, newest first', async () => {
+  it('shows new messages while it is open, newest first', async () => {
     await client.press({ bytes: PNG, filename: 'first.png' })
     await line(page, 'first.png').waitFor()
     await tab(page).locator('.redox-inbox-count').getByText('1 message', { exact: true }).waitFor()
@@ -74,7 +74,7 @@ describe('inbox in the editor', function () {
     await editor.screenshot('inbox-list')
   })
 
-  it('shows a PDF, opened with the keyboard, and gives its URL back', async () => {
+  it('shows a PDF, opened with the keyboard, and revokes its URL', async () => {
     await countUrls(page)
     await line(page, 'second.pdf').focus()
     await page.keyboard.press('Enter')
@@ -83,7 +83,7 @@ describe('inbox in the editor', function () {
     await frame.waitFor()
     assert.match((await frame.getAttribute('src'))!, /^blob:/)
     await frame.scrollIntoViewIfNeeded()
-    // The viewer is there, with all its frames, before it paints anything, and when it cannot.
+    // The PDF viewer and all its frames exist before the page is painted, also when the viewer cannot show the PDF.
     await untilPainted(page, frame)
     const text = await details(page).innerText()
     for (const part of [
@@ -105,7 +105,7 @@ describe('inbox in the editor', function () {
     assert.equal(await openUrls(page), 0)
   })
 
-  it('shows a PDF by its address too, with the headers of the file', async () => {
+  it('shows a PDF also when the browser opens its address', async () => {
     const [message] = (await client.list()).messages
     const other = await page.context().browser()!.newPage()
     await other.goto(`${editor.url}redox/inbox/${message!.id}/files/0`)
@@ -113,7 +113,7 @@ describe('inbox in the editor', function () {
     await other.close()
   })
 
-  it('shows an image, and keeps it while more arrives', async () => {
+  it('shows an image, and keeps it while more messages arrive', async () => {
     await line(page, 'first.png').click()
     const image = details(page).locator('img')
     await eventually('the image is shown', () =>
@@ -127,7 +127,7 @@ describe('inbox in the editor', function () {
     await line(page, 'first.png').click()
   })
 
-  it('shows text as text', async () => {
+  it('shows a text file as plain text', async () => {
     await line(page, 'third.txt').click()
     const shown = details(page).locator('.redox-inbox-shown pre')
     assert.equal(await shown.textContent(), TEXT.toString())
@@ -135,7 +135,7 @@ describe('inbox in the editor', function () {
     await line(page, 'third.txt').click()
   })
 
-  it('shows the request and what Redox delivers', async () => {
+  it("shows the request and Redox's delivered message", async () => {
     await line(page, 'first.png').click()
     await details(page).getByText('Request', { exact: true }).click()
     const request = (await details(page).locator('.redox-inbox-request pre').innerText()).split('\n')
@@ -156,7 +156,7 @@ describe('inbox in the editor', function () {
     ['drawing.svg', SVG, 'image/svg+xml', {}],
     ['fake.pdf', HTML, 'application/pdf', { inData: true }],
   ] as const) {
-    it(`offers ${name} as a download only, and runs nothing`, async () => {
+    it(`offers ${name} as a download only, and executes nothing`, async () => {
       await client.press({ bytes, filename: name, contentType, family: IN_NAME, ...inData })
       await line(page, name).click()
       await details(page).getByText('Files of this type are not displayed here').waitFor()
@@ -173,7 +173,7 @@ describe('inbox in the editor', function () {
     })
   }
 
-  it('shows hostile names as they are', async () => {
+  it('shows hostile names unchanged', async () => {
     const filename = `${IN_NAME} x.pdf`
     await client.press({ bytes: PDF, filename, family: `<script>${PWN}</script>` })
     await line(page, 'x.pdf').click()
@@ -187,7 +187,7 @@ describe('inbox in the editor', function () {
     await line(page, 'x.pdf').click()
   })
 
-  it('goes to its top for a new message, unless another one is open', async () => {
+  it('scrolls to the top for a new message unless another one is open', async () => {
     const list = tab(page).locator('.redox-tab-scroll')
     const scrolled = (): Promise<number> => list.evaluate((one) => one.scrollTop)
     const scrollDown = (): Promise<void> => list.evaluate((one) => one.scrollTo(0, one.scrollHeight))
@@ -206,7 +206,7 @@ describe('inbox in the editor', function () {
     await line(page, 'first.png').click()
   })
 
-  it('shows on its icon how many messages arrived that no user has seen', async () => {
+  it('shows the number of unread messages on its icon', async () => {
     const marked = newsMark(page, 'inbox')
     const number = page.locator('.redox-tab-mark-inbox:visible').first()
     assert.equal(await marked.count(), 0)
@@ -238,7 +238,7 @@ describe('inbox in the editor', function () {
     await editor.reload()
   })
 
-  it('lists faults that were played, and marks the message that one hit', async () => {
+  it('lists injected faults, and marks the affected message', async () => {
     await client.deploy('fhir 503 once; fhir reset-after-accept once')
     await showTab(page, 'inbox')
     const faults = tab(page).locator('.redox-inbox-faults')
@@ -257,7 +257,7 @@ describe('inbox in the editor', function () {
     await client.deploy()
   })
 
-  it('is cleared by a button, and gives all URLs back', async () => {
+  it('is cleared by a button, and revokes all URLs', async () => {
     await showTab(page, 'inbox')
     await countUrls(page)
     await line(page, 'first.png').click()
@@ -274,7 +274,7 @@ describe('inbox in the editor', function () {
     await editor.screenshot('inbox-empty')
   })
 
-  it('has no button for those who may not clear', async () => {
+  it('has no Clear button for users without the permission', async () => {
     await page.evaluate(() => (RED.user.hasPermission = (permission) => permission !== 'redox-inbox.write'))
     await client.press({ bytes: PNG, filename: 'kept.png' })
     await line(page, 'kept.png').waitFor()
@@ -284,7 +284,7 @@ describe('inbox in the editor', function () {
     await clearButton(page).waitFor()
   })
 
-  it('tells who lacks the permission, and shows nothing more of it', async () => {
+  it('reports a missing permission, and shows nothing else', async () => {
     await client.press({ bytes: PNG, filename: 'before.png' })
     await line(page, 'before.png').waitFor()
     await page.route('**/redox/inbox**', (route) => route.fulfill({ status: 401 }))
@@ -293,7 +293,7 @@ describe('inbox in the editor', function () {
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 0)
     await editor.screenshot('inbox-no-permission')
     await page.unroute('**/redox/inbox**')
-    // The browser itself writes a refused request to its console.
+    // The browser logs each refused request in its console.
     for (const complaint of editor.complaints.splice(0)) assert.match(complaint, /status of 401/)
   })
 })
@@ -306,7 +306,10 @@ const clearButton = (page: Page): Locator => tab(page).getByRole('button', { nam
 const untilPainted = (page: Page, frame: Locator): Promise<void> =>
   eventually('the PDF is painted', () => isPainted(page, frame).catch(() => false))
 
-/** Whether the pale blue is seen there that stands in the heading of the test's PDF, and nowhere in an editor. */
+/**
+ * Returns true if the frame shows the pale blue of the heading in the test PDF, a colour that the editor does not
+ * use.
+ */
 async function isPainted(page: Page, frame: Locator): Promise<boolean> {
   const picture = (await frame.screenshot()).toString('base64')
   const pixels = await page.evaluate(async (base64) => {
@@ -323,7 +326,7 @@ async function isPainted(page: Page, frame: Locator): Promise<boolean> {
   return pixels > 1000
 }
 
-/** From now on the page remembers which blob: URLs it made and has not given back. */
+/** Counts from now on the blob: URLs that the page has created and not revoked. */
 async function countUrls(page: Page): Promise<void> {
   await page.evaluate(() => {
     if (window.__urls) return

@@ -1,4 +1,4 @@
-/** The dialogs in both themes, in German, in a narrow tray; and nodes that an earlier release saved. */
+/** Layout of the dialogs in both themes, in German and in a narrow tray; and nodes that an earlier release saved. */
 import assert from 'node:assert/strict'
 import {
   form,
@@ -14,12 +14,12 @@ import {
 import { useEditor, type Editor } from './editor'
 import { skip } from '../lib/skip'
 
-/** What people with poor eyes need between text and background (WCAG 2, AA); Node-RED's own hints have less. */
+/** Lowest contrast between text and background for WCAG 2 level AA, which Node-RED's own hints do not reach. */
 const CONTRAST = 4.5
 const NARROW = 400
 /**
- * A machine has other fonts, or none: the texts are laid out in each of these. The spacing that WCAG 2 (1.4.12) asks
- * for makes every text a good deal wider, whichever fonts are installed.
+ * Fonts for the layout tests, because a user's machine may have other fonts or none. The spacing of WCAG 2 (1.4.12)
+ * makes every text much wider, whichever fonts are installed.
  */
 const TYPEFACES = [
   '',
@@ -49,7 +49,7 @@ describe('looks of the dialogs', function () {
     ['light', 'de'],
     ['dark', 'de'],
   ] as const) {
-    describe(`${theme}, ${language}`, () => {
+    describe(`in theme ${theme}, ${language}`, () => {
       before(async function () {
         await editor().reload({ flows, language, theme })
         const isDark = await page().evaluate(() =>
@@ -61,7 +61,7 @@ describe('looks of the dialogs', function () {
       after(() => editor().reload({ flows: [] }))
 
       for (const type of TYPES) {
-        it(`${type}: nothing is cut off, hints can be read`, async () => {
+        it(`${type}: no text is cut off, and hints are readable`, async () => {
           if (type === 'redox-config') await openConfig(page(), type)
           else await openNode(page(), type)
           await editor().screenshot(`${type}-${theme}-${language}`)
@@ -82,7 +82,7 @@ describe('looks of the dialogs', function () {
     })
   }
 
-  it('nodes of version 1, and of none, come in migrated; a new node has the current version', async () => {
+  it('nodes of version 1 and of none are migrated, and a new node has the current version', async () => {
     await editor().reload({ flows: [] })
     await page().evaluate(() => {
       RedoxEditor.migrations['redox-upload'] = [
@@ -129,7 +129,7 @@ describe('looks of the dialogs', function () {
   })
 })
 
-/** As narrow as the tray's handle allows, and the editor lays out the dialog again. */
+/** Sets the width of the tray, which its handle limits, and waits until the editor has laid out the dialog. */
 async function setWidth({ page }: Editor, width: number): Promise<void> {
   await page.locator('.red-ui-tray').evaluate((tray, wanted) => {
     tray.style.width = `${wanted}px`
@@ -144,7 +144,7 @@ async function checkTypefaces(editor: Editor): Promise<void> {
       document.getElementById('redox-typeface')?.remove()
       const style = document.createElement('style')
       style.id = 'redox-typeface'
-      // Icons are letters of a font of their own.
+      // Icons are letters of an icon font, so they keep their font.
       style.textContent = `.red-ui-tray, .red-ui-tray :not(.fa) { ${rules} }`
       document.head.append(style)
       window.dispatchEvent(new Event('resize'))
@@ -154,7 +154,7 @@ async function checkTypefaces(editor: Editor): Promise<void> {
   await page.evaluate(() => document.getElementById('redox-typeface')?.remove())
 }
 
-/** No label, hint or banner is cut, no control leaves its row. */
+/** Checks that no label, hint or banner is cut off and no control leaves its row. */
 async function checkWidths({ page }: Editor, typeface: string): Promise<void> {
   const wrong = await form(page).evaluate((element) => {
     const shown = (selector: string): HTMLElement[] =>

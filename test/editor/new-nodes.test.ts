@@ -1,4 +1,4 @@
-/** What a node has as soon as it is dropped, and what its name is in each place that shows one. */
+/** New nodes: their properties right after the drop, and their names in the palette, the workspace and the help. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { drop, field, fieldsOf, nodeOf, openConfig, openNode, SENDERS, TYPES } from './dialogs'
@@ -31,13 +31,13 @@ const NAMES: Record<string, Record<string, string>> = {
   },
 }
 
-describe('a new node', function () {
+describe('new node', function () {
   this.timeout(120_000)
   const editor = useEditor()
   const page = (): Editor['page'] => editor().page
   const connectionOf = async (id: string): Promise<unknown> => (await nodeOf(page(), id))['connection']
 
-  it('takes the only connection there is, each type of node', async () => {
+  it('uses the only existing connection, for each type of node', async () => {
     await editor().reload({ flows: [TAB, connection('only')] })
     for (const [index, type] of SENDERS.entries())
       assert.equal(await connectionOf(await drop(page(), type, index)), 'only', type)
@@ -62,13 +62,13 @@ describe('a new node', function () {
     ['one that belongs to this flow', [connection('one', { z: 'tab' })], 'one'],
   ]
   for (const [why, flows, wanted] of OTHERS) {
-    it(`takes ${why}`, async () => {
+    it(`uses ${why}`, async () => {
       await editor().reload({ flows: [TAB, ...flows] })
       assert.equal(await connectionOf(await drop(page(), 'redox-datamodel-note', 0)), wanted)
     })
   }
 
-  it('is gone with Undo, its use of the connection too, and comes back with Redo', async () => {
+  it('disappears with Undo, including its use of the connection, and returns with Redo', async () => {
     await editor().reload({ flows: [TAB, connection('only')] })
     const id = await drop(page(), 'redox-upload', 0)
     await page().evaluate(() => RED.actions.invoke('core:undo'))
@@ -78,12 +78,12 @@ describe('a new node', function () {
     assert.equal(await usersOf(page(), 'only'), 1)
   })
 
-  it('that is imported, or pasted, keeps the connection that it has, or has not', async () => {
+  it('keeps its connection, or stays without one, when it was imported or pasted', async () => {
     await editor().reload({ flows: [TAB, connection('only')] })
     const node = { type: 'redox-upload', version: 1, x: 100, y: 100, z: 'tab', wires: [[]], file: 'payload' }
     await page().evaluate(
       (nodes) => {
-        // As a paste does it: new ids, and the nodes hang at the pointer until a click.
+        // Imports nodes as a paste does: with new ids, attached to the pointer until a click.
         RED.view.importNodes(nodes, { generateIds: true, addFlow: false })
       },
       [
@@ -104,7 +104,7 @@ describe('a new node', function () {
   })
 
   for (const type of ['redox-datamodel-note', 'redox-datamodel-media']) {
-    it(`${type} makes its DocumentID from the file, and a saved one keeps what it was saved with`, async () => {
+    it(`of type ${type} generates its DocumentID from the file, and a saved node keeps its setting`, async () => {
       const saved = { type, version: 1, z: 'tab', x: 600, y: 100, wires: [[]], connection: 'only' }
       await editor().reload({
         flows: [TAB, connection('only'), { ...saved, id: 'saved', documentId: 'doc', documentIdType: 'msg' }],
@@ -127,11 +127,11 @@ describe('a new node', function () {
     })
   }
 
-  it('has an icon as large as the others, in the middle', async () => {
+  it('has an icon of the common size, centred', async () => {
     for (const type of TYPES) {
       const { left, right, top, bottom } = await extentOf(page(), type)
       const [width, height] = [right - left, bottom - top]
-      // A square, a sheet and a picture in landscape look alike when their longer side does.
+      // Icons of a square, a sheet and a landscape picture look alike if their longer sides are equal.
       const longer = Math.max(width, height)
       assert.ok(longer >= 32 && longer <= 40, `${type}: ${width} × ${height}`)
       assert.ok(Math.min(width, height) >= 28, `${type}: ${width} × ${height}`)
@@ -144,7 +144,7 @@ describe('a new node', function () {
   })
 
   for (const [language, names] of Object.entries(NAMES)) {
-    it(`has one name, and in the palette on one line, in ${language}`, async () => {
+    it(`has the same name everywhere, on one line in the palette: ${language}`, async () => {
       await editor().reload({ flows: [TAB, connection('only', { name: '' })], language })
       for (const type of TYPES) assert.deepEqual(await namesOf(page(), type), namesWanted(type, names[type]!))
       await page().locator('.redox-palette-node').last().scrollIntoViewIfNeeded()
@@ -159,7 +159,7 @@ describe('a new node', function () {
           return {
             text: label.textContent,
             lines: new Set(lines.map(({ top }) => Math.round(top))).size,
-            // The port covers the last pixels.
+            // The output port covers the last pixels of the node's label.
             isWhole: lines.every((line) => line.right < right - 5),
             height: label.parentElement!.clientHeight,
           }
@@ -179,7 +179,7 @@ describe('a new node', function () {
   }
 })
 
-/** Where an icon of 40 × 60 has paint. */
+/** Edges of the painted area of a type's icon, whose canvas is 40 × 60 pixels. */
 const extentOf = (page: Page, type: string): Promise<Record<'left' | 'right' | 'top' | 'bottom', number>> =>
   page.evaluate(async (name) => {
     const image = new Image(40, 60)
@@ -208,7 +208,7 @@ const usersOf = (page: Page, id: string): Promise<number> =>
 
 const titleOf = (page: Page): Promise<string> => page.locator('.red-ui-tray-titlebar').last().innerText()
 
-/** Of the palette, of a node without a name of its own, and of the help's list. */
+/** Names of a type in the palette, at a node without a name, and in the list of the help. */
 async function namesOf(page: Page, type: string): Promise<Record<string, string>> {
   return page.evaluate((one) => {
     const definition = RED.nodes.getType(one) as {
@@ -225,6 +225,6 @@ async function namesOf(page: Page, type: string): Promise<Record<string, string>
 
 const namesWanted = (type: string, name: string): Record<string, string> => ({
   palette: name,
-  // A connection also says where it leads.
+  // The label of a connection also contains its environment.
   node: type === 'redox-config' ? `${name} (Sandbox)` : name,
 })

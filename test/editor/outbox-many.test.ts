@@ -1,4 +1,4 @@
-/** The outbox with more messages than a page has, several connections, other permissions, and stores to mend. */
+/** The outbox tab with more than one page of messages, several connections, other permissions, and stores to repair. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { flowTo, OTHER_DESTINATION, type OutboxClient } from '../lib/outbox'
@@ -36,9 +36,9 @@ describe('outbox with many messages in the editor', function () {
     await showTab(page, 'outbox')
   })
 
-  it('gives more than a page when it is asked to', async () => {
+  it('shows more than a page on request', async () => {
     await client.pause(DESTINATION_NAME, 'pause', 'x').then(async ({ status }) => {
-      // Nothing waits there yet.
+      // The destination is unknown before its first message.
       assert.equal(status, 404)
       redox.script('send', reply(503, {}))
       await client.accept({ documentId: 'many-0' })
@@ -53,8 +53,8 @@ describe('outbox with many messages in the editor', function () {
     assert.ok(await tab(page).getByRole('button', { name: 'More' }).isHidden())
   })
 
-  it('tries all that match for longer, step by step, with the keyboard alone', async () => {
-    // The real server, in smaller steps than those of the tab.
+  it('extends all matching messages, step by step and with the keyboard alone', async () => {
+    // Limits each request to 25 messages, fewer than the tab asks for, and passes it to the real server.
     const steps: number[] = []
     await page.route('**/outboxconfig/decisions', (route) => {
       const asked = route.request().postDataJSON() as { limit: number }
@@ -72,7 +72,7 @@ describe('outbox with many messages in the editor', function () {
         .getByLabel('Decision')
         .evaluate((one) => one === document.activeElement),
     )
-    // None is proposed.
+    // The list of decisions has no preselected action.
     const choice = many(page).getByLabel('Decision')
     assert.equal(await choice.inputValue(), '')
     assert.ok(await many(page).locator('form').getByRole('button', { name: 'Decide' }).isDisabled())
@@ -101,7 +101,7 @@ describe('outbox with many messages in the editor', function () {
     await editor.screenshot('outbox-many-done')
   })
 
-  it('proposes a later deadline for one, and says when nothing would change', async () => {
+  it('proposes a later deadline for one message, and reports an unchanged deadline', async () => {
     const { total } = await client.get('audit?limit=1')
     const [first, second] = await client.messages('state=waiting&limit=2')
     await line(page, second!['id'] as string).click()
@@ -128,14 +128,14 @@ describe('outbox with many messages in the editor', function () {
     await record.getByText(/longer · until \d/).waitFor()
     await tab(page).getByText('Audit log', { exact: true }).click()
     await line(page, first!['id'] as string).click()
-    // For many, too.
+    // The same unchanged deadline in the form for many messages.
     await choose(page, 'Extend deadline', 61)
     await many(page).getByLabel('Hours from now').fill('24')
     await many(page).getByLabel('Reason').fill('longer')
     await page.keyboard.press('Enter')
     await many(page).getByText('Done: 0. Unchanged: 61. Deadline already that late: 61.').waitFor()
     assert.equal((await client.get('audit?limit=1'))['total'], total + 1)
-    // It takes the result away.
+    // Changing the filter removes the result line.
     await filter(page, 'All').click()
     await filter(page, 'Waiting').click()
     await count(page, 50)
@@ -160,7 +160,7 @@ describe('outbox with many messages in the editor', function () {
     await page.unroute('**/outboxconfig/decisions')
   })
 
-  it('sends again what may have arrived only when its code is searched for, and says so', async () => {
+  it('sends possibly delivered messages again only when the search contains their code, with a warning', async () => {
     redox.script('send', reset)
     const unknown = await client.accept({ documentId: 'doc-unknown', destination: OTHER_DESTINATION })
     await client.until(unknown.id as string, 'parked')
@@ -191,7 +191,7 @@ describe('outbox with many messages in the editor', function () {
     await tab(page).getByText('Time accepted, error code').click()
   })
 
-  it('asks before messages go over another account', async () => {
+  it('asks before messages are sent with another account', async () => {
     redox.script('send', reply(503, {}))
     const first = await client.accept({ documentId: 'doc-other', destination: OTHER_DESTINATION })
     await client.deploy(redox.url, { clientId: 'another client' })
@@ -222,7 +222,7 @@ describe('outbox with many messages in the editor', function () {
     await count(page, 50)
   })
 
-  it('shows one connection of several', async () => {
+  it('shows one of several connections', async () => {
     const others = [
       {
         ...{ id: 'second', type: 'redox-config', name: 'Laboratory', environment: 'Sandbox' },
@@ -268,7 +268,7 @@ describe('outbox with many messages in the editor', function () {
     await showTab(page, 'outbox')
   })
 
-  it('has no buttons for those who may not decide or see the content', async () => {
+  it('has no buttons for users without permission to decide or to see the content', async () => {
     await page.evaluate(() => (RED.user.hasPermission = (permission) => permission === 'redox-outbox.read'))
     await tab(page).locator('.redox-tab-line').first().click()
     await details(page).locator('dl').last().waitFor()
@@ -284,19 +284,19 @@ describe('outbox with many messages in the editor', function () {
       .waitFor()
   })
 
-  it('tells who lacks the permission, and shows nothing more of it', async () => {
+  it('reports a missing permission, and shows nothing else', async () => {
     await page.route('**/redox/outbox**', (route) => route.fulfill({ status: 401 }))
     await tab(page).getByText('You need the permission redox-outbox.read').waitFor()
     assert.equal(await tab(page).locator('.redox-tab-line').count(), 0)
     await editor.screenshot('outbox-no-permission')
     await page.unroute('**/redox/outbox**')
     await tab(page).locator('.redox-tab-line').first().waitFor()
-    // The browser itself writes a refused request to its console.
+    // The browser logs each refused request in its console.
     for (const complaint of editor.complaints.splice(0)) assert.match(complaint, /status of 401/)
   })
 
-  it('shows messages of no connection, and gives them to the one that is looked at', async () => {
-    // The form that it opens has a button of the same name, until all have moved.
+  it('shows messages without a connection, and assigns them to the selected connection', async () => {
+    // The opened form also has a button with this name, until all messages have been assigned.
     const give = tab(page).getByRole('button', { name: 'Assign to this connection' }).first()
     assert.equal(await give.isVisible(), false)
     redox.script('send', reply(503, {}))
@@ -318,7 +318,7 @@ describe('outbox with many messages in the editor', function () {
     await tab(page).getByText('Waiting 0').waitFor()
   })
 
-  it('offers to begin a new store where one cannot be read, and not elsewhere', async () => {
+  it('offers a new store only when a store cannot be read', async () => {
     const begin = tab(page).getByRole('button', { name: 'Begin a new store' })
     assert.equal(await begin.isVisible(), false)
     await client.deployFlows(flowTo(redox.url, {}, 'quite another key of the store'))

@@ -1,4 +1,4 @@
-/** The outbox, as people use it: in a browser, on a real Node-RED, with a Redox that refuses. */
+/** The outbox tab in a browser, with a real Node-RED and a server that refuses messages. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
@@ -31,16 +31,16 @@ describe('outbox in the editor', function () {
 
   before(() => ({ editor, page, client, redox } = opened()))
 
-  it('says what to do when no connection delivers durably', async () => {
+  it('explains what to do when no connection delivers durably', async () => {
     await showTab(page, 'outbox')
     await tab(page).getByText('No connection uses durable delivery').waitFor()
     assert.equal(await tab(page).getByRole('searchbox').count(), 0)
     await editor.screenshot('outbox-none')
   })
 
-  it('shows counts, stopped destinations and first what is parked', async () => {
+  it('shows counts, stopped destinations and first the parked messages', async () => {
     await client.deploy(redox.url)
-    // The debug sidebar fails over an error of a node that the editor does not know yet.
+    // The reload makes the new node known to the editor, whose debug sidebar fails for errors of unknown nodes.
     await editor.reload()
     redox.script('send', REFUSED)
     refused = (await client.accept({ documentId: 'doc-1' })).id
@@ -71,7 +71,7 @@ describe('outbox in the editor', function () {
     await editor.screenshot('outbox-list')
   })
 
-  it('shows what waits in order, and what was done the newest first', async () => {
+  it('shows waiting messages in order, and ended ones with the newest first', async () => {
     const order = async (name: string, rows: number): Promise<string[]> => {
       await filter(page, name).click()
       await count(page, rows)
@@ -93,7 +93,7 @@ describe('outbox in the editor', function () {
     await tab(page).locator('.redox-tab-line').first().click()
   })
 
-  it('filters by state and destination, and finds by document id whatever became of it', async () => {
+  it('filters by state and destination, and finds a document id in every state', async () => {
     await filter(page, 'Waiting').click()
     await count(page, 2)
     await filter(page, 'Discarded').click()
@@ -122,7 +122,7 @@ describe('outbox in the editor', function () {
     await tab(page).getByText('Time accepted').click()
   })
 
-  it('tells the outcome, opened with the keyboard, and nothing of the patient', async () => {
+  it('shows the result, opened with the keyboard, and no patient data', async () => {
     await filter(page, 'Parked').click()
     await count(page, 1)
     await line(page, refused).focus()
@@ -147,12 +147,12 @@ describe('outbox in the editor', function () {
     await editor.screenshot('outbox-detail')
   })
 
-  it('shows the node in the workspace', async () => {
+  it('selects the node in the workspace', async () => {
     await details(page).getByRole('button', { name: 'Show node' }).click()
     await page.locator('#outboxsend.red-ui-flow-node-group').waitFor()
   })
 
-  it('sends again, with a reason and the keyboard alone, and shows it as delivered', async () => {
+  it('sends a message again, with a reason and the keyboard alone, and shows it as delivered', async () => {
     const again = details(page).getByRole('button', { name: 'Send again' })
     await again.focus()
     await page.keyboard.press('Enter')
@@ -163,7 +163,7 @@ describe('outbox in the editor', function () {
     assert.ok(await again.evaluate((one) => one === document.activeElement))
     await page.keyboard.press('Enter')
     await page.keyboard.press('Enter')
-    // The server refuses it, too, and the browser would complain of that.
+    // Blanks are no valid reason. The form refuses them before the server does, so the console logs no refusal.
     await page.keyboard.type('  ')
     await page.keyboard.press('Enter')
     assert.equal((await client.get(`messages/${refused}`))['state'], 'parked', 'sent without a reason')
@@ -184,7 +184,7 @@ describe('outbox in the editor', function () {
     await line(page, refused).click()
   })
 
-  it('discards with a reason, which the record has', async () => {
+  it('discards a message with a reason, which is in the audit log', async () => {
     redox.script('send', REFUSED)
     const { id } = await client.accept({ documentId: 'doc-5' })
     await client.until(id, 'parked')
@@ -214,7 +214,7 @@ describe('outbox in the editor', function () {
     await tab(page).getByRole('button', { name: 'Clear search' }).click()
   })
 
-  it('has a dot on its icon as long as messages are parked, seen or not', async () => {
+  it('has a dot on its icon as long as messages are parked, read or unread', async () => {
     const marked = newsMark(page, 'outbox')
     const dot = page.locator('.redox-tab-mark-outbox:visible').first()
     await hideTab(page, 'outbox')
@@ -229,7 +229,7 @@ describe('outbox in the editor', function () {
     await filter(page, 'Parked').click()
     await line(page, id).waitFor()
     assert.ok(await dot.isVisible(), 'it is still parked')
-    // An editor that is opened later shows it at once.
+    // An editor that opens later shows the dot at once.
     await editor.reload()
     await hideTab(page, 'outbox')
     await dot.waitFor()
@@ -240,7 +240,7 @@ describe('outbox in the editor', function () {
     redox.script('send')
   })
 
-  it('keeps the dot when what was asked for before is answered later', async () => {
+  it('keeps the dot when an earlier request is answered late', async () => {
     const dot = page.locator('.redox-tab-mark-outbox:visible').first()
     await showTab(page, 'outbox')
     await dot.waitFor({ state: 'detached' })
@@ -269,7 +269,7 @@ describe('outbox in the editor', function () {
     await dot.waitFor()
     release()
     await (await answered).finished()
-    // What the tab does with the answer, it has done when the next one is there.
+    // When this later answer has arrived, the tab has processed the earlier answer.
     await page.evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.ok(await dot.isVisible())
     await client.decide(id, 'discard', 'end of test')
@@ -278,7 +278,7 @@ describe('outbox in the editor', function () {
     await showTab(page, 'outbox')
   })
 
-  it('says when a message that waits is sent, and of one that was never sent that it was not', async () => {
+  it('shows the next attempt of a waiting message, and that a discarded message was never sent', async () => {
     redox.script('send', reply(503, {}, { 'retry-after': '100' }))
     const { id } = await client.accept({ documentId: 'doc-due' })
     const { id: behind } = await client.accept({ documentId: 'doc-behind' })
@@ -299,7 +299,7 @@ describe('outbox in the editor', function () {
     redox.script('send')
   })
 
-  it('keeps the details of an open message up to date while a user writes a reason', async () => {
+  it('updates the details of an open message while a user writes a reason', async () => {
     redox.script('send', reply(503, {}))
     const { id } = await client.accept({ documentId: 'doc-open' })
     await filter(page, 'Waiting').click()
@@ -318,7 +318,7 @@ describe('outbox in the editor', function () {
     redox.script('send')
   })
 
-  it('breaks a code between its words only', async () => {
+  it('breaks an error code between its words only', async () => {
     redox.script('send', REFUSED)
     const { id } = await client.accept({ documentId: 'doc-code' })
     await client.until(id, 'parked')
@@ -332,7 +332,7 @@ describe('outbox in the editor', function () {
         shown.style.display = 'block'
         return sizes.filter((width) => {
           shown.style.width = `${width}px`
-          // Each word of the code is a text of its own: one that takes two lines has two rectangles.
+          // Each word of the code is a text node of its own; a word on two lines has two rectangles.
           const texts = [...shown.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE)
           return texts.some((one) => {
             const word = /\S+$/.exec(one.textContent ?? '')
@@ -379,7 +379,7 @@ describe('outbox in the editor', function () {
     await destination.waitFor({ state: 'detached' })
   })
 
-  it('shows the content after a reason was given, and no sooner', async () => {
+  it('shows the content only after a reason was given', async () => {
     await search(page, 'doc-6')
     await count(page, 1)
     await tab(page).locator('.redox-tab-line').click()

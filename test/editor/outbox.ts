@@ -1,4 +1,4 @@
-/** The outbox in an editor of its own, over a Redox that refuses, and what people find and do there. */
+/** The outbox tab in an editor of its own, with a server that refuses messages, and helpers to use the tab. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { DESTINATION, OutboxClient } from '../lib/outbox'
@@ -6,7 +6,7 @@ import { reply, ScriptedServer } from '../lib/scripted-server'
 import { needChromium, openEditor, type Editor } from './editor'
 import { checkContrast, checkNothingIsCut } from './tabs'
 
-/** Keys of the catalogue; one that is seen was not translated. */
+/** Pattern for keys of the catalogue; a visible key is a missing translation. */
 export const RAW_KEY = /\boutbox\.\w/
 export const PWN = `<img src=x onerror="window.__pwned = 'x'">`
 
@@ -28,7 +28,7 @@ export interface OutboxEditor {
   redox: ScriptedServer
 }
 
-/** The hooks of a `describe` about the outbox; Node-RED comes without flows. */
+/** Registers hooks that open an editor for a `describe` about the outbox. Node-RED starts without flows. */
 export function useOutbox(): () => OutboxEditor {
   let opened: OutboxEditor | undefined
   let redox: ScriptedServer | undefined
@@ -47,7 +47,7 @@ export function useOutbox(): () => OutboxEditor {
     const { editor, page } = opened
     assert.equal(await page.evaluate(() => window.__pwned), undefined)
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
-    // A deploy closes the store for a moment; the browser itself writes what it is answered then to its console.
+    // These status codes are expected and logged, because a deploy closes the store for a moment.
     const complaints = editor.complaints
       .splice(0)
       .filter((one) => !/status of (404|409|503) .*\/redox\/outbox/.test(one))
@@ -71,14 +71,14 @@ export async function count(page: Page, wanted: number): Promise<void> {
   )
 }
 
-/** Opens the form of a message, and leaves it again. */
+/** Opens the form "Send again" of a message, checks the text of the form and cancels. */
 export async function askToSendAgain(page: Page, says: string): Promise<void> {
   await details(page).getByRole('button', { name: 'Send again' }).click()
   await details(page).getByText(says).waitFor()
   await details(page).getByRole('button', { name: 'Cancel' }).click()
 }
 
-/** Opens the form for many, and chooses. */
+/** Opens the form for many messages and selects an action. */
 export async function choose(page: Page, action: string, number: number): Promise<void> {
   await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
   await many(page).getByLabel('Decision').selectOption(action)
@@ -89,7 +89,7 @@ export async function choose(page: Page, action: string, number: number): Promis
   await many(page).getByText(total, { exact: true }).waitFor()
 }
 
-/** Names of facts with a word that takes two lines. */
+/** Words in the names of the details that are broken over two lines. */
 export const brokenNames = (page: Page): Promise<string[]> =>
   details(page)
     .locator('dt')

@@ -1,4 +1,4 @@
-/** The preview of the send nodes: what it shows, and that nothing is sent for it. */
+/** The preview of requests in the dialogs of the send nodes; a preview sends nothing. */
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Locator } from 'playwright-core'
@@ -22,7 +22,7 @@ import { useEditor, type Editor } from './editor'
 const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
 const REQUEST = /^POST (\S+)\n[^]*\n\n/
 
-/** What makes a message complete, where it goes, and something that its body has. */
+/** For each node type: values that complete a message, the target that the preview shows, and a part of the body. */
 const COMPLETE: Record<
   string,
   { values: Record<string, string>; path: RegExp; body: RegExp; uploads: RegExp }
@@ -71,7 +71,7 @@ const CONNECTION = {
   credentials: { privateKey: 'very-secret' },
 }
 
-/** What a new node with a connection lacks, by the labels of its fields. */
+/** Labels of the fields that a new node with a connection lacks. */
 const MISSING: Record<string, string[]> = {
   'redox-fhir-result': ['Destination', 'Patient ID', 'Code'],
   'redox-fhir-document': ['Destination', 'Patient ID'],
@@ -97,7 +97,7 @@ describe('preview in the editor', function () {
   afterEach(() => assert.deepEqual(server.requests, []))
 
   for (const name of SENDERS) {
-    it(`of ${name} follows the form: connection, what is missing, the requests, two for an upload`, async () => {
+    it(`of ${name} follows the form: connection, missing values, and the requests, two for an upload`, async () => {
       const { values, path, body, uploads } = COMPLETE[name]!
       await openNode(page(), ids.get(name)!)
       const section = form(page()).locator('.redox-preview')
@@ -159,7 +159,7 @@ describe('preview in the editor', function () {
     await cancel(page())
   })
 
-  it('keeps what the form asked for last when an earlier answer comes later', async () => {
+  it('keeps the result of the latest request when an earlier answer arrives later', async () => {
     let release = (): void => undefined
     const held = new Promise<void>((resolve) => (release = resolve))
     await page().route('**/redox/preview', async (route) => {
@@ -176,14 +176,14 @@ describe('preview in the editor', function () {
     await section.getByText('Select a connection first.').waitFor()
     release()
     await (await request.response())!.finished()
-    // What the editor does with an answer, it has done when the next one is there.
+    // When this later answer has arrived, the editor has processed the earlier answer.
     await page().evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.equal(await section.locator('.redox-preview-result').innerText(), 'Select a connection first.')
     await page().unroute('**/redox/preview')
     await cancel(page())
   })
 
-  it('takes variables that are not deployed, and says of which the value is known only after a deploy', async () => {
+  it('uses undeployed variables, and marks those whose value is known only after a deploy', async () => {
     const { values } = COMPLETE['redox-fhir-document']!
     const node = {
       ...{ type: 'redox-fhir-document', version: 1, x: 300, y: 100, wires: [[]] },
@@ -202,7 +202,7 @@ describe('preview in the editor', function () {
         { ...node, id: 'inside', z: 'subflow', patientId: 'OF_SUBFLOW' },
       ],
     })
-    // As Done in the dialog of the tab does it; nothing is deployed.
+    // The same changes as a click on Done in the dialog of the tab, without a deploy.
     await page().evaluate(() => {
       RED.nodes.workspace('tab').env = [
         { name: 'PLAIN', type: 'str', value: 'typed-in-the-tab' },
@@ -237,7 +237,7 @@ describe('preview in the editor', function () {
     assert.doesNotMatch(nowhere, /after a deploy/)
   })
 
-  it('says what is missing in German, of the form and of the message, each once', async () => {
+  it('lists missing values of form and message in German, each once', async () => {
     const note = {
       id: 'note',
       type: 'redox-datamodel-note',
@@ -252,7 +252,7 @@ describe('preview in the editor', function () {
       connection: 'connection',
       fileFrom: 'message',
     }
-    // What the Data lacks, the form cannot know.
+    // The form does not check the content of the Data field, so these problems come from building the message.
     const data = { Patient: { Identifiers: [{ ID: '1', IDType: 'MR' }], Demographics: { Sex: 'x' } } }
     const found = { data: JSON.stringify(data), dataType: 'json', documentType: '', eventType: 'New' }
     await editor().reload({
@@ -278,7 +278,7 @@ describe('preview in the editor', function () {
   })
 })
 
-/** One list, each problem in it once, in one language. */
+/** Checks one list of problems: each problem occurs once, and all are in one language. */
 async function checkProblems(section: Locator, each: RegExp, count: number): Promise<void> {
   assert.equal(await section.locator('.redox-bad + ul').count(), 1)
   const problems = await section.locator('.redox-bad + ul li').allInnerTexts()
@@ -287,7 +287,7 @@ async function checkProblems(section: Locator, each: RegExp, count: number): Pro
   assert.equal(new Set(problems).size, count)
 }
 
-/** The requests shown. The preview follows the form, and may be built once more after it was looked at. */
+/** Requests that the preview shows. The preview follows the form and may be rebuilt during a check. */
 async function requests(section: Locator): Promise<string[]> {
   for (;;) {
     const texts = await section.locator('pre').allInnerTexts()
@@ -310,7 +310,7 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
   await result.evaluate((element) => element.replaceChildren())
   await section.locator('.redox-preview-refresh').click()
   const wanted = typeof says === 'string' ? new RegExp(says) : says
-  // It follows the form: another one may be under way.
+  // The preview follows the form, so the result may still change while a further request is in progress.
   const until = Date.now() + 20_000
   let text = await result.innerText()
   while (!wanted.test(text) && Date.now() < until) {
@@ -320,7 +320,10 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
   assert.match(text, wanted)
 }
 
-/** A number without its namespace is no error; it is told beside its field, and among the notes. */
+/**
+ * Checks that a patient ID without its system causes a recommendation beside the field and in the notes, not an
+ * error.
+ */
 async function checkAdvice(editor: Editor, section: Locator): Promise<void> {
   const { page } = editor
   const sentence = 'Recommended: without it, the receiver cannot tell whose number this is.'

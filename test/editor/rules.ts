@@ -1,4 +1,4 @@
-/** Values that a dialog refuses, and the sentence that it says of each. */
+/** Invalid values of dialog fields, with the sentences that the dialog shows. */
 import { SENDERS, TYPES } from './dialogs'
 
 export const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
@@ -6,7 +6,7 @@ const DATA = { data: 'payload.data' }
 const REPLACE = { eventType: 'Replace' }
 const UNSOLICITED = { eventType: 'NewUnsolicited' }
 
-/** Nodes that nothing is wrong with, beside their defaults. */
+/** Values that make each node type valid, in addition to the defaults. */
 export const RIGHT: Record<string, Record<string, string>> = {
   'redox-config': {},
   'redox-upload': {},
@@ -39,7 +39,9 @@ const NOT_ID =
 export const URL_RULE = (label: string): string =>
   `${label} must be a URL that starts with https:// (http:// only for this machine).`
 
-/** Type, what is changed of the right node, the field at fault, what is said; no sentence: nothing is wrong. */
+/**
+ * Node type, changed values, the field that is then marked and its sentence; without a sentence the change is valid.
+ */
 export const RULES: [
   type: string,
   values: Record<string, string>,
@@ -64,7 +66,7 @@ export const RULES: [
   ['redox-upload', { connection: 'legacy', api: 'datamodel' }],
   ['redox-datamodel-note', { connection: 'legacy' }],
 
-  // Destinations
+  // Destination fields
   ['redox-fhir-result', { destination: UUID }, 'destination', NOT_SLUG],
   ['redox-fhir-document', { destination: UUID.toUpperCase() }, 'destination', NOT_SLUG],
   [
@@ -159,7 +161,7 @@ export const RULES: [
   ['redox-fhir-document', { patientId: '' }, 'patientId', missing('Patient ID')],
   ['redox-upload', { file: '' }, 'file', 'File is missing.'],
 
-  // Dates, words of a list, paths
+  // Dates, values of a list, paths
   ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must have the form YYYY-MM-DD.'],
   [
     'redox-fhir-result',
@@ -199,7 +201,7 @@ export const RULES: [
     'resourceStatus',
     'Status must be one of: current, superseded, entered-in-error.',
   ],
-  // Redox's own pages name different sets.
+  // Redox's pages contain different sets of values, so unknown values are valid.
   ['redox-datamodel-media', { availability: 'yes' }],
   [
     'redox-datamodel-note',
@@ -229,7 +231,7 @@ export const RULES: [
   ['redox-datamodel-note', { data: '$merge([payload])', dataType: 'jsonata' }],
   ['redox-upload', { file: 'payload[', fileType: 'msg' }, 'file', /^File is not a valid expression: /],
 
-  // The connection
+  // Fields of the connection
   ['redox-config', { environment: '' }, 'environment', 'Environment is missing.'],
   [
     'redox-config',
@@ -286,7 +288,7 @@ export const RULES: [
     'Data Model embed limit (MB) must not be greater than Request limit (MB) (40 MB).',
   ],
 
-  // Faults of the sandbox: as many sentences as parts of a rule; each plan is compared in test/sandbox
+  // Fault plans: one sentence for each wrong part of a rule; test/sandbox compares each plan with the sandbox
   ['redox-config', { faults: '# all of them\nseed 42\nendpoint 503 2x' }],
   [
     'redox-config',

@@ -1,15 +1,18 @@
-/** What the sidebar tabs have in common for their tests. */
+/** Helpers for the tests of the sidebar tabs. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import type { Editor } from './editor'
 
-/** What people with poor eyes need between text and background (WCAG 2, AA). */
+/** Lowest contrast between text and background for WCAG 2 level AA. */
 const CONTRAST = 4.5
 
-/** @param topic `inbox` */
+/**
+ * Shows a tab of the sidebar.
+ * @param topic `inbox` or `outbox`
+ */
 export async function showTab(page: Page, topic: string): Promise<void> {
   const tab = page.locator(`.redox-${topic}`)
-  // An editor that still loads shows its first tab once more.
+  // An editor that is still loading switches back to its first tab once.
   for (let tries = 0; !(await tab.isVisible()); tries++) {
     assert.ok(tries < 50, `the tab ${topic} is not shown`)
     await page.evaluate((name) => RED.actions.invoke(`redox:show-${name}`), topic)
@@ -17,17 +20,20 @@ export async function showTab(page: Page, topic: string): Promise<void> {
   }
 }
 
-/** Shows another tab in its place. */
+/** Opens the info tab, which hides this tab. */
 export async function hideTab(page: Page, topic: string): Promise<void> {
   await page.evaluate(() => RED.sidebar.show('info'))
   await page.locator(`.redox-${topic}`).waitFor({ state: 'hidden' })
 }
 
-/** What says that something came while the tab was not open. */
+/** Mark on the icon of a tab, for events while the tab was closed. */
 export const newsMark = (page: Page, topic: string): Locator =>
   page.locator(`.redox-tab-news-${topic}:visible`)
 
-/** @param check what has to hold in every theme and width; the tab is shown */
+/**
+ * Runs a check of a sidebar tab in every theme and width.
+ * @param check assertion that must hold each time, called with the tab open
+ */
 export async function inEveryLook(
   editor: Editor,
   topic: string,
@@ -46,7 +52,7 @@ export async function inEveryLook(
   }
 }
 
-/** The sidebar is as wide as people drag it. */
+/** Sets the width of the sidebar, as dragging its edge does. */
 async function setWidth(page: Page, width: number): Promise<void> {
   await page.locator('#red-ui-sidebar').evaluate((sidebar, pixels) => {
     sidebar.style.width = `${pixels}px`
@@ -71,7 +77,7 @@ export async function checkContrast(tab: Locator, ...selectors: string[]): Promi
   }
 }
 
-/** Of the text and the first background behind it; runs in the page. */
+/** Contrast of a text and the first background behind it; runs in the page. */
 function contrastOf(text: Element): number {
   const luminance = (colour: string): number => {
     const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {

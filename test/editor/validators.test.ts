@@ -1,4 +1,4 @@
-/** What the dialogs say of wrong values: the field is marked, and the red triangle has the sentence. */
+/** Validation in the dialogs: marked fields, and the sentences in the tooltip of the node's red triangle. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { cancel, done, field, form, nodeOf, openConfig, openNode, setValues, TYPES } from './dialogs'
@@ -37,7 +37,7 @@ const LEGACY = {
   secret: 'secret',
 }
 
-/** What stands in the form, the fields at fault, what the triangle says. */
+/** Values of the form, the fields marked as wrong, and the sentences in the triangle's tooltip. */
 const KEYS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
   [OAUTH, [], []],
   [{ ...OAUTH, privateKey: JSON.stringify({ ...JWK, kid: 'own' }), keyId: '' }, [], []],
@@ -126,7 +126,7 @@ describe('validators in the editor', function () {
     ...RULES.map(caseOf),
   ]
 
-  it('put each sentence at the red triangle, and nothing at a node that is right', async () => {
+  it('show each sentence at the red triangle, and none at a valid node', async () => {
     await editor().reload({ flows: flows() })
     const wrong: unknown[] = []
     for (const [index, rule] of RULES.entries()) {
@@ -152,7 +152,7 @@ describe('validators in the editor', function () {
   })
 
   for (const type of TYPES) {
-    it(`mark the fields of ${type} while people type`, async () => {
+    it(`mark the fields of ${type} while the user types`, async () => {
       const index = RULES.findIndex(([of]) => of === type)
       if (type === 'redox-config') await openConfig(page(), idOf(index))
       else await openNode(page(), idOf(index))
@@ -174,7 +174,7 @@ describe('validators in the editor', function () {
   }
 
   for (const type of TYPES) {
-    it(`${type}: each red field has its sentence as soon as the dialog is open`, async () => {
+    it(`${type}: each marked field has its sentence as soon as the dialog is open`, async () => {
       const empty = Object.fromEntries(Object.keys(RIGHT[type]!).map((name) => [name, '']))
       const bad = {
         'redox-config': { environment: 'Development', sourceId: 'x', apiBase: 'x', delivery: 'durable' },
@@ -193,7 +193,7 @@ describe('validators in the editor', function () {
     })
   }
 
-  it('take what an earlier release did not save as empty texts, which are not red', async () => {
+  it('treat properties that an earlier release did not save as empty texts, which are valid', async () => {
     const node = { id: 'old', type: 'redox-fhir-result', z: 'tab', x: 200, y: 60, wires: [[]], version: 2 }
     const values = {
       ...RIGHT['redox-fhir-result'],
@@ -207,7 +207,7 @@ describe('validators in the editor', function () {
     assert.equal(await field(page(), 'familyType').inputValue(), 'str')
   })
 
-  it('say it of a path, too, in a field that no other rule is about', async () => {
+  it('report a wrong path also in fields without other rules', async () => {
     await editor().reload({ flows: flows() })
     await openNode(page(), idOf(RULES.findIndex(([of]) => of === 'redox-fhir-result')))
     await setValues(page(), { family: 'payload[', familyType: 'msg' })
@@ -229,7 +229,7 @@ describe('validators in the editor', function () {
     assert.match(validationErrors.join(), /^Last name · family is not a valid expression: /)
   })
 
-  it('look at keys: marks while people type, sentences after Done', async () => {
+  it('check keys: marks while the user types, sentences after Done', async () => {
     await editor().reload({ flows: flows().slice(0, 2) })
     for (const [values, fields, sentences] of KEYS) {
       await openConfig(page(), 'connection')
@@ -242,7 +242,7 @@ describe('validators in the editor', function () {
     }
   })
 
-  it('say it at the field too, when the mouse is over it', async () => {
+  it('show the sentence also in the tooltip of the field', async () => {
     await openConfig(page(), 'connection')
     await setValues(page(), { apiBase: 'ftp://x' })
     await form(page())
@@ -253,7 +253,7 @@ describe('validators in the editor', function () {
     await page().locator('.red-ui-popover').getByText(URL_RULE('API base URL')).waitFor()
   })
 
-  it('look into variables of the tab and the group, and not into those of the server', async () => {
+  it('resolve variables of the tab and the group, but not those of the server', async () => {
     const note = { type: 'redox-datamodel-note', connection: 'connection', x: 300, wires: [[]] }
     const of = (id: string, values: object, z = 'tab'): object => ({
       ...{ id, z, ...defaults['redox-datamodel-note'], ...RIGHT['redox-datamodel-note'], ...note },
@@ -302,7 +302,7 @@ describe('validators in the editor', function () {
     assert.ok(await isMarked(editor(), ['patientId']), (await marked(editor())).join())
     await form(page()).locator('.redox-fault').getByText(empty('EMPTY', 'tab')[0]!).waitFor()
     await cancel(page())
-    // As Done in the dialog of the tab does it.
+    // The same changes as a click on Done in the properties dialog of a tab.
     await page().evaluate(() => {
       const workspace = RED.nodes.workspace('tab')
       workspace.env = [{ name: 'EMPTY', value: '1', type: 'str' }]
@@ -312,7 +312,7 @@ describe('validators in the editor', function () {
     assert.deepEqual(await said('empty'), [])
   })
 
-  it('mark a path where the connection allows no folder', async () => {
+  it('mark a path if the connection allows no folder', async () => {
     const path = { ...caseOf(['redox-datamodel-note', { fileFrom: 'path' }], 0), id: 'path' }
     const [tab, connection] = flows() as Record<string, unknown>[]
     const sentence =
@@ -335,7 +335,7 @@ describe('validators in the editor', function () {
     assert.deepEqual((await nodeOf(page(), 'path')).validationErrors, [])
   })
 
-  it('speak German', async () => {
+  it('have German sentences', async () => {
     await editor().reload({ flows: flows(), language: 'de' })
     const index = RULES.findIndex(([, { gender }]) => gender === 'Female')
     assert.deepEqual((await nodeOf(page(), idOf(index)))['validationErrors'], [
@@ -353,7 +353,7 @@ const marked = ({ page }: Editor): Promise<string[]> =>
       .sort(),
   )
 
-/** Red fields, shown or not, that no sentence stands beneath. */
+/** Fields marked as wrong, shown or hidden, without a sentence beneath. */
 const withoutReason = ({ page }: Editor): Promise<string[]> =>
   form(page).evaluate((element) =>
     [...element.querySelectorAll('.input-error')]
@@ -361,7 +361,7 @@ const withoutReason = ({ page }: Editor): Promise<string[]> =>
       .map((one) => one.id || one.outerHTML.slice(0, 100)),
   )
 
-/** The marks follow a moment later. */
+/** Returns true once exactly these fields are marked; the marks follow a change after a short delay. */
 async function isMarked(editor: Editor, fields: string[]): Promise<boolean> {
   const wanted = [...fields].sort().join()
   for (let tries = 0; tries < 20; tries++) {

@@ -8,7 +8,7 @@ import { answersOf, shownAnswers } from '../docs/pages'
 
 const ROOT = path.join(__dirname, '../../..')
 const FOLDER = path.join(ROOT, 'examples')
-// Each is in Node-RED 4.1 and 5.
+// Core node types that Node-RED 4.1 and 5 both have.
 const CORE_TYPES = [
   ...['tab', 'group', 'comment', 'inject', 'debug', 'catch', 'complete', 'status', 'link in', 'link out'],
   ...['change', 'switch', 'function', 'template', 'delay', 'trigger', 'file', 'watch'],
@@ -30,18 +30,18 @@ const declared = Object.keys(
   ].nodes,
 )
 
-/** Base64 texts that the buttons of an example put into messages. */
+/** Base64 texts that the inject nodes of an example put into messages. */
 const payloads = (nodes: FlowNode[]): string[] =>
   nodes
     .filter(({ type }) => type === 'inject')
     .flatMap(({ props }) => props as { v?: string }[])
     .flatMap(({ v }) => (v !== undefined && v.length > 500 ? [v] : []))
 
-// ---- On the canvas ----------------------------------------------------------------------------------------------
+// ---- Layout on the canvas ---------------------------------------------------------------------------------------
 
 const GRID = 20
 const WIDEST_GROUP = 900
-/** Of a node; a group and the label in its frame need more. */
+/** Height of a node in pixels; a group with its label needs more. */
 const HEIGHT = 30
 
 interface Placed extends FlowNode {
@@ -57,11 +57,11 @@ interface Box {
   bottom: number
 }
 
-/** As the editor draws it, about: by the length of the label, in steps of the grid. */
+/** Approximate width in the editor: depends on the length of the label, in steps of the grid. */
 const widthOf = ({ name, type }: FlowNode): number =>
   Math.max(100, Math.ceil((50 + 7 * String(name || type).length) / GRID) * GRID)
 
-/** The left edges of the nodes stand one below the other: the width is that of the machine that drew it. */
+/** Area of a node. Its left edge is aligned; the width depends on the machine that drew the example. */
 const boxOf = (node: Placed): Box => ({
   id: node.id,
   left: node.x - widthOf(node) / 2,
@@ -87,7 +87,7 @@ const isPlaced = (node: FlowNode): node is Placed => typeof node['x'] === 'numbe
 
 const wiresOf = ({ wires }: FlowNode): string[] => ((wires ?? []) as string[][]).flat()
 
-/** What a message that leaves the node can come to. */
+/** All nodes that a message from this node can reach. */
 function reachable(from: FlowNode, nodes: FlowNode[], seen = new Set<FlowNode>()): Set<FlowNode> {
   for (const id of wiresOf(from)) {
     const next = nodes.find((node) => node.id === id)!
@@ -98,10 +98,10 @@ function reachable(from: FlowNode, nodes: FlowNode[], seen = new Set<FlowNode>()
   return seen
 }
 
-// ---- What they say ----------------------------------------------------------------------------------------------
+// ---- Texts ------------------------------------------------------------------------------------------------------
 
 const SECTIONS = ['What it shows', 'What to press', 'What you see', 'For your own use', 'What it needs']
-/** A longer text would run into what stands beside it. */
+/** Length of a comment in characters; a longer one would overlap its neighbour. */
 const LONGEST_COMMENT = 45
 const NODE_NAMES: Record<string, string> = {
   'redox-datamodel-note': 'Redox note',
@@ -112,7 +112,7 @@ const NODE_NAMES: Record<string, string> = {
   'redox-fhir-document': 'FHIR document',
 }
 const SHARED = 'redoxsandboxconf'
-/** As the PDF says it. */
+/** Patient of the example PDF. */
 const PATIENT: Record<string, string> = {
   PATIENT_ID: '0000000001',
   FIRST_NAME: 'Jane',
@@ -120,7 +120,7 @@ const PATIENT: Record<string, string> = {
   BIRTH_DATE: '1990-01-01',
   GENDER: 'female',
 }
-/** What another user of an example has other values for. */
+/** Fields that another user of an example has to change. */
 const OWN_FIELDS = [
   ...['destination', 'patientId', 'firstName', 'lastName', 'dob', 'visitNumber', 'providerId'],
   ...['family', 'given', 'birthDate', 'gender', 'patientIdSystem'],
@@ -143,8 +143,8 @@ const start = async (script: string, argument: string): Promise<string> => {
   return stdout
 }
 
-describe('Example flows', () => {
-  it('show every node type of the package', () => {
+describe('example flows', () => {
+  it('contain every node type of the package', () => {
     const used = new Set(files.flatMap((name) => read(name).map(({ type }) => type)))
     assert.deepEqual(
       declared.filter((type) => !used.has(type)),
@@ -152,14 +152,14 @@ describe('Example flows', () => {
     )
   })
 
-  it('are a course without gaps, in order in the import menu', () => {
+  it('are numbered without gaps, in order in the import menu', () => {
     assert.deepEqual(
       [...files].sort().map(numberOf),
       files.map((_name, index) => index + 1),
     )
   })
 
-  it('share no ids but the connection, so that all of them can be imported', () => {
+  it('share no ids except that of the connection, so that all of them can be imported', () => {
     const ids = files.flatMap((name) => read(name).map(({ id }) => id))
     const doubled = ids.filter((id, index) => ids.indexOf(id) !== index)
     assert.deepEqual([...new Set(doubled)], ['redoxsandboxconf'])
@@ -172,7 +172,7 @@ describe('Example flows', () => {
       const info = String(nodes.find(({ type }) => type === 'tab')!['info'])
       const senders = nodes.filter(({ type }) => NODE_NAMES[type] !== undefined)
 
-      it('needs no other package, and has one connection, the shared one or one that is named after it', () => {
+      it('needs no other package, and has the shared connection or one with its own name', () => {
         const foreign = nodes.filter(({ type }) => !CORE_TYPES.includes(type) && !declared.includes(type))
         assert.deepEqual(foreign, [])
         const [connection, ...others] = nodes.filter(({ type }) => type === 'redox-config')
@@ -184,13 +184,13 @@ describe('Example flows', () => {
         assert.ok(isNamed, String(connection?.['name']))
       })
 
-      it('says on the canvas what to do, step by step, and what it is for', () => {
+      it('explains purpose and steps on the canvas', () => {
         assert.deepEqual(
           comments.map((text) => Number(/^(\d+)\. [A-Z]/.exec(text)?.[1])),
           comments.map((_text, index) => index + 1),
         )
         assert.ok(comments.length >= 3)
-        // It stands alone, below everything else.
+        // The last comment is below everything else and may be longer.
         assert.match(comments.at(-1)!, /^\d+\. For your own use: .* Environment Variables \(list icon\)$/)
         assert.deepEqual(
           comments.slice(0, -1).filter((text) => text.length > LONGEST_COMMENT),
@@ -198,7 +198,7 @@ describe('Example flows', () => {
         )
       })
 
-      it('has the whole instruction in the description of its tab', () => {
+      it('has complete instructions in the description of its tab', () => {
         const headings = [...info.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading)
         assert.deepEqual(headings, SECTIONS)
         assert.match(info, /Sandbox inbox/)
@@ -210,7 +210,7 @@ describe('Example flows', () => {
           )
       })
 
-      it('has what is to be changed in one place, and the patient of the PDF', () => {
+      it('has its changeable values in one place, and the patient of the PDF', () => {
         const variables = new Map(variablesOf(nodes).map((variable) => [variable.name, variable.value]))
         const elsewhere = senders.flatMap((node) =>
           OWN_FIELDS.flatMap((field) => {
@@ -226,7 +226,7 @@ describe('Example flows', () => {
           ofPatient.map(([variable]) => [variable, PATIENT[variable]]),
         )
         const own = info.slice(info.indexOf('### For your own use'), info.indexOf('### What it needs'))
-        // Those of example 9 are made of variables of the process.
+        // These variables of example 9 are made from environment variables of the process.
         const derived = name.startsWith('09') ? ['REDOX_CLIENT_ID', 'REDOX_KEY_ID', 'REDOX_PRIVATE_KEY'] : []
         assert.deepEqual(
           [...variables.keys()].filter((one) => !own.includes(`\`${one}\``) && !derived.includes(one)),
@@ -242,16 +242,16 @@ describe('Example flows', () => {
         )
         const catches = nodes.filter(({ type }) => type === 'catch')
         for (const one of catches) assert.ok(reachable(one, nodes).has(shows[0]!), one.id)
-        // One of them takes what no other does.
+        // A Catch node for errors that no other Catch node handles.
         assert.ok(catches.some(({ scope }) => scope === null))
       })
 
-      it('names the same things alike', () => {
+      it('has the same names for the same kinds of nodes', () => {
         for (const { id, type, name: given } of senders)
           assert.equal(String(given).split(': ')[0], NODE_NAMES[type], id)
       })
 
-      it('is drawn tidily: on the grid, from left to right, and nothing over anything else', () => {
+      it('is laid out on the grid, from left to right, without overlaps', () => {
         const drawn = nodes.filter(isPlaced)
         const groups = nodes.filter(({ type }) => type === 'group')
         assert.deepEqual(overlaps(drawn.map(boxOf)), [])
@@ -267,7 +267,7 @@ describe('Example flows', () => {
           const members = drawn.filter((node) => node['g'] === group.id)
           assert.deepEqual(new Set(members.map(({ id }) => id)), new Set(group['nodes'] as string[]))
           assert.deepEqual(overlaps([groupBox(group), ...loose]), [])
-          // Beside the sidebar there is no room for more.
+          // A wider group would not fit beside the sidebar.
           assert.ok(Number(group['w']) <= WIDEST_GROUP, group.id)
           const { left, right } = groupBox(group)
           const cut = members.map(boxOf).filter((one) => one.left < left || one.right > right)
@@ -277,7 +277,7 @@ describe('Example flows', () => {
     })
   }
 
-  it('send the files that lie beside them', () => {
+  it('send the files of the examples folder', () => {
     const shipped = ['lab-report.pdf', 'ecg.png'].map((name) =>
       readFileSync(path.join(FOLDER, name)).toString('base64'),
     )
@@ -285,7 +285,7 @@ describe('Example flows', () => {
     assert.deepEqual([...sent].sort(), shipped.sort())
   })
 
-  it('on a taken port: npm start says so in one sentence, without a stack', async function () {
+  it('on a port in use: npm start reports it in one sentence, without a stack', async function () {
     this.timeout(60_000)
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
@@ -302,7 +302,7 @@ describe('Example flows', () => {
     assert.deepEqual([code, stderr], [1, `Port ${port} is taken. Choose another one: PORT=1881 npm start\n`])
   })
 
-  it('give the right answers when their buttons are pressed (npm start -- --once)', async function () {
+  it('produce the right answers when their buttons are pressed (npm start -- --once)', async function () {
     this.timeout(180_000)
     const stdout = await start('start.mjs', '--once')
     assert.match(stdout, /nothing left this machine/)
@@ -318,7 +318,7 @@ describe('Example flows', () => {
     })
 
     for (const name of files) {
-      it(`"${name}" leads to exactly these messages in the sandbox, and to no others`, () => {
+      it(`send exactly the expected messages to the sandbox: "${name}"`, () => {
         const title = `example "${path.basename(name, '.json')}"`
         const from = report.findIndex((line) => /^(ok|NOT) /.test(line) && line.includes(title))
         const problems = report.slice(from).findIndex((line, index) => index > 0 && !line.startsWith('    '))
@@ -326,7 +326,7 @@ describe('Example flows', () => {
       })
     }
 
-    it('leave no warning in the log, and nothing else was wrong', () => {
+    it('leave no warning in the log and no other error', () => {
       assert.deepEqual(
         report.filter((line) => line.startsWith('NOT')),
         [],

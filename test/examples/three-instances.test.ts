@@ -1,4 +1,4 @@
-/** Example 13 as it is meant: three instances, each a process of its own, behind one PostgreSQL. */
+/** Example 13 with three instances, each a process of its own, and one PostgreSQL. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -11,7 +11,7 @@ import { eventually } from '../lib/eventually'
 const EXAMPLE = path.join(__dirname, '../../../examples/13 - Three instances behind one store.json')
 const NOTES = 12
 
-describe('Example 13 on a real PostgreSQL', function () {
+describe('example 13 with PostgreSQL', function () {
   this.timeout(120_000)
   let postgres: Postgres
   let instances: NodeRed[] = []
@@ -30,7 +30,7 @@ describe('Example 13 on a real PostgreSQL', function () {
     await postgres?.stop()
   })
 
-  it('accepts at each, sends each note once, and goes on when one of them has ended', async () => {
+  it('accepts messages at each instance, sends each note once, and continues after one instance has ended', async () => {
     const answers = await Promise.all(
       Array.from({ length: NOTES }, (_, index) => send(instances[index % 3]!, `note-${index}`)),
     )
@@ -43,7 +43,7 @@ describe('Example 13 on a real PostgreSQL', function () {
     await inboxesHold(NOTES - before + instances.length)
   })
 
-  /** Each has a sandbox of its own: all of them together, and nothing that could still be sent. */
+  /** Waits until the sandboxes of all instances together have this many messages and the store has none to send. */
   async function inboxesHold(wanted: number): Promise<void> {
     const count = async (): Promise<number> =>
       (await Promise.all(instances.map(countOf))).reduce((sum, one) => sum + one, 0)
@@ -65,7 +65,7 @@ async function send({ url }: NodeRed, id: string): Promise<string> {
   const body = new URLSearchParams({ patientId: '0000000001', id, text: 'Seen' })
   for (let tries = 0; ; tries++) {
     const answer = await fetch(`${url}redox-note`, { method: 'POST', body })
-    // The flow starts a moment after the deploy was answered.
+    // The flow starts shortly after the answer to the deploy.
     if (answer.status !== 404 || tries === 50) return `${answer.status} ${await answer.text()}`
     await pause(100)
   }
@@ -76,7 +76,7 @@ async function countOf({ url }: NodeRed): Promise<number> {
   return messages.length
 }
 
-/** Messages of the store that all of them share which wait or are being sent. */
+/** Number of messages in the shared store that wait or are being sent. */
 async function openOf({ url }: NodeRed): Promise<number> {
   const { connections } = (await (await fetch(`${url}redox/outbox`)).json()) as {
     connections: { counts: { waiting: number; sending: number } }[]

@@ -6,7 +6,7 @@ import { takeFile, takePath } from '../../src/file/file'
 import { fixture, sizedFile } from '../lib/fixtures'
 import { HINTS, PDF } from './support'
 
-describe('the ends of a file', () => {
+describe('head and tail of a file', () => {
   let folder: string
   before(() => (folder = mkdtempSync(path.join(tmpdir(), 'redox-'))))
   after(() => rmSync(folder, { recursive: true }))
@@ -21,7 +21,10 @@ describe('the ends of a file', () => {
   const trailer = (entry: string): string => `trailer << /Size 10 ${entry} >>`
   const encryption = '/Encrypt 9 0 R'
 
-  /** A table of objects that is a stream: too long for the entry to stand near the end. */
+  /**
+   * PDF whose object table is a compressed stream, so long that the entry at its start is far from the end of the
+   * file.
+   */
   const streamed = (entry: string): Buffer => {
     const before = pdf(noise)
     const table = `12 0 obj << /Type /XRef ${entry} >> stream ${noise}`
@@ -93,7 +96,7 @@ describe('the ends of a file', () => {
     ['text about encryption', Buffer.from(`${encryption} %PDF-`), []],
   ]
   for (const [what, bytes, expected, cutShort] of FILES) {
-    it(`are looked at, in memory and on the disk: ${what}`, async () => {
+    it(`are checked the same way in memory and on disk: ${what}`, async () => {
       const file = path.join(folder, 'Quuxworth')
       writeFileSync(file, bytes)
       const taken = [await takeFile(bytes, HINTS), await takePath(file, HINTS, [folder])]
@@ -110,8 +113,8 @@ describe('the ends of a file', () => {
     })
   }
 
-  it('are all that is read of a file on the disk before it is sent', async () => {
-    // A hole: nothing of it is on the disk, and reading all of it would take seconds.
+  it('are the only parts of a file on disk that are read before the file is sent', async () => {
+    // A sparse file: no byte of the file is stored on disk, and reading the whole file would take seconds.
     const file = path.join(folder, 'large.pdf')
     writeFileSync(file, '%PDF-1.7')
     truncateSync(file, 20_000_000_000)

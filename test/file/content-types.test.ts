@@ -21,7 +21,7 @@ describe('content types', () => {
     ['note.txt', 'text/plain', 'TEXT'],
   ]
   for (const [name, contentType, fileType] of files) {
-    it(`${name} is ${contentType}, by its bytes alone`, () => {
+    it(`of ${name} is ${contentType}, by its bytes alone`, () => {
       assert.deepEqual(detectContentType(fixture(name).subarray(0, 512)), { contentType })
       assert.equal(fileTypeOf(contentType), fileType)
     })
@@ -37,11 +37,11 @@ describe('content types', () => {
     ['application/octet-stream', undefined, undefined],
   ]
   for (const [contentType, name, fileType] of types) {
-    it(`FileType of ${contentType}${name ? ` named ${name}` : ''} is ${fileType}`, () =>
+    it(`${contentType}${name ? ` named ${name}` : ''} has the FileType ${fileType}`, () =>
       assert.equal(fileTypeOf(contentType, name), fileType))
   }
 
-  it('what is declared goes first, then the bytes, then the name, then text or octets', () => {
+  it('come from the declaration first, then the bytes, then the name, then text or octet-stream', () => {
     const zip = Buffer.from('PK\x03\x04')
     const docx = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
     for (const nothing of ['application/octet-stream', 'Binary/Octet-Stream', 'application/force-download'])
@@ -70,7 +70,7 @@ describe('content types', () => {
     [Buffer.from([0, 1, 2]), 'application/octet-stream'],
   ]
   for (const [bytes, type] of OTHERS)
-    it(`what begins as ${type} is no PDF and no picture, whatever it is called`, () => {
+    it(`of bytes that begin as ${type} are not PDF or image types, whatever the file name is`, () => {
       for (const [name, declared] of [
         ['report.pdf', 'application/pdf'],
         ['scan.png', 'image/png'],
@@ -86,7 +86,7 @@ describe('content types', () => {
       }
     })
 
-  it('markup may begin behind a byte order mark and white space', () => {
+  it('of markup are found after a byte order mark and white space', () => {
     for (const start of ['\ufeff', '\r\n', '\ufeff \t\n']) {
       const rtf = Buffer.from(`${start}{\\rtf1 x}`)
       assert.deepEqual(detectContentType(rtf, 'a.rtf', 'text/rtf'), { contentType: 'text/rtf' })
@@ -94,16 +94,16 @@ describe('content types', () => {
     }
   })
 
-  it('a photo of a phone is no film, whatever it is called', () => {
+  it('of a photo made by a phone are not a video type, whatever the file name is', () => {
     const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1')
     assert.equal(detectContentType(heic, 'IMG_1.jpg').contentType, 'image/heic')
     assert.equal(detectContentType(heic, 'IMG_1.heic').contentType, 'image/heic')
   })
 
-  it('a PDF may begin a little later; an empty head says nothing', () => {
+  it('of a PDF are found when its header begins a few bytes later; an empty header gives no type', () => {
     const late = Buffer.concat([Buffer.from('\ufeff\r\n'), PDF])
     assert.deepEqual(detectContentType(late, 'a.pdf', 'application/pdf'), { contentType: 'application/pdf' })
-    // What only speaks of one, or has one inside, is what it is declared or named.
+    // A file that only mentions a format, or contains one, has its declared type or the type of its name.
     for (const [bytes, name, type] of [
       [Buffer.from('See the header %PDF-1.4 of it.'), 'note.txt', 'text/plain'],
       [Buffer.from('\x30\x82\x00%PDF-1.4', 'latin1'), 'report.pdf.p7m', 'application/pkcs7-mime'],
@@ -187,16 +187,16 @@ describe('content types', () => {
     ['text with NUL', Buffer.from('well\0done'), 'application/octet-stream'],
   ]
   for (const [what, bytes, type] of PROVED)
-    it(`${what} is ${type}`, () => assert.equal(detectContentType(bytes).contentType, type))
+    it(`of ${what} is ${type}`, () => assert.equal(detectContentType(bytes).contentType, type))
 
-  it('image/heif and image/heic are one family', () => {
+  it('treat image/heif and image/heic as the same family', () => {
     for (const type of ['image/heic', 'image/heif', 'image/heic-sequence'])
       assert.deepEqual(detectContentType(brands('mif1', 'heic'), undefined, type), { contentType: type })
     assert.equal(detectContentType(brands('mif1'), 'a.heic').warning, undefined)
     assert.equal(detectContentType(brands('isom'), 'a.heic', 'image/avif').contradiction, 'video/mp4')
   })
 
-  it('what a container or markup cannot be is told, and file type and warning agree', async () => {
+  it('that contradict a container or markup cause a warning, and FileType and warning agree', async () => {
     const others: [bytes: Buffer, name: string, type: string, fileType: string][] = [
       [ZIP, 'a.csv', 'application/zip', 'ZIP'],
       [ZIP, 'a.jpg', 'application/zip', 'ZIP'],
@@ -217,7 +217,7 @@ describe('content types', () => {
     assert.deepEqual([noise.contentType, noise.fileType], ['application/octet-stream', undefined])
   })
 
-  it('what a container or markup can be is named', () => {
+  it('that a container or markup can have are accepted by name', () => {
     for (const [bytes, name] of [
       [ZIP, 'a.xlsx'],
       [ZIP, 'a.odt'],
@@ -231,7 +231,7 @@ describe('content types', () => {
       assert.deepEqual(detectContentType(bytes, name), { contentType: contentTypeOfName(name) })
   })
 
-  it('text may be cut inside a character', () => {
+  it('of text are found although the sample ends inside a character', () => {
     assert.ok(looksLikeText(Buffer.from('Grüße 🙂').subarray(0, -1)))
     assert.ok(!looksLikeText(Buffer.from([0x61, 0xff, 0x61, 0x61, 0x61, 0x61])))
   })

@@ -72,7 +72,7 @@ describe('file intake', () => {
   const inner = Buffer.concat([Buffer.from('before'), PDF, Buffer.from('after')])
   values[1]![1] = new Uint8Array(inner.buffer, inner.byteOffset + 6, PDF.length)
   for (const [what, value] of values) {
-    it(`takes ${what}`, async () => {
+    it(`accepts ${what}`, async () => {
       const file = await taken(value, { filename: 'report.pdf' })
       assert.equal(sha256(await bytesOf(file.read())), sha256(PDF))
       assert.deepEqual(
@@ -82,7 +82,7 @@ describe('file intake', () => {
     })
   }
 
-  it('takes name and type of an object or a data: URI, unless the node is set to others', async () => {
+  it('uses name and type of an object or a data: URI unless the node sets others', async () => {
     const multer = { originalname: 'own.pdf', mimetype: 'application/pdf', buffer: PDF }
     assert.equal((await taken(multer)).name, 'own.pdf')
     assert.equal((await taken(multer, { filename: 'set.pdf' })).name, 'set.pdf')
@@ -93,14 +93,14 @@ describe('file intake', () => {
     )
     assert.equal((await taken(uri, { filename: 'set.pdf' })).name, 'set.pdf')
     assert.equal((await taken(`data:application/pdf;name=a%0Ab;base64,${text}`)).name, 'document.pdf')
-    // The characters of a text are no part of another type.
+    // A charset parameter is kept only with a text type; other types lose the parameter.
     assert.equal(
       (await taken('data:text/csv;charset=iso-8859-1,a%FCb')).contentType,
       'text/csv;charset=iso-8859-1',
     )
   })
 
-  it('takes text of a format without a signature when its name or type says what it is', async () => {
+  it('takes base64 in a format without a signature when the file name or type is not that of a text', async () => {
     const noise = Buffer.from([1, 2, 3, 200])
     for (const hints of [{ filename: 'a.bin' }, { filename: 'a.nrrd' }, { contentType: 'application/x-ecg' }])
       assert.deepEqual(await bytesOf((await taken(noise.toString('base64'), hints)).read()), noise)
@@ -109,7 +109,7 @@ describe('file intake', () => {
     assert.equal((await taken(fixture('scan.tiff').toString('base64'))).contentType, 'image/tiff')
   })
 
-  it('refuses a word that its name or type makes a file of', async () => {
+  it('refuses a text of one word although its name or type is that of a file', async () => {
     const names =
       'txt csv xml json html md eml svg vcf xls xlsx xlsm ppt bmp mp3 mov m4a avi 7z rar tar jp2 ps ico webm ogg flac'
     const hints = [
@@ -132,14 +132,14 @@ describe('file intake', () => {
       assert.deepEqual(await bytesOf((await taken(bytes.toString('base64'), { filename })).read()), bytes)
   })
 
-  it('takes a text as it is where a text is wanted', async () => {
+  it('accepts a text unchanged where the caller wants a text', async () => {
     for (const value of [`data:application/pdf;base64,${text}`, text, 'success', 'https://example.org/x']) {
       for (const given of [value, Buffer.from(value)])
         assert.equal((await bytesOf((await taken(given, { isText: true })).read())).toString(), value)
     }
   })
 
-  it('keeps what only looks like an encoding', async () => {
+  it('does not decode a text that only looks like an encoding', async () => {
     for (const content of [
       'Data: client calm, oriented x4.',
       'Data:,0.9 NaCl 500 ml',
@@ -151,7 +151,7 @@ describe('file intake', () => {
     assert.equal((await taken(mail, { filename: 'a.eml' })).contentType, 'message/rfc822')
   })
 
-  describe('in memory that others write to', () => {
+  describe('file in memory that other code writes to', () => {
     const MB = 1024 * 1024
     const small = sizedFile(600_000)
     const large = sizedFile(5 * MB)
@@ -163,7 +163,7 @@ describe('file intake', () => {
       ['the last byte of a large one', large, large.length - 1],
     ]
     for (const [what, bytes, at] of changes) {
-      it(`is refused when ${what} changes before it is read`, async () => {
+      it(`is refused when ${what} changes before the file is read`, async () => {
         const shared = Buffer.from(bytes)
         const file = await taken(shared)
         shared[at]! ^= 1
@@ -173,7 +173,7 @@ describe('file intake', () => {
       })
     }
 
-    it('is refused when it changes while it is read, before the last piece leaves', async () => {
+    it('is refused when it changes during reading, before the last chunk is sent', async () => {
       const shared = Buffer.from(large)
       const reading = (await taken(shared)).read()[Symbol.asyncIterator]()
       await reading.next()
@@ -185,7 +185,7 @@ describe('file intake', () => {
       )
     })
 
-    it('a part of a large one is noticed, wherever it is written', async () => {
+    it('is refused when any part of a large file changes', async () => {
       for (let at = 0; at + 100_000 < large.length; at += 700_001) {
         const shared = Buffer.from(large)
         const file = await taken(shared)
@@ -195,7 +195,7 @@ describe('file intake', () => {
     })
   })
 
-  it('warns when it had to decode twice, and not otherwise', async () => {
+  it('warns about base64 in base64 and not about simple base64', async () => {
     assert.match((await takeFile(Buffer.from(text), HINTS)).warnings.join(), /base64 text/)
     assert.deepEqual((await takeFile(PDF, HINTS)).warnings, [])
   })
@@ -290,7 +290,7 @@ describe('file intake', () => {
       ))
   }
 
-  it('takes of a view what it shows, and text in an object that proves to be a file', async () => {
+  it('reads the visible part of a view, and the text in an object if it proves to be a file', async () => {
     const around = Buffer.concat([Buffer.from('before'), PDF.subarray(0, 9000), Buffer.from('after.')])
     const bytes = new Uint8Array(around)
     const view = new Uint16Array(bytes.buffer, 6, 4500)
@@ -302,7 +302,7 @@ describe('file intake', () => {
     await failing('REDOX_BAD_INPUT', () => takeFile({ Body: PDF }, HINTS), /property "Body"/)
   })
 
-  it('knows many names of types that say nothing, and of types that are known', async () => {
+  it('knows many type names that carry no information, and many names of known types', async () => {
     const nothing =
       'octet oct-stream x-octets bin x-data unspecified x-forcedownload x-file-to-save blob stream'
     for (const contentType of [...nothing.split(' ').map((name) => `application/${name}`), 'bytes/unknown'])
@@ -324,7 +324,7 @@ describe('file intake', () => {
       assert.equal((await taken(file, { contentType })).name, name)
   })
 
-  it('takes no container for a type with a mark of its own, and no ending for a type that has one', async () => {
+  it('reports a zip container under a type with its own signature as ZIP, and DICM after a PDF header as DICOM', async () => {
     for (const mark of ['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08']) {
       const zip = Buffer.concat([Buffer.from(mark, 'latin1'), Buffer.alloc(500, 0x90)])
       for (const ending of ['csv', 'dcm', 'gz', 'heic', 'wav', 'hl7']) {
@@ -342,7 +342,7 @@ describe('file intake', () => {
     assert.equal((await taken(Buffer.concat([preamble, Buffer.alloc(400)]))).contentType, 'application/dicom')
   })
 
-  it('leaves texts alone that only look like an encoding', async () => {
+  it('does not change texts that only look like an encoding', async () => {
     const json = JSON.stringify({ resourceType: 'Binary', data: text.slice(0, 200) })
     const texts: [string, Partial<FileHints>][] = [
       ['Patient reports 20%25 loss of hearing', {}],
@@ -358,7 +358,7 @@ describe('file intake', () => {
       assert.equal((await bytesOf((await taken(Buffer.from(written), hints)).read())).toString(), written)
   })
 
-  it('reads percent-encoded data: URIs, text and bytes', async () => {
+  it('reads percent-encoded data: URIs, as text and as bytes', async () => {
     assert.equal((await decodeDataUri('data:,Gr%C3%BC%C3%9Fe%20ü', 'x')).bytes.toString(), 'Grüße ü')
     assert.deepEqual(await decodeDataUri('data:image/gif,GIF89a%FF%00', 'x'), {
       bytes: Buffer.from('GIF89a\xff\0', 'latin1'),
@@ -392,7 +392,7 @@ describe('file intake', () => {
     assert.ok(file.kind === 'reference' && file.upload === undefined)
   })
 
-  it('tells of a contradiction without the parameters of the type, which may name the file', async () => {
+  it('reports a contradiction without the parameters of the type, which may contain the file name', async () => {
     const contentType = 'image/png; name="colleague.png"'
     const { message } = await failing('REDOX_BAD_INPUT', () => taken(PDF, { contentType }), /image\/png, but/)
     assert.doesNotMatch(message, /colleague/)
@@ -404,13 +404,13 @@ describe('file intake', () => {
       assert.equal((await taken(PDF, { contentType: octets })).contentType, 'application/pdf')
   })
 
-  it("goes by the node's content type before that of a data: URI", async () => {
+  it('prefers the content type of the node to that of a data: URI', async () => {
     const uri = `data:application/x-pdf;base64,${text}`
     assert.equal((await taken(uri)).contentType, 'application/x-pdf')
     assert.equal((await taken(uri, { contentType: 'application/pdf' })).contentType, 'application/pdf')
   })
 
-  it('its pieces are views that can be joined as base64, and a second reading gives the same', async () => {
+  it('yields chunks that are views of whole base64 groups, and a second reading yields the same chunks', async () => {
     const content = sizedFile(1_300_001)
     const file = await taken(content)
     for (let pass = 0; pass < 2; pass++) {
@@ -443,7 +443,7 @@ describe('file intake', () => {
     assert.equal((await taken(fixture('photo.jpg'))).name, 'document.jpg')
   })
 
-  it('text of a note is UTF-8 or refused', async () => {
+  it('accepts text of a note only in UTF-8', async () => {
     const note = await taken(fixture('note.txt'))
     assert.equal(await readText(note, 'x'), fixture('note.txt').toString('utf8'))
     await failing('REDOX_BAD_INPUT', async () => readText(await taken(PDF), 'msg.payload'), /not UTF-8/)

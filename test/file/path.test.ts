@@ -24,7 +24,7 @@ import { bytesOf, failing } from '../lib/redox'
 import { HINTS, PDF } from './support'
 import { eventually } from '../lib/eventually'
 
-describe('a path on this machine', () => {
+describe('path on this machine', () => {
   let folder: string
   let outside: string
   before(() => {
@@ -51,7 +51,7 @@ describe('a path on this machine', () => {
     }
   })
 
-  it('may be a name that begins with two dots', async () => {
+  it('may contain a name that begins with two dots', async () => {
     mkdirSync(path.join(folder, '..scans'))
     for (const name of ['..report.pdf', '...', '..scans/a.pdf']) {
       const absolute = write(name)
@@ -60,7 +60,7 @@ describe('a path on this machine', () => {
     }
   })
 
-  it('is refused when the file is an encoding of another, unless a text is wanted', async () => {
+  it('is refused when the file is an encoding of another file, unless a text is wanted', async () => {
     const contents: [content: string, words: RegExp][] = [
       [PDF.toString('base64'), /holds base64 text/],
       [PDF.toString('base64').replace(/.{76}/g, '$&\n'), /holds base64 text/],
@@ -76,7 +76,7 @@ describe('a path on this machine', () => {
     }
   })
 
-  it('finds a name in the other Unicode form, in each part of the path', async () => {
+  it('matches names in the other Unicode normalization form, in each part of the path', async () => {
     const [whole, parts] = ['B\u00fc', 'Bu\u0308']
     mkdirSync(path.join(folder, parts))
     write(`${parts}/${whole}.pdf`)
@@ -88,12 +88,12 @@ describe('a path on this machine', () => {
     await failing('REDOX_BAD_INPUT', () => takePath(`../${whole}`, HINTS, [folder]), /^File not found/)
   })
 
-  describe('that is still being written', () => {
+  describe('file that is still being written', () => {
     const settling = (settleMs: number, signal?: AbortSignal) => ({ settleMs, ...(signal && { signal }) })
     const take = (name: string, settleMs: number, signal?: AbortSignal) =>
       takePath(name, HINTS, [folder], settling(settleMs, signal))
 
-    it('is taken when it has stood still, whole', async () => {
+    it('is accepted as a whole once it no longer changes', async () => {
       const name = write('growing.pdf', PDF.subarray(0, 100_000))
       const taking = take(name, 600)
       for (let at = 100_000; at < PDF.length; at += 200_000) {
@@ -107,7 +107,7 @@ describe('a path on this machine', () => {
       assert.equal(sha256(await bytesOf(file.read())), sha256(PDF))
     })
 
-    it('is taken when it was empty at the first look', async () => {
+    it('is accepted once it no longer changes, also if it was empty at first', async () => {
       const name = write('empty-first.pdf', Buffer.alloc(0))
       const taking = take(name, 300)
       await sleep(100)
@@ -116,7 +116,7 @@ describe('a path on this machine', () => {
       await failing('REDOX_BAD_INPUT', () => take(write('stays.pdf', Buffer.alloc(0)), 100), /empty/)
     })
 
-    it('is waited for also when only its older time is old, or its clock is ahead', async () => {
+    it('is waited for also when only one of its two times is old, or when its time is in the future', async () => {
       for (const time of [1, Date.now() / 1000 + 3600]) {
         const name = write('copied.pdf')
         utimesSync(name, time, time)
@@ -129,12 +129,12 @@ describe('a path on this machine', () => {
     it('is not waited for when it is old enough', async () => {
       const name = write('old.pdf')
       await eventually('it is old', () => Date.now() - statSync(name).ctimeMs > 100)
-      // A wait would be given up.
+      // With an aborted signal, waiting for the file would reject, so this call proves that there is no wait.
       await take(name, 100, AbortSignal.abort())
       await assert.rejects(take(name, 60_000, AbortSignal.abort()), { name: 'AbortError' })
     })
 
-    it('is let go when it is not wanted any more', async () => {
+    it('ends the wait when the signal is aborted', async () => {
       const stop = new AbortController()
       const taking = take(write('unwanted.pdf'), 60_000, stop.signal)
       stop.abort()
@@ -142,7 +142,7 @@ describe('a path on this machine', () => {
     })
   })
 
-  it('leads only to regular files inside the folders', async () => {
+  it('is accepted only for regular files inside the allowed folders', async () => {
     symlinkSync(fixturePath('photo.jpg'), path.join(folder, 'link.jpg'))
     symlinkSync(fixturePath('.'), path.join(folder, 'linked'))
     const paths = [
@@ -176,7 +176,7 @@ describe('a path on this machine', () => {
     server.close()
   })
 
-  it('may be a link, or lead over one, inside the folder', async () => {
+  it('may be a symbolic link, or contain one, if the target is inside the folder', async () => {
     write('sub/linked.pdf')
     symlinkSync(path.join(folder, 'sub/linked.pdf'), path.join(folder, 'link.pdf'))
     symlinkSync(path.join(folder, 'sub'), path.join(folder, 'linked-inside'))
@@ -192,7 +192,7 @@ describe('a path on this machine', () => {
     }
   })
 
-  it('never gives a file outside of the folder, however often its directory becomes a link', async () => {
+  it('never yields a file outside the folder, however often its directory is replaced by a link', async () => {
     mkdirSync(path.join(folder, 'turning'))
     write('turning/report.pdf')
     const secret = path.join(outside, 'report.pdf')
@@ -225,14 +225,14 @@ describe('a path on this machine', () => {
     assert.ok(inside > 0, 'no reading came through at all')
   })
 
-  /** Puts something else in the place of a file. */
+  /** Returns a change that replaces a file by another one. */
   const exchanged =
     (make: (file: string) => void) =>
     (file: string): void => {
       renameSync(file, `${file}.away`)
       make(file)
     }
-  /** A file of the same size and times. */
+  /** Creates a file with the size and the times of another one, and returns its path. */
   const twin = (file: string, place: string): string => {
     const { size, atime, mtime } = statSync(file)
     writeFileSync(place, sizedFile(size))
@@ -276,7 +276,7 @@ describe('a path on this machine', () => {
     ['becomes another of the same size and times', (file) => renameSync(twin(file, `${file}.twin`), file)],
   ]
   const places = new Map<string, string>()
-  /** A file in a directory of its own. */
+  /** Creates a file in a directory of its own and returns its path. */
   const place = (what: string): string => {
     const directory = `${what.replace(/\W+/g, '-')}-${places.size}`
     places.set(directory, what)

@@ -5,11 +5,11 @@ import { fixture } from '../lib/fixtures'
 export const HINTS: FileHints = { where: 'msg.payload' }
 export const PDF = fixture('gingival-mass.pdf')
 
-/** Base64 of base64 of base64. */
+/** Base64 of the base64 of the base64 of a text. */
 export const thrice = (text: string): string =>
   Buffer.from(Buffer.from(text).toString('base64')).toString('base64')
 
-/** A file as texts that are not decoded. */
+/** Encodings of a file that look like text and are not decoded, each with its name. */
 export function disguised(file: Buffer): [what: string, text: string][] {
   const base64 = file.toString('base64')
   const bytes = file.toString('hex').match(/../g)!

@@ -7,8 +7,8 @@ import { fixture, sha256, sizedFile } from '../lib/fixtures'
 import { bytesOf, failing } from '../lib/redox'
 import { PDF, taken } from './support'
 
-describe('a large text', () => {
-  /** Turns of the event loop that pass while something is done. */
+describe('large text as a file', () => {
+  /** Number of event-loop iterations that pass during `work`. */
   async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
     let turns = 0
     let isDone = false
@@ -48,24 +48,24 @@ describe('a large text', () => {
     ],
   ]
   for (const [what, value, size] of LARGE)
-    it(`is worked on in turns, at most 1 MB in each: ${what}`, async () => {
+    it(`is processed in chunks of at most 1 MB per event-loop iteration: ${what}`, async () => {
       let file: FileSource | undefined
       const turns = await turnsDuring(async () => (file = await taken(value, { maxBytes: 30_000_000 })))
       assert.ok(turns >= size / 1_000_000, `${size} characters in ${turns} turns`)
       assert.equal(sha256(await bytesOf(file!.read())), sha256(bytes))
     })
 
-  it('is worked on in turns also where it is wanted as it is, or is none', async () => {
+  it('is processed in chunks also where it is not decoded or is refused', async () => {
     const asItIs = () => taken(words, { isText: true, filename: 'a.txt', maxBytes: 30_000_000 })
     assert.ok((await turnsDuring(asItIs)) >= 6)
     const blank = () => failing('REDOX_BAD_INPUT', () => taken(' '.repeat(6_000_000)), /empty/)
     assert.ok((await turnsDuring(blank)) >= 6)
-    // The first blank tells.
+    // A blank in the text already shows that the text is not base64.
     const none = () => failing('REDOX_BAD_INPUT', () => taken(words, { filename: 'a.pdf' }), /not a file/)
     assert.ok((await turnsDuring(none)) <= 3)
   })
 
-  it('is refused by its length when no way would take it, before it is looked at', async () => {
+  it('is refused by its length, before it is read, when every transfer would refuse it', async () => {
     const maxBytes = 1_000_000
     const texts: [text: unknown, hints?: Partial<FileHints>][] = [
       [`data:application/pdf,${'%41'.repeat(1_100_000)}`],
@@ -83,7 +83,7 @@ describe('a large text', () => {
     assert.equal((await taken(`data:text/plain,${'%41'.repeat(1_000_000)}`, { maxBytes })).size, maxBytes)
   })
 
-  it('decodes to the same whatever stands at the ends of its slices', async () => {
+  it('decodes to the same bytes whatever the characters at the ends of its slices are', async () => {
     for (let shift = 0; shift < 4; shift++) {
       const text = '😀%41ü%E2%82%AC'.repeat(30_000)
       const expected = '😀Aü€'.repeat(30_000)
@@ -97,7 +97,7 @@ describe('a large text', () => {
     }
   })
 
-  it('is a name or a type only up to a length', async () => {
+  it('is a file name or a content type only up to a maximum length', async () => {
     await failing(
       'REDOX_BAD_INPUT',
       () => taken(PDF, { filename: 'a'.repeat(100_001) }),
@@ -106,7 +106,7 @@ describe('a large text', () => {
     await failing('REDOX_BAD_INPUT', () => taken(PDF, { contentType: `a/${'b'.repeat(9000)}` }), /MIME type/)
   })
 
-  it('that is a picture of nothing but marks is not followed to its end', () => {
+  it('that begins as an image and contains only markers is not searched to its end', () => {
     const made: [type: string, bytes: Buffer][] = [
       [
         'image/png',

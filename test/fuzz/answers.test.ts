@@ -12,9 +12,9 @@ interface Answer {
   status: number
   headers: [string, string][]
   body: Buffer
-  /** so many bytes of the body come before the connection ends; undefined: all */
+  /** number of body bytes before the connection ends; undefined: all */
   cut?: number | undefined
-  /** a content-length that is not true */
+  /** false content-length */
   length?: number | undefined
 }
 
@@ -31,7 +31,7 @@ const issue = fc.record(
   { severity: fc.constantFrom('error', 'fatal', 'warning', 7), diagnostics: reasons, details: json(reasons) },
   { requiredKeys: [] },
 )
-/** The shapes that Redox answers with, with anything inside, and anything else. */
+/** Bodies in the shapes of Redox's answers with any values, and any other bodies. */
 const bodies = fc.oneof(
   json(reasons),
   fc.record(
@@ -92,7 +92,7 @@ const values = fc.oneof(
   fc.string().map((text) => text.replace(/[^ -~]/g, '')),
   fc.constantFrom('', CANARY, '9'.repeat(400), '-1', '0', 'Wed, 21 Oct 2015 07:28:00 GMT', '\u00e9\u00ff'),
 )
-// What a Location may be, apart from such as are no URL at all, which is a matter of src/redox/client.
+// Values of a Location header. Values that are not URLs are handled in src/redox/client and left out here.
 const locations = fc.constantFrom(
   '',
   '/x',
@@ -128,7 +128,7 @@ const answersOf = (body: fc.Arbitrary<Buffer>): fc.Arbitrary<Answer> =>
   })
 
 function give(response: ServerResponse, { status, headers, body, cut, length }: Answer): void {
-  // Straight to the socket: a server that keeps the rules of HTTP could not answer so.
+  // The answer is written directly to the socket, because Node's HTTP server could not send such an answer.
   const lines = [`HTTP/1.1 ${status} ${CANARY}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
   const head = [...lines, `content-length: ${length ?? body.length}`, 'connection: close', '', ''].join(
     '\r\n',
@@ -183,7 +183,7 @@ describe('any answer', () => {
   const deliver = (message: PreparedMessage): Promise<unknown> =>
     deliverDirect(connection.client, message, { signal: never() })
 
-  /** Either it is a delivery, or an error that tells nothing of the patient. */
+  /** Asserts that a call succeeds, or fails with an error without patient data. */
   async function assertSettled(call: () => Promise<unknown>, assertText = assertSilent): Promise<void> {
     server.requests.length = 0
     const result = await settled(call)
@@ -197,13 +197,13 @@ describe('any answer', () => {
 
   const messages = fc.constantFrom(NOTE, BUNDLE)
 
-  it('to a message is a delivery or a clear error', () =>
+  it('to a message becomes a delivery or a clear error', () =>
     holds(700, fc.tuple(messages, answersOf(octets)), ([message, send]) => {
       script = { send }
       return assertSettled(() => deliver(message))
     }))
 
-  it('to an upload is a reference or a clear error', () =>
+  it('to an upload becomes a reference or a clear error', () =>
     holds(
       600,
       fc.tuple(fc.constantFrom('blob' as const, 'binary' as const), answersOf(octets)),
@@ -213,7 +213,7 @@ describe('any answer', () => {
       },
     ))
 
-  it('to a request for a token is a token or a clear error', () =>
+  it('to a token request becomes a token or a clear error', () =>
     holds(
       400,
       answersOf(
@@ -225,7 +225,7 @@ describe('any answer', () => {
       async (token) => {
         script = { token }
         const { client } = connectTo(server.url, { answerTimeout: 5 })
-        // Nothing of the patient has left: whatever the server says, it does not know it from us.
+        // A token request contains no patient data, so a marker in the answer does not come from the client.
         await assertSettled(
           () => uploadDirect(client, FILE, { kind: 'blob', signal: never() }),
           () => undefined,
@@ -242,14 +242,14 @@ describe('any answer', () => {
       JSON.stringify({ Meta: { Errors: Array.from({ length: 20_000 }, (_, index) => `bad ${index}`) } }),
     ],
   ] as const) {
-    it(`is read soon, whatever its length: ${what}`, () => {
+    it(`is read within 5 s, whatever its length: ${what}`, () => {
       script = { send: { status: 400, headers: [], body: Buffer.from(body) } }
       const many = Array.from({ length: 3000 }, (_, index) => `value ${index}`)
       return assertSettled(() => deliver({ ...BUNDLE, body: { ...BUNDLE.body, many } }))
     }).timeout(5000)
   }
 
-  it('to a note of 10 MB is told soon, and quotes nothing of it', async () => {
+  it('to a note of 10 MB is read soon, and its error quotes nothing of the note', async () => {
     const text = 'She is well, and has no complaints today. '.repeat(240_000)
     const Errors = Array.from({ length: 20 }, (_, index) => ({
       Text: `field ${index} of the message is missing`,

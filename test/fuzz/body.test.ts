@@ -8,7 +8,7 @@ import { sizedFile } from '../lib/fixtures'
 import { bytesOf } from '../lib/redox'
 import { bytes, contentTypes, fileNames, holds, json, settled } from './support'
 
-// Around the sizes at which bodies are cut into pieces.
+// File sizes around those at which bodies are divided into chunks.
 const sizes = fc
   .constantFrom(48, 96, 256)
   .chain((kib) => fc.integer({ min: kib * 1024 - 3, max: kib * 1024 + 3 }))
@@ -26,7 +26,7 @@ const files: fc.Arbitrary<FileSource> = fc
 
 const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex')
 
-/** The bytes of a body, after what holds for every body was seen. */
+/** Returns the bytes of a request body after checks that apply to every body. */
 async function sent(body: RequestBody, fileBytes: Buffer[]): Promise<Buffer> {
   const first = await bytesOf(body.open())
   assert.equal(body.length, first.length, 'content-length')
@@ -40,12 +40,12 @@ async function sent(body: RequestBody, fileBytes: Buffer[]): Promise<Buffer> {
 
 const contentOf = (file: FileSource): Promise<Buffer> => bytesOf(file.read())
 
-/** Header lines of the one part. */
+/** Header lines of the only part of a multipart body. */
 const partHead = (body: Buffer): string[] =>
   body.toString('utf8', 0, body.indexOf('\r\n\r\n')).split('\r\n').slice(1)
 
 describe('any body', () => {
-  it('multipart: a parser that is not ours finds the file, its name and its type', () =>
+  it('multipart: an independent parser finds the file, its name and its type', () =>
     holds(400, files, async (file) => {
       const content = await contentOf(file)
       const body = multipartBody(file)
@@ -58,12 +58,12 @@ describe('any body', () => {
       assert.equal(fields.length, 1)
       const [[name, found]] = fields as [[string, File]]
       assert.equal(name, 'file')
-      // WHATWG: what a name has of these sequences by itself cannot be told from an escaped character.
+      // WHATWG form data: these sequences in a file name cannot be distinguished from escaped characters.
       assert.equal(found.name, file.name.replace(/%22/g, '"').replace(/%0D/gi, '\r').replace(/%0A/gi, '\n'))
       assert.deepEqual(Buffer.from(await found.arrayBuffer()), content)
     }))
 
-  it('raw and FHIR Binary: the bytes and the type are the file', () =>
+  it('raw and FHIR Binary: bytes and type are those of the file', () =>
     holds(200, files, async (file) => {
       const content = await contentOf(file)
       assert.deepEqual(await sent(rawBody(file), [content]), content)
@@ -72,7 +72,7 @@ describe('any body', () => {
       assert.deepEqual(binary, { resourceType: 'Binary', contentType, data: content.toString('base64') })
     }))
 
-  it('JSON: parsed back it is the value, with the files in their places', () =>
+  it('JSON: the parsed body is the value, with the files at their paths', () =>
     holds(600, fc.tuple(json(), fc.array(files, { maxLength: 3 })), async ([value, embedded]) => {
       const whole: JsonObject = { value, files: embedded.map(() => 'file') }
       const places = embedded.map((file, index) => ({ path: ['files', index], file }))
@@ -82,7 +82,7 @@ describe('any body', () => {
       assert.deepEqual(JSON.parse(body.toString()), JSON.parse(JSON.stringify(expected)))
     }))
 
-  it('a file name that cannot travel is refused before', () =>
+  it('file name with forbidden characters: refused before the request', () =>
     holds(1000, fileNames, async (filename) => {
       const result = await settled(() => takeMemory(Buffer.from('x'), { where: 'x', filename }))
       if (/[\0\r\n]/.test(filename)) assert.ok('error' in result)

@@ -68,16 +68,16 @@ const choices = fc.constantFrom(
 )
 const uuid = fc.constantFrom('', 'af394f14-b34a-464f-8d24-895f370af4c9', 'x\r\ny')
 
-/** What Node-RED makes of `${NAME}` when the tab or subflow gives the variable a type. */
+/** Values of `${NAME}` for variables with a type in the tab or subflow. */
 const typed = fc.constantFrom<unknown>(5, 0, true, false, null, undefined, ['x'], { a: 1 }, NaN)
 
 const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   environment: texts,
   environmentType: texts,
-  // References to other nodes, which are looked up elsewhere.
+  // References to other nodes, which other code resolves.
   tls: fc.constant(''),
   proxy: fc.constant(''),
-  // Read by the sandbox only, which has tests of its own.
+  // Settings of the sandbox, which have their own tests.
   faults: fc.constant(''),
   subscribed: fc.constant(''),
   auth: choices,
@@ -118,7 +118,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   storeLateMinutes: numbers,
 }
 
-/** A few fields with values of their kind or of none, the others as a new node has them. */
+/** Configurations with a few valid or invalid fields, the others as in a new node. */
 const configs = fc
   .array(
     fc
@@ -151,7 +151,7 @@ const stopped = AbortSignal.abort()
 const SURROUNDINGS = { sandbox: undefined, userDir: '/' }
 
 describe('any configuration', () => {
-  it('is a connection or REDOX_CONFIGURATION', () =>
+  it('becomes a connection or REDOX_CONFIGURATION', () =>
     holds(3000, fc.tuple(configs, secrets), async ([config, keys]) => {
       const result = await settled(() => openConnection(config, keys, 'Development', SURROUNDINGS))
       await settled(() => secretTargets(config))
@@ -169,7 +169,7 @@ describe('any configuration', () => {
         origins.every((origin) => /^https?:/.test(origin)),
         origins.join(),
       )
-      // Nothing is sent: what the settings make of a request and of a stop is all that is seen.
+      // Nothing is sent: the test checks only the built request and a send that is aborted beforehand.
       assert.equal(client.previewUpload(FILE, 'binary').length, 1)
       assert.ok(
         'error' in (await settled(() => uploadDirect(client, FILE, { kind: 'blob', signal: stopped }))),
@@ -177,9 +177,9 @@ describe('any configuration', () => {
       await client.close()
     }))
 
-  // A port without a listener: the request is tried with these settings.
+  // A port without a listener, so that a request is tried with these settings.
   const NOWHERE = 'http://127.0.0.1:1'
-  // Fractions of a millisecond are a matter of src/transport/http.
+  // Fractions of a millisecond are handled in src/transport/http.
   const seconds = numbers.filter((text) => text !== '1.005')
   const limits = fc.record({
     answerTimeout: seconds,
@@ -193,7 +193,7 @@ describe('any configuration', () => {
     apiBase: fc.constant(NOWHERE),
     blobUploadUrl: fc.constant(NOWHERE),
   })
-  it('lets a request end', () =>
+  it('never lets a request run forever', () =>
     holds(150, limits, async (config) => {
       const result = await settled(() =>
         openConnection(config, { privateKey: TEST_KEY }, 'Development', SURROUNDINGS),
@@ -206,7 +206,7 @@ describe('any configuration', () => {
       await client.close()
     }))
 
-  it('names an environment or is refused', () =>
+  it('has a known environment or is refused', () =>
     holds(300, fc.oneof(texts, typed), async (value) => {
       const result = await settled(() => environmentOf(value))
       if ('error' in result) assert.equal(result.error.code, 'REDOX_CONFIGURATION')

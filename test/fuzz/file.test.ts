@@ -38,9 +38,9 @@ const references = fc.record(
   { requiredKeys: ['url'] },
 )
 
-/** The file's bytes, and what had to be told about it. */
+/** Bytes of the file and its warnings; undefined if the file is refused. */
 async function taken(value: unknown): Promise<{ content: Buffer; warnings: string[] } | undefined> {
-  // Without a name, a text that proves no type is refused.
+  // Without a file name, a text of unknown type is refused.
   const result = await settled(() => takeFile(value, { ...WHERE, filename: 'a.dat' }))
   if ('error' in result) return undefined
   const { file, warnings } = result.value
@@ -48,7 +48,7 @@ async function taken(value: unknown): Promise<{ content: Buffer; warnings: strin
   return { content: await bytesOf(file.read()), warnings }
 }
 
-/** Base64 as RFC 4648 defines it, bit by bit; undefined for what is none. */
+/** Bytes of base64 by RFC 4648, decoded bit by bit; undefined for other texts. */
 function strictBytes(text: string): Buffer | undefined {
   const compact = text
     .replace(/[\s\ufeff]/g, '')
@@ -110,7 +110,7 @@ describe('any file', () => {
     oddities,
   )
 
-  it('is a file with its bytes, a reference, or a refusal without patient data', () =>
+  it('becomes a file with its bytes, a reference, or a refusal without patient data', () =>
     holds(4000, fc.tuple(values, hints), async ([value, hint]) => {
       const result = await settled(() => takeFile(value, hint))
       if ('error' in result) return assertSilent(result.error.message)
@@ -133,14 +133,14 @@ describe('any file', () => {
         assert.deepEqual(file.content, content)
     }))
 
-  it('is never other bytes than its base64 says', () =>
+  it('has the bytes of its base64', () =>
     holds(4000, almostBase64, async (text) => {
       if (/^\s*(data:|https?:)/i.test(text)) return
       const file = await taken(text)
       if (file && file.warnings.length === 0) assert.deepEqual(file.content, strictBytes(text))
     }))
 
-  it('is never other bytes than its data: URI says', () =>
+  it('has the bytes of its data: URI', () =>
     holds(
       1000,
       fc.oneof(
@@ -155,7 +155,7 @@ describe('any file', () => {
       },
     ))
 
-  it('is decoded once more only when it is base64 of a known format', () =>
+  it('is decoded again only when it is base64 of a known format', () =>
     holds(500, bytes, async (content) => {
       const file = await taken(Buffer.from(content.toString('base64')))
       const { content: found, warnings } = file!
@@ -163,7 +163,7 @@ describe('any file', () => {
       else assert.equal(found.toString(), content.toString('base64'))
     }))
 
-  it('is refused when it is text with characters that UTF-8 does not have', async () => {
+  it('is refused when it is text with characters outside UTF-8', async () => {
     assert.equal(await taken(`data:text/plain,${CANARY}\ud800`), undefined)
   })
 })

@@ -65,7 +65,7 @@ const placed: fc.Arbitrary<FileToSend> = fc
     return { file: way === 'reference' ? url : file, way }
   })
 
-/** A tree that looks like a message, with anything at any of its places. */
+/** Objects in the shape of a message, with any value at any path. */
 const shaped = (shape: unknown): fc.Arbitrary<unknown> => {
   const strange = fc.oneof(json(), oddities)
   const good = Array.isArray(shape)
@@ -118,14 +118,14 @@ const fhirData = fc.oneof(
   ...RESOURCES.map((type) => shaped(resource(type))),
 )
 
-/** Ids that are made anew each time. */
+/** The value without the ids that are generated for each message. */
 const withoutNewIds = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value).replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'id'))
 
 const builtins = (): string =>
   [Object.prototype, Array.prototype, Function.prototype].flatMap(Reflect.ownKeys).map(String).join()
 
-/** What holds for every draft, whatever it is made of. */
+/** Asserts the properties that every message draft has, whatever data it is made from. */
 async function assertDraft(data: unknown, draft: () => Draft): Promise<void> {
   const before = snapshot(data)
   const prototypes = builtins()
@@ -152,14 +152,14 @@ async function assertDraft(data: unknown, draft: () => Draft): Promise<void> {
   assert.equal('error' in whole, problems.length > 0)
 }
 
-/** No value has come in as the prototype of another. */
+/** Asserts that no value has become the prototype of another. */
 function assertPlain(value: unknown): void {
   if (typeof value !== 'object' || value === null) return
   assert.equal(Object.getPrototypeOf(value), Array.isArray(value) ? Array.prototype : Object.prototype)
   Object.values(value).forEach(assertPlain)
 }
 
-/** Bytes that show any change, of what has such. */
+/** Serialized bytes of a value, to detect changes; undefined if the value cannot be serialized. */
 function snapshot(value: unknown): Buffer | undefined {
   try {
     return serialize(value)
@@ -168,7 +168,7 @@ function snapshot(value: unknown): Buffer | undefined {
   }
 }
 
-describe('a message that stands for billions of values', () => {
+describe('message that expands to billions of values', () => {
   for (const [what, make] of Object.entries(MONSTERS)) {
     it(`is refused soon: ${what}`, async () => {
       const input = { fields: [], files: [], now: NOW }

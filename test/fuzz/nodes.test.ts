@@ -7,11 +7,11 @@ import { reply, ScriptedServer } from '../lib/scripted-server'
 import { ALL_NODES, PDF, startTo } from '../lib/send-nodes'
 import { bytes, CANARY, contentTypes, fileNames, holds, json, keys, texts } from './support'
 
-// Node-RED's own copy of a message, as it makes it for Catch: holes and `__proto__` keys in it are its matter.
+// Node-RED's own copy of a message for Catch, which may change holes in arrays and `__proto__` keys.
 // eslint-disable-next-line @typescript-eslint/no-require-imports
 const { util } = require('@node-red/util') as { util: { cloneMessage(message: Message): Message } }
 
-/** Every field of the form that a message can fill is filled by it. */
+/** Fields that a message can fill; here each takes its value from the message property of the same name. */
 const FROM_MESSAGE = ['file', 'filename', 'contentType', 'redoxFileType', 'data', 'destination', 'documentId']
 const settings: Message = Object.fromEntries(
   FROM_MESSAGE.flatMap((name) => [
@@ -20,7 +20,7 @@ const settings: Message = Object.fromEntries(
   ]),
 )
 
-// Node-RED copies a message for Catch, so it has to be one that can be copied.
+// Values that Node-RED can copy, because it copies a message for Catch.
 const anyValue = fc.oneof(
   json(),
   texts,
@@ -81,10 +81,10 @@ const ANSWERS = [
   reply(200, 'garbage'),
 ]
 
-// What the node answers with, and what Node-RED adds to a caught message.
+// Message properties that the node sets, and those that Node-RED adds to a caught message.
 const OWN = new Set(['payload', 'statusCode', 'redox', 'error', '_error', '_msgid'])
 
-/** What a message has besides. */
+/** Message properties that the node must keep unchanged. */
 const rest = (message: Message): Message =>
   Object.fromEntries(Object.entries(message).filter(([name]) => !OWN.has(name)))
 
@@ -94,7 +94,7 @@ describe('any message to a node', () => {
   before(async () => void (server = await ScriptedServer.start()))
   after(() => server.close())
 
-  /** Gives a message to the node as it is, without the copy that a wire makes. */
+  /** Passes a message to the node without the copy that a wire makes, and asserts that it ends exactly once. */
   async function assertEndsOnce(flow: Flow, id: string, kind: string, message: Message): Promise<void> {
     const given: Message = { ...message, _msgid: id }
     const before = [given, util.cloneMessage(given)].map(rest)
@@ -111,7 +111,7 @@ describe('any message to a node', () => {
     assert.equal(emitted!.length + caught!.length, 1, `${emitted!.length} emitted, ${caught!.length} caught`)
     assert.equal(completed!.length, emitted!.length, 'complete without an answer, or the reverse')
     const after = rest(emitted![0] ?? caught![0]!)
-    // Node-RED's copy of a key `__proto__` is another one each time; to Node two invalid dates are never the same.
+    // Node-RED's copies of a `__proto__` key differ each time, and Node.js never treats two invalid dates as equal.
     const isComparable = !/__proto__|Invalid Date/.test(inspect(message, { depth: null }))
     const isKept = before.some((one) => isDeepStrictEqual(one, after))
     assert.ok(isKept || !isComparable, 'the other properties of the message')
@@ -122,7 +122,7 @@ describe('any message to a node', () => {
   }
 
   for (const node of ALL_NODES) {
-    it(`${node.type} (${node.api}): exactly one end`, async () => {
+    it(`ends exactly once: ${node.type} (${node.api})`, async () => {
       const flow = await startTo(server, node, settings)
       let count = 0
       await holds(150, fc.tuple(messages, fc.constantFrom(...ANSWERS)), ([{ kind, message }, answer]) => {

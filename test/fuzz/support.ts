@@ -1,17 +1,19 @@
-/** What the property-based tests share: how often they run, and the values that they are made of. */
+/** Number of cases for the property-based tests, and generators for their values. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 
 const { REDOX_FUZZ_RUNS, REDOX_FUZZ_SEED } = process.env
 
-/** Half of what mocha gives a test: a busy machine tries fewer cases, but no fewer than these. */
+/**
+ * Time limit of a property in ms, half of mocha's limit. A busy machine tries fewer cases, but at least FEWEST_RUNS.
+ */
 const BUDGET_MS = 30_000
 const FEWEST_RUNS = 100
 
 /**
- * Checks a property that many times, or, on a busy machine, as often as half a minute allows. REDOX_FUZZ_RUNS=n: n
- * times however long it takes. A failure prints its seed, and REDOX_FUZZ_SEED=seed runs the same cases again.
+ * Checks a property with `runs` cases, or on a busy machine with as many as half a minute allows. REDOX_FUZZ_RUNS=n
+ * runs n cases however long they take. A failure prints its seed, and REDOX_FUZZ_SEED=seed runs the same cases again.
  */
 export async function holds<T>(
   runs: number,
@@ -36,7 +38,7 @@ export async function holds<T>(
   if (tried < runs && isOver()) console.log(`      ${tried} of ${runs} cases: the machine is busy`)
 }
 
-/** Stands in whatever may be about a patient, and must be in no text. */
+/** Marker in all values that may be about a patient. It must not be in any text. */
 export const CANARY = 'Quuxworth'
 
 const CODES: ReadonlySet<RedoxErrorCode> = new Set<RedoxErrorCode>([
@@ -57,7 +59,10 @@ const CODES: ReadonlySet<RedoxErrorCode> = new Set<RedoxErrorCode>([
   'REDOX_ABORTED',
 ])
 
-/** The result, or an error of ours with a code of the list: REDOX_INTERNAL is a fault of the package. */
+/**
+ * Result of a call, or its RedoxError, whose code must be in the list. REDOX_INTERNAL is a fault of the package and
+ * fails.
+ */
 export async function settled<T>(call: () => T | Promise<T>): Promise<{ value: T } | { error: RedoxError }> {
   try {
     return { value: await call() }
@@ -77,7 +82,7 @@ const codeUnits = fc
   .array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 20 })
   .map((units) => String.fromCharCode(...units))
 
-/** Lone surrogates and control characters included. */
+/** Texts, including lone surrogates and control characters. */
 export const texts = fc.oneof(
   fc.string(),
   fc.string({ unit: 'grapheme' }),
@@ -108,7 +113,7 @@ export const contentTypes = fc.oneof(
 
 const MAGIC = ['%PDF-1.7\n', '\x89PNG\r\n\x1a\n', 'II*\0', 'PK\x03\x04', '{\\rtf1', '<?xml', '\xff\xd8\xff']
 
-/** Bytes of any kind, with and without the beginning of a known format; never none. */
+/** Non-empty bytes, with and without the beginning of a known format. */
 export const bytes = fc
   .tuple(
     fc.constantFrom('', ...MAGIC),
@@ -119,11 +124,11 @@ export const bytes = fc
   )
   .map(([magic, rest]) => Buffer.concat([Buffer.from(magic, 'latin1'), rest]))
 
-/** Keys that mean something to the runtime. */
+/** Keys that have a meaning for JavaScript. */
 const KEYS = ['__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'toJSON', 'length', 'then']
 export const keys = fc.oneof(fc.constantFrom(...KEYS), fc.string())
 
-/** What a server can answer: values as JSON.parse makes them, with those keys as own properties. */
+/** JSON values of a server's answer, as JSON.parse creates them, with special keys as own properties. */
 export const json = (leaf: fc.Arbitrary<unknown> = fc.constant(CANARY)): fc.Arbitrary<any> =>
   fc.letrec((tie) => ({
     value: fc.oneof(
@@ -144,10 +149,10 @@ export const json = (leaf: fc.Arbitrary<unknown> = fc.constant(CANARY)): fc.Arbi
 
 const written = (value: unknown): string => JSON.stringify(value)
 
-/** Small to make and endless to copy; slow enough that they are tried a few times only. */
+/** Values that are small but endless to copy. They are slow, so only a few cases use them. */
 export const MONSTERS = { circle, deep, shared, sparse }
 
-/** What only code can make, such as that of a Function node. */
+/** Values that only code can create, e.g. a Function node. */
 export const oddities: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything({
     key: keys,
@@ -201,7 +206,7 @@ function deep(): unknown {
   return value
 }
 
-/** A few objects that JSON would write out as 2^40. */
+/** Few objects that JSON would write as 2^40 values. */
 function shared(): unknown {
   let value: unknown = 'x'
   for (let level = 0; level < 40; level++) value = { left: value, right: value }

@@ -1,4 +1,4 @@
-/** A Node-RED that asks who one is, and its users. */
+/** A Node-RED with `adminAuth` and its users. */
 import assert from 'node:assert/strict'
 import { startNodeRed, type NodeRed } from './node-red'
 
@@ -6,14 +6,15 @@ const PASSWORD = 'open sesame'
 const HASH = '$2b$04$8ddg.lNXEu9rQdjQlw4B1.I7Nd5X7w.VlQzeh4G74GcuXCb9MefIO'
 
 export interface GuardedNodeRed<Name extends string> extends NodeRed {
-  /** access tokens for its admin API, by user */
+  /** access tokens for the admin API, by user */
   tokens: Record<Name, string>
 }
 
 /**
+ * Starts a Node-RED with these users.
  * @param permissions by user, e.g. `*`, `redox-inbox.read`, or several
- * @param settings further ones of Node-RED
- * @param visitor what those may who have not logged in
+ * @param settings further settings of Node-RED
+ * @param visitor permissions of a user who has not logged in
  */
 export async function startWithUsers<Name extends string>(
   permissions: Record<Name, string | readonly string[]>,

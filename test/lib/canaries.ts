@@ -1,7 +1,7 @@
-/** Markers in all that must not leak, and the search for them, however they are spelled. */
+/** Marker values for all data that must not leak, and the search for them in all spellings. */
 import assert from 'node:assert/strict'
 
-/** In every field of a patient that a message can have. */
+/** Markers for every patient field that a message can have. */
 export const PERSON = {
   id: 'Wq55-8812-Kx',
   ssn: '987-65-4329',
@@ -23,7 +23,7 @@ export const DOCUMENT =
 export const NOTE_TEXT =
   DOCUMENT + 'She keeps a parrot named Vercingetorix, and walks to Llanfairpwll. '.repeat(4)
 
-/** What must be found nowhere: words of the above, and other ways to write them. */
+/** Markers that must not be found anywhere: words of the person's fields and other spellings of them. */
 const PATIENT_MARKERS = [
   ...['Wq55-8812-Kx', '987-65-4329', '987654329', 'Zebedina', 'Ottoline', 'Quuxworth', 'Pfnür'],
   ...['1931-07-19', '19310719', '07/19/1931', '7/19/1931', '19.07.1931', '19/07/1931', '1931/07/19'],
@@ -39,7 +39,7 @@ const PATIENT_MARKERS = [
   ],
   'befund-xylotomy',
 ]
-/** Pieces of longer texts. Repeated in fewer than 16 characters they are not known from other words. */
+/** Excerpts of longer texts. Repetitions of fewer than 16 characters cannot be told from other words. */
 const PIECES = ['the gingival mass', 'squamous thin', 'Bramblewick has grown', 'parrot named Vercinge']
 
 export const SECRETS = {
@@ -54,15 +54,18 @@ export const SECRETS = {
 const inBase64 = (text: string): string[] =>
   [0, 1, 2].map((offset) => {
     const encoded = Buffer.from('\0'.repeat(offset) + text).toString('base64')
-    // The first and the last characters depend on what stands beside the text.
+    // The first and last base64 characters depend on the neighbouring bytes, so they are dropped.
     return encoded.slice(offset === 0 ? 0 : 4, -4)
   })
 
-/** @param keys private keys: a piece of each of their lines is a marker */
+/**
+ * Search for markers.
+ * @param keys private keys; a part of each of their lines is a marker
+ */
 export class Canaries {
   readonly #raw: string[]
   readonly #encoded: string[]
-  /** how much was searched, so that a test knows that there was something */
+  /** number of characters searched, so that a test can assert that there was output */
   searched = 0
 
   constructor(keys: string[] = []) {
@@ -108,7 +111,7 @@ const escaped = (text: string): string[] => [
   JSON.stringify({ value: text }),
 ]
 
-/** All the ways in which a server may write what it has read: of a message, an upload, a request for a token. */
+/** Spellings in which a server may repeat the data of a message, an upload or a token request. */
 const SAID_OF_FILES = [
   ...escaped(PERSON.fileName),
   ...['befund-xylotomy', DOCUMENT, NOTE_TEXT.toUpperCase(), DOCUMENT.slice(20, 60)],

@@ -1,4 +1,4 @@
-/** One Node-RED that runs elsewhere and one of its users, over the admin API; and flows to give to it. */
+/** Client for the admin API of a Node-RED in another process, as one of its users; and flows for it. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http'
@@ -7,7 +7,7 @@ import { eventually } from './eventually'
 
 export class AdminClient {
   constructor(
-    /** Of Node-RED, with a slash at its end. */
+    /** Address of Node-RED, with a slash at its end. */
     private readonly url: string,
     private readonly token?: string,
   ) {}
@@ -37,7 +37,7 @@ export class AdminClient {
         typeof v === 'string' ? { p, v, vt: 'str' } : { p, v: JSON.stringify(v), vt: 'json' },
       )
     let status = 0
-    // A deploy is answered before the nodes are there.
+    // Node-RED answers a deploy before the nodes exist.
     await eventually(`the button ${id} is there`, async () => {
       ;({ status } = await this.post(`inject/${id}`, { __user_inject_props__: props }))
       return status !== 404
@@ -52,7 +52,7 @@ export interface RawAnswer {
   text: string
 }
 
-/** For headers that fetch sets by itself, such as Host. */
+/** Sends a request with headers that fetch does not let a caller set, such as Host. */
 export async function askRaw(url: string, options: RequestOptions, body?: string): Promise<RawAnswer> {
   const type = body === undefined ? {} : { 'content-type': 'application/json' }
   const asked = request(url, { ...options, headers: { ...type, ...(options.headers as object) } })
@@ -61,7 +61,7 @@ export async function askRaw(url: string, options: RequestOptions, body?: string
   return { status: answer.statusCode!, headers: answer.headers, text: await text(answer) }
 }
 
-/** Properties of a node that are typed inputs, all of one type. */
+/** Saved properties of typed inputs that all have the same type. */
 export const typed = (values: Record<string, string>, type: 'str' | 'msg'): object =>
   Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => [

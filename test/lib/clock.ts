@@ -1,8 +1,8 @@
-/** The two clocks of this process: the one on the wall, as an operator or a time server sets it, and the monotonic one. */
+/** The two clocks of this process: the wall clock, which an operator or a time server sets, and the monotonic clock. */
 const Real = globalThis.Date
 const realNow = performance.now.bind(performance)
 
-/** Sets the clock by so many hours from what it really is; 0: it is right again. */
+/** Sets the wall clock off by this many hours; 0 restores the correct time. */
 export function setClock(hours: number): void {
   const shift = hours * 3_600_000
   if (shift === 0) {
@@ -18,7 +18,7 @@ export function setClock(hours: number): void {
 
 let skipped = 0
 
-/** So many seconds go by at once on the monotonic clock, by which our code measures; timers take as long as before. */
+/** Advances the monotonic clock, which our code measures with, by this many seconds. Timers are not affected. */
 export function skipSeconds(seconds: number): void {
   skipped += seconds * 1000
   performance.now = () => realNow() + skipped

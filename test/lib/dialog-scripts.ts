@@ -1,4 +1,4 @@
-/** What the dialogs' HTML calls, as it is built, without a browser. */
+/** Functions of the built dialog scripts, called without a browser. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { runInNewContext } from 'node:vm'
@@ -12,7 +12,10 @@ export interface Validators<Result> {
 const BUNDLE = path.join(__dirname, '../../../resources/redox-editor.js')
 const nothing = (): void => {}
 
-/** @param sentence what stands for a text of the catalogue, from its key without the steps before and its values */
+/**
+ * Validators of the dialogs.
+ * @param sentence stands in for the catalogue: returns a sentence for its key (without the common prefix) and values
+ */
 export function dialogValidators<Result>(
   sentence: (key: string, values: object) => Result,
 ): Validators<Result> {

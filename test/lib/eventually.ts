@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Longer than a message is held for a sender that has gone (30 s): a condition that holds costs none of it. */
+/**
+ * Longer than the lease of a message whose sender has gone (30 s). A condition that holds early does not wait for it.
+ */
 const WITHIN_MS = 45_000
 const EVERY_MS = 20
 
 /**
- * Resolves as soon as the condition holds. Measures with the monotonic clock, as some tests set the other one.
+ * Resolves as soon as the condition holds. The limit is measured with the monotonic clock, because some tests set the
+ * wall clock.
  *
- * @param what says what is missing when it does not hold in time
+ * @param what error text if the condition does not hold in time
  * @throws AssertionError when it does not hold in time
  */
 export async function eventually(

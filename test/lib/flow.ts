@@ -22,7 +22,7 @@ import { eventually } from './eventually'
 
 helper.init(require.resolve('node-red'))
 
-// What the helper deploys with; its own way gives the flows 0.3 s to start, which a busy machine needs longer for.
+// Internals that the test helper deploys with. Its own deploy waits 0.3 s for the flows, too short on a busy machine.
 const { _redNodes: runtime, _events: events } = helper as unknown as {
   _redNodes: {
     setFlows(flows: object[], credentials: object, type: string): Promise<unknown>
@@ -47,19 +47,19 @@ const REGISTER = [
   datamodelMedia,
 ]
 /**
- * Nodes of Node-RED itself: config nodes that a connection may name, and what makes and brings messages. Without types,
- * and by no other way to load.
+ * Nodes of Node-RED itself: config nodes that a connection may refer to, and nodes that create and pass messages.
+ * Node-RED publishes no types for them and no other way to load them.
  */
 const loadCore = createRequire(require.resolve('node-red'))
 const CORE = ['network/05-tls', 'network/06-httpproxy', 'function/10-function', 'common/60-link'].map(
   (name): unknown => loadCore(`@node-red/nodes/core/${name}.js`),
 )
 const NODES = path.join(__dirname, '../../nodes')
-/** As it is built. */
+/** Text of a built file in the nodes folder. */
 const built = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
 
 export type Settings = Record<string, unknown>
-// What tests read out of messages and answers is whatever they say is there.
+// Untyped, because tests read arbitrary paths of messages and answers.
 export type Message = Record<string, any>
 export interface CaughtError {
   message: string
@@ -74,7 +74,7 @@ interface Outcome {
   error: CaughtError | undefined
 }
 
-/** What must be in no error text, no status and no log: all test messages are about this person. */
+/** Patient of all test messages. None of these values may be in an error text, a status or a log. */
 export const PATIENT = { id: 'ZX81-7745', first: 'Zebedina Ottoline', last: 'Quuxworth', dob: '1931-07-19' }
 const CANARIES = [...Object.values(PATIENT).flatMap((value) => value.split(' ')), '19310719']
 
@@ -83,7 +83,7 @@ export function assertNoPatient(text: string, where: string): void {
   assert.deepEqual(found, [], `patient data in ${where}: ${text}`)
 }
 
-/** For connections whose server does not check signatures. */
+/** Private key for servers that do not check signatures. */
 export const PRIVATE_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
   type: 'pkcs8',
   format: 'pem',
@@ -91,7 +91,7 @@ export const PRIVATE_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).p
 
 export const pathsOf = ({ cause }: CaughtError): string[] => cause.problems!.map((problem) => problem.path)
 
-// ---- What the editor knows ----------------------------------------------------------------------------
+// ---- Editor definitions ------------------------------------------------------------------------------
 
 const anything: unknown = new Proxy(() => anything, { get: () => anything })
 
@@ -100,7 +100,7 @@ interface Definition {
   credentials?: Record<string, object>
 }
 
-/** What the built editor file of a type registers. */
+/** Definition that the built editor file of a type registers. */
 export function definitionOf(type: string): Definition {
   let found: Definition = { defaults: {} }
   const registerType = (_type: string, definition: Definition): void => {
@@ -117,14 +117,14 @@ export function definitionOf(type: string): Definition {
   return found
 }
 
-/** The saved properties of a node that was just dropped. */
+/** Saved properties of a node after it was added to a flow, before any change. */
 export const defaultsOf = (type: string): Settings =>
   Object.fromEntries(Object.entries(definitionOf(type).defaults).map(([name, { value }]) => [name, value]))
 
 const STATUS = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const catalogue = JSON.parse(built('redox-config/locales/en-US/redox-config.json')) as Message
 
-/** The test helper's own `RED._` gives back the key; a status is only worth a test in words. */
+/** Text of the English catalogue. The test helper's own `RED._` returns the key, but tests compare status texts. */
 function translate(key: string, values: Record<string, string | number> = {}): string {
   const [, steps] = /^@ehr-flows\/node-red-redox\/redox-config:(.+)$/.exec(key)!
   const text: unknown = steps!.split('.').reduce((part, step) => part[step] as Message, catalogue)
@@ -139,18 +139,18 @@ function translate(key: string, values: Record<string, string | number> = {}): s
 
 export interface FlowOptions {
   type: string
-  /** laid over what a freshly dropped node has */
+  /** settings that replace the defaults of a new node */
   node?: Settings
-  /** a node that has nothing but `node`, as an earlier release saved it; its connection likewise */
+  /** node and connection have only the given properties, as an earlier release saved them */
   bare?: boolean
   config?: Settings
   secrets?: Record<string, string>
   /** further config nodes, with their credentials by id */
   others?: (Settings & { id: string; type: string })[]
   otherSecrets?: Record<string, Record<string, string>>
-  /** environment of the tab */
+  /** environment variables of the tab */
   env?: Record<string, string>
-  /** false: no Catch node */
+  /** false: the flow has no Catch node */
   catches?: boolean
   /** the node is inside a subflow that has one instance in the tab */
   inSubflow?: boolean
@@ -167,7 +167,7 @@ const watch = (type: string, scope: string[] | null): NodeDefinition[] => [
   onTab({ id: `${type}-out`, type: 'collector' }),
 ]
 
-/** Those nodes in a subflow, with one instance in the tab that takes and emits for the node under test. */
+/** Puts nodes into a subflow with one instance in the tab, whose input and output are those of the node under test. */
 function subflowOf(nodes: NodeDefinition[]): NodeDefinition[] {
   const subflow = {
     ...{ id: 'subflow', type: 'subflow', in: [{ wires: [{ id: 'node' }] }] },
@@ -178,16 +178,16 @@ function subflowOf(nodes: NodeDefinition[]): NodeDefinition[] {
   return [subflow, ...inside, instance]
 }
 
-/** A node that keeps nothing to itself, over deploys too. */
+/** Definition of a node type that passes each message to `collect`, before and after deploys. */
 const collectorOf = (RED: NodeAPI, collect: (id: string, msg: Message) => void) =>
   function Collector(this: Node, definition: NodeDef): void {
     RED.nodes.createNode(this, definition)
-    // Inside a subflow the id is another with each start.
+    // The id of a node in a subflow changes with each start, so `_alias` has the saved id.
     const { _alias = this.id } = this as Node & { _alias?: string }
     this.on('input', (msg) => collect(_alias, msg))
   }
 
-/** A tab with one node, and everything that comes out of it and that Catch, Complete and Status say of it. */
+/** A tab with one node under test. Collects its output and the messages of Catch, Complete and Status nodes. */
 export class Flow {
   readonly emitted: Message[] = []
   readonly caught: Message[] = []
@@ -215,7 +215,7 @@ export class Flow {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     const tested = {
       ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
-      // A saved node has its own.
+      // This tab and these wires replace those of a saved node.
       ...{ z: 'tab', wires: [['emitted']] },
     }
     const observed = [onTab(tested), ...watch('complete', ['node']), ...watch('status', ['node'])]
@@ -269,7 +269,7 @@ export class Flow {
   }
 
   /**
-   * Deploys with some nodes changed; by default the node under test as "modified nodes" does, all others go on.
+   * Deploys changed nodes. By default only the node under test is restarted ("modified nodes").
    * @param changes by node id; null removes the node
    */
   async redeploy(
@@ -287,12 +287,12 @@ export class Flow {
     return helper.clearFlows()
   }
 
-  /** Starts it again after a stop. */
+  /** Starts the flow again after a stop. */
   async start(): Promise<void> {
     await deployed(() => runtime.startFlows())
   }
 
-  /** Sends a message that is expected to be delivered. */
+  /** Sends a message and returns the emitted answer. */
   async send(message: Message): Promise<Message> {
     const { answer, error, id } = await this.outcome(message)
     assert.ok(answer, `${error?.code}: ${error?.message}`)
@@ -303,7 +303,7 @@ export class Flow {
     return answer
   }
 
-  /** Sends a message that is expected to end at the Catch node with that code. */
+  /** Sends a message and returns its error, which the Catch node must get with this code. */
   async fail(message: Message, code: string): Promise<CaughtError> {
     const { answer, error, caught, id } = await this.outcome(message)
     assert.equal(answer, undefined, `delivered, but expected ${code}`)
@@ -311,7 +311,7 @@ export class Flow {
     const statusCode = STATUS_CODES[code] ?? 500
     assert.deepEqual(caught, { ...message, _msgid: id, statusCode, error }, 'the properties of the message')
     assert.ok(!error!.message.includes('RedoxError'), error!.message)
-    // The beginning is what the debug sidebar shows.
+    // The debug sidebar shows only the beginning of an error text.
     assert.match(error!.message, /^[\w"]/)
     const { answer: _answer, ...cause } = error!.cause
     assertPlain(cause, 'error.cause')
@@ -320,7 +320,7 @@ export class Flow {
     return error!
   }
 
-  /** Sends a message and waits until it ended one way or the other. */
+  /** Sends a message and waits until it is emitted or caught. */
   async outcome(message: Message): Promise<Outcome> {
     const id = `message-${++this.#sent}`
     const isThis = ({ _msgid }: Message): boolean => _msgid === id
@@ -331,7 +331,7 @@ export class Flow {
     return { id, answer: this.emitted.find(isThis), caught, error: caught?.['error'] }
   }
 
-  /** Statuses change at most once a second, apart from the first ones. */
+  /** Waits for a status. Apart from the first ones, statuses change at most once a second. */
   async showsStatus(isWanted: (text: string) => boolean): Promise<void> {
     await eventually(
       () => this.statuses.join(' | '),
@@ -339,9 +339,9 @@ export class Flow {
     )
   }
 
-  /** Every message ended exactly once: emitted and complete, or caught. */
+  /** Asserts that every message ended exactly once: emitted and complete, or caught. */
   assertDoneOnce(): void {
-    // Accepted is done; the answer comes later, maybe in another flow.
+    // With durable delivery, `done` is called at acceptance, and the answer may come later in another flow.
     if (this.#isDurable) return
     const count = (list: Message[]): Record<string, number> =>
       list.reduce<Record<string, number>>((sum, { _msgid: id }) => ({ ...sum, [id]: (sum[id] ?? 0) + 1 }), {})
@@ -354,7 +354,7 @@ export class Flow {
   }
 }
 
-/** What an HTTP caller is told, for the codes that are no 500. */
+/** HTTP status code of the answer to an HTTP caller, by error code; 500 for codes not listed. */
 const STATUS_CODES: Record<string, number> = {
   ...{ REDOX_BAD_INPUT: 400, REDOX_INVALID_MESSAGE: 400, REDOX_TOO_LARGE: 413 },
   ...{ REDOX_REJECTED: 422, REDOX_FORBIDDEN: 422 },
@@ -363,9 +363,9 @@ const STATUS_CODES: Record<string, number> = {
   ...{ REDOX_STORE_LOCKED: 503, REDOX_STORE_FULL: 503 },
 }
 
-/** The words of a status: of a message that is not valid, how many more problems there are. */
+/** Pattern of the status text for an error; for an invalid message the text contains the number of further problems. */
 function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
-  // The most frequent faults of a file have a phrase of their own.
+  // The most frequent file errors have status phrases of their own.
   const briefly = ['text', 'path', 'folder'].map((kind) => translate(`${STATUS}brief.${kind}`))
   const phrases = [translate(`${STATUS}error.${code}`), ...(code === 'REDOX_BAD_INPUT' ? briefly : [])]
   const phrase = `(${phrases.join('|')})`
@@ -373,7 +373,7 @@ function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
   return problems.length === 0 ? new RegExp(`${phrase}$`) : new RegExp(`(missing|wrong|${phrase})${more}$`)
 }
 
-/** Plain data that survives JSON, and that holds no credentials. */
+/** Asserts that a value is plain data, survives JSON and contains no credentials. */
 function assertPlain(value: unknown, where: string): void {
   const text = JSON.stringify(value)
   assert.deepEqual(JSON.parse(text), value, `${where} is not plain data`)
@@ -389,7 +389,7 @@ export async function startFlow(options: FlowOptions): Promise<Flow> {
   return current
 }
 
-/** A flow whose connection leads to a server of our own. */
+/** Starts a flow whose connection uses a server of the test. */
 export function startFlowTo(url: string, { config, secrets, ...options }: FlowOptions): Promise<Flow> {
   const hosts = { environment: 'Development', apiBase: url, blobUploadUrl: `${url}/upload`, attempts: '1' }
   return startFlow({
@@ -409,7 +409,7 @@ async function endFlow(): Promise<void> {
   await helper.unload()
 }
 
-/** The runtime for the tests of the enclosing suite. Leaves nothing running. */
+/** Registers hooks that run Node-RED for the enclosing suite and stop everything afterwards. */
 export function useNodeRed(): void {
   before(async () => {
     await (helper.startServer() as unknown as Promise<void>)
@@ -424,10 +424,10 @@ export function useNodeRed(): void {
   })
 }
 
-// Once for all suites: each start of a sandbox makes keys.
+// Stopped once after all suites, because each start of a sandbox generates keys.
 after(() => stopSandbox())
 
-/** The sandbox that the config nodes use; there is one once a message was sent. */
+/** The sandbox that the config nodes share; it exists once a message was sent. */
 export const sandbox = async (): Promise<Sandbox> => (await runningSandbox())!
 
 export async function lastReceived(): Promise<ReceivedMessage> {

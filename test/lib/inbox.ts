@@ -1,4 +1,4 @@
-/** Fills the sandbox of a Node-RED that runs elsewhere, and asks what its inbox has. */
+/** Client that fills the sandbox of a Node-RED in another process and reads its inbox. */
 import assert from 'node:assert/strict'
 import { AdminClient, typed } from './client'
 import { eventually } from './eventually'
@@ -22,21 +22,21 @@ export interface InboxList {
   running: boolean
   messages: InboxMessage[]
   faults: { at: string; api: string; fault: string; accepted: boolean }[]
-  /** who asks has not logged in, and may sit at any computer */
+  /** the inbox is open to callers without a login on any computer that reaches Node-RED */
   openToAll?: true
 }
 
-/** What a test sends: a file with what is said of it, about a patient. */
+/** File that a test sends, with its description and patient. */
 export interface Parcel {
   bytes: Buffer
   filename: string
   contentType?: string
   family?: string
-  /** inside of a resource that the flow brings: the nodes believe what that says of it */
+  /** the file is in a resource from the flow, whose declared content type the nodes accept unchecked */
   inData?: true
 }
 
-/** Buttons and nodes that take all that changes from the message. */
+/** Flow of inject buttons and send nodes that read all variable settings from the message. */
 export const INBOX_FLOW: object[] = [
   { id: 'inboxtab', type: 'tab', label: 'inbox' },
   {
@@ -71,7 +71,10 @@ function send(id: string, fileFrom: string, y: number): object {
 }
 
 export class InboxClient extends AdminClient {
-  /** @param faults that the connection plays */
+  /**
+   * Deploys the flow.
+   * @param faults fault plan of the connection
+   */
   async deploy(faults = ''): Promise<void> {
     await this.deployFlows(
       INBOX_FLOW.map((node) => ('environment' in node ? { ...node, faults, attempts: '1' } : node)),
@@ -84,7 +87,7 @@ export class InboxClient extends AdminClient {
     return (await answer.json()) as InboxList
   }
 
-  /** Presses the button and waits until the sandbox has it. */
+  /** Presses the button and waits until the message is in the sandbox. */
   async send(parcel: Parcel): Promise<InboxMessage> {
     const { length } = (await this.list()).messages
     await this.press(parcel)

@@ -1,4 +1,4 @@
-/** A real Node-RED with the package as it was built, in a process and a user directory of its own. */
+/** Node-RED with the built package, in a process and a user directory of its own. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
@@ -9,21 +9,22 @@ import path from 'node:path'
 
 const MODULE = '@ehr-flows/node-red-redox'
 const ROOT = path.join(__dirname, '../../..')
-/** Another Node-RED than the one of devDependencies: a folder whose node_modules has it. */
+/** Folder whose node_modules contains the Node-RED to test; by default that of devDependencies. */
 const NODE_RED = process.env['REDOX_TEST_NODE_RED'] ?? ROOT
 
 export interface NodeRed {
-  /** With a slash at its end. */
+  /** Address, with a slash at its end. */
   url: string
-  /** what it has printed */
+  /** log output of the process so far */
   log(): string
-  /** Asks it to end, as a service manager does, and waits until it has. */
+  /** Stops the process with a signal, as a service manager does, and waits for its end. */
   stop(): Promise<void>
 }
 
 /**
- * @param settings laid over those of the tests; plain data
- * @param env further variables of the process
+ * Starts a Node-RED.
+ * @param settings plain data that replaces settings of the tests
+ * @param env further environment variables of the process
  */
 export async function startNodeRed(settings: object = {}, env: object = {}): Promise<NodeRed> {
   const userDir = await mkdtemp(path.join(os.tmpdir(), 'redox-editor-'))
@@ -32,7 +33,7 @@ export async function startNodeRed(settings: object = {}, env: object = {}): Pro
   const file = path.join(userDir, 'settings.js')
   await writeFile(file, `module.exports = ${JSON.stringify({ ...settingsOf(port), ...settings })}`)
   const red = path.join(NODE_RED, 'node_modules/node-red/red.js')
-  // A process of its own: Node-RED is a singleton, and the tests of the nodes have theirs in this process.
+  // A separate process: Node-RED is a singleton, and the node tests run one in this process.
   const child = spawn(process.execPath, [red, '-u', userDir, '-s', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
@@ -52,11 +53,11 @@ const settingsOf = (uiPort: number): object => ({
   flowFile: 'flows.json',
   credentialSecret: 'nothing secret here',
   telemetry: { enabled: false, updateNotification: false },
-  // The palette manager would ask the Flow Library for its catalogue.
+  // Without this setting, the palette manager would request the Flow Library's catalogue.
   editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
 })
 
-/** As npm would link a folder into the user directory; not needed where the package is installed already. */
+/** Links the package into the user directory, as npm does for a folder, unless the package is installed already. */
 function linkPackage(userDir: string): void {
   if (existsSync(path.join(NODE_RED, 'node_modules', MODULE))) return
   const link = path.join(userDir, 'node_modules', MODULE)
@@ -73,10 +74,10 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** In either order. */
+/** Log lines that show a completed start, in either order. */
 const STARTED = ['Started flows', 'Server now running']
 
-/** Waits until the flows run and the server listens, and gives what reads the output from then on. */
+/** Waits until the flows run and the server listens, and returns a function that returns the output so far. */
 async function started(child: ChildProcess): Promise<() => string> {
   let output = ''
   await new Promise<void>((resolve, reject) => {

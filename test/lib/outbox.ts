@@ -1,4 +1,4 @@
-/** Fills the outbox of a Node-RED that runs elsewhere, and asks its admin API. */
+/** Client that fills the outbox of a Node-RED in another process and calls its admin API. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { AdminClient, typed } from './client'
@@ -6,13 +6,13 @@ import { eventually } from './eventually'
 
 export const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
 export const OTHER_DESTINATION = '7ce6f387-c33c-417d-8682-81e83628cbd9'
-/** Who all messages are about; found in a listing, it is a leak. */
+/** Patient of all messages. Any of these values in a list of the outbox is a leak. */
 export const OUTBOX_PATIENT = { id: 'ZX81-7745', first: 'Zebedina', last: 'Quuxworth', dob: '1931-07-19' }
 export const FILE_NAME = 'befund-xylotomy.pdf'
 
 export type Json = Record<string, any>
 
-/** What a test has accepted. */
+/** Parameters of a message for the outbox: document id, file and destination. */
 export interface Accepted {
   documentId: string
   bytes?: Buffer
@@ -24,7 +24,10 @@ const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKe
   format: 'pem',
 }) as string
 
-/** A durable connection to `redox`, and a button with a note behind it; what it emits is kept in the global context. */
+/**
+ * Flow with a durable connection to `redox` and a button wired to a note node, which stores its answers in the global
+ * context.
+ */
 export const flowTo = (
   redox: string,
   settings: object,
@@ -54,7 +57,10 @@ export const flowTo = (
 ]
 
 export class OutboxClient extends AdminClient {
-  /** @param place below the outbox of the connection */
+  /**
+   * Reads from the admin API.
+   * @param place path below the outbox of the connection
+   */
   async get(place: string): Promise<Json> {
     const answer = await this.ask(`redox/outbox/outboxconfig/${place}`)
     assert.equal(answer.status, 200, `${place}: ${await answer.clone().text()}`)
@@ -70,7 +76,8 @@ export class OutboxClient extends AdminClient {
   }
 
   /**
-   * @param redox where the connection leads
+   * Deploys the flow.
+   * @param redox address of the server that the connection uses
    * @param settings of the connection
    * @param others further nodes
    */
@@ -88,7 +95,7 @@ export class OutboxClient extends AdminClient {
     return (await this.get(`messages?${query}`))['messages'] as Json[]
   }
 
-  /** Presses the button and waits until the message is in the store. Returns its line of the list. */
+  /** Presses the button, waits until the message is in the store, and returns its entry of the list. */
   async accept(accepted: Accepted): Promise<Json> {
     await this.press(accepted)
     let found: Json | undefined
@@ -117,7 +124,7 @@ export class OutboxClient extends AdminClient {
     return found
   }
 
-  /** Ids of the messages whose answer the note has emitted. */
+  /** Ids of the messages whose answers the note node has emitted. */
   async emitted(): Promise<string[]> {
     const answer = (await (await this.ask('context/global/emitted')).json()) as { msg?: string }
     return answer.msg === undefined || answer.msg === '(undefined)'

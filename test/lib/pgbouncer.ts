@@ -1,4 +1,4 @@
-/** A real PgBouncer for tests, with its default settings but for its place, its login and its way of pooling. */
+/** PgBouncer for tests with its default settings, apart from address, login and pool mode. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -36,7 +36,7 @@ export class PgBouncer {
       `[databases]\n* = host=127.0.0.1 port=${postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n` +
         `listen_port = ${port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = ${users}\npool_mode = transaction\n`,
     )
-    // It does not run as root.
+    // PgBouncer refuses to run as root.
     if (isRoot) await run('chown', ['-R', USER, folder])
     const child = isRoot ? spawn('runuser', ['-u', USER, '--', PROGRAM, file]) : spawn(PROGRAM, [file])
     child.stderr.resume()
@@ -69,7 +69,7 @@ export class PgBouncer {
   async stop(): Promise<void> {
     if (this.child.exitCode === null) {
       const ended = once(this.child, 'exit')
-      // As a service manager does: at once.
+      // SIGTERM stops PgBouncer at once, as a service manager does.
       this.child.kill('SIGTERM')
       await ended
     }

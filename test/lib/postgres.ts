@@ -1,4 +1,4 @@
-/** A real PostgreSQL for tests: its own cluster in a temporary folder, on this machine's loopback only. */
+/** PostgreSQL cluster for tests in a temporary folder, reachable on the loopback interface only. */
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -9,10 +9,10 @@ import { freePort } from './node-red'
 
 const run = promisify(execFile)
 
-/** Debian keeps its binaries out of the PATH. */
+/** Folder where Debian installs the binaries, which is not in the PATH. */
 const DEBIAN = '/usr/lib/postgresql'
 
-/** The folder of its binaries, of the newest version; undefined where none is installed. */
+/** Folder of the newest installed PostgreSQL binaries; undefined if none are installed. */
 export function postgresBinaries(): string | undefined {
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
   const folders = [...versions.map((version) => path.join(DEBIAN, version, 'bin')), ...inPath()]
@@ -21,7 +21,7 @@ export function postgresBinaries(): string | undefined {
 
 const inPath = (): string[] => (process.env.PATH ?? '').split(path.delimiter).filter(Boolean)
 
-/** Has to be percent-encoded in a URL. */
+/** Password with characters that need percent-encoding in a URL. */
 export const PASSWORD = 'pässword/of@tests'
 
 export class Postgres {
@@ -31,7 +31,7 @@ export class Postgres {
     private readonly binaries: string,
   ) {}
 
-  /** A new cluster that runs; fsync is on, as where it counts. */
+  /** Creates and starts a cluster. fsync is on, as in production. */
   static async start(): Promise<Postgres> {
     const binaries = postgresBinaries()
     if (binaries === undefined) throw new Error('PostgreSQL is not installed')
@@ -48,7 +48,7 @@ export class Postgres {
   }
 
   async #create(): Promise<void> {
-    // The server does not run as root. The user it runs as has to be able to reach the temporary folder.
+    // The server refuses to run as root. Its user needs access to the temporary folder.
     await this.give(this.folder)
     const secret = path.join(this.folder, 'password')
     await writeFile(secret, PASSWORD, { mode: 0o644 })
@@ -64,18 +64,18 @@ export class Postgres {
     return `postgres://redox:${encodeURIComponent(password)}@127.0.0.1:${this.port}/${database}`
   }
 
-  /** Starts the server again. */
+  /** Starts the server again after `suspend`. */
   async resume(): Promise<void> {
     const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on`
     await this.#control(['-o', options, '-l', path.join(this.folder, 'log'), '-t', '60', 'start'])
   }
 
-  /** Stops the server; clients that are connected are cut off. */
+  /** Stops the server and disconnects its clients. */
   async suspend(): Promise<void> {
     await this.#control(['-m', 'fast', 'stop'])
   }
 
-  /** From now on, for each client that asks. */
+  /** Enables TLS for new clients that request TLS. */
   async speakTls(certificate: string, key: string): Promise<void> {
     for (const [name, from] of Object.entries({ 'server.crt': certificate, 'server.key': key })) {
       const file = path.join(this.#data, name)
@@ -87,7 +87,7 @@ export class Postgres {
     await this.#control(['reload'])
   }
 
-  /** To the user that the server runs as. */
+  /** Makes the user of the server the owner of a file or folder. */
   async give(file: string): Promise<void> {
     if (isRoot) await run('chown', [USER, file])
   }

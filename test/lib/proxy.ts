@@ -1,4 +1,4 @@
-/** A real HTTP proxy that opens tunnels to this machine, whatever host is asked for; and certificates for tests. */
+/** HTTP proxy that opens tunnels to this machine for every requested host, and certificates for tests. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
@@ -10,23 +10,26 @@ const pem = (name: string): string => fixture(`tls/${name}.pem`).toString('latin
 export const CA = pem('ca')
 export const CLIENT = { cert: pem('client'), key: pem('key') }
 export const ENCRYPTED_KEY = pem('encrypted-key')
-/** A server's certificate, with the key of all of them. */
+/** Certificate of a test server with its private key, which all test certificates share. */
 export const certified = (name: 'server' | 'elsewhere' | 'expired' | 'self-signed'): ServerOptions => ({
   cert: pem(name),
   key: pem('key'),
 })
 
-/** What the proxy does with a request for a tunnel: opens it, answers with a status, hangs up, or says nothing. */
+/**
+ * Reaction of the proxy to a tunnel request: opens it, resets the connection, does not answer, or answers this
+ * status.
+ */
 export type Behaviour = 'open' | 'reset' | 'silent' | number
 
 export class ConnectProxy {
   readonly tunnels: { target: string; authorization: string | undefined }[] = []
-  /** all that clients sent, requests for tunnels too */
+  /** all bytes that clients sent, including their tunnel requests */
   read = ''
   behaviour: Behaviour = 'open'
-  /** the only login that is let in */
+  /** the only accepted login; undefined: none is required */
   login: string | undefined
-  /** so many bytes of a client are passed on, then both ends are reset */
+  /** bytes of a client that are passed on before both connections are reset */
   cutAfter = Infinity
   cuts = 0
   readonly #sockets = new Set<Socket>()

@@ -1,4 +1,6 @@
-/** Real HTTP on loopback for the contract and unit tests: a scripted server, and a wire that records. */
+/**
+ * HTTP servers on loopback for the contract and unit tests: a scripted server, and a recording proxy to the sandbox.
+ */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -17,35 +19,37 @@ import type { Network } from '../../nodes/lib/connection/network'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 import type { Sandbox } from '../../src/sandbox'
 
-/** One request, exactly as it came over the wire. */
+/** Received request with its exact bytes. */
 export interface Recorded {
   path: string
   headers: IncomingHttpHeaders
   body: Buffer
-  /** over TLS: the name that was asked for, and whose certificate the client has */
+  /** over TLS: the server name (SNI) that the client requested; false: none */
   servername?: string | false
   client?: string
 }
 
-/** An answer (an object is sent as JSON), or what is done to the response instead of one. */
+/** Answer of a script (an object is sent as JSON), or a function that handles the response itself. */
 export type Reply =
   | { status?: number; headers?: Record<string, string>; body?: unknown }
   | ((response: ServerResponse, request: IncomingMessage) => void | Promise<void>)
 
 export interface Server {
   url: string
-  /** in the order of arrival */
+  /** requests in the order of arrival */
   requests: Recorded[]
-  /** the requests for a path */
+  /** requests for this path */
   to(path: string): Recorded[]
-  /** that clients have opened so far */
+  /** number of connections that clients have opened so far */
   connections(): number
   close(): Promise<void>
 }
 
 /**
- * @param tls certificate and what else a server over TLS has
- * @param read how it reads a body; untold, as fast as it comes. What it throws ends the connection.
+ * Starts a server that records its requests.
+ * @param tls certificate and other TLS settings of the server
+ * @param read reader of a request body; by default, it reads as fast as possible. An error from it ends the
+ * connection.
  */
 export async function serve(
   reply: (request: Recorded) => Reply | Promise<Reply>,
@@ -96,9 +100,9 @@ function tlsFacts({ socket }: IncomingMessage, tls: ServerOptions | undefined): 
 const NOT_FORWARDED = new Set(['host', 'connection', 'content-length', 'keep-alive', 'transfer-encoding'])
 
 /**
- * Stands before the sandbox, which shortens what it keeps, and records what was really emitted. Uploads get
- * their references on Redox's public hosts, so that messages look as they do in production; on the way to the
- * sandbox they are turned back.
+ * Starts a proxy that records requests before they reach the sandbox, which shortens the bodies that it keeps.
+ * Uploads get references on Redox's public hosts, so that messages look as in production. References in requests to
+ * the sandbox are changed back to its own address.
  */
 export async function wireTo(sandbox: Sandbox): Promise<Server> {
   const local = new Map<string, string>()
@@ -109,13 +113,13 @@ export async function wireTo(sandbox: Sandbox): Promise<Server> {
   }
   return serve(async ({ path, headers, body }) => {
     let forwarded = body
-    // A body of this size has its files inside.
+    // A body above this size is not searched: it contains its files and has no references to change.
     for (const [open, url] of body.length > 10_000_000 ? [] : local) {
       if (forwarded.includes(open))
         forwarded = Buffer.from(forwarded.toString('latin1').replaceAll(open, url), 'latin1')
     }
     const kept = Object.entries(headers).filter(([name]) => !NOT_FORWARDED.has(name))
-    // A connection of its own: one kept alive may end while a large file keeps this process busy.
+    // Each request has a new connection: a kept-alive one may expire while a large file keeps the process busy.
     const answer = await forward(sandbox.url + path, {
       method: 'POST',
       headers: Object.fromEntries(kept) as Record<string, string>,
@@ -137,7 +141,7 @@ export async function wireTo(sandbox: Sandbox): Promise<Server> {
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 export const TEST_KEY = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
 
-/** A connection as a redox-config node opens it, with all hosts at one address. */
+/** Connection as a redox-config node opens it, with all hosts at one address. */
 export function connectTo(
   url: string,
   config: ConnectionConfig = {},
@@ -145,7 +149,7 @@ export function connectTo(
   network: Network = {},
 ): Connection {
   const hosts = { apiBase: url, fhirBase: `${url}/fhir/R4`, blobUploadUrl: `${url}/upload` }
-  // What is tested once needs no repetition; tests of retries say how many.
+  // Tests make one attempt by default; tests of retries set the number.
   const filled = {
     ...{ auth: 'oauth', clientId: 'client-1', keyId: 'key-1', attempts: 1 },
     ...hosts,
@@ -155,7 +159,7 @@ export function connectTo(
   return openConnection(filled, secrets, target, { sandbox: undefined, userDir: process.cwd(), network })
 }
 
-/** The sandbox's own key, over a wire that goes to it. */
+/** Connection to a recording proxy, with the sandbox's own key. */
 export const connectBy = (wire: Server, sandbox: Sandbox, config: ConnectionConfig = {}): Connection =>
   connectTo(
     wire.url,
@@ -166,7 +170,7 @@ export const connectBy = (wire: Server, sandbox: Sandbox, config: ConnectionConf
 export const TOKEN_PATH = '/v2/auth/token'
 export const isToken = ({ path }: Recorded): boolean => path === TOKEN_PATH
 
-/** Answers token calls with a good token; everything else as the script says. */
+/** Script that answers token requests with a valid token and all other requests by the given script. */
 export const withToken =
   (reply: (request: Recorded) => Reply | Promise<Reply>) =>
   (request: Recorded): Reply | Promise<Reply> =>
@@ -174,7 +178,7 @@ export const withToken =
 
 export const never = (): AbortSignal => new AbortController().signal
 
-/** The RedoxError of a call that has to fail with this code. */
+/** Returns the RedoxError of a call, and fails unless the call rejects with this code. */
 export async function failing(
   code: RedoxErrorCode,
   call: () => unknown,

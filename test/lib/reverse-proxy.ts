@@ -1,4 +1,4 @@
-/** A real HTTP proxy in front of a server of this machine, as a web server is one: it has an address of its own. */
+/** HTTP reverse proxy with its own address in front of a server on this machine. */
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
@@ -8,7 +8,10 @@ export interface ReverseProxy {
   close(): Promise<void>
 }
 
-/** @param target the address that requests are passed on to, with a Host header of that address */
+/**
+ * Starts a proxy.
+ * @param target the address that requests are passed on to, with a Host header of that address
+ */
 export async function startReverseProxy(target: string): Promise<ReverseProxy> {
   const { host, hostname, port } = new URL(target)
   const sockets = new Set<Socket>()
@@ -27,7 +30,7 @@ export async function startReverseProxy(target: string): Promise<ReverseProxy> {
     sockets.add(socket)
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
   })
-  // The editor's WebSocket.
+  // Upgrade requests are those of the editor's WebSocket.
   server.on('upgrade', ({ url, headers }, socket: Socket, head) => {
     const lines = Object.entries({ ...headers, host }).map(([name, value]) => `${name}: ${String(value)}`)
     const passed = connect(Number(port), hostname)

@@ -1,10 +1,10 @@
-/** A server of our own that fails as a node test tells it; untold, it takes everything. */
+/** Server that answers as a node test scripts it; without a script, it accepts everything. */
 import { EventEmitter, once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { serve, type Recorded, type Reply, type Server } from './redox'
 
-/** What a request to Redox is for. */
+/** Kind of a request to Redox. */
 export type Purpose = 'token' | 'upload' | 'send'
 
 const purposeOf = ({ path }: Recorded): Purpose =>
@@ -21,17 +21,17 @@ export const reply = (
 })
 export const silence: Reply = () => undefined
 export const reset: Reply = (response) => void response.socket?.resetAndDestroy()
-/** Headers that promise more than comes before the connection ends. */
+/** Reply whose content-length is larger than the body that is sent before the connection ends. */
 export const cutShort: Reply = (response) => {
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
   response.write('{"Meta":{', () => response.destroy())
 }
 
 export class ScriptedServer extends EventEmitter {
-  /** messages that wait for their answer, and the most there were at a time */
+  /** messages that are waiting for their answers, and the highest number of them so far */
   busy = 0
   busiest = 0
-  /** so many messages have to be there at once before any is answered */
+  /** number of messages that must be waiting before any is answered */
   gather = 0
   #tokens = 0
   readonly #scripts = new Map<Purpose, Reply[]>()
@@ -55,7 +55,7 @@ export class ScriptedServer extends EventEmitter {
     return this.requests.filter((request) => purposeOf(request) === purpose)
   }
 
-  /** One reply for each request of that purpose; the last one stays. */
+  /** Sets the replies to requests of this kind in order; the last reply is repeated. */
   script(purpose: Purpose, ...replies: Reply[]): this {
     this.#scripts.set(purpose, replies)
     return this
@@ -91,7 +91,7 @@ export class ScriptedServer extends EventEmitter {
     this.busiest = Math.max(this.busiest, ++this.busy)
     this.emit('arrived')
     while (this.busiest < this.gather) await once(this, 'arrived')
-    // Time for one more than there should be.
+    // After the first of these messages, one message too many has enough time to arrive.
     if (this.gather > 0) await pause(20)
   }
 

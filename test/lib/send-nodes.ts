@@ -20,9 +20,9 @@ export interface SendNode {
   type: string
   api: 'fhir' | 'datamodel'
   operation: string
-  /** the least that its form must hold */
+  /** the fewest settings with which the node sends */
   node: Settings
-  /** where the first file stands in the message */
+  /** path of the first file in the message */
   place: string
   severalFiles: boolean
 }
@@ -104,10 +104,10 @@ export const ALL_NODES = [UPLOAD, UPLOAD_BLOB, ...SEND_NODES]
 
 export const purposeOf = ({ operation }: SendNode): Purpose => (operation === 'upload' ? 'upload' : 'send')
 
-// A node takes an object from the message only where it is told to; most tests want it to.
+// Setting for the Data field: a node reads an object from the message only where set so, and most tests need it.
 const TAKES_DATA = { data: 'data' }
 
-/** A flow with that node on the built-in sandbox. */
+/** Starts a flow with this node, connected to the built-in sandbox. */
 export const start = (
   { type, node }: SendNode,
   ...[settings = {}, config = {}, options = {}]: [
@@ -117,7 +117,7 @@ export const start = (
   ]
 ): Promise<Flow> => startFlow({ type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 
-/** A flow with that node on a server of our own. */
+/** Starts a flow with this node, connected to a server of the test. */
 export const startTo = (
   server: ScriptedServer,
   { type, node }: SendNode,
@@ -129,7 +129,7 @@ export const startTo = (
 ): Promise<Flow> =>
   startFlowTo(server.url, { type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 
-/** A message as a flow has it: with a file, and with things that are none of our business. */
+/** Message as a flow has it: a file, and properties that the nodes ignore. */
 export const fileMessage = (payload: unknown = PDF): Message => ({
   payload,
   filename: `${PATIENT.last}.pdf`,

@@ -4,7 +4,8 @@ export const NO_MOUNT = 'only root may mount the small or broken disk of the tes
 type Skippable = { type?: string; parent?: Skippable; skipReason?: string }
 
 /**
- * Skips a test, or in a `before` hook all tests of its block, and says why: `npm test` lists the reasons at its end.
+ * Skips a test, or in a `before` hook all tests of its block, and records the reason; `npm test` lists the reasons at
+ * its end.
  */
 export function skip(context: Mocha.Context, reason: string): never {
   const runnable = context.runnable() as unknown as Skippable

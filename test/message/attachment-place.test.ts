@@ -4,7 +4,7 @@ import { formatPath } from '../../src/message/json'
 import type { JsonObject } from '../../src/message/json'
 import { failing } from '../lib/redox'
 
-describe('places for Attachments', () => {
+describe('paths for Attachments', () => {
   const list = { before: ['content'], after: ['attachment'] }
   const places: [string, unknown][] = [
     ['presentedForm[]', { entry: { kind: 'main' }, list: { before: ['presentedForm'], after: [] } }],
@@ -15,11 +15,11 @@ describe('places for Attachments', () => {
       { entry: { kind: 'index', index: 3 }, list: { before: ['a', 0, 'b'], after: ['c'] } },
     ],
   ]
-  for (const [text, place] of places) it(`${text} is one`, () => assert.deepEqual(parsePlace(text), place))
+  for (const [text, place] of places) it(`include ${text}`, () => assert.deepEqual(parsePlace(text), place))
 
   const bads = '[] a[].b[].c a[]b a[]..b Patient. a.__proto__[] entry[1].resource.'.split(' ')
   for (const bad of ['', 'a b[]', ...bads])
-    it(`"${bad}" is none`, () => failing('REDOX_BAD_INPUT', () => parsePlace(bad)))
+    it(`exclude "${bad}"`, () => failing('REDOX_BAD_INPUT', () => parsePlace(bad)))
 
   it('free elements are filled first, filled ones are never replaced', async () => {
     const paths = (resource: JsonObject, place: string, count: number) =>

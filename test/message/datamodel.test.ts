@@ -14,7 +14,7 @@ describe('Data Model messages', () => {
   const prepare = (parts: Partial<Parameters<typeof prepareDataModel>[0]>) =>
     prepareDataModel({ model: 'Notes', eventType: 'New', ...input, ...parts }, { test: true })
 
-  it('a value that pretends to have a length is a problem of the message', () => {
+  it('report a value with a false length', () => {
     const odd = { length: { toString: 'x' } }
     const { problems } = draftDataModel(
       {
@@ -29,7 +29,7 @@ describe('Data Model messages', () => {
     assert.match(found, /Visit\.VisitNumber is not text/)
   })
 
-  it('tell every problem at once, each with its path and what would be right, and no value', async () => {
+  it('report every problem at once, with path and advice and without values', async () => {
     const data = { Patient: { Identifiers: [{ ID: 'CANARY' }], Demographics: { DOB: 'CANARY' } }, Note: {} }
     const preparing = () => prepare({ destinations: [], data })
     const { cause, message } = await failing('REDOX_INVALID_MESSAGE', preparing)
@@ -46,7 +46,7 @@ describe('Data Model messages', () => {
     assert.doesNotMatch(JSON.stringify([cause, message]), /CANARY/)
   })
 
-  it('want an ID where a slug was given', () =>
+  it('need an ID where a slug was given', () =>
     failing('REDOX_INVALID_MESSAGE', () => prepare({ destinations: ['redox-emr'] }), /not the slug/))
 
   it('lay fields over data, over defaults; data stay as they were', () => {
@@ -103,7 +103,7 @@ describe('Data Model messages', () => {
         [measured, { ...waiting, Code: '11502-2', ...fileResult }, measured],
       ],
       [[{}], [{ Code: '11502-2', ...fileResult }]],
-      // What another code means goes with it.
+      // The Codeset and the Description of a replaced code are removed.
       [[{ Code: 'K', Codeset: 'L', Description: 'Potassium' }], [{ Code: '11502-2', ...fileResult }]],
       [
         [{ Code: '11502-2', Description: 'Report' }],
@@ -133,7 +133,7 @@ describe('Data Model messages', () => {
     assert.match(warnings.join(), /there is no file/)
   })
 
-  it('go to the order that the form names, and to no other', async () => {
+  it('change only the order of the form', async () => {
     const named = (ID: string) => [{ path: 'Orders[0].ID', value: ID }, CODE]
     const two = [
       { ID: '1', Status: 'Resulted', Results: [measured] },
@@ -160,7 +160,7 @@ describe('Data Model messages', () => {
   const note = (data: object, parts: Partial<Parameters<typeof prepareDataModel>[0]> = {}) =>
     prepare({ data: { Patient: patient, Note: NOTE, ...data }, ...parts }).body
 
-  it('take the identifier of the type that the form has, add one where there is none, refuse to choose', async () => {
+  it("use the identifier of the form's type, add one if there is none, and refuse two", async () => {
     const [ssn, mrn] = [
       { ID: '101-01-0001', IDType: 'SS' },
       { ID: 'old', IDType: 'MR' },
@@ -184,7 +184,7 @@ describe('Data Model messages', () => {
       await failing('REDOX_INVALID_MESSAGE', () => laid(identifiers, fields), words)
   })
 
-  it('have a DocumentID that follows from no order', () => {
+  it('have a DocumentID that does not depend on an order', () => {
     const [one, two] = [
       { ID: '1', IDType: 'MR' },
       { ID: '2', IDType: 'EPI' },
@@ -199,11 +199,11 @@ describe('Data Model messages', () => {
     assert.equal(idOf([one, two]), idOf([two, one]))
     assert.notEqual(idOf([one, two]), idOf([one]))
     assert.equal(idOf([two, one], named), idOf([one]))
-    // As it was before there was a rule for several.
+    // The DocumentID of a message with one order is the same as in releases without support for several orders.
     assert.equal(idOf([one]), '60079e0a-1f43-8ecf-8a76-971456604d92')
   })
 
-  it('take numbers where the schema says text, and nothing else', async () => {
+  it('accept numbers in place of texts, and no other types', async () => {
     const Contacts = [{ FirstName: 'Ada', PhoneNumber: { Home: 5550100 } }]
     const body = note({
       Patient: { Identifiers: [{ ID: 42, IDType: 'MR' }], Contacts },
@@ -220,14 +220,14 @@ describe('Data Model messages', () => {
     for (const [data, words] of bad) await failing('REDOX_INVALID_MESSAGE', () => note(data), words)
   })
 
-  it('have date-times as Redox writes them', async () => {
+  it("have date-times in Redox's format", async () => {
     const at = (ServiceDateTime: string) => note({ Note: { ...NOTE, ServiceDateTime } })
     for (const good of ['2007-04-05T12:30-0200', '2026-01-31T10:00Z', '2026-01-31T10:00:00+01:00']) at(good)
     for (const bad of ['2026-01-31T10:00:00', '2026-02-31T10:00Z', '2026-01-31T25:00Z', '31.1.2026'])
       await failing('REDOX_INVALID_MESSAGE', () => at(bad), /Note\.ServiceDateTime/)
   })
 
-  it('go as the source of the connection, and refuse another one', async () => {
+  it('have the source of the connection, and refuse another one', async () => {
     const [own, other] = [DESTINATION, '7ce6f387-c33c-417d-8682-81e83628cbd9']
     const as = (ID: string | undefined, sourceId?: string) =>
       prepareDataModel(
@@ -248,18 +248,18 @@ describe('Data Model messages', () => {
     )
   })
 
-  it('tell of a date that does not exist', () =>
+  it('report a date that does not exist', () =>
     failing(
       'REDOX_INVALID_MESSAGE',
       () => prepare({ data: { Patient: { Demographics: { DOB: '1990-02-31' } } } }),
       /DOB is not valid \(Patient\.Demographics\.DOB\)\. Correct the date: it does not exist/,
     ))
 
-  it('are no Date and no Map', async () => {
+  it('refuse a Date and a Map', async () => {
     for (const data of [new Date(0), new Map()]) await failing('REDOX_BAD_INPUT', () => prepare({ data }))
   })
 
-  it('never replace a result that is no object', () => {
+  it('never replace a result that is not an object', () => {
     const files = [{ file: PDF, way: 'embed' as const }]
     const data = { Orders: [{ ID: '1', Results: ['4.1'] }] }
     return failing(
@@ -269,7 +269,7 @@ describe('Data Model messages', () => {
     )
   })
 
-  it('know their event types', () =>
+  it('have known event types only', () =>
     failing('REDOX_BAD_INPUT', () => prepare({ eventType: 'constructor' }), /Choose New/).then(() =>
       failing(
         'REDOX_BAD_INPUT',

@@ -29,7 +29,7 @@ describe('FHIR messages', () => {
     it(`refuse the slug ${JSON.stringify(slug)}`, () =>
       failing('REDOX_BAD_INPUT', () => prepare({ slug }), words))
 
-  it('tell every problem at once, and no value', async () => {
+  it('report every problem at once, without values', async () => {
     const data = [{ resourceType: 'DiagnosticReport', status: 'CANARY' }]
     const { cause, message } = await failing('REDOX_INVALID_MESSAGE', () => prepare({ data }))
     const at = (path: string) => cause.problems!.some((problem) => problem.path.startsWith(path))
@@ -38,7 +38,7 @@ describe('FHIR messages', () => {
     assert.doesNotMatch(JSON.stringify([cause, message]), /CANARY/)
   })
 
-  it('are about the patient of the form, even when the report names one that is not there', () => {
+  it('are about the patient of the form, even when the report refers to a missing one', () => {
     const subject = { reference: 'Patient/77' }
     const data = { resourceType: 'DiagnosticReport', code: { text: 'x' }, subject }
     const fields = [{ path: 'Patient.identifier[0].value', value: '1' }]
@@ -49,7 +49,7 @@ describe('FHIR messages', () => {
     ])
   })
 
-  it('tell of dates that do not exist, and of resources whose type means something to JavaScript', async () => {
+  it('report dates that do not exist, and resources whose type is a JavaScript property', async () => {
     const data = [
       { resourceType: 'Patient', birthDate: '1990-02-31' },
       { resourceType: 'DiagnosticReport', effectiveDateTime: '2026-04-31T10:00:00Z', id: { toString: 1 } },
@@ -60,7 +60,7 @@ describe('FHIR messages', () => {
     assert.equal(fixes.length, 2)
   })
 
-  it('never replace what stands in the place of an Attachment', () => {
+  it('never replace another value at the path of an Attachment', () => {
     const data = { resourceType: 'DiagnosticReport', presentedForm: ['text'] }
     const files = [{ file: PDF, way: 'embed' as const }]
     return failing(
@@ -70,7 +70,7 @@ describe('FHIR messages', () => {
     )
   })
 
-  it('keep what an Attachment says already, and add the name of the file where it has no title', () => {
+  it('keep the values of an Attachment, and add the name of the file if it has no title', () => {
     const presentedForm = [{ title: 'Befund', language: 'de' }, {}]
     const data = [
       { resourceType: 'DiagnosticReport', code: { text: 'x' }, presentedForm },
@@ -119,7 +119,7 @@ describe('FHIR messages', () => {
   ]
   const filled = { identifier: [{ value: 'MRN-5' }], name: [{ family: 'Neu' }] }
 
-  it('a value that pretends to have a length is a problem of the message', () => {
+  it('report a value with a false length', () => {
     const odd = { length: { toString: 'x' } }
     for (const [data, words] of [
       [{ ...report, id: 'r', presentedForm: [{ title: odd }] }, /presentedForm\[0\]\.title .*is not text/],
@@ -129,7 +129,7 @@ describe('FHIR messages', () => {
       refuses(data, FORM, words)
   })
 
-  it('are about the Patient that the subject names, whatever stands first', () => {
+  it('are about the Patient of the subject, whatever entry is first', () => {
     for (const data of [
       [mother, child],
       [child, mother],
@@ -146,7 +146,7 @@ describe('FHIR messages', () => {
     }
   })
 
-  it('are about the Patient on the server that the report is on, and the one that a search names', () => {
+  it('are about the Patient on the server of the report, and the one that a search finds', () => {
     const at = (base: string, resource: object) => ({
       fullUrl: `${base}/${(resource as { resourceType: string }).resourceType}/${(resource as { id: string }).id}`,
       resource,
@@ -177,7 +177,7 @@ describe('FHIR messages', () => {
     refuses([about({ reference: 'Patient?name=Neu' }), mother, identified], FORM, /DiagnosticReport.subject/)
   })
 
-  it('fill an Attachment that was absent', () => {
+  it('fill an Attachment that has only a data-absent-reason', () => {
     const absent = {
       extension: [
         { url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' },
@@ -191,7 +191,7 @@ describe('FHIR messages', () => {
     ])
   })
 
-  it('refuse two Patients of whom none is named, and a subject that leads to another', () => {
+  it('refuse two Patients without a subject, and a subject that refers to another Patient', () => {
     refuses([report, mother, child], FORM, /subject is missing, and the data has 2 Patients/)
     refuses([report, mother, child], [], /subject is missing, and the data has 2 Patients/)
     for (const reference of [
@@ -226,7 +226,7 @@ describe('FHIR messages', () => {
     ['nothing', {}, []],
   ]
   for (const [what, subject, entries] of ties)
-    it(`tie a report to its Patient by ${what}`, () => {
+    it(`link a report to its Patient by ${what}`, () => {
       const others = entries.length > 0 ? [entry(mother), ...entries] : [entry(child)]
       const data = { resourceType: 'Bundle', entry: [entry(about(subject)), ...others] }
       const all = resourcesIn(data, [['Patient.name[0].family', 'Neu']])
@@ -234,7 +234,7 @@ describe('FHIR messages', () => {
       assert.equal(all.filter(({ resourceType }) => resourceType === 'Patient').length, others.length)
     })
 
-  it('tie a report to the patient it contains, and to the one of the form', () => {
+  it('link a report to a contained patient, and to the patient of the form', () => {
     const contained = [{ resourceType: 'Patient', id: 'p' }]
     const [, inside] = resourcesIn({ ...about({ reference: '#p' }), contained }, FORM)
     assert.deepEqual(inside!.contained, [{ ...contained[0], ...filled }])
@@ -250,14 +250,14 @@ describe('FHIR messages', () => {
     refuses(about({ identifier: { value: 'other' } }), FORM, /does not match the Patient ID/)
   })
 
-  it('refuse a version that the Bundle does not have', () =>
+  it('refuse a reference to a resource version that the Bundle does not have', () =>
     refuses(
       [about({ reference: 'Patient/child/_history/3' }), { ...child, meta: { versionId: '2' } }],
       FORM,
       /does not match the patient of the message/,
     ))
 
-  it('are sent about a patient that the destination knows, with a warning when nothing else names it', () => {
+  it('may be about a patient that the destination knows, with a warning when only the reference identifies it', () => {
     const known = draft(about({ reference: 'Patient/at-destination' }))
     assert.deepEqual(known.problems, [])
     assert.match(known.warnings.join(), /Only the subject/)
@@ -267,7 +267,7 @@ describe('FHIR messages', () => {
     refuses(report, [], /entry is missing/)
   })
 
-  it('lay the form over the identifier of its system and the name of the right use', () => {
+  it('set fields of the form in the identifier of the same system and the name of the right use', () => {
     const maiden = { use: 'maiden', family: 'Alt' }
     const laid = (patient: object) => {
       const { identifier, name } = resourcesIn([report, { ...mother, ...patient }], FORM).at(-1)!
@@ -311,7 +311,7 @@ describe('FHIR messages', () => {
     )
   })
 
-  it('put a file into the resource that its place names, never into the first of several', async () => {
+  it('put a file into the resource of its path, never into the first of several', async () => {
     const media = ['a', 'b'].map((id) => ({ resourceType: 'Media', id }))
     const placed = (place: string) =>
       prepareFhir(
@@ -330,7 +330,7 @@ describe('FHIR messages', () => {
     )
   })
 
-  it('are about the report in focus; two and no focus are refused', () => {
+  it('are about the report in focus; two reports without a focus are refused', () => {
     const [first, second] = ['r', 's'].map((id) => ({ ...report, id, status: 'final' }))
     refuses(
       [first, second, mother],
@@ -354,7 +354,7 @@ describe('FHIR messages', () => {
     )
   })
 
-  it('lay code and category over those of the same system', () => {
+  it('replace code and category of the same system', () => {
     const local = { system: 'urn:local', code: 'L', display: 'Local' }
     const loinc = { system: 'http://loinc.org', code: '11502-2' }
     const given = { ...report, code: { coding: [local] }, category: [{ coding: [local] }] }
@@ -375,7 +375,7 @@ describe('FHIR messages', () => {
     assert.deepEqual(codes(other)[0], [local, loinc])
   })
 
-  it('make up no code system for a code that is not of it', () => {
+  it('add no code system to a code that does not belong to it', () => {
     for (const code of ['PDF', 'LP29684-5', 'LA6576-8', '123', '1-'])
       assert.deepEqual(
         getAt(resourcesIn([{ ...report, code: { coding: [{ code }] } }, mother])[1], ['code', 'coding', 0]),
@@ -386,7 +386,7 @@ describe('FHIR messages', () => {
   const ABSENT = {
     extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' }],
   }
-  it('are as lenient as R4', async () => {
+  it('accept everything that R4 allows', async () => {
     const valid: object[] = [
       { code: ABSENT },
       { code: { coding: [{ display: 'only a name' }] } },
@@ -408,7 +408,7 @@ describe('FHIR messages', () => {
     refuses([report, { ...mother, name: [{ given: [null] }] }], [], /given\[0\]/)
   })
 
-  it('make nothing up beside an element that says why it has no value; the form does give one', () => {
+  it('add nothing beside an element with a reason for its absence, except a value of the form', () => {
     const absent = { ...report, _status: ABSENT, code: { coding: [{ code: '11502-2', _system: ABSENT }] } }
     const [header, kept] = resourcesIn([absent, mother])
     assert.deepEqual([kept!.status, kept!.code], [undefined, absent.code])
@@ -428,7 +428,7 @@ describe('FHIR messages', () => {
     assert.match(warnings.join(), /eventCoding of the MessageHeader was replaced/)
   })
 
-  it('keep the source of the data; another source ID than the connection has is refused', async () => {
+  it("keep the source of the data, and refuse a source ID that is not the connection's", async () => {
     const other = '7ce6f387-c33c-417d-8682-81e83628cbd9'
     const sourceOf = (endpoint: string) => {
       const header = { resourceType: 'MessageHeader', source: { name: 'Clinic', endpoint } }
@@ -442,7 +442,7 @@ describe('FHIR messages', () => {
       await failing('REDOX_INVALID_MESSAGE', () => sourceOf(endpoint), new RegExp(`${other}.*${DESTINATION}`))
   })
 
-  it('name sender, event and focus in a header that comes first', () => {
+  it('have sender, event and focus in a header that is the first entry', () => {
     const fields = [
       { path: 'main.code.text', value: 'x' },
       { path: 'Patient.identifier[0].value', value: '1' },

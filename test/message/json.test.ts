@@ -7,7 +7,7 @@ import type { JsonObject } from '../../src/message/json'
 import { failing } from '../lib/redox'
 
 describe('copies of messages', () => {
-  it('carry what JSON carries, dates as text, undefined left out', () => {
+  it('contain the same values as JSON: dates as text, no undefined values', () => {
     const shared = { a: [1, 'x', true, null, undefined], d: new Date(0), u: undefined }
     const copy = copyJson(shared, 'data') as JsonObject
     assert.deepEqual(copy, { a: [1, 'x', true, null, null], d: '1970-01-01T00:00:00.000Z' })
@@ -15,7 +15,7 @@ describe('copies of messages', () => {
     assert.equal(shared.a[0], 1)
   })
 
-  it('take dates of a Function node, and what says itself how it is written', () => {
+  it('accept dates of a Function node, and objects with a toJSON method', () => {
     const date = runInNewContext('new Date(0)') as Date
     const copy = copyJson({ date, url: new URL('https://x.example') }, 'data')
     assert.deepEqual(copy, { date: '1970-01-01T00:00:00.000Z', url: 'https://x.example/' })
@@ -61,7 +61,7 @@ describe('copies of messages', () => {
 })
 
 describe('paths into messages', () => {
-  it('are read and written', () => {
+  it('are parsed and formatted', () => {
     const text = 'Orders[0].Results[12].Specimen.Body_Site'
     assert.deepEqual(parsePath(text), ['Orders', 0, 'Results', 12, 'Specimen', 'Body_Site'])
     assert.equal(formatPath(parsePath(text)), text)
@@ -72,9 +72,9 @@ describe('paths into messages', () => {
     'a b',
     ...'. a..b a. [0] a[x] a[-1] a[-2] a.__proto__.b constructor a.prototype'.split(' '),
   ])
-    it(`"${bad}" is none`, () => failing('REDOX_BAD_INPUT', () => parsePath(bad), /Path is not valid/))
+    it(`exclude "${bad}"`, () => failing('REDOX_BAD_INPUT', () => parsePath(bad), /Path is not valid/))
 
-  it('make objects and arrays on the way', () => {
+  it('create missing objects and arrays', () => {
     const root: JsonObject = { b: null }
     setAt(root, ['a', 'b', 0, 'c'], 1)
     setAt(root, ['b', 'x'], 2)
@@ -89,17 +89,17 @@ describe('paths into messages', () => {
     [{ a: [{ b: {} }] }, 'a[0].b[0].c', /^Data has an object where a list is needed: a\[0\]\.b,/],
   ]
   for (const [root, path, words] of lost)
-    it(`replace nothing that stands on the way to ${path}`, async () => {
+    it(`replace no other value on the way to ${path}`, async () => {
       const before = structuredClone(root)
       const { message } = await failing('REDOX_BAD_INPUT', () => setAt(root, parsePath(path), 1), words)
       assert.doesNotMatch(message, /text/)
       assert.deepEqual(root, before)
     })
 
-  it('do not count without end', () =>
+  it('refuse large indexes', () =>
     failing('REDOX_BAD_INPUT', () => parsePath('a[4000000000].b'), /must not exceed 9999/))
 
-  it('change a copy and share the rest', () => {
+  it('change a copy and share the unchanged parts', () => {
     const root = { a: [{ b: 1 }], c: { d: 2 } }
     const changed = withValueAt(root, ['a', 0, 'b'], 'x')
     assert.deepEqual([changed, root.a], [{ a: [{ b: 'x' }], c: { d: 2 } }, [{ b: 1 }]])
@@ -107,7 +107,7 @@ describe('paths into messages', () => {
   })
 })
 
-describe('an object of too many values', () => {
+describe('object with too many values', () => {
   let looks = 0
   const values = (count: number, value: object = { get: () => ++looks, enumerable: true }): object =>
     Object.defineProperties(
@@ -117,7 +117,7 @@ describe('an object of too many values', () => {
 
   beforeEach(() => (looks = 0))
 
-  it('is refused before it is walked: of one object by its keys, of many by their sum', async () => {
+  it('is refused before it is read: one object by its keys, many by their sum', async () => {
     const list = new Proxy(new Array(200_000).fill(0), {
       get: (own, key) => (looks++, Reflect.get(own, key) as unknown),
     })
@@ -135,7 +135,7 @@ describe('an object of too many values', () => {
     assert.equal(looks, 99_999)
   })
 
-  it('is not kept with an accepted message, which takes turns over its properties', async () => {
+  it('is not kept with an accepted message, whose properties are read in many event-loop iterations', async () => {
     const properties = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`p${at}`, values(9000)]))
     const msg = { _msgid: 'own', ...properties, large: values(10_001), last: 'kept' }
     let [turns, isDone] = [0, false]

@@ -1,4 +1,4 @@
-/** Messages of many megabytes: what is made of them is what JSON makes, and no turn of the event loop is long. */
+/** Messages of many megabytes: their JSON is that of JSON.stringify, and no event-loop iteration is long. */
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
@@ -9,11 +9,11 @@ import { stringifyInChunks, parseInChunks } from '../../src/json-chunks'
 import { jsonBody } from '../../src/transport/body'
 import { bytesOf } from '../lib/redox'
 
-// Around the length at which a text is cut.
+// Texts around the length at which they are divided.
 const CUT = 64 * 1024
 const repeated = (text: string, length: number): string => text.repeat(Math.ceil(length / text.length))
 
-/** Texts in which a cut may hit an escape, half a character, or a byte of one. */
+/** Texts whose division may hit an escape, half a surrogate pair, or a byte of a character. */
 const PATTERNS = [
   'a',
   '"',
@@ -53,16 +53,16 @@ const VALUES: [string, unknown][] = [
   ['a key of objects', JSON.parse(`{"__proto__": {"a": 1}, "b": "${repeated('b', CUT)}"}`)],
 ]
 
-describe('a large message as JSON', () => {
+describe('large message as JSON', () => {
   for (const [name, value] of VALUES) {
-    it(`is written as JSON.stringify writes it, and read as it was: ${name}`, async () => {
+    it(`is written as JSON.stringify writes it, and parsed to the same value: ${name}`, async () => {
       const json = JSON.stringify(value)
       assert.ok((await written(value)) === json)
       assert.deepEqual(await parseInChunks(Buffer.from(json)), value)
     })
   }
 
-  it('is the same with any text, wherever it is cut', () =>
+  it('is the same for any text, wherever the text is divided', () =>
     fc.assert(
       fc.asyncProperty(longText, fc.string({ unit: 'binary' }), async (text, short) => {
         const value = [short, text, { [short]: text, short }]
@@ -73,12 +73,12 @@ describe('a large message as JSON', () => {
       { numRuns: 100 },
     ))
 
-  it('leaves out what JSON leaves out', async () => {
+  it('leaves out the values that JSON leaves out', async () => {
     const value = { a: undefined, b: repeated('b', CUT), c: [undefined, repeated('c', CUT)] }
     assert.equal(await written(value), JSON.stringify(value))
   })
 
-  it('has files between its pieces', async () => {
+  it('has files between its chunks', async () => {
     const bytes = Buffer.from('a file')
     const file = { kind: 'file', name: 'f', contentType: 'x/y', size: bytes.length, inMemory: true } as const
     const read = async function* (): AsyncGenerator<Buffer> {
@@ -94,7 +94,7 @@ describe('a large message as JSON', () => {
   })
 })
 
-describe('a large message', function () {
+describe('large message', function () {
   this.timeout(30_000)
 
   const MB = 1_000_000
@@ -104,7 +104,7 @@ describe('a large message', function () {
     ['many texts', { list: Array.from({ length: 20_000 }, (_, at) => `${at} ${text.slice(0, 1000)}`) }],
   ]
 
-  /** Turns of the event loop that pass while something is done. */
+  /** Number of event-loop iterations that pass during `work`. */
   async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
     let [turns, isDone] = [0, false]
     const done = work().finally(() => (isDone = true))
@@ -122,16 +122,16 @@ describe('a large message', function () {
       ['sealed', () => seal.encrypt(value, 'here')],
     ]
     for (const [what, work] of WORK) {
-      it(`is ${what} in turns, at most 1 MB in each: ${name}`, async () => {
+      it(`is ${what} in chunks of at most 1 MB per event-loop iteration: ${name}`, async () => {
         const turns = await turnsDuring(work)
         assert.ok(turns >= bytes / MB, `${bytes} bytes in ${turns} turns`)
       })
     }
 
-    it(`is opened in turns, at most 1 MB in each: ${name}`, async () => {
+    it(`is decrypted in chunks of at most 1 MB per event-loop iteration: ${name}`, async () => {
       const sealed = await seal.encrypt(value, 'here')
       let opened: unknown
-      // Decrypted, then read.
+      // Decryption and parsing are two passes over the bytes.
       const turns = await turnsDuring(async () => (opened = await seal.decrypt(sealed, 'here')))
       assert.ok(turns >= (2 * bytes) / MB, `${bytes} bytes in ${turns} turns`)
       assert.deepEqual(opened, value)
@@ -140,7 +140,7 @@ describe('a large message', function () {
       await assert.rejects(seal.decrypt(sealed, 'here'), { code: 'REDOX_STORE_UNREADABLE' })
     })
 
-    it(`leaves turns to others while its body is handed to a socket that is always ready: ${name}`, async () => {
+    it(`leaves event-loop iterations to other code while a fast socket takes its body: ${name}`, async () => {
       const body = await jsonBody('application/json', value, [], withValueAt)
       const turns = await turnsDuring(async () => {
         for await (const piece of body.open()) assert.ok(piece.length > 0)
@@ -149,7 +149,7 @@ describe('a large message', function () {
     })
   }
 
-  it('has a size that is known without all of its keys', () => {
+  it('is measured without reading all of its keys', () => {
     let looks = 0
     const getOwnPropertyDescriptor = (
       target: object,
@@ -164,7 +164,7 @@ describe('a large message', function () {
     assert.ok(looks <= 40_000, `${looks} looks`)
   })
 
-  it('is written in pieces of about the same length', async () => {
+  it('is written in chunks of similar length', async () => {
     for await (const piece of stringifyInChunks(LARGE[0]![1])) assert.ok(piece.length < 3 * CUT)
   })
 })

@@ -51,13 +51,13 @@ describe('references in a message', () => {
     '/1',
   ]
 
-  it('point to the configured hosts only', async () => {
+  it('are accepted for the configured hosts only', async () => {
     for (const url of [
       'https://blob.redoxengine.com/1',
       'https://api.redoxengine.com/fhir/R4/Binary/1?a=b%20c#d',
     ])
       assertKnownHost(reference(url), 'x', origins)
-    // The origin of an upload that was answered with no address of a host.
+    // An upload whose answer has an address without a host adds the origin "null".
     origins.push('null')
     for (const url of strangers)
       await failing(
@@ -69,7 +69,7 @@ describe('references in a message', () => {
 
   const FORMS = /^\W*https?:|^\s*h/i
 
-  it('in the data of a Data Model message: likewise, where a file belongs', () => {
+  it('are accepted in Data Model data for these hosts only, in elements for files', () => {
     const places: [string, (text: string) => JsonObject][] = [
       ['Note.FileContents', (FileContents) => ({ Note: { FileContents } })],
       ['Note.FileContents', (text) => ({ Note: { ContentType: 'Base64 Encoded', FileContents: text } })],
@@ -93,7 +93,7 @@ describe('references in a message', () => {
     }
   })
 
-  it('in a text of a Data Model message: only what names a Redox host without being plain', () => {
+  it('are refused in texts of Data Model data if they contain a Redox host in an unclear form', () => {
     const texts = [
       (FileContents: string) => ({ Note: { ContentType: 'Plain Text', FileContents } }),
       (FileContents: string) => ({ Note: { ContentType: 'Rich Text', FileContents } }),
@@ -118,7 +118,7 @@ describe('references in a message', () => {
     }
   })
 
-  it('in FHIR data: any host, a relative reference, a URN; and nothing that is read differently', () => {
+  it('are accepted in FHIR data for any host, as relative reference or URN, but not if parsers read them differently', () => {
     const problemsOf = (...resources: JsonObject[]): string[] =>
       attachmentProblems(resources.map((resource) => ({ resource }))).map(({ path }) => path)
     const report = (url: string): JsonObject => ({
@@ -153,7 +153,7 @@ describe('references in a message', () => {
       assert.deepEqual(problemsOf(report(url)), ['entry[0].resource.presentedForm[0].url'], url)
   })
 
-  it('in FHIR data: in every Attachment; names of resources and extensions are none', () => {
+  it('are checked in FHIR data in every Attachment, and not in names of resources and extensions', () => {
     const url = 'HTTP://a b'
     const named = { resourceType: 'Library', url, extension: [{ url, valueAttachment: { url } }] }
     const report = { resourceType: 'DiagnosticReport', modifierExtension: [{ url }], contained: [named] }

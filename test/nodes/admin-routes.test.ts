@@ -1,4 +1,4 @@
-/** Every route that the package adds to Node-RED's admin API: who may use it, and what it does with hostile input. */
+/** All routes that the package adds to Node-RED's admin API: permissions, and resistance to hostile input. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { OutgoingHttpHeaders, RequestOptions } from 'node:http'
@@ -29,11 +29,11 @@ type User = keyof typeof USERS
 
 interface Route {
   method: 'GET' | 'POST' | 'DELETE'
-  /** as it is registered */
+  /** path as the package registers it */
   path: string
-  /** where a test finds it */
+  /** request path, with ids that exist in the test */
   place: () => string
-  /** what it is asked with, and what it answers a user with the permission */
+  /** body of the request, and the status of the answer to a user with the permission */
   body?: object
   good: number
   allowed: User[]
@@ -55,7 +55,7 @@ const OUTBOX = 'redox/outbox/outboxconfig'
 const OUTBOX_READERS: User[] = ['admin', 'reader', 'outboxReader']
 const OUTBOX_WRITERS: User[] = ['admin', 'outboxWriter']
 const PAUSE = { destination: `datamodel ${DESTINATION}`, action: 'pause', reason: 'a test' }
-// Of a message that is not there: it can be decided about as often as a test likes.
+// Id of a message that does not exist, so that a decision about it can be sent any number of times.
 const NOBODYS = '00000000-0000-4000-8000-000000000000'
 const DECISION = { action: 'discard', reason: 'a test' }
 // prettier-ignore
@@ -82,7 +82,7 @@ const ROUTES: Route[] = [
 ]
 const POSTS = ROUTES.filter(({ method }) => method === 'POST')
 
-/** A node of Node-RED that tells which routes there are below `/redox`, of whatever module. */
+/** Source of a Node-RED node that lists the routes below `/redox` of all modules. */
 const TELLER = `module.exports = ({ httpAdmin }) => httpAdmin.get('/added-routes', (_request, response) =>
   response.json((httpAdmin._router ?? httpAdmin.router).stack
     .flatMap(({ route }) => (route ? Object.keys(route.methods).map((one) => [one.toUpperCase(), route.path]) : []))
@@ -142,12 +142,12 @@ describe('admin routes', function () {
   const assertAlive = async (): Promise<void> =>
     assert.equal((await ask('GET', 'redox/inbox', nodeRed.tokens.admin)).status, 200)
 
-  it('are these and no others', async () => {
+  it('are exactly those of this list', async () => {
     const told = (await (await ask('GET', 'added-routes')).json()) as string[]
     assert.deepEqual(told.sort(), ROUTES.map((route) => `${route.method} ${route.path}`).sort())
   })
 
-  it('are added in one place, which asks each time for permission and origin', () => {
+  it('are added in one place, which checks permission and origin at each request', () => {
     const root = path.join(__dirname, '../../..')
     const adding = ['nodes', 'plugins', 'src'].flatMap((folder) =>
       readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -161,7 +161,7 @@ describe('admin routes', function () {
   for (const route of ROUTES) {
     const name = `${route.method} ${route.path}`
 
-    it(`${name}: without a token, with a wrong one and without the permission 401, and nothing told`, async () => {
+    it(`${name}: 401 without a token, with a wrong token and without the permission, and no data`, async () => {
       const refused = (Object.keys(USERS) as User[]).filter((user) => !route.allowed.includes(user))
       for (const token of [undefined, 'wrong', ...refused.map((user) => nodeRed.tokens[user])]) {
         const answer = await use(route, token)
@@ -171,7 +171,7 @@ describe('admin routes', function () {
       }
     })
 
-    it(`${name}: other methods are none of its own`, async () => {
+    it(`${name}: other methods are not handled`, async () => {
       const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter(
         (method) => !ROUTES.some((other) => other.method === method && other.path === route.path),
       )
@@ -184,7 +184,7 @@ describe('admin routes', function () {
   }
 
   for (const route of ROUTES.filter(({ method }) => method !== 'DELETE')) {
-    it(`${route.method} ${route.path}: a user with the permission gets it, and no cache keeps it`, async () => {
+    it(`${route.method} ${route.path}: a user with the permission gets an answer that no cache keeps`, async () => {
       for (const user of route.allowed) {
         const answer = await use(route, nodeRed.tokens[user])
         assert.equal(answer.status, route.good, user)
@@ -197,7 +197,7 @@ describe('admin routes', function () {
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },
     { 'sec-fetch-site': 'cross-site', origin: 'null' },
-    // What a browser says of the site counts, whatever the origin looks like.
+    // The Sec-Fetch-Site header decides, even if the Origin header is that of Node-RED.
     { 'sec-fetch-site': 'same-site', origin: 'HOST' },
     { 'sec-fetch-site': 'same-origin, cross-site' },
     { origin: 'null' },
@@ -222,7 +222,7 @@ describe('admin routes', function () {
     )
 
   for (const route of ROUTES) {
-    it(`${route.method} ${route.path}: a page of another origin is refused before anything else, with any login`, async () => {
+    it(`${route.method} ${route.path}: a page of another origin is refused before any other check, with any login`, async () => {
       const methods = route.method === 'GET' ? (['GET', 'HEAD'] as const) : [route.method]
       for (const method of methods)
         for (const headers of FOREIGN)
@@ -251,7 +251,7 @@ describe('admin routes', function () {
     })
   }
 
-  it('let a foreign page change nothing, though Node-RED 4.1 tells the browser that it may', async () => {
+  it('prevent changes by a foreign page, although Node-RED 4.1 allows it to the browser', async () => {
     const lines = async (): Promise<unknown> =>
       ((await (await ask('GET', `${OUTBOX}/audit`, nodeRed.tokens.admin)).json()) as { total: number }).total
     const before = await lines()
@@ -309,7 +309,7 @@ describe('admin routes', function () {
       ],
     ]
 
-    it(`POST ${route.path}: ${hostile.length} kinds of hostile input are refused, not repeated, and survived`, async () => {
+    it(`POST ${route.path}: ${hostile.length} kinds of hostile input are refused and not repeated, and Node-RED keeps running`, async () => {
       for (const [what, init] of hostile) {
         const answer = await ask('POST', route.place(), nodeRed.tokens.admin, init)
         const text = await answer.text()
@@ -325,19 +325,19 @@ describe('admin routes', function () {
     })
   }
 
-  it('of the inbox: ids that are none, or lead elsewhere, are not found', async () => {
+  it('of the inbox answer 404 for invalid ids and for ids with path segments', async () => {
     // prettier-ignore
     const IDS = ['../../flows', '..%2f..%2fflows', '%2e%2e/settings', '%00', '__proto__', 'constructor', '[object%20Object]', 'a'.repeat(8000), '%F0%9F%A9%BA', `${message}/files/__proto__`, `${message}/files/..%2f0`, `${message}/files/1e0`, `${message}/files/-1`, `${message}/files/0/0`]
     for (const id of IDS) {
       const answer = await ask('GET', `redox/inbox/${id}`, nodeRed.tokens.inboxReader)
-      // Some are another route by the time they arrive: then that one says no.
+      // Some of these paths reach another admin route, which answers 401.
       assert.ok([401, 404].includes(answer.status), `${id}: ${answer.status}`)
       assert.ok(!(await answer.text()).includes(CANARY), id)
     }
     await assertAlive()
   })
 
-  it('a refused DELETE deletes nothing, a granted one all', async () => {
+  it('delete nothing for a refused DELETE, and everything for an allowed one', async () => {
     const count = async (): Promise<number> =>
       (await new InboxClient(nodeRed.url, nodeRed.tokens.reader).list()).messages.length
     for (const user of ['reader', 'inboxReader', 'editor'] as const)
@@ -357,7 +357,9 @@ describe('admin routes without a login', function () {
     nodeRed = undefined
   })
 
-  /** 403 with the code, or 404: it was looked for. */
+  /**
+   * Status and code of a request for content: 403 with the code, or 404 for an allowed request of a missing message.
+   */
   const content = async (headers: object = {}, options: RequestOptions = {}, root = ''): Promise<string> => {
     const url = nodeRed!.url + root + CONTENT
     const answer = await askRaw(url, { ...options, headers: headers as OutgoingHttpHeaders })
@@ -367,12 +369,12 @@ describe('admin routes without a login', function () {
   const CLOSED = '403 REDOX_CONTENT_CLOSED'
   const SHOWN = '404 not_found'
 
-  it('show contents to users of this machine, where Node-RED listens to no other', async () => {
+  it('show content to users of this machine if Node-RED listens on the loopback interface only', async () => {
     nodeRed = await startNodeRed()
     const { host, port } = new URL(nodeRed.url)
     for (const asked of [host, `localhost:${port}`, `[::1]:${port}`])
       assert.equal(await content({ host: asked }), SHOWN, asked)
-    // A proxy that passes the name on, one that tells of itself, and a foreign page whose name leads to this machine.
+    // Proxies that keep the host name or add headers, and foreign host names that resolve to this machine.
     for (const headers of [
       { host: 'nodered.example' },
       { host: `localhost.evil.example:${port}` },
@@ -385,7 +387,7 @@ describe('admin routes without a login', function () {
       assert.equal(await content(headers), CLOSED, JSON.stringify(headers))
   })
 
-  it('show no contents where other computers reach Node-RED, and say what to do', async () => {
+  it('show no content if other computers can reach Node-RED, and report the settings for it', async () => {
     const redox = await ScriptedServer.start()
     try {
       nodeRed = await startNodeRed({ uiHost: '0.0.0.0' })
@@ -400,9 +402,9 @@ describe('admin routes without a login', function () {
         refusal.message,
         /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/,
       )
-      // No user has seen anything.
+      // The audit log contains no access, because no content was returned.
       assert.deepEqual((await client.get('audit'))['lines'], [])
-      // Made-up patients of the sandbox: shown, with a warning.
+      // Content of the sandbox inbox, about invented patients, is shown with a warning.
       const inbox = new InboxClient(nodeRed.url)
       await inbox.send({ bytes: Buffer.from('%PDF-1.7 %%EOF'), filename: 'a.pdf' })
       const list = await inbox.list()
@@ -412,24 +414,24 @@ describe('admin routes without a login', function () {
     }
   })
 
-  it('show contents when settings.js says that something in front asks for a login', async () => {
+  it('show content if settings.js declares a login in front of Node-RED', async () => {
     nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox: { contentWithoutAdminAuth: true } })
     assert.equal(await content({ host: 'nodered.example', via: '1.1 proxy' }), SHOWN)
   })
 
-  it('take nothing but true for that', async () => {
+  it('accept only true for this setting', async () => {
     nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox: { contentWithoutAdminAuth: 'no' } })
     assert.equal(await content(), CLOSED)
   })
 
-  it('show no contents to the default user of adminAuth, who is any visitor', async () => {
+  it('show no content to the default user of adminAuth, who is any visitor', async () => {
     const guarded = await startWithUsers({ admin: '*' }, { uiHost: '0.0.0.0' }, { permissions: '*' })
     nodeRed = guarded
     assert.equal(await content(), CLOSED)
     assert.equal(await content({ authorization: `Bearer ${guarded.tokens.admin}` }), SHOWN)
   })
 
-  it('show no contents through a Unix socket, behind which there is a proxy', async function () {
+  it('show no content through a Unix socket, which a proxy uses', async function () {
     if (process.platform === 'win32') skip(this, 'Windows has no Unix sockets')
     const socketPath = path.join(folderWithTeller(), 'socket')
     nodeRed = await startNodeRed({ uiPort: socketPath })
@@ -437,7 +439,7 @@ describe('admin routes without a login', function () {
     assert.equal(await content({ host: 'localhost' }, { socketPath }), CLOSED)
   })
 
-  it('hold where the admin root is another', async () => {
+  it('apply the same rules below another admin root', async () => {
     nodeRed = await startNodeRed({ uiHost: '0.0.0.0', httpAdminRoot: '/admin' })
     assert.equal(await content({}, {}, 'admin/'), CLOSED)
     assert.equal(await content({ origin: 'https://evil.example' }, {}, 'admin/'), '403 REDOX_FOREIGN_ORIGIN')
@@ -451,7 +453,7 @@ describe('admin routes without a login', function () {
     }
     const [REFUSED, TAKEN] = [403, 404]
 
-    it('that passes the Host header on, the editor is its own page', async () => {
+    it("that keeps the Host header, accept the editor's own page", async () => {
       nodeRed = await startNodeRed()
       for (const [origin, host] of [
         ['http://nodered.example', 'nodered.example'],
@@ -470,7 +472,7 @@ describe('admin routes without a login', function () {
         assert.equal(await decide({ origin, host }), REFUSED, `${origin} ${host}`)
     })
 
-    it('that changes the Host header, the origin has to be named in settings.js', async () => {
+    it('that changes the Host header, need the origin in settings.js', async () => {
       const allowedOrigins = ['http://nodered.example', 'https://red.example:8443/', 7, 'nodered.example']
       nodeRed = await startNodeRed({ redox: { allowedOrigins } })
       for (const origin of ['http://nodered.example', 'https://red.example:8443'])

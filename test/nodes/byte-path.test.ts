@@ -1,4 +1,6 @@
-/** What leaves our nodes is plain data, and what does not send loads nothing of what sends. */
+/**
+ * Tests of two facts: answers of the nodes are plain data, and the package loads the code that sends only for a send.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +19,7 @@ const PLAIN = new Set<unknown>([Object.prototype, Array.prototype, null])
 
 const TEXT_FORM: (string | symbol)[] = ['toString', inspect.custom]
 
-/** The places in a value that hold what cannot be copied, stored or sent elsewhere as it is. */
+/** Paths of parts of a value that cannot be copied, stored or serialized. */
 function strangers(value: unknown, where = 'msg'): string[] {
   if (typeof value === 'function' || typeof value === 'symbol') return [`${where}: a ${typeof value}`]
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return []
@@ -25,7 +27,7 @@ function strangers(value: unknown, where = 'msg'): string[] {
   if (!PLAIN.has(prototype)) return [`${where}: a ${value.constructor.name}`]
   return Reflect.ownKeys(value).flatMap((key) => {
     const held = Object.getOwnPropertyDescriptor(value, key)!
-    // The text form of a cause: no copy takes it along.
+    // The text form (`toString`) of an error's cause is not enumerable, so copies do not contain it.
     if (!held.enumerable && TEXT_FORM.includes(key)) return []
     const place = `${where}.${String(key)}`
     return 'get' in held || typeof key === 'symbol' ? [`${place}: hidden`] : strangers(held.value, place)
@@ -41,7 +43,7 @@ describe('messages of the nodes', () => {
   })
   afterEach(() => server.close())
 
-  it('are looked through to their ends', () => {
+  it('are searched at every depth', () => {
     const hidden = Object.defineProperty({}, 'a', { get: () => 1 })
     const found = [new Uint8Array(1), () => 1, hidden, new Map(), PDF].map((held) => strangers({ x: [held] }))
     const told = found.map(([one = '']) => one.split(': ')[1])
@@ -51,14 +53,14 @@ describe('messages of the nodes', () => {
   for (const node of ALL_NODES) {
     const title = `${node.type} (${node.api})`
     for (const way of node.operation === 'upload' ? ['upload'] : ['embed', 'upload'])
-      it(`${title}, ${way}: hold plain data alone`, async () => {
+      it(`contain only plain data: ${title}, ${way}`, async () => {
         const flow = await startTo(server, node, { way })
         const { answer } = await flow.outcome(fileMessage())
         assert.ok(answer?.['redox'], 'it was not delivered')
         assert.deepEqual(strangers(answer), [])
       })
 
-    it(`${title}: hold plain data alone when Catch gets them`, async () => {
+    it(`contain only plain data at the Catch node: ${title}`, async () => {
       const refusal = reply(400, { Meta: { Errors: [{ Text: 'No' }] } }, { 'redox-trace-id': 't-1' })
       server.script(purposeOf(node), refusal, reset)
       const flow = await startTo(server, node, { way: 'embed' })
@@ -74,14 +76,14 @@ describe('messages of the nodes', () => {
 
 // ---- Modules ---------------------------------------------------------------------------------------------
 
-/** A node of Node-RED that tells which modules the process has loaded, and who wanted each first. */
+/** Source of a Node-RED node that lists the modules that the process has loaded, and the first parent of each. */
 const TELLER = `module.exports = (RED) => RED.httpAdmin.get('/loaded', (_request, response) =>
   response.json(Object.values(require.cache).map(({ id, parent }) => [id, parent ? parent.id : ''])))`
 
 interface Loaded {
-  /** files of this package, as `dist/src/errors.js` */
+  /** loaded files of this package, e.g. `dist/src/errors.js` */
   own: string[]
-  /** packages of others that were loaded for it; what Node-RED had loaded before counts as Node-RED's */
+  /** loaded packages that were first required by this package; those that Node-RED had loaded before are left out */
   packages: string[]
 }
 
@@ -105,7 +107,10 @@ async function loadedBy({ url }: NodeRed): Promise<Loaded> {
 
 const posix = (file: string): string => file.replaceAll('\\', '/')
 
-/** What sends; the rules of the proxy, what the tables of fields read and the counting of keys are a page of text each. */
+/**
+ * Modules needed only for sending. The exceptions are short: the proxy rules, the imports of the field tables, and
+ * the count of keys.
+ */
 const SENDS =
   /^dist\/src\/(sandbox|redox|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
 
@@ -155,7 +160,7 @@ describe('a Node-RED with the package', function () {
     },
   ]
 
-  it('loads nothing that sends before a node is in a flow', async () => {
+  it('loads no module that sends before a node is in a flow', async () => {
     const { own, packages } = await loadedBy(nodeRed)
     assert.deepEqual(
       own.filter((file) => SENDS.test(file)),
@@ -164,7 +169,7 @@ describe('a Node-RED with the package', function () {
     assert.deepEqual(packages, [])
   })
 
-  it('never loads the sandbox where another server is used', async () => {
+  it('never loads the sandbox when another server is used', async () => {
     const answer = await fetch(`${nodeRed.url}flows`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -178,7 +183,7 @@ describe('a Node-RED with the package', function () {
       [],
     )
     assert.ok(!packages.includes('@fastify/busboy'))
-    // What did send is seen here: so it was really not there before.
+    // After a send, the list contains the modules that send, so the earlier lists without them are meaningful.
     assert.ok(own.includes('dist/src/transport/http.js') && packages.includes('undici'))
   })
 })

@@ -1,4 +1,4 @@
-/** Markers in a Node-RED of its own: everything that it prints at its most talkative, and its admin API. */
+/** Marker values in a separate Node-RED process: none in its most detailed log, and none in its admin API. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
@@ -12,7 +12,7 @@ const USERS = { admin: '*', reader: 'read', outsider: 'flows.read' }
 const LOGGING = { console: { level: 'trace', metrics: true, audit: true } }
 const canaries = new Canaries([PRIVATE_KEY])
 
-describe('canaries in a process', function () {
+describe('markers in a process', function () {
   this.timeout(60_000)
   let nodeRed: GuardedNodeRed<keyof typeof USERS>
   let server: Server
@@ -96,7 +96,7 @@ describe('canaries in a process', function () {
       () => text.test(nodeRed.log()),
     )
 
-  it('the log has none, at its most talkative, whatever fails', async () => {
+  it('are not in the most detailed log, whatever fails', async () => {
     await deploy([...FLOW, connection()])
     const known = SAID.send.filter((text) => Object.values(MESSAGE).some((value) => text.includes(value)))
     const said = [...known, DOCUMENT, JSON.stringify(MESSAGE)]
@@ -123,7 +123,7 @@ describe('canaries in a process', function () {
     canaries.assertNone(nodeRed.log(), 'the log')
   })
 
-  it('the admin API gives none away, and keeps the key to itself', async () => {
+  it('are not in answers of the admin API, which also never contain the key', async () => {
     await deploy([...FLOW, connection()])
     const form = { ...connection(), credentials: undefined }
     const config = Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined))

@@ -1,6 +1,6 @@
 /**
- * Markers in every secret and every patient field, every failure driven, everything collected: none is found.
- * What may have them: `msg.payload` of a success, and `error.cause.answer`.
+ * Markers in every secret and every patient field: none appears in any output after any failure. Exceptions:
+ * `msg.payload` of a success, and `error.cause.answer`.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -73,7 +73,7 @@ interface Case {
   type: string
   node: object
   message: Message
-  /** what its messages do not tell the server */
+  /** markers that the messages of this case do not contain, so that the server cannot return them */
   untold?: RegExp
 }
 const file = Buffer.from(DOCUMENT)
@@ -118,12 +118,12 @@ const CASES: Case[] = [
   { ...UPLOAD_CASE, node: { ...UPLOAD_CASE.node, api: 'datamodel' } },
 ]
 
-// ---- A server that repeats all it knows -----------------------------------------------------------------
+// ---- A server that returns all received markers ---------------------------------------------------------
 
 let turn = 0
-/** What the server knows. */
+/** Markers that the server has received. */
 let said: string[] = []
-/** So many of them, each time others. */
+/** The next `count` markers in rotation. */
 const some = (count: number): string[] => Array.from({ length: count }, () => said[turn++ % said.length]!)
 const inOne = (count: number): string => some(count).join(' ; ')
 
@@ -180,7 +180,7 @@ type Purpose = 'token' | 'upload' | 'send'
 const purposeOf = ({ path }: Recorded): Purpose =>
   path.includes('/auth/') ? 'token' : /\/(upload|Binary)$/.test(path) ? 'upload' : 'send'
 
-describe('canaries', function () {
+describe('markers', function () {
   this.timeout(120_000)
   useNodeRed()
   let server: Server
@@ -210,7 +210,7 @@ describe('canaries', function () {
       type,
       ...options,
       node: { ...node, ...options.node },
-      // The FHIR API takes no legacy key.
+      // The FHIR API accepts no legacy key.
       config: {
         auth: /fhir|upload/.test(type) ? 'oauth' : 'legacy',
         answerTimeout: '0.3',
@@ -219,7 +219,7 @@ describe('canaries', function () {
       secrets: { apiKey: SECRETS.apiKey, secret: SECRETS.secret, ...options.secrets },
     })
 
-  /** All that a person can read besides the answer itself. */
+  /** Asserts that no marker is in any output that a user can read, except the answer itself. */
   function assertSilent(flow: Flow, where: string): void {
     for (const { redox, statusCode } of flow.emitted)
       canaries.assertNone({ redox, statusCode }, `${where}: msg`)
@@ -232,9 +232,9 @@ describe('canaries', function () {
     for (const [event] of helper.log().args as { msg?: unknown }[][])
       canaries.assertNone(printed(event!), `${where}: log`)
   }
-  /** As Node-RED's console writes an event, in short and in verbose mode. */
-  /** How often the log tells the end of a message. */
+  /** Number of log lines about the end of a message. */
   const endsInLog = (): number => logged().filter((line) => /the message \w+ /.test(line)).length
+  /** Console text of a Node-RED log event, in short and in verbose mode. */
   const printed = (event: { msg?: unknown }): string =>
     event.msg instanceof Error ? `${String(event.msg)}\n${event.msg.stack}` : JSON.stringify(event)
 
@@ -244,7 +244,7 @@ describe('canaries', function () {
     return error.code
   }
 
-  it('finds what it looks for, however it is spelled', () => {
+  it('are found in every spelling', () => {
     for (const text of [...SAID.send, ...SAID.upload, ...SAID.token])
       assert.notDeepEqual(canaries.found(text), [], text)
     const base64 = Buffer.from(`x${DOCUMENT}`).toString('base64')
@@ -253,7 +253,7 @@ describe('canaries', function () {
     assert.deepEqual(canaries.found('REDOX_REJECTED Required field missing - Device.ID'), [])
   })
 
-  // Each row of the table of outcomes has one of these.
+  // Each row of the table of outcomes covers at least one of these statuses.
   const STATUSES = [200, 201, 302, 304, 400, 401, 403, 404, 408, 409, 413, 429, 500, 502, 503, 504, 599]
 
   for (const { type, node, message, untold } of CASES) {
@@ -262,7 +262,7 @@ describe('canaries', function () {
       const purpose = type === 'redox-upload' ? 'upload' : 'send'
       beforeEach(() => void (said = SAID[purpose].filter((text) => !untold?.test(text))))
 
-      it(`${kind}: not in what is told of any answer`, async () => {
+      it(`${kind}: are not reported for any answer`, async () => {
         const flow = await begin({ type, node, message })
         const codes = new Set<string>()
         for (const status of STATUSES)
@@ -281,7 +281,7 @@ describe('canaries', function () {
         assert.ok(canaries.searched > 50_000, String(canaries.searched))
       })
 
-      it(`${kind}: not in what is told of a success`, async () => {
+      it(`${kind}: are not reported for a success`, async () => {
         const flow = await begin({ type, node, message })
         for (let times = 0; times < 60; times++) {
           const { headers } = echoing(200, () => '')({ headers: {}, body: Buffer.alloc(0), path: '' }) as {
@@ -306,7 +306,7 @@ describe('canaries', function () {
         assertSilent(flow, kind)
       })
 
-      it(`${kind}: not in what is told of faults of the network, deploys and stops`, async () => {
+      it(`${kind}: are not reported for network faults, deploys and stops`, async () => {
         for (const fault of [reset, cutShort, silence]) {
           const flow = await begin({ type, node, message })
           script = { [purpose]: () => fault }
@@ -315,7 +315,7 @@ describe('canaries', function () {
           const before = endsInLog()
           flow.node.receive({ ...message, _msgid: 'gone' })
           await sleep(50)
-          // Its node is removed, or all is stopped: the log is what is left.
+          // The log is the only output when the node was removed or all flows were stopped.
           if (fault === silence) await flow.stop()
           else await flow.redeploy('full', { node: null })
           await eventually('its end is in the log', () => endsInLog() > before)
@@ -326,12 +326,12 @@ describe('canaries', function () {
   }
 
   for (const auth of ['legacy', 'oauth'] as const) {
-    it(`not in what is told of a token that is not given (${auth})`, async () => {
+    it(`are not reported for a refused token request (${auth})`, async () => {
       const flow = await begin(NOTE_CASE, { config: { auth } })
       said = auth === 'legacy' ? SAID.token : SAID.token.slice(-4)
       for (const status of STATUSES)
         for (const shape of Object.values(SHAPES)) {
-          // The same for a token that is to be renewed.
+          // A renewed token is refused in the same way as a first token.
           let asked = 0
           const refused = echoing(status, shape)
           script = { token: refused, send: () => ({ status: 401, body: 'no' }) }
@@ -348,7 +348,7 @@ describe('canaries', function () {
     })
   }
 
-  it('not a refresh token, when its use fails', async () => {
+  it('do not include a refresh token whose use fails', async () => {
     const flow = await begin(NOTE_CASE)
     script.token = ({ path }) =>
       path.endsWith('refreshToken')
@@ -391,7 +391,7 @@ describe('canaries', function () {
     ['too large a file', {}, { payload: Buffer.concat([file, Buffer.alloc(11_000_000, DOCUMENT)]) }, ''],
   ]
   for (const [what, fields, message, code = 'REDOX_BAD_INPUT'] of BAD_INPUT) {
-    it(`not in the error for ${what}`, async () => {
+    it(`are not in the error for ${what}`, async () => {
       const flow = await begin(NOTE_CASE, { node: { way: 'embed', ...fields } })
       const found = await fails(flow, { ...NOTE_CASE.message, ...message }, what)
       if (code !== '') assert.equal(found, code)
@@ -421,14 +421,14 @@ describe('canaries', function () {
     ['faults that are no plan', { config: { environment: 'Sandbox', faults: 'sometimes' } }],
   ]
   for (const [what, options] of CONFIGURATIONS) {
-    it(`not in the error for ${what}`, async () => {
+    it(`are not in the error for ${what}`, async () => {
       const flow = await begin(NOTE_CASE, options)
       await fails(flow, NOTE_CASE.message, what)
       assertSilent(flow, what)
     })
   }
 
-  it('not a login in what is told of a proxy that refuses', async () => {
+  it('do not include a login when a proxy refuses it', async () => {
     const proxy = await ConnectProxy.start()
     const others = [{ ...OTHERS.proxy, url: proxy.url }]
     const otherSecrets = { proxy: { username: 'me', password: SECRETS.proxyPassword } }
@@ -445,7 +445,7 @@ describe('canaries', function () {
     await proxy.close()
   })
 
-  it('not in REDOX_QUEUE_FULL, nor in the log when nothing catches an error', async () => {
+  it('are not in REDOX_QUEUE_FULL, nor in the log when no node catches an error', async () => {
     const flow = await begin(NOTE_CASE, { config: { sendsAtOnce: '1', waitingMb: '0.001' }, catches: false })
     script = { send: () => silence }
     for (let times = 0; times < 6; times++) flow.node.receive({ ...NOTE_CASE.message, _msgid: `m${times}` })
@@ -455,13 +455,13 @@ describe('canaries', function () {
     assertSilent(flow, 'queue')
   })
 
-  it('not in REDOX_INTERNAL, whatever was thrown inside', async () => {
+  it('are not in REDOX_INTERNAL, whatever error was thrown', async () => {
     const thrown = Object.assign(
       new TypeError(`${PERSON.last}\n    at ${PERSON.first} (${PERSON.city}:1:2)`),
       { name: PERSON.first },
     )
     const flow = await begin(NOTE_CASE)
-    // Something of ours that is not expected to fail.
+    // Makes the client throw an unexpected error of our own code.
     const { RedoxClient } = await import('../../src/redox/client.js')
     const delivering = Object.getOwnPropertyDescriptor(RedoxClient.prototype, 'deliver')!
     RedoxClient.prototype.deliver = () => Promise.reject(thrown)

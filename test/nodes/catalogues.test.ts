@@ -1,4 +1,4 @@
-/** Message catalogues: complete in both languages, nothing missing, nothing left over. */
+/** Message catalogues are complete in both languages and contain no unused text. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -13,7 +13,7 @@ const listed = (folder: string): string[] =>
     path.join(folder, name),
   )
 
-/** Sets of nodes and plugins, by the folder that they are in. */
+/** Sets of nodes and plugins, with their folders. */
 const sets = ['nodes', 'plugins'].flatMap((folder) =>
   readdirSync(path.join(ROOT, folder))
     .filter((set) => existsSync(path.join(ROOT, folder, set, 'locales')))
@@ -33,15 +33,15 @@ function flat(value: unknown, at = ''): Catalogue {
 const catalogue = (folder: string, set: string, language: string): Catalogue =>
   flat(JSON.parse(read(folder, 'locales', language, `${set}.json`)))
 
-/** Without the form of a plural, which is asked for by its `count`. */
+/** Catalogue keys of a set. Plural forms of a key count as one key, because the code selects them by `count`. */
 const keysOf = (set: string): string[] => {
   const keys = Object.keys(catalogue(sets.find((one) => one.set === set)!.folder, set, 'en-US'))
   return [...new Set(keys.map((key) => key.replace(/_(one|other)$/, '')))]
 }
 
-// ---- Where texts are asked for -------------------------------------------------------------------------
+// ---- Uses of the texts ---------------------------------------------------------------------------------
 
-/** What the editor loads, as it is built. */
+/** Built HTML files that the editor loads. */
 const html = sets.map(({ set, folder }) => ({ set, source: read('dist', folder, `${set}.html`) }))
 const code = [
   ...html.map(({ source }) => source.replace(/<script type="text\/html"[^]*?<\/script>/g, '')),
@@ -52,7 +52,7 @@ const code = [
   .join('\n')
   .replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
 
-/** `data-i18n="[placeholder]key"`: the keys with their set. */
+/** Keys in `data-i18n="[placeholder]key"`, with their set. */
 const inTemplates = html.flatMap(({ set, source }) =>
   [...source.matchAll(/data-i18n="([^"]+)"/g)].flatMap(([, list]) =>
     list!.split(';').map((one) => {
@@ -63,7 +63,7 @@ const inTemplates = html.flatMap(({ set, source }) =>
   ),
 )
 
-/** Ends of keys in calls: `text('test.ok')`, `this._('redox-upload.label')`, `text(`banner.${key}`)`. */
+/** Last parts of keys in calls: `text('test.ok')`, `this._('redox-upload.label')`, `text(`banner.${key}`)`. */
 const inCalls = [
   ...code.matchAll(/(?:\btext|\b_|#(?:word|translated))\(\s*(['`])((?:\$\{[^}]*\}|(?!\1).)*)\1/g),
 ].map(([, , key]) => key!.replace(/^.*?\$\{(?:(?:STATUS_)?TEXTS|CATALOGUE)\}\.?/, ''))
@@ -77,7 +77,7 @@ const isWord = (segment: string): boolean => new RegExp(`(['"\`=,]|\\b)${segment
 
 describe('message catalogues', () => {
   for (const { set, folder } of sets) {
-    it(`of ${set} say the same in every language`, () => {
+    it(`of ${set} have the same keys in every language`, () => {
       const [english, ...others] = LANGUAGES.map((language) => catalogue(folder, set, language))
       for (const other of others) {
         assert.deepEqual(Object.keys(other).sort(), Object.keys(english!).sort())
@@ -93,13 +93,13 @@ describe('message catalogues', () => {
     })
   }
 
-  it('have every text that a template asks for', () => {
+  it('have every text of a template', () => {
     const missing = inTemplates.filter(({ set, key }) => !keysOf(set).includes(key))
     assert.ok(inTemplates.length > 300, 'templates were read')
     assert.deepEqual(missing, [])
   })
 
-  it('have every text that code asks for', () => {
+  it('have every text of the code', () => {
     const all = sets.flatMap(({ set }) => keysOf(set))
     const missing = patterns.filter((pattern) => !all.some((key) => pattern.test(key)))
     assert.ok(patterns.length > 50, 'calls were read')
@@ -107,11 +107,11 @@ describe('message catalogues', () => {
   })
 
   for (const { set } of sets) {
-    it(`of ${set} have no text that is not asked for`, () => {
+    it(`of ${set} have no unused text`, () => {
       const asked = new Set(inTemplates.filter((one) => one.set === set).map(({ key }) => key))
       const unused = keysOf(set).filter((key) => {
         if (asked.has(key)) return false
-        // A key made out of a variable: its last part stands somewhere as a word.
+        // A key that the code builds from a variable: the last part of the key occurs in the code as a string.
         return !patterns.some((pattern) => pattern.test(key)) || !isWord(key.split('.').at(-1)!)
       })
       assert.deepEqual(unused, [])

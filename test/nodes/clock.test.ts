@@ -1,4 +1,7 @@
-/** A clock that is set while Node-RED runs, or between two runs: nothing stands still, and nothing is taken for late. */
+/**
+ * Changes of the clock while Node-RED runs, or between two runs: no message is blocked, and none is reported as late
+ * too early.
+ */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -16,23 +19,23 @@ import { eventually } from '../lib/eventually'
 import { NO_POSTGRES, skip } from '../lib/skip'
 
 const KEY = 'a store key that is hard to guess'
-/** The destination rests for so long that the clock is set meanwhile. */
+/** Redox's answer 503 with a backoff of 2 s, long enough to change the clock meanwhile. */
 const DOWN = reply(503, { error: 'down' }, { 'retry-after': '2' })
 
 let server: ScriptedServer
 let userDir: string
 let postgres: Postgres | undefined
 
-/** The message was tried, and waits until its destination has rested. */
+/** Returns true when the message was tried and waits for the backoff of its destination. */
 async function rests(): Promise<boolean> {
   const [message] = await durableConnections.get('config')!.outbox!.store.find({ limit: 1 })
-  // None while it goes from one state to the next.
+  // The store lists no message while the message changes its state.
   return message?.state === 'waiting' && message.attempts > 0
 }
 
 const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
 
-describe('the clock is set', function () {
+describe('change of the clock', function () {
   this.timeout(60_000)
   before(async () => {
     if (postgresBinaries() !== undefined || process.env['CI'] === 'true') postgres = await Postgres.start()
@@ -43,7 +46,7 @@ describe('the clock is set', function () {
     userDir = await mkdtemp(path.join(tmpdir(), 'redox-clock-'))
     helper.settings({ userDir })
   })
-  // Its flows stop first: a server that goes before them would leave messages whose outcome is unknown.
+  // The flows stop before the server does; otherwise messages would have an unknown outcome.
   useNodeRed()
   afterEach(async () => {
     setClock(0)
@@ -52,7 +55,7 @@ describe('the clock is set', function () {
     await rm(userDir, { recursive: true, force: true })
   })
 
-  /** What a test that failed has left in a database would be in the way of the next one. */
+  /** Creates a database for each test, so that leftovers of a failed test cannot affect the next one. */
   async function emptyDatabase(): Promise<string> {
     const name = `d${randomUUID().replaceAll('-', '')}`
     const client = new Client({ connectionString: postgres!.url() })
@@ -71,7 +74,7 @@ describe('the clock is set', function () {
     for (const hours of [-5, 100]) {
       const title = `${store}, by ${hours} hours`
 
-      it(`${title}: what waits and rests is delivered, and told as late when it is`, async function () {
+      it(`${title}: a message in backoff is delivered, and reported as late at the right time`, async function () {
         if (store === 'postgresql' && postgres === undefined) skip(this, NO_POSTGRES)
         const storeUrl = store === 'postgresql' ? await emptyDatabase() : ''
         const late: Message[] = []
@@ -86,13 +89,13 @@ describe('the clock is set', function () {
           setClock(hours)
           await eventually('not tried again', () => server.of('send').length > tried)
           await eventually('not told as late', () => late.length === 1)
-          // By the clock that was set it would be hours.
+          // Measured with the changed clock, the age would be hours.
           assert.ok(late[0]!['oldestSeconds'] < 60, `${late[0]!['oldestSeconds']}`)
           server.script('send')
           await eventually('not delivered', () => flow.emitted.length === 1)
           assert.deepEqual(flow.caught, [])
           const { acceptedAt } = flow.emitted[0]!.redox.outbox as { acceptedAt: string }
-          // Out of a database it is as the clock there tells it.
+          // With PostgreSQL, the acceptance time comes from the clock of the database server.
           if (store === 'embedded') assert.ok(Date.parse(acceptedAt) <= Date.now())
         } finally {
           events.off('redox:outbox-late', listen)
@@ -102,7 +105,7 @@ describe('the clock is set', function () {
 
   for (const store of ['embedded', 'postgresql'])
     for (const storeOrder of ['destination', 'none'])
-      it(`${store}, order ${storeOrder}: back by 5 hours between two runs, what waits goes on`, async function () {
+      it(`${store}, order ${storeOrder}: back by 5 hours between two runs, waiting messages are delivered`, async function () {
         if (store === 'postgresql' && postgres === undefined) skip(this, NO_POSTGRES)
         const storeUrl = store === 'postgresql' ? await emptyDatabase() : ''
         server.script('send', DOWN)
@@ -118,7 +121,7 @@ describe('the clock is set', function () {
         assert.deepEqual(after.caught, [])
       })
 
-  it('direct: a pause that Redox asked for lasts no longer', async () => {
+  it('direct: a pause that Redox requested keeps its length', async () => {
     server.script('send', reply(429, {}, { 'retry-after': '1' }), reply(200, {}))
     const flow = await startTo(server, NOTE)
     const { error } = await flow.outcome(fileMessage())

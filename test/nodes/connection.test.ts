@@ -22,7 +22,7 @@ import {
 import { UPLOAD, UPLOAD_BLOB } from '../lib/send-nodes'
 import { skipSeconds } from '../lib/clock'
 
-/** Takes half of an upload, and the rest when it is told to. */
+/** Starts a server that reads half of an upload, and the rest after `goOn`. */
 async function startSlowServer(): Promise<{ url: string; goOn: () => void; close: () => Promise<void> }> {
   let goOn = (): void => undefined
   const told = new Promise<void>((resolve) => void (goOn = resolve))
@@ -63,12 +63,12 @@ const ec = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey
 const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }) as string
 const jwk = (key: KeyObject): string => JSON.stringify({ ...key.export({ format: 'jwk' }), kid: 'key-1' })
 
-describe('a connection that cannot be used', () => {
+describe('unusable connection', () => {
   useNodeRed()
   useServer()
 
   for (const node of ALL_NODES) {
-    it(`${node.type} (${node.api}): none, or one that is gone: REDOX_CONFIGURATION`, async () => {
+    it(`of ${node.type} (${node.api}), missing or deleted: REDOX_CONFIGURATION`, async () => {
       for (const connection of ['', 'gone', 'emitted']) {
         const flow = await start(node, { connection })
         const { message } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
@@ -106,7 +106,7 @@ describe('a connection that cannot be used', () => {
   ]
 
   for (const [title, config, secrets = {}] of WRONG) {
-    it(`${title}: REDOX_CONFIGURATION, and nothing is sent`, async () => {
+    it(`with ${title}: REDOX_CONFIGURATION, and nothing is sent`, async () => {
       const flow = await startFlowTo(server.url, { type: NOTE.type, node: NOTE.node, config, secrets })
       const error = await flow.fail(photo(), 'REDOX_CONFIGURATION')
       assert.match(
@@ -120,7 +120,7 @@ describe('a connection that cannot be used', () => {
   }
 })
 
-describe('the environment', () => {
+describe('environment of a connection', () => {
   useNodeRed()
   useServer()
   after(() => void delete process.env['REDOX_TEST_ENVIRONMENT'])
@@ -146,7 +146,7 @@ describe('the environment', () => {
     assert.equal(server.of('upload')[0]!.path, '/other/redox/Production/Binary')
   })
 
-  it('of a freshly dropped connection is the sandbox, whatever else is set', async () => {
+  it('is the sandbox in a new connection, whatever other settings it has', async () => {
     for (const config of [
       {},
       { auth: 'legacy' },
@@ -160,7 +160,7 @@ describe('the environment', () => {
   })
 })
 
-describe('the sandbox', () => {
+describe('sandbox warning', () => {
   useNodeRed()
   useServer()
   after(() => void delete process.env['REDOX_TEST_CLIENT'])
@@ -174,7 +174,7 @@ describe('the sandbox', () => {
     ['a legacy key', { auth: 'legacy' }, { apiKey: 'a key', secret: 'a secret' }],
     ['a client id of the environment', { clientId: '${REDOX_TEST_CLIENT}' }, {}],
   ] as [string, Settings, Record<string, string>][])
-    it(`with ${what}: the log says, once, that nothing reaches Redox`, async () => {
+    it(`is logged once with ${what}`, async () => {
       process.env['REDOX_TEST_CLIENT'] = 'client'
       const flow = await start(NOTE, {}, { environment: 'Sandbox', ...config }, { secrets })
       await flow.send(photo())
@@ -182,7 +182,7 @@ describe('the sandbox', () => {
       assert.equal(warnings(), 1)
     })
 
-  it('without credentials, or with variables that are not set, is used without a word', async () => {
+  it('is not logged without credentials, or with unset variables', async () => {
     delete process.env['REDOX_TEST_CLIENT']
     for (const config of [
       {},
@@ -191,27 +191,27 @@ describe('the sandbox', () => {
       { auth: 'legacy', clientId: 'c' },
     ]) {
       await (await start(NOTE, {}, { environment: 'Sandbox', ...config })).send(photo())
-      // The log is that of the flow.
+      // Only log lines of this flow are counted.
       assert.equal(warnings(), 0, JSON.stringify(config))
     }
   })
 
-  it('is not meant by a connection to Redox', async () => {
+  it('is not logged for a connection to Redox', async () => {
     await (await startTo(server, NOTE, {}, {})).send(photo())
     assert.equal(warnings(), 0)
   })
 })
 
-/** Only an ID that Redox has made is shown. */
+/** Answer with a log ID in Redox's format; a status contains no other IDs. */
 const LOGGED = reply(200, { Meta: { Logs: [{ ID: '811cddc5-0000-4000-8000-000000000000' }] } })
 
-describe('the status', function () {
-  // The first test starts each node, and waits for its messages.
+describe('status of a node', function () {
+  // The first test starts each node and waits for its messages.
   this.timeout(20_000)
   useNodeRed()
   useServer()
 
-  it('begins with sandbox while the sandbox is used, whatever happens', async () => {
+  it('begins with "sandbox" for every result while the sandbox is used', async () => {
     for (const node of ALL_NODES) {
       const flow = await start(node)
       const { redox, statusCode } = await flow.send(photo())
@@ -223,12 +223,12 @@ describe('the status', function () {
           ? ['id', location]
           : ['sha256', redox.files[0].sha256]
       const sent = `sandbox ${statusCode} · ${redox.way} · ${kind} ${id.slice(0, 8)}`
-      // The second "sending" is over before a second has passed.
+      // The second "sending" ends within one second, so it is not published.
       assert.deepEqual(flow.statuses, ['sandbox · sending', sent, 'sandbox · Input unusable'])
     }
   })
 
-  it('begins with PROD where messages go to real patients, whatever happens', async () => {
+  it('begins with "PROD" for every result when messages go to real patients', async () => {
     server.script('send', LOGGED)
     const flow = await startTo(server, NOTE, {}, { environment: 'Production' })
     await flow.send(photo())
@@ -237,7 +237,7 @@ describe('the status', function () {
     assert.ok(flow.statuses.every((text) => text.startsWith('PROD ')))
   })
 
-  it('names the first field that is missing, and how many problems there are besides', async () => {
+  it('contains the first missing field and the number of further problems', async () => {
     const flow = await startTo(server, NOTE, { patientId: '', documentType: '' })
     await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
     await flow.showsStatus((text) => text === 'Patient ID missing +1')
@@ -246,7 +246,7 @@ describe('the status', function () {
     await other.showsStatus((text) => text === 'Patient ID missing')
   })
 
-  it('says in a few words that a text or a path came in place of a file, or that its folder is not allowed', async () => {
+  it('has short texts for a text or path in place of a file, and for a folder that is not allowed', async () => {
     const flow = await startTo(server, NOTE)
     await flow.fail(fileMessage('A text, and no file'), 'REDOX_BAD_INPUT')
     await flow.showsStatus((text) => text === 'Text, not a file')
@@ -257,7 +257,7 @@ describe('the status', function () {
     await reader.showsStatus((text) => text === 'Folder not allowed')
   })
 
-  it('names no environment when it is a test, and counts what is under way', async () => {
+  it('has no environment for test environments, and contains the number of sends', async () => {
     server.script('send', LOGGED)
     const flow = await startTo(server, NOTE)
     await Promise.all([flow.send(photo()), flow.send(photo())])
@@ -265,7 +265,7 @@ describe('the status', function () {
     assert.deepEqual(flow.statuses, ['sending', 'sending 2', '200 · embed · log 811cddc5'])
   })
 
-  it('counts who waits, and changes at most once a second', async () => {
+  it('contains the number of waiting messages, and changes at most once per second', async () => {
     const answers: (() => void)[] = []
     server.script('send', (response) => void answers.push(() => response.end('{}')))
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
@@ -284,7 +284,7 @@ describe('the status', function () {
     assert.ok(flow.statuses.length <= most, flow.statuses.join(' | '))
   })
 
-  it('tells how far an upload is', async () => {
+  it('contains the progress of an upload', async () => {
     const slow = await startSlowServer()
     try {
       const flow = await startFlowTo(slow.url, { ...UPLOAD_BLOB, config: {} })
@@ -300,7 +300,7 @@ describe('the status', function () {
   })
 })
 
-describe('keys', () => {
+describe('API keys', () => {
   useNodeRed()
   let redox: Sandbox
   before(async () => void (redox = await startSandbox()))
@@ -336,7 +336,7 @@ describe('keys', () => {
     })
   }
 
-  it('OAuth: everything out of environment variables', async () => {
+  it('OAuth: all settings from environment variables', async () => {
     const { clientId, keyId, privateKey } = redox.oauthKey
     Object.assign(process.env, { REDOX_TEST_CLIENT: clientId, REDOX_TEST_KEY: privateKey })
     const flow = await startWith(
@@ -346,7 +346,7 @@ describe('keys', () => {
     await flow.send(photo())
   })
 
-  it("OAuth: refused: REDOX_AUTHENTICATION in Redox's words", async () => {
+  it("OAuth, refused: REDOX_AUTHENTICATION with Redox's text", async () => {
     const unknown = await (await startWith({ keyId: 'unknown' }, {})).fail(photo(), 'REDOX_AUTHENTICATION')
     assert.match(unknown.message, /Public key not found/)
     const { privateKey, ...key } = redox.oauthKey
@@ -355,12 +355,12 @@ describe('keys', () => {
     assert.match(message, /Unexpected aud claim value/)
   })
 
-  it('legacy: key and secret, then the refresh token', async () => {
+  it('legacy: key and secret first, then the refresh token', async () => {
     const brief = await startSandbox({ tokenLifetimeSeconds: 300 })
     try {
       const flow = await startWith({ auth: 'legacy' }, { ...brief.legacyKey }, NOTE, brief)
       await flow.send(photo())
-      // Beyond its end: a token that is still good is renewed in the background, in no order.
+      // The clock is set beyond the token's end: a valid token is renewed in the background at no fixed time.
       skipSeconds(301)
       await flow.send(photo())
       const paths = brief.requests.map(({ path }) => path)
@@ -371,7 +371,7 @@ describe('keys', () => {
     }
   })
 
-  it("legacy: refused: REDOX_AUTHENTICATION in Redox's words", async () => {
+  it("legacy, refused: REDOX_AUTHENTICATION with Redox's text", async () => {
     const flow = await startWith({ auth: 'legacy' }, { ...redox.legacyKey, secret: 'wrong' })
     const { message } = await flow.fail(photo(), 'REDOX_AUTHENTICATION')
     assert.match(message, /Invalid source secret/)
@@ -388,11 +388,11 @@ describe('keys', () => {
     })
   }
 
-  it('legacy: takes the upload of a Data Model file', async () => {
+  it('legacy: allowed for the upload of a Data Model file', async () => {
     await (await startWith({ auth: 'legacy' }, { ...redox.legacyKey }, UPLOAD_BLOB)).send(photo())
   })
 
-  it('of a free account embed, but cannot upload in Development: REDOX_FORBIDDEN says so', async () => {
+  it('free account: embedding works, an upload in Development fails with REDOX_FORBIDDEN', async () => {
     const free = await startSandbox({ account: 'free' })
     try {
       const { privateKey, ...key } = free.oauthKey
@@ -414,7 +414,7 @@ describe('many messages at once', () => {
   useServer()
 
   for (const node of SEND_NODES) {
-    it(`${node.type}: 50: one token, 8 at the server at a time, each with its own answer`, async () => {
+    it(`of ${node.type}, 50: one token, 8 simultaneous sends, each with its own answer`, async () => {
       server.gather = 8
       const flow = await startTo(server, node)
       const files = Array.from({ length: 50 }, (_, index) =>
@@ -430,14 +430,14 @@ describe('many messages at once', () => {
     })
   }
 
-  it('as many at a time as the connection says', async () => {
+  it('use as many slots as the connection allows', async () => {
     server.gather = 3
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '3' })
     await Promise.all(Array.from({ length: 9 }, () => flow.send(photo())))
     assert.equal(server.busiest, 3)
   })
 
-  it('upload nothing before it is their turn', async () => {
+  it('upload nothing before they have a slot', async () => {
     server.script('send', silence)
     const flow = await startTo(server, NOTE, { way: 'upload' }, { sendsAtOnce: '2' })
     for (let message = 0; message < 5; message++) flow.node.receive(photo())

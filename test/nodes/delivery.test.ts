@@ -18,7 +18,7 @@ import type { SendNode } from '../lib/send-nodes'
 
 interface Way {
   title: string
-  /** the setting */
+  /** value of the setting Transfer */
   way: string
   file: Buffer
   expected: 'embed' | 'upload' | 'reference'
@@ -60,23 +60,23 @@ describe('redox-upload', () => {
   }
 
   for (const binaryForm of ['raw', 'fhir-json', 'multipart']) {
-    it(`uploads a Binary as ${binaryForm}, byte for byte`, async () => {
+    it(`uploads a Binary as ${binaryForm} with unchanged bytes`, async () => {
       const { payload } = await (await start(UPLOAD, {}, { binaryForm })).send(fileMessage())
       await (await start(FHIR_RESULT)).send(fileMessage(payload))
       assert.equal((await lastReceived()).files[0]!.sha256, sha256(PDF))
     })
   }
 
-  it('does not take a reference: that is a file that was uploaded already', async () => {
+  it('refuses a reference, because that file was uploaded already', async () => {
     const { payload } = await (await start(UPLOAD)).send(fileMessage())
     await (await start(UPLOAD)).fail(fileMessage(payload), 'REDOX_BAD_INPUT')
   })
 })
 
-describe('nodes that send', () => {
+describe('send nodes', () => {
   useNodeRed()
 
-  /** Uploads a file in a flow of its own and gives the reference that came out. */
+  /** Uploads a file in a flow of its own and returns the emitted reference. */
   const upload = async (file: Buffer, api: string): Promise<Message> =>
     (await (await startFlow({ type: UPLOAD.type, node: { api } })).send(fileMessage(file)))['payload']
 
@@ -104,7 +104,7 @@ describe('nodes that send', () => {
   for (const node of SEND_NODES) {
     describe(node.type, () => {
       for (const way of WAYS) {
-        it(`delivers by ${way.title}: ${way.expected}`, async () => {
+        it(`deliver by ${way.title}: ${way.expected}`, async () => {
           const payload = way.expected === 'reference' ? await upload(way.file, node.api) : way.file
           const answer = await (await start(node, { way: way.way })).send(fileMessage(payload))
           await assertDelivered(node, way, answer)
@@ -113,20 +113,20 @@ describe('nodes that send', () => {
         })
       }
 
-      it('refuses a reference that was uploaded for the other API', async () => {
+      it('refuse a reference that was uploaded by the other API', async () => {
         const reference = await upload(PDF, node.api === 'fhir' ? 'datamodel' : 'fhir')
         const { message } = await (await start(node)).fail(fileMessage(reference), 'REDOX_BAD_INPUT')
         assert.match(message, node.api === 'fhir' ? /to "FHIR API"/ : /to "Data Model API"/)
       })
 
-      it("refuses a reference to a stranger's server", async () => {
+      it('refuse a reference to a foreign server', async () => {
         await (await start(node)).fail(fileMessage('https://example.com/scan.pdf'), 'REDOX_BAD_INPUT')
         assert.deepEqual((await sandbox()).requests, [])
       })
     })
   }
 
-  it('pass req and res through by reference, as http response needs them', async () => {
+  it('pass req and res on by reference, as http response nodes need', async () => {
     const res = { send: () => undefined }
     const { answer } = await (await start(NOTE)).outcome({ ...fileMessage(), res })
     assert.equal(answer!['res'], res)
@@ -136,7 +136,7 @@ describe('nodes that send', () => {
 describe('msg.redox', () => {
   useNodeRed()
 
-  it('has what the help says, and nothing else', async () => {
+  it('has exactly the properties that the help lists', async () => {
     const help = path.join(__dirname, '../../../nodes/lib/help/redox.html')
     const told = [...readFileSync(help, 'utf8').matchAll(/<code>(\w+)<\/code>/g)].map(([, key]) => key!)
     const seen = new Set<string>()
@@ -144,7 +144,7 @@ describe('msg.redox', () => {
       const { redox } = await (await start(node, { way: 'embed' })).send(fileMessage(sizedFile(300_000)))
       Object.keys(redox).forEach((key) => seen.add(key))
     }
-    // Not every server gives one.
+    // The trace id is optional, because some servers return none.
     seen.add('traceId')
     assert.deepEqual([...seen].sort(), told.sort())
   })

@@ -1,4 +1,4 @@
-/** Deploys, stops and ends of Node-RED while messages are on their way: none is lost, none doubled, none silent. */
+/** Deploys, stops and the end of Node-RED with messages in flight: each message ends exactly once and is reported. */
 import assert from 'node:assert/strict'
 import files from 'node:fs/promises'
 import path from 'node:path'
@@ -32,7 +32,7 @@ function useServer(): void {
   afterEach(() => server.close())
 }
 
-/** Answers once it is told to. */
+/** Script that sends its answer when the test calls `reply`. */
 function heldBack(): { reply: (answer?: object) => void; held: Parameters<ScriptedServer['script']>[1] } {
   let go!: (answer?: object) => void
   const told = new Promise<object | undefined>((resolve) => (go = resolve))
@@ -61,7 +61,7 @@ const DEPLOYS: [title: string, type: 'full' | 'flows' | 'nodes', changes: Change
 const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 
 describe('a deploy', () => {
-  // The server first: its end ends what a failed test has left under way.
+  // The server closes first, which ends requests that a failed test has left open.
   useServer()
   useNodeRed()
 
@@ -87,7 +87,7 @@ describe('a deploy', () => {
   }
 
   for (const [title, type, changes] of DEPLOYS)
-    it(`${title}: of 200 messages that have just arrived none is refused`, async () => {
+    it(`${title}: none of 200 messages that have just arrived is refused`, async () => {
       const flow = await startTo(server, NOTE)
       const outcomes = Array.from({ length: 200 }, () => flow.outcome(photo()))
       await flow.redeploy(type, changes)
@@ -97,7 +97,7 @@ describe('a deploy', () => {
       assert.equal(server.of('send').length, 200)
     })
 
-  it('no more are under way at once, however often the flows are deployed', async () => {
+  it('keeps the number of simultaneous sends within the limit, however often the flows are deployed', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
@@ -112,7 +112,7 @@ describe('a deploy', () => {
     assert.equal(server.of('send').length, 8)
   })
 
-  it('requests are counted, and a pause is kept, over deploys', async () => {
+  it('keeps the count of requests and a pause that Redox requested', async () => {
     const flow = await startTo(server, NOTE, {}, { perFiveMinutes: '3', retryFor: '1' })
     await flow.send(photo())
     await flow.send(photo())
@@ -130,7 +130,7 @@ describe('a deploy', () => {
   })
 
   for (const node of ALL_NODES) {
-    it(`${node.type} (${node.api}): its successor emits the answer, with the message's properties`, async () => {
+    it(`of ${node.type} (${node.api}): the new node emits the answer with the message's properties`, async () => {
       const { held, reply: answerNow } = heldBack()
       const purpose = purposeOf(node)
       server.script(purpose, held)
@@ -145,7 +145,7 @@ describe('a deploy', () => {
     })
   }
 
-  it('a failure that comes later reaches the new Catch node', async () => {
+  it('sends a later failure to the new Catch node', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE)
@@ -156,7 +156,7 @@ describe('a deploy', () => {
     await failed
   })
 
-  it('20 deploys in a row while a message is under way: it is sent once and answered once', async () => {
+  it('repeated 20 times while a message is in flight: the message is sent once and answered once', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE)
@@ -168,7 +168,7 @@ describe('a deploy', () => {
     assert.equal(server.of('send').length, 1)
   })
 
-  it('what waits is sent with the settings that are deployed now', async () => {
+  it('gives waiting messages the new settings', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held, reply(200, { Meta: {} }))
     const flow = await startTo(server, NOTE, { documentType: 'Before' }, { sendsAtOnce: '1' })
@@ -181,7 +181,7 @@ describe('a deploy', () => {
     assert.deepEqual(types, ['Before', 'After'])
   })
 
-  it('a retry that waits begins anew, so that a mended connection is used at once', async () => {
+  it('starts a waiting retry again, so that it uses a corrected connection at once', async () => {
     const other = await ScriptedServer.start()
     server.script('send', reply(503, 'later', { 'retry-after': '60' }))
     const flow = await startTo(server, NOTE, {}, { attempts: '5', retryFor: '120' })
@@ -193,7 +193,7 @@ describe('a deploy', () => {
     await other.close()
   })
 
-  it('what is under way and fails is tried again with the settings that are deployed then', async () => {
+  it('gives retries of messages in flight the new settings', async () => {
     const other = await ScriptedServer.start()
     let fail = (): void => undefined
     const failed = new Promise<void>((resolve) => (fail = resolve))
@@ -212,7 +212,7 @@ describe('a deploy', () => {
     await other.close()
   })
 
-  it('does not repeat what may have been delivered', async () => {
+  it('does not repeat a message that may have been delivered', async () => {
     server.script('send', reset)
     const flow = await startTo(server, NOTE, {}, { repeatUnknown: 'yes', attempts: '5' })
     const failed = flow.fail(photo(), 'REDOX_OUTCOME_UNKNOWN')
@@ -224,7 +224,7 @@ describe('a deploy', () => {
     assert.equal(server.of('send').length, made)
   })
 
-  it('takes no longer because of what is under way', async () => {
+  it('does not wait for messages in flight', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE)
@@ -237,7 +237,7 @@ describe('a deploy', () => {
     await sent
   })
 
-  it('goes on with the next message, and with the same connection', async () => {
+  it('keeps the node working and its connection open', async () => {
     const flow = await startTo(server, NOTE)
     await flow.send(photo())
     await flow.redeploy()
@@ -249,7 +249,7 @@ describe('a deploy', () => {
     ['removed', null],
     ['disabled', { d: true }],
   ] as const) {
-    it(`a node that is ${how} leaves a line in the log for each message`, async () => {
+    it(`with a node that is ${how} writes a log line for each message of the node`, async () => {
       const { held, reply: answerNow } = heldBack()
       server.script('send', held, reset)
       const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '2' })
@@ -274,17 +274,17 @@ describe('a deploy', () => {
   }
 })
 
-describe('work that is stopped', () => {
+describe('stopped in-flight message', () => {
   const work = (hasBegun: 'sending' | 'accepting' | false): InFlightMessage =>
     new InFlightMessage({ _msgid: 'm' }, async (own) => {
       if (hasBegun === 'sending') own.onProgress({ phase: 'send', sent: 0, total: 1 })
       if (hasBegun === 'accepting') own.commit()
       await pause(10)
-      // As when its connection is taken down before it.
+      // The error of a message whose connection was closed first.
       throw new RedoxError('REDOX_CONFIGURATION', 'The node has no connection.')
     })
 
-  it('begins anew when it fails before its first request, and not after it', async () => {
+  it('is sent again after a failure before its first request, and not after a later one', async () => {
     for (const hasBegun of [false, 'sending', 'accepting'] as const) {
       const stopped = work(hasBegun)
       stopped.stop()
@@ -297,11 +297,11 @@ describe('work that is stopped', () => {
   })
 })
 
-describe('flows that are stopped', () => {
+describe('stopped flows', () => {
   useServer()
   useNodeRed()
 
-  it('wait for what is under way, say what became of it, and emit it when they start again', async () => {
+  it('wait for requests in flight, log the results, and emit them after the next start', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held)
     const flow = await startTo(server, NOTE, {}, { sendsAtOnce: '1' })
@@ -324,11 +324,11 @@ describe('flows that are stopped', () => {
     assert.equal(server.of('send').length, 2)
   })
 
-  it('say what has hung since before a deploy, and go on with it', async () => {
+  it('log a message that was blocked since before a deploy, and send it after the next start', async () => {
     const { realpath } = files
     let goOn = (): void => undefined
     const hung = new Promise<void>((resolve) => (goOn = resolve))
-    // A share that is gone for a while.
+    // A network share that does not respond for a while.
     files.realpath = (async (name: string) => (await hung, realpath(name))) as typeof realpath
     try {
       const folder = path.dirname(fixturePath('photo.jpg'))
@@ -350,10 +350,10 @@ describe('flows that are stopped', () => {
   })
 })
 
-describe('Node-RED that is told to end', () => {
+describe('Node-RED on SIGTERM', () => {
   useServer()
 
-  /** A Node-RED of its own whose note node sends to that server, and that many messages in it. */
+  /** Starts a Node-RED with a note node that sends to the test server, and `count` messages for the node. */
   async function withMessages(count: number, settings: object = {}): Promise<NodeRed> {
     const nodeRed = await startNodeRed(settings)
     const onTab = { z: 'tab', x: 1, y: 1 }
@@ -400,12 +400,12 @@ describe('Node-RED that is told to end', () => {
     return nodeRed
   }
 
-  it('waits for the answer', async () => {
+  it('waits for the answer to a request', async () => {
     const { held, reply: answerNow } = heldBack()
     server.script('send', held)
     const nodeRed = await withMessages(2)
     await server.until('send', 1)
-    // A deploy has logged it, too.
+    // An earlier deploy may have logged "Stopping flows", too.
     const stops = (): number => nodeRed.log().split('Stopping flows').length
     const before = stops()
     const ended = nodeRed.stop()
@@ -417,7 +417,7 @@ describe('Node-RED that is told to end', () => {
     assert.match(nodeRed.log(), /the message \w+ was not sent yet \(REDOX_ABORTED\)/)
   })
 
-  it('but no longer than Node-RED lets it, and then says what could not finish', async () => {
+  it('waits no longer than nodeCloseTimeout, and logs the unfinished messages', async () => {
     server.script('send', silence)
     const nodeRed = await withMessages(1, { nodeCloseTimeout: 2000 })
     await server.until('send', 1)

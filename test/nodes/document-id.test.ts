@@ -1,4 +1,4 @@
-/** A DocumentID that is made from patient, document type and file. */
+/** Generated DocumentID, made from patient, document type and file. */
 import assert from 'node:assert/strict'
 import { lastReceived, startFlow, useNodeRed, type Message } from '../lib/flow'
 import { ScriptedServer } from '../lib/scripted-server'
@@ -10,7 +10,7 @@ const PARTS = [
   [MEDIA, 'Media'],
 ] as const
 
-describe('a DocumentID made from the file', () => {
+describe('generated DocumentID', () => {
   useNodeRed()
 
   for (const [node, part] of PARTS) {
@@ -19,18 +19,18 @@ describe('a DocumentID made from the file', () => {
       return ((await lastReceived()).request.body as Message)[part].DocumentID as string
     }
 
-    it(`${node.type}: is the same whenever and however the document is sent`, async () => {
+    it(`of ${node.type} is the same whenever and however the document is sent`, async () => {
       const id = await idOf()
       assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
       assert.equal(await idOf({ way: 'upload' }), id)
       assert.equal(await idOf({}, PDF.toString('base64')), id)
       const upload = await startFlow({ type: UPLOAD_BLOB.type, node: UPLOAD_BLOB.node })
       assert.equal(await idOf({}, (await upload.send(fileMessage()))['payload']), id)
-      // What is no part of the document's identity.
+      // Changes of values that are not part of the document's identity.
       assert.equal(await idOf({ documentDescription: 'again', firstName: 'Other' }), id)
     })
 
-    it(`${node.type}: is another for another patient, type or file`, async () => {
+    it(`of ${node.type} differs for another patient, type or file`, async () => {
       const ids = [
         await idOf(),
         await idOf({ patientId: 'another' }),
@@ -41,7 +41,7 @@ describe('a DocumentID made from the file', () => {
       assert.equal(new Set(ids).size, ids.length, ids.join(' '))
     })
 
-    it(`${node.type}: gives way to one in the data, also where there is no file to make it from`, async () => {
+    it(`of ${node.type} is replaced by a DocumentID in the data, also without a file`, async () => {
       const data = { [part]: { DocumentID: 'mine' } }
       for (const settings of [{}, { eventType: 'Delete', redoxFileType: 'PDF' }]) {
         await (await start(node, { ...MADE, data: 'data', ...settings })).send({ ...fileMessage(), data })
@@ -50,25 +50,25 @@ describe('a DocumentID made from the file', () => {
     })
 
     for (const DocumentID of ['', null]) {
-      it(`${node.type}: is made where the one in the data is ${JSON.stringify(DocumentID)}`, async () => {
+      it(`of ${node.type} is used where the data have ${JSON.stringify(DocumentID)}`, async () => {
         const data = { [part]: { DocumentID } }
         await (await start(node, { ...MADE, data: 'data' })).send({ ...fileMessage(), data })
         assert.match(((await lastReceived()).request.body as Message)[part].DocumentID as string, /-8...-8/)
       })
     }
 
-    it(`${node.type}: a Delete has no file to make it from`, async () => {
+    it(`of ${node.type} does not exist for a Delete, which has no file`, async () => {
       const flow = await start(node, { ...MADE, eventType: 'Delete' })
       assert.match((await flow.fail(fileMessage(), 'REDOX_BAD_INPUT')).message, /a Delete has no file/)
     })
 
-    it(`${node.type}: nor has a message without a file`, async () => {
+    it(`of ${node.type} does not exist for a message without a file`, async () => {
       const flow = await start(node, { ...MADE, fileFrom: 'none' })
       assert.match((await flow.fail(fileMessage(), 'REDOX_BAD_INPUT')).message, /there is no file/)
     })
   }
 
-  it('is made from a text that is the document', async () => {
+  it('can be made from a text that is the document', async () => {
     const idOf = async (text: string): Promise<string> => {
       await (await start(NOTE, { ...MADE, noteContentType: 'Plain Text' })).send(fileMessage(text))
       return ((await lastReceived()).request.body as Message)['Note'].DocumentID as string
@@ -77,7 +77,7 @@ describe('a DocumentID made from the file', () => {
     assert.notEqual(await idOf('Well.'), await idOf('Unwell.'))
   })
 
-  it('is the same in each repeat, and told when the outcome is unknown', async () => {
+  it('is the same in each retry, and reported when the outcome is unknown', async () => {
     const server = await ScriptedServer.start()
     server.script('send', (response) => void response.socket!.resetAndDestroy())
     const connection = { repeatUnknown: 'yes', attempts: '2' }

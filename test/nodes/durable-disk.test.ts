@@ -1,4 +1,4 @@
-/** Durable delivery while its folder or its disk is not what it was: what a flow, the log and the outbox hear. */
+/** Durable delivery with a changed folder or a full disk: results for the flow, the log and the outbox. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cp, mkdtemp, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
@@ -35,7 +35,7 @@ const codeOf = async (flow: Flow, message: Message = fileMessage()): Promise<str
 const delivery = () => durableConnections.get('config')!
 const lines = (code: string): string[] => logged().filter((line) => line.includes(`config: ${code}`))
 
-describe('durable delivery and its disk', function () {
+describe('durable delivery on a failing disk', function () {
   this.timeout(60_000)
   useNodeRed()
   beforeEach(async () => {
@@ -64,7 +64,7 @@ describe('durable delivery and its disk', function () {
     ],
   ]
   for (const [what, lose] of losses)
-    it(`a store ${what} at start: REDOX_STORE_UNREADABLE, and nothing is accepted`, async () => {
+    it(`store ${what} at start: REDOX_STORE_UNREADABLE, and nothing is accepted`, async () => {
       server.script('send', DOWN)
       const before = await start()
       for (let times = 0; times < 3; times++) assert.equal(await codeOf(before), undefined)
@@ -76,7 +76,7 @@ describe('durable delivery and its disk', function () {
       assert.equal(delivery().outbox, undefined)
     })
 
-  it('its folder goes away while it runs: nothing is accepted, and it goes on when it is back', async () => {
+  it('folder that disappears: nothing is accepted until it is back', async () => {
     server.script('send', DOWN)
     const flow = await start()
     assert.equal(await codeOf(flow), undefined)
@@ -85,7 +85,7 @@ describe('durable delivery and its disk', function () {
     assert.equal(await codeOf(flow), 'REDOX_STORE_UNAVAILABLE')
     await eventually('the status says so', () => delivery().code === 'REDOX_STORE_UNAVAILABLE')
     server.script('send')
-    // A message whose file cannot be read now waits; it is not parked.
+    // A message whose file is temporarily unreadable waits and is not parked.
     await eventually('it waits for the store', async () => {
       const [message] = await delivery().outbox!.store.find({ limit: 1 })
       return message?.state === 'waiting' && message.reason === 'REDOX_STORE_UNAVAILABLE'
@@ -99,7 +99,7 @@ describe('durable delivery and its disk', function () {
     await eventually('the status is well', () => delivery().code === undefined)
   })
 
-  it('a file that is missing parks its message, and others go on', async () => {
+  it('missing file: its message is parked, and others continue', async () => {
     server.script('send', DOWN)
     const flow = await start({ storeOrder: 'none' })
     await flow.outcome({ ...fileMessage(), topic: 'without' })
@@ -117,7 +117,7 @@ describe('durable delivery and its disk', function () {
     )
   })
 
-  describe('that is full', () => {
+  describe('full disk', () => {
     beforeEach(function () {
       try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', userDir], { stdio: 'ignore' })
@@ -129,11 +129,11 @@ describe('durable delivery and its disk', function () {
       try {
         execFileSync('umount', ['-l', userDir], { stdio: 'ignore' })
       } catch {
-        // It was not mounted.
+        // Unmounting fails if the test could not mount the disk.
       }
     })
 
-    it('REDOX_STORE_FULL, once in the log, the outbox readable; it is delivered and makes room by itself', async () => {
+    it('REDOX_STORE_FULL once in the log, a readable outbox, and delivery, which frees space', async () => {
       server.script('send', DOWN)
       const flow = await start()
       let count = 0
@@ -150,11 +150,11 @@ describe('durable delivery and its disk', function () {
       await eventually('the status says so', () => delivery().code === 'REDOX_STORE_FULL')
       assert.ok(flow.statuses.some((text) => text.includes('Store full')))
       const { store } = delivery().outbox!
-      // It opens itself anew from time to time, to see whether it can write again; then it cannot be read for a moment.
+      // The store reopens at intervals to check whether it can write again, and is unreadable for a moment then.
       const readable = async (): Promise<number> => (await store.find({ limit: 100 }).catch(() => [])).length
       await eventually('all are found', async () => (await readable()) === count)
       server.script('send')
-      // Nothing got through for long: it would rest for a while.
+      // After many failures, the destination would stay in backoff for a while.
       delivery().outbox!.sender.retryNow()
       await eventually('all are delivered', () => flow.emitted.length === count)
       assert.equal(lines('REDOX_STORE_FULL').length, 1)

@@ -1,4 +1,4 @@
-/** Durable delivery with another key, and without one. */
+/** Durable delivery with another store key, and without one. */
 import assert from 'node:assert/strict'
 import { logged } from '../lib/flow'
 import { fileMessage, NOTE } from '../lib/send-nodes'
@@ -7,7 +7,7 @@ import { DOWN, server, startDurable, useDurable } from '../lib/durable'
 
 describe('durable delivery', () => {
   useDurable()
-  it('another key: REDOX_STORE_UNREADABLE, and the right one goes on', async () => {
+  it('with another store key: REDOX_STORE_UNREADABLE, until the right key is set', async () => {
     server.script('send', DOWN)
     await (await startDurable()).outcome(fileMessage())
     const other = await startDurable(NOTE, {}, {}, { storeKey: 'quite another key of the store' })
@@ -19,14 +19,14 @@ describe('durable delivery', () => {
     await eventually('not delivered', () => right.emitted.length === 1)
   })
 
-  it('no key: REDOX_CONFIGURATION names the field, and has one made where there is no store', async () => {
+  it('without a store key and without a store: REDOX_CONFIGURATION names the field and advises to generate a key', async () => {
     const flow = await startDurable(NOTE, {}, {}, {})
     const { error } = await flow.outcome(fileMessage())
     assert.deepEqual([error?.code, error?.cause.field], ['REDOX_CONFIGURATION', 'storeKey'])
     assert.match(error!.message, /has no store yet: create a key in the dialog/)
   })
 
-  it('no key any more: asks for the old one, which goes on, and has none made', async () => {
+  it('with a lost store key: the error asks for the old key, delivery continues with it, and no key is generated', async () => {
     server.script('send', DOWN)
     await (await startDurable()).outcome(fileMessage())
     for (const secrets of [{}, { storeKey: ' ' }, { storeKey: 'short' }]) {
@@ -41,7 +41,7 @@ describe('durable delivery', () => {
     await eventually('not delivered', () => right.emitted.length === 1)
   })
 
-  it('no key for a database, which may hold a store: asks for the old one first', async () => {
+  it('without a store key for a database: the error asks for the old key first, because a store may exist', async () => {
     const storeUrl = 'postgresql://user:word@127.0.0.1:1/redox'
     const flow = await startDurable(NOTE, { store: 'postgresql' }, {}, { storeUrl })
     const { error } = await flow.outcome(fileMessage())

@@ -1,4 +1,4 @@
-/** Durable delivery out of PostgreSQL, through the nodes. */
+/** Durable delivery through the nodes, with a PostgreSQL store. */
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
@@ -20,9 +20,9 @@ const startDurable = (config: Settings = {}): Promise<Flow> => {
   return startTo(server, NOTE, {}, { delivery: 'durable', store: 'postgresql', ...config }, { secrets })
 }
 
-describe('durable delivery out of PostgreSQL', () => {
+describe('durable delivery with PostgreSQL', () => {
   before(async function () {
-    // Where a release is tested it has to be there.
+    // CI, which tests releases, must have PostgreSQL.
     if (postgresBinaries() === undefined && process.env['CI'] !== 'true') skip(this, NO_POSTGRES)
     postgres = await Postgres.start()
   })
@@ -32,7 +32,7 @@ describe('durable delivery out of PostgreSQL', () => {
   useNodeRed()
 
   for (const storeOrder of ['destination', 'none'])
-    it(`goes on after an outage of Redox (order: ${storeOrder})`, async () => {
+    it(`continues after an outage of Redox (order: ${storeOrder})`, async () => {
       server.script('send', DOWN)
       const flow = await startDurable({ storeOrder, sendsAtOnce: '2' })
       for (let index = 0; index < 6; index++) await flow.outcome(fileMessage())
@@ -42,12 +42,12 @@ describe('durable delivery out of PostgreSQL', () => {
       assert.deepEqual(flow.caught, [])
     })
 
-  it('what could not be accepted for sure does not begin anew in a deploy', async () => {
+  it('does not start a message again in a deploy if its acceptance is uncertain', async () => {
     const flow = await startDurable()
     await postgres.suspend()
     try {
       const failed = flow.fail(fileMessage(), 'REDOX_STORE_UNAVAILABLE')
-      // Long enough for the message to reach the database, which does not answer: nothing tells of it.
+      // Long enough for the message to reach the database, which does not answer, so no event shows it.
       await pause(500)
       await flow.redeploy('full', {})
       await failed
@@ -62,7 +62,7 @@ describe('durable delivery out of PostgreSQL', () => {
     await helper.clearFlows()
   })
 
-  it('says when the database goes away, accepts nothing then, and goes on when it is back', async () => {
+  it('reports a lost database, accepts nothing meanwhile, and continues when the database is back', async () => {
     server.script('send', DOWN)
     const flow = await startDurable()
     await flow.outcome(fileMessage())

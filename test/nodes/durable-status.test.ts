@@ -1,4 +1,4 @@
-/** What is shown and told of durable delivery: the status of nodes, events. */
+/** Status of nodes and events of durable delivery. */
 import assert from 'node:assert/strict'
 import { rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -11,7 +11,7 @@ import { DOWN, hear, KEY, server, startDurable, useDurable, userDir } from '../l
 
 describe('durable delivery', () => {
   useDurable()
-  describe('the status of a send node', () => {
+  describe('status of a send node', () => {
     const REFUSED = reply(400, { Meta: { Errors: [{ ID: 1, Text: 'refused' }] } })
     const to = (id: string): Settings => ({ destination: id, destinationType: 'str' })
     const other = (id: string, destination: string): Settings & { id: string; type: string } => ({
@@ -31,7 +31,7 @@ describe('durable delivery', () => {
     const says = (id: string, wanted: RegExp): Promise<void> =>
       eventually(`${id} does not say ${wanted}`, () => wanted.test(shown(id).text ?? ''))
 
-    it('is yellow while something waits, at each node with the destination, after a restart too', async () => {
+    it('is yellow while a message waits, at each node with the destination, and after a restart', async () => {
       server.script('send', DOWN)
       const others = [other('same', DESTINATION), other('elsewhere', OTHER_DESTINATION)]
       const start = (): Promise<Flow> =>
@@ -48,7 +48,7 @@ describe('durable delivery', () => {
       }
     })
 
-    it('is red while a parked message stops the destination, and green when that was decided', async () => {
+    it('is red while a parked message stops the destination, and green after a decision', async () => {
       server.script('send', REFUSED)
       const flow = await startDurable()
       await flow.outcome(fileMessage())
@@ -75,19 +75,19 @@ describe('durable delivery', () => {
     })
   })
 
-  it('tells when the oldest is late, in the status and by an event', async () => {
+  it('reports a late message, in the status and by an event', async () => {
     server.script('send', silence)
     const heard = hear('redox:outbox-late')
     const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
     await flow.outcome(fileMessage())
     await eventually('no event', () => heard.length === 1)
-    // Of the connection, by way of a Status node of the send node.
+    // The send node shows the status of its connection, and a Status node of the flow receives it.
     await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
     const { connection, waiting, isLate, oldestSeconds } = heard[0]!
     assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
   })
 
-  it('tells by an event when more is parked, and not again after a deploy', async () => {
+  it('comes with an event when another message is parked, and with none after a deploy', async () => {
     server.script('send', reply(400, {}))
     const heard = hear('redox:outbox-parked')
     const flow = await startDurable(NOTE, { storeOrder: 'none' })
@@ -95,7 +95,7 @@ describe('durable delivery', () => {
     await eventually('no event', () => heard.length === 1)
     const shownBefore = flow.statuses.length
     await flow.redeploy('full', {})
-    // The counts were looked at.
+    // Waits until the node has shown the counts after the deploy.
     await eventually('no status', () =>
       flow.statuses.slice(shownBefore).some((text) => text.includes('parked 1')),
     )

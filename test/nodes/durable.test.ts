@@ -1,4 +1,4 @@
-/** Durable delivery with the embedded store: accepted means delivered, or parked for a person. */
+/** Durable delivery with the embedded store: every accepted message is delivered, or parked for a user. */
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -36,7 +36,7 @@ import {
 describe('durable delivery', () => {
   useDurable()
   for (const node of SEND_NODES) {
-    it(`${node.type}: done() when it is accepted, the answer when it is delivered`, async () => {
+    it(`${node.type}: done() is called at acceptance, the answer emitted at delivery`, async () => {
       let goOn!: () => void
       const told = new Promise<void>((resolve) => (goOn = resolve))
       server.script('send', DOWN, async (response) => {
@@ -61,7 +61,7 @@ describe('durable delivery', () => {
     })
   }
 
-  it('goes on after a restart, in the order of acceptance', async () => {
+  it('continues after a restart in the order of acceptance', async () => {
     server.script('send', DOWN)
     const before = await startDurable()
     for (const topic of ['1', '2', '3']) await before.outcome({ ...fileMessage(), topic })
@@ -75,7 +75,7 @@ describe('durable delivery', () => {
     assert.equal(after.emitted.length, 3)
   })
 
-  it('takes a key that an example shows for the sandbox alone', async () => {
+  it('accepts the published key of an example for the sandbox only', async () => {
     const storeKey = 'known to everybody, for the sandbox only'
     const example = readFileSync(
       path.join(__dirname, '../../../examples/12 - Durable delivery of a folder.json'),
@@ -97,7 +97,7 @@ describe('durable delivery', () => {
     ['05 - Watch a folder for scans', 'redox-scans'],
     ['12 - Durable delivery of a folder', 'redox-durable-scans'],
   ] as const) {
-    it(`example "${name}" takes no file outside of the sandbox from the folder that is for trying it`, async () => {
+    it(`example "${name}" takes no file from its demo folder outside the sandbox`, async () => {
       const example = readFileSync(path.join(__dirname, `../../../examples/${name}.json`), 'utf8')
       const { func } = (JSON.parse(example) as Message[]).find((node) => node['name'] === 'new scans')!
       const scans = path.join(userDir, folder)
@@ -130,7 +130,7 @@ describe('durable delivery', () => {
     })
   }
 
-  describe('of what a Function node made, whose objects are of another vm context', () => {
+  describe('durable delivery of messages from a Function node, whose objects come from another vm context', () => {
     const MADE =
       "return { payload: msg.payload, _msgid: msg._msgid, _linkSource: msg._linkSource, filename: 'a.pdf', " +
       "order: { id: 'A-1', list: [{ deep: true }], none: Object.create(null) } }"
@@ -146,7 +146,7 @@ describe('durable delivery', () => {
       startTo(server, NOTE, {}, { delivery: 'durable' }, { secrets: { storeKey: KEY }, others: nodes })
     const order = { id: 'A-1', list: [{ deep: true }], none: {} }
 
-    it('the answer has the properties of the message', async () => {
+    it('keeps the properties of the message in the answer', async () => {
       const flow = await startBehindFunction()
       helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
       await eventually('no answer', () => flow.emitted.length === 1)
@@ -172,7 +172,7 @@ describe('durable delivery', () => {
       })
     }
 
-    it('so has the error for Catch, when it is parked', async () => {
+    it('keeps the properties of the message in the error for Catch when it is parked', async () => {
       server.script('send', reply(400, { Meta: { Errors: [{ Text: 'no' }] } }))
       const flow = await startBehindFunction()
       helper.getNode('function').receive({ payload: PDF, _msgid: 'from-function' })
@@ -181,7 +181,7 @@ describe('durable delivery', () => {
       assert.equal(flow.caught[0]!._msgid, 'from-function')
     })
 
-    it('a "link call" gets its answer', async () => {
+    it('returns the answer to a "link call"', async () => {
       const flow = await startBehindFunction()
       await flow.redeploy('full', { node: { wires: [['return']] } })
       helper.getNode('call').receive({ payload: PDF, _msgid: 'called' })
@@ -191,7 +191,7 @@ describe('durable delivery', () => {
     })
   })
 
-  it('parks an answer that says neither yes nor no, unless the connection takes it for a yes', async () => {
+  it('parks a message after an unclear answer, unless the connection accepts such answers', async () => {
     server.script('send', reply(200, { success: false }))
     const flow = await startDurable()
     await flow.outcome(fileMessage())
@@ -222,7 +222,7 @@ describe('durable delivery', () => {
   const DESTINATION_OF_MESSAGE = { destination: 'destination', destinationType: 'msg' }
   const to = (destination: string, topic: string): Message => ({ ...fileMessage(), destination, topic })
 
-  it('holds what follows to the same destination, and nothing else', async () => {
+  it('holds later messages to the same destination, and no others', async () => {
     const flow = await startDurable(NOTE, {}, DESTINATION_OF_MESSAGE)
     server.script('send', DOWN, reply(200, { Meta: { Logs: [{ ID: 'log-1' }] } }))
     for (const [destination, topic] of [
@@ -238,7 +238,7 @@ describe('durable delivery', () => {
     assert.deepEqual(sent.indexOf(true), 1, 'the other destination waits for the first')
   })
 
-  it('parks what is refused: Catch hears it, and what is behind it waits', async () => {
+  it('parks a refused message, reports it to Catch, and holds the later ones', async () => {
     server.script('send', reply(400, { Meta: { Errors: [{ Text: 'no' }] } }))
     const flow = await startDurable(NOTE, {}, DESTINATION_OF_MESSAGE)
     await flow.outcome(to(DESTINATION, '1'))
@@ -253,7 +253,7 @@ describe('durable delivery', () => {
     assert.deepEqual([topics(flow.emitted), server.of('send').length], [['elsewhere'], 2])
   })
 
-  it('without order, goes on behind what is parked', async () => {
+  it('without order, continues after a parked message', async () => {
     server.script('send', reply(400, {}), reply(200, { Meta: {} }))
     const flow = await startDurable(NOTE, { storeOrder: 'none' })
     await flow.outcome({ ...fileMessage(), topic: '1' })
@@ -265,14 +265,14 @@ describe('durable delivery', () => {
     ['a connection that breaks', reset],
     ['an answer that is cut short', cutShort],
   ] as const)
-    it(`never repeats what may have arrived: ${title}`, async () => {
+    it(`never repeats a message that may have arrived: ${title}`, async () => {
       server.script('send', answer, reply(200, { Meta: {} }))
       const flow = await startDurable()
       await flow.outcome(fileMessage())
       await eventually('nothing caught', () => flow.caught.length === 1)
       assert.equal(flow.caught[0]!.error.code, 'REDOX_OUTCOME_UNKNOWN')
       assert.ok(flow.caught[0]!.error.cause.identifiers)
-      // Nothing that is parked is sent until a person has decided.
+      // No parked message is sent before a user has decided.
       const isParked = async (): Promise<boolean> =>
         (await durableConnections.get('config')?.outbox?.store.counts())?.parked === 1
       await eventually('not parked', isParked)
@@ -281,7 +281,7 @@ describe('durable delivery', () => {
       assert.deepEqual([server.of('send').length, again.caught.length], [1, 0])
     })
 
-  it('repeats it where the connection says so', async () => {
+  it('repeats a message that may have arrived if the connection is set so', async () => {
     server.script('send', reset, reply(200, { Meta: {} }))
     const flow = await startDurable(NOTE, { repeatUnknown: 'yes' })
     await flow.outcome(fileMessage())
@@ -290,7 +290,7 @@ describe('durable delivery', () => {
     assert.equal(first, second)
   })
 
-  it('gives up after its time, and parks', async () => {
+  it('parks a message after its deadline', async () => {
     server.script('send', DOWN)
     const flow = await startDurable(NOTE, { storeRetryHours: String(3 / 3600) })
     await flow.outcome(fileMessage())
@@ -298,14 +298,14 @@ describe('durable delivery', () => {
     assert.equal(flow.caught[0]!.error.code, 'REDOX_UNAVAILABLE')
   })
 
-  it('a message that is not right is never accepted', async () => {
+  it('never accepts an invalid message', async () => {
     const flow = await startDurable(NOTE, {}, { documentType: '' })
     const { error } = await flow.outcome(fileMessage())
     assert.equal(error?.code, 'REDOX_INVALID_MESSAGE')
     assert.deepEqual(flow.completed, [])
   })
 
-  it('stores a file once, and nothing of it or of the patient in clear', async () => {
+  it('stores a file once, and no part of it or of the patient unencrypted', async () => {
     server.script('send', DOWN)
     const flow = await startDurable()
     for (const topic of ['1', '2', '3']) await flow.outcome({ ...fileMessage(), topic })
@@ -319,7 +319,7 @@ describe('durable delivery', () => {
     }
   })
 
-  it('forgets what was delivered, and its file, after its time', async () => {
+  it('deletes delivered messages and their files after the retention time', async () => {
     const settings = { storeKeepHours: String(0.1 / 3600) }
     const flow = await startDurable(NOTE, settings)
     await flow.outcome(fileMessage())
@@ -349,7 +349,7 @@ describe('durable delivery', () => {
     ['kind of key', [LEGACY, legacyKey('key of A')], [{}, OAUTH]],
   ]
   for (const [name, [config, secrets], [nowConfig, nowSecrets]] of otherAccounts)
-    it(`is parked, not sent, when the ${name} is another one now`, async () => {
+    it(`parks a message when the ${name} has changed`, async () => {
       server.script('send', DOWN)
       await (await startDurable(NOTE, config, {}, secrets)).outcome(fileMessage())
       const flow = await startDurable(NOTE, nowConfig, {}, nowSecrets)
@@ -362,7 +362,7 @@ describe('durable delivery', () => {
       assert.ok(!message.includes('key of'), message)
     })
 
-  it('is parked, not sent, when the host of the API is another one now', async () => {
+  it('parks a message when the host of the API has changed', async () => {
     server.script('send', DOWN)
     await (await startDurable()).outcome(fileMessage())
     const other = await ScriptedServer.start()
@@ -376,7 +376,7 @@ describe('durable delivery', () => {
     }
   })
 
-  it('goes over the same account with another key, name or other limits', async () => {
+  it('sends with the same account after a change of key, name or limits', async () => {
     server.script('send', DOWN)
     await (await startDurable()).outcome(fileMessage())
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -394,7 +394,7 @@ describe('durable delivery', () => {
     await eventually('not delivered', () => flow.emitted.length === 1)
   })
 
-  it('keeps of a message what is plain data, however it refers to itself', async () => {
+  it('keeps the plain data of a message, also with circular references', async () => {
     const tree: Message = { name: 'root', children: [] }
     tree.children = Array.from({ length: 20 }, (_, index) => ({ index, parent: tree }))
     const flow = await startDurable()
@@ -411,7 +411,7 @@ describe('durable delivery', () => {
     assert.deepEqual([rest.buffer, rest.when, rest.topic], [undefined, undefined, 'scan'])
   })
 
-  it('leaves out req and res, and what has nothing that is plain data: no empty object comes back', async () => {
+  it('leaves out req, res and objects without plain data', async () => {
     const flow = await startDurable()
     const socket = { _res: {}, append: () => undefined }
     await flow.outcome({
@@ -429,7 +429,7 @@ describe('durable delivery', () => {
     assert.deepEqual([msg.mixed, msg.empty, msg.none], [[null, 1], {}, []])
   })
 
-  it('a connection that delivers directly now says what it leaves', async () => {
+  it('logs open messages of a connection that delivers directly now', async () => {
     server.script('send', DOWN)
     const flow = await startDurable()
     await flow.outcome(fileMessage())
@@ -438,7 +438,7 @@ describe('durable delivery', () => {
     await eventually('not told', () => logged().some((line) => line.includes('1 accepted messages')))
   })
 
-  it('a removed connection says what it leaves, and one with its id goes on', async () => {
+  it('logs open messages of a removed connection; one with the same id delivers them', async () => {
     server.script('send', DOWN)
     const flow = await startDurable()
     await flow.outcome(fileMessage())
@@ -454,7 +454,7 @@ describe('durable delivery', () => {
     await eventually('not delivered', () => again.emitted.length === 1)
   })
 
-  it('a file that was changed in the store is not sent: the message is parked', async () => {
+  it('parks a message whose file was changed in the store', async () => {
     server.script('send', DOWN)
     const before = await startDurable(NOTE, {}, { way: 'embed' })
     await before.outcome(fileMessage())
@@ -469,7 +469,7 @@ describe('durable delivery', () => {
     assert.equal(error.code, 'REDOX_STORE_UNREADABLE')
   })
 
-  it('accepts in the order in which messages come, also when a large file comes first', async () => {
+  it('accepts messages in their order, also when a large file comes first', async () => {
     server.script('send', DOWN)
     const flow = await startDurable(NOTE, {}, { way: 'upload' })
     const large = sizedFile(20_000_000)
@@ -483,7 +483,7 @@ describe('durable delivery', () => {
   })
 
   for (const storeOrder of ['destination', 'none'])
-    it(`order ${storeOrder}: holds no more in memory than the connection lets wait: REDOX_QUEUE_FULL`, async () => {
+    it(`limits waiting messages in memory: order ${storeOrder}, REDOX_QUEUE_FULL`, async () => {
       const flow = await startDurable(NOTE, { waitingMb: '1', sendsAtOnce: '2', storeOrder })
       await flow.outcome(fileMessage())
       const large = () => ({ ...fileMessage(), other: Buffer.alloc(400_000) })
@@ -494,7 +494,7 @@ describe('durable delivery', () => {
     })
 
   for (const delivery of ['durable', 'direct'])
-    it(`${delivery}: messages whose files are on disk may be as many as they are, whatever a saved flow says`, async function () {
+    it(`does not limit the number of messages with files on disk, whatever an old flow has saved: ${delivery}`, async function () {
       this.timeout(120_000)
       const scan = path.join(userDir, 'scan.pdf')
       await writeFile(scan, PDF)
@@ -507,7 +507,7 @@ describe('durable delivery', () => {
     })
 
   for (const delivery of ['durable', 'direct'])
-    it(`${delivery}: an answer nested 100 000 deep ends the message at once: REDOX_OUTCOME_UNKNOWN`, async () => {
+    it(`ends a message at once after an answer nested 100 000 deep: ${delivery}, REDOX_OUTCOME_UNKNOWN`, async () => {
       server.script('send', reply(200, '['.repeat(100_000) + ']'.repeat(100_000)))
       const flow = await startDurable(NOTE, { delivery })
       await flow.outcome(fileMessage())
@@ -516,7 +516,7 @@ describe('durable delivery', () => {
       assert.equal(server.of('send').length, 1)
     })
 
-  it('a deploy with 64 messages on their way loses none and doubles none', async () => {
+  it('loses and doubles none of 64 messages in flight in a deploy', async () => {
     const flow = await startDurable(NOTE, { storeOrder: 'none' })
     const sent = Array.from({ length: 64 }, (_, index) =>
       flow.outcome({ ...fileMessage(), topic: String(index) }),

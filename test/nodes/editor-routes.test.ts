@@ -1,4 +1,4 @@
-/** What the dialogs ask the runtime: who may, what comes back, and where secrets do not go. */
+/** Requests of the dialogs to the runtime: permissions, answers, and targets that never get secrets. */
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
@@ -79,7 +79,7 @@ describe('routes of the dialogs', function () {
       connection,
     })
 
-  /** A connection that is deployed with a stored key. */
+  /** Deploys a connection with a stored key. */
   const deploy = async (config: object, credentials: object): Promise<void> => {
     const flow = [{ id: CONFIG_ID, type: 'redox-config', name: '', ...config, credentials }]
     assert.equal((await ask('flows', flow, 'admin')).status, 204)
@@ -98,7 +98,7 @@ describe('routes of the dialogs', function () {
       }
     })
 
-    it(`${place} takes nothing but what the dialogs send`, async () => {
+    it(`${place} accepts only requests in the form of the dialogs`, async () => {
       for (const hostile of [{ ...body, more: 1 }, [], { __proto__: null, id: 7 }, { id: { $gt: '' } }]) {
         const answer = await ask(place, hostile, 'admin')
         assert.equal(answer.status, 400, JSON.stringify(hostile))
@@ -108,7 +108,7 @@ describe('routes of the dialogs', function () {
   }
 
   describe('key pair', () => {
-    it('is an RSA key, and the public part of it as a JWK without anything private', async () => {
+    it('is an RSA key, with its public part as a JWK without private members', async () => {
       const { privateKey, publicJwk } = await asAdmin<{ privateKey: string; publicJwk: JsonWebKey }>(
         'redox/key-pair',
         {},
@@ -119,7 +119,7 @@ describe('routes of the dialogs', function () {
       assert.ok(createPrivateKey(privateKey).asymmetricKeyDetails!.modulusLength! >= 2048)
     })
 
-    it('is another one each time, and is accepted once it is registered', async () => {
+    it('is new each time, and is accepted once it is registered', async () => {
       const pairs = await Promise.all(
         [1, 2].map(() => asAdmin<{ privateKey: string; publicJwk: { kid: string } }>('redox/key-pair', {})),
       )
@@ -143,7 +143,7 @@ describe('routes of the dialogs', function () {
       assert.deepEqual(await test(SANDBOX, {}), { ok: true, environment: 'Sandbox' })
     })
 
-    it('names what is missing', async () => {
+    it('reports missing settings', async () => {
       const config = hosts(sandbox.url)
       const missing = async (more: object, secrets: object) =>
         (await test({ ...config, ...more }, secrets)).field
@@ -155,7 +155,7 @@ describe('routes of the dialogs', function () {
       assert.equal(await missing({ environment: 'Nowhere' }, {}), 'environment')
     })
 
-    it('says of a host without https:// how it is written', async () => {
+    it('reports a host without https:// with the right form', async () => {
       for (const apiBase of ['api.redoxengine.com', 'api.redoxengine.com:443', 'http://api.redoxengine.com'])
         assert.deepEqual(
           await test({ ...hosts(sandbox.url), apiBase }, {}).then(({ reason, field }) => [reason, field]),
@@ -167,7 +167,7 @@ describe('routes of the dialogs', function () {
       )
     })
 
-    it('uses the stored key for the deployed host, whatever else was changed', async () => {
+    it('uses the stored key for the deployed host, whatever other settings were changed', async () => {
       await deploy(hosts(sandbox.url), { privateKey: sandbox.oauthKey.privateKey })
       const config = { ...hosts(sandbox.url), ...key(), environment: 'Staging' }
       assert.deepEqual(await test(config, {}, CONFIG_ID), { ok: true, environment: 'Staging' })
@@ -183,12 +183,12 @@ describe('routes of the dialogs', function () {
       ] as const)
         assert.deepEqual(await test(config, {}, CONFIG_ID), { ...elsewhere, field })
       assert.deepEqual(thief.requests, [])
-      // What a person has typed is theirs to send.
+      // A key that the user has typed may be sent.
       const typed = await test({ ...hosts(thief.url), ...key() }, { privateKey: PRIVATE_KEY }, CONFIG_ID)
       assert.equal(typed.ok, true)
     })
 
-    it('sends a secret of the environment to the deployed host and to Redox alone', async () => {
+    it('sends a secret from the environment only to the deployed host and to Redox', async () => {
       const secrets = { privateKey: `\${${VARIABLE}}` }
       await deploy(hosts(sandbox.url), {})
       assert.equal(
@@ -196,12 +196,12 @@ describe('routes of the dialogs', function () {
         'secretElsewhere',
       )
       assert.deepEqual(thief.requests, [])
-      // Not its key: but it was asked.
+      // The sandbox does not know this key, but the sandbox got the token request.
       const asked = await test({ ...hosts(sandbox.url), ...key() }, secrets, CONFIG_ID)
       assert.notEqual(asked.reason, 'secretElsewhere')
     })
 
-    it('says nothing of a key in any answer', async () => {
+    it('returns no part of a key in any answer', async () => {
       const lines = PRIVATE_KEY.split('\n').slice(1, -2)
       for (const secrets of [{ privateKey: PRIVATE_KEY }, { privateKey: PRIVATE_KEY.slice(0, 300) }]) {
         const text = JSON.stringify(await test({ ...hosts(sandbox.url), ...key() }, secrets))
@@ -211,7 +211,7 @@ describe('routes of the dialogs', function () {
   })
 
   describe('preview', () => {
-    it('shows the requests of each node as it is filled in, and finds nothing wrong', async () => {
+    it('shows the requests of each completed node without problems', async () => {
       for (const node of ALL_NODES) {
         const { requests, problems, error } = await preview(node)
         assert.deepEqual([problems, error], [[], undefined], node.type)
@@ -234,7 +234,7 @@ describe('routes of the dialogs', function () {
       assert.match(requests[1]!.body, /"url":"<reference/)
     })
 
-    it('lists what is missing, with the message as far as it goes', async () => {
+    it('lists missing values, with the message as far as it can be built', async () => {
       const note = { type: 'redox-datamodel-note', node: {} } as SendNode
       const { requests, problems } = await preview(note, { patientId: 'msg.patient' })
       assert.equal(requests.length, 1)
@@ -243,7 +243,7 @@ describe('routes of the dialogs', function () {
         assert.ok(paths.includes(path), paths.join())
     })
 
-    it('says why no message can be built', async () => {
+    it('reports why no message can be built', async () => {
       const { requests, error } = await preview(ALL_NODES[2]!, { destination: 'no slug' })
       assert.deepEqual([requests, error!.code], [[], 'REDOX_BAD_INPUT'])
       const connection = { ...hosts('ftp://example.com') }
@@ -254,7 +254,7 @@ describe('routes of the dialogs', function () {
       )
     })
 
-    it('fills in a sample where a message would bring something, and makes no request', async () => {
+    it('uses a sample for values from a message, and sends no request', async () => {
       const server = await serve(() => ({ status: 500 }))
       try {
         const dynamic = { destination: 'destination', destinationType: 'msg', data: 'data', patientId: '' }
@@ -273,7 +273,7 @@ describe('routes of the dialogs', function () {
 
 const SANDBOX = { environment: 'Sandbox', environmentType: 'environment' }
 const ENDS = { fhir: '/(DiagnosticReport|DocumentReference)/', datamodel: '/endpoint$' }
-/** What the dialogs put in by themselves. */
+/** Values that the dialogs set for a new node. */
 const DROPPED = {
   ...{ fileFrom: 'message', file: 'payload', fileType: 'msg', filename: 'filename', filenameType: 'msg' },
   ...{ way: 'auto', dataType: 'msg', typeOfPatientId: 'MR' },

@@ -1,4 +1,4 @@
-/** Rules of the dialogs: Data has to be an object, and a published key is for the sandbox. */
+/** Rules of the dialogs: Data has to be an object, and a published key is for the sandbox only. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -21,20 +21,20 @@ describe('rules of the dialogs', () => {
     ['payload.data', 'jsonata', true],
   ]
   for (const [value, dataType, said] of VALUES) {
-    it(`json, for ${JSON.stringify(value)} as ${dataType}: ${said}`, () => {
+    it(`json, ${JSON.stringify(value)} as ${dataType}: ${said}`, () => {
       const validate = validators.of('redox-datamodel-media', 'data')
       assert.equal(validate.call({ dataType, data: value, eventType: 'New' }, value), said)
     })
   }
 
-  it('json takes a list of resources for FHIR, which has no event types', () => {
+  it('json accepts a list of resources for FHIR nodes, which have no event types', () => {
     const validate = validators.of('redox-fhir-document', 'data')
     const data = '[{"resourceType":"Patient"}]'
     assert.equal(validate.call({ dataType: 'json', data }, data), true)
   })
 })
 
-describe('the store key of an example, in the dialog', () => {
+describe('rules of the dialogs for the store key of an example', () => {
   const example = JSON.parse(
     readFileSync(path.join(ROOT, 'examples/12 - Durable delivery of a folder.json'), 'utf8'),
   ) as { type: string; credentials: object }[]
@@ -47,7 +47,7 @@ describe('the store key of an example, in the dialog', () => {
     ['Production', 'environment', 'publishedKey'],
   ]
   for (const [environment, environmentType, said] of ENVIRONMENTS) {
-    it(`for the environment ${environment}: ${said}`, () => {
+    it(`in the environment ${environment}: ${said}`, () => {
       const node = { ...connection, environment, environmentType }
       assert.equal(validators.of('redox-config', 'storeKey').call(node, ''), said)
     })

@@ -22,7 +22,7 @@ const fail = async (
   config?: Settings,
 ): Promise<CaughtError> => (await startTo(server, node, settings, config)).fail(photo(), code)
 
-/** What Redox may say about the person in the message; of an upload it knows the file's name only. */
+/** Redox's error text about an upload, which can contain the file name only; other texts can also name the person. */
 const FILE = `file ${PATIENT.last.toUpperCase()}.JPG not found in department 7`
 const WORDS =
   `${PATIENT.first} ${PATIENT.last} (${PATIENT.dob}), MR ${PATIENT.id.toLowerCase()}, alias ZEBEDINA, ` +
@@ -35,7 +35,7 @@ const outcome = (text = WORDS, severity = 'error'): object => ({
   issue: [{ severity, code: 'invalid', details: { text }, diagnostics: text }],
 })
 
-describe('answers that are failures', () => {
+describe('answers that report a failure', () => {
   useNodeRed()
   useServer()
 
@@ -43,7 +43,7 @@ describe('answers that are failures', () => {
   type Failure = [
     answer: string,
     reply: (words: string) => Reply,
-    /** the code for a message, and for an upload, which can double nothing */
+    /** error code for a sent message, and for an upload, which is safe to repeat */
     send: string,
     upload: string,
     check?: Check,
@@ -92,7 +92,7 @@ describe('answers that are failures', () => {
   ]
 
   for (const [answer, failure, send, upload, check] of FAILURES) {
-    it(`${answer}: ${send}, for an upload ${upload}; asked once`, async () => {
+    it(`${answer}: ${send}, for an upload ${upload}; one request`, async () => {
       server.script('send', failure(WORDS)).script('upload', failure(FILE))
       for (const node of ALL_NODES) {
         const isUpload = purposeOf(node) === 'upload'
@@ -120,7 +120,7 @@ describe('answers that are failures', () => {
     assert.deepEqual(Object.keys(cause.identifiers!), [IDENTIFIER[type] ?? 'BundleID'])
   }
 
-  it('302: REDOX_REJECTED, not followed', async () => {
+  it('302: REDOX_REJECTED, the redirect is not followed', async () => {
     const stranger = await ScriptedServer.start()
     for (const node of ALL_NODES) {
       server.script(purposeOf(node), reply(302, '', { location: `${stranger.url}/endpoint` }))
@@ -142,7 +142,7 @@ describe('answers that are failures', () => {
     }
   })
 
-  it('a port without a listener: REDOX_NETWORK', async () => {
+  it('port without a listener: REDOX_NETWORK', async () => {
     await server.close()
     for (const node of ALL_NODES) {
       const { cause } = await fail('REDOX_NETWORK', node)
@@ -150,7 +150,7 @@ describe('answers that are failures', () => {
     }
   })
 
-  it('a failed send tells what was uploaded for it', async () => {
+  it('failed send: the error lists the files that were uploaded for it', async () => {
     server.script('send', reply(400, metaErrors()))
     for (const node of SEND_NODES) {
       const { cause } = await fail('REDOX_REJECTED', node, { way: 'upload' })
@@ -159,21 +159,21 @@ describe('answers that are failures', () => {
     }
   })
 
-  it('an upload that gives no reference: REDOX_REJECTED, and no message is sent', async () => {
+  it('upload without a reference in the answer: REDOX_REJECTED, and no message is sent', async () => {
     server.script('upload', reply(201, {}))
     for (const node of ALL_NODES) await fail('REDOX_REJECTED', node, { way: 'upload' })
     assert.deepEqual(server.of('send'), [])
   })
 })
 
-describe('an access token', () => {
+describe('access token', () => {
   useNodeRed()
   useServer()
 
   const acceptance = (node: SendNode): Reply =>
     purposeOf(node) === 'upload' ? reply(201, { URI: `${server.url}/1` }) : reply(200, { Meta: {} })
 
-  it('refused once is renewed, and the request replayed', async () => {
+  it('that was refused once is renewed, and the request is repeated', async () => {
     for (const node of ALL_NODES) {
       server.requests.length = 0
       server.script(purposeOf(node), reply(401, 'Unauthorized'), acceptance(node))
@@ -187,7 +187,7 @@ describe('an access token', () => {
     }
   })
 
-  it('refused twice: REDOX_AUTHENTICATION after exactly two requests', async () => {
+  it('that was refused twice yields REDOX_AUTHENTICATION after exactly two requests', async () => {
     for (const node of ALL_NODES) {
       server.requests.length = 0
       server.script(purposeOf(node), reply(401, 'Unauthorized'))
@@ -212,7 +212,7 @@ describe('an access token', () => {
   ]
 
   for (const [title, refusal, code, says] of REFUSALS) {
-    it(`that is not given (${title}): ${code}, and nothing else is sent`, async () => {
+    it(`that is not granted (${title}) yields ${code}, and no other request is sent`, async () => {
       server.script('token', refusal)
       for (const node of [UPLOAD, NOTE, FHIR_RESULT]) {
         const { message, cause } = await fail(code, node)
@@ -223,7 +223,7 @@ describe('an access token', () => {
     })
   }
 
-  it('is asked for again by the next message', async () => {
+  it('is requested again by the next message', async () => {
     server.script('token', reply(500, ''), reply(200, { access_token: 'token-x', expires_in: 300 }))
     const flow = await startTo(server, NOTE)
     await flow.fail(photo(), 'REDOX_UNAVAILABLE')
@@ -231,7 +231,7 @@ describe('an access token', () => {
   })
 })
 
-describe('answers of 200', () => {
+describe('answers with status 200', () => {
   useNodeRed()
   useServer()
 
@@ -258,7 +258,7 @@ describe('answers of 200', () => {
     })
   }
 
-  it('with one failed entry: REDOX_PARTIAL that says which', async () => {
+  it('with one failed entry: REDOX_PARTIAL with that entry', async () => {
     server.script('send', reply(200, entries('201 Created', failed, '201')))
     const { message, cause } = await fail('REDOX_PARTIAL', FHIR_RESULT)
     assert.match(message, /Arrived: entry\[0\], entry\[2\]\. Rejected: entry\[1\]/)
@@ -269,7 +269,7 @@ describe('answers of 200', () => {
     ])
   })
 
-  it('with one failed destination: REDOX_PARTIAL that says which', async () => {
+  it('with one failed destination: REDOX_PARTIAL with that destination', async () => {
     server.script('send', reply(200, metaErrors(`${WORDS}, destination ${OTHER_DESTINATION}`)))
     const { message, cause } = await fail('REDOX_PARTIAL', TO_BOTH)
     assert.match(
@@ -279,7 +279,7 @@ describe('answers of 200', () => {
     assert.ok(cause.parts![0]!.delivered && !cause.parts![1]!.delivered)
   })
 
-  it('with nothing but information, or with no body at all, are deliveries', async () => {
+  it('with informational issues only, or with no body, are deliveries', async () => {
     const cookie = { 'set-cookie': 'session=1' }
     server.script('send', reply(200, outcome(WORDS, 'information'), cookie), reply(202, ''))
     const flow = await startTo(server, FHIR_RESULT)
@@ -289,7 +289,7 @@ describe('answers of 200', () => {
   })
 })
 
-describe('msg.statusCode of what failed', () => {
+describe('msg.statusCode of a failed message', () => {
   useNodeRed()
   useServer()
 
@@ -301,7 +301,7 @@ describe('msg.statusCode of what failed', () => {
     assert.equal(caught?.['error'].cause.status, 400)
   })
 
-  it('comes with a cause whose text form has nothing of the message', async () => {
+  it('comes with a cause whose text form has no data of the message', async () => {
     server.script('send', reply(400, metaErrors()))
     const { cause } = await fail('REDOX_REJECTED', NOTE)
     assert.match(String(cause), /^operation: Notes:New · HTTP status: 400 · Redox says: .* · log: log-7 · /)
@@ -309,10 +309,10 @@ describe('msg.statusCode of what failed', () => {
   })
 })
 
-describe('messages that lack something', () => {
+describe('messages that lack a value', () => {
   useNodeRed()
 
-  it('names the properties that the node was to take from the message, and what is not there', async () => {
+  it('cause an error with the message properties that the node reads, and the missing ones', async () => {
     const flow = await start(NOTE, { patientId: 'mrn', patientIdType: 'msg' })
     const { message } = await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
     assert.match(message, /Not set, or empty: .*Patient ID \(msg\.mrn\)/)
@@ -328,13 +328,13 @@ describe('messages that lack something', () => {
     )
   })
 
-  it('names an environment variable of type env that is not set', async () => {
+  it('cause an error with the name of an unset variable in a field of type env', async () => {
     const flow = await start(NOTE, { documentType: 'REDOX_NOT_SET', documentTypeType: 'env' })
     const { message } = await flow.fail(photo(), 'REDOX_BAD_INPUT')
     assert.match(message, /^Document type is not set: it refers to the environment variable REDOX_NOT_SET/)
   })
 
-  it('names an environment variable that is empty, or that a wrong value comes from', async () => {
+  it('cause an error with the name of a variable that is empty or has a wrong value', async () => {
     process.env['REDOX_EMPTY'] = ' '
     process.env['REDOX_WRONG'] = '31.01.1990'
     try {
@@ -384,7 +384,7 @@ describe('messages that lack something', () => {
   ]
 
   for (const [{ type }, node, expected] of LACKING) {
-    it(`${type}: REDOX_INVALID_MESSAGE names all ${expected.length} places at once: ${expected[0]} …`, async () => {
+    it(`of ${type}: REDOX_INVALID_MESSAGE lists all ${expected.length} paths at once: ${expected[0]} …`, async () => {
       const flow = await start({ ...NOTE, type, node })
       const error = await flow.fail(photo(), 'REDOX_INVALID_MESSAGE')
       assert.deepEqual(pathsOf(error).sort(), [...expected].sort())
@@ -396,7 +396,7 @@ describe('messages that lack something', () => {
   }
 })
 
-describe('an error that no Catch node takes', () => {
+describe('error without a Catch node', () => {
   useNodeRed()
   useServer()
 
@@ -410,7 +410,7 @@ describe('an error that no Catch node takes', () => {
   })
 })
 
-describe('a message that Node-RED cannot copy', () => {
+describe('message that Node-RED cannot copy', () => {
   useNodeRed()
   useServer()
 
@@ -445,10 +445,10 @@ describe('a message that Node-RED cannot copy', () => {
 
   for (const [what, hostile] of HOSTILE) {
     for (const isRefused of [false, true]) {
-      it(`is told all the same, and once: ${what}, ${isRefused ? 'refused' : 'delivered'}`, async () => {
+      it(`ends exactly once: ${what}, ${isRefused ? 'refused' : 'delivered'}`, async () => {
         if (isRefused) server.script('send', reply(400, { message: 'no' }))
         const flow = await startTo(server, NOTE)
-        // All but the first wire get a copy.
+        // Node-RED passes a copy of the message to each wire except the first.
         await flow.redeploy('nodes', { node: { wires: [['nowhere', 'emitted']] } })
         const res = { is: 'kept' }
         flow.node.receive(hostile({ ...fileMessage(), _msgid: 'hostile', res }))
@@ -469,7 +469,7 @@ describe('a message that Node-RED cannot copy', () => {
     }
   }
 
-  it('is told with a single wire too, which gets the message itself', async () => {
+  it('ends also with a single wire, which gets the message itself', async () => {
     const flow = await startTo(server, NOTE)
     const own = deep()
     flow.node.receive({ ...fileMessage(), _msgid: 'hostile', own })

@@ -1,4 +1,4 @@
-/** The same things stand in the same order in all dialogs of the send nodes. */
+/** The dialogs of all send nodes have common fields in the same order. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -7,8 +7,8 @@ const NODES = path.join(__dirname, '../../nodes')
 const SENDERS = readdirSync(NODES).filter((set) => set.startsWith('redox-') && set !== 'redox-config')
 
 /**
- * The one order; in a line what the APIs call by different names. First what every send needs, then the details in the
- * same order of topics: file, patient, document or result, data.
+ * The common order of fields; one line holds the names that the APIs give to the same field. First the fields that
+ * every send needs, then the details by topic: file, patient, document or result, data.
  */
 const ORDER = [
   ['name'],
@@ -23,19 +23,19 @@ const ORDER = [
   ['documentId', 'applicationOrderId'],
   ['originalDocumentId', 'resultCode', 'code'],
   ['providerId'],
-  // File details
+  // Fields of the section File details
   ['filename'],
   ['contentType'],
   ['redoxFileType'],
   ['way'],
   ['place', 'noteContentType'],
-  // Patient details
+  // Fields of the section Patient details
   ['firstName', 'given'],
   ['lastName', 'family'],
   ['dob', 'birthDate'],
   ['sex', 'gender'],
   ['visitNumber'],
-  // Details of the document, the order and result, or the resource
+  // Fields of the sections for the document, the order and result, or the resource
   ['resultCodeset', 'codeSystem'],
   ['resultDescription', 'codeDisplay'],
   ['resultStatus', 'resourceStatus'],
@@ -46,7 +46,7 @@ const ORDER = [
   ['documentDescription', 'description'],
   ['availability'],
   ['typeOfProviderId'],
-  // Data
+  // The Data field
   ['data'],
 ]
 const SECTIONS = ['file', 'patient', ['document', 'order', 'resource'], 'data'].map((one) => [one].flat())
@@ -60,14 +60,14 @@ const dialogOf = (set: string): string => {
 const found = (html: string, pattern: RegExp): string[] =>
   [...html.matchAll(pattern)].map(([, name]) => name!)
 
-/** Each two dialogs. */
+/** All pairs of send nodes. */
 const PAIRS = SENDERS.flatMap((one, index) => SENDERS.slice(index + 1).map((other) => [one, other] as const))
 const LABEL = /<label for="node-input-(\w+)"/g
 const SUMMARY = /<summary data-i18n="[^"]*\.section\.(\w+)"/g
 
 describe('the order of the fields', () => {
   for (const [one, other] of PAIRS)
-    it(`in ${one} is that of ${other}, as far as they have the same`, () => {
+    it(`in ${one} is that of ${other}, for their common fields`, () => {
       for (const pattern of [LABEL, SUMMARY]) {
         const [names, others] = [found(dialogOf(one), pattern), found(dialogOf(other), pattern)]
         const common = names.filter((name) => others.includes(name))
@@ -80,11 +80,11 @@ describe('the order of the fields', () => {
     })
 
   for (const set of SENDERS) {
-    it(`is the same in ${set} as everywhere`, () => {
+    it(`in ${set} is the common order`, () => {
       const dialog = dialogOf(set)
       const fields = found(dialog, LABEL)
       assert.ok(fields.length > 6, fields.join())
-      // Others are compared between each two dialogs, below.
+      // Fields outside the common order are compared for each pair of dialogs.
       const ordered = fields.filter((name) => placeIn(ORDER, name) >= 0)
       assert.deepEqual(
         ordered,

@@ -14,13 +14,13 @@ import { RESULTS, start, startTo, UPLOAD_BLOB, type SendNode } from '../lib/send
 
 const BASE64 = PDF.toString('base64')
 
-/** The sha256 of the file as it arrived. */
+/** Sha256 of the received file, from the answer of an upload or from the sandbox inbox. */
 const arrived = async ({ redox, payload }: Message): Promise<string> =>
   redox.operation === 'upload' ? payload.sha256 : (await lastReceived()).files[0]!.sha256
 
 const assertNothingSent = async (): Promise<void> => assert.deepEqual((await sandbox()).requests, [])
 
-describe('a file in a message', () => {
+describe('file in a message', () => {
   useNodeRed()
 
   const KINDS: [title: string, payload: unknown][] = [
@@ -57,19 +57,19 @@ describe('a file in a message', () => {
   for (const node of ALL_NODES) {
     describe(`${node.type} (${node.api})`, () => {
       for (const [title, payload] of KINDS) {
-        it(`takes ${title}`, async () => {
+        it(`is accepted as ${title}`, async () => {
           const answer = await (await start(node)).send({ ...fileMessage(payload), filename: 'scan.pdf' })
           assert.equal(await arrived(answer), sha256(PDF))
         })
       }
 
-      it('refuses what is no file, before anything is sent', async () => {
+      it('is refused before anything is sent when it is not a file', async () => {
         const flow = await start(node)
         for (const message of UNUSABLE) await flow.fail({ ...fileMessage(), ...message }, 'REDOX_BAD_INPUT')
         await assertNothingSent()
       })
 
-      it('refuses a declared type that the first bytes contradict', async () => {
+      it('is refused when its first bytes contradict the declared type', async () => {
         const flow = await start(node, { contentType: 'image/png' })
         const { message } = await flow.fail(fileMessage(), 'REDOX_BAD_INPUT')
         assert.match(message, /image\/png.*application\/pdf/)
@@ -77,12 +77,12 @@ describe('a file in a message', () => {
     })
   }
 
-  it('that was encoded twice is told of', async () => {
+  it('causes a warning when it was encoded twice', async () => {
     const { redox } = await (await start(NOTE)).send(fileMessage(Buffer.from(BASE64)))
     assert.match(redox.warnings.join(), /It was decoded\.$/)
   })
 
-  it('is never one part of what was split, wherever the part stands', async () => {
+  it('is never a part of a split message, whichever property has the part', async () => {
     const parts = { id: 'x', index: 1, count: 3 }
     const part = Buffer.from(PHOTO.subarray(0, 9000))
     for (const node of ALL_NODES) {
@@ -109,12 +109,12 @@ describe('a file in a message', () => {
     await assertNothingSent()
   })
 
-  it('is whole when something else was split', async () => {
+  it('is complete when another property was split', async () => {
     const parts = { id: 'x', index: 1, count: 3 }
     for (const node of ALL_NODES) {
       const flow = await start(node)
       const whole: Message[] = [
-        // split text -> read file -> send
+        // Message of a flow that splits a text, reads a file and sends the file.
         { payload: PDF, parts: { ...parts, type: 'string', ch: '\n' } },
         { payload: PDF, parts: { ...parts, type: 'array', len: 1 } },
         { payload: PDF, lines: 'x', parts: { ...parts, type: 'string', property: 'lines' } },
@@ -127,7 +127,7 @@ describe('a file in a message', () => {
     }
   })
 
-  it('that is overwritten by another branch while it waits is not sent', async () => {
+  it('is not sent when another branch overwrites it during the wait', async () => {
     for (const node of ALL_NODES) {
       const flow = await start(node)
       const shared = Buffer.from(PHOTO)
@@ -138,7 +138,7 @@ describe('a file in a message', () => {
     }
   })
 
-  it('that is overwritten while its message waits for its turn is not sent, in whatever it came', async () => {
+  it('is not sent when it is overwritten while its message waits for a slot, in each input form', async () => {
     const ways: [title: string, wrap: (bytes: Buffer) => unknown, bytes: Buffer][] = [
       ['itself', (bytes) => bytes, PDF],
       ['an object around it', (buffer) => ({ buffer, originalname: 'a.pdf' }), PDF],
@@ -150,7 +150,7 @@ describe('a file in a message', () => {
       for (const [title, wrap, bytes] of ways) {
         const shared = Buffer.from(Uint8Array.from(bytes).buffer)
         const failing = flow.fail({ ...fileMessage(wrap(shared)), filename: undefined }, 'REDOX_BAD_INPUT')
-        // The other branch has its turn right after this one.
+        // Code of another branch overwrites the file right after the node has received the message.
         setImmediate(() => shared.copy(shared, 0, 1))
         const { message } = await failing
         assert.match(message, /^File changed in memory/, `${title}: ${message}`)
@@ -159,7 +159,7 @@ describe('a file in a message', () => {
     }
   })
 
-  it('that is proved to be cut short is refused, or sent with a warning', async () => {
+  it('is refused, or sent with a warning, when it is provably truncated', async () => {
     const half = { ...fileMessage(PHOTO.subarray(0, 9000)), filename: undefined }
     for (const node of ALL_NODES) {
       const { message } = await (await start(node)).fail(half, 'REDOX_BAD_INPUT')
@@ -174,7 +174,7 @@ describe('a file in a message', () => {
     }
   })
 
-  it('that is encrypted or seems to be cut short is sent, and told of: in each answer, and once in the log', async () => {
+  it('is sent with a warning when it is encrypted or seems truncated: in each answer, and once in the log', async () => {
     for (const node of [NOTE, FHIR_RESULT, UPLOAD_BLOB]) {
       const flow = await start(node)
       const warnings = (): string[] =>
@@ -195,13 +195,13 @@ describe('a file in a message', () => {
     }
   })
 
-  it('is taken from where the node is set to', async () => {
+  it('comes from the property that the node is set to', async () => {
     const flow = await start(NOTE, { file: 'req.files[0].buffer' })
     await flow.send({ ...fileMessage('not this'), req: { files: [{ buffer: PDF }] } })
     assert.equal((await lastReceived()).files[0]!.sha256, sha256(PDF))
   })
 
-  it('is no array where one file is taken', async () => {
+  it('is not accepted as an array where one file is expected', async () => {
     for (const node of ALL_NODES.filter(({ severalFiles }) => !severalFiles))
       await (await start(node)).fail(fileMessage([PDF]), 'REDOX_BAD_INPUT')
   })
@@ -260,7 +260,7 @@ describe('several files', () => {
   ]
   const hashes = contents.map(sha256)
 
-  it('make several results of one order', async () => {
+  it('become several results of one order', async () => {
     const flow = await start(RESULTS, { resultDescription: 'Report' })
     const { redox } = await flow.send(fileMessage(files))
     const { files: received, delivered } = await lastReceived()
@@ -283,7 +283,7 @@ describe('several files', () => {
   })
 
   for (const node of [FHIR_RESULT, FHIR_DOCUMENT]) {
-    it(`make several Attachments in ${node.type}`, async () => {
+    it(`become several Attachments in ${node.type}`, async () => {
       const { redox } = await (await start(node)).send(fileMessage(files))
       const received = (await lastReceived()).files
       assert.deepEqual(
@@ -299,7 +299,7 @@ describe('several files', () => {
     })
   }
 
-  it("take the node's content type unless they bring their own", async () => {
+  it("have the node's content type unless they have their own", async () => {
     const csv = Buffer.from('a;b\n1;2\n')
     const flow = await start(FHIR_RESULT, { contentType: 'text/csv' })
     await flow.send(fileMessage([csv, { file: csv, contentType: 'text/plain' }]))
@@ -307,13 +307,13 @@ describe('several files', () => {
     assert.deepEqual(types, ['text/csv', 'text/plain'])
   })
 
-  it('say which one is wrong', async () => {
+  it('cause an error that names the wrong one', async () => {
     const { message } = await (await start(RESULTS)).fail(fileMessage([PDF, { file: 7 }]), 'REDOX_BAD_INPUT')
     assert.match(message, /msg\.payload\[1\]/)
   })
 })
 
-describe('a file on this machine', () => {
+describe('file on this machine', () => {
   useNodeRed()
   let root: string
   let inside: string
@@ -362,7 +362,7 @@ describe('a file on this machine', () => {
     }
   })
 
-  it("is in a folder that counts from Node-RED's user directory", async () => {
+  it("is found in a folder relative to Node-RED's user directory", async () => {
     try {
       helper.settings({ userDir: root })
       for (const folders of ['inside', './inside/deep/..'])
@@ -376,19 +376,19 @@ describe('a file on this machine', () => {
     }
   })
 
-  it('is refused when the connection names no folder', async () => {
+  it('is refused when the connection has no folder', async () => {
     const flow = await startIn(NOTE, '')
     const { message } = await flow.fail(fileMessage(path.join(inside, 'a.pdf')), 'REDOX_BAD_INPUT')
     assert.match(message, /^No folder is allowed/)
   })
 
-  it('that is still being written is waited for, outside of the sends at once', async () => {
+  it('is waited for while it is still being written, without using a slot for sends', async () => {
     for (const node of [NOTE, FHIR_RESULT, UPLOAD_BLOB]) {
       const flow = await startIn(node, inside, {}, { settleSeconds: '1', sendsAtOnce: '1' })
       const growing = path.join(inside, `growing-${node.type}.pdf`)
       writeFileSync(growing, PDF.subarray(0, 100_000))
       const sending = flow.send(fileMessage(growing))
-      // Old enough, and not behind the one that waits.
+      // An older file is sent at once and does not wait for the first one.
       assert.equal(await arrived(await flow.send(fileMessage('a.pdf'))), sha256(PDF))
       for (const from of [100_000, 300_000]) {
         await sleep(200)
@@ -398,7 +398,7 @@ describe('a file on this machine', () => {
     }
   })
 
-  it('that a message comes for with each part is sent once, whole, with the last of them', async () => {
+  it('is sent once and complete with the last of several messages that arrive during the writing', async () => {
     for (const node of [RESULTS, UPLOAD_BLOB]) {
       const flow = await startIn(node, inside, {}, { settleSeconds: '1' })
       const growing = path.join(inside, `watched-${node.type}.pdf`)
@@ -418,14 +418,14 @@ describe('a file on this machine', () => {
     }
   })
 
-  it('that two messages come for after it was written is sent with both', async () => {
+  it('is sent with each of two messages that arrive after it was written', async () => {
     const flow = await startIn(NOTE, inside, {}, { settleSeconds: '1' })
     writeFileSync(path.join(inside, 'both.pdf'), PDF)
     const both = [flow.send(fileMessage('both.pdf')), flow.send(fileMessage('both.pdf'))]
     for (const answer of await Promise.all(both)) assert.equal(await arrived(answer), sha256(PDF))
   })
 
-  it('that is still being written is let go when the node is closed', async () => {
+  it('is not waited for after the node was closed', async () => {
     const flow = await startIn(NOTE, inside, {}, { settleSeconds: '600' })
     writeFileSync(path.join(inside, 'late.pdf'), PDF)
     flow.node.receive(fileMessage('late.pdf'))
@@ -434,7 +434,7 @@ describe('a file on this machine', () => {
     assert.ok(Date.now() - began < 5000)
   })
 
-  it('is embedded and uploaded, with its own name', async () => {
+  it('is embedded and uploaded with its own name', async () => {
     for (const way of ['embed', 'upload']) {
       await (await startIn(NOTE, inside, { way })).send({ payload: 'deep/b.pdf' })
       const [file] = (await lastReceived()).files
@@ -442,7 +442,7 @@ describe('a file on this machine', () => {
     }
   })
 
-  /** A FIFO, a link out of the folder, another file of the same size. */
+  /** Replaces the file by a FIFO, by a link out of the folder, or by another file of the same size. */
   const EXCHANGES: ((file: string) => void)[] = [
     (file) => execFileSync('mkfifo', [file]),
     (file) => symlinkSync(fixturePath('gingival-mass.pdf'), file),
@@ -454,7 +454,7 @@ describe('a file on this machine', () => {
     [NOTE, 'upload'],
     [UPLOAD_BLOB, 'upload'],
   ]
-  it('that is exchanged before its request is repeated is not sent, and holds up nothing', async () => {
+  it('is not sent when it was replaced before a retry, and blocks nothing', async () => {
     const server = await ScriptedServer.start()
     try {
       for (const [node, way] of WAYS) {
@@ -475,7 +475,7 @@ describe('a file on this machine', () => {
         const ends = await Promise.all(names.map((name) => flow.outcome(fileMessage(name))))
         for (const { error } of ends) assert.match(error!.message, /^File changed while it was read/)
         assert.equal(server.of(purpose).length, before + names.length, 'another file was sent')
-        // The threads that read files are free.
+        // The threads that read files are not blocked.
         assert.ok((await readFile(path.join(inside, 'a.pdf'))).equals(PDF))
         await helper.unload()
       }
@@ -484,7 +484,7 @@ describe('a file on this machine', () => {
     }
   })
 
-  it('is never read because a message says so', async () => {
+  it('is never read because of a property of the message', async () => {
     const flow = await startIn(NOTE, inside, { fileFrom: 'message' })
     const tricks = { fileFrom: 'path', fileType: 'str', path: 'a.pdf', file: 'a.pdf' }
     await flow.fail({ ...fileMessage('deep/b.pdf.'), ...tricks }, 'REDOX_BAD_INPUT')

@@ -1,4 +1,4 @@
-/** Help pages: the sections of Node-RED's style guide, and every field of the dialog. */
+/** Help pages have the sections of Node-RED's style guide and explain every field of the dialog. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import path from 'node:path'
 const DIST = path.join(__dirname, '../../nodes')
 const read = (...parts: string[]): string => readFileSync(path.join(DIST, ...parts), 'utf8')
 const types = readdirSync(DIST).filter((name) => name.startsWith('redox-'))
-/** Every text of the catalogues; a label without the name that Redox has for it, too. */
+/** All texts of the catalogues in a language; labels also without Redox's name in parentheses. */
 function namesIn(language: string): Set<string> {
   const texts = ['nodes', 'plugins'].flatMap((folder) =>
     readdirSync(path.join(DIST, '..', folder))
@@ -28,7 +28,7 @@ const labelsIn = (language: string): Record<string, string> => {
   return redox.label
 }
 
-/** The titles of the sections, and where the help says what can be seen in the Redox dashboard. */
+/** Section titles of the help, and the title of the section about the Redox dashboard, by language. */
 const LANGUAGES = {
   'en-US': {
     sections: ['Inputs', 'Outputs', 'Details', 'References'],
@@ -65,7 +65,7 @@ for (const [language, { sections: usual, dashboard }] of Object.entries(LANGUAGE
         assert.deepEqual(sections, isConfig ? usual.slice(2) : usual)
       })
 
-      it(`of ${type} explains every field of its dialog, once`, () => {
+      it(`of ${type} explains every field of its dialog once`, () => {
         const dialog = read(type, `${type}.html`)
         const properties = [...dialog.matchAll(/<label for="node-(?:config-)?input-(\w+)"/g)].map(
           ([, name]) => name!,
@@ -89,7 +89,7 @@ for (const [language, { sections: usual, dashboard }] of Object.entries(LANGUAGE
       })
 
       if (isConfig) continue
-      it(`of ${type} says where to see it in Redox, and how it fails`, () => {
+      it(`of ${type} has sections about the Redox dashboard and about errors`, () => {
         const text = plain(html)
         for (const pattern of [...dashboard, /msg\.redox/, /msg\.error\.code/]) assert.match(text, pattern)
       })

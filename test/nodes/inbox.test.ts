@@ -1,4 +1,4 @@
-/** The admin API of the sandbox inbox: who may ask, what a file is served as, and what open editors hear. */
+/** Admin API of the sandbox inbox: permissions, content types of served files, and events for open editors. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -47,7 +47,7 @@ describe('sandbox inbox', function () {
     const fileOf = ({ id }: InboxMessage, index: number | string = 0): string =>
       `redox/inbox/${id}/files/${index}`
 
-    it('says that no sandbox runs, and starts none', async () => {
+    it('reports that no sandbox runs, and starts none', async () => {
       await users.admin.deploy()
       for (let time = 0; time < 2; time++)
         assert.deepEqual(await users.reader.list(), { running: false, messages: [], faults: [] })
@@ -55,7 +55,7 @@ describe('sandbox inbox', function () {
       assert.equal((await users.reader.list()).running, false)
     })
 
-    it('lists what arrived, newest first, without any bytes', async () => {
+    it('lists received messages, newest first, without any bytes', async () => {
       await users.admin.send({ bytes: PDF, filename: 'first.pdf' })
       await users.admin.send({ bytes: PNG, filename: 'second.png' })
       const answer = await users.reader.ask('redox/inbox')
@@ -82,7 +82,7 @@ describe('sandbox inbox', function () {
       assert.ok(!('bytes' in files[0]!))
     })
 
-    it('lists the faults that were played, newest first, without anything of the message', async () => {
+    it('lists injected faults, newest first, without any data of the message', async () => {
       assert.equal((await clear(users.clearer)).status, 204)
       await users.admin.deploy('fhir 503 once; fhir reset-after-accept once')
       await users.admin.press({ bytes: PDF, filename: 'lost.pdf' })
@@ -103,7 +103,7 @@ describe('sandbox inbox', function () {
       await users.admin.deploy()
     })
 
-    it('gives one message with the request and what Redox would deliver', async () => {
+    it("returns one message with the request and Redox's delivered message", async () => {
       const { id } = await users.admin.send({ bytes: PDF, filename: 'one.pdf' })
       const answer = await users.reader.ask(`redox/inbox/${id}`)
       assert.equal(answer.headers.get('cache-control'), 'no-store')
@@ -118,7 +118,7 @@ describe('sandbox inbox', function () {
       assert.ok(!text.includes(PDF.subarray(0, 60).toString('base64')) && text.length < 20_000)
     })
 
-    it('refuses a user without the permission, and tells reading from clearing', async () => {
+    it('refuses a user without the permission, and distinguishes reading from clearing', async () => {
       const message = await users.admin.send({ bytes: PDF, filename: 'secret.pdf' })
       const places = ['redox/inbox', `redox/inbox/${message.id}`, fileOf(message)]
       for (const place of places) {
@@ -137,12 +137,12 @@ describe('sandbox inbox', function () {
       assert.equal((await users.reader.ask(fileOf(message))).status, 404)
     })
 
-    it('answers 500 with a code, and no word of what went wrong', async () => {
+    it('answers 500 with a code and without the error text', async () => {
       const answer = await failing(new Error('Quuxworth'))
       assert.deepEqual(answer, { status: 500, body: { code: 'unexpected' } })
     })
 
-    it('answers 404 to whatever is no message and no file', async () => {
+    it('answers 404 for unknown messages and files', async () => {
       const message = await users.admin.send({ bytes: PDF, filename: 'here.pdf' })
       const places = [
         ...[UNKNOWN, message.id.toUpperCase(), '__proto__', 'constructor', '*', "'", '%00', 'a'.repeat(5000)],
@@ -232,7 +232,7 @@ describe('sandbox inbox', function () {
       })
     }
 
-    it('gives hostile file names as harmless parameters', async () => {
+    it('returns hostile file names as harmless parameters', async () => {
       const filename = 'Röntgen "x"; filename=evil.html\u202E.pdf'
       const message = await users.admin.send({ bytes: PDF, filename })
       const header = (await users.reader.ask(fileOf(message))).headers.get('content-disposition')!
@@ -241,7 +241,7 @@ describe('sandbox inbox', function () {
     })
   })
 
-  describe('what a file may be shown as', () => {
+  describe('allowed preview of a file', () => {
     const cases: [string, Partial<DeliveredFile> & { bytes: Buffer }, string | undefined][] = [
       ['its FileType', { bytes: PDF, fileType: 'PDF' }, 'application/pdf'],
       ['its FileType, in other letters', { bytes: PNG, fileType: 'Png' }, 'image/png'],
@@ -267,7 +267,7 @@ describe('sandbox inbox', function () {
       it(`is ${what}`, () => assert.equal(shownType(file as DeliveredFile), type))
   })
 
-  it('says the same in every language', () => {
+  it('is the same in every language', () => {
     const keysOf = (texts: object, prefix = ''): string[] =>
       Object.entries(texts).flatMap(([key, text]: [string, object | string]) =>
         typeof text === 'string'
@@ -278,7 +278,7 @@ describe('sandbox inbox', function () {
     assert.deepEqual(german, english)
   })
 
-  describe('what open editors hear', () => {
+  describe('events for open editors', () => {
     useNodeRed()
     let heard: { topic: string; data: { count: number; news: number } }[]
     let stop: () => void
@@ -294,7 +294,7 @@ describe('sandbox inbox', function () {
     const sendMany = (flow: Flow, times: number): Promise<unknown> =>
       Promise.all(Array.from({ length: times }, () => flow.outcome(fileMessage())))
 
-    it('is that something came, and nothing of it', async () => {
+    it('contain counts and no data of the message', async () => {
       await (await start(NOTE)).send(fileMessage())
       await isHeard({ count: 1, news: 1 })
       assert.equal(heard.at(-1)!.topic, 'redox/inbox')
@@ -302,7 +302,7 @@ describe('sandbox inbox', function () {
       assertNoPatient(JSON.stringify(heard), 'what every editor hears')
     })
 
-    it('is a few words a second, however much is sent', async () => {
+    it('are a few per second, however many messages arrive', async () => {
       const flow = await start(NOTE)
       const began = Date.now()
       await sendMany(flow, 150)
@@ -313,7 +313,7 @@ describe('sandbox inbox', function () {
       assert.deepEqual([heard.at(-1)!.data.count, news()], [100, 150])
     })
 
-    it('comes once, also after Node-RED was started again in this process', async () => {
+    it('are sent once, also after Node-RED was started again in this process', async () => {
       const again: typeof heard = []
       const stopAgain = listen(again)
       await (await start(NOTE)).send(fileMessage())
@@ -322,13 +322,13 @@ describe('sandbox inbox', function () {
       assert.ok(heard.every(({ data }) => data.news === 0))
     })
 
-    it('comes for a fault, too, without being news', async () => {
+    it('are sent for an injected fault, without counting as news', async () => {
       const flow = await start(NOTE, {}, { attempts: '1', faults: 'endpoint 503' })
       await flow.fail(fileMessage(), 'REDOX_UNAVAILABLE')
       await isHeard({ count: 0, news: 0 })
     })
 
-    it('ends when the plugin is removed', async () => {
+    it('end when the plugin is removed', async () => {
       stop()
       const later: typeof heard = []
       const stopLater = listen(later)
@@ -338,9 +338,9 @@ describe('sandbox inbox', function () {
       assert.ok(heard.every(({ data }) => data.news === 0))
     })
 
-    it('goes on with the next sandbox, and tells of the end of one', async () => {
+    it('continue with the next sandbox, and report the end of a sandbox', async () => {
       await (await start(NOTE)).send(fileMessage())
-      // The sandbox is not used any more.
+      // A flow that does not use the sandbox.
       await startFlow({ type: NOTE.type, config: { environment: 'Staging' } })
       await stopSandbox()
       await isHeard({ count: 0, news: 0 })
@@ -353,7 +353,7 @@ describe('sandbox inbox', function () {
 const catalogue = (language: string): object =>
   JSON.parse(readFileSync(path.join(PLUGIN, 'locales', language, 'redox-inbox.json'), 'utf8')) as object
 
-/** What the list answers on a runtime whose settings cannot be read. */
+/** Answer of the inbox list on a runtime whose settings throw this error. */
 async function failing(error: Error): Promise<object> {
   const handlers: express.RequestHandler[] = []
   const settings = {
@@ -379,7 +379,10 @@ async function failing(error: Error): Promise<object> {
   })
 }
 
-/** The plugin, on a runtime that only writes down what it is told to publish. Returns how to remove it. */
+/**
+ * Registers the inbox plugin on a runtime that records the published events. Returns a function that removes the
+ * plugin.
+ */
 function listen(heard: object[]): () => void {
   let remove = (): void => undefined
   const ignore = (): void => undefined

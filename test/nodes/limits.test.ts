@@ -32,7 +32,7 @@ async function assertArrives(flow: Flow, file: Buffer, way: string): Promise<voi
   assert.equal((await lastReceived()).files[0]!.sha256, sha256(file))
 }
 
-describe('limits', () => {
+describe('size limits', () => {
   useNodeRed()
 
   for (const node of SEND_NODES) {
@@ -57,7 +57,7 @@ describe('limits', () => {
     })
   }
 
-  it('a file that the data bring embedded has to be smaller than 10 MB, too', async () => {
+  it('apply to a file embedded in the data: less than 10 MB', async () => {
     const note = (size: number): Settings => ({
       Note: {
         DocumentID: 'D-1',
@@ -80,7 +80,7 @@ describe('limits', () => {
     }
   })
 
-  it('count the bytes of the file, however it comes', async () => {
+  it('count the bytes of the file in each input form', async () => {
     const flow = await start(UPLOAD)
     await assertRefused(flow, sizedFile(30 * MB + 1).toString('base64'))
     const folder = mkdtempSync(path.join(tmpdir(), 'redox-limits-'))
@@ -92,7 +92,7 @@ describe('limits', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('hold for the request as a whole, to the byte', async () => {
+  it('apply to the whole request, exact to one byte', async () => {
     const settings = { way: 'embed' }
     await (await start(FHIR_RESULT, settings)).send(fileMessage())
     const { bytes } = (await sandbox()).requests.at(-1)!
@@ -102,7 +102,7 @@ describe('limits', () => {
     await assertRefused(await start(FHIR_RESULT, settings, config(bytes - 1)), PDF)
   })
 
-  it('hold for the request before a file is uploaded for it', async () => {
+  it('apply to the request before its file is uploaded', async () => {
     for (const node of [NOTE, FHIR_RESULT]) {
       const flow = await start(node, { way: 'upload' }, { requestMb: '0.0001' })
       await assertRefused(flow, PDF)

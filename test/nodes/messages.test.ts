@@ -17,7 +17,7 @@ import {
   UPLOAD,
 } from '../lib/send-nodes'
 
-/** Sends one file with that node and gives the body that arrived. */
+/** Sends one file with this node and returns the body that the sandbox received. */
 async function sent(node: SendNode, settings: Message = {}, message: Message = {}): Promise<Message> {
   await (await start(node, settings)).send({ ...fileMessage(), ...message })
   return (await lastReceived()).request.body as Message
@@ -41,7 +41,7 @@ describe('event types', () => {
       assert.ok(!('OriginalDocumentID' in body[part]))
     })
 
-    it(`${node.type}: Replace names the document that it replaces, and needs it`, async () => {
+    it(`${node.type}: Replace needs and sends the ID of the replaced document`, async () => {
       const body = await sent(node, { eventType: 'Replace', originalDocumentId: 'doc-0' })
       assert.equal(body['Meta'].EventType, 'Replace')
       assert.deepEqual([body[part].DocumentID, body[part].OriginalDocumentID], ['doc-1', 'doc-0'])
@@ -64,7 +64,7 @@ describe('event types', () => {
     }
   }
 
-  it('redox-datamodel-results: New needs the order ID, NewUnsolicited that of the application', async () => {
+  it('redox-datamodel-results: New needs the order ID, NewUnsolicited the order ID of the application', async () => {
     const body = await sent(RESULTS, {
       eventType: 'NewUnsolicited',
       orderId: '',
@@ -88,7 +88,7 @@ describe('FHIR operations', () => {
   ]
 
   for (const [node, operation, event, status] of OPERATIONS) {
-    it(`${operation} out of the form alone`, async () => {
+    it(`send ${operation} with the form alone`, async () => {
       const body = await sent(node, { operation })
       const [type] = operation.split('/')
       const [header, main, patient] = resourcesOf(body) as [Message, Message, Message]
@@ -108,7 +108,7 @@ describe('FHIR operations', () => {
     })
   }
 
-  it('need a slug, not an ID and not the slug for uploads', async () => {
+  it('need a slug, neither an ID nor the slug for uploads', async () => {
     for (const destination of ['', DESTINATION, 'redox', 'a/b', 'a b', '../x', 'a?b'])
       await (await start(FHIR_RESULT, { destination })).fail(fileMessage(), 'REDOX_BAD_INPUT')
     assert.deepEqual((await sandbox()).requests, [])
@@ -120,7 +120,7 @@ describe('FHIR operations', () => {
   })
 })
 
-describe('settings that do not exist', () => {
+describe('unknown settings', () => {
   useNodeRed()
 
   const WRONG: [SendNode, Message][] = [
@@ -132,7 +132,7 @@ describe('settings that do not exist', () => {
   ]
 
   for (const [node, settings] of WRONG) {
-    it(`are bad input: ${node.type} ${JSON.stringify(settings)}`, async () => {
+    it(`yield REDOX_BAD_INPUT: ${node.type} ${JSON.stringify(settings)}`, async () => {
       await (await start(node, settings)).fail(fileMessage(), 'REDOX_BAD_INPUT')
     })
   }
@@ -177,16 +177,16 @@ describe('FHIR data', () => {
   const BARE: SendNode = { ...FHIR_RESULT, node: { destination: SLUG, way: 'embed' } }
   const sentWith = async (data: unknown, settings: Message = {}): Promise<Message> =>
     sent(BARE, settings, message(data))
-  // The sandbox keeps a short text instead of a file.
+  // The sandbox keeps a short text in place of a file.
   const first = { ...report.presentedForm[0]!, data: '<base64, 5 bytes>' }
   const added = { contentType: 'application/pdf', data: `<base64, ${PDF.length} bytes>`, title: 'scan.pdf' }
 
-  it('may be a complete Bundle: only the Attachment is added', async () => {
+  it('may be a complete Bundle, which gets only the Attachment', async () => {
     const expected = bundle(header, { ...report, presentedForm: [first, added] }, patient)
     assert.deepEqual(await sentWith(bundle(header, report, patient)), expected)
   })
 
-  it('may be one resource, or several: the rest of the Bundle is built', async () => {
+  it('may be one or several resources; the rest of the Bundle is built', async () => {
     for (const data of [
       [report, patient],
       [patient, report],
@@ -201,7 +201,7 @@ describe('FHIR data', () => {
     assert.equal(status, 'final')
   })
 
-  it('keeps its lists; the filled fields go into the element of the same system', async () => {
+  it('keep their lists, and filled fields go into the element of the same system', async () => {
     const two = {
       ...patient,
       identifier: [{ value: 'second' }, { system: 'urn:x', value: 'old', use: 'usual' }],
@@ -232,7 +232,7 @@ describe('FHIR data', () => {
   ]
 
   for (const [place, arrived] of PLACES) {
-    it(`takes the file at ${place || 'the documented place'}`, async () => {
+    it(`take the file at ${place || 'the documented place'}`, async () => {
       // Redox refuses an Attachment with neither data nor url.
       const others = place.startsWith('Document') ? [patient, document] : [patient]
       const body = await sentWith(bundle(header, report, ...others), { place })
@@ -242,7 +242,7 @@ describe('FHIR data', () => {
     })
   }
 
-  it('refuses a place that is none, or that is taken', async () => {
+  it('refuse an unknown or occupied path for the file', async () => {
     const places = ['presentedForm[', 'a[].b[].c', '__proto__.polluted', 'Patient.__proto__[]']
     places.push('constructor.prototype.x', 'Media.content', 'DocumentReference[1].content[].attachment')
     places.push('entry[9].resource.photo[]', 'presentedForm[0]')
@@ -253,10 +253,10 @@ describe('FHIR data', () => {
   })
 })
 
-describe('a data object under the fields', () => {
+describe('data object of a message', () => {
   useNodeRed()
 
-  it('is refused with a file reference that points elsewhere, or is read differently', async () => {
+  it('is refused with a file reference to a foreign host, or one that parsers read differently', async () => {
     const foreign = 'https://blob.redoxengine.com\\@evil.example/1'
     const data: [SendNode, Message][] = [
       [NOTE, { Note: { FileContents: foreign } }],
@@ -274,7 +274,7 @@ describe('a data object under the fields', () => {
     assert.deepEqual((await sandbox()).requests, [])
   })
 
-  it('merges by key; lists are kept and the fields go into the element of their type', async () => {
+  it('is merged by key; lists are kept and fields go into the element of their type', async () => {
     const identifiers = [
       { ID: 'under', IDType: 'EPI', Extra: 1 },
       { ID: 'second', IDType: 'MR' },
@@ -302,14 +302,14 @@ describe('a data object under the fields', () => {
     assert.deepEqual(body['Orders'], data.Orders)
   })
 
-  it('names the file when neither the form nor the message does', async () => {
+  it('gives the file its name when neither the form nor the message does', async () => {
     const named = await sent(NOTE, {}, { filename: undefined, data: { Note: { FileName: 'under.pdf' } } })
     assert.equal(named['Note'].FileName, 'under.pdf')
     const unnamed = await sent(NOTE, {}, { filename: undefined })
     assert.equal(unnamed['Note'].FileName, 'document.pdf')
   })
 
-  it('keeps the results and orders that are there', async () => {
+  it('keeps its results and orders', async () => {
     const second = { Code: 'second', Value: '7', ValueType: 'Numeric' }
     const other = { ID: 'o-2', Status: 'New', Results: [second] }
     const data = { Orders: [{ Results: [{ Units: 'mg' }, second], Priority: 'Stat' }, other] }
@@ -325,7 +325,7 @@ describe('a data object under the fields', () => {
     assert.deepEqual([Orders[0].Results[0], Orders[0].Results[1].Code], [measured, '11502-2'])
   })
 
-  it('names the source of the upload too', async () => {
+  it('gives the upload its source, too', async () => {
     const server = await ScriptedServer.start()
     const data = { Meta: { Source: { ID: OTHER_DESTINATION } } }
     await (await startTo(server, NOTE, { way: 'upload' })).send({ ...fileMessage(), data })
@@ -338,7 +338,7 @@ describe('a data object under the fields', () => {
     await server.close()
   })
 
-  it('may name a patient that the destination knows: sent, with a warning', async () => {
+  it('may name a patient that the destination knows; the message is sent with a warning', async () => {
     const server = await ScriptedServer.start()
     const subject = { reference: 'Patient/known-there' }
     const data = { resourceType: 'DiagnosticReport', code: { text: 'Biopsy' }, subject }
@@ -351,14 +351,14 @@ describe('a data object under the fields', () => {
     await server.close()
   })
 
-  it('is taken only where the node is told to: a stray msg.data changes nothing', async () => {
+  it('is used only where the node is set so; a stray msg.data changes nothing', async () => {
     const stray = { Note: { DocumentID: 'stray' }, Visit: { VisitNumber: 'stray' }, Extra: 'stray' }
     const flow = await startFlow({ type: NOTE.type, node: NOTE.node })
     await flow.send({ ...fileMessage(), data: stray })
     assert.doesNotMatch(JSON.stringify((await lastReceived()).delivered), /stray/)
   })
 
-  it('must be one, and of plain data', async () => {
+  it('must be an object of plain data', async () => {
     const flow = await start(NOTE)
     for (const data of [[], 'x', 7, { Note: { FileContents: PDF } }, { a: NaN }, { a: () => 1 }])
       await flow.fail({ ...fileMessage(), data }, 'REDOX_BAD_INPUT')
@@ -381,7 +381,7 @@ describe('fields', () => {
     statusCode: 500,
     error: { message: 'old' },
   }
-  /** What arrived, without what differs from one message to the next. */
+  /** Received message without the values that differ between messages, such as ids and times. */
   const comparable = async (): Promise<unknown> => {
     const { request, files } = await lastReceived()
     const text = JSON.stringify({ request, files: files.map(({ way, place }) => [way, place]) })
@@ -389,7 +389,7 @@ describe('fields', () => {
   }
 
   for (const node of SEND_NODES) {
-    it(`of ${node.type} that are blank or point to nothing are left out`, async () => {
+    it(`of ${node.type} that are blank or refer to a missing value are left out`, async () => {
       const optional = [
         'sex',
         'gender',
@@ -414,7 +414,7 @@ describe('fields', () => {
       assert.equal(await comparable(), expected)
     })
 
-    it(`of ${node.type} take numbers from a message as text`, async () => {
+    it(`of ${node.type} accept numbers from a message as text`, async () => {
       const body = await sent(node, { patientId: 'mrn', patientIdType: 'msg' }, { mrn: 4711 })
       assert.ok(JSON.stringify(body).includes('"4711"'))
     })
@@ -430,7 +430,7 @@ describe('fields', () => {
   ]
 
   for (const [type, documentId, expected] of TYPES) {
-    it(`can be of type ${type}`, async () => {
+    it(`can have the type ${type}`, async () => {
       const node = { ...NOTE.node, documentId, documentIdType: type }
       const flow = await startFlow({ type: NOTE.type, node, env: { DOCUMENT: 'in the environment' } })
       flow.node.context().flow.set('ids', { document: 'in the flow' })
@@ -440,7 +440,7 @@ describe('fields', () => {
     })
   }
 
-  it('can be of type json', async () => {
+  it('can have the type json', async () => {
     const data = JSON.stringify({ Visit: { VisitNumber: 'v-1' } })
     const destination = JSON.stringify([{ ID: DESTINATION }])
     const body = await sent(NOTE, { data, dataType: 'json', destination, destinationType: 'json' })
@@ -458,7 +458,7 @@ describe('fields', () => {
   ]
 
   for (const [type, documentId] of BROKEN) {
-    it(`that cannot be evaluated are bad input and tell nothing: ${type} ${documentId}`, async () => {
+    it(`that cannot be evaluated yield REDOX_BAD_INPUT without the value: ${type} ${documentId}`, async () => {
       const flow = await start(NOTE, { documentId, documentIdType: type })
       const { message } = await flow.fail({ ...fileMessage(), secret: PATIENT.last }, 'REDOX_BAD_INPUT')
       assert.match(message, /^Document ID /)
@@ -502,7 +502,7 @@ describe('Meta, source and destinations', () => {
   }
 
   for (const node of SEND_NODES) {
-    it(`${node.type} sends the source of the connection in header and body, or none`, async () => {
+    it(`source of the connection in header and body, or in neither: ${node.type}`, async () => {
       const config = { sourceId: SOURCE, sourceName: 'My clinic' }
       await (await start(node, { way: 'upload' }, config)).send(fileMessage())
       const { request, source } = await lastReceived()
@@ -519,7 +519,7 @@ describe('Meta, source and destinations', () => {
     })
   }
 
-  it('no source is sent when none is set; model, event and time always are', async () => {
+  it('no source without a setting; always model, event and time', async () => {
     const { Meta } = await sent(NOTE)
     const { EventDateTime, ...rest } = Meta
     const Destinations = [{ ID: DESTINATION }]
@@ -545,7 +545,7 @@ describe('Meta, source and destinations', () => {
     })
   }
 
-  it('destinations can come from the data object; a filled field is laid over them', async () => {
+  it('destinations from the data object, replaced by a filled field', async () => {
     const data = { Meta: { Destinations: [{ ID: OTHER_DESTINATION, Name: 'Other' }] } }
     const fromData = await sent(NOTE, { destination: '' }, { data })
     assert.deepEqual(fromData['Meta'].Destinations, data.Meta.Destinations)
@@ -553,7 +553,7 @@ describe('Meta, source and destinations', () => {
     assert.equal(fromField['Meta'].Destinations[0].ID, DESTINATION)
   })
 
-  it('a destination that is a slug, or none, is refused', async () => {
+  it('destination that is empty or a slug: refused', async () => {
     for (const destination of [SLUG, '']) {
       const error = await (await start(NOTE, { destination })).fail(fileMessage(), 'REDOX_INVALID_MESSAGE')
       assert.match(pathsOf(error)[0]!, /^Meta\.Destinations/)

@@ -1,4 +1,4 @@
-/** Flows that earlier releases saved: one fixture for each, in test/fixtures/flows. */
+/** Flows that earlier releases saved, one fixture in test/fixtures/flows for each release. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -12,28 +12,28 @@ type Saved = Settings & { id: string; type: string; wires?: unknown }
 const read = (file: string): Saved[] => JSON.parse(readFileSync(path.join(FOLDER, file), 'utf8')) as Saved[]
 const saved = (file: string, type: string): Saved => read(file).find((node) => node.type === type)!
 
-describe('migrations', () => {
+describe('migrated flows', () => {
   useNodeRed()
 
   for (const file of readdirSync(FOLDER)) {
     const senders = read(file).filter(({ type }) => /^redox-(?!config)/.test(type))
 
-    it(`${file} has every type that sends`, () => assert.equal(senders.length, 6))
+    it(`${file} contains every type that sends`, () => assert.equal(senders.length, 6))
 
     for (const { id: _id, wires: _wires, connection: _connection, ...node } of senders) {
-      it(`${file}: ${node.type} still sends`, async () => {
-        // What the forms of that release left to the message.
+      it(`${file}: ${node.type} sends`, async () => {
+        // Message with the values that the forms of release 0.1.0 took from a message by default.
         const message: Message = { payload: PDF, filename: 'report.pdf', documentId: 'd-1' }
         if (node.type === 'redox-datamodel-results') message['data'] = { Orders: [{ ID: 'o-1' }] }
         const { id: _config, ...config } = saved(file, 'redox-config')
-        // A node of that release, and none of what a node of today has besides.
+        // The node has only the properties that this release saved, without defaults of later releases.
         const flow = await startFlow({ type: node.type, node, config, bare: true })
         assert.ok((await flow.send(message))['statusCode'] < 300)
       })
     }
   }
 
-  it('0.1.0: the status of a resource is not lost', async () => {
+  it('of 0.1.0 keep the status of a resource', async () => {
     for (const [type, status] of [
       ['redox-fhir-result', 'preliminary'],
       ['redox-fhir-document', 'superseded'],
@@ -47,7 +47,7 @@ describe('migrations', () => {
     }
   })
 
-  it('0.1.0: a status that the editor had written over is left out', () => {
+  it('of 0.1.0 lose a status that the editor had overwritten', () => {
     for (const status of ['[object Object]', { text: 'sandbox 200' }, undefined]) {
       const node = migrated('redox-fhir-result', { type: 'redox-fhir-result', status, statusType: 'str' })
       assert.deepEqual(node, {
@@ -57,12 +57,12 @@ describe('migrations', () => {
     }
   })
 
-  it('a node of today is taken as it is', () => {
+  it('of the current release are unchanged', () => {
     const node = { version: 2, status: 'mine', resourceStatus: 'final' }
     assert.equal(migrated('redox-fhir-result', node), node)
   })
 
-  it('a node of a newer release is refused, not guessed at', async () => {
+  it('of a newer release are refused', async () => {
     assert.throws(() => migrated('redox-upload', { version: 99 }), RedoxError)
     const flow = await startFlow({ type: 'redox-upload', node: { version: 99 } })
     const error = await flow.fail({ payload: PDF }, 'REDOX_CONFIGURATION')

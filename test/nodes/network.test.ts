@@ -1,4 +1,4 @@
-/** A connection with Node-RED's own tls-config and http proxy nodes. */
+/** Connections with Node-RED's own tls-config and http proxy nodes. */
 import assert from 'node:assert/strict'
 import { logged, startFlowTo, useNodeRed, type Flow, type Settings } from '../lib/flow'
 import { fixturePath, sizedFile } from '../lib/fixtures'
@@ -85,21 +85,21 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
     assert.deepEqual(proxy.tunnels, [])
   })
 
-  it('are those of the connection: another CA or none is refused', async () => {
+  it('belong to one connection: a connection with another CA, or with none, refuses the server', async () => {
     const flow = await start({ tls: '' }, [])
     const { cause } = await flow.fail(fileMessage(sizedFile(1000)), 'REDOX_TLS')
     assert.equal(cause.fault, 'SELF_SIGNED_CERT_IN_CHAIN')
     assert.deepEqual(server.requests, [])
   })
 
-  it('with "Verify server certificate" off are used, and the log warns once', async () => {
+  it('with "Verify server certificate" off are used, with one warning in the log', async () => {
     const flow = await start({ tls: 'own-tls' }, [{ ...TLS, verifyservercert: false }])
     await send(flow)
     await send(flow)
     assert.equal(logged().filter((line) => UNVERIFIED.test(line)).length, 1)
   })
 
-  it('say that the proxy refuses the login, without the password', async () => {
+  it('report a refused proxy login without the password', async () => {
     proxy.login = 'me:right'
     const flow = await start({ proxy: 'own-proxy' }, [proxyNode()], { 'own-proxy': LOGIN })
     const error = await flow.fail(fileMessage(sizedFile(1000)), 'REDOX_CONFIGURATION')
@@ -121,7 +121,7 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
     ],
   ]
   for (const [what, config, others, text] of MISSING) {
-    it(`that are ${what} are an error, and nothing goes another way: ${Object.keys(config)[0]}`, async () => {
+    it(`that are ${what} cause an error, and no other way is used: ${Object.keys(config)[0]}`, async () => {
       process.env['https_proxy'] = proxy.url
       const flow = await start(config, others)
       const { message, cause } = await flow.fail(fileMessage(sizedFile(1000)), 'REDOX_CONFIGURATION')
@@ -146,7 +146,7 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
     })
   }
 
-  it('go before the environment', async () => {
+  it('take precedence over the environment', async () => {
     process.env['https_proxy'] = 'http://127.0.0.1:1'
     await send(
       await start({ tls: 'own-tls', proxy: 'own-proxy' }, [TLS, proxyNode()], { 'own-tls': { cadata: CA } }),
@@ -154,12 +154,12 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
     assert.ok(proxy.tunnels.length > 0)
   })
 
-  it('do not concern the sandbox', async () => {
+  it('have no effect on the sandbox', async () => {
     process.env['https_proxy'] = 'nothing://'
     await send(await start({ environment: 'Sandbox', tls: 'gone', proxy: 'gone' }, []))
   })
 
-  it('that are deployed anew are used anew, although the connection was not changed', async () => {
+  it('are read again when they are deployed, although the connection has not changed', async () => {
     const flow = await start({ tls: 'own-tls' }, [{ ...TLS, ca: fixturePath('tls/ca.pem') }])
     await send(flow)
     await flow.redeploy('nodes', { 'own-tls': { ca: fixturePath('tls/self-signed.pem') } })
@@ -168,7 +168,7 @@ describe("TLS and proxy by Node-RED's own config nodes", () => {
   })
 })
 
-describe('the test of a connection, with TLS and proxy', function () {
+describe('connection test with TLS and proxy', function () {
   this.timeout(60_000)
   let server: Server
   let proxy: ConnectProxy
@@ -182,7 +182,7 @@ describe('the test of a connection, with TLS and proxy', function () {
     )
     proxy = await ConnectProxy.start()
     secureProxy = await ConnectProxy.start(certified('server'))
-    // What comes from outside: the authorities that Node.js trusts, and a proxy that is spoken to over TLS.
+    // Network settings from environment variables: extra certificate authorities, and a proxy reached over TLS.
     nodeRed = await startNodeRed(
       {},
       {
@@ -222,7 +222,7 @@ describe('the test of a connection, with TLS and proxy', function () {
     return (await (await ask('redox/test', body)).json()) as Record<string, unknown>
   }
 
-  it('uses the environment where no node is chosen: a proxy over TLS, and NODE_EXTRA_CA_CERTS', async () => {
+  it('uses the environment without such nodes: a proxy over TLS, and NODE_EXTRA_CA_CERTS', async () => {
     assert.deepEqual(await test({}), { ok: true, environment: 'Development' })
     assert.deepEqual(
       secureProxy.tunnels.map(({ authorization }) => authorization),
@@ -238,7 +238,7 @@ describe('the test of a connection, with TLS and proxy', function () {
     assert.deepEqual({ ok, reason, field }, { ok: false, reason: 'tlsAuthority', field: 'tls' })
   })
 
-  it('names a proxy that refuses the login, or that cannot be reached', async () => {
+  it('reports a proxy that refuses the login or cannot be reached', async () => {
     proxy.login = 'me:right'
     const refused = await test({ proxy: 'own-proxy' })
     assert.deepEqual([refused['reason'], refused['field']], ['proxyLogin', 'proxy'])
@@ -254,7 +254,7 @@ describe('the test of a connection, with TLS and proxy', function () {
     assert.doesNotMatch(JSON.stringify(refused), /hunter2/)
   })
 
-  it('says that a node has to be deployed first, and so does the preview', async () => {
+  it('reports that a chosen node is not deployed yet, and so does the preview', async () => {
     for (const field of ['tls', 'proxy']) {
       const result = await test({ [field]: 'not-deployed' })
       assert.deepEqual([result['ok'], result['reason'], result['field']], [false, 'other', field])

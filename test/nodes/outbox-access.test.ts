@@ -1,4 +1,4 @@
-/** Who may see and decide what in the outbox, what it refuses, and stores that cannot be opened. */
+/** Permissions for the outbox, refused requests, and stores that cannot be opened. */
 import assert from 'node:assert/strict'
 import type { GuardedNodeRed } from '../lib/admin'
 import { eventually } from '../lib/eventually'
@@ -36,7 +36,7 @@ describe('access to the outbox', function () {
 
   before(() => ({ redox, users } = outbox))
 
-  it('gives the content to whom it may concern, and writes down who looked', async () => {
+  it('returns the content to users with the permission, and records the access', async () => {
     const { id } = await parked()
     const content = await users.contentReader.get(
       `messages/${id}/content?reason=${encodeURIComponent('call of Dr Ötzi')}`,
@@ -62,7 +62,7 @@ describe('access to the outbox', function () {
     assert.deepEqual(await lastLine(), { at: _at, ...line })
   })
 
-  it('shows no patient, no file name and no secret to those who may not see the content', async () => {
+  it('returns no patient, file name or secret to users without the permission for content', async () => {
     const { id } = await parked()
     const other = await parked(reset, OTHER_DESTINATION)
     await users.admin.get(`messages/${id}/content?reason=why`)
@@ -81,7 +81,7 @@ describe('access to the outbox', function () {
     assertSilent(outbox.nodeRed.log(), 'log')
   })
 
-  it('tells each permission from the others', async () => {
+  it('distinguishes all permissions', async () => {
     const { id } = await parked()
     const decision = { action: 'discard', reason: 'x' }
     const pause = { destination: DESTINATION_NAME, action: 'pause', reason: 'x' }
@@ -114,7 +114,7 @@ describe('access to the outbox', function () {
     assert.equal((await users.reader.get(`messages/${id}`))['state'], 'parked')
   })
 
-  it('refuses what is no question, and does nothing', async () => {
+  it('refuses invalid requests without an effect', async () => {
     const { id } = await parked()
     const before = await audit()
     for (const query of [
@@ -164,7 +164,7 @@ describe('access to the outbox', function () {
         (await users.admin.post(`${AT}/destinations`, { destination, action: 'pause', reason: 'x' })).status,
         400,
       )
-    // What a page of a stranger can post: Node-RED reads forms, too.
+    // A decision as an HTML form, which a foreign page can post and Node-RED parses.
     const pause = { destination: DESTINATION_NAME, action: 'pause', reason: 'x' }
     for (const [place, fields] of [
       [`messages/${id}`, good],
@@ -181,7 +181,7 @@ describe('access to the outbox', function () {
     assert.equal((await users.reader.get(`messages/${id}`))['state'], 'parked')
   })
 
-  it('knows no other messages, destinations and connections', async () => {
+  it('answers 404 for unknown messages, destinations and connections', async () => {
     const cases = [
       ...[UNKNOWN, '__proto__', '..%2f..', 'a'.repeat(5000)].map((id) =>
         users.admin.ask(`${AT}/messages/${id}`),
@@ -196,7 +196,7 @@ describe('access to the outbox', function () {
     for (const answer of await Promise.all(cases)) assert.deepEqual(await errorOf(answer), [404, 'not_found'])
   })
 
-  it('has nothing to show for a connection whose store is not open, but says why', async () => {
+  it('returns the reason when the store of a connection is not open', async () => {
     const closed = {
       ...{
         id: 'closed',
@@ -237,13 +237,13 @@ describe('access to the outbox', function () {
   })
 })
 
-describe('a store that cannot be read', function () {
+describe('store that cannot be read', function () {
   this.timeout(60_000)
   let nodeRed: GuardedNodeRed<User>
   before(async () => void (nodeRed = await startOutbox()))
   after(() => nodeRed?.stop())
 
-  it('a new one is begun by those who may decide, for a reason, and only then', async () => {
+  it('is replaced only by users with the permission, with a reason', async () => {
     const { admin, reader, decider } = clientsOf(nodeRed)
     const begin = (by: OutboxClient, fields: object): Promise<Response> =>
       by.post(`${AT}/store`, {

@@ -1,4 +1,4 @@
-/** What people decide about messages and destinations of the outbox, one by one and many at once. */
+/** Decisions of users about messages and destinations of the outbox, for one message and for many. */
 import assert from 'node:assert/strict'
 import { eventually } from '../lib/eventually'
 import { OTHER_DESTINATION, type Json } from '../lib/outbox'
@@ -26,7 +26,7 @@ describe('decisions in the outbox', function () {
 
   before(() => ({ redox, users } = outbox))
 
-  it('has a parked message sent again, and its node emits the answer', async () => {
+  it('send a parked message again, and its node emits the answer', async () => {
     for (const answer of [REFUSED, reset]) {
       const { id, reason } = await parked(answer)
       assert.equal(reason, answer === reset ? 'REDOX_OUTCOME_UNKNOWN' : 'REDOX_REJECTED')
@@ -53,7 +53,7 @@ describe('decisions in the outbox', function () {
     }
   })
 
-  it('lets a message go over another account only when the one who decides says so', async () => {
+  it('send a message with another account only if the request allows it', async () => {
     redox.script('send', DOWN)
     const first = await users.admin.accept({ documentId: documentId() })
     const second = await users.admin.accept({ documentId: documentId() })
@@ -70,7 +70,7 @@ describe('decisions in the outbox', function () {
       assert.equal((await users.decider.post(place, decision)).status, 204)
       await users.reader.until(first.id, 'delivered')
       assert.equal(redox.of('send').length, sent + 1)
-      // Of this one it was not said.
+      // The second message stays parked, because the decision about the first one does not apply to it.
       await users.reader.until(second.id, 'parked')
     } finally {
       await users.admin.deploy(redox.url)
@@ -80,7 +80,7 @@ describe('decisions in the outbox', function () {
     await users.reader.until(second.id, 'delivered')
   })
 
-  it('sends what is behind a discarded message at once, however long that one had to wait', async () => {
+  it('end the wait of later messages at once when the message before them is discarded', async () => {
     redox.script('send', reply(503, {}, { 'retry-after': '100' }))
     const { id } = await users.admin.accept({ documentId: documentId() })
     const behind = await users.admin.accept({ documentId: documentId() })
@@ -96,7 +96,7 @@ describe('decisions in the outbox', function () {
     ['mark-delivered', 'delivered'],
     ['discard', 'discarded'],
   ] as const)
-    it(`${action}: nothing is sent, nothing emitted, and what is behind goes on`, async () => {
+    it(`${action}: nothing is sent or emitted, and later messages continue`, async () => {
       const { id } = await parked()
       const behind = await users.admin.accept({ documentId: documentId() })
       redox.script('send', TAKEN)
@@ -116,7 +116,7 @@ describe('decisions in the outbox', function () {
       ])
     })
 
-  it('pauses a destination and no other, and resumes it', async () => {
+  it('pause and resume one destination only', async () => {
     redox.script('send', DOWN)
     const waiting = await users.admin.accept({ documentId: documentId() })
     assert.equal((await users.decider.pause(DESTINATION_NAME, 'pause', 'maintenance')).status, 204)
@@ -154,7 +154,7 @@ describe('decisions in the outbox', function () {
     const linesSince = async (total: number): Promise<Json[]> =>
       (await users.reader.get(`audit?skip=${total}&limit=500`))['lines'] as Json[]
     const total = async (): Promise<number> => (await users.reader.get('audit?limit=1'))['total'] as number
-    /** Messages to a destination that is paused. */
+    /** Ids of new messages to a paused destination. */
     async function waiting(number: number): Promise<string[]> {
       redox.script('send', DOWN)
       const first = await users.admin.accept({ documentId: documentId() })
@@ -169,7 +169,7 @@ describe('decisions in the outbox', function () {
       return ids
     }
 
-    it('counts, decides about as many and no more, and writes a line for each', async () => {
+    it('change exactly the counted number of messages, with a line of the audit log for each', async () => {
       const ids = await waiting(4)
       const { count, till } = await users.reader.get('count?state=waiting&action=discard')
       assert.equal(count, 4)
@@ -182,7 +182,7 @@ describe('decisions in the outbox', function () {
         0,
       )
       const before = await total()
-      // One that is accepted after the count is not meant.
+      // A message that is accepted after the count is not part of the decision.
       const later = await users.admin.accept({ documentId: documentId() })
       const asked = { action: 'discard', count, filter: { state: 'waiting' } }
       assert.deepEqual(await errorOf(await post(asked)), [409, 'more_match'])
@@ -197,7 +197,7 @@ describe('decisions in the outbox', function () {
       assert.equal((await users.reader.get(`messages/${later['id']}`))['state'], 'waiting')
     })
 
-    it('goes on step by step where it is asked to', async () => {
+    it('continue step by step on request', async () => {
       const ids = await waiting(5)
       const before = await total()
       const step = { action: 'extend', hours: 100, count: 5, filter: { state: 'waiting' }, limit: 2 }
@@ -218,7 +218,7 @@ describe('decisions in the outbox', function () {
       assert.deepEqual(await errorOf(await post({ ...step, after: UNKNOWN })), [409, 'REDOX_STORE_LOST'])
     })
 
-    it('leaves the rest when the one who asked is gone, and goes on when it is asked again', async () => {
+    it('leave the rest when the caller disconnects, and continue with the next request', async () => {
       await waiting(1)
       const many = Array.from({ length: 299 }, () => users.admin.press({ documentId: documentId() }))
       await Promise.all(many)
@@ -242,7 +242,7 @@ describe('decisions in the outbox', function () {
       assert.deepEqual(await decideAll(asked), { decided: known, left: 0 })
     })
 
-    it('tries one message for longer', async () => {
+    it('extend the deadline of one message', async () => {
       const [id] = (await waiting(1)) as [string]
       const longer = { action: 'extend', hours: 200, reason: 'long outage' }
       for (const wrong of [
@@ -268,7 +268,7 @@ describe('decisions in the outbox', function () {
       assert.equal(await total(), before)
     })
 
-    it('sends again what was refused, and what may have arrived only when the filter names it', async () => {
+    it('send refused messages again, and those that may have arrived only if the filter contains their code', async () => {
       const refused = await parked(REFUSED)
       const unknown = await parked(reset, OTHER_DESTINATION)
       const idOf = ({ id }: Json): string => id as string
@@ -285,7 +285,7 @@ describe('decisions in the outbox', function () {
       await users.reader.until(idOf(unknown), 'delivered')
     })
 
-    it('lets nothing go over another account that was parked for another reason', async () => {
+    it('use no other account for messages that are parked for another reason', async () => {
       const refused = await parked(REFUSED)
       await users.admin.deploy(redox.url, { clientId: 'another client' })
       try {
@@ -299,7 +299,7 @@ describe('decisions in the outbox', function () {
       }
     })
 
-    it('lets messages go over another account only when the filter and the one who decides say so', async () => {
+    it('use another account only if filter and request allow it', async () => {
       redox.script('send', DOWN)
       const first = await users.admin.accept({ documentId: documentId() })
       const second = await users.admin.accept({ documentId: documentId(), destination: OTHER_DESTINATION })
@@ -322,7 +322,7 @@ describe('decisions in the outbox', function () {
       } finally {
         await users.admin.deploy(redox.url)
       }
-      // Set back, it needs no permission any more; the filter has to name it all the same.
+      // With the first account again, no permission is needed, but the filter must still contain the code.
       const again = { action: 'resend', count: 1, filter: { state: 'parked' } }
       assert.deepEqual(await decideAll(again), { decided: 0, left: 1 })
       const named = { ...again, filter: { code: 'REDOX_OTHER_ACCOUNT' } }
@@ -330,7 +330,7 @@ describe('decisions in the outbox', function () {
       await users.reader.until(second['id'] as string, 'delivered')
     })
 
-    it('refuses what is no question, by whom it is not to be asked, and does nothing', async () => {
+    it('refuse invalid and unauthorized requests without an effect', async () => {
       await waiting(2)
       const before = await total()
       const good = { action: 'discard', count: 9, filter: { state: 'waiting' } }

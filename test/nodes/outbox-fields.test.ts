@@ -1,4 +1,4 @@
-/** The fields that the admin API of the outbox returns are those that docs/outbox.md names. */
+/** The fields of the outbox's admin API are those of docs/outbox.md. */
 import assert from 'node:assert/strict'
 import { read } from '../docs/pages'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
@@ -11,7 +11,7 @@ const DOWN = reply(503, {}, { 'retry-after': '100' })
 const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no' }], Logs: [{ ID: 'log-1' }] } })
 const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
 
-/** What is documented and comes only from a store that fails, or for a moment. */
+/** Documented fields that appear only when a store fails, or for a short time. */
 const NOT_SEEN = [
   'connection.isOpening',
   'stranded store.code',
@@ -19,7 +19,7 @@ const NOT_SEEN = [
   'decisions.stoppedBy',
 ]
 
-/** `of.field`, by the table of the page. */
+/** Fields as `of.field`, from the table of docs/outbox.md. */
 function documented(): string[] {
   const [, section] = read('docs/outbox.md').split('### Fields of the answers\n')
   const rows = section!.split('\n').filter((line) => line.startsWith('|'))
@@ -29,7 +29,7 @@ function documented(): string[] {
   })
 }
 
-describe('the fields of the answers of the outbox', function () {
+describe('fields in the answers of the outbox', function () {
   this.timeout(60_000)
   let nodeRed: GuardedNodeRed<'admin'>
   let redox: ScriptedServer
@@ -44,7 +44,7 @@ describe('the fields of the answers of the outbox', function () {
     await redox?.close()
   })
 
-  it('are those of the page', async () => {
+  it('are those of docs/outbox.md', async () => {
     const seen = new Set<string>()
     const note = (of: string, ...answers: Json[]): void =>
       answers.flatMap((one) => Object.keys(one)).forEach((field) => seen.add(`${of}.${field}`))
@@ -122,7 +122,7 @@ describe('the fields of the answers of the outbox', function () {
     note('audit', audit)
     note('line of the audit log', ...(audit['lines'] as Json[]))
 
-    // A store without a connection: its messages are given, then those of the other are discarded.
+    // Stores without a connection: messages of one are assigned to a connection, those of another are discarded.
     const other = JSON.stringify(flowTo(redox.url, {})).replaceAll('outboxconfig', 'copied')
     await admin.deployFlows(JSON.parse(other) as Json[])
     await eventually('the store is stranded', async () => {

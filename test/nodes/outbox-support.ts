@@ -1,4 +1,4 @@
-/** A Node-RED with an outbox, the users who may do different things there, and what they do in the tests. */
+/** A Node-RED with an outbox, its users with different permissions, and the steps that the tests share. */
 import assert from 'node:assert/strict'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { eventually } from '../lib/eventually'
@@ -21,25 +21,25 @@ export const OTHER_DESTINATION_NAME = `datamodel ${OTHER_DESTINATION}`
 export const AT = 'redox/outbox/outboxconfig'
 export const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 export const DOWN = reply(503, { error: 'down' })
-// Redox repeats what it was sent.
+// Redox's refusal with an error text that repeats values of the message.
 export const REFUSED = reply(400, {
   Meta: { Errors: [{ Text: `no ${OUTBOX_PATIENT.last}` }], Logs: [{ ID: 'log-1' }] },
 })
 export const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 export const TAKEN = reply(200, { Meta: { Logs: [{ ID: LOG_ID }] } })
 
-/** What a `describe` about the outbox works with, filled by the hooks of `useOutbox`. */
+/** Helpers of a `describe` about the outbox, set by the hooks of `useOutbox`. */
 export interface Outbox {
   nodeRed: GuardedNodeRed<User>
   redox: ScriptedServer
   users: Users
-  /** one that no other message of this process has */
+  /** returns an id that no other message of this process has */
   documentId: () => string
-  /** all that were given so far */
+  /** all ids returned so far */
   documentIds: string[]
-  /** a message that was parked after this answer */
+  /** accepts a message that is parked after this answer */
   parked: (answer?: typeof REFUSED, destination?: string) => Promise<Json>
-  /** the last lines of the audit log */
+  /** returns the last lines of the audit log */
   audit: () => Promise<Json[]>
   lastLine: () => Promise<Json>
 }
@@ -53,7 +53,7 @@ export const clientsOf = ({ url, tokens }: GuardedNodeRed<User>): Users =>
 
 const documentIds: string[] = []
 
-/** The hooks: a Node-RED with an outbox, in which no test leaves open messages or paused destinations. */
+/** Registers hooks that start a Node-RED with an outbox and, after each test, end open messages and pauses. */
 export function useOutbox(): Outbox {
   const outbox = {} as Outbox
   before(async () => {
@@ -109,7 +109,7 @@ function actions(
   }
 }
 
-/** Of an answer that says what is wrong in words. */
+/** Status and error code of a failed answer, which must also have an error text. */
 export async function errorOf(answer: Response): Promise<[status: number, code: string]> {
   const { code, message } = (await answer.json()) as { code: string; message: string }
   assert.equal(typeof message, 'string')

@@ -1,4 +1,4 @@
-/** What the admin API of the outbox shows of messages and destinations, and what open editors hear of it. */
+/** Messages and destinations in the admin API of the outbox, and its events for open editors. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
@@ -28,7 +28,7 @@ describe('outbox', function () {
 
   before(() => ({ redox, users } = outbox))
 
-  it('shows depth, age and why a destination is stopped', async () => {
+  it('lists the number and age of messages and the reason of a stopped destination', async () => {
     const first = await parked()
     const second = await users.admin.accept({ documentId: documentId() })
     const answer = await users.reader.ask('redox/outbox')
@@ -54,7 +54,7 @@ describe('outbox', function () {
     ])
   })
 
-  it('tells why a message waits, and not what only its sender would have to do', async () => {
+  it('gives the reason for which a message waits, without advice meant for its sender', async () => {
     redox.script('send', reply(503, {}, { 'retry-after': '100' }))
     const first = await users.admin.accept({ documentId: documentId() })
     const second = await users.admin.accept({ documentId: documentId() })
@@ -79,7 +79,7 @@ describe('outbox', function () {
     )
   })
 
-  it('tells whether a message may have arrived', async () => {
+  it('marks messages that may have arrived', async () => {
     const arrival = async (id: string): Promise<string> =>
       (await users.reader.get(`messages/${id}`))['arrival']
     const refused = await parked(REFUSED)
@@ -94,14 +94,14 @@ describe('outbox', function () {
     assert.equal(await arrival(refused['id']), 'yes')
   })
 
-  it('finds by id, document id, hash and message id, state, destination and time', async () => {
+  it('finds messages by id, document id, hash, message id, state, destination and time', async () => {
     redox.script('send', DOWN)
     const bytes = Buffer.from('%PDF-1.7 found by its hash %%EOF')
     const here = { documentId: documentId(), bytes }
     const there = { documentId: documentId(), destination: OTHER_DESTINATION }
     const first = await users.admin.accept(here)
     const second = await users.admin.accept(there)
-    // From now on none is being sent: their state stays.
+    // The destination is paused, so that its messages keep their state.
     for (const name of [DESTINATION_NAME, OTHER_DESTINATION_NAME])
       assert.equal((await users.admin.pause(name, 'pause', 'x')).status, 204)
     for (const { id } of [first, second]) await users.admin.until(id, 'waiting')
@@ -124,7 +124,7 @@ describe('outbox', function () {
     assert.deepEqual(await ids(`state=waiting&till=${Date.parse(acceptedAt) - 1}`), [first.id])
   })
 
-  it('gives a list page by page', async () => {
+  it('returns a list page by page', async () => {
     await parked()
     const accepted: string[] = []
     for (let times = 0; times < 5; times++)
@@ -143,7 +143,7 @@ describe('outbox', function () {
     assert.deepEqual(await pages('&order=newest'), [[e, d], [c, b], [a]])
   })
 
-  it('tells what became of a message: refused, and delivered', async () => {
+  it('returns the result of a refused and of a delivered message', async () => {
     const refused = await parked()
     const { operation, environment, identifiers, files, error, owner, attempts, destination, endedAt } =
       refused
@@ -165,7 +165,7 @@ describe('outbox', function () {
     assert.deepEqual([delivery.status, delivery.logIds, gone], [200, [LOG_ID], undefined])
   })
 
-  it('tells when the next attempt is due, not when the last one was', async () => {
+  it('returns the time of the next attempt, not that of the last one', async () => {
     redox.script('send', reply(503, {}))
     const { id } = await users.admin.accept({ documentId: documentId() })
     await eventually('the next attempt is ahead', async () => {
@@ -176,10 +176,10 @@ describe('outbox', function () {
   })
 })
 
-describe('what open editors hear of the outbox', () => {
+describe('events of the outbox for open editors', () => {
   const state = { connection: 'outboxconfig', waiting: 0, parked: 1, stopped: [DESTINATION_NAME] }
 
-  it('is that a message is parked, and nothing of it', () => {
+  it('contain that a message is parked, and no data of the message', () => {
     const events = new EventEmitter()
     const { heard, remove } = listen(events)
     events.emit(PARKED_EVENT, state)
@@ -189,7 +189,7 @@ describe('what open editors hear of the outbox', () => {
     assert.equal(heard.length, 1)
   })
 
-  it('comes once, also after Node-RED was started again in this process', () => {
+  it('are sent once, also after Node-RED was started again in this process', () => {
     const events = new EventEmitter()
     const before = listen(events)
     const { heard, remove } = listen(events)
@@ -199,7 +199,7 @@ describe('what open editors hear of the outbox', () => {
   })
 })
 
-/** The plugin, on a runtime that only writes down what it is told to publish. */
+/** Registers the outbox plugin on a runtime that records the published events. */
 function listen(events: EventEmitter): { heard: object[]; remove: () => void } {
   const heard: object[] = []
   let remove = (): void => undefined

@@ -1,4 +1,4 @@
-/** The fault plan of a redox-config node: it hits this connection alone, and begins anew with the node. */
+/** Fault plan of a redox-config node, which applies to this connection only and starts again with the node. */
 import assert from 'node:assert/strict'
 import { sandbox, useNodeRed } from '../lib/flow'
 import { FHIR_RESULT, fileMessage, NOTE, PHOTO, start } from '../lib/send-nodes'
@@ -11,7 +11,7 @@ const faults = async (): Promise<(string | undefined)[]> =>
 describe('faults of the sandbox', () => {
   useNodeRed()
 
-  it('are played on the connection that has them, and end with it', async () => {
+  it('are injected on the connection that has them, and end with it', async () => {
     const flow = await start(
       NOTE,
       {},
@@ -26,7 +26,7 @@ describe('faults of the sandbox', () => {
     assert.equal((await sandbox()).received.length, 2)
   })
 
-  it('do not hit a connection without a plan, in the same sandbox', async () => {
+  it('do not hit a connection without a plan in the same sandbox', async () => {
     const first = await start(NOTE, {}, { ...ONCE, faults: 'any 503' })
     await first.fail(photo(), 'REDOX_UNAVAILABLE')
     const { url } = await sandbox()
@@ -35,7 +35,7 @@ describe('faults of the sandbox', () => {
     assert.deepEqual(await faults(), ['503'])
   })
 
-  it('begin anew with the node', async () => {
+  it('start again with the node', async () => {
     for (let time = 0; time < 2; time++) {
       const flow = await start(NOTE, {}, { ...ONCE, faults: 'endpoint 503 once' })
       await flow.fail(photo(), 'REDOX_UNAVAILABLE')
@@ -44,7 +44,7 @@ describe('faults of the sandbox', () => {
     assert.deepEqual(await faults(), ['503', '503'])
   })
 
-  it('are survived: uploads and references through the door', async () => {
+  it('do not prevent delivery: uploads and references work through the listener of the connection', async () => {
     const plan = 'token 503 once; blob reset-mid-body once; endpoint 429-retry-after=0 once'
     const flow = await start(NOTE, { way: 'upload' }, { faults: plan })
     await flow.send(photo())
@@ -56,14 +56,14 @@ describe('faults of the sandbox', () => {
     )
   })
 
-  it('that cannot be read are a fault of the configuration', async () => {
+  it('that cannot be parsed yield REDOX_CONFIGURATION', async () => {
     const flow = await start(NOTE, {}, { faults: 'endpoint 503 once\nendpoint sometimes' })
     const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
     assert.match(message, /^Fault plan is not valid\. Line 2 of the fault plan: "sometimes"/)
     assert.equal((cause as { field?: string }).field, 'faults')
   })
 
-  it('are told in their own words when a destination has no subscription, or refuses', async () => {
+  it('have their own error text when a destination has no subscription, or refuses', async () => {
     const flow = await start(
       NOTE,
       {},
@@ -77,7 +77,7 @@ describe('faults of the sandbox', () => {
     assert.equal((await sandbox()).received.length, 1)
   })
 
-  it('mean nothing where the sandbox is not used', async () => {
+  it('have no effect when the sandbox is not used', async () => {
     const flow = await start(NOTE, {}, { environment: 'Staging', faults: 'nonsense' })
     const { message } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
     assert.doesNotMatch(message, /fault/)
@@ -88,7 +88,7 @@ describe('subscribed destinations of the sandbox', () => {
   useNodeRed()
   const OTHER = '11111111-1111-4111-8111-11111111111a'
 
-  it('are the only ones of their connection, and every one where none is named', async () => {
+  it('are the only ones of their connection; without a list, every destination is subscribed', async () => {
     const flow = await start(NOTE, {}, { subscribed: `${OTHER}, 22222222-2222-4222-8222-222222222222` })
     const { message } = await flow.fail(photo(), 'REDOX_REJECTED')
     assert.match(message, /No subscription/)
@@ -97,11 +97,11 @@ describe('subscribed destinations of the sandbox', () => {
     assert.equal((await sandbox()).received.length, 2)
   })
 
-  it('are of the Data Model API: a FHIR message goes', async () => {
+  it('are for the Data Model API only: a FHIR message is delivered', async () => {
     await (await start(FHIR_RESULT, {}, { subscribed: OTHER })).send(photo())
   })
 
-  it('that are no IDs are a fault of the configuration', async () => {
+  it('that are not IDs yield REDOX_CONFIGURATION', async () => {
     const flow = await start(NOTE, {}, { subscribed: `${OTHER}\nredox-emr` })
     const { message, cause } = await flow.fail(photo(), 'REDOX_CONFIGURATION')
     assert.match(message, /^Subscribed destinations are not valid/)

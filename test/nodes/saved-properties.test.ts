@@ -1,6 +1,6 @@
 /**
- * Saved properties are a promise: what a flow has saved keeps its name and its default. test/nodes/saved has them by
- * node type; a property that is new is added with `UPDATE_SAVED=1`, when it is released.
+ * Saved properties are a promise: a property of a saved flow keeps its name and its default. test/nodes/saved has
+ * them by node type; `UPDATE_SAVED=1` adds a new property when it is released.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,16 +14,16 @@ const types = readdirSync(DIST).filter((name) => name.startsWith('redox-'))
 type Property = Record<string, unknown>
 type Properties = Record<'defaults' | 'credentials', Record<string, Property>>
 
-/** What the editor learns of a type; functions, such as validators, are left out. */
+/** Definition that the editor has of a type, without functions such as validators. */
 function propertiesOf(type: string): Properties {
   const { defaults, credentials = {} } = definitionOf(type)
-  // As JSON has it: that drops functions.
+  // A conversion to JSON removes the functions.
   return JSON.parse(JSON.stringify({ defaults, credentials })) as Properties
 }
 
 describe('saved properties', () => {
   for (const type of types) {
-    it(`of ${type} are there as they were, with their defaults`, () => {
+    it(`of ${type} keep their names and defaults`, () => {
       const file = path.join(SAVED, `${type}.json`)
       const now = propertiesOf(type)
       if (process.env['UPDATE_SAVED'] === '1') writeFileSync(file, `${JSON.stringify(now, null, 2)}\n`)

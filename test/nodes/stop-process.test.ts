@@ -1,4 +1,4 @@
-/** A real Node-RED that is asked to end: what is on its way to Redox is waited for, and nothing else. */
+/** End of a Node-RED process: only requests in flight to Redox delay it. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -10,13 +10,13 @@ import { reply, ScriptedServer, silence } from '../lib/scripted-server'
 import { DESTINATION } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
 
-/** Node-RED waits for 12 s for what is on its way; what is not has to end well before. */
+/** Limit for a stop without requests in flight, in ms; Node-RED waits up to 12 s for requests in flight. */
 const BOUND_MS = 5000
 const DELIVERIES = ['direct', 'durable']
 /** PostgreSQL's answer to a login: AuthenticationOk, ReadyForQuery. */
 const LOGGED_IN = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1')
 
-describe('a stop of Node-RED', function () {
+describe('stop of Node-RED', function () {
   this.timeout(60_000)
   let nodeRed: NodeRed | undefined
   const servers: (ScriptedServer | Server)[] = []
@@ -35,7 +35,7 @@ describe('a stop of Node-RED', function () {
     return server
   }
 
-  /** One send node for each host and delivery, each with a message. */
+  /** Sends a message with one node for each host and kind of delivery. */
   async function send(hosts: Record<string, string>, deliveries = DELIVERIES): Promise<void> {
     nodeRed = await startNodeRed()
     const cases = Object.entries(hosts).flatMap(([kind, apiBase]) =>
@@ -59,7 +59,7 @@ describe('a stop of Node-RED', function () {
     return performance.now() - began
   }
 
-  it('does not wait for a Redox that is down, in whatever way', async () => {
+  it('does not wait for an unreachable Redox, in any form of the outage', async () => {
     const down = reply(503, { error: 'down' }, { 'retry-after': '30' })
     const token = reply(200, { access_token: 'first', expires_in: 300 })
     const silentToken = await scripted([silence])
@@ -93,7 +93,7 @@ describe('a stop of Node-RED', function () {
     assert.ok(took < BOUND_MS, `${Math.round(took)} ms`)
   })
 
-  // Neither does the connection that opens it, nor the message that waits for it.
+  // Neither the connection that opens the store nor a message that waits for the store delays the stop.
   it('does not wait for a database that hangs while the store opens', async () => {
     const databases = await Promise.all([hangingDatabase(0), hangingDatabase(1)])
     nodeRed = await startNodeRed()
@@ -109,7 +109,10 @@ describe('a stop of Node-RED', function () {
       assert.match(nodeRed.log(), new RegExp(`hangs-${index}-send: the message \\w+ was not sent yet`))
   })
 
-  /** A database that answers so many requests of a connection; `hangs`: one more has come. */
+  /**
+   * Starts a database that answers this number of requests and then hangs; `hangs` resolves at the first unanswered
+   * one.
+   */
   async function hangingDatabase(answers: number): Promise<{ storeUrl: string; hangs: Promise<void> }> {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -126,9 +129,9 @@ describe('a stop of Node-RED', function () {
   }
 
   for (const delivery of DELIVERIES)
-    it(`${delivery}: waits for the answer to what was sent`, async () => {
+    it(`waits for the answer to a sent request (${delivery})`, async () => {
       let isAnswered = false
-      // A deploy has logged it, too.
+      // An earlier deploy may have logged "Stopping flows", too.
       const stops = (): number => nodeRed!.log().split('Stopping flows').length
       const late: Reply = async (response) => {
         const before = stops()
@@ -152,7 +155,7 @@ interface Case {
   id: string
   apiBase: string
   delivery: string
-  /** of a database; undefined: the embedded store */
+  /** address of the database; undefined: the embedded store */
   storeUrl?: string
 }
 

@@ -1,4 +1,7 @@
-/** Accepted messages that no connection delivers: the log and the Outbox name them, an operator gives or discards them. */
+/**
+ * Accepted messages without a connection that delivers them: the log and the outbox report them, and an operator
+ * assigns or discards them.
+ */
 import assert from 'node:assert/strict'
 import { Client } from 'pg'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
@@ -14,7 +17,7 @@ const OTHER_KEY = 'another key that is not guessed'
 
 type Flows = Json[]
 
-describe('accepted messages that no connection delivers', function () {
+describe('accepted messages without a connection', function () {
   this.timeout(60_000)
   let nodeRed: GuardedNodeRed<'admin'>
   let redox: ScriptedServer
@@ -35,7 +38,7 @@ describe('accepted messages that no connection delivers', function () {
     if (storeUrl !== undefined) Object.assign(made[1]!['credentials'], { storeUrl })
     return made
   }
-  /** The same flow, with another id of its connection. */
+  /** The same flow with another id of its connection. */
   const renamed = (id: string, from: Flows): Flows =>
     JSON.parse(JSON.stringify(from).replaceAll('outboxconfig', id)) as Flows
   const overview = async (): Promise<Json> => (await (await admin.ask('redox/outbox')).json()) as Json
@@ -72,7 +75,7 @@ describe('accepted messages that no connection delivers', function () {
     ],
   ]
   for (const [name, change] of changes)
-    it(`${name}: named in a deploy, and after a restart of the flows`, async () => {
+    it(`${name}: are reported after a deploy, and after a restart of the flows`, async () => {
       const onTab = flows().map((node) =>
         node['id'] === 'outboxconfig' ? { ...node, z: 'outboxtab' } : node,
       )
@@ -89,7 +92,7 @@ describe('accepted messages that no connection delivers', function () {
       await eventually('emitted', async () => (await admin.emitted()).length === 2)
     })
 
-  it('a store of a subflow instance that was deleted', async () => {
+  it('are reported for the store of a deleted subflow instance', async () => {
     const inside = flows().map((node) =>
       node['id'] === 'outboxconfig'
         ? { ...node, z: 'subflow' }
@@ -107,7 +110,7 @@ describe('accepted messages that no connection delivers', function () {
       return id !== ''
     })
     const store = `embedded:${id}`
-    // Nothing in a subflow can be pressed: the flow that fills it stands beside it for a while.
+    // Inject nodes in a subflow cannot be pressed, so the flow is put beside it for a while.
     await admin.deployFlows(renamed(id, flows()))
     await isOpen(id)
     const press = new OutboxClient(nodeRed.url, nodeRed.tokens.admin)
@@ -120,14 +123,14 @@ describe('accepted messages that no connection delivers', function () {
     await isStranded(store, 1)
   })
 
-  describe('an operator', () => {
+  describe('operator', () => {
     const accept = async (): Promise<string> => {
       await admin.deployFlows(flows())
       await isOpen('outboxconfig')
       return (await admin.accept({ documentId: 'doc-1' }))['id'] as string
     }
 
-    it('gives them to another connection, which delivers them in order', async () => {
+    it('assigns them to another connection, which delivers them in order', async () => {
       const first = await accept()
       const { id: second } = await admin.accept({ documentId: 'doc-2' })
       await admin.deployFlows(renamed('copied', flows()))
@@ -150,7 +153,7 @@ describe('accepted messages that no connection delivers', function () {
       assert.deepEqual(await admin.emitted(), [first, second])
     })
 
-    it('gives them to a connection with another key by naming theirs', async () => {
+    it('assigns them to a connection with another store key by giving the old key', async () => {
       await accept()
       const other = renamed('copied', flows())
       other[1]!['credentials'].storeKey = OTHER_KEY
@@ -167,7 +170,7 @@ describe('accepted messages that no connection delivers', function () {
       assert.ok(!nodeRed.log().includes(key))
     })
 
-    it('gives them to a connection with another account: they are parked there', async () => {
+    it('assigns them to a connection with another account, where they are parked', async () => {
       const id = await accept()
       await admin.deployFlows(renamed('copied', flows({ clientId: 'another client' })))
       await isOpen('copied')
@@ -182,7 +185,7 @@ describe('accepted messages that no connection delivers', function () {
       assert.equal(redox.of('send').length, sent)
     })
 
-    it('discards them, with a line of the record', async () => {
+    it('discards them, with a line of the audit log', async () => {
       const id = await accept()
       await admin.deployFlows(flows({ delivery: 'direct' }))
       await isStranded('embedded:outboxconfig', 1)
@@ -200,7 +203,7 @@ describe('accepted messages that no connection delivers', function () {
       )
     })
 
-    it('is told what is no question, and what is not there', async () => {
+    it('gets an error for invalid requests and unknown stores', async () => {
       await accept()
       await admin.deployFlows(renamed('copied', flows()))
       await isOpen('copied')
@@ -226,14 +229,14 @@ describe('accepted messages that no connection delivers', function () {
     })
     after(() => postgres?.stop())
 
-    it('of a connection that delivers directly now, once no Node-RED takes care of them', async () => {
+    it('are reported for a connection that delivers directly now, once no Node-RED maintains the store', async () => {
       const shared = { store: 'postgresql' }
       await admin.deployFlows(flows(shared, postgres.url()))
       await isOpen('outboxconfig')
       await admin.accept({ documentId: 'doc-1' })
       const direct = flows({ ...shared, delivery: 'direct' }, postgres.url())
       await admin.deployFlows(direct)
-      // Another Node-RED may have it: one that took care of it just now.
+      // Another Node-RED that maintained the store until recently may still use it.
       await admin.deployFlows(renamed('copied', flows(shared, postgres.url())))
       await isOpen('copied')
       assert.deepEqual(await stranded(), [])

@@ -8,7 +8,7 @@ const BASE64 = PDF.toString('base64')
 
 const assertNothingSent = async (): Promise<void> => assert.deepEqual((await sandbox()).requests, [])
 
-describe('a note of text', () => {
+describe('note of text', () => {
   useNodeRed()
 
   const text = `${PATIENT.first} is well.\nSee you "soon" \\ naïve € 😀`
@@ -36,7 +36,7 @@ describe('a note of text', () => {
       assert.deepEqual([redox.way, redox.files], ['text', []])
     })
 
-    it(`uploads the text when the way says so: ${title}`, async () => {
+    it(`uploads the text if Transfer is set so: ${title}`, async () => {
       const flow = await start(NOTE, { noteContentType, way: 'upload' })
       await flow.send({ ...fileMessage(payload), filename: 'note.txt' })
       const [file] = (await lastReceived()).files
@@ -75,7 +75,7 @@ describe('a note of text', () => {
     })
   }
 
-  it('is refused when its bytes are no text', async () => {
+  it('is refused when its bytes are not UTF-8', async () => {
     const flow = await start(NOTE, { noteContentType: 'Plain Text' })
     for (const payload of [PHOTO, 'we\0ll', Buffer.from('we\0ll')])
       await flow.fail(fileMessage(payload), 'REDOX_BAD_INPUT')
@@ -83,7 +83,7 @@ describe('a note of text', () => {
     await assertNothingSent()
   })
 
-  it('has no byte order mark, as string and as Buffer', async () => {
+  it('has no byte order mark, from a string or a Buffer', async () => {
     const flow = await start(NOTE, { noteContentType: 'Plain Text' })
     for (const payload of [`\ufeff${text}`, Buffer.from(`\ufeff${text}`)]) {
       await flow.send(fileMessage(payload))
@@ -91,7 +91,7 @@ describe('a note of text', () => {
     }
   })
 
-  it('may be a reference, with the ContentType that the node is set to', async () => {
+  it('may be a reference, with the ContentType of the node', async () => {
     const { payload } = await (await start(UPLOAD_BLOB)).send(fileMessage())
     for (const noteContentType of ['Plain Text', '']) {
       await (await start(NOTE, { noteContentType })).send(fileMessage(payload))
@@ -101,7 +101,7 @@ describe('a note of text', () => {
     }
   })
 
-  it('is no text when it is a reference in another form, which is refused', async () => {
+  it('is refused when it is a reference in another form', async () => {
     const { payload } = await (await start(UPLOAD_BLOB)).send(fileMessage())
     const flow = await start(NOTE, { noteContentType: 'Plain Text' })
     const { host, pathname } = new URL(payload.url as string)

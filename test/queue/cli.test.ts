@@ -1,4 +1,4 @@
-/** `redox-store`: looks after stores while Node-RED is stopped. */
+/** The command `redox-store`, which manages stores while Node-RED is stopped. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -55,7 +55,7 @@ describe('redox-store', () => {
   const fill = (id: string, count: number): Promise<string[]> =>
     use(embedded(id), (contents) => accept(contents, count))
 
-  it('lists what waits in each store, and says what it cannot look into', async () => {
+  it('lists the open messages of each store, and stores that it cannot read with the reason', async () => {
     assert.deepEqual(await run(['list']), { code: 0, said: 'No stores.\n' })
     await fill('first', 3)
     await fill('second', 1)
@@ -98,7 +98,7 @@ describe('redox-store', () => {
     assert.match(said, /^messages 3, files 0, unreadable 3\n(\d \S+ {2}REDOX_STORE_UNREADABLE\n){3}$/)
   })
 
-  it('moves to another id with another key', async () => {
+  it('moves messages to another id with another key', async () => {
     const ids = await fill('first', 5)
     const before = await use(embedded('first'), describeAll)
     assert.deepEqual(await run(['move', 'embedded:first', 'embedded:second', ...REASON]), {
@@ -113,7 +113,7 @@ describe('redox-store', () => {
     ])
   })
 
-  it('begins a new store in place of one that cannot be read, and of no other', async () => {
+  it('replaces only a store that cannot be read', async () => {
     await fill('first', 2)
     const begin = ['begin-new', 'embedded:first', ...REASON]
     assert.match((await run(begin)).said, /^REDOX_STORE_LOST: /)
@@ -126,7 +126,7 @@ describe('redox-store', () => {
     assert.equal((await run(['list'])).said, 'embedded:first  waiting 0, parked 0\n')
   })
 
-  it('decides about many at once, in order, when their number is known', async () => {
+  it('decides about many messages in order, when their number is given', async () => {
     const ids = await fill('first', 3)
     const [refused, unknown, waiting] = ids as [string, string, string]
     await use(embedded('first'), async (contents) => {
@@ -152,7 +152,7 @@ describe('redox-store', () => {
       [2, '2 messages match. Nothing was decided. Add --count 2 to apply the decision.\n'],
     )
     assert.deepEqual(await states(), { [refused]: 'parked', [unknown]: 'parked', [waiting]: 'waiting' })
-    // What may have arrived is left.
+    // A message that may have arrived is left in its state.
     assert.deepEqual(await run([...resend, '--count', '2']), { code: 2, said: 'decided 1, left 1\n' })
     assert.deepEqual(await states(), { [refused]: 'waiting', [unknown]: 'parked', [waiting]: 'waiting' })
     const named = ['--code', 'REDOX_OUTCOME_UNKNOWN', '--count', '1']
@@ -178,7 +178,7 @@ describe('redox-store', () => {
     )
   })
 
-  it('takes no secret as an argument, and says what is missing', async () => {
+  it('refuses secrets as arguments, and names missing settings', async () => {
     const noKey = { REDOX_STORE_KEY: '' }
     const wrong: [args: string[], env: object, says: RegExp][] = [
       [['verify', 'embedded:first', '--key', 'x'], {}, /Unknown option '--key'/],
@@ -208,7 +208,7 @@ describe('redox-store', () => {
     })
     after(() => POSTGRES.stop())
 
-    it('lists the database, and moves there and back', async () => {
+    it('lists the database, and moves messages there and back', async () => {
       const env = { REDOX_STORE_URL: server().url() }
       await fill('first', 4)
       const before = await use(embedded('first'), describeAll)
@@ -223,7 +223,7 @@ describe('redox-store', () => {
       assert.deepEqual(await use(embedded('first'), describeAll), before)
     })
 
-    it('killed again and again, it loses and doubles nothing', async () => {
+    it('loses and doubles nothing in moves that are killed again and again', async () => {
       const env = { REDOX_STORE_URL: server().url() }
       const ids = await fill('first', 150)
       const before = await use(embedded('first'), describeAll)

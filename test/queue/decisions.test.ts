@@ -1,4 +1,4 @@
-/** Decisions about many messages at once, in both stores, without HTTP. */
+/** Decisions about many messages at once, with both kinds of stores and without HTTP. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { SealedStore, type AttemptRecord, type Job } from '../../src/queue/jobs'
@@ -65,7 +65,7 @@ for (const kind of STORES)
     const hold = () => ({
       ...{ holder: 'me', leaseMs: HOUR, limit: 1000, except: [] },
     })
-    /** Accepts a message, and brings it to where it waits or is parked. */
+    /** Accepts a message and brings it into the waiting or parked state. */
     async function ended(
       state: 'waiting' | 'parked' | 'delivered',
       reason: string,
@@ -95,7 +95,7 @@ for (const kind of STORES)
     }
     const audit = (): Promise<AuditLine[]> => contents.store.audit({ skip: 0, limit: 1000 })
 
-    it('counts what matches the filter and is meant by the action', async () => {
+    it('count messages that match the filter and have a state for the action', async () => {
       const early = Date.now() - HOUR
       await accept('waits', { at: early, destination: 'elsewhere' })
       await ended('waiting', DOWN)
@@ -123,7 +123,7 @@ for (const kind of STORES)
       assert.equal(await count({ search: 'doc-' }), 0)
     })
 
-    it('decides in the order of acceptance, with a line of the record for each', async () => {
+    it('run in the order of acceptance, with a line of the audit log for each', async () => {
       const ids = []
       for (let times = 0; times < 5; times++) ids.push(await parked(DOWN))
       const other = await parked('REDOX_REJECTED')
@@ -137,10 +137,10 @@ for (const kind of STORES)
       assert.equal(await stateOf(other), 'parked')
     })
 
-    it('sends nothing again that may have arrived, unless the filter names it', async () => {
+    it('send no message again that may have arrived, unless the filter contains its code', async () => {
       const plain = await parked(DOWN)
       const unknown = await parked(UNKNOWN, { unknown: failure(UNKNOWN) })
-      // It may have arrived at an earlier attempt.
+      // An earlier attempt of this message may have arrived.
       const hidden = await parked(DOWN, { unknown: failure(UNKNOWN) })
       const late = await parked('REDOX_TIMEOUT', { unknown: failure(UNKNOWN) })
       const told = await parked(UNKNOWN)
@@ -152,11 +152,11 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', {}), { decided: 0, left: 4 })
       assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 2, left: 0 })
       assert.deepEqual([await stateOf(unknown), await stateOf(told)], ['waiting', 'waiting'])
-      // Nothing is sent by these.
+      // The actions mark-delivered and discard send nothing.
       assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 2, left: 0 })
     })
 
-    it('sends nothing again that was discarded while it was not known whether a request had arrived', async () => {
+    it('send no message again that was discarded before it was known whether a request had arrived', async () => {
       const id = await accept('interrupted')
       const [{ dueAt }] = (await contents.store.claim(hold())) as [StoredMessage]
       await contents.store.recordRequestStart(id, 'me')
@@ -167,7 +167,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', { state: 'discarded' }), { decided: 0, left: 1 })
     })
 
-    it('sends again what was delivered or discarded only where the filter names the state', async () => {
+    it('send delivered or discarded messages again only if the filter contains the state', async () => {
       const delivered = await ended('delivered', '')
       const refused = await parked('REDOX_REJECTED')
       await decide('discard')
@@ -183,7 +183,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', { state: 'delivered' }), { decided: 1, left: 0 })
     })
 
-    it('never lets a message over another account where the account is not known', async () => {
+    it('never send messages with another account when their own account is not known', async () => {
       const other = await parked(OTHER)
       assert.deepEqual(await decide('resend', {}, { otherAccount: true }), { decided: 0, left: 1 })
       assert.deepEqual(await decide('resend', { code: OTHER }, { otherAccount: true }), {
@@ -192,14 +192,14 @@ for (const kind of STORES)
       assert.equal((await contents.recordOf(await get(other))).allowedAccount, undefined)
     })
 
-    it('extend: what waits is tried for the hours from now; what is being sent is left', async () => {
+    it('extend waiting messages by hours from now, and leave those in flight', async () => {
       const held = await accept('held')
       await contents.store.claim(hold())
       const waits = await ended('waiting', DOWN)
       const over = await accept('over', { at: Date.now() - 5 * HOUR })
       const refused = await parked('REDOX_REJECTED')
       const { deadline } = await get(held)
-      // That of a database is not quite that of this process.
+      // The clock of a database may differ slightly from that of this process.
       const before = contents.store.clock.now()
       assert.deepEqual(await decide('extend', {}, { hours: 12.5 }), { decided: 1, left: 2 })
       await contents.store.settle(over, 'me', { state: 'waiting', dueAt: 0, reason: DOWN }, Date.now())
@@ -213,7 +213,7 @@ for (const kind of STORES)
       const lines = await audit()
       const until = /^long outage \(until (\S+Z)\)$/.exec(lines.at(-1)!.reason)?.[1]
       assert.ok(Math.abs(Date.parse(until!) - (await get(over)).deadline) <= 1000, until)
-      // Less changes nothing, and nothing is written of it.
+      // A deadline earlier than the present one changes nothing and writes no record.
       const unchanged = { decided: 0, left: 2, unchanged: 2 }
       assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 3 }), unchanged)
       assert.equal((await audit()).length, lines.length)
@@ -222,7 +222,7 @@ for (const kind of STORES)
       await assert.rejects(decide('extend'), RedoxError)
     })
 
-    it('leaves what is on its way to another store, and what cannot be read', async () => {
+    it('leave messages that are being moved to another store, and unreadable ones', async () => {
       const moving = await parked(DOWN)
       const { dueAt } = await get(moving)
       const notes = await contents.sealRecord(moving, { uploaded: {} })
@@ -239,13 +239,13 @@ for (const kind of STORES)
       const plain = await parked(DOWN)
       assert.deepEqual(await decide('resend'), { decided: 1, left: 2 })
       assert.equal(await stateOf(plain), 'waiting')
-      // To discard it nothing has to be read.
+      // Discarding an unreadable message works, because its content is not needed.
       assert.deepEqual(await decide('discard', { state: 'parked' }), { decided: 1, left: 1 })
       assert.equal(await stateOf(broken), 'discarded')
       assert.equal((await get(moving)).reason, MOVING)
     })
 
-    it('leaves what does not match any more when its turn comes', async () => {
+    it('leave a message that no longer matches when its turn comes', async () => {
       const first = await parked(DOWN)
       const second = await parked(DOWN)
       const ids = await matchingIds(contents, { code: DOWN }, 'resend')
@@ -260,7 +260,7 @@ for (const kind of STORES)
       assert.deepEqual([await stateOf(first), await stateOf(second)], ['parked', 'waiting'])
     })
 
-    it('a stop in the middle leaves the rest as it was, and running it again goes on', async () => {
+    it('leave the rest unchanged after a stop in the middle, and a second run completes them', async () => {
       const ids: string[] = []
       for (let times = 0; times < 60; times++) ids.push(await parked(DOWN))
       const before = await Promise.all(ids.map(get))
@@ -280,7 +280,7 @@ for (const kind of STORES)
       )
     })
 
-    it('ends where the store ends, and says so', async () => {
+    it('stop when the store fails, and report the error', async () => {
       const ids: string[] = []
       for (let times = 0; times < 40; times++) ids.push(await parked(DOWN))
       const filter: MessageCriteria = { code: DOWN }

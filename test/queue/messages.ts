@@ -37,7 +37,7 @@ export async function accept(contents: SealedStore, count: number): Promise<stri
 
 export const all = (store: DeliveryStore): Promise<StoredMessage[]> => store.find({ limit: 1000 })
 
-/** Everything of the messages that does not depend on the key. */
+/** All properties of the stored messages that do not depend on the store key. */
 export async function describeAll(contents: SealedStore): Promise<Record<string, unknown>[]> {
   return Promise.all(
     (await all(contents.store)).map(async (message) => {

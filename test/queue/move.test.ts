@@ -1,4 +1,4 @@
-/** Messages move from one store to another; a move that was ended at any point is finished by the next one. */
+/** Moves of messages between stores. A move that was interrupted at any point is completed by the next one. */
 import assert from 'node:assert/strict'
 import { SealedStore } from '../../src/queue/jobs'
 import { moveMessages } from '../../src/queue/move-store'
@@ -10,7 +10,7 @@ import { NO_POSTGRES, skip } from '../lib/skip'
 const MOVER = { who: 'ann', reason: 'the store moves to PostgreSQL' }
 const HOUR = 3_600_000
 
-/** One of each kind: waits, begun and interrupted, parked, delivered and not told. */
+/** Accepts one message of each kind: waiting, interrupted after a request, parked, delivered and unannounced. */
 async function fill(contents: SealedStore): Promise<string[]> {
   const { store } = contents
   const ids = await accept(contents, 6)
@@ -34,11 +34,11 @@ async function fill(contents: SealedStore): Promise<string[]> {
 const sorted = (messages: Record<string, unknown>[]): unknown[] =>
   messages.sort((a, b) => String(a['id']).localeCompare(String(b['id'])))
 
-/** Ids of what would be sent now. */
+/** Ids of the messages that would be sent now. */
 const sendable = async ({ store }: SealedStore): Promise<string[]> =>
   (await store.find({ state: 'waiting', limit: 100 })).map(({ id }) => id)
 
-/** A store whose process ends before its write of that number, or behind it. */
+/** Store that fails at its write number `count.left`, as a process does that ends before or after this write. */
 function endingAt(store: DeliveryStore, count: { left: number }, isBehind: boolean): DeliveryStore {
   const writes = new Set(['setStatus', 'insertMoved', 'remove', 'putFile'])
   return new Proxy(store, {
@@ -101,7 +101,7 @@ for (const [fromKind, toKind] of PAIRS)
       return { from, to, stores }
     }
 
-    it('keeps ids, order, states, accounts, deadlines, notes and files, with another key', async () => {
+    it('keeps ids, order, states, accounts, deadlines, notes and files, also with another store key', async () => {
       const { from, to } = await pair()
       const ids = await fill(from)
       const before = (await describeAll(from)).map((one) =>
@@ -123,7 +123,7 @@ for (const [fromKind, toKind] of PAIRS)
       assert.equal(found!.id, ids[3])
     })
 
-    it('ended at any point, before or behind each write, loses and doubles nothing', async () => {
+    it('loses and doubles nothing when it is interrupted before or after any write', async () => {
       let ends = 0
       for (let at = 0, isOver = false; !isOver; at++)
         for (const isBehind of [false, true]) {
@@ -138,7 +138,7 @@ for (const [fromKind, toKind] of PAIRS)
             () => true,
             () => false,
           )
-          // Nothing can be sent by both.
+          // After an interrupted move, no message can be sent from both stores.
           const here = await sendable(from)
           const there = await sendable(to)
           assert.deepEqual(
@@ -159,7 +159,7 @@ for (const [fromKind, toKind] of PAIRS)
       assert.ok(ends >= 18, String(ends))
     })
 
-    it('what is on its way is not decided about, and goes to no third store', async () => {
+    it('lets no user decide about a message that is being moved, and moves it to no third store', async () => {
       const { from, to, stores } = await pair()
       const [id] = (await accept(from, 1)) as [string]
       const ending = await SealedStore.open(
@@ -180,7 +180,7 @@ for (const [fromKind, toKind] of PAIRS)
       assert.deepEqual(await all(third.store), [])
     })
 
-    it('leaves what it cannot read where it is, and moves the rest', async () => {
+    it('leaves unreadable messages in place and moves the others', async () => {
       const { from, to } = await pair()
       const [first, second] = (await accept(from, 2)) as [string, string]
       const [damaged] = await from.store.find({ id: first, limit: 1 })
@@ -195,7 +195,7 @@ for (const [fromKind, toKind] of PAIRS)
       )
     })
 
-    it('refuses while a message is being sent, and to the same store', async () => {
+    it('is refused while a message is being sent, and to the same store', async () => {
       const { from, to } = await pair()
       await accept(from, 1)
       await from.store.claim({

@@ -1,4 +1,4 @@
-/** Which store belongs to a connection, and the way out when it cannot be read. */
+/** Selection of the store that belongs to a connection, and its replacement when it cannot be read. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -49,17 +49,17 @@ async function open(place: StoreLocation, key = KEY): Promise<DeliveryStore> {
 
 const markFile = (): string => path.join(userDir, '.redox-store-marks/hospital.json')
 
-describe('the store that belongs to a connection: embedded', () => {
+describe('store of a connection: embedded', () => {
   const folder = (): string => path.join(userDir, 'redox-store/hospital')
   const place = (): StoreLocation => ({ kind: 'embedded', folder: folder(), mark: markFile() })
 
-  it('a first start is no error, and a start after it neither', async () => {
+  it('is created at the first start and found at the next', async () => {
     await (await open(place())).accept(message())
     assert.equal((await (await open(place())).counts()).waiting, 1)
     assert.deepEqual(await readdir(path.dirname(markFile())), ['hospital.json'])
   })
 
-  it('gone while its mark is there: REDOX_STORE_UNREADABLE, until it is back', async () => {
+  it('that has gone while its mark exists is refused until it is back: REDOX_STORE_UNREADABLE', async () => {
     await (await open(place())).accept(message())
     await close()
     const away = path.join(userDir, 'away')
@@ -73,7 +73,7 @@ describe('the store that belongs to a connection: embedded', () => {
     assert.equal((await (await open(place())).counts()).waiting, 1)
   })
 
-  it('that of another connection in its place: REDOX_STORE_UNREADABLE', async () => {
+  it("that is another connection's store is refused: REDOX_STORE_UNREADABLE", async () => {
     await open(place())
     const other: StoreLocation = { kind: 'embedded', folder: `${folder()}2`, mark: `${markFile()}2` }
     await open(other)
@@ -83,7 +83,7 @@ describe('the store that belongs to a connection: embedded', () => {
     await fails(open(place()), 'REDOX_STORE_UNREADABLE')
   })
 
-  it('a mark that cannot be read: REDOX_STORE_UNAVAILABLE, and no way to begin anew', async () => {
+  it('whose mark cannot be read is refused and not replaced: REDOX_STORE_UNAVAILABLE', async () => {
     await open(place())
     await close()
     await writeFile(markFile(), '{')
@@ -93,7 +93,7 @@ describe('the store that belongs to a connection: embedded', () => {
     await open(place())
   })
 
-  it('a new store sets aside what cannot be read, and says who began it and why', async () => {
+  it('is replaced by a new store that keeps the unreadable files aside, with user and reason', async () => {
     await (await open(place())).accept(message())
     await close()
     const current = path.join(folder(), 'messages/CURRENT')
@@ -112,14 +112,14 @@ describe('the store that belongs to a connection: embedded', () => {
     await begun.accept(message())
   })
 
-  it('a new store where nothing was left; also when the first attempt was interrupted', async () => {
+  it('is replaced also when no files were left, or when the first attempt was interrupted', async () => {
     await open(place())
     await close()
     await rm(folder(), { recursive: true })
     assert.equal(await replaceStore(place(), KEY, BY), undefined)
     await open(place())
     await close()
-    // It ended before it had renewed the mark.
+    // The first attempt ended before it renewed the mark.
     await rename(folder(), `${folder()}.aside`)
     const known = await readFile(markFile())
     await replaceStore(place(), KEY, BY)
@@ -129,7 +129,7 @@ describe('the store that belongs to a connection: embedded', () => {
     await open(place())
   })
 
-  it('of a folder that is a volume of its own, what is in it is set aside within', async function () {
+  it('in a folder that is a volume of its own keeps the unreadable files aside within it', async function () {
     await open(place())
     await close()
     try {
@@ -151,7 +151,7 @@ describe('the store that belongs to a connection: embedded', () => {
     }
   })
 
-  it('no new store instead of one that can be read, or is open elsewhere', async () => {
+  it('is not replaced while it can be read or is open elsewhere', async () => {
     const first = await open(place())
     await fails(replaceStore(place(), KEY, BY), 'REDOX_STORE_LOCKED')
     await first.accept(message())
@@ -162,7 +162,7 @@ describe('the store that belongs to a connection: embedded', () => {
   })
 })
 
-describe('the store that belongs to a connection: PostgreSQL', () => {
+describe('store of a connection: PostgreSQL', () => {
   let postgres: Postgres
   before(async function () {
     this.timeout(60_000)
@@ -185,7 +185,7 @@ describe('the store that belongs to a connection: PostgreSQL', () => {
     }
   }
 
-  it('dropped tables, a queue that is gone, another database: REDOX_STORE_UNREADABLE, and nothing is made', async () => {
+  it('with dropped tables, a missing queue or in another database is refused: REDOX_STORE_UNREADABLE', async () => {
     await (await open(place())).accept(message())
     assert.equal((await (await open(place())).counts()).waiting, 1)
     await ask('CREATE DATABASE other')
@@ -205,7 +205,7 @@ describe('the store that belongs to a connection: PostgreSQL', () => {
     await begun.accept(message())
   })
 
-  it('an instance that has no mark yet takes the store that is there', async () => {
+  it('that exists already is used by an instance that has no mark yet', async () => {
     const other = { ...place(), mark: path.join(userDir, 'other/hospital.json') }
     await open(other)
     await open(place())

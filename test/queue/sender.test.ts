@@ -1,4 +1,4 @@
-/** The courier where a whole Node-RED cannot show it: a store that is away for longer than messages are held. */
+/** The queue sender during a store outage that is longer than its leases; a whole Node-RED cannot show this case. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -26,7 +26,7 @@ const parcel = (destination: string): Job => ({
   },
 })
 
-describe('courier', function () {
+describe('queue sender', function () {
   this.timeout(60_000)
   let server: ScriptedServer
   const closing: (() => Promise<void>)[] = []
@@ -70,12 +70,12 @@ describe('courier', function () {
     return { told, accept, counts: () => store.counts() }
   }
 
-  it('sends nothing twice when the store is away for longer than it holds messages', async () => {
+  it('sends nothing twice after a store outage longer than its leases', async () => {
     const { told, accept, counts } = await start(randomUUID())
     let late = 0
     let isAway = (): void => undefined
     const away = new Promise<void>((resolve) => (isAway = resolve))
-    // Uploads end one after the other, and none can be noted: each message tries again at another moment.
+    // Uploads end at different times and none can be recorded, so each message retries at a different time.
     server.script('upload', async (response) => {
       const wait = 140 * late++
       await away
@@ -83,7 +83,7 @@ describe('courier', function () {
       response.writeHead(201, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ URI: `${server.url}/files/1` }))
     })
-    // Still under way when the sender that could not store its upload can write again.
+    // The send is still in flight when the sender that could not record its upload can write to the store again.
     server.script('send', async (response) => {
       await pause(1200)
       response.writeHead(200, { 'content-type': 'application/json' })
@@ -93,7 +93,7 @@ describe('courier', function () {
     await server.until('upload', COUNT)
     await postgres().suspend()
     isAway()
-    // Longer than it holds messages.
+    // The outage lasts longer than a lease.
     await pause(2 * LEASE_MS)
     await postgres().resume()
     await eventually('not told', () => told.length >= COUNT)

@@ -1,4 +1,4 @@
-/** The stores that the contract is tested against: a line for each. */
+/** Kinds of stores that the contract tests run with. */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,17 +9,17 @@ import { PostgresStore } from '../../src/queue/postgres/store'
 import type { DeliveryStore } from '../../src/queue/types'
 import { Postgres, postgresBinaries } from '../lib/postgres'
 
-/** A store of its own for a test. */
+/** Storage for one store of a test. */
 export interface Place {
   open(): Promise<DeliveryStore>
-  /** Stops the clock of the store at a time; undefined: it runs. */
+  /** Stops the clock of the store at this time (ms since 1970); undefined: the clock runs. */
   at(time?: number): Promise<void>
   remove(): Promise<void>
 }
 
 export interface Kind {
   name: string
-  /** why it cannot be tested on this machine */
+  /** reason why this kind cannot be tested on this machine */
   missing(): string | undefined
   start(): Promise<void>
   place(): Promise<Place>
@@ -28,12 +28,12 @@ export interface Kind {
 
 let postgres: Postgres | undefined
 
-/** The one that runs, between `start` and `stop`. */
+/** PostgreSQL server, which runs between `start` and `stop`. */
 export const server = (): Postgres => postgres!
 
 let isStopped = false
 
-/** All else goes by this function. */
+/** Replaces the database function from which the store gets the time. */
 async function setClock(time: number | undefined): Promise<void> {
   if (time === undefined && !isStopped) return
   const now = time ?? 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
@@ -51,7 +51,7 @@ async function setClock(time: number | undefined): Promise<void> {
 
 export const POSTGRES: Kind = {
   name: 'PostgreSQL',
-  // Where a release is tested it has to be there.
+  // CI, which tests releases, must have PostgreSQL.
   missing: () =>
     postgresBinaries() === undefined && process.env.CI !== 'true' ? 'PostgreSQL is not installed' : undefined,
   start: async () => void (postgres = await Postgres.start()),
@@ -60,7 +60,7 @@ export const POSTGRES: Kind = {
     return {
       open: () => PostgresStore.open({ url: server().url(), queue }),
       at: (time) => setClock(time),
-      // Others in the database have a clock that runs.
+      // Other tests in the database need a running clock.
       remove: () => setClock(undefined),
     }
   },

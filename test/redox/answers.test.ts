@@ -1,4 +1,4 @@
-/** What is read out of an answer: its words, ids and entries, how long to wait, and JSON of any depth. */
+/** Values read from an answer: texts, ids, entries, the time to wait, and JSON of any depth. */
 import assert from 'node:assert/strict'
 import { retryAfterSeconds } from '../../src/redox/answer-errors'
 import { readAnswer } from '../../src/redox/read-answer'
@@ -11,7 +11,7 @@ const read = (body: unknown, headers: Record<string, string> = {}) => {
   return readAnswer({ body, headers, text })
 }
 
-describe('the words of an answer', () => {
+describe('texts of an answer', () => {
   const shapes: [string, unknown, string[]][] = [
     ['Meta.Errors', { Meta: { Errors: [ERROR, { Text: 'two' }] } }, [ERROR.Text, 'two']],
     ['errorDetail', { errorDetail: 'no file' }, ['no file']],
@@ -94,10 +94,10 @@ describe('the words of an answer', () => {
     ['an issue without words', { issue: [{ severity: 'error' }] }],
   ]
   for (const [what, body] of wordless)
-    it(`are made up for ${what}: an error is never overlooked`, () =>
+    it(`are generated for ${what}, so that no error is overlooked`, () =>
       assert.equal(read(body).reasons.length, 1))
 
-  it('come with ids, locations, entries and trace', () => {
+  it('come with ids, locations, entries and trace id', () => {
     assert.deepEqual(read({ Meta: { Logs: [{ ID: 'a' }, { ID: 7 }, {}] } }).logIds, ['a', 7])
     const facts = read({ entry: [CREATED, REFUSED, {}, { response: {} }] }, { 'redox-trace-id': 't' })
     assert.deepEqual([facts.locations, facts.traceId], [[LOCATION], 't'])
@@ -106,7 +106,7 @@ describe('the words of an answer', () => {
       [
         ['entry[0]', 201, true],
         ['entry[1]', 422, false],
-        // Without a status nothing says that it failed.
+        // Without a status, an entry of a Bundle has not failed.
         ['entry[3]', undefined, true],
       ],
     )
@@ -134,7 +134,7 @@ describe('Retry-After', () => {
     [DATE, undefined, 0],
   ]
   for (const [given, date, seconds] of rows)
-    it(`${given.slice(0, 40)}, the answer is of ${date}: ${seconds}`, () => {
+    it(`of ${given.slice(0, 40)} in an answer of ${date}: ${seconds}`, () => {
       const headers = { 'retry-after': given, ...(date !== undefined && { date }) }
       assert.equal(retryAfterSeconds(headers), seconds)
     })
@@ -144,12 +144,12 @@ describe('JSON of an answer', () => {
   const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`
   const body = (text: string): unknown => httpAnswer(200, {}, text).body
 
-  it('that is nested as deep as nothing of Redox stays a text', () => {
+  it('remains a text when it is nested deeper than any answer of Redox', () => {
     for (const text of [nested(100_000), '{"a":'.repeat(501) + '1' + '}'.repeat(501)])
       assert.equal(body(text), text)
   })
 
-  it('is read whatever its strings hold', () => {
+  it('is parsed whatever its strings contain', () => {
     const values = ['['.repeat(1000), '"', '\\', '\\"[', '{'.repeat(600) + '\\', 'x'.repeat(5_000_000)]
     assert.deepEqual(body(JSON.stringify(values)), values)
     assert.deepEqual(body(nested(500)), JSON.parse(nested(500)))

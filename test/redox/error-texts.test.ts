@@ -1,4 +1,4 @@
-/** What the errors of a send tell a person: Redox's words without the patient, advice, ids and files. */
+/** Error texts of a send: Redox's text without patient data, advice, ids and files. */
 import assert from 'node:assert/strict'
 import { prepareDataModel } from '../../src/message/datamodel'
 import { deliverDirect } from '../../src/redox/direct-delivery'
@@ -20,11 +20,11 @@ import {
   useOutcomes,
 } from './support'
 
-describe('what the error of a send tells', () => {
+describe('error text of a send', () => {
   const outcomes = useOutcomes()
   const { send, sendToOne, sendFhir, upload } = outcomes
 
-  it('a reason is cut short, and tokens, base64 and pieces of a long text stay out of it', async () => {
+  it('has a shortened reason without tokens, base64 and parts of a long text', async () => {
     const Text = `${'A1b2'.repeat(20)} refused: ${'long '.repeat(500)}`
     outcomes.script = () => status(400, { Meta: { Errors: [{ Text }] } })
     const { message, cause } = await failing('REDOX_REJECTED', () => sendToOne(), /\[…\] refused: long/)
@@ -45,7 +45,7 @@ describe('what the error of a send tells', () => {
     assert.ok(!quoted.message.includes('routine'))
   })
 
-  it('a place in the message stays readable, however long it is', async () => {
+  it('keeps a path in the message readable, however long it is', async () => {
     const place = 'Bundle.entry.resource.presentedForm.contentType'
     outcomes.script = () => status(400, { ...OUTCOME, issue: [{ ...refusal, expression: [place] }] })
     await failing(
@@ -58,7 +58,7 @@ describe('what the error of a send tells', () => {
     await failing('REDOX_REJECTED', () => sendFhir(), /No \(\[…\]\)/)
   })
 
-  it("links into Redox's own dashboard stay readable, and nothing else in a link does", async () => {
+  it("keeps links into Redox's own dashboard readable, and no other part of a link", async () => {
     const base = 'https://dashboard.redoxengine.com'
     const uuid = '0f0e0d0c-1111-4222-8333-444455556666'
     const link = `${base}/#/organizations/1234/logs/${uuid}?tab=process`
@@ -75,13 +75,13 @@ describe('what the error of a send tells', () => {
     }
   })
 
-  it('the shape of an answer repeats nothing of the patient', async () => {
+  it("repeats no patient data of an answer's structure", async () => {
     outcomes.script = () => status(200, { [LastName!]: 1, [ID]: 2, ok: 3 })
     const { message } = await failing('REDOX_OUTCOME_UNKNOWN', sendToOne, /ok, \S+\)/)
     for (const canary of CANARIES) assert.ok(!message.includes(canary), message)
   })
 
-  it("tells the answer's Message.ID when it has no log ids", async () => {
+  it("contains the answer's Message.ID when there are no log ids", async () => {
     const answer = { Meta: { Message: { ID: 42424242 } } }
     outcomes.script = () => status(200, answer)
     assert.equal((await sendToOne()).facts.messageId, '42424242')
@@ -92,19 +92,19 @@ describe('what the error of a send tells', () => {
     assert.equal((await sendToOne()).facts.messageId, undefined)
   })
 
-  it('429 tells how long to wait, when Redox says it in a way that can be read', async () => {
+  it("contains for 429 the time to wait, when Redox's value can be parsed", async () => {
     const waits: [header: string, seconds: number | undefined][] = [
       ['17', 17],
       [new Date(Date.now() + 60_000).toUTCString(), 60],
       ['soon', undefined],
-      // Of years, or for ever: an hour.
+      // A Retry-After of years, or without an end, becomes one hour.
       ['999999999', 3600],
       ['9'.repeat(400), 3600],
       [new Date(Date.now() + 1e12).toUTCString(), 3600],
     ]
     for (const [header, seconds = NaN] of waits) {
       outcomes.script = () => ({ status: 429, headers: { 'retry-after': header } })
-      // A message that is told to wait holds up all messages of the connection.
+      // Each header needs a new client, because a requested wait delays all messages of a connection.
       await outcomes.connection.client.close()
       outcomes.connection = connectTo(outcomes.server.url)
       const { retryAfterSeconds: wait = NaN } = (await failing('REDOX_RATE_LIMITED', () => send())).cause
@@ -112,14 +112,14 @@ describe('what the error of a send tells', () => {
     }
   })
 
-  it('403 of an upload hints at free accounts; 404 at slug, environment and operation', async () => {
+  it('has advice about free accounts for 403 of an upload, and about slug, environment and operation for 404', async () => {
     outcomes.script = () => status(403)
     await failing('REDOX_FORBIDDEN', () => upload(), /Free accounts cannot upload files in Development/)
     outcomes.script = () => status(404)
     await failing('REDOX_REJECTED', () => send(), /destination slug, the environment and the operation/)
   })
 
-  it('a failed send tells which files were uploaded before it, also when a later upload fails', async () => {
+  it('lists the files that were uploaded before a failed send, also when a later upload fails', async () => {
     const url = 'https://blob.redoxengine.com/1'
     const files = [FILE, FILE].map((file) => ({ file, way: 'upload' as const }))
     const Orders = [{ ID: '1', Results: [{ Code: 'x' }] }]
@@ -133,7 +133,7 @@ describe('what the error of a send tells', () => {
     assert.deepEqual((await failing('REDOX_UNAVAILABLE', deliver)).cause.uploaded, [url])
   })
 
-  it("masks what stood in the message in Redox's words", async () => {
+  it("masks values of the message in Redox's text", async () => {
     const said = CANARIES.map((value) => `Bad value '${value}' (${value.toUpperCase()})`)
     outcomes.script = () =>
       status(400, { Meta: { Errors: said.map((Text) => ({ Text })), Logs: [{ ID: 'log-9' }] } })
@@ -146,7 +146,7 @@ describe('what the error of a send tells', () => {
     await failing('REDOX_REJECTED', () => upload(), /cannot store \[…\]/)
   })
 
-  it('keeps words readable that say nothing about a person', async () => {
+  it('keeps words readable that contain no patient data', async () => {
     const Text = `${ERROR.Text}, Notes to ${DESTINATIONS[0]}: Base64 Encoded is final`
     outcomes.script = () => status(400, { Meta: { Errors: [{ Text }] } })
     assert.deepEqual((await failing('REDOX_REJECTED', () => send())).cause.reasons, [Text])

@@ -5,7 +5,7 @@ const SENT = { kind: 'send', operation: 'Notes:New' } as const
 
 describe('text of a failure that is retried automatically', () => {
   for (const status of [429, 503])
-    it(`has no advice to send again (HTTP ${status})`, () => {
+    it(`has no advice to send the message again (HTTP ${status})`, () => {
       const error = attemptError({ status }, SENT, { status, reasons: ['busy'] })
       assert.match(error.message, /[Ss]end again/)
       const text = messageOfRetried(error)

@@ -1,4 +1,4 @@
-/** What becomes of an answer: the table of outcomes in docs/design/outcomes.md, over real HTTP. */
+/** Results of answers over HTTP: the table of outcomes in docs/design/outcomes.md. */
 import assert from 'node:assert/strict'
 import type { RedoxErrorCode } from '../../src/errors'
 import { takeMemory, type FileSource } from '../../src/file/file'
@@ -36,20 +36,20 @@ describe('outcomes of a send, row by row', () => {
   const outcomes = useOutcomes()
   const { send, sendToOne, sendFhir, upload } = outcomes
 
-  it('delivered: 2xx and the body says so', async () => {
+  it('delivered: 2xx with a body that reports success', async () => {
     const { facts, attempts, status: code } = await send()
     assert.deepEqual([facts.logIds, attempts, code], [[LOG_ID], 1, 200])
     outcomes.script = () => status(200, { resourceType: 'Bundle', entry: [CREATED] })
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
     outcomes.script = () => status(202, '')
     assert.equal((await send()).status, 202)
-    // The status of an entry may be left out; sent again, it would be in the chart twice.
+    // An entry without a status counts as created, because sending it again would put it into the chart twice.
     outcomes.script = () =>
       status(200, { resourceType: 'Bundle', entry: [{ response: { location: LOCATION } }] })
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
   })
 
-  it('unknown: an empty 200 that does not say that it is empty may have been cut', async () => {
+  it('unknown: an empty 200 without a length, which may be truncated', async () => {
     outcomes.script = () => (response) =>
       void response.socket!.end('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n')
     await failing('REDOX_OUTCOME_UNKNOWN', () => send())
@@ -57,8 +57,8 @@ describe('outcomes of a send, row by row', () => {
     assert.equal((await send()).status, 200)
   })
 
-  // undici ends the connection: it takes no 100 that it has not asked for (docs/faults.md).
-  it('unknown: an unasked 100 Continue before the answer', async () => {
+  // undici ends the connection, because it accepts no 100 that it has not requested (docs/faults.md).
+  it('unknown: an unrequested 100 Continue before the answer', async () => {
     outcomes.script = () => (response) => {
       response.writeContinue()
       response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
@@ -77,7 +77,7 @@ describe('outcomes of a send, row by row', () => {
     await failing('REDOX_REJECTED', sendFhir, /bad/)
   })
 
-  it('unknown: an answer that drips is not waited for without end', async () => {
+  it('unknown: a slow answer that exceeds the time limit', async () => {
     const drip: Reply = (response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
       const dripping = setInterval(() => response.write(' '), 50)
@@ -91,7 +91,7 @@ describe('outcomes of a send, row by row', () => {
     assert.ok(Date.now() - began < 4000)
   })
 
-  it('unknown: tells the sha256 of what was embedded also when it was not read to its end', async () => {
+  it('unknown: has the sha256 of the embedded file also when the file was not read to its end', async () => {
     const bytes = sizedFile(9_000_000)
     const file = takeMemory(bytes, { where: 'x', filename }).file
     const deaf = await serve(
@@ -110,7 +110,7 @@ describe('outcomes of a send, row by row', () => {
     }
   })
 
-  it('unknown: is told although the file that was embedded cannot be read again', async () => {
+  it('unknown: reported although the embedded file can no longer be read', async () => {
     outcomes.script = () => reset
     let reads = 0
     const hangs: FileSource = {
@@ -129,7 +129,7 @@ describe('outcomes of a send, row by row', () => {
     assert.ok(Date.now() - began < 5000)
   })
 
-  it('unknown: tells what the resources of a Bundle are called, and no id of a patient', async () => {
+  it("unknown: has the names of the Bundle's resources, and no id of a patient", async () => {
     outcomes.script = () => status(500)
     const { cause } = await failing('REDOX_OUTCOME_UNKNOWN', () => sendFhir())
     const { BundleID, ...others } = cause.identifiers!
@@ -152,7 +152,7 @@ describe('outcomes of a send, row by row', () => {
   type Code = RedoxErrorCode extends `REDOX_${infer Name}` ? Name : never
   const elsewhere = { location: 'http://127.0.0.1:1/elsewhere' }
 
-  /** What a send and an upload become; a third code where a token call differs from an upload. */
+  /** Expected error codes for a send and an upload, and a third code if a token request differs from an upload. */
   const rows: [string, Reply, send: Code, upload: Code, token?: Code][] = [
     ['302', { status: 302, headers: elsewhere }, 'REJECTED', 'REJECTED'],
     ['307', { status: 307, headers: elsewhere }, 'REJECTED', 'REJECTED'],
@@ -173,7 +173,7 @@ describe('outcomes of a send, row by row', () => {
     ['a 200 cut short', cutShort, 'OUTCOME_UNKNOWN', 'UNAVAILABLE'],
   ]
   for (const [what, reply, sent, uploaded, token = uploaded] of rows) {
-    it(`${what}: a send is ${sent}, an upload ${uploaded}, a token call ${token}`, async () => {
+    it(`${what}: a send is ${sent}, an upload ${uploaded}, a token request ${token}`, async () => {
       outcomes.script = () => reply
       const { cause, message } = await failing(`REDOX_${sent}`, () => send())
       assert.equal(cause.operation, 'Notes:New')
@@ -198,7 +198,7 @@ describe('outcomes of a send, row by row', () => {
     })
   }
 
-  it('a 200 of HTML is unknown for a send: something between us and Redox spoke', async () => {
+  it('unknown: a send with an HTML page as its 200, which an intermediary has sent', async () => {
     outcomes.script = () => status(200, '<html>login</html>')
     await failing('REDOX_OUTCOME_UNKNOWN', () => send())
   })
@@ -230,12 +230,12 @@ describe('outcomes of a send, row by row', () => {
     })
   }
 
-  it('delivered: a 200 with log ids and a friendly word', async () => {
+  it('delivered: a 200 with log ids and an informational text', async () => {
     outcomes.script = () => status(200, { Meta: { Logs: [{ ID: LOG_ID }] }, message: 'Accepted' })
     assert.deepEqual((await sendToOne()).facts.logIds, [LOG_ID])
   })
 
-  it('rejected: an error out of a 200 carries identifiers, sha256 and the time of the request', async () => {
+  it('rejected: an error from a 200 has identifiers, sha256 and the time of the request', async () => {
     const began = Date.now()
     outcomes.script = () => status(200, { Issues: [{ Text: 'no' }] })
     const { cause } = await failing('REDOX_REJECTED', sendToOne, /no/)
@@ -252,7 +252,7 @@ describe('outcomes of a send, row by row', () => {
     assert.ok(Date.parse(unreferenced.cause.at!) >= began)
   })
 
-  it('rejected: an upload that was answered with a reference and an error', async () => {
+  it('rejected: an upload whose answer has a reference and an error', async () => {
     outcomes.script = () => status(201, { URI: 'https://blob.redoxengine.com/1', errorDetail: 'not stored' })
     await failing('REDOX_REJECTED', () => upload(), /not stored/)
   })
@@ -290,7 +290,7 @@ describe('outcomes of a send, row by row', () => {
   ]
   for (const [body, shape] of others) {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
-    it(`unknown: a 200 with other JSON, unless the connection takes it for a yes: ${text}`, async () => {
+    it(`unknown: a 200 with other JSON, unless the connection accepts it: ${text}`, async () => {
       outcomes.script = () => status(200, body)
       const { message, cause } = await failing('REDOX_OUTCOME_UNKNOWN', sendFhir, shape)
       assert.match(message, /set "Other 2xx answers" .* to "success"/)
@@ -316,7 +316,7 @@ describe('outcomes of a send, row by row', () => {
     }
   })
 
-  it('errors and pages of HTML are no yes, whatever the connection takes for one', async () => {
+  it('not delivered: errors and HTML pages, even if the connection accepts unclear answers', async () => {
     const { client } = connectTo(outcomes.server.url, { otherAnswers: 'accepted' })
     try {
       outcomes.script = () => status(200, { Issues: [{ Text: 'no' }] })
@@ -330,7 +330,7 @@ describe('outcomes of a send, row by row', () => {
     }
   })
 
-  it('partial: some destinations, told by name', async () => {
+  it('partial: some destinations failed, with their names', async () => {
     const refused = { ...ERROR, Text: `Destination ${DESTINATIONS[1]} refused`, DestinationStatusCode: 422 }
     outcomes.script = () => status(200, { Meta: { Logs: [{ ID: 'log-1' }], Errors: [refused] } })
     const { cause } = await failing('REDOX_PARTIAL', () => send(), /log-1/)
@@ -340,7 +340,7 @@ describe('outcomes of a send, row by row', () => {
     ])
   })
 
-  it('partial: an error that names none of several destinations leaves all of them open', async () => {
+  it('partial: an error without a destination leaves all of several destinations uncertain', async () => {
     outcomes.script = () => status(200, { Meta: { Errors: [ERROR] } })
     const { cause } = await failing('REDOX_PARTIAL', () => send(), /Unknown: destination/)
     assert.deepEqual(
@@ -354,7 +354,7 @@ describe('outcomes of a send, row by row', () => {
     await failing('REDOX_PARTIAL', () => sendFhir(), /Arrived: entry\[0\]\. Rejected: none/)
   })
 
-  it('partial: some entries of a Bundle', async () => {
+  it('partial: some entries of a Bundle failed', async () => {
     outcomes.script = () => status(200, { resourceType: 'Bundle', entry: [CREATED, REFUSED] })
     const { cause } = await failing(
       'REDOX_PARTIAL',
@@ -380,7 +380,7 @@ describe('outcomes of a send, row by row', () => {
     assert.deepEqual([cause.attempts, outcomes.server.to('/endpoint').length], [2, 4])
   })
 
-  it('rejected: a 401 that refuses the source is no matter of the token', async () => {
+  it('rejected: a 401 that refuses the source does not renew the token', async () => {
     for (const body of [
       'This source is not authorized.',
       { Meta: { Errors: [{ Text: 'Source not authorised' }] } },
@@ -396,7 +396,7 @@ describe('outcomes of a send, row by row', () => {
     }
   })
 
-  it('not processed: no server there, and a name that is none, are a network error; no TLS is its own', async () => {
+  it('not processed: a missing server or host name is a network error; TLS faults have a code of their own', async () => {
     const gone = await serve(() => status(200))
     await gone.close()
     const urls = [
@@ -413,7 +413,7 @@ describe('outcomes of a send, row by row', () => {
     assert.equal(outcomes.server.requests.length, 0)
   })
 
-  it('aborted: before the send nothing leaves, during it the outcome is unknown', async () => {
+  it('aborted: before the send nothing is sent, during the send the outcome is unknown', async () => {
     const stopped = AbortSignal.abort(new DOMException('closed', 'AbortError'))
     await failing('REDOX_ABORTED', () =>
       deliverDirect(outcomes.connection.client, outcomes.note(), { signal: stopped }),

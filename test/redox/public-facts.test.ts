@@ -6,7 +6,7 @@ const UUID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 const factsOf = (body: unknown, headers: Record<string, string> = {}) =>
   publicFacts(readAnswer({ body, headers, text: JSON.stringify(body) }))
 
-describe('what is told of a success', () => {
+describe('public facts of a success', () => {
   const ids: [what: string, id: unknown, told: string[]][] = [
     ['a UUID', UUID, [UUID]],
     ['a UUID in capitals', UUID.toUpperCase(), [UUID.toUpperCase()]],
@@ -22,29 +22,29 @@ describe('what is told of a success', () => {
     ['a fraction', 1931.719, []],
   ]
   for (const [what, ID, told] of ids) {
-    it(`has ${told.length > 0 ? 'the log id' : 'no log id'} for ${what}`, () =>
+    it(`contain ${told.length > 0 ? 'the log id' : 'no log id'} for ${what}`, () =>
       assert.deepEqual(factsOf({ Meta: { Logs: [{ ID }] } }).logIds, told))
-    it(`has ${told.length > 0 ? 'the message id' : 'no message id'} for ${what}`, () =>
+    it(`contain ${told.length > 0 ? 'the message id' : 'no message id'} for ${what}`, () =>
       assert.equal(factsOf({ Meta: { Message: { ID } } }).messageId, told[0]))
   }
 
-  it('has the message id if no log id looks like one', () => {
+  it('contain the message id if no log id has the form of an id', () => {
     const Meta = { Logs: [{ ID: '987654329' }], Message: { ID: 42 } }
     assert.deepEqual(factsOf({ Meta }), { logIds: [], messageId: '42', locations: [] })
   })
 
-  it('has the trace id if it looks like one', () => {
+  it('contain the trace id if it has the form of an id', () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     for (const [id, told] of [[UUID, UUID], [traceparent, traceparent], ['Zebedina'], ['987654329']])
       assert.equal(factsOf({}, { 'redox-trace-id': id! }).traceId, told)
   })
 
-  it('has the locations as they are', () => {
+  it('contain the locations unchanged', () => {
     const location = 'https://fhir.example/DiagnosticReport/1/_history/1'
     assert.deepEqual(factsOf({ entry: [{ response: { status: '201', location } }] }).locations, [location])
   })
 
-  it('has a fixed list of headers', () => {
+  it('contain a fixed list of headers', () => {
     const kept = {
       'content-type': 'application/json',
       etag: 'W/"1"',

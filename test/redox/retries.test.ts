@@ -1,4 +1,4 @@
-/** The table of outcomes, walked row by row, and what the client makes of it: counted at a real server. */
+/** The table of outcomes row by row, and the client's retries, counted at a real server. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
@@ -32,12 +32,14 @@ import { eventually } from '../lib/eventually'
 
 const PURPOSES: RequestKind[] = ['token', 'upload', 'send']
 
-/** What becomes of an attempt: {@link Retry}, or `renew`: sent once more with a new token, and else `connection`. */
+/** Decision after an attempt: a {@link Retry}, or `renew` for one repetition with a new token, then `connection`. */
 type Fate = Retry | 'renew'
 const fateOf = ({ retry, renewsToken }: OutcomeRule): Fate =>
   renewsToken && retry === 'connection' ? 'renew' : retry
 
-/** The specification (docs/design/outcomes.md), written a second time and in another shape: by ending and purpose. */
+/**
+ * The specification (docs/design/outcomes.md) written a second time in another form: by failure and kind of request.
+ */
 // prettier-ignore
 const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate][] = [
   [{ fault: 'aborted', sent: false }, 'safe', 'safe', 'safe'],
@@ -51,7 +53,7 @@ const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate]
   [{ fault: 'timeout', sent: false }, 'safe', 'safe', 'safe'],
   [{ fault: 'timeout', sent: true }, 'safe', 'safe', 'unknown'],
   [{ fault: 'unreadable', sent: true }, 'safe', 'safe', 'unknown'],
-  // Of a message only: what a token or an upload is answered with is looked at for what it has to hold.
+  // An unclear answer occurs only for messages, because answers to token and upload requests have required values.
   [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
   ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [AttemptFailure, Fate, Fate, Fate]),
   [{ status: 400 }, 'connection', 'never', 'never'],
@@ -72,7 +74,7 @@ const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate]
   [{ status: 599 }, 'safe', 'safe', 'unknown'],
 ]
 
-describe('the table of outcomes', () => {
+describe('table of outcomes', () => {
   for (const [ending, ...fates] of SPECIFIED) {
     it(`${JSON.stringify(ending)}: ${fates.join(', ')}`, () => {
       assert.deepEqual(
@@ -82,7 +84,7 @@ describe('the table of outcomes', () => {
     })
   }
 
-  it('has no row that never decides', () => {
+  it('has no unused row', () => {
     const endings = [...SPECIFIED.map(([ending]) => ending), ...[1, 200, 999].map((status) => ({ status }))]
     const decisive = new Set(
       endings.flatMap((ending) => PURPOSES.map((purpose) => classify(ending, purpose))),
@@ -93,12 +95,12 @@ describe('the table of outcomes', () => {
     )
   })
 
-  it('calls everything unknown by that name, and nothing else', () => {
+  it('has the code REDOX_OUTCOME_UNKNOWN exactly for unknown outcomes', () => {
     for (const { retry, code } of OUTCOMES)
       assert.equal(retry === 'unknown', code === 'REDOX_OUTCOME_UNKNOWN', code)
   })
 
-  it('says the same as the table of codes, apart from a certificate that may be mended', () => {
+  it('agrees with the table of codes, except for a certificate that may be corrected', () => {
     const others = OUTCOMES.filter(({ retry, code }) => retry !== ERROR_CODES[code].retry)
     assert.deepEqual(
       others.map(({ fault, sent, code }) => [fault, sent, code]),
@@ -107,7 +109,7 @@ describe('the table of outcomes', () => {
   })
 })
 
-describe('what is tried again', () => {
+describe('retries by kind of failure', () => {
   const cases: [Retry, direct: boolean, durable: boolean][] = [
     ['never', false, false],
     ['safe', true, true],
@@ -122,7 +124,7 @@ describe('what is tried again', () => {
       assert.deepEqual(tried(true), retry === 'unknown' ? [true, true] : [direct, durable])
     })
 
-  it('durably, for these codes of errors that no request gave', () => {
+  it('durable delivery: these codes of errors without a request', () => {
     const codes = Object.entries(ERROR_CODES).filter(([, { retry }]) =>
       isTriedAgain(retry, 'durable', { repeatUnknown: false }),
     )
@@ -141,8 +143,8 @@ describe('what is tried again', () => {
   })
 })
 
-describe('the wait before a retry', () => {
-  it('is random below a bound that doubles, and never less than the server asked for', () => {
+describe('wait before a retry', () => {
+  it('is random below a limit that doubles, and never less than the server requested', () => {
     for (const [attempt, bound] of [
       [1, 1000],
       [2, 2000],
@@ -160,8 +162,8 @@ describe('the wait before a retry', () => {
   })
 })
 
-describe('the pace', () => {
-  it('lets so many requests through in five minutes, and counts each', async () => {
+describe('rate limiter', () => {
+  it('allows its number of requests in five minutes, and counts each', async () => {
     const pace = new LocalRateLimiter(3)
     for (let n = 0; n < 3; n++) await pace.acquire(never())
     await assert.rejects(pace.acquire(AbortSignal.timeout(50)), { name: 'AbortError' })
@@ -178,7 +180,7 @@ describe('the pace', () => {
     assert.ok(Date.now() - began < 500)
   })
 
-  it('holds everybody during a pause', async () => {
+  it('delays all requests during a pause', async () => {
     const pace = new LocalRateLimiter(0)
     pace.pause(200)
     const began = Date.now()
@@ -187,7 +189,7 @@ describe('the pace', () => {
   })
 })
 
-// ---- At a server ---------------------------------------------------------------------------------------
+// ---- With a server -------------------------------------------------------------------------------------
 
 const FILE = sizedFile(300_000)
 const file = takeMemory(FILE, { where: 'x', filename: 'a.pdf' }).file
@@ -275,7 +277,7 @@ describe('retries', function () {
 
   for (const purpose of PURPOSES) {
     for (const [what, failure] of purpose === 'send' ? RETRIED : [...RETRIED, ...RETRIED_BUT_FOR_A_SEND]) {
-      it(`${purpose}, ${what}: tried again, and every byte is there again`, async () => {
+      it(`of ${purpose}, ${what}: the repeated request has every byte`, async () => {
         connect()
         fails[purpose] = [failure]
         const { attempts, files } = await deliver()
@@ -291,7 +293,7 @@ describe('retries', function () {
   }
 
   for (const [what, failure] of RETRIED_BUT_FOR_A_SEND) {
-    it(`send, ${what}: unknown, and never sent again`, async () => {
+    it(`never happen for a send with unknown outcome: ${what}`, async () => {
       connect()
       fails.send = [failure]
       const error = await failing('REDOX_OUTCOME_UNKNOWN', deliver)
@@ -300,7 +302,7 @@ describe('retries', function () {
       assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
     })
 
-    it(`send, ${what}: repeated where that was chosen, with the same body`, async () => {
+    it(`happen for a send with unknown outcome if set so, with the same body: ${what}`, async () => {
       connect({ repeatUnknown: 'yes' })
       fails.send = [failure]
       assert.equal((await deliver()).attempts, 3)
@@ -310,7 +312,7 @@ describe('retries', function () {
     })
   }
 
-  it('an unknown outcome stays unknown, whatever a repetition ends with', async () => {
+  it('keep an unknown outcome unknown, whatever the repetition ends with', async () => {
     for (const last of [{ status: 400 }, { status: 401 }, { status: 502 }] as Reply[]) {
       connect({ repeatUnknown: 'yes', attempts: 2 })
       fails = { send: [{ status: 500 }, last, last] }
@@ -330,7 +332,7 @@ describe('retries', function () {
     await failing('REDOX_OUTCOME_UNKNOWN', () => sending)
   })
 
-  it('the limit in five minutes counts tokens, uploads and messages', async () => {
+  it('count tokens, uploads and messages for the limit in five minutes', async () => {
     connect({ perFiveMinutes: 3, retryFor: 1 })
     await deliver()
     const { cause } = await failing('REDOX_RATE_LIMITED', deliver, /the limit is reached/)
@@ -338,7 +340,7 @@ describe('retries', function () {
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
   })
 
-  it('no more bytes wait than the connection says, and any number of messages', async () => {
+  it('wait within the limit of bytes, and in any number', async () => {
     for (const [limits, waits] of [
       [{ waitingMb: 0.7 }, 2],
       [{ waitingMb: 0.2 }, 0],
@@ -355,7 +357,7 @@ describe('retries', function () {
     }
   })
 
-  /** Each host that a request goes to, by itself: the token is always to be had. */
+  /** Hosts of the requests, each tested separately with a working token endpoint. */
   const HOSTS: [what: string, field: string, path: string, api: 'datamodel' | 'fhir', RequestKind][] = [
     ['blob upload', 'blobUploadUrl', '/upload', 'datamodel', 'upload'],
     ['Binary upload', 'binaryUploadBase', '', 'fhir', 'upload'],
@@ -371,7 +373,7 @@ describe('retries', function () {
       ['a name that is none', 'https://redox.invalid', 'REDOX_NETWORK'],
       ['no TLS', 'https', 'REDOX_TLS'],
     ] as const)
-      it(`${what}, ${fault}: ${code} after all attempts, and nothing was sent`, async () => {
+      it(`to ${what}, ${fault}: ${code} after all attempts, and nothing was sent`, async () => {
         const host = url === 'https' ? server.url.replace('http:', 'https:') : url
         connect({ attempts: 2, [field]: host + path })
         const { cause } = await failing(code, request)
@@ -380,7 +382,7 @@ describe('retries', function () {
       })
   }
 
-  it('a message waits for an endpoint that is away for a while', async () => {
+  it('last until an unavailable endpoint works again', async () => {
     connect({ attempts: 6, answerTimeout: 5 })
     await deliverDirect(connection.client, fhirMessage, { signal: never() })
     const port = Number(new URL(server.url).port)
@@ -401,7 +403,7 @@ describe('retries', function () {
     assert.deepEqual(counted(), { token: 0, upload: 1, send: 1 })
   })
 
-  it('end after as many attempts as are set, with the last answer', async () => {
+  it('end after the configured number of attempts, with the last answer', async () => {
     for (const attempts of [1, 2]) {
       connect({ attempts })
       server.requests.length = 0
@@ -413,7 +415,7 @@ describe('retries', function () {
     }
   })
 
-  it('end before the deadline would pass', async () => {
+  it('end before the deadline passes', async () => {
     connect({ attempts: 100, retryFor: 1 })
     fails.send = Array.from({ length: 100 }, () => ({ status: 503, headers: { 'retry-after': '2' } }))
     const began = Date.now()
@@ -422,7 +424,7 @@ describe('retries', function () {
     assert.equal(error.cause.attempts, 1)
   })
 
-  it('wait as long as Retry-After says, and so does everybody else on the connection', async () => {
+  it('wait as long as Retry-After requests, and so do all messages of the connection', async () => {
     connect()
     fails.upload = [{ status: 429, headers: { 'retry-after': '1' } }]
     const began = Date.now()
@@ -438,19 +440,19 @@ describe('retries', function () {
     assert.deepEqual(counted(), { token: 1, upload: 3, send: 2 })
   })
 
-  it('a pause that is longer than the time for retries: REDOX_RATE_LIMITED at once, nothing is sent', async () => {
+  it('do not wait for a pause beyond the time for retries: REDOX_RATE_LIMITED at once, nothing is sent', async () => {
     connect({ retryFor: 2 })
     fails.upload = [{ status: 429, headers: { 'retry-after': '3600' } }]
     await failing('REDOX_RATE_LIMITED', deliver)
     const began = Date.now()
     const error = await failing('REDOX_RATE_LIMITED', deliver, /(29\d|300) s/)
-    // No longer than the window that Redox counts in, whatever the server says.
+    // The wait is at most the window in which Redox counts requests, whatever Retry-After contains.
     assert.ok(error.cause.retryAfterSeconds! > 290)
     assert.ok(Date.now() - began < 500)
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 0 })
   })
 
-  it('a token refused once is renewed, and the replay is not counted as an attempt', async () => {
+  it('do not count the repetition after a refused token', async () => {
     connect({ attempts: 1 })
     fails.send = [{ status: 401 }]
     await deliver()
@@ -460,7 +462,7 @@ describe('retries', function () {
     assert.equal(counted().send, 4)
   })
 
-  it('a token that takes longer than the time for retries is not told as a limit', async () => {
+  it('report a token request beyond the time for retries without the code of a rate limit', async () => {
     connect({ retryFor: 0.05 })
     fails.token = [
       async (response) => {
@@ -472,7 +474,7 @@ describe('retries', function () {
     await deliver()
   })
 
-  it('a stop while it waits to try again ends it as not sent: nothing of it was processed', async () => {
+  it('end on a stop as not sent, because no attempt was processed', async () => {
     connect()
     fails.send = [{ status: 503, headers: { 'retry-after': '20' } }]
     const stop = new AbortController()
@@ -487,7 +489,7 @@ describe('retries', function () {
     assert.equal(counted().send, 1)
   })
 
-  it('a thousand at once: one token, all delivered, none twice', async () => {
+  it('of a thousand simultaneous messages: one token, all delivered, none twice', async () => {
     connect({ sendsAtOnce: 16 })
     const small = takeMemory(Buffer.from('%PDF-1.4 small'), { where: 'x' }).file
     const attachments = [{ way: 'embed' as const, path: ['Note', 'FileContents'], file: small }]

@@ -23,10 +23,10 @@ const source = (content: Buffer, filename = 'report.pdf'): FileSource =>
 
 const wide = (concurrency: number) => ({ concurrency, waitingBytes: 1_000_000 })
 
-describe('gate', () => {
+describe('semaphore', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-  it('lets its width pass at once, the others first in, first out', async () => {
+  it('lets its number of tasks run at once, and the others in the order of arrival', async () => {
     const gate = new Semaphore(wide(3))
     const [order, leave]: [number[], (() => void)[]] = [[], []]
     let [inside, most] = [0, 0]
@@ -41,7 +41,7 @@ describe('gate', () => {
     )
     await turn()
     assert.equal(order.length, 3)
-    // The last one inside goes first: who comes next does not depend on who leaves.
+    // The last task ends first, which shows that the order of the waiting tasks does not depend on it.
     for (let n = 0; n < 20; n++) {
       leave.pop()!()
       await turn()
@@ -50,7 +50,7 @@ describe('gate', () => {
     assert.deepEqual([order, most], [Array.from({ length: 20 }, (_, n) => n), 3])
   })
 
-  it('does not let one wait who was stopped before', async () => {
+  it('refuses a task whose signal is aborted already', async () => {
     const gate = new Semaphore(wide(1))
     void gate.run(() => new Promise(() => undefined), never())
     const stopped = AbortSignal.abort(new Error('gave up'))
@@ -61,7 +61,7 @@ describe('gate', () => {
     )
   })
 
-  it('gives the place back after a failure, and takes none from one who gave up', async () => {
+  it('releases the slot after a failure, and gives none to an aborted task', async () => {
     const gate = new Semaphore(wide(1))
     let leave: () => void = () => undefined
     const first = gate.run(() => new Promise<void>((resolve) => (leave = resolve)), never())
@@ -86,10 +86,10 @@ describe('gate', () => {
   })
 })
 
-describe('gate with bounds', () => {
+describe('semaphore with limits', () => {
   const full = { code: 'REDOX_QUEUE_FULL' }
 
-  it('lets any number wait, and one that has to end first: it takes no place meanwhile', async () => {
+  it('lets any number wait, and a task that has to wait for another one takes no slot', async () => {
     const gate = new Semaphore(wide(1))
     let end: () => void = () => undefined
     const after = new Promise<void>((resolve) => (end = resolve))
@@ -106,7 +106,7 @@ describe('gate with bounds', () => {
     assert.deepEqual([order.length, order.at(-1)], [5001, 'behind'])
   })
 
-  it('one that gave up while it waited for another to end takes no place', async () => {
+  it('gives no slot to a task that was aborted while it waited for another one', async () => {
     const gate = new Semaphore({ ...wide(1), waitingBytes: 100 })
     const stop = new AbortController()
     const entry = { bytes: 100, after: new Promise(() => undefined) }
@@ -120,7 +120,7 @@ describe('gate with bounds', () => {
     assert.equal(await gate.run(async () => 'free', never(), { bytes: 1, after: Promise.resolve() }), 'free')
   })
 
-  it('counts the bytes of those who wait, and gives them back to those who gave up', async () => {
+  it('counts the bytes of waiting tasks, and releases those of aborted tasks', async () => {
     const gate = new Semaphore({ ...wide(1), waitingBytes: 100 })
     let leave: () => void = () => undefined
     const first = gate.run(() => new Promise<void>((resolve) => (leave = resolve)), never(), { bytes: 500 })
@@ -146,7 +146,7 @@ describe('gate with bounds', () => {
 
 // ---- Bodies --------------------------------------------------------------------------------------------
 
-// Around what is packed together (80 KiB of base64), and around a piece of a file (510 KiB).
+// File sizes around a buffer (80 KiB of base64), and around a chunk of a file (510 KiB).
 const SIZES = [
   1, 2, 3, 61_300, 61_438, 61_439, 61_440, 61_441, 522_239, 522_240, 522_241, 1_044_481, 1_700_000,
 ]
@@ -238,7 +238,7 @@ describe('the reference of an upload', () => {
       await client.close()
     }
   }
-  it('makes its host known, so that a message of the same connection may carry it', async () => {
+  it('makes its host known, so that a message of the same connection may refer to it', async () => {
     reply = made({ Location: 'https://files.example.com/1' })
     const { client } = connectTo(server.url)
     try {
@@ -269,16 +269,16 @@ describe('the reference of an upload', () => {
     ['URI of a blob before Location', 'blob', made({ location: '/x' }, { URI: BLOB }), BLOB],
   ]
   for (const [what, kind, answer, url] of answers)
-    it(`is taken from ${what}`, async () =>
+    it(`is read from ${what}`, async () =>
       assert.equal(await upload(kind, answer), url.replace('{server}', server.url)))
 
   for (const body of ['', '{}', 'Created', '{"URI":""}', '{"URI":7}'])
-    it(`is missed in ${body || 'nothing'}`, () =>
+    it(`is missing in ${body || 'nothing'}`, () =>
       failing('REDOX_REJECTED', () => upload('blob', { status: 201, body }), /without a reference/))
 })
 
-describe('a file on the disk', () => {
-  it('that shrinks while it is sent is an error of its own, and the request is not completed', async () => {
+describe('file on disk', () => {
+  it('that shrinks while it is sent causes an error of its own, and the request is not completed', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'redox-'))
     const name = path.join(folder, 'a.pdf')
     writeFileSync(name, sizedFile(5_000_000))
@@ -303,8 +303,8 @@ describe('a file on the disk', () => {
 
 // ---- Compressed answers --------------------------------------------------------------------------------
 
-describe('a share that is gone', () => {
-  it('ends the read of a file that hangs, in time', async () => {
+describe('network share that does not respond', () => {
+  it('ends the read of a file within the time limit', async () => {
     const { open } = files
     const folder = path.dirname(fixturePath('photo.jpg'))
     const { file } = await takePath(fixturePath('photo.jpg'), { where: 'x' }, [folder], { readMs: 100 })
@@ -321,7 +321,7 @@ describe('a share that is gone', () => {
   })
 })
 
-describe('an answer that is compressed although the request did not ask for it', () => {
+describe('compressed answer that was not requested', () => {
   const URL = 'https://blob.redoxengine.com/ü'
   const answer = Buffer.from(JSON.stringify({ URI: URL }))
   let server: Server
@@ -349,9 +349,9 @@ describe('an answer that is compressed although the request did not ask for it',
     ['constructor', answer],
   ]
   for (const [encoding, body] of CODINGS)
-    it(`is read: ${encoding}`, async () => assert.equal((await upload(201, encoding, body)).url, URL))
+    it(`is decompressed: ${encoding}`, async () => assert.equal((await upload(201, encoding, body)).url, URL))
 
-  it('is not asked for', async () => {
+  it('is never requested', async () => {
     await upload(201, 'identity', answer)
     for (const { headers } of server.requests) assert.equal(headers['accept-encoding'], 'identity')
   })
@@ -359,30 +359,30 @@ describe('an answer that is compressed although the request did not ask for it',
   const BROKEN: [what: string, body: Buffer][] = [
     ['cut short', gzipSync(answer).subarray(0, -10)],
     ['no gzip', answer],
-    // 20 kB that would be 20 MB.
+    // A gzip body of 20 kB that expands to 20 MB.
     ['larger than any answer may be', gzipSync(Buffer.alloc(20_000_000, ' '))],
   ]
   for (const [what, body] of BROKEN) {
-    it(`and ${what} cannot be read; a refusal stays one`, async () => {
+    it(`cannot be read when ${what}, and a refusal remains a refusal`, async () => {
       await failing('REDOX_UNAVAILABLE', () => upload(201, 'gzip', body), /^Answer unreadable/)
       await failing('REDOX_REJECTED', () => upload(400, 'gzip', body))
     })
   }
 
-  it('and refuses tells its reason', () =>
+  it('keeps the reason of a refusal', () =>
     failing('REDOX_REJECTED', () => upload(400, 'gzip', gzipSync('{"errorDetail":"so it is"}')), /so it is/))
 
-  it('may be compressed and empty', () =>
+  it('may be empty', () =>
     failing('REDOX_REJECTED', () => upload(201, 'gzip', Buffer.alloc(0)), /without a reference/))
 })
 
 // ---- Hosts ---------------------------------------------------------------------------------------------
 
-describe('a server that says yes before it has all of the message', () => {
-  it('is not believed', async () => {
+describe('answer before the server has the whole message', () => {
+  it('does not count as success', async () => {
     const early = createServer((socket) => {
       socket.on('error', () => undefined)
-      // Token calls are small: they are there at once. The message may come over the same socket.
+      // A token request arrives in one chunk, because it is small. The message may use the same socket.
       socket.on('data', (piece) => {
         const head = piece.toString('latin1')
         if (!head.startsWith('POST ')) return
@@ -414,7 +414,7 @@ describe('hosts', () => {
     ['US', ''],
     ['CA', 'ca.'],
   ] as const) {
-    it(`of the region ${region}`, () => {
+    it(`are those of the region ${region}`, () => {
       const api = `https://api.${infix}redoxengine.com`
       const blob = `https://blob.${infix}redoxengine.com`
       assert.deepEqual(hostsFor(region), {
@@ -427,7 +427,7 @@ describe('hosts', () => {
     })
   }
 
-  it('follow the API base and the FHIR base that are set', () => {
+  it('follow the configured API base and FHIR base', () => {
     const byApi = hostsFor('US', { apiBase: 'https://candi.redoxengine.com//' })
     assert.equal(byApi.fhirBase, 'https://candi.redoxengine.com/fhir/R4')
     const byFhir = hostsFor('US', { fhirBase: 'https://x.example/r4/' })
@@ -435,7 +435,7 @@ describe('hosts', () => {
   })
 
   for (const local of ['http://localhost:1', 'http://127.0.0.1:1', 'http://[::1]:1'])
-    it(`may be plain http on this machine: ${local}`, () =>
+    it(`may use plain http on this machine: ${local}`, () =>
       assert.equal(hostsFor('US', { apiBase: local }).apiBase, local))
 
   const bad: [string, RegExp][] = [

@@ -32,7 +32,7 @@ async function accepted(message: Json, source?: string): Promise<Json> {
   return JSON.parse(text) as Json
 }
 
-/** The texts of the refusal, which must keep nothing. */
+/** Texts of a refusal. Asserts that the sandbox has kept nothing of the message. */
 async function refused(message: unknown, status = 400): Promise<string[]> {
   const answer = await post(message)
   const body = await answer.text()
@@ -48,7 +48,7 @@ async function refused(message: unknown, status = 400): Promise<string[]> {
 describe('sandbox: Data Model API', () => {
   support.useSandbox()
 
-  it('answers a message with a log per destination and its Meta', async () => {
+  it('answers a message with a log for each destination, and its Meta', async () => {
     const message = notes(BASE64)
     const second = randomUUID()
     message['Meta'].Destinations.push({ ID: second })
@@ -133,7 +133,7 @@ describe('sandbox: Data Model API', () => {
       assert.equal(at(delivered), `<base64, ${PDF.length} bytes>`)
     })
 
-    it(`refuses other people's references in ${model}`, async () => {
+    it(`refuses references of other sources in ${model}`, async () => {
       const own = await uploadBlob(PDF)
       const wrong = [
         `${own}0`,
@@ -148,7 +148,7 @@ describe('sandbox: Data Model API', () => {
       }
     })
 
-    it(`says in ${model} when the source is the cause that a file is not found, or the API`, async () => {
+    it(`reports in ${model} whether source or API is the reason for a missing file`, async () => {
       const [foreign] = await refused(make(await uploadBlob(PDF, randomUUID())))
       assert.match(foreign!, /^Referenced file not found \(another source uploaded it: use the same source/)
       const [binary] = await refused(make(await uploadBinary(PDF)))
@@ -156,7 +156,7 @@ describe('sandbox: Data Model API', () => {
     })
   }
 
-  it('finds a reference for the source that uploaded, named in the header or in the body', async () => {
+  it('finds a reference of the source that uploaded the file, named in the header or in the body', async () => {
     const source = randomUUID()
     const uri = await uploadBlob(PDF, source)
     await accepted(notes(uri), source.toUpperCase())
@@ -167,7 +167,7 @@ describe('sandbox: Data Model API', () => {
     )
   })
 
-  it('takes text, and a reference, as Plain Text and Rich Text', async () => {
+  it('accepts text, and a reference, as Plain Text and Rich Text', async () => {
     const text = 'See https://example.org for more. Grüße'
     for (const type of ['Plain Text', 'Rich Text']) {
       await accepted(put(put(notes(text), 'Note.ContentType', type), 'Note.FileName', undefined))
@@ -182,7 +182,7 @@ describe('sandbox: Data Model API', () => {
     assert.deepEqual(await refused(elsewhere), ['Referenced file not found - Note.FileContents in Notes:New'])
   })
 
-  it('takes results that are no files as they are', async () => {
+  it('accepts results without files unchanged', async () => {
     const message = results(BASE64)
     message['Orders'][0].Results.unshift({ Code: '1', Value: 'https://example.org', ValueType: 'String' })
     await accepted(message)
@@ -235,7 +235,7 @@ describe('sandbox: Data Model API', () => {
     })
   }
 
-  it('takes numbers in place of texts in the other models too', async () => {
+  it('accepts numbers in place of texts in the other models too', async () => {
     const order = { Priority: 1, Notes: [2], Procedure: { Code: 3 } }
     const message = put(results(BASE64), 'Patient.Contacts', [{ FirstName: 1, PhoneNumber: { Home: 2 } }])
     Object.assign(message['Orders'][0], order, { ID: 157968300 })
@@ -247,7 +247,7 @@ describe('sandbox: Data Model API', () => {
     assert.equal(document!.document, 'Treatment Plan · 8 · ID 7')
   })
 
-  it('takes any Media.Availability', async () => {
+  it('accepts any Media.Availability', async () => {
     await accepted(put(media(BASE64), 'Media.Availability', 'Archived'))
   })
 
@@ -368,7 +368,7 @@ describe('sandbox: Data Model API', () => {
     })
   }
 
-  it('names everything that is wrong at once', async () => {
+  it('reports all problems at once', async () => {
     const message = notes('not base64')
     for (const place of ['Note.DocumentID', 'Note.DocumentType', 'Patient.Identifiers.0.ID'])
       put(message, place, '')
@@ -379,7 +379,7 @@ describe('sandbox: Data Model API', () => {
     assert.ok(texts.includes('Required field missing - Note.DocumentID in Notes:New'))
   })
 
-  it('names every missing field of a missing object', async () => {
+  it('reports every missing field of a missing object', async () => {
     const texts = await refused(put(notes(''), 'Note', undefined))
     const names = ['ContentType', 'DocumentType', 'DocumentID', 'Provider.ID']
     assert.deepEqual(
@@ -388,7 +388,7 @@ describe('sandbox: Data Model API', () => {
     )
   })
 
-  it('echoes Meta but no patient values in a refusal', async () => {
+  it('repeats Meta but no patient values in a refusal', async () => {
     const message = notes('CANARY')
     message['Patient'] = {
       Identifiers: [{ ID: true, IDType: 'CANARY' }],
@@ -403,7 +403,7 @@ describe('sandbox: Data Model API', () => {
     }
   })
 
-  it('refuses models and events it does not know', async () => {
+  it('refuses unknown models and events', async () => {
     for (const [place, value] of [
       ['Meta.DataModel', 'PatientAdmin'],
       ['Meta.EventType', 'Query'],
@@ -431,7 +431,7 @@ describe('sandbox: Data Model API', () => {
     spaces: BASE64.replace(/.{8}/g, '$& '),
   }
   for (const [what, contents] of Object.entries(goodBase64)) {
-    it(`takes base64 with ${what}`, async () => {
+    it(`accepts base64 with ${what}`, async () => {
       for (const message of [notes(contents), media(contents), results(contents)]) await accepted(message)
       for (const { files } of sandbox().received) assert.deepEqual(files[0]!.bytes, PDF)
     })
@@ -456,7 +456,7 @@ describe('sandbox: Data Model API', () => {
     })
   }
 
-  it('wants FileType and FileName with a reference in a note', async () => {
+  it('requires FileType and FileName with a reference in a note', async () => {
     const message = notes(await uploadBlob(PDF))
     put(put(message, 'Note.FileType', ''), 'Note.FileName', undefined)
     assert.deepEqual(await refused(message), [
@@ -465,13 +465,13 @@ describe('sandbox: Data Model API', () => {
     ])
   })
 
-  it('refuses an embedded file of exactly 10 MB, takes one byte less', async () => {
+  it('refuses an embedded file of exactly 10 MB, accepts one byte less', async () => {
     await refused(notes(Buffer.alloc(10_000_000).toString('base64')), 413)
     await refused(put(notes('x'.repeat(10_000_000)), 'Note.ContentType', 'Plain Text'), 413)
     await accepted(notes(Buffer.alloc(9_999_999).toString('base64')))
   })
 
-  it('refuses a request of more than 40 MB, takes exactly 40 MB', async () => {
+  it('refuses a request of more than 40 MB, accepts exactly 40 MB', async () => {
     const padded = (bytes: number): string => {
       const message = JSON.stringify(put(notes(BASE64), 'Note.Padding', ''))
       return message.replace('"Padding":""', `"Padding":"${'x'.repeat(bytes - Buffer.byteLength(message))}"`)
@@ -482,7 +482,7 @@ describe('sandbox: Data Model API', () => {
     assert.equal(sandbox().received.length, 1)
   })
 
-  it('refuses what is not a JSON object', async () => {
+  it('refuses a body that is not a JSON object', async () => {
     for (const body of ['{', '', '[]', '"x"', 'null']) await refused(body)
     assert.deepEqual(await refused(`{"a":${'['.repeat(5000)}${']'.repeat(5000)}}`), [
       'JSON nested too deeply',
@@ -496,14 +496,14 @@ describe('sandbox: Data Model API', () => {
     assert.equal(asText.status, 400)
   })
 
-  it('refuses a header and a body that name different sources', async () => {
+  it('refuses a header and a body with different sources', async () => {
     const message = put(notes(BASE64), 'Meta.Source', { ID: randomUUID() })
     const answer = await post(message, randomUUID())
     assert.equal(answer.status, 400)
     assert.match(((await answer.json()) as Json)['Meta'].Errors[0].Text, /differ/)
   })
 
-  it('holds a legacy key to its one source, which the published sample source stands for', async () => {
+  it('limits a legacy key to its one source, which is the published sample source', async () => {
     const { accessToken } = await legacyToken()
     const send = (source: Json): Promise<Response> =>
       postJson('/endpoint', put(notes(BASE64), 'Meta.Source', source), bearer(accessToken))

@@ -1,4 +1,4 @@
-/** Doors of the sandbox: plans and subscriptions of their own. */
+/** Listeners of the sandbox, with fault plans and subscriptions of their own. */
 import assert from 'node:assert/strict'
 import { FaultPlanError, startSandbox } from '../../src/sandbox'
 import type { Door } from '../../src/sandbox'
@@ -25,13 +25,13 @@ describe('sandbox: subscriptions', () => {
   }
   const other = '11111111-1111-4111-8111-11111111111a'
 
-  it('are there for every destination', async () => {
+  it('exist for every destination', async () => {
     for (const ids of [[support.DESTINATION], [other, support.DESTINATION]]) {
       assert.equal((await sendTo(sandbox().url, ids)).status, 200)
     }
   })
 
-  it('are there for the destinations of a list alone', async () => {
+  it('exist only for the destinations of a list', async () => {
     const door = await sandbox().openListener('', [other.toUpperCase()])
     doors.push(door)
     assert.equal((await sendTo(door.url, [other])).status, 200)
@@ -53,7 +53,7 @@ describe('sandbox: subscriptions', () => {
     assert.equal(sandbox().received.length, 2)
   })
 
-  it('are those that a sandbox is started with', async () => {
+  it('can be set at the start of a sandbox', async () => {
     const own = await startSandbox({ subscribed: [other] })
     try {
       const answer = await fetch(`${own.url}/auth/authenticate`, {
@@ -71,11 +71,11 @@ describe('sandbox: subscriptions', () => {
   })
 })
 
-describe('sandbox: doors', () => {
+describe('sandbox: listeners', () => {
   support.useSandbox()
   afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
 
-  it('has a plan for each, with counts of its own', async () => {
+  it('have a plan each, with counts of their own', async () => {
     const [one, two] = [await open('endpoint 503 2x'), await open('endpoint 429 once')]
     const statuses = async (door: Door): Promise<unknown[]> => {
       const seen = []
@@ -88,7 +88,7 @@ describe('sandbox: doors', () => {
     assert.deepEqual(await statuses(await open('endpoint 503 2x')), [503, 503, 200])
   })
 
-  it('leads to the same Redox: a token and a file of one are good at the other', async () => {
+  it('share tokens and files', async () => {
     const door = await open('')
     const answer = await send(door.url, await POSTS['token']!(door.url))
     assert.equal(answer.status, 200)
@@ -107,12 +107,12 @@ describe('sandbox: doors', () => {
     )
   })
 
-  it('does not know an assertion for another door', async () => {
+  it('refuse an assertion for another listener', async () => {
     const door = await open('')
     assert.equal((await send(door.url, await POSTS['token']!(sandbox().url))).status, 401)
   })
 
-  it('closes alone, or with the sandbox', async () => {
+  it('close separately, or with the sandbox', async () => {
     const other = await startSandbox()
     const [one, two] = [await other.openListener(''), await other.openListener('')]
     await one.close()
@@ -125,7 +125,7 @@ describe('sandbox: doors', () => {
     await assert.rejects(fetch(late.url))
   })
 
-  it('plays the plan that a sandbox is started with', async () => {
+  it('include the main listener, whose plan is set at the start of the sandbox', async () => {
     const other = await startSandbox({ faults: 'any 418 once' })
     try {
       assert.deepEqual([(await fetch(other.url)).status, (await fetch(other.url)).status], [418, 404])
@@ -134,7 +134,7 @@ describe('sandbox: doors', () => {
     }
   })
 
-  it('refuses a plan that cannot be read', async () => {
+  it('refuse a plan that cannot be parsed', async () => {
     await assert.rejects(sandbox().openListener('token'), FaultPlanError)
     await assert.rejects(startSandbox({ faults: 'token' }), FaultPlanError)
   })

@@ -1,4 +1,4 @@
-/** Every fault on every API: what a plain client sees, and what the sandbox kept. */
+/** Every fault on every API: the result at a plain client, and the messages that the sandbox kept. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -46,7 +46,7 @@ const isPage =
     assert.match(headers['content-type']!, /^text\/html/)
     assert.match(body.toString(), /^<!DOCTYPE html>/)
   }
-/** Where each API puts its errors. */
+/** Reads the error from the answer of each API. */
 const ERRORS: Record<string, (seen: Seen) => unknown> = {
   token: (seen) => bodyOf(seen)['error'],
   legacy: ({ body }) => body.toString(),
@@ -67,7 +67,7 @@ const isPlain =
     assert.equal(status, wanted)
     assert.match(body.toString(), /^[\w ]+$/)
   }
-/** What each API gives that a client cannot do without. */
+/** Reads the value that a client needs from the answer of each API: a token, a file reference or a location. */
 const ADDRESS: Record<string, (seen: Seen) => unknown> = {
   token: (seen) => bodyOf(seen)['access_token'],
   legacy: (seen) => bodyOf(seen)['accessToken'],
@@ -259,12 +259,12 @@ describe('sandbox: faults', () => {
   support.useSandbox()
   afterEach(() => Promise.all(doors.splice(0).map((door) => door.close())))
 
-  it('are all walked here', () => {
+  it('have a case in this file', () => {
     const walked = new Set(EXPECTED.map(({ kind }) => kind))
     assert.deepEqual([...walked].sort(), Object.keys(FAULTS).sort())
   })
 
-  it('are all in docs/sandbox-faults.md, with whether they are accepted', () => {
+  it('are listed in docs/sandbox-faults.md, with the column "accepted"', () => {
     const text = readFileSync(join(__dirname, '../../../docs/sandbox-faults.md'), 'utf8')
     const rows = [...text.matchAll(/^\| `([^`]+)`[^|]*\| +(no|\*\*yes\*\*) +\|/gm)]
     const told = rows.map(([, name, accepted]): [string, boolean] => [
@@ -277,7 +277,7 @@ describe('sandbox: faults', () => {
 
   for (const { plan, kind, apis = APIS, patience, check } of EXPECTED) {
     for (const api of apis) {
-      it(`${plan} on ${api}`, async () => {
+      it(`have the expected result: ${plan} on ${api}`, async () => {
         const { accepted } = FAULTS[kind]
         const place = api === 'legacy' ? 'token' : api
         const told: RequestRecord[] = []
@@ -294,7 +294,7 @@ describe('sandbox: faults', () => {
     }
   }
 
-  it('break a bare 200 of a FHIR destination too', async () => {
+  it('apply also to a 200 without a body of a FHIR destination', async () => {
     const door = await open(
       'fhir cut-short once; fhir truncated-json once; fhir partial once; fhir no-location',
     )
@@ -312,7 +312,7 @@ describe('sandbox: faults', () => {
     assert.deepEqual([(await send(door.url, post)).body.toString(), sandbox().received.length], ['', 4])
   })
 
-  it('resets before the body, in its middle, and after it', async () => {
+  it('reset the connection before the body, in its middle, and after it', async () => {
     const post = await POSTS['endpoint']!('')
     const bytes = 20_000_000
     const headers = bearer(await token())
@@ -327,7 +327,7 @@ describe('sandbox: faults', () => {
     assert.equal(after, 1)
   })
 
-  it('reads slowly, piece by piece', async () => {
+  it('read slowly, chunk by chunk', async () => {
     const door = await open('endpoint slow-reader')
     const headers = bearer(await token())
     const body = json(notes(Buffer.alloc(300_000).toString('base64')))
@@ -337,7 +337,7 @@ describe('sandbox: faults', () => {
     assert.ok(milliseconds > 500, `${milliseconds}`)
   })
 
-  it('leaves a half-open connection open until the client ends it', async () => {
+  it('leave a half-open connection open until the client ends it', async () => {
     const door = await open('any half-open')
     const { port } = new URL(door.url)
     const socket = connect(Number(port), '127.0.0.1')
@@ -349,7 +349,7 @@ describe('sandbox: faults', () => {
     socket.destroy()
   })
 
-  it('refuses connections for a while, and lets others end', async () => {
+  it('refuse connections for a while, and let others end', async () => {
     const door = await open('blob refuse=0.4\nBinary late=0.2')
     const headers = bearer(await token())
     const kept = { ...headers, connection: 'keep-alive' }
@@ -364,7 +364,7 @@ describe('sandbox: faults', () => {
     assert.equal(sandbox().received.length, 1)
   })
 
-  it('stays closed when it is closed while it refuses', async () => {
+  it('keep a listener closed that is closed while it refuses connections', async () => {
     const door = await open('any refuse=0.1')
     await send(door.url, await POSTS['endpoint']!(''))
     await door.close()
@@ -372,7 +372,7 @@ describe('sandbox: faults', () => {
     assert.equal((await send(door.url, await POSTS['endpoint']!(''))).error, 'ECONNREFUSED')
   })
 
-  it('tampers with refusals, too, and accepts nothing that is wrong', async () => {
+  it('change refusals, too, and accept no invalid message', async () => {
     const door = await open('any reset-after-accept once\nany partial once\nany no-location')
     const post = { ...(await POSTS['endpoint']!('')), headers: bearer(await token()), body: json({}) }
     assert.equal((await send(door.url, post)).error, 'ECONNRESET')
@@ -388,7 +388,7 @@ describe('sandbox: faults', () => {
     assert.equal(sandbox().received.length, 0)
   })
 
-  it('says of requests without a fault whether they were accepted', async () => {
+  it('leave the record of other requests unchanged, with the value of accepted', async () => {
     const door = await open('')
     await ask(door, 'endpoint')
     await send(door.url, await POSTS['endpoint']!(''))

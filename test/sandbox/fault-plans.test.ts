@@ -1,4 +1,4 @@
-/** What the dialog says of a fault plan is what the sandbox says. */
+/** Fault plans have the same errors in the connection dialog as in the sandbox. */
 import assert from 'node:assert/strict'
 import { FaultPlan, type FaultPlanError, FAULTS } from '../../src/sandbox'
 import { dialogValidators } from '../lib/dialog-scripts'
@@ -8,7 +8,7 @@ const validators = dialogValidators((key, values) => [key, values] as Fault)
 const SANDBOX = { environment: 'Sandbox', environmentType: 'environment' }
 const validate = (plan: string): true | Fault => validators.of('redox-config', 'faults').call(SANDBOX, plan)
 
-/** Every fault as a plan writes it, some of them wrong. */
+/** Texts of faults for generated plans, some of them invalid. */
 const WORDS = [
   ...Object.keys(FAULTS).flatMap((kind) => [kind, `${kind}=2`, `${kind}=x`, kind.toUpperCase()]),
   ...['200', '300', '503', '599', '600', '503=2', '50', '5033', '429-retry-after=0.5', '429-RETRY-AFTER=1'],
@@ -72,7 +72,7 @@ describe('fault plans in the dialog', () => {
     assert.equal(validate(' ${REDOX_FAULTS} '), true)
   })
 
-  it('name the part at fault', () => {
+  it('report the wrong part', () => {
     const keys = ['x 503', 'any x', 'any 503 x', 'seed x'].map((plan) => (validate(plan) as Fault)[0])
     assert.deepEqual(keys, ['faultPlace', 'faultKind', 'faultCount', 'faultSeed'])
   })

@@ -1,4 +1,4 @@
-/** What a plain client sends behind a door with faults, and sees. */
+/** Requests of a plain client to a listener with faults, and their results. */
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Door } from '../../src/sandbox'
@@ -11,9 +11,9 @@ export interface Seen {
   status?: number
   headers: IncomingHttpHeaders
   body: Buffer
-  /** Of the connection, or `silence` when nothing came in time. */
+  /** error code of the connection, or `silence` when no answer arrived in time */
   error?: string
-  /** The system call that failed: a connection that only ended fails none. */
+  /** name of the failed system call; undefined when the connection ended without an error */
   syscall?: string | undefined
   milliseconds: number
 }
@@ -34,7 +34,7 @@ export const part = Buffer.concat([
   Buffer.from(`\r\n--${boundary}--\r\n`),
 ])
 
-/** A request that is right, for each API. */
+/** Valid request for each API. */
 export const POSTS: Record<string, (url: string) => Promise<Post>> = {
   token: async (url) => ({
     path: '/v2/auth/token',
@@ -73,7 +73,7 @@ export async function open(plan: string): Promise<Door> {
   return door
 }
 
-/** A new connection each time, and the bytes as they came. */
+/** Sends a request on a new connection, and returns the received bytes unchanged. */
 export async function send(
   url: string,
   { path, type, body, headers }: Post,
@@ -107,7 +107,7 @@ export async function send(
   return { ...seen, milliseconds: performance.now() - start }
 }
 
-/** A right request of this API, with a token that the sandbox gave behind its main door. */
+/** Sends a valid request for this API, with a token from the sandbox's main listener. */
 export async function ask(door: Door, api: string, patience?: number): Promise<Seen> {
   const post = await POSTS[api]!(door.url)
   const isToken = api === 'token' || api === 'legacy'

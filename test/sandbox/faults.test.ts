@@ -1,4 +1,4 @@
-/** How a fault plan is read, and which request it hits. */
+/** Parsing of fault plans, and the selection of the requests that a fault hits. */
 import assert from 'node:assert/strict'
 import { FaultPlan, type FaultPlanError } from '../../src/sandbox'
 import { OPERATION } from './fault-requests'
@@ -9,7 +9,7 @@ describe('sandbox: fault plans', () => {
     return Array.from({ length: times }, () => read.next(api, path)?.name ?? '-').join(' ')
   }
 
-  it('counts: once, so many times, always', () => {
+  it('fire once, a number of times or always', () => {
     assert.equal(names('endpoint 503 once', 3), '503 - -')
     assert.equal(names('endpoint 503 2x', 3), '503 503 -')
     assert.equal(names('endpoint 503 2 x', 3), '503 503 -')
@@ -18,18 +18,18 @@ describe('sandbox: fault plans', () => {
     assert.equal(names('', 3), '- - -')
   })
 
-  it('takes the first rule that fires', () => {
+  it('fire the first rule that applies', () => {
     assert.equal(names('endpoint 503 2x\nendpoint gzip once\nany late=1', 5), '503 503 gzip late=1 late=1')
     assert.equal(names('token 503\nany late=1', 1), 'late=1')
   })
 
-  it('lets requests through where it says none', () => {
+  it('let a request pass with the fault none', () => {
     assert.equal(names('any none 2x\nany 503 once\nany None once\nany gzip', 6), '- - 503 - gzip gzip')
     assert.equal(names('token none\nany 503', 2, 'token'), '- -')
     assert.equal(names('token none\nany 503', 2), '503 503')
   })
 
-  it('plays chances again by their seed', () => {
+  it('repeat random choices with the same seed', () => {
     const plan = (seed: string): string => names(`${seed}\nendpoint 503 30%`, 200)
     assert.equal(plan('seed 42'), plan('seed 42'))
     assert.notEqual(plan('seed 42'), plan('seed 43'))
@@ -40,13 +40,13 @@ describe('sandbox: fault plans', () => {
     assert.equal(names('any 503 100%', 3), '503 503 503')
   })
 
-  it('draws for each rule alone, so that another rule changes nothing', () => {
+  it('draw random numbers for each rule separately, so that another rule changes nothing', () => {
     const alone = names('any 503 30%', 100)
     assert.equal(names('any 503 30%\nany gzip 50%', 100).replaceAll('gzip', '-'), alone)
     assert.notEqual(names('token gzip\nany 503 30%', 100), alone)
   })
 
-  it('finds its place by API or by path', () => {
+  it('select requests by API or by path', () => {
     const where = (plan: string): string[] => {
       const paths = {
         token: '/auth/authenticate',
@@ -78,7 +78,7 @@ describe('sandbox: fault plans', () => {
     assert.deepEqual(where('/.* 503'), [])
   })
 
-  it('has comments, empty lines, and rules in one line', () => {
+  it('may contain comments, empty lines, and several rules in one line', () => {
     const plan = '# all\r\n\r\n  token 503   once # twice\n endpoint gzip once; endpoint LATE=0.5 ;'
     assert.equal(names(plan, 3, 'token'), '503 - -')
     assert.equal(names(plan, 3), 'gzip LATE=0.5 LATE=0.5')
@@ -112,7 +112,7 @@ describe('sandbox: fault plans', () => {
     ['${FAULTS}', 1, /is not a place/],
   ]
   for (const [plan, line, reason] of wrong) {
-    it(`says what is wrong with ${JSON.stringify(plan)}`, () => {
+    it(`cause an error with line and reason: ${JSON.stringify(plan)}`, () => {
       assert.throws(
         () => new FaultPlan(plan),
         (error: FaultPlanError) => error.line === line && reason.test(error.message),

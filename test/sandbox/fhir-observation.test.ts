@@ -21,7 +21,7 @@ describe('sandbox: FHIR API', () => {
         body: new Uint8Array(Buffer.from(JSON.stringify(message))),
       })
 
-    it('takes a Bundle without type, MessageHeader and Content-Type', async () => {
+    it('accepts a Bundle without type, MessageHeader and Content-Type', async () => {
       assert.equal((await untyped(bare())).status, 200)
       const [received] = sandbox().received
       assert.deepEqual(
@@ -30,7 +30,7 @@ describe('sandbox: FHIR API', () => {
       )
     })
 
-    it('wants what is there to be right', async () => {
+    it('checks the elements that are present', async () => {
       assert.deepEqual(await refused(put(bare(), 'type', 'transaction'), OBSERVE), [
         'type: Bundle type must be message',
       ])
@@ -41,7 +41,7 @@ describe('sandbox: FHIR API', () => {
       ])
     })
 
-    it('is the only one that may lack them', async () => {
+    it('is the only operation that accepts such a Bundle', async () => {
       const report = bare('DiagnosticReportCreate')
       assert.deepEqual(await refused(report), [
         'type: Bundle type must be message',

@@ -1,4 +1,4 @@
-/** FHIR requests to the sandbox, and what it says to them. */
+/** FHIR requests to the sandbox, and its answers. */
 import assert from 'node:assert/strict'
 import type { Json } from './support'
 import { bearer, postJson, sandbox, token } from './support'
@@ -33,7 +33,7 @@ export async function accepted(
   return JSON.parse(text) as Json
 }
 
-/** What the refusal complains of, as `path: text`; it must keep nothing. */
+/** Issues of a refusal as `path: text`. Asserts that the sandbox has kept nothing of the message. */
 export async function refused(body: unknown, operation?: string): Promise<string[]> {
   const answer = await post(body, operation)
   const text = await answer.text()

@@ -62,7 +62,7 @@ describe('sandbox: FHIR API', () => {
       assert.deepEqual([file!.size, file!.sha256, file!.bytes], [PDF.length, sha256(PDF), PDF])
     })
 
-    it(`wants the eventUri of ${operation}`, async () => {
+    it(`requires the eventUri of ${operation}`, async () => {
       const wrong = put(
         bundle(event),
         'entry.0.resource.eventUri',
@@ -103,7 +103,7 @@ describe('sandbox: FHIR API', () => {
     assert.equal(request.headers['authorization'], undefined)
   })
 
-  it('refuses references of other sources, other hosts and other files', async () => {
+  it('refuses references to other sources, hosts and files', async () => {
     const own = await uploadBinary(PDF)
     const foreign = {
       contentType: 'application/pdf',
@@ -128,7 +128,7 @@ describe('sandbox: FHIR API', () => {
     }
   })
 
-  it('speaks for the source in the header', async () => {
+  it('takes the source from the header', async () => {
     const source = randomUUID()
     const message = bundle('DiagnosticReportCreate', {
       contentType: 'application/pdf',
@@ -141,7 +141,7 @@ describe('sandbox: FHIR API', () => {
     assert.equal(((await answer.json()) as Json)['resourceType'], 'OperationOutcome')
   })
 
-  it('takes no token of a legacy key', async () => {
+  it('refuses a token of a legacy key', async () => {
     const { accessToken } = await legacyToken()
     const answer = await post(bundle(), REPORT_CREATE, AT_SANDBOX, bearer(accessToken))
     assert.equal(answer.status, 401)
@@ -150,7 +150,7 @@ describe('sandbox: FHIR API', () => {
   })
 
   for (const environment of ['Development', 'Staging', 'Production']) {
-    it(`answers a bare 200 for other destinations (${environment})`, async () => {
+    it(`answers a 200 without a body for other destinations (${environment})`, async () => {
       const answer = await post(bundle(), REPORT_CREATE, `my-ehr_2/${environment}`)
       assert.deepEqual([answer.status, await answer.text()], [200, ''])
       assert.deepEqual(
@@ -163,7 +163,7 @@ describe('sandbox: FHIR API', () => {
     })
   }
 
-  it('takes application/json, further entries and further attachments anywhere', async () => {
+  it('accepts application/json, further entries, and further attachments at any path', async () => {
     const message = bundle()
     const photo = { contentType: 'image/png', data: 'AAAA' }
     message['entry'].push(
@@ -177,7 +177,7 @@ describe('sandbox: FHIR API', () => {
     assert.deepEqual(places, ['entry[1].presentedForm[0]', ...added])
   })
 
-  it('takes urn:uuid: names, outside references and a message without a file', async () => {
+  it('accepts urn:uuid: names, outside references and a message without a file', async () => {
     const message = bundle()
     const [patient, report] = [`urn:uuid:${randomUUID()}`, `urn:uuid:${randomUUID()}`]
     put(put(message, 'entry.2.fullUrl', patient), 'entry.1.resource.subject.reference', patient)
@@ -321,7 +321,7 @@ describe('sandbox: FHIR API', () => {
     it(`refuses ${what}`, async () => assert.deepEqual(await refused(put(bundle(), place, value)), texts))
   }
 
-  it('takes what FHIR R4 lets stand in place of a value', async () => {
+  it('accepts what FHIR R4 allows in place of a value', async () => {
     const absent = {
       extension: [
         { url: 'http://hl7.org/fhir/StructureDefinition/data-absent-reason', valueCode: 'unknown' },
@@ -341,13 +341,13 @@ describe('sandbox: FHIR API', () => {
     await accepted(put(report(), 'entry.0.resource.source', { _endpoint: absent }))
   })
 
-  it('refuses a fullUrl that is there twice', async () => {
+  it('refuses a repeated fullUrl', async () => {
     const message = bundle()
     message['entry'][2].fullUrl = message['entry'][1].fullUrl
     assert.deepEqual(await refused(message), ['entry[2].fullUrl: fullUrl must be unique'])
   })
 
-  it('wants a MessageHeader first, a patient and the main resource', async () => {
+  it('requires a MessageHeader as first entry, a patient and the main resource', async () => {
     const turned = bundle()
     turned['entry'].reverse()
     assert.deepEqual(await refused(turned), ['entry[0].resource: First entry must be a MessageHeader'])
@@ -378,7 +378,7 @@ describe('sandbox: FHIR API', () => {
       return message
     }
 
-    it(`takes a patient who lives at the destination, by ${operation}`, async () => {
+    it(`accepts a reference to a patient at the destination, by ${operation}`, async () => {
       const identifier = { system: 'urn:oid:1.2', value: '0000000001' }
       const subjects: [subject: Json, line: string][] = [
         [
@@ -395,7 +395,7 @@ describe('sandbox: FHIR API', () => {
       )
     })
 
-    it(`wants a patient, by ${operation}`, async () => {
+    it(`requires a patient, by ${operation}`, async () => {
       const text = `entry: Patient entry, or a ${type} whose subject names the patient, is required`
       const noPatient = [undefined, null, 'Patient/1', {}, { display: 'Jane Doe' }, { reference: '' }]
       for (const subject of [...noPatient, { identifier: { system: 'urn:oid:1.2' } }]) {
@@ -412,14 +412,14 @@ describe('sandbox: FHIR API', () => {
     'https://ehr.example/fhir/Encounter/1',
   ]
   for (const reference of atDestination) {
-    it(`takes a reference to what lives at the destination: ${reference.slice(0, 30)}`, async () => {
+    it(`accepts a reference to a resource at the destination: ${reference.slice(0, 30)}`, async () => {
       for (const place of ['encounter', 'subject']) {
         await accepted(put(bundle(), `entry.1.resource.${place}`, { reference }))
       }
     })
   }
 
-  it('takes base64 with line breaks', async () => {
+  it('accepts base64 with line breaks', async () => {
     const data = PDF_DATA['data'] as string
     const lines = data.replace(/.{10}/g, '$&\r\n')
     for (const text of [lines, `${data}\n`, data.replace(/.{8}/g, '$& ')]) {
@@ -428,7 +428,7 @@ describe('sandbox: FHIR API', () => {
     }
   })
 
-  it('shows the patient of the focus, not the first one', async () => {
+  it('shows the patient of the focus, not the first patient', async () => {
     const message = bundle()
     const mother = { identifier: [{ value: '7' }], name: [{ family: 'Mother' }] }
     const others = [
@@ -466,7 +466,7 @@ describe('sandbox: FHIR API', () => {
     assert.deepEqual(await refused(empty, create), [`${main}.content: content is required`])
   })
 
-  it('echoes no values in a refusal', async () => {
+  it('repeats no values in a refusal', async () => {
     const message = bundle()
     const changes: [string, unknown][] = [
       ['entry.1.resource.status', 'CANARY'],
@@ -483,7 +483,7 @@ describe('sandbox: FHIR API', () => {
     assert.ok(!text.includes('CANARY'))
   })
 
-  it('refuses what is not FHIR JSON', async () => {
+  it('refuses a body that is not FHIR JSON', async () => {
     for (const body of ['{', '', '[]', 'null']) await refused(body)
     const asText = await post(bundle(), REPORT_CREATE, AT_SANDBOX, { 'content-type': 'text/plain' })
     assert.equal(asText.status, 400)
@@ -519,7 +519,7 @@ describe('sandbox: FHIR API', () => {
     'the operation by GET': ['GET', `${AT_SANDBOX}/${REPORT_CREATE}`],
   }
   for (const [what, [method, path]] of Object.entries(otherJobs)) {
-    it(`says that ${what} is not simulated here`, async () => {
+    it(`answers ${what} with a text that the sandbox does not simulate it`, async () => {
       const url = `${sandbox().url}/fhir/R4/${path}`
       const answer = await fetch(url, {
         method: method!,
@@ -535,7 +535,7 @@ describe('sandbox: FHIR API', () => {
     })
   }
 
-  it('refuses a request of more than 40 MB, takes exactly 40 MB', async () => {
+  it('refuses a request of more than 40 MB, accepts exactly 40 MB', async () => {
     const padded = (bytes: number): string => {
       const message = JSON.stringify({ ...bundle(), id: '' })
       return message.replace('"id":""', `"id":"${'x'.repeat(bytes - Buffer.byteLength(message))}"`)
@@ -546,7 +546,7 @@ describe('sandbox: FHIR API', () => {
     assert.equal(((await answer.json()) as Json)['issue'][0].code, 'too-long')
   })
 
-  it('takes an embedded file as large as the request may be', async () => {
+  it('accepts an embedded file up to the limit of the request', async () => {
     await accepted(
       bundle('DiagnosticReportCreate', {
         contentType: 'image/png',

@@ -22,7 +22,7 @@ const documentIds = (): string[] =>
 describe('sandbox: server', () => {
   support.useSandbox()
 
-  it('says where it is', () => {
+  it('has an address', () => {
     const { url, endpoints } = sandbox()
     assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
     const fhir = `${url}/fhir/R4`
@@ -34,7 +34,7 @@ describe('sandbox: server', () => {
     })
   })
 
-  it('makes keys of its own at every start', async () => {
+  it('generates new keys at every start', async () => {
     const other = await startSandbox()
     await other.close()
     assert.match(other.oauthKey.privateKey, /^-----BEGIN PRIVATE KEY-----\n/)
@@ -48,7 +48,7 @@ describe('sandbox: server', () => {
     await assert.rejects(startSandbox({ port }), { code: 'EADDRINUSE' })
   })
 
-  it('answers 401, 403 and 404 to what is not there', async () => {
+  it('answers 401, 403 and 404 to unknown tokens, methods and paths', async () => {
     const headers = bearer(await token())
     const status = async (path: string, init: RequestInit): Promise<number> =>
       (await fetch(sandbox().url + path, init)).status
@@ -59,7 +59,7 @@ describe('sandbox: server', () => {
     assert.equal(await status('/v2/auth/token', { method: 'GET' }), 403)
   })
 
-  it('says of other jobs of Redox that they are not simulated here', async () => {
+  it('answers other operations of Redox with a text that the sandbox does not simulate them', async () => {
     const headers = bearer(await token())
     const jobs = ['/query', '/platform/v1/organizations/1/logs', '/oauth/token', '/nothing']
     for (const path of jobs)
@@ -102,7 +102,7 @@ describe('sandbox: server', () => {
     assert.equal(sandbox().requests.at(-1)!.path, '/last')
   })
 
-  it('tells listeners before the sender has its answer, until they leave', async () => {
+  it('notifies listeners before the sender gets its answer, until they unsubscribe', async () => {
     const heard: ReceivedMessage[] = []
     const leave = sandbox().onReceived((message) => heard.push(message))
     await send(PDF)
@@ -114,7 +114,7 @@ describe('sandbox: server', () => {
     assert.equal(heard.length, 1)
   })
 
-  it('clears what it received, not what was uploaded', async () => {
+  it('clears received messages, but not uploads', async () => {
     const uri = await support.uploadBlob(PDF)
     await send(PDF)
     sandbox().clear()
@@ -132,7 +132,7 @@ describe('sandbox: server', () => {
     ],
   } as const
   for (const [what, [path, type, length, start]] of Object.entries(refusedBodies)) {
-    it(`shows a refusal to a client that sends its whole body first: ${what}`, async () => {
+    it(`returns a refusal to a client that sends its whole body first: ${what}`, async () => {
       const authorization = `Authorization: Bearer ${await token()}`
       const socket = connect(Number(new URL(sandbox().url).port), '127.0.0.1')
       socket.write(
@@ -152,7 +152,7 @@ describe('sandbox: server', () => {
     })
   }
 
-  it('answers an announced length over the limit before the body comes', async () => {
+  it('answers an announced length over the limit before the body arrives', async () => {
     const headers = {
       ...bearer(await token()),
       'content-type': 'application/json',
@@ -166,7 +166,7 @@ describe('sandbox: server', () => {
     request.destroy()
   })
 
-  it('outlives clients that go away in the middle', async () => {
+  it('continues after clients that disconnect in the middle of a request', async () => {
     const types = ['application/json', 'multipart/form-data; boundary=XYZ']
     for (const [path, type] of [
       ['/endpoint', types[0]!],
@@ -191,7 +191,7 @@ describe('sandbox: server', () => {
     assert.equal(await send(PDF), 200)
   })
 
-  it('closes once, with connections open', async () => {
+  it('closes once, also with open connections', async () => {
     const other = await startSandbox()
     const socket = connect(Number(new URL(other.url).port), '127.0.0.1')
     await once(socket, 'connect')
@@ -204,12 +204,12 @@ describe('sandbox: server', () => {
 describe('sandbox: bounded inbox', () => {
   support.useSandbox({ maxKeptMessages: 3, maxKeptBytes: 1000 })
 
-  it('drops the oldest messages beyond their number', async () => {
+  it('drops the oldest messages above the limit of messages', async () => {
     for (const id of ['1', '2', '3', '4']) assert.equal(await send(Buffer.alloc(10), id), 200)
     assert.deepEqual(documentIds(), ['2', '3', '4'])
   })
 
-  it('drops the oldest messages beyond their bytes', async () => {
+  it('drops the oldest messages above the limit of bytes', async () => {
     for (const [id, size] of [
       ['1', 400],
       ['2', 600],
@@ -229,7 +229,7 @@ describe('sandbox: bounded inbox', () => {
   })
 })
 
-describe('redox-sandbox', () => {
+describe('command redox-sandbox', () => {
   support.useSandbox()
   const CLI = join(__dirname, '../../src/sandbox/cli.js')
 
@@ -242,15 +242,15 @@ describe('redox-sandbox', () => {
     return { code, out, err }
   }
 
-  it('explains itself', async () => {
+  it('prints its usage', async () => {
     const { code, out } = await run('--help')
     assert.equal(code, 0)
     assert.match(out, /^Usage: redox-sandbox/)
-    // Without -p, npx asks the registry for a package that is called redox-sandbox.
+    // Without -p, npx requests a package with the name redox-sandbox from the registry.
     assert.match(out, /npx -p @ehr-flows\/node-red-redox redox-sandbox/)
   })
 
-  it('refuses what it does not understand', async () => {
+  it('refuses unknown arguments', async () => {
     for (const args of [
       ['--port', 'x'],
       ['--port', '70000'],
@@ -272,7 +272,7 @@ describe('redox-sandbox', () => {
   afterEach(() => serving?.kill('SIGKILL'))
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    it(`serves, tells without patient data, and ends on ${signal}`, async () => {
+    it(`serves requests, prints no patient data, and ends on ${signal}`, async () => {
       const child = spawn(process.execPath, [CLI, '--account', 'free'])
       serving = child
       let out = ''
@@ -311,7 +311,7 @@ describe('redox-sandbox', () => {
     })
   }
 
-  it('plays faults and says which', async () => {
+  it('injects faults and prints them', async () => {
     const child = spawn(process.execPath, [CLI, '--faults', 'blob 429 once; token 503'])
     serving = child
     let out = ''
@@ -328,7 +328,7 @@ describe('redox-sandbox', () => {
     await until(/\n\S+Z fault 503 on token, not accepted\n/)
   })
 
-  it('lets a process end when unreferenced, with a connection open', async () => {
+  it('lets a process end after unref, also with an open connection', async () => {
     const script = `require(${JSON.stringify(join(CLI, '../index.js'))}).startSandbox().then((sandbox) => {
       sandbox.unref()
       const socket = require('node:net').connect(new URL(sandbox.url).port, '127.0.0.1')

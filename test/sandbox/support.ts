@@ -1,4 +1,4 @@
-/** What the sandbox tests share: a plain client written against the facts, and messages that are right. */
+/** Plain HTTP client and valid messages for tests of the sandbox, independent of the package's own client. */
 import assert from 'node:assert/strict'
 import { createHash, createPrivateKey, randomUUID } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -14,7 +14,7 @@ export const sha256 = (bytes: Buffer): string => createHash('sha256').update(byt
 
 let current: Sandbox | undefined
 
-/** Starts one for every test of the enclosing suite; read it with `sandbox()`. */
+/** Registers hooks that run one sandbox for all tests of the enclosing suite; `sandbox()` returns it. */
 export function useSandbox(options: SandboxOptions = {}): void {
   before(async () => {
     current = await startSandbox(options)
@@ -33,7 +33,7 @@ export interface AssertionParts {
   key?: KeyObject
 }
 
-/** A right assertion for the demo key, with parts replaced; `undefined` leaves a part out. */
+/** Valid assertion for the demo key, with some parts replaced; the value `undefined` removes a part. */
 export async function assertion({ header, claims, key }: AssertionParts = {}): Promise<string> {
   const { SignJWT } = await import('jose')
   const { clientId, keyId, privateKey } = sandbox().oauthKey
@@ -107,7 +107,10 @@ export async function uploadBinary(bytes: Buffer, source?: string): Promise<stri
   return answer.headers.get('location')!
 }
 
-/** Sets one place of a message, given as `Note.Provider.ID` or `entry.1.resource.status`; `undefined` deletes. */
+/**
+ * Sets a value at a path of a message, such as `Note.Provider.ID` or `entry.1.resource.status`; `undefined` deletes
+ * it.
+ */
 export function put(message: Json, place: string, value: unknown): Json {
   const steps = place.split('.')
   const last = steps.pop()!
@@ -200,7 +203,7 @@ export const PDF_DATA: Json = {
   title: 'report.pdf',
 }
 
-/** A message Bundle: header, main resource, patient. */
+/** A message Bundle with header, main resource and patient. */
 export function bundle(event = 'DiagnosticReportCreate', file: Json = PDF_DATA): Json {
   const type = event.replace(/(Create|Amend|Update)$/, '')
   return {

@@ -22,7 +22,7 @@ const usable = async (accessToken: string): Promise<boolean> =>
 describe('sandbox: OAuth token', () => {
   support.useSandbox()
 
-  it('answers a right assertion', async () => {
+  it('answers a valid assertion', async () => {
     const answer = await askToken(form(await assertion()))
     assert.equal(answer.status, 200)
     assert.equal(answer.headers.get('cache-control'), 'private, no-cache, no-store, must-revalidate')
@@ -34,7 +34,7 @@ describe('sandbox: OAuth token', () => {
     assert.ok(await usable(body['access_token']))
   })
 
-  it('answers the scope that was asked for, in the form or in the claims', async () => {
+  it('returns the requested scope, from the form or from the claims', async () => {
     const inForm = await askToken({ ...form(await assertion()), scope: 'fhir:development' })
     assert.equal(((await inForm.json()) as Json)['scope'], 'fhir:development')
     const inClaims = await askToken(form(await assertion({ claims: { scope: 'fhir:staging' } })))
@@ -54,7 +54,7 @@ describe('sandbox: OAuth token', () => {
       assert.equal((await askToken(form(await assertion(parts())))).status, 200))
   }
 
-  it('accepts the token URL under which it was reached, and only that', async () => {
+  it('accepts only the token URL at which the request arrived', async () => {
     const local = sandbox().url.replace('127.0.0.1', 'localhost')
     const forLocal = (): Promise<string> => assertion({ claims: { aud: `${local}/v2/auth/token` } })
     assert.equal((await askToken(form(await forLocal()), local)).status, 200)
@@ -88,7 +88,7 @@ describe('sandbox: OAuth token', () => {
       refused(await askToken(form(await assertion(parts()))), status, description))
   }
 
-  it('takes a jti once per client', async () => {
+  it('accepts a jti once per client', async () => {
     const same = await assertion()
     assert.equal((await askToken(form(same))).status, 200)
     await refused(await askToken(form(same)), 401, 'Unexpected jti claim value')
@@ -123,7 +123,7 @@ describe('sandbox: OAuth token', () => {
     await refused(answer, 400, 'x-www-form-urlencoded content-type required')
   })
 
-  it('lets registered RSA and EC keys in', async () => {
+  it('accepts registered RSA and EC keys', async () => {
     const keys = {
       RS384: generateKeyPairSync('rsa', { modulusLength: 2048 }),
       ES384: generateKeyPairSync('ec', { namedCurve: 'P-384' }),
@@ -183,7 +183,7 @@ describe('sandbox: legacy token', () => {
     })
   }
 
-  it('refuses what is not JSON', async () => {
+  it('refuses a body that is not JSON', async () => {
     assert.equal((await postJson('/auth/authenticate', '{')).status, 400)
     const asText = { 'content-type': 'text/plain' }
     assert.equal((await postJson('/auth/authenticate', sandbox().legacyKey, asText)).status, 400)
@@ -204,7 +204,7 @@ describe('sandbox: access token', () => {
     }
   })
 
-  it('ends with its lifetime; a legacy one comes back with its refresh token', async () => {
+  it('ends with its lifetime; a legacy token is renewed with its refresh token', async () => {
     const [oauth, legacy] = [await token(), await legacyToken()]
     assert.ok((await usable(oauth)) && (await usable(legacy['accessToken'])))
     setClock(1)
@@ -216,7 +216,7 @@ describe('sandbox: access token', () => {
     assert.ok(await usable(legacy['accessToken']))
   })
 
-  it('is of no use at another sandbox', async () => {
+  it('is not valid at another sandbox', async () => {
     const other = await startSandbox()
     const headers = { ...bearer(await token()), 'content-type': 'application/json' }
     const answer = await fetch(`${other.url}/endpoint`, { method: 'POST', headers, body: '{}' })

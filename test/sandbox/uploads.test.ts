@@ -38,7 +38,7 @@ async function binaryRefused(answer: Response, status: number, code: string): Pr
   assert.equal(body['issue'][0].code, code)
 }
 
-/** A form written by hand, for shapes that FormData cannot make. */
+/** Multipart form as text, for forms that FormData cannot create. */
 const handmade = (...parts: string[]): [string, Record<string, string>] => [
   parts.map((part) => `--XYZ\r\nContent-Disposition: form-data; ${part}\r\n`).join('') + '--XYZ--\r\n',
   { 'content-type': 'multipart/form-data; boundary=XYZ' },
@@ -64,7 +64,7 @@ describe('sandbox: blob upload', () => {
     assert.deepEqual([file!.name, file!.contentType], ['Befund Müller.pdf', 'application/pdf'])
   })
 
-  it('speaks of localhost to those who came there', async () => {
+  it('returns URIs with the host name localhost to clients that used it', async () => {
     const url = `${sandbox().url.replace('127.0.0.1', 'localhost')}/upload`
     const answer = await fetch(url, { method: 'POST', headers: bearer(await token()), body: multipart(PDF) })
     const { URI } = (await answer.json()) as Json
@@ -72,7 +72,7 @@ describe('sandbox: blob upload', () => {
     assert.equal((await postJson('/endpoint', notes(URI), bearer(await token()))).status, 200)
   })
 
-  it('takes a file of exactly 30 MB and not one byte more', async () => {
+  it('accepts a file of exactly 30 MB, refuses one byte more', async () => {
     assert.equal((await postBlob(multipart(full(LIMIT)))).status, 201)
     await blobRefused(await postBlob(multipart(full(LIMIT + 1))), 413)
   })
@@ -115,7 +115,7 @@ describe('sandbox: blob upload', () => {
     assert.equal((await send(sandbox().legacyKey.apiKey.toUpperCase())).status, 201)
   })
 
-  it('refuses a Binary with a legacy key, which the FHIR API does not take', async () => {
+  it('refuses a Binary with a legacy key, which the FHIR API does not accept', async () => {
     const { accessToken } = await legacyToken()
     const url = `${sandbox().endpoints.binaryUploadBase}/redox/Development/Binary`
     const headers = { ...bearer(accessToken), 'content-type': 'application/pdf' }
@@ -150,7 +150,7 @@ describe('sandbox: blob upload', () => {
 describe('sandbox: Binary upload', () => {
   support.useSandbox()
 
-  it('takes raw bytes and answers the Location', async () => {
+  it('accepts raw bytes and returns the Location', async () => {
     for (const environment of ['Development', 'Staging', 'Production']) {
       const answer = await postBinary(new Uint8Array(PDF), 'application/pdf', environment)
       assert.equal(answer.status, 201)
@@ -161,7 +161,7 @@ describe('sandbox: Binary upload', () => {
     }
   })
 
-  it('takes a FHIR Binary, a JSON file and a form', async () => {
+  it('accepts a FHIR Binary, a JSON file and a form', async () => {
     const resource = { resourceType: 'Binary', contentType: 'application/pdf', data: PDF.toString('base64') }
     const answers = [
       await postBinary(JSON.stringify(resource), 'application/fhir+json; charset=utf-8'),
@@ -178,7 +178,7 @@ describe('sandbox: Binary upload', () => {
     assert.deepEqual(types, ['application/pdf', 'application/json', 'application/pdf'])
   })
 
-  it('takes exactly 30 MB and not one byte more, in each form', async () => {
+  it('accepts exactly 30 MB and refuses one byte more, in each form', async () => {
     const resource = (size: number): string =>
       JSON.stringify({
         resourceType: 'Binary',
@@ -196,7 +196,7 @@ describe('sandbox: Binary upload', () => {
     await binaryRefused(await postBinary(new Uint8Array(full(LIMIT + 1)), 'image/png'), 413, 'too-long')
   })
 
-  it('refuses a stream without a length once it is over the limit', async () => {
+  it('refuses a stream without a length once it exceeds the limit', async () => {
     const chunk = new Uint8Array(1_000_000)
     let sent = 0
     const stream = new ReadableStream({
@@ -227,7 +227,7 @@ describe('sandbox: Binary upload', () => {
     it(`refuses ${what}`, async () => binaryRefused(await postBinary(body, type), 400, 'invalid'))
   }
 
-  it('is there for the slug redox and the three environments alone', async () => {
+  it('exists for the slug redox and the three environments only', async () => {
     for (const address of [
       'redox-fhir-sandbox/Development',
       'Redox/Development',
@@ -249,7 +249,7 @@ describe('sandbox: upload with a free account', () => {
     await binaryRefused(await postBinary(new Uint8Array(PDF), 'application/pdf'), 403, 'forbidden')
   })
 
-  it('is allowed elsewhere, and so is embedding', async () => {
+  it('is allowed in other environments, and so is embedding', async () => {
     assert.equal((await postBinary(new Uint8Array(PDF), 'application/pdf', 'Staging')).status, 201)
     const message = notes(PDF.toString('base64'))
     assert.equal((await postJson('/endpoint', message, bearer(await token()))).status, 200)

@@ -1,4 +1,4 @@
-/** What a run of tests starts ends with it. */
+/** Processes that a test run starts end with it. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,7 +10,7 @@ import { skip } from '../lib/skip'
 
 const LEFTOVERS = pathToFileURL(path.join(__dirname, '../../../scripts/lib/leftovers.mjs')).href
 
-// As browsers and databases do: a session of its own, and the first signal is not heeded.
+// Process like those of browsers and databases: in a session of its own, and it ignores SIGTERM.
 const STUBBORN = "process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)"
 const RUN = `
   import { spawn } from 'node:child_process'
@@ -19,16 +19,16 @@ const RUN = `
   spawn(process.execPath, ['-e', ${JSON.stringify(STUBBORN)}], options)
 `
 
-/** The process is given 5 s to end by itself first. */
+/** Longest wait in ms for the end of the process, which first has 5 s to end by itself. */
 const LONGEST_MS = 30_000
 
-describe('leftovers of a run of tests', () => {
+describe('processes of a test run', () => {
   before(function () {
     if (!existsSync('/proc/self/environ')) skip(this, 'only Linux shows the environment of a process')
   })
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const)
-    it(`${signal} to the run ends what it started`, async () => {
+    it(`end when the run gets ${signal}`, async () => {
       const run = spawn(process.execPath, ['--input-type=module', '-e', RUN])
       const [line] = (await once(run.stdout, 'data')) as [Buffer]
       const pid = Number(line.toString())
@@ -43,7 +43,7 @@ describe('leftovers of a run of tests', () => {
     })
 })
 
-/** A process that ended and that nothing has waited for, as in a container whose first process does not, is none. */
+/** Returns true if the process runs. A zombie, as in a container whose first process reaps none, does not count. */
 function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

@@ -1,4 +1,4 @@
-/** What `npm start` says about answers that did not come. */
+/** Output of `npm start` about missing answers. */
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -12,14 +12,14 @@ interface Answers {
   summary(wrong: number): string
 }
 
-describe('npm start: answers that are missing', () => {
+describe('npm start with missing answers', () => {
   let answers: Answers
   before(async () => {
     const file = pathToFileURL(path.join(__dirname, '../../../scripts/lib/answers.mjs')).href
     answers = (await import(file)) as Answers
   })
 
-  it('names each of them, then the reason and the button to press, once', () => {
+  it('lists each missing answer, then the reason and the button to press, once', () => {
     const missing = [
       { what: 'Results', type: 'redox-datamodel-results' },
       { what: 'Observation', type: 'redox-fhir-result' },
@@ -32,7 +32,7 @@ describe('npm start: answers that are missing', () => {
     ])
   })
 
-  it('names no button that is not there, and says nothing when every answer came', () => {
+  it('suggests no missing button, and prints nothing when every answer has arrived', () => {
     const missing = [{ what: 'Media', type: 'redox-datamodel-media' }]
     assert.deepEqual(answers.missingLines(missing, 'The examples have no such button.'), [
       'MISSING  Media (redox-datamodel-media)',
@@ -41,7 +41,7 @@ describe('npm start: answers that are missing', () => {
     assert.deepEqual(answers.missingLines([], ''), [])
   })
 
-  it('counts in words, and always says that nothing left this machine', () => {
+  it('counts missing answers in a sentence, and always reports that nothing left this machine', () => {
     const sandbox = '\nThe answers come from the built-in sandbox: nothing left this machine.'
     assert.equal(answers.summary(0), sandbox)
     assert.equal(answers.summary(1), `\n1 answer is missing or wrong.${sandbox}`)

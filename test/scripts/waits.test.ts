@@ -1,19 +1,19 @@
-/** Tests wait for conditions: few wait for a fixed time, and those say why. */
+/** Tests wait for conditions. Few wait for a fixed time, and each of these has a reason in a comment. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import ts from 'typescript'
 
 const TESTS = path.join(__dirname, '../../../test')
-/** Milliseconds of the longest wait that needs no reason. */
+/** Longest wait in milliseconds that needs no reason. */
 const SHORT_MS = 200
 const MOST = 5
-/** Lines above a wait, in which its reason stands. */
+/** Number of lines above a wait in which a comment counts as its reason. */
 const NEAR = 4
 
 interface Wait {
   place: string
-  /** undefined: it cannot be told from the text */
+  /** length of the wait; undefined if the text does not show it */
   milliseconds: number | undefined
   hasReason: boolean
 }
@@ -24,7 +24,7 @@ describe('fixed waits of the tests', () => {
   )
   const long = waits.filter(({ milliseconds }) => milliseconds === undefined || milliseconds > SHORT_MS)
 
-  it(`above ${SHORT_MS} ms are ${MOST} at most`, () => {
+  it(`above ${SHORT_MS} ms are at most ${MOST}`, () => {
     assert.ok(long.length <= MOST, long.map(({ place }) => place).join('\n'))
   })
 
@@ -35,7 +35,7 @@ describe('fixed waits of the tests', () => {
     )
   })
 
-  it('are found in each form', () => {
+  it('are found in each syntax', () => {
     const text = `
       import { setTimeout as pause } from 'node:timers/promises'
       const HALF_MS = 500
@@ -89,7 +89,7 @@ function allOf(node: ts.Node): ts.Node[] {
   return all
 }
 
-/** The names under which a file knows `setTimeout` of `node:timers/promises`. */
+/** Local names of `setTimeout` of `node:timers/promises` in a file. */
 function sleepsImportedIn(nodes: ts.Node[]): Set<string> {
   const imported = nodes.filter(ts.isImportDeclaration).filter(({ moduleSpecifier }) => {
     return ts.isStringLiteral(moduleSpecifier) && moduleSpecifier.text.endsWith('timers/promises')
@@ -102,7 +102,7 @@ function sleepsImportedIn(nodes: ts.Node[]): Set<string> {
   )
 }
 
-/** The expression of the time that a call waits; undefined: it is no wait, or a limit that is taken back. */
+/** Expression of the time that a call waits; undefined if the call is no wait, or a limit that can be cleared. */
 function timeOf(
   { expression, arguments: given, parent }: ts.CallExpression,
   sleeps: Set<string>,
@@ -130,7 +130,7 @@ function valueOf(node: ts.Expression, constants: Map<string, ts.Expression>): nu
     const constant = constants.get(node.text)
     return constant && valueOf(constant, constants)
   }
-  // At most.
+  // `Math.random()` counts as its upper bound.
   if (node.getText() === 'Math.random()') return 1
   if (!ts.isBinaryExpression(node)) return undefined
   const [left, right] = [valueOf(node.left, constants), valueOf(node.right, constants)]

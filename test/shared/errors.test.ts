@@ -1,4 +1,4 @@
-/** What errors look like where people see them: the debug sidebar, the status, HTTP callers, docs/errors.md. */
+/** Forms in which users see errors: debug sidebar, status, HTTP answers and docs/errors.md. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -25,7 +25,7 @@ const catalogue = (language: string): { label: Record<string, string>; status: S
 const CODES = Object.keys(ERROR_CODES) as RedoxErrorCode[]
 const FIRST = 30
 const TABLES = [mediaFields, noteFields, resultsFields, fhirDocumentFields, fhirResultFields, uploadFields]
-/** Of a message, without the settings of the node itself. */
+/** Names of the fields of a message, without the settings of the node itself. */
 const NAMES = new Set(
   TABLES.flatMap(({ fields }) => fields.map(({ name }) => name)).filter(
     (name) => name !== 'name' && name !== 'connection',
@@ -33,7 +33,7 @@ const NAMES = new Set(
 )
 
 describe('error codes', () => {
-  it('stand in docs/errors.md as in the code, in the same order', () => {
+  it('are in docs/errors.md and in the code in the same order', () => {
     const rows = [...read('docs/errors.md').matchAll(/^\| `(REDOX_\w+)` +\|(.*)\|$/gm)].map(
       ([, code, cells]) => [
         code,
@@ -47,7 +47,7 @@ describe('error codes', () => {
     assert.deepEqual(rows, expected)
   })
 
-  it('have a phrase of at most 20 characters in every language, in English that of the table', () => {
+  it('have a phrase of at most 20 characters in every language, in English the phrase of the table', () => {
     for (const language of ['en-US', 'de']) {
       const { error } = catalogue(language).status
       assert.deepEqual(Object.keys(error), CODES)
@@ -58,7 +58,7 @@ describe('error codes', () => {
     assert.deepEqual(catalogue('en-US').status.error, Object.fromEntries(phrases))
   })
 
-  it('never ask a caller to repeat what may have arrived', () => {
+  it('never advise a caller to repeat a message that may have arrived', () => {
     for (const code of CODES) {
       const { statusCode, arrived } = ERROR_CODES[code]
       if (arrived !== 'no') assert.equal(statusCode, 500, code)
@@ -68,7 +68,7 @@ describe('error codes', () => {
 })
 
 describe('names of fields', () => {
-  it('in error texts have no unit, and not the name that Redox has for them', () => {
+  it("in error texts have no unit and are not Redox's names", () => {
     assert.deepEqual(['patientId', 'dob', 'settleSeconds', 'noSuchField', 'constructor'].map(labelOf), [
       'Patient ID',
       'Birth date',
@@ -78,7 +78,7 @@ describe('names of fields', () => {
     ])
   })
 
-  it('in the advice of the builders are labels of the dialogs', () => {
+  it('in the advice of the message builders are labels of the dialogs', () => {
     const advice = [...read('src/message/datamodel.ts').matchAll(/.*\bthe ([A-Z][\w ]*?) field\b/g)]
     const labels = [...NAMES].map(labelOf)
     assert.ok(advice.length > 4)
@@ -112,7 +112,7 @@ describe('names of fields', () => {
     for (const [table, place, field] of expected) assert.equal(fieldAt(table, place), field, place)
   })
 
-  it('are those of one field, whatever place of the message is concerned', () => {
+  it("are those of one field for each element below the field's path", () => {
     for (const table of TABLES) {
       const places = table.fields.flatMap((field) => [
         ...(field.kind === 'typed' ? [pathOf(field) ?? []].flat() : []),
@@ -122,7 +122,7 @@ describe('names of fields', () => {
     }
   })
 
-  it('of places without a field are their last name', () => {
+  it('of paths without a field are the last name of the path', () => {
     assert.equal(lastName('Patient.Contacts[0].FirstName'), 'FirstName')
     assert.equal(lastName('entry[3].resource.focus[0] (MessageHeader)'), 'focus')
   })
@@ -135,7 +135,7 @@ describe('error texts', () => {
     fix: 'Fill it in.',
   })
 
-  it('of a message begin with the field, go on with path and fix, and end with what was not sent', () => {
+  it('of a message begin with the field, then path and fix, and end with what was not sent', () => {
     const { message } = invalidMessage('the Notes message (New)', [missing('Patient.Identifiers')])
     assert.equal(
       message,
@@ -144,7 +144,7 @@ describe('error texts', () => {
     )
   })
 
-  it('of a message show five problems, and count the others', () => {
+  it('of a message contain five problems and the number of the others', () => {
     const paths = ['A', 'B', 'C', 'D', 'E', 'F', 'G']
     const { message, cause } = invalidMessage('x', paths.map(missing))
     assert.match(
@@ -154,12 +154,12 @@ describe('error texts', () => {
     assert.equal(cause.problems!.length, 7)
   })
 
-  it('say that a field is missing in what the debug sidebar shows', () => {
+  it('contain a missing field in the part that the debug sidebar shows', () => {
     for (const label of [...NAMES].map(labelOf))
       assert.match(`${label} is missing`.slice(0, FIRST), / is missin/)
   })
 
-  it('of requests say what is wrong in what the debug sidebar shows', () => {
+  it('of requests contain the cause in the part that the debug sidebar shows', () => {
     for (const { message, code } of OUTCOMES) {
       assert.match(message, /^[A-Z]/)
       if (code === 'REDOX_OUTCOME_UNKNOWN') assert.match(message, /^Outcome unknown: /)
@@ -167,7 +167,7 @@ describe('error texts', () => {
     }
   })
 
-  it('of bad input and of settings end with that nothing was sent, once', () => {
+  it('of bad input and of settings end with one sentence that nothing was sent', () => {
     assert.equal(badInput('File is missing.').message, 'File is missing. Nothing was sent.')
     const setting = new RedoxError('REDOX_CONFIGURATION', 'Key ID is missing.', { field: 'keyId' })
     const told = notSent(setting)
@@ -204,7 +204,7 @@ describe('the cause of an error', () => {
     assert.equal(String(error.with({ attempts: 2 }).cause), `${text} · attempts: 2`)
   })
 
-  it('is plain data all the same', () => {
+  it('is plain data', () => {
     const expected = { retry: 'never', ...detail }
     assert.deepEqual(error.cause, expected)
     assert.deepEqual(JSON.parse(JSON.stringify(error.cause)), expected)

@@ -1,6 +1,6 @@
 /**
- * The path of a file's byte, where it can go wrong unseen: memory that is used again, bodies that are sent again,
- * breaks beside others, sockets that are kept, turns of the event loop.
+ * Errors in the bytes of a file that other tests could miss: reused memory, repeated bodies, aborts beside other
+ * requests, kept sockets, and event-loop iterations.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -25,7 +25,7 @@ import { bytesOf, connectTo, isToken, never, serve, TEST_KEY, type Reply, type S
 
 const KB = 1024
 
-// ---- Files: each with bytes of its own, so that none can stand in for another ---------------------------
+// ---- Files: each with different bytes, so that files cannot be confused ---------------------------------
 
 type From = 'memory' | 'disk'
 const FROM: From[] = ['memory', 'disk']
@@ -52,7 +52,7 @@ async function sample(size: number, from: From): Promise<Sample> {
 before(() => void (folder = mkdtempSync(path.join(tmpdir(), 'redox-bytes-'))))
 after(() => rmSync(folder, { recursive: true }))
 
-/** The files that a body has inside, by what is known of its form alone. */
+/** Files in a request body, found by the format of the body alone. */
 function filesIn(contentType: string, body: Buffer): Buffer[] {
   if (contentType.includes('json')) {
     const { Files, data } = JSON.parse(body.toString()) as { Files?: string[]; data?: string }
@@ -84,11 +84,14 @@ const FORMS: Record<string, (file: FileSource) => RequestBody | Promise<RequestB
   raw: rawBody,
 }
 
-/** A socket whose peer is slow: it looks at each piece as late as it may, when others were busy meanwhile. */
+/** Socket with a slow peer: it reads each chunk as late as possible, when other requests may have reused the memory. */
 class LateSocket extends Writable {
   readonly #arrived: Buffer[] = []
 
-  /** @param highWaterMark what it takes without asking for a wait: 16 KiB on Node 20, 64 KiB since */
+  /**
+   * @param highWaterMark bytes that the socket accepts before it asks to wait: 16 KiB on Node 20, 64 KiB in later
+   * versions
+   */
   constructor(highWaterMark: number) {
     super({ highWaterMark })
   }
@@ -101,7 +104,7 @@ class LateSocket extends Writable {
     })()
   }
 
-  /** All of it, when it has arrived. */
+  /** Ends the socket and returns all bytes when they have arrived. */
   async arrived(): Promise<Buffer> {
     this.end()
     await once(this, 'finish')
@@ -109,19 +112,19 @@ class LateSocket extends Writable {
   }
 }
 
-/** As undici writes a body; whether it has arrived is not asked before the last piece was handed over. */
+/** Writes a body as undici does, which does not wait for the arrival of the last chunk. */
 async function write(body: RequestBody, socket: LateSocket): Promise<void> {
   for await (const piece of body.open()) if (!socket.write(piece)) await once(socket, 'drain')
 }
 
-// Around what is packed (80 KiB of base64 are 60 KiB), what is drained (64 KiB), and a piece of the disk (510 KiB).
+// Sizes around a buffer (80 KiB of base64 are 60 KiB), the waiting limit (64 KiB), and a disk read (510 KiB).
 // prettier-ignore
 const SIZES = [
   1, 5_000, 48 * KB, 49_000, 60 * KB - 1, 60 * KB, 64 * KB - 1, 64 * KB, 64 * KB + 1, 80 * KB, 80 * KB + 10,
   120 * KB, 150_000, 510 * KB - 1, 510 * KB, 510 * KB + 1, 525 * KB, 560 * KB, 600 * KB, 1_020 * KB + 9_000,
 ]
 
-describe('memory that is used again', function () {
+describe('reused memory', function () {
   this.timeout(30_000)
   for (const highWaterMark of [16 * KB, 64 * KB])
     for (const [form, make] of Object.entries(FORMS))
@@ -130,7 +133,7 @@ describe('memory that is used again', function () {
           const made = await Promise.all([...SIZES, ...SIZES].map((size) => sample(size, from)))
           const waiting = [...made]
           const faults: Promise<string[]>[] = []
-          // A sender that is done begins the next one at once, and gets the memory that was given back last.
+          // A writer that has finished starts its next file at once, and gets the memory that was released last.
           const writer = async (): Promise<void> => {
             for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
               const [body, socket] = [await make(next.source), new LateSocket(highWaterMark)]
@@ -144,7 +147,7 @@ describe('memory that is used again', function () {
 
   for (const [form, make] of Object.entries(FORMS))
     for (const from of FROM)
-      it(`is not used again after a break, when a socket may still have it: ${form} from ${from}`, async () => {
+      it(`is not reused after an abort, when a socket may still refer to it: ${form} from ${from}`, async () => {
         const { source } = await sample(600 * KB, from)
         let [broken, asItWas]: Buffer[] = []
         for await (const piece of (await make(source)).open()) {
@@ -158,7 +161,7 @@ describe('memory that is used again', function () {
       })
 })
 
-/** What is wrong with what arrived. */
+/** Faults in the received bytes; an empty list if they are correct. */
 async function faultsOf(
   { source, digest }: Sample,
   body: RequestBody,
@@ -174,7 +177,7 @@ async function faultsOf(
   }
 }
 
-// ---- Over a client ---------------------------------------------------------------------------------------
+// ---- Requests of a client --------------------------------------------------------------------------------
 
 type Way = 'embed' | 'embed 3' | 'multipart' | 'raw'
 const WAYS: Way[] = ['embed', 'embed 3', 'multipart', 'raw']
@@ -211,7 +214,7 @@ afterEach(async () => {
   await server?.close()
 })
 
-/** What the server has read since it was last asked: the digests of the files in each request. */
+/** Hashes of the files in each request that the server has read since the last call. */
 function arrivals(): string[] {
   const found = server.requests.splice(0).filter((request) => !isToken(request))
   return found
@@ -223,9 +226,9 @@ function arrivals(): string[] {
 }
 
 interface Sent {
-  /** of the files that were to be sent */
+  /** hashes of the files to send */
   digests: string
-  /** what the client says that it has sent */
+  /** hashes in the client's result */
   told: string
 }
 
@@ -259,16 +262,16 @@ function assertUnharmed(sent: Sent[]): void {
   assert.deepEqual(arrivals(), sent.map(({ digests }) => digests).sort())
 }
 
-/** Sends of all ways, sizes and sources, in an order that mixes them. */
+/** Sends of all transfers, sizes and sources in a mixed order. */
 function mixed(sizes: number[]): [Way, number, From][] {
   const all = sizes.flatMap((size) => WAYS.flatMap((way) => FROM.map((from) => [way, size, from] as const)))
-  // 37 is prime to the number of them.
+  // The step 37 is coprime to the number of rows, so every row occurs once.
   return all.map((_, at) => [...all[(at * 37) % all.length]!])
 }
 
 const BY_CLIENT = [64 * KB - 1, 64 * KB, 80 * KB + 10, 510 * KB, 525 * KB, 1_100_000, 3_000_000]
 
-/** Reads nothing before it is told to, then in bits. */
+/** Server that reads nothing before `start`, then small chunks. */
 class SlowReader {
   #go: () => void = () => undefined
   #told = new Promise<void>((resolve) => (this.#go = resolve))
@@ -288,23 +291,23 @@ class SlowReader {
   }
 }
 
-describe('many at once over one connection', function () {
+describe('many simultaneous requests of one connection', function () {
   this.timeout(30_000)
   const config = { sendsAtOnce: 20, requestMb: 100 }
   const round = async (sizes: number[]): Promise<void> =>
     assertUnharmed(await Promise.all(mixed(sizes).map((one) => send(...one))))
 
-  it('arrive as they are, round after round', async () => {
+  it('arrive unchanged in several rounds', async () => {
     await connect({ config })
     for (let rounds = 0; rounds < 2; rounds++) await round(BY_CLIENT)
   })
 
-  it('arrive as they are over TLS', async () => {
+  it('arrive unchanged over TLS', async () => {
     await connect({ config, tls: certified('server') })
     for (let rounds = 0; rounds < 2; rounds++) await round(BY_CLIENT)
   })
 
-  it('arrive as they are at a server that reads slowly, so that sockets fill up', async () => {
+  it('arrive unchanged at a server that reads slowly, so that sockets fill up', async () => {
     const reader = new SlowReader()
     await connect({ config, read: reader.read })
     let handed = 0
@@ -316,15 +319,15 @@ describe('many at once over one connection', function () {
   })
 })
 
-describe('a body that is sent again', function () {
+describe('body of a retried request', function () {
   this.timeout(30_000)
   const { random } = Math
-  // Without the wait between attempts.
+  // A random value of zero removes the wait between attempts.
   before(() => void (Math.random = () => 0))
   after(() => void (Math.random = random))
 
-  it('has every byte again, after a refusal, a reset and a break in its middle', async () => {
-    // What happens to the attempts of each request; it is known by its length.
+  it('has every byte again after a refusal, a reset and an abort in its middle', async () => {
+    // Number of attempts by the length of a request, which identifies the request.
     const attempts = new Map<number, number>()
     const read = async (request: IncomingMessage): Promise<Buffer> => {
       const announced = Number(request.headers['content-length'])
@@ -342,7 +345,7 @@ describe('a body that is sent again', function () {
     const rows = WAYS.flatMap((way) => FROM.map((from) => [way, from] as const))
     const sent = await Promise.all(rows.map(([way, from], at) => send(way, 1_300_000 + at * 1000, from)))
     for (const { digests, told } of sent) assert.equal(told, digests)
-    // Two that were read and not taken, and one that was; the second did not arrive.
+    // Three of four attempts arrive for each request: two failed ones and the accepted one. The second is cut off.
     const thrice = sent.flatMap(({ digests }) => [digests, digests, digests])
     assert.deepEqual(arrivals(), thrice.sort())
     assert.deepEqual(
@@ -352,7 +355,7 @@ describe('a body that is sent again', function () {
   })
 })
 
-/** Ends the connection after so many bytes of a body. */
+/** Ends the connection after this many bytes of a body. */
 async function cutOff(request: IncomingMessage, after: number): Promise<never> {
   let read = 0
   for await (const piece of request) {
@@ -363,10 +366,10 @@ async function cutOff(request: IncomingMessage, after: number): Promise<never> {
   throw new Error('cut off')
 }
 
-describe('a break in the middle', function () {
+describe('abort in the middle of a body', function () {
   this.timeout(30_000)
 
-  it('harms nothing that is on the way beside it, nor what comes later', async () => {
+  it('changes neither simultaneous nor later requests', async () => {
     const TO_CUT = 4_000_001
     const read = (request: IncomingMessage): Promise<Buffer> =>
       Number(request.headers['content-length']) >= TO_CUT
@@ -394,7 +397,7 @@ describe('a break in the middle', function () {
   })
 })
 
-describe('one connection', function () {
+describe('kept connection', function () {
   this.timeout(30_000)
   const RUNS: [Way, From][] = [
     ['multipart', 'memory'],
@@ -417,17 +420,17 @@ describe('one connection', function () {
     })
 })
 
-// ---- Turns of the event loop -----------------------------------------------------------------------------
+// ---- Event-loop iterations -------------------------------------------------------------------------------
 
 const PER_TURN = 512 * KB
 
-describe('a turn of the event loop', function () {
+describe('event-loop iteration', function () {
   this.timeout(30_000)
 
-  /** The most that `count` grew by from one turn to the next while `work` was done. */
+  /** Largest growth of `count` within one event-loop iteration during `work`. */
   async function mostInATurn(count: () => number, work: () => Promise<unknown>): Promise<number> {
     let [isDone, most, before] = [false, 0, count()]
-    // Asked for before all others: a turn begins here.
+    // This wait starts before all others, so that an event-loop iteration begins at this point.
     let next = nextTurn()
     const done = work().finally(() => (isDone = true))
     while (!isDone) {
@@ -440,7 +443,7 @@ describe('a turn of the event loop', function () {
     return most
   }
 
-  it('is for half a MiB and a piece, and goes round: first in, first out', async () => {
+  it('is limited to half a MiB and one chunk, and serves callers in the order of their calls', async () => {
     const PIECE = 48 * KB
     const [CALLERS, PIECES] = [64, 100]
     const [asked, granted]: [string[], string[]] = [[], []]
@@ -461,7 +464,7 @@ describe('a turn of the event loop', function () {
   })
 
   for (const way of ['embed', 'multipart'] as const)
-    it(`is shared by all who send, however fast their sockets are: ${way}`, async () => {
+    it(`is shared by all senders, however fast their sockets are: ${way}`, async () => {
       await connect({ config: { sendsAtOnce: 64, requestMb: 100, waitingMb: 1000 } })
       let handed = 0
       const one = (at: number): Promise<Sent> => {
@@ -477,7 +480,7 @@ describe('a turn of the event loop', function () {
         () => handed,
         async () => (sent = await Promise.all(Array.from({ length: 64 }, (_, at) => one(at)))),
       )
-      // Generous, and 1/24 of all: what was granted may wait for its socket, and be handed over with the next.
+      // A generous limit (1/24 of all bytes), because chunks may wait for their socket and be written together later.
       assert.ok(most < 8_000_000, `${most} bytes in a turn`)
       assertUnharmed(sent)
     })

@@ -8,7 +8,7 @@ import { sizedFile } from '../lib/fixtures'
 import { CA, certified } from '../lib/proxy'
 import { connectTo, never, TEST_KEY } from '../lib/redox'
 
-// In a thread of its own, so that an answer can come while this one still waits for its socket.
+// Server in a thread of its own, so that an answer can arrive while the main thread still waits for its socket.
 const SERVER = `
   const { parentPort, workerData } = require('node:worker_threads')
   let connections = 0
@@ -46,7 +46,7 @@ describe('uploads over TLS', function () {
   })
 
   for (const kind of ['binary', 'blob'] as const)
-    it(`use each connection again: ${kind}`, async () => {
+    it(`reuse each connection: ${kind}`, async () => {
       const hints = { where: 'x', filename: 'x.bin', contentType: 'application/octet-stream' }
       const { file } = takeMemory(sizedFile(1_000_000), hints)
       let left = 200

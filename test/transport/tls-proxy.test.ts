@@ -1,4 +1,4 @@
-/** TLS and proxies: real servers with real certificates, and a real proxy, on this machine. */
+/** TLS and proxies, with servers, certificates and a proxy on this machine. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import type { ServerOptions } from 'node:https'
@@ -52,7 +52,7 @@ const connect = (network: Network, config: ConnectionConfig = {}, url = server.u
 const deliver = () => deliverDirect(connection.client, message, { signal: never() })
 const upload = () => uploadDirect(connection.client, file, { kind: 'blob', signal: never() })
 
-/** Told after so many attempts, and the server got nothing. */
+/** Asserts that a send fails with this code after this many attempts, and that the server got nothing. */
 async function refused(
   code: RedoxErrorCode,
   fault: string | RegExp,
@@ -71,7 +71,7 @@ afterEach(async () => {
 })
 
 describe('TLS', () => {
-  it('trusts an own CA, asks for the host by name, and sends everything over it', async () => {
+  it('trusts an own CA, requests the host by name, and sends everything encrypted', async () => {
     await serveWith(certified('server'))
     connect({ tls: { ca: CA } })
     await upload()
@@ -103,14 +103,14 @@ describe('TLS', () => {
     })
   }
 
-  it('asks for the server name that is set, and wants it in the certificate', async () => {
+  it('uses the configured server name, which the certificate must contain', async () => {
     await serveWith(certified('elsewhere'))
     connect({ tls: { ca: CA, servername: 'elsewhere.test' } })
     await deliver()
     assert.equal(server.requests[0]!.servername, 'elsewhere.test')
   })
 
-  it('takes any certificate when that is wished', async () => {
+  it('accepts any certificate on request', async () => {
     await serveWith(certified('expired'))
     connect({ tls: { rejectUnauthorized: false } })
     await deliver()
@@ -119,7 +119,7 @@ describe('TLS', () => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const strict = { requestCert: true, ca: CA, minVersion: version, maxVersion: version }
 
-    it(`shows the client certificate, ${version}`, async () => {
+    it(`sends the client certificate, ${version}`, async () => {
       await serveWith({ ...certified('server'), ...strict })
       connect({ tls: { ca: CA, ...CLIENT, key: ENCRYPTED_KEY, passphrase: 'fixture-passphrase' } })
       await deliver()
@@ -129,25 +129,25 @@ describe('TLS', () => {
       )
     })
 
-    it(`says that a client certificate is wanted, ${version}`, async () => {
+    it(`reports that the server requires a client certificate, ${version}`, async () => {
       await serveWith({ ...certified('server'), ...strict })
       connect({ tls: { ca: CA } }, { attempts: 2 })
-      // In TLS 1.3 the server refuses after the first bytes have left: then nothing is tried again.
+      // In TLS 1.3 the server refuses after the client's first bytes, so the client does not retry.
       const attempts = version === 'TLSv1.3' ? 1 : 2
       await refused('REDOX_TLS', /^ERR_SSL_.*ALERT/, /requires a client certificate/, attempts)
     })
   }
 
-  it('knows of an alert behind the first bytes that nothing was read; of no other fault', () => {
+  it('treats only an alert after the first bytes as proof that nothing was read', () => {
     assert.equal(tlsFault('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', true), 'client')
     for (const code of ['CERT_HAS_EXPIRED', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ECONNRESET', 'EPROTO'])
       assert.equal(tlsFault(code, true), undefined)
-    // These may pass.
+    // Before the first bytes are sent, these errors may be temporary.
     for (const code of ['ECONNRESET', 'EPROTO', 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR'])
       assert.equal(tlsFault(code, false), undefined)
   })
 
-  it('refuses certificates and keys that cannot be used: REDOX_CONFIGURATION, without their text', async () => {
+  it('refuses unusable certificates and keys: REDOX_CONFIGURATION, without their content', async () => {
     await serveWith(certified('server'))
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const otherKey = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
@@ -169,10 +169,10 @@ function ca(): Network {
   return { tls: { ca: CA } }
 }
 
-describe('a proxy', function () {
+describe('proxy', function () {
   this.timeout(20_000)
   let proxy: ConnectProxy
-  // A name that only the proxy can reach.
+  // Address of a host that only the proxy can reach.
   const behind = (): string => server.url.replace('localhost', 'redox.test')
   const through = (login?: { username: string; password: string }, noProxy = ''): Network => ({
     ...ca(),
@@ -185,7 +185,7 @@ describe('a proxy', function () {
   })
   afterEach(() => proxy.close())
 
-  it('passes token, upload and message on, and reads none of them', async () => {
+  it('passes on token, upload and message, and reads none of them', async () => {
     connect(through(), {}, behind())
     await upload()
     await deliver()
@@ -203,7 +203,7 @@ describe('a proxy', function () {
     )
   })
 
-  it('refuses as without one what the certificate of the server does not hold', async () => {
+  it('does not change the refusal of a server with a wrong certificate', async () => {
     for (const [network, fault] of [
       [{ proxy: proxyAt(proxy.url, '') }, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
       [{ ...through(), tls: { ca: CA, servername: 'other.test' } }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
@@ -214,7 +214,7 @@ describe('a proxy', function () {
     }
   })
 
-  it('gets its login, the server does not', async () => {
+  it('gets its login, which the server does not get', async () => {
     proxy.login = 'me:pass:wörd'
     connect(through({ username: 'me', password: 'pass:wörd' }), {}, behind())
     await deliver()
@@ -223,7 +223,7 @@ describe('a proxy', function () {
     assert.deepEqual(proxyAt(inUrl, ''), proxyAt(proxy.url, '', { username: 'me', password: 'pass:wörd' }))
   })
 
-  it('wants another login: REDOX_CONFIGURATION at once, and the password is not told', async () => {
+  it('with a refused login: REDOX_CONFIGURATION at once, without the password in the error', async () => {
     proxy.login = 'me:right'
     for (const login of [undefined, { username: 'me', password: 'hunter2' }]) {
       connect(through(login), { attempts: 6 }, behind())
@@ -235,7 +235,7 @@ describe('a proxy', function () {
     assert.equal(proxy.tunnels.length, 4)
   })
 
-  it('forbids the host: REDOX_CONFIGURATION at once', async () => {
+  it('that forbids the host: REDOX_CONFIGURATION at once', async () => {
     proxy.behaviour = 403
     connect(through(), { attempts: 6 }, behind())
     await refused('REDOX_CONFIGURATION', 'PROXY_403', /does not open a tunnel/, 1)
@@ -248,7 +248,7 @@ describe('a proxy', function () {
     ['says nothing', 'silent', /^PROXY_TIMEOUT$/],
   ]
   for (const [what, behaviour, fault] of PASSING) {
-    it(`${what}: tried again, so often and no more, and nothing is sent`, async () => {
+    it(`with the fault "${what}": all attempts, and nothing is sent`, async () => {
       proxy.behaviour = behaviour
       connect(through(), { attempts: 2, connectTimeout: 0.3 }, behind())
       const error = await failing('REDOX_NETWORK', deliver, /^Proxy not reachable.*https_proxy/)
@@ -257,7 +257,7 @@ describe('a proxy', function () {
       assert.deepEqual(server.requests, [])
     })
 
-    it(`${what}, and is well again: delivered once`, async () => {
+    it(`with the fault "${what}" once: delivered once`, async () => {
       proxy.behaviour = behaviour
       connect(through(), { attempts: 3, connectTimeout: 0.3 }, behind())
       const delivered = deliver()
@@ -268,14 +268,14 @@ describe('a proxy', function () {
     })
   }
 
-  it('is not there: tried again, and nothing is sent', async () => {
+  it('that is not running: all attempts, and nothing is sent', async () => {
     connect({ ...ca(), proxy: proxyAt('http://127.0.0.1:1', '') }, { attempts: 2 }, behind())
     const error = await failing('REDOX_NETWORK', deliver, /^Proxy not reachable/)
     assert.deepEqual([error.cause.fault, error.cause.attempts], ['PROXY_ECONNREFUSED', 2])
     assert.deepEqual(server.requests, [])
   })
 
-  it('speaks TLS with a certificate that does not hold: told at once, nothing is sent', async () => {
+  it('over TLS with a wrong certificate: an error at once, and nothing is sent', async () => {
     const secure = await ConnectProxy.start(certified('server'))
     connect({ ...ca(), proxy: proxyAt(`https://localhost:${secure.port}`, '') }, { attempts: 6 }, behind())
     await refused('REDOX_CONFIGURATION', /^PROXY_UNABLE_TO_VERIFY/, /its certificate is not valid/, 1)
@@ -283,7 +283,7 @@ describe('a proxy', function () {
     await secure.close()
   })
 
-  it('breaks in the middle of a message: the outcome is unknown, and it is not repeated', async () => {
+  it('that fails during a message: the outcome is unknown, and the message is not repeated', async () => {
     connect(through(), { attempts: 6 }, behind())
     await connection.client.authenticate()
     proxy.cutAfter = 500_000
@@ -292,7 +292,7 @@ describe('a proxy', function () {
     assert.deepEqual(server.to('/endpoint'), [])
   })
 
-  it('breaks in the middle of an upload: it is repeated', async () => {
+  it('that fails during an upload: the upload is repeated', async () => {
     connect(through(), { attempts: 3 }, behind())
     await connection.client.authenticate()
     proxy.cutAfter = 500_000
@@ -302,7 +302,7 @@ describe('a proxy', function () {
     assert.equal((await uploaded).attempts, 2)
   })
 
-  it('is left out for the hosts of no_proxy, and for plain http to this machine', async () => {
+  it('is not used for the hosts of no_proxy, and for plain http to this machine', async () => {
     connect(through(undefined, 'localhost'))
     await deliver()
     assert.deepEqual(proxy.tunnels, [])
@@ -337,14 +337,14 @@ describe('no_proxy', () => {
   for (const [noProxy, host, expected] of cases) {
     it(`"${noProxy}" and ${host}: ${expected ? 'through the proxy' : 'straight'}`, () => {
       const { protocol, hostname, port } = new URL(`https://${host}`)
-      // As undici names it: without brackets.
+      // Host name without the brackets of IPv6 addresses, as undici passes it.
       const target = { protocol, hostname: hostname.replace(/[[\]]/g, ''), port }
       assert.equal(isProxied(target, proxyAt('http://p', noProxy)), expected)
     })
   }
 })
 
-describe('the proxy of the environment', () => {
+describe('proxy of the environment', () => {
   const P = 'http://p.example:3128'
   const cases: [NodeJS.ProcessEnv, ReturnType<typeof proxyOfEnvironment>][] = [
     [{}, undefined],
@@ -360,7 +360,7 @@ describe('the proxy of the environment', () => {
       { all_proxy: 'http://other', HTTPS_PROXY: P, no_proxy: 'c', NO_PROXY: 'd' },
       { origin: P, noProxy: 'c' },
     ],
-    // All hosts but those of this machine are https.
+    // Hosts on other machines always use https, so the variable http_proxy has no effect.
     [{ http_proxy: P, HTTP_PROXY: P }, undefined],
     [
       { npm_config_https_proxy: P, https_proxy: 'http://other' },
@@ -377,7 +377,7 @@ describe('the proxy of the environment', () => {
     it(JSON.stringify(env), () => assert.deepEqual(proxyOfEnvironment(env), expected))
 
   for (const url of ['socks5://me:hunter2@p.example', 'http://me:hunter2@:3128', 'http://[hunter2'])
-    it(`that cannot be used is refused without being repeated: ${url}`, async () => {
+    it(`is refused without repeating an invalid address: ${url}`, async () => {
       const error = await failing('REDOX_CONFIGURATION', () => proxyOfEnvironment({ https_proxy: url }))
       assert.doesNotMatch(error.message, /hunter2/)
       assert.equal(error.cause.field, 'proxy')

@@ -1,4 +1,4 @@
-/** A field is described in its table, and worded in the catalogue: nowhere else. */
+/** A field's name occurs only in its table and in the catalogue. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -10,7 +10,7 @@ import { fields as fhirDocument } from '../../../nodes/redox-fhir-document/field
 import { fields as fhirResult } from '../../../nodes/redox-fhir-result/fields'
 
 const ROOT = path.join(__dirname, '../../../..')
-/** The tables, and the setters that they name. */
+/** Source files that may contain any field name: the field tables and the setters that they use. */
 const TABLES = /^nodes\/(lib\/fields\/|[^/]+\/fields\.ts$)|^src\/message\/setters\.ts$/
 
 const files = ['src', 'nodes', 'editor', 'plugins', 'scripts']
@@ -22,10 +22,10 @@ const files = ['src', 'nodes', 'editor', 'plugins', 'scripts']
   .filter((file) => /\.(ts|mjs|html)$/.test(file) && !TABLES.test(file) && !file.includes('locales'))
 const sources = files.map((file) => ({ file, text: readFileSync(path.join(ROOT, file), 'utf8') }))
 
-/** Names that mean something else in the code, too: a function, and an element of FHIR. */
+/** Field names that are also the names of a function and of a FHIR element. */
 const AMBIGUOUS = ['lastName', 'birthDate']
 
-/** What only fills a place of the message. */
+/** Names of the fields that only fill a path of the message. */
 const all = new Set(
   [media, note, results, fhirDocument, fhirResult]
     .flatMap(typedFields)
@@ -37,41 +37,44 @@ const isOneWord = (name: string): boolean => !/[A-Z]/.test(name)
 const names = [...all].filter((name) => !isOneWord(name))
 const words = [...all].filter(isOneWord)
 
-/** Of one word, such as `code`, a name may mean anything: only a text is one, and in `src` also that of FHIR's elements. */
+/**
+ * Pattern for a field's name as a string. Names of one word, such as `code`, have other meanings as identifiers, and
+ * in `src` also as FHIR elements.
+ */
 const meansField = (name: string): RegExp => new RegExp(`(['"\`])${name}(Type)?\\1|-input-${name}\\b`)
 
-/** Fields that decide how a message is built, and what asks for them. */
+/** Fields that decide how a message is built, with the files that may use their names. */
 const DECIDING: Record<string, string[]> = {
-  // made from the file: its own type of input, and its ID
+  // documentId has a type of input of its own, and its value is made from the file
   documentId: ['editor/dialog/typed-inputs.ts', 'nodes/lib/node/datamodel-node.ts'],
-  // a text note takes a text for its file
+  // with a text note, the file is a text
   noteContentType: [
     'nodes/lib/node/datamodel-node.ts',
     'nodes/lib/editor/preview.ts',
-    // a check of the same name
+    // a check has the name noteContentType, too
     'src/shared/checks.ts',
     'editor/validation/rules.ts',
   ],
-  // its name in an earlier version
+  // an earlier version of the node had this name for the field
   resourceStatus: ['src/shared/migrations.ts'],
-  // the examples are filled in by it
+  // the examples are filled in by this name
   patientId: ['scripts/lib/course-actions.mjs', 'editor/dialog/faults.ts'],
   patientIdSystem: ['editor/dialog/faults.ts'],
 }
 
-/** What the same text means elsewhere, and what asks for such a field. */
+/** Field names of one word that have other meanings, with the files that may use them. */
 const OTHER_MEANINGS: Record<string, string[]> = {
-  // the advice about a document without a code; the code of an error
+  // `code` is also in the advice about a document without a code, and the code of an error
   code: ['editor/dialog/faults.ts', 'editor/outbox/search-form.ts'],
-  // of a node in the palette
+  // `category` is also that of a node in the palette
   category: ['scripts/check-package.mjs'],
-  // a check of the same name
+  // `date` is also the name of a check
   date: ['editor/validation/rules.ts', 'editor/dialog/preview.ts', 'nodes/lib/editor/preview.ts'],
 }
 
-describe('fields', () => {
+describe('names of fields', () => {
   for (const name of names)
-    it(`${name} is known to its table and the catalogue alone`, () => {
+    it(`${name} occurs only in its table and in the catalogue`, () => {
       const places = sources.filter(({ text }) => new RegExp(`(?<!\\.)\\b${name}\\b`).test(text))
       const allowed = DECIDING[name] ?? []
       assert.deepEqual(
@@ -81,7 +84,7 @@ describe('fields', () => {
     })
 
   for (const name of words)
-    it(`${name} is known to its table and the catalogue alone, among nodes, dialogs and scripts`, () => {
+    it(`${name} occurs only in its table and in the catalogue, among nodes, dialogs and scripts`, () => {
       const places = sources.filter(
         ({ file, text }) => !file.startsWith('src/') && meansField(name).test(text),
       )

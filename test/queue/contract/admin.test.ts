@@ -1,4 +1,4 @@
-/** What AdminStore promises, sentence by sentence, of every store there is. */
+/** Contract of AdminStore, for every kind of store. */
 import assert from 'node:assert/strict'
 import type { Action, StoredMessage } from '../../../src/queue/types'
 import {
@@ -24,7 +24,7 @@ import {
 } from './store'
 
 eachStore('admin', () => {
-  it('finds by each filter, and by all together, in the order of acceptance', async () => {
+  it('finds messages by each filter, and by all together, in the order of acceptance', async () => {
     await accept(
       free('m1', { destination: 'a', tags: ['x'], acceptedAt: START + 40 }),
       free('m2', { destination: 'b', tags: ['x', 'y'], acceptedAt: START + 30 }),
@@ -60,7 +60,7 @@ eachStore('admin', () => {
     assert.deepEqual(await newest({ id: 'm2', after: 'm1' }), [])
   })
 
-  it('finds by the code that a message waits or is parked with, exactly', async () => {
+  it('finds messages by the exact error code for which they wait or are parked', async () => {
     await accept(...['m1', 'm2', 'm3', 'm4'].map((id) => free(id)))
     await claimed()
     await store.settle('m1', 'me', PARKED, START)
@@ -71,13 +71,13 @@ eachStore('admin', () => {
     assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE' }), ['m2'])
     assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE', state: 'parked' }), [])
     assert.deepEqual(await found({ code: 'REDOX_' }), [])
-    // What is sent again has no reason any more.
+    // A message that is sent again has no reason any more.
     await store.applyAction('m1', 'resend', { who: 'ann', reason: 'again', now: START })
     assert.equal((await get('m1'))?.reason, undefined)
     assert.deepEqual(await found({ code: 'REDOX_REJECTED' }), [])
   })
 
-  it('tells the ids of all that match, in several states, in the order of acceptance', async () => {
+  it('returns the ids of all matching messages in several states, in the order of acceptance', async () => {
     const acceptedAt = START + 9
     await accept(
       free('m1', { destination: 'a', tags: ['x'] }),
@@ -103,7 +103,7 @@ eachStore('admin', () => {
     assert.deepEqual(await store.ids({ after: 'm2' }, open), ['m3', 'm4'])
   })
 
-  it('refuses a page that goes on after a message that is not there any more', async () => {
+  it('refuses to continue a list after a message that no longer exists', async () => {
     await accept(free('m1'), free('m2'))
     for (const after of ['gone', 'g\0ne', ''])
       for (const newestFirst of [false, true])
@@ -115,7 +115,7 @@ eachStore('admin', () => {
     ['NUL', '\0'],
     ['half a surrogate pair', '\ud800'],
   ] as const)
-    it(`accepts and finds nothing that has ${what} in it`, async () => {
+    it(`accepts and finds nothing that contains ${what}`, async () => {
       const odd = `a${character}b`
       for (const change of [{ id: odd }, { destination: odd }, { owner: odd }, { tags: [odd] }])
         await rejectsWith(store.accept(message('m1', change)), 'REDOX_BAD_INPUT')
@@ -130,7 +130,7 @@ eachStore('admin', () => {
       assert.deepEqual(idsOf(await store.find({ limit: 9 })), ['m2'])
     })
 
-  it('lists destinations: what is open, since when, and what blocks them', async () => {
+  it('lists destinations with their open messages, the age of the oldest and the blocking message', async () => {
     await accept(
       message('a1', { acceptedAt: START + 1 }),
       message('a2', { acceptedAt: START + 2 }),
@@ -159,7 +159,7 @@ eachStore('admin', () => {
     assert.equal((await destinationState('a'))?.blockedBy, undefined)
   })
 
-  it('lists a lane that only something parked is in; what has no order blocks nothing', async () => {
+  it('lists a destination that has only a parked message; an unordered message blocks nothing', async () => {
     await accept(free('f1'), free('f2', { destination: 'b' }), free('f3', { destination: 'b' }))
     await claimed(START)
     await store.settle('f1', 'me', PARKED, START)
@@ -169,7 +169,7 @@ eachStore('admin', () => {
     assert.equal((await destinationState('b'))?.blockedBy, undefined)
   })
 
-  it('counts by state', async () => {
+  it('counts messages by state', async () => {
     await accept(...['m1', 'm2', 'm3', 'm4', 'm5', 'm6'].map((id) => free(id)))
     await claimed(START, { limit: 4 })
     await store.settle('m1', 'me', PARKED, START)
@@ -185,7 +185,7 @@ eachStore('admin', () => {
   })
 
   for (const state of ['parked', 'delivered', 'discarded'] as const)
-    it(`sends again what is ${state}: at its old place, with as long a deadline`, async () => {
+    it(`sends a ${state} message again at its old place, with a deadline of the same length`, async () => {
       await accept(message('a1'), message('a2'))
       await claimed()
       if (state === 'discarded') {
@@ -207,7 +207,7 @@ eachStore('admin', () => {
       assert.equal((await get('a1'))?.deadline, START + 300 + DAY)
     })
 
-  it('tells the outcome of what was sent again', async () => {
+  it('announces the result of a message that was sent again', async () => {
     const told = async (holder: string) =>
       idsOf(await store.claimUnannounced({ holder, leaseMs: LEASE, limit: 9, owners: ['node'] }))
     await accept(message('a1'))
@@ -224,7 +224,7 @@ eachStore('admin', () => {
     ['discard', 'discarded'],
     ['mark-delivered', 'delivered'],
   ] as const)
-    it(`${action}: of what is waiting or parked; its node is not told`, async () => {
+    it(`${action} ends a waiting or parked message and announces nothing`, async () => {
       await accept(message('a1'), message('b1', { destination: 'b' }))
       await settled('b1', PARKED)
       await store.settle('a1', 'me', later(START), START)
@@ -238,7 +238,7 @@ eachStore('admin', () => {
       assert.deepEqual(await claimed(START + DAY), [])
     })
 
-  it('extend: what waits is tried for longer, and never for less; all else stays', async () => {
+  it('extend gives a waiting message a later deadline, never an earlier one, and changes nothing else', async () => {
     const extend = (id: string, deadline: number) =>
       store.applyAction(id, 'extend', { who: 'ann', reason: 'long outage', now: START + 7 }, { deadline })
     await accept(message('a1'), message('a2'))
@@ -246,13 +246,13 @@ eachStore('admin', () => {
     const before = (await get('a1'))!
     await extend('a1', START + 3 * DAY)
     assert.deepEqual(await get('a1'), { ...before, deadline: START + 3 * DAY })
-    // Nothing changes, and nothing is written of it.
+    // A deadline that is not later writes no record in the audit log.
     for (const deadline of [START + 2 * DAY, START + 3 * DAY])
       await rejectsWith(extend('a1', deadline), 'REDOX_STORE_LOST')
     assert.equal((await get('a1'))?.deadline, START + 3 * DAY)
     assert.deepEqual(await claimed(START + 499), [])
     assert.deepEqual(await claimed(START + 500), ['a1'])
-    // What is being sent, and what has ended, is left.
+    // Messages in flight and ended messages keep their deadlines.
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
     await store.settle('a1', 'me', PARKED, START)
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
@@ -271,7 +271,7 @@ eachStore('admin', () => {
     )
   })
 
-  it('leaves a message that stands otherwise than it was seen, and writes nothing', async () => {
+  it('leaves a message whose state has changed since the user saw it, and writes no record', async () => {
     await accept(message('a1'))
     await settled('a1', PARKED)
     const seen = (await get('a1'))!
@@ -295,7 +295,7 @@ eachStore('admin', () => {
     assert.deepEqual([state, text(notes)], ['waiting', 'new'])
   })
 
-  it('refuses a decision about a message in another state, and writes nothing', async () => {
+  it('refuses a decision about a message in another state, and writes no record', async () => {
     const lost = (id: string, ...actions: Action[]) =>
       Promise.all(
         actions.map((one) =>
@@ -315,7 +315,7 @@ eachStore('admin', () => {
     assert.equal((await store.audit({ skip: 0, limit: 10 })).length, 1)
   })
 
-  it('writes down who did what, and only ever adds to it', async () => {
+  it('records user and action, and never changes a record', async () => {
     await accept(message('a1'))
     assert.equal(await store.auditLength(), 0)
     await store.recordAccess('a1', { who: 'bob', reason: 'asked by phone', now: START + 1 })

@@ -1,4 +1,4 @@
-/** What BlobStore promises, sentence by sentence, of every store there is. */
+/** Contract of BlobStore, for every kind of store. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,7 +6,7 @@ import { sizedFile } from '../../lib/fixtures'
 import { rejectsWith, chunksOf, readAll, store, eachStore } from './store'
 
 eachStore('blobs', () => {
-  it('gives the chunks of a file as they were given', async () => {
+  it('returns the chunks of a file as they were stored', async () => {
     await store.putFile('f', chunksOf('one', '', 'three'))
     assert.deepEqual(await readAll(store.readFile('f')), ['one', '', 'three'])
     assert.equal(await store.hasFile('f'), true)
@@ -20,12 +20,12 @@ eachStore('blobs', () => {
     assert.deepEqual(await readAll(store.readFile('f')), ['first'])
   })
 
-  it('stores a file once when two bring it at the same time', async () => {
+  it('stores a file once when two callers store it at the same time', async () => {
     await Promise.all([store.putFile('f', chunksOf('a', 'b')), store.putFile('f', chunksOf('a', 'b'))])
     assert.deepEqual(await readAll(store.readFile('f')), ['a', 'b'])
   })
 
-  it('never shows a file that is not complete', async () => {
+  it('never returns a file that is not complete', async () => {
     let go = (): void => undefined
     const waits = new Promise<void>((resolve) => (go = resolve))
     const broken = new Error('the source broke')
@@ -47,7 +47,7 @@ eachStore('blobs', () => {
     assert.deepEqual(await readAll(store.readFile('f')), ['whole'])
   })
 
-  it('streams 30 MB in and out, in little memory', async () => {
+  it('streams 30 MB in and out with little memory', async () => {
     const chunk = sizedFile(255 * 1024)
     const hash = createHash('sha256')
     const before = process.memoryUsage.rss()

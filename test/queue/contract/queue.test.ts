@@ -1,4 +1,4 @@
-/** What QueueStore promises, sentence by sentence, of every store there is. */
+/** Contract of QueueStore, for every kind of store. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -30,14 +30,14 @@ import {
 } from './store'
 
 eachStore('queue', () => {
-  it('keeps the mark that the first one brought', async () => {
+  it('keeps the first key check value', async () => {
     assert.equal(text(await store.keyCheckValue(Buffer.from('first'))), 'first')
     assert.equal(text(await store.keyCheckValue(Buffer.from('second'))), 'first')
     await reopen()
     assert.equal(text(await store.keyCheckValue(Buffer.from('third'))), 'first')
   })
 
-  it('keeps a message as it was accepted', async () => {
+  it('returns a message as it was accepted', async () => {
     const given = free('one', {
       destination: 'lane ✓',
       owner: 'n1',
@@ -56,7 +56,7 @@ eachStore('queue', () => {
     assert.ok(dueAt <= given.acceptedAt)
   })
 
-  it('accepts the same id once, and keeps the first', async () => {
+  it('accepts an id once, and keeps the first message', async () => {
     await accept(
       message('one'),
       message('two'),
@@ -73,7 +73,7 @@ eachStore('queue', () => {
     })
   })
 
-  it('accepts the same id once also when it is given twice at the same time, or has ended', async () => {
+  it('accepts an id once also when it is given twice at the same time, or after the message has ended', async () => {
     await Promise.all([store.accept(free('one')), store.accept(free('one')), store.accept(free('one'))])
     await settled('one', DELIVERED)
     await accept(free('one'))
@@ -81,13 +81,13 @@ eachStore('queue', () => {
     assert.equal((await store.counts()).waiting, 0)
   })
 
-  it('keeps the order in which it was called, without waiting', async () => {
+  it('keeps the order of calls to accept that do not wait for each other', async () => {
     const ids = Array.from({ length: 50 }, (_, index) => `m${index}`)
     await Promise.all(ids.map((id) => store.accept(message(id))))
     assert.deepEqual(idsOf(await store.find({ limit: 100 })), ids)
   })
 
-  it('gives of each ordered lane the first, and the next when that one was delivered', async () => {
+  it('gives the first message of each ordered destination, and the next one after its delivery', async () => {
     await accept(message('a1'), message('a2'), message('b1', { destination: 'b' }), message('a3'))
     assert.deepEqual(await claimed(), ['a1', 'b1'])
     assert.deepEqual(await claimed(), [])
@@ -97,21 +97,21 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(), ['a3'])
   })
 
-  it('gives what one sender holds to no other', async () => {
+  it('gives no message that another sender has leased', async () => {
     await accept(message('a1'), free('b1', { destination: 'b' }))
     assert.deepEqual(await claimed(START, { holder: 'me' }), ['a1', 'b1'])
     assert.deepEqual(await claimed(START + 1, { holder: 'other' }), [])
     assert.equal((await get('a1'))?.state, 'sending')
   })
 
-  it('gives nothing of an ordered lane while its first is not due', async () => {
+  it('gives no message of an ordered destination while its first one is not due', async () => {
     await accept(message('a1'), message('a2'))
     await settled('a1', later(START + 500))
     assert.deepEqual(await claimed(START + 499), [])
     assert.deepEqual(await claimed(START + 500), ['a1'])
   })
 
-  it('gives nothing of an ordered lane while its first is parked', async () => {
+  it('gives no message of an ordered destination while its first one is parked', async () => {
     await accept(message('a1'), message('a2'), message('b1', { destination: 'b' }))
     await settled('a1', PARKED)
     assert.deepEqual(await claimed(START + DAY), ['b1'])
@@ -119,7 +119,7 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(START), ['a2'])
   })
 
-  it('gives what has no order as it comes, also behind what is parked, held or not due', async () => {
+  it('gives unordered messages also after a parked, leased or not yet due one', async () => {
     await accept(message('a1'), free('f1'), free('f2'), free('f3'))
     assert.deepEqual(await claimed(START, { limit: 2 }), ['a1', 'f1'])
     await store.settle('a1', 'me', PARKED, START)
@@ -128,26 +128,26 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(START + 500), ['f1'])
   })
 
-  it('gives an ordered message after all that its lane has accepted before, unordered ones too', async () => {
+  it('gives an ordered message after all earlier messages of its destination, unordered ones too', async () => {
     await accept(free('f1'), message('a1'))
     assert.deepEqual(await claimed(), ['f1'])
     await store.settle('f1', 'me', DELIVERED, START)
     assert.deepEqual(await claimed(), ['a1'])
   })
 
-  it('gives no more than the limit, the oldest first', async () => {
+  it('gives at most as many messages as the limit, the oldest first', async () => {
     for (let index = 0; index < 5; index++) await accept(free(`f${index}`, { acceptedAt: START + index }))
     assert.deepEqual(await claimed(START + 10, { limit: 2 }), ['f0', 'f1'])
     assert.deepEqual(await claimed(START + 10, { limit: 2 }), ['f2', 'f3'])
   })
 
-  it('does not let one lane use up the limit', async () => {
+  it('does not let one destination use up the limit', async () => {
     for (let index = 0; index < 20; index++) await accept(free(`f${index}`))
     await accept(free('b1', { destination: 'b', acceptedAt: START + 1 }))
     assert.ok((await claimed(START + 1, { limit: 4 })).includes('b1'))
   })
 
-  it('gives nothing of the lanes that are excepted, or paused until they are resumed', async () => {
+  it('gives no message of excluded destinations, nor of paused ones until they are resumed', async () => {
     await accept(message('a1'), free('b1', { destination: 'b' }), message('c1', { destination: 'c' }))
     await store.pause('b', true, { who: 'ann', reason: 'works', now: START })
     await store.pause('b', true, { who: 'ann', reason: 'works', now: START })
@@ -156,7 +156,7 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(START), ['a1', 'b1'])
   })
 
-  it('takes what another sender held too long, and tells whether a request had begun', async () => {
+  it('gives a message again after its lease has expired, with the information that a request had started', async () => {
     await accept(message('a1'), free('f1'), message('a2'))
     await claim(START, { holder: 'gone' })
     await store.recordRequestStart('a1', 'gone')
@@ -171,14 +171,14 @@ eachStore('queue', () => {
     )
   })
 
-  it('does not give what is held too long in a lane that is paused or excepted', async () => {
+  it('gives no message with an expired lease in a paused or excluded destination', async () => {
     await accept(message('a1'), free('b1', { destination: 'b' }))
     await claimed(START, { holder: 'gone' })
     await store.pause('a', true, { who: 'ann', reason: 'works', now: START })
     assert.deepEqual(await claimed(START + LEASE, { except: ['b'] }), [])
   })
 
-  it('keeps what is renewed for longer, for its holder alone', async () => {
+  it('extends a lease for its holder only', async () => {
     await accept(message('a1'), free('f1'))
     await claimed(START)
     await store.renew('me', ['a1', 'unknown'], 2 * LEASE)
@@ -188,7 +188,7 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(START + 2 * LEASE, { holder: 'other' }), ['a1'])
   })
 
-  it('sends one at a time also when a person sends an earlier one again meanwhile', async () => {
+  it('gives one message of a destination at a time, also when a user sends an earlier one again meanwhile', async () => {
     await accept(message('a1'), message('a2'), message('a3'))
     await settled('a1', DELIVERED)
     assert.deepEqual(await claimed(), ['a2'])
@@ -198,7 +198,7 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(), ['a1'])
   })
 
-  it('gives the earlier one first when the one behind it was held too long', async () => {
+  it('gives the earlier message first when the lease of the later one has expired', async () => {
     await accept(message('a1'), message('a2'))
     await settled('a1', DELIVERED)
     await claimed(START, { holder: 'gone' })
@@ -209,7 +209,7 @@ eachStore('queue', () => {
     assert.deepEqual(await claimed(START + LEASE), ['a2'])
   })
 
-  it('settles: waiting again', async () => {
+  it('settles a message as waiting again', async () => {
     await accept(message('a1'))
     await claimed()
     await store.recordRequestStart('a1', 'me')
@@ -226,7 +226,7 @@ eachStore('queue', () => {
     )
   })
 
-  it('settles: parked, delivered', async () => {
+  it('settles messages as parked and delivered', async () => {
     await accept(message('a1'), message('b1', { destination: 'b' }))
     await claimed()
     await store.settle('a1', 'me', PARKED, START + 1)
@@ -242,7 +242,7 @@ eachStore('queue', () => {
     )
   })
 
-  it('lets no sender change what another one has, or none', async () => {
+  it('refuses changes by a sender without the lease', async () => {
     await accept(message('a1'), message('a2'))
     await claimed(START, { holder: 'late' })
     await claimed(START + LEASE, { holder: 'me' })
@@ -260,7 +260,7 @@ eachStore('queue', () => {
     assert.equal((await get('a1'))?.state, 'delivered')
   })
 
-  it('says when the next is due', async () => {
+  it('returns when the next message is due', async () => {
     assert.equal(await store.nextDue(START, []), undefined)
     await accept(
       message('a1'),
@@ -281,7 +281,7 @@ eachStore('queue', () => {
     assert.equal(await store.nextDue(START + 600, []), START + 600)
   })
 
-  it('does not call due what waits behind what is held, parked, or not due', async () => {
+  it('returns no due time for messages after a leased, parked or not yet due one', async () => {
     await accept(message('a1'), message('a2'))
     await claimed()
     assert.ok(((await store.nextDue(START, [])) ?? Infinity) > START)
@@ -291,7 +291,7 @@ eachStore('queue', () => {
     assert.equal(await store.nextDue(START + 500, []), undefined)
   })
 
-  it('tells each ended message to one alone, oldest first, until it is marked', async () => {
+  it('gives each ended message to one announcer, oldest first, until it is marked as announced', async () => {
     await accept(
       message('a1'),
       message('b1', { destination: 'b', owner: 'other' }),
@@ -310,7 +310,7 @@ eachStore('queue', () => {
     assert.deepEqual(await told(START + 5, 'me', ['node'], 1), ['a1'])
     assert.deepEqual(await told(START + 5, 'you'), ['c1'])
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
-    // Its node has gone meanwhile, and comes back.
+    // The node of the message was removed during the announcement and comes back later.
     await store.releaseUnannounced('b1', 'me')
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
     await store.markAnnounced('a1')
@@ -319,7 +319,7 @@ eachStore('queue', () => {
     assert.deepEqual(await told(START + 5 + LEASE, 'third'), ['c1'])
   })
 
-  it('announces nothing twice at the same time', async () => {
+  it('gives no ended message to two announcers at the same time', async () => {
     for (let index = 0; index < 20; index++) await accept(free(`f${index}`))
     for (const id of await claimed()) await store.settle(id, 'me', DELIVERED, START)
     const ask = (holder: string) =>
@@ -329,7 +329,7 @@ eachStore('queue', () => {
     assert.ok(got.length > 0)
   })
 
-  it('forgets what was delivered or discarded before, and nothing else', async () => {
+  it('purges messages that were delivered or discarded before the given time, and no others', async () => {
     const states = ['waiting', 'sending', 'parked', 'delivered', 'discarded', 'recent']
     await accept(...states.map((id) => message(id, { destination: id, files: [], tags: ['t'] })))
     await store.pause('waiting', true, { who: 'ann', reason: 'works', now: START })
@@ -353,7 +353,7 @@ eachStore('queue', () => {
     })
   })
 
-  it('keeps what its node was not told of for 72 hours more', async () => {
+  it('keeps unannounced messages for 72 hours longer', async () => {
     await accept(
       message('told'),
       message('untold', { destination: 'b' }),
@@ -369,14 +369,14 @@ eachStore('queue', () => {
     assert.deepEqual(await store.find({ limit: 10 }), [])
   })
 
-  it('keeps for longer than that what is to be kept for longer', async () => {
+  it('keeps unannounced messages even longer if the given time says so', async () => {
     await accept(message('untold'))
     await claimed()
     await store.settle('untold', 'me', DELIVERED, START)
     assert.equal(await store.purge(START, START + 100 * HOUR), 0)
   })
 
-  it('forgets many at once', async () => {
+  it('purges many messages at once', async () => {
     const ids = Array.from({ length: 250 }, (_, index) => `f${index}`)
     await Promise.all(ids.map((id) => store.accept(free(id))))
     for (const id of ids) await store.applyAction(id, 'discard', { who: 'ann', reason: 'wrong', now: START })
@@ -384,7 +384,7 @@ eachStore('queue', () => {
     assert.deepEqual(await store.find({ limit: 10 }), [])
   })
 
-  it('forgets a file with its last message', async () => {
+  it('deletes a file with its last message', async () => {
     for (const name of ['shared', 'own', 'kept']) await store.putFile(name, chunksOf(name))
     await accept(
       free('m1', { files: ['shared', 'own'] }),
@@ -405,7 +405,7 @@ eachStore('queue', () => {
     assert.deepEqual(await readAll(store.readFile('kept')), ['kept'])
   })
 
-  it('forgets files that belong to no message an hour after they were stored', async () => {
+  it('deletes files without a message one hour after they were stored', async () => {
     const now = Date.now()
     await store.putFile('nobodys', chunksOf('x'))
     await store.putFile('used', chunksOf('x'))
@@ -417,7 +417,7 @@ eachStore('queue', () => {
     assert.equal(await store.hasFile('used'), true)
   })
 
-  it('counts requests up to the limit, for all paces of the store together', async () => {
+  it('counts requests up to the limit, for all rate limiters of the store together', async () => {
     const [one, other] = [store.rateLimiter(3), store.rateLimiter(3)]
     for (const pace of [one, other, one]) assert.equal(await pace.acquire(never, performance.now()), 0)
     for (const pace of [one, other]) {
@@ -427,13 +427,13 @@ eachStore('queue', () => {
     }
   })
 
-  it('never lets more than the limit through at the same time', async () => {
+  it('never allows more requests than the limit at the same time', async () => {
     const paces = Array.from({ length: 10 }, () => store.rateLimiter(4))
     const turns = await Promise.all(paces.map((pace) => pace.acquire(never, performance.now() + 1000)))
     assert.equal(turns.filter((left) => left === 0).length, 4)
   })
 
-  it('pauses for all, for as long as was asked', async () => {
+  it('pauses all rate limiters, for as long as requested', async () => {
     const [one, other] = [store.rateLimiter(0), store.rateLimiter(100)]
     one.pause(400)
     assert.ok(one.millisecondsLeft() > 300)
@@ -446,19 +446,19 @@ eachStore('queue', () => {
     assert.equal(await one.acquire(never), 0)
   })
 
-  it('pauses no longer than the window, whatever a server says', async () => {
+  it('pauses for at most the window of the limit, whatever a server requests', async () => {
     const pace = store.rateLimiter(0)
     pace.pause(DAY)
     assert.ok(pace.millisecondsLeft() <= 300_000)
   })
 
-  it('gives up waiting for a turn when it is aborted', async () => {
+  it('ends the wait for a request slot on abort', async () => {
     const pace = store.rateLimiter(0)
     pace.pause(60_000)
     await assert.rejects(pace.acquire(AbortSignal.timeout(50)))
   })
 
-  it('has everything after a new start, and gives back what its dead holder held', async () => {
+  it('keeps everything over a restart, and gives the leased messages of the ended process again', async () => {
     await store.putFile('f', chunksOf('one', 'two'))
     await accept(
       message('a1', { files: ['f'], tags: ['t'] }),

@@ -1,10 +1,10 @@
-/** A store of each kind, for the tests of what DeliveryStore promises. */
+/** Stores of each kind, for the tests of the DeliveryStore contract. */
 import assert from 'node:assert/strict'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { DeliveryStore, NewMessage, Settlement, StoredMessage } from '../../../src/queue/types'
 import { STORES, type Kind, type Place } from '../stores'
 
-// Far from the time of the test: whatever looked at a clock of its own would show.
+// A time far from the time of the test run, so that a use of any other clock fails the tests.
 export const START = 1_000_000_000_000
 export const LEASE = 60_000
 export const HOUR = 3_600_000
@@ -56,7 +56,7 @@ export async function readAll(chunks: AsyncIterable<Buffer>): Promise<string[]> 
 export let place: Place
 export let store: DeliveryStore
 
-/** What each store has to promise. Each test has a new one. */
+/** Runs the tests of one part of the contract with every kind of store. Each test has a new store. */
 export function eachStore(part: string, tests: (kind: Kind) => void): void {
   for (const kind of STORES)
     describe(`store of accepted messages, ${part}: ${kind.name}`, function () {
@@ -78,7 +78,7 @@ export function eachStore(part: string, tests: (kind: Kind) => void): void {
     })
 }
 
-/** As after a new start of Node-RED. */
+/** Closes and opens the store, as a restart of Node-RED does. */
 export const reopen = async (): Promise<void> => {
   await store.close()
   store = await place.open()
@@ -94,7 +94,7 @@ export const claim = async (now = START, ...args: Parameters<typeof hold>): Prom
 }
 export const claimed = async (...args: Parameters<typeof claim>): Promise<string[]> =>
   idsOf(await claim(...args))
-/** Brings a message that is first of its destination to its end. */
+/** Claims the first message of a destination and settles it. */
 export const settled = async (id: string, settlement: Settlement, now = START): Promise<void> => {
   assert.ok((await claimed(now)).includes(id), `${id} is not to be had`)
   await store.settle(id, 'me', settlement, now)

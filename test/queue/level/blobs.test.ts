@@ -1,4 +1,4 @@
-/** The embedded store: files. */
+/** Tests of the embedded store: files of messages. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
@@ -9,7 +9,7 @@ import { folder, useFolder, open, message, chunksOf, read, fails } from './folde
 describe('embedded store: files', () => {
   useFolder()
 
-  it('a file that is missing: REDOX_STORE_LOST; other messages are not touched', async () => {
+  it('a missing file ends the read with REDOX_STORE_LOST, and other messages are not touched', async () => {
     const first = await open()
     await first.putFile('f', chunksOf(Buffer.from('1')))
     await first.accept(message(undefined, ['f']))
@@ -18,13 +18,13 @@ describe('embedded store: files', () => {
     await first.accept(message())
   })
 
-  it('a message whose file is not stored is not accepted: REDOX_STORE_LOST', async () => {
+  it('refuses a message whose file is not stored: REDOX_STORE_LOST', async () => {
     const first = await open()
     await fails(first.accept(message(undefined, ['never'])), 'REDOX_STORE_LOST')
     assert.equal((await first.counts()).waiting, 0)
   })
 
-  it('a file that was cut short or changed on the disk is not sent', async () => {
+  it('does not send a file that was cut short or changed on disk', async () => {
     const first = await open()
     const seal = new Seal('the key of a test')
     const file = randomBytes(600_000)
@@ -34,7 +34,7 @@ describe('embedded store: files', () => {
     const whole = await readFile(stored)
     const changed = Buffer.from(whole)
     changed[300_000]! ^= 1
-    // Behind its length, each with what the seal adds.
+    // Length of a chunk in the file: 4 bytes of length, 255 KiB of content and 28 bytes of encryption overhead.
     const chunk = 4 + 255 * 1024 + 28
     for (const wrong of [
       whole.subarray(0, 2),

@@ -1,4 +1,4 @@
-/** The embedded store: its clock. */
+/** Tests of the embedded store: changes of the clock. */
 import assert from 'node:assert/strict'
 import { utimes } from 'node:fs/promises'
 import path from 'node:path'
@@ -9,7 +9,7 @@ import { folder, store, useFolder, open, message, chunksOf } from './folder'
 describe('embedded store: clock', () => {
   useFolder()
 
-  describe('when the clock is set', () => {
+  describe('when the wall clock is set', () => {
     afterEach(() => setClock(0))
     const hold = { holder: 'h', leaseMs: 300, limit: 9, except: [] }
     const HOUR = 3_600_000
@@ -17,7 +17,7 @@ describe('embedded store: clock', () => {
       assert.ok(Math.abs(time - other) < 60_000, `${time - other} ms`)
 
     for (const hours of [-5, 5, 1000])
-      it(`by ${hours} hours while it is open: its own time goes on`, async () => {
+      it(`by ${hours} hours while the store is open: the time of the store continues`, async () => {
         const one = await open()
         const before = one.clock.now()
         const accepted = { ...message(), acceptedAt: before, deadline: before + HOUR }
@@ -27,9 +27,9 @@ describe('embedded store: clock', () => {
         near(one.clock.now(), before)
         near(toWallTime(one.clock, one.clock.now()), Date.now())
         await one.putFile('fresh', chunksOf(Buffer.from('x')))
-        // The disk tells the time of a file by the clock on the wall, which is set in this process alone.
+        // The file system gives files the time of the machine; the test sets the wall clock of this process only.
         await utimes(path.join(folder, 'files', 'fresh'), Date.now() / 1000, Date.now() / 1000)
-        // What is held is held as long as before.
+        // The clock change does not alter the duration of a lease.
         await one.renew('h', [held!.id], HOUR)
         assert.deepEqual(await one.claim({ ...hold, holder: 'other' }), [])
         await one.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('x') }, one.clock.now())
@@ -39,11 +39,11 @@ describe('embedded store: clock', () => {
         await one.recordAccess(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
         await one.close()
-        // The same clock in the next run; and one that was set right meanwhile.
+        // The store is opened with the same wrong clock, and later with a corrected clock.
         const two = await open()
         near(two.clock.now(), before)
         await two.close()
-        // Between two runs a clock that goes forward cannot be told from a pause.
+        // Between two runs, a clock set forward cannot be distinguished from a pause.
         setClock(hours + 24)
         near((await open()).clock.now(), before + 24 * HOUR)
         if (hours < 0) return
@@ -52,7 +52,7 @@ describe('embedded store: clock', () => {
         near((await open()).clock.now(), before + 24 * HOUR)
       })
 
-    it('back by 5 hours before it is opened: its time goes on', async () => {
+    it('back by 5 hours before the store is opened: the time of the store continues', async () => {
       const one = await open()
       const before = one.clock.now()
       const [held, rests] = [message(), { ...message(), destination: 'b' }]

@@ -1,4 +1,4 @@
-/** The embedded store: its folder goes away while it is open. */
+/** Tests of the embedded store: a folder that disappears while the store is open. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { renameSync } from 'node:fs'
@@ -21,10 +21,10 @@ import {
   run,
 } from './folder'
 
-describe('embedded store: its folder', () => {
+describe('embedded store: folder', () => {
   useFolder()
 
-  describe('its folder goes away while it is open', () => {
+  describe('disappears while the store is open', () => {
     const away = (): string => `${folder}-away`
     afterEach(() => rm(away(), { recursive: true, force: true }))
 
@@ -63,7 +63,7 @@ describe('embedded store: its folder', () => {
       ],
     ]
     for (const [what, go, comeBack] of goings)
-      it(`${what}: nothing is accepted, REDOX_STORE_UNAVAILABLE; when it is back it goes on`, async () => {
+      it(`${what}: the store accepts nothing (REDOX_STORE_UNAVAILABLE) until the folder is back`, async () => {
         const first = await open()
         await first.putFile('f', chunksOf(Buffer.from('1')))
         await first.accept(message(undefined, ['f']))
@@ -86,7 +86,7 @@ describe('embedded store: its folder', () => {
         assert.equal((await read(again.readFile('f'))).toString(), '1')
       })
 
-    it('its volume is unmounted, and mounted again: it goes on', async function () {
+    it('with its volume unmounted and mounted again: the store goes on', async function () {
       const volume = path.join(folder, 'volume')
       const point = path.join(folder, 'store')
       for (const one of [volume, point]) await mkdir(one)
@@ -94,7 +94,7 @@ describe('embedded store: its folder', () => {
       try {
         mount()
       } catch {
-        // Only root may mount.
+        // Mounting needs root.
         this.skip()
       }
       try {
@@ -115,11 +115,11 @@ describe('embedded store: its folder', () => {
       }
     })
 
-    it('what was on its way into the store when it went is not accepted', async () => {
+    it('during an acceptance: the message is not accepted', async () => {
       const first = await open()
       const accepting = Array.from({ length: 300 }, () => first.accept(message()))
       const ended = Promise.allSettled(accepting)
-      // It was looked after before the first was written, for all of them.
+      // The store checks its folder once for all 300 messages, before it writes the first of them.
       while ((await waiting(first)) === 0) await nextTurn()
       assert.ok((await waiting(first)) < 300)
       renameSync(folder, away())
@@ -132,7 +132,7 @@ describe('embedded store: its folder', () => {
       assert.equal(await waiting(first), codes.filter((code) => code === '').length + 1)
     })
 
-    it('what is on its way is written down as far as its files are open', async () => {
+    it('during a send: the result is written as long as the files are open', async () => {
       const first = await open()
       await first.accept(message())
       const [held] = await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
@@ -145,9 +145,9 @@ describe('embedded store: its folder', () => {
       assert.equal((await (await open()).counts()).delivered, 1)
     })
 
-    it('another store in its place is not opened when it has to be opened anew, and it goes on when it is back', async () => {
+    it('with another store in its place: the store does not open that one, and goes on when the folder is back', async () => {
       const other = await LevelStore.open(`${folder}-other`)
-      // So often written to that it is no earlier copy.
+      // With this number of writes, the other store cannot be taken for an earlier copy of the first.
       for (let count = 0; count < 9; count++) await other.accept(message())
       await other.close()
       const first = await open()
@@ -156,7 +156,7 @@ describe('embedded store: its folder', () => {
       await cp(folder, away(), { recursive: true })
       await rm(folder, { recursive: true })
       await rename(away(), folder)
-      // It has to open the copy.
+      // The store has to open the copied folder, because the files that it had open were deleted.
       await fails(first.check(), 'REDOX_STORE_UNAVAILABLE')
       await rename(folder, away())
       await rename(`${folder}-other`, folder)
@@ -168,7 +168,7 @@ describe('embedded store: its folder', () => {
       assert.equal(await waiting(first), 2)
     })
 
-    it('an earlier copy in its place is not taken: what was delivered since would be sent again', async () => {
+    it('with an earlier copy in its place: refused, because delivered messages would be sent again', async () => {
       const first = await open()
       await first.accept(message())
       await cp(folder, away(), { recursive: true })

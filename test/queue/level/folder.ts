@@ -1,4 +1,4 @@
-/** An embedded store in a folder of its own. */
+/** Helpers for tests with an embedded store in a folder of its own. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -16,7 +16,7 @@ export const run = promisify(execFile)
 export let folder: string
 export let store: LevelStore | undefined
 
-/** Each test has a folder of its own, and what is open at its end is closed. */
+/** Registers hooks that give each test its own folder, and close its open stores afterwards. */
 export function useFolder(): void {
   beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), 'redox-level-'))))
   afterEach(async () => {
@@ -52,7 +52,7 @@ export const fails = (task: Promise<unknown>, code: RedoxErrorCode): Promise<voi
     return true
   })
 
-/** Names of LevelDB's files of a kind. */
+/** Paths of LevelDB's files whose names match. */
 export const filesOf = async (kind: RegExp): Promise<string[]> =>
   (await readdir(path.join(folder, 'messages')))
     .filter((name) => kind.test(name))
@@ -60,7 +60,7 @@ export const filesOf = async (kind: RegExp): Promise<string[]> =>
 
 export const waiting = async (one: LevelStore): Promise<number> => (await one.counts()).waiting
 
-/** Ends what is held as it says. */
+/** Claims up to 100 messages and settles them with this state. */
 export async function settle(
   one: LevelStore,
   state: 'delivered' | 'parked',

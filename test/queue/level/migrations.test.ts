@@ -1,4 +1,4 @@
-/** The embedded store: formats of other releases. */
+/** Tests of the embedded store: store formats of other releases. */
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { LevelStore } from '../../../src/queue/level/store'
@@ -6,7 +6,7 @@ import type { Database } from '../../../src/queue/level/keys'
 import { migrate } from '../../../src/queue/level/migrations'
 import { folder, useFolder, open, fails, message } from './folder'
 
-/** Names of version 1, by today's. */
+/** Field names of version 1, by the present names. */
 const OLD_NAMES = {
   destination: 'lane',
   requestStarted: 'begun',
@@ -20,11 +20,11 @@ const ofVersion1 = (row: string): string =>
     .reduce((text, [now, then]) => text.replace(`"${now}":`, `"${then}":`), row)
     .replace('"state":"sending"', '"state":"held"')
 
-describe('embedded store: layouts of other releases', () => {
+describe('embedded store: formats of other releases', () => {
   useFolder()
 
   for (const version of ['0', '-1', '1.5', 'one', ''])
-    it(`with a version that no release writes ("${version}"): REDOX_STORE_UNREADABLE, and left as it is`, async () => {
+    it(`refuses a version that no release writes, and leaves the store unchanged: "${version}", REDOX_STORE_UNREADABLE`, async () => {
       await (await open()).close()
       const { ClassicLevel } = await import('classic-level')
       const db = new ClassicLevel(path.join(folder, 'messages'))
@@ -36,7 +36,7 @@ describe('embedded store: layouts of other releases', () => {
       await db.close()
     })
 
-  it('of version 1: what was being sent when the process ended is sent, what waits follows', async () => {
+  it('sends from a store of version 1 the interrupted message, then the waiting ones', async () => {
     const first = await open()
     for (const id of ['sent', 'waits']) await first.accept({ ...message(), id })
     await first.claim({ holder: 'h', leaseMs: 1e12, limit: 1, except: [] })
@@ -66,7 +66,7 @@ describe('embedded store: layouts of other releases', () => {
     assert.deepEqual((await (await open()).counts()).delivered, 1)
   })
 
-  it('of a newer release: REDOX_STORE_NEWER, and left as it is', async () => {
+  it('leaves a store of a newer release unchanged: REDOX_STORE_NEWER', async () => {
     await (await open()).close()
     const { ClassicLevel } = await import('classic-level')
     const db = new ClassicLevel(path.join(folder, 'messages'))
@@ -78,7 +78,7 @@ describe('embedded store: layouts of other releases', () => {
     await db.close()
   })
 
-  describe('its numbered steps', () => {
+  describe('numbered migration steps', () => {
     let db: Database
     beforeEach(async () => {
       const { ClassicLevel } = await import('classic-level')
@@ -97,7 +97,7 @@ describe('embedded store: layouts of other releases', () => {
     const first = step('first', async () => ['a', 'b'])
     const second = step('second', async () => ['b', 'c'])
 
-    it('are made in order, each once', async () => {
+    it('run in order, each once', async () => {
       await migrate(db, true, [first])
       assert.deepEqual(await made(), { a: 'first', b: 'first', 'meta!version': '1' })
       await db.del('a')
@@ -105,7 +105,7 @@ describe('embedded store: layouts of other releases', () => {
       assert.deepEqual(await made(), { b: 'second', c: 'second', 'meta!version': '2' })
     })
 
-    it('stay made when a later one fails, and that one is made the next time', async () => {
+    it('stay applied when a later step fails, which then runs at the next opening', async () => {
       const failing = step('failing', () => Promise.reject(new Error('no room')))
       await assert.rejects(migrate(db, true, [first, failing, second]), /no room/)
       assert.deepEqual(await made(), { a: 'first', b: 'first', 'meta!version': '1' })
@@ -113,7 +113,7 @@ describe('embedded store: layouts of other releases', () => {
       assert.deepEqual(await made(), { a: 'mended', b: 'second', c: 'second', 'meta!version': '3' })
     })
 
-    it('change nothing where a newer release made more of them, or none was made', async () => {
+    it('change nothing if a newer release has applied more steps, or if none was applied', async () => {
       await migrate(db, true, [first, second])
       const before = await made()
       await fails(migrate(db, false, [first]), 'REDOX_STORE_NEWER')

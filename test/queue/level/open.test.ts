@@ -1,4 +1,4 @@
-/** The embedded store: what is lost or damaged is noticed at opening. */
+/** Tests of the embedded store: lost or damaged parts are noticed at opening. */
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -10,7 +10,7 @@ import { folder, useFolder, open, message, chunksOf, fails, filesOf, settle, STO
 describe('embedded store: opening', () => {
   useFolder()
 
-  it('damaged: REDOX_STORE_UNREADABLE, and nothing of it is removed', async () => {
+  it('refuses a damaged store and removes nothing of it: REDOX_STORE_UNREADABLE', async () => {
     const first = await open()
     for (let index = 0; index < 50; index++) await first.accept(message(randomBytes(2000)))
     await first.close()
@@ -21,7 +21,7 @@ describe('embedded store: opening', () => {
     assert.ok((await readdir(messages)).includes(manifest))
   })
 
-  it('with a bit flipped in its log: REDOX_STORE_UNREADABLE, and no file is removed', async () => {
+  it('refuses a log with a flipped bit and removes no file: REDOX_STORE_UNREADABLE', async () => {
     const first = await open()
     await first.putFile('f', chunksOf(Buffer.from('1')))
     for (let index = 0; index < 100; index++) await first.accept(message(randomBytes(1000), ['f']))
@@ -38,8 +38,10 @@ describe('embedded store: opening', () => {
     assert.deepEqual(await readdir(path.join(folder, 'files')), ['f'])
   })
 
-  describe('what is lost of it is noticed at opening', () => {
-    /** Six messages, the last of them settled: what would be sent again counts as well. */
+  describe('notices loss or damage', () => {
+    /**
+     * Creates a store of six messages, whose last writes record a delivery. A lost record would cause a second send.
+     */
     async function six(): Promise<string> {
       const first = await open()
       await first.putFile('f', chunksOf(Buffer.from('1')))
@@ -80,13 +82,13 @@ describe('embedded store: opening', () => {
     ]
     for (const [what, lose] of losses)
       for (const isMarked of [true, false])
-        it(`${what}, ${isMarked ? 'with' : 'without'} a mark: REDOX_STORE_UNREADABLE, and nothing is made`, async () => {
+        it(`${what}, ${isMarked ? 'with' : 'without'} a mark: REDOX_STORE_UNREADABLE, and nothing is created`, async () => {
           const known = await six()
           await lose()
           const before = await readdir(folder, { recursive: true })
           await fails(open(folder, isMarked ? known : undefined), 'REDOX_STORE_UNREADABLE')
           const made = (await readdir(folder, { recursive: true })).filter((name) => !before.includes(name))
-          // LevelDB renames its own diary, and may have begun a log when it turns out what is missing.
+          // LevelDB renames its info log, and may have created a log file, before it notices that a file is missing.
           assert.deepEqual(
             made.filter((name) => !/LOG|LOCK|reserve|messages.[\dM]/.test(name)),
             [],
@@ -95,7 +97,7 @@ describe('embedded store: opening', () => {
           await fails(open(folder, isMarked ? known : undefined), 'REDOX_STORE_UNREADABLE')
         })
 
-    it('a bit of its log, wherever it flips, also in what became of a message', async () => {
+    it('of any bit of the log, also in the result of a message', async () => {
       const first = await open()
       for (let index = 0; index < 60; index++) await first.accept(message(randomBytes(1000)))
       await settle(first, 'delivered')
@@ -103,7 +105,7 @@ describe('embedded store: opening', () => {
       const [log] = await filesOf(/\.log$/)
       const whole = await readFile(log!)
       assert.ok(whole.length > 70_000)
-      // Not between blocks of 32768, where nothing is.
+      // A step of 8192 from 500 avoids the ends of the 32768-byte blocks, which may be padding.
       for (let at = 500; at < whole.length; at += 8192) {
         const copy = `${folder}-copy`
         await cp(folder, copy, { recursive: true })
@@ -116,10 +118,10 @@ describe('embedded store: opening', () => {
       await (await open()).close()
     })
 
-    it('not what was written after the last flush: a power failure may tear it', async () => {
+    it('but not of records after the last sync, which a power failure may cut off', async () => {
       const first = await open()
       for (let index = 0; index < 5; index++) await first.accept(message(randomBytes(1000)))
-      // Not flushed.
+      // The leases of this claim are written without a sync.
       await first.claim({ holder: 'h', leaseMs: 1e12, limit: 5, except: [] })
       const copy = `${folder}-copy`
       await cp(folder, copy, { recursive: true })
@@ -139,7 +141,7 @@ describe('embedded store: opening', () => {
       }
     })
 
-    it('the store as a whole, e.g. a volume that is not mounted: REDOX_STORE_UNREADABLE, and no folder is made', async () => {
+    it('of the whole store, e.g. of an unmounted volume: REDOX_STORE_UNREADABLE, and no folder is created', async () => {
       const known = await six()
       for (const isEmpty of [true, false]) {
         await rm(folder, { recursive: true })
@@ -149,13 +151,13 @@ describe('embedded store: opening', () => {
       }
     })
 
-    it('another store in its place, also only its messages/: REDOX_STORE_UNREADABLE', async () => {
+    it('of a store replaced by another one, or of its messages/ alone: REDOX_STORE_UNREADABLE', async () => {
       const known = await six()
       const mine = `${folder}-mine`
       await rename(folder, mine)
       try {
         const other = await open()
-        // Flushed more often than the one that belongs here.
+        // The other store has more synced writes than the connection's own store.
         for (let times = 0; times < 30; times++) await other.accept(message())
         await other.close()
         await fails(open(folder, known), 'REDOX_STORE_UNREADABLE')
@@ -167,7 +169,7 @@ describe('embedded store: opening', () => {
       }
     })
 
-    it('files/: only if something is to be sent that had one', async () => {
+    it('of files/ only if a message that is to be sent has a file', async () => {
       const first = await open()
       await first.accept(message())
       await first.close()
@@ -181,7 +183,7 @@ describe('embedded store: opening', () => {
       assert.ok(!(await readdir(folder)).includes('files'))
     })
 
-    it('a file of what waits or is parked; not of what is done, or is parked because of it', async () => {
+    it('of a file if its message waits or is parked, but not if it has ended or is parked for the lost file', async () => {
       const first = await open()
       const add = async (name: string): Promise<void> => {
         await first.putFile(name, chunksOf(Buffer.from(name)))
@@ -209,7 +211,7 @@ describe('embedded store: opening', () => {
       }
     })
 
-    it('a process that is killed at any moment leaves a store that opens, with all that was accepted', async () => {
+    it('keeps every accepted message when the process is killed at any moment', async () => {
       const script = path.join(folder, 'accept.js')
       const where = path.join(folder, 'store')
       await writeFile(

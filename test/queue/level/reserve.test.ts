@@ -1,4 +1,4 @@
-/** The embedded store: a full disk. */
+/** Tests of the embedded store: a full disk. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -10,7 +10,7 @@ import { folder, store, useFolder, open, message, chunksOf, fails, waiting, sett
 describe('embedded store: full disk', () => {
   useFolder()
 
-  describe('a full disk', () => {
+  describe('disk full', () => {
     let disk: string
     beforeEach(async function () {
       disk = path.join(folder, 'disk')
@@ -18,7 +18,7 @@ describe('embedded store: full disk', () => {
       try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { stdio: 'ignore' })
       } catch {
-        // Only root may mount.
+        // Mounting needs root.
         this.skip()
       }
     })
@@ -29,7 +29,7 @@ describe('embedded store: full disk', () => {
 
     const at = (): string => path.join(disk, 'store')
     const ballast = (): string => path.join(disk, 'ballast')
-    /** Until another program could not write a byte more. */
+    /** Fills the disk until another program cannot write one more byte. */
     async function fillDisk(): Promise<void> {
       for (let size = 1_000_000; size >= 1; size = Math.floor(size / 10))
         for (;;)
@@ -42,7 +42,7 @@ describe('embedded store: full disk', () => {
     const ids = async (one: LevelStore): Promise<string[]> =>
       (await one.find({ state: 'waiting', limit: 1000 })).map(({ id }) => id)
 
-    it('is refused before it is full: what was accepted is readable, delivered and forgotten, and makes room', async () => {
+    it('by messages: the store refuses new ones early, and delivers and deletes the accepted ones, which frees space', async () => {
       const small = await open(at())
       const accepted: string[] = []
       const acceptAll = async (): Promise<void> => {
@@ -59,7 +59,7 @@ describe('embedded store: full disk', () => {
       assert.deepEqual(await ids(small), accepted)
       assert.equal((await readdir(path.join(at(), 'files'))).length, accepted.length)
       while (await waiting(small)) await settle(small, 'delivered')
-      // Its node has not heard of it.
+      // A delivered message stays in the store until its result was announced to the node, so the disk is still full.
       await fails(small.check(), 'REDOX_STORE_FULL')
       for (const id of accepted.slice(1)) await small.markAnnounced(id)
       await small.check()
@@ -68,10 +68,10 @@ describe('embedded store: full disk', () => {
       assert.equal((await small.find({ id: accepted[0]!, limit: 1 })).length, 1)
     })
 
-    it('by files: one that is too large leaves nothing', async () => {
+    it('by files: a file that is too large leaves nothing on the disk', async () => {
       const small = await open(at())
       await small.accept(message())
-      // What is on its way is written down meanwhile.
+      // The audit log is written meanwhile, with space from the disk reserve.
       async function* chunks(): AsyncGenerator<Buffer> {
         for (let index = 0; index < 100; index++) {
           yield randomBytes(100_000)
@@ -84,7 +84,7 @@ describe('embedded store: full disk', () => {
       await small.accept(message())
     })
 
-    it('by another program: what was accepted goes on in the reserve, and nothing else is accepted', async () => {
+    it('by another program: accepted messages are delivered with the reserve, and new ones are refused', async () => {
       const small = await open(at())
       for (let index = 0; index < 15; index++) await small.accept(message(randomBytes(50_000)))
       await fillDisk()
@@ -104,7 +104,7 @@ describe('embedded store: full disk', () => {
       assert.equal((await again.counts()).delivered, 15)
     })
 
-    it('opens on a full disk, readable, and goes on', async () => {
+    it('at opening: the store is readable and delivers', async () => {
       const small = await open(at())
       for (let index = 0; index < 15; index++) await small.accept(message(randomBytes(50_000)))
       await small.close()
@@ -118,13 +118,13 @@ describe('embedded store: full disk', () => {
     })
   })
 
-  it('a full disk of 32 MB: REDOX_STORE_FULL, and it goes on when there is room', async function () {
+  it('at 32 MB: REDOX_STORE_FULL, until there is space again', async function () {
     const disk = path.join(folder, 'disk')
     await mkdir(disk)
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Only root may mount.
+      // Mounting needs root.
       this.skip()
     }
     try {

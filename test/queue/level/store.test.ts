@@ -1,4 +1,4 @@
-/** The embedded store: what a single process keeps. */
+/** Tests of the embedded store: behaviour with a single process. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { cp, rm } from 'node:fs/promises'
@@ -8,7 +8,7 @@ import { folder, store, useFolder, open, message, fails, STORE } from './folder'
 describe('embedded store', () => {
   useFolder()
 
-  it('tells at once after a new start, whatever was being told when the process ended', async () => {
+  it('announces unannounced results at once after a restart, also those whose announcement was interrupted', async () => {
     const hold = { holder: 'gone', leaseMs: 1e12, limit: 1 }
     const first = await open()
     await first.accept(message())
@@ -19,7 +19,7 @@ describe('embedded store', () => {
     assert.equal((await (await open()).claimUnannounced({ ...hold, owners: ['node'] })).length, 1)
   })
 
-  it('open in another process: REDOX_STORE_LOCKED, and free again when that one is killed', async () => {
+  it('refuses a folder that another process has open (REDOX_STORE_LOCKED) until that process is killed', async () => {
     const script = `require(${JSON.stringify(STORE)}).LevelStore.open(${JSON.stringify(folder)})
       .then(() => console.log('open'), (error) => console.log(error.code)); setTimeout(() => {}, 60_000)`
     const other = execFile(process.execPath, ['-e', script])
@@ -31,19 +31,19 @@ describe('embedded store', () => {
     await (await open()).accept(message())
   })
 
-  it('open twice in one process: REDOX_STORE_LOCKED', async () => {
+  it('refuses a folder that this process has open already: REDOX_STORE_LOCKED', async () => {
     await open()
     await fails(LevelStore.open(folder), 'REDOX_STORE_LOCKED')
   })
 
-  it('closed, it does not open itself again', async () => {
+  it('does not open again after it was closed', async () => {
     const first = await open()
     await first.close()
     await fails(first.accept(message()), 'REDOX_STORE_UNAVAILABLE')
     await (await open()).accept(message())
   })
 
-  it('copied while nothing runs, and opened elsewhere, it is whole', async () => {
+  it('is complete when it is copied while closed and opened elsewhere', async () => {
     const first = await open()
     const one = message(Buffer.from('content'))
     await first.accept(one)

@@ -1,13 +1,13 @@
-/** The PostgreSQL store: its clock. */
+/** Tests of the PostgreSQL store: changes of the database server's clock. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { never, message, hold, queue, usePostgres, open, sql, emptyDatabase } from './database'
 
-describe('PostgreSQL store: its clock', function () {
+describe('PostgreSQL store: clock', function () {
   this.timeout(60_000)
   usePostgres()
 
-  it('goes by a clock that does not go back when that of the database is set back', async () => {
+  it('does not go back when the clock of the database server is set back', async () => {
     const url = await emptyDatabase()
     const database = new URL(url).pathname.slice(1)
     const store = await open({ url })

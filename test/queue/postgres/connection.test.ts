@@ -1,4 +1,4 @@
-/** The PostgreSQL store: connections. */
+/** Tests of the PostgreSQL store: database connections. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
@@ -30,7 +30,7 @@ describe('PostgreSQL store: connections', function () {
   this.timeout(60_000)
   usePostgres()
 
-  it('goes on after the database was stopped and started again', async () => {
+  it('work again after the database was stopped and started', async () => {
     const store = await open()
     await store.accept(message('m1', 'a'))
     await server().suspend()
@@ -54,7 +54,7 @@ describe('PostgreSQL store: connections', function () {
     await store.settle('m1', 'me', DELIVERED, Date.now())
   })
 
-  it('speaks TLS when asked to, with a server whose certificate it trusts', async () => {
+  it('use TLS on request, with a server whose certificate is trusted', async () => {
     const trusting = new URL(server().url())
     trusting.hostname = 'localhost'
     trusting.search = `?sslmode=verify-full&sslrootcert=${path.join(TLS, 'ca.pem')}`
@@ -79,17 +79,17 @@ describe('PostgreSQL store: connections', function () {
     assert.match(await words(trusting), /certificate.*not trusted.*ERR_TLS_CERT_ALTNAME_INVALID/)
   })
 
-  describe('behind PgBouncer', () => {
+  describe('through PgBouncer', () => {
     let bouncer: PgBouncer
     before(async function () {
       if (!hasPgBouncer() && process.env.CI !== 'true') this.skip()
       bouncer = await PgBouncer.before(server(), PASSWORD)
     })
     after(() => (bouncer as PgBouncer | undefined)?.stop())
-    // Before it goes, or it would wait for them.
+    // The stores close before PgBouncer stops, which would otherwise wait for their connections.
     afterEach(async () => void (await Promise.all(opened.splice(0).map((store) => store.close()))))
 
-    it('sets itself up, and does all it does, with its default settings and pooled transactions', async () => {
+    it('work fully with its default settings and transaction pooling', async () => {
       const url = bouncer.url(await emptyDatabase())
       const stores = await Promise.all(Array.from({ length: 3 }, () => open({ url })))
       const [one] = stores as [PostgresStore]
@@ -119,7 +119,7 @@ describe('PostgreSQL store: connections', function () {
       assert.equal((await one.counts()).delivered, 0)
     })
 
-    it('names the parameter that it refuses', async () => {
+    it('report the parameter that PgBouncer refuses', async () => {
       const url = new URL(bouncer.url(server().url()))
       url.search = '?options=-c%20work_mem%3D8MB'
       const { message: words } = await failureOf(open({ url: url.href }), 'REDOX_STORE_UNAVAILABLE')
@@ -127,7 +127,7 @@ describe('PostgreSQL store: connections', function () {
     })
   })
 
-  it('says what to install when the driver is missing', async () => {
+  it('report the package to install when the driver is missing', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'redox-without-driver-'))
     try {
       await cp(path.join(__dirname, '../../../src'), path.join(folder, 'src'), { recursive: true })

@@ -1,4 +1,4 @@
-/** Stores in a PostgreSQL database that several share. */
+/** Stores that share one PostgreSQL database. */
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import path from 'node:path'
@@ -34,7 +34,7 @@ export async function* noise(chunks: number): AsyncGenerator<Buffer> {
   for (let index = 0; index < chunks; index++) yield await Promise.resolve(randomBytes(200_000))
 }
 
-/** The error, which has to have this code and to tell no secret. */
+/** Returns the error of a call, which must have this code and contain no secret. */
 export async function failureOf(promise: Promise<unknown>, code: RedoxErrorCode): Promise<RedoxError> {
   const error: unknown = await promise.then(
     () => assert.fail('it did not fail'),
@@ -52,7 +52,7 @@ export let queue: string
 export const opened: PostgresStore[] = []
 const clients: Client[] = []
 
-/** A server of PostgreSQL for the tests of a file, and a queue for each of them. */
+/** Registers hooks that give the tests of a file one PostgreSQL server, and each test its own queue. */
 export function usePostgres(): void {
   before(async function () {
     if (POSTGRES.missing() !== undefined) this.skip()
@@ -74,7 +74,7 @@ export async function open(change: { url?: string; queue?: string } = {}): Promi
 export const openMany = (count: number): Promise<PostgresStore[]> =>
   Promise.all(Array.from({ length: count }, () => open()))
 
-/** Another session in the database. */
+/** Opens another session in the database. */
 export async function connect(database?: string): Promise<Client> {
   const client = new Client({ connectionString: server().url(database) })
   await client.connect()
@@ -97,7 +97,7 @@ export async function emptyDatabase(): Promise<string> {
   return server().url(name)
 }
 
-/** Columns, indexes, functions and versions of a database. */
+/** Columns, indexes, functions and applied versions of a database. */
 export const stateOf = async (database: string): Promise<unknown> => [
   await sql('SELECT number FROM redox.migration ORDER BY number', database),
   await sql('SELECT version FROM redox.version', database),
@@ -114,7 +114,7 @@ export const stateOf = async (database: string): Promise<unknown> => [
   ),
 ]
 
-/** Sends until nothing is left; every turn of sending is told to `sent` while the message is held. */
+/** Claims and delivers messages until none are left. Calls `sent` for each one while its lease lasts. */
 export async function work(
   store: PostgresStore,
   name: string,

@@ -1,4 +1,4 @@
-/** The PostgreSQL store: what an operator has to do. */
+/** Tests of the PostgreSQL store: errors that an operator has to resolve. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -7,11 +7,11 @@ import path from 'node:path'
 import { server } from '../stores'
 import { message, hold, chunksOf, noise, failureOf, usePostgres, open, sql, emptyDatabase } from './database'
 
-describe('PostgreSQL store: what an operator has to do', function () {
+describe('PostgreSQL store: errors for an operator', function () {
   this.timeout(60_000)
   usePostgres()
 
-  it('says what to check when the database cannot be used, and tells no password', async () => {
+  it('say what to check when the database cannot be used, without the password', async () => {
     const failing = async (url: string, words: RegExp) =>
       assert.match((await failureOf(open({ url }), 'REDOX_STORE_UNAVAILABLE')).message, words)
     await failing('postgres://user:secret@127.0.0.1:1/db', /127\.0\.0\.1:1\/db.*ECONNREFUSED.*host and port/)
@@ -28,7 +28,7 @@ describe('PostgreSQL store: what an operator has to do', function () {
     await failing(guest.href, /GRANT|grant/)
   })
 
-  it('names the rights that its user lacks, at once', async () => {
+  it('list all rights that the user lacks, at once', async () => {
     const url = await emptyDatabase()
     await open({ url })
     const database = new URL(url).pathname.slice(1)
@@ -54,26 +54,26 @@ describe('PostgreSQL store: what an operator has to do', function () {
     assert.equal((await store.claim(hold('me'))).length, 1)
     await store.putFile('f', chunksOf('a'))
     await store.purge(1, 1)
-    // Taken away while it runs.
+    // The administrator revokes a right while the store is open.
     await sql(`REVOKE INSERT ON redox.message FROM ${role}`, database)
     const { message: later } = await failureOf(store.accept(message('m2', 'a')), 'REDOX_STORE_UNAVAILABLE')
     assert.match(later, RIGHTS)
   })
 
-  it('asks for the primary when it may only read', async () => {
+  it('ask for the primary server when the database is read-only', async () => {
     const url = await emptyDatabase()
     await open({ url })
     await sql(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
     assert.match((await failureOf(open({ url }), 'REDOX_STORE_UNAVAILABLE')).message, /primary server/)
   })
 
-  it('a full disk: REDOX_STORE_FULL, and it goes on when there is room', async function () {
+  it('report a full disk as REDOX_STORE_FULL, and the store goes on when there is space', async function () {
     const disk = path.join(server().folder, 'disk')
     await mkdir(disk)
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m,mode=777', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Only root may mount.
+      // Mounting needs root.
       this.skip()
     }
     try {
@@ -107,7 +107,7 @@ describe('PostgreSQL store: what an operator has to do', function () {
     }
   })
 
-  it('tells nothing of what was written when the database refuses it', async () => {
+  it('contain none of the written data when the database refuses them', async () => {
     const store = await open()
     await failureOf(store.accept(message('secret\0', 'a')), 'REDOX_BAD_INPUT')
     await store.accept(message('m1', 'a'))

@@ -1,4 +1,4 @@
-/** The PostgreSQL store: tables of other releases. */
+/** Tests of the PostgreSQL store: tables that other releases created. */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -22,18 +22,18 @@ import {
   stateOf,
 } from './database'
 
-describe('PostgreSQL store: tables of other releases', function () {
+describe('PostgreSQL store: tables', function () {
   this.timeout(60_000)
   usePostgres()
 
-  it('is set up once when several begin at the same time', async () => {
+  it('are created once by several stores that open at the same time', async () => {
     const url = await emptyDatabase()
     const stores = await Promise.all(Array.from({ length: 4 }, () => open({ url })))
     await Promise.all(stores.map((store, index) => store.accept(message(`m${index}`, 'a'))))
     assert.equal((await stores[0]!.counts()).waiting, 4)
   })
 
-  it('leaves a database alone that a newer release has set up', async () => {
+  it('are left unchanged if a newer release created them', async () => {
     const url = await emptyDatabase()
     await open({ url })
     const database = new URL(url).pathname.slice(1)
@@ -44,7 +44,7 @@ describe('PostgreSQL store: tables of other releases', function () {
     assert.deepEqual(await stateOf(database), before)
   })
 
-  it('changes a database of the first version into what it needs, once, and keeps what is in it', async () => {
+  it('of version 1 are migrated once and keep their content', async () => {
     const url = await emptyDatabase()
     const database = new Client({ connectionString: url })
     await database.connect()
@@ -55,7 +55,7 @@ describe('PostgreSQL store: tables of other releases', function () {
       const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
       const values = [queue, id, destination, ordered, owner, acceptedAt, deadline, files, tags, content]
       await database.query('SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
-      // Its process ended while it was sending it.
+      // The message was being sent when its process ended.
       await database.query("UPDATE redox.message SET state = 'held', holder = 'gone', held_until = 1")
     } finally {
       await database.end()
@@ -80,7 +80,7 @@ describe('PostgreSQL store: tables of other releases', function () {
     assert.deepEqual(await stateOf(databaseOf(url)), await stateOf(databaseOf(fresh)))
   })
 
-  it('changes a database of the release before the numbered files', async () => {
+  it('of the last release before the numbered migrations are migrated', async () => {
     const url = await emptyDatabase()
     const store = await open({ url })
     await store.accept(message('first', 'lane'))
@@ -94,11 +94,11 @@ describe('PostgreSQL store: tables of other releases', function () {
     assert.deepEqual(await stateOf(databaseOf(url)), fresh)
   })
 
-  it('leaves a database as it was when one of the files cannot be run', async () => {
+  it('are left unchanged when one of the migrations fails', async () => {
     const url = await emptyDatabase()
     const database = databaseOf(url)
     await sql(fixture('redox-store-1.sql').toString(), database)
-    // The last file makes it.
+    // The last migration creates a table of this name, so it fails when a view has the name.
     await sql('CREATE VIEW redox.migration AS SELECT 1 AS number', database)
     const before = await stateOf(database)
     await failureOf(open({ url }), 'REDOX_STORE_UNAVAILABLE')
@@ -107,7 +107,7 @@ describe('PostgreSQL store: tables of other releases', function () {
     await (await open({ url })).accept(message('m1', 'a'))
   })
 
-  it('has each numbered file in its list, in order, with the time limits of the store', async () => {
+  it('are changed by a list of all numbered migrations, in order, with the time limits of the store', async () => {
     const files = (await readdir(SQL)).sort()
     assert.deepEqual(
       files,
@@ -121,7 +121,7 @@ describe('PostgreSQL store: tables of other releases', function () {
   })
 
   for (const version of ['0', '-1', 'NULL'])
-    it(`a version that no release writes: REDOX_STORE_UNREADABLE (${version})`, async () => {
+    it(`with a version that no release writes are refused: REDOX_STORE_UNREADABLE (${version})`, async () => {
       const url = await emptyDatabase()
       await open({ url })
       const add = version === 'NULL' ? '' : `INSERT INTO redox.migration VALUES (${version})`

@@ -1,4 +1,4 @@
-/** The PostgreSQL store: several instances share a database. */
+/** Tests of the PostgreSQL store: several instances share a database. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,13 +21,13 @@ import {
 import { eventually } from '../../lib/eventually'
 import type { StoredMessage } from '../../../src/queue/types'
 
-// What every store promises is in ../contract.
+// The tests in ../contract check the promises that both kinds of stores share.
 
-describe('PostgreSQL store: several instances share a database', function () {
+describe('PostgreSQL store shared by several instances', function () {
   this.timeout(60_000)
   usePostgres()
 
-  it('gives each message to one of many, in order within its destination, while more are accepted', async () => {
+  it('gives each message to one of many instances, in order within its destination, while more are accepted', async () => {
     const stores = await openMany(8)
     const numbers = Array.from({ length: 200 }, (_, index) => index)
     const sent: { id: string; destination: string }[] = []
@@ -55,7 +55,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.equal((await stores[0]!.counts()).delivered, 200)
   })
 
-  it('sends a destination that several fill in the order of acceptance', async () => {
+  it('sends messages that several instances accept for a destination in the order of acceptance', async () => {
     const stores = await openMany(6)
     const sent: string[] = []
     const accepting = Promise.all(
@@ -70,7 +70,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     )
   })
 
-  it('accepts nothing in a destination beside a message that will stand before it', async () => {
+  it('accepts nothing for a destination while an earlier acceptance for it is not committed', async () => {
     const store = await open()
     const client = await connect()
     await client.query('BEGIN')
@@ -90,7 +90,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     )
   })
 
-  it('accepts and claims without looking at all that waits, also when nothing waited at the start', async () => {
+  it('accepts and claims without reading all waiting messages, also after a start with an empty store', async () => {
     const url = await emptyDatabase()
     const database = new URL(url).pathname.slice(1)
     await open({ url })
@@ -100,7 +100,7 @@ describe('PostgreSQL store: several instances share a database', function () {
       await client.query(`SELECT FROM redox.claim($1, 'me', 99999, 10, '{}')`, [queue])
       await client.query(`SELECT redox.next_due($1, '{}')`, [queue])
     }
-    // So often that PostgreSQL would keep the plans.
+    // After this many executions, PostgreSQL may keep a generic query plan.
     for (let index = 0; index < 8; index++) await use(`early ${index}`)
     await sql(
       `INSERT INTO redox.message (queue, id, sequence, lane, ordered, owner, accepted_at, deadline, patience, files, tags,
@@ -118,7 +118,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.ok(read > 10 && read < 300, `${read} rows were read`)
   })
 
-  it('gives what has no order to one of many', async () => {
+  it('gives each unordered message to one of many instances', async () => {
     const stores = await openMany(8)
     await Promise.all(
       Array.from({ length: 200 }, (_, index) => stores[0]!.accept(message(`${index}`, 'a', false))),
@@ -149,7 +149,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     }
   })
 
-  it('never accepts a message whose file purge has just forgotten', async () => {
+  it('never accepts a message whose file a purge has just deleted', async () => {
     const [store, other] = (await openMany(2)) as [PostgresStore, PostgresStore]
     await failureOf(store.accept({ ...message('m', 'a'), files: ['nowhere'] }), 'REDOX_STORE_LOST')
     for (let round = 0; round < 20; round++) {
@@ -162,13 +162,13 @@ describe('PostgreSQL store: several instances share a database', function () {
     }
   })
 
-  it('keeps one of a file that several bring at the same time', async () => {
+  it('keeps one copy of a file that several instances store at the same time', async () => {
     const stores = await openMany(4)
     await Promise.all(stores.map((store) => store.putFile('f', chunksOf('a', 'b'))))
     assert.equal((await sql(`SELECT FROM redox.file WHERE queue = '${queue}'`)).length, 1)
   })
 
-  it('forgets what is left of a file that was not finished', async () => {
+  it('deletes the remains of an incomplete file', async () => {
     const store = await open()
     await sql(`INSERT INTO redox.file (queue, name, stored_at) VALUES ('${queue}', 'half', 1)`)
     assert.equal(await store.hasFile('half'), false)
@@ -176,7 +176,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.deepEqual(await sql(`SELECT * FROM redox.file WHERE queue = '${queue}'`), [])
   })
 
-  it('keeps queues apart', async () => {
+  it('separates the messages of different queues', async () => {
     const [one, other] = [await open(), await open({ queue: randomUUID() })]
     await one.keyCheckValue(Buffer.from('one'))
     assert.equal((await other.keyCheckValue(Buffer.from('other'))).toString(), 'other')
@@ -200,7 +200,7 @@ describe('PostgreSQL store: several instances share a database', function () {
     assert.equal(await other.rateLimiter(1).acquire(never, performance.now()), 0)
   })
 
-  it('shares the pace and the pauses of all instances', async () => {
+  it('shares the rate limit and the pauses between instances', async () => {
     const [one, other] = (await openMany(2)) as [PostgresStore, PostgresStore]
     const paces = [one, other, one, other].map((store) => store.rateLimiter(10))
     const turns = await Promise.all(
