@@ -59,9 +59,9 @@ function showError(node: EditorApi.EditorNode, input: JQuery): void {
 
 /** Shows a sentence with a CSS class at the end of a row; undefined removes the sentence. */
 function tell(row: JQuery, classes: string, sentence: string | undefined): void {
-  const told = row.find(`.${classes.replaceAll(' ', '.')}`)
-  if (told.text() === (sentence ?? '')) return
-  told.remove()
+  const shown = row.find(`.${classes.replaceAll(' ', '.')}`)
+  if (shown.text() === (sentence ?? '')) return
+  shown.remove()
   if (sentence !== undefined) row.append(line(classes, sentence))
 }
 

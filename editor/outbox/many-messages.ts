@@ -41,9 +41,9 @@ export class ManyMessages {
     })
   }
 
-  #tellResult(told: string): void {
-    write(this.#result, told)
-    this.#result.hidden = told === ''
+  #tellResult(sentence: string): void {
+    write(this.#result, sentence)
+    this.#result.hidden = sentence === ''
   }
 
   /** Closes the form, because the filter of the list has changed. */

@@ -83,9 +83,9 @@ export class MessageRow {
     const next = old?.next ?? element('p', 'redox-outbox-next')
     write(next, whatNext(whole))
     next.hidden = next.textContent === ''
-    const told = JSON.stringify(whole)
-    if (old && told === this.#knownDetails) return
-    this.#knownDetails = told
+    const detailsJson = JSON.stringify(whole)
+    if (old && detailsJson === this.#knownDetails) return
+    this.#knownDetails = detailsJson
     const details = { next, outcome: outcomeOf(whole), about: aboutMessage(whole) }
     if (old?.decision.querySelector('form, pre')) {
       // A form that a user fills, or a content that a user reads, stays open.
@@ -103,10 +103,10 @@ export class MessageRow {
 
   #decisionBlock(place: HTMLElement, message: MessageDetails): HTMLElement {
     const block = element('div', 'redox-outbox-decision')
-    const onDecided: OnDecided = (...told) => {
+    const onDecided: OnDecided = (...args) => {
       // The content is outdated after a decision.
       place.querySelector('pre')?.remove()
-      this.onDecided(...told)
+      this.onDecided(...args)
     }
     block.append(actionButtons({ message, place: block, route: this.routeOf(message.id), onDecided }))
     return block

@@ -23,8 +23,8 @@ function noticeOf({ isForbidden, answer, status }: RequestError): string {
   return status === 409 ? 'conflict' : 'notDone'
 }
 
-export function refuse(place: HTMLElement, told: string): void {
-  const shown = element('p', 'redox-tab-notice redox-outbox-refused', told)
+export function refuse(place: HTMLElement, message: string): void {
+  const shown = element('p', 'redox-tab-notice redox-outbox-refused', message)
   shown.setAttribute('role', 'alert')
   place.append(shown)
   // The visible part of the sidebar may end above the text.

@@ -78,7 +78,7 @@ export class OutboxView {
   )
   readonly #messages = new MessageList({
     routeOf: (id) => `${this.#route}/messages/${encodeURIComponent(id)}`,
-    onDecided: (...told) => this.#decided(...told),
+    onDecided: (...args) => this.#decided(...args),
     onMore: () => this.#want({ pages: this.#wanted.pages + 1 }),
   })
   readonly #destinations = new DestinationList({

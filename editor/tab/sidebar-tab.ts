@@ -56,11 +56,11 @@ export class SidebarTab {
   /** Returns an element for one notice, and a function that shows or removes the notice. */
   noticePlace(): { place: HTMLElement; tell: (key: string | undefined) => void } {
     const place = element('div')
-    let told: string | undefined
+    let shown: string | undefined
     const tell = (key: string | undefined): void => {
       // Replaced only after a change, because a screen reader would read the same notice again.
-      if (key !== told) place.replaceChildren(...(key ? [this.notice(key)] : []))
-      told = key
+      if (key !== shown) place.replaceChildren(...(key ? [this.notice(key)] : []))
+      shown = key
     }
     return { place, tell }
   }

@@ -79,15 +79,15 @@ function variableFault(
  */
 function connectionRule(table: Table, { fhir }: NodeField): EditorApi.Validator {
   return function (value, _options) {
-    const told = (key: string): string => RED._(key, { prop: labelOf('connection') })
+    const sentenceOf = (key: string): string => RED._(key, { prop: labelOf('connection') })
     // The editor itself reports an empty text.
     if (value === '') return true
-    if (!value || value === '_ADD_') return told('validator.errors.missing-required-prop')
+    if (!value || value === '_ADD_') return sentenceOf('validator.errors.missing-required-prop')
     const connection = RED.nodes.node(value)
-    if (!connection) return told('validator.errors.missing-config')
+    if (!connection) return sentenceOf('validator.errors.missing-config')
     const isFhir = fhir !== undefined && (fhir === true || holds(fhir, settingsOf(table, reader(this))))
     // The FHIR API takes no legacy key.
     if (isFhir && connection['auth'] === 'legacy') return sentence('connection', ['legacyKey'])
-    return connection.valid === false ? told('validator.errors.invalid-config') : true
+    return connection.valid === false ? sentenceOf('validator.errors.invalid-config') : true
   }
 }

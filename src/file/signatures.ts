@@ -2,7 +2,7 @@ import { hasSignature, PDF_MARK, type SignedType } from '../shared/signatures'
 import { markupOf } from './markup'
 import type { Signature } from './types'
 
-/** How a format is told, beside its first bytes. */
+/** Conditions for a format besides its first bytes. */
 interface Pattern extends Signature {
   contentType: SignedType
   /** true if the bytes are printable: a text may contain them by chance, so a file that is text never matches */

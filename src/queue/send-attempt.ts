@@ -36,7 +36,7 @@ export class SendAttempt {
   readonly #notes: AttemptRecord = { uploaded: {} }
   /** true: bytes of a request may already have been sent */
   #hasLeft = false
-  #isHurried = false
+  #isStoppingUnsent = false
   /** true: another process has claimed the message, and will settle it */
   #isLost = false
 
@@ -52,7 +52,7 @@ export class SendAttempt {
 
   /** Aborts the attempt as soon as no part of a request can have arrived. */
   stopUnsent(): void {
-    this.#isHurried = true
+    this.#isStoppingUnsent = true
     if (!this.#hasLeft) this.abort()
   }
 
@@ -131,7 +131,7 @@ export class SendAttempt {
 
   readonly #onProgress = ({ hasLeft = false }: Progress): void => {
     this.#hasLeft = hasLeft
-    if (this.#isHurried) this.stopUnsent()
+    if (this.#isStoppingUnsent) this.stopUnsent()
   }
 
   #held(written: Promise<void>): Promise<void> {
@@ -144,12 +144,12 @@ export class SendAttempt {
   async #settlementOf(error: RedoxError): Promise<Settlement> {
     const notes = this.#notes
     const { destination, ordered, deadline } = this.stored
-    const { sendOptions, backOff: restOf } = this.options
+    const { sendOptions, backOff } = this.options
     const failure = (notes.error = failureOf(error))
     if (error.cause.retry === 'unknown') notes.unknown = failure
     const { retryAfterSeconds = 0 } = error.cause
     if (isTriedAgain(error.cause.retry, 'durable', sendOptions.client.settings.retry)) {
-      const rest = restOf(destination, error)
+      const rest = backOff(destination, error)
       // Without order, `dueAt` delays this message only, and others of its destination may go first. An ordered message
       // stays the first one, and the back-off of the destination delays it.
       const now = this.sealedStore.store.clock.now()

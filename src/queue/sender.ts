@@ -39,7 +39,7 @@ export class QueueSender {
   /** attempts in progress */
   readonly #attempts = new Set<SendAttempt>()
   /** true: attempts are aborted as soon as no part of a request can have arrived */
-  #isHurried = false
+  #isStoppingUnsent = false
   readonly #running: Promise<unknown>
   #sendOptions: SendOptions | undefined
   #isWoken = false
@@ -89,7 +89,7 @@ export class QueueSender {
   setOptions(sendOptions: SendOptions | undefined): void {
     this.#sendOptions = sendOptions
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
-    this.#isHurried &&= sendOptions === undefined
+    this.#isStoppingUnsent &&= sendOptions === undefined
     // Each attempt in progress adds a listener.
     setMaxListeners(0, this.#aborting.signal)
     if (sendOptions) this.store.touch().catch(this.#onStoreError)
@@ -116,7 +116,7 @@ export class QueueSender {
 
   /** Aborts each attempt as soon as no part of a request can have arrived. Its message waits. */
   stopUnsent(): void {
-    this.#isHurried = true
+    this.#isStoppingUnsent = true
     this.#attempts.forEach((attempt) => attempt.stopUnsent())
   }
 
@@ -293,7 +293,7 @@ export class QueueSender {
     const attempt = new SendAttempt(this.sealedStore, stored, { sendOptions, holder: this.#holder, backOff })
     this.#attempts.add(attempt)
     if (this.#aborting.signal.aborted) attempt.abort()
-    if (this.#isHurried) attempt.stopUnsent()
+    if (this.#isStoppingUnsent) attempt.stopUnsent()
     try {
       return await attempt.run()
     } finally {

@@ -67,19 +67,19 @@ export class RedoxClient {
 
   /**
    * Creates the client of a new deploy, with the limits of its predecessors.
-   * @param succession shared limits of the previous clients of this connection
-   * @param pace rate limiter shared by several processes; default: one for this process
+   * @param sharedLimits shared limits of the previous clients of this connection
+   * @param rateLimiter rate limiter shared by several processes; default: one for this process
    */
-  constructor(settings: RedoxSettings, succession = newSharedLimits(settings), pace?: RateLimiter) {
+  constructor(settings: RedoxSettings, sharedLimits = newSharedLimits(settings), rateLimiter?: RateLimiter) {
     this.settings = settings
     this.#requests = new RequestSpecs(settings)
     this.#http = new Http(settings.http, settings.slots.concurrency)
-    this.#requestSlots = succession.requestSlots
+    this.#requestSlots = sharedLimits.requestSlots
     this.#requestSlots.limits = settings.slots
-    this.#preparationSlots = succession.preparationSlots
+    this.#preparationSlots = sharedLimits.preparationSlots
     this.#preparationSlots.limits = settings.slots
-    this.uploadOrigins = succession.uploadOrigins
-    this.#rateLimiter = pace ?? new LocalRateLimiter(settings.perFiveMinutes, succession.requests)
+    this.uploadOrigins = sharedLimits.uploadOrigins
+    this.#rateLimiter = rateLimiter ?? new LocalRateLimiter(settings.perFiveMinutes, sharedLimits.requests)
     this.#fetchToken = tokenFetcher(settings.credentials, (url, body) =>
       this.#request(tokenRequest(url, body), { signal: this.#closing.signal }).then(({ answer }) => answer),
     )

@@ -126,16 +126,16 @@ function listenersOf(
   main: SandboxListener,
   context: ListenerContext,
 ): Pick<Sandbox, 'openListener' | 'unref' | 'close'> {
-  const doors = new Set([main])
+  const listeners = new Set([main])
   let holdsProcess = true
   let isClosed = false
   return {
     async openListener(faults, subscribed) {
       const listener = await openListener(0, { plan: new FaultPlan(faults), subscribed }, context)
-      doors.add(listener)
+      listeners.add(listener)
       if (!holdsProcess) listener.unref()
       const close = (): Promise<void> => {
-        doors.delete(listener)
+        listeners.delete(listener)
         return listener.close()
       }
       if (isClosed) await close()
@@ -143,11 +143,11 @@ function listenersOf(
     },
     unref() {
       holdsProcess = false
-      for (const listener of doors) listener.unref()
+      for (const listener of listeners) listener.unref()
     },
     async close() {
       isClosed = true
-      await Promise.all([...doors].map((listener) => listener.close()))
+      await Promise.all([...listeners].map((listener) => listener.close()))
     },
   }
 }

@@ -169,7 +169,7 @@ export function openConnection(
   }
 }
 
-const sharedLimits = new Map<string, { account: string; succession: SharedLimits }>()
+const sharedLimits = new Map<string, { account: string; limits: SharedLimits }>()
 
 /**
  * Returns the limits that the successive connections of a redox-config node share. Another account or host gets new
@@ -179,10 +179,10 @@ function sharedLimitsOf(settings: RedoxSettings, id: string | undefined): Shared
   if (id === undefined) return newSharedLimits(settings)
   const account = accountOf(settings)
   const known = sharedLimits.get(id)
-  if (known?.account === account) return known.succession
-  const succession = newSharedLimits(settings)
-  sharedLimits.set(id, { account, succession })
-  return succession
+  if (known?.account === account) return known.limits
+  const limits = newSharedLimits(settings)
+  sharedLimits.set(id, { account, limits })
+  return limits
 }
 
 /** Forgets the limits and the direct messages of a connection that was removed. */

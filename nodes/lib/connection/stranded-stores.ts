@@ -74,13 +74,13 @@ async function embedded(RED: NodeAPI, owners: Owners): Promise<ListedStore[]> {
   if (userDir === undefined) return []
   // No module is loaded where there are no stores.
   if (![STORES, MARKS].some((name) => existsSync(path.join(userDir, name)))) return []
-  const { embeddedIds, summaryOf: lookInto } = await import('../../../src/queue/list-stores.js')
+  const { embeddedIds, summaryOf } = await import('../../../src/queue/list-stores.js')
   const ids = (await embeddedIds(userDir)).filter((id) => !belongsTo(owners, 'embedded', id))
   const stores: ListedStore[] = []
   for (const id of ids) {
     // Loads most of the package, which is not needed where there are no stores.
     const { whileClosed } = await import('../queue/outbox.js')
-    const listed = await whileClosed(locationIn(userDir, id), () => lookInto(userDir, id))
+    const listed = await whileClosed(locationIn(userDir, id), () => summaryOf(userDir, id))
     if (listed) stores.push(listed)
     // The connection still sends messages from before a deploy. The store is checked again later.
     else setTimeout(() => void refresh(), AGAIN_MS).unref()

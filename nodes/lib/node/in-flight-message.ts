@@ -55,10 +55,10 @@ export class InFlightMessage {
   /** name of the environment; `''` until the connection is open */
   environment = ''
   #direct: DirectMessage | undefined
-  #ticket: StatusEntry | undefined
+  #statusEntry: StatusEntry | undefined
   #isSending = false
   #hasLeft = false
-  #isHurried = false
+  #isStoppingUnsent = false
   #hasBegun = false
   readonly #stop = new AbortController()
 
@@ -90,7 +90,7 @@ export class InFlightMessage {
 
   begin(environment: string): void {
     this.environment = environment
-    this.#ticket?.begin(environment)
+    this.#statusEntry?.begin(environment)
   }
 
   /** Lists the message in the outbox until it has ended. Used for direct delivery. */
@@ -128,14 +128,14 @@ export class InFlightMessage {
     this.#hasBegun ||= this.#isSending
     this.#hasLeft = progress.hasLeft === true
     if (this.#direct) this.#direct.state = this.#isSending ? 'sending' : 'waiting'
-    this.#ticket?.progress(progress)
+    this.#statusEntry?.progress(progress)
     if (this.isDetached && !this.#isSending) this.stop()
-    if (this.#isHurried) this.stopUnsent()
+    if (this.#isStoppingUnsent) this.stopUnsent()
   }
 
   /** Stops the message when Node-RED ends, but not while Redox may have received part of a request. */
   stopUnsent(): void {
-    this.#isHurried = true
+    this.#isStoppingUnsent = true
     if (!this.#hasLeft) this.stop()
   }
 
@@ -151,7 +151,7 @@ export class InFlightMessage {
 
   /** Shows the progress and the result of the message in the status line of a node. */
   showIn(entry: StatusEntry): void {
-    this.#ticket = entry
+    this.#statusEntry = entry
     if (this.environment !== '') entry.begin(this.environment)
   }
 

@@ -141,7 +141,7 @@ class SendNodeState implements Subscriber {
     fingerprints: Fingerprinting.Fingerprints,
   ): Promise<SendOutcome> {
     const began = performance.now()
-    const [prepare, { queueMessage: accept, sendNow: deliver }] = await this.#loaded
+    const [prepare, { queueMessage, sendNow }] = await this.#loaded
     await messages.reserve(1)
     if (work.signal.aborted) throw stoppedError()
     const { settings, connection } = await unlessAborted(this.#ready(), work.signal)
@@ -164,11 +164,16 @@ class SendNodeState implements Subscriber {
       if (outbox && prepared.kind === 'message') {
         if (work.signal.aborted) throw stoppedError()
         work.commit()
-        const { id, destination } = await accept(prepared, { ...connection, outbox }, this.node.id, work)
+        const { id, destination } = await queueMessage(
+          prepared,
+          { ...connection, outbox },
+          this.node.id,
+          work,
+        )
         this.#destinations.add(destination)
         return { accepted: { id, warnings } }
       }
-      const { redox, ...done } = await deliver(prepared, client, work)
+      const { redox, ...done } = await sendNow(prepared, client, work)
       const milliseconds = Math.round(performance.now() - began)
       const facts = { environment, ...redox, milliseconds, ...(warnings.length > 0 && { warnings }) }
       return { answer: { ...done, redox: facts, warnings } }
