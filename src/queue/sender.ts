@@ -50,18 +50,18 @@ export class QueueSender {
   readonly #notifier: Notifier
   readonly #maintenance: Maintenance
 
-  private readonly store: DeliveryStore
+  readonly #store: DeliveryStore
 
   constructor(
     readonly sealedStore: SealedStore,
     private readonly listener: SenderListener,
     private readonly leaseMs = LEASE_MS,
   ) {
-    this.store = sealedStore.store
+    this.#store = sealedStore.store
     this.#notifier = new Notifier(sealedStore, { holder: this.#holder, leaseMs }, ({ id, state }) =>
       listener.onUnclaimed(id, state, 'REDOX_STORE_UNREADABLE'),
     )
-    this.#maintenance = new Maintenance(this.store, {
+    this.#maintenance = new Maintenance(this.#store, {
       backoff: this.#backoff,
       onStats: (stats) => listener.onStats(stats),
       parkedSinceStart: () => this.#parkedSinceStart,
@@ -92,7 +92,7 @@ export class QueueSender {
     this.#isStoppingUnsent &&= sendOptions === undefined
     // Each attempt in progress adds a listener.
     setMaxListeners(0, this.#aborting.signal)
-    if (sendOptions) this.store.touch().catch(this.#onStoreError)
+    if (sendOptions) this.#store.touch().catch(this.#onStoreError)
     // Another connection may succeed where the previous one failed.
     this.retryNow()
   }
@@ -156,11 +156,11 @@ export class QueueSender {
    */
   async accept(job: Job, { ordered, retryFor }: SendOptions): Promise<string> {
     const id = randomUUID()
-    const now = this.store.clock.now()
+    const now = this.#store.clock.now()
     const store = async (): Promise<void> => {
       const content = await this.sealedStore.storeFiles(job)
       const terms = { id, ordered, acceptedAt: now, deadline: Math.ceil(now + retryFor) }
-      await this.store.accept(await this.sealedStore.sealMessage(content, terms))
+      await this.#store.accept(await this.sealedStore.sealMessage(content, terms))
     }
     for (let tries = 1; ; tries++) {
       try {
@@ -219,15 +219,15 @@ export class QueueSender {
     const limit = width - this.#inFlight.size
     if (!sendOptions || limit <= 0) return POLL_INTERVAL_MS
     const except = this.#backoff.destinations()
-    const claimed = await this.store.claim({ holder: this.#holder, leaseMs: this.leaseMs, limit, except })
+    const claimed = await this.#store.claim({ holder: this.#holder, leaseMs: this.leaseMs, limit, except })
     this.#storeError = undefined
     // If the store was unreachable for longer than the lease, the claim also returns messages that this process is
     // still sending.
     const fresh = claimed.filter(({ id }) => !this.#inFlight.has(id))
     for (const stored of fresh) this.#begin(stored, sendOptions)
     if (fresh.length > 0) return 0
-    const { clock } = this.store
-    const due = await this.store.nextDue(clock.now(), except)
+    const { clock } = this.#store
+    const due = await this.#store.nextDue(clock.now(), except)
     // Times in the past are ignored: such a message waits for another one of its destination, whose end wakes this
     // loop, or for another process.
     const waits = [...this.#backoff.waits(), (due ?? 0) - clock.now()].filter((wait) => wait > 0)
@@ -240,7 +240,7 @@ export class QueueSender {
    */
   backsOffUntil(destination: string): number {
     const left = this.#backoff.waitOf(destination)
-    return left > 0 ? Math.ceil(this.store.clock.now() + left) : 0
+    return left > 0 ? Math.ceil(this.#store.clock.now() + left) : 0
   }
 
   #begin(stored: StoredMessage, sendOptions: SendOptions): void {
@@ -258,7 +258,7 @@ export class QueueSender {
   async #settle(stored: StoredMessage, settlement: Settlement): Promise<void> {
     const { id, owner, destination } = stored
     if (settlement.state === 'delivered') this.#backoff.reset(destination)
-    await this.#retryWrite(() => this.store.settle(id, this.#holder, settlement, this.store.clock.now()))
+    await this.#retryWrite(() => this.#store.settle(id, this.#holder, settlement, this.#store.clock.now()))
     if (settlement.state === 'waiting') return
     if (settlement.state === 'parked') this.#parkedSinceStart++
     if (this.#notifier.hasListener(owner)) await this.#notifier.announce()
@@ -302,9 +302,9 @@ export class QueueSender {
   }
 
   async #renew(): Promise<void> {
-    if (this.#sendOptions) await this.store.touch()
+    if (this.#sendOptions) await this.#store.touch()
     if (this.#inFlight.size === 0) return
-    await this.store.renew(this.#holder, [...this.#inFlight.keys()], this.leaseMs)
+    await this.#store.renew(this.#holder, [...this.#inFlight.keys()], this.leaseMs)
   }
 
   /**
