@@ -18,5 +18,5 @@ export const isDatabaseUrl = (url: string): boolean => /^postgres(ql)?:\/\//.tes
 
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
-/** Whether a URL's host is this machine: without TLS nothing goes anywhere else. */
+/** Returns true if a URL leads to this machine. Other hosts are refused without TLS. */
 export const isLoopback = ({ hostname }: { hostname: string }): boolean => LOOPBACK.has(hostname)

@@ -33,7 +33,7 @@ export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] 
 export const ENVIRONMENTS = ['Development', 'Staging', 'Production'] as const
 export type Environment = (typeof ENVIRONMENTS)[number]
 
-/** What a connection sends to: the sandbox of this package, or an environment of Redox. */
+/** Targets of a connection: the sandbox of this package, or an environment of Redox. */
 export const TARGETS = ['Sandbox', ...ENVIRONMENTS] as const
 export type TargetEnvironment = (typeof TARGETS)[number]
 

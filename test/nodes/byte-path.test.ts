@@ -108,11 +108,11 @@ async function loadedBy({ url }: NodeRed): Promise<Loaded> {
 const posix = (file: string): string => file.replaceAll('\\', '/')
 
 /**
- * Modules needed only for sending. The exceptions are short: the proxy rules, the imports of the field tables, and
- * the count of keys.
+ * Modules needed only for sending. The exceptions are short: the proxy rules, the imports of the field tables, the
+ * count of keys, and the list of direct messages, which the outbox tab reads.
  */
 const SENDS =
-  /^dist\/src\/(sandbox|redox|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
+  /^dist\/src\/(sandbox|redox\/(?!direct-messages\.js)|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
 
 describe('a Node-RED with the package', function () {
   this.timeout(60_000)

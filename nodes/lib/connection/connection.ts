@@ -120,12 +120,12 @@ export function environmentOf(value: unknown): TargetEnvironment {
   )
 }
 
-/** What a connection is opened with besides its configuration. */
+/** Parts for opening a connection besides its configuration. */
 interface ConnectionContext {
   sandbox: SandboxContext | undefined
-  /** the folder that relative folders start from */
+  /** base of relative folders */
   userDir: string
-  /** how Redox is reached; the sandbox is on this machine, and needs none */
+  /** TLS and proxy settings; not used for the sandbox, which runs on this machine */
   network?: Network
   outbox?: Outbox | undefined
   /** of the redox-config node, whose connections follow one another in deploys */

@@ -4,11 +4,14 @@ import type { Condition, Field, Table } from './types'
 export const fieldNamed = (table: Table, name: string): Field | undefined =>
   table.fields.find((field) => field.name === name)
 
-/** @param read what a choice is set to, by its name */
+/**
+ * Returns true if a condition is met.
+ * @param read returns the value of a choice field by its name
+ */
 export const holds = (condition: Condition = {}, read: (name: string) => string): boolean =>
   Object.entries(condition).every(([name, values]) => values.includes(read(name)))
 
-/** What a property is set to: of a list the first option, when nothing was saved. */
+/** Returns the value of a property; for a list without a saved value, its first option. */
 export function settingOf(table: Table, name: string, saved: string): string {
   if (saved !== '') return saved
   const field = fieldNamed(table, name)
