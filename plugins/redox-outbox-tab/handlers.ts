@@ -132,7 +132,7 @@ export const HANDLERS = {
 
   store: async ({ connection, body, who }: OutboxRequest): Promise<BeginNewResponse> => {
     const { reason } = parse('store', body)
-    const setAside = await durableConnection(connection).beginAnew({ who, reason })
+    const setAside = await durableConnection(connection).replaceStore({ who, reason })
     return { ...(setAside !== undefined && { setAside }) }
   },
 

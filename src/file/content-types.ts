@@ -1,6 +1,6 @@
 import { extension as extensionOf, lookup } from 'mime-types'
 import { OCTET_STREAM } from '../shared/values'
-import { beginsLike } from './marks'
+import { hasExpectedSignature } from './expected-signatures'
 import { HEAD_LENGTH, isPdfInText, looksLikeText, pdfStart, signatureOf } from './signatures'
 import type { Signature } from './types'
 
@@ -150,7 +150,7 @@ export function lacksSignature(contentType: string, head: Buffer): boolean {
   const found = signatureOf(head)?.contentType
   const proofs = isOfficeZip(type) ? ['application/zip', 'application/x-cfb'] : SIGNED[type]
   if (type === 'application/pdf' && pdfStart(head) >= 0) return false
-  if (proofs === undefined && !PROVABLE.has(type)) return beginsLike(type, head) === false
+  if (proofs === undefined && !PROVABLE.has(type)) return hasExpectedSignature(type, head) === false
   return found === undefined || !(proofs ?? [type]).includes(canonicalType(found))
 }
 

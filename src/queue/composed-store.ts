@@ -1,4 +1,4 @@
-import type { RateLimiter } from '../transport/retry'
+import type { RateLimiter } from '../transport/rate-limiter'
 import type { StoreClock } from './store-clock'
 import type {
   Action,

@@ -11,16 +11,16 @@ const LONGEST_BACKOFF_MS = 60_000
  * after a restart every destination is tried at once.
  */
 export class DestinationBackoff {
-  readonly #resting = new Map<string, { failures: number; until: number; code: RedoxErrorCode }>()
+  readonly #backoffs = new Map<string, { failures: number; until: number; code: RedoxErrorCode }>()
 
   /**
    * Counts another failure of a destination.
    * @returns milliseconds until the destination is tried again
    */
-  backOff(destination: string, { code, cause: { retryAfterSeconds = 0 } }: RedoxError): number {
-    const failures = (this.#resting.get(destination)?.failures ?? 0) + 1
+  recordFailure(destination: string, { code, cause: { retryAfterSeconds = 0 } }: RedoxError): number {
+    const failures = (this.#backoffs.get(destination)?.failures ?? 0) + 1
     const rest = Math.ceil(backoff(failures, { retryAfterSeconds, longestMs: LONGEST_BACKOFF_MS }))
-    this.#resting.set(destination, { failures, until: performance.now() + rest, code })
+    this.#backoffs.set(destination, { failures, until: performance.now() + rest, code })
     return rest
   }
 
@@ -29,38 +29,38 @@ export class DestinationBackoff {
    * outage may be over.
    */
   reset(destination: string): void {
-    this.#resting.delete(destination)
-    for (const resting of this.#resting.values()) resting.until = 0
+    this.#backoffs.delete(destination)
+    for (const resting of this.#backoffs.values()) resting.until = 0
   }
 
   /** Returns the destinations whose back-off has not ended. */
   destinations(): string[] {
     const now = performance.now()
-    return [...this.#resting].flatMap(([destination, { until }]) => (until > now ? [destination] : []))
+    return [...this.#backoffs].flatMap(([destination, { until }]) => (until > now ? [destination] : []))
   }
 
   /** Returns the milliseconds until each destination may be tried; 0 or less: now. */
   waits(): number[] {
-    return [...this.#resting.values()].map(({ until }) => until - performance.now())
+    return [...this.#backoffs.values()].map(({ until }) => until - performance.now())
   }
 
   /** Returns the milliseconds until a destination may be tried; 0 or less: now. */
   waitOf(destination: string): number {
-    return (this.#resting.get(destination)?.until ?? 0) - performance.now()
+    return (this.#backoffs.get(destination)?.until ?? 0) - performance.now()
   }
 
   /** Error codes of the last attempts, by destination, for destinations with failures since their last delivery. */
   get codes(): ReadonlyMap<string, RedoxErrorCode> {
-    return new Map([...this.#resting].map(([destination, { code }]) => [destination, code]))
+    return new Map([...this.#backoffs].map(([destination, { code }]) => [destination, code]))
   }
 
   /** Removes the back-off of all other destinations. */
   keepOnly(destinations: Set<string>): void {
-    for (const destination of this.#resting.keys())
-      if (!destinations.has(destination)) this.#resting.delete(destination)
+    for (const destination of this.#backoffs.keys())
+      if (!destinations.has(destination)) this.#backoffs.delete(destination)
   }
 
   clear(): void {
-    this.#resting.clear()
+    this.#backoffs.clear()
   }
 }

@@ -20,7 +20,7 @@ export interface ListedStore {
   code?: string
 }
 
-/** Folder names of unreadable stores that were replaced by new ones, see {@link beginAnew}. */
+/** Folder names of unreadable stores that were replaced by new ones, see {@link replaceStore}. */
 const SET_ASIDE = /\.unreadable-/
 
 /** Returns the ids of all embedded stores of a user directory, also of those whose folder is missing. */
@@ -38,7 +38,7 @@ export async function embeddedIds(userDir: string): Promise<string[]> {
  * @throws RedoxError REDOX_STORE_…
  */
 export async function storesInDatabase(userDir: string | undefined, url: string): Promise<ListedStore[]> {
-  const { queuesIn } = await import('./postgres/queues.js')
+  const { queuesIn } = await import('./postgres/queue-summaries.js')
   return (await queuesIn(url)).map(({ queue, ...state }) => ({
     ...{ id: queue, place: locationIn(userDir, queue, url) },
     ...state,

@@ -1,6 +1,6 @@
 import type { RedoxError, RedoxErrorCode } from '../errors'
 import type { DestinationBackoff } from './destination-backoff'
-import { asRedoxError } from './internal-error'
+import { asRedoxError } from './as-redox-error'
 import type { DeliveryStore, DestinationState, MessageState } from './types'
 
 /** Queue stats: numbers of messages, failing destinations and state of the store. */

@@ -4,7 +4,7 @@ import type { CheckpointHooks, Progress } from '../redox/client-types'
 import { identifiersOf } from '../redox/identifiers'
 import { slotDemandOf } from '../redox/requests'
 import { isTriedAgain } from '../transport/outcomes'
-import { asRedoxError } from './internal-error'
+import { asRedoxError } from './as-redox-error'
 import type { JobContent, SealedStore, StoredFailure, AttemptRecord, Job } from './jobs'
 import type { Settlement, StoredMessage } from './types'
 

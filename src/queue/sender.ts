@@ -4,15 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { present } from '../shared/present'
 import type { RedoxError } from '../errors'
 import { DestinationBackoff } from './destination-backoff'
-import { asRedoxError } from './internal-error'
+import { asRedoxError } from './as-redox-error'
 import type { SealedStore, AttemptRecord, Job } from './jobs'
 import { Maintenance, type QueueStats } from './maintenance'
 import { Notifier, type JobResult } from './notifier'
-import { pause, repeat } from './repeat'
+import { pause, runPeriodically } from './periodic-task'
 import { maySendThrough, SendAttempt, type SendOptions } from './send-attempt'
 import type { DeliveryStore, MessageState, Settlement, StoredMessage } from './types'
 
-export type { SendOptions as Delivering, QueueStats as Depth, JobResult as Ended }
+export type { JobResult, QueueStats, SendOptions }
 
 /** Listener for reports of the queue sender. */
 export interface SenderListener {
@@ -289,7 +289,7 @@ export class QueueSender {
 
   async #attempt(stored: StoredMessage, sendOptions: SendOptions): Promise<Settlement> {
     const backOff = (destination: string, error: RedoxError): number =>
-      this.#backoff.backOff(destination, error)
+      this.#backoff.recordFailure(destination, error)
     const attempt = new SendAttempt(this.sealedStore, stored, { sendOptions, holder: this.#holder, backOff })
     this.#attempts.add(attempt)
     if (this.#aborting.signal.aborted) attempt.abort()
@@ -317,6 +317,6 @@ export class QueueSender {
 
   #every(every: number, task: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping
-    return repeat(task, { every, longest: this.leaseMs / 3, signal, onError: this.#onStoreError })
+    return runPeriodically(task, { every, longest: this.leaseMs / 3, signal, onError: this.#onStoreError })
   }
 }

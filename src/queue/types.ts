@@ -25,7 +25,7 @@
  *   processes.
  */
 import { ACTIONS, MESSAGE_STATES as STATES, type Action, type MessageState } from '../shared/values'
-import type { RateLimiter } from '../transport/retry'
+import type { RateLimiter } from '../transport/rate-limiter'
 import type { StoreClock } from './store-clock'
 
 export { ACTIONS, STATES, type Action, type MessageState }

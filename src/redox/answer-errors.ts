@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { httpAnswer, serverTime, type HttpAnswer } from '../transport/http'
 import { LONGEST_RETRY_AFTER_SECONDS } from '../transport/retry'
-import { REDACTED, redactValues, redactText } from './redaction'
+import { REDACTED, redactMessageValues, redactSecretsInText } from './redaction'
 import { objectsOf, textsOf, type AnswerFacts } from './read-answer'
 
 /**
@@ -24,7 +24,7 @@ export function undeliveredError(
   const arrived = parts.filter(({ delivered }) => delivered === true)
   const failed = parts.filter(({ delivered }) => delivered === false)
   const unclear = parts.filter(({ delivered }) => delivered === undefined)
-  if (arrived.length === 0 && unclear.length === 0) return refusedError(detail)
+  if (arrived.length === 0 && unclear.length === 0) return rejectedError(detail)
   return new RedoxError(
     'REDOX_PARTIAL',
     `Partly delivered (${message.operation}). Arrived: ${listed(arrived)}. Rejected: ${listed(failed)}. ` +
@@ -42,7 +42,7 @@ export function undeliveredError(
 }
 
 /** Error for a 2xx answer that reports errors, when no part of the message arrived (REDOX_REJECTED). */
-export const refusedError = (detail: RedoxErrorDetail): RedoxError =>
+export const rejectedError = (detail: RedoxErrorDetail): RedoxError =>
   new RedoxError(
     'REDOX_REJECTED',
     `Rejected by Redox (${detail.operation}), although the HTTP status is ${detail.status}. ` +
@@ -171,7 +171,7 @@ function redactedFacts(facts: AnswerFacts, sent: JsonObject | undefined, secrets
   const { messageId, traceId } = facts
   // One call for all texts, because each call walks through the whole message.
   const ids = [...logIds, String(messageId ?? ''), traceId ?? '']
-  const texts = redactValues([...reasons, ...ids], sent, secrets).map((text) =>
+  const texts = redactMessageValues([...reasons, ...ids], sent, secrets).map((text) =>
     // Long runs of letters and digits are base64 or tokens. Ids such as a log's UUID are shorter, or contain hyphens
     // only.
     text
@@ -194,7 +194,7 @@ export function redactSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswer
   const whole = JSON.stringify(answer.headers) + answer.text
   const repeated = secrets.filter((secret) => secret !== '' && whole.includes(secret))
   if (repeated.length === 0) return answer
-  const hide = (text: string): string => redactText(text, repeated)
+  const hide = (text: string): string => redactSecretsInText(text, repeated)
   const headers = Object.entries(answer.headers).map(([name, value]): [string, string | string[]] => [
     name,
     Array.isArray(value) ? value.map(hide) : hide(value),

@@ -1,6 +1,6 @@
 import { RedoxError, type RedoxErrorDetail } from '../errors'
 import { adviceOn } from '../transport/network-advice'
-import { classify, type AttemptFailure, type RequestKind } from '../transport/outcomes'
+import { classifyFailure, type AttemptFailure, type RequestKind } from '../transport/outcomes'
 import { logReference, reasonSentence } from './answer-errors'
 import type { RequestSpec } from './requests'
 
@@ -40,7 +40,7 @@ export function attemptError(
   detail: RedoxErrorDetail,
   shape?: string,
 ): RedoxError {
-  const { code, message } = classify(failure, kind)
+  const { code, message } = classifyFailure(failure, kind)
   const what = { token: 'request for an access token', upload: 'file upload', send: operation }[kind]
   const how =
     'status' in failure

@@ -7,17 +7,18 @@ import type { FileSource } from '../file/file'
 import { withValueAt, type JsonObject } from '../message/json'
 import type { PreparedMessage } from '../message/prepared'
 import { Http } from '../transport/http'
-import { backoff, LocalRateLimiter, type RateLimiter } from '../transport/retry'
-import { failureDetail, refusedError, undeliveredError } from './answer-errors'
+import { backoff } from '../transport/retry'
+import { LocalRateLimiter, type RateLimiter } from '../transport/rate-limiter'
+import { failureDetail, rejectedError, undeliveredError } from './answer-errors'
 import { hasFailed, readAnswer } from './read-answer'
 import {
   sentValues,
-  attempt,
+  attemptRequest,
   identifiersDetail,
   phaseOf,
   type TimedAnswer,
   type FailedRequest,
-} from './attempt'
+} from './request-attempt'
 import type {
   SendResult,
   SentFile,
@@ -62,7 +63,7 @@ export class RedoxClient {
   /** abort functions of all messages that wait or are being sent */
   readonly #underWay = new Set<() => void>()
   #onIdle = (): void => undefined
-  /** upload origins shared with the previous clients of this connection, see {@link Succession} */
+  /** upload origins shared with the previous clients of this connection, see {@link SharedLimits} */
   readonly uploadOrigins: Set<string>
 
   /**
@@ -219,7 +220,7 @@ export class RedoxClient {
     const facts = readAnswer(answer)
     if (facts.refusals > 0) {
       const detail = failureDetail(step.operation, answer, facts, { sent: await sentValues(step) })
-      throw refusedError({ ...detail, attempts, at })
+      throw rejectedError({ ...detail, attempts, at })
     }
     const url = withAttempts({ attempts, at }, () => referenceOf(answer, step.url, kind))
     this.uploadOrigins.add(new URL(url).origin)
@@ -328,7 +329,7 @@ export class RedoxClient {
     onProgress({ phase: phaseOf(request), sent: 0, total: request.body.length })
     const tokenSecrets = (): string[] => this.#tokens.secrets()
     const context = { http: this.#http, settings, token, tokenSecrets, signal, onProgress }
-    const result = await attempt(request, context)
+    const result = await attemptRequest(request, context)
     if (!('error' in result)) return result
     if (result.renewsToken && token !== undefined) this.#tokens.invalidate(token)
     const { code, cause } = result.error

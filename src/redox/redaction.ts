@@ -14,7 +14,7 @@ const MAX_TEXT = 1000
  * values and a note of megabytes.
  * @param secrets values that are always redacted, also as base64
  */
-export function redactValues(
+export function redactMessageValues(
   texts: string[],
   sent: JsonObject | undefined,
   secrets: string[] = [],
@@ -46,7 +46,7 @@ const unescaped = (text: string): string =>
   })
 
 /** Redacts secrets from a text of any length. Only exact occurrences are replaced. */
-export const redactText = (text: string, secrets: string[]): string =>
+export const redactSecretsInText = (text: string, secrets: string[]): string =>
   secrets.filter((secret) => secret !== '').reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
 
 const secretSpellings = (secret: string): string[] =>

@@ -1,4 +1,4 @@
-import type { RequestLog } from '../transport/retry'
+import type { RequestLog } from '../transport/rate-limiter'
 import { Semaphore } from './semaphore'
 import type { RedoxSettings } from './settings'
 

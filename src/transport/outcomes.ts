@@ -109,7 +109,7 @@ export const OUTCOMES: readonly OutcomeRule[] = [
 ]
 
 /** Returns the first row of the table that matches a failure. */
-export function classify(failure: AttemptFailure, requestKind: RequestKind): OutcomeRule {
+export function classifyFailure(failure: AttemptFailure, requestKind: RequestKind): OutcomeRule {
   const found = OUTCOMES.find(
     (row) => (row.requestKind ?? requestKind) === requestKind && matches(row, failure),
   )

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { SealedStore, type Job } from '../../src/queue/jobs'
-import { QueueSender, type Ended } from '../../src/queue/sender'
+import { QueueSender, type JobResult } from '../../src/queue/sender'
 import { PostgresStore } from '../../src/queue/postgres/store'
 import { takeMemory } from '../../src/file/file'
 import { sizedFile } from '../lib/fixtures'
@@ -43,13 +43,13 @@ describe('queue sender', function () {
   })
 
   async function start(queue: string): Promise<{
-    told: Ended[]
+    told: JobResult[]
     accept: (destination: string) => Promise<string>
     counts: PostgresStore['counts']
   }> {
     const store = await PostgresStore.open({ url: postgres().url(), queue })
     const { client } = connectTo(server.url)
-    const told: Ended[] = []
+    const told: JobResult[] = []
     const courier = new QueueSender(
       await SealedStore.open(store, 'a store key that cannot be guessed'),
       { onStats: () => undefined, onUnclaimed: () => undefined },

@@ -8,14 +8,15 @@ import { draftDataModel } from '../../src/message/datamodel'
 import { validMessage, type PreparedMessage } from '../../src/message/prepared'
 import type { OnProgress } from '../../src/redox/client-types'
 import {
-  classify,
+  classifyFailure,
   isTriedAgain,
   OUTCOMES,
   type AttemptFailure,
   type RequestKind,
   type OutcomeRule,
 } from '../../src/transport/outcomes'
-import { backoff, LocalRateLimiter } from '../../src/transport/retry'
+import { backoff } from '../../src/transport/retry'
+import { LocalRateLimiter } from '../../src/transport/rate-limiter'
 import { deliverDirect, uploadDirect } from '../../src/redox/direct-delivery'
 import { sha256, sizedFile } from '../lib/fixtures'
 import {
@@ -78,7 +79,7 @@ describe('table of outcomes', () => {
   for (const [ending, ...fates] of SPECIFIED) {
     it(`${JSON.stringify(ending)}: ${fates.join(', ')}`, () => {
       assert.deepEqual(
-        PURPOSES.map((purpose) => fateOf(classify(ending, purpose))),
+        PURPOSES.map((purpose) => fateOf(classifyFailure(ending, purpose))),
         fates,
       )
     })
@@ -87,7 +88,7 @@ describe('table of outcomes', () => {
   it('has no unused row', () => {
     const endings = [...SPECIFIED.map(([ending]) => ending), ...[1, 200, 999].map((status) => ({ status }))]
     const decisive = new Set(
-      endings.flatMap((ending) => PURPOSES.map((purpose) => classify(ending, purpose))),
+      endings.flatMap((ending) => PURPOSES.map((purpose) => classifyFailure(ending, purpose))),
     )
     assert.deepEqual(
       OUTCOMES.filter((row) => !decisive.has(row)),

@@ -30,7 +30,7 @@ import {
 import { unsetVariable } from '../runtime/variables'
 import type { Network } from './network'
 import { isDatabaseUrl, locationIn, type StoreLocation } from '../../../src/queue/store-location'
-import type { Ended, Outbox } from '../queue/outbox'
+import type { JobResult, Outbox } from '../queue/outbox'
 import type { SandboxAccess } from './sandbox-host'
 import {
   amountIn,
@@ -77,7 +77,7 @@ export interface Connection {
 /** Callbacks with which a send node subscribes to durable delivery. */
 export interface Subscriber {
   /** called with the result of each queued message of the node */
-  onEnded: (ended: Ended) => Promise<void>
+  onEnded: (ended: JobResult) => Promise<void>
   /** called with the undelivered messages in the store */
   onBacklog: (backlog: ConnectionBacklog) => void
 }

@@ -8,7 +8,7 @@ import type {
   RedoxConfigNode,
   Subscriber,
 } from './connection'
-import type { Depth, Outbox, Place } from '../queue/outbox'
+import type { QueueStats, Outbox, StoreLocation } from '../queue/outbox'
 import { waitingText } from './waiting-text'
 
 const CATALOGUE = '@ehr-flows/node-red-redox/redox-config:redox.status.'
@@ -50,7 +50,7 @@ export class DurableConnection {
   #isClosed = false
   #shownStatus = ''
   #parkedBefore = 0
-  /** last value of {@link Depth.parkedSinceStart}; undefined if not known yet */
+  /** last value of {@link QueueStats.parkedSinceStart}; undefined if not known yet */
   #parkingsBefore: number | undefined
   #durability: Pick<DurableSettings, 'place' | 'key'> | undefined
   #environment = ''
@@ -80,7 +80,7 @@ export class DurableConnection {
   }
 
   /** Location of the connection's store; undefined while the location is unknown. */
-  get place(): Place | undefined {
+  get place(): StoreLocation | undefined {
     return this.#durability?.place
   }
 
@@ -151,13 +151,13 @@ export class DurableConnection {
    * @returns new name of the old store's folder; undefined if there was none
    * @throws RedoxError REDOX_STORE_LOST if there is no store to replace
    */
-  async beginAnew(by: { who: string; reason: string }): Promise<string | undefined> {
+  async replaceStore(by: { who: string; reason: string }): Promise<string | undefined> {
     if (this.#outbox || !this.#durability) throw inUse()
-    const { beginAnew } = await import('../queue/outbox.js')
+    const { replaceStore } = await import('../queue/outbox.js')
     const { place, key } = this.#durability
     clearTimeout(this.#retryTimer)
     try {
-      const setAside = await beginAnew(place, key, by)
+      const setAside = await replaceStore(place, key, by)
       this.#code = undefined
       this.RED.log.warn(
         `redox-config ${this.node.id}: ${by.who} began a new store.` +
@@ -237,7 +237,7 @@ export class DurableConnection {
 
   // ---- Status, log and events --------------------------------------------------------------------------------
 
-  #onStats({ counts, destinations, parkedSinceStart, failing, age, storeError }: Depth): void {
+  #onStats({ counts, destinations, parkedSinceStart, failing, age, storeError }: QueueStats): void {
     if (this.#isClosed) return
     const state: OutboxState = {
       waiting: counts.waiting + counts.sending,

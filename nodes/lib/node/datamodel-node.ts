@@ -15,7 +15,7 @@ import { fieldValues, fileValues } from './field-values'
 import { inTermsOfForm } from './inputs'
 import { Semaphore } from '../../../src/redox/semaphore'
 import { fileValue, isReferenceText, chooseWays, takeFiles, uploadHosts } from './file-input'
-import type { Prepare, Prepared, Task } from './prepare'
+import type { Prepare, Prepared, PrepareInput } from './prepare-types'
 
 interface DataModelNode {
   model: DataModel
@@ -29,7 +29,7 @@ export const dataModelNode =
   (task) =>
     prepare(task, node)
 
-async function prepare(task: Task, { model, severalFiles }: DataModelNode): Promise<Prepared> {
+async function prepare(task: PrepareInput, { model, severalFiles }: DataModelNode): Promise<Prepared> {
   const { inputs, connection } = task
   const eventType = inputs.setting('eventType')
   const deletes = eventType === 'Delete'
@@ -80,7 +80,11 @@ interface DocumentContent {
  * Returns the files of a document, or its text. The text is part of a Plain Text or Rich Text note, unless it is
  * uploaded (docs/redox-api.md#notes, #file-fields).
  */
-async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<DocumentContent> {
+async function contentOf(
+  task: PrepareInput,
+  several: boolean,
+  contentType: unknown,
+): Promise<DocumentContent> {
   const { inputs } = task
   const isTextNote = contentType === 'Plain Text' || contentType === 'Rich Text'
   if (!isTextNote) return { files: await takeFiles(task, several) }
@@ -103,7 +107,7 @@ async function contentOf(task: Task, several: boolean, contentType: unknown): Pr
 // bytes, applies only later.
 const texts = new Semaphore({ concurrency: 2, waitingBytes: Infinity })
 
-function textContent({ connection }: Task, text: string): DocumentContent {
+function textContent({ connection }: PrepareInput, text: string): DocumentContent {
   assertEmbeddable(Buffer.byteLength(text), 'datamodel', connection.client.settings.limits)
   return { files: [], text }
 }

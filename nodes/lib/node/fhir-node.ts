@@ -5,7 +5,7 @@ import { assertFhirKey } from '../../../src/redox/settings'
 import { fieldValues } from './field-values'
 import { chooseWays, takeFiles } from './file-input'
 import { oneOf, inTermsOfForm, type Inputs } from './inputs'
-import type { Prepare, Prepared, Task } from './prepare'
+import type { Prepare, Prepared, PrepareInput } from './prepare-types'
 
 interface FhirNode {
   operations: readonly [FhirOperation, ...FhirOperation[]]
@@ -17,7 +17,7 @@ export const fhirNode =
   (task) =>
     prepare(task, node)
 
-async function prepare(task: Task, { operations }: FhirNode): Promise<Prepared> {
+async function prepare(task: PrepareInput, { operations }: FhirNode): Promise<Prepared> {
   const { inputs, connection } = task
   assertFhirKey(connection.client.settings)
   const files = await takeFiles(task, true)

@@ -11,7 +11,7 @@ import { LONGEST_URL } from '../../../src/message/urls'
 import { assertReferenceKind } from '../../../src/redox/uploads'
 import { FILE_SOURCES, WAYS } from '../fields/file'
 import { oneOf } from './inputs'
-import type { Task } from './prepare'
+import type { PrepareInput } from './prepare-types'
 
 /** File that a node has already inspected. */
 interface GivenFile {
@@ -24,7 +24,7 @@ interface GivenFile {
  * Returns the value of the File field.
  * @throws RedoxError REDOX_BAD_INPUT for a part that a Split node made, because a part is not a complete file
  */
-export async function fileValue({ inputs }: Task): Promise<unknown> {
+export async function fileValue({ inputs }: PrepareInput): Promise<unknown> {
   const value = await inputs.value('file')
   const isPath = inputs.setting('fileFrom') === 'path'
   if (isPath || !inputs.isPart(value)) return value
@@ -40,7 +40,11 @@ export async function fileValue({ inputs }: Task): Promise<unknown> {
  * @param several true if an array of files is accepted
  * @param given the file, if the caller has already inspected it
  */
-export async function takeFiles(task: Task, several: boolean, given?: GivenFile): Promise<MessageFile[]> {
+export async function takeFiles(
+  task: PrepareInput,
+  several: boolean,
+  given?: GivenFile,
+): Promise<MessageFile[]> {
   const { inputs } = task
   const from = oneOf(inputs, 'fileFrom', FILE_SOURCES)
   if (from === 'none') return []
@@ -65,7 +69,7 @@ export async function takeFiles(task: Task, several: boolean, given?: GivenFile)
 }
 
 /** Returns the file name and types that the fields provide. A file type may be a Redox name such as `PDF`. */
-async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
+async function hintsOf({ inputs, connection }: PrepareInput): Promise<FileHints> {
   const filename = await inputs.text('filename')
   const contentType = await inputs.text('contentType')
   const fileType = await inputs.text('redoxFileType')
@@ -82,7 +86,7 @@ async function hintsOf({ inputs, connection }: Task): Promise<FileHints> {
  * Reads one element of an array: the file itself, or `{file, filename, contentType, fileType}`. The type fields of the
  * node apply to elements without a type of their own; the file name field does not apply to elements.
  */
-function takeItem(task: Task, item: unknown, common: FileHints, from: string): Promise<MessageFile> {
+function takeItem(task: PrepareInput, item: unknown, common: FileHints, from: string): Promise<MessageFile> {
   const wrapped =
     typeof item === 'object' && item !== null && 'file' in item
       ? (item as Record<string, unknown>)
@@ -96,7 +100,12 @@ function takeItem(task: Task, item: unknown, common: FileHints, from: string): P
   return takeOne(task, wrapped.file, hints, from)
 }
 
-async function takeOne(task: Task, value: unknown, hints: FileHints, from: string): Promise<MessageFile> {
+async function takeOne(
+  task: PrepareInput,
+  value: unknown,
+  hints: FileHints,
+  from: string,
+): Promise<MessageFile> {
   const { folders, settleMs } = task.connection.files
   if (from !== 'path') await task.admitted()
   const { file, warnings, cutShort }: IntakeResult =
@@ -113,7 +122,7 @@ async function takeOne(task: Task, value: unknown, hints: FileHints, from: strin
   return file
 }
 
-function reportCutShort(task: Task, cutShort: string): void {
+function reportCutShort(task: PrepareInput, cutShort: string): void {
   if (task.connection.files.cutShort === 'warn') return task.warn(cutShort)
   throw badInput(
     `${cutShort}. Send the complete file, or set "Truncated files" in the connection to send such files with a warning.`,
@@ -121,20 +130,24 @@ function reportCutShort(task: Task, cutShort: string): void {
 }
 
 /** Returns the origins of files that were uploaded over the connection. */
-export const uploadHosts = ({ connection: { origins, client } }: Task): string[] => [
+export const uploadHosts = ({ connection: { origins, client } }: PrepareInput): string[] => [
   ...origins,
   ...client.uploadOrigins,
 ]
 
 /** Returns true for a text that is only a reference to a file on one of the connection's upload hosts, in any form. */
-export const isReferenceText = (task: Task, text: string): boolean =>
+export const isReferenceText = (task: PrepareInput, text: string): boolean =>
   text.length <= LONGEST_URL &&
   /^https?:\S+$/i.test(text) &&
   URL.canParse(text) &&
   uploadHosts(task).includes(new URL(text).origin)
 
 /** Decides how each file is sent. Refuses too large files and references to unknown hosts before any I/O. */
-export function chooseWays(task: Task, files: MessageFile[], api: 'datamodel' | 'fhir'): FileToSend[] {
+export function chooseWays(
+  task: PrepareInput,
+  files: MessageFile[],
+  api: 'datamodel' | 'fhir',
+): FileToSend[] {
   const way = oneOf(task.inputs, 'way', WAYS)
   const where = task.inputs.where('file')
   const { client } = task.connection

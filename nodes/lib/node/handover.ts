@@ -60,7 +60,7 @@ export function takeHandedOver(msg: NodeMessageInFlow): InFlightMessage | undefi
 export const isDeploying = (): boolean => isDeploy
 
 /** Leaves the in-flight messages of a closing node to its redeployed node. */
-export function handOverMessages(node: Node, works: Iterable<InFlightMessage>): void {
+export function leaveForHandover(node: Node, works: Iterable<InFlightMessage>): void {
   const nodeKey = nodeKeyOf(node)
   if (nodes.get(nodeKey) === node) nodes.delete(nodeKey)
   for (const message of works) handovers.push({ nodeKey, message })
@@ -78,7 +78,7 @@ export function followFlows(RED: NodeAPI): void {
   RED.events.on('flows:started', ({ config }: FlowsEvent) => {
     isRunning = true
     started = config
-    for (const handover of handovers.splice(0)) void handOver(RED, handover)
+    for (const handover of handovers.splice(0)) void deliverHandover(RED, handover)
   })
   RED.events.on('runtime-event', ({ id, payload }: RuntimeEvent) => {
     const staysStopped = id === 'runtime-state' && payload?.state === 'stop' && payload.deploy !== true
@@ -91,7 +91,7 @@ export function followFlows(RED: NodeAPI): void {
   })
 }
 
-async function handOver(RED: NodeAPI, handover: Handover): Promise<void> {
+async function deliverHandover(RED: NodeAPI, handover: Handover): Promise<void> {
   const { message, nodeKey } = handover
   // A message that was stopped before sending starts again, with the settings that are deployed now.
   stopping.add(handover)

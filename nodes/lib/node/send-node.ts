@@ -10,21 +10,21 @@ import { closeWithinMs, HURRY_AFTER_MS, timer } from '../runtime/closing'
 import type { Connection, ConnectionBacklog, RedoxConfigNode, Subscriber } from '../connection/connection'
 import type { Table } from '../fields/types'
 import { constantOf, Inputs, settingsOf, type NodeConfig, type Settings } from './inputs'
-import type { Prepare } from './prepare'
-import type * as Delivering from './send-or-queue'
+import type { Prepare } from './prepare-types'
+import type * as SendOrQueue from './send-or-queue'
 import { messageSize } from './message-size'
 import { migrated } from '../runtime/migrations'
 import { completeMessage, withAnswer } from './complete-message'
 import { Status } from './status'
 import {
-  handOverMessages,
+  leaveForHandover,
   followFlows,
   takeHandedOver,
   isDeploying,
   logUndelivered,
   registerNode,
 } from './handover'
-import type { Ended } from '../queue/outbox'
+import type { JobResult } from '../queue/outbox'
 import { forCatch } from './catch-error'
 import { stoppedError, InFlightMessage, type SendOutcome, type InFlightOutcome } from './in-flight-message'
 
@@ -87,7 +87,7 @@ class SendNodeState implements Subscriber {
   readonly status: Status
   readonly inFlight = new Set<InFlightMessage>()
   readonly #warned = new Set<string>()
-  readonly #loaded: Promise<[Prepare, typeof Delivering]>
+  readonly #loaded: Promise<[Prepare, typeof SendOrQueue]>
   // Known destinations of this node. Messages that wait for one of them concern the node, also if another node
   // accepted them.
   readonly #destinations = new Set<string>()
@@ -183,7 +183,7 @@ class SendNodeState implements Subscriber {
   }
 
   /** Emits the answer to a queued message, which may have been accepted in an earlier run of Node-RED. */
-  readonly onEnded = async (ended: Ended): Promise<void> => {
+  readonly onEnded = async (ended: JobResult): Promise<void> => {
     const [, { answerOfJob: answerOfOutbox }] = await this.#loaded
     const { job, outcome } = ended
     const msg = job.msg as unknown as NodeMessageInFlow
@@ -222,7 +222,7 @@ class SendNodeState implements Subscriber {
     this.inFlight.clear()
     this.status.close()
     left.forEach((work) => work.detach())
-    handOverMessages(this.node, left)
+    leaveForHandover(this.node, left)
     void (isDeploying() ? Promise.resolve() : untilEnded(left, closeWithinMs(this.RED))).then(done)
   }
 }

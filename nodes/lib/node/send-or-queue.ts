@@ -1,6 +1,6 @@
 import type { NodeMessageInFlow } from 'node-red'
 import { destinationOf } from '../../../src/queue/jobs'
-import type { Ended } from '../../../src/queue/sender'
+import type { JobResult } from '../../../src/queue/sender'
 import { keysUpTo, type JsonObject } from '../../../src/message/json'
 import { validMessage } from '../../../src/message/prepared'
 import { EventLoopBudget } from '../../../src/event-loop'
@@ -10,7 +10,7 @@ import type { RedoxClient } from '../../../src/redox/client'
 import { deliverDirect, uploadDirect } from '../../../src/redox/direct-delivery'
 import type { Connection } from '../connection/connection'
 import type { Outbox } from '../queue/outbox'
-import type { Prepared } from './prepare'
+import type { Prepared } from './prepare-types'
 import type { MessageAnswer, AnswerId, InFlightMessage } from './in-flight-message'
 
 type AnswerWithoutWarnings = Omit<MessageAnswer, 'warnings'>
@@ -47,7 +47,7 @@ export async function queueMessage(
 
 /** Returns the answer to a message that the outbox has sent. */
 export function answerOfJob(
-  { id, acceptedAt, attempts, job }: Ended,
+  { id, acceptedAt, attempts, job }: JobResult,
   delivery: SendResult,
 ): AnswerWithoutWarnings {
   const answer = answerOf(job.message.operation, delivery, job.isText)

@@ -3,10 +3,10 @@ import { assertFhirKey } from '../../../src/redox/settings'
 import { UPLOAD_APIS } from '../fields/file'
 import { oneOf } from './inputs'
 import { takeFiles } from './file-input'
-import type { Prepared, Task } from './prepare'
+import type { Prepared, PrepareInput } from './prepare-types'
 
 /** Prepares the upload of the one file in a message. */
-export async function prepareUpload(task: Task): Promise<Prepared> {
+export async function prepareUpload(task: PrepareInput): Promise<Prepared> {
   const { inputs, connection } = task
   const uploadKind = oneOf(inputs, 'api', UPLOAD_APIS) === 'fhir' ? 'binary' : 'blob'
   if (uploadKind === 'binary') assertFhirKey(connection.client.settings)

@@ -3,9 +3,9 @@ import path from 'node:path'
 import { present } from '../../../src/shared/present'
 import {
   QueueSender,
-  type Delivering,
-  type Depth,
-  type Ended,
+  type SendOptions,
+  type QueueStats,
+  type JobResult,
   type SenderListener,
 } from '../../../src/queue/sender'
 import type { SealedStore, Job } from '../../../src/queue/jobs'
@@ -14,7 +14,7 @@ import type { StoreLocation } from '../../../src/queue/store-location'
 import type { DeliveryStore } from '../../../src/queue/types'
 import { RedoxError } from '../../../src/errors'
 import { Semaphore, type SlotRequest } from '../../../src/redox/semaphore'
-import type { RateLimiter } from '../../../src/transport/retry'
+import type { RateLimiter } from '../../../src/transport/rate-limiter'
 import { HURRY_AFTER_MS, timer } from '../runtime/closing'
 
 /**
@@ -24,7 +24,7 @@ import { HURRY_AFTER_MS, timer } from '../runtime/closing'
 export class Outbox {
   /** number of redox-config nodes that have the outbox open: two for a moment in a deploy */
   #users = 0
-  #sendOptions: Delivering | undefined
+  #sendOptions: SendOptions | undefined
   /** storage operations in progress, each with the id of the message */
   readonly #accepting = new Set<Promise<string>>()
   /** concurrency slots for preparing and storing messages */
@@ -82,7 +82,7 @@ export class Outbox {
   }
 
   /** Starts to send, or continues with the settings of another connection. */
-  setOptions(options: Delivering): void {
+  setOptions(options: SendOptions): void {
     this.#sendOptions = options
     const { slots } = options.client.settings
     this.#intake ??= new Semaphore(slots)
@@ -182,5 +182,5 @@ const otherKey = (): RedoxError =>
       'waiting or parked, you can begin a new store in the outbox instead: see docs/operations.md.',
   )
 
-export { replaceStore as beginAnew }
-export type { Depth, Ended, StoreLocation as Place }
+export { replaceStore }
+export type { QueueStats, JobResult, StoreLocation }

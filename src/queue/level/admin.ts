@@ -21,7 +21,7 @@ import type { LevelDatabase } from './database'
 import { fileMissing, messageLost } from './errors'
 import { bytes, del, json, KEY, put, under, type Change } from './keys'
 import type { Retention } from './retention'
-import { afterAction, withoutLease, hasStatus } from './rows'
+import { applyActionToRow, withoutLease, hasStatus } from './rows'
 import { MessageSearch } from './search'
 import { lastAuditNumber } from './counters'
 
@@ -72,7 +72,7 @@ export class LevelAdmin implements AdminStore {
         for (const name of row.files) if (!(await this.parts.blobs.hasFile(name))) throw fileMissing()
       const line = this.#line(action, id, context)
       const also = notes ? [line, put(KEY.notes(id), notes)] : [line]
-      await this.database.move([[row, afterAction(row, action, context.now, deadline)]], also)
+      await this.database.move([[row, applyActionToRow(row, action, context.now, deadline)]], also)
     })
   }
 

@@ -19,7 +19,7 @@ import type { OpenedFolder } from './open-folder'
 import { Reader } from './reader'
 import type { DiskReserve } from './disk-reserve'
 import { indexKeysOf, type LevelRow } from './rows'
-import { Serial, shared } from './serial-tasks'
+import { SerialTasks, coalesced } from './serial-tasks'
 
 export interface WriteOptions {
   /** Updates the counters after the write. */
@@ -48,12 +48,12 @@ export class LevelDatabase {
   #isFull = false
   #isClosed = false
   /** tasks that read and then write; they run one after the other */
-  readonly #tasks = new Serial()
+  readonly #tasks = new SerialTasks()
   /**
    * flushes; they run one after the other so that their numbers only grow, and never while the database is being
    * reopened
    */
-  readonly #disk = new Serial()
+  readonly #disk = new SerialTasks()
 
   /**
    * Creates the database object for an opened folder. Call `begin` before other methods.
@@ -158,7 +158,7 @@ export class LevelDatabase {
   }
 
   /** Rejects unless the path of the store leads to the files that are open, so that written data can be found again. */
-  readonly assertInPlace = shared(async () => {
+  readonly assertInPlace = coalesced(async () => {
     const place = await inodesOf(this.folder)
     if (place === this.#place) return
     // The files were replaced, e.g. by a copy of the store. The database is reopened before the next write.
@@ -200,7 +200,7 @@ export class LevelDatabase {
    * Waits for the disk, once for all callers: the log is written in order, so syncing its last record syncs all earlier
    * ones. Other tasks run meanwhile.
    */
-  readonly #flush = shared(async () => {
+  readonly #flush = coalesced(async () => {
     try {
       // LevelDB does not read records that come after an incomplete one.
       if (!this.#isBroken) return await this.sync()

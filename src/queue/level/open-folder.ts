@@ -8,7 +8,7 @@ import type { ClockReading } from '../store-clock'
 import { asFailure, failed, storeGone, openingFailed, otherStore } from './errors'
 import { hasDatabase, hasTraces, readIdentity, syncFolder } from './identity'
 import { KEY, type Database } from './keys'
-import { assertLogsIntact } from './log-integrity'
+import { assertLogsIntact } from './leveldb-log-check'
 import { DiskReserve } from './disk-reserve'
 
 export interface OpenedFolder {

@@ -1,4 +1,4 @@
-import { LocalRateLimiter, type RateLimiter, type RequestLog } from '../../transport/retry'
+import { LocalRateLimiter, type RateLimiter, type RequestLog } from '../../transport/rate-limiter'
 import type { Lease, NewMessage, QueueStore, Settlement, StoredMessage } from '../types'
 import type { Acceptance } from './acceptance'
 import type { Announcements } from './announcements'

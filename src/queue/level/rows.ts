@@ -70,7 +70,7 @@ export const hasStatus = (
  * Returns the row after an action of a person.
  * @param deadline new deadline, for `extend` only
  */
-export function afterAction(row: LevelRow, action: Action, now: number, deadline = 0): LevelRow {
+export function applyActionToRow(row: LevelRow, action: Action, now: number, deadline = 0): LevelRow {
   if (action === 'extend') return { ...row, deadline }
   const { reason: _reason, endedAt: _endedAt, ...kept } = withoutLease(row)
   if (action === 'resend') {

@@ -1,7 +1,7 @@
 /** Helpers for the order of asynchronous tasks. */
 
 /** Runs tasks one after the other. A failed task does not prevent the next one. */
-export class Serial {
+export class SerialTasks {
   #last: Promise<unknown> = Promise.resolve()
 
   run<T>(task: () => Promise<T>): Promise<T> {
@@ -17,7 +17,7 @@ export class Serial {
 }
 
 /** Returns a function that runs a task. Calls during a run share one following run. */
-export function shared(task: () => Promise<void>): () => Promise<void> {
+export function coalesced(task: () => Promise<void>): () => Promise<void> {
   let running = Promise.resolve()
   let next: Promise<void> | undefined
   return () =>

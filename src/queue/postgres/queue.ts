@@ -1,6 +1,6 @@
 import { present } from '../../shared/present'
-import type { RateLimiter } from '../../transport/retry'
-import { WINDOW_MS } from '../../transport/retry'
+import type { RateLimiter } from '../../transport/rate-limiter'
+import { WINDOW_MS } from '../../transport/rate-limiter'
 import { RedoxError } from '../../errors'
 import { assertStorable, textsOf } from '../store-errors'
 import {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WINDOW_MS, type RateLimiter } from '../../transport/retry'
+import { WINDOW_MS, type RateLimiter } from '../../transport/rate-limiter'
 
 /** Request count and pause that all processes with a shared database have in common. All times are in milliseconds. */
 export interface SharedRequestCount {

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Client } from 'pg'
 import { MIGRATIONS } from '../../../src/queue/postgres/migrations'
 import { LOCK_MS } from '../../../src/queue/postgres/errors'
-import { queuesIn } from '../../../src/queue/postgres/queues'
+import { queuesIn } from '../../../src/queue/postgres/queue-summaries'
 import { fixture } from '../../lib/fixtures'
 import {
   SQL,

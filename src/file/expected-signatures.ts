@@ -81,7 +81,7 @@ const OFFICE = /^application\/vnd\.ms-(excel|powerpoint|word)(\.|$)/
 /**
  * Returns true if a file begins with a signature of its content type; undefined for a type without a known signature.
  */
-export function beginsLike(contentType: string, head: Buffer): boolean | undefined {
+export function hasExpectedSignature(contentType: string, head: Buffer): boolean | undefined {
   if (OFFICE.test(contentType)) return [CFB, ZIP].some((mark) => isAt(head, mark)) || looksLikeText(head)
   const marks = Object.hasOwn(MARKS, contentType) ? MARKS[contentType] : undefined
   return marks?.some((mark) => isAt(head, mark))

@@ -6,7 +6,7 @@ import type { Connection } from '../connection/connection'
 import type { Inputs } from './inputs'
 
 /** Input of a node's `prepare` function for one message. */
-export interface Task {
+export interface PrepareInput {
   connection: Connection
   inputs: Inputs
   /** signal that aborts when the message is stopped */
@@ -33,4 +33,4 @@ export type Prepared =
  * Function that reads a node's inputs for one message and builds the request. The only I/O is reading the head of a
  * file.
  */
-export type Prepare = (task: Task) => Promise<Prepared>
+export type Prepare = (task: PrepareInput) => Promise<Prepared>

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface Repetition {
+export interface PeriodicTask {
   /** milliseconds between two runs */
   every: number
   /** longest pause in milliseconds */
@@ -14,9 +14,9 @@ export interface Repetition {
  * Repeats a task every `every` milliseconds, or after 20 × its own duration if that is longer (but at most after
  * `longest`), so that it uses at most 5 % of the time. Errors are passed to `onError`, and the task runs again.
  */
-export async function repeat(
+export async function runPeriodically(
   task: () => Promise<void>,
-  { every, longest, signal, onError }: Repetition,
+  { every, longest, signal, onError }: PeriodicTask,
 ): Promise<void> {
   while (!signal.aborted) {
     const began = performance.now()

@@ -2,12 +2,12 @@ import type { RedoxError, RedoxErrorDetail } from '../errors'
 import type { FileSource } from '../file/file'
 import type { JsonObject } from '../message/json'
 import { HttpFault, type Http, type HttpAnswer } from '../transport/http'
-import { classify, type AttemptFailure } from '../transport/outcomes'
+import { classifyFailure, type AttemptFailure } from '../transport/outcomes'
 import { failureDetail, redactSecrets } from './answer-errors'
 import { faultOf, readAnswer, shapeOf } from './read-answer'
 import type { OnProgress, Progress } from './client-types'
 import { attemptError } from './attempt-errors'
-import { redactValues } from './redaction'
+import { redactMessageValues } from './redaction'
 import type { RequestSpec } from './requests'
 import type { RedoxSettings } from './settings'
 
@@ -36,7 +36,7 @@ export interface AttemptContext {
 }
 
 /** Makes one HTTP request. Any answer but a 2xx without errors becomes the error from the table of outcomes. */
-export async function attempt(
+export async function attemptRequest(
   request: RequestSpec,
   context: AttemptContext,
 ): Promise<TimedAnswer | FailedRequest> {
@@ -87,7 +87,7 @@ async function failureOfAnswer(
   const detail = { ...failureFacts, at, ...(skew !== undefined && { clockSkewSeconds: skew }) }
   if (fault === undefined)
     return failedRequest(request, { status: answer.status, ofSource: isOfSource(answer) }, detail)
-  const [shape] = redactValues([shapeOf(answer.body)], hidden, secrets)
+  const [shape] = redactMessageValues([shapeOf(answer.body)], hidden, secrets)
   return failedRequest(request, { fault, sent: true }, detail, fault === 'unclear' ? shape : undefined)
 }
 
@@ -102,7 +102,7 @@ function failedRequest(
   detail: RedoxErrorDetail,
   shape?: string,
 ): FailedRequest {
-  const { retry, renewsToken = false } = classify(failure, request.kind)
+  const { retry, renewsToken = false } = classifyFailure(failure, request.kind)
   const known = { ...detail, retry, attempts: 1, ...identifiersDetail(request) }
   return {
     error: attemptError(failure, request, known, shape),
