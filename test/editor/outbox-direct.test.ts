@@ -32,7 +32,9 @@ describe('direct messages in the outbox tab', function () {
   const rowWith = (words: string): Locator => section().locator('li').filter({ hasText: words })
 
   it('show what waits, is sent and is unknown, lead to the node, and go when they have ended', async () => {
-    await client.deployFlows(flowTo(redox.url, { delivery: 'direct', sendsAtOnce: '1' }))
+    // The editor opens the first flow.
+    const front = { id: 'front', type: 'tab', label: 'front' }
+    await client.deployFlows([front, ...flowTo(redox.url, { delivery: 'direct', sendsAtOnce: '1' })])
     await editor.reload()
     await showTab(page, 'outbox')
     await page.getByText('No connection uses durable delivery').waitFor()
@@ -58,8 +60,10 @@ describe('direct messages in the outbox tab', function () {
     assert.doesNotMatch(await section().innerText(), RAW_KEY)
     await checkNothingIsCut(page.locator('.redox-outbox'))
 
+    const node = page.locator('#outboxsend')
+    assert.equal(await node.count(), 0, 'the editor shows another flow')
     await rowWith('Outcome unknown').getByRole('button', { name: 'Show node' }).click()
-    await page.locator('#outboxsend.red-ui-flow-node-group').waitFor()
+    await node.waitFor()
     assert.equal(await section().getByRole('button').count(), 3)
 
     // Removed with their connection, as soon as the last request has ended.
