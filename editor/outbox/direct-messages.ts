@@ -15,14 +15,11 @@ export class DirectMessageSections {
   }
 
   async load(connections: DirectSummary[]): Promise<void> {
-    const answers = await Promise.all(
-      connections.map(({ id }) => ask<DirectMessagesResponse>(`/${encodeURIComponent(id)}/direct`)),
+    const loaded = await Promise.all(
+      connections.map(async (connection) => ({ connection, answer: await messagesOf(connection) })),
     )
     // The last message may have ended since.
-    const shown = connections.flatMap((connection, index) => {
-      const answer = answers[index]
-      return answer && answer.total > 0 ? [{ connection, answer }] : []
-    })
+    const shown = loaded.filter(({ answer }) => answer?.total !== 0)
     this.block.hidden = shown.length === 0
     this.#sections.keep(shown.map(({ connection }) => connection.id))
     for (const { connection, answer } of shown) this.#section(connection.id).show(connection, answer)
@@ -42,25 +39,38 @@ export class DirectMessageSections {
   }
 }
 
+/** Returns undefined if the request failed, so that the other sections and the rest of the tab are still refreshed. */
+const messagesOf = ({ id }: DirectSummary): Promise<DirectMessagesResponse | undefined> =>
+  ask<DirectMessagesResponse>(`/${encodeURIComponent(id)}/direct`).catch(() => undefined)
+
 class ConnectionSection {
   readonly item = element('section', 'redox-outbox-direct')
   readonly #title = element('h4')
   readonly #lookUp = element('p', 'redox-outbox-direct-hint')
+  readonly #failed = element('p', 'redox-outbox-direct-hint')
   readonly #items = element('ul', 'redox-outbox-direct-list')
   readonly #more = element('p', 'redox-tab-small')
   readonly #rows = new KeyedRows<DirectMessageRow>(() => this.#items.focus())
 
   constructor() {
     write(this.#lookUp, text('direct.lookUp'))
+    write(this.#failed, text('direct.failed'))
     // Can be scrolled with the keyboard.
     this.#items.tabIndex = 0
-    this.item.append(this.#title, this.#lookUp, this.#items, this.#more)
+    this.#more.hidden = true
+    this.item.append(this.#title, this.#failed, this.#lookUp, this.#items, this.#more)
   }
 
-  show({ id, name, counts }: DirectSummary, { messages, total }: DirectMessagesResponse): void {
+  /** @param answer undefined if the request failed; the messages that are shown stay */
+  show({ id, name, counts }: DirectSummary, answer: DirectMessagesResponse | undefined): void {
     write(this.#title, text('direct.title', { connection: name || shortId(id) }))
     this.#items.setAttribute('aria-label', this.#title.textContent)
     this.#lookUp.hidden = counts.unknown === 0
+    this.#failed.hidden = answer !== undefined
+    if (answer) this.#showMessages(answer)
+  }
+
+  #showMessages({ messages, total }: DirectMessagesResponse): void {
     this.#more.hidden = messages.length === total
     write(this.#more, text('direct.more', { shown: messages.length, count: total }))
     this.#rows.keep(messages.map((message) => message.id))
