@@ -3,7 +3,7 @@ import { button, element, icon, write } from '../tab/elements'
 import { age } from '../tab/formats'
 import { KeyedRows } from './keyed-rows'
 import { ask, text } from './tab'
-import { destinationName, DIRECT_ICONS, shortId } from './words'
+import { destinationName, DIRECT_ICONS, failureText, shortId } from './words'
 
 /** Messages of direct delivery: a section for each connection that has any. */
 export class DirectMessageSections {
@@ -102,7 +102,7 @@ class DirectMessageRow {
       this.#state.replaceChildren(icon(DIRECT_ICONS[state]), element('span', '', shown))
     write(this.#destination, directDestination(destination))
     // Of an unknown outcome the state says it.
-    const failure = reason && state !== 'unknown' && text('direct.reason', { code: reason })
+    const failure = reason && state !== 'unknown' && text('direct.reason', { failure: failureText(reason) })
     const accepted = text('accepted', { age: age(acceptedAt) })
     write(this.#small, [accepted, text('attempts', { count: attempts }), failure].filter(Boolean).join(' · '))
   }
