@@ -67,7 +67,9 @@ class ConnectionSection {
     this.#items.setAttribute('aria-label', this.#title.textContent)
     this.#lookUp.hidden = counts.unknown === 0
     this.#failed.hidden = answer !== undefined
-    if (answer) this.#showMessages(answer)
+    if (!answer) return
+    write(this.#lookUp, text(areOfSandbox(answer, counts.unknown) ? 'direct.lookUpSandbox' : 'direct.lookUp'))
+    this.#showMessages(answer)
   }
 
   #showMessages({ messages, total }: DirectMessagesResponse): void {
@@ -106,6 +108,12 @@ class DirectMessageRow {
     const accepted = text('accepted', { age: age(acceptedAt) })
     write(this.#small, [accepted, text('attempts', { count: attempts }), failure].filter(Boolean).join(' · '))
   }
+}
+
+/** Returns true if all unknown outcomes are listed, and are those of a connection to the sandbox. */
+function areOfSandbox({ messages }: DirectMessagesResponse, count: number): boolean {
+  const unknown = messages.filter(({ state }) => state === 'unknown')
+  return unknown.length >= count && unknown.every(({ environment }) => environment === 'sandbox')
 }
 
 function directDestination(destination: string | undefined): string {

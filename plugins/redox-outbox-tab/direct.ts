@@ -18,10 +18,11 @@ export function directMessages(known: DirectMessages | undefined): DirectMessage
 }
 
 function directMessageSummary(message: DirectMessage | UnknownMessage): DirectMessageSummary {
-  const { id, state, operation, destination, attempts, reason, acceptedAt, owner } = message
+  const { id, state, environment, operation, destination, attempts, reason, acceptedAt, owner } = message
   return {
     id: String(id),
     state,
+    environment,
     ...(operation !== undefined && { operation }),
     ...(destination !== undefined && { destination }),
     attempts,

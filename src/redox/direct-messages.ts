@@ -10,6 +10,8 @@ export interface DirectMessage {
   readonly id: number
   /** id of the node that the message came to */
   readonly owner: string
+  /** `sandbox`, or the name of the environment */
+  readonly environment: string
   /** milliseconds since 1970 */
   readonly acceptedAt: number
   /** `waiting`: for a slot, the rate limiter or the next attempt */
@@ -48,10 +50,11 @@ export class DirectMessages {
   readonly #unknown = new Map<number, { message: UnknownMessage; until: number }>()
 
   /** Adds a message that has arrived at a node. */
-  add(owner: string, destination?: string): DirectMessage {
+  add(owner: string, environment: string, destination?: string): DirectMessage {
     const id = ++this.#lastId
     const acceptedAt = Date.now()
-    const message: DirectMessage = { id, owner, destination, acceptedAt, state: 'waiting', attempts: 0 }
+    const known = { id, owner, environment, destination, acceptedAt }
+    const message: DirectMessage = { ...known, state: 'waiting', attempts: 0 }
     this.#inFlight.set(id, message)
     return message
   }

@@ -47,6 +47,8 @@ export interface DirectMessageSummary {
   /** valid until Node-RED stops */
   id: string
   state: DirectMessageState
+  /** `sandbox`, or the name of the environment */
+  environment: string
   /** missing until the message is prepared */
   operation?: string
   /** `fhir some-slug`, `datamodel <id> <id>` or `upload`; missing while it is not known */

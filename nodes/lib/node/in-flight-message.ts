@@ -95,7 +95,7 @@ export class InFlightMessage {
 
   /** Lists the message in the outbox until it has ended. Used for direct delivery. */
   listIn(messages: DirectMessages, owner: string, destination?: string): void {
-    const message = messages.add(owner, destination)
+    const message = messages.add(owner, this.environment, destination)
     this.#direct = message
     void this.ended.then((outcome) =>
       messages.end(message, 'error' in outcome ? errorCodeOf(outcome.error) : undefined),
