@@ -1,6 +1,6 @@
 import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/outbox-api'
 import { button, element, icon, write } from '../tab/elements'
-import { age } from '../tab/formats'
+import { age, time } from '../tab/formats'
 import { KeyedRows } from './keyed-rows'
 import { ask, text } from './tab'
 import { destinationName, DIRECT_ICONS, failureText, shortId } from './words'
@@ -98,16 +98,27 @@ class DirectMessageRow {
       this.item.append(button(text('showNode'), () => RED.view.reveal(owner), 'search'))
   }
 
-  update({ state, destination, acceptedAt, attempts, reason }: DirectMessageSummary): void {
+  update(message: DirectMessageSummary): void {
+    const { state, destination } = message
     const shown = text(`direct.state.${state}`)
     if (this.#state.textContent !== shown)
       this.#state.replaceChildren(icon(DIRECT_ICONS[state]), element('span', '', shown))
     write(this.#destination, directDestination(destination))
-    // Of an unknown outcome the state says it.
-    const failure = reason && state !== 'unknown' && text('direct.reason', { failure: failureText(reason) })
-    const accepted = text('accepted', { age: age(acceptedAt) })
-    write(this.#small, [accepted, text('attempts', { count: attempts }), failure].filter(Boolean).join(' · '))
+    write(this.#small, detailsOf(message))
   }
+}
+
+function detailsOf({ state, acceptedAt, attempts, reason, ...message }: DirectMessageSummary): string {
+  const { dueAt, traceId } = message
+  const parts = [
+    text('accepted', { age: age(acceptedAt) }),
+    text('attempts', { count: attempts }),
+    // The state of an unknown outcome says the same as its code.
+    reason && state !== 'unknown' && text('direct.reason', { failure: failureText(reason) }),
+    dueAt && text('direct.due', { at: time(dueAt) }),
+    traceId && text('direct.trace', { id: traceId }),
+  ]
+  return parts.filter(Boolean).join(' · ')
 }
 
 /** Returns true if all unknown outcomes are listed, and are those of a connection to the sandbox. */

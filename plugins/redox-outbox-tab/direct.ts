@@ -28,7 +28,15 @@ function directMessageSummary(message: DirectMessage | UnknownMessage): DirectMe
     attempts,
     ...(reason !== undefined && { reason }),
     acceptedAt: iso(acceptedAt),
-    ...(message.state === 'unknown' && { endedAt: iso(message.endedAt) }),
+    ...(message.state === 'unknown' ? endOf(message) : dueTimeOf(message)),
     owner,
   }
 }
+
+const endOf = ({ endedAt, traceId }: UnknownMessage): Partial<DirectMessageSummary> => ({
+  endedAt: iso(endedAt),
+  ...(traceId !== undefined && { traceId }),
+})
+
+const dueTimeOf = ({ dueAt }: DirectMessage): Partial<DirectMessageSummary> =>
+  dueAt === undefined ? {} : { dueAt: iso(dueAt) }

@@ -151,7 +151,7 @@ class Retries {
   }
 
   async #wait(milliseconds: number): Promise<void> {
-    this.options.onProgress?.({ phase: 'retry', sent: 0, total: 0 })
+    this.options.onProgress?.({ phase: 'retry', sent: 0, total: 0, waitMs: milliseconds })
     await sleep(milliseconds, undefined, { signal: this.options.signal }).catch((stopped: unknown) => {
       throw this.#unknown ?? stopped
     })

@@ -58,8 +58,12 @@ export interface DirectMessageSummary {
   /** error code of the last failure */
   reason?: string
   acceptedAt: string
+  /** of a message that waits for its next attempt: time from which that may begin */
+  dueAt?: string
   /** of a message whose outcome is unknown */
   endedAt?: string
+  /** of a message whose outcome is unknown: trace id of Redox's answer */
+  traceId?: string
   /** id of the node that the message came to */
   owner: string
 }
