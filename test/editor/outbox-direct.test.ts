@@ -2,46 +2,39 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import type { Locator, Page } from 'playwright-core'
-import { flowTo, OutboxClient } from '../lib/outbox'
-import { reply, reset, ScriptedServer } from '../lib/scripted-server'
-import { needChromium, openEditor, type Editor } from './editor'
-import { checkNothingIsCut, showTab } from './tabs'
+import { flowTo, type OutboxClient } from '../lib/outbox'
+import { reply, type ScriptedServer } from '../lib/scripted-server'
+import type { Editor } from './editor'
+import { RAW_KEY, tab, useOutbox } from './outbox'
+import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
 
-/** Keys of the catalogue; one that is seen was not translated. */
-const RAW_KEY = /\boutbox\.\w/
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
+const UNKNOWN = reply(500, {}, { 'redox-trace-id': TRACE_ID })
+const DOWN = reply(503, {}, { 'retry-after': '120' })
+/** First flow, which the editor opens. */
+const FRONT = { id: 'front', type: 'tab', label: 'front' }
 
 describe('direct messages in the outbox tab', function () {
   this.timeout(120_000)
+  const opened = useOutbox()
   let editor: Editor
   let page: Page
   let client: OutboxClient
   let redox: ScriptedServer
-  before(async function () {
-    needChromium(this)
-    redox = await ScriptedServer.start()
-    editor = await openEditor()
-    page = editor.page
-    client = new OutboxClient(editor.url)
-  })
-  after(async () => {
-    await editor?.close()
-    await redox?.close()
-  })
+  before(() => ({ editor, page, client, redox } = opened()))
 
   const section = (): Locator => page.locator('.redox-outbox-direct')
   const rowWith = (words: string): Locator => section().locator('li').filter({ hasText: words })
 
   it('show what waits, is sent and is unknown, lead to the node, and go when they have ended', async () => {
-    // The editor opens the first flow.
-    const front = { id: 'front', type: 'tab', label: 'front' }
-    await client.deployFlows([front, ...flowTo(redox.url, { delivery: 'direct', sendsAtOnce: '1' })])
+    await client.deployFlows([FRONT, ...flowTo(redox.url, { delivery: 'direct', sendsAtOnce: '1' })])
     await editor.reload()
     await showTab(page, 'outbox')
     await page.getByText('No connection uses durable delivery').waitFor()
     assert.equal(await section().count(), 0)
 
     let held: ServerResponse | undefined
-    redox.script('send', reset, (response) => void (held = response))
+    redox.script('send', UNKNOWN, (response) => void (held = response))
     await client.press({ documentId: 'doc-1' })
     await rowWith('Outcome unknown').waitFor()
     await section().getByText('look the message up in Redox’s logs before you send it again').waitFor()
@@ -56,9 +49,7 @@ describe('direct messages in the outbox tab', function () {
     )
     assert.match(await section().innerText(), /^Direct messages: Hospital/)
     const unknown = await rowWith('Outcome unknown').innerText()
-    assert.match(unknown, /Data Model af394f14[^]*accepted .* ago · 1 attempt\b/)
-    assert.doesNotMatch(await section().innerText(), RAW_KEY)
-    await checkNothingIsCut(page.locator('.redox-outbox'))
+    assert.match(unknown, /Data Model af394f14[^]*accepted .* ago · 1 attempt · trace ID 4bf92f35/)
 
     const node = page.locator('#outboxsend')
     assert.equal(await node.count(), 0, 'the editor shows another flow')
@@ -72,11 +63,36 @@ describe('direct messages in the outbox tab', function () {
     await section().waitFor({ state: 'detached' })
   })
 
-  it('say why they wait for the next attempt', async () => {
+  it('say why and until when they wait, in every theme and width, also in German', async () => {
     await client.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '3' }))
-    redox.script('send', reply(503, {}, { 'retry-after': '20' }))
+    redox.script('send', DOWN, UNKNOWN)
     await client.press({ documentId: 'doc-4' })
-    await rowWith('last failure: REDOX_').waitFor()
-    assert.match(await section().innerText(), /Waiting[^]*1 attempt · last failure: REDOX_/)
+    await rowWith('1 attempt · last failure: Redox unavailable (REDOX_UNAVAILABLE)').waitFor()
+    assert.match(await rowWith('Waiting').innerText(), /REDOX_UNAVAILABLE\) · next attempt: \d/)
+    await client.press({ documentId: 'doc-5' })
+    const open = (): Promise<void> => rowWith('Outcome unknown').waitFor()
+    await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
+    await editor.reload({ language: 'de' })
+    await showTab(page, 'outbox')
+    await rowWith('Trace-ID').waitFor()
+    const text = await section().innerText()
+    assert.match(text, /letzter Fehler: Redox gestört \(REDOX_UNAVAILABLE\) · nächster Versuch: \d/)
+    assert.match(text, /Ergebnis unbekannt: Die Nachricht in den Protokollen von Redox suchen/)
+    assert.doesNotMatch(text, RAW_KEY)
+    await checkNothingIsCut(tab(page))
+    await editor.reload()
+    await showTab(page, 'outbox')
   })
 })
+
+async function checkLooks(page: Page): Promise<void> {
+  await checkNothingIsCut(tab(page))
+  const parts = [
+    'h4',
+    '.redox-outbox-direct-hint:visible',
+    '.redox-outbox-state',
+    '.redox-tab-small',
+    'button',
+  ]
+  await checkContrast(tab(page), ...parts.map((part) => `.redox-outbox-direct ${part}`))
+}
