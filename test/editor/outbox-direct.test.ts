@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import type { Locator, Page } from 'playwright-core'
-import { flowTo, type OutboxClient } from '../lib/outbox'
-import { reply, type ScriptedServer } from '../lib/scripted-server'
+import { DESTINATION, flowTo, type OutboxClient } from '../lib/outbox'
+import { reply, reset, type ScriptedServer } from '../lib/scripted-server'
 import type { Editor } from './editor'
 import { RAW_KEY, tab, useOutbox } from './outbox'
 import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const UNKNOWN = reply(500, {}, { 'redox-trace-id': TRACE_ID })
+const PDF = Buffer.from('%PDF-1.7 %%EOF').toString('base64')
 const DOWN = reply(503, {}, { 'retry-after': '120' })
 /** First flow, which the editor opens. */
 const FRONT = { id: 'front', type: 'tab', label: 'front' }
@@ -82,6 +83,36 @@ describe('direct messages in the outbox tab', function () {
     await checkNothingIsCut(tab(page))
     await editor.reload()
     await showTab(page, 'outbox')
+  })
+
+  it('are shown for each connection, also while those of another cannot be loaded', async () => {
+    const flow = flowTo(redox.url, { delivery: 'direct' })
+    const other = JSON.stringify(flow).replace('Hospital', 'Laboratory').replaceAll('"outbox', '"other')
+    redox.script('send', reset)
+    await client.deployFlows([...flow, ...(JSON.parse(other) as object[])])
+    await editor.reload()
+    await showTab(page, 'outbox')
+    await client.press({ documentId: 'doc-6' })
+    await section().filter({ hasText: 'Hospital' }).waitFor()
+    await page.route('**/outboxconfig/direct', (route) => route.fulfill({ status: 503 }))
+    const message = { payload: PDF, filename: 'a.pdf', destination: DESTINATION, documentId: 'doc-7' }
+    await client.inject('otherbutton', message)
+    await section().filter({ hasText: 'Laboratory' }).waitFor()
+    const failed = section().getByText('These messages cannot be loaded at the moment.')
+    await failed.and(page.locator(':visible')).waitFor()
+    assert.equal(await section().count(), 2)
+    assert.equal(await page.getByText('The outbox cannot be loaded').count(), 0)
+    await page.unroute('**/outboxconfig/direct')
+    await failed.first().waitFor({ state: 'hidden' })
+  })
+
+  it('are looked up in the inbox if the connection is one to the sandbox', async () => {
+    await client.deployFlows([])
+    await section().first().waitFor({ state: 'detached' })
+    const sandbox = { environment: 'Sandbox', faults: 'endpoint reset-after-accept' }
+    await client.deployFlows(flowTo(redox.url, { delivery: 'direct', ...sandbox }))
+    await client.press({ documentId: 'doc-8' })
+    await section().getByText('look the message up in the sandbox’s inbox before you send it again').waitFor()
   })
 })
 
