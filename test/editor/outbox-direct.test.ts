@@ -111,6 +111,8 @@ describe('direct messages in the outbox tab', function () {
     await section().first().waitFor({ state: 'detached' })
     const sandbox = { environment: 'Sandbox', faults: 'endpoint reset-after-accept' }
     await client.deployFlows(flowTo(redox.url, { delivery: 'direct', ...sandbox }))
+    await editor.reload()
+    await showTab(page, 'outbox')
     await client.press({ documentId: 'doc-8' })
     await section().getByText('look the message up in the sandbox’s inbox before you send it again').waitFor()
   })
