@@ -1,9 +1,9 @@
 import type { DirectMessagesResponse, DirectMessageSummary, DirectSummary } from '../../src/shared/outbox-api'
 import { button, element, icon, write } from '../tab/elements'
-import { age } from '../tab/formats'
+import { age, time } from '../tab/formats'
 import { KeyedRows } from './keyed-rows'
 import { ask, text } from './tab'
-import { destinationName, DIRECT_ICONS, shortId } from './words'
+import { destinationName, DIRECT_ICONS, failureText, shortId } from './words'
 
 /** Messages of direct delivery: a section for each connection that has any. */
 export class DirectMessageSections {
@@ -15,14 +15,11 @@ export class DirectMessageSections {
   }
 
   async load(connections: DirectSummary[]): Promise<void> {
-    const answers = await Promise.all(
-      connections.map(({ id }) => ask<DirectMessagesResponse>(`/${encodeURIComponent(id)}/direct`)),
+    const loaded = await Promise.all(
+      connections.map(async (connection) => ({ connection, answer: await messagesOf(connection) })),
     )
     // The last message may have ended since.
-    const shown = connections.flatMap((connection, index) => {
-      const answer = answers[index]
-      return answer && answer.total > 0 ? [{ connection, answer }] : []
-    })
+    const shown = loaded.filter(({ answer }) => answer?.total !== 0)
     this.block.hidden = shown.length === 0
     this.#sections.keep(shown.map(({ connection }) => connection.id))
     for (const { connection, answer } of shown) this.#section(connection.id).show(connection, answer)
@@ -42,25 +39,40 @@ export class DirectMessageSections {
   }
 }
 
+/** Returns undefined if the request failed, so that the other sections and the rest of the tab are still refreshed. */
+const messagesOf = ({ id }: DirectSummary): Promise<DirectMessagesResponse | undefined> =>
+  ask<DirectMessagesResponse>(`/${encodeURIComponent(id)}/direct`).catch(() => undefined)
+
 class ConnectionSection {
   readonly item = element('section', 'redox-outbox-direct')
   readonly #title = element('h4')
   readonly #lookUp = element('p', 'redox-outbox-direct-hint')
+  readonly #failed = element('p', 'redox-outbox-direct-hint')
   readonly #items = element('ul', 'redox-outbox-direct-list')
   readonly #more = element('p', 'redox-tab-small')
   readonly #rows = new KeyedRows<DirectMessageRow>(() => this.#items.focus())
 
   constructor() {
     write(this.#lookUp, text('direct.lookUp'))
+    write(this.#failed, text('direct.failed'))
     // Can be scrolled with the keyboard.
     this.#items.tabIndex = 0
-    this.item.append(this.#title, this.#lookUp, this.#items, this.#more)
+    this.#more.hidden = true
+    this.item.append(this.#title, this.#failed, this.#lookUp, this.#items, this.#more)
   }
 
-  show({ id, name, counts }: DirectSummary, { messages, total }: DirectMessagesResponse): void {
+  /** @param answer undefined if the request failed; the messages that are shown stay */
+  show({ id, name, counts }: DirectSummary, answer: DirectMessagesResponse | undefined): void {
     write(this.#title, text('direct.title', { connection: name || shortId(id) }))
     this.#items.setAttribute('aria-label', this.#title.textContent)
     this.#lookUp.hidden = counts.unknown === 0
+    this.#failed.hidden = answer !== undefined
+    if (!answer) return
+    write(this.#lookUp, text(areOfSandbox(answer, counts.unknown) ? 'direct.lookUpSandbox' : 'direct.lookUp'))
+    this.#showMessages(answer)
+  }
+
+  #showMessages({ messages, total }: DirectMessagesResponse): void {
     this.#more.hidden = messages.length === total
     write(this.#more, text('direct.more', { shown: messages.length, count: total }))
     this.#rows.keep(messages.map((message) => message.id))
@@ -86,16 +98,33 @@ class DirectMessageRow {
       this.item.append(button(text('showNode'), () => RED.view.reveal(owner), 'search'))
   }
 
-  update({ state, destination, acceptedAt, attempts, reason }: DirectMessageSummary): void {
+  update(message: DirectMessageSummary): void {
+    const { state, destination } = message
     const shown = text(`direct.state.${state}`)
     if (this.#state.textContent !== shown)
       this.#state.replaceChildren(icon(DIRECT_ICONS[state]), element('span', '', shown))
     write(this.#destination, directDestination(destination))
-    // Of an unknown outcome the state says it.
-    const failure = reason && state !== 'unknown' && text('direct.reason', { code: reason })
-    const accepted = text('accepted', { age: age(acceptedAt) })
-    write(this.#small, [accepted, text('attempts', { count: attempts }), failure].filter(Boolean).join(' · '))
+    write(this.#small, detailsOf(message))
   }
+}
+
+function detailsOf({ state, acceptedAt, attempts, reason, ...message }: DirectMessageSummary): string {
+  const { dueAt, traceId } = message
+  const parts = [
+    text('accepted', { age: age(acceptedAt) }),
+    text('attempts', { count: attempts }),
+    // The state of an unknown outcome says the same as its code.
+    reason && state !== 'unknown' && text('direct.reason', { failure: failureText(reason) }),
+    dueAt && text('direct.due', { at: time(dueAt) }),
+    traceId && text('direct.trace', { id: traceId }),
+  ]
+  return parts.filter(Boolean).join(' · ')
+}
+
+/** Returns true if all unknown outcomes are listed, and are those of a connection to the sandbox. */
+function areOfSandbox({ messages }: DirectMessagesResponse, count: number): boolean {
+  const unknown = messages.filter(({ state }) => state === 'unknown')
+  return unknown.length >= count && unknown.every(({ environment }) => environment === 'sandbox')
 }
 
 function directDestination(destination: string | undefined): string {

@@ -1,6 +1,7 @@
 /** Texts for messages and destinations in the user's language. */
 import type { Action, DirectMessageState, MessageFilter, MessageState } from '../../src/shared/outbox-api'
 import { time } from '../tab/formats'
+import { text as textOfDialogs } from '../texts'
 import { text } from './tab'
 
 /** States of messages that are not finished. */
@@ -60,6 +61,9 @@ export const userName = (who: string): string => (who === 'anonymous' ? text('an
  */
 export const reasonText = (reason: string): string =>
   reason === 'mark-delivered' || reason === 'discard' ? text(`decided.${reason}`) : reason
+
+/** Returns the words that the status of a node has for an error code, with the code behind them. */
+export const failureText = (code: string): string => `${textOfDialogs(`status.error.${code}`)} (${code})`
 
 /** Returns a text that describes the filter of the list. */
 export function filterText({ state, destination, search, code, since, till }: MessageFilter): string {

@@ -18,16 +18,25 @@ export function directMessages(known: DirectMessages | undefined): DirectMessage
 }
 
 function directMessageSummary(message: DirectMessage | UnknownMessage): DirectMessageSummary {
-  const { id, state, operation, destination, attempts, reason, acceptedAt, owner } = message
+  const { id, state, environment, operation, destination, attempts, reason, acceptedAt, owner } = message
   return {
     id: String(id),
     state,
+    environment,
     ...(operation !== undefined && { operation }),
     ...(destination !== undefined && { destination }),
     attempts,
     ...(reason !== undefined && { reason }),
     acceptedAt: iso(acceptedAt),
-    ...(message.state === 'unknown' && { endedAt: iso(message.endedAt) }),
+    ...(message.state === 'unknown' ? endOf(message) : dueTimeOf(message)),
     owner,
   }
 }
+
+const endOf = ({ endedAt, traceId }: UnknownMessage): Partial<DirectMessageSummary> => ({
+  endedAt: iso(endedAt),
+  ...(traceId !== undefined && { traceId }),
+})
+
+const dueTimeOf = ({ dueAt }: DirectMessage): Partial<DirectMessageSummary> =>
+  dueAt === undefined ? {} : { dueAt: iso(dueAt) }

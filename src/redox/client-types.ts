@@ -27,6 +27,8 @@ export interface Progress {
   total: number
   /** true while bytes may have left and no answer has come: a message that is aborted now may have arrived */
   hasLeft?: boolean
+  /** of `retry`: milliseconds until the next attempt may begin */
+  waitMs?: number
 }
 
 export type OnProgress = (progress: Progress) => void

@@ -10,7 +10,7 @@ import { slotDemandOf, uploadSlotDemandOf } from './requests'
 import type { UploadKind } from './uploads'
 
 interface DirectOptions extends AttemptOptions {
-  /** called after each failed attempt, with the code of the failure */
+  /** called after each failed attempt that made a request, with the code of the failure */
   onFailure?: (code: RedoxErrorCode) => void
 }
 
@@ -104,7 +104,8 @@ class Retries {
         const result = await attempt({ giveUpAt, attempt: number })
         return { ...result, attempts: this.#requests + result.attempts }
       } catch (error) {
-        if (error instanceof RedoxError) this.options.onFailure?.(error.code)
+        if (error instanceof RedoxError && error.cause.attempts !== undefined)
+          this.options.onFailure?.(error.code)
         await this.#wait(this.#waitAfter(error))
       }
     }
@@ -150,7 +151,7 @@ class Retries {
   }
 
   async #wait(milliseconds: number): Promise<void> {
-    this.options.onProgress?.({ phase: 'retry', sent: 0, total: 0 })
+    this.options.onProgress?.({ phase: 'retry', sent: 0, total: 0, waitMs: milliseconds })
     await sleep(milliseconds, undefined, { signal: this.options.signal }).catch((stopped: unknown) => {
       throw this.#unknown ?? stopped
     })

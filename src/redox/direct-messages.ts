@@ -1,4 +1,5 @@
 import type { RedoxErrorCode } from '../errors'
+import { generatedId } from './public-facts'
 
 /** Messages with an unknown outcome are listed for this time, in milliseconds. */
 export const UNKNOWN_LISTED_MS = 3_600_000
@@ -10,6 +11,8 @@ export interface DirectMessage {
   readonly id: number
   /** id of the node that the message came to */
   readonly owner: string
+  /** `sandbox`, or the name of the environment */
+  readonly environment: string
   /** milliseconds since 1970 */
   readonly acceptedAt: number
   /** `waiting`: for a slot, the rate limiter or the next attempt */
@@ -22,11 +25,15 @@ export interface DirectMessage {
   attempts: number
   /** code of the last failure */
   reason?: RedoxErrorCode
+  /** while the message waits for the next attempt: when that may begin, in milliseconds since 1970 */
+  dueAt?: number | undefined
 }
 
 /** Message that ended with REDOX_OUTCOME_UNKNOWN. */
-export interface UnknownMessage extends Omit<DirectMessage, 'state'> {
+export interface UnknownMessage extends Omit<DirectMessage, 'state' | 'dueAt'> {
   state: 'unknown'
+  /** trace id of Redox's answer, if there was one and it has the form of a generated id */
+  traceId?: string | undefined
   /** milliseconds since 1970 */
   endedAt: number
 }
@@ -48,10 +55,11 @@ export class DirectMessages {
   readonly #unknown = new Map<number, { message: UnknownMessage; until: number }>()
 
   /** Adds a message that has arrived at a node. */
-  add(owner: string, destination?: string): DirectMessage {
+  add(owner: string, environment: string, destination?: string): DirectMessage {
     const id = ++this.#lastId
     const acceptedAt = Date.now()
-    const message: DirectMessage = { id, owner, destination, acceptedAt, state: 'waiting', attempts: 0 }
+    const known = { id, owner, environment, destination, acceptedAt }
+    const message: DirectMessage = { ...known, state: 'waiting', attempts: 0 }
     this.#inFlight.set(id, message)
     return message
   }
@@ -59,14 +67,17 @@ export class DirectMessages {
   /**
    * Removes a message that has ended, and remembers it if its outcome is unknown.
    * @param code error code; undefined: delivered
+   * @param traceId trace id of the answer; may be any text
    */
-  end(message: DirectMessage, code?: string): void {
+  end(message: DirectMessage, code?: string, traceId?: string): void {
     this.#inFlight.delete(message.id)
     if (code !== 'REDOX_OUTCOME_UNKNOWN') return
     this.#forgetOld()
     const [oldest] = this.#unknown.keys()
     if (oldest !== undefined && this.#unknown.size >= MAX_UNKNOWN) this.#unknown.delete(oldest)
-    const unknown: UnknownMessage = { ...message, state: 'unknown', reason: code, endedAt: Date.now() }
+    const { dueAt: _dueAt, ...known } = message
+    const ending = { reason: code, endedAt: Date.now(), traceId: generatedId(traceId) } as const
+    const unknown: UnknownMessage = { ...known, ...ending, state: 'unknown' }
     this.#unknown.set(message.id, { message: unknown, until: performance.now() + UNKNOWN_LISTED_MS })
   }
 

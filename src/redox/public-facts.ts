@@ -37,16 +37,16 @@ const RANDOM_ID =
 /**
  * Returns an id that Redox generated: random, or a JSON number. A short text could be a patient identifier: undefined.
  */
-function idOf(id: string | number | undefined): string | undefined {
+export function generatedId(id: string | number | undefined): string | undefined {
   if (typeof id === 'number') return Number.isSafeInteger(id) && id >= 0 ? String(id) : undefined
   return id !== undefined && RANDOM_ID.test(id) ? id : undefined
 }
 
 /** Extracts the public values of an answer. Ids without the form of a generated id are left out. */
 export function publicFacts(facts: AnswerFacts): PublicFacts {
-  const logIds = facts.logIds.flatMap((id) => idOf(id) ?? [])
-  const messageId = logIds.length === 0 ? idOf(facts.messageId) : undefined
-  const traceId = idOf(facts.traceId)
+  const logIds = facts.logIds.flatMap((id) => generatedId(id) ?? [])
+  const messageId = logIds.length === 0 ? generatedId(facts.messageId) : undefined
+  const traceId = generatedId(facts.traceId)
   return {
     logIds,
     ...(messageId !== undefined && { messageId }),

@@ -47,6 +47,8 @@ export interface DirectMessageSummary {
   /** valid until Node-RED stops */
   id: string
   state: DirectMessageState
+  /** `sandbox`, or the name of the environment */
+  environment: string
   /** missing until the message is prepared */
   operation?: string
   /** `fhir some-slug`, `datamodel <id> <id>` or `upload`; missing while it is not known */
@@ -56,8 +58,12 @@ export interface DirectMessageSummary {
   /** error code of the last failure */
   reason?: string
   acceptedAt: string
+  /** of a message that waits for its next attempt: time from which that may begin */
+  dueAt?: string
   /** of a message whose outcome is unknown */
   endedAt?: string
+  /** of a message whose outcome is unknown: trace id of Redox's answer */
+  traceId?: string
   /** id of the node that the message came to */
   owner: string
 }

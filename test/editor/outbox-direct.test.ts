@@ -2,44 +2,40 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import type { Locator, Page } from 'playwright-core'
-import { flowTo, OutboxClient } from '../lib/outbox'
-import { reply, reset, ScriptedServer } from '../lib/scripted-server'
-import { needChromium, openEditor, type Editor } from './editor'
-import { checkNothingIsCut, showTab } from './tabs'
+import { DESTINATION, flowTo, type OutboxClient } from '../lib/outbox'
+import { reply, reset, type ScriptedServer } from '../lib/scripted-server'
+import type { Editor } from './editor'
+import { RAW_KEY, tab, useOutbox } from './outbox'
+import { checkContrast, checkNothingIsCut, inEveryLook, showTab } from './tabs'
 
-/** Keys of the catalogue; one that is seen was not translated. */
-const RAW_KEY = /\boutbox\.\w/
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
+const UNKNOWN = reply(500, {}, { 'redox-trace-id': TRACE_ID })
+const PDF = Buffer.from('%PDF-1.7 %%EOF').toString('base64')
+const DOWN = reply(503, {}, { 'retry-after': '120' })
+/** First flow, which the editor opens. */
+const FRONT = { id: 'front', type: 'tab', label: 'front' }
 
 describe('direct messages in the outbox tab', function () {
   this.timeout(120_000)
+  const opened = useOutbox()
   let editor: Editor
   let page: Page
   let client: OutboxClient
   let redox: ScriptedServer
-  before(async function () {
-    needChromium(this)
-    redox = await ScriptedServer.start()
-    editor = await openEditor()
-    page = editor.page
-    client = new OutboxClient(editor.url)
-  })
-  after(async () => {
-    await editor?.close()
-    await redox?.close()
-  })
+  before(() => ({ editor, page, client, redox } = opened()))
 
   const section = (): Locator => page.locator('.redox-outbox-direct')
   const rowWith = (words: string): Locator => section().locator('li').filter({ hasText: words })
 
   it('show what waits, is sent and is unknown, lead to the node, and go when they have ended', async () => {
-    await client.deployFlows(flowTo(redox.url, { delivery: 'direct', sendsAtOnce: '1' }))
+    await client.deployFlows([FRONT, ...flowTo(redox.url, { delivery: 'direct', sendsAtOnce: '1' })])
     await editor.reload()
     await showTab(page, 'outbox')
     await page.getByText('No connection uses durable delivery').waitFor()
     assert.equal(await section().count(), 0)
 
     let held: ServerResponse | undefined
-    redox.script('send', reset, (response) => void (held = response))
+    redox.script('send', UNKNOWN, (response) => void (held = response))
     await client.press({ documentId: 'doc-1' })
     await rowWith('Outcome unknown').waitFor()
     await section().getByText('look the message up in Redox’s logs before you send it again').waitFor()
@@ -54,12 +50,12 @@ describe('direct messages in the outbox tab', function () {
     )
     assert.match(await section().innerText(), /^Direct messages: Hospital/)
     const unknown = await rowWith('Outcome unknown').innerText()
-    assert.match(unknown, /Data Model af394f14[^]*accepted .* ago · 1 attempt\b/)
-    assert.doesNotMatch(await section().innerText(), RAW_KEY)
-    await checkNothingIsCut(page.locator('.redox-outbox'))
+    assert.match(unknown, /Data Model af394f14[^]*accepted .* ago · 1 attempt · trace ID 4bf92f35/)
 
+    const node = page.locator('#outboxsend')
+    assert.equal(await node.count(), 0, 'the editor shows another flow')
     await rowWith('Outcome unknown').getByRole('button', { name: 'Show node' }).click()
-    await page.locator('#outboxsend.red-ui-flow-node-group').waitFor()
+    await node.waitFor()
     assert.equal(await section().getByRole('button').count(), 3)
 
     // Removed with their connection, as soon as the last request has ended.
@@ -68,11 +64,68 @@ describe('direct messages in the outbox tab', function () {
     await section().waitFor({ state: 'detached' })
   })
 
-  it('say why they wait for the next attempt', async () => {
+  it('say why and until when they wait, in every theme and width, also in German', async () => {
     await client.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '3' }))
-    redox.script('send', reply(503, {}, { 'retry-after': '20' }))
+    redox.script('send', DOWN, UNKNOWN)
     await client.press({ documentId: 'doc-4' })
-    await rowWith('last failure: REDOX_').waitFor()
-    assert.match(await section().innerText(), /Waiting[^]*1 attempt · last failure: REDOX_/)
+    await rowWith('1 attempt · last failure: Redox unavailable (REDOX_UNAVAILABLE)').waitFor()
+    assert.match(await rowWith('Waiting').innerText(), /REDOX_UNAVAILABLE\) · next attempt: \d/)
+    await client.press({ documentId: 'doc-5' })
+    const open = (): Promise<void> => rowWith('Outcome unknown').waitFor()
+    await inEveryLook(editor, 'outbox', open, () => checkLooks(page))
+    await editor.reload({ language: 'de' })
+    await showTab(page, 'outbox')
+    await rowWith('Trace-ID').waitFor()
+    const text = await section().innerText()
+    assert.match(text, /letzter Fehler: Redox gestört \(REDOX_UNAVAILABLE\) · nächster Versuch: \d/)
+    assert.match(text, /Ergebnis unbekannt: Die Nachricht in den Protokollen von Redox suchen/)
+    assert.doesNotMatch(text, RAW_KEY)
+    await checkNothingIsCut(tab(page))
+    await editor.reload()
+    await showTab(page, 'outbox')
+  })
+
+  it('are shown for each connection, also while those of another cannot be loaded', async () => {
+    const flow = flowTo(redox.url, { delivery: 'direct' })
+    const other = JSON.stringify(flow).replace('Hospital', 'Laboratory').replaceAll('"outbox', '"other')
+    redox.script('send', reset)
+    await client.deployFlows([...flow, ...(JSON.parse(other) as object[])])
+    await editor.reload()
+    await showTab(page, 'outbox')
+    await client.press({ documentId: 'doc-6' })
+    await section().filter({ hasText: 'Hospital' }).waitFor()
+    await page.route('**/outboxconfig/direct', (route) => route.fulfill({ status: 503 }))
+    const message = { payload: PDF, filename: 'a.pdf', destination: DESTINATION, documentId: 'doc-7' }
+    await client.inject('otherbutton', message)
+    await section().filter({ hasText: 'Laboratory' }).waitFor()
+    const failed = section().getByText('These messages cannot be loaded at the moment.')
+    await failed.and(page.locator(':visible')).waitFor()
+    assert.equal(await section().count(), 2)
+    assert.equal(await page.getByText('The outbox cannot be loaded').count(), 0)
+    await page.unroute('**/outboxconfig/direct')
+    await failed.first().waitFor({ state: 'hidden' })
+  })
+
+  it('are looked up in the inbox if the connection is one to the sandbox', async () => {
+    await client.deployFlows([])
+    await section().first().waitFor({ state: 'detached' })
+    const sandbox = { environment: 'Sandbox', faults: 'endpoint reset-after-accept' }
+    await client.deployFlows(flowTo(redox.url, { delivery: 'direct', ...sandbox }))
+    await editor.reload()
+    await showTab(page, 'outbox')
+    await client.press({ documentId: 'doc-8' })
+    await section().getByText('look the message up in the sandbox’s inbox before you send it again').waitFor()
   })
 })
+
+async function checkLooks(page: Page): Promise<void> {
+  await checkNothingIsCut(tab(page))
+  const parts = [
+    'h4',
+    '.redox-outbox-direct-hint:visible',
+    '.redox-outbox-state',
+    '.redox-tab-small',
+    'button',
+  ]
+  await checkContrast(tab(page), ...parts.map((part) => `.redox-outbox-direct ${part}`))
+}

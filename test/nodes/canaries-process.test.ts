@@ -128,6 +128,8 @@ describe('markers in a process', function () {
     const form = { ...connection(), credentials: undefined }
     const config = Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined))
     const test = { id: 'c1', config, secrets: {} }
+    const direct = (await (await ask('redox/outbox/c1/direct', 'admin')).json()) as { total: number }
+    assert.ok(direct.total > 0, 'the messages of the test before whose outcome is unknown')
     const node = Object.fromEntries(Object.entries(FLOW[2]!).filter(([name]) => name !== 'wires'))
     const preview = {
       id: 'send',
@@ -145,6 +147,8 @@ describe('markers in a process', function () {
         ['redox/test', test],
         ['redox/test', { ...test, secrets: { privateKey: `${PRIVATE_KEY.slice(0, 200)}${SECRETS.secret}` } }],
         ['redox/preview', preview],
+        ['redox/outbox'],
+        ['redox/outbox/c1/direct'],
       ] as [string, object?][]) {
         const got = await ask(place, user, body)
         assert.ok([200, 401, 404].includes(got.status), `${place}: ${got.status}`)

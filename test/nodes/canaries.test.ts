@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import helper from 'node-red-node-test-helper'
+import { directMessages, directSummaries } from '../../plugins/redox-outbox-tab/direct'
+import { directConnections } from '../../src/redox/direct-messages'
 import { Canaries, DOCUMENT, NOTE_TEXT, PERSON, SAID, SECRETS } from '../lib/canaries'
 import {
   logged,
@@ -229,6 +231,9 @@ describe('markers', function () {
       canaries.assertNone({ ...rest, stack: (error as Error).stack, told }, `${where}: error`)
     }
     canaries.assertNone(flow.statuses, `${where}: status`)
+    canaries.assertNone(directSummaries(directConnections), `${where}: overview of the outbox`)
+    for (const messages of directConnections.values())
+      canaries.assertNone(directMessages(messages), `${where}: direct messages`)
     for (const [event] of helper.log().args as { msg?: unknown }[][])
       canaries.assertNone(printed(event!), `${where}: log`)
   }
@@ -315,6 +320,8 @@ describe('markers', function () {
           const before = endsInLog()
           flow.node.receive({ ...message, _msgid: 'gone' })
           await sleep(50)
+          await eventually('it is listed', () => directSummaries(directConnections).length > 0)
+          assertSilent(flow, `${kind}, under way`)
           // The log is the only output when the node was removed or all flows were stopped.
           if (fault === silence) await flow.stop()
           else await flow.redeploy('full', { node: null })

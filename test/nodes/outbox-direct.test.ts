@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { eventually } from '../lib/eventually'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
 import { DESTINATION, FILE_NAME, flowTo, OUTBOX_PATIENT, OutboxClient, type Json } from '../lib/outbox'
-import { reply, reset, ScriptedServer, silence } from '../lib/scripted-server'
+import { reply, ScriptedServer, silence } from '../lib/scripted-server'
+
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 
 describe('direct messages in the outbox', function () {
   this.timeout(60_000)
@@ -39,7 +41,7 @@ describe('direct messages in the outbox', function () {
     await eventually('nothing is listed', async () => (await summaries()).length === 0)
     assert.deepEqual(await client.get('direct'), { total: 0, messages: [] })
 
-    redox.script('send', reset, silence)
+    redox.script('send', reply(500, {}, { 'redox-trace-id': TRACE_ID }), silence)
     await client.press({ documentId: 'doc-1' })
     await untilCounts({ waiting: 0, sending: 0, unknown: 1 })
     await client.press({ documentId: 'doc-2' })
@@ -57,6 +59,7 @@ describe('direct messages in the outbox', function () {
     assert.deepEqual(facts(messages[1]!), ['sending', destination, 0, undefined, 'outboxsend'])
     const unknown = ['unknown', destination, 1, 'REDOX_OUTCOME_UNKNOWN', 'outboxsend']
     assert.deepEqual(facts(messages[2]!), unknown)
+    assert.equal(messages[2]!['traceId'], TRACE_ID)
     assert.ok(
       Date.parse(messages[2]!['endedAt'] as string) >= Date.parse(messages[2]!['acceptedAt'] as string),
     )
@@ -68,11 +71,18 @@ describe('direct messages in the outbox', function () {
   it('say why they wait for the next attempt, and are forgotten with their connection', async () => {
     await client.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '3' }))
     redox.script('send', reply(503, {}, { 'retry-after': '20' }))
+    const pressedAt = Date.now()
     await client.press({ documentId: 'doc-4' })
+    let waiting: Json | undefined
     await eventually('it waits after a failure', async () => {
       const messages = (await client.get('direct'))['messages'] as Json[]
-      return messages.some(({ state, attempts, reason }) => state === 'waiting' && attempts === 1 && reason)
+      waiting = messages.find(({ state, dueAt }) => state === 'waiting' && dueAt)
+      return waiting !== undefined
     })
+    const { attempts, reason, environment, dueAt } = waiting as Json
+    assert.deepEqual([attempts, reason, environment], [1, 'REDOX_UNAVAILABLE', 'Development'])
+    const seconds = (Date.parse(dueAt as string) - pressedAt) / 1000
+    assert.ok(seconds >= 20 && seconds < 30, `due after ${seconds} s`)
     // Over a deploy, too.
     assert.equal((await summaries())[0]?.['counts'].unknown, 1)
     await client.deployFlows([])

@@ -4,11 +4,12 @@ import { read } from '../docs/pages'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { eventually } from '../lib/eventually'
 import { DESTINATION, flowTo, OTHER_DESTINATION, OutboxClient, type Json } from '../lib/outbox'
-import { reply, reset, ScriptedServer } from '../lib/scripted-server'
+import { reply, ScriptedServer } from '../lib/scripted-server'
 
 const DESTINATION_NAME = `datamodel ${DESTINATION}`
 const DOWN = reply(503, {}, { 'retry-after': '100' })
 const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no' }], Logs: [{ ID: 'log-1' }] } })
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
 
 /** Documented fields that appear only when a store fails, or for a short time. */
@@ -78,16 +79,19 @@ describe('fields in the answers of the outbox', function () {
       fields.forEach((field) => seen.add(`one message.${field}`))
     }
 
-    await admin.deployFlows(flowTo(redox.url, { delivery: 'direct' }))
-    redox.script('send', reset)
-    await admin.press({ documentId: 'doc-0' })
-    await eventually(
-      'the outcome is unknown',
-      async () => (await overview())['direct'][0]?.counts.unknown === 1,
-    )
-    const direct = await admin.get('direct')
-    note('direct', direct)
-    note('direct message', ...(direct['messages'] as Json[]))
+    await admin.deployFlows(flowTo(redox.url, { delivery: 'direct', attempts: '2' }))
+    redox.script('send', reply(500, {}, { 'redox-trace-id': TRACE_ID }), DOWN)
+    for (const number of [1, 2]) {
+      await admin.press({ documentId: 'doc-0' })
+      await eventually('it failed', async () => {
+        const direct = await admin.get('direct')
+        note('direct', direct)
+        const messages = direct['messages'] as Json[]
+        note('direct message', ...messages)
+        return messages.filter(({ attempts }) => attempts === 1).length === number
+      })
+    }
+    await overview()
 
     await admin.deploy(redox.url)
     const failedOnce = async (id: string): Promise<void> =>

@@ -453,6 +453,18 @@ describe('retries', function () {
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 0 })
   })
 
+  it('report no failed attempt if no request was made', async () => {
+    // The limit leaves no request for the second attempt.
+    connect({ repeatUnknown: 'yes', perFiveMinutes: 3, retryFor: 5 })
+    fails.send = [{ status: 500 }]
+    const reported: string[] = []
+    const onFailure = (code: string): unknown => reported.push(code)
+    const sending = () => deliverDirect(connection.client, message, { signal: never(), onFailure })
+    await failing('REDOX_OUTCOME_UNKNOWN', sending)
+    assert.deepEqual(counted(), { token: 1, upload: 1, send: 1 })
+    assert.deepEqual(reported, ['REDOX_OUTCOME_UNKNOWN'])
+  })
+
   it('do not count the repetition after a refused token', async () => {
     connect({ attempts: 1 })
     fails.send = [{ status: 401 }]

@@ -95,11 +95,14 @@ export class InFlightMessage {
 
   /** Lists the message in the outbox until it has ended. Used for direct delivery. */
   listIn(messages: DirectMessages, owner: string, destination?: string): void {
-    const message = messages.add(owner, destination)
+    const message = messages.add(owner, this.environment, destination)
     this.#direct = message
-    void this.ended.then((outcome) =>
-      messages.end(message, 'error' in outcome ? errorCodeOf(outcome.error) : undefined),
-    )
+    void this.ended.then((outcome) => {
+      if (!('error' in outcome)) return messages.end(message)
+      const { error } = outcome
+      const traceId = error instanceof RedoxError ? error.cause.traceId : undefined
+      messages.end(message, errorCodeOf(error), traceId)
+    })
   }
 
   /** Adds the operation and the destination of the prepared message to the list of direct messages. */
@@ -127,10 +130,16 @@ export class InFlightMessage {
     this.#isSending = progress.phase === 'upload' || progress.phase === 'send'
     this.#hasBegun ||= this.#isSending
     this.#hasLeft = progress.hasLeft === true
-    if (this.#direct) this.#direct.state = this.#isSending ? 'sending' : 'waiting'
+    this.#listProgress(progress)
     this.#statusEntry?.progress(progress)
     if (this.isDetached && !this.#isSending) this.stop()
     if (this.#isStoppingUnsent) this.stopUnsent()
+  }
+
+  #listProgress({ waitMs }: Progress): void {
+    if (!this.#direct) return
+    this.#direct.state = this.#isSending ? 'sending' : 'waiting'
+    this.#direct.dueAt = waitMs === undefined ? undefined : Date.now() + waitMs
   }
 
   /** Stops the message when Node-RED ends, but not while Redox may have received part of a request. */
