@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Longer than the lease of a message whose sender has gone (30 s). A condition that holds early does not wait for it.
+ * Longest wait for a condition. It is longer than the lease of a message whose sender process has ended (30 s).
  */
 const WITHIN_MS = 45_000
 const EVERY_MS = 20
@@ -12,7 +12,7 @@ const EVERY_MS = 20
  * wall clock.
  *
  * @param what error text if the condition does not hold in time
- * @throws AssertionError when it does not hold in time
+ * @throws AssertionError if the condition does not hold in time
  */
 export async function eventually(
   what: string | (() => string),

@@ -2,13 +2,13 @@ import { createCipheriv, createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
-// Compiled tests run from dist/test/**, the files stay in test/fixtures.
+// Compiled tests run in dist/test, but the fixture files stay in test/fixtures.
 const FOLDER = path.join(__dirname, '../../../test/fixtures')
 
 /** PDF header with the comment of bytes above 127 that marks the file as binary. */
 const PDF_HEADER = Buffer.from('%PDF-1.7\n%\u00e2\u00e3\u00cf\u00d3\n', 'latin1')
 
-/** End of a PDF; without it, a PDF is refused as cut short. */
+/** End of a PDF; the nodes refuse a PDF without this end as truncated. */
 const PDF_END = Buffer.from('\nstartxref\n9\n%%EOF\n', 'latin1')
 
 export function fixturePath(name: string): string {
