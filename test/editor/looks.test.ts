@@ -144,7 +144,7 @@ async function checkTypefaces(editor: Editor): Promise<void> {
       document.getElementById('redox-typeface')?.remove()
       const style = document.createElement('style')
       style.id = 'redox-typeface'
-      // Icons are letters of an icon font, so they keep their font.
+      // Icons keep their font, because they are characters of an icon font.
       style.textContent = `.red-ui-tray, .red-ui-tray :not(.fa) { ${rules} }`
       document.head.append(style)
       window.dispatchEvent(new Event('resize'))

@@ -1,4 +1,4 @@
-/** Messages of direct delivery in the outbox tab: in a browser, on a real Node-RED. */
+/** Messages of direct delivery in the outbox tab, in a browser with a real Node-RED. */
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import type { Locator, Page } from 'playwright-core'
@@ -7,7 +7,7 @@ import { reply, reset, ScriptedServer } from '../lib/scripted-server'
 import { needChromium, openEditor, type Editor } from './editor'
 import { checkNothingIsCut, showTab } from './tabs'
 
-/** Keys of the catalogue; one that is seen was not translated. */
+/** Pattern for keys of the message catalogue; a key that is visible in the editor is a missing translation. */
 const RAW_KEY = /\boutbox\.\w/
 
 describe('direct messages in the outbox tab', function () {
@@ -62,7 +62,7 @@ describe('direct messages in the outbox tab', function () {
     await page.locator('#outboxsend.red-ui-flow-node-group').waitFor()
     assert.equal(await section().getByRole('button').count(), 3)
 
-    // Removed with their connection, as soon as the last request has ended.
+    // When the connection is removed, its messages disappear from the tab after the last request has ended.
     await client.deployFlows([])
     held?.destroy()
     await section().waitFor({ state: 'detached' })
