@@ -1,4 +1,4 @@
-/** Messages of direct delivery in the admin API of the outbox: a real Node-RED, and a Redox that fails. */
+/** Messages of direct delivery in the admin API of the outbox, with a real Node-RED and a server that fails. */
 import assert from 'node:assert/strict'
 import { eventually } from '../lib/eventually'
 import { startNodeRed, type NodeRed } from '../lib/node-red'
@@ -73,7 +73,7 @@ describe('direct messages in the outbox', function () {
       const messages = (await client.get('direct'))['messages'] as Json[]
       return messages.some(({ state, attempts, reason }) => state === 'waiting' && attempts === 1 && reason)
     })
-    // Over a deploy, too.
+    // The number of messages with unknown outcome is kept after a deploy.
     assert.equal((await summaries())[0]?.['counts'].unknown, 1)
     await client.deployFlows([])
     await eventually('they are forgotten', async () => (await summaries()).length === 0)

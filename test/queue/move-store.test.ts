@@ -11,8 +11,8 @@ const MOVER = { who: 'ann', reason: 'the store moves to PostgreSQL' }
 const HOUR = 3_600_000
 
 /**
- * Accepts six messages, returns their ids, and brings them into different states: waiting, interrupted after the request
- * was started, parked, and delivered but unannounced.
+ * Accepts six messages, returns their ids, and brings them into different states: waiting, interrupted after the
+ * request was started, parked, and delivered but unannounced.
  */
 async function fill(contents: SealedStore): Promise<string[]> {
   const { store } = contents
