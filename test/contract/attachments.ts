@@ -48,14 +48,14 @@ function shortened(value: unknown): unknown {
   return { ...value, data: value.data.slice(0, KEPT_CHARACTERS) }
 }
 
-/** Valid report that carries only the attachments of an Observation. */
+/** Valid DiagnosticReport that contains nothing but the attachments of an Observation. */
 function carrier(presentedForm: unknown): JsonObject {
   return { resourceType: 'DiagnosticReport', status: 'final', code: { text: 'carrier' }, presentedForm }
 }
 
 /**
- * Copies a bundle with shortened data and without `Observation.presentedForm`. Redox documents this element but FHIR
- * does not have it, so its attachments are moved into carriers.
+ * Copies a bundle with shortened data and without `Observation.presentedForm`. Redox documents this element, but FHIR
+ * does not have it, so its attachments are moved into additional DiagnosticReports ({@link PreparedBundle}).
  */
 export function prepareBundle(original: unknown): PreparedBundle {
   const bundle = asObject(copyWith(original, shortened))
