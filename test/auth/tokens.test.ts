@@ -227,7 +227,7 @@ describe('access tokens', () => {
       assert.deepEqual(used(), ['Bearer first', 'Bearer second', 'Bearer second'])
     })
 
-    // Durable delivery does not check an accepted message again, but its connection can have a legacy key by then.
+    // When durable delivery sends a message, it does not check again whether the connection still has an OAuth key.
     it('are for the Data Model API only: the client refuses the FHIR API before any request', async () => {
       const { client } = connection
       const message: PreparedMessage = {

@@ -120,7 +120,7 @@ const VALUES: Record<string, unknown> = {
   identifierSystem: 'urn:example:reports',
 }
 
-/** Fields with a default, or with values that change the rest of the message. */
+/** Fields that {@link filled} leaves empty: they have a default, or their values change the rest of the message. */
 const LEFT_OUT = ['noteContentType', 'orderStatus', 'resultStatus']
 
 /** Values for all fields of a field table, as a dialog with no empty field has them. */

@@ -367,7 +367,7 @@ async function checkConditions({ page }: Editor): Promise<void> {
       $(element).find(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
     const partsOf = (row: HTMLElement): [string, string[]][] =>
       row.dataset['when']!.split(';').map((part) => [part.split('=')[0]!, part.split('=')[1]!.split(',')])
-    // Rows that depend on a typed input have a test of their own.
+    // Another test checks the rows that depend on a typed input.
     const rows = [...element.querySelectorAll<HTMLElement>('[data-when]')].filter((row) =>
       partsOf(row).every(([name]) => find(name).is('select')),
     )

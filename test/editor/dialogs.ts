@@ -93,7 +93,7 @@ async function end(page: Page, button: 'ok' | 'cancel'): Promise<void> {
 export const done = (page: Page): Promise<void> => end(page, 'ok')
 export const cancel = (page: Page): Promise<void> => end(page, 'cancel')
 
-/** Closes all dialogs, so that the next test starts without one even if this test has failed. */
+/** Closes all dialogs, so that no dialog is open in the next test even if this test has failed. */
 export async function closeDialogs(page: Page): Promise<void> {
   const trays = page.locator('.red-ui-tray')
   for (let left = await trays.count(); left > 0; left = await trays.count()) {

@@ -25,7 +25,7 @@ export interface Editor {
   close(): Promise<void>
 }
 
-/** Skips the tests if there is no browser. CI must have one. */
+/** Skips the tests if no browser is installed. On CI, a missing browser is an error. */
 export function needChromium(context: Mocha.Context): void {
   if (!hasChromium && !process.env['CI']) {
     skip(context, `editor tests: ${howToRunEditor}`)

@@ -5,7 +5,7 @@ import { fixture } from '../lib/fixtures'
 export const HINTS: FileHints = { where: 'msg.payload' }
 export const PDF = fixture('gingival-mass.pdf')
 
-/** Base64 that is encoded as base64 two more times. */
+/** Encodes a base64 string as base64 two more times. */
 export const thrice = (text: string): string =>
   Buffer.from(Buffer.from(text).toString('base64')).toString('base64')
 

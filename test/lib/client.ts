@@ -7,7 +7,7 @@ import { eventually } from './eventually'
 
 export class AdminClient {
   constructor(
-    /** Address of Node-RED, with a slash at its end. */
+    /** URL of Node-RED, with a trailing slash. */
     private readonly url: string,
     private readonly token?: string,
   ) {}
@@ -27,8 +27,8 @@ export class AdminClient {
   }
 
   /**
-   * Presses the button of an inject node.
-   * @param values properties of the message
+   * Presses the button of an Inject node.
+   * @param values properties of the injected message
    */
   async inject(id: string, values: Record<string, string | object | undefined>): Promise<void> {
     const props = Object.entries(values)

@@ -16,7 +16,7 @@ export let userDir: string
 const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
 const listening: [string, (state: Message) => void][] = []
 
-/** Registers hooks that give each test of a block a server, and a user directory that is removed afterwards. */
+/** Registers mocha hooks that give each test a scripted server, and a user directory that is removed after the test. */
 export function useDurable(): void {
   beforeEach(async () => {
     server = await ScriptedServer.start()

@@ -11,7 +11,7 @@ const EVERY_MS = 20
  * Resolves as soon as the condition holds. The limit is measured with the monotonic clock, because some tests set the
  * wall clock.
  *
- * @param what error text if the condition does not hold in time
+ * @param what text of the AssertionError
  * @throws AssertionError if the condition does not hold in time
  */
 export async function eventually(

@@ -19,14 +19,14 @@ export function fixture(name: string): Buffer {
   return readFileSync(fixturePath(name))
 }
 
-/** FHIR example of `fixtures/fhir`, parsed again at every call so that a test may change it. */
+/** FHIR example of `fixtures/fhir`, parsed again at every call so that a test can change the returned object. */
 export function fhirFixture(name: string): Record<string, unknown> {
   return JSON.parse(fixture(path.join('fhir', `${name}.json`)).toString('utf8')) as Record<string, unknown>
 }
 
 /**
  * File of exactly `bytes` bytes that begins and ends like a PDF. The content is always the same and does not
- * compress, so hashes can be compared between runs and no layer makes the file look smaller than it is.
+ * compress, so its SHA-256 is the same in each run, and compression does not reduce the bytes that are sent.
  */
 export function sizedFile(bytes: number): Buffer {
   // AES-CTR over zeros with a fixed key is the fastest repeatable noise in Node.js (30 MB in 50 ms).

@@ -48,8 +48,8 @@ const REGISTER = [
   datamodelMedia,
 ]
 /**
- * Nodes of Node-RED itself: config nodes that a connection may refer to, and nodes that create and pass messages.
- * Node-RED publishes no types for them and no other way to load them.
+ * Node-RED's own nodes for the tests: config nodes to which a connection can refer, and nodes that create and pass
+ * messages. Node-RED publishes no types for these nodes and no other way to load them.
  */
 const loadCore = createRequire(require.resolve('node-red'))
 const CORE = ['network/05-tls', 'network/06-httpproxy', 'function/10-function', 'common/60-link'].map(
@@ -75,7 +75,7 @@ interface Outcome {
   error: CaughtError | undefined
 }
 
-/** Patient of all test messages. None of these values may be in an error text, a status or a log. */
+/** Patient of all test messages. These values must not be in any error text, status or log. */
 export const PATIENT = { id: 'ZX81-7745', first: 'Zebedina Ottoline', last: 'Quuxworth', dob: '1931-07-19' }
 const CANARIES = [...Object.values(PATIENT).flatMap((value) => value.split(' ')), '19310719']
 
@@ -168,7 +168,7 @@ const watch = (type: string, scope: string[] | null): NodeDefinition[] => [
   onTab({ id: `${type}-out`, type: 'collector' }),
 ]
 
-/** Subflow of these nodes, and one instance of it in the tab; the node under test has its input and output. */
+/** Subflow with these nodes, and one instance in the tab. Its input and output belong to the node under test. */
 function subflowOf(nodes: NodeDefinition[]): NodeDefinition[] {
   const subflow = {
     ...{ id: 'subflow', type: 'subflow', in: [{ wires: [{ id: 'node' }] }] },
@@ -365,7 +365,7 @@ const STATUS_CODES: Record<string, number> = {
   ...{ REDOX_STORE_LOCKED: 503, REDOX_STORE_FULL: 503 },
 }
 
-/** Pattern of the status text for an error; for an invalid message the text contains the number of further problems. */
+/** Pattern of a node's status text for an error. If a message is invalid, the text has the number of other problems. */
 function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
   // The most frequent errors about files have their own status texts.
   const briefly = ['text', 'path', 'folder'].map((kind) => translate(`${STATUS}brief.${kind}`))
@@ -391,7 +391,7 @@ export async function startFlow(options: FlowOptions): Promise<Flow> {
   return current
 }
 
-/** Starts a flow whose connection uses a server of the test. */
+/** Starts a flow whose connection uses a test server in place of Redox. */
 export function startFlowTo(url: string, { config, secrets, ...options }: FlowOptions): Promise<Flow> {
   const hosts = { environment: 'Development', apiBase: url, blobUploadUrl: `${url}/upload`, attempts: '1' }
   return startFlow({
@@ -411,7 +411,7 @@ async function endFlow(): Promise<void> {
   await helper.unload()
 }
 
-/** Registers hooks that run Node-RED for the enclosing suite and stop everything afterwards. */
+/** Registers mocha hooks that run Node-RED for the enclosing suite and stop all flows after each test. */
 export function useNodeRed(): void {
   before(async () => {
     await (helper.startServer() as unknown as Promise<void>)

@@ -9,7 +9,7 @@ import path from 'node:path'
 
 const MODULE = '@ehr-flows/node-red-redox'
 const ROOT = path.join(__dirname, '../../..')
-/** Folder whose node_modules contains the Node-RED to test; by default that of devDependencies. */
+/** Folder whose node_modules contains the Node-RED to test; by default the repository, with its devDependencies. */
 const NODE_RED = process.env['REDOX_TEST_NODE_RED'] ?? ROOT
 
 export interface NodeRed {

@@ -1,6 +1,6 @@
 /**
- * Every secret and every patient field contains a marker value. After no failure does an output contain such a value,
- * except `msg.payload` of a delivered message and `error.cause.answer`.
+ * Every secret and every patient field contains a marker value. No failure may put such a value into an output, except
+ * into `msg.payload` of a delivered message and `error.cause.answer`.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -89,7 +89,7 @@ describe('change of the clock', function () {
           setClock(hours)
           await eventually('not tried again', () => server.of('send').length > tried)
           await eventually('not told as late', () => late.length === 1)
-          // If the age were measured with the changed clock, it would be hours.
+          // If the age of the message were measured with the changed clock, it would be hours.
           assert.ok(late[0]!['oldestSeconds'] < 60, `${late[0]!['oldestSeconds']}`)
           server.script('send')
           await eventually('not delivered', () => flow.emitted.length === 1)

@@ -328,7 +328,7 @@ describe('stopped flows', () => {
     const { realpath } = files
     let goOn = (): void => undefined
     const hung = new Promise<void>((resolve) => (goOn = resolve))
-    // A network share that does not respond for a while.
+    // The folder is like a network share that does not respond for a while.
     files.realpath = (async (name: string) => (await hung, realpath(name))) as typeof realpath
     try {
       const folder = path.dirname(fixturePath('photo.jpg'))
@@ -353,7 +353,7 @@ describe('stopped flows', () => {
 describe('Node-RED on SIGTERM', () => {
   useServer()
 
-  /** Starts a Node-RED with a note node that sends to the test server, and `count` messages for the node. */
+  /** Starts a Node-RED with a redox-datamodel-note node for the test server, and passes `count` messages to the node. */
   async function withMessages(count: number, settings: object = {}): Promise<NodeRed> {
     const nodeRed = await startNodeRed(settings)
     const onTab = { z: 'tab', x: 1, y: 1 }

@@ -196,7 +196,7 @@ describe('routes of the dialogs', function () {
         'secretElsewhere',
       )
       assert.deepEqual(thief.requests, [])
-      // The test fails because the sandbox does not know this key, but the secret was sent to the sandbox.
+      // The sandbox refuses this key, which it does not know. So the secret was sent to the sandbox, as it should be.
       const asked = await test({ ...hosts(sandbox.url), ...key() }, secrets, CONFIG_ID)
       assert.notEqual(asked.reason, 'secretElsewhere')
     })

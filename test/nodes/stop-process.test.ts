@@ -13,7 +13,7 @@ import { eventually } from '../lib/eventually'
 /** Longest duration in ms of a stop without requests in flight. With such requests, Node-RED waits up to 12 s. */
 const BOUND_MS = 5000
 const DELIVERIES = ['direct', 'durable']
-/** PostgreSQL's answer to a login: AuthenticationOk, ReadyForQuery. */
+/** PostgreSQL's response to a login: AuthenticationOk, ReadyForQuery. */
 const LOGGED_IN = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1')
 
 describe('stop of Node-RED', function () {

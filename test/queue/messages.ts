@@ -1,4 +1,4 @@
-/** Test messages in a store, as durable delivery accepts them. */
+/** Test messages for stores, with the properties that durable delivery gives them. */
 import { randomUUID } from 'node:crypto'
 import type { SealedStore, Job, StoredFile } from '../../src/queue/jobs'
 import type { DeliveryStore, StoredMessage } from '../../src/queue/types'

@@ -43,7 +43,7 @@ describe('outcomes of a send, row by row', () => {
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
     outcomes.script = () => status(202, '')
     assert.equal((await send()).status, 202)
-    // An entry without a status counts as created, because sending it again would put it into the chart twice.
+    // A Bundle entry without a status counts as created, because a repetition could put it into the chart twice.
     outcomes.script = () =>
       status(200, { resourceType: 'Bundle', entry: [{ response: { location: LOCATION } }] })
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])

@@ -53,7 +53,7 @@ const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate]
   [{ fault: 'timeout', sent: false }, 'safe', 'safe', 'safe'],
   [{ fault: 'timeout', sent: true }, 'safe', 'safe', 'unknown'],
   [{ fault: 'unreadable', sent: true }, 'safe', 'safe', 'unknown'],
-  // An unclear answer occurs only for messages, because answers to token and upload requests have required values.
+  // Only the response to a message can be unclear. Responses to token and upload requests must contain a value.
   [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
   ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [AttemptFailure, Fate, Fate, Fate]),
   [{ status: 400 }, 'connection', 'never', 'never'],

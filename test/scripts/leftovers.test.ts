@@ -19,7 +19,7 @@ const RUN = `
   spawn(process.execPath, ['-e', ${JSON.stringify(STUBBORN)}], options)
 `
 
-/** Longest wait in ms for the end of the process. The process is killed if it has not ended by itself after 5 s. */
+/** Longest wait in ms for the end of a process, which is killed if it has not ended by itself after 5 s. */
 const LONGEST_MS = 30_000
 
 describe('processes of a test run', () => {

@@ -1,6 +1,6 @@
 /**
  * Bytes of files in request bodies, in cases that other tests do not cover: reused buffers, bodies that are sent again,
- * aborts while other requests are sent, kept-alive sockets, and the bytes that one event-loop iteration may process.
+ * aborts while other requests are sent, kept-alive sockets, and the number of bytes in one event-loop iteration.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -117,7 +117,7 @@ async function write(body: RequestBody, socket: LateSocket): Promise<void> {
   for await (const piece of body.open()) if (!socket.write(piece)) await once(socket, 'drain')
 }
 
-// Sizes around a buffer (80 KiB of base64 are 60 KiB), the waiting limit (64 KiB), and a disk read (510 KiB).
+// File sizes close to those of a buffer (80 KiB of base64 are 60 KiB), a socket's limit (64 KiB) and a read (510 KiB).
 // prettier-ignore
 const SIZES = [
   1, 5_000, 48 * KB, 49_000, 60 * KB - 1, 60 * KB, 64 * KB - 1, 64 * KB, 64 * KB + 1, 80 * KB, 80 * KB + 10,
