@@ -312,7 +312,7 @@ export class Flow {
     const statusCode = STATUS_CODES[code] ?? 500
     assert.deepEqual(caught, { ...message, _msgid: id, statusCode, error }, 'the properties of the message')
     assert.ok(!error!.message.includes('RedoxError'), error!.message)
-    // The debug sidebar shows only the beginning of an error text, so the text begins with its most important words.
+    // The debug sidebar shows only the beginning of an error text, so the text has to begin with a word or a quotation.
     assert.match(error!.message, /^[\w"]/)
     const { answer: _answer, ...cause } = error!.cause
     assertPlain(cause, 'error.cause')

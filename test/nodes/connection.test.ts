@@ -360,7 +360,7 @@ describe('API keys', () => {
     try {
       const flow = await startWith({ auth: 'legacy' }, { ...brief.legacyKey }, NOTE, brief)
       await flow.send(photo())
-      // The test advances the clock to the expiry of the token. The time of a renewal before it is not predictable.
+      // The test advances the clock beyond the expiry of the token. The time of a renewal before it is not predictable.
       skipSeconds(301)
       await flow.send(photo())
       const paths = brief.requests.map(({ path }) => path)

@@ -353,7 +353,7 @@ describe('stopped flows', () => {
 describe('Node-RED on SIGTERM', () => {
   useServer()
 
-  /** Starts a Node-RED with a redox-datamodel-note node for the test server, and passes `count` messages to the node. */
+  /** Starts a Node-RED with a redox-datamodel-note node for the test server, and injects `count` messages. */
   async function withMessages(count: number, settings: object = {}): Promise<NodeRed> {
     const nodeRed = await startNodeRed(settings)
     const onTab = { z: 'tab', x: 1, y: 1 }

@@ -119,7 +119,7 @@ describe('embedded store: folder', () => {
       const first = await open()
       const accepting = Array.from({ length: 300 }, () => first.accept(message()))
       const ended = Promise.allSettled(accepting)
-      // The store checks whether its folder exists only once for all 300 messages, before it writes the first message.
+      // For all 300 messages, the store checks its folder only once, before it writes the first message.
       while ((await waiting(first)) === 0) await nextTurn()
       assert.ok((await waiting(first)) < 300)
       renameSync(folder, away())
