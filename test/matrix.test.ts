@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { skip } from './lib/skip'
 
-/** Folder with this package and a Node-RED installed as a user would, and the Node.js executable to run Node-RED. */
+/** Folder in which this package and a Node-RED are installed; below, the Node.js executable that runs Node-RED. */
 const FOLDER = process.env['REDOX_TEST_BOOT']
 const NODE = process.env['REDOX_TEST_NODE'] ?? process.execPath
 

@@ -1,4 +1,4 @@
-/** Forms of private keys that users paste: accepted ones, the errors for the others, and agreement with the dialog. */
+/** Formats of private keys that a user can paste: accepted ones, errors for others, and the sentences of the dialog. */
 import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import { readPrivateKey } from '../../src/auth/private-key'
@@ -7,13 +7,13 @@ import { failing } from '../lib/redox'
 
 const validators = dialogValidators((key) => key)
 
-/** Result of the private key's validator in the connection dialog: true, or the key of the sentence. */
+/** Result of the connection dialog's validator for a private key: true, or the catalogue key of a sentence. */
 function inDialog(privateKey: string): true | string {
   const node = { environment: 'Development', auth: 'oauth', keyId: 'key-1', credentials: { privateKey } }
   return validators.of('redox-config', 'privateKey').call(node, '')
 }
 
-/** Error of the runtime and the dialog's sentence for it; true where only the runtime finds the fault. */
+/** Runtime error and the dialog's sentence for the same fault; true if only the runtime finds the fault. */
 const SENTENCES: [server: RegExp, dialog: true | string][] = [
   [/several private keys/, 'keySet'],
   [/passphrase\. /, 'encryptedKey'],

@@ -28,7 +28,7 @@ function assertionOf(request: Recorded, key: KeyObject, hash = 'sha384') {
 
 const file = takeMemory(Buffer.from('%PDF-1.7'), { where: 'x' }).file
 const upload = ({ client }: Connection) => uploadDirect(client, file, { kind: 'blob', signal: never() })
-/** Lifetime in seconds, longer than any test takes: a token expires only when a test advances the clock. */
+/** Lifetime of a token in seconds, longer than any test, so that a token expires only if a test advances the clock. */
 const LIFE_SECONDS = 300
 /** Advances the clock beyond the end of a token of {@link LIFE_SECONDS}. */
 const endToken = (): void => skipSeconds(LIFE_SECONDS + 1)
@@ -227,7 +227,7 @@ describe('access tokens', () => {
       assert.deepEqual(used(), ['Bearer first', 'Bearer second', 'Bearer second'])
     })
 
-    // An accepted message is not checked again, and its connection may have got a legacy key meanwhile.
+    // When durable delivery sends a message, it does not check again whether the connection still has an OAuth key.
     it('are for the Data Model API only: the client refuses the FHIR API before any request', async () => {
       const { client } = connection
       const message: PreparedMessage = {
@@ -339,7 +339,7 @@ describe('token cache', () => {
     const unrenewed = cacheWith(30)
     const { random } = Math
     try {
-      // A random value of zero removes the pause between two failed renewals.
+      // With a random value of 0, there is no pause between two failed renewals of the token.
       Math.random = () => 0
       for (let turn = 0; turn < 3; turn++) {
         assert.equal(await unrenewed.get(), '30 of 300')

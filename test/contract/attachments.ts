@@ -1,12 +1,12 @@
 import { asArray, asObject, copyWith, isObject, walk, type JsonObject } from './json'
 
-/** Length of shortened data in characters: whole base64 groups, far below Medplum's limit of 1 MB. */
+/** Length in characters to which base64 data is shortened: a multiple of 4, far below Medplum's limit of 1 MB. */
 const KEPT_CHARACTERS = 4096
 
-/** Bundle in a smaller form for the slow validators. */
+/** Bundle with shortened files, for the slow validators. */
 export interface PreparedBundle {
   bundle: JsonObject
-  /** resources that carry the attachments taken out of the bundle, with the original paths */
+  /** additional resources with the attachments that were taken out of the bundle, and the original paths of these */
   carriers: { path: string; resource: JsonObject }[]
   deviations: string[]
 }
@@ -20,14 +20,14 @@ export function isCanonicalBase64(text: string): boolean {
 }
 
 /**
- * Returns true for types with base64 in `data`: Attachment, Binary and Signature. SampledData, recognized by its
- * origin, has numbers there.
+ * Returns true for FHIR types whose `data` is base64: Attachment, Binary and Signature. In SampledData, which is
+ * recognized by its element `origin`, `data` contains numbers.
  */
 function hasBase64Data(value: unknown): value is JsonObject & { data: unknown } {
   return isObject(value) && 'data' in value && !('origin' in value)
 }
 
-/** Paths of all `data` that are not canonical base64. The public validators find only some of these. */
+/** Paths of all `data` elements that are not canonical base64. The public validators find only some of these faults. */
 export function badBase64(bundle: unknown): string[] {
   const found: string[] = []
   walk(bundle, (value, _key, path) => {
@@ -48,14 +48,14 @@ function shortened(value: unknown): unknown {
   return { ...value, data: value.data.slice(0, KEPT_CHARACTERS) }
 }
 
-/** Valid report that carries only the attachments of an Observation. */
+/** Valid DiagnosticReport that contains nothing but the attachments of an Observation. */
 function carrier(presentedForm: unknown): JsonObject {
   return { resourceType: 'DiagnosticReport', status: 'final', code: { text: 'carrier' }, presentedForm }
 }
 
 /**
- * Copies a bundle with shortened data and without `Observation.presentedForm`. Redox documents this element but FHIR
- * does not have it, so its attachments are moved into carriers.
+ * Copies a bundle with shortened data and without `Observation.presentedForm`. Redox documents this element, but FHIR
+ * does not have it, so its attachments are moved into additional DiagnosticReports ({@link PreparedBundle}).
  */
 export function prepareBundle(original: unknown): PreparedBundle {
   const bundle = asObject(copyWith(original, shortened))

@@ -5,7 +5,7 @@ import addFormats from 'ajv-formats'
 import { isCanonicalBase64 } from './attachments'
 import { asArray, asObject, type JsonObject } from './json'
 
-// Compiled tests run from dist/test/**, the schemas stay in test/contract/schemas.
+// Compiled tests run in dist/test, but the schema files stay in test/contract/schemas.
 const FOLDER = path.join(__dirname, '../../../test/contract/schemas')
 
 const NON_EMPTY = { type: 'string', minLength: 1 }
@@ -14,7 +14,7 @@ function load(name: string): JsonObject {
   return JSON.parse(readFileSync(path.join(FOLDER, name), 'utf8')) as JsonObject
 }
 
-/** Object at a path of a schema. A path without an object is a fault in this file. */
+/** Object at a path of a schema. If the path has no object, this test file is wrong. */
 function at(schema: JsonObject, ...keys: string[]): JsonObject {
   return keys.reduce((node, key) => {
     if (!(key in node)) throw new Error(`the schema has no ${keys.join('.')}`)
@@ -30,7 +30,7 @@ function spare(node: JsonObject, name: string): void {
   node['required'] = asArray(node['required']).filter((other) => other !== name)
 }
 
-/** Copy of a schema for another event type, which differs in a few fields only. */
+/** Copy of a Data Model schema for another event type, whose messages differ in a few fields only. */
 function derived(base: JsonObject, eventType: string): JsonObject {
   const schema = structuredClone(base)
   schema['$id'] = `${String(base['$id'])}:${eventType}`
@@ -52,7 +52,7 @@ function deleting(base: JsonObject, part: string): JsonObject {
   return schema
 }
 
-/** Results of an unknown order, where the placer's id may be missing but not the filler's. */
+/** Schema for Results NewUnsolicited (results of an unknown order): `ID` may be missing, `ApplicationOrderID` not. */
 function unsolicited(base: JsonObject): JsonObject {
   const schema = derived(base, 'NewUnsolicited')
   const order = at(schema, 'properties', 'Orders', 'items')
@@ -66,7 +66,7 @@ function compileAll(): Map<string, ValidateFunction> {
   const notes = load('notes-new.json')
   const media = load('media-new.json')
   const results = load('results-new.json')
-  // x- keywords of our schemas contain suggestions, not rules. Any other unknown keyword is a typing error.
+  // Keywords of our schemas that begin with x- contain suggestions, not rules. Other unknown keywords are misspelled.
   const ajv = new Ajv({
     allErrors: true,
     allowUnionTypes: true,
@@ -92,7 +92,7 @@ function described(error: ErrorObject): string {
   return `${error.instancePath || '/'}: ${error.message ?? error.keyword} ${details}`.trimEnd()
 }
 
-/** Paths and values of the elements that hold a file: base64 text or the address of an uploaded blob. */
+/** Paths and values of the elements that contain a file, which is base64 or the URL of an uploaded blob. */
 function fileTexts(message: JsonObject): [place: string, text: unknown][] {
   const note = asObject(message['Note'])
   const found: [string, unknown][] = [['/Media/FileContents', asObject(message['Media'])['FileContents']]]
@@ -115,7 +115,7 @@ function fileProblems(message: JsonObject): string[] {
     .map(([place]) => `${place}: neither canonical base64 nor the address of a blob`)
 }
 
-/** Problems of a Notes, Media or Results message; an empty list for a valid one. */
+/** Problems of a Notes, Media or Results message; an empty list if the message is valid. */
 export function judgeDataModel(message: unknown): string[] {
   const { DataModel, EventType } = asObject(asObject(message)['Meta'])
   const kind = `${String(DataModel)}/${String(EventType)}`

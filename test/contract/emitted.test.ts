@@ -1,6 +1,6 @@
 /**
- * Everything that the client sends, recorded from the connection: judged valid by code independent of the client,
- * accepted by the sandbox, and delivered with unchanged files.
+ * Every request that the client sends, recorded on its way to the sandbox: valid according to code that is independent
+ * of the client, accepted by the sandbox, and with unchanged files.
  */
 import assert from 'node:assert/strict'
 import { pathOf, typedFields } from '../../nodes/lib/fields/lookup'
@@ -39,7 +39,7 @@ const CONFIG = { sourceId: SOURCE, sourceName: 'Example Lab' }
 
 // ---- Verdicts ------------------------------------------------------------------------------------------
 
-/** Asserts that the received files have the hashes of the sent files, by the sandbox's count and by our own. */
+/** Asserts that the SHA-256 of the sent files is also in the sandbox's record and in the result of the client. */
 function assertDelivered({ delivery, received }: Emitted, ways: Way[], contents: Buffer[]): void {
   const expected = contents.map((content, index) => [ways[index], sha256(content)])
   const asReceived = expected.map(([way, hash]) => [way === 'embed' ? 'embedded' : 'referenced', hash])
@@ -73,7 +73,7 @@ function assertFhir({ body, request }: Emitted, operation: string): void {
 
 // ---- Files ---------------------------------------------------------------------------------------------
 
-/** Forms in which a file may enter a node. The cases use them in rotation. */
+/** Functions that provide a test file in each form that a node accepts, e.g. as base64. The tests use them in turn. */
 const SOURCES: ((name: string) => Promise<MessageFile>)[] = [
   async (name) => fileOf(fixture(name), name),
   async (name) =>
@@ -90,7 +90,7 @@ const SOURCES: ((name: string) => Promise<MessageFile>)[] = [
 
 let turn = 0
 
-/** The next test files in rotation, each with its chosen transfer. */
+/** Next test files, one for each of the requested ways of transfer. After the last file, the first follows again. */
 async function nextFiles(ways: Way[], api: Api) {
   const [placed, contents]: [FileToSend[], Buffer[]] = [[], []]
   for (const way of ways) {
@@ -120,10 +120,10 @@ const VALUES: Record<string, unknown> = {
   identifierSystem: 'urn:example:reports',
 }
 
-/** Fields with a default, or with values that change the rest of the message. */
+/** Fields that {@link filled} leaves empty: they have a default, or their values change the rest of the message. */
 const LEFT_OUT = ['noteContentType', 'orderStatus', 'resultStatus']
 
-/** Form with a value in every field. */
+/** Values for all fields of a field table, as a dialog with no empty field has them. */
 const filled = (table: Table, values = VALUES): FieldValue[] =>
   typedFields(table)
     .filter(({ name, withoutFile }) => !withoutFile && !LEFT_OUT.includes(name))
@@ -141,7 +141,7 @@ const FORMS: Record<DataModel, FieldValue[]> = {
   Results: filled(resultsFields),
 }
 
-/** Data object of a flow with many properties but no file. */
+/** Data object that a flow passes to the node: many properties, but no file. */
 function dataOf(model: DataModel, event: string): JsonObject {
   const message = { Notes: noteMessage, Media: mediaMessage, Results: resultsMessage }[model](event)
   const range = { Low: 3.1, High: 7, Text: '3.1 to 7' }
@@ -235,7 +235,7 @@ function dataModelCases(): void {
 
 const OPERATIONS = Object.keys(FHIR_OPERATIONS) as FhirOperation[]
 
-/** HL7's example as a laboratory would send it: with the given patient, and with all other references absolute. */
+/** HL7's example resource as a laboratory would send it: about this patient, and with absolute references otherwise. */
 function example(name: string, patient: string): JsonObject {
   const referring = (value: unknown, key: string): unknown => {
     if (key !== 'reference' || typeof value !== 'string' || !/^[A-Z]\w+\//.test(value)) return value
@@ -256,7 +256,7 @@ function resourcesFor(operation: FhirOperation): JsonObject[] {
   return [main, `Patient-${patient}`, 'Encounter-f201'].map((name) => example(name, patient))
 }
 
-/** Complete Bundle that lacks only the file. */
+/** Bundle that is complete except for the file. */
 function bundleFor(operation: FhirOperation): JsonObject {
   const { event, type } = FHIR_OPERATIONS[operation]
   const bundle = fhirMessage(type)

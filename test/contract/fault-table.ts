@@ -1,6 +1,6 @@
 /**
- * Result of a message when a request for it fails: the specification (docs/design/outcomes.md) as data, with the
- * requests that the server counts. Written by hand and independent of the client's own table.
+ * Results of a message when one of its requests fails, and the number of requests that reach the server: the
+ * specification in docs/design/outcomes.md as data. Written by hand and independent of the client's own table.
  */
 
 export const APIS = ['token', 'blob', 'Binary', 'endpoint', 'fhir'] as const
@@ -9,15 +9,16 @@ export type FaultyApi = (typeof APIS)[number]
 export interface Ending {
   /** result of the send: `delivered`, or the error code without `REDOX_` */
   told: string
-  /** requests for this API that reached the server, and the number of them that it accepted */
+  /** number of requests to the faulty API that reached the server, and how many of these the server accepted */
   requests: number
   accepted: number
-  /** requests by the client's own count, which includes those that found no listener */
+  /** number of requests that the client counts, including those that could not connect to a closed port */
   attempts: number
 }
 
 /**
- * Results when the fault hits the first request only, and when it hits every request. The client makes two attempts.
+ * Results of a fault that affects only the first request, and of a fault that affects every request. The client makes
+ * two attempts.
  */
 export interface Endings {
   once: Ending
@@ -26,10 +27,10 @@ export interface Endings {
 
 export interface FaultCase {
   plan: string
-  /** explanation of the fault in docs/faults.md, where its name is unclear */
+  /** explanation of the fault in docs/faults.md, if the fault's name does not explain it */
   words?: string
   endings: Partial<Record<FaultyApi, Endings>>
-  /** the server breaks its documented contract, so a client that trusts the contract sends the message twice */
+  /** true: the server breaks its documented contract, so a client that relies on it sends the message twice */
   breaksContract?: true
 }
 
@@ -42,14 +43,16 @@ const ending = (told: string, requests: number, accepted: number, attempts = req
 const both = (one: Ending): Endings => ({ once: one, always: one })
 
 const delivered = both(ending('delivered', 1, 1))
-/** Results of a fault that ends in an error at once, because a retry would not help. */
+/** Results of a fault after which the client reports an error at once, because a retry would not help. */
 const final = (code: string, accepted = 0) => both(ending(code, 1, accepted))
 /**
- * Results of a fault that is retried: the request was not processed, or cannot create an entry in a patient's chart.
+ * Results of a fault after which the client retries, because the server did not process the request, or because the
+ * request cannot create an entry in a patient's chart.
  */
 const again = (code: string): Endings => ({ once: ending('delivered', 2, 1), always: ending(code, 2, 0) })
 /**
- * Results of a fault that is retried although the server accepted the request: an extra token or upload does no harm.
+ * Results of a fault after which the client retries although the server has accepted the request: a second token or
+ * upload does no harm.
  */
 const taken = (code: string): Endings => ({ once: ending('delivered', 2, 2), always: ending(code, 2, 2) })
 const replayed: Endings = { once: ending('delivered', 2, 1), always: ending('AUTHENTICATION', 2, 0) }
@@ -112,7 +115,7 @@ export const FAULT_CASES: FaultCase[] = [
   row('late=0.2',        delivered,                delivered,             delivered, { words: 'before the timeout' }),
   row('late=6',          taken('TIMEOUT'),         taken('TIMEOUT'),      unknownButThere, { words: 'after the timeout' }),
   row('cut-short',       taken('UNAVAILABLE'),     taken('UNAVAILABLE'),  unknownButThere),
-  // The reference to an uploaded Binary is in a header, so a truncated body does not matter.
+  // The response to a Binary upload contains the reference in a header, so a truncated body has no effect.
   row('truncated-json',  final('AUTHENTICATION', 1), { blob: final('REJECTED', 1), Binary: delivered }, unknownButThere),
   row('not-json',        final('AUTHENTICATION'),  final('REJECTED'),     unknown, { words: '200 with an HTML page' }),
   row('gzip',            delivered,                delivered,             delivered, { words: 'compressed, although not requested' }),

@@ -1,4 +1,4 @@
-/** Every fault of the sandbox on every API: the sender's result, and the requests that the server counted. */
+/** Every fault of the sandbox on every API: the result at the client, and the requests that the server has counted. */
 import assert from 'node:assert/strict'
 import {
   appendFileSync,
@@ -36,15 +36,15 @@ const FILE = fileOf(Buffer.from('%PDF-1.7 a report %%EOF'))
 const OFTEN = ['once', 'always'] as const
 type Often = (typeof OFTEN)[number]
 
-/** Number of simultaneous cases; more would overload two cores and break the short timeouts. */
+/** Number of test cases that run at once. More would overload two CPU cores, and the short timeouts would expire. */
 const WIDTH = 30
 
 interface Run {
   told: string
   attempts: number | undefined
-  /** requests of this connection that the server recorded */
+  /** requests from the connection of this test case that the server has recorded */
   requests: RequestRecord[]
-  /** copies of the message that the server accepted */
+  /** all copies of the message that the server has accepted */
   copies: unknown[]
 }
 
@@ -96,7 +96,7 @@ const connect = (door: Door, { oauthKey }: Sandbox, config: ConnectionConfig = {
 
 let ids = 0
 
-/** Sends one message through a listener of its own. The listener stays open so that no other process gets its port. */
+/** Sends one message to this port of the sandbox. The port stays open, so that no other process gets its number. */
 async function run(api: FaultyApi, door: Door, partial = false, config: ConnectionConfig = {}): Promise<Run> {
   const sandbox = sandboxes.get(api)!
   const connection = connect(door, sandbox, config)
@@ -151,7 +151,8 @@ function check(api: FaultyApi, { plan, breaksContract }: FaultCase, expected: En
   if (api !== 'token') assert.equal(tokens, plan === '401' ? 2 : 1, 'tokens')
   const afterwards = found.requests.length - tokens
   if (!wasDelivered && api === 'token') assert.equal(afterwards, 0, 'something was sent without a token')
-  // Missing properties of a token answer are found after the last attempt, so the error has no attempt count.
+  // If a token response lacks a property, the error has no number of attempts, because the client checks the response
+  // after the attempts.
   const isUncounted =
     api === 'token' && ['truncated-json', 'not-json', 'errors-inside', 'no-location'].includes(plan)
   const attempts = wasDelivered ? afterwards : isUncounted ? undefined : expected.attempts
@@ -165,12 +166,12 @@ describe('matrix of faults and APIs', function () {
 
   before(async () => {
     await openSandboxes()
-    // A fixed random value gives each retry half of the longest possible wait.
+    // With a random value of 0.5, the wait before each retry is half of the longest possible wait.
     Math.random = () => 0.5
     const cases = FAULT_CASES.flatMap(({ plan, endings }) =>
       APIS.filter((api) => endings[api]).flatMap((api) => OFTEN.map((often) => ({ plan, api, often }))),
     )
-    // All listeners open first, so that none gets the port of a listener that refuses connections for a while.
+    // All ports are opened first: a fault can close a port for a while, whose number another test case must not get.
     const ready = await Promise.all(
       cases.map(async (one) => {
         const plan = `${one.api} ${one.plan}${one.often === 'once' ? ' once' : ''}`
@@ -212,7 +213,7 @@ describe('matrix of faults and APIs', function () {
     ['504 once', 'delivered', 1],
     ['half-open once', 'delivered', 1],
     ['cut-short', 'OUTCOME_UNKNOWN', 2],
-    // A later result does not change an unknown outcome.
+    // If the repetition of the message fails, its outcome remains unknown.
     ['reset-after-accept once; API 400', 'OUTCOME_UNKNOWN', 1],
     ['reset-after-accept once; API 503', 'OUTCOME_UNKNOWN', 1],
     ['reset-after-accept once; API 401', 'OUTCOME_UNKNOWN', 1],
@@ -308,7 +309,7 @@ describe('network faults and rate limits of a connection', function () {
   it('many simultaneous 401: each message is replayed once, and all messages share the new tokens', async () => {
     const found = await storm(`${api} 401`, 40)
     assert.deepEqual([found.told, found.requests, found.copies], [['AUTHENTICATION'], 80, 0])
-    // A token request serves all waiting callers; later callers may find the new token refused already.
+    // All messages that wait for a token get the same token. The server can refuse it before a later message uses it.
     assert.ok(found.tokens >= 2 && found.tokens <= 10, `${found.tokens} token calls`)
   })
 
@@ -358,7 +359,7 @@ describe('file on disk', function () {
   })
 
   const rewritten = (file: string): void => writeFileSync(file, Buffer.from(CONTENT).reverse())
-  /** Appends to the file and restores its time, so that only the size shows the change. */
+  /** Appends to a file and restores the file's modification time, so that only the size shows the change. */
   const grown = (file: string): void => {
     appendFileSync(file, 'more')
     utimesSync(file, 1, 1)
@@ -369,13 +370,13 @@ describe('file on disk', function () {
     ['shrinks', (file) => truncateSync(file, 2_000_000), 'BAD_INPUT', 'BAD_INPUT'],
     ['grows', grown, 'BAD_INPUT', 'BAD_INPUT'],
     ['is rewritten in the same size', rewritten, 'BAD_INPUT', 'BAD_INPUT'],
-    // A file that is open remains readable after it was deleted.
+    // An open file can still be read after it was deleted.
     ['vanishes', (file) => rmSync(file), 'BAD_INPUT', 'delivered'],
   ]
 
   /**
-   * Sends a file by this API and changes the file before or while it is read. Returns the result and the received
-   * hashes.
+   * Sends a file to this API, and changes the file before or while the client reads it. Returns the result, and the
+   * SHA-256 of the files that the sandbox has received.
    */
   async function sendChanged(api: FaultyApi, change: Row[1], when: 'before' | 'during') {
     const sandbox = sandboxes.get(api)!
@@ -397,7 +398,8 @@ describe('file on disk', function () {
       {
         signal: never(),
         onProgress: ({ sent }) => {
-          // The file may not be open before this point, because the client sends the content around it first.
+          // Until this point, the client is possibly sending the part of the body before the file, with the file not
+          // yet open.
           if (sent > 10_000) changeOnce()
         },
       },
@@ -443,7 +445,7 @@ describe('tables of docs/faults.md', () => {
     server(always),
   ]
 
-  /** Table rows, one for all faults with the same results. */
+  /** Rows of the table in docs/faults.md, in which faults with the same results share a row. */
   function rows(apis: FaultyApi[]): string[][] {
     const groups = new Map<string, string[]>()
     for (const { plan, words, endings } of FAULT_CASES) {

@@ -5,13 +5,13 @@ import { badBase64, prepareBundle } from './attachments'
 import { asArray, asObject, isObject, pathText, walk, type JsonObject } from './json'
 
 export interface FhirVerdict {
-  /** faults, each with the name of its judge in front (`fhir:`, `solara:` or `own:`) */
+  /** problems, each with the prefix of the validator that found it (`fhir:`, `solara:` or `own:`) */
   problems: string[]
   /** deviations from FHIR that Redox requires */
   deviations: string[]
 }
 
-/** Type for the used part of a zod schema. */
+/** Part of the type of a zod schema that this file uses. */
 interface Schema {
   safeParse(value: unknown): { error?: { issues: { path: PropertyKey[]; message: string }[] } }
 }
@@ -21,7 +21,7 @@ type Judge = (resource: JsonObject) => string[]
 const schemas = solara as unknown as Record<string, (() => Schema) | undefined>
 const fhir = new Fhir()
 
-/** Errors of the library `fhir`. Its warnings and hints are about value sets that it does not contain. */
+/** Errors that the library `fhir` reports. Its warnings and hints concern value sets that the library does not have. */
 const judgeByFhir: Judge = (resource) =>
   fhir
     .validate(resource, { errorOnUnexpected: true })
@@ -42,8 +42,8 @@ function typeName(resource: JsonObject): string {
 }
 
 /**
- * Problems by both libraries, each with the library's name. A library that throws (`fhir` does for null) counts as a
- * problem.
+ * Problems of a resource that both libraries find, each with the library's name as a prefix. An exception of a library
+ * (`fhir` throws for null) is also a problem.
  */
 function judgeResource(path: string, resource: JsonObject): string[] {
   const judges = { fhir: judgeByFhir, solara: judgeBySolara }
@@ -56,7 +56,7 @@ function judgeResource(path: string, resource: JsonObject): string[] {
   })
 }
 
-/** The bundle without its entries, which are judged one by one for exact paths. */
+/** Bundle without the resources of its entries. These are checked one by one, so that the reported paths are exact. */
 function shell(bundle: JsonObject): JsonObject {
   if (!Array.isArray(bundle['entry'])) return bundle
   return { ...bundle, entry: bundle['entry'].map((entry) => withoutResource(entry)) }
@@ -96,7 +96,7 @@ function badDateTimes(bundle: unknown): string[] {
   return found
 }
 
-/** Judgement of two public validators, and of a few checks of our own where both find nothing. */
+/** Result of two public validators, and of a few checks of our own for faults that both validators miss. */
 export function judgeFhir(bundle: unknown): FhirVerdict {
   if (!isObject(bundle)) return { problems: ['own: the bundle is not an object'], deviations: [] }
   const prepared = prepareBundle(bundle)

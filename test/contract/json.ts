@@ -15,7 +15,7 @@ export function asArray(value: unknown): unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** Path as text: `['entry', 0, 'resource']` → `entry[0].resource` */
+/** Path as a string: `['entry', 0, 'resource']` → `entry[0].resource` */
 export function pathText(parts: readonly PropertyKey[]): string {
   return parts.reduce<string>((text, part) => step(text, part), '')
 }
@@ -25,7 +25,7 @@ function step(text: string, part: PropertyKey): string {
   return text === '' ? String(part) : `${text}.${String(part)}`
 }
 
-/** Visits a value and all nested values except `undefined`, which JSON leaves out. */
+/** Calls the visitor for a value and for all nested values except `undefined`, which JSON does not contain. */
 export function walk(value: unknown, visit: Visitor, path = '', key = ''): void {
   if (value === undefined) return
   visit(value, key, path)
@@ -36,7 +36,7 @@ export function walk(value: unknown, visit: Visitor, path = '', key = ''): void 
   }
 }
 
-/** Copy in its JSON form, in which each value is first replaced by the result of `change`. */
+/** Copy of a value in its JSON form. Before a value is copied, the result of `change` replaces it. */
 export function copyWith(
   value: unknown,
   change: (value: unknown, key: string) => unknown,
@@ -56,7 +56,7 @@ function emptiness(value: unknown): string | undefined {
   return isObject(value) && Object.keys(value).length === 0 ? 'an empty object' : undefined
 }
 
-/** Paths of empty values. FHIR forbids empty values, and the nodes leave them out for both APIs. */
+/** Paths of empty values, which FHIR forbids. The nodes send no empty values to either API. */
 export function emptyValues(message: unknown): string[] {
   const found: string[] = []
   walk(message, (value, _key, path) => {

@@ -8,7 +8,7 @@ import { howToRunMedplum, medplumJudge } from './medplum'
 import { attachment, collection, fhirMessage, mediaMessage, noteMessage, resultsMessage } from './samples'
 import { skip } from '../lib/skip'
 
-/** Test case: its name, a change to a valid sample, and patterns that the reported problems must match. */
+/** Test case: name, function that makes a valid sample invalid, and patterns that the reported problems must match. */
 type Case = [name: string, spoil: (message: JsonObject) => void, ...seen: RegExp[]]
 
 function part(message: JsonObject, ...keys: (string | number)[]): JsonObject {
@@ -35,7 +35,7 @@ function assertSeen(problems: string[], seen: RegExp[]): void {
   }
 }
 
-/** Defines one test per case: changes a new sample and asks the judge. */
+/** Defines one test per case, which changes a new sample and passes it to the validator. */
 function table(make: () => JsonObject, judge: (message: unknown) => string[], cases: Case[]): void {
   for (const [name, spoil, ...seen] of cases) {
     it(name, () => {
@@ -172,7 +172,7 @@ describe('judge of the data models', () => {
   })
 })
 
-/** Faults, each with the judges that must find it; the libraries `fhir` and `solara` find different faults. */
+/** Faults of a FHIR message, with the validators that must find them: the libraries find different faults. */
 const MAIN = ['entry', 1, 'resource']
 const FORM = [...MAIN, 'presentedForm', 0]
 const FHIR_CASES: Case[] = [
@@ -229,7 +229,7 @@ const FHIR_CASES: Case[] = [
   ['text for a resource', put('x', 'entry', 1, 'resource'), /^own: entry\[1\].resource: not an object/],
 ]
 
-/** Faults of the whole message that no FHIR validator finds. */
+/** Faults that concern several resources of a message, which no FHIR validator finds. */
 const REDOX_CASES: Case[] = [
   ['another type of bundle', put('transaction', 'type'), /Bundle.type: must be message/],
   ['no patient', (message) => asArray(message['entry']).pop(), /no Patient/],

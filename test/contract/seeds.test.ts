@@ -1,6 +1,6 @@
 /**
- * Requirements of the two seed documents, one test for each; `test/seeds.md` maps their sentences to these tests. The
- * requests are recorded on their way to the sandbox.
+ * One test for each requirement of the two Redox pages on which this project is based; `test/seeds.md` maps their
+ * sentences to these tests. The requests are recorded on their way to the sandbox.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ const OPERATIONS = [
 ] as const
 const ENVIRONMENTS = ['Development', 'Staging', 'Production']
 
-/** Last request of the client: its body as sent, and the hashes of the files that the sandbox received with it. */
+/** Last request of the client; below, its body as sent, and the SHA-256 of its files as the sandbox received them. */
 const last = () => wire.requests.at(-1)!
 const emitted = (): Json => JSON.parse(last().body.toString())
 const delivered = (): string[] => sandbox.received.at(-1)!.files.map((file) => file.sha256)

@@ -1,4 +1,4 @@
-/** The real client, connected to the sandbox through a recording proxy, for the contract tests. */
+/** Real client for the contract tests, connected to the sandbox through a recording proxy. */
 import assert from 'node:assert/strict'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
 import { takeFile, takeMemory, type FileSource, type MessageFile } from '../../src/file/file'
@@ -27,7 +27,7 @@ export let wire: Server
 export let connection: Connection
 let closing: (() => Promise<void>)[] = []
 
-/** Registers hooks that give each test of the enclosing suite a sandbox, a recording proxy and a connection. */
+/** Registers mocha hooks that give each test of the enclosing suite a sandbox, a recording proxy and a connection. */
 export function useWire(options: SandboxOptions = {}, config: ConnectionConfig = {}): void {
   before(async () => {
     sandbox = await startSandbox(options)
@@ -60,7 +60,7 @@ export const place = (file: MessageFile, api: Api, way: 'auto' | 'embed' | 'uplo
 
 export const uploadKind = (api: Api): UploadKind => (api === 'fhir' ? 'binary' : 'blob')
 
-/** Reference to an uploaded file as a redox-upload node emits it, read from a message. */
+/** Uploads a file, and returns its reference as a send node reads it from the answer of a redox-upload node. */
 export async function referenceTo(file: MessageFile, api: Api): Promise<MessageFile & { kind: 'reference' }> {
   assert.ok(file.kind === 'file')
   const uploaded = await uploadDirect(connection.client, file, { kind: uploadKind(api), signal: never() })
@@ -91,7 +91,7 @@ export interface Emitted {
   received: ReceivedMessage
 }
 
-/** Asserts that content-length is the length of the body. Node's parser reads exactly that many bytes. */
+/** Asserts that the Content-Length header is the length of the body and that the request is not chunked. */
 function assertExactLength({ path, headers, body }: Recorded): void {
   assert.equal(headers['content-length'], String(body.length), path)
   assert.equal(headers['transfer-encoding'], undefined, path)

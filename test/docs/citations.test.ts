@@ -1,4 +1,4 @@
-/** Citations in code: each one refers to a page of the repository with an existing heading, or to a public address. */
+/** Citations in code comments: each refers to an existing heading of a page in the repository, or to a public URL. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
@@ -9,7 +9,7 @@ const FOLDERS = [
   ...['scripts', 'bench', 'soak', 'test'],
 ].filter((folder) => existsSync(path.join(ROOT, folder)))
 
-/** Folders in which citations of documents outside the repository are still allowed. */
+/** Folders in which a citation of a document outside the repository is still allowed. */
 const TO_DO: string[] = []
 
 /** Patterns for citations of documents outside the repository, such as sections of notes and plans. */
@@ -30,7 +30,7 @@ const CITATION = /docs\/[\w/-]+\.md(?:#[\w-]+(?:, #[\w-]+)*)?/g
 
 interface Source {
   file: string
-  /** text of the file, with each paragraph of a comment on one line */
+  /** content of the file, in which each paragraph of a comment is joined to one line */
   text: string
 }
 

@@ -1,4 +1,4 @@
-/** Every command, snippet and output of the README and the guides is run, compared, or listed with a reason. */
+/** Commands, code and output in the README and the guides: each is run or compared, or listed here with a reason. */
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,7 +26,7 @@ const run = promisify(execFile)
 const { name, version } = JSON.parse(read('package.json')) as { name: string; version: string }
 const TARBALL = `${name.replace('@', '').replace('/', '-')}-${version}.tgz`
 
-/** Commands that no test here runs, with the reasons. */
+/** Commands that the tests of this file do not run, with the reasons. */
 const NOT_RUN: Record<string, string> = {
   [`npm install ${name}`]: 'the package is not published',
   'npm ci': 'the tests need what it installs; .ci/run begins with it',
@@ -39,7 +39,7 @@ const NO_DOCKER = 'needs Docker, and an image from a registry'
 const SANDBOX = /^npx -p @ehr-flows\/node-red-redox redox-sandbox /
 const STORE = /^npx -p @ehr-flows\/node-red-redox redox-store /
 
-/** Kinds of blocks and how to recognize them; the tests below run the blocks of each kind. */
+/** Kinds of code blocks in the pages, and how to recognize them; the tests below run the blocks of each kind. */
 const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
   { what: 'commands', is: ({ language }) => language === 'sh' },
   { what: 'settings.js', is: ({ language, text }) => language === 'js' && text.includes('module.exports') },
@@ -50,7 +50,8 @@ const HANDLED: { what: string; is: (block: Block) => boolean }[] = [
   },
   { what: 'output of npm ci', is: ({ text }) => text.startsWith('npm warn install-scripts') },
   {
-    // The output of npm start is compared in the test of the examples; two runs at once would share a user directory.
+    // The tests of the examples compare this output. A second run of npm start at the same time would use the same user
+    // directory.
     what: 'output of npm start',
     is: ({ text }) => text.includes('The answers come from the built-in sandbox'),
   },
@@ -89,7 +90,7 @@ const hasCurl = (): Promise<boolean> =>
     () => false,
   )
 
-/** Arguments of a command in a shell, which may be plain words or in double quotes. */
+/** Arguments of a shell command, some of them in double quotes. */
 const wordsOf = (text: string): string[] =>
   [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word!)
 
@@ -178,14 +179,14 @@ describe('commands and snippets of the pages', () => {
       runInNewContext(text, { module })
       return module.exports.redox
     })
-    // The settings are compared as JSON, because objects of another vm context have other prototypes.
+    // The settings are compared as JSON, because objects from another vm context have other prototypes.
     assert.deepEqual(JSON.parse(JSON.stringify(loaded)), [
       { allowedOrigins: ['http://nodered.example:1880'] },
       { contentWithoutAdminAuth: true },
     ])
     const content = 'redox/outbox/none/messages/none/content?reason=test'
     const seen = async (redox: object): Promise<unknown[]> => {
-      // This Node-RED listens to other machines, which makes contentWithoutAdminAuth matter.
+      // This Node-RED can be reached from other machines. Otherwise contentWithoutAdminAuth would have no effect.
       const nodeRed = await startNodeRed({ uiHost: '0.0.0.0', redox })
       try {
         const headers = { origin: 'http://nodered.example:1880' }
@@ -209,7 +210,7 @@ describe('commands of the pages: outbox with curl', function () {
   let redox: ScriptedServer
   let nodeRed: GuardedNodeRed<'operator'>
   before(async function () {
-    // CI, which tests releases, must have curl.
+    // On CI, a missing curl is an error, so that no release is untested.
     if (!process.env['CI'] && !(await hasCurl())) return skip(this, 'commands of the guides: install curl')
     redox = await ScriptedServer.start()
     nodeRed = await startWithUsers({ operator: '*' })

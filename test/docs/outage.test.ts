@@ -1,4 +1,4 @@
-/** Run of the drill in docs/outage.md: Redox is unavailable for a while, and a user follows the page. */
+/** Drill in docs/outage.md: Redox is unavailable for a while, and the test does what the page tells the user to do. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
@@ -10,10 +10,10 @@ import { read } from './pages'
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const KEY = { clientId: 'client', keyId: 'key', publicKey: publicKey.export({ format: 'jwk' }) }
-/** Value of "Try for" in hours, about eight seconds: long enough to accept two messages, short enough for a test. */
+/** Value of the field *Try for* in hours (about 8 s): enough to accept two messages, but short enough for a test. */
 const SHORT_HOURS = '0.0022'
 
-/** Nodes that record the statuses and the error codes of the flow. */
+/** Nodes that record the statuses of the send node and the error codes of the flow. */
 const WITNESSES = [
   { id: 'outagestatus', type: 'status', z: 'outboxtab', scope: ['outboxsend'], wires: [['outagestatuses']] },
   {
@@ -48,7 +48,7 @@ describe('drill of docs/outage.md', function () {
     await sandbox?.close()
   })
 
-  /** Starts the sandbox again at the same address, with the same registered key. */
+  /** Starts the sandbox again on the same port, with the same registered key. */
   async function comeBack(faults = ''): Promise<void> {
     sandbox = await startSandbox({ port, faults })
     sandbox.registerOAuthKey(KEY)
@@ -67,7 +67,7 @@ describe('drill of docs/outage.md', function () {
     return name === 'status' || msg === '(undefined)' ? msg : JSON.parse(msg)
   }
 
-  /** Waits for these error codes. The Catch node gets an error shortly after the message is parked. */
+  /** Waits until the Catch node has got these error codes, which happens shortly after a message is parked. */
   async function errorsAre(...codes: string[]): Promise<void> {
     const has = async (): Promise<boolean> => isDeepStrictEqual(await kept('errors'), codes)
     await eventually(`the errors are ${codes.join()}`, has)
@@ -93,7 +93,7 @@ describe('drill of docs/outage.md', function () {
     await sandbox.close()
     await client.accept({ documentId: 'doc-2' })
     await client.accept({ documentId: 'doc-3' })
-    // The deploy clears only the status about the last accepted message.
+    // The deploy clears only the status text about the last accepted message.
     await deploy()
     await statusIs('red', 'waiting 2 · parked 1 · stopped')
     await errorsAre('REDOX_OUTCOME_UNKNOWN')

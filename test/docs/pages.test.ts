@@ -1,4 +1,4 @@
-/** Links of the pages work, and lists on the pages are complete. */
+/** Documentation pages: links work, and lists are complete. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -77,7 +77,7 @@ describe('pages', () => {
   })
 })
 
-/** Labels of Node-RED, GitHub and Redox, and headings of a changelog. */
+/** Labels that are not from this package, but from Node-RED, GitHub and Redox; and the headings of a changelog. */
 const OF_OTHERS = [
   ...[
     'Manage palette',
@@ -99,7 +99,7 @@ const OF_OTHERS = [
   ],
 ]
 
-/** A changelog may contain old labels, and the glossary writes its terms in italics. */
+/** Pages without a check of labels: the changelog contains old labels, and the glossary's terms are in italics, too. */
 const WITHOUT_LABELS = ['CHANGELOG.md', 'docs/glossary.md']
 
 describe('labels in the pages', () => {
@@ -114,7 +114,7 @@ describe('labels in the pages', () => {
     (flow as { name?: string; label?: string }[]).flatMap(({ name, label }) => [name, label]),
   )
   const exampleFiles = readdirSync(path.join(ROOT, 'examples')).map((name) => name.replace('.json', ''))
-  // The pages leave out the units of labels.
+  // In the pages, labels are written without their unit.
   const shown = [...ofOurs, ...ofOurs.map((label) => label.replace(/ \((s|h|min|MB|KB)\)$/, ''))]
   const known = new Set([...shown, ...ofExamples, ...exampleFiles, ...OF_OTHERS])
 

@@ -1,4 +1,4 @@
-/** The documentation pages and their contents. */
+/** Documentation pages and their contents. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -9,7 +9,7 @@ export const read = (file: string): string => readFileSync(path.join(ROOT, file)
 const pagesIn = (folder: string): string[] =>
   readdirSync(path.join(ROOT, folder)).flatMap((name) => (name.endsWith('.md') ? [`${folder}/${name}`] : []))
 
-/** Paths of pages from the root; the decisions in docs/adr are for developers and left out. */
+/** Paths of all pages, relative to the repository's root, except the decisions in docs/adr. */
 export const PAGES = [
   ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
   ...pagesIn('docs'),
@@ -24,7 +24,7 @@ export interface Block {
 
 const FENCED = /^( *)```(\w*)\n([^]*?)\n\1```$/gm
 
-/** Fenced blocks as a reader copies them, without the indentation of a surrounding list. */
+/** Fenced code blocks as a reader copies them, without the indentation of a surrounding list. */
 export const BLOCKS: Block[] = PAGES.flatMap((page) =>
   [...read(page).matchAll(FENCED)].map(([, indent, language, text]) => ({
     ...{ page, language: language! },
@@ -32,14 +32,14 @@ export const BLOCKS: Block[] = PAGES.flatMap((page) =>
   })),
 )
 
-/** Commands of a block; one command may span several lines. */
+/** Commands of a code block; lines that end with a backslash are joined. */
 export const commandsOf = ({ text }: Block): string[] =>
   text
     .replaceAll(/\\\n */g, '')
     .split('\n')
     .filter((line) => line.trim() !== '')
 
-/** Text of a page without code, in which brackets and stars are not Markdown. */
+/** Content of a page without code, because brackets and asterisks in code are not Markdown. */
 export const proseOf = (page: string): string =>
   read(page)
     .replaceAll(FENCED, '')
@@ -63,10 +63,10 @@ export function anchorsOf(page: string): Set<string> {
 /** Pattern for links to pages of the repository that are not in the npm package. */
 const REPOSITORY = /^https:\/\/github\.com\/ehr-flows\/node-red-redox\/(?:blob|tree)\/main\/(.+)$/
 
-/** Path from the root, with anchor, of a GitHub address in this repository; undefined for other addresses. */
+/** Path (relative to the root) and anchor from a GitHub URL of this repository; undefined for any other URL. */
 export const inRepository = (address: string): string | undefined => REPOSITORY.exec(address)?.[1]
 
-/** Reason why a link of a page is broken; undefined for a good link, or one outside the repository. */
+/** Reason why a link of a page is broken; undefined if the link works or leads out of the repository. */
 export function faultOf(page: string, target: string): string | undefined {
   const own = inRepository(target)
   if (own === undefined && /^[a-z]+:/.test(target)) return undefined
@@ -78,7 +78,7 @@ export function faultOf(page: string, target: string): string | undefined {
   return anchorsOf(file).has(anchor) ? undefined : 'no such heading'
 }
 
-/** Text with placeholders for values that differ between runs. */
+/** Output of a command, in which placeholders replace the values that differ between runs. */
 export const shapeOf = (text: string): string =>
   text
     .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '<uuid>')
@@ -86,14 +86,14 @@ export const shapeOf = (text: string): string =>
     .replaceAll(/ +/g, ' ')
     .trimEnd()
 
-/** Sorted lines of `npm start` with the result of each button, which appear in any order. */
+/** Lines with results in the output of `npm start`, sorted because their order differs between runs. */
 export const answersOf = (text: string): string[] =>
   shapeOf(text)
     .split('\n')
     .filter((line) => line.includes(' HTTP ') || line.startsWith('The answers come'))
     .sort()
 
-/** Output of `npm start` as the pages show it. */
+/** Lines with results in each output of `npm start` that the pages show. */
 export const shownAnswers = (): string[][] =>
   BLOCKS.filter(({ text }) => text.includes('The answers come from the built-in sandbox')).map(({ text }) =>
     answersOf(text),

@@ -1,4 +1,4 @@
-/** The codes and settings in the README and the guides are those of the code. */
+/** Error codes and settings in the README and the guides: the same as in the code. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'

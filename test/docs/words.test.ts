@@ -1,4 +1,4 @@
-/** Words of the code: one meaning for each name of a type, and comments in plain technical English. */
+/** Wording of the code: each type name has one meaning, and comments are in plain technical English. */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
@@ -21,7 +21,7 @@ const isType = (statement: ts.Statement): statement is ts.DeclarationStatement &
   ts.isTypeAliasDeclaration(statement) ||
   (ts.isClassDeclaration(statement) && statement.name !== undefined)
 
-/** Files that declare a type at their top level, by the name of the type. */
+/** Files that declare a type at the top level, by the name of the type. */
 function declaredTypes(files: string[]): Map<string, string[]> {
   const found = new Map<string, string[]>()
   for (const file of files) {
@@ -32,7 +32,7 @@ function declaredTypes(files: string[]): Map<string, string[]> {
   return found
 }
 
-/** A docstring that begins with a question word has no subject. */
+/** Docstrings that begin with a question word instead of a noun or verb. */
 const QUESTION = /\/\*\*\s*(?:\*\s*)?(?:What|Who|Whether)\b/g
 const NO_SUBJECT = new RegExp(
   `\\b(?:${['who.ever', 'some.body', 'no.body', 'any.body'].join('|').replaceAll('.', '')})\\b`,

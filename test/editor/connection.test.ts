@@ -1,4 +1,4 @@
-/** The buttons Test connection and Generate key pair in the connection dialog, with servers on this machine. */
+/** Buttons *Test connection* and *Generate key pair* in the connection dialog, with servers on this machine. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
@@ -12,7 +12,7 @@ const OTHER_KEY = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   type: 'pkcs8',
   format: 'pem',
 }) as string
-/** Redox's answer when it refuses a token request (docs/redox-api.md#oauth-api-key). */
+/** HTTP response with which Redox refuses a token request (docs/redox-api.md#oauth-api-key). */
 const refusal = (status: number, description: string): ReturnType<typeof reply> =>
   reply(status, { error: 'invalid_request', error_description: description })
 
@@ -53,7 +53,7 @@ describe('connection in the editor', function () {
   const skewed = (status: number): Parameters<ScriptedServer['script']>[1] =>
     reply(status, { error: 'x' }, { date: new Date(Date.now() - 3_600_000).toUTCString() })
 
-  /** Values of the form, the expected error text and the field that is marked. */
+  /** Description, values of the form, the error text that is expected, and the field that is marked as wrong. */
   const REASONS: [
     what: string,
     values: () => Record<string, string>,
@@ -236,7 +236,7 @@ describe('connection in the editor', function () {
       await test(editor(), NOT_SENT, 'privateKey')
       assert.deepEqual(server.requests, [])
       server.script('token')
-      // A secret that the user types after the change of host may go to the new host.
+      // The user types this secret after changing the host, so the secret is allowed to go to the new host.
       await setValues(page(), { apiBase: server.url, audience: '', privateKey: sandbox.oauthKey.privateKey })
       await test(editor(), 'Connected: Redox issued a token (Development).')
       assert.equal(server.requests.length, 1)
@@ -372,7 +372,8 @@ const connectionNode = (values: object): object => ({
 })
 
 /**
- * Presses the button Test connection, and checks the result and that the wrong field is marked, visible and focused.
+ * Presses the button *Test connection*. Checks the result, and that the wrong field (if any) is marked, visible and
+ * focused.
  */
 async function test({ page }: Editor, says: string | RegExp, at?: string): Promise<void> {
   await openSections(page)

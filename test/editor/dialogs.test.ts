@@ -1,4 +1,4 @@
-/** The dialogs in a browser, with a real Node-RED. */
+/** Dialogs of all node types in a browser, with a real Node-RED. */
 import assert from 'node:assert/strict'
 import {
   cancel,
@@ -27,7 +27,7 @@ import {
 } from './dialogs'
 import { useEditor, type Editor } from './editor'
 
-/** Values of selects on which rows depend, with some rows that each value shows and hides. */
+/** For values of select fields that show and hide form rows: some rows that are then visible, and some hidden ones. */
 const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[], hidden: string[]][] = [
   ['redox-config', { auth: 'oauth' }, ['clientId', 'keyId', 'privateKey', 'audience'], ['apiKey', 'secret']],
   ['redox-config', { auth: 'legacy' }, ['apiKey', 'secret'], ['clientId', 'keyId', 'privateKey', 'scope']],
@@ -92,7 +92,7 @@ const CONDITIONS: [type: string, choice: Record<string, string>, shown: string[]
   ],
 ]
 
-/** Valid value for each type of typed inputs. */
+/** Valid value of a field for each type that a typed input can have. */
 const OF_TYPE: Record<string, (name: string) => string> = {
   str: (name) => `${name} <b>"Ü"</b>`,
   msg: (name) => `payload.${name}["a b"][0]`,
@@ -105,8 +105,8 @@ const OF_TYPE: Record<string, (name: string) => string> = {
   content: () => '',
 }
 /**
- * Number of rounds. Each round gives each field another type, so that all dialogs together try every type in many
- * fields.
+ * Number of times that each dialog is filled in. Each time, a typed input gets another type, so that the test uses
+ * every type in many fields.
  */
 const ROUNDS = 3
 
@@ -274,14 +274,14 @@ describe('dialogs in the editor', function () {
     it('keep all values in a deploy and a reload', async () => {
       const saved = (): Promise<unknown> =>
         page().evaluate(() =>
-          // After a reload, config nodes may be in another order.
+          // After a reload, the config nodes can be in another order.
           RED.nodes
             .createCompleteNodeSet({ credentials: false })
             .sort((one, other) => (one.id < other.id ? -1 : 1)),
         )
       const before = await saved()
       await page().locator('#red-ui-header-button-deploy').click()
-      // Node-RED asks for confirmation, because some values of this test are invalid.
+      // Node-RED asks for confirmation before the deploy, because some values of this test are invalid.
       await page().locator('.red-ui-notification').getByText('Confirm deploy').click()
       await page().waitForFunction(() => !RED.nodes.dirty())
       await editor().reload()
@@ -295,7 +295,7 @@ describe('dialogs in the editor', function () {
 
 // ---- Checks of a dialog -----------------------------------------------------------------------------------
 
-/** Checks that no key of the catalogue is visible and no label is empty. */
+/** Checks that no key of the message catalogue is visible in place of its text, and that no label is empty. */
 async function checkTexts({ page }: Editor): Promise<void> {
   const texts = await form(page).evaluate((element) => [
     element.textContent ?? '',
@@ -312,7 +312,7 @@ async function checkTexts({ page }: Editor): Promise<void> {
   assert.deepEqual(empty, [])
 }
 
-/** Checks that a click on each label focuses the control beside it, and that the hint describes the control. */
+/** Checks that a click on a label focuses its control, and that `aria-describedby` links the control to its hint. */
 async function checkLabels({ page }: Editor): Promise<void> {
   let count = 0
   for (const row of await form(page).locator('.form-row:visible').all()) {
@@ -338,7 +338,7 @@ async function checkLabels({ page }: Editor): Promise<void> {
   assert.ok(count > 4)
 }
 
-/** Checks that suggestions exist for typed text only, not for paths. */
+/** Checks that a field suggests values only while its type is string, not while it contains a path. */
 async function checkSuggestions({ page }: Editor): Promise<void> {
   const found = await form(page).evaluate((element) =>
     [...element.querySelectorAll('datalist')].map((list) => {
@@ -367,7 +367,7 @@ async function checkConditions({ page }: Editor): Promise<void> {
       $(element).find(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
     const partsOf = (row: HTMLElement): [string, string[]][] =>
       row.dataset['when']!.split(';').map((part) => [part.split('=')[0]!, part.split('=')[1]!.split(',')])
-    // Rows that depend on a typed input have a test of their own.
+    // Another test checks the rows that depend on a typed input.
     const rows = [...element.querySelectorAll<HTMLElement>('[data-when]')].filter((row) =>
       partsOf(row).every(([name]) => find(name).is('select')),
     )
@@ -464,7 +464,7 @@ async function typeEverything({ page }: Editor): Promise<Record<string, string>>
   return valuesIn(page)
 }
 
-/** Values of one round: another type for every typed input, and another option of every list. */
+/** Values for one of the {@link ROUNDS}: another type for every typed input, and another option of every list. */
 function roundOf(fields: Field[], round: number, references: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     fields.flatMap(({ name, kind, types, options }, index) => {
@@ -478,8 +478,8 @@ function roundOf(fields: Field[], round: number, references: Record<string, stri
 }
 
 /**
- * Closes the dialog with Done and checks the saved values, the values in a new dialog, and that all its sections are
- * open.
+ * Closes the dialog with Done, and checks the saved values. Opens the dialog again, and checks its values and that all
+ * sections are open.
  */
 async function checkKept(
   { page }: Editor,

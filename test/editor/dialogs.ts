@@ -1,4 +1,4 @@
-/** Helpers that use a dialog as a user does, and read what the dialog shows. */
+/** Helpers that operate a dialog as a user does, and read its visible content. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
@@ -14,14 +14,14 @@ export const SENDERS = [
   'redox-datamodel-media',
 ]
 export const TYPES = [...SENDERS, 'redox-config']
-/** Pattern for keys of the catalogue; a visible key is a missing translation. */
+/** Pattern for keys of the message catalogue; a key that is visible in the editor is a missing translation. */
 export const RAW_KEY = /\bredox[\w-]*\.(label|hint|example|option|section|tip|banner|button|status|output)\b/
 
 /** The topmost dialog. */
 export const form = (page: Page): Locator => page.locator('.red-ui-tray form.redox-form').last()
 export const field = (page: Page, name: string): Locator =>
   form(page).locator(`[id="node-input-${name}"], [id="node-config-input-${name}"]`)
-/** Visible input of a field: a typed input has a second input element for the user. */
+/** Visible input element of a field; a typed input also has a hidden input element. */
 export const inputOf = (page: Page, name: string): Locator =>
   form(page).locator(
     [`node-input-${name}`, `node-config-input-${name}`]
@@ -66,8 +66,8 @@ export const SENDER_FORM = '#dialog-form.redox-form'
 export const CONFIG_FORM = '#node-config-dialog-edit-form.redox-form'
 
 /**
- * Waits until the dialog is open. The tray slides in, the editor moves the focus, and an earlier tray waits outside
- * the page.
+ * Waits until the dialog is open and its tray has stopped moving, and until the editor has moved the focus into the
+ * dialog. The tray of a dialog that was open before is outside the visible page.
  */
 export async function opened(page: Page, dialog: string): Promise<void> {
   await page.locator(dialog).waitFor()
@@ -77,12 +77,12 @@ export async function opened(page: Page, dialog: string): Promise<void> {
     const [before, focused] = [right(), document.activeElement]
     await new Promise((resolve) => setTimeout(resolve, 150))
     const isStill = right() === before && document.activeElement === focused
-    // As the last step, the editor moves the focus into the dialog.
+    // The last step of the editor is to move the focus into the dialog.
     return trays.length === 1 && isStill && trays[0]!.contains(focused)
   })
 }
 
-/** Closes the topmost dialog; a dialog below appears again. */
+/** Closes the topmost dialog; the dialog from which it was opened appears again. */
 async function end(page: Page, button: 'ok' | 'cancel'): Promise<void> {
   const isConfig = (await page.locator(CONFIG_FORM).count()) > 0
   await page.locator(isConfig ? `#node-config-dialog-${button}` : `#node-dialog-${button}`).click()
@@ -93,7 +93,7 @@ async function end(page: Page, button: 'ok' | 'cancel'): Promise<void> {
 export const done = (page: Page): Promise<void> => end(page, 'ok')
 export const cancel = (page: Page): Promise<void> => end(page, 'cancel')
 
-/** Closes all dialogs, so that the next test starts without one even if this test has failed. */
+/** Closes all dialogs, so that no dialog is open in the next test even if this test has failed. */
 export async function closeDialogs(page: Page): Promise<void> {
   const trays = page.locator('.red-ui-tray')
   for (let left = await trays.count(); left > 0; left = await trays.count()) {
@@ -116,7 +116,7 @@ export async function openSections(page: Page): Promise<void> {
 export interface Field {
   name: string
   kind: 'select' | 'typed' | 'text'
-  /** types that a typed input offers, and the selected type */
+  /** of a typed input: the types that the user can select, and the selected type */
   types: string[]
   type: string
   /** options of a select field */
@@ -192,7 +192,7 @@ export async function type(page: Page, name: string, value: string): Promise<voi
   await input.blur()
 }
 
-/** Selects a type in the menu of a typed input by clicks, and returns the labels of all types. */
+/** Selects a type in the menu of a typed input with the mouse, and returns the labels of all types in the menu. */
 export async function chooseType(page: Page, name: string, label: string): Promise<string[]> {
   await rowOf(page, name).locator('.red-ui-typedInput-type-select').click()
   const menu = page.locator('.red-ui-typedInput-options:visible')
@@ -221,8 +221,8 @@ export const configs = (page: Page): Promise<string[]> =>
 
 export async function deploy(page: Page): Promise<void> {
   await page.locator('#red-ui-header-button-deploy').click()
-  // Node-RED asks before it deploys invalid nodes. After a deploy, its message has a button to deploy again,
-  // so only the button of the question is clicked.
+  // Node-RED asks for confirmation before it deploys invalid nodes. Only the button of this question is clicked,
+  // because the notification after a deploy also has a button, which deploys again.
   const confirm = page.locator('#red-ui-deploy-dialog-confirm-deploy-deploy')
   const isDeployed = (): Promise<boolean> => page.evaluate(() => !RED.nodes.dirty())
   await eventually(

@@ -20,7 +20,7 @@ const KEY = /^[A-Za-z0-9+/]{43}=$/
 const SHORT = 'Store key must have at least 16 characters.'
 const NO_DATABASE = 'Database URL must be an address such as postgresql://user:password@host/database.'
 
-/** Values of the form, the fields marked as wrong, and the sentences in the triangle's tooltip. */
+/** Values of the form, the fields marked as wrong, and the sentences in the tooltip of the node's red triangle. */
 const SECRETS: [values: Record<string, string>, fields: string[], sentences: string[]][] = [
   [{ storeKey: 'sixteen letters!' }, [], []],
   [{ storeKey: 'fifteen letters' }, ['storeKey'], [SHORT]],
@@ -63,7 +63,7 @@ describe('durable delivery in the editor', function () {
   let count = 0
 
   beforeEach(async () => {
-    // A new id for each test, because Node-RED keeps the credentials of an id.
+    // A new node id for each test, because Node-RED keeps the credentials of a node by its id.
     connection = `connection${++count}`
     // A connection of release 0.1.0, without the properties of durable delivery.
     const old = { id: connection, type: 'redox-config', name: '', environment: 'Sandbox', auth: 'oauth' }
@@ -156,7 +156,7 @@ describe('durable delivery in the editor', function () {
     const durable = { ...saved, environmentType: 'environment', auth: 'oauth', delivery: 'durable' }
     await editor().reload({ flows: [durable] })
     await open()
-    // The deployed connection has no stored key, as after the loss of Node-RED's credentials.
+    // The deployed connection has no store key, as if Node-RED's credentials file had been lost.
     await checkMissing()
     await setValues(page(), { delivery: 'direct' })
     assert.ok(await missing.isHidden())
@@ -176,7 +176,7 @@ describe('durable delivery in the editor', function () {
     })
     await editor().reload()
     await open()
-    // The editor requests the credentials from Node-RED when the dialog opens.
+    // When the dialog opens, the editor requests from Node-RED which credentials exist.
     await page().waitForFunction(
       () => document.querySelector<HTMLInputElement>('#node-config-input-storeKey')?.value === '__PWRD__',
     )

@@ -1,4 +1,4 @@
-/** The editor of a real Node-RED in Chromium. */
+/** Editor of a real Node-RED in Chromium. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
@@ -15,17 +15,17 @@ const howToRunEditor = `install Chromium (apt-get install chromium), or set REDO
 
 export interface Editor {
   page: Page
-  /** Address of Node-RED, with a slash at its end. */
+  /** URL of Node-RED, with a trailing slash. */
   url: string
-  /** Exceptions, and errors and warnings in the console of the page so far. */
+  /** Exceptions of the page so far, and the errors and warnings in its console. */
   complaints: string[]
   screenshot(name: string): Promise<void>
-  /** Opens the editor again, with these flows deployed and in this language and theme. */
+  /** Deploys these flows (if given) and reloads the editor in this language and theme. */
   reload(options?: { flows?: object[]; language?: string; theme?: 'light' | 'dark' }): Promise<void>
   close(): Promise<void>
 }
 
-/** Skips the tests if there is no browser. CI must have one. */
+/** Skips the tests if no browser is installed. On CI, a missing browser is an error. */
 export function needChromium(context: Mocha.Context): void {
   if (!hasChromium && !process.env['CI']) {
     skip(context, `editor tests: ${howToRunEditor}`)
@@ -34,8 +34,8 @@ export function needChromium(context: Mocha.Context): void {
 }
 
 /**
- * Chromium flags. Without a graphics card, Chromium renders with a software GPU, which took most of the time of the
- * editor tests. The plain raster of the compositor is enough for their checks.
+ * Command-line flags of Chromium. Without a graphics card, Chromium emulates a GPU in software, which took most of the
+ * time of the editor tests. The tests need no GPU.
  */
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-software-rasterizer']
 
@@ -83,13 +83,13 @@ function withoutAnimations(): void {
     const style = document.createElement('style')
     style.textContent = '*, ::before, ::after { transition: none !important; animation: none !important; }'
     document.head.append(style)
-    // The frame of a PDF has no jQuery.
+    // This code also runs in the frame of the PDF viewer, which has no jQuery.
     const { jQuery } = window as unknown as { jQuery?: { fx: { off: boolean } } }
     if (jQuery) jQuery.fx.off = true
   })
 }
 
-// Console errors and warnings of Node-RED itself fail a test too, because a Node-RED with these settings logs none.
+// A console error or warning of Node-RED's own code fails a test, too: with these settings, Node-RED logs none.
 const isComplaint = (message: ConsoleMessage): boolean => ['error', 'warning'].includes(message.type())
 
 function screenshots(page: Page): Editor['screenshot'] {
@@ -121,20 +121,20 @@ async function reload(
   )
   await page.reload()
   await page.locator('.red-ui-palette-node').first().waitFor()
-  // The palette appears before the flows are loaded. A dialog opened in between would be that of a new node.
+  // The palette appears before the flows are loaded. Until then, the editor has no nodes whose dialogs a test can open.
   await page.waitForFunction(() => RED.nodes.originalFlow() !== undefined)
 }
 
 // ---- One editor for all test files ----------------------------------------------------------------------
 
-/** Environment variable with a secret that only Node-RED's process has. */
+/** Environment variable with a secret, set in Node-RED's process only. */
 export const SECRET_VARIABLE = 'REDOX_EDITOR_TEST_SECRET'
 
 let shared: Promise<Editor> | undefined
 // A root hook of mocha, which runs after all test files.
 after(async () => (await shared)?.close())
 
-/** Registers hooks for a `describe` that needs the editor. The editor starts without flows. */
+/** Registers mocha hooks that open the editor for a `describe` block. The editor starts without flows. */
 export function useEditor(): () => Editor {
   let editor: Editor
   before(async function () {

@@ -1,4 +1,4 @@
-/** The examples in the editor: import dialog, Deploy, a button, and the sandbox inbox. */
+/** Example flows in the editor: each is imported, deployed, started with a button, and seen in the sandbox inbox. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -34,7 +34,8 @@ describe('examples in the editor', function () {
       }
       await deploy(page())
       const button = nodes.find(({ type }) => type === 'inject')
-      // One example sends from an HTTP page, one from a folder, and one needs a database: no button to press.
+      // Three examples have no button for this test: one starts with an HTTP page, one with a file in a folder, and one
+      // needs a database.
       if (button?.['name'] !== undefined && !/^0[45]/.test(name)) {
         await showTab(editor(), nodes)
         await press(editor(), button.id)
@@ -82,7 +83,8 @@ describe('examples in the editor', function () {
     await openNode(page(), 'redoxex1n')
     await form(page()).locator('.redox-preview summary').click()
     await form(page()).locator('.redox-preview pre').waitFor()
-    // The dialog is redrawn while it fills its fields, and an action that waits for a stable element could miss it.
+    // The dialog redraws the preview while it fills in its fields. Playwright's own scroll action waits for an element
+    // that does not move, and could fail meanwhile.
     await form(page())
       .locator('.redox-preview pre')
       .evaluate((pre) => pre.scrollIntoView())
@@ -94,7 +96,7 @@ describe('examples in the editor', function () {
 const questions = (page: Page): Locator =>
   page.locator('.red-ui-notification').filter({ hasText: 'already exist' })
 
-/** Returns true once the nodes are imported; the example arrives from the server after the dialog has closed. */
+/** Waits until the nodes are imported: the editor gets the example from the server after the dialog has closed. */
 const isImported = async (page: Page, nodes: FlowNode[]): Promise<unknown> =>
   page.waitForFunction(
     (id) => RED.nodes.node(id) !== null,

@@ -1,6 +1,6 @@
 /**
- * Pages of other origins in a real browser that send requests to a Node-RED without `adminAuth`, and the editor
- * behind a proxy.
+ * Requests that web pages of other origins send to a Node-RED without `adminAuth`, from a real browser; and the editor
+ * when Node-RED is reached through a reverse proxy.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -15,11 +15,11 @@ import { reply, ScriptedServer } from '../lib/scripted-server'
 import { launchChromium, needChromium } from './editor'
 import { showTab } from './tabs'
 
-// Host names of other machines: over plain http, a browser sends them fewer headers than 127.0.0.1 and localhost.
+// Host names that do not look local: over http, a browser sends fewer headers to them than to 127.0.0.1 or localhost.
 const NAMES = ['nodered.example', 'evil.example', 'proxied.example']
 const RULES = `--host-resolver-rules=${NAMES.map((name) => `MAP ${name} 127.0.0.1`).join()}`
 
-/** Status and text that a page can read, or 'nothing' if the browser withholds the answer. */
+/** Part of an HTTP response that a page can read: status and body, or 'nothing' if the browser blocks the response. */
 type Seen = { status: number; text: string } | 'nothing'
 
 interface Asked {
@@ -88,7 +88,7 @@ describe('pages of other origins', function () {
     return page
   }
 
-  /** Requests to all routes, in each way that a page can send them. */
+  /** Requests of a page to all routes of inbox and outbox, of every kind that a browser lets pages send. */
   const attempts = (base: string): [place: string, init: Asked][] => {
     const outbox = `${base}redox/outbox/outboxconfig`
     const message = `${outbox}/messages/${parked}`
@@ -114,13 +114,13 @@ describe('pages of other origins', function () {
     ]
   }
 
-  /** Sends all requests, and checks that no answer has data and no request had an effect. */
+  /** Sends all of these requests. Checks that the page can read no data and that no request changes anything. */
   const attack = async (page: Page | Frame, base: string): Promise<void> => {
     for (const [place, init] of attempts(base)) {
       const what = `${init.method ?? 'GET'} ${place}`
       const seen = await askIn(page, place, init)
       if (seen === 'nothing') continue
-      // An answer without access for the page has status 0, a refused request has status 403.
+      // Status 0: the browser hides the response from the page. Status 403: Node-RED has refused the request.
       assert.ok([0, 403].includes(seen.status), `${what}: ${seen.status}`)
       assert.doesNotMatch(seen.text, new RegExp(`${OUTBOX_PATIENT.last}|outboxconfig|${parked}`), what)
     }

@@ -1,4 +1,4 @@
-/** The sandbox inbox in a browser, with a real Node-RED and hostile files. */
+/** Sandbox inbox in a browser, with a real Node-RED and hostile files. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import type { Locator, Page } from 'playwright-core'
@@ -17,7 +17,7 @@ const SVG = Buffer.from(
   `<svg xmlns="http://www.w3.org/2000/svg" onload="${PWN}"><script>${PWN}</script></svg>`,
 )
 const TEXT = Buffer.from(`Grüße\n<script>${PWN}</script>\n${IN_NAME}\n`)
-/** Pattern for keys of the catalogue; a visible key is a missing translation. */
+/** Pattern for keys of the message catalogue; a key that is visible in the editor is a missing translation. */
 const RAW_KEY = /\binbox\.\w/
 declare global {
   interface Window {
@@ -83,7 +83,7 @@ describe('inbox in the editor', function () {
     await frame.waitFor()
     assert.match((await frame.getAttribute('src'))!, /^blob:/)
     await frame.scrollIntoViewIfNeeded()
-    // The PDF viewer and all its frames exist before the page is painted, also when the viewer cannot show the PDF.
+    // Chromium's PDF viewer and its frames exist even if the viewer cannot show the PDF, so the test checks pixels.
     await untilPainted(page, frame)
     const text = await details(page).innerText()
     for (const part of [
@@ -326,7 +326,7 @@ async function isPainted(page: Page, frame: Locator): Promise<boolean> {
   return pixels > 1000
 }
 
-/** Counts from now on the blob: URLs that the page has created and not revoked. */
+/** Starts to count the blob: URLs that the page has created but not revoked. */
 async function countUrls(page: Page): Promise<void> {
   await page.evaluate(() => {
     if (window.__urls) return

@@ -18,8 +18,8 @@ import { skip } from '../lib/skip'
 const CONTRAST = 4.5
 const NARROW = 400
 /**
- * Fonts for the layout tests, because a user's machine may have other fonts or none. The spacing of WCAG 2 (1.4.12)
- * makes every text much wider, whichever fonts are installed.
+ * Fonts for the layout tests, because other machines have other fonts. With the text spacing of WCAG 2 (1.4.12), all
+ * text is much wider than with any installed font.
  */
 const TYPEFACES = [
   '',
@@ -144,7 +144,7 @@ async function checkTypefaces(editor: Editor): Promise<void> {
       document.getElementById('redox-typeface')?.remove()
       const style = document.createElement('style')
       style.id = 'redox-typeface'
-      // Icons are letters of an icon font, so they keep their font.
+      // Icons keep their font, because they are characters of an icon font.
       style.textContent = `.red-ui-tray, .red-ui-tray :not(.fa) { ${rules} }`
       document.head.append(style)
       window.dispatchEvent(new Event('resize'))

@@ -1,4 +1,4 @@
-/** New nodes: their properties right after the drop, and their names in the palette, the workspace and the help. */
+/** New nodes: properties right after the node is added, and its names in the palette, the workspace and the help. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { drop, field, fieldsOf, nodeOf, openConfig, openNode, SENDERS, TYPES } from './dialogs'
@@ -83,7 +83,7 @@ describe('new node', function () {
     const node = { type: 'redox-upload', version: 1, x: 100, y: 100, z: 'tab', wires: [[]], file: 'payload' }
     await page().evaluate(
       (nodes) => {
-        // Imports nodes as a paste does: with new ids, attached to the pointer until a click.
+        // Imports the nodes as pasting does: they get new ids and stay attached to the mouse pointer until a click.
         RED.view.importNodes(nodes, { generateIds: true, addFlow: false })
       },
       [
@@ -131,7 +131,7 @@ describe('new node', function () {
     for (const type of TYPES) {
       const { left, right, top, bottom } = await extentOf(page(), type)
       const [width, height] = [right - left, bottom - top]
-      // Icons of a square, a sheet and a landscape picture look alike if their longer sides are equal.
+      // Icons of different shapes (square, sheet, landscape) look equally large if their longer sides are equal.
       const longer = Math.max(width, height)
       assert.ok(longer >= 32 && longer <= 40, `${type}: ${width} × ${height}`)
       assert.ok(Math.min(width, height) >= 28, `${type}: ${width} × ${height}`)
@@ -159,7 +159,7 @@ describe('new node', function () {
           return {
             text: label.textContent,
             lines: new Set(lines.map(({ top }) => Math.round(top))).size,
-            // The output port covers the last pixels of the node's label.
+            // The output port covers the last 5 pixels of the node, where the label must not be.
             isWhole: lines.every((line) => line.right < right - 5),
             height: label.parentElement!.clientHeight,
           }
@@ -179,7 +179,7 @@ describe('new node', function () {
   }
 })
 
-/** Edges of the painted area of a type's icon, whose canvas is 40 × 60 pixels. */
+/** Edges of the painted area of a node type's icon, in pixels of the icon's canvas (40 × 60). */
 const extentOf = (page: Page, type: string): Promise<Record<'left' | 'right' | 'top' | 'bottom', number>> =>
   page.evaluate(async (name) => {
     const image = new Image(40, 60)
@@ -208,7 +208,7 @@ const usersOf = (page: Page, id: string): Promise<number> =>
 
 const titleOf = (page: Page): Promise<string> => page.locator('.red-ui-tray-titlebar').last().innerText()
 
-/** Names of a type in the palette, at a node without a name, and in the list of the help. */
+/** Names of a node type in three places: the palette, the label of an unnamed node, and the list of the help tab. */
 async function namesOf(page: Page, type: string): Promise<Record<string, string>> {
   return page.evaluate((one) => {
     const definition = RED.nodes.getType(one) as {
@@ -225,6 +225,6 @@ async function namesOf(page: Page, type: string): Promise<Record<string, string>
 
 const namesWanted = (type: string, name: string): Record<string, string> => ({
   palette: name,
-  // The label of a connection also contains its environment.
+  // The label of a connection also contains the connection's environment.
   node: type === 'redox-config' ? `${name} (Sandbox)` : name,
 })

@@ -1,4 +1,4 @@
-/** The outbox tab with more than one page of messages, several connections, other permissions, and stores to repair. */
+/** Outbox tab with several pages of messages, several connections, limited permissions, and unreadable stores. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { flowTo, OTHER_DESTINATION, type OutboxClient } from '../lib/outbox'
@@ -38,7 +38,7 @@ describe('outbox with many messages in the editor', function () {
 
   it('shows more than a page on request', async () => {
     await client.pause(DESTINATION_NAME, 'pause', 'x').then(async ({ status }) => {
-      // The destination is unknown before its first message.
+      // Pausing a destination fails before the destination's first message, because the outbox does not know it yet.
       assert.equal(status, 404)
       redox.script('send', reply(503, {}))
       await client.accept({ documentId: 'many-0' })
@@ -54,7 +54,7 @@ describe('outbox with many messages in the editor', function () {
   })
 
   it('extends all matching messages, step by step and with the keyboard alone', async () => {
-    // Limits each request to 25 messages, fewer than the tab asks for, and passes it to the real server.
+    // Changes the limit of each request to 25 messages, fewer than the tab requests, and sends it to Node-RED.
     const steps: number[] = []
     await page.route('**/outboxconfig/decisions', (route) => {
       const asked = route.request().postDataJSON() as { limit: number }
@@ -72,7 +72,7 @@ describe('outbox with many messages in the editor', function () {
         .getByLabel('Decision')
         .evaluate((one) => one === document.activeElement),
     )
-    // The list of decisions has no preselected action.
+    // At first, no action is selected in the list of decisions.
     const choice = many(page).getByLabel('Decision')
     assert.equal(await choice.inputValue(), '')
     assert.ok(await many(page).locator('form').getByRole('button', { name: 'Decide' }).isDisabled())
@@ -128,14 +128,14 @@ describe('outbox with many messages in the editor', function () {
     await record.getByText(/longer · until \d/).waitFor()
     await tab(page).getByText('Audit log', { exact: true }).click()
     await line(page, first!['id'] as string).click()
-    // The same unchanged deadline in the form for many messages.
+    // The same deadline again, this time in the form for many messages.
     await choose(page, 'Extend deadline', 61)
     await many(page).getByLabel('Hours from now').fill('24')
     await many(page).getByLabel('Reason').fill('longer')
     await page.keyboard.press('Enter')
     await many(page).getByText('Done: 0. Unchanged: 61. Deadline already that late: 61.').waitFor()
     assert.equal((await client.get('audit?limit=1'))['total'], total + 1)
-    // Changing the filter removes the result line.
+    // A change of the filter removes the line with the result.
     await filter(page, 'All').click()
     await filter(page, 'Waiting').click()
     await count(page, 50)
@@ -296,7 +296,7 @@ describe('outbox with many messages in the editor', function () {
   })
 
   it('shows messages without a connection, and assigns them to the selected connection', async () => {
-    // The opened form also has a button with this name, until all messages have been assigned.
+    // The form that this button opens also has a button with this name, until all messages have been assigned.
     const give = tab(page).getByRole('button', { name: 'Assign to this connection' }).first()
     assert.equal(await give.isVisible(), false)
     redox.script('send', reply(503, {}))

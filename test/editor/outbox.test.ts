@@ -1,4 +1,4 @@
-/** The outbox tab in a browser, with a real Node-RED and a server that refuses messages. */
+/** Outbox tab in a browser, with a real Node-RED and a server that refuses messages. */
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 import { eventually } from '../lib/eventually'
@@ -40,7 +40,7 @@ describe('outbox in the editor', function () {
 
   it('shows counts, stopped destinations and first the parked messages', async () => {
     await client.deploy(redox.url)
-    // The reload makes the new node known to the editor, whose debug sidebar fails for errors of unknown nodes.
+    // The editor has to load the deployed nodes, because its debug sidebar throws for errors of unknown nodes.
     await editor.reload()
     redox.script('send', REFUSED)
     refused = (await client.accept({ documentId: 'doc-1' })).id
@@ -163,7 +163,7 @@ describe('outbox in the editor', function () {
     assert.ok(await again.evaluate((one) => one === document.activeElement))
     await page.keyboard.press('Enter')
     await page.keyboard.press('Enter')
-    // Blanks are no valid reason. The form refuses them before the server does, so the console logs no refusal.
+    // Blanks are not a valid reason. The form refuses them itself, so the console logs no refused request.
     await page.keyboard.type('  ')
     await page.keyboard.press('Enter')
     assert.equal((await client.get(`messages/${refused}`))['state'], 'parked', 'sent without a reason')
@@ -229,7 +229,7 @@ describe('outbox in the editor', function () {
     await filter(page, 'Parked').click()
     await line(page, id).waitFor()
     assert.ok(await dot.isVisible(), 'it is still parked')
-    // An editor that opens later shows the dot at once.
+    // An editor that is opened later shows the dot on the tab's icon at once.
     await editor.reload()
     await hideTab(page, 'outbox')
     await dot.waitFor()
@@ -269,7 +269,7 @@ describe('outbox in the editor', function () {
     await dot.waitFor()
     release()
     await (await answered).finished()
-    // When this later answer has arrived, the tab has processed the earlier answer.
+    // When the response to this later request has arrived, the tab has processed the earlier response.
     await page.evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.ok(await dot.isVisible())
     await client.decide(id, 'discard', 'end of test')
@@ -332,7 +332,8 @@ describe('outbox in the editor', function () {
         shown.style.display = 'block'
         return sizes.filter((width) => {
           shown.style.width = `${width}px`
-          // Each word of the code is a text node of its own; a word on two lines has two rectangles.
+          // Each word of the error code is a separate DOM text node. A word that is broken over two lines has two
+          // client rectangles.
           const texts = [...shown.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE)
           return texts.some((one) => {
             const word = /\S+$/.exec(one.textContent ?? '')

@@ -1,4 +1,4 @@
-/** The outbox tab in an editor of its own, with a server that refuses messages, and helpers to use the tab. */
+/** Outbox tab in its own instance of the editor, with a server that refuses messages; and helpers to use the tab. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
 import { DESTINATION, OutboxClient } from '../lib/outbox'
@@ -6,7 +6,7 @@ import { reply, ScriptedServer } from '../lib/scripted-server'
 import { needChromium, openEditor, type Editor } from './editor'
 import { checkContrast, checkNothingIsCut } from './tabs'
 
-/** Pattern for keys of the catalogue; a visible key is a missing translation. */
+/** Pattern for keys of the message catalogue; a key that is visible in the editor is a missing translation. */
 export const RAW_KEY = /\boutbox\.\w/
 export const PWN = `<img src=x onerror="window.__pwned = 'x'">`
 
@@ -28,7 +28,7 @@ export interface OutboxEditor {
   redox: ScriptedServer
 }
 
-/** Registers hooks that open an editor for a `describe` about the outbox. Node-RED starts without flows. */
+/** Registers mocha hooks that open an editor for a `describe` block about the outbox. Node-RED starts without flows. */
 export function useOutbox(): () => OutboxEditor {
   let opened: OutboxEditor | undefined
   let redox: ScriptedServer | undefined
@@ -47,7 +47,7 @@ export function useOutbox(): () => OutboxEditor {
     const { editor, page } = opened
     assert.equal(await page.evaluate(() => window.__pwned), undefined)
     assert.doesNotMatch(await tab(page).innerText(), RAW_KEY)
-    // These status codes are expected and logged, because a deploy closes the store for a moment.
+    // The browser logs responses with these status codes. They are expected: a deploy closes the store for a moment.
     const complaints = editor.complaints
       .splice(0)
       .filter((one) => !/status of (404|409|503) .*\/redox\/outbox/.test(one))
@@ -78,7 +78,7 @@ export async function askToSendAgain(page: Page, says: string): Promise<void> {
   await details(page).getByRole('button', { name: 'Cancel' }).click()
 }
 
-/** Opens the form for many messages and selects an action. */
+/** Opens the form for many messages, and selects an action for this number of messages. */
 export async function choose(page: Page, action: string, number: number): Promise<void> {
   await many(page).getByRole('button', { name: 'Decide for all matching messages' }).click()
   await many(page).getByLabel('Decision').selectOption(action)
@@ -89,7 +89,7 @@ export async function choose(page: Page, action: string, number: number): Promis
   await many(page).getByText(total, { exact: true }).waitFor()
 }
 
-/** Words in the names of the details that are broken over two lines. */
+/** Words that are broken over two lines in the names of a message's details. */
 export const brokenNames = (page: Page): Promise<string[]> =>
   details(page)
     .locator('dt')

@@ -1,4 +1,4 @@
-/** The preview of requests in the dialogs of the send nodes; a preview sends nothing. */
+/** Preview of the requests of a send node in its dialog. A preview sends nothing to Redox. */
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Locator } from 'playwright-core'
@@ -22,7 +22,7 @@ import { useEditor, type Editor } from './editor'
 const UUID = '3f2a8c1e-9d4b-4e6f-8a7c-1b2d3e4f5a6b'
 const REQUEST = /^POST (\S+)\n[^]*\n\n/
 
-/** For each node type: values that complete a message, the target that the preview shows, and a part of the body. */
+/** For each node type: field values that complete a message, and patterns of the previewed URL, body and uploads. */
 const COMPLETE: Record<
   string,
   { values: Record<string, string>; path: RegExp; body: RegExp; uploads: RegExp }
@@ -71,7 +71,7 @@ const CONNECTION = {
   credentials: { privateKey: 'very-secret' },
 }
 
-/** Labels of the fields that a new node with a connection lacks. */
+/** By node type: labels of the required fields that are empty in a new node for which a connection is selected. */
 const MISSING: Record<string, string[]> = {
   'redox-fhir-result': ['Destination', 'Patient ID', 'Code'],
   'redox-fhir-document': ['Destination', 'Patient ID'],
@@ -176,7 +176,7 @@ describe('preview in the editor', function () {
     await section.getByText('Select a connection first.').waitFor()
     release()
     await (await request.response())!.finished()
-    // When this later answer has arrived, the editor has processed the earlier answer.
+    // When the response to this later request has arrived, the editor has processed the earlier response.
     await page().evaluate(() => fetch('settings').then((answer) => answer.text()))
     assert.equal(await section.locator('.redox-preview-result').innerText(), 'Select a connection first.')
     await page().unroute('**/redox/preview')
@@ -202,7 +202,7 @@ describe('preview in the editor', function () {
         { ...node, id: 'inside', z: 'subflow', patientId: 'OF_SUBFLOW' },
       ],
     })
-    // The same changes as a click on Done in the dialog of the tab, without a deploy.
+    // Changes the variables of the flow tab as its dialog does after a click on Done. Nothing is deployed.
     await page().evaluate(() => {
       RED.nodes.workspace('tab').env = [
         { name: 'PLAIN', type: 'str', value: 'typed-in-the-tab' },
@@ -252,7 +252,7 @@ describe('preview in the editor', function () {
       connection: 'connection',
       fileFrom: 'message',
     }
-    // The form does not check the content of the Data field, so these problems come from building the message.
+    // The dialog does not check the content of the field Data. Building the message finds these problems.
     const data = { Patient: { Identifiers: [{ ID: '1', IDType: 'MR' }], Demographics: { Sex: 'x' } } }
     const found = { data: JSON.stringify(data), dataType: 'json', documentType: '', eventType: 'New' }
     await editor().reload({
@@ -278,7 +278,7 @@ describe('preview in the editor', function () {
   })
 })
 
-/** Checks one list of problems: each problem occurs once, and all are in one language. */
+/** Checks that the preview shows one list of `count` problems, each different and in the language of `each`. */
 async function checkProblems(section: Locator, each: RegExp, count: number): Promise<void> {
   assert.equal(await section.locator('.redox-bad + ul').count(), 1)
   const problems = await section.locator('.redox-bad + ul li').allInnerTexts()
@@ -287,7 +287,7 @@ async function checkProblems(section: Locator, each: RegExp, count: number): Pro
   assert.equal(new Set(problems).size, count)
 }
 
-/** Requests that the preview shows. The preview follows the form and may be rebuilt during a check. */
+/** Requests that the preview shows. Waits if the preview is empty because it is just being updated. */
 async function requests(section: Locator): Promise<string[]> {
   for (;;) {
     const texts = await section.locator('pre').allInnerTexts()
@@ -310,7 +310,7 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
   await result.evaluate((element) => element.replaceChildren())
   await section.locator('.redox-preview-refresh').click()
   const wanted = typeof says === 'string' ? new RegExp(says) : says
-  // The preview follows the form, so the result may still change while a further request is in progress.
+  // The preview is updated after each change of the form, so its result can change again until the last update.
   const until = Date.now() + 20_000
   let text = await result.innerText()
   while (!wanted.test(text) && Date.now() < until) {
@@ -321,8 +321,8 @@ async function refresh({ page }: Editor, says: string | RegExp): Promise<void> {
 }
 
 /**
- * Checks that a patient ID without its system causes a recommendation beside the field and in the notes, not an
- * error.
+ * Checks that a patient ID without its system causes no error, but a recommendation beside the field and in the
+ * preview.
  */
 async function checkAdvice(editor: Editor, section: Locator): Promise<void> {
   const { page } = editor

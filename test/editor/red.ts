@@ -1,4 +1,4 @@
-/** Types of the editor's own API, as far as the tests call it inside the page. */
+/** Types of the part of Node-RED's editor API that tests call inside the page. */
 
 export interface EditorNode extends Record<string, unknown> {
   id: string
@@ -19,7 +19,7 @@ declare global {
       eachNode(visit: (node: EditorNode) => boolean): void
       eachConfig(visit: (node: EditorNode) => boolean): void
       dirty(value?: boolean): boolean
-      /** flows as the editor received them; undefined until they are loaded */
+      /** flows as the editor received them from Node-RED; undefined until they are loaded */
       originalFlow(): object[] | undefined
       createCompleteNodeSet(options: { credentials: boolean }): EditorNode[]
     }

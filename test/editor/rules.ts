@@ -6,7 +6,7 @@ const DATA = { data: 'payload.data' }
 const REPLACE = { eventType: 'Replace' }
 const UNSOLICITED = { eventType: 'NewUnsolicited' }
 
-/** Values that make each node type valid, in addition to the defaults. */
+/** By node type: values that make a new node valid. */
 export const RIGHT: Record<string, Record<string, string>> = {
   'redox-config': {},
   'redox-upload': {},
@@ -40,7 +40,8 @@ export const URL_RULE = (label: string): string =>
   `${label} must be a URL that starts with https:// (http:// only for this machine).`
 
 /**
- * Node type, changed values, the field that is then marked and its sentence; without a sentence the change is valid.
+ * Node type, changed values, the field that is then marked as wrong, and the sentence beside it. Rows without a field
+ * and a sentence have valid values.
  */
 export const RULES: [
   type: string,
@@ -161,7 +162,7 @@ export const RULES: [
   ['redox-fhir-document', { patientId: '' }, 'patientId', missing('Patient ID')],
   ['redox-upload', { file: '' }, 'file', 'File is missing.'],
 
-  // Dates, values of a list, paths
+  // Dates, fields with a list of allowed values, paths
   ['redox-fhir-result', { birthDate: '1990' }, 'birthDate', 'Birth date must have the form YYYY-MM-DD.'],
   [
     'redox-fhir-result',
@@ -201,7 +202,7 @@ export const RULES: [
     'resourceStatus',
     'Status must be one of: current, superseded, entered-in-error.',
   ],
-  // Redox's pages contain different sets of values, so unknown values are valid.
+  // Redox's pages disagree on the allowed values of this field, so the dialog accepts any value.
   ['redox-datamodel-media', { availability: 'yes' }],
   [
     'redox-datamodel-note',
@@ -288,7 +289,8 @@ export const RULES: [
     'Data Model embed limit (MB) must not be greater than Request limit (MB) (40 MB).',
   ],
 
-  // Fault plans: one sentence for each wrong part of a rule; test/sandbox compares each plan with the sandbox
+  // Fault plans: one sentence for each part of a rule that can be wrong. A test in test/sandbox checks that the sandbox
+  // accepts and refuses the same plans.
   ['redox-config', { faults: '# all of them\nseed 42\nendpoint 503 2x' }],
   [
     'redox-config',

@@ -12,7 +12,7 @@ const CONTRAST = 4.5
  */
 export async function showTab(page: Page, topic: string): Promise<void> {
   const tab = page.locator(`.redox-${topic}`)
-  // An editor that is still loading switches back to its first tab once.
+  // While the editor is loading, it switches back to its first sidebar tab once, so the test repeats the action.
   for (let tries = 0; !(await tab.isVisible()); tries++) {
     assert.ok(tries < 50, `the tab ${topic} is not shown`)
     await page.evaluate((name) => RED.actions.invoke(`redox:show-${name}`), topic)
@@ -20,13 +20,13 @@ export async function showTab(page: Page, topic: string): Promise<void> {
   }
 }
 
-/** Opens the info tab, which hides this tab. */
+/** Hides a tab of the sidebar by opening the info tab. */
 export async function hideTab(page: Page, topic: string): Promise<void> {
   await page.evaluate(() => RED.sidebar.show('info'))
   await page.locator(`.redox-${topic}`).waitFor({ state: 'hidden' })
 }
 
-/** Mark on the icon of a tab, for events while the tab was closed. */
+/** Dot on the icon of a sidebar tab, which reports events that occurred while the tab was not shown. */
 export const newsMark = (page: Page, topic: string): Locator =>
   page.locator(`.redox-tab-news-${topic}:visible`)
 
@@ -77,7 +77,7 @@ export async function checkContrast(tab: Locator, ...selectors: string[]): Promi
   }
 }
 
-/** Contrast of a text and the first background behind it; runs in the page. */
+/** Contrast ratio between an element's text colour and the nearest background colour; runs in the page. */
 function contrastOf(text: Element): number {
   const luminance = (colour: string): number => {
     const [red, green, blue] = colour.match(/[\d.]+/g)!.map((part) => {

@@ -1,4 +1,4 @@
-/** Validation in the dialogs: marked fields, and the sentences in the tooltip of the node's red triangle. */
+/** Validation in the dialogs: fields marked as wrong, and sentences in the tooltip of the node's red triangle. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { cancel, done, field, form, nodeOf, openConfig, openNode, setValues, TYPES } from './dialogs'
@@ -302,7 +302,7 @@ describe('validators in the editor', function () {
     assert.ok(await isMarked(editor(), ['patientId']), (await marked(editor())).join())
     await form(page()).locator('.redox-fault').getByText(empty('EMPTY', 'tab')[0]!).waitFor()
     await cancel(page())
-    // The same changes as a click on Done in the properties dialog of a tab.
+    // Changes the properties of a flow tab as its dialog does after a click on Done.
     await page().evaluate(() => {
       const workspace = RED.nodes.workspace('tab')
       workspace.env = [{ name: 'EMPTY', value: '1', type: 'str' }]
@@ -353,7 +353,7 @@ const marked = ({ page }: Editor): Promise<string[]> =>
       .sort(),
   )
 
-/** Fields marked as wrong, shown or hidden, without a sentence beneath. */
+/** Fields, visible or hidden, that are marked as wrong without a sentence below them. */
 const withoutReason = ({ page }: Editor): Promise<string[]> =>
   form(page).evaluate((element) =>
     [...element.querySelectorAll('.input-error')]

@@ -8,7 +8,7 @@ import { answersOf, shownAnswers } from '../docs/pages'
 
 const ROOT = path.join(__dirname, '../../..')
 const FOLDER = path.join(ROOT, 'examples')
-// Core node types that Node-RED 4.1 and 5 both have.
+// Node types that are part of both Node-RED 4.1 and 5.
 const CORE_TYPES = [
   ...['tab', 'group', 'comment', 'inject', 'debug', 'catch', 'complete', 'status', 'link in', 'link out'],
   ...['change', 'switch', 'function', 'template', 'delay', 'trigger', 'file', 'watch'],
@@ -30,7 +30,7 @@ const declared = Object.keys(
   ].nodes,
 )
 
-/** Base64 texts that the inject nodes of an example put into messages. */
+/** Base64 strings that the Inject nodes of an example put into messages. */
 const payloads = (nodes: FlowNode[]): string[] =>
   nodes
     .filter(({ type }) => type === 'inject')
@@ -41,7 +41,7 @@ const payloads = (nodes: FlowNode[]): string[] =>
 
 const GRID = 20
 const WIDEST_GROUP = 900
-/** Height of a node in pixels; a group with its label needs more. */
+/** Height of a node in pixels. A group needs more, because of its label. */
 const HEIGHT = 30
 
 interface Placed extends FlowNode {
@@ -57,11 +57,11 @@ interface Box {
   bottom: number
 }
 
-/** Approximate width in the editor: depends on the length of the label, in steps of the grid. */
+/** Approximate width of a node in the editor: grows with the label, in steps of the grid. */
 const widthOf = ({ name, type }: FlowNode): number =>
   Math.max(100, Math.ceil((50 + 7 * String(name || type).length) / GRID) * GRID)
 
-/** Area of a node. Its left edge is aligned; the width depends on the machine that drew the example. */
+/** Area of a node in the workspace. The width is approximate, because the editor's width depends on the fonts. */
 const boxOf = (node: Placed): Box => ({
   id: node.id,
   left: node.x - widthOf(node) / 2,
@@ -101,7 +101,7 @@ function reachable(from: FlowNode, nodes: FlowNode[], seen = new Set<FlowNode>()
 // ---- Texts ------------------------------------------------------------------------------------------------------
 
 const SECTIONS = ['What it shows', 'What to press', 'What you see', 'For your own use', 'What it needs']
-/** Length of a comment in characters; a longer one would overlap its neighbour. */
+/** Longest comment in characters. A longer comment would overlap the node beside it. */
 const LONGEST_COMMENT = 45
 const NODE_NAMES: Record<string, string> = {
   'redox-datamodel-note': 'Redox note',
@@ -112,7 +112,7 @@ const NODE_NAMES: Record<string, string> = {
   'redox-fhir-document': 'FHIR document',
 }
 const SHARED = 'redoxsandboxconf'
-/** Patient of the example PDF. */
+/** Patient in the example PDF. */
 const PATIENT: Record<string, string> = {
   PATIENT_ID: '0000000001',
   FIRST_NAME: 'Jane',
@@ -120,7 +120,7 @@ const PATIENT: Record<string, string> = {
   BIRTH_DATE: '1990-01-01',
   GENDER: 'female',
 }
-/** Fields that another user of an example has to change. */
+/** Fields that a user of an example has to change for messages of their own. */
 const OWN_FIELDS = [
   ...['destination', 'patientId', 'firstName', 'lastName', 'dob', 'visitNumber', 'providerId'],
   ...['family', 'given', 'birthDate', 'gender', 'patientIdSystem'],
@@ -190,7 +190,7 @@ describe('example flows', () => {
           comments.map((_text, index) => index + 1),
         )
         assert.ok(comments.length >= 3)
-        // The last comment is below everything else and may be longer.
+        // The last comment is below all other nodes, so its length is not limited.
         assert.match(comments.at(-1)!, /^\d+\. For your own use: .* Environment Variables \(list icon\)$/)
         assert.deepEqual(
           comments.slice(0, -1).filter((text) => text.length > LONGEST_COMMENT),
@@ -226,7 +226,7 @@ describe('example flows', () => {
           ofPatient.map(([variable]) => [variable, PATIENT[variable]]),
         )
         const own = info.slice(info.indexOf('### For your own use'), info.indexOf('### What it needs'))
-        // These variables of example 9 are made from environment variables of the process.
+        // Example 9 sets these variables from environment variables of the process.
         const derived = name.startsWith('09') ? ['REDOX_CLIENT_ID', 'REDOX_KEY_ID', 'REDOX_PRIVATE_KEY'] : []
         assert.deepEqual(
           [...variables.keys()].filter((one) => !own.includes(`\`${one}\``) && !derived.includes(one)),
@@ -242,7 +242,7 @@ describe('example flows', () => {
         )
         const catches = nodes.filter(({ type }) => type === 'catch')
         for (const one of catches) assert.ok(reachable(one, nodes).has(shows[0]!), one.id)
-        // A Catch node for errors that no other Catch node handles.
+        // One Catch node must be for the errors that no other Catch node handles.
         assert.ok(catches.some(({ scope }) => scope === null))
       })
 
@@ -267,7 +267,7 @@ describe('example flows', () => {
           const members = drawn.filter((node) => node['g'] === group.id)
           assert.deepEqual(new Set(members.map(({ id }) => id)), new Set(group['nodes'] as string[]))
           assert.deepEqual(overlaps([groupBox(group), ...loose]), [])
-          // A wider group would not fit beside the sidebar.
+          // A wider group would be partly hidden by the sidebar.
           assert.ok(Number(group['w']) <= WIDEST_GROUP, group.id)
           const { left, right } = groupBox(group)
           const cut = members.map(boxOf).filter((one) => one.left < left || one.right > right)

@@ -43,7 +43,7 @@ describe('example 13 with PostgreSQL', function () {
     await inboxesHold(NOTES - before + instances.length)
   })
 
-  /** Waits until the sandboxes of all instances together have this many messages and the store has none to send. */
+  /** Waits until all sandboxes together have received this number of messages and no message is left to send. */
   async function inboxesHold(wanted: number): Promise<void> {
     const count = async (): Promise<number> =>
       (await Promise.all(instances.map(countOf))).reduce((sum, one) => sum + one, 0)
@@ -65,7 +65,7 @@ async function send({ url }: NodeRed, id: string): Promise<string> {
   const body = new URLSearchParams({ patientId: '0000000001', id, text: 'Seen' })
   for (let tries = 0; ; tries++) {
     const answer = await fetch(`${url}redox-note`, { method: 'POST', body })
-    // The flow starts shortly after the answer to the deploy.
+    // The flow starts shortly after the response to the deploy request.
     if (answer.status !== 404 || tries === 50) return `${answer.status} ${await answer.text()}`
     await pause(100)
   }
@@ -76,7 +76,7 @@ async function countOf({ url }: NodeRed): Promise<number> {
   return messages.length
 }
 
-/** Number of messages in the shared store that wait or are being sent. */
+/** Number of messages in the shared store that are waiting or being sent. */
 async function openOf({ url }: NodeRed): Promise<number> {
   const { connections } = (await (await fetch(`${url}redox/outbox`)).json()) as {
     connections: { counts: { waiting: number; sending: number } }[]

@@ -22,8 +22,8 @@ describe('head and tail of a file', () => {
   const encryption = '/Encrypt 9 0 R'
 
   /**
-   * PDF whose object table is a compressed stream, so long that the entry at its start is far from the end of the
-   * file.
+   * PDF whose cross-reference table is a stream. The stream is so long that its dictionary, with this entry, is far
+   * from the end of the file.
    */
   const streamed = (entry: string): Buffer => {
     const before = pdf(noise)
@@ -114,7 +114,7 @@ describe('head and tail of a file', () => {
   }
 
   it('are the only parts of a file on disk that are read before the file is sent', async () => {
-    // A sparse file: no byte of the file is stored on disk, and reading the whole file would take seconds.
+    // The file is sparse: it uses no disk space, but reading all of it would take seconds.
     const file = path.join(folder, 'large.pdf')
     writeFileSync(file, '%PDF-1.7')
     truncateSync(file, 20_000_000_000)

@@ -129,7 +129,7 @@ describe('path on this machine', () => {
     it('is not waited for when it is old enough', async () => {
       const name = write('old.pdf')
       await eventually('it is old', () => Date.now() - statSync(name).ctimeMs > 100)
-      // With an aborted signal, waiting for the file would reject, so this call proves that there is no wait.
+      // With an aborted signal, a wait for the file would reject. This call resolves, so there is no wait.
       await take(name, 100, AbortSignal.abort())
       await assert.rejects(take(name, 60_000, AbortSignal.abort()), { name: 'AbortError' })
     })
@@ -225,14 +225,14 @@ describe('path on this machine', () => {
     assert.ok(inside > 0, 'no reading came through at all')
   })
 
-  /** Returns a change that replaces a file by another one. */
+  /** Returns a function that moves a file away and then calls `make` to create something else at the file's path. */
   const exchanged =
     (make: (file: string) => void) =>
     (file: string): void => {
       renameSync(file, `${file}.away`)
       make(file)
     }
-  /** Creates a file with the size and the times of another one, and returns its path. */
+  /** Writes a file at path `place` with the size and the times of another file, and returns `place`. */
   const twin = (file: string, place: string): string => {
     const { size, atime, mtime } = statSync(file)
     writeFileSync(place, sizedFile(size))
@@ -276,7 +276,7 @@ describe('path on this machine', () => {
     ['becomes another of the same size and times', (file) => renameSync(twin(file, `${file}.twin`), file)],
   ]
   const places = new Map<string, string>()
-  /** Creates a file in a directory of its own and returns its path. */
+  /** Creates a file in a new directory and returns the file's path. */
   const place = (what: string): string => {
     const directory = `${what.replace(/\W+/g, '-')}-${places.size}`
     places.set(directory, what)

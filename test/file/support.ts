@@ -5,11 +5,11 @@ import { fixture } from '../lib/fixtures'
 export const HINTS: FileHints = { where: 'msg.payload' }
 export const PDF = fixture('gingival-mass.pdf')
 
-/** Base64 of the base64 of the base64 of a text. */
+/** Encodes a base64 string as base64 two more times. */
 export const thrice = (text: string): string =>
   Buffer.from(Buffer.from(text).toString('base64')).toString('base64')
 
-/** Encodings of a file that look like text and are not decoded, each with its name. */
+/** Text encodings of a file that the nodes do not decode, such as hex or quoted-printable, each with its name. */
 export function disguised(file: Buffer): [what: string, text: string][] {
   const base64 = file.toString('base64')
   const bytes = file.toString('hex').match(/../g)!

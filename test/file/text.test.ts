@@ -60,7 +60,7 @@ describe('large text as a file', () => {
     assert.ok((await turnsDuring(asItIs)) >= 6)
     const blank = () => failing('REDOX_BAD_INPUT', () => taken(' '.repeat(6_000_000)), /empty/)
     assert.ok((await turnsDuring(blank)) >= 6)
-    // A blank in the text already shows that the text is not base64.
+    // The first blank in the string shows that the string is not base64, so the check ends early.
     const none = () => failing('REDOX_BAD_INPUT', () => taken(words, { filename: 'a.pdf' }), /not a file/)
     assert.ok((await turnsDuring(none)) <= 3)
   })

@@ -12,9 +12,9 @@ interface Answer {
   status: number
   headers: [string, string][]
   body: Buffer
-  /** number of body bytes before the connection ends; undefined: all */
+  /** number of body bytes after which the server closes the connection; undefined: the complete body */
   cut?: number | undefined
-  /** false content-length */
+  /** wrong value of the Content-Length header; undefined: the right value */
   length?: number | undefined
 }
 
@@ -31,7 +31,7 @@ const issue = fc.record(
   { severity: fc.constantFrom('error', 'fatal', 'warning', 7), diagnostics: reasons, details: json(reasons) },
   { requiredKeys: [] },
 )
-/** Bodies in the shapes of Redox's answers with any values, and any other bodies. */
+/** Response bodies: some with the structure of Redox's responses but arbitrary values, others of any kind. */
 const bodies = fc.oneof(
   json(reasons),
   fc.record(
@@ -92,7 +92,7 @@ const values = fc.oneof(
   fc.string().map((text) => text.replace(/[^ -~]/g, '')),
   fc.constantFrom('', CANARY, '9'.repeat(400), '-1', '0', 'Wed, 21 Oct 2015 07:28:00 GMT', '\u00e9\u00ff'),
 )
-// Values of a Location header. Values that are not URLs are handled in src/redox/client and left out here.
+// Values of a Location header. Values that are not URLs are not included; src/redox/client handles them.
 const locations = fc.constantFrom(
   '',
   '/x',
@@ -128,7 +128,7 @@ const answersOf = (body: fc.Arbitrary<Buffer>): fc.Arbitrary<Answer> =>
   })
 
 function give(response: ServerResponse, { status, headers, body, cut, length }: Answer): void {
-  // The answer is written directly to the socket, because Node's HTTP server could not send such an answer.
+  // The response is written directly to the socket, because Node.js's HTTP server refuses to send such a response.
   const lines = [`HTTP/1.1 ${status} ${CANARY}`, ...headers.map(([name, value]) => `${name}: ${value}`)]
   const head = [...lines, `content-length: ${length ?? body.length}`, 'connection: close', '', ''].join(
     '\r\n',
@@ -225,7 +225,7 @@ describe('any answer', () => {
       async (token) => {
         script = { token }
         const { client } = connectTo(server.url, { answerTimeout: 5 })
-        // A token request contains no patient data, so a marker in the answer does not come from the client.
+        // A token request contains no patient data, so the client cannot remove patient data from the response to it.
         await assertSettled(
           () => uploadDirect(client, FILE, { kind: 'blob', signal: never() }),
           () => undefined,

@@ -8,7 +8,7 @@ import { sizedFile } from '../lib/fixtures'
 import { bytesOf } from '../lib/redox'
 import { bytes, contentTypes, fileNames, holds, json, settled } from './support'
 
-// File sizes around those at which bodies are divided into chunks.
+// File sizes in bytes close to those at which request bodies are divided into chunks.
 const sizes = fc
   .constantFrom(48, 96, 256)
   .chain((kib) => fc.integer({ min: kib * 1024 - 3, max: kib * 1024 + 3 }))
@@ -26,7 +26,7 @@ const files: fc.Arbitrary<FileSource> = fc
 
 const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex')
 
-/** Returns the bytes of a request body after checks that apply to every body. */
+/** Checks the properties that every request body must have, and returns its bytes. */
 async function sent(body: RequestBody, fileBytes: Buffer[]): Promise<Buffer> {
   const first = await bytesOf(body.open())
   assert.equal(body.length, first.length, 'content-length')
@@ -40,7 +40,7 @@ async function sent(body: RequestBody, fileBytes: Buffer[]): Promise<Buffer> {
 
 const contentOf = (file: FileSource): Promise<Buffer> => bytesOf(file.read())
 
-/** Header lines of the only part of a multipart body. */
+/** Header lines of the only part of a multipart request body. */
 const partHead = (body: Buffer): string[] =>
   body.toString('utf8', 0, body.indexOf('\r\n\r\n')).split('\r\n').slice(1)
 
@@ -58,7 +58,8 @@ describe('any body', () => {
       assert.equal(fields.length, 1)
       const [[name, found]] = fields as [[string, File]]
       assert.equal(name, 'file')
-      // WHATWG form data: these sequences in a file name cannot be distinguished from escaped characters.
+      // In the multipart format of the WHATWG, %22, %0D and %0A in a file name are ambiguous: they can belong to the
+      // name or be escaped characters.
       assert.equal(found.name, file.name.replace(/%22/g, '"').replace(/%0D/gi, '\r').replace(/%0A/gi, '\n'))
       assert.deepEqual(Buffer.from(await found.arrayBuffer()), content)
     }))

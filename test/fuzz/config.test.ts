@@ -68,16 +68,16 @@ const choices = fc.constantFrom(
 )
 const uuid = fc.constantFrom('', 'af394f14-b34a-464f-8d24-895f370af4c9', 'x\r\ny')
 
-/** Values of `${NAME}` for variables with a type in the tab or subflow. */
+/** Values that `${NAME}` can have if the environment variable of the tab or subflow is not a string. */
 const typed = fc.constantFrom<unknown>(5, 0, true, false, null, undefined, ['x'], { a: 1 }, NaN)
 
 const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   environment: texts,
   environmentType: texts,
-  // References to other nodes, which other code resolves.
+  // Ids of config nodes, which are resolved by code that this test does not run.
   tls: fc.constant(''),
   proxy: fc.constant(''),
-  // Settings of the sandbox, which have their own tests.
+  // Settings of the sandbox, for which there are other tests.
   faults: fc.constant(''),
   subscribed: fc.constant(''),
   auth: choices,
@@ -118,7 +118,7 @@ const CONFIG: Record<keyof ConnectionConfig, fc.Arbitrary<unknown>> = {
   storeLateMinutes: numbers,
 }
 
-/** Configurations with a few valid or invalid fields, the others as in a new node. */
+/** Connection settings in which a few fields have valid or invalid values; the other fields are as in a new node. */
 const configs = fc
   .array(
     fc
@@ -169,7 +169,7 @@ describe('any configuration', () => {
         origins.every((origin) => /^https?:/.test(origin)),
         origins.join(),
       )
-      // Nothing is sent: the test checks only the built request and a send that is aborted beforehand.
+      // Nothing is sent: the test checks a request that is only built, and an upload whose signal is already aborted.
       assert.equal(client.previewUpload(FILE, 'binary').length, 1)
       assert.ok(
         'error' in (await settled(() => uploadDirect(client, FILE, { kind: 'blob', signal: stopped }))),
@@ -177,9 +177,9 @@ describe('any configuration', () => {
       await client.close()
     }))
 
-  // A port without a listener, so that a request is tried with these settings.
+  // No server listens on this port, so a request with the settings under test fails without being sent.
   const NOWHERE = 'http://127.0.0.1:1'
-  // Fractions of a millisecond are handled in src/transport/http.
+  // Durations with fractions of a millisecond are not included; src/transport/http handles them.
   const seconds = numbers.filter((text) => text !== '1.005')
   const limits = fc.record({
     answerTimeout: seconds,

@@ -38,9 +38,9 @@ const references = fc.record(
   { requiredKeys: ['url'] },
 )
 
-/** Bytes of the file and its warnings; undefined if the file is refused. */
+/** Content of the file that `takeFile` finds in a value, and warnings; undefined if `takeFile` refuses the value. */
 async function taken(value: unknown): Promise<{ content: Buffer; warnings: string[] } | undefined> {
-  // Without a file name, a text of unknown type is refused.
+  // The file name is necessary: without it, strings of unknown content type are refused.
   const result = await settled(() => takeFile(value, { ...WHERE, filename: 'a.dat' }))
   if ('error' in result) return undefined
   const { file, warnings } = result.value
@@ -48,7 +48,7 @@ async function taken(value: unknown): Promise<{ content: Buffer; warnings: strin
   return { content: await bytesOf(file.read()), warnings }
 }
 
-/** Bytes of base64 by RFC 4648, decoded bit by bit; undefined for other texts. */
+/** Bytes of a base64 string according to RFC 4648, decoded bit by bit; undefined for any other string. */
 function strictBytes(text: string): Buffer | undefined {
   const compact = text
     .replace(/[\s\ufeff]/g, '')

@@ -65,7 +65,7 @@ const placed: fc.Arbitrary<FileToSend> = fc
     return { file: way === 'reference' ? url : file, way }
   })
 
-/** Objects in the shape of a message, with any value at any path. */
+/** Generator of objects with the structure of a message, in which any value can occur at any path. */
 const shaped = (shape: unknown): fc.Arbitrary<unknown> => {
   const strange = fc.oneof(json(), oddities)
   const good = Array.isArray(shape)
@@ -118,14 +118,14 @@ const fhirData = fc.oneof(
   ...RESOURCES.map((type) => shaped(resource(type))),
 )
 
-/** The value without the ids that are generated for each message. */
+/** Value in which a placeholder replaces the ids that are new in each message. */
 const withoutNewIds = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value).replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'id'))
 
 const builtins = (): string =>
   [Object.prototype, Array.prototype, Function.prototype].flatMap(Reflect.ownKeys).map(String).join()
 
-/** Asserts the properties that every message draft has, whatever data it is made from. */
+/** Asserts the properties that every message draft must have, regardless of the data from which it was built. */
 async function assertDraft(data: unknown, draft: () => Draft): Promise<void> {
   const before = snapshot(data)
   const prototypes = builtins()
@@ -152,14 +152,14 @@ async function assertDraft(data: unknown, draft: () => Draft): Promise<void> {
   assert.equal('error' in whole, problems.length > 0)
 }
 
-/** Asserts that no value has become the prototype of another. */
+/** Asserts that every nested object has the prototype of a plain object or array. */
 function assertPlain(value: unknown): void {
   if (typeof value !== 'object' || value === null) return
   assert.equal(Object.getPrototypeOf(value), Array.isArray(value) ? Array.prototype : Object.prototype)
   Object.values(value).forEach(assertPlain)
 }
 
-/** Serialized bytes of a value, to detect changes; undefined if the value cannot be serialized. */
+/** Serialized form of a value, to detect changes of the value; undefined if the value cannot be serialized. */
 function snapshot(value: unknown): Buffer | undefined {
   try {
     return serialize(value)

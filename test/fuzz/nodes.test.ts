@@ -7,11 +7,11 @@ import { reply, ScriptedServer } from '../lib/scripted-server'
 import { ALL_NODES, PDF, startTo } from '../lib/send-nodes'
 import { bytes, CANARY, contentTypes, fileNames, holds, json, keys, texts } from './support'
 
-// Node-RED's own copy of a message for Catch, which may change holes in arrays and `__proto__` keys.
+// Node-RED's function that copies a message for a Catch node. Copies can differ in array holes and `__proto__` keys.
 // eslint-disable-next-line @typescript-eslint/no-require-imports
 const { util } = require('@node-red/util') as { util: { cloneMessage(message: Message): Message } }
 
-/** Fields that a message can fill; here each takes its value from the message property of the same name. */
+/** Fields of the node that take their values from the property of `msg` with the same name (`file`: `payload`). */
 const FROM_MESSAGE = ['file', 'filename', 'contentType', 'redoxFileType', 'data', 'destination', 'documentId']
 const settings: Message = Object.fromEntries(
   FROM_MESSAGE.flatMap((name) => [
@@ -20,7 +20,7 @@ const settings: Message = Object.fromEntries(
   ]),
 )
 
-// Values that Node-RED can copy, because it copies a message for Catch.
+// Only values that Node-RED can copy, because it copies the message for a Catch node.
 const anyValue = fc.oneof(
   json(),
   texts,
@@ -81,10 +81,10 @@ const ANSWERS = [
   reply(200, 'garbage'),
 ]
 
-// Message properties that the node sets, and those that Node-RED adds to a caught message.
+// Properties of `msg` that the node sets, and properties that Node-RED adds for a Catch node.
 const OWN = new Set(['payload', 'statusCode', 'redox', 'error', '_error', '_msgid'])
 
-/** Message properties that the node must keep unchanged. */
+/** Properties of `msg` that the node must not change. */
 const rest = (message: Message): Message =>
   Object.fromEntries(Object.entries(message).filter(([name]) => !OWN.has(name)))
 
@@ -94,7 +94,7 @@ describe('any message to a node', () => {
   before(async () => void (server = await ScriptedServer.start()))
   after(() => server.close())
 
-  /** Passes a message to the node without the copy that a wire makes, and asserts that it ends exactly once. */
+  /** Passes the message object itself to the node, not a copy, and asserts that the message ends exactly once. */
   async function assertEndsOnce(flow: Flow, id: string, kind: string, message: Message): Promise<void> {
     const given: Message = { ...message, _msgid: id }
     const before = [given, util.cloneMessage(given)].map(rest)
@@ -111,7 +111,7 @@ describe('any message to a node', () => {
     assert.equal(emitted!.length + caught!.length, 1, `${emitted!.length} emitted, ${caught!.length} caught`)
     assert.equal(completed!.length, emitted!.length, 'complete without an answer, or the reverse')
     const after = rest(emitted![0] ?? caught![0]!)
-    // Node-RED's copies of a `__proto__` key differ each time, and Node.js never treats two invalid dates as equal.
+    // Node-RED copies a `__proto__` key differently each time, and Node.js regards two invalid dates as different.
     const isComparable = !/__proto__|Invalid Date/.test(inspect(message, { depth: null }))
     const isKept = before.some((one) => isDeepStrictEqual(one, after))
     assert.ok(isKept || !isComparable, 'the other properties of the message')

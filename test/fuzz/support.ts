@@ -1,4 +1,4 @@
-/** Number of cases for the property-based tests, and generators for their values. */
+/** Property-based tests with fast-check: number of cases, and generators of values. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { RedoxError, type RedoxErrorCode } from '../../src/errors'
@@ -6,14 +6,15 @@ import { RedoxError, type RedoxErrorCode } from '../../src/errors'
 const { REDOX_FUZZ_RUNS, REDOX_FUZZ_SEED } = process.env
 
 /**
- * Time limit of a property in ms, half of mocha's limit. A busy machine tries fewer cases, but at least FEWEST_RUNS.
+ * Time limit for the check of a property in ms, half of mocha's limit. A busy machine runs fewer cases, but at least
+ * FEWEST_RUNS.
  */
 const BUDGET_MS = 30_000
 const FEWEST_RUNS = 100
 
 /**
- * Checks a property with `runs` cases, or on a busy machine with as many as half a minute allows. REDOX_FUZZ_RUNS=n
- * runs n cases however long they take. A failure prints its seed, and REDOX_FUZZ_SEED=seed runs the same cases again.
+ * Checks a property with `runs` cases, or on a busy machine with as many cases as fit into 30 s. REDOX_FUZZ_RUNS=n runs
+ * n cases without a time limit. A failure prints its seed, and REDOX_FUZZ_SEED=seed runs the same cases again.
  */
 export async function holds<T>(
   runs: number,
@@ -38,7 +39,7 @@ export async function holds<T>(
   if (tried < runs && isOver()) console.log(`      ${tried} of ${runs} cases: the machine is busy`)
 }
 
-/** Marker in all values that may be about a patient. It must not be in any text. */
+/** Marker value that replaces all patient data. It must not be in any error text, status or log. */
 export const CANARY = 'Quuxworth'
 
 const CODES: ReadonlySet<RedoxErrorCode> = new Set<RedoxErrorCode>([
@@ -60,8 +61,8 @@ const CODES: ReadonlySet<RedoxErrorCode> = new Set<RedoxErrorCode>([
 ])
 
 /**
- * Result of a call, or its RedoxError, whose code must be in the list. REDOX_INTERNAL is a fault of the package and
- * fails.
+ * Result of a call or its RedoxError, whose code must be in {@link CODES}. That list does not contain REDOX_INTERNAL,
+ * which is a bug of the package.
  */
 export async function settled<T>(call: () => T | Promise<T>): Promise<{ value: T } | { error: RedoxError }> {
   try {
@@ -82,7 +83,7 @@ const codeUnits = fc
   .array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 20 })
   .map((units) => String.fromCharCode(...units))
 
-/** Texts, including lone surrogates and control characters. */
+/** Strings, including lone surrogates and control characters. */
 export const texts = fc.oneof(
   fc.string(),
   fc.string({ unit: 'grapheme' }),
@@ -113,7 +114,7 @@ export const contentTypes = fc.oneof(
 
 const MAGIC = ['%PDF-1.7\n', '\x89PNG\r\n\x1a\n', 'II*\0', 'PK\x03\x04', '{\\rtf1', '<?xml', '\xff\xd8\xff']
 
-/** Non-empty bytes, with and without the beginning of a known format. */
+/** Non-empty files, some of which begin with the header of a known format. */
 export const bytes = fc
   .tuple(
     fc.constantFrom('', ...MAGIC),
@@ -124,11 +125,11 @@ export const bytes = fc
   )
   .map(([magic, rest]) => Buffer.concat([Buffer.from(magic, 'latin1'), rest]))
 
-/** Keys that have a meaning for JavaScript. */
+/** Property names that have a meaning in JavaScript. */
 const KEYS = ['__proto__', 'constructor', 'prototype', 'toString', 'valueOf', 'toJSON', 'length', 'then']
 export const keys = fc.oneof(fc.constantFrom(...KEYS), fc.string())
 
-/** JSON values of a server's answer, as JSON.parse creates them, with special keys as own properties. */
+/** JSON values of an HTTP response, as JSON.parse creates them: keys such as `__proto__` are own properties. */
 export const json = (leaf: fc.Arbitrary<unknown> = fc.constant(CANARY)): fc.Arbitrary<any> =>
   fc.letrec((tie) => ({
     value: fc.oneof(
@@ -149,10 +150,10 @@ export const json = (leaf: fc.Arbitrary<unknown> = fc.constant(CANARY)): fc.Arbi
 
 const written = (value: unknown): string => JSON.stringify(value)
 
-/** Values that are small but endless to copy. They are slow, so only a few cases use them. */
+/** Small values whose copies would be huge or endless. Only a few cases use them, because they are slow. */
 export const MONSTERS = { circle, deep, shared, sparse }
 
-/** Values that only code can create, e.g. a Function node. */
+/** Values that are not from JSON but that code can create, e.g. in a Function node. */
 export const oddities: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything({
     key: keys,
@@ -206,7 +207,7 @@ function deep(): unknown {
   return value
 }
 
-/** Few objects that JSON would write as 2^40 values. */
+/** Value of few objects that contain each other so that their JSON would contain 2^40 strings. */
 function shared(): unknown {
   let value: unknown = 'x'
   for (let level = 0; level < 40; level++) value = { left: value, right: value }

@@ -1,4 +1,4 @@
-/** A Node-RED with `adminAuth` and its users. */
+/** Node-RED with `adminAuth`, and the users of its admin API. */
 import assert from 'node:assert/strict'
 import { startNodeRed, type NodeRed } from './node-red'
 

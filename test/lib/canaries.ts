@@ -1,4 +1,4 @@
-/** Marker values for all data that must not leak, and the search for them in all spellings. */
+/** Marker values for all data that must not leak, and a search for these values in several encodings. */
 import assert from 'node:assert/strict'
 
 /** Markers for every patient field that a message can have. */
@@ -23,7 +23,7 @@ export const DOCUMENT =
 export const NOTE_TEXT =
   DOCUMENT + 'She keeps a parrot named Vercingetorix, and walks to Llanfairpwll. '.repeat(4)
 
-/** Markers that must not be found anywhere: words of the person's fields and other spellings of them. */
+/** Strings that no output may contain: words from the patient's fields, and other formats of these values. */
 const PATIENT_MARKERS = [
   ...['Wq55-8812-Kx', '987-65-4329', '987654329', 'Zebedina', 'Ottoline', 'Quuxworth', 'Pfnür'],
   ...['1931-07-19', '19310719', '07/19/1931', '7/19/1931', '19.07.1931', '19/07/1931', '1931/07/19'],
@@ -39,7 +39,7 @@ const PATIENT_MARKERS = [
   ],
   'befund-xylotomy',
 ]
-/** Excerpts of longer texts. Repetitions of fewer than 16 characters cannot be told from other words. */
+/** Excerpts of the long values. Redaction does not remove repeated parts of fewer than 16 characters. */
 const PIECES = ['the gingival mass', 'squamous thin', 'Bramblewick has grown', 'parrot named Vercinge']
 
 export const SECRETS = {
@@ -54,13 +54,13 @@ export const SECRETS = {
 const inBase64 = (text: string): string[] =>
   [0, 1, 2].map((offset) => {
     const encoded = Buffer.from('\0'.repeat(offset) + text).toString('base64')
-    // The first and last base64 characters depend on the neighbouring bytes, so they are dropped.
+    // The first and the last base64 characters also depend on the bytes around the value, so they are dropped.
     return encoded.slice(offset === 0 ? 0 : 4, -4)
   })
 
 /**
- * Search for markers.
- * @param keys private keys; a part of each of their lines is a marker
+ * Search for marker values in the output of a test.
+ * @param keys private keys in PEM format; a part of each PEM line is a marker value
  */
 export class Canaries {
   readonly #raw: string[]
@@ -111,7 +111,7 @@ const escaped = (text: string): string[] => [
   JSON.stringify({ value: text }),
 ]
 
-/** Spellings in which a server may repeat the data of a message, an upload or a token request. */
+/** Strings with which a server may repeat the data of a message, an upload or a token request in its response. */
 const SAID_OF_FILES = [
   ...escaped(PERSON.fileName),
   ...['befund-xylotomy', DOCUMENT, NOTE_TEXT.toUpperCase(), DOCUMENT.slice(20, 60)],

@@ -1,4 +1,4 @@
-/** Client for the admin API of a Node-RED in another process, as one of its users; and flows for it. */
+/** Client for the admin API of a Node-RED in another process, with the login of one user; and helpers for flows. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions } from 'node:http'
@@ -7,7 +7,7 @@ import { eventually } from './eventually'
 
 export class AdminClient {
   constructor(
-    /** Address of Node-RED, with a slash at its end. */
+    /** URL of Node-RED, with a trailing slash. */
     private readonly url: string,
     private readonly token?: string,
   ) {}
@@ -27,8 +27,8 @@ export class AdminClient {
   }
 
   /**
-   * Presses the button of an inject node.
-   * @param values properties of the message
+   * Presses the button of an Inject node.
+   * @param values properties of the injected message
    */
   async inject(id: string, values: Record<string, string | object | undefined>): Promise<void> {
     const props = Object.entries(values)
@@ -37,7 +37,7 @@ export class AdminClient {
         typeof v === 'string' ? { p, v, vt: 'str' } : { p, v: JSON.stringify(v), vt: 'json' },
       )
     let status = 0
-    // Node-RED answers a deploy before the nodes exist.
+    // Node-RED responds to the deploy request before the nodes exist.
     await eventually(`the button ${id} is there`, async () => {
       ;({ status } = await this.post(`inject/${id}`, { __user_inject_props__: props }))
       return status !== 404
@@ -61,7 +61,7 @@ export async function askRaw(url: string, options: RequestOptions, body?: string
   return { status: answer.statusCode!, headers: answer.headers, text: await text(answer) }
 }
 
-/** Saved properties of typed inputs that all have the same type. */
+/** Node properties, as Node-RED saves them, of several typed inputs with the same type. */
 export const typed = (values: Record<string, string>, type: 'str' | 'msg'): object =>
   Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => [

@@ -13,8 +13,8 @@ const BUNDLE = path.join(__dirname, '../../../resources/redox-editor.js')
 const nothing = (): void => {}
 
 /**
- * Validators of the dialogs.
- * @param sentence stands in for the catalogue: returns a sentence for its key (without the common prefix) and values
+ * Validators of the dialog fields.
+ * @param sentence replaces the message catalogue: returns the sentence for a key (without the common prefix) and values
  */
 export function dialogValidators<Result>(
   sentence: (key: string, values: object) => Result,

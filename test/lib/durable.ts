@@ -1,4 +1,4 @@
-/** Flows with a durable connection to a scripted server, and an embedded store in a folder of its own. */
+/** Flows with durable delivery to a scripted server, and an embedded store in a folder of its own. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -16,7 +16,7 @@ export let userDir: string
 const events = (helper as unknown as { _events: NodeJS.EventEmitter })._events
 const listening: [string, (state: Message) => void][] = []
 
-/** Registers hooks that give each test of a block a server, and a user directory that is removed afterwards. */
+/** Registers mocha hooks that give each test a scripted server, and a user directory that is removed after the test. */
 export function useDurable(): void {
   beforeEach(async () => {
     server = await ScriptedServer.start()
@@ -34,7 +34,7 @@ export function useDurable(): void {
   })
 }
 
-/** Starts Node-RED with a durable connection; a second call starts it again on the same store. */
+/** Starts Node-RED with a connection for durable delivery. A second call restarts Node-RED with the same store. */
 export function startDurable(
   node: SendNode = NOTE,
   config: Settings = {},
@@ -44,7 +44,7 @@ export function startDurable(
   return startTo(server, node, settings, { delivery: 'durable', ...config }, { secrets })
 }
 
-/** Messages of a Node-RED event, collected until the end of the test. */
+/** Payloads of a Node-RED runtime event (by its name), collected until the end of the test. */
 export function hear(event: string): Message[] {
   const heard: Message[] = []
   const listen = (state: Message): void => void heard.push(state)

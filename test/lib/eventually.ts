@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Longer than the lease of a message whose sender has gone (30 s). A condition that holds early does not wait for it.
+ * Longest wait for a condition. It is longer than the lease of a message whose sender process has ended (30 s).
  */
 const WITHIN_MS = 45_000
 const EVERY_MS = 20
@@ -11,8 +11,8 @@ const EVERY_MS = 20
  * Resolves as soon as the condition holds. The limit is measured with the monotonic clock, because some tests set the
  * wall clock.
  *
- * @param what error text if the condition does not hold in time
- * @throws AssertionError when it does not hold in time
+ * @param what text of the AssertionError
+ * @throws AssertionError if the condition does not hold in time
  */
 export async function eventually(
   what: string | (() => string),

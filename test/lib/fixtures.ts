@@ -2,13 +2,13 @@ import { createCipheriv, createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
-// Compiled tests run from dist/test/**, the files stay in test/fixtures.
+// Compiled tests run in dist/test, but the fixture files stay in test/fixtures.
 const FOLDER = path.join(__dirname, '../../../test/fixtures')
 
 /** PDF header with the comment of bytes above 127 that marks the file as binary. */
 const PDF_HEADER = Buffer.from('%PDF-1.7\n%\u00e2\u00e3\u00cf\u00d3\n', 'latin1')
 
-/** End of a PDF; without it, a PDF is refused as cut short. */
+/** End of a PDF; the nodes refuse a PDF without this end as truncated. */
 const PDF_END = Buffer.from('\nstartxref\n9\n%%EOF\n', 'latin1')
 
 export function fixturePath(name: string): string {
@@ -19,14 +19,14 @@ export function fixture(name: string): Buffer {
   return readFileSync(fixturePath(name))
 }
 
-/** FHIR example of `fixtures/fhir`, parsed again at every call so that a test may change it. */
+/** FHIR example of `fixtures/fhir`, parsed again at every call so that a test can change the returned object. */
 export function fhirFixture(name: string): Record<string, unknown> {
   return JSON.parse(fixture(path.join('fhir', `${name}.json`)).toString('utf8')) as Record<string, unknown>
 }
 
 /**
  * File of exactly `bytes` bytes that begins and ends like a PDF. The content is always the same and does not
- * compress, so hashes can be compared between runs and no layer makes the file look smaller than it is.
+ * compress, so its SHA-256 is the same in each run, and compression does not reduce the bytes that are sent.
  */
 export function sizedFile(bytes: number): Buffer {
   // AES-CTR over zeros with a fixed key is the fastest repeatable noise in Node.js (30 MB in 50 ms).

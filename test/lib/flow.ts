@@ -22,7 +22,8 @@ import { eventually } from './eventually'
 
 helper.init(require.resolve('node-red'))
 
-// Internals that the test helper deploys with. Its own deploy waits 0.3 s for the flows, too short on a busy machine.
+// Internals with which node-red-node-test-helper deploys. Its own deploy function waits only 0.3 s for the flows to
+// start, which is too short on a busy machine.
 const { _redNodes: runtime, _events: events } = helper as unknown as {
   _redNodes: {
     setFlows(flows: object[], credentials: object, type: string): Promise<unknown>
@@ -47,19 +48,19 @@ const REGISTER = [
   datamodelMedia,
 ]
 /**
- * Nodes of Node-RED itself: config nodes that a connection may refer to, and nodes that create and pass messages.
- * Node-RED publishes no types for them and no other way to load them.
+ * Node-RED's own nodes for the tests: config nodes to which a connection can refer, and nodes that create and pass
+ * messages. Node-RED publishes no types for these nodes and no other way to load them.
  */
 const loadCore = createRequire(require.resolve('node-red'))
 const CORE = ['network/05-tls', 'network/06-httpproxy', 'function/10-function', 'common/60-link'].map(
   (name): unknown => loadCore(`@node-red/nodes/core/${name}.js`),
 )
 const NODES = path.join(__dirname, '../../nodes')
-/** Text of a built file in the nodes folder. */
+/** Content of a file in the `nodes` folder of the build. */
 const built = (file: string): string => readFileSync(path.join(NODES, file), 'utf8')
 
 export type Settings = Record<string, unknown>
-// Untyped, because tests read arbitrary paths of messages and answers.
+// Untyped, because tests read properties at arbitrary paths of messages.
 export type Message = Record<string, any>
 export interface CaughtError {
   message: string
@@ -74,7 +75,7 @@ interface Outcome {
   error: CaughtError | undefined
 }
 
-/** Patient of all test messages. None of these values may be in an error text, a status or a log. */
+/** Patient of all test messages. These values must not be in any error text, status or log. */
 export const PATIENT = { id: 'ZX81-7745', first: 'Zebedina Ottoline', last: 'Quuxworth', dob: '1931-07-19' }
 const CANARIES = [...Object.values(PATIENT).flatMap((value) => value.split(' ')), '19310719']
 
@@ -100,7 +101,7 @@ interface Definition {
   credentials?: Record<string, object>
 }
 
-/** Definition that the built editor file of a type registers. */
+/** Definition that the built HTML file of a node type passes to `RED.nodes.registerType`. */
 export function definitionOf(type: string): Definition {
   let found: Definition = { defaults: {} }
   const registerType = (_type: string, definition: Definition): void => {
@@ -117,14 +118,14 @@ export function definitionOf(type: string): Definition {
   return found
 }
 
-/** Saved properties of a node after it was added to a flow, before any change. */
+/** Default values of the properties of a new node. */
 export const defaultsOf = (type: string): Settings =>
   Object.fromEntries(Object.entries(definitionOf(type).defaults).map(([name, { value }]) => [name, value]))
 
 const STATUS = '@ehr-flows/node-red-redox/redox-config:redox.status.'
 const catalogue = JSON.parse(built('redox-config/locales/en-US/redox-config.json')) as Message
 
-/** Text of the English catalogue. The test helper's own `RED._` returns the key, but tests compare status texts. */
+/** String of the English catalogue. The test helper's own `RED._` returns the key, but tests compare status texts. */
 function translate(key: string, values: Record<string, string | number> = {}): string {
   const [, steps] = /^@ehr-flows\/node-red-redox\/redox-config:(.+)$/.exec(key)!
   const text: unknown = steps!.split('.').reduce((part, step) => part[step] as Message, catalogue)
@@ -141,7 +142,7 @@ export interface FlowOptions {
   type: string
   /** settings that replace the defaults of a new node */
   node?: Settings
-  /** node and connection have only the given properties, as an earlier release saved them */
+  /** true: node and connection have only the given properties, as an earlier release saved them, and no defaults */
   bare?: boolean
   config?: Settings
   secrets?: Record<string, string>
@@ -152,7 +153,7 @@ export interface FlowOptions {
   env?: Record<string, string>
   /** false: the flow has no Catch node */
   catches?: boolean
-  /** the node is inside a subflow that has one instance in the tab */
+  /** true: the node under test is inside a subflow that has one instance in the tab */
   inSubflow?: boolean
 }
 
@@ -167,7 +168,7 @@ const watch = (type: string, scope: string[] | null): NodeDefinition[] => [
   onTab({ id: `${type}-out`, type: 'collector' }),
 ]
 
-/** Puts nodes into a subflow with one instance in the tab, whose input and output are those of the node under test. */
+/** Subflow with these nodes, and one instance in the tab. Its input and output belong to the node under test. */
 function subflowOf(nodes: NodeDefinition[]): NodeDefinition[] {
   const subflow = {
     ...{ id: 'subflow', type: 'subflow', in: [{ wires: [{ id: 'node' }] }] },
@@ -182,12 +183,12 @@ function subflowOf(nodes: NodeDefinition[]): NodeDefinition[] {
 const collectorOf = (RED: NodeAPI, collect: (id: string, msg: Message) => void) =>
   function Collector(this: Node, definition: NodeDef): void {
     RED.nodes.createNode(this, definition)
-    // The id of a node in a subflow changes with each start, so `_alias` has the saved id.
+    // A node inside a subflow gets a new id at each start; Node-RED keeps the saved id in `_alias`.
     const { _alias = this.id } = this as Node & { _alias?: string }
     this.on('input', (msg) => collect(_alias, msg))
   }
 
-/** A tab with one node under test. Collects its output and the messages of Catch, Complete and Status nodes. */
+/** Tab with one node under test. Collects the node's output and the messages of Catch, Complete and Status nodes. */
 export class Flow {
   readonly emitted: Message[] = []
   readonly caught: Message[] = []
@@ -215,7 +216,7 @@ export class Flow {
     const variables = Object.entries(env).map(([name, value]) => ({ name, value, type: 'str' }))
     const tested = {
       ...{ id: 'node', type, ...(bare ? {} : defaultsOf(type)), connection: 'config', ...node },
-      // This tab and these wires replace those of a saved node.
+      // A node that an earlier release saved has another tab and other wires.
       ...{ z: 'tab', wires: [['emitted']] },
     }
     const observed = [onTab(tested), ...watch('complete', ['node']), ...watch('status', ['node'])]
@@ -287,12 +288,12 @@ export class Flow {
     return helper.clearFlows()
   }
 
-  /** Starts the flow again after a stop. */
+  /** Starts the flow again after it was stopped. */
   async start(): Promise<void> {
     await deployed(() => runtime.startFlows())
   }
 
-  /** Sends a message and returns the emitted answer. */
+  /** Passes a message to the node and returns the answer that the node emits. */
   async send(message: Message): Promise<Message> {
     const { answer, error, id } = await this.outcome(message)
     assert.ok(answer, `${error?.code}: ${error?.message}`)
@@ -303,7 +304,7 @@ export class Flow {
     return answer
   }
 
-  /** Sends a message and returns its error, which the Catch node must get with this code. */
+  /** Passes a message to the node and returns the error that the Catch node gets, which must have this code. */
   async fail(message: Message, code: string): Promise<CaughtError> {
     const { answer, error, caught, id } = await this.outcome(message)
     assert.equal(answer, undefined, `delivered, but expected ${code}`)
@@ -311,7 +312,7 @@ export class Flow {
     const statusCode = STATUS_CODES[code] ?? 500
     assert.deepEqual(caught, { ...message, _msgid: id, statusCode, error }, 'the properties of the message')
     assert.ok(!error!.message.includes('RedoxError'), error!.message)
-    // The debug sidebar shows only the beginning of an error text.
+    // The debug sidebar shows only the beginning of an error text, so the text has to begin with a word or a quotation.
     assert.match(error!.message, /^[\w"]/)
     const { answer: _answer, ...cause } = error!.cause
     assertPlain(cause, 'error.cause')
@@ -320,7 +321,7 @@ export class Flow {
     return error!
   }
 
-  /** Sends a message and waits until it is emitted or caught. */
+  /** Passes a message to the node and waits until the node emits its answer or the Catch node gets its error. */
   async outcome(message: Message): Promise<Outcome> {
     const id = `message-${++this.#sent}`
     const isThis = ({ _msgid }: Message): boolean => _msgid === id
@@ -331,7 +332,7 @@ export class Flow {
     return { id, answer: this.emitted.find(isThis), caught, error: caught?.['error'] }
   }
 
-  /** Waits for a status. Apart from the first ones, statuses change at most once a second. */
+  /** Waits until the node shows a status. Except for the first statuses, these change at most once a second. */
   async showsStatus(isWanted: (text: string) => boolean): Promise<void> {
     await eventually(
       () => this.statuses.join(' | '),
@@ -339,9 +340,10 @@ export class Flow {
     )
   }
 
-  /** Asserts that every message ended exactly once: emitted and complete, or caught. */
+  /** Asserts that each message ended exactly once: with an answer and at the Complete node, or at the Catch node. */
   assertDoneOnce(): void {
-    // With durable delivery, `done` is called at acceptance, and the answer may come later in another flow.
+    // With durable delivery, `done` is called when the store has accepted the message. The answer is emitted later,
+    // possibly in another flow.
     if (this.#isDurable) return
     const count = (list: Message[]): Record<string, number> =>
       list.reduce<Record<string, number>>((sum, { _msgid: id }) => ({ ...sum, [id]: (sum[id] ?? 0) + 1 }), {})
@@ -354,7 +356,7 @@ export class Flow {
   }
 }
 
-/** HTTP status code of the answer to an HTTP caller, by error code; 500 for codes not listed. */
+/** `msg.statusCode` of a failed message, for a flow with an HTTP response node, by error code; otherwise 500. */
 const STATUS_CODES: Record<string, number> = {
   ...{ REDOX_BAD_INPUT: 400, REDOX_INVALID_MESSAGE: 400, REDOX_TOO_LARGE: 413 },
   ...{ REDOX_REJECTED: 422, REDOX_FORBIDDEN: 422 },
@@ -363,9 +365,9 @@ const STATUS_CODES: Record<string, number> = {
   ...{ REDOX_STORE_LOCKED: 503, REDOX_STORE_FULL: 503 },
 }
 
-/** Pattern of the status text for an error; for an invalid message the text contains the number of further problems. */
+/** Pattern of a node's status text for an error. If a message is invalid, the text has the number of other problems. */
 function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
-  // The most frequent file errors have status phrases of their own.
+  // The most frequent errors about files have their own status texts.
   const briefly = ['text', 'path', 'folder'].map((kind) => translate(`${STATUS}brief.${kind}`))
   const phrases = [translate(`${STATUS}error.${code}`), ...(code === 'REDOX_BAD_INPUT' ? briefly : [])]
   const phrase = `(${phrases.join('|')})`
@@ -373,7 +375,7 @@ function reasonOf({ code, cause: { problems = [] } }: CaughtError): RegExp {
   return problems.length === 0 ? new RegExp(`${phrase}$`) : new RegExp(`(missing|wrong|${phrase})${more}$`)
 }
 
-/** Asserts that a value is plain data, survives JSON and contains no credentials. */
+/** Asserts that a value is equal to its copy from JSON and contains no credentials. */
 function assertPlain(value: unknown, where: string): void {
   const text = JSON.stringify(value)
   assert.deepEqual(JSON.parse(text), value, `${where} is not plain data`)
@@ -389,7 +391,7 @@ export async function startFlow(options: FlowOptions): Promise<Flow> {
   return current
 }
 
-/** Starts a flow whose connection uses a server of the test. */
+/** Starts a flow whose connection uses a test server in place of Redox. */
 export function startFlowTo(url: string, { config, secrets, ...options }: FlowOptions): Promise<Flow> {
   const hosts = { environment: 'Development', apiBase: url, blobUploadUrl: `${url}/upload`, attempts: '1' }
   return startFlow({
@@ -409,7 +411,7 @@ async function endFlow(): Promise<void> {
   await helper.unload()
 }
 
-/** Registers hooks that run Node-RED for the enclosing suite and stop everything afterwards. */
+/** Registers mocha hooks that run Node-RED for the enclosing suite and stop all flows after each test. */
 export function useNodeRed(): void {
   before(async () => {
     await (helper.startServer() as unknown as Promise<void>)
@@ -424,10 +426,10 @@ export function useNodeRed(): void {
   })
 }
 
-// Stopped once after all suites, because each start of a sandbox generates keys.
+// The sandbox is stopped once, after all suites, because each start of a sandbox generates keys.
 after(() => stopSandbox())
 
-/** The sandbox that the config nodes share; it exists once a message was sent. */
+/** Sandbox that all connections of the process share; it starts with the first message for the sandbox. */
 export const sandbox = async (): Promise<Sandbox> => (await runningSandbox())!
 
 export async function lastReceived(): Promise<ReceivedMessage> {

@@ -22,7 +22,7 @@ export interface InboxList {
   running: boolean
   messages: InboxMessage[]
   faults: { at: string; api: string; fault: string; accepted: boolean }[]
-  /** the inbox is open to callers without a login on any computer that reaches Node-RED */
+  /** true: any computer that can reach Node-RED can read the inbox without a login */
   openToAll?: true
 }
 
@@ -32,11 +32,11 @@ export interface Parcel {
   filename: string
   contentType?: string
   family?: string
-  /** the file is in a resource from the flow, whose declared content type the nodes accept unchecked */
+  /** true: the file is inside a FHIR resource in `msg`, whose declared content type the nodes do not check */
   inData?: true
 }
 
-/** Flow of inject buttons and send nodes that read all variable settings from the message. */
+/** Flow of Inject nodes and send nodes; the send nodes take the file and its details from `msg`. */
 export const INBOX_FLOW: object[] = [
   { id: 'inboxtab', type: 'tab', label: 'inbox' },
   {
@@ -87,7 +87,7 @@ export class InboxClient extends AdminClient {
     return (await answer.json()) as InboxList
   }
 
-  /** Presses the button and waits until the message is in the sandbox. */
+  /** Presses the Inject button and waits until the message is in the sandbox. */
   async send(parcel: Parcel): Promise<InboxMessage> {
     const { length } = (await this.list()).messages
     await this.press(parcel)

@@ -1,4 +1,4 @@
-/** Node-RED with the built package, in a process and a user directory of its own. */
+/** Node-RED with the built package installed, in a separate process with its own user directory. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
@@ -9,11 +9,11 @@ import path from 'node:path'
 
 const MODULE = '@ehr-flows/node-red-redox'
 const ROOT = path.join(__dirname, '../../..')
-/** Folder whose node_modules contains the Node-RED to test; by default that of devDependencies. */
+/** Folder whose node_modules contains the Node-RED to test; by default the repository, with its devDependencies. */
 const NODE_RED = process.env['REDOX_TEST_NODE_RED'] ?? ROOT
 
 export interface NodeRed {
-  /** Address, with a slash at its end. */
+  /** URL of Node-RED, with a trailing slash. */
   url: string
   /** log output of the process so far */
   log(): string
@@ -23,7 +23,7 @@ export interface NodeRed {
 
 /**
  * Starts a Node-RED.
- * @param settings plain data that replaces settings of the tests
+ * @param settings Node-RED settings as plain data; they replace the defaults of the tests
  * @param env further environment variables of the process
  */
 export async function startNodeRed(settings: object = {}, env: object = {}): Promise<NodeRed> {
@@ -74,10 +74,10 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Log lines that show a completed start, in either order. */
+/** Log lines that Node-RED writes when it has started, in either order. */
 const STARTED = ['Started flows', 'Server now running']
 
-/** Waits until the flows run and the server listens, and returns a function that returns the output so far. */
+/** Waits until the flows run and the HTTP server listens. Returns a function that returns the log output so far. */
 async function started(child: ChildProcess): Promise<() => string> {
   let output = ''
   await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** Client that fills the outbox of a Node-RED in another process and calls its admin API. */
+/** Client for the outbox of a Node-RED in another process: fills the outbox and calls its admin API. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { AdminClient, typed } from './client'
@@ -6,13 +6,13 @@ import { eventually } from './eventually'
 
 export const DESTINATION = 'af394f14-b34a-464f-8d24-895f370af4c9'
 export const OTHER_DESTINATION = '7ce6f387-c33c-417d-8682-81e83628cbd9'
-/** Patient of all messages. Any of these values in a list of the outbox is a leak. */
+/** Patient of all messages. If a list of the outbox contains any of these values, patient data has leaked. */
 export const OUTBOX_PATIENT = { id: 'ZX81-7745', first: 'Zebedina', last: 'Quuxworth', dob: '1931-07-19' }
 export const FILE_NAME = 'befund-xylotomy.pdf'
 
 export type Json = Record<string, any>
 
-/** Parameters of a message for the outbox: document id, file and destination. */
+/** Parameters of a test message for durable delivery. */
 export interface Accepted {
   documentId: string
   bytes?: Buffer
@@ -25,8 +25,8 @@ const privateKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKe
 }) as string
 
 /**
- * Flow with a durable connection to `redox` and a button wired to a note node, which stores its answers in the global
- * context.
+ * Flow with durable delivery to the server `redox`: an Inject node wired to a redox-datamodel-note node. The flow
+ * records the answers that this node emits in the global context.
  */
 export const flowTo = (
   redox: string,
@@ -58,8 +58,8 @@ export const flowTo = (
 
 export class OutboxClient extends AdminClient {
   /**
-   * Reads from the admin API.
-   * @param place path below the outbox of the connection
+   * Sends a GET request to the admin API and returns the JSON of the response.
+   * @param place URL path below `redox/outbox/outboxconfig/`
    */
   async get(place: string): Promise<Json> {
     const answer = await this.ask(`redox/outbox/outboxconfig/${place}`)
@@ -78,8 +78,8 @@ export class OutboxClient extends AdminClient {
   /**
    * Deploys the flow.
    * @param redox address of the server that the connection uses
-   * @param settings of the connection
-   * @param others further nodes
+   * @param settings properties of the connection
+   * @param others further nodes of the flow
    */
   async deploy(redox: string, settings: object = {}, others: object[] = []): Promise<void> {
     await this.deployFlows([...flowTo(redox, settings), ...others])
@@ -95,7 +95,7 @@ export class OutboxClient extends AdminClient {
     return (await this.get(`messages?${query}`))['messages'] as Json[]
   }
 
-  /** Presses the button, waits until the message is in the store, and returns its entry of the list. */
+  /** Presses the Inject button, waits until the message is in the store, and returns its item of the outbox list. */
   async accept(accepted: Accepted): Promise<Json> {
     await this.press(accepted)
     let found: Json | undefined
@@ -124,7 +124,7 @@ export class OutboxClient extends AdminClient {
     return found
   }
 
-  /** Ids of the messages whose answers the note node has emitted. */
+  /** Ids of the messages whose answers the redox-datamodel-note node has emitted. */
   async emitted(): Promise<string[]> {
     const answer = (await (await this.ask('context/global/emitted')).json()) as { msg?: string }
     return answer.msg === undefined || answer.msg === '(undefined)'

@@ -1,4 +1,4 @@
-/** PgBouncer for tests with its default settings, apart from address, login and pool mode. */
+/** PgBouncer for tests, with its default settings except for address, login and pool mode. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -69,7 +69,7 @@ export class PgBouncer {
   async stop(): Promise<void> {
     if (this.child.exitCode === null) {
       const ended = once(this.child, 'exit')
-      // SIGTERM stops PgBouncer at once, as a service manager does.
+      // SIGTERM is the signal that a service manager sends; PgBouncer then stops at once.
       this.child.kill('SIGTERM')
       await ended
     }

@@ -1,4 +1,4 @@
-/** HTTP proxy that opens tunnels to this machine for every requested host, and certificates for tests. */
+/** HTTP CONNECT proxy whose tunnels for all hosts lead to this machine, and TLS certificates for tests. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
@@ -10,26 +10,26 @@ const pem = (name: string): string => fixture(`tls/${name}.pem`).toString('latin
 export const CA = pem('ca')
 export const CLIENT = { cert: pem('client'), key: pem('key') }
 export const ENCRYPTED_KEY = pem('encrypted-key')
-/** Certificate of a test server with its private key, which all test certificates share. */
+/** Certificate of a test server, and its private key; all test certificates have the same key. */
 export const certified = (name: 'server' | 'elsewhere' | 'expired' | 'self-signed'): ServerOptions => ({
   cert: pem(name),
   key: pem('key'),
 })
 
 /**
- * Reaction of the proxy to a tunnel request: opens it, resets the connection, does not answer, or answers this
- * status.
+ * Reaction of the proxy to a CONNECT request: opens the tunnel, resets the connection, sends no response, or responds
+ * with this HTTP status code.
  */
 export type Behaviour = 'open' | 'reset' | 'silent' | number
 
 export class ConnectProxy {
   readonly tunnels: { target: string; authorization: string | undefined }[] = []
-  /** all bytes that clients sent, including their tunnel requests */
+  /** all bytes that clients have sent, including the CONNECT requests */
   read = ''
   behaviour: Behaviour = 'open'
-  /** the only accepted login; undefined: none is required */
+  /** the only user and password that the proxy accepts; undefined: the proxy requires no login */
   login: string | undefined
-  /** bytes of a client that are passed on before both connections are reset */
+  /** number of bytes that the proxy forwards from a client before it resets both connections */
   cutAfter = Infinity
   cuts = 0
   readonly #sockets = new Set<Socket>()

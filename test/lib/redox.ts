@@ -29,7 +29,7 @@ export interface Recorded {
   client?: string
 }
 
-/** Answer of a script (an object is sent as JSON), or a function that handles the response itself. */
+/** HTTP response that a test defines (a body object is sent as JSON), or a function that writes the response itself. */
 export type Reply =
   | { status?: number; headers?: Record<string, string>; body?: unknown }
   | ((response: ServerResponse, request: IncomingMessage) => void | Promise<void>)
@@ -48,8 +48,8 @@ export interface Server {
 /**
  * Starts a server that records its requests.
  * @param tls certificate and other TLS settings of the server
- * @param read reader of a request body; by default, it reads as fast as possible. An error from it ends the
- * connection.
+ * @param read function that reads a request body; the default reads as fast as possible. If the function throws, the
+ * server closes the connection.
  */
 export async function serve(
   reply: (request: Recorded) => Reply | Promise<Reply>,
@@ -100,9 +100,9 @@ function tlsFacts({ socket }: IncomingMessage, tls: ServerOptions | undefined): 
 const NOT_FORWARDED = new Set(['host', 'connection', 'content-length', 'keep-alive', 'transfer-encoding'])
 
 /**
- * Starts a proxy that records requests before they reach the sandbox, which shortens the bodies that it keeps.
- * Uploads get references on Redox's public hosts, so that messages look as in production. References in requests to
- * the sandbox are changed back to its own address.
+ * Starts a proxy that records complete requests and forwards them to the sandbox, which keeps shortened bodies only.
+ * In upload responses, the proxy replaces the sandbox's address by Redox's public hosts, so that messages look as in
+ * production. In requests to the sandbox, the proxy restores the sandbox's address.
  */
 export async function wireTo(sandbox: Sandbox): Promise<Server> {
   const local = new Map<string, string>()
@@ -113,13 +113,13 @@ export async function wireTo(sandbox: Sandbox): Promise<Server> {
   }
   return serve(async ({ path, headers, body }) => {
     let forwarded = body
-    // A body above this size is not searched: it contains its files and has no references to change.
+    // A body above this size is forwarded unchanged: it contains its files and no references to uploaded files.
     for (const [open, url] of body.length > 10_000_000 ? [] : local) {
       if (forwarded.includes(open))
         forwarded = Buffer.from(forwarded.toString('latin1').replaceAll(open, url), 'latin1')
     }
     const kept = Object.entries(headers).filter(([name]) => !NOT_FORWARDED.has(name))
-    // Each request has a new connection: a kept-alive one may expire while a large file keeps the process busy.
+    // Each request uses a new connection: a kept-alive connection can expire while a large file keeps the process busy.
     const answer = await forward(sandbox.url + path, {
       method: 'POST',
       headers: Object.fromEntries(kept) as Record<string, string>,
@@ -141,7 +141,7 @@ export async function wireTo(sandbox: Sandbox): Promise<Server> {
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 export const TEST_KEY = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
 
-/** Connection as a redox-config node opens it, with all hosts at one address. */
+/** Connection as a redox-config node opens it, with this URL in place of all hosts of Redox. */
 export function connectTo(
   url: string,
   config: ConnectionConfig = {},
@@ -149,7 +149,7 @@ export function connectTo(
   network: Network = {},
 ): Connection {
   const hosts = { apiBase: url, fhirBase: `${url}/fhir/R4`, blobUploadUrl: `${url}/upload` }
-  // Tests make one attempt by default; tests of retries set the number.
+  // By default one attempt per message; tests of retries set the number of attempts.
   const filled = {
     ...{ auth: 'oauth', clientId: 'client-1', keyId: 'key-1', attempts: 1 },
     ...hosts,
@@ -170,7 +170,7 @@ export const connectBy = (wire: Server, sandbox: Sandbox, config: ConnectionConf
 export const TOKEN_PATH = '/v2/auth/token'
 export const isToken = ({ path }: Recorded): boolean => path === TOKEN_PATH
 
-/** Script that answers token requests with a valid token and all other requests by the given script. */
+/** Request handler that responds to token requests with a valid token, and to other requests as `reply` does. */
 export const withToken =
   (reply: (request: Recorded) => Reply | Promise<Reply>) =>
   (request: Recorded): Reply | Promise<Reply> =>

@@ -10,7 +10,7 @@ export interface ReverseProxy {
 
 /**
  * Starts a proxy.
- * @param target the address that requests are passed on to, with a Host header of that address
+ * @param target URL to which the proxy forwards requests; the Host header contains the host of this URL
  */
 export async function startReverseProxy(target: string): Promise<ReverseProxy> {
   const { host, hostname, port } = new URL(target)
@@ -30,7 +30,7 @@ export async function startReverseProxy(target: string): Promise<ReverseProxy> {
     sockets.add(socket)
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
   })
-  // Upgrade requests are those of the editor's WebSocket.
+  // The editor opens a WebSocket with an upgrade request.
   server.on('upgrade', ({ url, headers }, socket: Socket, head) => {
     const lines = Object.entries({ ...headers, host }).map(([name, value]) => `${name}: ${String(value)}`)
     const passed = connect(Number(port), hostname)

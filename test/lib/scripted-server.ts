@@ -1,4 +1,4 @@
-/** Server that answers as a node test scripts it; without a script, it accepts everything. */
+/** HTTP server in place of Redox whose responses a test defines; by default, the server accepts every request. */
 import { EventEmitter, once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -28,10 +28,10 @@ export const cutShort: Reply = (response) => {
 }
 
 export class ScriptedServer extends EventEmitter {
-  /** messages that are waiting for their answers, and the highest number of them so far */
+  /** number of messages that wait for their HTTP responses now, and the highest number so far */
   busy = 0
   busiest = 0
-  /** number of messages that must be waiting before any is answered */
+  /** number of messages that must arrive before the server responds to any of them */
   gather = 0
   #tokens = 0
   readonly #scripts = new Map<Purpose, Reply[]>()
@@ -91,7 +91,7 @@ export class ScriptedServer extends EventEmitter {
     this.busiest = Math.max(this.busiest, ++this.busy)
     this.emit('arrived')
     while (this.busiest < this.gather) await once(this, 'arrived')
-    // After the first of these messages, one message too many has enough time to arrive.
+    // If the client sent one message more than allowed, that message would arrive during this pause.
     if (this.gather > 0) await pause(20)
   }
 

@@ -20,9 +20,9 @@ export interface SendNode {
   type: string
   api: 'fhir' | 'datamodel'
   operation: string
-  /** the fewest settings with which the node sends */
+  /** smallest set of node properties with which the node can send */
   node: Settings
-  /** path of the first file in the message */
+  /** path of the first file in the request body, e.g. `Media.FileContents`; empty for uploads */
   place: string
   severalFiles: boolean
 }
@@ -104,7 +104,7 @@ export const ALL_NODES = [UPLOAD, UPLOAD_BLOB, ...SEND_NODES]
 
 export const purposeOf = ({ operation }: SendNode): Purpose => (operation === 'upload' ? 'upload' : 'send')
 
-// Setting for the Data field: a node reads an object from the message only where set so, and most tests need it.
+// The node takes additional data from `msg.data`, which is not the default of the field Data but needed by most tests.
 const TAKES_DATA = { data: 'data' }
 
 /** Starts a flow with this node, connected to the built-in sandbox. */
@@ -117,7 +117,7 @@ export const start = (
   ]
 ): Promise<Flow> => startFlow({ type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 
-/** Starts a flow with this node, connected to a server of the test. */
+/** Starts a flow with this node, connected to a scripted server. */
 export const startTo = (
   server: ScriptedServer,
   { type, node }: SendNode,
@@ -129,7 +129,7 @@ export const startTo = (
 ): Promise<Flow> =>
   startFlowTo(server.url, { type, node: { ...TAKES_DATA, ...node, ...settings }, config, ...options })
 
-/** Message as a flow has it: a file, and properties that the nodes ignore. */
+/** `msg` with a file in its payload, and with other properties that the nodes ignore. */
 export const fileMessage = (payload: unknown = PDF): Message => ({
   payload,
   filename: `${PATIENT.last}.pdf`,

@@ -4,8 +4,8 @@ export const NO_MOUNT = 'only root may mount the small or broken disk of the tes
 type Skippable = { type?: string; parent?: Skippable; skipReason?: string }
 
 /**
- * Skips a test, or in a `before` hook all tests of its block, and records the reason; `npm test` lists the reasons at
- * its end.
+ * Skips a test (in a `before` hook, all tests of the `describe` block) and records the reason. `npm test` lists these
+ * reasons at the end of its output.
  */
 export function skip(context: Mocha.Context, reason: string): never {
   const runnable = context.runnable() as unknown as Skippable

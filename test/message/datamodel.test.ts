@@ -103,7 +103,7 @@ describe('Data Model messages', () => {
         [measured, { ...waiting, Code: '11502-2', ...fileResult }, measured],
       ],
       [[{}], [{ Code: '11502-2', ...fileResult }]],
-      // The Codeset and the Description of a replaced code are removed.
+      // If the code is replaced, Codeset and Description of the old code are removed.
       [[{ Code: 'K', Codeset: 'L', Description: 'Potassium' }], [{ Code: '11502-2', ...fileResult }]],
       [
         [{ Code: '11502-2', Description: 'Report' }],
@@ -199,7 +199,7 @@ describe('Data Model messages', () => {
     assert.equal(idOf([one, two]), idOf([two, one]))
     assert.notEqual(idOf([one, two]), idOf([one]))
     assert.equal(idOf([two, one], named), idOf([one]))
-    // The DocumentID of a message with one order is the same as in releases without support for several orders.
+    // A message with one order keeps the DocumentID that it had before messages with several orders were supported.
     assert.equal(idOf([one]), '60079e0a-1f43-8ecf-8a76-971456604d92')
   })
 

@@ -1,4 +1,4 @@
-/** Messages of many megabytes: their JSON is that of JSON.stringify, and no event-loop iteration is long. */
+/** Messages of many megabytes: their JSON is the same as from JSON.stringify, and they never block the event loop. */
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
@@ -9,11 +9,11 @@ import { stringifyInChunks, parseInChunks } from '../../src/json-chunks'
 import { jsonBody } from '../../src/transport/body'
 import { bytesOf } from '../lib/redox'
 
-// Texts around the length at which they are divided.
+// Length at which long strings are divided; the tests use strings of about this length.
 const CUT = 64 * 1024
 const repeated = (text: string, length: number): string => text.repeat(Math.ceil(length / text.length))
 
-/** Texts whose division may hit an escape, half a surrogate pair, or a byte of a character. */
+/** Strings in which a division can fall within an escape sequence, a surrogate pair or a multi-byte character. */
 const PATTERNS = [
   'a',
   '"',
@@ -131,7 +131,7 @@ describe('large message', function () {
     it(`is decrypted in chunks of at most 1 MB per event-loop iteration: ${name}`, async () => {
       const sealed = await seal.encrypt(value, 'here')
       let opened: unknown
-      // Decryption and parsing are two passes over the bytes.
+      // Decryption and parsing each process all bytes, in chunks of 1 MB at most.
       const turns = await turnsDuring(async () => (opened = await seal.decrypt(sealed, 'here')))
       assert.ok(turns >= (2 * bytes) / MB, `${bytes} bytes in ${turns} turns`)
       assert.deepEqual(opened, value)

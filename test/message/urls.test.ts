@@ -57,7 +57,7 @@ describe('references in a message', () => {
       'https://api.redoxengine.com/fhir/R4/Binary/1?a=b%20c#d',
     ])
       assertKnownHost(reference(url), 'x', origins)
-    // An upload whose answer has an address without a host adds the origin "null".
+    // If the response to an upload contains a URL without a host, the list of known origins contains "null".
     origins.push('null')
     for (const url of strangers)
       await failing(

@@ -1,4 +1,4 @@
-/** All routes that the package adds to Node-RED's admin API: permissions, and resistance to hostile input. */
+/** All routes that the package adds to Node-RED's admin API: required permissions, and reaction to hostile input. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { OutgoingHttpHeaders, RequestOptions } from 'node:http'
@@ -29,11 +29,11 @@ type User = keyof typeof USERS
 
 interface Route {
   method: 'GET' | 'POST' | 'DELETE'
-  /** path as the package registers it */
+  /** path of the route as the package registers it, with parameters */
   path: string
-  /** request path, with ids that exist in the test */
+  /** path of a request to the route, with ids that exist in the test */
   place: () => string
-  /** body of the request, and the status of the answer to a user with the permission */
+  /** body of the request, and the HTTP status that a user with the permission gets */
   body?: object
   good: number
   allowed: User[]
@@ -55,7 +55,7 @@ const OUTBOX = 'redox/outbox/outboxconfig'
 const OUTBOX_READERS: User[] = ['admin', 'reader', 'outboxReader']
 const OUTBOX_WRITERS: User[] = ['admin', 'outboxWriter']
 const PAUSE = { destination: `datamodel ${DESTINATION}`, action: 'pause', reason: 'a test' }
-// Id of a message that does not exist, so that a decision about it can be sent any number of times.
+// Id of a message that does not exist, so that the test can send the same decision for every user.
 const NOBODYS = '00000000-0000-4000-8000-000000000000'
 const DECISION = { action: 'discard', reason: 'a test' }
 // prettier-ignore
@@ -82,7 +82,7 @@ const ROUTES: Route[] = [
 ]
 const POSTS = ROUTES.filter(({ method }) => method === 'POST')
 
-/** Source of a Node-RED node that lists the routes below `/redox` of all modules. */
+/** Source of a Node-RED node with an admin route that lists all routes below `/redox`, whichever module added them. */
 const TELLER = `module.exports = ({ httpAdmin }) => httpAdmin.get('/added-routes', (_request, response) =>
   response.json((httpAdmin._router ?? httpAdmin.router).stack
     .flatMap(({ route }) => (route ? Object.keys(route.methods).map((one) => [one.toUpperCase(), route.path]) : []))
@@ -330,7 +330,7 @@ describe('admin routes', function () {
     const IDS = ['../../flows', '..%2f..%2fflows', '%2e%2e/settings', '%00', '__proto__', 'constructor', '[object%20Object]', 'a'.repeat(8000), '%F0%9F%A9%BA', `${message}/files/__proto__`, `${message}/files/..%2f0`, `${message}/files/1e0`, `${message}/files/-1`, `${message}/files/0/0`]
     for (const id of IDS) {
       const answer = await ask('GET', `redox/inbox/${id}`, nodeRed.tokens.inboxReader)
-      // Some of these paths reach another admin route, which answers 401.
+      // Some of these ids form the path of another admin route, which responds with 401.
       assert.ok([401, 404].includes(answer.status), `${id}: ${answer.status}`)
       assert.ok(!(await answer.text()).includes(CANARY), id)
     }
@@ -358,7 +358,8 @@ describe('admin routes without a login', function () {
   })
 
   /**
-   * Status and code of a request for content: 403 with the code, or 404 for an allowed request of a missing message.
+   * HTTP status and error code of a request for the content of a message that does not exist: 404 if the request is
+   * allowed, otherwise 403.
    */
   const content = async (headers: object = {}, options: RequestOptions = {}, root = ''): Promise<string> => {
     const url = nodeRed!.url + root + CONTENT
@@ -374,7 +375,8 @@ describe('admin routes without a login', function () {
     const { host, port } = new URL(nodeRed.url)
     for (const asked of [host, `localhost:${port}`, `[::1]:${port}`])
       assert.equal(await content({ host: asked }), SHOWN, asked)
-    // Proxies that keep the host name or add headers, and foreign host names that resolve to this machine.
+    // Requests through proxies, which keep the host name or add headers, and requests with foreign host names that
+    // resolve to this machine.
     for (const headers of [
       { host: 'nodered.example' },
       { host: `localhost.evil.example:${port}` },
@@ -402,9 +404,9 @@ describe('admin routes without a login', function () {
         refusal.message,
         /adminAuth .*uiHost to 127\.0\.0\.1.*redox: \{ contentWithoutAdminAuth: true \}/,
       )
-      // The audit log contains no access, because no content was returned.
+      // No content was returned, so the audit log contains no access to content.
       assert.deepEqual((await client.get('audit'))['lines'], [])
-      // Content of the sandbox inbox, about invented patients, is shown with a warning.
+      // The sandbox inbox still shows content, with a warning, because its patients are invented.
       const inbox = new InboxClient(nodeRed.url)
       await inbox.send({ bytes: Buffer.from('%PDF-1.7 %%EOF'), filename: 'a.pdf' })
       const list = await inbox.list()

@@ -1,5 +1,6 @@
 /**
- * Tests of two facts: answers of the nodes are plain data, and the package loads the code that sends only for a send.
+ * Two checks: messages and errors that the nodes emit are plain data, and the package loads the modules for sending
+ * only when a message is sent.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -19,7 +20,7 @@ const PLAIN = new Set<unknown>([Object.prototype, Array.prototype, null])
 
 const TEXT_FORM: (string | symbol)[] = ['toString', inspect.custom]
 
-/** Paths of parts of a value that cannot be copied, stored or serialized. */
+/** Paths of the parts of a value that are not plain data and therefore cannot be copied, stored or serialized. */
 function strangers(value: unknown, where = 'msg'): string[] {
   if (typeof value === 'function' || typeof value === 'symbol') return [`${where}: a ${typeof value}`]
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return []
@@ -83,7 +84,7 @@ const TELLER = `module.exports = (RED) => RED.httpAdmin.get('/loaded', (_request
 interface Loaded {
   /** loaded files of this package, e.g. `dist/src/errors.js` */
   own: string[]
-  /** loaded packages that were first required by this package; those that Node-RED had loaded before are left out */
+  /** npm packages that this package was the first to load; packages that Node-RED had loaded before are not included */
   packages: string[]
 }
 
@@ -108,8 +109,13 @@ async function loadedBy({ url }: NodeRed): Promise<Loaded> {
 const posix = (file: string): string => file.replaceAll('\\', '/')
 
 /**
+<<<<<<< HEAD
  * Modules needed only for sending. The exceptions are short: the proxy rules, the imports of the field tables, the
  * count of keys, and the list of direct messages, which the outbox tab reads.
+=======
+ * Modules that are needed only for sending. The pattern excludes short modules with other uses, such as proxy rules and
+ * those that the field tables import.
+>>>>>>> mW
  */
 const SENDS =
   /^dist\/src\/(sandbox|redox\/(?!direct-messages\.js)|message\/(?!(?:json|problems|setters)\.js)|auth|file|transport\/(?!proxy\.js))/
@@ -183,7 +189,7 @@ describe('a Node-RED with the package', function () {
       [],
     )
     assert.ok(!packages.includes('@fastify/busboy'))
-    // After a send, the list contains the modules that send, so the earlier lists without them are meaningful.
+    // After a message was sent, the list contains the modules for sending. So the check before would have found them.
     assert.ok(own.includes('dist/src/transport/http.js') && packages.includes('undici'))
   })
 })

@@ -1,4 +1,4 @@
-/** Marker values in a separate Node-RED process: none in its most detailed log, and none in its admin API. */
+/** Search for marker values of secret data in a separate Node-RED process: in its trace log and in its admin API. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'

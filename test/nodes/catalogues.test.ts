@@ -1,4 +1,4 @@
-/** Message catalogues are complete in both languages and contain no unused text. */
+/** Message catalogues: complete in both languages, and without unused strings. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -13,7 +13,7 @@ const listed = (folder: string): string[] =>
     path.join(folder, name),
   )
 
-/** Sets of nodes and plugins, with their folders. */
+/** Names of all nodes and plugins with a message catalogue, and their folders. */
 const sets = ['nodes', 'plugins'].flatMap((folder) =>
   readdirSync(path.join(ROOT, folder))
     .filter((set) => existsSync(path.join(ROOT, folder, set, 'locales')))
@@ -33,7 +33,7 @@ function flat(value: unknown, at = ''): Catalogue {
 const catalogue = (folder: string, set: string, language: string): Catalogue =>
   flat(JSON.parse(read(folder, 'locales', language, `${set}.json`)))
 
-/** Catalogue keys of a set. Plural forms of a key count as one key, because the code selects them by `count`. */
+/** Catalogue keys of a node or plugin. Singular and plural of a key count as one key: i18next selects by `count`. */
 const keysOf = (set: string): string[] => {
   const keys = Object.keys(catalogue(sets.find((one) => one.set === set)!.folder, set, 'en-US'))
   return [...new Set(keys.map((key) => key.replace(/_(one|other)$/, '')))]
@@ -52,7 +52,7 @@ const code = [
   .join('\n')
   .replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
 
-/** Keys in `data-i18n="[placeholder]key"`, with their set. */
+/** Keys in HTML attributes such as `data-i18n="[placeholder]key"`, with the node or plugin to which they belong. */
 const inTemplates = html.flatMap(({ set, source }) =>
   [...source.matchAll(/data-i18n="([^"]+)"/g)].flatMap(([, list]) =>
     list!.split(';').map((one) => {
@@ -63,7 +63,7 @@ const inTemplates = html.flatMap(({ set, source }) =>
   ),
 )
 
-/** Last parts of keys in calls: `text('test.ok')`, `this._('redox-upload.label')`, `text(`banner.${key}`)`. */
+/** Keys, without a common prefix, in calls such as `text('test.ok')`, `this._('redox-upload.label')`. */
 const inCalls = [
   ...code.matchAll(/(?:\btext|\b_|#(?:word|translated))\(\s*(['`])((?:\$\{[^}]*\}|(?!\1).)*)\1/g),
 ].map(([, , key]) => key!.replace(/^.*?\$\{(?:(?:STATUS_)?TEXTS|CATALOGUE)\}\.?/, ''))
@@ -111,7 +111,7 @@ describe('message catalogues', () => {
       const asked = new Set(inTemplates.filter((one) => one.set === set).map(({ key }) => key))
       const unused = keysOf(set).filter((key) => {
         if (asked.has(key)) return false
-        // A key that the code builds from a variable: the last part of the key occurs in the code as a string.
+        // If the code builds a key from a variable, the last part of the key must occur in the code as a string.
         return !patterns.some((pattern) => pattern.test(key)) || !isWord(key.split('.').at(-1)!)
       })
       assert.deepEqual(unused, [])

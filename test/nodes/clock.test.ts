@@ -1,6 +1,6 @@
 /**
- * Changes of the clock while Node-RED runs, or between two runs: no message is blocked, and none is reported as late
- * too early.
+ * Changes of the clock while Node-RED is running, or between two runs: no message is blocked, and none is reported as
+ * late too early.
  */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -19,17 +19,17 @@ import { eventually } from '../lib/eventually'
 import { NO_POSTGRES, skip } from '../lib/skip'
 
 const KEY = 'a store key that is hard to guess'
-/** Redox's answer 503 with a backoff of 2 s, long enough to change the clock meanwhile. */
+/** HTTP response 503 that requests a wait of 2 s, during which the test can change the clock. */
 const DOWN = reply(503, { error: 'down' }, { 'retry-after': '2' })
 
 let server: ScriptedServer
 let userDir: string
 let postgres: Postgres | undefined
 
-/** Returns true when the message was tried and waits for the backoff of its destination. */
+/** Returns true if the message has had an attempt and waits for the end of its destination's back-off. */
 async function rests(): Promise<boolean> {
   const [message] = await durableConnections.get('config')!.outbox!.store.find({ limit: 1 })
-  // The store lists no message while the message changes its state.
+  // For a moment during a change of its state, the store does not list the message.
   return message?.state === 'waiting' && message.attempts > 0
 }
 
@@ -89,7 +89,7 @@ describe('change of the clock', function () {
           setClock(hours)
           await eventually('not tried again', () => server.of('send').length > tried)
           await eventually('not told as late', () => late.length === 1)
-          // Measured with the changed clock, the age would be hours.
+          // If the age of the message were measured with the changed clock, it would be hours.
           assert.ok(late[0]!['oldestSeconds'] < 60, `${late[0]!['oldestSeconds']}`)
           server.script('send')
           await eventually('not delivered', () => flow.emitted.length === 1)

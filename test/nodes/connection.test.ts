@@ -22,7 +22,7 @@ import {
 import { UPLOAD, UPLOAD_BLOB } from '../lib/send-nodes'
 import { skipSeconds } from '../lib/clock'
 
-/** Starts a server that reads half of an upload, and the rest after `goOn`. */
+/** Starts a server that reads the first half of an upload, and the second half after a call of `goOn`. */
 async function startSlowServer(): Promise<{ url: string; goOn: () => void; close: () => Promise<void> }> {
   let goOn = (): void => undefined
   const told = new Promise<void>((resolve) => void (goOn = resolve))
@@ -191,7 +191,7 @@ describe('sandbox warning', () => {
       { auth: 'legacy', clientId: 'c' },
     ]) {
       await (await start(NOTE, {}, { environment: 'Sandbox', ...config })).send(photo())
-      // Only log lines of this flow are counted.
+      // `warnings` counts the log lines of this flow only.
       assert.equal(warnings(), 0, JSON.stringify(config))
     }
   })
@@ -202,11 +202,11 @@ describe('sandbox warning', () => {
   })
 })
 
-/** Answer with a log ID in Redox's format; a status contains no other IDs. */
+/** HTTP response with a log ID in Redox's format; the status of a node does not contain IDs in other formats. */
 const LOGGED = reply(200, { Meta: { Logs: [{ ID: '811cddc5-0000-4000-8000-000000000000' }] } })
 
 describe('status of a node', function () {
-  // The first test starts each node and waits for its messages.
+  // The first test needs more time: it sends messages with each of the nodes.
   this.timeout(20_000)
   useNodeRed()
   useServer()
@@ -223,7 +223,7 @@ describe('status of a node', function () {
           ? ['id', location]
           : ['sha256', redox.files[0].sha256]
       const sent = `sandbox ${statusCode} · ${redox.way} · ${kind} ${id.slice(0, 8)}`
-      // The second "sending" ends within one second, so it is not published.
+      // The status "sending" of the second message lasts less than a second, so it is not published.
       assert.deepEqual(flow.statuses, ['sandbox · sending', sent, 'sandbox · Input unusable'])
     }
   })
@@ -360,7 +360,7 @@ describe('API keys', () => {
     try {
       const flow = await startWith({ auth: 'legacy' }, { ...brief.legacyKey }, NOTE, brief)
       await flow.send(photo())
-      // The clock is set beyond the token's end: a valid token is renewed in the background at no fixed time.
+      // The test advances the clock beyond the expiry of the token. The time of a renewal before it is not predictable.
       skipSeconds(301)
       await flow.send(photo())
       const paths = brief.requests.map(({ path }) => path)

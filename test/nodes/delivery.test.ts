@@ -18,7 +18,7 @@ import type { SendNode } from '../lib/send-nodes'
 
 interface Way {
   title: string
-  /** value of the setting Transfer */
+  /** value of the node's field *Transfer* */
   way: string
   file: Buffer
   expected: 'embed' | 'upload' | 'reference'
@@ -76,7 +76,7 @@ describe('redox-upload', () => {
 describe('send nodes', () => {
   useNodeRed()
 
-  /** Uploads a file in a flow of its own and returns the emitted reference. */
+  /** Uploads a file in a separate flow, and returns the file reference that the node emits. */
   const upload = async (file: Buffer, api: string): Promise<Message> =>
     (await (await startFlow({ type: UPLOAD.type, node: { api } })).send(fileMessage(file)))['payload']
 
@@ -144,7 +144,7 @@ describe('msg.redox', () => {
       const { redox } = await (await start(node, { way: 'embed' })).send(fileMessage(sizedFile(300_000)))
       Object.keys(redox).forEach((key) => seen.add(key))
     }
-    // The trace id is optional, because some servers return none.
+    // `traceId` is optional, because some servers do not return a trace ID.
     seen.add('traceId')
     assert.deepEqual([...seen].sort(), told.sort())
   })

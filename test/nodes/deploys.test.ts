@@ -32,7 +32,7 @@ function useServer(): void {
   afterEach(() => server.close())
 }
 
-/** Script that sends its answer when the test calls `reply`. */
+/** Response of the scripted server that is sent when the test calls `reply`. */
 function heldBack(): { reply: (answer?: object) => void; held: Parameters<ScriptedServer['script']>[1] } {
   let go!: (answer?: object) => void
   const told = new Promise<object | undefined>((resolve) => (go = resolve))
@@ -61,7 +61,7 @@ const DEPLOYS: [title: string, type: 'full' | 'flows' | 'nodes', changes: Change
 const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 
 describe('a deploy', () => {
-  // The server closes first, which ends requests that a failed test has left open.
+  // The server is closed before Node-RED, which ends requests that a failed test has left open.
   useServer()
   useNodeRed()
 
@@ -280,7 +280,7 @@ describe('stopped in-flight message', () => {
       if (hasBegun === 'sending') own.onProgress({ phase: 'send', sent: 0, total: 1 })
       if (hasBegun === 'accepting') own.commit()
       await pause(10)
-      // The error of a message whose connection was closed first.
+      // Error of a message whose connection was closed before the message was sent.
       throw new RedoxError('REDOX_CONFIGURATION', 'The node has no connection.')
     })
 
@@ -328,7 +328,7 @@ describe('stopped flows', () => {
     const { realpath } = files
     let goOn = (): void => undefined
     const hung = new Promise<void>((resolve) => (goOn = resolve))
-    // A network share that does not respond for a while.
+    // The folder is like a network share that does not respond for a while.
     files.realpath = (async (name: string) => (await hung, realpath(name))) as typeof realpath
     try {
       const folder = path.dirname(fixturePath('photo.jpg'))
@@ -353,7 +353,7 @@ describe('stopped flows', () => {
 describe('Node-RED on SIGTERM', () => {
   useServer()
 
-  /** Starts a Node-RED with a note node that sends to the test server, and `count` messages for the node. */
+  /** Starts a Node-RED with a redox-datamodel-note node for the test server, and injects `count` messages. */
   async function withMessages(count: number, settings: object = {}): Promise<NodeRed> {
     const nodeRed = await startNodeRed(settings)
     const onTab = { z: 'tab', x: 1, y: 1 }
@@ -405,7 +405,7 @@ describe('Node-RED on SIGTERM', () => {
     server.script('send', held)
     const nodeRed = await withMessages(2)
     await server.until('send', 1)
-    // An earlier deploy may have logged "Stopping flows", too.
+    // A deploy before may also have logged "Stopping flows".
     const stops = (): number => nodeRed.log().split('Stopping flows').length
     const before = stops()
     const ended = nodeRed.stop()

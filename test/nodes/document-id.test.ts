@@ -1,4 +1,4 @@
-/** Generated DocumentID, made from patient, document type and file. */
+/** DocumentID that a node generates from patient, document type and file. */
 import assert from 'node:assert/strict'
 import { lastReceived, startFlow, useNodeRed, type Message } from '../lib/flow'
 import { ScriptedServer } from '../lib/scripted-server'
@@ -26,7 +26,7 @@ describe('generated DocumentID', () => {
       assert.equal(await idOf({}, PDF.toString('base64')), id)
       const upload = await startFlow({ type: UPLOAD_BLOB.type, node: UPLOAD_BLOB.node })
       assert.equal(await idOf({}, (await upload.send(fileMessage()))['payload']), id)
-      // Changes of values that are not part of the document's identity.
+      // Other values do not change the DocumentID.
       assert.equal(await idOf({ documentDescription: 'again', firstName: 'Other' }), id)
     })
 

@@ -1,4 +1,4 @@
-/** Durable delivery with a changed folder or a full disk: results for the flow, the log and the outbox. */
+/** Durable delivery with a changed store folder or a full disk: effects on the flow, the log and the outbox. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cp, mkdtemp, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
@@ -129,7 +129,7 @@ describe('durable delivery on a failing disk', function () {
       try {
         execFileSync('umount', ['-l', userDir], { stdio: 'ignore' })
       } catch {
-        // Unmounting fails if the test could not mount the disk.
+        // There is nothing to unmount if the test could not mount the disk.
       }
     })
 
@@ -150,11 +150,11 @@ describe('durable delivery on a failing disk', function () {
       await eventually('the status says so', () => delivery().code === 'REDOX_STORE_FULL')
       assert.ok(flow.statuses.some((text) => text.includes('Store full')))
       const { store } = delivery().outbox!
-      // The store reopens at intervals to check whether it can write again, and is unreadable for a moment then.
+      // At intervals, the store is opened again to check whether it can write. It cannot be read meanwhile.
       const readable = async (): Promise<number> => (await store.find({ limit: 100 }).catch(() => [])).length
       await eventually('all are found', async () => (await readable()) === count)
       server.script('send')
-      // After many failures, the destination would stay in backoff for a while.
+      // After many failures, the destination's back-off would last too long for this test.
       delivery().outbox!.sender.retryNow()
       await eventually('all are delivered', () => flow.emitted.length === count)
       assert.equal(lines('REDOX_STORE_FULL').length, 1)

@@ -1,4 +1,4 @@
-/** Durable delivery with another store key, and without one. */
+/** Durable delivery with a changed store key, and without a store key. */
 import assert from 'node:assert/strict'
 import { logged } from '../lib/flow'
 import { fileMessage, NOTE } from '../lib/send-nodes'

@@ -22,7 +22,7 @@ const startDurable = (config: Settings = {}): Promise<Flow> => {
 
 describe('durable delivery with PostgreSQL', () => {
   before(async function () {
-    // CI, which tests releases, must have PostgreSQL.
+    // On CI, a missing PostgreSQL is an error, so that no release is untested.
     if (postgresBinaries() === undefined && process.env['CI'] !== 'true') skip(this, NO_POSTGRES)
     postgres = await Postgres.start()
   })
@@ -47,7 +47,8 @@ describe('durable delivery with PostgreSQL', () => {
     await postgres.suspend()
     try {
       const failed = flow.fail(fileMessage(), 'REDOX_STORE_UNAVAILABLE')
-      // Long enough for the message to reach the database, which does not answer, so no event shows it.
+      // The pause is long enough for the message to reach the database. No event shows this, because the database does
+      // not respond.
       await pause(500)
       await flow.redeploy('full', {})
       await failed

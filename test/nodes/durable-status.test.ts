@@ -1,4 +1,4 @@
-/** Status of nodes and events of durable delivery. */
+/** Durable delivery: status of the nodes, and events of the Node-RED runtime. */
 import assert from 'node:assert/strict'
 import { rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -81,7 +81,7 @@ describe('durable delivery', () => {
     const flow = await startDurable(NOTE, { storeLateMinutes: String(0.5 / 60) })
     await flow.outcome(fileMessage())
     await eventually('no event', () => heard.length === 1)
-    // The send node shows the status of its connection, and a Status node of the flow receives it.
+    // The send node shows the status of its connection, which the Status node of the flow receives.
     await eventually('no status', () => flow.statuses.some((text) => text.startsWith('waiting 1')))
     const { connection, waiting, isLate, oldestSeconds } = heard[0]!
     assert.deepEqual([connection, waiting, isLate, oldestSeconds < 5], ['config', 1, true, true])
@@ -95,7 +95,7 @@ describe('durable delivery', () => {
     await eventually('no event', () => heard.length === 1)
     const shownBefore = flow.statuses.length
     await flow.redeploy('full', {})
-    // Waits until the node has shown the counts after the deploy.
+    // After the deploy, the test waits until the node shows the numbers of messages again.
     await eventually('no status', () =>
       flow.statuses.slice(shownBefore).some((text) => text.includes('parked 1')),
     )

@@ -1,4 +1,4 @@
-/** Requests of the dialogs to the runtime: permissions, answers, and targets that never get secrets. */
+/** Requests of the dialogs to the runtime: permissions, responses, and hosts to which no secrets are sent. */
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { startSandbox, type Sandbox } from '../../src/sandbox'
@@ -183,7 +183,7 @@ describe('routes of the dialogs', function () {
       ] as const)
         assert.deepEqual(await test(config, {}, CONFIG_ID), { ...elsewhere, field })
       assert.deepEqual(thief.requests, [])
-      // A key that the user has typed may be sent.
+      // A key that the user has just typed is sent to the host that the user has entered.
       const typed = await test({ ...hosts(thief.url), ...key() }, { privateKey: PRIVATE_KEY }, CONFIG_ID)
       assert.equal(typed.ok, true)
     })
@@ -196,7 +196,7 @@ describe('routes of the dialogs', function () {
         'secretElsewhere',
       )
       assert.deepEqual(thief.requests, [])
-      // The sandbox does not know this key, but the sandbox got the token request.
+      // The sandbox refuses this key, which it does not know. So the secret was sent to the sandbox, as it should be.
       const asked = await test({ ...hosts(sandbox.url), ...key() }, secrets, CONFIG_ID)
       assert.notEqual(asked.reason, 'secretElsewhere')
     })
@@ -273,7 +273,7 @@ describe('routes of the dialogs', function () {
 
 const SANDBOX = { environment: 'Sandbox', environmentType: 'environment' }
 const ENDS = { fhir: '/(DiagnosticReport|DocumentReference)/', datamodel: '/endpoint$' }
-/** Values that the dialogs set for a new node. */
+/** Default values of a new node. */
 const DROPPED = {
   ...{ fileFrom: 'message', file: 'payload', fileType: 'msg', filename: 'filename', filenameType: 'msg' },
   ...{ way: 'auto', dataType: 'msg', typeOfPatientId: 'MR' },

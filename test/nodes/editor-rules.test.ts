@@ -1,4 +1,4 @@
-/** Rules of the dialogs: Data has to be an object, and a published key is for the sandbox only. */
+/** Rules of the dialogs: the field Data must be an object, and the sandbox's published key is for the sandbox only. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'

@@ -22,7 +22,7 @@ const fail = async (
   config?: Settings,
 ): Promise<CaughtError> => (await startTo(server, node, settings, config)).fail(photo(), code)
 
-/** Redox's error text about an upload, which can contain the file name only; other texts can also name the person. */
+/** Redox's error text for an upload, which can repeat only the file name; other error texts can name the patient. */
 const FILE = `file ${PATIENT.last.toUpperCase()}.JPG not found in department 7`
 const WORDS =
   `${PATIENT.first} ${PATIENT.last} (${PATIENT.dob}), MR ${PATIENT.id.toLowerCase()}, alias ZEBEDINA, ` +
@@ -43,7 +43,7 @@ describe('answers that report a failure', () => {
   type Failure = [
     answer: string,
     reply: (words: string) => Reply,
-    /** error code for a sent message, and for an upload, which is safe to repeat */
+    /** expected error codes: for a message, and for an upload, which is safe to repeat */
     send: string,
     upload: string,
     check?: Check,
@@ -448,7 +448,7 @@ describe('message that Node-RED cannot copy', () => {
       it(`ends exactly once: ${what}, ${isRefused ? 'refused' : 'delivered'}`, async () => {
         if (isRefused) server.script('send', reply(400, { message: 'no' }))
         const flow = await startTo(server, NOTE)
-        // Node-RED passes a copy of the message to each wire except the first.
+        // Node-RED clones the message for each wire except the first, so the second wire gets a clone.
         await flow.redeploy('nodes', { node: { wires: [['nowhere', 'emitted']] } })
         const res = { is: 'kept' }
         flow.node.receive(hostile({ ...fileMessage(), _msgid: 'hostile', res }))

@@ -1,4 +1,4 @@
-/** The dialogs of all send nodes have common fields in the same order. */
+/** Order of the fields in the dialogs of the send nodes: fields that several nodes have are in the same order. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -7,8 +7,8 @@ const NODES = path.join(__dirname, '../../nodes')
 const SENDERS = readdirSync(NODES).filter((set) => set.startsWith('redox-') && set !== 'redox-config')
 
 /**
- * The common order of fields; one line holds the names that the APIs give to the same field. First the fields that
- * every send needs, then the details by topic: file, patient, document or result, data.
+ * Common order of the fields. A row contains the names of the same field in the two APIs. First come the fields that
+ * every message needs, then details about the file, the patient, the document or result, and the field Data.
  */
 const ORDER = [
   ['name'],
@@ -60,7 +60,7 @@ const dialogOf = (set: string): string => {
 const found = (html: string, pattern: RegExp): string[] =>
   [...html.matchAll(pattern)].map(([, name]) => name!)
 
-/** All pairs of send nodes. */
+/** All pairs of send node types. */
 const PAIRS = SENDERS.flatMap((one, index) => SENDERS.slice(index + 1).map((other) => [one, other] as const))
 const LABEL = /<label for="node-input-(\w+)"/g
 const SUMMARY = /<summary data-i18n="[^"]*\.section\.(\w+)"/g
@@ -84,7 +84,7 @@ describe('the order of the fields', () => {
       const dialog = dialogOf(set)
       const fields = found(dialog, LABEL)
       assert.ok(fields.length > 6, fields.join())
-      // Fields outside the common order are compared for each pair of dialogs.
+      // The pairwise tests compare the fields that the common order does not contain.
       const ordered = fields.filter((name) => placeIn(ORDER, name) >= 0)
       assert.deepEqual(
         ordered,

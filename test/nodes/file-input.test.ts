@@ -14,7 +14,7 @@ import { RESULTS, start, startTo, UPLOAD_BLOB, type SendNode } from '../lib/send
 
 const BASE64 = PDF.toString('base64')
 
-/** Sha256 of the received file, from the answer of an upload or from the sandbox inbox. */
+/** SHA-256 of the file that the sandbox has received, from the answer of an upload node or from the sandbox inbox. */
 const arrived = async ({ redox, payload }: Message): Promise<string> =>
   redox.operation === 'upload' ? payload.sha256 : (await lastReceived()).files[0]!.sha256
 
@@ -114,7 +114,7 @@ describe('file in a message', () => {
     for (const node of ALL_NODES) {
       const flow = await start(node)
       const whole: Message[] = [
-        // Message of a flow that splits a text, reads a file and sends the file.
+        // `msg.parts` of a Split node that split a text earlier in the flow; the file itself is complete.
         { payload: PDF, parts: { ...parts, type: 'string', ch: '\n' } },
         { payload: PDF, parts: { ...parts, type: 'array', len: 1 } },
         { payload: PDF, lines: 'x', parts: { ...parts, type: 'string', property: 'lines' } },
@@ -150,7 +150,7 @@ describe('file in a message', () => {
       for (const [title, wrap, bytes] of ways) {
         const shared = Buffer.from(Uint8Array.from(bytes).buffer)
         const failing = flow.fail({ ...fileMessage(wrap(shared)), filename: undefined }, 'REDOX_BAD_INPUT')
-        // Code of another branch overwrites the file right after the node has received the message.
+        // Another branch of the flow overwrites the bytes of the file right after the node has received the message.
         setImmediate(() => shared.copy(shared, 0, 1))
         const { message } = await failing
         assert.match(message, /^File changed in memory/, `${title}: ${message}`)
@@ -388,7 +388,7 @@ describe('file on this machine', () => {
       const growing = path.join(inside, `growing-${node.type}.pdf`)
       writeFileSync(growing, PDF.subarray(0, 100_000))
       const sending = flow.send(fileMessage(growing))
-      // An older file is sent at once and does not wait for the first one.
+      // A file that is no longer growing is sent at once and does not wait for the growing file.
       assert.equal(await arrived(await flow.send(fileMessage('a.pdf'))), sha256(PDF))
       for (const from of [100_000, 300_000]) {
         await sleep(200)
@@ -442,7 +442,7 @@ describe('file on this machine', () => {
     }
   })
 
-  /** Replaces the file by a FIFO, by a link out of the folder, or by another file of the same size. */
+  /** Functions that create something else at the path of the file: a FIFO, a link out of the folder, another file. */
   const EXCHANGES: ((file: string) => void)[] = [
     (file) => execFileSync('mkfifo', [file]),
     (file) => symlinkSync(fixturePath('gingival-mass.pdf'), file),
@@ -475,7 +475,7 @@ describe('file on this machine', () => {
         const ends = await Promise.all(names.map((name) => flow.outcome(fileMessage(name))))
         for (const { error } of ends) assert.match(error!.message, /^File changed while it was read/)
         assert.equal(server.of(purpose).length, before + names.length, 'another file was sent')
-        // The threads that read files are not blocked.
+        // Reading works, so the FIFO does not block Node.js's threads for file access.
         assert.ok((await readFile(path.join(inside, 'a.pdf'))).equals(PDF))
         await helper.unload()
       }

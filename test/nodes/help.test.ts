@@ -1,4 +1,4 @@
-/** Help pages have the sections of Node-RED's style guide and explain every field of the dialog. */
+/** Help pages: they have the sections of Node-RED's style guide and explain every field of the dialog. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -6,7 +6,7 @@ import path from 'node:path'
 const DIST = path.join(__dirname, '../../nodes')
 const read = (...parts: string[]): string => readFileSync(path.join(DIST, ...parts), 'utf8')
 const types = readdirSync(DIST).filter((name) => name.startsWith('redox-'))
-/** All texts of the catalogues in a language; labels also without Redox's name in parentheses. */
+/** All strings of the message catalogues in a language, and labels also without Redox's name after ` · `. */
 function namesIn(language: string): Set<string> {
   const texts = ['nodes', 'plugins'].flatMap((folder) =>
     readdirSync(path.join(DIST, '..', folder))
@@ -28,7 +28,7 @@ const labelsIn = (language: string): Record<string, string> => {
   return redox.label
 }
 
-/** Section titles of the help, and the title of the section about the Redox dashboard, by language. */
+/** By language: section titles of the help, and patterns of terms for the Redox dashboard. */
 const LANGUAGES = {
   'en-US': {
     sections: ['Inputs', 'Outputs', 'Details', 'References'],

@@ -340,7 +340,7 @@ describe('sandbox inbox', function () {
 
     it('continue with the next sandbox, and report the end of a sandbox', async () => {
       await (await start(NOTE)).send(fileMessage())
-      // A flow that does not use the sandbox.
+      // This flow does not use the sandbox.
       await startFlow({ type: NOTE.type, config: { environment: 'Staging' } })
       await stopSandbox()
       await isHeard({ count: 0, news: 0 })
@@ -353,7 +353,7 @@ describe('sandbox inbox', function () {
 const catalogue = (language: string): object =>
   JSON.parse(readFileSync(path.join(PLUGIN, 'locales', language, 'redox-inbox.json'), 'utf8')) as object
 
-/** Answer of the inbox list on a runtime whose settings throw this error. */
+/** Response of the inbox's list route when access to Node-RED's settings throws this error. */
 async function failing(error: Error): Promise<object> {
   const handlers: express.RequestHandler[] = []
   const settings = {
@@ -380,8 +380,8 @@ async function failing(error: Error): Promise<object> {
 }
 
 /**
- * Registers the inbox plugin on a runtime that records the published events. Returns a function that removes the
- * plugin.
+ * Registers the inbox plugin with a mock of the Node-RED runtime, which records the published events. Returns a
+ * function that removes the plugin.
  */
 function listen(heard: object[]): () => void {
   let remove = (): void => undefined

@@ -17,7 +17,7 @@ import {
   UPLOAD,
 } from '../lib/send-nodes'
 
-/** Sends one file with this node and returns the body that the sandbox received. */
+/** Sends one file with this node, and returns the request body that the sandbox has received. */
 async function sent(node: SendNode, settings: Message = {}, message: Message = {}): Promise<Message> {
   await (await start(node, settings)).send({ ...fileMessage(), ...message })
   return (await lastReceived()).request.body as Message
@@ -177,7 +177,7 @@ describe('FHIR data', () => {
   const BARE: SendNode = { ...FHIR_RESULT, node: { destination: SLUG, way: 'embed' } }
   const sentWith = async (data: unknown, settings: Message = {}): Promise<Message> =>
     sent(BARE, settings, message(data))
-  // The sandbox keeps a short text in place of a file.
+  // In the bodies that it keeps, the sandbox replaces a file by a short string.
   const first = { ...report.presentedForm[0]!, data: '<base64, 5 bytes>' }
   const added = { contentType: 'application/pdf', data: `<base64, ${PDF.length} bytes>`, title: 'scan.pdf' }
 
@@ -233,7 +233,7 @@ describe('FHIR data', () => {
 
   for (const [place, arrived] of PLACES) {
     it(`take the file at ${place || 'the documented place'}`, async () => {
-      // Redox refuses an Attachment with neither data nor url.
+      // Redox refuses an Attachment that has neither `data` nor `url`.
       const others = place.startsWith('Document') ? [patient, document] : [patient]
       const body = await sentWith(bundle(header, report, ...others), { place })
       const found = (await lastReceived()).files.find((one) => one.sha256 === sha256(PDF))!
@@ -381,7 +381,7 @@ describe('fields', () => {
     statusCode: 500,
     error: { message: 'old' },
   }
-  /** Received message without the values that differ between messages, such as ids and times. */
+  /** Last message that the sandbox has received, without ids, times and other values that differ in each message. */
   const comparable = async (): Promise<unknown> => {
     const { request, files } = await lastReceived()
     const text = JSON.stringify({ request, files: files.map(({ way, place }) => [way, place]) })

@@ -22,7 +22,7 @@ describe('migrated flows', () => {
 
     for (const { id: _id, wires: _wires, connection: _connection, ...node } of senders) {
       it(`${file}: ${node.type} sends`, async () => {
-        // Message with the values that the forms of release 0.1.0 took from a message by default.
+        // Properties of `msg` from which a new node of release 0.1.0 took its values.
         const message: Message = { payload: PDF, filename: 'report.pdf', documentId: 'd-1' }
         if (node.type === 'redox-datamodel-results') message['data'] = { Orders: [{ ID: 'o-1' }] }
         const { id: _config, ...config } = saved(file, 'redox-config')

@@ -164,7 +164,7 @@ describe('access to the outbox', function () {
         (await users.admin.post(`${AT}/destinations`, { destination, action: 'pause', reason: 'x' })).status,
         400,
       )
-    // A decision as an HTML form, which a foreign page can post and Node-RED parses.
+    // Decision sent as an HTML form: a page of another origin can send a form, and Node-RED parses forms.
     const pause = { destination: DESTINATION_NAME, action: 'pause', reason: 'x' }
     for (const [place, fields] of [
       [`messages/${id}`, good],

@@ -70,7 +70,7 @@ describe('decisions in the outbox', function () {
       assert.equal((await users.decider.post(place, decision)).status, 204)
       await users.reader.until(first.id, 'delivered')
       assert.equal(redox.of('send').length, sent + 1)
-      // The second message stays parked, because the decision about the first one does not apply to it.
+      // The second message stays parked, because the decision applied only to the first message.
       await users.reader.until(second.id, 'parked')
     } finally {
       await users.admin.deploy(redox.url)
@@ -154,7 +154,7 @@ describe('decisions in the outbox', function () {
     const linesSince = async (total: number): Promise<Json[]> =>
       (await users.reader.get(`audit?skip=${total}&limit=500`))['lines'] as Json[]
     const total = async (): Promise<number> => (await users.reader.get('audit?limit=1'))['total'] as number
-    /** Ids of new messages to a paused destination. */
+    /** Accepts this number of messages for a paused destination, and returns their ids. */
     async function waiting(number: number): Promise<string[]> {
       redox.script('send', DOWN)
       const first = await users.admin.accept({ documentId: documentId() })
@@ -182,7 +182,7 @@ describe('decisions in the outbox', function () {
         0,
       )
       const before = await total()
-      // A message that is accepted after the count is not part of the decision.
+      // A message that is accepted after the messages were counted must not be part of the decision.
       const later = await users.admin.accept({ documentId: documentId() })
       const asked = { action: 'discard', count, filter: { state: 'waiting' } }
       assert.deepEqual(await errorOf(await post(asked)), [409, 'more_match'])
@@ -322,7 +322,8 @@ describe('decisions in the outbox', function () {
       } finally {
         await users.admin.deploy(redox.url)
       }
-      // With the first account again, no permission is needed, but the filter must still contain the code.
+      // With the former account again, the permission to send with another account is not needed, but the filter must
+      // still contain the error code.
       const again = { action: 'resend', count: 1, filter: { state: 'parked' } }
       assert.deepEqual(await decideAll(again), { decided: 0, left: 1 })
       const named = { ...again, filter: { code: 'REDOX_OTHER_ACCOUNT' } }

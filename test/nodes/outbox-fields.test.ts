@@ -1,4 +1,4 @@
-/** The fields of the outbox's admin API are those of docs/outbox.md. */
+/** Fields in the responses of the outbox's admin API: the same as in docs/outbox.md. */
 import assert from 'node:assert/strict'
 import { read } from '../docs/pages'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
@@ -12,7 +12,7 @@ const REFUSED = reply(400, { Meta: { Errors: [{ Text: 'no' }], Logs: [{ ID: 'log
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const TAKEN = reply(200, { Meta: { Logs: [{ ID: 'log-2' }] } })
 
-/** Documented fields that appear only when a store fails, or for a short time. */
+/** Documented fields that this test does not see: they appear only when a store fails, or only for a short time. */
 const NOT_SEEN = [
   'connection.isOpening',
   'stranded store.code',
@@ -20,7 +20,7 @@ const NOT_SEEN = [
   'decisions.stoppedBy',
 ]
 
-/** Fields as `of.field`, from the table of docs/outbox.md. */
+/** Fields in the table of docs/outbox.md, as `object.field`. */
 function documented(): string[] {
   const [, section] = read('docs/outbox.md').split('### Fields of the answers\n')
   const rows = section!.split('\n').filter((line) => line.startsWith('|'))
@@ -126,7 +126,7 @@ describe('fields in the answers of the outbox', function () {
     note('audit', audit)
     note('line of the audit log', ...(audit['lines'] as Json[]))
 
-    // Stores without a connection: messages of one are assigned to a connection, those of another are discarded.
+    // Two stores without a connection: one gets its messages assigned to a connection, the other gets them discarded.
     const other = JSON.stringify(flowTo(redox.url, {})).replaceAll('outboxconfig', 'copied')
     await admin.deployFlows(JSON.parse(other) as Json[])
     await eventually('the store is stranded', async () => {

@@ -1,4 +1,4 @@
-/** A Node-RED with an outbox, its users with different permissions, and the steps that the tests share. */
+/** Node-RED with an outbox, users with different permissions, and steps that several tests use. */
 import assert from 'node:assert/strict'
 import { startWithUsers, type GuardedNodeRed } from '../lib/admin'
 import { eventually } from '../lib/eventually'
@@ -28,16 +28,16 @@ export const REFUSED = reply(400, {
 export const LOG_ID = 'd9f5d293-7110-461e-a875-3beb089e79f3'
 export const TAKEN = reply(200, { Meta: { Logs: [{ ID: LOG_ID }] } })
 
-/** Helpers of a `describe` about the outbox, set by the hooks of `useOutbox`. */
+/** Helpers for a `describe` block about the outbox; the mocha hooks of `useOutbox` fill them in. */
 export interface Outbox {
   nodeRed: GuardedNodeRed<User>
   redox: ScriptedServer
   users: Users
-  /** returns an id that no other message of this process has */
+  /** returns a new document id, which no other message of this process has */
   documentId: () => string
-  /** all ids returned so far */
+  /** all document ids that `documentId` has returned */
   documentIds: string[]
-  /** accepts a message that is parked after this answer */
+  /** accepts a message and waits until it is parked because of this HTTP response */
   parked: (answer?: typeof REFUSED, destination?: string) => Promise<Json>
   /** returns the last lines of the audit log */
   audit: () => Promise<Json[]>
@@ -53,7 +53,7 @@ export const clientsOf = ({ url, tokens }: GuardedNodeRed<User>): Users =>
 
 const documentIds: string[] = []
 
-/** Registers hooks that start a Node-RED with an outbox and, after each test, end open messages and pauses. */
+/** Registers mocha hooks that start Node-RED with an outbox, and after each test end open messages and pauses. */
 export function useOutbox(): Outbox {
   const outbox = {} as Outbox
   before(async () => {
@@ -109,7 +109,7 @@ function actions(
   }
 }
 
-/** Status and error code of a failed answer, which must also have an error text. */
+/** HTTP status and error code of an error response, which must also contain an error text. */
 export async function errorOf(answer: Response): Promise<[status: number, code: string]> {
   const { code, message } = (await answer.json()) as { code: string; message: string }
   assert.equal(typeof message, 'string')

@@ -1,4 +1,4 @@
-/** Messages and destinations in the admin API of the outbox, and its events for open editors. */
+/** Messages and destinations in the admin API of the outbox, and the outbox's events for open editors. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
@@ -101,7 +101,7 @@ describe('outbox', function () {
     const there = { documentId: documentId(), destination: OTHER_DESTINATION }
     const first = await users.admin.accept(here)
     const second = await users.admin.accept(there)
-    // The destination is paused, so that its messages keep their state.
+    // The destinations are paused, so that their messages keep their state.
     for (const name of [DESTINATION_NAME, OTHER_DESTINATION_NAME])
       assert.equal((await users.admin.pause(name, 'pause', 'x')).status, 204)
     for (const { id } of [first, second]) await users.admin.until(id, 'waiting')

@@ -1,4 +1,4 @@
-/** Fault plan of a redox-config node, which applies to this connection only and starts again with the node. */
+/** Fault plan of a redox-config node: applies to the node's connection only, and starts again when the node starts. */
 import assert from 'node:assert/strict'
 import { sandbox, useNodeRed } from '../lib/flow'
 import { FHIR_RESULT, fileMessage, NOTE, PHOTO, start } from '../lib/send-nodes'

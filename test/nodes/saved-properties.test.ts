@@ -1,6 +1,6 @@
 /**
- * Saved properties are a promise: a property of a saved flow keeps its name and its default. test/nodes/saved has
- * them by node type; `UPDATE_SAVED=1` adds a new property when it is released.
+ * Names and defaults of the node properties that flows contain. Saved flows depend on them, so neither may change.
+ * test/nodes/saved contains them by node type; a run with `UPDATE_SAVED=1` adds the new properties of a release.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,7 +14,7 @@ const types = readdirSync(DIST).filter((name) => name.startsWith('redox-'))
 type Property = Record<string, unknown>
 type Properties = Record<'defaults' | 'credentials', Record<string, Property>>
 
-/** Definition that the editor has of a type, without functions such as validators. */
+/** Properties and credentials of a node type in the editor, without functions such as validators. */
 function propertiesOf(type: string): Properties {
   const { defaults, credentials = {} } = definitionOf(type)
   // A conversion to JSON removes the functions.

@@ -10,10 +10,10 @@ import { reply, ScriptedServer, silence } from '../lib/scripted-server'
 import { DESTINATION } from '../lib/send-nodes'
 import { eventually } from '../lib/eventually'
 
-/** Limit for a stop without requests in flight, in ms; Node-RED waits up to 12 s for requests in flight. */
+/** Longest duration in ms of a stop without requests in flight. With such requests, Node-RED waits up to 12 s. */
 const BOUND_MS = 5000
 const DELIVERIES = ['direct', 'durable']
-/** PostgreSQL's answer to a login: AuthenticationOk, ReadyForQuery. */
+/** PostgreSQL's response to a login: AuthenticationOk, ReadyForQuery. */
 const LOGGED_IN = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1')
 
 describe('stop of Node-RED', function () {
@@ -35,7 +35,7 @@ describe('stop of Node-RED', function () {
     return server
   }
 
-  /** Sends a message with one node for each host and kind of delivery. */
+  /** Deploys one node for each host and each kind of delivery, and passes a message to each node. */
   async function send(hosts: Record<string, string>, deliveries = DELIVERIES): Promise<void> {
     nodeRed = await startNodeRed()
     const cases = Object.entries(hosts).flatMap(([kind, apiBase]) =>
@@ -93,7 +93,7 @@ describe('stop of Node-RED', function () {
     assert.ok(took < BOUND_MS, `${Math.round(took)} ms`)
   })
 
-  // Neither the connection that opens the store nor a message that waits for the store delays the stop.
+  // The stop is delayed neither by opening the store nor by a message that waits for the store.
   it('does not wait for a database that hangs while the store opens', async () => {
     const databases = await Promise.all([hangingDatabase(0), hangingDatabase(1)])
     nodeRed = await startNodeRed()
@@ -110,8 +110,8 @@ describe('stop of Node-RED', function () {
   })
 
   /**
-   * Starts a database that answers this number of requests and then hangs; `hangs` resolves at the first unanswered
-   * one.
+   * Starts a database server that responds to this number of requests and then hangs. `hangs` resolves when the first
+   * request without a response arrives.
    */
   async function hangingDatabase(answers: number): Promise<{ storeUrl: string; hangs: Promise<void> }> {
     const server = createServer().listen(0, '127.0.0.1')
@@ -131,7 +131,7 @@ describe('stop of Node-RED', function () {
   for (const delivery of DELIVERIES)
     it(`waits for the answer to a sent request (${delivery})`, async () => {
       let isAnswered = false
-      // An earlier deploy may have logged "Stopping flows", too.
+      // A deploy before may also have logged "Stopping flows".
       const stops = (): number => nodeRed!.log().split('Stopping flows').length
       const late: Reply = async (response) => {
         const before = stops()

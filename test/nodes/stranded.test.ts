@@ -1,6 +1,6 @@
 /**
- * Accepted messages without a connection that delivers them: the log and the outbox report them, and an operator
- * assigns or discards them.
+ * Accepted messages whose connection was removed: the log and the outbox report them, and an operator assigns them to a
+ * connection or discards them.
  */
 import assert from 'node:assert/strict'
 import { Client } from 'pg'
@@ -38,7 +38,7 @@ describe('accepted messages without a connection', function () {
     if (storeUrl !== undefined) Object.assign(made[1]!['credentials'], { storeUrl })
     return made
   }
-  /** The same flow with another id of its connection. */
+  /** Flow in which the id of the connection is replaced. */
   const renamed = (id: string, from: Flows): Flows =>
     JSON.parse(JSON.stringify(from).replaceAll('outboxconfig', id)) as Flows
   const overview = async (): Promise<Json> => (await (await admin.ask('redox/outbox')).json()) as Json
@@ -110,7 +110,7 @@ describe('accepted messages without a connection', function () {
       return id !== ''
     })
     const store = `embedded:${id}`
-    // Inject nodes in a subflow cannot be pressed, so the flow is put beside it for a while.
+    // The button of an Inject node in a subflow cannot be pressed, so the same flow is deployed without a subflow.
     await admin.deployFlows(renamed(id, flows()))
     await isOpen(id)
     const press = new OutboxClient(nodeRed.url, nodeRed.tokens.admin)
@@ -236,7 +236,7 @@ describe('accepted messages without a connection', function () {
       await admin.accept({ documentId: 'doc-1' })
       const direct = flows({ ...shared, delivery: 'direct' }, postgres.url())
       await admin.deployFlows(direct)
-      // Another Node-RED that maintained the store until recently may still use it.
+      // A store that a Node-RED has maintained until recently does not count as stranded: it may still be in use.
       await admin.deployFlows(renamed('copied', flows(shared, postgres.url())))
       await isOpen('copied')
       assert.deepEqual(await stranded(), [])

@@ -1,4 +1,4 @@
-/** The command `redox-store`, which manages stores while Node-RED is stopped. */
+/** Command `redox-store`, which manages stores while Node-RED is stopped. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -152,7 +152,7 @@ describe('redox-store', () => {
       [2, '2 messages match. Nothing was decided. Add --count 2 to apply the decision.\n'],
     )
     assert.deepEqual(await states(), { [refused]: 'parked', [unknown]: 'parked', [waiting]: 'waiting' })
-    // A message that may have arrived is left in its state.
+    // Without --code, a message that Redox has possibly received already keeps its state.
     assert.deepEqual(await run([...resend, '--count', '2']), { code: 2, said: 'decided 1, left 1\n' })
     assert.deepEqual(await states(), { [refused]: 'waiting', [unknown]: 'parked', [waiting]: 'waiting' })
     const named = ['--code', 'REDOX_OUTCOME_UNKNOWN', '--count', '1']

@@ -65,7 +65,7 @@ for (const kind of STORES)
     const hold = () => ({
       ...{ holder: 'me', leaseMs: HOUR, limit: 1000, except: [] },
     })
-    /** Accepts a message and brings it into the waiting or parked state. */
+    /** Accepts a message and brings it into this state. */
     async function ended(
       state: 'waiting' | 'parked' | 'delivered',
       reason: string,
@@ -140,7 +140,7 @@ for (const kind of STORES)
     it('send no message again that may have arrived, unless the filter contains its code', async () => {
       const plain = await parked(DOWN)
       const unknown = await parked(UNKNOWN, { unknown: failure(UNKNOWN) })
-      // An earlier attempt of this message may have arrived.
+      // Redox has possibly received an earlier attempt of this message, although the last error does not show it.
       const hidden = await parked(DOWN, { unknown: failure(UNKNOWN) })
       const late = await parked('REDOX_TIMEOUT', { unknown: failure(UNKNOWN) })
       const told = await parked(UNKNOWN)
@@ -152,7 +152,7 @@ for (const kind of STORES)
       assert.deepEqual(await decide('resend', {}), { decided: 0, left: 4 })
       assert.deepEqual(await decide('resend', { code: UNKNOWN }), { decided: 2, left: 0 })
       assert.deepEqual([await stateOf(unknown), await stateOf(told)], ['waiting', 'waiting'])
-      // The actions mark-delivered and discard send nothing.
+      // No code is needed for the actions mark-delivered and discard, because they send nothing.
       assert.deepEqual(await decide('mark-delivered', { state: 'parked' }), { decided: 2, left: 0 })
     })
 
@@ -199,7 +199,7 @@ for (const kind of STORES)
       const over = await accept('over', { at: Date.now() - 5 * HOUR })
       const refused = await parked('REDOX_REJECTED')
       const { deadline } = await get(held)
-      // The clock of a database may differ slightly from that of this process.
+      // The clock of a database can differ slightly from the clock of this process.
       const before = contents.store.clock.now()
       assert.deepEqual(await decide('extend', {}, { hours: 12.5 }), { decided: 1, left: 2 })
       await contents.store.settle(over, 'me', { state: 'waiting', dueAt: 0, reason: DOWN }, Date.now())
@@ -213,7 +213,7 @@ for (const kind of STORES)
       const lines = await audit()
       const until = /^long outage \(until (\S+Z)\)$/.exec(lines.at(-1)!.reason)?.[1]
       assert.ok(Math.abs(Date.parse(until!) - (await get(over)).deadline) <= 1000, until)
-      // A deadline earlier than the present one changes nothing and writes no record.
+      // A deadline earlier than the present one changes nothing and writes no record in the audit log.
       const unchanged = { decided: 0, left: 2, unchanged: 2 }
       assert.deepEqual(await decide('extend', { code: DOWN }, { hours: 3 }), unchanged)
       assert.equal((await audit()).length, lines.length)

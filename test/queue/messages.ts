@@ -1,4 +1,4 @@
-/** Messages in a store, as durable delivery accepts them. */
+/** Test messages for stores, with the properties that durable delivery gives them. */
 import { randomUUID } from 'node:crypto'
 import type { SealedStore, Job, StoredFile } from '../../src/queue/jobs'
 import type { DeliveryStore, StoredMessage } from '../../src/queue/types'
@@ -37,7 +37,7 @@ export async function accept(contents: SealedStore, count: number): Promise<stri
 
 export const all = (store: DeliveryStore): Promise<StoredMessage[]> => store.find({ limit: 1000 })
 
-/** All properties of the stored messages that do not depend on the store key. */
+/** Decrypted messages of a store, without the properties that differ between store keys. */
 export async function describeAll(contents: SealedStore): Promise<Record<string, unknown>[]> {
   return Promise.all(
     (await all(contents.store)).map(async (message) => {

@@ -1,4 +1,4 @@
-/** Moves of messages between stores. A move that was interrupted at any point is completed by the next one. */
+/** Moves of messages from one store to another. If a move is interrupted at any point, the next move completes it. */
 import assert from 'node:assert/strict'
 import { SealedStore } from '../../src/queue/jobs'
 import { moveMessages } from '../../src/queue/move-store'
@@ -10,7 +10,10 @@ import { NO_POSTGRES, skip } from '../lib/skip'
 const MOVER = { who: 'ann', reason: 'the store moves to PostgreSQL' }
 const HOUR = 3_600_000
 
-/** Accepts one message of each kind: waiting, interrupted after a request, parked, delivered and unannounced. */
+/**
+ * Accepts six messages, returns their ids, and brings them into different states: waiting, interrupted after the
+ * request was started, parked, and delivered but unannounced.
+ */
 async function fill(contents: SealedStore): Promise<string[]> {
   const { store } = contents
   const ids = await accept(contents, 6)
@@ -34,11 +37,11 @@ async function fill(contents: SealedStore): Promise<string[]> {
 const sorted = (messages: Record<string, unknown>[]): unknown[] =>
   messages.sort((a, b) => String(a['id']).localeCompare(String(b['id'])))
 
-/** Ids of the messages that would be sent now. */
+/** Ids of the waiting messages, which the queue sender would send. */
 const sendable = async ({ store }: SealedStore): Promise<string[]> =>
   (await store.find({ state: 'waiting', limit: 100 })).map(({ id }) => id)
 
-/** Store that fails at its write number `count.left`, as a process does that ends before or after this write. */
+/** Store that fails before or after its write number `count.left`, as if its process had ended at this point. */
 function endingAt(store: DeliveryStore, count: { left: number }, isBehind: boolean): DeliveryStore {
   const writes = new Set(['setStatus', 'insertMoved', 'remove', 'putFile'])
   return new Proxy(store, {

@@ -119,7 +119,7 @@ describe('store of a connection: embedded', () => {
     assert.equal(await replaceStore(place(), KEY, BY), undefined)
     await open(place())
     await close()
-    // The first attempt ended before it renewed the mark.
+    // The first attempt to replace the store was interrupted before it wrote the new store's identity to the mark file.
     await rename(folder(), `${folder()}.aside`)
     const known = await readFile(markFile())
     await replaceStore(place(), KEY, BY)

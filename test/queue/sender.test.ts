@@ -1,4 +1,7 @@
-/** The queue sender during a store outage that is longer than its leases; a whole Node-RED cannot show this case. */
+/**
+ * Queue sender during a store outage that is longer than its leases. A test with a complete Node-RED cannot create this
+ * case.
+ */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -75,7 +78,8 @@ describe('queue sender', function () {
     let late = 0
     let isAway = (): void => undefined
     const away = new Promise<void>((resolve) => (isAway = resolve))
-    // Uploads end at different times and none can be recorded, so each message retries at a different time.
+    // The uploads end at different times during the outage. The store cannot record them, so the sender retries the
+    // writes for the messages at different times.
     server.script('upload', async (response) => {
       const wait = 140 * late++
       await away
@@ -83,7 +87,7 @@ describe('queue sender', function () {
       response.writeHead(201, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ URI: `${server.url}/files/1` }))
     })
-    // The send is still in flight when the sender that could not record its upload can write to the store again.
+    // This request is still in flight when the sender can write to the store again.
     server.script('send', async (response) => {
       await pause(1200)
       response.writeHead(200, { 'content-type': 'application/json' })

@@ -1,4 +1,4 @@
-/** Kinds of stores that the contract tests run with. */
+/** Kinds of stores with which the contract tests run. */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ import { Postgres, postgresBinaries } from '../lib/postgres'
 /** Storage for one store of a test. */
 export interface Place {
   open(): Promise<DeliveryStore>
-  /** Stops the clock of the store at this time (ms since 1970); undefined: the clock runs. */
+  /** Stops the clock of the store at this time (ms since 1970); without a time, the clock runs again. */
   at(time?: number): Promise<void>
   remove(): Promise<void>
 }
@@ -33,7 +33,7 @@ export const server = (): Postgres => postgres!
 
 let isStopped = false
 
-/** Replaces the database function from which the store gets the time. */
+/** Replaces the database function that returns the current time to the store: a fixed time (ms), or the real time. */
 async function setClock(time: number | undefined): Promise<void> {
   if (time === undefined && !isStopped) return
   const now = time ?? 'floor(extract(epoch FROM clock_timestamp()) * 1000)'
@@ -51,7 +51,7 @@ async function setClock(time: number | undefined): Promise<void> {
 
 export const POSTGRES: Kind = {
   name: 'PostgreSQL',
-  // CI, which tests releases, must have PostgreSQL.
+  // On CI, a missing PostgreSQL is an error, so that no release is untested.
   missing: () =>
     postgresBinaries() === undefined && process.env.CI !== 'true' ? 'PostgreSQL is not installed' : undefined,
   start: async () => void (postgres = await Postgres.start()),
@@ -60,7 +60,7 @@ export const POSTGRES: Kind = {
     return {
       open: () => PostgresStore.open({ url: server().url(), queue }),
       at: (time) => setClock(time),
-      // Other tests in the database need a running clock.
+      // Other tests use the same database and need a running clock.
       remove: () => setClock(undefined),
     }
   },

@@ -1,4 +1,4 @@
-/** Values read from an answer: texts, ids, entries, the time to wait, and JSON of any depth. */
+/** Values that are read from a response of Redox: error texts, ids, Bundle entries, time to wait, and nested JSON. */
 import assert from 'node:assert/strict'
 import { retryAfterSeconds } from '../../src/redox/answer-errors'
 import { readAnswer } from '../../src/redox/read-answer'
@@ -106,7 +106,7 @@ describe('texts of an answer', () => {
       [
         ['entry[0]', 201, true],
         ['entry[1]', 422, false],
-        // Without a status, an entry of a Bundle has not failed.
+        // A Bundle entry without a status counts as successful.
         ['entry[3]', undefined, true],
       ],
     )

@@ -1,4 +1,4 @@
-/** Error texts of a send: Redox's text without patient data, advice, ids and files. */
+/** Errors of a send: Redox's error text without patient data, and advice, ids and files. */
 import assert from 'node:assert/strict'
 import { prepareDataModel } from '../../src/message/datamodel'
 import { deliverDirect } from '../../src/redox/direct-delivery'
@@ -97,14 +97,14 @@ describe('error text of a send', () => {
       ['17', 17],
       [new Date(Date.now() + 60_000).toUTCString(), 60],
       ['soon', undefined],
-      // A Retry-After of years, or without an end, becomes one hour.
+      // A Retry-After of years, or of an infinite number, is limited to one hour.
       ['999999999', 3600],
       ['9'.repeat(400), 3600],
       [new Date(Date.now() + 1e12).toUTCString(), 3600],
     ]
     for (const [header, seconds = NaN] of waits) {
       outcomes.script = () => ({ status: 429, headers: { 'retry-after': header } })
-      // Each header needs a new client, because a requested wait delays all messages of a connection.
+      // Each header is tested with a new client, because Retry-After delays all messages of a connection.
       await outcomes.connection.client.close()
       outcomes.connection = connectTo(outcomes.server.url)
       const { retryAfterSeconds: wait = NaN } = (await failing('REDOX_RATE_LIMITED', () => send())).cause

@@ -1,4 +1,4 @@
-/** Results of answers over HTTP: the table of outcomes in docs/design/outcomes.md. */
+/** Outcome of a message for each HTTP response, according to the table in docs/design/outcomes.md. */
 import assert from 'node:assert/strict'
 import type { RedoxErrorCode } from '../../src/errors'
 import { takeMemory, type FileSource } from '../../src/file/file'
@@ -43,7 +43,7 @@ describe('outcomes of a send, row by row', () => {
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
     outcomes.script = () => status(202, '')
     assert.equal((await send()).status, 202)
-    // An entry without a status counts as created, because sending it again would put it into the chart twice.
+    // A Bundle entry without a status counts as created, because a repetition could put it into the chart twice.
     outcomes.script = () =>
       status(200, { resourceType: 'Bundle', entry: [{ response: { location: LOCATION } }] })
     assert.deepEqual((await sendFhir()).facts.locations, [LOCATION])
@@ -57,7 +57,7 @@ describe('outcomes of a send, row by row', () => {
     assert.equal((await send()).status, 200)
   })
 
-  // undici ends the connection, because it accepts no 100 that it has not requested (docs/faults.md).
+  // undici closes the connection if it receives a status 100 that it has not requested (docs/faults.md).
   it('unknown: an unrequested 100 Continue before the answer', async () => {
     outcomes.script = () => (response) => {
       response.writeContinue()
@@ -152,7 +152,7 @@ describe('outcomes of a send, row by row', () => {
   type Code = RedoxErrorCode extends `REDOX_${infer Name}` ? Name : never
   const elsewhere = { location: 'http://127.0.0.1:1/elsewhere' }
 
-  /** Expected error codes for a send and an upload, and a third code if a token request differs from an upload. */
+  /** Expected error codes for a message and an upload, and for a token request if it differs from an upload. */
   const rows: [string, Reply, send: Code, upload: Code, token?: Code][] = [
     ['302', { status: 302, headers: elsewhere }, 'REJECTED', 'REJECTED'],
     ['307', { status: 307, headers: elsewhere }, 'REJECTED', 'REJECTED'],

@@ -1,4 +1,4 @@
-/** The table of outcomes row by row, and the client's retries, counted at a real server. */
+/** Each row of the table of outcomes; and the retries of the client, counted at a real server. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection, ConnectionConfig } from '../../nodes/lib/connection/connection'
@@ -33,13 +33,13 @@ import { eventually } from '../lib/eventually'
 
 const PURPOSES: RequestKind[] = ['token', 'upload', 'send']
 
-/** Decision after an attempt: a {@link Retry}, or `renew` for one repetition with a new token, then `connection`. */
+/** Decision after a failed attempt: a {@link Retry}, or `renew`: one repetition with a new token, then `connection`. */
 type Fate = Retry | 'renew'
 const fateOf = ({ retry, renewsToken }: OutcomeRule): Fate =>
   renewsToken && retry === 'connection' ? 'renew' : retry
 
 /**
- * The specification (docs/design/outcomes.md) written a second time in another form: by failure and kind of request.
+ * Specification in docs/design/outcomes.md, written a second time in another form: by failure and kind of request.
  */
 // prettier-ignore
 const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate][] = [
@@ -54,7 +54,7 @@ const SPECIFIED: [ending: AttemptFailure, token: Fate, upload: Fate, send: Fate]
   [{ fault: 'timeout', sent: false }, 'safe', 'safe', 'safe'],
   [{ fault: 'timeout', sent: true }, 'safe', 'safe', 'unknown'],
   [{ fault: 'unreadable', sent: true }, 'safe', 'safe', 'unknown'],
-  // An unclear answer occurs only for messages, because answers to token and upload requests have required values.
+  // Only the response to a message can be unclear. Responses to token and upload requests must contain a value.
   [{ fault: 'unclear', sent: true }, 'unknown', 'unknown', 'unknown'],
   ...[300, 302, 307].map((status) => [{ status }, 'never', 'never', 'never'] as [AttemptFailure, Fate, Fate, Fate]),
   [{ status: 400 }, 'connection', 'never', 'never'],
@@ -358,7 +358,7 @@ describe('retries', function () {
     }
   })
 
-  /** Hosts of the requests, each tested separately with a working token endpoint. */
+  /** Settings with the host of each kind of request. Each test makes one host unreachable; the token endpoint works. */
   const HOSTS: [what: string, field: string, path: string, api: 'datamodel' | 'fhir', RequestKind][] = [
     ['blob upload', 'blobUploadUrl', '/upload', 'datamodel', 'upload'],
     ['Binary upload', 'binaryUploadBase', '', 'fhir', 'upload'],
@@ -447,7 +447,7 @@ describe('retries', function () {
     await failing('REDOX_RATE_LIMITED', deliver)
     const began = Date.now()
     const error = await failing('REDOX_RATE_LIMITED', deliver, /(29\d|300) s/)
-    // The wait is at most the window in which Redox counts requests, whatever Retry-After contains.
+    // The wait is never longer than the period for which Redox counts requests (300 s), even if Retry-After is longer.
     assert.ok(error.cause.retryAfterSeconds! > 290)
     assert.ok(Date.now() - began < 500)
     assert.deepEqual(counted(), { token: 1, upload: 1, send: 0 })

@@ -1,4 +1,4 @@
-/** Answers of Redox, messages, and a server whose answers a test scripts. */
+/** Responses of Redox, test messages, and a server whose responses a test defines. */
 import type { Connection } from '../../nodes/lib/connection/connection'
 import { takeMemory } from '../../src/file/file'
 import { prepareDataModel } from '../../src/message/datamodel'
@@ -51,11 +51,11 @@ export const status = (code: number, body: unknown = { errorDetail: 'so it is' }
 
 type Delivery = ReturnType<typeof deliverDirect>
 
-/** A connection to a server of its own, with functions that send over this connection. */
+/** Connection to a separate server, with functions that send over this connection. */
 export class Outcomes {
   server!: Server
   connection!: Connection
-  /** answer of the server to all requests but token requests */
+  /** response of the server to all requests except token requests */
   script!: (path: string) => Reply
 
   async open(): Promise<void> {
@@ -84,7 +84,7 @@ export class Outcomes {
     )
   }
 
-  /** Sends a note to two destinations. */
+  /** Sends a Notes message to two destinations. */
   readonly send = (client = this.connection.client): Delivery =>
     deliverDirect(client, this.note(), { signal: never() })
 
@@ -98,7 +98,7 @@ export class Outcomes {
     uploadDirect(client, FILE, { kind: 'blob', signal: never() })
 }
 
-/** Registers hooks that give each test a new server and connection. */
+/** Registers mocha hooks that give each test a new server and connection. */
 export function useOutcomes(): Outcomes {
   const outcomes = new Outcomes()
   beforeEach(() => outcomes.open())

@@ -41,7 +41,7 @@ describe('semaphore', () => {
     )
     await turn()
     assert.equal(order.length, 3)
-    // The last task ends first, which shows that the order of the waiting tasks does not depend on it.
+    // The task that started last ends first, which shows that waiting tasks start in their own order nevertheless.
     for (let n = 0; n < 20; n++) {
       leave.pop()!()
       await turn()
@@ -146,7 +146,7 @@ describe('semaphore with limits', () => {
 
 // ---- Bodies --------------------------------------------------------------------------------------------
 
-// File sizes around a buffer (80 KiB of base64), and around a chunk of a file (510 KiB).
+// File sizes in bytes close to the size of a base64 buffer (80 KiB), and to a chunk read from disk (510 KiB).
 const SIZES = [
   1, 2, 3, 61_300, 61_438, 61_439, 61_440, 61_441, 522_239, 522_240, 522_241, 1_044_481, 1_700_000,
 ]
@@ -382,7 +382,7 @@ describe('answer before the server has the whole message', () => {
   it('does not count as success', async () => {
     const early = createServer((socket) => {
       socket.on('error', () => undefined)
-      // A token request arrives in one chunk, because it is small. The message may use the same socket.
+      // A token request is small, so it arrives in one chunk. The message can follow on the same socket.
       socket.on('data', (piece) => {
         const head = piece.toString('latin1')
         if (!head.startsWith('POST ')) return

@@ -32,7 +32,7 @@ async function accepted(message: Json, source?: string): Promise<Json> {
   return JSON.parse(text) as Json
 }
 
-/** Texts of a refusal. Asserts that the sandbox has kept nothing of the message. */
+/** Sends a message that the sandbox must refuse without keeping any of it. Returns the error texts of the response. */
 async function refused(message: unknown, status = 400): Promise<string[]> {
   const answer = await post(message)
   const body = await answer.text()

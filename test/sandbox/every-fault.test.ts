@@ -1,4 +1,4 @@
-/** Every fault on every API: the result at a plain client, and the messages that the sandbox kept. */
+/** Every fault on every API: the response that a simple HTTP client gets, and the messages that the sandbox keeps. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -46,7 +46,7 @@ const isPage =
     assert.match(headers['content-type']!, /^text\/html/)
     assert.match(body.toString(), /^<!DOCTYPE html>/)
   }
-/** Reads the error from the answer of each API. */
+/** By API: function that returns the error from a response. */
 const ERRORS: Record<string, (seen: Seen) => unknown> = {
   token: (seen) => bodyOf(seen)['error'],
   legacy: ({ body }) => body.toString(),
@@ -67,7 +67,7 @@ const isPlain =
     assert.equal(status, wanted)
     assert.match(body.toString(), /^[\w ]+$/)
   }
-/** Reads the value that a client needs from the answer of each API: a token, a file reference or a location. */
+/** By API: function that returns the value of a response that a client needs (token, file reference or Location). */
 const ADDRESS: Record<string, (seen: Seen) => unknown> = {
   token: (seen) => bodyOf(seen)['access_token'],
   legacy: (seen) => bodyOf(seen)['accessToken'],

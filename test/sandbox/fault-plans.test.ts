@@ -1,4 +1,4 @@
-/** Fault plans have the same errors in the connection dialog as in the sandbox. */
+/** Fault plans: the connection dialog and the sandbox report the same errors. */
 import assert from 'node:assert/strict'
 import { FaultPlan, type FaultPlanError, FAULTS } from '../../src/sandbox'
 import { dialogValidators } from '../lib/dialog-scripts'
@@ -8,7 +8,7 @@ const validators = dialogValidators((key, values) => [key, values] as Fault)
 const SANDBOX = { environment: 'Sandbox', environmentType: 'environment' }
 const validate = (plan: string): true | Fault => validators.of('redox-config', 'faults').call(SANDBOX, plan)
 
-/** Texts of faults for generated plans, some of them invalid. */
+/** Names of faults, some of them invalid, from which the test generates fault plans. */
 const WORDS = [
   ...Object.keys(FAULTS).flatMap((kind) => [kind, `${kind}=2`, `${kind}=x`, kind.toUpperCase()]),
   ...['200', '300', '503', '599', '600', '503=2', '50', '5033', '429-retry-after=0.5', '429-RETRY-AFTER=1'],

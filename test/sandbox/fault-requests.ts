@@ -1,4 +1,4 @@
-/** Requests of a plain client to a listener with faults, and their results. */
+/** Simple HTTP client for ports of the sandbox that have a fault plan. */
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Door } from '../../src/sandbox'
@@ -11,9 +11,9 @@ export interface Seen {
   status?: number
   headers: IncomingHttpHeaders
   body: Buffer
-  /** error code of the connection, or `silence` when no answer arrived in time */
+  /** error code of the connection, or `silence` if no response arrived in time */
   error?: string
-  /** name of the failed system call; undefined when the connection ended without an error */
+  /** name of the failed system call; undefined if the connection ended without an error */
   syscall?: string | undefined
   milliseconds: number
 }
@@ -34,7 +34,7 @@ export const part = Buffer.concat([
   Buffer.from(`\r\n--${boundary}--\r\n`),
 ])
 
-/** Valid request for each API. */
+/** By API: function that returns a valid request. */
 export const POSTS: Record<string, (url: string) => Promise<Post>> = {
   token: async (url) => ({
     path: '/v2/auth/token',
@@ -73,7 +73,7 @@ export async function open(plan: string): Promise<Door> {
   return door
 }
 
-/** Sends a request on a new connection, and returns the received bytes unchanged. */
+/** Sends a request on a new connection. The returned body contains the received bytes, e.g. still compressed. */
 export async function send(
   url: string,
   { path, type, body, headers }: Post,
@@ -107,7 +107,7 @@ export async function send(
   return { ...seen, milliseconds: performance.now() - start }
 }
 
-/** Sends a valid request for this API, with a token from the sandbox's main listener. */
+/** Sends a valid request for this API, with a token from the sandbox's main port, which has no faults. */
 export async function ask(door: Door, api: string, patience?: number): Promise<Seen> {
   const post = await POSTS[api]!(door.url)
   const isToken = api === 'token' || api === 'legacy'

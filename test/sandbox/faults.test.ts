@@ -1,4 +1,4 @@
-/** Parsing of fault plans, and the selection of the requests that a fault hits. */
+/** Parsing of fault plans, and selection of the requests to which a fault applies. */
 import assert from 'node:assert/strict'
 import { FaultPlan, type FaultPlanError } from '../../src/sandbox'
 import { OPERATION } from './fault-requests'

@@ -1,4 +1,4 @@
-/** FHIR requests to the sandbox, and its answers. */
+/** FHIR requests to the sandbox, and their responses. */
 import assert from 'node:assert/strict'
 import type { Json } from './support'
 import { bearer, postJson, sandbox, token } from './support'
@@ -33,7 +33,7 @@ export async function accepted(
   return JSON.parse(text) as Json
 }
 
-/** Issues of a refusal as `path: text`. Asserts that the sandbox has kept nothing of the message. */
+/** Sends a message that the sandbox must refuse without keeping any of it. Returns the issues as `path: text`. */
 export async function refused(body: unknown, operation?: string): Promise<string[]> {
   const answer = await post(body, operation)
   const text = await answer.text()

@@ -1,4 +1,4 @@
-/** Listeners of the sandbox, with fault plans and subscriptions of their own. */
+/** Additional ports of the sandbox, each with its own fault plan and its own subscriptions. */
 import assert from 'node:assert/strict'
 import { FaultPlanError, startSandbox } from '../../src/sandbox'
 import type { Door } from '../../src/sandbox'

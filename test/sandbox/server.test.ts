@@ -246,7 +246,7 @@ describe('command redox-sandbox', () => {
     const { code, out } = await run('--help')
     assert.equal(code, 0)
     assert.match(out, /^Usage: redox-sandbox/)
-    // Without -p, npx requests a package with the name redox-sandbox from the registry.
+    // Without the option -p, npx would try to install a package named redox-sandbox.
     assert.match(out, /npx -p @ehr-flows\/node-red-redox redox-sandbox/)
   })
 

@@ -1,4 +1,4 @@
-/** Plain HTTP client and valid messages for tests of the sandbox, independent of the package's own client. */
+/** Simple HTTP client and valid messages for tests of the sandbox, independent of the package's own client. */
 import assert from 'node:assert/strict'
 import { createHash, createPrivateKey, randomUUID } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -14,7 +14,7 @@ export const sha256 = (bytes: Buffer): string => createHash('sha256').update(byt
 
 let current: Sandbox | undefined
 
-/** Registers hooks that run one sandbox for all tests of the enclosing suite; `sandbox()` returns it. */
+/** Registers mocha hooks that run one sandbox for all tests of the enclosing suite; `sandbox()` returns it. */
 export function useSandbox(options: SandboxOptions = {}): void {
   before(async () => {
     current = await startSandbox(options)
@@ -33,7 +33,7 @@ export interface AssertionParts {
   key?: KeyObject
 }
 
-/** Valid assertion for the demo key, with some parts replaced; the value `undefined` removes a part. */
+/** JWT assertion for the sandbox's demo key. The assertion is valid unless a parameter replaces or removes a part. */
 export async function assertion({ header, claims, key }: AssertionParts = {}): Promise<string> {
   const { SignJWT } = await import('jose')
   const { clientId, keyId, privateKey } = sandbox().oauthKey
@@ -108,8 +108,8 @@ export async function uploadBinary(bytes: Buffer, source?: string): Promise<stri
 }
 
 /**
- * Sets a value at a path of a message, such as `Note.Provider.ID` or `entry.1.resource.status`; `undefined` deletes
- * it.
+ * Sets a value at a path of a message, such as `Note.Provider.ID` or `entry.1.resource.status`. The value `undefined`
+ * deletes the property.
  */
 export function put(message: Json, place: string, value: unknown): Json {
   const steps = place.split('.')
@@ -203,7 +203,7 @@ export const PDF_DATA: Json = {
   title: 'report.pdf',
 }
 
-/** A message Bundle with header, main resource and patient. */
+/** Bundle of type message with header, main resource and patient. */
 export function bundle(event = 'DiagnosticReportCreate', file: Json = PDF_DATA): Json {
   const type = event.replace(/(Create|Amend|Update)$/, '')
   return {

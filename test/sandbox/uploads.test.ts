@@ -38,7 +38,7 @@ async function binaryRefused(answer: Response, status: number, code: string): Pr
   assert.equal(body['issue'][0].code, code)
 }
 
-/** Multipart form as text, for forms that FormData cannot create. */
+/** Multipart form as a string, for forms that FormData cannot create. */
 const handmade = (...parts: string[]): [string, Record<string, string>] => [
   parts.map((part) => `--XYZ\r\nContent-Disposition: form-data; ${part}\r\n`).join('') + '--XYZ--\r\n',
   { 'content-type': 'multipart/form-data; boundary=XYZ' },

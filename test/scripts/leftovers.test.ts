@@ -1,4 +1,4 @@
-/** Processes that a test run starts end with it. */
+/** Processes that a test run has started: they end when the test run ends. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,7 +10,7 @@ import { skip } from '../lib/skip'
 
 const LEFTOVERS = pathToFileURL(path.join(__dirname, '../../../scripts/lib/leftovers.mjs')).href
 
-// Process like those of browsers and databases: in a session of its own, and it ignores SIGTERM.
+// Process similar to a browser or database: runs in its own session and ignores SIGTERM.
 const STUBBORN = "process.on('SIGTERM', () => {}); console.log(process.pid); setInterval(() => {}, 1000)"
 const RUN = `
   import { spawn } from 'node:child_process'
@@ -19,7 +19,7 @@ const RUN = `
   spawn(process.execPath, ['-e', ${JSON.stringify(STUBBORN)}], options)
 `
 
-/** Longest wait in ms for the end of the process, which first has 5 s to end by itself. */
+/** Longest wait in ms for the end of a process, which is killed if it has not ended by itself after 5 s. */
 const LONGEST_MS = 30_000
 
 describe('processes of a test run', () => {
@@ -43,7 +43,7 @@ describe('processes of a test run', () => {
     })
 })
 
-/** Returns true if the process runs. A zombie, as in a container whose first process reaps none, does not count. */
+/** Returns true if the process is running. Zombies, as in containers without an init process, do not count. */
 function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

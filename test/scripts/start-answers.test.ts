@@ -1,4 +1,4 @@
-/** Output of `npm start` about missing answers. */
+/** Output of `npm start` if an example does not give the expected result. */
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'

@@ -1,11 +1,11 @@
-/** Tests wait for conditions. Few wait for a fixed time, and each of these has a reason in a comment. */
+/** Waits in the tests: tests wait for conditions, and the few waits for a fixed time have a comment with the reason. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import ts from 'typescript'
 
 const TESTS = path.join(__dirname, '../../../test')
-/** Longest wait in milliseconds that needs no reason. */
+/** Longest wait in milliseconds that is allowed without a reason. */
 const SHORT_MS = 200
 const MOST = 5
 /** Number of lines above a wait in which a comment counts as its reason. */
@@ -13,7 +13,7 @@ const NEAR = 4
 
 interface Wait {
   place: string
-  /** length of the wait; undefined if the text does not show it */
+  /** duration of the wait; undefined if the source code does not show it */
   milliseconds: number | undefined
   hasReason: boolean
 }
@@ -89,7 +89,7 @@ function allOf(node: ts.Node): ts.Node[] {
   return all
 }
 
-/** Local names of `setTimeout` of `node:timers/promises` in a file. */
+/** Names under which a file imports `setTimeout` from `node:timers/promises`. */
 function sleepsImportedIn(nodes: ts.Node[]): Set<string> {
   const imported = nodes.filter(ts.isImportDeclaration).filter(({ moduleSpecifier }) => {
     return ts.isStringLiteral(moduleSpecifier) && moduleSpecifier.text.endsWith('timers/promises')
@@ -102,7 +102,7 @@ function sleepsImportedIn(nodes: ts.Node[]): Set<string> {
   )
 }
 
-/** Expression of the time that a call waits; undefined if the call is no wait, or a limit that can be cleared. */
+/** Expression for the duration of a wait; undefined if the call is not a wait, or a timeout that can be cleared. */
 function timeOf(
   { expression, arguments: given, parent }: ts.CallExpression,
   sleeps: Set<string>,

@@ -1,4 +1,4 @@
-/** Forms in which users see errors: debug sidebar, status, HTTP answers and docs/errors.md. */
+/** Errors as users see them: in the debug sidebar, status, HTTP responses and docs/errors.md. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -25,7 +25,7 @@ const catalogue = (language: string): { label: Record<string, string>; status: S
 const CODES = Object.keys(ERROR_CODES) as RedoxErrorCode[]
 const FIRST = 30
 const TABLES = [mediaFields, noteFields, resultsFields, fhirDocumentFields, fhirResultFields, uploadFields]
-/** Names of the fields of a message, without the settings of the node itself. */
+/** Names of the fields with values for a message: all except the node's name and connection. */
 const NAMES = new Set(
   TABLES.flatMap(({ fields }) => fields.map(({ name }) => name)).filter(
     (name) => name !== 'name' && name !== 'connection',

@@ -1,6 +1,6 @@
 /**
- * Errors in the bytes of a file that other tests could miss: reused memory, repeated bodies, aborts beside other
- * requests, kept sockets, and event-loop iterations.
+ * Bytes of files in request bodies, in cases that other tests do not cover: reused buffers, bodies that are sent again,
+ * aborts while other requests are sent, kept-alive sockets, and the number of bytes in one event-loop iteration.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -52,7 +52,7 @@ async function sample(size: number, from: From): Promise<Sample> {
 before(() => void (folder = mkdtempSync(path.join(tmpdir(), 'redox-bytes-'))))
 after(() => rmSync(folder, { recursive: true }))
 
-/** Files in a request body, found by the format of the body alone. */
+/** Files in a request body, extracted without code of the client. */
 function filesIn(contentType: string, body: Buffer): Buffer[] {
   if (contentType.includes('json')) {
     const { Files, data } = JSON.parse(body.toString()) as { Files?: string[]; data?: string }
@@ -84,13 +84,13 @@ const FORMS: Record<string, (file: FileSource) => RequestBody | Promise<RequestB
   raw: rawBody,
 }
 
-/** Socket with a slow peer: it reads each chunk as late as possible, when other requests may have reused the memory. */
+/** Socket whose peer reads each chunk as late as possible, when other requests can already have reused the buffer. */
 class LateSocket extends Writable {
   readonly #arrived: Buffer[] = []
 
   /**
-   * @param highWaterMark bytes that the socket accepts before it asks to wait: 16 KiB on Node 20, 64 KiB in later
-   * versions
+   * @param highWaterMark number of buffered bytes above which `write` returns false: 16 KiB on Node.js 20, 64 KiB in
+   * later versions
    */
   constructor(highWaterMark: number) {
     super({ highWaterMark })
@@ -104,7 +104,7 @@ class LateSocket extends Writable {
     })()
   }
 
-  /** Ends the socket and returns all bytes when they have arrived. */
+  /** Ends the socket, waits until all bytes have arrived, and returns them. */
   async arrived(): Promise<Buffer> {
     this.end()
     await once(this, 'finish')
@@ -112,12 +112,12 @@ class LateSocket extends Writable {
   }
 }
 
-/** Writes a body as undici does, which does not wait for the arrival of the last chunk. */
+/** Writes a body as undici does: without waiting until the last chunk has arrived. */
 async function write(body: RequestBody, socket: LateSocket): Promise<void> {
   for await (const piece of body.open()) if (!socket.write(piece)) await once(socket, 'drain')
 }
 
-// Sizes around a buffer (80 KiB of base64 are 60 KiB), the waiting limit (64 KiB), and a disk read (510 KiB).
+// File sizes close to those of a buffer (80 KiB of base64 are 60 KiB), a socket's limit (64 KiB) and a read (510 KiB).
 // prettier-ignore
 const SIZES = [
   1, 5_000, 48 * KB, 49_000, 60 * KB - 1, 60 * KB, 64 * KB - 1, 64 * KB, 64 * KB + 1, 80 * KB, 80 * KB + 10,
@@ -133,7 +133,7 @@ describe('reused memory', function () {
           const made = await Promise.all([...SIZES, ...SIZES].map((size) => sample(size, from)))
           const waiting = [...made]
           const faults: Promise<string[]>[] = []
-          // A writer that has finished starts its next file at once, and gets the memory that was released last.
+          // After a file, a writer starts the next one at once, for which it gets the buffer that was released last.
           const writer = async (): Promise<void> => {
             for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
               const [body, socket] = [await make(next.source), new LateSocket(highWaterMark)]
@@ -161,7 +161,7 @@ describe('reused memory', function () {
       })
 })
 
-/** Faults in the received bytes; an empty list if they are correct. */
+/** Differences between the received and the expected bytes; an empty list if there are none. */
 async function faultsOf(
   { source, digest }: Sample,
   body: RequestBody,
@@ -214,7 +214,7 @@ afterEach(async () => {
   await server?.close()
 })
 
-/** Hashes of the files in each request that the server has read since the last call. */
+/** For each request that the server has read since the last call: SHA-256 of the files. */
 function arrivals(): string[] {
   const found = server.requests.splice(0).filter((request) => !isToken(request))
   return found
@@ -226,9 +226,9 @@ function arrivals(): string[] {
 }
 
 interface Sent {
-  /** hashes of the files to send */
+  /** SHA-256 of the files that were to be sent */
   digests: string
-  /** hashes in the client's result */
+  /** SHA-256 of the files in the result of the client */
   told: string
 }
 
@@ -262,7 +262,7 @@ function assertUnharmed(sent: Sent[]): void {
   assert.deepEqual(arrivals(), sent.map(({ digests }) => digests).sort())
 }
 
-/** Sends of all transfers, sizes and sources in a mixed order. */
+/** All combinations of transfer, file size and file source, in a mixed order. */
 function mixed(sizes: number[]): [Way, number, From][] {
   const all = sizes.flatMap((size) => WAYS.flatMap((way) => FROM.map((from) => [way, size, from] as const)))
   // The step 37 is coprime to the number of rows, so every row occurs once.
@@ -271,7 +271,7 @@ function mixed(sizes: number[]): [Way, number, From][] {
 
 const BY_CLIENT = [64 * KB - 1, 64 * KB, 80 * KB + 10, 510 * KB, 525 * KB, 1_100_000, 3_000_000]
 
-/** Server that reads nothing before `start`, then small chunks. */
+/** Server that reads nothing until `start` is called, and then small chunks. */
 class SlowReader {
   #go: () => void = () => undefined
   #told = new Promise<void>((resolve) => (this.#go = resolve))
@@ -322,12 +322,12 @@ describe('many simultaneous requests of one connection', function () {
 describe('body of a retried request', function () {
   this.timeout(30_000)
   const { random } = Math
-  // A random value of zero removes the wait between attempts.
+  // With a random value of 0, there is no wait between attempts.
   before(() => void (Math.random = () => 0))
   after(() => void (Math.random = random))
 
   it('has every byte again after a refusal, a reset and an abort in its middle', async () => {
-    // Number of attempts by the length of a request, which identifies the request.
+    // Number of attempts by Content-Length, which is different for each request.
     const attempts = new Map<number, number>()
     const read = async (request: IncomingMessage): Promise<Buffer> => {
       const announced = Number(request.headers['content-length'])
@@ -345,7 +345,7 @@ describe('body of a retried request', function () {
     const rows = WAYS.flatMap((way) => FROM.map((from) => [way, from] as const))
     const sent = await Promise.all(rows.map(([way, from], at) => send(way, 1_300_000 + at * 1000, from)))
     for (const { digests, told } of sent) assert.equal(told, digests)
-    // Three of four attempts arrive for each request: two failed ones and the accepted one. The second is cut off.
+    // Three of the four attempts of a request arrive complete: two that fail and the last. The second is cut off.
     const thrice = sent.flatMap(({ digests }) => [digests, digests, digests])
     assert.deepEqual(arrivals(), thrice.sort())
     assert.deepEqual(
@@ -430,7 +430,7 @@ describe('event-loop iteration', function () {
   /** Largest growth of `count` within one event-loop iteration during `work`. */
   async function mostInATurn(count: () => number, work: () => Promise<unknown>): Promise<number> {
     let [isDone, most, before] = [false, 0, count()]
-    // This wait starts before all others, so that an event-loop iteration begins at this point.
+    // This wait starts before any other, so that it resolves first in the next event-loop iteration.
     let next = nextTurn()
     const done = work().finally(() => (isDone = true))
     while (!isDone) {
@@ -480,7 +480,7 @@ describe('event-loop iteration', function () {
         () => handed,
         async () => (sent = await Promise.all(Array.from({ length: 64 }, (_, at) => one(at)))),
       )
-      // A generous limit (1/24 of all bytes), because chunks may wait for their socket and be written together later.
+      // The limit is generous (1/24 of all bytes), because chunks that wait for a socket can be written together later.
       assert.ok(most < 8_000_000, `${most} bytes in a turn`)
       assertUnharmed(sent)
     })

@@ -8,7 +8,7 @@ import { sizedFile } from '../lib/fixtures'
 import { CA, certified } from '../lib/proxy'
 import { connectTo, never, TEST_KEY } from '../lib/redox'
 
-// Server in a thread of its own, so that an answer can arrive while the main thread still waits for its socket.
+// Server in a separate thread, so that a response can arrive while the main thread is still waiting for its socket.
 const SERVER = `
   const { parentPort, workerData } = require('node:worker_threads')
   let connections = 0

@@ -1,4 +1,4 @@
-/** TLS and proxies, with servers, certificates and a proxy on this machine. */
+/** TLS and proxies, tested with servers, certificates and a proxy on this machine. */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import type { ServerOptions } from 'node:https'
@@ -52,7 +52,7 @@ const connect = (network: Network, config: ConnectionConfig = {}, url = server.u
 const deliver = () => deliverDirect(connection.client, message, { signal: never() })
 const upload = () => uploadDirect(connection.client, file, { kind: 'blob', signal: never() })
 
-/** Asserts that a send fails with this code after this many attempts, and that the server got nothing. */
+/** Sends a message. Asserts that this fails with this code after `attempts` attempts, and that no request arrived. */
 async function refused(
   code: RedoxErrorCode,
   fault: string | RegExp,
@@ -132,7 +132,8 @@ describe('TLS', () => {
     it(`reports that the server requires a client certificate, ${version}`, async () => {
       await serveWith({ ...certified('server'), ...strict })
       connect({ tls: { ca: CA } }, { attempts: 2 })
-      // In TLS 1.3 the server refuses after the client's first bytes, so the client does not retry.
+      // In TLS 1.3, the server refuses the client certificate after the client has sent data, so the client does not
+      // retry.
       const attempts = version === 'TLSv1.3' ? 1 : 2
       await refused('REDOX_TLS', /^ERR_SSL_.*ALERT/, /requires a client certificate/, attempts)
     })
@@ -142,7 +143,7 @@ describe('TLS', () => {
     assert.equal(tlsFault('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', true), 'client')
     for (const code of ['CERT_HAS_EXPIRED', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ECONNRESET', 'EPROTO'])
       assert.equal(tlsFault(code, true), undefined)
-    // Before the first bytes are sent, these errors may be temporary.
+    // Before the client has sent data, these errors can be temporary.
     for (const code of ['ECONNRESET', 'EPROTO', 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR'])
       assert.equal(tlsFault(code, false), undefined)
   })
@@ -172,7 +173,7 @@ function ca(): Network {
 describe('proxy', function () {
   this.timeout(20_000)
   let proxy: ConnectProxy
-  // Address of a host that only the proxy can reach.
+  // URL of a host that only the proxy can reach.
   const behind = (): string => server.url.replace('localhost', 'redox.test')
   const through = (login?: { username: string; password: string }, noProxy = ''): Network => ({
     ...ca(),
@@ -337,7 +338,7 @@ describe('no_proxy', () => {
   for (const [noProxy, host, expected] of cases) {
     it(`"${noProxy}" and ${host}: ${expected ? 'through the proxy' : 'straight'}`, () => {
       const { protocol, hostname, port } = new URL(`https://${host}`)
-      // Host name without the brackets of IPv6 addresses, as undici passes it.
+      // undici passes the host name of an IPv6 address without brackets.
       const target = { protocol, hostname: hostname.replace(/[[\]]/g, ''), port }
       assert.equal(isProxied(target, proxyAt('http://p', noProxy)), expected)
     })
@@ -360,7 +361,7 @@ describe('proxy of the environment', () => {
       { all_proxy: 'http://other', HTTPS_PROXY: P, no_proxy: 'c', NO_PROXY: 'd' },
       { origin: P, noProxy: 'c' },
     ],
-    // Hosts on other machines always use https, so the variable http_proxy has no effect.
+    // For other machines, the client always uses https, so the variable http_proxy has no effect.
     [{ http_proxy: P, HTTP_PROXY: P }, undefined],
     [
       { npm_config_https_proxy: P, https_proxy: 'http://other' },

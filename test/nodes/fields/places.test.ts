@@ -1,4 +1,4 @@
-/** A field's name occurs only in its table and in the catalogue. */
+/** Files in which the name of a node's field occurs: only its field table and the message catalogue. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -10,7 +10,7 @@ import { fields as fhirDocument } from '../../../nodes/redox-fhir-document/field
 import { fields as fhirResult } from '../../../nodes/redox-fhir-result/fields'
 
 const ROOT = path.join(__dirname, '../../../..')
-/** Source files that may contain any field name: the field tables and the setters that they use. */
+/** Source files that are allowed to contain any field name: the field tables and the setters that they use. */
 const TABLES = /^nodes\/(lib\/fields\/|[^/]+\/fields\.ts$)|^src\/message\/setters\.ts$/
 
 const files = ['src', 'nodes', 'editor', 'plugins', 'scripts']
@@ -22,10 +22,10 @@ const files = ['src', 'nodes', 'editor', 'plugins', 'scripts']
   .filter((file) => /\.(ts|mjs|html)$/.test(file) && !TABLES.test(file) && !file.includes('locales'))
 const sources = files.map((file) => ({ file, text: readFileSync(path.join(ROOT, file), 'utf8') }))
 
-/** Field names that are also the names of a function and of a FHIR element. */
+/** Field names that this test ignores, because a function or a FHIR element has the same name. */
 const AMBIGUOUS = ['lastName', 'birthDate']
 
-/** Names of the fields that only fill a path of the message. */
+/** Names of the fields whose value is only copied to a path of the message. */
 const all = new Set(
   [media, note, results, fhirDocument, fhirResult]
     .flatMap(typedFields)
@@ -38,37 +38,37 @@ const names = [...all].filter((name) => !isOneWord(name))
 const words = [...all].filter(isOneWord)
 
 /**
- * Pattern for a field's name as a string. Names of one word, such as `code`, have other meanings as identifiers, and
- * in `src` also as FHIR elements.
+ * Pattern for a field's name as a string literal. A name of one word, such as `code`, is allowed as an identifier, and
+ * in `src` also as the name of a FHIR element.
  */
 const meansField = (name: string): RegExp => new RegExp(`(['"\`])${name}(Type)?\\1|-input-${name}\\b`)
 
-/** Fields that decide how a message is built, with the files that may use their names. */
+/** Fields that decide how a message is built, with the files that are allowed to contain their names. */
 const DECIDING: Record<string, string[]> = {
-  // documentId has a type of input of its own, and its value is made from the file
+  // documentId has its own type of typed input, which generates the value from the file
   documentId: ['editor/dialog/typed-inputs.ts', 'nodes/lib/node/datamodel-node.ts'],
-  // with a text note, the file is a text
+  // with the value Plain Text, the file is sent as text
   noteContentType: [
     'nodes/lib/node/datamodel-node.ts',
     'nodes/lib/editor/preview.ts',
-    // a check has the name noteContentType, too
+    // there is also a check with the name noteContentType
     'src/shared/checks.ts',
     'editor/validation/rules.ts',
   ],
-  // an earlier version of the node had this name for the field
+  // an earlier version of the node had a field with this name
   resourceStatus: ['src/shared/migrations.ts'],
-  // the examples are filled in by this name
+  // the script that runs the examples fills in this field
   patientId: ['scripts/lib/course-actions.mjs', 'editor/dialog/faults.ts'],
   patientIdSystem: ['editor/dialog/faults.ts'],
 }
 
-/** Field names of one word that have other meanings, with the files that may use them. */
+/** Field names of one word that also have other meanings, with the files that are allowed to contain them. */
 const OTHER_MEANINGS: Record<string, string[]> = {
-  // `code` is also in the advice about a document without a code, and the code of an error
+  // `code` is also a key of a recommendation, and an error code
   code: ['editor/dialog/faults.ts', 'editor/outbox/search-form.ts'],
-  // `category` is also that of a node in the palette
+  // `category` is also the palette category of a node
   category: ['scripts/check-package.mjs'],
-  // `date` is also the name of a check
+  // there is also a check with the name `date`
   date: ['editor/validation/rules.ts', 'editor/dialog/preview.ts', 'nodes/lib/editor/preview.ts'],
 }
 

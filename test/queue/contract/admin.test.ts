@@ -1,4 +1,4 @@
-/** Contract of AdminStore, for every kind of store. */
+/** Contract tests of AdminStore, run with every kind of store. */
 import assert from 'node:assert/strict'
 import type { Action, StoredMessage } from '../../../src/queue/types'
 import {
@@ -71,7 +71,7 @@ eachStore('admin', () => {
     assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE' }), ['m2'])
     assert.deepEqual(await found({ code: 'REDOX_UNAVAILABLE', state: 'parked' }), [])
     assert.deepEqual(await found({ code: 'REDOX_' }), [])
-    // A message that is sent again has no reason any more.
+    // The decision to send a message again removes the reason for which the message was parked.
     await store.applyAction('m1', 'resend', { who: 'ann', reason: 'again', now: START })
     assert.equal((await get('m1'))?.reason, undefined)
     assert.deepEqual(await found({ code: 'REDOX_REJECTED' }), [])
@@ -246,13 +246,13 @@ eachStore('admin', () => {
     const before = (await get('a1'))!
     await extend('a1', START + 3 * DAY)
     assert.deepEqual(await get('a1'), { ...before, deadline: START + 3 * DAY })
-    // A deadline that is not later writes no record in the audit log.
+    // A deadline that is not later than the present one is refused and writes no record in the audit log.
     for (const deadline of [START + 2 * DAY, START + 3 * DAY])
       await rejectsWith(extend('a1', deadline), 'REDOX_STORE_LOST')
     assert.equal((await get('a1'))?.deadline, START + 3 * DAY)
     assert.deepEqual(await claimed(START + 499), [])
     assert.deepEqual(await claimed(START + 500), ['a1'])
-    // Messages in flight and ended messages keep their deadlines.
+    // The deadline of a message that is being sent or is parked cannot be extended.
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')
     await store.settle('a1', 'me', PARKED, START)
     await rejectsWith(extend('a1', START + 9 * DAY), 'REDOX_STORE_LOST')

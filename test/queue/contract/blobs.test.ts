@@ -1,4 +1,4 @@
-/** Contract of BlobStore, for every kind of store. */
+/** Contract tests of BlobStore, run with every kind of store. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

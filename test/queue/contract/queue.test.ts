@@ -1,4 +1,4 @@
-/** Contract of QueueStore, for every kind of store. */
+/** Contract tests of QueueStore, run with every kind of store. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -310,7 +310,7 @@ eachStore('queue', () => {
     assert.deepEqual(await told(START + 5, 'me', ['node'], 1), ['a1'])
     assert.deepEqual(await told(START + 5, 'you'), ['c1'])
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
-    // The node of the message was removed during the announcement and comes back later.
+    // The owner of the message was removed before it could emit the result, and is deployed again later.
     await store.releaseUnannounced('b1', 'me')
     assert.deepEqual(await told(START + 6, 'me', ['other']), ['b1'])
     await store.markAnnounced('a1')

@@ -1,10 +1,10 @@
-/** Stores of each kind, for the tests of the DeliveryStore contract. */
+/** Runs the contract tests of DeliveryStore with stores of each kind. */
 import assert from 'node:assert/strict'
 import { RedoxError, type RedoxErrorCode } from '../../../src/errors'
 import type { DeliveryStore, NewMessage, Settlement, StoredMessage } from '../../../src/queue/types'
 import { STORES, type Kind, type Place } from '../stores'
 
-// A time far from the time of the test run, so that a use of any other clock fails the tests.
+// A time long before the test run, so that the tests fail if a store uses a clock other than the test's.
 export const START = 1_000_000_000_000
 export const LEASE = 60_000
 export const HOUR = 3_600_000
@@ -78,7 +78,7 @@ export function eachStore(part: string, tests: (kind: Kind) => void): void {
     })
 }
 
-/** Closes and opens the store, as a restart of Node-RED does. */
+/** Closes the store and opens it again, as a restart of Node-RED does. */
 export const reopen = async (): Promise<void> => {
   await store.close()
   store = await place.open()

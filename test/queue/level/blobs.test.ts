@@ -1,4 +1,4 @@
-/** Tests of the embedded store: files of messages. */
+/** Tests of the embedded store: the files that belong to messages. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
@@ -34,7 +34,7 @@ describe('embedded store: files', () => {
     const whole = await readFile(stored)
     const changed = Buffer.from(whole)
     changed[300_000]! ^= 1
-    // Length of a chunk in the file: 4 bytes of length, 255 KiB of content and 28 bytes of encryption overhead.
+    // Bytes of a full chunk in the stored file: 4 for its length, 255 KiB of content, 28 of encryption overhead.
     const chunk = 4 + 255 * 1024 + 28
     for (const wrong of [
       whole.subarray(0, 2),

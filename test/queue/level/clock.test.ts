@@ -27,9 +27,10 @@ describe('embedded store: clock', () => {
         near(one.clock.now(), before)
         near(toWallTime(one.clock, one.clock.now()), Date.now())
         await one.putFile('fresh', chunksOf(Buffer.from('x')))
-        // The file system gives files the time of the machine; the test sets the wall clock of this process only.
+        // The test changes the clock of this process only, so it also sets the time of the file, which the file system
+        // takes from the machine's clock.
         await utimes(path.join(folder, 'files', 'fresh'), Date.now() / 1000, Date.now() / 1000)
-        // The clock change does not alter the duration of a lease.
+        // A change of the clock does not make a lease longer or shorter.
         await one.renew('h', [held!.id], HOUR)
         assert.deepEqual(await one.claim({ ...hold, holder: 'other' }), [])
         await one.settle(held!.id, 'h', { state: 'delivered', notes: Buffer.from('x') }, one.clock.now())
@@ -39,11 +40,11 @@ describe('embedded store: clock', () => {
         await one.recordAccess(held!.id, { who: 'ann', reason: 'x', now: one.clock.now() })
         near((await one.audit({ skip: 0, limit: 1 }))[0]!.at, Date.now())
         await one.close()
-        // The store is opened with the same wrong clock, and later with a corrected clock.
+        // First the store is opened with the same wrong clock, later with a correct clock.
         const two = await open()
         near(two.clock.now(), before)
         await two.close()
-        // Between two runs, a clock set forward cannot be distinguished from a pause.
+        // If the clock is set forward while the store is closed, this looks like a long pause between two runs.
         setClock(hours + 24)
         near((await open()).clock.now(), before + 24 * HOUR)
         if (hours < 0) return

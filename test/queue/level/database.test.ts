@@ -94,7 +94,7 @@ describe('embedded store: folder', () => {
       try {
         mount()
       } catch {
-        // Mounting needs root.
+        // Only root can mount a file system.
         this.skip()
       }
       try {
@@ -119,7 +119,7 @@ describe('embedded store: folder', () => {
       const first = await open()
       const accepting = Array.from({ length: 300 }, () => first.accept(message()))
       const ended = Promise.allSettled(accepting)
-      // The store checks its folder once for all 300 messages, before it writes the first of them.
+      // For all 300 messages, the store checks its folder only once, before it writes the first message.
       while ((await waiting(first)) === 0) await nextTurn()
       assert.ok((await waiting(first)) < 300)
       renameSync(folder, away())
@@ -147,7 +147,7 @@ describe('embedded store: folder', () => {
 
     it('with another store in its place: the store does not open that one, and goes on when the folder is back', async () => {
       const other = await LevelStore.open(`${folder}-other`)
-      // With this number of writes, the other store cannot be taken for an earlier copy of the first.
+      // The other store has more writes than the first one, so it cannot be an earlier copy of the first store.
       for (let count = 0; count < 9; count++) await other.accept(message())
       await other.close()
       const first = await open()
@@ -156,7 +156,7 @@ describe('embedded store: folder', () => {
       await cp(folder, away(), { recursive: true })
       await rm(folder, { recursive: true })
       await rename(away(), folder)
-      // The store has to open the copied folder, because the files that it had open were deleted.
+      // The original files were deleted while they were open, so the store has to open the copied folder.
       await fails(first.check(), 'REDOX_STORE_UNAVAILABLE')
       await rename(folder, away())
       await rename(`${folder}-other`, folder)

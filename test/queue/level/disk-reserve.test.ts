@@ -18,7 +18,7 @@ describe('embedded store: full disk', () => {
       try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { stdio: 'ignore' })
       } catch {
-        // Mounting needs root.
+        // Only root can mount a file system.
         this.skip()
       }
     })
@@ -59,7 +59,7 @@ describe('embedded store: full disk', () => {
       assert.deepEqual(await ids(small), accepted)
       assert.equal((await readdir(path.join(at(), 'files'))).length, accepted.length)
       while (await waiting(small)) await settle(small, 'delivered')
-      // A delivered message stays in the store until its result was announced to the node, so the disk is still full.
+      // The disk is still full: a delivered message stays in the store until its owner has emitted the result.
       await fails(small.check(), 'REDOX_STORE_FULL')
       for (const id of accepted.slice(1)) await small.markAnnounced(id)
       await small.check()
@@ -71,7 +71,7 @@ describe('embedded store: full disk', () => {
     it('by files: a file that is too large leaves nothing on the disk', async () => {
       const small = await open(at())
       await small.accept(message())
-      // The audit log is written meanwhile, with space from the disk reserve.
+      // While this file fills the disk, the store writes the audit log with space from its disk reserve.
       async function* chunks(): AsyncGenerator<Buffer> {
         for (let index = 0; index < 100; index++) {
           yield randomBytes(100_000)
@@ -124,7 +124,7 @@ describe('embedded store: full disk', () => {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Mounting needs root.
+      // Only root can mount a file system.
       this.skip()
     }
     try {

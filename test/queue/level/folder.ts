@@ -16,7 +16,7 @@ export const run = promisify(execFile)
 export let folder: string
 export let store: LevelStore | undefined
 
-/** Registers hooks that give each test its own folder, and close its open stores afterwards. */
+/** Registers mocha hooks that give each test its own folder, and afterwards close the stores that the test opened. */
 export function useFolder(): void {
   beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), 'redox-level-'))))
   afterEach(async () => {
@@ -52,7 +52,7 @@ export const fails = (task: Promise<unknown>, code: RedoxErrorCode): Promise<voi
     return true
   })
 
-/** Paths of LevelDB's files whose names match. */
+/** Paths of LevelDB's files whose names match a pattern. */
 export const filesOf = async (kind: RegExp): Promise<string[]> =>
   (await readdir(path.join(folder, 'messages')))
     .filter((name) => kind.test(name))

@@ -6,7 +6,7 @@ import type { Database } from '../../../src/queue/level/keys'
 import { migrate } from '../../../src/queue/level/migrations'
 import { folder, useFolder, open, fails, message } from './folder'
 
-/** Field names of version 1, by the present names. */
+/** Field names of a message in version 1 of the store format, by their present names. */
 const OLD_NAMES = {
   destination: 'lane',
   requestStarted: 'begun',

@@ -1,4 +1,4 @@
-/** Tests of the embedded store: lost or damaged parts are noticed at opening. */
+/** Tests of the embedded store: loss of or damage to its files is noticed when the store is opened. */
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -40,7 +40,8 @@ describe('embedded store: opening', () => {
 
   describe('notices loss or damage', () => {
     /**
-     * Creates a store of six messages, whose last writes record a delivery. A lost record would cause a second send.
+     * Creates a store with six messages, whose last writes record a delivery. If one of these writes were lost, the
+     * message would be sent twice.
      */
     async function six(): Promise<string> {
       const first = await open()
@@ -105,7 +106,8 @@ describe('embedded store: opening', () => {
       const [log] = await filesOf(/\.log$/)
       const whole = await readFile(log!)
       assert.ok(whole.length > 70_000)
-      // A step of 8192 from 500 avoids the ends of the 32768-byte blocks, which may be padding.
+      // With steps of 8192 from 500, no position is at the end of one of LevelDB's 32768-byte blocks, where the bytes
+      // can be padding.
       for (let at = 500; at < whole.length; at += 8192) {
         const copy = `${folder}-copy`
         await cp(folder, copy, { recursive: true })
@@ -121,7 +123,7 @@ describe('embedded store: opening', () => {
     it('but not of records after the last sync, which a power failure may cut off', async () => {
       const first = await open()
       for (let index = 0; index < 5; index++) await first.accept(message(randomBytes(1000)))
-      // The leases of this claim are written without a sync.
+      // The store writes leases without a sync, so a crash of the machine can lose them.
       await first.claim({ holder: 'h', leaseMs: 1e12, limit: 5, except: [] })
       const copy = `${folder}-copy`
       await cp(folder, copy, { recursive: true })
@@ -157,7 +159,7 @@ describe('embedded store: opening', () => {
       await rename(folder, mine)
       try {
         const other = await open()
-        // The other store has more synced writes than the connection's own store.
+        // The other store has more synced writes than the store that belongs to the connection.
         for (let times = 0; times < 30; times++) await other.accept(message())
         await other.close()
         await fails(open(folder, known), 'REDOX_STORE_UNREADABLE')

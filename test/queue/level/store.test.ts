@@ -1,4 +1,4 @@
-/** Tests of the embedded store: behaviour with a single process. */
+/** Tests of the embedded store within one process, and of the lock against a second process. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { cp, rm } from 'node:fs/promises'

@@ -86,7 +86,7 @@ describe('PostgreSQL store: connections', function () {
       bouncer = await PgBouncer.before(server(), PASSWORD)
     })
     after(() => (bouncer as PgBouncer | undefined)?.stop())
-    // The stores close before PgBouncer stops, which would otherwise wait for their connections.
+    // The stores are closed before PgBouncer is stopped; otherwise PgBouncer would wait for their connections to end.
     afterEach(async () => void (await Promise.all(opened.splice(0).map((store) => store.close()))))
 
     it('work fully with its default settings and transaction pooling', async () => {

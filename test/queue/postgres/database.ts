@@ -1,4 +1,4 @@
-/** Stores that share one PostgreSQL database. */
+/** Helpers for tests with stores that share one PostgreSQL database. */
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import path from 'node:path'
@@ -34,7 +34,7 @@ export async function* noise(chunks: number): AsyncGenerator<Buffer> {
   for (let index = 0; index < chunks; index++) yield await Promise.resolve(randomBytes(200_000))
 }
 
-/** Returns the error of a call, which must have this code and contain no secret. */
+/** Returns the error with which a promise rejects. The error must have this code and contain no secret. */
 export async function failureOf(promise: Promise<unknown>, code: RedoxErrorCode): Promise<RedoxError> {
   const error: unknown = await promise.then(
     () => assert.fail('it did not fail'),
@@ -52,7 +52,7 @@ export let queue: string
 export const opened: PostgresStore[] = []
 const clients: Client[] = []
 
-/** Registers hooks that give the tests of a file one PostgreSQL server, and each test its own queue. */
+/** Registers mocha hooks: one PostgreSQL server for all tests of a test file, and a new queue for each test. */
 export function usePostgres(): void {
   before(async function () {
     if (POSTGRES.missing() !== undefined) this.skip()
@@ -114,7 +114,7 @@ export const stateOf = async (database: string): Promise<unknown> => [
   ),
 ]
 
-/** Claims and delivers messages until none are left. Calls `sent` for each one while its lease lasts. */
+/** Claims and delivers messages until none are left. Calls `sent` for each message during its lease. */
 export async function work(
   store: PostgresStore,
   name: string,

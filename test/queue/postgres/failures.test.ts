@@ -54,7 +54,7 @@ describe('PostgreSQL store: errors for an operator', function () {
     assert.equal((await store.claim(hold('me'))).length, 1)
     await store.putFile('f', chunksOf('a'))
     await store.purge(1, 1)
-    // The administrator revokes a right while the store is open.
+    // A database administrator revokes a privilege while the store is open.
     await sql(`REVOKE INSERT ON redox.message FROM ${role}`, database)
     const { message: later } = await failureOf(store.accept(message('m2', 'a')), 'REDOX_STORE_UNAVAILABLE')
     assert.match(later, RIGHTS)
@@ -73,7 +73,7 @@ describe('PostgreSQL store: errors for an operator', function () {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m,mode=777', 'tmpfs', disk], { stdio: 'ignore' })
     } catch {
-      // Mounting needs root.
+      // Only root can mount a file system.
       this.skip()
     }
     try {

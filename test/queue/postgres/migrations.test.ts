@@ -55,7 +55,7 @@ describe('PostgreSQL store: tables', function () {
       const { id, destination, ordered, owner, acceptedAt, deadline, files, tags, content } = accepted
       const values = [queue, id, destination, ordered, owner, acceptedAt, deadline, files, tags, content]
       await database.query('SELECT redox.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
-      // The message was being sent when its process ended.
+      // State of a message whose process ended while it was sending the message.
       await database.query("UPDATE redox.message SET state = 'held', holder = 'gone', held_until = 1")
     } finally {
       await database.end()

@@ -21,7 +21,7 @@ import {
 import { eventually } from '../../lib/eventually'
 import type { StoredMessage } from '../../../src/queue/types'
 
-// The tests in ../contract check the promises that both kinds of stores share.
+// The requirements for both kinds of stores are tested in ../contract.
 
 describe('PostgreSQL store shared by several instances', function () {
   this.timeout(60_000)
