@@ -33,7 +33,7 @@ export class DestinationBackoff {
     for (const resting of this.#resting.values()) resting.until = 0
   }
 
-  /** Returns the destinations whose back-off has not ended. */
+  /** Returns the destinations whose back-off is in progress. */
   destinations(): string[] {
     const now = performance.now()
     return [...this.#resting].flatMap(([destination, { until }]) => (until > now ? [destination] : []))
@@ -54,7 +54,7 @@ export class DestinationBackoff {
     return new Map([...this.#resting].map(([destination, { code }]) => [destination, code]))
   }
 
-  /** Removes the back-off of all other destinations. */
+  /** Ends the back-off of all destinations except the given ones. */
   keepOnly(destinations: Set<string>): void {
     for (const destination of this.#resting.keys())
       if (!destinations.has(destination)) this.#resting.delete(destination)

@@ -11,7 +11,8 @@ import { readMark, writeMark } from './store-mark'
 /**
  * Opens the store of a connection.
  * @param key store key, with which content is encrypted
- * @throws RedoxError REDOX_STORE_…; _UNREADABLE also if the store that belongs here is missing
+ * @throws RedoxError REDOX_STORE_…; REDOX_STORE_UNREADABLE also if the mark shows that there was a store, which is now
+ *   missing
  */
 export async function openStore(place: StoreLocation, key: string): Promise<SealedStore> {
   const opened = await openAt(place, key, await readMark(place.mark, place.kind))
@@ -40,7 +41,7 @@ export async function replaceStore(
   const { store } = await openAt(place, key, undefined)
   try {
     await store.recordReplacement(setAside ?? '-', { who, reason, now: store.clock.now() })
-    // Last step: the mark makes the new store the one that belongs here.
+    // Last step: from now on, the mark identifies the new store as the one that belongs to this connection.
     await writeMark(place.mark, place.kind, store.identity)
   } finally {
     await store.close()

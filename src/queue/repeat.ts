@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Repetition {
-  /** milliseconds between two runs */
+  /** pause between two runs, in milliseconds */
   every: number
   /** longest pause in milliseconds */
   longest: number

@@ -57,7 +57,7 @@ export class SteadyClock implements StoreClock {
   }
 }
 
-/** Reads wall clock and monotonic clock at the same moment. */
+/** Reads the wall clock and the monotonic clock at (nearly) the same moment. */
 function readClocks(): { wall: number; monotonic: number } {
   for (;;) {
     const before = performance.now()

@@ -3,8 +3,8 @@ import path from 'node:path'
 /** Location of the store of a connection. */
 export type StoreLocation = {
   /**
-   * path of the file outside the store with the identity of the store that belongs here; undefined: there is no such
-   * file
+   * path of the mark: a file outside the store with the identity of the store that belongs to this connection;
+   * undefined: no mark is kept
    */
   mark: string | undefined
 } & (

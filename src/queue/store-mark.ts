@@ -12,7 +12,7 @@ import { syncFolder, writeWhole } from './level/identity'
 type StoreKind = 'embedded' | 'postgresql'
 
 /**
- * Reads the identity of the store that belongs here.
+ * Reads the identity of a connection's store from its mark.
  * @returns undefined if there is no mark
  */
 export async function readMark(file: string | undefined, kind: StoreKind): Promise<string | undefined> {

@@ -16,7 +16,7 @@ export class Serial {
   }
 }
 
-/** Returns a function that runs a task. Calls during a run share one following run. */
+/** Wraps a task so that only one run is in progress at a time. All calls during a run share one following run. */
 export function shared(task: () => Promise<void>): () => Promise<void> {
   let running = Promise.resolve()
   let next: Promise<void> | undefined

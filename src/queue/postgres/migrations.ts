@@ -53,7 +53,7 @@ async function runMissing(connection: DatabaseConnection): Promise<void> {
     if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) throw mayNotSetUp()
     connection.failed(error)
   } finally {
-    // Closed instead of returned to the pool, which also rolls back an unfinished transaction.
+    // The connection is closed instead of returned to the pool. This also rolls back an unfinished transaction.
     client.release(true)
   }
 }
