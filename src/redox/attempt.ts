@@ -27,7 +27,7 @@ export interface FailedRequest {
 export interface AttemptContext {
   http: Http
   settings: RedoxSettings
-  /** undefined for token requests */
+  /** access token; undefined for token requests */
   token: string | undefined
   /** secrets of the tokens in use, which must be redacted in the answer */
   tokenSecrets: () => string[]
@@ -35,7 +35,10 @@ export interface AttemptContext {
   onProgress: OnProgress
 }
 
-/** Makes one HTTP request. Any answer but a 2xx without errors becomes the error from the table of outcomes. */
+/**
+ * Makes one HTTP request. Every response except a 2xx without errors is converted to an error by the table in
+ * `src/transport/outcomes.ts`.
+ */
 export async function attempt(
   request: RequestSpec,
   context: AttemptContext,
@@ -61,7 +64,7 @@ export async function attempt(
     onProgress(progress())
   }
   const fault = request.kind === 'send' ? answerFault(answer, settings) : undefined
-  // The answer becomes part of messages and errors, so secrets are redacted first.
+  // The response becomes part of messages and errors in the flow, so secrets are redacted first.
   if (request.kind !== 'token') answer = redactSecrets(answer, secrets())
   if (isSuccess(answer) && fault === undefined) return { answer, at }
   return failureOfAnswer(request, { answer, at, fault, settings, secrets: secrets() })
@@ -115,8 +118,8 @@ const isSuccess = ({ status }: HttpAnswer): boolean => status >= 200 && status <
 export const identifiersDetail = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
   identifiers ? { identifiers } : {}
 
-// Bytes at the beginning of each file that an answer is compared with: a server that repeats a file repeats its
-// beginning.
+// Number of bytes at the beginning of each file that are searched for in a response. A server that repeats a file in
+// its response repeats the file's beginning.
 const HEAD = 48_000
 
 /** Values that error texts must not repeat: the message, and the beginning of each file as text and as base64. */
@@ -130,7 +133,7 @@ async function headOf(file: FileSource): Promise<Buffer> {
   try {
     for await (const piece of file.read()) return piece.subarray(0, HEAD)
   } catch {
-    // The file has changed on the disk. The attempt that sends it reports that.
+    // The file was changed on the disk or cannot be read. The attempt that sends the file reports this error.
   }
   return Buffer.alloc(0)
 }
@@ -144,7 +147,7 @@ const isOfSource = ({ status, text }: HttpAnswer): boolean =>
 
 export const phaseOf = ({ kind }: RequestSpec): Progress['phase'] => (kind === 'upload' ? 'upload' : 'send')
 
-// Redox allows 10 s of difference (docs/redox-api.md#oauth-api-key, `iat`).
+// Clock difference, in seconds, that Redox tolerates (docs/redox-api.md#oauth-api-key, `iat`).
 const CLOCK_TOLERANCE_SECONDS = 10
 
 /** Seconds that this machine's clock is ahead of the server's (negative: behind); undefined within the tolerance. */
