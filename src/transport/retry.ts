@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface RetryPolicy {
-  /** maximum number of attempts for one upload or message; repeats with a new token are not counted */
+  /**
+   * maximum number of attempts for one upload or message; a request that is repeated with a new token counts as one
+   * attempt
+   */
   attempts: number
-  /** seconds after which no new attempt begins */
+  /** seconds after the first attempt began, after which no new attempt begins */
   deadlineSeconds: number
   /** true: a message whose outcome is unknown is sent again, so it may arrive twice */
   repeatUnknown: boolean
@@ -13,16 +16,16 @@ const BASE_MS = 1000
 const CAP_MS = 300_000
 
 export interface BackoffBounds {
-  /** minimum in seconds, requested by the server */
+  /** minimum pause in seconds, requested by the server */
   retryAfterSeconds?: number | undefined
-  /** maximum in milliseconds, unless the server requests more */
+  /** maximum pause in milliseconds, unless the server requests more */
   longestMs?: number
 }
 
 /**
- * Milliseconds to wait after a failed attempt, for direct and durable delivery. Full jitter (a random part of a time
- * that doubles with each attempt), so that messages that failed together are not repeated together. Never less than the
- * server requested.
+ * Returns the pause after a failed attempt in milliseconds, for direct and durable delivery. Full jitter (a random part
+ * of a time that doubles with each attempt), so that messages that failed together are not repeated together. The pause
+ * is never shorter than the server requested.
  * @param attempt number of the failed attempt, from 1
  */
 export function backoff(
@@ -34,8 +37,8 @@ export function backoff(
 }
 
 /**
- * Maximum wait in seconds that a server can request with `Retry-After`. If it requests more, another request is made
- * after this time.
+ * Maximum pause in seconds that a server can request with `Retry-After`. If the server requests more, the next request
+ * is made after this maximum.
  */
 export const LONGEST_RETRY_AFTER_SECONDS = 3600
 
@@ -43,7 +46,7 @@ export const LONGEST_RETRY_AFTER_SECONDS = 3600
 export const WINDOW_MS = 300_000
 
 /**
- * Rate limiter of a connection. Requests wait for the end of the pause after a 429, which applies to the whole
+ * Rate limiter of a connection. A request waits until the pause after a 429 has ended, which applies to the whole
  * connection, and until the number of requests in the last five minutes is below the limit
  * (docs/redox-api.md#rates-and-times).
  */
@@ -62,11 +65,11 @@ export interface RateLimiter {
    */
   acquire(signal: AbortSignal, until?: number): Promise<number>
 
-  /** Milliseconds until a request may be made, by what is known now; 0 or less: at once. */
+  /** Milliseconds until a request may be made, as far as is known now; 0 or less: at once. */
   millisecondsLeft(): number
 }
 
-/** Requests of one or more rate limiters that share it. Times in ms of the monotonic clock. */
+/** Log of the requests of one or more rate limiters that share the log. Times in ms of the monotonic clock. */
 export interface RequestLog {
   pausedUntil: number
   /** start times of the last requests, oldest first */
@@ -76,9 +79,9 @@ export interface RequestLog {
 /** Rate limiter within one process. */
 export class LocalRateLimiter implements RateLimiter {
   /**
-   * Creates a limiter, by default with no earlier requests.
-   * @param perWindow HTTP requests in any five minutes; 0: unlimited
-   * @param log requests that count, shared with other limiters
+   * Creates a rate limiter.
+   * @param perWindow maximum number of HTTP requests in any five minutes; 0: unlimited
+   * @param log requests that count, shared with other rate limiters; default: none yet
    */
   constructor(
     private readonly perWindow: number,
