@@ -14,18 +14,18 @@ import type { SandboxAnswer, JsonRecord } from './http'
 /** Pause between two chunks of a body that is read slowly, in milliseconds; a chunk has at most 64 KiB. */
 const READ_PAUSE = 100
 
-/** A request with a simulated fault, and what is needed to simulate it. */
+/** A request with a simulated fault, and the functions that the simulation needs. */
 export interface FaultContext {
   fault: Fault
   api: Api
   request: IncomingMessage
   response: ServerResponse
   path: string
-  /** Builds the body of a refusal in the shape of this API. */
+  /** Builds the body of a refusal in the form of this API. */
   failure: (refusal: Refusal) => JsonRecord | string
-  /** Refuses new connections for some seconds. */
+  /** Closes the listening port for some seconds, so that new connections are refused. */
   refuse: (seconds: number) => void
-  /** Callback for the time when the API has accepted or refused the request. */
+  /** Called when the API has accepted or refused the request. */
   onProcessed: () => void
 }
 
@@ -96,7 +96,8 @@ const MODIFY: Record<ModifyingFault, ModifyAnswer> = {
   'cut-short'(answer, { response, request }) {
     const { status, headers, payload } = serializedAnswer(withBody(answer))
     response.writeHead(status, headers)
-    // The connection is ended and not reset, because a reset could drop the half that is already on its way.
+    // The connection is ended and not reset, because a reset could discard the half of the body that is not yet
+    // received.
     response.write(half(payload), () => request.socket.destroySoon())
     return undefined
   },
@@ -113,8 +114,8 @@ const MODIFY: Record<ModifyingFault, ModifyAnswer> = {
 const isKept = (kind: Fault['kind']): kind is ModifyingFault => FAULTS[kind].accepted
 
 /**
- * Handles a request with a fault. `handle` is the API's processing, which is skipped for faults that lose the request.
- * Returns the answer to send, if there is one.
+ * Handles a request with a fault. `handle` processes the request in the API, and is not called for faults that replace
+ * the processing. Returns the response to send; undefined if the fault has already sent or prevented it.
  */
 export async function injectFault(
   context: FaultContext,
@@ -128,7 +129,8 @@ export async function injectFault(
   if (kind === 'slow-reader') readSlowly(context.request)
   const answer = await handle()
   context.onProcessed()
-  // A refusal is sent unchanged: `partial` and `no-location` only make sense for an answer of success.
+  // A refusal is sent unchanged: the faults `partial` and `no-location` only make sense in a response that reports
+  // success.
   const isShaped = kind === 'partial' || kind === 'no-location'
   return isShaped && answer.status >= 300 ? answer : MODIFY[kind](answer, context)
 }
