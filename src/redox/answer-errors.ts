@@ -8,7 +8,7 @@ import { REDACTED, redactValues, redactText } from './redaction'
 import { objectsOf, textsOf, type AnswerFacts } from './read-answer'
 
 /**
- * Error for a 2xx answer that reports errors: REDOX_REJECTED, or REDOX_PARTIAL which lists the parts of the message
+ * Error for a 2xx response that reports errors: REDOX_REJECTED, or REDOX_PARTIAL which lists the parts of the message
  * that arrived and those that did not.
  * @param sent values that the error text must not repeat
  */
@@ -41,7 +41,7 @@ export function undeliveredError(
   )
 }
 
-/** Error for a 2xx answer that reports errors, when no part of the message arrived (REDOX_REJECTED). */
+/** Error for a 2xx response that reports errors, when no part of the message arrived (REDOX_REJECTED). */
 export const refusedError = (detail: RedoxErrorDetail): RedoxError =>
   new RedoxError(
     'REDOX_REJECTED',
@@ -167,7 +167,7 @@ const LINK = new RegExp(`^${DASHBOARD}(?:[/#?&=]+${LINK_PART})*[/.,)]*$`, 'i')
 
 type RedactedFacts = Pick<RedoxErrorDetail, 'messageId' | 'traceId'> & { reasons: string[]; logIds: string[] }
 
-/** Reasons and ids of an answer, redacted so that they may be logged. */
+/** Reasons and ids of a response, redacted so that they may be logged. */
 function redactedFacts(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): RedactedFacts {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
   const logIds = facts.logIds.slice(0, MAX_REASONS).map(String)
@@ -190,8 +190,8 @@ function redactedFacts(facts: AnswerFacts, sent: JsonObject | undefined, secrets
 }
 
 /**
- * Copy of an answer with all secrets redacted. Some servers and gateways repeat the request, including its token, in an
- * error page.
+ * Copy of a response with all secrets redacted. Some servers and gateways repeat the request, including its token, in
+ * an error page.
  */
 export function redactSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswer {
   const whole = JSON.stringify(answer.headers) + answer.text

@@ -29,7 +29,7 @@ export interface AttemptContext {
   settings: RedoxSettings
   /** access token; undefined for token requests */
   token: string | undefined
-  /** secrets of the tokens in use, which must be redacted in the answer */
+  /** secrets of the tokens in use, which must be redacted in the response */
   tokenSecrets: () => string[]
   signal: AbortSignal
   onProgress: OnProgress
@@ -46,7 +46,7 @@ export async function attempt(
   const { http, settings, token, signal, onProgress } = context
   const at = new Date().toISOString()
   const headers = { ...request.headers, ...(token !== undefined && bearer(token)) }
-  // All secrets of the request, which a server could repeat in its answer.
+  // All secrets of the request, which a server could repeat in its response.
   const secrets = (): string[] => [...secretsOf(settings.credentials), ...context.tokenSecrets()]
   let sent = 0
   const progress = (): Progress => ({ phase: phaseOf(request), sent, total: request.body.length })
@@ -82,7 +82,7 @@ async function failureOfAnswer(
 ): Promise<FailedRequest> {
   const hidden = await sentValues(request)
   const failureFacts = failureDetail(request.operation, answer, readAnswer(answer), { sent: hidden, secrets })
-  // The answer of a token endpoint may repeat the assertion or the secret.
+  // The response of a token endpoint may repeat the assertion or the secret.
   if (request.kind === 'token') delete failureFacts.answer
   // Only an OAuth assertion contains times. A legacy key is not affected by the clock.
   const isAssertion = request.kind === 'token' && settings.credentials.kind === 'oauth'

@@ -37,7 +37,7 @@ export type OnProgress = (progress: Progress) => void
 export interface SendResult {
   status: number
   headers: HttpAnswer['headers']
-  /** body of Redox's answer: parsed JSON, or text */
+  /** body of Redox's response: parsed JSON, or text */
   body: unknown
   facts: PublicFacts
   files: SentFile[]

@@ -45,7 +45,7 @@ import { referenceOf, uploadKind, type UploadKind } from './uploads'
 
 /**
  * Client of one connection to Redox, with its token, sockets and limits. Only this class and the modules that it uses
- * know the shapes of Redox's requests and answers. `upload` and `deliver` make one attempt each, with all its I/O;
+ * know the shapes of Redox's requests and responses. `upload` and `deliver` make one attempt each, with all its I/O;
  * messages are prepared in src/message. Direct delivery (`deliverDirect`) and durable delivery (src/queue) repeat
  * attempts.
  */

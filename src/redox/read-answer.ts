@@ -8,7 +8,7 @@ import type { HttpAnswer } from '../transport/http'
 export interface AnswerFacts {
   /** ids for the log search of the Redox dashboard */
   logIds: (string | number)[]
-  /** Data Model API: older id (`Meta.Message.ID`), for answers without log ids */
+  /** Data Model API: older id (`Meta.Message.ID`), for responses without log ids */
   messageId?: string | number
   /** FHIR: locations of the created resources */
   locations: string[]
@@ -26,7 +26,7 @@ export interface AnswerFacts {
 
 export const objectsOf = (value: unknown): Record<string, unknown>[] =>
   Array.isArray(value) ? value.filter(isObject) : []
-// Ids in an answer are strings or numbers. Other values are ignored, because `String()` may throw for them.
+// Ids in a response are strings or numbers. Other values are ignored, because `String()` may throw for them.
 const isScalar = (value: unknown): value is string | number =>
   typeof value === 'string' || typeof value === 'number'
 export const textsOf = (value: unknown): string[] =>
@@ -61,7 +61,7 @@ function reasonsOf(refusals: string[], body: unknown, text: string): string[] {
 }
 
 /**
- * OperationOutcome in XML, converted to the shape of its JSON. Some servers and gateways answer in XML although the
+ * OperationOutcome in XML, converted to the shape of its JSON. Some servers and gateways respond in XML although the
  * request asks for JSON. Any other string is converted to an object without issues.
  */
 function outcomeOfXml(text: string): Record<string, unknown> {
@@ -117,7 +117,7 @@ function problemWords({ title, detail }: Record<string, unknown>): string[] {
   return found === undefined ? [] : [found]
 }
 
-// An error without text is still an error: the answer must not count as a success.
+// An error without text is still an error: the response must not count as a success.
 const WORDLESS = 'an error without text'
 
 /** Converts a value that may be a list or a single element to a list. */
@@ -215,17 +215,17 @@ const plainText = (text: string): string =>
     .slice(0, 300)
 
 /**
- * Returns true for a 2xx answer whose body reports a failure (docs/redox-api.md#fhir-answers, #status-codes;
+ * Returns true for a 2xx response whose body reports a failure (docs/redox-api.md#fhir-answers, #status-codes;
  * docs/design/outcomes.md).
  */
 export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
   refusals > 0 || entries.some(({ delivered }) => !delivered)
 
 /**
- * Reason why a 2xx answer to a message is neither a success nor an error (docs/redox-api.md#fhir-answers,
+ * Reason why a 2xx response to a message is neither a success nor an error (docs/redox-api.md#fhir-answers,
  * #status-codes):
  * - `unreadable`: not JSON, or possibly truncated
- * - `unclear`: JSON that is neither an answer nor an error of Redox, such as `{"success": false}`
+ * - `unclear`: JSON that is neither a response nor an error of Redox, such as `{"success": false}`
  */
 export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefined {
   const { status, headers, text, body } = answer
@@ -245,7 +245,7 @@ const isRedoxAnswer = (body: unknown): boolean =>
   isObject(body) &&
   (isObject(body.Meta) || textsOf(body.resourceType).length > 0 || Object.keys(body).length === 0)
 
-/** Description of an answer's JSON type and property names, without values, for error texts. */
+/** Description of a response's JSON type and property names, without values, for error texts. */
 export const shapeOf = (body: unknown): string =>
   Array.isArray(body)
     ? 'a list'

@@ -133,7 +133,7 @@ const MIN_TEXT_WORD = 4
 const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title'])
 const words = (text: string): string[] => text.split(/[^\p{L}\p{N}]+/u)
 
-/** Spellings in which an answer may repeat a value. */
+/** Spellings in which a response may repeat a value. */
 function spellings(text: string, key: string): string[] {
   const found = [text]
   const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})/.exec(text) ?? []

@@ -37,7 +37,8 @@ export interface RedoxSettings {
   http: HttpOptions
   retry: RetryPolicy
   /**
-   * treatment of a 2xx answer whose JSON does not have the form of a response of Redox (docs/redox-api.md#fhir-answers)
+   * treatment of a 2xx response whose JSON does not have the form of a response of Redox
+   * (docs/redox-api.md#fhir-answers)
    */
   otherAnswers: OtherAnswers
   /** limits for messages that are being sent and that wait */
@@ -60,7 +61,7 @@ export const DEFAULT_LIMITS: SizeLimits = {
   upload: 30_000_000,
 }
 
-/** Timeouts: Redox may take 120 s for an answer (docs/redox-api.md#rates-and-times). */
+/** Timeouts: Redox may take 120 s for a response (docs/redox-api.md#rates-and-times). */
 export const DEFAULT_HTTP: HttpOptions = {
   answerTimeoutSeconds: 150,
   connectTimeoutSeconds: 10,
