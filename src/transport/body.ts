@@ -178,8 +178,8 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
 
 /**
  * Yields the last byte of a large chunk separately. After a large write, undici waits until the socket has drained
- * before it treats the body as sent. Over TLS an answer can come earlier, and then undici closes the connection instead
- * of keeping it.
+ * before it treats the body as sent. Over TLS a response can come earlier, and then undici closes the connection
+ * instead of keeping it.
  */
 function* withSmallLastChunk(piece: Buffer, onPiece: OnChunk): Generator<Buffer> {
   if (piece.length > MIN_REUSABLE_CHUNK) yield reportingChunks(piece.subarray(0, -1), onPiece)

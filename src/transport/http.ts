@@ -37,7 +37,9 @@ export interface HttpRequest {
   signal: AbortSignal
 }
 
-/** Failure of an attempt that got no answer. Its message is only the system error code, never a host or IP address. */
+/**
+ * Failure of an attempt that got no response. Its message is only the system error code, never a host or IP address.
+ */
 export class HttpFault extends Error {
   constructor(
     readonly failure: Extract<AttemptFailure, { fault: unknown }>,
@@ -50,8 +52,8 @@ export class HttpFault extends Error {
 
 export interface HttpOptions {
   /**
-   * maximum seconds from the end of the request to the answer, and from the answer's first byte to its last; Redox may
-   * take 120 (docs/redox-api.md#rates-and-times)
+   * maximum seconds from the end of the request to the response, and from the response's first byte to its last; Redox
+   * may take 120 (docs/redox-api.md#rates-and-times)
    */
   answerTimeoutSeconds: number
   connectTimeoutSeconds: number
@@ -96,7 +98,7 @@ export class Http {
    * Makes one attempt at a request. Redirects are not followed, so that the token goes to the configured hosts only.
    * @param onSent called with the length of each chunk of the body that is given to the socket; before that, once with
    *   0 when bytes may be sent from now on
-   * @throws HttpFault if no complete answer came
+   * @throws HttpFault if no complete response came
    */
   async post(
     { url, headers, body, signal }: HttpRequest,
@@ -131,7 +133,7 @@ export class Http {
         signal,
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
-      // A 2xx that arrives before the whole body was sent cannot be an answer to this message.
+      // A 2xx that arrives before the whole body was sent cannot be a response to this message.
       if (head.statusCode < 300 && handed < body.length) throw new AnswerError('EARLY_ANSWER')
       const text = await textOf(await this.#bytesOf(answer.body), head.headers)
       // undici frees the socket slightly later than it ends the body. Without this wait, the next message would open
@@ -148,8 +150,8 @@ export class Http {
   }
 
   /**
-   * Reads the body of an answer within the answer timeout. undici's bodyTimeout restarts with every chunk, so it never
-   * ends for a server that sends its answer in very small chunks.
+   * Reads the body of a response within the response timeout. undici's bodyTimeout restarts with every chunk, so it
+   * never ends for a server that sends its response in very small chunks.
    */
   async #bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
     const late = setTimeout(() => body.destroy(new AnswerError('LATE_ANSWER')), this.#answerMs)

@@ -8,15 +8,15 @@ import type { RedoxErrorCode, Retry } from '../error-codes'
 export type RequestKind = 'token' | 'upload' | 'send'
 
 /**
- * Failure of an attempt that got no usable 2xx. `sent`: bytes of the request have been sent. `ofSource`: the answer
+ * Failure of an attempt that got no usable 2xx. `sent`: bytes of the request have been sent. `ofSource`: the response
  * refuses the source, which a new token cannot change.
  */
 export type AttemptFailure = { status: number; ofSource?: boolean } | { fault: TransportFault; sent: boolean }
 
 /**
- * Cause of a failure. With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx answers
- * that are neither a success nor an error of Redox: the first are not JSON, the second are JSON of unknown shape
- * (answers to messages only).
+ * Cause of a failure. With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx
+ * responses that are neither a success nor an error of Redox: the first are not JSON, the second are JSON of unknown
+ * shape (responses to messages only).
  */
 export type TransportFault =
   'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'unclear' | 'aborted'
