@@ -213,7 +213,7 @@ function checkMessageBody(
   }
 }
 
-/** Returns the fields of the request's `Meta` that the answer repeats. */
+/** Returns the fields of the request's `Meta` that the response repeats. */
 function echo(body: JsonRecord): JsonRecord {
   const meta = objectOf(body['Meta'])
   const names = ['DataModel', 'EventType', 'EventDateTime', 'Test', 'Source', 'Destinations']

@@ -55,7 +55,7 @@ export const FAULTS = {
 export type FaultKind = keyof typeof FAULTS
 /**
  * Fault kinds that replace the API's processing (`ReplacingFault`: the API never gets the message) and those that
- * change its answer (`ModifyingFault`).
+ * change its response (`ModifyingFault`).
  */
 export type ReplacingFault = {
   [K in FaultKind]: (typeof FAULTS)[K]['accepted'] extends true ? never : K

@@ -142,8 +142,8 @@ const locationsOf = (entries: BundleEntry[], origin: string): string[] =>
     .map(({ type }) => `${origin}/fhir-sandbox/${type}/${randomUUID()}/_history/1`)
 
 /**
- * Builds the answer's body. Redox writes to an EHR asynchronously: only the FHIR sandbox returns the created resources,
- * other destinations answer 200 with an empty body (docs/redox-api.md#fhir-answers).
+ * Builds the response's body. Redox writes to an EHR asynchronously: only the FHIR sandbox returns the created
+ * resources, other destinations respond with 200 and an empty body (docs/redox-api.md#fhir-answers).
  */
 function answerBody(locations: string[]): JsonRecord | '' {
   if (locations.length === 0) return ''

@@ -1,5 +1,5 @@
 /**
- * Code that all endpoints of the sandbox share: request and answer types, refusals, bodies of limited size, JSON
+ * Code that all endpoints of the sandbox share: request and response types, refusals, bodies of limited size, JSON
  * helpers.
  */
 import type { IncomingMessage } from 'node:http'
@@ -37,8 +37,8 @@ export interface SandboxRequest {
 export interface SandboxAnswer {
   status: number
   /**
-   * Body of the answer: an object is sent as JSON (a FHIR resource as FHIR JSON), a string as plain text with the type
-   * `text/html`, as Redox does, and '' as an empty body.
+   * Body of the response: an object is sent as JSON (a FHIR resource as FHIR JSON), a string as plain text with the
+   * type `text/html`, as Redox does, and '' as an empty body.
    */
   body: JsonRecord | string
   headers?: Record<string, string>
@@ -67,7 +67,7 @@ export interface RequestProblem {
 export class Refusal extends Error {
   readonly problems: RequestProblem[]
 
-  /** `echo` contains the fields of the request's `Meta` that a Data Model answer repeats. */
+  /** `echo` contains the fields of the request's `Meta` that a Data Model response repeats. */
   constructor(
     readonly status: number,
     problems: string | RequestProblem[],

@@ -38,7 +38,7 @@ export interface ReceivedMessage {
   /** Log ids of a Data Model message, one per destination. */
   logIds: string[]
   /**
-   * Locations of the created resources: `entry[].response.location` of the FHIR answer; only `redox-fhir-sandbox`
+   * Locations of the created resources: `entry[].response.location` of the FHIR response; only `redox-fhir-sandbox`
    * returns them.
    */
   locations: string[]

@@ -60,8 +60,8 @@ export interface Sandbox extends SandboxListener {
   /** The last 1000 requests, oldest first. */
   readonly requests: readonly RequestRecord[]
   /**
-   * Subscribes to accepted messages. The listener is called before the client gets the answer. Returns a function that
-   * unsubscribes.
+   * Subscribes to accepted messages. The listener is called before the client gets the response. Returns a function
+   * that unsubscribes.
    */
   onReceived(listener: (message: ReceivedMessage) => void): () => void
   /**

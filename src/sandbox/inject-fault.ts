@@ -1,4 +1,4 @@
-/** Simulation of faults: the connection failures and answers that each fault causes. */
+/** Simulation of faults: the connection failures and responses that each fault causes. */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { STATUS_CODES } from 'node:http'
@@ -30,8 +30,8 @@ export interface FaultContext {
 }
 
 /**
- * Fault that replaces the API's processing of a request. Returns the answer to send; undefined if none is sent, because
- * the fault has reset the connection or leaves it open.
+ * Fault that replaces the API's processing of a request. Returns the response to send; undefined if none is sent,
+ * because the fault has reset the connection or leaves it open.
  */
 type ReplaceAnswer = (context: FaultContext) => Promise<SandboxAnswer | undefined>
 
@@ -77,7 +77,7 @@ const REPLACE: Record<ReplacingFault, ReplaceAnswer> = {
 }
 
 /**
- * Fault that changes the API's answer after the request was processed. Returns the answer to send; undefined if the
+ * Fault that changes the API's response after the request was processed. Returns the response to send; undefined if the
  * fault has sent or dropped it.
  */
 type ModifyAnswer = (
@@ -135,7 +135,7 @@ export async function injectFault(
   return isShaped && answer.status >= 300 ? answer : MODIFY[kind](answer, context)
 }
 
-/** Returns status, headers and bytes of an answer, as they are sent. */
+/** Returns status, headers and bytes of a response, as they are sent. */
 export function serializedAnswer({ status, body, headers, payload }: SandboxAnswer) {
   const bytes = payload ?? Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
   return {
@@ -198,7 +198,7 @@ function readSlowly(request: IncomingMessage): void {
 // ---- Answers ------------------------------------------------------------------------------------------
 
 /**
- * Returns an answer with the fault's HTTP status: an HTML page for 3xx and gateway errors, plain text for 401 and 429,
+ * Returns a response with the fault's HTTP status: an HTML page for 3xx and gateway errors, plain text for 401 and 429,
  * and otherwise the API's error body (docs/redox-api.md#error-bodies).
  */
 function statusAnswer({ fault: { status }, failure }: FaultContext): SandboxAnswer {
@@ -225,7 +225,7 @@ const withBody = (answer: SandboxAnswer): SandboxAnswer =>
   answer.body === '' ? { ...answer, body: {} } : answer
 
 /**
- * Returns an answer in which the last destination (Data Model) or the last entry (FHIR) failed. An empty answer is
+ * Returns a response in which the last destination (Data Model) or the last entry (FHIR) failed. An empty response is
  * replaced by a Bundle with two entries.
  */
 function partly(answered: SandboxAnswer['body']): JsonRecord {
@@ -250,7 +250,7 @@ function partly(answered: SandboxAnswer['body']): JsonRecord {
   return { Meta: { ...meta, Logs: objectsOf(meta['Logs']).slice(0, -1), Errors: [error] } }
 }
 
-/** Returns an answer without the values that the client needs from it: token, file reference, log IDs, locations. */
+/** Returns a response without the values that the client needs from it: token, file reference, log IDs, locations. */
 function withoutAddress(body: JsonRecord): JsonRecord {
   const { access_token: _a, accessToken: _b, URI: _c, id: _d, ...rest } = body
   if ('entry' in rest) {

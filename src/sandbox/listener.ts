@@ -31,7 +31,7 @@ export interface RequestRecord {
   /** Path without the query. */
   path: string
   api: Api
-  /** HTTP status of the answer; 0 until it is sent. */
+  /** HTTP status of the response; 0 until it is sent. */
   status: number
   contentType: string
   /** Number of bytes of the body received so far. */
@@ -163,7 +163,7 @@ interface RequestContext {
 
 /**
  * Handles a request, with the fault that the fault plan selects.
- * @returns the answer to send; undefined if a fault has already closed or blocked the connection
+ * @returns the response to send; undefined if a fault has already closed or blocked the connection
  */
 async function respond(
   call: SandboxRequest,
