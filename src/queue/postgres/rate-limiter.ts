@@ -34,8 +34,8 @@ export class SharedRateLimiter implements RateLimiter {
   pause(milliseconds: number): void {
     const pause = Math.min(milliseconds, WINDOW_MS)
     this.#waitFor(pause)
-    // Errors are ignored: if the pause cannot be stored for the other processes, they pause when Redox answers their
-    // next request with 429.
+    // Errors are ignored: if the pause cannot be stored for the other processes, they pause when Redox responds to
+    // their next request with 429.
     this.shared.pause(pause).catch(() => undefined)
   }
 
