@@ -47,7 +47,7 @@ Keys and addresses are secrets. Set them in the environment, or the command asks
   REDOX_TARGET_KEY     of the second store  REDOX_TARGET_URL     of the second store, if it differs
 `
 
-/** Parsed command line. */
+/** Command and options of the command line, parsed. */
 interface CliRequest {
   command: string
   stores: string[]

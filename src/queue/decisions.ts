@@ -39,7 +39,7 @@ export interface MessageCriteria {
 
 export interface Decision {
   action: Action
-  /** reason that the person gives: one line, up to 200 characters */
+  /** reason that the person gives for the decision: one line, up to 200 characters */
   reason: string
   who: string
   /** with `extend` only: hours from now until the new deadline; above 0, at most {@link MOST_HOURS} */

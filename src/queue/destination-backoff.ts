@@ -39,12 +39,12 @@ export class DestinationBackoff {
     return [...this.#resting].flatMap(([destination, { until }]) => (until > now ? [destination] : []))
   }
 
-  /** Returns the milliseconds until each destination may be tried; 0 or less: now. */
+  /** Returns the milliseconds until each destination may be tried; 0 or less: at once. */
   waits(): number[] {
     return [...this.#resting.values()].map(({ until }) => until - performance.now())
   }
 
-  /** Returns the milliseconds until a destination may be tried; 0 or less: now. */
+  /** Returns the milliseconds until a destination may be tried; 0 or less: at once. */
   waitOf(destination: string): number {
     return (this.#resting.get(destination)?.until ?? 0) - performance.now()
   }

@@ -19,8 +19,10 @@ import {
  * - The first store parks the message with the reason `MOVING`.
  * - The second store gets a copy, which is parked, too.
  * - The first store deletes the message.
- * - The second store gives the message the status that it had. So neither store sends the message while both contain
- *   it. The next move between the same stores finishes an interrupted one.
+ * - The second store gives the message the status that it had in the first one.
+ *
+ * So neither store sends the message while both contain it. An interrupted move is finished by the next move between the
+ * same stores.
  */
 
 /** User and reason of a move, for the audit log of the second store. */
@@ -40,7 +42,7 @@ const AT_ONCE = 50
 
 /**
  * Moves all messages.
- * @param from store from which no process sends meanwhile
+ * @param from first store; no process may send from it during the move
  * @throws RedoxError REDOX_STORE_LOCKED if a process sends from it, or a move to a third store is not finished;
  *   REDOX_STORE_… of the second store
  */

@@ -26,8 +26,8 @@ export async function openStore(place: StoreLocation, key: string): Promise<Seal
 }
 
 /**
- * Creates a new store in place of one that cannot be read. Nothing is deleted: the old folder is renamed, and a
- * database stays as it is. After an interruption the function can be called again.
+ * Creates a new store in place of one that cannot be read. Nothing is deleted: the old folder is renamed, and the data
+ * in a database remains unchanged. After an interruption the function can be called again.
  * @returns the new name of the old store's folder; undefined if there is no folder
  * @throws RedoxError REDOX_STORE_LOST if the store can be read
  */

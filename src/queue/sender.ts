@@ -85,7 +85,7 @@ export class QueueSender {
   }
 
   /**
-   * Sets the options for sending messages from now on, including those that are already waiting; `undefined`: no more
+   * Sets the options for sending messages from now on, also for messages that are already waiting; `undefined`: no more
    * messages are claimed.
    */
   setOptions(sendOptions: SendOptions | undefined): void {
@@ -236,8 +236,8 @@ export class QueueSender {
     if (fresh.length > 0) return 0
     const { clock } = this.#store
     const due = await this.#store.nextDue(clock.now(), except)
-    // Times in the past are ignored: such a message waits for another message of its destination, whose end wakes this
-    // loop, or for another process.
+    // Times in the past are ignored: such a message waits for another message of its destination, and the end of that
+    // message's attempt wakes this loop; or the message waits for another process.
     const waits = [...this.#backoff.waits(), (due ?? 0) - clock.now()].filter((wait) => wait > 0)
     return Math.min(...waits, POLL_INTERVAL_MS)
   }

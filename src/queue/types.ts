@@ -107,7 +107,7 @@ export interface Query extends Criteria {
   limit: number
 }
 
-/** Change of a job at the end of an attempt. Without `notes`, the stored notes remain unchanged. */
+/** Change of a job at the end of an attempt. Without `notes`, the stored attempt record remains unchanged. */
 export type Settlement =
   | { state: 'waiting'; dueAt: number; reason: string; notes?: Buffer }
   | { state: 'parked'; reason: string; notes: Buffer }
@@ -132,7 +132,7 @@ export const DECIDABLE: Readonly<Record<Action, readonly MessageState[]>> = {
 
 /** Optional parameters of an action. */
 export interface DecisionTerms {
-  /** notes that replace the stored ones */
+  /** encrypted attempt record that replaces the stored one */
   notes?: Buffer
   /** new deadline, with `extend` only */
   deadline?: number
@@ -143,7 +143,7 @@ export interface DecisionTerms {
 /** User and reason of an action, for the audit log. */
 export interface AuditContext {
   who: string
-  /** reason that the person gives */
+  /** reason that the person gives for the action */
   reason: string
   /** time by the clock of the store */
   now: number
@@ -157,7 +157,7 @@ export interface AuditLine {
   action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
   /** id of a message, a destination, or the folder name of the replaced store (`-`: none) */
   subject: string
-  /** reason that the person gives */
+  /** reason that the person gave for the action */
   reason: string
 }
 
@@ -185,7 +185,8 @@ export interface QueueStore {
   check(): Promise<void>
 
   /**
-   * Stores a message. Durable once it resolves. If there is a message with the same id, that one is kept.
+   * Stores a message. Durable once the promise resolves. If a message with the same id exists, the existing message is
+   * kept.
    * @throws RedoxError REDOX_STORE_LOST if one of the files is not stored or was just deleted; REDOX_BAD_INPUT if an id
    *   or the destination contains characters that cannot be stored
    */
@@ -208,13 +209,15 @@ export interface QueueStore {
   /** Extends the leases by `leaseMs` from now. */
   renew(holder: string, ids: string[], leaseMs: number): Promise<void>
 
-  /** Records that a request for the message is about to start. Durable once it resolves. */
+  /** Records that a request for the message is about to start. Durable once the promise resolves. */
   recordRequestStart(id: string, holder: string): Promise<void>
 
-  /** Replaces the notes of a message. Durable once it resolves. */
+  /** Replaces the attempt record (`notes`) of a message. Durable once the promise resolves. */
   recordNotes(id: string, holder: string, notes: Buffer): Promise<void>
 
-  /** Ends an attempt: counts it, clears `requestStarted`, and applies the settlement. Durable once it resolves. */
+  /**
+   * Ends an attempt: counts it, clears `requestStarted`, and applies the settlement. Durable once the promise resolves.
+   */
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void>
 
   /**
@@ -282,12 +285,14 @@ export interface AdminStore {
   auditLength(): Promise<number>
 
   /**
-   * Stores a message from another store with its status, after all messages of this store. If there is a message with
-   * the same id, that one is kept. The files have to be stored before. Durable once it resolves.
+   * Stores a message from another store with its status, after all messages of this store. If a message with the same
+   * id exists, the existing message is kept. The files have to be stored before the message. Durable once the promise
+   * resolves.
    */
   insertMoved(message: StoredMessage): Promise<void>
   /**
-   * Sets the status and the notes of a message, which keeps its position in the order. Durable once it resolves.
+   * Sets the status and the attempt record (`notes`) of a message. Its position in the order remains unchanged. Durable
+   * once the promise resolves.
    * @param line line for the audit log, if one is to be written
    * @throws RedoxError REDOX_STORE_LOST if the message is being sent, or is not stored
    */
@@ -299,8 +304,8 @@ export interface AdminStore {
 /** Part of a store for the encrypted files of messages. */
 export interface BlobStore {
   /**
-   * Stores the encrypted chunks of a file under a name, unless the store has that file. Durable once it resolves. An
-   * incomplete file is never visible.
+   * Stores the encrypted chunks of a file under a name, unless the store has that file. Durable once the promise
+   * resolves. An incomplete file is never visible.
    */
   putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void>
   hasFile(name: string): Promise<boolean>

@@ -157,7 +157,7 @@ async function writeSynced(file: string, chunks: AsyncIterable<Buffer>): Promise
   }
 }
 
-/** Reads `length` bytes, or the rest of the file if it is shorter. */
+/** Reads `length` bytes from a file, or fewer if the file ends before. */
 async function readFully(handle: FileHandle, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length)
   let read = 0

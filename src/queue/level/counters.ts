@@ -20,7 +20,7 @@ const NOTHING: Readonly<DestinationCount> = { open: 0, parked: 0, owners: new Ma
  */
 export class Counters {
   readonly states = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
-  /** counts of the destinations with open or parked messages */
+  /** numbers for each destination that has open or parked messages */
   readonly #destinations = new Map<string, DestinationCount>()
   /** sequence number of the last accepted message */
   sequence = 0

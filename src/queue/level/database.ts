@@ -195,7 +195,7 @@ export class LevelDatabase {
     await this.release()
   }
 
-  /** Closes the files without a flush. */
+  /** Closes LevelDB and the identity file, without syncing earlier writes to disk. */
   async release(): Promise<void> {
     await this.#closeIdentity()
     await this.#db.close().catch(failed)
@@ -203,7 +203,7 @@ export class LevelDatabase {
 
   /**
    * Waits until all earlier writes are synced to disk, with one sync for all present callers: the log is written in
-   * order, so syncing its last record syncs all earlier ones. Other tasks run meanwhile.
+   * order, so syncing its last record syncs all earlier ones. Other tasks may run during the wait.
    */
   readonly #flush = shared(async () => {
     try {

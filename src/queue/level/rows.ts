@@ -1,6 +1,6 @@
 /**
- * Rows: the messages of the embedded store without content and notes. Also the change of a row by an action of a
- * person.
+ * Rows: the messages of the embedded store without their encrypted content and attempt record. Also the change of a row
+ * by an action of a person.
  */
 import {
   STATES,
@@ -13,7 +13,7 @@ import {
 import { damagedStore } from './errors'
 import { escaped, KEY } from './keys'
 
-/** Message without its content and notes, which have their own keys. */
+/** Message without its encrypted content and attempt record, which are stored under keys of their own. */
 export interface LevelRow extends Omit<StoredMessage, 'content' | 'notes'> {
   /** position in the order of acceptance */
   sequence: string

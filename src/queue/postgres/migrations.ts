@@ -20,7 +20,7 @@ const SETUP_LOCK = 7_363_620_417
 
 /**
  * Creates or migrates the tables, unless they are those of this release.
- * @throws RedoxError REDOX_STORE_NEWER, _UNREADABLE; nothing was changed then
+ * @throws RedoxError REDOX_STORE_NEWER, REDOX_STORE_UNREADABLE; in both cases nothing was changed
  */
 export async function migrate(connection: DatabaseConnection): Promise<void> {
   // The version is read first, so that a user without the right to create tables can open a store that is up to date.
