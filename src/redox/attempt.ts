@@ -150,7 +150,10 @@ export const phaseOf = ({ kind }: RequestSpec): Progress['phase'] => (kind === '
 // Clock difference, in seconds, that Redox tolerates (docs/redox-api.md#oauth-api-key, `iat`).
 const CLOCK_TOLERANCE_SECONDS = 10
 
-/** Seconds that this machine's clock is ahead of the server's (negative: behind); undefined within the tolerance. */
+/**
+ * Seconds by which this machine's clock is ahead of the server's clock (negative: behind it); undefined if the
+ * difference is within the tolerance.
+ */
 function clockSkew({ headers }: HttpAnswer): number | undefined {
   const skew = Math.round((Date.now() - Date.parse(String(headers.date))) / 1000)
   return Math.abs(skew) > CLOCK_TOLERANCE_SECONDS ? skew : undefined

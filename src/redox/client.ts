@@ -87,17 +87,18 @@ export class RedoxClient {
   }
 
   /**
-   * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt. The caller holds a slot, see {@link inSlot}.
-   * @throws RedoxError with advice on a repeat in `cause.retry`
+   * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt. The caller must have acquired a slot, see
+   * {@link inSlot}.
+   * @throws RedoxError; `cause.retry` indicates if the upload may be repeated
    */
   upload(file: FileSource, kind: UploadKind, options: AttemptOptions): Promise<UploadResult> {
     return this.#upload(file, kind, options)
   }
 
   /**
-   * Uploads those of the message's files that are not embedded, then sends the message: one attempt. The caller holds a
-   * slot, see {@link inSlot}.
-   * @throws RedoxError with advice on a repeat in `cause.retry`
+   * Uploads those of the message's files that are not embedded, then sends the message: one attempt. The caller must
+   * have acquired a slot, see {@link inSlot}.
+   * @throws RedoxError; `cause.retry` indicates if the message may be sent again
    */
   async deliver(message: PreparedMessage, options: DeliveryOptions): Promise<SendResult> {
     // The request is checked before any file is uploaded, because the connection's key may have changed since the

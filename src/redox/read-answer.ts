@@ -19,7 +19,7 @@ export interface AnswerFacts {
    * (docs/redox-api.md#fhir-answers, #status-codes, #error-bodies)
    */
   refusals: number
-  /** FHIR: result of each entry */
+  /** FHIR: result of each entry of the response Bundle */
   entries: { part: string; status?: number; delivered: boolean; location?: string }[]
   traceId?: string
 }

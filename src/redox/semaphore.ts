@@ -72,7 +72,8 @@ export class Semaphore {
     throw signal.reason as Error
   }
 
-  // A slot that becomes free goes to the oldest waiter, so that a new caller cannot overtake the queue.
+  // A slot that becomes free is given to the task that has waited longest, so that a new caller cannot overtake the
+  // queue.
   #release(): void {
     if (this.#held > this.#limits.concurrency || this.#queue.length === 0) this.#held--
     else this.#admitNext()
