@@ -29,7 +29,7 @@ export interface RequestBody {
 type OnChunk = (bytes: number) => void
 
 // Copies of a file's bytes on their way to the socket:
-// 1. From the disk into pooled buffers (src/file), which no way of reading avoids. A file in memory is not copied: its
+// 1. From the disk into pooled buffers (src/file). This copy cannot be avoided. A file in memory is not copied: its
 //    chunks are views. In both cases sha256 reads a chunk while it is in the processor's cache.
 // 2. Embedded file: as base64 into a string, because V8 encodes into strings only, and from there into pooled buffers,
 //    because a socket takes bytes. The JSON around the file goes into the same buffers: a copy costs less than a write.

@@ -5,8 +5,7 @@
 export type TlsFault = 'authority' | 'host' | 'time' | 'client' | 'protocol'
 
 /**
- * Cause of a failed tunnel: the proxy (or the host behind it) is unreachable, the proxy requires a login, or it refuses
- * the host.
+ * Cause of a failed tunnel: the proxy is unreachable or cannot reach the host, requires a login, or refuses the host.
  */
 export type ProxyFault = 'unreachable' | 'login' | 'refused'
 

@@ -25,7 +25,7 @@ export function proxyOfEnvironment(env: NodeJS.ProcessEnv = process.env): Proxy 
 /**
  * Returns the proxy with the given URL.
  * @param text URL of the proxy, with or without user name and password
- * @param login user name and password in place of those in the URL
+ * @param login user name and password, which replace the ones in the URL
  * @throws RedoxError REDOX_CONFIGURATION for an invalid URL; the error does not repeat the URL, which may contain a
  *   password
  */

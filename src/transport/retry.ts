@@ -6,7 +6,7 @@ export interface RetryPolicy {
    * attempt
    */
   attempts: number
-  /** seconds after the first attempt began, after which no new attempt begins */
+  /** seconds after the start, or after the last successful upload, after which no new attempt begins */
   deadlineSeconds: number
   /** true: a message whose outcome is unknown is sent again, so it may arrive twice */
   repeatUnknown: boolean
