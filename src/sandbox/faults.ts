@@ -14,7 +14,7 @@ interface FaultRow {
   accepted: boolean
   /** Kind of the value after `=` in a fault, as in `late=5`. */
   value?: 'seconds' | 'url'
-  /** APIs for which the fault is possible; undefined: all. */
+  /** APIs for which the fault is possible; undefined: all APIs. */
   apis?: readonly Api[]
 }
 
@@ -106,7 +106,7 @@ interface FaultRule {
 }
 
 const DEFAULT_SEED = 1
-/** Longest time that a plan may set, in seconds: one day. */
+/** Longest duration in a plan, in seconds: one day. */
 const MAX_SECONDS = 86_400
 /** Default target of the fault `redirect`. No server exists there: names under `.invalid` are reserved (RFC 2606). */
 const ELSEWHERE = 'http://redirected.invalid'
@@ -115,7 +115,10 @@ const ELSEWHERE = 'http://redirected.invalid'
 export class FaultPlan {
   #rules: FaultRule[]
 
-  /** @throws FaultPlanError */
+  /**
+   * Parses a fault plan.
+   * @throws FaultPlanError
+   */
   constructor(text = '') {
     const lines = linesOf(text)
     const seed = seedOf(lines)

@@ -315,8 +315,8 @@ function checkReferences({ resource, path }: BundleEntry, entries: BundleEntry[]
 // ---- Lines for an inbox -------------------------------------------------------------------------------
 
 /**
- * Returns the main resource of the message: the one in `MessageHeader.focus`, or else the first of the operation's
- * type.
+ * Returns the main resource of the message: the resource in `MessageHeader.focus`; otherwise the first resource of the
+ * operation's type.
  */
 function mainOf(entries: BundleEntry[], mainType: string): JsonRecord {
   const ofType = entries.filter(({ type }) => type === mainType)

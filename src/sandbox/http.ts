@@ -22,7 +22,7 @@ export type JsonRecord = Record<string, unknown>
 /** Request to the sandbox, with the values that handlers need. */
 export interface SandboxRequest {
   request: IncomingMessage
-  /** Path without the query. */
+  /** Path of the request, without the query. */
   path: string
   /** Values of the groups in the route's pattern, in their order. */
   params: string[]

@@ -39,7 +39,7 @@ export interface SandboxOptions {
    * Greatest number of file bytes in all stored messages; the oldest messages are dropped first. Default 64 000 000.
    */
   maxKeptBytes?: number
-  /** Fault plan: which requests fail, and how; see docs/sandbox-faults.md. Default: no faults. */
+  /** Fault plan: determines which requests fail, and how; see docs/sandbox-faults.md. Default: no faults. */
   faults?: string
   /**
    * Ids of the Data Model destinations that have a subscription. Default, also for an empty list: all destinations have
@@ -70,9 +70,9 @@ export interface Sandbox extends SandboxListener {
    */
   onFault(listener: (request: RequestRecord) => void): () => void
   /**
-   * Opens another listening port, which the system chooses, with its own fault plan and subscriptions (none given: all
-   * destinations have one). Keys, tokens, uploads and inbox are those of the sandbox. Counts and random numbers of the
-   * plan start again with this port. The port is closed together with the sandbox.
+   * Opens another listening port, which the system chooses, with its own fault plan and subscriptions (if none are
+   * given, all destinations have a subscription). It shares keys, tokens, uploads and inbox with the sandbox. Counts
+   * and random numbers of the plan start again with this port. The port is closed together with the sandbox.
    * @throws FaultPlanError
    */
   openListener(faults: string, subscribed?: readonly string[]): Promise<SandboxListener>

@@ -28,7 +28,7 @@ export interface RequestRecord {
   /** Time of arrival, ISO 8601, UTC. */
   at: string
   method: string
-  /** Path without the query. */
+  /** Path of the request, without the query. */
   path: string
   api: Api
   /** HTTP status of the response; 0 until it is sent. */

@@ -193,8 +193,8 @@ export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string
     throw new Refusal(400, 'Source ID in the header and in the body differ')
   }
   if (grant.kind === 'oauth' || source === grant.source) return source
-  // A legacy key may only use its own source (docs/redox-api.md#credentials). It also replaces the source id of Redox's
-  // published examples.
+  // A legacy key may only use its own source (docs/redox-api.md#credentials). The key's own source is used instead of
+  // the source id in Redox's published examples.
   if (source === SAMPLE_SOURCE) return grant.source
   throw new Refusal(401, 'This source is not authorized.')
 }
