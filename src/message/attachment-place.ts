@@ -6,9 +6,11 @@ import { getAt, isObject, parsePath, type JsonObject, type Path } from './json'
  * Place of the files in a FHIR message: an Attachment in a Bundle entry (any resource may have Attachments:
  * docs/redox-api.md#attachments). Examples, as strings:
  *
- * `presentedForm[]` - in the main resource of the message `DocumentReference.content[].attachment` - in the resource of
- * that type: the main resource, or the only one of the type `Media[1].content` - in the second resource of that type
- * `entry[3].resource.photo[]` - in that entry of the sent Bundle, counted from 0
+ * - `presentedForm[]`: in the main resource of the message
+ * - `DocumentReference.content[].attachment`: in the resource of that type: the main resource, or the only one of the
+ *   type
+ * - `Media[1].content`: in the second resource of that type
+ * - `entry[3].resource.photo[]`: in that entry of the sent Bundle, counted from 0
  *
  * `[]` marks a list to which one element is added for each file.
  */

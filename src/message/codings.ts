@@ -27,7 +27,10 @@ export const CATEGORY_SYSTEMS: Record<string, SystemOf> = {
 
 export const noSystem: SystemOf = () => undefined
 
-/** Fills in the systems of a concept's codings that have a code but no system, where `systemOf` derives one. */
+/**
+ * Sets the code system of those codings of a CodeableConcept that have a code but no system, if `systemOf` can derive
+ * the system from the code.
+ */
 export function fillSystems(concept: Json | undefined, systemOf: SystemOf): void {
   for (const coding of codingsOf(concept)) {
     const system = systemOf(coding.code)

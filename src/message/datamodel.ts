@@ -225,8 +225,8 @@ function setDocumentId(
 }
 
 /**
- * String that identifies the patient when the document ID is derived: ID and type of the identifier in the form, or
- * else of the only identifier, or else of all identifiers, sorted.
+ * String that identifies the patient when the document ID is derived: ID and type of the identifier in the form;
+ * without it, of the only identifier; otherwise of all identifiers, sorted.
  */
 function patientKey(body: JsonObject, fields: FieldValue[], laid: LaidFields): Json[] {
   const list: Path = ['Patient', 'Identifiers']

@@ -4,8 +4,8 @@ import { DOCUMENT_STATUS, GENDERS, OBSERVATION_STATUS, REPORT_STATUS } from '../
 import { nonEmptyList, nonEmptyText } from './non-empty'
 
 // FHIR R4 (hl7.org/fhir/R4): schemas with the requirements of Redox's operations and of FHIR itself. Redox accepts
-// every valid R4 field (docs/redox-api.md#fhir-operations), so unknown elements are allowed. Value sets are those with
-// a required binding.
+// every valid R4 field (docs/redox-api.md#fhir-operations), so unknown elements are allowed. Only value sets with a
+// required binding are checked.
 
 const optionalText = nonEmptyText.optional()
 const id = z

@@ -112,7 +112,7 @@ function byReference(text: string, search: SubjectSearch): Subject {
   return isAnonymous ? linkedSubject(only, reference) : refuse(...NOT_TIED)
 }
 
-/** Sets a Patient entry's id and fullUrl to those of the reference, if it has no fullUrl. */
+/** Sets a Patient entry's id and fullUrl to the values in a reference, if the entry has no fullUrl. */
 function linkedSubject(entry: JsonObject, { id, url }: Reference): Subject {
   const patient = resourceOf(entry)
   if (id !== undefined && isBlank(entry.fullUrl)) patient.id ??= id
