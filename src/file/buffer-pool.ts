@@ -24,8 +24,8 @@ export class BufferPool {
   }
 
   /**
-   * Returns a buffer to the pool. Only allowed when nothing reads the buffer any more: after an aborted request the
-   * socket may still reference it, and the buffer must be left to the garbage collector.
+   * Returns a buffer to the pool. Call this only when nothing reads the buffer any longer: after an aborted request the
+   * socket may still reference the buffer, which must then be left to the garbage collector.
    */
   release(buffer: Buffer): void {
     if (this.#free.length < MAX_FREE) this.#free.push(buffer)

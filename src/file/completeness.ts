@@ -175,7 +175,7 @@ const DIRECTORIES = 1000
 const MOST_ENTRIES = 4096
 /** Maximum number of entries and picture parts (strips, tiles) that are checked in all directories together. */
 const MOST_NUMBERS = 10 * MOST_STEPS
-/** Tags of the offsets and the lengths of the picture data: strips and tiles. */
+/** TIFF tags with the offsets and the lengths of the picture data, which is stored in strips or tiles. */
 const DATA_TAGS = new Map([
   [273, 279],
   [324, 325],

@@ -271,7 +271,8 @@ export function fileTypeOf(contentType: string, name?: string): string | undefin
   if (known) return known.fileType
   const named = contentTypeOfName(name)
   const own = isUninformative(contentType) ? undefined : extensionOf(contentType) || undefined
-  // The extension of an unknown type is less reliable than the usual extension of the content type.
+  // If the content type contradicts the file name, the extension of the name is less reliable than the usual extension
+  // of the content type.
   const isNamed =
     (named === undefined && own === undefined) ||
     (named !== undefined &&

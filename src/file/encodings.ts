@@ -18,8 +18,8 @@ const BASE64 = /^[\sA-Za-z0-9+/=_-]+"?$/
 const HEX = /^(?:\\x|0x)?[\s0-9a-f]+$/i
 
 /**
- * Returns the encoding of a file whose bytes are encoded text; undefined unless the decoded beginning is that of a
- * known file type, or is encoded again.
+ * Returns the encoding of a file whose bytes are encoded text; undefined unless the decoded bytes begin like a known
+ * file type, or are themselves encoded text.
  */
 export function encodingOf(bytes: Buffer): Encoding | undefined {
   const text = textOf(bytes)
@@ -27,8 +27,8 @@ export function encodingOf(bytes: Buffer): Encoding | undefined {
 }
 
 /**
- * Returns the encoding of a file that is encoded text; undefined unless the decoded beginning is that of a known file
- * type, or is encoded again.
+ * Returns the encoding of a file that is encoded text; undefined unless the decoded bytes begin like a known file type,
+ * or are themselves encoded text.
  */
 export function encodingOfText(text: Text): Encoding | undefined {
   const start = text.slice(0, START).replace(/^"/, '')

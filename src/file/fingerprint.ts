@@ -7,8 +7,8 @@ const WINDOWS = 64
 const WINDOW = WHOLE / WINDOWS
 
 /**
- * Checksum that detects changed bytes: of all bytes up to 1 MB, above that of 64 evenly spread windows of 16 KB,
- * including the first and last bytes. Computing the checksum takes a fraction of a millisecond.
+ * Checksum that detects changed bytes: for up to 1 MB, all bytes are included; for more, 64 evenly spread ranges of 16
+ * KB, with the first and the last bytes. Computing the checksum takes a fraction of a millisecond.
  */
 export function fingerprint(bytes: Uint8Array): number {
   if (bytes.length <= WHOLE) return crc32(bytes)

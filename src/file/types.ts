@@ -35,7 +35,7 @@ export interface FileReference extends FileDescription {
   url: string
   size?: number
   sha256?: string
-  /** API of the upload */
+  /** API that the file was uploaded for */
   upload?: 'blob' | 'binary'
 }
 
@@ -46,7 +46,7 @@ export interface FileHints {
   filename?: string
   contentType?: string
   fileType?: string
-  /** name of the message property with the file, for error texts, e.g. `msg.payload` */
+  /** name of the message property that contains the file, for error texts, e.g. `msg.payload` */
   where: string
   /** maximum size of a file in any mode, in bytes: a string that encodes more bytes is not decoded */
   maxBytes?: number

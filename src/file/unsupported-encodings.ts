@@ -94,7 +94,7 @@ const IN_JSON: Reading = [
   },
 ]
 
-/** First lines of encodings that are recognized by their first line. */
+/** Encodings that are recognized by their first line, each with the pattern of that line. */
 const FIRST_LINES: [what: string, start: RegExp][] = [
   ['yEnc text', /^=ybegin .*name=/],
   ['BinHex text', /^\(This file must be converted with BinHex/],
