@@ -9,7 +9,7 @@ interface Mark {
   bytes: Uint8Array
 }
 
-/** Signature of a PDF. In a PDF it may also come later, see `pdfStart` in src/file. */
+/** Signature of a PDF. It may also come after other bytes, see `pdfStart` in src/file. */
 export const PDF_MARK = '%PDF-'
 
 const mark = (latin1: string, at = 0): Mark => ({
