@@ -1,5 +1,6 @@
 /**
- * Waits for a promise that several callers share, but rejects as soon as `signal` aborts. The shared work continues.
+ * Waits for a promise that several callers share, but rejects as soon as `signal` aborts. The work for the other
+ * callers continues.
  */
 export function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

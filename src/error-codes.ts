@@ -3,7 +3,7 @@
  * - `never`: the same message would fail again
  * - `safe`: nothing was processed, and the cause may be temporary
  * - `connection`: nothing was processed, and a setting, key or certificate must be changed first
- * - `unknown`: the message may have arrived, so a repeat may file it twice
+ * - `unknown`: the message may have arrived, so if it is sent again, it may be filed twice
  */
 export type Retry = 'never' | 'safe' | 'connection' | 'unknown'
 
@@ -13,21 +13,22 @@ export type Retry = 'never' | 'safe' | 'connection' | 'unknown'
  */
 export interface ErrorCode {
   /**
-   * `msg.statusCode` of the message that a Catch node receives: 400 the caller's input cannot be used · 413 the input
+   * `msg.statusCode` in the message that a Catch node receives: 400 the caller's input cannot be used · 413 the input
    * is too large · 422 Redox refused the message · 503 the message was certainly not delivered, and the cause may be
-   * temporary · 500 everything else. An unknown outcome is a 500, because HTTP clients and gateways repeat 502 to 504
-   * by themselves.
+   * temporary · 500 everything else. An unknown outcome is a 500, because HTTP clients and gateways automatically
+   * repeat requests that fail with 502 to 504.
    */
   statusCode: 400 | 413 | 422 | 500 | 503
   /**
-   * default `cause.retry`; an error of an HTTP request has the one of its row in `src/transport/outcomes.ts` instead
+   * default for `error.cause.retry`; an error of an HTTP request has the value of the matching row in
+   * `src/transport/outcomes.ts` instead
    */
   retry: Retry
-  /** reason in a node's status, at most 20 characters */
+  /** status text of the node, at most 20 characters */
   phrase: string
   /** description in docs/errors.md */
   meaning: string
-  /** possibility that the message reached a chart in spite of the error */
+  /** certainty about the arrival of the message in a chart, in spite of the error */
   arrived: 'no' | 'in part' | 'yes' | 'unlikely'
   action: string
 }

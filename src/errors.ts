@@ -3,7 +3,7 @@ import { ERROR_CODES, type RedoxErrorCode, type Retry } from './error-codes'
 
 export type { RedoxErrorCode } from './error-codes'
 
-/** One defect of a message at one path. It never contains the value itself, which may be patient data. */
+/** One defect of a message at one path. The object never contains the wrong value itself, which may be patient data. */
 export interface Problem {
   /** path in the message, e.g. `Note.DocumentID` or `entry[1].resource.status (Observation)` */
   path: string
@@ -14,8 +14,8 @@ export interface Problem {
 }
 
 /**
- * Details of an error, which a Catch node receives as `msg.error.cause`. Plain data only, because Node-RED clones the
- * cause for every Catch node and drops everything else.
+ * Details of an error, which a Catch node receives as `msg.error.cause`. Contains only plain data, because Node-RED
+ * clones the cause for every Catch node and drops everything else.
  */
 export interface RedoxErrorDetail {
   /** advice on sending the message again */
@@ -26,7 +26,7 @@ export interface RedoxErrorDetail {
   field?: string
   /** seconds that this machine's clock is ahead of the token server's (negative: behind), if that caused the error */
   clockSkewSeconds?: number
-  /** HTTP status of the answer */
+  /** HTTP status of the response */
   status?: number
   /** all defects of the message, for REDOX_INVALID_MESSAGE */
   problems?: Problem[]
@@ -34,38 +34,39 @@ export interface RedoxErrorDetail {
   reasons?: string[]
   /** ids for the log search of the Redox dashboard */
   logIds?: string[]
-  /** `Meta.Message.ID` of an answer without log ids */
+  /** `Meta.Message.ID` of a response without log ids */
   messageId?: string
-  /** `redox-trace-id` of the answer */
+  /** header `redox-trace-id` of the response */
   traceId?: string
   /** seconds that the server asked to wait (`Retry-After`) */
   retryAfterSeconds?: number
   /** reference URLs of files that were uploaded before the failure */
   uploaded?: string[]
-  /** identifiers in the request, to look up a message whose outcome is unknown */
+  /** identifiers in the request, by which a message with an unknown outcome can be looked up */
   identifiers?: Record<string, string>
-  /** sha256 of the files, hex, in the order of the message */
+  /** SHA-256 (hex) of the files, in the order of the files in the message */
   sha256?: string[]
   /** system error code of a network failure, e.g. `ECONNREFUSED`; codes of proxy failures begin with `PROXY_` */
   fault?: string
-  /** number of HTTP requests, including those repeated with a new token */
+  /** number of HTTP requests, including requests repeated with a new token */
   attempts?: number
-  /** start of the last attempt, ISO 8601 */
+  /** start time of the last attempt, ISO 8601 */
   at?: string
-  /** durable delivery: the accepted message, which is parked in the outbox under this id */
+  /** durable delivery: id of the parked message in the outbox */
   outbox?: { id: string; acceptedAt: string; attempts: number }
   /** destinations or entries of a partial delivery; `delivered` is missing if Redox does not report the result */
   parts?: { part: string; delivered?: boolean; status?: number }[]
   /**
-   * Body of Redox's answer, unredacted. It may repeat patient data, so it is available to flows that handle errors, but
-   * never part of an error text or a log line.
+   * Body of Redox's response, unredacted. The body may repeat patient data, so it is available to flows that handle
+   * errors, but never part of an error text or a log line.
    */
   answer?: unknown
 }
 
 /**
- * Adds a text form to the details, for `${cause}`, the debug sidebar (which shows `cause + ""`) and the console. Both
- * methods are not enumerable, so that JSON, structured clones and Node-RED's copies contain only the plain data.
+ * Adds `toString` and an inspection method to the details, for `${cause}`, the debug sidebar (which shows `cause + ""`)
+ * and the console. Both methods are not enumerable, so that JSON, structured clones and Node-RED's copies contain only
+ * the plain data.
  */
 function readable<T extends RedoxErrorDetail>(detail: T): T {
   const value = (): string => textOf(detail)
@@ -73,7 +74,7 @@ function readable<T extends RedoxErrorDetail>(detail: T): T {
 }
 
 /**
- * Formats error details as one line of text, without `answer`, `identifiers` and `sha256`, which repeat or identify the
+ * Formats error details as one line, without `answer`, `identifiers` and `sha256`, which repeat or identify the
  * message.
  */
 function textOf(detail: RedoxErrorDetail): string {
@@ -110,11 +111,16 @@ const ARRIVED = new Map([
 
 export type ErrorSummary = 'text' | 'path' | 'folder'
 
-/** The only error class of this package. Its message names the defect, its place and a remedy, without patient data. */
+/**
+ * The only error class of this package. The error message names the defect, the wrong value's path or setting, and a
+ * remedy, without patient data.
+ */
 export class RedoxError extends Error {
   override readonly name = 'RedoxError'
   override readonly cause: RedoxErrorDetail & { retry: Retry }
-  /** key of a shorter status text for frequent mistakes, shown instead of the code's phrase */
+  /**
+   * key of a shorter status text for a frequent mistake; the node shows it instead of the status text of the error code
+   */
   inBrief?: ErrorSummary
 
   constructor(
@@ -127,7 +133,7 @@ export class RedoxError extends Error {
   }
 
   /**
-   * Returns the message without the class name. Node-RED makes `msg.error.message` of this text, and shows only its
+   * Returns the message without the class name. Node-RED uses this string as `msg.error.message`, and shows only the
    * beginning.
    */
   override toString(): string {
@@ -139,7 +145,7 @@ export class RedoxError extends Error {
     return ERROR_CODES[this.code].statusCode
   }
 
-  /** Copy of this error with more details, e.g. the files that were uploaded before the send failed. */
+  /** Returns a copy of this error with more details, e.g. with the files that were uploaded before the send failed. */
   with(detail: RedoxErrorDetail): RedoxError {
     const error = new RedoxError(this.code, this.message, { ...this.cause, ...detail })
     if (this.stack !== undefined) error.stack = this.stack
@@ -156,7 +162,7 @@ export const NOTHING_SENT = 'Nothing was sent.'
 export const badInput = (message: string): RedoxError =>
   new RedoxError('REDOX_BAD_INPUT', `${message} ${NOTHING_SENT}`)
 
-/** Error for an unusable file (REDOX_BAD_INPUT) that has its own short status text. */
+/** Error for an unusable file (REDOX_BAD_INPUT), for which the node shows a status text of its own. */
 export function badFile(message: string, inBrief: ErrorSummary): RedoxError {
   const error = badInput(message)
   error.inBrief = inBrief
@@ -167,14 +173,17 @@ export function badFile(message: string, inBrief: ErrorSummary): RedoxError {
 export const tooLargeError = (message: string): RedoxError =>
   new RedoxError('REDOX_TOO_LARGE', `${message} ${NOTHING_SENT}`)
 
-/** Copy of a settings error, for a flow that tried to send: its message adds that nothing was sent. */
+/**
+ * Returns a copy of a configuration error for a flow that tried to send a message: the error message adds that nothing
+ * was sent.
+ */
 export function notSent(error: RedoxError): RedoxError {
   const extended = new RedoxError(error.code, `${error.message} ${NOTHING_SENT}`, error.cause)
   if (error.stack !== undefined) extended.stack = error.stack
   return extended
 }
 
-/** Formats a size for error texts: 1 MB = 1 000 000 bytes (docs/redox-api.md#sizes, the stricter reading). */
+/** Formats a size for error texts: 1 MB = 1 000 000 bytes (docs/redox-api.md#sizes, the stricter interpretation). */
 export function formatSize(bytes: number): string {
   if (bytes >= 1_000_000) return `${+(bytes / 1_000_000).toFixed(2)} MB`
   if (bytes >= 1_000) return `${+(bytes / 1_000).toFixed(1)} KB`

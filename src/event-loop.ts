@@ -22,7 +22,7 @@ export class EventLoopBudget {
   }
 
   /**
-   * Reserves an amount of work, and waits for a later iteration when the budget is used up. Waiters are served first
+   * Reserves an amount of work, and waits for a later iteration when the budget is used up. Callers are served first
    * in, first out.
    * @returns undefined when the work may start in this iteration
    */
@@ -54,9 +54,9 @@ export class EventLoopBudget {
   }
 }
 
-// Hashing, encoding and encrypting 1 MB take 1 to 2 ms. Waiting for the socket after each write is not enough to let
-// other work run: a socket that has drained resolves without a new iteration, so a large body would block the event
-// loop until its end.
+// Number of bytes that may be processed in one iteration. Hashing, encoding and encrypting 1 MB take 1 to 2 ms. Waiting
+// for the socket after each write is not enough to let other work run: a socket that has drained resolves without a new
+// iteration, so a large body would block the event loop until its end.
 const bytes = new EventLoopBudget(512 * 1024)
 
 /** Waits until `size` bytes of a file may be processed. All senders share one budget for each event-loop iteration. */
@@ -69,14 +69,14 @@ export async function concatenate(pieces: Buffer[]): Promise<Buffer> {
   const whole = Buffer.allocUnsafeSlow(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const piece of pieces) {
-    // The first write to newly allocated memory costs more than the copy.
+    // Copying needs budget, too: the first write to newly allocated memory costs more than the copy itself.
     await yieldFor(piece.length)
     at += piece.copy(whole, at)
   }
   return whole
 }
 
-/** Yields the chunks of a file, each after the event-loop budget allows its size. */
+/** Yields the chunks of a file, each as soon as the event-loop budget allows its size. */
 export async function* yieldingChunks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const piece of pieces) {
     await yieldFor(piece.length)

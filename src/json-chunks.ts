@@ -2,9 +2,12 @@ import { present } from './shared/present'
 import { yieldFor } from './event-loop'
 
 // `JSON.stringify` and `JSON.parse` process a value in one call: 40 MB block the event loop for more than 100 ms. They
-// are used up to this length (characters or bytes); longer values are processed in chunks.
+// are used for values up to this length (characters or bytes). Longer values are processed in chunks.
 const CHUNK_SIZE = 64 * 1024
-/** Estimated length of a value that is not a string, as JSON, and estimated cost of visiting the value. */
+/**
+ * Estimated length, in characters of JSON, of a value that is not a string. It also stands for the cost of visiting the
+ * value.
+ */
 const SIZE_OF_A_VALUE = 8
 
 /** Yields the output of `JSON.stringify` for plain data in chunks, so that the event loop runs between them. */
@@ -16,7 +19,8 @@ export async function* stringifyInChunks(value: unknown): AsyncGenerator<string>
 }
 
 /**
- * Returns true if `JSON.stringify` may serialize a value in one call. The check stops once the value proves too large.
+ * Returns true if `JSON.stringify` may serialize a value in one call. The check stops as soon as the value is known to
+ * be too large.
  */
 const fitsInOneCall = (value: unknown): boolean => remainingSize(value, CHUNK_SIZE) >= 0
 
@@ -35,7 +39,7 @@ function remainingSize(value: unknown, room: number): number {
   return left
 }
 
-/** Joins short parts of the JSON text and cuts long ones, to chunks of about the same length. */
+/** Joins short strings of JSON and cuts long ones, so that all chunks have about the same length. */
 function* jsonPieces(value: unknown): Generator<string> {
   let piece = ''
   for (const part of jsonParts(value)) {
@@ -86,7 +90,7 @@ function* textParts(text: string): Generator<string> {
   yield '"'
 }
 
-/** Moves a cut off the middle of a surrogate pair, because JSON.stringify would escape each half. */
+/** Moves the position of a cut out of the middle of a surrogate pair, because JSON.stringify would escape each half. */
 const cutBefore = (text: string, end: number): number =>
   /[\ud800-\udbff]/.test(text.charAt(end - 1)) ? end - 1 : end
 

@@ -32,12 +32,12 @@ export interface LegacyCredentials {
 
 export type Credentials = OAuthCredentials | LegacyCredentials
 
-/** Makes one token request. Rejects with the matching RedoxError for any answer but a 2xx. */
+/** Makes one token request. Rejects with a RedoxError unless the response is a 2xx. */
 export type PostForToken = (url: string, body: RequestBody) => Promise<HttpAnswer>
 
 /**
- * Returns the function that fetches access tokens with the given credentials. Its errors name missing secrets, but
- * never contain a secret.
+ * Returns the function that fetches access tokens with the given credentials. The errors of this function name the
+ * secrets that are missing, but never contain a secret.
  */
 export function tokenFetcher(credentials: Credentials, post: PostForToken): FetchToken {
   return credentials.kind === 'oauth' ? oauthFetcher(credentials, post) : legacyFetcher(credentials, post)
@@ -67,7 +67,8 @@ function oauthFetcher(credentials: OAuthCredentials, post: PostForToken): FetchT
   }
   return async () => {
     const obtainedAt = performance.now()
-    // A new assertion for each request: a server accepts an assertion only once, even if its answer got lost.
+    // Each request has a new assertion: a server accepts an assertion only once, even if the server's response got
+    // lost.
     const answer = await post(credentials.tokenUrl, await body())
     const { access_token: token, expires_in: seconds } = fields(answer)
     if (!isToken(token)) throw unusable(answer, 'access_token')
@@ -84,8 +85,8 @@ async function signAssertion(credentials: OAuthCredentials): Promise<string> {
     credentials.keyId,
   )
   const keyId = required(credentials.keyId || signing.keyId, 'keyId', 'Key ID')
-  // Loaded on demand: jose is an ES module, which Node.js 22.9 cannot require, and no flow needs it before the first
-  // request.
+  // The package jose is loaded on demand: it is an ES module, which Node.js 22.9 cannot `require()`, and no flow needs
+  // it before the first request.
   const { SignJWT } = await import('jose')
   const now = Math.floor(Date.now() / 1000)
   return new SignJWT(credentials.scope ? { scope: credentials.scope } : {})
@@ -113,9 +114,9 @@ function legacyFetcher(credentials: LegacyCredentials, post: PostForToken): Fetc
 
   return async (previous) => {
     const obtainedAt = performance.now()
-    // The lifetime of refresh tokens is not known (docs/redox-api.md#legacy-api-key): if one is refused, authenticate
-    // again. If a server refused the access token before its expiry, authenticate at once: a refresh could return the
-    // same access token.
+    // The lifetime of refresh tokens is not known (docs/redox-api.md#legacy-api-key): if the server refuses a refresh
+    // token, authenticate again. If a server refused the access token before its expiry, authenticate at once: a
+    // refresh could return the same access token.
     const refreshToken = previous?.expiresAt === EXPIRED_AT_REFUSAL ? undefined : previous?.refreshToken
     const answer =
       refreshToken !== undefined

@@ -2,7 +2,8 @@ import type { RedoxError } from '../errors'
 import { proxyFault, tlsFault, type ProxyFault, type TlsFault } from '../transport/network-advice'
 
 /**
- * Reason why no access token was obtained, by what a person has to correct. The editor has a sentence for each reason.
+ * Reason why no access token was obtained, classified by the setting or circumstance that a person has to correct. The
+ * editor has a sentence for each reason.
  */
 export type DiagnosisReason =
   | 'incomplete'
@@ -36,7 +37,7 @@ export type DiagnosisReason =
 
 export interface Diagnosis {
   reason: DiagnosisReason
-  /** property of the redox-config node that is wrong, if the reason is a property */
+  /** property of the redox-config node that is wrong, if the value of a property is the reason */
   field?: string
 }
 
@@ -45,7 +46,10 @@ const diagnosis = (reason: DiagnosisReason, field?: string): Diagnosis => ({
   ...(field !== undefined && { field }),
 })
 
-/** Diagnoses a failed token request: reason and wrong property (docs/redox-api.md#legacy-api-key, #oauth-api-key). */
+/**
+ * Diagnoses a failed token request: returns the reason and the wrong property (docs/redox-api.md#legacy-api-key,
+ * #oauth-api-key).
+ */
 export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis {
   const { field, fault, status, clockSkewSeconds } = error.cause
   if (fault !== undefined) return diagnoseNetwork(fault)
@@ -54,14 +58,15 @@ export function diagnose(error: RedoxError, kind: 'oauth' | 'legacy'): Diagnosis
   if (status === 429) return diagnosis('rateLimited')
   if (status >= 500) return diagnosis('unavailable')
   if (status !== 400 && status !== 401) return diagnosis('notRedox', 'apiBase')
-  // A wrong clock invalidates every claim, so it must be corrected before anything else can be diagnosed.
+  // With a wrong clock the server refuses every assertion, so the clock must be corrected before anything else can be
+  // diagnosed.
   if (kind === 'oauth' && clockSkewSeconds !== undefined) return diagnosis('clock')
   const reason = error.cause.reasons?.[0] ?? ''
   return kind === 'oauth' ? diagnoseOAuth(reason) : diagnoseLegacy(reason)
 }
 
 function configuration(error: RedoxError, field: string | undefined): Diagnosis {
-  // A tls-config or http proxy node can be wrong in many ways, so the error text itself is shown.
+  // A tls-config or http proxy node can be wrong in many ways, so the user is shown the error text itself.
   if (field === 'tls' || field === 'proxy') return diagnosis('other', field)
   if (error.message.includes('https://')) return diagnosis('url', field)
   const isAboutTheKey = field === 'privateKey' && error.message.includes('cannot be used')
@@ -80,7 +85,7 @@ const OF_TLS: Record<TlsFault, Diagnosis> = {
   client: diagnosis('tlsClient', 'tls'),
   protocol: diagnosis('tls', 'apiBase'),
 }
-// System error codes of other TLS failures, some of which may be temporary.
+// System error codes of TLS failures that are not in `network-advice.ts`, because some of them may be temporary.
 const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|EPROTO/
 
 function diagnoseNetwork(fault: string): Diagnosis {
@@ -103,7 +108,7 @@ function diagnoseOAuth(reason: string): Diagnosis {
   if (claim === 'iss' || claim === 'sub') return diagnosis('subject', 'clientId')
   if (claim === 'iat' || claim === 'exp' || claim === 'nbf') return diagnosis('clock')
   if (claim !== undefined) return diagnosis('claim')
-  // The reason of an OAuth error without a description is only its code.
+  // If an OAuth error has no description, its only reason is the error code.
   return diagnosis(reason === 'invalid_request' || reason === '' ? 'someClaim' : 'other')
 }
 

@@ -22,8 +22,8 @@ const ADVICE: Record<ForeignFormat, string> = {
 const SSH_PUBLIC = 'it is an SSH public key. Paste the private key that belongs to it, as PKCS#8 PEM.'
 
 /**
- * Advice on converting a key in a foreign format.
- * @returns name of the format and the conversion; undefined for a format that Node.js may be able to read
+ * Returns the name of a foreign key format, and advice on converting the key.
+ * @returns undefined for a format that Node.js may be able to read
  */
 export function conversionAdvice(content: string): string | undefined {
   if (isSshPublicKey(content)) return SSH_PUBLIC

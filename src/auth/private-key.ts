@@ -26,14 +26,14 @@ const NEITHER =
 
 /**
  * Reads a private key in all forms that people paste:
- * - PEM (PKCS#8, PKCS#1, SEC1) with line breaks, with `\n` as text (escaped once or several times), without line
- *   breaks, or without its BEGIN and END lines
+ * - PEM (PKCS#8, PKCS#1, SEC1) with line breaks, with the characters `\n` instead (escaped once or several times),
+ *   without line breaks, or without its BEGIN and END lines
  * - JWK, alone or in a set; an RSA key may lack the primes
  * - base64 of each of these
  *
  * @param keyId `kid` of the key to take from a set
  * @throws RedoxError REDOX_CONFIGURATION, without any part of the key; for a foreign format with advice on its
- * conversion
+ *   conversion
  */
 export function readPrivateKey(text: string, keyId?: string): SigningKey {
   const pasted = text.replace(/^\uFEFF/, '').trim()
@@ -57,7 +57,7 @@ function base64(text: string): Buffer | undefined {
   return digits === undefined ? undefined : Buffer.from(digits, 'base64')
 }
 
-/** Reads base64 of a whole PEM or JWK, or of the DER inside a PEM. */
+/** Reads the base64 of a whole PEM or JWK, or of a key in DER. */
 function fromBytes(bytes: Buffer, keyId: string | undefined): SigningKey {
   return isText(bytes.toString('latin1'))
     ? readPrivateKey(bytes.toString('utf8'), keyId)
@@ -68,7 +68,7 @@ function fromBytes(bytes: Buffer, keyId: string | undefined): SigningKey {
 
 function fromPem(text: string): SigningKey {
   const unescaped = text.replace(/\\+r/g, '').replace(/\\+n/g, '\n')
-  // The PEM block of a private key has priority: openssl writes an EC PARAMETERS block before it.
+  // The PEM block of a private key is searched first, because openssl writes an EC PARAMETERS block before it.
   const match =
     PEM_PRIVATE.exec(unescaped) ?? /-----BEGIN ?([A-Z0-9 ]+)-----([\s\S]*?)-----END ?\1-----/.exec(unescaped)
   if (!match) throw invalid('the PEM is incomplete, because its END line is missing. Copy all of it again.')
@@ -85,7 +85,7 @@ const ENCODINGS = ['pkcs8', 'pkcs1', 'sec1'] as const
 
 /**
  * Reads a private key in DER.
- * @param otherwise error text for bytes that are no key of any kind
+ * @param otherwise error text if the bytes are not a key of any kind
  */
 function fromDer(der: Buffer, otherwise: string): SigningKey {
   for (const type of ENCODINGS) {

@@ -27,7 +27,7 @@ function toText(value: bigint): string {
 }
 
 // Limit for g, the greatest common divisor of p-1 and q-1, both of which are even. At most one key in some thousands
-// exceeds it. g = 1 covers a d that was computed from (p-1)(q-1).
+// has a greater g. g = 1 covers a private exponent d that was computed from (p-1)(q-1).
 const MAX_DIVISOR = 4096n
 
 /**

@@ -9,11 +9,12 @@ export interface AccessToken {
   refreshToken?: string
 }
 
-/** Expiry of a token that a server refused before its time. */
+/** Expiry time that is set for a token when a server refuses it before its real expiry. */
 export const EXPIRED_AT_REFUSAL = -Infinity
 
 /**
- * Fetches an access token. The previous token may have a refresh token, with which the secret need not be sent again.
+ * Fetches an access token. If the previous token has a refresh token, the function can use it instead of sending the
+ * secret again.
  */
 export type FetchToken = (previous: AccessToken | undefined) => Promise<AccessToken>
 
@@ -28,8 +29,8 @@ const RENEW_AHEAD_SHARE = 0.2
 const WAIT_SHARE = 0.25
 
 /**
- * Cache for the access token of one connection. Concurrent callers share one token request, and the token is renewed
- * before it expires. No message waits for the renewal, or fails with it, while the old token is usable.
+ * Cache of the access token of one connection. Concurrent callers share one token request, and the token is renewed
+ * before it expires. While the old token is usable, no message waits for the renewal or fails because of it.
  */
 export class TokenCache {
   #current: AccessToken | undefined
@@ -55,7 +56,7 @@ export class TokenCache {
     if (this.#current === undefined) return undefined
     const left = this.#current.expiresAt - performance.now()
     const ahead = aheadOf(this.#current)
-    // A failed renewal is reported only to callers that have no usable token left.
+    // Errors are ignored here: a failed renewal is reported only to callers that need a new token.
     if (left <= ahead && performance.now() >= this.#renewFrom) this.#renew().catch(() => undefined)
     return left > ahead * WAIT_SHARE ? this.#current.token : undefined
   }
@@ -69,7 +70,7 @@ export class TokenCache {
     if (this.#current?.token === token) this.#current = { ...this.#current, expiresAt: EXPIRED_AT_REFUSAL }
   }
 
-  /** Secrets of the current and the previous token, which a current request may still use. */
+  /** Secrets of the current token and of the previous one, which a request in progress may still use. */
   secrets(): string[] {
     return [this.#current, this.#previous].flatMap((known) =>
       known ? [known.token, known.refreshToken ?? ''] : [],
@@ -86,7 +87,8 @@ export class TokenCache {
           return (this.#current = token)
         },
         (error: unknown) => {
-          // While the old token is usable, a failing endpoint is asked again only after a pause, not for each message.
+          // While the old token is usable, the token endpoint is asked again after a failure only at intervals, not for
+          // each message.
           this.#renewFrom = performance.now() + backoff(++this.#failures)
           throw error
         },
@@ -96,6 +98,6 @@ export class TokenCache {
   }
 }
 
-/** Milliseconds before its expiry at which a token is renewed. */
+/** Time before its expiry at which a token is renewed, in milliseconds. */
 const aheadOf = ({ obtainedAt, expiresAt }: AccessToken): number =>
   Math.max(0, Math.min(RENEW_AHEAD_MS, (expiresAt - obtainedAt) * RENEW_AHEAD_SHARE))

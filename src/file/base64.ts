@@ -1,12 +1,12 @@
 import { badInput } from '../errors'
 import { concatenateText, subText, slicesOf, type Text } from './text'
 
-/** Minimum length of a line of base64, in characters. Words are shorter. */
+/** Minimum length of a line of base64, in characters. Words of prose are shorter, so they are not taken for lines. */
 const SHORTEST_LINE = 16
 
 /**
- * Returns true if white space separates lines of equal length only, the last of which may be shorter. Other text is
- * prose: decoded as base64 it would become noise.
+ * Returns true if the lines of a string have the same length, except the last one, which may be shorter. Any other
+ * string with white space is prose, and decoding it as base64 would yield meaningless bytes.
  */
 async function isInLines(text: Text): Promise<boolean> {
   let length = 0
@@ -37,7 +37,7 @@ async function decodeSlices(slices: AsyncIterable<string>): Promise<Buffer | und
   let rest = ''
   let padding = ''
   for await (const slice of slices) {
-    // Most base64 is in one line and need not be copied.
+    // Most base64 is a single line, so the string need not be copied.
     const [, digits, ending] = DIGITS.exec(slice) ?? DIGITS.exec(slice.replace(/\s+/g, '')) ?? []
     if (digits === undefined || (digits !== '' && padding !== '')) return undefined
     padding += ending
@@ -50,10 +50,12 @@ async function decodeSlices(slices: AsyncIterable<string>): Promise<Buffer | und
   return isWhole ? concatenateText([...pieces, Buffer.from(rest, 'base64')]) : undefined
 }
 
-/** Decodes base64 with white space anywhere. Only for text whose decoded bytes prove to be a file. */
+/**
+ * Decodes base64 with white space anywhere. Used only for strings whose decoded beginning has the signature of a file.
+ */
 export const decodeLoosely = (text: Text): Promise<Buffer | undefined> => decodeSlices(slicesOf(text))
 
-/** Decodes base64 in one line or in lines of equal length; undefined for other text. */
+/** Decodes base64 in one line or in lines of equal length; undefined for any other string. */
 export const decodeInLines = async (text: Text): Promise<Buffer | undefined> =>
   (await isInLines(text)) ? decodeLoosely(text) : undefined
 
@@ -66,10 +68,13 @@ export interface DataUri {
   name?: string
 }
 
-/** Maximum number of characters before the comma. */
+/** Maximum number of characters of a `data:` URI before the comma. */
 const LONGEST_HEADER = 2000
 
-/** Part before the comma. A quoted parameter may contain a comma. */
+/**
+ * Part of a `data:` URI before the comma that separates it from the content. A quoted parameter may contain commas,
+ * too.
+ */
 const DATA_URI = /^data:((?:[^,"]|"[^"]*")*),/i
 
 /** Decodes a `data:` URI (RFC 2397), base64 or percent-encoded. */
@@ -95,8 +100,8 @@ export async function decodeDataUri(uri: Text, where: string): Promise<DataUri> 
 }
 
 /**
- * Decodes the base64 of a `data:` URI. It may also be percent-encoded: some tools write `%2B` and `%3D` for `+` and
- * `=`.
+ * Decodes the base64 of a `data:` URI. The base64 may also be percent-encoded: some tools write `%2B` and `%3D` for `+`
+ * and `=`.
  */
 async function declaredBase64(text: Text, where: string): Promise<Buffer> {
   const bytes = await decodeSlices(withoutEscapes(text, where))
@@ -111,7 +116,7 @@ async function* withoutEscapes(text: Text, where: string): AsyncGenerator<string
     yield slice.includes('%') ? octetsOf(slice, where).toString('latin1') : slice
 }
 
-/** Splits the part before the comma at semicolons, except those in quoted parameters. */
+/** Splits the part of a `data:` URI before the comma at semicolons, except semicolons in quoted parameters. */
 const parametersOf = (described: string): string[] =>
   [...`;${described}`.matchAll(/;((?:[^;"]|"[^"]*")*)/g)].map(([, one = '']) => one.trim())
 
@@ -132,7 +137,7 @@ async function percentDecoded(text: Text, where: string): Promise<Buffer> {
   return concatenateText(pieces)
 }
 
-/** Slices of a text that do not end inside a percent escape. */
+/** Yields slices of a string. No slice ends inside a percent escape. */
 async function* escapedSlices(text: Text): AsyncGenerator<string> {
   let rest = ''
   for await (const slice of slicesOf(text)) {
@@ -146,13 +151,13 @@ async function* escapedSlices(text: Text): AsyncGenerator<string> {
 
 const PERCENT = 0x25
 
-/** Bytes of a percent-encoded text. Any byte may be encoded, not only UTF-8 text. */
+/** Decodes a percent-encoded string to bytes, which need not be UTF-8 text. */
 function octetsOf(text: string, where: string): Buffer {
   if (/%(?![0-9a-f]{2})/i.test(text))
     throw badInput(
       `data: URI is damaged: the one in ${where} has broken percent-encoding. Correct it, or provide a Buffer.`,
     )
-  // UTF-8 cannot represent half a surrogate pair: it would become a different character.
+  // UTF-8 cannot represent half a surrogate pair: it would be replaced by a different character.
   if (/\p{Surrogate}/u.test(text))
     throw badInput(`data: URI is not valid: the one in ${where} has a lone surrogate. Percent-encode it.`)
   const octets = Buffer.from(text, 'utf8')

@@ -1,14 +1,15 @@
 /**
  * Minimum size in bytes of a chunk whose memory may be reused after the next chunk is requested. After a write that
- * fills the socket's buffer (16 KiB on Node.js 20, 64 KiB since), undici waits for 'drain' first; after a shorter write
- * it does not, and the socket may still read the chunk.
+ * fills the socket's buffer (16 KiB on Node.js 20, 64 KiB since), undici waits for the event `drain` before it requests
+ * the next chunk. After a shorter write undici does not wait, and the socket may still read the chunk.
  */
 export const MIN_REUSABLE_CHUNK = 64 * 1024
 
-// Maximum number of free buffers: the default number of concurrent requests. Others are left to the garbage collector.
+// Maximum number of free buffers: the default number of concurrent requests. Further buffers are left to the garbage
+// collector.
 const MAX_FREE = 8
 
-/** Pool of buffers of one size. Allocating new memory costs more than the work that is done in it. */
+/** Pool of buffers of one size. Allocating new memory costs more than the processing of the bytes. */
 export class BufferPool {
   readonly #free: Buffer[] = []
 
@@ -23,8 +24,8 @@ export class BufferPool {
   }
 
   /**
-   * Returns a buffer to the pool. Only allowed when nothing reads the buffer any more: after an aborted request the
-   * socket may still reference it, and the buffer must be left to the garbage collector.
+   * Returns a buffer to the pool. Call this only when nothing reads the buffer any longer: after an aborted request the
+   * socket may still reference the buffer, which must then be left to the garbage collector.
    */
   release(buffer: Buffer): void {
     if (this.#free.length < MAX_FREE) this.#free.push(buffer)

@@ -3,30 +3,30 @@ import { hasSignature } from '../shared/signatures'
 import { isType } from './content-types'
 import { pdfStart } from './signatures'
 
-/** Range of bytes in a file. Bytes after the end of the file are left out. */
+/** Range of bytes in a file. May extend beyond the end of the file; the result then contains fewer bytes. */
 export interface ByteRange {
   at: number
   length: number
 }
 
-/** Generator that yields byte ranges and receives their bytes, from memory or from the disk. */
+/** Generator that yields byte ranges of a file and receives the bytes of each range, from memory or from the disk. */
 export type Examination<T> = Generator<ByteRange, T, Buffer>
 
 export interface Findings {
-  /** proof that bytes are missing */
+  /** set if the file is certainly truncated: the proof, as part of an error text */
   cutShort?: string
-  /** signs, but no proof, that a receiver may not be able to open the file */
+  /** warnings: signs that a receiver may not be able to open the file, which do not prove that it is truncated */
   signs: string[]
 }
 
-/** Bytes at the end of a PDF that must contain its end marker. */
+/** Number of bytes at the end of a PDF that are searched for its end marker. */
 const PDF_END = 64 * 1024
 /**
- * Limit for the parts of a file (segments, chunks, table entries) that are followed one by one, because that blocks the
- * event loop. Only a specially made file exceeds it; nothing is proved about such a file.
+ * Maximum number of parts of a file (segments, chunks, table entries) that are read one after the other, because this
+ * blocks the event loop. Only a specially made file has more parts; for such a file the check ends without a result.
  */
 const MOST_STEPS = 20_000
-/** Bytes searched at a position of the file, where a hint is enough. */
+/** Number of bytes that are read at a position of the file for a check that only leads to a warning. */
 const NEAR = 2048
 
 /**
@@ -71,7 +71,7 @@ function* examinePdf(head: Buffer, size: number): Examination<Findings> {
 /**
  * Positions of a PDF's last cross-reference table. In new files the table is a stream, whose dictionary has the
  * encryption entry, not necessarily near the end of the file. Positions count from the start of the PDF, but some
- * programs count from the start of the file: both are returned.
+ * programs count from the start of the file, so both positions are returned.
  */
 function tablePositions(end: Buffer, begin: number): number[] {
   const last = [...latin1(end).matchAll(/startxref\s+(\d{1,15})\s+%%EOF/g)].pop()
@@ -114,7 +114,7 @@ function* cutPng(size: number): Examination<string | undefined> {
 
 const JPEG_END = Buffer.from([0xff, 0xd9])
 const SCAN = 0xda
-/** Bytes searched at once. */
+/** Number of bytes that are searched at once for the end marker. */
 const STEP = 512 * 1024
 
 /** JPEG markers without a length: TEM, RST0 to RST7, SOI. */
@@ -123,23 +123,24 @@ const isBare = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 &
 const isJpeg = (head: Buffer): boolean => head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff
 
 /**
- * Searches the end marker of a JPEG. The marker cannot occur inside scan data, where 0xFF is followed by 0. It may
- * occur in a segment before the first scan, such as a camera's preview, so these segments are skipped by their lengths.
+ * Searches a JPEG for its end marker. The marker cannot occur inside scan data, where 0xFF is followed by 0. The marker
+ * may occur in a segment before the first scan, such as a camera's preview image, so these segments are skipped by
+ * their lengths.
  */
 function* cutJpeg(size: number): Examination<string | undefined> {
   const scan = yield* firstScan(size)
   if (typeof scan !== 'number') return scan
   const near = Math.max(scan, size - NEAR)
   if ((yield { at: near, length: NEAR }).includes(JPEG_END)) return undefined
-  // Some cameras append megabytes after the end marker.
+  // The search continues to the beginning of the file, because some cameras append megabytes after the end marker.
   for (let at = scan; at < size; at += STEP - 1)
     if ((yield { at, length: STEP }).includes(JPEG_END)) return undefined
   return 'the end marker after its last scan is missing'
 }
 
 /**
- * Position of the first scan's data in a JPEG; a text that proves truncation; undefined if the file is not a valid
- * JPEG.
+ * Position of the first scan's data in a JPEG; if the file is certainly truncated, the proof (part of an error text);
+ * undefined if the file is not a valid JPEG.
  */
 function* firstScan(size: number): Examination<number | string | undefined> {
   let steps = 0
@@ -160,26 +161,26 @@ function* firstScan(size: number): Examination<number | string | undefined> {
 
 // ---- TIFF -------------------------------------------------------------------------------------------------------
 
-/** Byte order and widths in bytes of the numbers in a TIFF 6.0 or BigTIFF file. */
+/** Layout of a TIFF 6.0 or BigTIFF file: byte order, and widths of its numbers in bytes. */
 interface Layout {
   little: boolean
-  /** width of an offset, and of the number of values in an entry */
+  /** width of a file offset, and of the number of values in an entry, in bytes */
   offset: 4 | 8
-  /** width of the number of entries in a directory */
+  /** width of the number of entries in a directory, in bytes */
   entries: 2 | 8
 }
 
 const VALUE_SIZES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
 const DIRECTORIES = 1000
 const MOST_ENTRIES = 4096
-/** Maximum number of entries and picture parts in all directories together. */
+/** Maximum number of entries and picture parts (strips, tiles) that are checked in all directories together. */
 const MOST_NUMBERS = 10 * MOST_STEPS
-/** Tags of the offsets and the lengths of the picture data: strips and tiles. */
+/** TIFF tags with the offsets and the lengths of the picture data, which is stored in strips or tiles. */
 const DATA_TAGS = new Map([
   [273, 279],
   [324, 325],
 ])
-/** Maximum number of parts of one picture that are checked. */
+/** Maximum number of strips or tiles of one picture that are checked. */
 const MOST_PARTS = 65_536
 
 function layoutOf(head: Buffer): Layout | undefined {
@@ -196,7 +197,7 @@ function numberAt(bytes: Buffer, at: number, width: number, little: boolean): nu
 
 const BEYOND = 'it refers to bytes after its end'
 
-/** Follows the directories of a TIFF and the references in their entries. */
+/** Reads the directories of a TIFF one after the other, and checks the positions in their entries. */
 function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {
   const layout = layoutOf(head)
   if (layout === undefined) return undefined
@@ -218,13 +219,14 @@ function* cutTiff(head: Buffer, size: number): Examination<string | undefined> {
 interface TagEntry {
   count: number
   width: number
-  /** position of the values in the file */
+  /** position of the entry's values in the file */
   at: number
 }
 
 /**
  * Checks one directory of a TIFF.
- * @returns position of the next directory, 0 for none; undefined if something is beyond the end of the file
+ * @returns position of the next directory, 0 for none; undefined if the directory refers to data beyond the end of the
+ *   file
  */
 function* directory(
   layout: Layout,
@@ -238,7 +240,7 @@ function* directory(
   const length = 4 + 2 * offset
   const end = at + entries + count * length
   if (end + offset > size) return undefined
-  // No picture has that many entries: the file is damaged, which does not prove truncation.
+  // No real picture has so many entries: the file is damaged, but that does not prove that it is truncated.
   if (count > MOST_ENTRIES) return 0
   budget.left -= count
   const table = yield { at: at + entries, length: count * length + offset }

@@ -10,7 +10,7 @@ interface KnownType {
   contentType: string
   /** Redox `FileType` (docs/redox-api.md#file-types; the list is open, these are the usual spellings) */
   fileType: string
-  /** other names of the content type in use */
+  /** other names in use for the content type */
   aliases?: string[]
 }
 
@@ -91,7 +91,7 @@ const KNOWN: KnownType[] = [
   },
 ]
 
-/** Other names of types without a `FileType` of Redox. HEIF and HEIC differ in their brands only. */
+/** Content types without a Redox `FileType`, with their other names. HEIF and HEIC differ in their brands only. */
 const ALIASES: Record<string, string> = {
   'image/heif': 'image/heic',
   'image/heic-sequence': 'image/heic',
@@ -109,20 +109,20 @@ const ALIASES: Record<string, string> = {
   'application/x-gzip': 'application/gzip',
 }
 
-/** Types that mean only "bytes" or "save as a file". Programs declare them when they do not know the type. */
+/** Content types that mean only "bytes" or "save as a file". Programs declare them when they do not know the type. */
 const SAYS_NOTHING =
   /^(?:application|binary|bytes?|content|data|file|octet|unknown|undefined|null)\/(?:x-|vnd\.)?(?:oct(?:et)?s?(?:-?stream)?|stream|bin(?:ary)?|bytes?|blob|data|object|file|unknown(?:-content-type)?|unspecified|undefined|null|none|any|default|save|(?:force-?)?download|file-?download|file-to-save|msdownload)$/
 
 /** Returns true if a declared content type contains no information about the file. */
 export const isUninformative = (contentType: string): boolean => SAYS_NOTHING.test(plainType(contentType))
 
-/** Types with a mandatory signature: a file without that signature is not of the type, whatever its name. */
+/** Content types with a mandatory signature: a file without the signature is not of this type, whatever its name. */
 const PROVABLE = new Set([
   ...['application/pdf', 'image/jpeg', 'image/png', 'image/tiff', 'image/gif', 'image/webp'],
   'application/rtf',
 ])
 
-/** Further types that the first bytes of a complete file prove, with the acceptable signatures. */
+/** Further content types with a mandatory signature, each with the signatures that a complete file may have. */
 const SIGNED: Record<string, string[]> = {
   'application/dicom': ['application/dicom'],
   'application/msword': [
@@ -154,10 +154,10 @@ export function lacksSignature(contentType: string, head: Buffer): boolean {
   return found === undefined || !(proofs ?? [type]).includes(canonicalType(found))
 }
 
-/** Returns true if a content type has a charset other than UTF-8. Any bytes may be text in such a charset. */
+/** Returns true if a content type has a charset other than UTF-8. In such a charset any bytes may be valid text. */
 export const hasOtherCharset = (contentType: string): boolean => /;\s*charset=(?!"?utf-?8)/i.test(contentType)
 
-/** Returns true if a file's type means UTF-8 text, but its first bytes are not UTF-8 text. */
+/** Returns true if a file's content type means UTF-8 text, but the first bytes are not UTF-8 text. */
 export const lacksText = (contentType: string, head: Buffer): boolean =>
   isTextType(canonicalType(contentType)) &&
   !hasOtherCharset(contentType) &&
@@ -165,7 +165,7 @@ export const lacksText = (contentType: string, head: Buffer): boolean =>
   !(head[0] === 0xff && head[1] === 0xfe) &&
   !(head[0] === 0xfe && head[1] === 0xff)
 
-/** Returns true if the head is the whole file, because it is shorter than the usual head. */
+/** Returns true if the head (the first bytes that were read) is the whole file. */
 const isWhole = (head: Buffer): boolean => head.length < HEAD_LENGTH
 
 const isTextType = (type: string): boolean =>
@@ -174,7 +174,7 @@ const isTextType = (type: string): boolean =>
 /** Content type by the signature in the first bytes; undefined without a known signature. */
 export const sniffContentType = (head: Buffer): string | undefined => signatureOf(head)?.contentType
 
-/** Content type without parameters, which may contain a file name. */
+/** Returns a content type without its parameters, which may contain a file name. */
 export const plainType = (contentType: string): string =>
   (contentType.split(';')[0] ?? '').trim().toLowerCase()
 
@@ -201,14 +201,15 @@ export const contentTypeOfName = (name: string | undefined): string | undefined 
 
 export interface DetectedType {
   contentType: string
-  /** type by the first bytes, if they contradict the declared type */
+  /** content type by the first bytes, if they contradict the declared type */
   contradiction?: string
   warning?: string
 }
 
 /**
- * Detects the content type of a file: the declared type, else the type by signature, else the type by file name (unless
- * that type requires a signature), else text or octet-stream. A declared type without information is ignored.
+ * Detects the content type of a file: the first that exists of the declared type, the type by signature, and the type
+ * by file name (unless that type requires a signature); otherwise text or octet-stream. A declared type without
+ * information is ignored.
  * @param head first bytes of the file; empty for a reference, whose bytes are not available
  */
 export function detectContentType(head: Buffer, name?: string, declaredType?: string): DetectedType {
@@ -216,7 +217,7 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
   const named = contentTypeOfName(name)
   if (head.length === 0) return { contentType: declared ?? named ?? declaredType ?? OCTET_STREAM }
   const found = signatureOf(head)
-  // A PDF may begin after other bytes. But signed or packed files also contain a PDF, and a text may mention `%PDF-`.
+  // A PDF may begin after other bytes. But signed files and archives also contain a PDF, and text may mention `%PDF-`.
   const late = pdfStart(head) >= 0 ? 'application/pdf' : undefined
   const isOther = looksLikeText(head, isWhole(head)) && !isPdfInText(head)
   const seen = found?.contentType ?? (isOther ? 'text/plain' : (late ?? OCTET_STREAM))
@@ -234,7 +235,10 @@ export function detectContentType(head: Buffer, name?: string, declaredType?: st
   }
 }
 
-/** Returns true if a file with a container or markup signature may be of a more specific type. */
+/**
+ * Returns true if a file with the signature of a container (such as ZIP) or of markup may be of the given, more
+ * specific type.
+ */
 function isCompatible({ contentType: found, family }: Signature, contentType: string): boolean {
   if (family === undefined) return false
   const type = canonicalType(contentType)
@@ -254,20 +258,21 @@ function isCompatible({ contentType: found, family }: Signature, contentType: st
 }
 
 const MARKUP = new Set(['application/xml', 'text/html'])
-/** Text types that may contain markup. A table or a calendar may not. */
+/** Text types that may contain markup. Tables and calendars may not. */
 const MARKUP_TEXT = new Set(['text/plain', 'text/html', 'text/markdown', 'application/xml', 'message/rfc822'])
 
 /** Extension of a file name, without the dot. */
 export const extensionOfName = (name: string | undefined): string | undefined =>
   /\.([A-Za-z0-9]{1,10})$/.exec(name ?? '')?.[1]
 
-/** Redox `FileType` by content type, else by file name; undefined if neither gives one. */
+/** Redox `FileType` by content type, otherwise by the extension of the file name; undefined if both are unknown. */
 export function fileTypeOf(contentType: string, name?: string): string | undefined {
   const known = knownType(contentType)
   if (known) return known.fileType
   const named = contentTypeOfName(name)
   const own = isUninformative(contentType) ? undefined : extensionOf(contentType) || undefined
-  // The extension of an unknown type is less reliable than the usual extension of the content type.
+  // If the content type contradicts the file name, the extension of the name is less reliable than the usual extension
+  // of the content type.
   const isNamed =
     (named === undefined && own === undefined) ||
     (named !== undefined &&
@@ -276,13 +281,13 @@ export function fileTypeOf(contentType: string, name?: string): string | undefin
   return ending?.toUpperCase()
 }
 
-/** Extension for the name of a file that came without a name. */
+/** Extension for the default name of a file without a name. */
 export const extensionFor = (contentType: string): string =>
   extensionOf(contentType) || extensionOf(canonicalType(contentType)) || 'bin'
 
 /**
- * Returns true for a MIME type in the syntax of RFC 2045, with optional parameters. On one line only, because it goes
- * into an HTTP header.
+ * Returns true for a MIME type in the syntax of RFC 2045, with optional parameters. Line breaks are not allowed,
+ * because the type is put into an HTTP header.
  */
 export const isContentType = (text: string): boolean =>
   /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+([ \t]*;[ \t]*[a-z0-9!#$&^_.+-]+=("[ !#-~]*"|[a-z0-9!#$&^_.+-]+))*$/i.test(

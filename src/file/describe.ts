@@ -11,9 +11,9 @@ import {
 import type { FileDescription, FileHints, IntakeResult } from './types'
 
 /**
- * Base name of a file, without its path. `msg.filename` of a "file in" node is a whole path, and a path must not get
- * into a chart or a multipart header.
- * @throws RedoxError REDOX_BAD_INPUT for control characters and excessive length
+ * Base name of a file, without its path. `msg.filename` of a "file in" node is a whole path, and a path must not be
+ * sent to a chart or in a multipart header.
+ * @throws RedoxError REDOX_BAD_INPUT for control characters and for names that are too long
  */
 export function cleanFileName(name: string, where: string): string {
   if (name.length > LONGEST_NAME)
@@ -26,15 +26,17 @@ export function cleanFileName(name: string, where: string): string {
     )
   }
   const base = (plainName(name).split(/[\\/]/).pop() ?? '').trim()
-  // Half a surrogate pair cannot be encoded in UTF-8: it is replaced here, so that the name is the same everywhere.
+  // Half a surrogate pair cannot be encoded in UTF-8: it is replaced here, so that the name is the same in all places
+  // where it is sent or shown.
   return /^\.{1,2}$/.test(base) ? '' : Buffer.from(base, 'utf8').toString('utf8')
 }
 
-/** Maximum length in characters of a name with its path, or of a URL with a signature. */
+/** Maximum length, in characters, of a file name with its path, or of a URL with a signature in its query. */
 const LONGEST_NAME = 100_000
 
 /**
- * Removes query and fragment of a URL: they are not part of the name, and may contain a signature that gives access.
+ * Removes query and fragment of a URL: they are not part of the name, and may contain a signature that grants access to
+ * the file.
  */
 function plainName(name: string): string {
   if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(name)) return name
@@ -49,7 +51,7 @@ function plainName(name: string): string {
 /** Maximum length of a content type with its parameters, in characters. */
 const LONGEST_TYPE = 1000
 
-/** Description of a file, with warnings and proof of truncation. */
+/** Description of a file, with warnings, and with an error text if the file is certainly truncated. */
 export type Described = Omit<IntakeResult, 'file'> & { description: FileDescription }
 
 /**
@@ -71,7 +73,7 @@ export function* describe(head: Buffer, size: number, hints: FileHints): Examina
   }
 }
 
-/** Describes a file reference, whose bytes are not available. */
+/** Describes a file reference. The bytes of the file are not available. */
 export const describeReference = (hints: FileHints): Omit<Described, 'cutShort'> =>
   classify(Buffer.alloc(0), hints)
 

@@ -6,24 +6,30 @@ import { contentTypeOfName, sniffContentType } from './content-types'
 import { unsupportedEncodingOf } from './unsupported-encodings'
 import type { FileHints } from './types'
 
-/** Text encoding of a file that is decoded automatically. */
+/** Encoding of a file as text that is decoded automatically. */
 export type Encoding = 'base64' | 'hex' | 'data: URI'
 
-/** Number of characters that are examined at the start of a text. */
+/** Number of characters that are examined at the start of a string. */
 const START = 512
 
-/** Start of a data: URI with a type or a parameter. "Data:, 0.9 NaCl" is ordinary text. */
+/** Beginning of a `data:` URI with a type or a parameter. "Data:, 0.9 NaCl" is ordinary text. */
 const DATA_URI = /^data:(?:[\w.+-]+\/[\w.+-]+|;\s*[\w-]+)(?:[^,"]|"[^"]*")*,/i
 const BASE64 = /^[\sA-Za-z0-9+/=_-]+"?$/
 const HEX = /^(?:\\x|0x)?[\s0-9a-f]+$/i
 
-/** Encoding of a file's bytes, if the decoded start is a file of a known type or encoded again; undefined otherwise. */
+/**
+ * Returns the encoding of a file whose bytes are encoded text; undefined unless the decoded bytes begin like a known
+ * file type, or are themselves encoded text.
+ */
 export function encodingOf(bytes: Buffer): Encoding | undefined {
   const text = textOf(bytes)
   return text === undefined ? undefined : encodingOfText(text)
 }
 
-/** Encoding of a text, if the decoded start is a file of a known type or encoded again; undefined otherwise. */
+/**
+ * Returns the encoding of a file that is encoded text; undefined unless the decoded bytes begin like a known file type,
+ * or are themselves encoded text.
+ */
 export function encodingOfText(text: Text): Encoding | undefined {
   const start = text.slice(0, START).replace(/^"/, '')
   if (DATA_URI.test(start)) return 'data: URI'
@@ -34,7 +40,7 @@ export function encodingOfText(text: Text): Encoding | undefined {
 const proves = (head: Buffer): boolean =>
   sniffContentType(head) !== undefined || encodingOf(head) !== undefined
 
-// The cut may split a group of digits. The decoder ignores an incomplete group.
+// The examined beginning of the text may end inside a group of base64 digits. The decoder ignores an incomplete group.
 const base64Bytes = (text: string): Buffer => Buffer.from(text.replace(/[\s"]+/g, ''), 'base64')
 
 const hexBytes = (text: string): Buffer => Buffer.from(text.replace(/^(?:\\x|0x)|\s+/gi, ''), 'hex')
@@ -44,8 +50,8 @@ export const decode = (bytes: Buffer, encoding: Encoding, where: string): Promis
   decodeText(present(textOf(bytes), 'the text of an encoding'), encoding, where)
 
 /**
- * Decodes a text.
- * @throws RedoxError REDOX_BAD_INPUT if only the beginning is validly encoded
+ * Decodes an encoded text.
+ * @throws RedoxError REDOX_BAD_INPUT if the encoding is valid only at the beginning
  */
 export async function decodeText(given: Text, encoding: Encoding, where: string): Promise<DataUri> {
   const whole = await trimmed(given)
@@ -99,13 +105,13 @@ const WRAPPERS: [what: string, start: RegExp][] = [
 ]
 
 /**
- * Refuses a file in a known wrapper that is not unwrapped automatically.
+ * Throws for a file in a known text encoding that is not decoded automatically.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentType }: FileHints): void {
   const start = bytes.toString('latin1', 0, START).trimStart()
   const type = contentType ?? contentTypeOfName(filename) ?? ''
-  // A file that is declared as a message or multipart body is sent as a whole.
+  // A file that is declared as a mail message or multipart body is not unpacked but sent as a whole.
   if (/^(message|multipart)\//i.test(type)) return
   const wrapper =
     WRAPPERS.find(([, pattern]) => pattern.test(start))?.[0] ??
@@ -117,7 +123,7 @@ export function assertNoWrapper(bytes: Buffer, { where, filename = '', contentTy
 }
 
 /**
- * Refuses a file on the disk that is encoded text. Only files in memory are decoded.
+ * Throws if a file on the disk is encoded text. Only files in memory are decoded.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function assertNotEncoded(head: Buffer, hints: FileHints): void {

@@ -1,5 +1,5 @@
-// Signatures of further formats. They can show that decoded text is not of a format, but they do not identify the
-// format.
+// Signatures of further formats. A file without the signature is not of the format, but a file with the signature may
+// be of another one.
 import { looksLikeText } from './signatures'
 
 /** Signature bytes as latin1 text, at the start of the file or at the given position. */
@@ -9,12 +9,12 @@ const CFB = '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1'
 const ZIP = 'PK\x03\x04'
 const EBML = '\x1a\x45\xdf\xa3'
 const ASF = '\x30\x26\xb2\x75\x8e\x66\xcf\x11'
-/** Atoms at the start of ISO base media files and older QuickTime files. */
+/** Types of the first box (atom) in ISO base media files and older QuickTime files. */
 const ATOMS: BytesAtPosition[] = ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip', 'pnot'].map((atom) => [
   4,
   atom,
 ])
-/** Start of AAC, and of MPEG audio without a tag: eleven or twelve bits that are set. */
+/** Start of AAC, and of MPEG audio without an ID3 tag: eleven or twelve bits with the value 1. */
 const FRAMES: BytesAtPosition[] = [
   '\xfb',
   '\xfa',
@@ -75,7 +75,10 @@ const MARKS: Record<string, BytesAtPosition[]> = {
   'application/vnd.ms-project': [CFB],
 }
 
-/** Types of Office files. Files of the older types may also contain text, markup or the newer format. */
+/**
+ * Content types of Office files. Files of the older types may also contain plain text, markup, or the newer (ZIP)
+ * format.
+ */
 const OFFICE = /^application\/vnd\.ms-(excel|powerpoint|word)(\.|$)/
 
 /**

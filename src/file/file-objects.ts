@@ -26,7 +26,8 @@ export class WrittenBuffer {
 }
 
 /**
- * Properties for content, name and type in file objects of other programs: multer, n8n, FHIR, mail, express-fileupload.
+ * Names of the properties for content, file name and content type in file objects of other programs: multer, n8n, FHIR,
+ * mail, express-fileupload.
  */
 const CONTENT = ['buffer', 'data', 'content'] as const
 const NAME = ['originalname', 'fileName', 'filename', 'title', 'name'] as const
@@ -34,7 +35,7 @@ const TYPE = ['mimetype', 'mimeType', 'contentType'] as const
 
 /**
  * Extracts the file from a file object of another program.
- * @throws RedoxError REDOX_BAD_INPUT for an object without a file; the error names the part to use instead
+ * @throws RedoxError REDOX_BAD_INPUT for an object without a file; the error names the property to use instead
  */
 export function fileObjectOf(value: unknown, where: string): FileObject {
   try {
@@ -68,8 +69,8 @@ function found(value: unknown): FileObject | undefined {
 }
 
 /**
- * Content of a file object. Text counts as a file if the object has a file name or type, or if the text is an encoded
- * file.
+ * Content of a file object. A string counts as a file if the object has a file name or type, or if the string is an
+ * encoded file.
  */
 function contentOf(object: Record<string, unknown>, isFile: boolean): FileContent | undefined {
   for (const key of CONTENT) {
@@ -82,11 +83,14 @@ function contentOf(object: Record<string, unknown>, isFile: boolean): FileConten
   return undefined
 }
 
-/** Bytes of a Uint8Array, another view or an ArrayBuffer, without a copy; a serialized Buffer, which must be copied. */
+/**
+ * Bytes of a Uint8Array, another view or an ArrayBuffer, without a copy. Also of a Buffer serialized as JSON, whose
+ * bytes are copied.
+ */
 function bytesOf(value: unknown): Uint8Array | WrittenBuffer | undefined {
   if (types.isUint8Array(value)) return value
   if (types.isAnyArrayBuffer(value)) return new Uint8Array(value)
-  // Any kind of view: its `buffer` may contain other data, too, so only the part of the view is used.
+  // Only the range of the view is used, because the underlying ArrayBuffer may contain other data, too.
   if (ArrayBuffer.isView(value)) return viewOf(value)
   if (typeof value !== 'object' || value === null) return undefined
   const { type, data } = value as { type?: unknown; data?: unknown }

@@ -28,7 +28,7 @@ export { takePath } from './path'
 export type * from './types'
 
 /**
- * Takes a file from a message: a Buffer, base64 text, a `data:` URI, a reference, or an object that contains one of
+ * Takes a file from a message: a Buffer, a base64 string, a `data:` URI, a reference, or an object that contains one of
  * these. Only the type of the value decides.
  * @throws RedoxError REDOX_BAD_INPUT, REDOX_TOO_LARGE
  */
@@ -39,7 +39,7 @@ export async function takeFile(value: unknown, hints: FileHints): Promise<Intake
     )
   }
   if (typeof value === 'string') return takeText(value, hints)
-  // Not `instanceof`: values of a Function node belong to another realm.
+  // `instanceof` is not used: values from a Function node belong to another realm (VM context).
   if (types.isUint8Array(value)) return takeBytes(asBuffer(value), hints)
   if (value instanceof WrittenBuffer) return takeBytes(await bytesOf(value, hints), hints)
   const found = fileObjectOf(value, hints.where)
@@ -59,7 +59,7 @@ const withDefaults = (hints: FileHints, own: Pick<FileHints, 'filename' | 'conte
 /** Maximum number of nested encodings that are removed. A deeper nesting indicates a mistake in the flow. */
 const MOST_DECODINGS = 2
 
-/** Number of characters that are examined at the start of a text. */
+/** Number of characters that are examined at the start of a string. */
 const START = 5000
 
 async function takeText(whole: string, hints: FileHints): Promise<IntakeResult> {
@@ -78,13 +78,13 @@ async function takeText(whole: string, hints: FileHints): Promise<IntakeResult> 
   return { ...taken, warnings: [...found.warnings, ...taken.warnings] }
 }
 
-/** Worst case, percent-encoding: characters of text for each byte. */
+/** Maximum number of characters that encode one byte: three, in percent-encoding. */
 const CHARACTERS_PER_BYTE = 3
-/** Characters that are allowed for the part of a data: URI before its content. */
+/** Number of additional characters that are allowed for the part of a `data:` URI before its content. */
 const MARGIN = 10_000
 
 /**
- * Refuses a text by its length, before decoding, if it encodes more bytes than any file may have.
+ * Throws, before decoding, if the length of a string shows that it encodes more bytes than a file may have.
  * @throws RedoxError REDOX_TOO_LARGE
  */
 function assertWithin(length: number, { where, maxBytes = Infinity, isText }: FileHints): void {
@@ -105,7 +105,7 @@ async function decodedText(text: Text, start: string, where: string): Promise<Da
 }
 
 /**
- * Adds the content type and the name from a data: URI to the hints. An invalid name is ignored instead of refused,
+ * Adds the content type and the name from a data: URI to the hints. An invalid name is ignored and causes no error,
  * because it is optional.
  */
 function withUri(hints: FileHints, contentType: string | undefined, name: string | undefined): FileHints {
@@ -114,16 +114,16 @@ function withUri(hints: FileHints, contentType: string | undefined, name: string
 }
 
 /**
- * Refuses text that is probably not a file. Nearly any word is valid base64, so a text counts as a file only if its
- * bytes have a known signature, or if its name or declared type gives a type. Name and declared type must not
- * contradict the bytes: `msg.filename` is often left over from an earlier file.
+ * Throws for a string that is probably not a file. Nearly any word is valid base64, so a string counts as a file only
+ * if the decoded bytes have a known signature, or if the file name or the declared type gives a content type. Both must
+ * not contradict the bytes: `msg.filename` is often left over from an earlier file.
  */
 function assertPlausible(head: Buffer, { where, filename = '', contentType }: FileHints, text: string): void {
   const name = cleanFileName(filename, where)
   const declared = contentType !== undefined && !isUninformative(contentType) ? contentType : undefined
   const hasEnding = extensionOfName(name) !== undefined
   if (sniffContentType(head) === undefined && declared === undefined && !hasEnding) throw noFile(text, where)
-  // A file name contains no charset, but a declared type may.
+  // The declared type may contain a charset, a file name does not.
   const isOtherText = declared !== undefined && hasOtherCharset(declared)
   for (const type of [declared, contentTypeOfName(name)]) {
     if (type === undefined) continue
@@ -166,13 +166,15 @@ async function takeBytes(bytes: Buffer, hints: FileHints): Promise<IntakeResult<
   if (bytes.length === 0) throw emptyFile(hints)
   const now = fingerprint(bytes)
   const before = hints.fingerprints?.of(bytes) ?? now
-  // Checked first: changed bytes would be refused with a misleading error.
+  // The fingerprint is compared first: if another node has changed the bytes, other checks would fail with a misleading
+  // error.
   if (now !== before) throw overwritten()
   const isChanged = (): boolean => fingerprint(bytes) !== before
   const whole = await unwrap(bytes, hints, 0).catch((error: unknown) => {
     throw isChanged() ? overwritten() : error
   })
-  // Decoding copies the bytes, so the fingerprint is compared once more after it.
+  // The decoded bytes are a copy, which later checks cannot compare with the original. So the fingerprint of the
+  // original is compared once more.
   if (whole.bytes !== bytes && isChanged()) throw overwritten()
   const taken = takeMemory(whole.bytes, whole.hints)
   return { ...taken, warnings: [...whole.warnings, ...taken.warnings] }
@@ -265,7 +267,7 @@ function takeReference(value: GivenReference, hints: FileHints): IntakeResult<Fi
   }
 }
 
-/** Reads a whole text file, for a note with text instead of a file. */
+/** Reads a whole text file, for a Notes message that contains text instead of a file. */
 export async function readText(file: FileSource, where: string): Promise<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let read = ''
@@ -281,8 +283,8 @@ export async function readText(file: FileSource, where: string): Promise<string>
 }
 
 /**
- * Prepares a text for a note: removes the byte order mark, as for a text file.
- * @throws RedoxError REDOX_BAD_INPUT for a text with a NUL character
+ * Prepares the text of a Notes message: removes the byte order mark, as is done for a text file.
+ * @throws RedoxError REDOX_BAD_INPUT if the text contains a NUL character
  */
 export function noteText(text: string, where: string): string {
   if (text.includes('\0'))
@@ -292,7 +294,7 @@ export function noteText(text: string, where: string): string {
   return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
-/** sha256 (hex) of a whole file. The event loop runs between the chunks. */
+/** SHA-256 (hex) of a whole file. The event loop runs between the chunks. */
 export async function sha256Of(file: FileSource): Promise<string> {
   const hash = createHash('sha256')
   for await (const piece of file.read()) hash.update(piece)

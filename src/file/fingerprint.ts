@@ -1,14 +1,14 @@
 import { types } from 'node:util'
 import { crc32 } from 'node:zlib'
 
-/** Maximum size in bytes for a checksum of all bytes. */
+/** Size in bytes up to which the checksum includes all bytes of a file. */
 const WHOLE = 1024 * 1024
 const WINDOWS = 64
 const WINDOW = WHOLE / WINDOWS
 
 /**
- * Checksum that detects changed bytes: of all bytes up to 1 MB, above that of 64 evenly spread windows of 16 KB,
- * including the first and last bytes. Takes a fraction of a millisecond.
+ * Checksum that detects changed bytes: for up to 1 MB, all bytes are included; for more, 64 evenly spread ranges of 16
+ * KB, with the first and the last bytes. Computing the checksum takes a fraction of a millisecond.
  */
 export function fingerprint(bytes: Uint8Array): number {
   if (bytes.length <= WHOLE) return crc32(bytes)
@@ -23,20 +23,20 @@ export function fingerprint(bytes: Uint8Array): number {
 
 /** Properties in which an object, or an element of a list of files, stores its bytes. */
 const PLACES = ['file', 'buffer', 'data', 'content'] as const
-/** Limits for the number of files in one message, and for the depth of the objects around them. */
+/** Maximum number of files in one message, and maximum nesting depth of the objects that contain them. */
 const MOST_FILES = 1000
 const MOST_DEPTH = 3
 
 /**
- * Fingerprints of a message's files at its arrival. Node-RED gives the same memory to all branches of a flow, so
- * another branch may change the bytes while the message waits.
+ * Fingerprints of a message's files at the time when the message arrives at the node. Node-RED gives the same memory to
+ * all branches of a flow, so another branch may change the bytes while the message waits.
  */
 export class Fingerprints {
   readonly #known = new Map<ArrayBufferLike, Map<string, number>>()
 
   /**
-   * Stores the fingerprints of all bytes in a value (a file, an object around one, a list of them), unless they are
-   * known already.
+   * Stores the fingerprints of all bytes in a value (a file, an object that contains a file, or a list of files),
+   * unless they are known already.
    */
   take(value: unknown, depth = 0): void {
     if (typeof value !== 'object' || value === null || depth > MOST_DEPTH) return
@@ -54,7 +54,7 @@ export class Fingerprints {
     }
   }
 
-  /** Fingerprint of bytes at the arrival of the message; undefined for bytes that were not part of it. */
+  /** Fingerprint of bytes at the arrival of the message; undefined if the message did not contain these bytes. */
   of({ buffer, byteOffset, byteLength }: Uint8Array): number | undefined {
     return this.#known.get(buffer)?.get(`${byteOffset} ${byteLength}`)
   }

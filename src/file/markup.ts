@@ -4,7 +4,10 @@ const XML: Signature = { contentType: 'application/xml', family: true }
 const HTML: Signature = { contentType: 'text/html', family: true }
 const RTF: Signature = { contentType: 'application/rtf' }
 
-/** Signature of markup at the start of a file, in any case, in UTF-8 or UTF-16, with or without a declaration. */
+/**
+ * Signature of markup at the start of a file, in upper or lower case, in UTF-8 or UTF-16, with or without a
+ * declaration.
+ */
 export function markupOf(head: Buffer): Signature | undefined {
   const text = textOf(head)
   if (text === undefined) return undefined
@@ -40,7 +43,10 @@ function isElement(text: string): boolean {
   )
 }
 
-/** Head as text, without byte order mark and leading white space; undefined if it cannot be markup. */
+/**
+ * Returns the head (first bytes) of a file as a string, without byte order mark and leading white space; undefined if
+ * the file cannot be markup.
+ */
 function textOf(head: Buffer): string | undefined {
   const [first = 0, second = 0] = head
   const isLittle = (first === 0xff && second === 0xfe) || (first !== 0 && second === 0)

@@ -39,7 +39,8 @@ function bufferSource(bytes: Buffer, description: FileDescription, before = fing
       for (let at = 0; at < bytes.length; at += CHUNK_SIZE) {
         const piece = bytes.subarray(at, at + CHUNK_SIZE)
         await yieldFor(piece.length)
-        // Checked before the last chunk is yielded: an incomplete request can never count as complete.
+        // The fingerprint is compared before the last chunk is yielded. If the bytes have changed, the request remains
+        // incomplete, so the server cannot accept it.
         if (at + CHUNK_SIZE >= bytes.length && fingerprint(bytes) !== before) throw overwritten()
         yield piece
       }

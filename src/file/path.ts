@@ -14,13 +14,16 @@ import type { FileDescription, FileHints, FileSource, IntakeResult } from './typ
 
 /** Options for waiting until a file is completely written. */
 export interface SettleOptions {
-  /** milliseconds without a change to the file before it is taken; 0: no wait */
+  /** milliseconds for which a file must be unchanged before it is used; 0: no wait */
   settleMs?: number
   /** aborts the wait */
   signal?: AbortSignal
-  /** awaited after the wait, before the file is opened */
+  /** called and awaited after the wait, before the file is opened */
   onSettled?: () => Promise<void>
-  /** id of the node that takes the file: if several of its messages wait for the same file, the last one takes it */
+  /**
+   * id of the node that uses the file: if several messages of this node wait for the same file, only the last of them
+   * gets the file
+   */
   owner?: string
 }
 
@@ -30,10 +33,11 @@ export interface PathOptions extends SettleOptions {
 }
 
 /**
- * Takes a file on this machine, which is read in chunks when it is sent. Waits while the file is still being written.
+ * Describes a file on this machine by its first bytes. The file is read in chunks when it is sent. Waits while the file
+ * is still being written.
  * @param filePath absolute, or relative to one of the folders
  * @param folders allowed folders (absolute paths); if empty, every path is refused
- * @throws RedoxError REDOX_BAD_INPUT, and the signal's reason
+ * @throws RedoxError REDOX_BAD_INPUT, or the reason of the aborted signal
  */
 export async function takePath(
   filePath: unknown,
@@ -62,7 +66,7 @@ export async function takePath(
   return { file: pathSource(place, before, description, readMs), ...result }
 }
 
-/** Path of a file in an allowed folder, and path of that folder, both with all symbolic links resolved. */
+/** Path of a file in an allowed folder, and path of this folder, with all symbolic links in both paths resolved. */
 interface AllowedPath {
   real: string
   folder: string
@@ -103,8 +107,8 @@ async function examineWith<T>(
   return step.value
 }
 
-// Milliseconds, more than a working disk or share needs. An unreachable share would otherwise block a message and its
-// slot forever.
+// Timeout for opening and closing a file, in milliseconds: more than a working disk or network share needs. An
+// unreachable share would otherwise block a message and its slot forever.
 const READ_MS = 60_000
 
 const unreadable = (error: unknown): never => {
@@ -116,19 +120,19 @@ const unreadable = (error: unknown): never => {
 // ---- Opening ----------------------------------------------------------------------------------------------------
 
 // A user with write access to the folder can replace the file at any time: by a link to a file outside the folder, or
-// by a FIFO, whose opening would block one of the few file-system threads. Windows has neither flag: there they are
-// undefined, which has no effect.
+// by a FIFO, whose opening would block one of the few file-system threads. O_NOFOLLOW and O_NONBLOCK prevent this. On
+// Windows both are undefined, which has no effect.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
- * System error codes when a file is opened that was replaced meanwhile: missing, a link, a socket, or not inside a
- * directory any more.
+ * System error codes of opening a file that was replaced after it was found: the path is missing, a link or a socket,
+ * or no longer inside a directory.
  */
 const EXCHANGED = new Set(['ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR'])
 
 /**
  * Opens a file whose state was read before.
- * @throws RedoxError REDOX_BAD_INPUT if the file was replaced or changed, or is not inside its folder any more
+ * @throws RedoxError REDOX_BAD_INPUT if the file was replaced or changed, or is no longer inside its folder
  */
 async function openAgain(place: AllowedPath, before: FileState): Promise<FileHandle> {
   const handle = await open(place.real, FLAGS).catch((error: unknown) => {
@@ -178,8 +182,8 @@ async function assertUnchanged(handle: FileHandle, before: FileState): Promise<v
 }
 
 /**
- * Throws if the content of an open file changed. A file that was deleted meanwhile, which changes its ctime, is still
- * read to its end.
+ * Throws if the content of an open file has changed. A file that was deleted after it was opened has a different ctime,
+ * but is still read to the end.
  */
 async function assertSameContent(handle: FileHandle, before: FileState): Promise<void> {
   const after = await look(handle)
@@ -195,7 +199,8 @@ async function resolveInside(filePath: string, where: string, folders: string[])
     if (real === undefined || base === undefined) continue
     if (isBelow(base, real)) return { real, folder: base }
   }
-  // Same error for a missing file and a file outside the folders, so that a message cannot be used to probe the disk.
+  // The error is the same for a missing file and a file outside the folders, so that a message cannot be used to find
+  // out which files exist.
   throw badInput(
     `File not found (path in ${where}): it is not a file in the folders that the connection allows. Check the path and the folders.`,
   )
@@ -203,7 +208,7 @@ async function resolveInside(filePath: string, where: string, folders: string[])
 
 /**
  * Resolves a path whose names may be in either Unicode form: macOS and some shares store `ü` as two characters (NFD),
- * most programs use one (NFC). undefined if it does not exist.
+ * most programs use one (NFC). Returns undefined if the path does not exist.
  */
 async function existing(absolute: string): Promise<string | undefined> {
   const found = await realpath(absolute).catch(() => undefined)
@@ -259,14 +264,15 @@ function pathSource(
           rest < MIN_REUSABLE_CHUNK ? Buffer.allocUnsafe(rest) : scratch.subarray(0, rest),
           at,
         )
-        // Checked before the last chunk is yielded: an incomplete request can never count as complete.
+        // The file is checked before the last chunk is yielded. If the file has changed, the request remains
+        // incomplete, so the server cannot accept it.
         await inTime(assertSameContent(handle, before), readMs)
       } finally {
         // close() waits for a read that hangs, so it has a timeout, too.
         await inTime(handle.close(), CLOSE_MS).catch(() => undefined)
       }
-      // Closed before the last chunk is yielded: if the body were still open when the answer comes, undici would close
-      // the kept-alive socket.
+      // The file is closed before the last chunk is yielded: if the body were still being read when the response comes,
+      // undici would close the kept-alive socket.
       await yieldFor(last.length)
       yield last
       pieces.release(scratch)
@@ -274,7 +280,7 @@ function pathSource(
   }
 }
 
-/** Waits for a file to open. After a timeout, the file is closed as soon as it opens. */
+/** Waits until a file is opened. If a timeout ends the wait, the file is closed as soon as it has been opened. */
 async function opened(opening: Promise<FileHandle>, milliseconds: number): Promise<FileHandle> {
   try {
     return await inTime(opening, milliseconds)
@@ -302,7 +308,7 @@ type FileHandle = Awaited<ReturnType<typeof open>>
 
 const pieces = new BufferPool(CHUNK_SIZE)
 
-/** Fills a buffer from a position of the file. */
+/** Fills a buffer with the bytes of a file from a position on. */
 async function readPiece(handle: FileHandle, piece: Buffer, position: number): Promise<Buffer> {
   for (let filled = 0; filled < piece.length;) {
     const { bytesRead } = await handle.read(piece, filled, piece.length - filled, position + filled)

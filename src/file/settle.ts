@@ -5,7 +5,7 @@ import { badInput } from '../errors'
 import { emptyFile } from './describe'
 import type { FileHints } from './types'
 
-/** Identity and state of a file at one time. Times by the clock of its file system. */
+/** Identity and state of a file at one moment. Times are by the clock of its file system. */
 export type FileState = BigIntStats
 
 /** Maximum wait for a file that keeps changing. */
@@ -18,9 +18,9 @@ interface SettleWait {
 }
 
 /**
- * Waits until a file has not changed for `settleMs`: size and times. Without the wait, an incomplete file would be
- * sent, and again after each further write. File times are compared with the local clock only to recognize an old file,
- * because the clock of a network share may be ahead.
+ * Waits until the size and the times of a file have not changed for `settleMs` milliseconds. Without the wait, an
+ * incomplete file would be sent, and again after each further write. File times are compared with the local clock only
+ * to recognize a file that was not changed recently, because the clock of a network share may be ahead.
  */
 export async function waitUntilSettled(
   look: () => Promise<FileState>,
@@ -45,7 +45,7 @@ export async function waitUntilSettled(
 
 /**
  * Message that waits for a file. A node that watches a folder sends a message for each write to a file: without this
- * class each of these messages would finally send the whole file.
+ * class each of these messages would send the whole file after the wait.
  */
 export class WaitingMessage {
   static readonly #files = new Map<string, { count: number; last: number }>()
@@ -54,7 +54,7 @@ export class WaitingMessage {
 
   /**
    * Registers a waiting message.
-   * @param key identifies the node and the file
+   * @param key identifies the node and the file that the message waits for
    */
   constructor(private readonly key: string) {
     this.#file = WaitingMessage.#files.get(key) ?? { count: 0, last: 0 }

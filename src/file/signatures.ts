@@ -2,10 +2,12 @@ import { hasSignature, PDF_MARK, type SignedType } from '../shared/signatures'
 import { markupOf } from './markup'
 import type { Signature } from './types'
 
-/** Conditions for a format besides its first bytes. */
+/** Signature of a format, with conditions in addition to the first bytes. */
 interface Pattern extends Signature {
   contentType: SignedType
-  /** true if the bytes are printable: a text may contain them by chance, so a file that is text never matches */
+  /**
+   * true if the bytes are printable: text may begin with them by chance, so a file that is text never has this format
+   */
   printable?: true
   /** further check of the file's first bytes */
   framed?: (head: Buffer) => boolean
@@ -22,8 +24,8 @@ const isId3 = (head: Buffer): boolean =>
   head.subarray(6, 10).every((byte) => byte < 0x80)
 
 /**
- * Returns true if a file with the DICM mark is DICOM. After the mark comes the first element of group 0002 in little
- * endian; old files lack it, but their preamble is empty or the header of a TIFF (PS3.10 section 7.1).
+ * Returns true if a file with the marker `DICM` is DICOM. The marker is followed by the first element of group 0002 in
+ * little endian; old files lack this element, but their preamble is empty or the header of a TIFF (PS3.10 section 7.1).
  */
 function isDicom(head: Buffer): boolean {
   const preamble = head.toString('latin1', 0, 128)
@@ -34,9 +36,9 @@ function isDicom(head: Buffer): boolean {
   )
 }
 
-// Signatures of the formats that are usually sent to EHRs. The package `file-type` 21 knows more and runs on Node.js
-// 20, but it is an ES module, which the oldest supported Node.js cannot require(), and has four dependencies. DICOM
-// comes first: its preamble of 128 bytes may contain the header of a TIFF (PS3.10 section 7.1).
+// Signatures of the formats that are usually sent to EHRs. The package `file-type` 21 recognizes more formats and runs
+// on Node.js 20, but it is an ES module, which the oldest supported Node.js cannot require(), and has four
+// dependencies. DICOM comes first: its preamble of 128 bytes may contain the header of a TIFF (PS3.10 section 7.1).
 const DICOM: Pattern = { contentType: 'application/dicom', printable: true, framed: isDicom }
 const PATTERNS: Pattern[] = [
   { contentType: 'image/jpeg' },
@@ -52,18 +54,21 @@ const PATTERNS: Pattern[] = [
 ]
 
 /**
- * Number of bytes at the start of a file that its type detection needs: a PDF may begin within them (ISO 32000-1,
- * H.3.4.1).
+ * Number of bytes at the start of a file that are needed to detect its type. A PDF may begin anywhere in them (ISO
+ * 32000-1, H.3.4.1).
  */
 export const HEAD_LENGTH = 1024
 
-/** Position of a PDF in a file, -1 for none. PDF readers search for it in the first 1024 bytes. */
+/**
+ * Position of a PDF in the first bytes of a file, -1 if there is none. PDF readers search for the start of the PDF in
+ * the first 1024 bytes.
+ */
 export const pdfStart = (head: Buffer): number =>
   head.subarray(0, HEAD_LENGTH + PDF_MARK.length - 1).indexOf(PDF_MARK, 0, 'latin1')
 
 /**
- * Returns true if a head that is text contains the start of a PDF: its mark on a line of its own, followed by an
- * object.
+ * Returns true if the first bytes of a file are text and contain the start of a PDF: the marker `%PDF-` at the
+ * beginning of a line, followed by an object.
  */
 export const isPdfInText = (head: Buffer): boolean =>
   /[\r\n]%PDF-\d\.\d\s*[\r\n][^]*?\d \d+ obj\b/.test(head.toString('latin1'))
@@ -82,7 +87,7 @@ function matches({ contentType, printable, framed }: Pattern, head: Buffer): boo
   return (framed?.(head) ?? true) && !(printable && looksLikeText(head))
 }
 
-/** Position of the first character after a byte order mark and white space. */
+/** Position of the first character that is not a byte order mark or white space. */
 function textStart(head: Buffer): number {
   let at = head.subarray(0, 3).equals(BOM) ? BOM.length : 0
   while (' \t\r\n'.includes(String.fromCharCode(head[at] ?? 0))) at++
@@ -98,7 +103,10 @@ const BRANDS: [contentType: string, brands: string[]][] = [
   ['image/heif', ['mif1', 'mif2', 'msf1', 'miaf']],
 ]
 
-/** Signature of an ISO base media file: picture or video. The major brand has priority over the compatible ones. */
+/**
+ * Signature of an ISO base media file: returns the picture or video type. The major brand has priority over the
+ * compatible brands.
+ */
 function mediaOf(head: Buffer): Signature | undefined {
   if (head.length < 12 || head.toString('latin1', 4, 8) !== 'ftyp' || looksLikeText(head)) return undefined
   const major = head.toString('latin1', 8, 12)
@@ -114,8 +122,8 @@ function mediaOf(head: Buffer): Signature | undefined {
 }
 
 /**
- * Returns true if the head is UTF-8 (or ASCII) text without control characters.
- * @param isWhole the head is the whole file; otherwise its end may split a character
+ * Returns true if the head (first bytes) of a file is UTF-8 (or ASCII) text without control characters.
+ * @param isWhole true if the head is the whole file; otherwise the head may end inside a character
  */
 export function looksLikeText(head: Buffer, isWhole = false): boolean {
   const end = isWhole ? head.length : head.length - begunCharacter(head)
@@ -123,7 +131,7 @@ export function looksLikeText(head: Buffer, isWhole = false): boolean {
   return !text.includes('\ufffd') && !/[\0-\x08\x0e-\x1a\x1c-\x1f]/.test(text)
 }
 
-/** Number of bytes of an incomplete character at the end (RFC 3629, section 3). */
+/** Number of bytes at the end of a buffer that belong to an incomplete character (RFC 3629, section 3). */
 function begunCharacter(head: Buffer): number {
   for (let back = 1; back <= Math.min(3, head.length); back++) {
     const byte = head.readUInt8(head.length - back)

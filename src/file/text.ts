@@ -1,8 +1,8 @@
 import { yieldFor } from '../event-loop'
 
 /**
- * Text that is processed in slices: a string, or bytes in a text encoding. One regular expression over a text of 40 MB
- * would block Node-RED's event loop.
+ * Text that is processed in slices: a string, or bytes in a text encoding. A regular expression that searches a text of
+ * 40 MB would block Node-RED's event loop.
  */
 export interface Text {
   readonly length: number
@@ -12,7 +12,10 @@ export interface Text {
 /** Number of characters in a slice. */
 const SLICE = 128 * 1024
 
-/** Yields the slices of a text, each after the event-loop budget allows its size. A surrogate pair is never split. */
+/**
+ * Yields the slices of a text, each as soon as the event-loop budget allows its length. A surrogate pair is never
+ * split.
+ */
 export async function* slicesOf(text: Text): AsyncGenerator<string> {
   for (let at = 0; at < text.length;) {
     const slice = text.slice(at, at + SLICE)
@@ -26,7 +29,7 @@ export async function* slicesOf(text: Text): AsyncGenerator<string> {
 
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdbff
 
-/** Text in the given bytes and character encoding, decoded slice by slice. */
+/** Text that consists of bytes in a character encoding, and is decoded slice by slice. */
 export const textIn = (bytes: Buffer, encoding: 'latin1' | 'utf16le' | 'utf16be'): Text => {
   const width = encoding === 'latin1' ? 1 : 2
   return {
@@ -45,7 +48,7 @@ export const subText = (text: Text, from: number, to: number): Text => ({
   slice: (first, last) => text.slice(from + first, Math.min(from + last, to)),
 })
 
-/** Text without white space around it. */
+/** Text without the white space at its beginning and end. */
 export async function trimmed(text: Text): Promise<Text> {
   let from = 0
   let to = text.length

@@ -8,11 +8,11 @@ export interface FileDescription {
   fileType?: string
   /** base name, without path and control characters */
   name: string
-  /** true if the file came without a name, so that `name` is a default */
+  /** true if the file has no name of its own, so that `name` is a default */
   unnamed?: true
 }
 
-/** File whose bytes can be read several times: a repeated request reads them again. */
+/** File whose bytes can be read several times: each attempt to send the file reads them again. */
 export interface FileSource extends FileDescription {
   kind: 'file'
   size: number
@@ -20,22 +20,22 @@ export interface FileSource extends FileDescription {
   inMemory: boolean
   /**
    * Reads the file in chunks. A chunk is valid until the next one is requested; if it is written to a socket, the
-   * caller must wait for the socket to drain before that. All chunks but the last have a multiple of 3 bytes, so that
-   * their base64 can be concatenated. Each chunk waits for the event-loop budget (event-loop.ts). Before the last chunk
-   * a check makes sure that the file has not changed, so work that is done with this chunk at once uses unchanged
-   * bytes.
+   * caller must wait for the socket to drain before that. The length of every chunk except the last is a multiple of 3,
+   * so that the base64 strings of the chunks can be concatenated. Each chunk waits for the event-loop budget
+   * (event-loop.ts). Before the last chunk is yielded, the method checks that the file has not changed, and throws
+   * otherwise.
    */
   read(): AsyncIterable<Buffer>
 }
 
-/** File that was uploaded before: plain data, as `redox-upload` puts it into `msg.payload`. */
+/** File that was uploaded before: plain data, as the node `redox-upload` emits it in `msg.payload`. */
 export interface FileReference extends FileDescription {
   kind: 'reference'
   /** reference as Redox returned it: `URI` of a blob or `Location` of a Binary */
   url: string
   size?: number
   sha256?: string
-  /** API of the upload */
+  /** API that the file was uploaded for */
   upload?: 'blob' | 'binary'
 }
 
@@ -46,11 +46,11 @@ export interface FileHints {
   filename?: string
   contentType?: string
   fileType?: string
-  /** name of the message property with the file, for error texts, e.g. `msg.payload` */
+  /** name of the message property that contains the file, for error texts, e.g. `msg.payload` */
   where: string
-  /** maximum size of a file in any mode, in bytes: a text that encodes more is not decoded */
+  /** maximum size of a file in any mode, in bytes: a string that encodes more bytes is not decoded */
   maxBytes?: number
-  /** true if the file is a text that must not be decoded */
+  /** true if the content of the message property is text that must not be decoded */
   isText?: true
   /**
    * fingerprints of the bytes at the arrival of the message; without them, changes are detected only from the time when
@@ -63,13 +63,16 @@ export interface IntakeResult<T extends MessageFile = MessageFile> {
   file: T
   /** warnings that do not prevent sending; without patient data */
   warnings: string[]
-  /** truncation by the file's own structure: file and proof */
+  /** error text, if the structure of the file shows that it is truncated */
   cutShort?: string
 }
 
 /** Content type that the first bytes of a file prove. */
 export interface Signature {
   contentType: string
-  /** true if the bytes prove only a container or a markup language: the file name may give a more specific type */
+  /**
+   * set if the bytes prove only a container (such as ZIP) or a markup language: the file name may give a more specific
+   * type
+   */
   family?: true
 }

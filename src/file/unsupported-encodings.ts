@@ -9,7 +9,7 @@ type Reading = readonly [what: string, read: (start: string) => Buffer | undefin
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 
-/** Decodes the base64 digits at the start of a text. Other text may follow them. */
+/** Decodes the base64 digits at the start of a string, which may be followed by other characters. */
 function base64Run(text: string): Buffer | undefined {
   const [run] = /^[A-Za-z0-9+/_-]{12,}/.exec(text.replace(/[\r\n]+/g, '')) ?? []
   return run === undefined ? undefined : Buffer.from(run, 'base64')
@@ -24,7 +24,7 @@ function base32Run(text: string): Buffer | undefined {
   return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)))
 }
 
-/** Decodes Ascii85 after its mark `<~`: five digits to the base 85 encode four bytes. */
+/** Decodes Ascii85 that begins with `<~`: five digits to the base 85 encode four bytes. */
 function ascii85Run(text: string): Buffer | undefined {
   const [, run = ''] = /^<~([!-u\s]{20,})/.exec(text) ?? []
   const groups = run.replace(/\s+/g, '').match(/.{5}/g)
@@ -40,7 +40,10 @@ const withoutPercents = (text: string): string =>
 
 const QUOTED = /=([0-9A-F]{2})/g
 
-/** Prefix of the encoded digits in Python, SQL and CSV (such as a quote), and in texts that name the encoding. */
+/**
+ * Characters that come before the encoded digits in Python, SQL and CSV (such as a quote), and in strings that name the
+ * encoding.
+ */
 const PREFIX = /^(?:base64\s*[,:=]\s*|[bBxX]?['"`]|[[({])+/
 
 const READINGS: Reading[] = [
@@ -91,7 +94,7 @@ const IN_JSON: Reading = [
   },
 ]
 
-/** First lines of encodings that are recognized by their first line. */
+/** Encodings that are recognized by their first line, each with the pattern of that line. */
 const FIRST_LINES: [what: string, start: RegExp][] = [
   ['yEnc text', /^=ybegin .*name=/],
   ['BinHex text', /^\(This file must be converted with BinHex/],
@@ -105,7 +108,7 @@ const isQuotedPdf = (head: Buffer, text: string): boolean =>
   sniffContentType(head) === 'application/pdf' && /=\r?\n/.test(text) && /=[0-9A-F]{2}/.test(text)
 
 /**
- * Name of the unsupported encoding if bytes are an encoded file of a known type; undefined otherwise.
+ * Name of the unsupported encoding of a file; undefined if the bytes are not an encoded file of a known type.
  * @param isJson the file is declared as JSON, so files inside it are allowed
  */
 export function unsupportedEncodingOf(bytes: Buffer, isJson: boolean): string | undefined {

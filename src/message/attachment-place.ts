@@ -3,23 +3,24 @@ import { badInput } from '../errors'
 import { getAt, isObject, parsePath, type JsonObject, type Path } from './json'
 
 /**
- * Place of the files in a FHIR message: an Attachment in a Bundle entry (any resource may have one:
- * docs/redox-api.md#attachments). Examples of its text form:
+ * Place of the files in a FHIR message: an Attachment in a Bundle entry (any resource may have Attachments:
+ * docs/redox-api.md#attachments). Examples, as strings:
  *
- * `presentedForm[]` - in the main resource of the message
- * `DocumentReference.content[].attachment` - in the resource of that type: the main resource, or the only one of the type
- * `Media[1].content` - in the second resource of that type
- * `entry[3].resource.photo[]` - in that entry of the sent Bundle, counted from 0
+ * - `presentedForm[]`: in the main resource of the message
+ * - `DocumentReference.content[].attachment`: in the resource of that type: the main resource, or the only one of the
+ *   type
+ * - `Media[1].content`: in the second resource of that type
+ * - `entry[3].resource.photo[]`: in that entry of the sent Bundle, counted from 0
  *
- * `[]` is a list that receives one element for each file.
+ * `[]` marks a list to which one element is added for each file.
  */
 export interface AttachmentPlace {
   entry:
     | { kind: 'main' }
-    /** `nth`: position among the resources of the type, from 0 */
+    /** `nth`: position among the resources of this type, counted from 0 */
     | { kind: 'type'; type: string; nth?: number }
     | { kind: 'index'; index: number }
-  /** path of the list, and path inside its elements */
+  /** path of the list in the resource, and path of the Attachment inside a list element */
   list?: { before: Path; after: Path }
   /** path of the single Attachment, if there is no list */
   element?: Path
@@ -31,7 +32,7 @@ const shape = (text: string): Error =>
   )
 
 /**
- * Parses the text form of an attachment place.
+ * Parses the string form of an attachment place.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function parsePlace(text: string): AttachmentPlace {
@@ -67,8 +68,8 @@ const isFilled = (attachment: unknown): boolean =>
   isObject(attachment) && (attachment.data !== undefined || attachment.url !== undefined)
 
 /**
- * Paths inside a resource for `count` files: first list elements without data or url, then new elements. Existing
- * content is never replaced.
+ * Paths inside a resource for `count` files: first list elements without data or url, then new elements. Elements with
+ * data or url are never replaced.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function attachmentPaths(resource: JsonObject, place: AttachmentPlace, count: number): Path[] {

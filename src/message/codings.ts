@@ -13,7 +13,7 @@ const OBSERVATION_CATEGORIES = new Set(
   'social-history vital-signs imaging laboratory procedure survey exam therapy activity'.split(' '),
 )
 
-/** Code system of a category code by resource type, as in Redox's samples (docs/redox-api.md#message-bundle). */
+/** Code system of a category code by resource type, as in the examples of Redox (docs/redox-api.md#message-bundle). */
 export const CATEGORY_SYSTEMS: Record<string, SystemOf> = {
   DiagnosticReport: (code) =>
     typeof code === 'string' && /^[A-Z]{2,3}$/.test(code)
@@ -27,7 +27,10 @@ export const CATEGORY_SYSTEMS: Record<string, SystemOf> = {
 
 export const noSystem: SystemOf = () => undefined
 
-/** Fills in the systems of a concept's codings that have a code but no system, where `systemOf` derives one. */
+/**
+ * Sets the code system of those codings of a CodeableConcept that have a code but no system, if `systemOf` can derive
+ * the system from the code.
+ */
 export function fillSystems(concept: Json | undefined, systemOf: SystemOf): void {
   for (const coding of codingsOf(concept)) {
     const system = systemOf(coding.code)
@@ -48,7 +51,7 @@ const SEVERAL: [string, string] = [
   'Keep one of them in the data, or leave the field of the node empty.',
 ]
 
-/** Chooses the coding of the same code system in a list of codings. */
+/** Selects the element of a list of codings that has the same code system as the form's coding. */
 export const chooseCoding =
   (systemOf: SystemOf): ElementChooser =>
   (codings, wanted, report) => {
@@ -60,12 +63,14 @@ export const chooseCoding =
       () => report(...SEVERAL),
     )
     const chosen = codings[index]
-    // The display text of the coding belongs to the replaced code.
+    // The display text of the coding belongs to the old code, which the form replaces.
     if (isObject(chosen) && chosen.code !== wanted.code) delete chosen.display
     return index
   }
 
-/** Chooses the concept with a coding of the same code system in a list of concepts. */
+/**
+ * Selects the element of a list of CodeableConcepts that has a coding of the same code system as the form's concept.
+ */
 export const chooseConcept =
   (systemOf: SystemOf): ElementChooser =>
   (concepts, wanted, report) => {

@@ -32,14 +32,14 @@ export const chooseOrder: ElementChooser = (elements, wanted, report) => {
 
 export const isWithoutValue = (result: Json): boolean => isBlank(getAt(result, ['Value']))
 
-/** Chooses the first result without a value, with priority for one with the code of the form. */
+/** Selects the first result without a value. A result with the form's code has priority. */
 export const chooseResult: ElementChooser = (elements, wanted) => {
   const { Code } = wanted
   const free = elements.flatMap((result, index) => (isWithoutValue(result) ? [index] : []))
   const ofCode = free.find((index) => !isBlank(Code) && getAt(elements[index], ['Code']) === Code)
   const index = ofCode ?? free[0] ?? elements.length
   const chosen = elements[index]
-  // Description and code set of the result belong to the replaced code.
+  // Description and code set of the result belong to the old code, which the form replaces.
   if (isObject(chosen) && !isBlank(Code) && !isBlank(chosen.Code) && chosen.Code !== Code) {
     delete chosen.Description
     delete chosen.Codeset

@@ -4,12 +4,12 @@ import { DAY, UUID } from '../shared/formats'
 import { NOTE_CONTENT_TYPES } from '../shared/values'
 import { nonEmptyList, nonEmptyText } from './non-empty'
 
-// Field names, types and required flags: docs/redox-api.md#data-models. Enums only where two sources agree; other value
-// sets are suggestions in the editor. Unknown fields are allowed.
+// Field names, types and required flags: docs/redox-api.md#data-models. Enums are used only where two sources agree;
+// other value sets are suggestions in the editor. Unknown fields are allowed.
 
 const text = z.string().nullish()
 const texts = z.array(z.string()).optional()
-// Redox's page allows leaving out the seconds and the colon of the offset (docs/redox-api.md#leniency).
+// Redox's documentation allows omitting the seconds, and the colon in the UTC offset (docs/redox-api.md#leniency).
 const dateTime = z
   .string()
   .regex(
@@ -152,7 +152,7 @@ const media = z.looseObject({
   Provider: providerWithId,
   Authenticated: text,
   Authenticator: provider.optional(),
-  // No enum, because Redox's own pages name different value sets (docs/redox-api.md#media).
+  // No enum, because the pages of Redox's documentation contain different value sets (docs/redox-api.md#media).
   Availability: nonEmptyText,
   Notifications: z.array(provider).optional(),
 })
@@ -227,8 +227,8 @@ const resultsMessage = (eventType: string, one: z.ZodType) =>
   })
 
 /**
- * Schemas of the messages with files, by data model and event type (docs/redox-api.md#endpoint, #notes, #media,
- * #results).
+ * Schemas of the messages that can contain files, by data model and event type (docs/redox-api.md#endpoint, #notes,
+ * #media, #results).
  */
 export const DATA_MODEL_SCHEMAS = {
   Notes: {

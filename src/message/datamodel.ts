@@ -35,16 +35,19 @@ export interface DataModelInput {
   eventType: string
   /** destination IDs (UUIDs) */
   destinations: string[]
-  /** message from the flow, possibly incomplete; the fields of the form overwrite its values */
+  /** incomplete or complete message from the flow; the fields of the form overwrite its values */
   data?: unknown
   fields: FieldValue[]
-  /** files: none for Delete and for text notes, one for Notes and Media, one or more for Results */
+  /**
+   * files: none for Delete and for Notes messages with text, one for other Notes and Media messages, one or more for
+   * Results
+   */
   files: FileToSend[]
-  /** text of a note with content type Plain Text or Rich Text */
+  /** text of a Notes message with content type Plain Text or Rich Text */
   text?: string
-  /** sha256 (hex) of the file or text, if `DocumentID` must be derived from it, see hasDocumentId() */
+  /** SHA-256 (hex) of the file or text, if a `DocumentID` must be derived from it, see hasDocumentId() */
   documentDigest?: string
-  /** time for `Meta.EventDateTime` */
+  /** value of `Meta.EventDateTime` */
   now: Date
 }
 
@@ -56,8 +59,8 @@ export const prepareDataModel = (input: DataModelInput, sender: Sender): Prepare
   validMessage(draftDataModel(input, sender))
 
 /**
- * Builds a message even if it is invalid, and lists its problems. For each value a filled field has priority, then the
- * data object, then the default.
+ * Builds a message even if it is invalid, and lists its problems. Each value is taken from the form if the field is
+ * filled, otherwise from the data object, otherwise from the defaults.
  * @throws RedoxError REDOX_BAD_INPUT for input from which no message can be built
  */
 export function draftDataModel(input: DataModelInput, sender: Sender): Draft {
@@ -121,8 +124,8 @@ function setDefaults(body: JsonObject, defaults: [Path, Json][]): void {
 const SOURCE_PATH = 'Meta.Source.ID'
 
 /**
- * Reports a source ID in the data that is invalid or differs from the connection's, because keys and uploaded files
- * belong to one source.
+ * Reports a problem if the source ID in the data is invalid, or differs from the source ID of the connection, because
+ * keys and uploaded files belong to one source.
  */
 function sourceProblems(given: Json | undefined, { sourceId }: Sender): Problem[] {
   if (isBlank(given)) return []
@@ -153,7 +156,7 @@ function numbersToTexts(schema: z.ZodType, body: JsonObject): void {
   const parsed = schema.safeParse(body, { reportInput: true })
   for (const issue of parsed.error?.issues ?? []) {
     if (issue.code !== 'invalid_type' || issue.expected !== 'string') continue
-    // Larger integers have already lost digits, so they are not converted.
+    // Larger integers have lost digits when they were parsed, so they are not converted.
     if (typeof issue.input === 'number' && Math.abs(issue.input) <= Number.MAX_SAFE_INTEGER)
       setAt(body, issue.path as Path, String(issue.input))
   }
@@ -162,8 +165,8 @@ function numbersToTexts(schema: z.ZodType, body: JsonObject): void {
 const RESULT_FIELDS = 'Orders[0].Results[0]'
 
 /**
- * Removes the result fields of the form if they describe no result of the message. They belong to the result with the
- * file. Without a file they may complete the only result of the data, unless it has a different code.
+ * Removes the form's result fields if they belong to no result of the message. The fields describe the result with the
+ * file. In a message without a file they describe the only result of the data, unless that result has a different code.
  */
 function fieldsFor(
   body: JsonObject,
@@ -195,16 +198,16 @@ const choicesFor = ({ files }: DataModelInput): Record<string, ElementChooser> =
 const partOf = (model: DataModel): 'Note' | 'Media' => (model === 'Media' ? 'Media' : 'Note')
 
 /**
- * Returns true if the data has a document ID. The sender identifies the document by it, so none is derived from the
- * file.
+ * Returns true if the data contains a document ID. The sender identifies the document by this ID, so no ID is derived
+ * from the file.
  */
 export const hasDocumentId = (model: DataModel, data: unknown): boolean =>
   !isBlank(getAt(data as never, [partOf(model), 'DocumentID']))
 
 /**
- * Sets a `DocumentID` that is the same for the same document of the same patient, so that a repeat can be recognized.
- * The ID is a hash, which reveals neither patient nor file, in the form of a UUID version 8 (RFC 9562), because some
- * systems require a UUID.
+ * Sets a `DocumentID` derived from the document and the patient, so that the receiver can recognize a repeated message.
+ * The ID is a hash, which reveals neither the patient nor the file. It has the form of a UUID version 8 (RFC 9562),
+ * because some systems require a UUID.
  */
 function setDocumentId(
   body: JsonObject,
@@ -222,8 +225,8 @@ function setDocumentId(
 }
 
 /**
- * Key of the patient for the document ID: ID and type of the identifier in the form, or of the only identifier, or of
- * all identifiers, sorted.
+ * String that identifies the patient when the document ID is derived: ID and type of the identifier in the form;
+ * without it, of the only identifier; otherwise of all identifiers, sorted.
  */
 function patientKey(body: JsonObject, fields: FieldValue[], laid: LaidFields): Json[] {
   const list: Path = ['Patient', 'Identifiers']
@@ -260,7 +263,8 @@ const PLACE: Record<DataModel, (body: JsonObject, input: DataModelInput, laid: L
 function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | 'Media'): Attachment[] {
   const contents: Path = [part, 'FileContents']
   if (input.eventType === 'Delete') {
-    // A Delete is a New without FileContents (docs/redox-api.md#notes).
+    // A Notes message with event type Delete has the fields of event type New except FileContents
+    // (docs/redox-api.md#notes).
     const document = body[part]
     if (isObject(document)) delete document.FileContents
     return []
@@ -274,8 +278,8 @@ function placeDocument(body: JsonObject, input: DataModelInput, part: 'Note' | '
 }
 
 /**
- * Places each file in the first result without a Value, else in a new result that copies the fields of the first file's
- * result.
+ * Puts each file into the first result without a `Value`. If there is none, adds a result that copies the fields of the
+ * first file's result.
  */
 function placeResults(body: JsonObject, { files }: DataModelInput, laid: LaidFields): Attachment[] {
   let pattern: JsonObject | undefined
@@ -302,12 +306,13 @@ function nextResult(body: JsonObject, laid: LaidFields): Path {
   return [...list, free < 0 ? results.length : free]
 }
 
-// Placeholder for the content of a file, so that the validation finds a value here without reading the file.
+// Placeholder for the content of a file, so that the validation finds a value without reading the file.
 const valueFor = ({ file, way }: FileToSend): string =>
   way === 'reference' && file.kind === 'reference' ? file.url : 'file'
 
 /**
- * Checks the sizes of embedded files in the data. Files of the node are checked earlier.
+ * Checks the sizes of files that are embedded in the flow's data. The sizes of the node's own files are checked
+ * earlier.
  * @throws RedoxError REDOX_TOO_LARGE
  */
 export function assertContentsEmbeddable(body: JsonObject, limits: SizeLimits): void {
@@ -347,7 +352,8 @@ function setFileFields(
 function problemsIn(schema: z.ZodType, body: JsonObject, { model, files }: DataModelInput): Problem[] {
   const parsed = schema.safeParse(body, { reportInput: true })
   const problems = parsed.success ? [] : problemsOf(parsed.error, HINTS)
-  // A file reference in a note does not reveal the type of the file (docs/redox-api.md#file-fields).
+  // The URL of an uploaded file in a Notes message does not reveal the type of the file
+  // (docs/redox-api.md#file-fields).
   const refers = model === 'Notes' && files.some(({ way }) => way !== 'embed')
   if (refers && !getAt(body, ['Note', 'FileType']))
     problems.push({ path: 'Note.FileType', problem: 'is missing', fix: FILE_TYPE_HINT })

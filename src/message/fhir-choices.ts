@@ -2,8 +2,8 @@ import { indexesOf, isBlank, isSame, chooseOnly, type ElementChooser } from './f
 import { getAt, isObject, type JsonObject } from './json'
 
 /**
- * Chooses the current identifier of the same system. Identifiers with a type but no system do not match one without a
- * system.
+ * Selects the identifier with the same system that is currently valid. An identifier that has a type but no system does
+ * not match an identifier without a system.
  */
 export const chooseIdentifier: ElementChooser = (identifiers, wanted, report) =>
   chooseOnly(
@@ -24,11 +24,14 @@ export const chooseIdentifier: ElementChooser = (identifiers, wanted, report) =>
       ),
   )
 
-/** Chooses the official name, else the usual name, else the only name without a use. All other names stay unchanged. */
+/**
+ * Selects the official name; if there is none, the usual name; otherwise the only name without a use. All other names
+ * stay unchanged.
+ */
 export const chooseName: ElementChooser = (names, wanted, report) => {
   const index = nameIndex(names, wanted, report)
   const chosen = names[index]
-  // The `text` of the FHIR name would still contain the replaced name.
+  // The element `text` of the name would still contain the old name, so it is removed.
   if (isObject(chosen) && isRenamed(chosen, wanted)) delete chosen.text
   return index
 }

@@ -3,13 +3,13 @@ import type { FieldValue } from './fields'
 import type { FileToSend } from './prepared'
 
 export interface Operation {
-  /** type of the main resource, which the message is about */
+  /** type of the main resource: the resource that the message is about */
   type: 'DiagnosticReport' | 'Observation' | 'DocumentReference'
   /** last part of the MessageHeader's `eventUri` (docs/redox-api.md#fhir-operations) */
   event: string
   /** default place of the files, see {@link AttachmentPlace} (docs/redox-api.md#fhir-operations, #attachments) */
   place: string
-  /** default of `status` */
+  /** default value of `status` */
   status: string
 }
 
@@ -47,7 +47,7 @@ export interface FhirInput {
   operation: FhirOperation
   /** destination slug (docs/redox-api.md#fhir-urls) */
   slug: string
-  /** Bundle, resource or array of resources; optional if the fields suffice */
+  /** Bundle, resource or array of resources from the flow; optional if the fields of the form suffice */
   data?: unknown
   /**
    * values of the form; their paths begin with `main` (the main resource) or `Patient`, e.g. `main.code.coding[0].code`

@@ -78,7 +78,7 @@ export function inFocus(entries: JsonObject[]): JsonObject[] {
     const reference = typeof text === 'string' ? parseReference(text) : undefined
     if (reference === undefined) return []
     const targets = entriesOf(entries, reference)
-    // Receivers must also find the resource by this URL.
+    // Receivers must also be able to find the resource by this URL.
     for (const target of targets) if (reference.url !== undefined) target.fullUrl ??= reference.url
     return targets.map(resourceOf)
   })

@@ -3,8 +3,9 @@ import { isRealDate, NO_SUCH_DATE } from '../shared/dates'
 import { DOCUMENT_STATUS, GENDERS, OBSERVATION_STATUS, REPORT_STATUS } from '../shared/values'
 import { nonEmptyList, nonEmptyText } from './non-empty'
 
-// FHIR R4 (hl7.org/fhir/R4): requirements of Redox's operations and of FHIR itself. Redox accepts every valid R4 field
-// (docs/redox-api.md#fhir-operations), so unknown elements are allowed. Value sets are those with a required binding.
+// FHIR R4 (hl7.org/fhir/R4): schemas with the requirements of Redox's operations and of FHIR itself. Redox accepts
+// every valid R4 field (docs/redox-api.md#fhir-operations), so unknown elements are allowed. Only value sets with a
+// required binding are checked.
 
 const optionalText = nonEmptyText.optional()
 const id = z
@@ -30,7 +31,7 @@ const reference = z.looseObject({ reference: optionalText }).optional()
 const coding = z
   .looseObject({ system: optionalText, code: optionalText, display: optionalText })
   .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code, or leave the coding out.' })
-// R4 requires any content: a code, a text, or an extension such as data-absent-reason.
+// R4 requires some content in a CodeableConcept: a code, a text, or an extension such as data-absent-reason.
 const concept = z
   .looseObject({ coding: nonEmptyList(coding).optional(), text: optionalText })
   .refine((given) => Object.keys(given).length > 0, { message: 'Provide a code (coding[0].code) or text.' })

@@ -34,8 +34,8 @@ export const prepareFhir = (input: FhirInput, sender: FhirSender): PreparedMessa
   validMessage(draftFhir(input, sender))
 
 /**
- * Builds a Bundle even if it is invalid, and lists its problems. For each value a filled field has priority, then the
- * data, then the default.
+ * Builds a Bundle even if it is invalid, and lists its problems. Each value is taken from the form if the field is
+ * filled, otherwise from the data, otherwise from the defaults.
  * @throws RedoxError REDOX_BAD_INPUT for input from which no Bundle can be built
  */
 export function draftFhir(input: FhirInput, sender: FhirSender): Draft {
@@ -118,8 +118,8 @@ function ownBundle(bundle: JsonObject): JsonObject {
 }
 
 /**
- * Main resource of the message: the one in the MessageHeader's focus, else the only one of the operation's type, else a
- * new one.
+ * Main resource of the message: the resource in the MessageHeader's focus; without it, the only resource of the
+ * operation's type; otherwise a new one.
  */
 function mainResource(entries: JsonObject[], type: string, problems: Problem[]): JsonObject {
   const focused = inFocus(entries).filter(({ resourceType }) => resourceType === type)
@@ -148,7 +148,7 @@ function patientOfForm(fields: FieldValue[]): FormPatient {
   }
 }
 
-/** @param root the main resource as `main`, and the patient, if there is one, as `Patient` */
+/** @param root object with the main resource as `main`, and the patient, if there is one, as `Patient` */
 function layForm(root: JsonObject, operation: Operation, fields: FieldValue[], problems: Problem[]): void {
   const categorySystem = CATEGORY_SYSTEMS[operation.type] ?? noSystem
   const { paths } = mergeFields(
@@ -179,7 +179,8 @@ function removeDataAbsentReason(root: JsonObject, path: Path): void {
   if (element.extension.length === 0) delete element.extension
   if (Object.keys(element).length > 0) return
   const parent = getAt(root, path.slice(0, name))
-  // In a list, `null` replaces the element, because each position belongs to the value at the same index.
+  // In a list of extensions, the element is not removed but replaced by `null`, because each element belongs to the
+  // value at the same index.
   if (name === path.length - 1 && isObject(parent)) delete parent[`_${String(path[name])}`]
   else setAt(root, [...path.slice(0, name), `_${String(path[name])}`, ...path.slice(name + 1)], null)
 }
@@ -191,7 +192,7 @@ function setMainDefaults(main: JsonObject, operation: Operation): void {
   for (const category of categories) fillSystems(category, CATEGORY_SYSTEMS[operation.type] ?? noSystem)
 }
 
-/** Sets a default, unless `_name` has an extension that explains why the value is absent. */
+/** Sets a default value, unless the `_name` element has an extension that explains why the value is absent. */
 function setDefault(resource: JsonObject, name: string, value: Json): void {
   if ((resource[name] ?? null) === null && !hasExtension(resource[`_${name}`])) resource[name] = value
 }
@@ -203,8 +204,8 @@ function linkSubject(entries: JsonObject[], main: JsonObject, patient: JsonObjec
 }
 
 /**
- * Returns the reference to a resource: its `urn:` fullUrl if it has one, else `Type/id`. Gives the resource an id if
- * necessary.
+ * Returns the reference to a resource: its `urn:` fullUrl if there is one, otherwise `Type/id`. If necessary, sets an
+ * id in the resource.
  */
 function referenceTo(entries: JsonObject[], resource: JsonObject): string {
   const fullUrl = entries.find((entry) => resourceOf(entry) === resource)?.fullUrl
@@ -215,7 +216,7 @@ function referenceTo(entries: JsonObject[], resource: JsonObject): string {
 }
 
 /**
- * Completes or creates the MessageHeader, the first entry of the Bundle: event, source and focus. Existing parts are
+ * Completes or creates the MessageHeader, the first entry of the Bundle: event, source and focus. Existing values are
  * kept.
  */
 function setMessageHeader(
@@ -265,7 +266,7 @@ function setSource(header: JsonObject, { sourceId, sourceName }: FhirSender, pro
   setDefault(source, 'endpoint', sourceId === undefined ? 'urn:node-red:redox' : `urn:uuid:${sourceId}`)
 }
 
-/** Sets the ids and fullUrls by which entries refer to each other. Existing ones are kept. */
+/** Sets the ids and fullUrls by which entries refer to each other. Existing ids and fullUrls are kept. */
 function setIdentity(
   bundle: JsonObject,
   entries: JsonObject[],
@@ -280,7 +281,7 @@ function setIdentity(
     const fullUrl = byUuid
       ? `urn:uuid:${id === undefined ? randomUUID() : textOrJson(id)}`
       : `${sender.fhirBase}/${slug}/${sender.environment}/${textOrJson(resourceType)}/${textOrJson(id)}`
-    // Same order as in FHIR's examples: fullUrl before resource.
+    // The properties are in the same order as in FHIR's examples: fullUrl before resource.
     entries[index] = { fullUrl, ...entry }
   })
 }

@@ -28,11 +28,11 @@ export const fieldValue = (value: unknown, path: string): Json =>
   typeof value === 'number' && Number.isFinite(value) ? String(value) : copyJson(value, path)
 
 /**
- * Chooses the list element that a form's values belong to. Returns its index, or the length of the list to add an
- * element.
+ * Selects the list element that a form's values belong to. Returns its index, or the length of the list if an element
+ * must be added.
  * @param elements list elements in the data
  * @param wanted values of the form for the element
- * @param report called with the problem if no element can be chosen
+ * @param report called with the problem if it is not clear which element is meant
  */
 export type ElementChooser = (
   elements: Json[],
@@ -41,7 +41,7 @@ export type ElementChooser = (
 ) => number
 
 export interface LaidFields {
-  /** returns the path in the message for a path of the form */
+  /** converts a path of the form to the path in the message */
   at(path: Path): Path
   /** paths in the message that were filled in */
   paths: Path[]
@@ -49,9 +49,9 @@ export interface LaidFields {
 
 /**
  * Writes the values of a form into a message.
- * @param choices element choices by list path without indexes, e.g. `Patient.Identifiers`; the index decides in other
- * lists
- * @param problems receives the fields whose element cannot be chosen
+ * @param choices {@link ElementChooser}s by list path without indexes, e.g. `Patient.Identifiers`; in other lists the
+ *   index in the form's path is used
+ * @param problems receives the fields for which it is not clear which list element is meant
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function mergeFields(
@@ -67,7 +67,7 @@ export function mergeFields(
   const indexIn = (list: Path, inForm: Path, index: number): number => {
     const choice = choices[list.filter((step) => typeof step === 'string').join('.')]
     const elements = getAt(root, list) ?? null
-    // If the value is not a list, setAt() reports that.
+    // If the existing value is not a list, setAt() throws an error.
     if (choice === undefined || (elements !== null && !Array.isArray(elements))) return index
     const wanted = getAt(form, [...inForm, index])
     return choice(elements ?? [], isObject(wanted) ? wanted : {}, (problem, fix) =>
@@ -103,8 +103,8 @@ export const indexesOf = (elements: Json[], test: (element: JsonObject) => boole
   elements.flatMap((element, index) => (isObject(element) && test(element) ? [index] : []))
 
 /**
- * Selects the only candidate, or among several the one that already has the form's value. Without a candidate: the
- * length of the list, for a new element.
+ * Returns the index of the only candidate, or of the one among several that already has the form's value. Without a
+ * candidate, returns the length of the list, for a new element.
  * @param several called to report that several candidates exist and none has the value
  */
 export function chooseOnly(

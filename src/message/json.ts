@@ -11,23 +11,26 @@ export type Path = readonly (string | number)[]
 
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 const MAX_DEPTH = 64
-// Far more values than a message has. A few objects that refer to each other can expand to billions of values.
+// Maximum number of values in a message, far above any real message. A few objects that refer to each other can expand
+// to billions of values.
 const MAX_VALUES = 100_000
-// Maximum list index in a path. A longer list would consist mostly of holes, and each hole becomes a value in JSON.
+// Maximum list index in a path. A longer list would consist mostly of empty slots, each of which becomes `null` in
+// JSON.
 const MAX_INDEX = 9999
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Formats a path as text: `['Orders', 0, 'Status']` becomes `Orders[0].Status`. */
+/** Formats a path as a string: `['Orders', 0, 'Status']` becomes `Orders[0].Status`. */
 export const formatPath = (path: Path): string =>
   path
     .map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`))
     .join('')
 
 /**
- * Parses the text form of a path, the reverse of {@link formatPath}.
- * @throws RedoxError REDOX_BAD_INPUT, also for keys that could reach an object's prototype and for excessive indexes
+ * Parses the string form of a path, the reverse of {@link formatPath}.
+ * @throws RedoxError REDOX_BAD_INPUT, also for keys that could reach an object's prototype and for indexes that are too
+ *   large
  */
 export function parsePath(text: string): Path {
   const steps = text.split('.').flatMap((part) => {
@@ -43,7 +46,10 @@ export function parsePath(text: string): Path {
 
 const fieldPaths = new Map<string, Path>()
 
-/** Cached {@link parsePath} for the field paths of forms, which are few and the same for every message. */
+/**
+ * Caches the results of {@link parsePath} for the field paths of forms: there are few, and they are the same for every
+ * message.
+ */
 export function fieldPath(text: string): Path {
   const known = fieldPaths.get(text) ?? parsePath(text)
   fieldPaths.set(text, known)
@@ -51,8 +57,9 @@ export function fieldPath(text: string): Path {
 }
 
 /**
- * Copies a value as JSON represents it: dates as ISO text, without `undefined`. Values that JSON would silently corrupt
- * (Buffers, cycles, NaN, Maps) cause an error. Strings are shared, so an embedded file uses no additional memory.
+ * Copies a value as JSON represents it: dates as ISO strings, without `undefined`. Values that JSON would silently
+ * corrupt (Buffers, cycles, NaN, Maps) cause an error. Strings are shared, so an embedded file uses no additional
+ * memory.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export const copyJson = (value: unknown, where: string): Json => copyOf(value, where, 0, { left: MAX_VALUES })
@@ -63,7 +70,7 @@ const tooMany = (): RedoxError =>
       'send it as a file.',
   )
 
-/** Keys of an object; undefined if there are more than `most`. Does not read the values. */
+/** Keys of an object; undefined if there are more than `most`. Does not read the values, which could be getters. */
 export function keysUpTo(most: number, value: object): string[] | undefined {
   const keys: string[] = []
   for (const key in value) {
@@ -98,7 +105,8 @@ function copyOf(value: unknown, where: string, depth: number, budget: Budget): J
   }
 }
 
-// Types are checked by internal tag, not by `instanceof`: a Date of a Function node belongs to another realm.
+// Types are checked by internal tag, not by `instanceof`: a Date that was created in a Function node belongs to another
+// realm (VM context).
 function copyObject(value: object, where: string, depth: number, budget: Budget): Json {
   if (types.isDate(value)) return isoDate(value, where)
   if (types.isUint8Array(value)) {
@@ -112,7 +120,7 @@ function copyObject(value: object, where: string, depth: number, budget: Budget)
   return copyPlain(value, where, depth, budget)
 }
 
-/** Error for unusable data. Its text begins with the problem, because paths may be long. */
+/** Error for data that cannot be used. The message begins with the problem, because paths may be long. */
 const unusable = (where: string, problem: string, fix = ''): RedoxError =>
   badInput(`Data ${problem}${where === '' ? '' : ` (${where})`}.${fix}`)
 
@@ -141,7 +149,8 @@ function copyPlain(value: object, where: string, depth: number, budget: Budget):
 
 /**
  * Sets a value at a path, and creates missing objects and arrays on the way. Modifies `root`, so the caller must own
- * it. An existing value of the wrong type on the way is an error, because replacing it would lose data silently.
+ * it. If an existing value on the path has the wrong type, an error is thrown, because replacing it would lose data
+ * silently.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function setAt(root: JsonObject, path: Path, value: Json): void {
@@ -161,7 +170,7 @@ export function setAt(root: JsonObject, path: Path, value: Json): void {
   put(parent, present(path.at(-1), 'the last step of a path'), value)
 }
 
-// Own properties only: inherited ones such as `toString` are not part of a message.
+// Only own properties are read: inherited properties such as `toString` are not part of a message.
 const child = (parent: JsonObject | Json[], step: string | number): Json | undefined =>
   Object.hasOwn(parent, step) ? (parent as Record<string | number, Json>)[step] : undefined
 

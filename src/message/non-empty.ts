@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { EMPTY } from './problems'
 
-// Not zod's `min(1)`: it compares the `length` of any value, also of one of a wrong type, and throws a TypeError for
-// `{ length: { toString: '' } }`.
+// zod's `min(1)` is not used: it compares the `length` of any value, even of a value of the wrong type, and throws a
+// TypeError for `{ length: { toString: '' } }`.
 
 export const nonEmptyText = z.string().refine((text) => text !== '', { params: EMPTY })
 

@@ -5,7 +5,10 @@ import type { JsonObject, Path } from './json'
 import { invalidMessage } from './problems'
 import { isPlainUrlOf } from './urls'
 
-/** Mode of a file: embedded in the message, uploaded first and referenced, or an existing reference. */
+/**
+ * Mode of a file: embedded in the message; uploaded before the message and referenced in it; or a reference to a file
+ * that was uploaded earlier.
+ */
 export type Way = 'embed' | 'upload' | 'reference'
 
 /** File of a message, with its mode and the path of its base64 text or URL in the body. */
@@ -15,19 +18,19 @@ export interface Attachment {
   file: MessageFile
 }
 
-/** Complete Redox message, before any I/O. Apart from the files it is plain, serializable data. */
+/** Complete message for Redox, before any I/O. Plain, serializable data except for the files. */
 export interface PreparedMessage {
   api: 'datamodel' | 'fhir'
   /** operation, e.g. `Notes:New` or `DiagnosticReport/$diagnosticreport-create` */
   operation: string
   /** FHIR: destination slug, a part of the URL; Data Model destinations are in the body */
   slug?: string
-  /** message body, with references in place, but without the files to embed or upload */
+  /** message body, with the references of uploaded files, but without the content of files to embed or upload */
   body: JsonObject
   attachments: Attachment[]
 }
 
-/** Built message with all its problems. */
+/** Message that was built but may be invalid, with all its problems. */
 export interface Draft {
   message: PreparedMessage
   /** name of the message for the error text, e.g. `the Notes message (New)` */
@@ -36,10 +39,11 @@ export interface Draft {
   /** decisions of the builder that a person may want to check; without patient data */
   warnings: string[]
   /**
-   * sentence for the error text about inputs that were missing in the flow's message, a possible cause of the problems
+   * sentence for the error text: message properties that the node reads and that were missing in the flow's message,
+   * which may have caused the problems
    */
   absent?: string
-  /** returns the form's name for a path */
+  /** returns the label of the form field that sets the value at a path */
   nameAt?: (path: string) => string
 }
 
@@ -56,7 +60,7 @@ export function validMessage({ message, title, problems, absent, nameAt }: Draft
 export interface SizeLimits {
   /** maximum size of a file that is embedded in mode `auto` */
   embedBySelf: number
-  /** Data Model API: exclusive maximum size of an embedded file */
+  /** Data Model API: size in bytes that an embedded file must not reach */
   dataModelEmbed: number
   /** maximum size of a request with its embedded files */
   request: number
@@ -87,7 +91,7 @@ export function chooseWay(
   return { file, way }
 }
 
-/** Maximum size of a file in any mode, in bytes. */
+/** Maximum size of a file, in bytes: the highest of all modes. */
 export const maxFileSize = ({ upload, request }: SizeLimits): number => Math.max(upload, (request / 4) * 3)
 
 /**
@@ -129,7 +133,7 @@ export function assertRequestSize(length: number, limits: SizeLimits): void {
 }
 
 /**
- * Refuses a file reference that is not on a configured Redox host, because the receiver would fetch the file from an
+ * Throws if a file reference is not a URL on a configured Redox host, because the receiver would fetch the file from an
  * unknown server.
  * @throws RedoxError REDOX_BAD_INPUT
  */

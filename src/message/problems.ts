@@ -2,21 +2,21 @@ import type { z } from 'zod'
 import { RedoxError, type Problem } from '../errors'
 import { formatPath, getAt, isObject, type Json, type JsonObject, type Path } from './json'
 
-/** Suffix of a path with the resource type, e.g. ` (Observation)`. */
+/** Suffix of a path that names the resource type, e.g. ` (Observation)`. */
 const IN_TYPE = / \((\w+)\)$/
 
-/** `params` of the issue that an empty text or list raises, see `non-empty.ts`. */
+/** `params` of the zod issue for an empty string or list, see `non-empty.ts`. */
 export const EMPTY = { isEmpty: true } as const
 
-/** Number of problems in an error text. */
+/** Maximum number of problems in an error text. */
 const SHOWN = 5
 
 /**
- * Error with all problems of a message: the first few in its text, all in `cause.problems`. The text begins with the
- * first problem, because Node-RED's debug sidebar shows the first 30 characters.
+ * Error with all problems of a message: its message contains the first few, `cause.problems` contains all. The message
+ * begins with the first problem, because Node-RED's debug sidebar shows the first 30 characters.
  * @param what name of the invalid message, e.g. `the Notes message (New)`
- * @param note sentence after the problems
- * @param nameAt returns the name of a path, see {@link lastName}
+ * @param note sentence that is added after the problems
+ * @param nameAt returns the name of the value at a path, see {@link lastName}
  */
 export function invalidMessage(
   what: string,
@@ -33,15 +33,15 @@ export function invalidMessage(
   return new RedoxError('REDOX_INVALID_MESSAGE', text.filter((part) => part !== '').join(' '), { problems })
 }
 
-/** Default name of a path in an error text: its last property, e.g. `FirstName`. */
+/** Default name of a value in an error text: the last property of its path, e.g. `FirstName`. */
 export function lastName(path: string): string {
   if (path === 'Meta.Source.ID') return 'Source ID'
   return /([^.[\]]+)(?:\[\d+\])*$/.exec(path.replace(IN_TYPE, ''))?.[1] ?? path
 }
 
 /**
- * Converts zod issues to problems in words for users. Values are never repeated.
- * @param hints advice by path, e.g. the form field that fills it
+ * Converts zod issues to problems that users understand. The values of the message are never repeated.
+ * @param hints advice by path, e.g. the form field that sets the value
  */
 export function problemsOf(error: Pick<z.ZodError, 'issues'>, hints: Record<string, string> = {}): Problem[] {
   return error.issues.map((issue) => {

@@ -16,7 +16,7 @@ export interface Reference {
 
 const RESTFUL = /^(.*?\/)?([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/([A-Za-z0-9\-.]{1,64}))?$/
 
-/** Parses a FHIR reference; undefined for other text, such as a search (`Patient?identifier=…`). */
+/** Parses a FHIR reference; undefined for any other string, such as a search (`Patient?identifier=…`). */
 export function parseReference(text: string): Reference | undefined {
   if (text.startsWith('#')) return { contained: text.slice(1) }
   if (/^urn:/i.test(text)) return { url: text }
@@ -36,8 +36,9 @@ export function parseReference(text: string): Reference | undefined {
 export const resourceOf = (entry: JsonObject): JsonObject => entry.resource as JsonObject
 
 /**
- * Entries that a reference can mean: none, one, or several if it is ambiguous.
- * @param from referring resource; a relative reference is resolved against the server in its fullUrl first
+ * Bundle entries that a reference can refer to: none, one, or several if the reference is ambiguous.
+ * @param from resource that contains the reference; a relative reference is first resolved against the server in the
+ *   fullUrl of this resource
  */
 export function entriesOf(entries: JsonObject[], reference: Reference, from?: JsonObject): JsonObject[] {
   if (reference.contained !== undefined) return []
@@ -60,7 +61,7 @@ export function entriesOf(entries: JsonObject[], reference: Reference, from?: Js
 const baseOf = (fullUrl: Json | undefined): string | undefined =>
   typeof fullUrl === 'string' && /^https?:/i.test(fullUrl) ? RESTFUL.exec(fullUrl)?.[1] : undefined
 
-/** Identifier in a conditional reference such as `Patient?identifier=urn:mr|5`; undefined for any other text. */
+/** Identifier in a conditional reference such as `Patient?identifier=urn:mr|5`; undefined for any other string. */
 export function searchedIdentifier(text: string): JsonObject | undefined {
   const [, escaped = ''] = /^Patient\?identifier=([^&]+)$/.exec(text) ?? []
   const token = decoded(escaped)
@@ -98,7 +99,7 @@ const isSameUrl = (one: Json | undefined, other: string): boolean =>
   one === other ||
   (typeof one === 'string' && /^urn:uuid:/i.test(one) && one.toLowerCase() === other.toLowerCase())
 
-/** Contained resource that a reference of the form `#id` means. */
+/** Contained resource to which a reference of the form `#id` refers. */
 export const containedIn = (resource: JsonObject, id: string): JsonObject | undefined =>
   (Array.isArray(resource.contained) ? resource.contained : []).find(
     (one): one is JsonObject => isObject(one) && one.id === id,

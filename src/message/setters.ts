@@ -1,10 +1,16 @@
 /**
+<<<<<<< HEAD
  * Paths of named values in list elements. When a message is built, a {@link ElementChooser} selects the element of the data,
  * e.g. the identifier of the same type or the order with the same ID. The index counts the elements of a form, which
  * has one in each list.
+=======
+ * Paths of named values in list elements. When a message is built, a {@link Choice} selects the element of the data,
+ * e.g. the identifier of the same type or the order with the same ID. The index in a path counts the elements of the
+ * form, which has one element in each list.
+>>>>>>> mU
  */
 export const SETTERS = {
-  // Data Model
+  // Paths in Data Model messages.
   patientIdentifier: 'Patient.Identifiers[0].ID',
   patientIdentifierType: 'Patient.Identifiers[0].IDType',
   orderId: 'Orders[0].ID',
@@ -15,7 +21,7 @@ export const SETTERS = {
   resultCodeset: 'Orders[0].Results[0].Codeset',
   resultDescription: 'Orders[0].Results[0].Description',
   resultStatus: 'Orders[0].Results[0].Status',
-  // FHIR; `main` is the resource that an operation is about
+  // Paths in FHIR messages; `main` is the resource that the operation is about.
   identifierOfPatient: 'Patient.identifier[0].value',
   identifierSystemOfPatient: 'Patient.identifier[0].system',
   familyName: 'Patient.name[0].family',

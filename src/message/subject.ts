@@ -11,17 +11,17 @@ import {
 } from './references'
 
 export interface Subject {
-  /** Patient of the main resource, in the message, which receives the values of the form */
+  /** Patient resource of the message that the main resource refers to; it receives the values of the form */
   patient?: JsonObject
-  /** true if the main resource does not refer to the patient yet */
+  /** true if a reference to the patient must still be set in the main resource */
   needsLink?: boolean
   /** true if a patient is identified, in the message or by a reference to the destination */
   isIdentified: boolean
-  /** true if only a reference to a resource at the destination identifies the patient */
+  /** true if the patient is identified only by a reference to a resource at the destination */
   isOnlyReferredTo?: boolean
 }
 
-/** Patient fields that a person filled in in the node's form. */
+/** Patient fields that a user filled in in the form of the node. */
 export interface FormPatient {
   isGiven: boolean
   /** identifier of the patient in the form */
@@ -31,8 +31,8 @@ export interface FormPatient {
 const NO_PATIENT_NAMED: Subject = { isIdentified: false }
 
 /**
- * Finds the Patient of a report. Only the report's subject decides, never the order of the entries. Without a subject,
- * the only Patient of the message is used. If the data has no Patient, one is created from the form.
+ * Finds the Patient of a report. The Patient is the report's subject, independently of the order of the entries.
+ * Without a subject, the only Patient of the message is used. If the data has no Patient, one is created from the form.
  */
 export function subjectOf(
   entries: JsonObject[],
@@ -101,7 +101,8 @@ function byReference(text: string, search: SubjectSearch): Subject {
   }
   const type = found === undefined ? reference.type : resourceOf(found).resourceType
   if (!isPatient(type)) {
-    // The subject is not a Patient, so only a Patient in the message can identify the patient.
+    // The subject is not a Patient (e.g. a Group or Device), so only a Patient resource in the message can identify the
+    // patient.
     return form.isGiven || patients.length === 0 ? refuse(...NOT_TIED) : { isIdentified: true }
   }
   if (found !== undefined) return linkedSubject(found, reference)
@@ -111,7 +112,7 @@ function byReference(text: string, search: SubjectSearch): Subject {
   return isAnonymous ? linkedSubject(only, reference) : refuse(...NOT_TIED)
 }
 
-/** Sets a Patient entry's id and fullUrl to those of the reference, if it has no fullUrl. */
+/** Sets a Patient entry's id and fullUrl to the values in a reference, if the entry has no fullUrl. */
 function linkedSubject(entry: JsonObject, { id, url }: Reference): Subject {
   const patient = resourceOf(entry)
   if (id !== undefined && isBlank(entry.fullUrl)) patient.id ??= id
@@ -130,7 +131,8 @@ function addPatient(entries: JsonObject[], given: JsonObject, fullUrl?: string):
   return resource
 }
 
-// Public clients identify the patient by the destination's id only (docs/redox-api.md#leniency).
+// Publicly available clients of Redox identify the patient only by the resource id at the destination
+// (docs/redox-api.md#leniency).
 function atDestination({ url }: Reference, { main, refuse }: SubjectSearch): Subject {
   if (url !== undefined && /^urn:/i.test(url)) {
     return refuse(

@@ -1,12 +1,12 @@
 import type { Problem } from '../errors'
 import { getAt, isObject, type Json, type JsonObject } from './json'
 
-/** Maximum length of a URL in characters. Redox's references have fewer than 100. */
+/** Maximum length of a URL in characters. File references of Redox have fewer than 100. */
 export const LONGEST_URL = 2000
 
 /**
- * Returns true if all URL parsers read a URL alike. In `https://one.example\@other.example/` they disagree about the
- * host. `data:` and `blob:` URLs have no host, but an origin: `null`, or that of an inner URL.
+ * Returns true if all URL parsers interpret a URL in the same way. In `https://one.example\@other.example/` they
+ * disagree about the host. `data:` and `blob:` URLs have no host, but an origin: `null`, or that of an inner URL.
  */
 export function isPlainUrl(text: string): boolean {
   if (text.length > LONGEST_URL || !URL.canParse(text)) return false
@@ -18,11 +18,11 @@ export function isPlainUrl(text: string): boolean {
 export const isPlainUrlOf = (text: string, origins: string[]): boolean =>
   isPlainUrl(text) && origins.includes(new URL(text).origin)
 
-// URL parsers remove these characters, or stop at them.
+// URL parsers remove these characters, or end the URL at them.
 const BLANK = /[\s\p{Cc}]/gu
 const HEAD = 100
 
-/** Beginning of a text as a URL parser may read it, without white space and control characters. */
+/** Beginning of a string as a URL parser may read it, without white space and control characters. */
 const headOf = (text: string): string => text.slice(0, HEAD).replace(BLANK, '')
 
 const isWebUrl = (text: string): boolean => /^https?:/i.test(headOf(text))
@@ -33,8 +33,8 @@ const isWebUrl = (text: string): boolean => /^https?:/i.test(headOf(text))
 const EXTENSIONS = new Set(['extension', 'modifierExtension'])
 
 /**
- * Reports Attachments in Bundle entries whose `url` may be read differently by different programs. FHIR allows a file
- * on any server, a relative reference (`Binary/1`) and a URN.
+ * Reports Attachments in Bundle entries whose `url` may be interpreted differently by different programs. FHIR allows a
+ * file on any server, a relative reference (`Binary/1`) and a URN.
  */
 export function attachmentProblems(entries: JsonObject[]): Problem[] {
   const problems: Problem[] = []
@@ -43,8 +43,8 @@ export function attachmentProblems(entries: JsonObject[]): Problem[] {
 }
 
 /**
- * Searches a value and everything inside it.
- * @param isNamed true if `url` is the canonical name of the value, as in a resource or an extension
+ * Searches a value, and all values inside it, for Attachments.
+ * @param isNamed true if `url` of this value is its canonical name, as in a resource or an extension
  */
 function walk(value: Json | undefined, path: string, isNamed: boolean, problems: Problem[]): void {
   if (Array.isArray(value)) value.forEach((one, at) => walk(one, `${path}[${at}]`, isNamed, problems))
@@ -61,7 +61,7 @@ function walk(value: Json | undefined, path: string, isNamed: boolean, problems:
 }
 
 function isReadAlike(url: string): boolean {
-  // A URL without a protocol inherits the protocol of its document, but still names another server.
+  // A URL without a protocol (`//host/…`) inherits the protocol of its document, but still names another server.
   if (isWebUrl(url) || /^[\\/]{2}/.test(headOf(url))) return isPlainUrl(url)
   return !/[\\\s\p{Cc}]/u.test(url)
 }
@@ -105,8 +105,8 @@ function problemsOfFile(
   isText: boolean,
 ): Problem[] {
   if (typeof content !== 'string' || !isWebUrl(content) || isPlainUrlOf(content, origins)) return []
-  // A text may mention any page. A text that is only a URL on a Redox host is a file reference, or could be mistaken
-  // for one.
+  // Text may mention any page. A string that consists only of a URL on a Redox host is a file reference, or could be
+  // mistaken for one.
   if (isText && (isPlainUrl(content) || !isReference(content, origins))) return []
   return [
     {
@@ -117,7 +117,7 @@ function problemsOfFile(
   ]
 }
 
-/** Returns true if a text consists only of a URL that contains the name of one of the hosts. */
+/** Returns true if a string consists only of a URL that contains the name of one of the hosts. */
 function isReference(text: string, origins: string[]): boolean {
   const whole = text.slice(0, LONGEST_URL).trim().toLowerCase()
   const hosts = origins.flatMap((origin) => origin.split('://')[1] ?? [])

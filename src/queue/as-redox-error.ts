@@ -1,6 +1,9 @@
 import { RedoxError } from '../errors'
 
-/** Converts unexpected errors to REDOX_INTERNAL. The original text is dropped, because it may contain anything. */
+/**
+ * Converts unexpected errors to REDOX_INTERNAL. The original message is dropped, because it may contain patient data or
+ * secrets.
+ */
 export const asRedoxError = (error: unknown): RedoxError =>
   error instanceof RedoxError
     ? error

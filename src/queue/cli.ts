@@ -47,14 +47,14 @@ Keys and addresses are secrets. Set them in the environment, or the command asks
   REDOX_TARGET_KEY     of the second store  REDOX_TARGET_URL     of the second store, if it differs
 `
 
-/** Parsed command line. */
+/** Command and options of the command line, parsed. */
 interface CliRequest {
   command: string
   stores: string[]
   userDir: string
   reason: string
   filter: MessageCriteria
-  /** number of matching messages that the user expects */
+  /** number of matching messages that the user expects; if more match, nothing is decided */
   count?: number
   hours?: number
 }
@@ -150,7 +150,7 @@ async function list({ userDir }: CliRequest): Promise<boolean> {
 const lineOf = ({ id, place, waiting, parked, code }: ListedStore): string =>
   `${place.kind}:${id}  ${code ?? `waiting ${waiting}, parked ${parked}`}`
 
-/** A store of the command line, which was checked before. */
+/** Returns the store named on the command line. The check of the arguments has made sure that there is one. */
 const given = (store: string | undefined): string => present(store, 'a store')
 
 async function runVerify({ stores: [store], userDir }: CliRequest): Promise<boolean> {
@@ -274,8 +274,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  // Texts of the system and of database drivers may contain an address or a key, but these errors arrive as
-  // RedoxErrors.
+  // Errors of the operating system and of database drivers may contain an address or a key in their messages, but they
+  // are converted to RedoxErrors before.
   const text = error instanceof RedoxError ? `${error.code}: ${error.message}` : `${(error as Error).message}`
   process.stderr.write(`${text}\n`)
   process.exitCode = 1

@@ -13,13 +13,14 @@ import {
 } from './types'
 
 /**
- * Decisions of people about accepted messages, one or many at once. Each message is changed in an atomic step of its
- * own, together with a line of the audit log: after an interruption, running the same decision again continues.
+ * Decisions of people (send again, discard, extend the deadline, …) about accepted messages, one message or many at
+ * once. Each message is changed in an atomic step of its own, together with a line of the audit log: after an
+ * interruption, running the same decision again continues.
  *
- * A decision about many messages sends a message again only if the filter shows that the person knows the risk. A
- * message that may have arrived is skipped unless the filter names `REDOX_OUTCOME_UNKNOWN`, and one that was parked
- * because of its account unless the filter names `REDOX_OTHER_ACCOUNT`. Messages that are being sent, or moved to
- * another store, are always skipped.
+ * A decision about many messages sends a message again only if the person has confirmed the risk by the error code in
+ * the filter. A message that may have arrived is skipped unless the filter names `REDOX_OUTCOME_UNKNOWN`, and a message
+ * that was parked because of its account unless the filter names `REDOX_OTHER_ACCOUNT`. Messages that are being sent,
+ * or moved to another store, are always skipped.
  */
 
 /** Filter for messages. A message has to match all given fields. */
@@ -27,18 +28,18 @@ export interface MessageCriteria {
   state?: MessageState
   /** name of the destination, exact match */
   destination?: string
-  /** id of a message, or one of its tags: a DocumentID, the sha256 of a file, a `_msgid` */
+  /** id of a message, or a value by which it can be found: a DocumentID, the SHA-256 of a file, a `_msgid` */
   search?: string
   /** earliest and latest time of acceptance by the wall clock (system time), both included */
   since?: number
   till?: number
-  /** code with which a message waits or is parked, exact match */
+  /** error code because of which a message waits or is parked, exact match */
   code?: string
 }
 
 export interface Decision {
   action: Action
-  /** reason that the person gives: one line, up to 200 characters */
+  /** reason that the person gives for the decision: one line, up to 200 characters */
   reason: string
   who: string
   /** with `extend` only: hours from now until the new deadline; above 0, at most {@link MOST_HOURS} */
@@ -58,7 +59,10 @@ export interface DecisionAboutMany extends Decision {
 /** Compares the account of messages with the account that the connection has now. The queue sender implements it. */
 export interface AccountCheck {
   isForOtherAccount(message: StoredMessage): Promise<boolean>
-  /** returns notes with which the message may be sent through the account that the connection has now */
+  /**
+   * returns the attempt record, encrypted, with the permission to send the message through the connection's present
+   * account
+   */
   allowingThisAccount(message: StoredMessage): Promise<Buffer>
 }
 
@@ -66,9 +70,11 @@ export interface DecisionResult {
   decided: number
   /** number of messages that were not changed */
   left: number
-  /** with `extend` only: number of messages in `left` whose deadline is already as late; undefined: none */
+  /**
+   * with `extend` only: number of messages in `left` whose deadline is not earlier than the new one; undefined: none
+   */
   unchanged?: number
-  /** error code of the store, if the store failed and so ended the run */
+  /** error code of the store, if a failure of the store ended the run early */
   stoppedBy?: string
 }
 
@@ -102,10 +108,11 @@ export async function matchingIds(
 }
 
 /**
- * Applies a decision to each of these messages that still matches the filter, one after the other.
+ * Applies a decision to the messages with the given ids, one after the other. Messages that no longer match the filter
+ * are skipped.
  * @param ids see {@link matchingIds}
- * @param how `signal` ends the run after the current message; without `accounts` no message is sent through another
- *   account
+ * @param how `signal` ends the run after the current message; without `accounts`, messages may only be sent through the
+ *   account that they were accepted for
  * @throws RedoxError REDOX_STORE_… if the store fails before any message was changed
  */
 export async function decideAll(
@@ -142,7 +149,7 @@ export async function decideAll(
  * Applies a decision to one message that a person has looked at.
  * @throws RedoxError REDOX_STORE_LOST if the message has changed since then; REDOX_OTHER_ACCOUNT if a message to be
  *   sent again is for another account, and the decision does not allow the account that the connection has now
- * @returns false if nothing changes, because the deadline is already as late
+ * @returns false if nothing changes, because the new deadline is not later than the present one
  */
 export async function decideOne(
   { store }: SealedStore,
@@ -153,8 +160,8 @@ export async function decideOne(
   const isForOther = decision.action === 'resend' && (await accounts.isForOtherAccount(message))
   if (isForOther && !decision.otherAccount) throw otherAccount()
   const terms = termsOf(store, message, decision)
-  // If the action is not possible in the state of the message, the store refuses it below. Returning false would hide
-  // that.
+  // If the state of the message does not allow the action, `decide` below throws. Returning false here would hide that
+  // error.
   if (DECIDABLE[decision.action].includes(message.state) && changesNothing(message, terms)) return false
   await decide(store, message, decision, {
     ...terms,
@@ -186,7 +193,7 @@ function statesFor({ state }: MessageCriteria, action?: Action): readonly Messag
   return action === undefined ? STATES : DEFAULT_STATES[action]
 }
 
-/** Returns the terms of the action for one of many messages; undefined if the message is skipped. */
+/** Returns the parameters of an action on one of many messages; undefined if the message is skipped. */
 async function termsAmongMany(
   sealedStore: SealedStore,
   message: StoredMessage,
@@ -205,7 +212,7 @@ async function termsAmongMany(
   return { ...terms, notes: await accounts.allowingThisAccount(message) }
 }
 
-/** Returns undefined, so that the message is skipped, if its content or notes cannot be decrypted. */
+/** Resolves with undefined, so that the message is skipped, if its content or attempt record cannot be decrypted. */
 async function readable(terms: Promise<DecisionTerms | undefined>): Promise<DecisionTerms | undefined> {
   try {
     return await terms
@@ -215,7 +222,9 @@ async function readable(terms: Promise<DecisionTerms | undefined>): Promise<Deci
   }
 }
 
-/** Returns true if the message may have arrived. A later error with which it was parked does not change this. */
+/**
+ * Returns true if the message may have arrived at Redox. This remains true if a later attempt fails with another error.
+ */
 export async function mayHaveArrived(sealedStore: SealedStore, message: StoredMessage): Promise<boolean> {
   if (message.reason === 'REDOX_OUTCOME_UNKNOWN' || message.requestStarted) return true
   return (await sealedStore.recordOf(message)).unknown !== undefined
@@ -248,7 +257,10 @@ const decide = (
   return store.applyAction(id, action, { who, reason: recorded, now: store.clock.now() }, terms)
 }
 
-/** Formats the deadline of `extend` for the audit log, where a number of hours would not show when they began. */
+/**
+ * Formats the new deadline of `extend` for the audit log. The number of hours alone would not be enough there, because
+ * the log does not show from when they count.
+ */
 const isoSeconds = (time: number): string => new Date(time).toISOString().replace(/\.\d+/, '')
 
 /** Returns false if the message has changed in the meantime, or one of its files is missing. */

@@ -33,18 +33,18 @@ export class DestinationBackoff {
     for (const resting of this.#backoffs.values()) resting.until = 0
   }
 
-  /** Returns the destinations whose back-off has not ended. */
+  /** Returns the destinations whose back-off is in progress. */
   destinations(): string[] {
     const now = performance.now()
     return [...this.#backoffs].flatMap(([destination, { until }]) => (until > now ? [destination] : []))
   }
 
-  /** Returns the milliseconds until each destination may be tried; 0 or less: now. */
+  /** Returns the milliseconds until each destination may be tried; 0 or less: at once. */
   waits(): number[] {
     return [...this.#backoffs.values()].map(({ until }) => until - performance.now())
   }
 
-  /** Returns the milliseconds until a destination may be tried; 0 or less: now. */
+  /** Returns the milliseconds until a destination may be tried; 0 or less: at once. */
   waitOf(destination: string): number {
     return (this.#backoffs.get(destination)?.until ?? 0) - performance.now()
   }
@@ -54,7 +54,7 @@ export class DestinationBackoff {
     return new Map([...this.#backoffs].map(([destination, { code }]) => [destination, code]))
   }
 
-  /** Removes the back-off of all other destinations. */
+  /** Ends the back-off of all destinations except the given ones. */
   keepOnly(destinations: Set<string>): void {
     for (const destination of this.#backoffs.keys())
       if (!destinations.has(destination)) this.#backoffs.delete(destination)

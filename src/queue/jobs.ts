@@ -21,7 +21,7 @@ export interface Job {
   /** id of the node that accepted the message and emits its result */
   owner: string
   message: PreparedMessage
-  /** true: the document is the text of the message, so that there is no file */
+  /** true: the document is text inside the message, so that the job has no file */
   isText: boolean
   /** `sandbox`, or the name of the Redox environment */
   environment: string
@@ -66,7 +66,7 @@ export interface StoredFailure {
 export interface AttemptRecord {
   /** uploaded files, by the index of the file in the message */
   uploaded: Record<number, UploadResult>
-  /** account that the files were uploaded to, if it is not the account of the job */
+  /** account that the files were uploaded to, if it differs from the account that the job was accepted for */
   uploadAccount?: string
   /** account that an operator allowed for the job, although it was accepted for another one */
   allowedAccount?: string
@@ -76,12 +76,13 @@ export interface AttemptRecord {
   /** error of an attempt after which the message may have arrived; later errors do not replace it */
   unknown?: StoredFailure
   /**
-   * set while the job is moved between two stores (given by their identities): status that it gets in the second store
+   * set while the job is moved between two stores (given by their identities): status that the job gets in the second
+   * store at the end
    */
   move?: { from: string; to: string; standing: MessageStatus }
 }
 
-/** Facts of a stored message that its content does not contain. */
+/** Fields of a stored message that are not part of its encrypted content. */
 type AcceptanceTerms = Pick<NewMessage, 'id' | 'ordered' | 'acceptedAt' | 'deadline'>
 
 /** Store together with its key: encrypts data for the store, and decrypts data from it. */
@@ -200,7 +201,7 @@ export class SealedStore {
   }
 }
 
-/** Returns the texts by which people can find a job: hashes of its files, document and order IDs, and `_msgid`. */
+/** Returns the strings by which people can find a job: SHA-256 of its files, document and order IDs, and `_msgid`. */
 const tagsOf = ({ message, msg, files }: JobContent): string[] => [
   ...new Set([
     ...files.flatMap(({ sha256 }) => sha256 ?? []),
@@ -219,8 +220,8 @@ function destinationsOf({ Meta }: JsonObject): string[] {
 }
 
 /**
- * Yields the bytes of a file, and fails at the end if they differ from the hash: the file may change while it is
- * stored.
+ * Yields the bytes of a file. Throws at the end if their SHA-256 is not the expected one, because the file may change
+ * while it is being stored.
  */
 async function* assertingUnchanged(file: FileSource, sha256: string): AsyncGenerator<Buffer> {
   const hash = createHash('sha256')

@@ -10,8 +10,8 @@ export interface QueueStats {
   /** milliseconds since the oldest open message was accepted; 0: no message is open */
   age: number
   /**
-   * number of messages that this process has parked so far; unlike `counts.parked` it also grows if one message is
-   * decided while another is parked
+   * number of messages that this process has parked so far; unlike `counts.parked` this number also grows if a person
+   * decides about one message while another is parked
    */
   parkedSinceStart: number
   /** error codes of the last attempts, for destinations with failures since their last delivery */
@@ -31,7 +31,7 @@ export interface MaintenanceOptions {
   onStoreError: (error: RedoxError) => void
   /** returns the milliseconds that messages are stored after their delivery; undefined: no message is deleted now */
   keepFor: () => number | undefined
-  /** announces results; called before messages are deleted */
+  /** announces results to their nodes; called before messages are deleted */
   announce: () => Promise<void>
 }
 
@@ -56,7 +56,7 @@ export class Maintenance {
     } catch (error) {
       onStoreError(asRedoxError(error))
     }
-    // The age grows even while the store cannot be read.
+    // The age is computed from the last known values, so that it grows even while the store cannot be read.
     const { oldest, ...stats } = this.#stats
     const age = oldest === undefined ? 0 : Math.max(0, this.store.clock.now() - oldest)
     const storeError = this.options.storeError()
@@ -83,7 +83,7 @@ export class Maintenance {
     const { keepFor, announce } = this.options
     if (keepFor() === undefined || performance.now() - this.#purgedAt < PURGE_EVERY_MS) return
     this.#purgedAt = performance.now()
-    // Results of messages that ended without a listener are announced before messages are deleted.
+    // Results that no node was subscribed to when their messages ended are announced before the messages are deleted.
     await announce()
     const keep = keepFor()
     if (keep === undefined) return

@@ -19,8 +19,10 @@ import {
  * - The first store parks the message with the reason `MOVING`.
  * - The second store gets a copy, which is parked, too.
  * - The first store deletes the message.
- * - The second store gives the message the status that it had.
- * So no store sends the message while both have it. The next move between the same stores finishes an interrupted one.
+ * - The second store gives the message the status that it had in the first one.
+ *
+ * So neither store sends the message while both contain it. An interrupted move is finished by the next move between the
+ * same stores.
  */
 
 /** User and reason of a move, for the audit log of the second store. */
@@ -40,7 +42,7 @@ const AT_ONCE = 50
 
 /**
  * Moves all messages.
- * @param from store from which no process sends meanwhile
+ * @param from first store; no process may send from it during the move
  * @throws RedoxError REDOX_STORE_LOCKED if a process sends from it, or a move to a third store is not finished;
  *   REDOX_STORE_… of the second store
  */
@@ -153,8 +155,8 @@ function inTimeOf(to: SealedStore, message: StoredMessage, from: SealedStore): S
 }
 
 /**
- * Returns the status of a message for the other store. A message that is being sent waits there; its `requestStarted`
- * is copied, so that it counts as one that may have arrived.
+ * Returns the status of a message for the other store. A message that is being sent gets the state `waiting` there. Its
+ * `requestStarted` is copied, so that the message counts as possibly arrived.
  */
 const standingOf = ({ state, reason, dueAt, announced, endedAt }: StoredMessage): MessageStatus => ({
   ...{ state: state === 'sending' ? 'waiting' : state, dueAt, announced },
@@ -162,7 +164,9 @@ const standingOf = ({ state, reason, dueAt, announced, endedAt }: StoredMessage)
   ...(endedAt !== undefined && { endedAt }),
 })
 
-/** Returns the code of an error for which the message is skipped. Other errors end the move. */
+/**
+ * Returns the code of an error because of which one message is skipped. Rethrows all other errors, which end the move.
+ */
 function codeOfUnreadable(error: unknown): string {
   const code = error instanceof RedoxError ? error.code : undefined
   if (code === 'REDOX_STORE_UNREADABLE' || code === 'REDOX_STORE_LOST') return code

@@ -28,8 +28,8 @@ export class Notifier {
 
   /**
    * Creates a notifier without subscribed nodes.
-   * @param lease holder and duration of the leases on results; until a lease ends, no other process announces the
-   *   result
+   * @param lease holder and duration of the leases on results: while this notifier has the lease of a result, no other
+   *   process announces the result
    * @param onUnreadable called with a message whose result cannot be read
    */
   constructor(

@@ -11,7 +11,8 @@ import { readMark, writeMark } from './store-mark'
 /**
  * Opens the store of a connection.
  * @param key store key, with which content is encrypted
- * @throws RedoxError REDOX_STORE_…; _UNREADABLE also if the store that belongs here is missing
+ * @throws RedoxError REDOX_STORE_…; REDOX_STORE_UNREADABLE also if the mark shows that there was a store, which is now
+ *   missing
  */
 export async function openStore(place: StoreLocation, key: string): Promise<SealedStore> {
   const opened = await openAt(place, key, await readMark(place.mark, place.kind))
@@ -25,8 +26,8 @@ export async function openStore(place: StoreLocation, key: string): Promise<Seal
 }
 
 /**
- * Creates a new store in place of one that cannot be read. Nothing is deleted: the old folder is renamed, and a
- * database stays as it is. After an interruption the function can be called again.
+ * Creates a new store in place of one that cannot be read. Nothing is deleted: the old folder is renamed, and the data
+ * in a database remains unchanged. After an interruption the function can be called again.
  * @returns the new name of the old store's folder; undefined if there is no folder
  * @throws RedoxError REDOX_STORE_LOST if the store can be read
  */
@@ -40,7 +41,7 @@ export async function replaceStore(
   const { store } = await openAt(place, key, undefined)
   try {
     await store.recordReplacement(setAside ?? '-', { who, reason, now: store.clock.now() })
-    // Last step: the mark makes the new store the one that belongs here.
+    // Last step: from now on, the mark identifies the new store as the one that belongs to this connection.
     await writeMark(place.mark, place.kind, store.identity)
   } finally {
     await store.close()

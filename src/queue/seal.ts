@@ -11,14 +11,15 @@ import { RedoxError } from '../errors'
 import { stringifyInChunks, parseInChunks } from '../json-chunks'
 import { concatenate, yieldFor } from '../event-loop'
 
-// Stores are on disks that are copied, backed up and thrown away, so their content is encrypted. GCM (NIST SP 800-38D)
-// also refuses data that was changed, or encrypted with another key.
+// Stores are on disks that are copied, backed up and thrown away, so the content of the stores is encrypted. AES in GCM
+// mode (NIST SP 800-38D) also detects data that was changed, or encrypted with another key.
 const ALGORITHM = 'aes-256-gcm'
 const NONCE = 12
 const TAG = 16
 
 /**
- * Bytes of a file that are encrypted together. A multiple of 3, so that the base64 texts of the chunks can be joined.
+ * Number of bytes of a file that are encrypted as one chunk. A multiple of 3, so that the base64 strings of the chunks
+ * can be joined.
  */
 export const CHUNK = 255 * 1024
 
@@ -44,7 +45,8 @@ export class Seal {
   }
 
   /**
-   * Returns a keyed hash (HMAC) of a secret text, such as the hash of a file. The same text always gets the same name.
+   * Returns a keyed hash (HMAC) of a secret string, such as the SHA-256 of a file. The same string always gets the same
+   * hash.
    */
   nameFor(text: string): string {
     return createHmac('sha256', this.#nameKey).update(text).digest('hex')
@@ -52,7 +54,8 @@ export class Seal {
 
   /**
    * Encrypts a value as JSON.
-   * @param place kind and id of the record: decryption with another place fails, so that records cannot be swapped
+   * @param place kind and id of the record, which are authenticated: decryption with another kind or id fails, so that
+   *   records cannot be swapped
    */
   async encrypt(value: unknown, place: string): Promise<Buffer> {
     const { nonce, cipher } = cipherFor(this.#recordKey, place)
@@ -70,8 +73,8 @@ export class Seal {
   }
 
   /**
-   * Encrypts a file in chunks. The number of each chunk, and a mark on the last one, are authenticated, so that no
-   * chunk can be left out. The last chunk is shorter than the others; it may be empty.
+   * Encrypts a file in chunks. Each chunk's number, and the fact that a chunk is the last one, are authenticated, so
+   * that chunks cannot be removed or swapped unnoticed. The last chunk is shorter than the others; it may be empty.
    */
   async *encryptFile(pieces: AsyncIterable<Buffer>, place: string): AsyncGenerator<Buffer> {
     const chunk = Buffer.allocUnsafe(CHUNK)

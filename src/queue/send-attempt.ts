@@ -8,7 +8,7 @@ import { asRedoxError } from './as-redox-error'
 import type { JobContent, SealedStore, StoredFailure, AttemptRecord, Job } from './jobs'
 import type { Settlement, StoredMessage } from './types'
 
-/** Options with which the messages of a connection are sent. */
+/** Options for sending the messages of a connection. */
 export interface SendOptions {
   client: RedoxClient
   /** environment and account of the connection, see {@link Job} */
@@ -26,7 +26,7 @@ export interface SendAttemptOptions {
   sendOptions: SendOptions
   /** id of the process that has the lease */
   holder: string
-  /** starts a back-off of the destination, and returns its milliseconds */
+  /** starts a back-off of the destination, and returns its duration in milliseconds */
   backOff: (destination: string, error: RedoxError) => number
 }
 
@@ -50,7 +50,7 @@ export class SendAttempt {
     this.#stop.abort(new DOMException('closed', 'AbortError'))
   }
 
-  /** Aborts the attempt as soon as no part of a request can have arrived. */
+  /** Aborts the attempt at the next moment at which it is certain that no part of a request can have arrived. */
   stopUnsent(): void {
     this.#isStoppingUnsent = true
     if (!this.#hasLeft) this.abort()
@@ -93,10 +93,10 @@ export class SendAttempt {
     const notes = this.#notes
     const { account } = this.options.sendOptions
     Object.assign(notes, allowedAccount && { allowedAccount })
-    // Only the account that a file was uploaded to can use a reference to the file.
+    // References to uploaded files can be used only by the account that the files were uploaded to.
     if ((uploadAccount ?? content.account ?? account) === account) Object.assign(notes, { uploaded })
     if (content.account !== account) notes.uploadAccount = account
-    // With 0 attempts, stored errors are out of date: a person has decided to send the message again.
+    // With 0 attempts, the stored errors no longer count: a person has decided to send the message again.
     if (this.stored.attempts > 0) Object.assign(notes, error && { error }, unknown && { unknown })
     if (this.stored.requestStarted) notes.unknown ??= failureOf(interruptedError(content.message))
   }
@@ -150,8 +150,9 @@ export class SendAttempt {
     const { retryAfterSeconds = 0 } = error.cause
     if (isTriedAgain(error.cause.retry, 'durable', sendOptions.client.settings.retry)) {
       const rest = backOff(destination, error)
-      // Without order, `dueAt` delays this message only, and others of its destination may go first. An ordered message
-      // stays the first one, and the back-off of the destination delays it.
+      // An unordered message is delayed by its own `dueAt`, so that other messages of its destination may be sent
+      // before it. An ordered message stays the first one of its destination; the back-off of the destination delays
+      // it.
       const now = this.sealedStore.store.clock.now()
       const dueAt = now + (ordered ? Math.ceil(retryAfterSeconds * 1000) : rest)
       const settled = { state: 'waiting', dueAt, reason: error.code, notes: await this.#sealed() } as const
@@ -188,7 +189,10 @@ const deadlinePassed = ({ operation }: JobContent['message']): RedoxError =>
     { operation },
   )
 
-/** Returns true if a message may be sent through this account. An earlier release stored the environment only. */
+/**
+ * Returns true if a message may be sent through this account. Jobs of an earlier release contain no account, so their
+ * environment is compared.
+ */
 export const maySendThrough = (
   { environment, account }: SendOptions,
   accepted: Pick<Job, 'environment' | 'account'>,

@@ -14,15 +14,17 @@ import type { DeliveryStore, MessageState, Settlement, StoredMessage } from './t
 
 export type { JobResult, QueueStats, SendOptions }
 
-/** Listener for reports of the queue sender. */
+/** Callbacks for reports of the queue sender. */
 export interface SenderListener {
   onStats(stats: QueueStats): void
-  /** called with a result whose node is gone; `code`: reason, if the message is parked */
+  /**
+   * called for a result that cannot be emitted because its node was removed; `code`: reason, if the message is parked
+   */
   onUnclaimed(id: string, state: MessageState, code?: string): void
 }
 
-// Duration of a lease. Leases are renewed after a third of it, so they end only if the holder has ended or cannot reach
-// the store.
+// Duration of a lease. Leases are renewed after a third of it, so a lease ends only if its holder has exited or cannot
+// reach the store.
 const LEASE_MS = 30_000
 const POLL_INTERVAL_MS = 1000
 const ACCEPT_TRIES = 3
@@ -38,7 +40,7 @@ export class QueueSender {
   #aborting = new AbortController()
   /** attempts in progress */
   readonly #attempts = new Set<SendAttempt>()
-  /** true: attempts are aborted as soon as no part of a request can have arrived */
+  /** true: each attempt is aborted at the next moment at which no part of a request can have arrived */
   #isStoppingUnsent = false
   readonly #running: Promise<unknown>
   #sendOptions: SendOptions | undefined
@@ -83,17 +85,17 @@ export class QueueSender {
   }
 
   /**
-   * Sets the options with which messages are sent from now on, also messages that wait already; `undefined`: no more
+   * Sets the options for sending messages from now on, also for messages that are already waiting; `undefined`: no more
    * messages are claimed.
    */
   setOptions(sendOptions: SendOptions | undefined): void {
     this.#sendOptions = sendOptions
     if (this.#aborting.signal.aborted) this.#aborting = new AbortController()
     this.#isStoppingUnsent &&= sendOptions === undefined
-    // Each attempt in progress adds a listener.
+    // Each attempt in progress adds an event listener to the signal, so Node.js must not warn about their number.
     setMaxListeners(0, this.#aborting.signal)
     if (sendOptions) this.#store.touch().catch(this.#onStoreError)
-    // Another connection may succeed where the previous one failed.
+    // The new options may succeed where the previous ones failed.
     this.retryNow()
   }
 
@@ -114,7 +116,10 @@ export class QueueSender {
     this.#attempts.forEach((attempt) => attempt.abort())
   }
 
-  /** Aborts each attempt as soon as no part of a request can have arrived. Its message waits. */
+  /**
+   * Aborts each attempt at the next moment at which no part of a request can have arrived. The messages of these
+   * attempts wait.
+   */
   stopUnsent(): void {
     this.#isStoppingUnsent = true
     this.#attempts.forEach((attempt) => attempt.stopUnsent())
@@ -140,7 +145,10 @@ export class QueueSender {
     return this.#sendOptions !== undefined && !maySendThrough(this.#sendOptions, content, allowedAccount)
   }
 
-  /** Returns notes with which a message may be sent through the account that this sender uses now. */
+  /**
+   * Returns the attempt record, encrypted, with the permission to send the message through this sender's present
+   * account.
+   */
   async allowingThisAccount(stored: StoredMessage): Promise<Buffer> {
     const { account } = present(this.#sendOptions, 'the account that is sent over')
     const notes: AttemptRecord = { ...(await this.sealedStore.recordOf(stored)), allowedAccount: account }
@@ -168,9 +176,9 @@ export class QueueSender {
         break
       } catch (error) {
         const { code } = asRedoxError(error)
-        // Two errors are retried: a file that is shared with earlier messages was deleted together with them just now;
-        // or the store was unreachable. If the store has accepted the job in spite of the error, the same id prevents a
-        // second copy.
+        // Two errors are retried: the store was unreachable; or a file that this job shares with older messages was
+        // deleted together with them at this moment. If the store has accepted the job in spite of the error, the same
+        // id prevents a second copy.
         const mayPass = code === 'REDOX_STORE_LOST' || code === 'REDOX_STORE_UNAVAILABLE'
         if (!mayPass || tries === ACCEPT_TRIES) throw error
         await sleep(code === 'REDOX_STORE_LOST' ? 0 : POLL_INTERVAL_MS)
@@ -228,14 +236,14 @@ export class QueueSender {
     if (fresh.length > 0) return 0
     const { clock } = this.#store
     const due = await this.#store.nextDue(clock.now(), except)
-    // Times in the past are ignored: such a message waits for another one of its destination, whose end wakes this
-    // loop, or for another process.
+    // Times in the past are ignored: such a message waits for another message of its destination, and the end of that
+    // message's attempt wakes this loop; or the message waits for another process.
     const waits = [...this.#backoff.waits(), (due ?? 0) - clock.now()].filter((wait) => wait > 0)
     return Math.min(...waits, POLL_INTERVAL_MS)
   }
 
   /**
-   * Returns the time at which messages to the destination are tried again, by the clock of the store; 0 if the
+   * Returns the time, by the clock of the store, until which messages to the destination are not tried again; 0 if the
    * destination has no back-off.
    */
   backsOffUntil(destination: string): number {
@@ -271,8 +279,8 @@ export class QueueSender {
   }
 
   /**
-   * Retries a write while the store is unreachable or full. Without the stored settlement it would be unknown later if
-   * the message arrived.
+   * Retries a write while the store is unreachable or full. If the settlement were not stored, it would be unknown
+   * later whether the message had arrived.
    */
   async #retryWrite(write: () => Promise<void>): Promise<void> {
     for (;;) {

@@ -1,6 +1,6 @@
 /**
- * Clock of a store, used for all times in the store. It never goes back, because the stored times would then be further
- * in the future than intended.
+ * Clock of a store, used for all times in the store. The clock never goes back, because times that were stored earlier
+ * would then be reached too late.
  */
 export interface StoreClock {
   /** returns the time in milliseconds since 1970 */
@@ -57,7 +57,7 @@ export class SteadyClock implements StoreClock {
   }
 }
 
-/** Reads wall clock and monotonic clock at the same moment. */
+/** Reads the wall clock and the monotonic clock at (nearly) the same moment. */
 function readClocks(): { wall: number; monotonic: number } {
   for (;;) {
     const before = performance.now()

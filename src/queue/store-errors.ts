@@ -3,7 +3,7 @@ import { badInput, RedoxError } from '../errors'
 import type { Criteria, NewMessage } from './types'
 
 /**
- * Refuses a store whose version this release cannot use.
+ * Throws if this release cannot use the version of a store.
  * @param known highest version that this release can use; the lowest is 1
  * @throws RedoxError REDOX_STORE_NEWER, REDOX_STORE_UNREADABLE
  */
@@ -31,7 +31,7 @@ export const isStorable = (text: string | undefined): boolean => text === undefi
 export const areStorable = ({ destination, id, tag, code }: Criteria): boolean =>
   [destination, id, tag, code].every(isStorable)
 
-/** Returns the parts of a message that are stored as text. */
+/** Returns the fields of a message that are stored unencrypted, as strings. */
 export const textsOf = ({ id, destination, owner, files, tags }: NewMessage): string[] => [
   ...[id, destination, owner],
   ...files,
@@ -39,7 +39,7 @@ export const textsOf = ({ id, destination, owner, files, tags }: NewMessage): st
 ]
 
 /**
- * Refuses texts with characters that cannot be stored.
+ * Throws if a string contains characters that cannot be stored.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function assertStorable(...texts: string[]): void {

@@ -3,8 +3,8 @@ import path from 'node:path'
 /** Location of the store of a connection. */
 export type StoreLocation = {
   /**
-   * path of the file outside the store with the identity of the store that belongs here; undefined: there is no such
-   * file
+   * path of the mark: a file outside the store with the identity of the store that belongs to this connection;
+   * undefined: no mark is kept
    */
   mark: string | undefined
 } & (
@@ -26,8 +26,8 @@ export const MARKS = '.redox-store-marks'
 
 /**
  * Returns the location of the store of a connection.
- * @param userDir Node-RED's user directory; undefined: there is none, and the store's identity is not kept outside the
- *   store
+ * @param userDir Node-RED's user directory; undefined: without a user directory, the store's identity is not kept
+ *   outside the store
  * @param id id of the redox-config node
  * @param url URL of a database, with user and password; undefined: the store is embedded
  */

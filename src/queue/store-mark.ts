@@ -12,7 +12,7 @@ import { syncFolder, writeWhole } from './level/identity'
 type StoreKind = 'embedded' | 'postgresql'
 
 /**
- * Reads the identity of the store that belongs here.
+ * Reads the identity of a connection's store from its mark.
  * @returns undefined if there is no mark
  */
 export async function readMark(file: string | undefined, kind: StoreKind): Promise<string | undefined> {
@@ -21,7 +21,7 @@ export async function readMark(file: string | undefined, kind: StoreKind): Promi
   return typeof identity === 'string' ? identity : undefined
 }
 
-/** Writes the mark of a store. Durable once it resolves. */
+/** Writes the mark of a store. Durable once the promise resolves. */
 export async function writeMark(file: string | undefined, kind: StoreKind, identity: string): Promise<void> {
   if (file === undefined) return
   const marks = await marksIn(file)

@@ -45,7 +45,7 @@ export interface NewMessage {
   acceptedAt: number
   /** time after which no attempt begins */
   deadline: number
-  /** names of the job's files in the store */
+  /** names of the job's files in the store, each a keyed hash */
   files: string[]
   /** tags by which the job can be found */
   tags: string[]
@@ -57,11 +57,11 @@ export interface StoredMessage extends NewMessage {
   state: MessageState
   /** number of completed attempts */
   attempts: number
-  /** time from which the next attempt may begin */
+  /** earliest time at which the next attempt may begin */
   dueAt: number
   /** true: a request was started, and its outcome is not stored yet */
   requestStarted: boolean
-  /** stable code: why the job waits or is parked, or the action that ended it */
+  /** stable code: reason why the job waits or is parked, or the action that ended it */
   reason?: string
   /** encrypted facts known so far (uploaded files, outcome) */
   notes?: Buffer
@@ -107,7 +107,7 @@ export interface Query extends Criteria {
   limit: number
 }
 
-/** Change of a job at the end of an attempt. Without `notes`, the stored notes stay. */
+/** Change of a job at the end of an attempt. Without `notes`, the stored attempt record remains unchanged. */
 export type Settlement =
   | { state: 'waiting'; dueAt: number; reason: string; notes?: Buffer }
   | { state: 'parked'; reason: string; notes: Buffer }
@@ -117,8 +117,8 @@ export type Settlement =
 export type MessageStatus = Pick<StoredMessage, 'state' | 'reason' | 'dueAt' | 'announced' | 'endedAt'>
 
 /**
- * Reason of a message that is parked because it is being moved to another store. It is not sent, and no action can be
- * applied to it, until the move is finished. See `move-store.ts`.
+ * Reason of a message that is parked because it is being moved to another store. Until the move is finished, the
+ * message is not sent, and no action can be applied to it. See `move-store.ts`.
  */
 export const MOVING = 'REDOX_STORE_MOVING'
 
@@ -130,9 +130,9 @@ export const DECIDABLE: Readonly<Record<Action, readonly MessageState[]>> = {
   extend: ['waiting'],
 }
 
-/** Additional values of an action. */
+/** Optional parameters of an action. */
 export interface DecisionTerms {
-  /** notes that replace the stored ones */
+  /** encrypted attempt record that replaces the stored one */
   notes?: Buffer
   /** new deadline, with `extend` only */
   deadline?: number
@@ -143,7 +143,7 @@ export interface DecisionTerms {
 /** User and reason of an action, for the audit log. */
 export interface AuditContext {
   who: string
-  /** reason that the person gives */
+  /** reason that the person gives for the action */
   reason: string
   /** time by the clock of the store */
   now: number
@@ -157,7 +157,7 @@ export interface AuditLine {
   action: Action | 'pause' | 'resume' | 'look' | 'move' | 'begin-new'
   /** id of a message, a destination, or the folder name of the replaced store (`-`: none) */
   subject: string
-  /** reason that the person gives */
+  /** reason that the person gave for the action */
   reason: string
 }
 
@@ -185,7 +185,8 @@ export interface QueueStore {
   check(): Promise<void>
 
   /**
-   * Stores a message. Durable once it resolves. If there is a message with the same id, that one is kept.
+   * Stores a message. Durable once the promise resolves. If a message with the same id exists, the existing message is
+   * kept.
    * @throws RedoxError REDOX_STORE_LOST if one of the files is not stored or was just deleted; REDOX_BAD_INPUT if an id
    *   or the destination contains characters that cannot be stored
    */
@@ -193,9 +194,9 @@ export interface QueueStore {
 
   /**
    * Leases messages that are due, and returns them. Ordered messages: only the first one of its destination, and none
-   * while it is being sent, parked or not due. No message of a paused destination or of one in `except`. No destination
-   * uses up the limit while others wait. Messages whose lease has ended are included; `requestStarted` then shows if a
-   * request may have arrived.
+   * while it is being sent, parked or not due. No messages of paused destinations, or of destinations in `except`. No
+   * destination uses up the limit while others wait. Messages whose lease has ended are included; `requestStarted` then
+   * shows if a request may have arrived.
    */
   claim(lease: Lease & { except: string[] }): Promise<StoredMessage[]>
 
@@ -208,13 +209,15 @@ export interface QueueStore {
   /** Extends the leases by `leaseMs` from now. */
   renew(holder: string, ids: string[], leaseMs: number): Promise<void>
 
-  /** Records that a request for the message is about to start. Durable once it resolves. */
+  /** Records that a request for the message is about to start. Durable once the promise resolves. */
   recordRequestStart(id: string, holder: string): Promise<void>
 
-  /** Replaces the notes of a message. Durable once it resolves. */
+  /** Replaces the attempt record (`notes`) of a message. Durable once the promise resolves. */
   recordNotes(id: string, holder: string, notes: Buffer): Promise<void>
 
-  /** Ends an attempt: counts it, clears `requestStarted`, and applies the settlement. Durable once it resolves. */
+  /**
+   * Ends an attempt: counts it, clears `requestStarted`, and applies the settlement. Durable once the promise resolves.
+   */
   settle(id: string, holder: string, settlement: Settlement, now: number): Promise<void>
 
   /**
@@ -230,14 +233,15 @@ export interface QueueStore {
   claimUnannounced(lease: Lease & { owners: string[] }): Promise<StoredMessage[]>
   markAnnounced(id: string): Promise<void>
   /**
-   * Ends the lease of a result that was taken by {@link claimUnannounced} but not announced, because its node is gone. It can be
-   * taken again at once.
+   * Ends the lease of a result that {@link claimUnannounced} returned, but that was not announced, because its node is
+   * gone. Any holder can then lease the result at once.
    */
   releaseUnannounced(id: string, holder: string): Promise<void>
 
   /**
    * Deletes messages that were delivered or discarded before a time (unannounced ones only {@link UNANNOUNCED_MS} after
-   * their end), files without a message, and files that were stored an hour before `now` and have never had one.
+   * their end), files without a message, and files that were stored more than an hour before `now` for a message that
+   * was never accepted.
    * @returns number of deleted messages
    */
   purge(before: number, now: number): Promise<number>
@@ -255,7 +259,7 @@ export interface AdminStore {
   find(query: Query): Promise<StoredMessage[]>
   /** Returns the ids of all messages in these states, in the order of acceptance, without reading their contents. */
   ids(criteria: Criteria, states: readonly MessageState[]): Promise<string[]>
-  /** Returns the destinations with open or parked messages, and the paused ones. */
+  /** Returns the destinations that have open or parked messages, or are paused. */
   destinations(): Promise<DestinationState[]>
   counts(): Promise<Record<MessageState, number>>
 
@@ -263,17 +267,17 @@ export interface AdminStore {
    * Applies an action to a message, and writes a line of the audit log. `resend` (of a parked, delivered or discarded
    * message): it waits again in its old position, due at once, with no attempts and a new deadline of the same
    * duration. `mark-delivered`, `discard` (of a waiting or parked message): it is done; its node emits no result.
-   * `extend` (of a waiting message): the deadline of `terms` replaces the old one. No action applies to a message that
-   * is {@link MOVING}.
+   * `extend` (of a waiting message): `terms.deadline` replaces the present deadline. No action applies to a message
+   * that is {@link MOVING}.
    * @throws RedoxError REDOX_STORE_LOST if the message is in another state or no longer stored, or if `extend` would
    *   not make its deadline later
    */
   applyAction(id: string, action: Action, context: AuditContext, terms?: DecisionTerms): Promise<void>
   /** Pauses or resumes a destination, and writes a line of the audit log. */
   pause(destination: string, isPaused: boolean, context: AuditContext): Promise<void>
-  /** Writes a line of the audit log: a person looked at the content of a message. */
+  /** Writes a line of the audit log, which records that a person looked at the content of a message. */
   recordAccess(id: string, context: AuditContext): Promise<void>
-  /** Writes a line of the audit log: this store replaces one that could not be read. */
+  /** Writes a line of the audit log, which records that this store replaces a store that could not be read. */
   recordReplacement(setAside: string, context: AuditContext): Promise<void>
   /** Returns lines of the audit log, oldest first, after the first `skip` lines. */
   audit(request: { skip: number; limit: number }): Promise<AuditLine[]>
@@ -281,25 +285,27 @@ export interface AdminStore {
   auditLength(): Promise<number>
 
   /**
-   * Stores a message from another store with its status, after all messages of this store. If there is a message with
-   * the same id, that one is kept. The files have to be stored before. Durable once it resolves.
+   * Stores a message from another store with its status, after all messages of this store. If a message with the same
+   * id exists, the existing message is kept. The files have to be stored before the message. Durable once the promise
+   * resolves.
    */
   insertMoved(message: StoredMessage): Promise<void>
   /**
-   * Sets the status and the notes of a message, which keeps its position in the order. Durable once it resolves.
+   * Sets the status and the attempt record (`notes`) of a message. Its position in the order remains unchanged. Durable
+   * once the promise resolves.
    * @param line line for the audit log, if one is to be written
    * @throws RedoxError REDOX_STORE_LOST if the message is being sent, or is not stored
    */
   setStatus(id: string, standing: MessageStatus & { notes: Buffer }, line?: AuditLine): Promise<void>
-  /** Deletes a message, and its files if no other message has them. Durable once it resolves. */
+  /** Deletes a message, and those of its files that no other message contains. Durable once the promise resolves. */
   remove(id: string): Promise<void>
 }
 
 /** Part of a store for the encrypted files of messages. */
 export interface BlobStore {
   /**
-   * Stores the encrypted chunks of a file under a name, unless the store has that file. Durable once it resolves. An
-   * incomplete file is never visible.
+   * Stores the encrypted chunks of a file under a name, unless the store has that file. Durable once the promise
+   * resolves. An incomplete file is never visible.
    */
   putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void>
   hasFile(name: string): Promise<boolean>

@@ -5,7 +5,7 @@ import type { StoredMessage } from './types'
 
 export interface Verified {
   messages: number
-  /** number of files of all messages; a file that several messages share counts for each of them */
+  /** number of files of all messages; a file that several messages share is counted for each of them */
   files: number
   /** ids of the messages that cannot be read completely, with the error code */
   unreadable: { id: string; code: string }[]

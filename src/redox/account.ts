@@ -4,7 +4,7 @@ import type { RedoxSettings } from './settings'
 /**
  * Fingerprint of the Redox account that a connection reaches: a hash of its hosts, environment, source ID and OAuth
  * client (or legacy API key). All keys of one OAuth client belong to one account, so a key may be rotated while
- * messages wait. A hash, because the legacy API key is a secret. Hex, 64 characters.
+ * messages wait. The values are hashed because the legacy API key is a secret. 64 hexadecimal digits.
  */
 export function accountOf({
   hosts,

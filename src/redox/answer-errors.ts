@@ -8,8 +8,8 @@ import { REDACTED, redactMessageValues, redactSecretsInText } from './redaction'
 import { objectsOf, textsOf, type AnswerFacts } from './read-answer'
 
 /**
- * Error for a 2xx answer that reports errors: REDOX_REJECTED, or REDOX_PARTIAL with the parts that arrived and those
- * that did not.
+ * Error for a 2xx response that reports errors: REDOX_REJECTED, or REDOX_PARTIAL which lists the parts of the message
+ * that arrived and those that did not.
  * @param sent values that the error text must not repeat
  */
 export function undeliveredError(
@@ -41,8 +41,13 @@ export function undeliveredError(
   )
 }
 
+<<<<<<< HEAD
 /** Error for a 2xx answer that reports errors, when no part of the message arrived (REDOX_REJECTED). */
 export const rejectedError = (detail: RedoxErrorDetail): RedoxError =>
+=======
+/** Error for a 2xx response that reports errors, when no part of the message arrived (REDOX_REJECTED). */
+export const refusedError = (detail: RedoxErrorDetail): RedoxError =>
+>>>>>>> mU
   new RedoxError(
     'REDOX_REJECTED',
     `Rejected by Redox (${detail.operation}), although the HTTP status is ${detail.status}. ` +
@@ -54,7 +59,7 @@ const listed = (parts: { part: string }[]): string => parts.map(({ part }) => pa
 
 interface PartOutcome {
   part: string
-  /** undefined: the answer does not report it */
+  /** false: not delivered; undefined: the response does not report whether this part was delivered */
   delivered?: boolean
   status?: number
 }
@@ -89,7 +94,7 @@ function destinationOf(error: Record<string, unknown>, ids: string[]): string | 
   return found.length === 1 ? found[0] : undefined
 }
 
-/** Details of a failed answer for `error.cause`, as plain data. */
+/** Details of a failed HTTP response for `error.cause`, as plain data. */
 export function failureDetail(
   operation: string,
   { status, headers, body }: HttpAnswer,
@@ -118,7 +123,7 @@ export function retryAfterSeconds(headers: HttpAnswer['headers']): number | unde
   const header = headers['retry-after']
   if (typeof header !== 'string') return undefined
   const given = header.trim()
-  // Not `Date.parse` for numbers: it reads `-5` as a month.
+  // Numbers are not passed to `Date.parse`, which reads `-5` as a month.
   const isDate = /[a-z]/i.test(given)
   const seconds = isDate
     ? (Date.parse(given) - serverTime({ headers })) / 1000
@@ -136,7 +141,8 @@ export const reasonSentence = (reasons: string[] | undefined): string =>
     : `Redox says: ${reasons.slice(0, 5).join(' | ')}`.replace(/[^.!?]$/, '$&.')
 
 /**
- * Reference for the log search in the Redox dashboard, e.g. `(log …)`: log ids, else the message ID, else the trace ID.
+ * Reference for the log search in the Redox dashboard, e.g. `(log …)`: the log ids if there are any, otherwise the
+ * message ID, otherwise the trace ID.
  */
 export function logReference({ logIds, messageId, traceId }: RedoxErrorDetail): string {
   if (logIds?.length) return `(log ${logIds.join(', ')})`
@@ -144,12 +150,13 @@ export function logReference({ logIds, messageId, traceId }: RedoxErrorDetail): 
   return traceId === undefined ? '' : `(trace ${traceId})`
 }
 
-// Maximum number of reasons. A person reads no more, and each one takes time to redact.
+// Maximum number of reasons in an error text. A person reads no more, and redacting each reason takes time.
 const MAX_REASONS = 20
 // Maximum length of a reason in characters: too short for a whole message that a server repeats.
 const MAX_REASON_LENGTH = 300
 
-// A path in a message, such as `Bundle.entry.resource.presentedForm.contentType`: short names without digits.
+// Pattern of a path in a message, such as `Bundle.entry.resource.presentedForm.contentType`: short names without
+// digits.
 const PLACE = /^[A-Za-z]{1,30}(\.[A-Za-z]{1,30})+\.?$/
 
 const LONG = /[A-Za-z0-9+/_=.-]{40,}/g
@@ -158,18 +165,19 @@ const hideLong = (text: string): string => text.replace(LONG, REDACTED)
 const DASHBOARD = 'https://dashboard(?:\\.[a-z]{2})?\\.redoxengine\\.com'
 const LINK_OR_LONG = new RegExp(`${DASHBOARD}[^\\s"'<>]*|${LONG.source}`, 'g')
 
-// A link to Redox's own dashboard. Its parts are names, numbers and UUIDs, so it contains no content and no token.
+// Pattern of a link to Redox's dashboard. The parts of its path are names, numbers and UUIDs, so it contains no content
+// and no token.
 const LINK_PART = '(?:[A-Za-z-]{1,30}|\\d{1,12}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
 const LINK = new RegExp(`^${DASHBOARD}(?:[/#?&=]+${LINK_PART})*[/.,)]*$`, 'i')
 
 type RedactedFacts = Pick<RedoxErrorDetail, 'messageId' | 'traceId'> & { reasons: string[]; logIds: string[] }
 
-/** Reasons and ids of an answer, redacted so that they may be logged. */
+/** Reasons and ids of a response, redacted so that they may be logged. */
 function redactedFacts(facts: AnswerFacts, sent: JsonObject | undefined, secrets: string[]): RedactedFacts {
   const reasons = facts.reasons.slice(0, MAX_REASONS)
   const logIds = facts.logIds.slice(0, MAX_REASONS).map(String)
   const { messageId, traceId } = facts
-  // One call for all texts, because each call walks through the whole message.
+  // All strings are redacted in one call, because each call searches the whole message for its values.
   const ids = [...logIds, String(messageId ?? ''), traceId ?? '']
   const texts = redactMessageValues([...reasons, ...ids], sent, secrets).map((text) =>
     // Long runs of letters and digits are base64 or tokens. Ids such as a log's UUID are shorter, or contain hyphens
@@ -187,8 +195,8 @@ function redactedFacts(facts: AnswerFacts, sent: JsonObject | undefined, secrets
 }
 
 /**
- * Copy of an answer with all secrets redacted. Some servers and gateways repeat the request, including its token, in an
- * error page.
+ * Copy of a response with all secrets redacted. Some servers and gateways repeat the request, including its token, in
+ * an error page.
  */
 export function redactSecrets(answer: HttpAnswer, secrets: string[]): HttpAnswer {
   const whole = JSON.stringify(answer.headers) + answer.text

@@ -4,7 +4,7 @@ import { classifyFailure, type AttemptFailure, type RequestKind } from '../trans
 import { logReference, reasonSentence } from './answer-errors'
 import type { RequestSpec } from './requests'
 
-/** Advice to send again, by code. Wrong for a message that is retried automatically. */
+/** Advice to send the message again, by error code. Left out for a message that is retried automatically. */
 const SEND_AGAIN: Partial<Record<RedoxError['code'], string>> = {
   REDOX_RATE_LIMITED: 'Wait, then send again.',
   REDOX_UNAVAILABLE: 'Send again later.',
@@ -73,8 +73,8 @@ export const stoppedBeforeSending = (operation: string): RedoxError =>
   attemptError({ fault: 'aborted', sent: false }, { kind: 'send', operation }, {})
 
 /**
- * Returns true if Redox certainly received no request. The error text then ends with "Nothing was sent.", which a text
- * about a refusal by Redox does not need.
+ * Returns true if Redox certainly received no request. The error text then ends with "Nothing was sent.".
+ * @param failure failure of the attempt; a refusal by Redox never counts as unsent
  */
 const isUnsent = (failure: AttemptFailure): boolean =>
   'fault' in failure && (!failure.sent || failure.fault === 'tls' || failure.fault === 'proxyRefused')
@@ -86,7 +86,7 @@ const SOURCE_REFUSED =
   'Check the source ID in the connection. In the Redox dashboard, check that the source belongs to this key and is ' +
   'enabled.'
 
-// Redox answers 404 in these three cases (docs/redox-api.md#status-codes).
+// The three causes of a 404 from Redox (docs/redox-api.md#status-codes).
 const NOT_FOUND: Record<RequestKind, string> = {
   token: 'Check the API base URL in the connection.',
   upload: 'Check the Blob upload URL, the Binary base URL and the environment in the connection.',

@@ -20,12 +20,15 @@ export interface SentFile {
 
 /** Progress of a message, for the node's status. */
 export interface Progress {
-  /** `wait`: for a free slot or the rate limiter; `retry`: until the next attempt */
+  /** `wait`: waiting for a free slot or the rate limiter; `retry`: waiting for the next attempt */
   phase: 'wait' | 'upload' | 'send' | 'retry'
   /** bytes of the request body sent so far */
   sent: number
   total: number
-  /** true while bytes may have left and no answer has come: a message that is aborted now may have arrived */
+  /**
+   * true while bytes of the request may have been sent and no response has come: a message that is aborted now may have
+   * arrived
+   */
   hasLeft?: boolean
   /** of `retry`: milliseconds until the next attempt may begin */
   waitMs?: number
@@ -36,13 +39,13 @@ export type OnProgress = (progress: Progress) => void
 export interface SendResult {
   status: number
   headers: HttpAnswer['headers']
-  /** body of Redox's answer: parsed JSON, or text */
+  /** body of Redox's response: parsed JSON, or text */
   body: unknown
   facts: PublicFacts
   files: SentFile[]
   /**
-   * number of HTTP requests for the uploads and the message, including those repeated with a new token, without token
-   * requests
+   * number of HTTP requests for the uploads and the message, including requests repeated with a new token, but not
+   * token requests
    */
   attempts: number
 }
@@ -52,7 +55,7 @@ export interface CheckpointHooks {
   /** results of earlier uploads by index of the attachment; these files are not uploaded again */
   uploaded: Record<number, UploadResult>
   onUploaded(index: number, uploaded: UploadResult): Promise<void>
-  /** called before the request with the message begins: from then on the message may have arrived */
+  /** called before the request that contains the message begins: from then on the message may have arrived */
   onSending(): Promise<void>
 }
 
@@ -60,9 +63,12 @@ export interface AttemptOptions {
   /** aborts the wait and the request */
   signal: AbortSignal
   onProgress?: OnProgress
-  /** end of the time for rate-limiter waits, in ms of the monotonic clock (`performance.now()`) */
+  /**
+   * returns the latest time until which the rate limiter may delay a request, in ms of the monotonic clock
+   * (`performance.now()`)
+   */
   giveUpAt?: () => number
-  /** number of this attempt, from 1: after a 429 the pause of the whole connection grows with the number */
+  /** number of this attempt, from 1: the pause of the whole connection after a 429 is longer for later attempts */
   attempt?: number
 }
 

@@ -46,7 +46,7 @@ import { referenceOf, uploadKind, type UploadKind } from './uploads'
 
 /**
  * Client of one connection to Redox, with its token, sockets and limits. Only this class and the modules that it uses
- * know the shapes of Redox's requests and answers. `upload` and `deliver` make one attempt each, with all its I/O;
+ * know the shapes of Redox's requests and responses. `upload` and `deliver` make one attempt each, with all its I/O;
  * messages are prepared in src/message. Direct delivery (`deliverDirect`) and durable delivery (src/queue) repeat
  * attempts.
  */
@@ -67,8 +67,8 @@ export class RedoxClient {
   readonly uploadOrigins: Set<string>
 
   /**
-   * Creates the client of a new deploy, with the limits of its predecessors.
-   * @param sharedLimits shared limits of the previous clients of this connection
+   * Creates the client for a deployed connection.
+   * @param sharedLimits limits shared with the previous clients of this connection
    * @param rateLimiter rate limiter shared by several processes; default: one for this process
    */
   constructor(settings: RedoxSettings, sharedLimits = newSharedLimits(settings), rateLimiter?: RateLimiter) {
@@ -88,20 +88,22 @@ export class RedoxClient {
   }
 
   /**
-   * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt. The caller holds a slot, see {@link inSlot}.
-   * @throws RedoxError with advice on a repeat in `cause.retry`
+   * Uploads a file (docs/redox-api.md#binary, #blob-upload): one attempt. The caller must have acquired a slot, see
+   * {@link inSlot}.
+   * @throws RedoxError; `cause.retry` indicates if the upload may be repeated
    */
   upload(file: FileSource, kind: UploadKind, options: AttemptOptions): Promise<UploadResult> {
     return this.#upload(file, kind, options)
   }
 
   /**
-   * Uploads the files that are to be uploaded, then sends the message: one attempt. The caller holds a slot, see {@link
-   * inSlot}.
-   * @throws RedoxError with advice on a repeat in `cause.retry`
+   * Uploads those of the message's files that are not embedded, then sends the message: one attempt. The caller must
+   * have acquired a slot, see {@link inSlot}.
+   * @throws RedoxError; `cause.retry` indicates if the message may be sent again
    */
   async deliver(message: PreparedMessage, options: DeliveryOptions): Promise<SendResult> {
-    // Check before uploading any file: the connection of an accepted message may have a different key by now.
+    // The request is checked before any file is uploaded, because the connection's key may have changed since the
+    // message was accepted.
     const checked = await this.#requests.checkedMessage(message)
     const files: SentFile[] = []
     const { body, attempts } = await this.#uploadAll(message, options, files)
@@ -173,8 +175,8 @@ export class RedoxClient {
   }
 
   /**
-   * Waits for a preparation slot. As many messages are prepared at once as are sent at once, so that waiting messages
-   * use no memory beyond their input.
+   * Waits for a preparation slot. The number of messages that are prepared at once is limited like the number that are
+   * sent at once, so that waiting messages use no memory beyond their input.
    * @returns function that releases the slot
    * @throws RedoxError REDOX_QUEUE_FULL, REDOX_ABORTED
    */
@@ -193,7 +195,8 @@ export class RedoxClient {
   }
 
   /**
-   * Returns a signal that aborts with the given signal or when the client is closed, and a function that ends its use.
+   * Returns a signal that aborts with the given signal or when the client is closed, and a function to call when the
+   * signal is no longer needed.
    */
   #untilClosed(signal: AbortSignal): [either: AbortSignal, release: () => void] {
     const stop = new AbortController()
@@ -234,9 +237,9 @@ export class RedoxClient {
   }
 
   /**
-   * Uploads the attachments that need an upload and have none yet.
-   * @param files receives one entry for each attachment
-   * @returns the body with the references, and the number of HTTP requests
+   * Uploads the attachments that have to be uploaded, except those that an earlier attempt has uploaded.
+   * @param files receives one element for each attachment
+   * @returns the message body with the references to the uploaded files, and the number of HTTP requests
    */
   async #uploadAll(
     message: PreparedMessage,
@@ -287,21 +290,22 @@ export class RedoxClient {
       }
     } catch (error) {
       if (!(error instanceof RedoxError)) throw error
-      // A person who looks up the message needs the digests of all files, even if the request was only partly read.
+      // The SHA-256 of all files is needed to look up the message, even if the request body was only partly read.
       const isUnknown = error.code === 'REDOX_OUTCOME_UNKNOWN'
       throw withFiles(error, files, isUnknown ? await digestsOf(request) : request.body.sha256())
     }
   }
 
   /**
-   * Makes one attempt at a request of any kind. After a refused token, the request is sent once more with a new token.
+   * Makes one attempt at a request of any kind. If the server refuses the token, the request is sent once more with a
+   * new token.
    */
   async #request(request: RequestSpec, options: OneRequest): Promise<TimedAnswer & { attempts: number }> {
     const first = await this.#requestOnce(request, options)
     if ('answer' in first) return { ...first, attempts: 1 }
     if (!first.renewsToken) throw first.error
     const second = await this.#requestOnce(request, options).catch((error: unknown) => {
-      // If the repeat would have to wait too long, the error of the first request is more helpful.
+      // If the rate limiter would delay the second request for too long, the error of the first one is more helpful.
       throw error instanceof RedoxError && error.code === 'REDOX_RATE_LIMITED' ? first.error : error
     })
     if ('answer' in second) return { ...second, attempts: 2 }
@@ -340,13 +344,13 @@ export class RedoxClient {
 }
 
 interface OneRequest extends AttemptOptions {
-  /** awaited immediately before the HTTP request */
+  /** called and awaited immediately before the HTTP request */
   onBegin?: () => Promise<void> | undefined
 }
 
 const WAITING: Progress = { phase: 'wait', sent: 0, total: 0 }
 
-/** Runs `judge`, and adds the number of HTTP requests and the start of the last attempt to its error. */
+/** Runs `judge`. If it throws, adds the number of HTTP requests and the start time of the last attempt to the error. */
 function withAttempts<T>(detail: { attempts: number; at: string }, judge: () => T): T {
   try {
     return judge()

@@ -58,9 +58,9 @@ export function uploadDirect(
 type AttemptLimits = Required<Pick<AttemptOptions, 'giveUpAt' | 'attempt'>>
 
 interface AttemptCount {
-  /** failed attempts */
+  /** number of failed attempts */
   attempts: number
-  /** HTTP requests of these attempts, including those repeated with a new token */
+  /** number of HTTP requests of these attempts, including requests repeated with a new token */
   requests: number
 }
 
@@ -71,11 +71,14 @@ interface AttemptCount {
 class Retries {
   #giveUpAt: number
   readonly #counts = new Map<string, AttemptCount>()
-  /** HTTP requests of failed attempts, without token requests */
+  /** number of HTTP requests of failed attempts, without token requests */
   #requests = 0
-  /** HTTP requests for uploads in the current attempt */
+  /** number of HTTP requests for uploads in the current attempt */
   #uploads = 0
-  /** error of an attempt that may have delivered the message; a later failure does not disprove that */
+  /**
+   * error of an attempt that may have delivered the message; kept after later failures, because they do not prove that
+   * the message has not arrived
+   */
   #unknown: RedoxError | undefined
   #last: RedoxError | undefined
 
@@ -133,8 +136,8 @@ class Retries {
   }
 
   /**
-   * Returns the most helpful error when no HTTP request was made: an earlier failure rather than a pause that is too
-   * long.
+   * Returns the most helpful error when the last attempt made no HTTP request: the earlier failure, if there is one,
+   * instead of the error that the rate-limit pause is too long.
    */
   #withoutRequest(error: RedoxError): RedoxError {
     const isPause = error.code === 'REDOX_RATE_LIMITED'

@@ -6,14 +6,18 @@ export const UNKNOWN_LISTED_MS = 3_600_000
 /** Number of messages with an unknown outcome that one connection lists at most. */
 export const MAX_UNKNOWN = 1_000
 
-/** Message of direct delivery that has not ended. Contains no content, no file name and no identifier. */
+/** Message of direct delivery that is waiting or being sent. Contains no content, no file name and no identifier. */
 export interface DirectMessage {
   readonly id: number
-  /** id of the node that the message came to */
+  /** id of the node that received the message from the flow */
   readonly owner: string
+<<<<<<< HEAD
   /** `sandbox`, or the name of the environment */
   readonly environment: string
   /** milliseconds since 1970 */
+=======
+  /** time when the node received the message, in milliseconds since 1970 */
+>>>>>>> mU
   readonly acceptedAt: number
   /** `waiting`: for a slot, the rate limiter or the next attempt */
   state: 'waiting' | 'sending'
@@ -32,30 +36,39 @@ export interface DirectMessage {
 /** Message that ended with REDOX_OUTCOME_UNKNOWN. */
 export interface UnknownMessage extends Omit<DirectMessage, 'state' | 'dueAt'> {
   state: 'unknown'
+<<<<<<< HEAD
   /** trace id of Redox's answer, if there was one and it has the form of a generated id */
   traceId?: string | undefined
   /** milliseconds since 1970 */
+=======
+  /** time when the message ended, in milliseconds since 1970 */
+>>>>>>> mU
   endedAt: number
 }
 
-/** State of a listed message. */
+/** State in which the outbox lists a message. */
 export type DirectState = (DirectMessage | UnknownMessage)['state']
 
 /**
- * The messages of one connection that are delivered directly: those that have not ended, and those of the last hour whose outcome
- * is unknown. For display only, and kept over deploys. The number of messages that have not ended is limited by the memory for
- * waiting messages (see `Semaphore`).
+ * Messages of one connection that are delivered directly: the messages in progress, and the messages of the last hour
+ * whose outcome is unknown. For display only, and kept over deploys. The number of messages in progress is limited by
+ * the memory for waiting messages (see `Semaphore`).
  */
 export class DirectMessages {
   /** name of the redox-config node */
   name = ''
   #lastId = 0
   readonly #inFlight = new Map<number, DirectMessage>()
-  /** oldest first; the times are of the monotonic clock */
+  /** messages with an unknown outcome, oldest first; their times are of the monotonic clock */
   readonly #unknown = new Map<number, { message: UnknownMessage; until: number }>()
 
+<<<<<<< HEAD
   /** Adds a message that has arrived at a node. */
   add(owner: string, environment: string, destination?: string): DirectMessage {
+=======
+  /** Adds a message that a node has received. */
+  add(owner: string, destination?: string): DirectMessage {
+>>>>>>> mU
     const id = ++this.#lastId
     const acceptedAt = Date.now()
     const known = { id, owner, environment, destination, acceptedAt }
@@ -65,7 +78,7 @@ export class DirectMessages {
   }
 
   /**
-   * Removes a message that has ended, and remembers it if its outcome is unknown.
+   * Removes a message that has ended, and lists it for an hour if its outcome is unknown.
    * @param code error code; undefined: delivered
    * @param traceId trace id of the answer; may be any text
    */
@@ -93,7 +106,8 @@ export class DirectMessages {
   list(limit: number): { messages: (DirectMessage | UnknownMessage)[]; total: number } {
     this.#forgetOld()
     const unknown = [...this.#unknown.values()].map(({ message }) => message)
-    // Unknown ones are in the order of their end, and a message keeps its number.
+    // Messages with an unknown outcome are stored in the order of their end, so the list has to be sorted by the number
+    // that each message got on arrival.
     const newest = [...[...this.#inFlight.values()].slice(-limit), ...unknown]
     const messages = newest.sort((a, b) => b.id - a.id).slice(0, limit)
     return { messages, total: this.#inFlight.size + unknown.length }

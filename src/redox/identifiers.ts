@@ -1,7 +1,8 @@
 import { isObject, type JsonObject } from '../message/json'
 
 /**
- * Identifiers for finding a message in Redox's log: the ids from the flow, or those made while the message was built.
+ * Identifiers for finding a message in Redox's log: ids that the flow set, or that were generated when the message was
+ * built.
  */
 export function identifiersOf(body: JsonObject): Record<string, string> {
   const document = isObject(body.Note) ? body.Note : isObject(body.Media) ? body.Media : {}

@@ -2,31 +2,31 @@ import { isObject } from '../message/json'
 import type { HttpAnswer } from '../transport/http'
 
 /**
- * Contents of an answer from Redox, independent of its shape (docs/redox-api.md#fhir-answers, #endpoint,
+ * Facts in a response of Redox, the same for all response formats (docs/redox-api.md#fhir-answers, #endpoint,
  * #error-bodies).
  */
 export interface AnswerFacts {
   /** ids for the log search of the Redox dashboard */
   logIds: (string | number)[]
-  /** Data Model API: older id (`Meta.Message.ID`), for answers without log ids */
+  /** Data Model API: older id (`Meta.Message.ID`), for responses without log ids */
   messageId?: string | number
   /** FHIR: locations of the created resources */
   locations: string[]
   /** error texts from Redox; may repeat patient data */
   reasons: string[]
   /**
-   * number of reasons from places that are empty in a successful answer, such as `Meta.Errors`
+   * number of reasons found in fields that are empty in a successful response, such as `Meta.Errors`
    * (docs/redox-api.md#fhir-answers, #status-codes, #error-bodies)
    */
   refusals: number
-  /** FHIR: result of each entry */
+  /** FHIR: result of each entry of the response Bundle */
   entries: { part: string; status?: number; delivered: boolean; location?: string }[]
   traceId?: string
 }
 
 export const objectsOf = (value: unknown): Record<string, unknown>[] =>
   Array.isArray(value) ? value.filter(isObject) : []
-// Ids in an answer are strings or numbers. Other values are ignored, because `String()` may throw for them.
+// Ids in a response are strings or numbers. Other values are ignored, because `String()` may throw for them.
 const isScalar = (value: unknown): value is string | number =>
   typeof value === 'string' || typeof value === 'number'
 export const textsOf = (value: unknown): string[] =>
@@ -61,8 +61,8 @@ function reasonsOf(refusals: string[], body: unknown, text: string): string[] {
 }
 
 /**
- * OperationOutcome in XML, converted to the shape of its JSON. Some servers and gateways answer in XML although the
- * request asks for JSON. Any other text gives an object without issues.
+ * OperationOutcome in XML, converted to the shape of its JSON. Some servers and gateways respond in XML although the
+ * request asks for JSON. Any other string is converted to an object without issues.
  */
 function outcomeOfXml(text: string): Record<string, unknown> {
   const head = text.slice(0, XML_LENGTH)
@@ -80,15 +80,16 @@ function outcomeOfXml(text: string): Record<string, unknown> {
   return { issue }
 }
 
-// Characters of a text that are searched. In a larger text the search for the end of each element takes too long.
+// Number of characters of an XML or HTML body that are searched. In a longer body, the search for the end of each
+// element takes too long.
 const XML_LENGTH = 20_000
 
 const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
 const withoutEntities = (text: string): string =>
   text.replace(/&(lt|gt|quot|apos|amp);/g, (entity, name: string) => ENTITIES[name] ?? entity)
 
-// Places where Redox documents errors (docs/redox-api.md#fhir-answers, #error-bodies); `ErrorMessages` is from older
-// answers.
+// Fields in which Redox reports errors (docs/redox-api.md#fhir-answers, #error-bodies); `ErrorMessages` is from older
+// versions of Redox.
 function refusalsOf(json: Record<string, unknown>, meta: Record<string, unknown>): string[] {
   return [
     ...errors(meta.Errors),
@@ -110,13 +111,13 @@ function wordsOf(json: Record<string, unknown>): string[] {
   ]
 }
 
-/** Reason in an `application/problem+json` body (RFC 9457): its `detail`, else its `title`. */
+/** Reason in an `application/problem+json` body (RFC 9457): its `detail`, or its `title` if there is no `detail`. */
 function problemWords({ title, detail }: Record<string, unknown>): string[] {
   const [found] = [detail, title].flatMap(textsOf)
   return found === undefined ? [] : [found]
 }
 
-// An error without text is still an error: the answer must not count as a success.
+// An error without text is still an error: the response must not count as a success.
 const WORDLESS = 'an error without text'
 
 /** Converts a value that may be a list or a single element to a list. */
@@ -127,12 +128,16 @@ const errors = (found: unknown): string[] =>
   listOf(found).map((error) => textsOf(isObject(error) ? fhirProperty(error, 'text') : error)[0] ?? WORDLESS)
 
 /**
- * Reads a property by its FHIR name, which Redox's page spells with a capital letter (docs/redox-api.md#fhir-answers).
+ * Reads a property by its FHIR name, which Redox's documentation spells with a capital letter
+ * (docs/redox-api.md#fhir-answers).
  */
 const fhirProperty = (object: Record<string, unknown>, name: string): unknown =>
   object[name] ?? object[name.charAt(0).toUpperCase() + name.slice(1)]
 
-/** Texts of the errors in an OperationOutcome, or in the `Issues` of Redox's page (docs/redox-api.md#fhir-answers). */
+/**
+ * Texts of the errors in an OperationOutcome, or in the property `Issues` that Redox documents
+ * (docs/redox-api.md#fhir-answers).
+ */
 const issues = (json: Record<string, unknown>): string[] =>
   ['issue', 'issues']
     .flatMap((name) => listOf(fhirProperty(json, name)))
@@ -140,7 +145,8 @@ const issues = (json: Record<string, unknown>): string[] =>
     .map(issueWords)
 
 /**
- * Text of an issue (`details.text`, else `text`, else `diagnostics`, else `code`), with its location in parentheses.
+ * Text of an issue (the first that exists of `details.text`, `text`, `diagnostics` and `code`), with its location in
+ * parentheses.
  */
 function issueWords(issue: unknown): string {
   if (!isObject(issue)) return textsOf(issue)[0] ?? WORDLESS
@@ -154,7 +160,7 @@ function issueWords(issue: unknown): string {
     at('code'),
   ]
   const [said = WORDLESS] = texts.flatMap(textsOf)
-  // FHIR before R4 called `expression` `location`.
+  // Before R4, FHIR called the element `expression` `location`.
   const places = [
     listOf(at('expression') ?? at('location'))
       .flatMap(textsOf)
@@ -189,7 +195,7 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   return [
     {
       part: `entry[${index}]`,
-      // An entry may have no status: then only an outcome can report its failure.
+      // An entry may lack a status. Then only an OperationOutcome can report the entry's failure.
       delivered: (isAbsent(status) || digits?.startsWith('2') === true) && !failed,
       ...(digits !== undefined && { status: Number(digits) }),
       ...(typeof location === 'string' && { location }),
@@ -197,8 +203,9 @@ function entryOutcome(entry: Record<string, unknown>, index: number): AnswerFact
   ]
 }
 
-// Plain text and HTML come from gateways (docs/redox-api.md#legacy-api-key, #error-bodies): this is their text, without
-// markup. Only the beginning is searched: in a large text the search for the end of each tag could take hours.
+// Plain text and HTML come from gateways (docs/redox-api.md#legacy-api-key, #error-bodies): the reason is the body
+// without its markup. Only the beginning is searched: in a large text the search for the end of each tag could take
+// hours.
 const plainText = (text: string): string =>
   text
     .slice(0, 10_000)
@@ -208,28 +215,29 @@ const plainText = (text: string): string =>
     .slice(0, 300)
 
 /**
- * Returns true for a 2xx answer whose body reports a failure (docs/redox-api.md#fhir-answers, #status-codes;
+ * Returns true for a 2xx response whose body reports a failure (docs/redox-api.md#fhir-answers, #status-codes;
  * docs/design/outcomes.md).
  */
 export const hasFailed = ({ refusals, entries }: AnswerFacts): boolean =>
   refusals > 0 || entries.some(({ delivered }) => !delivered)
 
 /**
- * Reason why a 2xx answer to a message is neither a success nor an error (docs/redox-api.md#fhir-answers,
+ * Reason why a 2xx response to a message is neither a success nor an error (docs/redox-api.md#fhir-answers,
  * #status-codes):
- * - `unreadable`: no JSON, or possibly truncated
- * - `unclear`: JSON that is neither an answer nor an error of Redox, such as `{"success": false}`
+ * - `unreadable`: not JSON, or possibly truncated
+ * - `unclear`: JSON that is neither a response nor an error of Redox, such as `{"success": false}`
  */
 export function faultOf(answer: HttpAnswer): 'unreadable' | 'unclear' | undefined {
   const { status, headers, text, body } = answer
   if (text.trim() === '') {
-    // Without a length header, an answer that was cut off before its first byte looks the same as an empty answer.
+    // Without a `Content-Length` header, a response that was cut off before the first byte of its body looks the same
+    // as a response with an empty body.
     const isWhole = status === 204 || 'content-length' in headers || 'transfer-encoding' in headers
     return isWhole ? undefined : 'unreadable'
   }
-  // A refusal in XML counts, too.
+  // A refusal in XML counts as an error of Redox, too.
   if (isRedoxAnswer(body) || hasFailed(readAnswer(answer))) return undefined
-  // A body that is not JSON is the text itself.
+  // `answer.body` is a string if the body is not JSON.
   return body === text ? 'unreadable' : 'unclear'
 }
 
@@ -237,7 +245,7 @@ const isRedoxAnswer = (body: unknown): boolean =>
   isObject(body) &&
   (isObject(body.Meta) || textsOf(body.resourceType).length > 0 || Object.keys(body).length === 0)
 
-/** Description of an answer's JSON type and property names, without values, for error texts. */
+/** Description of a response's JSON type and property names, without values, for error texts. */
 export const shapeOf = (body: unknown): string =>
   Array.isArray(body)
     ? 'a list'

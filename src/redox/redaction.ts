@@ -3,15 +3,15 @@ import { isObject, type JsonObject } from '../message/json'
 export const REDACTED = '[…]'
 const REPEATS = `${REDACTED} (the reason repeats the message)`
 
-/** Characters of a text that are searched and shown. The rest is cut off. */
+/** Maximum length of an error text from a response, in characters. The rest is cut off before the text is redacted. */
 const MAX_TEXT = 1000
 
 /**
- * Redacts from texts of an answer all values of the sent message. An answer may repeat a name or an id, and error texts
- * end up in logs. Values that do not identify a person (Meta, codes of the models) stay readable.
+ * Redacts all values of the sent message in strings from a response. A response may repeat a patient's name or id, and
+ * error texts end up in logs. Values that do not identify a person (`Meta`, codes of the Data Models) stay readable.
  *
- * The few short texts are indexed and searched for the message's values, because the message may contain a million
- * values and a note of megabytes.
+ * The few short strings of the response are indexed and searched for the message's values, because the message may
+ * contain a million values, and strings of several megabytes.
  * @param secrets values that are always redacted, also as base64
  */
 export function redactMessageValues(
@@ -26,7 +26,8 @@ export function redactMessageValues(
   for (const secret of secrets.flatMap(secretSpellings)) if (pieces.mayContain(secret)) repeated.add(secret)
   const long: string[] = []
   if (sent !== undefined) collectRepeated(sent, { pieces, repeated, long })
-  // The longest value is replaced first, so that a value that contains another one is redacted as a whole.
+  // Values are replaced in order of length, longest first, so that a value that contains another value is redacted as a
+  // whole.
   const values = [...repeated].sort((a, b) => b.length - a.length)
   const short = cut.map((text) => values.reduce(replaceAllNoCase, text))
   const quoting = quotingTexts(short, long)
@@ -45,8 +46,13 @@ const unescaped = (text: string): string =>
     }
   })
 
+<<<<<<< HEAD
 /** Redacts secrets from a text of any length. Only exact occurrences are replaced. */
 export const redactSecretsInText = (text: string, secrets: string[]): string =>
+=======
+/** Redacts secrets in a string of any length. Only exact occurrences are replaced. */
+export const redactText = (text: string, secrets: string[]): string =>
+>>>>>>> mU
   secrets.filter((secret) => secret !== '').reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text)
 
 const secretSpellings = (secret: string): string[] =>
@@ -56,7 +62,10 @@ const secretSpellings = (secret: string): string[] =>
 
 const PIECE = 8
 
-/** Index of all substrings of some texts, up to a length. Shows quickly that a value occurs in none of them. */
+/**
+ * Index of all substrings of some strings, up to a maximum length, for a quick check that a value occurs in none of the
+ * strings.
+ */
 class SubstringIndex {
   readonly #all = new Set<string>()
 
@@ -92,7 +101,7 @@ const LONG_TEXT = 200
 interface FoundTexts {
   pieces: SubstringIndex
   repeated: Set<string>
-  /** long texts, of which an answer may quote a part */
+  /** long strings of the message, of which a response may quote a part */
   long: string[]
 }
 
@@ -100,7 +109,8 @@ function collectRepeated(value: unknown, found: FoundTexts, key = ''): void {
   if (typeof value === 'string' || typeof value === 'number') collectValue(String(value), found, key)
   else if (Array.isArray(value)) value.forEach((item) => collectRepeated(item, found, key))
   else if (isObject(value)) {
-    // Words in the name of a code do not identify a person, so only the whole name is redacted.
+    // The words in the display name of a code do not identify a person, so only the whole name is redacted, not each
+    // word.
     const isCode = 'code' in value || 'coding' in value
     for (const [name, item] of Object.entries(value))
       if (!PUBLIC_KEYS.has(name)) collectRepeated(item, found, isCode && TEXT_KEYS.has(name) ? '' : name)
@@ -114,7 +124,7 @@ function collectValue(whole: string, { pieces, repeated, long }: FoundTexts, key
     if (isWorthMasking(text) && pieces.mayContain(text)) repeated.add(text)
 }
 
-// Prose or base64; not a URL or an id, whose beginnings are often alike.
+// Returns true for prose or base64; false for a URL or an id, because many URLs and ids have the same beginning.
 const isContent = (text: string): boolean => text.includes(' ') || !/[:-]/.test(text)
 
 const isWorthMasking = (text: string): boolean =>
@@ -122,13 +132,13 @@ const isWorthMasking = (text: string): boolean =>
 
 /** Properties of a person's name: each word of the value may identify the person. */
 const NAME_KEYS = new Set(['FirstName', 'MiddleName', 'LastName', 'family', 'given'])
-/** Properties of an address or a whole name: each longer word may identify the person. */
+/** Properties of an address or a whole name: each word of at least MIN_TEXT_WORD characters may identify the person. */
 const TEXT_KEYS = new Set(['StreetAddress', 'City', 'line', 'city', 'text', 'display'])
 const MIN_TEXT_WORD = 4
 const FILE_NAME_KEYS = new Set(['name', 'FileName', 'title'])
 const words = (text: string): string[] => text.split(/[^\p{L}\p{N}]+/u)
 
-/** Spellings in which an answer may repeat a value. */
+/** Spellings in which a response may repeat a value. */
 function spellings(text: string, key: string): string[] {
   const found = [text]
   const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})/.exec(text) ?? []
@@ -176,7 +186,8 @@ function dateSpellings(year: string, month: string, day: string): string[] {
   return [...numbers, ...unpadded, ...named]
 }
 
-// Shorter values occur in other words by chance, so they are replaced as whole words only.
+// Minimum length of a value that is also replaced inside words. Shorter values occur inside other words by chance, so
+// they are replaced as whole words only.
 const MASKED_ANYWHERE_LENGTH = 6
 /** Start of a word: not after a letter or digit, unless that letter belongs to an escape (`\n`). */
 const BEGINS = '(?:(?<![A-Za-z0-9])|(?<=\\\\[nrt]))'
@@ -190,10 +201,10 @@ function replaceAllNoCase(text: string, value: string): string {
 // ---- Quotes of long texts -------------------------------------------------------------------------------
 
 const QUOTE_LENGTH = 16
-// Every quote of QUOTE_LENGTH characters contains a block that begins at a multiple of STEP.
+// Any substring of QUOTE_LENGTH characters contains a block of BLOCK characters that begins at a multiple of STEP.
 const STEP = 8
 const BLOCK = QUOTE_LENGTH - STEP + 1
-// Limit for full comparisons, which repetitive texts would exceed by far.
+// Maximum number of full comparisons. Repetitive strings would need far more.
 const MAX_COMPARED = 100_000
 
 interface TextPosition {
@@ -201,7 +212,7 @@ interface TextPosition {
   at: number
 }
 
-/** Indexes of the texts that quote a part of one of the long texts. */
+/** Indexes of the strings that quote a part of one of the message's long strings. */
 function quotingTexts(texts: string[], long: string[]): Set<number> {
   const quoting = new Set<number>()
   const lower = texts.map(fold)
@@ -211,13 +222,13 @@ function quotingTexts(texts: string[], long: string[]): Set<number> {
     for (let at = 0; at + BLOCK <= source.length; at += STEP) {
       if (hashes[hashAt(source, at)] === 0) continue
       for (const place of places.get(fold(source.slice(at, at + BLOCK))) ?? []) {
-        // After too many comparisons all texts count as quotes of the message.
+        // If the maximum number of comparisons is exceeded, all strings are treated as quotes of the message.
         if (++compared > MAX_COMPARED) return new Set(texts.keys())
         const { index } = place
         if (quoting.has(index) || sharedLength(lower[index] ?? '', place.at, source, at) < QUOTE_LENGTH)
           continue
         quoting.add(index)
-        // A text that is known to quote is not compared again.
+        // A string that is known to contain a quote need not be compared again.
         places.forEach((all, block) =>
           places.set(
             block,
@@ -247,8 +258,8 @@ function blocksOf(texts: string[]): { places: Map<string, TextPosition[]>; hashe
   return { places, hashes }
 }
 
-// Hash of four characters, regardless of case for ASCII letters. It skips most positions of a long text without a
-// lookup.
+// Hash of four characters, regardless of case for ASCII letters. With this hash, most positions of a long string are
+// skipped without a lookup.
 const hashAt = (text: string, at: number): number =>
   ((text.charCodeAt(at) | 32) ^
     ((text.charCodeAt(at + 1) | 32) << 4) ^
@@ -256,13 +267,15 @@ const hashAt = (text: string, at: number): number =>
     ((text.charCodeAt(at + 3) | 32) << 11)) &
   0xffff
 
-/** Lower-case text; unchanged if the conversion would shift the positions of its characters. */
+/**
+ * Converts a string to lower case; returns it unchanged if the conversion would shift the positions of its characters.
+ */
 function fold(text: string): string {
   const lower = text.toLowerCase()
   return lower.length === text.length ? lower : text
 }
 
-/** Length of the common substring around two positions, up to the lengths that matter here. */
+/** Length of the common substring of two strings around two positions, at most a little more than QUOTE_LENGTH. */
 function sharedLength(lower: string, at: number, source: string, from: number): number {
   const isSame = (offset: number): boolean =>
     at + offset >= 0 && lower[at + offset] === fold(source[from + offset] ?? '')

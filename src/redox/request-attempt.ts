@@ -27,23 +27,31 @@ export interface FailedRequest {
 export interface AttemptContext {
   http: Http
   settings: RedoxSettings
-  /** undefined for token requests */
+  /** access token; undefined for token requests */
   token: string | undefined
-  /** secrets of the tokens in use, which must be redacted in the answer */
+  /** secrets of the tokens in use, which must be redacted in the response */
   tokenSecrets: () => string[]
   signal: AbortSignal
   onProgress: OnProgress
 }
 
+<<<<<<< HEAD:src/redox/request-attempt.ts
 /** Makes one HTTP request. Any answer but a 2xx without errors becomes the error from the table of outcomes. */
 export async function attemptRequest(
+=======
+/**
+ * Makes one HTTP request. Every response except a 2xx without errors is converted to an error by the table in
+ * `src/transport/outcomes.ts`.
+ */
+export async function attempt(
+>>>>>>> mU:src/redox/attempt.ts
   request: RequestSpec,
   context: AttemptContext,
 ): Promise<TimedAnswer | FailedRequest> {
   const { http, settings, token, signal, onProgress } = context
   const at = new Date().toISOString()
   const headers = { ...request.headers, ...(token !== undefined && bearer(token)) }
-  // All secrets of the request, which a server could repeat in its answer.
+  // All secrets of the request, which a server could repeat in its response.
   const secrets = (): string[] => [...secretsOf(settings.credentials), ...context.tokenSecrets()]
   let sent = 0
   const progress = (): Progress => ({ phase: phaseOf(request), sent, total: request.body.length })
@@ -61,7 +69,7 @@ export async function attemptRequest(
     onProgress(progress())
   }
   const fault = request.kind === 'send' ? answerFault(answer, settings) : undefined
-  // The answer becomes part of messages and errors, so secrets are redacted first.
+  // The response becomes part of messages and errors in the flow, so secrets are redacted first.
   if (request.kind !== 'token') answer = redactSecrets(answer, secrets())
   if (isSuccess(answer) && fault === undefined) return { answer, at }
   return failureOfAnswer(request, { answer, at, fault, settings, secrets: secrets() })
@@ -79,7 +87,7 @@ async function failureOfAnswer(
 ): Promise<FailedRequest> {
   const hidden = await sentValues(request)
   const failureFacts = failureDetail(request.operation, answer, readAnswer(answer), { sent: hidden, secrets })
-  // The answer of a token endpoint may repeat the assertion or the secret.
+  // The response of a token endpoint may repeat the assertion or the secret.
   if (request.kind === 'token') delete failureFacts.answer
   // Only an OAuth assertion contains times. A legacy key is not affected by the clock.
   const isAssertion = request.kind === 'token' && settings.credentials.kind === 'oauth'
@@ -115,8 +123,8 @@ const isSuccess = ({ status }: HttpAnswer): boolean => status >= 200 && status <
 export const identifiersDetail = ({ identifiers }: RequestSpec): RedoxErrorDetail =>
   identifiers ? { identifiers } : {}
 
-// Bytes at the beginning of each file that an answer is compared with: a server that repeats a file repeats its
-// beginning.
+// Number of bytes at the beginning of each file that are searched for in a response. A server that repeats a file in
+// its response repeats the file's beginning.
 const HEAD = 48_000
 
 /** Values that error texts must not repeat: the message, and the beginning of each file as text and as base64. */
@@ -130,7 +138,7 @@ async function headOf(file: FileSource): Promise<Buffer> {
   try {
     for await (const piece of file.read()) return piece.subarray(0, HEAD)
   } catch {
-    // The file has changed on the disk. The attempt that sends it reports that.
+    // The file was changed on the disk or cannot be read. The attempt that sends the file reports this error.
   }
   return Buffer.alloc(0)
 }
@@ -144,10 +152,13 @@ const isOfSource = ({ status, text }: HttpAnswer): boolean =>
 
 export const phaseOf = ({ kind }: RequestSpec): Progress['phase'] => (kind === 'upload' ? 'upload' : 'send')
 
-// Redox allows 10 s of difference (docs/redox-api.md#oauth-api-key, `iat`).
+// Clock difference, in seconds, that Redox tolerates (docs/redox-api.md#oauth-api-key, `iat`).
 const CLOCK_TOLERANCE_SECONDS = 10
 
-/** Seconds that this machine's clock is ahead of the server's (negative: behind); undefined within the tolerance. */
+/**
+ * Seconds by which this machine's clock is ahead of the server's clock (negative: behind it); undefined if the
+ * difference is within the tolerance.
+ */
 function clockSkew({ headers }: HttpAnswer): number | undefined {
   const skew = Math.round((Date.now() - Date.parse(String(headers.date))) / 1000)
   return Math.abs(skew) > CLOCK_TOLERANCE_SECONDS ? skew : undefined

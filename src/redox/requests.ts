@@ -9,7 +9,7 @@ import { uploadKind, type UploadKind } from './uploads'
 
 export interface RequestSpec {
   kind: RequestKind
-  /** name for error texts and `cause.operation` */
+  /** name of the request for error texts and `cause.operation` */
   operation: string
   url: string
   headers: Record<string, string>
@@ -31,14 +31,14 @@ export interface RequestPreview {
   body: string
 }
 
-/** Number of characters in all strings of a message, e.g. in a note that is sent as text. */
+/** Number of characters in all strings of a message, including the content of a Notes message that is sent as text. */
 function textLength(value: unknown): number {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 0
   return Object.values(value).reduce((sum: number, one) => sum + textLength(one), 0)
 }
 
-/** Memory in bytes that the files of a message use while the message waits. */
+/** Number of bytes that the files of a message occupy in memory while the message waits. */
 const memoryBytes = (files: MessageFile[]): number =>
   files.reduce((sum, file) => sum + (file.kind === 'file' && file.inMemory ? file.size : 0), 0)
 
@@ -80,13 +80,14 @@ export class RequestSpecs {
   }
 
   /**
-   * Builds and checks the request of a message before its files are uploaded. The references will make the request only
-   * slightly longer.
+   * Builds and checks the request of a message before its files are uploaded. The references to the uploaded files make
+   * the request only slightly longer.
    * @throws RedoxError REDOX_TOO_LARGE, REDOX_CONFIGURATION for a key that the API does not accept
    */
   async checkedMessage(message: PreparedMessage): Promise<RequestSpec> {
     if (message.api === 'fhir') assertFhirKey(this.settings)
-    // Checked before serializing: the JSON has at least as many bytes as its strings have characters.
+    // The size is checked before the message is serialized: the JSON has at least as many bytes as its strings have
+    // characters.
     assertRequestSize(textLength(message.body), this.settings.limits)
     return this.sized(await this.message(message))
   }
@@ -140,8 +141,8 @@ export class RequestSpecs {
 }
 
 /**
- * Demand of a message or upload for a slot: its name for error texts, and the memory in bytes that it uses while it
- * waits.
+ * Request for a slot by a message or upload: its name for error texts, and the memory in bytes that it occupies while
+ * it waits.
  */
 export interface SlotDemand {
   operation: string

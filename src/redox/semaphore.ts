@@ -2,7 +2,7 @@ import { formatSize, RedoxError } from '../errors'
 import { unlessAborted } from '../abort'
 
 export interface SemaphoreLimits {
-  /** slots: number of tasks that may run at once */
+  /** slots: maximum number of tasks that run at the same time */
   concurrency: number
   /** memory in bytes that all waiting tasks together may use */
   waitingBytes: number
@@ -20,14 +20,14 @@ export interface SlotRequest {
 
 /**
  * Semaphore with a limited number of slots. Tasks without a slot wait, first in, first out. The number of waiting tasks
- * is not limited, because a folder of scans may be large; the memory that they use is.
+ * is not limited, because a folder of scans may be large, but the memory that the waiting tasks use is limited.
  */
 export class Semaphore {
   #limits: SemaphoreLimits
   #held = 0
   #waiting = 0
   #waitingBytes = 0
-  /** waiters that need only a free slot */
+  /** waiting tasks that need only a free slot, as functions that start them */
   readonly #queue: (() => void)[] = []
 
   constructor(limits: SemaphoreLimits) {
@@ -72,7 +72,8 @@ export class Semaphore {
     throw signal.reason as Error
   }
 
-  // A slot that becomes free goes to the oldest waiter, so that a new caller cannot overtake the queue.
+  // A slot that becomes free is given to the task that has waited longest, so that a new caller cannot overtake the
+  // queue.
   #release(): void {
     if (this.#held > this.#limits.concurrency || this.#queue.length === 0) this.#held--
     else this.#admitNext()

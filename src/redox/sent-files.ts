@@ -23,12 +23,13 @@ export function fillDigests(delivered: SentFile[], digests: Digests): void {
   })
 }
 
-// Enough for 30 MB from a disk. A file system that does not respond must not delay the error for long.
+// Time limit for reading the files: enough for 30 MB from a disk. A file system that does not respond must not delay
+// the error for long.
 const DIGEST_MS = 1000
 
 /**
- * Digests (sha256, hex) of the embedded files. Files that were not read to their ends are read again; undefined for a
- * file that is missing or does not respond in time.
+ * SHA-256 (hex) of the embedded files. Files that were not read to the end are read again; undefined for a file that is
+ * missing or does not respond in time.
  */
 export function digestsOf({ body, files = [] }: RequestSpec): Promise<Digests> {
   const known = body.sha256()

@@ -24,27 +24,30 @@ export interface Hosts {
   binaryUploadBase: string
 }
 
-/** Settings of a connection to Redox, from a redox-config node or made by a script. */
+/** Settings of a connection to Redox, from a redox-config node or created by a script. */
 export interface RedoxSettings {
   environment: Environment
   hosts: Hosts
   credentials: Credentials
   source: { id?: string; name?: string }
-  /** `Meta.Test` of Data Model messages */
+  /** value of `Meta.Test` in Data Model messages */
   test: boolean
   binaryForm: BinaryForm
   limits: SizeLimits
   http: HttpOptions
   retry: RetryPolicy
-  /** treatment of a 2xx answer whose JSON is not an answer of Redox (docs/redox-api.md#fhir-answers) */
+  /**
+   * treatment of a 2xx response whose JSON does not have the form of a response of Redox
+   * (docs/redox-api.md#fhir-answers)
+   */
   otherAnswers: OtherAnswers
   /** limits for messages that are being sent and that wait */
   slots: SemaphoreLimits
-  /** HTTP requests in any five minutes, token requests included; 0: unlimited */
+  /** maximum number of HTTP requests in any five minutes, token requests included; 0: unlimited */
   perFiveMinutes: number
 }
 
-// Hosts as of 2026-11. The Canadian hosts other than that of the token URL are inferred (docs/redox-api.md#hosts).
+// Hosts as of 2026-11. The Canadian hosts are inferred, except the host of the token URL (docs/redox-api.md#hosts).
 const REGION_HOSTS: Record<Region, { apiBase: string; blobUploadUrl: string }> = {
   US: { apiBase: 'https://api.redoxengine.com', blobUploadUrl: 'https://blob.redoxengine.com/upload' },
   CA: { apiBase: 'https://api.ca.redoxengine.com', blobUploadUrl: 'https://blob.ca.redoxengine.com/upload' },
@@ -58,7 +61,7 @@ export const DEFAULT_LIMITS: SizeLimits = {
   upload: 30_000_000,
 }
 
-/** Timeouts: Redox may take 120 s for an answer (docs/redox-api.md#rates-and-times). */
+/** Timeouts: Redox may take 120 s for a response (docs/redox-api.md#rates-and-times). */
 export const DEFAULT_HTTP: HttpOptions = {
   answerTimeoutSeconds: 150,
   connectTimeoutSeconds: 10,
@@ -69,8 +72,8 @@ export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, deadlineSeconds: 300, r
 export const DEFAULT_SLOTS: SemaphoreLimits = { concurrency: 8, waitingBytes: 256_000_000 }
 
 /**
- * Hosts of a region, with the URLs that were entered by hand in place of the defaults.
- * @throws RedoxError REDOX_CONFIGURATION for an invalid URL, or one that would send a token unencrypted
+ * Returns the hosts of a region. URLs that a person entered replace the defaults.
+ * @throws RedoxError REDOX_CONFIGURATION for an invalid URL, or a URL with which the token would be sent unencrypted
  */
 export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
   const defaults = REGION_HOSTS[region]
@@ -89,7 +92,7 @@ export function hostsFor(region: Region, set: Partial<Hosts> = {}): Hosts {
 }
 
 /**
- * Refuses a legacy key for the FHIR API, which does not accept it (docs/redox-api.md#credentials).
+ * Throws for a legacy key with the FHIR API, which does not accept legacy keys (docs/redox-api.md#credentials).
  * @throws RedoxError REDOX_CONFIGURATION
  */
 export function assertFhirKey({ credentials }: Pick<RedoxSettings, 'credentials'>): void {
@@ -118,11 +121,12 @@ function checkedUrl(text: string, field: keyof Hosts, label: string): string {
     throw new RedoxError('REDOX_CONFIGURATION', `${label} ${problem}. Correct it in the connection.`, {
       field,
     })
-  // The parsed URL, not the text: a line break or an empty query in the text would end up inside longer URLs.
+  // The parsed URL is used and not the entered string: a line break or an empty query (`?`) in the string would end up
+  // inside longer URLs.
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }
 
-/** Origins of file references that a message may contain. */
+/** Origins of the file references that a message is allowed to contain. */
 export const referenceOrigins = ({ blobUploadUrl, fhirBase, binaryUploadBase, apiBase }: Hosts): string[] => [
   ...new Set([blobUploadUrl, fhirBase, binaryUploadBase, apiBase].map((url) => new URL(url).origin)),
 ]

@@ -4,15 +4,18 @@ import type { RedoxSettings } from './settings'
 
 /**
  * State shared by the successive clients of one connection across deploys. Redox counts the requests of all of them,
- * and requests of a previous client continue beside those of the next.
+ * and requests of a previous client may still be in progress while the next client sends.
  */
 export interface SharedLimits {
   /** slots for concurrent requests */
   requestSlots: Semaphore
-  /** slots for messages that are prepared and sent */
+  /** slots for messages that are being prepared or sent */
   preparationSlots: Semaphore
   requests: RequestLog
-  /** origins of the references in upload answers: their host is not documented (docs/redox-api.md#binary) */
+  /**
+   * origins of the file references that Redox returned for uploads; the host of these references is not documented
+   * (docs/redox-api.md#binary)
+   */
   uploadOrigins: Set<string>
 }
 

@@ -10,8 +10,8 @@ export type UploadKind = 'blob' | 'binary'
 export const uploadKind = (api: PreparedMessage['api']): UploadKind => (api === 'fhir' ? 'binary' : 'blob')
 
 /**
- * Reference URL in an upload's answer: `Location` of a Binary, `URI` of a blob, else the closest other property
- * (docs/redox-api.md#binary).
+ * Reference URL in the response to an upload: the header `Location` for a Binary, the property `URI` for a blob,
+ * otherwise the most similar header or property (docs/redox-api.md#binary).
  */
 export function referenceOf(answer: HttpAnswer, requestUrl: string, kind: UploadKind): string {
   const body = isObject(answer.body) ? answer.body : {}
@@ -44,7 +44,7 @@ export function referenceFor(
 }
 
 /**
- * Refuses a file reference from an upload for the other API.
+ * Throws if a file reference is from an upload for the other API.
  * @throws RedoxError REDOX_BAD_INPUT
  */
 export function assertReferenceKind(

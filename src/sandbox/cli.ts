@@ -63,8 +63,8 @@ function lineOf({ at, operation, destinations, files }: ReceivedMessage): string
 }
 
 /**
- * Returns the printed line of a request with a simulated fault. The path is left out, because clients may put patient
- * data in it.
+ * Returns the printed line of a request with a simulated fault. The line does not contain the path, because clients may
+ * put patient data in it.
  */
 const faultLineOf = ({ at, api, fault, accepted }: RequestRecord): string =>
   `${at} fault ${fault} on ${api}, ${accepted ? 'accepted' : 'not accepted'}`
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void sandbox.close())
 }
 
-/** Messages for a port that cannot be used, by error code; printed in place of the usage text. */
+/** Error texts for a port that cannot be opened, by system error code; printed in place of the usage text. */
 const PORT_FAULTS: Record<string, string> = {
   EADDRINUSE:
     'The port is taken (EADDRINUSE). Choose another one with --port, or omit --port to use a free one.',

@@ -5,7 +5,7 @@
 import { isObject, isUuid } from './http'
 import type { JsonRecord } from './http'
 
-/** Rule for one value. `problem` is the text of the refusal. */
+/** Rule for one value. `problem` is the error text for a value that does not fit. */
 class ValueRule {
   constructor(
     readonly problem: string,
@@ -20,9 +20,12 @@ type FieldRule = ValueRule | FieldTable | [FieldRule]
 
 const expected = (what: string, accepts: (value: unknown) => boolean): ValueRule =>
   new ValueRule(`Invalid value, expected ${what}`, accepts)
-/** Rule for a text. Redox also accepts numbers (docs/redox-api.md#leniency); for booleans this is not known. */
+/**
+ * Rule for a string. Redox also accepts numbers for strings (docs/redox-api.md#leniency). Whether it accepts booleans
+ * is not known, so they are refused.
+ */
 const text = expected('a string', (value) => typeof value === 'string' || typeof value === 'number')
-/** Rule for a text that cannot be given as a number: a model name or a file. */
+/** Rule for a string for which a number is not accepted: a model name or a file. */
 const literal = expected('a string', (value) => typeof value === 'string')
 const flag = expected('a boolean', (value) => typeof value === 'boolean')
 const number = expected('a number', (value) => typeof value === 'number')
@@ -31,13 +34,13 @@ const date = expected('a date (YYYY-MM-DD)', (value) => typeof value === 'string
 const datetime = expected('an ISO 8601 date and time', isDateTime)
 const absent = new ValueRule('Field not allowed', () => false)
 /**
- * Rule for a value from a closed list. Only lists that are certain to be complete are checked (docs/redox-api.md#media,
+ * Rule for a value from a closed list. Used only for lists that are certain to be complete (docs/redox-api.md#media,
  * #data-models).
  */
 const oneOf = (...values: string[]): ValueRule =>
   expected(`one of ${values.join(', ')}`, (value) => typeof value === 'string' && values.includes(value))
 
-/** Returns rules for several fields of one kind. `names` are separated by spaces. */
+/** Returns the same rule for several fields. `names` contains the field names, separated by spaces. */
 const all = (kind: ValueRule, names: string): FieldTable =>
   Object.fromEntries(names.split(' ').map((name) => [name, kind]))
 const strings = (names: string): FieldTable => all(text, names)
@@ -66,8 +69,8 @@ const KNOWN_PROVIDER: FieldTable = { 'ID!': text, ...PERSON }
 const PROVIDER_WITH_NPI: FieldTable = { NPI: text, ...PROVIDER }
 
 /**
- * Rules of `Meta`, which are the same in all models (docs/redox-api.md#meta). For an unknown model, only these are
- * checked.
+ * Rules of `Meta`, which are the same in all models (docs/redox-api.md#meta). For an unknown model, only the rules of
+ * `Meta` are checked.
  */
 export const META: FieldTable = {
   'Meta!': {
@@ -178,7 +181,7 @@ const results = (ofEvent: FieldTable): FieldTable => ({
   Visit: { ...STAFFED_VISIT, AttendingProvider: PROVIDER, ReferringProvider: PROVIDER },
 })
 
-/** Rules of each message, by `DataModel:EventType`, as Redox writes it in error texts. */
+/** Rules of each message, by `DataModel:EventType`, in the spelling that Redox uses in its error texts. */
 export const EVENTS = new Map([
   ['Notes:New', note({ FileContents: literal })],
   ['Notes:Replace', note({ FileContents: literal, 'OriginalDocumentID!': text })],
@@ -217,8 +220,8 @@ function checkFields(value: JsonRecord, fields: FieldTable, prefix: string, repo
 }
 
 /**
- * Returns true for a missing value. Optional scalars may be null (docs/redox-api.md#data-models) or empty strings; a
- * required list needs an item.
+ * Returns true if a value is missing. Optional scalars may be null (docs/redox-api.md#data-models) or empty strings. A
+ * required list needs at least one item.
  */
 function isBlank(value: unknown, spec: FieldRule): boolean {
   if (spec instanceof ValueRule) return value === undefined || value === null || value === ''

@@ -36,14 +36,14 @@ const EMBED_LIMIT = 10_000_000
 
 // ---- Files --------------------------------------------------------------------------------------------
 
-/** A field of the message that may hold a file or a reference to one (docs/redox-api.md#file-fields). */
+/** A field of the message that can contain a file or a reference to a file (docs/redox-api.md#file-fields). */
 interface FileField {
   holder: JsonRecord
   field: 'FileContents' | 'Value'
-  /** Path in the message of the object that contains the field. */
+  /** Path (in the message) of the object that contains the field. */
   at: string
   encoding: 'base64' | 'text'
-  /** Other fields of this object that are required if it contains a file. */
+  /** Other fields of the same object that are required if the field contains a file. */
   needed: string[]
 }
 
@@ -58,8 +58,8 @@ function filePlaces(body: JsonRecord): FileField[] {
 }
 
 /**
- * Returns the file field of a Note. `FileName` is required for embedded base64 and for references, as in Redox's
- * how-to; `FileType` only for references, where it gives the type of the uploaded file.
+ * Returns the file field of a Note. `FileName` is required for embedded base64 and for references, as in Redox's guide;
+ * `FileType` is required only for references, where it is the type of the uploaded file.
  */
 function notePlace(holder: JsonRecord): FileField {
   const encoding = holder['ContentType'] === 'Base64 Encoded' ? 'base64' : 'text'
@@ -81,7 +81,7 @@ const pathOf = ({ at, field }: FileField): string => `${at}.${field}`
 function fileIn(place: FileField, source: string, uploads: Uploads, report: ReportProblem): ReceivedFile[] {
   const { holder, field, at, encoding, needed } = place
   const path = pathOf(place)
-  // `Value` accepts numbers in place of strings, but a number cannot be a file.
+  // The schema accepts a number as `Value`, but a number cannot be a file.
   if (field === 'Value' && typeof holder[field] === 'number') report('Invalid base64', path)
   const contents = textOf(holder[field])
   if (contents === undefined) return []
@@ -107,7 +107,7 @@ function fileIn(place: FileField, source: string, uploads: Uploads, report: Repo
 
 // ---- The endpoint -------------------------------------------------------------------------------------
 
-/** Failure body of the Data Model API (docs/redox-api.md#error-bodies). */
+/** Body of an error response of the Data Model API (docs/redox-api.md#error-bodies). */
 export const dataModelErrors = (refusal: Refusal): JsonRecord => ({
   Meta: {
     ...refusal.echo,
@@ -122,8 +122,9 @@ export const dataModelErrors = (refusal: Refusal): JsonRecord => ({
 })
 
 /**
- * Returns the problem of a message without a subscription: source, destination and data model need one
- * (docs/redox-api.md#endpoint). `place` is the path of the destination in the message.
+ * Returns the problem of a message without a subscription: Redox requires a subscription for each combination of
+ * source, destination and data model (docs/redox-api.md#endpoint). `place` is the path of the destination in the
+ * message.
  */
 export const noSubscription = (place: string): RequestProblem => ({
   text: `No subscription for this source, destination and data model - ${place}`,
@@ -188,8 +189,8 @@ function checkMessageBody(
   const operation = `${model}:${event}`
   const fields = EVENTS.get(operation)
   const problems: { text: string }[] = []
-  // Data model and event type are repeated in error texts only when they are known; until then they may contain any
-  // text.
+  // Data model and event type are repeated in error texts only if they are known values. Otherwise they could contain
+  // patient data.
   const report: ReportProblem = (problem, path) =>
     problems.push({ text: `${problem} - ${path}${fields ? ` in ${operation}` : ''}` })
   try {
@@ -212,7 +213,7 @@ function checkMessageBody(
   }
 }
 
-/** Returns the fields of the request's `Meta` that the answer repeats. */
+/** Returns the fields of the request's `Meta` that the response repeats. */
 function echo(body: JsonRecord): JsonRecord {
   const meta = objectOf(body['Meta'])
   const names = ['DataModel', 'EventType', 'EventDateTime', 'Test', 'Source', 'Destinations']
@@ -252,7 +253,7 @@ function summaries(body: JsonRecord): { patient: string; document: string } {
     document: oneLine(
       document['DocumentType'],
       document['FileName'],
-      // A document ID that equals the file name is not shown a second time.
+      // A document ID that equals the file name is not included in the line a second time.
       id === undefined || id === document['FileName'] ? undefined : `ID ${scalarOf(id)}`,
       ...results.map((result) => result['Description'] ?? result['Code']),
     ),

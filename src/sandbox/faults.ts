@@ -1,9 +1,9 @@
 /**
- * Faults that the sandbox simulates: the list of faults, the parser of fault plans, and the choice of the rule for a
- * request. `inject-fault.ts` has the answers that each fault causes.
+ * Faults that the sandbox simulates: the list of faults, the parser of fault plans, and the selection of the rule that
+ * applies to a request. `inject-fault.ts` implements the effects of each fault.
  */
 
-/** Kind of API that a request belongs to, by its name in fault plans. */
+/** API that a request belongs to, by its name in fault plans. */
 export type Api = 'token' | 'blob' | 'Binary' | 'endpoint' | 'fhir' | 'other'
 
 interface FaultRow {
@@ -12,20 +12,20 @@ interface FaultRow {
    * message is in the inbox.
    */
   accepted: boolean
-  /** Kind of the value after `=`, as in `late=5`. */
+  /** Kind of the value after `=` in a fault, as in `late=5`. */
   value?: 'seconds' | 'url'
-  /** APIs for which the fault is possible; undefined: all. */
+  /** APIs for which the fault is possible; undefined: all APIs. */
   apis?: readonly Api[]
 }
 
 /** Table of all faults. Soak tests count lost and duplicated messages by its column `accepted`. */
 export const FAULTS = {
-  /** Fault with an HTTP status of 300 to 599, and the error body of the API. */
+  /** Fault with an HTTP status of 300 to 599, and an error body in the form of the API. */
   status: { accepted: false },
   'status-retry-after': { accepted: false, value: 'seconds' },
   /**
-   * Fault with an HTTP status of 300 to 599, as from a gateway whose timeout ended first: the API still accepts the
-   * request.
+   * Fault with an HTTP status of 300 to 599, as from a gateway that did not wait long enough for the API: the API still
+   * accepts the request.
    */
   'status-after-accept': { accepted: true },
   redirect: { accepted: false, value: 'url' },
@@ -54,28 +54,34 @@ export const FAULTS = {
 
 export type FaultKind = keyof typeof FAULTS
 /**
- * Fault kinds that replace the API's processing (`ReplacingFault`: the message is lost) and those that change its
- * answer (`ModifyingFault`).
+ * Fault kinds that replace the API's processing (`ReplacingFault`: the API never gets the message) and those that
+ * change its response (`ModifyingFault`).
  */
 export type ReplacingFault = {
   [K in FaultKind]: (typeof FAULTS)[K]['accepted'] extends true ? never : K
 }[FaultKind]
 export type ModifyingFault = Exclude<FaultKind, ReplacingFault>
 
-/** One fault of a plan, parsed. */
+/** Parsed fault of a fault plan. */
 export interface Fault {
   kind: FaultKind
-  /** Text of the fault in the plan: `503`, `late=5`. */
+  /** The fault as written in the plan: `503`, `late=5`. */
   name: string
   status: number
   seconds: number
   url: string
 }
 
-/** Part of a rule in a fault plan: `seed` (`seed 42`), or place, fault and count, as in `upload 503 once`. */
+/**
+ * Part of a rule in a fault plan: `seed` (`seed 42`), or place (an API or a path), fault and count, as in `upload 503
+ * once`.
+ */
 export type RulePart = 'seed' | 'place' | 'fault' | 'count'
 
-/** Error of a plan that cannot be parsed. `line` counts from 1; `word` is the text that was found at `part`. */
+/**
+ * Error of a plan that cannot be parsed. `line` counts from 1; `word` is the wrong word, and `part` the part of the
+ * rule in which it was found.
+ */
 export class FaultPlanError extends Error {
   constructor(
     reason: string,
@@ -90,7 +96,7 @@ export class FaultPlanError extends Error {
 
 interface FaultRule {
   hits(api: Api, path: string): boolean
-  /** Fault of the rule. Undefined: the rule lets its requests pass without a fault. */
+  /** Fault of the rule. undefined: requests to which the rule applies are processed without a fault. */
   fault: Fault | undefined
   /**
    * Returns true if the rule applies to this request, by its count or chance. Called once for each request that no
@@ -100,7 +106,7 @@ interface FaultRule {
 }
 
 const DEFAULT_SEED = 1
-/** Longest time that a plan may set, in seconds: one day. */
+/** Longest duration in a plan, in seconds: one day. */
 const MAX_SECONDS = 86_400
 /** Default target of the fault `redirect`. No server exists there: names under `.invalid` are reserved (RFC 2606). */
 const ELSEWHERE = 'http://redirected.invalid'
@@ -109,7 +115,10 @@ const ELSEWHERE = 'http://redirected.invalid'
 export class FaultPlan {
   #rules: FaultRule[]
 
-  /** @throws FaultPlanError */
+  /**
+   * Parses a fault plan.
+   * @throws FaultPlanError
+   */
   constructor(text = '') {
     const lines = linesOf(text)
     const seed = seedOf(lines)
@@ -183,7 +192,7 @@ function ruleOf({ number, words }: Line, draw: () => number): FaultRule {
 // ---- Where --------------------------------------------------------------------------------------------
 
 interface FaultTarget {
-  /** APIs of the place; undefined for a path, because a path can belong to any API. */
+  /** APIs that the place names; undefined for a path, because a path can belong to any API. */
   apis?: readonly Api[]
   hits(api: Api, path: string): boolean
 }
@@ -197,7 +206,7 @@ const APIS: Record<string, readonly Api[]> = {
   fhir: ['fhir'],
   any: ['token', 'blob', 'Binary', 'endpoint', 'fhir', 'other'],
 }
-/** Names of places in a fault plan. A path is a place, too. */
+/** Names of places in a fault plan. In addition, any path can be used as a place. */
 export const PLACES = Object.keys(APIS)
 
 function placeOf(where: string): FaultTarget | undefined {
@@ -209,7 +218,7 @@ function placeOf(where: string): FaultTarget | undefined {
   return apis && { apis, hits: (api) => apis.includes(api) }
 }
 
-/** Converts a path of a plan to a regular expression: `*` matches any text, with slashes. */
+/** Converts a path of a plan to a regular expression: `*` matches any characters, including slashes. */
 const pathPattern = (path: string): RegExp =>
   new RegExp(`^${path.replace(/[\\^$.+?()[\]{}|]/g, '\\$&').replace(/\*+/g, '.*')}$`)
 
@@ -227,7 +236,7 @@ function example(kind: FaultKind): string {
   const status = { status: '503', 'status-retry-after': '429-retry-after' }[kind as string]
   return (status ?? kind.replace('status', '504')) + (value === 'seconds' ? '=2' : '')
 }
-/** Word for no fault: lets requests pass between two faults. */
+/** Word for "no fault" in a plan: lets a number of requests pass without a fault. */
 const NONE = 'none'
 /** One example of each fault, for the suggestions in the editor. */
 export const FAULT_EXAMPLES: readonly string[] = [...(Object.keys(FAULTS) as FaultKind[]).map(example), NONE]

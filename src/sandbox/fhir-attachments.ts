@@ -15,7 +15,7 @@ export type Report = (path: string, text: string, code?: string) => void
 interface FoundAttachment {
   element: JsonRecord
   path: string
-  /** Name of the property that contains the element, directly or in a list. */
+  /** Name of the property that contains the Attachment, directly or in a list. */
   key: string
 }
 
@@ -67,7 +67,8 @@ export function fileIn(
 }
 
 /**
- * Replaces the files in the Bundle by short texts, and returns a copy as Redox delivers it, with all files embedded.
+ * Replaces the files in the Bundle by short placeholders, and returns a copy as Redox delivers it, with all files
+ * embedded.
  */
 export function shortenFiles(bundle: JsonRecord, files: ReceivedFile[]): JsonRecord {
   const embedded = files.filter(({ way }) => way === 'embedded')

@@ -26,16 +26,19 @@ import type { Uploads } from './uploads'
 const EVENT_DEFINITION = 'https://fhir.redoxengine.com/EventDefinition/'
 const ENVIRONMENTS = ['Development', 'Staging', 'Production']
 const SLUG = /^[a-z0-9]+([_-][a-z0-9]+)*$/i
-/** Slug of the FHIR sandbox of Redox, a destination (docs/redox-api.md#fhir-sandbox). */
+/** Slug of Redox's FHIR sandbox, which is a destination (docs/redox-api.md#fhir-sandbox). */
 const FHIR_SANDBOX = 'redox-fhir-sandbox'
-/** References of this form can only refer to an entry of the Bundle. */
+/** Form of references that can refer only to an entry of the Bundle. */
 const BUNDLE_REFERENCE = /^urn:uuid:/
-/** References to resources at the destination, inside the resource or elsewhere, and conditional references. */
+/**
+ * Form of references to resources at the destination, to contained resources, and to resources on other servers, and of
+ * conditional references.
+ */
 const OTHER_REFERENCE =
   /^([A-Z][A-Za-z]+(\/[A-Za-z0-9.-]{1,64}(\/_history\/[A-Za-z0-9.-]{1,64})?|\?\S+)$|https?:\/\/|urn:oid:|#)/
 
 const OBSERVATION_STATUS = ['registered', 'preliminary', 'final', 'amended', 'corrected', 'cancelled']
-/** Value sets of `status` in FHIR R4. The binding is required. */
+/** Allowed values of `status` in FHIR R4, by resource type. The binding of these value sets is "required". */
 const STATUS = new Map([
   ['DiagnosticReport', [...OBSERVATION_STATUS, 'partial', 'appended', 'entered-in-error', 'unknown']],
   ['Observation', [...OBSERVATION_STATUS, 'entered-in-error', 'unknown']],
@@ -139,8 +142,8 @@ const locationsOf = (entries: BundleEntry[], origin: string): string[] =>
     .map(({ type }) => `${origin}/fhir-sandbox/${type}/${randomUUID()}/_history/1`)
 
 /**
- * Builds the answer's body. Redox writes to an EHR asynchronously: only the FHIR sandbox returns the created resources,
- * other destinations answer 200 with an empty body (docs/redox-api.md#fhir-answers).
+ * Builds the response's body. Redox writes to an EHR asynchronously: only the FHIR sandbox returns the created
+ * resources, other destinations respond with 200 and an empty body (docs/redox-api.md#fhir-answers).
  */
 function answerBody(locations: string[]): JsonRecord | '' {
   if (locations.length === 0) return ''
@@ -150,13 +153,13 @@ function answerBody(locations: string[]): JsonRecord | '' {
 
 // ---- The checks ---------------------------------------------------------------------------------------
 
-/** Rules that a Bundle is checked by. */
+/** Rules for checking a Bundle. */
 interface BundleRule {
   mainType: string
   event: string
   /**
-   * True if Bundle type and MessageHeader may be missing (docs/redox-api.md#leniency). If they are there, they have to
-   * be valid.
+   * True if Bundle type and MessageHeader may be missing (docs/redox-api.md#leniency). If present, both have to be
+   * valid.
    */
   headerOptional: boolean
 }
@@ -312,8 +315,8 @@ function checkReferences({ resource, path }: BundleEntry, entries: BundleEntry[]
 // ---- Lines for an inbox -------------------------------------------------------------------------------
 
 /**
- * Returns the main resource of the message: the one in `MessageHeader.focus`, or else the first of the operation's
- * type.
+ * Returns the main resource of the message: the resource in `MessageHeader.focus`; otherwise the first resource of the
+ * operation's type.
  */
 function mainOf(entries: BundleEntry[], mainType: string): JsonRecord {
   const ofType = entries.filter(({ type }) => type === mainType)
@@ -323,8 +326,8 @@ function mainOf(entries: BundleEntry[], mainType: string): JsonRecord {
 }
 
 /**
- * Returns a line about the patient in the main resource's subject. If the Bundle has no Patient resource for the
- * subject, only the subject's own fields are used.
+ * Returns one line that describes the patient: the subject of the main resource. If the Bundle has no Patient resource
+ * for the subject, the line is built from the subject's reference, identifier and display text.
  */
 function patientLine(entries: BundleEntry[], main: JsonRecord): string {
   const { reference, display, identifier: id } = objectOf(main['subject'])

@@ -1,5 +1,5 @@
 /**
- * Code that all endpoints of the sandbox share: request and answer types, refusals, bodies of limited size, JSON
+ * Code that all endpoints of the sandbox share: request and response types, refusals, bodies of limited size, JSON
  * helpers.
  */
 import type { IncomingMessage } from 'node:http'
@@ -22,7 +22,7 @@ export type JsonRecord = Record<string, unknown>
 /** Request to the sandbox, with the values that handlers need. */
 export interface SandboxRequest {
   request: IncomingMessage
-  /** Path without the query. */
+  /** Path of the request, without the query. */
   path: string
   /** Values of the groups in the route's pattern, in their order. */
   params: string[]
@@ -37,16 +37,16 @@ export interface SandboxRequest {
 export interface SandboxAnswer {
   status: number
   /**
-   * Body of the answer: an object is sent as JSON (a FHIR resource as FHIR JSON), a string as plain text with the type
-   * `text/html`, as Redox does, and '' as an empty body.
+   * Body of the response: an object is sent as JSON (a FHIR resource as FHIR JSON), a string as plain text with the
+   * type `text/html`, as Redox does, and '' as an empty body.
    */
   body: JsonRecord | string
   headers?: Record<string, string>
-  /** Bytes to send, if a fault sends other bytes than those of `body`. */
+  /** Bytes to send in place of `body`, if the simulated fault changes the body. */
   payload?: Buffer
 }
 
-/** Problem of a request. Texts never repeat values of the request. */
+/** Problem of a request. Its error text never repeats a value of the request. */
 export interface RequestProblem {
   text: string
   /** FHIR element path inside the Bundle. */
@@ -67,7 +67,7 @@ export interface RequestProblem {
 export class Refusal extends Error {
   readonly problems: RequestProblem[]
 
-  /** `echo` contains the fields of the request's `Meta` that a Data Model answer repeats. */
+  /** `echo` contains the fields of the request's `Meta` that a Data Model response repeats. */
   constructor(
     readonly status: number,
     problems: string | RequestProblem[],
@@ -85,7 +85,7 @@ export class Refusal extends Error {
 export const refuseTooLarge = (limit: number): Refusal =>
   new Refusal(413, [{ text: `Payload too large, the limit is ${limit / 1_000_000} MB`, code: 'too-long' }])
 
-/** Refusal of a request that the sandbox does not simulate. Redox may support such a request or not. */
+/** Refusal of a request that the sandbox does not simulate. Redox itself may support such a request. */
 export const notSimulated = (what: string): Refusal =>
   new Refusal(404, [
     {
@@ -99,7 +99,10 @@ export function refuseAnnouncedLength(request: IncomingMessage, limit: number): 
   if (Number(request.headers['content-length'] ?? 0) > limit) throw refuseTooLarge(limit)
 }
 
-/** Reads a whole body of at most `limit` bytes. After a refusal, the rest is read and dropped. */
+/**
+ * Reads a whole body of at most `limit` bytes. If the body is longer, the request is refused, and the rest of the body
+ * is read and dropped.
+ */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   refuseAnnouncedLength(request, limit)
   return new Promise((resolve, reject) => {
@@ -132,7 +135,7 @@ export function parseJson(bytes: Buffer): JsonRecord {
     throw new Refusal(400, 'Malformed JSON')
   }
   if (!isObject(value)) throw new Refusal(400, 'Body must be a JSON object')
-  // The code that uses the value walks it recursively, so its depth is limited once, here.
+  // The code that uses the JSON value traverses it recursively, so the depth of the value is limited here.
   if (isDeeperThan(value, MAX_JSON_DEPTH)) throw new Refusal(400, 'JSON nested too deeply')
   return value
 }
@@ -154,7 +157,7 @@ export const objectsOf = (value: unknown): JsonRecord[] => (Array.isArray(value)
 export const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 /**
- * Returns the text of a Data Model field. Numbers are converted, because Redox accepts them for texts
+ * Returns the value of a Data Model field as a string. Numbers are converted, because Redox accepts numbers for strings
  * (docs/redox-api.md#leniency).
  */
 export const scalarOf = (value: unknown): string | undefined =>
@@ -164,14 +167,15 @@ export const isUuid = (value: unknown): value is string => typeof value === 'str
 export const isMimeType = (value: unknown): value is string =>
   typeof value === 'string' && MIME_TYPE.test(value)
 /**
- * Returns true if a text is only an http(s) URL. In a file field such a text is always a reference to an uploaded file.
+ * Returns true if a string consists only of an http(s) URL. In a file field such a string is always a reference to an
+ * uploaded file.
  */
 export const isWebUrl = (value: string): boolean => WEB_URL.test(value)
 
 /**
  * Returns the bytes of base64 (docs/redox-api.md#file-types, #leniency): standard alphabet, padded, no `data:` prefix,
- * at least one byte; white space is ignored. Node decodes leniently, so a text is accepted only if encoding the bytes
- * gives the same text.
+ * at least one byte; white space is ignored. Node decodes leniently, so a string is accepted only if encoding the
+ * decoded bytes gives the same string.
  */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')

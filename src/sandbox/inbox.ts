@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { present } from './present'
 import { scalarOf } from './http'
 
-/** File of a received message, as the EHR gets it. */
+/** File of a received message, as the EHR receives it. */
 export interface ReceivedFile {
   /** Path of the file in the message: `Note.FileContents`, `entry[1].resource.presentedForm[0]`. */
   place: string
@@ -38,7 +38,7 @@ export interface ReceivedMessage {
   /** Log ids of a Data Model message, one per destination. */
   logIds: string[]
   /**
-   * Locations of the created resources: `entry[].response.location` of the FHIR answer; only `redox-fhir-sandbox`
+   * Locations of the created resources: `entry[].response.location` of the FHIR response; only `redox-fhir-sandbox`
    * returns them.
    */
   locations: string[]
@@ -71,11 +71,11 @@ export function receivedFile(
   return { place, way, ...known, size: bytes.length, sha256, bytes }
 }
 
-/** Returns the text that replaces file contents in stored bodies. */
+/** Returns the placeholder that replaces the contents of a file in stored bodies. */
 export const shortened = (bytes: Buffer, encoding: 'base64' | 'text' = 'base64'): string =>
   `<${encoding}, ${bytes.length} bytes>`
 
-/** Joins the parts that are not empty to one line. */
+/** Joins the strings that are not empty to one line. */
 export const oneLine = (...parts: unknown[]): string =>
   parts
     .map(scalarOf)
@@ -108,7 +108,8 @@ export class Inbox {
     while (this.messages.length > this.maxMessages || this.#bytes > this.maxBytes) {
       this.#bytes -= sizeOf(present(this.messages.shift(), 'the oldest message'))
     }
-    // Listeners run later, so that an error in one cannot change an accepted message into a failed request.
+    // Listeners run asynchronously, so that an error in a listener cannot turn an accepted message into a failed
+    // request.
     for (const listener of this.#listeners) queueMicrotask(() => listener(received))
   }
 

@@ -1,6 +1,6 @@
 /**
- * Sandbox: an HTTP server on the loopback interface that simulates Redox. It checks requests only by the published
- * documentation of Redox and stores accepted messages, so flows and tests need no Redox account.
+ * Sandbox: an HTTP server on the loopback interface that simulates Redox. It checks requests only against the published
+ * documentation of Redox, and stores accepted messages. With it, flows and tests need no Redox account.
  */
 import type { JsonWebKey } from 'node:crypto'
 import { dataModelErrors, receiveDataModel } from './datamodel'
@@ -39,9 +39,12 @@ export interface SandboxOptions {
    * Greatest number of file bytes in all stored messages; the oldest messages are dropped first. Default 64 000 000.
    */
   maxKeptBytes?: number
-  /** Fault plan: which requests fail, and how; see docs/sandbox-faults.md. Default: no faults. */
+  /** Fault plan: determines which requests fail, and how; see docs/sandbox-faults.md. Default: no faults. */
   faults?: string
-  /** Ids of the Data Model destinations that have a subscription. Default, and if empty: all have one. */
+  /**
+   * Ids of the Data Model destinations that have a subscription. Default, also for an empty list: all destinations have
+   * one.
+   */
   subscribed?: readonly string[]
 }
 
@@ -57,8 +60,8 @@ export interface Sandbox extends SandboxListener {
   /** The last 1000 requests, oldest first. */
   readonly requests: readonly RequestRecord[]
   /**
-   * Subscribes to accepted messages. The listener is called before the client gets the answer. Returns a function that
-   * unsubscribes.
+   * Subscribes to accepted messages. The listener is called before the client gets the response. Returns a function
+   * that unsubscribes.
    */
   onReceived(listener: (message: ReceivedMessage) => void): () => void
   /**
@@ -67,13 +70,13 @@ export interface Sandbox extends SandboxListener {
    */
   onFault(listener: (request: RequestRecord) => void): () => void
   /**
-   * Opens a listener on another free port, with its own fault plan and subscriptions (none given: all destinations have
-   * one). Keys, tokens, uploads and inbox are those of the sandbox. Counts and random numbers of the plan start with
-   * the listener. It is closed with the sandbox.
+   * Opens another listening port, which the system chooses, with its own fault plan and subscriptions (if none are
+   * given, all destinations have a subscription). It shares keys, tokens, uploads and inbox with the sandbox. Counts
+   * and random numbers of the plan start again with this port. The port is closed together with the sandbox.
    * @throws FaultPlanError
    */
   openListener(faults: string, subscribed?: readonly string[]): Promise<SandboxListener>
-  /** Deletes stored messages and requests; keys, tokens and uploaded files stay. */
+  /** Deletes stored messages and requests; keys, tokens and uploaded files are kept. */
   clear(): void
 }
 
@@ -121,7 +124,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
 }
 
-/** Opens more listeners, which `unref` and `close` of the sandbox include. */
+/** Opens additional listening ports, to which `unref` and `close` of the sandbox also apply. */
 function listenersOf(
   main: SandboxListener,
   context: ListenerContext,

@@ -1,4 +1,4 @@
-/** Simulation of faults: the connection failures and answers that each fault causes. */
+/** Simulation of faults: the connection failures and responses that each fault causes. */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { STATUS_CODES } from 'node:http'
@@ -14,24 +14,24 @@ import type { SandboxAnswer, JsonRecord } from './http'
 /** Pause between two chunks of a body that is read slowly, in milliseconds; a chunk has at most 64 KiB. */
 const READ_PAUSE = 100
 
-/** A request with a simulated fault, and what is needed to simulate it. */
+/** A request with a simulated fault, and the functions that the simulation needs. */
 export interface FaultContext {
   fault: Fault
   api: Api
   request: IncomingMessage
   response: ServerResponse
   path: string
-  /** Builds the body of a refusal in the shape of this API. */
+  /** Builds the body of a refusal in the form of this API. */
   failure: (refusal: Refusal) => JsonRecord | string
-  /** Refuses new connections for some seconds. */
+  /** Closes the listening port for some seconds, so that new connections are refused. */
   refuse: (seconds: number) => void
-  /** Callback for the time when the API has accepted or refused the request. */
+  /** Called when the API has accepted or refused the request. */
   onProcessed: () => void
 }
 
 /**
- * Fault that replaces the API's processing of a request. Returns the answer to send; undefined if none is sent, because
- * the fault has reset the connection or leaves it open.
+ * Fault that replaces the API's processing of a request. Returns the response to send; undefined if none is sent,
+ * because the fault has reset the connection or leaves it open.
  */
 type ReplaceAnswer = (context: FaultContext) => Promise<SandboxAnswer | undefined>
 
@@ -77,7 +77,7 @@ const REPLACE: Record<ReplacingFault, ReplaceAnswer> = {
 }
 
 /**
- * Fault that changes the API's answer after the request was processed. Returns the answer to send; undefined if the
+ * Fault that changes the API's response after the request was processed. Returns the response to send; undefined if the
  * fault has sent or dropped it.
  */
 type ModifyAnswer = (
@@ -96,7 +96,8 @@ const MODIFY: Record<ModifyingFault, ModifyAnswer> = {
   'cut-short'(answer, { response, request }) {
     const { status, headers, payload } = serializedAnswer(withBody(answer))
     response.writeHead(status, headers)
-    // The connection is ended and not reset, because a reset could drop the half that is already on its way.
+    // The connection is ended and not reset, because a reset could discard the half of the body that is not yet
+    // received.
     response.write(half(payload), () => request.socket.destroySoon())
     return undefined
   },
@@ -113,8 +114,8 @@ const MODIFY: Record<ModifyingFault, ModifyAnswer> = {
 const isKept = (kind: Fault['kind']): kind is ModifyingFault => FAULTS[kind].accepted
 
 /**
- * Handles a request with a fault. `handle` is the API's processing, which is skipped for faults that lose the request.
- * Returns the answer to send, if there is one.
+ * Handles a request with a fault. `handle` processes the request in the API, and is not called for faults that replace
+ * the processing. Returns the response to send; undefined if the fault has already sent or prevented it.
  */
 export async function injectFault(
   context: FaultContext,
@@ -128,12 +129,13 @@ export async function injectFault(
   if (kind === 'slow-reader') readSlowly(context.request)
   const answer = await handle()
   context.onProcessed()
-  // A refusal is sent unchanged: `partial` and `no-location` only make sense for an answer of success.
+  // A refusal is sent unchanged: the faults `partial` and `no-location` only make sense in a response that reports
+  // success.
   const isShaped = kind === 'partial' || kind === 'no-location'
   return isShaped && answer.status >= 300 ? answer : MODIFY[kind](answer, context)
 }
 
-/** Returns status, headers and bytes of an answer, as they are sent. */
+/** Returns status, headers and bytes of a response, as they are sent. */
 export function serializedAnswer({ status, body, headers, payload }: SandboxAnswer) {
   const bytes = payload ?? Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
   return {
@@ -196,7 +198,7 @@ function readSlowly(request: IncomingMessage): void {
 // ---- Answers ------------------------------------------------------------------------------------------
 
 /**
- * Returns an answer with the fault's HTTP status: an HTML page for 3xx and gateway errors, plain text for 401 and 429,
+ * Returns a response with the fault's HTTP status: an HTML page for 3xx and gateway errors, plain text for 401 and 429,
  * and otherwise the API's error body (docs/redox-api.md#error-bodies).
  */
 function statusAnswer({ fault: { status }, failure }: FaultContext): SandboxAnswer {
@@ -223,7 +225,7 @@ const withBody = (answer: SandboxAnswer): SandboxAnswer =>
   answer.body === '' ? { ...answer, body: {} } : answer
 
 /**
- * Returns an answer in which the last destination (Data Model) or the last entry (FHIR) failed. An empty answer is
+ * Returns a response in which the last destination (Data Model) or the last entry (FHIR) failed. An empty response is
  * replaced by a Bundle with two entries.
  */
 function partly(answered: SandboxAnswer['body']): JsonRecord {
@@ -248,7 +250,7 @@ function partly(answered: SandboxAnswer['body']): JsonRecord {
   return { Meta: { ...meta, Logs: objectsOf(meta['Logs']).slice(0, -1), Errors: [error] } }
 }
 
-/** Returns an answer without the values that the client needs from it: token, file reference, log IDs, locations. */
+/** Returns a response without the values that the client needs from it: token, file reference, log IDs, locations. */
 function withoutAddress(body: JsonRecord): JsonRecord {
   const { access_token: _a, accessToken: _b, URI: _c, id: _d, ...rest } = body
   if ('entry' in rest) {

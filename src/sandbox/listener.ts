@@ -13,25 +13,25 @@ import type { SandboxAnswer, SandboxRequest, JsonRecord } from './http'
 import { safeHeaders } from './inbox'
 import { injectFault, serializedAnswer } from './inject-fault'
 
-/** Time that a client may continue to send a body that was already refused, in milliseconds. */
+/** Maximum time for which a client may continue to send a body that was already refused, in milliseconds. */
 const DRAIN_TIME = 10_000
 /**
- * Keep-alive time of idle connections, in milliseconds. Node's default of 5 s is too short in a busy process that runs
- * client and sandbox: the client would write to a socket that is being closed.
+ * Keep-alive time of idle connections, in milliseconds. Node's default of 5 s is too short in a busy process that
+ * contains both the client and the sandbox: the client would write to a socket that is being closed.
  */
 const KEEP_ALIVE_TIME = 60_000
-/** Pause before listening again on a port that another process has taken, in seconds. */
+/** Pause, in seconds, before the next attempt to listen on a port that another process has taken. */
 const LISTEN_AGAIN = 0.5
 
-/** Record of one HTTP request; refused requests have one, too. Records are in the order of arrival. */
+/** Record of one HTTP request; refused requests have a record, too. Records are in the order of arrival. */
 export interface RequestRecord {
   /** Time of arrival, ISO 8601, UTC. */
   at: string
   method: string
-  /** Path without the query. */
+  /** Path of the request, without the query. */
   path: string
   api: Api
-  /** HTTP status of the answer; 0 until it is sent. */
+  /** HTTP status of the response; 0 until it is sent. */
   status: number
   contentType: string
   /** Number of bytes of the body received so far. */
@@ -40,7 +40,7 @@ export interface RequestRecord {
   headers: IncomingHttpHeaders
   /** Name of the fault that was simulated for the request, as written in the fault plan. */
   fault?: string
-  /** True if the API accepted the message, file or credentials, also if a fault hid this from the client. */
+  /** True if the API accepted the message, file or credentials, even if a fault hid this from the client. */
   accepted: boolean
 }
 
@@ -48,38 +48,41 @@ export interface Route {
   api: Api
   path: RegExp
   handle: (call: SandboxRequest) => Promise<SandboxAnswer>
-  /** Builds the body of a refusal in the shape of this API. */
+  /** Builds the body of a refusal in the form of this API. */
   failure: (refusal: Refusal) => JsonRecord | string
   /**
-   * True if 401 answers also use `failure`; otherwise they are plain text. True for OAuth only
-   * (docs/redox-api.md#legacy-api-key, #oauth-api-key, #error-bodies).
+   * True if responses with status 401 also have the body built by `failure`; false if their body is plain text. True
+   * for OAuth only (docs/redox-api.md#legacy-api-key, #oauth-api-key, #error-bodies).
    */
   unauthorizedText?: boolean
 }
 
-/** State that all listeners of one sandbox share. */
+/** State that all listening ports of one sandbox share. */
 export interface ListenerContext {
   routes: Route[]
-  /** Origins of this sandbox: the `http://host:port` of all its listeners. */
+  /** Origins of this sandbox: the `http://host:port` of all its listening ports. */
   origins: Set<string>
   /** Records a request that just arrived. */
   onArrival(record: RequestRecord): void
-  /** Reports a request with a simulated fault as soon as it was accepted or refused. Its answer may not be sent yet. */
+  /**
+   * Reports a request with a simulated fault as soon as it was accepted or refused. The response may still have to be
+   * sent.
+   */
   onFault(record: RequestRecord): void
 }
 
 export interface SandboxListener {
-  /** Origin of the listener: `http://127.0.0.1:PORT`. */
+  /** Origin of this listening port: `http://127.0.0.1:PORT`. */
   readonly url: string
   /** URLs to configure in a client. */
   readonly endpoints: { apiBase: string; blobUploadUrl: string; fhirBase: string; binaryUploadBase: string }
-  /** Lets the process end while the listener is open. */
+  /** Lets the process exit while the port is open. */
   unref(): void
   /** Closes the port and all open connections. */
   close(): Promise<void>
 }
 
-/** Faults and subscriptions that one listener simulates. */
+/** Faults and subscriptions that one listening port simulates. */
 export interface SimulationOptions {
   plan: FaultPlan
   /** Ids of the Data Model destinations that have a subscription. Empty or undefined: all have one. */
@@ -87,7 +90,7 @@ export interface SimulationOptions {
 }
 
 /**
- * Opens a listener on 127.0.0.1.
+ * Opens a listening port on 127.0.0.1.
  * @param port 0 takes a free port
  */
 export async function openListener(
@@ -159,8 +162,8 @@ interface RequestContext {
 }
 
 /**
- * Handles a request, with the fault that the plan has for it.
- * @returns the answer to send; undefined if a fault has already closed or blocked the connection
+ * Handles a request, with the fault that the fault plan selects.
+ * @returns the response to send; undefined if a fault has already closed or blocked the connection
  */
 async function respond(
   call: SandboxRequest,
@@ -205,8 +208,8 @@ async function handleCall(call: SandboxRequest, route: Route): Promise<SandboxAn
 }
 
 /**
- * Returns the refusal of a request that is not a POST: 403 where the API has only POST
- * (docs/redox-api.md#status-codes). The FHIR API also has GET, which the sandbox does not simulate.
+ * Returns the refusal of a request that is not a POST: 403 for an API that only supports POST
+ * (docs/redox-api.md#status-codes). The FHIR API of Redox also supports GET, which the sandbox does not simulate.
  */
 const wrongMethod = (api: Api): Refusal =>
   ['token', 'blob', 'endpoint'].includes(api)
@@ -225,7 +228,8 @@ function recordOf(request: IncomingMessage, path: string, api: Api): RequestReco
     headers: safeHeaders(request),
     accepted: false,
   }
-  // Paused first, because the `data` listener below would start the flow before a handler is attached.
+  // The request is paused first: the `data` event listener below would otherwise start the flow of data before a
+  // handler is attached.
   request.pause()
   request.on('data', (chunk: Buffer) => (record.bytes += chunk.length))
   return record
@@ -238,8 +242,8 @@ function send(answer: SandboxAnswer, response: ServerResponse): void {
 }
 
 /**
- * Reads the rest of a refused body. Closing the connection at once would reset it, and a client that is still sending
- * would never see the answer.
+ * Reads the rest of a refused body. If the connection were closed at once, it would be reset, and a client that is
+ * still sending would never see the response.
  */
 function drain(request: IncomingMessage): void {
   if (request.complete) return
@@ -268,7 +272,7 @@ function lifecycleOf(server: Server, port: number) {
       holdsProcess = false
       server.unref()
     },
-    /** Closes the port for some seconds, so that new connections are refused. Requests that have begun continue. */
+    /** Closes the port for some seconds, so that new connections are refused. Requests in progress continue. */
     refuse: (seconds: number) => {
       if (!server.listening || closed) return
       server.close()

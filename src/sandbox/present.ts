@@ -1,7 +1,7 @@
 /**
- * The value, where the code around it guarantees that there is one. The sandbox has its own: it shares nothing with the
- * client.
- * @param what names it in the error, which tells of a fault in the sandbox
+ * Returns the value, which the calling code guarantees to exist. The sandbox has its own copy of this function, because
+ * it shares no code with the client.
+ * @param what name of the value for the error, which reports a defect of the sandbox
  */
 export function present<T>(value: T | null | undefined, what: string): T {
   if (value === undefined || value === null)

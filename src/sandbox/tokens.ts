@@ -1,4 +1,4 @@
-/** Keys, access tokens and sources (docs/redox-api.md#authentication). */
+/** API keys, access tokens and sources (docs/redox-api.md#authentication). */
 import { createPublicKey, generateKeyPair, randomBytes, randomUUID } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -12,12 +12,15 @@ const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ERROR_URI = 'https://docs.redoxengine.com/permalink/7sEi7MTFssZ1JuHpUYLeYJ'
 const TOKEN_REQUEST_LIMIT = 100_000
 const MAX_KEPT_GRANTS = 10_000
-/** Greatest age of `iat` and tolerated clock difference, in seconds (docs/redox-api.md#oauth-api-key). */
+/**
+ * Maximum age of an assertion by its `iat`, and tolerated clock difference, in seconds
+ * (docs/redox-api.md#oauth-api-key).
+ */
 const MAX_ASSERTION_AGE = 300
 const CLOCK_SKEW = 10
 
 /**
- * Source id in the samples that Redox published. Redox accepted it with legacy keys of other sources
+ * Source id in the examples that Redox published. Redox accepted this id with legacy keys of other sources
  * (docs/redox-api.md#sample-identifiers).
  */
 const SAMPLE_SOURCE = '7ce6f387-c33c-417d-8682-81e83628cbd9'
@@ -39,7 +42,7 @@ export interface LegacyKey {
 export interface Grant {
   accessToken: string
   kind: 'oauth' | 'legacy'
-  /** UUID of the source that is used if a request names none. */
+  /** UUID of the source that is used for requests that do not name a source. */
   source: string
   /** Time of expiry, in milliseconds since 1970. */
   expiresAt: number
@@ -114,7 +117,7 @@ export class Tokens {
     return this.#legacyToken(grant, refreshToken as string)
   }
 
-  /** Returns the grant of the request's Bearer token. */
+  /** Returns the rights of the access token in the request. */
   grantOf(request: IncomingMessage): Grant {
     const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     const grant = token === undefined ? undefined : this.#grants.get(token)
@@ -137,7 +140,7 @@ export class Tokens {
     return { key, source: client.source }
   }
 
-  /** Refuses a `jti` that was used before. Clients may leave `jti` out (docs/redox-api.md#oauth-api-key). */
+  /** Refuses an assertion whose `jti` was used before. Clients may omit `jti` (docs/redox-api.md#oauth-api-key). */
   #useOnce({ iss, jti }: JWTPayload): void {
     if (jti === undefined) return
     const now = Date.now()
@@ -177,8 +180,8 @@ export function refuseLegacy({ kind }: Grant): void {
 }
 
 /**
- * Returns the source of a request: from the `Redox-Source-Id` header, else from the body, else the source of the key
- * (docs/redox-api.md#source-id).
+ * Returns the source of a request: from the `Redox-Source-Id` header; without the header, from the body; otherwise the
+ * source of the key (docs/redox-api.md#source-id).
  */
 export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string): string {
   const inHeader = request.headers['redox-source-id']
@@ -190,8 +193,8 @@ export function sourceOf(grant: Grant, request: IncomingMessage, inBody?: string
     throw new Refusal(400, 'Source ID in the header and in the body differ')
   }
   if (grant.kind === 'oauth' || source === grant.source) return source
-  // A legacy key may only use its own source (docs/redox-api.md#credentials). The source of a copied sample is replaced
-  // by it.
+  // A legacy key may only use its own source (docs/redox-api.md#credentials). The key's own source is used instead of
+  // the source id in Redox's published examples.
   if (source === SAMPLE_SOURCE) return grant.source
   throw new Refusal(401, 'This source is not authorized.')
 }
@@ -253,7 +256,7 @@ async function legacyBody(request: IncomingMessage): Promise<JsonRecord> {
   return parseJson(await readBody(request, TOKEN_REQUEST_LIMIT))
 }
 
-/** Adds an entry, and drops the oldest entry over the limit. */
+/** Adds an entry to a map, and removes the oldest entry if there are too many. */
 function remember<T>(entries: Map<string, T>, id: string, entry: T): void {
   entries.set(id, entry)
   if (entries.size > MAX_KEPT_GRANTS) {

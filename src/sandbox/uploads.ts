@@ -34,11 +34,11 @@ export interface UploadedFile extends FileBody {
   source: string
 }
 
-/** Result of a search for a file that exists, but that another source uploaded (docs/redox-api.md#blob-upload). */
+/** Result of looking up a file that exists, but that another source uploaded (docs/redox-api.md#blob-upload). */
 export const OF_ANOTHER_SOURCE = 'of another source'
 type UploadLookup = UploadedFile | typeof OF_ANOTHER_SOURCE | undefined
 
-/** Returns the error text for a reference that a message cannot use. */
+/** Returns the error text for a file reference that cannot be used in a message. */
 export function notFoundText(found: UploadLookup): string {
   if (found === undefined) return 'Referenced file not found'
   if (found !== OF_ANOTHER_SOURCE) return 'Referenced file not found (it is a Binary of the FHIR API)'
@@ -51,7 +51,8 @@ export class Uploads {
   #nextBlob = randomInt(10_000_000, 90_000_000)
 
   /**
-   * `origins`: the `http://host:port` of all listeners of this sandbox; the set changes when listeners open or close.
+   * `origins`: the `http://host:port` of all listening ports of this sandbox; the set changes when ports are opened or
+   * closed.
    */
   constructor(
     private readonly origins: ReadonlySet<string>,
@@ -59,7 +60,7 @@ export class Uploads {
   ) {}
 
   /**
-   * Handles `POST /upload` (docs/redox-api.md#blob-upload). Its path names no environment; the sandbox takes
+   * Handles `POST /upload` (docs/redox-api.md#blob-upload). Its path names no environment; the sandbox assumes
    * Development.
    */
   async receiveBlob({ request, origin }: SandboxRequest, source: string): Promise<SandboxAnswer> {
@@ -89,7 +90,9 @@ export class Uploads {
     }
   }
 
-  /** Returns the file of an unchanged reference, if this source may use it. */
+  /**
+   * Returns the file for a reference, if the reference is exactly as returned by the upload and this source may use it.
+   */
   find(reference: string, source: string): UploadLookup {
     const origin = [...this.origins].find((candidate) => reference.startsWith(`${candidate}/`))
     const file = origin === undefined ? undefined : this.#files.get(reference.slice(origin.length))
@@ -113,7 +116,7 @@ export class Uploads {
   }
 }
 
-/** Builds the error body of the blob host (docs/redox-api.md#blob-upload, #error-bodies). */
+/** Builds the error body of the host for blob uploads (docs/redox-api.md#blob-upload, #error-bodies). */
 export const blobError = (refusal: Refusal): JsonRecord => ({ errorDetail: refusal.text })
 
 async function readBinary(request: IncomingMessage): Promise<FileBody> {
@@ -140,7 +143,7 @@ function usable(file: FileBody): FileBody {
   return file
 }
 
-/** Returns the file of a multipart form. It has to be the only part, with the name `file`. */
+/** Returns the file of a multipart form. The form must have exactly one part, with the name `file`. */
 async function readMultipart(request: IncomingMessage): Promise<FileBody> {
   refuseAnnouncedLength(request, FILE_LIMIT + ENVELOPE)
   const parser = multipartParser(request)

@@ -1,6 +1,6 @@
 /**
- * Returns true if a date exists in the calendar, false e.g. for `1990-02-31`. Takes `YYYY`, `YYYY-MM` and `YYYY-MM-DD`,
- * with or without a time after `T`.
+ * Returns true if a date exists in the calendar, false e.g. for `1990-02-31`. Accepts `YYYY`, `YYYY-MM` and
+ * `YYYY-MM-DD`, with or without a time after `T`.
  */
 export function isRealDate(text: string): boolean {
   const [day] = text.split('T') as [string]

@@ -1,21 +1,21 @@
-/** Requests and answers of the admin routes that the dialogs call, as JSON. */
+/** Request and response bodies (JSON) of the admin routes that the edit dialogs call. */
 
 /**
- * Body of `POST redox/test`, which tests a connection with the values in its edit dialog, also before they are
+ * Body of `POST redox/test`, which tests a connection with the values in its edit dialog, even before the values are
  * deployed.
  */
 export interface ConnectionTestRequest {
   id: string
   config: Record<string, unknown>
-  /** secrets that the user typed; a missing one means the stored secret */
+  /** secrets that the user typed; for a missing secret the stored one is used */
   secrets: { privateKey?: string | undefined; apiKey?: string | undefined; secret?: string | undefined }
 }
 
 export interface ConnectionTestResponse {
   ok: boolean
-  /** environment of the Redox access token, `Sandbox` included */
+  /** environment that the connection reached: that of the Redox access token, or `Sandbox` */
   environment?: string
-  /** key of the translated sentence that explains the failure */
+  /** key of the translated sentence that explains why the test failed */
   reason?: string
   /** property of the node whose value is wrong */
   field?: string
@@ -27,9 +27,9 @@ export interface ConnectionTestResponse {
   clockSkewSeconds?: number
 }
 
-/** Answer of `POST redox/key-pair`: a new key pair. */
+/** Response of `POST redox/key-pair`: a new key pair. */
 export interface KeyPairResponse {
-  /** PKCS#8 PEM */
+  /** private key, PKCS#8 PEM */
   privateKey: string
   publicJwk: { kid: string }
 }
@@ -42,13 +42,13 @@ export interface PreviewRequest {
   connectionId: string
   connection: Record<string, unknown>
   /**
-   * Environment variables that the editor knows, by name; the runtime does not know those of flows that are not
-   * deployed. null: a declared variable that gets its value only when the flow runs.
+   * Environment variables that the editor knows, by name; the runtime does not know variables of flows that are not
+   * deployed. null: a variable that is declared but gets its value only when the flow runs.
    */
   variables?: Record<string, string | null> | undefined
 }
 
-/** A field whose environment variable has no value before the flow runs. */
+/** A form field whose environment variable has no value before the flow runs. */
 export interface SampledField {
   field: string
   /** name of the environment variable */
@@ -60,7 +60,7 @@ export interface PreviewResponse {
   requests: PreviewedRequest[]
   problems: PreviewProblem[]
   warnings: string[]
-  /** fields that the preview filled with a sample value */
+  /** form fields for which the preview used an example value */
   sampled: SampledField[]
   /** reason why the message cannot be built */
   error?: { code: string; message: string }
@@ -77,14 +77,14 @@ export interface PreviewedRequest {
 
 export type ProblemKind = 'missing' | 'empty' | 'values' | 'format' | 'date' | 'dateTime' | 'variable'
 
-/** A problem of a message. The form shows its `kind` in the user's language. */
+/** A problem of a message. The form shows the sentence for its `kind` in the user's language. */
 export interface PreviewProblem {
-  /** path of the wrong value in the message */
+  /** path (in the message) of the wrong value */
   path: string
   /** problem and fix: two sentences, in English */
   problem: string
   fix: string
-  /** input of the form that sets the wrong value */
+  /** form input that sets the wrong value */
   field?: string
   /** key of the translated sentence for the problem */
   kind?: ProblemKind

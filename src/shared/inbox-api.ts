@@ -1,26 +1,26 @@
-/** Answers of the admin routes below `redox/inbox`, as JSON: the messages that the sandbox received. */
+/** Response bodies (JSON) of the admin routes below `redox/inbox`: the messages that the sandbox received. */
 
 export interface InboxFile {
   /** Path of the file in the message: `Note.FileContents`, `entry[1].resource.presentedForm[0]`. */
   place: string
   way: 'embedded' | 'referenced'
-  /** MIME type. */
+  /** MIME type of the file. */
   contentType?: string
   /** `FileType` of the Data Model API, such as `PDF`. */
   fileType?: string
   name?: string
-  /** Size in bytes. */
+  /** Size of the file in bytes. */
   size: number
   /** SHA-256 of the file, in hex. */
   sha256: string
-  /** MIME type with which the browser may show the file; null: the file may only be downloaded. */
+  /** MIME type with which the browser may display the file; null: the file must only be downloaded. */
   shown: string | null
 }
 
 /** A message in the list of received messages. */
 export interface InboxMessage {
   id: string
-  /** Time of arrival, ISO 8601, UTC. */
+  /** Time when the message arrived, ISO 8601, UTC. */
   at: string
   api: 'datamodel' | 'fhir'
   operation: string
@@ -33,7 +33,7 @@ export interface InboxMessage {
   files: InboxFile[]
 }
 
-/** Answer of `GET redox/inbox/:id`. */
+/** Response of `GET redox/inbox/:id`. */
 export interface InboxMessageDetails extends InboxMessage {
   source: string
   logIds: string[]
@@ -44,20 +44,20 @@ export interface InboxMessageDetails extends InboxMessage {
     headers: Record<string, string | string[] | undefined>
     body: unknown
   }
-  /** The message as its destination gets it: with the uploaded files in place of the references to them. */
+  /** The message as its destination receives it: with the uploaded files in place of the references to them. */
   delivered: unknown
 }
 
-/** A request with a simulated fault. Without path and headers, which may name a patient. */
+/** A request with a simulated fault. Does not contain the path and the headers, which may identify a patient. */
 export interface SimulatedFault {
   at: string
   api: string
   fault?: string | undefined
-  /** True if the sandbox accepted the message in spite of the fault. */
+  /** True if the sandbox accepted the message although the client saw a failure. */
   accepted: boolean
 }
 
-/** Answer of `GET redox/inbox`: messages and faults, newest first. */
+/** Response of `GET redox/inbox`: messages and faults, newest first. */
 export interface InboxList {
   running: boolean
   messages: InboxMessage[]
@@ -68,7 +68,7 @@ export interface InboxList {
 
 /** Event for the editor after a change of the inbox. */
 export interface InboxNews {
-  /** Number of messages in the inbox, and number of new ones since the last event. */
+  /** Number of messages in the inbox, and number of messages that arrived since the last event. */
   count: number
   news: number
 }

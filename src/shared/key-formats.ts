@@ -1,9 +1,9 @@
-/** Patterns at the beginning of keys and key files. Bytes are decoded as latin1, one character each. */
+/** Patterns of the first characters of keys and key files. Bytes are decoded as latin1, one character for each byte. */
 
 export type ForeignFormat =
   'OpenSSH' | 'PuTTY' | 'PGP' | 'PKCS#12' | 'PKCS#7' | 'Java key store' | 'XML (.NET)'
 
-/** Formats of private keys that Node.js does not read. */
+/** Formats of private keys that Node.js cannot read. */
 const FOREIGN: [pattern: RegExp, format: ForeignFormat][] = [
   [/-----BEGIN ?OPENSSH PRIVATE ?KEY-----|^openssh-key-v1\0/, 'OpenSSH'],
   [/^PuTTY-User-Key-File-/, 'PuTTY'],
@@ -16,31 +16,31 @@ const FOREIGN: [pattern: RegExp, format: ForeignFormat][] = [
 ]
 const SSH_PUBLIC = /^(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+) |-{4,5} ?BEGIN SSH2 PUBLIC KEY/
 
-/** Returns the format of a key that Node.js does not read; undefined for other texts. */
+/** Returns the format of a private key that Node.js cannot read; undefined for any other input. */
 export const foreignFormat = (content: string): ForeignFormat | undefined =>
   FOREIGN.find(([pattern]) => pattern.test(content))?.[1]
 
 export const isSshPublicKey = (content: string): boolean => SSH_PUBLIC.test(content)
 
-/** PEM block with a private key, whose line breaks may be lost. Groups: label, content. */
+/** PEM block with a private key, whose line breaks may be missing. Capturing groups: label, content. */
 export const PEM_PRIVATE = /-----BEGIN ?([A-Z ]*PRIVATE ?KEY)-----([^]*?)-----END ?\1-----/
 
-/** Beginning of a JWK or of a JWK set, also of one that is a string in JSON. */
+/** Beginning of a JWK or a JWK set, which may also be inside a JSON string. */
 export const BEGINS_LIKE_JSON = /^["'\s\\]*[{[]/
 
-// Shorter texts cannot be keys: the smallest key that Redox accepts has 185 bytes.
+// Minimum length of a key. Shorter strings cannot be keys: the smallest key that Redox accepts has 185 bytes.
 const MIN_BASE64 = 100
 
-/** Returns the digits of a base64 text, without quotes and line breaks; undefined for other texts. */
+/** Returns the base64 digits of a string, without quotes and line breaks; undefined if the string is not base64. */
 export function base64Digits(text: string): string | undefined {
   const digits = text.replace(/^["']|["']$/g, '').replace(/\s+|\\+[nr]/g, '')
   return digits.length >= MIN_BASE64 && /^[A-Za-z0-9+/_-]+={0,2}$/.test(digits) ? digits : undefined
 }
 
-/** Returns true if decoded base64 is a text, such as a PEM or a JWK, and not DER. */
+/** Returns true if decoded base64 is text, such as a PEM or a JWK, and not binary data (DER). */
 export const isText = (latin1: string): boolean => /^[\t\r\n -~]+$/.test(latin1.replace(/^\xEF\xBB\xBF/, ''))
 
-/** Parses JSON, also JSON inside a JSON string whose quotes are escaped; undefined for other texts. */
+/** Parses JSON, or JSON inside a JSON string whose quotes are escaped. Returns undefined for any other input. */
 export function lenientJson(text: string): unknown {
   return parsed(text) ?? parsed(text.replace(/\\+[nr]/g, ' ').replace(/\\+"/g, '"'))
 }

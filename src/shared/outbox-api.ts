@@ -1,21 +1,21 @@
 /**
- * Requests and answers of the outbox's admin routes, as JSON: the contract between the routes, the sidebar tab and
- * scripts. docs/outbox.md describes each field. Times in answers are ISO 8601; a field without a value is left out.
+ * Request and response bodies (JSON) of the outbox's admin routes: the contract between the routes, the sidebar tab and
+ * scripts. docs/outbox.md describes each field. Times in responses are ISO 8601. A field without a value is omitted.
  */
 
 import type { Action, MessageState } from './values'
 
 export type { Action, MessageState }
 
-/** Body of every answer with a status of 400 or more. */
+/** Body of every response with a status of 400 or more. */
 export interface OutboxError {
   code: string
   message: string
-  /** time until which the message is retried; with the code `unchanged` only */
+  /** deadline of the message, after which it is not retried; with the code `unchanged` only */
   deadline?: string
 }
 
-/** Answer of `GET redox/outbox`. */
+/** Response of `GET redox/outbox`. */
 export interface OverviewResponse {
   connections: ConnectionSummary[]
   stranded: StrandedStoreSummary[]
@@ -23,7 +23,9 @@ export interface OverviewResponse {
   direct: DirectSummary[]
 }
 
-/** State of a message of direct delivery. `unknown`: it ended with REDOX_OUTCOME_UNKNOWN within the last hour. */
+/**
+ * State of a message of direct delivery. `unknown`: the message ended with REDOX_OUTCOME_UNKNOWN within the last hour.
+ */
 export type DirectMessageState = 'waiting' | 'sending' | 'unknown'
 
 /** Summary of a connection with messages of direct delivery. */
@@ -34,30 +36,35 @@ export interface DirectSummary {
   counts: Record<DirectMessageState, number>
 }
 
-/** Answer of `GET redox/outbox/:connection/direct`. */
+/** Response of `GET redox/outbox/:connection/direct`. */
 export interface DirectMessagesResponse {
-  /** number of all messages; `messages` has the newest 200 at most */
+  /** number of all messages; `messages` contains at most the newest 200 */
   total: number
-  /** newest first */
+  /** messages, newest first */
   messages: DirectMessageSummary[]
 }
 
 /** Message of direct delivery. Contains no patient data. */
 export interface DirectMessageSummary {
-  /** valid until Node-RED stops */
+  /** id of the message, which is valid until Node-RED stops */
   id: string
   state: DirectMessageState
+<<<<<<< HEAD
   /** `sandbox`, or the name of the environment */
   environment: string
   /** missing until the message is prepared */
+=======
+  /** missing until the message is prepared for sending */
+>>>>>>> mU
   operation?: string
-  /** `fhir some-slug`, `datamodel <id> <id>` or `upload`; missing while it is not known */
+  /** destination: `fhir some-slug`, `datamodel <id> <id>` or `upload`; missing until it is known */
   destination?: string
   /** number of failed attempts */
   attempts: number
   /** error code of the last failure */
   reason?: string
   acceptedAt: string
+<<<<<<< HEAD
   /** of a message that waits for its next attempt: time from which that may begin */
   dueAt?: string
   /** of a message whose outcome is unknown */
@@ -65,6 +72,11 @@ export interface DirectMessageSummary {
   /** of a message whose outcome is unknown: trace id of Redox's answer */
   traceId?: string
   /** id of the node that the message came to */
+=======
+  /** only for a message whose outcome is unknown */
+  endedAt?: string
+  /** id of the node that received the message from the flow */
+>>>>>>> mU
   owner: string
 }
 
@@ -79,9 +91,11 @@ export interface ConnectionSummary {
   counts?: Record<MessageState, number>
   /** time when the oldest open message was accepted */
   oldest?: string
-  /** the setting *Retry for*, in hours; only while the connection sends */
+  /** value of the setting *Retry for*, in hours; missing while the connection does not send */
   retryForHours?: number
-  /** blocked destinations first, then those that have waited longest; cut if there are many */
+  /**
+   * blocked destinations first, then the other ones in the order of their oldest message; incomplete if there are many
+   */
   destinations?: DestinationSummary[]
   destinationsInAll?: number
 }
@@ -104,7 +118,7 @@ export interface DestinationSummary {
 
 /** Summary of a store that belongs to no connection, so that its messages are not sent. */
 export interface StrandedStoreSummary {
-  /** name of the store in the route */
+  /** name of the store in the path of the route */
   store: string
   /** id of the deleted redox-config node */
   id: string
@@ -123,13 +137,13 @@ export interface MessageFilter {
   /** earliest and latest time of acceptance, both included: ISO 8601, or milliseconds since 1970 */
   since?: string | number
   till?: string | number
-  /** error code with which a message waits or is parked */
+  /** error code because of which a message waits or is parked */
   code?: string
 }
 
 export interface MessagesResponse {
   messages: MessageSummary[]
-  /** parameter `after` for the next page; missing on the last page */
+  /** value of the parameter `after` for the next page; missing on the last page */
   next?: string
 }
 
@@ -143,24 +157,24 @@ export interface MessageSummary {
   /** true if the message waits for earlier messages to the same destination */
   ordered: boolean
   acceptedAt: string
-  /** time until which a waiting message is retried */
+  /** deadline: time until which a waiting message is retried */
   deadline?: string
-  /** time from which a waiting message may be sent */
+  /** earliest time at which a waiting message may be sent */
   dueAt?: string
   endedAt?: string
-  /** error code with which the message waits or is parked, or the action that ended it */
+  /** error code because of which the message waits or is parked, or the action that ended it */
   reason?: string
   /** id of the node that accepted the message */
   owner: string
 }
 
-/** Answer of `GET redox/outbox/:connection/messages/:id`. Contains no patient data. */
+/** Response of `GET redox/outbox/:connection/messages/:id`. Contains no patient data. */
 export interface MessageDetails extends MessageSummary, Partial<MessageOutcome>, WaitingReason {
-  /** error in place of the outcome, if the content cannot be decrypted */
+  /** error that is returned in place of the outcome if the content cannot be decrypted */
   unreadable?: { code: string; message: string }
-  /** the user who marked the message as delivered or discarded it, and the reason that this user gave */
+  /** user who marked the message as delivered or discarded it, and the reason given by this user */
   decision?: { who: string; reason: string }
-  /** true if the user has to log in to see the content */
+  /** true if the user has to log in to Node-RED to see the content */
   contentIsClosed?: true
 }
 
@@ -173,10 +187,10 @@ export interface MessageOutcome {
   /** document and order IDs, by the names of their fields in the message */
   identifiers: Record<string, string>
   files: { contentType: string; size?: number | undefined; sha256?: string | undefined }[]
-  /** true if the message was accepted for another Redox account than the connection has now */
+  /** true if the message was accepted for a Redox account other than the connection's present one */
   otherAccount: boolean
   arrival: Arrival
-  /** answer of Redox to a delivered message */
+  /** response of Redox to a delivered message */
   delivery?: { status: number; logIds: string[]; locations: string[]; traceId?: string | undefined }
   /** error of the last attempt */
   error?: {
@@ -186,7 +200,7 @@ export interface MessageOutcome {
   }
 }
 
-/** Indicates if a message arrived at Redox. */
+/** Certainty about the arrival of a message at Redox. */
 export type Arrival = 'yes' | 'maybe' | 'no' | 'never-sent'
 
 /** Reason why a waiting message is not sent now. */
@@ -197,19 +211,19 @@ export interface WaitingReason {
   waitsBehind?: string
 }
 
-/** Content of a message, with patient data. Long texts are cut. */
+/** Content of a message, with patient data. Long strings are truncated. */
 export interface ContentResponse {
   body: unknown
   /** names of the files; undefined for a file without a name */
   files: (string | undefined)[]
-  /** answer of Redox */
+  /** response of Redox */
   answer?: unknown
 }
 
-/** Body of `POST redox/outbox/:connection/messages/:id`. The answer has status 204 and no body. */
+/** Body of `POST redox/outbox/:connection/messages/:id`. The response has status 204 and no body. */
 export interface DecisionRequest {
   action: Action
-  /** reason that the user gives: one line, up to 200 characters */
+  /** reason that the user gives for the action: one line, up to 200 characters */
   reason: string
   /** hours from now until the new deadline; with the action `extend` only */
   hours?: number
@@ -219,7 +233,10 @@ export interface DecisionRequest {
 
 export interface CountResponse {
   count: number
-  /** time of the count; used as the filter's `till` so that an action applies to the counted messages only */
+  /**
+   * time when the messages were counted; used as the filter's `till` so that an action applies only to the counted
+   * messages
+   */
   till: string
 }
 
@@ -228,24 +245,24 @@ export interface DecisionsRequest extends DecisionRequest {
   filter: MessageFilter
   /** number of messages that the user was shown before confirming */
   count: number
-  /** `next` of the previous answer */
+  /** `next` of the previous response */
   after?: string
-  /** greatest number of messages for this request */
+  /** maximum number of messages that this request decides about */
   limit?: number
 }
 
 export interface DecisionsResponse {
   decided: number
   left: number
-  /** with the action `extend` only: number of messages in `left` whose deadline is already as late */
+  /** with the action `extend` only: number of messages in `left` whose deadline is not earlier than the new one */
   unchanged?: number
-  /** error code of the store, if the store failed */
+  /** error code of the store, if a failure of the store ended the request early */
   stoppedBy?: string
-  /** parameter `after` for the next request */
+  /** value of the parameter `after` for the next request */
   next?: string
 }
 
-/** Body of `POST redox/outbox/:connection/destinations`. The answer has status 204 and no body. */
+/** Body of `POST redox/outbox/:connection/destinations`. The response has status 204 and no body. */
 export interface PauseRequest {
   destination: string
   action: 'pause' | 'resume'
@@ -259,7 +276,7 @@ export type StrandedRequest =
       action: 'give'
       /** id of the redox-config node that gets the messages */
       to: string
-      /** store key, if it differs from the key of that node */
+      /** store key with which the messages are encrypted, if it differs from the key of that node */
       key?: string
       reason: string
     }
@@ -273,7 +290,7 @@ export interface BeginNewRequest {
 }
 
 export interface BeginNewResponse {
-  /** new name of the folder of the replaced store */
+  /** folder name of the replaced store after it was renamed */
   setAside?: string
 }
 

@@ -1,6 +1,7 @@
 /**
- * The first bytes of file formats: a file is taken, and shown, only for what it begins like. Bytes are written as latin1,
- * one character each; readers look at them where they are, without a copy.
+ * Signatures: the bytes by which file formats are recognized. A file is accepted as a format, and displayed, only if it
+ * has the format's signature. Bytes are written as latin1 strings, one character for each byte. Signatures are compared
+ * in the file's own buffer, without a copy.
  */
 
 interface Mark {
@@ -8,7 +9,7 @@ interface Mark {
   bytes: Uint8Array
 }
 
-/** A PDF may have it later, see `pdfStart` of src/file. */
+/** Signature of a PDF. It may also come after other bytes, see `pdfStart` in src/file. */
 export const PDF_MARK = '%PDF-'
 
 const mark = (latin1: string, at = 0): Mark => ({
@@ -16,12 +17,12 @@ const mark = (latin1: string, at = 0): Mark => ({
   bytes: Uint8Array.from(latin1, (character) => character.charCodeAt(0)),
 })
 
-/** Formats that begin in one of several ways. */
+/** Signature of a format that begins with one of several byte sequences. */
 const anyOf = (...beginnings: string[]): Mark[][] => beginnings.map((latin1) => [mark(latin1)])
 
 const riff = (format: string): Mark[][] => [[mark('RIFF'), mark(format, 8)]]
 
-/** By content type, the ways in which a file begins; of one way, all marks are there. */
+/** Alternative signatures by content type. A file matches a signature if all byte sequences of it are present. */
 const SIGNATURES = {
   'application/dicom': [[mark('DICM', 128)]],
   'application/pdf': anyOf(PDF_MARK),
@@ -33,7 +34,7 @@ const SIGNATURES = {
   'image/bmp': anyOf('BM'),
   'audio/wav': riff('WAVE'),
   'audio/mpeg': anyOf('ID3'),
-  // The others: an archive without files, and the first of several volumes.
+  // The second and third signature: an archive without files, and the first volume of a multi-volume archive.
   'application/zip': anyOf('PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08'),
   'application/gzip': anyOf('\x1f\x8b\x08'),
   'application/x-cfb': anyOf('\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1'),
@@ -41,7 +42,10 @@ const SIGNATURES = {
 
 export type SignedType = keyof typeof SIGNATURES
 
-/** @param bytes the beginning of a file, or all of it */
+/**
+ * Returns true if a file has a signature of the content type.
+ * @param bytes first bytes of the file, or the whole file
+ */
 export function hasSignature(contentType: SignedType, bytes: Uint8Array): boolean {
   const ways: readonly (readonly Mark[])[] = SIGNATURES[contentType]
   return ways.some((marks) => marks.every((one) => isThere(one, bytes)))

@@ -1,32 +1,32 @@
-/** Value sets that both the runtime and the dialogs use. */
+/** Sets of allowed values that both the runtime and the edit dialogs use. */
 
 const ENDED = ['cancelled', 'entered-in-error', 'unknown'] as const
 
-/** FHIR R4, `DiagnosticReport.status`. */
+/** Values of `DiagnosticReport.status` in FHIR R4. */
 export const REPORT_STATUS = [
   ...(['registered', 'partial', 'preliminary', 'final', 'amended', 'corrected', 'appended'] as const),
   ...ENDED,
 ] as const
 
-/** FHIR R4, `Observation.status`. */
+/** Values of `Observation.status` in FHIR R4. */
 export const OBSERVATION_STATUS = [
   ...(['registered', 'preliminary', 'final', 'amended', 'corrected'] as const),
   ...ENDED,
 ] as const
 
-/** FHIR R4, `DocumentReference.status`. */
+/** Values of `DocumentReference.status` in FHIR R4. */
 export const DOCUMENT_STATUS = ['current', 'superseded', 'entered-in-error'] as const
 
-/** FHIR R4, `Patient.gender`. */
+/** Values of `Patient.gender` in FHIR R4. */
 export const GENDERS = ['female', 'male', 'other', 'unknown'] as const
 
-/** The system of LOINC's codes in FHIR. */
+/** Code system URI of LOINC in FHIR. */
 export const LOINC = 'http://loinc.org'
 
-/** The content type that says no more than "bytes". */
+/** Content type of any bytes, which contains no information about the format. */
 export const OCTET_STREAM = 'application/octet-stream'
 
-/** Redox Data Model Notes, `Note.ContentType`. */
+/** Values of `Note.ContentType` in the Notes messages of the Data Model API. */
 export const NOTE_CONTENT_TYPES = ['Base64 Encoded', 'Plain Text', 'Rich Text'] as const
 
 /** Environments of Redox. */
@@ -55,5 +55,5 @@ export type Action = (typeof ACTIONS)[number]
 /** Store keys of the published example flows. They are public, so only connections to the sandbox accept them. */
 export const PUBLISHED_KEYS: ReadonlySet<string> = new Set(['known to everybody, for the sandbox only'])
 
-/** Smallest number of characters of a store key. */
+/** Minimum length of a store key, in characters. */
 export const MIN_STORE_KEY_LENGTH = 16

@@ -7,7 +7,7 @@ import { concatenate, yieldFor } from '../event-loop'
 import { MIN_REUSABLE_CHUNK, BufferPool } from '../file/buffer-pool'
 
 /**
- * Request body that can be read several times: a repeated request sends every byte again. `length` is exact and becomes
+ * Request body that can be read several times: each attempt sends every byte again. `length` is exact and becomes
  * `content-length`.
  */
 export interface RequestBody {
@@ -16,35 +16,35 @@ export interface RequestBody {
   /**
    * Returns the bytes of the body in chunks. A chunk is valid until the next one is requested, which must not happen
    * before the socket has drained.
-   * @param onPiece called with the length of each chunk before the chunk is yielded, because the generator may not be
-   * resumed after the last chunk
+   * @param onPiece called with the length of each chunk before the chunk is yielded and not after it, because the
+   *   generator may not be resumed after the last chunk
    */
   open(onPiece?: OnChunk): AsyncIterable<Buffer>
   /** body for people to read, in which each file is replaced by a placeholder such as `<base64, 12345 bytes>` */
   shortened(): string
-  /** sha256 (hex) of each file in the body, as read in the last complete pass */
+  /** SHA-256 (hex) of each file in the body, as computed when the body was last read to its end */
   sha256(): string[]
 }
 
 type OnChunk = (bytes: number) => void
 
 // Copies of a file's bytes on their way to the socket:
-// 1. From the disk into pooled buffers (src/file), which no way of reading avoids. A file in memory is not copied: its
+// 1. From the disk into pooled buffers (src/file). This copy cannot be avoided. A file in memory is not copied: its
 //    chunks are views. In both cases sha256 reads a chunk while it is in the processor's cache.
 // 2. Embedded file: as base64 into a string, because V8 encodes into strings only, and from there into pooled buffers,
 //    because a socket takes bytes. The JSON around the file goes into the same buffers: a copy costs less than a write.
 //    Uploaded file: no copy, the socket gets the chunk itself.
 // 3. By the socket into kernel memory; with TLS first, encrypted, into OpenSSL's memory.
 
-// Bytes of base64 that are written to the socket at once. More than the socket buffers without draining ({@link
-// DRAINED_FROM}), and less than V8's limit for large objects (128 KiB): longer strings cost twice the CPU
+// Number of bytes of base64 that are written to the socket at once. More than the socket buffers without draining
+// ({@link DRAINED_FROM}), and less than V8's limit for large objects (128 KiB): longer strings cost twice the CPU time
 // (docs/design/performance.md).
 const BUFFER_SIZE = 80 * 1024
 const buffers = new BufferPool(BUFFER_SIZE)
 
 const ignoreChunk: OnChunk = () => undefined
 
-/** Body of texts with base64 files between them. There is one text more than files. */
+/** Body of strings with a base64 file between every two strings. There is one string more than files. */
 function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[] = []): RequestBody {
   const sizes = [...texts.map((text) => text.length), ...files.map(({ size }) => base64Length(size))]
   const length = sizes.reduce((sum, size) => sum + size)
@@ -85,8 +85,8 @@ function embeddingBody(contentType: string, texts: Buffer[], files: FileSource[]
 }
 
 /**
- * Writes texts and base64 into buffers without gaps. A body that is too short for the socket to drain gets a buffer of
- * its own, which is not pooled.
+ * Writes strings and base64 into buffers without gaps. For a body that is too short to make the socket drain, the
+ * buffer is not taken from the pool.
  */
 class Base64Writer {
   readonly #pack: Buffer
@@ -107,7 +107,7 @@ class Base64Writer {
   }
 
   /**
-   * Copies a part of a text into the buffer.
+   * Copies a part of a string into the buffer.
    * @returns number of copied bytes
    */
   add(text: Buffer, from: number): number {
@@ -118,7 +118,7 @@ class Base64Writer {
 
   /**
    * Writes a part of a file's chunk into the buffer as base64.
-   * @returns number of encoded bytes: a multiple of 3, or all up to the end of the chunk
+   * @returns number of encoded bytes: a multiple of 3, or all remaining bytes of the chunk
    */
   encode(piece: Buffer, from: number): number {
     const room = Math.floor((this.#pack.length - this.#used) / 4) * 3
@@ -152,7 +152,7 @@ class Base64Writer {
 // Free bytes below which the buffer counts as full: the length of one group of base64 characters.
 const MARGIN = 4
 
-/** Body of a file's own bytes between two texts. */
+/** Body of a file's unencoded bytes between two strings. */
 function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buffer): RequestBody {
   let digests: string[] = []
   return {
@@ -178,8 +178,8 @@ function fileBody(contentType: string, head: Buffer, file: FileSource, tail: Buf
 
 /**
  * Yields the last byte of a large chunk separately. After a large write, undici waits until the socket has drained
- * before it treats the body as sent. Over TLS an answer can come earlier, and then undici closes the connection instead
- * of keeping it.
+ * before it treats the body as sent. Over TLS a response can come earlier, and then undici closes the connection
+ * instead of keeping it.
  */
 function* withSmallLastChunk(piece: Buffer, onPiece: OnChunk): Generator<Buffer> {
   if (piece.length > MIN_REUSABLE_CHUNK) yield reportingChunks(piece.subarray(0, -1), onPiece)
@@ -198,8 +198,8 @@ export interface Embedding {
 }
 
 /**
- * JSON body with files inserted as base64 while it is sent. The files are never held as text, and the JSON around them
- * is serialized in chunks, so that the event loop runs between them.
+ * JSON body with files inserted as base64 while it is sent. No file is ever a string as a whole, and the JSON around
+ * them is serialized in chunks, so that the event loop runs between them.
  * @param set returns a copy of the JSON value with a different value at a path
  */
 export async function jsonBody(
@@ -211,7 +211,7 @@ export async function jsonBody(
   const marked = embeddings.reduce((json, { path }, index) => set(json, path, `${MARKER}:${index}`), value)
   const texts: Buffer[][] = [[]]
   const files: FileSource[] = []
-  // A string as short as a marker is never split between two chunks.
+  // A marker is never split between two chunks, because short strings are not split.
   for await (const piece of stringifyInChunks(marked)) {
     for (const [at, part] of piece.split(MARKED).entries()) {
       if (at % 2 === 0) present(texts.at(-1), 'a text').push(Buffer.from(part, 'utf8'))
@@ -226,13 +226,14 @@ export async function jsonBody(
   return embeddingBody(contentType, whole, files)
 }
 
-// Cannot occur in a message: it is random, differs in each process and is never sent.
+// Marker of a file's position in the JSON. It cannot occur in a message: it is random, differs in each process and is
+// never sent.
 const MARKER = randomUUID()
 const MARKED = new RegExp(`${MARKER}:(\\d+)`)
 
 const NOTHING = Buffer.alloc(0)
 
-/** Body of a file's own bytes. */
+/** Body of a file's unencoded bytes. */
 export const rawBody = (file: FileSource): RequestBody => fileBody(file.contentType, NOTHING, file, NOTHING)
 
 /** FHIR JSON `Binary` with the file as base64 (docs/redox-api.md#binary, second form). */
@@ -265,6 +266,6 @@ export function multipartBody(file: FileSource): RequestBody {
 const multipartName = (name: string): string =>
   name.replace(/"/g, '%22').replace(/\r/g, '%0D').replace(/\n/g, '%0A')
 
-/** Body of a short text. */
+/** Body of a short string. */
 export const textBody = (contentType: string, text: string): RequestBody =>
   embeddingBody(contentType, [Buffer.from(text, 'utf8')])

@@ -7,22 +7,22 @@ import { buildConnector } from 'undici'
 import { RedoxError } from '../errors'
 import { isProxied, type Proxy } from './proxy'
 
-/** TLS settings in place of the defaults of Node.js (its own certificate authorities and NODE_EXTRA_CA_CERTS). */
+/** TLS settings that replace the defaults of Node.js (its built-in certificate authorities and NODE_EXTRA_CA_CERTS). */
 export interface TlsOptions {
-  /** PEM of the trusted authorities, in place of those of Node.js */
+  /** certificates (PEM) of the trusted authorities, in place of the default ones of Node.js */
   ca?: string | Buffer
-  /** PEM of the client certificate */
+  /** client certificate (PEM) */
   cert?: string | Buffer
   key?: string | Buffer
   passphrase?: string
   /** server name for SNI and for the check of the server's certificate */
   servername?: string
-  /** false: accepts any certificate, so that a server in between can read all traffic */
+  /** false: accepts any certificate, so that an attacker's server in the network can read all traffic */
   rejectUnauthorized?: boolean
 }
 
 /**
- * Failure to open a tunnel through the proxy: no byte of the request was sent. Its code is `PROXY_` with an HTTP status
+ * Failure to open a tunnel through the proxy. No byte of the request was sent. The code is `PROXY_` with an HTTP status
  * or a system error code.
  */
 class ProxyError extends Error {
@@ -39,7 +39,7 @@ class ProxyError extends Error {
  * to end, so the proxy sees only the server's name.
  *
  * undici's ProxyAgent is not used: up to version 7 it reconnects forever to a proxy that closes connections, and
- * reports a refusal only as an English sentence.
+ * reports a refusal by the proxy only as an English sentence.
  * @throws RedoxError REDOX_CONFIGURATION for unusable certificates or keys
  */
 export function connector(
@@ -51,8 +51,8 @@ export function connector(
   const connect: buildConnector.connector = (options, callback) =>
     build(options, (...result) => {
       const [, socket] = result
-      // The first error closes the socket. Otherwise undici reports "other side closed" instead of the TLS alert of a
-      // server that does not accept the client certificate.
+      // The socket is destroyed with its first error. Otherwise undici reports "other side closed" instead of the TLS
+      // alert of a server that does not accept the client certificate.
       socket?.once('error', (error: Error) => socket.destroy(error))
       callback(...result)
     })
@@ -66,15 +66,15 @@ export function connector(
   }
 }
 
-// Created once and not for each socket: parsing the certificates takes time, and errors in them are reported before
-// anything is sent.
+// The TLS context is created once and not for each socket: parsing the certificates takes time, and errors in them are
+// reported before anything is sent.
 function tlsSettings({ ca, cert, key, passphrase, servername, rejectUnauthorized }: TlsOptions): {
   secureContext: SecureContext
   servername?: string
   rejectUnauthorized: boolean
 } {
   try {
-    // OpenSSL ignores a `ca` that it cannot parse, so it is parsed here first.
+    // OpenSSL ignores a `ca` that it cannot parse, so the certificates are parsed here first.
     if (ca !== undefined) new X509Certificate(ca)
     return {
       secureContext: createSecureContext({ ca, cert, key, passphrase }),
@@ -109,7 +109,8 @@ function tunnelTo(target: string, { origin, authorization }: Proxy, timeout: num
       socket.destroy()
       reject(new ProxyError(statusCode))
     })
-    // The listener stays: later errors of a tunnel are reported by the connection that uses it.
+    // The listener is not removed: without one, a later error of the tunnel would end the process. The connection that
+    // uses the tunnel reports such errors.
     request.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       reject(error instanceof ProxyError ? error : new ProxyError(error.code ?? error.name))

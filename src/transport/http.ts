@@ -20,13 +20,13 @@ export interface HttpAnswer {
 const WHOLE_SECONDS_MS = 2000
 
 /**
- * Time of the server by its `Date` header, in ms since 1970. Without the header, or if both clocks agree, the time of
- * this machine.
+ * Server time from the `Date` header, in ms since 1970. The time of this machine, if the header is missing or the two
+ * clocks agree.
  */
 export function serverTime({ headers }: Pick<HttpAnswer, 'headers'>): number {
   const now = Date.now()
   const fromHeader = Date.parse(String(headers.date))
-  // The `Date` header has whole seconds, so the local clock is more precise if both agree.
+  // The `Date` header has whole seconds, so the local clock is more precise if the two agree.
   return Math.abs(fromHeader - now) > WHOLE_SECONDS_MS ? fromHeader : now
 }
 
@@ -37,7 +37,9 @@ export interface HttpRequest {
   signal: AbortSignal
 }
 
-/** Failure of an attempt that got no answer. Its message is only the system error code, never an address. */
+/**
+ * Failure of an attempt that got no response. Its message is only the system error code, never a host or IP address.
+ */
 export class HttpFault extends Error {
   constructor(
     readonly failure: Extract<AttemptFailure, { fault: unknown }>,
@@ -50,8 +52,8 @@ export class HttpFault extends Error {
 
 export interface HttpOptions {
   /**
-   * maximum seconds from the end of the request to the answer, and from the answer's first byte to its last; Redox may
-   * take 120 (docs/redox-api.md#rates-and-times)
+   * maximum seconds from the end of the request to the response, and from the response's first byte to its last; Redox
+   * may take 120 (docs/redox-api.md#rates-and-times)
    */
   answerTimeoutSeconds: number
   connectTimeoutSeconds: number
@@ -59,15 +61,15 @@ export interface HttpOptions {
   proxy?: Proxy
 }
 
-// Answers are small. The limit protects the memory from a faulty or malicious server.
+// Responses of Redox are small. The limit protects the memory from a faulty or malicious server.
 const MAX_ANSWER_BYTES = 10_000_000
 
 // undici accepts whole milliseconds only.
 const milliseconds = (seconds: number): number => Math.round(seconds * 1000)
 
 /**
- * HTTP client that sends POST requests over kept-alive connections. One for each deployed connection; `close` ends its
- * sockets.
+ * HTTP client that sends POST requests over kept-alive connections. Each deployed connection has its own client;
+ * `close` ends its sockets.
  */
 export class Http {
   readonly #agent: Agent
@@ -82,7 +84,8 @@ export class Http {
     this.#answerMs = milliseconds(options.answerTimeoutSeconds)
     this.#agent = new Agent({
       connections,
-      // undici 8 would use HTTP/2: all messages would share one socket, and all would fail with it.
+      // HTTP/2, which undici 8 would use, is disabled: with it all messages would share one socket, and would all fail
+      // with it.
       allowH2: false,
       connect: connector(milliseconds(options.connectTimeoutSeconds), options.tls, options.proxy),
       headersTimeout: this.#answerMs,
@@ -93,9 +96,9 @@ export class Http {
 
   /**
    * Makes one attempt at a request. Redirects are not followed, so that the token goes to the configured hosts only.
-   * @param onSent called with the length of each chunk of the body that is given to the socket; once with 0 when the
-   * first may be
-   * @throws HttpFault if no complete answer came
+   * @param onSent called with the length of each chunk of the body that is given to the socket; before that, once with
+   *   0 when bytes may be sent from now on
+   * @throws HttpFault if no complete response came
    */
   async post(
     { url, headers, body, signal }: HttpRequest,
@@ -110,7 +113,7 @@ export class Http {
     }
     const pieces: AsyncIterable<Buffer> = {
       [Symbol.asyncIterator]() {
-        // undici opens the body only when it writes to a connected socket: before that no byte has left.
+        // undici opens the body only when it writes to a connected socket. Before that, no byte has been sent.
         sent = true
         onSent(0)
         return body.open(onPiece)[Symbol.asyncIterator]()
@@ -130,15 +133,16 @@ export class Http {
         signal,
       })
       head = { statusCode: answer.statusCode, headers: plainHeaders(answer.headers) }
-      // A 2xx that arrives before the whole body was sent cannot be an answer to this message.
+      // A 2xx that arrives before the whole body was sent cannot be a response to this message.
       if (head.statusCode < 300 && handed < body.length) throw new AnswerError('EARLY_ANSWER')
       const text = await textOf(await this.#bytesOf(answer.body), head.headers)
-      // undici frees the socket slightly later: a message that is sent at once would open another socket.
+      // undici frees the socket slightly later than it ends the body. Without this wait, the next message would open
+      // another socket.
       await nextTurn()
       return httpAnswer(head.statusCode, head.headers, text)
     } catch (error) {
       if (isOwnError(error)) throw error
-      // A refusal counts even if its body is truncated.
+      // A refusal (3xx to 5xx) counts even if its body is truncated.
       if (head && head.statusCode >= 300 && !signal.aborted)
         return { status: head.statusCode, headers: head.headers, body: '', text: '' }
       throw new HttpFault(failureOf(error, signal, sent, head !== undefined), systemCodeOf(error))
@@ -146,8 +150,8 @@ export class Http {
   }
 
   /**
-   * Reads the body of an answer within the answer timeout. undici's bodyTimeout restarts with every chunk, so it never
-   * ends for a server that sends its answer in very small chunks.
+   * Reads the body of a response within the response timeout. undici's bodyTimeout restarts with every chunk, so it
+   * never ends for a server that sends its response in very small chunks.
    */
   async #bytesOf(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
     const late = setTimeout(() => body.destroy(new AnswerError('LATE_ANSWER')), this.#answerMs)
@@ -209,8 +213,8 @@ const DECODERS = new Map<string, Decode>([
 ])
 
 /**
- * Decodes the text of an answer. A compressed answer is decompressed although the request did not accept compression:
- * otherwise a delivered message would count as unknown.
+ * Decodes the body of a response to a string. A compressed response is decompressed although the request did not accept
+ * compression: otherwise the outcome of a delivered message would be unknown.
  */
 async function textOf(bytes: Buffer, headers: HttpAnswer['headers']): Promise<string> {
   const decode = DECODERS.get(String(headers['content-encoding']).trim().toLowerCase())
@@ -235,8 +239,8 @@ export const httpAnswer = (status: number, headers: HttpAnswer['headers'], text:
 })
 
 /**
- * Maximum depth, more than any FHIR resource has. Values with thousands of levels cannot be traversed, copied or
- * serialized.
+ * Maximum depth of nested JSON, more than any FHIR resource has. Values with thousands of levels cannot be traversed,
+ * copied or serialized.
  */
 const DEEPEST = 500
 
@@ -253,7 +257,8 @@ function isTooDeep(text: string): boolean {
 }
 
 /**
- * Returns the position of the closing quote of a JSON string. A quote after an odd number of backslashes is escaped.
+ * Returns the position of the closing quote of a JSON string. A quote that follows an odd number of backslashes is
+ * escaped.
  */
 function endOfString(text: string, begin: number): number {
   for (let end = text.indexOf('"', begin + 1); end !== -1; end = text.indexOf('"', end + 1)) {
@@ -264,7 +269,7 @@ function endOfString(text: string, begin: number): number {
   return text.length
 }
 
-/** Parses JSON. Returns the text itself if it is not JSON or nested too deeply. */
+/** Parses JSON. Returns the string unchanged if it is not JSON or nested too deeply. */
 function parse(text: string): unknown {
   try {
     return isTooDeep(text) ? text : JSON.parse(text)

@@ -5,8 +5,7 @@
 export type TlsFault = 'authority' | 'host' | 'time' | 'client' | 'protocol'
 
 /**
- * Cause of a failed tunnel: the proxy (or the host behind it) is unreachable, the proxy requires a login, or it refuses
- * the host.
+ * Cause of a failed tunnel: the proxy is unreachable or cannot reach the host, requires a login, or refuses the host.
  */
 export type ProxyFault = 'unreachable' | 'login' | 'refused'
 
@@ -17,7 +16,7 @@ const TLS_CODES: readonly (readonly [TlsFault, RegExp])[] = [
     'authority',
     /SELF_SIGNED|^UNABLE_TO_(GET|VERIFY|DECODE)|^CERT_|^INVALID_(CA|PURPOSE)$|^PATH_LENGTH|^CRL_/,
   ],
-  // Alerts of a server that rejects or misses the client certificate.
+  // TLS alerts of a server that requires a client certificate, or rejects the one that it received.
   ['client', /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED|DECRYPT_ERROR)/],
   [
     'protocol',
@@ -27,9 +26,9 @@ const TLS_CODES: readonly (readonly [TlsFault, RegExp])[] = [
 
 /**
  * Cause of a TLS failure; undefined for other errors.
- * @param sent true if bytes of the request have left: then only a rejected client certificate counts as a TLS failure.
- * In TLS 1.3 the rejection comes after the first bytes, which a server reads only after it has accepted the
- * certificate.
+ * @param sent true if bytes of the request have been sent: then only a rejected client certificate counts as a TLS
+ *   failure. In TLS 1.3 the rejection comes after the first bytes, which a server reads only after it has accepted the
+ *   certificate.
  */
 export function tlsFault(systemCode: string, sent: boolean): TlsFault | undefined {
   const found = TLS_CODES.find(([, codes]) => codes.test(systemCode))?.[0]

@@ -2,35 +2,35 @@ import { present } from '../shared/present'
 import type { RedoxErrorCode, Retry } from '../error-codes'
 
 /**
- * Kind of a request, which decides on the consequences of a failure: only a repeated message can file a second copy in
- * a chart.
+ * Kind of a request, which decides on the consequences of a failure: a message that is sent twice can end up twice in a
+ * chart; repeating other requests is harmless.
  */
 export type RequestKind = 'token' | 'upload' | 'send'
 
 /**
- * Failure of an attempt that got no usable 2xx. `sent`: bytes of the request have left this machine. `ofSource`: the
- * answer refuses the source, which a new token cannot change.
+ * Failure of an attempt that got no usable 2xx. `sent`: bytes of the request have been sent. `ofSource`: the response
+ * refuses the source, which a new token cannot change.
  */
 export type AttemptFailure = { status: number; ofSource?: boolean } | { fault: TransportFault; sent: boolean }
 
 /**
- * Cause of a failure. With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx answers
- * that are neither a success nor an error of Redox: the first are not JSON, the second are JSON of unknown shape
- * (answers to messages only).
+ * Cause of a failure. With `tls` and `proxyRefused` Redox has read nothing. `unreadable` and `unclear` are 2xx
+ * responses that are neither a success nor an error of Redox: the first are not JSON, the second are JSON of unknown
+ * shape (responses to messages only).
  */
 export type TransportFault =
   'connect' | 'tls' | 'proxy' | 'proxyRefused' | 'network' | 'timeout' | 'unreadable' | 'unclear' | 'aborted'
 
 /**
- * Next step of a delivery after a failed attempt. `ifChosen`: another attempt, if the connection repeats messages whose
- * outcome is unknown.
+ * Next step of a delivery after a failed attempt. `ifChosen`: another attempt only if the connection repeats messages
+ * whose outcome is unknown.
  */
 type NextStep = 'again' | 'end' | 'ifChosen'
 
 /**
- * Next step of direct and durable delivery by `error.cause.retry`. Direct delivery ends with the error; durable
- * delivery parks the message. Errors of the connection (key, certificate) are retried in durable delivery until _Retry
- * for_ is over, so that a revoked key delays ten thousand messages instead of parking them.
+ * Next step of direct and of durable delivery after a failure, by its `error.cause.retry`. Direct delivery ends with
+ * the error; durable delivery parks the message. Errors of the connection (key, certificate) are retried in durable
+ * delivery until _Retry for_ is over, so that a revoked key delays the queued messages instead of parking them all.
  */
 const NEXT_STEPS: Readonly<Record<Retry, { direct: NextStep; durable: NextStep }>> = {
   never: { direct: 'end', durable: 'end' },
@@ -53,14 +53,17 @@ export interface OutcomeRule {
   /** HTTP status, or first and last status of a range */
   status?: number | readonly [number, number]
   fault?: TransportFault
-  /** condition: true if bytes of the request must have left, false if none may have left */
+  /**
+   * condition: true if bytes of the request must have been sent, false if none must have been sent; undefined: no
+   * condition
+   */
   sent?: boolean
-  /** condition: the source is refused, not the token */
+  /** condition: the server refuses the source ID, not the token */
   ofSource?: true
   requestKind?: RequestKind
-  /** `error.cause.retry` */
+  /** value of `error.cause.retry` */
   retry: Retry
-  /** the token is refused: the request is sent once more with a new token before the error counts */
+  /** the server refuses the token: the request is sent once more with a new token, and fails only if this fails, too */
   renewsToken?: true
   code: RedoxErrorCode
   /** beginning of the error text */
@@ -68,8 +71,9 @@ export interface OutcomeRule {
 }
 
 /**
- * Table of outcomes (docs/design/outcomes.md); the first matching row decides. Columns from left to right: conditions
- * on the failure and the kind of request, advice on a repeat, error code and beginning of the error text.
+ * Table of outcomes (docs/design/outcomes.md); the first row that matches a failure is used. Columns from left to
+ * right: conditions on the failure and the kind of request, advice on a repeat, error code and beginning of the error
+ * text.
  */
 // prettier-ignore
 export const OUTCOMES: readonly OutcomeRule[] = [

@@ -11,8 +11,8 @@ export interface Proxy {
 }
 
 /**
- * Proxy for https from the environment. The variables and their order are those of Node-RED's own nodes in standard
- * mode.
+ * Returns the proxy for https from the environment variables of the process. The variables and their priority are those
+ * of Node-RED's own nodes in standard mode.
  * @throws RedoxError REDOX_CONFIGURATION for an invalid proxy URL
  */
 export function proxyOfEnvironment(env: NodeJS.ProcessEnv = process.env): Proxy | undefined {
@@ -23,18 +23,18 @@ export function proxyOfEnvironment(env: NodeJS.ProcessEnv = process.env): Proxy 
 }
 
 /**
- * Proxy from a URL.
+ * Returns the proxy with the given URL.
  * @param text URL of the proxy, with or without user name and password
- * @param login user name and password in place of those in the URL
+ * @param login user name and password, which replace the ones in the URL
  * @throws RedoxError REDOX_CONFIGURATION for an invalid URL; the error does not repeat the URL, which may contain a
- * password
+ *   password
  */
 export function proxyAt(
   text: string,
   noProxy: string,
   login?: { username: string; password: string },
 ): Proxy {
-  // A URL without a scheme means http, as for curl and most other programs.
+  // A URL without a scheme is treated as http, as for curl and most other programs.
   const full = text.includes('://') ? text : `http://${text}`
   const url = URL.canParse(full) ? new URL(full) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
@@ -64,9 +64,9 @@ function decoded(part: string): string {
 }
 
 /**
- * Returns true if a request must go through the proxy. `no_proxy` is read like in Node-RED: a name matches itself, and
- * a name after a dot or a star matches all hosts that end with it. Plain http never uses the proxy: it is allowed for
- * this machine only, and the proxy could read the token.
+ * Returns true if a request must go through the proxy. `no_proxy` is interpreted as in Node-RED: a name matches itself,
+ * and a name after a dot or a star matches all hosts that end with it. Plain http never uses the proxy: it is allowed
+ * only for servers on this machine, and the proxy could read the token.
  */
 export function isProxied(
   target: { protocol: string; hostname: string; port: string },

@@ -23,12 +23,12 @@ export class Acceptance {
     return !this.#unsure.has(id)
   }
 
-  /** Stores a message. If there is a message with the same id, that one is kept. Durable once it resolves. */
+  /** Stores a message, unless a message with the same id exists. Durable once the promise resolves. */
   async store(message: StoredMessage): Promise<void> {
     assertStorable(...textsOf(message))
     const { id } = message
-    // If the database is broken, its repair checks the folder. The empty catch prevents an unhandled rejection, because
-    // the task below may await the promise later.
+    // The check runs in parallel with earlier tasks; a broken database is checked by its repair. The empty catch
+    // prevents an unhandled rejection, because the task below may await the promise later.
     const inPlace = this.database.isBroken ? Promise.resolve() : this.database.assertInPlace()
     inPlace.catch(() => undefined)
     let isNew = false
@@ -43,7 +43,8 @@ export class Acceptance {
       this.database.reserve.refused = 0
       this.#unsure.delete(id)
     } catch (error) {
-      // The caller gets the error and may send the message again, so the stored one must not be sent.
+      // The caller gets the error and may send the message again, so this copy must not be sent, even if it is on the
+      // disk.
       if (isNew) this.#unsure.set(id, 'failed')
       await this.database
         .alone(async () => {

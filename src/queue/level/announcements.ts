@@ -7,8 +7,8 @@ import { sortByAcceptance, type LevelRow } from './rows'
 /** Leases of results, for the time in which their nodes emit them. */
 export class Announcements {
   /**
-   * Ids of messages whose result is being emitted, with the end of the lease. In memory only: after a restart,
-   * unannounced results are emitted again at once.
+   * Ids of messages whose result is being emitted, each with the time when its lease ends. In memory only: after a
+   * restart, unannounced results are emitted again at once.
    */
   readonly #leases = new Map<string, number>()
 
@@ -37,7 +37,7 @@ export class Announcements {
     })
   }
 
-  /** Ends the lease of a result that was not emitted. It can be taken again at once. */
+  /** Ends the lease of a result that was not emitted. Any holder can then lease the result at once. */
   async release(id: string): Promise<void> {
     await this.database.alone(async () => this.endLease(id))
   }

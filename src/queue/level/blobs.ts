@@ -18,7 +18,10 @@ export const filesFolderOf = (folder: string): string => path.join(folder, 'file
 // File names are keyed hashes. basename() makes sure that no name leads out of the folder.
 const pathOf = (files: string, name: string): string => path.join(files, path.basename(name))
 
-/** Files of the embedded store, in a folder next to LevelDB. Each chunk comes after a header with its length. */
+/**
+ * Files of the embedded store, in a folder next to LevelDB. Each chunk follows a header that contains the chunk's
+ * length.
+ */
 export class LevelBlobs implements BlobStore {
   readonly #files: string
   /** names of files that are renamed, but not yet synced to disk */
@@ -41,7 +44,7 @@ export class LevelBlobs implements BlobStore {
       await syncFolder(this.#files)
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined)
-      // The source of the chunks failed, not the store.
+      // Reading the chunks failed, not writing the file.
       if (broken) throw broken.error
       // Windows does not replace a file that is being read. The existing file has the same content.
       if (!(await this.hasFile(name))) failed(error)
@@ -96,8 +99,8 @@ export class LevelBlobs implements BlobStore {
   }
 
   /**
-   * Throws the error for a missing file. While the whole folder is missing, the error is another one, with which the
-   * message waits.
+   * Throws an error for a missing file. If the whole folder is missing, throws the error of a missing store instead,
+   * with which the message waits and is not parked.
    */
   async #noFile(): Promise<never> {
     await this.database.assertInPlace()
@@ -126,8 +129,8 @@ export class LevelBlobs implements BlobStore {
 }
 
 /**
- * Checks that all files of open and parked messages exist, except for messages that are parked because of a missing
- * file. Creates the folder if there is none.
+ * Checks that all files of open and parked messages exist, except those of messages that are parked because of a
+ * missing file. Creates the folder if there is none.
  * @throws RedoxError REDOX_STORE_UNREADABLE if files are missing
  */
 export async function inspectFiles(reader: Reader, folder: string): Promise<void> {
@@ -154,7 +157,7 @@ async function writeSynced(file: string, chunks: AsyncIterable<Buffer>): Promise
   }
 }
 
-/** Reads `length` bytes, or the rest of the file if it is shorter. */
+/** Reads `length` bytes from a file, or fewer if the file ends before. */
 async function readFully(handle: FileHandle, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length)
   let read = 0

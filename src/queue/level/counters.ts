@@ -9,18 +9,18 @@ export interface DestinationCount {
   /** number of messages that are waiting or being sent */
   open: number
   parked: number
-  /** number of open and parked messages, by the node that accepted them */
+  /** number of open and parked messages, by the id of the node that accepted them */
   owners: Map<string, number>
 }
 const NOTHING: Readonly<DestinationCount> = { open: 0, parked: 0, owners: new Map() }
 
 /**
- * Counts that are kept in memory. They are read from LevelDB when the store is opened or repaired, and updated by each
- * write.
+ * Numbers of open and parked messages, kept in memory. They are counted in LevelDB when the store is opened or
+ * repaired, and updated by each write.
  */
 export class Counters {
   readonly states = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<MessageState, number>
-  /** counts of the destinations with open or parked messages */
+  /** numbers for each destination that has open or parked messages */
   readonly #destinations = new Map<string, DestinationCount>()
   /** sequence number of the last accepted message */
   sequence = 0

@@ -22,9 +22,11 @@ import { indexKeysOf, type LevelRow } from './rows'
 import { SerialTasks, coalesced } from './serial-tasks'
 
 export interface WriteOptions {
-  /** Updates the counters after the write. */
+  /** updates the message counters; called after the write */
   count?: () => void
-  /** Rejects if the write may not use the disk reserve. */
+  /**
+   * rejects if the disk has no room for the write apart from the disk reserve; undefined: the write may use the reserve
+   */
   isAllowed?: () => Promise<void>
 }
 
@@ -71,7 +73,7 @@ export class LevelDatabase {
     this.reader = new Reader(db)
   }
 
-  /** True from a failed write until its repair. */
+  /** True from the time of a failed write until the database is repaired. */
   get isBroken(): boolean {
     return this.#isBroken
   }
@@ -108,9 +110,9 @@ export class LevelDatabase {
   }
 
   /**
-   * Runs a task like {@link durably}, and checks that its changes are in the folder of the store. For accepted messages
-   * and actions of people. Attempts in progress do not need this check: they continue as long as LevelDB can use its
-   * open files.
+   * Runs a task like {@link durably}, and checks that its changes are in the folder of the store. Used for accepted
+   * messages and actions of people. Attempts in progress do not need this check. They continue as long as LevelDB can
+   * use its open files.
    */
   async reliably<T>(task: () => Promise<T>): Promise<T> {
     const result = await this.alone(task)
@@ -157,8 +159,16 @@ export class LevelDatabase {
     return this.#db.compactRange(gt, lt).catch(failed)
   }
 
+<<<<<<< HEAD
   /** Rejects unless the path of the store leads to the files that are open, so that written data can be found again. */
   readonly assertInPlace = coalesced(async () => {
+=======
+  /**
+   * Rejects unless the open files are the ones at the path of the store. Otherwise data that is written now would not
+   * be found after a restart.
+   */
+  readonly assertInPlace = shared(async () => {
+>>>>>>> mU
     const place = await inodesOf(this.folder)
     if (place === this.#place) return
     // The files were replaced, e.g. by a copy of the store. The database is reopened before the next write.
@@ -190,24 +200,25 @@ export class LevelDatabase {
     await this.release()
   }
 
-  /** Closes the files without a flush. */
+  /** Closes LevelDB and the identity file, without syncing earlier writes to disk. */
   async release(): Promise<void> {
     await this.#closeIdentity()
     await this.#db.close().catch(failed)
   }
 
   /**
-   * Waits for the disk, once for all callers: the log is written in order, so syncing its last record syncs all earlier
-   * ones. Other tasks run meanwhile.
+   * Waits until all earlier writes are synced to disk, with one sync for all present callers: the log is written in
+   * order, so syncing its last record syncs all earlier ones. Other tasks may run during the wait.
    */
   readonly #flush = coalesced(async () => {
     try {
-      // LevelDB does not read records that come after an incomplete one.
+      // A broken database is repaired before the sync: LevelDB does not read log records that come after an incomplete
+      // one.
       if (!this.#isBroken) return await this.sync()
     } catch (error) {
       if (!this.#isFull) throw error
     }
-    // alone() repairs the database first and, if the disk is full, gives up the reserve.
+    // alone() repairs the database first and, if the disk is full, deletes the disk reserve.
     await this.alone(() => this.sync())
   })
 
@@ -222,7 +233,7 @@ export class LevelDatabase {
     const own = (await this.reader.get(KEY.identity))?.toString()
     if (identity !== this.identity || own !== this.identity) throw otherStore()
     const found = await this.reader.number(KEY.flushed)
-    // After a failed write, the record of the last flush may be unreadable, because it may come after the failed
+    // After a failed write, the record of the last flush may be missing, because LevelDB reads nothing after a damaged
     // record.
     if (found < flushed - Number(this.#isBroken)) throw storeCutShort()
     this.#flushed = Math.max(this.#flushed, found)
@@ -239,7 +250,7 @@ export class LevelDatabase {
   async #closeIdentity(): Promise<void> {
     const file = this.#identityFile
     this.#identityFile = undefined
-    // Errors are ignored: the last flush number was synced when it was written.
+    // Errors are ignored: the last flush number was synced to disk when it was written.
     await file?.close().catch(() => undefined)
   }
 

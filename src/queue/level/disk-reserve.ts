@@ -13,7 +13,7 @@ const NAME = 'reserve'
  * data before it removes the old files.
  */
 const LARGEST = 33_554_432
-/** Divisor for small disks: the reserve takes at most this part (1/4) of the disk. */
+/** Divisor for small disks: the reserve takes at most a quarter of the disk. */
 const PART = 4
 const PIECE = 1_048_576
 /**
@@ -39,7 +39,10 @@ export class DiskReserve {
     return new DiskReserve(folder, Math.floor(Math.min(LARGEST, (blocks * bsize) / PART)))
   }
 
-  /** Bytes that LevelDB may keep in its log before it writes them to a table. The reserve has room for both. */
+  /**
+   * Bytes that LevelDB may keep in its log before it writes them to a table. The reserve has room for the log and the
+   * table.
+   */
   get writeBufferSize(): number {
     return Math.ceil(this.size / 8)
   }
@@ -52,8 +55,8 @@ export class DiskReserve {
 
   /** Returns true if `bytes` can be accepted without the reserve. Restores the reserve first, if possible. */
   async hasRoomFor(bytes: number): Promise<boolean> {
-    // Twice the bytes, because LevelDB stores them both in its log and in a table for a time. As much space as the
-    // reserve stays free in addition, so that LevelDB never needs the reserve for accepted messages.
+    // Twice the bytes, because LevelDB stores them for a time both in its log and in a table. In addition, free space
+    // of the reserve's size is left, so that LevelDB never needs the reserve for accepted messages.
     const needed = this.size + 2 * bytes
     if (performance.now() < this.#plentyUntil && needed <= PLENTY / 2) return true
     if (!(await this.#restore())) return false
@@ -63,7 +66,7 @@ export class DiskReserve {
   }
 
   /**
-   * Refuses a write for which there is no space.
+   * Throws if the disk has no room for a write without the reserve.
    * @param written bytes of the same file that are already written
    * @throws RedoxError REDOX_STORE_FULL
    */
@@ -74,7 +77,7 @@ export class DiskReserve {
   }
 
   /**
-   * Checks the free space for opening LevelDB, which then writes its log to a table.
+   * Checks that there is enough free space to open LevelDB, which then writes the data of its log to a table.
    * @throws RedoxError REDOX_STORE_FULL
    */
   async assertRoomToOpen(messages: string): Promise<void> {
@@ -102,7 +105,8 @@ export class DiskReserve {
   }
 
   async #make(): Promise<boolean> {
-    // As much space again has to stay free, or the reserve would be given up at once.
+    // The reserve is restored only if the same amount of space then remains free. Otherwise the next write would use
+    // the reserve up again.
     if ((await this.#free()) < 2 * this.size) return false
     try {
       await writeFile(this.#file, this.#pieces(), { mode: 0o600 })
@@ -130,5 +134,5 @@ export class DiskReserve {
   }
 }
 
-/** Space for a manifest and the beginning of a log, in bytes. */
+/** Space that LevelDB needs to be opened, in bytes: for a manifest and the beginning of a log. */
 const OPENING_BYTES = 65_536

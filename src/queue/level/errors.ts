@@ -1,4 +1,7 @@
-/** Errors of the embedded store, in texts for operators. No text contains a path, because users see the errors. */
+/**
+ * Errors of the embedded store, with messages for operators. No message contains a path, because users of Node-RED see
+ * the errors.
+ */
 import { RedoxError } from '../../errors'
 
 const WAY_OUT =
@@ -104,7 +107,10 @@ export function asFailure(error: unknown): RedoxError {
   )
 }
 
-/** Throws the error of opening a LevelDB that existed before: if LevelDB does not find a file, the store is damaged. */
+/**
+ * Throws the error of a failed attempt to open an existing LevelDB. If LevelDB does not find a file, the store is
+ * damaged.
+ */
 export function openingFailed(error: unknown): never {
   if (/LEVEL_NOT_FOUND|No such file/.test(factsOf(error))) throw damagedStore()
   return failed(error)
@@ -112,7 +118,7 @@ export function openingFailed(error: unknown): never {
 
 export const systemCodeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 
-/** Returns the codes and messages of an error and its causes as one text. */
+/** Returns the codes and messages of an error and its causes as one string. */
 function factsOf(error: unknown): string {
   if (!(error instanceof Error)) return ''
   return `${String(systemCodeOf(error))} ${error.message} ${factsOf(error.cause)}`

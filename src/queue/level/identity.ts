@@ -118,7 +118,7 @@ export async function syncFolder(folder: string): Promise<void> {
   await handle.sync().finally(() => handle.close())
 }
 
-/** Returns a number as text with 16 digits, so that numbers sort correctly as text. */
+/** Formats a number with 16 digits, so that numbers sort correctly as strings. */
 export const digits = (number: number): string => String(Math.max(0, Math.floor(number))).padStart(16, '0')
 
 const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(String(systemCodeOf(error)))

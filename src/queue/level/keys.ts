@@ -1,6 +1,6 @@
 /**
- * Keys of the LevelDB of a store. They are sorted as text, so numbers are padded, and values that a flow may choose are
- * escaped. A change of the keys needs a new step in `migrations.ts`.
+ * Keys of the LevelDB of a store. LevelDB sorts keys as strings, so numbers are padded, and values that a flow may
+ * choose are escaped. A change of the keys needs a new step in `migrations.ts`.
  */
 import type { BatchOperation, ClassicLevel } from 'classic-level'
 import type { MessageState } from '../types'
@@ -36,10 +36,11 @@ export const KEY = {
   /** index of waiting and sending messages, in the order of acceptance */
   open: (destination: string, sequence: string) => `open!${escaped(destination)}!${sequence}`,
   /**
-   * index of waiting and sending messages, and of ordered parked ones: an ordered message is sent when it is the first
+   * index of waiting and sending messages, and of ordered parked ones, in the order of acceptance: an ordered message
+   * is sent when it is the first of its destination
    */
   line: (destination: string, sequence: string) => `line!${escaped(destination)}!${sequence}`,
-  /** index of waiting messages without order, by the time when they are due */
+  /** index of unordered waiting messages, by the time when they are due */
   due: (destination: string, dueAt: number, sequence: string) =>
     `due!${escaped(destination)}!${digits(dueAt)}!${sequence}`,
   parked: (destination: string, sequence: string) => `parked!${escaped(destination)}!${sequence}`,

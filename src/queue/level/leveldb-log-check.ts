@@ -13,10 +13,10 @@ const BLOCK = 32_768
 const HEADER = 7
 
 /**
- * Refuses damaged logs. A power failure can tear records that were written after the last flush; a torn record before a
- * flush means damage.
+ * Throws if a log is damaged. A power failure can tear records that were written after the last flush; a torn record
+ * before a flush means damage.
  * @param messages folder of LevelDB
- * @param flush text that is part of each flush record
+ * @param flush string that each flush record contains
  * @throws RedoxError REDOX_STORE_UNREADABLE
  */
 export async function assertLogsIntact(messages: string, flush: string): Promise<void> {
@@ -44,8 +44,8 @@ async function isIntact(file: string, flush: string): Promise<boolean> {
 }
 
 /**
- * Yields the records of a block as LevelDB reads them: undefined for a damaged one, after which the rest of the block
- * is skipped.
+ * Yields the records of a block as LevelDB reads them: undefined for a damaged record, after which the rest of the
+ * block is skipped.
  */
 function* recordsOf(block: Buffer): Generator<Buffer | undefined> {
   for (let at = 0; at + HEADER <= block.length;) {

@@ -10,7 +10,7 @@ import { Reader } from './reader'
 import { rowOf } from './rows'
 
 export interface Migration {
-  /** change of the layout */
+  /** short name of the change */
   name: string
   /** Reads the stored data and returns the changes to write. */
   changes(db: Database): Promise<Change[]>

@@ -19,7 +19,7 @@ export interface OpenedFolder {
   identity: string
   /** true: the store has no identity file yet */
   isNew: boolean
-  /** last stored reading of the store's clock; undefined: there is none */
+  /** last stored reading of the store's clock; undefined: no reading is stored */
   lastReading?: ClockReading
 }
 

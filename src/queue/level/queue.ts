@@ -21,7 +21,8 @@ export class LevelQueue implements QueueStore {
   ) {}
 
   /**
-   * Checks that messages can be accepted. On a full disk, deletes done messages before the end of their retention time.
+   * Checks that messages can be accepted. On a full disk, makes room by deleting done messages before the end of their
+   * retention time.
    */
   async check(): Promise<void> {
     const { reserve } = this.database
@@ -46,7 +47,7 @@ export class LevelQueue implements QueueStore {
     return this.parts.leases.claim(lease)
   }
 
-  /** Does nothing: no other process can read an embedded store while it is open. */
+  /** Does nothing: no other process can read an open embedded store, so none needs the time of the last use. */
   touch(): Promise<void> {
     return Promise.resolve()
   }

@@ -68,7 +68,7 @@ export class Reader {
     return rows.filter((row) => row !== undefined)
   }
 
-  /** Returns the message of a row, with its content and notes. */
+  /** Returns the message of a row, with its encrypted content and attempt record. */
   async whole({
     sequence: _q,
     retryFor: _s,

@@ -37,7 +37,10 @@ export class Retention {
     return purged
   }
 
-  /** Deletes done and announced messages, oldest first, until there is room for the write that was refused. */
+  /**
+   * Deletes done and announced messages, oldest first, until there is room for the write that failed because the disk
+   * was full.
+   */
   async makeRoom(): Promise<void> {
     const { reserve } = this.database
     for (let times = 0; times < FORGETTINGS; times++) {
@@ -69,10 +72,10 @@ export class Retention {
     for (const name of files) await this.removeUnused(name)
   }
 
-  /** Removes a file unless a message has it. Call it inside a database task. */
+  /** Removes a file unless a message contains it. Call it inside a database task. */
   async removeUnused(name: string): Promise<void> {
     const used = await this.database.reader.firstKey(`file!${name}`)
-    // The folder may have been replaced by that of another store.
+    // The folder at this path may now belong to another store, whose files must not be removed.
     await this.database.assertInPlace()
     if (used === undefined) await this.blobs.remove(name)
   }

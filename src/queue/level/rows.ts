@@ -1,4 +1,7 @@
-/** Rows: the messages of the embedded store without content and notes, and the changes by an action. */
+/**
+ * Rows: the messages of the embedded store without their encrypted content and attempt record. Also the change of a row
+ * by an action of a person.
+ */
 import {
   STATES,
   type Action,
@@ -10,7 +13,7 @@ import {
 import { damagedStore } from './errors'
 import { escaped, KEY } from './keys'
 
-/** Message without its content and notes, which are stored under keys of their own. */
+/** Message without its encrypted content and attempt record, which are stored under keys of their own. */
 export interface LevelRow extends Omit<StoredMessage, 'content' | 'notes'> {
   /** position in the order of acceptance */
   sequence: string
@@ -87,7 +90,7 @@ export function applyActionToRow(row: LevelRow, action: Action, now: number, dea
   return { ...kept, state, reason: action, endedAt: now, announced: true }
 }
 
-/** Returns the prefixes of the keys that a search has to read. */
+/** Returns the prefixes of the keys that a search for these criteria has to read. */
 export function prefixesOf({ id, tag, state }: Omit<Query, 'limit'>): string[] {
   if (id !== undefined) return ['row']
   if (tag !== undefined) return [`tag!${escaped(tag)}`]

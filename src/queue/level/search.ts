@@ -73,7 +73,7 @@ export class MessageSearch {
         if (row && isWanted(row, wanted) && isBehind(row)) yield row
       }
     } catch (error) {
-      // The store may be closed during the search.
+      // The store may be closed during the search, which then fails with an error of LevelDB.
       failed(error)
     }
   }

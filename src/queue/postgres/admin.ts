@@ -28,7 +28,10 @@ import {
   type PostgresRow,
 } from './rows'
 
-/** SQL of the changes by each action. $3 is the time of the action (with `extend`: the new deadline), $5 the action. */
+/**
+ * SQL of the columns that each action changes. $3 is the time of the action (with `extend`: the new deadline), $5 the
+ * action.
+ */
 const DECIDED: Record<Action, string> = {
   resend: `state = 'waiting', attempts = 0, begun = false, due_at = $3, deadline = $3 + patience, told = false,
     ended_at = NULL, reason = NULL, teller = NULL, telling_until = NULL`,

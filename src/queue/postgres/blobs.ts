@@ -9,7 +9,8 @@ export class PostgresBlobs implements BlobStore {
   constructor(private readonly connection: DatabaseConnection) {}
 
   async putFile(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
-    // A file that is stored again gets the present time, so that it is not deleted before its message is accepted.
+    // If the file exists, its storage time is updated, so that purge() does not delete the file before its new message
+    // is accepted.
     const renew =
       'UPDATE redox.file SET stored_at = redox.now($1) WHERE queue = $1 AND name = $2 AND chunks IS NOT NULL RETURNING file'
     if ((await this.connection.ask(renew, [name])).length > 0) return

@@ -1,6 +1,8 @@
 import type { StoreClock } from '../store-clock'
 
-/** Clock of a queue in the database, continued from its last reading with the monotonic clock of this machine. */
+/**
+ * Clock of the database for one queue. Between two statements it is continued with the monotonic clock of this machine.
+ */
 export class DatabaseClock implements StoreClock {
   #read = { now: 0, monotonic: 0 }
   ahead = 0

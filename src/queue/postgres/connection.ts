@@ -39,7 +39,7 @@ export class DatabaseConnection {
 
   /**
    * Runs a statement.
-   * @param database client to use instead of the pool
+   * @param database client (connection) to use instead of the pool
    */
   async rows<T extends QueryResultRow>(
     text: string,
@@ -83,7 +83,8 @@ function makePool(Made: typeof Pool, url: string): Pool {
       keepAlive: true,
       application_name: 'node-red-redox',
     })
-    // Without a listener, the loss of an idle connection would end the process. The pool makes a new one when needed.
+    // Without a listener for `error`, the loss of an idle connection would end the process. The pool makes a new
+    // connection when needed.
     return pool.on('error', () => undefined)
   } catch (error) {
     throw storeErrorOf(error, '')

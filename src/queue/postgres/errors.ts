@@ -1,10 +1,13 @@
-/** Errors of the PostgreSQL store, in texts for operators. No text contains a password or stored data. */
+/** Errors of the PostgreSQL store, with messages for operators. No message contains a password or stored data. */
 import { RedoxError, type RedoxErrorCode } from '../../errors'
 import { tlsFault } from '../../transport/network-advice'
 
 /** Greatest number of database connections of one process. */
 export const CONNECTIONS = 4
-/** Longest wait for a lock, in milliseconds: a statement that this process has given up must not run later. */
+/**
+ * Longest wait of a statement for a lock, in milliseconds. A statement for which this process no longer waits must not
+ * run later.
+ */
 export const LOCK_MS = 30_000
 export const INSUFFICIENT_PRIVILEGE = '42501'
 
@@ -33,7 +36,9 @@ export const mayNotSetUp = (): RedoxError =>
     { fault: INSUFFICIENT_PRIVILEGE },
   )
 
-/** Error texts by the beginning of the SQLSTATE, or by the error code of the system. The first match applies. */
+/**
+ * Error texts by the beginning of the SQLSTATE, or by the error code of the operating system. The first match applies.
+ */
 const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
   [
     'ERR_INVALID_URL',
@@ -79,7 +84,10 @@ const FAILURES: [start: string, code: RedoxErrorCode, text: string][] = [
 ]
 const CONNECTION_CLASSES = ['08', '57P']
 
-/** Converts an error of the driver. Its text is dropped, because it may contain stored data or the password. */
+/**
+ * Converts an error of the database driver to a RedoxError. The driver's message is dropped, because it may contain
+ * stored data or the password.
+ */
 export function storeErrorOf(error: unknown, place: string): RedoxError {
   if (error instanceof RedoxError) return error
   const code = sqlStateOf(error)
@@ -106,7 +114,7 @@ function parameterTrouble(error: unknown): string | undefined {
 }
 
 function tlsTrouble(error: unknown, code = ''): string | undefined {
-  // The driver has no error code for a server without TLS.
+  // For a server without TLS the driver's error has a message, but no code.
   if (error instanceof Error && error.message.includes('does not support SSL'))
     return 'does not speak TLS, which its URL requires: enable TLS there'
   if (tlsFault(code, false) === undefined) return undefined
@@ -122,8 +130,9 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 /**
- * Returns host and database of a URL for an error text, in parentheses and after a space. Returns an empty text if the
- * URL may have a password that is not percent-encoded, which could be mistaken for the host or the database.
+ * Returns host and database of a URL for an error message, in parentheses and after a space. Returns an empty string if
+ * the URL may have a password that is not percent-encoded, because a part of the password could then be mistaken for
+ * the host or the database.
  */
 export function hostAndDatabase(url: string): string {
   if (!URL.canParse(url)) return ''

@@ -20,7 +20,7 @@ const SETUP_LOCK = 7_363_620_417
 
 /**
  * Creates or migrates the tables, unless they are those of this release.
- * @throws RedoxError REDOX_STORE_NEWER, _UNREADABLE; nothing was changed then
+ * @throws RedoxError REDOX_STORE_NEWER, REDOX_STORE_UNREADABLE; in both cases nothing was changed
  */
 export async function migrate(connection: DatabaseConnection): Promise<void> {
   // The version is read first, so that a user without the right to create tables can open a store that is up to date.
@@ -53,7 +53,7 @@ async function runMissing(connection: DatabaseConnection): Promise<void> {
     if (sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) throw mayNotSetUp()
     connection.failed(error)
   } finally {
-    // Closed instead of returned to the pool, which also rolls back an unfinished transaction.
+    // The connection is closed instead of returned to the pool. This also rolls back an unfinished transaction.
     client.release(true)
   }
 }

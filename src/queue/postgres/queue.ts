@@ -33,7 +33,7 @@ export class PostgresQueue implements QueueStore {
     private readonly clock: DatabaseClock,
   ) {}
 
-  /** Does nothing: the next statement reports errors of the database. */
+  /** Does nothing: if the database cannot be used, the next statement rejects. */
   check(): Promise<void> {
     return Promise.resolve()
   }
@@ -101,7 +101,7 @@ export class PostgresQueue implements QueueStore {
   }
 
   /**
-   * Changes a message whose lease this holder has.
+   * Changes a message that is leased to this holder.
    * @throws RedoxError REDOX_STORE_LOST if the holder has lost the lease
    */
   async #change(id: string, holder: string, set: string, values: unknown[]): Promise<void> {

@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WINDOW_MS, type RateLimiter } from '../../transport/rate-limiter'
 
-/** Request count and pause that all processes with a shared database have in common. All times are in milliseconds. */
+/** Request count and pause shared by all processes that use the same database. All times are in milliseconds. */
 export interface SharedRequestCount {
-  /** Counts a request if one may be made now. Resolves with 0, or with the time until a request may be made. */
+  /**
+   * Counts a request if the limit allows one now, and resolves with 0. Otherwise resolves with the time until a request
+   * is allowed.
+   */
   acquire(perWindow: number): Promise<number>
   /** Resolves with the time until the pause ends, without counting a request. */
   paused(): Promise<number>
   pause(milliseconds: number): Promise<void>
 }
 
-/** Longest time until this process knows about a pause that another process started, in milliseconds. */
+/** Longest time, in milliseconds, until this process learns of a pause that another process started. */
 const LEARN_EVERY_MS = 1000
 
 /** Rate limiter for all processes that share a database. */
@@ -31,7 +34,8 @@ export class SharedRateLimiter implements RateLimiter {
   pause(milliseconds: number): void {
     const pause = Math.min(milliseconds, WINDOW_MS)
     this.#waitFor(pause)
-    // If the pause cannot be stored for the other processes, Redox asks each of them to pause at its next request.
+    // Errors are ignored: if the pause cannot be stored for the other processes, they pause when Redox responds to
+    // their next request with 429.
     this.shared.pause(pause).catch(() => undefined)
   }
 

@@ -44,8 +44,8 @@ export const storedMessageOf = (row: PostgresRow): StoredMessage => ({
 })
 
 /**
- * Sorts the rows that an UPDATE returns, which are in no order.
- * @param first sort key that comes before the order of acceptance
+ * Sorts rows returned by an UPDATE, whose order is arbitrary.
+ * @param first primary sort key; rows with equal keys are sorted by the order of acceptance
  */
 export function sortedMessages(
   rows: PostgresRow[],
@@ -55,7 +55,7 @@ export function sortedMessages(
   return rows.sort((a, b) => first(a) - first(b) || place(a) - place(b)).map(storedMessageOf)
 }
 
-/** SQL condition with `?` in place of its value. A condition without a value is left out. */
+/** SQL condition with `?` in place of its value. If the value is undefined, the condition is left out. */
 type SqlCondition = [text: string, value: unknown]
 
 /** Position in the order of acceptance at which a search begins, and its direction. */
@@ -64,7 +64,10 @@ export interface SearchPosition {
   newestFirst?: boolean
 }
 
-/** Returns a query for the messages of the queue ($1) that meet all conditions, unsorted, and the values from $2 on. */
+/**
+ * Returns a query for the messages of the queue ($1) that meet all conditions, in no order, and the query's parameters
+ * from $2 on.
+ */
 export function matchingQuery(
   columns: string,
   { destination, id, tag, code, since, till }: Criteria,
@@ -83,8 +86,8 @@ export function matchingQuery(
   ]
   const given = all.filter(([, value]) => value !== undefined)
   const conditions = given.map(([text], index) => text.replace('?', `$${index + 2}`))
-  // Few messages have the same tag, so these are selected first. Without OFFSET 0 the planner might read all messages
-  // in the order of the result.
+  // Few messages have the same tag, so the messages with the tag are selected first. Without `OFFSET 0`, the planner
+  // might read all messages in the order of the result.
   const fence = tag === undefined ? '' : ' OFFSET 0'
   return {
     found: `SELECT ${columns} FROM (SELECT ${columns} FROM redox.message

@@ -53,7 +53,7 @@ export class PostgresStore extends ComposedStore {
   async #prepare(known: string | undefined): Promise<void> {
     if (known !== undefined && !(await hasTables(this.connection))) throw otherDatabase()
     await migrate(this.connection)
-    // Missing rights are reported now, and not when the first message is accepted.
+    // Missing rights are reported when the store is opened, and not when the first message is accepted.
     const [rights] = await this.connection.rows<{ has_all: boolean }>(RIGHTS, [])
     if (rights?.has_all !== true) return this.connection.failed({ code: INSUFFICIENT_PRIVILEGE })
     const [row] = await this.connection.ask<{ mark: Buffer | null }>(
@@ -73,7 +73,10 @@ export class PostgresStore extends ComposedStore {
     return mark
   }
 
-  /** Hash of the key check value. It is unique, because encrypted values begin with random bytes. */
+  /**
+   * Identity of the store: hash of its key check value, which is unique because encrypted values begin with random
+   * bytes.
+   */
   get identity(): string {
     return this.#identity
   }
