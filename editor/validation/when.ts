@@ -1,10 +1,12 @@
-/** When the checks of a field count, by its table. */
+/** Conditions under which the checks of a field apply. */
 import { checkedWhen, holds, settingOf } from '../../nodes/lib/fields/conditions'
 import type { Field, Table } from '../../nodes/lib/fields/types'
 import { VARIABLE } from '../../src/shared/formats'
 import type { Read } from '../forms'
 
-/** What a node's choices are set to, also those that were not saved. */
+/**
+ * Returns a function that reads the choices of a node. For a choice that was not saved, it returns the first option.
+ */
 export const settingsOf =
   (table: Table, read: Read): Read =>
   (name) =>
@@ -13,7 +15,10 @@ export const settingsOf =
 export const isChecked = (table: Table, field: Field, read: Read): boolean =>
   holds(checkedWhen(field), settingsOf(table, read)) && !(field.notInSandbox && mayBeSandbox(read))
 
-/** Whether a connection is to the sandbox, or to what a variable says: that is known to the runtime only. */
+/**
+ * Returns true if a connection uses the sandbox, or if its environment is an environment variable, whose value only the
+ * runtime knows.
+ */
 export const mayBeSandbox = (read: Read): boolean =>
   read('environmentType') === 'env' ||
   VARIABLE.test(read('environment')) ||
