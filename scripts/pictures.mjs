@@ -1,4 +1,4 @@
-// Recreates every picture of the README and the guides, from a real Node-RED with the examples on the sandbox:
+// Recreates every picture of the README and the guides, with a real Node-RED and the examples on the sandbox:
 //
 //   npm run build && node scripts/pictures.mjs
 //
@@ -30,7 +30,7 @@ const MODULE = '@ehr-flows/node-red-redox'
 const SIZE = { width: 1480, height: 1000 }
 const SIDEBAR = 400
 const MOVING_BYTES = 1_000_000
-/** Width of the moving picture in pixels; text stays readable. */
+/** Width of the animated picture in pixels. Its text must stay readable. */
 const MOVING_WIDTH = 1050
 
 const folder = await mkdtemp(path.join(os.tmpdir(), 'redox-pictures-'))
@@ -61,7 +61,8 @@ try {
 // ---- The pictures -------------------------------------------------------------------------------------
 
 /**
- * Draws the way from the button to the PDF in the inbox: a moving picture, and its last frame as a still picture.
+ * Takes an animated picture of the steps from the button to the PDF in the inbox, and uses its last frame as a still
+ * picture.
  * @param {Page} page
  * @param {FlowNode[]} flow
  */
@@ -121,7 +122,7 @@ async function drawDialog(page, flow) {
 }
 
 /**
- * Draws a new connection for Development, as in the README; the values belong to no account.
+ * Takes a picture of a new connection for Development, as in the README. The values belong to no real account.
  * @param {Page} page
  */
 async function drawConnection(page) {
@@ -146,7 +147,8 @@ async function drawConnection(page) {
 }
 
 /**
- * Draws one message that the destination refused, one that waits behind it, and one that was delivered.
+ * Takes a picture of the outbox with one message that the destination refused, one that waits for it, and one that was
+ * delivered.
  * @param {Page} page
  */
 async function drawOutbox(page) {
@@ -177,7 +179,7 @@ async function drawOutbox(page) {
 }
 
 /**
- * The note of the first example on a durable connection, whose sandbox refuses the first message.
+ * Returns the Notes flow of the first example, changed to a durable connection whose sandbox refuses the first message.
  * @param {FlowNode[]} flow
  * @returns {FlowNode[]}
  */
@@ -223,10 +225,10 @@ function outboxFlow(flow) {
 }
 
 /**
- * The first node of a type.
+ * Returns the first node of a type.
  * @param {FlowNode[]} flow
  * @param {string} wanted
- * @throws if there is none
+ * @throws if no node has this type
  */
 function ofType(flow, wanted) {
   const node = flow.find(({ type }) => type === wanted)
@@ -241,7 +243,7 @@ async function open(page) {
   await page.goto(nodeRed.url)
   await page.locator('.red-ui-palette-node').first().waitFor()
   await page.locator('.red-ui-flow-node').first().waitFor()
-  // The separator is dragged with the mouse, because the workspace makes room only then.
+  // The separator is dragged with the mouse, because otherwise the workspace does not adapt its width.
   const box = await page.locator('#red-ui-sidebar-separator').boundingBox()
   if (box === null) throw new Error('The sidebar is not shown')
   const { x, y, height } = box
@@ -261,7 +263,7 @@ async function save(page, name) {
 }
 
 /**
- * Encodes the moving picture with a palette of its own colours, which keeps text sharp and the file small.
+ * Encodes the animated picture with a palette made from its own colours, which keeps text sharp and the file small.
  * @param {Frame[]} frames
  * @param {string} name of the file
  */
@@ -335,7 +337,7 @@ async function exampleOf(name) {
 }
 
 /**
- * @param {string} place path
+ * @param {string} place path in the admin API
  * @param {RequestInit} [options]
  * @throws for another status than 2xx
  */
@@ -356,7 +358,7 @@ async function press(id) {
   await ask(`inject/${id}`, { method: 'POST' })
 }
 
-/** The counts of the durable connection; none while its store opens. */
+/** Returns the message counts of the durable connection; undefined while its store is not open. */
 async function counts() {
   /** @type {import('../dist/src/shared/outbox-api.js').OverviewResponse} */
   const { connections } = await (await ask('redox/outbox')).json()
