@@ -1,6 +1,7 @@
-// Answers of the server in the form of recorded and documented answers of Redox, so that the figures hold in use.
-// The headers and the first two bodies are those of recordings of 2020 (a message, an upload); log ids are UUIDs in the
-// reference and numbers in samples; answers of FHIR are documented, and `redox-trace-id` was observed on that host.
+// HTTP responses of the server, in the form of recorded and documented responses of Redox, so that the measured costs
+// are realistic. The headers and the first two bodies (a message, an upload) are those of recordings of 2020; log ids
+// are UUIDs in Redox's reference and numbers in its samples; FHIR responses follow the documentation, and
+// `redox-trace-id` was observed on that host.
 import { createHash } from 'node:crypto'
 
 const POLICY = `default-src https:; style-src https: 'unsafe-inline'; object-src 'none'`
@@ -27,11 +28,12 @@ const CROSS_ORIGIN = Object.fromEntries(
 
 /**
  * @typedef {{ status: number, headers: import('node:http').OutgoingHttpHeaders, body: string }} Answer
- * @typedef {{ uri: string } & Answer} UploadAnswer with the URI that the answer gives to the uploaded file
+ * @typedef {{ uri: string } & Answer} UploadAnswer response with the URI of the uploaded file
  */
 
 /**
- * The weak ETag that Express computes; Node adds `date`, `connection` and `keep-alive`.
+ * Returns the headers with the weak ETag that Express would compute; Node.js adds `date`, `connection` and
+ * `keep-alive`.
  * @param {string} body
  */
 function etagOf(body) {
@@ -51,7 +53,7 @@ function answer(status, content, headers = {}) {
 }
 
 /**
- * A UUID that depends on kind and number only, so that every contestant gets the same ids.
+ * Returns a UUID that depends only on kind and number, so that all contestants get the same ids.
  * @param {string} kind
  * @param {number} number
  */
@@ -68,7 +70,7 @@ const DESTINATIONS = [{ ID: 'af394f14-b34a-464f-8d24-895f370af4c9', Name: 'Redox
 /** @param {number} number of the message */
 const uuidLog = (number) => ({ ID: uuidOf('log', number), AttemptID: uuidOf('attempt', number) })
 
-/** @type {((number: number) => object)[]} the forms of `Meta` in answers */
+/** @type {((number: number) => object)[]} variants of `Meta` in responses */
 const META = [
   (number) => ({ Message: { ID: 4242 + number } }),
   (number) => ({ Logs: [uuidLog(number)] }),
@@ -93,17 +95,17 @@ const created = (type, number) => ({
   },
 })
 
-/** @type {((type: string, number: number) => { entry?: object[] })[]} the forms of FHIR answers */
+/** @type {((type: string, number: number) => { entry?: object[] })[]} variants of FHIR responses */
 const BUNDLES = [
   (type, number) => ({ entry: [created(type, number), created('Patient', number)] }),
-  // An asynchronous destination accepts a message without entries.
+  // Response of an asynchronous destination: it accepts a message and returns no entries.
   () => ({}),
 ]
 
 export const token = () => answer(200, { access_token: 'bench', token_type: 'Bearer', expires_in: 3600 })
 
 /**
- * The answer to an upload to the blob host.
+ * Returns the response to an upload to the blob host.
  * @param {number} number of the upload, from 0
  * @returns {UploadAnswer}
  */
@@ -113,7 +115,7 @@ export function blobUpload(number) {
 }
 
 /**
- * The answer to an upload of a FHIR Binary.
+ * Returns the response to an upload of a FHIR Binary.
  * @param {number} number of the upload, from 0
  * @param {string} base URL of the request
  * @returns {UploadAnswer}
@@ -126,7 +128,7 @@ export function binaryUpload(number, base) {
 }
 
 /**
- * The answer to a message of the Data Model API; the forms of answers alternate.
+ * Returns the response to a message of the Data Model API; the variants of responses alternate.
  * @param {number} number of the message, from 0
  * @param {{ DataModel: string | undefined, EventType: string | undefined }} meta of the message
  */
@@ -140,7 +142,7 @@ export function dataModelMessage(number, { DataModel, EventType }) {
 }
 
 /**
- * The answer to a FHIR message; the forms of answers alternate.
+ * Returns the response to a FHIR message; the variants of responses alternate.
  * @param {number} number of the message, from 0
  * @param {string} type of the resource in the path of the operation
  */

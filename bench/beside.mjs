@@ -1,4 +1,5 @@
-// Compares another build with ours: both run alternately, and the other build twice, which shows the noise.
+// Compares another build with this one: both run alternately, and the other build runs twice, which shows the noise of
+// the measurement.
 import { access } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -13,7 +14,7 @@ export const LEAST_PAIRS = 10
 
 /** @type {[Run, Run, Run]} */
 const RUNS = ['ours', 'before', 'again']
-// Every order is used equally often: the run that comes first may find a cooler processor.
+// Each order of the three runs is used equally often, because the first run may find a cooler processor.
 /** @type {(0 | 1 | 2)[][]} */
 const ORDERS = [
   [0, 1, 2],
@@ -27,7 +28,7 @@ const ORDERS = [
 const COLUMNS = ['cpuMs', 'perSecond']
 
 /**
- * The folder of the other checkout.
+ * Returns the absolute path of the other checkout.
  * @param {string} folder
  * @throws if it has not been built
  */
@@ -80,7 +81,8 @@ function compared(found, column) {
 }
 
 /**
- * The median and its confidence interval (95 %), from the order of the values alone.
+ * Returns the median and its 95 % confidence interval, which is computed from the order of the values without assuming
+ * a distribution.
  * @param {number[]} values
  * @returns {Interval}
  */
@@ -117,7 +119,7 @@ const verdict = ({ ours, same, differs }) =>
   differs ? (ours.median > same.median ? '**more**' : '**less**') : 'no difference'
 
 /**
- * The comparison as a Markdown table.
+ * Returns the comparison as a Markdown table.
  * @param {ComparedRow[]} rows
  * @param {number} pairs
  * @param {(cell: Cell) => string} nameOf

@@ -1,5 +1,6 @@
-// Measures how long texts and objects block the event loop: for each, the longest time between two iterations of the loop
-// during its processing, and the duration of the processing. Nothing of ours should block the loop above 50 ms.
+// Measures how long the processing of large strings and objects blocks the event loop: for each case, the longest time
+// between two iterations of the loop, and the total duration. Code of this package should not block the loop for more
+// than 50 ms.
 //
 //   npm run build && node --expose-gc bench/event-loop.mjs [part of a name]
 import { plainProperties } from '../dist/nodes/lib/node/send-or-queue.js'
@@ -62,7 +63,7 @@ const OBJECTS = {
   'object of a million keys': () => keys(MB),
   'object of a million values in lists': () => lists(MB),
 }
-// Messages as a flow may bring them in its data, up to the limit of a request.
+// Messages with large data from a flow, up to the size limit of a request.
 /** @param {number} size in characters */
 const base64 = (size) => flat(repeated('JVBERi0xLjcK', size))
 /**
@@ -148,7 +149,8 @@ for (const [name, make] of wanted(MESSAGES)) {
 }
 
 /**
- * A text as one flat string, so that the cost of flattening a concatenated one is not measured; another value as it is.
+ * Returns a string as one flat string, so that the cost of flattening a concatenated string is not measured. Other
+ * values are returned unchanged.
  * @template T
  * @param {T} value
  * @returns {T}

@@ -2,7 +2,7 @@
 const PDF = Buffer.from('%PDF-1.7\n')
 
 /**
- * A PDF of bytes that do not repeat, so that nothing can be saved by compression. Equal for equal sizes.
+ * Returns a PDF with bytes that do not repeat, so that compression saves nothing. The same size gives the same bytes.
  * @param {number} size in bytes
  */
 export function fileOf(size) {
