@@ -1,4 +1,4 @@
-// A Node-RED that can be killed and started again, on the same user directory and port.
+// A Node-RED process that can be killed and started again, with the same user directory and port.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -87,7 +87,7 @@ export class Instance {
   /**
    * Deploys the flow with a change; the kinds of deploys alternate.
    * @param {number} number of the deploy, from 0
-   * @returns {Promise<boolean>} whether Node-RED has accepted it
+   * @returns {Promise<boolean>} true if Node-RED has accepted the deploy
    */
   async deploy(number) {
     const kind = DEPLOYS[number % DEPLOYS.length] ?? 'full'
@@ -108,10 +108,10 @@ export class Instance {
   }
 
   /**
-   * Posts a file.
+   * Sends a file to an HTTP In node in a POST request.
    * @param {string} place path with query
    * @param {Buffer<ArrayBuffer>} body
-   * @returns {Promise<number | undefined>} the HTTP status; undefined without an answer
+   * @returns {Promise<number | undefined>} the HTTP status; undefined without an HTTP response
    */
   async post(place, body) {
     try {
@@ -125,7 +125,7 @@ export class Instance {
   }
 
   /**
-   * Gets JSON.
+   * Requests a path and returns the JSON of the response.
    * @param {string} place path with query
    * @returns {Promise<unknown>}
    * @throws for another status than 2xx
@@ -137,7 +137,7 @@ export class Instance {
   }
 
   /**
-   * Posts JSON.
+   * Sends JSON in a POST request.
    * @param {string} place path
    * @param {object} body
    * @throws for another status than 2xx
