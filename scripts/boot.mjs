@@ -4,7 +4,7 @@
 //   node scripts/boot.mjs <folder whose node_modules has node-red and the package>
 //   node scripts/boot.mjs .     this package as it is built here, with the Node-RED of its node_modules
 //
-// Node-RED and with it the sandbox run inside this process, so that the received messages can be read.
+// Node-RED and the sandbox run inside this process, so that the received messages can be read.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { existsSync, rmSync } from 'node:fs'

@@ -1,12 +1,12 @@
 // Node-RED finds the HTML, help, texts and icon of a node or a plugin only beside its built .js file. This script copies
 // them there and expands directives, so that shared parts are written once:
 //
-//   <!-- include: dialog/way -->            nodes/lib/dialog/way.html stands here
+//   <!-- include: dialog/way -->            is replaced by nodes/lib/dialog/way.html
 //   <!-- include: help/way -->              nodes/lib/help/way.html; in a help text in German, nodes/lib/help/de/way.html
 //   <!-- rows -->                            the rows of the node's table of fields
 //   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint
 //
-// A node that has a table of fields (nodes/<type>/fields.ts) and no dialog of its own has that of all send nodes.
+// A node type with a table of fields (nodes/<type>/fields.ts) and without its own dialog gets the dialog of all send nodes.
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'

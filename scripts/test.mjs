@@ -2,7 +2,7 @@
 // test does not close keeps the process alive until it fails at a time limit. A failed test is not repeated.
 //
 //   node scripts/test.mjs            all
-//   node scripts/test.mjs editor     those in the browser that another version of the editor could break
+//   node scripts/test.mjs editor     browser tests whose result may differ in other editor versions
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'

@@ -3,7 +3,7 @@
 /**
  * @param {{ what: string, type: string }[]} missing expected messages that were not emitted, or were wrong
  * @param {string} reason a sentence
- * @param {{ button: string, tab: string } | undefined | null} button that emits them again, and its tab
+ * @param {{ button: string, tab: string } | undefined | null} place button that emits the messages again, and its tab
  * @returns {string[]} lines
  */
 export function missingLines(missing, reason, place) {

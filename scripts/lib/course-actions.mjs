@@ -123,7 +123,7 @@ const pageOf = async (response) => ({
  * @param {string} what name of the page for the report of the problem
  * @param {Page} page
  * @param {number} wantedStatus
- * @param {string[]} strings that the page must contain
+ * @param {string[]} parts strings that the page must contain
  * @returns {string | undefined} description of the problem; undefined if there is none
  */
 function expected(what, { status, type, text }, wantedStatus, parts) {
