@@ -32,8 +32,8 @@ const CROSS_ORIGIN = Object.fromEntries(
  */
 
 /**
- * Returns the headers with the weak ETag that Express would compute; Node.js adds `date`, `connection` and
- * `keep-alive`.
+ * Returns the weak ETag that Express would compute. The headers `date`, `connection` and `keep-alive` are added by
+ * Node.js.
  * @param {string} body
  */
 function etagOf(body) {

@@ -45,16 +45,16 @@ import { codeOf } from '../scripts/lib/process.mjs'
  */
 
 /**
- * The contestant of a run; `root`: of the package that our contestant uses.
+ * Contestant of a run; `root`: folder of the package that the contestant `ours` uses.
  * @typedef {{ contestant: Contestant, root?: string, isTimed?: boolean }} How
  *
- * A run as its process gets it; `path`: of the cell's file.
+ * Parameters that the process of a run gets; `path`: path of the cell's file.
  * @typedef {How & { cell: SizedCell, url: string, path: string, tls: boolean }} RunSpec
  *
- * A run with the bytes of the file, if the contestant needs them.
+ * Parameters of a run, with the bytes of the file if the contestant needs the bytes.
  * @typedef {RunSpec & { file?: Buffer | undefined }} SenderSpec
  *
- * Messages to the server: the file that it has to expect from now on, or a request for its counts.
+ * IPC messages to the server process: the file to expect from now on, or a request for the counts.
  * @typedef {{ way: string, path: string }} Expectation
  * @typedef {{ expect: Expectation } | { report: true }} ToServer
  */
@@ -109,7 +109,7 @@ async function measureAndKeep() {
   if (only === undefined) await keep(results, report)
 }
 
-/** @param {string} root of the other checkout */
+/** @param {string} root folder of the other checkout */
 async function compare(root) {
   const rows = await measureBeside({
     ...{ cells, pairs, root },
@@ -138,7 +138,7 @@ async function measureParts() {
 
 /**
  * @param {Cell[]} wanted
- * @param {Contestant[]} contestants with ours
+ * @param {Contestant[]} contestants including `ours`
  */
 async function measureAll(wanted, contestants) {
   const runs = wanted.flatMap((cell) =>

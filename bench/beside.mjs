@@ -45,10 +45,11 @@ export async function otherCheckout(folder) {
  * @param {object} options
  * @param {Cell[]} options.cells
  * @param {number} options.pairs
- * @param {string} options.root of the other checkout
+ * @param {string} options.root folder of the other checkout
  * @param {(cell: Cell, how: { root?: string }) => Promise<Figures>} options.run measures one cell with one contestant
  * @param {(pair: number, run: Run, cell: Cell) => void} options.progress called before each run
- * @returns {Promise<ComparedRow[]>} for each cell the ratios of ours to the other build, and of the other build to itself
+ * @returns {Promise<ComparedRow[]>} for each cell the ratio of this build to the other build, and of the
+ * two runs of the other build to each other
  */
 export async function measureBeside({ cells, pairs, root, run, progress }) {
   const rows = cells.map((cell) => ({ cell, found: /** @type {Record<Run, Figures>[]} */ ([]) }))

@@ -25,7 +25,7 @@ export const deployed = (flow) => flow.map((node) => (node.z ? { x: 1, y: 1, ...
 /**
  * Starts Node-RED in this process, and waits until the flow runs.
  * @param {object} options
- * @param {string | undefined} options.root of the package, if it is to be there
+ * @param {string | undefined} options.root folder of the package; undefined: Node-RED runs without the package
  * @param {FlowNode[]} options.flow
  * @param {boolean} [options.withEditor]
  * @returns {Promise<Runtime>}
@@ -58,7 +58,7 @@ export async function startNodeRed({ root, flow, withEditor = false }) {
 
 /**
  * Returns a function that sends the cell's file once, through a flow.
- * @param {import('./bench.mjs').SenderSpec} spec `root`: of the package that our contestant runs
+ * @param {import('./bench.mjs').SenderSpec} spec `root`: folder of the package that the contestant `ours` runs
  * @returns {Promise<import('./measure.mjs').SendOne>}
  */
 export async function flowSender({ contestant, cell, url, file, path: filePath, tls, root = ROOT }) {

@@ -6,7 +6,8 @@
 //   <!-- rows -->                            the rows of the node's table of fields
 //   <!-- fields -->                          in a help text: every field of the node's dialog, with its hint
 //
-// A node type with a table of fields (nodes/<type>/fields.ts) and without its own dialog gets the dialog of all send nodes.
+// A node type with a table of fields (nodes/<type>/fields.ts) and without its own dialog gets the dialog of all send
+// nodes.
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'

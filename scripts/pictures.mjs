@@ -2,7 +2,7 @@
 //
 //   npm run build && node scripts/pictures.mjs
 //
-// Needs Chromium (REDOX_TEST_CHROMIUM, or Debian's) and Debian's ffmpeg for the moving picture. Run by hand: the
+// Needs Chromium (REDOX_TEST_CHROMIUM, or Debian's) and Debian's ffmpeg for the animated picture. Run by hand: the
 // pictures depend on fonts and on the browser. docs/cost.svg is drawn by `npm run bench`.
 /* global document */
 import { execFileSync, spawn } from 'node:child_process'

@@ -121,7 +121,7 @@ async function answersOf(emitted, run) {
 }
 
 /**
- * Prints the counts of accepted messages in Node-RED and of arrived messages at the sandbox.
+ * Compares the messages that Node-RED accepted with those that arrived at the sandbox, and prints the counts.
  * @param {DurableRun} run
  * @param {Arrivals} arrivals
  * @param {{ parked: number | undefined, feedingMs: number, emittedCount: number, missing: number }} end

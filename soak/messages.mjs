@@ -6,10 +6,10 @@ import { randomFillSync } from 'node:crypto'
 /**
  * Returns send nodes and file sizes for messages; the same seed gives the same messages.
  * @param {object} options
- * @param {number} options.count of messages
- * @param {number} options.bytes of all files together, about
- * @param {number} options.large part of the messages (0 to 1) that is beyond 50 KB
- * @param {string[]} options.nodes which are used in turn
+ * @param {number} options.count number of messages
+ * @param {number} options.bytes approximate total size of all files
+ * @param {number} options.large fraction of the messages (0 to 1) with files larger than 50 KB
+ * @param {string[]} options.nodes ids of the send nodes, which are used in turn
  * @param {number} options.seed
  * @returns {PlannedMessage[]}
  */

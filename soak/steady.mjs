@@ -149,11 +149,11 @@ function startDecisions(instance, arrivals) {
  * Prints message counts and growth.
  * @param {object} result
  * @param {Set<string>} result.accepted
- * @param {Record<string, number>} result.refused numbers by HTTP status
+ * @param {Record<string, number>} result.refused number of refused messages, by HTTP status
  * @param {Arrivals} result.arrivals
  * @param {Probe} result.warm
  * @param {Probe} result.atEnd
- * @param {number} result.left messages that are not done
+ * @param {number} result.left number of messages that are not done
  * @param {number} result.decided
  * @returns {boolean} true if no message was lost, duplicated or out of order, and nothing was leaked
  */
