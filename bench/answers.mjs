@@ -62,12 +62,12 @@ function uuidOf(kind, number) {
   return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-4$3-a$4-$5')
 }
 
-/** @param {number} number of the upload */
+/** @param {number} number number of the upload */
 const numberedBlob = (number) => `https://blob.redoxengine.com/${14_652_614 + number}`
 
 const SOURCE = { ID: '49f9e2cf-9f6a-4081-8616-8e5845fda1bf', Name: 'Bench' }
 const DESTINATIONS = [{ ID: 'af394f14-b34a-464f-8d24-895f370af4c9', Name: 'Redox EMR' }]
-/** @param {number} number of the message */
+/** @param {number} number number of the message */
 const uuidLog = (number) => ({ ID: uuidOf('log', number), AttemptID: uuidOf('attempt', number) })
 
 /** @type {((number: number) => object)[]} variants of `Meta` in responses */
@@ -78,15 +78,15 @@ const META = [
   (number) => ({ Logs: [uuidLog(number)], Message: { ID: 4242 + number } }),
 ]
 
-/** @param {number} number of the request */
+/** @param {number} number number of the request */
 const fhirHeaders = (number) => ({
   'content-type': 'application/fhir+json; charset=utf-8',
   'redox-trace-id': uuidOf('trace', number),
 })
 
 /**
- * @param {string} type of the resource
- * @param {number} number of the message
+ * @param {string} type type of the resource
+ * @param {number} number number of the message
  */
 const created = (type, number) => ({
   response: {
@@ -106,7 +106,7 @@ export const token = () => answer(200, { access_token: 'bench', token_type: 'Bea
 
 /**
  * Returns the response to an upload to the blob host.
- * @param {number} number of the upload, from 0
+ * @param {number} number number of the upload, from 0
  * @returns {UploadAnswer}
  */
 export function blobUpload(number) {
@@ -116,7 +116,7 @@ export function blobUpload(number) {
 
 /**
  * Returns the response to an upload of a FHIR Binary.
- * @param {number} number of the upload, from 0
+ * @param {number} number number of the upload, from 0
  * @param {string} base URL of the request
  * @returns {UploadAnswer}
  */
@@ -129,7 +129,7 @@ export function binaryUpload(number, base) {
 
 /**
  * Returns the response to a message of the Data Model API; the variants of responses alternate.
- * @param {number} number of the message, from 0
+ * @param {number} number number of the message, from 0
  * @param {{ DataModel: string | undefined, EventType: string | undefined }} meta of the message
  */
 export function dataModelMessage(number, { DataModel, EventType }) {
@@ -143,8 +143,8 @@ export function dataModelMessage(number, { DataModel, EventType }) {
 
 /**
  * Returns the response to a FHIR message; the variants of responses alternate.
- * @param {number} number of the message, from 0
- * @param {string} type of the resource in the path of the operation
+ * @param {number} number number of the message, from 0
+ * @param {string} type type of the resource in the path of the operation
  */
 export function fhirMessage(number, type) {
   const entries = BUNDLES[number % BUNDLES.length]?.(type, number)

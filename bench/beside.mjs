@@ -30,7 +30,7 @@ const COLUMNS = ['cpuMs', 'perSecond']
 /**
  * Returns the absolute path of the other checkout.
  * @param {string} folder
- * @throws if it has not been built
+ * @throws if the other checkout has not been built
  */
 export async function otherCheckout(folder) {
   const root = path.resolve(folder)

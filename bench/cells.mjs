@@ -138,7 +138,7 @@ export function warmUpOf({ size, inFlight }, count, latency) {
   return Math.max(Math.min(inFlight, count), Math.ceil(count / 2), bySize)
 }
 
-/** @param {number} size in bytes */
+/** @param {number} size size in bytes */
 const sizeName = (size) => (size < MB ? `${size / KB} KB` : `${size / MB} MB`)
 
 /** @param {Cell} cell */

@@ -18,14 +18,14 @@ const [, , only = ''] = process.argv
 const MB = 1_000_000
 const most = 30 * MB
 const hints = { where: 'msg.payload', most }
-/** @param {number} size in bytes */
+/** @param {number} size size in bytes */
 const pdf = (size) => Buffer.alloc(size, '%PDF-1.7\n')
 /**
  * @param {string} text
  * @param {number} length
  */
 const repeated = (text, length) => Buffer.alloc(length, text).toString('latin1')
-/** @param {number} size in bytes */
+/** @param {number} size size in bytes */
 const percent = (size) => `data:application/pdf,%25PDF-1.7${repeated('%0A', size * 3)}`
 /** @param {number} count */
 const keys = (count) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`key${at}`, at]))
@@ -64,7 +64,7 @@ const OBJECTS = {
   'object of a million values in lists': () => lists(MB),
 }
 // Messages with large data from a flow, up to the size limit of a request.
-/** @param {number} size in characters */
+/** @param {number} size size in characters */
 const base64 = (size) => flat(repeated('JVBERi0xLjcK', size))
 /**
  * @param {string} text
@@ -102,7 +102,7 @@ const wanted = (cases) => Object.entries(cases).filter(([name]) => name.includes
 
 const noName = ['JPEG', 'PNG', 'text']
 /**
- * @param {string} name of the case
+ * @param {string} name name of the case
  * @returns {import('../dist/src/file/types.js').FileHints}
  */
 const hintsFor = (name) => ({
@@ -200,7 +200,7 @@ async function measure(name, value, work) {
   return end.result
 }
 
-/** @param {unknown} result of the work */
+/** @param {unknown} result result of the work */
 function textOf(result) {
   const isFile = typeof result === 'object' && result !== null && 'file' in result
   return isFile ? `${/** @type {{ file: { size: number } }} */ (result).file.size} bytes` : 'taken'

@@ -3,7 +3,7 @@ const PDF = Buffer.from('%PDF-1.7\n')
 
 /**
  * Returns a PDF with bytes that do not repeat, so that compression saves nothing. The same size gives the same bytes.
- * @param {number} size in bytes
+ * @param {number} size size in bytes
  */
 export function fileOf(size) {
   const file = Buffer.allocUnsafe(size)

@@ -70,7 +70,7 @@ export async function flowSender({ contestant, cell, url, file, path: filePath, 
   await running
   /** @type {Map<string, { resolve: () => void, reject: (error: Error) => void }>} */
   const waiting = new Map()
-  /** @param {Message} msg that has reached the end of the flow */
+  /** @param {Message} msg message that has reached the end of the flow */
   const end = ({ _msgid, statusCode, error }) => {
     const sender = waiting.get(_msgid)
     if (sender === undefined) throw new Error(`${_msgid} has reached the end twice`)
@@ -134,7 +134,7 @@ const OUR_NODES = {
 
 /**
  * @param {Cell} cell
- * @param {string} url of the server
+ * @param {string} url URL of the server
  * @param {boolean} tls
  * @returns {FlowNode[]}
  */
@@ -202,7 +202,7 @@ return msg`,
 
 /**
  * @param {Cell} cell
- * @param {string} url of the server
+ * @param {string} url URL of the server
  * @param {boolean} tls
  * @returns {FlowNode[]}
  */

@@ -33,7 +33,7 @@ export async function rawSender(spec) {
    * @param {string} to path
    * @param {string} contentType
    * @param {string | Buffer | AsyncIterable<Buffer>} body
-   * @param {number} [length] in bytes, where undici does not know it
+   * @param {number} [length] length in bytes, where undici does not know it
    */
   const post = async (to, contentType, body, length) => {
     const headers = {
@@ -105,7 +105,7 @@ const iterable = (generate) => ({ [Symbol.asyncIterator]: generate })
 
 /**
  * @param {Buffer} file
- * @param {number} size of a slice in bytes
+ * @param {number} size size of a slice in bytes
  */
 function* slices(file, size) {
   for (let at = 0; at < file.length; at += size) yield file.subarray(at, at + size)
@@ -121,7 +121,7 @@ const bufferPool = []
 // the connection.
 /**
  * @param {string} filePath
- * @param {number} size of the file in bytes
+ * @param {number} size size of the file in bytes
  */
 async function* readPieces(filePath, size) {
   const handle = await open(filePath)
@@ -143,7 +143,7 @@ async function* readPieces(filePath, size) {
 // response may come before undici regards the body as sent.
 /**
  * @param {Pieces} pieces
- * @param {number} size of all pieces in bytes
+ * @param {number} size size of all pieces in bytes
  */
 async function* endingSmall(pieces, size) {
   let at = 0

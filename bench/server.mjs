@@ -110,7 +110,7 @@ async function takeMessage(request, mark) {
   return metaOf(text)
 }
 
-/** @param {string} text of a message, or its beginning */
+/** @param {string} text request body of a message, or the beginning of the body */
 const metaOf = (text) => ({
   DataModel: /"DataModel":"(\w+)"/.exec(text)?.[1],
   EventType: /"EventType":"(\w+)"/.exec(text)?.[1],
@@ -175,7 +175,7 @@ class FileInBody {
 
   /**
    * @param {Buffer} chunk
-   * @param {number} position of the chunk in the file
+   * @param {number} position position of the chunk in the file
    */
   #compare(chunk, position) {
     const { content } = expected
@@ -185,7 +185,7 @@ class FileInBody {
     this.#hash?.update(part)
   }
 
-  /** @param {number} contentLength of the request, in bytes */
+  /** @param {number} contentLength Content-Length of the request, in bytes */
   isAsExpected(contentLength) {
     const isWhole = contentLength === this.bodyLength && this.#position === expected.content.length
     return isWhole && this.#isSame && (this.#hash?.digest('hex') ?? expected.sha256) === expected.sha256

@@ -171,7 +171,7 @@ function sandboxHost() {
 /**
  * @param {string} place path in the admin API
  * @param {RequestInit} [options]
- * @throws for another status than 2xx
+ * @throws for an HTTP status other than 2xx
  */
 async function ask(place, options = {}) {
   const answer = await fetch(`${base}${place}`, options)
@@ -283,7 +283,7 @@ async function knownTypes() {
 
 /**
  * @param {Example[]} examples
- * @param {Set<string>} known types
+ * @param {Set<string>} known known node types
  */
 function importProblems(examples, known) {
   const strange = (/** @type {Example} */ { name, flow = [] }) =>

@@ -192,7 +192,7 @@ function outboxFlow(flow) {
    * @param {string} name
    * @param {number} index
    * @param {string} destination
-   * @returns {[FlowNode, FlowNode]} a button and a sender
+   * @returns {[FlowNode, FlowNode]} an inject node (button) and a send node
    */
   const to = (name, index, destination) => [
     {
@@ -255,7 +255,7 @@ async function open(page) {
 
 /**
  * @param {Page} page
- * @param {string} name of the file
+ * @param {string} name name of the file
  */
 async function save(page, name) {
   await page.screenshot({ path: path.join(docs, name) })
@@ -265,7 +265,7 @@ async function save(page, name) {
 /**
  * Encodes the animated picture with a palette made from its own colours, which keeps text sharp and the file small.
  * @param {Frame[]} frames
- * @param {string} name of the file
+ * @param {string} name name of the file
  */
 async function encode(frames, name) {
   const list = [...frames, ...frames.slice(-1)].map(
@@ -329,7 +329,7 @@ async function freePort() {
 }
 
 /**
- * @param {string} name of the file, without the extension
+ * @param {string} name name of the file, without the extension
  * @returns {Promise<FlowNode[]>}
  */
 async function exampleOf(name) {
@@ -339,7 +339,7 @@ async function exampleOf(name) {
 /**
  * @param {string} place path in the admin API
  * @param {RequestInit} [options]
- * @throws for another status than 2xx
+ * @throws for an HTTP status other than 2xx
  */
 async function ask(place, options = {}) {
   const answer = await fetch(nodeRed.url + place, options)
@@ -353,7 +353,7 @@ async function deploy(flows) {
   await ask('flows', { method: 'POST', headers, body: JSON.stringify(flows) })
 }
 
-/** @param {string} id of a button */
+/** @param {string} id id of a button */
 async function press(id) {
   await ask(`inject/${id}`, { method: 'POST' })
 }

@@ -198,7 +198,7 @@ async function usesOnlySandbox(runtime) {
   )
 }
 
-/** @param {RuntimeNode | null} node of the type redox-config */
+/** @param {RuntimeNode | null} node node of the type redox-config */
 function connectionOf(node) {
   return /** @type {{ connection: () => Promise<{ environment?: string }> } | null} */ (
     /** @type {unknown} */ (node)

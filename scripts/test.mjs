@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { endRun, endWithThisProcess } from './lib/leftovers.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** @param {string} folder of the tests */
+/** @param {string} folder folder below dist/test */
 const within = (folder) => path.join('dist', 'test', folder)
 /** @param {string} name */
 const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
@@ -94,7 +94,7 @@ if (failures.length > 0) {
 }
 console.log(inTotal())
 
-/** @param {string} folder of the tests */
+/** @param {string} folder folder below dist/test */
 function testsIn(folder) {
   return readdirSync(path.join(root, within(folder)))
     .filter((file) => file.endsWith('.test.js'))

@@ -121,7 +121,7 @@ async function heapOf(instance) {
  * Prints the numbers of scans by folder, and the heap sizes.
  * @param {Round[]} rounds
  * @param {string} scans folder
- * @param {number} answers that were emitted
+ * @param {number} answers number of emitted answers
  * @returns {boolean} true if all scans were delivered and the heap has not grown
  */
 function judge(rounds, scans, answers) {
@@ -153,7 +153,7 @@ function mb(bytes) {
 
 /**
  * Returns the number of messages that the node *Redox media* has emitted.
- * @param {string} file with a line for each
+ * @param {string} file path of a file with one line for each message
  */
 function answersIn(file) {
   return readFileSync(file, 'utf8').split('\n').filter(Boolean).length

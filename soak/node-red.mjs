@@ -36,8 +36,8 @@ const DEPLOYS = ['full', 'nodes', 'flows', 'config']
 
 /**
  * Starts Node-RED with the flow of the direct soak.
- * @param {Keys} keys OAuth key of the sandbox, and endpoints of its listeners: `failing` injects faults, `away` does not
- *   listen at times, `main` does neither
+ * @param {Keys} keys OAuth key of the sandbox, and endpoints of its listening ports: `failing` injects faults, `away`
+ *   stops listening at times, `main` always listens and injects no faults
  * @param {number} answerTimeout seconds
  */
 export async function startNodeRed(keys, answerTimeout) {
@@ -45,10 +45,10 @@ export async function startNodeRed(keys, answerTimeout) {
   const uiPort = await freePort()
   const { child, lines, until } = await launch(userDir, uiPort)
   /**
-   * @param {string} place path
+   * @param {string} place URL path
    * @param {object} [body] sent as JSON
    * @param {Record<string, string>} [headers]
-   * @throws for another status than 2xx
+   * @throws for an HTTP status other than 2xx
    */
   const ask = async (place, body, headers = {}) => {
     const json = { 'content-type': 'application/json', ...headers }
@@ -58,7 +58,7 @@ export async function startNodeRed(keys, answerTimeout) {
     return answer
   }
   /**
-   * @param {string} place path
+   * @param {string} place URL path
    * @returns {Promise<RunState>}
    */
   const stateAt = async (place) => (await ask(place)).json()
@@ -78,7 +78,7 @@ export async function startNodeRed(keys, answerTimeout) {
     log: () => lines,
     /**
      * Deploys one kind after the other: full deploy, send nodes, their tab, their connection.
-     * @param {number} number of the deploy, from 0
+     * @param {number} number number of the deploy, from 0
      */
     async deploy(number) {
       const kind = DEPLOYS[number % DEPLOYS.length] ?? 'full'
@@ -115,7 +115,7 @@ async function launch(userDir, uiPort) {
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
   /**
    * Waits for a log line.
-   * @param {string} part of the line
+   * @param {string} part part of the line
    * @param {number} [from] index of the line at which the search starts
    */
   const until = async (part, from = 0) => {

@@ -16,7 +16,7 @@ export const PRODUCTION = 'c1e5d2a0-3b7f-4d96-8e24-5f60a9b8c713'
 /**
  * Waits until a condition is true, with a time limit.
  * @param {() => boolean | Promise<boolean>} happened
- * @returns {Promise<boolean>} whether it became true in time
+ * @returns {Promise<boolean>} true if the condition became true before the time limit
  */
 export async function until(happened) {
   const end = Date.now() + WITHIN_MS

@@ -160,7 +160,7 @@ const COURSE = {
 
 /**
  * Returns the differences between the list of files in `examples/` and the list of lessons.
- * @param {string[]} names of the files, without the extension
+ * @param {string[]} names names of the files, without the extension
  */
 export function courseProblems(names) {
   const numbers = names.map(numberOf)
@@ -177,7 +177,7 @@ const numberOf = (name) => Number(/^\d+/.exec(name)?.[0])
 /**
  * Deploys one example alone, carries out the actions of its lesson, and compares the results with those in the lesson.
  * @param {Host} host
- * @param {string} name of the file, without the extension
+ * @param {string} name name of the file, without the extension
  * @param {FlowNode[]} flow
  * @returns {Promise<{ arrived: string[], problems: string[] }>}
  */
@@ -253,7 +253,7 @@ function countVisits(RED) {
      * Returns true if each of the given nodes has received at least the given number of messages.
      * @param {string} prefix
      * @param {Counts} wanted
-     * @returns {boolean} whether all these nodes have got so many messages, or more
+     * @returns {boolean} true if all of these nodes have received at least these numbers of messages
      */
     ofAll: (prefix, wanted) => Object.entries(wanted).every(([id, count]) => of(prefix + id) >= count),
     /**

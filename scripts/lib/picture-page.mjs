@@ -93,7 +93,7 @@ export async function standsStill(locator) {
 /**
  * @param {() => boolean | Promise<boolean>} isTrue
  * @param {string} what description of the condition for the error text
- * @throws if it does not become true in time
+ * @throws if the condition does not become true before the time limit
  */
 export async function until(isTrue, what) {
   const end = Date.now() + WITHIN_MS

@@ -14,7 +14,7 @@ export function portOf(server) {
 /**
  * Sends a message to the process that forked this one.
  * @param {object} message
- * @param {() => void} [sent] called when the message has left
+ * @param {() => void} [sent] called when the message was sent
  * @throws if this process was not forked
  */
 export function sendToParent(message, sent) {

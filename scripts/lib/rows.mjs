@@ -98,7 +98,7 @@ function row({ name, options, prefix, texts: { hint, example } }, input) {
 const condition = (when) => (when === undefined ? '' : ` data-when="${when}"`)
 
 /**
- * @param {string} name of the property
+ * @param {string} name name of the property
  * @param {string} value
  * @param {boolean | undefined} literal
  */

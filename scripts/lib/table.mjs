@@ -17,7 +17,7 @@ const CONNECTION = 'redox-config'
  * Returns the rows of some fields. The rows of a section are enclosed by the section, which starts with its tip.
  * @param {readonly Field[]} fields
  * @param {string} prefix `node-input` or `node-config-input`
- * @param {Texts} texts in en-US
+ * @param {Texts} texts catalogue in en-US
  */
 export function rowsOf(fields, prefix, texts) {
   /** @type {string[]} */
@@ -135,7 +135,7 @@ function nodeReference({ name, type, required }) {
 /**
  * Returns the code that sets the validator of a field, which reads checks and conditions from the same table; '' for a
  * field without checks.
- * @param {string} type of the node
+ * @param {string} type type of the node
  * @param {Field} field
  */
 function validator(type, field) {
@@ -153,7 +153,7 @@ const literal = (text) => `'${text.replace(/[\\']/g, '\\$&')}'`
 /**
  * Returns the HTML list of all fields except the name, with the labels and hints of the dialog.
  * @param {readonly Field[]} fields
- * @param {Texts} texts in the language of the help
+ * @param {Texts} texts catalogue in the language of the help
  * @param {KindNames} kinds
  */
 export function helpOf(fields, { label: labels, hint: hints }, kinds) {

@@ -77,8 +77,8 @@ interface DocumentContent {
 }
 
 /**
- * Returns the files of a document, or its text. A Plain Text or Rich Text note contains the text itself, unless the
- * text is uploaded (docs/redox-api.md#notes, #file-fields).
+ * Returns the files of a document, or its text. A Notes message with Plain Text or Rich Text contains the text itself,
+ * unless the text is uploaded (docs/redox-api.md#notes, #file-fields).
  */
 async function contentOf(task: Task, several: boolean, contentType: unknown): Promise<DocumentContent> {
   const { inputs } = task

@@ -11,7 +11,10 @@ export const fieldValues = (task: Task): Promise<FieldValue[]> =>
     ({ when, withoutFile }) => !withoutFile && holds(when, (choice) => task.inputs.setting(choice)),
   )
 
-/** Returns the values of the fields for file name and file type, for a message without a file (Delete, text note). */
+/**
+ * Returns the values of the fields for file name and file type, for a message without a file (Delete, Notes message
+ * with text).
+ */
 export const fileValues = (task: Task): Promise<FieldValue[]> =>
   valuesOf(task, ({ withoutFile }) => withoutFile === true)
 

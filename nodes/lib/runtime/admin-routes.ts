@@ -98,8 +98,8 @@ function ownPagesOnly(RED: NodeAPI): RequestHandler {
 
 /**
  * Returns true if a request comes from a page of this Node-RED or of an allowed origin, or has no `Origin` header.
- * The header X-Forwarded-Host of a proxy is ignored: where Node-RED 4.1 answers preflight requests, a page may set this
- * header. Scripts send no origin, and neither does the editor's own page in GET requests.
+ * The header X-Forwarded-Host of a proxy is ignored: where Node-RED 4.1 responds to preflight requests, a page may set
+ * this header. Scripts send no origin, and neither does the editor's own page in GET requests.
  */
 function isOwnOrigin(origin: string | undefined, host: string | undefined, allowed: unknown[]): boolean {
   if (origin === undefined) return true
