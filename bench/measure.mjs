@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectGarbage, pause } from '../scripts/lib/process.mjs'
 
 /** @typedef {import('./cells.mjs').SizedCell} SizedCell */
-/** @typedef {() => Promise<void>} SendOne sends one message; resolves with the HTTP response */
+/** @typedef {() => Promise<void>} SendOne sends one message; resolves after the HTTP response */
 
 const SAMPLE_MS = 10
 /** @param {number} nanoseconds */

@@ -39,7 +39,7 @@ const MODULE = '@ehr-flows/node-red-redox'
 const WITHIN_MS = 30_000
 /** Languages of the catalogues of the plugins. */
 const LANGUAGES = ['en-US', 'de']
-// Node types that Node-RED knows although no core node registers them.
+// Types in flow files that every Node-RED can load, in addition to the types in its list of nodes.
 const BUILT_IN = ['tab', 'group', 'subflow', 'junction', 'global-config']
 // Path below which flows serve HTTP. Not the root, because users may set `httpNodeRoot`, too.
 const PAGES = '/pages'

@@ -17,8 +17,8 @@ const within = (folder) => path.join('dist', 'test', folder)
 /** @param {string} name */
 const editorFile = (name) => path.join(within('editor'), `${name}.test.js`)
 
-// Limit for one process. The whole run takes up to four minutes on an idle machine, and stays below the limit on a
-// machine that is three times slower.
+// Time limit for one group of tests in milliseconds. An idle machine needs up to four minutes; a machine that is three
+// times slower stays below the limit.
 const LONGEST_MS = 1_500_000
 /**
  * Number of parallel processes, for two cores: processes with a browser wait for part of the time, each other process
@@ -163,7 +163,7 @@ async function run(files, results) {
 
 /**
  * Adds the counts of a group to the totals. The file does not exist if the process ended before all its tests had run.
- * @param {string} results file
+ * @param {string} results path of the file with the counts
  */
 function add(results) {
   if (!existsSync(results)) return void total.ended++

@@ -107,7 +107,7 @@ try {
 // ---- Runs ---------------------------------------------------------------------------------------------
 
 /**
- * Sends as many small messages at once as the connection allows to wait: all must be delivered, none twice, and memory
+ * Sends the maximum number of waiting small messages at once: all must be delivered, none twice, and memory
  * must stay bounded.
  */
 async function runBurst() {

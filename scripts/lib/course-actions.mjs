@@ -47,7 +47,7 @@ export async function fillInTheForm({ pages, folder, deploy }, { flow }) {
   const withoutFile = await send({ file: new File([], ''), patientId })
   const withoutPatient = await send({ file, patientId: '' })
   const empty = await send({ file: new File([], 'empty.pdf'), patientId })
-  // No other example uses this connection, so its size limit and its faults may be changed.
+  // No other example is deployed, so the size limit and the faults of the shared connection may be changed.
   const change = (/** @type {object} */ changes) =>
     deploy(flow.map((node) => (node.type === 'redox-config' ? { ...node, ...changes } : node)))
   await change({ uploadMb: '1' })

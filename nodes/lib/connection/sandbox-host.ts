@@ -28,8 +28,8 @@ function notifyListeners(change: SandboxChange): void {
 }
 
 /**
- * Returns the sandbox of the process, which the first call starts. Each call must be matched by a call of {@link
- * releaseSandbox}.
+ * Returns the sandbox of the process, which the first call starts. Each call must be matched by a call of
+ * {@link releaseSandbox}.
  */
 export function acquireSandbox(): Promise<Sandbox> {
   users++

@@ -11,7 +11,7 @@ export interface Task {
   inputs: Inputs
   /** signal that aborts when the message is stopped */
   signal: AbortSignal
-  /** fingerprints of the Buffers in the received message, to detect later changes */
+  /** fingerprints of the Buffers in the received message, to detect changes by other branches of the flow */
   fingerprints: Fingerprints
   /** Resolves when a concurrency slot is free and this message may read its files. May be called several times. */
   admitted: () => Promise<void>
